@@ -1,0 +1,2 @@
+export { checkOptions, closest, show } from './options';
+export * as rule from './rules';

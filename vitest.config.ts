@@ -1,0 +1,20 @@
+import { readdirSync } from 'node:fs';
+import { defineConfig } from 'vitest/config';
+
+const source = (folder: string) => new URL(`./packages/${folder}/src/index.ts`, import.meta.url).pathname;
+
+export default defineConfig({
+  resolve: {
+    // Unit tests read the sources; test/package and test/examples run what was built.
+    alias: readdirSync('packages').map((folder) => ({
+      find: new RegExp(folder === 'deepend' ? '^deepend$' : `^@deepend/${folder}$`),
+      replacement: source(folder),
+    })),
+  },
+  test: {
+    include: ['test/**/*.test.ts'],
+    testTimeout: 60_000,
+    hookTimeout: 120_000,
+    maxWorkers: 2,
+  },
+});
