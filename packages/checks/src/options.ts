@@ -14,7 +14,8 @@ export function checkOptions<T extends z.ZodObject>(where: string, schema: T, op
   if (issue.path.length === 0) throw new TypeError(`${where}: expected an object of options, got ${show(options)}`);
   const value = issue.path.reduce<unknown>((at, key) => (at as Record<PropertyKey, unknown> | undefined)?.[key], options);
   const message = `${where}: option "${issue.path.join('.')}" must be ${issue.message}, got ${show(value)}`;
-  throw value === undefined || issue.code === 'invalid_type' ? new TypeError(message) : new RangeError(message);
+  const wrongType = value === undefined || (issue.code === 'invalid_type' && !Number.isNaN(value));
+  throw wrongType ? new TypeError(message) : new RangeError(message);
 }
 
 function unknownOption(where: string, name: string, known: string[]): TypeError {
