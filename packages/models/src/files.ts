@@ -1,0 +1,103 @@
+import { randomUUID } from 'node:crypto';
+import path from 'node:path';
+import { io } from '@tensorflow/tfjs-core';
+import * as tfl from '@tensorflow/tfjs-layers';
+import fs from 'fs-extra';
+
+const TOPOLOGY = 'model.json';
+const WEIGHTS = 'weights.bin';
+
+/**
+ * Writes `dir/model.json` and `dir/weights.bin`, the layers format of TensorFlow.js, on every engine. Stock tfjs loads it.
+ * Each file appears whole or not at all, and a new folder only with both.
+ */
+export async function saveNet(net: tfl.LayersModel, dir: string): Promise<void> {
+  const artifacts = await collectArtifacts(net);
+  const { weightData, weightSpecs = [], ...rest } = artifacts;
+  const topology = {
+    format: 'layers-model',
+    generatedBy: rest.generatedBy ?? `TensorFlow.js tfjs-layers v${tfl.version_layers}`,
+    convertedBy: null,
+    modelTopology: rest.modelTopology,
+    weightsManifest: [{ paths: [WEIGHTS], weights: weightSpecs }],
+  };
+  const weights = io.CompositeArrayBuffer.join(weightData);
+  await writeWhole(dir, { [WEIGHTS]: new Uint8Array(weights), [TOPOLOGY]: `${JSON.stringify(topology)}\n` });
+}
+
+async function collectArtifacts(net: tfl.LayersModel): Promise<io.ModelArtifacts> {
+  let collected: io.ModelArtifacts | undefined;
+  await net.save(
+    io.withSaveHandler(async (artifacts) => {
+      collected = artifacts;
+      return { modelArtifactsInfo: { dateSaved: new Date(), modelTopologyType: 'JSON' } };
+    }),
+  );
+  if (!collected) throw new Error(`[models] saveNet: tfjs gave no artifacts for the net '${net.name}'`);
+  return collected;
+}
+
+async function writeWhole(dir: string, files: Record<string, Uint8Array | string>): Promise<void> {
+  const fresh = !(await fs.pathExists(dir));
+  const staging = path.join(path.dirname(path.resolve(dir)), `.${path.basename(dir)}.${randomUUID()}`);
+  try {
+    await fs.ensureDir(staging);
+    for (const [name, content] of Object.entries(files)) await fs.writeFile(path.join(staging, name), content);
+    if (fresh) await fs.rename(staging, dir);
+    // A folder that exists may hold other files, which stay.
+    else for (const name of Object.keys(files)) await fs.rename(path.join(staging, name), path.join(dir, name));
+  } catch (cause) {
+    throw new Error(`[models] saveNet: cannot write ${dir}: ${(cause as Error).message}; nothing was changed there`, { cause });
+  } finally {
+    await fs.remove(staging);
+  }
+}
+
+/**
+ * Reads a net that `saveNet`, or stock tfjs's layers format, wrote: `dir/model.json` and the weight files it names.
+ * @throws Error when a file is missing, truncated or not of the format; it names the file
+ */
+export async function loadNet(dir: string): Promise<tfl.LayersModel> {
+  const json = await readTopology(path.join(dir, TOPOLOGY));
+  const artifacts = await io.getModelArtifactsForJSON(json, async (manifest) => {
+    const specs = manifest.flatMap((group) => group.weights);
+    const files = manifest.flatMap((group) => group.paths);
+    const buffers = await Promise.all(files.map((file) => readWeights(path.join(dir, file))));
+    const expected = specs.reduce((bytes, spec) => bytes + specBytes(spec), 0);
+    const got = buffers.reduce((bytes, buffer) => bytes + buffer.byteLength, 0);
+    if (expected !== got) {
+      const where = files.map((file) => path.join(dir, file)).join(', ');
+      throw new Error(`[models] ${where}: expected ${expected} bytes of weights, got ${got}; save the net again`);
+    }
+    return [specs, buffers];
+  });
+  return tfl.loadLayersModel(io.fromMemory(artifacts));
+}
+
+const specBytes = (spec: io.WeightsManifestEntry) => {
+  const dtype = spec.quantization?.dtype ?? spec.dtype;
+  const width = ({ uint8: 1, bool: 1, uint16: 2, float16: 2 } as Record<string, number>)[dtype] ?? 4;
+  return spec.shape.reduce((a, b) => a * b, 1) * width;
+};
+
+async function readTopology(file: string): Promise<io.ModelJSON> {
+  const text = await fs.readFile(file, 'utf8').catch((cause: Error) => {
+    throw new Error(`[models] ${file}: cannot be read (${cause.message}); expected a folder that saveNet wrote`, { cause });
+  });
+  let json: Partial<io.ModelJSON> | null = null;
+  try {
+    json = JSON.parse(text);
+  } catch {}
+  if (json?.modelTopology && Array.isArray(json.weightsManifest)) return json as io.ModelJSON;
+  throw new Error(
+    `[models] ${file}: expected a net in the layers format of TensorFlow.js, got something else; save the net again`,
+  );
+}
+
+async function readWeights(file: string): Promise<ArrayBuffer> {
+  const bytes = await fs.readFile(file).catch((cause: Error) => {
+    throw new Error(`[models] ${file}: cannot be read (${cause.message}); expected the weights that model.json names`, { cause });
+  });
+  // A copy of its own: Node's small buffers are views into a shared pool.
+  return new Uint8Array(bytes).buffer;
+}

@@ -1,0 +1,58 @@
+/**
+ * Names and seeds of the layers of a net while it is built. `sequential` opens a build; blocks open scopes in it, so that a layer
+ * is called `stage2.block1.conv1` wherever its block is used, and its initial weights depend on the net's seed and its place alone.
+ */
+
+/** How the kernels of a net begin; biases begin at 0. */
+export type Init = 'xavier-uniform' | 'he-normal';
+
+interface Build {
+  readonly init: Init;
+  readonly seed: number;
+  layers: number;
+  scopes: string[];
+  counts: Map<string, number>;
+}
+
+let current: Build | undefined;
+/** A block that is used outside a build takes its seeds here, so that two of its layers never begin alike. */
+let loose = 0;
+
+/** Runs `make` as one build: its layers are named by scope and seeded from `seed`. Builds nest. */
+export function build<T>(options: { init: Init; seed: number }, make: () => T): T {
+  const outer = current;
+  current = { ...options, layers: 0, scopes: [], counts: new Map() };
+  try {
+    return make();
+  } finally {
+    current = outer;
+  }
+}
+
+/** Runs `make` inside the scope `name` of the build. */
+export function scope<T>(name: string, make: () => T): T {
+  if (!current) return make();
+  current.scopes.push(name);
+  try {
+    return make();
+  } finally {
+    current.scopes.pop();
+  }
+}
+
+/** `name` if it is given, else `kind` and the next free number in the present scope: `block1`, `block2`, ... */
+export function numbered(kind: string, name?: string): string {
+  if (name !== undefined || !current) return name ?? kind;
+  const key = [...current.scopes, kind].join('.');
+  const count = (current.counts.get(key) ?? 0) + 1;
+  current.counts.set(key, count);
+  return `${kind}${count}`;
+}
+
+/** What every layer is made with: its full name (undefined outside a build: tfjs then counts), its seed, and the build's `init`. */
+export function layerConfig(name: string): { name: string | undefined; seed: number; init: Init } {
+  if (!current) return { name: undefined, seed: loose++, init: 'xavier-uniform' };
+  // Distinct for each layer of a net; a large odd step keeps the sequences of neighbouring net seeds apart.
+  const seed = (current.seed * 1_000_003 + current.layers++) % 2_147_483_647;
+  return { name: [...current.scopes, name].join('.'), seed, init: current.init };
+}
