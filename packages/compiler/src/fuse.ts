@@ -1,0 +1,72 @@
+/** Joins operations that compute faster as one. Each pattern is a row: a producer, its only consumer, and what the two become. */
+import type { Program } from './lower';
+import { type BatchNormAttrs, batchNorm } from './ops/batch-norm';
+import { type ConvLayerAttrs, conv2d } from './ops/conv';
+import { activation, add, dense, pad } from './ops/simple';
+import { NO_PADDING, type Padding } from './primitives';
+import type { Operation } from './program';
+
+type Fusion = (producer: Operation, consumer: Operation) => Pick<Operation, 'kind' | 'attrs' | 'inputs'> | null;
+
+const isKind = (operation: Operation, kind: { name: string }) => operation.kind.name === kind.name;
+
+/** Zeros around the image become the convolution's own padding. */
+const padIntoConv: Fusion = (producer, consumer) => {
+  if (!isKind(producer, pad) || !isKind(consumer, conv2d)) return null;
+  const attrs = consumer.attrs as ConvLayerAttrs;
+  if (attrs.padding !== NO_PADDING) return null;
+  return { kind: consumer.kind, attrs: { ...attrs, padding: producer.attrs as Padding }, inputs: producer.inputs };
+};
+
+/** The sum at the end of a residual block is taken while the normalized numbers are at hand. */
+const addIntoBatchNorm: Fusion = (producer, consumer) => {
+  if (!isKind(producer, batchNorm) || !isKind(consumer, add)) return null;
+  const attrs = producer.attrs as BatchNormAttrs;
+  if (attrs.relu || attrs.residual || (consumer.attrs as { relu: boolean }).relu || consumer.inputs.length !== 2) return null;
+  const shortcut = consumer.inputs.filter((input) => input.id !== producer.output.id);
+  return shortcut.length === 1
+    ? { kind: producer.kind, attrs: { ...attrs, residual: true }, inputs: [...producer.inputs, ...shortcut] }
+    : null;
+};
+
+/** ReLU is one comparison more in the operation before it. */
+const reluIntoProducer: Fusion = (producer, consumer) => {
+  if (!isKind(consumer, activation) || (consumer.attrs as { name: string }).name !== 'relu') return null;
+  if (![conv2d, batchNorm, add, dense].some((kind) => isKind(producer, kind))) return null;
+  const attrs = producer.attrs as { relu: boolean };
+  return attrs.relu ? null : { kind: producer.kind, attrs: { ...attrs, relu: true }, inputs: producer.inputs };
+};
+
+const FUSIONS: readonly Fusion[] = [padIntoConv, addIntoBatchNorm, reluIntoProducer];
+
+/** Applies the patterns until none fits. The fused operation stands where the consumer stood: all its inputs are there by then. */
+export function fuse(program: Program): Program {
+  let operations = [...program.operations];
+  for (let changed = true; changed; ) {
+    changed = false;
+    for (const consumer of operations) {
+      const fused = fuseInto(consumer, operations, program);
+      if (!fused) continue;
+      operations = operations.filter((op) => op !== fused.producer).map((op) => (op === consumer ? fused.operation : op));
+      changed = true;
+      break;
+    }
+  }
+  return { ...program, operations };
+}
+
+function fuseInto(consumer: Operation, operations: readonly Operation[], program: Program) {
+  for (const input of consumer.inputs) {
+    const producer = operations.find((op) => op.output.id === input.id);
+    const uses = operations.flatMap((op) => op.inputs).filter((value) => value.id === input.id).length; // biome-ignore format: one chain
+    if (!producer || uses !== 1 || input.id === program.logits.id) continue;
+    for (const fusion of FUSIONS) {
+      const joined = fusion(producer, consumer);
+      if (!joined) continue;
+      const layers = [...producer.layers, ...consumer.layers];
+      const params = [...producer.params, ...consumer.params];
+      return { producer, operation: { ...joined, params, layers, output: consumer.output } };
+    }
+  }
+  return null;
+}

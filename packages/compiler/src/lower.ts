@@ -1,0 +1,124 @@
+/** From layers to operations: a row for each class of layer. */
+import type * as tfl from '@tensorflow/tfjs-layers';
+import type { Graph, LayerCall, Value } from './graph';
+import { batchNorm } from './ops/batch-norm';
+import { conv2d } from './ops/conv';
+import { layer as anyLayer } from './ops/layer';
+import { averagePool, maxPool } from './ops/pool';
+import { activation, add, concat, dense, dropout, globalAveragePool, isActivation, pad, reshape } from './ops/simple';
+import { NO_PADDING } from './primitives';
+import type { Operation, OperationKind, Parameter } from './program';
+
+/** A layer's configuration as tfjs serializes it; each row knows what its class writes there. */
+// biome-ignore lint/suspicious/noExplicitAny: every class has other fields
+type Config = Record<string, any>;
+
+/** The operation of a layer, but for what every operation has; null where the layer does nothing. */
+type Lowered = Pick<Operation, 'kind' | 'attrs'> | null;
+// biome-ignore lint/suspicious/noExplicitAny: rows of many operations
+const row = <A>(kind: OperationKind<A>, attrs: A): Lowered => ({ kind: kind as OperationKind<any>, attrs });
+
+const pair = (value: number | number[]): [number, number] =>
+  Array.isArray(value) ? [value[0] ?? 1, value[1] ?? 1] : [value, value];
+const image = (value: Value): [number, number] => [value.shape[1] ?? 0, value.shape[2] ?? 0];
+const inner = (value: Value): number[] => value.shape.slice(1).map((size) => size ?? -1);
+const explicit = (padding: string) => (padding === 'same' ? 'same' : NO_PADDING);
+const pool = (config: Config) => ({
+  size: pair(config.poolSize),
+  strides: pair(config.strides ?? config.poolSize),
+  padding: config.padding,
+});
+
+/** undefined: the layer runs through tfjs's own gradient. */
+const LOWERINGS: Record<string, (config: Config, call: LayerCall) => Lowered | undefined> = {
+  Conv2D: (c) =>
+    row(conv2d, { strides: pair(c.strides), dilations: pair(c.dilationRate ?? 1), padding: explicit(c.padding), relu: false }),
+  Dense: (_, { inputs: [x] }) => (x?.shape.length === 2 ? row(dense, { relu: false }) : undefined),
+  BatchNormalization: ({ axis, epsilon, momentum, scale, center }, { inputs: [x] }) =>
+    axis === -1 || axis === (x?.shape.length ?? 0) - 1
+      ? row(batchNorm, { epsilon, momentum, scale, center, relu: false, residual: false })
+      : undefined,
+  Activation: ({ activation: name }) => (name === 'linear' ? null : isActivation(name) ? row(activation, { name }) : undefined),
+  ReLU: ({ maxValue }) => (maxValue == null ? row(activation, { name: 'relu' }) : undefined),
+  Add: (_, { inputs, output }) => (inputs.every((x) => sameShape(x, output)) ? row(add, { relu: false }) : undefined),
+  ZeroPadding2D: ({ padding: [[top, bottom], [left, right]] }) => row(pad, { top, bottom, left, right }),
+  MaxPooling2D: (c) => row(maxPool, pool(c)),
+  AveragePooling2D: (c) => row(averagePool, pool(c)),
+  GlobalAveragePooling2D: (_, { inputs: [x] }) => {
+    const [height, width] = image(x as Value);
+    return row(globalAveragePool, { height, width });
+  },
+  Flatten: (_, { inputs: [x], output }) => row(reshape, { from: inner(x as Value), to: inner(output) }),
+  Reshape: (_, { inputs: [x], output }) => row(reshape, { from: inner(x as Value), to: inner(output) }),
+  Dropout: ({ rate, noiseShape }) => (noiseShape ? undefined : row(dropout, { rate })),
+  Concatenate: ({ axis }, { inputs, output }) =>
+    axis === -1 || axis === output.shape.length - 1 ? row(concat, { sizes: inputs.map((x) => x.shape.at(-1) ?? 0) }) : undefined,
+};
+
+const sameShape = (a: Value, b: Value) => a.shape.length === b.shape.length && a.shape.every((size, i) => size === b.shape[i]);
+
+/** Layers that draw random numbers: computing them again for the gradient would draw others. */
+const RANDOM = ['AlphaDropout', 'GaussianDropout', 'GaussianNoise', 'SpatialDropout1D', 'RandomWidth'];
+
+/** What a net is once its layers are operations; `logits` is what the loss takes. */
+export interface Program {
+  readonly input: Value;
+  readonly logits: Value;
+  readonly operations: readonly Operation[];
+}
+
+/** Turns each layer call into operations. A softmax at the very end is left to the loss, which takes logits. */
+export function lower(graph: Graph): Program {
+  let logits = graph.output;
+  const alias = new Map<number, Value>();
+  const resolve = (value: Value): Value => alias.get(value.id) ?? value;
+  let ids = Math.max(graph.input.id, ...graph.calls.map((call) => call.output.id)) + 1;
+  const operations: Operation[] = [];
+  for (const call of graph.calls) {
+    const { layer, output } = call;
+    const inputs = call.inputs.map(resolve);
+    const config = layer.getConfig() as Config;
+    refuse(layer, config);
+    const last = output.id === graph.output.id;
+    const fused = config.activation;
+    const className = layer.getClassName();
+    const emit = (lowered: NonNullable<Lowered>, from: readonly Value[], to: Value, params: readonly Parameter[]) =>
+      operations.push({ ...lowered, inputs: from, output: to, params, layers: [layer.name] });
+
+    const isSoftmax = (className === 'Activation' && fused === 'softmax') || className === 'Softmax';
+    const lowered =
+      isSoftmax && last ? null : channelsLast(config) ? LOWERINGS[className]?.(config, { ...call, inputs }) : undefined;
+    const splits = ['Conv2D', 'Dense'].includes(className) && fused && fused !== 'linear';
+    if (lowered === null) alias.set(output.id, inputs[0] as Value);
+    else if (lowered && !splits) emit(lowered, inputs, output, parametersOf(layer));
+    else if (lowered && fused === 'softmax' && last) emit(lowered, inputs, output, parametersOf(layer));
+    else if (lowered && isActivation(fused)) {
+      const linear: Value = { id: ids++, shape: output.shape };
+      emit(lowered, inputs, linear, parametersOf(layer));
+      emit(row(activation, { name: fused }) as NonNullable<Lowered>, [linear], output, []);
+    } else emit(row(anyLayer, layer) as NonNullable<Lowered>, inputs, output, parametersOf(layer));
+    if (last) logits = resolve(output);
+  }
+  return { input: graph.input, logits, operations };
+}
+
+const channelsLast = (config: Config) => config.dataFormat !== 'channelsFirst';
+
+function refuse(layer: tfl.layers.Layer, config: Config): void {
+  const where = `[compiler] layer '${layer.name}' (${layer.getClassName()})`;
+  if (RANDOM.includes(layer.getClassName()))
+    throw new Error(`${where}: its random numbers cannot be drawn twice alike; use Dropout`);
+  const unknown = Object.keys(config).find((key) => /(Regularizer|Constraint)$/.test(key) && config[key]);
+  if (unknown) throw new Error(`${where}: ${unknown} is not part of a training plan; leave it out`);
+}
+
+function parametersOf(layer: tfl.layers.Layer): Parameter[] {
+  return layer.weights.map((layerVariable) => ({
+    name: layerVariable.name,
+    shape: layerVariable.shape.map((size) => size ?? 1),
+    trainable: layer.trainable && layer.trainableWeights.includes(layerVariable),
+    layerVariable,
+    // LayerVariable.read() gives this very variable, typed as a tensor.
+    variable: layerVariable.read() as Parameter['variable'],
+  }));
+}

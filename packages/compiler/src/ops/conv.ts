@@ -1,0 +1,46 @@
+import * as tf from '@tensorflow/tfjs-core';
+import { type ConvAttrs, channelSums, convolve, filterGradient, inputGradient, NO_PADDING, reluGradient } from '../primitives';
+import type { OperationKind } from '../program';
+
+export interface ConvLayerAttrs {
+  readonly strides: readonly [number, number];
+  readonly dilations: readonly [number, number];
+  /** As TensorFlow's `same`, or explicit. */
+  readonly padding: 'same' | ConvAttrs['padding'];
+  readonly relu: boolean;
+}
+
+/** TensorFlow's `same`: ⌈size / stride⌉ pixels, and what padding that takes, the odd row at the end. */
+function sameAxis(size: number, kernel: number, stride: number, dilation: number): [number, number] {
+  const total = Math.max((Math.ceil(size / stride) - 1) * stride + (kernel - 1) * dilation + 1 - size, 0);
+  return [Math.floor(total / 2), Math.ceil(total / 2)];
+}
+
+function resolve(attrs: ConvLayerAttrs, x: readonly number[], filter: readonly number[]): ConvAttrs {
+  if (attrs.padding !== 'same') return { ...attrs, padding: attrs.padding ?? NO_PADDING };
+  const [top, bottom] = sameAxis(x[1] ?? 1, filter[0] ?? 1, attrs.strides[0], attrs.dilations[0]);
+  const [left, right] = sameAxis(x[2] ?? 1, filter[1] ?? 1, attrs.strides[1], attrs.dilations[1]);
+  return { ...attrs, padding: { top, bottom, left, right } };
+}
+
+/** Convolution, bias and, when fused, ReLU. Parameters: kernel `[kh, kw, in, out]`, and bias `[out]` if there is one. */
+export const conv2d: OperationKind<ConvLayerAttrs> = {
+  name: 'conv2d',
+  reads: ({ relu }) => ({ inputs: true, output: relu }),
+  forward({ attrs, inputs, params }) {
+    const [x, [filter, bias]] = [inputs[0] as tf.Tensor4D, params as [tf.Tensor4D, tf.Tensor1D?]];
+    const linear = convolve(x, filter, resolve(attrs, x.shape, filter.shape));
+    const biased = bias ? tf.add(linear, bias) : linear;
+    return { output: attrs.relu ? tf.relu(biased) : biased };
+  },
+  backward({ attrs, inputs, params, output, dy, operation, wanted }) {
+    const [x, filter] = [inputs[0] as tf.Tensor4D, params[0] as tf.Tensor4D];
+    const conv = resolve(attrs, x.shape, filter.shape);
+    const dz = (attrs.relu ? reluGradient(dy, output) : dy) as tf.Tensor4D;
+    const gradients = [() => filterGradient(x, dz, filter.shape, conv), () => channelSums(dz)];
+    return {
+      inputs: [wanted[0] ? inputGradient(dz, filter, x.shape, conv) : null],
+      params: gradients.filter((_, i) => operation.params[i]?.trainable).map((gradient) => gradient()),
+    };
+  },
+};

@@ -1,0 +1,36 @@
+import * as tf from '@tensorflow/tfjs-core';
+import type { OperationKind } from '../program';
+
+export interface PoolAttrs {
+  readonly size: readonly [number, number];
+  readonly strides: readonly [number, number];
+  readonly padding: 'valid' | 'same';
+}
+
+/** The kernel's own name for an average pool's or a max-pool's gradient; it gives dx. */
+function gradient(kernel: string, tensors: Record<string, tf.Tensor>, { size, strides, padding }: PoolAttrs): tf.Tensor {
+  return tf.engine().runKernel(kernel, tensors, { filterSize: [...size], strides: [...strides], pad: padding });
+}
+
+export const maxPool: OperationKind<PoolAttrs> = {
+  name: 'maxPool',
+  reads: () => ({ inputs: true, output: true }),
+  forward: ({ inputs, attrs }) => ({
+    output: tf.maxPool(inputs[0] as tf.Tensor4D, [...attrs.size], [...attrs.strides], attrs.padding),
+  }),
+  backward({ dy, inputs, output, attrs }) {
+    const named = { dy, input: inputs[0] as tf.Tensor, output };
+    return { inputs: [gradient(tf.MaxPoolGrad, named, attrs)], params: [] };
+  },
+};
+
+export const averagePool: OperationKind<PoolAttrs> = {
+  name: 'averagePool',
+  reads: () => ({ inputs: true, output: false }),
+  forward: ({ inputs, attrs }) => ({
+    output: tf.avgPool(inputs[0] as tf.Tensor4D, [...attrs.size], [...attrs.strides], attrs.padding),
+  }),
+  backward({ dy, inputs, attrs }) {
+    return { inputs: [gradient(tf.AvgPoolGrad, { dy, input: inputs[0] as tf.Tensor }, attrs)], params: [] };
+  },
+};
