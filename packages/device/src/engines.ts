@@ -1,0 +1,66 @@
+/** The engines: what each is called in TensorFlow.js, and how it starts. */
+import '@tensorflow/tfjs-backend-cpu'; // so that a net can be built before any device is chosen
+import * as tf from '@tensorflow/tfjs-core';
+import { probeNative, startNative } from './tensorflow';
+import type { EngineName } from './types';
+
+interface Engine {
+  /** Its name in TensorFlow.js. */
+  readonly backend: string;
+  readonly cores: 'one' | 'all';
+  /** Why it cannot compute here; undefined when it can. */
+  fault(): Promise<string | undefined>;
+  /** Makes it the current backend. */
+  start(): Promise<void>;
+}
+
+/** The best first: the order in which `cpu()` takes them. */
+export const ENGINES: Readonly<Record<EngineName, Engine>> = {
+  tensorflow: {
+    backend: 'tensorflow',
+    cores: 'all',
+    fault: async () => {
+      const { file, faults } = await probeNative();
+      return file ? undefined : faults.join(', ');
+    },
+    start: startNative,
+  },
+  wasm: {
+    backend: 'wasm',
+    cores: 'one',
+    fault: async () => {
+      try {
+        await import('@tensorflow/tfjs-backend-wasm');
+        return undefined;
+      } catch (error) {
+        return `@tensorflow/tfjs-backend-wasm does not load: ${(error as Error).message.split('\n')[0]}`;
+      }
+    },
+    start: async () => {
+      await import('@tensorflow/tfjs-backend-wasm');
+      await setBackend('wasm');
+    },
+  },
+  'cpu-js': {
+    backend: 'cpu',
+    cores: 'one',
+    fault: async () => undefined,
+    start: () => setBackend('cpu'),
+  },
+};
+
+export const ENGINE_NAMES = Object.keys(ENGINES) as EngineName[];
+
+async function setBackend(name: string): Promise<void> {
+  silenceBanner();
+  if (!(await tf.setBackend(name)))
+    throw new Error(`[device] ${name}: TensorFlow.js could not start this backend; see its warning`);
+}
+
+/** Stock cpu greets its first tensor in Node with an advertisement for tfjs-node. */
+export function silenceBanner(): void {
+  const backend = tf.findBackend('cpu') as { firstUse?: boolean } | null;
+  if (backend?.firstUse) backend.firstUse = false;
+}
+
+silenceBanner();

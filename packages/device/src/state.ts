@@ -1,0 +1,17 @@
+import type { Probe } from './tensorflow';
+
+/** What one process knows once, however many copies of this module it has loaded (ESM and CJS). */
+interface State {
+  /** What became of the native engine; asked at most once, since a child process answers. */
+  native?: Promise<Probe>;
+  /** The native package that this process has loaded: a second one cannot come beside it. */
+  loaded?: { package: string; usesGpu: boolean };
+}
+
+const KEY = Symbol.for('deepend.device');
+
+export function state(): State {
+  const holder = globalThis as { [KEY]?: State };
+  holder[KEY] ??= {};
+  return holder[KEY];
+}

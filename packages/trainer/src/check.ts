@@ -1,0 +1,58 @@
+/** What a net, a loader and a batch must be like, checked before anything is computed. */
+import { show } from '@deepend/checks';
+import type { Plan } from '@deepend/compiler';
+import { Tensor } from '@tensorflow/tfjs-core';
+import type { Batch, Loader } from './types';
+
+/** @throws TypeError or RangeError when the loader cannot serve the net */
+export function checkLoader(where: string, loader: Loader, plan: Plan): void {
+  if (typeof loader?.[Symbol.asyncIterator] !== 'function') {
+    throw new TypeError(`${where}: expected a loader, an async iterable of { features, labels }, got ${show(loader)}`);
+  }
+  for (const key of ['numSamples', 'numBatches', 'batchSize'] as const) {
+    if (!Number.isInteger(loader[key]) || loader[key] < 1) {
+      throw new RangeError(`${where}: expected a loader with "${key}" of at least 1, got ${show(loader[key])}`);
+    }
+  }
+  if (loader.imageShape) checkShape(where, loader.imageShape, plan);
+  if (loader.classNames && loader.classNames.length > plan.numClasses) {
+    throw new RangeError(
+      `${where}: the loader has ${loader.classNames.length} classes, the net's output ${plan.numClasses}; build it with numClasses: ${loader.classNames.length}`,
+    );
+  }
+}
+
+function checkShape(where: string, shape: readonly number[], { inputShape }: Plan): void {
+  if (shape.length === inputShape.length && inputShape.every((size, i) => size === null || size === shape[i])) return;
+  const takes = inputShape.map((size) => size ?? 'any').join(', ');
+  throw new RangeError(
+    `${where}: the net takes images of [${takes}], the loader gives [${shape.join(', ')}]; build the net with that inputShape, or resize`,
+  );
+}
+
+/**
+ * @param options.labels whether to look at each label: once an epoch's worth has passed, the loader is trusted
+ * @throws TypeError or RangeError when the batch does not fit the net
+ */
+export function checkBatch(where: string, batch: Batch, plan: Plan, options: { labels: boolean }): void {
+  const { features, labels } = batch ?? {};
+  if (!(features instanceof Tensor) || !(labels instanceof Tensor)) {
+    throw new TypeError(`${where}: expected batches of { features, labels }, both tensors, got ${show(batch)}`);
+  }
+  if (features.dtype !== 'float32')
+    throw new TypeError(`${where}: expected features of float32, got ${features.dtype}; cast them`);
+  checkShape(where, features.shape.slice(1), plan);
+  const soft = labels.rank === 2;
+  const expected = soft ? [features.shape[0], plan.numClasses] : [features.shape[0]];
+  if (labels.shape.join() !== expected.join()) {
+    throw new RangeError(`${where}: expected labels of [${expected.join(', ')}], got [${labels.shape.join(', ')}]`);
+  }
+  if (soft || !options.labels) return;
+  const bad = labels.dataSync().findIndex((label) => !(label >= 0 && label < plan.numClasses && Number.isInteger(label)));
+  if (bad >= 0) {
+    const got = show(labels.dataSync()[bad]);
+    throw new RangeError(
+      `${where}: expected labels from 0 to ${plan.numClasses - 1}, the net's classes, got ${got} for sample ${bad} of a batch`,
+    );
+  }
+}
