@@ -1,0 +1,52 @@
+/** Errors about files and mirrors: where, what was expected, what was got, what to do next. */
+
+/** A data file or folder that cannot be used. `file` is its path. */
+export class DataError extends Error {
+  override readonly name = 'DataError';
+  readonly file: string;
+  /** What was wrong, without the place and the advice. */
+  readonly fault: string;
+
+  constructor(file: string, expected: string, got: string, next: string, options?: ErrorOptions) {
+    const fault = `expected ${expected}, got ${got}`;
+    super(`[data] ${file}: ${fault}; ${next}`, options);
+    this.file = file;
+    this.fault = fault;
+  }
+}
+
+const CODES: Record<string, string> = {
+  EACCES: 'no rights to it (EACCES)',
+  EPERM: 'no rights to it (EPERM)',
+  EROFS: 'a read-only file system (EROFS)',
+  ENOSPC: 'a full disk (ENOSPC)',
+  EDQUOT: 'a used-up disk quota (EDQUOT)',
+  ENOENT: 'nothing there (ENOENT)',
+  ENOTDIR: 'a file where a folder should be (ENOTDIR)',
+  EISDIR: 'a folder (EISDIR)',
+  ELOOP: 'a loop of symbolic links (ELOOP)',
+  ENOTFOUND: 'the host name is not known (ENOTFOUND)',
+  EAI_AGAIN: 'the host name cannot be looked up (EAI_AGAIN)',
+  ECONNREFUSED: 'the connection was refused (ECONNREFUSED)',
+  ECONNRESET: 'the connection broke off (ECONNRESET)',
+  ENETUNREACH: 'the network cannot be reached (ENETUNREACH)',
+  UND_ERR_SOCKET: 'the connection broke off',
+  UND_ERR_CONNECT_TIMEOUT: 'the connection took too long',
+};
+
+/** The system's code of an error (`ENOSPC`), also where fetch has wrapped it. */
+export function errorCode(error: unknown): string | undefined {
+  for (let at = error; at instanceof Error; at = at.cause) {
+    const { code } = at as NodeJS.ErrnoException;
+    if (typeof code === 'string') return code;
+  }
+  return undefined;
+}
+
+/** An error in a few plain words. */
+export function reason(error: unknown): string {
+  const code = errorCode(error);
+  if (code !== undefined && code in CODES) return CODES[code] as string;
+  if (!(error instanceof Error)) return String(error);
+  return error.cause instanceof Error && error.cause.message ? error.cause.message : error.message;
+}

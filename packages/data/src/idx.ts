@@ -1,0 +1,63 @@
+/** The IDX format of MNIST and its kin: http://yann.lecun.com/exdb/mnist/. Big-endian; only unsigned bytes occur in image sets. */
+import { DataError } from './errors';
+
+/** An array of unsigned bytes as an IDX file holds it. */
+export interface IdxArray {
+  readonly shape: readonly number[];
+  /** uint8, `shape` in row-major order: a view of the file's bytes, not a copy. */
+  readonly values: Uint8Array;
+}
+
+export interface IdxHeader {
+  readonly shape: readonly number[];
+  /** Bytes before the values. */
+  readonly offset: number;
+  /** Bytes of the whole file, header included. */
+  readonly size: number;
+}
+
+const UNSIGNED_BYTE = 0x08;
+
+/** Reads an IDX header from the beginning of a file. @throws DataError for anything but an array of unsigned bytes */
+export function parseIdxHeader(bytes: Uint8Array, file: string, next: string): IdxHeader {
+  const [zero, alsoZero, type, rank = 0] = bytes;
+  if (bytes.length < 4 || zero !== 0 || alsoZero !== 0 || type !== UNSIGNED_BYTE || rank === 0) {
+    throw new DataError(
+      file,
+      'an IDX file of unsigned bytes, which begins with 00 00 08 01 or 00 00 08 03',
+      firstBytes(bytes),
+      next,
+    );
+  }
+  const offset = 4 + 4 * rank;
+  if (bytes.length < offset) {
+    throw new DataError(file, `an IDX header of ${offset} bytes`, `${bytes.length} bytes: the file is cut off`, next);
+  }
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  const shape = Array.from({ length: rank }, (_, axis) => view.getUint32(4 + 4 * axis));
+  if (shape.includes(0)) throw new DataError(file, 'at least one value', `the shape [${shape.join(', ')}]`, next);
+  return { shape, offset, size: offset + shape.reduce((product, length) => product * length, 1) };
+}
+
+/**
+ * Parses a whole IDX file.
+ * @param file its name, for errors
+ * @param next what an error advises
+ * @throws DataError when the header is foreign, values are missing, or bytes follow the last value
+ */
+export function parseIdx(bytes: Uint8Array, file = 'IDX data', next = 'get the file again'): IdxArray {
+  const { shape, offset, size } = parseIdxHeader(bytes, file, next);
+  if (bytes.length !== size) throw sizeError(file, { shape, offset, size }, `${bytes.length}`, next);
+  return { shape, values: bytes.subarray(offset) };
+}
+
+/** The error for a file whose length and header disagree. */
+export function sizeError(file: string, header: IdxHeader, got: string, next: string): DataError {
+  return new DataError(file, `${header.size} bytes for the shape [${header.shape.join(', ')}] in its header`, got, next);
+}
+
+function firstBytes(bytes: Uint8Array): string {
+  if (bytes.length === 0) return 'an empty file';
+  const hex = Array.from(bytes.subarray(0, 4), (byte) => byte.toString(16).padStart(2, '0')).join(' ');
+  return bytes[0] === 0x3c ? `${hex}, which looks like a web page` : hex;
+}
