@@ -19,6 +19,8 @@ export default defineConfig(({ dts }) =>
       silent: true,
       // Bare imports are dependencies or peers: one copy of each per process, never bundled.
       external: [/^[^./]/],
+      // d3 is published as ESM alone, which `require` on Node 20 cannot load.
+      noExternal: [/^d3-/, 'internmap'],
     };
   }),
 );

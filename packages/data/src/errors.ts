@@ -6,11 +6,20 @@ export class DataError extends Error {
   readonly file: string;
   /** What was wrong, without the place and the advice. */
   readonly fault: string;
+  /** `DEEPEND_NO_DATA` when no source had the set, so that a program can offer to get it; undefined otherwise. */
+  readonly code: 'DEEPEND_NO_DATA' | undefined;
 
-  constructor(file: string, expected: string, got: string, next: string, options?: ErrorOptions) {
+  constructor(
+    file: string,
+    expected: string,
+    got: string,
+    next: string,
+    { code, ...options }: ErrorOptions & { code?: 'DEEPEND_NO_DATA' } = {},
+  ) {
     const fault = `expected ${expected}, got ${got}`;
     super(`[data] ${file}: ${fault}; ${next}`, options);
     this.file = file;
+    this.code = code;
     this.fault = fault;
   }
 }

@@ -120,7 +120,9 @@ function nowhere(spec: IdxSetSpec, tried: readonly string[]): DataError {
     'try again with a network',
   ];
   const list = tried.map((line) => `\n  - ${line}`).join('');
-  return new DataError(spec.title, 'it in one of these places', `nothing usable:${list}\n`, `ways out: ${ways.join('; or ')}`);
+  return new DataError(spec.title, 'it in one of these places', `nothing usable:${list}\n`, `ways out: ${ways.join('; or ')}`, {
+    code: 'DEEPEND_NO_DATA',
+  });
 }
 
 /** Which of the set's files lie in a folder. The packed one comes first: it is what was fetched, whole. */

@@ -1,0 +1,121 @@
+/** A chart as lines of text: braille dots, eight to a character, between axes. */
+import { makeAxis } from './axis';
+import type { ChartOptions, Series } from './series';
+
+export interface TerminalOptions {
+  /** Characters. @default 72 */
+  width?: number;
+  /** Lines. @default 16 */
+  height?: number;
+  /** Whether to colour the series with escape codes. @default false */
+  color?: boolean;
+}
+
+const DOTS = [
+  [0x01, 0x08],
+  [0x02, 0x10],
+  [0x04, 0x20],
+  [0x40, 0x80],
+] as const;
+const BRAILLE = 0x2800;
+
+interface Cell {
+  bits: number;
+  ansi: number;
+}
+
+/** Draws series between axes: `height` lines, the legend first, the x axis's labels last. */
+export function toTerminal(series: readonly Series[], options: ChartOptions, size: TerminalOptions): string {
+  const { width = 72, height = 16, color = false } = size;
+  const rows = Math.max(2, height - 3); // legend, axis, labels
+  const points = series.flatMap((one) => one.points);
+  const y = makeAxis({
+    values: points.map((point) => point.y),
+    limits: options.yLim,
+    scale: options.yScale ?? 'linear',
+    pixels: [4 * rows - 1, 0],
+    room: Math.max(2, Math.floor(rows / 3)),
+    nice: true,
+  });
+  const margin = Math.max(1, ...y.ticks.map(({ label }) => label.length));
+  const columns = Math.max(8, width - margin - 2);
+  const x = makeAxis({
+    values: points.map((point) => point.x),
+    limits: options.xLim,
+    scale: options.xScale ?? 'linear',
+    pixels: [0, 2 * columns - 1],
+    room: Math.max(2, Math.floor(columns / 12)),
+    nice: false,
+  });
+  const cells = Array.from({ length: rows }, () => Array.from({ length: columns }, (): Cell => ({ bits: 0, ansi: 0 })));
+  for (const { points: line, style } of series) {
+    drawLine(
+      cells,
+      line.map((point) => ({ x: x.at(point.x), y: y.at(point.y) })),
+      style.ansi,
+    );
+  }
+  const labels = new Map(y.ticks.map(({ value, label }) => [Math.floor(y.at(value) / 4), label]));
+  const body = cells.map(
+    (row, i) => `${(labels.get(i) ?? '').padStart(margin)} │${row.map((cell) => glyph(cell, color)).join('')}`,
+  );
+  const legend = series.flatMap(({ label, style }) => (label ? [`${paint('━━', style.ansi, color)} ${label}`] : []));
+  const axis = `${' '.repeat(margin + 1)}└${'─'.repeat(columns)}`;
+  return [
+    `${' '.repeat(margin + 2)}${legend.join('   ')}`,
+    ...body,
+    axis,
+    labelLine(x.ticks, { margin, columns, at: x.at, name: options.xLabel }),
+  ].join('\n');
+}
+
+const glyph = ({ bits, ansi }: Cell, color: boolean) =>
+  bits === 0 ? ' ' : paint(String.fromCodePoint(BRAILLE + bits), ansi, color);
+const paint = (text: string, ansi: number, color: boolean) => (color ? `\u001b[38;5;${ansi}m${text}\u001b[39m` : text);
+
+/** Dots along the straight way from each point to the next. */
+function drawLine(cells: Cell[][], points: readonly { x: number; y: number }[], ansi: number): void {
+  const dot = (x: number, y: number) => {
+    const cell = cells[Math.floor(y / 4)]?.[Math.floor(x / 2)];
+    const bit = DOTS[y & 3]?.[x & 1];
+    if (!cell || bit === undefined) return;
+    cell.bits |= bit;
+    cell.ansi = ansi;
+  };
+  let before: { x: number; y: number } | undefined;
+  for (const point of points) {
+    if (!Number.isFinite(point.x) || !Number.isFinite(point.y)) {
+      before = undefined;
+      continue;
+    }
+    const from = before ?? point;
+    const steps = Math.max(1, Math.ceil(Math.max(Math.abs(point.x - from.x), Math.abs(point.y - from.y))));
+    for (let step = 0; step <= Math.min(steps, 4096); step++) {
+      const share = step / steps;
+      dot(Math.round(from.x + share * (point.x - from.x)), Math.round(from.y + share * (point.y - from.y)));
+    }
+    before = point;
+  }
+}
+
+interface LabelLine {
+  margin: number;
+  columns: number;
+  at(value: number): number;
+  name: string | undefined;
+}
+
+/** Labels under their ticks; one that would touch the label before it is left out. */
+function labelLine(ticks: readonly { value: number; label: string }[], { margin, columns, at, name = '' }: LabelLine): string {
+  const line = Array.from({ length: columns }, () => ' ');
+  const nameStart = columns - name.length;
+  let free = 0;
+  for (const { value, label } of ticks) {
+    const start = Math.max(0, Math.min(columns - label.length, Math.round(at(value) / 2 - label.length / 2)));
+    if (start < free || (name && start + label.length >= nameStart)) continue;
+    line.splice(start, label.length, ...label);
+    free = start + label.length + 1;
+  }
+  if (name && nameStart > 0) line.splice(nameStart, name.length, ...name);
+  return `${' '.repeat(margin + 2)}${line.join('').trimEnd()}`;
+}
