@@ -52,6 +52,7 @@ export class DataLoader implements Loader {
   readonly batchSize: number;
   readonly imageShape: ImageShape;
   readonly classNames?: readonly string[];
+  readonly numClasses: number;
   /** The number of the epoch that the next loop gets, from 0. Set it to go on where an earlier run stopped. */
   epoch = 0;
   readonly #options: DataLoaderOptions;
@@ -72,6 +73,7 @@ export class DataLoader implements Loader {
     this.numSamples = dropLast ? this.numBatches * batchSize : numSamples;
     this.imageShape = resize === undefined ? dataset.imageShape : resizedShape(dataset.imageShape, resize);
     if (dataset.classNames) this.classNames = dataset.classNames;
+    this.numClasses = dataset.classNames?.length ?? dataset.labels.reduce((most, label) => Math.max(most, label), 0) + 1;
     this.#options = { ...options };
     if (this.numBatches === 0) {
       throw new RangeError(`${where}: with "dropLast" the batch size must be at most ${numSamples}, got ${batchSize}`);

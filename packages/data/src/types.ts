@@ -36,4 +36,6 @@ export interface Loader extends AsyncIterable<Batch> {
   /** Shape of an image as it comes out of the loader, after any resize. */
   readonly imageShape: ImageShape;
   readonly classNames?: readonly string[];
+  /** Classes that labels may name: every label is below it. */
+  readonly numClasses?: number;
 }

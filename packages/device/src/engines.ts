@@ -52,15 +52,20 @@ export const ENGINES: Readonly<Record<EngineName, Engine>> = {
 export const ENGINE_NAMES = Object.keys(ENGINES) as EngineName[];
 
 async function setBackend(name: string): Promise<void> {
-  silenceBanner();
   if (!(await tf.setBackend(name)))
     throw new Error(`[device] ${name}: TensorFlow.js could not start this backend; see its warning`);
 }
 
-/** Stock cpu greets its first tensor in Node with an advertisement for tfjs-node. */
-export function silenceBanner(): void {
-  const backend = tf.findBackend('cpu') as { firstUse?: boolean } | null;
-  if (backend?.firstUse) backend.firstUse = false;
+/** Stock cpu greets its first tensor in Node with an advertisement for tfjs-node; here deepend says what computes and why. */
+function silenceBanner(): void {
+  const factory = tf.findBackendFactory('cpu');
+  const started = tf.engine().registry.cpu as { firstUse?: boolean } | undefined;
+  if (started) started.firstUse = false;
+  else if (factory) {
+    // TensorFlow.js may make the backend more than once before it settles on one.
+    tf.removeBackend('cpu');
+    tf.registerBackend('cpu', () => Object.assign(factory(), { firstUse: false }), 1);
+  }
 }
 
 silenceBanner();

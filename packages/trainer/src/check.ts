@@ -15,9 +15,10 @@ export function checkLoader(where: string, loader: Loader, plan: Plan): void {
     }
   }
   if (loader.imageShape) checkShape(where, loader.imageShape, plan);
-  if (loader.classNames && loader.classNames.length > plan.numClasses) {
+  const classes = loader.numClasses ?? loader.classNames?.length ?? 0;
+  if (classes > plan.numClasses) {
     throw new RangeError(
-      `${where}: the loader has ${loader.classNames.length} classes, the net's output ${plan.numClasses}; build it with numClasses: ${loader.classNames.length}`,
+      `${where}: the loader has ${classes} classes, the net's output ${plan.numClasses}; build it with numClasses: ${classes}`,
     );
   }
 }

@@ -18,6 +18,8 @@ export interface Loader extends AsyncIterable<Batch> {
   readonly batchSize: number;
   readonly imageShape?: readonly number[];
   readonly classNames?: readonly string[];
+  /** Classes that labels may name: every label is below it. */
+  readonly numClasses?: number;
 }
 
 /** What an epoch came to. */

@@ -12,6 +12,14 @@ function gradient(kernel: string, tensors: Record<string, tf.Tensor>, { size, st
   return tf.engine().runKernel(kernel, tensors, { filterSize: [...size], strides: [...strides], pad: padding });
 }
 
+/**
+ * Stock wasm's MaxPoolGrad takes the first pixel of the image for the largest of a window without a positive number. Moved above
+ * zero, each window keeps its largest.
+ */
+function aboveZero(x: tf.Tensor): tf.Tensor {
+  return tf.getBackend() === 'wasm' ? tf.add(tf.sub(x, tf.min(x)), 1) : x;
+}
+
 export const maxPool: OperationKind<PoolAttrs> = {
   name: 'maxPool',
   reads: () => ({ inputs: true, output: true }),
@@ -19,7 +27,7 @@ export const maxPool: OperationKind<PoolAttrs> = {
     output: tf.maxPool(inputs[0] as tf.Tensor4D, [...attrs.size], [...attrs.strides], attrs.padding),
   }),
   backward({ dy, inputs, output, attrs }) {
-    const named = { dy, input: inputs[0] as tf.Tensor, output };
+    const named = { dy, input: aboveZero(inputs[0] as tf.Tensor), output };
     return { inputs: [gradient(tf.MaxPoolGrad, named, attrs)], params: [] };
   },
 };

@@ -1,0 +1,46 @@
+import { compile } from '@deepend/compiler';
+import { book } from '@deepend/models';
+import * as tfl from '@tensorflow/tfjs-layers';
+import { describe, expect, it } from 'vitest';
+import { use } from '../helpers/engines';
+
+const lines = (text: string) => text.split('\n').map((line) => line.split('  ')[0]);
+
+describe('describe', () => {
+  it('shows what was fused', async () => {
+    await use('cpu-js');
+    const plan = compile(book.resnet8({ inputShape: [28, 28, 1] }));
+    const residual = ['conv2d', 'batchNorm + scale + center + relu', 'conv2d', 'batchNorm + scale + center + relu + residual'];
+    expect(lines(plan.describe())).toEqual([
+      ...['conv2d', 'batchNorm + scale + center + relu', 'pad', 'maxPool'],
+      ...residual,
+      ...residual.slice(0, 3),
+      ...['conv2d', residual[3]],
+      ...residual.slice(0, 3),
+      ...['conv2d', residual[3]],
+      ...['globalAveragePool', 'dense'],
+    ]);
+    expect(plan.numClasses).toBe(10);
+    expect(plan.inputShape).toEqual([28, 28, 1]);
+  });
+});
+
+const image = () => tfl.input({ shape: [4, 4, 1] });
+const sequence = (...layers: tfl.layers.Layer[]) => tfl.sequential({ layers });
+const regularized = tfl.regularizers.l2({ l2: 0.1 });
+
+const REFUSED: [why: string, net: () => tfl.LayersModel, message: RegExp][] = [
+  ['two inputs', () => {
+    const [a, b] = [image(), image()];
+    return tfl.model({ inputs: [a, b], outputs: tfl.layers.add().apply([a, b]) as tfl.SymbolicTensor });
+  }, /expected one input and one output, got 2 and 1/],
+  ['no logits', () => sequence(tfl.layers.conv2d({ inputShape: [4, 4, 1], filters: 1, kernelSize: 2 })), /expected logits \[batch, numClasses\]/],
+  ['a regularizer', () => sequence(tfl.layers.flatten({ inputShape: [4, 4, 1] }), tfl.layers.dense({ units: 2, kernelRegularizer: regularized })), /kernelRegularizer is not part of a training plan/],
+  ['noise that cannot be drawn twice', () => sequence(tfl.layers.flatten({ inputShape: [4, 4, 1] }), tfl.layers.gaussianNoise({ stddev: 1 }), tfl.layers.dense({ units: 2 })), /cannot be drawn twice alike; use Dropout/],
+]; // biome-ignore format: a row a net
+
+describe('a net that no plan can be made of', () => {
+  it.each(REFUSED)('%s', (_, net, message) => {
+    expect(() => compile(net())).toThrow(message);
+  });
+});
