@@ -14,7 +14,9 @@ export function checkOptions<T extends z.ZodObject>(where: string, schema: T, op
   if (issue.path.length === 0) throw new TypeError(`${where}: expected an object of options, got ${show(options)}`);
   const value = issue.path.reduce<unknown>((at, key) => (at as Record<PropertyKey, unknown> | undefined)?.[key], options);
   const message = `${where}: option "${issue.path.join('.')}" must be ${issue.message}, got ${show(value)}`;
-  const wrongType = value === undefined || (issue.code === 'invalid_type' && !Number.isNaN(value));
+  // zod calls 1.5 no integer and Infinity no number; to a caller both are numbers out of range.
+  const numeric = issue.code === 'invalid_type' && ['number', 'int'].includes(issue.expected) && typeof value === 'number';
+  const wrongType = value === undefined || (issue.code === 'invalid_type' && !numeric);
   throw wrongType ? new TypeError(message) : new RangeError(message);
 }
 
@@ -26,23 +28,26 @@ function unknownOption(where: string, name: string, known: string[]): TypeError 
 
 /** The candidate that `word` most likely stood for, or undefined when none is near. */
 export function closest(word: string, candidates: readonly string[]): string | undefined {
-  const distances = candidates.map((candidate) => editDistance(word.toLowerCase(), candidate.toLowerCase()));
+  const asked = word.toLowerCase();
+  const distances = candidates.map((candidate) => editDistance(asked, candidate.toLowerCase()));
   const least = Math.min(...distances);
-  return least <= Math.max(1, Math.floor(word.length / 3)) ? candidates[distances.indexOf(least)] : undefined;
+  if (least <= Math.max(1, Math.floor(word.length / 3))) return candidates[distances.indexOf(least)];
+  return asked.length < 3 ? undefined : candidates.find((candidate) => candidate.toLowerCase().includes(asked)); // epochs: numEpochs
 }
 
-/** Levenshtein 1966: the least number of insertions, deletions and substitutions. */
+/** The least number of insertions, deletions, substitutions and swaps of neighbours (Damerau 1964, each place changed once). */
 function editDistance(a: string, b: string): number {
-  let row = Array.from({ length: b.length + 1 }, (_, j) => j);
+  const rows = [Array.from({ length: b.length + 1 }, (_, j) => j)];
+  const at = (i: number, j: number) => rows[i]?.[j] ?? Number.POSITIVE_INFINITY;
   for (let i = 1; i <= a.length; i++) {
-    const next = [i];
+    rows.push([i]);
     for (let j = 1; j <= b.length; j++) {
-      const substituted = (row[j - 1] ?? 0) + (a[i - 1] === b[j - 1] ? 0 : 1);
-      next.push(Math.min(substituted, (row[j] ?? 0) + 1, (next[j - 1] ?? 0) + 1));
+      const substituted = at(i - 1, j - 1) + (a[i - 1] === b[j - 1] ? 0 : 1);
+      const swapped = a[i - 1] === b[j - 2] && a[i - 2] === b[j - 1] ? at(i - 2, j - 2) + 1 : Number.POSITIVE_INFINITY;
+      rows[i]?.push(Math.min(substituted, swapped, at(i - 1, j) + 1, at(i, j - 1) + 1));
     }
-    row = next;
   }
-  return row[b.length] ?? 0;
+  return at(a.length, b.length);
 }
 
 /** A value as an error shows it: short, on one line. */

@@ -73,7 +73,7 @@ export class DataLoader implements Loader {
     this.numSamples = dropLast ? this.numBatches * batchSize : numSamples;
     this.imageShape = resize === undefined ? dataset.imageShape : resizedShape(dataset.imageShape, resize);
     if (dataset.classNames) this.classNames = dataset.classNames;
-    this.numClasses = dataset.classNames?.length ?? dataset.labels.reduce((most, label) => Math.max(most, label), 0) + 1;
+    this.numClasses = dataset.classNames?.length ?? largest(dataset.labels) + 1;
     this.#options = { ...options };
     if (this.numBatches === 0) {
       throw new RangeError(`${where}: with "dropLast" the batch size must be at most ${numSamples}, got ${batchSize}`);
@@ -99,4 +99,10 @@ export class DataLoader implements Loader {
       yield makeBatch(order.subarray(start, Math.min(start + this.batchSize, this.numSamples)));
     }
   }
+}
+
+function largest(labels: ArrayLike<number>): number {
+  let most = 0;
+  for (let i = 0; i < labels.length; i++) most = Math.max(most, labels[i] as number);
+  return most;
 }

@@ -49,7 +49,7 @@ async function writeWhole(dir: string, files: Record<string, Uint8Array | string
   } catch (cause) {
     throw new Error(`[models] saveNet: cannot write ${dir}: ${(cause as Error).message}; nothing was changed there`, { cause });
   } finally {
-    await fs.remove(staging);
+    await fs.remove(staging).catch(() => {}); // where it could not be made it need not go
   }
 }
 

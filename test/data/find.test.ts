@@ -1,0 +1,220 @@
+import type { RequestListener } from 'node:http';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { cacheFolder, DataError, loadFashionMnist, loadIdxSet } from '@deepend/data';
+import fs from 'fs-extra';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { smallSet } from '../helpers/idx';
+import { fileServer, serve, type TestServer } from '../helpers/server';
+
+const { spec, files } = smallSet();
+const servers: TestServer[] = [];
+let dir: string;
+const cache = () => cacheFolder(spec.id);
+const load = (options: object = {}) => loadIdxSet(spec, 2, { progress: false, timeout: 2000, ...options });
+
+async function mirror(listener: RequestListener): Promise<TestServer> {
+  const server = await serve(listener);
+  servers.push(server);
+  return server;
+}
+const dead: RequestListener = (request) => request.socket.destroy();
+async function fill(folder: string, { packed = true } = {}): Promise<string> {
+  const { gunzipSync } = await import('node:zlib');
+  for (const [name, bytes] of files)
+    await fs.outputFile(path.join(folder, packed ? name : name.slice(0, -3)), packed ? bytes : gunzipSync(bytes));
+  return folder;
+}
+
+beforeEach(async () => {
+  dir = await fs.mkdtemp(path.join(tmpdir(), 'deepend-'));
+  vi.stubEnv('XDG_CACHE_HOME', path.join(dir, 'cache'));
+  vi.stubEnv('DEEPEND_DATA', '');
+});
+afterEach(async () => {
+  vi.unstubAllEnvs();
+  await Promise.all(servers.splice(0).map((server) => server.close()));
+  await fs.remove(dir);
+});
+
+describe('where a set is looked for', () => {
+  it('is in root, packed or not, or in a folder of the set under it', async () => {
+    for (const root of [await fill(path.join(dir, 'a')), await fill(path.join(dir, 'b'), { packed: false })])
+      expect((await load({ root }))[0].dataset.source).toBe(root);
+    await fill(path.join(dir, 'c', 'small'));
+    const [train, test] = await load({ root: path.join(dir, 'c') });
+    expect(train.dataset.source).toBe(path.join(dir, 'c', 'small'));
+    expect([train.numSamples, test.numSamples]).toEqual([6, 4]);
+    expect(train.classNames).toEqual(['a', 'b', 'c']);
+  });
+
+  it('is DEEPEND_DATA, then the cache, then the folders of the system; root comes before all', async () => {
+    const system = await fill(path.join(dir, 'system'));
+    const withSystem = { ...spec, systemFolders: [system] };
+    const source = async (options = {}) => (await loadIdxSet(withSystem, 2, { progress: false, ...options }))[0].dataset.source;
+    expect(await source()).toBe(system);
+    await fill(cache());
+    expect(await source()).toBe(cache());
+    const chosen = await fill(path.join(dir, 'chosen'));
+    vi.stubEnv('DEEPEND_DATA', chosen);
+    expect(await source()).toBe(chosen);
+    const root = await fill(path.join(dir, 'root'));
+    expect(await source({ root })).toBe(root);
+  });
+
+  it('is nowhere else when root or DEEPEND_DATA names a folder without it', async () => {
+    await fill(cache());
+    await expect(load({ root: path.join(dir, 'none') })).rejects.toThrow(
+      /none: expected Small set \(train-images, .*\), got no folder with all of them among .*none.*small; it is set by option "root"/,
+    );
+    vi.stubEnv('DEEPEND_DATA', path.join(dir, 'none'));
+    await expect(load()).rejects.toThrow(/it is set by DEEPEND_DATA: correct that/);
+  });
+
+  it('goes past a damaged folder, and says so in the end', async () => {
+    const system = await fill(path.join(dir, 'system'));
+    await fs.truncate(path.join(system, 'train-images.gz'), 20);
+    const broken = { ...spec, systemFolders: [system] };
+    await expect(loadIdxSet(broken, 2, { progress: false, download: false })).rejects.toThrow(
+      /train-images\.gz: expected an IDX header of 16 bytes, got 9 bytes: the file is cut off/,
+    );
+    const { url } = await mirror(fileServer(files));
+    const [train] = await loadIdxSet(broken, 2, { progress: false, mirrors: [url] });
+    expect(train.dataset.source).toBe(cache());
+  });
+});
+
+describe('a download', () => {
+  it('enters the cache, and is not made twice', async () => {
+    const server = await mirror(fileServer(files));
+    await load({ mirrors: [server.url] });
+    expect(server.requests).toHaveLength(4);
+    expect((await fs.readdir(cache())).sort()).toEqual([...files.keys()].sort());
+    await load({ mirrors: [server.url] });
+    expect(server.requests).toHaveLength(4);
+  });
+
+  it('comes from the next mirror when one fails', async () => {
+    const servers = [
+      await mirror(dead),
+      await mirror((_, response) => response.writeHead(503).end()),
+      await mirror(fileServer(files)),
+    ];
+    await load({ mirrors: servers.map(({ url }) => url) });
+    expect(servers[2]?.requests).toHaveLength(4);
+  });
+
+  it('goes on where it broke off', async () => {
+    const name = 'train-images.gz';
+    const whole = files.get(name) as Buffer;
+    const cut = await mirror((request, response) => {
+      if (request.url !== `/${name}`) return fileServer(files)(request, response);
+      response.writeHead(200, { 'content-length': whole.length });
+      response.write(whole.subarray(0, 15), () => setTimeout(() => response.destroy(), 50));
+    });
+    await expect(load({ mirrors: [cut.url] })).rejects.toThrow(/nothing usable/);
+    expect(await fs.pathExists(path.join(cache(), name))).toBe(false);
+    expect((await fs.stat(path.join(cache(), `${name}.part`))).size).toBe(15);
+    const sound = await mirror(fileServer(files));
+    await load({ mirrors: [sound.url] });
+    expect(sound.requests[0]).toBe(`/${name} bytes=15-`);
+    expect(await fs.readFile(path.join(cache(), name))).toEqual(whole);
+  });
+
+  it('begins anew with a server that knows no ranges, and where the part was wrong', async () => {
+    const name = 'train-images.gz';
+    const whole = files.get(name) as Buffer;
+    for (const [part, ranges] of [
+      [whole.subarray(0, 9), false],
+      [Buffer.from([0x1f, 0x8b, 9, 9]), true],
+      [Buffer.alloc(500), true],
+    ] as const) {
+      // biome-ignore format: a case each
+      await fs.remove(cache());
+      await fs.outputFile(path.join(cache(), `${name}.part`), part);
+      const server = await mirror(fileServer(files, { ranges }));
+      await load({ mirrors: [server.url] });
+      expect(await fs.readFile(path.join(cache(), name))).toEqual(whole);
+    }
+  });
+
+  it('replaces a damaged file in the cache', async () => {
+    await fill(cache());
+    await fs.truncate(path.join(cache(), 'test-labels.gz'), 10);
+    const server = await mirror(fileServer(files));
+    await load({ mirrors: [server.url] });
+    expect(server.requests).toEqual(['/test-labels.gz']);
+  });
+
+  it('is made once by two that want it at once', async () => {
+    const server = await mirror((request, response) => setTimeout(() => fileServer(files)(request, response), 30));
+    await Promise.all([load({ mirrors: [server.url] }), load({ mirrors: [server.url] }), load({ mirrors: [server.url] })]);
+    expect(server.requests).toHaveLength(4);
+  });
+
+  const foreign: [string, RequestListener, RegExp][] = [
+    ['a web page', (_, response) => response.writeHead(200, { 'content-type': 'text/html' }).end('<html>'), /a web page \(text\/html\) instead of the file/],
+    ['another file', (_, response) => response.writeHead(200).end(Buffer.from(files.get('train-images.gz') as Buffer).fill(7, 30)), /train-images\.gz: .*SHA-256/],
+    ['no gzip file', (_, response) => response.writeHead(200).end('hello'), /something that is not a gzip file/],
+    ['far too much', (_, response) => response.writeHead(200).end(Buffer.concat([files.get('train-images.gz') as Buffer, Buffer.alloc(5000)])), /more than the \d+ bytes of the file/],
+    ['half a file', (_, response) => response.writeHead(200).end((files.get('train-images.gz') as Buffer).subarray(0, 32)), /the answer stops after 32 of \d+ bytes/],
+    ['nothing for long', () => {}, /no answer for 0\.2 s/],
+    ['404', (_, response) => response.writeHead(404).end(), /HTTP 404/],
+  ]; // biome-ignore format: a row a case
+  it.each(foreign)('does not take %s', async (_, listener, message) => {
+    const server = await mirror(listener);
+    await expect(load({ mirrors: [server.url], timeout: 200 })).rejects.toThrow(message);
+    expect((await fs.readdir(cache())).filter((name) => name.endsWith('.gz'))).toEqual([]);
+  });
+
+  it('lists every source that was tried when none had it, and the ways out', async () => {
+    const [one, two] = [await mirror(dead), await mirror((_, response) => response.writeHead(404).end())];
+    const withSystem = { ...spec, systemFolders: ['/nonexistent/small'] };
+    const failure = loadIdxSet(withSystem, 2, { progress: false, mirrors: [one.url, two.url] });
+    const error = await failure.then(() => undefined, (caught: unknown) => caught); // biome-ignore format: one chain
+    expect(error).toBeInstanceOf(DataError);
+    const { message, code } = error as DataError;
+    expect(code).toBe('DEEPEND_NO_DATA');
+    const expected = [cache(), '/nonexistent/small', `${one.url}train-images.gz`, `${two.url}train-images.gz: HTTP 404`];
+    for (const text of [...expected, 'option "root"', 'DEEPEND_DATA', 'apt-get install dataset-small'])
+      expect(message).toContain(text);
+    await expect(load({ download: false })).rejects.toThrow('mirrors: not asked, since "download" is false');
+  });
+
+  it('says what is wrong with a cache that cannot be written', async () => {
+    await fs.writeFile(path.join(dir, 'cache'), 'a file');
+    const { url } = await mirror(fileServer(files));
+    await expect(load({ mirrors: [url] })).rejects.toThrow(
+      /expected a folder that can be written to, got a file where a folder should be \(E(NOTDIR|EXIST)\)|got .*EEXIST.*; make room or give rights there, or set XDG_CACHE_HOME/,
+    );
+  });
+
+  it.skipIf(!fs.existsSync('/dev/full'))('says so when the disk is full (needs /dev/full)', async () => {
+    await fs.ensureDir(cache());
+    await fs.symlink('/dev/full', path.join(cache(), 'train-images.gz.part'));
+    const { url } = await mirror(fileServer(files));
+    await expect(load({ mirrors: [url] })).rejects.toThrow(/got a full disk \(ENOSPC\); make room/);
+  });
+
+  it.skipIf(process.getuid?.() === 0)('says so when it has no rights (root has all)', async () => {
+    await fs.ensureDir(cache());
+    await fs.chmod(cache(), 0o500);
+    const { url } = await mirror(fileServer(files));
+    await expect(load({ mirrors: [url] })).rejects.toThrow(/no rights to it \(EACCES\); make room or give rights there/);
+  });
+});
+
+describe('bad input', () => {
+  const cases: [string, () => Promise<unknown>, RegExp][] = [
+    ['a batch size of 0', () => loadFashionMnist(0), /loadFashionMnist: option "batchSize" must be a whole number of at least 1, got 0/],
+    ['half a batch', () => loadFashionMnist(2.5), /"batchSize" must be a whole number of at least 1, got 2.5/],
+    ['an unknown option', () => loadFashionMnist(8, { batch: 3 } as never), /there is no option "batch"/],
+    ['an image of no pixels', () => loadFashionMnist(8, { resize: 0 }), /"resize" must be a whole number from 1 to 16384/],
+    ['more images than there are', () => loadFashionMnist(8, { numTrain: 60_001 }), /"numTrain" must be at most 60000, the size of the set, got 60001/],
+    ['a seed below 0', () => loadFashionMnist(8, { seed: -1 }), /"seed" must be a whole number of at least 0, got -1/],
+    ['a batch too large for a tensor', async () => loadIdxSet(spec, 4, { root: await fill(path.join(dir, 'x')), resize: 16384 }), /a batch of 4 images of 24576 × 16384 × 1 is too large/],
+  ]; // biome-ignore format: a row a case
+  it.each(cases)('%s', async (_, act, message) => {
+    await expect(act()).rejects.toThrow(message);
+  });
+});

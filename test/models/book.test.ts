@@ -1,0 +1,141 @@
+import { createHash } from 'node:crypto';
+import { BOOK_RESNETS, book, createModel, listModels, sequential, summarize, summary } from '@deepend/models';
+import * as tf from '@tensorflow/tfjs-core';
+import type { LayersModel } from '@tensorflow/tfjs-layers';
+import { beforeAll, describe, expect, it } from 'vitest';
+import { use } from '../helpers/engines';
+
+beforeAll(() => use('cpu-js'));
+
+const total = (net: LayersModel, key: 'parameters' | 'macs') => summarize(net).reduce((sum, row) => sum + row[key], 0);
+const kernels = (net: LayersModel) => net.weights.filter(({ originalName }) => originalName.endsWith('kernel'));
+
+/** Published figures: the book's chapter 8.6, and the counts that PyTorch gives for its own definition of the net. */
+const ANCHORS = [
+  { id: 'book/resnet18', inputShape: [224, 224, 1], parameters: 11_178_378, macs: 1_734_890_496 },
+  { id: 'book/resnet18', inputShape: [96, 96, 1], parameters: 11_178_378 },
+  { id: 'book/resnet8', inputShape: [28, 28, 1], parameters: 78_538, macs: 838_848 },
+] as const;
+
+describe('anchors', () => {
+  it.each(ANCHORS)('$id at $inputShape', ({ id, inputShape, ...expected }) => {
+    const net = createModel(id, { inputShape: [...inputShape], numClasses: 10 });
+    expect(net.name).toBe(id);
+    expect(total(net, 'parameters')).toBe(expected.parameters);
+    if ('macs' in expected) expect(total(net, 'macs')).toBe(expected.macs);
+    net.dispose();
+  });
+
+  it("prints the book's block shapes", () => {
+    const rows = summarize(book.resnet18());
+    expect(rows.map(({ outputShape }) => outputShape)).toEqual([
+      [1, 224, 224, 1],
+      [1, 56, 56, 64],
+      [1, 56, 56, 64],
+      [1, 28, 28, 128],
+      [1, 14, 14, 256],
+      [1, 7, 7, 512],
+      [1, 10],
+    ]);
+    expect(rows.map(({ name }) => name)).toEqual(['input', 'stem', 'stage1', 'stage2', 'stage3', 'stage4', 'head']);
+  });
+});
+
+const hash = (values: Float32Array) =>
+  createHash('sha256')
+    .update(Buffer.from(values.buffer, values.byteOffset, values.byteLength))
+    .digest('hex');
+
+/** What every net of the zoo keeps. */
+describe.each(listModels())('%s', (id) => {
+  it('gives logits for each class, from any seed the same twice', () => {
+    const make = (seed: number) => createModel(id, { inputShape: [32, 32, 3], numClasses: 7, seed });
+    const [a, b, c] = [make(1), make(1), make(2)];
+    expect(a.outputs[0]?.shape).toEqual([null, 7]);
+    const values = (net: LayersModel) => kernels(net).map((weight) => hash(weight.read().dataSync() as Float32Array));
+    expect(values(a)).toEqual(values(b));
+    values(a).forEach((kernel, i) => {
+      expect(kernel, kernels(a)[i]?.name).not.toEqual(values(c)[i]);
+    });
+  });
+
+  it('names each layer by its place', () => {
+    const names = createModel(id, { inputShape: [32, 32, 1] }).layers.map(({ name }) => name);
+    expect(new Set(names).size).toBe(names.length);
+    for (const name of names) expect(name).toMatch(/^(input|stem|head|stage\d+)(\.[a-z]+\d*(_pad)?)*$/);
+  });
+
+  it("begins within Xavier's bounds, unlike from layer to layer", () => {
+    const weights = kernels(createModel(id, { inputShape: [32, 32, 1] }));
+    const first = weights.map((weight) => {
+      const [fanIn, fanOut] = fans(weight.shape.map((size) => size ?? 1));
+      const bound = Math.sqrt(6 / (fanIn + fanOut));
+      const values = weight.read().dataSync() as Float32Array;
+      const largest = values.reduce((most, value) => Math.max(most, Math.abs(value)), 0);
+      const rms = Math.sqrt(values.reduce((sum, value) => sum + value * value, 0) / values.length);
+      expect(largest, weight.name).toBeLessThanOrEqual(bound * 1.0001);
+      expect(rms / (bound / Math.sqrt(3)), weight.name).toBeCloseTo(1, 0.8);
+      return (values[0] ?? 0) / bound;
+    });
+    expect(new Set(first).size).toBe(first.length);
+  });
+
+  it('leaves no tensor behind when it is disposed', () => {
+    const before = tf.memory().numTensors;
+    createModel(id, { inputShape: [32, 32, 1] }).dispose();
+    expect(tf.memory().numTensors).toBe(before);
+  });
+});
+
+/** Kernel height × width × channels, and × filters: Glorot & Bengio's fans. */
+function fans(shape: number[]): [number, number] {
+  const area = shape.slice(0, -2).reduce((a, b) => a * b, 1);
+  return [area * (shape.at(-2) ?? 1), area * (shape.at(-1) ?? 1)];
+}
+
+describe('he-normal', () => {
+  it("has the deviation of torchvision's ResNets, √(2 / fan-out)", () => {
+    const net = book.resnet8({ inputShape: [32, 32, 1], init: 'he-normal' });
+    const kernel = kernels(net).find(({ name }) => name.startsWith('stage3.block1.conv2'));
+    const values = kernel?.read().dataSync() as Float32Array;
+    const rms = Math.sqrt(values.reduce((sum, value) => sum + value * value, 0) / values.length);
+    expect(rms / Math.sqrt(2 / (9 * 64))).toBeCloseTo(1, 1);
+  });
+});
+
+describe('summary', () => {
+  it('aligns its columns and sums them up', () => {
+    const lines = summary(book.resnet8({ inputShape: [28, 28, 1] }), { batchSize: 4 }).split('\n');
+    expect(new Set(lines.map(({ length }) => length)).size).toBe(1);
+    expect(lines.at(-1)).toMatch(/^total +78,538 +838,848$/);
+    expect(lines.join('\n')).toContain('[4, 7, 7, 16]');
+  });
+
+  it('has a row for each layer when asked', () => {
+    const net = book.resnet8({ inputShape: [28, 28, 1] });
+    expect(summarize(net, { rows: 'layers' })).toHaveLength(net.layers.length);
+  });
+});
+
+describe('bad input', () => {
+  const cases: [string, () => unknown, RegExp][] = [
+    ['a net that does not exist', () => createModel('book/resnet9'), /there is no net 'book\/resnet9'; did you mean 'book\/resnet8'\?/],
+    ['an option that does not exist', () => book.resnet8({ inputshape: [28, 28, 1] } as object), /there is no option "inputshape"; did you mean "inputShape"\?/],
+    ['a shape of two numbers', () => book.resnet8({ inputShape: [28, 28] as never }), /"inputShape" must be \[height, width, channels\]/],
+    ['no classes', () => book.resnet8({ numClasses: 0 }), /"numClasses" must be a whole number of at least 1, got 0/],
+    ['an unknown initializer', () => book.resnet8({ init: 'zeros' as never }), /"init" must be one of 'xavier-uniform', 'he-normal', got 'zeros'/],
+    ['no blocks', () => sequential([], { inputShape: [8, 8, 1] }), /expected at least one block/],
+    ['a summary by the wrong rows', () => summarize(book.resnet8({ inputShape: [28, 28, 1] }), { rows: 'cells' as never }), /"rows" must be one of/],
+  ]; // biome-ignore format: a row a case
+  it.each(cases)('%s', (_, act, message) => {
+    expect(act).toThrow(message);
+  });
+
+  it('takes the smallest image', () => {
+    expect(book.resnet18({ inputShape: [1, 1, 1] }).outputs[0]?.shape).toEqual([null, 10]);
+  });
+
+  it('has a row for each builder', () => {
+    expect(Object.keys(book)).toEqual(Object.keys(BOOK_RESNETS));
+  });
+});
