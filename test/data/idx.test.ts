@@ -94,7 +94,7 @@ describe('readIdx', () => {
     ['another shape', () => write('shape', bytes), { shape: [3, 2] }, /expected the shape \[3, 2\], got \[2, 3\]/],
     ['a header that promises more than there can be', () => write('bomb.gz', gzipSync(bomb)), {}, /which cannot hold that/],
     ['bytes after the last', () => write('long.gz', gzipSync(Buffer.concat([bytes, Buffer.alloc(9)]))), {}, /more: bytes follow the last value/],
-    ['damaged packing', () => write('bad.gz', gzipSync(bytes).fill(0, -8)), {}, /expected a whole gzip file, got a damaged one/],
+    ['damaged packing', () => write('bad.gz', gzipSync(bytes).fill(0, gzipSync(bytes).length - 8)), {}, /expected a whole gzip file, got a damaged one/],
   ]; // biome-ignore format: a row a case
   it.each(cases)('refuses %s', async (_, file, options, message) => {
     await expect(readIdx(await file(), options)).rejects.toThrow(message);

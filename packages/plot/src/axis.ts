@@ -20,8 +20,12 @@ export interface AxisOptions {
   nice: boolean;
 }
 
+/** Beyond it the difference of two numbers may overflow; such values are drawn as gaps. */
+const LARGEST = 1e300;
+
 export function makeAxis({ values, limits, scale, pixels, room, nice }: AxisOptions): Axis {
-  const usable = values.filter((value) => Number.isFinite(value) && (scale === 'linear' || value > 0));
+  const has = (value: number) => Math.abs(value) <= LARGEST && (scale === 'linear' || value >= 1 / LARGEST);
+  const usable = values.filter(has);
   const domain = limits ?? extent(usable, scale);
   const mapped = (scale === 'log' ? scaleLog() : scaleLinear()).domain(domain).range(pixels);
   if (nice && !limits) mapped.nice(room);
@@ -31,7 +35,7 @@ export function makeAxis({ values, limits, scale, pixels, room, nice }: AxisOpti
   const ticks = candidates
     .map((value) => ({ value, label: whole ? value.toLocaleString('en-US') : format(value).replace('−', '-') }))
     .filter(({ label }) => label !== '');
-  return { at: (value) => (scale === 'log' && value <= 0 ? Number.NaN : mapped(value)), ticks };
+  return { at: (value) => (has(value) ? mapped(value) : Number.NaN), ticks };
 }
 
 /** Ends that hold all values; a single value stands in the middle. */
@@ -39,6 +43,8 @@ function extent(values: readonly number[], scale: 'linear' | 'log'): [number, nu
   const low = values.reduce((a, b) => Math.min(a, b), Number.POSITIVE_INFINITY);
   const high = values.reduce((a, b) => Math.max(a, b), Number.NEGATIVE_INFINITY);
   if (values.length === 0) return scale === 'log' ? [1, 10] : [0, 1];
-  if (low < high) return [low, high];
-  return scale === 'log' ? [low / 10, low * 10] : [low - 0.5, low + 0.5];
+  const size = Math.max(Math.abs(low), Math.abs(high));
+  if (high - low > Math.max(size * 1e-12, 1 / LARGEST)) return [low, high];
+  const margin = Math.max(0.5, size / 10);
+  return scale === 'log' ? [low / 10, low * 10] : [low - margin, low + margin];
 }

@@ -9,7 +9,7 @@ export async function writeWhole(file: string, content: string | Buffer): Promis
     await fs.outputFile(beside, content);
     await fs.move(beside, file, { overwrite: true });
   } catch (error) {
-    await fs.remove(beside);
+    await fs.remove(beside).catch(() => {}); // where it could not be written it need not go
     throw new Error(`[plot] ${file}: cannot be written: ${(error as Error).message}`, { cause: error });
   }
 }

@@ -1,0 +1,125 @@
+import { execFile } from 'node:child_process';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { promisify } from 'node:util';
+import { cpu, loadNet, saveRun, showPredictions, train } from 'deepend';
+import fs from 'fs-extra';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { use } from '../helpers/engines';
+import { expectNoLeak } from '../helpers/leaks';
+import { fakeLoader, linearNet } from '../helpers/loaders';
+
+let dir: string;
+beforeAll(async () => {
+  await use('cpu-js');
+  dir = await fs.mkdtemp(path.join(tmpdir(), 'deepend-'));
+});
+afterAll(() => fs.remove(dir));
+
+const quiet = { numEpochs: 2, lr: 0.1, progress: false };
+
+describe('saveRun', () => {
+  it("fills a run's directory, config first, and replaces an older run but not a person's notes", async () => {
+    const out = path.join(dir, 'run');
+    await fs.outputFile(path.join(out, 'notes.txt'), 'mine');
+    await fs.outputFile(path.join(out, 'history.jsonl'), 'old');
+    const seen: string[][] = [];
+    const watcher = { onStep: async () => void seen.push(await fs.readdir(out)) };
+    const net = linearNet();
+    const { history } = await train(net, fakeLoader(6, 3), fakeLoader(6, 3), {
+      ...quiet,
+      callbacks: [saveRun(out, { resize: 4 }), watcher],
+    });
+    expect(seen[0]?.sort()).toEqual(['config.json', 'notes.txt']);
+    expect((await fs.readdir(out)).sort()).toEqual([
+      'config.json',
+      'curves.png',
+      'curves.svg',
+      'history.jsonl',
+      'net',
+      'notes.txt',
+    ]);
+    expect(await fs.readJson(path.join(out, 'config.json'))).toMatchObject({
+      numEpochs: 2,
+      lr: 0.1,
+      seed: 0,
+      resize: 4,
+      engine: 'cpu-js',
+    });
+    const lines = (await fs.readFile(path.join(out, 'history.jsonl'), 'utf8')).trimEnd().split('\n');
+    expect(lines.map((line) => JSON.parse(line) as unknown)).toEqual(history);
+    const loaded = await loadNet(path.join(out, 'net'));
+    expect(loaded.getWeights().map((weight) => [...weight.dataSync()])).toEqual(
+      net.getWeights().map((weight) => [...weight.dataSync()]),
+    );
+  });
+
+  it('ends the run before its first step when the folder cannot be written', async () => {
+    await fs.writeFile(path.join(dir, 'file'), '');
+    const net = linearNet();
+    const before = net.getWeights().map((weight) => [...weight.dataSync()]);
+    const run = train(net, fakeLoader(6, 3), null, { ...quiet, callbacks: [saveRun(path.join(dir, 'file', 'run'))] });
+    await expect(run).rejects.toThrow(/\[deepend\] saveRun: cannot write .*; name another folder/);
+    expect(net.getWeights().map((weight) => [...weight.dataSync()])).toEqual(before);
+  });
+});
+
+describe('showPredictions', () => {
+  it('titles each image with its true and predicted class', async () => {
+    const loader = { ...fakeLoader(6, 6), classNames: ['bag', 'coat', 'shirt'] };
+    const { svg } = await showPredictions(linearNet(), loader, { count: 4 });
+    expect(svg.match(/<image /g)).toHaveLength(4);
+    expect(svg).toContain('>bag<');
+    expect(svg).toMatch(/>→ (bag|coat|shirt)</);
+  });
+
+  it('leaves no tensor behind', async () => {
+    const net = linearNet();
+    await expectNoLeak(() => showPredictions(net, fakeLoader(6, 3)));
+  });
+
+  it('refuses no images', async () => {
+    await expect(showPredictions(linearNet(), fakeLoader(6, 3), { count: 0 })).rejects.toThrow(
+      /"count" must be a whole number of at least 1/,
+    );
+  });
+});
+
+describe('the umbrella', () => {
+  it('has what the book has', async () => {
+    const deepend: Record<string, unknown> = await import('deepend');
+    const names = ['book', 'loadFashionMnist', 'train', 'evaluate', 'predict', 'tryGpu', 'tryAllGpus', 'cpu', 'device', 'Animator', 'showImages', 'summary', 'createModel', 'listModels', 'sequential', 'saveNet', 'loadNet', 'Accumulator', 'Timer', 'plot', 'curves']; // biome-ignore format: a list
+    for (const name of names) expect(deepend[name], name).toBeDefined();
+    expect((await cpu()).name).toBe('cpu');
+    await use('cpu-js');
+  });
+});
+
+describe('the command line (as built)', () => {
+  const run = (...args: string[]) =>
+    promisify(execFile)(process.execPath, ['packages/deepend/bin/deepend.js', ...args]).then(
+      ({ stdout, stderr }) => ({ stdout, stderr, code: 0 }),
+      ({ stdout, stderr, code }: { stdout: string; stderr: string; code: number }) => ({ stdout, stderr, code }),
+    );
+
+  it('prints a net, and nothing else', async () => {
+    const { stdout, stderr } = await run('summary', 'book/resnet8', '--size', '28');
+    expect(stdout).toMatch(/total +78,538 +838,848/);
+    expect(stderr).toBe('');
+  });
+
+  it('lists the nets and shows what computes', async () => {
+    expect((await run('models', '*18')).stdout).toBe('book/resnet18\n');
+    const { stdout } = await run('device', 'cpu-js');
+    expect(stdout).toMatch(/^cpu: .*\nengine: cpu-js\nwhy: it was asked for\n$/);
+  });
+
+  it('fails with one line', async () => {
+    expect(await run('summary', 'book/resnet17')).toMatchObject({
+      code: 1,
+      stderr: expect.stringMatching(/^deepend: .*did you mean 'book\/resnet18'\?\n$/),
+    });
+    expect((await run('device', 'tpu')).code).toBe(1);
+    expect((await run('summary', 'book/resnet8', '--size', '0')).code).not.toBe(0);
+  });
+});

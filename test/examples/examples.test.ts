@@ -1,0 +1,65 @@
+/** The examples as a person runs them: on what was built. */
+import { execFile } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { promisify } from 'node:util';
+import { loadFashionMnist } from '@deepend/data';
+import fs from 'fs-extra';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+
+const absent = await loadFashionMnist(1, { progress: false }).then(
+  () => undefined,
+  () => 'skipped: Fashion-MNIST is not here; apt-get install dataset-fashion-mnist',
+);
+
+let dir: string;
+beforeAll(async () => {
+  dir = await fs.mkdtemp(path.join(tmpdir(), 'deepend-'));
+});
+afterAll(() => fs.remove(dir));
+
+async function run(example: string, args: string[], env: Record<string, string> = {}): Promise<string> {
+  const command = ['tsx', '--tsconfig', 'examples/tsconfig.json', `examples/${example}.ts`, ...args];
+  const { stdout } = await promisify(execFile)('npx', command, { env: { ...process.env, ...env } });
+  return stdout;
+}
+
+const METRICS = /^loss (\d+\.\d{3}), train acc (\d\.\d{3}), test acc (\d\.\d{3})$/m;
+
+describe.skipIf(absent)(`the examples (${absent ?? 'real data'})`, () => {
+  it('quickstart learns from a part of the clothes', async () => {
+    const output = await run('quickstart', [], { QUICKSTART_OUT: dir, QUICKSTART_IMAGES: '6400' });
+    expect(output).toMatch(/^device cpu: .* on .*\(.*\)$/m);
+    expect(Number(METRICS.exec(output)?.[3])).toBeGreaterThan(0.7);
+    expect(output).toMatch(/^\d+\.\d examples\/sec on /m);
+    const files = ['config.json', 'curves.png', 'curves.svg', 'history.jsonl', 'net', 'predictions.png'];
+    expect((await fs.readdir(dir)).sort()).toEqual(files);
+  }, 240_000);
+
+  it("resnet18-fashion-mnist prints the article's output, at 28 pixels on a few hundred images", async () => {
+    const out = path.join(dir, 'resnet18');
+    const small = ['--resize', '28', '--train', '384', '--test', '200', '--epochs', '2', '--batch-size', '32', '--lr', '0.01'];
+    const output = await run('resnet18-fashion-mnist', [...small, '--out', out]);
+    expect(output).toMatch(/stage4 +\[1, 1, 1, 512\]/);
+    expect(output).toMatch(/total +11,178,378/);
+    expect(output).toMatch(/^training on cpu: /m);
+    const [, loss, trainAcc] = METRICS.exec(output) ?? [];
+    expect(Number(loss)).toBeLessThan(1.9);
+    expect(Number(trainAcc)).toBeGreaterThan(0.4);
+    expect(await fs.pathExists(path.join(out, 'curves.png'))).toBe(true);
+  }, 240_000);
+});
+
+describe('the quickstart', () => {
+  const text = readFileSync('examples/quickstart.ts', 'utf8');
+
+  it('is at most 40 lines', () => {
+    expect(text.trimEnd().split('\n').length).toBeLessThanOrEqual(40);
+  });
+
+  it('uses only what deepend exports', () => {
+    const imports = [...text.matchAll(/from '([^']+)'/g)].map(([, name]) => name);
+    expect(imports).toEqual(['deepend']);
+  });
+});

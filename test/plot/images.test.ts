@@ -1,0 +1,61 @@
+import { showImages, toCsv, toJsonl } from '@deepend/plot';
+import sharp from 'sharp';
+import { describe, expect, it } from 'vitest';
+
+const batch = (shape: number[], dtype?: string) => {
+  const values = Float32Array.from({ length: shape.reduce((a, b) => a * b, 1) }, (_, i) => (i % 2 === 0 ? 1 : 0));
+  return { shape, ...(dtype && { dtype }), data: () => values };
+};
+
+describe('showImages', () => {
+  it('puts images in rows, with their titles', async () => {
+    const picture = await showImages(batch([5, 4, 4, 1]), { cols: 3, titles: ['a', 'b', 'c', 'd', 'e\nsecond'] });
+    expect(picture.svg.match(/<image /g)).toHaveLength(5);
+    expect(picture.svg).toContain('>second<');
+    expect(picture.svg).toContain('5 images: a; b; c; d; e, second');
+    const { width, height } = await sharp(await picture.toPng()).metadata();
+    expect([width, height]).toEqual([2 * picture.width, 2 * picture.height]);
+  });
+
+  it('keeps each pixel a sharp square of its grey or colour', async () => {
+    const picture = await showImages({ shape: [1, 1, 2, 3], dtype: 'int32', data: () => [255, 0, 0, 0, 0, 255] }, { size: 40 });
+    const { data, info } = await sharp(await picture.toPng())
+      .removeAlpha()
+      .raw()
+      .toBuffer({ resolveWithObject: true });
+    const at = (x: number, y: number) => [...data.subarray(3 * (y * info.width + x), 3 * (y * info.width + x) + 3)];
+    const middle = Math.floor(info.height / 2);
+    expect(at(Math.floor(info.width / 2) - 5, middle)).toEqual([255, 0, 0]);
+    expect(at(Math.floor(info.width / 2) + 5, middle)).toEqual([0, 0, 255]);
+  });
+
+  const cases: [string, () => Promise<unknown>, RegExp][] = [
+    ['no images', () => showImages(batch([0, 4, 4])), /expected a tensor \[count, height, width\].*got \[0, 4, 4\]/],
+    ['two channels', () => showImages(batch([1, 4, 4, 2])), /\[count, height, width, 1 or 3\], got \[1, 4, 4, 2\]/],
+    ['something else', () => showImages([1, 2] as never), /got \[1, 2\]/],
+    ['another number of titles', () => showImages(batch([2, 4, 4]), { titles: ['a'] }), /expected 2 "titles", one an image, got 1/],
+    ['too few places', () => showImages(batch([5, 4, 4]), { rows: 2, cols: 2 }), /2 × 2 places hold fewer than the 5 images/],
+    ['an unknown option', () => showImages(batch([1, 4, 4]), { columns: 2 } as never), /there is no option "columns"/],
+  ]; // biome-ignore format: a row a case
+  it.each(cases)('refuses %s', async (_, act, message) => {
+    await expect(act()).rejects.toThrow(message);
+  });
+});
+
+describe('exports of a history', () => {
+  const history = [
+    { epoch: 1, loss: 0.5, testAcc: null },
+    { epoch: 2, loss: Number.NaN, testAcc: 0.75 },
+  ];
+
+  it('are JSON lines', () => {
+    const lines = toJsonl(history).trimEnd().split('\n').map((line) => JSON.parse(line) as object); // biome-ignore format: one chain
+    expect(lines).toEqual([history[0], { ...history[1], loss: null }]);
+    expect(toJsonl([])).toBe('');
+  });
+
+  it('are comma-separated values', () => {
+    expect(toCsv(history)).toBe('epoch,loss,testAcc\n1,0.5,\n2,NaN,0.75\n');
+    expect(toCsv([{ note: 'a "b", c' }])).toBe('note\n"a ""b"", c"\n');
+  });
+});
