@@ -14,6 +14,8 @@ interface Engine {
   start(): Promise<void>;
 }
 
+const FAULTS = ['uncaughtException', 'unhandledRejection'] as unknown as 'uncaughtException'[];
+
 /** The best first: the order in which `cpu()` takes them. */
 export const ENGINES: Readonly<Record<EngineName, Engine>> = {
   tensorflow: {
@@ -38,7 +40,13 @@ export const ENGINES: Readonly<Record<EngineName, Engine>> = {
     },
     start: async () => {
       await import('@tensorflow/tfjs-backend-wasm');
+      const before = FAULTS.map((event) => process.listeners(event));
       await setBackend('wasm');
+      // Its loader listens for anyone's uncaught errors and throws them again, under a page of minified code.
+      FAULTS.forEach((event, i) => {
+        for (const added of process.listeners(event).filter((listener) => !before[i]?.includes(listener)))
+          process.removeListener(event, added);
+      });
     },
   },
   'cpu-js': {
