@@ -57,6 +57,13 @@ describe('device', () => {
     expect(tf.getBackend()).toBe('wasm');
   });
 
+  it('starts what was asked for at the same time one after the other; the last stays', async () => {
+    await device('cpu-js');
+    const found = await Promise.all([device('wasm'), device('cpu-js'), device('wasm')]);
+    expect(found.map(({ engine }) => engine)).toEqual(['wasm', 'cpu-js', 'wasm']);
+    expect(tf.getBackend()).toBe('wasm');
+  });
+
   it('keeps the advertisement of stock cpu to itself', async () => {
     const warn = vi.spyOn(console, 'warn').mockImplementation(() => {});
     await device('cpu-js');

@@ -1,10 +1,10 @@
 /** What can compute here, and starting it. */
 import { closest, show } from '@deepend/checks';
 import * as tf from '@tensorflow/tfjs-core';
-import { ENGINE_NAMES, ENGINES } from './engines';
+import { ENGINE_NAMES, ENGINES, startEngine } from './engines';
 import { cpuHardware, nvidiaGpus } from './hardware';
 import { state } from './state';
-import { probeNative, startNative } from './tensorflow';
+import { probeNative } from './tensorflow';
 import type { Device, DeviceName, EngineName } from './types';
 
 /**
@@ -54,7 +54,7 @@ export async function device(name: DeviceName, { why = 'it was asked for' }: { w
   const engine = name as EngineName;
   const fault = await ENGINES[engine].fault();
   if (fault) throw new Error(`[device] ${engine}: cannot compute here: ${fault}`);
-  return startEngine(engine, why);
+  return start(engine, why);
 }
 
 /** The device that is current in TensorFlow.js: what computes when nobody chose. */
@@ -66,9 +66,8 @@ export function currentDevice(): Device {
 
 /** Makes a device's engine current again. */
 export async function activate({ engine }: Pick<Device, 'engine'>): Promise<void> {
-  const known = ENGINES[engine];
-  if (!known) throw unknownDevice(engine);
-  if (tf.getBackend() !== known.backend) await known.start();
+  if (!ENGINES[engine]) throw unknownDevice(engine);
+  await startEngine(engine);
 }
 
 function unknownDevice(name: unknown): TypeError {
@@ -94,7 +93,7 @@ async function gpuFault(i: number): Promise<string | undefined> {
 }
 
 async function startGpu(i: number, why: string): Promise<Device> {
-  await startNative();
+  await startEngine('tensorflow');
   const gpus = await nvidiaGpus();
   return {
     name: `cuda:${i}`,
@@ -111,13 +110,13 @@ async function bestCpu(why: string): Promise<Device> {
     const fault =
       engine === 'tensorflow' && (await probeNative()).usesGpu ? 'it computes on the GPU' : await ENGINES[engine].fault();
     if (fault) passed.push(`${engine}: ${fault}`);
-    else return startEngine(engine, [why, ...passed].join('; '));
+    else return start(engine, [why, ...passed].join('; '));
   }
   throw new Error(`[device] cpu: no engine computes here: ${passed.join('; ')}`);
 }
 
-async function startEngine(engine: EngineName, why: string): Promise<Device> {
-  await ENGINES[engine].start();
+async function start(engine: EngineName, why: string): Promise<Device> {
+  await startEngine(engine);
   return describe(engine, why);
 }
 

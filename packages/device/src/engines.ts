@@ -1,6 +1,7 @@
 /** The engines: what each is called in TensorFlow.js, and how it starts. */
 import '@tensorflow/tfjs-backend-cpu'; // so that a net can be built before any device is chosen
 import * as tf from '@tensorflow/tfjs-core';
+import { state } from './state';
 import { probeNative, startNative } from './tensorflow';
 import type { EngineName } from './types';
 
@@ -10,7 +11,7 @@ interface Engine {
   readonly cores: 'one' | 'all';
   /** Why it cannot compute here; undefined when it can. */
   fault(): Promise<string | undefined>;
-  /** Makes it the current backend. */
+  /** Makes it the current backend; call it through `startEngine`. */
   start(): Promise<void>;
 }
 
@@ -58,6 +59,16 @@ export const ENGINES: Readonly<Record<EngineName, Engine>> = {
 };
 
 export const ENGINE_NAMES = Object.keys(ENGINES) as EngineName[];
+
+/** Makes an engine the current one, after every start that was asked for before. */
+export function startEngine(name: EngineName): Promise<void> {
+  const shared = state();
+  const turn = (shared.starting ?? Promise.resolve()).then(async () => {
+    if (tf.getBackend() !== ENGINES[name].backend) await ENGINES[name].start();
+  });
+  shared.starting = turn.catch(() => {});
+  return turn;
+}
 
 async function setBackend(name: string): Promise<void> {
   if (!(await tf.setBackend(name)))

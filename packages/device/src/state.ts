@@ -6,6 +6,8 @@ interface State {
   native?: Promise<Probe>;
   /** The native package that this process has loaded: a second one cannot come beside it. */
   loaded?: { package: string; usesGpu: boolean };
+  /** The last engine start asked for; the next waits for it, since TensorFlow.js gives up a start when another begins. */
+  starting?: Promise<void>;
 }
 
 const KEY = Symbol.for('deepend.device');
