@@ -1,0 +1,70 @@
+/** The code that the documentation shows is code that compiles. */
+import { readFileSync } from 'node:fs';
+import path from 'node:path';
+import ts from 'typescript';
+import { describe, expect, it } from 'vitest';
+
+const root = path.resolve(import.meta.dirname, '../..');
+const pages = [
+  ...ts.sys.readDirectory(root, ['.md'], ['node_modules', 'dist', 'runs', '**/.*'], ['*.md', 'docs/**/*', 'packages/*/*']),
+].map((file) => path.relative(root, file));
+const read = (page: string) => readFileSync(path.join(root, page), 'utf8');
+
+/** A page's blocks as one module: its imports first, each block inside the one before it, so that it sees its names and may reuse them. */
+function moduleOf(markdown: string): string {
+  const imports = new Set<string>();
+  const blocks = [...markdown.matchAll(/^```ts\n([\s\S]*?)^```/gm)].map(([, code = '']) =>
+    code.replace(/^import .*;$/gm, (line) => {
+      imports.add(line);
+      return '';
+    }),
+  );
+  return `${mergeImports(imports)}\nexport {};\n${blocks.map((block) => `{\n${block}`).join('\n')}\n${'}'.repeat(blocks.length)}`;
+}
+
+/** Names that several blocks import are imported once. */
+function mergeImports(lines: Iterable<string>): string {
+  const seen = new Set<string>();
+  return [...lines]
+    .map((line) =>
+      line.replace(/\{(.*)\}/, (_, names: string) => {
+        const fresh = names.split(',').map((name) => name.trim()).filter((name) => !seen.has(name)); // biome-ignore format: a chain
+        for (const name of fresh) seen.add(name);
+        return `{ ${fresh.join(', ')} }`;
+      }),
+    )
+    .join('\n');
+}
+
+function faults(page: string): string[] {
+  const virtual = path.join(root, 'examples', `${page.replaceAll(/\W/g, '-')}.ts`);
+  const config = ts.readConfigFile(path.join(root, 'tsconfig.json'), ts.sys.readFile).config;
+  const { options } = ts.parseJsonConfigFileContent(config, ts.sys, root);
+  const host = ts.createCompilerHost({ ...options, noEmit: true });
+  const source = moduleOf(read(page));
+  const { getSourceFile, fileExists, readFile } = host;
+  host.getSourceFile = (file, ...rest) =>
+    file === virtual ? ts.createSourceFile(file, source, ts.ScriptTarget.ESNext) : getSourceFile.call(host, file, ...rest);
+  host.fileExists = (file) => file === virtual || fileExists.call(host, file);
+  host.readFile = (file) => (file === virtual ? source : readFile.call(host, file));
+  const program = ts.createProgram([virtual], { ...options, noEmit: true, noUnusedLocals: false }, host);
+  return ts.getPreEmitDiagnostics(program).map(({ messageText }) => ts.flattenDiagnosticMessageText(messageText, '\n'));
+}
+
+describe('documentation', () => {
+  it.each(pages.filter((page) => read(page).includes('```ts\n')))('%s: its code compiles', { timeout: 60_000 }, (page) => {
+    expect(faults(page)).toEqual([]);
+  });
+
+  it('would notice a name that does not exist', { timeout: 60_000 }, () => {
+    expect(
+      moduleOf("```ts\nimport { book } from 'deepend';\nbook;\n```\n```ts\nimport { book, train } from 'deepend';\n```\n"),
+    ).toMatch(/import \{ book \} from 'deepend';\nimport \{ train \} from 'deepend';/);
+  });
+
+  it.each(pages)('%s: its links to files lead somewhere', (page) => {
+    const links = [...read(page).matchAll(/\]\((?!https?:|#)([^)#]+)/g)].map(([, link = '']) => link);
+    const missing = links.filter((link) => !ts.sys.fileExists(path.join(root, path.dirname(page), link)) && !ts.sys.directoryExists(path.join(root, path.dirname(page), link))); // biome-ignore format: one question
+    expect(missing).toEqual([]);
+  });
+});
