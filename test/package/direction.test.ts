@@ -12,8 +12,9 @@ const BELOW: Record<string, readonly string[]> = {
   models: ['device', 'compiler', 'checks'],
   trainer: ['device', 'compiler', 'checks'],
   plot: ['checks'],
-  device: ['checks'],
+  device: ['checks', 'backend-simd'],
   compiler: ['checks'],
+  'backend-simd': [],
   checks: [],
 };
 const NO_TENSORFLOW = ['plot', 'checks'];

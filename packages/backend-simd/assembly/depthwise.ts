@@ -1,0 +1,93 @@
+/** Depthwise convolution with a channel multiplier of one: x [images][height][width][channels], filter [kh][kw][channels]. */
+import { madd, min32 } from './simd';
+
+/** Keep in step with src/kernels/depthwise.ts. */
+@unmanaged
+export class DepthwiseArgs {
+  x: u32; filter: u32; dy: u32; out: u32;
+  images: i32; height: i32; width: i32; channels: i32; outHeight: i32; outWidth: i32;
+  kernelHeight: i32; kernelWidth: i32; strideY: i32; strideX: i32; padTop: i32; padLeft: i32; dilationY: i32; dilationX: i32;
+  channelBlock: i32; // for the filter's gradient: channels in one tile of the job
+}
+
+/** One tile of the job is one row of one output image. */
+export function depthwiseForward(args: DepthwiseArgs, job: i32): void {
+  const image = job / args.outHeight;
+  const oy = job % args.outHeight;
+  const pixel = <usize>args.channels * 4;
+  const source = <usize>args.x + <usize>(image * args.height * args.width) * pixel;
+  let out = <usize>args.out + <usize>job * <usize>args.outWidth * pixel;
+  for (let ox = 0; ox < args.outWidth; ox++, out += pixel) {
+    memory.fill(out, 0, pixel);
+    for (let ky = 0; ky < args.kernelHeight; ky++) {
+      const y = oy * args.strideY - args.padTop + ky * args.dilationY;
+      if (<u32>y >= <u32>args.height) continue;
+      for (let kx = 0; kx < args.kernelWidth; kx++) {
+        const x = ox * args.strideX - args.padLeft + kx * args.dilationX;
+        if (<u32>x >= <u32>args.width) continue;
+        addProduct(out, source + <usize>(y * args.width + x) * pixel, <usize>args.filter + <usize>(ky * args.kernelWidth + kx) * pixel, args.channels);
+      }
+    }
+  }
+}
+
+/** out[c] += a[c] · b[c] */
+// @ts-ignore: decorator
+@inline
+function addProduct(out: usize, a: usize, b: usize, channels: i32): void {
+  let c = 0;
+  for (; c + 4 <= channels; c += 4) {
+    const at = <usize>c * 4;
+    v128.store(out + at, madd(v128.load(a + at), v128.load(b + at), v128.load(out + at)));
+  }
+  for (; c < channels; c++) {
+    const at = <usize>c * 4;
+    store<f32>(out + at, load<f32>(out + at) + load<f32>(a + at) * load<f32>(b + at));
+  }
+}
+
+/** dx. One tile of the job is one image. */
+export function depthwiseInputGradient(args: DepthwiseArgs, image: i32): void {
+  const pixel = <usize>args.channels * 4;
+  const out = <usize>args.out + <usize>(image * args.height * args.width) * pixel;
+  memory.fill(out, 0, <usize>(args.height * args.width) * pixel);
+  let dy = <usize>args.dy + <usize>(image * args.outHeight * args.outWidth) * pixel;
+  for (let oy = 0; oy < args.outHeight; oy++) {
+    for (let ox = 0; ox < args.outWidth; ox++, dy += pixel) {
+      for (let ky = 0; ky < args.kernelHeight; ky++) {
+        const y = oy * args.strideY - args.padTop + ky * args.dilationY;
+        if (<u32>y >= <u32>args.height) continue;
+        for (let kx = 0; kx < args.kernelWidth; kx++) {
+          const x = ox * args.strideX - args.padLeft + kx * args.dilationX;
+          if (<u32>x >= <u32>args.width) continue;
+          addProduct(out + <usize>(y * args.width + x) * pixel, dy, <usize>args.filter + <usize>(ky * args.kernelWidth + kx) * pixel, args.channels);
+        }
+      }
+    }
+  }
+}
+
+/** dW. One tile of the job is one tap and a block of channels, summed over all images in order. */
+export function depthwiseFilterGradient(args: DepthwiseArgs, job: i32): void {
+  const blocks = (args.channels + args.channelBlock - 1) / args.channelBlock;
+  const tap = job / blocks;
+  const c0 = (job % blocks) * args.channelBlock;
+  const count = min32(args.channelBlock, args.channels - c0);
+  const ky = tap / args.kernelWidth, kx = tap % args.kernelWidth;
+  const pixel = <usize>args.channels * 4;
+  const out = <usize>args.out + <usize>tap * pixel + <usize>c0 * 4;
+  memory.fill(out, 0, <usize>count * 4);
+  for (let image = 0; image < args.images; image++) {
+    for (let oy = 0; oy < args.outHeight; oy++) {
+      const y = oy * args.strideY - args.padTop + ky * args.dilationY;
+      if (<u32>y >= <u32>args.height) continue;
+      for (let ox = 0; ox < args.outWidth; ox++) {
+        const x = ox * args.strideX - args.padLeft + kx * args.dilationX;
+        if (<u32>x >= <u32>args.width) continue;
+        const source = <usize>args.x + <usize>((image * args.height + y) * args.width + x) * pixel + <usize>c0 * 4;
+        const gradient = <usize>args.dy + <usize>((image * args.outHeight + oy) * args.outWidth + ox) * pixel + <usize>c0 * 4;
+        addProduct(out, source, gradient, count);
+      }
+    }
+  }
+}

@@ -1,0 +1,2 @@
+/** What the module gives to JavaScript. */
+export { launch, workerMain } from './threads';

@@ -1,0 +1,54 @@
+/** Which function a kernel's number stands for. */
+import { ConvArgs, convDirect, convSmall } from './conv';
+import { FilterArgs, ReduceArgs, convFilter, reducePartials } from './conv-filter';
+import { DepthwiseArgs, depthwiseFilterGradient, depthwiseForward, depthwiseInputGradient } from './depthwise';
+import { BinaryArgs, UnaryArgs, binary, unary } from './elementwise';
+import { MatMulArgs, PackArgs, matMul, packB } from './matmul';
+import { CastArgs, CopyArgs, TransposeArgs, cast, copyStrided, transposeMatrix } from './move';
+import { NormArgs, channelSumsPartial, normApply, normBackApply, normBackCombine, normBackPartial, normCombine, normPartial } from './norm';
+import { PoolArgs, averagePoolGradient, maxPoolGradient, poolForward } from './pooling';
+import { ReduceRowsArgs, SoftmaxArgs, reduceRows, softmax } from './reduce';
+import { UpdateArgs, update } from './update';
+import { PlaneRowsArgs, WinogradArgs, winogradConv, winogradProduct, winogradWrite } from './winograd';
+import { FilterTransformArgs, PlaneProductArgs, TilesArgs, UnfilterArgs, transformFilter, untransformFilter, winogradFilterProduct, winogradGradientTiles, winogradTiles } from './winograd-filter';
+import { Task } from './task';
+
+export function runTile(task: i32, args: usize, tile: i32): void {
+  switch (task) {
+    case Task.PackB: return packB(changetype<PackArgs>(args), tile);
+    case Task.MatMul: return matMul(changetype<MatMulArgs>(args), tile);
+    case Task.ConvDirect: return convDirect(changetype<ConvArgs>(args), tile);
+    case Task.ConvSmall: return convSmall(changetype<ConvArgs>(args), tile);
+    case Task.ConvFilter: return convFilter(changetype<FilterArgs>(args), tile);
+    case Task.ReducePartials: return reducePartials(changetype<ReduceArgs>(args), tile);
+    case Task.TransformFilter: return transformFilter(changetype<FilterTransformArgs>(args), tile);
+    case Task.WinogradConv: return winogradConv(changetype<WinogradArgs>(args), tile);
+    case Task.WinogradTiles: return winogradTiles(changetype<TilesArgs>(args), tile);
+    case Task.WinogradProduct: return winogradProduct(changetype<PlaneRowsArgs>(args), tile);
+    case Task.WinogradWrite: return winogradWrite(changetype<WinogradArgs>(args), tile);
+    case Task.WinogradGradientTiles: return winogradGradientTiles(changetype<TilesArgs>(args), tile);
+    case Task.WinogradFilterProduct: return winogradFilterProduct(changetype<PlaneProductArgs>(args), tile);
+    case Task.UntransformFilter: return untransformFilter(changetype<UnfilterArgs>(args), tile);
+    case Task.NormPartial: return normPartial(changetype<NormArgs>(args), tile);
+    case Task.NormCombine: return normCombine(changetype<NormArgs>(args), tile);
+    case Task.NormApply: return normApply(changetype<NormArgs>(args), tile);
+    case Task.NormBackPartial: return normBackPartial(changetype<NormArgs>(args), tile);
+    case Task.NormBackCombine: return normBackCombine(changetype<NormArgs>(args), tile);
+    case Task.NormBackApply: return normBackApply(changetype<NormArgs>(args), tile);
+    case Task.ChannelSumsPartial: return channelSumsPartial(changetype<NormArgs>(args), tile);
+    case Task.PoolForward: return poolForward(changetype<PoolArgs>(args), tile);
+    case Task.MaxPoolGradient: return maxPoolGradient(changetype<PoolArgs>(args), tile);
+    case Task.AveragePoolGradient: return averagePoolGradient(changetype<PoolArgs>(args), tile);
+    case Task.Unary: return unary(changetype<UnaryArgs>(args), tile);
+    case Task.Binary: return binary(changetype<BinaryArgs>(args), tile);
+    case Task.ReduceRows: return reduceRows(changetype<ReduceRowsArgs>(args), tile);
+    case Task.Softmax: return softmax(changetype<SoftmaxArgs>(args), tile);
+    case Task.CopyStrided: return copyStrided(changetype<CopyArgs>(args), tile);
+    case Task.TransposeMatrix: return transposeMatrix(changetype<TransposeArgs>(args), tile);
+    case Task.Cast: return cast(changetype<CastArgs>(args), tile);
+    case Task.Update: return update(changetype<UpdateArgs>(args), tile);
+    case Task.DepthwiseForward: return depthwiseForward(changetype<DepthwiseArgs>(args), tile);
+    case Task.DepthwiseInputGradient: return depthwiseInputGradient(changetype<DepthwiseArgs>(args), tile);
+    case Task.DepthwiseFilterGradient: return depthwiseFilterGradient(changetype<DepthwiseArgs>(args), tile);
+  }
+}

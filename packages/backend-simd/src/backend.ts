@@ -1,0 +1,115 @@
+import { MathBackendCPU } from '@tensorflow/tfjs-backend-cpu';
+import { type BackendValues, type DataType, type TensorInfo, util } from '@tensorflow/tfjs-core';
+import type { Task } from '../assembly/task';
+import { runtime } from './runtime';
+import { TensorData } from './tensor-data';
+
+/**
+ * The TensorFlow.js backend `simd`. Every operation that stock `cpu` has is there; the hot ones run in WebAssembly, on all cores.
+ * A tensor's numbers move into the module's memory when the first WebAssembly kernel asks for them.
+ */
+export class SimdBackend extends MathBackendCPU {
+  private readonly runtime = runtime();
+  private readonly owned = new Set<TensorData>();
+
+  override write(values: BackendValues, shape: number[], dtype: DataType): object {
+    const dataId = { id: nextId() };
+    this.put(dataId, new TensorData(this.runtime, dtype, util.sizeFromShape(shape), ownCopy(values)), 1);
+    return dataId;
+  }
+
+  override move(dataId: object, values: BackendValues, shape: number[], dtype: DataType, refCount: number): void {
+    this.put(dataId, new TensorData(this.runtime, dtype, util.sizeFromShape(shape), ownCopy(values)), refCount);
+  }
+
+  /** A tensor for a kernel to fill: float32 unless said otherwise. Its numbers are whatever lay there before. */
+  output(shape: number[], dtype: DataType = 'float32'): TensorInfo {
+    const dataId = { id: nextId() };
+    const data = new TensorData(this.runtime, dtype, util.sizeFromShape(shape));
+    data.pointer();
+    this.put(dataId, data, 1);
+    return { dataId, shape, dtype };
+  }
+
+  /** The same numbers under another shape. */
+  alias(x: TensorInfo, shape: number[]): TensorInfo {
+    this.incRef(x.dataId);
+    return { dataId: x.dataId, shape, dtype: x.dtype };
+  }
+
+  /** Where a tensor's numbers lie in the module's memory. */
+  pointer(x: TensorInfo): number {
+    return this.dataOf(x.dataId).pointer();
+  }
+
+  launch(task: Task, args: readonly number[], tiles: number): void {
+    this.runtime.launch(task, args, tiles);
+  }
+
+  /** Memory for the length of a call. */
+  temporary<T>(bytes: number, use: (at: number) => T): T {
+    const at = this.runtime.alloc(bytes);
+    try {
+      return use(at);
+    } finally {
+      this.runtime.free(at);
+    }
+  }
+
+  /** A list of 32-bit words in the module's memory, for the length of a call. */
+  words<T>(words: readonly number[], use: (at: number) => T): T {
+    return this.temporary(words.length * 4, (at) => {
+      new Int32Array(this.runtime.memory.buffer, at, words.length).set(words);
+      return use(at);
+    });
+  }
+
+  override readSync(dataId: object): BackendValues {
+    const data = this.dataOf(dataId);
+    // What a person gets stays valid: the memory behind the tensor may serve another one tomorrow.
+    return data.inMemory ? (data.values as Float32Array).slice() : super.readSync(dataId);
+  }
+
+  override disposeData(dataId: object, force = false): boolean {
+    if (!this.data.has(dataId)) return true;
+    const data = this.dataOf(dataId);
+    const gone = super.disposeData(dataId, force);
+    if (gone) {
+      data.free();
+      this.owned.delete(data);
+    }
+    return gone;
+  }
+
+  override memory() {
+    return { unreliable: false, reasons: [], numBytesInWasm: this.runtime.heap.bytes } as unknown as ReturnType<
+      MathBackendCPU['memory']
+    >;
+  }
+
+  /** Gives all its tensors' memory back; the memory and the threads stay for the next backend. */
+  override dispose(): void {
+    for (const data of this.owned) data.free();
+    this.owned.clear();
+  }
+
+  private dataOf(dataId: object): TensorData {
+    return this.data.get(dataId) as unknown as TensorData;
+  }
+
+  private put(dataId: object, data: TensorData, refCount: number): void {
+    data.refCount = refCount;
+    this.owned.add(data);
+    this.data.set(dataId, data as unknown as Parameters<typeof this.data.set>[1]);
+  }
+}
+
+let ids = 0;
+/** Ids only tell data apart within a backend's storage; they are never compared with another backend's. */
+const nextId = () => ids++;
+
+/** Some stock kernels give a part of their input for their output: such a part is copied, since its owner may go first. */
+function ownCopy(values: BackendValues): BackendValues {
+  const buffer: unknown = (values as Float32Array | undefined)?.buffer;
+  return buffer instanceof SharedArrayBuffer ? (values as Float32Array).slice() : values;
+}

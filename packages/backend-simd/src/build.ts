@@ -1,0 +1,30 @@
+/** Which build of the module runs here. */
+import v8 from 'node:v8';
+import { plain, relaxed } from './generated/modules';
+
+export type BuildName = 'plain' | 'relaxed';
+
+/** A module of one function with `f32x4.relaxed_madd` in it. */
+const RELAXED_PROBE = [
+  0, 97, 115, 109, 1, 0, 0, 0, 1, 5, 1, 96, 0, 1, 123, 3, 2, 1, 0, 10, 19, 1, 17, 0, 65, 0, 253, 17, 65, 0, 253, 17, 65, 0, 253,
+  17, 253, 133, 2, 11,
+];
+
+function hasRelaxed(): boolean {
+  const validate = () => WebAssembly.validate(Uint8Array.from(RELAXED_PROBE));
+  if (validate()) return true;
+  // Node 20 has it behind a flag that may be set before the first module that uses it.
+  v8.setFlagsFromString('--experimental-wasm-relaxed-simd');
+  return validate();
+}
+
+/** The relaxed build where the machine has it; `DEEPEND_WASM=plain` takes the other, whose results are the same on every machine. */
+export function chooseBuild(): { name: BuildName; module: WebAssembly.Module } {
+  const wanted = process.env.DEEPEND_WASM;
+  if (wanted && wanted !== 'plain' && wanted !== 'relaxed') {
+    throw new Error(`[backend-simd] DEEPEND_WASM: expected 'plain' or 'relaxed', got '${wanted}'`);
+  }
+  const name: BuildName = wanted !== 'plain' && hasRelaxed() ? 'relaxed' : 'plain';
+  if (wanted === 'relaxed' && name === 'plain') throw new Error('[backend-simd] DEEPEND_WASM: this Node has no relaxed SIMD');
+  return { name, module: new WebAssembly.Module(Buffer.from(name === 'plain' ? plain : relaxed, 'base64')) };
+}

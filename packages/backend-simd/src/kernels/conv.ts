@@ -1,0 +1,86 @@
+/** Convolution and both gradients: which algorithm computes a shape. Chosen by the shape alone, never by timing. */
+import { backend_util, type TensorInfo } from '@tensorflow/tfjs-core';
+import type { SimdBackend } from '../backend';
+import { convDirect, type Finish, filterGradientDirect, inputGradientDirect } from './conv-direct';
+import { type Geometry, geometryOf, isPointwise, winogradPays } from './conv-geometry';
+import { convWinograd, filterGradientWinograd, inputGradientWinograd } from './conv-winograd';
+import { activationCode, product } from './matmul';
+import { type Attrs, type Call, isFloat, type Kernel, size } from './types';
+
+export function convolve(backend: SimdBackend, g: Geometry, at: { x: number; filter: number; out: number } & Finish): void {
+  if (isPointwise(g)) {
+    const m = g.images * g.height * g.width;
+    product(backend, { a: at.x, b: at.filter, c: at.out, m, n: g.columns, k: g.channels, ...finish(at) });
+  } else (winogradPays(g) ? convWinograd : convDirect)(backend, g, at);
+}
+
+const finish = ({ bias = 0, activation = 0 }: Finish) => ({ bias, activation });
+
+export function inputGradient(backend: SimdBackend, g: Geometry, at: { dy: number; filter: number; out: number }): void {
+  if (isPointwise(g)) {
+    const m = g.images * g.height * g.width;
+    product(backend, { a: at.dy, b: at.filter, c: at.out, m, n: g.channels, k: g.columns, transposeB: true });
+    return;
+  }
+  const turned = { ...g, padTop: 2 - g.padTop, padLeft: 2 - g.padLeft, channels: g.columns, columns: g.channels };
+  const swapped = { ...turned, height: g.outHeight, width: g.outWidth, outHeight: g.height, outWidth: g.width };
+  (winogradPays(swapped) ? inputGradientWinograd : inputGradientDirect)(backend, g, at);
+}
+
+export function filterGradient(backend: SimdBackend, g: Geometry, at: { x: number; dy: number; out: number }): void {
+  (winogradPays(g) ? filterGradientWinograd : filterGradientDirect)(backend, g, at);
+}
+
+/** Strides, dilations and padding as TensorFlow.js's kernels have them. */
+function geometry(x: readonly number[], filter: readonly number[], attrs: Attrs): Geometry {
+  const { strides, pad, dilations = 1, dimRoundingMode } = attrs;
+  const shapes = [x as [number, number, number, number], filter as [number, number, number, number]] as const;
+  return geometryOf(backend_util.computeConv2DInfo(...shapes, strides, dilations, pad, dimRoundingMode, false, 'channelsLast'));
+}
+
+const channelsLast = ({ attrs }: Call) => !attrs.dataFormat || attrs.dataFormat === 'NHWC';
+const filled = ({ inputs }: Call) => Object.values(inputs).every((x) => !x || size(x.shape) > 0);
+const takesAny = (call: Call) => isFloat(call) && channelsLast(call) && filled(call);
+
+function takesForward(call: Call): boolean {
+  const { x, filter, bias, preluActivationWeights } = call.inputs as Record<string, TensorInfo>;
+  if (!takesAny(call) || preluActivationWeights || activationCode(call.attrs.activation) === undefined) return false;
+  return x?.shape[3] === filter?.shape[2] && (!bias || size(bias.shape) === filter?.shape[3]);
+}
+
+function forward({ inputs, attrs, backend }: Call): TensorInfo {
+  const { x, filter, bias } = inputs as { x: TensorInfo; filter: TensorInfo; bias?: TensorInfo };
+  const g = geometry(x.shape, filter.shape, attrs);
+  const out = backend.output([g.images, g.outHeight, g.outWidth, g.columns]);
+  if (size(out.shape) === 0) return out;
+  const ends = { bias: bias ? backend.pointer(bias) : 0, activation: activationCode(attrs.activation) ?? 0 };
+  convolve(backend, g, { x: backend.pointer(x), filter: backend.pointer(filter), out: backend.pointer(out), ...ends });
+  return out;
+}
+
+export const convKernels: Kernel[] = [
+  { name: 'Conv2D', takes: takesForward, run: forward },
+  { name: 'FusedConv2D', takes: takesForward, run: forward },
+  {
+    name: 'Conv2DBackpropInput',
+    takes: takesAny,
+    run({ inputs, attrs, backend }) {
+      const { dy, filter } = inputs as { dy: TensorInfo; filter: TensorInfo };
+      const out = backend.output(attrs.inputShape);
+      const at = { dy: backend.pointer(dy), filter: backend.pointer(filter), out: backend.pointer(out) };
+      inputGradient(backend, geometry(attrs.inputShape, filter.shape, attrs), at);
+      return out;
+    },
+  },
+  {
+    name: 'Conv2DBackpropFilter',
+    takes: takesAny,
+    run({ inputs, attrs, backend }) {
+      const { x, dy } = inputs as { x: TensorInfo; dy: TensorInfo };
+      const out = backend.output(attrs.filterShape);
+      const at = { x: backend.pointer(x), dy: backend.pointer(dy), out: backend.pointer(out) };
+      filterGradient(backend, geometry(x.shape, attrs.filterShape, attrs), at);
+      return out;
+    },
+  },
+];

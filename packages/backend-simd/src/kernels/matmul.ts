@@ -1,0 +1,135 @@
+/** Matrix products: batched, of any transposition, with bias and activation. */
+import type { TensorInfo } from '@tensorflow/tfjs-core';
+import { Task } from '../../assembly/task';
+import type { SimdBackend } from '../backend';
+import { type Call, isFloat, type Kernel, size } from './types';
+
+export const NR = 8;
+const ACTIVATIONS: Record<string, number> = { linear: 0, relu: 1, relu6: 2 };
+
+export const activationCode = (name: string | undefined): number | undefined => ACTIVATIONS[name ?? 'linear'];
+
+export interface Panels {
+  /** Matrices to pack, each k × columns; strides count floats. */
+  b: number;
+  count: number;
+  k: number;
+  columns: number;
+  kStride: number;
+  nStride: number;
+  matrixStride: number;
+  /** Which matrices, where not all. */
+  list?: readonly number[];
+}
+
+export const panelsOf = (columns: number): number => Math.ceil(columns / NR);
+
+/** B in panels of eight columns, as the micro-kernels read it, for the length of `use`. */
+export function withPanels<T>(backend: SimdBackend, p: Panels, use: (at: number) => T): T {
+  const panels = panelsOf(p.columns);
+  const count = p.list?.length ?? p.count;
+  return backend.temporary(count * panels * p.k * NR * 4, (at) => {
+    const pack = (list: number) =>
+      backend.launch(Task.PackB, [p.b, at, p.k, p.columns, p.kStride, p.nStride, panels, p.matrixStride, list], count * panels);
+    if (p.list) backend.words(p.list, pack);
+    else pack(0);
+    return use(at);
+  });
+}
+
+export interface Product {
+  a: number;
+  b: number;
+  c: number;
+  bias?: number;
+  activation?: number;
+  m: number;
+  n: number;
+  k: number;
+  transposeA?: boolean;
+  transposeB?: boolean;
+  batch?: number;
+  /** Floats from one matrix to the next; 0 where one serves the whole batch. */
+  aMatrix?: number;
+  bMatrix?: number;
+}
+
+/** C = activation(op(A) · op(B) + bias). */
+export function product(backend: SimdBackend, p: Product): void {
+  const { m, n, k, batch = 1, transposeA = false, transposeB = false } = p;
+  const bMatrix = p.bMatrix ?? k * n;
+  const panels: Panels = {
+    b: p.b,
+    count: bMatrix === 0 ? 1 : batch,
+    k,
+    columns: n,
+    kStride: transposeB ? 1 : n,
+    nStride: transposeB ? k : 1,
+    matrixStride: bMatrix,
+  };
+  const [rowBlock, panelBlock] = blocks(m, n, batch);
+  const rowBlocks = Math.ceil(m / rowBlock);
+  const panelBlocks = Math.ceil(panelsOf(n) / panelBlock);
+  withPanels(backend, panels, (packed) => {
+    const packedMatrix = bMatrix === 0 ? 0 : panelsOf(n) * NR * k;
+    const words = [p.a, packed, p.c, p.bias ?? 0, m, n, k, transposeA ? 1 : k, transposeA ? m : 1];
+    words.push(rowBlock, rowBlocks, panelBlock, panelBlocks, p.aMatrix ?? m * k, packedMatrix, p.activation ?? 0);
+    backend.launch(Task.MatMul, words, batch * rowBlocks * panelBlocks);
+  });
+}
+
+/** How the result is cut into tiles: by its shape alone, so that every number of threads computes the same. */
+function blocks(m: number, n: number, batch: number): [rowBlock: number, panelBlock: number] {
+  const rowBlock = m >= 960 ? 120 : m >= 240 ? 60 : 30;
+  const rows = Math.ceil(m / rowBlock) * batch;
+  const panels = panelsOf(n);
+  const parts = Math.min(panels, Math.max(1, Math.ceil(16 / rows), Math.ceil(panels / 64)));
+  return [rowBlock, Math.ceil(panels / parts)];
+}
+
+function matMul({ inputs, attrs, backend }: Call): TensorInfo {
+  const { a, b, bias } = inputs as { a: TensorInfo; b: TensorInfo; bias?: TensorInfo };
+  const { transposeA = false, transposeB = false, activation } = attrs;
+  const [rows, inner] = a.shape.slice(-2) as [number, number];
+  const [m, k] = transposeA ? [inner, rows] : [rows, inner];
+  const n = (transposeB ? b.shape.at(-2) : b.shape.at(-1)) as number;
+  const [batchA, batchB] = [size(a.shape.slice(0, -2)), size(b.shape.slice(0, -2))];
+  const outer = batchA >= batchB ? a.shape.slice(0, -2) : b.shape.slice(0, -2);
+  const out = backend.output([...outer, m, n]);
+  product(backend, {
+    a: backend.pointer(a),
+    b: backend.pointer(b),
+    c: backend.pointer(out),
+    bias: bias ? backend.pointer(bias) : 0,
+    activation: activationCode(activation) ?? 0,
+    m,
+    n,
+    k,
+    transposeA,
+    transposeB,
+    batch: Math.max(batchA, batchB),
+    aMatrix: batchA === 1 ? 0 : m * k,
+    bMatrix: batchB === 1 ? 0 : k * n,
+  });
+  return out;
+}
+
+/** Batches of the same shape, or one matrix for all; nothing empty. */
+function takes(call: Call): boolean {
+  const { a, b, bias, preluActivationWeights } = call.inputs as Record<string, TensorInfo>;
+  if (!isFloat(call) || !a || !b || preluActivationWeights) return false;
+  const [batchA, batchB] = [size(a.shape.slice(0, -2)), size(b.shape.slice(0, -2))];
+  const n = call.attrs.transposeB ? b.shape.at(-2) : b.shape.at(-1);
+  return (
+    size(a.shape) > 0 &&
+    size(b.shape) > 0 &&
+    activationCode(call.attrs.activation) !== undefined &&
+    (batchA === batchB ? a.shape.slice(0, -2).join() === b.shape.slice(0, -2).join() : batchA === 1 || batchB === 1) &&
+    (!bias || (size(bias.shape) === n && bias.shape.at(-1) === n))
+  );
+}
+
+export const matMulKernels: Kernel[] = [
+  { name: 'BatchMatMul', takes, run: matMul },
+  { name: '_FusedMatMul', takes, run: matMul },
+];

@@ -1,0 +1,39 @@
+/** Makes the backend known to TensorFlow.js: every stock cpu kernel under the name `simd`, then WebAssembly's over the hot ones. */
+import '@tensorflow/tfjs-backend-cpu'; // its kernels are what is not written in WebAssembly
+import {
+  findBackendFactory,
+  getKernel,
+  getKernelsForBackend,
+  type KernelConfig,
+  registerBackend,
+  registerKernel,
+  unregisterKernel,
+} from '@tensorflow/tfjs-core';
+import { SimdBackend } from './backend';
+import { KERNELS } from './kernels';
+import { kernelFunc } from './kernels/types';
+
+export const BACKEND_NAME = 'simd';
+/** Above stock cpu (1) and wasm (2): whoever imports this package means to use it. */
+const PRIORITY = 3;
+
+/** Registers the backend once, however many copies of this module (ESM and CJS) are loaded. */
+export function register(): void {
+  if (findBackendFactory(BACKEND_NAME)) return;
+  const own = new Map(KERNELS.map((kernel) => [kernel.name, kernel]));
+  for (const config of getKernelsForBackend('cpu')) {
+    const kernel = own.get(config.kernelName);
+    registerOnce({ ...config, backendName: BACKEND_NAME, ...(kernel && { kernelFunc: kernelFunc(kernel, config.kernelFunc) }) });
+  }
+  for (const kernel of KERNELS) {
+    if (!getKernel(kernel.name, BACKEND_NAME)) {
+      registerKernel({ kernelName: kernel.name, backendName: BACKEND_NAME, kernelFunc: kernelFunc(kernel, undefined) });
+    }
+  }
+  registerBackend(BACKEND_NAME, () => new SimdBackend(), PRIORITY);
+}
+
+function registerOnce(config: KernelConfig): void {
+  if (getKernel(config.kernelName, BACKEND_NAME)) unregisterKernel(config.kernelName, BACKEND_NAME);
+  registerKernel(config);
+}
