@@ -35,7 +35,7 @@ export function poolForward(args: PoolArgs, job: i32): void {
       let v = f32x4.splat(args.average ? 0 : -Infinity);
       for (let y = y0, line = from + <usize>c * 4; y < y1; y++, line += row) {
         for (let x = x0, at = line; x < x1; x++, at += pixel) {
-          v = args.average ? f32x4.add(v, v128.load(at)) : f32x4.max(v, v128.load(at));
+          v = args.average ? f32x4.add(v, v128.load(at)) : f32x4.pmax(v, v128.load(at)); // NaN is passed over, as stock cpu does
         }
       }
       if (args.average) v = f32x4.div(v, f32x4.splat(<f32>count));
@@ -44,7 +44,10 @@ export function poolForward(args: PoolArgs, job: i32): void {
     for (; c < args.channels; c++) {
       let v: f32 = args.average ? 0 : -Infinity;
       for (let y = y0, line = from + <usize>c * 4; y < y1; y++, line += row) {
-        for (let x = x0, at = line; x < x1; x++, at += pixel) v = args.average ? v + load<f32>(at) : max<f32>(v, load<f32>(at));
+        for (let x = x0, at = line; x < x1; x++, at += pixel) {
+          const pixelValue = load<f32>(at);
+          v = args.average ? v + pixelValue : pixelValue > v ? pixelValue : v;
+        }
       }
       store<f32>(out + <usize>c * 4, args.average ? v / <f32>count : v);
     }

@@ -3,6 +3,7 @@
  * `Conv2DBackpropFilter`, and its `Conv2DBackpropInput` and axis-0 sums are slow: forward convolutions and matrix products serve.
  */
 import * as tf from '@tensorflow/tfjs-core';
+import { fast } from './fast';
 
 /** Rows and columns of zeros around an image. */
 export interface Padding {
@@ -41,6 +42,8 @@ const isPlain = (filter: readonly number[], { strides, padding }: ConvAttrs) =>
  * filter, and stride and dilation change places. On the wasm engine four to eight times faster than a matrix product for each tap.
  */
 export function filterGradient(x: tf.Tensor4D, dy: tf.Tensor4D, filterShape: readonly number[], attrs: ConvAttrs): tf.Tensor4D {
+  const own = fast('deepend.conv2dFilterGradient', { x, dy }, { ...attrs, filterShape });
+  if (own) return own[0] as tf.Tensor4D;
   const [kh = 1, kw = 1, channels = 1, filters = 1] = filterShape;
   if (isPlain(filterShape, attrs)) {
     const rows = tf.reshape(x, [-1, channels]); // [batch·h·w, in]
@@ -55,6 +58,8 @@ export function filterGradient(x: tf.Tensor4D, dy: tf.Tensor4D, filterShape: rea
 
 /** The gradient of a convolution's input, as a convolution of dy, spread by the stride, with the filter turned by 180°. */
 export function inputGradient(dy: tf.Tensor4D, filter: tf.Tensor4D, xShape: readonly number[], attrs: ConvAttrs): tf.Tensor4D {
+  const own = fast('deepend.conv2dInputGradient', { dy, filter }, { ...attrs, xShape });
+  if (own) return own[0] as tf.Tensor4D;
   const [kh, kw, channels, filters] = filter.shape;
   const [, height = 1, width = 1] = xShape;
   if (isPlain(filter.shape, attrs)) {
@@ -92,6 +97,8 @@ function spreadBy(dy: tf.Tensor4D, [down, across]: readonly [number, number]): t
 
 /** Sums over all axes but the last: `[..., channels]` → `[channels]`. A product with ones, which engines do faster than sums. */
 export function channelSums(x: tf.Tensor): tf.Tensor1D {
+  const own = fast('deepend.channelSums', { x });
+  if (own) return own[0] as tf.Tensor1D;
   const channels = x.shape[x.rank - 1] ?? 1;
   const rows = x.size / channels;
   return tf.reshape(tf.matMul(tf.ones([1, rows]), tf.reshape(x, [rows, channels])), [channels]);
@@ -99,5 +106,5 @@ export function channelSums(x: tf.Tensor): tf.Tensor1D {
 
 /** dy where the ReLU let its input through, and 0 elsewhere. The output tells: it is above 0 there alone. */
 export function reluGradient(dy: tf.Tensor, output: tf.Tensor): tf.Tensor {
-  return tf.mul(dy, tf.step(output));
+  return fast('deepend.reluGradient', { dy, y: output })?.[0] ?? tf.mul(dy, tf.step(output));
 }

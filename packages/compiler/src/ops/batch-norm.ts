@@ -1,6 +1,7 @@
 import * as tf from '@tensorflow/tfjs-core';
+import { fast, hasFast, own } from '../fast';
 import { channelSums, reluGradient } from '../primitives';
-import type { OperationKind } from '../program';
+import type { Backward, Operation, OperationKind } from '../program';
 
 export interface BatchNormAttrs {
   readonly epsilon: number;
@@ -31,6 +32,15 @@ export const batchNorm: OperationKind<BatchNormAttrs> = {
   forward({ attrs, inputs, params, training, operation }) {
     const [x, residual] = inputs as [tf.Tensor, tf.Tensor?];
     const { gamma, beta, movingMean, movingVariance } = unpack(attrs, params);
+    if (training && hasFast('deepend.batchNorm')) {
+      for (const param of operation.params.slice(-2)) own(param.variable);
+      const [y, ...saved] = fast(
+        'deepend.batchNorm',
+        { x, gamma, beta, movingMean, movingVariance, residual },
+        attrs,
+      ) as tf.Tensor[];
+      return { output: y as tf.Tensor, saved };
+    }
     const count = x.size / (x.shape[x.rank - 1] ?? 1); // batch·height·width
     const mean = training ? tf.div(channelSums(x), count) : movingMean;
     // Two passes: the mean of squares minus the squared mean would cancel.
@@ -51,6 +61,8 @@ export const batchNorm: OperationKind<BatchNormAttrs> = {
     const [x] = inputs as [tf.Tensor];
     const { gamma } = unpack(attrs, params);
     const [mean, deviation] = saved as [tf.Tensor, tf.Tensor];
+    const own = fast('deepend.batchNormGradient', { x, y: output, dy, mean, deviation, gamma }, attrs);
+    if (own) return gradients(own, attrs, operation);
     const count = x.size / (x.shape[x.rank - 1] ?? 1);
     const dz = attrs.relu ? reluGradient(dy, output) : dy;
     const dBeta = channelSums(dz);
@@ -60,13 +72,19 @@ export const batchNorm: OperationKind<BatchNormAttrs> = {
     const b = tf.mul(tf.mul(a, tf.mul(deviation, dGamma)), -1 / count);
     const c = tf.sub(tf.mul(tf.mul(a, dBeta), -1 / count), tf.mul(b, mean));
     const dx = wanted[0] ? tf.add(tf.add(tf.mul(dz, a), tf.mul(x, b)), c) : null;
-    const gradients = [...(attrs.scale ? [dGamma] : []), ...(attrs.center ? [dBeta] : [])];
-    return {
-      inputs: attrs.residual ? [dx, wanted[1] ? tf.clone(dz) : null] : [dx],
-      params: gradients.filter((_, i) => operation.params[i]?.trainable),
-    };
+    return gradients([dx, dGamma, dBeta, wanted[1] ? tf.clone(dz) : null], attrs, operation);
   },
 };
+
+/** Sorts dx, dGamma, dBeta and the shortcut's gradient by inputs and parameters. */
+function gradients(
+  [dx = null, dGamma, dBeta, dz = null]: readonly (tf.Tensor | null)[],
+  { scale, center, residual }: BatchNormAttrs,
+  { params }: Operation<BatchNormAttrs>,
+): Backward {
+  const found = [...(scale ? [dGamma] : []), ...(center ? [dBeta] : [])] as tf.Tensor[];
+  return { inputs: residual ? [dx, dz] : [dx], params: found.filter((_, i) => params[i]?.trainable) };
+}
 
 function move(statistic: tf.Variable, batch: tf.Tensor, momentum: number): void {
   statistic.assign(tf.add(tf.mul(statistic, momentum), tf.mul(batch, 1 - momentum)));

@@ -1,5 +1,6 @@
 /** The operations with no more to them than a line forward and a line back. */
 import * as tf from '@tensorflow/tfjs-core';
+import { fast } from '../fast';
 import { channelSums, type Padding, reluGradient } from '../primitives';
 import type { OperationKind } from '../program';
 
@@ -75,6 +76,8 @@ export const dense: OperationKind<{ relu: boolean }> = {
   reads: ({ relu }) => ({ inputs: true, output: relu }),
   forward({ inputs, params, attrs }) {
     const [kernel, bias] = params as [tf.Tensor2D, tf.Tensor1D?];
+    const own = fast('deepend.dense', { x: inputs[0], kernel, bias }, attrs);
+    if (own) return { output: own[0] as tf.Tensor };
     const linear = tf.matMul(inputs[0] as tf.Tensor2D, kernel);
     const biased = bias ? tf.add(linear, bias) : linear;
     return { output: attrs.relu ? tf.relu(biased) : biased };
@@ -97,11 +100,16 @@ export const dropout: OperationKind<{ rate: number }> = {
   forward({ inputs, attrs: { rate }, training, seed }) {
     const x = inputs[0] as tf.Tensor;
     if (!training || rate === 0) return { output: tf.clone(x) };
+    const own = fast('deepend.dropout', { x }, { rate, seed });
+    if (own) return { output: own[0] as tf.Tensor };
     const kept = tf.cast(tf.greaterEqual(tf.randomUniform(x.shape, 0, 1, 'float32', seed), rate), 'float32');
     const mask = tf.div(kept, 1 - rate);
     return { output: tf.mul(x, mask), saved: [mask] };
   },
-  backward: ({ dy, saved: [mask] }) => ({ inputs: [mask ? tf.mul(dy, mask) : tf.clone(dy)], params: [] }),
+  backward({ dy, saved: [mask], attrs: { rate }, seed }) {
+    if (mask) return { inputs: [tf.mul(dy, mask)], params: [] };
+    return { inputs: [(rate > 0 && fast('deepend.dropout', { x: dy }, { rate, seed })?.[0]) || tf.clone(dy)], params: [] };
+  },
 };
 
 /** Joins along the last axis. */

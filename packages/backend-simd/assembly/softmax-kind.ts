@@ -1,0 +1,2 @@
+/** What assembly/reduce.ts's softmax gives. Read by both sides. */
+export enum SoftmaxKind { Softmax, LogSoftmax, CrossEntropyIndices, CrossEntropyProbabilities }

@@ -1,0 +1,86 @@
+/** Convolution, its gradients and the linear layer as `compiler`'s plan asks for them: explicit padding, bias and ReLU in one pass. */
+import type { TensorInfo } from '@tensorflow/tfjs-core';
+import { Task } from '../../assembly/task';
+import { convolve, filterGradient, inputGradient } from './conv';
+import type { Geometry } from './conv-geometry';
+import { product } from './matmul';
+import { type Attrs, type Kernel, size } from './types';
+
+const RELU = 1;
+/** assembly/elementwise.ts's BinaryOp.ReluGrad. */
+const RELU_GRADIENT = 8;
+const BLOCK = 16_384;
+
+function geometry(x: readonly number[], filter: readonly number[], { strides, dilations, padding }: Attrs): Geometry {
+  const [images = 1, height = 1, width = 1, channels = 1] = x;
+  const [kernelHeight = 1, kernelWidth = 1, , columns = 1] = filter;
+  const { top, bottom, left, right } = padding;
+  const positions = (length: number, kernel: number, axis: number) =>
+    Math.floor((length - (kernel - 1) * dilations[axis] - 1) / strides[axis]) + 1;
+  return {
+    ...{ images, height, width, channels, columns, kernelHeight, kernelWidth },
+    outHeight: positions(height + top + bottom, kernelHeight, 0),
+    outWidth: positions(width + left + right, kernelWidth, 1),
+    ...{ strideY: strides[0], strideX: strides[1], dilationY: dilations[0], dilationX: dilations[1], padTop: top, padLeft: left },
+  };
+}
+
+export const fusedConvKernels: Kernel[] = [
+  {
+    name: 'deepend.conv2d',
+    run({ inputs, attrs, backend }) {
+      const { x, filter, bias } = inputs as { x: TensorInfo; filter: TensorInfo; bias?: TensorInfo };
+      const g = geometry(x.shape, filter.shape, attrs);
+      const out = backend.output([g.images, g.outHeight, g.outWidth, g.columns]);
+      const ends = { bias: bias ? backend.pointer(bias) : 0, activation: attrs.relu ? RELU : 0 };
+      convolve(backend, g, { x: backend.pointer(x), filter: backend.pointer(filter), out: backend.pointer(out), ...ends });
+      return out;
+    },
+  },
+  {
+    name: 'deepend.conv2dInputGradient',
+    run({ inputs, attrs, backend }) {
+      const { dy, filter } = inputs as { dy: TensorInfo; filter: TensorInfo };
+      const out = backend.output([...attrs.xShape]);
+      const at = { dy: backend.pointer(dy), filter: backend.pointer(filter), out: backend.pointer(out) };
+      inputGradient(backend, geometry(attrs.xShape, filter.shape, attrs), at);
+      return out;
+    },
+  },
+  {
+    name: 'deepend.conv2dFilterGradient',
+    run({ inputs, attrs, backend }) {
+      const { x, dy } = inputs as { x: TensorInfo; dy: TensorInfo };
+      const out = backend.output([...attrs.filterShape]);
+      const at = { x: backend.pointer(x), dy: backend.pointer(dy), out: backend.pointer(out) };
+      filterGradient(backend, geometry(x.shape, attrs.filterShape, attrs), at);
+      return out;
+    },
+  },
+  {
+    name: 'deepend.dense',
+    run({ inputs, attrs, backend }) {
+      const { x, kernel, bias } = inputs as { x: TensorInfo; kernel: TensorInfo; bias?: TensorInfo };
+      const [m = 0, k = 0] = x.shape;
+      const n = kernel.shape[1] ?? 0;
+      const out = backend.output([m, n]);
+      const ends = { bias: bias ? backend.pointer(bias) : 0, activation: attrs.relu ? RELU : 0 };
+      product(backend, { a: backend.pointer(x), b: backend.pointer(kernel), c: backend.pointer(out), m, n, k, ...ends });
+      return out;
+    },
+  },
+  {
+    name: 'deepend.reluGradient',
+    run({ inputs, backend }) {
+      const { dy, y } = inputs as { dy: TensorInfo; y: TensorInfo };
+      const out = backend.output([...dy.shape]);
+      const count = size(dy.shape);
+      const tiles = Math.ceil(count / BLOCK);
+      const places = [dy, y, out].map((tensor) => backend.pointer(tensor));
+      // One row, cut into columns; the row's strides do not matter.
+      const words = [...places, RELU_GRADIENT, count, 1, 1, 1, 1, BLOCK, tiles, 1, 1, 1, 1, ...new Array<number>(10).fill(0)];
+      backend.launch(Task.Binary, words, tiles);
+      return out;
+    },
+  },
+];
