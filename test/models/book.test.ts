@@ -1,5 +1,16 @@
 import { createHash } from 'node:crypto';
-import { BOOK_RESNETS, book, createModel, listModels, sequential, summarize, summary } from '@deepend/models';
+import {
+  BOOK_LENETS,
+  BOOK_RESNETS,
+  BOOK_VGGS,
+  type BookNetOptions,
+  book,
+  createModel,
+  listModels,
+  sequential,
+  summarize,
+  summary,
+} from '@deepend/models';
 import * as tf from '@tensorflow/tfjs-core';
 import type { LayersModel } from '@tensorflow/tfjs-layers';
 import { beforeAll, describe, expect, it } from 'vitest';
@@ -10,34 +21,51 @@ beforeAll(() => use('cpu-js'));
 const total = (net: LayersModel, key: 'parameters' | 'macs') => summarize(net).reduce((sum, row) => sum + row[key], 0);
 const kernels = (net: LayersModel) => net.weights.filter(({ originalName }) => originalName.endsWith('kernel'));
 
-/** Published figures: the book's chapter 8.6, and the counts that PyTorch gives for its own definition of the net. */
-const ANCHORS = [
-  { id: 'book/resnet18', inputShape: [224, 224, 1], parameters: 11_178_378, macs: 1_734_890_496 },
-  { id: 'book/resnet18', inputShape: [96, 96, 1], parameters: 11_178_378 },
-  { id: 'book/resnet8', inputShape: [28, 28, 1], parameters: 78_538, macs: 838_848 },
-] as const;
+/** Published figures: the book's chapters 7.6, 8.2 and 8.6, and the counts that PyTorch gives for its own definition of the nets. */
+const ANCHORS: { id: string; options: BookNetOptions; parameters: number; macs?: number }[] = [
+  { id: 'book/lenet', options: { inputShape: [28, 28, 1] }, parameters: 61_706 },
+  { id: 'book/vgg11', options: { inputShape: [224, 224, 1] }, parameters: 128_806_154, macs: 7_547_232_256 },
+  { id: 'book/vgg11', options: { inputShape: [224, 224, 1], widthDivisor: 4 }, parameters: 43_093_322 },
+  { id: 'book/resnet18', options: { inputShape: [224, 224, 1] }, parameters: 11_178_378, macs: 1_734_890_496 },
+  { id: 'book/resnet18', options: { inputShape: [96, 96, 1] }, parameters: 11_178_378 },
+  { id: 'book/resnet18', options: { inputShape: [28, 28, 1], stem: 'cifar' }, parameters: 11_175_818 },
+  { id: 'book/resnet8', options: { inputShape: [28, 28, 1] }, parameters: 78_538, macs: 838_848 },
+];
+
+const BLOCKS_OF_RESNET = ['stem', 'stage1', 'stage2', 'stage3', 'stage4', 'head'];
+const BLOCKS_OF_VGG = ['stage1', 'stage2', 'stage3', 'stage4', 'stage5', 'head'];
+
+/** What the book prints behind each block, without the batch. */
+const SHAPES: [string, () => LayersModel, string[], number[][]][] = [
+  ['ResNet-18 at 224', () => book.resnet18(), BLOCKS_OF_RESNET,
+    [[56, 56, 64], [56, 56, 64], [28, 28, 128], [14, 14, 256], [7, 7, 512], [10]]],
+  ['ResNet-18 at 96', () => book.resnet18({ inputShape: [96, 96, 1] }), BLOCKS_OF_RESNET,
+    [[24, 24, 64], [24, 24, 64], [12, 12, 128], [6, 6, 256], [3, 3, 512], [10]]],
+  ['ResNet-18 for small images', () => book.resnet18({ inputShape: [28, 28, 1], stem: 'cifar' }), BLOCKS_OF_RESNET,
+    [[28, 28, 64], [28, 28, 64], [14, 14, 128], [7, 7, 256], [4, 4, 512], [10]]],
+  ['VGG-11', () => book.vgg11(), BLOCKS_OF_VGG,
+    [[112, 112, 64], [56, 56, 128], [28, 28, 256], [14, 14, 512], [7, 7, 512], [10]]],
+  ["VGG-11's layers", () => book.vgg11(), ['head.flatten', 'head.dense1', 'head.dropout2'],
+    [[25_088], [4096], [4096]]],
+  ["LeNet's layers", () => book.lenet(), ['stage1.conv', 'stage1.pool', 'stage2.conv', 'stage2.pool', 'head.flatten', 'head.dense1', 'head.dense2', 'head.dense3'],
+    [[28, 28, 6], [14, 14, 6], [10, 10, 16], [5, 5, 16], [400], [120], [84], [10]]],
+]; // biome-ignore format: a row a net
 
 describe('anchors', () => {
-  it.each(ANCHORS)('$id at $inputShape', ({ id, inputShape, ...expected }) => {
-    const net = createModel(id, { inputShape: [...inputShape], numClasses: 10 });
+  it.each(ANCHORS)('$id of $options', ({ id, options, parameters, macs }) => {
+    const net = createModel(id, { ...options, numClasses: 10 });
     expect(net.name).toBe(id);
-    expect(total(net, 'parameters')).toBe(expected.parameters);
-    if ('macs' in expected) expect(total(net, 'macs')).toBe(expected.macs);
+    expect(total(net, 'parameters')).toBe(parameters);
+    if (macs) expect(total(net, 'macs')).toBe(macs);
     net.dispose();
   });
 
-  it("prints the book's block shapes", () => {
-    const rows = summarize(book.resnet18());
-    expect(rows.map(({ outputShape }) => outputShape)).toEqual([
-      [1, 224, 224, 1],
-      [1, 56, 56, 64],
-      [1, 56, 56, 64],
-      [1, 28, 28, 128],
-      [1, 14, 14, 256],
-      [1, 7, 7, 512],
-      [1, 10],
-    ]);
-    expect(rows.map(({ name }) => name)).toEqual(['input', 'stem', 'stage1', 'stage2', 'stage3', 'stage4', 'head']);
+  it.each(SHAPES)("the book's shapes: %s", (_, build, names, expected) => {
+    const net = build();
+    const rows = summarize(net, { rows: names[0]?.includes('.') ? 'layers' : 'blocks' });
+    if (!names[0]?.includes('.')) expect(rows.map(({ name }) => name)).toEqual(['input', ...names]);
+    expect(names.map((name) => rows.find((row) => row.name === name)?.outputShape.slice(1))).toEqual(expected);
+    net.dispose();
   });
 });
 
@@ -124,6 +152,13 @@ describe('bad input', () => {
     ['a shape of two numbers', () => book.resnet8({ inputShape: [28, 28] as never }), /"inputShape" must be \[height, width, channels\]/],
     ['no classes', () => book.resnet8({ numClasses: 0 }), /"numClasses" must be a whole number of at least 1, got 0/],
     ['an unknown initializer', () => book.resnet8({ init: 'zeros' as never }), /"init" must be one of 'xavier-uniform', 'he-normal', got 'zeros'/],
+    ['a divisor that leaves part of a filter', () => book.vgg11({ widthDivisor: 3 }), /"widthDivisor" must be a whole number that divides 64, got 3/],
+    ['a divisor of half', () => book.vgg11({ widthDivisor: 0.5 }), /"widthDivisor" must be a whole number of at least 1, got 0.5/],
+    ['a dropout of everything', () => book.vgg11({ dropout: 1 }), /"dropout" must be a number below 1, got 1/],
+    ['a VGG for images too small', () => book.vgg11({ inputShape: [28, 28, 1], widthDivisor: 8 }), /block 5 would give \[0, 0, 64\]/],
+    ['a stem that does not exist', () => book.resnet18({ stem: 'imagenet' as never }), /"stem" must be one of 'book', 'cifar', got 'imagenet'/],
+    ["another net's option", () => createModel('book/lenet', { stem: 'cifar' }), /\[models\] book.lenet: there is no option "stem"/],
+    ["another net's divisor", () => createModel('book/resnet18', { widthDivisor: 4 }), /there is no option "widthDivisor"/],
     ['no blocks', () => sequential([], { inputShape: [8, 8, 1] }), /expected at least one block/],
     ['a summary by the wrong rows', () => summarize(book.resnet8({ inputShape: [28, 28, 1] }), { rows: 'cells' as never }), /"rows" must be one of/],
   ]; // biome-ignore format: a row a case
@@ -136,6 +171,6 @@ describe('bad input', () => {
   });
 
   it('has a row for each builder', () => {
-    expect(Object.keys(book)).toEqual(Object.keys(BOOK_RESNETS));
+    expect(Object.keys(book)).toEqual(Object.keys({ ...BOOK_LENETS, ...BOOK_VGGS, ...BOOK_RESNETS }));
   });
 });

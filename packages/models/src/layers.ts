@@ -53,6 +53,11 @@ export const relu =
   (x) =>
     apply(tfl.layers.reLU({ name: layerConfig(name).name }), x);
 
+export const sigmoid =
+  (name: string): Block =>
+  (x) =>
+    apply(tfl.layers.activation({ activation: 'sigmoid', name: layerConfig(name).name }), x);
+
 /** Max-pooling. Its padding is zeros, which equals PyTorch's −∞ where the input is a ReLU's output. */
 export const maxPool =
   ({ size, stride = size, padding = 0, name }: { size: number; stride?: number; padding?: number; name: string }): Block =>
@@ -61,6 +66,24 @@ export const maxPool =
       tfl.layers.maxPooling2d({ poolSize: size, strides: stride, padding: 'valid', name: layerConfig(name).name }),
       pad(padding, `${name}_pad`)(x),
     );
+
+/** Mean of each `size`×`size` square, side by side: height and width become ⌊1 / size⌋ of theirs. */
+export const averagePool =
+  ({ size, name }: { size: number; name: string }): Block =>
+  (x) =>
+    apply(tfl.layers.averagePooling2d({ poolSize: size, strides: size, padding: 'valid', name: layerConfig(name).name }), x);
+
+/** `[batch, height, width, channels]` → `[batch, height·width·channels]`, channels last: PyTorch puts them first. */
+export const flatten =
+  (name: string): Block =>
+  (x) =>
+    apply(tfl.layers.flatten({ name: layerConfig(name).name }), x);
+
+/** Srivastava et al. 2014. Where its random numbers come from is the training plan's to say. */
+export const dropout =
+  (rate: number, name: string): Block =>
+  (x) =>
+    apply(tfl.layers.dropout({ rate, name: layerConfig(name).name }), x);
 
 /** `[batch, height, width, channels]` → `[batch, channels]`. */
 export const globalAveragePool =

@@ -1,9 +1,9 @@
 import { closest } from '@deepend/checks';
 import type { LayersModel } from '@tensorflow/tfjs-layers';
-import { book, type NetOptions } from './book';
+import { type BookNetOptions, book } from './book';
 
 /** Makes an untrained net. */
-export type NetBuilder = (options?: NetOptions) => LayersModel;
+export type NetBuilder = (options?: BookNetOptions) => LayersModel;
 
 const builders = new Map<string, NetBuilder>(Object.entries(book).map(([name, builder]) => [`book/${name}`, builder]));
 
@@ -11,7 +11,7 @@ const builders = new Map<string, NetBuilder>(Object.entries(book).map(([name, bu
  * Builds the net that `id` names: `createModel('book/resnet18', { inputShape: [96, 96, 1], numClasses: 10 })`.
  * @throws RangeError for an id that no net has; `listModels()` gives those that exist
  */
-export function createModel(id: string, options: NetOptions = {}): LayersModel {
+export function createModel(id: string, options: BookNetOptions = {}): LayersModel {
   const builder = builders.get(id);
   if (builder) return builder(options);
   const near = closest(String(id), listModels());

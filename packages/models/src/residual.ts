@@ -68,6 +68,12 @@ export function residualStem(filters = 64): Block {
     );
 }
 
+/** The stem for small images, He et al. 2015, section 4.2: 3×3 convolution, batch norm, ReLU; height and width stay. */
+export function cifarStem(filters = 64): Block {
+  return (x) =>
+    scope('stem', () => chain(conv(filters, { kernel: 3, padding: 1, name: 'conv' }), batchNorm('bn'), relu('relu'))(x));
+}
+
 /** Global average pool and a linear layer: `[batch, height, width, channels]` → logits `[batch, numClasses]`. */
 export function classifier(numClasses: number): Block {
   return (x) => scope('head', () => chain(globalAveragePool('pool'), dense(numClasses, 'dense'))(x));
