@@ -37,9 +37,33 @@ export class SimdBackend extends MathBackendCPU {
     return { dataId: x.dataId, shape, dtype: x.dtype };
   }
 
+  /** Whether a tensor's numbers are of the type that it says. */
+  hasOwnType(x: TensorInfo): boolean {
+    return this.dataOf(x.dataId).dtype === x.dtype;
+  }
+
+  /** A copy whose numbers are of the type that the tensor says. */
+  retyped(x: TensorInfo): TensorInfo {
+    const values = this.dataOf(x.dataId).values as Float32Array;
+    return this.makeTensorInfo(x.shape, x.dtype, util.toTypedArray(values, x.dtype) as Float32Array);
+  }
+
+  /** The tensor itself, or in its place a copy of the type that it says. */
+  settle(x: TensorInfo): TensorInfo {
+    if (!x?.dataId || this.hasOwnType(x)) return x;
+    const copy = this.retyped(x);
+    this.disposeIntermediateTensorInfo(x);
+    return copy;
+  }
+
   /** Where a tensor's numbers lie in the module's memory. */
   pointer(x: TensorInfo): number {
     return this.dataOf(x.dataId).pointer();
+  }
+
+  /** The module's memory as it is now: after a growth the old object ends too early. */
+  get buffer(): SharedArrayBuffer {
+    return this.runtime.memory.buffer;
   }
 
   launch(task: Task, args: readonly number[], tiles: number): void {

@@ -11,7 +11,7 @@ import {
 } from '@tensorflow/tfjs-core';
 import { SimdBackend } from './backend';
 import { KERNELS } from './kernels';
-import { kernelFunc } from './kernels/types';
+import { kernelFunc, settled } from './kernels/types';
 
 export const BACKEND_NAME = 'simd';
 /** Above stock cpu (1) and wasm (2): whoever imports this package means to use it. */
@@ -23,7 +23,8 @@ export function register(): void {
   const own = new Map(KERNELS.map((kernel) => [kernel.name, kernel]));
   for (const config of getKernelsForBackend('cpu')) {
     const kernel = own.get(config.kernelName);
-    registerOnce({ ...config, backendName: BACKEND_NAME, ...(kernel && { kernelFunc: kernelFunc(kernel, config.kernelFunc) }) });
+    const { kernelFunc: stock } = config;
+    registerOnce({ ...config, backendName: BACKEND_NAME, kernelFunc: kernel ? kernelFunc(kernel, stock) : settled(stock) });
   }
   for (const kernel of KERNELS) {
     if (!getKernel(kernel.name, BACKEND_NAME)) {

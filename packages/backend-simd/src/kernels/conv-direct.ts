@@ -48,7 +48,8 @@ const meetsData = (tap: Tap, source: Source, grid: Grid) =>
 function blocks(rows: number, columns: number): [rowBlock: number, panelBlock: number] {
   const rowBlock = rows >= 1920 ? 120 : rows >= 480 ? 60 : 30;
   const panels = panelsOf(columns);
-  const parts = Math.min(panels, Math.max(1, Math.ceil(16 / Math.ceil(rows / rowBlock))));
+  // A thread's scratch memory holds the block: at most 64 panels of it.
+  const parts = Math.min(panels, Math.max(1, Math.ceil(16 / Math.ceil(rows / rowBlock)), Math.ceil(panels / 64)));
   return [rowBlock, Math.ceil(panels / parts)];
 }
 
@@ -77,14 +78,14 @@ function run(backend: SimdBackend, job: { source: Source; filter: Filter; grid: 
     );
 }
 
-/** Few input channels: a whole window is gathered into one row first. */
-export const isSmall = (g: Geometry): boolean => g.channels < 8 && g.dilationX === 1;
+/** A gathered window's floats, of which a thread's scratch memory holds 128. */
+const WINDOW_LIMIT = 4096;
 
-export function convDirect(backend: SimdBackend, g: Geometry, at: { x: number; filter: number; out: number } & Finish): void {
-  (isSmall(g) ? convSmall : convByTaps)(backend, g, at);
-}
+/** Few input channels: a whole window is gathered into one row first, zeros where it sticks out of the image. */
+export const isSmall = (g: Geometry): boolean =>
+  g.channels < 8 && g.dilationX === 1 && g.kernelHeight * g.kernelWidth * g.channels <= WINDOW_LIMIT;
 
-function convByTaps(backend: SimdBackend, g: Geometry, at: { x: number; filter: number; out: number } & Finish): void {
+export function convByTaps(backend: SimdBackend, g: Geometry, at: { x: number; filter: number; out: number } & Finish): void {
   const { columns, outWidth } = g;
   run(backend, {
     source: { at: at.x, images: g.images, height: g.height, width: g.width, channels: g.channels },
@@ -106,7 +107,7 @@ function convByTaps(backend: SimdBackend, g: Geometry, at: { x: number; filter: 
   });
 }
 
-function convSmall(backend: SimdBackend, g: Geometry, at: { x: number; filter: number; out: number } & Finish): void {
+export function convSmall(backend: SimdBackend, g: Geometry, at: { x: number; filter: number; out: number } & Finish): void {
   const taps = tapsOf(g);
   const rows = g.images * g.outHeight * g.outWidth;
   const [rowBlock, panelBlock] = blocks(rows, g.columns);
@@ -158,10 +159,16 @@ export function inputGradientDirect(backend: SimdBackend, g: Geometry, at: { dy:
   }
 }
 
-/** dW: sums over pixels, cut into pieces by shape alone. */
-export function filterGradientDirect(backend: SimdBackend, g: Geometry, at: { x: number; dy: number; out: number }): void {
+/**
+ * dW: sums over pixels, cut into pieces by shape alone.
+ * @param small whether windows are gathered, as in `convSmall`, or each tap has its own product
+ */
+export function filterGradientDirect(
+  backend: SimdBackend,
+  g: Geometry,
+  { small, ...at }: { x: number; dy: number; out: number; small: boolean },
+): void {
   const taps = tapsOf(g);
-  const small = isSmall(g);
   const depth = small ? taps.length * g.channels : g.channels;
   const rowBlock = small ? depth : Math.min(depth, 48);
   const rowBlocks = Math.ceil(depth / rowBlock);

@@ -1,20 +1,34 @@
 /** Convolution and both gradients: which algorithm computes a shape. Chosen by the shape alone, never by timing. */
 import { backend_util, type TensorInfo } from '@tensorflow/tfjs-core';
 import type { SimdBackend } from '../backend';
-import { convDirect, type Finish, filterGradientDirect, inputGradientDirect } from './conv-direct';
+import { convByTaps, convSmall, type Finish, filterGradientDirect, inputGradientDirect, isSmall } from './conv-direct';
 import { type Geometry, geometryOf, isPointwise, winogradPays } from './conv-geometry';
 import { convWinograd, filterGradientWinograd, inputGradientWinograd } from './conv-winograd';
+import { areFinite, filterIsFinite, isPadded, tilesAreFinite } from './finite';
 import { activationCode, product } from './matmul';
 import { type Attrs, type Call, isFloat, type Kernel, size } from './types';
 
-export function convolve(backend: SimdBackend, g: Geometry, at: { x: number; filter: number; out: number } & Finish): void {
-  if (isPointwise(g)) {
-    const m = g.images * g.height * g.width;
-    product(backend, { a: at.x, b: at.filter, c: at.out, m, n: g.columns, k: g.channels, ...finish(at) });
-  } else (winogradPays(g) ? convWinograd : convDirect)(backend, g, at);
+interface Forward extends Finish {
+  x: number;
+  filter: number;
+  out: number;
 }
 
-const finish = ({ bias = 0, activation = 0 }: Finish) => ({ bias, activation });
+export function convolve(backend: SimdBackend, g: Geometry, at: Forward): void {
+  if (isPointwise(g)) {
+    const m = g.images * g.height * g.width;
+    const { bias = 0, activation = 0 } = at;
+    product(backend, { a: at.x, b: at.filter, c: at.out, m, n: g.columns, k: g.channels, bias, activation });
+    return;
+  }
+  if (winogradPays(g)) {
+    convWinograd(backend, g, at);
+    if (tilesAreFinite(backend, at.out, { ...g, height: g.outHeight, width: g.outWidth, channels: g.columns })) return;
+  }
+  const filterSize = g.kernelHeight * g.kernelWidth * g.channels * g.columns;
+  const gathers = isSmall(g) && (!isPadded(g) || areFinite(backend, at.filter, filterSize));
+  (gathers ? convSmall : convByTaps)(backend, g, at);
+}
 
 export function inputGradient(backend: SimdBackend, g: Geometry, at: { dy: number; filter: number; out: number }): void {
   if (isPointwise(g)) {
@@ -24,11 +38,22 @@ export function inputGradient(backend: SimdBackend, g: Geometry, at: { dy: numbe
   }
   const turned = { ...g, padTop: 2 - g.padTop, padLeft: 2 - g.padLeft, channels: g.columns, columns: g.channels };
   const swapped = { ...turned, height: g.outHeight, width: g.outWidth, outHeight: g.height, outWidth: g.width };
-  (winogradPays(swapped) ? inputGradientWinograd : inputGradientDirect)(backend, g, at);
+  if (winogradPays(swapped)) {
+    inputGradientWinograd(backend, g, at);
+    if (tilesAreFinite(backend, at.out, g)) return;
+  }
+  inputGradientDirect(backend, g, at);
 }
 
 export function filterGradient(backend: SimdBackend, g: Geometry, at: { x: number; dy: number; out: number }): void {
-  (winogradPays(g) ? filterGradientWinograd : filterGradientDirect)(backend, g, at);
+  if (winogradPays(g)) {
+    filterGradientWinograd(backend, g, at);
+    if (filterIsFinite(backend, at.out, g)) return;
+  }
+  const small = isSmall(g);
+  filterGradientDirect(backend, g, { ...at, small });
+  // A gathered window's zeros meet all of dy, so the first row of the result shows what they have met.
+  if (small && !areFinite(backend, at.out, g.columns)) filterGradientDirect(backend, g, { ...at, small: false });
 }
 
 /** Strides, dilations and padding as TensorFlow.js's kernels have them. */
@@ -58,12 +83,22 @@ function forward({ inputs, attrs, backend }: Call): TensorInfo {
   return out;
 }
 
+/** The gradient's shape is the convolution's: stock computes with any other, somehow. */
+function takesGradient(call: Call): boolean {
+  if (!takesAny(call)) return false;
+  const { x, filter, dy } = call.inputs as Record<string, TensorInfo>;
+  const [image, kernel]: [number[], number[]] = [x?.shape ?? call.attrs.inputShape, filter?.shape ?? call.attrs.filterShape];
+  const g = geometry(image, kernel, call.attrs);
+  const fits = dy?.shape.join() === [g.images, g.outHeight, g.outWidth, g.columns].join();
+  return fits && image[3] === kernel[2] && size(image) > 0 && size(kernel) > 0;
+}
+
 export const convKernels: Kernel[] = [
   { name: 'Conv2D', takes: takesForward, run: forward },
   { name: 'FusedConv2D', takes: takesForward, run: forward },
   {
     name: 'Conv2DBackpropInput',
-    takes: takesAny,
+    takes: takesGradient,
     run({ inputs, attrs, backend }) {
       const { dy, filter } = inputs as { dy: TensorInfo; filter: TensorInfo };
       const out = backend.output(attrs.inputShape);
@@ -74,7 +109,7 @@ export const convKernels: Kernel[] = [
   },
   {
     name: 'Conv2DBackpropFilter',
-    takes: takesAny,
+    takes: takesGradient,
     run({ inputs, attrs, backend }) {
       const { x, dy } = inputs as { x: TensorInfo; dy: TensorInfo };
       const out = backend.output(attrs.filterShape);

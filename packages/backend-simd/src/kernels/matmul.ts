@@ -1,5 +1,5 @@
 /** Matrix products: batched, of any transposition, with bias and activation. */
-import type { TensorInfo } from '@tensorflow/tfjs-core';
+import { backend_util, type TensorInfo } from '@tensorflow/tfjs-core';
 import { Task } from '../../assembly/task';
 import type { SimdBackend } from '../backend';
 import { type Call, isFloat, type Kernel, size } from './types';
@@ -94,7 +94,7 @@ function matMul({ inputs, attrs, backend }: Call): TensorInfo {
   const [m, k] = transposeA ? [inner, rows] : [rows, inner];
   const n = (transposeB ? b.shape.at(-2) : b.shape.at(-1)) as number;
   const [batchA, batchB] = [size(a.shape.slice(0, -2)), size(b.shape.slice(0, -2))];
-  const outer = batchA >= batchB ? a.shape.slice(0, -2) : b.shape.slice(0, -2);
+  const outer = backend_util.assertAndGetBroadcastShape(a.shape.slice(0, -2), b.shape.slice(0, -2));
   const out = backend.output([...outer, m, n]);
   product(backend, {
     a: backend.pointer(a),
@@ -117,16 +117,15 @@ function matMul({ inputs, attrs, backend }: Call): TensorInfo {
 /** Batches of the same shape, or one matrix for all; nothing empty. */
 function takes(call: Call): boolean {
   const { a, b, bias, preluActivationWeights } = call.inputs as Record<string, TensorInfo>;
-  if (!isFloat(call) || !a || !b || preluActivationWeights) return false;
-  const [batchA, batchB] = [size(a.shape.slice(0, -2)), size(b.shape.slice(0, -2))];
-  const n = call.attrs.transposeB ? b.shape.at(-2) : b.shape.at(-1);
-  return (
-    size(a.shape) > 0 &&
-    size(b.shape) > 0 &&
-    activationCode(call.attrs.activation) !== undefined &&
-    (batchA === batchB ? a.shape.slice(0, -2).join() === b.shape.slice(0, -2).join() : batchA === 1 || batchB === 1) &&
-    (!bias || (size(bias.shape) === n && bias.shape.at(-1) === n))
-  );
+  const { transposeA, transposeB, activation } = call.attrs;
+  if (!isFloat(call) || !a || !b || preluActivationWeights || activationCode(activation) === undefined) return false;
+  const [outerA, outerB] = [a.shape.slice(0, -2), b.shape.slice(0, -2)];
+  const [batchA, batchB] = [size(outerA), size(outerB)];
+  const [innerA, innerB] = [a.shape.at(transposeA ? -2 : -1), b.shape.at(transposeB ? -1 : -2)];
+  const n = b.shape.at(transposeB ? -2 : -1);
+  const alike = batchA === batchB ? outerA.join() === outerB.join() : batchA === 1 || batchB === 1;
+  const biasFits = !bias || (size(bias.shape) === n && bias.shape.at(-1) === n && bias.shape.length <= outerA.length + 2);
+  return innerA === innerB && alike && biasFits && size(a.shape) > 0 && size(b.shape) > 0;
 }
 
 export const matMulKernels: Kernel[] = [

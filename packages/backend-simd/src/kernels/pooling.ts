@@ -74,6 +74,9 @@ function launch(backend: SimdBackend, task: Task, w: Window, { x, y, dy, average
 
 const takes = (call: Call) => isFloat(call) && Object.values(call.inputs).every((x) => x.shape.length === 4 && size(x.shape) > 0);
 
+/** A window of one pixel gives its input back where the shapes agree, says stock cpu, and so the same is asked of every backend. */
+const takesWindow = (call: Call) => takes(call) && [call.attrs.filterSize].flat().some((length) => length !== 1);
+
 const shapeOf = (call: Call, name: string) => (call.inputs[name] as TensorInfo).shape;
 
 function forward(average: boolean, windowOf: (x: readonly number[], attrs: Attrs) => Window) {
@@ -82,8 +85,8 @@ function forward(average: boolean, windowOf: (x: readonly number[], attrs: Attrs
 }
 
 export const poolKernels: Kernel[] = [
-  { name: 'MaxPool', takes, run: forward(false, stockWindow) },
-  { name: 'AvgPool', takes, run: forward(true, stockWindow) },
+  { name: 'MaxPool', takes: takesWindow, run: forward(false, stockWindow) },
+  { name: 'AvgPool', takes: takesWindow, run: forward(true, stockWindow) },
   {
     name: 'MaxPoolGrad',
     takes,

@@ -25,9 +25,50 @@ export const size = (shape: readonly number[]): number => shape.reduce((product,
 
 /** The kernel as TensorFlow.js registers it. */
 export function kernelFunc({ takes = isFloat, run }: Kernel, stock: KernelFunc | undefined): KernelFunc {
+  const other = stock && settled(stock);
   return ({ inputs, attrs, backend }) => {
-    const call: Call = { inputs: inputs as Record<string, TensorInfo>, attrs: attrs ?? {}, backend: backend as SimdBackend };
-    if (!stock || takes(call)) return run(call);
-    return stock({ inputs, attrs, backend });
+    const call: Call = { inputs: inputs as Call['inputs'], attrs: attrs ?? {}, backend: backend as SimdBackend };
+    if (other && !takes(call)) return other({ inputs, attrs, backend });
+    return hasOwnTypes(call) ? run(call) : runRetyped(call, run);
   };
+}
+
+/**
+ * A stock kernel whose outputs hold numbers of the type that they say. Stock's cast to a wider type only renames: an int32
+ * tensor's numbers then pass for float32, which JavaScript does not notice and WebAssembly does.
+ */
+export function settled(stock: KernelFunc): KernelFunc {
+  return (args) => {
+    const backend = args.backend as SimdBackend;
+    const out = stock(args);
+    return Array.isArray(out) ? out.map((x) => backend.settle(x)) : backend.settle(out);
+  };
+}
+
+function hasOwnTypes({ inputs, backend }: Call): boolean {
+  for (const name in inputs) {
+    const x = inputs[name];
+    if (x && !backend.hasOwnType(x)) return false;
+  }
+  return true;
+}
+
+/** For tensors that another backend's cast has renamed. */
+function runRetyped(call: Call, run: Kernel['run']): TensorInfo | TensorInfo[] {
+  const { inputs, backend } = call;
+  const copies: TensorInfo[] = [];
+  const retyped = (x: TensorInfo) => {
+    if (!x || backend.hasOwnType(x)) return x;
+    const copy = backend.retyped(x);
+    copies.push(copy);
+    return copy;
+  };
+  const own = Array.isArray(inputs)
+    ? inputs.map(retyped)
+    : Object.fromEntries(Object.entries(inputs).map(([name, x]) => [name, retyped(x)]));
+  try {
+    return run({ ...call, inputs: own as Call['inputs'] });
+  } finally {
+    for (const copy of copies) backend.disposeIntermediateTensorInfo(copy);
+  }
 }
