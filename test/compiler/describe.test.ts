@@ -12,7 +12,7 @@ describe('describe', () => {
     const plan = compile(book.resnet8({ inputShape: [28, 28, 1] }));
     const residual = ['conv2d', 'batchNorm + scale + center + relu', 'conv2d', 'batchNorm + scale + center + relu + residual'];
     expect(lines(plan.describe())).toEqual([
-      ...['conv2d', 'batchNorm + scale + center + relu', 'pad', 'maxPool'],
+      ...['conv2d', 'batchNorm + scale + center + relu', 'maxPool'],
       ...residual,
       ...residual.slice(0, 3),
       ...['conv2d', residual[3]],

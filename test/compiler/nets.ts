@@ -102,8 +102,11 @@ export const NETS: Record<string, Layers> = {
   },
 };
 
-/** What tfjs itself cannot train: its fused convolution has no dilated gradient, its batch norm wants both scale and center. */
-export const NO_TAPE = ['convolution, dilated', 'batch norm without scale', 'batch norm without center'];
+/**
+ * What tfjs itself cannot train: its fused convolution has no dilated gradient, its batch norm wants both scale and center, its
+ * average pool's gradient counts the padding that the pool does not.
+ */
+export const NO_TAPE = ['convolution, dilated', 'batch norm without scale', 'batch norm without center', 'average pool, same'];
 
 /** Layers whose tape gradient the stock wasm engine lacks. */
 export const NOT_ON_WASM = ['a layer that no pattern knows', 'a depthwise convolution through the tape'];

@@ -99,11 +99,12 @@ export function maxPoolGradient(args: PoolArgs, image: i32): void {
   }
 }
 
-/** Each pixel of a window gets its share. One tile of the job is one image. */
+/** Each pixel of a window gets its share: that of the whole kernel even at the padding, as stock cpu has it (the plan mends it). One tile of the job is one image. */
 export function averagePoolGradient(args: PoolArgs, image: i32): void {
   const pixel = <usize>args.channels * 4;
   const row = <usize>args.width * pixel;
   memory.fill(pixelAt(args.out, args, image, 0, 0), 0, <usize>args.height * row);
+  const share: f32 = 1 / <f32>(args.kernelHeight * args.kernelWidth);
   let from = <usize>args.dy + <usize>image * <usize>(args.outHeight * args.outWidth) * pixel;
   for (let oy = 0; oy < args.outHeight; oy++) {
     const y0 = max32(0, oy * args.strideY - args.padTop);
@@ -111,7 +112,6 @@ export function averagePoolGradient(args: PoolArgs, image: i32): void {
     for (let ox = 0; ox < args.outWidth; ox++) {
       const x0 = max32(0, ox * args.strideX - args.padLeft);
       const x1 = min32(args.width, ox * args.strideX - args.padLeft + args.kernelWidth);
-      const share: f32 = 1 / <f32>((y1 - y0) * (x1 - x0));
       for (let y = y0; y < y1; y++) {
         for (let x = x0; x < x1; x++) {
           const to = pixelAt(args.out, args, image, y, x);

@@ -2,11 +2,14 @@
 import type { Program } from './lower';
 import { type BatchNormAttrs, batchNorm } from './ops/batch-norm';
 import { type ConvLayerAttrs, conv2d } from './ops/conv';
+import { maxPool, type PoolAttrs } from './ops/pool';
 import { activation, add, dense, pad } from './ops/simple';
 import { NO_PADDING, type Padding } from './primitives';
 import type { Operation } from './program';
 
-type Fusion = (producer: Operation, consumer: Operation) => Pick<Operation, 'kind' | 'attrs' | 'inputs'> | null;
+type Joined = Pick<Operation, 'kind' | 'attrs' | 'inputs'>;
+/** `source`: what makes the producer's input, where an operation does. */
+type Fusion = (producer: Operation, consumer: Operation, source: Operation | undefined) => Joined | null;
 
 const isKind = (operation: Operation, kind: { name: string }) => operation.kind.name === kind.name;
 
@@ -15,6 +18,17 @@ const padIntoConv: Fusion = (producer, consumer) => {
   if (!isKind(producer, pad) || !isKind(consumer, conv2d)) return null;
   const attrs = consumer.attrs as ConvLayerAttrs;
   if (attrs.padding !== NO_PADDING) return null;
+  return { kind: consumer.kind, attrs: { ...attrs, padding: producer.attrs as Padding }, inputs: producer.inputs };
+};
+
+const endsInRelu = ({ kind, attrs }: Operation) =>
+  (attrs as { relu?: boolean }).relu === true || (kind.name === activation.name && (attrs as { name: string }).name === 'relu');
+
+/** Zeros around numbers that are never below zero change no maximum: the pool may pass over them, as PyTorch's does. */
+const padIntoMaxPool: Fusion = (producer, consumer, source) => {
+  if (!isKind(producer, pad) || !isKind(consumer, maxPool) || !source || !endsInRelu(source)) return null;
+  const attrs = consumer.attrs as PoolAttrs;
+  if (attrs.padding !== 'valid') return null;
   return { kind: consumer.kind, attrs: { ...attrs, padding: producer.attrs as Padding }, inputs: producer.inputs };
 };
 
@@ -37,7 +51,7 @@ const reluIntoProducer: Fusion = (producer, consumer) => {
   return attrs.relu ? null : { kind: producer.kind, attrs: { ...attrs, relu: true }, inputs: producer.inputs };
 };
 
-const FUSIONS: readonly Fusion[] = [padIntoConv, addIntoBatchNorm, reluIntoProducer];
+const FUSIONS: readonly Fusion[] = [padIntoConv, padIntoMaxPool, addIntoBatchNorm, reluIntoProducer];
 
 /** Applies the patterns until none fits. The fused operation stands where the consumer stood: all its inputs are there by then. */
 export function fuse(program: Program): Program {
@@ -60,8 +74,9 @@ function fuseInto(consumer: Operation, operations: readonly Operation[], program
     const producer = operations.find((op) => op.output.id === input.id);
     const uses = operations.flatMap((op) => op.inputs).filter((value) => value.id === input.id).length; // biome-ignore format: one chain
     if (!producer || uses !== 1 || input.id === program.logits.id) continue;
+    const source = operations.find((op) => op.output.id === producer.inputs[0]?.id);
     for (const fusion of FUSIONS) {
-      const joined = fusion(producer, consumer);
+      const joined = fusion(producer, consumer, source);
       if (!joined) continue;
       const layers = [...producer.layers, ...consumer.layers];
       const params = [...producer.params, ...consumer.params];

@@ -39,7 +39,7 @@ export async function cpu(): Promise<Device> {
 }
 
 /**
- * The device of that name, made current: `cuda:0`, `cpu` (the best CPU engine), or an engine: `tensorflow`, `wasm`, `cpu-js`.
+ * The device of that name, made current: `cuda:0`, `cpu` (the best CPU engine), or an engine: `simd`, `tensorflow`, `wasm`, `cpu-js`.
  * @throws Error when it cannot compute here, with the reason; nothing else is taken in its place
  */
 export async function device(name: DeviceName, { why = 'it was asked for' }: { why?: string } = {}): Promise<Device> {
@@ -122,6 +122,8 @@ async function start(engine: EngineName, why: string): Promise<Device> {
 
 function describe(engine: EngineName, why: string): Device {
   const onGpu = engine === 'tensorflow' && state().loaded?.usesGpu;
-  const cores = ENGINES[engine]?.cores ?? 'all';
-  return { name: onGpu ? 'cuda:0' : 'cpu', engine, hardware: onGpu ? 'NVIDIA GPU' : cpuHardware(cores), why };
+  const { cores = 'all', detail } = ENGINES[engine] ?? {};
+  const processor = cpuHardware(typeof cores === 'function' ? cores() : cores);
+  const hardware = detail ? `${processor}, ${detail()}` : processor;
+  return { name: onGpu ? 'cuda:0' : 'cpu', engine, hardware: onGpu ? 'NVIDIA GPU' : hardware, why };
 }

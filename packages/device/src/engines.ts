@@ -8,17 +8,39 @@ import type { EngineName } from './types';
 interface Engine {
   /** Its name in TensorFlow.js. */
   readonly backend: string;
-  readonly cores: 'one' | 'all';
+  readonly cores: 'one' | 'all' | (() => number);
+  /** What else a run's record should tell of it, such as the build that rounds its own way. */
+  detail?(): string;
   /** Why it cannot compute here; undefined when it can. */
   fault(): Promise<string | undefined>;
   /** Makes it the current backend; call it through `startEngine`. */
   start(): Promise<void>;
 }
 
+let simd: typeof import('@deepend/backend-simd') | undefined;
+
 const FAULTS = ['uncaughtException', 'unhandledRejection'] as unknown as 'uncaughtException'[];
 
 /** The best first: the order in which `cpu()` takes them. */
 export const ENGINES: Readonly<Record<EngineName, Engine>> = {
+  simd: {
+    backend: 'simd',
+    cores: () => simd?.getThreads() ?? 1,
+    detail: () => `WebAssembly, ${simd?.wasmBuild()} SIMD`,
+    fault: async () => {
+      try {
+        simd = await import('@deepend/backend-simd');
+        simd.wasmBuild(); // starts its memory and threads, or says why not
+        return undefined;
+      } catch (error) {
+        return (error as Error).message.split('\n')[0];
+      }
+    },
+    start: async () => {
+      simd = await import('@deepend/backend-simd');
+      await setBackend('simd');
+    },
+  },
   tensorflow: {
     backend: 'tensorflow',
     cores: 'all',

@@ -2,11 +2,11 @@ import { execFile } from 'node:child_process';
 import os from 'node:os';
 import { promisify } from 'node:util';
 
-/** The processor's name, and how many of its cores the engine uses. */
-export function cpuHardware(cores: 'one' | 'all'): string {
+/** The processor's name, and how many of its cores the engine uses. @param cores a count, where the engine has its own */
+export function cpuHardware(cores: 'one' | 'all' | number): string {
   const model = os.cpus()[0]?.model.trim().replace(/\s+/g, ' ') || `${os.arch()} processor`;
   const present = os.availableParallelism();
-  const used = cores === 'one' ? 1 : present;
+  const used = cores === 'one' ? 1 : cores === 'all' ? present : Math.min(cores, present);
   return `${model}, ${used} of ${present} ${present === 1 ? 'core' : 'cores'}`;
 }
 

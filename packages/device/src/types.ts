@@ -1,12 +1,12 @@
 /** A TensorFlow.js backend, under the name that deepend gives it. */
-export type EngineName = 'tensorflow' | 'wasm' | 'cpu-js';
+export type EngineName = 'simd' | 'tensorflow' | 'wasm' | 'cpu-js';
 
 /** Something that can compute. Getting one makes its engine the current one of TensorFlow.js. */
 export interface Device {
   /** `cuda:0`, or `cpu` for every CPU engine. */
   readonly name: string;
   readonly engine: EngineName;
-  /** The processor by its maker's name, and how much of it the engine uses. */
+  /** The processor by its maker's name, and how much of it the engine uses; for `simd` the build of its module too. */
   readonly hardware: string;
   /** Why this one, and not a better one. */
   readonly why: string;
