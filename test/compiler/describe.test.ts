@@ -10,9 +10,14 @@ describe('describe', () => {
   it('shows what was fused', async () => {
     await use('cpu-js');
     const plan = compile(book.resnet8({ inputShape: [28, 28, 1] }));
-    const residual = ['conv2d', 'batchNorm + scale + center + relu', 'conv2d', 'batchNorm + scale + center + relu + residual'];
+    const residual = [
+      'conv2d + normalized',
+      'batchNorm + scale + center + relu',
+      'conv2d + normalized',
+      'batchNorm + scale + center + relu + residual',
+    ];
     expect(lines(plan.describe())).toEqual([
-      ...['conv2d', 'batchNorm + scale + center + relu', 'maxPool'],
+      ...['conv2d + normalized', 'batchNorm + scale + center + relu', 'maxPool'],
       ...residual,
       ...residual.slice(0, 3),
       ...['conv2d', residual[3]],

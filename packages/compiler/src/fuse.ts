@@ -66,7 +66,16 @@ export function fuse(program: Program): Program {
       break;
     }
   }
-  return { ...program, operations };
+  return { ...program, operations: operations.map((operation) => markNormalized(operation, operations)) };
+}
+
+/** Batch normalization takes the mean away, and with it all that a bias adds: the bias before it has no gradient to sum up. */
+function markNormalized(operation: Operation, operations: readonly Operation[]): Operation {
+  if (!isKind(operation, conv2d) || operation.params.length < 2 || (operation.attrs as ConvLayerAttrs).relu) return operation;
+  const users = operations.filter((op) => op.inputs.some(({ id }) => id === operation.output.id));
+  const normalized =
+    users.length === 1 && users[0]?.kind.name === batchNorm.name && users[0].inputs[0]?.id === operation.output.id;
+  return normalized ? { ...operation, attrs: { ...(operation.attrs as ConvLayerAttrs), normalized } } : operation;
 }
 
 function fuseInto(consumer: Operation, operations: readonly Operation[], program: Program) {

@@ -9,6 +9,8 @@ export interface ConvLayerAttrs {
   /** As TensorFlow's `same`, or explicit. */
   readonly padding: 'same' | ConvAttrs['padding'];
   readonly relu: boolean;
+  /** Batch normalization alone reads the output, so that the bias's gradient is 0. */
+  readonly normalized?: boolean;
 }
 
 /** TensorFlow's `same`: ⌈size / stride⌉ pixels, and what padding that takes, the odd row at the end. */
@@ -41,7 +43,10 @@ export const conv2d: OperationKind<ConvLayerAttrs> = {
     const [x, filter] = [inputs[0] as tf.Tensor4D, params[0] as tf.Tensor4D];
     const conv = resolve(attrs, x.shape, filter.shape);
     const dz = (attrs.relu ? reluGradient(dy, output) : dy) as tf.Tensor4D;
-    const gradients = [() => filterGradient(x, dz, filter.shape, conv), () => channelSums(dz)];
+    const gradients = [
+      () => filterGradient(x, dz, filter.shape, conv),
+      () => (attrs.normalized ? tf.zeros([filter.shape[3]]) : channelSums(dz)),
+    ];
     return {
       inputs: [wanted[0] ? inputGradient(dz, filter, x.shape, conv) : null],
       params: gradients.filter((_, i) => operation.params[i]?.trainable).map((gradient) => gradient()),
