@@ -69,18 +69,25 @@ export const isPointwise = (g: Geometry): boolean =>
 
 const sameSize = (g: Geometry) => g.outHeight === g.height && g.outWidth === g.width;
 
-/** Whether F(4×4, 3×3) does less: its 36 products a tile of 16, with what its transforms cost, against the taps that meet data. */
-export function winogradPays(g: Geometry): boolean {
+/** Outputs along one axis of a tile of Winograd's: F(3×3, 3×3) or F(4×4, 3×3). */
+export type TileSize = 3 | 4;
+
+/**
+ * Which of Winograd's tiles costs least, counting its (m + 2)² products a tile with what its transforms cost, against the taps that meet
+ * data: 0 where none does. 6×6 pixels take four tiles of either size, so the smaller one wins there; 7×7 take four of the larger one.
+ */
+export function winogradTile(g: Geometry): TileSize | 0 {
   const square = g.kernelHeight === 3 && g.kernelWidth === 3 && g.strideY === 1 && g.strideX === 1;
-  if (!square || g.dilationY !== 1 || g.dilationX !== 1) return false;
-  if (g.channels % 4 || g.columns % 4 || g.channels < 16 || g.columns < 16) return false;
+  if (!square || g.dilationY !== 1 || g.dilationX !== 1) return 0;
+  if (g.channels % 4 || g.columns % 4 || g.channels < 16 || g.columns < 16) return 0;
   const taps = tapsOf(g).map(
     ({ y, x }) =>
       hits(y, { stride: 1, size: g.height, count: g.outHeight }) * hits(x, { stride: 1, size: g.width, count: g.outWidth }),
   );
   const direct = taps.reduce((sum, n) => sum + n, 0);
-  const tiles = Math.ceil(g.outHeight / 4) * Math.ceil(g.outWidth / 4);
+  const products = (m: TileSize) => (m + 2) ** 2 * Math.ceil(g.outHeight / m) * Math.ceil(g.outWidth / m);
+  const m = products(3) < products(4) ? 3 : 4;
   // A transformed number costs some six additions, which a product over few channels does not outweigh.
-  const transforms = 36 * tiles * 6 * (1 / g.columns + 1 / g.channels);
-  return 36 * tiles + transforms < 0.85 * direct;
+  const transforms = products(m) * 6 * (1 / g.columns + 1 / g.channels);
+  return products(m) + transforms < 0.85 * direct ? m : 0;
 }

@@ -2,7 +2,7 @@
 import { backend_util, type TensorInfo } from '@tensorflow/tfjs-core';
 import type { SimdBackend } from '../backend';
 import { convByTaps, convSmall, type Finish, filterGradientDirect, inputGradientDirect, isSmall } from './conv-direct';
-import { type Geometry, geometryOf, isPointwise, winogradPays } from './conv-geometry';
+import { type Geometry, geometryOf, isPointwise, winogradTile } from './conv-geometry';
 import { convWinograd, filterGradientWinograd, inputGradientWinograd } from './conv-winograd';
 import { areFinite, filterIsFinite, isPadded, tilesAreFinite } from './finite';
 import { activationCode, product } from './matmul';
@@ -21,9 +21,10 @@ export function convolve(backend: SimdBackend, g: Geometry, at: Forward): void {
     product(backend, { a: at.x, b: at.filter, c: at.out, m, n: g.columns, k: g.channels, bias, activation });
     return;
   }
-  if (winogradPays(g)) {
-    convWinograd(backend, g, at);
-    if (tilesAreFinite(backend, at.out, { ...g, height: g.outHeight, width: g.outWidth, channels: g.columns })) return;
+  const tile = winogradTile(g);
+  if (tile) {
+    convWinograd(backend, g, { ...at, tile });
+    if (tilesAreFinite(backend, at.out, { ...g, height: g.outHeight, width: g.outWidth, channels: g.columns, tile })) return;
   }
   const filterSize = g.kernelHeight * g.kernelWidth * g.channels * g.columns;
   const gathers = isSmall(g) && (!isPadded(g) || areFinite(backend, at.filter, filterSize));
@@ -38,16 +39,18 @@ export function inputGradient(backend: SimdBackend, g: Geometry, at: { dy: numbe
   }
   const turned = { ...g, padTop: 2 - g.padTop, padLeft: 2 - g.padLeft, channels: g.columns, columns: g.channels };
   const swapped = { ...turned, height: g.outHeight, width: g.outWidth, outHeight: g.height, outWidth: g.width };
-  if (winogradPays(swapped)) {
-    inputGradientWinograd(backend, g, at);
-    if (tilesAreFinite(backend, at.out, g)) return;
+  const tile = winogradTile(swapped);
+  if (tile) {
+    inputGradientWinograd(backend, g, { ...at, tile });
+    if (tilesAreFinite(backend, at.out, { ...g, tile })) return;
   }
   inputGradientDirect(backend, g, at);
 }
 
 export function filterGradient(backend: SimdBackend, g: Geometry, at: { x: number; dy: number; out: number }): void {
-  if (winogradPays(g)) {
-    filterGradientWinograd(backend, g, at);
+  const tile = winogradTile(g);
+  if (tile) {
+    filterGradientWinograd(backend, g, { ...at, tile });
     if (filterIsFinite(backend, at.out, g)) return;
   }
   const small = isSmall(g);

@@ -1,6 +1,6 @@
 /**
  * NaN and infinity come out where they do on stock cpu. Two fast ways of convolving spread them further: Winograd's transforms over a
- * tile of 4×4, and products with padding's zeros, which stock leaves out (0 · ∞ is NaN). Both are looked for where they must show, in
+ * tile of outputs, and products with padding's zeros, which stock leaves out (0 · ∞ is NaN). Both are looked for where they must show, in
  * far fewer places than there are numbers; what has met one is computed again by the way that does not spread it.
  */
 import type { SimdBackend } from '../backend';
@@ -16,6 +16,8 @@ interface Image {
   height: number;
   width: number;
   channels: number;
+  /** Outputs along one axis of Winograd's tiles. */
+  tile: number;
 }
 
 /**
@@ -23,18 +25,18 @@ interface Image {
  * number of the source in all output channels, every number of the filter in all tiles: so the corners of each tile in one channel,
  * and of one tile in all channels, tell.
  */
-export function tilesAreFinite(backend: SimdBackend, at: number, { images, height, width, channels }: Image): boolean {
+export function tilesAreFinite(backend: SimdBackend, at: number, { images, height, width, channels, tile }: Image): boolean {
   const out = floats(backend, at, images * height * width * channels);
-  const [down, right] = [Math.min(3, height - 1) * width * channels, Math.min(3, width - 1) * channels];
+  const [down, right] = [Math.min(tile - 1, height - 1) * width * channels, Math.min(tile - 1, width - 1) * channels];
   let zeros = 0;
   for (let c = 0; c < channels; c++) zeros += 0 * (valueAt(out, c) + valueAt(out, down + c) + valueAt(out, right + c));
   for (let c = 0; c < channels; c++) zeros += 0 * valueAt(out, down + right + c);
   for (let row = 0; row < images; row++) {
-    for (let y = 0; y < height; y += 4) {
+    for (let y = 0; y < height; y += tile) {
       const top = (row * height + y) * width;
-      const bottom = (row * height + Math.min(y + 3, height - 1)) * width;
-      for (let x = 0; x < width; x += 4) {
-        const last = Math.min(x + 3, width - 1);
+      const bottom = (row * height + Math.min(y + tile - 1, height - 1)) * width;
+      for (let x = 0; x < width; x += tile) {
+        const last = Math.min(x + tile - 1, width - 1);
         const upper = 0 * valueAt(out, (top + x) * channels) + 0 * valueAt(out, (top + last) * channels);
         zeros += upper + 0 * valueAt(out, (bottom + x) * channels) + 0 * valueAt(out, (bottom + last) * channels);
       }
