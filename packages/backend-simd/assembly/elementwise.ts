@@ -1,114 +1,6 @@
-/** Operations that take numbers one by one: unary, and binary with broadcasting. */
+/** Operations on pairs of numbers, with broadcasting, and the choice between two by a third. */
+import { BinaryOp } from './ops';
 import { min32 } from './simd';
-
-/** The numbers that src/kernels/elementwise.ts calls them by. */
-export enum UnaryOp {
-  Relu, Relu6, Neg, Abs, Square, Sqrt, Rsqrt, Step, Reciprocal, Floor, Ceil, Round, LeakyRelu, Clip, Affine,
-  Sigmoid, Tanh, Exp, Log, Elu, Softplus, Expm1, Log1p, Sin, Cos,
-}
-
-/** Keep in step with src/kernels/elementwise.ts. */
-@unmanaged
-export class UnaryArgs {
-  x: u32; out: u32; count: i32; block: i32; op: i32;
-  alpha: f32; beta: f32;
-}
-
-// @ts-ignore: decorator
-@inline
-function vector(op: i32, v: v128, a: v128, b: v128): v128 {
-  const zero = f32x4.splat(0), one = f32x4.splat(1);
-  if (op == UnaryOp.Relu) return f32x4.max(v, zero);
-  if (op == UnaryOp.Relu6) return f32x4.min(f32x4.max(v, zero), f32x4.splat(6));
-  if (op == UnaryOp.Neg) return f32x4.neg(v);
-  if (op == UnaryOp.Abs) return f32x4.abs(v);
-  if (op == UnaryOp.Square) return f32x4.mul(v, v);
-  if (op == UnaryOp.Sqrt) return f32x4.sqrt(v);
-  if (op == UnaryOp.Rsqrt) return f32x4.div(one, f32x4.sqrt(v));
-  if (op == UnaryOp.Step) return v128.bitselect(v128.bitselect(one, a, f32x4.gt(v, zero)), v, f32x4.eq(v, v));
-  if (op == UnaryOp.Reciprocal) return f32x4.div(one, v);
-  if (op == UnaryOp.Floor) return f32x4.floor(v);
-  if (op == UnaryOp.Ceil) return f32x4.ceil(v);
-  if (op == UnaryOp.Round) return f32x4.nearest(v);
-  if (op == UnaryOp.LeakyRelu) return v128.bitselect(f32x4.mul(v, a), v, f32x4.lt(v, zero));
-  if (op == UnaryOp.Clip) return f32x4.max(f32x4.min(v, b), a);
-  return f32x4.add(f32x4.mul(v, a), b); // Affine
-}
-
-/** In double precision, rounded once, as JavaScript's functions are. */
-// @ts-ignore: decorator
-@inline
-function scalar(op: i32, x: f64): f64 {
-  if (op == UnaryOp.Sigmoid) return 1 / (1 + Math.exp(-x));
-  if (op == UnaryOp.Tanh) return Math.tanh(x);
-  if (op == UnaryOp.Exp) return Math.exp(x);
-  if (op == UnaryOp.Log) return Math.log(x);
-  if (op == UnaryOp.Elu) return x >= 0 ? x : Math.exp(x) - 1;
-  if (op == UnaryOp.Softplus) return x > 15 ? x : x < -15 ? Math.exp(x) : Math.log1p(Math.exp(x));
-  if (op == UnaryOp.Expm1) return Math.expm1(x);
-  if (op == UnaryOp.Log1p) return Math.log1p(x);
-  if (op == UnaryOp.Sin) return Math.sin(x);
-  return Math.cos(x);
-}
-
-// @ts-ignore: decorator
-@inline
-function vectorLoop(op: i32, x: usize, out: usize, count: i32, alpha: f32, beta: f32): void {
-  const a = f32x4.splat(alpha), b = f32x4.splat(beta);
-  let i = 0;
-  for (; i + 4 <= count; i += 4) v128.store(out + <usize>i * 4, vector(op, v128.load(x + <usize>i * 4), a, b));
-  for (; i < count; i++) {
-    const v = vector(op, v128.load32_zero(x + <usize>i * 4), a, b);
-    store<f32>(out + <usize>i * 4, f32x4.extract_lane(v, 0));
-  }
-}
-
-// @ts-ignore: decorator
-@inline
-function scalarLoop(op: i32, x: usize, out: usize, count: i32): void {
-  for (let i = 0; i < count; i++) store<f32>(out + <usize>i * 4, <f32>scalar(op, <f64>load<f32>(x + <usize>i * 4)));
-}
-
-/** One tile of the job is a block of numbers. */
-export function unary(args: UnaryArgs, tile: i32): void {
-  const first = tile * args.block;
-  const count = min32(args.block, args.count - first);
-  const x = <usize>args.x + <usize>first * 4, out = <usize>args.out + <usize>first * 4;
-  const a = args.alpha, b = args.beta;
-  switch (args.op) {
-    case UnaryOp.Relu: return vectorLoop(UnaryOp.Relu, x, out, count, a, b);
-    case UnaryOp.Relu6: return vectorLoop(UnaryOp.Relu6, x, out, count, a, b);
-    case UnaryOp.Neg: return vectorLoop(UnaryOp.Neg, x, out, count, a, b);
-    case UnaryOp.Abs: return vectorLoop(UnaryOp.Abs, x, out, count, a, b);
-    case UnaryOp.Square: return vectorLoop(UnaryOp.Square, x, out, count, a, b);
-    case UnaryOp.Sqrt: return vectorLoop(UnaryOp.Sqrt, x, out, count, a, b);
-    case UnaryOp.Rsqrt: return vectorLoop(UnaryOp.Rsqrt, x, out, count, a, b);
-    case UnaryOp.Step: return vectorLoop(UnaryOp.Step, x, out, count, a, b);
-    case UnaryOp.Reciprocal: return vectorLoop(UnaryOp.Reciprocal, x, out, count, a, b);
-    case UnaryOp.Floor: return vectorLoop(UnaryOp.Floor, x, out, count, a, b);
-    case UnaryOp.Ceil: return vectorLoop(UnaryOp.Ceil, x, out, count, a, b);
-    case UnaryOp.Round: return vectorLoop(UnaryOp.Round, x, out, count, a, b);
-    case UnaryOp.LeakyRelu: return vectorLoop(UnaryOp.LeakyRelu, x, out, count, a, b);
-    case UnaryOp.Clip: return vectorLoop(UnaryOp.Clip, x, out, count, a, b);
-    case UnaryOp.Affine: return vectorLoop(UnaryOp.Affine, x, out, count, a, b);
-    case UnaryOp.Sigmoid: return scalarLoop(UnaryOp.Sigmoid, x, out, count);
-    case UnaryOp.Tanh: return scalarLoop(UnaryOp.Tanh, x, out, count);
-    case UnaryOp.Exp: return scalarLoop(UnaryOp.Exp, x, out, count);
-    case UnaryOp.Log: return scalarLoop(UnaryOp.Log, x, out, count);
-    case UnaryOp.Elu: return scalarLoop(UnaryOp.Elu, x, out, count);
-    case UnaryOp.Softplus: return scalarLoop(UnaryOp.Softplus, x, out, count);
-    case UnaryOp.Expm1: return scalarLoop(UnaryOp.Expm1, x, out, count);
-    case UnaryOp.Log1p: return scalarLoop(UnaryOp.Log1p, x, out, count);
-    case UnaryOp.Sin: return scalarLoop(UnaryOp.Sin, x, out, count);
-    default: return scalarLoop(UnaryOp.Cos, x, out, count);
-  }
-}
-
-export enum BinaryOp {
-  Add, Sub, Mul, Div, Max, Min, SquaredDifference, Prelu, ReluGrad, SigmoidGrad, TanhGrad,
-  // These give bytes.
-  Greater, GreaterEqual, Less, LessEqual, Equal, NotEqual,
-}
 
 /** Keep in step with src/kernels/elementwise.ts. Rows of `inner` numbers; a row's place is found from its index over up to five dimensions. */
 @unmanaged
@@ -134,11 +26,13 @@ function pair(op: i32, a: v128, b: v128): v128 {
     const d = f32x4.sub(a, b);
     return f32x4.mul(d, d);
   }
-  if (op == BinaryOp.Prelu) return v128.bitselect(f32x4.mul(a, b), a, f32x4.lt(a, f32x4.splat(0)));
-  if (op == BinaryOp.ReluGrad) return v128.and(a, f32x4.gt(b, f32x4.splat(0))); // a = dy, b = y
-  const one = f32x4.splat(1);
+  const zero = f32x4.splat(0), one = f32x4.splat(1);
+  if (op == BinaryOp.Prelu) return v128.bitselect(f32x4.mul(a, b), a, f32x4.lt(a, zero));
+  // Of the gradients, a is dy and b is y.
+  if (op == BinaryOp.ReluGrad) return v128.and(a, f32x4.gt(b, zero));
   if (op == BinaryOp.SigmoidGrad) return f32x4.mul(a, f32x4.mul(b, f32x4.sub(one, b)));
   if (op == BinaryOp.TanhGrad) return f32x4.mul(a, f32x4.sub(one, f32x4.mul(b, b)));
+  if (op == BinaryOp.EluGrad) return v128.bitselect(a, f32x4.mul(a, f32x4.add(b, one)), f32x4.ge(b, zero));
   if (op == BinaryOp.Greater) return f32x4.gt(a, b);
   if (op == BinaryOp.GreaterEqual) return f32x4.ge(a, b);
   if (op == BinaryOp.Less) return f32x4.lt(a, b);
@@ -162,12 +56,6 @@ function load1(at: usize, step: i32, i: i32): v128 {
 // @ts-ignore: decorator
 @inline
 function row(op: i32, a: usize, aStep: i32, b: usize, bStep: i32, out: usize, first: i32, end: i32): void {
-  if (op >= BinaryOp.Greater) {
-    for (let i = first; i < end; i++) {
-      store<u8>(out + <usize>i, <u8>(i32x4.extract_lane(pair(op, load1(a, aStep, i), load1(b, bStep, i)), 0) & 1));
-    }
-    return;
-  }
   let i = first;
   if (aStep && bStep) for (; i + 4 <= end; i += 4) v128.store(out + <usize>i * 4, pair(op, v128.load(a + <usize>i * 4), v128.load(b + <usize>i * 4)));
   else for (; i + 4 <= end; i += 4) v128.store(out + <usize>i * 4, pair(op, load4(a, aStep, i), load4(b, bStep, i)));
@@ -176,21 +64,50 @@ function row(op: i32, a: usize, aStep: i32, b: usize, bStep: i32, out: usize, fi
 
 // @ts-ignore: decorator
 @inline
+function byteRow(op: i32, a: usize, aStep: i32, b: usize, bStep: i32, out: usize, first: i32, end: i32): void {
+  let i = first;
+  for (; i + 8 <= end; i += 8) {
+    const low = pair(op, load4(a, aStep, i), load4(b, bStep, i));
+    const high = pair(op, load4(a, aStep, i + 4), load4(b, bStep, i + 4));
+    const words = i16x8.narrow_i32x4_s(low, high);
+    v128.store64_lane(out + <usize>i, v128.and(i8x16.narrow_i16x8_s(words, words), i8x16.splat(1)), 0);
+  }
+  for (; i < end; i++) store<u8>(out + <usize>i, <u8>(i32x4.extract_lane(pair(op, load1(a, aStep, i), load1(b, bStep, i)), 0) & 1));
+}
+
+/** The first number of a row, in floats from the tensor's first. */
+// @ts-ignore: decorator
+@inline
+function place(args: BinaryArgs, r: i32, s0: i32, s1: i32, s2: i32, s3: i32, s4: i32): i32 {
+  let at = (r % args.size1) * s0; r /= args.size1;
+  at += (r % args.size2) * s1; r /= args.size2;
+  at += (r % args.size3) * s2; r /= args.size3;
+  at += (r % args.size4) * s3; r /= args.size4;
+  return at + r * s4;
+}
+
+// @ts-ignore: decorator
+@inline
 function rows(op: i32, args: BinaryArgs, tile: i32): void {
-  const size = <usize>(op >= BinaryOp.Greater ? 1 : 4);
+  const bytes = op >= BinaryOp.Greater;
   const firstColumn = (tile % args.columnBlocks) * args.columnBlock;
   const endColumn = min32(args.inner, firstColumn + args.columnBlock);
-  const firstRow = (tile / args.columnBlocks) * args.rowBlock;
-  const endRow = min32(args.rows, firstRow + args.rowBlock);
-  for (let r = firstRow; r < endRow; r++) {
-    let rest = r;
-    const i1 = rest % args.size1; rest /= args.size1;
-    const i2 = rest % args.size2; rest /= args.size2;
-    const i3 = rest % args.size3; rest /= args.size3;
-    const i4 = rest % args.size4; rest /= args.size4;
-    const a = <usize>args.a + <usize>(i1 * args.a0 + i2 * args.a1 + i3 * args.a2 + i4 * args.a3 + rest * args.a4) * 4;
-    const b = <usize>args.b + <usize>(i1 * args.b0 + i2 * args.b1 + i3 * args.b2 + i4 * args.b3 + rest * args.b4) * 4;
-    row(op, a, args.aStep, b, args.bStep, <usize>args.out + <usize>r * <usize>args.inner * size, firstColumn, endColumn);
+  let r = (tile / args.columnBlocks) * args.rowBlock;
+  const endRow = min32(args.rows, r + args.rowBlock);
+  const aStep = args.aStep, bStep = args.bStep, size1 = args.size1;
+  let out = <usize>args.out + (<usize>r * <usize>args.inner << (bytes ? 0 : 2));
+  while (r < endRow) {
+    // Within the last dimension of the rows, the next one is a step away; only then is its place looked for.
+    const runEnd = min32(endRow, r + size1 - r % size1);
+    let a = <usize>args.a + <usize>place(args, r, args.a0, args.a1, args.a2, args.a3, args.a4) * 4;
+    let b = <usize>args.b + <usize>place(args, r, args.b0, args.b1, args.b2, args.b3, args.b4) * 4;
+    for (; r < runEnd; r++) {
+      if (bytes) byteRow(op, a, aStep, b, bStep, out, firstColumn, endColumn);
+      else row(op, a, aStep, b, bStep, out, firstColumn, endColumn);
+      a += <usize>args.a0 * 4;
+      b += <usize>args.b0 * 4;
+      out += <usize>args.inner << (bytes ? 0 : 2);
+    }
   }
 }
 
@@ -208,11 +125,35 @@ export function binary(args: BinaryArgs, tile: i32): void {
     case BinaryOp.ReluGrad: return rows(BinaryOp.ReluGrad, args, tile);
     case BinaryOp.SigmoidGrad: return rows(BinaryOp.SigmoidGrad, args, tile);
     case BinaryOp.TanhGrad: return rows(BinaryOp.TanhGrad, args, tile);
+    case BinaryOp.EluGrad: return rows(BinaryOp.EluGrad, args, tile);
     case BinaryOp.Greater: return rows(BinaryOp.Greater, args, tile);
     case BinaryOp.GreaterEqual: return rows(BinaryOp.GreaterEqual, args, tile);
     case BinaryOp.Less: return rows(BinaryOp.Less, args, tile);
     case BinaryOp.LessEqual: return rows(BinaryOp.LessEqual, args, tile);
     case BinaryOp.Equal: return rows(BinaryOp.Equal, args, tile);
     default: return rows(BinaryOp.NotEqual, args, tile);
+  }
+}
+
+/** Keep in step with src/kernels/elementwise.ts. */
+@unmanaged
+export class SelectArgs {
+  condition: u32; a: u32; b: u32; out: u32; count: i32; block: i32;
+}
+
+/** out = condition ? a : b; the condition is bytes. One tile of the job is a block of numbers. */
+export function select4(args: SelectArgs, tile: i32): void {
+  const end = min32(args.count, (tile + 1) * args.block);
+  const condition = <usize>args.condition, a = <usize>args.a, b = <usize>args.b, out = <usize>args.out;
+  const one = i32x4.splat(1);
+  let i = tile * args.block;
+  for (; i + 4 <= end; i += 4) {
+    const words = i32x4.extend_low_i16x8_u(i16x8.extend_low_i8x16_u(v128.load32_zero(condition + <usize>i)));
+    const at = <usize>i * 4;
+    v128.store(out + at, v128.bitselect(v128.load(a + at), v128.load(b + at), i32x4.eq(words, one)));
+  }
+  for (; i < end; i++) {
+    const at = <usize>i * 4;
+    store<u32>(out + at, load<u8>(condition + <usize>i) == 1 ? load<u32>(a + at) : load<u32>(b + at));
   }
 }

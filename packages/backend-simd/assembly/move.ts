@@ -1,86 +1,106 @@
-/** Moving numbers without changing them: transpose, pad, slice, concat, tile, and casts. */
+/** Moving numbers without changing them: transpose, pad, slice, concat, tile, reverse. Numbers are 32 bits of any type. */
 import { transpose4 } from './gemm';
 import { min32 } from './simd';
 
-/** Keep in step with src/kernels/move.ts. Up to six dimensions, the last first; strides in floats. */
+/** Keep in step with src/kernels/move.ts. Up to six dimensions, the last first; strides in words, any of them may be 0 or negative. */
 @unmanaged
 export class CopyArgs {
   x: u32; out: u32;
   rows: i32; block: i32; // rows: all dimensions but the last
+  columnBlock: i32; columnBlocks: i32; // of the last dimension
   size0: i32; size1: i32; size2: i32; size3: i32; size4: i32;
   x0: i32; x1: i32; x2: i32; x3: i32; x4: i32; x5: i32;
   o0: i32; o1: i32; o2: i32; o3: i32; o4: i32; o5: i32;
 }
 
-/** out[Σ i·o] = x[Σ i·x] for every index. One tile of the job is a block of rows. */
+/** `memory.copy` is a call out of the module: it pays from so many words on. */
+const LONG: i32 = 512;
+
+// @ts-ignore: decorator
+@inline
+function copyRow(to: usize, oStep: i32, from: usize, xStep: i32, length: i32): void {
+  if (xStep == 1 && oStep == 1) {
+    if (length >= LONG) return memory.copy(to, from, <usize>length * 4);
+    let i = 0;
+    for (; i + 4 <= length; i += 4) v128.store(to + <usize>i * 4, v128.load(from + <usize>i * 4));
+    for (; i < length; i++) store<u32>(to + <usize>i * 4, load<u32>(from + <usize>i * 4));
+    return;
+  }
+  for (let i = 0; i < length; i++, from += <usize>xStep * 4, to += <usize>oStep * 4) store<u32>(to, load<u32>(from));
+}
+
+/** out[Σ i·o] = x[Σ i·x] for every index. One tile of the job is a block of rows and columns. */
 export function copyStrided(args: CopyArgs, tile: i32): void {
-  const end = min32(args.rows, (tile + 1) * args.block);
-  const length = args.size0;
-  for (let r = tile * args.block; r < end; r++) {
+  const first = (tile % args.columnBlocks) * args.columnBlock;
+  const length = min32(args.columnBlock, args.size0 - first);
+  let r = (tile / args.columnBlocks) * args.block;
+  const end = min32(args.rows, r + args.block);
+  const x0 = args.x0, o0 = args.o0, size1 = args.size1;
+  while (r < end) {
+    // Within the last dimension of the rows, the next one is a step away; only then is its place looked for.
+    const runEnd = min32(end, r + size1 - r % size1);
     let rest = r;
-    const i1 = rest % args.size1; rest /= args.size1;
+    const i1 = rest % size1; rest /= size1;
     const i2 = rest % args.size2; rest /= args.size2;
     const i3 = rest % args.size3; rest /= args.size3;
     const i4 = rest % args.size4; rest /= args.size4;
-    let from = <usize>args.x + <usize>(i1 * args.x1 + i2 * args.x2 + i3 * args.x3 + i4 * args.x4 + rest * args.x5) * 4;
-    let to = <usize>args.out + <usize>(i1 * args.o1 + i2 * args.o2 + i3 * args.o3 + i4 * args.o4 + rest * args.o5) * 4;
-    if (args.x0 == 1 && args.o0 == 1) {
-      memory.copy(to, from, <usize>length * 4);
-      continue;
+    let from = <usize>args.x + <usize>(first * x0 + i1 * args.x1 + i2 * args.x2 + i3 * args.x3 + i4 * args.x4 + rest * args.x5) * 4;
+    let to = <usize>args.out + <usize>(first * o0 + i1 * args.o1 + i2 * args.o2 + i3 * args.o3 + i4 * args.o4 + rest * args.o5) * 4;
+    for (; r < runEnd; r++) {
+      copyRow(to, o0, from, x0, length);
+      from += <usize>args.x1 * 4;
+      to += <usize>args.o1 * 4;
     }
-    const xStep = <usize>args.x0 * 4, oStep = <usize>args.o0 * 4;
-    for (let i = 0; i < length; i++, from += xStep, to += oStep) store<u32>(to, load<u32>(from));
   }
 }
 
-/** Keep in step with src/kernels/move.ts. */
+/** Keep in step with src/kernels/transpose.ts. Matrices over up to four dimensions, the last first; strides in words. */
 @unmanaged
 export class TransposeArgs {
-  x: u32; out: u32; matrices: i32; rows: i32; columns: i32; block: i32; blocks: i32;
+  x: u32; out: u32;
+  matrices: i32; matrixBlock: i32; rowBlock: i32; rowBlocks: i32; columnBlock: i32; columnBlocks: i32;
+  rows: i32; columns: i32; xRow: i32; oColumn: i32; // x[row · xRow + column] goes to out[column · oColumn + row]
+  size1: i32; size2: i32; size3: i32;
+  x1: i32; x2: i32; x3: i32; x4: i32;
+  o1: i32; o2: i32; o3: i32; o4: i32;
 }
 
-/** Matrices one after the other, each turned. One tile of the job is a block of one matrix's rows. */
+/** Turns matrices. One tile of the job is a block of one matrix's rows and columns, or where they are small, some whole ones. */
 export function transposeMatrix(args: TransposeArgs, tile: i32): void {
-  const size = <usize>args.rows * <usize>args.columns * 4;
-  const matrix = <usize>(tile / args.blocks) * size;
-  const first = (tile % args.blocks) * args.block;
-  const end = min32(args.rows, first + args.block);
-  const xStep = <usize>args.columns * 4, oStep = <usize>args.rows * 4;
-  const x = <usize>args.x + matrix, out = <usize>args.out + matrix;
-  let r = first;
-  for (; r + 4 <= end; r += 4) {
-    let c = 0;
-    for (; c + 4 <= args.columns; c += 4) {
-      transpose4(x + <usize>r * xStep + <usize>c * 4, xStep, out + <usize>c * oStep + <usize>r * 4, oStep);
-    }
-    for (; c < args.columns; c++) {
-      for (let i = r; i < r + 4; i++) store<u32>(out + <usize>c * oStep + <usize>i * 4, load<u32>(x + <usize>i * xStep + <usize>c * 4));
-    }
-  }
-  for (; r < end; r++) {
-    for (let c = 0; c < args.columns; c++) store<u32>(out + <usize>c * oStep + <usize>r * 4, load<u32>(x + <usize>r * xStep + <usize>c * 4));
+  const firstColumn = (tile % args.columnBlocks) * args.columnBlock; tile /= args.columnBlocks;
+  const firstRow = (tile % args.rowBlocks) * args.rowBlock; tile /= args.rowBlocks;
+  const endRow = min32(args.rows, firstRow + args.rowBlock), endColumn = min32(args.columns, firstColumn + args.columnBlock);
+  const xStep = <usize>args.xRow * 4, oStep = <usize>args.oColumn * 4;
+  const endMatrix = min32(args.matrices, (tile + 1) * args.matrixBlock);
+  for (let m = tile * args.matrixBlock; m < endMatrix; m++) {
+    let rest = m;
+    const i1 = rest % args.size1; rest /= args.size1;
+    const i2 = rest % args.size2; rest /= args.size2;
+    const i3 = rest % args.size3; rest /= args.size3;
+    const x = <usize>args.x + <usize>(i1 * args.x1 + i2 * args.x2 + i3 * args.x3 + rest * args.x4) * 4;
+    const out = <usize>args.out + <usize>(i1 * args.o1 + i2 * args.o2 + i3 * args.o3 + rest * args.o4) * 4;
+    // Sixteen rows at a time, so that each cache line of the result is written whole.
+    for (let r = firstRow; r < endRow; r += 16) turn(x, xStep, out, oStep, r, min32(endRow, r + 16), firstColumn, endColumn);
   }
 }
 
-/** Keep in step with src/kernels/move.ts. */
-@unmanaged
-export class CastArgs {
-  x: u32; out: u32; count: i32; block: i32;
-  kind: i32; // 0: int32 to float32, 1: bytes to float32, 2: fill with `value`, 3: one-hot rows of `depth` from int32
-  value: f32; off: f32; depth: i32;
+// @ts-ignore: decorator
+@inline
+function turn(x: usize, xStep: usize, out: usize, oStep: usize, firstRow: i32, endRow: i32, firstColumn: i32, endColumn: i32): void {
+  let c = firstColumn;
+  for (; c + 4 <= endColumn; c += 4) {
+    let r = firstRow;
+    for (; r + 4 <= endRow; r += 4) transpose4(x + <usize>r * xStep + <usize>c * 4, xStep, out + <usize>c * oStep + <usize>r * 4, oStep);
+    for (; r < endRow; r++) column(x + <usize>r * xStep + <usize>c * 4, 4, out + <usize>c * oStep + <usize>r * 4, oStep, 4);
+  }
+  for (; c < endColumn; c++) {
+    const from = x + <usize>firstRow * xStep + <usize>c * 4;
+    column(from, xStep, out + <usize>c * oStep + <usize>firstRow * 4, 4, endRow - firstRow);
+  }
 }
 
-export function cast(args: CastArgs, tile: i32): void {
-  const end = min32(args.count, (tile + 1) * args.block);
-  for (let i = tile * args.block; i < end; i++) {
-    const at = <usize>i * 4;
-    if (args.kind == 0) store<f32>(<usize>args.out + at, <f32>load<i32>(<usize>args.x + at));
-    else if (args.kind == 1) store<f32>(<usize>args.out + at, <f32>load<u8>(<usize>args.x + <usize>i));
-    else if (args.kind == 2) store<f32>(<usize>args.out + at, args.value);
-    else {
-      const row = <usize>args.out + <usize>i * <usize>args.depth * 4;
-      const hot = load<i32>(<usize>args.x + at);
-      for (let d = 0; d < args.depth; d++) store<f32>(row + <usize>d * 4, d == hot ? args.value : args.off);
-    }
-  }
+// @ts-ignore: decorator
+@inline
+function column(from: usize, xStep: usize, to: usize, oStep: usize, count: i32): void {
+  for (let i = 0; i < count; i++, from += xStep, to += oStep) store<u32>(to, load<u32>(from));
 }

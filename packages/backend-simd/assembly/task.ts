@@ -5,4 +5,5 @@ export enum Task {
   NormPartial, NormCombine, NormApply, NormBackPartial, NormBackCombine, NormBackApply, ChannelSumsPartial,
   PoolForward, MaxPoolGradient, AveragePoolGradient, Unary, Binary, ReduceRows, Softmax,
   CopyStrided, TransposeMatrix, Cast, Update, DepthwiseForward, DepthwiseInputGradient, DepthwiseFilterGradient,
+  Select, Fill, OneHot, RandomUniform, Dropout, ResizeBilinear, ResizeNearest,
 }

@@ -1,13 +1,18 @@
 /** Which function a kernel's number stands for. */
+import { CastArgs, FillArgs, OneHotArgs, cast, fill, oneHot } from './cast';
 import { ConvArgs, convDirect, convSmall } from './conv';
 import { FilterArgs, ReduceArgs, convFilter, reducePartials } from './conv-filter';
 import { DepthwiseArgs, depthwiseFilterGradient, depthwiseForward, depthwiseInputGradient } from './depthwise';
-import { BinaryArgs, UnaryArgs, binary, unary } from './elementwise';
+import { BinaryArgs, SelectArgs, binary, select4 } from './elementwise';
 import { MatMulArgs, PackArgs, matMul, packB } from './matmul';
-import { CastArgs, CopyArgs, TransposeArgs, cast, copyStrided, transposeMatrix } from './move';
+import { CopyArgs, TransposeArgs, copyStrided, transposeMatrix } from './move';
 import { NormArgs, channelSumsPartial, normApply, normBackApply, normBackCombine, normBackPartial, normCombine, normPartial } from './norm';
 import { PoolArgs, averagePoolGradient, maxPoolGradient, poolForward } from './pooling';
-import { ReduceRowsArgs, SoftmaxArgs, reduceRows, softmax } from './reduce';
+import { RandomArgs, dropout, randomUniform } from './random';
+import { ReduceRowsArgs, reduceRows } from './reduce';
+import { ResizeArgs, resizeBilinear, resizeNearest } from './resize';
+import { SoftmaxArgs, softmax } from './softmax';
+import { UnaryArgs, unary } from './unary';
 import { UpdateArgs, update } from './update';
 import { PlaneRowsArgs, WinogradArgs, winogradConv, winogradProduct, winogradWrite } from './winograd';
 import { FilterTransformArgs, PlaneProductArgs, TilesArgs, UnfilterArgs, transformFilter, untransformFilter, winogradFilterProduct, winogradGradientTiles, winogradTiles } from './winograd-filter';
@@ -50,5 +55,12 @@ export function runTile(task: i32, args: usize, tile: i32): void {
     case Task.DepthwiseForward: return depthwiseForward(changetype<DepthwiseArgs>(args), tile);
     case Task.DepthwiseInputGradient: return depthwiseInputGradient(changetype<DepthwiseArgs>(args), tile);
     case Task.DepthwiseFilterGradient: return depthwiseFilterGradient(changetype<DepthwiseArgs>(args), tile);
+    case Task.Select: return select4(changetype<SelectArgs>(args), tile);
+    case Task.Fill: return fill(changetype<FillArgs>(args), tile);
+    case Task.OneHot: return oneHot(changetype<OneHotArgs>(args), tile);
+    case Task.RandomUniform: return randomUniform(changetype<RandomArgs>(args), tile);
+    case Task.Dropout: return dropout(changetype<RandomArgs>(args), tile);
+    case Task.ResizeBilinear: return resizeBilinear(changetype<ResizeArgs>(args), tile);
+    case Task.ResizeNearest: return resizeNearest(changetype<ResizeArgs>(args), tile);
   }
 }

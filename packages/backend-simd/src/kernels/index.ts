@@ -1,12 +1,20 @@
 /** Every kernel that runs in WebAssembly. */
+import { castKernels } from './cast';
 import { convKernels } from './conv';
 import { depthwiseKernels } from './depthwise';
+import { elementwiseKernels } from './elementwise';
 import { fusedKernels } from './fused';
 import { fusedConvKernels } from './fused-conv';
 import { matMulKernels } from './matmul';
+import { moveKernels } from './move';
 import { normKernels } from './norm';
 import { poolKernels } from './pooling';
+import { randomKernels } from './random';
+import { reduceKernels } from './reduce';
+import { resizeKernels } from './resize';
+import { softmaxKernels } from './softmax';
 import type { Kernel } from './types';
+import { unaryKernels } from './unary';
 
 export const KERNELS: readonly Kernel[] = [
   ...matMulKernels,
@@ -16,4 +24,12 @@ export const KERNELS: readonly Kernel[] = [
   ...normKernels,
   ...fusedConvKernels,
   ...fusedKernels,
+  ...unaryKernels,
+  ...elementwiseKernels,
+  ...reduceKernels,
+  ...softmaxKernels,
+  ...moveKernels,
+  ...castKernels,
+  ...resizeKernels,
+  ...randomKernels,
 ];

@@ -1,0 +1,61 @@
+/** Tensors from other types, from one number, and from indices. */
+import { CastKind } from './ops';
+import { min32 } from './simd';
+
+/** Keep in step with src/kernels/cast.ts. */
+@unmanaged
+export class CastArgs {
+  x: u32; out: u32; count: i32; block: i32; kind: i32;
+}
+
+/** Four numbers, converted. */
+// @ts-ignore: decorator
+@inline
+function convert(kind: i32, x: usize, i: i32): v128 {
+  if (kind == CastKind.IntToFloat) return f32x4.convert_i32x4_s(v128.load(x + <usize>i * 4));
+  const words = i32x4.extend_low_i16x8_u(i16x8.extend_low_i8x16_u(v128.load32_zero(x + <usize>i)));
+  return kind == CastKind.ByteToFloat ? f32x4.convert_i32x4_s(words) : words;
+}
+
+/** One tile of the job is a block of numbers. */
+export function cast(args: CastArgs, tile: i32): void {
+  const kind = args.kind, x = <usize>args.x, out = <usize>args.out;
+  const end = min32(args.count, (tile + 1) * args.block);
+  let i = tile * args.block;
+  for (; i + 4 <= end; i += 4) v128.store(out + <usize>i * 4, convert(kind, x, i));
+  // Tensors may be read a little past their ends, but not written.
+  for (; i < end; i++) store<i32>(out + <usize>i * 4, i32x4.extract_lane(convert(kind, x, i), 0));
+}
+
+/** Keep in step with src/kernels/cast.ts. Numbers are 32 bits of any type. */
+@unmanaged
+export class FillArgs {
+  out: u32; count: i32; block: i32; bits: i32;
+}
+
+/** One tile of the job is a block of numbers. */
+export function fill(args: FillArgs, tile: i32): void {
+  const out = <usize>args.out, bits = args.bits;
+  const end = min32(args.count, (tile + 1) * args.block);
+  let i = tile * args.block;
+  for (; i + 4 <= end; i += 4) v128.store(out + <usize>i * 4, i32x4.splat(bits));
+  for (; i < end; i++) store<i32>(out + <usize>i * 4, bits);
+}
+
+/** Keep in step with src/kernels/cast.ts. */
+@unmanaged
+export class OneHotArgs {
+  x: u32; out: u32; count: i32; block: i32; depth: i32; on: i32; off: i32;
+}
+
+/** Rows of `depth` numbers, `off` but for the one that x tells. One tile of the job is a block of rows. */
+export function oneHot(args: OneHotArgs, tile: i32): void {
+  const depth = args.depth;
+  const end = min32(args.count, (tile + 1) * args.block);
+  for (let i = tile * args.block; i < end; i++) {
+    const row = <usize>args.out + <usize>i * <usize>depth * 4;
+    for (let d = 0; d < depth; d++) store<i32>(row + <usize>d * 4, args.off);
+    const hot = load<i32>(<usize>args.x + <usize>i * 4);
+    if (<u32>hot < <u32>depth) store<i32>(row + <usize>hot * 4, args.on);
+  }
+}
