@@ -66,6 +66,11 @@ export class SimdBackend extends MathBackendCPU {
     return this.runtime.memory.buffer;
   }
 
+  /** A tensor's numbers where they lie, for reading within a kernel. */
+  values(x: TensorInfo): BackendValues {
+    return this.dataOf(x.dataId).values as BackendValues;
+  }
+
   launch(task: Task, args: readonly number[], tiles: number): void {
     this.runtime.launch(task, args, tiles);
   }

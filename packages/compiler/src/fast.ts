@@ -12,6 +12,7 @@ export type FastKernel =
   | 'deepend.channelSums' //            {x} → [channels]
   | 'deepend.reluGradient' //           {dy, y} → dx
   | 'deepend.batchNorm' //              {x, gamma?, beta?, movingMean, movingVariance, residual?} + epsilon, momentum, relu → y, mean, deviation; moves the statistics in place
+  | 'deepend.normalize' //              {x, gamma?, beta?, mean, variance, residual?} + epsilon, relu → y
   | 'deepend.batchNormGradient' //      {x, y, dy, mean, deviation, gamma?} + relu, residual → dx, dGamma, dBeta, dz where residual
   | 'deepend.maxPool' //                {x} + size, strides, padding → y
   | 'deepend.maxPoolGradient' //        {x, y, dy} + size, strides, padding → dx

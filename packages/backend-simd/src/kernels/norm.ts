@@ -63,6 +63,28 @@ const vectors = (backend: SimdBackend, channels: number, count: number) =>
 
 export const normKernels: Kernel[] = [
   {
+    // {x, gamma?, beta?, mean, variance, residual?} + epsilon, relu → y, with statistics that are given
+    name: 'deepend.normalize',
+    run({ inputs, attrs, backend }) {
+      const { x, residual } = inputs as Record<string, TensorInfo> & { x: TensorInfo };
+      const rows = rowsOf(x);
+      const y = backend.output([...x.shape]);
+      const values = (name: string) => inputs[name] && (backend.values(inputs[name]) as Float32Array);
+      const [gamma, beta, mean, variance] = ['gamma', 'beta', 'mean', 'variance'].map(values);
+      backend.temporary(2 * rows.channels * 4, (a) => {
+        const factors = new Float32Array(backend.buffer, a, 2 * rows.channels);
+        for (let c = 0; c < rows.channels; c++) {
+          const factor = (gamma?.[c] ?? 1) / Math.sqrt((variance?.[c] ?? 1) + attrs.epsilon);
+          factors[c] = factor;
+          factors[rows.channels + c] = (beta?.[c] ?? 0) - (mean?.[c] ?? 0) * factor;
+        }
+        const places: Places = { x: pointer(backend, x), out: pointer(backend, y), residual: pointer(backend, residual), a };
+        backend.launch(Task.NormApply, words({ ...places, b: a + rows.channels * 4 }, rows, attrs), rows.blocks);
+      });
+      return y;
+    },
+  },
+  {
     // {x, gamma?, beta?, movingMean, movingVariance, residual?} → [y, mean, 1/√(variance + ε)]; moves the statistics in place
     name: 'deepend.batchNorm',
     run({ inputs, attrs, backend }) {
