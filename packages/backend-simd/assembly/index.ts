@@ -1,2 +1,2 @@
 /** What the module gives to JavaScript. */
-export { launch, workerMain } from './threads';
+export { cancel, launch, workerMain } from './threads';

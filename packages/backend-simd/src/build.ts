@@ -13,18 +13,29 @@ const RELAXED_PROBE = [
 function hasRelaxed(): boolean {
   const validate = () => WebAssembly.validate(Uint8Array.from(RELAXED_PROBE));
   if (validate()) return true;
-  // Node 20 has it behind a flag that may be set before the first module that uses it.
+  // Node 20 and 21 have it behind a flag that may be set before the first module that uses it; later V8s complain of the flag.
+  if (Number.parseInt(process.versions.node, 10) >= 22) return false;
   v8.setFlagsFromString('--experimental-wasm-relaxed-simd');
   return validate();
 }
 
-/** The relaxed build where the machine has it; `DEEPEND_WASM=plain` takes the other, whose results are the same on every machine. */
-export function chooseBuild(): { name: BuildName; module: WebAssembly.Module } {
-  const wanted = process.env.DEEPEND_WASM;
+function chooseName(wanted: string | undefined): BuildName {
   if (wanted && wanted !== 'plain' && wanted !== 'relaxed') {
-    throw new Error(`[backend-simd] DEEPEND_WASM: expected 'plain' or 'relaxed', got '${wanted}'`);
+    throw new RangeError(`[backend-simd] DEEPEND_WASM: expected 'plain' or 'relaxed', got '${wanted}'`);
   }
-  const name: BuildName = wanted !== 'plain' && hasRelaxed() ? 'relaxed' : 'plain';
-  if (wanted === 'relaxed' && name === 'plain') throw new Error('[backend-simd] DEEPEND_WASM: this Node has no relaxed SIMD');
+  if (wanted === 'plain') return 'plain';
+  if (hasRelaxed()) return 'relaxed';
+  if (wanted === 'relaxed') {
+    throw new Error(`[backend-simd] DEEPEND_WASM: Node ${process.version} has no relaxed SIMD; leave DEEPEND_WASM unset`);
+  }
+  return 'plain';
+}
+
+/** The relaxed build where Node has it; `DEEPEND_WASM=plain` takes the other, whose results are the same on every machine. */
+export function chooseBuild(wanted = process.env.DEEPEND_WASM): { name: BuildName; module: WebAssembly.Module } {
+  if (typeof WebAssembly === 'undefined') {
+    throw new Error("[backend-simd] expected WebAssembly, got none; start Node without --jitless, or take the backend 'cpu'");
+  }
+  const name = chooseName(wanted);
   return { name, module: new WebAssembly.Module(Buffer.from(name === 'plain' ? plain : relaxed, 'base64')) };
 }

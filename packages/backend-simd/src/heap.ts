@@ -15,6 +15,8 @@ export class Heap {
   private readonly byStart = new Map<number, number>(); // free: start → size
   private readonly byEnd = new Map<number, number>(); // free: end → start
   private bySize: Block[] = []; // free, the smallest first
+  private suspects: Set<number> | undefined; // starts of blocks that somebody else may still write to
+  private held: number[] = []; // those of them that were freed meanwhile
   private end: number;
   /** Bytes that are taken. */
   bytes = 0;
@@ -29,6 +31,7 @@ export class Heap {
 
   /** @returns an address, or 0 where no room is left */
   alloc(bytes: number): number {
+    if (!(bytes >= 0)) throw new RangeError(`[backend-simd] heap: expected a number of bytes, got ${bytes}`);
     const size = Math.ceil((bytes + SLACK) / ALIGN) * ALIGN;
     const at = this.take(size) ?? this.extend(size);
     if (at === undefined) return 0;
@@ -40,6 +43,10 @@ export class Heap {
   free(start: number): void {
     const size = this.used.get(start);
     if (size === undefined) throw new Error(`[backend-simd] heap: no block begins at ${start}`);
+    if (this.suspects?.delete(start)) {
+      this.held.push(start);
+      return;
+    }
     this.used.delete(start);
     this.bytes -= size;
     let [from, to] = [start, start + size];
@@ -54,6 +61,25 @@ export class Heap {
       to += after;
     }
     this.add(from, to - from);
+  }
+
+  /** From now until `release`, a block that is in use now stays so when it is freed: a failed job's thread may still write to it. */
+  quarantine(): void {
+    this.suspects = new Set([...this.used.keys()].filter((start) => !this.held.includes(start)));
+  }
+
+  /** Nobody else writes any more: what was freed meanwhile is free. */
+  release(): void {
+    const held = this.held;
+    this.held = [];
+    this.suspects = undefined;
+    for (const start of held) this.free(start);
+  }
+
+  /** Bytes of the largest block that `alloc` could give, where the memory may end at `limit`. */
+  largestFree(limit: number): number {
+    const tail = limit - (this.byEnd.get(this.end) ?? this.end);
+    return Math.max(0, tail - SLACK, (this.bySize.at(-1)?.size ?? 0) - SLACK);
   }
 
   private take(size: number): number | undefined {

@@ -3,6 +3,6 @@ import { register } from './register';
 
 export type { BuildName } from './build';
 export { OutOfMemoryError } from './errors';
-export { getThreads, setThreads, wasmBuild } from './settings';
+export { getThreads, type SimdInfo, setThreads, simdInfo, wasmBuild } from './settings';
 
 register();

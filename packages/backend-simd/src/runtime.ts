@@ -1,55 +1,70 @@
 /** The memory, the module and its threads: one of each in a process, whatever TensorFlow.js starts and disposes. */
-import { Worker } from 'node:worker_threads';
-import type { Task } from '../assembly/task';
+import { Task } from '../assembly/task';
 import { type BuildName, chooseBuild } from './build';
-import { CONTROL, HEAP_START, MAX_PAGES, MAX_THREADS, PAGE, SCRATCH_BYTES, SCRATCH_START } from './control';
+import {
+  CONTROL,
+  CONTROL_BYTES,
+  ERROR_TEXT_BYTES,
+  HEAP_START,
+  MAX_ARGS,
+  MAX_THREADS,
+  PAGE,
+  SCRATCH_BYTES,
+  SCRATCH_START,
+} from './control';
 import { OutOfMemoryError } from './errors';
 import { Heap } from './heap';
+import { createMemory, defaultMemoryLimit } from './memory';
+import { Pool, type WorkerClass } from './pool';
 import { defaultThreads } from './threads';
-
-/** What a worker runs: it waits in the module for jobs. A trap there becomes the error word, which the main thread looks for. */
-const WORKER = `
-const { workerData: { module, memory, index } } = require('node:worker_threads');
-try {
-  new WebAssembly.Instance(module, { env: { memory, abort() { throw new Error('abort'); } } }).exports.workerMain(index);
-} catch (error) {
-  const control = new Int32Array(memory.buffer, 0, 4096);
-  Atomics.store(control, ${CONTROL.ERROR >> 2}, 1);
-  Atomics.notify(control, ${CONTROL.DONE >> 2});
-}`;
 
 interface Exports {
   launch(task: number, args: number, tiles: number): number;
+  cancel(): void;
 }
+
+export interface RuntimeOptions {
+  /** 1 to 8. @default `DEEPEND_THREADS`, else the physical cores */
+  readonly threads?: number;
+  /** Bytes that tensors may hold. @default `DEEPEND_MEMORY_MIB`, else some 4 GiB */
+  readonly memoryLimit?: number;
+  /** How long no tile may end before a worker counts as dead, in milliseconds. @default 60,000 */
+  readonly deadline?: number;
+  /** For tests. @default Node's */
+  readonly WorkerClass?: WorkerClass;
+}
+
+const WAIT_MS = 50; // assembly/threads.ts
 
 export class Runtime {
   readonly memory: WebAssembly.Memory;
   readonly build: BuildName;
   readonly heap: Heap;
-  private readonly module: WebAssembly.Module;
+  readonly pool: Pool;
+  /** Bytes that tensors may hold. */
+  readonly memoryLimit: number;
   private readonly exports: Exports;
   private readonly control: Int32Array;
-  private readonly args: Int32Array;
-  private workers: Worker[] = [];
-  private threads = 1;
 
-  constructor() {
+  constructor(options: RuntimeOptions = {}) {
+    const { threads = defaultThreads(), memoryLimit = defaultMemoryLimit(), deadline = 60_000, WorkerClass } = options;
     const { name, module } = chooseBuild();
+    const { memory, limit } = createMemory(memoryLimit);
     this.build = name;
-    this.module = module;
-    this.memory = new WebAssembly.Memory({ initial: HEAP_START / PAGE, maximum: MAX_PAGES, shared: true });
-    this.control = new Int32Array(this.memory.buffer, 0, CONTROL.ARGS >> 2);
-    this.args = new Int32Array(this.memory.buffer, CONTROL.ARGS, 1024);
-    this.control[CONTROL.LIMIT >> 2] = 1;
+    this.memory = memory;
+    this.memoryLimit = limit;
+    this.control = new Int32Array(memory.buffer, 0, CONTROL_BYTES >> 2);
     this.control[CONTROL.SCRATCH >> 2] = SCRATCH_START;
     this.control[CONTROL.SCRATCH_SIZE >> 2] = SCRATCH_BYTES;
-    this.exports = new WebAssembly.Instance(module, { env: { memory: this.memory, abort: trap } }).exports as unknown as Exports;
+    this.control[CONTROL.PATIENCE >> 2] = Math.ceil(deadline / WAIT_MS);
+    this.exports = new WebAssembly.Instance(module, { env: { memory, abort: trap } }).exports as unknown as Exports;
     this.heap = new Heap(HEAP_START, (bytes) => this.grow(bytes));
-    this.setThreads(defaultThreads());
+    this.pool = new Pool({ module, memory, WorkerClass, onQuiet: () => this.recover() });
+    this.setThreads(threads);
   }
 
   get numThreads(): number {
-    return this.threads;
+    return this.pool.threads;
   }
 
   /** @param count 1 to 8, the main thread included */
@@ -57,46 +72,66 @@ export class Runtime {
     if (!Number.isInteger(count) || count < 1 || count > MAX_THREADS) {
       throw new RangeError(`[backend-simd] setThreads: expected a whole number from 1 to ${MAX_THREADS}, got ${count}`);
     }
-    while (this.workers.length < count - 1) this.workers.push(this.startWorker(this.workers.length + 1));
-    Atomics.store(this.control, CONTROL.LIMIT >> 2, count);
-    this.threads = count;
+    this.pool.setThreads(count);
   }
 
-  private startWorker(index: number): Worker {
-    const workerData = { module: this.module, memory: this.memory, index };
-    const worker = new Worker(WORKER, { eval: true, workerData, execArgv: [], stdin: false });
-    worker.on('error', () => Atomics.store(this.control, CONTROL.ERROR >> 2, 1));
-    worker.unref(); // it waits for jobs for ever; the process need not wait for it
-    return worker;
-  }
-
-  /** Runs a kernel over so many tiles on all threads, and returns when they are done. @param args 32-bit words; see `float` */
+  /**
+   * Runs a kernel over so many tiles on all threads, and returns when they are done.
+   * @param args 32-bit words; see `float`
+   * @throws Error when a thread failed. The result is lost; the next launch works.
+   */
   launch(task: Task, args: readonly number[], tiles: number): void {
-    for (let i = 0; i < args.length; i++) this.args[i] = args[i] as number;
+    if (args.length > MAX_ARGS) throw new RangeError(`[backend-simd] launch: at most ${MAX_ARGS} arguments, got ${args.length}`);
+    this.pool.complete();
+    // A failed job's worker may read its arguments until it has ended.
+    const at = this.pool.isEnding ? CONTROL.ARGS_APART : CONTROL.ARGS;
+    for (let i = 0; i < args.length; i++) this.control[(at >> 2) + i] = args[i] as number; // modulo 2³²
     let failed = 1;
+    let cause: unknown;
     try {
-      failed = this.exports.launch(task, CONTROL.ARGS, tiles);
-    } finally {
-      if (failed) this.restart();
+      failed = this.exports.launch(task, at, tiles);
+    } catch (error) {
+      cause = error;
     }
-    if (failed) throw new Error('[backend-simd] a worker thread died; its kernel has no result. The threads were started anew');
+    if (failed) this.fail(task, cause);
   }
 
-  /** After a trap or a dead worker: new threads, no job. */
-  private restart(): void {
-    for (const worker of this.workers) void worker.terminate();
-    this.workers = [];
-    for (const at of [CONTROL.WORD, CONTROL.WORD + 4, CONTROL.DONE, CONTROL.SLEEPERS, CONTROL.MAIN_WAITS, CONTROL.ERROR]) {
-      Atomics.store(this.control, at >> 2, 0);
-    }
-    this.setThreads(this.threads);
+  /**
+   * After a trap or a dead worker. Ending a worker takes until the event loop turns, and until then it may still write what it was
+   * told to: so the main thread computes alone for now, on memory that the failed job does not know.
+   */
+  private fail(task: number, cause: unknown): never {
+    this.exports.cancel();
+    const died = Atomics.load(this.control, CONTROL.ERROR >> 2) === 1;
+    const seconds = (Atomics.load(this.control, CONTROL.PATIENCE >> 2) * WAIT_MS) / 1000;
+    const what = cause ?? (died ? this.errorText() : `no tile ended within ${seconds} s`);
+    this.pool.restart();
+    if (this.pool.isEnding) this.heap.quarantine();
+    else this.recover();
+    throw new Error(
+      `[backend-simd] a thread failed in kernel ${Task[task] ?? task} (${what}): its result is lost. The threads start anew, and the next kernel works`,
+      { cause },
+    );
+  }
+
+  /** Every thread of a failed job has ended: nobody else touches the memory. */
+  private recover(): void {
+    for (const at of [CONTROL.DONE, CONTROL.SLEEPERS, CONTROL.MAIN_WAITS, CONTROL.ERROR]) Atomics.store(this.control, at >> 2, 0);
+    this.heap.release();
+    this.pool.complete();
+  }
+
+  private errorText(): string {
+    const bytes = Buffer.from(this.memory.buffer, CONTROL.ERROR_TEXT, ERROR_TEXT_BYTES);
+    return bytes.toString('utf8', 0, Math.max(0, bytes.indexOf(0)));
   }
 
   /** @throws OutOfMemoryError */
   alloc(bytes: number): number {
-    const at = this.heap.alloc(bytes);
-    if (!at) throw new OutOfMemoryError(bytes, this.heap.bytes);
-    return at;
+    const { heap, memoryLimit } = this;
+    const at = heap.alloc(bytes);
+    if (at) return at;
+    throw new OutOfMemoryError(bytes, heap.bytes, memoryLimit, heap.largestFree(HEAP_START + memoryLimit));
   }
 
   free(at: number): void {
@@ -106,13 +141,13 @@ export class Runtime {
   private grow(bytes: number): boolean {
     const missing = Math.ceil((bytes - this.memory.buffer.byteLength) / PAGE);
     if (missing <= 0) return true;
-    // A little more than asked for: each growth maps the memory anew.
+    // A little more than asked for: each growth tells every thread.
     for (const pages of [Math.max(missing, 256), missing]) {
       try {
         this.memory.grow(pages);
         return true;
       } catch {
-        // Past 4 GiB, or the system has no more.
+        // Past the limit, or the system has no more.
       }
     }
     return false;
@@ -120,7 +155,7 @@ export class Runtime {
 }
 
 function trap(): never {
-  throw new Error('[backend-simd] the module aborted');
+  throw new Error('the module aborted');
 }
 
 const bits = new DataView(new ArrayBuffer(4));

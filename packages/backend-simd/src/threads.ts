@@ -1,29 +1,70 @@
+/** How many threads compute where nobody says so. */
 import { readFileSync } from 'node:fs';
 import os from 'node:os';
 import { MAX_THREADS } from './control';
 
 /** `DEEPEND_THREADS`, else a thread for each physical core that this process may use, at most 8. */
-export function defaultThreads(): number {
-  const asked = process.env.DEEPEND_THREADS;
+export function defaultThreads(asked = process.env.DEEPEND_THREADS): number {
   if (asked !== undefined && asked !== '') {
     const count = Number(asked);
     if (Number.isInteger(count) && count >= 1 && count <= MAX_THREADS) return count;
     throw new RangeError(`[backend-simd] DEEPEND_THREADS: expected a whole number from 1 to ${MAX_THREADS}, got '${asked}'`);
   }
-  return Math.max(1, Math.min(os.availableParallelism(), physicalCores(), MAX_THREADS));
+  return Math.max(1, Math.min(physicalCores() ?? Number.POSITIVE_INFINITY, os.availableParallelism(), MAX_THREADS));
 }
 
-/** Two threads of one core share its multipliers, so a second one gains nothing here. Linux tells the cores; elsewhere all count. */
-function physicalCores(): number {
+/** What tells of the processors on Linux: a file's text, or undefined where there is none. */
+export type ReadText = (path: string) => string | undefined;
+
+function readText(path: string): string | undefined {
   try {
-    const text = readFileSync('/proc/cpuinfo', 'utf8');
-    const cores = text
-      .split('\n\n')
-      .map((part) => /^physical id\s*:.*$/m.exec(part)?.[0] + (/^core id\s*:.*$/m.exec(part)?.[0] ?? ''));
-    const known = new Set(cores.filter((core) => core.includes('core id')));
-    if (known.size > 0) return known.size;
+    return readFileSync(path, 'utf8');
   } catch {
-    // not Linux
+    return undefined;
   }
-  return os.cpus().length || 1;
+}
+
+/**
+ * Two threads of one core share its multipliers, so a second one gains nothing here. Linux tells the cores, which of them this process
+ * may use (taskset, a container's cpuset) and how much of their time (a container's quota).
+ * @returns undefined where the system does not tell
+ */
+export function physicalCores(read: ReadText = readText): number | undefined {
+  const allowed = /^Cpus_allowed_list:\s*(\S+)/m.exec(read('/proc/self/status') ?? '')?.[1];
+  if (!allowed) return undefined;
+  const processors = parseList(allowed);
+  const described = coresByCpuinfo(read('/proc/cpuinfo') ?? '');
+  const core = (processor: number) =>
+    read(`/sys/devices/system/cpu/cpu${processor}/topology/thread_siblings_list`)?.trim() ??
+    described.get(processor) ??
+    `processor ${processor}`;
+  const cores = new Set(processors.map(core)).size;
+  return Math.max(1, Math.min(cores, Math.floor(quota(read))));
+}
+
+/** `0-3,8` → 0, 1, 2, 3, 8 */
+function parseList(list: string): number[] {
+  return list.split(',').flatMap((range) => {
+    const [first = 0, last = first] = range.split('-').map(Number);
+    return Array.from({ length: last - first + 1 }, (_, i) => first + i);
+  });
+}
+
+/** Processor → its core, for containers that hide /sys. */
+function coresByCpuinfo(text: string): Map<number, string> {
+  const field = (part: string, name: string) => new RegExp(`^${name}\\s*:\\s*(\\d+)`, 'm').exec(part)?.[1];
+  const entries = text.split('\n\n').flatMap((part): [number, string][] => {
+    const [processor, core] = [field(part, 'processor'), field(part, 'core id')];
+    return processor && core ? [[Number(processor), `${field(part, 'physical id')}:${core}`]] : [];
+  });
+  return new Map(entries);
+}
+
+/** Processors' worth of time that the container may use: control groups of version 2, then 1. */
+function quota(read: ReadText): number {
+  const [time, period] =
+    read('/sys/fs/cgroup/cpu.max')?.split(/\s+/) ??
+    ['cpu.cfs_quota_us', 'cpu.cfs_period_us'].map((name) => read(`/sys/fs/cgroup/cpu/${name}`) ?? '');
+  const processors = Number(time) / Number(period);
+  return processors > 0 ? Math.max(1, processors) : Number.POSITIVE_INFINITY;
 }
