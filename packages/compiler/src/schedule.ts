@@ -1,0 +1,41 @@
+/** When each value of a program is made, read for the last time, and freed. */
+import type { Program } from './lower';
+
+/** A net as fused operations, with the values that are freed after each. */
+export interface Schedule extends Program {
+  /** Values that nothing reads after the i-th operation's forward (or backward) part. */
+  readonly freedAfterForward: readonly (readonly number[])[];
+  readonly freedAfterBackward: readonly (readonly number[])[];
+  /** Whether the i-th operation, or one before it, has parameters to learn. */
+  readonly learns: readonly boolean[];
+}
+
+/** @param options.backward whether a backward pass follows, which reads values again */
+export function schedule(program: Program, { backward }: { backward: boolean }): Schedule {
+  const { operations, input, logits } = program;
+  const learning = new Set<number>(); // values whose gradient is wanted
+  const learns = operations.map((op) => {
+    const wanted = op.params.some((param) => param.trainable) || op.inputs.some((value) => learning.has(value.id));
+    if (wanted) learning.add(op.output.id);
+    return wanted;
+  });
+  // The last moment a value is read: forward parts are 0 … n−1, backward parts count down behind them.
+  const last = new Map<number, number>(operations.map((op, i) => [op.output.id, i]));
+  const read = (id: number, moment: number) => last.set(id, Math.max(last.get(id) ?? 0, moment));
+  operations.forEach((op, i) => {
+    for (const value of op.inputs) read(value.id, i);
+    if (!backward || !learns[i]) return;
+    const reads = op.kind.reads(op.attrs);
+    const moment = 2 * operations.length - 1 - i;
+    if (reads.output) read(op.output.id, moment);
+    if (reads.inputs) for (const value of op.inputs) read(value.id, moment);
+  });
+  last.delete(input.id); // the caller's
+  const freedAt = (moment: number) => [...last].filter(([id, at]) => at === moment && id !== logits.id).map(([id]) => id); // biome-ignore format: one chain
+  return {
+    ...program,
+    learns,
+    freedAfterForward: operations.map((_, i) => freedAt(i)),
+    freedAfterBackward: operations.map((_, i) => freedAt(2 * operations.length - 1 - i)),
+  };
+}
