@@ -1,7 +1,8 @@
-"""Golden values of the book's residual nets from PyTorch: python3 test/golden/make-golden.py
+"""Golden values of the book's nets from PyTorch: python3 test/golden/make-golden.py
 
-Writes test/golden/resnet.json: for each net its logits in inference mode, the losses of some SGD steps, and what batch normalization's
-moving statistics came to. The weights and images are those of test/helpers/fill.ts, by the names that deepend gives them.
+Writes test/golden/lenet.json, vgg.json and resnet.json: for each net its logits in inference mode, the losses of some SGD steps, the logits
+after them, and what the first step moved batch normalization's statistics to; and long-run.json: the losses of 20 steps of ResNet-18. The
+weights and images are those of test/helpers/fill.ts, by the names that deepend gives them.
 """
 import json
 import pathlib
@@ -11,14 +12,22 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-RUNS = [
-    {"net": "resnet8", "shape": [8, 28, 28, 1], "lr": 0.05, "steps": 4},
-    {"net": "resnet18", "shape": [8, 48, 48, 1], "lr": 0.005, "steps": 3},
-]
-NETS = {
+# "options" are what deepend's builder is given beside the image's shape.
+RUNS = {
+    "lenet.json": [{"net": "lenet", "shape": [8, 28, 28, 1], "lr": 0.5, "steps": 4}],
+    "vgg.json": [{"net": "vgg11", "options": {"widthDivisor": 8, "dropout": 0}, "shape": [4, 32, 32, 1], "lr": 0.01, "steps": 3}],
+    "resnet.json": [
+        {"net": "resnet8", "shape": [8, 28, 28, 1], "lr": 0.05, "steps": 4},
+        {"net": "resnet18", "shape": [8, 48, 48, 1], "lr": 0.005, "steps": 3},
+        {"net": "resnet18", "options": {"stem": "cifar"}, "shape": [8, 20, 20, 1], "lr": 0.001, "steps": 3},
+    ],
+    "long-run.json": [{"net": "resnet18", "shape": [32, 28, 28, 1], "lr": 0.0003, "steps": 20}],
+}
+RESNETS = {
     "resnet8": (16, [(16, 1), (32, 1), (64, 1)]),
     "resnet18": (64, [(64, 2), (128, 2), (256, 2), (512, 2)]),
 }
+VGGS = {"vgg11": [(64, 1), (128, 1), (256, 2), (512, 2), (512, 2)]}
 
 
 def mix(count, name):
@@ -74,9 +83,11 @@ class Residual(nn.Module):
 
 
 class ResNet(nn.Module):
-    def __init__(self, stem, stages):
+    def __init__(self, stem, stages, cifar=False):
         super().__init__()
-        self.stem = nn.ModuleDict({"conv": nn.Conv2d(1, stem, 7, stride=2, padding=3), "bn": nn.BatchNorm2d(stem)})
+        first = nn.Conv2d(1, stem, 3, padding=1) if cifar else nn.Conv2d(1, stem, 7, stride=2, padding=3)
+        self.stem = nn.ModuleDict({"conv": first, "bn": nn.BatchNorm2d(stem)})
+        self.pool = nn.Identity() if cifar else nn.MaxPool2d(3, stride=2, padding=1)
         channels = stem
         for s, (filters, depth) in enumerate(stages):
             blocks = {}
@@ -87,47 +98,106 @@ class ResNet(nn.Module):
             setattr(self, f"stage{s + 1}", nn.ModuleDict(blocks))
         self.stages = len(stages)
         self.head = nn.ModuleDict({"dense": nn.Linear(channels, 10)})
-        for name, module in self.named_modules():
-            fill(module, name)
 
     def forward(self, x):
-        x = F.max_pool2d(F.relu(self.stem["bn"](self.stem["conv"](x))), 3, stride=2, padding=1)
+        x = self.pool(F.relu(self.stem["bn"](self.stem["conv"](x))))
         for s in range(self.stages):
             for block in getattr(self, f"stage{s + 1}").values():
                 x = block(x)
         return self.head["dense"](x.mean((2, 3)))
 
 
-def run(spec):
-    net = ResNet(*NETS[spec["net"]])
-    batch, height, width, channels = spec["shape"]
-    x = torch.tensor(mix(int(np.prod(spec["shape"])), spec["net"]).reshape(spec["shape"])).permute(0, 3, 1, 2).contiguous()
-    y = torch.tensor([(7 * i + 3) % 10 for i in range(batch)])
+class Plain(nn.Module):
+    """Stages of convolutions, each with an activation and then a pool, and linear layers: LeNet and VGG, chapters 7.6 and 8.2."""
+
+    def __init__(self, stages, linear, activation, pool):
+        super().__init__()
+        for s, convolutions in enumerate(stages):
+            setattr(self, f"stage{s + 1}", nn.ModuleDict(convolutions))
+        self.stages = len(stages)
+        pairs = zip(linear, linear[1:])
+        self.head = nn.ModuleDict({f"dense{i + 1}": nn.Linear(*pair) for i, pair in enumerate(pairs)})
+        self.activation, self.pool = activation, pool
+
+    def forward(self, x):
+        for s in range(self.stages):
+            for conv in getattr(self, f"stage{s + 1}").values():
+                x = self.activation(conv(x))
+            x = self.pool(x, 2)
+        x = x.permute(0, 2, 3, 1).flatten(1)  # deepend's order: channels last
+        *hidden, last = self.head.values()
+        for dense in hidden:
+            x = self.activation(dense(x))
+        return last(x)
+
+
+def lenet():
+    stages = [{"conv": nn.Conv2d(1, 6, 5, padding=2)}, {"conv": nn.Conv2d(6, 16, 5)}]
+    return Plain(stages, [400, 120, 84, 10], torch.sigmoid, F.avg_pool2d)
+
+
+def vgg(name, size, widthDivisor=1, dropout=0):
+    assert dropout == 0, "its random numbers are PyTorch's own"
+    stages, channels = [], 1
+    for filters, depth in VGGS[name]:
+        convolutions = {}
+        for d in range(depth):
+            convolutions[f"conv{d + 1}"] = nn.Conv2d(channels, filters // widthDivisor, 3, padding=1)
+            channels = filters // widthDivisor
+        stages.append(convolutions)
+    pixels = size // 2 ** len(stages)
+    return Plain(stages, [channels * pixels**2, 4096, 4096, 10], F.relu, F.max_pool2d)
+
+
+def build(name, size, stem="book", **options):
+    if name == "lenet":
+        net = lenet()
+    elif name in VGGS:
+        net = vgg(name, size, **options)
+    else:
+        net = ResNet(*RESNETS[name], cifar=stem == "cifar")
+    for path, module in net.named_modules():
+        fill(module, path)
+    return net
+
+
+def infer(net, x):
     net.eval()
     with torch.no_grad():
-        logits = net(x).tolist()
+        return net(x).tolist()
+
+
+def statistics(net):
+    """Of the stem's batch normalization, and the first 32 of a late one's."""
+    if not isinstance(net, ResNet):
+        return {}
+    last = f"stage{net.stages}.block1.bn2"
+    mean, variance = {}, {}
+    for name, count in (("stem.bn", None), (last, 32)):
+        norm = net.get_submodule(name)
+        mean[name], variance[name] = norm.running_mean[:count].tolist(), norm.running_var[:count].tolist()
+    return {"movingMean": mean, "movingVariance": variance}
+
+
+def run(spec):
+    batch, height, _width, _channels = spec["shape"]
+    net = build(spec["net"], height, **spec.get("options", {}))
+    x = torch.tensor(mix(int(np.prod(spec["shape"])), spec["net"]).reshape(spec["shape"])).permute(0, 3, 1, 2).contiguous()
+    y = torch.tensor([(7 * i + 3) % 10 for i in range(batch)])
+    logits = infer(net, x)
     net.train()
     optimizer = torch.optim.SGD(net.parameters(), lr=spec["lr"])
-    losses = []
+    losses, moved = [], {}
     for _ in range(spec["steps"]):
         optimizer.zero_grad()
         loss = F.cross_entropy(net(x), y)
         loss.backward()
         optimizer.step()
         losses.append(loss.item())
-    net.eval()
-    with torch.no_grad():
-        trained = net(x).tolist()
-    last = f"stage{net.stages}.block1.bn2"
-    bn = dict(net.named_modules())[last]
-    return {
-        **spec,
-        "logits": logits,
-        "losses": losses,
-        "trainedLogits": trained,
-        "movingMean": {"stem.bn": net.stem["bn"].running_mean.tolist(), last: bn.running_mean[:32].tolist()},
-        "movingVariance": {"stem.bn": net.stem["bn"].running_var.tolist(), last: bn.running_var[:32].tolist()},
-    }
+        moved = moved or statistics(net)
+    if spec["steps"] >= 20:  # by then the last digits of everything but the loss are the machine's own
+        return {**spec, "losses": losses}
+    return {**spec, "logits": logits, "losses": losses, "trainedLogits": infer(net, x), **moved}
 
 
 def rounded(value):
@@ -140,7 +210,8 @@ def rounded(value):
 
 torch.manual_seed(0)
 torch.set_num_threads(1)
-target = pathlib.Path(__file__).with_name("resnet.json")
-golden = {"madeBy": f"test/golden/make-golden.py, PyTorch {torch.__version__}", "runs": [rounded(run(r)) for r in RUNS]}
-target.write_text(json.dumps(golden, indent=1) + "\n")
-print(f"wrote {target} ({target.stat().st_size} bytes)")
+for name, specs in RUNS.items():
+    target = pathlib.Path(__file__).with_name(name)
+    golden = {"madeBy": f"test/golden/make-golden.py, PyTorch {torch.__version__}", "runs": [rounded(run(spec)) for spec in specs]}
+    target.write_text(json.dumps(golden, indent=1) + "\n")
+    print(f"wrote {target} ({target.stat().st_size} bytes)")
