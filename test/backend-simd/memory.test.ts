@@ -204,6 +204,18 @@ describe('tensors', () => {
     expect(tf.memory().numTensors).toBe(tensors);
   });
 
+  it('that a failing kernel made are freed', () => {
+    const [a, b] = [tf.ones([1000, 64]), tf.ones([64, 4000])] as [tf.Tensor2D, tf.Tensor2D];
+    tf.dispose(tf.matMul(a, b)); // its operands lie in memory now
+    const { memoryLimit, heapBytes } = simdInfo();
+    const at = runtime().alloc(memoryLimit - heapBytes - 16.1 * MIB); // room for the result, not for what it takes besides
+    const before = simdInfo().heapBytes;
+    for (let i = 0; i < 3; i++) expect(() => tf.matMul(a, b)).toThrow(OutOfMemoryError);
+    expect(simdInfo().heapBytes).toBe(before);
+    runtime().free(at);
+    tf.dispose([a, b]);
+  });
+
   it('above 2 GiB and across it are like those below', async () => {
     const low = results();
     // From just below the line on, and from just above it; what is not touched costs nothing.

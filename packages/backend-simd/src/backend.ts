@@ -1,5 +1,5 @@
 import { MathBackendCPU } from '@tensorflow/tfjs-backend-cpu';
-import { type BackendValues, type DataType, type TensorInfo, util } from '@tensorflow/tfjs-core';
+import { type BackendValues, backend_util, type DataType, type TensorInfo, util } from '@tensorflow/tfjs-core';
 import type { Task } from '../assembly/task';
 import { runtime } from './runtime';
 import { TensorData } from './tensor-data';
@@ -11,6 +11,7 @@ import { TensorData } from './tensor-data';
 export class SimdBackend extends MathBackendCPU {
   private readonly runtime = runtime();
   private readonly owned = new Set<TensorData>();
+  private made: object[] | undefined; // outputs of the present kernel
 
   override write(values: BackendValues, shape: number[], dtype: DataType): object {
     const dataId = { id: nextId() };
@@ -19,7 +20,30 @@ export class SimdBackend extends MathBackendCPU {
   }
 
   override move(dataId: object, values: BackendValues, shape: number[], dtype: DataType, refCount: number): void {
-    this.put(dataId, new TensorData(this.runtime, dtype, util.sizeFromShape(shape), ownCopy(values)), refCount);
+    const data = new TensorData(this.runtime, dtype, util.sizeFromShape(shape), ownCopy(values));
+    if (dtype === 'complex64') data.complexTensorInfos = this.parts(values as Float32Array, shape);
+    this.put(dataId, data, refCount);
+  }
+
+  /** Another backend's complex numbers, as the stock kernels keep them. */
+  private parts(values: Float32Array, shape: number[]): { real: TensorInfo; imag: TensorInfo } {
+    const { real, imag } = backend_util.splitRealAndImagArrays(values);
+    return { real: this.makeTensorInfo(shape, 'float32', real), imag: this.makeTensorInfo(shape, 'float32', imag) };
+  }
+
+  /** Runs a kernel. Where it fails (no memory, a dead thread), the outputs that it has made are freed: nobody will ever hold them. */
+  attempt<T>(kernel: () => T): T {
+    const outer = this.made;
+    const made: object[] = [];
+    this.made = made;
+    try {
+      return kernel();
+    } catch (error) {
+      for (const dataId of made) this.disposeData(dataId, true);
+      throw error;
+    } finally {
+      this.made = outer;
+    }
   }
 
   /** A tensor for a kernel to fill: float32 unless said otherwise. Its numbers are whatever lay there before. */
@@ -28,6 +52,7 @@ export class SimdBackend extends MathBackendCPU {
     const data = new TensorData(this.runtime, dtype, util.sizeFromShape(shape));
     data.pointer();
     this.put(dataId, data, 1);
+    this.made?.push(dataId);
     return { dataId, shape, dtype };
   }
 
@@ -94,9 +119,9 @@ export class SimdBackend extends MathBackendCPU {
   }
 
   override readSync(dataId: object): BackendValues {
-    const data = this.dataOf(dataId);
-    // What a person gets stays valid: the memory behind the tensor may serve another one tomorrow.
-    return data.inMemory ? (data.values as Float32Array).slice() : super.readSync(dataId);
+    // What a person gets stays valid, and is theirs to change: the memory behind the tensor may serve another one tomorrow.
+    const { inMemory, values } = this.dataOf(dataId);
+    return (inMemory ? (values as Float32Array) : (super.readSync(dataId) as Float32Array)).slice();
   }
 
   override disposeData(dataId: object, force = false): boolean {
@@ -140,5 +165,6 @@ const nextId = () => ids++;
 /** Some stock kernels give a part of their input for their output: such a part is copied, since its owner may go first. */
 function ownCopy(values: BackendValues): BackendValues {
   const buffer: unknown = (values as Float32Array | undefined)?.buffer;
-  return buffer instanceof SharedArrayBuffer ? (values as Float32Array).slice() : values;
+  // By its tag: other realms have their own SharedArrayBuffer, and some Nodes none by that name.
+  return Object.prototype.toString.call(buffer) === '[object SharedArrayBuffer]' ? (values as Float32Array).slice() : values;
 }

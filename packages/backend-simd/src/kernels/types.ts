@@ -29,7 +29,7 @@ export function kernelFunc({ takes = isFloat, run }: Kernel, stock: KernelFunc |
   return ({ inputs, attrs, backend }) => {
     const call: Call = { inputs: inputs as Call['inputs'], attrs: attrs ?? {}, backend: backend as SimdBackend };
     if (other && !takes(call)) return other({ inputs, attrs, backend });
-    return hasOwnTypes(call) ? run(call) : runRetyped(call, run);
+    return call.backend.attempt(() => (hasOwnTypes(call) ? run(call) : runRetyped(call, run)));
   };
 }
 
