@@ -15,23 +15,17 @@ export function defaultMemoryLimit(asked = process.env.DEEPEND_MEMORY_MIB): numb
 }
 
 /**
- * A shared memory in which tensors may hold `limit` bytes, or less where the process may not have so much address space (`ulimit -v`).
- * @throws Error where there is no shared memory at all
+ * A shared memory in which tensors may hold `limit` bytes.
+ * @throws Error where there is none: V8 reserves some 10 GiB of address space for it, of which only what is touched costs memory
  */
-export function createMemory(limit: number): { memory: WebAssembly.Memory; limit: number } {
-  let cause: unknown;
-  for (const bytes of [limit, limit / 2, limit / 4, limit / 16]) {
-    const maximum = Math.ceil((HEAP_START + bytes) / PAGE);
-    try {
-      const memory = new WebAssembly.Memory({ initial: HEAP_START / PAGE, maximum, shared: true });
-      return { memory, limit: maximum * PAGE - HEAP_START };
-    } catch (error) {
-      cause = error;
-    }
+export function createMemory(limit: number): WebAssembly.Memory {
+  try {
+    return new WebAssembly.Memory({ initial: HEAP_START / PAGE, maximum: (HEAP_START + limit) / PAGE, shared: true });
+  } catch (cause) {
+    throw new Error(
+      `[backend-simd] expected WebAssembly's shared memory, got ${cause}; let the process have more address space (ulimit -v), ` +
+        "start Node with --disable-wasm-trap-handler, or take the backend 'cpu'",
+      { cause },
+    );
   }
-  throw new Error(
-    `[backend-simd] expected WebAssembly's shared memory, got ${cause}; let the process have more address space (ulimit -v), ` +
-      "or take the backend 'cpu'",
-    { cause },
-  );
 }

@@ -49,10 +49,10 @@ export class Runtime {
   constructor(options: RuntimeOptions = {}) {
     const { threads = defaultThreads(), memoryLimit = defaultMemoryLimit(), deadline = 60_000, WorkerClass } = options;
     const { name, module } = chooseBuild();
-    const { memory, limit } = createMemory(memoryLimit);
+    const memory = createMemory(memoryLimit);
     this.build = name;
     this.memory = memory;
-    this.memoryLimit = limit;
+    this.memoryLimit = memoryLimit;
     this.control = new Int32Array(memory.buffer, 0, CONTROL_BYTES >> 2);
     this.control[CONTROL.SCRATCH >> 2] = SCRATCH_START;
     this.control[CONTROL.SCRATCH_SIZE >> 2] = SCRATCH_BYTES;
