@@ -1,6 +1,7 @@
 import { MathBackendCPU } from '@tensorflow/tfjs-backend-cpu';
 import { type BackendValues, backend_util, type DataType, type TensorInfo, util } from '@tensorflow/tfjs-core';
 import type { Task } from '../assembly/task';
+import { OutOfMemoryError } from './errors';
 import { runtime } from './runtime';
 import { TensorData } from './tensor-data';
 
@@ -31,8 +32,31 @@ export class SimdBackend extends MathBackendCPU {
     return { real: this.makeTensorInfo(shape, 'float32', real), imag: this.makeTensorInfo(shape, 'float32', imag) };
   }
 
-  /** Runs a kernel. Where it fails (no memory, a dead thread), the outputs that it has made are freed: nobody will ever hold them. */
+  /**
+   * Runs a kernel. Where it fails (no memory, a dead thread), the outputs that it has made are freed: nobody will ever hold them. Where
+   * there is memory enough, only in pieces, the pieces are joined and the kernel runs again: kernels take all their memory first.
+   */
   attempt<T>(kernel: () => T): T {
+    try {
+      return this.once(kernel);
+    } catch (error) {
+      const scattered = error instanceof OutOfMemoryError && error.asked + error.inUse <= error.limit;
+      if (!scattered || this.made || !this.compact()) throw error;
+      return this.once(kernel);
+    }
+  }
+
+  /** Joins the free memory. Only between kernels: one that runs knows where its tensors lie. */
+  private compact(): boolean {
+    const bytes = new Uint8Array(this.runtime.memory.buffer);
+    const byPlace = new Map([...this.owned].flatMap((data) => (data.inMemory ? [[data.place, data] as const] : [])));
+    return this.runtime.heap.compact(new Set(byPlace.keys()), (from, to, size) => {
+      bytes.copyWithin(to, from, from + size);
+      byPlace.get(from)?.moveTo(to);
+    });
+  }
+
+  private once<T>(kernel: () => T): T {
     const outer = this.made;
     const made: object[] = [];
     this.made = made;

@@ -76,6 +76,30 @@ export class Heap {
     for (const start of held) this.free(start);
   }
 
+  /**
+   * Moves blocks together, so that what is free is one piece behind them.
+   * @param blocks those that may move, by their starts; `move` copies one and tells its owner
+   * @returns false, with nothing done, while a failed job's thread may still write
+   */
+  compact(blocks: ReadonlySet<number>, move: (from: number, to: number, size: number) => void): boolean {
+    if (this.suspects || this.held.length > 0) return false;
+    const used = [...this.used].sort(([a], [b]) => a - b);
+    this.used.clear();
+    this.byStart.clear();
+    this.byEnd.clear();
+    this.bySize = [];
+    let next = this.start;
+    for (const [from, size] of used) {
+      const to = blocks.has(from) ? next : from;
+      if (to !== from) move(from, to, size);
+      else if (from > next) this.add(next, from - next);
+      this.used.set(to, size);
+      next = to + size;
+    }
+    if (this.end > next) this.add(next, this.end - next);
+    return true;
+  }
+
   /** Bytes of the largest block that `alloc` could give, where the memory may end at `limit`. */
   largestFree(limit: number): number {
     const tail = limit - (this.byEnd.get(this.end) ?? this.end);

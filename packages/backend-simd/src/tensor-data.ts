@@ -47,6 +47,17 @@ export class TensorData {
     return this.at;
   }
 
+  /** Where its numbers lie; 0 while they are JavaScript's. */
+  get place(): number {
+    return this.at;
+  }
+
+  /** Its numbers were moved. */
+  moveTo(at: number): void {
+    this.at = at;
+    this.view = undefined;
+  }
+
   free(): void {
     if (this.at !== 0) this.runtime.free(this.at);
     this.at = 0;

@@ -57,7 +57,7 @@ const isOutOfMemory = (error: unknown): error is OutOfMemory =>
   error instanceof Error && error.name === 'OutOfMemoryError' && Number.isFinite((error as OutOfMemory).limit);
 
 /** Room that is lost between blocks, or that kernels take for a moment. */
-const USABLE = 0.9;
+const USABLE = 0.85;
 
 /**
  * Tells whoever sees an engine's out-of-memory error which batch would fit. Any other error stays as it is.
