@@ -83,8 +83,7 @@ export function numbers(c: Convolution, depthwise = false) {
 }
 
 /** Both gradients by the definition, in float64: stock cpu's kernels know no dilation. */
-export function definedGradients(c: Convolution): { dx: Input; dFilter: Input } {
-  const { x, filter, dy } = numbers(c);
+export function definedGradients(c: Convolution, { x, filter, dy } = numbers(c)): { dx: Input; dFilter: Input } {
   const g = infoOf(c);
   const [dx, dFilter] = [new Float64Array(x.values.length), new Float64Array(filter.values.length)];
   for (let row = 0; row < g.batchSize * g.outHeight * g.outWidth * g.filterHeight * g.filterWidth; row++) {

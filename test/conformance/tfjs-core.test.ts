@@ -7,10 +7,7 @@ import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
 /** Specs that simd need not pass, each with its reason. */
-const EXCLUDED: Record<string, string> = {
-  'avgPool backend {} gradient x=[3,3,1] f=[3,3] s=1 p=explicit':
-    'its figures are of a gradient that divides by the whole window, where the forward pass divides by the pixels inside the image; simd has the gradient of that forward pass',
-};
+const EXCLUDED: Record<string, string> = {};
 
 /** What a run may be told from outside. */
 const SETTINGS: readonly Record<string, string>[] = [{}, { DEEPEND_THREADS: '1' }, { DEEPEND_WASM: 'plain' }];
