@@ -20,7 +20,6 @@ export class FilterArgs {
   rowBlock: i32; rowBlocks: i32; // input channels of one tile; 6 divides rowBlock unless there is one block
   panelBlock: i32; panelBlocks: i32;
   partials: i32; partialStride: i32; // floats from one partial sum to the next
-  small: i32; kernelWidth: i32; // small: all taps at once, windows gathered as in convSmall
 }
 
 /** The first position whose source coordinate is inside, and the one past the last. */
@@ -38,23 +37,21 @@ export function convFilter(args: FilterArgs, tile: i32): void {
   let rest = tile / args.panelBlocks;
   const rowIndex = rest % args.rowBlocks;
   rest /= args.rowBlocks;
-  const taps = args.small ? 1 : args.tapCount;
-  const t = rest % taps;
-  const partial = rest / taps;
+  const t = rest % args.tapCount;
+  const partial = rest / args.tapCount;
   const tap = <usize>args.taps + <usize>t * 12;
-  const offsetY = args.small ? 0 : load<i32>(tap);
-  const offsetX = args.small ? 0 : load<i32>(tap, 4);
-  const y0 = args.small ? 0 : firstInside(offsetY, args.strideY);
-  const y1 = args.small ? args.gridHeight : pastInside(offsetY, args.strideY, args.height, args.gridHeight);
-  const x0 = args.small ? 0 : firstInside(offsetX, args.strideX);
-  const x1 = args.small ? args.gridWidth : pastInside(offsetX, args.strideX, args.width, args.gridWidth);
+  const offsetY = load<i32>(tap);
+  const offsetX = load<i32>(tap, 4);
+  const y0 = firstInside(offsetY, args.strideY);
+  const y1 = pastInside(offsetY, args.strideY, args.height, args.gridHeight);
+  const x0 = firstInside(offsetX, args.strideX);
+  const x1 = pastInside(offsetX, args.strideX, args.width, args.gridWidth);
   const gridH = max32(0, y1 - y0);
   const gridW = max32(0, x1 - x0);
   const pixels = args.images * gridH * gridW;
 
-  const depth = args.small ? args.tapCount * args.channels : args.channels;
   const m0 = rowIndex * args.rowBlock;
-  const rows = min32(args.rowBlock, depth - m0);
+  const rows = min32(args.rowBlock, args.channels - m0);
   const n0 = panelIndex * args.panelBlock * NR;
   const columns = min32(args.panelBlock * NR, args.columns - n0);
   const panels = (columns + NR - 1) / NR;
@@ -90,36 +87,14 @@ export function convFilter(args: FilterArgs, tile: i32): void {
   }
 }
 
-/** Copies a source pixel's channels (or its gathered window) into one row. May copy up to three floats too many. */
+/** Copies a source pixel's channels into one row. May copy up to three floats too many. */
 // @ts-ignore: decorator
 @inline
 function packPixel(args: FilterArgs, image: i32, gy: i32, gx: i32, offsetY: i32, offsetX: i32, m0: i32, rows: i32, out: usize): void {
   const imageStart = <usize>args.x + <usize>image * <usize>args.height * <usize>args.width * <usize>args.channels * 4;
-  if (args.small) return packWindow(args, imageStart, gy, gx, out);
   const pixel = <usize>((gy * args.strideY + offsetY) * args.width + gx * args.strideX + offsetX);
   const from = imageStart + (pixel * <usize>args.channels + <usize>m0) * 4;
   for (let c = 0; c < rows; c += 4) v128.store(out + <usize>c * 4, v128.load(from + <usize>c * 4));
-}
-
-function packWindow(args: FilterArgs, imageStart: usize, gy: i32, gx: i32, out: usize): void {
-  const run = args.kernelWidth * args.channels;
-  const rowSize = args.width * args.channels;
-  for (let t = 0; t < args.tapCount; t += args.kernelWidth) {
-    const tap = <usize>args.taps + <usize>t * 12;
-    const y = gy * args.strideY + load<i32>(tap);
-    const start = (gx * args.strideX + load<i32>(tap, 4)) * args.channels;
-    const rowStart = imageStart + <usize>(y * rowSize) * 4;
-    const inRow = <u32>y < <u32>args.height;
-    if (inRow && start >= 0 && start + run <= rowSize) {
-      for (let i = 0; i < run; i += 4) v128.store(out + <usize>i * 4, v128.load(rowStart + <usize>(start + i) * 4));
-    } else {
-      for (let i = 0; i < run; i++) {
-        const inside = inRow && start + i >= 0 && start + i < rowSize;
-        store<f32>(out + <usize>i * 4, inside ? load<f32>(rowStart + <usize>((start + i) * 4)) : 0);
-      }
-    }
-    out += <usize>run * 4;
-  }
 }
 
 /** Spreads a row of dy over panels of eight columns, KC rows each. */

@@ -21,7 +21,6 @@ export class ConvArgs {
   columns: i32; // output channels
   rowBlock: i32; panelBlock: i32; panelBlocks: i32;
   activation: i32;
-  kernelWidth: i32; // for convSmall: taps come in rows of kernelWidth whose pixels lie side by side
 }
 
 /** What a block of rows needs beside the pointer tables: (image pointer, y, x, output pointer) for each row. */
@@ -123,61 +122,5 @@ function finish(args: ConvArgs, rowIndex: i32, rows: i32, positions: usize, out:
     const within = index % gridSize;
     const target = direct ? source : out + outputOffset(args, index / gridSize, within / args.gridWidth, within % args.gridWidth);
     finishRow(source, target, columns, bias, args.activation);
-  }
-}
-
-/**
- * For few channels (a first layer has 1 or 3): gathers each position's whole window into one row first, so that the sum over the
- * window is a single long product. Panels are packed with k = taps · channels.
- */
-export function convSmall(args: ConvArgs, tile: i32): void {
-  const panelIndex = tile % args.panelBlocks;
-  const n0 = panelIndex * args.panelBlock * NR;
-  const columns = min32(args.panelBlock * NR, args.columns - n0);
-  const panels = (columns + NR - 1) / NR;
-  const stride = <usize>panels * 32;
-  const direct = columns % NR == 0;
-  const k = args.tapCount * args.channels;
-  const rowBytes = <usize>((k + 3) & ~3) * 4 + 64;
-  const positions = workspace();
-  const spare = positions + <usize>args.rowBlock * POSITION;
-  const temporary = spare + stride;
-  const windows = temporary + <usize>args.rowBlock * stride;
-  const out = <usize>args.out + <usize>n0 * 4;
-  const rows = fillPositions(args, tile / args.panelBlocks, positions, direct ? out : temporary, direct ? 0 : stride);
-  for (let row = 0; row < rows; row++) {
-    const at = positions + <usize>row * POSITION;
-    const window = windows + <usize>row * rowBytes;
-    gatherWindow(args, at, window);
-    store<u32>(aTable() + <usize>row * 4, <u32>window);
-    store<u32>(cTable() + <usize>row * 4, load<u32>(at, 12));
-  }
-  const b = <usize>args.panels + <usize>panelIndex * <usize>args.panelBlock * <usize>k * 32;
-  gemmRows(padTables(rows, windows, spare), k, b, panels, <usize>k * 32, false);
-  finish(args, tile / args.panelBlocks, rows, positions, out, columns, n0, direct);
-}
-
-/** Copies a window, kernel row by kernel row; a row of taps lies side by side in the source (dilation 1). May write 12 bytes too many. */
-export function gatherWindow(args: ConvArgs, position: usize, out: usize): void {
-  const image = <usize>load<u32>(position);
-  const run = args.kernelWidth * args.channels;
-  for (let t = 0; t < args.tapCount; t += args.kernelWidth) {
-    const tap = <usize>args.taps + <usize>t * 12;
-    const y = load<i32>(position, 4) + load<i32>(tap);
-    const x = load<i32>(position, 8) + load<i32>(tap, 4);
-    const rowStart = image + <usize>(y * args.width) * <usize>args.channels * 4;
-    const inRow = <u32>y < <u32>args.height;
-    if (inRow && x >= 0 && x + args.kernelWidth <= args.width) {
-      const from = rowStart + <usize>(x * args.channels) * 4;
-      for (let i = 0; i < run; i += 4) v128.store(out + <usize>i * 4, v128.load(from + <usize>i * 4));
-    } else {
-      const start = x * args.channels;
-      const end = args.width * args.channels;
-      for (let i = 0; i < run; i++) {
-        const inside = inRow && start + i >= 0 && start + i < end;
-        store<f32>(out + <usize>i * 4, inside ? load<f32>(rowStart + <usize>((start + i) * 4)) : 0);
-      }
-    }
-    out += <usize>run * 4;
   }
 }

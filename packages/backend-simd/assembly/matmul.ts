@@ -11,6 +11,7 @@ const KC: i32 = 384;
 export class PackArgs {
   b: u32; out: u32; k: i32; columns: i32; kStride: i32; nStride: i32; panels: i32; matrixStride: i32;
   list: u32; // which matrices to pack, as i32 numbers; 0: all in order
+  outMatrix: u32; outPanel: u32; // bytes from one packed matrix, and from one of its panels, to the next
 }
 
 /** One tile packs one panel of one matrix. */
@@ -18,7 +19,7 @@ export function packB(args: PackArgs, tile: i32): void {
   const place = tile / args.panels;
   const matrix = args.list ? load<i32>(<usize>args.list + <usize>place * 4) : place;
   const panel = tile % args.panels;
-  const out = <usize>args.out + <usize>tile * <usize>args.k * 32;
+  const out = <usize>args.out + <usize>place * <usize>args.outMatrix + <usize>panel * <usize>args.outPanel;
   const b = <usize>args.b + <usize>matrix * <usize>args.matrixStride * 4;
   packPanel(b, out, args.k, panel * NR, args.columns, args.kStride, args.nStride);
 }

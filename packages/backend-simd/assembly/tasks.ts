@@ -1,7 +1,8 @@
 /** Which function a kernel's number stands for. */
 import { CastArgs, FillArgs, OneHotArgs, cast, fill, oneHot } from './cast';
-import { ConvArgs, convDirect, convSmall } from './conv';
+import { ConvArgs, convDirect } from './conv';
 import { FilterArgs, ReduceArgs, convFilter, reducePartials } from './conv-filter';
+import { GatherArgs, PadArgs, convFilterGather, convGather, padImages } from './conv-gather';
 import { DepthwiseArgs, depthwiseFilterGradient, depthwiseForward, depthwiseInputGradient } from './depthwise';
 import { BinaryArgs, SelectArgs, binary, select4 } from './elementwise';
 import { MatMulArgs, PackArgs, matMul, packB } from './matmul';
@@ -23,7 +24,9 @@ export function runTile(task: i32, args: usize, tile: i32): void {
     case Task.PackB: return packB(changetype<PackArgs>(args), tile);
     case Task.MatMul: return matMul(changetype<MatMulArgs>(args), tile);
     case Task.ConvDirect: return convDirect(changetype<ConvArgs>(args), tile);
-    case Task.ConvSmall: return convSmall(changetype<ConvArgs>(args), tile);
+    case Task.ConvGather: return convGather(changetype<GatherArgs>(args), tile);
+    case Task.ConvFilterGather: return convFilterGather(changetype<GatherArgs>(args), tile);
+    case Task.PadImages: return padImages(changetype<PadArgs>(args), tile);
     case Task.ConvFilter: return convFilter(changetype<FilterArgs>(args), tile);
     case Task.ReducePartials: return reducePartials(changetype<ReduceArgs>(args), tile);
     case Task.TransformFilter: return transformFilter(changetype<FilterTransformArgs>(args), tile);

@@ -45,7 +45,7 @@ const meetsData = (tap: Tap, source: Source, grid: Grid) =>
   hits(tap.x, { stride: grid.strideX, size: source.width, count: grid.width }) > 0;
 
 /** Rows and panels of a tile, by shape alone. */
-function blocks(rows: number, columns: number): [rowBlock: number, panelBlock: number] {
+export function blocks(rows: number, columns: number): [rowBlock: number, panelBlock: number] {
   const rowBlock = rows >= 1920 ? 120 : rows >= 480 ? 60 : 30;
   const panels = panelsOf(columns);
   // A thread's scratch memory holds the block: at most 64 panels of it.
@@ -65,7 +65,7 @@ function run(backend: SimdBackend, job: { source: Source; filter: Filter; grid: 
     const args = [source.at, packed, out, job.bias ?? 0, list, taps.length, source.height, source.width, source.channels];
     args.push(grid.height, grid.width, source.images, grid.strideY, grid.strideX);
     args.push(grid.outImage, grid.outRow, grid.outColumn, grid.outOffset, filter.columns);
-    args.push(rowBlock, panelBlock, panelBlocks, job.activation ?? 0, 1);
+    args.push(rowBlock, panelBlock, panelBlocks, job.activation ?? 0);
     backend.launch(Task.ConvDirect, args, Math.ceil(rows / rowBlock) * panelBlocks);
   };
   if (taps.length === 0) launch(0, 0);
@@ -77,13 +77,6 @@ function run(backend: SimdBackend, job: { source: Source; filter: Filter; grid: 
       ),
     );
 }
-
-/** A gathered window's floats, of which a thread's scratch memory holds 128. */
-const WINDOW_LIMIT = 4096;
-
-/** Few input channels: a whole window is gathered into one row first, zeros where it sticks out of the image. */
-export const isSmall = (g: Geometry): boolean =>
-  g.channels < 8 && g.dilationX === 1 && g.kernelHeight * g.kernelWidth * g.channels <= WINDOW_LIMIT;
 
 export function convByTaps(backend: SimdBackend, g: Geometry, at: { x: number; filter: number; out: number } & Finish): void {
   const { columns, outWidth } = g;
@@ -105,29 +98,6 @@ export function convByTaps(backend: SimdBackend, g: Geometry, at: { x: number; f
     bias: at.bias,
     activation: at.activation,
   });
-}
-
-export function convSmall(backend: SimdBackend, g: Geometry, at: { x: number; filter: number; out: number } & Finish): void {
-  const taps = tapsOf(g);
-  const rows = g.images * g.outHeight * g.outWidth;
-  const [rowBlock, panelBlock] = blocks(rows, g.columns);
-  const panelBlocks = Math.ceil(panelsOf(g.columns) / panelBlock);
-  const k = taps.length * g.channels;
-  withPanels(
-    backend,
-    { b: at.filter, count: 1, k, columns: g.columns, kStride: g.columns, nStride: 1, matrixStride: 0 },
-    (packed) =>
-      backend.words(
-        words(taps, ({ matrix }) => matrix),
-        (list) => {
-          const args = [at.x, packed, at.out, at.bias ?? 0, list, taps.length, g.height, g.width, g.channels];
-          args.push(g.outHeight, g.outWidth, g.images, g.strideY, g.strideX);
-          args.push(g.outHeight * g.outWidth * g.columns, g.outWidth * g.columns, g.columns, 0, g.columns);
-          args.push(rowBlock, panelBlock, panelBlocks, at.activation ?? 0, g.kernelWidth);
-          backend.launch(Task.ConvSmall, args, Math.ceil(rows / rowBlock) * panelBlocks);
-        },
-      ),
-  );
 }
 
 /** dx: pixels that lie alike to the stride's grid meet the same taps, so each such class is a dense convolution of dy. */
@@ -159,41 +129,39 @@ export function inputGradientDirect(backend: SimdBackend, g: Geometry, at: { dy:
   }
 }
 
-/**
- * dW: sums over pixels, cut into pieces by shape alone.
- * @param small whether windows are gathered, as in `convSmall`, or each tap has its own product
- */
-export function filterGradientDirect(
-  backend: SimdBackend,
-  g: Geometry,
-  { small, ...at }: { x: number; dy: number; out: number; small: boolean },
-): void {
+/** dW: sums over pixels, cut into pieces by shape alone. */
+export function filterGradientDirect(backend: SimdBackend, g: Geometry, at: { x: number; dy: number; out: number }): void {
   const taps = tapsOf(g);
-  const depth = small ? taps.length * g.channels : g.channels;
-  const rowBlock = small ? depth : Math.min(depth, 48);
-  const rowBlocks = Math.ceil(depth / rowBlock);
-  const panels = panelsOf(g.columns);
-  const panelBlock = Math.min(panels, 32);
-  const panelBlocks = Math.ceil(panels / panelBlock);
-  const perPartial = (small ? 1 : taps.length) * rowBlocks * panelBlocks;
+  const rowBlock = Math.min(g.channels, 48);
+  const rowBlocks = Math.ceil(g.channels / rowBlock);
+  const panelBlock = Math.min(panelsOf(g.columns), 32);
+  const panelBlocks = Math.ceil(panelsOf(g.columns) / panelBlock);
+  const perPartial = taps.length * rowBlocks * panelBlocks;
   const pixels = g.images * g.outHeight * g.outWidth;
   const partials = Math.max(1, Math.min(Math.ceil(pixels / 512), Math.ceil(32 / perPartial)));
   const count = taps.length * g.channels * g.columns;
-  const launch = (out: number) =>
-    backend.words(
-      words(taps, ({ matrix }) => matrix),
-      (list) => {
-        const args = [at.x, at.dy, out, list, taps.length, g.height, g.width, g.channels];
-        args.push(g.outHeight, g.outWidth, g.images, g.strideY, g.strideX, g.columns);
-        args.push(rowBlock, rowBlocks, panelBlock, panelBlocks, partials, count, small ? 1 : 0, g.kernelWidth);
-        backend.launch(Task.ConvFilter, args, partials * perPartial);
-      },
-    );
-  if (partials === 1) launch(at.out);
+  const list = words(taps, ({ matrix }) => matrix);
+  sumPartials(backend, { partials, count, out: at.out }, (out) =>
+    backend.words(list, (places) => {
+      const args = [at.x, at.dy, out, places, taps.length, g.height, g.width, g.channels];
+      args.push(g.outHeight, g.outWidth, g.images, g.strideY, g.strideX, g.columns);
+      args.push(rowBlock, rowBlocks, panelBlock, panelBlocks, partials, count);
+      backend.launch(Task.ConvFilter, args, partials * perPartial);
+    }),
+  );
+}
+
+/** Lets `launch` write so many partial sums of `count` numbers, and adds them up in order. */
+export function sumPartials(
+  backend: SimdBackend,
+  { partials, count, out }: { partials: number; count: number; out: number },
+  launch: (out: number) => void,
+): void {
+  if (partials === 1) launch(out);
   else
     backend.temporary(partials * count * 4, (sums) => {
       launch(sums);
       const block = 4096;
-      backend.launch(Task.ReducePartials, [sums, at.out, count, partials, count, block], Math.ceil(count / block));
+      backend.launch(Task.ReducePartials, [sums, out, count, partials, count, block], Math.ceil(count / block));
     });
 }

@@ -1,7 +1,8 @@
 /** Convolution and both gradients: which algorithm computes a shape. Chosen by the shape alone, never by timing. */
 import { backend_util, type TensorInfo } from '@tensorflow/tfjs-core';
 import type { SimdBackend } from '../backend';
-import { convByTaps, convSmall, type Finish, filterGradientDirect, inputGradientDirect, isSmall } from './conv-direct';
+import { convByTaps, type Finish, filterGradientDirect, inputGradientDirect } from './conv-direct';
+import { convGathered, filterGradientGathered, gathers, gathersInputGradient, inputGradientGathered } from './conv-gather';
 import { type Geometry, geometryOf, isPointwise, winogradTile } from './conv-geometry';
 import { convWinograd, filterGradientWinograd, inputGradientWinograd } from './conv-winograd';
 import { areFinite, filterIsFinite, isPadded, tilesAreFinite } from './finite';
@@ -26,10 +27,11 @@ export function convolve(backend: SimdBackend, g: Geometry, at: Forward): void {
     convWinograd(backend, g, { ...at, tile });
     if (tilesAreFinite(backend, at.out, { ...g, height: g.outHeight, width: g.outWidth, channels: g.columns, tile })) return;
   }
-  const filterSize = g.kernelHeight * g.kernelWidth * g.channels * g.columns;
-  const gathers = isSmall(g) && (!isPadded(g) || areFinite(backend, at.filter, filterSize));
-  (gathers ? convSmall : convByTaps)(backend, g, at);
+  const gathered = gathers(g) && (!isPadded(g) || areFinite(backend, at.filter, filterSize(g)));
+  (gathered ? convGathered : convByTaps)(backend, g, at);
 }
+
+const filterSize = (g: Geometry) => g.kernelHeight * g.kernelWidth * g.channels * g.columns;
 
 export function inputGradient(backend: SimdBackend, g: Geometry, at: { dy: number; filter: number; out: number }): void {
   if (isPointwise(g)) {
@@ -44,7 +46,8 @@ export function inputGradient(backend: SimdBackend, g: Geometry, at: { dy: numbe
     inputGradientWinograd(backend, g, { ...at, tile });
     if (tilesAreFinite(backend, at.out, { ...g, tile })) return;
   }
-  inputGradientDirect(backend, g, at);
+  const gathered = gathersInputGradient(g) && areFinite(backend, at.filter, filterSize(g));
+  (gathered ? inputGradientGathered : inputGradientDirect)(backend, g, at);
 }
 
 export function filterGradient(backend: SimdBackend, g: Geometry, at: { x: number; dy: number; out: number }): void {
@@ -53,10 +56,10 @@ export function filterGradient(backend: SimdBackend, g: Geometry, at: { x: numbe
     filterGradientWinograd(backend, g, { ...at, tile });
     if (filterIsFinite(backend, at.out, g)) return;
   }
-  const small = isSmall(g);
-  filterGradientDirect(backend, g, { ...at, small });
+  const gathered = gathers(g);
+  (gathered ? filterGradientGathered : filterGradientDirect)(backend, g, at);
   // A gathered window's zeros meet all of dy, so the first row of the result shows what they have met.
-  if (small && !areFinite(backend, at.out, g.columns)) filterGradientDirect(backend, g, { ...at, small: false });
+  if (gathered && !areFinite(backend, at.out, g.columns)) filterGradientDirect(backend, g, at);
 }
 
 /** Strides, dilations and padding as TensorFlow.js's kernels have them. */

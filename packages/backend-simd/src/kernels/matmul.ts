@@ -20,6 +20,8 @@ export interface Panels {
   matrixStride: number;
   /** Which matrices, where not all. */
   list?: readonly number[];
+  /** Whether all matrices make one long product: a panel then has the k of each behind the other. @default false: one after the other */
+  joined?: boolean;
 }
 
 export const panelsOf = (columns: number): number => Math.ceil(columns / NR);
@@ -29,8 +31,10 @@ export function withPanels<T>(backend: SimdBackend, p: Panels, use: (at: number)
   const panels = panelsOf(p.columns);
   const count = p.list?.length ?? p.count;
   return backend.temporary(count * panels * p.k * NR * 4, (at) => {
-    const pack = (list: number) =>
-      backend.launch(Task.PackB, [p.b, at, p.k, p.columns, p.kStride, p.nStride, panels, p.matrixStride, list], count * panels);
+    const panelBytes = p.k * NR * 4;
+    const steps = p.joined ? [panelBytes, count * panelBytes] : [panels * panelBytes, panelBytes];
+    const source = [p.b, at, p.k, p.columns, p.kStride, p.nStride, panels, p.matrixStride];
+    const pack = (list: number) => backend.launch(Task.PackB, [...source, list, ...steps], count * panels);
     if (p.list) backend.words(p.list, pack);
     else pack(0);
     return use(at);

@@ -1,0 +1,139 @@
+/**
+ * Convolution over few channels, as a first layer has: the window of each position is gathered into one row, so that the sum over it is a
+ * single long product. The images have their padding around them already, so no window sticks out, and a kernel's row lies side by side.
+ */
+import { product } from './conv-filter';
+import { aTable, cTable, finishRow, gemmRows, padTables, workspace } from './gemm';
+import { NR } from './micro';
+import { min32 } from './simd';
+
+/** Keep in step with src/kernels/conv-gather.ts. */
+@unmanaged
+export class PadArgs {
+  x: u32; out: u32; height: i32; row: i32; outHeight: i32; outRow: i32; // rows in floats
+  top: i32; left: i32; // left in floats
+}
+
+/** Images with zeros around them. One tile of the job is one image. */
+export function padImages(args: PadArgs, image: i32): void {
+  const rowBytes = <usize>args.row * 4, outBytes = <usize>args.outRow * 4;
+  const x = <usize>args.x + <usize>image * <usize>args.height * rowBytes;
+  const out = <usize>args.out + <usize>image * <usize>args.outHeight * outBytes;
+  memory.fill(out, 0, <usize>args.outHeight * outBytes);
+  const first = out + <usize>args.top * outBytes + <usize>args.left * 4;
+  const rows = min32(args.height, args.outHeight - args.top);
+  const bytes = <usize>min32(args.row, args.outRow - args.left) * 4;
+  for (let y = 0; y < rows; y++) memory.copy(first + <usize>y * outBytes, x + <usize>y * rowBytes, bytes);
+}
+
+/** Keep in step with src/kernels/conv-gather.ts. Sizes in floats, of the padded images. */
+@unmanaged
+export class GatherArgs {
+  source: u32; image: i32; row: i32; // one image, one row of one
+  gridHeight: i32; gridWidth: i32; images: i32;
+  stepY: i32; stepX: i32; // from one position to the next
+  kernelRows: i32; kernelStep: i32; run: i32; // rows of the kernel, from one to the next, and what lies side by side in each
+  columns: i32; // output channels
+  rowBlock: i32; panelBlock: i32; panelBlocks: i32;
+  panels: u32; out: u32; bias: u32; activation: i32; // forward
+  dy: u32; partials: i32; partialStride: i32; // the filter's gradient; floats from one partial sum to the next
+}
+
+/** Where a position's window begins. */
+// @ts-ignore: decorator
+@inline
+function windowAt(args: GatherArgs, position: i32): usize {
+  const x = position % args.gridWidth;
+  const rest = position / args.gridWidth;
+  const y = rest % args.gridHeight;
+  const floats = <usize>(rest / args.gridHeight) * <usize>args.image + <usize>y * <usize>args.stepY + <usize>x * <usize>args.stepX;
+  return <usize>args.source + floats * 4;
+}
+
+/** Copies a window, kernel row by kernel row. May write three floats too many. */
+// @ts-ignore: decorator
+@inline
+function gather(args: GatherArgs, from: usize, out: usize): void {
+  const run = <usize>args.run * 4;
+  const step = <usize>args.kernelStep * 4;
+  for (let row = 0; row < args.kernelRows; row++) {
+    for (let at: usize = 0; at < run; at += 16) v128.store(out + at, v128.load(from + at));
+    out += run;
+    from += step;
+  }
+}
+
+/** One tile of the job computes rowBlock positions × panelBlock panels. */
+export function convGather(args: GatherArgs, tile: i32): void {
+  const panelIndex = tile % args.panelBlocks;
+  const first = (tile / args.panelBlocks) * args.rowBlock;
+  const rows = min32(args.rowBlock, args.images * args.gridHeight * args.gridWidth - first);
+  const n0 = panelIndex * args.panelBlock * NR;
+  const columns = min32(args.panelBlock * NR, args.columns - n0);
+  const panels = (columns + NR - 1) / NR;
+  const stride = <usize>panels * 32;
+  const direct = columns % NR == 0;
+  const k = args.kernelRows * args.run;
+  const rowBytes = <usize>((k + 3) & ~3) * 4 + 64;
+  const spare = workspace();
+  const temporary = spare + stride;
+  const windows = temporary + <usize>args.rowBlock * stride;
+  const out = <usize>args.out + (<usize>first * <usize>args.columns + <usize>n0) * 4;
+  const outStep = <usize>args.columns * 4;
+  for (let row = 0; row < rows; row++) {
+    const window = windows + <usize>row * rowBytes;
+    gather(args, windowAt(args, first + row), window);
+    store<u32>(aTable() + <usize>row * 4, <u32>window);
+    store<u32>(cTable() + <usize>row * 4, <u32>(direct ? out + <usize>row * outStep : temporary + <usize>row * stride));
+  }
+  const b = <usize>args.panels + <usize>panelIndex * <usize>args.panelBlock * <usize>k * 32;
+  gemmRows(padTables(rows, windows, spare), k, b, panels, <usize>k * 32, false);
+  if (direct && !args.bias && !args.activation) return;
+  const bias = args.bias ? <usize>args.bias + <usize>n0 * 4 : 0;
+  for (let row = 0; row < rows; row++) {
+    const to = out + <usize>row * outStep;
+    finishRow(direct ? to : temporary + <usize>row * stride, to, columns, bias, args.activation);
+  }
+}
+
+/** Pixels in one product: A and B of a chunk stay in the second-level cache. */
+const CHUNK: i32 = 128;
+
+/** dW = Σ over positions of windowᵀ · dy. One tile of the job: (partial sum, block of output channels); see conv-filter.ts. */
+export function convFilterGather(args: GatherArgs, tile: i32): void {
+  const panelIndex = tile % args.panelBlocks;
+  const partial = tile / args.panelBlocks;
+  const positions = args.images * args.gridHeight * args.gridWidth;
+  const begin = <i32>((<i64>positions * partial) / args.partials);
+  const end = <i32>((<i64>positions * (partial + 1)) / args.partials);
+  const n0 = panelIndex * args.panelBlock * NR;
+  const columns = min32(args.panelBlock * NR, args.columns - n0);
+  const k = args.kernelRows * args.run;
+  const xStride = <usize>((k + 7) & ~3) * 4 + 80; // not a power of two: rows fall into different cache sets
+  const edge = workspace();
+  const xs = edge + 256;
+  const dys = xs + <usize>CHUNK * xStride + 64;
+  const out = <usize>args.out + (<usize>partial * <usize>args.partialStride + <usize>n0) * 4;
+  for (let position = begin; position < end; position += CHUNK) {
+    const count = min32(CHUNK, end - position);
+    for (let p = 0; p < count; p++) {
+      gather(args, windowAt(args, position + p), xs + <usize>p * xStride);
+      packColumns(<usize>args.dy + (<usize>(position + p) * <usize>args.columns + <usize>n0) * 4, dys + <usize>p * 32, columns);
+    }
+    product(count, xs, xStride, k, dys, <usize>CHUNK * 32, columns, out, <usize>args.columns * 4, edge, position > begin);
+  }
+}
+
+/** Spreads a row of dy over panels of eight columns, CHUNK rows each. */
+// @ts-ignore: decorator
+@inline
+function packColumns(from: usize, out: usize, columns: i32): void {
+  let n = 0;
+  for (; n + NR <= columns; n += NR) {
+    v128.store(out, v128.load(from + <usize>n * 4));
+    v128.store(out, v128.load(from + <usize>n * 4, 16), 16);
+    out += <usize>CHUNK * 32;
+  }
+  if (n == columns) return;
+  for (let j = 0; j < NR; j++) store<f32>(out + <usize>j * 4, n + j < columns ? load<f32>(from + <usize>(n + j) * 4) : 0);
+}
