@@ -27,13 +27,16 @@ export function input(shape: number[], seed: number | string): Input {
 /** Runs the kernel and frees all that it made. */
 export async function runOn(backend: 'cpu' | 'simd', { kernel, inputs, attrs }: KernelCall): Promise<Input> {
   await tf.setBackend(backend);
-  return tf.tidy(() => {
+  let result: Input | undefined;
+  // Given to tidy as a result, an array of numbers would be searched for tensors, number by number.
+  tf.tidy(() => {
     const tensors = Object.fromEntries(
       Object.entries(inputs).map(([name, { values, shape }]) => [name, tf.tensor(values, shape, 'float32')]),
     );
     const out = tf.engine().runKernel(kernel, tensors, attrs) as tf.Tensor;
-    return { shape: out.shape, values: out.dataSync() as Float32Array };
+    result = { shape: out.shape, values: out.dataSync() as Float32Array };
   });
+  return result as Input;
 }
 
 export const largest = (values: Float32Array): number => values.reduce((most, value) => Math.max(most, Math.abs(value)), 0);
