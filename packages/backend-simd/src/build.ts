@@ -1,3 +1,4 @@
+/// <reference path="./webassembly.d.ts" />
 /** Which build of the module runs here. */
 import v8 from 'node:v8';
 import { plain, relaxed } from './generated/modules';

@@ -106,5 +106,5 @@ export function channelSums(x: tf.Tensor): tf.Tensor1D {
 
 /** dy where the ReLU let its input through, and 0 elsewhere. The output tells: it is above 0 there alone. */
 export function reluGradient(dy: tf.Tensor, output: tf.Tensor): tf.Tensor {
-  return fast('deepend.reluGradient', { dy, y: output })?.[0] ?? tf.mul(dy, tf.step(output));
+  return fast('deepend.activationGradient', { dy, y: output }, { name: 'relu' })?.[0] ?? tf.mul(dy, tf.step(output));
 }

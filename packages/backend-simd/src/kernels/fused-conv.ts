@@ -1,15 +1,11 @@
 /** Convolution, its gradients and the linear layer as `compiler`'s plan asks for them: explicit padding, bias and ReLU in one pass. */
 import type { TensorInfo } from '@tensorflow/tfjs-core';
-import { Task } from '../../assembly/task';
 import { convolve, filterGradient, inputGradient } from './conv';
 import type { Geometry } from './conv-geometry';
 import { product } from './matmul';
-import { type Attrs, type Kernel, size } from './types';
+import type { Attrs, Kernel } from './types';
 
 const RELU = 1;
-/** assembly/elementwise.ts's BinaryOp.ReluGrad. */
-const RELU_GRADIENT = 8;
-const BLOCK = 16_384;
 
 function geometry(x: readonly number[], filter: readonly number[], { strides, dilations, padding }: Attrs): Geometry {
   const [images = 1, height = 1, width = 1, channels = 1] = x;
@@ -66,20 +62,6 @@ export const fusedConvKernels: Kernel[] = [
       const out = backend.output([m, n]);
       const ends = { bias: bias ? backend.pointer(bias) : 0, activation: attrs.relu ? RELU : 0 };
       product(backend, { a: backend.pointer(x), b: backend.pointer(kernel), c: backend.pointer(out), m, n, k, ...ends });
-      return out;
-    },
-  },
-  {
-    name: 'deepend.reluGradient',
-    run({ inputs, backend }) {
-      const { dy, y } = inputs as { dy: TensorInfo; y: TensorInfo };
-      const out = backend.output([...dy.shape]);
-      const count = size(dy.shape);
-      const tiles = Math.ceil(count / BLOCK);
-      const places = [dy, y, out].map((tensor) => backend.pointer(tensor));
-      // One row, cut into columns; the row's strides do not matter.
-      const words = [...places, RELU_GRADIENT, count, 1, 1, 1, 1, BLOCK, tiles, 1, 1, 1, 1, ...new Array<number>(10).fill(0)];
-      backend.launch(Task.Binary, words, tiles);
       return out;
     },
   },

@@ -1,8 +1,10 @@
 /** The rest of deepend's fused operations: what `compiler`'s plan asks an engine for by name. */
 import type { TensorInfo } from '@tensorflow/tfjs-core';
+import { BinaryOp } from '../../assembly/ops';
 import { SoftmaxKind } from '../../assembly/softmax-kind';
 import { Task } from '../../assembly/task';
 import { float } from '../runtime';
+import { type Place, pairwise } from './elementwise';
 import { type Attrs, type Kernel, size } from './types';
 
 /** Rows of logits in one tile. */
@@ -13,6 +15,21 @@ const UPDATE_BLOCK = 16_384;
 const RULES = { sgd: 0, momentum: 1, nesterov: 2, adam: 3 } as const;
 
 export const fusedKernels: Kernel[] = [
+  {
+    // {dy, y} + name → dx, from the activation's output
+    name: 'deepend.activationGradient',
+    run({ inputs, attrs, backend }) {
+      const { dy, y } = inputs as { dy: TensorInfo; y: TensorInfo };
+      const out = backend.output([...dy.shape]);
+      const [first, second, to] = [dy, y, out].map((tensor) => ({ at: backend.pointer(tensor), shape: dy.shape })) as [
+        Place,
+        Place,
+        Place,
+      ];
+      pairwise(backend, GRADIENTS[attrs.name as keyof typeof GRADIENTS], first, second, to);
+      return out;
+    },
+  },
   {
     // {logits, labels} → [loss, correct, dLogits]: mean loss, number of right answers, and the loss's gradient
     name: 'deepend.softmaxCrossEntropy',
@@ -55,6 +72,8 @@ export const fusedKernels: Kernel[] = [
     },
   },
 ];
+
+const GRADIENTS = { relu: BinaryOp.ReluGrad, sigmoid: BinaryOp.SigmoidGrad, tanh: BinaryOp.TanhGrad } as const;
 
 function ruleWords({ rule, lr, momentum = 0, beta2 = 0, epsilon = 0, weightDecay = 0, step = 1 }: Attrs): number[] {
   const corrections = [1 - momentum ** step, 1 - beta2 ** step];

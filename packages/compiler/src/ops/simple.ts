@@ -11,6 +11,10 @@ const ACTIVATIONS = {
   tanh: { forward: tf.tanh, gradient: (dy: tf.Tensor, y: tf.Tensor) => tf.mul(dy, tf.sub(1, tf.square(y))) },
 };
 
+function activationGradient(name: ActivationName, dy: tf.Tensor, y: tf.Tensor): tf.Tensor {
+  return fast('deepend.activationGradient', { dy, y }, { name })?.[0] ?? ACTIVATIONS[name].gradient(dy, y);
+}
+
 export type ActivationName = keyof typeof ACTIVATIONS;
 export const isActivation = (name: unknown): name is ActivationName =>
   typeof name === 'string' && Object.hasOwn(ACTIVATIONS, name);
@@ -19,7 +23,7 @@ export const activation: OperationKind<{ name: ActivationName }> = {
   name: 'activation',
   reads: () => ({ inputs: false, output: true }),
   forward: ({ inputs, attrs }) => ({ output: ACTIVATIONS[attrs.name].forward(inputs[0] as tf.Tensor) }),
-  backward: ({ dy, output, attrs }) => ({ inputs: [ACTIVATIONS[attrs.name].gradient(dy, output)], params: [] }),
+  backward: ({ dy, output, attrs }) => ({ inputs: [activationGradient(attrs.name, dy, output)], params: [] }),
 };
 
 /** Sum of two or more, then, when fused, ReLU. */
