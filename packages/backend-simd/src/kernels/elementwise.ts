@@ -7,7 +7,7 @@ import { BLOCK, collapse, type Dimension, padded, rowsAndColumns, stridesOf } fr
 import { type Call, isFloat, type Kernel, size } from './types';
 
 /** Where a tensor lies; `shape` where it may be broadcast. */
-export interface Place {
+interface Place {
   readonly at: number;
   readonly shape: readonly number[];
 }

@@ -4,7 +4,7 @@ import { BinaryOp } from '../../assembly/ops';
 import { SoftmaxKind } from '../../assembly/softmax-kind';
 import { Task } from '../../assembly/task';
 import { float } from '../runtime';
-import { type Place, pairwise } from './elementwise';
+import { pairwise } from './elementwise';
 import { type Attrs, type Kernel, size } from './types';
 
 /** Rows of logits in one tile. */
@@ -21,12 +21,8 @@ export const fusedKernels: Kernel[] = [
     run({ inputs, attrs, backend }) {
       const { dy, y } = inputs as { dy: TensorInfo; y: TensorInfo };
       const out = backend.output([...dy.shape]);
-      const [first, second, to] = [dy, y, out].map((tensor) => ({ at: backend.pointer(tensor), shape: dy.shape })) as [
-        Place,
-        Place,
-        Place,
-      ];
-      pairwise(backend, GRADIENTS[attrs.name as keyof typeof GRADIENTS], first, second, to);
+      const place = (tensor: TensorInfo) => ({ at: backend.pointer(tensor), shape: dy.shape });
+      pairwise(backend, GRADIENTS[attrs.name as keyof typeof GRADIENTS], place(dy), place(y), place(out));
       return out;
     },
   },
