@@ -15,3 +15,5 @@ export enum BinaryOp {
 export enum ReduceOp { Sum, Prod, Max, Min }
 
 export enum CastKind { IntToFloat, ByteToFloat, ByteToInt }
+
+export enum UpdateRule { Sgd, Momentum, Nesterov, Adam }

@@ -1,6 +1,6 @@
 /** The rest of deepend's fused operations: what `compiler`'s plan asks an engine for by name. */
 import type { TensorInfo } from '@tensorflow/tfjs-core';
-import { BinaryOp } from '../../assembly/ops';
+import { BinaryOp, UpdateRule } from '../../assembly/ops';
 import { SoftmaxKind } from '../../assembly/softmax-kind';
 import { Task } from '../../assembly/task';
 import { float } from '../runtime';
@@ -11,8 +11,12 @@ import { type Attrs, type Kernel, size } from './types';
 const ROW_BLOCK = 32;
 const UPDATE_BLOCK = 16_384;
 
-/** The numbers that assembly/update.ts calls the rules by. */
-const RULES = { sgd: 0, momentum: 1, nesterov: 2, adam: 3 } as const;
+const RULES = {
+  sgd: UpdateRule.Sgd,
+  momentum: UpdateRule.Momentum,
+  nesterov: UpdateRule.Nesterov,
+  adam: UpdateRule.Adam,
+} as const;
 
 export const fusedKernels: Kernel[] = [
   {
@@ -45,7 +49,8 @@ export const fusedKernels: Kernel[] = [
     },
   },
   {
-    // attrs: { rule, weights, gradients, slots, lr, ... }: every weight in one pass, in place; gives nothing
+    // attrs: { rule, weights, gradients, slots, lr, momentum (Adam's β₁), beta2, epsilon, weightDecay, step }: every weight in one
+    // pass, in place, and the slots with them: one list of tensors for a momentum, two for Adam. Gives nothing.
     name: 'deepend.update',
     run({ attrs, backend }) {
       const {
