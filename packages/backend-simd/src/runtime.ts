@@ -174,8 +174,3 @@ export function runtime(): Runtime {
   shared[KEY] ??= new Runtime();
   return shared[KEY];
 }
-
-/** Whether `runtime` has been called: asking must not start it. */
-export function isStarted(): boolean {
-  return (globalThis as { [KEY]?: Runtime })[KEY] !== undefined;
-}
