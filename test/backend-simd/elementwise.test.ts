@@ -178,6 +178,19 @@ describe('other operations', () => {
     expect(tasksOf({ kernel: 'EluGrad', inputs: { dy: numbers([3], 1), y: numbers([3], 2) } })).toEqual([Task.Binary]);
   });
 
+  it.each([
+    ['relu', (dy: number, y: number) => (y > 0 ? dy : 0)],
+    ['sigmoid', (dy: number, y: number) => dy * y * (1 - y)],
+    ['tanh', (dy: number, y: number) => dy * (1 - y * y)],
+  ])('the gradient of %s is dy times what y tells', (name, gradient) => {
+    const [dy, y] = [numbers([30_001], 1), numbers([30_001], 2, 1)];
+    const [out] = runOnThreads({ kernel: 'deepend.activationGradient', inputs: { dy, y }, attrs: { name } });
+    for (const [i, value] of (out as Numbers).values.entries()) {
+      const expected = gradient(dy.values[i] as number, y.values[i] as number);
+      expect(Math.abs(value - expected)).toBeLessThanOrEqual(1e-6 * Math.abs(dy.values[i] as number));
+    }
+  });
+
   it('leaves the integers to stock cpu, with its results', async () => {
     await expectLikeStock({ kernel: 'Add', inputs: { a: integers([4, 5], 1), b: integers([5], 2) } });
     await expectLikeStock({ kernel: 'Relu', inputs: { x: integers([4, 5], 1) } });

@@ -40,7 +40,7 @@ const MOVES: readonly Move[] = [
       { inputs: { x: numbers([4, 9, 50, 30], 1) }, attrs: { perm: [0, 2, 1, 3] } },
       { inputs: { x: numbers([19, 20, 21, 22], 1) }, attrs: { perm: [3, 2, 1, 0] } },
       { inputs: { x: numbers([900, 6, 7], 1) }, attrs: { perm: [0, 2, 1] } },
-      { inputs: { x: numbers([7, 6, 5, 4, 9, 8], 1) }, attrs: { perm: [4, 0, 5, 2, 3, 1] } },
+      { inputs: { x: numbers([7, 6, 5, 4, 9, 8], 1) }, attrs: { perm: [4, 2, 0, 5, 3, 1] } },
     ],
     small: { inputs: { x: numbers([8, 9], 1) }, attrs: { perm: [1, 0] } },
     tasks: [Task.TransposeMatrix],
