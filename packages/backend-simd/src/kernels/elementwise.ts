@@ -93,8 +93,6 @@ export const elementwiseKernels: readonly Kernel[] = [
   pair('SquaredDifference', BinaryOp.SquaredDifference),
   pair('Prelu', BinaryOp.Prelu, ['x', 'alpha']),
   pair('EluGrad', BinaryOp.EluGrad, ['dy', 'y']),
-  pair('deepend.sigmoidGradient', BinaryOp.SigmoidGrad, ['dy', 'y']),
-  pair('deepend.tanhGradient', BinaryOp.TanhGrad, ['dy', 'y']),
   pair('Greater', BinaryOp.Greater),
   pair('GreaterEqual', BinaryOp.GreaterEqual),
   pair('Less', BinaryOp.Less),
