@@ -1,7 +1,13 @@
-"""The peer of test/bench/run.ts: PyTorch and torchvision. Reads a line of JSON, does a round of that work, answers with its samples per second.
+"""The peer of the benchmark: PyTorch and torchvision. Reads a line of JSON, does a round of that work, answers with its rate.
 
-{"kind": "train", "net": "resnet18", "size": 28, "batch": 128, "seconds": 4}
-{"kind": "load", "size": 96, "batch": 128, "seconds": 3, "images": ".../train-images-idx3-ubyte.gz"}
+{"kind": "train", "net": "resnet18", "size": 28, "batch": 128, "format": "channels_last", "seconds": 4}      samples per second
+{"kind": "infer", ...}                                                                                        the same, in inference mode
+{"kind": "load", "size": 96, "batch": 128, "images": ".../train-images-idx3-ubyte.gz", "seconds": 3}          samples per second
+{"kind": "conv" | "conv_input" | "conv_filter", "x": [n, h, w, c], "filters": 64, "kernel": 3, "stride": 1, "padding": 1, ...}   calls per second
+{"kind": "matmul", "size": 1024, ...}                                                                         calls per second
+{"kind": "forget"}                                                                                            drops the nets
+
+The threads are what PyTorch takes by itself.
 """
 import gzip
 import json
@@ -13,7 +19,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-NETS = {
+RESNETS = {
     "resnet8": (16, [(16, 1), (32, 1), (64, 1)]),
     "resnet18": (64, [(64, 2), (128, 2), (256, 2), (512, 2)]),
 }
@@ -34,9 +40,11 @@ class Residual(nn.Module):
         return F.relu(self.main(x) + self.shortcut(x))
 
 
-def resnet(name):
-    stem, stages = NETS[name]
-    layers = [nn.Conv2d(1, stem, 7, 2, 3), nn.BatchNorm2d(stem), nn.ReLU(), nn.MaxPool2d(3, 2, 1)]
+def resnet(name, cifar=False):
+    stem, stages = RESNETS[name]
+    layers = [nn.Conv2d(1, stem, 3, 1, 1) if cifar else nn.Conv2d(1, stem, 7, 2, 3), nn.BatchNorm2d(stem), nn.ReLU()]
+    if not cifar:
+        layers.append(nn.MaxPool2d(3, 2, 1))
     channels = stem
     for s, (filters, depth) in enumerate(stages):
         for d in range(depth):
@@ -45,50 +53,137 @@ def resnet(name):
     return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(channels, 10))
 
 
+def lenet():
+    """Chapter 7.6."""
+    return nn.Sequential(
+        nn.Conv2d(1, 6, 5, padding=2), nn.Sigmoid(), nn.AvgPool2d(2), nn.Conv2d(6, 16, 5), nn.Sigmoid(), nn.AvgPool2d(2),
+        nn.Flatten(), nn.Linear(400, 120), nn.Sigmoid(), nn.Linear(120, 84), nn.Sigmoid(), nn.Linear(84, 10))
+
+
+def vgg11(size, divisor=4):
+    """Chapter 8.2, at a quarter of the width."""
+    layers, channels = [], 1
+    for filters, depth in ((64, 1), (128, 1), (256, 2), (512, 2), (512, 2)):
+        for _ in range(depth):
+            layers += [nn.Conv2d(channels, filters // divisor, 3, padding=1), nn.ReLU()]
+            channels = filters // divisor
+        layers.append(nn.MaxPool2d(2))
+    hidden = [nn.Linear(channels * (size // 32) ** 2, 4096), nn.ReLU(), nn.Dropout(0.5), nn.Linear(4096, 4096), nn.ReLU(), nn.Dropout(0.5)]
+    return nn.Sequential(*layers, nn.Flatten(), *hidden, nn.Linear(4096, 10))
+
+
+def build(net, size):
+    if net == "lenet":
+        return lenet()
+    if net == "vgg11":
+        return vgg11(size)
+    return resnet("resnet18", cifar=True) if net == "resnet18_cifar" else resnet(net)
+
+
+FORMATS = {"channels_last": torch.channels_last, "contiguous": torch.contiguous_format}
 built = {}
 
 
-def train(net, size, batch, seconds, **_):
-    key = (net, size, batch)
+def once(key, make):
     if key not in built:
-        model = resnet(net).to(memory_format=torch.channels_last)
-        built[key] = model, torch.optim.SGD(model.parameters(), lr=0.01)
-    model, optimizer = built[key]
-    x = torch.rand(batch, 1, size, size).contiguous(memory_format=torch.channels_last)
-    y = torch.randint(10, (batch,))
+        built[key] = make()
+    return built[key]
+
+
+def per_second(work, seconds):
+    """From the median time of the calls: at least two in those seconds, or one that lasts longer."""
     times, end = [], time.perf_counter() + seconds
-    while len(times) < 2 or time.perf_counter() < end:
+    while not times or time.perf_counter() < end:
         start = time.perf_counter()
+        work()
+        times.append(time.perf_counter() - start)
+    return 1 / float(np.median(times))
+
+
+def network(net, size, batch, memory, training):
+    torch.manual_seed(0)
+    model = build(net, size).to(memory_format=memory).train(training)
+    x = torch.rand(batch, 1, size, size).contiguous(memory_format=memory)
+    y = torch.tensor([(7 * i + 3) % 10 for i in range(batch)])
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.01)
+
+    def step():
         optimizer.zero_grad(set_to_none=True)
         loss = F.cross_entropy(model(x), y)
         loss.backward()
         optimizer.step()
         loss.item()
-        times.append(time.perf_counter() - start)
-    return batch / float(np.median(times))
+
+    def predict():
+        with torch.inference_mode():
+            model(x)[0, 0].item()
+
+    work = step if training else predict
+    work()
+    return work
+
+
+def train(net, size, batch, format, seconds, **_):
+    work = once(("train", net, size, batch, format), lambda: network(net, size, batch, FORMATS[format], True))
+    return batch * per_second(work, seconds)
+
+
+def infer(net, size, batch, format, seconds, **_):
+    work = once(("infer", net, size, batch, format), lambda: network(net, size, batch, FORMATS[format], False))
+    return batch * per_second(work, seconds)
+
+
+def convolution(kind, x, filters, kernel, stride, padding, memory):
+    images, height, width, channels = x
+    pixels = torch.rand(images, channels, height, width).contiguous(memory_format=memory)
+    weight = torch.rand(filters, channels, kernel, kernel).contiguous(memory_format=memory)
+    dy = torch.rand_like(F.conv2d(pixels, weight, None, stride, padding)).contiguous(memory_format=memory)
+    wanted = [kind == "conv_input", kind == "conv_filter", False]
+
+    def work():
+        if kind == "conv":
+            return F.conv2d(pixels, weight, None, stride, padding)
+        sides = [stride] * 2, [padding] * 2, [1, 1]
+        return torch.ops.aten.convolution_backward(dy, pixels, weight, None, *sides, False, [0, 0], 1, wanted)
+
+    work()
+    return work
+
+
+def conv(kind, x, filters, kernel, stride, padding, format, seconds, **_):
+    shape = kind, x, filters, kernel, stride, padding, FORMATS[format]
+    return per_second(once(str(shape), lambda: convolution(*shape)), seconds)
+
+
+def matmul(size, seconds, **_):
+    a, b = once(("matmul", size), lambda: (torch.rand(size, size), torch.rand(size, size)))
+    return per_second(lambda: a @ b, seconds)
+
+
+def clothes(size, images):
+    torch.library.register_fake = lambda *args, **kwargs: lambda function: function  # torchvision's C++ operators are not needed
+    from PIL import Image
+    from torchvision import transforms
+
+    with gzip.open(images) as file:
+        pixels = np.frombuffer(file.read(), np.uint8, offset=16).reshape(-1, 28, 28)
+    transform = transforms.Compose(([transforms.Resize(size)] if size != 28 else []) + [transforms.ToTensor()])
+
+    class Clothes(torch.utils.data.Dataset):
+        def __len__(self):
+            return len(pixels)
+
+        def __getitem__(self, index):
+            return transform(Image.fromarray(pixels[index], mode="L")), index % 10
+
+    return Clothes()
 
 
 def load(size, batch, seconds, images, **_):
-    if ("load", size) not in built:
-        torch.library.register_fake = lambda *args, **kwargs: lambda function: function  # torchvision's C++ operators are not needed
-        from PIL import Image
-        from torchvision import transforms
-
-        with gzip.open(images) as file:
-            pixels = np.frombuffer(file.read(), np.uint8, offset=16).reshape(-1, 28, 28)
-        transform = transforms.Compose(([transforms.Resize(size)] if size != 28 else []) + [transforms.ToTensor()])
-
-        class Clothes(torch.utils.data.Dataset):
-            def __len__(self):
-                return len(pixels)
-
-            def __getitem__(self, index):
-                return transform(Image.fromarray(pixels[index], mode="L")), index % 10
-
-        built["load", size] = Clothes()
+    dataset = once(("load", size), lambda: clothes(size, images))
     best = 0.0
     for workers in (0, 2):
-        loader = torch.utils.data.DataLoader(built["load", size], batch_size=batch, shuffle=True, num_workers=workers)
+        loader = torch.utils.data.DataLoader(dataset, batch_size=batch, shuffle=True, num_workers=workers)
         batches = iter(loader)
         next(batches)
         seen, start = 0, time.perf_counter()
@@ -101,10 +196,17 @@ def load(size, batch, seconds, images, **_):
     return best
 
 
-print(json.dumps({"peer": f"PyTorch {torch.__version__}, {torch.get_num_threads()} threads"}), flush=True)
+def forget(**_):
+    built.clear()
+    return 0.0
+
+
+KINDS = {"train": train, "infer": infer, "load": load, "matmul": matmul, "conv": conv, "conv_input": conv, "conv_filter": conv, "forget": forget}
+
+print(json.dumps({"version": torch.__version__, "threads": torch.get_num_threads()}), flush=True)
 for line in sys.stdin:
     job = json.loads(line)
     try:
-        print(json.dumps({"rate": {"train": train, "load": load}[job["kind"]](**job)}), flush=True)
+        print(json.dumps({"rate": KINDS[job["kind"]](**job)}), flush=True)
     except Exception as error:  # the run goes on without this row
         print(json.dumps({"fault": f"{type(error).__name__}: {error}"}), flush=True)

@@ -1,116 +1,136 @@
 /**
- * Speed beside PyTorch, interleaved in one run, since the absolute figures of a shared machine drift: `npm run bench`, or a part of it:
- * `npm run bench -- resnet18`. Each figure is the median of rounds.
+ * Speed beside PyTorch, interleaved in one run, since the absolute figures of a shared machine drift. `npm run bench -- --against torch`,
+ * or a part of it: `npm run bench -- train ResNet-18`, `npm run bench -- scaling`, `npm run bench -- kernels`. Figures are medians of rounds.
  */
-import { type ChildProcess, spawn } from 'node:child_process';
+import { loadavg } from 'node:os';
 import path from 'node:path';
-import readline from 'node:readline';
-import { parseArgs } from 'node:util';
-import { createModel, DataLoader, loadFashionMnist, train, tryGpu } from 'deepend';
+import { getThreads, setThreads, wasmBuild } from '@deepend/backend-simd';
+import { type Dataset, device, loadFashionMnist } from 'deepend';
+import { type Contender, interleave } from './interleave';
+import { JOBS, type Job, type LoadJob, matches, type NetJob, titleOf } from './jobs';
+import { measureKernels } from './kernels';
+import { type BenchEngine, type Options, parseOptions } from './options';
+import { loadContender, netContender } from './own';
+import { PEERS, type Peer, peerContender, peerContenders, startPeer } from './peer';
+import { about, rowText, writeResults } from './report';
+import type { Measured, Results, Row } from './results';
+import { judge } from './stats';
 
-type Job =
-  | { kind: 'train'; net: string; size: number; batch: number; seconds: number }
-  | { kind: 'load'; size: number; batch: number; seconds: number; images: string };
+const options = readOptions();
+const rows: Row[] = [];
+const absent: Record<string, string> = {};
 
-const { values, positionals } = parseArgs({
-  allowPositionals: true,
-  options: { rounds: { type: 'string', default: '5' }, seconds: { type: 'string', default: '4' } },
-});
-const seconds = Number(values.seconds);
-const [trainIter] = await loadFashionMnist(128, { progress: false });
-const images = path.join(trainIter.dataset.source ?? '', 'train-images-idx3-ubyte.gz');
+function readOptions(): Options {
+  try {
+    return parseOptions(process.argv.slice(2));
+  } catch (error) {
+    console.error((error as Error).message);
+    process.exit(1);
+  }
+}
 
-const trainJob = (net: string, size: number, batch: number): Job => ({ kind: 'train', net, size, batch, seconds });
-const JOBS: Job[] = [
-  trainJob('resnet8', 28, 64),
-  trainJob('resnet18', 28, 128),
-  trainJob('resnet18', 96, 64),
-  trainJob('resnet18', 224, 16),
-  ...[28, 96, 224].map((size): Job => ({ kind: 'load', size, batch: 128, seconds, images })),
-];
-const title = (job: Job) =>
-  job.kind === 'train' ? `train ${job.net}, ${job.size} px, batch ${job.batch}` : `load ${job.size} px, batch ${job.batch}`;
-
-/** A round of deepend's: samples per second. */
-async function own(job: Job): Promise<number> {
-  if (job.kind === 'load') {
-    const loader = new DataLoader(trainIter.dataset, { batchSize: job.batch, shuffle: true, resize: job.size });
-    let [seen, start] = [0, 0];
-    for await (const { features, labels } of loader) {
-      features.dispose();
-      labels.dispose();
-      if (start > 0) seen += job.batch;
-      start ||= performance.now();
-      if (performance.now() - start > 1000 * job.seconds) break;
+/** The engines of those asked for that compute here; the others stand in `absent` with the reason. */
+async function enginesHere(names: readonly BenchEngine[]): Promise<BenchEngine[]> {
+  const here: BenchEngine[] = [];
+  for (const name of names) {
+    try {
+      await device(name);
+      here.push(name);
+    } catch (error) {
+      absent[name] = (error as Error).message;
     }
-    return seen / ((performance.now() - start) / 1000);
   }
-  const net = createModel(`book/${job.net}`, { inputShape: [job.size, job.size, 1] });
-  const times: number[] = [];
-  let last = Number.NaN;
-  const begin = performance.now();
-  const enough = new Error('enough');
-  const onStep = () => {
-    const now = performance.now();
-    if (times.length > 0 || Number.isFinite(last)) times.push(now - last);
-    last = performance.now();
-    if (times.length >= 2 && now - begin > 1000 * job.seconds) throw enough;
-  };
-  const resized = job.size === 28 ? {} : { resize: job.size };
-  const loader = new DataLoader(trainIter.dataset, { batchSize: job.batch, shuffle: true, ...resized });
-  await train(net, loader, null, { numEpochs: 9, lr: 0.01, progress: false, callbacks: [{ onStep }] }).catch((error: unknown) => {
-    if (error !== enough) throw error;
+  return here;
+}
+
+async function peerHere({ against }: Options): Promise<Peer | undefined> {
+  if (!against) return undefined;
+  try {
+    return await startPeer();
+  } catch (error) {
+    absent.PyTorch = (error as Error).message;
+    return undefined;
+  }
+}
+
+function onRow(measured: Measured): void {
+  const row = judge(measured);
+  rows.push(row);
+  console.log(rowText(row));
+  // After each row: a run that is ended early has left what it measured.
+  if (options.out) writeResults(options.out, results());
+}
+
+if ((loadavg()[0] ?? 0) > 0.5) console.log(`something else runs here (load ${loadavg()[0]?.toFixed(1)}): ratios will be off`);
+const engines = await enginesHere(options.engines);
+const peer = await peerHere(options);
+if (options.threads) setThreads(options.threads);
+
+function results(): Results {
+  const { rounds, seconds } = options;
+  const versions: Record<string, string> = peer ? { PyTorch: `${peer.version}, ${peer.threads} threads` } : {};
+  return { about: about({ versions, wasmBuild: wasmBuild(), threads: getThreads(), rounds, seconds, absent }), rows };
+}
+
+function contendersFor(job: Job, dataset: Dataset | undefined): Contender[] {
+  if (job.kind === 'load') return dataset ? loadContenders(job, dataset) : [];
+  const own = engines.map((engine) => netContender(job, { engine }));
+  return [...own.slice(0, 1), ...(peer ? peerContenders(peer, job) : []), ...own.slice(1)];
+}
+
+function loadContenders(job: LoadJob, dataset: Dataset): Contender[] {
+  const images = path.join(dataset.source ?? '', 'train-images-idx3-ubyte.gz');
+  return [
+    loadContender(job, { engine: engines[0] ?? 'cpu-js', dataset }),
+    ...(peer ? [peerContender(peer, { ...job, images })] : []),
+  ];
+}
+
+/** Training, inference and loading: each engine, and PyTorch. */
+async function speed(): Promise<void> {
+  const jobs = JOBS.filter((job) => matches(job, options.words));
+  const dataset = jobs.some(({ kind }) => kind === 'load') ? await datasetHere() : undefined;
+  for (const job of jobs) {
+    const series = await interleave(contendersFor(job, dataset), options);
+    const row = { kind: job.kind, title: titleOf(job), unit: 'samples/s', reference: PEERS, target: job.target };
+    if (series.length > 0) onRow({ ...row, series });
+  }
+}
+
+async function datasetHere(): Promise<Dataset | undefined> {
+  try {
+    const [{ dataset }] = await loadFashionMnist(128, { progress: false });
+    return dataset;
+  } catch (error) {
+    absent.loading = (error as Error).message;
+    console.log(`without loading: ${(error as Error).message.split('\n')[0]}`);
+    return undefined;
+  }
+}
+
+/** The same training step on two threads and on one. */
+async function scaling(): Promise<void> {
+  const job: NetJob = { kind: 'train', net: 'resnet18', size: 96, batch: 64 };
+  const contenders = [2, 1].map((threads) => {
+    const name = threads === 1 ? '1 thread' : `${threads} threads`;
+    return netContender(job, { engine: 'simd', threads, name });
   });
-  net.dispose();
-  return job.batch / (median(times) / 1000);
+  const before = getThreads();
+  const series = await interleave(contenders, options);
+  setThreads(before);
+  onRow({ kind: 'scaling', title: titleOf(job), unit: 'samples/s', series, reference: ['1 thread'], target: 1.8 });
 }
 
-function median(numbers: readonly number[]): number {
-  const sorted = [...numbers].sort((a, b) => a - b);
-  return ((sorted[Math.floor((sorted.length - 1) / 2)] ?? 0) + (sorted[Math.ceil((sorted.length - 1) / 2)] ?? 0)) / 2;
-}
-
-interface Peer {
-  name: string;
-  ask(job: Job): Promise<number | string>;
-  child: ChildProcess;
-}
-
-/** PyTorch in Python, where there is one; a text says why not. */
-async function startPeer(): Promise<Peer | string> {
-  const child = spawn('python3', [path.join(import.meta.dirname, 'peer.py')], { stdio: ['pipe', 'pipe', 'ignore'] });
-  const failed = new Promise<undefined>((resolve) => child.once('error', () => resolve(undefined)));
-  const lines = readline.createInterface({ input: child.stdout })[Symbol.asyncIterator]();
-  const answer = async () => {
-    const line = await Promise.race([lines.next(), failed]);
-    return line && !line.done ? (JSON.parse(line.value) as { peer?: string; rate?: number; fault?: string }) : undefined;
-  };
-  const hello = await answer();
-  if (!hello?.peer) return 'no peer: python3 with torch is not here';
-  const ask = async (job: Job) => {
-    child.stdin.write(`${JSON.stringify(job)}\n`);
-    const reply = await answer();
-    return reply?.rate ?? reply?.fault ?? 'it ended';
-  };
-  return { name: hello.peer, ask, child };
-}
-
-const device = await tryGpu();
-const peer = await startPeer();
-console.log(`deepend on ${device.name}, ${device.engine}: ${device.hardware}`);
-console.log(typeof peer === 'string' ? peer : `beside ${peer.name}`);
-console.log(`samples per second, medians of ${values.rounds} rounds of ${seconds} s\n`);
-for (const job of JOBS.filter((one) => positionals.every((word) => title(one).includes(word)))) {
-  const [mine, theirs]: [number[], number[]] = [[], []];
-  let fault = '';
-  for (let round = 0; round < Number(values.rounds); round++) {
-    mine.push(await own(job));
-    const rate = typeof peer === 'string' ? peer : await peer.ask(job);
-    if (typeof rate === 'number') theirs.push(rate);
-    else fault = rate;
-  }
-  const beside =
-    theirs.length > 0 ? `${median(theirs).toFixed(1).padStart(9)}  ratio ${(median(mine) / median(theirs)).toFixed(2)}` : fault;
-  console.log(`${title(job).padEnd(36)} ${median(mine).toFixed(1).padStart(9)} ${beside}`);
-}
-if (typeof peer !== 'string') peer.child.kill();
+const { processor, cores, node } = results().about;
+console.log(`${processor}, ${cores} cores; Node ${node}; simd: ${wasmBuild()} build, ${getThreads()} threads`);
+if (peer) console.log(`beside PyTorch ${peer.version}, ${peer.threads} threads`);
+for (const [name, why] of Object.entries(absent)) console.log(`without ${name}: ${why}`);
+console.log(`medians of ${options.rounds} rounds of ${options.seconds} s\n`);
+const sections = {
+  speed,
+  scaling,
+  kernels: () => measureKernels({ ...options, peer, onRow }),
+};
+await sections[options.section]();
+peer?.close();
+process.exit(0); // an engine's threads may hold the process

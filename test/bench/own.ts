@@ -1,0 +1,98 @@
+/** deepend's side: a training step and a prediction as `train` and `predict` compute them, and the data loader. */
+import { setThreads } from '@deepend/backend-simd';
+import { compile, type Plan, sgd } from '@deepend/compiler';
+import { activate, type EngineName } from '@deepend/device';
+import * as tf from '@tensorflow/tfjs-core';
+import { createModel, DataLoader, type Dataset } from 'deepend';
+import { type Contender, rate } from './interleave';
+import { type LoadJob, NETS, type NetJob } from './jobs';
+
+const LR = 0.01;
+
+interface Session {
+  readonly plan: Plan;
+  readonly features: tf.Tensor4D;
+  readonly labels: tf.Tensor1D;
+  dispose(): void;
+}
+
+/** A net and a batch in memory, on the current engine. */
+function prepare({ net: name, size, batch }: NetJob): Session {
+  const { id, options } = NETS[name];
+  const net = createModel(id, { ...options, inputShape: [size, size, 1], numClasses: 10 });
+  const features = tf.randomUniform<tf.Rank.R4>([batch, size, size, 1], 0, 1, 'float32', 1);
+  const classes = Int32Array.from({ length: batch }, (_, i) => (7 * i + 3) % 10);
+  const labels = tf.tensor1d(classes, 'int32');
+  const dispose = () => {
+    tf.dispose([features, labels]);
+    net.dispose();
+  };
+  return { plan: compile(net), features, labels, dispose };
+}
+
+/** Forward, backward, update, and the loss read. */
+function step({ plan, features, labels }: Session, seed: number): void {
+  const { loss, correct, gradients } = plan.step(features, labels, { seed });
+  sgd(gradients, { lr: LR });
+  const value = loss.dataSync()[0] as number;
+  tf.dispose([loss, correct, gradients.map(({ gradient }) => gradient)]);
+  if (!Number.isFinite(value)) throw new Error(`the loss became ${value}`);
+}
+
+function predict({ plan, features }: Session): void {
+  const logits = plan.logits(features);
+  const [value = Number.NaN] = logits.dataSync();
+  logits.dispose();
+  if (!Number.isFinite(value)) throw new Error(`a logit is ${value}`);
+}
+
+export interface OwnOptions {
+  engine: EngineName;
+  /** Of the simd engine; as they are without it. */
+  threads?: number;
+  name?: string;
+}
+
+/** Samples per second of an engine. The net is built, and one step gone, before the first round is timed. */
+export function netContender(job: NetJob, { engine, threads, name = engine }: OwnOptions): Contender {
+  let session: Session | undefined;
+  let seed = 0;
+  const work = (at: Session) => (job.kind === 'train' ? step(at, seed++) : predict(at));
+  return {
+    name,
+    async round(seconds) {
+      await activate({ engine });
+      if (threads) setThreads(threads);
+      if (!session) {
+        session = prepare(job);
+        work(session);
+      }
+      const ready = session;
+      return job.batch * rate(seconds, () => work(ready));
+    },
+    dispose: () => session?.dispose(),
+  };
+}
+
+/** Samples per second of the data loader, whose batches are disposed at once. */
+export function loadContender(
+  { size, batch }: LoadJob,
+  { engine, dataset }: { engine: EngineName; dataset: Dataset },
+): Contender {
+  return {
+    name: 'deepend',
+    async round(seconds) {
+      await activate({ engine });
+      const resized = size === dataset.imageShape[0] ? {} : { resize: size };
+      const loader = new DataLoader(dataset, { batchSize: batch, shuffle: true, ...resized });
+      let [seen, start] = [0, 0];
+      for await (const { features, labels } of loader) {
+        tf.dispose([features, labels]);
+        if (start > 0) seen += batch;
+        start ||= performance.now(); // the first batch is not counted: it starts what the others find running
+        if (performance.now() - start > 1000 * seconds) break;
+      }
+      return seen / ((performance.now() - start) / 1000);
+    },
+  };
+}
