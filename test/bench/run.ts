@@ -63,6 +63,10 @@ function onRow(measured: Measured): void {
 
 if ((loadavg()[0] ?? 0) > 0.5) console.log(`something else runs here (load ${loadavg()[0]?.toFixed(1)}): ratios will be off`);
 const engines = await enginesHere(options.engines);
+if (engines.length === 0) {
+  console.error(`[bench] none of the engines computes here: ${JSON.stringify(absent)}`);
+  process.exit(1);
+}
 const peer = await peerHere(options);
 if (options.threads) setThreads(options.threads);
 
@@ -132,5 +136,6 @@ const sections = {
   kernels: () => measureKernels({ ...options, peer, onRow }),
 };
 await sections[options.section]();
+if (rows.length === 0) console.log(`nothing was measured for '${options.words.join(' ')}'`);
 peer?.close();
 process.exit(0); // an engine's threads may hold the process
