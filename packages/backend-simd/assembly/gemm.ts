@@ -35,6 +35,9 @@ export function padTables(rows: i32, a: usize, c: usize): i32 {
   return rows;
 }
 
+/** Terms up to which two panels of B and six rows of A fit in 32 KiB. */
+const PAIR_K: i32 = 256;
+
 /**
  * C[rows][8 · panels] (+)= A[rows][k] · B, the rows given by the two tables. B is packed in panels of eight columns, `panelStride` bytes apart.
  * A panel's 32 · k bytes stay in the first-level cache while all rows pass; the rows stay in the second.
@@ -42,7 +45,18 @@ export function padTables(rows: i32, a: usize, c: usize): i32 {
 export function gemmRows(rows: i32, k: i32, b: usize, panels: i32, panelStride: usize, add: bool): void {
   const a = aTable();
   const c = cTable();
-  for (let panel = 0; panel < panels; panel++) {
+  let panel = 0;
+  // Two panels make one cache line of C, which is then written whole; as long as both stay in the first-level cache.
+  if (k <= PAIR_K) {
+    for (; panel + 2 <= panels; panel += 2) {
+      for (let row = 0; row < rows; row += MR) {
+        microRows(k, a + <usize>row * 4, b, c + <usize>row * 4, <usize>panel * 32, add);
+        microRows(k, a + <usize>row * 4, b + panelStride, c + <usize>row * 4, <usize>panel * 32 + 32, add);
+      }
+      b += 2 * panelStride;
+    }
+  }
+  for (; panel < panels; panel++) {
     for (let row = 0; row < rows; row += MR) {
       microRows(k, a + <usize>row * 4, b, c + <usize>row * 4, <usize>panel * 32, add);
     }

@@ -32,6 +32,8 @@ export class MatMulArgs {
   rowBlock: i32; rowBlocks: i32; panelBlock: i32; panelBlocks: i32;
   aMatrix: i32; bMatrix: i32; // floats from one matrix to the next; 0 broadcasts
   activation: i32;
+  // Strides of B in floats where it comes unpacked: one block then has all rows, and packs what it needs. 0 where B is packed.
+  bRow: i32; bColumn: i32;
 }
 
 /** One tile computes rowBlock rows × panelBlock panels of one matrix. */
@@ -51,7 +53,9 @@ export function matMul(args: MatMulArgs, tile: i32): void {
   const spare = temporary + <usize>rows * stride; // receives the rows that pad the last register block
   const packed = spare + stride;
   const a = <usize>args.a + <usize>matrix * <usize>args.aMatrix * 4;
-  const b = <usize>args.b + <usize>matrix * <usize>args.bMatrix * 4 + <usize>panelIndex * <usize>args.panelBlock * <usize>args.k * 32;
+  const bStart = <usize>args.b + <usize>matrix * <usize>args.bMatrix * 4;
+  const b = bStart + <usize>panelIndex * <usize>args.panelBlock * <usize>args.k * 32;
+  const ownPanels = packed + <usize>rows * (<usize>KC * 4 + 64);
   const c = <usize>args.c + (<usize>matrix * <usize>args.m * <usize>args.n + <usize>row0 * <usize>args.n + <usize>n0) * 4;
   const cStride = direct ? <usize>args.n * 4 : stride;
   const cStart = direct ? c : temporary;
@@ -60,7 +64,12 @@ export function matMul(args: MatMulArgs, tile: i32): void {
     fillRows(args, a, row0, rows, k0, k, packed);
     for (let row = 0; row < rows; row++) store<u32>(cTable() + <usize>row * 4, <u32>(cStart + <usize>row * cStride));
     const padded = padTables(rows, <usize>load<u32>(aTable()), spare);
-    gemmRows(padded, k, b + <usize>k0 * 32, panels, <usize>args.k * 32, k0 > 0);
+    if (args.bRow) {
+      const from = bStart + <usize>k0 * <usize>args.bRow * 4;
+      const panelBytes = <usize>k * 32;
+      for (let p = 0; p < panels; p++) packPanel(from, ownPanels + <usize>p * panelBytes, k, n0 + p * NR, args.n, args.bRow, args.bColumn);
+      gemmRows(padded, k, ownPanels, panels, panelBytes, k0 > 0);
+    } else gemmRows(padded, k, b + <usize>k0 * 32, panels, <usize>args.k * 32, k0 > 0);
   }
   if (direct && !args.bias && !args.activation) return;
   const bias = args.bias ? <usize>args.bias + <usize>n0 * 4 : 0;

@@ -71,19 +71,32 @@ export function product(backend: SimdBackend, p: Product): void {
     nStride: transposeB ? k : 1,
     matrixStride: bMatrix,
   };
-  const [rowBlock, panelBlock] = blocks(m, n, batch);
-  const rowBlocks = Math.ceil(m / rowBlock);
-  const panelBlocks = Math.ceil(panelsOf(n) / panelBlock);
-  withPanels(backend, panels, (packed) => {
-    const packedMatrix = bMatrix === 0 ? 0 : panelsOf(n) * NR * k;
-    const words = [p.a, packed, p.c, p.bias ?? 0, m, n, k, transposeA ? 1 : k, transposeA ? m : 1];
-    words.push(rowBlock, rowBlocks, panelBlock, panelBlocks, p.aMatrix ?? m * k, packedMatrix, p.activation ?? 0);
+  const [a, c, bias, aMatrix, activation] = [p.a, p.c, p.bias ?? 0, p.aMatrix ?? m * k, p.activation ?? 0];
+  const launch = (b: number, [rowBlock, panelBlock]: Blocks, [packedMatrix, bRow, bColumn]: [number, number, number]) => {
+    const [rowBlocks, panelBlocks] = [Math.ceil(m / rowBlock), Math.ceil(panelsOf(n) / panelBlock)];
+    const words = [a, b, c, bias, m, n, k, transposeA ? 1 : k, transposeA ? m : 1];
+    words.push(rowBlock, rowBlocks, panelBlock, panelBlocks, aMatrix, packedMatrix, activation, bRow, bColumn);
     backend.launch(Task.MatMul, words, batch * rowBlocks * panelBlocks);
-  });
+  };
+  // Few rows: B is read once, so its panels are packed where they are used. A linear layer's weights are such a B.
+  if (m <= ONE_BLOCK && (batch === 1 || bMatrix > 0)) {
+    launch(p.b, [m, panelsPerTile(n, batch)], [bMatrix, panels.kStride, panels.nStride]);
+  } else {
+    const packedMatrix = bMatrix === 0 ? 0 : panelsOf(n) * NR * k;
+    withPanels(backend, panels, (packed) => launch(packed, blocks(m, n, batch), [packedMatrix, 0, 0]));
+  }
 }
 
+type Blocks = [rowBlock: number, panelBlock: number];
+
+/** Rows that one tile takes at most. */
+const ONE_BLOCK = 120;
+
+/** Panels that a tile packs for itself: they stay in the second-level cache. */
+const panelsPerTile = (n: number, batch: number): number => Math.max(1, Math.min(16, Math.floor((panelsOf(n) * batch) / 16)));
+
 /** How the result is cut into tiles: by its shape alone, so that every number of threads computes the same. */
-function blocks(m: number, n: number, batch: number): [rowBlock: number, panelBlock: number] {
+function blocks(m: number, n: number, batch: number): Blocks {
   const rowBlock = m >= 960 ? 120 : m >= 240 ? 60 : 30;
   const rows = Math.ceil(m / rowBlock) * batch;
   const panels = panelsOf(n);
