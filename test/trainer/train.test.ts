@@ -12,6 +12,21 @@ const weights = (net: tfl.LayersModel) => net.getWeights().map((weight) => [...w
 
 beforeAll(() => use('cpu-js'));
 
+describe('a learning rate of each epoch', () => {
+  it('is what the steps take and the history tells', async () => {
+    const rates = [0.5, 1e-12];
+    const net = linearNet();
+    const weights: number[] = [];
+    const onEpochEnd = () => {
+      weights.push(net.getWeights()[0]?.dataSync()[0] as number);
+    };
+    const lr = (epoch: number) => rates[epoch - 1] as number;
+    const { history } = await train(net, fakeLoader(12, 3), null, { ...quiet, numEpochs: 2, lr, callbacks: [{ onEpochEnd }] });
+    expect(history.map((record) => record.lr)).toEqual(rates);
+    expect(weights[1]).toBe(weights[0]); // the second rate moves nothing
+  });
+});
+
 describe('train', () => {
   it('learns', async () => {
     const net = linearNet();
@@ -157,6 +172,7 @@ describe('bad input to train', () => {
     ['an unknown option', () => train(linearNet(), good(), null, { ...quiet, epochs: 3 } as never), /train: there is no option "epochs"; did you mean "numEpochs"\?/],
     ['a negative learning rate', () => train(linearNet(), good(), null, { ...quiet, lr: -0.1 }), /option "lr" must be a number above 0, got -0.1/],
     ['a learning rate that is no number', () => train(linearNet(), good(), null, { ...quiet, lr: '0.1' as never }), /option "lr" must be a number above 0, got '0.1'/],
+    ['a schedule that stops', () => train(linearNet(), good(), null, { ...quiet, lr: () => 0 }), /option "lr" must give a number above 0 for each epoch, got 0 for epoch 1/],
     ['no learning rate', () => train(linearNet(), good(), null, { numEpochs: 1 } as never), /option "lr" must be a number above 0, got nothing/],
     ['half an epoch', () => train(linearNet(), good(), null, { ...quiet, numEpochs: 0.5 }), /"numEpochs" must be a whole number of at least 1, got 0.5/],
     ['a device by name', () => train(linearNet(), good(), null, { ...quiet, device: 'cuda:0' as never }), /"device" must be a device, such as tryGpu\(\) gives, got 'cuda:0'/],

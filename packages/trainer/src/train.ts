@@ -1,5 +1,5 @@
 /** Training a net: the book's `train_ch6`. */
-import { checkOptions, rule } from '@deepend/checks';
+import { checkOptions, rule, show } from '@deepend/checks';
 import { compile, type Plan, sgd } from '@deepend/compiler';
 import { activate, currentDevice, type Device } from '@deepend/device';
 import * as tf from '@tensorflow/tfjs-core';
@@ -37,6 +37,7 @@ const trainOptions = rule.options({
  * @throws TypeError or RangeError before anything is computed, when options, net and loaders do not fit together
  * @example
  * const { history } = await train(net, trainIter, testIter, { numEpochs: 10, lr: 0.05, device: await tryGpu() });
+ * await train(net, trainIter, testIter, { numEpochs: 8, lr: (epoch) => (epoch <= 6 ? 0.1 : 0.01) });
  */
 export async function train(
   net: LayersModel,
@@ -44,7 +45,9 @@ export async function train(
   testIter: Loader | null,
   options: TrainOptions,
 ): Promise<TrainResult> {
-  const { numEpochs, lr, seed = 0, callbacks = [], progress = true, ...rest } = checkOptions(WHERE, trainOptions, options);
+  const rates = typeof options?.lr === 'function' ? options.lr : undefined;
+  const plain = rates ? { ...options, lr: rateOf(rates, 1) } : options;
+  const { numEpochs, lr: first, seed = 0, callbacks = [], progress = true, ...rest } = checkOptions(WHERE, trainOptions, plain);
   const plan = compile(net);
   checkLoader(WHERE, trainIter, plan);
   if (testIter) checkLoader(WHERE, testIter, plan);
@@ -54,19 +57,21 @@ export async function train(
   const watchers: Callback[] = display ? [display, ...callbacks] : [...callbacks];
 
   const { batchSize, numSamples } = trainIter;
-  for (const watcher of watchers) await watcher.onTrainBegin?.({ net, device, numEpochs, lr, seed, batchSize, numSamples });
+  for (const watcher of watchers)
+    await watcher.onTrainBegin?.({ net, device, numEpochs, lr: first, seed, batchSize, numSamples });
   const history: EpochRecord[] = [];
   let [samples, computing] = [0, 0]; // samples trained on, seconds of compute
   try {
     for (let epoch = 1; epoch <= numEpochs; epoch++) {
       const whole = new Timer().start();
+      const lr = rates ? rateOf(rates, epoch) : first;
       const trained = await trainEpoch(plan, trainIter, { epoch, lr, seed, watchers });
       const testAcc = testIter ? (await evaluatePlan(WHERE, plan, testIter)).accuracy : null;
       const { loss, accuracy: trainAcc, numSamples: seen, computeSeconds, trainSeconds } = trained;
       samples += seen;
       computing += computeSeconds;
-      const rates = { samplesPerSecond: seen / computeSeconds, samplesPerSecondWithLoading: seen / trainSeconds };
-      const record = { epoch, loss, trainAcc, testAcc, lr, seconds: whole.stop(), ...rates };
+      const speeds = { samplesPerSecond: seen / computeSeconds, samplesPerSecondWithLoading: seen / trainSeconds };
+      const record = { epoch, loss, trainAcc, testAcc, lr, seconds: whole.stop(), ...speeds };
       history.push(record);
       for (const watcher of watchers) await watcher.onEpochEnd?.(record);
     }
@@ -76,6 +81,13 @@ export async function train(
   const result = { history, device, samplesPerSecond: samples / computing };
   for (const watcher of watchers.reverse()) await watcher.onTrainEnd?.(result);
   return result;
+}
+
+/** An epoch's learning rate. @throws RangeError when it is not above 0 */
+function rateOf(rates: (epoch: number) => number, epoch: number): number {
+  const lr = rates(epoch);
+  if (typeof lr === 'number' && lr > 0 && Number.isFinite(lr)) return lr;
+  throw new RangeError(`${WHERE}: option "lr" must give a number above 0 for each epoch, got ${show(lr)} for epoch ${epoch}`);
 }
 
 interface EpochOptions {

@@ -57,6 +57,7 @@ export interface RunInfo {
   readonly net: LayersModel;
   readonly device: Device;
   readonly numEpochs: number;
+  /** The first epoch's. */
   readonly lr: number;
   readonly seed: number;
   readonly batchSize: number;
@@ -83,8 +84,8 @@ export interface TrainResult {
 
 export interface TrainOptions {
   numEpochs: number;
-  /** Learning rate of stochastic gradient descent. */
-  lr: number;
+  /** Learning rate of stochastic gradient descent: a number, or what each epoch (from 1) has. */
+  lr: number | ((epoch: number) => number);
   /** What computes. @default the engine that is current in TensorFlow.js */
   device?: Device;
   /** Where dropout and the like come from. @default 0 */
