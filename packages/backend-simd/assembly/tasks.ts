@@ -3,6 +3,7 @@ import { CastArgs, FillArgs, OneHotArgs, cast, fill, oneHot } from './cast';
 import { ConvArgs, convDirect } from './conv';
 import { FilterArgs, ReduceArgs, convFilter, reducePartials } from './conv-filter';
 import { GatherArgs, PadArgs, convFilterGather, convGather, padImages } from './conv-gather';
+import { ScatterArgs, convScatter } from './conv-scatter';
 import { DepthwiseArgs, depthwiseFilterGradient, depthwiseForward, depthwiseInputGradient } from './depthwise';
 import { BinaryArgs, SelectArgs, binary, select4 } from './elementwise';
 import { MatMulArgs, PackArgs, matMul, packB } from './matmul';
@@ -26,6 +27,7 @@ export function runTile(task: i32, args: usize, tile: i32): void {
     case Task.ConvDirect: return convDirect(changetype<ConvArgs>(args), tile);
     case Task.ConvGather: return convGather(changetype<GatherArgs>(args), tile);
     case Task.ConvFilterGather: return convFilterGather(changetype<GatherArgs>(args), tile);
+    case Task.ConvScatter: return convScatter(changetype<ScatterArgs>(args), tile);
     case Task.PadImages: return padImages(changetype<PadArgs>(args), tile);
     case Task.ConvFilter: return convFilter(changetype<FilterArgs>(args), tile);
     case Task.ReducePartials: return reducePartials(changetype<ReduceArgs>(args), tile);

@@ -2,7 +2,7 @@
 import { Task } from '../../assembly/task';
 import type { SimdBackend } from '../backend';
 import { blocks, type Finish, sumPartials } from './conv-direct';
-import { type Geometry, tapsOf } from './conv-geometry';
+import { type Geometry, paddedSize, tapsOf } from './conv-geometry';
 import { panelsOf, withPanels } from './matmul';
 
 /** A gathered window's floats, of which a thread's scratch memory holds 128. */
@@ -32,10 +32,7 @@ function withPadding(
   g: Geometry,
   at: { x: number; use: (x: number, height: number, width: number) => void },
 ) {
-  const reach = (count: number, stride: number, kernel: number, dilation: number) =>
-    (count - 1) * stride + (kernel - 1) * dilation + 1;
-  const height = Math.max(g.padTop + g.height, reach(g.outHeight, g.strideY, g.kernelHeight, g.dilationY));
-  const width = Math.max(g.padLeft + g.width, reach(g.outWidth, g.strideX, g.kernelWidth, g.dilationX));
+  const { height, width } = paddedSize(g);
   if (height === g.height && width === g.width) return at.use(at.x, height, width);
   const { channels } = g;
   return backend.temporary(g.images * height * width * channels * 4, (padded) => {

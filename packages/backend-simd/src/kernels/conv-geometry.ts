@@ -63,6 +63,16 @@ export function hits(offset: number, { stride, size, count }: { stride: number; 
   return Math.max(0, last - first + 1);
 }
 
+/** An image's size with the padding that its windows reach. */
+export function paddedSize(g: Geometry): { height: number; width: number } {
+  const reach = (count: number, stride: number, kernel: number, dilation: number) =>
+    (count - 1) * stride + (kernel - 1) * dilation + 1;
+  return {
+    height: Math.max(g.padTop + g.height, reach(g.outHeight, g.strideY, g.kernelHeight, g.dilationY)),
+    width: Math.max(g.padLeft + g.width, reach(g.outWidth, g.strideX, g.kernelWidth, g.dilationX)),
+  };
+}
+
 /** A 1×1 kernel that takes every pixel once: a matrix product. */
 export const isPointwise = (g: Geometry): boolean =>
   g.kernelHeight * g.kernelWidth === 1 && g.strideY === 1 && g.strideX === 1 && g.padTop === 0 && g.padLeft === 0 && sameSize(g);

@@ -4,6 +4,7 @@ import type { SimdBackend } from '../backend';
 import { convByTaps, type Finish, filterGradientDirect, inputGradientDirect } from './conv-direct';
 import { convGathered, filterGradientGathered, gathers, gathersInputGradient, inputGradientGathered } from './conv-gather';
 import { type Geometry, geometryOf, isPointwise, winogradTile } from './conv-geometry';
+import { inputGradientScattered, scatters } from './conv-scatter';
 import { convWinograd, filterGradientWinograd, inputGradientWinograd } from './conv-winograd';
 import { areFinite, filterIsFinite, isPadded, tilesAreFinite } from './finite';
 import { activationCode, product } from './matmul';
@@ -45,6 +46,10 @@ export function inputGradient(backend: SimdBackend, g: Geometry, at: { dy: numbe
   if (tile) {
     inputGradientWinograd(backend, g, { ...at, tile });
     if (tilesAreFinite(backend, at.out, { ...g, tile })) return;
+  }
+  if (scatters(g)) {
+    inputGradientScattered(backend, g, at);
+    return;
   }
   const gathered = gathersInputGradient(g) && areFinite(backend, at.filter, filterSize(g));
   (gathered ? inputGradientGathered : inputGradientDirect)(backend, g, at);
