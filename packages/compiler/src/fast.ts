@@ -4,7 +4,10 @@
  */
 import * as tf from '@tensorflow/tfjs-core';
 
-/** Inputs in braces (`?`: may be missing), then what the kernel gives. `conv` is a `ConvAttrs`. */
+/**
+ * Inputs in braces (`?`: may be missing), then what the kernel gives. `conv` is a `ConvAttrs`; with `groups` beside it the filter has one
+ * group's input channels, `[kh, kw, in / groups, out]`.
+ */
 export type FastKernel =
   | 'deepend.conv2d' //                 {x, filter, bias?} + conv, relu → y
   | 'deepend.conv2dInputGradient' //    {dy, filter} + conv, xShape → dx

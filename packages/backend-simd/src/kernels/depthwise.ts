@@ -1,6 +1,13 @@
-/** Depthwise convolution with one filter a channel, and its gradients. */
+/**
+ * Depthwise convolution and its gradients. Where each channel has several filters, it is repeated for each of them first: then every
+ * channel has one.
+ */
 import { backend_util, type TensorInfo } from '@tensorflow/tfjs-core';
+import { ReduceOp } from '../../assembly/ops';
 import { Task } from '../../assembly/task';
+import type { SimdBackend } from '../backend';
+import { reduce } from './reduce';
+import { copy } from './strided-copy';
 import { type Attrs, type Call, isFloat, type Kernel, size } from './types';
 
 function info(x: readonly number[], filter: readonly number[], { strides, pad, dilations, dimRoundingMode }: Attrs) {
@@ -11,18 +18,43 @@ function info(x: readonly number[], filter: readonly number[], { strides, pad, d
 const CHANNEL_BLOCK = 16;
 
 function words(g: backend_util.Conv2DInfo, at: { x?: number; filter?: number; dy?: number; out: number }): number[] {
-  const { batchSize, inHeight, inWidth, inChannels, outHeight, outWidth, filterHeight, filterWidth } = g;
-  const list = [at.x ?? 0, at.filter ?? 0, at.dy ?? 0, at.out, batchSize, inHeight, inWidth, inChannels, outHeight, outWidth];
+  const { batchSize, inHeight, inWidth, outChannels, outHeight, outWidth, filterHeight, filterWidth } = g;
+  const list = [at.x ?? 0, at.filter ?? 0, at.dy ?? 0, at.out, batchSize, inHeight, inWidth, outChannels, outHeight, outWidth];
   list.push(filterHeight, filterWidth, g.strideHeight, g.strideWidth, g.padInfo.top, g.padInfo.left);
   list.push(g.dilationHeight, g.dilationWidth, CHANNEL_BLOCK);
   return list;
 }
 
-/** A multiplier of one, channels last, nothing empty. */
+/** Channels last, nothing empty. */
 function takes(call: Call): boolean {
-  const multiplier = (call.inputs.filter?.shape ?? call.attrs.filterShape)[3];
   const last = !call.attrs.dataFormat || call.attrs.dataFormat === 'NHWC';
-  return isFloat(call) && multiplier === 1 && last && Object.values(call.inputs).every((x) => size(x.shape) > 0);
+  return isFloat(call) && last && Object.values(call.inputs).every((x) => size(x.shape) > 0);
+}
+
+const imageSize = ({ batchSize, inHeight, inWidth }: backend_util.Conv2DInfo) => batchSize * inHeight * inWidth;
+const multiplierOf = ({ inChannels, outChannels }: backend_util.Conv2DInfo) => outChannels / inChannels;
+
+/** x with each channel as often as it has filters. */
+function withRepeated(backend: SimdBackend, g: backend_util.Conv2DInfo, x: number, use: (x: number) => void): void {
+  const multiplier = multiplierOf(g);
+  if (multiplier === 1) use(x);
+  else
+    backend.temporary(imageSize(g) * g.outChannels * 4, (to) => {
+      const walk = [{ size: imageSize(g) * g.inChannels, steps: [1, multiplier] }, { size: multiplier, steps: [0, 1] }]; // biome-ignore format: a row a dimension
+      copy(backend, { from: x, to, walk });
+      use(to);
+    });
+}
+
+/** The gradient of repeated channels, summed up for each. */
+function withSummed(backend: SimdBackend, g: backend_util.Conv2DInfo, out: number, use: (out: number) => void): void {
+  const length = multiplierOf(g);
+  if (length === 1) use(out);
+  else
+    backend.temporary(imageSize(g) * g.outChannels * 4, (apart) => {
+      use(apart);
+      reduce(backend, ReduceOp.Sum, apart, out, { outer: imageSize(g) * g.inChannels, length, inner: 1 }, 1);
+    });
 }
 
 export const depthwiseKernels: Kernel[] = [
@@ -33,8 +65,10 @@ export const depthwiseKernels: Kernel[] = [
       const { x, filter } = inputs as { x: TensorInfo; filter: TensorInfo };
       const g = info(x.shape, filter.shape, attrs);
       const out = backend.output(g.outShape);
-      const at = { x: backend.pointer(x), filter: backend.pointer(filter), out: backend.pointer(out) };
-      backend.launch(Task.DepthwiseForward, words(g, at), g.batchSize * g.outHeight);
+      const at = { filter: backend.pointer(filter), out: backend.pointer(out) };
+      withRepeated(backend, g, backend.pointer(x), (source) =>
+        backend.launch(Task.DepthwiseForward, words(g, { ...at, x: source }), g.batchSize * g.outHeight),
+      );
       return out;
     },
   },
@@ -45,8 +79,10 @@ export const depthwiseKernels: Kernel[] = [
       const { dy, filter } = inputs as { dy: TensorInfo; filter: TensorInfo };
       const g = info(attrs.inputShape, filter.shape, attrs);
       const out = backend.output(attrs.inputShape);
-      const at = { dy: backend.pointer(dy), filter: backend.pointer(filter), out: backend.pointer(out) };
-      backend.launch(Task.DepthwiseInputGradient, words(g, at), g.batchSize);
+      const at = { dy: backend.pointer(dy), filter: backend.pointer(filter) };
+      withSummed(backend, g, backend.pointer(out), (to) =>
+        backend.launch(Task.DepthwiseInputGradient, words(g, { ...at, out: to }), g.batchSize),
+      );
       return out;
     },
   },
@@ -57,9 +93,11 @@ export const depthwiseKernels: Kernel[] = [
       const { x, dy } = inputs as { x: TensorInfo; dy: TensorInfo };
       const g = info(x.shape, attrs.filterShape, attrs);
       const out = backend.output(attrs.filterShape);
-      const at = { x: backend.pointer(x), dy: backend.pointer(dy), out: backend.pointer(out) };
-      const tiles = g.filterHeight * g.filterWidth * Math.ceil(g.inChannels / CHANNEL_BLOCK);
-      backend.launch(Task.DepthwiseFilterGradient, words(g, at), tiles);
+      const at = { dy: backend.pointer(dy), out: backend.pointer(out) };
+      const tiles = g.filterHeight * g.filterWidth * Math.ceil(g.outChannels / CHANNEL_BLOCK);
+      withRepeated(backend, g, backend.pointer(x), (source) =>
+        backend.launch(Task.DepthwiseFilterGradient, words(g, { ...at, x: source }), tiles),
+      );
       return out;
     },
   },

@@ -2,10 +2,14 @@
 import type { TensorInfo } from '@tensorflow/tfjs-core';
 import { convolve, filterGradient, inputGradient } from './conv';
 import type { Geometry } from './conv-geometry';
+import { convolveGrouped, filterGradientGrouped, inputGradientGrouped } from './conv-grouped';
 import { product } from './matmul';
 import type { Attrs, Kernel } from './types';
 
 const RELU = 1;
+
+/** How many groups the channels are cut into; a filter has one group's, `[kh, kw, in / groups, out]`. */
+const groupsOf = ({ groups = 1 }: Attrs): number => groups;
 
 function geometry(x: readonly number[], filter: readonly number[], { strides, dilations, padding }: Attrs): Geometry {
   const [images = 1, height = 1, width = 1, channels = 1] = x;
@@ -29,7 +33,10 @@ export const fusedConvKernels: Kernel[] = [
       const g = geometry(x.shape, filter.shape, attrs);
       const out = backend.output([g.images, g.outHeight, g.outWidth, g.columns]);
       const ends = { bias: bias ? backend.pointer(bias) : 0, activation: attrs.relu ? RELU : 0 };
-      convolve(backend, g, { x: backend.pointer(x), filter: backend.pointer(filter), out: backend.pointer(out), ...ends });
+      const at = { x: backend.pointer(x), filter: backend.pointer(filter), out: backend.pointer(out), ...ends };
+      const groups = groupsOf(attrs);
+      if (groups > 1) convolveGrouped(backend, g, { ...at, groups });
+      else convolve(backend, g, at);
       return out;
     },
   },
@@ -39,7 +46,10 @@ export const fusedConvKernels: Kernel[] = [
       const { dy, filter } = inputs as { dy: TensorInfo; filter: TensorInfo };
       const out = backend.output([...attrs.xShape]);
       const at = { dy: backend.pointer(dy), filter: backend.pointer(filter), out: backend.pointer(out) };
-      inputGradient(backend, geometry(attrs.xShape, filter.shape, attrs), at);
+      const g = geometry(attrs.xShape, filter.shape, attrs);
+      const groups = groupsOf(attrs);
+      if (groups > 1) inputGradientGrouped(backend, g, { ...at, groups });
+      else inputGradient(backend, g, at);
       return out;
     },
   },
@@ -49,7 +59,10 @@ export const fusedConvKernels: Kernel[] = [
       const { x, dy } = inputs as { x: TensorInfo; dy: TensorInfo };
       const out = backend.output([...attrs.filterShape]);
       const at = { x: backend.pointer(x), dy: backend.pointer(dy), out: backend.pointer(out) };
-      filterGradient(backend, geometry(x.shape, attrs.filterShape, attrs), at);
+      const g = geometry(x.shape, attrs.filterShape, attrs);
+      const groups = groupsOf(attrs);
+      if (groups > 1) filterGradientGrouped(backend, g, { ...at, groups });
+      else filterGradient(backend, g, at);
       return out;
     },
   },

@@ -47,7 +47,14 @@ function chunkOf(op: ReduceOp, length: number, columnBlock: number): number {
 }
 
 /** Runs one pass: in chunks, whose results a second pass joins, where the middle is long. */
-function reduce(backend: SimdBackend, op: ReduceOp, x: number, out: number, { outer, length, inner }: Pass, scale: number): void {
+export function reduce(
+  backend: SimdBackend,
+  op: ReduceOp,
+  x: number,
+  out: number,
+  { outer, length, inner }: Pass,
+  scale: number,
+): void {
   const columnBlock = Math.min(inner, MAX_COLUMNS);
   const columnBlocks = Math.ceil(inner / columnBlock);
   const chunk = chunkOf(op, length, columnBlock);
