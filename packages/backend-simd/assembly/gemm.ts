@@ -35,8 +35,8 @@ export function padTables(rows: i32, a: usize, c: usize): i32 {
   return rows;
 }
 
-/** Terms up to which two panels of B and six rows of A fit in 32 KiB. */
-const PAIR_K: i32 = 256;
+/** Terms up to which two panels of B and six rows of A stay in the first-level cache. */
+const PAIR_K: i32 = 128;
 
 /**
  * C[rows][8 · panels] (+)= A[rows][k] · B, the rows given by the two tables. B is packed in panels of eight columns, `panelStride` bytes apart.

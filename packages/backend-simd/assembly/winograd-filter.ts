@@ -4,7 +4,7 @@ import { NR } from './micro';
 import { product } from './conv-filter';
 import { min32 } from './simd';
 import { copyPadded, TEMPORARY, transformTiles } from './winograd';
-import { filterBack, filterTransform, gradientTransform } from './winograd-transforms';
+import { filterBack, filterTransform, gradientTransform, planesOf } from './winograd-transforms';
 
 /** Keep in step with src/kernels/conv-winograd.ts. */
 @unmanaged
@@ -35,17 +35,18 @@ function gatherTap(at: usize, kStride: usize, nStride: usize, left: i32, kLeft: 
   }
 }
 
-/** U[(m + 2)²][panels][k][8] = G g Gᵀ. One tile of the job is one panel. */
+/** U[planes²][panels][k][8] = G g Gᵀ. One tile of the job is one panel. */
 export function transformFilter(args: FilterTransformArgs, panel: i32): void {
-  if (args.m == 3) transformPanel(3, args, panel);
+  if (args.m == 2) transformPanel(2, args, panel);
+  else if (args.m == 3) transformPanel(3, args, panel);
   else transformPanel(4, args, panel);
 }
 
 // @ts-ignore: decorator
 @inline
 function transformPanel(m: i32, args: FilterTransformArgs, panel: i32): void {
-  const n = <usize>(m + 2);
-  const temporary = workspace(); // [3][m + 2] vectors
+  const n = <usize>planesOf(m);
+  const temporary = workspace(); // [3][planes] vectors
   const taps = temporary + TEMPORARY; // [9][4 k's] vectors of four columns
   const kStride = <usize>args.kStride * 4, nStride = <usize>args.nStride * 4, tapStride = <usize>args.tapStride * 4;
   const planeStep = <usize>args.panels * <usize>args.k * 32;
@@ -80,7 +81,7 @@ export class TilesArgs {
   tileStep: i32; planeStep: i32; // bytes
 }
 
-/** V[(m + 2)²][count][channels] of input tiles. */
+/** V[planes²][count][channels] of input tiles. */
 export function winogradTiles(args: TilesArgs, job: i32): void {
   const begin = job * args.block;
   transformTiles(
@@ -90,17 +91,18 @@ export function winogradTiles(args: TilesArgs, job: i32): void {
   );
 }
 
-/** Y[(m + 2)²][panels][count][8] = A·dy·Aᵀ of the tiles of the output's gradient. `planeStep` is panels · count · 32. */
+/** Y[planes²][panels][count][8] = A·dy·Aᵀ of the tiles of the output's gradient. `planeStep` is panels · count · 32. */
 export function winogradGradientTiles(args: TilesArgs, job: i32): void {
-  if (args.m == 3) gradientTiles(3, args, job);
+  if (args.m == 2) gradientTiles(2, args, job);
+  else if (args.m == 3) gradientTiles(3, args, job);
   else gradientTiles(4, args, job);
 }
 
 // @ts-ignore: decorator
 @inline
 function gradientTiles(m: i32, args: TilesArgs, job: i32): void {
-  const n = <usize>(m + 2);
-  const temporary = workspace(); // [m][m + 2] vectors
+  const n = <usize>planesOf(m);
+  const temporary = workspace(); // [m][planes] vectors
   const square = temporary + TEMPORARY;
   const pixelBytes = <usize>args.channels * 4;
   const rowBytes = <usize>args.width * pixelBytes;
@@ -154,15 +156,16 @@ export class UnfilterArgs {
 
 /** dW[3][3][channels][columns] = Gᵀ dU G. One tile of the job is one input channel. */
 export function untransformFilter(args: UnfilterArgs, channel: i32): void {
-  if (args.m == 3) untransformChannel(3, args, channel);
+  if (args.m == 2) untransformChannel(2, args, channel);
+  else if (args.m == 3) untransformChannel(3, args, channel);
   else untransformChannel(4, args, channel);
 }
 
 // @ts-ignore: decorator
 @inline
 function untransformChannel(m: i32, args: UnfilterArgs, channel: i32): void {
-  const count = <usize>(m + 2);
-  const temporary = workspace(); // [3][m + 2] vectors
+  const count = <usize>planesOf(m);
+  const temporary = workspace(); // [3][planes] vectors
   const plane = <usize>args.channels * <usize>args.columns * 4;
   for (let n = 0; n < args.columns; n += 4) {
     const offset = (<usize>channel * <usize>args.columns + <usize>n) * 4;

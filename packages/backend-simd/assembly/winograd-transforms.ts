@@ -1,9 +1,25 @@
 /**
  * The one-dimensional transforms of Winograd's minimal filtering with three taps, for tiles of m = 4 outputs, F(4, 3), and of m = 3, F(3, 3).
  * Lavin & Gray 2015, https://arxiv.org/abs/1509.09308, section 4.3 has F(4, 3)'s matrices B, G and A; F(3, 3)'s come from the points
- * 0, 1, −1, 2 and infinity by the same construction. `m` is a constant where these are called, so that one branch of each is left.
+ * 0, 1, −1, 2 and infinity by the same construction. m = 2 stands for a whole image of two pixels with one pixel of padding: three products
+ * instead of the four taps that meet data, by the product of a 2×2 Toeplitz matrix and a vector (Karatsuba): y₀ = w₁(x₀ + x₁) + (w₂ − w₁)x₁,
+ * y₁ = w₁(x₀ + x₁) + (w₀ − w₁)x₀. `m` is a constant where these are called, so that one branch of each is left.
  */
 import { madd } from './simd';
+
+/** Numbers that a tile's axis is transformed to. src/kernels/conv-winograd.ts has the same. */
+// @ts-ignore: decorator
+@inline
+export function planesOf(m: i32): i32 {
+  return m == 2 ? 3 : m + 2;
+}
+
+/** Pixels of the source along one axis of a tile. */
+// @ts-ignore: decorator
+@inline
+export function patchOf(m: i32): i32 {
+  return m == 2 ? 2 : m + 2;
+}
 
 
 // @ts-ignore: decorator
@@ -19,12 +35,18 @@ function plus(a: v128, k: f32, b: v128): v128 {
   return madd(f32x4.splat(k), b, a);
 }
 
-/** out = Bᵀ · in: m + 2 vectors, `step` bytes apart, to m + 2. */
+/** out = Bᵀ · in: a patch's vectors, `step` bytes apart, to planes. */
 // @ts-ignore: decorator
 @inline
 export function inputTransform(m: i32, source: usize, step: usize, out: usize, outStep: usize): void {
-  const d0 = v128.load(source), d1 = v128.load(source + step), d2 = v128.load(source + 2 * step);
-  const d3 = v128.load(source + 3 * step), d4 = v128.load(source + 4 * step);
+  const d0 = v128.load(source), d1 = v128.load(source + step);
+  if (m == 2) {
+    v128.store(out, f32x4.add(d0, d1));
+    v128.store(out + outStep, d1);
+    v128.store(out + 2 * outStep, d0);
+    return;
+  }
+  const d2 = v128.load(source + 2 * step), d3 = v128.load(source + 3 * step), d4 = v128.load(source + 4 * step);
   if (m == 3) {
     v128.store(out, plus(plus(d3, 2, f32x4.sub(d0, d2)), -1, d1));
     v128.store(out + outStep, plus(f32x4.sub(d3, d2), -2, d1));
@@ -44,11 +66,16 @@ export function inputTransform(m: i32, source: usize, step: usize, out: usize, o
   v128.store(out + 5 * outStep, plus(plus(d5, -5, d3), 4, d1));
 }
 
-/** out = Aᵀ · in: m + 2 vectors to m. */
+/** out = Aᵀ · in: planes to m vectors. */
 // @ts-ignore: decorator
 @inline
 export function outputTransform(m: i32, source: usize, step: usize, out: usize, outStep: usize): void {
   const m0 = v128.load(source), m1 = v128.load(source + step), m2 = v128.load(source + 2 * step);
+  if (m == 2) {
+    v128.store(out, f32x4.add(m0, m1));
+    v128.store(out + outStep, f32x4.add(m0, m2));
+    return;
+  }
   const m3 = v128.load(source + 3 * step), m4 = v128.load(source + 4 * step);
   const sum1 = f32x4.add(m1, m2), difference1 = f32x4.sub(m1, m2);
   if (m == 3) {
@@ -64,10 +91,16 @@ export function outputTransform(m: i32, source: usize, step: usize, out: usize, 
   v128.store(out + 3 * outStep, f32x4.add(v128.load(source + 5 * step), plus(difference1, 8, difference2)));
 }
 
-/** out = G · (g0, g1, g2): three taps to m + 2. */
+/** out = G · (g0, g1, g2): three taps to planes. */
 // @ts-ignore: decorator
 @inline
 export function filterTransform(m: i32, g0: v128, g1: v128, g2: v128, out: usize, step: usize): void {
+  if (m == 2) {
+    v128.store(out, g1);
+    v128.store(out + step, f32x4.sub(g2, g1));
+    v128.store(out + 2 * step, f32x4.sub(g0, g1));
+    return;
+  }
   const sixth = times(1.0 / 6.0, g1);
   if (m == 3) {
     const ends = f32x4.add(g0, g2);
@@ -89,11 +122,18 @@ export function filterTransform(m: i32, g0: v128, g1: v128, g2: v128, out: usize
   v128.store(out + 5 * step, g2);
 }
 
-/** out = A · in, for the filter's gradient: m vectors of the output's gradient to m + 2. */
+/** out = A · in, for the filter's gradient: m vectors of the output's gradient to planes. */
 // @ts-ignore: decorator
 @inline
 export function gradientTransform(m: i32, source: usize, step: usize, out: usize, outStep: usize): void {
-  const d0 = v128.load(source), d1 = v128.load(source + step), d2 = v128.load(source + 2 * step);
+  const d0 = v128.load(source), d1 = v128.load(source + step);
+  if (m == 2) {
+    v128.store(out, f32x4.add(d0, d1));
+    v128.store(out + outStep, d0);
+    v128.store(out + 2 * outStep, d1);
+    return;
+  }
+  const d2 = v128.load(source + 2 * step);
   v128.store(out, d0);
   if (m == 3) {
     const ends = f32x4.add(d0, d2);
@@ -113,11 +153,17 @@ export function gradientTransform(m: i32, source: usize, step: usize, out: usize
   v128.store(out + 5 * outStep, d3);
 }
 
-/** out = Gᵀ · in, for the filter's gradient: m + 2 vectors to three taps. */
+/** out = Gᵀ · in, for the filter's gradient: planes to three taps. */
 // @ts-ignore: decorator
 @inline
 export function filterBack(m: i32, source: usize, step: usize, out: usize, outStep: usize): void {
   const u0 = v128.load(source), u1 = v128.load(source + step), u2 = v128.load(source + 2 * step);
+  if (m == 2) {
+    v128.store(out, u2);
+    v128.store(out + outStep, f32x4.sub(f32x4.sub(u0, u1), u2));
+    v128.store(out + 2 * outStep, u1);
+    return;
+  }
   const u3 = v128.load(source + 3 * step), u4 = v128.load(source + 4 * step);
   if (m == 3) {
     const half = times(-0.5, u1), sixth = times(1.0 / 6.0, u2);

@@ -1,12 +1,13 @@
 /**
- * 3×3 convolution through Winograd's minimal filtering: a tile of m×m outputs costs (m + 2)² products a channel pair instead of 9·m².
+ * 3×3 convolution through Winograd's minimal filtering: a tile of m×m outputs costs (m + 2)² products a channel pair instead of 9·m² (9
+ * instead of 16 where the image has 2×2 pixels).
  * The transforms are in winograd-transforms.ts. A block of tiles is transformed, multiplied and transformed back by one thread while
  * it lies in the cache; where the filters are too many for that, the three steps go one after the other.
  */
 import { aTable, cTable, workspace, gemmRows, finishRow, padTables } from './gemm';
 import { MR, NR } from './micro';
 import { min32 } from './simd';
-import { inputTransform, outputTransform } from './winograd-transforms';
+import { inputTransform, outputTransform, patchOf, planesOf } from './winograd-transforms';
 
 /** Bytes of a tile's vectors between the two axes of a transform. */
 export const TEMPORARY: usize = 640;
@@ -23,24 +24,24 @@ export class WinogradArgs {
   first: i32; count: i32; // for winogradWrite, whose source is M
 }
 
-/** V = Bᵀ d B for every channel: (m + 2)² pixels to as many planes. */
+/** V = Bᵀ d B for every channel: a patch of pixels to planes. */
 // @ts-ignore: decorator
 @inline
 function transformInput(m: i32, pixel: usize, rowStep: usize, columnStep: usize, channels: i32, out: usize, planeStep: usize, temporary: usize): void {
-  const n = <usize>(m + 2);
+  const n = <usize>planesOf(m), patch = <usize>patchOf(m);
   for (let c = 0; c < channels; c += 4) {
     const at = pixel + <usize>c * 4;
     const to = out + <usize>c * 4;
-    for (let x: usize = 0; x < n; x++) inputTransform(m, at + x * columnStep, rowStep, temporary + x * 16, n * 16);
-    for (let y: usize = 0; y < n; y++) inputTransform(m, temporary + y * n * 16, 16, to + y * n * planeStep, planeStep);
+    for (let x: usize = 0; x < patch; x++) inputTransform(m, at + x * columnStep, rowStep, temporary + x * 16, patch * 16);
+    for (let y: usize = 0; y < n; y++) inputTransform(m, temporary + y * patch * 16, 16, to + y * n * planeStep, planeStep);
   }
 }
 
-/** y = Aᵀ p A for every channel: (m + 2)² planes to m×m pixels. */
+/** y = Aᵀ p A for every channel: planes to m×m pixels. */
 // @ts-ignore: decorator
 @inline
 function transformOutput(m: i32, planes: usize, planeStep: usize, channels: i32, out: usize, rowStep: usize, columnStep: usize, temporary: usize): void {
-  const n = <usize>(m + 2);
+  const n = <usize>planesOf(m);
   for (let c = 0; c < channels; c += 4) {
     const at = planes + <usize>c * 4;
     const to = out + <usize>c * 4;
@@ -51,7 +52,7 @@ function transformOutput(m: i32, planes: usize, planeStep: usize, channels: i32,
 
 /**
  * Copies a square of pixels that sticks out of the image, zeros outside.
- * @param size m + 2 for inputs, m for the output's gradient
+ * @param size the patch for inputs, m for the output's gradient
  */
 export function copyPadded(image: usize, height: i32, width: i32, channels: i32, y0: i32, x0: i32, size: i32, out: usize): void {
   const bytes = <usize>channels * 4;
@@ -64,7 +65,7 @@ export function copyPadded(image: usize, height: i32, width: i32, channels: i32,
   }
 }
 
-/** Transforms input tiles [first, first + count) into V[(m + 2)²][block][channels]. */
+/** Transforms input tiles [first, first + count) into V[planes²][block][channels]. An image of m = 2 is its own patch. */
 // @ts-ignore: decorator
 @inline
 function tilesInto(
@@ -77,12 +78,13 @@ function tilesInto(
   for (let i = 0; i < count; i++) {
     const tile = first + i;
     const image = source + <usize>(tile / (tilesY * tilesX)) * imageBytes;
-    const y = ((tile / tilesX) % tilesY) * m - padTop;
-    const x = (tile % tilesX) * m - padLeft;
-    const inside = y >= 0 && x >= 0 && y + m + 2 <= height && x + m + 2 <= width;
-    if (!inside) copyPadded(image, height, width, channels, y, x, m + 2, square);
+    const y = m == 2 ? 0 : ((tile / tilesX) % tilesY) * m - padTop;
+    const x = m == 2 ? 0 : (tile % tilesX) * m - padLeft;
+    const patch = patchOf(m);
+    const inside = y >= 0 && x >= 0 && y + patch <= height && x + patch <= width;
+    if (!inside) copyPadded(image, height, width, channels, y, x, patch, square);
     const from = inside ? image + <usize>(y * width + x) * columnStep : square;
-    const rowStep = inside ? <usize>width * columnStep : <usize>(m + 2) * columnStep;
+    const rowStep = inside ? <usize>width * columnStep : <usize>patch * columnStep;
     transformInput(m, from, rowStep, columnStep, channels, v, planeStep, temporary);
     v += tileStep;
   }
@@ -92,13 +94,14 @@ export function transformTiles(
   m: i32, source: usize, height: i32, width: i32, channels: i32, padTop: i32, padLeft: i32, tilesY: i32, tilesX: i32,
   first: i32, count: i32, v: usize, tileStep: usize, planeStep: usize, temporary: usize,
 ): void {
-  if (m == 3) tilesInto(3, source, height, width, channels, padTop, padLeft, tilesY, tilesX, first, count, v, tileStep, planeStep, temporary);
+  if (m == 2) tilesInto(2, source, height, width, channels, padTop, padLeft, tilesY, tilesX, first, count, v, tileStep, planeStep, temporary);
+  else if (m == 3) tilesInto(3, source, height, width, channels, padTop, padLeft, tilesY, tilesX, first, count, v, tileStep, planeStep, temporary);
   else tilesInto(4, source, height, width, channels, padTop, padLeft, tilesY, tilesX, first, count, v, tileStep, planeStep, temporary);
 }
 
 /** One tile of the job computes one block of output tiles. */
 export function winogradConv(args: WinogradArgs, job: i32): void {
-  const planes = <usize>((args.m + 2) * (args.m + 2));
+  const planes = <usize>(planesOf(args.m) * planesOf(args.m));
   const tiles = args.images * args.tilesY * args.tilesX;
   const first = job * args.block;
   const count = min32(args.block, tiles - first);
@@ -129,7 +132,8 @@ export function winogradConv(args: WinogradArgs, job: i32): void {
 
 /** Transforms one tile back, adds the bias, applies the activation and stores what lies inside the image. */
 function writeTile(args: WinogradArgs, tile: i32, products: usize, planeStep: usize, temporary: usize): void {
-  if (args.m == 3) writeTileOf(3, args, tile, products, planeStep, temporary);
+  if (args.m == 2) writeTileOf(2, args, tile, products, planeStep, temporary);
+  else if (args.m == 3) writeTileOf(3, args, tile, products, planeStep, temporary);
   else writeTileOf(4, args, tile, products, planeStep, temporary);
 }
 

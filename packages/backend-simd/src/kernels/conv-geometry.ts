@@ -79,8 +79,11 @@ export const isPointwise = (g: Geometry): boolean =>
 
 const sameSize = (g: Geometry) => g.outHeight === g.height && g.outWidth === g.width;
 
-/** Outputs along one axis of a tile of Winograd's: F(3×3, 3×3) or F(4×4, 3×3). */
-export type TileSize = 3 | 4;
+/** Outputs along one axis of a tile of Winograd's: F(3×3, 3×3) or F(4×4, 3×3), or the whole of a padded image of 2×2. */
+export type TileSize = 2 | 3 | 4;
+
+/** Two pixels with one of padding on each side: nine products instead of sixteen. */
+const isPaddedPair = (size: number, outSize: number, padding: number) => size === 2 && outSize === 2 && padding === 1;
 
 /**
  * Which of Winograd's tiles costs least, counting its (m + 2)² products a tile with what its transforms cost, against the taps that meet
@@ -90,12 +93,13 @@ export function winogradTile(g: Geometry): TileSize | 0 {
   const square = g.kernelHeight === 3 && g.kernelWidth === 3 && g.strideY === 1 && g.strideX === 1;
   if (!square || g.dilationY !== 1 || g.dilationX !== 1) return 0;
   if (g.channels % 4 || g.columns % 4 || g.channels < 16 || g.columns < 16) return 0;
+  if (isPaddedPair(g.height, g.outHeight, g.padTop) && isPaddedPair(g.width, g.outWidth, g.padLeft)) return 2;
   const taps = tapsOf(g).map(
     ({ y, x }) =>
       hits(y, { stride: 1, size: g.height, count: g.outHeight }) * hits(x, { stride: 1, size: g.width, count: g.outWidth }),
   );
   const direct = taps.reduce((sum, n) => sum + n, 0);
-  const products = (m: TileSize) => (m + 2) ** 2 * Math.ceil(g.outHeight / m) * Math.ceil(g.outWidth / m);
+  const products = (m: 3 | 4) => (m + 2) ** 2 * Math.ceil(g.outHeight / m) * Math.ceil(g.outWidth / m);
   const m = products(3) < products(4) ? 3 : 4;
   // A transformed number costs some six additions, which a product over few channels does not outweigh.
   const transforms = products(m) * 6 * (1 / g.columns + 1 / g.channels);

@@ -1,4 +1,4 @@
-/** 3×3 convolutions and their gradients through Winograd's F(4×4, 3×3) and F(3×3, 3×3): see assembly/winograd.ts. */
+/** 3×3 convolutions and their gradients through Winograd's F(4×4, 3×3) and F(3×3, 3×3), and what comes of it for 2×2 images: see assembly/winograd.ts. */
 import { Task } from '../../assembly/task';
 import type { SimdBackend } from '../backend';
 import type { Finish } from './conv-direct';
@@ -42,7 +42,7 @@ interface Filter {
 type Tiled = { tile: TileSize };
 type Cut = Pick<Target, 'height' | 'width' | 'padTop' | 'padLeft' | 'tile'>;
 
-const planesOf = (tile: TileSize) => (tile + 2) ** 2;
+const planesOf = (tile: TileSize) => (tile === 2 ? 9 : (tile + 2) ** 2);
 const tilesOf = ({ height, width, tile }: Cut): [down: number, across: number] => [
   Math.ceil(height / tile),
   Math.ceil(width / tile),
@@ -138,7 +138,7 @@ interface Chunk {
   stride: number;
 }
 
-/** Transforms a chunk of input tiles into planes [(m + 2)²][count][channels]. */
+/** Transforms a chunk of input tiles into planes [planes][count][channels]. */
 function transformTiles(backend: SimdBackend, source: Source, { at, cut, first, count, stride }: Chunk): void {
   const words = [source.at, at, source.height, source.width, source.channels, cut.padTop, cut.padLeft, ...tilesOf(cut), cut.tile];
   backend.launch(Task.WinogradTiles, [...words, first, count, GROUP, stride, count * stride], Math.ceil(count / GROUP));
