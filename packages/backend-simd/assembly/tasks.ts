@@ -8,7 +8,8 @@ import { DepthwiseArgs, depthwiseFilterGradient, depthwiseForward, depthwiseInpu
 import { BinaryArgs, SelectArgs, binary, select4 } from './elementwise';
 import { MatMulArgs, PackArgs, matMul, packB } from './matmul';
 import { CopyArgs, TransposeArgs, copyStrided, transposeMatrix } from './move';
-import { NormArgs, channelSumsPartial, normApply, normBackApply, normBackCombine, normBackPartial, normCombine, normPartial } from './norm';
+import { NormArgs, channelSumsPartial, normApply, normCombine, normPartial } from './norm';
+import { normBackApply, normBackCombine, normBackPartial } from './norm-gradient';
 import { PoolArgs, averagePoolGradient, maxPoolGradient, poolForward } from './pooling';
 import { RandomArgs, dropout, randomUniform } from './random';
 import { ReduceRowsArgs, reduceRows } from './reduce';
