@@ -10,7 +10,7 @@ import { max32, min32 } from './simd';
 /** Pixels in one product: A and B of a chunk stay in the second-level cache. */
 const KC: i32 = 128;
 
-/** Keep in step with src/kernels/conv-filter.ts. */
+/** Keep in step with src/kernels/conv-direct.ts. */
 @unmanaged
 export class FilterArgs {
   x: u32; dy: u32; out: u32; taps: u32; // taps: [count][3] of (dy, dx, tap)

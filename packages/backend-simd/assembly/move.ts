@@ -2,7 +2,7 @@
 import { transpose4 } from './gemm';
 import { min32 } from './simd';
 
-/** Keep in step with src/kernels/move.ts. Up to six dimensions, the last first; strides in words, any of them may be 0 or negative. */
+/** Keep in step with src/kernels/strided-copy.ts. Up to six dimensions, the last first; strides in words, any of them may be 0 or negative. */
 @unmanaged
 export class CopyArgs {
   x: u32; out: u32;
@@ -54,7 +54,7 @@ export function copyStrided(args: CopyArgs, tile: i32): void {
   }
 }
 
-/** Keep in step with src/kernels/transpose.ts. Matrices over up to four dimensions, the last first; strides in words. */
+/** Keep in step with src/kernels/strided-copy.ts. Matrices over up to four dimensions, the last first; strides in words. */
 @unmanaged
 export class TransposeArgs {
   x: u32; out: u32;
