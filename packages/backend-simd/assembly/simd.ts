@@ -19,10 +19,3 @@ export function min32(a: i32, b: i32): i32 {
 export function max32(a: i32, b: i32): i32 {
   return a > b ? a : b;
 }
-
-/** Sum of the four lanes, in a fixed order. */
-// @ts-ignore: decorator
-@inline
-export function sum4(v: v128): f32 {
-  return (f32x4.extract_lane(v, 0) + f32x4.extract_lane(v, 1)) + (f32x4.extract_lane(v, 2) + f32x4.extract_lane(v, 3));
-}

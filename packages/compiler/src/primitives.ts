@@ -24,6 +24,9 @@ export const NO_PADDING: Padding = { top: 0, bottom: 0, left: 0, right: 0 };
 type Pair = [number, number];
 const pairs = ({ top, bottom, left, right }: Padding): [Pair, Pair, Pair, Pair] => [[0, 0], [top, bottom], [left, right], [0, 0]]; // biome-ignore format: a pair an axis
 
+/** Zeros around images `[batch, height, width, channels]`. */
+export const zeroPad = (x: tf.Tensor4D, padding: Padding): tf.Tensor4D => tf.pad(x, pairs(padding));
+
 /** Convolution: x `[batch, h, w, in]`, filter `[kh, kw, in, out]` → `[batch, h', w', out]`. */
 export function convolve(x: tf.Tensor4D, filter: tf.Tensor4D, { strides, dilations, padding }: ConvAttrs): tf.Tensor4D {
   const none = padding.top + padding.bottom + padding.left + padding.right === 0;

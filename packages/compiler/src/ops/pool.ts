@@ -1,6 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { fast } from '../fast';
-import type { Padding } from '../primitives';
+import { type Padding, zeroPad } from '../primitives';
 import type { OperationKind } from '../program';
 
 export interface PoolAttrs {
@@ -11,9 +11,9 @@ export interface PoolAttrs {
 }
 
 /** The kernel's own name for an average pool's or a max-pool's gradient; it gives dx. */
-function gradient(kernel: string, tensors: Record<string, tf.Tensor>, { size, strides, padding }: PoolAttrs): tf.Tensor {
-  const pad = typeof padding === 'string' ? padding : 'valid';
-  return tf.engine().runKernel(kernel, tensors, { filterSize: [...size], strides: [...strides], pad });
+function gradient(kernel: string, tensors: Record<string, tf.Tensor>, attrs: PoolAttrs): tf.Tensor {
+  const { size, strides } = attrs;
+  return tf.engine().runKernel(kernel, tensors, { filterSize: [...size], strides: [...strides], pad: stockPadding(attrs) });
 }
 
 /**
@@ -24,23 +24,20 @@ function aboveZero(x: tf.Tensor): tf.Tensor {
   return tf.getBackend() === 'wasm' ? tf.add(tf.sub(x, tf.min(x)), 1) : x;
 }
 
+/** What TensorFlow.js's own pools are told: images that need explicit padding have it by then. */
+const stockPadding = ({ padding }: PoolAttrs) => (typeof padding === 'string' ? padding : 'valid');
+
 /** Zeros around the image, which is never below zero where the padding is explicit. */
-function padded(x: tf.Tensor4D, { padding }: PoolAttrs): tf.Tensor4D {
-  if (typeof padding === 'string') return x;
-  const { top, bottom, left, right } = padding;
-  return tf.pad(x, [[0, 0], [top, bottom], [left, right], [0, 0]]); // biome-ignore format: a pair an axis
-}
+const padded = (x: tf.Tensor4D, { padding }: PoolAttrs): tf.Tensor4D => (typeof padding === 'string' ? x : zeroPad(x, padding));
 
 export const maxPool: OperationKind<PoolAttrs> = {
   name: 'maxPool',
   reads: () => ({ inputs: true, output: true }),
   forward({ inputs, attrs }) {
     const x = inputs[0] as tf.Tensor4D;
-    const explicit = typeof attrs.padding !== 'string';
-    const own = explicit ? fast('deepend.maxPool', { x }, attrs) : undefined;
+    const own = typeof attrs.padding === 'string' ? undefined : fast('deepend.maxPool', { x }, attrs);
     if (own) return { output: own[0] as tf.Tensor };
-    const pad = typeof attrs.padding === 'string' ? attrs.padding : 'valid';
-    return { output: tf.maxPool(padded(x, attrs), [...attrs.size], [...attrs.strides], pad) };
+    return { output: tf.maxPool(padded(x, attrs), [...attrs.size], [...attrs.strides], stockPadding(attrs)) };
   },
   backward({ dy, inputs, output, attrs }) {
     const x = inputs[0] as tf.Tensor4D;
@@ -80,7 +77,7 @@ export const averagePool: OperationKind<PoolAttrs> = {
   name: 'averagePool',
   reads: () => ({ inputs: true, output: false }),
   forward: ({ inputs, attrs }) => ({
-    output: tf.avgPool(inputs[0] as tf.Tensor4D, [...attrs.size], [...attrs.strides], attrs.padding as 'valid' | 'same'),
+    output: tf.avgPool(inputs[0] as tf.Tensor4D, [...attrs.size], [...attrs.strides], stockPadding(attrs)),
   }),
   backward({ dy, inputs, attrs }) {
     const x = inputs[0] as tf.Tensor;

@@ -1,7 +1,7 @@
 /** The operations with no more to them than a line forward and a line back. */
 import * as tf from '@tensorflow/tfjs-core';
 import { fast } from '../fast';
-import { channelSums, type Padding, reluGradient } from '../primitives';
+import { channelSums, type Padding, reluGradient, zeroPad } from '../primitives';
 import type { OperationKind } from '../program';
 
 /** Each from its output alone, so that the input can be freed. */
@@ -44,10 +44,7 @@ export const add: OperationKind<{ relu: boolean }> = {
 export const pad: OperationKind<Padding> = {
   name: 'pad',
   reads: () => ({ inputs: false, output: false }),
-  forward({ inputs, attrs: { top, bottom, left, right } }) {
-    const x = inputs[0] as tf.Tensor4D;
-    return { output: tf.pad(x, [[0, 0], [top, bottom], [left, right], [0, 0]]) }; // biome-ignore format: a pair an axis
-  },
+  forward: ({ inputs, attrs }) => ({ output: zeroPad(inputs[0] as tf.Tensor4D, attrs) }),
   backward({ dy, attrs: { top, bottom, left, right } }) {
     const [batch = 1, height = 1, width = 1, channels = 1] = dy.shape;
     const size = [batch, height - top - bottom, width - left - right, channels];
