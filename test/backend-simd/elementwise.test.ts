@@ -178,12 +178,14 @@ describe('other operations', () => {
     expect(tasksOf({ kernel: 'EluGrad', inputs: { dy: numbers([3], 1), y: numbers([3], 2) } })).toEqual([Task.Binary]);
   });
 
-  it.each([
-    ['relu', (dy: number, y: number) => (y > 0 ? dy : 0)],
-    ['sigmoid', (dy: number, y: number) => dy * y * (1 - y)],
-    ['tanh', (dy: number, y: number) => dy * (1 - y * y)],
-  ])('the gradient of %s is dy times what y tells', (name, gradient) => {
-    const [dy, y] = [numbers([30_001], 1), numbers([30_001], 2, 1)];
+  it.each<[name: string, largest: number, gradient: (dy: number, y: number) => number]>([
+    ['relu', 1, (dy, y) => (y > 0 ? dy : 0)],
+    ['relu6', 9, (dy, y) => (y > 0 && y < 6 ? dy : 0)],
+    ['sigmoid', 1, (dy, y) => dy * y * (1 - y)],
+    ['tanh', 1, (dy, y) => dy * (1 - y * y)],
+  ])('the gradient of %s is dy times what y tells', (name, largest, gradient) => {
+    const [dy, y] = [numbers([30_001], 1), numbers([30_001], 2, largest)];
+    for (const [i, edge] of [0, 6, -0].entries()) y.values[i] = edge;
     const [out] = runOnThreads({ kernel: 'deepend.activationGradient', inputs: { dy, y }, attrs: { name } });
     for (const [i, value] of (out as Numbers).values.entries()) {
       const expected = gradient(dy.values[i] as number, y.values[i] as number);

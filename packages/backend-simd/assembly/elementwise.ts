@@ -30,6 +30,7 @@ function pair(op: i32, a: v128, b: v128): v128 {
   if (op == BinaryOp.Prelu) return v128.bitselect(f32x4.mul(a, b), a, f32x4.lt(a, zero));
   // Of the gradients, a is dy and b is y.
   if (op == BinaryOp.ReluGrad) return v128.and(a, f32x4.gt(b, zero));
+  if (op == BinaryOp.Relu6Grad) return v128.and(a, v128.and(f32x4.gt(b, zero), f32x4.lt(b, f32x4.splat(6))));
   if (op == BinaryOp.SigmoidGrad) return f32x4.mul(a, f32x4.mul(b, f32x4.sub(one, b)));
   if (op == BinaryOp.TanhGrad) return f32x4.mul(a, f32x4.sub(one, f32x4.mul(b, b)));
   if (op == BinaryOp.EluGrad) return v128.bitselect(a, f32x4.mul(a, f32x4.add(b, one)), f32x4.ge(b, zero));
@@ -123,6 +124,7 @@ export function binary(args: BinaryArgs, tile: i32): void {
     case BinaryOp.SquaredDifference: return rows(BinaryOp.SquaredDifference, args, tile);
     case BinaryOp.Prelu: return rows(BinaryOp.Prelu, args, tile);
     case BinaryOp.ReluGrad: return rows(BinaryOp.ReluGrad, args, tile);
+    case BinaryOp.Relu6Grad: return rows(BinaryOp.Relu6Grad, args, tile);
     case BinaryOp.SigmoidGrad: return rows(BinaryOp.SigmoidGrad, args, tile);
     case BinaryOp.TanhGrad: return rows(BinaryOp.TanhGrad, args, tile);
     case BinaryOp.EluGrad: return rows(BinaryOp.EluGrad, args, tile);

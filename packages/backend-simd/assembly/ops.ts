@@ -7,7 +7,7 @@ export enum UnaryOp {
 }
 
 export enum BinaryOp {
-  Add, Sub, Mul, Div, Max, Min, SquaredDifference, Prelu, ReluGrad, SigmoidGrad, TanhGrad, EluGrad,
+  Add, Sub, Mul, Div, Max, Min, SquaredDifference, Prelu, ReluGrad, Relu6Grad, SigmoidGrad, TanhGrad, EluGrad,
   // These give bytes.
   Greater, GreaterEqual, Less, LessEqual, Equal, NotEqual,
 }

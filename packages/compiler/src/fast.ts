@@ -13,7 +13,7 @@ export type FastKernel =
   | 'deepend.conv2dInputGradient' //    {dy, filter} + conv, xShape → dx
   | 'deepend.conv2dFilterGradient' //   {x, dy} + conv, filterShape → dFilter
   | 'deepend.channelSums' //            {x} → [channels]
-  | 'deepend.activationGradient' //     {dy, y} + name: relu, sigmoid or tanh → dx
+  | 'deepend.activationGradient' //     {dy, y} + name: relu, relu6, sigmoid or tanh → dx
   | 'deepend.batchNorm' //              {x, gamma?, beta?, movingMean, movingVariance, residual?} + epsilon, momentum, relu → y, mean, deviation; moves the statistics in place
   | 'deepend.normalize' //              {x, gamma?, beta?, mean, variance, residual?} + epsilon, relu → y
   | 'deepend.batchNormGradient' //      {x, y, dy, mean, deviation, gamma?} + relu, residual → dx, dGamma, dBeta, dz where residual

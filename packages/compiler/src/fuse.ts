@@ -2,6 +2,7 @@
 import type { Program } from './lower';
 import { type BatchNormAttrs, batchNorm } from './ops/batch-norm';
 import { type ConvLayerAttrs, conv2d } from './ops/conv';
+import { type DepthwiseAttrs, depthwiseConv2d } from './ops/depthwise';
 import { maxPool, type PoolAttrs } from './ops/pool';
 import { activation, add, dense, pad } from './ops/simple';
 import { NO_PADDING, type Padding } from './primitives';
@@ -15,8 +16,8 @@ const isKind = (operation: Operation, kind: { name: string }) => operation.kind.
 
 /** Zeros around the image become the convolution's own padding. */
 const padIntoConv: Fusion = (producer, consumer) => {
-  if (!isKind(producer, pad) || !isKind(consumer, conv2d)) return null;
-  const attrs = consumer.attrs as ConvLayerAttrs;
+  if (!isKind(producer, pad) || ![conv2d, depthwiseConv2d].some((kind) => isKind(consumer, kind))) return null;
+  const attrs = consumer.attrs as ConvLayerAttrs | DepthwiseAttrs;
   if (attrs.padding !== NO_PADDING) return null;
   return { kind: consumer.kind, attrs: { ...attrs, padding: producer.attrs as Padding }, inputs: producer.inputs };
 };
@@ -53,37 +54,60 @@ const reluIntoProducer: Fusion = (producer, consumer) => {
 
 const FUSIONS: readonly Fusion[] = [padIntoConv, padIntoMaxPool, addIntoBatchNorm, reluIntoProducer];
 
-/** Applies the patterns until none fits. The fused operation stands where the consumer stood: all its inputs are there by then. */
+/** The operations so far by the values they make, in their order. */
+type Makers = Map<number, Operation>;
+
+/**
+ * Applies the patterns until none fits. The fused operation stands where the consumer stood: all its inputs are there by then. What
+ * is fused changes nothing for the operations before it, so one walk is enough, in which each new operation is tried again.
+ */
 export function fuse(program: Program): Program {
-  let operations = [...program.operations];
-  for (let changed = true; changed; ) {
-    changed = false;
-    for (const consumer of operations) {
-      const fused = fuseInto(consumer, operations, program);
-      if (!fused) continue;
-      operations = operations.filter((op) => op !== fused.producer).map((op) => (op === consumer ? fused.operation : op));
-      changed = true;
-      break;
+  const makers: Makers = new Map();
+  const uses = countUses(program);
+  for (let operation of program.operations) {
+    for (let fused = fuseInto(operation, makers, uses); fused; fused = fuseInto(operation, makers, uses)) {
+      makers.delete(fused.producer.output.id);
+      operation = fused.operation;
     }
+    makers.set(operation.output.id, operation);
   }
-  return { ...program, operations: operations.map((operation) => markNormalized(operation, operations)) };
+  const operations = [...makers.values()];
+  const readers = readersOf(operations);
+  return { ...program, operations: operations.map((operation) => markNormalized(operation, readers)) };
 }
 
-/** Batch normalization takes the mean away, and with it all that a bias adds: the bias before it has no gradient to sum up. */
-function markNormalized(operation: Operation, operations: readonly Operation[]): Operation {
-  if (!isKind(operation, conv2d) || operation.params.length < 2 || (operation.attrs as ConvLayerAttrs).relu) return operation;
-  const users = operations.filter((op) => op.inputs.some(({ id }) => id === operation.output.id));
-  const normalized =
-    users.length === 1 && users[0]?.kind.name === batchNorm.name && users[0].inputs[0]?.id === operation.output.id;
-  return normalized ? { ...operation, attrs: { ...(operation.attrs as ConvLayerAttrs), normalized } } : operation;
+/** How often each value is read; the loss reads the logits. A fused operation reads what its parts read, so the counts stay. */
+function countUses({ operations, logits }: Program): Map<number, number> {
+  const uses = new Map([[logits.id, 1]]);
+  for (const { id } of operations.flatMap((op) => op.inputs)) uses.set(id, (uses.get(id) ?? 0) + 1);
+  return uses;
 }
 
-function fuseInto(consumer: Operation, operations: readonly Operation[], program: Program) {
-  for (const input of consumer.inputs) {
-    const producer = operations.find((op) => op.output.id === input.id);
-    const uses = operations.flatMap((op) => op.inputs).filter((value) => value.id === input.id).length; // biome-ignore format: one chain
-    if (!producer || uses !== 1 || input.id === program.logits.id) continue;
-    const source = operations.find((op) => op.output.id === producer.inputs[0]?.id);
+/** Which operations read each value; one that reads it twice stands there twice. */
+function readersOf(operations: readonly Operation[]): Map<number, Operation[]> {
+  const readers = new Map<number, Operation[]>(operations.map((op) => [op.output.id, []]));
+  for (const op of operations) for (const { id } of op.inputs) readers.get(id)?.push(op);
+  return readers;
+}
+
+/**
+ * Batch normalization by the batch's own statistics takes the mean away, and with it all that a bias adds: the bias before it has no
+ * gradient to sum up. A frozen one takes the moving mean away, which a bias does not move.
+ */
+function markNormalized(operation: Operation, readers: Map<number, Operation[]>): Operation {
+  if (![conv2d, depthwiseConv2d].some((kind) => isKind(operation, kind))) return operation;
+  const attrs = operation.attrs as ConvLayerAttrs;
+  const [user, ...others] = readers.get(operation.output.id) ?? [];
+  if (operation.params.length < 2 || attrs.relu || !user || others.length > 0 || !isKind(user, batchNorm)) return operation;
+  const normalized = user.inputs[0]?.id === operation.output.id && !(user.attrs as BatchNormAttrs).frozen;
+  return normalized ? { ...operation, attrs: { ...attrs, normalized } } : operation;
+}
+
+function fuseInto(consumer: Operation, makers: Makers, uses: Map<number, number>) {
+  for (const { id } of consumer.inputs) {
+    const producer = makers.get(id);
+    if (!producer || uses.get(id) !== 1) continue;
+    const source = makers.get(producer.inputs[0]?.id ?? -1);
     for (const fusion of FUSIONS) {
       const joined = fusion(producer, consumer, source);
       if (!joined) continue;

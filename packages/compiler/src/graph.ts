@@ -50,19 +50,6 @@ export function readGraph(net: tfl.LayersModel): Graph {
   const value = (shape: readonly (number | null)[]): Value => ({ id: ids++, shape });
 
   const input = value((net.inputs[0] as tfl.SymbolicTensor).shape);
-  const resolveIn = (known: Map<tfl.SymbolicTensor, Value>) => {
-    const resolve = (tensor: tfl.SymbolicTensor): Value => {
-      const found = known.get(tensor);
-      if (found) return found;
-      const { sourceLayer: layer, nodeIndex } = tensor as unknown as Origin;
-      const node = layer.inboundNodes[nodeIndex] as tfl.layers.Layer['inboundNodes'][number];
-      const inputs = node.inputTensors.map(resolve);
-      const result = isContainer(layer) ? inside(layer, inputs) : call(layer, inputs, tensor);
-      known.set(tensor, result);
-      return result;
-    };
-    return resolve;
-  };
   const call = (layer: tfl.layers.Layer, inputs: Value[], tensor: tfl.SymbolicTensor): Value => {
     const output = value(tensor.shape);
     if (!Array.isArray(layer.outputShape[0])) calls.push({ layer, inputs, output });
@@ -72,10 +59,51 @@ export function readGraph(net: tfl.LayersModel): Graph {
       );
     return output;
   };
-  const inside = (container: Container, inputs: Value[]): Value => {
-    const known = new Map(container.inputs.map((tensor, i) => [tensor, inputs[i] as Value]));
-    return resolveIn(known)(container.outputs[0] as tfl.SymbolicTensor);
-  };
-  const output = resolveIn(new Map([[net.inputs[0] as tfl.SymbolicTensor, input]]))(net.outputs[0] as tfl.SymbolicTensor);
+  const output = resolve(net.outputs[0] as tfl.SymbolicTensor, new Map([[net.inputs[0] as tfl.SymbolicTensor, input]]), call);
   return { input, output, calls };
+}
+
+/** The values of one net's symbolic tensors, as far as they are known. */
+type Known = Map<tfl.SymbolicTensor, Value>;
+
+/** A tensor that waits for the layers before it; `inside`: the values of the net that makes it, once its inputs are known. */
+interface Pending {
+  readonly tensor: tfl.SymbolicTensor;
+  readonly known: Known;
+  inside?: Known;
+}
+
+/**
+ * The value of a tensor, after a call of every layer before it, inputs first. What waits stands in a list: a net of thousands of layers
+ * would overflow the stack of a function that calls itself.
+ */
+function resolve(
+  last: tfl.SymbolicTensor,
+  values: Known,
+  call: (layer: tfl.layers.Layer, inputs: Value[], tensor: tfl.SymbolicTensor) => Value,
+): Value {
+  const waiting: Pending[] = [{ tensor: last, known: values }];
+  for (let top = waiting.at(-1); top; top = waiting.at(-1)) {
+    const { tensor, known } = top;
+    const { sourceLayer: layer, nodeIndex } = tensor as unknown as Origin;
+    const { inputTensors } = layer.inboundNodes[nodeIndex] as tfl.layers.Layer['inboundNodes'][number];
+    const before = known.has(tensor) ? undefined : inputTensors.find((input) => !known.has(input));
+    if (before) waiting.push({ tensor: before, known });
+    else if (known.has(tensor)) waiting.pop();
+    else {
+      const inputs = inputTensors.map((input) => known.get(input) as Value);
+      if (isContainer(layer)) enter(top, layer, { inputs, waiting });
+      else known.set(tensor, call(layer, inputs, tensor));
+    }
+  }
+  return values.get(last) as Value;
+}
+
+/** Goes into a net that is a layer: its output waits next, and when that is known, it is the layer's. */
+function enter(pending: Pending, container: Container, { inputs, waiting }: { inputs: Value[]; waiting: Pending[] }): void {
+  pending.inside ??= new Map(container.inputs.map((tensor, i) => [tensor, inputs[i] as Value]));
+  const output = container.outputs[0] as tfl.SymbolicTensor;
+  const found = pending.inside.get(output);
+  if (found) pending.known.set(pending.tensor, found);
+  else waiting.push({ tensor: output, known: pending.inside });
 }

@@ -3,9 +3,22 @@ import type * as tfl from '@tensorflow/tfjs-layers';
 import type { Graph, LayerCall, Value } from './graph';
 import { batchNorm } from './ops/batch-norm';
 import { conv2d } from './ops/conv';
+import { depthwiseConv2d } from './ops/depthwise';
+import { dropout, dropSamples } from './ops/dropout';
 import { layer as anyLayer } from './ops/layer';
 import { averagePool, maxPool } from './ops/pool';
-import { activation, add, concat, dense, dropout, globalAveragePool, isActivation, pad, reshape } from './ops/simple';
+import {
+  activation,
+  add,
+  concat,
+  dense,
+  globalAveragePool,
+  isActivation,
+  multiply,
+  pad,
+  padChannels,
+  reshape,
+} from './ops/simple';
 import { NO_PADDING } from './primitives';
 import type { Operation, OperationKind, Parameter } from './program';
 
@@ -22,7 +35,12 @@ const pair = (value: number | number[]): [number, number] =>
   Array.isArray(value) ? [value[0] ?? 1, value[1] ?? 1] : [value, value];
 const image = (value: Value): [number, number] => [value.shape[1] ?? 0, value.shape[2] ?? 0];
 const inner = (value: Value): number[] => value.shape.slice(1).map((size) => size ?? -1);
-const explicit = (padding: string) => (padding === 'same' ? 'same' : NO_PADDING);
+const explicit = (padding: string) => (padding === 'same' ? ('same' as const) : NO_PADDING);
+const convolution = ({ strides, dilationRate, padding }: Config) => ({
+  strides: pair(strides),
+  dilations: pair(dilationRate ?? 1),
+  padding: explicit(padding),
+});
 const pool = (config: Config) => ({
   size: pair(config.poolSize),
   strides: pair(config.strides ?? config.poolSize),
@@ -31,16 +49,28 @@ const pool = (config: Config) => ({
 
 /** undefined: the layer runs through tfjs's own gradient. */
 const LOWERINGS: Record<string, (config: Config, call: LayerCall) => Lowered | undefined> = {
-  Conv2D: (c) =>
-    row(conv2d, { strides: pair(c.strides), dilations: pair(c.dilationRate ?? 1), padding: explicit(c.padding), relu: false }),
+  Conv2D: (c) => row(conv2d, { ...convolution(c), relu: false }),
+  // @deepend/models' own layer: tfjs has none.
+  'deepend>GroupedConv2D': (c) => row(conv2d, { ...convolution(c), relu: false, groups: c.groups }),
+  DepthwiseConv2D: (c, { layer }) => {
+    const attrs = convolution(c);
+    if (attrs.dilations.every((rate) => rate === 1)) return row(depthwiseConv2d, attrs);
+    throw new Error(
+      `${where(layer)}: dilationRate [${attrs.dilations.join(', ')}] is passed over by TensorFlow.js's own layer; leave it out, or take Conv2D`,
+    );
+  },
   Dense: (_, { inputs: [x] }) => (x?.shape.length === 2 ? row(dense, { relu: false }) : undefined),
-  BatchNormalization: ({ axis, epsilon, momentum, scale, center }, { inputs: [x] }) =>
-    axis === -1 || axis === (x?.shape.length ?? 0) - 1
-      ? row(batchNorm, { epsilon, momentum, scale, center, relu: false, residual: false })
-      : undefined,
+  BatchNormalization: (c, { layer, inputs: [x] }) => {
+    const { axis, epsilon, momentum, scale, center } = c;
+    if (axis !== -1 && axis !== (x?.shape.length ?? 0) - 1) return undefined;
+    return row(batchNorm, { epsilon, momentum, scale, center, frozen: isFrozen(layer, c), relu: false, residual: false });
+  },
   Activation: ({ activation: name }) => (name === 'linear' ? null : isActivation(name) ? row(activation, { name }) : undefined),
-  ReLU: ({ maxValue }) => (maxValue == null ? row(activation, { name: 'relu' }) : undefined),
+  ReLU: ({ maxValue }) =>
+    maxValue == null || maxValue === 6 ? row(activation, { name: maxValue === 6 ? 'relu6' : 'relu' }) : undefined,
   Add: (_, { inputs, output }) => (inputs.every((x) => sameShape(x, output)) ? row(add, { relu: false }) : undefined),
+  Multiply: (_, { inputs, output }) =>
+    inputs.length === 2 && inputs.every((x) => sameShape(x, output) || isGate(x, output)) ? row(multiply, {}) : undefined,
   ZeroPadding2D: ({ padding: [[top, bottom], [left, right]] }) => row(pad, { top, bottom, left, right }),
   MaxPooling2D: (c) => row(maxPool, pool(c)),
   AveragePooling2D: (c) => row(averagePool, pool(c)),
@@ -50,11 +80,30 @@ const LOWERINGS: Record<string, (config: Config, call: LayerCall) => Lowered | u
   },
   Flatten: (_, { inputs: [x], output }) => row(reshape, { from: inner(x as Value), to: inner(output) }),
   Reshape: (_, { inputs: [x], output }) => row(reshape, { from: inner(x as Value), to: inner(output) }),
-  Dropout: ({ rate, noiseShape }) => (noiseShape ? undefined : row(dropout, { rate })),
+  Dropout: ({ rate, noiseShape }, { layer }) => {
+    if (!noiseShape) return row(dropout, { rate });
+    const [samples, ...others] = noiseShape as (number | null)[];
+    if (samples === null && others.every((size) => size === 1)) return row(dropSamples, { rate });
+    throw new Error(
+      `${where(layer)}: expected noiseShape [null, 1, 1, 1], for one draw a sample, got [${noiseShape.map(String).join(', ')}]; ` +
+        'leave it out for one draw a number',
+    );
+  },
   Concatenate: ({ axis }, { inputs, output }) =>
     axis === -1 || axis === output.shape.length - 1 ? row(concat, { sizes: inputs.map((x) => x.shape.at(-1) ?? 0) }) : undefined,
 };
 
+/** What `channelsFirst` means for an image whose channels are last: the padding of rows and columns meets columns and channels. */
+const CHANNELS_FIRST: typeof LOWERINGS = {
+  ZeroPadding2D: ({ padding: [width, channels] }) => row(padChannels, { width, channels }),
+};
+
+/** A batch normalization by itself, or with the whole net it is in, which leaves the layer's own flag as it is. */
+const isFrozen = (layer: tfl.layers.Layer, { scale, center }: Config) =>
+  !layer.trainable || ((scale || center) && layer.trainableWeights.length === 0);
+
+const isGate = ({ shape }: Value, image: Value) =>
+  shape.length === 4 && shape[1] === 1 && shape[2] === 1 && [0, 3].every((axis) => shape[axis] === image.shape[axis]);
 const sameShape = (a: Value, b: Value) => a.shape.length === b.shape.length && a.shape.every((size, i) => size === b.shape[i]);
 
 /** Layers that draw random numbers: computing them again for the gradient would draw others. */
@@ -86,9 +135,9 @@ export function lower(graph: Graph): Program {
       operations.push({ ...lowered, inputs: from, output: to, params, layers: [layer.name] });
 
     const isSoftmax = (className === 'Activation' && fused === 'softmax') || className === 'Softmax';
-    const lowered =
-      isSoftmax && last ? null : channelsLast(config) ? LOWERINGS[className]?.(config, { ...call, inputs }) : undefined;
-    const splits = ['Conv2D', 'Dense'].includes(className) && fused && fused !== 'linear';
+    const rows = config.dataFormat === 'channelsFirst' ? CHANNELS_FIRST : LOWERINGS;
+    const lowered = isSoftmax && last ? null : rows[className]?.(config, { ...call, inputs });
+    const splits = ['Conv2D', 'DepthwiseConv2D', 'Dense'].includes(className) && fused && fused !== 'linear';
     if (lowered === null) alias.set(output.id, inputs[0] as Value);
     else if (lowered && !splits) emit(lowered, inputs, output, parametersOf(layer));
     else if (lowered && fused === 'softmax' && last) emit(lowered, inputs, output, parametersOf(layer));
@@ -102,14 +151,13 @@ export function lower(graph: Graph): Program {
   return { input: graph.input, logits, operations };
 }
 
-const channelsLast = (config: Config) => config.dataFormat !== 'channelsFirst';
+const where = (layer: tfl.layers.Layer) => `[compiler] layer '${layer.name}' (${layer.getClassName()})`;
 
 function refuse(layer: tfl.layers.Layer, config: Config): void {
-  const where = `[compiler] layer '${layer.name}' (${layer.getClassName()})`;
   if (RANDOM.includes(layer.getClassName()))
-    throw new Error(`${where}: its random numbers cannot be drawn twice alike; use Dropout`);
+    throw new Error(`${where(layer)}: its random numbers cannot be drawn twice alike; use Dropout`);
   const unknown = Object.keys(config).find((key) => /(Regularizer|Constraint)$/.test(key) && config[key]);
-  if (unknown) throw new Error(`${where}: ${unknown} is not part of a training plan; leave it out`);
+  if (unknown) throw new Error(`${where(layer)}: ${unknown} is not part of a training plan; leave it out`);
 }
 
 function parametersOf(layer: tfl.layers.Layer): Parameter[] {

@@ -73,13 +73,13 @@ export class Run {
   }
 
   private call({ attrs, inputs, params, ...rest }: Operation, place: number): Omit<Call<unknown>, 'training'> {
-    const { input } = this.schedule;
+    const { input, operations } = this.schedule;
     return {
       attrs,
       inputs: inputs.map(({ id }) => (id === input.id ? this.features : (this.values.get(id) as tf.Tensor))),
       params: params.map((param) => param.variable),
       operation: { attrs, inputs, params, ...rest },
-      seed: this.mode.seed * 1009 + place,
+      seed: this.mode.seed * Math.max(1009, operations.length) + place, // no two of a run alike
     };
   }
 

@@ -31,11 +31,17 @@ export function schedule(program: Program, { backward }: { backward: boolean }):
     if (reads.inputs) for (const value of op.inputs) read(value.id, moment);
   });
   last.delete(input.id); // the caller's
-  const freedAt = (moment: number) => [...last].filter(([id, at]) => at === moment && id !== logits.id).map(([id]) => id); // biome-ignore format: one chain
+  const freedAt = new Map<number, number[]>();
+  for (const [id, moment] of last) {
+    if (id === logits.id) continue;
+    const freed = freedAt.get(moment);
+    if (freed) freed.push(id);
+    else freedAt.set(moment, [id]);
+  }
   return {
     ...program,
     learns,
-    freedAfterForward: operations.map((_, i) => freedAt(i)),
-    freedAfterBackward: operations.map((_, i) => freedAt(2 * operations.length - 1 - i)),
+    freedAfterForward: operations.map((_, i) => freedAt.get(i) ?? []),
+    freedAfterBackward: operations.map((_, i) => freedAt.get(2 * operations.length - 1 - i) ?? []),
   };
 }

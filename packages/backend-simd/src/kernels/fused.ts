@@ -74,7 +74,12 @@ export const fusedKernels: Kernel[] = [
   },
 ];
 
-const GRADIENTS = { relu: BinaryOp.ReluGrad, sigmoid: BinaryOp.SigmoidGrad, tanh: BinaryOp.TanhGrad } as const;
+const GRADIENTS = {
+  relu: BinaryOp.ReluGrad,
+  relu6: BinaryOp.Relu6Grad,
+  sigmoid: BinaryOp.SigmoidGrad,
+  tanh: BinaryOp.TanhGrad,
+} as const;
 
 function ruleWords({ rule, lr, momentum = 0, beta2 = 0, epsilon = 0, weightDecay = 0, step = 1 }: Attrs): number[] {
   const corrections = [1 - momentum ** step, 1 - beta2 ** step];

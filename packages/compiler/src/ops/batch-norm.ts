@@ -1,7 +1,7 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { fast, hasFast, own } from '../fast';
 import { channelSums, reluGradient } from '../primitives';
-import type { Backward, Operation, OperationKind } from '../program';
+import type { Backward, BackwardCall, Operation, OperationKind } from '../program';
 
 export interface BatchNormAttrs {
   readonly epsilon: number;
@@ -10,6 +10,8 @@ export interface BatchNormAttrs {
   readonly scale: boolean;
   readonly center: boolean;
   readonly relu: boolean;
+  /** Its layer is not trainable: it normalizes by its moving statistics in training too, as Keras's does, and keeps them. */
+  readonly frozen: boolean;
   /** The second input is added before the ReLU: the end of a residual block. */
   readonly residual: boolean;
 }
@@ -28,8 +30,9 @@ function unpack(attrs: BatchNormAttrs, params: readonly tf.Tensor[]) {
  */
 export const batchNorm: OperationKind<BatchNormAttrs> = {
   name: 'batchNorm',
-  reads: ({ relu }) => ({ inputs: true, output: relu }),
-  forward({ attrs, inputs, params, training, operation }) {
+  reads: ({ relu, frozen }) => ({ inputs: !frozen, output: relu }),
+  forward({ attrs, inputs, params, training: inTraining, operation }) {
+    const training = inTraining && !attrs.frozen;
     const [x, residual] = inputs as [tf.Tensor, tf.Tensor?];
     const { gamma, beta, movingMean, movingVariance } = unpack(attrs, params);
     if (training && hasFast('deepend.batchNorm')) {
@@ -63,6 +66,7 @@ export const batchNorm: OperationKind<BatchNormAttrs> = {
     return { output: y, saved: [mean, deviation] };
   },
   backward({ attrs, inputs, params, output, saved, dy, operation, wanted }) {
+    if (attrs.frozen) return frozenGradients(attrs, { params, output, dy, wanted });
     const [x] = inputs as [tf.Tensor];
     const { gamma } = unpack(attrs, params);
     const [mean, deviation] = saved as [tf.Tensor, tf.Tensor];
@@ -80,6 +84,18 @@ export const batchNorm: OperationKind<BatchNormAttrs> = {
     return gradients([dx, dGamma, dBeta, wanted[1] ? tf.clone(dz) : null], attrs, operation);
   },
 };
+
+/** By constants, normalization is a linear map: dx = dz·γ / √(variance + ε). */
+function frozenGradients(
+  attrs: BatchNormAttrs,
+  { params, output, dy, wanted }: Pick<BackwardCall<BatchNormAttrs>, 'params' | 'output' | 'dy' | 'wanted'>,
+): Backward {
+  const { gamma, movingVariance } = unpack(attrs, params);
+  const deviation = tf.rsqrt(tf.add(movingVariance, attrs.epsilon)); // [channels]
+  const dz = attrs.relu ? reluGradient(dy, output) : dy;
+  const dx = wanted[0] ? tf.mul(dz, gamma ? tf.mul(gamma, deviation) : deviation) : null;
+  return { inputs: attrs.residual ? [dx, wanted[1] ? tf.clone(dz) : null] : [dx], params: [] };
+}
 
 /** Sorts dx, dGamma, dBeta and the shortcut's gradient by inputs and parameters. */
 function gradients(

@@ -9,6 +9,8 @@ export interface ConvLayerAttrs {
   /** As TensorFlow's `same`, or explicit. */
   readonly padding: 'same' | ConvAttrs['padding'];
   readonly relu: boolean;
+  /** @default 1 */
+  readonly groups?: number;
   /** Batch normalization alone reads the output, so that the bias's gradient is 0. */
   readonly normalized?: boolean;
 }
@@ -19,14 +21,19 @@ function sameAxis(size: number, kernel: number, stride: number, dilation: number
   return [Math.floor(total / 2), Math.ceil(total / 2)];
 }
 
-function resolve(attrs: ConvLayerAttrs, x: readonly number[], filter: readonly number[]): ConvAttrs {
+/** The padding in rows and columns, from the shapes of image and filter. */
+export function resolve(
+  attrs: Pick<ConvLayerAttrs, 'strides' | 'dilations' | 'padding' | 'groups'>,
+  x: readonly number[],
+  filter: readonly number[],
+): ConvAttrs {
   if (attrs.padding !== 'same') return { ...attrs, padding: attrs.padding ?? NO_PADDING };
   const [top, bottom] = sameAxis(x[1] ?? 1, filter[0] ?? 1, attrs.strides[0], attrs.dilations[0]);
   const [left, right] = sameAxis(x[2] ?? 1, filter[1] ?? 1, attrs.strides[1], attrs.dilations[1]);
   return { ...attrs, padding: { top, bottom, left, right } };
 }
 
-/** Convolution, bias and, when fused, ReLU. Parameters: kernel `[kh, kw, in, out]`, and bias `[out]` if there is one. */
+/** Convolution, bias and, when fused, ReLU. Parameters: kernel `[kh, kw, in / groups, out]`, and bias `[out]` if there is one. */
 export const conv2d: OperationKind<ConvLayerAttrs> = {
   name: 'conv2d',
   reads: ({ relu }) => ({ inputs: true, output: relu }),

@@ -7,6 +7,8 @@ import type { OperationKind } from '../program';
 /** Each from its output alone, so that the input can be freed. */
 const ACTIVATIONS = {
   relu: { forward: tf.relu, gradient: reluGradient },
+  // Howard et al. 2017: ReLU that stops at 6. At 0 and at 6 the gradient is 0, as PyTorch has it.
+  relu6: { forward: tf.relu6, gradient: (dy: tf.Tensor, y: tf.Tensor) => tf.mul(dy, tf.mul(tf.step(y), tf.step(tf.sub(6, y)))) },
   sigmoid: { forward: tf.sigmoid, gradient: (dy: tf.Tensor, y: tf.Tensor) => tf.mul(dy, tf.mul(y, tf.sub(1, y))) },
   tanh: { forward: tf.tanh, gradient: (dy: tf.Tensor, y: tf.Tensor) => tf.mul(dy, tf.sub(1, tf.square(y))) },
 };
@@ -40,6 +42,22 @@ export const add: OperationKind<{ relu: boolean }> = {
   },
 };
 
+/** The sum of a gradient over what was broadcast: `[batch, height, width, channels]` → `[batch, 1, 1, channels]`. */
+const sumTo = (gradient: tf.Tensor, { shape }: tf.Tensor): tf.Tensor =>
+  tf.util.arraysEqual(gradient.shape, shape) ? gradient : tf.sum(gradient, [1, 2], true);
+
+/** Product of two of one shape, or of an image with a number for each of its channels, `[batch, 1, 1, channels]`. */
+export const multiply: OperationKind<Record<string, never>> = {
+  name: 'multiply',
+  reads: () => ({ inputs: true, output: false }),
+  forward: ({ inputs }) => ({ output: tf.mul(inputs[0] as tf.Tensor, inputs[1] as tf.Tensor) }),
+  backward({ dy, inputs, wanted }) {
+    const [a, b] = inputs as [tf.Tensor, tf.Tensor];
+    const gradients = [() => sumTo(tf.mul(dy, b), a), () => sumTo(tf.mul(dy, a), b)];
+    return { inputs: gradients.map((gradient, i) => (wanted[i] ? gradient() : null)), params: [] };
+  },
+};
+
 /** Zeros around an image, where no convolution takes them in. */
 export const pad: OperationKind<Padding> = {
   name: 'pad',
@@ -49,6 +67,25 @@ export const pad: OperationKind<Padding> = {
     const [batch = 1, height = 1, width = 1, channels = 1] = dy.shape;
     const size = [batch, height - top - bottom, width - left - right, channels];
     return { inputs: [tf.slice(dy, [0, top, left, 0], size)], params: [] };
+  },
+};
+
+type Ends = readonly [before: number, after: number];
+
+/**
+ * Zeros before and after the channels of a pixel, and the pixels of a row: what `channelsFirst` padding does to a channels-last image.
+ * The shortcut of He et al. 2015 that has no weights (option A) gets its new channels so.
+ */
+export const padChannels: OperationKind<{ width: Ends; channels: Ends }> = {
+  name: 'padChannels',
+  reads: () => ({ inputs: false, output: false }),
+  forward({ inputs, attrs: { width, channels } }) {
+    return { output: tf.pad(inputs[0] as tf.Tensor4D, [[0, 0], [0, 0], [...width], [...channels]]) }; // biome-ignore format: a pair an axis
+  },
+  backward({ dy, attrs: { width, channels } }) {
+    const [batch = 1, rows = 1, columns = 1, depth = 1] = dy.shape;
+    const size = [batch, rows, columns - width[0] - width[1], depth - channels[0] - channels[1]];
+    return { inputs: [tf.slice(dy, [0, 0, width[0], channels[0]], size)], params: [] };
   },
 };
 
@@ -91,25 +128,6 @@ export const dense: OperationKind<{ relu: boolean }> = {
       inputs: [wanted[0] ? tf.matMul(dz, kernel, false, true) : null],
       params: gradients.filter((_, i) => operation.params[i]?.trainable).map((gradient) => gradient()),
     };
-  },
-};
-
-/** Srivastava et al. 2014: in training each number is dropped with probability `rate` and the others grow by 1 / (1 − rate). */
-export const dropout: OperationKind<{ rate: number }> = {
-  name: 'dropout',
-  reads: () => ({ inputs: false, output: false }),
-  forward({ inputs, attrs: { rate }, training, seed }) {
-    const x = inputs[0] as tf.Tensor;
-    if (!training || rate === 0) return { output: tf.clone(x) };
-    const own = fast('deepend.dropout', { x }, { rate, seed });
-    if (own) return { output: own[0] as tf.Tensor };
-    const kept = tf.cast(tf.greaterEqual(tf.randomUniform(x.shape, 0, 1, 'float32', seed), rate), 'float32');
-    const mask = tf.div(kept, 1 - rate);
-    return { output: tf.mul(x, mask), saved: [mask] };
-  },
-  backward({ dy, saved: [mask], attrs: { rate }, seed }) {
-    if (mask) return { inputs: [tf.mul(dy, mask)], params: [] };
-    return { inputs: [(rate > 0 && fast('deepend.dropout', { x: dy }, { rate, seed })?.[0]) || tf.clone(dy)], params: [] };
   },
 };
 
