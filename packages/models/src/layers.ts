@@ -3,75 +3,166 @@
  * Each is a `Block`: a function from symbolic tensor to symbolic tensor.
  */
 import * as tfl from '@tensorflow/tfjs-layers';
-import { type Init, layerConfig } from './naming';
+import { GroupedConv2D, type GroupedConv2DConfig } from './grouped-conv';
+import { INITIALIZERS } from './initializers';
+import { isDry, layerConfig } from './naming';
 
 /** A part of a net: takes a symbolic tensor and returns one. */
 export type Block = (x: tfl.SymbolicTensor) => tfl.SymbolicTensor;
+
+export const shapeOf = (x: tfl.SymbolicTensor): number[] => x.shape.slice(1).map((size) => size ?? 0);
+
+/** An image that a layer leaves nothing of. */
+export class ImageTooSmallError extends RangeError {
+  override name = 'ImageTooSmallError';
+}
+
+/**
+ * Puts a layer behind symbolic tensors. In a dry build it works out the shape alone.
+ * @throws ImageTooSmallError when nothing of the image is left; it names the layer
+ */
+export function apply(layer: tfl.layers.Layer, x: tfl.SymbolicTensor | tfl.SymbolicTensor[]): tfl.SymbolicTensor {
+  const shapes = Array.isArray(x) ? x.map(({ shape }) => shape) : x.shape;
+  const shape = layer.computeOutputShape(shapes) as tfl.Shape;
+  if (shape.slice(1).some((size) => size !== null && size < 1)) {
+    const inner = ([_, ...sizes]: tfl.Shape) => `[${sizes.join(', ')}]`;
+    const given = Array.isArray(x) ? x.map((one) => inner(one.shape)).join(' and ') : inner(x.shape);
+    throw new ImageTooSmallError(`layer '${layer.name}' (${layer.getClassName()}) would give ${inner(shape)} from ${given}`);
+  }
+  // Blocks read nothing of a symbolic tensor but its shape.
+  return isDry() ? ({ shape, dtype: 'float32' } as tfl.SymbolicTensor) : (layer.apply(x) as tfl.SymbolicTensor);
+}
+
+type Sides = readonly [before: number, after: number];
+
+/** Rows and columns of zeros around the image. Stock tfjs's `same` pads unevenly at stride 2; PyTorch never does. */
+const padSides =
+  (rows: Sides, columns: Sides, name: string): Block =>
+  (x) =>
+    [...rows, ...columns].every((count) => count === 0)
+      ? x
+      : apply(tfl.layers.zeroPadding2d({ padding: [[...rows], [...columns]], name: layerConfig(name).name }), x);
+
+/** Adds `padding` rows and columns of zeros on every side. */
+export const pad = (padding: number, name: string): Block => padSides([padding, padding], [padding, padding], name);
+
+/** Zeros behind the last channel, `count` of them: ZeroPadding2D pads the last two axes when told that channels come first. */
+export const padChannels =
+  (count: number, name: string): Block =>
+  (x) =>
+    apply(
+      tfl.layers.zeroPadding2d({ padding: [[0, 0], [0, count]], dataFormat: 'channelsFirst', name: layerConfig(name).name }), // biome-ignore format: a pair an axis
+      x,
+    );
 
 export interface ConvOptions {
   kernel: number;
   stride?: number;
   padding?: number;
   bias?: boolean;
+  /** Input and output channels fall into as many groups, each convolved alone. @default 1 */
+  groups?: number;
   name: string;
 }
 
-const apply = (layer: tfl.layers.Layer, x: tfl.SymbolicTensor | tfl.SymbolicTensor[]) => layer.apply(x) as tfl.SymbolicTensor;
-
-/** Glorot & Bengio 2010 (Xavier uniform), and He et al. 2015 with fan-out, as torchvision begins its ResNets. */
-const INITIALIZERS: Record<Init, (seed: number, fanOut: number) => ReturnType<typeof tfl.initializers.zeros>> = {
-  'xavier-uniform': (seed) => tfl.initializers.glorotUniform({ seed }),
-  // tfjs's own variance scaling cuts the tails off and so misses the deviation by 12 %.
-  'he-normal': (seed, fanOut) => tfl.initializers.randomNormal({ mean: 0, stddev: Math.sqrt(2 / fanOut), seed }),
-};
-
-/** Adds `padding` rows and columns of zeros on every side. Stock tfjs's `same` pads unevenly at stride 2; PyTorch never does. */
-export const pad =
-  (padding: number, name: string): Block =>
-  (x) =>
-    padding === 0 ? x : apply(tfl.layers.zeroPadding2d({ padding: [padding, padding], name: layerConfig(name).name }), x);
-
 /** Convolution with square kernels: `[batch, h, w, c]` → `[batch, ⌊(h + 2·padding − kernel) / stride⌋ + 1, …, filters]`. */
 export const conv =
-  (filters: number, { kernel, stride = 1, padding = 0, bias = true, name }: ConvOptions): Block =>
+  (filters: number, { kernel, stride = 1, padding = 0, bias = true, groups = 1, name }: ConvOptions): Block =>
   (x) => {
     const padded = pad(padding, `${name}_pad`)(x);
     const { seed, init, name: layerName } = layerConfig(name);
-    const config = { filters, kernelSize: kernel, strides: stride, useBias: bias, name: layerName };
-    const kernelInitializer = INITIALIZERS[init](seed, kernel * kernel * filters);
-    return apply(tfl.layers.conv2d({ ...config, padding: 'valid', kernelInitializer }), padded);
+    const area = kernel * kernel;
+    const fans = { fanIn: (area * (x.shape.at(-1) ?? 1)) / groups, fanOut: area * filters };
+    const kernelInitializer = INITIALIZERS[init].conv({ seed, ...fans });
+    const config = { filters, kernelSize: kernel, strides: stride, useBias: bias, kernelInitializer, name: layerName };
+    if (groups > 1) return apply(new GroupedConv2D({ ...config, groups } as GroupedConv2DConfig), padded);
+    return apply(tfl.layers.conv2d({ ...config, padding: 'valid' }), padded);
   };
+
+/** Each channel convolved alone with a kernel of its own; the number of channels stays. */
+export const depthwiseConv =
+  ({ kernel, stride = 1, padding = 0, bias = true, name }: Omit<ConvOptions, 'groups'>): Block =>
+  (x) => {
+    const padded = pad(padding, `${name}_pad`)(x);
+    const { seed, init, name: layerName } = layerConfig(name);
+    const area = kernel * kernel;
+    // PyTorch counts every output channel in the fan-out, though each comes from one input channel.
+    const depthwiseInitializer = INITIALIZERS[init].conv({ seed, fanIn: area, fanOut: area * (x.shape.at(-1) ?? 1) });
+    const config = { kernelSize: kernel, strides: stride, useBias: bias, depthwiseInitializer, name: layerName };
+    return apply(tfl.layers.depthwiseConv2d({ ...config, padding: 'valid' }), padded);
+  };
+
+export interface BatchNormOptions {
+  /** @default 1e-5 */
+  epsilon?: number;
+  /** Begins with a factor of 0, so that the block around it begins as the identity. @default false */
+  zero?: boolean;
+}
 
 /** Batch normalization, Ioffe & Szegedy 2015. tfjs's own defaults are epsilon 1e-3 and 0.99. */
 export const batchNorm =
-  (name: string): Block =>
+  (name: string, { epsilon = 1e-5, zero = false }: BatchNormOptions = {}): Block =>
   (x) =>
-    apply(tfl.layers.batchNormalization({ epsilon: 1e-5, momentum: 0.9, name: layerConfig(name).name }), x);
+    apply(
+      tfl.layers.batchNormalization({
+        epsilon,
+        momentum: 0.9,
+        ...(zero && { gammaInitializer: 'zeros' }),
+        name: layerConfig(name).name,
+      }),
+      x,
+    );
 
 export const relu =
   (name: string): Block =>
   (x) =>
     apply(tfl.layers.reLU({ name: layerConfig(name).name }), x);
 
+/** ReLU that ends at 6, Sandler et al. 2018. */
+export const relu6 =
+  (name: string): Block =>
+  (x) =>
+    apply(tfl.layers.reLU({ maxValue: 6, name: layerConfig(name).name }), x);
+
 export const sigmoid =
   (name: string): Block =>
   (x) =>
     apply(tfl.layers.activation({ activation: 'sigmoid', name: layerConfig(name).name }), x);
 
+export interface PoolOptions {
+  size: number;
+  /** @default size */
+  stride?: number;
+  padding?: number;
+  /** A last window that the image does not fill is taken too, as PyTorch's `ceil_mode`. @default false */
+  ceil?: boolean;
+  name: string;
+}
+
 /** Max-pooling. Its padding is zeros, which equals PyTorch's −∞ where the input is a ReLU's output. */
 export const maxPool =
-  ({ size, stride = size, padding = 0, name }: { size: number; stride?: number; padding?: number; name: string }): Block =>
-  (x) =>
-    apply(
-      tfl.layers.maxPooling2d({ poolSize: size, strides: stride, padding: 'valid', name: layerConfig(name).name }),
-      pad(padding, `${name}_pad`)(x),
-    );
+  ({ size, stride = size, padding = 0, ceil = false, name }: PoolOptions): Block =>
+  (x) => {
+    const [rows, columns] = shapeOf(x).map((length): Sides => {
+      const rest = ceil ? missing(length, { size, stride, padding }) : 0;
+      return [padding, padding + rest];
+    }) as [Sides, Sides];
+    const config = { poolSize: size, strides: stride, name: layerConfig(name).name };
+    return apply(tfl.layers.maxPooling2d({ ...config, padding: 'valid' }), padSides(rows, columns, `${name}_pad`)(x));
+  };
+
+/** Pixels that the last window lacks. One that would begin in the padding behind the image is left out, as PyTorch does. */
+function missing(length: number, { size, stride, padding }: { size: number; stride: number; padding: number }): number {
+  const steps = Math.ceil((length + 2 * padding - size) / stride);
+  const last = steps * stride >= length + padding ? steps - 1 : steps;
+  return Math.max(last * stride + size - length - 2 * padding, 0);
+}
 
 /** Mean of each `size`×`size` square, side by side: height and width become ⌊1 / size⌋ of theirs. */
 export const averagePool =
-  ({ size, name }: { size: number; name: string }): Block =>
+  ({ size, stride = size, name }: { size: number; stride?: number; name: string }): Block =>
   (x) =>
-    apply(tfl.layers.averagePooling2d({ poolSize: size, strides: size, padding: 'valid', name: layerConfig(name).name }), x);
+    apply(tfl.layers.averagePooling2d({ poolSize: size, strides: stride, padding: 'valid', name: layerConfig(name).name }), x);
 
 /** `[batch, height, width, channels]` → `[batch, height·width·channels]`, channels last: PyTorch puts them first. */
 export const flatten =
@@ -79,11 +170,23 @@ export const flatten =
   (x) =>
     apply(tfl.layers.flatten({ name: layerConfig(name).name }), x);
 
-/** Srivastava et al. 2014. Where its random numbers come from is the training plan's to say. */
+/** Srivastava et al. 2014. Where its random numbers come from is the training plan's to say. A rate of 0 is no layer. */
 export const dropout =
   (rate: number, name: string): Block =>
   (x) =>
-    apply(tfl.layers.dropout({ rate, name: layerConfig(name).name }), x);
+    rate === 0 ? x : apply(tfl.layers.dropout({ rate, name: layerConfig(name).name }), x);
+
+/**
+ * Stochastic depth, Huang et al. 2016, https://arxiv.org/abs/1603.09382: in training the whole branch of a sample is dropped with
+ * probability `rate` and grows by 1 / (1 − rate) otherwise. deepend trains it; stock tfjs can only predict with it.
+ */
+export const dropBranch =
+  (rate: number, name: string): Block =>
+  (x) => {
+    if (rate === 0) return x;
+    const noiseShape = [null, 1, 1, 1] as unknown as number[]; // null is the batch; tfjs's types know numbers alone
+    return apply(tfl.layers.dropout({ rate, noiseShape, name: layerConfig(name).name }), x);
+  };
 
 /** `[batch, height, width, channels]` → `[batch, channels]`. */
 export const globalAveragePool =
@@ -95,13 +198,36 @@ export const dense =
   (units: number, name: string): Block =>
   (x) => {
     const { seed, init, name: layerName } = layerConfig(name);
-    return apply(tfl.layers.dense({ units, kernelInitializer: INITIALIZERS[init](seed, units), name: layerName }), x);
+    const kernelInitializer = INITIALIZERS[init].dense({ seed, fanIn: x.shape.at(-1) ?? 1, fanOut: units });
+    return apply(tfl.layers.dense({ units, kernelInitializer, name: layerName }), x);
   };
 
+/** `[batch, channels]` → `[batch, 1, 1, channels]`. */
+export const asPixel =
+  (name: string): Block =>
+  (x) =>
+    apply(tfl.layers.reshape({ targetShape: [1, 1, x.shape.at(-1) ?? 1], name: layerConfig(name).name }), x);
+
+type Join = (...parts: readonly tfl.SymbolicTensor[]) => tfl.SymbolicTensor;
+
 export const add =
-  (name: string) =>
-  (a: tfl.SymbolicTensor, b: tfl.SymbolicTensor): tfl.SymbolicTensor =>
-    apply(tfl.layers.add({ name: layerConfig(name).name }), [a, b]);
+  (name: string): Join =>
+  (...parts) =>
+    apply(tfl.layers.add({ name: layerConfig(name).name }), [...parts]);
+
+/** Number by number, or pixel by pixel where one part is `[batch, 1, 1, channels]`. */
+export const multiply =
+  (name: string): Join =>
+  (...parts) =>
+    apply(tfl.layers.multiply({ name: layerConfig(name).name }), [...parts]);
+
+/** Joins the channels. */
+export const concatenate =
+  (name: string): Join =>
+  (...parts) =>
+    parts.length === 1 && parts[0]
+      ? parts[0]
+      : apply(tfl.layers.concatenate({ axis: -1, name: layerConfig(name).name }), [...parts]);
 
 /** One block after the other. */
 export const chain =

@@ -2,13 +2,13 @@
  * Names and seeds of the layers of a net while it is built. `sequential` opens a build; blocks open scopes in it, so that a layer
  * is called `stage2.block1.conv1` wherever its block is used, and its initial weights depend on the net's seed and its place alone.
  */
-
-/** How the kernels of a net begin; biases begin at 0. */
-export type Init = 'xavier-uniform' | 'he-normal';
+import type { Init } from './initializers';
 
 interface Build {
   readonly init: Init;
   readonly seed: number;
+  /** Works out shapes and makes no weights: what finds out beforehand whether an image is too small. */
+  readonly dry: boolean;
   layers: number;
   scopes: string[];
   counts: Map<string, number>;
@@ -19,9 +19,9 @@ let current: Build | undefined;
 let loose = 0;
 
 /** Runs `make` as one build: its layers are named by scope and seeded from `seed`. Builds nest. */
-export function build<T>(options: { init: Init; seed: number }, make: () => T): T {
+export function build<T>({ init, seed, dry = false }: { init: Init; seed: number; dry?: boolean }, make: () => T): T {
   const outer = current;
-  current = { ...options, layers: 0, scopes: [], counts: new Map() };
+  current = { init, seed, dry, layers: 0, scopes: [], counts: new Map() };
   try {
     return make();
   } finally {
@@ -29,9 +29,12 @@ export function build<T>(options: { init: Init; seed: number }, make: () => T): 
   }
 }
 
-/** Runs `make` inside the scope `name` of the build. */
+/** Whether the present build makes no weights. */
+export const isDry = (): boolean => current?.dry ?? false;
+
+/** Runs `make` inside the scope `name` of the build; an empty name opens none. */
 export function scope<T>(name: string, make: () => T): T {
-  if (!current) return make();
+  if (!current || name === '') return make();
   current.scopes.push(name);
   try {
     return make();

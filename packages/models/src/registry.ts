@@ -1,26 +1,101 @@
+/** The nets by their ids: torchvision's as torchvision calls them, `book/…`, `cifar/…`, and a user's own. */
 import { closest } from '@deepend/checks';
 import type { LayersModel } from '@tensorflow/tfjs-layers';
-import { type BookNetOptions, book } from './book';
+import type { AlexNetOptions } from './nets/alexnet';
+import { type BookNetOptions, book } from './nets/book';
+import type { GoogLeNetOptions } from './nets/googlenet';
+import type { MobileNetOptions } from './nets/mobilenet';
+import { RECIPES, type Recipe } from './nets/recipes';
+import type { ResNetOptions } from './nets/resnet';
+import * as nets from './nets/torchvision';
+import type { VggOptions } from './nets/vgg';
+import type { NetOptions } from './options';
+
+/** Options of some net of the zoo; a net refuses those that it does not have. */
+export type AnyNetOptions =
+  | NetOptions
+  | BookNetOptions
+  | ResNetOptions
+  | VggOptions
+  | AlexNetOptions
+  | GoogLeNetOptions
+  | MobileNetOptions
+  | (NetOptions & Readonly<Record<string, unknown>>);
 
 /** Makes an untrained net. */
-export type NetBuilder = (options?: BookNetOptions) => LayersModel;
+// biome-ignore lint/suspicious/noExplicitAny: each net has options of its own, and checks them
+export type NetBuilder = (options?: any) => LayersModel;
 
-const builders = new Map<string, NetBuilder>(Object.entries(book).map(([name, builder]) => [`book/${name}`, builder]));
+interface Entry {
+  readonly builder: NetBuilder;
+  readonly recipe?: Recipe | undefined;
+}
+
+const { cifar, ...torchvision } = nets;
+
+const prefixed = (prefix: string, builders: Readonly<Record<string, NetBuilder>>): [string, Entry][] =>
+  Object.entries(builders).map(([name, builder]) => {
+    const id = `${prefix}${name}`;
+    return [id, { builder, recipe: (RECIPES as Record<string, Recipe>)[id] }];
+  });
+
+const zoo = () =>
+  new Map<string, Entry>([...prefixed('', torchvision), ...prefixed('book/', book), ...prefixed('cifar/', cifar)]);
+
+/** One list a process: an ESM and a CommonJS copy of this package may both be loaded. */
+const KEY = Symbol.for('deepend.models.registry');
+const shared = globalThis as unknown as Record<symbol, Map<string, Entry> | undefined>;
+const registry = (): Map<string, Entry> => {
+  shared[KEY] ??= zoo();
+  return shared[KEY];
+};
 
 /**
- * Builds the net that `id` names: `createModel('book/resnet18', { inputShape: [96, 96, 1], numClasses: 10 })`.
+ * Builds the net that `id` names: `createModel('resnet50', { numClasses: 10 })`, `createModel('book/resnet18', { inputShape: [96, 96, 1] })`.
  * @throws RangeError for an id that no net has; `listModels()` gives those that exist
  */
-export function createModel(id: string, options: BookNetOptions = {}): LayersModel {
-  const builder = builders.get(id);
-  if (builder) return builder(options);
-  const near = closest(String(id), listModels());
-  const hint = near ? `did you mean '${near}'?` : `there are ${listModels().join(', ')}`;
-  throw new RangeError(`[models] createModel: there is no net '${id}'; ${hint}`);
+export function createModel(id: string, options: AnyNetOptions = {}): LayersModel {
+  return entryOf(id, 'createModel').builder(options);
 }
 
 /** The ids of all nets, sorted; `pattern` may hold `*` for any characters: `listModels('*resnet*')`. */
 export function listModels(pattern = '*'): string[] {
   const escaped = pattern.replace(/[.+?^${}()|[\]\\]/g, '\\$&').replaceAll('*', '.*');
-  return [...builders.keys()].filter((id) => new RegExp(`^${escaped}$`).test(id)).sort();
+  return [...registry().keys()].filter((id) => new RegExp(`^${escaped}$`).test(id)).sort();
+}
+
+/**
+ * Adds a net of one's own to `createModel` and `listModels`.
+ * @param builder takes `{ inputShape, numClasses, ... }`
+ * @param options.recipe the settings that it is trained with
+ * @throws RangeError when another net has the id
+ * @example
+ * registerModel('mine/tiny', ({ inputShape = [28, 28, 1], numClasses = 10 } = {}) =>
+ *   sequential([cifarStem(8), residualStage(8, 1, { firstBlock: true }), classifier(numClasses)], { inputShape }));
+ */
+export function registerModel(id: string, builder: NetBuilder, { recipe }: { recipe?: Recipe } = {}): void {
+  if (typeof id !== 'string' || !/^[\w.-]+(\/[\w.-]+)*$/.test(id)) {
+    throw new TypeError(
+      `[models] registerModel: expected an id of letters, digits, . _ - and /, such as 'mine/net', got '${id}'`,
+    );
+  }
+  if (typeof builder !== 'function')
+    throw new TypeError(`[models] registerModel: the builder of '${id}' must be a function that makes a net`);
+  if (registry().has(id)) throw new RangeError(`[models] registerModel: there is a net '${id}' already; take another id`);
+  registry().set(id, { builder, recipe });
+}
+
+/** The settings of the book's run of a net, or of one registered with them; undefined where there are none. */
+export function recipeOf(id: keyof typeof RECIPES): Recipe;
+export function recipeOf(id: string): Recipe | undefined;
+export function recipeOf(id: string): Recipe | undefined {
+  return entryOf(id, 'recipeOf').recipe;
+}
+
+function entryOf(id: string, asker: string): Entry {
+  const entry = registry().get(id);
+  if (entry) return entry;
+  const near = closest(String(id), listModels());
+  const hint = near ? `did you mean '${near}'?` : `there are ${listModels().join(', ')}`;
+  throw new RangeError(`[models] ${asker}: there is no net '${id}'; ${hint}`);
 }

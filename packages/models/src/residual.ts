@@ -1,80 +1,182 @@
-/** Residual blocks, He et al. 2015, https://arxiv.org/abs/1512.03385, as the book writes them (Dive into Deep Learning, chapter 8.6). */
+/**
+ * Residual blocks: He et al. 2015, https://arxiv.org/abs/1512.03385; ResNeXt's groups: Xie et al. 2016, https://arxiv.org/abs/1611.05431.
+ * The defaults are those of the book (Dive into Deep Learning, chapter 8.6): biased convolutions, no normalization on the projection.
+ */
 import { checkOptions, rule } from '@deepend/checks';
-import { add, type Block, batchNorm, chain, conv, dense, globalAveragePool, maxPool, relu } from './layers';
+import { BLOCK_ORDER_NAMES, BLOCK_ORDERS, type BlockOrder, type BlockOrderName, type Step } from './block-orders';
+import {
+  add,
+  averagePool,
+  type Block,
+  batchNorm,
+  type ConvOptions,
+  chain,
+  conv,
+  dropBranch,
+  padChannels,
+  relu,
+  shapeOf,
+} from './layers';
 import { numbered, scope } from './naming';
+import { rate } from './options';
+import { squeezeExcitation } from './squeeze-excitation';
 
-export interface ResidualOptions {
+/**
+ * What the shortcut of a block does when the block changes the image: `A` takes every stride-th pixel and adds channels of zeros, so that no
+ * shortcut learns; `B` projects there by a 1×1 convolution; `C` projects in every block. He et al. 2015, section 4.1.
+ */
+export type Shortcut = 'A' | 'B' | 'C';
+
+/** What the blocks of a net have in common. */
+export interface BlockOptions {
+  /** Two 3×3 convolutions, or 1×1, 3×3 and 1×1. @default 'basic' */
+  block?: 'basic' | 'bottleneck';
+  /** How convolution, normalization and ReLU follow one another. @default 'original' */
+  blockOrder?: BlockOrderName;
+  /** Channels between a bottleneck's 1×1 convolutions. @default a quarter of the filters */
+  width?: number;
+  /** Groups of the bottleneck's 3×3 convolution. @default 1 */
+  groups?: number;
+  /** Biases of the convolutions. @default true, as in the book; torchvision's have none */
+  bias?: boolean;
+  /** Whether a batch normalization follows the projection. @default false, as in the book; torchvision's have one */
+  normalizedProjection?: boolean;
+  /** The last normalization of the branch begins with a factor of 0: each block begins as the identity. @default false */
+  zeroInitResidual?: boolean;
+  /** The probability with which training drops the whole branch of a sample. @default 0 */
+  dropRate?: number;
+  /** Channels over the hidden units of a squeeze-and-excitation at the branch's end. @default none */
+  squeezeRatio?: number;
+  /** What the layers on the shortcut are called. @default the convolution and normalization after the branch's last: `conv3`, `bn3` */
+  projectionNames?: readonly [conv: string, norm: string];
+}
+
+export interface ResidualOptions extends BlockOptions {
   /** A 1×1 convolution on the shortcut. Needed where the number of channels or the stride changes. @default false */
   projection?: boolean;
-  /** Stride of the first convolution and of the projection. @default 1 */
+  /** On a shortcut that changes the image and does not project: every stride-th pixel and channels of zeros. @default false */
+  zeroPadding?: boolean;
+  /** Stride of the first 3×3 convolution and of the shortcut. @default 1 */
   stride?: number;
+  /** Its input is activated already, as a stem's output is: a pre-activation would do it twice. @default false */
+  activated?: boolean;
   name?: string;
 }
 
+export const blockRules = {
+  block: rule.oneOf(['basic', 'bottleneck']).optional(),
+  blockOrder: rule.oneOf(BLOCK_ORDER_NAMES).optional(),
+  width: rule.positiveInteger().optional(),
+  groups: rule.positiveInteger().optional(),
+  bias: rule.flag().optional(),
+  normalizedProjection: rule.flag().optional(),
+  zeroInitResidual: rule.flag().optional(),
+  dropRate: rate().optional(),
+  squeezeRatio: rule.positiveInteger().optional(),
+  projectionNames: rule.list(rule.text(), 'the names of two layers').length(2, 'the names of two layers').optional(),
+};
+
 const residualOptions = rule.options({
+  ...blockRules,
   projection: rule.flag().optional(),
+  zeroPadding: rule.flag().optional(),
   stride: rule.positiveInteger().optional(),
+  activated: rule.flag().optional(),
   name: rule.text().optional(),
 });
 
+type Convolution = Pick<ConvOptions, 'kernel' | 'stride' | 'padding' | 'groups'> & { filters: number };
+
+/** A row: the convolutions of a block's branch. */
+const CONVOLUTIONS: Record<'basic' | 'bottleneck', (filters: number, options: { stride: number; width: number; groups: number }) => Convolution[]> = {
+  basic: (filters, { stride }) => [
+    { filters, kernel: 3, stride, padding: 1 },
+    { filters, kernel: 3, padding: 1 },
+  ],
+  // The stride is on the 3×3 convolution, as in torchvision and the book; He et al. had it on the first 1×1.
+  bottleneck: (filters, { stride, width, groups }) => [
+    { filters: width, kernel: 1 },
+    { filters: width, kernel: 3, stride, padding: 1, groups },
+    { filters, kernel: 1 },
+  ],
+}; // biome-ignore format: a row a block
+
 /**
+ * A residual block of `filters` output channels: `[batch, h, w, c]` → `[batch, ⌈h / stride⌉, ⌈w / stride⌉, filters]`. By default the book's:
  * f(x) = relu(x + g(x)), g: 3×3 convolution, batch norm, ReLU, 3×3 convolution, batch norm.
- * The book's block: its convolutions have biases and its projection no normalization, unlike torchvision's.
+ * @throws TypeError or RangeError for options that do not fit one another
  */
 export function residual(filters: number, options: ResidualOptions = {}): Block {
-  const { projection = false, stride = 1, name } = checkOptions('[models] residual', residualOptions, options);
+  const checked = checkOptions('[models] residual', residualOptions, options) as ResidualOptions;
+  const { blockOrder = 'original', zeroInitResidual, projection = false, stride = 1, activated = false, name } = checked;
+  if (zeroInitResidual && blockOrder === 'bn-after-addition') {
+    throw new RangeError(
+      "[models] residual: zeroInitResidual with 'bn-after-addition' would silence the shortcut too; leave one of them out",
+    );
+  }
+  const order: BlockOrder = BLOCK_ORDERS[blockOrder];
   return (x) =>
     scope(numbered('block', name), () => {
-      const g = chain(
-        conv(filters, { kernel: 3, stride, padding: 1, name: 'conv1' }),
-        batchNorm('bn1'),
-        relu('relu1'),
-        conv(filters, { kernel: 3, padding: 1, name: 'conv2' }),
-        batchNorm('bn2'),
-      )(x); // [batch, ⌈h/stride⌉, ⌈w/stride⌉, filters]
-      const shortcut = projection ? conv(filters, { kernel: 1, stride, name: 'conv3' })(x) : x;
-      return relu('relu2')(add('add')(g, shortcut));
+      const layers = new BlockLayers();
+      const before = activated ? [] : order.before;
+      // A projection sees what the branch sees, He et al. 2016, section 3.2; an identity passes x itself on.
+      const shared = projection ? layers.steps(before)(x) : x;
+      const branched = branch(filters, { ...checked, order, first: projection ? [] : before, layers })(shared);
+      const past = shortcut(filters, { ...checked, stride, order, convolutions: layers.convolutions })(shared);
+      return layers.steps(order.sum)(add('add')(branched, past)); // [batch, ⌈h / stride⌉, ⌈w / stride⌉, filters]
     });
 }
 
-export interface ResidualStageOptions {
-  /** The first stage of a net neither halves the image nor projects. @default false */
-  firstBlock?: boolean;
-  name?: string;
-}
+/** Numbers the layers of one block by their kind, as PyTorch's blocks do: `conv1`, `bn1`, `relu1`, `conv2`, ... */
+class BlockLayers {
+  convolutions = 0;
+  private norms = 0;
+  private relus = 0;
 
-const stageOptions = rule.options({ firstBlock: rule.flag().optional(), name: rule.text().optional() });
+  conv({ filters, ...options }: Convolution, bias: boolean): Block {
+    return conv(filters, { ...options, bias, name: `conv${++this.convolutions}` });
+  }
 
-/** `depth` residual blocks; the first halves height and width and projects to `filters` channels, unless `firstBlock`. */
-export function residualStage(filters: number, depth: number, options: ResidualStageOptions = {}): Block {
-  const { firstBlock = false, name } = checkOptions('[models] residualStage', stageOptions, options);
-  const blocks = Array.from({ length: depth }, (_, i) => {
-    const down = i === 0 && !firstBlock;
-    return residual(filters, { projection: down, stride: down ? 2 : 1 });
-  });
-  return (x) => scope(numbered('stage', name), () => chain(...blocks)(x));
-}
-
-/** The book's stem: 7×7 convolution at stride 2, batch norm, ReLU, 3×3 max-pool at stride 2: height and width become a quarter. */
-export function residualStem(filters = 64): Block {
-  return (x) =>
-    scope('stem', () =>
-      chain(
-        conv(filters, { kernel: 7, stride: 2, padding: 3, name: 'conv' }),
-        batchNorm('bn'),
-        relu('relu'),
-        maxPool({ size: 3, stride: 2, padding: 1, name: 'pool' }),
-      )(x),
+  steps(steps: readonly Step[], { zero = false }: { zero?: boolean } = {}): Block {
+    return chain(
+      ...steps.map((step) => (step === 'norm' ? batchNorm(`bn${++this.norms}`, { zero }) : relu(`relu${++this.relus}`))),
     );
+  }
 }
 
-/** The stem for small images, He et al. 2015, section 4.2: 3×3 convolution, batch norm, ReLU; height and width stay. */
-export function cifarStem(filters = 64): Block {
-  return (x) =>
-    scope('stem', () => chain(conv(filters, { kernel: 3, padding: 1, name: 'conv' }), batchNorm('bn'), relu('relu'))(x));
+type Branch = ResidualOptions & { order: BlockOrder; first: readonly Step[]; layers: BlockLayers };
+
+function branch(filters: number, { order, first, layers, ...options }: Branch): Block {
+  const { block = 'basic', stride = 1, bias = true, groups = 1, dropRate = 0, squeezeRatio, zeroInitResidual = false } = options;
+  const width = options.width ?? Math.max(1, Math.round(filters / 4));
+  const convolutions = CONVOLUTIONS[block](filters, { stride, width, groups });
+  const count = convolutions.length;
+  const parts = convolutions.flatMap((convolution, i) => {
+    const before = i === 0 ? first : order.before;
+    const after = i < count - 1 ? order.between : order.last;
+    // The last normalization of the branch stands behind the last convolution, or before it.
+    const zeroAfter = zeroInitResidual && i === count - 1;
+    const zeroBefore = zeroAfter && !order.last.includes('norm');
+    return [layers.steps(before, { zero: zeroBefore }), layers.conv(convolution, bias), layers.steps(after, { zero: zeroAfter })];
+  });
+  const excite = squeezeRatio ? [squeezeExcitation(squeezeRatio, { name: 'se' })] : [];
+  return chain(...parts, ...excite, dropBranch(dropRate, 'drop'));
 }
 
-/** Global average pool and a linear layer: `[batch, height, width, channels]` → logits `[batch, numClasses]`. */
-export function classifier(numClasses: number): Block {
-  return (x) => scope('head', () => chain(globalAveragePool('pool'), dense(numClasses, 'dense'))(x));
+type Past = ResidualOptions & { stride: number; order: BlockOrder; convolutions: number };
+
+function shortcut(filters: number, { order, stride, convolutions, ...options }: Past): Block {
+  const { projection = false, zeroPadding = false, bias = true, normalizedProjection = false } = options;
+  const next = convolutions + 1;
+  const [convName, normName] = options.projectionNames ?? [`conv${next}`, `bn${next}`];
+  if (projection) {
+    const project = conv(filters, { kernel: 1, stride, bias, name: convName });
+    return normalizedProjection && order.normalizedProjection ? chain(project, batchNorm(normName)) : project;
+  }
+  if (!zeroPadding) return (x) => x;
+  return (x) => {
+    const thinned = stride === 1 ? x : averagePool({ size: 1, stride, name: 'thin' })(x); // every stride-th pixel
+    const more = filters - (shapeOf(x).at(-1) ?? filters);
+    return more > 0 ? padChannels(more, 'pad')(thinned) : thinned;
+  };
 }

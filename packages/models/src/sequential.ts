@@ -1,7 +1,8 @@
 import { checkOptions, rule } from '@deepend/checks';
 import * as tfl from '@tensorflow/tfjs-layers';
-import type { Block } from './layers';
-import { build, type Init } from './naming';
+import { INITS, type Init } from './initializers';
+import { type Block, ImageTooSmallError } from './layers';
+import { build } from './naming';
 
 /** `[height, width, channels]` */
 export type ImageShape = [height: number, width: number, channels: number];
@@ -17,8 +18,6 @@ export interface SequentialOptions {
   name?: string;
 }
 
-export const INITS = ['xavier-uniform', 'he-normal'] as const satisfies readonly Init[];
-
 const options = rule.options({
   inputShape: rule.imageShape(),
   init: rule.oneOf(INITS).optional(),
@@ -29,26 +28,44 @@ const options = rule.options({
 /**
  * Builds a net from blocks, one after the other: `sequential([stem, residualStage(64, 2, { firstBlock: true }), ...], { inputShape })`.
  * Its weights are initialized here; nothing resets them later.
- * @throws RangeError when the image is too small for a block
+ * @throws RangeError when the image is too small for a layer, before any weight is made; it names the layer and the smallest size
  */
 export function sequential(blocks: readonly Block[], sequentialOptions: SequentialOptions): tfl.LayersModel {
   const checked = checkOptions('[models] sequential', options, sequentialOptions);
   const { inputShape, init = 'xavier-uniform', seed = 0, name = 'net' } = checked;
   if (blocks.length === 0) throw new RangeError('[models] sequential: expected at least one block, got an empty list');
+  const problem = tooSmall(blocks, inputShape);
+  if (problem) throw new RangeError(`[models] ${name}: ${problem}; ${advice(blocks, inputShape)}`);
   return build({ init, seed }, () => {
     const image = tfl.input({ shape: inputShape, name: 'input' });
-    const output = blocks.reduce<tfl.SymbolicTensor>(
-      (x, block, i) => checkedShape(block(x), { name, inputShape, place: i + 1 }),
-      image,
-    );
-    return tfl.model({ name, inputs: image, outputs: output });
+    return tfl.model({ name, inputs: image, outputs: through(blocks, image) });
   });
 }
 
-function checkedShape(x: tfl.SymbolicTensor, at: { name: string; inputShape: ImageShape; place: number }): tfl.SymbolicTensor {
-  if (x.shape.slice(1).every((size) => size === null || size >= 1)) return x;
-  throw new RangeError(
-    `[models] ${at.name}: block ${at.place} would give [${x.shape.slice(1).join(', ')}] from an image of [${at.inputShape.join(', ')}]; ` +
-      'give it larger images (the `resize` option of the data loaders)',
-  );
+const through = (blocks: readonly Block[], image: tfl.SymbolicTensor) => blocks.reduce((x, block) => block(x), image);
+
+/** Why an image is too small; undefined when it is not, or when a block of the caller's own works on real layers alone. */
+function tooSmall(blocks: readonly Block[], inputShape: ImageShape): string | undefined {
+  const image = { shape: [null, ...inputShape], dtype: 'float32' } as tfl.SymbolicTensor;
+  try {
+    build({ init: 'xavier-uniform', seed: 0, dry: true }, () => through(blocks, image));
+  } catch (error) {
+    if (error instanceof ImageTooSmallError) return error.message;
+  }
+  return undefined;
+}
+
+const LARGEST = 1024;
+
+/** The smallest square image that works, found by halving: what fits a size fits every larger one. */
+function advice(blocks: readonly Block[], [, , channels]: ImageShape): string {
+  const fits = (size: number) => tooSmall(blocks, [size, size, channels]) === undefined;
+  let [low, high] = [0, LARGEST];
+  if (!fits(high)) return `no image up to ${LARGEST}×${LARGEST} is large enough`;
+  while (high - low > 1) {
+    const middle = (low + high) >> 1;
+    if (fits(middle)) high = middle;
+    else low = middle;
+  }
+  return `the smallest image that works is ${high}×${high}: give it larger ones (the \`resize\` option of the data loaders)`;
 }

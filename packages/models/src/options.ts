@@ -1,0 +1,31 @@
+/** The options that every net has, and their rules. */
+import { rule } from '@deepend/checks';
+import { INITS, type Init } from './initializers';
+import type { ImageShape } from './sequential';
+
+export interface NetOptions {
+  /** `[height, width, channels]` of one image. @default the size its authors train at, and [224, 224, 3] for torchvision's nets */
+  inputShape?: ImageShape;
+  /** @default 10 for the book's and the CIFAR nets, 1000 for torchvision's */
+  numClasses?: number;
+  /** How kernels begin. @default 'xavier-uniform' for the book's nets, 'he-normal' for the others */
+  init?: Init;
+  /** Where the initial weights come from. @default 0 */
+  seed?: number;
+}
+
+export const netRules = {
+  inputShape: rule.imageShape().optional(),
+  numClasses: rule.positiveInteger().optional(),
+  init: rule.oneOf(INITS).optional(),
+  seed: rule.nonNegativeInteger().optional(),
+};
+
+/** A rate of dropout, or a probability to drop. */
+export const rate = () => rule.nonNegativeNumber().lt(1, 'a number below 1');
+
+/** The options given, and the defaults of those that are not. */
+export function settle<D extends object, O extends object>(defaults: D, options: O): D & O {
+  const given = Object.entries(options).filter(([, value]) => value !== undefined);
+  return { ...defaults, ...Object.fromEntries(given) } as D & O;
+}

@@ -1,0 +1,24 @@
+/** Squeeze-and-excitation, Hu et al. 2018, https://arxiv.org/abs/1709.01507. */
+import { asPixel, type Block, chain, conv, globalAveragePool, multiply, relu, shapeOf, sigmoid } from './layers';
+import { scope } from './naming';
+
+/**
+ * Scales each channel by a number in 0 … 1 that a small net makes of all channels' means: `[batch, h, w, c]` → the same shape.
+ * @param ratio channels over hidden units; 16 in the paper
+ */
+export function squeezeExcitation(ratio: number, { name = 'se' }: { name?: string } = {}): Block {
+  return (x) =>
+    scope(name, () => {
+      const channels = shapeOf(x).at(-1) ?? 1;
+      const hidden = Math.max(1, Math.round(channels / ratio));
+      const scale = chain(
+        globalAveragePool('avgpool'),
+        asPixel('pixel'),
+        conv(hidden, { kernel: 1, name: 'fc1' }),
+        relu('relu'),
+        conv(channels, { kernel: 1, name: 'fc2' }),
+        sigmoid('sigmoid'),
+      )(x); // [batch, 1, 1, channels]
+      return multiply('scale')(x, scale);
+    });
+}
