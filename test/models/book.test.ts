@@ -9,7 +9,6 @@ import {
   listModels,
   sequential,
   summarize,
-  summary,
 } from '@deepend/models';
 import * as tf from '@tensorflow/tfjs-core';
 import type { LayersModel } from '@tensorflow/tfjs-layers';
@@ -128,20 +127,6 @@ describe('he-normal', () => {
     const values = kernel?.read().dataSync() as Float32Array;
     const rms = Math.sqrt(values.reduce((sum, value) => sum + value * value, 0) / values.length);
     expect(rms / Math.sqrt(2 / (9 * 64))).toBeCloseTo(1, 1);
-  });
-});
-
-describe('summary', () => {
-  it('aligns its columns and sums them up', () => {
-    const lines = summary(book.resnet8({ inputShape: [28, 28, 1] }), { batchSize: 4 }).split('\n');
-    expect(new Set(lines.map(({ length }) => length)).size).toBe(1);
-    expect(lines.at(-1)).toMatch(/^total +78,538 +838,848$/);
-    expect(lines.join('\n')).toContain('[4, 7, 7, 16]');
-  });
-
-  it('has a row for each layer when asked', () => {
-    const net = book.resnet8({ inputShape: [28, 28, 1] });
-    expect(summarize(net, { rows: 'layers' })).toHaveLength(net.layers.length);
   });
 });
 

@@ -1,77 +1,168 @@
 import { checkOptions, rule } from '@deepend/checks';
 import type * as tfl from '@tensorflow/tfjs-layers';
+import { type Arithmetic, type Around, explainCall, NOTHING_AROUND, printed } from './arithmetic';
+import { allLayers, isFixed, type LayerCall, layerCalls } from './calls';
+import { countOf, macFormula, parametersOf, statisticsOf } from './costs';
+import { bytesText, columns } from './table';
 
 /** What one block of a net (or one layer) gives and costs. */
 export interface SummaryRow {
-  /** The block's name, the part of its layers' names before the first dot. */
+  /** The block's name, the part of its layers' names before the first dot (after `features.` and `classifier.` the second), or the layer's. */
   name: string;
   /** With the batch: `[1, 56, 56, 64]`. */
   outputShape: number[];
-  /** Trainable parameters. */
+  /** Weights that training may change, frozen ones too. Batch normalization's moving statistics are not among them. */
   parameters: number;
   /** Multiply-accumulates of convolutions and linear layers for one image. */
   macs: number;
+  /**
+   * Bytes of the outputs of the row's layers for the whole batch, each layer's counted, padding apart. Neither what training nor what
+   * inference holds at once: a plan joins layers and frees early. `estimateMemory` tells that.
+   */
+  activationBytes: number;
+  /** How its numbers come about, of a single layer that was asked to be explained. */
+  arithmetic?: readonly Arithmetic[];
 }
 
 export interface SummaryOptions {
-  /** The batch that the shapes show. @default 1 */
+  /** The batch that shapes and activations show. @default 1 */
   batchSize?: number;
-  /** A row for each block, as the book prints them, or for each layer. @default 'blocks' */
+  /** A row for each block, as the book prints them, or for each layer. @default 'blocks', and 'layers' with `explain` */
   rows?: 'blocks' | 'layers';
+  /** Each layer with its arithmetic: `⌊(224 − 7 + 2·3)/2⌋ + 1 = 112`. @default false */
+  explain?: boolean;
 }
 
 const summaryOptions = rule.options({
   batchSize: rule.positiveInteger().optional(),
   rows: rule.oneOf(['blocks', 'layers']).optional(),
+  explain: rule.flag().optional(),
 });
 
-/** The rows that `summary` prints, as data. */
+/**
+ * The rows that `summary` prints, as data. The layer that pads an image for another (`conv1_pad`) is part of that one.
+ * @throws Error when a layer's output has no fixed size, or blocks are to be explained
+ */
 export function summarize(net: tfl.LayersModel, options: SummaryOptions = {}): SummaryRow[] {
-  const { batchSize = 1, rows: kind = 'blocks' } = checkOptions('[models] summary', summaryOptions, options);
-  const rows: SummaryRow[] = [];
-  for (const layer of net.layers) {
-    const name = (kind === 'blocks' ? layer.name.split('.')[0] : undefined) ?? layer.name;
-    const outputShape = firstShape(layer.outputShape).map((size) => size ?? batchSize);
-    const row = { name, outputShape, parameters: trainable(layer), macs: macs(layer) };
-    const last = rows.at(-1);
-    if (last?.name === name) {
-      last.outputShape = row.outputShape;
-      last.parameters += row.parameters;
-      last.macs += row.macs;
-    } else rows.push(row);
+  const { batchSize = 1, explain = false, rows: asked } = checkOptions('[models] summary', summaryOptions, options);
+  if (explain && asked === 'blocks') {
+    throw new RangeError("[models] summary: option \"rows\" must be 'layers' where layers are explained, got 'blocks'");
   }
-  return rows;
+  const kind = asked ?? (explain ? 'layers' : 'blocks');
+  const rows = new Map<string, SummaryRow>();
+  const seen = new Set<tfl.layers.Layer>();
+  for (const { call, around } of foldPadding(layerCalls(net))) {
+    const name = kind === 'blocks' ? blockOf(call.layer.name) : call.layer.name;
+    const row = rowOf(call, { name, batchSize, known: seen.has(call.layer) });
+    if (explain) row.arithmetic = explainCall(call, around);
+    seen.add(call.layer);
+    const before = rows.get(name);
+    rows.set(name, before ? joined(before, row) : row);
+  }
+  return [...rows.values()];
 }
 
-/** Each block's output shape as the book prints them, with its parameters and multiply-accumulates (MACs) for one image. */
+/** PyTorch's nets have their blocks below these two. */
+const CONTAINERS = ['features', 'classifier'];
+
+/** `layer1.0.conv1` → `layer1`, `features.denseblock1.norm1` → `features.denseblock1`. */
+export function blockOf(layer: string): string {
+  const parts = layer.split('.');
+  return parts.slice(0, CONTAINERS.includes(parts[0] ?? '') ? 2 : 1).join('.');
+}
+
+interface Folded {
+  call: LayerCall;
+  around: Around;
+}
+
+/** Takes the layers that pad for another one out; that one's input is then the image before. */
+function foldPadding(calls: readonly LayerCall[]): Folded[] {
+  const pads = new Map<tfl.SymbolicTensor, LayerCall>();
+  const names = new Set(calls.map(({ layer }) => layer.name));
+  const folded: Folded[] = [];
+  for (const call of calls) {
+    const { layer } = call;
+    const owner = layer.name.replace(/_pad$/, '');
+    if (layer.getClassName() === 'ZeroPadding2D' && owner !== layer.name && names.has(owner)) pads.set(call.output, call);
+    else {
+      const pad = pads.get(call.inputs[0] as tfl.SymbolicTensor);
+      const around = (pad?.layer.getConfig() as { padding?: Around } | undefined)?.padding ?? NOTHING_AROUND;
+      folded.push({ call: pad ? { ...call, inputs: pad.inputs } : call, around });
+    }
+  }
+  return folded;
+}
+
+function rowOf(call: LayerCall, { name, batchSize, known }: { name: string; batchSize: number; known: boolean }): SummaryRow {
+  const outputShape = [batchSize, ...call.output.shape.slice(1).map((size) => size ?? Number.NaN)];
+  if (outputShape.some(Number.isNaN)) {
+    throw new Error(
+      `[models] summary: layer '${call.layer.name}': expected an output of a fixed size, got [${call.output.shape.map((size) => size ?? '?').join(', ')}]; ` +
+        'build the net for one image size (inputShape)',
+    );
+  }
+  const parameters = known ? 0 : countOf(parametersOf(call.layer)); // a layer that is used twice has its weights once
+  return {
+    name,
+    outputShape,
+    parameters,
+    macs: macFormula(call).value,
+    activationBytes: 4 * outputShape.reduce((a, b) => a * b),
+  };
+}
+
+/** A block's output is that of its last layer. */
+const joined = (a: SummaryRow, b: SummaryRow): SummaryRow => ({
+  ...a,
+  outputShape: b.outputShape,
+  parameters: a.parameters + b.parameters,
+  macs: a.macs + b.macs,
+  activationBytes: a.activationBytes + b.activationBytes,
+});
+
+/**
+ * A table of blocks (or layers): output shape as the book prints it, parameters, multiply-accumulates (MACs) for one image, and activations:
+ * the size of all layers' outputs for the batch, which says where a net is wide, not what training holds. Below it stands how many of the
+ * net's numbers learn, where some are frozen or are moving statistics.
+ * @throws Error when a layer's output has no fixed size
+ */
 export function summary(net: tfl.LayersModel, options: SummaryOptions = {}): string {
   const rows = summarize(net, options);
-  const total = { parameters: sum(rows, 'parameters'), macs: sum(rows, 'macs') };
-  const cells = [
-    ['block', 'output shape', 'parameters', 'MACs'],
-    ...rows.map((row) => [row.name, `[${row.outputShape.join(', ')}]`, count(row.parameters), count(row.macs)]),
-    ['total', '', count(total.parameters), count(total.macs)],
+  const kind = options.explain || options.rows === 'layers' ? 'layer' : 'block';
+  const total = (key: 'parameters' | 'macs' | 'activationBytes') => rows.reduce((n, row) => n + row[key], 0);
+  const numbers = (row: Pick<SummaryRow, 'parameters' | 'macs' | 'activationBytes'>) => [
+    count(row.parameters),
+    count(row.macs),
+    bytesText(row.activationBytes),
   ];
-  if (options.rows === 'layers') (cells[0] as string[])[0] = 'layer';
-  const widths = [0, 1, 2, 3].map((column) => Math.max(...cells.map((row) => row[column]?.length ?? 0)));
-  const line = (row: string[]) =>
-    row.map((cell, i) => (i < 2 ? cell.padEnd(widths[i] ?? 0) : cell.padStart(widths[i] ?? 0))).join('  ');
-  const rule = '─'.repeat(line(cells[0] ?? []).length);
-  const lines = cells.map(line);
-  return [lines[0], rule, ...lines.slice(1, -1), rule, lines.at(-1)].join('\n');
+  const [head = '', ...lines] = columns(
+    [
+      [kind, 'output shape', 'parameters', 'MACs', 'activations'],
+      ...rows.map((row) => [row.name, `[${row.outputShape.join(', ')}]`, ...numbers(row)]),
+      [
+        'total',
+        '',
+        ...numbers({ parameters: total('parameters'), macs: total('macs'), activationBytes: total('activationBytes') }),
+      ],
+    ],
+    2,
+  );
+  const ruler = '─'.repeat(head.length);
+  const body = rows.flatMap((row, i) => [lines[i] ?? '', ...(row.arithmetic ?? []).map((line) => `    ${printed(line)}`)]);
+  return [head, ruler, ...body, ruler, lines.at(-1), ...learningLine(net)].join('\n');
 }
 
-const firstShape = (shape: tfl.Shape | tfl.Shape[]): tfl.Shape =>
-  Array.isArray(shape[0]) ? (shape[0] as tfl.Shape) : (shape as tfl.Shape);
-const product = (shape: readonly (number | null)[]) => shape.reduce<number>((a, b) => a * (b ?? 1), 1);
-const trainable = (layer: tfl.layers.Layer) => layer.trainableWeights.reduce((n, weight) => n + product(weight.shape), 0);
-const sum = (rows: SummaryRow[], key: 'parameters' | 'macs') => rows.reduce((n, row) => n + row[key], 0);
 const count = (n: number) => n.toLocaleString('en-US');
 
-/** Each weight of a convolution's kernel is used once for each output pixel, each of a linear layer's once. */
-function macs(layer: tfl.layers.Layer): number {
-  const kernel = layer.weights.find((weight) => weight.originalName.endsWith('kernel'));
-  if (!kernel) return 0;
-  const output = firstShape(layer.outputShape); // [batch, height, width, channels] or [batch, units]
-  return product(kernel.shape) * product(output.slice(1, -1));
+/** `trainable 5,130 of 11,699,112 (11,684,382 frozen, 9,600 moving statistics)`; nothing where all numbers learn. */
+function learningLine(net: tfl.LayersModel): string[] {
+  const layers = allLayers(net).filter((layer) => !isFixed(layer));
+  const parameters = layers.reduce((n, layer) => n + countOf(parametersOf(layer)), 0);
+  const statistics = layers.reduce((n, layer) => n + countOf(statisticsOf(layer)), 0);
+  const trainable = layers.reduce((n, layer) => n + countOf(layer.trainableWeights), 0);
+  if (trainable === parameters + statistics) return [];
+  const rest = [[parameters - trainable, 'frozen'], [statistics, 'moving statistics']] as const; // biome-ignore format: a row a kind
+  const why = rest.flatMap(([n, what]) => (n > 0 ? [`${count(n)} ${what}`] : [])).join(', ');
+  return [`trainable ${count(trainable)} of ${count(parameters + statistics)} (${why})`];
 }

@@ -1,0 +1,49 @@
+/** Sums as a student writes them down: the text and its value come from the same numbers. */
+
+/** `text` = `value`. */
+export interface Formula {
+  readonly text: string;
+  readonly value: number;
+}
+
+const group = (n: number) => n.toLocaleString('en-US');
+
+export const number = (value: number): Formula => ({ text: group(value), value });
+
+type Term = number | Formula;
+const formula = (term: Term): Formula => (typeof term === 'number' ? number(term) : term);
+
+/** `3·3·64`. A sum among the factors must be in brackets. */
+export const product = (factors: readonly Term[]): Formula => join(factors, '·', (a, b) => a * b);
+
+/** `64 + 128` */
+export const sum = (terms: readonly Term[]): Formula => join(terms, ' + ', (a, b) => a + b);
+
+/** `224 − 7` */
+export const minus = (a: Term, b: Term): Formula => join([a, b], ' − ', (x, y) => x - y);
+
+/** `(64/32)` */
+export const share = (a: number, b: number): Formula => ({ text: `(${group(a)}/${group(b)})`, value: a / b });
+
+/** In brackets. */
+export const bracket = ({ text, value }: Formula): Formula => ({ text: `(${text})`, value });
+
+/** `⌊(a)/b⌋`, a a sum. */
+export const floorQuotient = (a: Formula, b: number): Formula => ({
+  text: `⌊(${a.text})/${group(b)}⌋`,
+  value: Math.floor(a.value / b),
+});
+
+/** `⌈a/b⌉` */
+export const ceilQuotient = (a: Formula, b: number): Formula => ({
+  text: `⌈${a.text}/${group(b)}⌉`,
+  value: Math.ceil(a.value / b),
+});
+
+function join(terms: readonly Term[], sign: string, combine: (a: number, b: number) => number): Formula {
+  const formulas = terms.map(formula);
+  return { text: formulas.map(({ text }) => text).join(sign), value: formulas.map(({ value }) => value).reduce(combine) };
+}
+
+/** `3·3·64 = 576` */
+export const equation = ({ text, value }: Formula): string => `${text} = ${group(value)}`;
