@@ -1,0 +1,125 @@
+/** What PyTorch calls the weights of a net's layers, and how their numbers lie there. */
+import type { LayersModel, LayerVariable, layers, Shape } from '@tensorflow/tfjs-layers';
+import { isFixed } from './calls';
+import { type FlattenedImage, flattenedImages } from './flattened';
+
+/** One weight of a net and its place in a PyTorch module of the same layers. */
+export interface Parameter {
+  /** PyTorch's name: `layer1.0.conv1.weight`. */
+  readonly name: string;
+  readonly layer: layers.Layer;
+  readonly variable: LayerVariable;
+  /** TensorFlow.js's shape. */
+  readonly shape: readonly number[];
+  readonly torch: TorchLayout;
+}
+
+/** PyTorch's shape, and a view of ours in three axes [a, b, c] whose reversal [c, b, a] is PyTorch's order. */
+interface TorchLayout {
+  readonly shape: readonly number[];
+  readonly view: readonly [number, number, number];
+}
+
+type Layout = (shape: readonly number[], image: FlattenedImage | undefined) => TorchLayout;
+
+/** [kh, kw, in, out] → [out, in, kh, kw]; of a grouped convolution, `in` is one group's. */
+const convolution: Layout = ([height = 1, width = 1, input = 1, output = 1]) => ({
+  shape: [output, input, height, width],
+  view: [height * width, input, output],
+});
+
+/** [kh, kw, channels, multiplier] → [channels · multiplier, 1, kh, kw] */
+const depthwise: Layout = ([height = 1, width = 1, channels = 1, multiplier = 1]) => ({
+  shape: [channels * multiplier, 1, height, width],
+  view: [height * width, 1, channels * multiplier],
+});
+
+/** [in, out] → [out, in]; behind a flattened image `in` is h·w·c here and c·h·w there. */
+const linear: Layout = ([input = 1, output = 1], image) => ({
+  shape: [output, input],
+  view: image ? [image.area, image.channels, output] : [input, 1, output],
+});
+
+/** [n], a number for each output. */
+const outputs: Layout = ([size = 1]) => ({ shape: [size], view: [1, 1, size] });
+
+/** [n], a number for each input, which may be a flattened image. */
+const inputs: Layout = ([size = 1], image) => ({ shape: [size], view: image ? [image.area, image.channels, 1] : [size, 1, 1] });
+
+/** By a layer's class: TensorFlow.js's name of each weight → PyTorch's, and its layout. */
+const LAYERS: Record<string, Record<string, readonly [name: string, layout: Layout]>> = {
+  Conv2D: { kernel: ['weight', convolution], bias: ['bias', outputs] },
+  'deepend>GroupedConv2D': { kernel: ['weight', convolution], bias: ['bias', outputs] },
+  DepthwiseConv2D: { depthwise_kernel: ['weight', depthwise], bias: ['bias', outputs] },
+  Dense: { kernel: ['weight', linear], bias: ['bias', outputs] },
+  BatchNormalization: {
+    gamma: ['weight', inputs],
+    beta: ['bias', inputs],
+    moving_mean: ['running_mean', inputs],
+    moving_variance: ['running_var', inputs],
+  },
+};
+
+/** Whether a layer's result depends on the order of its input row. */
+const needsOrder = (layer: layers.Layer) => layer.weights.length > 0 || layer.getClassName() === 'Reshape';
+
+/**
+ * Every weight of a net with its PyTorch name, in the order of the layers.
+ * @param options.where who asks: the beginning of each error
+ * @throws Error for a layer whose weights have no known counterpart in PyTorch; it names the layer
+ */
+export function torchParameters(net: LayersModel, { where }: { where: string }): Parameter[] {
+  const images = flattenedImages(net);
+  const astray = net.layers.find((layer) => images.get(layer) === 'unclear' && needsOrder(layer));
+  if (astray) throw unclear(astray, where);
+  return net.layers
+    .filter((layer) => layer.weights.length > 0 && !isFixed(layer))
+    .flatMap((layer) => {
+      const image = images.get(layer) as FlattenedImage | undefined;
+      const known = LAYERS[layer.getClassName()];
+      const names = layer.weights.map(({ originalName }) => originalName.slice(originalName.lastIndexOf('/') + 1));
+      if (!known || names.some((name) => !Object.hasOwn(known, name))) throw unknownKind(layer, where);
+      // PyTorch's batch norm has both or neither.
+      if (names.includes('gamma') !== names.includes('beta') && 'gamma' in known) throw halfNorm(layer, where);
+      return layer.weights.map((variable, i) => {
+        const [suffix, layout] = known[names[i] as string] as readonly [string, Layout];
+        const shape = sizes(variable.shape);
+        return { name: `${layer.name}.${suffix}`, layer, variable, shape, torch: layout(shape, image) };
+      });
+    });
+}
+
+const sizes = (shape: Shape) => shape.map((size) => size ?? 1); // a weight's size is never open
+const at = (layer: layers.Layer, where: string) => `${where}: layer '${layer.name}' (${layer.getClassName()})`;
+
+const unknownKind = (layer: layers.Layer, where: string) =>
+  new Error(
+    `${at(layer, where)}: expected weights of ${Object.keys(LAYERS).join(', ')}, the kinds with a counterpart in PyTorch, ` +
+      `got ${layer.weights.map(({ originalName }) => originalName).join(', ')}; keep such a net with saveNet and loadNet`,
+  );
+
+const halfNorm = (layer: layers.Layer, where: string) =>
+  new Error(
+    `${at(layer, where)}: expected scale and center, or neither, as PyTorch has them, got one; build the layer with both`,
+  );
+
+const unclear = (layer: layers.Layer, where: string) =>
+  new Error(
+    `${at(layer, where)}: expected rows that one Flatten made of an image, whose order in PyTorch is known, ` +
+      'got rows of another making; keep such a net with saveNet and loadNet',
+  );
+
+/** Numbers of shape [a, b, c] in the order of [c, b, a]. */
+export function reverseAxes(values: Float32Array, [a, b, c]: readonly [number, number, number]): Float32Array {
+  const result = new Float32Array(values.length);
+  const line = 16; // numbers in a cache line: reading a whole one each time is several times faster in a large matrix
+  for (let first = 0; first < c; first += line) {
+    const last = Math.min(first + line, c);
+    for (let j = 0; j < b; j++) {
+      for (let i = 0; i < a; i++) {
+        for (let k = first; k < last; k++) result[(k * b + j) * a + i] = values[(i * b + j) * c + k] as number;
+      }
+    }
+  }
+  return result;
+}

@@ -1,0 +1,145 @@
+/** A net's weights from and to safetensors files with PyTorch's names and layouts. */
+import { checkOptions, closest, rule, show } from '@deepend/checks';
+import * as tf from '@tensorflow/tfjs-core';
+import type { LayersModel } from '@tensorflow/tfjs-layers';
+import type { FloatDtype } from './float-formats';
+import { isFloat, withSafetensors, writeSafetensors } from './safetensors';
+import type { SafetensorsTensor } from './safetensors-header';
+import { type Parameter, reverseAxes, torchParameters } from './weight-layouts';
+
+export interface LoadWeightsOptions {
+  /** The file must hold every parameter of the net and no others. False loads what has the same name. @default true */
+  strict?: boolean;
+  /** The net's last layer with weights stays as it was built, whatever the file has for it: for a head of another size. @default false */
+  skipHead?: boolean;
+}
+
+/** What `loadWeights` did, in PyTorch's names. */
+export interface LoadedWeights {
+  readonly loaded: string[];
+  /** Parameters of the net that the file has not. */
+  readonly missing: string[];
+  /** Tensors of the file that the net has not. */
+  readonly leftOver: string[];
+  /** Parameters of the head that `skipHead` left alone. */
+  readonly skipped: string[];
+}
+
+const loadOptions = rule.options({ strict: rule.flag().optional(), skipHead: rule.flag().optional() });
+
+/**
+ * Reads weights from a safetensors file with PyTorch's names (`layer1.0.conv1.weight`) and layouts (convolutions OIHW, linear layers [out, in]),
+ * such as a torchvision checkpoint that was saved so. Float32, float16 and bfloat16 are read exactly, float64 is rounded to float32.
+ * Everything is checked before the first weight is written: an error leaves the net as it was. One tensor of the file is held at a time.
+ *
+ * Batch counters (`num_batches_tracked`) are passed over, and so are GoogLeNet's auxiliary classifiers (`aux1.`, `aux2.`) where the net has none:
+ * torchvision drops them itself after loading. Neither is left over.
+ * @param options.strict @default true
+ * @param options.skipHead @default false
+ * @returns the names loaded, missing in the file, left over in it, and skipped
+ * @throws Error when the file is no sound safetensors file; when names are missing or left over (unless `strict: false`); when a shape differs
+ *   or a type is no floating-point one; when the net has a layer that PyTorch's names are not known for
+ */
+export async function loadWeights(net: LayersModel, file: string, options: LoadWeightsOptions = {}): Promise<LoadedWeights> {
+  const { strict = true, skipHead = false } = checkOptions('[models] loadWeights', loadOptions, options);
+  const where = `[models] loadWeights: ${file}`;
+  const parameters = torchParameters(net, { where: '[models] loadWeights' });
+  return withSafetensors(file, { where }, async ({ header, readFloats }) => {
+    const { pairs, missing, leftOver, skipped } = match(parameters, header.tensors, { skipHead });
+    if (strict && missing.length + leftOver.length > 0) throw wrongNames(net, { where, missing, leftOver });
+    const fitting = pairs.map((pair) => checkPair(pair, { where, head: headOf(parameters) }));
+    for (const { parameter, tensor } of fitting) writeParameter(parameter, await readFloats(tensor));
+    return { loaded: pairs.map(({ parameter }) => parameter.name), missing, leftOver, skipped };
+  });
+}
+
+interface Pair<T = SafetensorsTensor> {
+  readonly parameter: Parameter;
+  readonly tensor: T;
+}
+
+/** The last layer with weights. */
+const headOf = (parameters: readonly Parameter[]) => parameters.at(-1)?.layer;
+
+function match(parameters: readonly Parameter[], tensors: readonly SafetensorsTensor[], { skipHead }: { skipHead: boolean }) {
+  const head = skipHead ? headOf(parameters) : undefined;
+  const byName = new Map(tensors.map((tensor) => [tensor.name, tensor]));
+  const pairs: Pair[] = [];
+  const missing: string[] = [];
+  const skipped: string[] = [];
+  for (const parameter of parameters) {
+    const tensor = byName.get(parameter.name);
+    if (parameter.layer === head) skipped.push(parameter.name);
+    else if (tensor) pairs.push({ parameter, tensor });
+    else missing.push(parameter.name);
+  }
+  const ours = new Set(parameters.map(({ name }) => name));
+  const leftOver = [...byName.keys()].filter((name) => !ours.has(name) && !isPassedOver(name, parameters));
+  return { pairs, missing, skipped, leftOver };
+}
+
+/** What a PyTorch checkpoint may hold beside the net's parameters. */
+function isPassedOver(name: string, parameters: readonly Parameter[]): boolean {
+  if (name.endsWith('num_batches_tracked')) return true;
+  const auxiliary = /^aux[12]\./.exec(name)?.[0];
+  return auxiliary !== undefined && !parameters.some((parameter) => parameter.name.startsWith(auxiliary));
+}
+
+const list = (names: readonly string[]) =>
+  `${names.slice(0, 10).map(show).join(', ')}${names.length > 10 ? `, ... (${names.length} in all)` : ''}`;
+
+function wrongNames(
+  net: LayersModel,
+  { where, missing, leftOver }: { where: string; missing: readonly string[]; leftOver: readonly string[] },
+): Error {
+  const faults = [
+    ...(missing.length > 0 ? [`a file without ${list(missing)}`] : []),
+    ...(leftOver.length > 0 ? [`left over ${list(leftOver)}`] : []),
+  ];
+  const near = missing.slice(0, 10).map((name) => ({ name, other: closest(name, leftOver) })).find(({ other }) => other); // biome-ignore format: one question
+  const hint = near ? `is ${show(near.other)} the net's ${show(near.name)}? ` : '';
+  return new Error(
+    `${where}: expected the parameters of the net '${net.name}' and no others, got ${faults.join(' and ')}; ` +
+      `${hint}build the net that the file is of, or load what has the same name with { strict: false }`,
+  );
+}
+
+function checkPair({ parameter, tensor }: Pair, { where, head }: { where: string; head: Parameter['layer'] | undefined }) {
+  const { name, layer, torch } = parameter;
+  if (torch.shape.join() !== tensor.shape.join()) {
+    const next = layer === head ? 'leave the head as it is with { skipHead: true }, or ' : '';
+    throw new Error(
+      `${where}: tensor ${show(name)}: expected shape [${torch.shape.join(', ')}], as layer '${layer.name}' has it, ` +
+        `got [${tensor.shape.join(', ')}]; ${next}build the net with the sizes of the file's`,
+    );
+  }
+  if (isFloat(tensor)) return { parameter, tensor } satisfies Pair<SafetensorsTensor & { dtype: FloatDtype }>;
+  throw new Error(`${where}: tensor ${show(name)}: expected F32, F16, BF16 or F64, got ${tensor.dtype}; save it as float32`);
+}
+
+function writeParameter({ variable, shape, torch }: Parameter, values: Float32Array): void {
+  const [a, b, c] = torch.view;
+  const tensor = tf.tensor(reverseAxes(values, [c, b, a]), [...shape]);
+  try {
+    variable.write(tensor);
+  } finally {
+    tensor.dispose();
+  }
+}
+
+/**
+ * Writes a net's weights into a safetensors file, float32, with PyTorch's names and layouts, so that `load_state_dict` of a PyTorch module of the
+ * same layers takes them: kernels OIHW, linear layers [out, in] with the inputs behind a flattened image as c·h·w, batch norm's statistics.
+ * Layers whose name ends in `_fixed` compute a constant and are left out. The file appears whole or not at all.
+ * @throws Error when a layer's weights have no known counterpart in PyTorch (it names the layer; nothing is written), or the file cannot be
+ */
+export async function saveWeights(net: LayersModel, file: string): Promise<void> {
+  const where = '[models] saveWeights';
+  const tensors = torchParameters(net, { where }).map(({ name, variable, torch }) => ({
+    name,
+    shape: torch.shape,
+    values: async () => reverseAxes((await variable.read().data()) as Float32Array, torch.view),
+  }));
+  // Loaders of other libraries ask for this mark.
+  await writeSafetensors(file, tensors, { where, metadata: { format: 'pt' } });
+}
