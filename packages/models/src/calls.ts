@@ -41,7 +41,9 @@ export function ownCalls(net: tfl.LayersModel): LayerCall[] {
 }
 
 /** The deeper a node, the earlier it is computed. */
-function nodesOf({ nodesByDepth }: Container): Node[] {
+function nodesOf(container: Container): Node[] {
+  if (!container.built) container.build([]); // a Sequential joins its layers only then, and asks for no shape
+  const { nodesByDepth } = container;
   const depths = Object.keys(nodesByDepth).map(Number).sort((a, b) => b - a); // biome-ignore format: one chain
   return depths.flatMap((depth) => nodesByDepth[depth] ?? []);
 }
