@@ -1,5 +1,6 @@
 /** Small nets that between them hold every operation of a plan, and layers that no pattern knows. */
 import * as tfl from '@tensorflow/tfjs-layers';
+import { type GroupedConv2DConfig, groupedConv2d } from '../../packages/models/src/grouped-conv';
 
 type Layers = (x: tfl.SymbolicTensor) => tfl.SymbolicTensor;
 
@@ -34,6 +35,27 @@ const chain =
   (...parts: Layers[]): Layers =>
   (x) =>
     parts.reduce((at, part) => part(at), x);
+
+const grouped = (filters: number, groups: number, config: Partial<GroupedConv2DConfig> = {}) =>
+  of(() => groupedConv2d({ filters, groups, kernelSize: 3, ...config }));
+const depthwise = (config: object = {}) => of(() => tfl.layers.depthwiseConv2d({ kernelSize: 3, ...config }));
+const zeroPad = (padding: [[number, number], [number, number]], config: object = {}) =>
+  of(() => tfl.layers.zeroPadding2d({ padding, ...config }));
+const relu6 = of(() => tfl.layers.reLU({ maxValue: 6 }));
+const frozen =
+  (make: () => tfl.layers.Layer): Layers =>
+  (x) => {
+    const layer = make();
+    layer.trainable = false;
+    return apply(layer, x);
+  };
+const frozenBn = frozen(() => tfl.layers.batchNormalization({ epsilon: 1e-5 }));
+const dropSamples = (rate: number) => of(() => tfl.layers.dropout({ rate, noiseShape: [null, 1, 1, 1] as unknown as number[] }));
+const join = (...xs: tfl.SymbolicTensor[]) => apply(tfl.layers.concatenate(), xs);
+const multiply = (a: tfl.SymbolicTensor, b: tfl.SymbolicTensor) => apply(tfl.layers.multiply(), [a, b]);
+/** Squeeze-and-excitation: a number for each channel, from the means of all. */
+const gate = (channels: number) =>
+  chain(globalPool, dense(3, { activation: 'relu' }), dense(channels, { activation: 'sigmoid' }), of(() => tfl.layers.reshape({ targetShape: [1, 1, channels] }))); // biome-ignore format: a chain
 
 /** A row: its name and what it is made of, from `[batch, 9, 7, 2]` to logits `[batch, 3]`. */
 export const NETS: Record<string, Layers> = {
@@ -87,10 +109,48 @@ export const NETS: Record<string, Layers> = {
     of(() => tfl.layers.layerNormalization()),
     head,
   ),
-  'a depthwise convolution through the tape': chain(
-    of(() => tfl.layers.depthwiseConv2d({ kernelSize: 3, depthMultiplier: 2 })),
+  'a linear map over the rows of an image': chain(
+    conv(4),
+    of(() => tfl.layers.permute({ dims: [3, 2, 1] })),
+    frozen(() => tfl.layers.dense({ units: 3, useBias: false })),
+    of(() => tfl.layers.permute({ dims: [3, 2, 1] })),
     head,
   ),
+  'grouped convolution, bias': chain(conv(4), grouped(6, 2), head),
+  'grouped convolution, padded, stride 2, ReLU': chain(conv(4), zeroPad([[2, 1], [0, 3]]), grouped(6, 2, { strides: 2 }), relu, head), // biome-ignore format: a row
+  'grouped convolution, batch norm, ReLU': chain(conv(6), zeroPad([[1, 1], [1, 1]]), grouped(9, 3), bn(), relu, head), // biome-ignore format: a row
+  'grouped convolution, 1×1, a group a channel': chain(conv(4), grouped(8, 4, { kernelSize: 1, useBias: false }), head),
+  'depthwise convolution, bias': chain(conv(4), depthwise(), head),
+  'depthwise convolution, padded': chain(conv(4), zeroPad([[2, 1], [0, 3]]), depthwise({ useBias: false }), tanh, head), // biome-ignore format: a row
+  'depthwise convolution, padded, stride 2': chain(conv(4), zeroPad([[1, 1], [1, 1]]), depthwise({ strides: 2 }), bn(), relu, head), // biome-ignore format: a row
+  'depthwise convolution, two filters a channel': chain(depthwise({ depthMultiplier: 2, padding: 'same' }), tanh, head),
+  'depthwise convolution, same, stride 2, three filters a channel': chain(conv(4), depthwise({ depthMultiplier: 3, padding: 'same', strides: 2 }), head), // biome-ignore format: a row
+  'depthwise convolution, 4×2, with an activation of its own': chain(conv(4), depthwise({ kernelSize: [4, 2], activation: 'tanh' }), head), // biome-ignore format: a row
+  'depthwise convolution, batch norm': chain(conv(4), depthwise(), bn(), tanh, head),
+  'ReLU that stops at 6': chain(conv(16), conv(16), relu6, conv(16), of(() => tfl.layers.activation({ activation: 'relu6' })), head), // biome-ignore format: a row
+  'an inverted residual block': chain(conv(4), (x) =>
+    apply(tfl.layers.add(), [x, chain(conv(8, { kernelSize: 1, useBias: false }), bn(), relu6, zeroPad([[1, 1], [1, 1]]), depthwise({ useBias: false }), bn(), relu6, conv(4, { kernelSize: 1, useBias: false }), bn())(x)]), head), // biome-ignore format: a row
+  'squeeze and excitation': chain(conv(4), (x) => multiply(x, gate(4)(x)), tanh, head),
+  'squeeze and excitation, the numbers first': chain(conv(4), (x) => multiply(gate(4)(x), tanh(x)), head),
+  'a product of two images': chain(conv(4), (x) => multiply(tanh(x), conv(4, { padding: 'same' })(x)), head),
+  'a square': chain(conv(4), tanh, (x) => multiply(x, x), head),
+  'tanh at the end': chain(conv(4), head, tanh),
+  'samples left out': chain(conv(4), (x) => apply(tfl.layers.add(), [x, chain(conv(4, { padding: 'same' }), dropSamples(0.4))(x)]), tanh, head), // biome-ignore format: a row
+  'channels of zeros': chain(conv(4), (x) => apply(tfl.layers.add(), [conv(7, { kernelSize: 1, strides: 2 })(x), chain(of(() => tfl.layers.averagePooling2d({ poolSize: 1, strides: 2 })), zeroPad([[0, 0], [1, 2]], { dataFormat: 'channelsFirst' }))(x)]), tanh, head), // biome-ignore format: a row
+  'channels and columns of zeros': chain(conv(4), zeroPad([[2, 1], [0, 3]], { dataFormat: 'channelsFirst' }), conv(3), tanh, head), // biome-ignore format: a row
+  'a row of every second pixel': chain(conv(4), of(() => tfl.layers.maxPooling2d({ poolSize: 1, strides: 2 })), tanh, head), // biome-ignore format: a row
+  'frozen batch norm': chain(conv(4), frozenBn, tanh, head),
+  'frozen batch norm, ReLU': chain(conv(4), frozenBn, relu, conv(3), head),
+  'frozen batch norm without scale': chain(conv(4), frozen(() => tfl.layers.batchNormalization({ scale: false })), tanh, head), // biome-ignore format: a row
+  'a residual block of frozen batch norms': chain(conv(4), (x) => relu(apply(tfl.layers.add(), [chain(conv(4, { padding: 'same' }), frozenBn, relu, conv(4, { padding: 'same' }), frozenBn)(x), x])), head), // biome-ignore format: a row
+  'a convolution read twice, once normalized': chain(conv(4), (x) => apply(tfl.layers.add(), [bn()(x), x]), tanh, head),
+  'dense connections': chain(conv(2), ...[1, 2, 3, 4].map((): Layers => (x) => join(x, chain(bn(), tanh, conv(2, { padding: 'same' }))(x))), head), // biome-ignore format: a row
+  'eight inputs in one concatenation': chain(conv(2), (x) => {
+    const grown = [x];
+    for (let i = 1; i < 8; i++) grown.push(conv(1 + (i % 3), { padding: 'same' })(grown.length > 1 ? join(...grown) : x));
+    return join(...grown);
+  }, tanh, head), // biome-ignore format: a row
+  'four branches, one input twice in one concatenation': chain(conv(3), (x) => join(x, conv(2, { kernelSize: 1 })(x), tanh(x), x), (x) => join(conv(2)(x), conv(3)(x)), head), // biome-ignore format: a row
   'a net in a net': chain(conv(4), (x) => {
     const inner = tfl.input({ shape: x.shape.slice(1) });
     const body = chain(conv(4, { padding: 'same' }), bn(), relu)(inner);
@@ -104,12 +164,22 @@ export const NETS: Record<string, Layers> = {
 
 /**
  * What tfjs itself cannot train: its fused convolution has no dilated gradient, its batch norm wants both scale and center, its
- * average pool's gradient counts the padding that the pool does not.
+ * average pool's gradient counts the padding that the pool does not, and its dropout takes no shape.
  */
-export const NO_TAPE = ['convolution, dilated', 'batch norm without scale', 'batch norm without center', 'average pool, same'];
+export const NO_TAPE = [
+  'convolution, dilated',
+  'batch norm without scale',
+  'batch norm without center',
+  'average pool, same',
+  'frozen batch norm without scale',
+  'samples left out',
+];
+
+/** A frozen batch norm of tfjs goes by the batch in training; what Keras means by it is its inference. */
+export const isFrozen = (name: string) => /frozen/.test(name);
 
 /** Layers whose tape gradient the stock wasm engine lacks. */
-export const NOT_ON_WASM = ['a layer that no pattern knows', 'a depthwise convolution through the tape'];
+export const NOT_ON_WASM = ['a layer that no pattern knows'];
 
 export function buildNet(name: string): tfl.LayersModel {
   const image = tfl.input({ shape: SHAPE });

@@ -30,6 +30,14 @@ describe('dropout', () => {
   const labels = () => tf.tensor1d([0], 'int32');
   const lossOf = (seed: number) => compile(net()).step(ones(), labels(), { seed }).loss.dataSync()[0];
 
+  it('drops everything at a rate of 1', () => {
+    const all = tfl.sequential({ layers: [tfl.layers.dropout({ rate: 1, inputShape: [4] })] });
+    const loss = compile(all)
+      .step(tf.ones([1, 4]), labels())
+      .loss.dataSync()[0];
+    expect(loss).toBeCloseTo(Math.log(4), 6);
+  });
+
   it('does nothing in inference', () => {
     expect(new Set(compile(net()).logits(ones()).dataSync())).toEqual(new Set([1]));
   });
@@ -56,7 +64,59 @@ describe('batch normalization', () => {
     const layer = tfl.layers.batchNormalization({ inputShape: [2] });
     layer.trainable = false;
     const net = tfl.sequential({ layers: [layer, tfl.layers.dense({ units: 2 })] });
-    const { gradients } = compile(net).step(tf.tensor2d([[1, 5], [3, 6]]), tf.tensor1d([0, 1], 'int32')); // biome-ignore format: a row a sample
+    const plan = compile(net);
+    const [features, labels] = [tf.tensor2d([[1, 5], [3, 6]]), tf.tensor1d([0, 1], 'int32')]; // biome-ignore format: a row a sample
+    const statistics = () => layer.getWeights().flatMap((weight) => [...weight.dataSync()]);
+    const before = statistics();
+    const { gradients, loss } = plan.step(features, labels);
     expect(gradients.map(({ parameter }) => parameter.name.split('/').at(-1))).toEqual(['kernel', 'bias']);
+    expect(statistics()).toEqual(before);
+    expect(loss.dataSync()).toEqual(plan.evaluate(features, labels).loss.dataSync());
+    expect(plan.describe()).toContain('batchNorm + scale + center + frozen');
+  });
+
+  it('is frozen with the net that it is in', () => {
+    const inner = tfl.sequential({ layers: [tfl.layers.batchNormalization({ inputShape: [2] })] });
+    const net = tfl.sequential({ layers: [inner, tfl.layers.dense({ units: 2 })] });
+    expect(compile(net).describe()).not.toContain('frozen');
+    inner.trainable = false;
+    expect(compile(net).describe()).toContain('frozen');
+  });
+
+  it('gives the bias before it a gradient only when it is frozen', () => {
+    const biasOf = (trainable: boolean) => {
+      const layer = tfl.layers.batchNormalization();
+      layer.trainable = trainable;
+      const conv = tfl.layers.conv2d({ filters: 2, kernelSize: 1, inputShape: [2, 2, 1] });
+      const net = tfl.sequential({ layers: [conv, layer, tfl.layers.globalAveragePooling2d({})] });
+      const { gradients } = compile(net).step(tf.ones([1, 2, 2, 1]), tf.tensor1d([0], 'int32'));
+      return gradients.find(({ parameter }) => parameter.name.endsWith('bias'))?.gradient.dataSync() as Float32Array;
+    };
+    expect([...biasOf(true)]).toEqual([0, 0]);
+    expect(biasOf(false)[0]).toBeLessThan(-0.1);
+  });
+});
+
+describe('ReLU that stops at 6', () => {
+  it('lets a gradient through between 0 and 6, and at neither', () => {
+    const inputs = [-1, 0, 1e-3, 3, 5.999, 6, 7];
+    const bias = tfl.layers.dense({ units: 7, inputShape: [1], kernelInitializer: 'zeros' });
+    const net = tfl.sequential({ layers: [bias, tfl.layers.reLU({ maxValue: 6 })] });
+    bias.setWeights([tf.zeros([1, 7]), tf.tensor1d(inputs)]);
+    const plan = compile(net);
+    expect(plan.describe()).toMatch(/^dense .*\nactivation /);
+    expect(plan.logits(tf.ones([1, 1])).dataSync()).toEqual(Float32Array.of(0, 0, 1e-3, 3, 5.999, 6, 6));
+    const { gradients } = plan.step(tf.ones([1, 1]), tf.tensor1d([0], 'int32'));
+    const gradient = gradients.find(({ parameter }) => parameter.name.endsWith('bias'))?.gradient.dataSync() as Float32Array;
+    expect([...gradient].map((value) => value > 0)).toEqual([false, false, true, true, true, false, false]);
+  });
+
+  it('is no other ReLU with a largest value', () => {
+    const net = tfl.sequential({ layers: [tfl.layers.reLU({ maxValue: 2, inputShape: [3] })] });
+    expect([
+      ...compile(net)
+        .logits(tf.tensor2d([[-1, 1, 3]]))
+        .dataSync(),
+    ]).toEqual([0, 1, 2]);
   });
 });

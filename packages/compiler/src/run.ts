@@ -29,7 +29,10 @@ export class Run {
       else tf.dispose(saved);
       this.free(freedAfterForward[i]);
     });
-    return this.take(this.schedule.logits.id) as tf.Tensor2D;
+    const { id } = this.schedule.logits;
+    const logits = tf.clone(this.values.get(id) as tf.Tensor2D);
+    if (!this.mode.training) this.free([id]); // else the last operation may read them again
+    return logits;
   }
 
   backward(dLogits: tf.Tensor): ParameterGradient[] {
@@ -56,6 +59,7 @@ export class Run {
       tf.dispose([dy ?? [], this.saved[i] ?? []].flat() as tf.Tensor[]);
       this.free(freedAfterBackward[i]);
     }
+    this.free([logits.id]);
     return [...found.values()];
   }
 
@@ -64,12 +68,6 @@ export class Run {
     const found = [...this.found.values()].map(({ gradient }) => gradient);
     const tensors = [...this.values.values(), ...this.gradients.values(), ...this.saved.flat(), ...found];
     for (const tensor of tensors) if (!tensor?.isDisposed) tensor?.dispose();
-  }
-
-  private take(id: number): tf.Tensor {
-    const tensor = this.values.get(id) as tf.Tensor;
-    this.values.delete(id);
-    return tensor;
   }
 
   private call({ attrs, inputs, params, ...rest }: Operation, place: number): Omit<Call<unknown>, 'training'> {

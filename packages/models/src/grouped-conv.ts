@@ -40,9 +40,14 @@ const options = rule.options({
   kernelInitializer: anything(),
   // Those of every layer, which tfjs reads by itself.
   ...{ name: anything(), trainable: anything(), dtype: anything(), inputShape: anything(), batchInputShape: anything() },
+  // What tfjs adds to the configuration that it reads from a file.
+  customObjects: anything(),
 });
 
 const pair = (value: Size): [number, number] => (Array.isArray(value) ? value : [value, value]);
+
+/** tfjs would name a layer after its class, whose name is none that a tensor may have. */
+let unnamed = 0;
 
 /** tfjs keeps its own way from a name to an initializer to itself; the map of what it can load is open. */
 function readInitializer(given: NonNullable<GroupedConv2DConfig['kernelInitializer']>, where: string): Initializer {
@@ -78,7 +83,9 @@ export class GroupedConv2D extends tfl.layers.Layer {
   private bias?: tfl.LayerVariable;
 
   constructor(config: GroupedConv2DConfig) {
-    super(config as ConstructorParameters<typeof tfl.layers.Layer>[0]);
+    super({ ...config, name: config?.name ?? `grouped_conv2d_${++unnamed}` } as ConstructorParameters<
+      typeof tfl.layers.Layer
+    >[0]);
     const checked = checkOptions(this.where(), options, config) as GroupedConv2DConfig;
     this.filters = checked.filters;
     this.groups = checked.groups;
