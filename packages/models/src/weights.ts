@@ -30,7 +30,7 @@ const loadOptions = rule.options({ strict: rule.flag().optional(), skipHead: rul
 /**
  * Reads weights from a safetensors file with PyTorch's names (`layer1.0.conv1.weight`) and layouts (convolutions OIHW, linear layers [out, in]),
  * such as a torchvision checkpoint that was saved so. Float32, float16 and bfloat16 are read exactly, float64 is rounded to float32.
- * Everything is checked before the first weight is written: an error leaves the net as it was. One tensor of the file is held at a time.
+ * Everything is checked before the first weight is written: an error leaves the net as it was, but for a disk that fails meanwhile. One tensor of the file is held at a time.
  *
  * Batch counters (`num_batches_tracked`) are passed over, and so are GoogLeNet's auxiliary classifiers (`aux1.`, `aux2.`) where the net has none:
  * torchvision drops them itself after loading. Neither is left over.
