@@ -1,34 +1,77 @@
-export {
-  BOOK_LENETS,
-  BOOK_RESNETS,
-  BOOK_VGGS,
-  type BookLenet,
-  type BookLenetName,
-  type BookNetOptions,
-  type BookResNet,
-  type BookResNetName,
-  type BookVgg,
-  type BookVggName,
-  book,
-  type NetOptions,
-  type ResNetOptions,
-  type ResNetStem,
-  type VggOptions,
-} from './book';
+export { adaptiveAveragePool } from './adaptive-pool';
+export type { Arithmetic } from './arithmetic';
+export { BLOCK_ORDERS, type BlockOrder, type BlockOrderName } from './block-orders';
 export { loadNet, saveNet } from './files';
-export type { Block } from './layers';
-export { lenetHead, lenetStage } from './lenet';
-export type { Init } from './naming';
-export { createModel, listModels, type NetBuilder } from './registry';
+export type { Init } from './initializers';
+export {
+  add,
+  averagePool,
+  type BatchNormOptions,
+  type Block,
+  batchNorm,
+  type ConvOptions,
+  chain,
+  concatenate,
+  conv,
+  dense,
+  depthwiseConv,
+  dropBranch,
+  dropout,
+  flatten,
+  globalAveragePool,
+  maxPool,
+  multiply,
+  type PoolOptions,
+  relu,
+  relu6,
+  sigmoid,
+} from './layers';
+export { estimateMemory, type MemoryEstimate, type MemoryOptions } from './memory';
+export { type AlexNetOptions, alexNetStage } from './nets/alexnet';
+export { ANYNETS, type AnyNetSpec, anyNet, type ResNextBlockOptions, resnextBlock } from './nets/anynet';
+export { BOOK_RESNETS, type BookNetOptions, type BookResNetName, book } from './nets/book';
+export { DENSENETS, type DenseBlockOptions, type DenseNetName, denseBlock, transitionBlock } from './nets/densenet';
+export { type GoogLeNetOptions, type InceptionOptions, inception } from './nets/googlenet';
+export { BOOK_LENETS, type BookLenetName, lenetHead, lenetStage } from './nets/lenet';
+export type { MlpOptions } from './nets/mlp';
+export { type InvertedResidualOptions, invertedResidual, type MobileNetOptions } from './nets/mobilenet';
+export { type NinBlockOptions, type NinOptions, ninBlock } from './nets/nin';
+export { RECIPES, type Recipe } from './nets/recipes';
+export {
+  CIFAR_RESNETS,
+  type CifarResNetName,
+  RESNETS,
+  type ResNetName,
+  type ResNetOptions,
+  type ResNetSpec,
+  type ResNetStem,
+} from './nets/resnet';
+export * from './nets/torchvision';
+export {
+  type BookVggOptions,
+  VGG_DEPTHS,
+  type VggHeadOptions,
+  type VggName,
+  type VggOptions,
+  vggBlock,
+  vggHead,
+} from './nets/vgg';
+export type { NetOptions } from './options';
+export { type AnyNetOptions, createModel, listModels, type NetBuilder, recipeOf, registerModel } from './registry';
+export { type BlockOptions, type ResidualOptions, residual, type Shortcut } from './residual';
 export {
   cifarStem,
   classifier,
-  type ResidualOptions,
   type ResidualStageOptions,
-  residual,
+  residualEnd,
   residualStage,
   residualStem,
-} from './residual';
+  type StemOptions,
+} from './residual-stage';
+export { readSafetensorsHeader } from './safetensors';
+export type { SafetensorsDtype, SafetensorsHeader, SafetensorsTensor } from './safetensors-header';
 export { type ImageShape, type SequentialOptions, sequential } from './sequential';
+export { squeezeExcitation } from './squeeze-excitation';
 export { type SummaryOptions, type SummaryRow, summarize, summary } from './summary';
-export { type VggHeadOptions, vggHead, vggStage } from './vgg';
+export { featureExtractor, freeze, type ReplaceHeadOptions, replaceHead, unfreeze } from './transfer';
+export { type LoadedWeights, type LoadWeightsOptions, loadWeights, saveWeights } from './weights';
