@@ -1,7 +1,5 @@
-import { execFile } from 'node:child_process';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { promisify } from 'node:util';
 import { cpu, loadNet, saveRun, showPredictions, train } from 'deepend';
 import fs from 'fs-extra';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -92,34 +90,5 @@ describe('the umbrella', () => {
     for (const name of names) expect(deepend[name], name).toBeDefined();
     expect((await cpu()).name).toBe('cpu');
     await use('cpu-js');
-  });
-});
-
-describe('the command line (as built)', () => {
-  const run = (...args: string[]) =>
-    promisify(execFile)(process.execPath, ['packages/deepend/bin/deepend.js', ...args]).then(
-      ({ stdout, stderr }) => ({ stdout, stderr, code: 0 }),
-      ({ stdout, stderr, code }: { stdout: string; stderr: string; code: number }) => ({ stdout, stderr, code }),
-    );
-
-  it('prints a net, and nothing else', async () => {
-    const { stdout, stderr } = await run('summary', 'book/resnet8', '--size', '28');
-    expect(stdout).toMatch(/total +78,538 +838,848/);
-    expect(stderr).toBe('');
-  });
-
-  it('lists the nets and shows what computes', async () => {
-    expect((await run('models', '*18')).stdout).toBe('book/resnet18\n');
-    const { stdout } = await run('device', 'cpu-js');
-    expect(stdout).toMatch(/^cpu: .*\nengine: cpu-js\nwhy: it was asked for\n$/);
-  });
-
-  it('fails with one line', async () => {
-    expect(await run('summary', 'book/resnet17')).toMatchObject({
-      code: 1,
-      stderr: expect.stringMatching(/^deepend: .*did you mean 'book\/resnet18'\?\n$/),
-    });
-    expect((await run('device', 'tpu')).code).toBe(1);
-    expect((await run('summary', 'book/resnet8', '--size', '0')).code).not.toBe(0);
   });
 });

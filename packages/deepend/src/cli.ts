@@ -1,12 +1,34 @@
 /** The command line `deepend`. */
 import { device, tryGpu } from '@deepend/device';
-import { createModel, listModels, summary } from '@deepend/models';
-import { Command, InvalidArgumentError } from 'commander';
+import { createModel, type ImageShape, listModels, summary } from '@deepend/models';
+import { Command, CommanderError, InvalidArgumentError } from 'commander';
 import { version } from '../package.json';
 
-/** Runs the command line. @param argv as in `process.argv` */
+/**
+ * Runs the command line. What goes wrong is one line on the standard error, and exit code 1.
+ * @param argv as in `process.argv`
+ */
 export async function main(argv: readonly string[]): Promise<void> {
   const program = new Command('deepend').description('A deep-learning training toolkit on TensorFlow.js').version(version);
+  // Ends like every other error, not in the middle of the process; the message is printed below.
+  program.exitOverride().configureOutput({ outputError: () => {} });
+  addDevice(program);
+  addModels(program);
+  addSummary(program);
+  try {
+    await program.parseAsync([...argv]);
+  } catch (error) {
+    if (error instanceof CommanderError && (error.exitCode === 0 || error.code === 'commander.help')) {
+      process.exitCode = error.exitCode; // the text was asked for, or stands for an error when no command was named
+      return;
+    }
+    const message = (error as Error).message.replace(/^error: /, '').replace(/\s*\n\s*/g, ' ');
+    console.error(`deepend: ${message}`);
+    process.exitCode = 1;
+  }
+}
+
+function addDevice(program: Command): void {
   program
     .command('device')
     .description('what computes here, and why not a better one')
@@ -15,27 +37,56 @@ export async function main(argv: readonly string[]): Promise<void> {
       const found = name ? await device(name) : await tryGpu();
       console.log(`${found.name}: ${found.hardware}\nengine: ${found.engine}\nwhy: ${found.why}`);
     });
+}
+
+function addModels(program: Command): void {
   program
     .command('models')
     .description('the nets that there are')
     .argument('[pattern]', 'part of a name, with * for anything')
-    .action((pattern?: string) => console.log(listModels(pattern).join('\n')));
+    .action((pattern?: string) => {
+      const found = listModels(pattern);
+      if (found.length === 0) throw new RangeError(`no net is like '${pattern}'; deepend models lists them all`);
+      console.log(found.join('\n'));
+    });
+}
+
+interface SummaryFlags {
+  size?: number;
+  channels?: number;
+  classes?: number;
+  batchSize: number;
+  layers?: boolean;
+  explain?: boolean;
+}
+
+function addSummary(program: Command): void {
   program
     .command('summary')
-    .description("a net's blocks: output shapes, parameters, multiply-accumulates")
-    .argument('<id>', 'such as book/resnet18')
-    .option('--size <pixels>', 'height and width of an image', wholeNumber, 224)
-    .option('--channels <number>', 'channels of an image', wholeNumber, 1)
-    .option('--classes <number>', 'classes to tell apart', wholeNumber, 10)
-    .action((id: string, { size, channels, classes }: Record<'size' | 'channels' | 'classes', number>) => {
-      console.log(summary(createModel(id, { inputShape: [size, size, channels], numClasses: classes })));
+    .description("a net's blocks: output shapes, parameters, multiply-accumulates, activations")
+    .argument('<id>', 'such as resnet18 or book/resnet18')
+    .option('--size <pixels>', "height and width of an image; the net's own unless given", wholeNumber)
+    .option('--channels <number>', "channels of an image; the net's own unless given", wholeNumber)
+    .option('--classes <number>', "classes to tell apart; the net's own unless given", wholeNumber)
+    .option('--batch-size <images>', 'the batch that shapes and activations show', wholeNumber, 1)
+    .option('--layers', 'a row for each layer')
+    .option('--explain', 'each layer with its arithmetic, such as ⌊(224 − 7 + 2·3)/2⌋ + 1 = 112')
+    .action((id: string, { size, channels, classes: numClasses, batchSize, layers, explain = false }: SummaryFlags) => {
+      const inputShape = shapeOf(id, { size, channels });
+      const net = createModel(id, { ...(inputShape && { inputShape }), ...(numClasses && { numClasses }) });
+      console.log(summary(net, { batchSize, rows: layers || explain ? 'layers' : 'blocks', explain }));
+      net.dispose();
     });
-  try {
-    await program.parseAsync([...argv]);
-  } catch (error) {
-    console.error(`deepend: ${(error as Error).message}`);
-    process.exitCode = 1;
-  }
+}
+
+/** What the flags leave open is as in the net that its id alone gives; undefined where they leave all open. */
+function shapeOf(id: string, { size, channels }: Pick<SummaryFlags, 'size' | 'channels'>): ImageShape | undefined {
+  if (size === undefined && channels === undefined) return undefined;
+  if (size !== undefined && channels !== undefined) return [size, size, channels];
+  const net = createModel(id);
+  const [height, width, own] = (net.inputs[0]?.shape ?? []).slice(1) as ImageShape;
+  net.dispose();
+  return [size ?? height, size ?? width, channels ?? own];
 }
 
 function wholeNumber(text: string): number {
