@@ -3,13 +3,15 @@ import path from 'node:path';
 import { io } from '@tensorflow/tfjs-core';
 import * as tfl from '@tensorflow/tfjs-layers';
 import fs from 'fs-extra';
+import { GroupedConv2D } from './grouped-conv';
 
 const TOPOLOGY = 'model.json';
 const WEIGHTS = 'weights.bin';
 
 /**
- * Writes `dir/model.json` and `dir/weights.bin`, the layers format of TensorFlow.js, on every engine. Stock tfjs loads it.
- * Each file appears whole or not at all, and a new folder only with both.
+ * Writes `dir/model.json` and `dir/weights.bin`, the layers format of TensorFlow.js, on every engine. Stock tfjs loads it, alone; but a net
+ * with grouped convolutions (ResNeXt, RegNetX) only where `@deepend/models` is imported beside it, and its `model.json` says so under
+ * `userDefinedMetadata`. Each file appears whole or not at all, and a new folder only with both.
  */
 export async function saveNet(net: tfl.LayersModel, dir: string): Promise<void> {
   const artifacts = await collectArtifacts(net);
@@ -20,9 +22,17 @@ export async function saveNet(net: tfl.LayersModel, dir: string): Promise<void> 
     convertedBy: null,
     modelTopology: rest.modelTopology,
     weightsManifest: [{ paths: [WEIGHTS], weights: weightSpecs }],
+    ...needs(net),
   };
   const weights = io.CompositeArrayBuffer.join(weightData);
   await writeWhole(dir, { [WEIGHTS]: new Uint8Array(weights), [TOPOLOGY]: `${JSON.stringify(topology)}\n` });
+}
+
+/** What stock TensorFlow.js lacks for a net. */
+function needs(net: tfl.LayersModel): { userDefinedMetadata?: object } {
+  const { className } = GroupedConv2D;
+  if (!net.layers.some((layer) => layer.getClassName() === className)) return {};
+  return { userDefinedMetadata: { needs: { [className]: "import '@deepend/models' before loading" } } };
 }
 
 async function collectArtifacts(net: tfl.LayersModel): Promise<io.ModelArtifacts> {

@@ -5,7 +5,7 @@
 import * as tfl from '@tensorflow/tfjs-layers';
 import { GroupedConv2D, type GroupedConv2DConfig } from './grouped-conv';
 import { INITIALIZERS } from './initializers';
-import { isDry, layerConfig } from './naming';
+import { isDry, layerConfig, remember } from './naming';
 
 /** A part of a net: takes a symbolic tensor and returns one. */
 export type Block = (x: tfl.SymbolicTensor) => tfl.SymbolicTensor;
@@ -30,7 +30,9 @@ export function apply(layer: tfl.layers.Layer, x: tfl.SymbolicTensor | tfl.Symbo
     throw new ImageTooSmallError(`layer '${layer.name}' (${layer.getClassName()}) would give ${inner(shape)} from ${given}`);
   }
   // Blocks read nothing of a symbolic tensor but its shape.
-  return isDry() ? ({ shape, dtype: 'float32' } as tfl.SymbolicTensor) : (layer.apply(x) as tfl.SymbolicTensor);
+  if (isDry()) return { shape, dtype: 'float32' } as tfl.SymbolicTensor;
+  remember(layer);
+  return layer.apply(x) as tfl.SymbolicTensor;
 }
 
 type Sides = readonly [before: number, after: number];

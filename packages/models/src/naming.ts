@@ -2,6 +2,7 @@
  * Names and seeds of the layers of a net while it is built. `sequential` opens a build; blocks open scopes in it, so that a layer
  * is called `stage2.block1.conv1` wherever its block is used, and its initial weights depend on the net's seed and its place alone.
  */
+import type { layers } from '@tensorflow/tfjs-layers';
 import type { Init } from './initializers';
 
 interface Build {
@@ -9,6 +10,8 @@ interface Build {
   readonly seed: number;
   /** Works out shapes and makes no weights: what finds out beforehand whether an image is too small. */
   readonly dry: boolean;
+  /** What has been made so far, to be disposed of when the build fails. */
+  readonly made: layers.Layer[];
   layers: number;
   scopes: string[];
   counts: Map<string, number>;
@@ -18,16 +21,25 @@ let current: Build | undefined;
 /** A block that is used outside a build takes its seeds here, so that two of its layers never begin alike. */
 let loose = 0;
 
-/** Runs `make` as one build: its layers are named by scope and seeded from `seed`. Builds nest. */
+/** Runs `make` as one build: its layers are named by scope and seeded from `seed`. Builds nest; one that fails leaves no weights. */
 export function build<T>({ init, seed, dry = false }: { init: Init; seed: number; dry?: boolean }, make: () => T): T {
   const outer = current;
-  current = { init, seed, dry, layers: 0, scopes: [], counts: new Map() };
+  const made: layers.Layer[] = [];
+  current = { init, seed, dry, made, layers: 0, scopes: [], counts: new Map() };
   try {
     return make();
+  } catch (error) {
+    for (const layer of made) if (layer.built) layer.dispose();
+    throw error;
   } finally {
     current = outer;
   }
 }
+
+/** Remembers a layer that the present build has made. */
+export const remember = (layer: layers.Layer): void => {
+  current?.made.push(layer);
+};
 
 /** Whether the present build makes no weights. */
 export const isDry = (): boolean => current?.dry ?? false;

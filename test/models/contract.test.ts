@@ -1,0 +1,126 @@
+/** What every net of the zoo keeps, on every engine that is here. */
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { compile, type Plan, type StepResult, sgd } from '@deepend/compiler';
+import { createModel, listModels, loadNet, saveNet, summarize } from '@deepend/models';
+import * as tf from '@tensorflow/tfjs-core';
+import type { LayersModel } from '@tensorflow/tfjs-layers';
+import fs from 'fs-extra';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { engines, use } from '../helpers/engines';
+
+const NUM_CLASSES = 7;
+
+/** The image of each net where 32×32×3 is too small, or not what it is for; the first row that fits. */
+const IMAGES: [RegExp, [number, number, number]][] = [
+  [/^book\/(lenet|bn_lenet|mlp|softmax_regression|resnet8)$/, [28, 28, 1]],
+  [/alexnet|nin$/, [67, 67, 1]],
+  [/^googlenet|^book\/googlenet|densenet/, [48, 48, 3]],
+];
+const imageOf = (id: string) => IMAGES.find(([pattern]) => pattern.test(id))?.[1] ?? [32, 32, 3];
+
+/** VGGs at a sixteenth of their width; no dropout, so that the loss of two steps compares. */
+const optionsOf = (id: string) => ({
+  ...(/vgg/.test(id) && { widthDivisor: 16 }),
+  ...(/vgg|alexnet|nin$|^googlenet|mobilenet/.test(id) && { dropout: 0 }),
+});
+
+// Uniform numbers are drawn faster than normal ones: some nets have a hundred million.
+const make = (id: string, seed = 1): LayersModel =>
+  createModel(id, { inputShape: imageOf(id), numClasses: NUM_CLASSES, init: 'xavier-uniform', seed, ...optionsOf(id) });
+
+const batchOf = (id: string, count: number) => ({
+  features: tf.randomUniform([count, ...imageOf(id)], 0, 1, 'float32', 5),
+  labels: tf.tensor1d(Int32Array.from({ length: count }, (_, i) => (3 * i + 1) % NUM_CLASSES), 'int32'), // biome-ignore format: one call
+});
+
+const STOCK = [
+  ...['Activation', 'Add', 'AveragePooling2D', 'BatchNormalization', 'Concatenate', 'Conv2D', 'Dense', 'DepthwiseConv2D', 'Dropout'],
+  ...['Flatten', 'GlobalAveragePooling2D', 'InputLayer', 'MaxPooling2D', 'Multiply', 'Permute', 'ReLU', 'Reshape', 'ZeroPadding2D'],
+]; // biome-ignore format: words
+const GROUPED = /resnext|regnet/;
+
+const read = (tensor: tf.Tensor): number[] => {
+  const values = [...tensor.dataSync()];
+  tensor.dispose();
+  return values;
+};
+
+function stepOf(plan: Plan, batch: { features: tf.Tensor; labels: tf.Tensor }): { loss: number; gradients: StepResult['gradients'] } {
+  const { loss, correct, gradients } = plan.step(batch.features, batch.labels, { seed: 9 });
+  correct.dispose();
+  return { loss: read(loss)[0] as number, gradients };
+} // biome-ignore format: one signature
+
+const free = (gradients: StepResult['gradients']) => tf.dispose(gradients.map(({ gradient }) => gradient));
+
+/** Σ g², what a step of length lr takes off the loss for each unit of lr, in the limit. */
+const squaredNorm = (gradients: StepResult['gradients']) =>
+  tf.tidy(() => gradients.map(({ gradient }) => tf.sum(tf.square(gradient)).dataSync()[0] as number)).reduce((a, b) => a + b, 0); // biome-ignore format: one chain
+
+const distance = (a: readonly number[], b: readonly number[]) =>
+  Math.max(...a.map((value, i) => Math.abs(value - (b[i] as number)))) / Math.max(...a.map(Math.abs));
+
+let dir: string;
+beforeAll(async () => {
+  dir = await fs.mkdtemp(path.join(tmpdir(), 'deepend-'));
+});
+afterAll(() => fs.remove(dir));
+
+const others = engines.filter(({ name, absent }) => name !== 'simd' && !absent).map(({ name }) => name);
+
+describe.each(listModels())('%s', (id) => {
+  it('builds, computes alike on every engine, learns, saves, loads, and leaves nothing', async () => {
+    await use('simd');
+    const before = tf.memory().numTensors;
+    const net = make(id);
+    expect(net.inputs[0]?.shape).toEqual([null, ...imageOf(id)]);
+    expect(net.outputs[0]?.shape).toEqual([null, NUM_CLASSES]);
+    const names = net.layers.map(({ name }) => name);
+    expect(new Set(names).size).toBe(names.length);
+    const trainable = net.trainableWeights.reduce((sum, weight) => sum + tf.util.sizeFromShape(weight.shape as number[]), 0);
+    expect(summarize(net).reduce((sum, row) => sum + row.parameters, 0)).toBe(trainable);
+
+    const plan = compile(net);
+    const batch = batchOf(id, 4);
+    const logits = read(plan.logits(batch.features));
+    expect(logits.every(Number.isFinite)).toBe(true);
+
+    const first = stepOf(plan, batch);
+    const lr = (0.02 * first.loss) / squaredNorm(first.gradients);
+    sgd(first.gradients, { lr });
+    free(first.gradients);
+    const second = stepOf(plan, batch);
+    free(second.gradients);
+    expect(second.loss).toBeLessThan(first.loss);
+
+    const trained = read(plan.logits(batch.features));
+    const folder = path.join(dir, id.replace('/', '-'));
+    await saveNet(net, folder);
+    const { modelTopology, userDefinedMetadata } = await fs.readJson(path.join(folder, 'model.json'));
+    const foreign = modelTopology.config.layers.map(({ class_name: name }: { class_name: string }) => name).filter((name: string) => !STOCK.includes(name)); // biome-ignore format: one chain
+    expect([...new Set(foreign)]).toEqual(GROUPED.test(id) ? ['deepend>GroupedConv2D'] : []);
+    expect(JSON.stringify(userDefinedMetadata ?? {}).includes('@deepend/models')).toBe(GROUPED.test(id));
+    const loaded = await loadNet(folder);
+    await fs.remove(folder);
+    expect(read(compile(loaded).logits(batch.features))).toEqual(trained);
+    loaded.dispose();
+
+    const features = batch.features.arraySync() as number[][][][];
+    tf.dispose([batch.features, batch.labels]);
+    net.dispose();
+    expect(tf.memory().numTensors).toBe(before);
+
+    for (const engine of others) {
+      await use(engine);
+      const start = tf.memory().numTensors;
+      const again = make(id);
+      const images = tf.tensor4d(features.slice(0, 1));
+      const values = read(compile(again).logits(images));
+      expect(distance(logits.slice(0, NUM_CLASSES), values), engine).toBeLessThan(1e-4);
+      tf.dispose(images);
+      again.dispose();
+      expect(tf.memory().numTensors).toBe(start);
+    }
+  });
+});
