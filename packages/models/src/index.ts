@@ -2,6 +2,7 @@ export { adaptiveAveragePool } from './adaptive-pool';
 export type { Arithmetic } from './arithmetic';
 export { BLOCK_ORDERS, type BlockOrder, type BlockOrderName } from './block-orders';
 export { loadNet, saveNet } from './files';
+export { GroupedConv2D, type GroupedConv2DConfig, groupedConv2d } from './grouped-conv';
 export type { Init } from './initializers';
 export {
   add,
