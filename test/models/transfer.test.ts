@@ -116,6 +116,7 @@ describe.each(engines)('frozen layers on $title', ({ name, absent }) => {
 const HEADS: [string, () => tfl.LayersModel, string][] = [
   ['a linear layer', resnet, 'head.dense'],
   ["LeNet's", () => book.lenet({ inputShape: [16, 16, 1] }), 'head.dense3'],
+  ["torchvision's, behind a dropout", () => createModel('mobilenet_v2', { inputShape: [32, 32, 3], numClasses: 10 }), 'classifier.1'],
   ["a 1×1 convolution with a pool behind it, NiN's", () => createModel('book/nin', { inputShape: [67, 67, 1] }), 'head.conv3'],
 ]; // biome-ignore format: a row a net
 
