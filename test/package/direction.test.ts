@@ -58,7 +58,7 @@ describe.each(readdirSync('packages'))('packages/%s', (folder) => {
   });
 });
 
-it('examples import deepend alone', () => {
+it('examples import deepend alone, and the settings that the recipes share', () => {
   const specifiers = files('examples').flatMap(importsOf).filter((specifier) => !isBuiltin(specifier)); // biome-ignore format: one chain
-  expect(new Set(specifiers)).toEqual(new Set(['deepend']));
+  expect(new Set(specifiers)).toEqual(new Set(['deepend', './settings.js']));
 });
