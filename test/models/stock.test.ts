@@ -1,0 +1,68 @@
+/** Saved nets in a process that knows nothing of deepend. */
+import { spawnSync } from 'node:child_process';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { compile } from '@deepend/compiler';
+import { type AnyNetOptions, createModel, saveNet } from '@deepend/models';
+import * as tf from '@tensorflow/tfjs-core';
+import fs from 'fs-extra';
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import { use } from '../helpers/engines';
+import { fillNet } from '../helpers/fill';
+
+let dir: string;
+beforeAll(async () => {
+  await use('simd');
+  dir = await fs.mkdtemp(path.join(tmpdir(), 'deepend-'));
+});
+afterAll(() => fs.remove(dir));
+
+const EVERYTHING = {
+  blockOrder: 'full-pre-activation',
+  shortcut: 'A',
+  stem: 'cifar',
+  stochasticDepth: 0.3,
+  squeezeRatio: 4,
+} as const;
+
+/** A net of each family, with all that its layers may be. */
+const NETS: [string, AnyNetOptions][] = [
+  ['book/bn_lenet', { inputShape: [28, 28, 1] }],
+  ['book/nin', { inputShape: [67, 67, 1] }],
+  ['book/densenet', { inputShape: [32, 32, 1] }],
+  ['book/googlenet', { inputShape: [32, 32, 1] }],
+  ['cifar/resnet20', { inputShape: [20, 20, 3], ...EVERYTHING }],
+  ['vgg11_bn', { inputShape: [40, 33, 3], widthDivisor: 32 }], // its adaptive pool makes 7×7 of 1×1
+  ['googlenet', { inputShape: [40, 40, 3], transformInput: true }],
+  ['mobilenet_v2', { inputShape: [33, 33, 3] }],
+];
+
+async function predictElsewhere(id: string, options: AnyNetOptions): Promise<{ here: number[]; there: number[] | string }> {
+  const net = createModel(id, { ...options, numClasses: 5, init: 'xavier-uniform' });
+  fillNet(net);
+  const folder = path.join(dir, id.replace('/', '-'));
+  await saveNet(net, folder);
+  const image = tf.randomUniform([2, ...(options.inputShape as number[])], 0, 1, 'float32', 3);
+  const logits = compile(net).logits(image);
+  const here = [...logits.dataSync()];
+  const input = JSON.stringify({ shape: image.shape, values: [...image.dataSync()] });
+  const { stdout, stderr } = spawnSync(process.execPath, ['test/models/stock.mjs', folder], { input, encoding: 'utf8' });
+  tf.dispose([image, logits]);
+  net.dispose();
+  expect(stderr).not.toMatch(/Error/);
+  return { here, there: JSON.parse(stdout.trim().split('\n').at(-1) as string) };
+}
+
+it.each(NETS)('stock TensorFlow.js loads %s and predicts the same', async (id, options) => {
+  const { here, there } = await predictElsewhere(id, options);
+  const largest = Math.max(...here.map(Math.abs));
+  expect(there).toHaveLength(here.length);
+  here.forEach((value, i) => {
+    expect(Math.abs(value - (there[i] as number)) / largest).toBeLessThan(1e-4);
+  });
+});
+
+it('stock TensorFlow.js says which layer of deepend it lacks', async () => {
+  const { there } = await predictElsewhere('book/regnetx32', { inputShape: [32, 32, 1] });
+  expect(there).toMatch(/Unknown layer: deepend>GroupedConv2D/);
+});
