@@ -1,5 +1,5 @@
 /** Depthwise convolution with a channel multiplier of one: x [images][height][width][channels], filter [kh][kw][channels]. */
-import { madd, min32 } from './simd';
+import { madd } from './simd';
 
 /** Keep in step with src/kernels/depthwise.ts. */
 @unmanaged
@@ -7,7 +7,6 @@ export class DepthwiseArgs {
   x: u32; filter: u32; dy: u32; out: u32;
   images: i32; height: i32; width: i32; channels: i32; outHeight: i32; outWidth: i32;
   kernelHeight: i32; kernelWidth: i32; strideY: i32; strideX: i32; padTop: i32; padLeft: i32; dilationY: i32; dilationX: i32;
-  channelBlock: i32; // for the filter's gradient: channels in one tile of the job
 }
 
 /** One tile of the job is one row of one output image. */
@@ -67,26 +66,24 @@ export function depthwiseInputGradient(args: DepthwiseArgs, image: i32): void {
   }
 }
 
-/** dW. One tile of the job is one tap and a block of channels, summed over all images in order. */
-export function depthwiseFilterGradient(args: DepthwiseArgs, job: i32): void {
-  const blocks = (args.channels + args.channelBlock - 1) / args.channelBlock;
-  const tap = job / blocks;
-  const c0 = (job % blocks) * args.channelBlock;
-  const count = min32(args.channelBlock, args.channels - c0);
-  const ky = tap / args.kernelWidth, kx = tap % args.kernelWidth;
+/** dW of one image, which is one tile of the job: out [images][kh][kw][channels]. All taps while the row's pixels are near. */
+export function depthwiseFilterGradient(args: DepthwiseArgs, image: i32): void {
   const pixel = <usize>args.channels * 4;
-  const out = <usize>args.out + <usize>tap * pixel + <usize>c0 * 4;
-  memory.fill(out, 0, <usize>count * 4);
-  for (let image = 0; image < args.images; image++) {
-    for (let oy = 0; oy < args.outHeight; oy++) {
-      const y = oy * args.strideY - args.padTop + ky * args.dilationY;
-      if (<u32>y >= <u32>args.height) continue;
-      for (let ox = 0; ox < args.outWidth; ox++) {
-        const x = ox * args.strideX - args.padLeft + kx * args.dilationX;
-        if (<u32>x >= <u32>args.width) continue;
-        const source = <usize>args.x + <usize>((image * args.height + y) * args.width + x) * pixel + <usize>c0 * 4;
-        const gradient = <usize>args.dy + <usize>((image * args.outHeight + oy) * args.outWidth + ox) * pixel + <usize>c0 * 4;
-        addProduct(out, source, gradient, count);
+  const taps = args.kernelHeight * args.kernelWidth;
+  const out = <usize>args.out + <usize>(image * taps) * pixel;
+  memory.fill(out, 0, <usize>taps * pixel);
+  const source = <usize>args.x + <usize>(image * args.height * args.width) * pixel;
+  let dy = <usize>args.dy + <usize>(image * args.outHeight * args.outWidth) * pixel;
+  for (let oy = 0; oy < args.outHeight; oy++) {
+    for (let ox = 0; ox < args.outWidth; ox++, dy += pixel) {
+      for (let ky = 0; ky < args.kernelHeight; ky++) {
+        const y = oy * args.strideY - args.padTop + ky * args.dilationY;
+        if (<u32>y >= <u32>args.height) continue;
+        for (let kx = 0; kx < args.kernelWidth; kx++) {
+          const x = ox * args.strideX - args.padLeft + kx * args.dilationX;
+          if (<u32>x >= <u32>args.width) continue;
+          addProduct(out + <usize>(ky * args.kernelWidth + kx) * pixel, source + <usize>(y * args.width + x) * pixel, dy, args.channels);
+        }
       }
     }
   }

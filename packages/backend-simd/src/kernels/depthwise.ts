@@ -15,13 +15,11 @@ function info(x: readonly number[], filter: readonly number[], { strides, pad, d
   return backend_util.computeConv2DInfo(...shapes, strides, dilations ?? [1, 1], pad, dimRoundingMode, true);
 }
 
-const CHANNEL_BLOCK = 16;
-
 function words(g: backend_util.Conv2DInfo, at: { x?: number; filter?: number; dy?: number; out: number }): number[] {
   const { batchSize, inHeight, inWidth, outChannels, outHeight, outWidth, filterHeight, filterWidth } = g;
   const list = [at.x ?? 0, at.filter ?? 0, at.dy ?? 0, at.out, batchSize, inHeight, inWidth, outChannels, outHeight, outWidth];
   list.push(filterHeight, filterWidth, g.strideHeight, g.strideWidth, g.padInfo.top, g.padInfo.left);
-  list.push(g.dilationHeight, g.dilationWidth, CHANNEL_BLOCK);
+  list.push(g.dilationHeight, g.dilationWidth);
   return list;
 }
 
@@ -93,11 +91,15 @@ export const depthwiseKernels: Kernel[] = [
       const { x, dy } = inputs as { x: TensorInfo; dy: TensorInfo };
       const g = info(x.shape, attrs.filterShape, attrs);
       const out = backend.output(attrs.filterShape);
-      const at = { dy: backend.pointer(dy), out: backend.pointer(out) };
-      const tiles = g.filterHeight * g.filterWidth * Math.ceil(g.outChannels / CHANNEL_BLOCK);
-      withRepeated(backend, g, backend.pointer(x), (source) =>
-        backend.launch(Task.DepthwiseFilterGradient, words(g, { ...at, x: source }), tiles),
-      );
+      const inner = g.filterHeight * g.filterWidth * g.outChannels;
+      // Each image's gradient first, then their sum in order: the same numbers from any number of threads.
+      backend.temporary(g.batchSize * inner * 4, (apart) => {
+        withRepeated(backend, g, backend.pointer(x), (source) => {
+          const at = { x: source, dy: backend.pointer(dy), out: apart };
+          backend.launch(Task.DepthwiseFilterGradient, words(g, at), g.batchSize);
+        });
+        reduce(backend, ReduceOp.Sum, apart, backend.pointer(out), { outer: 1, length: g.batchSize, inner }, 1);
+      });
       return out;
     },
   },
