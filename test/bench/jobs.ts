@@ -1,5 +1,5 @@
 /** What is measured: a row a job, with the ratio to PyTorch that is wanted. */
-import type { BookNetOptions } from 'deepend';
+import type { AnyNetOptions } from 'deepend';
 
 export interface NetJob {
   readonly kind: 'train' | 'infer';
@@ -19,14 +19,21 @@ export interface LoadJob {
 
 export type Job = NetJob | LoadJob;
 
-/** The nets, the same in peer.py: 1 channel, 10 classes. */
+/** The nets, the same in peer.py: 10 classes; the book's for 1 channel, torchvision's for 3. */
 export const NETS = {
   lenet: { id: 'book/lenet', options: {}, title: 'LeNet' },
   resnet8: { id: 'book/resnet8', options: {}, title: 'ResNet-8' },
   resnet18: { id: 'book/resnet18', options: {}, title: 'ResNet-18' },
   resnet18_cifar: { id: 'book/resnet18', options: { stem: 'cifar' }, title: 'ResNet-18, 3×3 stem' },
   vgg11: { id: 'book/vgg11', options: { widthDivisor: 4 }, title: 'VGG-11 ÷ 4' },
-} as const satisfies Record<string, { id: string; options: BookNetOptions; title: string }>;
+  resnet50: { id: 'resnet50', options: {}, title: 'ResNet-50' },
+  resnext50_32x4d: { id: 'resnext50_32x4d', options: {}, title: 'ResNeXt-50' },
+  densenet121: { id: 'densenet121', options: {}, title: 'DenseNet-121' },
+  googlenet: { id: 'googlenet', options: {}, title: 'GoogLeNet' },
+  mobilenet_v2: { id: 'mobilenet_v2', options: {}, title: 'MobileNetV2' },
+} as const satisfies Record<string, { id: string; options: AnyNetOptions; title: string }>;
+
+export const channelsOf = (net: keyof typeof NETS): 1 | 3 => (NETS[net].id.startsWith('book/') ? 1 : 3);
 
 export const JOBS: readonly Job[] = [
   { kind: 'train', net: 'resnet18', size: 28, batch: 128, target: 1 },
@@ -36,6 +43,11 @@ export const JOBS: readonly Job[] = [
   { kind: 'train', net: 'resnet18_cifar', size: 28, batch: 64, target: 0.8 },
   { kind: 'train', net: 'lenet', size: 28, batch: 256, target: 0.5 },
   { kind: 'train', net: 'resnet8', size: 28, batch: 64 },
+  { kind: 'train', net: 'resnet50', size: 96, batch: 32 },
+  { kind: 'train', net: 'resnext50_32x4d', size: 96, batch: 32 },
+  { kind: 'train', net: 'densenet121', size: 96, batch: 32 },
+  { kind: 'train', net: 'googlenet', size: 96, batch: 32 },
+  { kind: 'train', net: 'mobilenet_v2', size: 96, batch: 32 },
   { kind: 'infer', net: 'resnet18', size: 28, batch: 128, target: 0.7 },
   { kind: 'infer', net: 'resnet18', size: 96, batch: 64, target: 0.7 },
   { kind: 'infer', net: 'resnet18', size: 224, batch: 16, target: 0.7 },

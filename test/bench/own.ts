@@ -5,7 +5,7 @@ import { activate, type EngineName } from '@deepend/device';
 import * as tf from '@tensorflow/tfjs-core';
 import { createModel, DataLoader, type Dataset } from 'deepend';
 import { type Contender, rate } from './interleave';
-import { type LoadJob, NETS, type NetJob } from './jobs';
+import { channelsOf, type LoadJob, NETS, type NetJob } from './jobs';
 
 const LR = 0.01;
 
@@ -19,8 +19,9 @@ interface Session {
 /** A net and a batch in memory, on the current engine. */
 function prepare({ net: name, size, batch }: NetJob): Session {
   const { id, options } = NETS[name];
-  const net = createModel(id, { ...options, inputShape: [size, size, 1], numClasses: 10 });
-  const features = tf.randomUniform<tf.Rank.R4>([batch, size, size, 1], 0, 1, 'float32', 1);
+  const image = [size, size, channelsOf(name)] as [number, number, number];
+  const net = createModel(id, { ...options, inputShape: image, numClasses: 10 });
+  const features = tf.randomUniform<tf.Rank.R4>([batch, ...image], 0, 1, 'float32', 1);
   const classes = Int32Array.from({ length: batch }, (_, i) => (7 * i + 3) % 10);
   const labels = tf.tensor1d(classes, 'int32');
   const dispose = () => {

@@ -72,11 +72,21 @@ def vgg11(size, divisor=4):
     return nn.Sequential(*layers, nn.Flatten(), *hidden, nn.Linear(4096, 10))
 
 
+def torchvision_net(net):
+    torch.library.register_fake = lambda *_, **__: lambda form: form  # operators that a CPU build of another version lacks
+    import torchvision
+
+    extra = {"aux_logits": False, "init_weights": False} if net == "googlenet" else {}
+    return getattr(torchvision.models, net)(num_classes=10, **extra)
+
+
 def build(net, size):
     if net == "lenet":
         return lenet()
     if net == "vgg11":
         return vgg11(size)
+    if not net.startswith(("resnet8", "resnet18")):
+        return torchvision_net(net)
     return resnet("resnet18", cifar=True) if net == "resnet18_cifar" else resnet(net)
 
 
@@ -103,7 +113,8 @@ def per_second(work, seconds):
 def network(net, size, batch, memory, training):
     torch.manual_seed(0)
     model = build(net, size).to(memory_format=memory).train(training)
-    x = torch.rand(batch, 1, size, size).contiguous(memory_format=memory)
+    channels = 1 if net in ("lenet", "vgg11") or net.startswith(("resnet8", "resnet18")) else 3
+    x = torch.rand(batch, channels, size, size).contiguous(memory_format=memory)
     y = torch.tensor([(7 * i + 3) % 10 for i in range(batch)])
     optimizer = torch.optim.SGD(model.parameters(), lr=0.01)
 
