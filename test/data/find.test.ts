@@ -1,7 +1,7 @@
 import type { RequestListener } from 'node:http';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { cacheFolder, DataError, loadFashionMnist, loadIdxSet } from '@deepend/data';
+import { cacheFolder, DataError, loadDataset, loadFashionMnist } from '@deepend/data';
 import fs from 'fs-extra';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { smallSet } from '../helpers/idx';
@@ -11,7 +11,7 @@ const { spec, files } = smallSet();
 const servers: TestServer[] = [];
 let dir: string;
 const cache = () => cacheFolder(spec.id);
-const load = (options: object = {}) => loadIdxSet(spec, 2, { progress: false, timeout: 2000, ...options });
+const load = (options: object = {}) => loadDataset(spec, 2, { progress: false, timeout: 2000, ...options });
 
 async function mirror(listener: RequestListener): Promise<TestServer> {
   const server = await serve(listener);
@@ -51,7 +51,7 @@ describe('where a set is looked for', () => {
   it('is DEEPEND_DATA, then the cache, then the folders of the system; root comes before all', async () => {
     const system = await fill(path.join(dir, 'system'));
     const withSystem = { ...spec, systemFolders: [system] };
-    const source = async (options = {}) => (await loadIdxSet(withSystem, 2, { progress: false, ...options }))[0].dataset.source;
+    const source = async (options = {}) => (await loadDataset(withSystem, 2, { progress: false, ...options }))[0].dataset.source;
     expect(await source()).toBe(system);
     await fill(cache());
     expect(await source()).toBe(cache());
@@ -75,11 +75,11 @@ describe('where a set is looked for', () => {
     const system = await fill(path.join(dir, 'system'));
     await fs.truncate(path.join(system, 'train-images.gz'), 20);
     const broken = { ...spec, systemFolders: [system] };
-    await expect(loadIdxSet(broken, 2, { progress: false, download: false })).rejects.toThrow(
+    await expect(loadDataset(broken, 2, { progress: false, download: false })).rejects.toThrow(
       /train-images\.gz: expected an IDX header of 16 bytes, got 9 bytes: the file is cut off/,
     );
     const { url } = await mirror(fileServer(files));
-    const [train] = await loadIdxSet(broken, 2, { progress: false, mirrors: [url] });
+    const [train] = await loadDataset(broken, 2, { progress: false, mirrors: [url] });
     expect(train.dataset.source).toBe(cache());
   });
 });
@@ -170,7 +170,7 @@ describe('a download', () => {
   it('lists every source that was tried when none had it, and the ways out', async () => {
     const [one, two] = [await mirror(dead), await mirror((_, response) => response.writeHead(404).end())];
     const withSystem = { ...spec, systemFolders: ['/nonexistent/small'] };
-    const failure = loadIdxSet(withSystem, 2, { progress: false, mirrors: [one.url, two.url] });
+    const failure = loadDataset(withSystem, 2, { progress: false, mirrors: [one.url, two.url] });
     const error = await failure.then(() => undefined, (caught: unknown) => caught); // biome-ignore format: one chain
     expect(error).toBeInstanceOf(DataError);
     const { message, code } = error as DataError;
@@ -212,7 +212,7 @@ describe('bad input', () => {
     ['an image of no pixels', () => loadFashionMnist(8, { resize: 0 }), /"resize" must be a whole number from 1 to 16384/],
     ['more images than there are', () => loadFashionMnist(8, { numTrain: 60_001 }), /"numTrain" must be at most 60000, the size of the set, got 60001/],
     ['a seed below 0', () => loadFashionMnist(8, { seed: -1 }), /"seed" must be a whole number of at least 0, got -1/],
-    ['a batch too large for a tensor', async () => loadIdxSet(spec, 4, { root: await fill(path.join(dir, 'x')), resize: 16384 }), /a batch of 4 images of 24576 × 16384 × 1 is too large/],
+    ['a batch too large for a tensor', async () => loadDataset(spec, 4, { root: await fill(path.join(dir, 'x')), resize: 16384 }), /a batch of 4 images of 24576 × 16384 × 1 is too large/],
   ]; // biome-ignore format: a row a case
   it.each(cases)('%s', async (_, act, message) => {
     await expect(act()).rejects.toThrow(message);

@@ -1,7 +1,7 @@
 /** Small sets of IDX files that look like Fashion-MNIST's, for loaders to find, fetch and refuse. */
 import { createHash } from 'node:crypto';
 import { gzipSync } from 'node:zlib';
-import { FASHION_MNIST, type IdxFileSpec, type IdxSetSpec } from '@deepend/data';
+import { FASHION_MNIST, type FileSpec, type IdxSetSpec } from '@deepend/data';
 
 export function idx(shape: readonly number[], values: Uint8Array): Buffer {
   const header = Buffer.alloc(4 + 4 * shape.length);
@@ -18,7 +18,7 @@ export const sha256 = (bytes: Uint8Array) => createHash('sha256').update(bytes).
 /** A set of 6 training and 4 test images of 3×2, with its files as a mirror would serve them, by their packed names. */
 export function smallSet(): { spec: IdxSetSpec; files: Map<string, Buffer> } {
   const files = new Map<string, Buffer>();
-  const file = (name: string, shape: number[], value: (i: number) => number): IdxFileSpec => {
+  const file = (name: string, shape: number[], value: (i: number) => number): FileSpec => {
     const bytes = idx(
       shape,
       Uint8Array.from({ length: shape.reduce((a, b) => a * b, 1) }, (_, i) => value(i)),

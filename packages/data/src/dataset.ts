@@ -1,89 +1,46 @@
-/** Data sets in memory: made from arrays or from a pair of IDX files, checked once, cut to size. */
-import { checkOptions, rule, show } from '@deepend/checks';
-import { DataError } from './errors';
-import { type ReadIdxOptions, readIdx } from './idx-file';
-import type { Dataset, ImageShape } from './types';
+/** Data sets: what a sound one is, and one made from arrays. */
+import { show } from '@deepend/checks';
+import type { AnyDataset, Dataset, FileDataset, ImageShape } from './types';
+
+/** Whether a set's images lie in files that are decoded when they are wanted. */
+export function isFileDataset(dataset: AnyDataset): dataset is FileDataset {
+  return 'files' in dataset;
+}
 
 /** The number of samples of a set. */
-export function numSamplesOf(dataset: Dataset): number {
-  return dataset.labels.length;
+export function numSamplesOf(dataset: AnyDataset): number {
+  return isFileDataset(dataset) ? dataset.files.length : dataset.labels.length / labelSizeOf(dataset);
+}
+
+/** Numbers in the label of one image: 1, unless labels are float32 and the set says otherwise. */
+export function labelSizeOf(dataset: AnyDataset): number {
+  return isFileDataset(dataset) ? 1 : (dataset.labelSize ?? 1);
+}
+
+/** The number of classes of a set: of its class names, else one more than its largest label. @throws RangeError when labels are numbers */
+export function numClassesOf(dataset: AnyDataset): number {
+  if (dataset.labels instanceof Float32Array) {
+    throw new RangeError('[data] numClassesOf: expected labels that are class indices, got numbers (float32)');
+  }
+  if (dataset.classNames) return dataset.classNames.length;
+  let most = -1;
+  for (const label of dataset.labels) most = Math.max(most, label);
+  return most + 1;
 }
 
 /**
- * A set from bytes already in memory; nothing is copied.
+ * A set from arrays already in memory; nothing is copied.
  * @throws RangeError when images, labels, shape and class names do not fit together
  */
 export function arrayDataset(dataset: Dataset): Dataset {
-  const fault = datasetFault(dataset);
-  if (fault) throw new RangeError(`[data] arrayDataset: expected ${fault.expected}, got ${fault.got}`);
+  checkDataset('[data] arrayDataset', dataset);
   return dataset;
 }
 
-/** The first `count` samples of a set, as a view of the same bytes. @throws RangeError when it has fewer */
-export function take(dataset: Dataset, count: number): Dataset {
-  const numSamples = numSamplesOf(dataset);
-  if (!Number.isInteger(count) || count < 1 || count > numSamples) {
-    throw new RangeError(`[data] take: expected a whole number from 1 to ${numSamples}, got ${show(count)}`);
-  }
-  const [height, width, channels] = dataset.imageShape;
-  const images = dataset.images.subarray(0, count * height * width * channels);
-  return { ...dataset, images, labels: dataset.labels.subarray(0, count) };
-}
-
-export interface IdxDatasetOptions {
-  /** File of uint8 `[numSamples, height, width]` or `[numSamples, height, width, channels]`, gzipped or not. */
-  images: string;
-  /** File of uint8 `[numSamples]`, gzipped or not. */
-  labels: string;
-  /** What the labels mean; a label beyond them is an error. */
-  classNames?: readonly string[];
-}
-
-const OPTIONS = rule.options({
-  images: rule.text(),
-  labels: rule.text(),
-  classNames: rule.list(rule.text(), 'a list of texts').min(1, 'a list of at least one text').optional(),
-});
-
-/**
- * Reads a set from a pair of IDX files, one's own or anyone's.
- * @throws DataError when a file is missing, foreign or damaged, or when the two do not belong together
- */
-export async function readIdxDataset(options: IdxDatasetOptions): Promise<Dataset> {
-  const { images, labels, classNames } = checkOptions('[data] readIdxDataset', OPTIONS, options);
-  return readPair({ file: images }, { file: labels }, { classNames });
-}
-
-interface IdxSource extends ReadIdxOptions {
-  file: string;
-}
-
-/** Reads images and labels side by side and checks them against each other. */
-export async function readPair(
-  images: IdxSource,
-  labels: IdxSource,
-  { classNames, source }: Pick<Dataset, 'classNames' | 'source'>,
-): Promise<Dataset> {
-  const [pixels, classes] = await Promise.all([readIdx(images.file, images), readIdx(labels.file, labels)]);
-  const [, height, width, channels = 1] = pixels.shape;
-  const next = (at: IdxSource) => at.next ?? 'get both files again from one source';
-  if (height === undefined || width === undefined || pixels.shape.length > 4) {
-    const expected = 'images of the shape [numSamples, height, width]';
-    throw new DataError(images.file, expected, `[${pixels.shape.join(', ')}]`, next(images));
-  }
-  if (classes.shape.length !== 1) {
-    throw new DataError(labels.file, 'labels of the shape [numSamples]', `[${classes.shape.join(', ')}]`, next(labels));
-  }
-  const dataset: Dataset = {
-    images: pixels.values,
-    labels: classes.values,
-    imageShape: [height, width, channels],
-    ...(classNames && { classNames }),
-    ...(source !== undefined && { source }),
-  };
+/** @throws RangeError for a set that cannot be used */
+export function checkDataset(where: string, dataset: AnyDataset): void {
   const fault = datasetFault(dataset);
-  if (fault) throw new DataError(labels.file, fault.expected, fault.got, next(labels));
-  return dataset;
+  if (fault) throw new RangeError(`${where}: expected ${fault.expected}, got ${fault.got}`);
 }
 
 interface Fault {
@@ -92,20 +49,49 @@ interface Fault {
 }
 
 /** What keeps a set from being used; undefined for a sound one. */
-export function datasetFault({ images, labels, imageShape, classNames }: Dataset): Fault | undefined {
-  if (!isImageShape(imageShape)) return { expected: 'an image shape [height, width, channels]', got: show(imageShape) };
-  const size = imageShape[0] * imageShape[1] * imageShape[2];
-  if (labels.length === 0) return { expected: 'at least one sample', got: 'none' };
-  if (images.length % size !== 0) return { expected: `images of ${size} bytes each`, got: `${images.length} bytes in all` };
-  if (images.length !== size * labels.length) {
-    return { expected: `a label for each of the ${images.length / size} images`, got: `${labels.length} labels` };
+export function datasetFault(dataset: AnyDataset): Fault | undefined {
+  if (typeof dataset !== 'object' || dataset === null || !('labels' in dataset)) {
+    return { expected: 'a data set with "labels" and "images" or "files"', got: show(dataset) };
   }
-  if (!classNames) return undefined;
-  const at = labels.findIndex((label) => !(label >= 0 && label < classNames.length));
-  if (at < 0) return undefined;
-  return { expected: `labels from 0 to ${classNames.length - 1}`, got: `${labels[at]} for sample ${at}` };
+  return (isFileDataset(dataset) ? filesFault(dataset) : imagesFault(dataset)) ?? labelsFault(dataset);
 }
 
-function isImageShape(shape: ImageShape): boolean {
+function filesFault({ files, labels, channels }: FileDataset): Fault | undefined {
+  if (channels !== 1 && channels !== 3) return { expected: '1 or 3 channels', got: show(channels) };
+  if (files.length === 0) return { expected: 'at least one sample', got: 'none' };
+  if (files.length === labels.length) return undefined;
+  return { expected: `a label for each of the ${files.length} files`, got: `${labels.length} labels` };
+}
+
+function imagesFault({ images, labels, imageShape, labelSize = 1 }: Dataset): Fault | undefined {
+  if (!(images instanceof Uint8Array || images instanceof Float32Array)) {
+    return { expected: 'images in a Uint8Array or a Float32Array', got: show(images) };
+  }
+  if (!isImageShape(imageShape)) return { expected: 'an image shape [height, width, channels]', got: show(imageShape) };
+  const size = imageShape[0] * imageShape[1] * imageShape[2];
+  const unit = images instanceof Uint8Array ? 'bytes' : 'numbers';
+  if (labels.length === 0) return { expected: 'at least one sample', got: 'none' };
+  if (images.length % size !== 0) return { expected: `images of ${size} ${unit} each`, got: `${images.length} ${unit} in all` };
+  if (!Number.isInteger(labelSize) || labelSize < 1 || (labelSize > 1 && !(labels instanceof Float32Array))) {
+    return { expected: 'a "labelSize" of 1, or more where labels are float32', got: show(labelSize) };
+  }
+  if (images.length * labelSize === size * labels.length) return undefined;
+  return { expected: `a label for each of the ${images.length / size} images`, got: `${labels.length / labelSize} labels` };
+}
+
+/** Whole labels from 0 on, below the number of class names; labels that are numbers are finite. */
+function labelsFault({ labels, classNames }: AnyDataset): Fault | undefined {
+  if (labels instanceof Float32Array) {
+    const at = labels.findIndex((label) => !Number.isFinite(label));
+    return at < 0 ? undefined : { expected: 'labels that are finite numbers', got: `${labels[at]} at place ${at}` };
+  }
+  const most = classNames ? classNames.length - 1 : 2 ** 31 - 1;
+  const at = labels.findIndex((label) => !(label >= 0 && label <= most));
+  if (at < 0) return undefined;
+  return { expected: classNames ? `labels from 0 to ${most}` : 'labels of at least 0', got: `${labels[at]} for sample ${at}` };
+}
+
+/** Whether a value is `[height, width, channels]`, each a whole number of at least 1. */
+export function isImageShape(shape: unknown): shape is ImageShape {
   return Array.isArray(shape) && shape.length === 3 && shape.every((size) => Number.isInteger(size) && size >= 1);
 }

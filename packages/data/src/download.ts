@@ -6,7 +6,15 @@ import { join } from 'node:path';
 import { folderError } from './cache';
 import { reason } from './errors';
 import type { Reporter } from './progress';
-import type { IdxFileSpec } from './specs';
+import type { Packing } from './specs';
+
+/** What is to be fetched. */
+export interface Wanted {
+  /** Its name on the mirror and on disk, which says its kind: `.gz` or `.zip`. */
+  readonly name: string;
+  /** What it may be; the first is what mirrors usually serve. */
+  readonly packings: readonly Packing[];
+}
 
 export interface DownloadOptions {
   /** Addresses to which the file's name is added, in the order in which to try them. */
@@ -28,25 +36,25 @@ class MirrorFailure extends Error {
 interface Job {
   url: string;
   part: string;
-  file: IdxFileSpec;
+  file: Wanted;
   timeout: number;
   report: Reporter;
 }
 
 /**
- * Fetches `file`, packed, into `folder`.
+ * Fetches `file` into `folder`.
  * @returns why each mirror failed; empty when the file is there
  * @throws DataError when the folder cannot be written to
  */
-export async function download(file: IdxFileSpec, folder: string, options: DownloadOptions): Promise<string[]> {
+export async function download(file: Wanted, folder: string, options: DownloadOptions): Promise<string[]> {
   const { mirrors, timeout, report } = options;
-  const part = join(folder, `${file.name}.gz.part`);
+  const part = join(folder, `${file.name}.part`);
   const failures: string[] = [];
   for (const mirror of mirrors) {
-    const url = `${mirror.replace(/\/?$/, '/')}${file.name}.gz`;
+    const url = `${mirror.replace(/\/?$/, '/')}${file.name}`;
     const failure = await tryMirror({ url, part, file, timeout, report });
     if (failure === undefined) {
-      await rename(part, join(folder, `${file.name}.gz`));
+      await rename(part, join(folder, `${file.name}`));
       return [];
     }
     failures.push(`${url}: ${failure}`);
@@ -60,7 +68,7 @@ async function tryMirror(job: Job): Promise<string | undefined> {
   for (;;) {
     const start = await sizeOf(job.part);
     try {
-      if (!job.file.gzip.some(({ bytes }) => bytes === start)) await fetchInto(job, start);
+      if (!job.file.packings.some(({ bytes }) => bytes === start)) await fetchInto(job, start);
       await checkPart(job);
       return undefined;
     } catch (error) {
@@ -109,21 +117,22 @@ function acceptedStart(response: Response, asked: number): number {
 
 interface Writing {
   part: string;
-  file: IdxFileSpec;
+  file: Wanted;
   report: Reporter;
   from: number;
   alive: () => void;
 }
 
 async function writePart(body: AsyncIterable<Uint8Array>, { part, file, report, from, alive }: Writing): Promise<void> {
-  const longest = Math.max(...file.gzip.map(({ bytes }) => bytes));
+  const longest = Math.max(...file.packings.map(({ bytes }) => bytes));
   const handle = await onDisk(part, () => open(part, from > 0 ? 'a' : 'w'));
-  const meter = report.meter(`downloading ${file.name}`, file.gzip[0]?.bytes ?? longest);
+  const meter = report.meter(`downloading ${file.name}`, file.packings[0]?.bytes ?? longest);
   let size = from;
   try {
     for await (const chunk of body) {
       alive();
-      if (size === 0 && !isGzip(chunk)) throw new MirrorFailure('something that is not a gzip file', { spoiled: true });
+      if (size === 0 && !begins(chunk, file))
+        throw new MirrorFailure(`something that is not a ${kind(file)} file`, { spoiled: true });
       size += chunk.length;
       if (size > longest) throw new MirrorFailure(`more than the ${longest} bytes of the file`, { spoiled: true });
       await onDisk(part, () => handle.writeFile(chunk));
@@ -136,7 +145,9 @@ async function writePart(body: AsyncIterable<Uint8Array>, { part, file, report, 
   }
 }
 
-const isGzip = (chunk: Uint8Array) => chunk[0] === 0x1f && (chunk.length < 2 || chunk[1] === 0x8b);
+const kind = ({ name }: Wanted) => (name.endsWith('.zip') ? 'zip' : 'gzip');
+const MAGIC = { gzip: [0x1f, 0x8b], zip: [0x50, 0x4b] };
+const begins = (chunk: Uint8Array, file: Wanted) => MAGIC[kind(file)].every((byte, i) => i >= chunk.length || chunk[i] === byte);
 
 /** Before the rename the bytes must be on the disk, lest a power cut leave a whole name on half a file. */
 async function flush(handle: FileHandle): Promise<void> {
@@ -158,11 +169,11 @@ async function checkPart({ part, file }: Job): Promise<void> {
   const hash = createHash('sha256');
   for await (const chunk of createReadStream(part)) hash.update(chunk as Uint8Array);
   const actual = hash.digest('hex');
-  if (file.gzip.some(({ sha256 }) => sha256 === actual)) return;
+  if (file.packings.some(({ sha256 }) => sha256 === actual)) return;
   const size = await sizeOf(part);
-  const shortest = Math.min(...file.gzip.map(({ bytes }) => bytes));
+  const shortest = Math.min(...file.packings.map(({ bytes }) => bytes));
   if (size < shortest) throw new MirrorFailure(`the answer stops after ${size} of ${shortest} bytes`);
-  throw new MirrorFailure(`other bytes: SHA-256 ${actual}, not ${file.gzip[0]?.sha256}`, { spoiled: true });
+  throw new MirrorFailure(`other bytes: SHA-256 ${actual}, not ${file.packings[0]?.sha256}`, { spoiled: true });
 }
 
 async function sizeOf(file: string): Promise<number> {

@@ -1,14 +1,14 @@
 /** Finds the files of a set: where the caller says, else in the cache, in the system's folders, on a mirror. */
-import { access, rm } from 'node:fs/promises';
+import { access, rename, rm, writeFile } from 'node:fs/promises';
+import { homedir } from 'node:os';
 import { join } from 'node:path';
-import { cacheFolder, withLock } from './cache';
-import { readPair } from './dataset';
+import { cacheFolder, folderError, withLock } from './cache';
 import { download } from './download';
 import { DataError, reason } from './errors';
-import { type ReadIdxOptions, readIdx } from './idx-file';
 import { type Reporter, reporter } from './progress';
-import { filesOf, type IdxFileSpec, type IdxSetSpec, type SplitSpec } from './specs';
-import type { Dataset } from './types';
+import { readArchive } from './sets/archive';
+import { checkFile, type FoundSet, readSet, type Source, type Sources } from './sets/read';
+import { type FileSpec, filesOf, type SetSpec } from './specs';
 
 export interface FindOptions {
   /** The folder that holds the set; nothing else is tried then. `DEEPEND_DATA` is the same for all sets. */
@@ -23,61 +23,56 @@ export interface FindOptions {
   progress?: boolean | undefined;
 }
 
-export interface FoundSet {
-  train: Dataset;
-  test: Dataset;
-}
-
-/** A set's files on disk, by name. */
-type Paths = ReadonlyMap<string, string>;
-
 /** @throws DataError when no source has the set: each one that was tried, and why it failed */
-export async function findSet(spec: IdxSetSpec, options: FindOptions = {}): Promise<FoundSet> {
+export async function findSet(spec: SetSpec, options: FindOptions = {}): Promise<FoundSet> {
   const report = reporter(options.progress ?? true);
   if (options.root !== undefined) return readChosen(spec, options.root, 'option "root"');
   const { DEEPEND_DATA } = process.env;
   if (DEEPEND_DATA) return readChosen(spec, DEEPEND_DATA, 'DEEPEND_DATA');
   const cache = cacheFolder(spec.id);
   const tried: string[] = [];
-  for (const folder of [cache, ...spec.systemFolders]) {
+  for (const folder of [cache, ...spec.systemFolders.map(expandHome)]) {
     const found = await tryFolder(spec, folder, tried);
     if (found) return found;
   }
   await fill(spec, cache, { ...options, report, tried });
-  return readSet(spec, await locate(spec, cache), cache, `delete ${cache} and load again`);
+  const next = `delete ${cache} and load again`;
+  return readSet(spec, await sourcesIn(spec, cache, next), { source: cache, next });
 }
 
+const expandHome = (folder: string) => (folder.startsWith('~/') ? join(homedir(), folder.slice(2)) : folder);
+
 /** A folder that the caller named: its failure is the caller's to mend, so nothing else is tried. */
-async function readChosen(spec: IdxSetSpec, root: string, setting: string): Promise<FoundSet> {
-  const folders = [root, ...spec.subfolders.map((subfolder) => join(root, subfolder))];
+async function readChosen(spec: SetSpec, root: string, setting: string): Promise<FoundSet> {
+  // Sets share names of files: what lies under the set's own name comes before what lies loose.
+  const folders = [...spec.subfolders.map((subfolder) => join(root, subfolder)), root];
+  const next = `replace it or change ${setting}`;
   for (const folder of folders) {
-    const paths = await locate(spec, folder);
-    if (missing(spec, paths).length === 0) return readSet(spec, paths, folder, `replace it or change ${setting}`);
+    const sources = await sourcesIn(spec, folder, next);
+    if (missing(spec, sources).length === 0) return readSet(spec, sources, { source: folder, next });
   }
   const names = filesOf(spec).map(({ name }) => name);
+  const archived = spec.archive ? `; or ${spec.archive.name}` : '';
   throw new DataError(
     root,
-    `${spec.title} (${names.join(', ')}; each as it is or with .gz)`,
+    `${spec.title} (${names.join(', ')}; each as it is or with .gz${archived})`,
     `no folder with all of them among ${folders.join(', ')}`,
     `it is set by ${setting}: correct that, or leave it out to look in the usual places`,
   );
 }
 
 /** A folder that may hold the set; why not goes into `tried`. */
-async function tryFolder(spec: IdxSetSpec, folder: string, tried: string[]): Promise<FoundSet | undefined> {
-  const paths = await locate(spec, folder);
-  const [absent] = missing(spec, paths);
-  if (absent) {
-    tried.push(`${folder}: no ${absent.name}.gz`);
-    return undefined;
-  }
+async function tryFolder(spec: SetSpec, folder: string, tried: string[]): Promise<FoundSet | undefined> {
   try {
-    return await readSet(spec, paths, folder, 'replace it');
+    const sources = await sourcesIn(spec, folder, 'replace it');
+    const [absent] = missing(spec, sources);
+    if (!absent) return await readSet(spec, sources, { source: folder, next: 'replace it' });
+    tried.push(`${folder}: no ${spec.format === 'idx' ? `${absent.name}.gz` : absent.name}`);
   } catch (error) {
     if (!(error instanceof DataError)) throw error;
     tried.push(`${error.file}: ${error.fault}`);
-    return undefined;
   }
+  return undefined;
 }
 
 interface Filling extends FindOptions {
@@ -86,34 +81,64 @@ interface Filling extends FindOptions {
 }
 
 /** Fetches into the cache whatever it lacks; a damaged file there counts as lacking. */
-async function fill(spec: IdxSetSpec, cache: string, { report, tried, ...options }: Filling): Promise<void> {
+async function fill(spec: SetSpec, cache: string, { report, tried, ...options }: Filling): Promise<void> {
   const { mirrors = spec.mirrors, timeout = 30_000 } = options;
   if (options.download === false) throw nowhere(spec, [...tried, 'mirrors: not asked, since "download" is false']);
+  const fetchFile = async (name: string, packings: FileSpec['gzip'] = []) => {
+    if (packings.length === 0) throw nowhere(spec, [...tried, `mirrors: not asked, since no SHA-256 of ${name} is known`]);
+    const failures = await download({ name, packings }, cache, { mirrors, timeout, report });
+    if (failures.length > 0 || mirrors.length === 0) throw nowhere(spec, [...tried, ...failures]);
+  };
   await withLock(cache, report, async () => {
     for (const file of filesOf(spec)) {
       // Looked at under the lock: another process may have fetched it meanwhile.
-      if (await soundInCache(file, await locate(spec, cache), report)) continue;
-      const failures = await download(file, cache, { mirrors, timeout, report });
-      if (failures.length > 0 || mirrors.length === 0) throw nowhere(spec, [...tried, ...failures]);
+      if (await soundInCache(spec, file, { cache, report })) continue;
+      if (!spec.archive) await fetchFile(`${file.name}.gz`, file.gzip);
+      else {
+        await fetchFile(spec.archive.name, [spec.archive]);
+        await unpackArchive(spec, cache, join(cache, spec.archive.name));
+        return;
+      }
     }
   });
 }
 
-async function soundInCache(file: IdxFileSpec, paths: Paths, report: Reporter): Promise<boolean> {
-  const path = paths.get(file.name);
-  if (path === undefined) return false;
+/** Puts the set's files beside their archive, each whole or not at all, and removes the archive, which is far larger. */
+async function unpackArchive(spec: SetSpec, cache: string, archive: string): Promise<void> {
+  const members = await readArchive(spec, archive, `delete ${cache} and load again`);
+  for (const { name } of filesOf(spec)) {
+    const { bytes } = members.get(name) as Source & { bytes: Uint8Array };
+    const path = join(cache, bytes[0] === 0x1f && bytes[1] === 0x8b ? `${name}.gz` : name);
+    try {
+      await writeFile(`${path}.part`, bytes, { flush: true });
+      await rename(`${path}.part`, path);
+    } catch (error) {
+      await rm(`${path}.part`, { force: true }).catch(() => {});
+      throw folderError(path, error);
+    }
+  }
+  await rm(archive, { force: true });
+}
+
+async function soundInCache(
+  spec: SetSpec,
+  file: FileSpec,
+  { cache, report }: { cache: string; report: Reporter },
+): Promise<boolean> {
+  const source = (await filesIn(spec, cache)).get(file.name);
+  if (source === undefined) return false;
   try {
-    await readIdx(path, checksOf(file));
+    await checkFile(spec, file, source);
     return true;
   } catch (error) {
     if (!(error instanceof DataError)) throw error;
-    report.say(`${path} is damaged (${error.fault}); loading it again`);
-    await rm(path, { force: true });
+    report.say(`${source.file} is damaged (${error.fault}); loading it again`);
+    await rm(source.file, { force: true });
     return false;
   }
 }
 
-function nowhere(spec: IdxSetSpec, tried: readonly string[]): DataError {
+function nowhere(spec: SetSpec, tried: readonly string[]): DataError {
   const ways = [
     'give the folder that holds it as option "root" or in DEEPEND_DATA',
     ...(spec.debianPackage ? [`apt-get install ${spec.debianPackage}`] : []),
@@ -125,42 +150,30 @@ function nowhere(spec: IdxSetSpec, tried: readonly string[]): DataError {
   });
 }
 
-/** Which of the set's files lie in a folder. The packed one comes first: it is what was fetched, whole. */
-async function locate(spec: IdxSetSpec, folder: string): Promise<Paths> {
-  const paths = new Map<string, string>();
-  for (const { name } of filesOf(spec)) {
-    for (const path of [join(folder, `${name}.gz`), join(folder, name)]) {
-      if (!paths.has(name) && (await exists(path))) paths.set(name, path);
-    }
-  }
-  return paths;
+/** The set's files in a folder, or else those in its archive there. */
+async function sourcesIn(spec: SetSpec, folder: string, next: string): Promise<Sources> {
+  const sources = await filesIn(spec, folder);
+  if (missing(spec, sources).length === 0 || !spec.archive) return sources;
+  const archive = join(folder, spec.archive.name);
+  return (await exists(archive)) ? readArchive(spec, archive, next) : sources;
 }
 
-const missing = (spec: IdxSetSpec, paths: Paths) => filesOf(spec).filter(({ name }) => !paths.has(name));
+/** Which of the set's files lie in a folder. The packed one comes first: it is what was fetched, whole. */
+async function filesIn(spec: SetSpec, folder: string): Promise<Sources> {
+  const sources = new Map<string, Source>();
+  for (const { name } of filesOf(spec)) {
+    for (const file of [join(folder, `${name}.gz`), join(folder, name)]) {
+      if (!sources.has(name) && (await exists(file))) sources.set(name, { file });
+    }
+  }
+  return sources;
+}
+
+const missing = (spec: SetSpec, sources: Sources) => filesOf(spec).filter(({ name }) => !sources.has(name));
 
 async function exists(path: string): Promise<boolean> {
   return access(path).then(
     () => true,
     (error) => !/nothing there|a file where/.test(reason(error)), // there, but out of reach: reading it will say why
   );
-}
-
-async function readSet(spec: IdxSetSpec, paths: Paths, source: string, next: string): Promise<FoundSet> {
-  const read = ({ numSamples, images, labels }: SplitSpec) => {
-    const [height, width, channels] = spec.imageShape;
-    const shape = channels === 1 ? [numSamples, height, width] : [numSamples, height, width, channels];
-    const at = ({ name }: IdxFileSpec) => paths.get(name) ?? join(source, name);
-    return readPair(
-      { file: at(images), ...checksOf(images), shape, next },
-      { file: at(labels), ...checksOf(labels), shape: [numSamples], next },
-      { classNames: spec.classNames, source },
-    );
-  };
-  const { train, test } = spec.splits;
-  const [trainSet, testSet] = await Promise.all([read(train), read(test)]);
-  return { train: trainSet, test: testSet };
-}
-
-function checksOf({ sha256, gzip }: IdxFileSpec): Pick<ReadIdxOptions, 'sha256' | 'gzipSha256'> {
-  return { sha256, gzipSha256: gzip.map((packing) => packing.sha256) };
 }

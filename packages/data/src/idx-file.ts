@@ -15,6 +15,8 @@ export interface ReadIdxOptions {
   gzipSha256?: readonly string[];
   /** What an error advises. */
   next?: string;
+  /** The file's bytes where they are in memory already, as out of an archive. */
+  bytes?: Uint8Array;
 }
 
 /** Larger files are refused: a typed array of them would not fit beside the batches. */
@@ -29,9 +31,14 @@ const PEEK = 4096;
  */
 export async function readIdx(file: string, options: ReadIdxOptions = {}): Promise<IdxArray> {
   const { shape, sha256, gzipSha256 = [], next = 'get the file again' } = options;
-  const bytes = await readBounded(file, next);
+  const bytes = options.bytes ?? (await readBounded(file, next));
   const packed = bytes[0] === 0x1f && bytes[1] === 0x8b;
-  const known = packed && gzipSha256.length > 0 && gzipSha256.includes(hash(bytes));
+  const packedHash = packed && gzipSha256.length > 0 ? hash(bytes) : undefined;
+  const known = packedHash !== undefined && gzipSha256.includes(packedHash);
+  // Where only packings have known sums, another packing cannot be told from another file.
+  if (packedHash !== undefined && !known && sha256 === undefined) {
+    throw new DataError(file, `a gzip file with SHA-256 ${gzipSha256.join(' or ')}`, packedHash, next);
+  }
   const unpacked = packed ? await unpack(bytes, file, next) : bytes;
   const array = parseIdx(unpacked, file, next);
   if (shape && shape.join() !== array.shape.join()) {
@@ -45,7 +52,8 @@ export async function readIdx(file: string, options: ReadIdxOptions = {}): Promi
   return array;
 }
 
-async function readBounded(file: string, next: string): Promise<Uint8Array> {
+/** A whole file, unless it is too large for a typed array. @throws DataError when it cannot be read */
+export async function readBounded(file: string, next: string): Promise<Uint8Array> {
   try {
     const info = await stat(file);
     if (!info.isFile()) throw new DataError(file, 'a file', info.isDirectory() ? 'a folder' : 'a device or pipe', next);
@@ -83,10 +91,11 @@ function peek(packed: Uint8Array, file: string, next: string): IdxHeader {
   return parseIdxHeader(beginning, file, next);
 }
 
-function gzipFault(error: unknown): string {
+/** What is wrong with a gzip file, in a few words. */
+export function gzipFault(error: unknown): string {
   return errorCode(error) === 'Z_BUF_ERROR' ? 'it is cut off' : reason(error);
 }
 
-function hash(bytes: Uint8Array): string {
+export function hash(bytes: Uint8Array): string {
   return createHash('sha256').update(bytes).digest('hex');
 }
