@@ -16,7 +16,7 @@ export function resample(images: Uint8Array | Float32Array, count: number, job: 
 }
 
 /** Whether `resampleToFloats` can do this in one go. */
-export function canFuse(images: Uint8Array | Float32Array, { interpolation }: Resampling): boolean {
+export function canFuse(images: Uint8Array | Float32Array, { interpolation }: Pick<Resampling, 'interpolation'>): boolean {
   return hasKernel && images instanceof Uint8Array && interpolation !== 'nearest';
 }
 
