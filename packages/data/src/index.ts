@@ -5,9 +5,10 @@ export { type DecodedImage, decodeImage } from './decode';
 export { DataError } from './errors';
 export { type IdxArray, parseIdx } from './idx';
 export { type ReadIdxOptions, readIdx } from './idx-file';
-export { DataLoader, type DataLoaderOptions } from './loader';
+export { DataLoader, type DataLoaderOptions, type LoaderState } from './loader';
+export type { Skipped } from './loading/recipe';
 export { permutation, sfc32 } from './random';
-export { type ResizeTo, resizeImages } from './resize';
+export { type ResizeOptions, type ResizeTo, resizeImages } from './resize';
 export { classCounts, concat, type SplitOptions, split, subset, take } from './select';
 export { type ArrayData, type ArrayLoader, type LoadArrayOptions, loadArray, type ShapedArray } from './sets/arrays';
 export { type CifarForm, parseCifar } from './sets/cifar';
@@ -31,4 +32,34 @@ export {
 export { type AnySet, type CustomSet, listDatasets, registerDataset } from './sets/registry';
 export { type SyntheticOptions, syntheticData } from './sets/synthetic';
 export type { ArchiveSpec, CifarSetSpec, FileSpec, IdxSetSpec, IdxSplit, Packing, RecordSplit, SetSpec } from './specs';
-export type { Batch, Dataset, ImageShape, Loader } from './types';
+export { type FromTfOptions, fromTfDataset, type TfBatch, type TfDataset, type TfLoader, toTfDataset } from './tf-dataset';
+export {
+  type ColorJitterOptions,
+  type CropSize,
+  type CustomOptions,
+  type CutoutOptions,
+  centerCrop,
+  colorJitter,
+  custom,
+  cutMix,
+  cutout,
+  type MixOptions,
+  mixUp,
+  type NormalizeOptions,
+  normalize,
+  type RandomCropOptions,
+  type RandomErasingOptions,
+  type RandomFlipOptions,
+  type RandomResizedCropOptions,
+  type RandomRotationOptions,
+  type ResizeTransformOptions,
+  randomCrop,
+  randomErasing,
+  randomHorizontalFlip,
+  randomResizedCrop,
+  randomRotation,
+  randomVerticalFlip,
+  resize,
+  toRgb,
+} from './transforms';
+export type { AnyDataset, Batch, Dataset, Draws, FileDataset, ImageShape, Loader, Random, Transform } from './types';
