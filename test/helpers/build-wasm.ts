@@ -1,10 +1,10 @@
 import { execFileSync } from 'node:child_process';
 import path from 'node:path';
 
-/** Tests read the sources: the modules must be of the same day. Does nothing where they are. */
+const SCRIPTS = ['backend-simd/scripts/build-wasm.mjs', 'data/scripts/build-wasm.mjs', 'data/scripts/build-worker.mjs'];
+
+/** Tests read the sources: what is generated must be of the same day. Does nothing where it is. */
 export function setup(): void {
   const root = path.resolve(import.meta.dirname, '../..');
-  for (const folder of ['backend-simd', 'data']) {
-    execFileSync(process.execPath, [path.join(root, `packages/${folder}/scripts/build-wasm.mjs`)], { stdio: 'inherit' });
-  }
+  for (const script of SCRIPTS) execFileSync(process.execPath, [path.join(root, 'packages', script)], { stdio: 'inherit' });
 }
