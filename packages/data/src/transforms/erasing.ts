@@ -33,7 +33,11 @@ export const randomErasing: Kind<ErasingKindOptions> = {
 const TRIES = 10; // torchvision's
 
 /** torchvision's `RandomErasing.get_params`; none when none of ten fits. */
-function randomPart([height, width]: ImageShape, { scale, ratio }: ErasingKindOptions, random: Random): Box | undefined {
+export function randomPart(
+  [height, width]: ImageShape,
+  { scale, ratio }: { scale: Range; ratio: Range },
+  random: Random,
+): Box | undefined {
   for (let attempt = 0; attempt < TRIES; attempt++) {
     const area = height * width * uniform(random, ...scale);
     const aspect = logUniform(random, ratio);

@@ -96,9 +96,11 @@ function packed({ from, taps, starts, raw }: { from: number; taps: number; start
 export function partOf(whole: Axis, first: number, count: number): { axis: Axis; offset: number } {
   const { to, taps } = whole;
   if (first === 0 && count === to) return { axis: whole, offset: 0 };
-  const offset = whole.starts[first] as number;
-  const starts = whole.starts.slice(first, first + count).map((start) => start - offset);
+  const wanted = whole.starts.subarray(first, first + count);
+  // They need not rise: an output that lies on an input wants it alone, and bicubic's next one wants the input before as well.
+  const offset = Math.min(...wanted);
+  const starts = wanted.map((start) => start - offset);
   const [begin, end] = [first * taps, (first + count) * taps];
   const [weights, fixed] = [whole.weights.subarray(begin, end), whole.fixed.subarray(begin, end)];
-  return { axis: { from: (starts[count - 1] as number) + taps, to: count, taps, starts, weights, fixed }, offset };
+  return { axis: { from: Math.max(...starts) + taps, to: count, taps, starts, weights, fixed }, offset };
 }
