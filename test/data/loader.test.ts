@@ -1,4 +1,20 @@
-import { arrayDataset, type Batch, DataLoader, permutation, sfc32, take } from '@deepend/data';
+import { availableParallelism } from 'node:os';
+import {
+  type AnyDataset,
+  arrayDataset,
+  type Batch,
+  centerCrop,
+  custom,
+  DataLoader,
+  type DataLoaderOptions,
+  permutation,
+  randomCrop,
+  randomHorizontalFlip,
+  resize,
+  sfc32,
+  type Transform,
+  take,
+} from '@deepend/data';
 import * as tf from '@tensorflow/tfjs-core';
 import fc from 'fast-check';
 import { beforeAll, describe, expect, it } from 'vitest';
@@ -21,6 +37,16 @@ async function epoch(loader: AsyncIterable<Batch>): Promise<number[][]> {
     tf.dispose([batch.features, batch.labels]);
   }
   return labels;
+}
+
+/** Pixels of each batch of an epoch; disposes the batches. */
+async function pixels(loader: AsyncIterable<Batch>): Promise<number[][]> {
+  const values: number[][] = [];
+  for await (const { features, labels } of loader) {
+    values.push([...features.dataSync()]);
+    tf.dispose([features, labels]);
+  }
+  return values;
 }
 
 describe('DataLoader', () => {
@@ -69,6 +95,78 @@ describe('DataLoader', () => {
     }
   });
 
+  it('goes on in the middle of an epoch as if it had not stopped', async () => {
+    const options = { batchSize: 3, shuffle: true, seed: 4, transforms: [randomCrop([3, 2], { padding: 1 })] };
+    for (const workers of [0, 2]) {
+      const whole = new DataLoader(dataset, { ...options, workers });
+      const batches = [await pixels(whole), await pixels(whole)].flat();
+      for (let stop = 1; stop <= 7; stop++) {
+        const stopped = new DataLoader(dataset, { ...options, workers });
+        let given = 0;
+        let state = stopped.state();
+        while (given < stop) {
+          for await (const { features, labels } of stopped) {
+            tf.dispose([features, labels]);
+            state = JSON.parse(JSON.stringify(stopped.state()));
+            if (++given === stop) break;
+          }
+        }
+        expect(state).toEqual({ epoch: Math.floor(stop / 4), batch: stop % 4 });
+        const resumed = new DataLoader(dataset, { ...options, workers });
+        resumed.restore(state);
+        expect(resumed.state()).toEqual(state);
+        const rest = await pixels(resumed);
+        expect(rest).toEqual(batches.slice(stop, stop < 4 ? 4 : 8));
+        expect(resumed.state()).toEqual({ epoch: Math.floor(stop / 4) + 1, batch: 0 });
+        if (stop < 4) expect(await pixels(resumed)).toEqual(batches.slice(4));
+      }
+    }
+  });
+
+  it('tells where it stands', async () => {
+    const loader = new DataLoader(dataset, { batchSize: 6 });
+    expect(loader.state()).toEqual({ epoch: 0, batch: 0 });
+    const states: object[] = [];
+    for await (const { features, labels } of loader) {
+      tf.dispose([features, labels]);
+      states.push(loader.state());
+    }
+    expect(states).toEqual([{ epoch: 0, batch: 1 }, { epoch: 1, batch: 0 }]); // biome-ignore format: a state a batch
+    expect(loader.epoch).toBe(1);
+    loader.epoch = 7;
+    expect(loader.state()).toEqual({ epoch: 7, batch: 0 });
+    for (const state of [{ epoch: -1, batch: 0 }, { epoch: 0, batch: 2 }, { epoch: 0.5, batch: 0 }, {}, undefined]) {
+      expect(() => loader.restore(state as never)).toThrow(
+        /restore: expected \{ epoch, batch \} of whole numbers, the batch below 2, got/,
+      );
+    }
+    expect(loader.state()).toEqual({ epoch: 7, batch: 0 });
+  });
+
+  it('takes threads where batches cost something', () => {
+    const clothes = { images: new Uint8Array(784 * 2000), labels: new Uint8Array(2000), imageShape: [28, 28, 1] as const };
+    const files = { files: ['a', 'b', 'c'], labels: Int32Array.of(0, 1, 1), channels: 3 as const };
+    const most = Math.min(4, Math.max(1, availableParallelism() - 1));
+    const workersOf = (set: AnyDataset, options: Partial<DataLoaderOptions>) =>
+      new DataLoader(set, { batchSize: 256, ...options }).workers;
+    expect(workersOf(clothes, {})).toBe(0);
+    expect(workersOf(clothes, { transforms: [randomHorizontalFlip()] })).toBe(0);
+    expect(workersOf(clothes, { resize: 96 })).toBe(most);
+    expect(workersOf(clothes, { transforms: [custom((batch) => batch), resize(96)] })).toBe(0);
+    expect(workersOf(clothes, { workers: 3 })).toBe(3);
+    expect(workersOf(files, { resize: [8, 8] })).toBe(1); // no more than there are batches
+  });
+
+  it('knows the size of images that come from files', () => {
+    const files = { files: ['a', 'b', 'c'], labels: Int32Array.of(0, 1, 1), channels: 3 as const };
+    const shapeBehind = (transforms: Transform[]) => new DataLoader(files, { batchSize: 2, transforms }).imageShape;
+    expect(shapeBehind([resize(256), centerCrop(224)])).toEqual([224, 224, 3]);
+    expect(shapeBehind([resize([20, 30])])).toEqual([20, 30, 3]);
+    expect(shapeBehind([custom((batch) => batch, { outputShape: [5, 6, 1] })])).toEqual([5, 6, 1]);
+    expect(() => shapeBehind([])).toThrow(/expected transforms that bring images of any size to one size.*add resize/);
+    expect(() => shapeBehind([resize(224)])).toThrow(/to one size/);
+  });
+
   it('leaves no tensor behind, nor when a loop ends early', async () => {
     const before = tf.memory().numTensors;
     await epoch(new DataLoader(dataset, { batchSize: 4 }));
@@ -84,6 +182,11 @@ describe('DataLoader', () => {
     ['a batch size of 0', () => new DataLoader(dataset, { batchSize: 0 }), /"batchSize" must be a whole number of at least 1, got 0/],
     ['an unknown option', () => new DataLoader(dataset, { batchSize: 1, shufle: true } as never), /there is no option "shufle"; did you mean "shuffle"\?/],
     ['a batch larger than the set that may not be partial', () => new DataLoader(dataset, { batchSize: 12, dropLast: true }), /with "dropLast" the batch size must be at most 11, got 12/],
+    ['a function where a transform should be', () => new DataLoader(dataset, { batchSize: 1, transforms: [(() => 1) as never] }), /"transforms\.0" must be a transform, such as resize\(96\)/],
+    ['a transform that does not exist', () => new DataLoader(dataset, { batchSize: 1, transforms: [{ name: 'blurr', options: {}, random: false }] }), /there is no transform 'blurr'/],
+    ['half a worker', () => new DataLoader(dataset, { batchSize: 1, workers: 0.5 }), /"workers" must be 'auto' or a whole number from 0 to 64, got 0.5/],
+    ['nothing ahead', () => new DataLoader(dataset, { batchSize: 1, prefetch: 0 }), /"prefetch" must be a whole number of at least 1, got 0/],
+    ['another way to take errors', () => new DataLoader(dataset, { batchSize: 1, onError: 'ignore' as never }), /"onError" must be one of 'throw', 'skip', got 'ignore'/],
     ['a batch too large for a tensor', () => new DataLoader(dataset, { batchSize: 11, resize: 16384 }), /a batch of 11 images of 24576 × 16384 × 1 is too large/],
     ['labels outside the classes', () => arrayDataset({ ...dataset, classNames: ['a', 'b'] }), /expected labels from 0 to 1, got 2 for sample 2/],
     ['fewer labels than images', () => arrayDataset({ ...dataset, labels: dataset.labels.subarray(1) }), /expected a label for each of the 11 images, got 10 labels/],
@@ -114,6 +217,21 @@ describe('randomness', () => {
     // Chi-squared with 25 degrees of freedom: above 60 once in 10,000.
     const chi = counts.flat().reduce((sum, count) => sum + (count - runs / n) ** 2 / (runs / n), 0);
     expect(chi).toBeLessThan(60);
+  });
+
+  it('gives neighbouring lanes unlike numbers', () => {
+    const lanes = Array.from({ length: 1000 }, (_, lane) => sfc32(3, 1, lane));
+    const [first, second] = [lanes.map((next) => next() / 2 ** 32), lanes.map((next) => next() / 2 ** 32)];
+    expect(new Set(first).size).toBe(1000);
+    // Means of 1000 uniform numbers, and of products of neighbours: 5 standard deviations.
+    const mean = (values: number[]) => values.reduce((sum, value) => sum + value, 0) / values.length;
+    expect(Math.abs(mean(first) - 0.5)).toBeLessThan(5 * Math.sqrt(1 / 12 / 1000));
+    const together = first.map((value, i) => (value - 0.5) * ((first[i + 1] ?? 0.5) - 0.5));
+    expect(Math.abs(mean(together))).toBeLessThan(5 * (1 / 12 / Math.sqrt(1000)));
+    const inside = first.map((value, i) => (value - 0.5) * ((second[i] ?? 0.5) - 0.5));
+    expect(Math.abs(mean(inside))).toBeLessThan(5 * (1 / 12 / Math.sqrt(1000)));
+    // The next lane is not this one a step later.
+    expect(first.slice(1).some((value, i) => value === second[i])).toBe(false);
   });
 
   it('gives neighbouring seeds unlike numbers', () => {

@@ -21,17 +21,24 @@ export interface TfBatch {
 }
 
 /**
- * A loader as a `tf.data.Dataset` of batches `{ xs, ys }`, for stock TensorFlow.js: `fitDataset` takes it where the loss takes the labels
- * (`sparseCategoricalCrossentropy` for class indices). Each iterator is the loader's next epoch; whoever takes a batch disposes it. An iterator
- * of tf.data cannot be told to stop: one that is not taken to its end keeps the loader's threads until the process ends.
+ * A loader as a `tf.data.Dataset` of batches `{ xs, ys }`, which `LayersModel.fitDataset` takes. Class indices are float32 there, since stock
+ * `sparseCategoricalCrossentropy` asks for that. Each iterator is the loader's next epoch; whoever takes a batch disposes it. An iterator of
+ * tf.data cannot be told to stop: one that is not taken to its end keeps the loader's threads until the process ends.
  * @throws Error where @tensorflow/tfjs-data is not installed
  */
 export async function toTfDataset(loader: Loader): Promise<TfDataset<TfBatch>> {
   const { generator } = await tfData();
   const dataset = generator(async function* (): AsyncGenerator<TfBatch> {
-    for await (const { features, labels } of loader) yield { xs: features, ys: labels };
+    for await (const { features, labels } of loader) yield { xs: features, ys: asFloats(labels) };
   });
   return Object.assign(dataset, { size: loader.numBatches });
+}
+
+function asFloats(labels: Tensor): Tensor {
+  if (labels.dtype === 'float32') return labels;
+  const floats = cast(labels, 'float32');
+  labels.dispose();
+  return floats;
 }
 
 interface TfData {

@@ -1,0 +1,334 @@
+import { execFile } from 'node:child_process';
+import path from 'node:path';
+import { setImmediate } from 'node:timers/promises';
+import { promisify } from 'node:util';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
+import type { Worker } from 'node:worker_threads';
+import {
+  type AnyDataset,
+  arrayDataset,
+  type Batch,
+  centerCrop,
+  custom,
+  DataLoader,
+  type DataLoaderOptions,
+  type FileDataset,
+  mixUp,
+  normalize,
+  randomCrop,
+  randomHorizontalFlip,
+  randomResizedCrop,
+  resize,
+} from '@deepend/data';
+import * as tf from '@tensorflow/tfjs-core';
+import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
+import { engines, use } from '../helpers/engines';
+import { expectNoLeak } from '../helpers/leaks';
+import { photos } from '../helpers/photos';
+
+const dataset = arrayDataset({
+  images: Uint8Array.from({ length: 50 * 48 }, (_, i) => (i * 37 + (i >> 6)) % 256),
+  labels: Uint8Array.from({ length: 50 }, (_, i) => i % 7),
+  imageShape: [4, 4, 3],
+});
+let files: FileDataset;
+let broken: FileDataset;
+
+/** Threads that were started since the test began. */
+let started: Worker[] = [];
+const onWorker = (worker: Worker) => void started.push(worker);
+/** A thread that has ended has no id any more. */
+const running = () => started.filter(({ threadId }) => threadId >= 0).length;
+
+beforeAll(async () => {
+  process.on('worker', onWorker);
+  files = await photos(22);
+  broken = await photos(22, { corrupt: [3, 4, 17] });
+});
+afterAll(() => void process.off('worker', onWorker));
+beforeEach(async () => {
+  await use('cpu-js');
+  started = [];
+});
+
+interface Values {
+  shape: number[];
+  features: number[];
+  labels: number[];
+  labelShape: number[];
+}
+
+/** Bytes of array buffers, shared ones too, that something still refers to. */
+async function heldBytes(): Promise<number> {
+  setFlagsFromString('--expose-gc');
+  const gc = runInNewContext('gc') as () => void;
+  // Array buffers are freed behind a collection: the next one waits for that.
+  for (let i = 0; i < 3; i++) {
+    gc();
+    await setImmediate();
+  }
+  return process.memoryUsage().arrayBuffers;
+}
+
+/** What a batch holds; disposes it. */
+function valuesOf({ features, labels }: Batch): Values {
+  const values = {
+    shape: features.shape,
+    features: [...features.dataSync()],
+    labels: [...labels.dataSync()],
+    labelShape: labels.shape,
+  };
+  tf.dispose([features, labels]);
+  return values;
+}
+
+async function epoch(loader: AsyncIterable<Batch>): Promise<Values[]> {
+  const batches: Values[] = [];
+  for await (const batch of loader) batches.push(valuesOf(batch));
+  return batches;
+}
+
+const halve = custom((batch) => ({ ...batch, images: batch.images.map((value) => value / 2) }));
+const jitter = custom(
+  (batch, draws) => ({
+    ...batch,
+    images: Float32Array.from(
+      batch.images,
+      (value, i) => value + draws.image(Math.floor(i / (batch.images.length / batch.count)))(),
+    ),
+  }),
+  { random: true },
+);
+
+const chains: [string, () => AnyDataset, DataLoaderOptions['transforms']][] = [
+  ['images in memory', () => dataset, []],
+  ['resized and turned', () => dataset, [resize(9), randomHorizontalFlip(), normalize({ mean: [0.5, 0.5, 0.5], std: [1, 2, 3] })]],
+  ['mixed', () => dataset, [randomCrop(4, { padding: 1 }), mixUp()]],
+  ['a function of one’s own in between', () => dataset, [randomHorizontalFlip(), halve, jitter, randomHorizontalFlip()]],
+  ['a function of one’s own before all', () => dataset, [jitter, resize(5)]],
+  ['floats', () => ({ ...dataset, images: Float32Array.from(dataset.images, (value) => value / 100) }), [randomHorizontalFlip()]],
+  ['labels that are numbers', () => ({ ...dataset, labels: Float32Array.from({ length: 150 }, (_, i) => i / 3), labelSize: 3 }), []],
+  ['files', () => files, [resize(12), centerCrop(10)]],
+  ['files, cropped anywhere', () => files, [randomResizedCrop(8), randomHorizontalFlip()]],
+  ['files, mixed', () => files, [randomCrop(10), mixUp()]],
+  ['files and a function of one’s own', () => files, [randomCrop(10), jitter, resize(7)]],
+  ['files and a function of one’s own on images of several sizes', () => files, [jitterOfBytes(), resize([6, 7]), mixUp()]],
+]; // biome-ignore format: a row a case
+
+function jitterOfBytes() {
+  return custom((batch, draws) => ({ ...batch, images: batch.images.map((value) => (value + 256 * draws.image(0)()) % 256) }), {
+    random: true,
+  });
+}
+
+describe('workers', () => {
+  it.each(chains)('give what the calling thread gives: %s', async (_, set, transforms) => {
+    const options = { batchSize: 8, shuffle: true, seed: 5, ...(transforms && { transforms }) };
+    const here = new DataLoader(set(), { ...options, workers: 0 });
+    const [first, second] = [await epoch(here), await epoch(here)];
+    expect(first).not.toEqual(second);
+    for (const workers of [1, 2, 3]) {
+      const loader = new DataLoader(set(), { ...options, workers, prefetch: 4 });
+      expect(await epoch(loader)).toEqual(first);
+      expect(await epoch(loader)).toEqual(second);
+      expect(running()).toBe(0);
+    }
+    expect(started.length).toBe(12);
+  });
+
+  it('do to a sample what its place in the epoch asks for, whatever the batch', async () => {
+    const images = async (batchSize: number, workers: number) => {
+      const options = { batchSize, workers, shuffle: true, transforms: [randomResizedCrop(6), randomHorizontalFlip(), jitter] };
+      return (await epoch(new DataLoader(dataset, options))).flatMap(({ features }) => features);
+    };
+    expect(await images(8, 2)).toEqual(await images(50, 0));
+    expect(await images(7, 1)).toEqual(await images(50, 0));
+  });
+
+  describe.each(engines)('on $title', ({ name, absent }) => {
+    it.skipIf(absent)('leave batches alone that were given before', async () => {
+      await use(name);
+      const expected = await epoch(new DataLoader(dataset, { batchSize: 4, resize: 5, workers: 0 }));
+      const held: Batch[] = [];
+      for await (const batch of new DataLoader(dataset, { batchSize: 4, resize: 5, workers: 2 })) held.push(batch);
+      expect(held.map(valuesOf)).toEqual(expected);
+    });
+  });
+
+  it('leave no tensor behind, and memory that a second loop uses again', async () => {
+    const loader = new DataLoader(dataset, { batchSize: 4, resize: 96, workers: 2 });
+    const loop = async () => {
+      for await (const { features, labels } of loader) tf.dispose([features, labels]);
+    };
+    await expectNoLeak(loop);
+    const before = await heldBytes();
+    for (let i = 0; i < 20; i++) await loop();
+    expect((await heldBytes()) - before).toBeLessThan(4 * 4 * 96 * 96 * 3); // not as much as one batch more
+    expect(running()).toBe(0);
+  });
+});
+
+describe('a loop that ends early', () => {
+  const loaderOf = (set: AnyDataset) =>
+    new DataLoader(set, { batchSize: 4, transforms: [resize([9, 9])], workers: 2, prefetch: 3 });
+
+  it.each([
+    ['in the first batch', 1],
+    ['in the third', 3],
+  ])('by break %s leaves no thread and no tensor', async (_, count) => {
+    for (const set of [dataset, files]) {
+      const before = tf.memory().numTensors;
+      let seen = 0;
+      for await (const batch of loaderOf(set)) {
+        valuesOf(batch);
+        if (++seen === count) break;
+      }
+      expect(running()).toBe(0);
+      expect(tf.memory().numTensors).toBe(before);
+    }
+    expect(started.length).toBe(4);
+  });
+
+  it('by an error of its own leaves none either', async () => {
+    const loop = async () => {
+      for await (const batch of loaderOf(dataset)) {
+        valuesOf(batch);
+        throw new Error('enough');
+      }
+    };
+    await expect(loop()).rejects.toThrow('enough');
+    expect([started.length, running()]).toEqual([2, 0]);
+  });
+
+  it('before it begins starts no thread', async () => {
+    const iterator = loaderOf(dataset)[Symbol.asyncIterator]();
+    await iterator.return();
+    expect(started.length).toBe(0);
+  });
+});
+
+describe('loops at once', () => {
+  it('of one loader are two epochs', async () => {
+    const loader = new DataLoader(dataset, { batchSize: 8, shuffle: true, resize: 6, workers: 2 });
+    const [a, b] = await Promise.all([epoch(loader), epoch(loader)]);
+    const alone = new DataLoader(dataset, { batchSize: 8, shuffle: true, resize: 6, workers: 0 });
+    expect([a, b]).toEqual([await epoch(alone), await epoch(alone)]);
+    expect([started.length, running()]).toEqual([4, 0]);
+  });
+
+  it('of two loaders do not meddle', async () => {
+    const options = { batchSize: 8, shuffle: true, resize: 6 };
+    const [a, b] = [1, 2].map((seed) => new DataLoader(dataset, { ...options, seed, workers: 2 }));
+    const [c, d] = [1, 2].map((seed) => new DataLoader(dataset, { ...options, seed, workers: 0 }));
+    const both = await Promise.all([a, b].map((loader) => epoch(loader as DataLoader)));
+    expect(both).toEqual([await epoch(c as DataLoader), await epoch(d as DataLoader)]);
+  });
+});
+
+describe('errors', () => {
+  it.each([0, 1, 2])('about a file that is no image name it, after the batches before it: %i workers', async (workers) => {
+    const loader = new DataLoader(broken, { batchSize: 2, transforms: [resize([8, 8])], workers });
+    let seen = 0;
+    const loop = async () => {
+      for await (const batch of loader) {
+        valuesOf(batch);
+        seen++;
+      }
+    };
+    await expect(loop()).rejects.toMatchObject({
+      name: 'DataError',
+      file: broken.files[3],
+      message: expect.stringContaining('003.png'),
+    });
+    expect([seen, running()]).toEqual([1, 0]);
+  });
+
+  it.each([0, 2])('about an image that a transform cannot take name its file: %i workers', async (workers) => {
+    const loader = new DataLoader(files, { batchSize: 8, transforms: [randomCrop(21)], workers });
+    await expect(epoch(loader)).rejects.toThrow(/\[data\] DataLoader: .*000\.png: /);
+    expect(running()).toBe(0);
+  });
+
+  it.each([0, 2])('of a function of one’s own name the batch: %i workers', async (workers) => {
+    let calls = 0;
+    const failing = custom((batch) => {
+      if (++calls === 3) throw new Error('boom');
+      return batch;
+    });
+    const loader = new DataLoader(dataset, { batchSize: 8, transforms: [resize(6), failing], workers });
+    await expect(epoch(loader)).rejects.toThrow('[data] DataLoader: batch 2: boom');
+    expect(running()).toBe(0);
+  });
+
+  it.each([0, 1, 2])('may be passed over: %i workers', async (workers) => {
+    const said = vi.spyOn(console, 'error').mockImplementation(() => {});
+    try {
+      const transforms = [resize([8, 8])];
+      const loader = new DataLoader(broken, { batchSize: 4, transforms, workers, onError: 'skip' });
+      const kept = await epoch(loader);
+      expect(kept.map(({ shape: [count] }) => count)).toEqual([3, 3, 4, 4, 3, 2]);
+      expect(loader.skipped.map(({ file }) => path.basename(file))).toEqual(['003.png', '004.png', '017.png']);
+      expect(said.mock.calls).toEqual([
+        [expect.stringMatching(/left out 3 of 22 images; the first: .*003\.png: expected a whole image/)],
+      ]);
+      await epoch(loader);
+      expect(said).toHaveBeenCalledTimes(1);
+      const sound = (await epoch(new DataLoader(files, { batchSize: 1, transforms, workers: 0 }))).filter(
+        (_, i) => ![3, 4, 17].includes(i),
+      );
+      expect(kept.flatMap(({ features }) => features)).toEqual(sound.flatMap(({ features }) => features));
+    } finally {
+      said.mockRestore();
+    }
+  });
+
+  it('pass over a batch of which nothing is left', async () => {
+    const said = vi.spyOn(console, 'error').mockImplementation(() => {});
+    const loader = new DataLoader(broken, { batchSize: 1, transforms: [resize([8, 8])], workers: 1, onError: 'skip' });
+    expect((await epoch(loader)).length).toBe(19);
+    said.mockRestore();
+  });
+
+  it('tell of a thread that was ended from outside', async () => {
+    const loader = new DataLoader(dataset, { batchSize: 4, resize: 64, workers: 2, prefetch: 8 });
+    const loop = async () => {
+      for await (const batch of loader) {
+        valuesOf(batch);
+        await Promise.all(started.map((worker) => worker.terminate()));
+      }
+    };
+    await expect(loop()).rejects.toThrow(
+      /\[data\] DataLoader: expected batch \d+ of a worker thread, which ended before it was made/,
+    );
+    expect(running()).toBe(0);
+    expect((await epoch(loader)).length).toBe(loader.numBatches);
+  });
+});
+
+describe('the process', () => {
+  const run = promisify(execFile);
+  const root = path.resolve(import.meta.dirname, '../..');
+  const script = (body: string) => `
+    import * as tf from '@tensorflow/tfjs-core';
+    import '@tensorflow/tfjs-backend-cpu';
+    import { DataLoader } from '${path.join(root, 'packages/data/src/index.ts')}';
+    const dataset = { images: new Uint8Array(40 * 48), labels: new Uint8Array(40), imageShape: [4, 4, 3] };
+    const loader = new DataLoader(dataset, { batchSize: 4, resize: 64, workers: 2 });
+    ${body}`;
+  const evaluate = (body: string) =>
+    run(process.execPath, ['--import', 'tsx', '--input-type=module', '--eval', script(body)], {
+      cwd: root,
+      env: { ...process.env, TSX_TSCONFIG_PATH: path.join(root, 'tsconfig.json') },
+      timeout: 30_000,
+    });
+
+  it.each([
+    ['a whole loop', 'let n = 0; for await (const { features } of loader) n++; console.log(n);', '10'],
+    ['a loop that is left', 'for await (const { features } of loader) { console.log(features.shape[1]); break; }', '64'],
+    ['a loop that nobody goes on with', 'const { value } = await loader[Symbol.asyncIterator]().next(); console.log(value.features.shape[1]);', '64'],
+    ['an error in a loop', 'try { for await (const _ of loader) throw new Error("x"); } catch (e) { console.log(e.message); }', 'x'],
+  ])('ends by itself after %s', async (_, body, said) => {
+    expect((await evaluate(body)).stdout.trim()).toBe(said);
+  }); // biome-ignore format: a row a case
+});
