@@ -5,6 +5,7 @@ import { cacheFolder, DataError, loadDataset, loadFashionMnist } from '@deepend/
 import fs from 'fs-extra';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { smallSet } from '../helpers/idx';
+import { hasRightsToTest, withoutRights } from '../helpers/rights';
 import { fileServer, serve, type TestServer } from '../helpers/server';
 
 const { spec, files } = smallSet();
@@ -65,7 +66,7 @@ describe('where a set is looked for', () => {
   it('is nowhere else when root or DEEPEND_DATA names a folder without it', async () => {
     await fill(cache());
     await expect(load({ root: path.join(dir, 'none') })).rejects.toThrow(
-      /none: expected Small set \(train-images, .*\), got no folder with all of them among .*none.*small; it is set by option "root"/,
+      /none: expected Small set \(train-images, .*\), got no folder with all of them among .*none.small, .*none; it is set by option "root"/,
     );
     vi.stubEnv('DEEPEND_DATA', path.join(dir, 'none'));
     await expect(load()).rejects.toThrow(/it is set by DEEPEND_DATA: correct that/);
@@ -159,6 +160,10 @@ describe('a download', () => {
     ['far too much', (_, response) => response.writeHead(200).end(Buffer.concat([files.get('train-images.gz') as Buffer, Buffer.alloc(5000)])), /more than the \d+ bytes of the file/],
     ['half a file', (_, response) => response.writeHead(200).end((files.get('train-images.gz') as Buffer).subarray(0, 32)), /the answer stops after 32 of \d+ bytes/],
     ['nothing for long', () => {}, /no answer for 0\.2 s/],
+    ['redirects for ever', (request, response) => response.writeHead(302, { location: `${request.url}x` }).end(), /train-images\.gz: redirect count exceeded/],
+    ['a redirect to a web page', (request, response) => (request.url?.endsWith('.gz') ? response.writeHead(302, { location: '/login' }) : response.writeHead(200, { 'content-type': 'text/html' })).end('<html>'), /a web page \(text\/html\)/],
+    ['an encoded answer', (_, response) => response.writeHead(200, { 'content-encoding': 'br' }).end('x'), /the file in another encoding \(br\)/],
+    ['nothing at all', (_, response) => response.writeHead(200).end(), /the answer stops after 0 of \d+ bytes/],
     ['404', (_, response) => response.writeHead(404).end(), /HTTP 404/],
   ]; // biome-ignore format: a row a case
   it.each(foreign)('does not take %s', async (_, listener, message) => {
@@ -196,11 +201,14 @@ describe('a download', () => {
     await expect(load({ mirrors: [url] })).rejects.toThrow(/got a full disk \(ENOSPC\); make room/);
   });
 
-  it.skipIf(process.getuid?.() === 0)('says so when it has no rights (root has all)', async () => {
+  it.skipIf(!hasRightsToTest)('says so when the cache may not be written to (needs users)', async () => {
     await fs.ensureDir(cache());
-    await fs.chmod(cache(), 0o500);
+    for (const folder of [dir, path.dirname(path.dirname(cache())), path.dirname(cache())]) await fs.chmod(folder, 0o755);
+    await fs.chmod(cache(), 0o555);
     const { url } = await mirror(fileServer(files));
-    await expect(load({ mirrors: [url] })).rejects.toThrow(/no rights to it \(EACCES\); make room or give rights there/);
+    const message = /no rights to it \(EACCES\); make room or give rights there, or set XDG_CACHE_HOME/;
+    await withoutRights(() => expect(load({ mirrors: [url] })).rejects.toThrow(message));
+    expect(await fs.readdir(cache())).toEqual([]);
   });
 });
 

@@ -48,7 +48,8 @@ export function parseIdxHeader(bytes: Uint8Array, file: string, next: string): I
 export function parseIdx(bytes: Uint8Array, file = 'IDX data', next = 'get the file again'): IdxArray {
   const { shape, offset, size } = parseIdxHeader(bytes, file, next);
   if (bytes.length !== size) throw sizeError(file, { shape, offset, size }, `${bytes.length}`, next);
-  return { shape, values: bytes.subarray(offset) };
+  // A plain array, whatever the bytes came in: a Buffer's own `slice` and `toString` are other ones.
+  return { shape, values: new Uint8Array(bytes.buffer, bytes.byteOffset + offset, size - offset) };
 }
 
 /** The error for a file whose length and header disagree. */

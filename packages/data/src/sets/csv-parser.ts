@@ -44,7 +44,7 @@ export class CsvParser {
       this.#row(bytes.subarray(start, end));
       start = end + 1;
     }
-    this.#rest = bytes.slice(start);
+    this.#rest = bytes.subarray(start);
     if (this.#rest.length > MAX_ROW) throw this.#fault(`lines of at most ${MAX_ROW} bytes`, 'a longer one');
   }
 

@@ -19,8 +19,12 @@ const OPTIONS = rule.options({
   noise: rule.nonNegativeNumber().optional(),
 });
 
+interface Floats extends ShapedArray {
+  readonly values: Float32Array;
+}
+
 /** Features and labels of a regression; `loadArray` takes them, and `tf.tensor(values, shape)` makes a tensor of either. */
-export type Regression = [features: ShapedArray & { values: Float32Array }, labels: ShapedArray & { values: Float32Array }];
+export type Regression = [features: Floats, labels: Floats];
 
 /**
  * Examples of y = Xw + b + ε: X from the standard normal distribution, ε from a normal one with mean 0.

@@ -1,0 +1,67 @@
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { DataError, decodeImage } from '@deepend/data';
+import fs from 'fs-extra';
+import sharp from 'sharp';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import golden from '../golden/data-files.json';
+
+let dir: string;
+beforeAll(async () => {
+  dir = await fs.mkdtemp(path.join(tmpdir(), 'deepend-'));
+});
+afterAll(() => fs.remove(dir));
+
+async function write(name: string, content: Uint8Array): Promise<string> {
+  await fs.writeFile(path.join(dir, name), content);
+  return path.join(dir, name);
+}
+const bytes = (base64: string) => Buffer.from(base64, 'base64');
+
+describe('decodeImage', () => {
+  it.each(golden.images)("equals Pillow's, $name", async ({ name, file, shape, RGB, L }) => {
+    const where = await write(name, bytes(file));
+    for (const [channels, expected] of [
+      [3, RGB],
+      [1, L],
+    ] as const) {
+      const decoded = await decodeImage(where, channels);
+      expect(decoded.shape).toEqual([...shape, channels]);
+      expect([...decoded.pixels]).toEqual([...bytes(expected)]);
+    }
+  });
+
+  it('keeps the upper eight bits of 16-bit gray, which Pillow would make white', async () => {
+    const gray = Uint16Array.from([0, 255, 256, 0x7fff, 0x8000, 0xffff]);
+    const raw = { width: 3, height: 2, channels: 1 } as const;
+    const file = await write('gray16.png', await sharp(gray, { raw }).toColourspace('grey16').png().toBuffer());
+    expect((await sharp(file).metadata()).depth).toBe('ushort');
+    expect([...(await decodeImage(file, 1)).pixels]).toEqual([0, 0, 1, 0x7f, 0x80, 0xff]);
+  });
+
+  const [photo, picture] = ['rgb.jpg', 'rgb.png'].map((name) =>
+    bytes(golden.images.find((image) => image.name === name)?.file ?? ''),
+  );
+  const whole = photo as Buffer;
+  const cases: [string, () => Promise<string>, RegExp][] = [
+    ['a JPEG cut off', () => write('cut.jpg', whole.subarray(0, whole.length - 30)), /cut\.jpg: expected a whole image, got one that cannot be decoded/],
+    ['a PNG cut off', () => write('cut.png', (picture as Buffer).subarray(0, 200)), /cut\.png: expected a whole image/],
+    ['a JPEG with its beginning gone', () => write('headless.jpg', whole.subarray(60)), /headless\.jpg: expected a whole image/],
+    ['noise', () => write('noise.jpg', Buffer.alloc(500, 'noise')), /noise\.jpg: .*; replace or remove the file/],
+    ['an empty file', () => write('empty.png', Buffer.alloc(0)), /got an empty file/],
+    ['one that is not there', async () => path.join(dir, 'none.png'), /expected an image file that can be read, got nothing there \(ENOENT\)/],
+    ['a folder', async () => dir, /got a folder \(EISDIR\)/],
+  ]; // biome-ignore format: a row a case
+  it.each(cases)('refuses %s', async (_, file, message) => {
+    const error = await decodeImage(await file(), 3).then(() => undefined, (caught: unknown) => caught); // biome-ignore format: one chain
+    expect(error).toBeInstanceOf(DataError);
+    expect((error as DataError).message).toMatch(message);
+  });
+
+  it('does not believe a PNG of 60,000 × 60,000 pixels in a hundred bytes', async () => {
+    const bomb = Buffer.from(picture as Buffer);
+    bomb.writeUInt32BE(60_000, 16);
+    bomb.writeUInt32BE(60_000, 20);
+    await expect(decodeImage(await write('bomb.png', bomb), 3)).rejects.toThrow(DataError);
+  });
+});
