@@ -30,7 +30,7 @@ export {
   loadMnist,
 } from './sets/load';
 export { type AnySet, type CustomSet, listDatasets, registerDataset } from './sets/registry';
-export { type SyntheticOptions, syntheticData } from './sets/synthetic';
+export { type Regression, type SyntheticOptions, syntheticData } from './sets/synthetic';
 export type { ArchiveSpec, CifarSetSpec, FileSpec, IdxSetSpec, IdxSplit, Packing, RecordSplit, SetSpec } from './specs';
 export { type FromTfOptions, fromTfDataset, type TfBatch, type TfDataset, type TfLoader, toTfDataset } from './tf-dataset';
 export {
