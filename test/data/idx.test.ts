@@ -95,6 +95,11 @@ describe('readIdx', () => {
     ['other content', () => write('other', bytes), { sha256: 'ab' }, /expected content with SHA-256 ab, got [0-9a-f]{64}/],
     ['another shape', () => write('shape', bytes), { shape: [3, 2] }, /expected the shape \[3, 2\], got \[2, 3\]/],
     ['a header that promises more than there can be', () => write('bomb.gz', gzipSync(bomb)), {}, /which cannot hold that/],
+    ['a header of 4 GiB in a file of 1 KB', () => write('huge', idx([65536, 256, 256], new Uint8Array(1000))), {}, /expected 4294967312 bytes for the shape \[65536, 256, 256\] in its header, got 1016/],
+    ['a packed header of 4 GiB', () => write('huge.gz', gzipSync(idx([65536, 256, 256], new Uint8Array(1000)))), {}, /which cannot hold that/],
+    ['a gzip bomb behind a small header', () => write('zeros.gz', gzipSync(Buffer.concat([bytes, Buffer.alloc(50_000_000)]))), {}, /more: bytes follow the last value/],
+    ['a packing whose sum is none of those known', () => write('packed.gz', gzipSync(bytes)), { gzipSha256: ['ab'] }, /expected a gzip file with SHA-256 ab, got [0-9a-f]{64}/],
+    ['other bytes behind a packed file', () => write('tail.gz', Buffer.concat([gzipSync(bytes), Buffer.from('tail')])), {}, /expected a whole gzip file, got a damaged one/],
     ['bytes after the last', () => write('long.gz', gzipSync(Buffer.concat([bytes, Buffer.alloc(9)]))), {}, /more: bytes follow the last value/],
     ['damaged packing', () => write('bad.gz', gzipSync(bytes).fill(0, gzipSync(bytes).length - 8)), {}, /expected a whole gzip file, got a damaged one/],
   ]; // biome-ignore format: a row a case

@@ -33,13 +33,15 @@ export async function readIdx(file: string, options: ReadIdxOptions = {}): Promi
   const { shape, sha256, gzipSha256 = [], next = 'get the file again' } = options;
   const bytes = options.bytes ?? (await readBounded(file, next));
   const packed = bytes[0] === 0x1f && bytes[1] === 0x8b;
-  const packedHash = packed && gzipSha256.length > 0 ? hash(bytes) : undefined;
+  const unpacking = packed ? unpack(bytes, file, next) : Promise.resolve(bytes);
+  unpacking.catch(() => {}); // awaited below, or of no interest once the sum is wrong
+  const packedHash = packed && gzipSha256.length > 0 ? hash(bytes) : undefined; // while another thread unpacks
   const known = packedHash !== undefined && gzipSha256.includes(packedHash);
   // Where only packings have known sums, another packing cannot be told from another file.
   if (packedHash !== undefined && !known && sha256 === undefined) {
     throw new DataError(file, `a gzip file with SHA-256 ${gzipSha256.join(' or ')}`, packedHash, next);
   }
-  const unpacked = packed ? await unpack(bytes, file, next) : bytes;
+  const unpacked = await unpacking;
   const array = parseIdx(unpacked, file, next);
   if (shape && shape.join() !== array.shape.join()) {
     throw new DataError(file, `the shape [${shape.join(', ')}]`, `[${array.shape.join(', ')}]`, next);
