@@ -97,9 +97,8 @@ function jitter(image: Uint8Array | Float32Array, batch: ImageBatch, { brightnes
 function blendBytes(image: Uint8Array | Float32Array, gray: number, factor: number): void {
   const share = Math.fround(factor);
   if (share === 1) return;
-  const table = Uint8ClampedArray.from({ length: 256 }, (_, byte) =>
-    Math.trunc(Math.fround(gray + Math.fround(share * (byte - gray)))),
-  );
+  const table = new Uint8ClampedArray(256);
+  for (let byte = 0; byte < 256; byte++) table[byte] = Math.trunc(Math.fround(gray + Math.fround(share * (byte - gray))));
   for (let i = 0; i < image.length; i++) image[i] = table[image[i] as number] as number;
 }
 
@@ -116,10 +115,13 @@ function meanGray(image: Uint8Array | Float32Array, channels: number): number {
   const bytes = image instanceof Uint8Array;
   let sum = 0;
   for (let i = 0; i < image.length; i += channels) {
-    const [r, g, b] = [image[i] as number, image[i + channels - 2] as number, image[i + channels - 1] as number];
-    if (channels === 1) sum += b;
-    else if (bytes) sum += (r * 19595 + g * 38470 + b * 7471 + 0x8000) >> 16;
-    else sum += 0.2989 * r + 0.587 * g + 0.114 * b;
+    const red = image[i] as number;
+    if (channels === 1) {
+      sum += red;
+      continue;
+    }
+    const [green, blue] = [image[i + 1] as number, image[i + 2] as number];
+    sum += bytes ? (red * 19595 + green * 38470 + blue * 7471 + 0x8000) >> 16 : 0.2989 * red + 0.587 * green + 0.114 * blue;
   }
   const mean = sum / (image.length / channels);
   return bytes ? Math.trunc(mean + 0.5) : mean;

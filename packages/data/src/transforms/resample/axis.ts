@@ -39,7 +39,7 @@ const FILTERS = {
 export type FilterName = keyof typeof FILTERS;
 
 /** Photos come in many sizes, so that there is no end to the tables that a run may need. */
-const MAX_KEPT = 256;
+const MAX_KEPT = 1024;
 const kept = new Map<string, Axis>();
 
 /** The table for one axis; those of late are kept. */
@@ -64,17 +64,20 @@ function makeAxis(from: number, to: number, { support: reach, at }: Filter): Axi
   for (let i = 0; i < to; i++) {
     const center = (i + 0.5) * scale;
     const first = Math.max(0, Math.trunc(center - support + 0.5));
-    const row = raw.subarray(i * most, i * most + Math.min(from, Math.trunc(center + support + 0.5)) - first);
-    let total = 0;
-    for (let k = 0; k < row.length; k++) {
-      row[k] = at((k + first - center + 0.5) * (1 / widened));
-      total += row[k] as number;
+    const end = Math.min(from, Math.trunc(center + support + 0.5));
+    const row = i * most;
+    let [total, skipped, used] = [0, 0, 0];
+    for (let k = first; k < end; k++) {
+      const weight = at((k - center + 0.5) * (1 / widened));
+      total += weight;
+      // Weights of 0 at either end are left out.
+      if (weight === 0 && used === 0) skipped++;
+      else raw[row + used++] = weight;
     }
-    const skipped = row.findIndex((weight) => weight !== 0);
-    row.copyWithin(0, skipped).fill(0, row.length - skipped);
-    for (let k = 0; k < row.length; k++) row[k] = (row[k] as number) / total;
+    while (raw[row + used - 1] === 0) used--;
+    for (let k = row; k < row + used; k++) raw[k] = (raw[k] as number) / total;
     starts[i] = first + skipped;
-    taps = Math.max(taps, row.findLastIndex((weight) => weight !== 0) + 1);
+    taps = Math.max(taps, used);
   }
   return { from, to, taps, ...packed({ from, taps, starts, raw }) };
 }
