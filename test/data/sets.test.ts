@@ -132,6 +132,25 @@ describe.each(smallSets)('a set like $spec.id', ({ spec, served, unpacked, first
   });
 });
 
+describe.each([emnistLike, cifarLike])('an archive in the cache, of a set like $spec.id', ({ spec, served, unpacked }) => {
+  const [[name, bytes] = ['', Buffer.alloc(0)]] = served;
+  const names = async () => (await fs.readdir(cacheFolder(spec.id))).map((file) => file.replace(/\.gz$/, '')).sort();
+
+  it('that an earlier process left is unpacked once, without a mirror', async () => {
+    await fs.outputFile(path.join(cacheFolder(spec.id), name), bytes);
+    expect((await load(spec, { download: false }))[0].dataset.source).toBe(cacheFolder(spec.id));
+    expect(await names()).toEqual(Object.keys(unpacked).sort());
+  });
+
+  it('that is damaged is fetched again, or reported where that is not allowed', async () => {
+    await fs.outputFile(path.join(cacheFolder(spec.id), name), bytes.subarray(0, 50));
+    await expect(load(spec, { download: false })).rejects.toThrow(/mirrors: not asked, since "download" is false/);
+    server = await serve(fileServer(served));
+    await load(spec, { mirrors: [server.url] });
+    expect([server.requests, await names()]).toEqual([[`/${name}`], Object.keys(unpacked).sort()]);
+  });
+});
+
 it('prefers what lies under its own name, since sets share names of files', async () => {
   const other = Object.entries(mnistLike.unpacked).map(([name, bytes]): [string, Uint8Array] => [name, Uint8Array.from(bytes).fill(7, 16)]);
   const root = await fill('root', other);

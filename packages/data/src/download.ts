@@ -166,14 +166,19 @@ async function onDisk<T>(part: string, work: () => Promise<T>): Promise<T> {
 
 /** @throws MirrorFailure when the part is not the file */
 async function checkPart({ part, file }: Job): Promise<void> {
-  const hash = createHash('sha256');
-  for await (const chunk of createReadStream(part)) hash.update(chunk as Uint8Array);
-  const actual = hash.digest('hex');
+  const actual = await hashFile(part);
   if (file.packings.some(({ sha256 }) => sha256 === actual)) return;
   const size = await sizeOf(part);
   const shortest = Math.min(...file.packings.map(({ bytes }) => bytes));
   if (size < shortest) throw new MirrorFailure(`the answer stops after ${size} of ${shortest} bytes`);
   throw new MirrorFailure(`other bytes: SHA-256 ${actual}, not ${file.packings[0]?.sha256}`, { spoiled: true });
+}
+
+/** SHA-256 of a file, read a piece at a time. */
+export async function hashFile(file: string): Promise<string> {
+  const hash = createHash('sha256');
+  for await (const chunk of createReadStream(file)) hash.update(chunk as Uint8Array);
+  return hash.digest('hex');
 }
 
 async function sizeOf(file: string): Promise<number> {

@@ -3,7 +3,7 @@ import { access, rename, rm, writeFile } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { cacheFolder, folderError, withLock } from './cache';
-import { download } from './download';
+import { download, hashFile } from './download';
 import { DataError, reason } from './errors';
 import { type Reporter, reporter } from './progress';
 import { readArchive } from './sets/archive';
@@ -32,12 +32,14 @@ export async function findSet(spec: SetSpec, options: FindOptions = {}): Promise
   const cache = cacheFolder(spec.id);
   const tried: string[] = [];
   for (const folder of [cache, ...spec.systemFolders.map(expandHome)]) {
-    const found = await tryFolder(spec, folder, tried);
+    // An archive in the cache is unpacked there by `fill`, once, and not at each load.
+    const look = folder === cache ? filesIn : sourcesIn;
+    const found = await tryFolder(spec, folder, { look, tried });
     if (found) return found;
   }
   await fill(spec, cache, { ...options, report, tried });
   const next = `delete ${cache} and load again`;
-  return readSet(spec, await sourcesIn(spec, cache, next), { source: cache, next });
+  return readSet(spec, await filesIn(spec, cache), { source: cache, next });
 }
 
 const expandHome = (folder: string) => (folder.startsWith('~/') ? join(homedir(), folder.slice(2)) : folder);
@@ -62,9 +64,13 @@ async function readChosen(spec: SetSpec, root: string, setting: string): Promise
 }
 
 /** A folder that may hold the set; why not goes into `tried`. */
-async function tryFolder(spec: SetSpec, folder: string, tried: string[]): Promise<FoundSet | undefined> {
+async function tryFolder(
+  spec: SetSpec,
+  folder: string,
+  { look, tried }: { look: typeof sourcesIn; tried: string[] },
+): Promise<FoundSet | undefined> {
   try {
-    const sources = await sourcesIn(spec, folder, 'replace it');
+    const sources = await look(spec, folder, 'replace it');
     const [absent] = missing(spec, sources);
     if (!absent) return await readSet(spec, sources, { source: folder, next: 'replace it' });
     tried.push(`${folder}: no ${spec.format === 'idx' ? `${absent.name}.gz` : absent.name}`);
@@ -80,11 +86,15 @@ interface Filling extends FindOptions {
   tried: string[];
 }
 
-/** Fetches into the cache whatever it lacks; a damaged file there counts as lacking. */
+/** Brings into the cache whatever it lacks; a damaged file there counts as lacking. */
 async function fill(spec: SetSpec, cache: string, { report, tried, ...options }: Filling): Promise<void> {
   const { mirrors = spec.mirrors, timeout = 30_000 } = options;
-  if (options.download === false) throw nowhere(spec, [...tried, 'mirrors: not asked, since "download" is false']);
+  const archive = spec.archive && join(cache, spec.archive.name);
+  const mayFetch = options.download !== false;
+  const notAsked = () => nowhere(spec, [...tried, 'mirrors: not asked, since "download" is false']);
+  if (!mayFetch && !(archive && (await exists(archive)))) throw notAsked();
   const fetchFile = async (name: string, packings: FileSpec['gzip'] = []) => {
+    if (!mayFetch) throw notAsked();
     if (packings.length === 0) throw nowhere(spec, [...tried, `mirrors: not asked, since no SHA-256 of ${name} is known`]);
     const failures = await download({ name, packings }, cache, { mirrors, timeout, report });
     if (failures.length > 0 || mirrors.length === 0) throw nowhere(spec, [...tried, ...failures]);
@@ -93,11 +103,12 @@ async function fill(spec: SetSpec, cache: string, { report, tried, ...options }:
     for (const file of filesOf(spec)) {
       // Looked at under the lock: another process may have fetched it meanwhile.
       if (await soundInCache(spec, file, { cache, report })) continue;
-      if (!spec.archive) await fetchFile(`${file.name}.gz`, file.gzip);
+      if (!spec.archive || !archive) await fetchFile(`${file.name}.gz`, file.gzip);
       else {
-        await fetchFile(spec.archive.name, [spec.archive]);
-        await unpackArchive(spec, cache, join(cache, spec.archive.name));
-        return;
+        // Whole where a process ended between fetching it and unpacking it.
+        const whole = (await exists(archive)) && (await hashFile(archive)) === spec.archive.sha256;
+        if (!whole) await fetchFile(spec.archive.name, [spec.archive]);
+        return unpackArchive(spec, cache, archive);
       }
     }
   });
