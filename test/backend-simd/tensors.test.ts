@@ -3,7 +3,8 @@ import '@deepend/backend-simd';
 import '@tensorflow/tfjs-backend-cpu';
 import * as tf from '@tensorflow/tfjs-core';
 import * as layers from '@tensorflow/tfjs-layers';
-import { beforeEach, describe, expect, it } from 'vitest';
+import { beforeEach, describe, expect, it, vi } from 'vitest';
+import { OutOfMemoryError } from '../../packages/backend-simd/src';
 import { runtime } from '../../packages/backend-simd/src/runtime';
 import { expectNoLeak } from '../helpers/leaks';
 
@@ -115,6 +116,18 @@ describe("a tensor's numbers", () => {
   it('come from a view of shared memory', () => {
     const shared = new Float32Array(new SharedArrayBuffer(16)).fill(2);
     const x = tf.tensor2d(shared, [2, 2]);
+    shared.fill(0);
+    expect([...tf.matMul(x, x).dataSync()]).toEqual([8, 8, 8, 8]);
+  });
+
+  it('come from shared memory where the module has no room for them', () => {
+    const shared = new Float32Array(new SharedArrayBuffer(16)).fill(2);
+    const alloc = vi.spyOn(runtime(), 'alloc').mockImplementationOnce(() => {
+      throw new OutOfMemoryError(16, 0, 0, 0);
+    });
+    const x = tf.tensor2d(shared, [2, 2]);
+    expect(alloc).toHaveBeenCalledTimes(1);
+    alloc.mockRestore();
     shared.fill(0);
     expect([...tf.matMul(x, x).dataSync()]).toEqual([8, 8, 8, 8]);
   });

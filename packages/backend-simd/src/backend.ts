@@ -16,7 +16,7 @@ export class SimdBackend extends MathBackendCPU {
 
   override write(values: BackendValues, shape: number[], dtype: DataType): object {
     const dataId = { id: nextId() };
-    this.put(dataId, new TensorData(this.runtime, dtype, util.sizeFromShape(shape), ownCopy(values)), 1);
+    this.put(dataId, this.take(values, util.sizeFromShape(shape), dtype), 1);
     return dataId;
   }
 
@@ -24,6 +24,19 @@ export class SimdBackend extends MathBackendCPU {
     const data = new TensorData(this.runtime, dtype, util.sizeFromShape(shape), ownCopy(values));
     if (dtype === 'complex64') data.complexTensorInfos = this.parts(values as Float32Array, shape);
     this.put(dataId, data, refCount);
+  }
+
+  /** What is given in shared memory is another's to use again: it is copied at once, to where kernels will ask for it if there is room. */
+  private take(values: BackendValues, size: number, dtype: DataType): TensorData {
+    if (!isShared(values)) return new TensorData(this.runtime, dtype, size, values);
+    const data = new TensorData(this.runtime, dtype, size, values);
+    try {
+      data.pointer();
+      return data;
+    } catch (error) {
+      if (!(error instanceof OutOfMemoryError)) throw error;
+      return new TensorData(this.runtime, dtype, size, (values as Float32Array).slice());
+    }
   }
 
   /** Another backend's complex numbers, as the stock kernels keep them. */
@@ -188,7 +201,11 @@ const nextId = () => ids++;
 
 /** Some stock kernels give a part of their input for their output: such a part is copied, since its owner may go first. */
 function ownCopy(values: BackendValues): BackendValues {
+  return isShared(values) ? (values as Float32Array).slice() : values;
+}
+
+function isShared(values: BackendValues): boolean {
   const buffer: unknown = (values as Float32Array | undefined)?.buffer;
   // By its tag: other realms have their own SharedArrayBuffer, and some Nodes none by that name.
-  return Object.prototype.toString.call(buffer) === '[object SharedArrayBuffer]' ? (values as Float32Array).slice() : values;
+  return Object.prototype.toString.call(buffer) === '[object SharedArrayBuffer]';
 }

@@ -1,23 +1,19 @@
 /** From floats in memory to the tensors of a batch. */
 import { getBackend, type Tensor, tensor, tensor4d } from '@tensorflow/tfjs-core';
+import type { Floats } from './loading/epoch';
 import type { Made } from './loading/recipe';
 import type { Batch, ImageShape } from './types';
 
 /** Engines that copy what they are given when a tensor is made. Others keep the array itself, some until they compute. */
 const COPYING: readonly string[] = ['simd', 'wasm'];
 
-export interface BatchOptions {
-  readonly imageShape: ImageShape;
-  /** Whether the values lie in memory that the next batch uses again. */
-  readonly reused: boolean;
-}
-
 /**
  * Makes the tensors of a batch. The caller owns them.
- * @param values float32 `[count, height, width, channels]`
+ * @param floats.values float32 `[count, height, width, channels]`; where they lie in shared memory, the next batch will be written over them
  */
-export function batchOf(values: Float32Array, made: Made, { imageShape, reused }: BatchOptions): Batch {
+export function batchOf({ values, made }: Floats, imageShape: ImageShape): Batch {
   const { count } = made;
+  const reused = values.buffer instanceof SharedArrayBuffer;
   const kept = reused && !COPYING.includes(getBackend()) ? values.slice() : values;
   return { features: tensor4d(kept, [count, ...imageShape]), labels: labelsOf(made) };
 }

@@ -152,9 +152,10 @@ export class DataLoader<D extends AnyDataset = Dataset> implements Loader {
     try {
       epoch = this.#begin(at, slots);
       while (at.batch < numBatches) {
-        const { made, values, reused } = await epoch.take(at.batch);
+        const floats = await epoch.take(at.batch);
+        const { made } = floats;
         for (const skipped of made.skipped) this.#skipped.set(skipped.file, skipped);
-        const batch = made.count > 0 ? batchOf(values, made, { imageShape, reused }) : undefined;
+        const batch = made.count > 0 ? batchOf(floats, imageShape) : undefined;
         epoch.release(at.batch++);
         if (at.batch === numBatches && this.#current === at) this.#current = undefined;
         if (batch) yield batch;
@@ -181,17 +182,19 @@ export class DataLoader<D extends AnyDataset = Dataset> implements Loader {
       skip,
     };
     const jobOf = jobsOf(dataset, { epoch, shuffle, seed, batchSize, numSamples });
-    const options = { recipe, late, imageShape, jobOf, first, numBatches };
-    return workers === 0 ? epochHere(options) : epochAhead({ ...options, workers, prefetch, slots });
+    const options = { recipe, late, imageShape, jobOf, first, numBatches, slots };
+    return workers === 0 ? epochHere(options) : epochAhead({ ...options, workers, prefetch });
   }
 
   /** The memory of an earlier loop, unless another loop has it at the moment. */
   #takeSlots(): SharedArrayBuffer[] {
     const { prefetch, batchValues, late } = this.#settings;
-    if (this.workers === 0 || late.length > 0) return [];
+    if (late.length > 0) return [];
     const slots = this.#slots;
     this.#slots = [];
-    return slots.length > 0 ? slots : Array.from({ length: prefetch }, () => new SharedArrayBuffer(4 * batchValues));
+    return slots.length > 0
+      ? slots
+      : Array.from({ length: this.workers === 0 ? 1 : prefetch }, () => new SharedArrayBuffer(4 * batchValues));
   }
 
   /** Says once a loop which files it was the first to leave out. */

@@ -6,12 +6,10 @@ import { Pool } from './pool';
 import type { Job, Made, Recipe } from './recipe';
 import { naming, transformInto, transformParts } from './stages';
 
-/** A batch and its float32 values `[count, height, width, channels]`. */
+/** A batch and its float32 values `[count, height, width, channels]`; those in shared memory are written over once it is released. */
 export interface Floats {
   readonly made: Made;
   readonly values: Float32Array;
-  /** Whether they lie in memory that is used again once the batch is released. */
-  readonly reused: boolean;
 }
 
 export interface EpochOptions {
@@ -24,14 +22,14 @@ export interface EpochOptions {
   readonly jobOf: (batch: number) => Job;
   readonly first: number;
   readonly numBatches: number;
+  /** Shared memory for each batch that is made ahead, or for the one that is made; none where images come as parts. */
+  readonly slots: readonly SharedArrayBuffer[];
 }
 
 export interface AheadOptions extends EpochOptions {
   readonly workers: number;
   /** Batches that are made ahead. */
   readonly prefetch: number;
-  /** Shared memory for each of them; none where images come as parts. */
-  readonly slots: readonly SharedArrayBuffer[];
 }
 
 /** Batches are taken in order, from `first` on, and each is released before the next is taken. */
@@ -47,12 +45,9 @@ export function epochHere(options: EpochOptions): Epoch {
   return {
     async take(batch) {
       const job = options.jobOf(batch);
-      if (options.late.length > 0) return finish(options, job, await makeBatch(job));
-      const size = sizeOf(options.imageShape);
-      // Engines keep the array they are given, so each batch has its own.
-      const values = new Float32Array(job.samples.length * size);
-      const made = await makeBatch(job, values);
-      return { made, values: values.subarray(0, made.count * size), reused: false };
+      const into = slotOf(options, batch, job.samples.length);
+      const made = await makeBatch(job, into);
+      return into ? { made, values: slotOf(options, batch, made.count) as Float32Array } : finish(options, job, made);
     },
     release() {},
     async close() {},
@@ -60,18 +55,13 @@ export function epochHere(options: EpochOptions): Epoch {
 }
 
 export function epochAhead(options: AheadOptions): Epoch {
-  const { recipe, imageShape, jobOf, first, numBatches, workers, prefetch, slots } = options;
+  const { recipe, jobOf, first, numBatches, workers, prefetch } = options;
   const pool = new Pool(workers, recipe);
   const jobs = new Map<number, Job>();
-  // Batches are taken in order, so the one that lay in this slot before has been released.
-  const slotOf = (batch: number, count: number) => {
-    const slot = slots[batch % slots.length];
-    return slot && new Float32Array(slot, 0, count * sizeOf(imageShape));
-  };
   const submit = (batch: number) => {
     if (batch >= numBatches) return;
     const job = jobOf(batch);
-    const into = slotOf(batch, job.samples.length);
+    const into = slotOf(options, batch, job.samples.length);
     jobs.set(batch, job);
     pool.submit({ job, ...(into && { into }) });
   };
@@ -81,18 +71,24 @@ export function epochAhead(options: AheadOptions): Epoch {
       const made = await pool.take(batch);
       const job = jobs.get(batch) as Job;
       jobs.delete(batch);
-      const values = slotOf(batch, made.count);
-      return values ? { made, values, reused: true } : finish(options, job, made);
+      const values = slotOf(options, batch, made.count);
+      return values ? { made, values } : finish(options, job, made);
     },
     release: (batch) => submit(batch + prefetch),
     close: () => pool.close(),
   };
 }
 
+/** Room for the floats of so many images. Batches are taken in order, so the one that lay there before has been released. */
+function slotOf({ slots, imageShape }: EpochOptions, batch: number, count: number): Float32Array | undefined {
+  const slot = slots[batch % slots.length];
+  return slot && new Float32Array(slot, 0, count * sizeOf(imageShape));
+}
+
 /** From the first function of the user's own on. */
 function finish({ recipe, late, imageShape }: EpochOptions, job: Job, made: Made): Floats {
   const { parts = [], positions, count } = made;
-  if (count === 0) return { made, values: new Float32Array(0), reused: false };
+  if (count === 0) return { made, values: new Float32Array(0) };
   const draws = drawsFor({ ...recipe, ...job, stage: 1, positions });
   const nameOf = (place: number) => String(job.samples[(positions[place] as number) - job.start]);
   const name = `batch ${job.batch}`;
@@ -100,7 +96,7 @@ function finish({ recipe, late, imageShape }: EpochOptions, job: Job, made: Made
   const [only] = parts;
   const [chain, batch] = only && parts.length === 1 ? [late, only] : [[], transformParts(late, parts, { draws, nameOf })];
   const { labels } = naming(name, () => transformInto(chain, batch, { draws, into, expected: imageShape, name }));
-  return { made: { ...made, labels }, values: into, reused: false };
+  return { made: { ...made, labels }, values: into };
 }
 
 const sizeOf = ([height, width, channels]: ImageShape) => height * width * channels;
