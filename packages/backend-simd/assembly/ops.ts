@@ -16,4 +16,6 @@ export enum ReduceOp { Sum, Prod, Max, Min }
 
 export enum CastKind { IntToFloat, ByteToFloat, ByteToInt }
 
-export enum UpdateRule { Sgd, Momentum, Nesterov, Adam }
+export enum UpdateRule {
+  Sgd, Momentum, Nesterov, Adam, Rmsprop, RmspropMomentum, RmspropCentered, RmspropCenteredMomentum, Adagrad, Lion,
+}

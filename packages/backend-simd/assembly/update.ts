@@ -1,61 +1,108 @@
-/**
- * Updates of all weights in one pass. Momentum and Nesterov as PyTorch writes them (Sutskever et al. 2013), Adam: Kingma & Ba 2014,
- * https://arxiv.org/abs/1412.6980, algorithm 1.
- */
+/** Updates of all weights in one pass. The rules and their sources are those of packages/compiler/src/optimizers/rules.ts. */
 import { UpdateRule } from './ops';
 import { madd, min32 } from './simd';
 
 /** Keep in step with src/kernels/fused.ts. */
 @unmanaged
 export class UpdateArgs {
-  table: u32; // [entries] of six words: weights, gradient, slot 1, slot 2, count, first tile
+  table: u32; // [entries] of an UpdateEntry each
   entries: i32; block: i32; rule: i32;
-  lr: f32; momentum: f32; beta2: f32; epsilon: f32; decay: f32;
-  correction1: f32; correction2: f32; // Adam's 1 − βᵗ
+  beta1: f32; rest1: f32; // β₁ and 1 − β₁, which float32 would not give from β₁
+  beta2: f32; rest2: f32;
+  epsilon: f32;
 }
 
-const ENTRY: usize = 24;
-
-/** a·x + b·y */
-// @ts-ignore: decorator
-@inline
-function mix(a: f32, x: v128, b: f32, y: v128): v128 {
-  return madd(f32x4.splat(a), x, f32x4.mul(f32x4.splat(b), y));
+/** One weight's part. */
+@unmanaged
+export class UpdateEntry {
+  weight: u32; gradient: u32; slot1: u32; slot2: u32; slot3: u32;
+  count: i32; first: i32; // numbers; the first tile
+  lr: f32; decay: f32; shrink: f32; correction: f32;
 }
 
-/** The weights' change for four gradients g; m and v point at the slots' numbers, which move on. */
+/** keep·before + rest·now */
 // @ts-ignore: decorator
 @inline
-function stepOf(rule: i32, args: UpdateArgs, g: v128, m: usize, v: usize): v128 {
+function average(keep: f32, before: v128, rest: f32, now: v128): v128 {
+  return madd(f32x4.splat(keep), before, f32x4.mul(f32x4.splat(rest), now));
+}
+
+/** Moves a running mean at `slot` on. @returns what it is then */
+// @ts-ignore: decorator
+@inline
+function move(slot: usize, keep: f32, rest: f32, now: v128): v128 {
+  const mean = average(keep, v128.load(slot), rest, now);
+  v128.store(slot, mean);
+  return mean;
+}
+
+/** The same of a velocity: β₁·before + now. */
+// @ts-ignore: decorator
+@inline
+function moveVelocity(slot: usize, beta1: f32, now: v128): v128 {
+  const velocity = madd(f32x4.splat(beta1), v128.load(slot), now);
+  v128.store(slot, velocity);
+  return velocity;
+}
+
+/** −1, 0, 1, or NaN. */
+// @ts-ignore: decorator
+@inline
+function sign(x: v128): v128 {
+  const one = f32x4.splat(1), zero = f32x4.splat(0);
+  const signs = f32x4.sub(v128.and(f32x4.gt(x, zero), one), v128.and(f32x4.lt(x, zero), one));
+  return v128.bitselect(signs, x, f32x4.eq(x, x));
+}
+
+/** The weights' change for four gradients g; p, q and r point at the slots' numbers, which move on. */
+// @ts-ignore: decorator
+@inline
+function changeOf(rule: i32, args: UpdateArgs, correction: f32, g: v128, p: usize, q: usize, r: usize): v128 {
+  const epsilon = f32x4.splat(args.epsilon);
   if (rule == UpdateRule.Sgd) return g;
+  if (rule == UpdateRule.Momentum) return moveVelocity(p, args.beta1, g);
+  if (rule == UpdateRule.Nesterov) return madd(f32x4.splat(args.beta1), moveVelocity(p, args.beta1, g), g);
   if (rule == UpdateRule.Adam) {
-    const mean = mix(args.momentum, v128.load(m), 1 - args.momentum, g);
-    const square = mix(args.beta2, v128.load(v), 1 - args.beta2, f32x4.mul(g, g));
-    v128.store(m, mean);
-    v128.store(v, square);
-    const root = f32x4.sqrt(f32x4.div(square, f32x4.splat(args.correction2)));
-    return f32x4.div(f32x4.div(mean, f32x4.splat(args.correction1)), f32x4.add(root, f32x4.splat(args.epsilon)));
+    const mean = move(p, args.beta1, args.rest1, g);
+    const square = move(q, args.beta2, args.rest2, f32x4.mul(g, g));
+    return f32x4.div(mean, f32x4.add(f32x4.div(f32x4.sqrt(square), f32x4.splat(correction)), epsilon));
   }
-  const velocity = madd(f32x4.splat(args.momentum), v128.load(m), g);
-  v128.store(m, velocity);
-  return rule == UpdateRule.Nesterov ? madd(f32x4.splat(args.momentum), velocity, g) : velocity;
+  if (rule == UpdateRule.Adagrad) {
+    const sum = madd(g, g, v128.load(p));
+    v128.store(p, sum);
+    return f32x4.div(g, f32x4.add(f32x4.sqrt(sum), epsilon));
+  }
+  if (rule == UpdateRule.Lion) {
+    const before = v128.load(p);
+    v128.store(p, average(args.beta2, before, args.rest2, g));
+    return sign(average(args.beta1, before, args.rest1, g));
+  }
+  const centered = rule == UpdateRule.RmspropCentered || rule == UpdateRule.RmspropCenteredMomentum;
+  let variance = move(p, args.beta2, args.rest2, f32x4.mul(g, g));
+  if (centered) {
+    const mean = move(q, args.beta2, args.rest2, g);
+    // Where all gradients were alike, rounding can put it below 0.
+    variance = f32x4.max(f32x4.sub(variance, f32x4.mul(mean, mean)), f32x4.splat(0));
+  }
+  const scaled = f32x4.div(g, f32x4.add(f32x4.sqrt(variance), epsilon));
+  if (rule == UpdateRule.RmspropMomentum) return moveVelocity(q, args.beta1, scaled);
+  if (rule == UpdateRule.RmspropCenteredMomentum) return moveVelocity(r, args.beta1, scaled);
+  return scaled;
 }
 
 // @ts-ignore: decorator
 @inline
-function stepFour(rule: i32, args: UpdateArgs, w: usize, g: usize, m: usize, v: usize): void {
-  const weight = v128.load(w);
-  const gradient = madd(f32x4.splat(args.decay), weight, v128.load(g));
-  v128.store(w, f32x4.sub(weight, f32x4.mul(f32x4.splat(args.lr), stepOf(rule, args, gradient, m, v))));
-}
-
-// @ts-ignore: decorator
-@inline
-function updateBlock(rule: i32, args: UpdateArgs, entry: usize, first: i32): void {
-  const end = min32(load<i32>(entry, 16), first + args.block);
-  const w = <usize>load<u32>(entry), g = <usize>load<u32>(entry, 4), m = <usize>load<u32>(entry, 8), v = <usize>load<u32>(entry, 12);
+function updateBlock(rule: i32, args: UpdateArgs, entry: UpdateEntry, first: i32): void {
+  const end = min32(entry.count, first + args.block);
+  const w = <usize>entry.weight, g = <usize>entry.gradient, p = <usize>entry.slot1, q = <usize>entry.slot2, r = <usize>entry.slot3;
+  const lr = f32x4.splat(entry.lr), decay = f32x4.splat(entry.decay), shrink = f32x4.splat(entry.shrink), correction = entry.correction;
   // A tensor has at least 64 bytes behind it that are its own, so its last vector may stick out.
-  for (let i = <usize>first * 4; i < <usize>end * 4; i += 16) stepFour(rule, args, w + i, g + i, m + i, v + i);
+  for (let i = <usize>first * 4; i < <usize>end * 4; i += 16) {
+    const weight = v128.load(w + i);
+    const gradient = madd(decay, weight, v128.load(g + i));
+    const change = changeOf(rule, args, correction, gradient, p + i, q + i, r + i);
+    v128.store(w + i, f32x4.sub(f32x4.mul(shrink, weight), f32x4.mul(lr, change)));
+  }
 }
 
 /** One tile of the job is a block of one weight's numbers. */
@@ -63,15 +110,27 @@ export function update(args: UpdateArgs, tile: i32): void {
   let low = 0, high = args.entries - 1;
   while (low < high) {
     const middle = (low + high + 1) >> 1;
-    if (load<i32>(<usize>args.table + <usize>middle * ENTRY, 20) <= tile) low = middle;
+    if (entryAt(args, middle).first <= tile) low = middle;
     else high = middle - 1;
   }
-  const entry = <usize>args.table + <usize>low * ENTRY;
-  const first = (tile - load<i32>(entry, 20)) * args.block;
+  const entry = entryAt(args, low);
+  const first = (tile - entry.first) * args.block;
   switch (args.rule) {
     case UpdateRule.Sgd: return updateBlock(UpdateRule.Sgd, args, entry, first);
     case UpdateRule.Momentum: return updateBlock(UpdateRule.Momentum, args, entry, first);
     case UpdateRule.Nesterov: return updateBlock(UpdateRule.Nesterov, args, entry, first);
-    default: return updateBlock(UpdateRule.Adam, args, entry, first);
+    case UpdateRule.Adam: return updateBlock(UpdateRule.Adam, args, entry, first);
+    case UpdateRule.Rmsprop: return updateBlock(UpdateRule.Rmsprop, args, entry, first);
+    case UpdateRule.RmspropMomentum: return updateBlock(UpdateRule.RmspropMomentum, args, entry, first);
+    case UpdateRule.RmspropCentered: return updateBlock(UpdateRule.RmspropCentered, args, entry, first);
+    case UpdateRule.RmspropCenteredMomentum: return updateBlock(UpdateRule.RmspropCenteredMomentum, args, entry, first);
+    case UpdateRule.Adagrad: return updateBlock(UpdateRule.Adagrad, args, entry, first);
+    default: return updateBlock(UpdateRule.Lion, args, entry, first);
   }
+}
+
+// @ts-ignore: decorator
+@inline
+function entryAt(args: UpdateArgs, i: i32): UpdateEntry {
+  return changetype<UpdateEntry>(<usize>args.table + <usize>i * offsetof<UpdateEntry>());
 }

@@ -22,7 +22,7 @@ export type FastKernel =
   | 'deepend.dense' //                  {x, kernel, bias?} + relu → y
   | 'deepend.dropout' //                {x} + rate, seed → y; its gradient is the same of dy
   | 'deepend.softmaxCrossEntropy' //    {logits, labels} → loss, correct, dLogits
-  | 'deepend.update'; //                weights, gradients, slots, rule, lr, ... as attributes; in place, gives nothing
+  | 'deepend.update'; //                rule, entries and coefficients (optimizers/update.ts) as attributes; in place, gives nothing
 
 type Inputs = Readonly<Record<string, tf.Tensor | undefined>>;
 
@@ -37,7 +37,7 @@ export function fast(name: FastKernel, inputs: Inputs, attrs: object = {}): tf.T
   return Array.isArray(result) ? result : [result];
 }
 
-/** Gives a variable numbers of its own where a clone shares them, so that it may be written in place. */
+/** Gives a variable numbers of its own on this engine where a clone shares them, or another engine has them, so that it may be written in place. */
 export function own(variable: tf.Variable): void {
-  if (tf.backend().refCount(variable.dataId) > 1) tf.tidy(() => variable.assign(tf.add(variable, 0)));
+  if (tf.backend().refCount(variable.dataId) !== 1) tf.tidy(() => variable.assign(tf.add(variable, 0)));
 }

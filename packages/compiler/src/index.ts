@@ -1,4 +1,11 @@
-export { type LossResult, softmaxCrossEntropy } from './loss';
-export { compile, Plan, type StepResult } from './plan';
+export { clipByNorm, clipByValue, GradientSums, type ParameterGradient } from './gradients';
+export { type CrossEntropyOptions, crossEntropy, softmaxCrossEntropy } from './losses/cross-entropy';
+export { binaryCrossEntropy, meanSquaredError } from './losses/elementwise';
+export type { Loss, LossResult } from './losses/loss';
+export type { NonFinite } from './non-finite';
+export { createOptimizer, type Optimizer, type OptimizerState } from './optimizers/optimizer';
+export type { OptimizerOptions, ParameterGroup } from './optimizers/options';
+export { sgd } from './optimizers/update';
+export { compile, Plan, type StepOptions, type StepResult } from './plan';
 export type { Parameter } from './program';
-export { type ParameterGradient, sgd } from './updates';
+export { WeightAverage, type WeightAverageOptions, type WeightAverageState } from './weight-average';

@@ -156,7 +156,7 @@ const USABLE = 0.85;
 /**
  * Tells whoever sees an engine's out-of-memory error which batch would fit. Any other error stays as it is.
  * @param error thrown while a batch was computed, after all of the pass was freed
- * @param options.held bytes that stay: the weights
+ * @param options.held bytes that stay: the weights and what else there is
  */
 export function adviseBatch(
   error: unknown,

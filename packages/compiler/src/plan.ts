@@ -1,17 +1,29 @@
 import * as tf from '@tensorflow/tfjs-core';
 import type * as tfl from '@tensorflow/tfjs-layers';
 import { fuse } from './fuse';
+import type { ParameterGradient } from './gradients';
 import { readGraph } from './graph';
-import { type LossResult, softmaxCrossEntropy } from './loss';
+import { softmaxCrossEntropy } from './losses/cross-entropy';
+import type { Loss, LossResult } from './losses/loss';
 import { lower } from './lower';
 import { adviseBatch, peakBytes } from './memory';
+import { areFinite, Finder, type NonFinite } from './non-finite';
+import { statisticsOf } from './ops/batch-norm';
 import type { Parameter } from './program';
-import { Run } from './run';
+import { type Mode, Run } from './run';
 import { type Schedule, schedule } from './schedule';
-import type { ParameterGradient } from './updates';
 
-export interface StepResult extends Pick<LossResult, 'loss' | 'correct'> {
+type Correct = tf.Scalar | null;
+
+export interface StepResult<C extends Correct = tf.Scalar> extends Pick<LossResult<C>, 'loss' | 'correct'> {
   readonly gradients: readonly ParameterGradient[];
+}
+
+export interface StepOptions<C extends Correct = tf.Scalar> {
+  /** Where this step's dropout comes from. @default 0 */
+  seed?: number;
+  /** @default softmaxCrossEntropy */
+  loss?: Loss<C>;
 }
 
 /**
@@ -21,9 +33,11 @@ export interface StepResult extends Pick<LossResult, 'loss' | 'correct'> {
 export class Plan {
   /** The weights that the net learns, each once. */
   readonly parameters: readonly Parameter[];
+  /** The moving means and variances that a training step moves, each once. */
+  readonly statistics: readonly Parameter[];
   readonly numClasses: number;
   readonly inputShape: readonly (number | null)[];
-  private readonly weightBytes: number;
+  private readonly inputLayer: string;
   private readonly training: Schedule;
   private readonly inference: Schedule;
 
@@ -36,7 +50,8 @@ export class Plan {
     this.inputShape = program.input.shape.slice(1);
     this.numClasses = shape[1];
     this.parameters = unique(program.operations.flatMap((op) => op.params).filter((param) => param.trainable));
-    this.weightBytes = program.operations.flatMap((op) => op.params).reduce((sum, { variable }) => sum + 4 * variable.size, 0);
+    this.statistics = unique(program.operations.flatMap(statisticsOf));
+    this.inputLayer = net.inputNames[0] ?? '';
     this.training = schedule(program, { backward: true });
     this.inference = schedule(program, { backward: false });
   }
@@ -46,27 +61,76 @@ export class Plan {
     return this.pass(this.inference, features, { training: false, seed: 0 }, (run) => run.forward());
   }
 
-  /** Loss and number of right answers on a batch, in inference mode. The caller disposes both. */
-  evaluate(features: tf.Tensor, labels: tf.Tensor): Pick<LossResult, 'loss' | 'correct'> {
-    const logits = this.logits(features);
-    const { loss, correct, dLogits } = softmaxCrossEntropy(logits, labels);
-    tf.dispose([logits, dLogits]);
+  /** Loss and number of right answers (null where the loss knows none) on a batch, in inference mode. The caller disposes both. */
+  evaluate<C extends Correct = tf.Scalar>(
+    features: tf.Tensor,
+    labels: tf.Tensor,
+    { loss: lossOf = BY_DEFAULT as Loss<C> }: Pick<StepOptions<C>, 'loss'> = {},
+  ): Pick<LossResult<C>, 'loss' | 'correct'> {
+    const { loss, correct, dLogits } = judge(lossOf, this.logits(features), labels);
+    dLogits.dispose();
     return { loss, correct };
   }
 
   /**
    * One pass forward and back in training mode: the batch's loss and right answers, and the gradient of every parameter. Moves the
    * statistics of batch normalization. The caller disposes what it gets; features and labels stay the caller's.
-   * @param options.seed where this step's dropout comes from
    * @throws the engine's error when its memory is not enough; all of the pass is freed then, and the plan works on
    */
-  step(features: tf.Tensor, labels: tf.Tensor, { seed = 0 }: { seed?: number } = {}): StepResult {
+  step<C extends Correct = tf.Scalar>(
+    features: tf.Tensor,
+    labels: tf.Tensor,
+    { seed = 0, loss: lossOf = BY_DEFAULT as Loss<C> }: StepOptions<C> = {},
+  ): StepResult<C> {
     return this.pass(this.training, features, { training: true, seed }, (run) => {
-      const logits = run.forward();
-      const { loss, correct, dLogits } = softmaxCrossEntropy(logits, labels);
-      logits.dispose();
+      const { loss, correct, dLogits } = judge(lossOf, run.forward(), labels);
       return { loss, correct, gradients: run.backward(dLogits) };
     });
+  }
+
+  /**
+   * The first place where a step's numbers are not finite, in the order of computation: weights, features and outputs, the loss, gradients from
+   * the last layer to the first. It computes the step as `step` would, but moves no statistics and gives no gradients.
+   * @returns undefined where all are finite
+   */
+  firstNonFinite(
+    features: tf.Tensor,
+    labels: tf.Tensor,
+    { seed = 0, loss: lossOf = BY_DEFAULT }: StepOptions<Correct> = {},
+  ): NonFinite | undefined {
+    const finder = new Finder();
+    for (const { layers, params } of this.training.operations) {
+      for (const { variable } of params) finder.look('weight', layers, [variable]);
+    }
+    finder.look('output', [this.inputLayer], [features]);
+    if (finder.first) return finder.first;
+    return this.keepingStatistics(() =>
+      this.pass(this.training, features, { training: true, seed, finder }, (run) => {
+        const { loss, correct, dLogits } = judge(lossOf, run.forward(), labels);
+        if (!finder.first && !areFinite(loss)) finder.first = { what: 'loss', layers: [] };
+        finder.look('gradient', [], [dLogits]);
+        if (!finder.first) tf.dispose(run.backward(dLogits).map(({ gradient }) => gradient));
+        else {
+          dLogits.dispose();
+          run.dispose();
+        }
+        tf.dispose(correct ? [loss, correct] : loss);
+        return finder.first;
+      }),
+    );
+  }
+
+  /** Batch normalization writes its statistics in place, but never where a clone shares them. */
+  private keepingStatistics<T>(work: () => T): T {
+    const kept = this.statistics.map(({ variable }) => tf.clone(variable));
+    try {
+      return work();
+    } finally {
+      this.statistics.forEach(({ variable }, i) => {
+        variable.assign(kept[i] as tf.Tensor);
+      });
+      tf.dispose(kept);
+    }
   }
 
   /**
@@ -78,13 +142,15 @@ export class Plan {
     return peakBytes(training ? this.training : this.inference, batch, { backward: training });
   }
 
-  private pass<T>(schedule: Schedule, features: tf.Tensor, mode: { training: boolean; seed: number }, work: (run: Run) => T): T {
+  private pass<T>(schedule: Schedule, features: tf.Tensor, mode: Mode, work: (run: Run) => T): T {
     const run = new Run(schedule, features, mode);
     try {
       return work(run);
     } catch (error) {
       run.dispose();
-      adviseBatch(error, schedule, { batch: features.shape[0] ?? 1, backward: mode.training, held: this.weightBytes });
+      // Weights, an optimizer's slots, an average: all but the batch, which is part of the pass.
+      const held = tf.memory().numBytes - 4 * features.size;
+      adviseBatch(error, schedule, { batch: features.shape[0] ?? 1, backward: mode.training, held });
       throw error;
     }
   }
@@ -103,6 +169,17 @@ export class Plan {
 /** Compiles a net. The same net compiled again shares its weights with the first plan. */
 export function compile(net: tfl.LayersModel): Plan {
   return new Plan(net);
+}
+
+const BY_DEFAULT: Loss<Correct> = softmaxCrossEntropy;
+
+/** The loss of logits, which are disposed. */
+function judge<C extends Correct>(lossOf: Loss<C>, logits: tf.Tensor2D, labels: tf.Tensor): LossResult<C> {
+  try {
+    return lossOf(logits, labels);
+  } finally {
+    logits.dispose();
+  }
 }
 
 function unique(params: Parameter[]): Parameter[] {

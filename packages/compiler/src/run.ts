@@ -1,7 +1,16 @@
 import * as tf from '@tensorflow/tfjs-core';
+import type { ParameterGradient } from './gradients';
+import type { Finder } from './non-finite';
 import type { Backward, BackwardCall, Call, Operation, Parameter } from './program';
 import type { Schedule } from './schedule';
-import type { ParameterGradient } from './updates';
+
+/** How a pass computes. */
+export interface Mode {
+  readonly training: boolean;
+  readonly seed: number;
+  /** Looks at each output and gradient when it is made. */
+  readonly finder?: Finder;
+}
 
 /** One pass of one batch through a schedule: the tensors that are alive. */
 export class Run {
@@ -13,7 +22,7 @@ export class Run {
   constructor(
     private readonly schedule: Schedule,
     private readonly features: tf.Tensor,
-    private readonly mode: { training: boolean; seed: number },
+    private readonly mode: Mode,
   ) {}
 
   /** @returns the logits, which are the caller's then */
@@ -25,6 +34,7 @@ export class Run {
         return { output: result.output, saved: [...(result.saved ?? [])] };
       });
       this.values.set(operation.output.id, output);
+      this.mode.finder?.look('output', operation.layers, [output]);
       if (learns[i]) this.saved[i] = saved;
       else tf.dispose(saved);
       this.free(freedAfterForward[i]);
@@ -48,6 +58,7 @@ export class Run {
         const output = this.values.get(operation.output.id) as tf.Tensor;
         const call = { ...this.call(operation, i), dy, output, saved: this.saved[i] ?? [], wanted: wants };
         const result = tidyBackward(operation, call);
+        this.mode.finder?.look('gradient', operation.layers, [...result.inputs, ...result.params]);
         result.inputs.forEach((dx, j) => {
           if (dx) accumulate(gradients, (operation.inputs[j] as { id: number }).id, dx);
         });

@@ -16,7 +16,24 @@ const RULES = {
   momentum: UpdateRule.Momentum,
   nesterov: UpdateRule.Nesterov,
   adam: UpdateRule.Adam,
+  rmsprop: UpdateRule.Rmsprop,
+  rmspropMomentum: UpdateRule.RmspropMomentum,
+  rmspropCentered: UpdateRule.RmspropCentered,
+  rmspropCenteredMomentum: UpdateRule.RmspropCenteredMomentum,
+  adagrad: UpdateRule.Adagrad,
+  lion: UpdateRule.Lion,
 } as const;
+
+/** One weight's part in an update. */
+interface UpdateEntry {
+  readonly weight: TensorInfo;
+  readonly gradient: TensorInfo;
+  readonly slots?: readonly TensorInfo[];
+  readonly lr: number;
+  readonly decay?: number;
+  readonly shrink?: number;
+  readonly correction?: number;
+}
 
 export const fusedKernels: Kernel[] = [
   {
@@ -49,26 +66,20 @@ export const fusedKernels: Kernel[] = [
     },
   },
   {
-    // attrs: { rule, weights, gradients, slots, lr, momentum (Adam's β₁), beta2, epsilon, weightDecay, step }: every weight in one
-    // pass, in place, and the slots with them: one list of tensors for a momentum, two for Adam. Gives nothing.
+    // attrs: { rule, entries: [{ weight, gradient, slots?, lr, decay?, shrink?, correction? }], beta1, beta2, epsilon }: every weight in one
+    // pass, in place, and the slots with them. Gives nothing.
     name: 'deepend.update',
     run({ attrs, backend }) {
-      const {
-        weights,
-        gradients,
-        slots = [],
-      } = attrs as { weights: TensorInfo[]; gradients: TensorInfo[]; slots?: TensorInfo[][] };
       let tiles = 0;
-      const table = weights.flatMap((weight, i) => {
-        const count = size(weight.shape);
-        const places = [weight, gradients[i], slots[0]?.[i], slots[1]?.[i]].map((tensor) =>
-          tensor ? backend.pointer(tensor) : 0,
-        );
-        const first = tiles;
+      const table = (attrs.entries as readonly UpdateEntry[]).flatMap((entry) => {
+        const { weight, gradient, slots = [], lr, decay = 0, shrink = 1, correction = 1 } = entry;
+        const places = [weight, gradient, slots[0], slots[1], slots[2]].map((tensor) => (tensor ? backend.pointer(tensor) : 0));
+        const [count, first] = [size(weight.shape), tiles];
         tiles += Math.ceil(count / UPDATE_BLOCK);
-        return [...places, count, first];
+        return [...places, count, first, ...[lr, decay, shrink, correction].map(float)];
       });
-      backend.words(table, (at) => backend.launch(Task.Update, [at, weights.length, UPDATE_BLOCK, ...ruleWords(attrs)], tiles));
+      const words = ruleWords(attrs);
+      backend.words(table, (at) => backend.launch(Task.Update, [at, attrs.entries.length, UPDATE_BLOCK, ...words], tiles));
       return [];
     },
   },
@@ -81,7 +92,7 @@ const GRADIENTS = {
   tanh: BinaryOp.TanhGrad,
 } as const;
 
-function ruleWords({ rule, lr, momentum = 0, beta2 = 0, epsilon = 0, weightDecay = 0, step = 1 }: Attrs): number[] {
-  const corrections = [1 - momentum ** step, 1 - beta2 ** step];
-  return [RULES[rule as keyof typeof RULES], ...[lr, momentum, beta2, epsilon, weightDecay, ...corrections].map(float)];
+/** As assembly/update.ts reads them. 1 − β is rounded by itself: float32's 1 − 0.999 is off by a hundred-thousandth. */
+function ruleWords({ rule, beta1 = 0, beta2 = 0, epsilon = 0 }: Attrs): number[] {
+  return [RULES[rule as keyof typeof RULES], ...[beta1, 1 - beta1, beta2, 1 - beta2, epsilon].map(float)];
 }

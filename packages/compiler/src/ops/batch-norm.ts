@@ -1,7 +1,7 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { fast, hasFast, own } from '../fast';
 import { channelSums, reluGradient } from '../primitives';
-import type { Backward, BackwardCall, Operation, OperationKind } from '../program';
+import type { Backward, BackwardCall, Operation, OperationKind, Parameter } from '../program';
 
 export interface BatchNormAttrs {
   readonly epsilon: number;
@@ -84,6 +84,11 @@ export const batchNorm: OperationKind<BatchNormAttrs> = {
     return gradients([dx, dGamma, dBeta, wanted[1] ? tf.clone(dz) : null], attrs, operation);
   },
 };
+
+/** The moving mean and variance, where a training step moves them. */
+export function statisticsOf({ kind, attrs, params }: Operation): readonly Parameter[] {
+  return kind.name === batchNorm.name && !(attrs as BatchNormAttrs).frozen ? params.slice(-2) : [];
+}
 
 /** By constants, normalization is a linear map: dx = dz·γ / √(variance + ε). */
 function frozenGradients(
