@@ -149,7 +149,11 @@ it.each(ALONE.map((transform) => ({ title: title(transform), transform })))(
 it('transformToFloats is applyTransforms and toFloats', () => {
   const chains = fc.array(fc.constantFrom(...ALL, resize([20, 11]), centerCrop(9)), { maxLength: 4 });
   const tails = fc.constantFrom<Transform[]>([], [resize([12, 15])], [randomResizedCrop(8)], [resize([12, 15]), centerCrop([7, 12])], [resize(6), centerCrop(9)]); // biome-ignore format: one list
-  const last = fc.constantFrom<Transform[]>([], [normalize({ mean: [0.1], std: [0.4] })]);
+  const last = fc.constantFrom<Transform[]>(
+    [],
+    [normalize({ mean: [0.1], std: [0.4] })],
+    [normalize({ mean: [0.2], std: [0.5] }), normalize({ mean: [0.1], std: [0.4] })],
+  );
   fc.assert(
     fc.property(batches, chains, tails, last, fc.nat(), (batch, head, tail, end, seed) => {
       const chain = [...head, randomCrop(2, { padding: 5 }), ...tail, ...end];
@@ -214,12 +218,45 @@ describe('what changes nothing', () => {
 });
 
 it('flips and half turns move each pixel to its mirror place', () => {
-  const images = Uint8Array.from({ length: 2 * 3 * 2 }, (_, i) => i); // [1, 2, 3, 2]
-  const batch: ImageBatch = { images, count: 1, shape: [2, 3, 2], labels: Int32Array.of(0), numClasses: 1 };
-  const of = (transform: Transform) => [...applyTransforms([transform], copyOf(batch), drawsOf(0)).images];
-  expect(of(randomHorizontalFlip({ probability: 1 }))).toEqual([4, 5, 2, 3, 0, 1, 10, 11, 8, 9, 6, 7]);
-  expect(of(randomVerticalFlip({ probability: 1 }))).toEqual([6, 7, 8, 9, 10, 11, 0, 1, 2, 3, 4, 5]);
-  expect(of(randomRotation([180, 180]))).toEqual([10, 11, 8, 9, 6, 7, 4, 5, 2, 3, 0, 1]);
+  const mirrors: [Transform, { x: boolean; y: boolean }][] = [
+    [randomHorizontalFlip({ probability: 1 }), { x: true, y: false }],
+    [randomVerticalFlip({ probability: 1 }), { x: false, y: true }],
+    [randomRotation([180, 180]), { x: true, y: true }],
+  ];
+  fc.assert(
+    fc.property(batches, (batch) => {
+      const [height, width, channels] = batch.shape;
+      for (const [transform, mirror] of mirrors) {
+        const { images } = applyTransforms([transform], copyOf(batch), drawsOf(0));
+        const expected = batch.images.map((_, i) => {
+          const [channel, x, y, image] = [
+            i % channels,
+            Math.floor(i / channels) % width,
+            Math.floor(i / channels / width) % height,
+            Math.floor(i / channels / width / height),
+          ];
+          const [fromX, fromY] = [mirror.x ? width - 1 - x : x, mirror.y ? height - 1 - y : y];
+          return batch.images[((image * height + fromY) * width + fromX) * channels + channel] as number;
+        });
+        expect(images).toEqual(expected);
+      }
+    }),
+    { numRuns: 40 },
+  );
+});
+
+it('asks for the generator of an image once, so that no transform draws again what another has drawn', () => {
+  const asked: number[] = [];
+  const draws: Draws = { ...drawsOf(1), image: (place) => random(1, asked.push(place)) };
+  const batch: ImageBatch = {
+    images: new Uint8Array(3 * 16),
+    count: 3,
+    shape: [4, 4, 1],
+    labels: new Int32Array(3),
+    numClasses: 1,
+  };
+  applyTransforms([randomHorizontalFlip(), randomCrop(3), cutout(1)], batch, draws);
+  expect(asked).toEqual([0, 1, 2]);
 });
 
 it('RGB of gray is three times the gray', () => {

@@ -77,6 +77,11 @@ describe("transforms equal torchvision's", () => {
     expectBytes(changed(centerCrop(row.size as [number, number]), bytesOf(row.shape), row.shape), row);
   });
 
+  it.each(golden.randomCrops)('random crop of $shape to $size, padding $padding, draws $draws', (row) => {
+    const transform = randomCrop(row.size as [number, number], { padding: row.padding, fill: row.fill });
+    expectBytes(changed(transform, bytesOf(row.shape), row.shape, row.draws), row);
+  });
+
   it.each(golden.normalized)('normalization of $shape', (row) => {
     const { images } = changed(normalize({ mean: row.mean, std: row.std }), bytesOf(row.shape), row.shape);
     expect([...images]).toEqual([...floatsOf(row.values)]);

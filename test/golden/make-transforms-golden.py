@@ -120,6 +120,16 @@ def resized_crops():
     ]
 
 
+def random_crops():
+    cases = []
+    for shape, size, padding in [(GRAY, (4, 3), 0), (GRAY, (4, 3), 2), (RGB, (8, 12), 3)]:
+        for draws in [(0, 0), (0.999, 0.999), (0.4, 0.7)]:
+            integers, _ = scripted(draws)
+            with integers:
+                cases.append(changed(shape, T.RandomCrop(size, padding=padding, fill=128), size=size, padding=padding, fill=0.5, draws=draws))
+    return cases
+
+
 def text(cases):
     return "[\n" + ",\n".join("  " + json.dumps(case) for case in cases) + "\n ]"
 
@@ -129,6 +139,7 @@ golden = {
     "jitters": jitters(),
     "floatJitters": float_jitters(),
     "centerCrops": center_crops(),
+    "randomCrops": random_crops(),
     "normalized": normalized(),
     "resizedCrops": resized_crops(),
     "cropBoxes": boxes(
