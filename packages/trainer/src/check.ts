@@ -33,9 +33,10 @@ function checkShape(where: string, shape: readonly number[], { inputShape }: Pla
 
 /**
  * @param options.labels whether to look at each label: once an epoch's worth has passed, the loader is trusted
+ * @param options.values whether labels may be numbers to be learned: the loss says what it wants
  * @throws TypeError or RangeError when the batch does not fit the net
  */
-export function checkBatch(where: string, batch: Batch, plan: Plan, options: { labels: boolean }): void {
+export function checkBatch(where: string, batch: Batch, plan: Plan, options: { labels: boolean; values?: boolean }): void {
   const { features, labels } = batch ?? {};
   if (!(features instanceof Tensor) || !(labels instanceof Tensor)) {
     throw new TypeError(`${where}: expected batches of { features, labels }, both tensors, got ${show(batch)}`);
@@ -44,6 +45,7 @@ export function checkBatch(where: string, batch: Batch, plan: Plan, options: { l
     throw new TypeError(`${where}: expected features of float32, got ${features.dtype}; cast them`);
   checkShape(where, features.shape.slice(1), plan);
   const soft = labels.rank === 2;
+  if (options.values && labels.dtype === 'float32' && labels.shape[0] === features.shape[0]) return;
   const expected = soft ? [features.shape[0], plan.numClasses] : [features.shape[0]];
   if (labels.shape.join() !== expected.join()) {
     throw new RangeError(`${where}: expected labels of [${expected.join(', ')}], got [${labels.shape.join(', ')}]`);

@@ -1,43 +1,59 @@
-import { compile, type Plan } from '@deepend/compiler';
+import { compile, type Loss, type Plan, softmaxCrossEntropy } from '@deepend/compiler';
 import * as tf from '@tensorflow/tfjs-core';
 import type { LayersModel } from '@tensorflow/tfjs-layers';
 import { checkBatch, checkLoader } from './check';
+import type { Metric } from './metrics';
 import { MetricSums } from './sums';
 import type { Loader } from './types';
 
 export interface Evaluation {
-  /** Mean cross-entropy over all samples. */
+  /** Mean loss over all samples. */
   readonly loss: number;
-  /** Share of right answers, 0 to 1. */
+  /** Share of right answers, 0 to 1; NaN where the loss knows none. */
   readonly accuracy: number;
   readonly numSamples: number;
+  /** What each metric came to, by its name. */
+  readonly metrics?: Record<string, unknown>;
 }
 
-/** Loss and accuracy of a net over all batches of a loader, in inference mode. Every sample weighs the same. */
-export async function evaluate(net: LayersModel, loader: Loader): Promise<Evaluation> {
+export interface EvaluateOptions {
+  /** @default softmax cross-entropy on the logits */
+  loss?: Loss<tf.Scalar | null> | undefined;
+  metrics?: readonly Metric[] | undefined;
+}
+
+/** Loss, accuracy and metrics of a net over all batches of a loader, in inference mode. Every sample weighs the same. */
+export async function evaluate(net: LayersModel, loader: Loader, options: EvaluateOptions = {}): Promise<Evaluation> {
   const where = '[trainer] evaluate';
   const plan = compile(net);
   checkLoader(where, loader, plan);
-  return evaluatePlan(where, plan, loader);
+  return evaluatePlan(where, plan, loader, options);
 }
 
-/** @param onBatch called after each batch, for a progress display */
-export async function evaluatePlan(where: string, plan: Plan, loader: Loader, onBatch?: () => void): Promise<Evaluation> {
+export async function evaluatePlan(where: string, plan: Plan, loader: Loader, options: EvaluateOptions): Promise<Evaluation> {
+  const { metrics = [] } = options;
+  const lossOf: Loss<tf.Scalar | null> = options.loss ?? softmaxCrossEntropy;
   const sums = new MetricSums();
+  for (const metric of metrics) metric.reset();
   try {
     for await (const batch of loader) {
+      const { features, labels } = batch;
+      let logits: tf.Tensor2D | undefined;
       try {
-        checkBatch(where, batch, plan, { labels: true });
-        const { loss, correct } = plan.evaluate(batch.features, batch.labels);
-        sums.add(loss, correct, batch.features.shape[0] ?? 0);
+        checkBatch(where, batch, plan, { labels: true, values: options.loss !== undefined });
+        logits = plan.logits(features);
+        const { loss, correct, dLogits } = lossOf(logits, labels);
+        dLogits.dispose();
+        sums.add(loss, correct, features.shape[0] ?? 0);
+        for (const metric of metrics) await metric.update(logits, labels);
       } finally {
-        tf.dispose([batch.features, batch.labels]);
+        tf.dispose([features, labels, ...(logits ? [logits] : [])]);
       }
-      onBatch?.();
     }
     const result = await sums.read();
     if (result.numSamples === 0) throw new RangeError(`${where}: the loader gave no batch; expected ${loader.numBatches}`);
-    return result;
+    if (metrics.length === 0) return result;
+    return { ...result, metrics: Object.fromEntries(metrics.map((metric) => [metric.name, metric.compute()])) };
   } finally {
     sums.dispose();
   }
@@ -64,7 +80,7 @@ export async function predict(net: LayersModel, features: tf.Tensor | Loader): P
   try {
     for await (const batch of features) {
       try {
-        checkBatch(where, batch, plan, { labels: false });
+        checkBatch(where, batch, plan, { labels: false, values: true });
         parts.push(plan.logits(batch.features));
       } finally {
         tf.dispose([batch.features, batch.labels]);

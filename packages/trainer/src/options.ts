@@ -1,0 +1,88 @@
+/** What `train` may be asked for, checked before anything is computed. */
+import { checkOptions, rule, show } from '@deepend/checks';
+import type { Device } from '@deepend/device';
+import type { Metric } from './metrics';
+import type { Schedule } from './schedules';
+import type { Callback, TrainOptions } from './types';
+
+const isObject = (value: unknown) => typeof value === 'object' && value !== null;
+const isSchedule = (value: unknown): value is Schedule => isObject(value) && typeof (value as Schedule).at === 'function';
+
+const OPTIMIZERS = ['sgd', 'adam', 'adamw', 'rmsprop', 'adagrad', 'lion'] as const;
+const OPTIMIZER = `one of ${OPTIMIZERS.map((name) => `'${name}'`).join(', ')}, or an object with such a name`;
+
+const trainOptions = rule.options({
+  numEpochs: rule.positiveInteger(),
+  lr: rule.positiveNumber(),
+  device: rule
+    .that<Device>((value) => typeof (value as Device | null)?.engine === 'string', 'a device, such as tryGpu() gives')
+    .optional(),
+  seed: rule.nonNegativeInteger().optional(),
+  callbacks: rule.list(rule.that<Callback>(isObject, 'an object with callbacks'), 'a list of callbacks').optional(),
+  progress: rule.flag().optional(),
+  optimizer: rule
+    .that<NonNullable<TrainOptions['optimizer']>>(
+      (value) =>
+        OPTIMIZERS.includes((isObject(value) ? (value as { name: unknown }).name : value) as (typeof OPTIMIZERS)[number]),
+      OPTIMIZER,
+    )
+    .optional(),
+  loss: rule.fn<NonNullable<TrainOptions['loss']>>().optional(),
+  metrics: rule
+    .list(
+      rule.that<Metric>((value) => isObject(value) && typeof (value as Metric).update === 'function', 'a metric'),
+      'a list of metrics',
+    )
+    .optional(),
+  clipNorm: rule.positiveNumber().optional(),
+  clipValue: rule.positiveNumber().optional(),
+  accumulate: rule.positiveInteger().optional(),
+  average: rule.positiveNumber().lt(1, 'a number below 1').optional(),
+  microBatch: rule
+    .that<number | 'auto'>(
+      (value) => value === 'auto' || (Number.isInteger(value) && (value as number) >= 1),
+      "'auto' or a whole number of at least 1",
+    )
+    .optional(),
+  resume: rule.text().min(1, 'the path of a folder').optional(),
+  fastDevRun: rule.flag().optional(),
+  overfitBatches: rule.positiveInteger().optional(),
+});
+
+/** What has no place in a file of settings. */
+const LIVE = ['device', 'callbacks', 'progress', 'metrics', 'loss', 'resume'];
+
+/** The options, with `lr` as it was given. @throws TypeError or RangeError for the first that is not right */
+export function checkTrainOptions(where: string, options: TrainOptions): TrainOptions {
+  const { lr } = options ?? {};
+  // A function is asked for its first rate, which must be as good as a number; a schedule, where the run begins, once its length is known.
+  const first = isSchedule(lr) ? 1 : typeof lr === 'function' ? checkRate(where, lr(1), { epoch: 1, lr }) : lr;
+  checkOptions(where, trainOptions, { ...options, lr: first });
+  return options;
+}
+
+/** The learning rate of a moment; whatever is neither function nor schedule, as it is. */
+export function rateAt(lr: TrainOptions['lr'], moment: Parameters<Schedule['at']>[0]): number {
+  if (isSchedule(lr)) return lr.at(moment);
+  return typeof lr === 'function' ? lr(moment.epoch) : lr;
+}
+
+/** @throws RangeError when a function or a schedule gives no rate above 0; a schedule may end at 0, where a step moves nothing */
+export function checkRate(where: string, rate: number, { epoch, lr }: { epoch: number; lr: TrainOptions['lr'] }): number {
+  if (typeof rate === 'number' && Number.isFinite(rate) && (rate > 0 || (rate === 0 && isSchedule(lr)))) return rate;
+  throw new RangeError(`${where}: option "lr" must give a number above 0 for each epoch, got ${show(rate)} for epoch ${epoch}`);
+}
+
+/** The options as plain JSON, for `config.json` and checkpoints. */
+export function configOf(options: TrainOptions): Record<string, unknown> {
+  const plain = Object.entries(options).filter(([key, value]) => !LIVE.includes(key) && value !== undefined);
+  const { lr } = options;
+  const rate = isSchedule(lr)
+    ? { name: lr.name, options: lr.options }
+    : typeof lr === 'function'
+      ? 'a function of the epoch'
+      : lr;
+  return JSON.parse(JSON.stringify({ ...Object.fromEntries(plain), lr: rate }));
+}
+
+export { isSchedule };
