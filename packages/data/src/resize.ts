@@ -16,28 +16,19 @@ export interface ResizeOptions {
 
 const OPTIONS = rule.options({ interpolation: rule.oneOf(['bilinear', 'bicubic', 'nearest']).optional() });
 
-/** The shape of an image after a resize. @throws RangeError when it is not a whole number or a pair of them, each from 1 to 16384 */
-export function resizedShape(shape: ImageShape, resize: ResizeTo): ImageShape {
-  if (isResize(resize)) return [...sizeAfter(shape, resize), shape[2]];
-  throw new RangeError(`[data] resize: expected a whole number of at least 1 or [height, width] of them, got ${show(resize)}`);
-}
-
 /**
  * Resizes images once: uint8 `[count, height, width, channels]` → uint8 `[count, newHeight, newWidth, channels]`.
  * @throws RangeError when the bytes do not make whole images, or `resize` is no size
  */
 export function resizeImages(images: Uint8Array, shape: ImageShape, resize: ResizeTo, options: ResizeOptions = {}): Uint8Array {
   const { interpolation = 'bilinear' } = checkOptions('[data] resizeImages', OPTIONS, options);
-  const [height, width] = resizedShape(shape, resize);
+  if (!isResize(resize)) {
+    const expected = 'a whole number of at least 1 or [height, width] of them, each up to 16384';
+    throw new RangeError(`[data] resize: expected ${expected}, got ${show(resize)}`);
+  }
   const count = images.length / (shape[0] * shape[1] * shape[2]);
   if (!Number.isInteger(count)) {
     throw new RangeError(`[data] resizeImages: expected whole images of the shape ${show(shape)}, got ${images.length} bytes`);
   }
-  return resample(images, count, { shape, to: [height, width], interpolation }) as Uint8Array;
-}
-
-/** A function that resizes uint8 `[count, height, width, channels]`. */
-export function resizer(shape: ImageShape, resize: ResizeTo): (images: Uint8Array, count: number) => Uint8Array {
-  const [height, width] = resizedShape(shape, resize);
-  return (images, count) => resample(images, count, { shape, to: [height, width], interpolation: 'bilinear' }) as Uint8Array;
+  return resample(images, count, { shape, to: sizeAfter(shape, resize), interpolation }) as Uint8Array;
 }
