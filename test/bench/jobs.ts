@@ -12,6 +12,8 @@ export interface NetJob {
 
 export interface LoadJob {
   readonly kind: 'load';
+  /** Photographs: JPEG files of 500 × 375, the shorter side brought to 256, the centre cut out. Else Fashion-MNIST. */
+  readonly photographs?: true;
   readonly size: number;
   readonly batch: number;
   readonly target?: number;
@@ -51,14 +53,15 @@ export const JOBS: readonly Job[] = [
   { kind: 'infer', net: 'resnet18', size: 28, batch: 128, target: 0.7 },
   { kind: 'infer', net: 'resnet18', size: 96, batch: 64, target: 0.7 },
   { kind: 'infer', net: 'resnet18', size: 224, batch: 16, target: 0.7 },
-  { kind: 'load', size: 28, batch: 128 },
-  { kind: 'load', size: 96, batch: 128 },
-  { kind: 'load', size: 224, batch: 128 },
+  { kind: 'load', size: 28, batch: 128, target: 2 },
+  { kind: 'load', size: 96, batch: 128, target: 2 },
+  { kind: 'load', size: 224, batch: 128, target: 2 },
+  { kind: 'load', photographs: true, size: 224, batch: 64, target: 1 },
 ];
 
 /** `train ResNet-18, 28 px, batch 128` */
 export function titleOf(job: Job): string {
-  const subject = job.kind === 'load' ? '' : ` ${NETS[job.net].title},`;
+  const subject = job.kind === 'load' ? (job.photographs ? ' photographs,' : '') : ` ${NETS[job.net].title},`;
   return `${job.kind}${subject} ${job.size} px, batch ${job.batch}`;
 }
 

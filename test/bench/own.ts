@@ -3,7 +3,7 @@ import { setThreads } from '@deepend/backend-simd';
 import { compile, type Plan, sgd } from '@deepend/compiler';
 import { activate, type EngineName } from '@deepend/device';
 import * as tf from '@tensorflow/tfjs-core';
-import { createModel, DataLoader, type Dataset } from 'deepend';
+import { type AnyDataset, centerCrop, createModel, DataLoader, type DataLoaderOptions, resize } from 'deepend';
 import { type Contender, rate } from './interleave';
 import { channelsOf, type LoadJob, NETS, type NetJob } from './jobs';
 
@@ -75,25 +75,26 @@ export function netContender(job: NetJob, { engine, threads, name = engine }: Ow
   };
 }
 
-/** Samples per second of the data loader, whose batches are disposed at once. */
-export function loadContender(
-  { size, batch }: LoadJob,
-  { engine, dataset }: { engine: EngineName; dataset: Dataset },
-): Contender {
+/** Samples per second of the data loader with its own choice of threads. Batches are disposed at once. */
+export function loadContender(job: LoadJob, { engine, dataset }: { engine: EngineName; dataset: AnyDataset }): Contender {
   return {
     name: 'deepend',
     async round(seconds) {
       await activate({ engine });
-      const resized = size === dataset.imageShape[0] ? {} : { resize: size };
-      const loader = new DataLoader(dataset, { batchSize: batch, shuffle: true, ...resized });
+      const loader = new DataLoader(dataset, { batchSize: job.batch, shuffle: true, ...wayOf(job, dataset) });
       let [seen, start] = [0, 0];
       for await (const { features, labels } of loader) {
+        if (start > 0) seen += features.shape[0] ?? 0;
         tf.dispose([features, labels]);
-        if (start > 0) seen += batch;
         start ||= performance.now(); // the first batch is not counted: it starts what the others find running
         if (performance.now() - start > 1000 * seconds) break;
       }
       return seen / ((performance.now() - start) / 1000);
     },
   };
+}
+
+function wayOf({ photographs, size }: LoadJob, dataset: AnyDataset): Pick<DataLoaderOptions, 'resize' | 'transforms'> {
+  if (photographs) return { transforms: [resize(256), centerCrop(size)] };
+  return 'imageShape' in dataset && size === dataset.imageShape[0] ? {} : { resize: size };
 }

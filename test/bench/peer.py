@@ -3,6 +3,7 @@
 {"kind": "train", "net": "resnet18", "size": 28, "batch": 128, "format": "channels_last", "seconds": 4}      samples per second
 {"kind": "infer", ...}                                                                                        the same, in inference mode
 {"kind": "load", "size": 96, "batch": 128, "images": ".../train-images-idx3-ubyte.gz", "seconds": 3}          samples per second
+{"kind": "load", "size": 224, "batch": 64, "folder": "class/name.jpg below it", "times": 4, "seconds": 3}     the same files so many times
 {"kind": "conv" | "conv_input" | "conv_filter", "x": [n, h, w, c], "filters": 64, "kernel": 3, "stride": 1, "padding": 1, ...}   calls per second
 {"kind": "matmul", "size": 1024, ...}                                                                         calls per second
 {"kind": "forget"}                                                                                            drops the nets
@@ -171,10 +172,16 @@ def matmul(size, seconds, **_):
     return per_second(lambda: a @ b, seconds)
 
 
-def clothes(size, images):
+def vision():
     torch.library.register_fake = lambda *args, **kwargs: lambda function: function  # torchvision's C++ operators are not needed
+    import torchvision
+
+    return torchvision
+
+
+def clothes(size, images):
+    transforms = vision().transforms
     from PIL import Image
-    from torchvision import transforms
 
     with gzip.open(images) as file:
         pixels = np.frombuffer(file.read(), np.uint8, offset=16).reshape(-1, 28, 28)
@@ -190,17 +197,26 @@ def clothes(size, images):
     return Clothes()
 
 
-def load(size, batch, seconds, images, **_):
-    dataset = once(("load", size), lambda: clothes(size, images))
+def photographs(size, folder, times):
+    transforms, datasets = vision().transforms, vision().datasets
+    steps = [transforms.Resize(256), transforms.CenterCrop(size), transforms.ToTensor()]
+    return torch.utils.data.ConcatDataset([datasets.ImageFolder(folder, transforms.Compose(steps))] * times)
+
+
+WORKERS = 0, 2, 4
+
+
+def load(size, batch, seconds, images=None, folder=None, times=1, **_):
+    dataset = once(("load", size, folder), lambda: photographs(size, folder, times) if folder else clothes(size, images))
     best = 0.0
-    for workers in (0, 2):
+    for workers in WORKERS:
         loader = torch.utils.data.DataLoader(dataset, batch_size=batch, shuffle=True, num_workers=workers)
         batches = iter(loader)
         next(batches)
         seen, start = 0, time.perf_counter()
         for x, _labels in batches:
             seen += len(x)
-            if time.perf_counter() - start > seconds / 2:
+            if time.perf_counter() - start > seconds / len(WORKERS):
                 break
         best = max(best, seen / (time.perf_counter() - start))
         del batches

@@ -2,6 +2,7 @@
  * Speed beside PyTorch, interleaved in one run, since the absolute figures of a shared machine drift. `npm run bench -- --against torch`,
  * or a part of it: `npm run bench -- train ResNet-18`, `npm run bench -- scaling`, `npm run bench -- kernels`. Figures are medians of rounds.
  */
+import { rmSync } from 'node:fs';
 import { loadavg } from 'node:os';
 import path from 'node:path';
 import { getThreads, setThreads, wasmBuild } from '@deepend/backend-simd';
@@ -12,6 +13,7 @@ import { measureKernels } from './kernels';
 import { type BenchEngine, type Options, parseOptions } from './options';
 import { loadContender, netContender } from './own';
 import { PEERS, type Peer, peerContender, peerContenders, startPeer } from './peer';
+import { type Photographs, photographs, TIMES } from './photographs';
 import { about, rowText, writeResults } from './report';
 import type { Measured, Results, Row } from './results';
 import { judge } from './stats';
@@ -76,28 +78,44 @@ function results(): Results {
   return { about: about({ versions, wasmBuild: wasmBuild(), threads: getThreads(), rounds, seconds, absent }), rows };
 }
 
-function contendersFor(job: Job, dataset: Dataset | undefined): Contender[] {
-  if (job.kind === 'load') return dataset ? loadContenders(job, dataset) : [];
+/** What loading jobs load. */
+interface Sets {
+  readonly clothes: Dataset | undefined;
+  readonly photos: Photographs | undefined;
+}
+
+function contendersFor(job: Job, sets: Sets): Contender[] {
+  if (job.kind === 'load') return loadContenders(job, sets);
   const own = engines.map((engine) => netContender(job, { engine }));
   return [...own.slice(0, 1), ...(peer ? peerContenders(peer, job) : []), ...own.slice(1)];
 }
 
-function loadContenders(job: LoadJob, dataset: Dataset): Contender[] {
-  const images = path.join(dataset.source ?? '', 'train-images-idx3-ubyte.gz');
+function loadContenders(job: LoadJob, { clothes, photos }: Sets): Contender[] {
+  const dataset = job.photographs ? photos?.dataset : clothes;
+  if (!dataset) return [];
+  const files = job.photographs
+    ? { folder: photos?.folder, times: TIMES }
+    : { images: path.join(dataset.source ?? '', 'train-images-idx3-ubyte.gz') };
   return [
     loadContender(job, { engine: engines[0] ?? 'cpu-js', dataset }),
-    ...(peer ? [peerContender(peer, { ...job, images })] : []),
+    ...(peer ? [peerContender(peer, { ...job, ...files })] : []),
   ];
 }
 
 /** Training, inference and loading: each engine, and PyTorch. */
 async function speed(): Promise<void> {
   const jobs = JOBS.filter((job) => matches(job, options.words));
-  const dataset = jobs.some(({ kind }) => kind === 'load') ? await datasetHere() : undefined;
-  for (const job of jobs) {
-    const series = await interleave(contendersFor(job, dataset), options);
-    const row = { kind: job.kind, title: titleOf(job), unit: 'samples/s', reference: PEERS, target: job.target };
-    if (series.length > 0) onRow({ ...row, series });
+  const loads = jobs.filter((job) => job.kind === 'load');
+  const clothes = loads.some((job) => !job.photographs) ? await datasetHere() : undefined;
+  const photos = loads.some((job) => job.photographs) ? await photographs() : undefined;
+  try {
+    for (const job of jobs) {
+      const series = await interleave(contendersFor(job, { clothes, photos }), options);
+      const row = { kind: job.kind, title: titleOf(job), unit: 'samples/s', reference: PEERS, target: job.target };
+      if (series.length > 0) onRow({ ...row, series });
+    }
+  } finally {
+    if (photos) rmSync(photos.folder, { recursive: true });
   }
 }
 

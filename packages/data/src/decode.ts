@@ -1,6 +1,5 @@
 /** Decodes one image file as torchvision's `ImageFolder` does: Pillow's `Image.open(file).convert('RGB')`, or `convert('L')`. */
 import { readFile } from 'node:fs/promises';
-import sharp from 'sharp';
 import { DataError, reason } from './errors';
 import type { ImageShape } from './types';
 
@@ -32,6 +31,7 @@ export async function decodeImage(path: string, channels: 1 | 3): Promise<Decode
 }
 
 async function decode(file: Buffer, channels: 1 | 3): Promise<DecodedImage> {
+  const { default: sharp } = await import('sharp'); // loads native code: only who decodes waits for it
   const image = sharp(file, { failOn: 'error', ignoreIcc: true });
   const { space } = await image.metadata();
   const cmyk = space === 'cmyk';

@@ -1,4 +1,5 @@
 /** Makes batches, without tensors: in a worker thread or in the calling one, with the same result. */
+import { fromFiles } from './from-files';
 import { memoryMaker } from './from-memory';
 import type { Job, Made, Recipe } from './recipe';
 
@@ -6,10 +7,7 @@ import type { Job, Made, Recipe } from './recipe';
 export type MakeBatch = (job: Job, into?: Float32Array) => Promise<Made>;
 
 export function batchMaker(recipe: Recipe): MakeBatch {
-  if (!recipe.images) {
-    // Loads native code: only who has files waits for it.
-    return async (job, into) => (await import('./from-files')).fromFiles(recipe, job, into);
-  }
+  if (!recipe.images) return (job, into) => fromFiles(recipe, job, into);
   const make = memoryMaker(recipe);
   return async (job, into) => make(job, into);
 }
