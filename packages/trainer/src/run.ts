@@ -47,9 +47,9 @@ export class Run {
     this.watchers = this.display ? [this.display, ...callbacks] : callbacks;
     this.lastEpoch = fastDevRun ? 1 : numEpochs;
     this.lr = this.rate();
-    const { plan, optimizer, average } = this.session;
+    const { plan, optimizer, average, loss } = this.session;
     this.control = {
-      ...{ plan, optimizer, average },
+      ...{ plan, optimizer, average, loss },
       stop: (reason) => {
         this.stopped ??= reason;
       },
@@ -99,7 +99,8 @@ export class Run {
   get readsNow(): boolean {
     const { numBatches } = this.loader;
     const every = Math.max(1, Math.floor(numBatches / READS_PER_EPOCH));
-    return (this.step + 1) % every === 0 || this.step === 0 || this.step + 1 === numBatches;
+    const isFirst = this.step === 0 || Number.isNaN(this.seen.loss); // of the epoch, or of a run that goes on within it
+    return (this.step + 1) % every === 0 || isFirst || this.step + 1 === numBatches;
   }
 
   /** What the next step is made with. */
@@ -112,11 +113,6 @@ export class Run {
   async readMetrics(): Promise<void> {
     const { loss, accuracy } = await this.sums.read();
     this.seen = { loss, trainAcc: accuracy };
-    if (Number.isFinite(loss)) return;
-    const [step, lr] = [this.step + 1, this.lr];
-    throw new Error(
-      `${WHERE}: the loss became ${loss} by step ${step} of epoch ${this.epoch}; lower the learning rate, which was ${lr}`,
-    );
   }
 
   async endStep(batch: Batch): Promise<void> {
@@ -129,6 +125,11 @@ export class Run {
     } finally {
       this.batch = undefined;
     }
+    // After the callbacks, of which one may know more.
+    if (Number.isFinite(seen.loss)) return;
+    throw new Error(
+      `${WHERE}: the loss became ${seen.loss} by step ${step} of epoch ${epoch}; lower the learning rate, which was ${lr}`,
+    );
   }
 
   async endEpoch(record: EpochRecord): Promise<void> {

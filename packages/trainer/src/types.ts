@@ -101,10 +101,14 @@ export interface RunControl {
   readonly plan: Plan;
   readonly optimizer: Optimizer;
   readonly average: WeightAverage | undefined;
+  /** What the run minimizes. */
+  readonly loss: Loss<Tensor<Rank.R0> | null>;
   /** Ends the run after the present step or epoch, as if it had come to its end. */
   stop(reason: string): void;
   /** The batch of the present step; alive during `onStep` alone. */
   lastBatch(): Batch | undefined;
+  /** Whether the weights have taken in all gradients so far; the run can be saved then alone. */
+  readonly settled: boolean;
   /** Waits for the device. The tensors are the run's own: copy what is to be kept, before the next step. */
   state(): Promise<RunState>;
 }

@@ -1,4 +1,4 @@
-import { rm } from 'node:fs/promises';
+import { readdir, rm } from 'node:fs/promises';
 import path from 'node:path';
 import { checkOptions, rule } from '@deepend/checks';
 import type { Callback, EpochRecord, RunControl, RunState } from '../types';
@@ -42,6 +42,7 @@ export function checkpoints(dir: string, checkpointOptions: CheckpointOptions = 
   let control: RunControl | undefined;
   let last = 0;
   let numEpochs = 0;
+  let waiting = false; // for gradients of several batches that are put together
   const ranking: { value: number; file: string }[] = [];
 
   const save = async (): Promise<string> => {
@@ -50,6 +51,7 @@ export function checkpoints(dir: string, checkpointOptions: CheckpointOptions = 
     const file = path.join(folder, nameOf(state.progress.globalStep));
     await writeCheckpoint(file, { progress: state.progress, tensors: await readTensors(state) });
     last = performance.now();
+    waiting = false;
     for (const old of (await listCheckpoints(folder)).slice(0, -keep)) await rm(old, { force: true });
     return file;
   };
@@ -75,18 +77,30 @@ export function checkpoints(dir: string, checkpointOptions: CheckpointOptions = 
       numEpochs = run.numEpochs;
       last = performance.now();
       await prepareFolder(folder);
+      if (run.resumed && best > 0) ranking.push(...(await bestOf(folder)));
     },
-    onStep: async ({ globalStep, step, numBatches }) => {
+    onStep: async ({ globalStep, step, numBatches, loss }) => {
+      if (!Number.isFinite(loss)) return; // the run is lost, and what was saved before is not
       if (step === numBatches) return; // the epoch's end is about to save more than this could
       const due = everySteps !== undefined && globalStep % everySteps === 0;
       const late = everySeconds !== undefined && performance.now() - last >= everySeconds * 1000;
-      if (due || late) await save();
+      waiting ||= due || late;
+      if (waiting && control?.settled) await save();
     },
     onEpochEnd: async (record) => {
       if (best > 0) await saveBest(record);
       if (record.epoch % everyEpochs === 0 || record.epoch === numEpochs) await save();
     },
   };
+}
+
+/** The best checkpoints of the run so far, by the values in their names. */
+async function bestOf(folder: string): Promise<{ value: number; file: string }[]> {
+  const found = (await readdir(folder)).flatMap((name) => {
+    const value = /^best-epoch-\d+-(\w+)-([\d.]+)\.ckpt$/.exec(name);
+    return value ? [{ key: value[1] as string, value: Number(value[2]), file: path.join(folder, name) }] : [];
+  });
+  return found.sort((a, b) => (RISING.includes(a.key) ? b.value - a.value : a.value - b.value));
 }
 
 async function readTensors({ tensors }: RunState): Promise<SavedTensor[]> {
