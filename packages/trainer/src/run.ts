@@ -47,9 +47,13 @@ export class Run {
     this.watchers = this.display ? [this.display, ...callbacks] : callbacks;
     this.lastEpoch = fastDevRun ? 1 : numEpochs;
     this.lr = this.rate();
-    const { plan, optimizer, average, loss } = this.session;
+    const { session } = this;
+    const { plan, optimizer, average, loss } = session;
     this.control = {
       ...{ plan, optimizer, average, loss },
+      get settled() {
+        return session.settled;
+      },
       stop: (reason) => {
         this.stopped ??= reason;
       },
