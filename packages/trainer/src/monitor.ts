@@ -18,7 +18,7 @@ export const modeOf = (monitor: Monitor): MonitorMode => MONITORS[monitor];
 
 /** The watched value of an epoch. @throws Error when the run does not measure it */
 export function monitored(where: string, record: EpochRecord, monitor: Monitor): number {
-  const value = (record as Partial<Record<Monitor, number | null>>)[monitor];
+  const value = record[monitor];
   if (typeof value === 'number') return value;
   throw new Error(`${where}: watches "${monitor}", which this run does not measure; give train a test loader, or watch "loss"`);
 }

@@ -1,0 +1,58 @@
+/** Curves for TensorBoard. */
+import { hostname } from 'node:os';
+import path from 'node:path';
+import { checkOptions, rule, show } from '@deepend/checks';
+import type { Callback } from '../types';
+import { scalarRecord, sessionRecord, versionRecord } from './event-file';
+import { append, begin } from './files';
+
+const WHERE = '[trainer] tensorBoard';
+const rules = rule.options({ everySteps: rule.positiveInteger().optional() });
+
+let files = 0; // two runs of a process may begin in the same second
+
+/**
+ * Writes an event file into `dir` for TensorBoard (`tensorboard --logdir DIR`), with the scalars train/loss, train/accuracy, test/loss,
+ * test/accuracy, lr, samples_per_second, and test/NAME of each metric that is a number, over steps. Each run has a file of its own; one that
+ * is resumed takes back what the interrupted one had from its step on. Whenever the process is killed, what is written can be read.
+ * @param settings.everySteps how often an epoch's training so far is written, beside the end of each epoch @default 50
+ * @throws Error before training when the folder cannot be written
+ */
+export function tensorBoard(dir: string, settings: { everySteps?: number } = {}): Callback {
+  const { everySteps = 50 } = checkOptions(WHERE, rules, settings);
+  if (typeof dir !== 'string' || dir === '') throw new TypeError(`${WHERE}: expected the name of a folder, got ${show(dir)}`);
+  let file = '';
+  let steps = 0; // of the whole run
+  let goesOn = false; // whether the file has still to say that it goes on
+  const now = () => Date.now() / 1000;
+  const write = (step: number, named: Record<string, unknown>) => {
+    const numbers = Object.entries(named).filter((entry): entry is [string, number] => typeof entry[1] === 'number');
+    return append(WHERE, file, scalarRecord({ wallTime: now(), step, scalars: Object.fromEntries(numbers) }));
+  };
+  return {
+    async onTrainBegin({ resumed }) {
+      file = path.join(dir, `events.out.tfevents.${Math.floor(now())}.${hostname()}.${process.pid}.${files++}`);
+      [steps, goesOn] = [0, resumed];
+      await begin(WHERE, file, versionRecord(now()));
+    },
+    async onStep({ step, numBatches, globalStep, loss, trainAcc, lr }) {
+      steps = globalStep;
+      if (goesOn) await append(WHERE, file, sessionRecord({ wallTime: now(), step: globalStep }));
+      goesOn = false;
+      const isLast = step === numBatches; // the epoch's own record follows
+      if (globalStep % everySteps === 0 && !isLast)
+        await write(globalStep, { 'train/loss': loss, 'train/accuracy': trainAcc, lr });
+    },
+    async onEpochEnd({ loss, trainAcc, testLoss, testAcc, lr, samplesPerSecond, metrics = {} }) {
+      await write(steps, {
+        'train/loss': loss,
+        'train/accuracy': trainAcc,
+        'test/loss': testLoss,
+        'test/accuracy': testAcc,
+        lr,
+        samples_per_second: samplesPerSecond,
+        ...Object.fromEntries(Object.entries(metrics).map(([name, value]) => [`test/${name}`, value])),
+      });
+    },
+  };
+}
