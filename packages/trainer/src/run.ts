@@ -149,7 +149,7 @@ export class Run {
 
   async end(): Promise<TrainResult> {
     const { history, options, session, stopped } = this;
-    if (this.epoch > this.lastEpoch || stopped === undefined) session.average?.swap(); // the net ends with its averaged weights
+    if (this.step === 0) session.settleAverage(); // a run that was stopped within an epoch is to go on from its own weights
     const seconds = history.reduce((sum, record) => sum + this.loader.numSamples / record.samplesPerSecond, 0);
     const samples = history.length * this.loader.numSamples;
     const result = {

@@ -139,6 +139,20 @@ export class Session {
     }
   }
 
+  /** Leaves the net with its averaged weights, where the run keeps such. */
+  settleAverage(): void {
+    const { average, net } = this;
+    if (!average) return;
+    tf.tidy(() => {
+      average.swap();
+      const averaged = net.weights.map((weight) => tf.clone(weight.read()));
+      average.swap(); // the average gives the net its own weights back when it goes
+      net.weights.forEach((weight, i) => {
+        weight.write(averaged[i] as tf.Tensor);
+      });
+    });
+  }
+
   dispose(): void {
     this.optimizer.dispose();
     this.average?.dispose();
