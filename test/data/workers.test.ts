@@ -22,6 +22,7 @@ import {
   resize,
 } from '@deepend/data';
 import * as tf from '@tensorflow/tfjs-core';
+import fc from 'fast-check';
 import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import { engines, use } from '../helpers/engines';
 import { expectNoLeak } from '../helpers/leaks';
@@ -135,6 +136,28 @@ describe('workers', () => {
       expect(running()).toBe(0);
     }
     expect(started.length).toBe(12);
+  });
+
+  it('give it however the set is cut up', async () => {
+    const ways = fc.record({
+      batchSize: fc.integer({ min: 1, max: 60 }),
+      workers: fc.integer({ min: 1, max: 3 }),
+      prefetch: fc.integer({ min: 1, max: 9 }),
+      seed: fc.nat(),
+      shuffle: fc.boolean(),
+      start: fc.nat(5),
+    });
+    await fc.assert(
+      fc.asyncProperty(ways, async ({ workers, start, ...options }) => {
+        const [here, ahead] = [0, workers].map(
+          (count) => new DataLoader(dataset, { ...options, workers: count, transforms: [randomCrop(3)] }),
+        );
+        const state = { epoch: start, batch: start % (here?.numBatches ?? 1) };
+        for (const loader of [here, ahead]) loader?.restore(state);
+        expect(await epoch(ahead as DataLoader)).toEqual(await epoch(here as DataLoader));
+      }),
+      { numRuns: 12 },
+    );
   });
 
   it('do to a sample what its place in the epoch asks for, whatever the batch', async () => {
@@ -288,6 +311,27 @@ describe('errors', () => {
     const loader = new DataLoader(broken, { batchSize: 1, transforms: [resize([8, 8])], workers: 1, onError: 'skip' });
     expect((await epoch(loader)).length).toBe(19);
     said.mockRestore();
+  });
+
+  it('about memory for too many batches come before any thread', async () => {
+    vi.stubGlobal(
+      'SharedArrayBuffer',
+      class extends SharedArrayBuffer {
+        constructor(bytes: number) {
+          super(bytes);
+          throw new RangeError('Array buffer allocation failed');
+        }
+      },
+    );
+    try {
+      const loader = new DataLoader(dataset, { batchSize: 50, resize: 200, workers: 1, prefetch: 6 });
+      await expect(epoch(loader)).rejects.toThrow(
+        /expected memory for 6 batches of 23 MiB, got RangeError: .*; lower "prefetch"/,
+      );
+    } finally {
+      vi.unstubAllGlobals();
+    }
+    expect(started.length).toBe(0);
   });
 
   it('tell of a thread that was ended from outside', async () => {

@@ -7,7 +7,7 @@ import { jobsOf } from './loading/jobs';
 import { type DataLoaderOptions, LOADER_OPTIONS } from './loading/options';
 import { defaultPrefetch, defaultWorkers, shapeBehind, splitLate } from './loading/plan';
 import type { Recipe, Skipped } from './loading/recipe';
-import { shared } from './loading/shared';
+import { shared, slotsFor } from './loading/shared';
 import { resize as resizeTo } from './transforms/index';
 import type { AnyDataset, Batch, Dataset, ImageShape, Loader, Transform } from './types';
 
@@ -192,9 +192,7 @@ export class DataLoader<D extends AnyDataset = Dataset> implements Loader {
     if (late.length > 0) return [];
     const slots = this.#slots;
     this.#slots = [];
-    return slots.length > 0
-      ? slots
-      : Array.from({ length: this.workers === 0 ? 1 : prefetch }, () => new SharedArrayBuffer(4 * batchValues));
+    return slots.length > 0 ? slots : slotsFor(this.workers === 0 ? 1 : prefetch, 4 * batchValues);
   }
 
   /** Says once a loop which files it was the first to leave out. */

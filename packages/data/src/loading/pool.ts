@@ -18,10 +18,10 @@ interface Thread {
 }
 
 export class Pool {
-  /** Those that work; a test may end one. */
-  readonly threads: Thread[] = [];
+  /** Those that live. */
+  private readonly threads: Thread[] = [];
   private readonly outcomes = new Map<number, Outcome>();
-  private readonly all: Worker[];
+  private readonly all: Worker[] = [];
   private waiting: { batch: number; wake: () => void } | undefined;
   private closed = false;
   private lastWords = '';
@@ -29,8 +29,12 @@ export class Pool {
   /** @throws Error where no worker can be started */
   constructor(count: number, recipe: Recipe) {
     const workerData: WorkerData = { recipe, from: FROM };
-    for (let i = 0; i < count; i++) this.start(workerData);
-    this.all = this.threads.map(({ worker }) => worker);
+    try {
+      for (let i = 0; i < count; i++) this.start(workerData);
+    } catch (error) {
+      void this.close();
+      throw error;
+    }
   }
 
   /** Has a batch made by the thread that has the fewest to make. */
@@ -76,6 +80,7 @@ export class Pool {
     // A loop that is never gone on with need not keep the process; who waits for a batch does.
     worker.unref();
     this.threads.push(thread);
+    this.all.push(worker);
   }
 
   /** A thread that ends by itself takes its batches with it. */

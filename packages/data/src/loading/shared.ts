@@ -1,4 +1,4 @@
-/** Images in memory that worker threads read too. */
+/** Memory that worker threads have in common with the calling thread. */
 
 type Values = Uint8Array | Float32Array;
 
@@ -16,4 +16,20 @@ export function shared(values: Values): Values {
     copies.set(values, copy);
   }
   return copy;
+}
+
+/**
+ * Memory for so many batches.
+ * @throws RangeError where there is not as much
+ */
+export function slotsFor(count: number, bytes: number): SharedArrayBuffer[] {
+  try {
+    return Array.from({ length: count }, () => new SharedArrayBuffer(bytes));
+  } catch (cause) {
+    const mib = Math.ceil(bytes / 2 ** 20);
+    throw new RangeError(
+      `[data] DataLoader: expected memory for ${count} batches of ${mib} MiB, got ${cause}; lower "prefetch", "workers" or the batch size`,
+      { cause },
+    );
+  }
 }
