@@ -63,6 +63,9 @@ export function readGraph(net: tfl.LayersModel): Graph {
   return { input, output, calls };
 }
 
+/** The layer that stands for the net's only input. */
+export const inputLayerOf = (net: tfl.LayersModel): tfl.layers.Layer => (net.inputs[0] as unknown as Origin).sourceLayer;
+
 /** The values of one net's symbolic tensors, as far as they are known. */
 type Known = Map<tfl.SymbolicTensor, Value>;
 

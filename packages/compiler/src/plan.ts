@@ -2,7 +2,7 @@ import * as tf from '@tensorflow/tfjs-core';
 import type * as tfl from '@tensorflow/tfjs-layers';
 import { fuse } from './fuse';
 import type { ParameterGradient } from './gradients';
-import { readGraph } from './graph';
+import { inputLayerOf, readGraph } from './graph';
 import { softmaxCrossEntropy } from './losses/cross-entropy';
 import type { Loss, LossResult } from './losses/loss';
 import { lower } from './lower';
@@ -51,7 +51,7 @@ export class Plan {
     this.numClasses = shape[1];
     this.parameters = unique(program.operations.flatMap((op) => op.params).filter((param) => param.trainable));
     this.statistics = unique(program.operations.flatMap(statisticsOf));
-    this.inputLayer = net.inputNames[0] ?? '';
+    this.inputLayer = inputLayerOf(net).name;
     this.training = schedule(program, { backward: true });
     this.inference = schedule(program, { backward: false });
   }

@@ -74,7 +74,7 @@ export function crossEntropy(options: CrossEntropyOptions = {}): Loss<tf.Scalar>
 
 /** How much of each sample each class is: `[batch, numClasses]`. */
 function sharesOf({ shape }: tf.Tensor2D, labels: tf.Tensor): tf.Tensor2D {
-  return labels.rank === 1 ? tf.cast(tf.oneHot(labels as tf.Tensor1D, shape[1]), 'float32') : (labels as tf.Tensor2D);
+  return (labels.rank === 1 ? tf.cast(tf.oneHot(labels as tf.Tensor1D, shape[1]), 'float32') : labels) as tf.Tensor2D;
 }
 
 /**
@@ -90,7 +90,7 @@ function composed(
   const exponentials = tf.exp(shifted);
   const sums = tf.sum(exponentials, 1, true); // [batch, 1]
   const logProbabilities = tf.sub(shifted, tf.log(sums));
-  const loss: tf.Scalar = tf.div(tf.neg(tf.sum(tf.mul(shares, logProbabilities))), mass);
+  const loss: tf.Scalar = tf.div(tf.sub(0, tf.sum(tf.mul(shares, logProbabilities))), mass);
   const whole = tf.sum(shares, 1, true); // [batch, 1]
   const dLogits: tf.Tensor2D = tf.div(tf.sub(tf.mul(tf.div(exponentials, sums), whole), shares), mass);
   const truth = labels.rank === 1 ? labels : tf.argMax(labels, 1);
