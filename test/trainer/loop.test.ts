@@ -32,11 +32,11 @@ describe('a batch in parts', () => {
     const control: Callback = {
       onTrainBegin: ({ control: { plan } }) => {
         const { step } = plan;
-        plan.step = ((features: tf.Tensor, ...rest: never[]) => {
+        plan.step = ((features: tf.Tensor, labels: tf.Tensor, options: object) => {
           if ((features.shape[0] as number) > 4) {
             throw Object.assign(new Error('out of memory'), { name: 'OutOfMemoryError', asked: 1, inUse: 1, limit: 1 });
           }
-          return step.call(plan, features, ...rest);
+          return step.call(plan, features, labels, options);
         }) as typeof step;
       },
     };

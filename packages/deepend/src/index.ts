@@ -1,4 +1,12 @@
 /** deepend: a deep-learning training toolkit in the manner of Dive into Deep Learning, on TensorFlow.js. */
+export {
+  binaryCrossEntropy,
+  type CrossEntropyOptions,
+  crossEntropy,
+  type Loss,
+  meanSquaredError,
+  type OptimizerOptions,
+} from '@deepend/compiler';
 export * from '@deepend/data';
 export { cpu, type Device, type DeviceName, device, type EngineName, tryAllGpus, tryGpu } from '@deepend/device';
 // Both packages have it, the same type.
@@ -11,8 +19,10 @@ export {
   accuracyMetric,
   bookTools,
   type Callback,
+  type CheckpointOptions,
   type ClassReport,
   type ConfusedPair,
+  checkpoints,
   confusedPairs,
   confusionMatrix,
   constant,
@@ -20,6 +30,7 @@ export {
   csvHistory,
   type EarlyStoppingOptions,
   type EpochRecord,
+  type EvaluateOptions,
   type Evaluation,
   earlyStopping,
   evaluate,
@@ -36,6 +47,7 @@ export {
   plateauSchedule,
   polynomialSchedule,
   predict,
+  type RunControl,
   type RunInfo,
   type Schedule,
   type StepRecord,
@@ -55,8 +67,10 @@ export {
   warmUp,
   worstClasses,
 } from '@deepend/trainer';
-export { main } from './cli';
+export { main } from './cli/program';
+export { type ExperimentOptions, runExperiment } from './experiment';
 export { plotLrFind } from './lr-find';
 export { showPredictions } from './predictions';
 export { showTopLosses } from './reports';
-export { saveRun } from './run';
+export { type SaveRunOptions, saveRun } from './run';
+export { SETTINGS, type Settings, settingsFrom } from './settings';

@@ -1,51 +1,142 @@
+import { execFileSync } from 'node:child_process';
 import path from 'node:path';
 import { saveNet } from '@deepend/models';
 import { curves, toJsonl } from '@deepend/plot';
-import type { Callback, EpochRecord, RunInfo } from '@deepend/trainer';
+import {
+  type Callback,
+  type CheckpointOptions,
+  checkpoints,
+  type EpochRecord,
+  type RunInfo,
+  type TrainResult,
+} from '@deepend/trainer';
+import * as tf from '@tensorflow/tfjs-core';
 import fs from 'fs-extra';
+import { version } from '../package.json';
+
+export interface SaveRunOptions {
+  /** When to write checkpoints, or `false` for none. @default at the end of each epoch, the newest two kept */
+  checkpoints?: CheckpointOptions | false;
+  /** What Ctrl-C does once the step is done and saved: ends the process with 130, or the run alone. @default 'exit' */
+  onInterrupt?: 'exit' | 'stop';
+}
+
+const INTERRUPTED = 'interrupted';
 
 /**
- * A callback that fills a run's directory: `config.json` before the first step; `history.jsonl`, a line an epoch; at the end
- * `curves.svg`, `curves.png` and `net/`, which stock TensorFlow.js loads. A run that was there before is replaced.
+ * A callback that fills a run's directory: `config.json` before the first step; `history.jsonl`, a line an epoch; `checkpoints/`, from which
+ * `train(..., { resume: dir })` goes on; at the end `curves.svg`, `curves.png` and `net/`, which stock TensorFlow.js loads. A run that was there
+ * before is replaced, unless this one goes on from it. Ctrl-C ends the step, saves, says how to go on and exits with 130; a second one ends at once.
  * @param config whatever else `config.json` should tell: the loader's options, the net's
  * @throws Error before training when the folder cannot be written
  * @example
  * await train(net, trainIter, testIter, { numEpochs: 10, lr: 0.05, callbacks: [saveRun('runs/resnet18')] });
  */
-export function saveRun(dir: string, config: Readonly<Record<string, unknown>> = {}): Callback {
+export function saveRun(
+  dir: string,
+  config: Readonly<Record<string, unknown>> = {},
+  { checkpoints: when = {}, onInterrupt = 'exit' }: SaveRunOptions = {},
+): Callback {
   const at = (name: string) => path.join(dir, name);
+  const saver = when === false ? undefined : checkpoints(dir, when);
   const history: EpochRecord[] = [];
   let run: RunInfo | undefined;
+  let release = () => {};
   return {
     onTrainBegin: async (info) => {
       run = info;
-      history.length = 0;
-      await clear(dir);
+      history.splice(0, history.length, ...info.history);
+      if (!info.resumed) await clear(dir);
       await writeWhole(at('config.json'), `${JSON.stringify(configOf(info, config), null, 2)}\n`);
+      await writeWhole(at('history.jsonl'), history.length > 0 ? toJsonl(history) : '');
+      await saver?.onTrainBegin?.(info);
+      release = onSignal(() => info.control.stop(INTERRUPTED));
     },
+    onStep: (record) => saver?.onStep?.(record),
     onEpochEnd: async (record) => {
       history.push(record);
       await writeWhole(at('history.jsonl'), toJsonl(history));
+      await saver?.onEpochEnd?.(record);
     },
-    onTrainEnd: async () => {
-      const picture = curves(history);
-      await picture.save(at('curves.svg'));
-      await picture.save(at('curves.png'));
-      if (run) await saveNet(run.net, at('net'));
+    onFailure: () => release(),
+    onTrainEnd: async (result) => {
+      release();
+      if (result.stopped === INTERRUPTED) await interrupted(dir, saver, onInterrupt);
+      else if (run) await finish(at, { history, run, result });
     },
   };
 }
 
-function configOf(info: RunInfo, config: Readonly<Record<string, unknown>>): Record<string, unknown> {
-  const { net, device, ...numbers } = info;
-  return { net: net.name, device: device.name, engine: device.engine, hardware: device.hardware, ...numbers, ...config };
+/** The first Ctrl-C does `work`; the second ends the process. */
+function onSignal(work: () => void): () => void {
+  let asked = false;
+  const listener = () => {
+    if (asked) process.exit(130);
+    asked = true;
+    console.error('\ninterrupted: ending the step and saving; once more to end at once');
+    work();
+  };
+  process.on('SIGINT', listener);
+  return () => process.removeListener('SIGINT', listener);
 }
+
+async function interrupted(dir: string, saver: { save(): Promise<string> } | undefined, onInterrupt: 'exit' | 'stop') {
+  if (saver) {
+    await saver.save();
+    console.error(`saved; go on with: npx deepend resume ${dir}\nor, in a script: train(..., { resume: '${dir}' })`);
+  }
+  if (onInterrupt === 'exit') process.exit(130);
+}
+
+async function finish(
+  at: (name: string) => string,
+  { history, run, result }: { history: readonly EpochRecord[]; run: RunInfo; result: TrainResult },
+): Promise<void> {
+  if (history.length > 0) {
+    const picture = curves(history);
+    await picture.save(at('curves.svg'));
+    await picture.save(at('curves.png'));
+  }
+  await saveNet(run.net, at('net'));
+  const { samplesPerSecond, stopped } = result;
+  const done = { epochs: history.length, samplesPerSecond, ...(stopped !== undefined && { stopped }) };
+  await writeWhole(at('result.json'), `${JSON.stringify(done, null, 2)}\n`);
+}
+
+function configOf(info: RunInfo, config: Readonly<Record<string, unknown>>): Record<string, unknown> {
+  const { net, device, numEpochs, lr, seed, batchSize, numSamples } = info;
+  const { name, engine, hardware } = device;
+  const commit = gitCommit();
+  return {
+    net: net.name,
+    ...{ device: name, engine, hardware, numEpochs, lr, seed, batchSize, numSamples },
+    training: info.config,
+    versions: { deepend: version, tensorflowjs: tf.version_core, node: process.version },
+    ...(commit && { gitCommit: commit }),
+    ...config,
+  };
+}
+
+/** Of the folder that the run was started in; undefined outside a repository. */
+function gitCommit(): string | undefined {
+  try {
+    return execFileSync('git', ['rev-parse', 'HEAD'], {
+      encoding: 'utf8',
+      stdio: ['ignore', 'pipe', 'ignore'],
+      timeout: 2000,
+    }).trim();
+  } catch {
+    return undefined;
+  }
+}
+
+const LEFT = ['config.json', 'history.jsonl', 'curves.svg', 'curves.png', 'net', 'checkpoints', 'result.json', 'tensorboard'];
 
 /** Removes what an earlier run left, and nothing else: the folder may hold a person's notes. */
 async function clear(dir: string): Promise<void> {
   try {
     await fs.ensureDir(dir);
-    for (const name of ['config.json', 'history.jsonl', 'curves.svg', 'curves.png', 'net']) await fs.remove(path.join(dir, name));
+    for (const name of LEFT) await fs.remove(path.join(dir, name));
   } catch (cause) {
     throw new Error(`[deepend] saveRun: cannot write ${dir}: ${(cause as Error).message}; name another folder`, { cause });
   }

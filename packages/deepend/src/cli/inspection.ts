@@ -1,38 +1,20 @@
-/** The command line `deepend`. */
+/** What there is and what it costs: `deepend devices`, `models`, `summary`. */
 import { device, tryGpu } from '@deepend/device';
 import { createModel, type ImageShape, listModels, summary } from '@deepend/models';
-import { Command, CommanderError, InvalidArgumentError } from 'commander';
-import { version } from '../package.json';
+import { type Command, InvalidArgumentError } from 'commander';
 
-/**
- * Runs the command line. What goes wrong is one line on the standard error, and exit code 1.
- * @param argv as in `process.argv`
- */
-export async function main(argv: readonly string[]): Promise<void> {
-  const program = new Command('deepend').description('A deep-learning training toolkit on TensorFlow.js').version(version);
-  // Ends like every other error, not in the middle of the process; the message is printed below.
-  program.exitOverride().configureOutput({ outputError: () => {} });
-  addDevice(program);
+export function addInspection(program: Command): void {
+  addDevices(program);
   addModels(program);
   addSummary(program);
-  try {
-    await program.parseAsync([...argv]);
-  } catch (error) {
-    if (error instanceof CommanderError && (error.exitCode === 0 || error.code === 'commander.help')) {
-      process.exitCode = error.exitCode; // the text was asked for, or stands for an error when no command was named
-      return;
-    }
-    const message = (error as Error).message.replace(/^error: /, '').replace(/\s*\n\s*/g, ' ');
-    console.error(`deepend: ${message}`);
-    process.exitCode = 1;
-  }
 }
 
-function addDevice(program: Command): void {
+function addDevices(program: Command): void {
   program
-    .command('device')
+    .command('devices')
+    .alias('device')
     .description('what computes here, and why not a better one')
-    .argument('[name]', 'cuda:0, cpu, tensorflow, wasm or cpu-js')
+    .argument('[name]', 'cuda:0, cpu, simd, tensorflow, wasm or cpu-js')
     .action(async (name?: Parameters<typeof device>[0]) => {
       const found = name ? await device(name) : await tryGpu();
       console.log(`${found.name}: ${found.hardware}\nengine: ${found.engine}\nwhy: ${found.why}`);
