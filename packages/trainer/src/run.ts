@@ -12,6 +12,7 @@ import type { Batch, Callback, EpochRecord, Loader, RunControl, RunState, StepRe
 
 const WHERE = '[trainer] train';
 const READS_PER_EPOCH = 5; // how often the book's curve gets a point
+const BREATH_MS = 20; // how long a run may keep signals, timers and callers of the process waiting
 
 type Options = TrainOptions & { device: Device };
 
@@ -33,6 +34,7 @@ export class Run {
   private seen: Pick<StepRecord, 'loss' | 'trainAcc'> = { loss: Number.NaN, trainAcc: Number.NaN };
   private stopped: string | undefined;
   private batch: Batch | undefined;
+  private breathed = 0;
   private lastEpoch: number;
   private resumed = false;
 
