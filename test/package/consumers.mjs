@@ -6,7 +6,7 @@ import path from 'node:path';
 const BODY = `
 const net = book.resnet8({ inputShape: [28, 28, 1], numClasses: 10 });
 const device = await cpu();
-const { loss } = await evaluate(net, new DataLoader({ images: new Uint8Array(784 * 4), labels: new Uint8Array(4), imageShape: [28, 28, 1] }, { batchSize: 2 }));
+const { loss } = await evaluate(net, new DataLoader({ images: new Uint8Array(784 * 4), labels: new Uint8Array(4), imageShape: [28, 28, 1] }, { batchSize: 2, workers: 1 }));
 if (!summary(net).includes('78,538') || !(loss > 0)) throw new Error('deepend does not work here');
 console.log('deepend works on ' + device.engine);
 `;
