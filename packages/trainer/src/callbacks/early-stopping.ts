@@ -51,6 +51,11 @@ export function earlyStopping(settings: EarlyStoppingOptions = {}): Callback {
     if (best && run) giveBack(run, best);
     forget();
   };
+  /** Of a run that something else ended: there is no more to be done with it than to use the net. */
+  const restoreNet = () => {
+    if (best) run?.net.setWeights([...(best.averages ?? best.weights)]);
+    forget();
+  };
   return {
     onTrainBegin(info) {
       forget();
@@ -74,7 +79,7 @@ export function earlyStopping(settings: EarlyStoppingOptions = {}): Callback {
       // Now rather than at the run's end, so that whoever saves the net then has the best one, in whatever order callbacks stand.
       if (isOver || record.epoch === run.numEpochs) restore();
     },
-    onTrainEnd: restore,
+    onTrainEnd: restoreNet,
     onFailure: forget,
   };
 }
