@@ -1,5 +1,5 @@
 /** What a step holds, and what happens when it is more than there is. */
-import { compile, sgd } from '@deepend/compiler';
+import { compile, createOptimizer, sgd } from '@deepend/compiler';
 import { book } from '@deepend/models';
 import * as tf from '@tensorflow/tfjs-core';
 import { beforeAll, describe, expect, it } from 'vitest';
@@ -59,5 +59,54 @@ describe('memory of a step on simd', () => {
     sgd(gradients, { lr: 0.1 });
     expect(Number.isFinite(loss.dataSync()[0])).toBe(true);
     tf.dispose([loss, correct, gradients.map(({ gradient }) => gradient)]);
+  });
+
+  it("advises a smaller batch where other tensors, such as an optimizer's, take room", () => {
+    const plan = compile(net());
+    const { features, labels } = batch(1024);
+    const advised = () => {
+      try {
+        plan.step(features, labels);
+        return undefined;
+      } catch (error) {
+        return (error as { fits?: number }).fits ?? Number.NaN;
+      }
+    };
+    const alone = advised() ?? Number.NaN;
+    const others = tf.tidy(() => tf.relu(tf.zeros([40 << 18]))); // 40 MiB on the engine
+    const beside = advised() ?? Number.NaN;
+    expect(beside).toBeLessThan(0.8 * alone);
+    const [some, theirs] = [tf.slice(features, 0, beside), tf.slice(labels, 0, beside)];
+    features.dispose();
+    const { loss, correct, gradients } = plan.step(some, theirs);
+    expect(Number.isFinite(loss.dataSync()[0])).toBe(true);
+    tf.dispose([labels, others, some, theirs, loss, correct, gradients.map(({ gradient }) => gradient)]);
+  });
+
+  it("holds an optimizer's slots beside the step, not in it", () => {
+    const plan = compile(net());
+    const optimizer = createOptimizer({ name: 'adam' });
+    const { features, labels } = batch(16);
+    const peak = plan.peakBytes(16);
+    const stepOnce = () => {
+      const { loss, correct, gradients } = plan.step(features, labels);
+      optimizer.step(gradients, { lr: 1e-3 });
+      tf.dispose([loss, correct, gradients.map(({ gradient }) => gradient)]);
+    };
+    const first = plan.step(features, labels); // by now the engine has all weights
+    sgd(first.gradients, { lr: 0 }); // each in numbers of its own
+    tf.dispose([first.loss, first.correct, first.gradients.map(({ gradient }) => gradient)]);
+    const before = heldBytes();
+    stepOnce();
+    const learning = plan.parameters.reduce((sum, { variable }) => sum + variable.size, 0);
+    const slots = heldBytes() - before;
+    expect(slots / (2 * 4 * learning)).toBeGreaterThan(0.99); // two slots for each number
+    expect(slots / (2 * 4 * learning)).toBeLessThan(1.1); // and what blocks lose
+    expect(plan.peakBytes(16)).toBe(peak);
+    stepOnce();
+    expect(heldBytes() - before).toBe(slots);
+    optimizer.dispose();
+    expect(heldBytes()).toBe(before);
+    tf.dispose([features, labels]);
   });
 });

@@ -145,6 +145,8 @@ interface OutOfMemory extends Error {
   readonly asked: number;
   readonly inUse: number;
   readonly limit: number;
+  /** The largest batch that would fit; 0 where not one image does. */
+  fits?: number;
 }
 
 const isOutOfMemory = (error: unknown): error is OutOfMemory =>
@@ -154,7 +156,7 @@ const isOutOfMemory = (error: unknown): error is OutOfMemory =>
 const USABLE = 0.85;
 
 /**
- * Tells whoever sees an engine's out-of-memory error which batch would fit. Any other error stays as it is.
+ * Tells whoever sees an engine's out-of-memory error which batch would fit, in its message and as `fits`. Any other error stays as it is.
  * @param error thrown while a batch was computed, after all of the pass was freed
  * @param options.held bytes that stay: the weights and what else there is
  */
@@ -172,6 +174,7 @@ export function adviseBatch(
     if (fits(middle)) batch = middle;
     else tooMany = middle;
   }
+  error.fits = batch;
   error.message += batch
     ? `. A batch of ${options.batch} does not fit; one of ${batch} would`
     : `. Not even one image fits; take smaller images or a smaller net`;
