@@ -132,10 +132,18 @@ export class Run {
       this.batch = undefined;
     }
     // After the callbacks, of which one may know more.
-    if (Number.isFinite(seen.loss)) return;
-    throw new Error(
-      `${WHERE}: the loss became ${seen.loss} by step ${step} of epoch ${epoch}; lower the learning rate, which was ${lr}`,
-    );
+    if (!Number.isFinite(seen.loss)) {
+      const when = `by step ${step} of epoch ${epoch}`;
+      throw new Error(`${WHERE}: the loss became ${seen.loss} ${when}; lower the learning rate, which was ${lr}`);
+    }
+    await this.breathe();
+  }
+
+  /** Steps of an engine that computes at once wait for nothing: without this, Ctrl-C would be heard at the end of the run. */
+  private async breathe(): Promise<void> {
+    if (performance.now() - this.breathed < BREATH_MS) return;
+    await new Promise((resolve) => setImmediate(resolve));
+    this.breathed = performance.now();
   }
 
   async endEpoch(record: EpochRecord): Promise<void> {
@@ -254,6 +262,8 @@ export class Run {
     this.globalStep = progress.globalStep;
     this.computed = progress.computed;
     this.sums.restore(progress.sums);
+    const [loss, correct, samples] = progress.sums;
+    if (samples > 0) this.seen = { loss: loss / samples, trainAcc: correct / samples };
     if (this.epoch > this.lastEpoch) return; // it had come to its end
     if (progress.loader !== undefined && this.loader.restore) this.loader.restore(progress.loader as object);
     else if (this.step > 0) {
