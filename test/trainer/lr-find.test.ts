@@ -1,3 +1,4 @@
+import { meanSquaredError } from '@deepend/compiler';
 import { book } from '@deepend/models';
 import { evaluate, type Loader, lrFind, train } from '@deepend/trainer';
 import * as tf from '@tensorflow/tfjs-core';
@@ -75,6 +76,27 @@ describe('lrFind', () => {
     const before = await evaluate(net, fakeLoader(30, 3));
     await train(net, fakeLoader(30, 3), null, { numEpochs: 5, lr: suggestion as number, progress: false });
     expect((await evaluate(net, fakeLoader(30, 3))).loss).toBeLessThan(before.loss);
+  });
+
+  it('tries the optimizer and the loss that it is given', async () => {
+    const regression = Object.assign(fakeLoader(12, 12), {
+      async *[Symbol.asyncIterator]() {
+        for await (const { features, labels } of fakeLoader(12, 12)) {
+          labels.dispose();
+          yield { features, labels: tf.zeros([features.shape[0] ?? 0, 3]) };
+        }
+      },
+    }) as unknown as Loader;
+    const range = { minLr: 1e-4, maxLr: 1e-1, steps: 20 };
+    const net = linearNet();
+    const [adam, sgd] = [await lrFind(net, regression, { ...range, loss: meanSquaredError(), optimizer: 'adam' }), await lrFind(net, regression, { ...range, loss: meanSquaredError() })]; // biome-ignore format: two trials
+    expect(adam.losses[0]).toBe(sgd.losses[0]);
+    expect(adam.losses.at(-1)).not.toBe(sgd.losses.at(-1));
+    expect(adam.losses[0]).toBeCloseTo((await evaluate(net, regression, { loss: meanSquaredError() })).loss, 6);
+    await expectNoLeak(() =>
+      lrFind(net, regression, { ...range, loss: meanSquaredError(), optimizer: { name: 'adam', beta1: 0.8 } }),
+    );
+    await expect(lrFind(net, regression, { optimizer: 'adma' as never })).rejects.toThrow(/adma/);
   });
 
   it('suggests none where the loss never falls', async () => {

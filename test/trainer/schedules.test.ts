@@ -8,11 +8,14 @@ import {
   polynomialSchedule,
   type Schedule,
   stepSchedule,
+  train,
   warmUp,
 } from '@deepend/trainer';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import golden from '../golden/schedules.json';
+import { use } from '../helpers/engines';
+import { fakeLoader, linearNet } from '../helpers/loaders';
 
 const MAKERS: Record<string, (options: never) => Schedule> = {
   step: stepSchedule,
@@ -114,6 +117,25 @@ describe('warmUp', () => {
     const schedule = warmUp(constant(0.1), { epochs: 2 });
     expect(schedule.name).toBe('warm-up, constant');
     expect(JSON.parse(JSON.stringify(schedule.options))).toEqual({ epochs: 2, schedule: { name: 'constant', lr: 0.1 } });
+  });
+});
+
+describe('a run', () => {
+  it('takes its rates from the schedule, which learns what each epoch came to', async () => {
+    await use('cpu-js');
+    const seen: number[] = [];
+    const onStep = ({ lr }: { lr: number }) => void seen.push(lr);
+    const run = { numEpochs: 4, stepsPerEpoch: 3 };
+    const schedule = warmUp(cosineSchedule({ lr: 0.2, by: 'step' }), { steps: 2 });
+    const settings = { numEpochs: 4, progress: false, callbacks: [{ onStep }] };
+    await train(linearNet(), fakeLoader(9, 3), null, { ...settings, lr: schedule });
+    expect(seen).toEqual(ratesOf(schedule, run));
+    // A threshold that no loss passes: each epoch but the first is a bad one.
+    const plateau = plateauSchedule({ lr: 0.2, monitor: 'loss', patience: 0, factor: 0.5, threshold: 1 });
+    for (let runs = 0; runs < 2; runs++) {
+      const { history } = await train(linearNet(), fakeLoader(9, 3), null, { ...settings, lr: plateau });
+      expect(history.map(({ lr }) => lr)).toEqual([0.2, 0.2, 0.1, 0.05]);
+    }
   });
 });
 

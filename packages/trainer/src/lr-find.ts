@@ -1,6 +1,6 @@
 /** A learning rate from a short trial. Smith 2015, https://arxiv.org/abs/1506.01186, section 3.3; averaging, end and choice as fastai has them. */
 import { checkOptions, rule } from '@deepend/checks';
-import { compile, type Plan, sgd } from '@deepend/compiler';
+import { compile, createOptimizer, type Loss, type Optimizer, type OptimizerOptions, type Plan } from '@deepend/compiler';
 import { activate, type Device } from '@deepend/device';
 import * as tf from '@tensorflow/tfjs-core';
 import type { LayersModel } from '@tensorflow/tfjs-layers';
@@ -19,6 +19,9 @@ const lrFindOptions = rule.options({
     .that<Device>((value) => typeof (value as Device | null)?.engine === 'string', 'a device, such as tryGpu() gives')
     .optional(),
   seed: rule.nonNegativeInteger().optional(),
+  // The optimizer's own options are checked where it is made.
+  optimizer: rule.that<OptimizerOptions['name'] | OptimizerOptions>((value) => ['string', 'object'].includes(typeof value), "an optimizer's name or options").optional(), // biome-ignore format: one rule
+  loss: rule.fn<Loss<tf.Scalar | null>>().optional(),
 });
 
 export interface LrFindOptions {
@@ -34,6 +37,10 @@ export interface LrFindOptions {
   device?: Device;
   /** Where dropout and the like come from. @default 0 */
   seed?: number;
+  /** A name, or a name with its options, as `train` takes it. @default 'sgd' */
+  optimizer?: OptimizerOptions['name'] | OptimizerOptions;
+  /** @default softmax cross-entropy on the logits */
+  loss?: Loss<tf.Scalar | null>;
 }
 
 export interface LrFind {
@@ -46,7 +53,7 @@ export interface LrFind {
 }
 
 /**
- * Trains for some steps of stochastic gradient descent with a rate that grows from step to step by the same factor, and watches the loss. It
+ * Trains for some steps with a rate that grows from step to step by the same factor, and watches the loss. It
  * ends early when the averaged loss is above 4 times its least. The net has its weights and statistics back afterwards, and a loader with
  * `state` and `restore` its place.
  * @throws TypeError or RangeError before anything is computed, when options, net and loader do not fit together; Error when the very first
@@ -55,32 +62,43 @@ export interface LrFind {
  * const { suggestion } = await lrFind(net, trainIter);
  */
 export async function lrFind(net: LayersModel, trainIter: Loader, settings: LrFindOptions = {}): Promise<LrFind> {
-  const { device, ...given } = checkOptions(WHERE, lrFindOptions, settings);
+  const { device, optimizer: named = 'sgd', loss, ...given } = checkOptions(WHERE, lrFindOptions, settings);
   const options = { minLr: 1e-6, maxLr: 1, steps: 100, smooth: 0.05, seed: 0, ...given };
   if (options.minLr >= options.maxLr)
     throw new RangeError(`${WHERE}: expected "minLr" below "maxLr", got ${options.minLr} and ${options.maxLr}`);
   const plan = compile(net);
   checkLoader(WHERE, trainIter, plan);
+  const optimizer = createOptimizer(typeof named === 'string' ? { name: named } : named);
   if (device) await activate(device);
   const putBack = placeOf(trainIter);
   const before = net.getWeights().map((weight) => weight.clone());
   try {
-    const { lrs, losses } = await sweep(plan, trainIter, options);
+    const { lrs, losses } = await sweep({ plan, optimizer, loss }, trainIter, options);
     return { lrs, losses, suggestion: valley(lrs, losses) };
   } finally {
     net.setWeights(before);
     tf.dispose(before);
+    optimizer.dispose();
     putBack();
   }
 }
 
-async function sweep(plan: Plan, loader: Loader, { minLr, maxLr, steps, smooth, seed }: Required<Omit<LrFindOptions, 'device'>>) {
+type Range = Required<Pick<LrFindOptions, 'minLr' | 'maxLr' | 'steps' | 'smooth' | 'seed'>>;
+
+/** What a step needs beside a batch. */
+interface Trial {
+  readonly plan: Plan;
+  readonly optimizer: Optimizer;
+  readonly loss: Loss<tf.Scalar | null> | undefined;
+}
+
+async function sweep(trial: Trial, loader: Loader, { minLr, maxLr, steps, smooth, seed }: Range) {
   const [lrs, losses]: [number[], number[]] = [[], []];
   let [mean, least] = [0, Number.POSITIVE_INFINITY];
   for await (const batch of endless(loader)) {
     const step = lrs.length;
     const lr = minLr * (maxLr / minLr) ** (step / (steps - 1));
-    const loss = await stepOn(plan, batch, { lr, seed: seed * 100_003 + step, checkLabels: step < loader.numBatches });
+    const loss = await stepOn(trial, batch, { lr, seed: seed * 100_003 + step, checkLabels: step < loader.numBatches });
     mean += smooth * (loss - mean);
     const averaged = mean / (1 - (1 - smooth) ** (step + 1)); // as if the mean had not begun at 0
     if (!Number.isFinite(averaged)) {
@@ -98,13 +116,20 @@ async function sweep(plan: Plan, loader: Loader, { minLr, maxLr, steps, smooth, 
 }
 
 /** One update; gives the loss before it, and disposes the batch. */
-async function stepOn(plan: Plan, batch: Batch, options: { lr: number; seed: number; checkLabels: boolean }): Promise<number> {
+async function stepOn(
+  { plan, optimizer, loss: lossOf }: Trial,
+  batch: Batch,
+  options: { lr: number; seed: number; checkLabels: boolean },
+): Promise<number> {
   try {
-    checkBatch(WHERE, batch, plan, { labels: options.checkLabels });
-    const { loss, correct, gradients } = plan.step(batch.features, batch.labels, { seed: options.seed });
-    sgd(gradients, { lr: options.lr });
+    checkBatch(WHERE, batch, plan, { labels: options.checkLabels, values: lossOf !== undefined });
+    const { loss, correct, gradients } = plan.step(batch.features, batch.labels, {
+      seed: options.seed,
+      ...(lossOf && { loss: lossOf }),
+    });
+    optimizer.step(gradients, { lr: options.lr });
     const [value = Number.NaN] = await loss.data();
-    tf.dispose([loss, correct, gradients.map(({ gradient }) => gradient)]);
+    tf.dispose([loss, ...(correct ? [correct] : []), ...gradients.map(({ gradient }) => gradient)]);
     return value;
   } finally {
     tf.dispose([batch.features, batch.labels]);
