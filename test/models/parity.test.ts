@@ -12,7 +12,7 @@ import { engines, use } from '../helpers/engines';
 import { expectClose, type Run, readGolden, setUp, type TrainingRun, trains } from './golden-runs';
 
 // Every weight gets its golden value here; to draw random ones first would take most of the time.
-vi.mock('../../packages/models/src/random', async (importOriginal) => {
+vi.mock('../../packages/models/src/blocks/random', async (importOriginal) => {
   const zeros = (size: number) => new Float32Array(size);
   return { ...(await importOriginal<object>()), uniform: zeros, normal: zeros };
 });

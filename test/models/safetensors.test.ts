@@ -8,8 +8,8 @@ import { readSafetensorsHeader } from '@deepend/models';
 import fc from 'fast-check';
 import fs from 'fs-extra';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
-import { FLOAT_DECODERS } from '../../packages/models/src/float-formats';
-import { isFloat, withSafetensors, writeSafetensors } from '../../packages/models/src/safetensors';
+import { FLOAT_DECODERS } from '../../packages/models/src/weights/float-formats';
+import { isFloat, withSafetensors, writeSafetensors } from '../../packages/models/src/weights/safetensors';
 import golden from '../golden/safetensors.json' with { type: 'json' };
 
 const DTYPES = path.join('test', 'golden', 'safetensors-dtypes.safetensors');

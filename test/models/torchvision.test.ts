@@ -4,13 +4,13 @@ import { type AnyNetOptions, createModel, listModels, summarize } from '@deepend
 import * as tf from '@tensorflow/tfjs-core';
 import type { LayersModel } from '@tensorflow/tfjs-layers';
 import { beforeAll, describe, expect, it, vi } from 'vitest';
-import { torchParameters } from '../../packages/models/src/weight-layouts';
+import { torchParameters } from '../../packages/models/src/weights/weight-layouts';
 import { use } from '../helpers/engines';
 import { fillNet, goldenBatch } from '../helpers/fill';
 import { expectClose, readGolden } from './golden-runs';
 
 // Sizes and names do not hang on the first weights, and the logits' are filled in: to draw random ones would take most of the time.
-vi.mock('../../packages/models/src/random', async (importOriginal) => {
+vi.mock('../../packages/models/src/blocks/random', async (importOriginal) => {
   const zeros = (size: number) => new Float32Array(size);
   return { ...(await importOriginal<object>()), uniform: zeros, normal: zeros };
 });

@@ -7,7 +7,7 @@ import * as tfl from '@tensorflow/tfjs-layers';
 import fc from 'fast-check';
 import fs from 'fs-extra';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { reverseAxes } from '../../packages/models/src/weight-layouts';
+import { reverseAxes } from '../../packages/models/src/weights/weight-layouts';
 import { use } from '../helpers/engines';
 import { mix } from '../helpers/fill';
 

@@ -34,7 +34,7 @@ import {
 import * as tf from '@tensorflow/tfjs-core';
 import * as tfl from '@tensorflow/tfjs-layers';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { normal, randomFrom, uniform } from '../../packages/models/src/random';
+import { normal, randomFrom, uniform } from '../../packages/models/src/blocks/random';
 import { use } from '../helpers/engines';
 
 beforeAll(() => use('cpu-js'));

@@ -3,7 +3,7 @@ import path from 'node:path';
 import { io } from '@tensorflow/tfjs-core';
 import * as tfl from '@tensorflow/tfjs-layers';
 import fs from 'fs-extra';
-import { GroupedConv2D } from './grouped-conv';
+import { GroupedConv2D } from './blocks/grouped-conv';
 
 const TOPOLOGY = 'model.json';
 const WEIGHTS = 'weights.bin';

@@ -1,9 +1,7 @@
-export { adaptiveAveragePool } from './adaptive-pool';
-export type { Arithmetic } from './arithmetic';
-export { BLOCK_ORDERS, type BlockOrder, type BlockOrderName } from './block-orders';
-export { loadNet, saveNet } from './files';
-export { GroupedConv2D, type GroupedConv2DConfig, groupedConv2d } from './grouped-conv';
-export type { Init } from './initializers';
+export { adaptiveAveragePool } from './blocks/adaptive-pool';
+export { BLOCK_ORDERS, type BlockOrder, type BlockOrderName } from './blocks/block-orders';
+export { GroupedConv2D, type GroupedConv2DConfig, groupedConv2d } from './blocks/grouped-conv';
+export type { Init } from './blocks/initializers';
 export {
   add,
   averagePool,
@@ -26,8 +24,21 @@ export {
   relu,
   relu6,
   sigmoid,
-} from './layers';
-export { estimateMemory, type MemoryEstimate, type MemoryOptions } from './memory';
+} from './blocks/layers';
+export type { NetOptions } from './blocks/options';
+export { type BlockOptions, type ResidualOptions, residual, type Shortcut } from './blocks/residual';
+export {
+  cifarStem,
+  classifier,
+  type ResidualStageOptions,
+  residualEnd,
+  residualStage,
+  residualStem,
+  type StemOptions,
+} from './blocks/residual-stage';
+export { type ImageShape, type SequentialOptions, sequential } from './blocks/sequential';
+export { squeezeExcitation } from './blocks/squeeze-excitation';
+export { loadNet, saveNet } from './files';
 export { type AlexNetOptions, alexNetStage } from './nets/alexnet';
 export { ANYNETS, type AnyNetSpec, anyNet, type ResNextBlockOptions, resnextBlock } from './nets/anynet';
 export { BOOK_RESNETS, type BookNetOptions, type BookResNetName, book } from './nets/book';
@@ -57,22 +68,11 @@ export {
   vggBlock,
   vggHead,
 } from './nets/vgg';
-export type { NetOptions } from './options';
 export { type AnyNetOptions, createModel, listModels, type NetBuilder, recipeOf, registerModel } from './registry';
-export { type BlockOptions, type ResidualOptions, residual, type Shortcut } from './residual';
-export {
-  cifarStem,
-  classifier,
-  type ResidualStageOptions,
-  residualEnd,
-  residualStage,
-  residualStem,
-  type StemOptions,
-} from './residual-stage';
-export { readSafetensorsHeader } from './safetensors';
-export type { SafetensorsDtype, SafetensorsHeader, SafetensorsTensor } from './safetensors-header';
-export { type ImageShape, type SequentialOptions, sequential } from './sequential';
-export { squeezeExcitation } from './squeeze-excitation';
-export { type SummaryOptions, type SummaryRow, summarize, summary } from './summary';
+export type { Arithmetic } from './summary/arithmetic';
+export { estimateMemory, type MemoryEstimate, type MemoryOptions } from './summary/memory';
+export { type SummaryOptions, type SummaryRow, summarize, summary } from './summary/summary';
 export { featureExtractor, freeze, type ReplaceHeadOptions, replaceHead, unfreeze } from './transfer';
-export { type LoadedWeights, type LoadWeightsOptions, loadWeights, saveWeights } from './weights';
+export { readSafetensorsHeader } from './weights/safetensors';
+export type { SafetensorsDtype, SafetensorsHeader, SafetensorsTensor } from './weights/safetensors-header';
+export { type LoadedWeights, type LoadWeightsOptions, loadWeights, saveWeights } from './weights/weights';

@@ -1,6 +1,7 @@
 /** The nets by their ids: torchvision's as torchvision calls them, `book/…`, `cifar/…`, and a user's own. */
 import { closest } from '@deepend/checks';
 import type { LayersModel } from '@tensorflow/tfjs-layers';
+import type { NetOptions } from './blocks/options';
 import type { AlexNetOptions } from './nets/alexnet';
 import { type BookNetOptions, book } from './nets/book';
 import type { GoogLeNetOptions } from './nets/googlenet';
@@ -9,7 +10,6 @@ import { RECIPES, type Recipe } from './nets/recipes';
 import type { ResNetOptions } from './nets/resnet';
 import * as nets from './nets/torchvision';
 import type { VggOptions } from './nets/vgg';
-import type { NetOptions } from './options';
 
 /** Options of some net of the zoo; a net refuses those that it does not have. */
 export type AnyNetOptions =

@@ -1,9 +1,9 @@
 /** Transfer learning: parts of a net that has learned, for another purpose (Dive into Deep Learning, chapter 14.2: fine-tuning). */
 import { checkOptions, closest, rule, show } from '@deepend/checks';
 import * as tfl from '@tensorflow/tfjs-layers';
-import { allLayers, isFixed, isInput, type LayerCall, ownCalls } from './calls';
-import { countOf, parametersOf } from './costs';
-import { INITIALIZERS, INITS, type Init } from './initializers';
+import { INITIALIZERS, INITS, type Init } from './blocks/initializers';
+import { allLayers, isFixed, isInput, type LayerCall, ownCalls } from './summary/calls';
+import { countOf, parametersOf } from './summary/costs';
 
 /**
  * A net that gives what `net` has at the ends of the named layers or blocks: one tensor for one name, a list in the order of the names

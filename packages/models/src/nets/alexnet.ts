@@ -4,12 +4,12 @@
  */
 import { checkOptions, rule } from '@deepend/checks';
 import type { LayersModel } from '@tensorflow/tfjs-layers';
-import { adaptiveAveragePool } from '../adaptive-pool';
-import { type Block, chain, conv, dense, dropout, flatten, maxPool, relu } from '../layers';
-import { byKind, modules, type Part, part } from '../modules';
-import { numbered, scope } from '../naming';
-import { type NetOptions, netRules, rate, settle } from '../options';
-import { type ImageShape, sequential } from '../sequential';
+import { adaptiveAveragePool } from '../blocks/adaptive-pool';
+import { type Block, chain, conv, dense, dropout, flatten, maxPool, relu } from '../blocks/layers';
+import { byKind, modules, type Part, part } from '../blocks/modules';
+import { numbered, scope } from '../blocks/naming';
+import { type NetOptions, netRules, rate, settle } from '../blocks/options';
+import { type ImageShape, sequential } from '../blocks/sequential';
 
 type Convolution = readonly [filters: number, kernel: number, stride: number, padding: number];
 

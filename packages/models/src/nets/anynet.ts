@@ -1,12 +1,12 @@
 /** The design space AnyX and its RegNetX, Radosavovic et al. 2020, https://arxiv.org/abs/2003.13678, as the book writes them: chapter 8.8. */
 import { checkOptions, rule } from '@deepend/checks';
 import type { LayersModel } from '@tensorflow/tfjs-layers';
-import { type Block, batchNorm, chain, conv, relu } from '../layers';
-import { scope } from '../naming';
-import { type NetOptions, netRules, settle } from '../options';
-import { type ResidualOptions, residual } from '../residual';
-import { classifier, residualStem } from '../residual-stage';
-import { type ImageShape, sequential } from '../sequential';
+import { type Block, batchNorm, chain, conv, relu } from '../blocks/layers';
+import { scope } from '../blocks/naming';
+import { type NetOptions, netRules, settle } from '../blocks/options';
+import { type ResidualOptions, residual } from '../blocks/residual';
+import { classifier, residualStem } from '../blocks/residual-stage';
+import { type ImageShape, sequential } from '../blocks/sequential';
 
 export interface ResNextBlockOptions extends Pick<ResidualOptions, 'projection' | 'stride' | 'name'> {
   /** Channels of one group of the 3×3 convolution. */

@@ -1,7 +1,7 @@
 /** The nets of Dive into Deep Learning, https://d2l.ai, each by its own builder, and the settings of the book's runs. */
 import { checkOptions, rule } from '@deepend/checks';
 import type { LayersModel } from '@tensorflow/tfjs-layers';
-import type { NetOptions } from '../options';
+import type { NetOptions } from '../blocks/options';
 import { type AlexNetOptions, bookAlexnet } from './alexnet';
 import { bookRegnetx32, bookResnext18 } from './anynet';
 import { bookDensenet } from './densenet';

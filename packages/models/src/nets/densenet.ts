@@ -1,11 +1,22 @@
 /** DenseNet, Huang et al. 2016, https://arxiv.org/abs/1608.06993; in the book chapter 8.7. */
 import { checkOptions, rule } from '@deepend/checks';
 import type { LayersModel } from '@tensorflow/tfjs-layers';
-import { averagePool, type Block, batchNorm, chain, concatenate, conv, dense, globalAveragePool, relu, shapeOf } from '../layers';
-import { numbered, scope } from '../naming';
-import { type NetOptions, netRules, settle } from '../options';
-import { residualStem } from '../residual-stage';
-import { type ImageShape, sequential } from '../sequential';
+import {
+  averagePool,
+  type Block,
+  batchNorm,
+  chain,
+  concatenate,
+  conv,
+  dense,
+  globalAveragePool,
+  relu,
+  shapeOf,
+} from '../blocks/layers';
+import { numbered, scope } from '../blocks/naming';
+import { type NetOptions, netRules, settle } from '../blocks/options';
+import { residualStem } from '../blocks/residual-stage';
+import { type ImageShape, sequential } from '../blocks/sequential';
 
 export interface DenseBlockOptions {
   /** A 1×1 convolution to that many times the growth rate stands before each 3×3 one; torchvision's nets have 4. @default none */

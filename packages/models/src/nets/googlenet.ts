@@ -14,10 +14,10 @@ import {
   globalAveragePool,
   maxPool,
   relu,
-} from '../layers';
-import { isDry, layerConfig, numbered, scope } from '../naming';
-import { type NetOptions, netRules, rate, settle } from '../options';
-import { type ImageShape, sequential } from '../sequential';
+} from '../blocks/layers';
+import { isDry, layerConfig, numbered, scope } from '../blocks/naming';
+import { type NetOptions, netRules, rate, settle } from '../blocks/options';
+import { type ImageShape, sequential } from '../blocks/sequential';
 
 type Reduced = readonly [reduce: number, filters: number];
 type Filters = readonly [point: number, three: Reduced, five: Reduced, pooled: number];

@@ -1,11 +1,11 @@
 /** LeNet-5, LeCun et al. 1998, https://doi.org/10.1109/5.726791, as the book writes it: chapters 7.6 and, with batch norm, 8.5. */
 import { checkOptions, rule } from '@deepend/checks';
 import type { LayersModel } from '@tensorflow/tfjs-layers';
-import { averagePool, type Block, batchNorm, chain, conv, dense, flatten, sigmoid } from '../layers';
-import { byKind, type Part, part } from '../modules';
-import { numbered, scope } from '../naming';
-import { type NetOptions, netRules, settle } from '../options';
-import { type ImageShape, sequential } from '../sequential';
+import { averagePool, type Block, batchNorm, chain, conv, dense, flatten, sigmoid } from '../blocks/layers';
+import { byKind, type Part, part } from '../blocks/modules';
+import { numbered, scope } from '../blocks/naming';
+import { type NetOptions, netRules, settle } from '../blocks/options';
+import { type ImageShape, sequential } from '../blocks/sequential';
 
 /** A row: the padding of each stage's convolution, and whether batch norm stands before each sigmoid. */
 export const BOOK_LENETS = {

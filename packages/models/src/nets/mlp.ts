@@ -1,9 +1,9 @@
 /** Nets without convolutions, from the book: softmax regression (chapter 4) and the multilayer perceptron (chapter 5). */
 import { checkOptions, rule } from '@deepend/checks';
 import type { LayersModel } from '@tensorflow/tfjs-layers';
-import { chain, dense, flatten, relu } from '../layers';
-import { type NetOptions, netRules, settle } from '../options';
-import { type ImageShape, sequential } from '../sequential';
+import { chain, dense, flatten, relu } from '../blocks/layers';
+import { type NetOptions, netRules, settle } from '../blocks/options';
+import { type ImageShape, sequential } from '../blocks/sequential';
 
 export interface MlpOptions extends NetOptions {
   /** Units of each hidden layer. @default [256] for the multilayer perceptron */

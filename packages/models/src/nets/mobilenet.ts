@@ -1,11 +1,22 @@
 /** MobileNetV2, Sandler et al. 2018, https://arxiv.org/abs/1801.04381, as torchvision builds it. */
 import { checkOptions, rule } from '@deepend/checks';
 import type { LayersModel } from '@tensorflow/tfjs-layers';
-import { add, type Block, batchNorm, conv, dense, depthwiseConv, dropout, globalAveragePool, relu6, shapeOf } from '../layers';
-import { modules, type Part, part } from '../modules';
-import { numbered, scope } from '../naming';
-import { type NetOptions, netRules, rate, settle } from '../options';
-import { type ImageShape, sequential } from '../sequential';
+import {
+  add,
+  type Block,
+  batchNorm,
+  conv,
+  dense,
+  depthwiseConv,
+  dropout,
+  globalAveragePool,
+  relu6,
+  shapeOf,
+} from '../blocks/layers';
+import { modules, type Part, part } from '../blocks/modules';
+import { numbered, scope } from '../blocks/naming';
+import { type NetOptions, netRules, rate, settle } from '../blocks/options';
+import { type ImageShape, sequential } from '../blocks/sequential';
 
 /** A row: how often a block widens its channels inside, its output channels, blocks, and the stride of the first. */
 const STAGES: readonly (readonly [expansion: number, filters: number, depth: number, stride: number])[] = [

@@ -1,10 +1,10 @@
 /** Network in network, Lin et al. 2013, https://arxiv.org/abs/1312.4400; in the book chapter 8.3. */
 import { checkOptions, rule } from '@deepend/checks';
 import type { LayersModel } from '@tensorflow/tfjs-layers';
-import { type Block, chain, conv, dropout, globalAveragePool, maxPool, relu } from '../layers';
-import { numbered, scope } from '../naming';
-import { type NetOptions, netRules, rate, settle } from '../options';
-import { type ImageShape, sequential } from '../sequential';
+import { type Block, chain, conv, dropout, globalAveragePool, maxPool, relu } from '../blocks/layers';
+import { numbered, scope } from '../blocks/naming';
+import { type NetOptions, netRules, rate, settle } from '../blocks/options';
+import { type ImageShape, sequential } from '../blocks/sequential';
 
 export interface NinBlockOptions {
   /** Of the first convolution. */

@@ -5,13 +5,13 @@
  */
 import { checkOptions, rule } from '@deepend/checks';
 import type { LayersModel } from '@tensorflow/tfjs-layers';
-import { BLOCK_ORDER_NAMES, type BlockOrderName } from '../block-orders';
-import type { Init } from '../initializers';
-import type { Block } from '../layers';
-import { type NetOptions, netRules, rate, settle } from '../options';
-import type { BlockOptions, Shortcut } from '../residual';
-import { cifarStem, classifier, residualEnd, residualStage, residualStem } from '../residual-stage';
-import { type ImageShape, sequential } from '../sequential';
+import { BLOCK_ORDER_NAMES, type BlockOrderName } from '../blocks/block-orders';
+import type { Init } from '../blocks/initializers';
+import type { Block } from '../blocks/layers';
+import { type NetOptions, netRules, rate, settle } from '../blocks/options';
+import type { BlockOptions, Shortcut } from '../blocks/residual';
+import { cifarStem, classifier, residualEnd, residualStage, residualStem } from '../blocks/residual-stage';
+import { type ImageShape, sequential } from '../blocks/sequential';
 
 /** A net of the family. */
 export interface ResNetSpec {

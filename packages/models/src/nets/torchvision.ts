@@ -1,6 +1,6 @@
 /** torchvision's nets by torchvision's ids: the same parameters, the same names of them, the same logits. */
 import type { LayersModel } from '@tensorflow/tfjs-layers';
-import type { NetOptions } from '../options';
+import type { NetOptions } from '../blocks/options';
 import { alexnet } from './alexnet';
 import { type DenseNetName, densenet } from './densenet';
 import { googlenet } from './googlenet';

@@ -1,12 +1,12 @@
 /** VGG, Simonyan & Zisserman 2014, https://arxiv.org/abs/1409.1556; in the book chapter 8.2. */
 import { checkOptions, rule } from '@deepend/checks';
 import type { LayersModel } from '@tensorflow/tfjs-layers';
-import { adaptiveAveragePool } from '../adaptive-pool';
-import { type Block, batchNorm, chain, conv, dense, dropout, flatten, maxPool, relu } from '../layers';
-import { byKind, modules, type Part, part } from '../modules';
-import { numbered, scope } from '../naming';
-import { type NetOptions, netRules, rate, settle } from '../options';
-import { sequential } from '../sequential';
+import { adaptiveAveragePool } from '../blocks/adaptive-pool';
+import { type Block, batchNorm, chain, conv, dense, dropout, flatten, maxPool, relu } from '../blocks/layers';
+import { byKind, modules, type Part, part } from '../blocks/modules';
+import { numbered, scope } from '../blocks/naming';
+import { type NetOptions, netRules, rate, settle } from '../blocks/options';
+import { sequential } from '../blocks/sequential';
 
 /** 3×3 convolutions in each of the five stages, of 64, 128, 256, 512 and 512 filters. */
 export const VGG_DEPTHS = { vgg11: [1, 1, 2, 2, 2], vgg13: [2, 2, 2, 2, 2], vgg16: [2, 2, 3, 3, 3], vgg19: [2, 2, 4, 4, 4] } as const; // biome-ignore format: a row

@@ -1,6 +1,6 @@
 /** What PyTorch calls the weights of a net's layers, and how their numbers lie there. */
 import type { LayersModel, LayerVariable, layers, Shape } from '@tensorflow/tfjs-layers';
-import { isFixed } from './calls';
+import { isFixed } from '../summary/calls';
 import { type FlattenedImage, flattenedImages } from './flattened';
 
 /** One weight of a net and its place in a PyTorch module of the same layers. */

@@ -3,7 +3,7 @@
  * its flattened numbers come in another order, and the weights that meet them must too.
  */
 import type { LayersModel, layers, Sequential, Shape, SymbolicTensor } from '@tensorflow/tfjs-layers';
-import { ownCalls } from './calls';
+import { ownCalls } from '../summary/calls';
 
 /** An image of `area` = height · width pixels as one row: area · channels numbers, channels last. */
 export interface FlattenedImage {
