@@ -1,10 +1,6 @@
-import { execFile } from 'node:child_process';
-import path from 'node:path';
 import { setImmediate } from 'node:timers/promises';
-import { promisify } from 'node:util';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
-import type { Worker } from 'node:worker_threads';
 import {
   type AnyDataset,
   arrayDataset,
@@ -23,7 +19,8 @@ import {
 } from '@deepend/data';
 import * as tf from '@tensorflow/tfjs-core';
 import fc from 'fast-check';
-import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { epoch, valuesOf, watchThreads } from '../helpers/batches';
 import { engines, use } from '../helpers/engines';
 import { expectNoLeak } from '../helpers/leaks';
 import { photos } from '../helpers/photos';
@@ -34,31 +31,17 @@ const dataset = arrayDataset({
   imageShape: [4, 4, 3],
 });
 let files: FileDataset;
-let broken: FileDataset;
 
-/** Threads that were started since the test began. */
-let started: Worker[] = [];
-const onWorker = (worker: Worker) => void started.push(worker);
-/** A thread that has ended has no id any more. */
-const running = () => started.filter(({ threadId }) => threadId >= 0).length;
+const { started, running, forget, stop } = watchThreads();
+afterAll(stop);
 
 beforeAll(async () => {
-  process.on('worker', onWorker);
   files = await photos(22);
-  broken = await photos(22, { corrupt: [3, 4, 17] });
 });
-afterAll(() => void process.off('worker', onWorker));
 beforeEach(async () => {
   await use('cpu-js');
-  started = [];
+  forget();
 });
-
-interface Values {
-  shape: number[];
-  features: number[];
-  labels: number[];
-  labelShape: number[];
-}
 
 /** Bytes of array buffers, shared ones too, that something still refers to. */
 async function heldBytes(): Promise<number> {
@@ -70,24 +53,6 @@ async function heldBytes(): Promise<number> {
     await setImmediate();
   }
   return process.memoryUsage().arrayBuffers;
-}
-
-/** What a batch holds; disposes it. */
-function valuesOf({ features, labels }: Batch): Values {
-  const values = {
-    shape: features.shape,
-    features: [...features.dataSync()],
-    labels: [...labels.dataSync()],
-    labelShape: labels.shape,
-  };
-  tf.dispose([features, labels]);
-  return values;
-}
-
-async function epoch(loader: AsyncIterable<Batch>): Promise<Values[]> {
-  const batches: Values[] = [];
-  for await (const batch of loader) batches.push(valuesOf(batch));
-  return batches;
 }
 
 const halve = custom((batch) => ({ ...batch, images: batch.images.map((value) => value / 2) }));
@@ -247,132 +212,4 @@ describe('loops at once', () => {
     const both = await Promise.all([a, b].map((loader) => epoch(loader as DataLoader)));
     expect(both).toEqual([await epoch(c as DataLoader), await epoch(d as DataLoader)]);
   });
-});
-
-describe('errors', () => {
-  it.each([0, 1, 2])('about a file that is no image name it, after the batches before it: %i workers', async (workers) => {
-    const loader = new DataLoader(broken, { batchSize: 2, transforms: [resize([8, 8])], workers });
-    let seen = 0;
-    const loop = async () => {
-      for await (const batch of loader) {
-        valuesOf(batch);
-        seen++;
-      }
-    };
-    await expect(loop()).rejects.toMatchObject({
-      name: 'DataError',
-      file: broken.files[3],
-      message: expect.stringContaining('003.png'),
-    });
-    expect([seen, running()]).toEqual([1, 0]);
-  });
-
-  it.each([0, 2])('about an image that a transform cannot take name its file: %i workers', async (workers) => {
-    const loader = new DataLoader(files, { batchSize: 8, transforms: [randomCrop(21)], workers });
-    await expect(epoch(loader)).rejects.toThrow(/\[data\] DataLoader: .*000\.png: /);
-    expect(running()).toBe(0);
-  });
-
-  it.each([0, 2])('of a function of one’s own name the batch: %i workers', async (workers) => {
-    let calls = 0;
-    const failing = custom((batch) => {
-      if (++calls === 3) throw new Error('boom');
-      return batch;
-    });
-    const loader = new DataLoader(dataset, { batchSize: 8, transforms: [resize(6), failing], workers });
-    await expect(epoch(loader)).rejects.toThrow('[data] DataLoader: batch 2: boom');
-    expect(running()).toBe(0);
-  });
-
-  it.each([0, 1, 2])('may be passed over: %i workers', async (workers) => {
-    const said = vi.spyOn(console, 'error').mockImplementation(() => {});
-    try {
-      const transforms = [resize([8, 8])];
-      const loader = new DataLoader(broken, { batchSize: 4, transforms, workers, onError: 'skip' });
-      const kept = await epoch(loader);
-      expect(kept.map(({ shape: [count] }) => count)).toEqual([3, 3, 4, 4, 3, 2]);
-      expect(loader.skipped.map(({ file }) => path.basename(file))).toEqual(['003.png', '004.png', '017.png']);
-      expect(said.mock.calls).toEqual([
-        [expect.stringMatching(/left out 3 of 22 images; the first: .*003\.png: expected a whole image/)],
-      ]);
-      await epoch(loader);
-      expect(said).toHaveBeenCalledTimes(1);
-      const sound = (await epoch(new DataLoader(files, { batchSize: 1, transforms, workers: 0 }))).filter(
-        (_, i) => ![3, 4, 17].includes(i),
-      );
-      expect(kept.flatMap(({ features }) => features)).toEqual(sound.flatMap(({ features }) => features));
-    } finally {
-      said.mockRestore();
-    }
-  });
-
-  it('pass over a batch of which nothing is left', async () => {
-    const said = vi.spyOn(console, 'error').mockImplementation(() => {});
-    const loader = new DataLoader(broken, { batchSize: 1, transforms: [resize([8, 8])], workers: 1, onError: 'skip' });
-    expect((await epoch(loader)).length).toBe(19);
-    said.mockRestore();
-  });
-
-  it('about memory for too many batches come before any thread', async () => {
-    vi.stubGlobal(
-      'SharedArrayBuffer',
-      class extends SharedArrayBuffer {
-        constructor(bytes: number) {
-          super(bytes);
-          throw new RangeError('Array buffer allocation failed');
-        }
-      },
-    );
-    try {
-      const loader = new DataLoader(dataset, { batchSize: 50, resize: 200, workers: 1, prefetch: 6 });
-      await expect(epoch(loader)).rejects.toThrow(
-        /expected memory for 6 batches of 23 MiB, got RangeError: .*; lower "prefetch"/,
-      );
-    } finally {
-      vi.unstubAllGlobals();
-    }
-    expect(started.length).toBe(0);
-  });
-
-  it('tell of a thread that was ended from outside', async () => {
-    const loader = new DataLoader(dataset, { batchSize: 4, resize: 64, workers: 2, prefetch: 8 });
-    const loop = async () => {
-      for await (const batch of loader) {
-        valuesOf(batch);
-        await Promise.all(started.map((worker) => worker.terminate()));
-      }
-    };
-    await expect(loop()).rejects.toThrow(
-      /\[data\] DataLoader: expected batch \d+ of a worker thread, which ended before it was made/,
-    );
-    expect(running()).toBe(0);
-    expect((await epoch(loader)).length).toBe(loader.numBatches);
-  });
-});
-
-describe('the process', () => {
-  const run = promisify(execFile);
-  const root = path.resolve(import.meta.dirname, '../..');
-  const script = (body: string) => `
-    import * as tf from '@tensorflow/tfjs-core';
-    import '@tensorflow/tfjs-backend-cpu';
-    import { DataLoader } from '${path.join(root, 'packages/data/src/index.ts')}';
-    const dataset = { images: new Uint8Array(40 * 48), labels: new Uint8Array(40), imageShape: [4, 4, 3] };
-    const loader = new DataLoader(dataset, { batchSize: 4, resize: 64, workers: 2 });
-    ${body}`;
-  const evaluate = (body: string) =>
-    run(process.execPath, ['--import', 'tsx', '--input-type=module', '--eval', script(body)], {
-      cwd: root,
-      env: { ...process.env, TSX_TSCONFIG_PATH: path.join(root, 'tsconfig.json') },
-      timeout: 30_000,
-    });
-
-  it.each([
-    ['a whole loop', 'let n = 0; for await (const { features } of loader) n++; console.log(n);', '10'],
-    ['a loop that is left', 'for await (const { features } of loader) { console.log(features.shape[1]); break; }', '64'],
-    ['a loop that nobody goes on with', 'const { value } = await loader[Symbol.asyncIterator]().next(); console.log(value.features.shape[1]);', '64'],
-    ['an error in a loop', 'try { for await (const _ of loader) throw new Error("x"); } catch (e) { console.log(e.message); }', 'x'],
-  ])('ends by itself after %s', async (_, body, said) => {
-    expect((await evaluate(body)).stdout.trim()).toBe(said);
-  }); // biome-ignore format: a row a case
 });
