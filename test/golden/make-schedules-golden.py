@@ -79,6 +79,7 @@ golden = {
     "plateau": [
         plateau({"monitor": "testLoss", "patience": 1}, FALLING, patience=1),
         plateau({"monitor": "testLoss", "patience": 2, "factor": 0.5, "cooldown": 2, "minLr": 0.08}, FALLING, patience=2, factor=0.5, cooldown=2, min_lr=0.08),
+        plateau({"monitor": "testLoss", "patience": 0, "factor": 0.5, "cooldown": 3}, FALLING, patience=0, factor=0.5, cooldown=3),
         plateau({"monitor": "testAcc", "patience": 0, "threshold": 0.005, "thresholdMode": "abs"}, RISING, mode="max", patience=0, threshold=0.005, threshold_mode="abs"),
         plateau({"monitor": "testAcc", "patience": 1, "threshold": 0.01}, RISING, mode="max", patience=1, threshold=0.01),
     ],
