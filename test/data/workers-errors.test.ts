@@ -4,7 +4,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vites
 import { batchMaker } from '../../packages/data/src/loading/make';
 import { epoch, valuesOf, watchThreads } from '../helpers/batches';
 import { use } from '../helpers/engines';
-import { photos } from '../helpers/photos';
+import { forgetPhotos, photos } from '../helpers/photos';
 
 const dataset = arrayDataset({
   images: Uint8Array.from({ length: 50 * 48 }, (_, i) => (i * 37) % 256),
@@ -14,7 +14,10 @@ const dataset = arrayDataset({
 let files: FileDataset;
 let broken: FileDataset;
 const { started, running, forget, stop } = watchThreads();
-afterAll(stop);
+afterAll(() => {
+  stop();
+  for (const set of [files, broken]) forgetPhotos(set);
+});
 
 beforeAll(async () => {
   files = await photos(22);

@@ -23,7 +23,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { epoch, valuesOf, watchThreads } from '../helpers/batches';
 import { engines, use } from '../helpers/engines';
 import { expectNoLeak } from '../helpers/leaks';
-import { photos } from '../helpers/photos';
+import { forgetPhotos, photos } from '../helpers/photos';
 
 const dataset = arrayDataset({
   images: Uint8Array.from({ length: 50 * 48 }, (_, i) => (i * 37 + (i >> 6)) % 256),
@@ -33,7 +33,10 @@ const dataset = arrayDataset({
 let files: FileDataset;
 
 const { started, running, forget, stop } = watchThreads();
-afterAll(stop);
+afterAll(() => {
+  stop();
+  forgetPhotos(files);
+});
 
 beforeAll(async () => {
   files = await photos(22);
