@@ -122,5 +122,5 @@ describe.each(listModels())('%s', (id) => {
       again.dispose();
       expect(tf.memory().numTensors).toBe(start);
     }
-  });
+  }, 300_000);
 });

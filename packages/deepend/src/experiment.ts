@@ -141,7 +141,7 @@ export async function runExperiment(settings: Settings, options: ExperimentOptio
     ...(patience ? [earlyStopping({ patience })] : []),
     ...(limit ? [timeLimit(limit)] : []),
     ...(settings.tensorBoard ? [tensorBoard(`${out}/tensorboard`)] : []),
-    stopOnNaN(),
+    ...(settings.stopOnNan ? [stopOnNaN()] : []),
     ...callbacks,
   ];
   return train(net, trainIter, testIter, {

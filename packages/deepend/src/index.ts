@@ -63,6 +63,7 @@ export {
   topK,
   topLosses,
   train,
+  trainEpoch,
   type WarmUpOptions,
   warmUp,
   worstClasses,

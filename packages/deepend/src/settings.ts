@@ -55,6 +55,7 @@ export const SETTINGS = {
   patience: whole('--patience <epochs>', 'without progress of the test accuracy, after which to stop'),
   timeLimit: positive('--time-limit <seconds>', 'after which to stop'),
   tensorBoard: switched('--tensor-board', 'writes event files, too'),
+  stopOnNan: switched('--stop-on-nan', 'names the first layer whose numbers are not finite; costs a copy of the weights each step'),
   fastDevRun: switched('--fast-dev-run', 'two batches: whether everything runs'),
   overfitBatches: whole('--overfit-batches <number>', 'learns the first so many batches by heart'),
 } as const satisfies Record<string, Row>; // biome-ignore format: a row a setting
@@ -97,6 +98,7 @@ export interface Settings {
   patience?: number;
   timeLimit?: number;
   tensorBoard?: boolean;
+  stopOnNan?: boolean;
   fastDevRun?: boolean;
   overfitBatches?: number;
 }

@@ -24,7 +24,7 @@ export {
   stepSchedule,
 } from './schedules';
 export { Timer } from './timer';
-export { train } from './train';
+export { train, trainEpoch } from './train';
 export type {
   Batch,
   Callback,

@@ -39,7 +39,7 @@ export async function train(
     while (run.goesOn) {
       const whole = new Timer().start();
       await run.tell('onEpochBegin', { epoch: run.epoch });
-      const trained = await trainEpoch(run, trainLoader);
+      const trained = await passOver(run, trainLoader);
       if (!trained) break; // stopped within the epoch
       const tested = testLoader ? await run.averaged(() => evaluatePlan(WHERE, run.session.plan, testLoader, options)) : null;
       await run.endEpoch(recordOf(run, { trained, tested, seconds: whole.stop() }));
@@ -54,6 +54,19 @@ export async function train(
   }
 }
 
+/**
+ * One pass over the training data, with nothing shown: the book's `train_epoch_ch3`.
+ * @returns the epoch's record
+ */
+export async function trainEpoch(
+  net: LayersModel,
+  trainIter: Loader,
+  options: Omit<TrainOptions, 'numEpochs'>,
+): Promise<EpochRecord> {
+  const { history } = await train(net, trainIter, null, { progress: false, ...options, numEpochs: 1 });
+  return history[0] as EpochRecord;
+}
+
 interface EpochResult {
   loss: number;
   accuracy: number;
@@ -63,7 +76,7 @@ interface EpochResult {
 }
 
 /** One pass over the training data: for each batch a step, a count, a report. undefined when the run was stopped on the way. */
-async function trainEpoch(run: Run, loader: Loader): Promise<EpochResult | undefined> {
+async function passOver(run: Run, loader: Loader): Promise<EpochResult | undefined> {
   const { sums, session } = run;
   const [whole, compute] = [new Timer().start(), new Timer()];
   const before = run.computedBefore;
