@@ -28,14 +28,16 @@ describe('saveRun', () => {
       ...quiet,
       callbacks: [saveRun(out, { resize: 4 }), watcher],
     });
-    expect(seen[0]?.sort()).toEqual(['config.json', 'notes.txt']);
+    expect(seen[0]?.sort()).toEqual(['checkpoints', 'config.json', 'notes.txt']);
     expect((await fs.readdir(out)).sort()).toEqual([
+      'checkpoints',
       'config.json',
       'curves.png',
       'curves.svg',
       'history.jsonl',
       'net',
       'notes.txt',
+      'result.json',
     ]);
     expect(await fs.readJson(path.join(out, 'config.json'))).toMatchObject({
       numEpochs: 2,

@@ -33,7 +33,16 @@ describe.skipIf(absent)(`the examples (${absent ?? 'real data'})`, () => {
     expect(output).toMatch(/^device cpu: .* on .*\(.*\)$/m);
     expect(Number(METRICS.exec(output)?.[3])).toBeGreaterThan(0.7);
     expect(output).toMatch(/^\d+\.\d examples\/sec on /m);
-    const files = ['config.json', 'curves.png', 'curves.svg', 'history.jsonl', 'net', 'predictions.png'];
+    const files = [
+      'checkpoints',
+      'config.json',
+      'curves.png',
+      'curves.svg',
+      'history.jsonl',
+      'net',
+      'predictions.png',
+      'result.json',
+    ];
     expect((await fs.readdir(dir)).sort()).toEqual(files);
   }, 240_000);
 

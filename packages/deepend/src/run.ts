@@ -48,7 +48,9 @@ export function saveRun(
       history.splice(0, history.length, ...info.history);
       if (!info.resumed) await clear(dir);
       await writeWhole(at('config.json'), `${JSON.stringify(configOf(info, config), null, 2)}\n`);
-      await writeWhole(at('history.jsonl'), history.length > 0 ? toJsonl(history) : '');
+      // A kill between the two writes may have left a line more, or less, than the checkpoint knows.
+      if (history.length > 0) await writeWhole(at('history.jsonl'), toJsonl(history));
+      else await fs.remove(at('history.jsonl'));
       await saver?.onTrainBegin?.(info);
       release = onSignal(() => info.control.stop(INTERRUPTED));
     },

@@ -1,0 +1,145 @@
+/** `deepend train` and what can be done with its runs, from the sources. */
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { loadFashionMnist } from '@deepend/data';
+import { main, settingsFrom } from 'deepend';
+import fs from 'fs-extra';
+import sharp from 'sharp';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
+
+const absent = await loadFashionMnist(1, { progress: false }).then(
+  () => undefined,
+  () => 'skipped: Fashion-MNIST is not here; apt-get install dataset-fashion-mnist',
+);
+
+let dir: string;
+const out: string[] = [];
+const err: string[] = [];
+beforeAll(async () => {
+  dir = await fs.mkdtemp(path.join(tmpdir(), 'deepend-'));
+});
+beforeEach(() => {
+  out.length = 0;
+  err.length = 0;
+  vi.spyOn(console, 'log').mockImplementation((...words) => out.push(words.join(' ')));
+  vi.spyOn(console, 'error').mockImplementation((...words) => err.push(words.join(' ')));
+});
+afterEach(() => {
+  vi.restoreAllMocks();
+  process.exitCode = 0;
+});
+afterAll(() => fs.remove(dir));
+
+const deepend = (line: string) => main(['node', 'deepend', ...line.split(' ').filter(Boolean)]);
+const SMALL = '--model book/lenet --batch-size 32 --train 320 --test 64 --lr 0.1 --device simd';
+const history = async (folder: string) =>
+  (await fs.readFile(path.join(folder, 'history.jsonl'), 'utf8')).trim().split('\n').map((line) => JSON.parse(line)); // biome-ignore format: one chain
+
+describe.skipIf(absent)(`deepend train (${absent ?? 'real data'})`, () => {
+  it("fills a run's directory", async () => {
+    const run = path.join(dir, 'run');
+    await deepend(`train ${SMALL} --epochs 2 --optimizer adam --augment flip,crop --tensor-board --out ${run}`);
+    expect(err).toEqual([]);
+    expect((await fs.readdir(run)).sort()).toEqual(['checkpoints', 'config.json', 'curves.png', 'curves.svg', 'history.jsonl', 'net', 'result.json', 'tensorboard']); // biome-ignore format: one list
+    const config = await fs.readJson(path.join(run, 'config.json'));
+    expect(config).toMatchObject({ net: 'book/lenet', engine: 'simd', seed: 0, batchSize: 32, numSamples: 320, settings: { optimizer: 'adam', augment: 'flip,crop' } }); // biome-ignore format: one object
+    expect(config.versions.node).toBe(process.version);
+    expect(await history(run)).toHaveLength(2);
+    expect(out.at(-1)).toBe(`the run is in ${run}`);
+  });
+
+  it('goes on, and says when there is nothing to go on with', async () => {
+    const [whole, parts] = [path.join(dir, 'whole'), path.join(dir, 'parts')];
+    await deepend(`train ${SMALL} --epochs 3 --momentum 0.9 --out ${whole} --json`);
+    expect(out.map((line) => JSON.parse(line).epoch)).toEqual([1, 2, 3]);
+    await deepend(`train ${SMALL} --epochs 2 --momentum 0.9 --out ${parts}`);
+    await deepend(`resume ${parts} --epochs 3`);
+    const losses = async (folder: string) => (await history(folder)).map(({ loss, testAcc }) => [loss, testAcc]);
+    expect(await losses(parts)).toEqual(await losses(whole));
+    expect(await fs.readFile(path.join(parts, 'net', 'weights.bin'))).toEqual(
+      await fs.readFile(path.join(whole, 'net', 'weights.bin')),
+    );
+    out.length = 0;
+    await deepend(`resume ${whole}`);
+    expect(out).toEqual([`${whole} has come to its end: 3 epochs; --epochs asks for more`]);
+    expect(process.exitCode ?? 0).toBe(0);
+  });
+
+  it('begins anew where there is no checkpoint yet', async () => {
+    const run = path.join(dir, 'early');
+    await deepend(`train ${SMALL} --epochs 1 --out ${run}`);
+    await fs.remove(path.join(run, 'checkpoints'));
+    await fs.remove(path.join(run, 'result.json'));
+    await deepend(`resume ${run}`);
+    expect(err).toEqual([]);
+    expect(await history(run)).toHaveLength(1);
+  });
+
+  it('takes a recipe, and flags before it', async () => {
+    const recipe = path.join(dir, 'recipe.json');
+    await fs.writeJson(recipe, { model: 'cifar/resnet20', modelOptions: { blockOrder: 'full-pre-activation' }, train: 64, test: 32, batchSize: 16, epochs: 5, lr: 0.1 }); // biome-ignore format: one object
+    const run = path.join(dir, 'recipe');
+    await deepend(`train --config ${recipe} --epochs 1 --model-option squeezeRatio=4 --device simd --out ${run}`);
+    expect(err).toEqual([]);
+    const { settings } = await fs.readJson(path.join(run, 'config.json'));
+    expect(settings).toMatchObject({ epochs: 1, lr: 0.1, modelOptions: { squeezeRatio: 4 } });
+  });
+
+  it('evaluates, predicts and plots a run', async () => {
+    const run = path.join(dir, 'used');
+    await deepend(`train ${SMALL} --epochs 1 --out ${run}`);
+    out.length = 0;
+    await deepend(`evaluate ${run} --json`);
+    const evaluation = JSON.parse(out.at(-1) as string);
+    expect(evaluation.numSamples).toBe(64);
+    expect(evaluation.accuracy).toBeCloseTo((await history(run))[0].testAcc, 6);
+    const image = path.join(dir, 'shirt.png');
+    await sharp(Buffer.alloc(40 * 30 * 3, 200), { raw: { width: 40, height: 30, channels: 3 } }).png().toFile(image); // biome-ignore format: one chain
+    await deepend(`predict ${image} --run ${run} --top 2 --json`);
+    const { classes } = JSON.parse(out.at(-1) as string);
+    expect(classes).toHaveLength(2);
+    expect(classes[0].probability).toBeGreaterThanOrEqual(classes[1].probability);
+    const picture = path.join(dir, 'compared.svg');
+    await deepend(`plot ${run} ${run} --what loss --out ${picture}`);
+    expect(await fs.readFile(picture, 'utf8')).toContain('<svg');
+    expect(err).toEqual([]);
+  });
+
+  it('verifies a set', async () => {
+    await deepend('data verify fashion-mnist');
+    expect(out.at(-1)).toMatch(/^fashion-mnist: sound, 60000 training and 10000 test images of \[28, 28, 1\]/);
+  });
+});
+
+describe('what is wrong', () => {
+  const cases: [string, string, RegExp][] = [
+    ['no net', 'train --out x', /name a net: --model book\/resnet18/],
+    ['no folder', 'train --model book/lenet', /required option '--out <folder>' not specified/],
+    ['a flag that does not exist', 'train --model book/lenet --out x --learning-rate 1', /unknown option '--learning-rate'/],
+    ['a rate that is none', 'train --model book/lenet --out x --lr fast', /option "lr" must be a number above 0, got NaN/],
+    ['a schedule that does not exist', 'train --model book/lenet --out x --schedule exp', /option "schedule" must be one of 'constant'/],
+    ['a recipe that is not there', 'train --config nowhere.json --out x', /nowhere.json: cannot be read/],
+    ['a run that is not there', 'resume nowhere', /nowhere.*config.json: cannot be read/],
+    ['half a net option', 'train --model book/lenet --out x --model-option stem', /expected key=value, got 'stem'/],
+    ['a set that does not exist', 'data verify fashionmnist', /fashion-mnist/],
+  ]; // biome-ignore format: a row a case
+  it.each(cases)('%s', async (_, line, message) => {
+    await deepend(line);
+    expect(process.exitCode).toBe(1);
+    expect(err).toHaveLength(1);
+    expect(err[0]).toMatch(message);
+    expect(err[0]?.split('\n')).toHaveLength(1);
+  });
+
+  it('shows the stack when asked', async () => {
+    await deepend('--verbose resume nowhere');
+    expect(err).toHaveLength(2);
+    expect(err[1]).toMatch(/\n +at /);
+  });
+
+  it('a setting of a recipe that does not exist', () => {
+    expect(() => settingsFrom('recipe', { model: 'book/lenet', batchsize: 3 })).toThrow(
+      /there is no option "batchsize"; did you mean "batchSize"/,
+    );
+  });
+});
