@@ -4,8 +4,9 @@ import { type ImageShape, type Init, type Recipe, recipeOf } from 'deepend';
 
 /** @param own settings that the script takes in place of the book's */
 export function settings(id: Parameters<typeof recipeOf>[0], own: Partial<Recipe> & { out?: string } = {}) {
-  const defaults = { out: `runs/${id.replace('book/', '')}`, ...recipeOf(id), ...own };
-  const { size, batchSize, lr, numEpochs } = defaults;
+  const recipe = recipeOf(id);
+  const { size = recipe.size, batchSize = recipe.batchSize, lr = recipe.lr, numEpochs = recipe.numEpochs } = own;
+  const { out = `runs/${id.replace('book/', '')}` } = own;
   const text = (value: string | number) => ({ type: 'string', default: `${value}` }) as const;
   const { values } = parseArgs({
     options: {
@@ -17,7 +18,7 @@ export function settings(id: Parameters<typeof recipeOf>[0], own: Partial<Recipe
       test: text(10_000),
       seed: text(0),
       init: text('xavier-uniform'), // or he-normal, with which deep nets without batch norm learn sooner
-      out: text(defaults.out),
+      out: text(out),
     },
   });
   const number = (name: Exclude<keyof typeof values, 'out' | 'init'>) => Number(values[name]);
