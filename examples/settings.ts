@@ -1,10 +1,10 @@
 /** The settings of a recipe as flags: the book's where nothing is asked. `--size 96 --epochs 2 --train 6400 --lr 0.05 --out runs/try` */
 import { parseArgs } from 'node:util';
-import { type ImageShape, type Init, type Recipe, recipeOf } from 'deepend';
+import { type ImageShape, type Init, RECIPES, type Recipe } from 'deepend';
 
 /** @param own settings that the script takes in place of the book's */
-export function settings(id: Parameters<typeof recipeOf>[0], own: Partial<Recipe> & { out?: string } = {}) {
-  const recipe = recipeOf(id);
+export function settings(id: keyof typeof RECIPES, own: Partial<Recipe> & { out?: string } = {}) {
+  const recipe = RECIPES[id];
   const { size = recipe.size, batchSize = recipe.batchSize, lr = recipe.lr, numEpochs = recipe.numEpochs } = own;
   const { out = `runs/${id.replace('book/', '')}` } = own;
   const text = (value: string | number) => ({ type: 'string', default: `${value}` }) as const;
