@@ -14,7 +14,7 @@ const read = (page: string) => readFileSync(path.join(root, page), 'utf8');
 function moduleOf(markdown: string): string {
   const imports = new Set<string>();
   const blocks = [...markdown.matchAll(/^```ts\n([\s\S]*?)^```/gm)].map(([, code = '']) =>
-    code.replace(/^import .*;$/gm, (line) => {
+    code.replace(/^import [^;]*;$/gm, (line) => {
       imports.add(line);
       return '';
     }),
@@ -27,8 +27,8 @@ function mergeImports(lines: Iterable<string>): string {
   const seen = new Set<string>();
   return [...lines]
     .map((line) =>
-      line.replace(/\{(.*)\}/, (_, names: string) => {
-        const fresh = names.split(',').map((name) => name.trim()).filter((name) => !seen.has(name)); // biome-ignore format: a chain
+      line.replace(/\{([^}]*)\}/, (_, names: string) => {
+        const fresh = names.split(',').map((name) => name.trim()).filter((name) => name && !seen.has(name)); // biome-ignore format: a chain
         for (const name of fresh) seen.add(name);
         return `{ ${fresh.join(', ')} }`;
       }),
