@@ -30,12 +30,27 @@ export async function decodeImage(path: string, channels: 1 | 3): Promise<Decode
   }
 }
 
+/** Loads native code, so only who decodes waits for it. Images are many and small: one thread each, and no results kept, is fastest. */
+async function decoder() {
+  const { default: sharp } = await import('sharp');
+  sharp.concurrency(1);
+  sharp.cache(false);
+  return sharp;
+}
+let loading: ReturnType<typeof decoder> | undefined;
+
 async function decode(file: Buffer, channels: 1 | 3): Promise<DecodedImage> {
-  const { default: sharp } = await import('sharp'); // loads native code: only who decodes waits for it
+  loading ??= decoder();
+  const sharp = await loading;
   const image = sharp(file, { failOn: 'error', ignoreIcc: true });
-  const { space } = await image.metadata();
+  const { space, channels: stored, depth } = await image.metadata();
   const cmyk = space === 'cmyk';
-  const plain = cmyk ? image.pipelineColourspace('cmyk').toColourspace('cmyk') : image.removeAlpha().toColourspace('srgb');
+  const isRgb = space === 'srgb' && stored === 3 && depth === 'uchar'; // most are: nothing is to be done, and asking costs
+  const plain = isRgb
+    ? image
+    : cmyk
+      ? image.pipelineColourspace('cmyk').toColourspace('cmyk')
+      : image.removeAlpha().toColourspace('srgb');
   const { data, info } = await plain.raw({ depth: 'uchar' }).toBuffer({ resolveWithObject: true });
   const rgb = cmyk ? fromCmyk(data) : info.channels === 1 ? spread(data) : data;
   return { pixels: channels === 3 ? rgb : luma(rgb), shape: [info.height, info.width, channels] };

@@ -40,8 +40,10 @@ const MOST_WORKERS = 4;
 /** How many worker threads to take where nobody says so. */
 export function defaultWorkers(dataset: AnyDataset, options: { early: readonly Transform[]; batchValues: number }): number {
   const { early, batchValues } = options;
-  const cheap = !('files' in dataset) && (early.length === 0 || batchValues * (1 + early.length) < CHEAP);
-  return cheap ? 0 : Math.min(MOST_WORKERS, Math.max(1, os.availableParallelism() - 1));
+  const cores = os.availableParallelism();
+  if ('files' in dataset) return Math.min(MOST_WORKERS, cores); // decoding is slower than most nets
+  const cheap = early.length === 0 || batchValues * (1 + early.length) < CHEAP;
+  return cheap ? 0 : Math.min(MOST_WORKERS, Math.max(1, cores - 1));
 }
 
 /** Bytes that batches made ahead may take where nobody says how many to make. */
