@@ -1,0 +1,64 @@
+/** Ctrl-C: the step ends, the run is saved, the process says how to go on; twice, and it ends at once. */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { newestCheckpoint } from '@deepend/trainer';
+import fs from 'fs-extra';
+import { afterAll, beforeAll, expect, it } from 'vitest';
+
+let dir: string;
+beforeAll(async () => {
+  dir = await fs.mkdtemp(path.join(tmpdir(), 'deepend-'));
+});
+afterAll(() => fs.remove(dir));
+
+const start = (...args: string[]) =>
+  spawn(process.execPath, ['--import', 'tsx', 'test/deepend/interrupted.ts', ...args], { env: { ...process.env, TSX_TSCONFIG_PATH: 'tsconfig.json' } }); // biome-ignore format: one call
+
+function watch(child: ChildProcess): {
+  output: () => string;
+  steps: (count: number) => Promise<void>;
+  ended: Promise<number | null>;
+} {
+  let output = '';
+  for (const stream of [child.stdout, child.stderr])
+    stream?.on('data', (chunk) => {
+      output += chunk;
+    });
+  const ended = new Promise<number | null>((resolve) => child.on('close', resolve));
+  const count = () => output.split('\nstep').length - 1;
+  const steps = async (least: number) => {
+    while (count() < least && child.exitCode === null) await new Promise((resolve) => setTimeout(resolve, 5));
+  };
+  return { output: () => output, steps, ended };
+}
+
+it('saves, says how to go on, exits with 130, and goes on', async () => {
+  const run = path.join(dir, 'run');
+  const child = start(run);
+  const { output, steps, ended } = watch(child);
+  await steps(90); // in the second epoch of 80 steps
+  child.kill('SIGINT');
+  expect(await ended, output()).toBe(130);
+  expect(output()).toContain(`go on with: npx deepend resume ${run}`);
+  const found = await newestCheckpoint(run);
+  const { epoch, step, globalStep } = found?.checkpoint.progress ?? {};
+  expect(globalStep).toBe(80 * (epoch ?? 0) + (step ?? 0));
+  expect(globalStep).toBeGreaterThanOrEqual(90);
+  expect(await fs.pathExists(path.join(run, 'net'))).toBe(false);
+
+  const again = watch(start(run, 'resume'));
+  expect(await again.ended, again.output()).toBe(0);
+  expect((await fs.readFile(path.join(run, 'history.jsonl'), 'utf8')).trim().split('\n').length).toBeGreaterThanOrEqual(3);
+  expect(await fs.pathExists(path.join(run, 'net', 'model.json'))).toBe(true);
+}, 120_000);
+
+it('ends at once when asked twice', async () => {
+  const run = path.join(dir, 'twice');
+  const child = start(run);
+  const { output, steps, ended } = watch(child);
+  await steps(3);
+  child.kill('SIGINT');
+  child.kill('SIGINT');
+  expect(await ended, output()).toBe(130);
+}, 120_000);
