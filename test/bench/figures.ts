@@ -20,7 +20,7 @@ export interface KeptRun {
   readonly settings: Readonly<Record<string, unknown>> & { model: string; epochs: number; lr: number; batchSize: number };
   readonly hardware: string;
   readonly versions: Readonly<Record<string, string>>;
-  readonly history: readonly { loss: number; trainAcc: number; testAcc: number; samplesPerSecond: number }[];
+  readonly history: readonly { loss: number; trainAcc: number; testAcc: number }[];
 }
 
 export const keptRuns = (): KeptRun[] =>
@@ -37,12 +37,11 @@ export function figuresTable(runs: readonly KeptRun[], publishedOf: (model: stri
     const theirs = published
       ? [published.loss, published.trainAcc, published.testAcc].map((value) => value.toFixed(3)).join(' / ')
       : '';
-    const speed = last ? Math.round(last.samplesPerSecond).toLocaleString('en-US') : '';
-    return `| \`${model}\` | ${lr} / ${batchSize} / ${epochs} | ${data} | ${own} | ${theirs} | ${speed} |`;
+    return `| \`${model}\` | ${lr} / ${batchSize} / ${epochs} | ${data} | ${own} | ${theirs} |`;
   });
   return [
-    '| net | lr / batch / epochs | trained on | loss / train acc / test acc | the book, 10 epochs on all | samples/s |',
-    '| --- | --- | --- | --- | --- | ---: |',
+    '| net | lr / batch / epochs | trained on | loss / train acc / test acc | the book, 10 epochs on all |',
+    '| --- | --- | --- | --- | --- |',
     ...rows,
   ].join('\n');
 }
