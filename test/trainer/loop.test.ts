@@ -104,6 +104,30 @@ describe('averaged weights', () => {
   });
 });
 
+describe('averaged weights of a run that is stopped', () => {
+  const stopped = async (options?: { toGoOn: boolean }) => {
+    const net = linearNet();
+    let own: number[] = [];
+    let control: Parameters<NonNullable<Callback['onTrainBegin']>>[0]['control'] | undefined;
+    const callback: Callback = {
+      onTrainBegin: (run) => {
+        ({ control } = run);
+      },
+      onEpochEnd: () => {
+        own = weights(net);
+        control?.stop('enough', options);
+      },
+    };
+    await train(net, fakeLoader(30, 10), null, { ...quiet, numEpochs: 5, average: 0.5, callbacks: [callback] });
+    return far(weights(net), own);
+  };
+
+  it('are what the net ends with, unless the run is to go on', async () => {
+    expect(await stopped()).toBeGreaterThan(1e-3);
+    expect(await stopped({ toGoOn: true })).toBe(0);
+  });
+});
+
 describe('losses and metrics', () => {
   it('take the place of cross-entropy', async () => {
     const net = linearNet();

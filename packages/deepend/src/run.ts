@@ -52,7 +52,7 @@ export function saveRun(
       if (history.length > 0) await writeWhole(at('history.jsonl'), toJsonl(history));
       else await fs.remove(at('history.jsonl'));
       await saver?.onTrainBegin?.(info);
-      release = onSignal(() => info.control.stop(INTERRUPTED));
+      release = onSignal(() => info.control.stop(INTERRUPTED, { toGoOn: true }));
     },
     onStep: (record) => saver?.onStep?.(record),
     onEpochEnd: async (record) => {

@@ -33,6 +33,7 @@ export class Run {
   private readonly control: RunControl;
   private seen: Pick<StepRecord, 'loss' | 'trainAcc'> = { loss: Number.NaN, trainAcc: Number.NaN };
   private stopped: string | undefined;
+  private goesOnLater = false;
   private batch: Batch | undefined;
   private breathed = 0;
   private lastEpoch: number;
@@ -56,8 +57,9 @@ export class Run {
       get settled() {
         return session.settled;
       },
-      stop: (reason) => {
+      stop: (reason, { toGoOn = false } = {}) => {
         this.stopped ??= reason;
+        this.goesOnLater ||= toGoOn;
       },
       lastBatch: () => this.batch,
       state: () => this.state(),
@@ -95,11 +97,6 @@ export class Run {
   /** Whether labels may be numbers to be learned: with a loss of the caller's choice. */
   get takesValues(): boolean {
     return this.options.loss !== undefined;
-  }
-
-  /** Seconds of compute that the epoch had before it was interrupted. */
-  get computedBefore(): number {
-    return this.computed;
   }
 
   get readsNow(): boolean {
@@ -159,7 +156,7 @@ export class Run {
 
   async end(): Promise<TrainResult> {
     const { history, options, session, stopped } = this;
-    if (this.step === 0) session.settleAverage(); // a run that was stopped within an epoch is to go on from its own weights
+    if (!this.goesOnLater) session.settleAverage(); // one that does goes on from its own weights
     const seconds = history.reduce((sum, record) => sum + this.loader.numSamples / record.samplesPerSecond, 0);
     const samples = history.length * this.loader.numSamples;
     const result = {
@@ -262,8 +259,6 @@ export class Run {
     this.globalStep = progress.globalStep;
     this.computed = progress.computed;
     this.sums.restore(progress.sums);
-    const [loss, correct, samples] = progress.sums;
-    if (samples > 0) this.seen = { loss: loss / samples, trainAcc: correct / samples };
     if (this.epoch > this.lastEpoch) return; // it had come to its end
     if (progress.loader !== undefined && this.loader.restore) this.loader.restore(progress.loader as object);
     else if (this.step > 0) {

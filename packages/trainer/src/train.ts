@@ -79,7 +79,7 @@ interface EpochResult {
 async function passOver(run: Run, loader: Loader): Promise<EpochResult | undefined> {
   const { sums, session } = run;
   const [whole, compute] = [new Timer().start(), new Timer()];
-  const before = run.computedBefore;
+  const before = run.computed; // not 0 where the run goes on within an epoch
   for await (const batch of loader) {
     try {
       checkBatch(WHERE, batch, session.plan, { labels: run.epoch === 1, values: run.takesValues });

@@ -103,8 +103,11 @@ export interface RunControl {
   readonly average: WeightAverage | undefined;
   /** What the run minimizes. */
   readonly loss: Loss<Tensor<Rank.R0> | null>;
-  /** Ends the run after the present step or epoch, as if it had come to its end. */
-  stop(reason: string): void;
+  /**
+   * Ends the run after the present step or epoch, as if it had come to its end.
+   * @param options.toGoOn whether it is to go on from a checkpoint later: then the net keeps its own weights, not their average @default false
+   */
+  stop(reason: string, options?: { toGoOn?: boolean }): void;
   /** The batch of the present step; alive during `onStep` alone. */
   lastBatch(): Batch | undefined;
   /** Whether the weights have taken in all gradients so far; the run can be saved then alone. */
