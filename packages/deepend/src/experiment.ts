@@ -3,7 +3,7 @@ import { crossEntropy } from '@deepend/compiler';
 import {
   cutMix,
   cutout,
-  type DataLoader,
+  DataLoader,
   type Dataset,
   loadDataset,
   mixUp,
@@ -81,10 +81,9 @@ export async function loadersOf(
   const plain = (await loadDataset(data, batchSize, { ...given, seed, progress })) as [DataLoader<Dataset>, DataLoader<Dataset>];
   const transforms = augmentation(augment, plain[0].imageShape[0]);
   if (transforms.length === 0) return plain;
-  return (await loadDataset(data, batchSize, { ...given, seed, progress, transforms })) as [
-    DataLoader<Dataset>,
-    DataLoader<Dataset>,
-  ];
+  const [{ dataset }, testIter] = plain;
+  const sized = { batchSize, seed, ...(resize !== undefined && { resize }), ...(workers !== undefined && { workers }) };
+  return [new DataLoader(dataset, { ...sized, shuffle: true, transforms }), testIter];
 }
 
 /** The untrained net that the settings ask for. */
@@ -137,7 +136,7 @@ export async function runExperiment(settings: Settings, options: ExperimentOptio
     ...(best && { best }),
   };
   const watchers: Callback[] = [
-    saveRun(out, { settings }, { checkpoints }), // first, so that it clears the folder before others write there, and saves what they leave
+    saveRun(out, { settings, classNames: trainIter.classNames }, { checkpoints }), // first, so that it clears the folder before others write there, and saves what they leave
     ...(patience ? [earlyStopping({ patience })] : []),
     ...(limit ? [timeLimit(limit)] : []),
     ...(settings.tensorBoard ? [tensorBoard(`${out}/tensorboard`)] : []),

@@ -18,7 +18,7 @@ export interface DataLoaderOptions {
   transforms?: readonly Transform[];
   /**
    * Worker threads that make batches while the loop's thread computes; 0: that thread makes them itself.
-   * @default 'auto': 0 where a batch is made in a millisecond or two, else one less than there are cores, from 1 to 4
+   * @default 'auto': 0 where a batch is made in a millisecond or two, as many as there are cores for files, else one less; at most 4
    */
   workers?: number | 'auto';
   /** Batches that the workers make ahead. @default 2 for each worker; fewer where these would take more than 1 GiB */

@@ -2,7 +2,7 @@
 import { checkOptions, rule, show } from '@deepend/checks';
 import { numSamplesOf } from '../dataset';
 import { type FindOptions, findSet } from '../find';
-import { DataLoader, type DataLoaderOptions, resizeRule } from '../loader';
+import { DataLoader, type DataLoaderOptions, prefetchRule, resizeRule, transformsRule, workersRule } from '../loader';
 import type { ResizeTo } from '../resize';
 import { take } from '../select';
 import type { SetSpec } from '../specs';
@@ -44,23 +44,18 @@ export interface LoadOptions {
   progress?: boolean;
 }
 
-const isWorkers = (value: unknown) => value === 'auto' || (Number.isInteger(value) && (value as number) >= 0);
-const isTransform = (value: unknown) => typeof (value as Transform | null)?.name === 'string';
-
 const BATCH_SIZE = rule.options({ batchSize: rule.positiveInteger() });
 const OPTIONS = rule.options({
   resize: resizeRule(),
-  transforms: rule
-    .list(rule.that<Transform>(isTransform, 'a transform, such as randomCrop(28)'), 'a list of transforms')
-    .optional(),
+  transforms: transformsRule(),
   augmentTest: rule.flag().optional(),
   root: rule.text().min(1, 'the path of a folder').optional(),
   seed: rule.nonNegativeInteger().optional(),
   shuffle: rule.flag().optional(),
   numTrain: rule.positiveInteger().optional(),
   numTest: rule.positiveInteger().optional(),
-  workers: rule.that<number | 'auto'>(isWorkers, "'auto' or a whole number of at least 0").optional(),
-  prefetch: rule.nonNegativeInteger().optional(),
+  workers: workersRule(),
+  prefetch: prefetchRule(),
   onError: rule.oneOf(['throw', 'skip']).optional(),
   download: rule.flag().optional(),
   mirrors: rule.list(rule.text(), 'a list of addresses').optional(),

@@ -49,7 +49,7 @@ export function addRuns(program: Command): void {
       const settings = settingsFrom('deepend predict', await settingsOf(run));
       await deviceOf(settings.device);
       const net = await loadNet(path.join(run, 'net'));
-      const names = await classNamesOf(settings);
+      const names = await classNamesOf(run);
       for (const image of images) {
         const likeliest = await classify(net, image, { top, names });
         if (json) console.log(JSON.stringify({ image, classes: likeliest }));
@@ -85,9 +85,9 @@ async function historyOf(folder: string): Promise<EpochRecord[]> {
   return lines.map((line) => JSON.parse(line) as EpochRecord);
 }
 
-async function classNamesOf(settings: Parameters<typeof loadersOf>[0]): Promise<readonly string[] | undefined> {
-  const [train] = await loadersOf({ ...settings, train: 1, test: 1, batchSize: 1 }, { progress: false }).catch(() => [undefined]);
-  return train?.classNames;
+/** The names that the run's set gave its classes. */
+async function classNamesOf(folder: string): Promise<readonly string[] | undefined> {
+  return ((await fs.readJson(path.join(folder, 'config.json'))) as { classNames?: string[] }).classNames;
 }
 
 interface Likely {
