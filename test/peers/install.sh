@@ -1,0 +1,68 @@
+#!/usr/bin/env bash
+# Puts into node_modules, and into the Python that is at hand, what only tests and benchmarks use: the programs that read
+# back what deepend exports, the notebook kernel, and the engines that are optional. Nothing here is needed to use deepend;
+# a test whose peer is absent is skipped and says so.
+# usage: test/peers/install.sh [PART...]   parts: npm python tfjs-node; without any, all of them   (some minutes the first time)
+set -euo pipefail
+project=$(cd "$(dirname "$0")/../.." && pwd)
+python=${PYTHON:-python3}
+parts=${*:-npm python tfjs-node}
+
+# One command for all: `npm install` takes away whatever neither it nor package.json names. Without install scripts,
+# which download: what the packages hold is enough.
+npm_packages() {
+  (cd "$project" && npm install --no-save --ignore-scripts --no-audit --no-fund \
+    onnxruntime-node@1.30.0 tslab@1.0.22 playwright-core@1.65.1 \
+    webgpu@0.6.2 @tensorflow/tfjs-backend-webgpu@4.22.0 \
+    @tensorflow/tfjs-node@4.22.0 @tensorflow/tfjs-node-gpu@4.22.0 >/dev/null)
+  echo 'npm packages are there'
+}
+
+python_packages() {
+  PIP_RETRIES=${PIP_RETRIES:-0} "$python" -m pip install --quiet --disable-pip-version-check \
+    tensorflow-cpu nbclient nbconvert ipykernel safetensors onnx
+  echo 'Python packages are there'
+}
+
+# The packages' own install step downloads libtensorflow. Their N-API binding builds just as well against the library that
+# the Python package tensorflow-cpu holds: CPU kernels only, so that tfjs-node-gpu loads and runs, and reports no GPU.
+tfjs_node() {
+  local tensorflow headers nodedir name directory binding
+  tensorflow=$("$python" -c 'import importlib.util; print(importlib.util.find_spec("tensorflow").submodule_search_locations[0])')
+  nodedir=${NODEDIR:-$(npm config get nodedir 2>/dev/null)}
+  case $nodedir in null | undefined | '') headers=() ;; *) headers=("--nodedir=$nodedir") ;; esac
+  for name in tfjs-node tfjs-node-gpu; do
+    directory=$project/node_modules/@tensorflow/$name
+    binding=$directory/lib/napi-v8/tfjs_binding.node
+    if [ "$name" = tfjs-node-gpu ] && [ ! -f "$binding" ]; then # the same source and the same library: the same binding
+      mkdir -p "$(dirname "$binding")" "$directory/deps"
+      cp "$directory/../tfjs-node/lib/napi-v8/tfjs_binding.node" "$binding"
+      cp -a "$directory/../tfjs-node/deps/." "$directory/deps/"
+    fi
+    if [ ! -f "$binding" ]; then
+      mkdir -p "$directory/deps/lib"
+      ln -sfn "$tensorflow/include" "$directory/deps/include"
+      for library in libtensorflow_cc libtensorflow_framework; do
+        ln -sf "$tensorflow/$library.so.2" "$directory/deps/lib/$library.so.2"
+        ln -sf "$library.so.2" "$directory/deps/lib/${library/_cc/}.so"
+      done
+      (cd "$directory" && node "$(npm root -g)/npm/node_modules/node-gyp/bin/node-gyp.js" rebuild "${headers[@]}" \
+        --module_name=tfjs_binding --module_path="$directory/lib/napi-v8" --napi_build_version=8 >"$directory/build.log" 2>&1) \
+        || { tail -20 "$directory/build.log" >&2; exit 1; }
+    fi
+    (cd "$project" && TF_CPP_MIN_LOG_LEVEL=2 node -e "
+      require('node:util').isNullOrUndefined ??= (value) => value == null;
+      const tf = require('@tensorflow/$name');
+      if (tf.getBackend() !== 'tensorflow') throw new Error('the backend is ' + tf.getBackend());
+      console.log('@tensorflow/$name works: libtensorflow', tf.backend().binding.TF_Version);" 2>/dev/null)
+  done
+}
+
+for part in $parts; do
+  case $part in
+    npm) npm_packages ;;
+    python) python_packages ;;
+    tfjs-node) tfjs_node ;;
+    *) echo "unknown part '$part': expected npm, python or tfjs-node" >&2; exit 2 ;;
+  esac
+done
