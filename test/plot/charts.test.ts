@@ -63,7 +63,7 @@ describe('a picture', () => {
     expect((await fs.readdir(path.join(dir, 'deep'))).sort()).toEqual(['a.png', 'a.svg']);
     await fs.writeFile(path.join(dir, 'file'), '');
     await expect(picture.save(path.join(dir, 'file', 'a.svg'))).rejects.toThrow(/\[plot\] .*a\.svg: cannot be written: /);
-    await expect(picture.save(path.join(dir, 'a.jpg'))).rejects.toThrow(/a\.jpg: a picture is saved as \.svg or \.png/);
+    await expect(picture.save(path.join(dir, 'a.jpg'))).rejects.toThrow(/a\.jpg: a picture is saved as \.svg, \.png, \.html, \.txt/);
   });
 
   it('is a PNG of twice its size', async () => {

@@ -1,16 +1,16 @@
 /** A chart of lines as the marks of a picture: title, legend above the plot, axes, series. */
 import { line } from 'd3-shape';
 import { type Axis, makeAxis } from './axis';
-import { Picture } from './picture';
+import { Picture, type PicturePoint } from './picture';
 import type { ChartOptions, Point, Series } from './series';
 import type { Marker, SeriesStyle } from './style';
-import { type Box, decimal, INK, type Mark, tag } from './svg';
+import { type Box, decimal, type Mark, tag } from './svg';
+import { toTerminal } from './terminal';
 import { textWidth } from './text';
+import { EDGE, GRID, INK } from './theme';
 
 const SIZE = 13; // pixels an em of labels
 const TITLE_SIZE = 15;
-const GRID = '#e4e4e4';
-const EDGE = '#b8b8b8';
 const PAD = 12; // pixels around everything
 const SAMPLE = 26; // length of a legend's line sample
 
@@ -32,8 +32,32 @@ export function drawChart(series: readonly Series[], options: ChartOptions, desc
   if (yLabel) {
     marks.push({ text: yLabel, x: PAD + SIZE - 3, y: box.y + box.height / 2, size: SIZE, anchor: 'middle', rotate: -90 });
   }
-  return new Picture(marks, { width, height, description });
+  return new Picture(marks, {
+    width,
+    height,
+    description,
+    points: hoverPoints(series, { x, y, box }, xLabel),
+    text: (size) => toTerminal(series, options, size),
+  });
 }
+
+/** What the values under a pointer are called: `test acc: 0.85 at epoch 3`. Points outside the axes' limits have none. */
+function hoverPoints(series: readonly Series[], { x, y, box }: Plane, xLabel: string | undefined): PicturePoint[] {
+  const inside = (at: { x: number; y: number }) =>
+    at.x >= box.x && at.x <= box.x + box.width && at.y >= box.y && at.y <= box.y + box.height;
+  return series.flatMap(({ label, points }) =>
+    points
+      .map((point) => ({
+        x: x.at(point.x),
+        y: y.at(point.y),
+        label: `${label ? `${label}: ` : ''}${short(point.y)} at ${xLabel || 'x'} ${short(point.x)}`,
+      }))
+      .filter(inside),
+  );
+}
+
+/** A number as one reads it aloud: five digits at most. */
+const short = (value: number) => String(Number(value.toPrecision(5)));
 
 interface Plane {
   x: Axis;

@@ -1,7 +1,19 @@
-/** The one type that every chart gives: an SVG that can also become a PNG or a file. */
+/** The one type that every chart gives: a picture with many ways out. */
 import path from 'node:path';
+import { checkOptions, rule } from '@deepend/checks';
 import { writeWhole } from './files';
+import { toFigure, toPage } from './html';
 import { type Mark, toSvg } from './svg';
+import type { TerminalOptions } from './terminal';
+import { THEMES, type Theme } from './theme';
+
+/** A place of a picture with a value behind it, in pixels. */
+export interface PicturePoint {
+  readonly x: number;
+  readonly y: number;
+  /** Such as `test acc: 0.85 at epoch 3`. */
+  readonly label: string;
+}
 
 export interface PictureOptions {
   /** Pixels. */
@@ -10,37 +22,71 @@ export interface PictureOptions {
   height: number;
   /** What a screen reader says in the picture's place. */
   description: string;
+  /** Values that an HTML page shows under the pointer. @default none */
+  points?: readonly PicturePoint[];
+  /** Draws the picture in characters. @default its description alone */
+  text?: (size: TerminalOptions) => string;
 }
+
+/** What notebooks choose from: the richest that they can show. */
+export interface MimeBundle {
+  'image/svg+xml': string;
+  /** Base64. */
+  'image/png'?: string;
+  'text/plain': string;
+}
+
+const themeRule = { theme: rule.oneOf(THEMES).optional() };
+const themeOptions = rule.options(themeRule);
+const pngOptions = rule.options({
+  ...themeRule,
+  scale: rule.that<number>((value) => value > 0 && value <= 8, 'a number above 0 and at most 8').optional(),
+});
 
 export class Picture {
   /** Pixels; a PNG has twice as many. */
   readonly width: number;
   /** Pixels; a PNG has twice as many. */
   readonly height: number;
+  /** What a screen reader says in the picture's place. */
+  readonly description: string;
+  /** Values that an HTML page shows under the pointer. */
+  readonly points: readonly PicturePoint[];
   readonly #marks: readonly Mark[];
-  readonly #description: string;
+  readonly #text: (size: TerminalOptions) => string;
 
-  constructor(marks: readonly Mark[], { width, height, description }: PictureOptions) {
+  constructor(marks: readonly Mark[], { width, height, description, points = [], text = () => description }: PictureOptions) {
     this.width = width;
     this.height = height;
+    this.description = description;
+    this.points = points;
     this.#marks = marks;
-    this.#description = description;
+    this.#text = text;
   }
 
-  /** The picture as an SVG document; its texts are text, in whatever font the viewer has. */
+  /** The picture as an SVG document on white; its texts are text, in whatever font the viewer has. */
   get svg(): string {
-    return this.#draw('elements');
+    return this.toSvg();
+  }
+
+  /**
+   * The picture as an SVG document; its texts are text, in whatever font the viewer has.
+   * @param options.theme @default 'light'
+   */
+  toSvg(options: { theme?: Theme } = {}): string {
+    const { theme = 'light' } = checkOptions('[plot] toSvg', themeOptions, options);
+    return this.#draw({ text: 'elements', theme });
   }
 
   /**
    * The picture as a PNG. Its letters are drawn from a bundled font, so that they are there on a machine without any.
    * @param options.scale pixels of the PNG for each of the picture's @default 2
+   * @param options.theme `auto` is light @default 'light'
    */
-  async toPng({ scale = 2 }: { scale?: number } = {}): Promise<Buffer> {
-    if (!(scale > 0 && scale <= 8))
-      throw new RangeError(`[plot] toPng: option "scale" must be a number above 0 and at most 8, got ${scale}`);
+  async toPng(options: { scale?: number; theme?: Theme } = {}): Promise<Buffer> {
+    const { scale = 2, theme = 'light' } = checkOptions('[plot] toPng', pngOptions, options);
     const { default: sharp } = await import('sharp'); // loads native code: only who wants a PNG waits for it
-    const svg = Buffer.from(this.#draw('outlines'));
+    const svg = Buffer.from(this.#draw({ text: 'outlines', theme: theme === 'auto' ? 'light' : theme }));
     return sharp(svg, { density: 72 * scale, unlimited: true })
       .flatten({ background: '#ffffff' })
       .png({ compressionLevel: 9 })
@@ -48,17 +94,60 @@ export class Picture {
   }
 
   /**
-   * Writes the picture as its extension says, `.svg` or `.png`: the whole file or nothing. Folders are made.
+   * The picture as a page of its own that shows the value under the pointer. It asks the network for nothing.
+   * @param options.theme @default 'auto'
+   */
+  toHtml(options: { theme?: Theme } = {}): string {
+    const { theme = 'auto' } = checkOptions('[plot] toHtml', themeOptions, options);
+    return toPage(this.toHtmlFragment({ theme }), { title: this.description, theme });
+  }
+
+  /**
+   * A `<figure>` for a page that holds `figureStyle` in a style element and `hoverScript` in a script element, once for all figures.
+   * @param options.theme @default 'auto'
+   */
+  toHtmlFragment(options: { theme?: Theme } = {}): string {
+    const { theme = 'auto' } = checkOptions('[plot] toHtmlFragment', themeOptions, options);
+    return toFigure(this.#draw({ text: 'elements', theme, styled: false }), this.points);
+  }
+
+  /** The picture in characters, for a terminal or a log. */
+  toText(size: TerminalOptions = {}): string {
+    return this.#text(size);
+  }
+
+  /** What a notebook shows. Pass what `toPng` gave for readers that draw no SVG. */
+  mimeBundle({ png }: { png?: Buffer } = {}): MimeBundle {
+    return {
+      'image/svg+xml': this.svg,
+      ...(png && { 'image/png': png.toString('base64') }),
+      'text/plain': this.toText(),
+    };
+  }
+
+  /** Deno's notebooks show a picture that ends a cell. */
+  [Symbol.for('Jupyter.display')](): MimeBundle {
+    return this.mimeBundle();
+  }
+
+  /**
+   * Writes the picture as its extension says, `.svg`, `.png`, `.html` or `.txt`: the whole file or nothing. Folders are made.
    * @throws RangeError for another extension; Error where the file cannot be written
    */
   async save(file: string): Promise<void> {
     const extension = path.extname(file).toLowerCase();
-    if (extension === '.svg') return writeWhole(file, this.svg);
-    if (extension === '.png') return writeWhole(file, await this.toPng());
-    throw new RangeError(`[plot] ${file}: a picture is saved as .svg or .png`);
+    const ways: Record<string, () => string | Promise<Buffer>> = {
+      '.svg': () => this.svg,
+      '.png': () => this.toPng(),
+      '.html': () => this.toHtml(),
+      '.txt': () => `${this.toText()}\n`,
+    };
+    const way = ways[extension];
+    if (!way) throw new RangeError(`[plot] ${file}: a picture is saved as ${Object.keys(ways).join(', ')}`);
+    return writeWhole(file, await way());
   }
 
-  #draw(text: 'elements' | 'outlines'): string {
-    return toSvg(this.#marks, { width: this.width, height: this.height, description: this.#description, text });
+  #draw(options: { text: 'elements' | 'outlines'; theme: Theme; styled?: boolean }): string {
+    return toSvg(this.#marks, { width: this.width, height: this.height, description: this.description, ...options });
   }
 }

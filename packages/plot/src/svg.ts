@@ -1,5 +1,6 @@
 /** Pictures as lists of marks, and marks as SVG text. */
 import { FONT_FAMILY, textOutline, textWidth } from './text';
+import { AUTO_CLASS, darken, darkRules, INK, PAPER, type Theme } from './theme';
 
 /** One line of text. `x` is where `anchor` stands, `y` the baseline, both in pixels; `rotate` in degrees about that point. */
 export interface TextMark {
@@ -26,8 +27,7 @@ export interface Box {
   height: number;
 }
 
-export const INK = '#262626';
-export const PAPER = '#ffffff';
+export { EDGE, GRID, INK, PAPER } from './theme';
 
 export interface SvgOptions {
   width: number;
@@ -36,23 +36,29 @@ export interface SvgOptions {
   description: string;
   /** `elements` can be selected and searched; `outlines` need no font. */
   text: 'elements' | 'outlines';
+  theme: Theme;
+  /** Whether a picture of theme `auto` brings its CSS, or the page around it does. @default true */
+  styled?: boolean;
 }
 
-/** The SVG document that shows `marks` on white. */
+/** The SVG document that shows `marks` on paper. */
 export function toSvg(marks: readonly Mark[], options: SvgOptions): string {
-  const { width, height, description, text } = options;
+  const { width, height, description, text, theme, styled = true } = options;
   const attributes = {
     xmlns: 'http://www.w3.org/2000/svg',
     width,
     height,
     viewBox: `0 0 ${decimal(width)} ${decimal(height)}`,
     'font-family': FONT_FAMILY,
+    class: theme === 'auto' ? AUTO_CLASS : undefined,
     role: 'img',
     'aria-label': description,
   };
   const body = marks.map((mark) => (typeof mark === 'string' ? mark : text === 'elements' ? textElement(mark) : outlines(mark)));
   const paper = tag('rect', { width, height, fill: PAPER });
-  return `${tag('svg', attributes, `\n${[paper, ...body].join('\n')}\n`)}\n`;
+  const style = theme === 'auto' && styled ? [tag('style', {}, darkRules())] : [];
+  const drawn = [paper, ...body].join('\n');
+  return `${tag('svg', attributes, `\n${[...style, theme === 'dark' ? darken(drawn) : drawn].join('\n')}\n`)}\n`;
 }
 
 function textElement({ text, x, y, size, anchor = 'start', fill = INK, rotate }: TextMark): string {
