@@ -1,0 +1,87 @@
+/** What a terminal can show: how wide text is there, colours as escape codes, and names that carry no codes of their own. */
+
+export interface TerminalOptions {
+  /** Characters. @default the window's width, at most 100; 72 where the output is no terminal */
+  width?: number;
+  /** Lines. @default as many as the picture needs; a chart takes 16 */
+  height?: number;
+  /** Escape codes for colours; true takes 24 bits where COLORTERM promises them, else 256 colours. @default false */
+  color?: boolean | 'ansi256' | 'truecolor';
+}
+
+/** TerminalOptions once every default is known. */
+export interface TextSize {
+  readonly width: number;
+  readonly height: number | undefined;
+  readonly color: false | 'ansi256' | 'truecolor';
+}
+
+/** 0 to 255 each. */
+export type Rgb = readonly [red: number, green: number, blue: number];
+
+/** Fills in the defaults. */
+export function textSize({ width, height, color = false }: TerminalOptions): TextSize {
+  const { isTTY, columns = 80 } = process.stdout;
+  const best = /truecolor|24bit/i.test(process.env.COLORTERM ?? '') ? 'truecolor' : 'ansi256';
+  return { width: width ?? (isTTY ? Math.min(columns - 1, 100) : 72), height, color: color === true ? best : color };
+}
+
+/** `text` in a colour, or as it is where colours are off. */
+export function paint(text: string, ink: { fore?: Rgb | number; back?: Rgb | number }, color: TextSize['color']): string {
+  if (!color || text === '') return text;
+  const { fore, back } = ink;
+  const start = `${fore === undefined ? '' : code(38, fore, color)}${back === undefined ? '' : code(48, back, color)}`;
+  const end = `${fore === undefined ? '' : '\u001b[39m'}${back === undefined ? '' : '\u001b[49m'}`;
+  return `${start}${text}${end}`;
+}
+
+function code(ground: 38 | 48, ink: Rgb | number, color: 'ansi256' | 'truecolor'): string {
+  if (typeof ink !== 'number' && color === 'truecolor') return `\u001b[${ground};2;${ink.map(Math.round).join(';')}m`;
+  return `\u001b[${ground};5;${typeof ink === 'number' ? ink : ansi256(ink)}m`;
+}
+
+const CUBE = [0, 95, 135, 175, 215, 255] as const; // xterm's levels of its 6 × 6 × 6 colours
+
+/** The nearest of a terminal's 256 colours: its cube's or its ladder of greys. */
+export function ansi256(rgb: Rgb): number {
+  const steps = rgb.map((value) => CUBE.reduce((best, level, i) => (Math.abs(level - value) < Math.abs((CUBE[best] ?? 0) - value) ? i : best), 0)); // biome-ignore format: one search
+  const mean = (rgb[0] + rgb[1] + rgb[2]) / 3;
+  const grey = Math.min(23, Math.max(0, Math.round((mean - 8) / 10)));
+  const distance = (other: readonly number[]) => other.reduce((sum, value, i) => sum + (value - (rgb[i] ?? 0)) ** 2, 0);
+  const level = 8 + 10 * grey;
+  const cube = distance(steps.map((step) => CUBE[step] ?? 0));
+  const [red = 0, green = 0, blue = 0] = steps;
+  return distance([level, level, level]) < cube ? 232 + grey : 16 + 36 * red + 6 * green + blue;
+}
+
+/** A name that moves no cursor and turns no text around: control characters and direction marks are shown as a replacement. */
+export function printable(text: string): string {
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what must not reach a terminal
+  return text.replace(/[\t\n\r]+/g, ' ').replace(/[\u0000-\u001f\u007f-\u009f\u200e\u200f\u2028-\u202e\u2066-\u2069]/g, '\ufffd');
+}
+
+/** Blocks of Unicode whose characters take two columns (East Asian Width W and F), and emoji. */
+const WIDE = /[\u1100-\u115f\u2e80-\u303e\u3041-\ua4cf\ua960-\ua97c\uac00-\ud7a3\uf900-\ufaff\ufe30-\ufe6f\uff00-\uff60\uffe0-\uffe6\u{16fe0}-\u{18aff}\u{1b000}-\u{1b2ff}\u{1f200}-\u{1f265}\u{20000}-\u{3fffd}]|\p{Emoji_Presentation}/u; // biome-ignore format: one class
+const NONE = /\p{Mn}|\p{Me}|\p{Cf}|\ufe0f/u;
+
+/** Columns that a printable text takes. */
+export function columnsOf(text: string): number {
+  let columns = 0;
+  for (const character of text) columns += NONE.test(character) ? 0 : WIDE.test(character) ? 2 : 1;
+  return columns;
+}
+
+/** `text` made printable, cut with an ellipsis and padded to `columns`. */
+export function fitColumns(text: string, columns: number, align: 'start' | 'end' = 'start'): string {
+  let shown = printable(text);
+  if (columnsOf(shown) > columns) {
+    let kept = '';
+    for (const character of shown) {
+      if (columnsOf(kept + character) > columns - 1) break;
+      kept += character;
+    }
+    shown = columns > 0 ? `${kept}…` : '';
+  }
+  const padding = ' '.repeat(Math.max(0, columns - columnsOf(shown)));
+  return align === 'start' ? shown + padding : padding + shown;
+}
