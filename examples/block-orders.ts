@@ -23,7 +23,7 @@ for (const blockOrder of orders) {
 }
 
 const epochs = curves.loss[0]?.map((_, i) => i + 1) ?? [];
-const axes = { xLabel: 'epoch', legend: orders };
-await plot(epochs, curves.loss, { ...axes, yLabel: 'loss' }).save(`${out}/losses.png`);
-await plot(epochs, curves.testAcc, { ...axes, yLabel: 'test accuracy' }).save(`${out}/accuracies.png`);
+const axes = { xlabel: 'epoch', legend: orders };
+await plot(epochs, curves.loss, { ...axes, ylabel: 'loss' }).save(`${out}/losses.png`);
+await plot(epochs, curves.testAcc, { ...axes, ylabel: 'test accuracy' }).save(`${out}/accuracies.png`);
 console.log(`\nthe five curves are in ${out}/losses.png and ${out}/accuracies.png`);

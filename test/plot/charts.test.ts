@@ -16,7 +16,7 @@ const history = (epochs: number): HistoryRecord[] =>
     testAcc: 0.92 - 0.2 * 0.6 ** i + (i % 3) * 0.01,
   }));
 const x = Array.from({ length: 40 }, (_, i) => i / 4 + 0.25);
-const GROWTH = { legend: ['square', 'cube', 'power of two'], yScale: 'log', xLabel: 'x', yLabel: 'f(x)', title: 'Growth: x², x³ and 2ˣ', fmts: ['-', 'mo', 'g-.'] } as const satisfies ChartOptions; // biome-ignore format: one object
+const GROWTH = { legend: ['square', 'cube', 'power of two'], yscale: 'log', xlabel: 'x', ylabel: 'f(x)', title: 'Growth: x², x³ and 2ˣ', fmts: ['-', 'mo', 'g-.'] } as const satisfies ChartOptions; // biome-ignore format: one object
 
 const CHARTS = {
   'ten-epochs': () => curves(history(10)),
@@ -39,7 +39,7 @@ describe('charts', () => {
     const numbers = fc.array(fc.double({ noDefaultInfinity: false }), { minLength: 1, maxLength: 8 });
     fc.assert(
       fc.property(numbers, fc.string({ unit: 'binary', maxLength: 20 }), (values, text) => {
-        const { svg } = plot(values, undefined, { title: text, xLabel: text, legend: [text] });
+        const { svg } = plot(values, undefined, { title: text, xlabel: text, legend: [text] });
         expect(svg).not.toMatch(/NaN|Infinity|undefined/.test(text) ? /="NaN/ : /NaN|Infinity|undefined/);
         expect(svg.match(/<text/g)?.length).toBe(svg.match(/<\/text>/g)?.length);
       }),
@@ -63,7 +63,9 @@ describe('a picture', () => {
     expect((await fs.readdir(path.join(dir, 'deep'))).sort()).toEqual(['a.png', 'a.svg']);
     await fs.writeFile(path.join(dir, 'file'), '');
     await expect(picture.save(path.join(dir, 'file', 'a.svg'))).rejects.toThrow(/\[plot\] .*a\.svg: cannot be written: /);
-    await expect(picture.save(path.join(dir, 'a.jpg'))).rejects.toThrow(/a\.jpg: a picture is saved as \.svg, \.png, \.html, \.txt/);
+    await expect(picture.save(path.join(dir, 'a.jpg'))).rejects.toThrow(
+      /a\.jpg: a picture is saved as \.svg, \.png, \.html, \.txt/,
+    );
   });
 
   it('is a PNG of twice its size', async () => {
@@ -89,7 +91,7 @@ describe('a picture', () => {
 
 describe('Animator', () => {
   const filled = () => {
-    const animator = new Animator({ legend: ['train loss', 'test acc'], xLabel: 'epoch', xLim: [0, 3] });
+    const animator = new Animator({ legend: ['train loss', 'test acc'], xlabel: 'epoch', xlim: [0, 3] });
     animator.add(1, [0.9, null]);
     animator.add(2, [0.5, 0.7]);
     animator.add(3, [0.3, 0.8]);
@@ -134,8 +136,9 @@ describe('bad input', () => {
     ['no points', () => plot([]), /plot: expected at least one point, got none/],
     ['another number of x', () => plot([1, 2], [3]), /expected as many x values as y values in series 0, got 2 and 1/],
     ['another number of names', () => plot([1, 2], [3, 4], { legend: ['a', 'b'] }), /expected 1 names in "legend", one a series, got 2/],
-    ['an unknown option', () => plot([1], [1], { xlabel: 'x' } as never), /there is no option "xlabel"; did you mean "xLabel"\?/],
-    ['limits the wrong way round', () => plot([1], [1], { yLim: [1, 0] }), /"yLim" must be two finite numbers, \[low, high\], got \[1, 0\]/],
+    ['an unknown option', () => plot([1], [1], { xlabels: 'x' } as never), /there is no option "xlabels"; did you mean "xlabel"\?/],
+    ['an option under both its names', () => plot([1], [1], { xlabel: 'x', xLabel: 'y' }), /plot: "xLabel" is another name of an option that is there; give one of them/],
+    ['limits the wrong way round', () => plot([1], [1], { ylim: [1, 0] }), /"ylim" must be two finite numbers, \[low, high\], got \[1, 0\]/],
     ['a format that is none', () => plot([1], [1], { fmts: ['zz'] }), /"fmts.0" must be a format such as '-', 'm--' or 'ro', got 'zz'/],
     ['no epochs', () => curves([]), /expected a history of at least one epoch, got \[\]/],
     ['values for other names', () => new Animator({ legend: ['a'] }).add(1, [1, 2]), /expected 1 values, one for each name of "legend", got 2/],

@@ -8,7 +8,7 @@ import type { LrFind } from '@deepend/trainer';
  * await plotLrFind(found).save('lr.svg');
  */
 export function plotLrFind({ lrs, losses, suggestion }: LrFind): Picture {
-  const axes = { xScale: 'log', xLabel: 'learning rate', yLabel: 'loss' } as const;
+  const axes = { xscale: 'log', xlabel: 'learning rate', ylabel: 'loss' } as const;
   if (suggestion === null) return plot(lrs, losses, { ...axes, title: 'no suggestion: the loss does not fall' });
   const mark = losses[lrs.indexOf(suggestion)] ?? Number.NaN;
   const legend = ['loss', `suggestion ${suggestion.toPrecision(2)}`];

@@ -1,25 +1,23 @@
-import { checkOptions, rule } from '@deepend/checks';
 import { drawChart } from './chart';
 import type { Picture } from './picture';
-import { type ChartOptions, chartRules, makeSeries, type Point } from './series';
+import { type ChartOptions, type ChartSettings, chartOptions, makeSeries, type Point } from './series';
 import { type TerminalOptions, toTerminal } from './terminal';
 import type { HistoryRecord } from './types';
 
-const animatorOptions = rule.options(chartRules);
 const CURVES = ['train loss', 'train acc', 'test acc'];
 
 /**
  * A chart that grows while something runs: add points, see them at once in the terminal, save SVG or PNG. The book's `Animator`.
  * Given to `train` as a callback it draws the book's three curves.
  * @example
- * const animator = new Animator({ xLabel: 'epoch', legend: ['train loss', 'train acc', 'test acc'] });
+ * const animator = new Animator({ xlabel: 'epoch', legend: ['train loss', 'train acc', 'test acc'] });
  * animator.add(1, [0.9, 0.7, null]);
  * await animator.save('curves.svg');
  */
 export class Animator {
   /** Tells a trainer that this callback redraws the terminal, so that its own display leaves room. */
   readonly drawsLive = true;
-  readonly #options: ChartOptions;
+  readonly #options: ChartSettings;
   readonly #columns: Point[][] = [];
   readonly #stream: NodeJS.WriteStream;
   #drawnLines = 0;
@@ -28,7 +26,7 @@ export class Animator {
 
   /** @param stream where `draw` draws, when it is a terminal @default process.stdout */
   constructor(options: ChartOptions = {}, stream: NodeJS.WriteStream = process.stdout) {
-    this.#options = checkOptions('[plot] Animator', animatorOptions, options) as ChartOptions;
+    this.#options = chartOptions('[plot] Animator', options);
     this.#stream = stream;
   }
 
@@ -77,8 +75,8 @@ export class Animator {
   onTrainBegin({ numEpochs }: { numEpochs: number }): void {
     this.#numEpochs = numEpochs;
     this.#options.legend ??= CURVES;
-    this.#options.xLabel ??= 'epoch';
-    this.#options.xLim ??= [0, numEpochs];
+    this.#options.xlabel ??= 'epoch';
+    this.#options.xlim ??= [0, numEpochs];
   }
 
   /** A point each time that a trainer has fetched new figures, some five times an epoch. */

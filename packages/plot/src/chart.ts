@@ -2,7 +2,7 @@
 import { line } from 'd3-shape';
 import { type Axis, makeAxis } from './axis';
 import { Picture, type PicturePoint } from './picture';
-import type { ChartOptions, Point, Series } from './series';
+import type { ChartSettings, Point, Series } from './series';
 import type { Marker, SeriesStyle } from './style';
 import { type Box, decimal, type Mark, tag } from './svg';
 import { toTerminal } from './terminal';
@@ -15,11 +15,11 @@ const PAD = 12; // pixels around everything
 const SAMPLE = 26; // length of a legend's line sample
 
 /** Draws series on one pair of axes. */
-export function drawChart(series: readonly Series[], options: ChartOptions, description: string): Picture {
-  const { width = 560, height = 400, title, xLabel, yLabel } = options;
+export function drawChart(series: readonly Series[], options: ChartSettings, description: string): Picture {
+  const { width = 560, height = 400, title, xlabel, ylabel } = options;
   const legend = layOutLegend(series, width - 2 * PAD);
   const top = PAD + (title ? TITLE_SIZE + 10 : 0) + legend.height;
-  const bottom = height - PAD - SIZE - 8 - (xLabel ? SIZE + 8 : 0);
+  const bottom = height - PAD - SIZE - 8 - (xlabel ? SIZE + 8 : 0);
   const { x, y, box } = layOutAxes(series, options, { top, bottom, width });
   const marks: Mark[] = [
     ...grid(x, y, box),
@@ -28,21 +28,21 @@ export function drawChart(series: readonly Series[], options: ChartOptions, desc
   ];
   const middle = box.x + box.width / 2;
   if (title) marks.push({ text: title, x: middle, y: PAD + TITLE_SIZE, size: TITLE_SIZE, anchor: 'middle' });
-  if (xLabel) marks.push({ text: xLabel, x: middle, y: height - PAD, size: SIZE, anchor: 'middle' });
-  if (yLabel) {
-    marks.push({ text: yLabel, x: PAD + SIZE - 3, y: box.y + box.height / 2, size: SIZE, anchor: 'middle', rotate: -90 });
+  if (xlabel) marks.push({ text: xlabel, x: middle, y: height - PAD, size: SIZE, anchor: 'middle' });
+  if (ylabel) {
+    marks.push({ text: ylabel, x: PAD + SIZE - 3, y: box.y + box.height / 2, size: SIZE, anchor: 'middle', rotate: -90 });
   }
   return new Picture(marks, {
     width,
     height,
     description,
-    points: hoverPoints(series, { x, y, box }, xLabel),
+    points: hoverPoints(series, { x, y, box }, xlabel),
     text: (size) => toTerminal(series, options, size),
   });
 }
 
 /** What the values under a pointer are called: `test acc: 0.85 at epoch 3`. Points outside the axes' limits have none. */
-function hoverPoints(series: readonly Series[], { x, y, box }: Plane, xLabel: string | undefined): PicturePoint[] {
+function hoverPoints(series: readonly Series[], { x, y, box }: Plane, xlabel: string | undefined): PicturePoint[] {
   const inside = (at: { x: number; y: number }) =>
     at.x >= box.x && at.x <= box.x + box.width && at.y >= box.y && at.y <= box.y + box.height;
   return series.flatMap(({ label, points }) =>
@@ -50,7 +50,7 @@ function hoverPoints(series: readonly Series[], { x, y, box }: Plane, xLabel: st
       .map((point) => ({
         x: x.at(point.x),
         y: y.at(point.y),
-        label: `${label ? `${label}: ` : ''}${short(point.y)} at ${xLabel || 'x'} ${short(point.x)}`,
+        label: `${label ? `${label}: ` : ''}${short(point.y)} at ${xlabel || 'x'} ${short(point.x)}`,
       }))
       .filter(inside),
   );
@@ -68,29 +68,29 @@ interface Plane {
 /** The left margin depends on the widest label of the y axis, and that on the axis: so y comes first. */
 function layOutAxes(
   series: readonly Series[],
-  options: ChartOptions,
+  options: ChartSettings,
   room: { top: number; bottom: number; width: number },
 ): Plane {
-  const { xScale = 'linear', yScale = 'linear', xLim, yLim, yLabel } = options;
+  const { xscale = 'linear', yscale = 'linear', xlim, ylim, ylabel } = options;
   const { top, bottom, width } = room;
   const points = series.flatMap((one) => one.points);
   const rows = Math.max(2, Math.floor((bottom - top) / 48));
   const inset = 6; // so that a line at the axis's end is not cut
   const y = makeAxis({
     values: points.map((point) => point.y),
-    limits: yLim,
-    scale: yScale,
+    limits: ylim,
+    scale: yscale,
     pixels: [bottom - inset, top + inset],
     room: rows,
     nice: true,
   });
   const widest = Math.max(0, ...y.ticks.map(({ label }) => textWidth(label, SIZE)));
-  const left = PAD + (yLabel ? SIZE + 8 : 0) + widest + 8;
+  const left = PAD + (ylabel ? SIZE + 8 : 0) + widest + 8;
   const right = width - PAD - 6;
   const x = makeAxis({
     values: points.map((point) => point.x),
-    limits: xLim,
-    scale: xScale,
+    limits: xlim,
+    scale: xscale,
     pixels: [left + 10, right - 10],
     room: Math.max(2, Math.floor((right - left) / 64)),
     nice: false,

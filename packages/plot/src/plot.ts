@@ -1,13 +1,11 @@
 /** Charts from numbers: the book's `plot`, and the three curves of a training run. */
-import { checkOptions, rule, show } from '@deepend/checks';
+import { show } from '@deepend/checks';
 import { drawChart } from './chart';
 import type { Picture } from './picture';
-import { type ChartOptions, chartRules, makeSeries, type Point } from './series';
+import { type ChartOptions, chartOptions, makeSeries, type Point } from './series';
 import type { HistoryRecord } from './types';
 
 type Numbers = ArrayLike<number>;
-
-const plotOptions = rule.options(chartRules);
 
 /**
  * Lines through points. The book's `plot`.
@@ -15,11 +13,11 @@ const plotOptions = rule.options(chartRules);
  * @param Y y values of one series or a list of series; a line has a gap where a value is not finite
  * @throws RangeError when numbers of values, series or names differ
  * @example
- * plot([1, 2, 3], [[1, 4, 9], [1, 8, 27]], { legend: ['square', 'cube'], yScale: 'log' });
+ * plot([1, 2, 3], [[1, 4, 9], [1, 8, 27]], { legend: ['square', 'cube'], yscale: 'log' });
  */
 export function plot(X: Numbers | readonly Numbers[], Y?: Numbers | readonly Numbers[], options: ChartOptions = {}): Picture {
   const where = '[plot] plot';
-  checkOptions(where, plotOptions, options);
+  const settings = chartOptions(where, options);
   const ys = lists(Y ?? X);
   const xs = Y === undefined ? ys.map((y) => Array.from(y, (_, i) => i)) : lists(X);
   if (ys.length === 0 || ys.every((y) => y.length === 0)) throw new RangeError(`${where}: expected at least one point, got none`);
@@ -35,8 +33,8 @@ export function plot(X: Numbers | readonly Numbers[], Y?: Numbers | readonly Num
     }
     return Array.from(y, (value, j): Point => ({ x: Number(x[j]), y: value }));
   });
-  const names = options.legend ? ` of ${options.legend.join(', ')}` : '';
-  return drawChart(makeSeries(where, columns, options), options, options.title ?? `Line chart${names}`);
+  const names = settings.legend ? ` of ${settings.legend.join(', ')}` : '';
+  return drawChart(makeSeries(where, columns, settings), settings, settings.title ?? `Line chart${names}`);
 }
 
 function lists(values: Numbers | readonly Numbers[]): readonly Numbers[] {
@@ -51,7 +49,7 @@ const CURVES = ['train loss', 'train acc', 'test acc'] as const;
  */
 export function curves(history: readonly HistoryRecord[], options: ChartOptions = {}): Picture {
   const where = '[plot] curves';
-  checkOptions(where, plotOptions, options);
+  const settings = chartOptions(where, options);
   if (!Array.isArray(history) || history.length === 0) {
     throw new RangeError(`${where}: expected a history of at least one epoch, got ${show(history)}`);
   }
@@ -60,7 +58,7 @@ export function curves(history: readonly HistoryRecord[], options: ChartOptions 
     history.map((record) => ({ x: record.epoch, y: read(record) ?? Number.NaN }));
   const columns = [column(({ loss }) => loss), column(({ trainAcc }) => trainAcc), column(({ testAcc }) => testAcc)];
   const shown = tested ? columns : columns.slice(0, 2);
-  const all = { xLabel: 'epoch', legend: CURVES.slice(0, shown.length), yLim: curveLimits(shown), ...options };
+  const all = { xlabel: 'epoch', legend: CURVES.slice(0, shown.length), ylim: curveLimits(shown), ...settings };
   const last = history.at(-1);
   const description = `${all.legend.join(', ')} over ${history.length} epochs; at the end loss ${last?.loss.toFixed(3)}`;
   return drawChart(makeSeries(where, shown, all), all, description);

@@ -1,5 +1,5 @@
 /** One line of a chart, and the options that all charts take. */
-import { rule, show } from '@deepend/checks';
+import { checkOptions, rule, show } from '@deepend/checks';
 import { DEFAULT_FMTS, isFmt, type SeriesStyle, styleAt } from './style';
 
 export interface Series {
@@ -16,18 +16,19 @@ export interface Point {
 
 export type Limits = readonly [low: number, high: number];
 
-export interface ChartOptions {
+/** What a chart is told, under the book's and matplotlib's names. */
+export interface ChartSettings {
   title?: string;
-  xLabel?: string;
-  yLabel?: string;
+  xlabel?: string;
+  ylabel?: string;
   /** A name for each series. */
   legend?: readonly string[];
   /** Ends of an axis. @default what the data needs */
-  xLim?: Limits;
-  yLim?: Limits;
+  xlim?: Limits;
+  ylim?: Limits;
   /** @default 'linear' */
-  xScale?: 'linear' | 'log';
-  yScale?: 'linear' | 'log';
+  xscale?: 'linear' | 'log';
+  yscale?: 'linear' | 'log';
   /** How each series looks, in matplotlib's words: a colour of `bmgrcyk`, a line of `-`, `--`, `-.`, `:`, a marker of `o.s^x+`. */
   fmts?: readonly string[];
   /** Pixels. @default 560 */
@@ -35,6 +36,21 @@ export interface ChartOptions {
   /** Pixels. @default 400 */
   height?: number;
 }
+
+/** Other names that options may come under. */
+const ALIASES = {
+  xLabel: 'xlabel',
+  yLabel: 'ylabel',
+  xLim: 'xlim',
+  yLim: 'ylim',
+  xScale: 'xscale',
+  yScale: 'yscale',
+} as const;
+
+type Aliased = { [alias in keyof typeof ALIASES]?: ChartSettings[(typeof ALIASES)[alias]] };
+
+/** `ChartSettings`, under either kind of names: `xlabel` or `xLabel`. */
+export interface ChartOptions extends ChartSettings, Aliased {}
 
 const limits = () =>
   rule.that<Limits>(
@@ -45,13 +61,13 @@ const side = () => rule.positiveInteger().min(120, 'a whole number of at least 1
 
 export const chartRules = {
   title: rule.text().optional(),
-  xLabel: rule.text().optional(),
-  yLabel: rule.text().optional(),
+  xlabel: rule.text().optional(),
+  ylabel: rule.text().optional(),
   legend: rule.list(rule.text(), 'a list of texts').optional(),
-  xLim: limits().optional(),
-  yLim: limits().optional(),
-  xScale: rule.oneOf(['linear', 'log']).optional(),
-  yScale: rule.oneOf(['linear', 'log']).optional(),
+  xlim: limits().optional(),
+  ylim: limits().optional(),
+  xscale: rule.oneOf(['linear', 'log']).optional(),
+  yscale: rule.oneOf(['linear', 'log']).optional(),
   fmts: rule
     .list(rule.that<string>(isFmt, "a format such as '-', 'm--' or 'ro'"), 'a list of formats')
     .min(1, 'a list of at least one format')
@@ -60,8 +76,29 @@ export const chartRules = {
   height: side().optional(),
 };
 
+const chartSchema = rule.options(chartRules);
+
+/** A chart's options, checked, under their first names. @throws TypeError where an option comes under both its names */
+export function chartOptions(where: string, options: ChartOptions): ChartSettings {
+  return checkOptions(where, chartSchema, renamed(where, options)) as ChartSettings;
+}
+
+/** Options under their first names, not checked. */
+export function renamed(where: string, options: object): object {
+  if (typeof options !== 'object' || options === null) return options;
+  const names = new Set<string>();
+  const entries = Object.entries(options).flatMap(([given, value]) => {
+    if (value === undefined) return [];
+    const name = Object.hasOwn(ALIASES, given) ? ALIASES[given as keyof typeof ALIASES] : given;
+    if (names.has(name)) throw new TypeError(`${where}: "${given}" is another name of an option that is there; give one of them`);
+    names.add(name);
+    return [[name, value]];
+  });
+  return Object.fromEntries(entries);
+}
+
 /** Series from columns of points; names and styles come from the options. @throws RangeError when their numbers differ */
-export function makeSeries(where: string, columns: readonly (readonly Point[])[], { legend, fmts }: ChartOptions): Series[] {
+export function makeSeries(where: string, columns: readonly (readonly Point[])[], { legend, fmts }: ChartSettings): Series[] {
   if (legend && legend.length !== columns.length) {
     throw new RangeError(
       `${where}: expected ${columns.length} names in "legend", one a series, got ${legend.length}: ${show(legend)}`,

@@ -1,6 +1,6 @@
 /** A chart as lines of text: braille dots, eight to a character, between axes. */
 import { makeAxis } from './axis';
-import type { ChartOptions, Series } from './series';
+import type { ChartSettings, Series } from './series';
 
 export interface TerminalOptions {
   /** Characters. @default 72 */
@@ -25,14 +25,14 @@ interface Cell {
 }
 
 /** Draws series between axes: `height` lines, the legend first, the x axis's labels last. */
-export function toTerminal(series: readonly Series[], options: ChartOptions, size: TerminalOptions): string {
+export function toTerminal(series: readonly Series[], options: ChartSettings, size: TerminalOptions): string {
   const { width = 72, height = 16, color = false } = size;
   const rows = Math.max(2, height - 3); // legend, axis, labels
   const points = series.flatMap((one) => one.points);
   const y = makeAxis({
     values: points.map((point) => point.y),
-    limits: options.yLim,
-    scale: options.yScale ?? 'linear',
+    limits: options.ylim,
+    scale: options.yscale ?? 'linear',
     pixels: [4 * rows - 1, 0],
     room: Math.max(2, Math.floor(rows / 3)),
     nice: true,
@@ -41,8 +41,8 @@ export function toTerminal(series: readonly Series[], options: ChartOptions, siz
   const columns = Math.max(8, width - margin - 2);
   const x = makeAxis({
     values: points.map((point) => point.x),
-    limits: options.xLim,
-    scale: options.xScale ?? 'linear',
+    limits: options.xlim,
+    scale: options.xscale ?? 'linear',
     pixels: [0, 2 * columns - 1],
     room: Math.max(2, Math.floor(columns / 12)),
     nice: false,
@@ -65,7 +65,7 @@ export function toTerminal(series: readonly Series[], options: ChartOptions, siz
     `${' '.repeat(margin + 2)}${legend.join('   ')}`,
     ...body,
     axis,
-    labelLine(x.ticks, { margin, columns, at: x.at, name: options.xLabel }),
+    labelLine(x.ticks, { margin, columns, at: x.at, name: options.xlabel }),
   ].join('\n');
 }
 

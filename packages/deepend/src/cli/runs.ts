@@ -68,7 +68,7 @@ export function addRuns(program: Command): void {
       const columns = histories.map((history) => history.map((record) => Number(record[what] ?? Number.NaN)));
       const epochs = histories.map((history) => history.map(({ epoch }) => epoch));
       if (columns.every((column) => column.every(Number.isNaN))) throw new RangeError(`no run has a column "${what}"`);
-      await plot(epochs, columns, { xLabel: 'epoch', yLabel: what, legend: folders.map((folder) => path.basename(folder)) }).save(
+      await plot(epochs, columns, { xlabel: 'epoch', ylabel: what, legend: folders.map((folder) => path.basename(folder)) }).save(
         out,
       );
       console.log(`the curves are in ${out}`);
