@@ -13,6 +13,7 @@ import {
 import * as tf from '@tensorflow/tfjs-core';
 import fs from 'fs-extra';
 import { version } from '../package.json';
+import { writeWhole } from './files';
 
 export interface SaveRunOptions {
   /** When to write checkpoints, or `false` for none. @default at the end of each epoch, the newest two kept */
@@ -21,6 +22,7 @@ export interface SaveRunOptions {
   onInterrupt?: 'exit' | 'stop';
 }
 
+const WHERE = '[deepend] saveRun';
 const INTERRUPTED = 'interrupted';
 
 /**
@@ -46,10 +48,11 @@ export function saveRun(
     onTrainBegin: async (info) => {
       run = info;
       history.splice(0, history.length, ...info.history);
+      const startedAt = (info.resumed && (await startOf(at('config.json')))) || new Date().toISOString();
       if (!info.resumed) await clear(dir);
-      await writeWhole(at('config.json'), `${JSON.stringify(configOf(info, config), null, 2)}\n`);
+      await writeWhole(WHERE, at('config.json'), `${JSON.stringify({ ...configOf(info, config), startedAt }, null, 2)}\n`);
       // A kill between the two writes may have left a line more, or less, than the checkpoint knows.
-      if (history.length > 0) await writeWhole(at('history.jsonl'), toJsonl(history));
+      if (history.length > 0) await writeWhole(WHERE, at('history.jsonl'), toJsonl(history));
       else await fs.remove(at('history.jsonl'));
       await saver?.onTrainBegin?.(info);
       release = onSignal(() => info.control.stop(INTERRUPTED, { toGoOn: true }));
@@ -57,7 +60,7 @@ export function saveRun(
     onStep: (record) => saver?.onStep?.(record),
     onEpochEnd: async (record) => {
       history.push(record);
-      await writeWhole(at('history.jsonl'), toJsonl(history));
+      await writeWhole(WHERE, at('history.jsonl'), toJsonl(history));
       await saver?.onEpochEnd?.(record);
     },
     onFailure: () => release(),
@@ -102,21 +105,29 @@ async function finish(
   await saveNet(run.net, at('net'));
   const { samplesPerSecond, stopped } = result;
   const done = { epochs: history.length, samplesPerSecond, ...(stopped !== undefined && { stopped }) };
-  await writeWhole(at('result.json'), `${JSON.stringify(done, null, 2)}\n`);
+  await writeWhole(WHERE, at('result.json'), `${JSON.stringify(done, null, 2)}\n`);
 }
 
 function configOf(info: RunInfo, config: Readonly<Record<string, unknown>>): Record<string, unknown> {
   const { net, device, numEpochs, lr, seed, batchSize, numSamples } = info;
-  const { name, engine, hardware } = device;
+  const { name, engine, hardware, why } = device;
   const commit = gitCommit();
   return {
     net: net.name,
-    ...{ device: name, engine, hardware, numEpochs, lr, seed, batchSize, numSamples },
+    inputShape: net.inputs[0]?.shape.slice(1), // with the classes: what a checkpoint's net is built again from, without the data
+    numClasses: net.outputs[0]?.shape.at(-1),
+    ...{ device: name, engine, hardware, why, numEpochs, lr, seed, batchSize, numSamples },
     training: info.config,
     versions: { deepend: version, tensorflowjs: tf.version_core, node: process.version },
     ...(commit && { gitCommit: commit }),
     ...config,
   };
+}
+
+/** When a run began that goes on now; undefined where its config does not say. */
+async function startOf(file: string): Promise<string | undefined> {
+  const before = (await fs.readJson(file).catch(() => undefined)) as { startedAt?: string } | undefined;
+  return before?.startedAt;
 }
 
 /** Of the folder that the run was started in; undefined outside a repository. */
@@ -132,7 +143,17 @@ function gitCommit(): string | undefined {
   }
 }
 
-const LEFT = ['config.json', 'history.jsonl', 'curves.svg', 'curves.png', 'net', 'checkpoints', 'result.json', 'tensorboard'];
+const LEFT = [
+  'config.json',
+  'history.jsonl',
+  'curves.svg',
+  'curves.png',
+  'net',
+  'checkpoints',
+  'result.json',
+  'tensorboard',
+  'report.html',
+];
 
 /** Removes what an earlier run left, and nothing else: the folder may hold a person's notes. */
 async function clear(dir: string): Promise<void> {
@@ -140,20 +161,6 @@ async function clear(dir: string): Promise<void> {
     await fs.ensureDir(dir);
     for (const name of LEFT) await fs.remove(path.join(dir, name));
   } catch (cause) {
-    throw new Error(`[deepend] saveRun: cannot write ${dir}: ${(cause as Error).message}; name another folder`, { cause });
-  }
-}
-
-async function writeWhole(file: string, text: string): Promise<void> {
-  const part = `${file}.part`;
-  try {
-    await fs.writeFile(part, text);
-    await fs.rename(part, file);
-  } catch (cause) {
-    await fs.remove(part).catch(() => {});
-    throw new Error(
-      `[deepend] saveRun: cannot write ${file}: ${(cause as Error).message}; free the disk or name another folder`,
-      { cause },
-    );
+    throw new Error(`${WHERE}: cannot write ${dir}: ${(cause as Error).message}; name another folder`, { cause });
   }
 }
