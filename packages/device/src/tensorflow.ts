@@ -2,11 +2,14 @@
 import { execFile } from 'node:child_process';
 import { createRequire } from 'node:module';
 import path from 'node:path';
+import { pathToFileURL } from 'node:url';
 import { promisify } from 'node:util';
 import * as tf from '@tensorflow/tfjs-core';
 import { state } from './state';
 
 const PACKAGES = ['@tensorflow/tfjs-node-gpu', '@tensorflow/tfjs-node'] as const;
+/** A file of this package, whichever of its builds runs: CommonJS knows its file's name, ES modules their address. */
+const FROM = typeof __filename === 'string' ? pathToFileURL(__filename).href : import.meta.url;
 const PROBE_TIMEOUT = 120_000; // ms; the first start of CUDA compiles kernels
 
 /** What a native package can do here. */
@@ -43,7 +46,7 @@ async function probe(): Promise<Probe> {
 
 /** Where a package's main file lies: beside the program that runs first, then beside deepend. */
 function resolve(name: string): string | undefined {
-  for (const from of [path.join(process.cwd(), 'index.js'), import.meta.url]) {
+  for (const from of [path.join(process.cwd(), 'index.js'), FROM]) {
     try {
       return createRequire(from).resolve(name);
     } catch {}
@@ -88,7 +91,7 @@ export async function startNative(): Promise<void> {
       throw new Error(`[device] tensorflow: ${found.faults.join('; ')}; install one of them, or take the device 'cpu'`);
     }
     Object.assign(process.env, quiet());
-    const require = createRequire(import.meta.url);
+    const require = createRequire(FROM);
     const util = require('node:util') as { isNullOrUndefined?: (value: unknown) => boolean };
     util.isNullOrUndefined ??= (value) => value === null || value === undefined;
     require(found.file);
