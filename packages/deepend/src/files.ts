@@ -1,4 +1,3 @@
-import { randomUUID } from 'node:crypto';
 import fs from 'fs-extra';
 
 /**
@@ -6,7 +5,7 @@ import fs from 'fs-extra';
  * @param where who writes, as the error's beginning
  */
 export async function writeWhole(where: string, file: string, text: string): Promise<void> {
-  const part = `${file}.${randomUUID()}.part`;
+  const part = `${file}.part`;
   try {
     await fs.writeFile(part, text);
     await fs.rename(part, file);

@@ -41,7 +41,7 @@ export async function topLosses(
     try {
       checkBatch(where, batch, plan, { labels: true });
       const logits = plan.logits(batch.features); // [batch, numClasses]
-      const found = await lossesOf(logits, batch.labels).finally(() => logits.dispose());
+      const found = await sampleLosses(logits, batch.labels).finally(() => logits.dispose());
       const together = [...worst, ...found.map((one) => ({ ...one, index: seen + one.index }))];
       const first = seen;
       worst = together.sort((a, b) => size(b.loss) - size(a.loss) || a.index - b.index).slice(0, k);
@@ -58,7 +58,12 @@ export async function topLosses(
 /** A loss that is not a number is the worst of all; the largest number keeps differences of two such finite. */
 const size = (loss: number): number => (Number.isFinite(loss) ? loss : Number.MAX_VALUE);
 
-async function lossesOf(logits: tf.Tensor2D, labels: tf.Tensor): Promise<TopLoss[]> {
+/**
+ * Each sample's own cross-entropy, true class and the class that its logits call, in the batch's order.
+ * @param logits `[batch, numClasses]`
+ * @param labels int32 `[batch]` of class indices, or float32 `[batch, numClasses]`
+ */
+export async function sampleLosses(logits: tf.Tensor2D, labels: tf.Tensor): Promise<TopLoss[]> {
   const [batch, numClasses] = logits.shape;
   const [values, truths] = (await Promise.all([logits.data(), labels.data()])).map((numbers) => Float32Array.from(numbers)) as [
     Float32Array,
