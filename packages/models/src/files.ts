@@ -1,9 +1,9 @@
-import { randomUUID } from 'node:crypto';
 import path from 'node:path';
 import { io } from '@tensorflow/tfjs-core';
 import * as tfl from '@tensorflow/tfjs-layers';
 import fs from 'fs-extra';
 import { GroupedConv2D } from './blocks/grouped-conv';
+import { writeFolder } from './whole';
 
 const TOPOLOGY = 'model.json';
 const WEIGHTS = 'weights.bin';
@@ -25,7 +25,8 @@ export async function saveNet(net: tfl.LayersModel, dir: string): Promise<void> 
     ...needs(net),
   };
   const weights = io.CompositeArrayBuffer.join(weightData);
-  await writeWhole(dir, { [WEIGHTS]: new Uint8Array(weights), [TOPOLOGY]: `${JSON.stringify(topology)}\n` });
+  const files = { [WEIGHTS]: new Uint8Array(weights), [TOPOLOGY]: `${JSON.stringify(topology)}\n` };
+  await writeFolder(dir, files, { where: '[models] saveNet' });
 }
 
 /** What stock TensorFlow.js lacks for a net. */
@@ -45,22 +46,6 @@ async function collectArtifacts(net: tfl.LayersModel): Promise<io.ModelArtifacts
   );
   if (!collected) throw new Error(`[models] saveNet: tfjs gave no artifacts for the net '${net.name}'`);
   return collected;
-}
-
-async function writeWhole(dir: string, files: Record<string, Uint8Array | string>): Promise<void> {
-  const fresh = !(await fs.pathExists(dir));
-  const staging = path.join(path.dirname(path.resolve(dir)), `.${path.basename(dir)}.${randomUUID()}`);
-  try {
-    await fs.ensureDir(staging);
-    for (const [name, content] of Object.entries(files)) await fs.writeFile(path.join(staging, name), content);
-    if (fresh) await fs.rename(staging, dir);
-    // A folder that exists may hold other files, which stay.
-    else for (const name of Object.keys(files)) await fs.rename(path.join(staging, name), path.join(dir, name));
-  } catch (cause) {
-    throw new Error(`[models] saveNet: cannot write ${dir}: ${(cause as Error).message}; nothing was changed there`, { cause });
-  } finally {
-    await fs.remove(staging).catch(() => {}); // where it could not be made it need not go
-  }
 }
 
 /**

@@ -1,9 +1,8 @@
 /** Files of named tensors in the safetensors format, https://github.com/huggingface/safetensors#format. */
-import { randomUUID } from 'node:crypto';
 import { type FileHandle, open } from 'node:fs/promises';
-import path from 'node:path';
 import { show } from '@deepend/checks';
 import fs from 'fs-extra';
+import { writeWhole } from '../whole';
 import { FLOAT_DECODERS, type FloatDtype } from './float-formats';
 import { parseHeader, type SafetensorsHeader, type SafetensorsTensor } from './safetensors-header';
 
@@ -122,9 +121,7 @@ export async function writeSafetensors(
   { where, metadata }: { where: string; metadata: Readonly<Record<string, string>> },
 ): Promise<void> {
   const sorted = [...tensors].sort((a, b) => (a.name < b.name ? -1 : 1));
-  const staging = path.join(path.dirname(path.resolve(file)), `.${path.basename(file)}.${randomUUID()}`);
-  try {
-    await fs.ensureDir(path.dirname(staging));
+  const fill = async (staging: string) => {
     const handle = await open(staging, 'wx');
     try {
       await handle.writeFile(encodeHeader(sorted, metadata));
@@ -132,12 +129,8 @@ export async function writeSafetensors(
     } finally {
       await handle.close();
     }
-    await fs.rename(staging, file);
-  } catch (cause) {
-    throw new Error(`${where}: cannot write ${file}: ${(cause as Error).message}; nothing was changed there`, { cause });
-  } finally {
-    await fs.remove(staging).catch(() => {}); // where it could not be made it need not go
-  }
+  };
+  await writeWhole(file, fill, { where });
 }
 
 async function bytesOf({ name, shape, values }: TensorToWrite): Promise<Uint8Array> {
