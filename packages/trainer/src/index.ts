@@ -11,7 +11,7 @@ export { accuracy, accuracyMetric, type ClassReport, confusionMatrix, type Metri
 export type { Monitor, MonitorMode } from './monitor';
 export { type PlateauOptions, plateauSchedule } from './plateau';
 export { metricsLine, throughputLine } from './progress';
-export { type ConfusedPair, confusedPairs, sampleLosses, type TopLoss, topLosses, worstClasses } from './reports';
+export { type ConfusedPair, confusedPairs, type TopLoss, topLosses, WorstSamples, worstClasses } from './reports';
 export {
   constant,
   cosineSchedule,

@@ -35,35 +35,50 @@ export async function topLosses(
   checkCount(where, k);
   const plan = compile(net);
   checkLoader(where, loader, plan);
-  let worst: TopLoss[] = [];
-  let seen = 0;
+  const worst = new WorstSamples(k, { images });
   for await (const batch of loader) {
     try {
       checkBatch(where, batch, plan, { labels: true });
       const logits = plan.logits(batch.features); // [batch, numClasses]
-      const found = await sampleLosses(logits, batch.labels).finally(() => logits.dispose());
-      const together = [...worst, ...found.map((one) => ({ ...one, index: seen + one.index }))];
-      const first = seen;
-      worst = together.sort((a, b) => size(b.loss) - size(a.loss) || a.index - b.index).slice(0, k);
-      if (images)
-        worst = await Promise.all(worst.map((one) => (one.index < first ? one : withImage(one, batch, one.index - first))));
-      seen += found.length;
+      await worst.add(logits, batch).finally(() => logits.dispose());
     } finally {
       tf.dispose([batch.features, batch.labels]);
     }
   }
-  return worst;
+  return worst.samples;
+}
+
+/** What `topLosses` gathers, for who has the logits already. It keeps plain numbers and no tensor. */
+export class WorstSamples {
+  /** Worst first, of all so far. */
+  samples: TopLoss[] = [];
+  private seen = 0;
+
+  /** @param count how many to keep */
+  constructor(
+    private readonly count: number,
+    private readonly options: { images: boolean },
+  ) {}
+
+  /**
+   * Takes in a batch, which stays the caller's.
+   * @param logits `[batch, numClasses]`
+   */
+  async add(logits: tf.Tensor2D, batch: Batch): Promise<void> {
+    const found = await lossesOf(logits, batch.labels);
+    const first = this.seen;
+    const together = [...this.samples, ...found.map((one) => ({ ...one, index: first + one.index }))];
+    const worst = together.sort((a, b) => size(b.loss) - size(a.loss) || a.index - b.index).slice(0, this.count);
+    const pictured = (one: TopLoss) => (one.index < first ? one : withImage(one, batch, one.index - first));
+    this.samples = this.options.images ? await Promise.all(worst.map(pictured)) : worst;
+    this.seen += found.length;
+  }
 }
 
 /** A loss that is not a number is the worst of all; the largest number keeps differences of two such finite. */
 const size = (loss: number): number => (Number.isFinite(loss) ? loss : Number.MAX_VALUE);
 
-/**
- * Each sample's own cross-entropy, true class and the class that its logits call, in the batch's order.
- * @param logits `[batch, numClasses]`
- * @param labels int32 `[batch]` of class indices, or float32 `[batch, numClasses]`
- */
-export async function sampleLosses(logits: tf.Tensor2D, labels: tf.Tensor): Promise<TopLoss[]> {
+async function lossesOf(logits: tf.Tensor2D, labels: tf.Tensor): Promise<TopLoss[]> {
   const [batch, numClasses] = logits.shape;
   const [values, truths] = (await Promise.all([logits.data(), labels.data()])).map((numbers) => Float32Array.from(numbers)) as [
     Float32Array,
