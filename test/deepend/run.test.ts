@@ -28,7 +28,7 @@ describe('saveRun', () => {
       ...quiet,
       callbacks: [saveRun(out, { resize: 4 }), watcher],
     });
-    expect(seen[0]?.sort()).toEqual(['checkpoints', 'config.json', 'notes.txt']);
+    expect(seen[0]?.sort()).toEqual(['checkpoints', 'config.json', 'notes.txt', 'steps.jsonl']);
     expect((await fs.readdir(out)).sort()).toEqual([
       'checkpoints',
       'config.json',
@@ -38,6 +38,7 @@ describe('saveRun', () => {
       'net',
       'notes.txt',
       'result.json',
+      'steps.jsonl',
     ]);
     expect(await fs.readJson(path.join(out, 'config.json'))).toMatchObject({
       numEpochs: 2,

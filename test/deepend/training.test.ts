@@ -40,7 +40,7 @@ describe.skipIf(absent)(`deepend train (${absent ?? 'real data'})`, () => {
     const run = path.join(dir, 'run');
     await deepend(`train ${SMALL} --epochs 2 --optimizer adam --augment flip,crop --tensor-board --out ${run}`);
     expect(err).toEqual([]);
-    expect((await fs.readdir(run)).sort()).toEqual(['checkpoints', 'config.json', 'curves.png', 'curves.svg', 'history.jsonl', 'net', 'result.json', 'tensorboard']); // biome-ignore format: one list
+    expect((await fs.readdir(run)).sort()).toEqual(['checkpoints', 'config.json', 'curves.png', 'curves.svg', 'history.jsonl', 'net', 'result.json', 'steps.jsonl', 'tensorboard']); // biome-ignore format: one list
     const config = await fs.readJson(path.join(run, 'config.json'));
     expect(config).toMatchObject({ net: 'book/lenet', engine: 'simd', seed: 0, batchSize: 32, numSamples: 320, settings: { optimizer: 'adam', augment: 'flip,crop' } }); // biome-ignore format: one object
     expect(config.versions.node).toBe(process.version);

@@ -14,6 +14,7 @@ import * as tf from '@tensorflow/tfjs-core';
 import fs from 'fs-extra';
 import { version } from '../package.json';
 import { writeWhole } from './files';
+import { stepsFile } from './steps-file';
 
 export interface SaveRunOptions {
   /** When to write checkpoints, or `false` for none. @default at the end of each epoch, the newest two kept */
@@ -26,9 +27,10 @@ const WHERE = '[deepend] saveRun';
 const INTERRUPTED = 'interrupted';
 
 /**
- * A callback that fills a run's directory: `config.json` before the first step; `history.jsonl`, a line an epoch; `checkpoints/`, from which
- * `train(..., { resume: dir })` goes on; at the end `curves.svg`, `curves.png` and `net/`, which stock TensorFlow.js loads. A run that was there
- * before is replaced, unless this one goes on from it. Ctrl-C ends the step, saves, says how to go on and exits with 130; a second one ends at once.
+ * A callback that fills a run's directory: `config.json` before the first step; `history.jsonl`, a line an epoch; `steps.jsonl`, some five lines
+ * an epoch, by which others see where it stands; `checkpoints/`, from which `train(..., { resume: dir })` goes on; at the end `curves.svg`,
+ * `curves.png` and `net/`, which stock TensorFlow.js loads. A run that was there before is replaced, unless this one goes on from it. Ctrl-C ends
+ * the step, saves, says how to go on and exits with 130; a second one ends at once.
  * @param config whatever else `config.json` should tell: the loader's options, the net's
  * @throws Error before training when the folder cannot be written
  * @example
@@ -41,6 +43,7 @@ export function saveRun(
 ): Callback {
   const at = (name: string) => path.join(dir, name);
   const saver = when === false ? undefined : checkpoints(dir, when);
+  const steps = stepsFile(at('steps.jsonl'));
   const history: EpochRecord[] = [];
   let run: RunInfo | undefined;
   let release = () => {};
@@ -50,24 +53,35 @@ export function saveRun(
       history.splice(0, history.length, ...info.history);
       const startedAt = (info.resumed && (await startOf(at('config.json')))) || new Date().toISOString();
       if (!info.resumed) await clear(dir);
+      await fs.remove(at('result.json')); // what goes on has not come to its end
       await writeWhole(WHERE, at('config.json'), `${JSON.stringify({ ...configOf(info, config), startedAt }, null, 2)}\n`);
       // A kill between the two writes may have left a line more, or less, than the checkpoint knows.
       if (history.length > 0) await writeWhole(WHERE, at('history.jsonl'), toJsonl(history));
       else await fs.remove(at('history.jsonl'));
+      await steps.begin(info);
       await saver?.onTrainBegin?.(info);
       release = onSignal(() => info.control.stop(INTERRUPTED, { toGoOn: true }));
     },
-    onStep: (record) => saver?.onStep?.(record),
+    onEpochBegin: () => steps.beginEpoch(),
+    onStep: async (record) => {
+      await steps.step(record);
+      await saver?.onStep?.(record);
+    },
     onEpochEnd: async (record) => {
       history.push(record);
       await writeWhole(WHERE, at('history.jsonl'), toJsonl(history));
       await saver?.onEpochEnd?.(record);
     },
-    onFailure: () => release(),
+    onFailure: async (error) => {
+      release();
+      if (run) await steps.end('failed', (error as Error).message);
+    },
     onTrainEnd: async (result) => {
       release();
-      if (result.stopped === INTERRUPTED) await interrupted(dir, saver, onInterrupt);
-      else if (run) await finish(at, { history, run, result });
+      if (result.stopped === INTERRUPTED) {
+        await steps.end('interrupted');
+        await interrupted(dir, saver, onInterrupt);
+      } else if (run) await finish(at, { history, run, result });
     },
   };
 }
@@ -146,6 +160,7 @@ function gitCommit(): string | undefined {
 const LEFT = [
   'config.json',
   'history.jsonl',
+  'steps.jsonl',
   'curves.svg',
   'curves.png',
   'net',
