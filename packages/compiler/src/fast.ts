@@ -14,9 +14,9 @@ export type FastKernel =
   | 'deepend.conv2dFilterGradient' //   {x, dy} + conv, filterShape → dFilter
   | 'deepend.channelSums' //            {x} → [channels]
   | 'deepend.activationGradient' //     {dy, y} + name: relu, relu6, sigmoid or tanh → dx
-  | 'deepend.batchNorm' //              {x, gamma?, beta?, movingMean, movingVariance, residual?} + epsilon, momentum, relu → y, mean, deviation; moves the statistics in place
+  | 'deepend.batchNorm' //              {x, gamma?, beta?, movingMean, movingVariance, residual?} + epsilon, momentum, relu → y, mean, deviation, extra?: what its gradient is given; moves the statistics in place
   | 'deepend.normalize' //              {x, gamma?, beta?, mean, variance, residual?} + epsilon, relu → y
-  | 'deepend.batchNormGradient' //      {x, y, dy, mean, deviation, gamma?} + relu, residual → dx, dGamma, dBeta, dz where residual
+  | 'deepend.batchNormGradient' //      {x, y, dy, mean, deviation, extra?, gamma?} + epsilon, relu, residual → dx, dGamma, dBeta, dz where residual
   | 'deepend.maxPool' //                {x} + size, strides, padding → y
   | 'deepend.maxPoolGradient' //        {x, y, dy} + size, strides, padding → dx
   | 'deepend.dense' //                  {x, kernel, bias?} + relu → y

@@ -1,3 +1,5 @@
+import './engines/tensorflow'; // for its rows in TensorFlow.js's registry
+
 export { clipByNorm, clipByValue, GradientSums, type ParameterGradient } from './gradients';
 export { type CrossEntropyOptions, crossEntropy, softmaxCrossEntropy } from './losses/cross-entropy';
 export { binaryCrossEntropy, meanSquaredError } from './losses/elementwise';

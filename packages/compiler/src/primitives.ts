@@ -4,6 +4,7 @@
  */
 import * as tf from '@tensorflow/tfjs-core';
 import { fast } from './fast';
+import { throughPhases } from './phases';
 
 /** Rows and columns of zeros around an image. */
 export interface Padding {
@@ -60,8 +61,17 @@ const isPlain = (filter: readonly number[], { strides, padding }: ConvAttrs) =>
  * filter, and stride and dilation change places. On the wasm engine four to eight times faster than a matrix product for each tap.
  */
 export function filterGradient(x: tf.Tensor4D, dy: tf.Tensor4D, filterShape: readonly number[], attrs: ConvAttrs): tf.Tensor4D {
-  const own = fast('deepend.conv2dFilterGradient', { x, dy }, { ...attrs, filterShape });
-  if (own) return own[0] as tf.Tensor4D;
+  return (fast('deepend.conv2dFilterGradient', { x, dy }, { ...attrs, filterShape })?.[0] ??
+    composedFilterGradient(x, dy, filterShape, attrs)) as tf.Tensor4D;
+}
+
+/** In core ops. */
+export function composedFilterGradient(
+  x: tf.Tensor4D,
+  dy: tf.Tensor4D,
+  filterShape: readonly number[],
+  attrs: ConvAttrs,
+): tf.Tensor4D {
   const [kh = 1, kw = 1, channels = 1, filters = 1] = filterShape;
   const { groups = 1 } = attrs;
   if (groups > 1) {
@@ -79,10 +89,19 @@ export function filterGradient(x: tf.Tensor4D, dy: tf.Tensor4D, filterShape: rea
   return tf.transpose(tf.slice(gradient, [0, 0, 0, 0], [channels, kh, kw, filters]), [1, 2, 0, 3]);
 }
 
-/** The gradient of a convolution's input, as a convolution of dy, spread by the stride, with the filter turned by 180°. */
+/** The gradient of a convolution's input, as a convolution of dy with the filter turned by 180°; as several where there is a stride. */
 export function inputGradient(dy: tf.Tensor4D, filter: tf.Tensor4D, xShape: readonly number[], attrs: ConvAttrs): tf.Tensor4D {
-  const own = fast('deepend.conv2dInputGradient', { dy, filter }, { ...attrs, xShape });
-  if (own) return own[0] as tf.Tensor4D;
+  return (fast('deepend.conv2dInputGradient', { dy, filter }, { ...attrs, xShape })?.[0] ??
+    composedInputGradient(dy, filter, xShape, attrs)) as tf.Tensor4D;
+}
+
+/** In core ops. */
+export function composedInputGradient(
+  dy: tf.Tensor4D,
+  filter: tf.Tensor4D,
+  xShape: readonly number[],
+  attrs: ConvAttrs,
+): tf.Tensor4D {
   const { groups = 1 } = attrs;
   if (groups > 1) return eachGroup([dy, filter], groups, (part, its) => inputGradient(part, its, xShape, oneGroup(attrs)));
   const [kh, kw, channels, filters] = filter.shape;
@@ -91,6 +110,7 @@ export function inputGradient(dy: tf.Tensor4D, filter: tf.Tensor4D, xShape: read
     const rows: tf.Tensor = tf.matMul(tf.reshape(dy, [-1, filters]), tf.reshape(filter, [channels, filters]), false, true);
     return tf.reshape(rows, [-1, height, width, channels]);
   }
+  if (attrs.strides[0] * attrs.strides[1] > 1) return throughPhases(dy, filter, { xShape, attrs, use: convolve });
   const turned: tf.Tensor4D = tf.transpose(tf.reverse(filter, [0, 1]), [0, 1, 3, 2]); // [kh, kw, out, in]
   return throughTurned(dy, { xShape, kernel: [kh, kw], attrs }, (spread, conv) => convolve(spread, turned, conv));
 }

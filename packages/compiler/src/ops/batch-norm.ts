@@ -69,8 +69,8 @@ export const batchNorm: OperationKind<BatchNormAttrs> = {
     if (attrs.frozen) return frozenGradients(attrs, { params, output, dy, wanted });
     const [x] = inputs as [tf.Tensor];
     const { gamma } = unpack(attrs, params);
-    const [mean, deviation] = saved as [tf.Tensor, tf.Tensor];
-    const own = fast('deepend.batchNormGradient', { x, y: output, dy, mean, deviation, gamma }, attrs);
+    const [mean, deviation, extra] = saved as [tf.Tensor, tf.Tensor, tf.Tensor?];
+    const own = fast('deepend.batchNormGradient', { x, y: output, dy, mean, deviation, extra, gamma }, attrs);
     if (own) return gradients(own, attrs, operation);
     const count = x.size / (x.shape[x.rank - 1] ?? 1);
     const dz = attrs.relu ? reluGradient(dy, output) : dy;

@@ -1,0 +1,70 @@
+/**
+ * Convolution and its gradients. libtensorflow's own gradient of the input is pathologically slow for small images; as a forward
+ * convolution, or as a matrix product, it is fast. Its filter gradient is fast for TensorFlow's `same` padding and slow for explicit one.
+ */
+import * as tf from '@tensorflow/tfjs-core';
+import { type ConvAttrs, composedFilterGradient, composedInputGradient, convolve, isEmpty, zeroPad } from '../../primitives';
+import { attributes, FLOAT, type Form, type NodeBackend } from './native';
+import { type Geometry, isSmall, smallConvolve, smallFilterGradient, smallInputGradient } from './small-image';
+
+type Shape = readonly number[];
+
+/** What TensorFlow calls `same`: ⌈size / stride⌉ pixels, the odd row of padding at the end. */
+function isSame({ strides, dilations, padding }: ConvAttrs, x: Shape, filter: Shape): boolean {
+  const along = (axis: 0 | 1, before: number, after: number) => {
+    const [size, kernel] = [x[axis + 1] ?? 1, filter[axis] ?? 1];
+    const [stride, dilation] = [strides[axis], dilations[axis]];
+    const total = Math.max((Math.ceil(size / stride) - 1) * stride + (kernel - 1) * dilation + 1 - size, 0);
+    return before === Math.floor(total / 2) && after === Math.ceil(total / 2);
+  };
+  return along(0, padding.top, padding.bottom) && along(1, padding.left, padding.right);
+}
+
+const options = (backend: NodeBackend, { strides, dilations }: ConvAttrs, padding: string) =>
+  attributes(backend, {
+    T: FLOAT,
+    strides: ['int', [1, ...strides, 1]],
+    padding: ['string', padding],
+    data_format: ['string', 'NHWC'],
+    use_cudnn_on_gpu: ['bool', true],
+    dilations: ['int', [1, ...dilations, 1]],
+  });
+
+const geometryOf = (attrs: ConvAttrs, x: Shape, filter: Shape): Geometry => ({ ...attrs, x, filter });
+
+/** {x, filter, bias?} + conv, relu → y. */
+export const conv2d: Form = ({ backend, inputs, attrs }) => {
+  const { x, filter, bias } = inputs as { x: tf.Tensor4D; filter: tf.Tensor4D; bias?: tf.Tensor1D };
+  const conv = attrs as unknown as ConvAttrs;
+  const geometry = geometryOf(conv, x.shape, filter.shape);
+  const linear = isSmall(geometry) ? smallConvolve(x, filter, geometry) : convolve(x, filter, conv);
+  const biasAdd = attributes(backend, { T: FLOAT, data_format: ['string', 'NHWC'] });
+  const biased = bias ? backend.executeSingleOutput('BiasAdd', biasAdd, [linear, bias]) : linear;
+  return attrs.relu ? tf.relu(biased) : biased;
+};
+
+/** {dy, filter} + conv, xShape → dx. */
+export const conv2dInputGradient: Form = ({ inputs, attrs: { xShape, ...attrs } }) => {
+  const { dy, filter } = inputs as { dy: tf.Tensor4D; filter: tf.Tensor4D };
+  const geometry = geometryOf(attrs as unknown as ConvAttrs, xShape, filter.shape);
+  if (isSmall(geometry)) return smallInputGradient(dy, filter, geometry);
+  return composedInputGradient(dy, filter, xShape, attrs as unknown as ConvAttrs);
+};
+
+/** {x, dy} + conv, filterShape → dFilter. */
+export const conv2dFilterGradient: Form = ({ backend, inputs, attrs: { filterShape, ...attrs } }) => {
+  const { x, dy } = inputs as { x: tf.Tensor4D; dy: tf.Tensor4D };
+  const conv = attrs as unknown as ConvAttrs;
+  const geometry = geometryOf(conv, x.shape, filterShape);
+  if (isSmall(geometry)) return smallFilterGradient(x, dy, geometry);
+  const [kh, kw] = filterShape as [number, number];
+  const isPlain = kh * kw === 1 && conv.strides[0] * conv.strides[1] === 1 && isEmpty(conv.padding);
+  // Dilation: libtensorflow's CPU has no gradient for it.
+  if (isPlain || (conv.groups ?? 1) > 1 || conv.dilations.some((rate) => rate > 1)) {
+    return composedFilterGradient(x, dy, filterShape, conv);
+  }
+  const same = isSame(conv, x.shape, filterShape);
+  const image = same || isEmpty(conv.padding) ? x : zeroPad(x, conv.padding);
+  const size = tf.tensor1d(filterShape as number[], 'int32');
+  return backend.executeSingleOutput('Conv2DBackpropFilter', options(backend, conv, same ? 'SAME' : 'VALID'), [image, size, dy]);
+};
