@@ -20,7 +20,7 @@ export interface TextSize {
 export type Rgb = readonly [red: number, green: number, blue: number];
 
 /** Fills in the defaults. */
-export function textSize({ width, height, color = false }: TerminalOptions): TextSize {
+export function textSize({ width, height, color = false }: TerminalOptions | TextSize): TextSize {
   const { isTTY, columns = 80 } = process.stdout;
   const best = /truecolor|24bit/i.test(process.env.COLORTERM ?? '') ? 'truecolor' : 'ansi256';
   return { width: width ?? (isTTY ? Math.min(columns - 1, 100) : 72), height, color: color === true ? best : color };
@@ -40,7 +40,7 @@ function code(ground: 38 | 48, ink: Rgb | number, color: 'ansi256' | 'truecolor'
   return `\u001b[${ground};5;${typeof ink === 'number' ? ink : ansi256(ink)}m`;
 }
 
-const CUBE = [0, 95, 135, 175, 215, 255] as const; // xterm's levels of its 6 × 6 × 6 colours
+const CUBE: readonly number[] = [0, 95, 135, 175, 215, 255]; // xterm's levels of its 6 × 6 × 6 colours
 
 /** The nearest of a terminal's 256 colours: its cube's or its ladder of greys. */
 export function ansi256(rgb: Rgb): number {

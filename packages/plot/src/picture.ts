@@ -1,10 +1,10 @@
 /** The one type that every chart gives: a picture with many ways out. */
 import path from 'node:path';
 import { checkOptions, rule } from '@deepend/checks';
+import { type TerminalOptions, type TextSize, textSize } from './characters';
 import { writeWhole } from './files';
 import { toFigure, toPage } from './html';
 import { type Mark, toSvg } from './svg';
-import type { TerminalOptions } from './terminal';
 import { THEMES, type Theme } from './theme';
 
 /** A place of a picture with a value behind it, in pixels. */
@@ -25,7 +25,7 @@ export interface PictureOptions {
   /** Values that an HTML page shows under the pointer. @default none */
   points?: readonly PicturePoint[];
   /** Draws the picture in characters. @default its description alone */
-  text?: (size: TerminalOptions) => string;
+  text?: (size: TextSize) => string;
 }
 
 /** What notebooks choose from: the richest that they can show. */
@@ -42,6 +42,11 @@ const pngOptions = rule.options({
   ...themeRule,
   scale: rule.that<number>((value) => value > 0 && value <= 8, 'a number above 0 and at most 8').optional(),
 });
+const textOptions = rule.options({
+  width: rule.positiveInteger().min(20, 'a whole number of at least 20').optional(),
+  height: rule.positiveInteger().min(5, 'a whole number of at least 5').optional(),
+  color: rule.oneOf(['ansi256', 'truecolor']).or(rule.flag()).optional(),
+});
 
 export class Picture {
   /** Pixels; a PNG has twice as many. */
@@ -53,7 +58,7 @@ export class Picture {
   /** Values that an HTML page shows under the pointer. */
   readonly points: readonly PicturePoint[];
   readonly #marks: readonly Mark[];
-  readonly #text: (size: TerminalOptions) => string;
+  readonly #text: (size: TextSize) => string;
 
   constructor(marks: readonly Mark[], { width, height, description, points = [], text = () => description }: PictureOptions) {
     this.width = width;
@@ -111,9 +116,9 @@ export class Picture {
     return toFigure(this.#draw({ text: 'elements', theme, styled: false }), this.points);
   }
 
-  /** The picture in characters, for a terminal or a log. */
+  /** The picture in characters, for a terminal or a log; a chart in braille, images and heatmaps in half blocks. */
   toText(size: TerminalOptions = {}): string {
-    return this.#text(size);
+    return this.#text(textSize(checkOptions('[plot] toText', textOptions, size) as TerminalOptions));
   }
 
   /** What a notebook shows. Pass what `toPng` gave for readers that draw no SVG. */
@@ -121,7 +126,7 @@ export class Picture {
     return {
       'image/svg+xml': this.svg,
       ...(png && { 'image/png': png.toString('base64') }),
-      'text/plain': this.toText(),
+      'text/plain': this.toText({ width: 72 }),
     };
   }
 

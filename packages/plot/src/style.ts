@@ -11,14 +11,17 @@ export interface SeriesStyle {
 
 export type Marker = 'circle' | 'dot' | 'square' | 'triangle' | 'cross' | 'plus';
 
-/** Okabe and Ito 2008, https://jfly.uni-koeln.de/color/; keyed by the letters of matplotlib that come nearest. */
+/**
+ * Okabe and Ito 2008, https://jfly.uni-koeln.de/color/; keyed by the letters of matplotlib that come nearest. Their orange and sky
+ * blue are darkened: every colour has a contrast of 3 to white (WCAG 2.2, 1.4.11); on dark paper theme.ts gives the published ones.
+ */
 const COLORS: Record<string, readonly [hex: string, ansi: number]> = {
   b: ['#0072B2', 25],
   m: ['#CC79A7', 175],
   g: ['#009E73', 36],
   r: ['#D55E00', 166],
-  y: ['#E69F00', 178],
-  c: ['#56B4E9', 74],
+  y: ['#6B5200', 178],
+  c: ['#0F9AEC', 74],
   k: ['#262626', 244], // a grey on the terminal: black would vanish on a dark one
 };
 

@@ -1,15 +1,9 @@
 /** A chart as lines of text: braille dots, eight to a character, between axes. */
 import { makeAxis } from './axis';
+import { columnsOf, fitColumns, paint, printable, type TerminalOptions, type TextSize, textSize } from './characters';
 import type { ChartSettings, Series } from './series';
 
-export interface TerminalOptions {
-  /** Characters. @default 72 */
-  width?: number;
-  /** Lines. @default 16 */
-  height?: number;
-  /** Whether to colour the series with escape codes. @default false */
-  color?: boolean;
-}
+export type { TerminalOptions } from './characters';
 
 const DOTS = [
   [0x01, 0x08],
@@ -25,9 +19,10 @@ interface Cell {
 }
 
 /** Draws series between axes: `height` lines, the legend first, the x axis's labels last. */
-export function toTerminal(series: readonly Series[], options: ChartSettings, size: TerminalOptions): string {
-  const { width = 72, height = 16, color = false } = size;
-  const rows = Math.max(2, height - 3); // legend, axis, labels
+export function toTerminal(series: readonly Series[], options: ChartSettings, size: TerminalOptions | TextSize): string {
+  const { width, height = 16, color } = textSize(size);
+  const { title } = options;
+  const rows = Math.max(2, height - (title ? 4 : 3)); // title, legend, axis, labels
   const points = series.flatMap((one) => one.points);
   const y = makeAxis({
     values: points.map((point) => point.y),
@@ -59,19 +54,41 @@ export function toTerminal(series: readonly Series[], options: ChartSettings, si
   const body = cells.map(
     (row, i) => `${(labels.get(i) ?? '').padStart(margin)} │${row.map((cell) => glyph(cell, color)).join('')}`,
   );
-  const legend = series.flatMap(({ label, style }) => (label ? [`${paint('━━', style.ansi, color)} ${label}`] : []));
+  const indent = ' '.repeat(margin + 2);
+  const head = title ? [`${indent}${fitColumns(title, columns).trimEnd()}`] : [];
   const axis = `${' '.repeat(margin + 1)}└${'─'.repeat(columns)}`;
   return [
-    `${' '.repeat(margin + 2)}${legend.join('   ')}`,
+    ...head,
+    `${indent}${legendLine(series, { columns, color, name: options.ylabel })}`.trimEnd(),
     ...body,
     axis,
     labelLine(x.ticks, { margin, columns, at: x.at, name: options.xlabel }),
   ].join('\n');
 }
 
-const glyph = ({ bits, ansi }: Cell, color: boolean) =>
-  bits === 0 ? ' ' : paint(String.fromCodePoint(BRAILLE + bits), ansi, color);
-const paint = (text: string, ansi: number, color: boolean) => (color ? `\u001b[38;5;${ansi}m${text}\u001b[39m` : text);
+/** The y axis's name and those of the series: what fits one line, each cut to its share. */
+function legendLine(
+  series: readonly Series[],
+  { columns, color, name: axis = '' }: { columns: number; color: TextSize['color']; name: string | undefined },
+): string {
+  const named = series.filter(({ label }) => label);
+  const room = Math.max(6, Math.floor((columns + 3) / Math.max(1, named.length)) - 6);
+  const fits =
+    columns - columnsOf(printable(axis)) >= named.reduce((sum, { label = '' }) => sum + columnsOf(printable(label)) + 6, -3);
+  const first = fitColumns(axis, Math.min(columnsOf(printable(axis)), Math.floor(columns / 3)));
+  let [line, taken] = [first, columnsOf(first)];
+  for (const { label = '', style } of named) {
+    const name = fits ? printable(label) : fitColumns(label, Math.min(room, columnsOf(printable(label))));
+    const gap = line ? 3 : 0;
+    if (taken + gap + 3 + columnsOf(name) > columns) return taken + 2 <= columns ? `${line} …` : line;
+    line += `${' '.repeat(gap)}${paint('━━', { fore: style.ansi }, color)} ${name}`;
+    taken += gap + 3 + columnsOf(name);
+  }
+  return line;
+}
+
+const glyph = ({ bits, ansi }: Cell, color: TextSize['color']) =>
+  bits === 0 ? ' ' : paint(String.fromCodePoint(BRAILLE + bits), { fore: ansi }, color);
 
 /** Dots along the straight way from each point to the next. */
 function drawLine(cells: Cell[][], points: readonly { x: number; y: number }[], ansi: number): void {
@@ -105,17 +122,17 @@ interface LabelLine {
   name: string | undefined;
 }
 
-/** Labels under their ticks; one that would touch the label before it is left out. */
+/** Labels under their ticks, and the axis's name at the end; a label that would touch another is left out. */
 function labelLine(ticks: readonly { value: number; label: string }[], { margin, columns, at, name = '' }: LabelLine): string {
-  const line = Array.from({ length: columns }, () => ' ');
-  const nameStart = columns - name.length;
+  const shown = fitColumns(name, Math.min(columnsOf(printable(name)), Math.floor(columns / 2)));
+  const end = columns - columnsOf(shown);
+  const line = Array.from({ length: end }, () => ' ');
   let free = 0;
   for (const { value, label } of ticks) {
     const start = Math.max(0, Math.min(columns - label.length, Math.round(at(value) / 2 - label.length / 2)));
-    if (start < free || (name && start + label.length >= nameStart)) continue;
+    if (start < free || (shown && start + label.length >= end)) continue;
     line.splice(start, label.length, ...label);
     free = start + label.length + 1;
   }
-  if (name && nameStart > 0) line.splice(nameStart, name.length, ...name);
-  return `${' '.repeat(margin + 2)}${line.join('').trimEnd()}`;
+  return `${' '.repeat(margin + 2)}${`${line.join('')}${shown}`.trimEnd()}`;
 }

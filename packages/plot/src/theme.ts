@@ -27,12 +27,9 @@ export const DARK: Readonly<Record<string, string>> = {
   [PAPER]: '#18181b',
   [GRID]: '#333338',
   [EDGE]: '#5c5c63',
-  '#0072B2': '#4ba3dc',
-  '#CC79A7': '#e3a0c5',
-  '#009E73': '#1fbf91',
-  '#D55E00': '#f07f35',
-  '#E69F00': '#f0b429',
-  '#56B4E9': '#8fd3ff',
+  '#6B5200': '#E69F00', // Okabe and Ito's two lightest colours as they published them; style.ts darkens them for white paper
+  '#0F9AEC': '#56B4E9',
+  '#C03A00': '#FF7A45', // a wrong prediction's title
 };
 
 const BY_LOWER = new Map(Object.entries(DARK).map(([light, dark]) => [light.toLowerCase(), dark]));
