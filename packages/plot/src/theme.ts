@@ -6,7 +6,7 @@
 /** `auto` follows the reader's `prefers-color-scheme`; a PNG, which cannot, is light then. */
 export type Theme = 'light' | 'dark' | 'auto';
 
-export const THEMES: readonly Theme[] = ['light', 'dark', 'auto'];
+export const THEMES = ['light', 'dark', 'auto'] as const satisfies readonly Theme[];
 
 /** Text. */
 export const INK = '#262626';
