@@ -1,11 +1,14 @@
 /** One line of a chart, and the options that all charts take. */
 import { checkOptions, rule, show } from '@deepend/checks';
+import { type Annotation, annotationsRule } from './annotate';
 import { DEFAULT_FMTS, isFmt, type SeriesStyle, styleAt } from './style';
 
 export interface Series {
   readonly label: string | undefined;
   readonly points: readonly Point[];
   readonly style: SeriesStyle;
+  /** Which points have a marker, where the style has one. @default all */
+  readonly markers?: { readonly every: number; readonly from: number };
 }
 
 /** Where y is not finite the line has a gap. */
@@ -31,6 +34,8 @@ export interface ChartSettings {
   yscale?: 'linear' | 'log';
   /** How each series looks, in matplotlib's words: a colour of `bmgrcyk`, a line of `-`, `--`, `-.`, `:`, a marker of `o.s^x+`. */
   fmts?: readonly string[];
+  /** Texts with an arrow to a point. */
+  annotate?: readonly Annotation[];
   /** Pixels. @default 560 */
   width?: number;
   /** Pixels. @default 400 */
@@ -52,12 +57,13 @@ type Aliased = { [alias in keyof typeof ALIASES]?: ChartSettings[(typeof ALIASES
 /** `ChartSettings`, under either kind of names: `xlabel` or `xLabel`. */
 export interface ChartOptions extends ChartSettings, Aliased {}
 
-const limits = () =>
+export const limits = () =>
   rule.that<Limits>(
     (value) => Array.isArray(value) && value.length === 2 && value.every(Number.isFinite) && value[0] < value[1],
     'two finite numbers, [low, high]',
   );
-const side = () => rule.positiveInteger().min(120, 'a whole number of at least 120').max(8192, 'a whole number of at most 8192');
+export const side = () =>
+  rule.positiveInteger().min(120, 'a whole number of at least 120').max(8192, 'a whole number of at most 8192');
 
 export const chartRules = {
   title: rule.text().optional(),
@@ -72,6 +78,7 @@ export const chartRules = {
     .list(rule.that<string>(isFmt, "a format such as '-', 'm--' or 'ro'"), 'a list of formats')
     .min(1, 'a list of at least one format')
     .optional(),
+  annotate: annotationsRule.optional(),
   width: side().optional(),
   height: side().optional(),
 };
