@@ -6,6 +6,7 @@ import { cpuHardware, nvidiaGpus } from './hardware';
 import { state } from './state';
 import { probeNative } from './tensorflow';
 import type { Device, DeviceName, EngineName } from './types';
+import { webgpuHardware } from './webgpu';
 
 /**
  * GPU `i` if it can compute, else the best CPU engine; `why` then says what kept the GPU. Makes its engine current.
@@ -39,7 +40,7 @@ export async function cpu(): Promise<Device> {
 }
 
 /**
- * The device of that name, made current: `cuda:0`, `cpu` (the best CPU engine), or an engine: `simd`, `tensorflow`, `wasm`, `cpu-js`.
+ * The device of that name, made current: `cuda:0`, `webgpu:0`, `cpu` (the best CPU engine), or an engine: `simd`, `tensorflow`, `wasm`, `cpu-js`.
  * @throws Error when it cannot compute here, with the reason; nothing else is taken in its place
  */
 export async function device(name: DeviceName, { why = 'it was asked for' }: { why?: string } = {}): Promise<Device> {
@@ -50,8 +51,8 @@ export async function device(name: DeviceName, { why = 'it was asked for' }: { w
     if (fault) throw new Error(`[device] ${name}: cannot compute here: ${fault}`);
     return startGpu(index, why);
   }
-  if (!(ENGINE_NAMES as string[]).includes(name)) throw unknownDevice(name);
-  const engine = name as EngineName;
+  const engine = (name === 'webgpu:0' ? 'webgpu' : name) as EngineName;
+  if (!ENGINE_NAMES.includes(engine)) throw unknownDevice(name);
   const fault = await ENGINES[engine].fault();
   if (fault) throw new Error(`[device] ${engine}: cannot compute here: ${fault}`);
   return start(engine, why);
@@ -71,7 +72,7 @@ export async function activate({ engine }: Pick<Device, 'engine'>): Promise<void
 }
 
 function unknownDevice(name: unknown): TypeError {
-  const names = ['cuda:0', 'cpu', ...ENGINE_NAMES];
+  const names = ['cuda:0', 'webgpu:0', 'cpu', ...ENGINE_NAMES];
   const near = typeof name === 'string' ? closest(name, names) : undefined;
   const hint = near ? `; did you mean '${near}'?` : '';
   return new TypeError(`[device] expected one of ${names.map((n) => `'${n}'`).join(', ')}, got ${show(name)}${hint}`);
@@ -105,7 +106,7 @@ async function startGpu(i: number, why: string): Promise<Device> {
 
 async function bestCpu(why: string): Promise<Device> {
   const passed: string[] = [];
-  for (const engine of ENGINE_NAMES) {
+  for (const engine of ENGINE_NAMES.filter((name) => name !== 'webgpu')) {
     // A native library that found a GPU computes there: it is no CPU engine.
     const fault =
       engine === 'tensorflow' && (await probeNative()).usesGpu ? 'it computes on the GPU' : await ENGINES[engine].fault();
@@ -121,6 +122,7 @@ async function start(engine: EngineName, why: string): Promise<Device> {
 }
 
 function describe(engine: EngineName, why: string): Device {
+  if (engine === 'webgpu') return { name: 'webgpu:0', engine, hardware: webgpuHardware(), why };
   const onGpu = engine === 'tensorflow' && state().loaded?.usesGpu;
   const { cores = 'all', detail } = ENGINES[engine] ?? {};
   const processor = cpuHardware(typeof cores === 'function' ? cores() : cores);

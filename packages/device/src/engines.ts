@@ -4,6 +4,7 @@ import * as tf from '@tensorflow/tfjs-core';
 import { state } from './state';
 import { probeNative, startNative } from './tensorflow';
 import type { EngineName } from './types';
+import { lostWebgpu, probeWebgpu, startWebgpu } from './webgpu';
 
 interface Engine {
   /** Its name in TensorFlow.js. */
@@ -78,6 +79,12 @@ export const ENGINES: Readonly<Record<EngineName, Engine>> = {
     fault: async () => undefined,
     start: () => setBackend('cpu'),
   },
+  webgpu: {
+    backend: 'webgpu',
+    cores: 'all',
+    fault: async () => (await probeWebgpu()).fault,
+    start: startWebgpu,
+  },
 };
 
 export const ENGINE_NAMES = Object.keys(ENGINES) as EngineName[];
@@ -86,7 +93,7 @@ export const ENGINE_NAMES = Object.keys(ENGINES) as EngineName[];
 export function startEngine(name: EngineName): Promise<void> {
   const shared = state();
   const turn = (shared.starting ?? Promise.resolve()).then(async () => {
-    if (tf.getBackend() !== ENGINES[name].backend) await ENGINES[name].start();
+    if (tf.getBackend() !== ENGINES[name].backend || lostWebgpu()) await ENGINES[name].start();
   });
   shared.starting = turn.catch(() => {});
   return turn;

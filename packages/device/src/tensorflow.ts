@@ -1,15 +1,12 @@
 /** The native engine: libtensorflow through `@tensorflow/tfjs-node-gpu`, else `@tensorflow/tfjs-node`. Both are optional. */
 import { execFile } from 'node:child_process';
 import { createRequire } from 'node:module';
-import path from 'node:path';
-import { pathToFileURL } from 'node:url';
 import { promisify } from 'node:util';
 import * as tf from '@tensorflow/tfjs-core';
+import { HERE, resolvePackage } from './resolve';
 import { state } from './state';
 
 const PACKAGES = ['@tensorflow/tfjs-node-gpu', '@tensorflow/tfjs-node'] as const;
-/** A file of this package, whichever of its builds runs: CommonJS knows its file's name, ES modules their address. */
-const FROM = typeof __filename === 'string' ? pathToFileURL(__filename).href : import.meta.url;
 const PROBE_TIMEOUT = 120_000; // ms; the first start of CUDA compiles kernels
 
 /** What a native package can do here. */
@@ -32,7 +29,7 @@ export function probeNative(): Promise<Probe> {
 async function probe(): Promise<Probe> {
   const faults: string[] = [];
   for (const name of PACKAGES) {
-    const file = resolve(name);
+    const file = resolvePackage(name);
     if (!file) {
       faults.push(`${name} is not installed`);
       continue;
@@ -42,16 +39,6 @@ async function probe(): Promise<Probe> {
     else return { file, package: name, usesGpu: answer.usesGpu, faults };
   }
   return { usesGpu: false, faults };
-}
-
-/** Where a package's main file lies: beside the program that runs first, then beside deepend. */
-function resolve(name: string): string | undefined {
-  for (const from of [path.join(process.cwd(), 'index.js'), FROM]) {
-    try {
-      return createRequire(from).resolve(name);
-    } catch {}
-  }
-  return undefined;
 }
 
 // tfjs-node 4.22 calls util.isNullOrUndefined, which Node 23 removed.
@@ -91,7 +78,7 @@ export async function startNative(): Promise<void> {
       throw new Error(`[device] tensorflow: ${found.faults.join('; ')}; install one of them, or take the device 'cpu'`);
     }
     Object.assign(process.env, quiet());
-    const require = createRequire(FROM);
+    const require = createRequire(HERE);
     const util = require('node:util') as { isNullOrUndefined?: (value: unknown) => boolean };
     util.isNullOrUndefined ??= (value) => value === null || value === undefined;
     require(found.file);
