@@ -45,7 +45,7 @@ describe('device', () => {
   });
 
   it('refuses a name that it does not know', async () => {
-    await expect(device('gpu' as never)).rejects.toThrow(/expected one of 'cuda:0', 'cpu', .*got 'gpu'/);
+    await expect(device('gpu' as never)).rejects.toThrow(/expected one of 'cuda:0', 'webgpu:0', 'cpu', .*got 'gpu'/);
     await expect(device(undefined as never)).rejects.toThrow(/got nothing/);
     await expect(activate({ engine: 'webgl' as never })).rejects.toThrow(/got 'webgl'/);
   });
