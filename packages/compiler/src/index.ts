@@ -1,4 +1,4 @@
-import './engines/tensorflow'; // for its rows in TensorFlow.js's registry
+import { registerTensorflow } from './engines/tensorflow';
 
 export { clipByNorm, clipByValue, GradientSums, type ParameterGradient } from './gradients';
 export { type CrossEntropyOptions, crossEntropy, softmaxCrossEntropy } from './losses/cross-entropy';
@@ -11,3 +11,5 @@ export { sgd } from './optimizers/update';
 export { compile, Plan, type StepOptions, type StepResult } from './plan';
 export type { Parameter } from './program';
 export { WeightAverage, type WeightAverageOptions, type WeightAverageState } from './weight-average';
+
+registerTensorflow();

@@ -25,9 +25,10 @@ const FORMS: Partial<Record<FastKernel, Form>> = {
   'deepend.update': update,
 };
 
-for (const [kernelName, form] of Object.entries(FORMS)) {
-  // Another copy of this module, ESM beside CJS, may have registered it.
-  if (!tf.getKernel(kernelName, 'tensorflow')) {
+/** Adds the rows. */
+export function registerTensorflow(): void {
+  for (const [kernelName, form] of Object.entries(FORMS)) {
+    if (tf.getKernel(kernelName, 'tensorflow')) continue; // by another copy of this module: ESM beside CJS
     const kernelFunc = (given: unknown) => tf.tidy(() => form(given as Given));
     tf.registerKernel({ kernelName, backendName: 'tensorflow', kernelFunc: kernelFunc as tf.KernelFunc });
   }
