@@ -117,7 +117,7 @@ describe('Animator', () => {
     live.add(2, 1);
     expect(written).toHaveLength(2);
     const lines = (written[0] as string).split('\n').length - 1;
-    expect(written[1]).toMatch(new RegExp(`^\\u001b\\[${lines}A\\u001b\\[0J`));
+    expect(written[1]).toMatch(new RegExp(`^\\r\\u001b\\[${lines}A\\u001b\\[0J`));
   });
 
   it('is a callback for train', () => {

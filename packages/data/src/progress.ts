@@ -1,4 +1,5 @@
 /** What a person sees while data is fetched: a bar on a terminal, plain lines elsewhere, nothing at all when told so. Always on stderr. */
+import { notebook } from '@deepend/checks';
 import cliProgress from 'cli-progress';
 
 /** One download under way. */
@@ -18,7 +19,7 @@ const SILENT: Reporter = { say: () => {}, meter: () => ({ at: () => {}, stop: ()
 /** @param progress false for silence */
 export function reporter(progress: boolean): Reporter {
   if (!progress) return SILENT;
-  return { say, meter: process.stderr.isTTY ? bar : lines };
+  return { say, meter: process.stderr.isTTY && !notebook() ? bar : lines }; // a notebook would keep every state of the bar
 }
 
 function say(line: string): void {

@@ -1,98 +1,89 @@
+import type { TerminalOptions } from './characters';
 import { drawChart } from './chart';
+import { LiveView } from './live';
 import type { Picture } from './picture';
 import { type ChartOptions, type ChartSettings, chartOptions, makeSeries, type Point } from './series';
-import { type TerminalOptions, toTerminal } from './terminal';
 import type { HistoryRecord } from './types';
 
+const WHERE = '[plot] Animator';
 const CURVES = ['train loss', 'train acc', 'test acc'];
 
+/** What a trainer tells of a step, as far as the curves need it. */
+interface Step {
+  epoch: number;
+  step: number;
+  numBatches: number;
+  loss: number;
+  trainAcc: number;
+}
+
 /**
- * A chart that grows while something runs: add points, see them at once in the terminal, save SVG or PNG. The book's `Animator`.
- * Given to `train` as a callback it draws the book's three curves.
+ * A chart that grows while something runs: add points, see them at once in the terminal or below a notebook's cell, save a picture. The book's
+ * `Animator`. Given to `train` as a callback it draws the book's three curves.
  * @example
  * const animator = new Animator({ xlabel: 'epoch', legend: ['train loss', 'train acc', 'test acc'] });
  * animator.add(1, [0.9, 0.7, null]);
  * await animator.save('curves.svg');
  */
 export class Animator {
-  /** Tells a trainer that this callback redraws the terminal, so that its own display leaves room. */
+  /** Tells a trainer that this callback draws as it goes, so that its own display leaves room. */
   readonly drawsLive = true;
-  readonly #options: ChartSettings;
-  readonly #columns: Point[][] = [];
-  readonly #stream: NodeJS.WriteStream;
-  #drawnLines = 0;
+  readonly #given: ChartSettings;
+  readonly #view: LiveView;
+  #options: ChartSettings;
+  #columns: Point[][] = [];
   #numEpochs: number | undefined;
   #lastSeen = Number.NaN;
 
-  /** @param stream where `draw` draws, when it is a terminal @default process.stdout */
-  constructor(options: ChartOptions = {}, stream: NodeJS.WriteStream = process.stdout) {
-    this.#options = chartOptions('[plot] Animator', options);
-    this.#stream = stream;
+  /** @param stream a terminal to draw on @default a notebook's cell where there is one, else process.stdout */
+  constructor(options: ChartOptions = {}, stream?: NodeJS.WriteStream) {
+    this.#given = chartOptions(WHERE, options);
+    this.#options = this.#given;
+    this.#view = new LiveView(() => this.picture(), stream);
   }
 
   /** Adds a point to each series, and redraws. A null leaves its series as it is. */
   add(x: number, ys: number | readonly (number | null)[]): void {
-    const values = typeof ys === 'number' ? [ys] : ys;
-    const { legend } = this.#options;
-    if (legend && values.length !== legend.length) {
-      throw new RangeError(
-        `[plot] Animator: expected ${legend.length} values, one for each name of "legend", got ${values.length}`,
-      );
-    }
-    values.forEach((y, i) => {
-      this.#columns[i] ??= [];
-      if (y !== null) this.#columns[i].push({ x, y });
-    });
+    this.#add(x, typeof ys === 'number' ? [ys] : ys);
     this.draw();
   }
 
-  /** Draws the chart on the terminal in place of the last one; does nothing where there is no terminal. */
+  /** Draws the chart in place of the last one; does nothing where there is neither a notebook nor a terminal. */
   draw(): void {
-    if (!this.#stream.isTTY) return;
-    const { columns = 80, rows = 24 } = this.#stream;
-    const text = this.toText({ width: Math.min(columns - 1, 100), height: Math.min(18, rows - 2), color: true });
-    const back = this.#drawnLines > 0 ? `\u001b[${this.#drawnLines}A\u001b[0J` : '';
-    this.#stream.write(`${back}${text}\n`);
-    this.#drawnLines = text.split('\n').length;
+    this.#view.draw();
   }
 
   /** The chart as lines of text. */
   toText(size: TerminalOptions = {}): string {
-    return toTerminal(this.#series(), this.#options, size);
+    return this.picture().toText(size);
   }
 
   /** The chart as it is now. */
   picture(): Picture {
-    const options = this.#options;
-    return drawChart(this.#series(), options, options.title ?? `Line chart of ${(options.legend ?? ['values']).join(', ')}`);
+    const { legend, title } = this.#options;
+    const columns = legend ? legend.map((_, i) => this.#columns[i] ?? []) : this.#columns;
+    const series = makeSeries(WHERE, columns, this.#options);
+    return drawChart(series, this.#options, title ?? `Line chart of ${(legend ?? ['values']).join(', ')}`);
   }
 
-  /** Writes the chart as it is now, as SVG or PNG by the file's extension. */
+  /** Writes the chart as it is now, as the file's extension says. */
   save(file: string): Promise<void> {
     return this.picture().save(file);
   }
 
-  onTrainBegin({ numEpochs }: { numEpochs: number }): void {
+  /** A run begins: with empty axes, or with the epochs before it where it goes on from a checkpoint. */
+  onTrainBegin({ numEpochs, history = [] }: { numEpochs: number; history?: readonly HistoryRecord[] }): void {
     this.#numEpochs = numEpochs;
-    this.#options.legend ??= CURVES;
-    this.#options.xlabel ??= 'epoch';
-    this.#options.xlim ??= [0, numEpochs];
+    this.#options = { legend: CURVES, xlabel: 'epoch', xlim: [0, numEpochs], ...this.#given };
+    this.#columns = [];
+    this.#lastSeen = Number.NaN;
+    for (const { epoch, loss, trainAcc, testAcc } of history) this.#add(epoch, [loss, trainAcc, testAcc]);
+    this.#view.begin();
+    this.draw();
   }
 
   /** A point each time that a trainer has fetched new figures, some five times an epoch. */
-  onStep({
-    epoch,
-    step,
-    numBatches,
-    loss,
-    trainAcc,
-  }: {
-    epoch: number;
-    step: number;
-    numBatches: number;
-    loss: number;
-    trainAcc: number;
-  }): void {
+  onStep({ epoch, step, numBatches, loss, trainAcc }: Step): void {
     if (loss === this.#lastSeen || step === 1 || step === numBatches) return;
     this.#lastSeen = loss;
     this.add(epoch - 1 + step / numBatches, [loss, trainAcc, null]);
@@ -103,9 +94,14 @@ export class Animator {
     this.add(epoch, [loss, trainAcc, testAcc]);
   }
 
-  #series() {
-    const names = this.#options.legend;
-    const columns = names ? names.map((_, i) => this.#columns[i] ?? []) : this.#columns;
-    return makeSeries('[plot] Animator', columns, this.#options);
+  #add(x: number, ys: readonly (number | null)[]): void {
+    const { legend } = this.#options;
+    if (legend && ys.length !== legend.length) {
+      throw new RangeError(`${WHERE}: expected ${legend.length} values, one for each name of "legend", got ${ys.length}`);
+    }
+    ys.forEach((y, i) => {
+      this.#columns[i] ??= [];
+      if (y !== null) this.#columns[i].push({ x, y });
+    });
   }
 }

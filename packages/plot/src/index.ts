@@ -1,9 +1,11 @@
 /** Charts, image grids and exports of histories, as SVG and PNG, without a browser. */
 export { Animator } from './animator';
+export { ProgressBoard, type ProgressBoardOptions } from './board';
 export type { TerminalOptions } from './characters';
 export { toCsv, toJsonl } from './history';
 export { figureStyle, hoverScript } from './html';
 export { type ShowImagesOptions, showImages } from './images';
+export { show } from './notebook';
 export { type MimeBundle, Picture, type PictureOptions, type PicturePoint } from './picture';
 export { curves, plot } from './plot';
 export type { ChartOptions, Limits } from './series';

@@ -4,6 +4,7 @@ import { checkOptions, rule } from '@deepend/checks';
 import { type TerminalOptions, type TextSize, textSize } from './characters';
 import { writeWhole } from './files';
 import { toFigure, toPage } from './html';
+import { printed } from './notebook';
 import { type Mark, toSvg } from './svg';
 import { THEMES, type Theme } from './theme';
 
@@ -128,6 +129,11 @@ export class Picture {
       ...(png && { 'image/png': png.toString('base64') }),
       'text/plain': this.toText({ width: 72 }),
     };
+  }
+
+  /** Printed as a line; in tslab's notebooks, which print what ends a cell, shown. */
+  [Symbol.for('nodejs.util.inspect.custom')](depth: number, options: { depth?: number | null }): string {
+    return printed(this, depth, options);
   }
 
   /** Deno's notebooks show a picture that ends a cell. */

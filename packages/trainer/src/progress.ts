@@ -1,5 +1,7 @@
-/** What a person sees of a run: a bar an epoch on a terminal, a line an epoch elsewhere, the book's two lines at the end. */
+/** What a person sees of a run: a bar an epoch on a terminal or in a notebook, a line an epoch elsewhere, the book's two lines at the end. */
+import { notebook } from '@deepend/checks';
 import cliProgress from 'cli-progress';
+import { notebookBars } from './progress-notebook';
 import type { Callback, EpochRecord, RunInfo, StepRecord, TrainResult } from './types';
 
 const percent = (share: number) => share.toFixed(3);
@@ -15,33 +17,57 @@ export function throughputLine({ samplesPerSecond, device }: Pick<TrainResult, '
   return `${samplesPerSecond.toFixed(1)} examples/sec on ${device.name}`;
 }
 
-/** The display as a callback of its own. Bars go to stderr, lines to stdout. */
+/** Where an epoch's progress is seen. */
+export interface Bars {
+  /** The epoch goes on. `metrics` is its line so far. */
+  step(record: StepRecord, about: { numEpochs: number; metrics: string }): void;
+  /** The epoch has ended; `line` tells what it came to, and is not to stay where the curves are drawn anyway. */
+  epoch(line: string): void;
+  /** No more comes. */
+  close(): void;
+}
+
+/** The display as a callback of its own. */
 export function progressDisplay({ quietEpochs }: { quietEpochs: boolean }): Callback & { close(): void } {
   let run: RunInfo | undefined;
+  const bars = notebook() ? notebookBars({ quietEpochs }) : terminalBars({ quietEpochs });
+  return {
+    onTrainBegin: (info) => {
+      run = info;
+    },
+    onStep: (record) => {
+      bars.step(record, { numEpochs: run?.numEpochs ?? record.epoch, metrics: metricsLine({ ...record, testAcc: null }) });
+    },
+    onEpochEnd: (record) => {
+      const epochs = run?.numEpochs ?? record.epoch;
+      const place = `epoch ${String(record.epoch).padStart(String(epochs).length)}/${epochs}`;
+      bars.epoch(`${place}  ${metricsLine(record)}  (${record.seconds.toFixed(1)} s)`);
+    },
+    onTrainEnd: (result) => {
+      const last = result.history.at(-1);
+      if (last) console.log(metricsLine(last));
+      console.log(throughputLine(result));
+    },
+    close: bars.close,
+  };
+}
+
+/** Bars go to stderr and are gone with their epoch; lines go to stdout. */
+function terminalBars({ quietEpochs }: { quietEpochs: boolean }): Bars {
   let bar: cliProgress.SingleBar | undefined;
   const close = () => {
     bar?.stop();
     bar = undefined;
   };
   return {
-    onTrainBegin: (info) => {
-      run = info;
-    },
-    onStep: (record) => {
+    step: (record, { numEpochs, metrics }) => {
       if (!process.stderr.isTTY) return;
-      bar ??= startBar(record, run?.numEpochs ?? record.epoch);
-      bar.update(record.step, { metrics: metricsLine({ ...record, testAcc: null }) });
+      bar ??= startBar(record, numEpochs);
+      bar.update(record.step, { metrics });
     },
-    onEpochEnd: (record) => {
+    epoch: (line) => {
       close();
-      const epochs = run?.numEpochs ?? record.epoch;
-      const place = `epoch ${String(record.epoch).padStart(String(epochs).length)}/${epochs}`;
-      if (!quietEpochs) console.log(`${place}  ${metricsLine(record)}  (${record.seconds.toFixed(1)} s)`);
-    },
-    onTrainEnd: (result) => {
-      const last = result.history.at(-1);
-      if (last) console.log(metricsLine(last));
-      console.log(throughputLine(result));
+      if (!quietEpochs) console.log(line);
     },
     close,
   };
