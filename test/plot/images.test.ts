@@ -30,8 +30,8 @@ describe('showImages', () => {
   });
 
   const cases: [string, () => Promise<unknown>, RegExp][] = [
-    ['no images', () => showImages(batch([0, 4, 4])), /expected a tensor \[count, height, width\].*got \[0, 4, 4\]/],
-    ['two channels', () => showImages(batch([1, 4, 4, 2])), /\[count, height, width, 1 or 3\], got \[1, 4, 4, 2\]/],
+    ['no images', () => showImages(batch([0, 4, 4])), /expected a tensor or \{ data, shape \} of \[count, height, width\].*got \[0, 4, 4\]/],
+    ['two channels', () => showImages(batch([1, 4, 4, 2])), /\[count, height, width, 1 or 3\], or a list .*got \[1, 4, 4, 2\]/],
     ['something else', () => showImages([1, 2] as never), /got \[1, 2\]/],
     ['another number of titles', () => showImages(batch([2, 4, 4]), { titles: ['a'] }), /expected 2 "titles", one an image, got 1/],
     ['too few places', () => showImages(batch([5, 4, 4]), { rows: 2, cols: 2 }), /2 × 2 places hold fewer than the 5 images/],

@@ -1,8 +1,8 @@
 /** A picture on a web page: a figure that shows the value under the pointer, and a page that holds nothing else. */
 import { createHash } from 'node:crypto';
 import type { PicturePoint } from './picture';
-import { decimal, escapeXml } from './svg';
-import { DARK, darkRules, INK, PAPER, type Theme } from './theme';
+import { decimal, escapeXml, tag } from './svg';
+import { darkOf, darkRules, INK, PAPER, type Theme } from './theme';
 
 /**
  * One script for all figures of a page, also for those that come later. It looks for the point nearest to the pointer, or goes
@@ -20,7 +20,7 @@ export const hoverScript = `(() => {
     parsed.set(figure, { text, points });
     return points;
   };
-  const figureOf = (event) => event.target instanceof Element ? event.target.closest('figure[data-points]') : null;
+  const figureOf = (event) => event.target instanceof Element ? event.target.closest('figure.deepend-figure') : null;
   const at = new WeakMap();
   const hide = (figure) => figure.querySelectorAll('output,i').forEach((part) => { part.hidden = true; });
   const show = (figure, index) => {
@@ -43,7 +43,7 @@ export const hoverScript = `(() => {
     const box = svg.getBoundingClientRect();
     const zoom = box.width / svg.viewBox.baseVal.width;
     const [x, y] = [(event.clientX - box.left) / zoom, (event.clientY - box.top) / zoom];
-    let [best, least] = [-1, 40 * 40];
+    let [best, least] = [-1, Number(figure.dataset.reach) ** 2];
     pointsOf(figure).forEach(([px, py], i) => {
       const distance = (px - x) ** 2 + (py - y) ** 2;
       if (distance < least) [best, least] = [i, distance];
@@ -52,7 +52,7 @@ export const hoverScript = `(() => {
   };
   document.addEventListener('pointermove', (event) => {
     const figure = figureOf(event);
-    document.querySelectorAll('figure[data-points]').forEach((other) => { if (other !== figure) hide(other); });
+    document.querySelectorAll('figure.deepend-figure').forEach((other) => { if (other !== figure) hide(other); });
     if (!figure) return;
     const index = nearest(figure, event);
     if (index < 0) hide(figure); else show(figure, index);
@@ -71,28 +71,39 @@ export const hoverScript = `(() => {
   });
 })();`;
 
+const F = 'figure.deepend-figure';
+const TIP = (ink: string, paper: string) => `{--ink:${ink};--paper:${paper}}`;
+const DARK_TIP = TIP(darkOf(INK), darkOf(PAPER));
+
 /** CSS for figures, once a page: what the pointer shows, and the dark theme of pictures that follow the reader's. */
 export const figureStyle = [
-  'figure[data-points]{position:relative;margin:0;max-width:max-content}',
-  'figure[data-points] svg{display:block;max-width:100%;height:auto}',
-  'figure[data-points] output,figure[data-points] i{position:absolute;pointer-events:none}',
-  'figure[data-points] output[hidden],figure[data-points] i[hidden]{display:none}',
-  `figure[data-points] output{padding:2px 7px;border-radius:4px;font:13px/1.5 system-ui,sans-serif;max-width:90%;overflow-wrap:anywhere;background:${INK};color:${PAPER}}`,
-  `figure[data-points] i{width:10px;height:10px;margin:-6px 0 0 -6px;border-radius:50%;border:2px solid ${INK}}`,
-  `@media (prefers-color-scheme:dark){figure[data-points].auto output{background:${DARK[INK]};color:${DARK[PAPER]}}figure[data-points].auto i{border-color:${DARK[INK]}}}`,
+  `${F}{position:relative;margin:0;max-width:max-content}${F}${TIP(INK, PAPER)}${F}.dark${DARK_TIP}`,
+  `${F} svg{display:block;max-width:100%;height:auto}`,
+  `${F} output,${F} i{position:absolute;pointer-events:none}${F} [hidden]{display:none}`,
+  `${F} output{padding:2px 7px;border-radius:4px;font:13px/1.5 system-ui,sans-serif;max-width:90%;overflow-wrap:anywhere;background:var(--ink);color:var(--paper)}`,
+  `${F} i{width:10px;height:10px;margin:-7px 0 0 -7px;border-radius:50%;border:2px solid var(--ink)}`,
+  `@media (prefers-color-scheme:dark){${F}.auto${DARK_TIP}}`,
   darkRules(),
 ].join('\n');
 
+interface Figure {
+  points: readonly PicturePoint[];
+  /** Pixels. */
+  reach: number;
+  theme: Theme;
+}
+
 /** The SVG with its points, as one element. */
-export function toFigure(svg: string, points: readonly PicturePoint[]): string {
+export function toFigure(svg: string, { points, reach, theme }: Figure): string {
   const data = JSON.stringify(points.map(({ x, y, label }) => [Number(decimal(x)), Number(decimal(y)), label]));
-  return `<figure class="auto" tabindex="0" data-points="${escapeXml(data)}">${svg.trimEnd()}<i hidden></i><output hidden></output></figure>`;
+  const figure = { class: `deepend-figure ${theme}`, tabindex: 0, 'data-reach': reach, 'data-points': data };
+  return tag('figure', figure, `${svg.trimEnd()}<i hidden></i><output hidden></output>`);
 }
 
 const PAGE_STYLE: Record<Theme, string> = {
   light: `:root{color-scheme:light}body{background:${PAPER}}`,
-  dark: `:root{color-scheme:dark}body{background:${DARK[PAPER]}}`,
-  auto: `:root{color-scheme:light dark}body{background:${PAPER}}@media (prefers-color-scheme:dark){body{background:${DARK[PAPER]}}}`,
+  dark: `:root{color-scheme:dark}body{background:${darkOf(PAPER)}}`,
+  auto: `:root{color-scheme:light dark}body{background:${PAPER}}@media (prefers-color-scheme:dark){body{background:${darkOf(PAPER)}}}`,
 };
 
 /** A whole page around a figure. Its policy lets nothing run but the one script, and nothing be fetched. */
@@ -106,7 +117,7 @@ export function toPage(figure: string, { title, theme }: { title: string; theme:
 <meta charset="utf-8">
 <meta http-equiv="Content-Security-Policy" content="${escapeXml(policy)}">
 <meta name="viewport" content="width=device-width, initial-scale=1">
-<title>${escapeXml(title)}</title>
+<title>${escapeXml(Array.from(title).slice(0, 120).join(''))}</title>
 <style>${style}</style>
 </head>
 <body>

@@ -1,6 +1,8 @@
 /** A grid of images with titles: the book's `show_images`. */
-import { checkOptions, rule, show } from '@deepend/checks';
+import { checkOptions, rule } from '@deepend/checks';
+import { blockGrid } from './blocks';
 import { Picture } from './picture';
+import { type Raster, readImages, toDataUri, toPixels } from './pixels';
 import { type Mark, tag } from './svg';
 import { fitText } from './text';
 import type { ImageBatch } from './types';
@@ -16,6 +18,8 @@ export interface ShowImagesOptions {
   titleColors?: readonly string[];
   /** Side of the longer edge of an image, in pixels. @default 96 */
   size?: number;
+  /** The same in the book's units of 64 pixels; give one of the two. @default 1.5 */
+  scale?: number;
 }
 
 const imagesOptions = rule.options({
@@ -24,78 +28,128 @@ const imagesOptions = rule.options({
   titles: rule.list(rule.text(), 'a list of texts').optional(),
   titleColors: rule.list(rule.text(), 'a list of colours').optional(),
   size: rule.positiveInteger().max(2048, 'a whole number of at most 2048').optional(),
+  scale: rule.positiveNumber().max(32, 'a number of at most 32').optional(),
 });
 
 const WHERE = '[plot] showImages';
 const GAP = 14;
 const TITLE = 12;
 const LINE = 15;
+const UNIT = 64; // pixels of the option `scale`
 const SHARPNESS = 2; // pixels of an embedded image for each of the picture's: as many as its PNG has
 
 /**
- * Images in a grid, each pixel a sharp square, grey or in colour.
- * @param images a tensor or its like, `[count, height, width]` or `[count, height, width, channels]`; it stays the caller's
- * @throws RangeError when the shape is no image's, or titles and images differ in number
+ * Images in a grid, each pixel a sharp square, grey or in colour. The book's `show_images`.
+ * @param images a tensor `[count, height, width]` or `[count, height, width, channels]` or its like `{ data, shape }`, or a list of
+ *   them without the count; tensors stay the caller's. Bytes are 0 to 255, floats 0 to 1
+ * @throws RangeError when the shape is no image's, values and shape disagree, or titles and images differ in number
  * @example
- * const picture = await showImages(features, { cols: 6, titles: ['true: bag\npredicted: shirt', ...] });
+ * const picture = await showImages(features, 2, 9, { titles: labels, scale: 1.5 });
  */
-export async function showImages(images: ImageBatch, options: ShowImagesOptions = {}): Promise<Picture> {
-  const { titles, titleColors, size = 96, ...grid } = checkOptions(WHERE, imagesOptions, options);
-  const { count, height, width, channels } = readShape(images);
-  const cols = grid.cols ?? (grid.rows ? Math.ceil(count / grid.rows) : Math.min(count, 8));
-  const rows = grid.rows ?? Math.ceil(count / cols);
-  if (rows * cols < count)
-    throw new RangeError(`${WHERE}: ${rows} × ${cols} places hold fewer than the ${count} images; raise "rows" or "cols"`);
+export async function showImages(images: ImageBatch | readonly ImageBatch[], options?: ShowImagesOptions): Promise<Picture>;
+export async function showImages(
+  images: ImageBatch | readonly ImageBatch[],
+  rows: number,
+  cols: number,
+  options?: Omit<ShowImagesOptions, 'rows' | 'cols'>,
+): Promise<Picture>;
+export async function showImages(
+  images: ImageBatch | readonly ImageBatch[],
+  ...rest: [ShowImagesOptions?] | [number, number, ShowImagesOptions?]
+): Promise<Picture> {
+  const given = typeof rest[0] === 'number' ? { ...rest[2], rows: rest[0], cols: rest[1] } : rest[0];
+  const { titles, titleColors, ...settings } = checkOptions(WHERE, imagesOptions, given ?? {});
+  const size = sizeOf(settings);
+  const rasters = await readImages(WHERE, images);
+  const count = rasters.length;
+  const { rows, cols } = placesFor(count, settings);
   for (const [name, list] of Object.entries({ titles, titleColors })) {
     if (list && list.length !== count)
       throw new RangeError(`${WHERE}: expected ${count} "${name}", one an image, got ${list.length}`);
   }
-  const zoom = size / Math.max(height, width);
-  const cell = { width: width * zoom, height: height * zoom };
   const lines = Math.max(0, ...(titles ?? []).map((title) => title.split('\n').length));
-  const pitch = { x: Math.max(cell.width, titles ? size : 0) + GAP, y: cell.height + lines * LINE + GAP + (lines > 0 ? 4 : 0) };
-  const titleSize = Math.min(
-    TITLE,
-    ...(titles ?? []).flatMap((title) => title.split('\n')).map((line) => fitText(line, pitch.x - GAP / 2, { size: TITLE }).size),
-  );
-  const values = await images.data();
-  const toByte = images.dtype === undefined || images.dtype === 'float32' ? 255 : 1;
-  const marks: Mark[] = [];
-  for (let i = 0; i < count; i++) {
-    const left = GAP + (i % cols) * pitch.x;
+  const { places, width, height, room } = layOut(rasters, { size, rows, cols, lines });
+  const titleSize = smallestTitle(titles ?? [], room);
+  const hrefs = await Promise.all(rasters.map((raster, i) => toDataUri(raster, (places[i]?.zoom ?? 1) * SHARPNESS)));
+  const marks = places.flatMap(({ x, top, zoom, box }, i): Mark[] => [
+    ...titleMarks(titles?.[i], { x, y: top, width: room, size: titleSize, fill: titleColors?.[i] }),
+    tag('image', { ...box, href: hrefs[i], ...(zoom > 1 && SHARP) }),
+  ]);
+  return new Picture(marks, {
+    width,
+    height,
+    description: titles ? `${count} images: ${titles.join('; ').replaceAll('\n', ', ')}` : `${count} images`,
+    points: places.map(({ x, box }, i) => ({
+      x,
+      y: box.y + box.height / 2,
+      label: [`image ${i}`, titles?.[i]?.replaceAll('\n', ', ')].filter(Boolean).join(': '),
+    })),
+    reach: size * 0.75, // a little more than from an image's middle to its corner
+    text: (terminal) => blockGrid(rasters.map(toPixels), { titles, cols, size: terminal }),
+  });
+}
+
+interface Grid {
+  size: number;
+  rows: number;
+  cols: number;
+  /** Of the titles. */
+  lines: number;
+}
+
+/** Where each image stands, its title above it; `room` is what a title may take. */
+function layOut(rasters: readonly Raster[], { size, rows, cols, lines }: Grid) {
+  const head = lines > 0 ? lines * LINE + 4 : 0;
+  const zoomed = rasters.map((raster) => {
+    const zoom = size / Math.max(raster.width, raster.height);
+    return { zoom, width: raster.width * zoom, height: raster.height * zoom };
+  });
+  const widest = Math.max(...zoomed.map(({ width }) => width), lines > 0 ? size : 0);
+  const pitch = { x: widest + GAP, y: Math.max(...zoomed.map(({ height }) => height)) + head + GAP };
+  const places = zoomed.map(({ zoom, width, height }, i) => {
+    const x = GAP + (i % cols) * pitch.x + widest / 2;
     const top = GAP + Math.floor(i / cols) * pitch.y;
-    const middle = left + (pitch.x - GAP) / 2;
-    marks.push(
-      ...titleMarks(titles?.[i], { x: middle, y: top, width: pitch.x - GAP / 2, size: titleSize, fill: titleColors?.[i] }),
-    );
-    const pixels = Uint8Array.from({ length: height * width * channels }, (_, j) =>
-      Math.round(Math.min(Math.max((values[i * height * width * channels + j] ?? 0) * toByte, 0), 255)),
-    );
-    const href = await toDataUri(pixels, { width, height, channels, zoom: zoom * SHARPNESS });
-    marks.push(tag('image', { x: middle - cell.width / 2, y: top + lines * LINE + (lines > 0 ? 4 : 0), ...cell, href }));
-  }
-  const description = titles ? `${count} images: ${titles.join('; ').replaceAll('\n', ', ')}` : `${count} images`;
-  return new Picture(marks, { width: Math.ceil(GAP + cols * pitch.x), height: Math.ceil(GAP + rows * pitch.y), description });
+    return { x, top, zoom, box: { x: x - width / 2, y: top + head, width, height } };
+  });
+  return {
+    places,
+    width: Math.ceil(GAP + cols * pitch.x),
+    height: Math.ceil(GAP + rows * pitch.y),
+    room: pitch.x - GAP / 2,
+  };
 }
 
-function readShape(images: ImageBatch) {
-  const shape = images?.shape;
-  const [count = 0, height = 0, width = 0, channels = 1] = shape ?? [];
-  const right =
-    Array.isArray(shape) &&
-    [3, 4].includes(shape.length) &&
-    [count, height, width].every((n) => n >= 1) &&
-    [1, 3].includes(channels);
-  if (right && typeof images.data === 'function') return { count, height, width, channels: channels as 1 | 3 };
-  throw new RangeError(
-    `${WHERE}: expected a tensor [count, height, width] or [count, height, width, 1 or 3], got ${shape ? show(shape) : show(images)}`,
-  );
+/** All titles in one size: that of the one with the least room. */
+function smallestTitle(titles: readonly string[], room: number): number {
+  const sizes = titles.flatMap((title) => title.split('\n')).map((line) => fitText(line, room, { size: TITLE }).size);
+  return Math.min(TITLE, ...sizes);
 }
 
-function titleMarks(
-  title: string | undefined,
-  { x, y, width, size, fill }: { x: number; y: number; width: number; size: number; fill: string | undefined },
-): Mark[] {
+/** For viewers that draw at more than the embedded pixels. */
+const SHARP = { 'image-rendering': 'pixelated' };
+
+function sizeOf({ size, scale }: { size?: number | undefined; scale?: number | undefined }): number {
+  if (size !== undefined && scale !== undefined) throw new TypeError(`${WHERE}: expected "size" or "scale", got both; give one`);
+  return size ?? Math.round((scale ?? 1.5) * UNIT);
+}
+
+function placesFor(count: number, grid: { rows?: number | undefined; cols?: number | undefined }) {
+  const cols = grid.cols ?? (grid.rows ? Math.ceil(count / grid.rows) : Math.min(count, 8));
+  const rows = grid.rows ?? Math.ceil(count / cols);
+  if (rows * cols < count)
+    throw new RangeError(`${WHERE}: ${rows} × ${cols} places hold fewer than the ${count} images; raise "rows" or "cols"`);
+  return { rows, cols };
+}
+
+interface TitlePlace {
+  x: number;
+  y: number;
+  width: number;
+  size: number;
+  fill: string | undefined;
+}
+
+function titleMarks(title: string | undefined, { x, y, width, size, fill }: TitlePlace): Mark[] {
   if (!title) return [];
   return title.split('\n').map((line, i) => ({
     ...fitText(line, width, { size }),
@@ -104,22 +158,4 @@ function titleMarks(
     anchor: 'middle',
     ...(fill && { fill }),
   }));
-}
-
-interface Raster {
-  width: number;
-  height: number;
-  channels: 1 | 3;
-  zoom: number;
-}
-
-/** Enlarged before it is embedded: viewers would blur small images. */
-async function toDataUri(pixels: Uint8Array, { width, height, channels, zoom }: Raster): Promise<string> {
-  const { default: sharp } = await import('sharp');
-  const larger = { width: Math.max(1, Math.round(width * zoom)), height: Math.max(1, Math.round(height * zoom)) };
-  const png = await sharp(pixels, { raw: { width, height, channels } })
-    .resize({ ...larger, kernel: 'nearest', fit: 'fill' })
-    .png()
-    .toBuffer();
-  return `data:image/png;base64,${png.toString('base64')}`;
 }

@@ -25,6 +25,8 @@ export interface PictureOptions {
   description: string;
   /** Values that an HTML page shows under the pointer. @default none */
   points?: readonly PicturePoint[];
+  /** How far from a point the pointer may be, in pixels. @default 40 */
+  reach?: number;
   /** Draws the picture in characters. @default its description alone */
   text?: (size: TextSize) => string;
 }
@@ -41,7 +43,9 @@ const themeRule = { theme: rule.oneOf(THEMES).optional() };
 const themeOptions = rule.options(themeRule);
 const pngOptions = rule.options({
   ...themeRule,
-  scale: rule.that<number>((value) => value > 0 && value <= 8, 'a number above 0 and at most 8').optional(),
+  scale: rule
+    .that<number>((value) => typeof value === 'number' && value > 0 && value <= 8, 'a number above 0 and at most 8')
+    .optional(),
 });
 const textOptions = rule.options({
   width: rule.positiveInteger().min(20, 'a whole number of at least 20').optional(),
@@ -58,14 +62,17 @@ export class Picture {
   readonly description: string;
   /** Values that an HTML page shows under the pointer. */
   readonly points: readonly PicturePoint[];
+  readonly #reach: number;
   readonly #marks: readonly Mark[];
   readonly #text: (size: TextSize) => string;
 
-  constructor(marks: readonly Mark[], { width, height, description, points = [], text = () => description }: PictureOptions) {
+  constructor(marks: readonly Mark[], options: PictureOptions) {
+    const { width, height, description, points = [], reach = 40, text = () => description } = options;
     this.width = width;
     this.height = height;
     this.description = description;
     this.points = points;
+    this.#reach = reach;
     this.#marks = marks;
     this.#text = text;
   }
@@ -114,7 +121,7 @@ export class Picture {
    */
   toHtmlFragment(options: { theme?: Theme } = {}): string {
     const { theme = 'auto' } = checkOptions('[plot] toHtmlFragment', themeOptions, options);
-    return toFigure(this.#draw({ text: 'elements', theme, styled: false }), this.points);
+    return toFigure(this.#draw({ text: 'elements', theme, styled: false }), { points: this.points, reach: this.#reach, theme });
   }
 
   /** The picture in characters, for a terminal or a log; a chart in braille, images and heatmaps in half blocks. */

@@ -12,7 +12,7 @@ export interface HistoryRecord {
 /** A tensor, or anything like it: images `[count, height, width]` or `[count, height, width, channels]`, 1 or 3 channels. */
 export interface ImageBatch {
   readonly shape: readonly number[];
-  /** Whole numbers are taken as 0 to 255, `float32` as 0 to 1. */
-  readonly dtype?: string;
-  data(): Promise<ArrayLike<number>> | ArrayLike<number>;
+  /** Whole numbers are taken as 0 to 255, floats as 0 to 1. @default the type of a typed array; plain numbers are floats */
+  readonly dtype?: string | undefined;
+  readonly data: ArrayLike<number> | (() => Promise<ArrayLike<number>> | ArrayLike<number>);
 }

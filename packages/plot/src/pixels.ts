@@ -1,0 +1,106 @@
+/** Images as callers have them, read into bytes. */
+import { show } from '@deepend/checks';
+import type { Pixels } from './blocks';
+import type { Rgb } from './characters';
+import type { ImageBatch } from './types';
+
+/** One image's bytes, row by row: `[height, width, channels]`. */
+export interface Raster {
+  readonly width: number;
+  readonly height: number;
+  readonly channels: 1 | 3;
+  readonly bytes: Uint8Array;
+}
+
+const EXPECTED =
+  'a tensor or { data, shape } of [count, height, width] or [count, height, width, 1 or 3], or a list of such images without the count';
+
+/**
+ * Images of 1 or 3 channels. Whole-number types are taken as 0 to 255, floats and plain numbers as 0 to 1 and clamped to it;
+ * a value that is not a number is black.
+ * @throws RangeError for another shape, for fewer or more values than the shape has, for plain numbers that exceed 1
+ */
+export async function readImages(where: string, images: ImageBatch | readonly ImageBatch[]): Promise<Raster[]> {
+  if (Array.isArray(images)) {
+    if (images.length === 0) throw new RangeError(`${where}: expected ${EXPECTED}, got an empty list`);
+    const singles = images.map((image: ImageBatch) => {
+      const { shape } = image ?? {};
+      if (!Array.isArray(shape) || ![2, 3].includes(shape.length)) {
+        throw new RangeError(`${where}: expected ${EXPECTED}, got ${shape ? `an image ${show(shape)} in a list` : show(images)}`);
+      }
+      const data = () => (typeof image.data === 'function' ? image.data() : image.data);
+      return readBatch(where, { shape: [1, ...shape], dtype: image.dtype, data });
+    });
+    return (await Promise.all(singles)).flat();
+  }
+  return readBatch(where, images as ImageBatch);
+}
+
+async function readBatch(where: string, images: ImageBatch): Promise<Raster[]> {
+  const { count, height, width, channels } = readShape(where, images);
+  const values = await (typeof images.data === 'function' ? images.data() : images.data);
+  const size = height * width * channels;
+  if (values?.length !== count * size) {
+    throw new RangeError(
+      `${where}: expected ${count * size} values for shape ${show(images.shape)}, got ${values?.length ?? show(values)}`,
+    );
+  }
+  const factor = toByte(where, values, images.dtype);
+  return Array.from({ length: count }, (_, i) => ({
+    width,
+    height,
+    channels,
+    bytes: Uint8Array.from({ length: size }, (__, j) =>
+      Math.round(Math.min(Math.max((values[i * size + j] ?? 0) * factor, 0), 255)),
+    ),
+  }));
+}
+
+/** What a value is multiplied by. */
+function toByte(where: string, values: ArrayLike<number>, dtype: string | undefined): 1 | 255 {
+  if (dtype !== undefined) return /^(float|bool)/.test(dtype) ? 255 : 1;
+  if (values instanceof Float32Array || values instanceof Float64Array) return 255;
+  if (ArrayBuffer.isView(values)) return 1;
+  for (let i = 0; i < values.length; i++) {
+    if ((values[i] ?? 0) > 1) {
+      throw new RangeError(
+        `${where}: expected values of 0 to 1, got ${values[i]}; pass a Uint8Array or dtype: 'int32' for 0 to 255`,
+      );
+    }
+  }
+  return 255;
+}
+
+function readShape(where: string, images: ImageBatch) {
+  const shape = images?.shape;
+  const [count = 0, height = 0, width = 0, channels = 1] = shape ?? [];
+  const right =
+    Array.isArray(shape) &&
+    [3, 4].includes(shape.length) &&
+    [count, height, width].every((n) => Number.isInteger(n) && n >= 1) &&
+    [1, 3].includes(channels);
+  const filled = typeof images?.data === 'function' || typeof images?.data === 'object';
+  if (right && filled) return { count, height, width, channels: channels as 1 | 3 };
+  throw new RangeError(`${where}: expected ${EXPECTED}, got ${shape ? show(shape) : show(images)}`);
+}
+
+/** An image as a terminal's blocks read it. */
+export function toPixels({ width, height, channels, bytes }: Raster): Pixels {
+  const at = (x: number, y: number): Rgb => {
+    const from = (y * width + x) * channels;
+    const red = bytes[from] ?? 0;
+    return channels === 1 ? [red, red, red] : [red, bytes[from + 1] ?? 0, bytes[from + 2] ?? 0];
+  };
+  return { width, height, at };
+}
+
+/** A PNG for an SVG's image element, `zoom` times as large: enlarged by whole squares, since viewers would blur it. */
+export async function toDataUri({ width, height, channels, bytes }: Raster, zoom: number): Promise<string> {
+  const { default: sharp } = await import('sharp');
+  const size = { width: Math.max(1, Math.round(width * zoom)), height: Math.max(1, Math.round(height * zoom)) };
+  const png = await sharp(bytes, { raw: { width, height, channels } })
+    .resize({ ...size, kernel: zoom > 1 ? 'nearest' : 'lanczos3', fit: 'fill' })
+    .png()
+    .toBuffer();
+  return `data:image/png;base64,${png.toString('base64')}`;
+}
