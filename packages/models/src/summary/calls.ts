@@ -9,7 +9,7 @@ export interface LayerCall {
 }
 
 /** tfjs's graph, which its types leave out. */
-interface Container extends tfl.layers.Layer {
+export interface Container extends tfl.layers.Layer {
   readonly nodesByDepth: Readonly<Record<string, readonly Node[]>>;
 }
 
@@ -19,12 +19,12 @@ interface Node {
   readonly outputTensors: readonly tfl.SymbolicTensor[];
 }
 
-const isContainer = (layer: tfl.layers.Layer): layer is Container => 'nodesByDepth' in layer;
+export const isContainer = (layer: tfl.layers.Layer): layer is Container => 'nodesByDepth' in layer;
 export const isInput = (layer: tfl.layers.Layer): boolean => layer.getClassName() === 'InputLayer';
 
 /** Every use of a layer in the order of computation, inputs first; of a net inside the net its layers. */
 export function layerCalls(net: tfl.LayersModel): LayerCall[] {
-  return nodesOf(net as unknown as Container).flatMap(({ outboundLayer: layer, inputTensors, outputTensors }) => {
+  return nodesOf(net).flatMap(({ outboundLayer: layer, inputTensors, outputTensors }) => {
     if (isContainer(layer)) return layerCalls(layer as unknown as tfl.LayersModel).filter((call) => !isInput(call.layer));
     const output = outputTensors[0] as tfl.SymbolicTensor;
     return [{ layer, inputs: isInput(layer) ? [] : inputTensors, output }];
@@ -33,15 +33,16 @@ export function layerCalls(net: tfl.LayersModel): LayerCall[] {
 
 /** The net's own layers alone, each use of one; a net inside the net is one of them. */
 export function ownCalls(net: tfl.LayersModel): LayerCall[] {
-  return nodesOf(net as unknown as Container).map(({ outboundLayer: layer, inputTensors, outputTensors }) => ({
+  return nodesOf(net).map(({ outboundLayer: layer, inputTensors, outputTensors }) => ({
     layer,
     inputs: isInput(layer) ? [] : inputTensors,
     output: outputTensors[0] as tfl.SymbolicTensor,
   }));
 }
 
-/** The deeper a node, the earlier it is computed. */
-function nodesOf(container: Container): Node[] {
+/** A net's calls of its own layers. The deeper a node, the earlier it is computed. */
+export function nodesOf(net: tfl.LayersModel | Container): Node[] {
+  const container = net as unknown as Container;
   if (!container.built) container.build([]); // a Sequential joins its layers only then, and asks for no shape
   const { nodesByDepth } = container;
   const depths = Object.keys(nodesByDepth).map(Number).sort((a, b) => b - a); // biome-ignore format: one chain

@@ -1,0 +1,82 @@
+/** The file of a Keras 3 model: a zip archive of two JSON files and the weights in HDF5. */
+import { type FileHandle, open } from 'node:fs/promises';
+import { Zip, ZipDeflate, ZipPassThrough } from 'fflate';
+import fs from 'fs-extra';
+
+/** The weights of one layer in Keras's order. */
+export interface WeightGroup {
+  /** `conv2d_1`, in `layers/`. */
+  readonly group: string;
+  /** The layer's. */
+  readonly name: string;
+  readonly weights: readonly { readonly shape: readonly number[]; readonly values: () => Promise<Float32Array> }[];
+}
+
+const CHUNK = 2 ** 24; // bytes held at a time on the way from the weights' file into the archive
+
+/** Writes the archive under a name of its own; what lies beside it meanwhile is taken away. */
+export async function writeArchive(
+  file: string,
+  { texts, groups }: { texts: Readonly<Record<string, string>>; groups: readonly WeightGroup[] },
+): Promise<void> {
+  const archive = await open(file, 'wx');
+  const weights = `${file}.h5`;
+  try {
+    await writeHdf5(weights, groups);
+    await pack(archive, texts, weights);
+  } finally {
+    await archive.close();
+    await fs.remove(weights);
+  }
+}
+
+async function writeHdf5(file: string, groups: readonly WeightGroup[]): Promise<void> {
+  const { File, ready } = await import('h5wasm/node'); // four megabytes, for this alone
+  await ready;
+  const hdf5 = new File(file, 'w');
+  let bytes = 0;
+  try {
+    hdf5.create_group('vars');
+    const all = hdf5.create_group('layers');
+    for (const { group, name, weights } of groups) {
+      const place = all.create_group(group).create_group('vars');
+      place.create_attribute('name', name);
+      for (const [i, { shape, values }] of weights.entries()) {
+        const data = await values();
+        bytes += data.byteLength;
+        place.create_dataset({ name: `${i}`, data, shape: [...shape], dtype: '<f' });
+      }
+    }
+  } finally {
+    hdf5.close();
+  }
+  const { size } = await fs.stat(file);
+  if (size < bytes) throw new Error(`expected ${bytes} bytes of weights in HDF5, got a file of ${size}`); // a full disk
+}
+
+/** The weights go as they are: they would hardly get smaller. */
+async function pack(archive: FileHandle, texts: Readonly<Record<string, string>>, weights: string): Promise<void> {
+  let chunks: Uint8Array[] = [];
+  const zip = new Zip((error, chunk) => {
+    if (error) throw error;
+    chunks.push(chunk);
+  });
+  const drain = async () => {
+    for (const chunk of chunks) await archive.writeFile(chunk);
+    chunks = [];
+  };
+  for (const [name, text] of Object.entries(texts)) {
+    const entry = new ZipDeflate(name);
+    zip.add(entry);
+    entry.push(new TextEncoder().encode(text), true);
+  }
+  const entry = new ZipPassThrough('model.weights.h5');
+  zip.add(entry);
+  for await (const chunk of fs.createReadStream(weights, { highWaterMark: CHUNK })) {
+    entry.push(new Uint8Array(chunk as Buffer));
+    await drain();
+  }
+  entry.push(new Uint8Array(0), true);
+  zip.end();
+  await drain();
+}

@@ -1,0 +1,58 @@
+/** The order in which Keras lists a net's layers, on which the names of its weights' groups depend. */
+import type { layers } from '@tensorflow/tfjs-layers';
+import type { Call, FlatGraph, Value } from '../flat-graph';
+
+/** A layer, or an input of the net, which is a layer to Keras. */
+export type Operation = layers.Layer | Value;
+
+/** One call of an operation. */
+interface Node {
+  readonly operation: Operation;
+  readonly inputs: readonly Value[];
+}
+
+/**
+ * The layers and inputs of a net in the order of `model.layers`: by depth, the farthest from the outputs first, and among those of one depth
+ * as a search from the outputs meets them. keras/src/ops/function.py, map_graph, of 3.15.
+ */
+export function kerasOrder(graph: FlatGraph): Operation[] {
+  const producers = producersOf(graph);
+  const { finished, met } = search(graph.outputs, producers);
+  const nodeDepths = new Map<Node, number>();
+  const depths = new Map<Operation, number>();
+  for (const node of finished.toReversed()) {
+    // A layer that is called at several depths stands at the greatest.
+    const depth = Math.max(nodeDepths.get(node) ?? 0, depths.get(node.operation) ?? 0);
+    depths.set(node.operation, depth);
+    for (const input of node.inputs) {
+      const parent = producers.get(input) as Node;
+      nodeDepths.set(parent, Math.max(depth + 1, nodeDepths.get(parent) ?? 0));
+    }
+  }
+  for (const input of graph.inputs.filter((one) => !depths.has(one))) depths.set(input, 0); // no output needs it
+  const place = (operation: Operation) => met.get(operation) ?? -1;
+  return [...depths.keys()].sort((a, b) => (depths.get(b) ?? 0) - (depths.get(a) ?? 0) || place(a) - place(b));
+}
+
+function producersOf({ inputs, calls }: FlatGraph): Map<Value, Node> {
+  const nodeOf = ({ layer, inputs: given, output }: Call) => [output, { operation: layer, inputs: given }] as const;
+  return new Map<Value, Node>([...inputs.map((input) => [input, { operation: input, inputs: [] }] as const), ...calls.map(nodeOf)]); // biome-ignore format: one map
+}
+
+/** Depth first from the outputs: nodes in the order they were finished, and each operation's place in the order they were met. */
+function search(
+  outputs: readonly Value[],
+  producers: ReadonlyMap<Value, Node>,
+): { finished: Node[]; met: Map<Operation, number> } {
+  const finished = new Set<Node>();
+  const met = new Map<Operation, number>();
+  const visit = (value: Value) => {
+    const node = producers.get(value) as Node;
+    if (finished.has(node)) return;
+    if (!met.has(node.operation)) met.set(node.operation, met.size);
+    node.inputs.forEach(visit);
+    finished.add(node);
+  };
+  outputs.forEach(visit);
+  return { finished: [...finished], met };
+}
