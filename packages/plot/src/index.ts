@@ -1,7 +1,11 @@
 /** Charts, image grids and exports of histories, as SVG and PNG, without a browser. */
 export { Animator } from './animator';
+export type { Annotation } from './annotate';
 export { ProgressBoard, type ProgressBoardOptions } from './board';
 export type { TerminalOptions } from './characters';
+export type { ColormapName } from './colormap';
+export { type ConfusionMatrixOptions, plotConfusionMatrix } from './confusion';
+export { type HeatmapOptions, heatmap, type ShowHeatmapsOptions, showHeatmaps } from './heatmap';
 export { toCsv, toJsonl } from './history';
 export { figureStyle, hoverScript } from './html';
 export { type ShowImagesOptions, showImages } from './images';
