@@ -72,6 +72,7 @@ export { main } from './cli/program';
 export { type ExperimentOptions, runExperiment } from './experiment';
 export { plotLrFind } from './lr-find';
 export { showPredictions } from './predictions';
+export { type ReportOptions, writeReport } from './report/report';
 export { showTopLosses } from './reports';
 export { type SaveRunOptions, saveRun } from './run';
 export { SETTINGS, type Settings, settingsFrom } from './settings';

@@ -109,7 +109,8 @@ const schema = rule.options({
   modelOptions: rule.that<Record<string, unknown>>(isObject, 'an object of the options of the net').optional(),
 });
 
-const DEFAULTS = Object.fromEntries(
+/** Of the settings that have one. */
+export const DEFAULTS: Readonly<Record<string, number | string | boolean>> = Object.fromEntries(
   Object.entries(SETTINGS as Record<string, Row>).flatMap(([name, row]) =>
     row.default === undefined ? [] : [[name, row.default]],
   ),
