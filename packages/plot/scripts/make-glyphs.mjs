@@ -17,7 +17,16 @@ const UNITS_PER_EM = 1000;
 const SYMBOLS = '–—‘’“”•…−←→↑↓≤≥≈≠×·√∞∂∑€✓✗▲▼⁰¹²³⁴⁵⁶⁷⁸⁹⁻ΔΣΩαβγδεζηθλμπρστφχψω';
 
 const range = (from, to) => Array.from({ length: to - from + 1 }, (_, i) => String.fromCodePoint(from + i));
-const characters = [...range(0x20, 0x7e), ...range(0xa0, 0xff), ...SYMBOLS];
+const LETTERS = [
+  range(0x20, 0x7e), // ASCII
+  range(0xa0, 0x17f), // Western, Central and Eastern Europe, Turkish
+  range(0x218, 0x21b), // Romanian
+  range(0x384, 0x3ce), // Greek
+  range(0x400, 0x45f), // Cyrillic
+  range(0x1ea0, 0x1ef9), // Vietnamese
+];
+const ABSENT = new Set('ŉ΋΍΢'); // the font lacks the first; the others are no letters
+const characters = [...LETTERS.flat(), ...SYMBOLS].filter((character) => !ABSENT.has(character));
 
 const file = readFileSync(join(fonts, 'node_modules/inter-ui/Inter (web)/Inter-Regular.woff'));
 const font = parse(file.buffer.slice(file.byteOffset, file.byteOffset + file.byteLength));

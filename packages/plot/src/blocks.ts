@@ -1,5 +1,5 @@
 /** Pixels and bars as block characters: what heatmaps, image grids and bars are on a terminal. */
-import { columnsOf, fitColumns, paint, printable, type Rgb, type TextSize } from './characters';
+import { type Cell, columnsOf, fitColumns, paint, paintLine, printable, type Rgb, type TextSize } from './characters';
 
 /** An image of any size; a pixel that is undefined is left blank. */
 export interface Pixels {
@@ -22,8 +22,11 @@ export function toBlocks(image: Pixels, room: { columns: number; lines: number }
   const { width, height } = zoomed(image, room);
   const pixel = (x: number, y: number) => (y < height ? average(image, { x, y, width, height }) : undefined);
   return Array.from({ length: Math.ceil(height / 2) }, (_, line) => {
-    const pairs = Array.from({ length: width }, (__, x) => [pixel(x, 2 * line), pixel(x, 2 * line + 1)] as const);
-    return pairs.map(([upper, lower]) => (color ? half(upper, lower, color) : shade(upper, lower))).join('');
+    const cells = Array.from({ length: width }, (__, x) => {
+      const [upper, lower] = [pixel(x, 2 * line), pixel(x, 2 * line + 1)];
+      return color ? half(upper, lower) : { text: shade(upper, lower) };
+    });
+    return paintLine(cells, color);
   });
 }
 
@@ -60,9 +63,9 @@ function average(
   return count > 0 ? [sum[0] / count, sum[1] / count, sum[2] / count] : undefined;
 }
 
-function half(upper: Rgb | undefined, lower: Rgb | undefined, color: 'ansi256' | 'truecolor'): string {
-  if (!upper) return lower ? paint('▄', { fore: lower }, color) : ' ';
-  return paint('▀', { fore: upper, ...(lower && { back: lower }) }, color);
+function half(upper: Rgb | undefined, lower: Rgb | undefined): Cell {
+  if (!upper) return lower ? { text: '▄', fore: lower } : { text: ' ' };
+  return { text: '▀', fore: upper, back: lower };
 }
 
 function shade(upper: Rgb | undefined, lower: Rgb | undefined): string {

@@ -26,8 +26,31 @@ export function textSize({ width, height, color = false }: TerminalOptions | Tex
   return { width: width ?? (isTTY ? Math.min(columns - 1, 100) : 72), height, color: color === true ? best : color };
 }
 
+export interface Cell {
+  readonly text: string;
+  /** A colour, or one of a terminal's 256. */
+  readonly fore?: Rgb | number | undefined;
+  readonly back?: Rgb | number | undefined;
+}
+
+/** Cells of a line, one escape code for neighbours that look alike. Blanks keep the colour before them, unless they have a ground. */
+export function paintLine(cells: readonly Cell[], color: TextSize['color']): string {
+  let line = '';
+  let run: Cell | undefined;
+  const key = ({ fore, back }: Cell) => `${fore}/${back}`;
+  for (const cell of cells) {
+    const same = run && (key(run) === key(cell) || (cell.text === ' ' && cell.back === undefined && run.back === undefined));
+    if (run && same) run = { ...run, text: run.text + cell.text };
+    else {
+      if (run) line += paint(run.text, run, color);
+      run = cell;
+    }
+  }
+  return run ? line + paint(run.text, run, color) : line;
+}
+
 /** `text` in a colour, or as it is where colours are off. */
-export function paint(text: string, ink: { fore?: Rgb | number; back?: Rgb | number }, color: TextSize['color']): string {
+export function paint(text: string, ink: Omit<Cell, 'text'>, color: TextSize['color']): string {
   if (!color || text === '') return text;
   const { fore, back } = ink;
   const start = `${fore === undefined ? '' : code(38, fore, color)}${back === undefined ? '' : code(48, back, color)}`;

@@ -5,7 +5,9 @@ import { type TerminalOptions, type TextSize, textSize } from './characters';
 import { writeWhole } from './files';
 import { toFigure, toPage } from './html';
 import { printed } from './notebook';
-import { type Mark, toSvg } from './svg';
+import { type Mark, type SvgOptions, toSvg } from './svg';
+import { systemLetters } from './system-fonts';
+import { missingLetters } from './text';
 import { THEMES, type Theme } from './theme';
 
 /** A place of a picture with a value behind it, in pixels. */
@@ -41,6 +43,7 @@ export interface MimeBundle {
 
 const themeRule = { theme: rule.oneOf(THEMES).optional() };
 const themeOptions = rule.options(themeRule);
+const svgOptions = rule.options({ ...themeRule, text: rule.oneOf(['elements', 'outlines']).optional() });
 const pngOptions = rule.options({
   ...themeRule,
   scale: rule
@@ -83,23 +86,28 @@ export class Picture {
   }
 
   /**
-   * The picture as an SVG document; its texts are text, in whatever font the viewer has.
+   * The picture as an SVG document.
    * @param options.theme @default 'light'
+   * @param options.text `elements` are text, in whatever font the viewer has; `outlines` carry the letters' shapes @default 'elements'
    */
-  toSvg(options: { theme?: Theme } = {}): string {
-    const { theme = 'light' } = checkOptions('[plot] toSvg', themeOptions, options);
-    return this.#draw({ text: 'elements', theme });
+  toSvg(options: { theme?: Theme; text?: 'elements' | 'outlines' } = {}): string {
+    const { theme = 'light', text = 'elements' } = checkOptions('[plot] toSvg', svgOptions, options);
+    return this.#draw({ text, theme });
   }
 
   /**
-   * The picture as a PNG. Its letters are drawn from a bundled font, so that they are there on a machine without any.
+   * The picture as a PNG. Its letters are drawn from a bundled font (Latin, Greek, Cyrillic), so that they are there on a machine
+   * without any. A text with other letters is drawn in the system's fonts; letters that no font has are shown as code points and
+   * named in a warning.
    * @param options.scale pixels of the PNG for each of the picture's @default 2
    * @param options.theme `auto` is light @default 'light'
    */
   async toPng(options: { scale?: number; theme?: Theme } = {}): Promise<Buffer> {
     const { scale = 2, theme = 'light' } = checkOptions('[plot] toPng', pngOptions, options);
     const { default: sharp } = await import('sharp'); // loads native code: only who wants a PNG waits for it
-    const svg = Buffer.from(this.#draw({ text: 'outlines', theme: theme === 'auto' ? 'light' : theme }));
+    const texts = this.#marks.flatMap((mark) => (typeof mark === 'string' ? [] : [mark.text])).join('');
+    const letters = await systemLetters(missingLetters(texts));
+    const svg = Buffer.from(this.#draw({ text: 'outlines', letters, theme: theme === 'auto' ? 'light' : theme }));
     return sharp(svg, { density: 72 * scale, unlimited: true })
       .flatten({ background: '#ffffff' })
       .png({ compressionLevel: 9 })
@@ -165,7 +173,7 @@ export class Picture {
     return writeWhole(file, await way());
   }
 
-  #draw(options: { text: 'elements' | 'outlines'; theme: Theme; styled?: boolean }): string {
+  #draw(options: Omit<SvgOptions, 'width' | 'height' | 'description'>): string {
     return toSvg(this.#marks, { width: this.width, height: this.height, description: this.description, ...options });
   }
 }

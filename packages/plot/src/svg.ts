@@ -1,5 +1,5 @@
 /** Pictures as lists of marks, and marks as SVG text. */
-import { FONT_FAMILY, textOutline, textWidth } from './text';
+import { FONT_FAMILY, missingLetters, textOutline, textWidth } from './text';
 import { AUTO_CLASS, darken, darkRules, INK, PAPER, type Theme } from './theme';
 
 /** One line of text. `x` is where `anchor` stands, `y` the baseline, both in pixels; `rotate` in degrees about that point. */
@@ -36,6 +36,8 @@ export interface SvgOptions {
   description: string;
   /** `elements` can be selected and searched; `outlines` need no font. */
   text: 'elements' | 'outlines';
+  /** With outlines: letters that the bundled font lacks and the viewer has. Texts with one of them become elements. @default none */
+  letters?: ReadonlySet<string> | undefined;
   theme: Theme;
   /** Whether a picture of theme `auto` brings its CSS, or the page around it does. @default true */
   styled?: boolean;
@@ -43,7 +45,7 @@ export interface SvgOptions {
 
 /** The SVG document that shows `marks` on paper. */
 export function toSvg(marks: readonly Mark[], options: SvgOptions): string {
-  const { width, height, description, text, theme, styled = true } = options;
+  const { width, height, description, text, letters, theme, styled = true } = options;
   const attributes = {
     xmlns: 'http://www.w3.org/2000/svg',
     width,
@@ -54,7 +56,8 @@ export function toSvg(marks: readonly Mark[], options: SvgOptions): string {
     role: 'img',
     'aria-label': description,
   };
-  const body = marks.map((mark) => (typeof mark === 'string' ? mark : text === 'elements' ? textElement(mark) : outlines(mark)));
+  const asElement = (mark: TextMark) => text === 'elements' || missingLetters(mark.text).some((letter) => letters?.has(letter));
+  const body = marks.map((mark) => (typeof mark === 'string' ? mark : asElement(mark) ? textElement(mark) : outlines(mark)));
   const paper = tag('rect', { width, height, fill: PAPER });
   const style = theme === 'auto' && styled ? [tag('style', {}, darkRules())] : [];
   const drawn = [paper, ...body].join('\n');

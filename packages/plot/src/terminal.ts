@@ -1,6 +1,16 @@
 /** A chart as lines of text: braille dots, eight to a character, between axes. */
 import { makeAxis } from './axis';
-import { columnsOf, fitColumns, paint, printable, type TerminalOptions, type TextSize, textSize } from './characters';
+import {
+  type Cell,
+  columnsOf,
+  fitColumns,
+  paint,
+  paintLine,
+  printable,
+  type TerminalOptions,
+  type TextSize,
+  textSize,
+} from './characters';
 import type { ChartSettings, Series } from './series';
 
 export type { TerminalOptions } from './characters';
@@ -13,7 +23,7 @@ const DOTS = [
 ] as const;
 const BRAILLE = 0x2800;
 
-interface Cell {
+interface Dots {
   bits: number;
   ansi: number;
 }
@@ -42,18 +52,13 @@ export function toTerminal(series: readonly Series[], options: ChartSettings, si
     room: Math.max(2, Math.floor(columns / 12)),
     nice: false,
   });
-  const cells = Array.from({ length: rows }, () => Array.from({ length: columns }, (): Cell => ({ bits: 0, ansi: 0 })));
+  const cells = Array.from({ length: rows }, () => Array.from({ length: columns }, (): Dots => ({ bits: 0, ansi: 0 })));
   for (const { points: line, style } of series) {
-    drawLine(
-      cells,
-      line.map((point) => ({ x: x.at(point.x), y: y.at(point.y) })),
-      style.ansi,
-    );
+    const placed = line.map((point) => ({ x: x.at(point.x), y: y.at(point.y) }));
+    drawLine(cells, placed, { ansi: style.ansi, joined: style.dash !== null });
   }
   const labels = new Map(y.ticks.map(({ value, label }) => [Math.floor(y.at(value) / 4), label]));
-  const body = cells.map(
-    (row, i) => `${(labels.get(i) ?? '').padStart(margin)} │${row.map((cell) => glyph(cell, color)).join('')}`,
-  );
+  const body = cells.map((row, i) => `${(labels.get(i) ?? '').padStart(margin)} │${paintLine(row.map(glyph), color)}`);
   const indent = ' '.repeat(margin + 2);
   const head = title ? [`${indent}${fitColumns(title, columns).trimEnd()}`] : [];
   const axis = `${' '.repeat(margin + 1)}└${'─'.repeat(columns)}`;
@@ -87,11 +92,15 @@ function legendLine(
   return line;
 }
 
-const glyph = ({ bits, ansi }: Cell, color: TextSize['color']) =>
-  bits === 0 ? ' ' : paint(String.fromCodePoint(BRAILLE + bits), { fore: ansi }, color);
+const glyph = ({ bits, ansi }: Dots): Cell =>
+  bits === 0 ? { text: ' ' } : { text: String.fromCodePoint(BRAILLE + bits), fore: ansi };
 
-/** Dots along the straight way from each point to the next. */
-function drawLine(cells: Cell[][], points: readonly { x: number; y: number }[], ansi: number): void {
+/** Dots along the straight way from each point to the next, or the points alone. */
+function drawLine(
+  cells: Dots[][],
+  points: readonly { x: number; y: number }[],
+  { ansi, joined }: { ansi: number; joined: boolean },
+): void {
   const dot = (x: number, y: number) => {
     const cell = cells[Math.floor(y / 4)]?.[Math.floor(x / 2)];
     const bit = DOTS[y & 3]?.[x & 1];
@@ -105,7 +114,7 @@ function drawLine(cells: Cell[][], points: readonly { x: number; y: number }[], 
       before = undefined;
       continue;
     }
-    const from = before ?? point;
+    const from = joined && before ? before : point;
     const steps = Math.max(1, Math.ceil(Math.max(Math.abs(point.x - from.x), Math.abs(point.y - from.y))));
     for (let step = 0; step <= Math.min(steps, 4096); step++) {
       const share = step / steps;

@@ -1,4 +1,5 @@
 /** Text without a system font: how wide it is, and its outline. One bundled font, Inter Regular. */
+import { columnsOf } from './characters';
 import { INTER } from './fonts/inter';
 
 interface Glyph {
@@ -16,14 +17,25 @@ export const CAP_HEIGHT = 0.727;
 export const DESCENT = 0.21;
 
 const UNITS_PER_EM = 1000;
-/** Stands for a character that the font lacks: a box, so that the reader sees that something is missing. */
-const BOX: Glyph = { advance: 700, path: 'M90-727l520 0l0 727l-520 0ZM160-657l0 587l380 0l0-587Z' };
+/** The frame around the code point of a character that the font lacks: a reader sees what is missing. */
+const FRAME = 'M60-727l0 727l580 0l0-727ZM110-677l480 0l0 627l-480 0Z';
+const FRAME_ADVANCE = 700;
 
 let glyphs: Map<string, Glyph> | undefined;
 
-function glyph(character: string): Glyph {
+function glyphOf(character: string): Glyph | undefined {
   glyphs ??= readTable(INTER);
-  return glyphs.get(character) ?? BOX;
+  return glyphs.get(character);
+}
+
+/** Letters of other fonts are measured by their kind: East Asian ones and emoji are a square, marks stand over their letter. */
+function advance(character: string): number {
+  return glyphOf(character)?.advance ?? [0, FRAME_ADVANCE, UNITS_PER_EM][columnsOf(character)] ?? UNITS_PER_EM;
+}
+
+/** The characters of `text` that the bundled font has not. */
+export function missingLetters(text: string): string[] {
+  return [...new Set(text)].filter((character) => !glyphOf(character));
 }
 
 function readTable(table: string): Map<string, Glyph> {
@@ -39,7 +51,7 @@ function readTable(table: string): Map<string, Glyph> {
 /** Width in pixels of `text` on one line at `size` pixels an em. */
 export function textWidth(text: string, size: number): number {
   let units = 0;
-  for (const character of text) units += glyph(character).advance;
+  for (const character of text) units += advance(character);
   return (units * size) / UNITS_PER_EM;
 }
 
@@ -77,9 +89,23 @@ export function textOutline(text: string): string {
   let at = 0;
   let elements = '';
   for (const character of text) {
-    const { advance, path } = glyph(character);
-    if (path) elements += `<path transform="translate(${at})" d="${path}"/>`;
-    at += advance;
+    const known = glyphOf(character);
+    if (!known) elements += `<g transform="translate(${at + (advance(character) - FRAME_ADVANCE) / 2})">${framed(character)}</g>`;
+    else if (known.path) elements += `<path transform="translate(${at})" d="${known.path}"/>`;
+    at += advance(character);
   }
   return elements;
+}
+
+/** A frame with the character's code point in small digits, two or three a line. */
+function framed(character: string): string {
+  const code = (character.codePointAt(0) ?? 0).toString(16).toUpperCase().padStart(4, '0');
+  const across = Math.ceil(code.length / 2);
+  const scale = across === 2 ? 0.36 : 0.24;
+  const digits = [...code].map((digit, i) => {
+    const left = 350 + ((i % across) - across / 2) * 640 * scale;
+    const bottom = i < across ? -400 : -100;
+    return `<path transform="translate(${Math.round(left)} ${bottom}) scale(${scale})" d="${glyphOf(digit)?.path ?? ''}"/>`;
+  });
+  return `<path fill-rule="evenodd" d="${FRAME}"/>${digits.join('')}`;
 }
