@@ -39,6 +39,7 @@ export {
 export { type ImageShape, type SequentialOptions, sequential } from './blocks/sequential';
 export { squeezeExcitation } from './blocks/squeeze-excitation';
 export { exportKeras } from './export/keras/keras';
+export { exportOnnx, type OnnxOptions } from './export/onnx';
 export { loadNet, saveNet } from './files';
 export { type AlexNetOptions, alexNetStage } from './nets/alexnet';
 export { ANYNETS, type AnyNetSpec, anyNet, type ResNextBlockOptions, resnextBlock } from './nets/anynet';

@@ -1,0 +1,17 @@
+/** Every layer that can be exported: its class in TensorFlow.js, and how its nodes are made. */
+import { ACTIVATION_LAYERS } from './activations';
+import { CONVOLUTION_LAYERS } from './convolutions';
+import { MERGE_LAYERS } from './merges';
+import { NORMALIZATION_LAYERS } from './normalization';
+import { POOL_LAYERS } from './pools';
+import type { Rows } from './row';
+import { SHAPE_LAYERS } from './shapes';
+
+export const LAYERS: Rows = {
+  ...ACTIVATION_LAYERS,
+  ...CONVOLUTION_LAYERS,
+  ...MERGE_LAYERS,
+  ...NORMALIZATION_LAYERS,
+  ...POOL_LAYERS,
+  ...SHAPE_LAYERS,
+};

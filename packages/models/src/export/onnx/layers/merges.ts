@@ -1,0 +1,81 @@
+/** Layers that make one value of several. */
+import { range, sameList } from '../axes';
+import type { OnnxGraph } from '../graph';
+import { asItIs, unrolled, type Value } from '../value';
+import { alike, type Call, type Emitted, type Row, type Rows } from './row';
+
+/** Inputs that lie alike and have as many axes as each other; rows that were images of one kind stay as they are. */
+function matched(graph: OnnxGraph, { inputs, shape }: Call): Value[] {
+  const rank = shape.length;
+  const deep = inputs.map((input) => (input.shape.length < rank ? expanded(graph, input, rank) : input));
+  const oneRow = deep.every(({ row }) => sameRow(row, deep[0]?.row));
+  const full = deep.findIndex((input) => input.shape.join() === shape.join());
+  const plain = oneRow ? deep : deep.map((input) => unrolled(graph, input));
+  // In the order of one that is not spread over the others, the numbers of those may lie the same in any.
+  const [first] = plain.slice(Math.max(full, 0));
+  return alike(graph, [first as Value, ...plain]).slice(1);
+}
+
+const sameRow = (a: Value['row'], b: Value['row']) =>
+  a === b || (a !== undefined && b !== undefined && sameList(a.sizes, b.sizes) && sameList(a.order, b.order));
+
+/** TensorFlow.js puts axes of size 1 behind the batch. */
+function expanded(graph: OnnxGraph, value: Value, rank: number): Value {
+  const x = asItIs(graph, value);
+  const count = rank - x.shape.length;
+  const axes = graph.integers(range(count).map((i) => i + 1));
+  const name = graph.once(`${x.name} expanded ${count}`, () =>
+    graph.node('Unsqueeze', [x.name, axes], { name: `${x.name}/Unsqueeze` }),
+  );
+  const [batch = null, ...sizes] = x.shape;
+  return { name, shape: [batch, ...range(count).map(() => 1), ...sizes], order: range(rank) };
+}
+
+/** The order of those that are merged, and what is known of their numbers. */
+const like = (inputs: readonly Value[], name: string): Emitted => {
+  const { order, row } = inputs[0] as Value;
+  return { name, order, row, nonNegative: inputs.every(({ nonNegative }) => nonNegative === true) };
+};
+
+/** Operators of two values, one after the other. */
+const pairwise = (op: 'Add' | 'Mul'): Row => ({
+  takes: ['row'],
+  emit(call, graph) {
+    const inputs = matched(graph, call);
+    const [first = '', ...others] = inputs.map(({ name }) => name);
+    const last = others.length - 1;
+    const made = others.reduce(
+      (a, b, i) => graph.node(op, [a, b], { name: i === last ? call.name : `${call.name}/${op}` }),
+      first,
+    );
+    return like(inputs, made);
+  },
+});
+
+/** Operators of any number of values. */
+const together = (op: 'Mean' | 'Max' | 'Min'): Row => ({
+  takes: ['row'],
+  emit(call, graph) {
+    const inputs = matched(graph, call);
+    return like(inputs, graph.node(op, inputs.map(({ name }) => name), { name: call.name })); // biome-ignore format: one call
+  },
+});
+
+const concatenate: Row = {
+  emit(call, graph) {
+    const { config, name, shape } = call;
+    const inputs = alike(graph, call.inputs);
+    const axis = config.axis < 0 ? config.axis + shape.length : config.axis;
+    const place = inputs[0]?.order.indexOf(axis) ?? 0;
+    return like(inputs, graph.node('Concat', inputs.map((input) => input.name), { name, axis: place })); // biome-ignore format: one call
+  },
+};
+
+export const MERGE_LAYERS: Rows = {
+  Add: pairwise('Add'),
+  Multiply: pairwise('Mul'),
+  Average: together('Mean'),
+  Maximum: together('Max'),
+  Minimum: together('Min'),
+  Concatenate: concatenate,
+};

@@ -1,0 +1,58 @@
+/** Pools, over windows and over whole images. */
+import { padded, reshaped, type Value } from '../value';
+import { type Emitted, each, imageOf, type Row, type Rows } from './row';
+import { checkPadding, windowAttributes, withOwnPads } from './windows';
+
+type Kind = 'MaxPool' | 'AveragePool';
+
+/** Whether the zeros that wait around an image can be the pool's own border. */
+function takesZeros(kind: Kind, { padding = [], nonNegative }: Value, { kernel, padding: mode }: { kernel: readonly number[]; padding: string }) {
+  // ONNX's border of a maximum is −∞; of a mean it is left out, or zeros that count, and TensorFlow.js's own border is left out.
+  const fits = padding.every((ends) => ends.every((count) => count < Math.min(...kernel)));
+  return fits && mode === 'valid' && (kind === 'AveragePool' || nonNegative === true);
+} // biome-ignore format: one signature
+
+const windowPool = (kind: Kind): Row => ({
+  takes: ['padding'],
+  emit(call, graph) {
+    const { layer, config, name } = call;
+    const x = imageOf(graph, call);
+    const count = x.shape.length - 2;
+    const kernel = each(config.poolSize, count);
+    const windows = { kernel, strides: each(config.strides ?? config.poolSize, count), padding: config.padding as string };
+    checkPadding(graph, layer, windows.padding);
+    const image = withOwnPads(graph, takesZeros(kind, x, windows) ? x : padded(graph, x), windows);
+    const zeros = kind === 'AveragePool' && image.padding ? { count_include_pad: 1 } : {};
+    const made = graph.node(kind, [image.name], { name, ...windowAttributes(image, windows), ...zeros });
+    return { name: made, order: image.order, nonNegative: x.nonNegative };
+  },
+});
+
+/** An image's mean or maximum by channel: [batch, ..., channels] → [batch, channels]. */
+const globalPool = (op: 'GlobalAveragePool' | 'GlobalMaxPool'): Row => ({
+  emit(call, graph): Emitted {
+    const x = imageOf(graph, call);
+    const made = graph.node(op, [x.name], { name: `${call.name}/${op}` });
+    const [batch = null, channels = null] = x.order.map((axis) => x.shape[axis] ?? null);
+    const pixel: Value = {
+      ...x,
+      name: made,
+      shape: [batch, channels, ...x.order.slice(2).map(() => 1)],
+      order: x.order.map((_, i) => i),
+    };
+    return reshaped(graph, pixel, { shape: [batch, channels], order: [0, 1], name: call.name });
+  },
+});
+
+export const POOL_LAYERS: Rows = {
+  MaxPooling1D: windowPool('MaxPool'),
+  MaxPooling2D: windowPool('MaxPool'),
+  MaxPooling3D: windowPool('MaxPool'),
+  AveragePooling1D: windowPool('AveragePool'),
+  AveragePooling2D: windowPool('AveragePool'),
+  AveragePooling3D: windowPool('AveragePool'),
+  GlobalAveragePooling1D: globalPool('GlobalAveragePool'),
+  GlobalAveragePooling2D: globalPool('GlobalAveragePool'),
+  GlobalMaxPooling1D: globalPool('GlobalMaxPool'),
+  GlobalMaxPooling2D: globalPool('GlobalMaxPool'),
+};
