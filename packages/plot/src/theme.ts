@@ -27,6 +27,7 @@ export const DARK: Readonly<Record<string, string>> = {
   [PAPER]: '#18181b',
   [GRID]: '#333338',
   [EDGE]: '#5c5c63',
+  '#0072B2': '#3D7BE0',
   '#6B5200': '#E69F00', // Okabe and Ito's two lightest colours as they published them; style.ts darkens them for white paper
   '#0F9AEC': '#56B4E9',
   '#C03A00': '#FF7A45', // a wrong prediction's title
