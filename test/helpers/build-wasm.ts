@@ -1,7 +1,12 @@
 import { execFileSync } from 'node:child_process';
 import path from 'node:path';
 
-const SCRIPTS = ['backend-simd/scripts/build-wasm.mjs', 'data/scripts/build-wasm.mjs', 'data/scripts/build-worker.mjs'];
+const SCRIPTS = [
+  'backend-simd/scripts/build-wasm.mjs',
+  'data/scripts/build-wasm.mjs',
+  'data/scripts/build-worker.mjs',
+  'deepend/scripts/build-page.mjs',
+];
 
 /** Tests read the sources: what is generated must be of the same day. Does nothing where it is. */
 export function setup(): void {

@@ -8,7 +8,24 @@ export {
   type OptimizerOptions,
 } from '@deepend/compiler';
 export * from '@deepend/data';
-export { cpu, type Device, type DeviceName, device, type EngineName, tryAllGpus, tryGpu } from '@deepend/device';
+export {
+  type CandidateName,
+  type ChoiceOptions,
+  cpu,
+  type Device,
+  type DeviceMemory,
+  type DeviceName,
+  type DeviceReport,
+  device,
+  deviceReport,
+  type EngineName,
+  type EngineReport,
+  formatReport,
+  listDevices,
+  toDevice,
+  tryAllGpus,
+  tryGpu,
+} from '@deepend/device';
 // Both packages have it, the same type.
 export type { ImageShape } from '@deepend/models';
 export * from '@deepend/models';
@@ -69,6 +86,7 @@ export {
   worstClasses,
 } from '@deepend/trainer';
 export { main } from './cli/program';
+export { type Dashboard, type DashboardOptions, startDashboard } from './dashboard/start';
 export { type ExperimentOptions, runExperiment } from './experiment';
 export { plotLrFind } from './lr-find';
 export { showPredictions } from './predictions';

@@ -1,0 +1,48 @@
+/** Curves of the chosen runs, each metric in one picture. */
+import { plot } from '@deepend/plot';
+import type { EpochLine } from './lines';
+import { METRICS, type Metric } from './types';
+
+const MOST_POINTS = 1000; // of a run: more than a picture has pixels for
+const LONGEST_NAME = 40; // characters in the legend
+const SHAPE = 0.62; // height over width
+const LOWEST = 270; // pixels
+
+export interface ChartedRun {
+  readonly name: string;
+  /** Oldest first. */
+  readonly history: readonly EpochLine[];
+}
+
+/** The picture as a `<figure>`; empty where no run has a value. @param options.width pixels */
+export function chartOf(runs: readonly ChartedRun[], { metric, width }: { metric: Metric; width: number }): string {
+  const columns = runs.map(({ name, history }) => ({
+    name: shortened(name),
+    points: thinned(history).flatMap((line) => (line[metric] === null ? [] : [{ x: line.epoch, y: line[metric] }])),
+  }));
+  const shown = columns.filter(({ points }) => points.length > 0);
+  if (shown.length === 0) return '';
+  const pictured = plot(
+    shown.map(({ points }) => points.map(({ x }) => x)),
+    shown.map(({ points }) => points.map(({ y }) => y)),
+    {
+      xlabel: 'epoch',
+      legend: shown.map(({ name }) => name),
+      width,
+      height: Math.max(LOWEST, Math.round(width * SHAPE)),
+    } as object,
+  );
+  return pictured.toHtmlFragment();
+}
+
+/** Whether `name` is a column that charts show. */
+export const isMetric = (name: unknown): name is Metric => typeof name === 'string' && Object.hasOwn(METRICS, name);
+
+/** Every so many epochs, and the last. */
+function thinned(history: readonly EpochLine[]): readonly EpochLine[] {
+  const every = Math.ceil(history.length / MOST_POINTS);
+  return every <= 1 ? history : history.filter((_, i) => (history.length - 1 - i) % every === 0);
+}
+
+const shortened = (name: string) =>
+  name.length > LONGEST_NAME ? `${name.slice(0, LONGEST_NAME / 2)}…${name.slice(1 - LONGEST_NAME / 2)}`.toWellFormed() : name;

@@ -1,0 +1,91 @@
+/** Starting and ending a dashboard. */
+import { realpath, stat } from 'node:fs/promises';
+import type { Server, ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { checkOptions, rule, show } from '@deepend/checks';
+import { Machine } from './machine';
+import { makeServer } from './server';
+import { Watcher } from './watcher';
+
+const WHERE = '[deepend] startDashboard';
+const HOST = '127.0.0.1';
+const [FIRST_PORT, LAST_PORT] = [6060, 6079];
+
+export interface DashboardOptions {
+  /** 0 is any that is free. @default 6060, or the next free one up to 6079 */
+  port?: number;
+}
+
+export interface Dashboard {
+  /** Such as `http://127.0.0.1:6060/`. */
+  readonly url: string;
+  /** Ends it: no timer, socket or process of it is left. */
+  close(): Promise<void>;
+}
+
+const rules = rule.options({
+  port: rule.nonNegativeInteger().max(65_535, 'a whole number of at most 65535').optional(),
+});
+
+/**
+ * Serves a page that shows the runs below `dir` as they train: their figures, curves beside one another, settings and pictures, and the machine's
+ * load. It listens on 127.0.0.1 alone and reads nothing outside `dir`. While no page is open it does nothing.
+ * @param dir of runs' directories, or one of them
+ * @throws TypeError or RangeError for options out of range; Error when there is no such folder, or the port is taken
+ * @example
+ * const dashboard = await startDashboard('runs');
+ * console.log(dashboard.url);
+ * await dashboard.close();
+ */
+export async function startDashboard(dir: string, options: DashboardOptions = {}): Promise<Dashboard> {
+  const { port } = checkOptions(WHERE, rules, options);
+  const root = await folderOf(dir);
+  const [watcher, machine] = [new Watcher(root), new Machine()];
+  const listeners = new Set<ServerResponse>();
+  const server = makeServer({ root, folder: dir, watcher, machine, listeners });
+  await listen(server, port);
+  const { port: own } = server.address() as AddressInfo;
+  const close = async () => {
+    watcher.close();
+    machine.close();
+    for (const response of listeners) response.destroy();
+    const closed = new Promise<void>((resolve) => server.close(() => resolve()));
+    server.closeAllConnections();
+    await closed;
+  };
+  return { url: `http://${HOST}:${own}/`, close };
+}
+
+async function folderOf(dir: string): Promise<string> {
+  if (typeof dir !== 'string' || dir === '') throw new TypeError(`${WHERE}: expected the name of a folder, got ${show(dir)}`);
+  const isFolder = await stat(dir).then((found) => found.isDirectory(), () => false); // biome-ignore format: one question
+  if (isFolder) return realpath(dir);
+  throw new Error(`${WHERE}: ${dir}: expected a folder of runs, there is none; name another, or train with --out ${dir}/NAME`);
+}
+
+/** @throws Error when the port, or each that is tried, is taken */
+async function listen(server: Server, port: number | undefined): Promise<void> {
+  const tried = port === undefined ? Array.from({ length: LAST_PORT - FIRST_PORT + 1 }, (_, i) => FIRST_PORT + i) : [port];
+  for (const one of tried) {
+    try {
+      return await listenOn(server, one);
+    } catch (cause) {
+      const { code, message } = cause as NodeJS.ErrnoException;
+      if (code !== 'EADDRINUSE') throw new Error(`${WHERE}: cannot listen on ${HOST}:${one}: ${message}`, { cause });
+    }
+  }
+  const next = port === undefined ? 'name one that is free' : 'name another, or none to have one found';
+  throw new Error(`${WHERE}: port ${port ?? `${FIRST_PORT} to ${LAST_PORT}`} is taken; ${next}`);
+}
+
+function listenOn(server: Server, port: number): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const done = (error?: Error) => {
+      server.off('error', done).off('listening', done);
+      if (error) reject(error);
+      else resolve();
+    };
+    server.once('error', done).once('listening', done);
+    server.listen({ host: HOST, port, exclusive: true });
+  });
+}
