@@ -1,7 +1,8 @@
 /** The engines that tests run on. One that is absent here is skipped, and the reason stands in the test's name. */
+import './software-gpu';
 import { activate, device, type EngineName } from '@deepend/device';
 
-const ENGINES: readonly EngineName[] = ['cpu-js', 'simd', 'wasm', 'tensorflow'];
+const ENGINES: readonly EngineName[] = ['cpu-js', 'simd', 'wasm', 'tensorflow', 'webgpu'];
 
 export interface TestEngine {
   readonly name: EngineName;

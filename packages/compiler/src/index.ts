@@ -1,4 +1,5 @@
 import { registerTensorflow } from './engines/tensorflow';
+import { registerWebgpu } from './engines/webgpu';
 
 export { clipByNorm, clipByValue, GradientSums, type ParameterGradient } from './gradients';
 export { type CrossEntropyOptions, crossEntropy, softmaxCrossEntropy } from './losses/cross-entropy';
@@ -13,3 +14,4 @@ export type { Parameter } from './program';
 export { WeightAverage, type WeightAverageOptions, type WeightAverageState } from './weight-average';
 
 registerTensorflow();
+registerWebgpu();

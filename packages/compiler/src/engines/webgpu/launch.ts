@@ -1,0 +1,186 @@
+/**
+ * Compute shaders on the stock WebGPU backend's own queue. Its `runWebGPUProgram` writes one tensor a shader, and a fresh one; these write
+ * several, and in place. `@tensorflow/tfjs-backend-webgpu` 4.22.
+ */
+import type * as tf from '@tensorflow/tfjs-core';
+import { env, util } from '@tensorflow/tfjs-core';
+
+/** An object of WebGPU's that is only handed on. */
+type Handle = object;
+
+interface Pipeline extends Handle {
+  getBindGroupLayout(index: number): Handle;
+}
+
+interface Pass {
+  setPipeline(pipeline: Pipeline): void;
+  setBindGroup(index: number, group: Handle): void;
+  dispatchWorkgroups(x: number, y: number, z: number): void;
+}
+
+interface TensorData {
+  values: unknown;
+  readonly resource: Handle;
+}
+
+/** The part of the stock backend that is used here. */
+export interface GpuBackend extends tf.KernelBackend {
+  readonly device: {
+    createShaderModule(descriptor: { code: string; label: string }): Handle;
+    createComputePipeline(descriptor: object): Pipeline;
+    createBindGroup(descriptor: { layout: Handle; entries: object[] }): Handle;
+  };
+  readonly queue: { writeBuffer(buffer: Handle, offset: number, data: ArrayBuffer): void };
+  readonly bufferManager: { acquireBuffer(size: number, usage: number): Handle };
+  readonly tensorMap: { get(dataId: object): TensorData };
+  readonly commandQueueOwnedIds: WeakSet<object>;
+  readonly uniformPendingDisposal: Handle[];
+  commandEncoder: { beginComputePass(descriptor: object): Pass };
+  computePassEncoder: Pass | null;
+  dispatchCountInPass: number;
+  uploadToGPU(dataId: object): void;
+  ensureCommandEncoderReady(): void;
+  endComputePassEncoder(): void;
+  submitQueue(): void;
+  makeTensorInfo(shape: readonly number[], dtype: tf.DataType): tf.TensorInfo;
+}
+
+type Tensors = Readonly<Record<string, tf.TensorInfo | undefined>>;
+type Numbers = Readonly<Record<string, number>>;
+
+export interface Shader {
+  /** For errors; with `variant` it tells the code from any other. */
+  readonly name: string;
+  readonly variant?: string;
+  /** Storage by its name in the code. What is undefined is not there; the code's variant does without. A tensor stands in one place only. */
+  readonly writes: Tensors;
+  readonly reads: Tensors;
+  /** `u.name` in the code. */
+  readonly integers?: Numbers;
+  readonly floats?: Numbers;
+  /** Whether float32 storage is of `vec4<f32>`; the code calls its elements `number`. @default false */
+  readonly vectors?: boolean;
+  /** Threads of a workgroup. @default 256 */
+  readonly threads?: number;
+  /** Workgroups along x and y. */
+  readonly groups: readonly [number, number];
+  /** WGSL before `main`: functions, workgroup memory. */
+  readonly before?: () => string;
+  /** The body of `main`: `lane` in the workgroup, `group` and `groups`, its place among them. */
+  readonly main: () => string;
+}
+
+/** Threads of a workgroup. */
+export const THREADS = 256;
+const UNIFORM_USE = 0x40 | 0x8; // GPUBufferUsage.UNIFORM | COPY_DST
+const MOST_GROUPS = 65_535; // in one direction, as every device has
+
+const pipelines = new WeakMap<Handle, Map<string, { pipeline: Pipeline; layout: Handle }>>();
+
+/** Workgroups for so many threads, and the WGSL for a thread's number `i`; it returns past `u.count`. */
+export const grid = (count: number): [number, number] => {
+  const groups = Math.max(1, Math.ceil(count / THREADS));
+  const across = Math.min(groups, MOST_GROUPS);
+  return [across, Math.ceil(groups / across)];
+};
+export const INDEX = /* wgsl */ `
+  let i = i32((group.y * groups.x + group.x) * ${THREADS}u + lane);
+  if (i >= u.count) { return; }`;
+
+const present = (tensors: Tensors) =>
+  Object.entries(tensors).filter((entry): entry is [string, tf.TensorInfo] => entry[1] !== undefined);
+
+/** Sends a shader on its way. Nothing is waited for, and nothing is read back. */
+export function launch(backend: GpuBackend, shader: Shader): void {
+  const storage = [...present(shader.writes), ...present(shader.reads)];
+  for (const [, { dataId }] of storage) backend.uploadToGPU(dataId);
+  const { pipeline, layout } = pipelineOf(backend, shader);
+  const buffers = storage.map(([, { dataId }]) => backend.tensorMap.get(dataId).resource);
+  const entries = [...buffers, uniformBuffer(backend, shader)].map((buffer, binding) => ({ binding, resource: { buffer } }));
+  for (const [, { dataId }] of storage) backend.commandQueueOwnedIds.add(dataId); // its memory stays until the commands are sent
+  // Numbers that were read before are not the tensor's any more.
+  for (const [, { dataId }] of present(shader.writes)) backend.tensorMap.get(dataId).values = null;
+  backend.ensureCommandEncoderReady();
+  backend.computePassEncoder ??= backend.commandEncoder.beginComputePass({});
+  const pass = backend.computePassEncoder;
+  pass.setPipeline(pipeline);
+  pass.setBindGroup(0, backend.device.createBindGroup({ layout, entries }));
+  pass.dispatchWorkgroups(...shader.groups, 1);
+  if (++backend.dispatchCountInPass < env().getNumber('WEBGPU_DEFERRED_SUBMIT_BATCH_SIZE')) return;
+  backend.endComputePassEncoder();
+  backend.submitQueue();
+}
+
+function pipelineOf({ device }: GpuBackend, shader: Shader) {
+  const { name, variant = '', vectors = false } = shader;
+  const known = pipelines.get(device) ?? new Map();
+  pipelines.set(device, known);
+  const places = [...present(shader.writes), ...present(shader.reads)].map(([place, { dtype }]) => `${place}:${dtype}`);
+  const key = [name, variant, vectors, ...places].join();
+  let made = known.get(key);
+  if (!made) {
+    const label = `deepend ${name}`;
+    const module = device.createShaderModule({ code: codeOf(shader), label });
+    const pipeline = device.createComputePipeline({ compute: { module, entryPoint: 'main' }, label, layout: 'auto' });
+    made = { pipeline, layout: pipeline.getBindGroupLayout(0) };
+    known.set(key, made);
+  }
+  return made;
+}
+
+function codeOf({ writes, reads, integers = {}, floats = {}, vectors, threads = THREADS, before, main }: Shader): string {
+  const element = ({ dtype }: tf.TensorInfo) => (dtype === 'float32' ? 'number' : 'i32');
+  const declared = [
+    ...present(writes).map(([name, tensor]) => `var<storage, read_write> ${name}: array<${element(tensor)}>;`),
+    ...present(reads).map(([name, tensor]) => `var<storage, read> ${name}: array<${element(tensor)}>;`),
+    'var<uniform> u: Uniforms;',
+  ];
+  const fields = [...Object.keys(integers).map((name) => `${name}: i32`), ...Object.keys(floats).map((name) => `${name}: f32`)];
+  return /* wgsl */ `
+alias number = ${vectors ? 'vec4<f32>' : 'f32'};
+struct Uniforms { ${fields.join(', ')} }
+${declared.map((text, binding) => `@group(0) @binding(${binding}) ${text}`).join('\n')}
+${before?.() ?? ''}
+@compute @workgroup_size(${threads})
+fn main(@builtin(local_invocation_index) lane: u32, @builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>) {
+${main()}
+}`;
+}
+
+/** Four bytes a number, integers first, in the order of the struct. */
+function uniformBuffer(backend: GpuBackend, { integers = {}, floats = {} }: Shader): Handle {
+  const [whole, real] = [Object.values(integers), Object.values(floats)];
+  const bytes = new ArrayBuffer(16 * Math.ceil((whole.length + real.length) / 4));
+  new Int32Array(bytes).set(whole);
+  new Float32Array(bytes).set(real, whole.length);
+  const buffer = backend.bufferManager.acquireBuffer(bytes.byteLength, UNIFORM_USE);
+  backend.queue.writeBuffer(buffer, 0, bytes);
+  backend.uniformPendingDisposal.push(buffer);
+  return buffer;
+}
+
+/** A fresh float32 tensor. */
+export const output = (backend: GpuBackend, shape: readonly number[]): tf.TensorInfo =>
+  backend.makeTensorInfo([...shape], 'float32');
+
+/** Memory for a moment: `use` is given it, and it is released after. */
+export function scratch(backend: GpuBackend, size: number, use: (tensor: tf.TensorInfo) => void): void {
+  const tensor = output(backend, [size]);
+  try {
+    use(tensor);
+  } finally {
+    backend.disposeData(tensor.dataId);
+  }
+}
+
+/** What each of these forms is given: the plan calls them with tensors. */
+export interface Given {
+  readonly backend: GpuBackend;
+  readonly inputs: Readonly<Record<string, tf.TensorInfo | undefined>>;
+  // biome-ignore lint/suspicious/noExplicitAny: every kernel has other attributes
+  readonly attrs: Record<string, any>;
+}
+
+export type Form = (given: Given) => tf.TensorInfo | tf.TensorInfo[];
+
+export const size = ({ shape }: tf.TensorInfo): number => util.sizeFromShape([...shape]);
