@@ -7,9 +7,9 @@ import { CONTROL, CONTROL_BYTES, ERROR_TEXT_BYTES } from './control';
  * which the main thread finds: it hears no event while a kernel runs.
  */
 const SCRIPT = `
-const { workerData: { module, memory, index } } = require('node:worker_threads');
+const { workerData: { module: compiled, memory, index } } = require('node:worker_threads');
 const env = { memory, abort() { throw new Error('abort'); } };
-const { workerMain } = new WebAssembly.Instance(module, { env }).exports;
+const { workerMain } = new WebAssembly.Instance(compiled, { env }).exports;
 const control = new Int32Array(memory.buffer, 0, ${CONTROL_BYTES >> 2});
 Atomics.store(control, ${CONTROL.READY >> 2} + index, 1);
 try {

@@ -82,7 +82,7 @@ function tslab(): Channel | undefined {
 }
 
 interface DenoJupyter {
-  broadcast(type: string, content: DisplayData): Promise<void>;
+  broadcast(type: string, content: DisplayData): Promise<void> | void; // its types say a promise, Deno 2.9 gives none
 }
 
 /** Deno, by the namespace that only its kernel has: elsewhere the property is absent or throws. */
@@ -97,7 +97,8 @@ function deno(): Channel | undefined {
   return {
     kernel: 'deno',
     send: (content, update) => {
-      broadcast(update ? 'update_display_data' : 'display_data', content).catch((error: unknown) => console.error(error));
+      const sent = broadcast(update ? 'update_display_data' : 'display_data', content);
+      sent?.catch((error: unknown) => console.error(error)); // whoever draws does not wait
     },
   };
 }

@@ -1,7 +1,7 @@
 /** A run's progress in a notebook: one output below the cell that changes, however long the run is. */
 import { type NotebookOutput, notebook } from '@deepend/checks';
 import type { Bars } from './progress';
-import type { StepRecord } from './types';
+import type { StepRecord, TrainResult } from './types';
 
 const LINES = 20; // of epochs that have ended; what came before them is counted
 const PAUSE = 250; // ms between two looks at an epoch
@@ -50,4 +50,12 @@ function timeLeft({ step, numBatches }: StepRecord, taken: { steps: number; mill
   if (taken.steps === 0) return '';
   const seconds = Math.round((taken.milliseconds / taken.steps / 1000) * (numBatches - step));
   return `${seconds < 60 ? `${seconds}s` : `${Math.floor(seconds / 60)}m${seconds % 60}s`} to go | `;
+}
+
+/** A result as it is, but for how it is printed in a notebook, which prints what ends a cell: an epoch's record would take ten lines. */
+export function briefInNotebooks(result: TrainResult): TrainResult {
+  if (!notebook()) return result;
+  const { history, device, samplesPerSecond } = result;
+  const brief = `{ history: [${history.length} records], device: ${device.name}, samplesPerSecond: ${samplesPerSecond.toFixed(1)} }`;
+  return Object.defineProperty(result, Symbol.for('nodejs.util.inspect.custom'), { value: () => brief });
 }

@@ -6,6 +6,7 @@ import { newestCheckpoint } from './checkpoints/folder';
 import { putBack, refuseOther } from './checkpoints/restore';
 import { checkRate, configOf, isSchedule, rateAt } from './options';
 import { progressDisplay } from './progress';
+import { briefInNotebooks } from './progress-notebook';
 import { Session } from './session';
 import { MetricSums } from './sums';
 import type { Batch, Callback, EpochRecord, Loader, RunControl, RunState, StepRecord, TrainOptions, TrainResult } from './types';
@@ -159,12 +160,12 @@ export class Run {
     if (!this.goesOnLater) session.settleAverage(); // one that does goes on from its own weights
     const seconds = history.reduce((sum, record) => sum + this.loader.numSamples / record.samplesPerSecond, 0);
     const samples = history.length * this.loader.numSamples;
-    const result = {
+    const result = briefInNotebooks({
       history,
       device: options.device,
       samplesPerSecond: samples / seconds,
       ...(stopped !== undefined && { stopped }),
-    };
+    });
     this.display?.close();
     for (const watcher of [...this.watchers].reverse()) await watcher.onTrainEnd?.(result);
     return result;
