@@ -52,7 +52,7 @@ const pngOptions = rule.options({
 });
 const textOptions = rule.options({
   width: rule.positiveInteger().min(20, 'a whole number of at least 20').optional(),
-  height: rule.positiveInteger().min(5, 'a whole number of at least 5').optional(),
+  height: rule.positiveInteger().min(6, 'a whole number of at least 6').optional(),
   color: rule.oneOf(['ansi256', 'truecolor']).or(rule.flag()).optional(),
 });
 
