@@ -1,6 +1,7 @@
 /** Charts, image grids and exports of histories, as SVG and PNG, without a browser. */
 export { Animator } from './animator';
 export type { Annotation } from './annotate';
+export { type BarError, type BarsOptions, plotBars } from './bars';
 export { ProgressBoard, type ProgressBoardOptions } from './board';
 export type { TerminalOptions } from './characters';
 export type { ColormapName } from './colormap';
@@ -12,6 +13,7 @@ export { type ShowImagesOptions, showImages } from './images';
 export { show } from './notebook';
 export { type MimeBundle, Picture, type PictureOptions, type PicturePoint } from './picture';
 export { curves, plot } from './plot';
+export { type PlotRunsOptions, plotRuns, type Run } from './runs';
 export type { ChartOptions, Limits } from './series';
 export type { Theme } from './theme';
 export type { HistoryRecord, ImageBatch } from './types';

@@ -1,0 +1,157 @@
+/** Where bars lie, and what they are drawn with. */
+import { type Axis, makeAxis } from './axis';
+import { layOutPlane, PAD, type Plane, SIZE } from './frame';
+import type { Limits } from './series';
+import type { SeriesStyle } from './style';
+import { type Mark, tag } from './svg';
+import { textWidth } from './text';
+import { INK } from './theme';
+
+export interface Bar {
+  value: number;
+  error: readonly [below: number, above: number] | undefined;
+}
+
+export interface Bars {
+  labels: readonly string[];
+  series: readonly { label: string | undefined; style: SeriesStyle; bars: readonly Bar[] }[];
+}
+
+/** A value as its bar tells it: a whole number whole, another in four digits. */
+export const tell = (value: number) => {
+  const [rounded, size] = [Number.isInteger(value) ? value : Number(value.toPrecision(4)), Math.abs(value)];
+  if (size !== 0 && (size >= 1e9 || size < 1e-3)) return String(Number(value.toPrecision(4)));
+  return rounded.toLocaleString('en-US', { maximumFractionDigits: 6 });
+};
+
+interface Room {
+  horizontal: boolean;
+  shown: boolean;
+  top: number;
+  bottom: number;
+  /** Pixels of the picture. */
+  width: number;
+  ylim: Limits | undefined;
+  /** What stands left of the axis. */
+  ylabel: string | undefined;
+}
+
+/** The values' axis leaves room for what stands beyond the bars' ends. */
+export function layOutBars({ labels, series }: Bars, room: Room): Plane {
+  const { horizontal, shown, top, bottom, width, ylim, ylabel } = room;
+  const all = series.flatMap((one) => one.bars);
+  const ends = all
+    .flatMap(({ value, error }) => (error ? [value - error[0], value + error[1]] : [value]))
+    .filter(Number.isFinite);
+  const widest = Math.max(0, ...all.map(({ value }) => (Number.isFinite(value) ? textWidth(tell(value), SIZE - 1) : 0)));
+  const spare = shown ? (horizontal ? (widest + 10) / (width * 0.6) : 22 / (bottom - top)) : 0;
+  const [low, high] = [Math.min(0, ...ends), Math.max(0, ...ends)];
+  const values = [low < 0 ? low - spare * (high - low) : 0, high > 0 ? high + spare * (high - low) : 0];
+  const valueAxis = (pixels: readonly [number, number], count: number) =>
+    makeAxis({ values: fractional(values, all), limits: ylim, scale: 'linear', pixels, room: count, nice: true });
+  const labelAxis = (pixels: readonly [number, number]): Axis => {
+    const [from, to] = horizontal ? [pixels[1], pixels[0]] : pixels; // the first on top
+    const longest = Math.max(0, ...labels.map((label) => textWidth(label, SIZE)));
+    const every = Math.ceil(((horizontal ? SIZE : longest + 8) * labels.length) / Math.abs(to - from)); // labels must not touch
+    return {
+      at: (index) => from + ((index + 0.5) * (to - from)) / labels.length,
+      ticks: labels.map((label, value) => ({ value, label })).filter((_, i) => i % every === 0),
+    };
+  };
+  const axes = horizontal ? { x: valueAxis, y: labelAxis } : { x: labelAxis, y: valueAxis };
+  return layOutPlane({ ...axes, top, bottom, right: width - PAD - 6, ylabel, inset: { x: 0, y: 0 } });
+}
+
+/** Ends of an axis; whole where the data is, so that its labels are. */
+function fractional(ends: readonly number[], all: readonly Bar[]): number[] {
+  const whole = all.every(({ value }) => Number.isInteger(value) || !Number.isFinite(value));
+  return whole ? ends.map((end) => (end < 0 ? Math.floor(end) : Math.ceil(end))) : [...ends];
+}
+
+export interface Place extends Bar {
+  label: string;
+  series: string | undefined;
+  style: SeriesStyle;
+  /** Pixels along the values' axis. */
+  from: number;
+  to: number;
+  /** Pixels across it. */
+  middle: number;
+  breadth: number;
+  whisker: readonly [number, number] | undefined;
+}
+
+export function placeBars({ labels, series }: Bars, { x, y, box }: Plane, horizontal: boolean): Place[] {
+  const [across, along] = horizontal ? [y, x] : [x, y];
+  const [low, high] = horizontal ? [box.x, box.x + box.width] : [box.y, box.y + box.height];
+  const inside = (value: number) => Math.min(Math.max(along.at(value), low), high);
+  const band = (horizontal ? box.height : box.width) / labels.length;
+  const breadth = Math.min((band * 0.76) / series.length, 64);
+  return series.flatMap(({ label, style, bars }, s) =>
+    bars.flatMap(({ value, error }, i) => {
+      if (!Number.isFinite(value)) return [];
+      const middle = across.at(i) + (s - (series.length - 1) / 2) * breadth;
+      const whisker = error && ([inside(value - error[0]), inside(value + error[1])] as const);
+      return [
+        {
+          value,
+          error,
+          label: labels[i] ?? '',
+          series: label,
+          style,
+          from: inside(0),
+          to: inside(value),
+          middle,
+          breadth,
+          whisker,
+        },
+      ];
+    }),
+  );
+}
+
+export function barMarks({ from, to, middle, breadth, style, whisker }: Place, horizontal: boolean): string[] {
+  const [start, length, edge, wide] = [Math.min(from, to), Math.abs(to - from), middle - breadth / 2, Math.max(1, breadth - 2)];
+  const rect = horizontal
+    ? { x: start, y: edge + 1, width: length, height: wide }
+    : { x: edge + 1, y: start, width: wide, height: length };
+  const line = (a: readonly [number, number], b: readonly [number, number]) => {
+    const [[x1, y1], [x2, y2]] = horizontal
+      ? [a, b]
+      : ([
+          [a[1], a[0]],
+          [b[1], b[0]],
+        ] as const);
+    return tag('line', { x1, y1, x2, y2, stroke: INK, 'stroke-width': 1.5 });
+  };
+  const cap = Math.min(5, breadth / 4);
+  const ends = whisker ?? [];
+  return [
+    tag('rect', { ...rect, fill: style.color }),
+    ...(whisker ? [line([whisker[0], middle], [whisker[1], middle])] : []),
+    ...ends.map((end) => line([end, middle - cap], [end, middle + cap])),
+  ];
+}
+
+/** Values beyond the ends of bars and whiskers; all of them or, where neighbours would touch, none. */
+export function valueMarks(places: readonly Place[], horizontal: boolean): Mark[] {
+  const size = SIZE - 1;
+  const least = Math.min(...places.map((place) => place.breadth));
+  const widest = Math.max(0, ...places.map(({ value }) => textWidth(tell(value), size)));
+  if (horizontal ? least < size : least < widest + 2) return [];
+  return places.map(({ value, from, to, middle, whisker }): Mark => {
+    const ends = [to, ...(whisker ?? [])];
+    const right = to >= from;
+    if (!horizontal) {
+      const up = to <= from;
+      return {
+        text: tell(value),
+        x: middle,
+        y: up ? Math.min(...ends) - 5 : Math.max(...ends) + size + 3,
+        size,
+        anchor: 'middle',
+      };
+    }
+    return { text: tell(value), x: right ? Math.max(...ends) + 5 : Math.min(...ends) - 5, y: middle + size * 0.36, size, anchor: right ? 'start' : 'end' }; // biome-ignore format: one mark
+  });
+}
