@@ -1,0 +1,78 @@
+/** Where a picture is shown, and how a kernel is told from any other program. */
+import { inspect } from 'node:util';
+import { notebook } from '@deepend/checks';
+import { plot, show } from '@deepend/plot';
+import { afterEach, describe, expect, it, vi } from 'vitest';
+import { fakeTslab } from '../helpers/notebook';
+
+afterEach(() => {
+  vi.restoreAllMocks();
+  Reflect.deleteProperty(globalThis, 'Deno');
+});
+
+const picture = plot([1, 2, 3]);
+
+describe('outside notebooks', () => {
+  it('a picture is shown as text', () => {
+    const write = vi.spyOn(process.stdout, 'write').mockReturnValue(true);
+    expect(show(picture)).toBeUndefined();
+    expect(write.mock.calls).toEqual([[`${picture.toText()}\n`]]);
+  });
+
+  it('a picture is printed as a line', () => {
+    expect(inspect(picture)).toBe('Picture 560 × 400: Line chart');
+    expect(inspect({ deep: [picture] })).toBe('{ deep: [ Picture 560 × 400: Line chart ] }');
+  });
+
+  it('nothing is taken for a kernel that only looks like one', () => {
+    expect(notebook()).toBeUndefined();
+    const kernel = fakeTslab(); // loaded, but never sent a cell: another program that imports tslab
+    expect(notebook()).toBeUndefined();
+    kernel.end();
+    Object.assign(globalThis, { Deno: { version: {} } }); // deno run
+    expect(notebook()).toBeUndefined();
+    const refused = { get jupyter() { throw new Error('only in deno jupyter'); } }; // biome-ignore format: one object
+    Object.assign(globalThis, { Deno: refused });
+    expect(notebook()).toBeUndefined();
+  });
+});
+
+describe("in tslab's kernel", () => {
+  it('a picture is shown with all its forms, and shown anew each time', () => {
+    const kernel = fakeTslab();
+    kernel.runCell();
+    show(picture);
+    show(picture);
+    expect(kernel.outputs()).toEqual([picture.mimeBundle(), picture.mimeBundle()]);
+    kernel.end();
+  });
+
+  it('a picture that is printed by itself is shown, and a part of something is a line', () => {
+    const kernel = fakeTslab();
+    kernel.runCell();
+    expect(inspect(picture)).toBe('');
+    expect(kernel.outputs()).toEqual([picture.mimeBundle()]);
+    expect(inspect([picture])).toBe('[ Picture 560 × 400: Line chart ]');
+    expect(kernel.outputs()).toHaveLength(1);
+    kernel.end();
+  });
+});
+
+describe("in Deno's kernel", () => {
+  it('a picture is broadcast', () => {
+    const sent: unknown[][] = [];
+    Object.assign(globalThis, { Deno: { jupyter: { broadcast: (...message: unknown[]) => void sent.push(message) } } });
+    expect(notebook()?.kernel).toBe('deno');
+    show(picture);
+    expect(sent).toEqual([['display_data', expect.objectContaining({ data: picture.mimeBundle(), metadata: {} })]]);
+    expect(inspect(picture)).toBe('Picture 560 × 400: Line chart'); // Deno has a hook for what ends a cell
+  });
+
+  it('a broadcast that fails is told, and fails nothing else', async () => {
+    const told = vi.spyOn(console, 'error').mockImplementation(() => {});
+    Object.assign(globalThis, { Deno: { jupyter: { broadcast: () => Promise.reject(new Error('no front end')) } } });
+    show(picture);
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(told.mock.calls[0]?.[0]).toMatchObject({ message: 'no front end' });
+  });
+});
