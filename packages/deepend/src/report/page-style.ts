@@ -38,7 +38,9 @@ thead th { position: sticky; top: 0; background: var(--paper); white-space: nowr
 .default { color: var(--soft); }
 .missing { border-left: 3px solid var(--edge); padding: .2rem .8rem; color: var(--soft); }
 .charts { display: flex; flex-wrap: wrap; gap: 0 1.5rem; }
-.chart { max-width: 100%; }
+.charts .chart { flex: 0 1 28.75rem; min-width: 0; }
+.chart { max-width: 100%; overflow-x: auto; }
+.dense figure { min-width: 36rem; }
 .examples { display: grid; grid-template-columns: repeat(auto-fill, minmax(8rem, 1fr)); gap: 1rem; margin-top: .8rem; }
 .example { margin: 0; font-size: .85rem; line-height: 1.35; color: var(--soft); overflow-wrap: anywhere; }
 .example img, .no-picture { display: block; width: 7rem; height: 7rem; object-fit: contain; image-rendering: pixelated; background: var(--shade); margin-bottom: .3rem; }
@@ -48,6 +50,12 @@ details { margin: .5rem 0; }
 summary { cursor: pointer; color: var(--link); }
 :focus-visible { outline: 2px solid var(--link); outline-offset: 2px; }
 footer { margin-top: 3rem; font-size: .875rem; overflow-wrap: anywhere; }
+@media (max-width: 30rem) {
+  th, td { padding-right: .45rem; }
+  .number { padding-left: .45rem; }
+  .number:last-child { padding-right: 0; }
+  #configuration td:last-child { min-width: 18rem; }
+}
 @media (min-width: 66rem) {
   body { display: grid; grid-template-columns: 11rem minmax(0, 1fr); column-gap: 2.5rem; align-content: start; }
   header, footer { grid-column: 1 / -1; }
@@ -59,7 +67,8 @@ footer { margin-top: 3rem; font-size: .875rem; overflow-wrap: anywhere; }
   :root { --ink: #000; --soft: #444; --paper: #fff; --edge: #bbb; --shade: #f5f5f5; --link: #000; --wrong: #a83200; }
   body { display: block; max-width: none; padding: 0; font-size: 10pt; }
   nav, summary { display: none; }
-  .scroll, .long { overflow: visible; max-height: none; }
+  .scroll, .long, .chart { overflow: visible; max-height: none; }
+  .dense figure { min-width: 0; }
   thead th { position: static; }
   h2 { break-after: avoid; }
   tr, figure, .chart, .tiles div, .command { break-inside: avoid; }

@@ -14,9 +14,12 @@ export interface Section {
 export const absence = ({ missing, fill }: Missing): Html =>
   html`<p class="missing">Not here: ${missing}. To have it: ${fill}.</p>`;
 
-/** A picture whose values show under the pointer. */
-export const chart = (picture: Picture, caption: string): Html =>
-  html`<div class="chart">${trusted(picture.toHtmlFragment())}<p class="caption">${caption}</p></div>`;
+/**
+ * A picture whose values show under the pointer.
+ * @param options.dense whether it is full of small text: on a narrow screen it scrolls then, rather than shrinks @default false
+ */
+export const chart = (picture: Picture, caption: string, { dense = false } = {}): Html =>
+  html`<div class="chart${dense && ' dense'}">${trusted(picture.toHtmlFragment())}<p class="caption">${caption}</p></div>`;
 
 /** Rows from which on a table scrolls in a box of its own. */
 const LONG = 40;

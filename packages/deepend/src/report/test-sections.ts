@@ -1,8 +1,9 @@
 /** Sections that the test set fills: classes, confusions, worst examples. */
+import { plotConfusionMatrix } from '@deepend/plot';
 import type { Evaluated } from './evaluation';
 import { type Html, html } from './html';
 import { isMissing, type Missing } from './missing';
-import { absence, type Section, table } from './parts';
+import { absence, chart, type Section, table } from './parts';
 import { sampleImage } from './pictures';
 import { count, figure, percent, some } from './words';
 
@@ -17,6 +18,8 @@ export interface Tested extends Evaluated {
 
 /** Rows of the table of classes; more would be a list that nobody reads. */
 const MOST_CLASSES = 200;
+/** Classes on a side of the picture, and of the table, of the confusion matrix. */
+const [MOST_CELLS, MOST_COLUMNS] = [100, 30];
 
 export function testSections(tested: Tested | Missing): Section[] {
   const parts: readonly (readonly [id: string, title: string, body: (tested: Tested) => Html])[] = [
@@ -50,7 +53,19 @@ ${table('Figures of each class', [{ name: 'class' }, ...numeric], figures)}`;
 
 function confusionBody({ counts, classNames }: Tested): Html {
   const numeric = classNames.map((name) => ({ name, numeric: true }));
-  return table('Images of each true class (rows) by predicted class (columns)', [{ name: 'true class' }, ...numeric], counts.map((row, i) => [classNames[i] as string, ...row.map(count)])); // biome-ignore format: one call
+  const rows = counts.map((row, i) => [classNames[i] as string, ...row.map(count)]);
+  const numbers = table(
+    'Images of each true class (rows) by predicted class (columns)',
+    [{ name: 'true class' }, ...numeric],
+    rows,
+  );
+  if (counts.length > MOST_CELLS)
+    return html`<p>Not drawn: ${count(counts.length)} classes are more than the ${MOST_CELLS} that a picture shows. The pairs below are its largest cells.</p>`;
+  const caption = 'Counts, coloured by their share of the true class; the diagonal is what is right.';
+  const picture = chart(plotConfusionMatrix(counts, { classNames, width: counts.length > 12 ? 760 : 620 }), caption, {
+    dense: true,
+  });
+  return html`${picture}${counts.length <= MOST_COLUMNS && html`<details><summary>The matrix as a table</summary>${numbers}</details>`}`;
 }
 
 function confusedBody({ confused }: Tested): Html {
