@@ -22,6 +22,7 @@ const FAMILIES: [string, () => tfl.LayersModel][] = [
   zoo('book/resnext18', [32, 32, 3]),
   zoo('book/densenet', [48, 48, 3]),
   zoo('vgg11_bn', [40, 32, 3], { widthDivisor: 16 }), // a pool by matrix products, over an image that is not square
+  zoo('googlenet', [40, 40, 3], { transformInput: true }),
   zoo('mobilenet_v2', [32, 32, 3], { widthMultiplier: 0.25 }),
 ];
 
@@ -65,7 +66,7 @@ function stock(): tfl.LayersModel {
 /** A net that calls one layer three times, at two depths, and a net that is in it twice. */
 function shared(): tfl.LayersModel {
   const inner = tfl.sequential({ name: 'inner', layers: [
-    tfl.layers.conv2d({ filters: 4, kernelSize: 3, padding: 'same', inputShape: [12, 10, 4], name: 'conv' }),
+    tfl.layers.conv2d({ filters: 4, kernelSize: 3, padding: 'same', inputShape: [12, 10, 4], name: 'inner.conv' }),
     tfl.layers.reLU(),
   ] });
   const conv = tfl.layers.conv2d({ filters: 4, kernelSize: 1, name: 'conv' });
@@ -73,6 +74,16 @@ function shared(): tfl.LayersModel {
   const once = apply(inner, apply(conv, image));
   const twice = apply(inner, apply(conv, once));
   return tfl.model({ inputs: image, outputs: end(apply(tfl.layers.multiply(), twice, apply(conv, image))), name: 'shared' });
+} // biome-ignore format: a row a layer
+
+/** A layer that is called twice, and the same net twice inside: what TensorFlow.js loads again. */
+function twice(): tfl.LayersModel {
+  const conv = tfl.layers.conv2d({ filters: 4, kernelSize: 1, name: 'twice.conv' });
+  const start = input('start');
+  const inner = tfl.model({ inputs: start, outputs: apply(tfl.layers.conv2d({ filters: 4, kernelSize: 3, name: 'cut' }), start), name: 'inner' });
+  const image = input('image');
+  const [a, b] = [apply(inner, image), apply(inner, apply(conv, image))] as const;
+  return tfl.model({ inputs: image, outputs: end(apply(tfl.layers.add(), apply(conv, a), b)), name: 'twice' });
 } // biome-ignore format: a row a layer
 
 const sequential = () =>
@@ -87,6 +98,7 @@ const sequential = () =>
 const COMPOSED: [string, () => tfl.LayersModel][] = [
   ['stock layers', stock],
   ['shared layers', shared],
+  ['layers called twice', twice],
   ['a Sequential', sequential],
 ];
 

@@ -36,7 +36,8 @@ function needs(net: tfl.LayersModel): { userDefinedMetadata?: object } {
   return { userDefinedMetadata: { needs: { [className]: "import '@deepend/models' before loading" } } };
 }
 
-async function collectArtifacts(net: tfl.LayersModel): Promise<io.ModelArtifacts> {
+/** What tfjs would save of a net. */
+export async function collectArtifacts(net: tfl.LayersModel): Promise<io.ModelArtifacts> {
   let collected: io.ModelArtifacts | undefined;
   await net.save(
     io.withSaveHandler(async (artifacts) => {

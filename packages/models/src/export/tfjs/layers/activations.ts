@@ -1,0 +1,66 @@
+/** Functions of single numbers, as layers and at the end of others. */
+import { first, type GraphCall, isLastAxis, NHWC, type Row, weight } from '../graph-call';
+
+/** By TensorFlow.js's names. */
+const ACTIVATIONS: Readonly<Record<string, string>> = {
+  relu: 'Relu', relu6: 'Relu6', sigmoid: 'Sigmoid', tanh: 'Tanh', elu: 'Elu', selu: 'Selu', softplus: 'Softplus', softmax: 'Softmax',
+  logSoftmax: 'LogSoftmax',
+}; // biome-ignore format: pairs
+
+export function activated({ graph, name, config, refuse }: GraphCall, from: string): string {
+  const { activation = 'linear' } = config as { activation?: string };
+  if (activation === 'linear') return from;
+  if (activation === 'swish') {
+    const gate = graph.node('Sigmoid', [from], { name: `${name}/Sigmoid` });
+    return graph.node('Mul', [from, gate], { name: `${name}/Mul` });
+  }
+  const op = Object.hasOwn(ACTIVATIONS, activation) ? ACTIVATIONS[activation] : undefined;
+  if (!op) return refuse(`an activation of linear, ${Object.keys(ACTIVATIONS).join(', ')}, swish`, `'${activation}'`);
+  return graph.node(op, [from], { name: `${name}/${op}` });
+}
+
+/** The bias and the activation that end a layer. */
+export function ended(call: GraphCall, from: string): string {
+  const { graph, name, config } = call;
+  if (!config.useBias) return activated(call, from);
+  const bias = weight(call, 'bias');
+  return activated(call, graph.node('BiasAdd', [from, bias], { name: `${name}/BiasAdd`, data_format: NHWC }));
+}
+
+const relu: Row = ({ graph, name, config, from }) => {
+  const { maxValue } = config as { maxValue?: number | null };
+  if (maxValue === 6) return graph.node('Relu6', from, { name: `${name}/Relu6` });
+  const positive = graph.node('Relu', from, { name: `${name}/Relu` });
+  if (maxValue === undefined || maxValue === null) return positive;
+  return graph.node('Minimum', [positive, graph.scalar(`${name}/maximum`, maxValue)], { name: `${name}/Minimum` });
+};
+
+const leaky: Row = ({ graph, name, config, from }) =>
+  graph.node('LeakyRelu', from, { name: `${name}/LeakyRelu`, alpha: { f: config.alpha as number } });
+
+/** Its scale is always 1 in TensorFlow.js. */
+const elu: Row = ({ graph, name, from }) => graph.node('Elu', from, { name: `${name}/Elu` });
+
+const prelu: Row = (call) => call.graph.node('Prelu', [first(call), weight(call, 'alpha')], { name: `${call.name}/Prelu` });
+
+const softmax: Row = ({ graph, name, config, from, output, refuse }) => {
+  const axis = config.axis as number;
+  if (!isLastAxis(axis, output.shape.length)) refuse('the last axis', axis);
+  return graph.node('Softmax', from, { name: `${name}/Softmax` });
+};
+
+const rescaling: Row = ({ graph, name, config, from }) => {
+  const { scale, offset } = config as { scale: number; offset: number };
+  const scaled = graph.node('Mul', [...from, graph.scalar(`${name}/scale`, scale)], { name: `${name}/Mul` });
+  return graph.node('AddV2', [scaled, graph.scalar(`${name}/offset`, offset)], { name: `${name}/AddV2` });
+};
+
+export const ACTIVATION_ROWS: Readonly<Record<string, Row>> = {
+  Activation: (call) => activated(call, first(call)),
+  ReLU: relu,
+  LeakyReLU: leaky,
+  ELU: elu,
+  PReLU: prelu,
+  Softmax: softmax,
+  Rescaling: rescaling,
+};
