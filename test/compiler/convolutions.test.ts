@@ -7,7 +7,8 @@ import { conv2d } from '../../packages/compiler/src/ops/conv';
 import { depthwiseConv2d } from '../../packages/compiler/src/ops/depthwise';
 import type { ConvAttrs } from '../../packages/compiler/src/primitives';
 import type { BackwardCall, Call, OperationKind } from '../../packages/compiler/src/program';
-import { engines, use } from '../helpers/engines';
+import { allEngines } from '../helpers/all-engines';
+import { use } from '../helpers/engines';
 import { mix } from '../helpers/fill';
 
 type Shape = [number, number, number, number];
@@ -144,7 +145,7 @@ function expectDefinition([, kind, channels, filterShape]: (typeof KINDS)[number
   fc.assert(property, { numRuns: 60 });
 }
 
-for (const { name: engine, title, absent } of engines) {
+for (const { name: engine, title, absent } of allEngines) {
   describe.skipIf(absent)(`convolution on ${title}`, () => {
     beforeAll(() => use(engine));
 
@@ -167,7 +168,7 @@ function standInForTensorFlow(): void {
   }
 }
 
-const present = engines.some(({ name, absent }) => name === 'tensorflow' && !absent);
+const present = allEngines.some(({ name, absent }) => name === 'tensorflow' && !absent);
 describe.skipIf(present)(
   `convolution where gradients take no explicit padding${present ? ' (skipped: the engine itself is here)' : ''}`,
   () => {

@@ -1,8 +1,7 @@
 /** The engines that tests run on. One that is absent here is skipped, and the reason stands in the test's name. */
-import './software-gpu';
 import { activate, device, type EngineName } from '@deepend/device';
 
-const ENGINES: readonly EngineName[] = ['cpu-js', 'simd', 'wasm', 'tensorflow', 'webgpu'];
+const ENGINES: readonly EngineName[] = ['cpu-js', 'simd', 'wasm', 'tensorflow'];
 
 export interface TestEngine {
   readonly name: EngineName;
@@ -11,15 +10,16 @@ export interface TestEngine {
   readonly title: string;
 }
 
-/** Asks once for each engine whether it computes here. */
-export const engines: readonly TestEngine[] = await Promise.all(
-  ENGINES.map(async (name) => {
-    const absent = await device(name).then(
-      () => undefined,
-      (error: Error) => error.message,
-    );
-    return { name, absent, title: absent ? `${name} (skipped: ${absent})` : name };
-  }),
-);
+/** Asks whether an engine computes here. */
+export async function testEngine(name: EngineName): Promise<TestEngine> {
+  const absent = await device(name).then(
+    () => undefined,
+    (error: Error) => error.message,
+  );
+  return { name, absent, title: absent ? `${name} (skipped: ${absent})` : name };
+}
+
+/** The engines on a CPU: what most tests run on. */
+export const engines: readonly TestEngine[] = await Promise.all(ENGINES.map(testEngine));
 
 export const use = (name: EngineName) => activate({ engine: name });

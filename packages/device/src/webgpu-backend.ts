@@ -8,6 +8,9 @@ type Tick = () => void;
 // GPUBufferUsage and GPUMapMode, https://www.w3.org/TR/webgpu/#buffer-usage
 const [MAP_READ, COPY_DST, READ_MODE] = [1, 8, 1];
 const ATTEMPTS = 20;
+/** So many looks without a pause, then so many ms between two: a software adapter needs the processor itself. */
+const [EAGER, PAUSE] = [50, 0.1];
+const NOBODY = new Int32Array(new SharedArrayBuffer(4)); // wakes this thread
 
 /** How Dawn asks Node for its next tick: by the global `setImmediate`, which this takes the place of while `work` runs. */
 function catching<T>(work: () => T, caught: (tick: Tick) => void): T {
@@ -49,7 +52,10 @@ function mapNow(buffer: GpuBuffer, tick: Tick): void {
   catching(
     () => {
       buffer.mapAsync(READ_MODE).catch(() => {}); // the state below tells
-      while (buffer.mapState === 'pending') tick();
+      for (let turn = 0; buffer.mapState === 'pending'; turn++) {
+        tick();
+        if (turn > EAGER) Atomics.wait(NOBODY, 0, 0, PAUSE);
+      }
     },
     (asked) => {
       next = asked;

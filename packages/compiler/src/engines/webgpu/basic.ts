@@ -134,3 +134,32 @@ const overRows = (rows: number) => ({
   }
   if (lane == 0u) { loss[0] = sums[0].x / f32(u.rows); correct[0] = sums[0].y; }`,
 });
+
+const WORD = 2 ** 32;
+
+/** A number below 2²⁴ for each place, from the place and the seed: the hash pcg3d of Jarzynski & Olano 2020, https://jcgt.org/published/0009/03/02/. */
+const DRAW = /* wgsl */ `
+fn draw(place: u32) -> u32 {
+  var v = vec3<u32>(place, bitcast<u32>(u.low), bitcast<u32>(u.high)) * 1664525u + 1013904223u;
+  v.x += v.y * v.z; v.y += v.z * v.x; v.z += v.x * v.y;
+  v = v ^ (v >> vec3<u32>(16u));
+  v.x += v.y * v.z; v.y += v.z * v.x; v.z += v.x * v.y;
+  return v.x >> 8u;
+}`;
+
+/** {x} + rate, seed → y: numbers that drew less than the rate become 0, the others grow by 1 / (1 − rate). The gradient: the same of dy. */
+export const dropout: Form = ({ backend, inputs, attrs: { rate, seed } }) => {
+  const { x } = inputs as { x: TensorInfo };
+  const y = output(backend, x.shape);
+  launch(backend, {
+    name: 'dropout',
+    writes: { y },
+    reads: { x },
+    integers: { count: size(x), low: seed % WORD, high: Math.floor(seed / WORD) },
+    floats: { rate, scale: rate < 1 ? 1 / (1 - rate) : 0 },
+    groups: grid(size(x)),
+    before: () => DRAW,
+    main: () => /* wgsl */ `${INDEX}\n  y[i] = select(x[i] * u.scale, 0.0, f32(draw(u32(i))) < u.rate * 16777216.0);`,
+  });
+  return y;
+};

@@ -1,13 +1,16 @@
 /** The fused operations' forms on WebGPU, as compute shaders. They are rows in TensorFlow.js's registry of kernels, which needs no engine to be there. */
 import * as tf from '@tensorflow/tfjs-core';
 import type { FastKernel } from '../../fast';
-import { activationGradient, softmaxCrossEntropy } from './basic';
-import type { Form } from './launch';
+import { activationGradient, dropout, softmaxCrossEntropy } from './basic';
+import { conv2d, conv2dFilterGradient } from './conv';
+import type { Form, Given } from './launch';
 import { batchNorm, batchNormGradient, channelSums, normalize } from './norm';
 import { maxPool, maxPoolGradient } from './pool';
 import { update } from './update';
 
 const FORMS: Partial<Record<FastKernel, Form>> = {
+  'deepend.conv2d': conv2d,
+  'deepend.conv2dFilterGradient': conv2dFilterGradient,
   'deepend.channelSums': channelSums,
   'deepend.activationGradient': activationGradient,
   'deepend.batchNorm': batchNorm,
@@ -15,6 +18,7 @@ const FORMS: Partial<Record<FastKernel, Form>> = {
   'deepend.batchNormGradient': batchNormGradient,
   'deepend.maxPool': maxPool,
   'deepend.maxPoolGradient': maxPoolGradient,
+  'deepend.dropout': dropout,
   'deepend.softmaxCrossEntropy': softmaxCrossEntropy,
   'deepend.update': update,
 };
@@ -23,6 +27,7 @@ const FORMS: Partial<Record<FastKernel, Form>> = {
 export function registerWebgpu(): void {
   for (const [kernelName, form] of Object.entries(FORMS)) {
     if (tf.getKernel(kernelName, 'webgpu')) continue; // by another copy of this module: ESM beside CJS
-    tf.registerKernel({ kernelName, backendName: 'webgpu', kernelFunc: form as unknown as tf.KernelFunc });
+    const kernelFunc = (given: unknown) => tf.tidy(() => form(given as Given) as unknown as tf.Tensor);
+    tf.registerKernel({ kernelName, backendName: 'webgpu', kernelFunc: kernelFunc as tf.KernelFunc });
   }
 }
