@@ -54,6 +54,7 @@ describe.skipIf(absent)(`a report in Chromium${absent ? ` (skipped: ${absent})` 
   }
 
   it('shows each section, its pictures and its values under the pointer, and asks for nothing', async () => {
+    expect((await fs.stat(file)).size).toBeLessThan(2e6);
     const { page, heard } = await open();
     const titles = await page.locator('main h2').allTextContents();
     expect(await page.locator('nav a').allTextContents()).toEqual(titles);

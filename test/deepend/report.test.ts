@@ -1,7 +1,7 @@
 /** A run as one page: what is on it, for runs of every state. Pages in a browser: report-browser.test.ts. */
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { arrayDataset, main, registerDataset, saveRun, train, writeReport } from 'deepend';
+import { arrayDataset, DataLoader, imageFolder, main, registerDataset, saveRun, train, writeReport } from 'deepend';
 import fc from 'fast-check';
 import fs from 'fs-extra';
 import sharp from 'sharp';
@@ -197,6 +197,31 @@ describe('runs of other kinds', () => {
     expect(page).not.toContain('‮');
   });
 
+  it('a folder of photographs, some larger than the page shows', async () => {
+    const folder = path.join(dir, 'folder');
+    for (const [i, name] of ['<b>cat</b>', 'dog 🐕'].flatMap((name) => [0, 1, 2].map((i) => [i, name] as const))) {
+      const side = 140 + 10 * i;
+      const pixels = Uint8Array.from({ length: side * side * 3 }, (_, k) => (k * (i + name.length)) % 256);
+      const file = path.join(folder, name.replace('/', '∕'), `${i}.png`);
+      await fs.ensureDir(path.dirname(file));
+      await sharp(pixels, { raw: { width: side, height: side, channels: 3 } }).toFile(file);
+    }
+    const run = path.join(dir, 'photographs');
+    await use('cpu-js');
+    const net = linearNet([144, 144, 3], 2);
+    const testIter = new DataLoader(await imageFolder(folder), { batchSize: 4, resize: [144, 144], workers: 0 });
+    await train(net, testIter, testIter, { numEpochs: 1, lr: 1e-4, progress: false, callbacks: [saveRun(run)] });
+    const { of } = await pageOf(await writeReport(run, { net, testIter, progress: false }));
+    const images = [
+      ...of('worst').matchAll(/<img src="data:image\/png;base64,([^"]+)" width="128" height="128" alt="([^"]+)">/g),
+    ];
+    expect(images).toHaveLength(6);
+    for (const [, bytes, alt] of images) {
+      expect(await sharp(Buffer.from(bytes as string, 'base64')).metadata()).toMatchObject({ width: 128, channels: 3 });
+      expect(alt).toMatch(/^Test image \d: (&lt;b&gt;cat&lt;∕b&gt;|dog 🐕), predicted /);
+    }
+  });
+
   it('a hundred classes', async () => {
     const run = await trained('hundred', 'tiny-hundred');
     await deepend('report', run);
@@ -207,8 +232,7 @@ describe('runs of other kinds', () => {
 
   it('an unfinished run: the best checkpoint, else the newest sound one, and how to go on', async () => {
     const run = await trained('unfinished', 'tiny-clothes', '--best', '1');
-    const final = await fs.readFile(path.join(run, 'net', 'weights.bin'));
-    for (const name of ['net', 'result.json']) await fs.remove(path.join(run, name));
+    await fs.remove(path.join(run, 'result.json')); // what is in net/ may be of an earlier end now
     await deepend('report', run);
     const best = await pageOf(path.join(run, 'report.html'));
     expect(best.of('classes')).toMatch(/by the best checkpoint \(best-epoch-000\d-testAcc-[\d.]+\.ckpt\), after \d epochs?,/);
@@ -220,7 +244,9 @@ describe('runs of other kinds', () => {
     await deepend('report', run, '--no-data');
     const newest = await pageOf(path.join(run, 'report.html'));
     expect(newest.of('net')).toContain(`the newest checkpoint (step-00000020.ckpt; damaged: ${name}), after 2 epochs`);
-    expect(final.length).toBeGreaterThan(0);
+    for (const file of await fs.readdir(folder)) await fs.remove(path.join(folder, file));
+    await deepend('report', run, '--no-data');
+    expect((await pageOf(path.join(run, 'report.html'))).of('net')).toContain('the net of an earlier end of the run (net/)');
   });
 
   it("a checkpoint's net is the net, and its average where the run keeps one", async () => {

@@ -35,7 +35,10 @@ const ENTITIES: Record<string, string> = { '&': '&amp;', '<': '&lt;', '>': '&gt;
 /** Controls but tab and line breaks, halves of characters, what is no character, and what turns the direction of the text around a name. */
 const UNPRINTABLE = /(?![\t\n\r])[\p{Cc}\p{Cs}\p{Noncharacter_Code_Point}\p{Bidi_Control}]/gu;
 
-/** Text for a page: markup escaped, and what is not to be printed shown as a replacement character. */
+/** Text with a replacement character for each that is not to be printed. */
+export const printable = (text: string): string => text.replace(UNPRINTABLE, '\uFFFD');
+
+/** Text for a page: printable, and its markup escaped. */
 export function escapeHtml(text: string): string {
-  return text.replace(UNPRINTABLE, '\uFFFD').replace(/[&<>"']/g, (character) => ENTITIES[character] as string);
+  return printable(text).replace(/[&<>"']/g, (character) => ENTITIES[character] as string);
 }

@@ -1,7 +1,7 @@
 /** Sections that the test set fills: classes, confusions, worst examples. */
 import { plotConfusionMatrix } from '@deepend/plot';
 import type { Evaluated } from './evaluation';
-import { type Html, html } from './html';
+import { type Html, html, printable } from './html';
 import { isMissing, type Missing } from './missing';
 import { absence, chart, type Section, table } from './parts';
 import { sampleImage } from './pictures';
@@ -62,9 +62,13 @@ function confusionBody({ counts, classNames }: Tested): Html {
   if (counts.length > MOST_CELLS)
     return html`<p>Not drawn: ${count(counts.length)} classes are more than the ${MOST_CELLS} that a picture shows. The pairs below are its largest cells.</p>`;
   const caption = 'Counts, coloured by their share of the true class; the diagonal is what is right.';
-  const picture = chart(plotConfusionMatrix(counts, { classNames, width: counts.length > 12 ? 760 : 620 }), caption, {
-    dense: true,
-  });
+  const picture = chart(
+    plotConfusionMatrix(counts, { classNames: classNames.map(printable), width: counts.length > 12 ? 760 : 620 }),
+    caption,
+    {
+      dense: true,
+    },
+  );
   return html`${picture}${counts.length <= MOST_COLUMNS && html`<details><summary>The matrix as a table</summary>${numbers}</details>`}`;
 }
 
