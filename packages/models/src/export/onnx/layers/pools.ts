@@ -1,16 +1,19 @@
 /** Pools, over windows and over whole images. */
 import { padded, reshaped, type Value } from '../value';
 import { type Emitted, each, imageOf, type Row, type Rows } from './row';
-import { checkPadding, windowAttributes, withOwnPads } from './windows';
+import { checkPadding, type Windows, windowAttributes } from './windows';
 
 type Kind = 'MaxPool' | 'AveragePool';
 
 /** Whether the zeros that wait around an image can be the pool's own border. */
-function takesZeros(kind: Kind, { padding = [], nonNegative }: Value, { kernel, padding: mode }: { kernel: readonly number[]; padding: string }) {
+function takesZeros(kind: Kind, { padding = [], nonNegative }: Value, { kernel, padding: mode }: Windows): boolean {
   // ONNX's border of a maximum is −∞; of a mean it is left out, or zeros that count, and TensorFlow.js's own border is left out.
   const fits = padding.every((ends) => ends.every((count) => count < Math.min(...kernel)));
   return fits && mode === 'valid' && (kind === 'AveragePool' || nonNegative === true);
-} // biome-ignore format: one signature
+}
+
+/** By TensorFlow.js's paddings. */
+const AUTO_PADS: Readonly<Record<string, string>> = { same: 'SAME_UPPER', valid: 'VALID' };
 
 const windowPool = (kind: Kind): Row => ({
   takes: ['padding'],
@@ -21,10 +24,14 @@ const windowPool = (kind: Kind): Row => ({
     const kernel = each(config.poolSize, count);
     const windows = { kernel, strides: each(config.strides ?? config.poolSize, count), padding: config.padding as string };
     checkPadding(graph, layer, windows.padding);
-    const image = withOwnPads(graph, takesZeros(kind, x, windows) ? x : padded(graph, x), windows);
-    const zeros = kind === 'AveragePool' && image.padding ? { count_include_pad: 1 } : {};
-    const made = graph.node(kind, [image.name], { name, ...windowAttributes(image, windows), ...zeros });
-    return { name: made, order: image.order, nonNegative: x.nonNegative };
+    const emitted = { order: x.order, nonNegative: x.nonNegative };
+    if (x.padding && !takesZeros(kind, x, windows)) {
+      // ONNX Runtime moves a Pad into the pool behind it as if its zeros were −∞, but not into one whose border is told so.
+      const attributes = { kernel_shape: kernel, strides: windows.strides, auto_pad: AUTO_PADS[windows.padding] as string };
+      return { ...emitted, name: graph.node(kind, [padded(graph, x).name], { name, ...attributes }) };
+    }
+    const zeros = kind === 'AveragePool' && x.padding ? { count_include_pad: 1 } : {};
+    return { ...emitted, name: graph.node(kind, [x.name], { name, ...windowAttributes(x, windows), ...zeros }) };
   },
 });
 
