@@ -40,6 +40,7 @@ export { type ImageShape, type SequentialOptions, sequential } from './blocks/se
 export { squeezeExcitation } from './blocks/squeeze-excitation';
 export { exportKeras } from './export/keras/keras';
 export { exportOnnx, type OnnxOptions } from './export/onnx';
+export { type ExportSafetensorsOptions, exportSafetensors } from './export/safetensors';
 export { type ExportTfjsOptions, exportTfjs } from './export/tfjs/tfjs';
 export { loadNet, saveNet } from './files';
 export { type AlexNetOptions, alexNetStage } from './nets/alexnet';

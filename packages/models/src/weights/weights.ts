@@ -134,12 +134,20 @@ function writeParameter({ variable, shape, torch }: Parameter, values: Float32Ar
  * @throws Error when a layer's weights have no known counterpart in PyTorch (it names the layer; nothing is written), or the file cannot be
  */
 export async function saveWeights(net: LayersModel, file: string): Promise<void> {
-  const where = '[models] saveWeights';
+  // Loaders of other libraries ask for this mark.
+  await writeWeights(net, file, { where: '[models] saveWeights', metadata: { format: 'pt' } });
+}
+
+/** @param options.where who asks: the beginning of each error */
+export async function writeWeights(
+  net: LayersModel,
+  file: string,
+  { where, metadata }: { where: string; metadata: Readonly<Record<string, string>> },
+): Promise<void> {
   const tensors = torchParameters(net, { where }).map(({ name, variable, torch }) => ({
     name,
     shape: torch.shape,
     values: async () => reverseAxes((await variable.read().data()) as Float32Array, torch.view),
   }));
-  // Loaders of other libraries ask for this mark.
-  await writeSafetensors(file, tensors, { where, metadata: { format: 'pt' } });
+  await writeSafetensors(file, tensors, { where, metadata });
 }
