@@ -10,6 +10,7 @@ import { adviseBatch, peakBytes } from './memory';
 import { areFinite, Finder, type NonFinite } from './non-finite';
 import { statisticsOf } from './ops/batch-norm';
 import type { Parameter } from './program';
+import { checkResidence } from './residence';
 import { type Mode, Run } from './run';
 import { type Schedule, schedule } from './schedule';
 
@@ -37,6 +38,9 @@ export class Plan {
   readonly statistics: readonly Parameter[];
   readonly numClasses: number;
   readonly inputShape: readonly (number | null)[];
+  private readonly name: string;
+  /** Learned or not, each once. */
+  private readonly weights: readonly Parameter[];
   private readonly inputLayer: string;
   private readonly training: Schedule;
   private readonly inference: Schedule;
@@ -49,7 +53,9 @@ export class Plan {
     }
     this.inputShape = program.input.shape.slice(1);
     this.numClasses = shape[1];
-    this.parameters = unique(program.operations.flatMap((op) => op.params).filter((param) => param.trainable));
+    this.name = net.name;
+    this.weights = unique(program.operations.flatMap((op) => op.params));
+    this.parameters = this.weights.filter((param) => param.trainable);
     this.statistics = unique(program.operations.flatMap(statisticsOf));
     this.inputLayer = inputLayerOf(net).name;
     this.training = schedule(program, { backward: true });
@@ -143,6 +149,7 @@ export class Plan {
   }
 
   private pass<T>(schedule: Schedule, features: tf.Tensor, mode: Mode, work: (run: Run) => T): T {
+    checkResidence(this.name, this.weights);
     const run = new Run(schedule, features, mode);
     try {
       return work(run);

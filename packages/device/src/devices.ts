@@ -1,42 +1,55 @@
 /** What can compute here, and starting it. */
 import { closest, show } from '@deepend/checks';
 import * as tf from '@tensorflow/tfjs-core';
+import { choose, isGpu, ORDER } from './choice';
+import { cudaFault, cudaGpus, startCuda } from './cuda';
 import { ENGINE_NAMES, ENGINES, startEngine } from './engines';
-import { cpuHardware, nvidiaGpus } from './hardware';
+import { cpuHardware } from './hardware';
 import { state } from './state';
 import { probeNative } from './tensorflow';
-import type { Device, DeviceName, EngineName } from './types';
-import { webgpuHardware } from './webgpu';
+import type { CandidateName, ChoiceOptions, Device, DeviceName, EngineName } from './types';
+import { probeWebgpu, webgpuHardware } from './webgpu';
 
 /**
- * GPU `i` if it can compute, else the best CPU engine; `why` then says what kept the GPU. Makes its engine current.
- * `DEEPEND_DEVICE` overrides the choice. The book's `try_gpu`.
+ * GPU `i` if it can compute, through CUDA or WebGPU, else the best CPU engine; `why` then says what kept the GPU. Makes its engine current.
+ * `DEEPEND_DEVICE` overrides the choice: `simd` takes that device, `webgpu,simd` that order, `!webgpu` all but that. The book's `try_gpu`.
+ * A software adapter is no GPU: `device('webgpu:0')` takes it.
+ * @throws RangeError or TypeError when the index, an option or the variable makes no sense; Error when the variable's device cannot compute
  */
-export async function tryGpu(i = 0): Promise<Device> {
+export async function tryGpu(i = 0, options: ChoiceOptions = {}): Promise<Device> {
   if (!Number.isInteger(i) || i < 0)
     throw new RangeError(`[device] tryGpu: expected the index of a GPU, 0 or above, got ${show(i)}`);
-  const forced = process.env.DEEPEND_DEVICE;
-  if (forced) return device(forced as DeviceName, { why: 'DEEPEND_DEVICE asks for it' });
-  const fault = await gpuFault(i);
-  return fault ? bestCpu(`no GPU: ${fault}`) : startGpu(i, 'the GPU works');
+  const { fixed, order, by } = choose('[device] tryGpu', options);
+  if (fixed) return device(fixed, { why: by });
+  const passed: string[] = [];
+  for (const name of order.filter(isGpu)) {
+    const found = await tryCandidate(name, { index: i, why: by ?? 'the GPU works' });
+    if (typeof found !== 'string') return found;
+    passed.push(found);
+  }
+  const reason = passed.length > 0 ? `no GPU: ${passed.join('; ')}` : (by as string);
+  return bestCpu(order, reason);
 }
 
-/** Every GPU that can compute, the first one made current; the best CPU engine alone where there is none. The book's `try_all_gpus`. */
-export async function tryAllGpus(): Promise<Device[]> {
-  const first = await tryGpu(0);
+/**
+ * Every GPU that can compute, the first one made current; the best CPU engine alone where there is none. The book's `try_all_gpus`.
+ * Give them to `train` as `devices`.
+ */
+export async function tryAllGpus(options: ChoiceOptions = {}): Promise<Device[]> {
+  const first = await tryGpu(0, options);
   if (!first.name.startsWith('cuda:')) return [first];
-  const gpus = await nvidiaGpus();
-  return typeof gpus === 'string'
-    ? [first]
-    : gpus.map((hardware, i) => (i === 0 ? first : { ...first, name: `cuda:${i}`, hardware }));
+  const gpus = await cudaGpus();
+  if (typeof gpus === 'string') return [first];
+  return gpus.map(({ name: hardware, memory }, i) =>
+    i === 0 ? first : { ...first, name: `cuda:${i}`, hardware, ...(memory && { memory }) },
+  );
 }
 
 /** The best CPU engine that works here, made current. A CPU engine in `DEEPEND_DEVICE` overrides the choice. */
-export async function cpu(): Promise<Device> {
-  const forced = process.env.DEEPEND_DEVICE;
-  if (forced && (ENGINE_NAMES as string[]).includes(forced))
-    return device(forced as DeviceName, { why: 'DEEPEND_DEVICE asks for it' });
-  return bestCpu('a CPU was asked for');
+export async function cpu(options: ChoiceOptions = {}): Promise<Device> {
+  const { fixed, order, by } = choose('[device] cpu', options);
+  if (fixed && fixed !== 'webgpu' && (ENGINE_NAMES as string[]).includes(fixed)) return device(fixed, { why: by });
+  return bestCpu(fixed ? ORDER : order, by && !fixed ? by : 'a CPU was asked for');
 }
 
 /**
@@ -44,18 +57,20 @@ export async function cpu(): Promise<Device> {
  * @throws Error when it cannot compute here, with the reason; nothing else is taken in its place
  */
 export async function device(name: DeviceName, { why = 'it was asked for' }: { why?: string } = {}): Promise<Device> {
-  if (name === 'cpu') return bestCpu(why);
+  if (name === 'cpu') return bestCpu(ORDER, why);
   if (typeof name === 'string' && /^cuda:\d+$/.test(name)) {
     const index = Number(name.slice(5));
-    const fault = await gpuFault(index);
+    const fault = await cudaFault(index);
     if (fault) throw new Error(`[device] ${name}: cannot compute here: ${fault}`);
-    return startGpu(index, why);
+    await startCuda(index);
+    return describe('tensorflow', why);
   }
   const engine = (name === 'webgpu:0' ? 'webgpu' : name) as EngineName;
   if (!ENGINE_NAMES.includes(engine)) throw unknownDevice(name);
   const fault = await ENGINES[engine].fault();
   if (fault) throw new Error(`[device] ${engine}: cannot compute here: ${fault}`);
-  return start(engine, why);
+  await startEngine(engine);
+  return describe(engine, why);
 }
 
 /** The device that is current in TensorFlow.js: what computes when nobody chose. */
@@ -78,54 +93,73 @@ function unknownDevice(name: unknown): TypeError {
   return new TypeError(`[device] expected one of ${names.map((n) => `'${n}'`).join(', ')}, got ${show(name)}${hint}`);
 }
 
-/** Why GPU `i` cannot compute; undefined when it can. */
-async function gpuFault(i: number): Promise<string | undefined> {
-  const gpus = await nvidiaGpus();
-  if (typeof gpus === 'string') return gpus;
-  if (i >= gpus.length) return `there are ${gpus.length} GPUs, cuda:0 to cuda:${gpus.length - 1}`;
-  if (i > 0 && process.env.CUDA_VISIBLE_DEVICES !== String(i)) {
-    return `tfjs-node-gpu computes on the first GPU it sees; start with CUDA_VISIBLE_DEVICES=${i}`;
+/** Why a candidate cannot be chosen; undefined when it can. Nothing is made current. */
+export async function faultOf(name: CandidateName, index = 0): Promise<string | undefined> {
+  if (name === 'cuda') return cudaFault(index);
+  // A native library that found a GPU computes there: it is no CPU engine.
+  if (name === 'tensorflow' && (await probeNative()).usesGpu) return 'it computes on the GPU';
+  if (name !== 'webgpu') return ENGINES[name].fault();
+  const { fault, adapter } = await probeWebgpu();
+  if (fault) return fault;
+  if (adapter?.software) return `${adapter.name} is a software adapter; device('webgpu:0') takes it all the same`;
+  return index > 0 ? 'one adapter is used, webgpu:0' : undefined;
+}
+
+/** Starts a candidate and lets it compute; a text says why not. A failed start leaves the others as they were. */
+async function tryCandidate(name: CandidateName, { index = 0, why }: { index?: number; why: string }): Promise<Device | string> {
+  const fault = await faultOf(name, index);
+  if (fault) return isGpu(name) && name === 'cuda' ? fault : `${name}: ${fault}`;
+  try {
+    if (name === 'cuda') await startCuda(index);
+    else await startEngine(name);
+    if (isGpu(name)) await computeOnce();
+    return describe(name === 'cuda' ? 'tensorflow' : name, why);
+  } catch (error) {
+    return `${name}: ${(error as Error).message.split('\n')[0]}`;
   }
-  const { usesGpu, package: name, faults } = await probeNative();
-  if (usesGpu) return undefined;
-  const missing = faults.find((fault) => fault.includes('tfjs-node-gpu'));
-  if (missing) return `${missing}; npm i @tensorflow/tfjs-node-gpu@4.22.0`;
-  return `${name} sees none: it needs CUDA 11.2 and cuDNN 8.1`;
 }
 
-async function startGpu(i: number, why: string): Promise<Device> {
-  await startEngine('tensorflow');
-  const gpus = await nvidiaGpus();
-  return {
-    name: `cuda:${i}`,
-    engine: 'tensorflow',
-    hardware: (typeof gpus === 'string' ? undefined : gpus[i]) ?? 'NVIDIA GPU',
-    why,
-  };
+/** A GPU without memory starts, and fails at its first product. */
+async function computeOnce(): Promise<void> {
+  const ones = tf.ones([64, 64]);
+  const product = tf.matMul(ones, ones);
+  try {
+    const [first] = await product.data();
+    if (first !== 64) throw new Error(`a product of ones gave ${first} where 64 was expected`);
+  } finally {
+    tf.dispose([ones, product]);
+  }
 }
 
-async function bestCpu(why: string): Promise<Device> {
+async function bestCpu(order: readonly CandidateName[], why: string): Promise<Device> {
   const passed: string[] = [];
-  for (const engine of ENGINE_NAMES.filter((name) => name !== 'webgpu')) {
-    // A native library that found a GPU computes there: it is no CPU engine.
-    const fault =
-      engine === 'tensorflow' && (await probeNative()).usesGpu ? 'it computes on the GPU' : await ENGINES[engine].fault();
-    if (fault) passed.push(`${engine}: ${fault}`);
-    else return start(engine, [why, ...passed].join('; '));
+  for (const name of order.filter((one) => !isGpu(one))) {
+    const found = await tryCandidate(name, { why: [why, ...passed].join('; ') });
+    if (typeof found !== 'string') return found;
+    passed.push(found);
   }
-  throw new Error(`[device] cpu: no engine computes here: ${passed.join('; ')}`);
+  throw new Error(
+    `[device] cpu: no engine computes here: ${passed.join('; ') || `none of ${order.join(', ')} is a CPU's; ${why}`}`,
+  );
 }
 
-async function start(engine: EngineName, why: string): Promise<Device> {
-  await startEngine(engine);
-  return describe(engine, why);
-}
-
-function describe(engine: EngineName, why: string): Device {
+/** What a started engine is, as a device. */
+export function describe(engine: EngineName, why: string): Device {
   if (engine === 'webgpu') return { name: 'webgpu:0', engine, hardware: webgpuHardware(), why };
-  const onGpu = engine === 'tensorflow' && state().loaded?.usesGpu;
+  const { loaded, gpus } = state();
+  if (engine === 'tensorflow' && loaded?.usesGpu) {
+    const index = loaded.gpu ?? 0;
+    const gpu = gpus?.[index];
+    return {
+      name: `cuda:${index}`,
+      engine,
+      hardware: gpu?.name ?? 'NVIDIA GPU',
+      why,
+      ...(gpu?.memory && { memory: gpu.memory }),
+    };
+  }
   const { cores = 'all', detail } = ENGINES[engine] ?? {};
   const processor = cpuHardware(typeof cores === 'function' ? cores() : cores);
-  const hardware = detail ? `${processor}, ${detail()}` : processor;
-  return { name: onGpu ? 'cuda:0' : 'cpu', engine, hardware: onGpu ? 'NVIDIA GPU' : hardware, why };
+  const note = engine === 'tensorflow' && loaded ? `${loaded.package.replace('@tensorflow/', '')} on the CPU` : detail?.();
+  return { name: 'cpu', engine, hardware: note ? `${processor}, ${note}` : processor, why };
 }

@@ -22,7 +22,7 @@ let simd: typeof import('@deepend/backend-simd') | undefined;
 
 const FAULTS = ['uncaughtException', 'unhandledRejection'] as unknown as 'uncaughtException'[];
 
-/** The best first: the order in which `cpu()` takes them. */
+/** The CPU's engines stand in the order in which `cpu()` takes them. */
 export const ENGINES: Readonly<Record<EngineName, Engine>> = {
   simd: {
     backend: 'simd',
@@ -49,7 +49,7 @@ export const ENGINES: Readonly<Record<EngineName, Engine>> = {
       const { file, faults } = await probeNative();
       return file ? undefined : faults.join(', ');
     },
-    start: startNative,
+    start: () => startNative(),
   },
   wasm: {
     backend: 'wasm',
@@ -89,11 +89,11 @@ export const ENGINES: Readonly<Record<EngineName, Engine>> = {
 
 export const ENGINE_NAMES = Object.keys(ENGINES) as EngineName[];
 
-/** Makes an engine the current one, after every start that was asked for before. */
-export function startEngine(name: EngineName): Promise<void> {
+/** Makes an engine the current one, after every start that was asked for before. @param start another way than its row's */
+export function startEngine(name: EngineName, start = ENGINES[name].start): Promise<void> {
   const shared = state();
   const turn = (shared.starting ?? Promise.resolve()).then(async () => {
-    if (tf.getBackend() !== ENGINES[name].backend || lostWebgpu()) await ENGINES[name].start();
+    if (tf.getBackend() !== ENGINES[name].backend || lostWebgpu()) await start();
   });
   shared.starting = turn.catch(() => {});
   return turn;

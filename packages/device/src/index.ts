@@ -1,3 +1,5 @@
 /** What can compute here, and starting it. */
 export { activate, cpu, currentDevice, device, tryAllGpus, tryGpu } from './devices';
-export type { Device, DeviceName, EngineName } from './types';
+export { type DeviceReport, deviceReport, type EngineReport, type EngineState, formatReport, listDevices } from './report';
+export { toDevice } from './to-device';
+export type { CandidateName, ChoiceOptions, Device, DeviceMemory, DeviceName, EngineName } from './types';

@@ -6,7 +6,10 @@ import * as tf from '@tensorflow/tfjs-core';
 import { HERE, resolvePackage } from './resolve';
 import { state } from './state';
 
-const PACKAGES = ['@tensorflow/tfjs-node-gpu', '@tensorflow/tfjs-node'] as const;
+const GPU_PACKAGE = '@tensorflow/tfjs-node-gpu';
+const PACKAGES = [GPU_PACKAGE, '@tensorflow/tfjs-node'] as const;
+const VERSION = '4.22.0';
+const WANTED = 'it wants CUDA 11.2 and cuDNN 8.1'; // what its libtensorflow 2.9 is built for
 const PROBE_TIMEOUT = 120_000; // ms; the first start of CUDA compiles kernels
 
 /** What a native package can do here. */
@@ -15,30 +18,55 @@ export interface Probe {
   readonly file?: string;
   readonly package?: string;
   readonly usesGpu: boolean;
+  /** Why it uses no GPU, and what to do; undefined when it does. */
+  readonly noGpu?: string;
   /** What was tried and did not work, a line each. */
   readonly faults: readonly string[];
 }
 
-/** Looks once in a process for a native package that works, in a child process: a native library can abort. */
-export function probeNative(): Promise<Probe> {
+/**
+ * Looks once in a process for a native package that works, in a child process: a native library can abort.
+ * @param visible `CUDA_VISIBLE_DEVICES` for it @default the process's own
+ */
+export function probeNative(visible = process.env.CUDA_VISIBLE_DEVICES): Promise<Probe> {
   const shared = state();
-  shared.native ??= probe();
-  return shared.native;
+  shared.native ??= new Map();
+  const key = visible ?? 'all';
+  const answer = shared.native.get(key) ?? probe(visible);
+  shared.native.set(key, answer);
+  return answer;
 }
 
-async function probe(): Promise<Probe> {
+async function probe(visible: string | undefined): Promise<Probe> {
   const faults: string[] = [];
   for (const name of PACKAGES) {
     const file = resolvePackage(name);
     if (!file) {
-      faults.push(`${name} is not installed`);
+      faults.push(`${name} is not installed; npm i ${name}@${VERSION}`);
       continue;
     }
-    const answer = await tryInChild(file);
-    if (typeof answer === 'string') faults.push(`${name} does not work: ${answer}`);
-    else return { file, package: name, usesGpu: answer.usesGpu, faults };
+    const answer = await tryInChild(file, visible);
+    if (typeof answer === 'string') {
+      faults.push(`${name} does not work: ${answer}`);
+      continue;
+    }
+    const { usesGpu, notes } = answer;
+    const noGpu = name === GPU_PACKAGE ? `${name} computes on the CPU: ${gpuAbsence(notes)}` : faults[0];
+    return { file, package: name, usesGpu, ...(!usesGpu && { noGpu }), faults };
   }
-  return { usesGpu: false, faults };
+  return { usesGpu: false, faults, noGpu: faults[0] };
+}
+
+/** Why libtensorflow uses no GPU, from what it says of itself on standard error. */
+export function gpuAbsence(notes: string): string {
+  const missing = [...notes.matchAll(/Could not load dynamic library '([^']+)'/g)].map(([, library]) => library);
+  const libraries = [...new Set(missing)].filter((library) => /cu(da|dnn|blas|fft|rand|solver|sparse)/.test(library ?? ''));
+  if (libraries.includes('libcuda.so.1')) return 'libcuda.so.1 is not there; install the NVIDIA driver';
+  if (libraries.length > 0) return `${libraries.join(', ')} not found; ${WANTED}: install those versions, or take webgpu`;
+  const failed = /failed call to cuInit: ([^\n]+)/.exec(notes)?.[1];
+  if (failed) return `CUDA does not start (${failed.trim()}); see that the driver is loaded and the GPU is free`;
+  if (/out of memory|OUT_OF_MEMORY/.test(notes)) return 'the GPU has no memory left; end what holds it (nvidia-smi lists it)';
+  return `it sees no GPU; ${WANTED}: install those versions, or take webgpu`;
 }
 
 // tfjs-node 4.22 calls util.isNullOrUndefined, which Node 23 removed.
@@ -46,18 +74,26 @@ const MEND_UTIL = `const util = require('node:util'); util.isNullOrUndefined ??=
 const MARK = 'deepend-probe:';
 
 /** Loads the package, multiplies two matrices and tells whether a GPU did it; a text says what went wrong. */
-async function tryInChild(file: string): Promise<{ usesGpu: boolean } | string> {
+async function tryInChild(file: string, visible: string | undefined): Promise<{ usesGpu: boolean; notes: string } | string> {
   const script = `${MEND_UTIL}
     const tf = require(process.argv[1]);
     tf.matMul(tf.ones([2, 2]), tf.ones([2, 2])).dataSync();
     console.log('${MARK}' + JSON.stringify({ usesGpu: Boolean(tf.backend().isUsingGpuDevice) }));`;
   try {
-    const { stdout } = await promisify(execFile)(process.execPath, ['-e', script, file], {
+    const { stdout, stderr } = await promisify(execFile)(process.execPath, ['-e', script, file], {
       timeout: PROBE_TIMEOUT,
-      env: { ...process.env, ...quiet() },
+      // It says on standard error which libraries it misses.
+      env: {
+        ...process.env,
+        ...growth(),
+        TF_CPP_MIN_LOG_LEVEL: '0',
+        ...(visible !== undefined && { CUDA_VISIBLE_DEVICES: visible }),
+      },
     });
     const line = stdout.split('\n').find((text) => text.startsWith(MARK));
-    return line ? (JSON.parse(line.slice(MARK.length)) as { usesGpu: boolean }) : 'it ended without an answer';
+    return line
+      ? { ...(JSON.parse(line.slice(MARK.length)) as { usesGpu: boolean }), notes: stderr }
+      : 'it ended without an answer';
   } catch (error) {
     const { signal, stderr = '', message } = error as Error & { signal?: string; stderr?: string };
     if (signal) return `it was ended by ${signal}`;
@@ -69,20 +105,26 @@ async function tryInChild(file: string): Promise<{ usesGpu: boolean } | string> 
 /** libtensorflow's notes about itself stay off the terminal unless they were asked for. */
 const quiet = () => ({ TF_CPP_MIN_LOG_LEVEL: process.env.TF_CPP_MIN_LOG_LEVEL ?? '2' });
 
-/** Loads the native package into this process and makes it current. */
-export async function startNative(): Promise<void> {
+/** Without it libtensorflow takes the whole memory of a GPU at its start. */
+const growth = () => ({ TF_FORCE_GPU_ALLOW_GROWTH: process.env.TF_FORCE_GPU_ALLOW_GROWTH ?? 'true' });
+
+/**
+ * Loads the native package into this process and makes it current.
+ * @param gpu the GPU that it is to see: its index among those that are visible, and `CUDA_VISIBLE_DEVICES` for it alone
+ */
+export async function startNative(gpu?: { index: number; id: string }): Promise<void> {
   const shared = state();
   if (!shared.loaded) {
-    const found = await probeNative();
+    const found = await probeNative(gpu?.id);
     if (!found.file || !found.package) {
       throw new Error(`[device] tensorflow: ${found.faults.join('; ')}; install one of them, or take the device 'cpu'`);
     }
-    Object.assign(process.env, quiet());
+    Object.assign(process.env, quiet(), growth(), gpu && { CUDA_VISIBLE_DEVICES: gpu.id }); // it reads them when it is loaded
     const require = createRequire(HERE);
     const util = require('node:util') as { isNullOrUndefined?: (value: unknown) => boolean };
     util.isNullOrUndefined ??= (value) => value === null || value === undefined;
     require(found.file);
-    shared.loaded = { package: found.package, usesGpu: found.usesGpu };
+    shared.loaded = { package: found.package, usesGpu: found.usesGpu, ...(found.usesGpu && { gpu: gpu?.index ?? 0 }) };
   }
   await tf.setBackend('tensorflow');
 }

@@ -1,5 +1,12 @@
 /** A TensorFlow.js backend, under the name that deepend gives it. */
-export type EngineName = 'simd' | 'tensorflow' | 'wasm' | 'cpu-js' | 'webgpu';
+export type EngineName = 'webgpu' | 'simd' | 'tensorflow' | 'wasm' | 'cpu-js';
+
+/** Bytes of a device's own memory. */
+export interface DeviceMemory {
+  readonly total: number;
+  /** By every process, when it was asked. */
+  readonly used: number;
+}
 
 /** Something that can compute. Getting one makes its engine the current one of TensorFlow.js. */
 export interface Device {
@@ -10,7 +17,19 @@ export interface Device {
   readonly hardware: string;
   /** Why this one, and not a better one. */
   readonly why: string;
+  /** Where the driver tells it. */
+  readonly memory?: DeviceMemory;
 }
 
 /** What a device can be asked for by: what `device()` and `DEEPEND_DEVICE` take. */
 export type DeviceName = `cuda:${number}` | 'webgpu:0' | 'cpu' | EngineName;
+
+/** What is chosen among: the GPU through CUDA, and the engines. `tensorflow` stands for libtensorflow on the CPU. */
+export type CandidateName = 'cuda' | EngineName;
+
+export interface ChoiceOptions {
+  /** What is tried, the best first; what is not named is not taken. @default cuda, webgpu, simd, tensorflow, wasm, cpu-js */
+  order?: readonly CandidateName[];
+  /** What is not taken. @default none */
+  exclude?: readonly CandidateName[];
+}

@@ -1,7 +1,7 @@
 /** A learning rate from a short trial. Smith 2015, https://arxiv.org/abs/1506.01186, section 3.3; averaging, end and choice as fastai has them. */
 import { checkOptions, rule } from '@deepend/checks';
 import { compile, createOptimizer, type Loss, type Optimizer, type OptimizerOptions, type Plan } from '@deepend/compiler';
-import { activate, type Device } from '@deepend/device';
+import { activate, type Device, toDevice } from '@deepend/device';
 import * as tf from '@tensorflow/tfjs-core';
 import type { LayersModel } from '@tensorflow/tfjs-layers';
 import { checkBatch, checkLoader } from './check';
@@ -69,7 +69,10 @@ export async function lrFind(net: LayersModel, trainIter: Loader, settings: LrFi
   const plan = compile(net);
   checkLoader(WHERE, trainIter, plan);
   const optimizer = createOptimizer(typeof named === 'string' ? { name: named } : named);
-  if (device) await activate(device);
+  if (device) {
+    await activate(device);
+    await toDevice(net, device);
+  }
   const putBack = placeOf(trainIter);
   const before = net.getWeights().map((weight) => weight.clone());
   try {

@@ -1,5 +1,5 @@
 /** Training a net: the book's `train_ch6`. */
-import { activate, currentDevice } from '@deepend/device';
+import { activate, currentDevice, toDevice } from '@deepend/device';
 import * as tf from '@tensorflow/tfjs-core';
 import type { LayersModel } from '@tensorflow/tfjs-layers';
 import { checkBatch, checkLoader } from './check';
@@ -29,7 +29,10 @@ export async function train(
   trainOptions: TrainOptions,
 ): Promise<TrainResult> {
   const options = checkTrainOptions(WHERE, trainOptions);
-  if (options.device) await activate(options.device);
+  if (options.device) {
+    await activate(options.device);
+    await toDevice(net, options.device);
+  }
   const { train: trainLoader, test: testLoader, dispose } = limited(trainIter, testIter, options);
   const run = new Run(net, trainLoader, { ...options, device: options.device ?? currentDevice() });
   try {

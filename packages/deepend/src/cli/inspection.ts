@@ -1,5 +1,5 @@
 /** What there is and what it costs: `deepend devices`, `models`, `summary`. */
-import { device, tryGpu } from '@deepend/device';
+import { type Device, device, deviceReport, formatReport, tryGpu } from '@deepend/device';
 import { createModel, type ImageShape, listModels, summary } from '@deepend/models';
 import { type Command, InvalidArgumentError } from 'commander';
 
@@ -14,12 +14,17 @@ function addDevices(program: Command): void {
     .command('devices')
     .alias('device')
     .description('what computes here, and why not a better one')
-    .argument('[name]', 'cuda:0, cpu, simd, tensorflow, wasm or cpu-js')
-    .action(async (name?: Parameters<typeof device>[0]) => {
-      const found = name ? await device(name) : await tryGpu();
-      console.log(`${found.name}: ${found.hardware}\nengine: ${found.engine}\nwhy: ${found.why}`);
+    .argument('[name]', 'one device alone: auto, cuda:0, webgpu:0, cpu, simd, tensorflow, wasm or cpu-js')
+    .option('--json', 'prints the report as JSON')
+    .action(async (name: string | undefined, { json = false }: { json?: boolean }) => {
+      const found = !name || name === 'auto' ? await tryGpu() : await device(name as Parameters<typeof device>[0]);
+      const report = name ? undefined : await deviceReport();
+      if (json) console.log(JSON.stringify({ ...(report ?? {}), taken: found }, null, 2));
+      else console.log([...(report ? [formatReport(report), ''] : []), describeTaken(found)].join('\n'));
     });
 }
+
+const describeTaken = ({ name, hardware, engine, why }: Device) => `${name}: ${hardware}\nengine: ${engine}\nwhy: ${why}`;
 
 function addModels(program: Command): void {
   program
