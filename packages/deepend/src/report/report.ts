@@ -133,7 +133,7 @@ async function evaluated(run: RunFolder, checked: ReportOptions): Promise<Gather
   const started = await attempt(() => start(checked.device), 'name another with --device, such as --device cpu');
   const loader = data
     ? await testSetOf(run, checked)
-    : { missing: 'the page was made without data (--no-data)', fill: 'make it again without that' };
+    : { missing: 'the page was made without data (--no-data)', fill: 'make the page again with the data' };
   const shape = isMissing(loader)
     ? {}
     : { imageShape: loader.imageShape, numClasses: loader.numClasses ?? loader.classNames?.length };
