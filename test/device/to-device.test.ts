@@ -1,0 +1,69 @@
+import { compile } from '@deepend/compiler';
+import { activate, toDevice } from '@deepend/device';
+import { createModel } from '@deepend/models';
+import { evaluate, predict, train } from '@deepend/trainer';
+import * as tf from '@tensorflow/tfjs-core';
+import { describe, expect, it } from 'vitest';
+import { allEngines } from '../helpers/all-engines';
+import { use } from '../helpers/engines';
+import { fakeLoader } from '../helpers/loaders';
+
+const net = () => createModel('book/lenet', { inputShape: [28, 28, 1], numClasses: 10, seed: 3 });
+const batchesOf = () => fakeLoader(6, 3, { shape: [28, 28, 1], classes: 10 });
+const image = () => tf.randomUniform<tf.Rank.R4>([2, 28, 28, 1], 0, 1, 'float32', 5);
+
+describe.each(allEngines)('moving to $title', ({ name, absent }) => {
+  it.skipIf(absent)('copies a tensor, and leaves what is current', async () => {
+    await use('cpu-js');
+    const before = tf.memory().numTensors;
+    const here = tf.tensor2d([[1, 2], [3, 4]], [2, 2], 'int32'); // biome-ignore format: a row a line
+    const there = await toDevice(here, { engine: name });
+    expect(tf.getBackend()).toBe('cpu');
+    expect([there.shape, there.dtype, [...(await there.data())]]).toEqual([[2, 2], 'int32', [1, 2, 3, 4]]);
+    tf.dispose([here, there]);
+    expect(tf.memory().numTensors).toBe(before);
+  });
+
+  it.skipIf(absent)('moves a net, whose logits stay', async () => {
+    await use('cpu-js');
+    const moved = net();
+    const features = image();
+    const before = await (await predict(moved, features)).data();
+    const numTensors = tf.memory().numTensors;
+    expect(await toDevice(moved, { engine: name })).toBe(moved);
+    expect(tf.memory().numTensors).toBe(numTensors);
+    await activate({ engine: name });
+    const after = await (await predict(moved, await toDevice(features, { engine: name }))).data();
+    after.forEach((logit, i) => {
+      expect(logit).toBeCloseTo(before[i] as number, 4);
+    });
+  });
+});
+
+describe('a net on another engine than the one that computes', () => {
+  it('is an error that says where it lives', async () => {
+    await use('cpu-js');
+    const lenet = net();
+    await use('simd');
+    const features = image();
+    const message = /net '.*' lives on cpu-js \(its weight .*\), and simd computes now; move it by `await toDevice/;
+    expect(() => compile(lenet).logits(features)).toThrow(message);
+    await expect(predict(lenet, features)).rejects.toThrow(message);
+    await expect(evaluate(lenet, batchesOf())).rejects.toThrow(message);
+    features.dispose();
+  });
+
+  it('is moved by train, when that is given the device', async () => {
+    await use('cpu-js');
+    const lenet = net();
+    const { device } = await train(lenet, batchesOf(), null, { numEpochs: 1, lr: 0.1, progress: false, device: { name: 'cpu', engine: 'simd', hardware: '', why: '' } }); // biome-ignore format: one call
+    expect(device.engine).toBe('simd');
+    await use('simd');
+    expect((await evaluate(lenet, batchesOf())).numSamples).toBeGreaterThan(0);
+  });
+
+  it('refuses to move what is neither', async () => {
+    await expect(toDevice(3 as never, { engine: 'simd' })).rejects.toThrow(/toDevice: expected a tensor or a net, got 3/);
+    await expect(toDevice(image(), { engine: 'gpu' as never })).rejects.toThrow(/got 'gpu'/);
+  });
+});
