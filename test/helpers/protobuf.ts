@@ -43,7 +43,7 @@ export function readOnnx(bytes: Uint8Array) {
   const tensors = all(graph, 5).map((part) => {
     const fields = fieldsOf(part);
     const raw = first(fields, 9) as Uint8Array;
-    const values = integers(fields, 2)[0] === 1 ? new Float32Array(raw.slice().buffer) : [];
+    const values = integers(fields, 2)[0] === 1 ? new Float32Array(new Uint8Array(raw).buffer) : [];
     return { name: text(first(fields, 8)), shape: integers(fields, 1), values };
   });
   return {
