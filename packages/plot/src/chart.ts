@@ -2,12 +2,14 @@
 import { line } from 'd3-shape';
 import { annotationMarks } from './annotate';
 import { makeAxis } from './axis';
-import { axesMarks, footHeight, layOutPlane, nameMarks, PAD, type Plane, short, titleHeight } from './frame';
+import type { TextSize } from './characters';
+import { axesMarks, clipped, footHeight, layOutPlane, nameMarks, PAD, type Plane, short, titleHeight } from './frame';
 import { drawMarker, layOutLegend, STROKE } from './legend';
 import { Picture, type PicturePoint } from './picture';
 import type { ChartSettings, Point, Series } from './series';
 import { decimal, type Mark, tag } from './svg';
 import { toTerminal } from './terminal';
+import { toVegaLite } from './vega';
 
 /** Draws series on one pair of axes. */
 export function drawChart(series: readonly Series[], options: ChartSettings, description: string): Picture {
@@ -23,6 +25,8 @@ export interface Backdrop {
   /** Values beside the series' that an HTML page shows. */
   points?: (plane: Plane) => readonly PicturePoint[];
   inset?: { x: number; y: number };
+  /** Draws it in characters. @default the series */
+  text?: (size: TextSize) => string;
 }
 
 /** Draws series on one pair of axes, over something else. */
@@ -53,7 +57,8 @@ export function drawOver(series: readonly Series[], options: ChartSettings, back
     height,
     description: backdrop.description,
     points: [...hoverPoints(series, plane, xlabel), ...(backdrop.points?.(plane) ?? [])],
-    text: (size) => toTerminal(series, options, size),
+    text: backdrop.text ?? ((size) => toTerminal(series, options, size)),
+    ...(!backdrop.under && { vegaLite: () => toVegaLite(series, options, backdrop.description) }),
   });
 }
 
@@ -89,5 +94,7 @@ function drawSeries({ points, style, markers }: Series, { x, y, box }: Plane): s
   const lonely = (_: Point, i: number) => ![placed[i - 1], placed[i + 1]].some((other) => other && there(other));
   const shown = (_: Point, i: number) => !markers || (i - markers.from) % markers.every === 0;
   const marked = placed.filter((point, i) => there(point) && ((style.marker && shown(point, i)) || lonely(point, i)));
-  return [...marks, ...marked.map((point) => drawMarker(style.marker ?? 'circle', point, style.color))];
+  const all = [...marks, ...marked.map((point) => drawMarker(style.marker ?? 'circle', point, style.color))];
+  const beyond = placed.some((point) => point.x < box.x || point.x > box.x + box.width);
+  return beyond ? [clipped(all, box)] : all;
 }

@@ -1,6 +1,6 @@
 /** The frame of a chart: where its axes lie, their lines and labels, its title. */
 import type { Axis } from './axis';
-import { type Box, type Mark, type TextMark, tag } from './svg';
+import { type Box, decimal, type Mark, type TextMark, tag } from './svg';
 import { fitText, textWidth } from './text';
 import { EDGE, GRID } from './theme';
 
@@ -91,6 +91,12 @@ export function nameMarks(
     });
   }
   return marks;
+}
+
+/** Elements of which no part is seen beyond the box. */
+export function clipped(elements: readonly string[], box: Box): string {
+  const { x, y, width, height } = box;
+  return tag('svg', { ...box, viewBox: [x, y, width, height].map(decimal).join(' ') }, elements.join('\n'));
 }
 
 /** Height above the box that a title takes. */
