@@ -9,6 +9,7 @@ import { type Mark, type SvgOptions, toSvg } from './svg';
 import { systemLetters } from './system-fonts';
 import { missingLetters } from './text';
 import { THEMES, type Theme } from './theme';
+import type { VegaLiteSpec } from './vega';
 
 /** A place of a picture with a value behind it, in pixels. */
 export interface PicturePoint {
@@ -31,6 +32,8 @@ export interface PictureOptions {
   reach?: number;
   /** Draws the picture in characters. @default its description alone */
   text?: (size: TextSize) => string;
+  /** Gives the picture as a Vega-Lite specification, where it is a chart of lines. */
+  vegaLite?: () => VegaLiteSpec;
 }
 
 /** What notebooks choose from: the richest that they can show. */
@@ -68,6 +71,7 @@ export class Picture {
   readonly #reach: number;
   readonly #marks: readonly Mark[];
   readonly #text: (size: TextSize) => string;
+  readonly #vegaLite: (() => VegaLiteSpec) | undefined;
 
   constructor(marks: readonly Mark[], options: PictureOptions) {
     const { width, height, description, points = [], reach = 40, text = () => description } = options;
@@ -78,6 +82,7 @@ export class Picture {
     this.#reach = reach;
     this.#marks = marks;
     this.#text = text;
+    this.#vegaLite = options.vegaLite;
   }
 
   /** The picture as an SVG document on white; its texts are text, in whatever font the viewer has. */
@@ -135,6 +140,11 @@ export class Picture {
   /** The picture in characters, for a terminal or a log; a chart in braille, images and heatmaps in half blocks. */
   toText(size: TerminalOptions = {}): string {
     return this.#text(textSize(checkOptions('[plot] toText', textOptions, size) as TerminalOptions));
+  }
+
+  /** A chart of lines as a Vega-Lite specification, plain JSON; undefined for other pictures. */
+  get vegaLite(): VegaLiteSpec | undefined {
+    return this.#vegaLite?.();
   }
 
   /** What a notebook shows. Pass what `toPng` gave for readers that draw no SVG. */
