@@ -49,8 +49,10 @@ export {
   type EpochRecord,
   type EvaluateOptions,
   type Evaluation,
+  type ExportTensorBoardOptions,
   earlyStopping,
   evaluate,
+  exportTensorBoard,
   factorSchedule,
   jsonlHistory,
   type LrFind,
@@ -89,6 +91,7 @@ export { main } from './cli/program';
 export { type Dashboard, type DashboardOptions, startDashboard } from './dashboard/start';
 export { type ExperimentOptions, runExperiment } from './experiment';
 export { plotLrFind } from './lr-find';
+export { type PredictionsOptions, predictionsToCsv } from './prediction-table';
 export { showPredictions } from './predictions';
 export { type ReportOptions, writeReport } from './report/report';
 export { showTopLosses } from './reports';

@@ -168,6 +168,7 @@ const LEFT = [
   'result.json',
   'tensorboard',
   'report.html',
+  'exports',
 ];
 
 /** Removes what an earlier run left, and nothing else: the folder may hold a person's notes. */

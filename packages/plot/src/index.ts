@@ -21,3 +21,4 @@ export { type PlotRunsOptions, plotRuns, type Run } from './runs';
 export type { ChartOptions, Limits } from './series';
 export type { Theme } from './theme';
 export type { HistoryRecord, ImageBatch } from './types';
+export type { VegaLiteSpec } from './vega';

@@ -3,6 +3,7 @@ import { Command, CommanderError } from 'commander';
 import { version } from '../../package.json';
 import { addDashboard } from './dashboard';
 import { addData } from './data';
+import { addExport } from './export';
 import { addInspection } from './inspection';
 import { addReport } from './report';
 import { addRuns } from './runs';
@@ -24,7 +25,7 @@ export async function main(argv: readonly string[]): Promise<void> {
   program.option('--verbose', 'the stack of an error, too');
   // Ends like every other error, not in the middle of the process; the message is printed below.
   program.exitOverride().configureOutput({ outputError: () => {} });
-  for (const add of [addTraining, addRuns, addReport, addDashboard, addInspection, addData]) add(program);
+  for (const add of [addTraining, addRuns, addReport, addExport, addDashboard, addInspection, addData]) add(program);
   try {
     await program.parseAsync([...argv]);
   } catch (error) {

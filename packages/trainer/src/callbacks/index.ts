@@ -4,3 +4,4 @@ export { type EarlyStoppingOptions, earlyStopping } from './early-stopping';
 export { csvHistory, jsonlHistory } from './history-files';
 export { stopOnNaN } from './stop-on-nan';
 export { tensorBoard } from './tensorboard';
+export { type ExportTensorBoardOptions, exportTensorBoard } from './tensorboard-history';

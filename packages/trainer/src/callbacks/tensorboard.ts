@@ -2,7 +2,7 @@
 import { hostname } from 'node:os';
 import path from 'node:path';
 import { checkOptions, rule, show } from '@deepend/checks';
-import type { Callback } from '../types';
+import type { Callback, EpochRecord } from '../types';
 import { scalarRecord, sessionRecord, versionRecord } from './event-file';
 import { append, begin } from './files';
 
@@ -25,10 +25,8 @@ export function tensorBoard(dir: string, settings: { everySteps?: number } = {})
   let steps = 0; // of the whole run
   let goesOn = false; // whether the file has still to say that it goes on
   const now = () => Date.now() / 1000;
-  const write = (step: number, named: Record<string, unknown>) => {
-    const numbers = Object.entries(named).filter((entry): entry is [string, number] => typeof entry[1] === 'number');
-    return append(WHERE, file, scalarRecord({ wallTime: now(), step, scalars: Object.fromEntries(numbers) }));
-  };
+  const write = (step: number, scalars: Record<string, number>) =>
+    append(WHERE, file, scalarRecord({ wallTime: now(), step, scalars }));
   return {
     async onTrainBegin({ resumed }) {
       file = path.join(dir, `events.out.tfevents.${Math.floor(now())}.${hostname()}.${process.pid}.${files++}`);
@@ -43,16 +41,23 @@ export function tensorBoard(dir: string, settings: { everySteps?: number } = {})
       if (globalStep % everySteps === 0 && !isLast)
         await write(globalStep, { 'train/loss': loss, 'train/accuracy': trainAcc, lr });
     },
-    async onEpochEnd({ loss, trainAcc, testLoss, testAcc, lr, samplesPerSecond, metrics = {} }) {
-      await write(steps, {
-        'train/loss': loss,
-        'train/accuracy': trainAcc,
-        'test/loss': testLoss,
-        'test/accuracy': testAcc,
-        lr,
-        samples_per_second: samplesPerSecond,
-        ...Object.fromEntries(Object.entries(metrics).map(([name, value]) => [`test/${name}`, value])),
-      });
+    async onEpochEnd(record) {
+      await write(steps, epochScalars(record));
     },
   };
+}
+
+/** An epoch's scalars by their tags; what is no number has none. */
+export function epochScalars(record: EpochRecord): Record<string, number> {
+  const { loss, trainAcc, testLoss, testAcc, lr, samplesPerSecond, metrics = {} } = record;
+  const named = {
+    'train/loss': loss,
+    'train/accuracy': trainAcc,
+    'test/loss': testLoss,
+    'test/accuracy': testAcc,
+    lr,
+    samples_per_second: samplesPerSecond,
+    ...Object.fromEntries(Object.entries(metrics).map(([name, value]) => [`test/${name}`, value])),
+  };
+  return Object.fromEntries(Object.entries(named).filter((entry): entry is [string, number] => typeof entry[1] === 'number'));
 }
