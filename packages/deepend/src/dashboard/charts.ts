@@ -1,5 +1,5 @@
 /** Curves of the chosen runs, each metric in one picture. */
-import { plot } from '@deepend/plot';
+import { plotRuns } from '@deepend/plot';
 import type { EpochLine } from './lines';
 import { METRICS, type Metric } from './types';
 
@@ -14,25 +14,15 @@ export interface ChartedRun {
   readonly history: readonly EpochLine[];
 }
 
-/** The picture as a `<figure>`; empty where no run has a value. @param options.width pixels */
+/** The picture as a `<figure>`; empty where no run has a value. A run has the same colour in each metric. @param options.width pixels */
 export function chartOf(runs: readonly ChartedRun[], { metric, width }: { metric: Metric; width: number }): string {
-  const columns = runs.map(({ name, history }) => ({
+  const shown = runs.map(({ name, history }) => ({
     name: shortened(name),
-    points: thinned(history).flatMap((line) => (line[metric] === null ? [] : [{ x: line.epoch, y: line[metric] }])),
+    history: thinned(history.filter((line) => line[metric] !== null)),
   }));
-  const shown = columns.filter(({ points }) => points.length > 0);
-  if (shown.length === 0) return '';
-  const pictured = plot(
-    shown.map(({ points }) => points.map(({ x }) => x)),
-    shown.map(({ points }) => points.map(({ y }) => y)),
-    {
-      xlabel: 'epoch',
-      legend: shown.map(({ name }) => name),
-      width,
-      height: Math.max(LOWEST, Math.round(width * SHAPE)),
-    } as object,
-  );
-  return pictured.toHtmlFragment();
+  if (shown.every(({ history }) => history.length === 0)) return '';
+  const height = Math.max(LOWEST, Math.round(width * SHAPE));
+  return plotRuns(shown, { metric, ylabel: '', width, height }).toHtmlFragment(); // the page has its title
 }
 
 /** Whether `name` is a column that charts show. */
