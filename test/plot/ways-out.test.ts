@@ -77,6 +77,33 @@ describe('a picture', () => {
     }
   });
 
+  it('is a Vega-Lite specification where it is a chart of lines', async () => {
+    const fmts = ['-', 'mo'];
+    const { vegaLite } = plot([1, 2], [[0, 1], [2, 3]], { legend: ['a', 'a'], fmts, xlabel: 'x', yscale: 'log', xlim: [0, 3] }); // biome-ignore format: two series
+    expect(JSON.parse(JSON.stringify(vegaLite))).toEqual(vegaLite);
+    expect(vegaLite).toMatchObject({
+      $schema: 'https://vega.github.io/schema/vega-lite/v5.json',
+      data: {
+        values: [
+          { series: 'a', x: 1, y: null }, // a logarithmic axis has no 0
+          { series: 'a', x: 2, y: 1 },
+          { series: 'a (2)', x: 1, y: 2 },
+          { series: 'a (2)', x: 2, y: 3 },
+        ],
+      },
+      encoding: {
+        x: { title: 'x', scale: { type: 'linear', domain: [0, 3] } },
+        y: { title: null, scale: { type: 'log' } },
+        color: { scale: { domain: ['a', 'a (2)'], range: ['#0072B2', '#CC79A7'] } },
+      },
+      layer: [
+        { transform: [{ filter: { oneOf: ['a'] } }], mark: { type: 'line' } },
+        { transform: [{ filter: { oneOf: ['a (2)'] } }], mark: { type: 'point' } },
+      ],
+    });
+    expect((await showImages({ shape: [1, 2, 2], data: [0, 1, 0, 1] })).vegaLite).toBeUndefined();
+  });
+
   it('carries its letters in an SVG with outlines', () => {
     expect(picture.toSvg({ text: 'outlines' })).not.toContain('<text');
   });
