@@ -1,4 +1,5 @@
 import { compile, type Plan, sgd } from '@deepend/compiler';
+import { toDevice } from '@deepend/device';
 import * as tf from '@tensorflow/tfjs-core';
 import type { LayersModel } from '@tensorflow/tfjs-layers';
 import { beforeAll, describe, expect, it } from 'vitest';
@@ -74,6 +75,7 @@ for (const { name: engine, title, absent } of engines) {
           await use('cpu-js');
           const expected = tapeGradients(made, { training: !isFrozen(name) });
           await use(engine);
+          await toDevice(made.net, { engine });
           statistics(made.net).forEach((weight, i) => {
             weight.write(kept[i] as tf.Tensor);
           });

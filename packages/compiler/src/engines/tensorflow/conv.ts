@@ -37,17 +37,17 @@ export const conv2d: Form = ({ backend, inputs, attrs }) => {
   const { x, filter, bias } = inputs as { x: tf.Tensor4D; filter: tf.Tensor4D; bias?: tf.Tensor1D };
   const conv = attrs as unknown as ConvAttrs;
   const geometry = geometryOf(conv, x.shape, filter.shape);
-  const linear = isSmall(geometry) ? smallConvolve(x, filter, geometry) : convolve(x, filter, conv);
+  const linear = isSmall(geometry) ? smallConvolve(backend, x, filter, geometry) : convolve(x, filter, conv);
   const biasAdd = attributes(backend, { T: FLOAT, data_format: ['string', 'NHWC'] });
   const biased = bias ? backend.executeSingleOutput('BiasAdd', biasAdd, [linear, bias]) : linear;
   return attrs.relu ? tf.relu(biased) : biased;
 };
 
 /** {dy, filter} + conv, xShape → dx. */
-export const conv2dInputGradient: Form = ({ inputs, attrs: { xShape, ...attrs } }) => {
+export const conv2dInputGradient: Form = ({ backend, inputs, attrs: { xShape, ...attrs } }) => {
   const { dy, filter } = inputs as { dy: tf.Tensor4D; filter: tf.Tensor4D };
   const geometry = geometryOf(attrs as unknown as ConvAttrs, xShape, filter.shape);
-  if (isSmall(geometry)) return smallInputGradient(dy, filter, geometry);
+  if (isSmall(geometry)) return smallInputGradient(backend, dy, filter, geometry);
   return composedInputGradient(dy, filter, xShape, attrs as unknown as ConvAttrs);
 };
 
@@ -56,7 +56,7 @@ export const conv2dFilterGradient: Form = ({ backend, inputs, attrs: { filterSha
   const { x, dy } = inputs as { x: tf.Tensor4D; dy: tf.Tensor4D };
   const conv = attrs as unknown as ConvAttrs;
   const geometry = geometryOf(conv, x.shape, filterShape);
-  if (isSmall(geometry)) return smallFilterGradient(x, dy, geometry);
+  if (isSmall(geometry)) return smallFilterGradient(backend, x, dy, geometry);
   const [kh, kw] = filterShape as [number, number];
   const isPlain = kh * kw === 1 && conv.strides[0] * conv.strides[1] === 1 && isEmpty(conv.padding);
   // Dilation: libtensorflow's CPU has no gradient for it.

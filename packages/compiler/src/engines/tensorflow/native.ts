@@ -62,3 +62,14 @@ export interface Given {
 }
 
 export type Form = (given: Given) => tf.Tensor | tf.Tensor[];
+
+interface Turned {
+  readonly a?: boolean;
+  readonly b?: boolean;
+}
+
+/** A product of two matrices, of which each may be turned. TensorFlow.js's own goes through batches of one, with three reshapes. */
+export function product(backend: NodeBackend, a: tf.Tensor, b: tf.Tensor, turned: Turned = {}): tf.Tensor {
+  const attrs = attributes(backend, { T: FLOAT, adj_x: ['bool', turned.a === true], adj_y: ['bool', turned.b === true] });
+  return backend.executeSingleOutput('BatchMatMulV2', attrs, [a, b]);
+}

@@ -5,6 +5,8 @@ import { attributes, FLOAT, type Form, type Given, type NodeBackend } from './na
 /** The operation wants images: `[..., channels]` → `[rows, 1, 1, channels]` where there are none. */
 const asImages = (x: tf.Tensor): tf.Tensor => (x.rank === 4 ? x : tf.reshape(x, [-1, 1, 1, x.shape.at(-1) ?? 1]));
 
+const shapedAs = (y: tf.Tensor, { shape, rank }: tf.Tensor): tf.Tensor => (rank === 4 ? y : tf.reshape(y, shape));
+
 const channelsOf = (x: tf.Tensor) => x.shape.at(-1) ?? 1;
 
 interface Mode {
@@ -32,7 +34,7 @@ function normalize({ backend, inputs }: Given, mean: tf.Tensor, variance: tf.Ten
 
 /** The sum with a shortcut and the ReLU that are fused behind a normalization. */
 function finish(y: tf.Tensor, { inputs: { x, residual }, attrs }: Given): tf.Tensor {
-  const shaped = tf.reshape(y, (x as tf.Tensor).shape);
+  const shaped = shapedAs(y, x as tf.Tensor);
   const sum = residual ? tf.add(shaped, residual) : shaped;
   return attrs.relu ? tf.relu(sum) : sum;
 }
@@ -92,6 +94,6 @@ export const batchNormGradient: Form = ({ backend, inputs, attrs }) => {
     tf.Tensor,
     tf.Tensor,
   ];
-  const found = [tf.reshape(dx, x.shape), dGamma, dBeta];
+  const found = [shapedAs(dx, x), dGamma, dBeta];
   return attrs.residual ? [...found, tf.clone(dz)] : found;
 };

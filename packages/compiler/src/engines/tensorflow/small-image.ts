@@ -4,6 +4,7 @@
  */
 import * as tf from '@tensorflow/tfjs-core';
 import type { ConvAttrs } from '../../primitives';
+import { type NodeBackend, product } from './native';
 
 const MOST_PIXELS = 4;
 
@@ -45,7 +46,11 @@ function taps(geometry: Geometry): number[] {
   return found;
 }
 
-const sizes = ({ x: [batch = 1, height = 1, width = 1, ins = 1], filter }: Geometry) => ({ batch, pixels: height * width, ins, outs: filter[3] ?? 1 }); // biome-ignore format: one line
+const sizes = ({ x: [, height = 1, width = 1, ins = 1], filter }: Geometry) => ({
+  pixels: height * width,
+  ins,
+  outs: filter[3] ?? 1,
+});
 
 /** The matrix `[pixels·in, pixels'·out]` of a filter. */
 function matrixOf(filter: tf.Tensor4D, geometry: Geometry): tf.Tensor2D {
@@ -53,37 +58,39 @@ function matrixOf(filter: tf.Tensor4D, geometry: Geometry): tf.Tensor2D {
   const places = taps(geometry);
   const numOut = places.length / pixels;
   const each: tf.Tensor3D = tf.reshape(filter, [-1, ins, outs]);
-  const none = places.includes(-1) ? tf.zeros<tf.Rank.R3>([1, ins, outs]) : undefined;
-  const blocks = places.map((tap) => (tap < 0 ? (none as tf.Tensor3D) : tf.slice(each, [tap, 0, 0], [1, ins, outs])));
-  if (blocks.length === 1) return tf.reshape(blocks[0] as tf.Tensor3D, [ins, outs]);
-  const rows = Array.from({ length: pixels }, (_, pixel) => tf.concat(blocks.slice(pixel * numOut, (pixel + 1) * numOut), 2)); // biome-ignore format: one call
-  return tf.reshape(tf.concat(rows, 0), [pixels * ins, numOut * outs]); // [pixels, in, pixels'·out] until here
+  if (places.length === 1) return tf.reshape(tf.slice(each, [places[0] as number, 0, 0], [1, ins, outs]), [ins, outs]);
+  const numTaps = each.shape[0];
+  const whole = places.includes(-1) ? tf.pad(each, [[0, 1], [0, 0], [0, 0]]) : each; // biome-ignore format: a pair an axis
+  const indices = tf.tensor1d(places.map((tap) => (tap < 0 ? numTaps : tap)), 'int32'); // biome-ignore format: one call
+  const blocks = tf.reshape(tf.gather(whole, indices), [pixels, numOut, ins, outs]);
+  return tf.reshape(tf.transpose(blocks, [0, 2, 1, 3]), [pixels * ins, numOut * outs]);
 }
 
-export function smallConvolve(x: tf.Tensor4D, filter: tf.Tensor4D, geometry: Geometry): tf.Tensor4D {
-  const { batch, pixels, ins, outs } = sizes(geometry);
-  const y = tf.matMul(tf.reshape(x, [batch, pixels * ins]), matrixOf(filter, geometry));
-  return tf.reshape(y, [batch, ...outSize(geometry), outs]);
+/** `[batch, h, w, c]` as rows of a matrix. */
+const rowsOf = (image: tf.Tensor4D): tf.Tensor => tf.reshape(image, [image.shape[0], -1]);
+
+export function smallConvolve(backend: NodeBackend, x: tf.Tensor4D, filter: tf.Tensor4D, geometry: Geometry): tf.Tensor4D {
+  const y = product(backend, rowsOf(x), matrixOf(filter, geometry));
+  return tf.reshape(y, [x.shape[0], ...outSize(geometry), filter.shape[3]]);
 }
 
-export function smallInputGradient(dy: tf.Tensor4D, filter: tf.Tensor4D, geometry: Geometry): tf.Tensor4D {
-  const { batch } = sizes(geometry);
-  const dx: tf.Tensor = tf.matMul(tf.reshape(dy, [batch, -1]), matrixOf(filter, geometry), false, true);
+export function smallInputGradient(backend: NodeBackend, dy: tf.Tensor4D, filter: tf.Tensor4D, geometry: Geometry): tf.Tensor4D {
+  const dx = product(backend, rowsOf(dy), matrixOf(filter, geometry), { b: true });
   return tf.reshape(dx, geometry.x as [number, number, number, number]);
 }
 
 /** Each tap's gradient is the sum of its blocks of the matrix's. */
-export function smallFilterGradient(x: tf.Tensor4D, dy: tf.Tensor4D, geometry: Geometry): tf.Tensor4D {
-  const { batch, pixels, ins, outs } = sizes(geometry);
+export function smallFilterGradient(backend: NodeBackend, x: tf.Tensor4D, dy: tf.Tensor4D, geometry: Geometry): tf.Tensor4D {
+  const { pixels, ins, outs } = sizes(geometry);
+  const shape = geometry.filter as [number, number, number, number];
   const places = taps(geometry);
-  const numOut = places.length / pixels;
-  const matrix: tf.Tensor = tf.matMul(tf.reshape(x, [batch, -1]), tf.reshape(dy, [batch, -1]), true, false);
-  const blocks: tf.Tensor3D = tf.reshape(matrix, [pixels * ins, numOut, outs]);
-  const [kh = 1, kw = 1] = geometry.filter;
-  const gradients = Array.from({ length: kh * kw }, (_, tap) => {
-    const own = places.flatMap((at, i) => (at === tap ? [[Math.floor(i / numOut), i % numOut] as const] : []));
-    const parts = own.map(([pixel, out]) => tf.slice(blocks, [pixel * ins, out, 0], [ins, 1, outs]));
-    return tf.reshape(parts.length > 1 ? tf.addN(parts) : (parts[0] ?? tf.zeros([ins, 1, outs])), [1, ins, outs]);
-  });
-  return tf.reshape(tf.concat(gradients, 0), geometry.filter as [number, number, number, number]);
+  const numTaps = shape[0] * shape[1];
+  const matrix = product(backend, rowsOf(x), rowsOf(dy), { a: true });
+  if (places.length === 1) {
+    const tap = places[0] as number;
+    return tf.reshape(tf.pad(tf.reshape(matrix, [1, -1]), [[tap, numTaps - 1 - tap], [0, 0]]), shape); // biome-ignore format: a pair an axis
+  }
+  const blocks = tf.transpose(tf.reshape(matrix, [pixels, ins, places.length / pixels, outs]), [0, 2, 1, 3]);
+  const owners = tf.tensor1d(places, 'int32'); // what is below 0 belongs to no tap, and is left out
+  return tf.reshape(tf.unsortedSegmentSum(tf.reshape(blocks, [places.length, -1]), owners, numTaps), shape);
 }

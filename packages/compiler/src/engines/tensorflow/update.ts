@@ -64,18 +64,30 @@ function updateAll(
     return scalar;
   };
   const options = attributes(backend, { T: FLOAT, use_locking: ['bool', false], ...attrs });
-  for (const entry of entries) {
-    tf.tidy(() => {
-      const { weight, slots = [], decay = 0, shrink = 1 } = entry;
-      const gradient = decay === 0 ? entry.gradient : tf.add(entry.gradient, tf.mul(weight, number(decay)));
-      if (shrink !== 1) weight.assign(tf.mul(weight, number(shrink)));
-      const given = inputs({ number, entry, gradient, coefficients });
-      inPlaces(backend, [weight, ...slots], (variables) => {
-        backend.binding.executeOp(operation, options, [...variables, ...backend.getInputTensorIds(given)], 0);
-      });
+  const apply = (entry: Entry) => {
+    const { weight, slots = [], decay = 0, shrink = 1 } = entry;
+    const gradient = decay === 0 ? entry.gradient : tf.add(entry.gradient, tf.mul(weight, number(decay)));
+    if (shrink !== 1) weight.assign(tf.mul(weight, number(shrink)));
+    const given = inputs({ number, entry, gradient, coefficients });
+    inPlaces(backend, [weight, ...slots], (variables) => {
+      backend.binding.executeOp(operation, options, [...variables, ...backend.getInputTensorIds(given)], 0);
     });
+  };
+  try {
+    for (const entry of entries) tf.tidy(() => apply(entry));
+  } finally {
+    tf.dispose([...numbers.values()]);
+    emptyPlaces(backend);
   }
-  tf.dispose([...numbers.values()]);
+}
+
+/** Lets go of the numbers: the next update would find them held twice, and copy them. */
+function emptyPlaces(backend: NodeBackend): void {
+  const nothing = tf.scalar(0);
+  const type = attributes(backend, { dtype: FLOAT });
+  const ids = backend.getInputTensorIds([nothing]);
+  for (const variable of places.get(backend) ?? []) backend.binding.executeOp('AssignVariableOp', type, [variable, ...ids], 0);
+  nothing.dispose();
 }
 
 /**
@@ -95,14 +107,10 @@ function inPlaces(backend: NodeBackend, tensors: readonly tf.Tensor[], use: (var
   try {
     use(variables);
   } finally {
-    const nothing = tf.scalar(0);
-    const [empty] = backend.getInputTensorIds([nothing]) as [number];
     variables.forEach((variable, i) => {
       const [made] = binding.executeOp('ReadVariableOp', type, [variable], 1) as [{ id: number }];
       tensorMap.get((tensors[i] as tf.Tensor).dataId).id = made.id;
-      write(variable, empty); // else the next update would find the numbers held twice, and copy them
     });
-    nothing.dispose();
   }
 }
 
