@@ -50,13 +50,15 @@ export const hoverScript = `(() => {
     });
     return best;
   };
-  document.addEventListener('pointermove', (event) => {
+  const follow = (event) => {
     const figure = figureOf(event);
     document.querySelectorAll('figure.deepend-figure').forEach((other) => { if (other !== figure) hide(other); });
     if (!figure) return;
     const index = nearest(figure, event);
     if (index < 0) hide(figure); else show(figure, index);
-  });
+  };
+  document.addEventListener('pointermove', follow);
+  document.addEventListener('pointerdown', follow);
   document.addEventListener('focusout', (event) => { const figure = figureOf(event); if (figure) hide(figure); });
   document.addEventListener('keydown', (event) => {
     const figure = figureOf(event);
@@ -80,7 +82,7 @@ export const figureStyle = [
   `${F}{position:relative;margin:0;max-width:max-content}${F}${TIP(INK, PAPER)}${F}.dark${DARK_TIP}`,
   `${F} svg{display:block;max-width:100%;height:auto}`,
   `${F} output,${F} i{position:absolute;pointer-events:none}${F} [hidden]{display:none}`,
-  `${F} output{padding:2px 7px;border-radius:4px;font:13px/1.5 system-ui,sans-serif;max-width:90%;overflow-wrap:anywhere;background:var(--ink);color:var(--paper)}`,
+  `${F} output{padding:2px 7px;border-radius:4px;font:13px/1.5 system-ui,sans-serif;width:max-content;max-width:90%;overflow-wrap:anywhere;max-height:9em;overflow:hidden;background:var(--ink);color:var(--paper)}`,
   `${F} i{width:10px;height:10px;margin:-7px 0 0 -7px;border-radius:50%;border:2px solid var(--ink)}`,
   `@media (prefers-color-scheme:dark){${F}.auto${DARK_TIP}}`,
   darkRules(),
@@ -96,7 +98,8 @@ interface Figure {
 /** The SVG with its points, as one element. */
 export function toFigure(svg: string, { points, reach, theme }: Figure): string {
   const data = JSON.stringify(points.map(({ x, y, label }) => [Number(decimal(x)), Number(decimal(y)), label]));
-  const figure = { class: `deepend-figure ${theme}`, tabindex: 0, 'data-reach': reach, 'data-points': data };
+  const hover = points.length > 0 ? { tabindex: 0, 'data-reach': reach, 'data-points': data } : {};
+  const figure = { class: `deepend-figure ${theme}`, ...hover };
   return tag('figure', figure, `${svg.trimEnd()}<i hidden></i><output hidden></output>`);
 }
 

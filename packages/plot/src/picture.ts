@@ -8,7 +8,7 @@ import { printed } from './notebook';
 import { type Mark, type SvgOptions, toSvg } from './svg';
 import { systemLetters } from './system-fonts';
 import { missingLetters } from './text';
-import { THEMES, type Theme } from './theme';
+import { darkOf, PAPER, THEMES, type Theme } from './theme';
 import type { VegaLiteSpec } from './vega';
 
 /** A place of a picture with a value behind it, in pixels. */
@@ -114,7 +114,7 @@ export class Picture {
     const letters = await systemLetters(missingLetters(texts));
     const svg = Buffer.from(this.#draw({ text: 'outlines', letters, theme: theme === 'auto' ? 'light' : theme }));
     return sharp(svg, { density: 72 * scale, unlimited: true })
-      .flatten({ background: '#ffffff' })
+      .flatten({ background: theme === 'dark' ? darkOf(PAPER) : PAPER })
       .png({ compressionLevel: 9 })
       .toBuffer();
   }
