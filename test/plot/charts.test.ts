@@ -1,12 +1,11 @@
-/** Charts are committed as SVG and reviewed as pictures. `UPDATE_GOLDEN=1 npx vitest run test/plot` accepts the new ones. */
+/** Charts of lines. */
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { Animator, type ChartOptions, curves, type HistoryRecord, plot } from '@deepend/plot';
 import fc from 'fast-check';
 import fs from 'fs-extra';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-
-const GOLDEN = path.join(import.meta.dirname, '..', 'golden', 'charts');
+import { expectGolden } from './golden';
 
 const history = (epochs: number): HistoryRecord[] =>
   Array.from({ length: epochs }, (_, i) => ({
@@ -18,6 +17,8 @@ const history = (epochs: number): HistoryRecord[] =>
 const x = Array.from({ length: 40 }, (_, i) => i / 4 + 0.25);
 const GROWTH = { legend: ['square', 'cube', 'power of two'], yscale: 'log', xlabel: 'x', ylabel: 'f(x)', title: 'Growth: x², x³ and 2ˣ', fmts: ['-', 'mo', 'g-.'] } as const satisfies ChartOptions; // biome-ignore format: one object
 
+const NOTES = [{ text: 'the minimum', xy: [0, 0], xytext: [0.5, 6] }, { text: 'moved to where it has room', xy: [3, 9], xytext: [2.9, 4] }] as const; // biome-ignore format: one list
+
 const CHARTS = {
   'ten-epochs': () => curves(history(10)),
   'one-epoch': () => curves(history(1)),
@@ -25,14 +26,20 @@ const CHARTS = {
   'a-gap': () => curves(history(6).map((record, i) => ({ ...record, loss: i === 2 ? Number.NaN : record.loss }))),
   logarithmic: () => plot(x, [x.map((v) => v ** 2), x.map((v) => v ** 3), x.map((v) => 2 ** v)], GROWTH),
   'y-alone': () => plot([3, 1, 2]),
+  annotated: () => plot([0, 1, 2, 3], [0, 1, 4, 9], { annotate: NOTES }),
+  'beyond-the-limits': () => plot([0, 1, 2, 3], [0, 1, 4, 9], { xlim: [0.5, 2.5], ylim: [0, 5] }),
 };
 
 describe('charts', () => {
   it.each(Object.entries(CHARTS))('%s', async (name, draw) => {
-    const file = path.join(GOLDEN, `${name}.svg`);
-    const { svg } = draw();
-    if (process.env.UPDATE_GOLDEN) await fs.outputFile(file, svg);
-    expect(svg, 'if the new picture is right: UPDATE_GOLDEN=1 npx vitest run test/plot').toBe(await fs.readFile(file, 'utf8'));
+    await expectGolden(name, draw().svg);
+  });
+
+  it('take their options under the other names too', () => {
+    const names = { xlabel: 'x', ylabel: 'y', xlim: [1, 9], ylim: [1, 9], xscale: 'log', yscale: 'log' } as const;
+    const others = { xLabel: 'x', yLabel: 'y', xLim: [1, 9], yLim: [1, 9], xScale: 'log', yScale: 'log' } as const;
+    expect(plot([2, 3], [4, 5], others).svg).toBe(plot([2, 3], [4, 5], names).svg);
+    expect(new Animator({ xLabel: 'step' }).picture().svg).toContain('>step<');
   });
 
   it('are sound SVG, whatever is drawn', () => {
@@ -140,6 +147,8 @@ describe('bad input', () => {
     ['an option under both its names', () => plot([1], [1], { xlabel: 'x', xLabel: 'y' }), /plot: "xLabel" is another name of an option that is there; give one of them/],
     ['limits the wrong way round', () => plot([1], [1], { ylim: [1, 0] }), /"ylim" must be two finite numbers, \[low, high\], got \[1, 0\]/],
     ['a format that is none', () => plot([1], [1], { fmts: ['zz'] }), /"fmts.0" must be a format such as '-', 'm--' or 'ro', got 'zz'/],
+    ['an annotation with no place', () => plot([1, 2], [1, 2], { yscale: 'log', annotate: [{ text: 'low', xy: [1, 0], xytext: [1, 1] }] }), /annotate: a logarithmic axis has no place for 'low'/],
+    ['an annotation that is half', () => plot([1], [1], { annotate: [{ text: 'a', xy: [1, 2] }] as never }), /"annotate.0.xytext" must be two finite numbers/],
     ['no epochs', () => curves([]), /expected a history of at least one epoch, got \[\]/],
     ['values for other names', () => new Animator({ legend: ['a'] }).add(1, [1, 2]), /expected 1 values, one for each name of "legend", got 2/],
   ]; // biome-ignore format: a row a case

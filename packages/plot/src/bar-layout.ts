@@ -4,7 +4,7 @@ import { layOutPlane, PAD, type Plane, SIZE } from './frame';
 import type { Limits } from './series';
 import type { SeriesStyle } from './style';
 import { type Mark, tag } from './svg';
-import { textWidth } from './text';
+import { cutText, textWidth } from './text';
 import { INK } from './theme';
 
 export interface Bar {
@@ -16,6 +16,8 @@ export interface Bars {
   labels: readonly string[];
   series: readonly { label: string | undefined; style: SeriesStyle; bars: readonly Bar[] }[];
 }
+
+const LONGEST = 180; // pixels of a label, beyond which it is cut
 
 /** A value as its bar tells it: a whole number whole, another in four digits. */
 export const tell = (value: number) => {
@@ -51,11 +53,12 @@ export function layOutBars({ labels, series }: Bars, room: Room): Plane {
     makeAxis({ values: fractional(values, all), limits: ylim, scale: 'linear', pixels, room: count, nice: true });
   const labelAxis = (pixels: readonly [number, number]): Axis => {
     const [from, to] = horizontal ? [pixels[1], pixels[0]] : pixels; // the first on top
-    const longest = Math.max(0, ...labels.map((label) => textWidth(label, SIZE)));
+    const shortened = labels.map((label) => cutText(label, LONGEST, SIZE));
+    const longest = Math.max(0, ...shortened.map((label) => textWidth(label, SIZE)));
     const every = Math.ceil(((horizontal ? SIZE : longest + 8) * labels.length) / Math.abs(to - from)); // labels must not touch
     return {
       at: (index) => from + ((index + 0.5) * (to - from)) / labels.length,
-      ticks: labels.map((label, value) => ({ value, label })).filter((_, i) => i % every === 0),
+      ticks: shortened.map((label, value) => ({ value, label })).filter((_, i) => i % every === 0),
     };
   };
   const axes = horizontal ? { x: valueAxis, y: labelAxis } : { x: labelAxis, y: valueAxis };

@@ -9,7 +9,7 @@ import { Picture, type PicturePoint } from './picture';
 import { type Limits, limits, side } from './series';
 import { DEFAULT_FMTS, styleAt } from './style';
 import type { Mark } from './svg';
-import { cutText, textWidth } from './text';
+import { textWidth } from './text';
 
 /** How far a value may be off: as much below as above it, or [below, above]. */
 export type BarError = number | readonly [below: number, above: number];
@@ -62,7 +62,6 @@ const options = rule.options({
 
 const WHERE = '[plot] plotBars';
 const MOST_SERIES = 7; // colours that can be told apart
-const LONGEST = 180; // pixels of a label beside its bar, beyond which it is cut
 
 /**
  * Bars from 0. A value that is not finite has none.
@@ -130,7 +129,7 @@ function readBars(values: Values, { labels, legend, errors }: BarsOptions): Bars
   }
   const pair = (error: BarError | undefined) => (typeof error === 'number' ? ([error, error] as const) : error);
   return {
-    labels: Array.from({ length: count }, (_, i) => cutText(labels?.[i] ?? String(i + 1), LONGEST, SIZE)),
+    labels: Array.from({ length: count }, (_, i) => labels?.[i] ?? String(i + 1)),
     series: lists.map((list, s) => ({
       label: legend?.[s],
       style: styleAt(DEFAULT_FMTS, s),
