@@ -36,11 +36,14 @@ export const toNumber = (value: unknown): number | null => (typeof value === 'nu
 const toCount = (value: unknown): number | null =>
   Number.isSafeInteger(value) && (value as number) >= 1 ? (value as number) : null;
 
+/** Not half of a character of two units, as cutting a text may leave. */
+export const isWhole = (character: string): boolean => !/^[\uD800-\uDFFF]$/.test(character);
+
 /** A text or a number as text; null for anything else and for nothing. */
 export function toText(value: unknown): string | null {
   if (typeof value === 'number') return String(value);
   if (typeof value !== 'string' || value === '') return null;
-  return value.length > LONGEST ? `${value.slice(0, LONGEST - 1).toWellFormed()}…` : value;
+  return value.length > LONGEST ? `${[...value.slice(0, LONGEST - 1)].filter(isWhole).join('')}…` : value;
 }
 
 /** The object that a JSON text stands for; undefined for any other text. */
