@@ -42,6 +42,7 @@ describe.skipIf(absent)(`the examples (${absent ?? 'real data'})`, () => {
       'net',
       'predictions.png',
       'result.json',
+      'steps.jsonl',
     ];
     expect((await fs.readdir(dir)).sort()).toEqual(files);
   }, 240_000);
