@@ -90,6 +90,8 @@ export {
 export { main } from './cli/program';
 export { type Dashboard, type DashboardOptions, startDashboard } from './dashboard/start';
 export { type ExperimentOptions, runExperiment } from './experiment';
+export { showFeatureMaps, showFilters } from './filters';
+export { type LossLandscape, type LossLandscapeOptions, lossLandscape } from './loss-landscape';
 export { plotLrFind } from './lr-find';
 export { type PredictionsOptions, predictionsToCsv } from './prediction-table';
 export { showPredictions } from './predictions';

@@ -34,10 +34,13 @@ export function layOutPlane(options: PlaneOptions): Plane {
   const { top, bottom, right, ylabel, inset = { x: 10, y: 6 } } = options;
   const y = options.y([bottom - inset.y, top + inset.y], Math.max(2, Math.floor((bottom - top) / 48)));
   const widest = Math.max(0, ...y.ticks.map(({ label }) => textWidth(label, SIZE)));
-  const left = Math.min(PAD + (ylabel ? SIZE + 8 : 0) + widest + 8, right - 40);
+  const left = Math.min(PAD + (ylabel ? SIZE + 8 : 0) + roomFor(widest) + 8, right - 40);
   const x = options.x([left + inset.x, right - inset.x], Math.max(2, Math.floor((right - left) / 64)));
   return { x, y, box: { x: left, y: top, width: right - left, height: bottom - top } };
 }
+
+/** Pixels to keep for names: the font that a viewer has may be wider than the one that is measured. */
+export const roomFor = (width: number) => width + 0.15 * Math.max(0, width - 60);
 
 /** The axes' labels, the box, and lines across it at the ticks of the axes named by `lines`. */
 export function axesMarks({ x, y, box }: Plane, lines: 'both' | 'x' | 'y' | 'none' = 'both'): Mark[] {

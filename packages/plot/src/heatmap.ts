@@ -4,7 +4,7 @@ import { blockGrid } from './blocks';
 import { cellMarks, cellMiddle, cellPixels, cellTexts, checkMatrix, columnsOfMatrix, type Matrix } from './cells';
 import { colorBar } from './color-bar';
 import { COLORMAPS, type ColormapName, type ColorScale, finiteExtent } from './colormap';
-import { footHeight, nameMarks, PAD, SIZE, short, titleHeight } from './frame';
+import { footHeight, nameMarks, PAD, roomFor, SIZE, short, titleHeight } from './frame';
 import { Picture, type PicturePoint } from './picture';
 import { type Limits, limits, side } from './series';
 import { columnNames, columnNamesHeight, rowNames, sideNames, turned } from './side-names';
@@ -111,8 +111,11 @@ export interface Heatmaps extends HeatmapOptions {
   label?: (cell: { row: number; column: number }, matrix: Matrix) => string;
 }
 
-/** A number as short as it is in a cell: three digits. */
-const brief = (value: number) => (Number.isFinite(value) ? String(Number(value.toPrecision(3))) : '');
+/** A number as a cell has room for it: three digits, small ones as powers of ten. */
+function brief(value: number): string {
+  if (!Number.isFinite(value)) return '';
+  return value !== 0 && Math.abs(value) < 1e-3 ? value.toExponential(1) : String(Number(value.toPrecision(3)));
+}
 
 const BETWEEN = 16; // pixels from matrix to matrix
 const HOVER = 20_000; // cells beyond which a page would be too heavy with their values
@@ -203,7 +206,7 @@ function layOut(matrices: readonly (readonly Matrix[])[], settings: Heatmaps, ba
   const below = sideNames(wide, xticks, { length: rough.w, pitch: xticks ? 17 : 30 });
   const isTurned = turned(below, rough.w / wide, wide);
   const leaning = isTurned ? below.widest * Math.SQRT1_2 : 0; // a turned name reaches left of its column
-  const left = PAD + Math.max((ylabel ? SIZE + 8 : 0) + side.widest + 6, leaning);
+  const left = PAD + Math.max((ylabel ? SIZE + 8 : 0) + roomFor(side.widest) + 6, roomFor(leaning));
   const { w, h } = spaceFor(left);
   const top = PAD + titleHeight(title);
   let y = top;

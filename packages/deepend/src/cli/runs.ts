@@ -2,7 +2,7 @@
 import path from 'node:path';
 import { decodeImage, resizeImages } from '@deepend/data';
 import { loadNet } from '@deepend/models';
-import { plot } from '@deepend/plot';
+import { plotRuns } from '@deepend/plot';
 import { confusedPairs, confusionMatrix, type EpochRecord, evaluate, predict, worstClasses } from '@deepend/trainer';
 import * as tf from '@tensorflow/tfjs-core';
 import type { Command } from 'commander';
@@ -61,18 +61,22 @@ export function addRuns(program: Command): void {
     .command('plot')
     .description('compares runs: their curves in one picture')
     .argument('<folders...>', "runs' directories")
-    .option('--out <file>', 'svg or png', 'comparison.png')
-    .option('--what <column>', 'loss, trainAcc, testAcc, testLoss, lr, samplesPerSecond', 'testAcc')
-    .action(async (folders: string[], { out, what }: { out: string; what: keyof EpochRecord }) => {
+    .option('--out <file>', 'svg, png, html or txt', 'comparison.png')
+    .option('--what <column>', 'loss, trainAcc, testAcc, testLoss, lr, samplesPerSecond, metrics.NAME', 'testAcc')
+    .option('--over <column>', 'epoch, or time: the seconds so far', 'epoch')
+    .action(async (folders: string[], { out, what, over }: { out: string; what: string; over: string }) => {
       const histories = await Promise.all(folders.map(historyOf));
-      const columns = histories.map((history) => history.map((record) => Number(record[what] ?? Number.NaN)));
-      const epochs = histories.map((history) => history.map(({ epoch }) => epoch));
-      if (columns.every((column) => column.every(Number.isNaN))) throw new RangeError(`no run has a column "${what}"`);
-      await plot(epochs, columns, { xlabel: 'epoch', ylabel: what, legend: folders.map((folder) => path.basename(folder)) }).save(
-        out,
-      );
+      const names = distinctNames(folders);
+      const runs = histories.map((history, i) => ({ name: names[i] ?? '', history }));
+      await plotRuns(runs, { metric: what, over }).save(out);
       console.log(`the curves are in ${out}`);
     });
+}
+
+/** The folders' own names; with what leads to them where two are alike. */
+function distinctNames(folders: readonly string[]): string[] {
+  const names = folders.map((folder) => path.basename(path.resolve(folder)));
+  return names.map((name, i) => (names.filter((other) => other === name).length > 1 ? (folders[i] ?? name) : name));
 }
 
 async function historyOf(folder: string): Promise<EpochRecord[]> {
