@@ -2,14 +2,20 @@ import { readdirSync } from 'node:fs';
 import { defineConfig } from 'vitest/config';
 
 const source = (folder: string) => new URL(`./packages/${folder}/src/index.ts`, import.meta.url).pathname;
+const generated = (folder: string, name: string) =>
+  new URL(`./packages/${folder}/src/generated/${name}.ts`, import.meta.url).pathname;
 
 export default defineConfig({
   resolve: {
     // Unit tests read the sources; test/package and test/examples run what was built.
-    alias: readdirSync('packages').map((folder) => ({
-      find: new RegExp(folder === 'deepend' ? '^deepend$' : `^@deepend/${folder}$`),
-      replacement: source(folder),
-    })),
+    alias: [
+      ...readdirSync('packages').map((folder) => ({
+        find: new RegExp(folder === 'deepend' ? '^deepend$' : `^@deepend/${folder}$`),
+        replacement: source(folder),
+      })),
+      // So do the workers that tests start.
+      { find: /^\.\.\/generated\/replica$/, replacement: generated('trainer', 'replica-of-sources') },
+    ],
   },
   test: {
     include: ['test/**/*.test.ts'],

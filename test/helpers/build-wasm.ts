@@ -6,6 +6,7 @@ const SCRIPTS = [
   'data/scripts/build-wasm.mjs',
   'data/scripts/build-worker.mjs',
   'deepend/scripts/build-page.mjs',
+  'trainer/scripts/build-worker.mjs',
 ];
 
 /** Tests read the sources: what is generated must be of the same day. Does nothing where it is. */

@@ -9,7 +9,7 @@ export type { NonFinite } from './non-finite';
 export { createOptimizer, type Optimizer, type OptimizerState } from './optimizers/optimizer';
 export type { OptimizerOptions, ParameterGroup } from './optimizers/options';
 export { sgd } from './optimizers/update';
-export { compile, Plan, type StepOptions, type StepResult } from './plan';
+export { compile, type OpenStep, Plan, type StepOptions, type StepResult } from './plan';
 export type { Parameter } from './program';
 export { WeightAverage, type WeightAverageOptions, type WeightAverageState } from './weight-average';
 

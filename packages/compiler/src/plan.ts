@@ -27,6 +27,19 @@ export interface StepOptions<C extends Correct = tf.Scalar> {
   loss?: Loss<C>;
 }
 
+/** A step whose loss is computed elsewhere: from many devices' outputs, say. */
+export interface OpenStep {
+  /** `[batch, numClasses]`, in training mode. The caller disposes them. */
+  readonly logits: tf.Tensor2D;
+  /**
+   * The gradient of every parameter, from the loss's with respect to the logits, which is disposed. The step is closed then.
+   * @throws the engine's error when its memory is not enough; all of the pass is freed then
+   */
+  backward(dLogits: tf.Tensor2D): readonly ParameterGradient[];
+  /** Frees the pass where there is no way back. */
+  dispose(): void;
+}
+
 /**
  * A net compiled for computing: forward and backward lists over fused operations with the lifetime of every tensor. Nothing goes
  * through tfjs's tape; an activation is freed as soon as its last use is done.
@@ -95,6 +108,22 @@ export class Plan {
   }
 
   /**
+   * The first half of `step`: the forward pass in training mode, which moves the statistics of batch normalization. The features stay the
+   * caller's, and must live until the step is closed.
+   */
+  open(features: tf.Tensor, { seed = 0 }: Pick<StepOptions, 'seed'> = {}): OpenStep {
+    checkResidence(this.name, this.weights);
+    const mode = { training: true, seed };
+    const run = new Run(this.training, features, mode);
+    const guarded = <T>(work: () => T) => this.guarded(this.training, { run, features, mode }, work);
+    return {
+      logits: guarded(() => run.forward()),
+      backward: (dLogits) => guarded(() => run.backward(dLogits)),
+      dispose: () => run.dispose(),
+    };
+  }
+
+  /**
    * The first place where a step's numbers are not finite, in the order of computation: weights, features and outputs, the loss, gradients from
    * the last layer to the first. It computes the step as `step` would, but moves no statistics and gives no gradients.
    * @returns undefined where all are finite
@@ -151,8 +180,17 @@ export class Plan {
   private pass<T>(schedule: Schedule, features: tf.Tensor, mode: Mode, work: (run: Run) => T): T {
     checkResidence(this.name, this.weights);
     const run = new Run(schedule, features, mode);
+    return this.guarded(schedule, { run, features, mode }, () => work(run));
+  }
+
+  /** A part of a pass: where it fails, all of the pass is freed, and an error about memory says what would fit. */
+  private guarded<T>(
+    schedule: Schedule,
+    { run, features, mode }: { run: Run; features: tf.Tensor; mode: Mode },
+    work: () => T,
+  ): T {
     try {
-      return work(run);
+      return work();
     } catch (error) {
       run.dispose();
       // Weights, an optimizer's slots, an average: all but the batch, which is part of the pass.

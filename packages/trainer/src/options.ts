@@ -11,12 +11,16 @@ const isSchedule = (value: unknown): value is Schedule => isObject(value) && typ
 const OPTIMIZERS = ['sgd', 'adam', 'adamw', 'rmsprop', 'adagrad', 'lion'] as const;
 const OPTIMIZER = `one of ${OPTIMIZERS.map((name) => `'${name}'`).join(', ')}, or an object with such a name`;
 
+const device = rule.that<Device>(
+  (value) => typeof (value as Device | null)?.engine === 'string',
+  'a device, such as tryGpu() gives',
+);
+
 const trainOptions = rule.options({
   numEpochs: rule.positiveInteger(),
   lr: rule.positiveNumber(),
-  device: rule
-    .that<Device>((value) => typeof (value as Device | null)?.engine === 'string', 'a device, such as tryGpu() gives')
-    .optional(),
+  device: device.optional(),
+  devices: rule.list(device, 'a list of devices, such as tryAllGpus() gives').optional(),
   seed: rule.nonNegativeInteger().optional(),
   callbacks: rule.list(rule.that<Callback>(isObject, 'an object with callbacks'), 'a list of callbacks').optional(),
   progress: rule.flag().optional(),
@@ -50,7 +54,7 @@ const trainOptions = rule.options({
 });
 
 /** What has no place in a file of settings. */
-const LIVE = ['device', 'callbacks', 'progress', 'metrics', 'loss', 'resume'];
+const LIVE = ['device', 'devices', 'callbacks', 'progress', 'metrics', 'loss', 'resume'];
 
 /** The options, with `lr` as it was given. @throws TypeError or RangeError for the first that is not right */
 export function checkTrainOptions(where: string, options: TrainOptions): TrainOptions {

@@ -12,9 +12,14 @@ export function metricsLine({ loss, trainAcc, testAcc }: Pick<EpochRecord, 'loss
   return `loss ${loss.toFixed(3)}, train acc ${percent(trainAcc)}${test}`;
 }
 
-/** `312.4 examples/sec on cpu` */
-export function throughputLine({ samplesPerSecond, device }: Pick<TrainResult, 'samplesPerSecond' | 'device'>): string {
-  return `${samplesPerSecond.toFixed(1)} examples/sec on ${device.name}`;
+/** `312.4 examples/sec on cpu`, `5032.7 examples/sec on [cuda:0, cuda:1]` */
+export function throughputLine({
+  samplesPerSecond,
+  device,
+  devices,
+}: Pick<TrainResult, 'samplesPerSecond' | 'device' | 'devices'>): string {
+  const where = devices ? `[${devices.map(({ name }) => name).join(', ')}]` : device.name;
+  return `${samplesPerSecond.toFixed(1)} examples/sec on ${where}`;
 }
 
 /** Where an epoch's progress is seen. */

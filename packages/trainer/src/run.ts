@@ -17,6 +17,9 @@ const BREATH_MS = 20; // how long a run may keep signals, timers and callers of 
 
 type Options = TrainOptions & { device: Device };
 
+/** The devices, where they are many. */
+const several = ({ devices }: Options) => devices && devices.length > 1 && { devices };
+
 export class Run {
   readonly session: Session;
   readonly sums = new MetricSums();
@@ -72,7 +75,14 @@ export class Run {
     if (this.options.resume !== undefined) await this.resume(this.options.resume);
     const { net, loader, options } = this;
     const { batchSize, numSamples, numBatches } = loader;
-    const about = { net, device: options.device, numEpochs: this.lastEpoch, lr: this.lr, seed: options.seed ?? 0 };
+    const about = {
+      net,
+      device: options.device,
+      ...several(options),
+      numEpochs: this.lastEpoch,
+      lr: this.lr,
+      seed: options.seed ?? 0,
+    };
     const info = {
       ...about,
       batchSize,
@@ -163,6 +173,7 @@ export class Run {
     const result = briefInNotebooks({
       history,
       device: options.device,
+      ...several(options),
       samplesPerSecond: samples / seconds,
       ...(stopped !== undefined && { stopped }),
     });
@@ -196,10 +207,10 @@ export class Run {
       await (watcher[event] as ((record: unknown) => void | Promise<void>) | undefined)?.call(watcher, record);
   }
 
-  dispose(): void {
+  async dispose(): Promise<void> {
     this.display?.close();
     this.sums.dispose();
-    this.session.dispose();
+    await this.session.dispose();
   }
 
   private rate(): number {

@@ -15,9 +15,13 @@ import {
 } from '@deepend/compiler';
 import * as tf from '@tensorflow/tfjs-core';
 import type { LayersModel } from '@tensorflow/tfjs-layers';
+import { DeviceGroup } from './parallel/group';
 import type { Batch, TrainOptions } from './types';
 
-type Options = Pick<TrainOptions, 'optimizer' | 'loss' | 'clipNorm' | 'clipValue' | 'accumulate' | 'average' | 'microBatch'>;
+type Options = Pick<
+  TrainOptions,
+  'optimizer' | 'loss' | 'clipNorm' | 'clipValue' | 'accumulate' | 'average' | 'microBatch' | 'devices'
+>;
 
 /** What a batch gave: its mean loss and right answers, still on the device, and its samples. */
 export interface Stepped {
@@ -36,6 +40,7 @@ export class Session {
   /** Samples in each part of a batch; undefined while batches are trained whole. */
   part: number | undefined;
   private readonly sums: GradientSums | undefined;
+  private readonly group: DeviceGroup | undefined; // where many devices share each batch
   private pending = 0; // batches whose gradients wait for an update
   private samples = 0; // in them
   private worked = false; // whether a batch of full size has gone through
@@ -44,13 +49,19 @@ export class Session {
     readonly net: LayersModel,
     private readonly options: Options,
   ) {
-    const { optimizer = 'sgd', loss = softmaxCrossEntropy, average, microBatch = 'auto', accumulate = 1 } = options;
+    const { optimizer = 'sgd', loss = softmaxCrossEntropy, average, microBatch = 'auto', accumulate = 1, devices } = options;
     this.plan = compile(net);
     this.optimizer = createOptimizer(typeof optimizer === 'string' ? { name: optimizer } : optimizer);
     this.loss = loss;
     if (average !== undefined) this.average = new WeightAverage(this.plan, { decay: average });
     if (microBatch !== 'auto') this.part = microBatch;
     if (accumulate > 1) this.sums = new GradientSums();
+    if (devices && devices.length > 1) this.group = new DeviceGroup({ net, plan: this.plan, loss, devices });
+  }
+
+  /** Starts what computes beside this thread. @throws Error when it does not start */
+  async begin(): Promise<void> {
+    await this.group?.begin();
   }
 
   /** Whether the weights have taken in all gradients so far: then the run can be saved. */
@@ -62,9 +73,9 @@ export class Session {
    * Forward, backward, and the update when its turn has come.
    * @param options.last whether the epoch ends with this batch: what is pending is then taken in
    */
-  step(batch: Batch, { seed, lr, last }: { seed: number; lr: number; last: boolean }): Stepped {
+  async step(batch: Batch, { seed, lr, last }: { seed: number; lr: number; last: boolean }): Promise<Stepped> {
     const count = batch.features.shape[0] ?? 0;
-    const { loss, correct, gradients } = this.gradients(batch, seed);
+    const { loss, correct, gradients } = await (this.group ? this.group.step(batch, seed) : this.gradients(batch, seed));
     this.pending++;
     const { accumulate = 1 } = this.options;
     if (!this.sums) this.update(gradients, lr);
@@ -153,10 +164,11 @@ export class Session {
     });
   }
 
-  dispose(): void {
+  async dispose(): Promise<void> {
     this.optimizer.dispose();
     this.average?.dispose();
     this.sums?.dispose();
+    await this.group?.end();
   }
 }
 

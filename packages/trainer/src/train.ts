@@ -6,6 +6,7 @@ import { checkBatch, checkLoader } from './check';
 import { evaluatePlan } from './evaluate';
 import { limited } from './limits';
 import { checkTrainOptions } from './options';
+import { checkDevices, requireFirst } from './parallel/devices';
 import { Run } from './run';
 import { Timer } from './timer';
 import type { EpochRecord, Loader, TrainOptions, TrainResult } from './types';
@@ -20,6 +21,7 @@ const WHERE = '[trainer] train';
  * @example
  * const { history } = await train(net, trainIter, testIter, { numEpochs: 10, lr: 0.05, device: await tryGpu() });
  * await train(net, trainIter, testIter, { numEpochs: 8, lr: (epoch) => (epoch <= 6 ? 0.1 : 0.01) });
+ * await train(net, trainIter, testIter, { numEpochs: 10, lr: 0.1, devices: await tryAllGpus() });
  * await train(net, trainIter, testIter, { numEpochs: 30, lr: cosineSchedule({ lr: 0.1 }), optimizer: { name: 'sgd', momentum: 0.9 } });
  */
 export async function train(
@@ -29,15 +31,19 @@ export async function train(
   trainOptions: TrainOptions,
 ): Promise<TrainResult> {
   const options = checkTrainOptions(WHERE, trainOptions);
-  if (options.device) {
-    await activate(options.device);
-    await toDevice(net, options.device);
+  const devices = checkDevices(WHERE, options);
+  const device = options.device ?? options.devices?.[0];
+  if (device) {
+    await activate(device);
+    await toDevice(net, device);
   }
+  if (devices) requireFirst(WHERE, devices, currentDevice());
   const { train: trainLoader, test: testLoader, dispose } = limited(trainIter, testIter, options);
-  const run = new Run(net, trainLoader, { ...options, device: options.device ?? currentDevice() });
+  const run = new Run(net, trainLoader, { ...options, device: device ?? currentDevice() });
   try {
     checkLoader(WHERE, trainIter, run.session.plan);
     if (testIter) checkLoader(WHERE, testIter, run.session.plan);
+    await run.session.begin();
     await run.begin();
     while (run.goesOn) {
       const whole = new Timer().start();
@@ -52,7 +58,7 @@ export async function train(
     await run.fail(error);
     throw error;
   } finally {
-    run.dispose();
+    await run.dispose();
     dispose();
   }
 }
@@ -87,7 +93,7 @@ async function passOver(run: Run, loader: Loader): Promise<EpochResult | undefin
     try {
       checkBatch(WHERE, batch, session.plan, { labels: run.epoch === 1, values: run.takesValues });
       compute.start();
-      const { loss, correct, count } = session.step(batch, run.nextStep());
+      const { loss, correct, count } = await session.step(batch, run.nextStep());
       sums.add(loss, correct, count);
       // Reading waits for the device, so an engine that computes behind our back is timed rightly.
       if (run.readsNow) await run.readMetrics();

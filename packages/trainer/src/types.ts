@@ -120,6 +120,8 @@ export interface RunControl {
 export interface RunInfo {
   readonly net: LayersModel;
   readonly device: Device;
+  /** Where many train together; `device` is the first. */
+  readonly devices?: readonly Device[];
   readonly numEpochs: number;
   /** The first step's. */
   readonly lr: number;
@@ -152,6 +154,8 @@ export interface TrainResult {
   /** A record an epoch. */
   readonly history: EpochRecord[];
   readonly device: Device;
+  /** Where many trained together; `device` is the first. */
+  readonly devices?: readonly Device[];
   /** Of the whole run, counting the steps' compute alone. */
   readonly samplesPerSecond: number;
   /** Why the run ended before its last epoch, where it did. */
@@ -164,6 +168,11 @@ export interface TrainOptions {
   lr: number | ((epoch: number) => number) | Schedule;
   /** What computes. @default the engine that is current in TensorFlow.js */
   device?: Device;
+  /**
+   * Devices that share each batch, such as `tryAllGpus()` gives: one of them trains as ever, many by data parallelism. The first computes in this
+   * thread, evaluates, and has the net in the end; each other one in a thread or process of its own.
+   */
+  devices?: readonly Device[];
   /** Where dropout and the like come from. @default 0 */
   seed?: number;
   callbacks?: readonly Callback[];

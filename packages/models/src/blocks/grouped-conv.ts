@@ -1,4 +1,5 @@
 /** Grouped convolution, Krizhevsky et al. 2012; the layer that ResNeXt needs, Xie et al. 2017, https://arxiv.org/abs/1611.05431. */
+import { pathToFileURL } from 'node:url';
 import { checkOptions, rule } from '@deepend/checks';
 import * as tf from '@tensorflow/tfjs-core';
 import * as tfl from '@tensorflow/tfjs-layers';
@@ -155,6 +156,13 @@ export class GroupedConv2D extends tfl.layers.Layer {
 }
 
 tf.serialization.registerClass(GroupedConv2D);
+
+/** Threads and processes that train a part of each batch load this package, whichever of its builds runs, to know the class too. */
+const HERE = typeof __filename === 'string' ? pathToFileURL(__filename).href : import.meta.url;
+const LAYER_FILES = Symbol.for('deepend.layerFiles');
+const shared = globalThis as { [LAYER_FILES]?: Map<string, string> };
+shared[LAYER_FILES] ??= new Map();
+shared[LAYER_FILES].set(GroupedConv2D.className, HERE);
 
 /** A `GroupedConv2D`, made as `tfl.layers.conv2d` makes its layer. */
 export const groupedConv2d = (config: GroupedConv2DConfig): GroupedConv2D => new GroupedConv2D(config);
