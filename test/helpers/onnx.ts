@@ -15,7 +15,9 @@ export function fillAll(net: tfl.LayersModel): void {
     if (weight.originalName.includes('_fixed/')) return;
     const shape = weight.shape.map((size) => size ?? 1);
     const kind = weight.originalName.slice(weight.originalName.lastIndexOf('/'));
-    tf.tidy(() => weight.write(tf.tensor(weightValues(`${i}${kind}`, shape), shape)));
+    tf.tidy(() => {
+      weight.write(tf.tensor(weightValues(`${i}${kind}`, shape), shape));
+    });
   });
 }
 

@@ -85,7 +85,7 @@ const NETS: [string, () => tfl.LayersModel][] = [
   ['Reshape', () => chain(IMAGE, conv(), layers.reshape({ targetShape: [-1, 6] }), layers.dense({ units: 2 }))],
   ['Reshape to a row and back', () => chain(IMAGE, conv(), layers.reshape({ targetShape: [60] }), layers.reLU(), layers.reshape({ targetShape: [5, 4, 3] }), conv())],
   ['Reshape of a row to a pixel', () => chain([6], layers.reshape({ targetShape: [1, 1, 6] }), conv({ kernelSize: 1 }))],
-  ['Rescaling', () => chain(IMAGE, new (layers.rescaling as unknown as (config: object) => Layer)({ scale: 0.5, offset: -1 }) as Layer, conv())],
+  ['Rescaling', () => chain(IMAGE, layers.rescaling({ scale: 0.5, offset: -1 }), conv())],
   ['what only training does', () => chain(IMAGE, layers.gaussianNoise({ stddev: 1 }), layers.dropout({ rate: 0.5 }), layers.gaussianDropout({ rate: 0.5 }), layers.alphaDropout({ rate: 0.5 }), conv())],
   ['nothing but Dropout', () => chain(IMAGE, layers.dropout({ rate: 0.5 }))],
   ['adaptive pooling that no size divides', () => chain([7, 5, 4], conv({ padding: 'same' }), { apply: adaptiveAveragePool(3, 'pool') } as unknown as Layer, layers.flatten(), layers.dense({ units: 2 }))],

@@ -379,7 +379,7 @@ describe('protocol buffers', () => {
         expect(got).toBe(field);
         const inner = fieldsOf(content as Uint8Array);
         const plain = (list: readonly (readonly unknown[])[]) => list.map(([one, value]) => [one, typeof value === 'bigint' ? value : Buffer.from(value as Uint8Array)]); // biome-ignore format: one line
-        expect(plain(inner)).toEqual(plain(leaves.flatMap(({ fields }) => fields)));
+        expect(plain(inner)).toEqual(plain(leaves.flatMap(({ fields }) => fields as unknown[][])));
       }),
     );
   });

@@ -30,8 +30,9 @@ const windowPool = (kind: Kind): Row => ({
       const attributes = { kernel_shape: kernel, strides: windows.strides, auto_pad: AUTO_PADS[windows.padding] as string };
       return { ...emitted, name: graph.node(kind, [padded(graph, x).name], { name, ...attributes }) };
     }
-    const zeros = kind === 'AveragePool' && x.padding ? { count_include_pad: 1 } : {};
-    return { ...emitted, name: graph.node(kind, [x.name], { name, ...windowAttributes(x, windows), ...zeros }) };
+    const zeros = kind === 'AveragePool' && x.padding !== undefined;
+    const attributes = { ...windowAttributes(x, windows), ...(zeros && { count_include_pad: 1 }) };
+    return { ...emitted, name: graph.node(kind, [x.name], { name, ...attributes }) };
   },
 });
 
