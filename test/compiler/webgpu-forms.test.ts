@@ -5,6 +5,8 @@ import * as tf from '@tensorflow/tfjs-core';
 import fc from 'fast-check';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { type BatchNormAttrs, batchNorm } from '../../packages/compiler/src/ops/batch-norm';
+import { type ConvLayerAttrs, conv2d } from '../../packages/compiler/src/ops/conv';
+import { dropout } from '../../packages/compiler/src/ops/dropout';
 import { maxPool, type PoolAttrs } from '../../packages/compiler/src/ops/pool';
 import { type ActivationName, activation } from '../../packages/compiler/src/ops/simple';
 import { channelSums } from '../../packages/compiler/src/primitives';
@@ -50,9 +52,13 @@ const numbers = (shape: number[], name: string, from = -0.5) =>
   );
 
 /** Forward and back, as a plan calls an operation. */
-function both<A>(kind: OperationKind<A>, attrs: A, { inputs, params = [] }: { inputs: tf.Tensor[]; params?: tf.Variable[] }) {
+function both<A>(
+  kind: OperationKind<A>,
+  attrs: A,
+  { inputs, params = [], seed = 0 }: { inputs: tf.Tensor[]; params?: tf.Variable[]; seed?: number },
+) {
   const operation = { attrs, params: params.map((variable, i) => ({ variable, trainable: i < params.length - 2 })) };
-  const call = { attrs, inputs, params, operation, training: true, seed: 0 };
+  const call = { attrs, inputs, params, operation, training: true, seed };
   const { output, saved = [] } = kind.forward(call as unknown as Call<A>);
   const back = { ...call, dy: numbers(output.shape, 'dy'), output, saved, wanted: inputs.map(() => true) };
   return { output, ...kind.backward(back as unknown as BackwardCall<A>) };
@@ -145,6 +151,53 @@ describe.skipIf(absent)(`the fused operations on ${title}`, () => {
       );
     });
     await fc.assert(property, runs);
+  });
+
+  it.each([
+    ['several tiles, pixels in parts', [3, 20, 18, 40], [3, 3, 40, 70], 1, 1],
+    ['a first layer of one channel', [2, 40, 36, 1], [7, 7, 1, 64], 2, 3],
+    ['one pixel of a kernel, stride 2', [2, 15, 33, 65], [1, 1, 65, 5], 2, 0],
+  ] as const)('go back to a filter: %s', async (_, x, filter, stride, padding) => {
+    const attrs: ConvLayerAttrs = {
+      strides: [stride, stride],
+      dilations: [1, 1],
+      padding: { top: padding, bottom: padding, left: padding, right: padding },
+      relu: true,
+    };
+    await expectSame(
+      () => {
+        const variables = [numbers([...filter], 'filter'), numbers([filter[3]], 'bias')];
+        const operation = { attrs, params: variables.map(() => ({ trainable: true })) };
+        const call = { attrs, inputs: [numbers([...x], 'x')], params: variables, operation, training: true, seed: 0 };
+        const { output } = conv2d.forward(call as unknown as Call<ConvLayerAttrs>);
+        const back = { ...call, dy: numbers(output.shape, 'dy'), output, saved: [], wanted: [true] };
+        const { inputs, params } = conv2d.backward(back as unknown as BackwardCall<ConvLayerAttrs>);
+        return { output, dx: inputs[0] as tf.Tensor, dFilter: params[0] as tf.Tensor, dBias: params[1] as tf.Tensor };
+      },
+      { like: 'simd', tolerance: 1e-4 },
+    );
+  }); // biome-ignore format: a row a case
+
+  it('drop as many as the rate says, others for another seed, the same in the gradient', async () => {
+    await use('webgpu');
+    const drop = (rate: number, seed: number) => {
+      const x = tf.ones([100_000]);
+      const { output, inputs } = both(dropout, { rate }, { inputs: [x], seed });
+      const values = [output, inputs[0] as tf.Tensor].map((tensor) => tensor.dataSync());
+      return { y: values[0] as Float32Array, dx: values[1] as Float32Array };
+    };
+    const { y, dx } = tf.tidy(() => drop(0.3, 5));
+    const kept = y.filter((value) => value !== 0);
+    expect(new Set(kept)).toEqual(new Set([Math.fround(1 / 0.7)]));
+    expect(Math.abs(kept.length / y.length - 0.7)).toBeLessThan(0.01); // seven standard deviations
+    expect(dx.every((value, i) => (value === 0) === (y[i] === 0))).toBe(true);
+    // Neighbours do not hang together: both are kept in 0.7² of the cases.
+    const pairs = y.slice(1).filter((value, i) => value !== 0 && y[i] !== 0).length;
+    expect(Math.abs(pairs / y.length - 0.49)).toBeLessThan(0.015);
+    expect(tf.tidy(() => drop(0.3, 5)).y).toEqual(y);
+    const other = tf.tidy(() => drop(0.3, 6)).y;
+    expect(Math.abs(other.filter((value, i) => value !== 0 && y[i] !== 0).length / y.length - 0.49)).toBeLessThan(0.015);
+    expect(tf.tidy(() => drop(1, 5)).y.every((value) => value === 0)).toBe(true);
   });
 
   it.each(['relu', 'relu6', 'sigmoid', 'tanh'] as ActivationName[])('go back through %s', async (name) => {

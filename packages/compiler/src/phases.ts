@@ -82,7 +82,7 @@ export function throughPhases(
   const columns = Array.from({ length: sx }, (_, p) => phase(p, { size: width, count: countAcross, kernel: kw, stride: sx, padding: padding.left })); // biome-ignore format: one call
   const [tall, wide] = [Math.ceil(height / sy), Math.ceil(width / sx)];
   const plane = (down: Phase, across: Phase): tf.Tensor4D => {
-    const nothing = () => tf.zeros([batch, tall, wide, channels]) as tf.Tensor4D;
+    const nothing = () => tf.fill([batch, tall, wide, channels], 0) as tf.Tensor4D; // made where it is read: zeros() come from the host
     if (down.taps.length === 0 || across.taps.length === 0) return nothing();
     const [part, padded] = cut(dy, down, across);
     if (part.size === 0) return nothing(); // WebGPU reads no tensor without a number
