@@ -12,7 +12,8 @@ import {
 import * as tf from '@tensorflow/tfjs-core';
 import * as tfl from '@tensorflow/tfjs-layers';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { engines, use } from '../helpers/engines';
+import { allEngines } from '../helpers/all-engines';
+import { use } from '../helpers/engines';
 import { goldenBatch } from '../helpers/fill';
 import { expectNoLeak } from '../helpers/leaks';
 import { disposeAll, expectNumbers, golden, goldenGradients, goldenParameters } from './goldens';
@@ -33,7 +34,7 @@ function smallNet() {
   return tfl.sequential({ layers });
 }
 
-for (const { name: engine, title, absent } of engines) {
+for (const { name: engine, title, absent } of allEngines) {
   describe.skipIf(absent)(`gradients on ${title}`, () => {
     beforeAll(() => use(engine));
 

@@ -11,7 +11,8 @@ import {
 import * as tf from '@tensorflow/tfjs-core';
 import * as tfl from '@tensorflow/tfjs-layers';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { engines, use } from '../helpers/engines';
+import { allEngines } from '../helpers/all-engines';
+import { use } from '../helpers/engines';
 import { mix } from '../helpers/fill';
 import { expectNoLeak } from '../helpers/leaks';
 import { expectNumbers, type Golden, golden, OUTPUT_SHAPE } from './goldens';
@@ -26,7 +27,7 @@ const numberOf = (scalar: tf.Scalar | null) => scalar?.dataSync()[0] as number;
 
 const rows = golden.losses.map((row) => [`${row.loss} ${JSON.stringify(row.options ?? {})} of ${row.labels}`, row] as const);
 
-for (const { name: engine, title, absent } of engines) {
+for (const { name: engine, title, absent } of allEngines) {
   describe.skipIf(absent)(`losses on ${title}`, () => {
     beforeAll(() => use(engine));
 

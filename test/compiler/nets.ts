@@ -181,6 +181,36 @@ export const isFrozen = (name: string) => /frozen/.test(name);
 /** Layers whose tape gradient the stock wasm engine lacks. */
 export const NOT_ON_WASM = ['a layer that no pattern knows'];
 
+/** Rows that hold between them every operation: a software adapter takes seconds to make a shader ready, and the others need the same ones. */
+export const ON_WEBGPU = [
+  'convolution, same, stride 2',
+  'padding into convolution, stride 2',
+  'convolution, dilated',
+  'convolution, batch norm, ReLU',
+  'batch norm without scale',
+  'batch norm without center',
+  'a residual block',
+  'a projected residual block',
+  'a sum of three with itself',
+  'max-pool',
+  'max-pool, overlapping, padded',
+  'average pool, same',
+  'flatten, dense, ReLU, dense',
+  'sigmoid and tanh',
+  'reshape and concatenate',
+  'a softmax at the end',
+  'a layer that no pattern knows',
+  'grouped convolution, padded, stride 2, ReLU',
+  'depthwise convolution, padded, stride 2',
+  'depthwise convolution, two filters a channel',
+  'ReLU that stops at 6',
+  'squeeze and excitation',
+  'samples left out',
+  'channels and columns of zeros',
+  'frozen batch norm, ReLU',
+  'one layer used twice',
+];
+
 export function buildNet(name: string): tfl.LayersModel {
   const image = tfl.input({ shape: SHAPE });
   return tfl.model({ inputs: image, outputs: (NETS[name] as Layers)(image) });

@@ -3,7 +3,8 @@ import { compile, type Loss, meanSquaredError, softmaxCrossEntropy } from '@deep
 import * as tf from '@tensorflow/tfjs-core';
 import * as tfl from '@tensorflow/tfjs-layers';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { engines, use } from '../helpers/engines';
+import { allEngines } from '../helpers/all-engines';
+import { use } from '../helpers/engines';
 import { fillNet, goldenBatch } from '../helpers/fill';
 import { expectNoLeak } from '../helpers/leaks';
 
@@ -29,7 +30,7 @@ function poison(net: tfl.LayersModel, name: string, value: number): void {
   weight?.write(tf.tensor(values.with(values.length - 1, value), weight.shape as number[]));
 }
 
-for (const { name: engine, title, absent } of engines) {
+for (const { name: engine, title, absent } of allEngines) {
   describe.skipIf(absent)(`the first number that is not finite, on ${title}`, () => {
     beforeAll(() => use(engine));
 

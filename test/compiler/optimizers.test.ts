@@ -2,7 +2,8 @@
 import { createOptimizer, type Optimizer, type OptimizerOptions, type Parameter, sgd } from '@deepend/compiler';
 import * as tf from '@tensorflow/tfjs-core';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { engines, use } from '../helpers/engines';
+import { allEngines } from '../helpers/all-engines';
+import { use } from '../helpers/engines';
 import { expectNoLeak } from '../helpers/leaks';
 import { disposeAll, expectNumbers, golden, goldenGradients, goldenParameters } from './goldens';
 
@@ -34,7 +35,7 @@ const rows = golden.optimizers.map((row) => {
   return [JSON.stringify({ ...options, ...(absent && { absent }) }), row] as const;
 });
 
-for (const { name: engine, title: engineTitle, absent: missing } of engines) {
+for (const { name: engine, title: engineTitle, absent: missing } of allEngines) {
   describe.skipIf(missing)(`optimizers on ${engineTitle}`, () => {
     beforeAll(() => use(engine));
 

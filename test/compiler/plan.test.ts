@@ -3,10 +3,11 @@ import { toDevice } from '@deepend/device';
 import * as tf from '@tensorflow/tfjs-core';
 import type { LayersModel } from '@tensorflow/tfjs-layers';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { engines, use } from '../helpers/engines';
+import { allEngines } from '../helpers/all-engines';
+import { use } from '../helpers/engines';
 import { mix } from '../helpers/fill';
 import { expectNoLeak } from '../helpers/leaks';
-import { buildNet, isFrozen, NETS, NO_TAPE, NOT_ON_WASM } from './nets';
+import { buildNet, isFrozen, NETS, NO_TAPE, NOT_ON_WASM, ON_WEBGPU } from './nets';
 
 const BATCH = 5;
 
@@ -54,11 +55,11 @@ function relativeError(actual: ArrayLike<number>, expected: ArrayLike<number>, s
   return worst / scale;
 }
 
-for (const { name: engine, title, absent } of engines) {
+for (const { name: engine, title, absent } of allEngines) {
   describe.skipIf(absent)(`a plan on ${title}`, () => {
     beforeAll(() => use(engine));
 
-    for (const name of Object.keys(NETS)) {
+    for (const name of engine === 'webgpu' ? ON_WEBGPU : Object.keys(NETS)) {
       describe(name, () => {
         it('gives the logits that the layers give', async () => {
           const { net, plan, features } = makeCase(name);

@@ -4,7 +4,8 @@ import { compile } from '@deepend/compiler';
 import * as tf from '@tensorflow/tfjs-core';
 import * as tfl from '@tensorflow/tfjs-layers';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { engines, use } from '../helpers/engines';
+import { allEngines } from '../helpers/all-engines';
+import { use } from '../helpers/engines';
 
 const RATE = 0.25;
 const BATCH = 400;
@@ -30,7 +31,7 @@ function lossesOf(seed: number, rate?: number): number[] {
 }
 const lossAt = (scale: number) => Math.log(Math.exp(2 * scale) + 11 * Math.exp(scale)) - 2 * scale;
 
-for (const { name: engine, title, absent } of engines) {
+for (const { name: engine, title, absent } of allEngines) {
   describe.skipIf(absent)(`stochastic depth on ${title}`, () => {
     beforeAll(() => use(engine));
 

@@ -200,6 +200,13 @@ describe.skipIf(absent)(`the fused operations on ${title}`, () => {
     expect(tf.tidy(() => drop(1, 5)).y.every((value) => value === 0)).toBe(true);
   });
 
+  it('take integers that are called floats by their value', async () => {
+    await expectSame(() => {
+      const x = tf.cast(tf.tensor([3, 1, 4, 1, 5, 9, 2, 6], [2, 4], 'int32'), 'float32');
+      return { sums: channelSums(x), same: channelSums(tf.cast(tf.greater(x, 2), 'float32')) };
+    });
+  });
+
   it.each(['relu', 'relu6', 'sigmoid', 'tanh'] as ActivationName[])('go back through %s', async (name) => {
     for (const shape of [[3, 5], [4, 8]]) {
       await expectSame(() => {

@@ -20,6 +20,8 @@ interface Pass {
 
 interface TensorData {
   values: unknown;
+  /** Of the numbers as they lie: a cast from int32 to float32 leaves them as they are. */
+  readonly dtype: tf.DataType;
   readonly resource: Handle;
 }
 
@@ -92,6 +94,30 @@ const present = (tensors: Tensors) =>
 
 /** Sends a shader on its way. Nothing is waited for, and nothing is read back. */
 export function launch(backend: GpuBackend, shader: Shader): void {
+  const casts = present(shader.reads).filter(([, tensor]) => isOnlyCalledFloat(backend, tensor));
+  const floats = casts.map(([name, tensor]) => [name, toFloats(backend, tensor)] as const);
+  send(backend, { ...shader, reads: { ...shader.reads, ...Object.fromEntries(floats) } });
+  for (const [, { dataId }] of floats) backend.disposeData(dataId);
+}
+
+const isOnlyCalledFloat = ({ tensorMap }: GpuBackend, { dtype, dataId }: tf.TensorInfo) =>
+  dtype === 'float32' && tensorMap.get(dataId).dtype !== 'float32';
+
+function toFloats(backend: GpuBackend, { shape, dataId }: tf.TensorInfo): tf.TensorInfo {
+  const floats = output(backend, shape);
+  const count = size(floats);
+  send(backend, {
+    name: 'toFloats',
+    writes: { floats },
+    reads: { integers: { shape, dataId, dtype: 'int32' } },
+    integers: { count },
+    groups: grid(count),
+    main: () => `${INDEX}\n  floats[i] = f32(integers[i]);`,
+  });
+  return floats;
+}
+
+function send(backend: GpuBackend, shader: Shader): void {
   const storage = [...present(shader.writes), ...present(shader.reads)];
   for (const [, { dataId }] of storage) backend.uploadToGPU(dataId);
   const { pipeline, layout } = pipelineOf(backend, shader);
