@@ -94,10 +94,12 @@ describe('contour lines', () => {
     fc.assert(
       fc.property(grids, value, (grid, level) => {
         const outlines = contourRegion(grid, level);
+        const values = grid.z.flatMap((row) => [...row]).filter(Number.isFinite);
+        const near = 1e-3 + 1e-4 * (Math.max(...values) - Math.min(...values)); // the steeper, the nearer the outline runs
         for (let j = 1; j + 1 < grid.y.length; j++) {
           for (let i = 1; i + 1 < grid.x.length; i++) {
             const at = grid.z[j]?.[i] ?? 0;
-            if (Math.abs(at - level) < 1e-3) continue; // on the outline itself
+            if (Math.abs(at - level) < near) continue; // on the outline itself
             expect(isInside(outlines, { x: grid.x[i] ?? 0, y: grid.y[j] ?? 0 })).toBe(at > level);
           }
         }
