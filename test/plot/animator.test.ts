@@ -52,6 +52,15 @@ describe('on a terminal', () => {
     expect(animator.picture().svg).toBe(whole.picture().svg);
   });
 
+  it("the figures of an epoch's first batch alone are not drawn, neither at once nor later", () => {
+    const animator = new Animator({}, terminal(new Screen()));
+    animator.onTrainBegin({ numEpochs: 1 });
+    const losses = [9, 9, 9, 5, 5, 5, 4, 4]; // as a trainer tells them: read at steps 1, 4 and 7
+    for (const [i, loss] of losses.entries()) animator.onStep({ epoch: 1, step: i + 1, numBatches: 8, loss, trainAcc: 0.5 });
+    const drawn = animator.picture().points.filter(({ label }) => label.startsWith('train loss'));
+    expect(drawn.map(({ label }) => label)).toEqual(['train loss: 5 at epoch 0.5', 'train loss: 4 at epoch 0.875']);
+  });
+
   const lastDrawing = (animator: Animator) =>
     animator.toText({ width: 59, height: 18 }).split('\n').map((line) => line.trimEnd()); // biome-ignore format: one chain
 });

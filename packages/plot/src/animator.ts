@@ -84,8 +84,9 @@ export class Animator {
 
   /** A point each time that a trainer has fetched new figures, some five times an epoch. */
   onStep({ epoch, step, numBatches, loss, trainAcc }: Step): void {
-    if (loss === this.#lastSeen || step === 1 || step === numBatches) return;
+    if (loss === this.#lastSeen) return;
     this.#lastSeen = loss;
+    if (step === 1 || step === numBatches) return; // figures of a single batch; and what the epoch's end tells anyway
     this.add(epoch - 1 + step / numBatches, [loss, trainAcc, null]);
   }
 
