@@ -4,6 +4,7 @@ import { book } from '@deepend/models';
 import * as tf from '@tensorflow/tfjs-core';
 import * as tfl from '@tensorflow/tfjs-layers';
 import { afterEach, describe, expect, it, vi } from 'vitest';
+import { buildResNet, type ResNetStyle } from '../../packages/models/src/nets/resnet';
 import { allEngines } from '../helpers/all-engines';
 import { use } from '../helpers/engines';
 import { mix } from '../helpers/fill';
@@ -12,12 +13,33 @@ const { absent, title } = allEngines.find(({ name }) => name === 'webgpu') as (t
 
 type Shape = [number, number, number];
 
+/** At 0.05 four images' losses part in the third step on any two engines whose sums round otherwise. */
+const LR = 0.01;
+
 function batchOf(count: number, shape: Shape) {
   const features = tf.tensor4d(mix(count * tf.util.sizeFromShape(shape), 'image'), [count, ...shape]);
   return { features, labels: tf.tensor1d(Int32Array.from({ length: count }, (_, i) => (7 * i + 3) % 10), 'int32') }; // biome-ignore format: a pair
 }
 
 type BuildNet = (options: { inputShape: Shape; numClasses: number }) => tfl.LayersModel;
+
+const STYLE: ResNetStyle = {
+  names: {
+    stem: ['', 'conv1', 'bn1', 'relu', 'maxpool'],
+    stage: (place) => `layer${place + 1}`,
+    block: (place) => `${place}`,
+    projection: ['downsample.0', 'downsample.1'],
+    end: { norm: 'bn', relu: 'relu_end' },
+    head: ['', 'avgpool', 'fc'],
+  },
+  bias: false,
+  normalizedProjection: true,
+  defaults: { inputShape: [64, 64, 1], numClasses: 10, init: 'he-normal', stem: 'imagenet', shortcut: 'B' },
+};
+
+/** All of ResNet-18's layers, with 8 filters in the first where it has 64. */
+const narrowResNet18: BuildNet = (options) =>
+  buildResNet('narrow', { block: 'basic', depths: [2, 2, 2, 2], filters: 8 }, options, STYLE);
 
 /** A net on the engine that is current, and a step of its training. */
 function session(
@@ -30,7 +52,7 @@ function session(
   const { features, labels } = batchOf(count, shape);
   const step = (seed: number): tf.Scalar => {
     const { loss, correct, gradients } = plan.step(features, labels, { seed });
-    optimizer.step(gradients, { lr: 0.05 });
+    optimizer.step(gradients, { lr: LR });
     tf.dispose([correct, gradients.map(({ gradient }) => gradient)]);
     return loss;
   };
@@ -54,12 +76,14 @@ async function losses(build: BuildNet, options: Parameters<typeof session>[1], s
   return values;
 }
 
-describe.skipIf(absent)(`training on ${title}`, () => {
+const TIMEOUT = 300_000; // ms; a software adapter on a busy machine makes its shaders ready for a long time
+
+describe.skipIf(absent)(`training on ${title}`, { timeout: TIMEOUT }, () => {
   afterEach(() => vi.restoreAllMocks());
 
   it.each<[string, BuildNet, Parameters<typeof session>[1]]>([
-    ['ResNet-18, SGD', (options) => book.resnet18(options), { count: 4, shape: [32, 32, 1], optimizer: { name: 'sgd' } }],
-    ['ResNet-8, momentum', (options) => book.resnet8(options), { count: 6, shape: [28, 28, 1], optimizer: { name: 'sgd', momentum: 0.9, weightDecay: 1e-3 } }],
+    ['ResNet-18, an eighth as wide, SGD', narrowResNet18, { count: 4, shape: [64, 64, 1], optimizer: { name: 'sgd' } }],
+    ['the same with momentum and weight decay', narrowResNet18, { count: 4, shape: [64, 64, 1], optimizer: { name: 'sgd', momentum: 0.9, weightDecay: 1e-3 } }],
     ['LeNet, Adam', (options) => book.lenet(options), { count: 6, shape: [28, 28, 1], optimizer: { name: 'adam' } }],
   ])('has the losses of simd: %s', async (_, build, options) => {
     await use('simd');
@@ -68,7 +92,7 @@ describe.skipIf(absent)(`training on ${title}`, () => {
     const actual = await losses(build, options, 5);
     expect(new Set(expected).size).toBe(5); // it learns
     for (const [i, loss] of expected.entries()) expect(Math.abs((actual[i] as number) - loss), `step ${i}`).toBeLessThan(1e-3);
-  }, 300_000); // biome-ignore format: a row a net
+  }); // biome-ignore format: a row a net
 
   it('reads nothing back within a step', async () => {
     await use('webgpu');
