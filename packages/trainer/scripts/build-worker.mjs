@@ -23,7 +23,6 @@ const TEXTS = {
     external: ['@tensorflow/*'],
     alias: Object.fromEntries(['checks', 'compiler', 'device', 'backend-simd'].map((name) => [`@deepend/${name}`, source(name)])),
     inject: [path.join(root, '../models/src/blocks/grouped-conv.ts')], // which @deepend/models would make known
-    supported: { 'dynamic-import': false }, // a text that is evaluated would import from the folder that the process runs in
     define: { 'import.meta.url': 'undefined' },
   },
 };

@@ -9,6 +9,7 @@ import * as tf from '@tensorflow/tfjs-core';
 import type { LayersModel } from '@tensorflow/tfjs-layers';
 import type { Batch } from '../types';
 import { LINKS, placeOf, requestOf } from './devices';
+import type { StartLink } from './link';
 import type { Answers } from './messages';
 import { describeNet, differenceOf, fixedWeights, sketchOf } from './net-text';
 import { atLeast, eachPart, readInto, sharedFloats, tensorOf, totalSize } from './numbers';
@@ -29,6 +30,8 @@ export interface GroupOptions {
   readonly devices: readonly Device[];
   /** Milliseconds that a device may be silent. @default minutes, more where the first device is slow itself */
   readonly patience?: number;
+  /** How every worker is started; tests take others. @default a thread or a process, as the engine needs */
+  readonly start?: StartLink;
 }
 
 interface Own {
@@ -50,13 +53,13 @@ export class DeviceGroup {
 
   /** Starts the workers. @throws Error when one does not, or its net came out another than this one */
   async begin(): Promise<void> {
-    const { net, plan, devices, patience = BEGIN_PATIENCE } = this.options;
+    const { net, plan, devices, start, patience = BEGIN_PATIENCE } = this.options;
     this.cores = await shareCores(devices);
     const env = environmentApart(this.cores.threads);
     const text = describeNet(net);
     this.peers = devices.slice(1).map((device, i) => {
       const name = `${WHERE}: ${placeOf(device, i + 1, devices.length)}`;
-      const peer = new Peer({ name, env, start: LINKS[device.engine] });
+      const peer = new Peer({ name, env, start: start ?? LINKS[device.engine] });
       peer.post('begin', { device: requestOf(device), net: text });
       return peer;
     });

@@ -36,7 +36,13 @@ export const startThread: StartLink = ({ name, env, onReply, onEnd }) => {
   });
   worker.on('exit', (code) => onEnd(`its thread ended: ${reason ?? `exit code ${code}`}`));
   worker.unref();
-  return { post: (task) => worker.postMessage(task), end: async () => void (await worker.terminate()) };
+  return {
+    post: (task) => worker.postMessage(task),
+    end: async () => {
+      worker.ref(); // who waits for its end is not to end before
+      await worker.terminate();
+    },
+  };
 };
 
 export const startProcess: StartLink = ({ env, onReply, onEnd }) => {
@@ -58,6 +64,7 @@ export const startProcess: StartLink = ({ env, onReply, onEnd }) => {
     // Where it is gone, its end tells.
     post: (task) => void (child.connected && child.send(task, () => {})),
     end: async () => {
+      child.ref();
       child.kill('SIGKILL');
       await ended;
     },

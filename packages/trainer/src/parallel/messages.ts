@@ -42,7 +42,8 @@ export interface Answers {
 }
 
 export type Question = keyof Tasks;
-export type Task<Q extends Question = Question> = { [K in Q]: { readonly question: K } & Tasks[K] }[Q];
+/** `id` counts what a worker is asked. */
+export type Task<Q extends Question = Question> = { [K in Q]: { readonly question: K; readonly id: number } & Tasks[K] }[Q];
 
 /** An error on its way between threads: structured clones lose its own properties. */
 export interface Fault {
@@ -52,7 +53,10 @@ export interface Fault {
 }
 
 /** `loaded` comes once, before anything was asked. */
-export type Reply = { readonly loaded: true } | { readonly answer: Answers[Question] } | { readonly fault: Fault };
+export type Reply =
+  | { readonly loaded: true }
+  | { readonly id: number; readonly answer: Answers[Question] }
+  | { readonly id: number; readonly fault: Fault };
 
 export function faultOf(error: unknown): Fault {
   if (!(error instanceof Error)) return { name: 'Error', message: String(error), stack: undefined };

@@ -15,6 +15,7 @@ export class Peer {
   private readonly link: Link;
   private readonly name: string;
   private outcome: Outcome | undefined;
+  private asked = 0;
   private dead: Error | undefined;
   private wake: (() => void) | undefined;
   private ending: Promise<void> | undefined;
@@ -29,7 +30,7 @@ export class Peer {
   /** Asks without waiting: it computes while this thread does other things. */
   post<Q extends Question>(question: Q, task: Tasks[Q]): void {
     this.outcome = undefined;
-    const whole = { question, ...task } as Task;
+    const whole = { question, id: ++this.asked, ...task } as Task;
     if (this.waiting) this.waiting.push(whole);
     else this.link.post(whole);
   }
@@ -62,6 +63,7 @@ export class Peer {
       this.waiting = undefined;
       return;
     }
+    if (reply.id !== this.asked) return; // of a step that was given up
     this.outcome = 'answer' in reply ? reply : { error: this.errorOf(reply.fault) };
     this.wake?.();
   }

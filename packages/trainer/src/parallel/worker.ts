@@ -23,9 +23,9 @@ let before: Promise<void> = Promise.resolve();
 const onTask = (task: Task): void => {
   before = before.then(async () => {
     try {
-      post({ answer: await answer(task) });
+      post({ id: task.id, answer: await answer(task) });
     } catch (error) {
-      post({ fault: faultOf(error) });
+      post({ id: task.id, fault: faultOf(error) });
     }
   });
 };

@@ -1,0 +1,24 @@
+/**
+ * A run on many devices for tests that look at its end: `parallel-ends.ts MODE DIR`. It never ends its process itself.
+ *
+ *   ends     trains on three devices, one of them in a process of its own where there is one to take
+ *   saves    trains long, by `saveRun`, until Ctrl-C
+ */
+import { type Device, device } from '@deepend/device';
+import { train } from '@deepend/trainer';
+import { saveRun } from '../../packages/deepend/src/run';
+import { fakeLoader, linearNet } from '../helpers/loaders';
+
+const [mode, dir = '', other = 'simd'] = process.argv.slice(2);
+const simd = await device('simd');
+const devices = [simd, simd, { ...simd, engine: other } as Device];
+const callbacks = mode === 'saves' ? [saveRun(dir), { onStep: () => console.log('step') }] : [];
+const numEpochs = mode === 'saves' ? 1_000_000 : 2;
+const { history } = await train(linearNet(), fakeLoader(24, 8), null, {
+  numEpochs,
+  lr: 0.1,
+  progress: false,
+  devices,
+  callbacks,
+});
+console.log(`done ${history.length}`);
