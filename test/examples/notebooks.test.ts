@@ -89,7 +89,7 @@ function checkOutputs(cells: readonly Cell[]): void {
 const sourceHas = (pattern: RegExp) => (cell: Cell) => pattern.test(joined(cell.source));
 const pictures = ({ outputs }: Cell) => outputs.map(({ data }) => joined(data?.['image/svg+xml'])).filter((svg) => svg !== '');
 
-/** Every cell that shows or draws has its picture, once. @param ofEnds whether the kernel is sure to send what ends a cell */
+/** Every cell that shows or draws has its picture, once. @param ofEnds whether a picture still ends its cell */
 function checkPictures(cells: readonly Cell[], { ofEnds }: { ofEnds: boolean }): void {
   const drawing = cells.filter(sourceHas(ofEnds ? /\bshow\(|new (Animator|ProgressBoard)|^plot\(/m : /\bshow\(|new (Animator|ProgressBoard)/)); // biome-ignore format: one call
   expect(drawing.length).toBeGreaterThan(5);
@@ -150,7 +150,7 @@ describe.skipIf(absent ?? noDeno)(
     it.each(Object.entries(SAYS))('%s runs to its end', (name, lines) => {
     const cells = execute(name, 'deno');
     checkOutputs(cells);
-    checkPictures(cells, { ofEnds: false }); // Deno 2.9 sends some results after it has said that the cell is done
+    checkPictures(cells, { ofEnds: false }); // the runner's waiting ends each cell
     for (const line of lines) expect(said(cells)).toMatch(line);
   }, 600_000); // biome-ignore format: one test
   },
