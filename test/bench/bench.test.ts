@@ -97,7 +97,17 @@ describe('options', () => {
     expect(options).toMatchObject({ section: 'kernels', words: ['3×3'], rounds: 2, engines: ['simd'], against: 'torch' });
   });
 
+  it('take a GPU, whose engine is its own', () => {
+    expect(parseOptions(['--device', 'webgpu', 'ResNet'])).toMatchObject({
+      device: 'webgpu',
+      engines: ['webgpu'],
+      words: ['ResNet'],
+    });
+    expect(parseOptions([]).device).toBeUndefined();
+  });
+
   it.each([
+    [['--device', 'cuda']], [['kernels', '--device', 'webgpu']], [['--device', 'webgpu', '--engines', 'simd']],
     [['--rounds', '0']], [['--rounds', '1.5']], [['--seconds', 'x']], [['--engines', 'cuda']], [['--against', 'keras']], [['--round', '2']],
   ])('refuse %j', (argv) => {
     expect(() => parseOptions(argv)).toThrow(/is not what it takes/);

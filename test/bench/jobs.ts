@@ -59,6 +59,15 @@ export const JOBS: readonly Job[] = [
   { kind: 'load', photographs: true, size: 224, batch: 64, target: 1 },
 ];
 
+/** On a GPU: half of what PyTorch does on the same one is aimed at. */
+export const GPU_JOBS: readonly NetJob[] = [{ kind: 'train', net: 'resnet18', size: 224, batch: 128, target: 0.5 }];
+
+/** Samples/s that training on a GPU must reach at least: what a published run of this net, size and batch had on a CUDA GPU. */
+export const GPU_FLOOR = 228.1;
+
+/** On a software adapter: that the command works is all that it can show. */
+export const SOFTWARE_JOBS: readonly NetJob[] = [{ kind: 'train', net: 'resnet8', size: 28, batch: 4 }];
+
 /** `train ResNet-18, 28 px, batch 128` */
 export function titleOf(job: Job): string {
   const subject = job.kind === 'load' ? (job.photographs ? ' photographs,' : '') : ` ${NETS[job.net].title},`;

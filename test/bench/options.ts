@@ -12,7 +12,9 @@ export interface Options {
   /** Words that a row's title must have. */
   readonly words: readonly string[];
   readonly against: 'torch' | undefined;
-  readonly engines: readonly BenchEngine[];
+  /** A GPU instead of the CPU's engines: its own jobs, beside PyTorch on CUDA where that is there. */
+  readonly device: 'webgpu' | undefined;
+  readonly engines: readonly (BenchEngine | 'webgpu')[];
   readonly threads: number | undefined;
   readonly rounds: number;
   readonly seconds: number;
@@ -21,6 +23,7 @@ export interface Options {
 
 export const USAGE = `npm run bench -- [scaling | kernels] [WORD ...] [options]
   --against torch      measure PyTorch beside it, in both memory formats
+  --device webgpu      training on the GPU, beside PyTorch on CUDA (fp32 and TF32) where it is
   --engines A,B        of ${ENGINES.join(', ')} (default: all that are here)
   --threads N          of the simd engine (default: its own choice)
   --rounds N           (default 5)
@@ -30,13 +33,14 @@ export const USAGE = `npm run bench -- [scaling | kernels] [WORD ...] [options]
 /** @throws RangeError with the usage for what it does not know */
 export function parseOptions(argv: readonly string[]): Options {
   const text = { type: 'string' } as const;
-  const known = { against: text, engines: text, threads: text, rounds: text, seconds: text, out: text };
+  const known = { against: text, device: text, engines: text, threads: text, rounds: text, seconds: text, out: text };
   const unasked = argv.find((word) => word.startsWith('--') && !Object.hasOwn(known, word.slice(2).split('=')[0] ?? ''));
   if (unasked) fail(unasked);
   const { values, positionals } = parseArgs({ args: [...argv], allowPositionals: true, options: known });
   const [first = ''] = positionals;
   const section = (SECTIONS as readonly string[]).includes(first) ? (first as Options['section']) : undefined;
   if (values.against !== undefined && values.against !== 'torch') fail(`--against ${values.against}`);
+  if (values.device !== undefined && (values.device !== 'webgpu' || section || values.engines)) fail(`--device ${values.device}`);
   const engines = values.engines?.split(',') ?? ENGINES;
   const unknown = engines.find((engine) => !(ENGINES as readonly string[]).includes(engine));
   if (unknown !== undefined) fail(`--engines ${unknown}`);
@@ -44,7 +48,8 @@ export function parseOptions(argv: readonly string[]): Options {
     section: section ?? 'speed',
     words: section ? positionals.slice(1) : positionals,
     against: values.against as 'torch' | undefined,
-    engines: engines as readonly BenchEngine[],
+    device: values.device as 'webgpu' | undefined,
+    engines: values.device ? ['webgpu'] : (engines as readonly BenchEngine[]),
     threads: values.threads === undefined ? undefined : number('threads', values.threads, true),
     rounds: number('rounds', values.rounds ?? '5', true),
     seconds: number('seconds', values.seconds ?? (section === 'kernels' ? '0.3' : '4'), false),

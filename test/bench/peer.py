@@ -8,6 +8,7 @@
 {"kind": "matmul", "size": 1024, ...}                                                                         calls per second
 {"kind": "forget"}                                                                                            drops the nets
 
+With --cuda nets are trained on the GPU; "tf32": true lets products round to TF32, as PyTorch's convolutions do by default, false does not.
 The threads are what PyTorch takes by itself.
 """
 import gzip
@@ -91,6 +92,8 @@ def build(net, size):
     return resnet("resnet18", cifar=True) if net == "resnet18_cifar" else resnet(net)
 
 
+CUDA = "--cuda" in sys.argv
+DEVICE = torch.device("cuda" if CUDA else "cpu")
 FORMATS = {"channels_last": torch.channels_last, "contiguous": torch.contiguous_format}
 built = {}
 
@@ -113,10 +116,10 @@ def per_second(work, seconds):
 
 def network(net, size, batch, memory, training):
     torch.manual_seed(0)
-    model = build(net, size).to(memory_format=memory).train(training)
+    model = build(net, size).to(DEVICE, memory_format=memory).train(training)
     channels = 1 if net in ("lenet", "vgg11") or net.startswith(("resnet8", "resnet18")) else 3
-    x = torch.rand(batch, channels, size, size).contiguous(memory_format=memory)
-    y = torch.tensor([(7 * i + 3) % 10 for i in range(batch)])
+    x = torch.rand(batch, channels, size, size).to(DEVICE).contiguous(memory_format=memory)
+    y = torch.tensor([(7 * i + 3) % 10 for i in range(batch)], device=DEVICE)
     optimizer = torch.optim.SGD(model.parameters(), lr=0.01)
 
     def step():
@@ -135,13 +138,19 @@ def network(net, size, batch, memory, training):
     return work
 
 
-def train(net, size, batch, format, seconds, **_):
-    work = once(("train", net, size, batch, format), lambda: network(net, size, batch, FORMATS[format], True))
+def round_to(tf32):
+    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = tf32
+
+
+def train(net, size, batch, format, seconds, tf32=False, **_):
+    round_to(tf32)
+    work = once(("train", net, size, batch, format, tf32), lambda: network(net, size, batch, FORMATS[format], True))
     return batch * per_second(work, seconds)
 
 
-def infer(net, size, batch, format, seconds, **_):
-    work = once(("infer", net, size, batch, format), lambda: network(net, size, batch, FORMATS[format], False))
+def infer(net, size, batch, format, seconds, tf32=False, **_):
+    round_to(tf32)
+    work = once(("infer", net, size, batch, format, tf32), lambda: network(net, size, batch, FORMATS[format], False))
     return batch * per_second(work, seconds)
 
 
@@ -225,12 +234,19 @@ def load(size, batch, seconds, images=None, folder=None, times=1, **_):
 
 def forget(**_):
     built.clear()
+    if CUDA:
+        torch.cuda.empty_cache()
     return 0.0
 
 
 KINDS = {"train": train, "infer": infer, "load": load, "matmul": matmul, "conv": conv, "conv_input": conv, "conv_filter": conv, "forget": forget}
 
-print(json.dumps({"version": torch.__version__, "threads": torch.get_num_threads()}), flush=True)
+if CUDA and not torch.cuda.is_available():
+    print(json.dumps({"fault": f"torch {torch.__version__} of python3 sees no GPU"}), flush=True)
+    sys.exit()
+torch.backends.cudnn.benchmark = CUDA
+where = f" on {torch.cuda.get_device_name()}" if CUDA else ""
+print(json.dumps({"version": torch.__version__ + where, "threads": torch.get_num_threads()}), flush=True)
 for line in sys.stdin:
     job = json.loads(line)
     try:

@@ -28,9 +28,15 @@ const FORMATS = [
 /** What a row with these contenders has for its reference. */
 export const PEERS: readonly string[] = ['PyTorch', ...FORMATS.map(([name]) => name)];
 
-/** @throws Error where python3 has no torch */
-export async function startPeer(): Promise<Peer> {
-  const child = spawn('python3', [path.join(import.meta.dirname, 'peer.py')], { stdio: ['pipe', 'pipe', 'ignore'] });
+const PRECISIONS = ['fp32', 'TF32'] as const;
+const gpuName = (precision: string, format: string) => `${format.replace('PyTorch', `PyTorch ${precision}`)}`;
+/** The same of a GPU's row. */
+export const GPU_PEERS: readonly string[] = PRECISIONS.flatMap((precision) => FORMATS.map(([name]) => gpuName(precision, name)));
+
+/** @throws Error where python3 has no torch, or none that sees a GPU when that is asked for */
+export async function startPeer({ cuda = false } = {}): Promise<Peer> {
+  const args = [path.join(import.meta.dirname, 'peer.py'), ...(cuda ? ['--cuda'] : [])];
+  const child = spawn('python3', args, { stdio: ['pipe', 'pipe', 'ignore'] });
   const failed = new Promise<undefined>((resolve) => child.once('error', () => resolve(undefined)));
   const lines = readline.createInterface({ input: child.stdout })[Symbol.asyncIterator]();
   const answer = async (): Promise<Answer | undefined> => {
@@ -38,6 +44,7 @@ export async function startPeer(): Promise<Peer> {
     return line && !line.done ? (JSON.parse(line.value) as Answer) : undefined;
   };
   const hello = await answer();
+  if (hello?.fault) throw new Error(hello.fault);
   if (!hello?.version) throw new Error('python3 with torch is not here; pip install torch torchvision');
   const ask = async (job: object) => {
     child.stdin.write(`${JSON.stringify(job)}\n`);
@@ -56,6 +63,12 @@ export function peerContenders(peer: Peer, job: object, { scale = 1 }: { scale?:
     dispose: async () => void (await peer.ask({ kind: 'forget' })),
   }));
 }
+
+/** A job on CUDA: in each memory format, with products in fp32 and in TF32. */
+export const gpuContenders = (peer: Peer, job: object): Contender[] =>
+  PRECISIONS.flatMap((precision) =>
+    peerContenders(peer, { ...job, tf32: precision === 'TF32' }).map((one) => ({ ...one, name: gpuName(precision, one.name) })),
+  );
 
 /** A job that has no memory format. */
 export function peerContender(peer: Peer, job: object, { scale = 1 }: { scale?: number } = {}): Contender {

@@ -8,11 +8,11 @@ import path from 'node:path';
 import { getThreads, setThreads, wasmBuild } from '@deepend/backend-simd';
 import { type Dataset, device, loadFashionMnist } from 'deepend';
 import { type Contender, interleave } from './interleave';
-import { JOBS, type Job, type LoadJob, matches, type NetJob, titleOf } from './jobs';
+import { GPU_FLOOR, GPU_JOBS, JOBS, type Job, type LoadJob, matches, type NetJob, SOFTWARE_JOBS, titleOf } from './jobs';
 import { measureKernels } from './kernels';
-import { type BenchEngine, type Options, parseOptions } from './options';
+import { type Options, parseOptions } from './options';
 import { loadContender, netContender } from './own';
-import { PEERS, type Peer, peerContender, peerContenders, startPeer } from './peer';
+import { GPU_PEERS, gpuContenders, PEERS, type Peer, peerContender, peerContenders, startPeer } from './peer';
 import { type Photographs, photographs, TIMES } from './photographs';
 import { about, rowText, writeResults } from './report';
 import type { Measured, Results, Row } from './results';
@@ -32,8 +32,8 @@ function readOptions(): Options {
 }
 
 /** The engines of those asked for that compute here; the others stand in `absent` with the reason. */
-async function enginesHere(names: readonly BenchEngine[]): Promise<BenchEngine[]> {
-  const here: BenchEngine[] = [];
+async function enginesHere(names: Options['engines']): Promise<Options['engines'][number][]> {
+  const here: Options['engines'][number][] = [];
   for (const name of names) {
     try {
       await device(name);
@@ -45,10 +45,10 @@ async function enginesHere(names: readonly BenchEngine[]): Promise<BenchEngine[]
   return here;
 }
 
-async function peerHere({ against }: Options): Promise<Peer | undefined> {
-  if (!against) return undefined;
+async function peerHere({ against, device: gpu }: Options): Promise<Peer | undefined> {
+  if (!against && !gpu) return undefined;
   try {
-    return await startPeer();
+    return await startPeer({ cuda: gpu !== undefined });
   } catch (error) {
     absent.PyTorch = (error as Error).message;
     return undefined;
@@ -130,6 +130,24 @@ async function datasetHere(): Promise<Dataset | undefined> {
   }
 }
 
+/** Training on the GPU, beside PyTorch's on the same one. With words, other nets too. */
+async function onGpu(): Promise<void> {
+  const { hardware } = await device('webgpu:0');
+  const software = hardware.includes('software adapter');
+  console.log(hardware);
+  if (software) console.log('its figures tell nothing of a GPU: they show that the command works\n');
+  const usual = software ? SOFTWARE_JOBS : GPU_JOBS;
+  const nets = [...usual, ...JOBS].filter((job): job is NetJob => job.kind !== 'load' && matches(job, options.words));
+  for (const job of options.words.length > 0 ? nets : usual) {
+    const contenders = [netContender(job, { engine: 'webgpu' }), ...(peer ? gpuContenders(peer, job) : [])];
+    const series = await interleave(contenders, options);
+    const isUsual = GPU_JOBS.includes(job);
+    if (isUsual) series.push({ name: 'floor', rounds: [GPU_FLOOR], median: GPU_FLOOR });
+    const target = isUsual ? job.target : undefined;
+    onRow({ kind: job.kind, title: titleOf(job), unit: 'samples/s', series, reference: GPU_PEERS, target });
+  }
+}
+
 /** The same training step on two threads and on one. */
 async function scaling(): Promise<void> {
   const job: NetJob = { kind: 'train', net: 'resnet18', size: 96, batch: 64 };
@@ -153,7 +171,7 @@ const sections = {
   scaling,
   kernels: () => measureKernels({ ...options, peer, onRow }),
 };
-await sections[options.section]();
+await (options.device ? onGpu() : sections[options.section]());
 if (rows.length === 0) console.log(`nothing was measured for '${options.words.join(' ')}'`);
 peer?.close();
 process.exit(0); // an engine's threads may hold the process
