@@ -2,9 +2,11 @@
 import * as tf from '@tensorflow/tfjs-core';
 import type { FastKernel } from '../../fast';
 import { activationGradient, dropout, softmaxCrossEntropy } from './basic';
+import { channelSums } from './channels';
 import { conv2d, conv2dFilterGradient } from './conv';
 import type { Form, Given } from './launch';
-import { batchNorm, batchNormGradient, channelSums, normalize } from './norm';
+import { batchNorm, normalize } from './norm';
+import { batchNormGradient } from './norm-gradient';
 import { maxPool, maxPoolGradient } from './pool';
 import { update } from './update';
 
