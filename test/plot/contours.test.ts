@@ -94,7 +94,7 @@ describe('contour lines', () => {
     fc.assert(
       fc.property(grids, value, (grid, level) => {
         const outlines = contourRegion(grid, level);
-        const values = grid.z.flatMap((row) => [...row]).filter(Number.isFinite);
+        const values = grid.z.flatMap((row) => Array.from(row)).filter(Number.isFinite);
         const near = 1e-3 + 1e-4 * (Math.max(...values) - Math.min(...values)); // the steeper, the nearer the outline runs
         for (let j = 1; j + 1 < grid.y.length; j++) {
           for (let i = 1; i + 1 < grid.x.length; i++) {
