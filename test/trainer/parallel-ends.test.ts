@@ -2,7 +2,7 @@
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import path from 'node:path';
-import { compile, type OpenStep, type StepResult, softmaxCrossEntropy } from '@deepend/compiler';
+import { compile, type OpenStep, type Plan, type StepResult, softmaxCrossEntropy } from '@deepend/compiler';
 import { type Device, device } from '@deepend/device';
 import * as tf from '@tensorflow/tfjs-core';
 import * as tfl from '@tensorflow/tfjs-layers';

@@ -13,7 +13,7 @@ import {
   randomRotation,
   type Transform,
 } from '@deepend/data';
-import { type Device, type DeviceName, device, tryGpu } from '@deepend/device';
+import { type Device, type DeviceName, device, tryAllGpus, tryGpu } from '@deepend/device';
 import { createModel } from '@deepend/models';
 import {
   type Callback,
@@ -60,6 +60,22 @@ const SCHEDULES: Record<Settings['schedule'], (lr: number, epochs: number) => Sc
 
 /** What computes, by the name in the settings. */
 export const deviceOf = (name: string): Promise<Device> => (name === 'auto' ? tryGpu() : device(name as DeviceName));
+
+/** The devices that share each batch, by the list in the settings. The first is made current; another one that cannot compute says so itself. */
+async function devicesOf(list: string, one: string): Promise<readonly Device[]> {
+  if (one !== 'auto')
+    throw new TypeError(`[deepend] devices: expected "device" or "devices", got both: '${one}' and '${list}'; leave one out`);
+  if (list === 'all') return tryAllGpus();
+  const [name = '', ...others] = list.split(',').map((text) => text.trim());
+  const first = await device(name as DeviceName);
+  return [first, ...others.map((other) => (other === name ? first : named(other)))];
+}
+
+/** What `device()` would give, without starting it: that is its own thread's or process's to do. */
+function named(name: string): Device {
+  const engine = name.startsWith('cuda:') ? 'tensorflow' : name.startsWith('webgpu:') ? 'webgpu' : name === 'cpu' ? 'simd' : name;
+  return { name: name.includes(':') ? name : 'cpu', engine: engine as Device['engine'], hardware: '', why: 'it was asked for' };
+}
 
 /** @throws RangeError for a transform that does not exist */
 function augmentation(list: string | undefined, size: number): Transform[] {
@@ -126,7 +142,8 @@ export interface ExperimentOptions {
 /** Trains by the settings, and fills `out`. */
 export async function runExperiment(settings: Settings, options: ExperimentOptions): Promise<TrainResult> {
   const { out, resume = false, progress = true, callbacks = [] } = options;
-  const computing = await deviceOf(settings.device);
+  const { device: one, devices: list } = settings;
+  const computing = list ? { devices: await devicesOf(list, one) } : { device: await deviceOf(one) };
   const [trainIter, testIter] = await loadersOf(settings, { progress });
   const net = netOf(settings, trainIter);
   const { checkpointSteps, checkpointSeconds, best, patience, timeLimit: limit } = settings;
@@ -145,7 +162,7 @@ export async function runExperiment(settings: Settings, options: ExperimentOptio
   ];
   return train(net, trainIter, testIter, {
     ...optionsOf(settings),
-    device: computing,
+    ...computing,
     progress,
     callbacks: watchers,
     ...(resume && { resume: out }),

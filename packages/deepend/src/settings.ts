@@ -49,6 +49,7 @@ export const SETTINGS = {
   microBatch: whole('--micro-batch <images>', 'trains each batch in parts of so many'),
   seed: whole('--seed <number>', 'of order, augmentation, initialization and dropout', { rule: rule.nonNegativeInteger().optional(), default: 0 }),
   device: text('--device <name>', 'auto, cuda:0, cpu, or an engine', { default: 'auto' }),
+  devices: text('--devices <list>', 'devices that share each batch: all, for every GPU, or names with commas between, such as cuda:0,cuda:1'),
   checkpointSteps: whole('--checkpoint-steps <number>', 'between checkpoints, beside the one at the end of each epoch'),
   checkpointSeconds: positive('--checkpoint-seconds <number>', 'between checkpoints', { default: 60 }),
   best: whole('--best <number>', 'of the best checkpoints that are kept beside the newest', { rule: rule.nonNegativeInteger().optional() }),
@@ -92,6 +93,7 @@ export interface Settings {
   microBatch?: number;
   seed: number;
   device: string;
+  devices?: string;
   checkpointSteps?: number;
   checkpointSeconds: number;
   best?: number;

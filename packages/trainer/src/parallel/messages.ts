@@ -1,6 +1,6 @@
 /**
- * What a device's worker is asked, and what it answers: one question at a time. Long arrays lie in shared memory, which threads read where it
- * is; between processes their numbers travel.
+ * What a device's worker is asked, and what it answers: one question at a time. Arrays lie in shared memory, which threads read where it is;
+ * between processes their numbers go through files.
  */
 import type { Sketch } from './net-text';
 
@@ -44,6 +44,9 @@ export interface Answers {
 export type Question = keyof Tasks;
 /** `id` counts what a worker is asked. */
 export type Task<Q extends Question = Question> = { [K in Q]: { readonly question: K; readonly id: number } & Tasks[K] }[Q];
+
+/** A worker process's descriptors of the files through which numbers go: with what it is asked, and with what it answers. */
+export const SPOOLS = { tasks: 4, answers: 5 } as const;
 
 /** An error on its way between threads: structured clones lose its own properties. */
 export interface Fault {

@@ -24,8 +24,11 @@ export async function readInto(into: Float32Array, tensors: readonly tf.Tensor[]
   return into;
 }
 
-/** A tensor of numbers that stay another's: no engine may keep memory that is written again. */
-export const tensorOf = (values: Float32Array, shape: readonly number[]): tf.Tensor => tf.tensor(values.slice(), [...shape]);
+/** A tensor of numbers that stay another's, whose memory is written again. The engine simd copies at once what is shared; others may keep it. */
+export function tensorOf(values: Float32Array, shape: readonly number[]): tf.Tensor {
+  const copies = tf.getBackend() === 'simd' && values.buffer instanceof SharedArrayBuffer;
+  return tf.tensor(copies ? values : values.slice(), [...shape]);
+}
 
 /** Does `use` with each tensor's part of the numbers. */
 export function eachPart<T extends Shaped>(

@@ -1,11 +1,12 @@
 /** What a device's worker runs, a thread or a process. scripts/build-worker.mjs makes a text of it. */
 import { parentPort } from 'node:worker_threads';
-import { type Answers, faultOf, type Question, type Reply, type Task } from './messages';
+import { type Answers, faultOf, type Question, type Reply, SPOOLS, type Task } from './messages';
 import { Replica } from './replica';
+import { SpoolReader, spool } from './spool';
 
 const post = (reply: Reply): void => {
   if (parentPort) parentPort.postMessage(reply);
-  else process.send?.(reply);
+  else process.send?.('answer' in reply ? { ...reply, answer: spool(SPOOLS.answers, reply.answer) } : reply);
 };
 
 let replica: Replica | undefined;
@@ -32,7 +33,8 @@ const onTask = (task: Task): void => {
 
 if (parentPort) parentPort.on('message', onTask);
 else {
-  process.on('message', onTask);
+  const reader = new SpoolReader(SPOOLS.tasks);
+  process.on('message', (task: Task) => onTask(reader.read(task)));
   process.on('disconnect', () => process.exit()); // whoever asks has ended, however it did
   process.on('SIGINT', () => {}); // Ctrl-C reaches every process of a terminal; it is for the one that trains to end the step
 }
