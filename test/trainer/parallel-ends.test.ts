@@ -11,7 +11,6 @@ import fs from 'fs-extra';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { DeviceGroup } from '../../packages/trainer/src/parallel/group';
 import { type Link, type StartLink, startProcess, startThread } from '../../packages/trainer/src/parallel/link';
-import { splitBatch } from '../../packages/trainer/src/parallel/split';
 import { testEngine } from '../helpers/engines';
 import { mix } from '../helpers/fill';
 
@@ -188,14 +187,6 @@ it('frees what was open when this thread fails', async () => {
     plan.open = open;
   }
   await step(); // and it goes on
-});
-
-it('splits batches as evenly as can be, the larger parts first', () => {
-  const lengths = (count: number, parts: number) => splitBatch(count, parts).map(({ length }) => length);
-  expect(lengths(10, 4)).toEqual([3, 3, 2, 2]);
-  expect(lengths(2, 3)).toEqual([1, 1, 0]);
-  expect(lengths(9, 3)).toEqual([3, 3, 3]);
-  expect(splitBatch(10, 4).map(({ start }) => start)).toEqual([0, 3, 6, 8]);
 });
 
 const tensorflow = await testEngine('tensorflow');
