@@ -122,8 +122,8 @@ const KINDS: [what: string, kind: Kind, channels: fc.Arbitrary<number>, filter: 
 /** y, dx and dFilter by the operation. */
 function computed(kind: Kind, g: Geometry, { x, filter, dy }: Record<keyof Tensors, tf.Tensor>) {
   const call = { attrs: g, inputs: [x], params: [filter] };
-  const { output: y } = kind.forward(call as unknown as Call<Geometry>);
-  const back = { ...call, operation: { params: [{ trainable: true }] }, dy, output: y, wanted: [true] };
+  const { output: y, saved = [] } = kind.forward(call as unknown as Call<Geometry>);
+  const back = { ...call, operation: { params: [{ trainable: true }] }, dy, output: y, saved, wanted: [true] };
   const { inputs, params } = kind.backward(back as unknown as BackwardCall<Geometry>);
   expect(params[0]?.shape).toEqual(filter.shape);
   return { y, dx: inputs[0] as tf.Tensor, dFilter: params[0] as tf.Tensor };

@@ -9,8 +9,8 @@ import * as tf from '@tensorflow/tfjs-core';
  * group's input channels, `[kh, kw, in / groups, out]`.
  */
 export type FastKernel =
-  | 'deepend.conv2d' //                 {x, filter, bias?} + conv, relu → y
-  | 'deepend.conv2dInputGradient' //    {dy, filter} + conv, xShape → dx
+  | 'deepend.conv2d' //                 {x, filter, bias?} + conv, relu → y, extra?: what its gradient is given
+  | 'deepend.conv2dInputGradient' //    {dy, filter, extra?} + conv, xShape → dx
   | 'deepend.conv2dFilterGradient' //   {x, dy} + conv, filterShape → dFilter
   | 'deepend.channelSums' //            {x} → [channels]
   | 'deepend.activationGradient' //     {dy, y} + name: relu, relu6, sigmoid or tanh → dx

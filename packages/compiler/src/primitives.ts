@@ -90,8 +90,13 @@ export function composedFilterGradient(
 }
 
 /** The gradient of a convolution's input, as a convolution of dy with the filter turned by 180°; as several where there is a stride. */
-export function inputGradient(dy: tf.Tensor4D, filter: tf.Tensor4D, xShape: readonly number[], attrs: ConvAttrs): tf.Tensor4D {
-  return (fast('deepend.conv2dInputGradient', { dy, filter }, { ...attrs, xShape })?.[0] ??
+export function inputGradient(
+  dy: tf.Tensor4D,
+  filter: tf.Tensor4D,
+  xShape: readonly number[],
+  { extra, ...attrs }: ConvAttrs & { extra?: tf.Tensor | undefined }, // what the engine's own forward form kept for it
+): tf.Tensor4D {
+  return (fast('deepend.conv2dInputGradient', { dy, filter, extra }, { ...attrs, xShape })?.[0] ??
     composedInputGradient(dy, filter, xShape, attrs)) as tf.Tensor4D;
 }
 

@@ -41,12 +41,12 @@ export const conv2d: OperationKind<ConvLayerAttrs> = {
     const [x, [filter, bias]] = [inputs[0] as tf.Tensor4D, params as [tf.Tensor4D, tf.Tensor1D?]];
     const conv = resolve(attrs, x.shape, filter.shape);
     const own = fast('deepend.conv2d', { x, filter, bias }, { ...conv, relu: attrs.relu });
-    if (own) return { output: own[0] as tf.Tensor };
+    if (own) return { output: own[0] as tf.Tensor, saved: own.slice(1) };
     const linear = convolve(x, filter, conv);
     const biased = bias ? tf.add(linear, bias) : linear;
     return { output: attrs.relu ? tf.relu(biased) : biased };
   },
-  backward({ attrs, inputs, params, output, dy, operation, wanted }) {
+  backward({ attrs, inputs, params, output, dy, operation, wanted, saved }) {
     const [x, filter] = [inputs[0] as tf.Tensor4D, params[0] as tf.Tensor4D];
     const conv = resolve(attrs, x.shape, filter.shape);
     const dz = (attrs.relu ? reluGradient(dy, output) : dy) as tf.Tensor4D;
@@ -55,7 +55,7 @@ export const conv2d: OperationKind<ConvLayerAttrs> = {
       () => (attrs.normalized ? tf.zeros([filter.shape[3]]) : channelSums(dz)),
     ];
     return {
-      inputs: [wanted[0] ? inputGradient(dz, filter, x.shape, conv) : null],
+      inputs: [wanted[0] ? inputGradient(dz, filter, x.shape, { ...conv, extra: saved[0] }) : null],
       params: gradients.filter((_, i) => operation.params[i]?.trainable).map((gradient) => gradient()),
     };
   },

@@ -5,7 +5,7 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { type ConvAttrs, composedFilterGradient, composedInputGradient, convolve, isEmpty, zeroPad } from '../../primitives';
 import { attributes, FLOAT, type Form, type NodeBackend } from './native';
-import { type Geometry, isSmall, smallConvolve, smallFilterGradient, smallInputGradient } from './small-image';
+import { type Geometry, isSmall, matrixOf, smallConvolve, smallFilterGradient, smallInputGradient } from './small-image';
 
 type Shape = readonly number[];
 
@@ -32,22 +32,23 @@ const options = (backend: NodeBackend, { strides, dilations }: ConvAttrs, paddin
 
 const geometryOf = (attrs: ConvAttrs, x: Shape, filter: Shape): Geometry => ({ ...attrs, x, filter });
 
-/** {x, filter, bias?} + conv, relu → y. */
+/** {x, filter, bias?} + conv, relu → y, and for a few pixels the filter as a matrix, which the input's gradient reads again. */
 export const conv2d: Form = ({ backend, inputs, attrs }) => {
   const { x, filter, bias } = inputs as { x: tf.Tensor4D; filter: tf.Tensor4D; bias?: tf.Tensor1D };
   const conv = attrs as unknown as ConvAttrs;
   const geometry = geometryOf(conv, x.shape, filter.shape);
-  const linear = isSmall(geometry) ? smallConvolve(backend, x, filter, geometry) : convolve(x, filter, conv);
+  const matrix = isSmall(geometry) ? matrixOf(filter, geometry) : undefined;
+  const linear = matrix ? smallConvolve(backend, x, matrix, geometry) : convolve(x, filter, conv);
   const biasAdd = attributes(backend, { T: FLOAT, data_format: ['string', 'NHWC'] });
   const biased = bias ? backend.executeSingleOutput('BiasAdd', biasAdd, [linear, bias]) : linear;
-  return attrs.relu ? tf.relu(biased) : biased;
+  return [attrs.relu ? tf.relu(biased) : biased, ...(matrix ? [matrix] : [])];
 };
 
-/** {dy, filter} + conv, xShape → dx. */
+/** {dy, filter, extra?} + conv, xShape → dx. */
 export const conv2dInputGradient: Form = ({ backend, inputs, attrs: { xShape, ...attrs } }) => {
-  const { dy, filter } = inputs as { dy: tf.Tensor4D; filter: tf.Tensor4D };
+  const { dy, filter, extra } = inputs as { dy: tf.Tensor4D; filter: tf.Tensor4D; extra?: tf.Tensor2D };
   const geometry = geometryOf(attrs as unknown as ConvAttrs, xShape, filter.shape);
-  if (isSmall(geometry)) return smallInputGradient(backend, dy, filter, geometry);
+  if (isSmall(geometry)) return smallInputGradient(backend, dy, extra ?? matrixOf(filter, geometry), geometry);
   return composedInputGradient(dy, filter, xShape, attrs as unknown as ConvAttrs);
 };
 

@@ -52,8 +52,8 @@ const sizes = ({ x: [, height = 1, width = 1, ins = 1], filter }: Geometry) => (
   outs: filter[3] ?? 1,
 });
 
-/** The matrix `[pixels·in, pixels'·out]` of a filter. */
-function matrixOf(filter: tf.Tensor4D, geometry: Geometry): tf.Tensor2D {
+/** The matrix `[pixels·in, pixels'·out]` of a filter: what both products read. */
+export function matrixOf(filter: tf.Tensor4D, geometry: Geometry): tf.Tensor2D {
   const { pixels, ins, outs } = sizes(geometry);
   const places = taps(geometry);
   const numOut = places.length / pixels;
@@ -69,13 +69,13 @@ function matrixOf(filter: tf.Tensor4D, geometry: Geometry): tf.Tensor2D {
 /** `[batch, h, w, c]` as rows of a matrix. */
 const rowsOf = (image: tf.Tensor4D): tf.Tensor => tf.reshape(image, [image.shape[0], -1]);
 
-export function smallConvolve(backend: NodeBackend, x: tf.Tensor4D, filter: tf.Tensor4D, geometry: Geometry): tf.Tensor4D {
-  const y = product(backend, rowsOf(x), matrixOf(filter, geometry));
-  return tf.reshape(y, [x.shape[0], ...outSize(geometry), filter.shape[3]]);
+export function smallConvolve(backend: NodeBackend, x: tf.Tensor4D, matrix: tf.Tensor2D, geometry: Geometry): tf.Tensor4D {
+  const y = product(backend, rowsOf(x), matrix);
+  return tf.reshape(y, [x.shape[0], ...outSize(geometry), geometry.filter[3] ?? 1]);
 }
 
-export function smallInputGradient(backend: NodeBackend, dy: tf.Tensor4D, filter: tf.Tensor4D, geometry: Geometry): tf.Tensor4D {
-  const dx = product(backend, rowsOf(dy), matrixOf(filter, geometry), { b: true });
+export function smallInputGradient(backend: NodeBackend, dy: tf.Tensor4D, matrix: tf.Tensor, geometry: Geometry): tf.Tensor4D {
+  const dx = product(backend, rowsOf(dy), matrix, { b: true });
   return tf.reshape(dx, geometry.x as [number, number, number, number]);
 }
 
@@ -91,6 +91,7 @@ export function smallFilterGradient(backend: NodeBackend, x: tf.Tensor4D, dy: tf
     return tf.reshape(tf.pad(tf.reshape(matrix, [1, -1]), [[tap, numTaps - 1 - tap], [0, 0]]), shape); // biome-ignore format: a pair an axis
   }
   const blocks = tf.transpose(tf.reshape(matrix, [pixels, ins, places.length / pixels, outs]), [0, 2, 1, 3]);
-  const owners = tf.tensor1d(places, 'int32'); // what is below 0 belongs to no tap, and is left out
-  return tf.reshape(tf.unsortedSegmentSum(tf.reshape(blocks, [places.length, -1]), owners, numTaps), shape);
+  const owned = Array.from({ length: numTaps }, (_, tap) => places.map((at) => (at === tap ? 1 : 0)));
+  // A product with zeros and ones: libtensorflow's own sum of segments runs on one core.
+  return tf.reshape(product(backend, tf.tensor2d(owned), tf.reshape(blocks, [places.length, -1])), shape);
 }
