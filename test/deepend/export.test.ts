@@ -102,7 +102,7 @@ describe('deepend export', () => {
   it('writes the net in the format asked for, into the folder exports', async () => {
     const { out, err, code } = await deepend('export', at('run'), '--to', 'onnx');
     expect({ out, err, code }).toEqual({
-      out: `the weights are those of the final net (net/)\nthe net for ONNX Runtime is in ${at('run', 'exports', 'net.onnx')}`,
+      out: `the weights are those of the final net (net/)\nthe net for ONNX Runtime: ${at('run', 'exports', 'net.onnx')}`,
       err: '',
       code: 0,
     });

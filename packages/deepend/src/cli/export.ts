@@ -41,7 +41,7 @@ export function addExport(program: Command): void {
       const out = flags.out ?? placeOf(folder, name);
       await format.write(await sourceOf(folder, { device: flags.device, progress: !json }), out, { probabilities });
       if (json) console.log(JSON.stringify({ to: name, out, bytes: await bytesOf(out) }));
-      else console.log(`${format.about.split(/[,:]/)[0]} is in ${out}`);
+      else console.log(`${format.about.split(/[,:]/)[0]}: ${out}`);
     });
 }
 
