@@ -16,6 +16,7 @@ const joined = (names: readonly string[]): Results => {
 const PAGES: [page: string, files: string[], options: MarkdownOptions][] = [
   ['README.md', ['speed.json'], { kinds: ['train', 'infer'] }],
   ['README.zh-CN.md', ['speed.json'], { kinds: ['train', 'infer'], language: 'zh' }],
+  ['docs/devices.md', ['tensorflow.json'], { kinds: ['train'] }],
   ['docs/architecture.md', ['speed.json', 'scaling.json', 'kernels.json'], { kinds: ['load', 'scaling', 'kernels'] }],
 ];
 

@@ -87,7 +87,7 @@ describe('batch normalization', () => {
     const biasOf = (trainable: boolean) => {
       const layer = tfl.layers.batchNormalization();
       layer.trainable = trainable;
-      const conv = tfl.layers.conv2d({ filters: 2, kernelSize: 1, inputShape: [2, 2, 1] });
+      const conv = tfl.layers.conv2d({ filters: 2, kernelSize: 1, inputShape: [2, 2, 1], kernelInitializer: 'zeros' });
       const net = tfl.sequential({ layers: [conv, layer, tfl.layers.globalAveragePooling2d({})] });
       const { gradients } = compile(net).step(tf.ones([1, 2, 2, 1]), tf.tensor1d([0], 'int32'));
       return gradients.find(({ parameter }) => parameter.name.endsWith('bias'))?.gradient.dataSync() as Float32Array;

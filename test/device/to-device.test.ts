@@ -42,19 +42,26 @@ describe.each(allEngines)('moving to $title', ({ name, absent }) => {
 
 describe('a net on another engine than the one that computes', () => {
   it('is an error that says where it lives', async () => {
-    await use('cpu-js');
-    const lenet = net();
     await use('simd');
+    const lenet = net();
+    await use('wasm');
     const features = image();
-    const message = /net '.*' lives on cpu-js \(its weight .*\), and simd computes now; move it by `await toDevice/;
+    const message = /net '.*' lives on simd \(its weight .*\), and wasm computes now; move it by `await toDevice/;
     expect(() => compile(lenet).logits(features)).toThrow(message);
     await expect(predict(lenet, features)).rejects.toThrow(message);
     await expect(evaluate(lenet, batchesOf())).rejects.toThrow(message);
     features.dispose();
   });
 
-  it('is moved by train, when that is given the device', async () => {
+  it('goes along where it was built before any device was chosen: in plain JavaScript', async () => {
     await use('cpu-js');
+    const lenet = net();
+    await use('simd');
+    expect((await evaluate(lenet, batchesOf())).numSamples).toBeGreaterThan(0);
+  });
+
+  it('is moved by train, when that is given the device', async () => {
+    await use('wasm');
     const lenet = net();
     const { device } = await train(lenet, batchesOf(), null, { numEpochs: 1, lr: 0.1, progress: false, device: { name: 'cpu', engine: 'simd', hardware: '', why: '' } }); // biome-ignore format: one call
     expect(device.engine).toBe('simd');

@@ -12,7 +12,7 @@ parts=${*:-npm python tfjs-node}
 # which download: what the packages hold is enough.
 npm_packages() {
   (cd "$project" && npm install --no-save --ignore-scripts --no-audit --no-fund \
-    onnxruntime-node@1.30.0 tslab@1.0.22 playwright-core@1.65.1 \
+    onnxruntime-node@1.30.0 tslab@1.0.22 \
     webgpu@0.6.2 @tensorflow/tfjs-backend-webgpu@4.22.0 \
     @tensorflow/tfjs-node@4.22.0 @tensorflow/tfjs-node-gpu@4.22.0 >/dev/null)
   echo 'npm packages are there'
@@ -30,7 +30,9 @@ tfjs_node() {
   local tensorflow headers nodedir name directory binding
   tensorflow=$("$python" -c 'import importlib.util; print(importlib.util.find_spec("tensorflow").submodule_search_locations[0])')
   nodedir=${NODEDIR:-$(npm config get nodedir 2>/dev/null)}
-  case $nodedir in null | undefined | '') headers=() ;; *) headers=("--nodedir=$nodedir") ;; esac
+  case $nodedir in null | undefined | '') nodedir=$(dirname "$(dirname "$(node -p process.execPath)")") ;; esac
+  # Node's own headers, where they lie beside it; else node-gyp downloads them.
+  if [ -e "$nodedir/include/node/node.h" ]; then headers=("--nodedir=$nodedir"); else headers=(); fi
   for name in tfjs-node tfjs-node-gpu; do
     directory=$project/node_modules/@tensorflow/$name
     binding=$directory/lib/napi-v8/tfjs_binding.node

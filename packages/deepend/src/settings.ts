@@ -48,7 +48,7 @@ export const SETTINGS = {
   average: positive('--average <decay>', 'of a moving average of the weights, which is evaluated and saved', { rule: share() }),
   microBatch: whole('--micro-batch <images>', 'trains each batch in parts of so many'),
   seed: whole('--seed <number>', 'of order, augmentation, initialization and dropout', { rule: rule.nonNegativeInteger().optional(), default: 0 }),
-  device: text('--device <name>', 'auto, cuda:0, cpu, or an engine', { default: 'auto' }),
+  device: text('--device <name>', 'auto, cuda:0, webgpu:0, cpu, or an engine', { default: 'auto' }),
   devices: text('--devices <list>', 'devices that share each batch: all, for every GPU, or names with commas between, such as cuda:0,cuda:1'),
   checkpointSteps: whole('--checkpoint-steps <number>', 'between checkpoints, beside the one at the end of each epoch'),
   checkpointSeconds: positive('--checkpoint-seconds <number>', 'between checkpoints', { default: 60 }),

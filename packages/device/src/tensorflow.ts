@@ -97,7 +97,9 @@ async function tryInChild(file: string, visible: string | undefined): Promise<{ 
   } catch (error) {
     const { signal, stderr = '', message } = error as Error & { signal?: string; stderr?: string };
     if (signal) return `it was ended by ${signal}`;
-    const reason = stderr.split('\n').find((line) => /error|cannot|no such|not found/i.test(line)) ?? message.split('\n')[0];
+    const lines = stderr.split('\n');
+    const said = lines.find((line) => /^\w*Error: /.test(line)) ?? lines.find((line) => /cannot|no such|not found/i.test(line));
+    const reason = said ?? message.split('\n')[0];
     return (reason ?? 'it failed').trim();
   }
 }

@@ -22,7 +22,7 @@ export function addReport(program: Command): void {
     .option('--out <file>', "the page; report.html in the run's directory unless given")
     .option('--samples <number>', 'test images with the largest losses that are shown (24 unless given)', Number)
     .option('--no-data', 'leaves the test set alone, and out what it would fill')
-    .option('--device <name>', "auto, cuda:0, cpu, or an engine; the run's own unless given")
+    .option('--device <name>', "auto, cuda:0, webgpu:0, cpu, or an engine; the run's own unless given")
     .option('--json', 'figures for machines')
     .action(async (folder: string, { json = false, device, ...flags }: ReportFlags) => {
       const { settings } = await readRunFolder(folder);

@@ -18,7 +18,7 @@ export function addRuns(program: Command): void {
     .argument('<folder>', "the run's directory")
     .option('--data <set>', "another set than the run's")
     .option('--batch-size <images>', 'images of a batch', Number)
-    .option('--device <name>', 'auto, cuda:0, cpu, or an engine')
+    .option('--device <name>', 'auto, cuda:0, webgpu:0, cpu, or an engine')
     .option('--json', 'figures for machines')
     .action(async (folder: string, { json = false, ...flags }: { json?: boolean }) => {
       const settings = settingsFrom('deepend evaluate', await settingsOf(folder), flags);
