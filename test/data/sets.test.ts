@@ -288,7 +288,7 @@ describe('sets of ones own', () => {
     await expect(loadDataset('nonesuch', 2)).rejects.toThrow(/there are fashion-mnist, mnist, .*; registerDataset adds others/);
     await expect(loadDataset({ id: 'x', load: async () => ({}) as never }, 2)).rejects.toThrow(/to give \{ train, test \}, got \{ {2}\}/);
     await expect(loadMnist(2, { workers: -1 })).rejects.toThrow(/loadMnist: option "workers" must be 'auto' or a whole number from 0 to 64, got -1/);
-    await expect(loadMnist(2, { transforms: [3] as never })).rejects.toThrow(/"transforms.0" must be a transform, such as randomCrop\(28\), got 3/);
+    await expect(loadMnist(2, { transforms: [3] as never })).rejects.toThrow(/"transforms.0" must be a transform, such as resize\(96\); .* got 3/);
     await expect(loadDataset(custom, 2, { numTest: 3 })).rejects.toThrow(/"numTest" must be at most 2, the size of the set, got 3/);
   }); // biome-ignore format: one line each
 });

@@ -170,6 +170,7 @@ async function makeBackend(
   const requiredLimits = Object.fromEntries(LIMITS.map((limit) => [limit, adapter.limits[limit]]));
   const requiredFeatures = ['timestamp-query'].filter((feature) => adapter.features.has(feature));
   const device = await adapter.requestDevice({ requiredLimits, requiredFeatures });
+  process.once('exit', () => device.destroy()); // else work that is under way can crash Dawn's end
   const Backend = nodeBackend(WebGPUBackend);
   const hardware = software ? `${name}, a software adapter: the CPU computes` : name;
   return new Backend(device, adapter.info, { name, hardware, tick: await captureTick(device) });
