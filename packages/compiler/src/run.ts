@@ -35,7 +35,7 @@ export class Run {
       });
       this.values.set(operation.output.id, output);
       this.mode.finder?.look('output', operation.layers, [output]);
-      if (learns[i]) this.saved[i] = saved;
+      if (learns[i] && this.mode.training) this.saved[i] = saved;
       else tf.dispose(saved);
       this.free(freedAfterForward[i]);
     });
