@@ -65,7 +65,7 @@ export const NETS: Record<string, Layers> = {
   'padding into convolution, stride 2': chain(of(() => tfl.layers.zeroPadding2d({ padding: [[2, 1], [0, 3]] })), conv(4, { strides: 2 }), relu, head), // biome-ignore format: a row
   'convolution, 5×3, stride 3 past pixels': chain(conv(4, { kernelSize: [5, 3], strides: [3, 2] }), relu, head),
   'convolution, dilated': chain(conv(4, { dilationRate: 2 }), head),
-  'convolutions of a few pixels': chain(
+  'convolutions of a few pixels, ReLU': chain(
     conv(4, { strides: 4, padding: 'same' }), // 3×2
     relu,
     conv(5, { strides: 2, padding: 'same' }), // 2×1
