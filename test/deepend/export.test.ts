@@ -1,5 +1,5 @@
 /** `deepend export`, predictions and histories as files, read back by their consumers. That nets come through whole: test/models/export-*.test.ts. */
-import { execFile, execFileSync } from 'node:child_process';
+import { execFile } from 'node:child_process';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { promisify } from 'node:util';
@@ -29,6 +29,7 @@ import { use } from '../helpers/engines';
 import { mix } from '../helpers/fill';
 import { expectNoLeak } from '../helpers/leaks';
 import { fakeLoader, linearNet } from '../helpers/loaders';
+import { pythonAbsent } from '../helpers/python';
 
 const CLASS_NAMES = ['bag, "large"', 'coat\nor so', '上着'];
 
@@ -79,23 +80,12 @@ async function deepend(...args: string[]): Promise<{ out: string; err: string; c
 const historyOf = async (): Promise<EpochRecord[]> =>
   (await fs.readFile(at('run', 'history.jsonl'), 'utf8')).trimEnd().split('\n').map((line) => JSON.parse(line)); // biome-ignore format: one chain
 
-/** Why Python cannot be asked here. */
-function absentFrom(...modules: string[]): string | undefined {
-  try {
-    const found = `import importlib.util as u; exit(0 if all(map(u.find_spec, ${JSON.stringify(modules)})) else 1)`;
-    execFileSync('python3', ['-c', found], { stdio: 'pipe' });
-    return undefined;
-  } catch {
-    return `python3 with ${modules.join(' and ')} is not here; npm run peers installs it`;
-  }
-}
-
 async function python(script: string, file: string): Promise<unknown> {
   return JSON.parse((await promisify(execFile)('python3', [path.join(import.meta.dirname, script), file])).stdout);
 }
 
-const noCsv = absentFrom('csv');
-const noTensorBoard = absentFrom('tensorboard');
+const noCsv = pythonAbsent(['csv']);
+const noTensorBoard = pythonAbsent(['tensorboard']);
 const title = (name: string, why: string | undefined) => (why ? `${name} (skipped: ${why})` : name);
 
 describe('deepend export', () => {

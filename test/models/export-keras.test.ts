@@ -1,5 +1,5 @@
 /** Keras 3 reads what exportKeras writes, and gives the same logits. */
-import { execFile, execFileSync } from 'node:child_process';
+import { execFile } from 'node:child_process';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { promisify } from 'node:util';
@@ -11,6 +11,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { use } from '../helpers/engines';
 import { EXPORT_NETS, expectedOf, expectLogits } from '../helpers/export-nets';
 import { expectNoLeak } from '../helpers/leaks';
+import { pythonAbsent } from '../helpers/python';
 
 const SCRIPT = path.join(import.meta.dirname, 'keras-read.py');
 
@@ -23,15 +24,7 @@ beforeAll(async () => {
 afterAll(() => fs.remove(dir));
 
 /** Why Keras cannot be asked here. */
-const absent = (() => {
-  try {
-    const found = "import importlib.util as u; exit(0 if u.find_spec('keras') and u.find_spec('tensorflow') else 1)";
-    execFileSync('python3', ['-c', found], { stdio: 'pipe' });
-    return undefined;
-  } catch {
-    return 'python3 with keras and tensorflow is not here; npm run peers installs them';
-  }
-})();
+const absent = pythonAbsent(['keras', 'tensorflow']);
 
 describe(`Keras${absent ? ` (skipped: ${absent})` : ''}`, () => {
   const expected = new Map<string, readonly number[]>();

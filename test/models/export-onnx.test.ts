@@ -32,6 +32,7 @@ import { expectNoLeak } from '../helpers/leaks';
 import { chain, expectSame, fillAll } from '../helpers/onnx';
 import { ortAbsent } from '../helpers/onnxruntime';
 import { fieldsOf, readOnnx } from '../helpers/protobuf';
+import { pythonAbsent } from '../helpers/python';
 
 let dir: string;
 const at = (name: string) => path.join(dir, name);
@@ -412,14 +413,7 @@ describe('numbers whose axes stand in another order', () => {
 });
 
 /** Why Python cannot be asked here. */
-const pythonAbsent = (() => {
-  try {
-    execFileSync('python3', ['-c', 'import onnx'], { stdio: 'pipe' });
-    return '';
-  } catch {
-    return 'python3 with onnx is not here; npm run peers installs it';
-  }
-})();
+const absent = pythonAbsent(['onnx']);
 
 const CHECK = `
 import sys, onnx
@@ -431,8 +425,8 @@ for file in sys.argv[1:]:
 print(len(sys.argv) - 1)
 `;
 
-describe(`Python's onnx${pythonAbsent && ` (skipped: ${pythonAbsent})`}`, () => {
-  it.skipIf(pythonAbsent)('checks files in full, and infers the shapes that they declare', async () => {
+describe(`Python's onnx${absent ? ` (skipped: ${absent})` : ''}`, () => {
+  it.skipIf(absent)('checks files in full, and infers the shapes that they declare', async () => {
     const nets: tfl.LayersModel[] = [
       ...['book/lenet', 'mobilenet_v2', 'densenet121', 'googlenet'].map((id) => createModel(id, { inputShape: [48, 48, 3], numClasses: 3, init: 'xavier-uniform' })),
       cifar.resnet20({ ...SMALL, blockOrder: 'full-pre-activation', shortcut: 'A', squeezeRatio: 4 }),

@@ -1,5 +1,5 @@
 /** PyTorch loads what exportSafetensors writes into torchvision's own nets, strictly, and gives the same logits. */
-import { execFile, execFileSync } from 'node:child_process';
+import { execFile } from 'node:child_process';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { promisify } from 'node:util';
@@ -11,6 +11,7 @@ import { use } from '../helpers/engines';
 import { type Expected, expectedOf, expectLogits } from '../helpers/export-nets';
 import { fillNet } from '../helpers/fill';
 import { expectNoLeak } from '../helpers/leaks';
+import { pythonAbsent } from '../helpers/python';
 
 const SCRIPT = path.join(import.meta.dirname, 'torchvision-read.py');
 const IDS = ['resnet18', 'resnext50_32x4d', 'densenet121', 'mobilenet_v2'];
@@ -25,15 +26,7 @@ beforeAll(async () => {
 afterAll(() => fs.remove(dir));
 
 /** Why PyTorch cannot be asked here. */
-const absent = (() => {
-  try {
-    const found = "import importlib.util as u; exit(0 if all(map(u.find_spec, ['torch', 'torchvision', 'safetensors'])) else 1)";
-    execFileSync('python3', ['-c', found], { stdio: 'pipe' });
-    return undefined;
-  } catch {
-    return 'python3 with torch, torchvision and safetensors is not here; pip install torch torchvision safetensors';
-  }
-})();
+const absent = pythonAbsent(['torch', 'torchvision', 'safetensors'], 'pip install torch torchvision safetensors');
 
 describe(`torchvision${absent ? ` (skipped: ${absent})` : ''}`, () => {
   const expected = new Map<string, Expected>();

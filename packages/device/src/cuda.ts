@@ -17,9 +17,9 @@ export async function cudaGpus(): Promise<NvidiaGpu[] | string> {
     : `CUDA_VISIBLE_DEVICES='${shared.visible.asStarted}' leaves none of the ${gpus.length} GPUs`;
 }
 
-/** Why GPU `i` cannot compute, and what to do; undefined when it can. */
-export async function cudaFault(i: number): Promise<string | undefined> {
-  const gpus = await cudaGpus();
+/** Why GPU `i` cannot compute, and what to do; undefined when it can. @param found the GPUs, where the driver has just been asked */
+export async function cudaFault(i: number, found?: NvidiaGpu[]): Promise<string | undefined> {
+  const gpus = found ?? (await cudaGpus());
   if (typeof gpus === 'string') return gpus;
   const gpu = gpus[i];
   if (!gpu) return `there are ${gpus.length} GPUs, cuda:0 to cuda:${gpus.length - 1}`;
@@ -31,8 +31,8 @@ export async function cudaFault(i: number): Promise<string | undefined> {
   return usesGpu ? undefined : noGpu;
 }
 
+/** After `cudaFault`, which has asked the driver. */
 export async function startCuda(index: number): Promise<void> {
-  const gpus = await cudaGpus();
-  const gpu = typeof gpus === 'string' ? undefined : gpus[index];
+  const gpu = state().gpus?.[index];
   await startEngine('tensorflow', () => startNative(gpu && { index, id: gpu.id }));
 }

@@ -108,7 +108,7 @@ export async function faultOf(name: CandidateName, index = 0): Promise<string | 
 /** Starts a candidate and lets it compute; a text says why not. A failed start leaves the others as they were. */
 async function tryCandidate(name: CandidateName, { index = 0, why }: { index?: number; why: string }): Promise<Device | string> {
   const fault = await faultOf(name, index);
-  if (fault) return isGpu(name) && name === 'cuda' ? fault : `${name}: ${fault}`;
+  if (fault) return name === 'cuda' ? fault : `${name}: ${fault}`;
   try {
     if (name === 'cuda') await startCuda(index);
     else await startEngine(name);

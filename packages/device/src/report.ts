@@ -1,7 +1,7 @@
 /** What computes here, and why not a better one: for people and for bug reports. */
 import * as tf from '@tensorflow/tfjs-core';
 import { ORDER } from './choice';
-import { cudaGpus } from './cuda';
+import { cudaFault, cudaGpus } from './cuda';
 import { describe, faultOf } from './devices';
 import { ENGINES } from './engines';
 import { cpuHardware } from './hardware';
@@ -71,7 +71,7 @@ async function reportOnCuda(): Promise<EngineReport[]> {
   if (typeof gpus === 'string') return [{ name: 'cuda:0', engine: 'tensorflow', state: 'refused', reason: gpus }];
   const rows: EngineReport[] = [];
   for (const [i, { name: hardware, memory }] of gpus.entries()) {
-    const reason = await faultOf('cuda', i);
+    const reason = await cudaFault(i, gpus);
     const where = { name: `cuda:${i}`, engine: 'tensorflow', ...(memory && { memory }) } as const;
     if (reason) rows.push({ ...where, state: 'refused', reason: `${hardware}: ${reason}` });
     else rows.push({ ...where, state: state().loaded?.gpu === i ? stateOf('tensorflow') : 'ready', hardware });

@@ -8,6 +8,7 @@ import * as tf from '@tensorflow/tfjs-core';
 import type { Command } from 'commander';
 import fs from 'fs-extra';
 import { deviceOf, loadersOf } from '../experiment';
+import { parseHistory } from '../history';
 import { settingsFrom } from '../settings';
 import { settingsOf } from './training';
 
@@ -84,9 +85,9 @@ async function historyOf(folder: string): Promise<EpochRecord[]> {
   const text = await fs.readFile(file, 'utf8').catch((error: Error) => {
     throw new Error(`${file}: cannot be read (${error.message}); expected a run's history`);
   });
-  const lines = text.split('\n').filter(Boolean);
-  if (lines.length === 0) throw new Error(`${file}: has no epoch yet`);
-  return lines.map((line) => JSON.parse(line) as EpochRecord);
+  const history = parseHistory('[deepend] plot', file, text);
+  if (history.length === 0) throw new Error(`${file}: has no epoch yet`);
+  return history;
 }
 
 /** The names that the run's set gave its classes. */

@@ -2,6 +2,7 @@
 import path from 'node:path';
 import type { EpochRecord } from '@deepend/trainer';
 import fs from 'fs-extra';
+import { parseHistory, parseObject } from '../history';
 import { type Settings, settingsFrom } from '../settings';
 import type { Missing } from './missing';
 
@@ -63,7 +64,7 @@ async function readConfig(file: string): Promise<RunConfig> {
     const what = "expected a run's directory, as deepend train or saveRun fills it";
     throw new Error(`${WHERE}: ${file}: cannot be read (${cause.message}); ${what}`, { cause });
   });
-  const config = parse(file, text, "a run's config");
+  const config = parseObject(`${WHERE}: ${file}`, text, "a run's config");
   return { ...config, ...typed(config) };
 }
 
@@ -97,24 +98,24 @@ function settingsOf(config: RunConfig): Settings | Missing {
   }
 }
 
-/** None yet where there is no file. What JSON cannot hold, NaN, was written as null. */
+/** None yet where there is no file. */
 async function readHistory(file: string): Promise<EpochRecord[]> {
   if (!(await fs.pathExists(file))) return [];
-  const lines = (await fs.readFile(file, 'utf8')).split('\n').filter(Boolean);
-  return lines.map((line, i) => {
-    const record = parse(`${file}, line ${i + 1}`, line, 'a record of an epoch') as unknown as EpochRecord;
-    if (typeof record.epoch !== 'number') throw unexpected(`${file}, line ${i + 1}`, 'a record with its "epoch"');
-    const number = (value: unknown) => (typeof value === 'number' ? value : Number.NaN);
-    const { loss, trainAcc, lr, seconds, samplesPerSecond, samplesPerSecondWithLoading } = record;
-    const numbers = { loss, trainAcc, lr, seconds, samplesPerSecond, samplesPerSecondWithLoading };
-    const mended = Object.fromEntries(Object.entries(numbers).map(([key, value]) => [key, number(value)]));
-    return { ...record, testAcc: record.testAcc ?? null, testLoss: record.testLoss ?? null, ...mended };
-  });
+  return parseHistory(WHERE, file, await fs.readFile(file, 'utf8')).map(mended);
+}
+
+/** Figures that are not there, or were not finite, are NaN. */
+function mended(record: EpochRecord): EpochRecord {
+  const number = (value: unknown) => (typeof value === 'number' ? value : Number.NaN);
+  const { loss, trainAcc, lr, seconds, samplesPerSecond, samplesPerSecondWithLoading } = record;
+  const numbers = { loss, trainAcc, lr, seconds, samplesPerSecond, samplesPerSecondWithLoading };
+  const figures = Object.fromEntries(Object.entries(numbers).map(([key, value]) => [key, number(value)]));
+  return { ...record, testAcc: record.testAcc ?? null, testLoss: record.testLoss ?? null, ...figures };
 }
 
 async function readResult(file: string): Promise<RunResult | undefined> {
   if (!(await fs.pathExists(file))) return undefined;
-  return parse(file, await fs.readFile(file, 'utf8'), "a run's result") as unknown as RunResult;
+  return parseObject(`${WHERE}: ${file}`, await fs.readFile(file, 'utf8'), "a run's result") as unknown as RunResult;
 }
 
 /** The last line of `steps.jsonl`, where it tells an end. */
@@ -132,14 +133,3 @@ function isEnd(result: RunResult | undefined, { config, history }: Pick<RunFolde
   if (!result || result.epochs !== history.length) return false;
   return result.stopped !== undefined || result.epochs >= (config.numEpochs ?? 0);
 }
-
-function parse(where: string, text: string, what: string): Record<string, unknown> {
-  try {
-    const value = JSON.parse(text);
-    if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value;
-  } catch {}
-  throw unexpected(where, what);
-}
-
-const unexpected = (where: string, what: string) =>
-  new Error(`${WHERE}: ${where}: expected ${what}, JSON, got something else; mend or remove it`);

@@ -3,21 +3,18 @@
  * convolution, or as a matrix product, it is fast. Its filter gradient is fast for TensorFlow's `same` padding and slow for explicit one.
  */
 import * as tf from '@tensorflow/tfjs-core';
+import { resolve } from '../../ops/conv';
 import { type ConvAttrs, composedFilterGradient, composedInputGradient, convolve, isEmpty, zeroPad } from '../../primitives';
 import { attributes, FLOAT, type Form, type NodeBackend } from './native';
 import { type Geometry, isSmall, matrixOf, smallConvolve, smallFilterGradient, smallInputGradient } from './small-image';
 
 type Shape = readonly number[];
 
-/** What TensorFlow calls `same`: ⌈size / stride⌉ pixels, the odd row of padding at the end. */
-function isSame({ strides, dilations, padding }: ConvAttrs, x: Shape, filter: Shape): boolean {
-  const along = (axis: 0 | 1, before: number, after: number) => {
-    const [size, kernel] = [x[axis + 1] ?? 1, filter[axis] ?? 1];
-    const [stride, dilation] = [strides[axis], dilations[axis]];
-    const total = Math.max((Math.ceil(size / stride) - 1) * stride + (kernel - 1) * dilation + 1 - size, 0);
-    return before === Math.floor(total / 2) && after === Math.ceil(total / 2);
-  };
-  return along(0, padding.top, padding.bottom) && along(1, padding.left, padding.right);
+/** Whether the padding is what TensorFlow calls `same`. */
+function isSame(conv: ConvAttrs, x: Shape, filter: Shape): boolean {
+  const same = resolve({ ...conv, padding: 'same' }, x, filter).padding;
+  const sides = ['top', 'bottom', 'left', 'right'] as const;
+  return sides.every((side) => conv.padding[side] === same[side]);
 }
 
 const options = (backend: NodeBackend, { strides, dilations }: ConvAttrs, padding: string) =>

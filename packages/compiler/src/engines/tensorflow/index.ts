@@ -1,9 +1,6 @@
-/**
- * The fused operations' forms on tfjs-node's engine. They are rows in TensorFlow.js's registry of kernels, which needs no engine to be there:
- * so they are in place whichever of the two packages was imported first.
- */
-import * as tf from '@tensorflow/tfjs-core';
+/** The fused operations' forms on tfjs-node's engine. */
 import type { FastKernel } from '../../fast';
+import { registerForms } from '../register';
 import { activationGradient, channelSums, maxPool, maxPoolGradient, softmaxCrossEntropy } from './basic';
 import { conv2d, conv2dFilterGradient, conv2dInputGradient } from './conv';
 import type { Form, Given } from './native';
@@ -26,10 +23,4 @@ const FORMS: Partial<Record<FastKernel, Form>> = {
 };
 
 /** Adds the rows. */
-export function registerTensorflow(): void {
-  for (const [kernelName, form] of Object.entries(FORMS)) {
-    if (tf.getKernel(kernelName, 'tensorflow')) continue; // by another copy of this module: ESM beside CJS
-    const kernelFunc = (given: unknown) => tf.tidy(() => form(given as Given));
-    tf.registerKernel({ kernelName, backendName: 'tensorflow', kernelFunc: kernelFunc as tf.KernelFunc });
-  }
-}
+export const registerTensorflow = (): void => registerForms<Given>('tensorflow', FORMS);

@@ -102,8 +102,8 @@ function inPlaces(backend: NodeBackend, tensors: readonly tf.Tensor[], use: (var
   const ids = backend.getInputTensorIds(tensors);
   ids.forEach((id, i) => {
     write(variables[i] as number, id);
-    binding.deleteTensor(id);
   });
+  for (const id of ids) binding.deleteTensor(id); // after all writes: one that fails has taken nothing away
   try {
     use(variables);
   } finally {

@@ -1,6 +1,6 @@
-/** The fused operations' forms on WebGPU, as compute shaders. They are rows in TensorFlow.js's registry of kernels, which needs no engine to be there. */
-import * as tf from '@tensorflow/tfjs-core';
+/** The fused operations' forms on WebGPU, as compute shaders. */
 import type { FastKernel } from '../../fast';
+import { registerForms } from '../register';
 import { activationGradient, dropout, softmaxCrossEntropy } from './basic';
 import { channelSums } from './channels';
 import { conv2d, conv2dFilterGradient } from './conv';
@@ -26,10 +26,4 @@ const FORMS: Partial<Record<FastKernel, Form>> = {
 };
 
 /** Adds the rows. */
-export function registerWebgpu(): void {
-  for (const [kernelName, form] of Object.entries(FORMS)) {
-    if (tf.getKernel(kernelName, 'webgpu')) continue; // by another copy of this module: ESM beside CJS
-    const kernelFunc = (given: unknown) => tf.tidy(() => form(given as Given) as unknown as tf.Tensor);
-    tf.registerKernel({ kernelName, backendName: 'webgpu', kernelFunc: kernelFunc as tf.KernelFunc });
-  }
-}
+export const registerWebgpu = (): void => registerForms<Given>('webgpu', FORMS);
