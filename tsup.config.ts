@@ -1,7 +1,10 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { defineConfig } from 'tsup';
 
-/** One build per folder of packages/. Everything a package names in its package.json stays outside its bundle. */
+/**
+ * One build per folder of packages/. Everything a package names in its package.json stays outside
+ * its bundle.
+ */
 export default defineConfig(({ dts }) =>
   readdirSync('packages').map((folder) => {
     const root = `packages/${folder}`;

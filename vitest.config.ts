@@ -1,7 +1,8 @@
 import { readdirSync } from 'node:fs';
 import { defineConfig } from 'vitest/config';
 
-const source = (folder: string) => new URL(`./packages/${folder}/src/index.ts`, import.meta.url).pathname;
+const source = (folder: string) =>
+  new URL(`./packages/${folder}/src/index.ts`, import.meta.url).pathname;
 const generated = (folder: string, name: string) =>
   new URL(`./packages/${folder}/src/generated/${name}.ts`, import.meta.url).pathname;
 
@@ -14,7 +15,10 @@ export default defineConfig({
         replacement: source(folder),
       })),
       // So do the workers that tests start.
-      { find: /^\.\.\/generated\/replica$/, replacement: generated('trainer', 'replica-of-sources') },
+      {
+        find: /^\.\.\/generated\/replica$/,
+        replacement: generated('trainer', 'replica-of-sources'),
+      },
     ],
   },
   test: {

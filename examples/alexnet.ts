@@ -1,4 +1,7 @@
-/** AlexNet on Fashion-MNIST (Dive into Deep Learning, chapter 8.1): 224 pixels, batch 128, learning rate 0.01; the book's run reached 0.883. */
+/**
+ * AlexNet on Fashion-MNIST (Dive into Deep Learning, chapter 8.1): 224 pixels, batch 128, learning
+ * rate 0.01; the book's run reached 0.883.
+ */
 import { Animator, book, loadFashionMnist, saveRun, summary, train, tryGpu } from 'deepend';
 import { settings } from './settings.js';
 
@@ -10,5 +13,9 @@ console.log(`${summary(net)}\n`);
 const device = await tryGpu();
 console.log(`training on ${device.name}: ${device.engine} on ${device.hardware} (${device.why})`);
 const [trainIter, testIter] = await loadFashionMnist(batchSize, data);
-await train(net, trainIter, testIter, { ...training, device, callbacks: [new Animator(), saveRun(out, data)] });
+await train(net, trainIter, testIter, {
+  ...training,
+  device,
+  callbacks: [new Animator(), saveRun(out, data)],
+});
 console.log(`the three curves are in ${out}/curves.png`);

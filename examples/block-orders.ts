@@ -1,6 +1,8 @@
 /**
- * The orderings of the residual block (He et al. 2016, https://arxiv.org/abs/1603.05027, figure 4): five ResNets that differ in nothing
- * else learn from the same images in the same order. Their curves go to runs/block-orders/losses.png and accuracies.png.
+ * The orderings of the residual block (He et al. 2016, https://arxiv.org/abs/1603.05027, figure 4):
+ * five ResNets that differ in nothing
+ * else learn from the same images in the same order. Their curves go to
+ * runs/block-orders/losses.png and accuracies.png.
  */
 import { BLOCK_ORDERS, cifar, loadFashionMnist, plot, train, tryGpu } from 'deepend';
 import { settings } from './settings.js';
@@ -25,5 +27,7 @@ for (const blockOrder of orders) {
 const epochs = curves.loss[0]?.map((_, i) => i + 1) ?? [];
 const axes = { xlabel: 'epoch', legend: orders };
 await plot(epochs, curves.loss, { ...axes, ylabel: 'loss' }).save(`${out}/losses.png`);
-await plot(epochs, curves.testAcc, { ...axes, ylabel: 'test accuracy' }).save(`${out}/accuracies.png`);
+await plot(epochs, curves.testAcc, { ...axes, ylabel: 'test accuracy' }).save(
+  `${out}/accuracies.png`,
+);
 console.log(`\nthe five curves are in ${out}/losses.png and ${out}/accuracies.png`);

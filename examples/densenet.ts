@@ -1,4 +1,7 @@
-/** DenseNet on Fashion-MNIST at 96 pixels (Dive into Deep Learning, chapter 8.7): the book's run reached 0.885. */
+/**
+ * DenseNet on Fashion-MNIST at 96 pixels (Dive into Deep Learning, chapter 8.7): the book's run
+ * reached 0.885.
+ */
 import { Animator, book, loadFashionMnist, saveRun, summary, train, tryGpu } from 'deepend';
 import { settings } from './settings.js';
 
@@ -10,5 +13,9 @@ console.log(`${summary(net)}\n`);
 const device = await tryGpu();
 console.log(`training on ${device.name}: ${device.engine} on ${device.hardware} (${device.why})`);
 const [trainIter, testIter] = await loadFashionMnist(batchSize, data);
-await train(net, trainIter, testIter, { ...training, device, callbacks: [new Animator(), saveRun(out, data)] });
+await train(net, trainIter, testIter, {
+  ...training,
+  device,
+  callbacks: [new Animator(), saveRun(out, data)],
+});
 console.log(`the three curves are in ${out}/curves.png`);

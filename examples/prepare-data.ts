@@ -1,5 +1,6 @@
 /**
- * Sees to it that Fashion-MNIST is there before the quickstart begins. Where no mirror can be reached, Debian and Ubuntu have the
+ * Sees to it that Fashion-MNIST is there before the quickstart begins. Where no mirror can be
+ * reached, Debian and Ubuntu have the
  * set as a package: this script, and not the library, installs it.
  */
 import { execFileSync, spawnSync } from 'node:child_process';
@@ -9,7 +10,8 @@ const PACKAGE = 'dataset-fashion-mnist';
 
 /** What runs apt-get with the rights to install, or undefined where nothing does. */
 function aptGet(): string[] | undefined {
-  const works = (command: string, ...args: string[]) => spawnSync(command, args, { stdio: 'ignore' }).status === 0;
+  const works = (command: string, ...args: string[]) =>
+    spawnSync(command, args, { stdio: 'ignore' }).status === 0;
   if (!works('apt-get', '--version')) return undefined;
   if (process.getuid?.() === 0) return ['apt-get'];
   return works('sudo', '-n', 'true') ? ['sudo', '-n', 'apt-get'] : undefined;
@@ -27,12 +29,15 @@ try {
   console.log(
     `Fashion-MNIST is not on this machine and no mirror answers. Installing Debian's package of it: ${command.join(' ')} install ${PACKAGE}`,
   );
-  const apt = (...more: string[]) => execFileSync(program, [...args, ...more], { stdio: ['ignore', 'ignore', 'inherit'] });
+  const apt = (...more: string[]) =>
+    execFileSync(program, [...args, ...more], { stdio: ['ignore', 'ignore', 'inherit'] });
   try {
     apt('update', '-q');
     apt('install', '-y', '-q', '--no-install-recommends', PACKAGE);
   } catch {
-    console.error(`${(error as Error).message}\nand ${command.join(' ')} could not install ${PACKAGE}`);
+    console.error(
+      `${(error as Error).message}\nand ${command.join(' ')} could not install ${PACKAGE}`,
+    );
     process.exit(1);
   }
 }

@@ -1,4 +1,7 @@
-/** Trains a small ResNet on Fashion-MNIST to 0.9 test accuracy in a minute or two, and writes what came of it to runs/quickstart. */
+/**
+ * Trains a small ResNet on Fashion-MNIST to 0.9 test accuracy in a minute or two, and writes what
+ * came of it to runs/quickstart.
+ */
 import { book, loadFashionMnist, saveRun, showPredictions, summary, train, tryGpu } from 'deepend';
 
 const out = process.env.QUICKSTART_OUT ?? 'runs/quickstart';
@@ -12,7 +15,12 @@ const net = book.resnet8({ inputShape: [28, 28, 1], numClasses: 10, seed: 1 });
 console.log(`${summary(net)}\n`);
 
 const lr = (epoch: number) => (epoch <= 6 ? 0.1 : 0.01); // large steps first, then small ones settle
-await train(net, trainIter, testIter, { numEpochs: 8, lr, device, callbacks: [saveRun(out, { numTrain })] });
+await train(net, trainIter, testIter, {
+  numEpochs: 8,
+  lr,
+  device,
+  callbacks: [saveRun(out, { numTrain })],
+});
 
 const picture = await showPredictions(net, testIter, { count: 18 });
 await picture.save(`${out}/predictions.png`);

@@ -1,11 +1,19 @@
-/** The settings of a recipe as flags: the book's where nothing is asked. `--size 96 --epochs 2 --train 6400 --lr 0.05 --out runs/try` */
+/**
+ * The settings of a recipe as flags: the book's where nothing is asked. `--size 96 --epochs 2
+ * --train 6400 --lr 0.05 --out runs/try`
+ */
 import { parseArgs } from 'node:util';
 import { type ImageShape, type Init, RECIPES, type Recipe } from 'deepend';
 
 /** @param own settings that the script takes in place of the book's */
 export function settings(id: keyof typeof RECIPES, own: Partial<Recipe> & { out?: string } = {}) {
   const recipe = RECIPES[id];
-  const { size = recipe.size, batchSize = recipe.batchSize, lr = recipe.lr, numEpochs = recipe.numEpochs } = own;
+  const {
+    size = recipe.size,
+    batchSize = recipe.batchSize,
+    lr = recipe.lr,
+    numEpochs = recipe.numEpochs,
+  } = own;
   const { out = `runs/${id.replace('book/', '')}` } = own;
   const text = (value: string | number) => ({ type: 'string', default: `${value}` }) as const;
   const { values } = parseArgs({
@@ -24,7 +32,12 @@ export function settings(id: keyof typeof RECIPES, own: Partial<Recipe> & { out?
   const number = (name: Exclude<keyof typeof values, 'out' | 'init'>) => Number(values[name]);
   return {
     batchSize: number('batch-size'),
-    data: { resize: number('size'), numTrain: number('train'), numTest: number('test'), seed: number('seed') },
+    data: {
+      resize: number('size'),
+      numTrain: number('train'),
+      numTest: number('test'),
+      seed: number('seed'),
+    },
     training: { numEpochs: number('epochs'), lr: number('lr'), seed: number('seed') },
     /** What the net's builder is given. */
     net: {

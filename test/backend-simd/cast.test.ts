@@ -18,12 +18,22 @@ const CASTS: readonly Move[] = [
       })
       .map(({ shape, seed, depth, dtype }) => ({
         inputs: { indices: integers(shape, seed, [-2, 11]) },
-        attrs: { depth, dtype, ...(dtype === 'bool' ? { onValue: 1, offValue: 0 } : { onValue: 5, offValue: -2 }) },
+        attrs: {
+          depth,
+          dtype,
+          ...(dtype === 'bool' ? { onValue: 1, offValue: 0 } : { onValue: 5, offValue: -2 }),
+        },
       })),
     large: [
-      { inputs: { indices: integers([9000], 1, [0, 10]) }, attrs: { depth: 10, dtype: 'float32', onValue: 1, offValue: 0.5 } },
+      {
+        inputs: { indices: integers([9000], 1, [0, 10]) },
+        attrs: { depth: 10, dtype: 'float32', onValue: 1, offValue: 0.5 },
+      },
     ],
-    small: { inputs: { indices: integers([4], 1) }, attrs: { depth: 3, dtype: 'float32', onValue: 1, offValue: 0 } },
+    small: {
+      inputs: { indices: integers([4], 1) },
+      attrs: { depth: 3, dtype: 'float32', onValue: 1, offValue: 0 },
+    },
     tasks: [Task.OneHot],
   },
   ...[
@@ -76,6 +86,8 @@ const CASTS: readonly Move[] = [
 describeMoves(CASTS);
 
 it('a cast number is one for the kernels that follow', async () => {
-  const computed = tf.tidy(() => tf.add(tf.cast(tf.tensor1d([1, 2, 3], 'int32'), 'float32'), 0.5).dataSync());
+  const computed = tf.tidy(() =>
+    tf.add(tf.cast(tf.tensor1d([1, 2, 3], 'int32'), 'float32'), 0.5).dataSync(),
+  );
   expect([...computed]).toEqual([1.5, 2.5, 3.5]);
 });

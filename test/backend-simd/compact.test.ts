@@ -9,10 +9,13 @@ import { runtime } from '../../packages/backend-simd/src/runtime';
 process.env.DEEPEND_MEMORY_MIB = '32'; // read when the engine starts, which is below
 
 describe('compact', () => {
-  const sizes = fc.array(fc.record({ bytes: fc.nat(4000), keep: fc.boolean(), movable: fc.boolean() }), {
-    minLength: 1,
-    maxLength: 60,
-  });
+  const sizes = fc.array(
+    fc.record({ bytes: fc.nat(4000), keep: fc.boolean(), movable: fc.boolean() }),
+    {
+      minLength: 1,
+      maxLength: 60,
+    },
+  );
 
   it('moves what may move, keeps the order, and leaves one free piece behind the last block that stays', () => {
     fc.assert(
@@ -44,7 +47,9 @@ describe('compact', () => {
     await tf.setBackend('simd');
     const count = 28; // of 1 MiB each: what they leave of 32 MiB is less than what is asked for below
     const floats = 1 << 18;
-    const tensors = Array.from({ length: count }, (_, i) => tf.tidy(() => tf.add(tf.fill([floats], i), 0.5)));
+    const tensors = Array.from({ length: count }, (_, i) =>
+      tf.tidy(() => tf.add(tf.fill([floats], i), 0.5)),
+    );
     const kept = tensors.filter((tensor, i) => {
       if (i % 2 === 1) tensor.dispose();
       return i % 2 === 0;

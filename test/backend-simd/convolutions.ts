@@ -12,7 +12,14 @@ export interface Convolution {
   seed: number;
 }
 
-const KERNELS = [[1, 1], [2, 3], [3, 3], [5, 5], [7, 7], [11, 11]] as const; // biome-ignore format: one list
+const KERNELS = [
+  [1, 1],
+  [2, 3],
+  [3, 3],
+  [5, 5],
+  [7, 7],
+  [11, 11],
+] as const;
 const CHANNELS = [1, 3, 5, 16, 20, 64];
 /** Products that stock cpu computes in a moment. */
 const MOST_PRODUCTS = 3_000_000;
@@ -21,20 +28,37 @@ const side = (low: number, high: number) => fc.integer({ min: low, max: high });
 const padding = fc.oneof(
   fc.constantFrom('valid' as const, 'same' as const),
   side(1, 3),
-  fc.array(side(0, 4), { minLength: 4, maxLength: 4 }).map(([top = 0, bottom = 0, left = 0, right = 0]) => {
-    const pads: [number, number][] = [[0, 0], [top, bottom], [left, right], [0, 0]]; // biome-ignore format: one list
-    return pads;
-  }),
+  fc
+    .array(side(0, 4), { minLength: 4, maxLength: 4 })
+    .map(([top = 0, bottom = 0, left = 0, right = 0]) => {
+      const pads: [number, number][] = [
+        [0, 0],
+        [top, bottom],
+        [left, right],
+        [0, 0],
+      ];
+      return pads;
+    }),
 );
 const stretch = fc.oneof(
-  { weight: 2, arbitrary: fc.constant({ strides: [1, 1] as [number, number], dilations: [1, 1] as [number, number] }) },
   {
     weight: 2,
-    arbitrary: fc.tuple(side(1, 3), side(1, 3)).map((strides) => ({ strides, dilations: [1, 1] as [number, number] })),
+    arbitrary: fc.constant({
+      strides: [1, 1] as [number, number],
+      dilations: [1, 1] as [number, number],
+    }),
+  },
+  {
+    weight: 2,
+    arbitrary: fc
+      .tuple(side(1, 3), side(1, 3))
+      .map((strides) => ({ strides, dilations: [1, 1] as [number, number] })),
   },
   {
     weight: 1,
-    arbitrary: fc.tuple(side(1, 3), side(1, 3)).map((dilations) => ({ strides: [1, 1] as [number, number], dilations })),
+    arbitrary: fc
+      .tuple(side(1, 3), side(1, 3))
+      .map((dilations) => ({ strides: [1, 1] as [number, number], dilations })),
   },
 );
 
@@ -46,15 +70,28 @@ interface Choice {
 }
 
 export const infoOf = (c: Convolution, depthwise = false) =>
-  tf.backend_util.computeConv2DInfo(c.image, c.filter, c.strides, c.dilations, c.pad as 'valid', undefined, depthwise);
+  tf.backend_util.computeConv2DInfo(
+    c.image,
+    c.filter,
+    c.strides,
+    c.dilations,
+    c.pad as 'valid',
+    undefined,
+    depthwise,
+  );
 
 const products = (c: Convolution, depthwise: boolean) => {
   const { outShape } = infoOf(c, depthwise);
-  return tf.util.sizeFromShape(outShape) * c.filter[0] * c.filter[1] * (depthwise ? 1 : c.filter[2]);
+  return (
+    tf.util.sizeFromShape(outShape) * c.filter[0] * c.filter[1] * (depthwise ? 1 : c.filter[2])
+  );
 };
 
 /** Any convolution whose output has at least one pixel. */
-export function convolution({ kernels = KERNELS, channels = CHANNELS, columns = CHANNELS }: Choice = {}, depthwise = false) {
+export function convolution(
+  { kernels = KERNELS, channels = CHANNELS, columns = CHANNELS }: Choice = {},
+  depthwise = false,
+) {
   return fc
     .record({
       size: fc.tuple(side(1, 17), side(1, 13)),
@@ -79,14 +116,25 @@ export function convolution({ kernels = KERNELS, channels = CHANNELS, columns = 
 /** The three kernels' inputs. */
 export function numbers(c: Convolution, depthwise = false) {
   const { outShape } = infoOf(c, depthwise);
-  return { x: input(c.image, `x${c.seed}`), filter: input(c.filter, `w${c.seed}`), dy: input(outShape, `dy${c.seed}`) };
+  return {
+    x: input(c.image, `x${c.seed}`),
+    filter: input(c.filter, `w${c.seed}`),
+    dy: input(outShape, `dy${c.seed}`),
+  };
 }
 
 /** Both gradients by the definition, in float64: stock cpu's kernels know no dilation. */
-export function definedGradients(c: Convolution, { x, filter, dy } = numbers(c)): { dx: Input; dFilter: Input } {
+export function definedGradients(
+  c: Convolution,
+  { x, filter, dy } = numbers(c),
+): { dx: Input; dFilter: Input } {
   const g = infoOf(c);
   const [dx, dFilter] = [new Float64Array(x.values.length), new Float64Array(filter.values.length)];
-  for (let row = 0; row < g.batchSize * g.outHeight * g.outWidth * g.filterHeight * g.filterWidth; row++) {
+  for (
+    let row = 0;
+    row < g.batchSize * g.outHeight * g.outWidth * g.filterHeight * g.filterWidth;
+    row++
+  ) {
     const [kx, ky] = [row % g.filterWidth, Math.floor(row / g.filterWidth) % g.filterHeight];
     const position = Math.floor(row / (g.filterWidth * g.filterHeight));
     const [ox, oy] = [position % g.outWidth, Math.floor(position / g.outWidth) % g.outHeight];
@@ -100,7 +148,8 @@ export function definedGradients(c: Convolution, { x, filter, dy } = numbers(c))
       for (let co = 0; co < g.outChannels; co++) {
         const gradient = dy.values[position * g.outChannels + co] as number;
         dx[from] = (dx[from] as number) + gradient * (filter.values[weights + co] as number);
-        dFilter[weights + co] = (dFilter[weights + co] as number) + gradient * (x.values[from] as number);
+        dFilter[weights + co] =
+          (dFilter[weights + co] as number) + gradient * (x.values[from] as number);
       }
     }
   }

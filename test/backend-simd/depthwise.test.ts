@@ -12,8 +12,16 @@ function callOf(c: Convolution, direction: Direction): KernelCall {
   const attrs = { strides: c.strides, pad: c.pad as 'valid', dilations: c.dilations };
   return {
     forward: { kernel: 'DepthwiseConv2dNative', inputs: { x, filter }, attrs },
-    input: { kernel: 'DepthwiseConv2dNativeBackpropInput', inputs: { dy, filter }, attrs: { ...attrs, inputShape: c.image } },
-    filter: { kernel: 'DepthwiseConv2dNativeBackpropFilter', inputs: { x, dy }, attrs: { ...attrs, filterShape: c.filter } },
+    input: {
+      kernel: 'DepthwiseConv2dNativeBackpropInput',
+      inputs: { dy, filter },
+      attrs: { ...attrs, inputShape: c.image },
+    },
+    filter: {
+      kernel: 'DepthwiseConv2dNativeBackpropFilter',
+      inputs: { x, dy },
+      attrs: { ...attrs, filterShape: c.filter },
+    },
   }[direction];
 }
 
@@ -43,9 +51,15 @@ describe('depthwise convolutions', () => {
         const whole = dense(c);
         const { dx, dFilter } = definedGradients(whole.c, whole.numbers);
         const channels = c.filter[2];
-        const diagonal = dFilter.values.filter((_, i) => Math.floor(i / channels) % channels === i % channels);
+        const diagonal = dFilter.values.filter(
+          (_, i) => Math.floor(i / channels) % channels === i % channels,
+        );
         expectAlike(await runOn('simd', callOf(c, 'input')), dx, termsOf(c));
-        expectAlike(await runOn('simd', callOf(c, 'filter')), { shape: c.filter, values: diagonal }, termsOf(c));
+        expectAlike(
+          await runOn('simd', callOf(c, 'filter')),
+          { shape: c.filter, values: diagonal },
+          termsOf(c),
+        );
       }),
       { numRuns: 100 },
     );
@@ -64,9 +78,13 @@ describe.each(DIRECTIONS)('depthwise convolutions: %s', (direction) => {
   });
 
   it('have NaN and infinity where stock cpu has them', async () => {
-    const named = any.chain((c) => fc.tuple(fc.constant(c), poisonOf(Object.keys(callOf(c, direction).inputs))));
+    const named = any.chain((c) =>
+      fc.tuple(fc.constant(c), poisonOf(Object.keys(callOf(c, direction).inputs))),
+    );
     await fc.assert(
-      fc.asyncProperty(named, ([c, poison]) => expectLikeCpu(poisoned(callOf(c, direction), poison), termsOf(c))),
+      fc.asyncProperty(named, ([c, poison]) =>
+        expectLikeCpu(poisoned(callOf(c, direction), poison), termsOf(c)),
+      ),
       { numRuns: 80 },
     );
   });

@@ -55,7 +55,10 @@ const UNARY: readonly { kernel: string; attrs?: object; allowed?: Allowed }[] = 
 /** Every so-many-th float32 from -∞ to ∞, NaNs too. */
 function allOverFloats(): Numbers {
   const count = 1 << 17;
-  const bits = Uint32Array.from({ length: count }, (_, i) => i * (2 ** 32 / count) + ((i * 7919) % 32768));
+  const bits = Uint32Array.from(
+    { length: count },
+    (_, i) => i * (2 ** 32 / count) + ((i * 7919) % 32768),
+  );
   return { dtype: 'float32', shape: [count], values: new Float32Array(bits.buffer) };
 }
 
@@ -79,33 +82,44 @@ describe.each(UNARY)('$kernel $attrs', ({ kernel, attrs, allowed }) => {
   });
 });
 
-/** A result's shape, and two operands': each without some of the first dimensions, and with 1 for some others. */
+/**
+ * A result's shape, and two operands': each without some of the first dimensions, and with 1 for
+ * some others.
+ */
 const broadcast = fc
-  .record({ shape: shapes(), drop: fc.tuple(fc.nat(6), fc.nat(6)), ones: fc.tuple(fc.nat(63), fc.nat(63)), whole: fc.nat(2) })
+  .record({
+    shape: shapes(),
+    drop: fc.tuple(fc.nat(6), fc.nat(6)),
+    ones: fc.tuple(fc.nat(63), fc.nat(63)),
+    whole: fc.nat(2),
+  })
   .map(({ shape, drop, ones, whole }) =>
     [0, 1].map((operand) => {
       if (whole === operand) return shape;
-      const narrow = shape.map((length, axis) => (((ones[operand] as number) >> axis) & 1 ? 1 : length));
+      const narrow = shape.map((length, axis) =>
+        ((ones[operand] as number) >> axis) & 1 ? 1 : length,
+      );
       return narrow.slice(Math.min(drop[operand] as number, shape.length));
     }),
   );
 
-const BINARY: readonly { kernel: string; names?: readonly [string, string]; allowed?: Allowed }[] = [
-  { kernel: 'Add' },
-  { kernel: 'Sub' },
-  { kernel: 'Multiply' },
-  { kernel: 'RealDiv' },
-  { kernel: 'Maximum' },
-  { kernel: 'Minimum' },
-  { kernel: 'SquaredDifference', allowed: CLOSE },
-  { kernel: 'Prelu', names: ['x', 'alpha'] },
-  { kernel: 'Greater' },
-  { kernel: 'GreaterEqual' },
-  { kernel: 'Less' },
-  { kernel: 'LessEqual' },
-  { kernel: 'Equal' },
-  { kernel: 'NotEqual' },
-];
+const BINARY: readonly { kernel: string; names?: readonly [string, string]; allowed?: Allowed }[] =
+  [
+    { kernel: 'Add' },
+    { kernel: 'Sub' },
+    { kernel: 'Multiply' },
+    { kernel: 'RealDiv' },
+    { kernel: 'Maximum' },
+    { kernel: 'Minimum' },
+    { kernel: 'SquaredDifference', allowed: CLOSE },
+    { kernel: 'Prelu', names: ['x', 'alpha'] },
+    { kernel: 'Greater' },
+    { kernel: 'GreaterEqual' },
+    { kernel: 'Less' },
+    { kernel: 'LessEqual' },
+    { kernel: 'Equal' },
+    { kernel: 'NotEqual' },
+  ];
 
 /** Few values, so that many are equal. */
 const FEW = [Number.NaN, Infinity, -Infinity, 0, -0, 1, 1, 2, -3];
@@ -114,16 +128,24 @@ describe.each(BINARY)('$kernel', ({ kernel, names: [a, b] = ['a', 'b'], allowed 
   it("equals stock cpu's, however its inputs are broadcast", async () => {
     await fc.assert(
       fc.asyncProperty(broadcast, seeds, fc.boolean(), async ([first, second], seed, few) => {
-        const make = (shape = [] as number[], offset = 0) => oddNumbers(shape, seed + offset, few ? FEW : undefined);
-        await expectLikeStock({ kernel, inputs: { [a]: make(first), [b]: make(second, 1) } }, allowed);
+        const make = (shape = [] as number[], offset = 0) =>
+          oddNumbers(shape, seed + offset, few ? FEW : undefined);
+        await expectLikeStock(
+          { kernel, inputs: { [a]: make(first), [b]: make(second, 1) } },
+          allowed,
+        );
       }),
       { numRuns: 60 },
     );
   });
 
   it('runs in WebAssembly, but for integers', () => {
-    expect(tasksOf({ kernel, inputs: { [a]: numbers([2, 3], 1), [b]: numbers([3], 2) } })).toEqual([Task.Binary]);
-    expect(tasksOf({ kernel, inputs: { [a]: integers([3], 1), [b]: integers([3], 2) } })).toEqual([]);
+    expect(tasksOf({ kernel, inputs: { [a]: numbers([2, 3], 1), [b]: numbers([3], 2) } })).toEqual([
+      Task.Binary,
+    ]);
+    expect(tasksOf({ kernel, inputs: { [a]: integers([3], 1), [b]: integers([3], 2) } })).toEqual(
+      [],
+    );
   });
 
   it.each([
@@ -139,7 +161,10 @@ describe.each(BINARY)('$kernel', ({ kernel, names: [a, b] = ['a', 'b'], allowed 
     ],
     [[40_000, 3], [3]],
   ])('equals stock cpu in many tiles: %j and %j', async (first, second) => {
-    await expectLikeStock({ kernel, inputs: { [a]: oddNumbers(first, 1), [b]: oddNumbers(second, 2) } }, allowed);
+    await expectLikeStock(
+      { kernel, inputs: { [a]: oddNumbers(first, 1), [b]: oddNumbers(second, 2) } },
+      allowed,
+    );
   });
 });
 
@@ -172,10 +197,18 @@ describe('other operations', () => {
 
   it('EluGrad is dy where y is above 0, else dy · (y + 1)', async () => {
     const property = fc.asyncProperty(cases, ({ shape, seed }) =>
-      expectLikeStock({ kernel: 'EluGrad', inputs: { dy: oddNumbers(shape, seed), y: oddNumbers(shape, seed + 1) } }, CLOSE),
+      expectLikeStock(
+        {
+          kernel: 'EluGrad',
+          inputs: { dy: oddNumbers(shape, seed), y: oddNumbers(shape, seed + 1) },
+        },
+        CLOSE,
+      ),
     );
     await fc.assert(property, { numRuns: 30 });
-    expect(tasksOf({ kernel: 'EluGrad', inputs: { dy: numbers([3], 1), y: numbers([3], 2) } })).toEqual([Task.Binary]);
+    expect(
+      tasksOf({ kernel: 'EluGrad', inputs: { dy: numbers([3], 1), y: numbers([3], 2) } }),
+    ).toEqual([Task.Binary]);
   });
 
   it.each<[name: string, largest: number, gradient: (dy: number, y: number) => number]>([
@@ -186,20 +219,32 @@ describe('other operations', () => {
   ])('the gradient of %s is dy times what y tells', (name, largest, gradient) => {
     const [dy, y] = [numbers([30_001], 1), numbers([30_001], 2, largest)];
     for (const [i, edge] of [0, 6, -0].entries()) y.values[i] = edge;
-    const [out] = runOnThreads({ kernel: 'deepend.activationGradient', inputs: { dy, y }, attrs: { name } });
+    const [out] = runOnThreads({
+      kernel: 'deepend.activationGradient',
+      inputs: { dy, y },
+      attrs: { name },
+    });
     for (const [i, value] of (out as Numbers).values.entries()) {
       const expected = gradient(dy.values[i] as number, y.values[i] as number);
-      expect(Math.abs(value - expected)).toBeLessThanOrEqual(1e-6 * Math.abs(dy.values[i] as number));
+      expect(Math.abs(value - expected)).toBeLessThanOrEqual(
+        1e-6 * Math.abs(dy.values[i] as number),
+      );
     }
   });
 
   it('leaves the integers to stock cpu, with its results', async () => {
-    await expectLikeStock({ kernel: 'Add', inputs: { a: integers([4, 5], 1), b: integers([5], 2) } });
+    await expectLikeStock({
+      kernel: 'Add',
+      inputs: { a: integers([4, 5], 1), b: integers([5], 2) },
+    });
     await expectLikeStock({ kernel: 'Relu', inputs: { x: integers([4, 5], 1) } });
   });
 
   it('gives one number after the other, whatever ran before in its memory', () => {
-    const [out] = runOnThreads({ kernel: 'Add', inputs: { a: numbers([100_003], 1), b: numbers([100_003], 1) } });
+    const [out] = runOnThreads({
+      kernel: 'Add',
+      inputs: { a: numbers([100_003], 1), b: numbers([100_003], 1) },
+    });
     const doubled = numbers([100_003], 1).values.map((value) => 2 * value);
     expect(out?.values).toEqual(doubled);
   });

@@ -7,7 +7,14 @@ import { runtime } from '../../packages/backend-simd/src/runtime';
 import { mix } from '../helpers/fill';
 
 /** A row: groups, input channels, output channels, kernel, stride, pixels. */
-const CASES: [groups: number, channels: number, columns: number, kernel: number, stride: number, size: number][] = [
+const CASES: [
+  groups: number,
+  channels: number,
+  columns: number,
+  kernel: number,
+  stride: number,
+  size: number,
+][] = [
   [2, 6, 4, 3, 1, 7],
   [4, 64, 64, 3, 1, 9], // sixteen channels a group: Winograd's
   [8, 32, 16, 3, 2, 8],
@@ -16,9 +23,13 @@ const CASES: [groups: number, channels: number, columns: number, kernel: number,
 ];
 
 const numbers = (shape: [number, number, number, number], name: string) =>
-  tf.tensor4d(mix(tf.util.sizeFromShape(shape), name).map((value) => value - 0.5), shape); // biome-ignore format: one call
+  tf.tensor4d(
+    mix(tf.util.sizeFromShape(shape), name).map((value) => value - 0.5),
+    shape,
+  );
 
-const part = (x: tf.Tensor4D, groups: number, group: number): tf.Tensor4D => tf.split(x, groups, 3)[group] as tf.Tensor4D;
+const part = (x: tf.Tensor4D, groups: number, group: number): tf.Tensor4D =>
+  tf.split(x, groups, 3)[group] as tf.Tensor4D;
 
 function largestDifference(a: ArrayLike<number>, b: ArrayLike<number>): number {
   expect(a.length).toBe(b.length);
@@ -52,15 +63,36 @@ describe.each(CASES)(
       await tf.setBackend('cpu');
       const { x, filter, dy } = data();
       const edges: [number, number] = [pad, pad];
-      const pads: [[number, number], [number, number], [number, number], [number, number]] = [[0, 0], edges, edges, [0, 0]];
+      const pads: [[number, number], [number, number], [number, number], [number, number]] = [
+        [0, 0],
+        edges,
+        edges,
+        [0, 0],
+      ];
       const parts = Array.from({ length: groups }, (_, i) => {
         const own = (source: tf.Tensor, kernels: tf.Tensor) =>
           tf.conv2d(source as tf.Tensor4D, kernels as tf.Tensor4D, stride, pads);
         const [a, b] = [part(x, groups, i), part(filter, groups, i)];
-        const [dx, dFilter] = tf.grads(own)([a, b], part(dy, groups, i)) as [tf.Tensor4D, tf.Tensor4D];
+        const [dx, dFilter] = tf.grads(own)([a, b], part(dy, groups, i)) as [
+          tf.Tensor4D,
+          tf.Tensor4D,
+        ];
         return { y: own(a, b), dx, dFilter };
       });
-      return [tf.concat(parts.map(({ y }) => y), 3), tf.concat(parts.map(({ dx }) => dx), 3), tf.concat(parts.map(({ dFilter }) => dFilter), 3)].map((tensor) => tensor.dataSync()); // biome-ignore format: three of a kind
+      return [
+        tf.concat(
+          parts.map(({ y }) => y),
+          3,
+        ),
+        tf.concat(
+          parts.map(({ dx }) => dx),
+          3,
+        ),
+        tf.concat(
+          parts.map(({ dFilter }) => dFilter),
+          3,
+        ),
+      ].map((tensor) => tensor.dataSync());
     }
 
     it('equals stock cpu, group by group, forward and back, and leaves no memory', async () => {
@@ -83,7 +115,10 @@ describe.each(CASES)(
         run('deepend.conv2dFilterGradient', { x, dy }, { ...conv, filterShape: filter.shape }),
       ];
       [y, dx, dFilter].forEach((values, i) => {
-        expect(largestDifference(results[i]?.values ?? [], values ?? []), ['y', 'dx', 'dFilter'][i]).toBeLessThan(2e-5);
+        expect(
+          largestDifference(results[i]?.values ?? [], values ?? []),
+          ['y', 'dx', 'dFilter'][i],
+        ).toBeLessThan(2e-5);
         expect(results[i]?.left).toBe(0);
       });
     });
@@ -93,9 +128,15 @@ describe.each(CASES)(
       const { x, filter } = data();
       const bias = tf.tensor1d(mix(columns, 'bias').map((value) => value - 0.5));
       const attrs = { ...conv, relu: true } as unknown as tf.NamedAttrMap;
-      const fused = tf.engine().runKernel('deepend.conv2d', { x, filter, bias }, attrs) as tf.Tensor;
-      const plain = tf.engine().runKernel('deepend.conv2d', { x, filter }, { ...attrs, relu: false }) as tf.Tensor;
-      expect(largestDifference(fused.dataSync(), tf.relu(tf.add(plain, bias)).dataSync())).toBeLessThan(1e-6);
+      const fused = tf
+        .engine()
+        .runKernel('deepend.conv2d', { x, filter, bias }, attrs) as tf.Tensor;
+      const plain = tf
+        .engine()
+        .runKernel('deepend.conv2d', { x, filter }, { ...attrs, relu: false }) as tf.Tensor;
+      expect(
+        largestDifference(fused.dataSync(), tf.relu(tf.add(plain, bias)).dataSync()),
+      ).toBeLessThan(1e-6);
     });
   },
 );

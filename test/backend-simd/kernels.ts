@@ -25,13 +25,19 @@ export function input(shape: number[], seed: number | string): Input {
 }
 
 /** Runs the kernel and frees all that it made. */
-export async function runOn(backend: 'cpu' | 'simd', { kernel, inputs, attrs }: KernelCall): Promise<Input> {
+export async function runOn(
+  backend: 'cpu' | 'simd',
+  { kernel, inputs, attrs }: KernelCall,
+): Promise<Input> {
   await tf.setBackend(backend);
   let result: Input | undefined;
   // Given to tidy as a result, an array of numbers would be searched for tensors, number by number.
   tf.tidy(() => {
     const tensors = Object.fromEntries(
-      Object.entries(inputs).map(([name, { values, shape }]) => [name, tf.tensor(values, shape, 'float32')]),
+      Object.entries(inputs).map(([name, { values, shape }]) => [
+        name,
+        tf.tensor(values, shape, 'float32'),
+      ]),
     );
     const out = tf.engine().runKernel(kernel, tensors, attrs) as tf.Tensor;
     result = { shape: out.shape, values: out.dataSync() as Float32Array };
@@ -39,17 +45,25 @@ export async function runOn(backend: 'cpu' | 'simd', { kernel, inputs, attrs }: 
   return result as Input;
 }
 
-export const largest = (values: Float32Array): number => values.reduce((most, value) => Math.max(most, Math.abs(value)), 0);
+export const largest = (values: Float32Array): number =>
+  values.reduce((most, value) => Math.max(most, Math.abs(value)), 0);
 
 interface Closeness {
   /** Relative to the largest value. */
   tolerance?: number;
-  /** Numbers in one sum: the size of a sum of so many products says what rounding costs where it happens to be near zero. */
+  /**
+   * Numbers in one sum: the size of a sum of so many products says what rounding costs where it
+   * happens to be near zero.
+   */
   terms?: number;
 }
 
 /** Same shape, NaN and infinities in the same places, numbers alike. */
-export function expectAlike(actual: Input, expected: Input, { tolerance = 1e-5, terms = 1 }: Closeness = {}): void {
+export function expectAlike(
+  actual: Input,
+  expected: Input,
+  { tolerance = 1e-5, terms = 1 }: Closeness = {},
+): void {
   expect(actual.shape).toEqual(expected.shape);
   const finite = expected.values.filter((value) => Number.isFinite(value));
   const allowed = tolerance * Math.max(largest(finite), Math.sqrt(terms) / 3);
@@ -71,7 +85,10 @@ export async function expectLikeCpu(call: KernelCall, closeness?: Closeness): Pr
 }
 
 /** The call with a few of an input's numbers replaced. */
-export function poisoned(call: KernelCall, poison: readonly { name: string; at: number; value: number }[]): KernelCall {
+export function poisoned(
+  call: KernelCall,
+  poison: readonly { name: string; at: number; value: number }[],
+): KernelCall {
   const inputs = { ...call.inputs };
   for (const { name, at, value } of poison) {
     const { shape, values } = inputs[name] as Input;

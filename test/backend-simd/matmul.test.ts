@@ -78,7 +78,10 @@ describe('matrix products', () => {
         expectLikeCpu(
           {
             kernel: 'BatchMatMul',
-            inputs: { a: input(transposeA ? [k, m] : [m, k], 'a'), b: input(transposeB ? [n, k] : [k, n], 'b') },
+            inputs: {
+              a: input(transposeA ? [k, m] : [m, k], 'a'),
+              b: input(transposeB ? [n, k] : [k, n], 'b'),
+            },
             attrs: { transposeA, transposeB },
           },
           { terms: k },
@@ -90,7 +93,9 @@ describe('matrix products', () => {
 
   it('have NaN and infinity where stock cpu has them', async () => {
     await fc.assert(
-      fc.asyncProperty(call, poisonOf(['a', 'b']), (it, poison) => expectLikeCpu(poisoned(it.call, poison), it)),
+      fc.asyncProperty(call, poisonOf(['a', 'b']), (it, poison) =>
+        expectLikeCpu(poisoned(it.call, poison), it),
+      ),
       { numRuns: 200 },
     );
   });

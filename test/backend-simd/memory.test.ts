@@ -27,7 +27,10 @@ function heapOf(limit = Number.POSITIVE_INFINITY) {
 
 describe('the heap', () => {
   /** A size to allocate, or which of the live blocks to free. */
-  const steps = fc.array(fc.oneof(fc.record({ alloc: fc.nat(5000) }), fc.record({ free: fc.nat(1000) })), { maxLength: 200 });
+  const steps = fc.array(
+    fc.oneof(fc.record({ alloc: fc.nat(5000) }), fc.record({ free: fc.nat(1000) })),
+    { maxLength: 200 },
+  );
 
   it('gives aligned blocks that never overlap, counts them, and has all back in the end', () => {
     fc.assert(
@@ -123,7 +126,9 @@ describe('the limit', () => {
     const [a, b] = [own.alloc(10 * MIB), own.alloc(10 * MIB)];
     const ask = () => own.alloc(20 * MIB);
     expect(ask).toThrow(OutOfMemoryError);
-    expect(ask).toThrow(/out of memory: 20.0 MiB asked for, 20.0 MiB in use of 32.0 MiB, the largest free piece has 12.0 MiB/);
+    expect(ask).toThrow(
+      /out of memory: 20.0 MiB asked for, 20.0 MiB in use of 32.0 MiB, the largest free piece has 12.0 MiB/,
+    );
     try {
       ask();
     } catch (error) {
@@ -145,7 +150,9 @@ describe('the limit', () => {
   it('comes from DEEPEND_MEMORY_MIB', () => {
     expect(defaultMemoryLimit('100')).toBe(100 * MIB);
     expect(defaultMemoryLimit('1e9')).toBe(defaultMemoryLimit(''));
-    expect(() => defaultMemoryLimit('15')).toThrow("DEEPEND_MEMORY_MIB: expected a number of MiB from 16 on, got '15'");
+    expect(() => defaultMemoryLimit('15')).toThrow(
+      "DEEPEND_MEMORY_MIB: expected a number of MiB from 16 on, got '15'",
+    );
     expect(() => defaultMemoryLimit('much')).toThrow("got 'much'");
   });
 
@@ -155,7 +162,9 @@ describe('the limit', () => {
   });
 
   it('reports a memory that cannot be', () => {
-    expect(() => createMemory(2 ** 40)).toThrow(/expected WebAssembly's shared memory, got .*; let the process have more/);
+    expect(() => createMemory(2 ** 40)).toThrow(
+      /expected WebAssembly's shared memory, got .*; let the process have more/,
+    );
   });
 });
 
@@ -175,14 +184,23 @@ describe('tensors', () => {
   beforeAll(() => tf.setBackend('simd'));
 
   it('of a loop leave memory as they found it', () => {
-    const [x, filter, weight] = [tf.ones([2, 8, 8, 8]), tf.ones([3, 3, 8, 8]), tf.ones([512, 10])] as [
-      tf.Tensor4D,
-      tf.Tensor4D,
-      tf.Tensor2D,
-    ];
+    const [x, filter, weight] = [
+      tf.ones([2, 8, 8, 8]),
+      tf.ones([3, 3, 8, 8]),
+      tf.ones([512, 10]),
+    ] as [tf.Tensor4D, tf.Tensor4D, tf.Tensor2D];
     const step = () =>
-      tf.tidy(() => void tf.sum(tf.matMul(tf.reshape(tf.conv2d(x, filter, 1, 'same'), [2, 512]), weight)).dataSync());
-    const state = () => ({ ...simdInfo(), tensors: tf.memory().numTensors, bytes: tf.memory().numBytes });
+      tf.tidy(
+        () =>
+          void tf
+            .sum(tf.matMul(tf.reshape(tf.conv2d(x, filter, 1, 'same'), [2, 512]), weight))
+            .dataSync(),
+      );
+    const state = () => ({
+      ...simdInfo(),
+      tensors: tf.memory().numTensors,
+      bytes: tf.memory().numBytes,
+    });
     for (let i = 0; i < 50; i++) step();
     const before = state();
     for (let i = 0; i < 1000; i++) step();
@@ -196,7 +214,9 @@ describe('tensors', () => {
     const tensors = tf.memory().numTensors;
     const [a, b] = [tf.ones([2000, 10]), tf.ones([10, 8000])] as [tf.Tensor2D, tf.Tensor2D];
     expect(() => tf.tidy(() => tf.matMul(a, b))).toThrow(OutOfMemoryError);
-    expect(tf.tidy(() => tf.sum(tf.matMul(tf.slice(a, 0, 2), b)).dataSync()[0])).toBe(2 * 8000 * 10);
+    expect(tf.tidy(() => tf.sum(tf.matMul(tf.slice(a, 0, 2), b)).dataSync()[0])).toBe(
+      2 * 8000 * 10,
+    );
     runtime().free(at);
     expect(tf.tidy(() => tf.sum(tf.matMul(a, b)).dataSync()[0])).toBeCloseTo(2000 * 8000 * 10, -4);
     tf.dispose([a, b]);
@@ -233,7 +253,10 @@ describe('tensors', () => {
     await tf.setBackend('simd');
     simd.forEach((values, i) => {
       const most = Math.max(...(cpu[i] as number[]).map(Math.abs));
-      values.forEach((value, j) => void expect(Math.abs(value - (cpu[i]?.[j] as number))).toBeLessThanOrEqual(1e-5 * most));
+      values.forEach(
+        (value, j) =>
+          void expect(Math.abs(value - (cpu[i]?.[j] as number))).toBeLessThanOrEqual(1e-5 * most),
+      );
     });
   });
 });
@@ -249,7 +272,15 @@ function results(): number[][] {
       return tf.softmax(tf.matMul(tf.reshape(features, [2, -1]), w as tf.Tensor));
     };
     const gradients = tf.grads((...t) => tf.sum(tf.square(forward(...t))))([x, filter, weight]);
-    const pooled = tf.transpose(tf.pad(tf.maxPool(x, 2, 2, 'valid'), [[0, 0], [1, 1], [1, 1], [0, 0]]), [0, 3, 1, 2]); // biome-ignore format: one line
+    const pooled = tf.transpose(
+      tf.pad(tf.maxPool(x, 2, 2, 'valid'), [
+        [0, 0],
+        [1, 1],
+        [1, 1],
+        [0, 0],
+      ]),
+      [0, 3, 1, 2],
+    );
     return [forward(x, filter, weight), ...gradients, pooled].map((t) => [...t.dataSync()]);
   });
 }

@@ -14,7 +14,11 @@ const axisOf = (shape: number[], extra = 0) => fc.nat(Math.max(0, shape.length -
 
 /** Begin and length along each axis. */
 const windows = (shape: number[]) =>
-  fc.tuple(...shape.map((length) => fc.nat(length).chain((begin) => fc.tuple(fc.constant(begin), fc.nat(length - begin)))));
+  fc.tuple(
+    ...shape.map((length) =>
+      fc.nat(length).chain((begin) => fc.tuple(fc.constant(begin), fc.nat(length - begin))),
+    ),
+  );
 
 const paddings = (shape: number[]) =>
   fc.record({
@@ -73,7 +77,10 @@ const MOVES: readonly Move[] = [
     })),
     large: [
       { inputs: { x: numbers([90_000], 1) }, attrs: { begin: [7], size: [-1] } },
-      { inputs: { x: numbers([100, 30, 31], 1) }, attrs: { begin: [0, 1, 1], size: [100, 28, 28] } },
+      {
+        inputs: { x: numbers([100, 30, 31], 1) },
+        attrs: { begin: [0, 1, 1], size: [100, 28, 28] },
+      },
     ],
     small: { inputs: { x: numbers([8, 9], 1) }, attrs: { begin: [1, 1], size: [2, 2] } },
     tasks: [Task.CopyStrided],
@@ -82,9 +89,17 @@ const MOVES: readonly Move[] = [
     kernel: 'Concat',
     calls: joined.map(({ shape, axis, lengths, seed, make }) => {
       const at = axis % shape.length;
-      return { inputs: lengths.map((n, i) => make(shape.with(at, n), seed + i)), attrs: { axis: at } };
+      return {
+        inputs: lengths.map((n, i) => make(shape.with(at, n), seed + i)),
+        attrs: { axis: at },
+      };
     }),
-    large: [{ inputs: [numbers([300, 200], 1), numbers([300, 3], 2), numbers([300, 77], 3)], attrs: { axis: 1 } }],
+    large: [
+      {
+        inputs: [numbers([300, 200], 1), numbers([300, 3], 2), numbers([300, 77], 3)],
+        attrs: { axis: 1 },
+      },
+    ],
     small: { inputs: [numbers([2, 3], 1), numbers([2, 1], 2)], attrs: { axis: 1 } },
     tasks: [Task.CopyStrided, Task.CopyStrided],
   },
@@ -92,7 +107,10 @@ const MOVES: readonly Move[] = [
     kernel: 'Pack',
     calls: joined.map(({ shape, axis, lengths, seed, make }) => {
       const outer = shape.slice(0, 5);
-      return { inputs: lengths.map((_, i) => make(outer, seed + i)), attrs: { axis: axis % (outer.length + 1) } };
+      return {
+        inputs: lengths.map((_, i) => make(outer, seed + i)),
+        attrs: { axis: axis % (outer.length + 1) },
+      };
     }),
     large: [{ inputs: [numbers([300, 200], 1), numbers([300, 200], 2)], attrs: { axis: 2 } }],
     small: { inputs: [numbers([3], 1), numbers([3], 2)], attrs: { axis: 0 } },
@@ -109,7 +127,8 @@ const MOVES: readonly Move[] = [
     kernel: 'SplitV',
     calls: calls(
       { minRank: 1 },
-      (shape) => axisOf(shape).chain((axis) => fc.tuple(fc.constant(axis), fc.nat(shape[axis] as number))),
+      (shape) =>
+        axisOf(shape).chain((axis) => fc.tuple(fc.constant(axis), fc.nat(shape[axis] as number))),
       (x, [axis, first]) => ({
         inputs: { x },
         attrs: { axis, numOrSizeSplits: [first, (x.shape[axis] as number) - first] },

@@ -34,7 +34,9 @@ export const calls = <T>(
 ) =>
   fc
     .tuple(shapes(options), seeds, makers)
-    .chain(([shape, seed, make]) => more(shape).map((rest) => call(make(shape, seed), rest) as Omit<Operation, 'kernel'>));
+    .chain(([shape, seed, make]) =>
+      more(shape).map((rest) => call(make(shape, seed), rest) as Omit<Operation, 'kernel'>),
+    );
 
 export function describeMoves(moves: readonly Move[]): void {
   beforeAll(() => tf.setBackend('simd'));

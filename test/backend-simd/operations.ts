@@ -1,4 +1,7 @@
-/** Calls of any kernel, with any types, on stock `cpu` and on `simd` with one, two and three threads. */
+/**
+ * Calls of any kernel, with any types, on stock `cpu` and on `simd` with one, two and three
+ * threads.
+ */
 import { getThreads, setThreads } from '@deepend/backend-simd';
 import * as tf from '@tensorflow/tfjs-core';
 import fc from 'fast-check';
@@ -23,7 +26,10 @@ export interface Operation {
   readonly attrs?: object;
 }
 
-/** How far a number may lie from stock's: so much of it, and so much besides. Both 0: the same number. */
+/**
+ * How far a number may lie from stock's: so much of it, and so much besides. Both 0: the same
+ * number.
+ */
 export interface Allowed {
   relative?: number;
   absolute?: number;
@@ -36,10 +42,17 @@ function run({ kernel, inputs, attrs = {} }: Operation): Numbers[] {
     const tensors = Array.isArray(inputs)
       ? inputs.map(toTensor)
       : Object.fromEntries(Object.entries(inputs).map(([name, x]) => [name, toTensor(x)]));
-    const out = tf.engine().runKernel(kernel, tensors as tf.NamedTensorMap, attrs as tf.NamedAttrMap) as tf.Tensor | tf.Tensor[];
+    const out = tf
+      .engine()
+      .runKernel(kernel, tensors as tf.NamedTensorMap, attrs as tf.NamedAttrMap) as
+      | tf.Tensor
+      | tf.Tensor[];
     // Stock's empty tensors may hold a plain list.
-    const valuesOf = (x: tf.Tensor) => tf.util.toTypedArray(x.dataSync(), x.dtype as Type) as Values;
-    return [out].flat().map((x) => ({ dtype: x.dtype as Type, shape: x.shape, values: valuesOf(x) }));
+    const valuesOf = (x: tf.Tensor) =>
+      tf.util.toTypedArray(x.dataSync(), x.dtype as Type) as Values;
+    return [out]
+      .flat()
+      .map((x) => ({ dtype: x.dtype as Type, shape: x.shape, values: valuesOf(x) }));
   });
 }
 
@@ -55,7 +68,8 @@ export function runSimd(operation: Operation): Numbers[] {
   return out;
 }
 
-const bitsOf = ({ values }: Numbers) => Buffer.from(values.buffer, values.byteOffset, values.byteLength);
+const bitsOf = ({ values }: Numbers) =>
+  Buffer.from(values.buffer, values.byteOffset, values.byteLength);
 
 /** The operation on one, two and three threads, which must give the same bits. */
 export function runOnThreads(operation: Operation): Numbers[] {
@@ -82,12 +96,20 @@ export async function runStock(operation: Operation): Promise<Numbers[]> {
   return out;
 }
 
-function expectNear(actual: Numbers, expected: Numbers, { relative = 0, absolute = 0 }: Allowed): void {
-  expect({ shape: actual.shape, dtype: actual.dtype }).toEqual({ shape: expected.shape, dtype: expected.dtype });
+function expectNear(
+  actual: Numbers,
+  expected: Numbers,
+  { relative = 0, absolute = 0 }: Allowed,
+): void {
+  expect({ shape: actual.shape, dtype: actual.dtype }).toEqual({
+    shape: expected.shape,
+    dtype: expected.dtype,
+  });
   for (let i = 0; i < expected.values.length; i++) {
     const [a, e] = [actual.values[i] as number, expected.values[i] as number];
     // `===` takes 0 and -0 for one.
-    if (a === e || Object.is(a, e) || Math.abs(a - e) <= relative * Math.abs(e) + absolute) continue;
+    if (a === e || Object.is(a, e) || Math.abs(a - e) <= relative * Math.abs(e) + absolute)
+      continue;
     expect.fail(`[${i}] of [${expected.shape}]: got ${a}, stock cpu has ${e}`);
   }
 }
@@ -147,18 +169,30 @@ export function oddNumbers(shape: number[], seed: number, odd: readonly number[]
   const places = mix(values.length, `places ${seed}`);
   const chosen = mix(values.length, `odd ${seed}`);
   const mixed = values.map((value, i) =>
-    (places[i] as number) < 0.2 ? (odd[Math.floor((chosen[i] as number) * odd.length)] as number) : value,
+    (places[i] as number) < 0.2
+      ? (odd[Math.floor((chosen[i] as number) * odd.length)] as number)
+      : value,
   );
   return { ...rest, values: mixed };
 }
 
-export function integers(shape: number[], seed: number, [from, to]: readonly [number, number] = [-9, 9]): Numbers {
-  const values = Int32Array.from(mix(size(shape), `${seed}`), (value) => Math.floor(from + value * (to - from)));
+export function integers(
+  shape: number[],
+  seed: number,
+  [from, to]: readonly [number, number] = [-9, 9],
+): Numbers {
+  const values = Int32Array.from(mix(size(shape), `${seed}`), (value) =>
+    Math.floor(from + value * (to - from)),
+  );
   return { dtype: 'int32', shape, values };
 }
 
 export function booleans(shape: number[], seed: number): Numbers {
-  return { dtype: 'bool', shape, values: Uint8Array.from(mix(size(shape), `${seed}`), (value) => (value < 0.5 ? 0 : 1)) };
+  return {
+    dtype: 'bool',
+    shape,
+    values: Uint8Array.from(mix(size(shape), `${seed}`), (value) => (value < 0.5 ? 0 : 1)),
+  };
 }
 
 /** Ranks 0 to 6, with dimensions of 1 and, here and there, of 0; at most some thousand numbers. */

@@ -54,7 +54,9 @@ async function withOutput(call: KernelCall): Promise<KernelCall> {
   await tf.setBackend('cpu');
   const { input: x } = call.inputs as { input: { values: Float32Array; shape: number[] } };
   const output = tf.tidy(() => {
-    const out = tf.engine().runKernel('MaxPool', { x: tf.tensor(x.values, x.shape) }, call.attrs) as tf.Tensor;
+    const out = tf
+      .engine()
+      .runKernel('MaxPool', { x: tf.tensor(x.values, x.shape) }, call.attrs) as tf.Tensor;
     return { shape: out.shape, values: out.dataSync() as Float32Array };
   });
   return { ...call, inputs: { ...call.inputs, output } };
@@ -68,12 +70,15 @@ const CASES: readonly { kernel: PoolKernel; poisonable: string[] }[] = [
 ];
 
 /** In a window of nothing but -∞ stock finds no largest number, and simd one. */
-const isFollowed = ({ name, value }: { name: string; value: number }) => name !== 'input' || value !== Number.NEGATIVE_INFINITY;
+const isFollowed = ({ name, value }: { name: string; value: number }) =>
+  name !== 'input' || value !== Number.NEGATIVE_INFINITY;
 
 describe.each(CASES)('$kernel', ({ kernel, poisonable }) => {
   it('equals stock cpu', async () => {
     await fc.assert(
-      fc.asyncProperty(pooling, async (p) => expectLikeCpu(await withOutput(callOf(p, kernel)), { terms: 16 })),
+      fc.asyncProperty(pooling, async (p) =>
+        expectLikeCpu(await withOutput(callOf(p, kernel)), { terms: 16 }),
+      ),
       { numRuns: 200 },
     );
   });
@@ -81,7 +86,9 @@ describe.each(CASES)('$kernel', ({ kernel, poisonable }) => {
   it('has NaN and infinity where stock cpu has them', async () => {
     await fc.assert(
       fc.asyncProperty(pooling, poisonOf(poisonable), async (p, poison) =>
-        expectLikeCpu(await withOutput(poisoned(callOf(p, kernel), poison.filter(isFollowed))), { terms: 16 }),
+        expectLikeCpu(await withOutput(poisoned(callOf(p, kernel), poison.filter(isFollowed))), {
+          terms: 16,
+        }),
       ),
       { numRuns: 100 },
     );

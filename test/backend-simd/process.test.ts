@@ -1,4 +1,7 @@
-/** What the process's one runtime promises: the same bits on any number of threads, one memory through every restart, true gradients. */
+/**
+ * What the process's one runtime promises: the same bits on any number of threads, one memory
+ * through every restart, true gradients.
+ */
 import { getThreads, setThreads } from '@deepend/backend-simd';
 import * as tf from '@tensorflow/tfjs-core';
 import '@tensorflow/tfjs-core/dist/register_all_gradients';
@@ -8,13 +11,26 @@ import { type Input, input, type KernelCall, runOn } from './kernels';
 
 const THREADS = [1, 2, 3, 8];
 
-const conv = (image: number[], filter: number[], dy: number[], strides: [number, number] = [1, 1]): KernelCall[] => {
+const conv = (
+  image: number[],
+  filter: number[],
+  dy: number[],
+  strides: [number, number] = [1, 1],
+): KernelCall[] => {
   const attrs = { strides, pad: 'same', dilations: 1, dataFormat: 'NHWC' } as const;
   const [x, w, y] = [input(image, 'x'), input(filter, 'w'), input(dy, 'dy')];
   return [
     { kernel: 'Conv2D', inputs: { x, filter: w }, attrs },
-    { kernel: 'Conv2DBackpropInput', inputs: { dy: y, filter: w }, attrs: { ...attrs, inputShape: image } },
-    { kernel: 'Conv2DBackpropFilter', inputs: { x, dy: y }, attrs: { ...attrs, filterShape: filter } },
+    {
+      kernel: 'Conv2DBackpropInput',
+      inputs: { dy: y, filter: w },
+      attrs: { ...attrs, inputShape: image },
+    },
+    {
+      kernel: 'Conv2DBackpropFilter',
+      inputs: { x, dy: y },
+      attrs: { ...attrs, filterShape: filter },
+    },
   ];
 };
 
@@ -23,15 +39,27 @@ const depthwise = (): KernelCall[] => {
   const [x, filter] = [input([4, 19, 13, 40], 'x'), input([3, 3, 40, 1], 'w')];
   return [
     { kernel: 'DepthwiseConv2dNative', inputs: { x, filter }, attrs },
-    { kernel: 'DepthwiseConv2dNativeBackpropInput', inputs: { dy: x, filter }, attrs: { ...attrs, inputShape: x.shape } },
-    { kernel: 'DepthwiseConv2dNativeBackpropFilter', inputs: { x, dy: x }, attrs: { ...attrs, filterShape: filter.shape } },
+    {
+      kernel: 'DepthwiseConv2dNativeBackpropInput',
+      inputs: { dy: x, filter },
+      attrs: { ...attrs, inputShape: x.shape },
+    },
+    {
+      kernel: 'DepthwiseConv2dNativeBackpropFilter',
+      inputs: { x, dy: x },
+      attrs: { ...attrs, filterShape: filter.shape },
+    },
   ];
 };
 
 /** A row for each algorithm, larger than one tile of its job. */
 const ALGORITHMS: Record<string, KernelCall[]> = {
   'a matrix product': [
-    { kernel: 'BatchMatMul', inputs: { a: input([250, 700], 'a'), b: input([700, 90], 'b') }, attrs: {} },
+    {
+      kernel: 'BatchMatMul',
+      inputs: { a: input([250, 700], 'a'), b: input([700, 90], 'b') },
+      attrs: {},
+    },
     {
       kernel: 'BatchMatMul',
       inputs: { a: input([700, 250], 'a'), b: input([90, 700], 'b') },
@@ -57,7 +85,11 @@ describe('threads', () => {
         results.push(await runOn('simd', call));
       }
       for (const result of results)
-        expect(Buffer.from(result.values.buffer).equals(Buffer.from(results[0]?.values.buffer as ArrayBuffer))).toBe(true);
+        expect(
+          Buffer.from(result.values.buffer).equals(
+            Buffer.from(results[0]?.values.buffer as ArrayBuffer),
+          ),
+        ).toBe(true);
     }
   });
 });
@@ -83,11 +115,16 @@ describe('a restart', () => {
 describe('casts', () => {
   it('give WebAssembly numbers of the type they say, also those made by another backend', async () => {
     await tf.setBackend('cpu');
-    const [whole, other] = [tf.tensor2d([1, 2, 3, 4], [2, 2], 'int32'), tf.tensor2d([1, 0, 0, 1], [2, 2])];
+    const [whole, other] = [
+      tf.tensor2d([1, 2, 3, 4], [2, 2], 'int32'),
+      tf.tensor2d([1, 0, 0, 1], [2, 2]),
+    ];
     const cast = tf.cast(whole, 'float32');
     await tf.setBackend('simd');
     expect([...tf.matMul(cast as tf.Tensor2D, other).dataSync()]).toEqual([1, 2, 3, 4]);
-    expect([...tf.matMul(tf.cast(whole, 'float32') as tf.Tensor2D, other).dataSync()]).toEqual([1, 2, 3, 4]);
+    expect([...tf.matMul(tf.cast(whole, 'float32') as tf.Tensor2D, other).dataSync()]).toEqual([
+      1, 2, 3, 4,
+    ]);
     expect(whole.dataSync()).toBeInstanceOf(Int32Array);
     tf.disposeVariables();
     tf.engine().reset();
@@ -96,7 +133,8 @@ describe('casts', () => {
 
 describe('gradients', () => {
   /** Sums of the result, weighted so that its parts differ. */
-  const weighted = (y: tf.Tensor) => tf.sum(tf.mul(y, tf.tensor(input(y.shape, 'weights').values, y.shape)));
+  const weighted = (y: tf.Tensor) =>
+    tf.sum(tf.mul(y, tf.tensor(input(y.shape, 'weights').values, y.shape)));
   /** No two numbers so near one another that a step makes the smaller the larger. */
   const apart = ({ shape, values }: Input): Input => {
     const ranks = [...values.keys()].sort((i, j) => (values[i] as number) - (values[j] as number));
@@ -106,37 +144,70 @@ describe('gradients', () => {
     });
     return { shape, values: spread };
   };
-  const SHAPES = { x: [2, 5, 4, 3], filter: [3, 2, 3, 4], depth: [3, 2, 3, 1], a: [3, 7], b: [7, 4] };
-  const DIFFERENTIABLE: Record<string, { of: number[][]; f: (...tensors: tf.Tensor[]) => tf.Tensor }> = {
-    'matrix product': { of: [SHAPES.a, SHAPES.b], f: (a, b) => tf.matMul(a as tf.Tensor2D, b as tf.Tensor2D) },
-    convolution: { of: [SHAPES.x, SHAPES.filter], f: (x, w) => tf.conv2d(x as tf.Tensor4D, w as tf.Tensor4D, [2, 1], 'same') },
+  const SHAPES = {
+    x: [2, 5, 4, 3],
+    filter: [3, 2, 3, 4],
+    depth: [3, 2, 3, 1],
+    a: [3, 7],
+    b: [7, 4],
+  };
+  const DIFFERENTIABLE: Record<
+    string,
+    { of: number[][]; f: (...tensors: tf.Tensor[]) => tf.Tensor }
+  > = {
+    'matrix product': {
+      of: [SHAPES.a, SHAPES.b],
+      f: (a, b) => tf.matMul(a as tf.Tensor2D, b as tf.Tensor2D),
+    },
+    convolution: {
+      of: [SHAPES.x, SHAPES.filter],
+      f: (x, w) => tf.conv2d(x as tf.Tensor4D, w as tf.Tensor4D, [2, 1], 'same'),
+    },
     'depthwise convolution': {
       of: [SHAPES.x, SHAPES.depth],
       f: (x, w) => tf.depthwiseConv2d(x as tf.Tensor4D, w as tf.Tensor4D, 1, 'same'),
     },
     // With padding TensorFlow.js's gradient is not its forward pass's.
-    'average pooling': { of: [SHAPES.x], f: (x) => tf.avgPool(x as tf.Tensor4D, [2, 3], [1, 2], 'valid') },
-    'max pooling': { of: [SHAPES.x], f: (x) => tf.maxPool(x as tf.Tensor4D, [3, 2], [1, 2], 'same') },
+    'average pooling': {
+      of: [SHAPES.x],
+      f: (x) => tf.avgPool(x as tf.Tensor4D, [2, 3], [1, 2], 'valid'),
+    },
+    'max pooling': {
+      of: [SHAPES.x],
+      f: (x) => tf.maxPool(x as tf.Tensor4D, [3, 2], [1, 2], 'same'),
+    },
   };
 
-  it.each(Object.entries(DIFFERENTIABLE))('agree with finite differences: %s', async (_, { of, f }) => {
-    await tf.setBackend('simd');
-    const points = of.map((shape, i) => apart(input(shape, `point${i}`)));
-    const loss = (inputs: Input[]) =>
-      tf.tidy(() => weighted(f(...inputs.map(({ values, shape }) => tf.tensor(values, shape)))).dataSync()[0] as number);
-    const gradients = tf.tidy(() =>
-      tf
-        .grads((...tensors: tf.Tensor[]) => weighted(f(...tensors)))(points.map(({ values, shape }) => tf.tensor(values, shape)))
-        .map((gradient) => gradient.dataSync()),
-    );
-    const step = 2 ** -8;
-    points.forEach(({ values, shape }, which) => {
-      for (let i = 0; i < values.length; i++) {
-        const moved = (by: number) =>
-          points.map((p, j) => (j === which ? { shape, values: values.map((v, k) => (k === i ? v + by : v)) } : p));
-        const slope = (loss(moved(step)) - loss(moved(-step))) / (2 * step);
-        expect(Math.abs(slope - (gradients[which]?.[i] as number))).toBeLessThan(2e-3);
-      }
-    });
-  });
+  it.each(Object.entries(DIFFERENTIABLE))(
+    'agree with finite differences: %s',
+    async (_, { of, f }) => {
+      await tf.setBackend('simd');
+      const points = of.map((shape, i) => apart(input(shape, `point${i}`)));
+      const loss = (inputs: Input[]) =>
+        tf.tidy(
+          () =>
+            weighted(
+              f(...inputs.map(({ values, shape }) => tf.tensor(values, shape))),
+            ).dataSync()[0] as number,
+        );
+      const gradients = tf.tidy(() =>
+        tf
+          .grads((...tensors: tf.Tensor[]) => weighted(f(...tensors)))(
+            points.map(({ values, shape }) => tf.tensor(values, shape)),
+          )
+          .map((gradient) => gradient.dataSync()),
+      );
+      const step = 2 ** -8;
+      points.forEach(({ values, shape }, which) => {
+        for (let i = 0; i < values.length; i++) {
+          const moved = (by: number) =>
+            points.map((p, j) =>
+              j === which ? { shape, values: values.map((v, k) => (k === i ? v + by : v)) } : p,
+            );
+          const slope = (loss(moved(step)) - loss(moved(-step))) / (2 * step);
+          expect(Math.abs(slope - (gradients[which]?.[i] as number))).toBeLessThan(2e-3);
+        }
+      });
+    },
+  );
 });

@@ -1,4 +1,7 @@
-/** Whole processes with the built package: they end by themselves, idle without work, and do without what may be missing. */
+/**
+ * Whole processes with the built package: they end by themselves, idle without work, and do without
+ * what may be missing.
+ */
 import { execFile, spawnSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
@@ -15,7 +18,16 @@ const run = promisify(execFile);
 beforeAll(async () => {
   const entry = ['packages/backend-simd/src/index.ts'];
   const format = ['esm' as const, 'cjs' as const];
-  await build({ entry, outDir: dir, format, target: 'node20', external: [/^[^./]/], config: false, dts: false, silent: true });
+  await build({
+    entry,
+    outDir: dir,
+    format,
+    target: 'node20',
+    external: [/^[^./]/],
+    config: false,
+    dts: false,
+    silent: true,
+  });
   writeFileSync(path.join(dir, 'package.json'), '{"type":"module"}');
 });
 afterAll(() => rmSync(dir, { recursive: true, force: true }));
@@ -35,8 +47,14 @@ if (!work() || !work()) throw new Error('wrong');
 
 let scripts = 0;
 
-/** Runs a module with the built package beside it. A process that does not end by itself is killed, which fails the test. */
-async function node(source: string, { flags = [] as string[], env = {} as Record<string, string> } = {}) {
+/**
+ * Runs a module with the built package beside it. A process that does not end by itself is killed,
+ * which fails the test.
+ */
+async function node(
+  source: string,
+  { flags = [] as string[], env = {} as Record<string, string> } = {},
+) {
   const file = path.join(dir, `script-${scripts++}.mjs`);
   writeFileSync(file, source);
   const { DEEPEND_THREADS: _, ...own } = process.env;
@@ -46,15 +64,22 @@ async function node(source: string, { flags = [] as string[], env = {} as Record
 }
 
 const INFO = `console.log(JSON.stringify(simd.simdInfo()));`;
-const infoOf = ({ stdout }: { stdout: string }) => JSON.parse(stdout.split('\n').at(-1) as string) as Record<string, unknown>;
+const infoOf = ({ stdout }: { stdout: string }) =>
+  JSON.parse(stdout.split('\n').at(-1) as string) as Record<string, unknown>;
 
 describe('a process', () => {
   it('ends by itself, silently', async () => {
-    expect(await node(START, { env: { DEEPEND_THREADS: '4' } })).toEqual({ stdout: '', stderr: '' });
+    expect(await node(START, { env: { DEEPEND_THREADS: '4' } })).toEqual({
+      stdout: '',
+      stderr: '',
+    });
   });
 
   it('ends by itself when it has only set the backend', async () => {
-    expect((await node(`${IMPORTS} await tf.setBackend('simd');`, { env: { DEEPEND_THREADS: '8' } })).stderr).toBe('');
+    expect(
+      (await node(`${IMPORTS} await tf.setBackend('simd');`, { env: { DEEPEND_THREADS: '8' } }))
+        .stderr,
+    ).toBe('');
   });
 
   it('ends by process.exit and by an error, with its code', async () => {
@@ -69,7 +94,9 @@ describe('a process', () => {
       await new Promise((resolve) => setTimeout(resolve, 1000));
       const { user, system } = process.cpuUsage(before);
       console.log((user + system) / 1000);`;
-    expect(Number((await node(source, { env: { DEEPEND_THREADS: '8' } })).stdout)).toBeLessThan(300);
+    expect(Number((await node(source, { env: { DEEPEND_THREADS: '8' } })).stdout)).toBeLessThan(
+      300,
+    );
   });
 
   it('that trains keeps its size', async () => {
@@ -85,7 +112,9 @@ describe('a process', () => {
 
 describe('settings from outside', () => {
   it.each(['1', '3', '8'])('DEEPEND_THREADS=%s', async (threads) => {
-    expect(infoOf(await node(`${START}${INFO}`, { env: { DEEPEND_THREADS: threads } })).threads).toBe(Number(threads));
+    expect(
+      infoOf(await node(`${START}${INFO}`, { env: { DEEPEND_THREADS: threads } })).threads,
+    ).toBe(Number(threads));
   });
 
   it.each(['plain', 'relaxed'])('DEEPEND_WASM=%s, without a word on stderr', async (build) => {
@@ -104,10 +133,15 @@ describe('settings from outside', () => {
     expect(stdout.split('\n')).toEqual(['true 64', 'true']);
   });
 
-  it.each(['DEEPEND_THREADS', 'DEEPEND_WASM', 'DEEPEND_MEMORY_MIB'])('a wrong %s is refused', async (name) => {
-    const failing = node(`${IMPORTS} simd.simdInfo();`, { env: { [name]: 'none' } });
-    await expect(failing).rejects.toThrow(new RegExp(`RangeError: \\[backend-simd\\] ${name}: expected .*, got 'none'`));
-  });
+  it.each(['DEEPEND_THREADS', 'DEEPEND_WASM', 'DEEPEND_MEMORY_MIB'])(
+    'a wrong %s is refused',
+    async (name) => {
+      const failing = node(`${IMPORTS} simd.simdInfo();`, { env: { [name]: 'none' } });
+      await expect(failing).rejects.toThrow(
+        new RegExp(`RangeError: \\[backend-simd\\] ${name}: expected .*, got 'none'`),
+      );
+    },
+  );
 });
 
 describe('the package', () => {
@@ -139,17 +173,26 @@ describe('the package', () => {
         const { inWorker } = await import('./in-worker.mjs');
         console.log(inWorker);
       }`;
-    writeFileSync(path.join(dir, 'in-worker.mjs'), `${START} export const inWorker = work() + ' ' + simd.getThreads();`);
+    writeFileSync(
+      path.join(dir, 'in-worker.mjs'),
+      `${START} export const inWorker = work() + ' ' + simd.getThreads();`,
+    );
     const { stdout } = await node(source, { env: { DEEPEND_THREADS: '3' } });
     expect(stdout.split('\n')).toEqual(['true 3', 'true 3']);
   });
 
   it('leaves the program alone: its flags and NODE_OPTIONS do not reach the threads', async () => {
-    writeFileSync(path.join(dir, 'preload.cjs'), `if (!require('node:worker_threads').isMainThread) throw new Error('loaded');`);
+    writeFileSync(
+      path.join(dir, 'preload.cjs'),
+      `if (!require('node:worker_threads').isMainThread) throw new Error('loaded');`,
+    );
     const preload = path.join(dir, 'preload.cjs');
     const env = { DEEPEND_THREADS: '4', NODE_OPTIONS: `--require ${preload}` };
     const source = `${START} await new Promise((resolve) => setTimeout(resolve, 500));`;
-    expect(await node(source, { env, flags: ['--require', preload] })).toEqual({ stdout: '', stderr: '' });
+    expect(await node(source, { env, flags: ['--require', preload] })).toEqual({
+      stdout: '',
+      stderr: '',
+    });
   });
 });
 
@@ -166,13 +209,17 @@ describe('where something is missing', () => {
     });
     expect(infoOf({ stdout }).threads).toBe(1);
     expect(
-      stderr.match(/\[backend-simd\] worker threads do not start here \(.*ERR_ACCESS_DENIED|\[backend-simd\].*/g),
+      stderr.match(
+        /\[backend-simd\] worker threads do not start here \(.*ERR_ACCESS_DENIED|\[backend-simd\].*/g,
+      ),
     ).toHaveLength(1);
   });
 
   it('the global SharedArrayBuffer: nothing', async () => {
     writeFileSync(path.join(dir, 'no-shared.mjs'), 'delete globalThis.SharedArrayBuffer;');
-    const { stdout, stderr } = await node(`import './no-shared.mjs';${START}${INFO}`, { env: { DEEPEND_THREADS: '2' } });
+    const { stdout, stderr } = await node(`import './no-shared.mjs';${START}${INFO}`, {
+      env: { DEEPEND_THREADS: '2' },
+    });
     expect(infoOf({ stdout }).threads).toBe(2);
     expect(stderr).toBe('');
   });

@@ -28,7 +28,11 @@ describe.each([
   it("equals stock cpu's", async () => {
     await fc.assert(
       fc.asyncProperty(cases, ({ shape, size, mode, seed }) =>
-        expectLikeStock({ kernel, inputs: { images: oddNumbers(shape, seed) }, attrs: { size, ...mode } }),
+        expectLikeStock({
+          kernel,
+          inputs: { images: oddNumbers(shape, seed) },
+          attrs: { size, ...mode },
+        }),
       ),
       { numRuns: 150 },
     );
@@ -47,14 +51,19 @@ describe.each([
       [2, 1, 1, 2000],
       [3, 5],
     ],
-  ] as [number[], [number, number]][])("equals stock cpu's in many tiles: %j to %j", async (shape, size) => {
-    const attrs = { size, alignCorners: false, halfPixelCenters: true };
-    await expectLikeStock({ kernel, inputs: { images: numbers(shape, 1) }, attrs });
-  });
+  ] as [number[], [number, number]][])(
+    "equals stock cpu's in many tiles: %j to %j",
+    async (shape, size) => {
+      const attrs = { size, alignCorners: false, halfPixelCenters: true };
+      await expectLikeStock({ kernel, inputs: { images: numbers(shape, 1) }, attrs });
+    },
+  );
 
   it('runs in WebAssembly, but for integers', async () => {
     const attrs = { size: [3, 3], alignCorners: false, halfPixelCenters: false };
-    expect(tasksOf({ kernel, attrs, inputs: { images: numbers([1, 2, 2, 1], 1) } })).toEqual([task]);
+    expect(tasksOf({ kernel, attrs, inputs: { images: numbers([1, 2, 2, 1], 1) } })).toEqual([
+      task,
+    ]);
     await expectLikeStock({ kernel, attrs, inputs: { images: integers([1, 2, 2, 1], 1) } });
   });
 });

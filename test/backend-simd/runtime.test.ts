@@ -1,10 +1,19 @@
-/** The runtime: jobs on one memory, whatever the number of threads; what is chosen where nobody says. */
+/**
+ * The runtime: jobs on one memory, whatever the number of threads; what is chosen where nobody
+ * says.
+ */
 import '@deepend/backend-simd';
 import '@tensorflow/tfjs-layers'; // registers the gradients
 import * as tf from '@tensorflow/tfjs-core';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { Task } from '../../packages/backend-simd/assembly/task';
-import { getThreads, OutOfMemoryError, setThreads, simdInfo, wasmBuild } from '../../packages/backend-simd/src';
+import {
+  getThreads,
+  OutOfMemoryError,
+  setThreads,
+  simdInfo,
+  wasmBuild,
+} from '../../packages/backend-simd/src';
 import { chooseBuild } from '../../packages/backend-simd/src/build';
 import { CONTROL, MAX_ARGS } from '../../packages/backend-simd/src/control';
 import { float, runtime } from '../../packages/backend-simd/src/runtime';
@@ -42,7 +51,9 @@ describe('a job', () => {
 
   it('has a limited number of arguments', () => {
     const words = new Array(MAX_ARGS + 1).fill(0);
-    expect(() => open().launch(Task.ReducePartials, words, 1)).toThrow(`at most ${MAX_ARGS} arguments, got ${MAX_ARGS + 1}`);
+    expect(() => open().launch(Task.ReducePartials, words, 1)).toThrow(
+      `at most ${MAX_ARGS} arguments, got ${MAX_ARGS + 1}`,
+    );
   });
 
   it('reads arguments beyond 2 GiB and floats as 32-bit words', () => {
@@ -55,7 +66,9 @@ describe('a job', () => {
 
 describe('the number of threads', () => {
   it.each([0, 9, 1.5, Number.NaN, '2' as unknown as number])('is not %s', (count) => {
-    expect(() => open().setThreads(count)).toThrow(/setThreads: expected a whole number from 1 to 8, got/);
+    expect(() => open().setThreads(count)).toThrow(
+      /setThreads: expected a whole number from 1 to 8, got/,
+    );
   });
 
   it('changes no bit of a training step', async () => {
@@ -71,7 +84,9 @@ describe('the number of threads', () => {
   });
 
   it.each(['0', '9', 'two', '1.5'])('is refused as DEEPEND_THREADS=%s', (asked) => {
-    expect(() => defaultThreads(asked)).toThrow(`DEEPEND_THREADS: expected a whole number from 1 to 8, got '${asked}'`);
+    expect(() => defaultThreads(asked)).toThrow(
+      `DEEPEND_THREADS: expected a whole number from 1 to 8, got '${asked}'`,
+    );
   });
 
   it('is what DEEPEND_THREADS says, else from 1 to 8', () => {
@@ -100,25 +115,81 @@ function gradients(): number[][] {
 describe('physical cores', () => {
   const siblings = (pairs: string[]) =>
     Object.fromEntries(
-      pairs.map((list, cpu) => [`/sys/devices/system/cpu/cpu${cpu}/topology/thread_siblings_list`, `${list}\n`]),
+      pairs.map((list, cpu) => [
+        `/sys/devices/system/cpu/cpu${cpu}/topology/thread_siblings_list`,
+        `${list}\n`,
+      ]),
     );
   const cpuinfo = (cores: [physical: number, core: number][]) =>
     cores
-      .map(([physical, core], i) => `processor\t: ${i}\nphysical id\t: ${physical}\ncore id\t\t: ${core}\nflags\t: fpu`)
+      .map(
+        ([physical, core], i) =>
+          `processor\t: ${i}\nphysical id\t: ${physical}\ncore id\t\t: ${core}\nflags\t: fpu`,
+      )
       .join('\n\n');
-  const allowed = (list: string) => ({ '/proc/self/status': `Name:\tnode\nCpus_allowed:\tff\nCpus_allowed_list:\t${list}\n` });
+  const allowed = (list: string) => ({
+    '/proc/self/status': `Name:\tnode\nCpus_allowed:\tff\nCpus_allowed_list:\t${list}\n`,
+  });
 
   it.each<[string, Record<string, string>, number | undefined]>([
     ['a system that is not Linux', {}, undefined],
     ['two threads a core', { ...allowed('0-3'), ...siblings(['0,2', '1,3', '0,2', '1,3']) }, 2],
-    ['a container that has both threads of one core', { ...allowed('0,2'), ...siblings(['0,2', '1,3', '0,2', '1,3']) }, 1],
-    ['cores alike in number on two sockets, /sys hidden', { ...allowed('0-3'), '/proc/cpuinfo': cpuinfo([[0, 0], [0, 1], [1, 0], [1, 1]]) }, 4], // biome-ignore format: a row
-    ['two threads a core, /sys hidden', { ...allowed('0-3'), '/proc/cpuinfo': cpuinfo([[0, 0], [0, 1], [0, 0], [0, 1]]) }, 2], // biome-ignore format: a row
+    [
+      'a container that has both threads of one core',
+      { ...allowed('0,2'), ...siblings(['0,2', '1,3', '0,2', '1,3']) },
+      1,
+    ],
+    [
+      'cores alike in number on two sockets, /sys hidden',
+      {
+        ...allowed('0-3'),
+        '/proc/cpuinfo': cpuinfo([
+          [0, 0],
+          [0, 1],
+          [1, 0],
+          [1, 1],
+        ]),
+      },
+      4,
+    ],
+    [
+      'two threads a core, /sys hidden',
+      {
+        ...allowed('0-3'),
+        '/proc/cpuinfo': cpuinfo([
+          [0, 0],
+          [0, 1],
+          [0, 0],
+          [0, 1],
+        ]),
+      },
+      2,
+    ],
     ['processors that nothing describes', allowed('4-6,9'), 4],
-    ['a quota of 1.5 processors', { ...allowed('0-7'), '/sys/fs/cgroup/cpu.max': '150000 100000\n' }, 1],
-    ['a quota of 3 processors, version 1', { ...allowed('0-7'), '/sys/fs/cgroup/cpu/cpu.cfs_quota_us': '300000\n', '/sys/fs/cgroup/cpu/cpu.cfs_period_us': '100000\n' }, 3], // biome-ignore format: a row
+    [
+      'a quota of 1.5 processors',
+      { ...allowed('0-7'), '/sys/fs/cgroup/cpu.max': '150000 100000\n' },
+      1,
+    ],
+    [
+      'a quota of 3 processors, version 1',
+      {
+        ...allowed('0-7'),
+        '/sys/fs/cgroup/cpu/cpu.cfs_quota_us': '300000\n',
+        '/sys/fs/cgroup/cpu/cpu.cfs_period_us': '100000\n',
+      },
+      3,
+    ],
     ['no quota', { ...allowed('0-1'), '/sys/fs/cgroup/cpu.max': 'max 100000\n' }, 2],
-    ['no quota, version 1', { ...allowed('0-1'), '/sys/fs/cgroup/cpu/cpu.cfs_quota_us': '-1\n', '/sys/fs/cgroup/cpu/cpu.cfs_period_us': '100000\n' }, 2], // biome-ignore format: a row
+    [
+      'no quota, version 1',
+      {
+        ...allowed('0-1'),
+        '/sys/fs/cgroup/cpu/cpu.cfs_quota_us': '-1\n',
+        '/sys/fs/cgroup/cpu/cpu.cfs_period_us': '100000\n',
+      },
+      2,
+    ],
   ])('of %s', (_, files, expected) => expect(physicalCores((path) => files[path])).toBe(expected));
 });
 
@@ -128,7 +199,10 @@ describe('the build', () => {
     expect(chooseBuild('').name).toBe('relaxed');
   });
 
-  it('is no other', () => expect(() => chooseBuild('fast')).toThrow("DEEPEND_WASM: expected 'plain' or 'relaxed', got 'fast'"));
+  it('is no other', () =>
+    expect(() => chooseBuild('fast')).toThrow(
+      "DEEPEND_WASM: expected 'plain' or 'relaxed', got 'fast'",
+    ));
 });
 
 it('tells what it is and holds', async () => {

@@ -12,11 +12,15 @@ export function open(options: RuntimeOptions = {}): Runtime {
   return runtime;
 }
 
-export const floats = (runtime: Runtime, at: number, count: number) => new Float32Array(runtime.memory.buffer, at, count);
+export const floats = (runtime: Runtime, at: number, count: number) =>
+  new Float32Array(runtime.memory.buffer, at, count);
 
 /** Resolves when every worker that there should be waits for jobs. */
 export const untilReady = (runtime: Runtime) =>
-  vi.waitFor(() => expect(runtime.pool.ready).toBe(runtime.numThreads - 1), { timeout: 30_000, interval: 10 });
+  vi.waitFor(() => expect(runtime.pool.ready).toBe(runtime.numThreads - 1), {
+    timeout: 30_000,
+    interval: 10,
+  });
 
 /** Resolves when the workers of a failed job have ended. */
 export const untilQuiet = (runtime: Runtime) =>
@@ -28,7 +32,11 @@ export function expectRight(runtime: Runtime, { count = 5000, block = 10 } = {})
   const pairs = floats(runtime, source, count * 2);
   for (let i = 0; i < count; i++) [pairs[i], pairs[count + i]] = [i, 2 * i];
   floats(runtime, out, count).fill(Number.NaN);
-  runtime.launch(Task.ReducePartials, [source, out, count, 2, count, block], Math.ceil(count / block));
+  runtime.launch(
+    Task.ReducePartials,
+    [source, out, count, 2, count, block],
+    Math.ceil(count / block),
+  );
   expect(floats(runtime, out, count).findIndex((sum, i) => sum !== Math.fround(3 * i))).toBe(-1);
   runtime.free(source);
   runtime.free(out);

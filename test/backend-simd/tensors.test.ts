@@ -1,4 +1,6 @@
-/** Tensors that move between backends, and what a person gets out of them: copies that stay valid. */
+/**
+ * Tensors that move between backends, and what a person gets out of them: copies that stay valid.
+ */
 import '@deepend/backend-simd';
 import '@tensorflow/tfjs-backend-cpu';
 import * as tf from '@tensorflow/tfjs-core';
@@ -11,7 +13,8 @@ import { expectNoLeak } from '../helpers/leaks';
 beforeEach(() => tf.setBackend('simd'));
 
 /** A tensor of simd whose numbers lie in the module's memory. */
-const inMemory = () => tf.matMul(tf.tensor2d([1, 2, 3, 4], [2, 2]), tf.tensor2d([1, 0, 0, 1], [2, 2])) as tf.Tensor2D; // biome-ignore format: one line
+const inMemory = () =>
+  tf.matMul(tf.tensor2d([1, 2, 3, 4], [2, 2]), tf.tensor2d([1, 0, 0, 1], [2, 2])) as tf.Tensor2D;
 const blocks = () => runtime().heap.bytes;
 
 describe('a tensor between backends', () => {
@@ -27,27 +30,28 @@ describe('a tensor between backends', () => {
     ['cpu', 'simd'],
   ] as const;
 
-  it.each(WAYS.flatMap(([from, to]) => Object.keys(MAKERS).map((name) => [name, from, to] as const)))(
-    '%s moves from %s to %s and back whole',
-    async (name, from, to) => {
-      await expectNoLeak(async () => {
-        await tf.setBackend(from);
-        const x = tf.tidy(MAKERS[name] as () => tf.Tensor);
-        const before = { values: [...x.dataSync()], dtype: x.dtype, shape: x.shape };
-        for (const backend of [to, from]) {
-          await tf.setBackend(backend);
-          const same = tf.tile(
-            x,
-            x.shape.map(() => 1),
-          );
-          expect({ values: [...same.dataSync()], dtype: same.dtype, shape: same.shape }).toEqual(before);
-          expect([...(await x.data())]).toEqual(before.values);
-          same.dispose();
-        }
-        x.dispose();
-      });
-    },
-  );
+  it.each(
+    WAYS.flatMap(([from, to]) => Object.keys(MAKERS).map((name) => [name, from, to] as const)),
+  )('%s moves from %s to %s and back whole', async (name, from, to) => {
+    await expectNoLeak(async () => {
+      await tf.setBackend(from);
+      const x = tf.tidy(MAKERS[name] as () => tf.Tensor);
+      const before = { values: [...x.dataSync()], dtype: x.dtype, shape: x.shape };
+      for (const backend of [to, from]) {
+        await tf.setBackend(backend);
+        const same = tf.tile(
+          x,
+          x.shape.map(() => 1),
+        );
+        expect({ values: [...same.dataSync()], dtype: same.dtype, shape: same.shape }).toEqual(
+          before,
+        );
+        expect([...(await x.data())]).toEqual(before.values);
+        same.dispose();
+      }
+      x.dispose();
+    });
+  });
 
   it('moves once: every tensor of the same numbers moves with it, and frees what it had', async () => {
     const before = blocks();
@@ -87,23 +91,26 @@ describe('a tensor between backends', () => {
 });
 
 describe("a tensor's numbers", () => {
-  it.each(['dataSync', 'data', 'bytes', 'array', 'buffer'] as const)('by %s are a copy that stays valid', async (how) => {
-    const x = tf.tidy(inMemory);
-    const numbers = async () => {
-      const got = await x[how]();
-      if (how === 'buffer') return (got as tf.TensorBuffer<tf.Rank>).values as Float32Array;
-      return got as Float32Array;
-    };
-    const first = await numbers();
-    const before = JSON.stringify([...first]);
-    const other = await numbers();
-    other.fill(0 as never); // nobody's but the caller's
-    expect(JSON.stringify([...(await numbers())])).toBe(before);
-    x.dispose();
-    const next = Array.from({ length: 20 }, () => tf.tidy(() => tf.mul(inMemory(), -1)));
-    expect(JSON.stringify([...first])).toBe(before);
-    tf.dispose(next);
-  });
+  it.each(['dataSync', 'data', 'bytes', 'array', 'buffer'] as const)(
+    'by %s are a copy that stays valid',
+    async (how) => {
+      const x = tf.tidy(inMemory);
+      const numbers = async () => {
+        const got = await x[how]();
+        if (how === 'buffer') return (got as tf.TensorBuffer<tf.Rank>).values as Float32Array;
+        return got as Float32Array;
+      };
+      const first = await numbers();
+      const before = JSON.stringify([...first]);
+      const other = await numbers();
+      other.fill(0 as never); // nobody's but the caller's
+      expect(JSON.stringify([...(await numbers())])).toBe(before);
+      x.dispose();
+      const next = Array.from({ length: 20 }, () => tf.tidy(() => tf.mul(inMemory(), -1)));
+      expect(JSON.stringify([...first])).toBe(before);
+      tf.dispose(next);
+    },
+  );
 
   it('that no kernel has asked for yet are copies, too', () => {
     for (const x of [tf.tensor1d([1, 2]), tf.tensor1d([1, 2], 'int32'), tf.tensor1d(['a', 'b'])]) {
@@ -178,7 +185,9 @@ describe('variables, kept tensors and models', () => {
         return { modelArtifactsInfo: { dateSaved: new Date(), modelTopologyType: 'JSON' } };
       }),
     );
-    const loaded = await layers.loadLayersModel(tf.io.fromMemory(artifacts as tf.io.ModelArtifacts));
+    const loaded = await layers.loadLayersModel(
+      tf.io.fromMemory(artifacts as tf.io.ModelArtifacts),
+    );
     expect([...(loaded.predict(x) as tf.Tensor).dataSync()]).toEqual([...before]);
   });
 });

@@ -1,4 +1,7 @@
-/** Threads that fail: an error within the deadline, never a hang or a wrong number, and the next kernel works. */
+/**
+ * Threads that fail: an error within the deadline, never a hang or a wrong number, and the next
+ * kernel works.
+ */
 import { EventEmitter } from 'node:events';
 import { Worker } from 'node:worker_threads';
 import { afterEach, describe, expect, it, vi } from 'vitest';
@@ -13,7 +16,9 @@ describe('a worker that traps', () => {
     const own = open({ threads: 3 });
     await untilReady(own);
     for (let i = 0; i < 3; i++) {
-      expect(() => drill(own, 'TRAP')).toThrow(/a thread failed in kernel -1 \(RuntimeError: unreachable\): its result is lost/);
+      expect(() => drill(own, 'TRAP')).toThrow(
+        /a thread failed in kernel -1 \(RuntimeError: unreachable\): its result is lost/,
+      );
       expectRight(own); // at once, on the main thread
       await untilReady(own);
       expectRight(own);
@@ -36,7 +41,9 @@ describe('a worker that traps', () => {
 it('a trap of the only thread is an error, and the next kernel works', () => {
   const own = open();
   const outside = own.memory.buffer.byteLength;
-  expect(() => own.launch(Task.ReducePartials, [outside, outside, 9, 1, 0, 1], 9)).toThrow(/memory access out of bounds/);
+  expect(() => own.launch(Task.ReducePartials, [outside, outside, 9, 1, 0, 1], 9)).toThrow(
+    /memory access out of bounds/,
+  );
   expectRight(own);
 });
 

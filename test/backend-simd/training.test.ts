@@ -40,7 +40,8 @@ describe('a thousand steps', () => {
     const early = { ...state(), rss: process.memoryUsage.rss() };
     for (let i = 50; i < 1000; i++) step(i);
     expect(state()).toEqual({ ...early, rss: undefined });
-    // The garbage collector's own time shows in the process: a leak of one small tensor a step would be 40 times this.
+    // The garbage collector's own time shows in the process: a leak of one small tensor a step
+    // would be 40 times this.
     expect(process.memoryUsage.rss() - early.rss).toBeLessThan(100 << 20);
     dispose();
   }, 240_000);
@@ -55,7 +56,10 @@ describe('five steps on 1, 2, 3 and 8 threads', () => {
         const { net, step, dispose } = training(name === 'resnet18' ? 6 : 9, name);
         const losses = [1, 2, 3, 4, 5].map(step);
         dispose();
-        return { losses, weights: net.weights.map((weight) => weight.read().dataSync() as Float32Array) };
+        return {
+          losses,
+          weights: net.weights.map((weight) => weight.read().dataSync() as Float32Array),
+        };
       };
       const one = run(1);
       expect(new Set(one.losses).size).toBe(5); // it learns
@@ -72,4 +76,5 @@ describe('five steps on 1, 2, 3 and 8 threads', () => {
   );
 });
 
-const bytes = (values: Float32Array) => Buffer.from(values.buffer, values.byteOffset, values.byteLength);
+const bytes = (values: Float32Array) =>
+  Buffer.from(values.buffer, values.byteOffset, values.byteLength);

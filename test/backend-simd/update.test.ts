@@ -1,9 +1,16 @@
-/** The fused update of all weights against the definition in core ops, and on several threads. Golden values: test/compiler/optimizers.test.ts. */
+/**
+ * The fused update of all weights against the definition in core ops, and on several threads.
+ * Golden values: test/compiler/optimizers.test.ts.
+ */
 import { setThreads, simdInfo } from '@deepend/backend-simd';
 import * as tf from '@tensorflow/tfjs-core';
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { type Coefficients, RULES, type RuleName } from '../../packages/compiler/src/optimizers/rules';
+import {
+  type Coefficients,
+  RULES,
+  type RuleName,
+} from '../../packages/compiler/src/optimizers/rules';
 import { composed, type Entry, update } from '../../packages/compiler/src/optimizers/update';
 import { mix } from '../helpers/fill';
 
@@ -17,7 +24,10 @@ interface Part extends Pick<Entry, 'lr' | 'decay' | 'shrink' | 'correction'> {
 
 const numbers = (size: number, name: string) => mix(size, name).map((value) => 2 * value - 1);
 const variable = (values: Float32Array) => tf.tidy(() => tf.variable(tf.tensor1d(values), false));
-/** Slots that are under a root begin away from 0, where one rounding would show as a large difference. */
+/**
+ * Slots that are under a root begin away from 0, where one rounding would show as a large
+ * difference.
+ */
 const isSquare = (slot: string) => slot === 'square' || slot === 'sum';
 
 /** Weights and slots after so many steps by one of the two forms. */
@@ -30,7 +40,9 @@ function run(
   const held = parts.map(({ size }, i) => ({
     weight: variable(numbers(size, `weight ${i}`)),
     slots: RULES[rule].slots.map((slot) =>
-      variable(numbers(size, `${slot} ${i}`).map((value) => (isSquare(slot) ? 2 + value : value / 4))),
+      variable(
+        numbers(size, `${slot} ${i}`).map((value) => (isSquare(slot) ? 2 + value : value / 4)),
+      ),
     ),
   }));
   const before = tf.memory().numTensors;
@@ -43,25 +55,38 @@ function run(
     tf.dispose(entries.map(({ gradient }) => gradient));
   }
   expect(tf.memory().numTensors).toBe(before);
-  const values = held.map(({ weight, slots }) => [weight, ...slots].map((each) => each.dataSync() as Float32Array));
+  const values = held.map(({ weight, slots }) =>
+    [weight, ...slots].map((each) => each.dataSync() as Float32Array),
+  );
   tf.dispose(held.map(({ weight, slots }) => [weight, ...slots]));
   return values;
 }
 
-function expectAlike(actual: Float32Array[][], expected: Float32Array[][], tolerance: number): void {
+function expectAlike(
+  actual: Float32Array[][],
+  expected: Float32Array[][],
+  tolerance: number,
+): void {
   expected.forEach((weight, i) => {
     weight.forEach((values, j) => {
       const got = actual[i]?.[j] as Float32Array;
       expect(got.length).toBe(values.length);
       const off = values.findIndex(
-        (value, k) => !(Math.abs(value - (got[k] as number)) <= tolerance * Math.max(1, Math.abs(value))),
+        (value, k) =>
+          !(Math.abs(value - (got[k] as number)) <= tolerance * Math.max(1, Math.abs(value))),
       );
-      if (off >= 0) expect.fail(`weight ${i}, ${j ? `slot ${j}` : 'itself'}, [${off}]: got ${got[off]}, expected ${values[off]}`);
+      if (off >= 0)
+        expect.fail(
+          `weight ${i}, ${j ? `slot ${j}` : 'itself'}, [${off}]: got ${got[off]}, expected ${values[off]}`,
+        );
     });
   });
 }
 
-const size = fc.oneof(fc.integer({ min: 0, max: 70 }), fc.constantFrom(16_383, 16_384, 16_385, 40_001));
+const size = fc.oneof(
+  fc.integer({ min: 0, max: 70 }),
+  fc.constantFrom(16_383, 16_384, 16_385, 40_001),
+);
 const part: fc.Arbitrary<Part> = fc.record({
   size,
   lr: fc.double({ min: -1, max: 1, noNaN: true }),
@@ -79,7 +104,8 @@ describe.each(names)('the update rule %s', (rule) => {
   beforeAll(() => tf.setBackend('simd'));
   afterAll(() => setThreads(threads));
 
-  // Fused multiply-add rounds once where core ops round twice. By that Lion's sign may turn where it is all but 0, so it has its fixed numbers.
+  // Fused multiply-add rounds once where core ops round twice. By that Lion's sign may turn where
+  // it is all but 0, so it has its fixed numbers.
   it('is what core ops compute, each weight with its own rate and decay', () => {
     fc.assert(
       fc.property(fc.array(part, { minLength: 1, maxLength: 6 }), coefficients, (parts, given) => {
@@ -90,7 +116,12 @@ describe.each(names)('the update rule %s', (rule) => {
   });
 
   it('gives the same bits on 1, 2, 3 and 8 threads', () => {
-    const parts = [1, 3, 40_001, 64, 16_384, 16_385, 7].map((count, i) => ({ size: count, lr: 0.1 / (i + 1), decay: 0.01 * i, shrink: 1 - 0.01 * i })); // biome-ignore format: a list
+    const parts = [1, 3, 40_001, 64, 16_384, 16_385, 7].map((count, i) => ({
+      size: count,
+      lr: 0.1 / (i + 1),
+      decay: 0.01 * i,
+      shrink: 1 - 0.01 * i,
+    }));
     const given = { beta1: 0.9, beta2: 0.99, epsilon: 1e-8 };
     setThreads(1);
     const one = run(update, rule, parts, given);
@@ -103,11 +134,22 @@ describe.each(names)('the update rule %s', (rule) => {
 
   it('passes on what is not finite, and touches no neighbour', () => {
     const weights = [0, 1].map((i) => variable(numbers(9, `weight ${i}`)));
-    const slots = weights.map(() => RULES[rule].slots.map(() => variable(new Float32Array(9).fill(0.5))));
-    const gradients = [tf.tensor1d(numbers(9, 'gradient').with(4, Number.NaN)), tf.tensor1d(numbers(9, 'other'))];
-    const entries = weights.map((weight, i) => ({ weight, gradient: gradients[i] as tf.Tensor, slots: slots[i] ?? [], lr: 0.1 }));
+    const slots = weights.map(() =>
+      RULES[rule].slots.map(() => variable(new Float32Array(9).fill(0.5))),
+    );
+    const gradients = [
+      tf.tensor1d(numbers(9, 'gradient').with(4, Number.NaN)),
+      tf.tensor1d(numbers(9, 'other')),
+    ];
+    const entries = weights.map((weight, i) => ({
+      weight,
+      gradient: gradients[i] as tf.Tensor,
+      slots: slots[i] ?? [],
+      lr: 0.1,
+    }));
     update(rule, entries, { beta1: 0.9, beta2: 0.99, epsilon: 1e-3 });
-    const isBad = (values: Float32Array) => [...values].flatMap((value, i) => (Number.isNaN(value) ? [i] : []));
+    const isBad = (values: Float32Array) =>
+      [...values].flatMap((value, i) => (Number.isNaN(value) ? [i] : []));
     expect(isBad(weights[0]?.dataSync() as Float32Array)).toEqual([4]);
     expect(isBad(weights[1]?.dataSync() as Float32Array)).toEqual([]);
     for (const slot of slots[0] ?? []) expect(isBad(slot.dataSync() as Float32Array)).toEqual([4]);

@@ -8,9 +8,19 @@ import { rowText } from './report';
 import type { Measured, Results, Series } from './results';
 import { best, figure, judge, median, spread } from './stats';
 
-const series = (name: string, ...rounds: number[]): Series => ({ name, rounds, median: median(rounds) });
+const series = (name: string, ...rounds: number[]): Series => ({
+  name,
+  rounds,
+  median: median(rounds),
+});
 const measured = (target: number | undefined, ...all: Series[]): Measured => ({
-  ...{ kind: 'train', title: 'train LeNet, 28 px, batch 256', unit: 'samples/s', series: all, target },
+  ...{
+    kind: 'train',
+    title: 'train LeNet, 28 px, batch 256',
+    unit: 'samples/s',
+    series: all,
+    target,
+  },
   reference: ['PyTorch, channels last', 'PyTorch, channels first'],
 });
 
@@ -26,18 +36,33 @@ describe('figures', () => {
     expect(spread([])).toBeNaN();
   });
 
-  it.each([[5032.7, '5,033'], [228.14, '228.1'], [10, '10.0'], [0.617, '0.62'], [Number.NaN, '–']])('%d is written %s', (value, text) => {
+  it.each([
+    [5032.7, '5,033'],
+    [228.14, '228.1'],
+    [10, '10.0'],
+    [0.617, '0.62'],
+    [Number.NaN, '–'],
+  ])('%d is written %s', (value, text) => {
     expect(figure(value)).toBe(text);
-  }); // biome-ignore format: a row
+  });
 });
 
 describe('a ratio', () => {
-  const [last, first] = [series('PyTorch, channels last', 100, 120, 110), series('PyTorch, channels first', 90, 300, 95)];
+  const [last, first] = [
+    series('PyTorch, channels last', 100, 120, 110),
+    series('PyTorch, channels first', 90, 300, 95),
+  ];
 
   it("is to PyTorch's better memory format, by medians", () => {
     expect(best([last, first], ['PyTorch, channels last', 'PyTorch, channels first'])).toBe(last);
-    expect(judge(measured(0.8, series('simd', 99), last, first))).toMatchObject({ ratio: 0.9, met: true });
-    expect(judge(measured(1, series('simd', 99), first, last))).toMatchObject({ ratio: 0.9, met: false });
+    expect(judge(measured(0.8, series('simd', 99), last, first))).toMatchObject({
+      ratio: 0.9,
+      met: true,
+    });
+    expect(judge(measured(1, series('simd', 99), first, last))).toMatchObject({
+      ratio: 0.9,
+      met: false,
+    });
   });
 
   it('is left out where one side was not measured', () => {
@@ -75,7 +100,9 @@ describe('jobs', () => {
 
   it('are chosen by words of it', () => {
     const chosen = (...words: string[]) => JOBS.filter((job) => matches(job, words)).map(titleOf);
-    expect(chosen('train', 'resnet18_cifar')).toEqual(['train ResNet-18, 3×3 stem, 28 px, batch 64']);
+    expect(chosen('train', 'resnet18_cifar')).toEqual([
+      'train ResNet-18, 3×3 stem, 28 px, batch 64',
+    ]);
     expect(chosen('infer', '224 px')).toEqual(['infer ResNet-18, 224 px, batch 16']);
     expect(chosen('nothing')).toEqual([]);
   });
@@ -93,8 +120,23 @@ describe('options', () => {
   });
 
   it('take a section and words', () => {
-    const options = parseOptions(['kernels', '3×3', '--rounds', '2', '--engines', 'simd', '--against', 'torch']);
-    expect(options).toMatchObject({ section: 'kernels', words: ['3×3'], rounds: 2, engines: ['simd'], against: 'torch' });
+    const options = parseOptions([
+      'kernels',
+      '3×3',
+      '--rounds',
+      '2',
+      '--engines',
+      'simd',
+      '--against',
+      'torch',
+    ]);
+    expect(options).toMatchObject({
+      section: 'kernels',
+      words: ['3×3'],
+      rounds: 2,
+      engines: ['simd'],
+      against: 'torch',
+    });
   });
 
   it('take a GPU, whose engine is its own', () => {
@@ -107,11 +149,18 @@ describe('options', () => {
   });
 
   it.each([
-    [['--device', 'cuda']], [['kernels', '--device', 'webgpu']], [['--device', 'webgpu', '--engines', 'simd']],
-    [['--rounds', '0']], [['--rounds', '1.5']], [['--seconds', 'x']], [['--engines', 'cuda']], [['--against', 'keras']], [['--round', '2']],
+    [['--device', 'cuda']],
+    [['kernels', '--device', 'webgpu']],
+    [['--device', 'webgpu', '--engines', 'simd']],
+    [['--rounds', '0']],
+    [['--rounds', '1.5']],
+    [['--seconds', 'x']],
+    [['--engines', 'cuda']],
+    [['--against', 'keras']],
+    [['--round', '2']],
   ])('refuse %j', (argv) => {
     expect(() => parseOptions(argv)).toThrow(/is not what it takes/);
-  }); // biome-ignore format: a row
+  });
 });
 
 const RESULTS: Results = {
@@ -124,11 +173,25 @@ const RESULTS: Results = {
       memoryGiB: 8,
       loadAverage: 0,
     },
-    ...{ platform: 'linux x64', node: 'v20.0.0', versions: { PyTorch: '2.0, 2 threads' }, wasmBuild: 'relaxed', threads: 2 },
+    ...{
+      platform: 'linux x64',
+      node: 'v20.0.0',
+      versions: { PyTorch: '2.0, 2 threads' },
+      wasmBuild: 'relaxed',
+      threads: 2,
+    },
     ...{ rounds: 1, seconds: 4, absent: {} },
   },
   rows: [
-    judge(measured(0.5, series('simd', 1234), series('PyTorch, channels last', 1000), series('PyTorch, channels first', 900), series('wasm', 12.34))), // biome-ignore format: a row
+    judge(
+      measured(
+        0.5,
+        series('simd', 1234),
+        series('PyTorch, channels last', 1000),
+        series('PyTorch, channels first', 900),
+        series('wasm', 12.34),
+      ),
+    ),
     {
       ...judge(measured(undefined, series('simd', 50), series('peak', 80))),
       kind: 'kernels',
@@ -141,16 +204,20 @@ const RESULTS: Results = {
 describe('tables', () => {
   it('have a column an engine, the ratio and the target', () => {
     const [head, rule, row] = markdown(RESULTS, { kinds: ['train'] }).split('\n');
-    expect(head).toMatch(/^\| Training, samples\/s +\| +simd \| +PyTorch \| +wasm \| +ratio \| +target \|$/);
+    expect(head).toMatch(
+      /^\| Training, samples\/s +\| +simd \| +PyTorch \| +wasm \| +ratio \| +target \|$/,
+    );
     expect(rule).toMatch(/^\| -+ \|( -+: \|)+$/);
-    expect(row).toMatch(/^\| LeNet, 28 px, batch 256 +\| +1,234 \| +1,000 \| +12\.3 \| +1\.23 \| +0\.5, met \|$/);
+    expect(row).toMatch(
+      /^\| LeNet, 28 px, batch 256 +\| +1,234 \| +1,000 \| +12\.3 \| +1\.23 \| +0\.5, met \|$/,
+    );
   });
 
   it('come one for each kind and unit, with what was measured how', () => {
     const text = markdown(RESULTS);
     expect(text.match(/\| -+ \|/g)).toHaveLength(2);
     expect(text.split('\n').at(-1)).toBe(
-      'Medians of 1 interleaved rounds of 4 s, A processor, 2 cores, Node v20.0.0, simd on 2 threads (relaxed build), beside PyTorch 2.0, 2 threads; 2026-01-02, `npm run bench`.', // biome-ignore format: one line
+      'Medians of 1 interleaved rounds of 4 s, A processor, 2 cores, Node v20.0.0, simd on 2 threads (relaxed build), beside PyTorch 2.0, 2 threads; 2026-01-02, `npm run bench`.',
     );
   });
 
@@ -161,8 +228,13 @@ describe('tables', () => {
   });
 
   it('line up', () => {
-    expect(aligned([['训练', 'a'], ['LeNet', '1,234']])).toBe('| 训练  |     a |\n| ----- | ----: |\n| LeNet | 1,234 |');
-  }); // biome-ignore format: a row
+    expect(
+      aligned([
+        ['训练', 'a'],
+        ['LeNet', '1,234'],
+      ]),
+    ).toBe('| 训练  |     a |\n| ----- | ----: |\n| LeNet | 1,234 |');
+  });
 
   it('take the place between the markers', () => {
     const page = `before\n${BEGIN}\nold\n${END}\nafter\n`;

@@ -12,11 +12,15 @@ describe("docs/results.md, the book's figures", () => {
   });
 
   it("has runs at the book's settings within 0.02 of the book's test accuracy, or above", () => {
-    const whole = keptRuns().filter(({ settings }) => settings.train === undefined && settings.epochs === 10);
+    const whole = keptRuns().filter(
+      ({ settings }) => settings.train === undefined && settings.epochs === 10,
+    );
     expect(whole.map(({ settings }) => settings.model)).toContain('book/lenet');
     for (const { settings, history } of whole) {
       if (settings.model === 'book/bn_lenet') continue; // its test accuracy wanders more: the page says by how much
-      expect(history.at(-1)?.testAcc, settings.model).toBeGreaterThan((published(settings.model)?.testAcc ?? 0) - 0.02);
+      expect(history.at(-1)?.testAcc, settings.model).toBeGreaterThan(
+        (published(settings.model)?.testAcc ?? 0) - 0.02,
+      );
     }
   });
 });

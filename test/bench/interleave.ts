@@ -19,7 +19,10 @@ export interface Rounds {
 }
 
 /** Each contender once a round. One that fails is not asked again; the fault says why. */
-export async function interleave(contenders: readonly Contender[], { rounds, seconds }: Rounds): Promise<Series[]> {
+export async function interleave(
+  contenders: readonly Contender[],
+  { rounds, seconds }: Rounds,
+): Promise<Series[]> {
   const measured = contenders.map((): number[] => []);
   const faults = new Map<Contender, string>();
   for (let round = 0; round < rounds; round++) {
@@ -36,12 +39,18 @@ export async function interleave(contenders: readonly Contender[], { rounds, sec
   for (const contender of contenders) await contender.dispose?.();
   return contenders.map((contender, i) => {
     const figures = measured[i] ?? [];
-    return { name: contender.name, rounds: figures, median: median(figures), fault: faults.get(contender) };
+    return {
+      name: contender.name,
+      rounds: figures,
+      median: median(figures),
+      fault: faults.get(contender),
+    };
   });
 }
 
 /**
- * How often a second `work` is done: from the median time of its runs, at least two of them in `seconds`, or one that lasts longer.
+ * How often a second `work` is done: from the median time of its runs, at least two of them in
+ * `seconds`, or one that lasts longer.
  * A run gives the numbers that it read, so that it is over when it returns.
  */
 export function rate(seconds: number, work: () => void): number {

@@ -12,7 +12,10 @@ export interface NetJob {
 
 export interface LoadJob {
   readonly kind: 'load';
-  /** Photographs: JPEG files of 500 × 375, the shorter side brought to 256, the centre cut out. Else Fashion-MNIST. */
+  /**
+   * Photographs: JPEG files of 500 × 375, the shorter side brought to 256, the centre cut out. Else
+   * Fashion-MNIST.
+   */
   readonly photographs?: true;
   readonly size: number;
   readonly batch: number;
@@ -35,7 +38,8 @@ export const NETS = {
   mobilenet_v2: { id: 'mobilenet_v2', options: {}, title: 'MobileNetV2' },
 } as const satisfies Record<string, { id: string; options: AnyNetOptions; title: string }>;
 
-export const channelsOf = (net: keyof typeof NETS): 1 | 3 => (NETS[net].id.startsWith('book/') ? 1 : 3);
+export const channelsOf = (net: keyof typeof NETS): 1 | 3 =>
+  NETS[net].id.startsWith('book/') ? 1 : 3;
 
 export const JOBS: readonly Job[] = [
   { kind: 'train', net: 'resnet18', size: 28, batch: 128, target: 1 },
@@ -60,20 +64,32 @@ export const JOBS: readonly Job[] = [
 ];
 
 /** On a GPU: half of what PyTorch does on the same one is aimed at. */
-export const GPU_JOBS: readonly NetJob[] = [{ kind: 'train', net: 'resnet18', size: 224, batch: 128, target: 0.5 }];
+export const GPU_JOBS: readonly NetJob[] = [
+  { kind: 'train', net: 'resnet18', size: 224, batch: 128, target: 0.5 },
+];
 
-/** Samples/s that training on a GPU must reach at least: what a published run of this net, size and batch had on a CUDA GPU. */
+/**
+ * Samples/s that training on a GPU must reach at least: what a published run of this net, size and
+ * batch had on a CUDA GPU.
+ */
 export const GPU_FLOOR = 228.1;
 
 /** On a software adapter: that the command works is all that it can show. */
-export const SOFTWARE_JOBS: readonly NetJob[] = [{ kind: 'train', net: 'resnet8', size: 28, batch: 4 }];
+export const SOFTWARE_JOBS: readonly NetJob[] = [
+  { kind: 'train', net: 'resnet8', size: 28, batch: 4 },
+];
 
 /** `train ResNet-18, 28 px, batch 128` */
 export function titleOf(job: Job): string {
-  const subject = job.kind === 'load' ? (job.photographs ? ' photographs,' : '') : ` ${NETS[job.net].title},`;
+  const subject =
+    job.kind === 'load' ? (job.photographs ? ' photographs,' : '') : ` ${NETS[job.net].title},`;
   return `${job.kind}${subject} ${job.size} px, batch ${job.batch}`;
 }
 
 /** Whether every word stands in the job's title or is its net's name. */
 export const matches = (job: Job, words: readonly string[]): boolean =>
-  words.every((word) => `${titleOf(job)} ${job.kind === 'load' ? '' : job.net}`.toLowerCase().includes(word.toLowerCase()));
+  words.every((word) =>
+    `${titleOf(job)} ${job.kind === 'load' ? '' : job.net}`
+      .toLowerCase()
+      .includes(word.toLowerCase()),
+  );

@@ -15,7 +15,13 @@ interface Conv {
   readonly padding: number;
 }
 
-const conv = (images: number, size: number, channels: number, filters: number, [kernel, stride]: [number, number]): Conv => ({
+const conv = (
+  images: number,
+  size: number,
+  channels: number,
+  filters: number,
+  [kernel, stride]: [number, number],
+): Conv => ({
   x: [images, size, size, channels],
   ...{ filters, kernel, stride, padding: Math.floor(kernel / 2) },
 });
@@ -51,7 +57,8 @@ interface KernelRow {
 }
 
 const random = (...shape: number[]) => tf.randomUniform(shape, -1, 1, 'float32', 1);
-const outSize = ({ x, kernel, stride, padding }: Conv) => Math.floor((x[1] + 2 * padding - kernel) / stride) + 1;
+const outSize = ({ x, kernel, stride, padding }: Conv) =>
+  Math.floor((x[1] + 2 * padding - kernel) / stride) + 1;
 
 /** Forward, the input's gradient (none for an image), the filter's gradient. */
 function convRows(shape: Conv): KernelRow[] {
@@ -65,7 +72,14 @@ function convRows(shape: Conv): KernelRow[] {
   const dy = () => random(images, out, out, filters);
   const name = `${kernel}×${kernel}${stride > 1 ? ` stride ${stride}` : ''}, ${channels} → ${filters}, ${size} px, batch ${images}`;
   const row = (title: string, kind: string, make: Make): KernelRow => ({
-    ...{ title: `${title} ${name}`, unit: 'GFLOP/s', work, make, peer: { kind, ...shape }, formats: true },
+    ...{
+      title: `${title} ${name}`,
+      unit: 'GFLOP/s',
+      work,
+      make,
+      peer: { kind, ...shape },
+      formats: true,
+    },
   });
   return [
     row('convolution', 'conv', () => ({
@@ -103,7 +117,11 @@ const MATMUL: KernelRow = {
 };
 
 /** `passes`: how often a number of the image must be read or written at least. */
-function memoryRow(title: string, shape: number[], { passes, make }: { passes: number; make: Make }): KernelRow {
+function memoryRow(
+  title: string,
+  shape: number[],
+  { passes, make }: { passes: number; make: Make },
+): KernelRow {
   const bytes = 4 * passes * shape.reduce((a, b) => a * b, 1);
   return { title: `${title}, ${shape.join('×')}`, unit: 'GB/s', work: bytes / 1e9, make };
 }
@@ -137,7 +155,10 @@ const MEMORY_ROWS: readonly KernelRow[] = [
       passes: 3, // the statistics read x; then it is read again and y written
       make: () => ({
         kernel: 'deepend.batchNorm',
-        inputs: { x: random(...shape), ...vectors(shape[3] ?? 1, 'gamma', 'beta', 'movingMean', 'movingVariance') },
+        inputs: {
+          x: random(...shape),
+          ...vectors(shape[3] ?? 1, 'gamma', 'beta', 'movingMean', 'movingVariance'),
+        },
         attrs: { epsilon: 1e-5, momentum: 0.9, relu: true },
       }),
     }),
@@ -183,22 +204,45 @@ export interface KernelsOptions extends Rounds {
 }
 
 /**
- * Measures every row whose title has the words. The ratio is to the peak, or for what memory limits, to copying on one thread. Both are
+ * Measures every row whose title has the words. The ratio is to the peak, or for what memory
+ * limits, to copying on one thread. Both are
  * the machine's, so they are measured once: the best of a second.
  */
-export async function measureKernels({ words, peer, onRow, rounds, seconds }: KernelsOptions): Promise<void> {
-  const peak = await peakGflops({ threads: getThreads(), relaxed: wasmBuild() === 'relaxed', seconds: 1 });
+export async function measureKernels({
+  words,
+  peer,
+  onRow,
+  rounds,
+  seconds,
+}: KernelsOptions): Promise<void> {
+  const peak = await peakGflops({
+    threads: getThreads(),
+    relaxed: wasmBuild() === 'relaxed',
+    seconds: 1,
+  });
   const limits = { 'GFLOP/s': limit('peak', peak), 'GB/s': limit('copy', copyBandwidth(1)) };
   for (const row of ROWS.filter(({ title }) => words.every((word) => title.includes(word)))) {
     const { title, unit } = row;
-    const measured = await interleave([kernelContender(row), ...peersOf(row, peer)], { rounds, seconds });
-    onRow({ kind: 'kernels', title, unit, series: [...measured, limits[unit]], reference: ['peak', 'copy'] });
+    const measured = await interleave([kernelContender(row), ...peersOf(row, peer)], {
+      rounds,
+      seconds,
+    });
+    onRow({
+      kind: 'kernels',
+      title,
+      unit,
+      series: [...measured, limits[unit]],
+      reference: ['peak', 'copy'],
+    });
   }
 }
 
 const limit = (name: string, value: number): Series => ({ name, rounds: [value], median: value });
 
-function peersOf({ peer: job, formats, work: scale }: KernelRow, peer: Peer | undefined): Contender[] {
+function peersOf(
+  { peer: job, formats, work: scale }: KernelRow,
+  peer: Peer | undefined,
+): Contender[] {
   if (!peer || !job) return [];
   return formats ? peerContenders(peer, job, { scale }) : [peerContender(peer, job, { scale })];
 }

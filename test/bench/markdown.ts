@@ -9,7 +9,13 @@ export const END = '<!-- bench:end -->';
 
 const WORDS = {
   en: {
-    kind: { train: 'Training', infer: 'Inference', load: 'Loading', scaling: 'Scaling', kernels: 'Kernels' },
+    kind: {
+      train: 'Training',
+      infer: 'Inference',
+      load: 'Loading',
+      scaling: 'Scaling',
+      kernels: 'Kernels',
+    },
     columns: { ratio: 'ratio', target: 'target' },
     met: 'met',
     missed: 'missed',
@@ -30,9 +36,13 @@ const WORDS = {
   },
 } as const;
 
-const peer = ({ versions }: Results['about'], before: string) => (versions.PyTorch ? `${before}${versions.PyTorch}` : '');
+const peer = ({ versions }: Results['about'], before: string) =>
+  versions.PyTorch ? `${before}${versions.PyTorch}` : '';
 
-/** A table of rows of one kind and unit: a column an engine, one for the best of PyTorch's two memory formats, the ratio, the target. */
+/**
+ * A table of rows of one kind and unit: a column an engine, one for the best of PyTorch's two
+ * memory formats, the ratio, the target.
+ */
 function table(rows: readonly Row[], language: Language): string {
   const words = WORDS[language];
   const own = [...new Set(rows.flatMap(({ series }) => series.map(({ name }) => name)))].filter(
@@ -43,7 +53,12 @@ function table(rows: readonly Row[], language: Language): string {
   const columns = [first, ...(theirs ? ['PyTorch'] : []), ...others];
   const targets = rows.some(({ target }) => target !== undefined);
   const { kind = 'train', unit = '' } = rows[0] ?? {};
-  const head = [`${words.kind[kind]}, ${unit}`, ...columns, words.columns.ratio, ...(targets ? [words.columns.target] : [])];
+  const head = [
+    `${words.kind[kind]}, ${unit}`,
+    ...columns,
+    words.columns.ratio,
+    ...(targets ? [words.columns.target] : []),
+  ];
   const body = rows.map((row) => [
     row.title.replace(/^(train|infer|load) /, ''),
     ...columns.map((name) => cell(row, name)),
@@ -61,18 +76,26 @@ function cell({ series }: Row, column: string): string {
   return figure(best(series, names)?.median ?? Number.NaN);
 }
 
-function targetCell({ target, met }: Row, { met: yes, missed }: { met: string; missed: string }): string {
+function targetCell(
+  { target, met }: Row,
+  { met: yes, missed }: { met: string; missed: string },
+): string {
   if (target === undefined) return '';
   return met === undefined ? `${target}` : `${target}, ${met ? yes : missed}`;
 }
 
 /** How wide a terminal shows a text: Chinese characters take two columns. */
 const width = (text: string) =>
-  [...text].reduce((sum, character) => sum + ((character.codePointAt(0) ?? 0) >= 0x2e80 ? 2 : 1), 0);
+  [...text].reduce(
+    (sum, character) => sum + ((character.codePointAt(0) ?? 0) >= 0x2e80 ? 2 : 1),
+    0,
+  );
 
 /** Rows of cells as a Markdown table whose figures stand right. */
 export function aligned(rows: readonly (readonly string[])[]): string {
-  const widths = (rows[0] ?? []).map((_, i) => Math.max(3, ...rows.map((row) => width(row[i] ?? ''))));
+  const widths = (rows[0] ?? []).map((_, i) =>
+    Math.max(3, ...rows.map((row) => width(row[i] ?? ''))),
+  );
   const space = (text: string, i: number) => ' '.repeat((widths[i] ?? 0) - width(text));
   const line = (row: readonly string[]) =>
     `| ${row.map((text, i) => (i === 0 ? text + space(text, i) : space(text, i) + text)).join(' | ')} |`;
@@ -90,18 +113,30 @@ export interface MarkdownOptions {
 const KINDS: readonly Kind[] = ['train', 'infer', 'load', 'scaling', 'kernels'];
 
 /** A table for each kind and unit, and how they were measured. */
-export function markdown({ about, rows }: Results, { language = 'en', kinds = KINDS }: MarkdownOptions = {}): string {
+export function markdown(
+  { about, rows }: Results,
+  { language = 'en', kinds = KINDS }: MarkdownOptions = {},
+): string {
   const groups = kinds.flatMap((kind) => {
     const ofKind = rows.filter((row) => row.kind === kind);
-    return [...new Set(ofKind.map(({ unit }) => unit))].map((unit) => ofKind.filter((row) => row.unit === unit));
+    return [...new Set(ofKind.map(({ unit }) => unit))].map((unit) =>
+      ofKind.filter((row) => row.unit === unit),
+    );
   });
-  return [...groups.map((group) => table(group, language)), WORDS[language].caption(about)].join('\n\n');
+  return [...groups.map((group) => table(group, language)), WORDS[language].caption(about)].join(
+    '\n\n',
+  );
 }
 
-/** A page with what stands between its markers replaced. @throws Error where it has not both, in order */
+/**
+ * A page with what stands between its markers replaced. @throws Error where it has not both, in
+ * order
+ */
 export function between(page: string, content: string): string {
   const [begin, end] = [page.indexOf(BEGIN), page.indexOf(END)];
   if (begin < 0 || end < begin)
-    throw new Error(`[bench] expected ${BEGIN} and, behind it, ${END}; put them where the tables belong`);
+    throw new Error(
+      `[bench] expected ${BEGIN} and, behind it, ${END}; put them where the tables belong`,
+    );
   return `${page.slice(0, begin + BEGIN.length)}\n\n${content}\n\n${page.slice(end)}`;
 }

@@ -12,7 +12,9 @@ export interface Options {
   /** Words that a row's title must have. */
   readonly words: readonly string[];
   readonly against: 'torch' | undefined;
-  /** A GPU instead of the CPU's engines: its own jobs, beside PyTorch on CUDA where that is there. */
+  /**
+   * A GPU instead of the CPU's engines: its own jobs, beside PyTorch on CUDA where that is there.
+   */
   readonly device: 'webgpu' | undefined;
   readonly engines: readonly (BenchEngine | 'webgpu')[];
   readonly threads: number | undefined;
@@ -33,14 +35,32 @@ export const USAGE = `npm run bench -- [scaling | kernels] [WORD ...] [options]
 /** @throws RangeError with the usage for what it does not know */
 export function parseOptions(argv: readonly string[]): Options {
   const text = { type: 'string' } as const;
-  const known = { against: text, device: text, engines: text, threads: text, rounds: text, seconds: text, out: text };
-  const unasked = argv.find((word) => word.startsWith('--') && !Object.hasOwn(known, word.slice(2).split('=')[0] ?? ''));
+  const known = {
+    against: text,
+    device: text,
+    engines: text,
+    threads: text,
+    rounds: text,
+    seconds: text,
+    out: text,
+  };
+  const unasked = argv.find(
+    (word) => word.startsWith('--') && !Object.hasOwn(known, word.slice(2).split('=')[0] ?? ''),
+  );
   if (unasked) fail(unasked);
-  const { values, positionals } = parseArgs({ args: [...argv], allowPositionals: true, options: known });
+  const { values, positionals } = parseArgs({
+    args: [...argv],
+    allowPositionals: true,
+    options: known,
+  });
   const [first = ''] = positionals;
-  const section = (SECTIONS as readonly string[]).includes(first) ? (first as Options['section']) : undefined;
-  if (values.against !== undefined && values.against !== 'torch') fail(`--against ${values.against}`);
-  if (values.device !== undefined && (values.device !== 'webgpu' || section || values.engines)) fail(`--device ${values.device}`);
+  const section = (SECTIONS as readonly string[]).includes(first)
+    ? (first as Options['section'])
+    : undefined;
+  if (values.against !== undefined && values.against !== 'torch')
+    fail(`--against ${values.against}`);
+  if (values.device !== undefined && (values.device !== 'webgpu' || section || values.engines))
+    fail(`--device ${values.device}`);
   const engines = values.engines?.split(',') ?? ENGINES;
   const unknown = engines.find((engine) => !(ENGINES as readonly string[]).includes(engine));
   if (unknown !== undefined) fail(`--engines ${unknown}`);
@@ -59,7 +79,8 @@ export function parseOptions(argv: readonly string[]): Options {
 
 function number(name: string, value: string, whole: boolean): number {
   const parsed = Number(value);
-  if (!(parsed > 0 && Number.isFinite(parsed)) || (whole && !Number.isInteger(parsed))) fail(`--${name} ${value}`);
+  if (!(parsed > 0 && Number.isFinite(parsed)) || (whole && !Number.isInteger(parsed)))
+    fail(`--${name} ${value}`);
   return parsed;
 }
 

@@ -1,9 +1,19 @@
-/** deepend's side: a training step and a prediction as `train` and `predict` compute them, and the data loader. */
+/**
+ * deepend's side: a training step and a prediction as `train` and `predict` compute them, and the
+ * data loader.
+ */
 import { setThreads } from '@deepend/backend-simd';
 import { compile, type Plan, sgd } from '@deepend/compiler';
 import { activate, type EngineName } from '@deepend/device';
 import * as tf from '@tensorflow/tfjs-core';
-import { type AnyDataset, centerCrop, createModel, DataLoader, type DataLoaderOptions, resize } from 'deepend';
+import {
+  type AnyDataset,
+  centerCrop,
+  createModel,
+  DataLoader,
+  type DataLoaderOptions,
+  resize,
+} from 'deepend';
 import { type Contender, rate } from './interleave';
 import { channelsOf, type LoadJob, NETS, type NetJob } from './jobs';
 
@@ -54,8 +64,14 @@ export interface OwnOptions {
   name?: string;
 }
 
-/** Samples per second of an engine. The net is built, and one step gone, before the first round is timed. */
-export function netContender(job: NetJob, { engine, threads, name = engine }: OwnOptions): Contender {
+/**
+ * Samples per second of an engine. The net is built, and one step gone, before the first round is
+ * timed.
+ */
+export function netContender(
+  job: NetJob,
+  { engine, threads, name = engine }: OwnOptions,
+): Contender {
   let session: Session | undefined;
   let seed = 0;
   const work = (at: Session) => (job.kind === 'train' ? step(at, seed++) : predict(at));
@@ -75,13 +91,23 @@ export function netContender(job: NetJob, { engine, threads, name = engine }: Ow
   };
 }
 
-/** Samples per second of the data loader with its own choice of threads. Batches are disposed at once. */
-export function loadContender(job: LoadJob, { engine, dataset }: { engine: EngineName; dataset: AnyDataset }): Contender {
+/**
+ * Samples per second of the data loader with its own choice of threads. Batches are disposed at
+ * once.
+ */
+export function loadContender(
+  job: LoadJob,
+  { engine, dataset }: { engine: EngineName; dataset: AnyDataset },
+): Contender {
   return {
     name: 'deepend',
     async round(seconds) {
       await activate({ engine });
-      const loader = new DataLoader(dataset, { batchSize: job.batch, shuffle: true, ...wayOf(job, dataset) });
+      const loader = new DataLoader(dataset, {
+        batchSize: job.batch,
+        shuffle: true,
+        ...wayOf(job, dataset),
+      });
       let [seen, start] = [0, 0];
       for await (const { features, labels } of loader) {
         if (start > 0) seen += features.shape[0] ?? 0;
@@ -94,7 +120,10 @@ export function loadContender(job: LoadJob, { engine, dataset }: { engine: Engin
   };
 }
 
-function wayOf({ photographs, size }: LoadJob, dataset: AnyDataset): Pick<DataLoaderOptions, 'resize' | 'transforms'> {
+function wayOf(
+  { photographs, size }: LoadJob,
+  dataset: AnyDataset,
+): Pick<DataLoaderOptions, 'resize' | 'transforms'> {
   if (photographs) return { transforms: [resize(256), centerCrop(size)] };
   return 'imageShape' in dataset && size === dataset.imageShape[0] ? {} : { resize: size };
 }

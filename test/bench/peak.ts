@@ -1,4 +1,6 @@
-/** What the machine can do at most: multiply-adds on registers alone, on so many threads at once. */
+/**
+ * What the machine can do at most: multiply-adds on registers alone, on so many threads at once.
+ */
 import v8 from 'node:v8';
 import { Worker } from 'node:worker_threads';
 
@@ -6,10 +8,14 @@ const CHAINS = 12; // independent sums: more than the latency of a multiply-add 
 const LOOPS = 20_000; // short calls: V8 takes its better code at the next one
 const FLOPS = CHAINS * LOOPS * 4 * 2; // four lanes, a product and a sum
 
-/** A loop over `CHAINS` accumulators that never touches memory. Their fixed point is 1, so that no number grows or becomes tiny. */
+/**
+ * A loop over `CHAINS` accumulators that never touches memory. Their fixed point is 1, so that no
+ * number grows or becomes tiny.
+ */
 function source(relaxed: boolean): string {
   const names = Array.from({ length: CHAINS }, (_, i) => `a${i}`);
-  const turn = (a: string) => (relaxed ? `f32x4.relaxed_madd(${a}, m, c)` : `f32x4.add(f32x4.mul(${a}, m), c)`);
+  const turn = (a: string) =>
+    relaxed ? `f32x4.relaxed_madd(${a}, m, c)` : `f32x4.add(f32x4.mul(${a}, m), c)`;
   return `export function spin(start: f32): f32 {
     const m = f32x4.splat(0.5), c = f32x4.splat(0.5);
     ${names.map((a, i) => `let ${a} = f32x4.splat(start + ${i});`).join('\n')}
@@ -18,7 +24,10 @@ function source(relaxed: boolean): string {
   }`;
 }
 
-/** Each thread waits for the others and spins; its best fiftieth of a second counts, by when V8 has its better code in place. */
+/**
+ * Each thread waits for the others and spins; its best fiftieth of a second counts, by when V8 has
+ * its better code in place.
+ */
 const WORKER = `
 const { workerData: { module, shared, threads, seconds }, parentPort } = require('node:worker_threads');
 const { spin } = new WebAssembly.Instance(module, {}).exports;
@@ -35,9 +44,17 @@ for (const end = performance.now() + 1000 * seconds; performance.now() < end; ) 
 parentPort.postMessage(best);`;
 
 async function compile(relaxed: boolean): Promise<WebAssembly.Module> {
-  const options = { optimizeLevel: 3, runtime: 'stub', noAssert: true, enable: relaxed ? ['simd', 'relaxed-simd'] : ['simd'] };
+  const options = {
+    optimizeLevel: 3,
+    runtime: 'stub',
+    noAssert: true,
+    enable: relaxed ? ['simd', 'relaxed-simd'] : ['simd'],
+  };
   const { default: asc } = await import('assemblyscript/asc'); // the other sections run without it
-  const { binary, stderr, error } = await asc.compileString(source(relaxed), options as Parameters<typeof asc.compileString>[1]);
+  const { binary, stderr, error } = await asc.compileString(
+    source(relaxed),
+    options as Parameters<typeof asc.compileString>[1],
+  );
   if (error || !binary) throw new Error(`[bench] peak: ${stderr.toString()}`);
   return new WebAssembly.Module(binary as Uint8Array<ArrayBuffer>);
 }
@@ -58,7 +75,9 @@ export async function peakGflops({ threads, relaxed, seconds }: PeakOptions): Pr
   const rates = await Promise.all(
     Array.from({ length: threads }, () => {
       const worker = new Worker(WORKER, { eval: true, workerData, execArgv: [] });
-      return new Promise<number>((resolve, reject) => worker.once('message', resolve).once('error', reject));
+      return new Promise<number>((resolve, reject) =>
+        worker.once('message', resolve).once('error', reject),
+      );
     }),
   );
   return (rates.reduce((sum, calls) => sum + calls, 0) * FLOPS) / 1e9;

@@ -29,9 +29,12 @@ const FORMATS = [
 export const PEERS: readonly string[] = ['PyTorch', ...FORMATS.map(([name]) => name)];
 
 const PRECISIONS = ['fp32', 'TF32'] as const;
-const gpuName = (precision: string, format: string) => `${format.replace('PyTorch', `PyTorch ${precision}`)}`;
+const gpuName = (precision: string, format: string) =>
+  `${format.replace('PyTorch', `PyTorch ${precision}`)}`;
 /** The same of a GPU's row. */
-export const GPU_PEERS: readonly string[] = PRECISIONS.flatMap((precision) => FORMATS.map(([name]) => gpuName(precision, name)));
+export const GPU_PEERS: readonly string[] = PRECISIONS.flatMap((precision) =>
+  FORMATS.map(([name]) => gpuName(precision, name)),
+);
 
 /** @throws Error where python3 has no torch, or none that sees a GPU when that is asked for */
 export async function startPeer({ cuda = false } = {}): Promise<Peer> {
@@ -45,7 +48,8 @@ export async function startPeer({ cuda = false } = {}): Promise<Peer> {
   };
   const hello = await answer();
   if (hello?.fault) throw new Error(hello.fault);
-  if (!hello?.version) throw new Error('python3 with torch is not here; pip install torch torchvision');
+  if (!hello?.version)
+    throw new Error('python3 with torch is not here; pip install torch torchvision');
   const ask = async (job: object) => {
     child.stdin.write(`${JSON.stringify(job)}\n`);
     const reply = await answer();
@@ -55,8 +59,14 @@ export async function startPeer({ cuda = false } = {}): Promise<Peer> {
   return { version: hello.version, threads: hello.threads ?? 1, ask, close: () => child.kill() };
 }
 
-/** A job in each memory format. @param scale what one call of the job is worth, in the row's unit */
-export function peerContenders(peer: Peer, job: object, { scale = 1 }: { scale?: number } = {}): Contender[] {
+/**
+ * A job in each memory format. @param scale what one call of the job is worth, in the row's unit
+ */
+export function peerContenders(
+  peer: Peer,
+  job: object,
+  { scale = 1 }: { scale?: number } = {},
+): Contender[] {
   return FORMATS.map(([name, format]) => ({
     name,
     round: async (seconds) => scale * (await peer.ask({ ...job, format, seconds })),
@@ -67,10 +77,20 @@ export function peerContenders(peer: Peer, job: object, { scale = 1 }: { scale?:
 /** A job on CUDA: in each memory format, with products in fp32 and in TF32. */
 export const gpuContenders = (peer: Peer, job: object): Contender[] =>
   PRECISIONS.flatMap((precision) =>
-    peerContenders(peer, { ...job, tf32: precision === 'TF32' }).map((one) => ({ ...one, name: gpuName(precision, one.name) })),
+    peerContenders(peer, { ...job, tf32: precision === 'TF32' }).map((one) => ({
+      ...one,
+      name: gpuName(precision, one.name),
+    })),
   );
 
 /** A job that has no memory format. */
-export function peerContender(peer: Peer, job: object, { scale = 1 }: { scale?: number } = {}): Contender {
-  return { name: 'PyTorch', round: async (seconds) => scale * (await peer.ask({ ...job, seconds })) };
+export function peerContender(
+  peer: Peer,
+  job: object,
+  { scale = 1 }: { scale?: number } = {},
+): Contender {
+  return {
+    name: 'PyTorch',
+    round: async (seconds) => scale * (await peer.ask({ ...job, seconds })),
+  };
 }

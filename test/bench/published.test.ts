@@ -12,12 +12,19 @@ const joined = (names: readonly string[]): Results => {
   return { ...(all[0] as Results), rows: all.flatMap(({ rows }) => rows) };
 };
 
-/** Each page, the results files that it shows, and which kinds of rows. `npm run bench:table` writes them. */
+/**
+ * Each page, the results files that it shows, and which kinds of rows. `npm run bench:table` writes
+ * them.
+ */
 const PAGES: [page: string, files: string[], options: MarkdownOptions][] = [
   ['README.md', ['speed.json'], { kinds: ['train', 'infer'] }],
   ['README.zh-CN.md', ['speed.json'], { kinds: ['train', 'infer'], language: 'zh' }],
   ['docs/devices.md', ['tensorflow.json'], { kinds: ['train'] }],
-  ['docs/architecture.md', ['speed.json', 'scaling.json', 'kernels.json'], { kinds: ['load', 'scaling', 'kernels'] }],
+  [
+    'docs/architecture.md',
+    ['speed.json', 'scaling.json', 'kernels.json'],
+    { kinds: ['load', 'scaling', 'kernels'] },
+  ],
 ];
 
 it.each(PAGES)("%s shows the benchmark's own output", (page, files, options) => {
@@ -26,5 +33,7 @@ it.each(PAGES)("%s shows the benchmark's own output", (page, files, options) => 
 });
 
 it('has no results that no page shows', () => {
-  expect(readdirSync(folder).sort()).toEqual([...new Set(PAGES.flatMap(([, files]) => files))].sort());
+  expect(readdirSync(folder).sort()).toEqual(
+    [...new Set(PAGES.flatMap(([, files]) => files))].sort(),
+  );
 });

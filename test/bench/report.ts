@@ -9,14 +9,21 @@ const WIDTH = 62;
 
 /** A line with a row's ratio and target, and a line for each series. */
 export function rowText({ title, unit, series, ratio, target, met, reference }: Row): string {
-  const judged = ratio === undefined ? '' : `${ratio.toFixed(2)} × ${best(series, reference)?.name}`;
-  const verdict = target === undefined ? '' : `target ${target}${met === undefined ? '' : met ? ': met' : ': missed'}`;
+  const judged =
+    ratio === undefined ? '' : `${ratio.toFixed(2)} × ${best(series, reference)?.name}`;
+  const verdict =
+    target === undefined
+      ? ''
+      : `target ${target}${met === undefined ? '' : met ? ': met' : ': missed'}`;
   const lines = series.map(({ name, rounds, median, fault }) => {
     const around = rounds.length > 1 ? `  ± ${(50 * spread(rounds)).toFixed(0)} %` : '';
     const rate = rounds.length > 0 ? `${figure(median).padStart(9)} ${unit}${around}` : '';
     return `  ${name.padEnd(26)}${[rate, fault].filter(Boolean).join('  ')}`;
   });
-  return [`${title.padEnd(WIDTH)} ${[judged, verdict].filter(Boolean).join(', ')}`.trimEnd(), ...lines].join('\n');
+  return [
+    `${title.padEnd(WIDTH)} ${[judged, verdict].filter(Boolean).join(', ')}`.trimEnd(),
+    ...lines,
+  ].join('\n');
 }
 
 function versionOf(name: string): string | undefined {
@@ -38,7 +45,12 @@ type Known = Omit<
 
 /** The machine and the run, for the results file. */
 export function about({ versions, ...known }: Known): Results['about'] {
-  const packages = ['deepend', '@tensorflow/tfjs-core', '@tensorflow/tfjs-backend-wasm', '@tensorflow/tfjs-node'];
+  const packages = [
+    'deepend',
+    '@tensorflow/tfjs-core',
+    '@tensorflow/tfjs-backend-wasm',
+    '@tensorflow/tfjs-node',
+  ];
   const installed = packages.flatMap((name) => {
     const version = versionOf(name);
     return version ? [[name, version] as const] : [];

@@ -37,7 +37,10 @@ export interface Results {
     readonly processor: string;
     readonly cores: number;
     readonly memoryGiB: number;
-    /** Processes that wanted to run in the minute before the file was written, this one's threads among them. */
+    /**
+     * Processes that wanted to run in the minute before the file was written, this one's threads
+     * among them.
+     */
     readonly loadAverage: number;
     readonly platform: string;
     readonly node: string;

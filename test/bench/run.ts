@@ -1,6 +1,8 @@
 /**
- * Speed beside PyTorch, interleaved in one run, since the absolute figures of a shared machine drift. `npm run bench -- --against torch`,
- * or a part of it: `npm run bench -- train ResNet-18`, `npm run bench -- scaling`, `npm run bench -- kernels`. Figures are medians of rounds.
+ * Speed beside PyTorch, interleaved in one run, since the absolute figures of a shared machine
+ * drift. `npm run bench -- --against torch`,
+ * or a part of it: `npm run bench -- train ResNet-18`, `npm run bench -- scaling`, `npm run bench
+ * -- kernels`. Figures are medians of rounds.
  */
 import { rmSync } from 'node:fs';
 import { loadavg } from 'node:os';
@@ -8,11 +10,29 @@ import path from 'node:path';
 import { getThreads, setThreads, wasmBuild } from '@deepend/backend-simd';
 import { type Dataset, device, loadFashionMnist } from 'deepend';
 import { type Contender, interleave } from './interleave';
-import { GPU_FLOOR, GPU_JOBS, JOBS, type Job, type LoadJob, matches, type NetJob, SOFTWARE_JOBS, titleOf } from './jobs';
+import {
+  GPU_FLOOR,
+  GPU_JOBS,
+  JOBS,
+  type Job,
+  type LoadJob,
+  matches,
+  type NetJob,
+  SOFTWARE_JOBS,
+  titleOf,
+} from './jobs';
 import { measureKernels } from './kernels';
 import { type Options, parseOptions } from './options';
 import { loadContender, netContender } from './own';
-import { GPU_PEERS, gpuContenders, PEERS, type Peer, peerContender, peerContenders, startPeer } from './peer';
+import {
+  GPU_PEERS,
+  gpuContenders,
+  PEERS,
+  type Peer,
+  peerContender,
+  peerContenders,
+  startPeer,
+} from './peer';
 import { type Photographs, photographs, TIMES } from './photographs';
 import { about, rowText, writeResults } from './report';
 import type { Measured, Results, Row } from './results';
@@ -31,7 +51,9 @@ function readOptions(): Options {
   }
 }
 
-/** The engines of those asked for that compute here; the others stand in `absent` with the reason. */
+/**
+ * The engines of those asked for that compute here; the others stand in `absent` with the reason.
+ */
 async function enginesHere(names: Options['engines']): Promise<Options['engines'][number][]> {
   const here: Options['engines'][number][] = [];
   for (const name of names) {
@@ -63,7 +85,8 @@ function onRow(measured: Measured): void {
   if (options.out) writeResults(options.out, results());
 }
 
-if ((loadavg()[0] ?? 0) > 0.5) console.log(`something else runs here (load ${loadavg()[0]?.toFixed(1)}): ratios will be off`);
+if ((loadavg()[0] ?? 0) > 0.5)
+  console.log(`something else runs here (load ${loadavg()[0]?.toFixed(1)}): ratios will be off`);
 const engines = await enginesHere(options.engines);
 if (engines.length === 0) {
   console.error(`[bench] none of the engines computes here: ${JSON.stringify(absent)}`);
@@ -74,8 +97,20 @@ if (options.threads) setThreads(options.threads);
 
 function results(): Results {
   const { rounds, seconds } = options;
-  const versions: Record<string, string> = peer ? { PyTorch: `${peer.version}, ${peer.threads} threads` } : {};
-  return { about: about({ versions, wasmBuild: wasmBuild(), threads: getThreads(), rounds, seconds, absent }), rows };
+  const versions: Record<string, string> = peer
+    ? { PyTorch: `${peer.version}, ${peer.threads} threads` }
+    : {};
+  return {
+    about: about({
+      versions,
+      wasmBuild: wasmBuild(),
+      threads: getThreads(),
+      rounds,
+      seconds,
+      absent,
+    }),
+    rows,
+  };
 }
 
 /** What loading jobs load. */
@@ -111,7 +146,13 @@ async function speed(): Promise<void> {
   try {
     for (const job of jobs) {
       const series = await interleave(contendersFor(job, { clothes, photos }), options);
-      const row = { kind: job.kind, title: titleOf(job), unit: 'samples/s', reference: PEERS, target: job.target };
+      const row = {
+        kind: job.kind,
+        title: titleOf(job),
+        unit: 'samples/s',
+        reference: PEERS,
+        target: job.target,
+      };
       if (series.length > 0) onRow({ ...row, series });
     }
   } finally {
@@ -135,16 +176,29 @@ async function onGpu(): Promise<void> {
   const { hardware } = await device('webgpu:0');
   const software = hardware.includes('software adapter');
   console.log(hardware);
-  if (software) console.log('its figures tell nothing of a GPU: they show that the command works\n');
+  if (software)
+    console.log('its figures tell nothing of a GPU: they show that the command works\n');
   const usual = software ? SOFTWARE_JOBS : GPU_JOBS;
-  const nets = [...usual, ...JOBS].filter((job): job is NetJob => job.kind !== 'load' && matches(job, options.words));
+  const nets = [...usual, ...JOBS].filter(
+    (job): job is NetJob => job.kind !== 'load' && matches(job, options.words),
+  );
   for (const job of options.words.length > 0 ? nets : usual) {
-    const contenders = [netContender(job, { engine: 'webgpu' }), ...(peer ? gpuContenders(peer, job) : [])];
+    const contenders = [
+      netContender(job, { engine: 'webgpu' }),
+      ...(peer ? gpuContenders(peer, job) : []),
+    ];
     const series = await interleave(contenders, options);
     const isUsual = GPU_JOBS.includes(job);
     if (isUsual) series.push({ name: 'floor', rounds: [GPU_FLOOR], median: GPU_FLOOR });
     const target = isUsual ? job.target : undefined;
-    onRow({ kind: job.kind, title: titleOf(job), unit: 'samples/s', series, reference: GPU_PEERS, target });
+    onRow({
+      kind: job.kind,
+      title: titleOf(job),
+      unit: 'samples/s',
+      series,
+      reference: GPU_PEERS,
+      target,
+    });
   }
 }
 
@@ -158,11 +212,20 @@ async function scaling(): Promise<void> {
   const before = getThreads();
   const series = await interleave(contenders, options);
   setThreads(before);
-  onRow({ kind: 'scaling', title: titleOf(job), unit: 'samples/s', series, reference: ['1 thread'], target: 1.8 });
+  onRow({
+    kind: 'scaling',
+    title: titleOf(job),
+    unit: 'samples/s',
+    series,
+    reference: ['1 thread'],
+    target: 1.8,
+  });
 }
 
 const { processor, cores, node } = results().about;
-console.log(`${processor}, ${cores} cores; Node ${node}; simd: ${wasmBuild()} build, ${getThreads()} threads`);
+console.log(
+  `${processor}, ${cores} cores; Node ${node}; simd: ${wasmBuild()} build, ${getThreads()} threads`,
+);
 if (peer) console.log(`beside PyTorch ${peer.version}, ${peer.threads} threads`);
 for (const [name, why] of Object.entries(absent)) console.log(`without ${name}: ${why}`);
 console.log(`medians of ${options.rounds} rounds of ${options.seconds} s\n`);

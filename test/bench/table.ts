@@ -1,17 +1,24 @@
 /**
- * Writes a results file's tables between the markers of pages: `npm run bench:table -- RESULTS.json PAGE.md ... [--kinds train,infer]`.
- * A page whose name ends in `.zh-CN.md` gets them in Chinese. Several results files are joined: the first one's caption stands.
+ * Writes a results file's tables between the markers of pages: `npm run bench:table -- RESULTS.json
+ * PAGE.md ... [--kinds train,infer]`.
+ * A page whose name ends in `.zh-CN.md` gets them in Chinese. Several results files are joined: the
+ * first one's caption stands.
  */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import { between, type MarkdownOptions, markdown } from './markdown';
 import type { Results } from './results';
 
-const { values, positionals } = parseArgs({ allowPositionals: true, options: { kinds: { type: 'string' } } });
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: { kinds: { type: 'string' } },
+});
 const files = positionals.filter((name) => name.endsWith('.json'));
 const pages = positionals.filter((name) => name.endsWith('.md'));
 if (files.length === 0 || pages.length === 0 || files.length + pages.length < positionals.length) {
-  console.error('npm run bench:table -- RESULTS.json ... PAGE.md ... [--kinds train,infer,load,scaling,kernels]');
+  console.error(
+    'npm run bench:table -- RESULTS.json ... PAGE.md ... [--kinds train,infer,load,scaling,kernels]',
+  );
   process.exit(1);
 }
 const all = files.map((file) => JSON.parse(readFileSync(file, 'utf8')) as Results);

@@ -1,4 +1,6 @@
-/** Grouped and depthwise convolution and their gradients, on every engine, against their definition. */
+/**
+ * Grouped and depthwise convolution and their gradients, on every engine, against their definition.
+ */
 import { MathBackendCPU } from '@tensorflow/tfjs-backend-cpu';
 import * as tf from '@tensorflow/tfjs-core';
 import fc from 'fast-check';
@@ -32,7 +34,12 @@ const geometries = (channels: fc.Arbitrary<number>): fc.Arbitrary<Geometry> =>
       groups: side(1, 5),
       channels,
       columns: side(1, 3),
-      padding: fc.record({ top: side(0, 3), bottom: side(0, 3), left: side(0, 3), right: side(0, 3) }),
+      padding: fc.record({
+        top: side(0, 3),
+        bottom: side(0, 3),
+        left: side(0, 3),
+        right: side(0, 3),
+      }),
       // Engines convolve with a stride or a dilation, not with both.
       stretch: fc.oneof(
         side(1, 3).map((stride) => ({ strides: [stride, stride], dilations: [1, 1] }) as const),
@@ -44,7 +51,13 @@ const geometries = (channels: fc.Arbitrary<number>): fc.Arbitrary<Geometry> =>
     })
     .filter((g) => outSize(g).every((size) => size >= 1));
 
-const outSize = ({ x, kernel, strides, dilations, padding: { top, bottom, left, right } }: Geometry) =>
+const outSize = ({
+  x,
+  kernel,
+  strides,
+  dilations,
+  padding: { top, bottom, left, right },
+}: Geometry) =>
   [top + bottom, left + right].map((pad, axis) => {
     const reach = ((kernel[axis] as number) - 1) * (dilations[axis] as number) + 1;
     return Math.floor(((x[axis + 1] as number) + pad - reach) / (strides[axis] as number)) + 1;
@@ -61,7 +74,11 @@ function defined(g: Geometry, { x, filter, dy }: Tensors) {
   const [images, height, width, channels] = g.x;
   const [outHeight, outWidth] = outSize(g);
   const [own, filters] = [channels / g.groups, g.columns * g.groups];
-  const [y, dx, dFilter] = [dy, x, filter].map(({ length }) => new Float64Array(length)) as [Float64Array, Float64Array, Float64Array]; // biome-ignore format: three of a kind
+  const [y, dx, dFilter] = [dy, x, filter].map(({ length }) => new Float64Array(length)) as [
+    Float64Array,
+    Float64Array,
+    Float64Array,
+  ];
   for (let image = 0; image < images; image++)
     for (let oy = 0; oy < outHeight; oy++)
       for (let ox = 0; ox < outWidth; ox++)
@@ -98,32 +115,63 @@ function cast(g: Geometry) {
     filter: [...g.kernel, g.x[3] / g.groups, filters] as Shape,
     dy: [g.x[0], ...outSize(g), filters] as Shape,
   };
-  const [x, filter, dy] = Object.entries(shapes).map(([name, shape]) => numbers(shape, name)) as [Float32Array, Float32Array, Float32Array]; // biome-ignore format: three of a kind
+  const [x, filter, dy] = Object.entries(shapes).map(([name, shape]) => numbers(shape, name)) as [
+    Float32Array,
+    Float32Array,
+    Float32Array,
+  ];
   return { shapes, values: { x, filter, dy } };
 }
 
-function expectAll(results: Record<string, tf.Tensor>, expected: Record<string, Float64Array>): void {
+function expectAll(
+  results: Record<string, tf.Tensor>,
+  expected: Record<string, Float64Array>,
+): void {
   for (const [name, tensor] of Object.entries(results)) {
     const [actual, wanted] = [tensor.dataSync(), expected[name] as Float64Array];
     expect(actual.length, name).toBe(wanted.length);
     const largest = Math.max(1, ...wanted.map(Math.abs));
-    for (const [i, value] of wanted.entries()) expect(Math.abs((actual[i] as number) - value), name).toBeLessThan(1e-5 * largest);
+    for (const [i, value] of wanted.entries())
+      expect(Math.abs((actual[i] as number) - value), name).toBeLessThan(1e-5 * largest);
   }
 }
 
 type Kind = OperationKind<Geometry>;
 /** Which channels a group may have, and the shape of its filter. */
-const KINDS: [what: string, kind: Kind, channels: fc.Arbitrary<number>, filter: (g: Geometry) => Shape][] = [
-  ['groups', conv2d as unknown as Kind, side(1, 3), (g) => [...g.kernel, g.x[3] / g.groups, g.columns * g.groups]],
-  // A group's filters are a channel's: [kh, kw, 1, in·multiplier] is [kh, kw, in, multiplier] with other brackets.
-  ['single channels', depthwiseConv2d as unknown as Kind, fc.constant(1), (g) => [...g.kernel, g.groups, g.columns]],
+const KINDS: [
+  what: string,
+  kind: Kind,
+  channels: fc.Arbitrary<number>,
+  filter: (g: Geometry) => Shape,
+][] = [
+  [
+    'groups',
+    conv2d as unknown as Kind,
+    side(1, 3),
+    (g) => [...g.kernel, g.x[3] / g.groups, g.columns * g.groups],
+  ],
+  // A group's filters are a channel's: [kh, kw, 1, in·multiplier] is [kh, kw, in, multiplier] with
+  // other brackets.
+  [
+    'single channels',
+    depthwiseConv2d as unknown as Kind,
+    fc.constant(1),
+    (g) => [...g.kernel, g.groups, g.columns],
+  ],
 ];
 
 /** y, dx and dFilter by the operation. */
 function computed(kind: Kind, g: Geometry, { x, filter, dy }: Record<keyof Tensors, tf.Tensor>) {
   const call = { attrs: g, inputs: [x], params: [filter] };
   const { output: y, saved = [] } = kind.forward(call as unknown as Call<Geometry>);
-  const back = { ...call, operation: { params: [{ trainable: true }] }, dy, output: y, saved, wanted: [true] };
+  const back = {
+    ...call,
+    operation: { params: [{ trainable: true }] },
+    dy,
+    output: y,
+    saved,
+    wanted: [true],
+  };
   const { inputs, params } = kind.backward(back as unknown as BackwardCall<Geometry>);
   expect(params[0]?.shape).toEqual(filter.shape);
   return { y, dx: inputs[0] as tf.Tensor, dFilter: params[0] as tf.Tensor };
@@ -149,15 +197,23 @@ for (const { name: engine, title, absent } of allEngines) {
   describe.skipIf(absent)(`convolution on ${title}`, () => {
     beforeAll(() => use(engine));
 
-    it.each(KINDS)('of %s is what it is defined to be, and so are its gradients', (...row) => expectDefinition(row));
+    it.each(KINDS)('of %s is what it is defined to be, and so are its gradients', (...row) =>
+      expectDefinition(row),
+    );
   });
 }
 
-/** Stock cpu under TensorFlow's name, with the one thing that TensorFlow's gradients of a depthwise convolution refuse. */
+/**
+ * Stock cpu under TensorFlow's name, with the one thing that TensorFlow's gradients of a depthwise
+ * convolution refuse.
+ */
 function standInForTensorFlow(): void {
   tf.registerBackend('tensorflow', () => new MathBackendCPU());
   tf.copyRegisteredKernels('cpu', 'tensorflow');
-  for (const name of [tf.DepthwiseConv2dNativeBackpropInput, tf.DepthwiseConv2dNativeBackpropFilter]) {
+  for (const name of [
+    tf.DepthwiseConv2dNativeBackpropInput,
+    tf.DepthwiseConv2dNativeBackpropFilter,
+  ]) {
     const stock = tf.getKernel(name, 'cpu') as tf.KernelConfig;
     const kernelFunc: tf.KernelFunc = (call) => {
       expect(call.attrs?.pad).toBe('valid');

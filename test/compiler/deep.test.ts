@@ -5,11 +5,14 @@ import * as tfl from '@tensorflow/tfjs-layers';
 import { describe, expect, it } from 'vitest';
 import { use } from '../helpers/engines';
 
-const apply = (layer: tfl.layers.Layer, x: tfl.SymbolicTensor | tfl.SymbolicTensor[]) => layer.apply(x) as tfl.SymbolicTensor;
-const conv = (x: tfl.SymbolicTensor) => apply(tfl.layers.conv2d({ filters: 2, kernelSize: 1, useBias: false }), x);
+const apply = (layer: tfl.layers.Layer, x: tfl.SymbolicTensor | tfl.SymbolicTensor[]) =>
+  layer.apply(x) as tfl.SymbolicTensor;
+const conv = (x: tfl.SymbolicTensor) =>
+  apply(tfl.layers.conv2d({ filters: 2, kernelSize: 1, useBias: false }), x);
 const bn = (x: tfl.SymbolicTensor) => apply(tfl.layers.batchNormalization(), x);
 const relu = (x: tfl.SymbolicTensor) => apply(tfl.layers.reLU(), x);
-const block = (x: tfl.SymbolicTensor) => relu(apply(tfl.layers.add(), [bn(conv(relu(bn(conv(x))))), x]));
+const block = (x: tfl.SymbolicTensor) =>
+  relu(apply(tfl.layers.add(), [bn(conv(relu(bn(conv(x))))), x]));
 
 function residualNet(blocks: number): tfl.LayersModel {
   const image = tfl.input({ shape: [2, 2, 2] });
@@ -21,10 +24,19 @@ function residualNet(blocks: number): tfl.LayersModel {
 describe('a plan of a deep net', () => {
   it('has every block as a plan of one block has it, and trains', async () => {
     await use('cpu-js');
-    const kinds = (net: tfl.LayersModel) => compile(net).describe().split('\n').map((line) => line.split('  ')[0]); // biome-ignore format: one chain
+    const kinds = (net: tfl.LayersModel) =>
+      compile(net)
+        .describe()
+        .split('\n')
+        .map((line) => line.split('  ')[0]);
     const one = kinds(residualNet(1)).slice(0, -1);
     expect(one).toEqual([
-      ...['conv2d', 'batchNorm + scale + center + relu', 'conv2d', 'batchNorm + scale + center + relu + residual'],
+      ...[
+        'conv2d',
+        'batchNorm + scale + center + relu',
+        'conv2d',
+        'batchNorm + scale + center + relu + residual',
+      ],
     ]);
     const net = residualNet(429); // 7 layers a block: 3,005 with the input and the head
     expect(net.layers.length).toBe(3005);

@@ -35,16 +35,62 @@ const sequence = (...layers: tfl.layers.Layer[]) => tfl.sequential({ layers });
 const regularized = tfl.regularizers.l2({ l2: 0.1 });
 
 const REFUSED: [why: string, net: () => tfl.LayersModel, message: RegExp][] = [
-  ['two inputs', () => {
-    const [a, b] = [image(), image()];
-    return tfl.model({ inputs: [a, b], outputs: tfl.layers.add().apply([a, b]) as tfl.SymbolicTensor });
-  }, /expected one input and one output, got 2 and 1/],
-  ['no logits', () => sequence(tfl.layers.conv2d({ inputShape: [4, 4, 1], filters: 1, kernelSize: 2 })), /expected logits \[batch, numClasses\]/],
-  ['a regularizer', () => sequence(tfl.layers.flatten({ inputShape: [4, 4, 1] }), tfl.layers.dense({ units: 2, kernelRegularizer: regularized })), /kernelRegularizer is not part of a training plan/],
-  ['a dilation that the layer passes over', () => sequence(tfl.layers.depthwiseConv2d({ inputShape: [9, 9, 1], kernelSize: 2, dilationRate: 2 }), tfl.layers.flatten(), tfl.layers.dense({ units: 2 })), /layer '.*' \(DepthwiseConv2D\): dilationRate \[2, 2\] is passed over/],
-  ['draws that are neither for a number nor for a sample', () => sequence(tfl.layers.flatten({ inputShape: [4, 4, 1] }), tfl.layers.dropout({ rate: 0.5, noiseShape: [1, 16] }), tfl.layers.dense({ units: 2 })), /layer '.*' \(Dropout\): expected noiseShape \[null, 1, 1, 1\], for one draw a sample, got \[1, 16\]/],
-  ['noise that cannot be drawn twice', () => sequence(tfl.layers.flatten({ inputShape: [4, 4, 1] }), tfl.layers.gaussianNoise({ stddev: 1 }), tfl.layers.dense({ units: 2 })), /cannot be drawn twice alike; use Dropout/],
-]; // biome-ignore format: a row a net
+  [
+    'two inputs',
+    () => {
+      const [a, b] = [image(), image()];
+      return tfl.model({
+        inputs: [a, b],
+        outputs: tfl.layers.add().apply([a, b]) as tfl.SymbolicTensor,
+      });
+    },
+    /expected one input and one output, got 2 and 1/,
+  ],
+  [
+    'no logits',
+    () => sequence(tfl.layers.conv2d({ inputShape: [4, 4, 1], filters: 1, kernelSize: 2 })),
+    /expected logits \[batch, numClasses\]/,
+  ],
+  [
+    'a regularizer',
+    () =>
+      sequence(
+        tfl.layers.flatten({ inputShape: [4, 4, 1] }),
+        tfl.layers.dense({ units: 2, kernelRegularizer: regularized }),
+      ),
+    /kernelRegularizer is not part of a training plan/,
+  ],
+  [
+    'a dilation that the layer passes over',
+    () =>
+      sequence(
+        tfl.layers.depthwiseConv2d({ inputShape: [9, 9, 1], kernelSize: 2, dilationRate: 2 }),
+        tfl.layers.flatten(),
+        tfl.layers.dense({ units: 2 }),
+      ),
+    /layer '.*' \(DepthwiseConv2D\): dilationRate \[2, 2\] is passed over/,
+  ],
+  [
+    'draws that are neither for a number nor for a sample',
+    () =>
+      sequence(
+        tfl.layers.flatten({ inputShape: [4, 4, 1] }),
+        tfl.layers.dropout({ rate: 0.5, noiseShape: [1, 16] }),
+        tfl.layers.dense({ units: 2 }),
+      ),
+    /layer '.*' \(Dropout\): expected noiseShape \[null, 1, 1, 1\], for one draw a sample, got \[1, 16\]/,
+  ],
+  [
+    'noise that cannot be drawn twice',
+    () =>
+      sequence(
+        tfl.layers.flatten({ inputShape: [4, 4, 1] }),
+        tfl.layers.gaussianNoise({ stddev: 1 }),
+        tfl.layers.dense({ units: 2 }),
+      ),
+    /cannot be drawn twice alike; use Dropout/,
+  ],
+];
 
 describe('a net that no plan can be made of', () => {
   it.each(REFUSED)('%s', (_, net, message) => {

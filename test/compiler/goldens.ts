@@ -1,4 +1,7 @@
-/** PyTorch's values of updates and losses (test/golden/optimizers.json), and parameters without a net. */
+/**
+ * PyTorch's values of updates and losses (test/golden/optimizers.json), and parameters without a
+ * net.
+ */
 import { readFileSync } from 'node:fs';
 import type { OptimizerOptions, Parameter, ParameterGradient } from '@deepend/compiler';
 import * as tf from '@tensorflow/tfjs-core';
@@ -39,20 +42,30 @@ export function parameter(name: string, values: readonly number[], shape: number
 
 /** The golden weights as parameters. */
 export const goldenParameters = (): Parameter[] =>
-  Object.entries(golden.weights).map(([name, values]) => parameter(name, values, golden.shapes[name] as number[]));
+  Object.entries(golden.weights).map(([name, values]) =>
+    parameter(name, values, golden.shapes[name] as number[]),
+  );
 
 /** The gradients of one of the golden steps, from 0. */
-export function goldenGradients(parameters: readonly Parameter[], step: number): ParameterGradient[] {
+export function goldenGradients(
+  parameters: readonly Parameter[],
+  step: number,
+): ParameterGradient[] {
   return parameters.map((each) => {
     const values = golden.gradients[step]?.[each.layerVariable.originalName] as number[];
     return { parameter: each, gradient: tf.tensor(values, [...each.shape]) };
   });
 }
 
-export const disposeAll = (gradients: readonly ParameterGradient[]) => tf.dispose(gradients.map(({ gradient }) => gradient));
+export const disposeAll = (gradients: readonly ParameterGradient[]) =>
+  tf.dispose(gradients.map(({ gradient }) => gradient));
 
 /** Alike to `tolerance` of the largest of all expected. */
-export function expectNumbers(actual: ArrayLike<number>, expected: readonly number[], tolerance = 1e-6): void {
+export function expectNumbers(
+  actual: ArrayLike<number>,
+  expected: readonly number[],
+  tolerance = 1e-6,
+): void {
   expect(actual.length).toBe(expected.length);
   const largest = Math.max(...expected.map(Math.abs));
   const off = expected.map((value, i) => Math.abs((actual[i] as number) - value));

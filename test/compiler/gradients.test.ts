@@ -1,4 +1,6 @@
-/** Clipping and sums of gradients, and averages of weights: against PyTorch's and against the whole. */
+/**
+ * Clipping and sums of gradients, and averages of weights: against PyTorch's and against the whole.
+ */
 import {
   clipByNorm,
   clipByValue,
@@ -18,14 +20,22 @@ import { goldenBatch } from '../helpers/fill';
 import { expectNoLeak } from '../helpers/leaks';
 import { disposeAll, expectNumbers, golden, goldenGradients, goldenParameters } from './goldens';
 
-const valuesOf = (gradients: readonly ParameterGradient[]) => gradients.map(({ gradient }) => [...gradient.dataSync()]);
-const weightsOf = (parameters: readonly Parameter[]) => parameters.map(({ variable }) => [...variable.dataSync()]);
+const valuesOf = (gradients: readonly ParameterGradient[]) =>
+  gradients.map(({ gradient }) => [...gradient.dataSync()]);
+const weightsOf = (parameters: readonly Parameter[]) =>
+  parameters.map(({ variable }) => [...variable.dataSync()]);
 const nameOf = ({ parameter }: { parameter: Parameter }) => parameter.layerVariable.originalName;
 
 /** Convolution, batch normalization, a linear layer; the first is frozen. */
 function smallNet() {
   const layers = [
-    tfl.layers.conv2d({ filters: 3, kernelSize: 3, inputShape: [8, 8, 1], name: 'frozen', trainable: false }),
+    tfl.layers.conv2d({
+      filters: 3,
+      kernelSize: 3,
+      inputShape: [8, 8, 1],
+      name: 'frozen',
+      trainable: false,
+    }),
     tfl.layers.conv2d({ filters: 3, kernelSize: 3, name: 'conv' }),
     tfl.layers.batchNormalization({ name: 'norm', momentum: 0.5 }),
     tfl.layers.flatten(),
@@ -41,30 +51,40 @@ for (const { name: engine, title, absent } of allEngines) {
     const byNorm = golden.clipping.flatMap(({ maxNorm, norm, gradients }) =>
       maxNorm && norm ? [{ maxNorm, norm, gradients }] : [],
     );
-    it.each(byNorm)("clipped by the norm $maxNorm are PyTorch's", async ({ maxNorm, norm, gradients: expected }) => {
-      const parameters = goldenParameters();
-      await expectNoLeak(() => {
-        const gradients = goldenGradients(parameters, 0);
-        const before = valuesOf(gradients);
-        const was = clipByNorm(gradients, maxNorm);
-        expectNumbers(was.dataSync(), [norm]);
-        for (const entry of gradients) expectNumbers(entry.gradient.dataSync(), expected[nameOf(entry)] as number[]);
-        if (norm < maxNorm) expect(valuesOf(gradients)).toEqual(before);
-        was.dispose();
-        disposeAll(gradients);
-      });
-    });
+    it.each(byNorm)(
+      "clipped by the norm $maxNorm are PyTorch's",
+      async ({ maxNorm, norm, gradients: expected }) => {
+        const parameters = goldenParameters();
+        await expectNoLeak(() => {
+          const gradients = goldenGradients(parameters, 0);
+          const before = valuesOf(gradients);
+          const was = clipByNorm(gradients, maxNorm);
+          expectNumbers(was.dataSync(), [norm]);
+          for (const entry of gradients)
+            expectNumbers(entry.gradient.dataSync(), expected[nameOf(entry)] as number[]);
+          if (norm < maxNorm) expect(valuesOf(gradients)).toEqual(before);
+          was.dispose();
+          disposeAll(gradients);
+        });
+      },
+    );
 
-    const byValue = golden.clipping.flatMap(({ limit, gradients }) => (limit ? [{ limit, gradients }] : []));
-    it.each(byValue)("clipped by the value $limit are PyTorch's", async ({ limit, gradients: expected }) => {
-      const parameters = goldenParameters();
-      await expectNoLeak(() => {
-        const gradients = goldenGradients(parameters, 0);
-        clipByValue(gradients, limit);
-        for (const entry of gradients) expectNumbers(entry.gradient.dataSync(), expected[nameOf(entry)] as number[]);
-        disposeAll(gradients);
-      });
-    });
+    const byValue = golden.clipping.flatMap(({ limit, gradients }) =>
+      limit ? [{ limit, gradients }] : [],
+    );
+    it.each(byValue)(
+      "clipped by the value $limit are PyTorch's",
+      async ({ limit, gradients: expected }) => {
+        const parameters = goldenParameters();
+        await expectNoLeak(() => {
+          const gradients = goldenGradients(parameters, 0);
+          clipByValue(gradients, limit);
+          for (const entry of gradients)
+            expectNumbers(entry.gradient.dataSync(), expected[nameOf(entry)] as number[]);
+          disposeAll(gradients);
+        });
+      },
+    );
 
     it('that are not finite stay so when they are clipped', () => {
       const [parameter] = goldenParameters().slice(1) as [Parameter];
@@ -77,7 +97,10 @@ for (const { name: engine, title, absent } of allEngines) {
       const parameters = goldenParameters();
       await expectNoLeak(() => {
         const sums = new GradientSums();
-        const [first, second] = [goldenGradients(parameters, 0), goldenGradients(parameters.slice(1), 1)];
+        const [first, second] = [
+          goldenGradients(parameters, 0),
+          goldenGradients(parameters.slice(1), 1),
+        ];
         const [firstValues, secondValues] = [valuesOf(first), [[0], ...valuesOf(second)]];
         sums.add(first, 0.25);
         sums.add(second, 0.75);
@@ -85,7 +108,12 @@ for (const { name: engine, title, absent } of allEngines) {
         expect(taken.map(nameOf)).toEqual(parameters.map((parameter) => nameOf({ parameter })));
         expect(valuesOf(first)).toEqual(firstValues);
         taken.forEach(({ gradient }, i) => {
-          expectNumbers(gradient.dataSync(), (firstValues[i] as number[]).map((value, j) => 0.25 * value + 0.75 * (secondValues[i]?.[j] ?? 0))); // biome-ignore format: one call
+          expectNumbers(
+            gradient.dataSync(),
+            (firstValues[i] as number[]).map(
+              (value, j) => 0.25 * value + 0.75 * (secondValues[i]?.[j] ?? 0),
+            ),
+          );
         });
         expect(sums.take()).toEqual([]);
         sums.add(second, 1); // anew
@@ -95,7 +123,9 @@ for (const { name: engine, title, absent } of allEngines) {
     });
 
     it('of the parts of a batch sum up to those of the whole', () => {
-      const net = tfl.sequential({ layers: [tfl.layers.flatten({ inputShape: [8, 8, 1] }), tfl.layers.dense({ units: 3 })] });
+      const net = tfl.sequential({
+        layers: [tfl.layers.flatten({ inputShape: [8, 8, 1] }), tfl.layers.dense({ units: 3 })],
+      });
       const plan = compile(net);
       const { features, labels } = goldenBatch([7, 8, 8, 1], 'parts', { numClasses: 3 });
       const whole = plan.step(features, labels);
@@ -105,8 +135,10 @@ for (const { name: engine, title, absent } of allEngines) {
         [4, 2],
         [6, 1],
       ] as const) {
-        // biome-ignore format: a pair a part
-        const { gradients } = plan.step(tf.slice(features, start, count), tf.slice(labels, start, count));
+        const { gradients } = plan.step(
+          tf.slice(features, start, count),
+          tf.slice(labels, start, count),
+        );
         sums.add(gradients, count / 7);
       }
       const parts = sums.take();
@@ -132,12 +164,14 @@ for (const { name: engine, title, absent } of allEngines) {
         }
         const { updates, weights } = average.state();
         expect(updates).toBe(10);
-        for (const [name, values] of Object.entries(last)) expectNumbers(weights[name]?.dataSync() ?? [], values);
+        for (const [name, values] of Object.entries(last))
+          expectNumbers(weights[name]?.dataSync() ?? [], values);
 
         const copy = new WeightAverage({ parameters, statistics: [] }, { decay });
         copy.restore(average.state());
         for (const each of [average, copy]) each.update();
-        const now = (of: WeightAverage) => Object.values(of.state().weights).map((tensor) => [...tensor.dataSync()]);
+        const now = (of: WeightAverage) =>
+          Object.values(of.state().weights).map((tensor) => [...tensor.dataSync()]);
         expect(now(copy)).toEqual(now(average));
         expect(copy.state().updates).toBe(11);
         for (const each of [average, copy]) each.dispose();
@@ -155,8 +189,12 @@ for (const { name: engine, title, absent } of allEngines) {
       average.swap();
       expect(average.swapped).toBe(true);
       expect(weightsOf(parameters)).toEqual(before); // the first update took the weights as they were
-      expect(Object.values(average.state().weights).map((tensor) => [...tensor.dataSync()])).toEqual(before);
-      expect(() => average.update()).toThrow('the net has the averages for its weights; swap them back first');
+      expect(
+        Object.values(average.state().weights).map((tensor) => [...tensor.dataSync()]),
+      ).toEqual(before);
+      expect(() => average.update()).toThrow(
+        'the net has the averages for its weights; swap them back first',
+      );
       expect(() => average.restore(average.state())).toThrow('swap them back first');
       average.swap();
       expect(weightsOf(parameters)).toEqual(after);
@@ -167,8 +205,16 @@ for (const { name: engine, title, absent } of allEngines) {
 
     it('takes in the statistics of batch normalization, and nothing frozen', () => {
       const plan = compile(smallNet());
-      const names = (parameters: readonly Parameter[]) => parameters.map((parameter) => nameOf({ parameter })).sort();
-      const learning = ['conv/bias', 'conv/kernel', 'head/bias', 'head/kernel', 'norm/beta', 'norm/gamma'];
+      const names = (parameters: readonly Parameter[]) =>
+        parameters.map((parameter) => nameOf({ parameter })).sort();
+      const learning = [
+        'conv/bias',
+        'conv/kernel',
+        'head/bias',
+        'head/kernel',
+        'norm/beta',
+        'norm/gamma',
+      ];
       expect(names(plan.parameters)).toEqual(learning);
       expect(names(plan.statistics)).toEqual(['norm/moving_mean', 'norm/moving_variance']);
       const average = new WeightAverage(plan, { decay: 0.9 });
@@ -180,7 +226,9 @@ for (const { name: engine, title, absent } of allEngines) {
       expect(moved.some((value) => value !== 0)).toBe(true);
       expect(average.state().weights['norm/moving_mean']?.dataSync()).toEqual(new Float32Array(3));
       average.update();
-      expect(average.state().weights['norm/moving_mean']?.dataSync()).toEqual(Float32Array.from(moved));
+      expect(average.state().weights['norm/moving_mean']?.dataSync()).toEqual(
+        Float32Array.from(moved),
+      );
     });
   });
 }
@@ -189,12 +237,18 @@ describe('what they refuse', () => {
   beforeAll(() => use('cpu-js'));
 
   it.each([0, -1, Number.NaN, Number.POSITIVE_INFINITY])('a limit of %d', (limit) => {
-    expect(() => clipByNorm([], limit)).toThrow(`[compiler] clipByNorm: maxNorm must be a number above 0, got ${limit}`);
-    expect(() => clipByValue([], limit)).toThrow(`[compiler] clipByValue: limit must be a number above 0, got ${limit}`);
+    expect(() => clipByNorm([], limit)).toThrow(
+      `[compiler] clipByNorm: maxNorm must be a number above 0, got ${limit}`,
+    );
+    expect(() => clipByValue([], limit)).toThrow(
+      `[compiler] clipByValue: limit must be a number above 0, got ${limit}`,
+    );
   });
 
   it('a weight that is no number', () => {
-    expect(() => new GradientSums().add([], Number.NaN)).toThrow('weight must be a finite number, got NaN');
+    expect(() => new GradientSums().add([], Number.NaN)).toThrow(
+      'weight must be a finite number, got NaN',
+    );
   });
 
   it('an average of another net, and it stays as it was', () => {
@@ -202,13 +256,23 @@ describe('what they refuse', () => {
     const { weights } = average.state();
     const before = Object.values(weights).map((tensor) => [...tensor.dataSync()]);
     const { 'fc/kernel': _, ...fewer } = weights;
-    expect(() => average.restore({ updates: 1, weights: fewer })).toThrow('expected fc/kernel of [3, 4], got nothing');
+    expect(() => average.restore({ updates: 1, weights: fewer })).toThrow(
+      'expected fc/kernel of [3, 4], got nothing',
+    );
     const other = { ...weights, 'fc/kernel': tf.zeros([4, 3]) };
-    expect(() => average.restore({ updates: 1, weights: other })).toThrow('expected fc/kernel of [3, 4], got [4, 3]');
+    expect(() => average.restore({ updates: 1, weights: other })).toThrow(
+      'expected fc/kernel of [3, 4], got [4, 3]',
+    );
     const more = { ...weights, 'head/kernel': tf.zeros([1]) };
-    expect(() => average.restore({ updates: 1, weights: more })).toThrow('the net has no head/kernel');
-    expect(() => average.restore({ updates: 0.5, weights })).toThrow('whole number of at least 0, got 0.5');
-    expect(Object.values(average.state().weights).map((tensor) => [...tensor.dataSync()])).toEqual(before);
+    expect(() => average.restore({ updates: 1, weights: more })).toThrow(
+      'the net has no head/kernel',
+    );
+    expect(() => average.restore({ updates: 0.5, weights })).toThrow(
+      'whole number of at least 0, got 0.5',
+    );
+    expect(Object.values(average.state().weights).map((tensor) => [...tensor.dataSync()])).toEqual(
+      before,
+    );
     expect(() => new WeightAverage({ parameters: [], statistics: [] }, { decay: 1 })).toThrow(
       '[compiler] WeightAverage: option "decay" must be a number from 0 to below 1, got 1',
     );

@@ -48,7 +48,9 @@ describe('memory of a step on simd', () => {
     } catch (error) {
       advice = (error as Error).message;
     }
-    expect(advice).toMatch(/out of memory: .* MiB asked for, .* MiB in use.* A batch of 1024 does not fit; one of \d+ would$/);
+    expect(advice).toMatch(
+      /out of memory: .* MiB asked for, .* MiB in use.* A batch of 1024 does not fit; one of \d+ would$/,
+    );
     expect(tf.memory()).toMatchObject({ numTensors: before.numTensors, numBytes: before.numBytes });
     tf.dispose([large.features, large.labels]);
 
@@ -80,7 +82,15 @@ describe('memory of a step on simd', () => {
     features.dispose();
     const { loss, correct, gradients } = plan.step(some, theirs);
     expect(Number.isFinite(loss.dataSync()[0])).toBe(true);
-    tf.dispose([labels, others, some, theirs, loss, correct, gradients.map(({ gradient }) => gradient)]);
+    tf.dispose([
+      labels,
+      others,
+      some,
+      theirs,
+      loss,
+      correct,
+      gradients.map(({ gradient }) => gradient),
+    ]);
   });
 
   it("holds an optimizer's slots beside the step, not in it", () => {

@@ -38,7 +38,9 @@ for (const { name: engine, title, absent } of allEngines) {
       const { net, plan, features, labels } = makeCase();
       const values = () => net.weights.map((weight) => [...weight.read().dataSync()]);
       const before = values();
-      await expectNoLeak(() => expect(plan.firstNonFinite(features, labels, { seed: 3 })).toBeUndefined());
+      await expectNoLeak(() =>
+        expect(plan.firstNonFinite(features, labels, { seed: 3 })).toBeUndefined(),
+      );
       expect(values()).toEqual(before);
       const { loss, correct, gradients } = plan.step(features, labels); // which moves them
       tf.dispose([loss, correct, gradients.map(({ gradient }) => gradient)]);
@@ -53,27 +55,40 @@ for (const { name: engine, title, absent } of allEngines) {
       const { net, plan, features, labels } = makeCase();
       poison(net, name, value);
       poison(net, 'head/kernel', Number.NaN); // comes later
-      await expectNoLeak(() => expect(plan.firstNonFinite(features, labels)).toEqual({ what: 'weight', layers }));
+      await expectNoLeak(() =>
+        expect(plan.firstNonFinite(features, labels)).toEqual({ what: 'weight', layers }),
+      );
     });
 
     it('is in the features: the input layer is named', async () => {
       const { plan, features, labels } = makeCase();
-      const bad = tf.tensor4d((features.dataSync() as Float32Array).with(7, Number.NaN), features.shape);
-      await expectNoLeak(() => expect(plan.firstNonFinite(bad, labels)).toEqual({ what: 'output', layers: ['conv_input'] }));
+      const bad = tf.tensor4d(
+        (features.dataSync() as Float32Array).with(7, Number.NaN),
+        features.shape,
+      );
+      await expectNoLeak(() =>
+        expect(plan.firstNonFinite(bad, labels)).toEqual({
+          what: 'output',
+          layers: ['conv_input'],
+        }),
+      );
     });
 
     it('is in the output of the layer that overflows', async () => {
       const { net, plan, features, labels } = makeCase();
       poison(net, 'second/kernel', 3e38); // finite, but what it meets is a normalized number above 1.2 somewhere
       const found = () => plan.firstNonFinite(features, labels, { seed: 1 });
-      await expectNoLeak(() => expect(found()).toEqual({ what: 'output', layers: ['second'] })); // biome-ignore format: one call
+      await expectNoLeak(() => expect(found()).toEqual({ what: 'output', layers: ['second'] }));
     });
 
     it('is in the loss of finite outputs', async () => {
       const { plan, features } = makeCase();
       const labels = tf.fill([5, 3], 1e30);
       await expectNoLeak(() =>
-        expect(plan.firstNonFinite(features, labels, { loss: meanSquaredError() })).toEqual({ what: 'loss', layers: [] }),
+        expect(plan.firstNonFinite(features, labels, { loss: meanSquaredError() })).toEqual({
+          what: 'loss',
+          layers: [],
+        }),
       );
     });
 
@@ -86,8 +101,11 @@ for (const { name: engine, title, absent } of allEngines) {
           dLogits.dispose();
           return { loss, correct, dLogits: tf.fill(outputs.shape, value) as tf.Tensor2D };
         };
-      const found = (value: number) => plan.firstNonFinite(features, labels, { loss: withGradient(value) });
-      await expectNoLeak(() => expect(found(Number.POSITIVE_INFINITY)).toEqual({ what: 'gradient', layers: [] }));
+      const found = (value: number) =>
+        plan.firstNonFinite(features, labels, { loss: withGradient(value) });
+      await expectNoLeak(() =>
+        expect(found(Number.POSITIVE_INFINITY)).toEqual({ what: 'gradient', layers: [] }),
+      );
       // The sum over the batch, which is the bias's, is past float32.
       await expectNoLeak(() => expect(found(3e38)).toEqual({ what: 'gradient', layers: ['head'] }));
       expect(found(1e25)).toBeUndefined();

@@ -8,7 +8,13 @@ beforeAll(() => use('cpu-js'));
 
 describe('softmax cross-entropy', () => {
   it('stays finite where the softmax does not', () => {
-    const { loss, correct, dLogits } = softmaxCrossEntropy(tf.tensor2d([[1000, 0], [0, 1000]]), tf.tensor1d([1, 1], 'int32')); // biome-ignore format: a row a sample
+    const { loss, correct, dLogits } = softmaxCrossEntropy(
+      tf.tensor2d([
+        [1000, 0],
+        [0, 1000],
+      ]),
+      tf.tensor1d([1, 1], 'int32'),
+    );
     expect(loss.dataSync()[0]).toBe(500);
     expect(correct.dataSync()[0]).toBe(1);
     expect([...dLogits.dataSync()]).toEqual([0.5, -0.5, 0, 0]);
@@ -16,10 +22,14 @@ describe('softmax cross-entropy', () => {
 
   it('gives soft labels the loss of their mixture', () => {
     const logits = tf.tensor2d([[0.3, -1.2, 2]]);
-    const loss = (labels: tf.Tensor) => softmaxCrossEntropy(logits, labels).loss.dataSync()[0] as number;
+    const loss = (labels: tf.Tensor) =>
+      softmaxCrossEntropy(logits, labels).loss.dataSync()[0] as number;
     const hard = [0, 1, 2].map((label) => loss(tf.tensor1d([label], 'int32')));
     const mixed = loss(tf.tensor2d([[0.5, 0.2, 0.3]]));
-    expect(mixed).toBeCloseTo(0.5 * (hard[0] ?? 0) + 0.2 * (hard[1] ?? 0) + 0.3 * (hard[2] ?? 0), 5);
+    expect(mixed).toBeCloseTo(
+      0.5 * (hard[0] ?? 0) + 0.2 * (hard[1] ?? 0) + 0.3 * (hard[2] ?? 0),
+      5,
+    );
   });
 });
 
@@ -28,7 +38,8 @@ describe('dropout', () => {
   const net = () => tfl.sequential({ layers: [tfl.layers.dropout({ rate, inputShape: [2000] })] });
   const ones = () => tf.ones([1, 2000]);
   const labels = () => tf.tensor1d([0], 'int32');
-  const lossOf = (seed: number) => compile(net()).step(ones(), labels(), { seed }).loss.dataSync()[0];
+  const lossOf = (seed: number) =>
+    compile(net()).step(ones(), labels(), { seed }).loss.dataSync()[0];
 
   it('drops everything at a rate of 1', () => {
     const all = tfl.sequential({ layers: [tfl.layers.dropout({ rate: 1, inputShape: [4] })] });
@@ -52,7 +63,14 @@ describe('batch normalization', () => {
   it("moves the variance by PyTorch's unbiased estimate", () => {
     const layer = tfl.layers.batchNormalization({ inputShape: [2], epsilon: 1e-5, momentum: 0.9 });
     const net = tfl.sequential({ layers: [layer] });
-    compile(net).step(tf.tensor2d([[1, 5], [3, 5], [5, 8]]), tf.tensor1d([0, 0, 1], 'int32')); // biome-ignore format: a row a sample
+    compile(net).step(
+      tf.tensor2d([
+        [1, 5],
+        [3, 5],
+        [5, 8],
+      ]),
+      tf.tensor1d([0, 0, 1], 'int32'),
+    );
     const [, , mean, variance] = layer.getWeights().map((weight) => [...weight.dataSync()]);
     expect(mean?.[0]).toBeCloseTo(0.1 * 3, 6);
     expect(mean?.[1]).toBeCloseTo(0.1 * 6, 6);
@@ -65,11 +83,20 @@ describe('batch normalization', () => {
     layer.trainable = false;
     const net = tfl.sequential({ layers: [layer, tfl.layers.dense({ units: 2 })] });
     const plan = compile(net);
-    const [features, labels] = [tf.tensor2d([[1, 5], [3, 6]]), tf.tensor1d([0, 1], 'int32')]; // biome-ignore format: a row a sample
+    const [features, labels] = [
+      tf.tensor2d([
+        [1, 5],
+        [3, 6],
+      ]),
+      tf.tensor1d([0, 1], 'int32'),
+    ];
     const statistics = () => layer.getWeights().flatMap((weight) => [...weight.dataSync()]);
     const before = statistics();
     const { gradients, loss } = plan.step(features, labels);
-    expect(gradients.map(({ parameter }) => parameter.name.split('/').at(-1))).toEqual(['kernel', 'bias']);
+    expect(gradients.map(({ parameter }) => parameter.name.split('/').at(-1))).toEqual([
+      'kernel',
+      'bias',
+    ]);
     expect(statistics()).toEqual(before);
     expect(loss.dataSync()).toEqual(plan.evaluate(features, labels).loss.dataSync());
     expect(plan.describe()).toContain('batchNorm + scale + center + frozen');
@@ -87,10 +114,17 @@ describe('batch normalization', () => {
     const biasOf = (trainable: boolean) => {
       const layer = tfl.layers.batchNormalization();
       layer.trainable = trainable;
-      const conv = tfl.layers.conv2d({ filters: 2, kernelSize: 1, inputShape: [2, 2, 1], kernelInitializer: 'zeros' });
+      const conv = tfl.layers.conv2d({
+        filters: 2,
+        kernelSize: 1,
+        inputShape: [2, 2, 1],
+        kernelInitializer: 'zeros',
+      });
       const net = tfl.sequential({ layers: [conv, layer, tfl.layers.globalAveragePooling2d({})] });
       const { gradients } = compile(net).step(tf.ones([1, 2, 2, 1]), tf.tensor1d([0], 'int32'));
-      return gradients.find(({ parameter }) => parameter.name.endsWith('bias'))?.gradient.dataSync() as Float32Array;
+      return gradients
+        .find(({ parameter }) => parameter.name.endsWith('bias'))
+        ?.gradient.dataSync() as Float32Array;
     };
     expect([...biasOf(true)]).toEqual([0, 0]);
     expect(biasOf(false)[0]).toBeLessThan(-0.1);
@@ -105,10 +139,22 @@ describe('ReLU that stops at 6', () => {
     bias.setWeights([tf.zeros([1, 7]), tf.tensor1d(inputs)]);
     const plan = compile(net);
     expect(plan.describe()).toMatch(/^dense .*\nactivation /);
-    expect(plan.logits(tf.ones([1, 1])).dataSync()).toEqual(Float32Array.of(0, 0, 1e-3, 3, 5.999, 6, 6));
+    expect(plan.logits(tf.ones([1, 1])).dataSync()).toEqual(
+      Float32Array.of(0, 0, 1e-3, 3, 5.999, 6, 6),
+    );
     const { gradients } = plan.step(tf.ones([1, 1]), tf.tensor1d([0], 'int32'));
-    const gradient = gradients.find(({ parameter }) => parameter.name.endsWith('bias'))?.gradient.dataSync() as Float32Array;
-    expect([...gradient].map((value) => value > 0)).toEqual([false, false, true, true, true, false, false]);
+    const gradient = gradients
+      .find(({ parameter }) => parameter.name.endsWith('bias'))
+      ?.gradient.dataSync() as Float32Array;
+    expect([...gradient].map((value) => value > 0)).toEqual([
+      false,
+      false,
+      true,
+      true,
+      true,
+      false,
+      false,
+    ]);
   });
 
   it('is no other ReLU with a largest value', () => {

@@ -1,5 +1,11 @@
 /** Updates against PyTorch's, what an optimizer remembers, and what it refuses. */
-import { createOptimizer, type Optimizer, type OptimizerOptions, type Parameter, sgd } from '@deepend/compiler';
+import {
+  createOptimizer,
+  type Optimizer,
+  type OptimizerOptions,
+  type Parameter,
+  sgd,
+} from '@deepend/compiler';
 import * as tf from '@tensorflow/tfjs-core';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { allEngines } from '../helpers/all-engines';
@@ -11,17 +17,26 @@ const { lr } = golden;
 type Absent = Record<string, number[]> | undefined;
 
 /** Does the golden steps from `start` to before `end`. */
-function steps(optimizer: Optimizer, parameters: readonly Parameter[], [start, end]: [number, number], absent?: Absent): void {
+function steps(
+  optimizer: Optimizer,
+  parameters: readonly Parameter[],
+  [start, end]: [number, number],
+  absent?: Absent,
+): void {
   for (let i = start; i < end; i++) {
-    const here = parameters.filter(({ layerVariable }) => !absent?.[layerVariable.originalName]?.includes(i));
+    const here = parameters.filter(
+      ({ layerVariable }) => !absent?.[layerVariable.originalName]?.includes(i),
+    );
     const gradients = goldenGradients(here, i);
     optimizer.step(gradients, { lr });
     disposeAll(gradients);
   }
 }
 
-const valuesOf = (parameters: readonly Parameter[]) => parameters.map(({ variable }) => [...variable.dataSync()]);
-const free = (parameters: readonly Parameter[]) => tf.dispose(parameters.map(({ variable }) => variable));
+const valuesOf = (parameters: readonly Parameter[]) =>
+  parameters.map(({ variable }) => [...variable.dataSync()]);
+const free = (parameters: readonly Parameter[]) =>
+  tf.dispose(parameters.map(({ variable }) => variable));
 
 function expectWeights(parameters: readonly Parameter[], expected: Record<string, number[]>): void {
   for (const { layerVariable, variable } of parameters) {
@@ -48,25 +63,38 @@ for (const { name: engine, title: engineTitle, absent: missing } of allEngines) 
       expectWeights(parameters, last);
     });
 
-    it.each(rows)('%s goes on from a state, bit for bit, and leaves no tensor', async (_, { options, absent }) => {
-      await expectNoLeak(() => {
-        const [straight, halfway, aside] = [goldenParameters(), goldenParameters(), goldenParameters()];
-        const [whole, before, after] = [createOptimizer(options), createOptimizer(options), createOptimizer(options)];
-        steps(whole, straight, [0, 10], absent);
-        steps(before, halfway, [0, 4], absent);
-        after.restore(before.state());
-        before.restore(before.state()); // its own
-        steps(before, aside, [4, 5], absent); // writes into its slots, and not into those that were restored from them
-        before.dispose();
-        steps(after, halfway, [4, 10], absent);
-        expect(valuesOf(halfway)).toEqual(valuesOf(straight));
-        expect(after.state().step).toBe(10);
-        expect(Object.keys(after.state().slots).sort()).toEqual(Object.keys(whole.state().slots).sort());
-        whole.dispose();
-        after.dispose();
-        for (const parameters of [straight, halfway, aside]) free(parameters);
-      });
-    });
+    it.each(rows)(
+      '%s goes on from a state, bit for bit, and leaves no tensor',
+      async (_, { options, absent }) => {
+        await expectNoLeak(() => {
+          const [straight, halfway, aside] = [
+            goldenParameters(),
+            goldenParameters(),
+            goldenParameters(),
+          ];
+          const [whole, before, after] = [
+            createOptimizer(options),
+            createOptimizer(options),
+            createOptimizer(options),
+          ];
+          steps(whole, straight, [0, 10], absent);
+          steps(before, halfway, [0, 4], absent);
+          after.restore(before.state());
+          before.restore(before.state()); // its own
+          steps(before, aside, [4, 5], absent); // writes into its slots, and not into those that were restored from them
+          before.dispose();
+          steps(after, halfway, [4, 10], absent);
+          expect(valuesOf(halfway)).toEqual(valuesOf(straight));
+          expect(after.state().step).toBe(10);
+          expect(Object.keys(after.state().slots).sort()).toEqual(
+            Object.keys(whole.state().slots).sort(),
+          );
+          whole.dispose();
+          after.dispose();
+          for (const parameters of [straight, halfway, aside]) free(parameters);
+        });
+      },
+    );
 
     it('leaves a clone of a weight as it is', () => {
       const parameters = goldenParameters();
@@ -95,7 +123,10 @@ for (const { name: engine, title: engineTitle, absent: missing } of allEngines) 
       expect(tf.memory()).toMatchObject({ numTensors: one.numTensors, numBytes: one.numBytes });
       expect(optimizer.state().step).toBe(1000);
       optimizer.dispose();
-      expect(tf.memory()).toMatchObject({ numTensors: before.numTensors, numBytes: before.numBytes });
+      expect(tf.memory()).toMatchObject({
+        numTensors: before.numTensors,
+        numBytes: before.numBytes,
+      });
     });
 
     it('without momentum and decay is sgd', () => {
@@ -137,43 +168,93 @@ describe('an optimizer', () => {
       sgd: { momentum: 0, nesterov: false, weightDecay: 0, decoupled: false },
       adam: { ...adam, weightDecay: 0, decoupled: false },
       adamw: { ...adam, weightDecay: 0.01, decoupled: true },
-      rmsprop: { alpha: 0.99, epsilon: 1e-8, momentum: 0, centered: false, weightDecay: 0, decoupled: false },
+      rmsprop: {
+        alpha: 0.99,
+        epsilon: 1e-8,
+        momentum: 0,
+        centered: false,
+        weightDecay: 0,
+        decoupled: false,
+      },
       adagrad: { epsilon: 1e-10, weightDecay: 0, decoupled: false },
       lion: { beta1: 0.9, beta2: 0.99, weightDecay: 0, decoupled: true },
     };
     for (const [name, options] of Object.entries(expected)) {
-      expect(createOptimizer({ name } as OptimizerOptions).options).toEqual({ name, ...common, ...options });
+      expect(createOptimizer({ name } as OptimizerOptions).options).toEqual({
+        name,
+        ...common,
+        ...options,
+      });
     }
   });
 
   it.each([
-    [{ name: 'adma' }, RangeError, `[compiler] createOptimizer: option "name" must be one of 'sgd', 'adam', 'adamw', 'rmsprop', 'adagrad', 'lion', got 'adma'`],
+    [
+      { name: 'adma' },
+      RangeError,
+      `[compiler] createOptimizer: option "name" must be one of 'sgd', 'adam', 'adamw', 'rmsprop', 'adagrad', 'lion', got 'adma'`,
+    ],
     [undefined, TypeError, 'option "name" must be one of'],
-    [{ name: 'sgd', beta1: 0.9 }, TypeError, 'there is no option "beta1"; it has "name", "weightDecay"'],
+    [
+      { name: 'sgd', beta1: 0.9 },
+      TypeError,
+      'there is no option "beta1"; it has "name", "weightDecay"',
+    ],
     [{ name: 'adam', momentm: 0.9 }, TypeError, 'there is no option "momentm"'],
-    [{ name: 'sgd', momentum: 1 }, RangeError, 'option "momentum" must be a number from 0 to below 1, got 1'],
-    [{ name: 'adam', beta2: 1 }, RangeError, 'option "beta2" must be a number from 0 to below 1, got 1'],
-    [{ name: 'sgd', nesterov: true }, RangeError, 'option "nesterov" must go with a momentum above 0, got 0'],
-    [{ name: 'adamw', decoupled: false }, RangeError, `option "decoupled" must be true; 'adam' has the other form, got false`],
-    [{ name: 'sgd', weightDecay: -1 }, RangeError, 'option "weightDecay" must be a number of at least 0, got -1'],
-    [{ name: 'sgd', groups: [{ params: 'fc', lrSacle: 2 }] }, TypeError, 'there is no option "lrSacle"'],
-    [{ name: 'sgd', groups: [{ params: [] }] }, RangeError, 'option "groups.0.params" must be the name of a layer or of a parameter, or a list of names'],
+    [
+      { name: 'sgd', momentum: 1 },
+      RangeError,
+      'option "momentum" must be a number from 0 to below 1, got 1',
+    ],
+    [
+      { name: 'adam', beta2: 1 },
+      RangeError,
+      'option "beta2" must be a number from 0 to below 1, got 1',
+    ],
+    [
+      { name: 'sgd', nesterov: true },
+      RangeError,
+      'option "nesterov" must go with a momentum above 0, got 0',
+    ],
+    [
+      { name: 'adamw', decoupled: false },
+      RangeError,
+      `option "decoupled" must be true; 'adam' has the other form, got false`,
+    ],
+    [
+      { name: 'sgd', weightDecay: -1 },
+      RangeError,
+      'option "weightDecay" must be a number of at least 0, got -1',
+    ],
+    [
+      { name: 'sgd', groups: [{ params: 'fc', lrSacle: 2 }] },
+      TypeError,
+      'there is no option "lrSacle"',
+    ],
+    [
+      { name: 'sgd', groups: [{ params: [] }] },
+      RangeError,
+      'option "groups.0.params" must be the name of a layer or of a parameter, or a list of names',
+    ],
   ])('refuses %j', (options, type, message) => {
     const make = () => createOptimizer(options as OptimizerOptions);
     expect(make).toThrow(type);
     expect(make).toThrow(message);
-  }); // biome-ignore format: a row a case
-
-  it.each([Number.NaN, -0.1, Number.POSITIVE_INFINITY, undefined])('refuses a learning rate of %s and moves nothing', (bad) => {
-    const parameters = goldenParameters();
-    const before = valuesOf(parameters);
-    const optimizer = createOptimizer({ name: 'lion' });
-    expect(() => optimizer.step(goldenGradients(parameters, 0), { lr: bad as number })).toThrow(
-      '[compiler] optimizer.step: option "lr" must be a number of at least 0, got',
-    );
-    expect(valuesOf(parameters)).toEqual(before);
-    expect(optimizer.state()).toEqual({ step: 0, slots: {} });
   });
+
+  it.each([Number.NaN, -0.1, Number.POSITIVE_INFINITY, undefined])(
+    'refuses a learning rate of %s and moves nothing',
+    (bad) => {
+      const parameters = goldenParameters();
+      const before = valuesOf(parameters);
+      const optimizer = createOptimizer({ name: 'lion' });
+      expect(() => optimizer.step(goldenGradients(parameters, 0), { lr: bad as number })).toThrow(
+        '[compiler] optimizer.step: option "lr" must be a number of at least 0, got',
+      );
+      expect(valuesOf(parameters)).toEqual(before);
+      expect(optimizer.state()).toEqual({ step: 0, slots: {} });
+    },
+  );
 
   it('refuses a group that no parameter is in, and says which there are', () => {
     const optimizer = createOptimizer({ name: 'sgd', groups: [{ params: 'con' }] });
@@ -184,19 +265,29 @@ describe('an optimizer', () => {
 
   it('reads a dot in a name as a dot', () => {
     const optimizer = createOptimizer({ name: 'sgd', groups: [{ params: 'c.nv' }] });
-    expect(() => optimizer.step(goldenGradients(goldenParameters(), 0), { lr })).toThrow('in the group c.nv');
+    expect(() => optimizer.step(goldenGradients(goldenParameters(), 0), { lr })).toThrow(
+      'in the group c.nv',
+    );
   });
 
   it.each([
-    ['a step that is none', { step: -1, slots: {} }, 'expected a state whose step is a whole number of at least 0, got -1'],
-    ['slots of another rule', { step: 1, slots: { 'fc/kernel/momentum': tf.scalar(0) } }, "expected slots mean, square, missed of 'adam', got fc/kernel/momentum"],
+    [
+      'a step that is none',
+      { step: -1, slots: {} },
+      'expected a state whose step is a whole number of at least 0, got -1',
+    ],
+    [
+      'slots of another rule',
+      { step: 1, slots: { 'fc/kernel/momentum': tf.scalar(0) } },
+      "expected slots mean, square, missed of 'adam', got fc/kernel/momentum",
+    ],
   ])('refuses a state with %s, and keeps its own', (_, state, message) => {
     const optimizer = createOptimizer({ name: 'adam' });
     steps(optimizer, goldenParameters(), [0, 1]);
     const before = optimizer.state();
     expect(() => optimizer.restore(state)).toThrow(message);
     expect(optimizer.state()).toEqual(before);
-  }); // biome-ignore format: a row a case
+  });
 
   it('refuses a state of another net at the next step', () => {
     const parameters = goldenParameters();
@@ -216,7 +307,10 @@ describe('an optimizer', () => {
   });
 
   it('tells parameters of one name apart', () => {
-    const [kernel, other] = [goldenParameters()[0], goldenParameters()[0]] as [Parameter, Parameter];
+    const [kernel, other] = [goldenParameters()[0], goldenParameters()[0]] as [
+      Parameter,
+      Parameter,
+    ];
     const optimizer = createOptimizer({ name: 'adagrad' });
     optimizer.step([...goldenGradients([kernel], 0), ...goldenGradients([other], 0)], { lr });
     expect(Object.keys(optimizer.state().slots)).toEqual(['conv/kernel/sum', 'conv/kernel_2/sum']);

@@ -24,7 +24,9 @@ function makeCase(name: string): Case {
     const shape = weight.shape.map((size) => size ?? 1);
     const size = tf.util.sizeFromShape(shape);
     const kind = weight.originalName.split('/').at(-1) ?? '';
-    const spread = mix(size, kind).map((value) => (/gamma|variance/.test(kind) ? 0.5 + value : value - 0.5));
+    const spread = mix(size, kind).map((value) =>
+      /gamma|variance/.test(kind) ? 0.5 + value : value - 0.5,
+    );
     weight.write(tf.tensor(spread, shape));
   }
   const features = tf.tensor4d(mix(BATCH * 9 * 7 * 2, 'image'), [BATCH, 9, 7, 2]);
@@ -35,7 +37,10 @@ function makeCase(name: string): Case {
 const statistics = (net: LayersModel) => net.weights.filter(({ trainable }) => !trainable);
 
 /** Gradients by tfjs's tape, layer by layer, on stock cpu: each by its weight's name. */
-function tapeGradients({ net, features, labels }: Case, { training }: { training: boolean }): Record<string, Float32Array> {
+function tapeGradients(
+  { net, features, labels }: Case,
+  { training }: { training: boolean },
+): Record<string, Float32Array> {
   const softmaxed = JSON.stringify(net.getConfig()).match(/"softmax"|"Softmax"/);
   const loss = () => {
     const output = net.apply(features, { training }) as tf.Tensor2D;
@@ -45,13 +50,21 @@ function tapeGradients({ net, features, labels }: Case, { training }: { training
   const variables = net.trainableWeights.map((weight) => weight.read() as tf.Variable);
   const { grads } = tf.variableGrads(loss, variables);
   return Object.fromEntries(
-    net.trainableWeights.map(({ name }, i) => [name, grads[(variables[i] as tf.Variable).name]?.dataSync() as Float32Array]),
+    net.trainableWeights.map(({ name }, i) => [
+      name,
+      grads[(variables[i] as tf.Variable).name]?.dataSync() as Float32Array,
+    ]),
   );
 }
 
-function relativeError(actual: ArrayLike<number>, expected: ArrayLike<number>, scale: number): number {
+function relativeError(
+  actual: ArrayLike<number>,
+  expected: ArrayLike<number>,
+  scale: number,
+): number {
   let worst = actual.length === expected.length ? 0 : Number.POSITIVE_INFINITY;
-  for (let i = 0; i < expected.length; i++) worst = Math.max(worst, Math.abs((actual[i] ?? 0) - (expected[i] ?? 0)));
+  for (let i = 0; i < expected.length; i++)
+    worst = Math.max(worst, Math.abs((actual[i] ?? 0) - (expected[i] ?? 0)));
   return worst / scale;
 }
 
@@ -65,7 +78,8 @@ for (const { name: engine, title, absent } of allEngines) {
           const { net, plan, features } = makeCase(name);
           const logits = plan.logits(features);
           let expected = net.predict(features) as tf.Tensor;
-          if (/softmax/.test(name)) expected = tf.add(tf.log(expected), tf.logSumExp(logits, 1, true));
+          if (/softmax/.test(name))
+            expected = tf.add(tf.log(expected), tf.logSumExp(logits, 1, true));
           expect(relativeError(await logits.data(), await expected.data(), 1)).toBeLessThan(2e-5);
         });
 
@@ -81,25 +95,36 @@ for (const { name: engine, title, absent } of allEngines) {
             weight.write(kept[i] as tf.Tensor);
           });
           const { gradients } = made.plan.step(made.features, made.labels);
-          expect(gradients.map(({ parameter }) => parameter.name).sort()).toEqual(Object.keys(expected).sort());
-          const scale = Math.max(...Object.values(expected).flatMap((values) => Array.from(values, Math.abs)));
+          expect(gradients.map(({ parameter }) => parameter.name).sort()).toEqual(
+            Object.keys(expected).sort(),
+          );
+          const scale = Math.max(
+            ...Object.values(expected).flatMap((values) => Array.from(values, Math.abs)),
+          );
           for (const { parameter, gradient } of gradients) {
             expect(gradient.shape, parameter.name).toEqual(parameter.shape);
-            const error = relativeError(gradient.dataSync(), expected[parameter.name] as Float32Array, scale);
+            const error = relativeError(
+              gradient.dataSync(),
+              expected[parameter.name] as Float32Array,
+              scale,
+            );
             expect(error, parameter.name).toBeLessThan(5e-5);
           }
         });
 
-        it.skipIf(engine === 'wasm' && NOT_ON_WASM.includes(name))('leaves no tensor behind', async () => {
-          const { plan, features, labels } = makeCase(name);
-          await expectNoLeak(() => {
-            const { loss, correct, gradients } = plan.step(features, labels);
-            sgd(gradients, { lr: 0.1 });
-            tf.dispose([loss, correct, gradients.map(({ gradient }) => gradient)]);
-          });
-          await expectNoLeak(() => plan.logits(features).dispose());
-          await expectNoLeak(() => tf.dispose({ ...plan.evaluate(features, labels) }));
-        });
+        it.skipIf(engine === 'wasm' && NOT_ON_WASM.includes(name))(
+          'leaves no tensor behind',
+          async () => {
+            const { plan, features, labels } = makeCase(name);
+            await expectNoLeak(() => {
+              const { loss, correct, gradients } = plan.step(features, labels);
+              sgd(gradients, { lr: 0.1 });
+              tf.dispose([loss, correct, gradients.map(({ gradient }) => gradient)]);
+            });
+            await expectNoLeak(() => plan.logits(features).dispose());
+            await expectNoLeak(() => tf.dispose({ ...plan.evaluate(features, labels) }));
+          },
+        );
       });
     }
   });
@@ -108,8 +133,11 @@ for (const { name: engine, title, absent } of allEngines) {
 describe('finite differences', () => {
   beforeAll(() => use('cpu-js'));
 
-  // Along one random direction for each weight: (L(w + εd) − L(w − εd)) / 2ε = ∇L·d. float32 loss, so ε is large.
-  for (const name of Object.keys(NETS).filter((key) => !/ReLU|block|max-pool|twice|stride|net in|1×1/.test(key))) {
+  // Along one random direction for each weight: (L(w + εd) − L(w − εd)) / 2ε = ∇L·d. float32 loss,
+  // so ε is large.
+  for (const name of Object.keys(NETS).filter(
+    (key) => !/ReLU|block|max-pool|twice|stride|net in|1×1/.test(key),
+  )) {
     it(name, () => {
       const { plan, features, labels } = makeCase(name);
       const { gradients } = plan.step(features, labels);
@@ -128,8 +156,12 @@ describe('finite differences', () => {
         const slope = (shifted(epsilon) - shifted(-epsilon)) / (2 * epsilon);
         parameter.variable.assign(start);
         const expected = tf.sum(tf.mul(gradient, direction)).dataSync()[0] as number;
-        const size = (tf.norm(gradient).dataSync()[0] as number) * (tf.norm(direction).dataSync()[0] as number);
-        expect(Math.abs(slope - expected), parameter.name).toBeLessThan(0.01 * Math.abs(expected) + 2e-3 * size + 2e-4);
+        const size =
+          (tf.norm(gradient).dataSync()[0] as number) *
+          (tf.norm(direction).dataSync()[0] as number);
+        expect(Math.abs(slope - expected), parameter.name).toBeLessThan(
+          0.01 * Math.abs(expected) + 2e-3 * size + 2e-4,
+        );
       }
     });
   }

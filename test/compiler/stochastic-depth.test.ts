@@ -18,7 +18,8 @@ const samples = (rate = RATE, inputShape = [2, 3, 2]) => {
 const net = (rate?: number) => tfl.sequential({ layers: [samples(rate), tfl.layers.flatten()] });
 
 /**
- * What each number of a batch of ones has become in a training step: its loss tells, since a sample's twelve logits are alike but for the
+ * What each number of a batch of ones has become in a training step: its loss tells, since a
+ * sample's twelve logits are alike but for the
  * label's, which is one more.
  */
 function lossesOf(seed: number, rate?: number): number[] {
@@ -37,11 +38,17 @@ for (const { name: engine, title, absent } of allEngines) {
 
     it('keeps a sample whole, 1 / (1 − rate) as large, or drops it whole', () => {
       const [kept, dropped] = [lossAt(1 / (1 - RATE)), lossAt(0)];
-      for (const loss of lossesOf(1)) expect(Math.min(Math.abs(loss - kept), Math.abs(loss - dropped))).toBeLessThan(1e-5);
+      for (const loss of lossesOf(1))
+        expect(Math.min(Math.abs(loss - kept), Math.abs(loss - dropped))).toBeLessThan(1e-5);
     });
 
     it('drops the share of samples that it is told', () => {
-      const features = tf.tile(tf.tensor4d([2, ...new Array<number>(11).fill(1)], [1, 2, 3, 2]), [BATCH, 1, 1, 1]);
+      const features = tf.tile(tf.tensor4d([2, ...new Array<number>(11).fill(1)], [1, 2, 3, 2]), [
+        BATCH,
+        1,
+        1,
+        1,
+      ]);
       const loss = compile(net())
         .step(features, tf.zeros([BATCH], 'int32'), { seed: 5 })
         .loss.dataSync()[0] as number;
@@ -69,7 +76,9 @@ describe('stochastic depth on simd', () => {
     await use('simd');
     const image = tfl.input({ shape: [8, 8, 3] });
     const branch = tfl.layers.conv2d({ filters: 3, kernelSize: 3, padding: 'same' }).apply(image);
-    const sum = tfl.layers.add().apply([image, samples(0.5, [8, 8, 3]).apply(branch) as tfl.SymbolicTensor]);
+    const sum = tfl.layers
+      .add()
+      .apply([image, samples(0.5, [8, 8, 3]).apply(branch) as tfl.SymbolicTensor]);
     const logits = tfl.layers.globalAveragePooling2d({}).apply(sum) as tfl.SymbolicTensor;
     const plan = compile(tfl.model({ inputs: image, outputs: logits }));
     const features = tf.randomUniform([64, 8, 8, 3], 0, 1, 'float32', 1);

@@ -1,4 +1,7 @@
-/** Training on WebGPU: the losses of another engine, no number read back, memory that stays, and what happens where it does not do. */
+/**
+ * Training on WebGPU: the losses of another engine, no number read back, memory that stays, and
+ * what happens where it does not do.
+ */
 import { compile, createOptimizer, type OptimizerOptions } from '@deepend/compiler';
 import { book } from '@deepend/models';
 import * as tf from '@tensorflow/tfjs-core';
@@ -9,16 +12,29 @@ import { allEngines } from '../helpers/all-engines';
 import { use } from '../helpers/engines';
 import { mix } from '../helpers/fill';
 
-const { absent, title } = allEngines.find(({ name }) => name === 'webgpu') as (typeof allEngines)[number];
+const { absent, title } = allEngines.find(
+  ({ name }) => name === 'webgpu',
+) as (typeof allEngines)[number];
 
 type Shape = [number, number, number];
 
-/** At 0.05 four images' losses part in the third step on any two engines whose sums round otherwise. */
+/**
+ * At 0.05 four images' losses part in the third step on any two engines whose sums round otherwise.
+ */
 const LR = 0.01;
 
 function batchOf(count: number, shape: Shape) {
-  const features = tf.tensor4d(mix(count * tf.util.sizeFromShape(shape), 'image'), [count, ...shape]);
-  return { features, labels: tf.tensor1d(Int32Array.from({ length: count }, (_, i) => (7 * i + 3) % 10), 'int32') }; // biome-ignore format: a pair
+  const features = tf.tensor4d(mix(count * tf.util.sizeFromShape(shape), 'image'), [
+    count,
+    ...shape,
+  ]);
+  return {
+    features,
+    labels: tf.tensor1d(
+      Int32Array.from({ length: count }, (_, i) => (7 * i + 3) % 10),
+      'int32',
+    ),
+  };
 }
 
 type BuildNet = (options: { inputShape: Shape; numClasses: number }) => tfl.LayersModel;
@@ -34,7 +50,13 @@ const STYLE: ResNetStyle = {
   },
   bias: false,
   normalizedProjection: true,
-  defaults: { inputShape: [64, 64, 1], numClasses: 10, init: 'he-normal', stem: 'imagenet', shortcut: 'B' },
+  defaults: {
+    inputShape: [64, 64, 1],
+    numClasses: 10,
+    init: 'he-normal',
+    stem: 'imagenet',
+    shortcut: 'B',
+  },
 };
 
 /** All of ResNet-18's layers, with 8 filters in the first where it has 64. */
@@ -44,7 +66,11 @@ const narrowResNet18: BuildNet = (options) =>
 /** A net on the engine that is current, and a step of its training. */
 function session(
   build: BuildNet,
-  { count, shape, optimizer: options }: { count: number; shape: Shape; optimizer: OptimizerOptions },
+  {
+    count,
+    shape,
+    optimizer: options,
+  }: { count: number; shape: Shape; optimizer: OptimizerOptions },
 ) {
   const net = build({ inputShape: shape, numClasses: 10 });
   const plan = compile(net);
@@ -64,7 +90,11 @@ function session(
   return { plan, step, dispose };
 }
 
-async function losses(build: BuildNet, options: Parameters<typeof session>[1], steps: number): Promise<number[]> {
+async function losses(
+  build: BuildNet,
+  options: Parameters<typeof session>[1],
+  steps: number,
+): Promise<number[]> {
   const { step, dispose } = session(build, options);
   const values: number[] = [];
   for (let i = 0; i < steps; i++) {
@@ -82,17 +112,34 @@ describe.skipIf(absent)(`training on ${title}`, { timeout: TIMEOUT }, () => {
   afterEach(() => vi.restoreAllMocks());
 
   it.each<[string, BuildNet, Parameters<typeof session>[1]]>([
-    ['ResNet-18, an eighth as wide, SGD', narrowResNet18, { count: 4, shape: [64, 64, 1], optimizer: { name: 'sgd' } }],
-    ['the same with momentum and weight decay', narrowResNet18, { count: 4, shape: [64, 64, 1], optimizer: { name: 'sgd', momentum: 0.9, weightDecay: 1e-3 } }],
-    ['LeNet, Adam', (options) => book.lenet(options), { count: 6, shape: [28, 28, 1], optimizer: { name: 'adam' } }],
+    [
+      'ResNet-18, an eighth as wide, SGD',
+      narrowResNet18,
+      { count: 4, shape: [64, 64, 1], optimizer: { name: 'sgd' } },
+    ],
+    [
+      'the same with momentum and weight decay',
+      narrowResNet18,
+      {
+        count: 4,
+        shape: [64, 64, 1],
+        optimizer: { name: 'sgd', momentum: 0.9, weightDecay: 1e-3 },
+      },
+    ],
+    [
+      'LeNet, Adam',
+      (options) => book.lenet(options),
+      { count: 6, shape: [28, 28, 1], optimizer: { name: 'adam' } },
+    ],
   ])('has the losses of simd: %s', async (_, build, options) => {
     await use('simd');
     const expected = await losses(build, options, 5);
     await use('webgpu');
     const actual = await losses(build, options, 5);
     expect(new Set(expected).size).toBe(5); // it learns
-    for (const [i, loss] of expected.entries()) expect(Math.abs((actual[i] as number) - loss), `step ${i}`).toBeLessThan(1e-3);
-  }); // biome-ignore format: a row a net
+    for (const [i, loss] of expected.entries())
+      expect(Math.abs((actual[i] as number) - loss), `step ${i}`).toBeLessThan(1e-3);
+  });
 
   it('reads nothing back within a step', async () => {
     await use('webgpu');
@@ -134,7 +181,11 @@ describe.skipIf(absent)(`training on ${title}`, { timeout: TIMEOUT }, () => {
       ];
       return tfl.sequential({ layers });
     };
-    const { step, dispose } = session(build, { count: 2, shape: [8, 8, 1], optimizer: { name: 'sgd', momentum: 0.9 } });
+    const { step, dispose } = session(build, {
+      count: 2,
+      shape: [8, 8, 1],
+      optimizer: { name: 'sgd', momentum: 0.9 },
+    });
     const held: unknown[] = [];
     for (let i = 1; i <= 50; i++) {
       const loss = step(i);
@@ -148,7 +199,9 @@ describe.skipIf(absent)(`training on ${title}`, { timeout: TIMEOUT }, () => {
 
   it('moves weights where they lie, and forgets what was read of them before', async () => {
     await use('webgpu');
-    const net = tfl.sequential({ layers: [tfl.layers.dense({ units: 10, inputShape: [200], kernelInitializer: 'zeros' })] });
+    const net = tfl.sequential({
+      layers: [tfl.layers.dense({ units: 10, inputShape: [200], kernelInitializer: 'zeros' })],
+    });
     const plan = compile(net);
     const [features, labels] = [tf.ones([2, 200]), tf.tensor1d([1, 2], 'int32')];
     const kernel = plan.parameters[0]?.variable as tf.Variable;
@@ -158,7 +211,9 @@ describe.skipIf(absent)(`training on ${title}`, { timeout: TIMEOUT }, () => {
       tf.dispose([loss, correct, gradients.map(({ gradient }) => gradient)]);
     };
     stepOnce(0.01);
-    const backend = tf.backend() as unknown as { tensorMap: { get(id: object): { resource: object } } };
+    const backend = tf.backend() as unknown as {
+      tensorMap: { get(id: object): { resource: object } };
+    };
     const place = () => backend.tensorMap.get(kernel.dataId).resource;
     const [before, lies] = [await kernel.data(), place()];
     expect(before[1]).toBeCloseTo(0.004, 7); // −0.01·(0.1 − ½)

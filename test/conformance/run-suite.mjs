@@ -1,6 +1,8 @@
 /**
- * Runs the test suite that @tensorflow/tfjs-core ships on one backend: `node run-suite.mjs cpu|simd out.json`.
- * The suite, the backends and this workspace's source are bundled together, so that all share one tfjs-core: its files import one
+ * Runs the test suite that @tensorflow/tfjs-core ships on one backend: `node run-suite.mjs cpu|simd
+ * out.json`.
+ * The suite, the backends and this workspace's source are bundled together, so that all share one
+ * tfjs-core: its files import one
  * another by relative paths, which an installed copy beside the bundle would have twice.
  */
 import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
@@ -13,20 +15,34 @@ const [backend, resultFile] = process.argv.slice(2);
 const root = path.resolve(import.meta.dirname, '../..');
 const core = path.join(root, 'node_modules/@tensorflow/tfjs-core/dist');
 
-/** Beside every file of ops: what trains. The other suites test browsers, storage and tfjs-core's own inner parts, not a backend. */
-const MORE = ['gradients_test.js', 'variable_test.js', 'tape_test.js', 'tensor_test.js', 'buffer_test.js'];
+/**
+ * Beside every file of ops: what trains. The other suites test browsers, storage and tfjs-core's
+ * own inner parts, not a backend.
+ */
+const MORE = [
+  'gradients_test.js',
+  'variable_test.js',
+  'tape_test.js',
+  'tensor_test.js',
+  'buffer_test.js',
+];
 const FOLDERS = ['ops', 'optimizers', 'public/chained_ops'];
 
 async function suites() {
   const inFolders = await Promise.all(
     FOLDERS.map(async (folder) =>
-      (await readdir(path.join(core, folder), { recursive: true })).map((name) => path.join(folder, name)),
+      (await readdir(path.join(core, folder), { recursive: true })).map((name) =>
+        path.join(folder, name),
+      ),
     ),
   );
   return [...inFolders.flat(), ...MORE].filter((name) => name.endsWith('_test.js')).sort();
 }
 
-/** The suite's files register their specs when they are loaded, for the environments that are set before. */
+/**
+ * The suite's files register their specs when they are loaded, for the environments that are set
+ * before.
+ */
 async function entry() {
   const file = (name) => JSON.stringify(path.join(core, name));
   return [
@@ -58,11 +74,15 @@ async function bundle(outfile) {
     ignoreAnnotations: true, // `sideEffects` of its package.json forgets the gradients
     logLevel: 'error',
   });
-  const second = Object.keys(metafile.inputs).find((name) => name.includes('tfjs-core/dist/tf-core'));
+  const second = Object.keys(metafile.inputs).find((name) =>
+    name.includes('tfjs-core/dist/tf-core'),
+  );
   if (second) throw new Error(`conformance: two copies of tfjs-core in one bundle: ${second}`);
 }
 
-/** Runs every spec in the order of the files. @returns the specs' full names by what became of them */
+/**
+ * Runs every spec in the order of the files. @returns the specs' full names by what became of them
+ */
 async function run(jasmine) {
   const results = { passed: [], failed: [], pending: [], excluded: [] };
   const times = new Map();

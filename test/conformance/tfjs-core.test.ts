@@ -1,4 +1,6 @@
-/** TensorFlow.js's own suite, which @tensorflow/tfjs-core ships: what stock cpu passes, simd passes. */
+/**
+ * TensorFlow.js's own suite, which @tensorflow/tfjs-core ships: what stock cpu passes, simd passes.
+ */
 import { execFile } from 'node:child_process';
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import os from 'node:os';
@@ -10,7 +12,11 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 const EXCLUDED: Record<string, string> = {};
 
 /** What a run may be told from outside. */
-const SETTINGS: readonly Record<string, string>[] = [{}, { DEEPEND_THREADS: '1' }, { DEEPEND_WASM: 'plain' }];
+const SETTINGS: readonly Record<string, string>[] = [
+  {},
+  { DEEPEND_THREADS: '1' },
+  { DEEPEND_WASM: 'plain' },
+];
 
 interface Spec {
   name: string;
@@ -24,7 +30,10 @@ async function run(backend: string, env: Record<string, string> = {}): Promise<R
   const file = path.join(folder, `${backend}.json`);
   const script = path.join(import.meta.dirname, 'run-suite.mjs');
   // The suite's own warnings may be many.
-  await promisify(execFile)(process.execPath, [script, backend, file], { env: { ...process.env, ...env }, maxBuffer: 1 << 26 });
+  await promisify(execFile)(process.execPath, [script, backend, file], {
+    env: { ...process.env, ...env },
+    maxBuffer: 1 << 26,
+  });
   return JSON.parse(await readFile(file, 'utf8'));
 }
 
@@ -40,14 +49,18 @@ describe("tfjs-core's own suite", () => {
   afterAll(() => rm(folder, { recursive: true }));
 
   it('runs whole on stock cpu', () => {
-    expect(stock.passed.length, `stock cpu passes ${stock.passed.length}`).toBeGreaterThanOrEqual(3500);
+    expect(stock.passed.length, `stock cpu passes ${stock.passed.length}`).toBeGreaterThanOrEqual(
+      3500,
+    );
     const unknown = Object.keys(EXCLUDED).filter((name) => !names(stock.passed).has(name));
     expect(unknown, 'excluded, but no spec that stock cpu passes').toEqual([]);
   });
 
   it.each(SETTINGS)('simd passes what stock cpu passes: %j', async (env) => {
     const simd = await run('simd', env);
-    console.log(`tfjs-core's suite: stock cpu passes ${stock.passed.length} specs, simd ${simd.passed.length}`);
+    console.log(
+      `tfjs-core's suite: stock cpu passes ${stock.passed.length} specs, simd ${simd.passed.length}`,
+    );
     const passed = names(simd.passed);
     const reasons = new Map(simd.failed.map(({ name, message }) => [name, message]));
     const missing = stock.passed.filter(({ name }) => !passed.has(name) && !(name in EXCLUDED));

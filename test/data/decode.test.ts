@@ -34,7 +34,10 @@ describe('decodeImage', () => {
   it('keeps the upper eight bits of 16-bit gray, which Pillow would make white', async () => {
     const gray = Uint16Array.from([0, 255, 256, 0x7fff, 0x8000, 0xffff]);
     const raw = { width: 3, height: 2, channels: 1 } as const;
-    const file = await write('gray16.png', await sharp(gray, { raw }).toColourspace('grey16').png().toBuffer());
+    const file = await write(
+      'gray16.png',
+      await sharp(gray, { raw }).toColourspace('grey16').png().toBuffer(),
+    );
     expect((await sharp(file).metadata()).depth).toBe('ushort');
     expect([...(await decodeImage(file, 1)).pixels]).toEqual([0, 0, 1, 0x7f, 0x80, 0xff]);
   });
@@ -44,16 +47,39 @@ describe('decodeImage', () => {
   );
   const whole = photo as Buffer;
   const cases: [string, () => Promise<string>, RegExp][] = [
-    ['a JPEG cut off', () => write('cut.jpg', whole.subarray(0, whole.length - 30)), /cut\.jpg: expected a whole image, got one that cannot be decoded/],
-    ['a PNG cut off', () => write('cut.png', (picture as Buffer).subarray(0, 200)), /cut\.png: expected a whole image/],
-    ['a JPEG with its beginning gone', () => write('headless.jpg', whole.subarray(60)), /headless\.jpg: expected a whole image/],
-    ['noise', () => write('noise.jpg', Buffer.alloc(500, 'noise')), /noise\.jpg: .*; replace or remove the file/],
+    [
+      'a JPEG cut off',
+      () => write('cut.jpg', whole.subarray(0, whole.length - 30)),
+      /cut\.jpg: expected a whole image, got one that cannot be decoded/,
+    ],
+    [
+      'a PNG cut off',
+      () => write('cut.png', (picture as Buffer).subarray(0, 200)),
+      /cut\.png: expected a whole image/,
+    ],
+    [
+      'a JPEG with its beginning gone',
+      () => write('headless.jpg', whole.subarray(60)),
+      /headless\.jpg: expected a whole image/,
+    ],
+    [
+      'noise',
+      () => write('noise.jpg', Buffer.alloc(500, 'noise')),
+      /noise\.jpg: .*; replace or remove the file/,
+    ],
     ['an empty file', () => write('empty.png', Buffer.alloc(0)), /got an empty file/],
-    ['one that is not there', async () => path.join(dir, 'none.png'), /expected an image file that can be read, got nothing there \(ENOENT\)/],
+    [
+      'one that is not there',
+      async () => path.join(dir, 'none.png'),
+      /expected an image file that can be read, got nothing there \(ENOENT\)/,
+    ],
     ['a folder', async () => dir, /got a folder \(EISDIR\)/],
-  ]; // biome-ignore format: a row a case
+  ];
   it.each(cases)('refuses %s', async (_, file, message) => {
-    const error = await decodeImage(await file(), 3).then(() => undefined, (caught: unknown) => caught); // biome-ignore format: one chain
+    const error = await decodeImage(await file(), 3).then(
+      () => undefined,
+      (caught: unknown) => caught,
+    );
     expect(error).toBeInstanceOf(DataError);
     expect((error as DataError).message).toMatch(message);
   });

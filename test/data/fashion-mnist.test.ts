@@ -1,12 +1,26 @@
-/** The real set. `.ci/run` and the quickstart install it; without a source each test says how to get it. */
+/**
+ * The real set. `.ci/run` and the quickstart install it; without a source each test says how to get
+ * it.
+ */
 import { createHash } from 'node:crypto';
-import { classCounts, FASHION_MNIST, getFashionMnistLabels, loadFashionMnist, take } from '@deepend/data';
+import {
+  classCounts,
+  FASHION_MNIST,
+  getFashionMnistLabels,
+  loadFashionMnist,
+  take,
+} from '@deepend/data';
 import * as tf from '@tensorflow/tfjs-core';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { use } from '../helpers/engines';
 
-const found = await loadFashionMnist(256, { progress: false }).catch((error: Error) => error.message);
-const why = typeof found === 'string' ? `skipped: ${found.split('\n')[0]} apt-get install dataset-fashion-mnist` : 'real data';
+const found = await loadFashionMnist(256, { progress: false }).catch(
+  (error: Error) => error.message,
+);
+const why =
+  typeof found === 'string'
+    ? `skipped: ${found.split('\n')[0]} apt-get install dataset-fashion-mnist`
+    : 'real data';
 
 beforeAll(() => use('cpu-js'));
 
@@ -18,7 +32,6 @@ describe.skipIf(typeof found === 'string')(`Fashion-MNIST (${why})`, () => {
       [train, 6000],
       [test, 1000],
     ] as const) {
-      // biome-ignore format: a row a split
       expect(loader && classCounts(loader.dataset)).toEqual(new Array(10).fill(each));
       expect(loader?.imageShape).toEqual([28, 28, 1]);
       expect(loader?.classNames?.[9]).toBe('ankle boot');
@@ -28,9 +41,17 @@ describe.skipIf(typeof found === 'string')(`Fashion-MNIST (${why})`, () => {
 
   it('begins with the images that everybody knows', () => {
     // The first test image is an ankle boot; hashes of torchvision's copy of the arrays.
-    expect([...(test?.dataset.labels.subarray(0, 10) ?? [])]).toEqual([9, 2, 1, 1, 6, 1, 4, 6, 5, 7]);
-    expect([...(train?.dataset.labels.subarray(0, 10) ?? [])]).toEqual([9, 0, 0, 3, 0, 2, 7, 2, 5, 5]);
-    expect(getFashionMnistLabels(test?.dataset.labels.subarray(0, 3) ?? [])).toEqual(['ankle boot', 'pullover', 'trouser']);
+    expect([...(test?.dataset.labels.subarray(0, 10) ?? [])]).toEqual([
+      9, 2, 1, 1, 6, 1, 4, 6, 5, 7,
+    ]);
+    expect([...(train?.dataset.labels.subarray(0, 10) ?? [])]).toEqual([
+      9, 0, 0, 3, 0, 2, 7, 2, 5, 5,
+    ]);
+    expect(getFashionMnistLabels(test?.dataset.labels.subarray(0, 3) ?? [])).toEqual([
+      'ankle boot',
+      'pullover',
+      'trouser',
+    ]);
   });
 
   it('has the mean and deviation of its row', () => {
@@ -50,7 +71,10 @@ describe.skipIf(typeof found === 'string')(`Fashion-MNIST (${why})`, () => {
     expect(small.numBatches).toBe(2);
     for await (const { features, labels } of small) {
       expect(features.shape).toEqual([32, 64, 64, 1]);
-      const [low, high] = [tf.min(features).dataSync()[0] ?? -1, tf.max(features).dataSync()[0] ?? 2];
+      const [low, high] = [
+        tf.min(features).dataSync()[0] ?? -1,
+        tf.max(features).dataSync()[0] ?? 2,
+      ];
       expect([low >= 0, high <= 1, high > 0.9]).toEqual([true, true, true]);
       tf.dispose([features, labels]);
     }

@@ -12,7 +12,8 @@ const { spec, files } = smallSet();
 const servers: TestServer[] = [];
 let dir: string;
 const cache = () => cacheFolder(spec.id);
-const load = (options: object = {}) => loadDataset(spec, 2, { progress: false, timeout: 2000, ...options });
+const load = (options: object = {}) =>
+  loadDataset(spec, 2, { progress: false, timeout: 2000, ...options });
 
 async function mirror(listener: RequestListener): Promise<TestServer> {
   const server = await serve(listener);
@@ -23,7 +24,10 @@ const dead: RequestListener = (request) => request.socket.destroy();
 async function fill(folder: string, { packed = true } = {}): Promise<string> {
   const { gunzipSync } = await import('node:zlib');
   for (const [name, bytes] of files)
-    await fs.outputFile(path.join(folder, packed ? name : name.slice(0, -3)), packed ? bytes : gunzipSync(bytes));
+    await fs.outputFile(
+      path.join(folder, packed ? name : name.slice(0, -3)),
+      packed ? bytes : gunzipSync(bytes),
+    );
   return folder;
 }
 
@@ -40,7 +44,10 @@ afterEach(async () => {
 
 describe('where a set is looked for', () => {
   it('is in root, packed or not, or in a folder of the set under it', async () => {
-    for (const root of [await fill(path.join(dir, 'a')), await fill(path.join(dir, 'b'), { packed: false })])
+    for (const root of [
+      await fill(path.join(dir, 'a')),
+      await fill(path.join(dir, 'b'), { packed: false }),
+    ])
       expect((await load({ root }))[0].dataset.source).toBe(root);
     await fill(path.join(dir, 'c', 'small'));
     const [train, test] = await load({ root: path.join(dir, 'c') });
@@ -52,7 +59,8 @@ describe('where a set is looked for', () => {
   it('is DEEPEND_DATA, then the cache, then the folders of the system; root comes before all', async () => {
     const system = await fill(path.join(dir, 'system'));
     const withSystem = { ...spec, systemFolders: [system] };
-    const source = async (options = {}) => (await loadDataset(withSystem, 2, { progress: false, ...options }))[0].dataset.source;
+    const source = async (options = {}) =>
+      (await loadDataset(withSystem, 2, { progress: false, ...options }))[0].dataset.source;
     expect(await source()).toBe(system);
     await fill(cache());
     expect(await source()).toBe(cache());
@@ -130,7 +138,6 @@ describe('a download', () => {
       [Buffer.from([0x1f, 0x8b, 9, 9]), true],
       [Buffer.alloc(500), true],
     ] as const) {
-      // biome-ignore format: a case each
       await fs.remove(cache());
       await fs.outputFile(path.join(cache(), `${name}.part`), part);
       const server = await mirror(fileServer(files, { ranges }));
@@ -148,24 +155,77 @@ describe('a download', () => {
   });
 
   it('is made once by two that want it at once', async () => {
-    const server = await mirror((request, response) => setTimeout(() => fileServer(files)(request, response), 30));
-    await Promise.all([load({ mirrors: [server.url] }), load({ mirrors: [server.url] }), load({ mirrors: [server.url] })]);
+    const server = await mirror((request, response) =>
+      setTimeout(() => fileServer(files)(request, response), 30),
+    );
+    await Promise.all([
+      load({ mirrors: [server.url] }),
+      load({ mirrors: [server.url] }),
+      load({ mirrors: [server.url] }),
+    ]);
     expect(server.requests).toHaveLength(4);
   });
 
   const foreign: [string, RequestListener, RegExp][] = [
-    ['a web page', (_, response) => response.writeHead(200, { 'content-type': 'text/html' }).end('<html>'), /a web page \(text\/html\) instead of the file/],
-    ['another file', (_, response) => response.writeHead(200).end(Buffer.from(files.get('train-images.gz') as Buffer).fill(7, 30)), /train-images\.gz: .*SHA-256/],
-    ['no gzip file', (_, response) => response.writeHead(200).end('hello'), /something that is not a gzip file/],
-    ['far too much', (_, response) => response.writeHead(200).end(Buffer.concat([files.get('train-images.gz') as Buffer, Buffer.alloc(5000)])), /more than the \d+ bytes of the file/],
-    ['half a file', (_, response) => response.writeHead(200).end((files.get('train-images.gz') as Buffer).subarray(0, 32)), /the answer stops after 32 of \d+ bytes/],
+    [
+      'a web page',
+      (_, response) => response.writeHead(200, { 'content-type': 'text/html' }).end('<html>'),
+      /a web page \(text\/html\) instead of the file/,
+    ],
+    [
+      'another file',
+      (_, response) =>
+        response
+          .writeHead(200)
+          .end(Buffer.from(files.get('train-images.gz') as Buffer).fill(7, 30)),
+      /train-images\.gz: .*SHA-256/,
+    ],
+    [
+      'no gzip file',
+      (_, response) => response.writeHead(200).end('hello'),
+      /something that is not a gzip file/,
+    ],
+    [
+      'far too much',
+      (_, response) =>
+        response
+          .writeHead(200)
+          .end(Buffer.concat([files.get('train-images.gz') as Buffer, Buffer.alloc(5000)])),
+      /more than the \d+ bytes of the file/,
+    ],
+    [
+      'half a file',
+      (_, response) =>
+        response.writeHead(200).end((files.get('train-images.gz') as Buffer).subarray(0, 32)),
+      /the answer stops after 32 of \d+ bytes/,
+    ],
     ['nothing for long', () => {}, /no answer for 0\.2 s/],
-    ['redirects for ever', (request, response) => response.writeHead(302, { location: `${request.url}x` }).end(), /train-images\.gz: redirect count exceeded/],
-    ['a redirect to a web page', (request, response) => (request.url?.endsWith('.gz') ? response.writeHead(302, { location: '/login' }) : response.writeHead(200, { 'content-type': 'text/html' })).end('<html>'), /a web page \(text\/html\)/],
-    ['an encoded answer', (_, response) => response.writeHead(200, { 'content-encoding': 'br' }).end('x'), /the file in another encoding \(br\)/],
-    ['nothing at all', (_, response) => response.writeHead(200).end(), /the answer stops after 0 of \d+ bytes/],
+    [
+      'redirects for ever',
+      (request, response) => response.writeHead(302, { location: `${request.url}x` }).end(),
+      /train-images\.gz: redirect count exceeded/,
+    ],
+    [
+      'a redirect to a web page',
+      (request, response) =>
+        (request.url?.endsWith('.gz')
+          ? response.writeHead(302, { location: '/login' })
+          : response.writeHead(200, { 'content-type': 'text/html' })
+        ).end('<html>'),
+      /a web page \(text\/html\)/,
+    ],
+    [
+      'an encoded answer',
+      (_, response) => response.writeHead(200, { 'content-encoding': 'br' }).end('x'),
+      /the file in another encoding \(br\)/,
+    ],
+    [
+      'nothing at all',
+      (_, response) => response.writeHead(200).end(),
+      /the answer stops after 0 of \d+ bytes/,
+    ],
     ['404', (_, response) => response.writeHead(404).end(), /HTTP 404/],
-  ]; // biome-ignore format: a row a case
+  ];
   it.each(foreign)('does not take %s', async (_, listener, message) => {
     const server = await mirror(listener);
     await expect(load({ mirrors: [server.url], timeout: 200 })).rejects.toThrow(message);
@@ -173,17 +233,35 @@ describe('a download', () => {
   });
 
   it('lists every source that was tried when none had it, and the ways out', async () => {
-    const [one, two] = [await mirror(dead), await mirror((_, response) => response.writeHead(404).end())];
+    const [one, two] = [
+      await mirror(dead),
+      await mirror((_, response) => response.writeHead(404).end()),
+    ];
     const withSystem = { ...spec, systemFolders: ['/nonexistent/small'] };
     const failure = loadDataset(withSystem, 2, { progress: false, mirrors: [one.url, two.url] });
-    const error = await failure.then(() => undefined, (caught: unknown) => caught); // biome-ignore format: one chain
+    const error = await failure.then(
+      () => undefined,
+      (caught: unknown) => caught,
+    );
     expect(error).toBeInstanceOf(DataError);
     const { message, code } = error as DataError;
     expect(code).toBe('DEEPEND_NO_DATA');
-    const expected = [cache(), '/nonexistent/small', `${one.url}train-images.gz`, `${two.url}train-images.gz: HTTP 404`];
-    for (const text of [...expected, 'option "root"', 'DEEPEND_DATA', 'apt-get install dataset-small'])
+    const expected = [
+      cache(),
+      '/nonexistent/small',
+      `${one.url}train-images.gz`,
+      `${two.url}train-images.gz: HTTP 404`,
+    ];
+    for (const text of [
+      ...expected,
+      'option "root"',
+      'DEEPEND_DATA',
+      'apt-get install dataset-small',
+    ])
       expect(message).toContain(text);
-    await expect(load({ download: false })).rejects.toThrow('mirrors: not asked, since "download" is false');
+    await expect(load({ download: false })).rejects.toThrow(
+      'mirrors: not asked, since "download" is false',
+    );
   });
 
   it('says what is wrong with a cache that cannot be written', async () => {
@@ -194,34 +272,72 @@ describe('a download', () => {
     );
   });
 
-  it.skipIf(!fs.existsSync('/dev/full'))('says so when the disk is full (needs /dev/full)', async () => {
-    await fs.ensureDir(cache());
-    await fs.symlink('/dev/full', path.join(cache(), 'train-images.gz.part'));
-    const { url } = await mirror(fileServer(files));
-    await expect(load({ mirrors: [url] })).rejects.toThrow(/got a full disk \(ENOSPC\); make room/);
-  });
+  it.skipIf(!fs.existsSync('/dev/full'))(
+    'says so when the disk is full (needs /dev/full)',
+    async () => {
+      await fs.ensureDir(cache());
+      await fs.symlink('/dev/full', path.join(cache(), 'train-images.gz.part'));
+      const { url } = await mirror(fileServer(files));
+      await expect(load({ mirrors: [url] })).rejects.toThrow(
+        /got a full disk \(ENOSPC\); make room/,
+      );
+    },
+  );
 
-  it.skipIf(!hasRightsToTest)('says so when the cache may not be written to (needs users)', async () => {
-    await fs.ensureDir(cache());
-    for (const folder of [dir, path.dirname(path.dirname(cache())), path.dirname(cache())]) await fs.chmod(folder, 0o755);
-    await fs.chmod(cache(), 0o555);
-    const { url } = await mirror(fileServer(files));
-    const message = /no rights to it \(EACCES\); make room or give rights there, or set XDG_CACHE_HOME/;
-    await withoutRights(() => expect(load({ mirrors: [url] })).rejects.toThrow(message));
-    expect(await fs.readdir(cache())).toEqual([]);
-  });
+  it.skipIf(!hasRightsToTest)(
+    'says so when the cache may not be written to (needs users)',
+    async () => {
+      await fs.ensureDir(cache());
+      for (const folder of [dir, path.dirname(path.dirname(cache())), path.dirname(cache())])
+        await fs.chmod(folder, 0o755);
+      await fs.chmod(cache(), 0o555);
+      const { url } = await mirror(fileServer(files));
+      const message =
+        /no rights to it \(EACCES\); make room or give rights there, or set XDG_CACHE_HOME/;
+      await withoutRights(() => expect(load({ mirrors: [url] })).rejects.toThrow(message));
+      expect(await fs.readdir(cache())).toEqual([]);
+    },
+  );
 });
 
 describe('bad input', () => {
   const cases: [string, () => Promise<unknown>, RegExp][] = [
-    ['a batch size of 0', () => loadFashionMnist(0), /loadFashionMnist: option "batchSize" must be a whole number of at least 1, got 0/],
-    ['half a batch', () => loadFashionMnist(2.5), /"batchSize" must be a whole number of at least 1, got 2.5/],
-    ['an unknown option', () => loadFashionMnist(8, { batch: 3 } as never), /there is no option "batch"/],
-    ['an image of no pixels', () => loadFashionMnist(8, { resize: 0 }), /"resize" must be a whole number from 1 to 16384/],
-    ['more images than there are', () => loadFashionMnist(8, { numTrain: 60_001 }), /"numTrain" must be at most 60000, the size of the set, got 60001/],
-    ['a seed below 0', () => loadFashionMnist(8, { seed: -1 }), /"seed" must be a whole number of at least 0, got -1/],
-    ['a batch too large for a tensor', async () => loadDataset(spec, 4, { root: await fill(path.join(dir, 'x')), resize: 16384 }), /a batch of 4 images of 24576 × 16384 × 1 is too large/],
-  ]; // biome-ignore format: a row a case
+    [
+      'a batch size of 0',
+      () => loadFashionMnist(0),
+      /loadFashionMnist: option "batchSize" must be a whole number of at least 1, got 0/,
+    ],
+    [
+      'half a batch',
+      () => loadFashionMnist(2.5),
+      /"batchSize" must be a whole number of at least 1, got 2.5/,
+    ],
+    [
+      'an unknown option',
+      () => loadFashionMnist(8, { batch: 3 } as never),
+      /there is no option "batch"/,
+    ],
+    [
+      'an image of no pixels',
+      () => loadFashionMnist(8, { resize: 0 }),
+      /"resize" must be a whole number from 1 to 16384/,
+    ],
+    [
+      'more images than there are',
+      () => loadFashionMnist(8, { numTrain: 60_001 }),
+      /"numTrain" must be at most 60000, the size of the set, got 60001/,
+    ],
+    [
+      'a seed below 0',
+      () => loadFashionMnist(8, { seed: -1 }),
+      /"seed" must be a whole number of at least 0, got -1/,
+    ],
+    [
+      'a batch too large for a tensor',
+      async () => loadDataset(spec, 4, { root: await fill(path.join(dir, 'x')), resize: 16384 }),
+      /a batch of 4 images of 24576 × 16384 × 1 is too large/,
+    ],
+  ];
   it.each(cases)('%s', async (_, act, message) => {
     await expect(act()).rejects.toThrow(message);
   });

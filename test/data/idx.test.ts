@@ -17,7 +17,10 @@ afterAll(() => fs.remove(dir));
 const shapes = fc.array(fc.integer({ min: 1, max: 5 }), { minLength: 1, maxLength: 4 });
 const arrays = shapes.chain((shape) => {
   const length = shape.reduce((a, b) => a * b, 1);
-  return fc.record({ shape: fc.constant(shape), values: fc.uint8Array({ minLength: length, maxLength: length }) });
+  return fc.record({
+    shape: fc.constant(shape),
+    values: fc.uint8Array({ minLength: length, maxLength: length }),
+  });
 });
 
 describe('parseIdx', () => {
@@ -37,7 +40,9 @@ describe('parseIdx', () => {
       fc.property(arrays, fc.nat(), ({ shape, values }, at) => {
         const whole = idx(shape, values);
         expect(() => parseIdx(whole.subarray(0, at % whole.length))).toThrow(DataError);
-        expect(() => parseIdx(Buffer.concat([whole, Buffer.alloc(1 + (at % 9))]))).toThrow(/expected \d+ bytes for the shape/);
+        expect(() => parseIdx(Buffer.concat([whole, Buffer.alloc(1 + (at % 9))]))).toThrow(
+          /expected \d+ bytes for the shape/,
+        );
       }),
     );
   });
@@ -84,25 +89,82 @@ describe('readIdx', () => {
   it('refuses a packed file cut off anywhere', async () => {
     const packed = gzipSync(bytes);
     for (let length = 0; length < packed.length; length++) {
-      await expect(readIdx(await write('cut.gz', packed.subarray(0, length)))).rejects.toThrow(DataError);
+      await expect(readIdx(await write('cut.gz', packed.subarray(0, length)))).rejects.toThrow(
+        DataError,
+      );
     }
   });
 
   const bomb = idx([2 ** 31], new Uint8Array(8));
   const cases: [string, () => Promise<string>, object, RegExp][] = [
-    ['one that is not there', async () => path.join(dir, 'none'), {}, /none: expected a file that can be read, got nothing there \(ENOENT\); get the file again/],
+    [
+      'one that is not there',
+      async () => path.join(dir, 'none'),
+      {},
+      /none: expected a file that can be read, got nothing there \(ENOENT\); get the file again/,
+    ],
     ['a folder', async () => dir, {}, /expected a file, got a folder/],
-    ['other content', () => write('other', bytes), { sha256: 'ab' }, /expected content with SHA-256 ab, got [0-9a-f]{64}/],
-    ['another shape', () => write('shape', bytes), { shape: [3, 2] }, /expected the shape \[3, 2\], got \[2, 3\]/],
-    ['a header that promises more than there can be', () => write('bomb.gz', gzipSync(bomb)), {}, /which cannot hold that/],
-    ['a header of 4 GiB in a file of 1 KB', () => write('huge', idx([65536, 256, 256], new Uint8Array(1000))), {}, /expected 4294967312 bytes for the shape \[65536, 256, 256\] in its header, got 1016/],
-    ['a packed header of 4 GiB', () => write('huge.gz', gzipSync(idx([65536, 256, 256], new Uint8Array(1000)))), {}, /which cannot hold that/],
-    ['a gzip bomb behind a small header', () => write('zeros.gz', gzipSync(Buffer.concat([bytes, Buffer.alloc(50_000_000)]))), {}, /more: bytes follow the last value/],
-    ['a packing whose sum is none of those known', () => write('packed.gz', gzipSync(bytes)), { gzipSha256: ['ab'] }, /expected a gzip file with SHA-256 ab, got [0-9a-f]{64}/],
-    ['other bytes behind a packed file', () => write('tail.gz', Buffer.concat([gzipSync(bytes), Buffer.from('tail')])), {}, /expected a whole gzip file, got a damaged one/],
-    ['bytes after the last', () => write('long.gz', gzipSync(Buffer.concat([bytes, Buffer.alloc(9)]))), {}, /more: bytes follow the last value/],
-    ['damaged packing', () => write('bad.gz', gzipSync(bytes).fill(0, gzipSync(bytes).length - 8)), {}, /expected a whole gzip file, got a damaged one/],
-  ]; // biome-ignore format: a row a case
+    [
+      'other content',
+      () => write('other', bytes),
+      { sha256: 'ab' },
+      /expected content with SHA-256 ab, got [0-9a-f]{64}/,
+    ],
+    [
+      'another shape',
+      () => write('shape', bytes),
+      { shape: [3, 2] },
+      /expected the shape \[3, 2\], got \[2, 3\]/,
+    ],
+    [
+      'a header that promises more than there can be',
+      () => write('bomb.gz', gzipSync(bomb)),
+      {},
+      /which cannot hold that/,
+    ],
+    [
+      'a header of 4 GiB in a file of 1 KB',
+      () => write('huge', idx([65536, 256, 256], new Uint8Array(1000))),
+      {},
+      /expected 4294967312 bytes for the shape \[65536, 256, 256\] in its header, got 1016/,
+    ],
+    [
+      'a packed header of 4 GiB',
+      () => write('huge.gz', gzipSync(idx([65536, 256, 256], new Uint8Array(1000)))),
+      {},
+      /which cannot hold that/,
+    ],
+    [
+      'a gzip bomb behind a small header',
+      () => write('zeros.gz', gzipSync(Buffer.concat([bytes, Buffer.alloc(50_000_000)]))),
+      {},
+      /more: bytes follow the last value/,
+    ],
+    [
+      'a packing whose sum is none of those known',
+      () => write('packed.gz', gzipSync(bytes)),
+      { gzipSha256: ['ab'] },
+      /expected a gzip file with SHA-256 ab, got [0-9a-f]{64}/,
+    ],
+    [
+      'other bytes behind a packed file',
+      () => write('tail.gz', Buffer.concat([gzipSync(bytes), Buffer.from('tail')])),
+      {},
+      /expected a whole gzip file, got a damaged one/,
+    ],
+    [
+      'bytes after the last',
+      () => write('long.gz', gzipSync(Buffer.concat([bytes, Buffer.alloc(9)]))),
+      {},
+      /more: bytes follow the last value/,
+    ],
+    [
+      'damaged packing',
+      () => write('bad.gz', gzipSync(bytes).fill(0, gzipSync(bytes).length - 8)),
+      {},
+      /expected a whole gzip file, got a damaged one/,
+    ],
+  ];
   it.each(cases)('refuses %s', async (_, file, options, message) => {
     await expect(readIdx(await file(), options)).rejects.toThrow(message);
   });

@@ -52,7 +52,13 @@ async function pixels(loader: AsyncIterable<Batch>): Promise<number[][]> {
 describe('DataLoader', () => {
   it('gives batches of float32 in [0, 1] and int32 labels, the last one smaller', async () => {
     const loader = new DataLoader(dataset, { batchSize: 4 });
-    expect(loader).toMatchObject({ numSamples: 11, numBatches: 3, batchSize: 4, imageShape: [3, 2, 1], numClasses: 11 });
+    expect(loader).toMatchObject({
+      numSamples: 11,
+      numBatches: 3,
+      batchSize: 4,
+      imageShape: [3, 2, 1],
+      numClasses: 11,
+    });
     const shapes: number[][] = [];
     let seen = 0;
     for await (const { features, labels } of loader) {
@@ -65,7 +71,11 @@ describe('DataLoader', () => {
       });
       tf.dispose([features, labels]);
     }
-    expect(shapes).toEqual([[4, 3, 2, 1], [4, 3, 2, 1], [3, 3, 2, 1]]); // biome-ignore format: a shape a batch
+    expect(shapes).toEqual([
+      [4, 3, 2, 1],
+      [4, 3, 2, 1],
+      [3, 3, 2, 1],
+    ]);
   });
 
   it('orders each epoch anew, and the same epoch of the same seed alike', async () => {
@@ -74,7 +84,8 @@ describe('DataLoader', () => {
     const epochs = [await epoch(a), await epoch(a), await epoch(a)];
     expect([await epoch(b), await epoch(b), await epoch(b)]).toEqual(epochs);
     expect(new Set(epochs.map(String)).size).toBe(3);
-    for (const each of epochs) expect(each.flat().sort((x, y) => x - y)).toEqual([0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10]);
+    for (const each of epochs)
+      expect(each.flat().sort((x, y) => x - y)).toEqual([0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10]);
     expect(await epoch(new DataLoader(dataset, { ...options, seed: 10 }))).not.toEqual(epochs[0]);
     b.epoch = 1;
     expect(await epoch(b)).toEqual(epochs[1]);
@@ -83,7 +94,10 @@ describe('DataLoader', () => {
   it('can leave out a last batch that is not full', async () => {
     const loader = new DataLoader(dataset, { batchSize: 4, dropLast: true });
     expect(loader).toMatchObject({ numSamples: 8, numBatches: 2 });
-    expect(await epoch(loader)).toEqual([[0, 1, 2, 3], [4, 5, 6, 7]]); // biome-ignore format: a row a batch
+    expect(await epoch(loader)).toEqual([
+      [0, 1, 2, 3],
+      [4, 5, 6, 7],
+    ]);
   });
 
   it('resizes', async () => {
@@ -96,7 +110,12 @@ describe('DataLoader', () => {
   });
 
   it('goes on in the middle of an epoch as if it had not stopped', async () => {
-    const options = { batchSize: 3, shuffle: true, seed: 4, transforms: [randomCrop([3, 2], { padding: 1 })] };
+    const options = {
+      batchSize: 3,
+      shuffle: true,
+      seed: 4,
+      transforms: [randomCrop([3, 2], { padding: 1 })],
+    };
     for (const workers of [0, 2]) {
       const whole = new DataLoader(dataset, { ...options, workers });
       const batches = [await pixels(whole), await pixels(whole)].flat();
@@ -131,11 +150,20 @@ describe('DataLoader', () => {
       tf.dispose([features, labels]);
       states.push(loader.state());
     }
-    expect(states).toEqual([{ epoch: 0, batch: 1 }, { epoch: 1, batch: 0 }]); // biome-ignore format: a state a batch
+    expect(states).toEqual([
+      { epoch: 0, batch: 1 },
+      { epoch: 1, batch: 0 },
+    ]);
     expect(loader.epoch).toBe(1);
     loader.epoch = 7;
     expect(loader.state()).toEqual({ epoch: 7, batch: 0 });
-    for (const state of [{ epoch: -1, batch: 0 }, { epoch: 0, batch: 2 }, { epoch: 0.5, batch: 0 }, {}, undefined]) {
+    for (const state of [
+      { epoch: -1, batch: 0 },
+      { epoch: 0, batch: 2 },
+      { epoch: 0.5, batch: 0 },
+      {},
+      undefined,
+    ]) {
       expect(() => loader.restore(state as never)).toThrow(
         /restore: expected \{ epoch, batch \} of whole numbers, the batch below 2, got/,
       );
@@ -144,7 +172,11 @@ describe('DataLoader', () => {
   });
 
   it('takes threads where batches cost something', () => {
-    const clothes = { images: new Uint8Array(784 * 2000), labels: new Uint8Array(2000), imageShape: [28, 28, 1] as const };
+    const clothes = {
+      images: new Uint8Array(784 * 2000),
+      labels: new Uint8Array(2000),
+      imageShape: [28, 28, 1] as const,
+    };
     const files = { files: ['a', 'b', 'c'], labels: Int32Array.of(0, 1, 1), channels: 3 as const };
     const most = Math.min(4, Math.max(1, availableParallelism() - 1));
     const workersOf = (set: AnyDataset, options: Partial<DataLoaderOptions>) =>
@@ -159,11 +191,14 @@ describe('DataLoader', () => {
 
   it('knows the size of images that come from files', () => {
     const files = { files: ['a', 'b', 'c'], labels: Int32Array.of(0, 1, 1), channels: 3 as const };
-    const shapeBehind = (transforms: Transform[]) => new DataLoader(files, { batchSize: 2, transforms }).imageShape;
+    const shapeBehind = (transforms: Transform[]) =>
+      new DataLoader(files, { batchSize: 2, transforms }).imageShape;
     expect(shapeBehind([resize(256), centerCrop(224)])).toEqual([224, 224, 3]);
     expect(shapeBehind([resize([20, 30])])).toEqual([20, 30, 3]);
     expect(shapeBehind([custom((batch) => batch, { outputShape: [5, 6, 1] })])).toEqual([5, 6, 1]);
-    expect(() => shapeBehind([])).toThrow(/expected transforms that bring images of any size to one size.*add resize/);
+    expect(() => shapeBehind([])).toThrow(
+      /expected transforms that bring images of any size to one size.*add resize/,
+    );
     expect(() => shapeBehind([resize(224)])).toThrow(/to one size/);
   });
 
@@ -178,21 +213,81 @@ describe('DataLoader', () => {
   });
 
   const cases: [string, () => unknown, RegExp][] = [
-    ['no batch size', () => new DataLoader(dataset, {} as never), /"batchSize" must be a whole number of at least 1, got nothing/],
-    ['a batch size of 0', () => new DataLoader(dataset, { batchSize: 0 }), /"batchSize" must be a whole number of at least 1, got 0/],
-    ['an unknown option', () => new DataLoader(dataset, { batchSize: 1, shufle: true } as never), /there is no option "shufle"; did you mean "shuffle"\?/],
-    ['a batch larger than the set that may not be partial', () => new DataLoader(dataset, { batchSize: 12, dropLast: true }), /with "dropLast" the batch size must be at most 11, got 12/],
-    ['a function where a transform should be', () => new DataLoader(dataset, { batchSize: 1, transforms: [(() => 1) as never] }), /"transforms\.0" must be a transform, such as resize\(96\)/],
-    ['a transform that does not exist', () => new DataLoader(dataset, { batchSize: 1, transforms: [{ name: 'blurr', options: {}, random: false }] }), /there is no transform 'blurr'/],
-    ['half a worker', () => new DataLoader(dataset, { batchSize: 1, workers: 0.5 }), /"workers" must be 'auto' or a whole number from 0 to 64, got 0.5/],
-    ['nothing ahead', () => new DataLoader(dataset, { batchSize: 1, prefetch: 0 }), /"prefetch" must be a whole number of at least 1, got 0/],
-    ['another way to take errors', () => new DataLoader(dataset, { batchSize: 1, onError: 'ignore' as never }), /"onError" must be one of 'throw', 'skip', got 'ignore'/],
-    ['a batch too large for a tensor', () => new DataLoader(dataset, { batchSize: 11, resize: 16384 }), /a batch of 11 images of 24576 × 16384 × 1 is too large/],
-    ['labels outside the classes', () => arrayDataset({ ...dataset, classNames: ['a', 'b'] }), /expected labels from 0 to 1, got 2 for sample 2/],
-    ['fewer labels than images', () => arrayDataset({ ...dataset, labels: dataset.labels.subarray(1) }), /expected a label for each of the 11 images, got 10 labels/],
-    ['half an image', () => arrayDataset({ ...dataset, images: dataset.images.subarray(1) }), /expected images of 6 bytes each, got 65 bytes in all/],
-    ['more samples than there are', () => take(dataset, 12), /expected a whole number from 1 to 11, got 12/],
-  ]; // biome-ignore format: a row a case
+    [
+      'no batch size',
+      () => new DataLoader(dataset, {} as never),
+      /"batchSize" must be a whole number of at least 1, got nothing/,
+    ],
+    [
+      'a batch size of 0',
+      () => new DataLoader(dataset, { batchSize: 0 }),
+      /"batchSize" must be a whole number of at least 1, got 0/,
+    ],
+    [
+      'an unknown option',
+      () => new DataLoader(dataset, { batchSize: 1, shufle: true } as never),
+      /there is no option "shufle"; did you mean "shuffle"\?/,
+    ],
+    [
+      'a batch larger than the set that may not be partial',
+      () => new DataLoader(dataset, { batchSize: 12, dropLast: true }),
+      /with "dropLast" the batch size must be at most 11, got 12/,
+    ],
+    [
+      'a function where a transform should be',
+      () => new DataLoader(dataset, { batchSize: 1, transforms: [(() => 1) as never] }),
+      /"transforms\.0" must be a transform, such as resize\(96\)/,
+    ],
+    [
+      'a transform that does not exist',
+      () =>
+        new DataLoader(dataset, {
+          batchSize: 1,
+          transforms: [{ name: 'blurr', options: {}, random: false }],
+        }),
+      /there is no transform 'blurr'/,
+    ],
+    [
+      'half a worker',
+      () => new DataLoader(dataset, { batchSize: 1, workers: 0.5 }),
+      /"workers" must be 'auto' or a whole number from 0 to 64, got 0.5/,
+    ],
+    [
+      'nothing ahead',
+      () => new DataLoader(dataset, { batchSize: 1, prefetch: 0 }),
+      /"prefetch" must be a whole number of at least 1, got 0/,
+    ],
+    [
+      'another way to take errors',
+      () => new DataLoader(dataset, { batchSize: 1, onError: 'ignore' as never }),
+      /"onError" must be one of 'throw', 'skip', got 'ignore'/,
+    ],
+    [
+      'a batch too large for a tensor',
+      () => new DataLoader(dataset, { batchSize: 11, resize: 16384 }),
+      /a batch of 11 images of 24576 × 16384 × 1 is too large/,
+    ],
+    [
+      'labels outside the classes',
+      () => arrayDataset({ ...dataset, classNames: ['a', 'b'] }),
+      /expected labels from 0 to 1, got 2 for sample 2/,
+    ],
+    [
+      'fewer labels than images',
+      () => arrayDataset({ ...dataset, labels: dataset.labels.subarray(1) }),
+      /expected a label for each of the 11 images, got 10 labels/,
+    ],
+    [
+      'half an image',
+      () => arrayDataset({ ...dataset, images: dataset.images.subarray(1) }),
+      /expected images of 6 bytes each, got 65 bytes in all/,
+    ],
+    [
+      'more samples than there are',
+      () => take(dataset, 12),
+      /expected a whole number from 1 to 11, got 12/,
+    ],
+  ];
   it.each(cases)('refuses %s', (_, act, message) => {
     expect(act).toThrow(message);
   });
@@ -201,9 +296,16 @@ describe('DataLoader', () => {
 describe('randomness', () => {
   it('is a permutation of whatever length', () => {
     fc.assert(
-      fc.property(fc.integer({ min: 0, max: 300 }), fc.maxSafeNat(), fc.nat(), (n, seed, stream) => {
-        expect([...permutation(n, seed, stream)].sort((a, b) => a - b)).toEqual(Array.from({ length: n }, (_, i) => i));
-      }),
+      fc.property(
+        fc.integer({ min: 0, max: 300 }),
+        fc.maxSafeNat(),
+        fc.nat(),
+        (n, seed, stream) => {
+          expect([...permutation(n, seed, stream)].sort((a, b) => a - b)).toEqual(
+            Array.from({ length: n }, (_, i) => i),
+          );
+        },
+      ),
     );
   });
 
@@ -221,10 +323,14 @@ describe('randomness', () => {
 
   it('gives neighbouring lanes unlike numbers', () => {
     const lanes = Array.from({ length: 1000 }, (_, lane) => sfc32(3, 1, lane));
-    const [first, second] = [lanes.map((next) => next() / 2 ** 32), lanes.map((next) => next() / 2 ** 32)];
+    const [first, second] = [
+      lanes.map((next) => next() / 2 ** 32),
+      lanes.map((next) => next() / 2 ** 32),
+    ];
     expect(new Set(first).size).toBe(1000);
     // Means of 1000 uniform numbers, and of products of neighbours: 5 standard deviations.
-    const mean = (values: number[]) => values.reduce((sum, value) => sum + value, 0) / values.length;
+    const mean = (values: number[]) =>
+      values.reduce((sum, value) => sum + value, 0) / values.length;
     expect(Math.abs(mean(first) - 0.5)).toBeLessThan(5 * Math.sqrt(1 / 12 / 1000));
     const together = first.map((value, i) => (value - 0.5) * ((first[i + 1] ?? 0.5) - 0.5));
     expect(Math.abs(mean(together))).toBeLessThan(5 * (1 / 12 / Math.sqrt(1000)));

@@ -13,26 +13,42 @@ type Shape = [number, number, number];
 type Interpolation = Resampling['interpolation'];
 
 const product = (shape: readonly number[]) => shape.reduce((a, b) => a * b, 1);
-const noise = (shape: readonly number[]) => Uint8Array.from(mix(product(shape), 'resize'), (value) => Math.floor(256 * value));
+const noise = (shape: readonly number[]) =>
+  Uint8Array.from(mix(product(shape), 'resize'), (value) => Math.floor(256 * value));
 const decoded = (text: string) => new Uint8Array(Buffer.from(text, 'base64'));
 const floatsOf = (text: string) => new Float32Array(decoded(text).buffer);
 
 describe('resizeImages', () => {
-  it.each(golden.cases)("equals torchvision's on PIL images, $interpolation, $shape to $size", (row) => {
-    const resized = resizeImages(noise(row.shape), row.shape as Shape, row.size as [number, number], {
-      interpolation: row.interpolation as Interpolation,
-    });
-    expect(resized).toHaveLength(product([...row.to, row.shape[2] as number]));
-    const expected = decoded(row.bytes ?? row.row ?? '');
-    expect([...resized.subarray(0, expected.length)]).toEqual([...expected]);
-    if (row.sha256) expect(createHash('sha256').update(resized).digest('hex')).toBe(row.sha256);
-  });
+  it.each(golden.cases)(
+    "equals torchvision's on PIL images, $interpolation, $shape to $size",
+    (row) => {
+      const resized = resizeImages(
+        noise(row.shape),
+        row.shape as Shape,
+        row.size as [number, number],
+        {
+          interpolation: row.interpolation as Interpolation,
+        },
+      );
+      expect(resized).toHaveLength(product([...row.to, row.shape[2] as number]));
+      const expected = decoded(row.bytes ?? row.row ?? '');
+      expect([...resized.subarray(0, expected.length)]).toEqual([...expected]);
+      if (row.sha256) expect(createHash('sha256').update(resized).digest('hex')).toBe(row.sha256);
+    },
+  );
 
-  it.each(golden.floats)("equals Pillow's on float images, $interpolation, $shape to $to", (row) => {
-    const images = mix(product(row.shape), 'resize');
-    const job = { shape: row.shape as Shape, to: row.to as [number, number], interpolation: row.interpolation as Interpolation };
-    expect([...resample(images, 1, job)]).toEqual([...floatsOf(row.values)]);
-  });
+  it.each(golden.floats)(
+    "equals Pillow's on float images, $interpolation, $shape to $to",
+    (row) => {
+      const images = mix(product(row.shape), 'resize');
+      const job = {
+        shape: row.shape as Shape,
+        to: row.to as [number, number],
+        interpolation: row.interpolation as Interpolation,
+      };
+      expect([...resample(images, 1, job)]).toEqual([...floatsOf(row.values)]);
+    },
+  );
 
   it('resizes each image of a batch alike, and a number is the shorter side', () => {
     const one = noise([20, 10]);
@@ -51,8 +67,11 @@ describe('resizeImages', () => {
   it('refuses a part of an image, and an unknown interpolation', () => {
     const partial = () => resizeImages(new Uint8Array(5), [2, 2, 1], 3);
     expect(partial).toThrow(/expected whole images of the shape \[2, 2, 1\], got 5 bytes/);
-    const unknown = () => resizeImages(new Uint8Array(4), [2, 2, 1], 3, { interpolation: 'cubic' as never });
-    expect(unknown).toThrow(/"interpolation" must be one of 'bilinear', 'bicubic', 'nearest', got 'cubic'/);
+    const unknown = () =>
+      resizeImages(new Uint8Array(4), [2, 2, 1], 3, { interpolation: 'cubic' as never });
+    expect(unknown).toThrow(
+      /"interpolation" must be one of 'bilinear', 'bicubic', 'nearest', got 'cubic'/,
+    );
   });
 });
 
@@ -62,21 +81,35 @@ const side = fc.integer({ min: 1, max: 45 });
 
 /** Images of any shape, and what to make of which part of them. */
 const job = fc
-  .record({ count: fc.integer({ min: 1, max: 5 }), height: side, width: side, channels: fc.integer({ min: 1, max: 4 }) })
+  .record({
+    count: fc.integer({ min: 1, max: 5 }),
+    height: side,
+    width: side,
+    channels: fc.integer({ min: 1, max: 4 }),
+  })
   .chain(({ count, height, width, channels }) =>
     fc.record({
       count: fc.constant(count),
       shape: fc.constant([height, width, channels] as const),
       images: fc.array(pixel, { minLength: 1, maxLength: 97 }).map((some) =>
-        // A few drawn bytes over and over, at a length that no row has: all the images' thousands would be slow to draw and to shrink.
-        Uint8Array.from({ length: count * height * width * channels }, (_, i) => some[i % some.length] as number),
+        // A few drawn bytes over and over, at a length that no row has: all the images' thousands
+        // would be slow to draw and to shrink.
+        Uint8Array.from(
+          { length: count * height * width * channels },
+          (_, i) => some[i % some.length] as number,
+        ),
       ),
       to: fc.oneof(fc.tuple(side, side), fc.constant([height, width] as [number, number])),
       interpolation: fc.constantFrom('bilinear' as const, 'bicubic' as const),
       box: fc.option(boxWithin(height, width), { nil: undefined }),
     }),
   )
-  .chain((drawn) => fc.record({ drawn: fc.constant(drawn), window: fc.option(boxWithin(...drawn.to), { nil: undefined }) }))
+  .chain((drawn) =>
+    fc.record({
+      drawn: fc.constant(drawn),
+      window: fc.option(boxWithin(...drawn.to), { nil: undefined }),
+    }),
+  )
   .map(({ drawn, window }) => ({ ...drawn, ...(window && { window }) }));
 
 function boxWithin(height: number, width: number) {
@@ -84,7 +117,9 @@ function boxWithin(height: number, width: number) {
     fc
       .tuple(fc.integer({ min: 0, max: whole - 1 }), fc.integer({ min: 0, max: whole - 1 }))
       .map(([a, b]) => [Math.min(a, b), Math.abs(a - b) + 1] as const);
-  return fc.tuple(span(height), span(width)).map(([[top, h], [left, w]]) => ({ top, left, height: h, width: w }));
+  return fc
+    .tuple(span(height), span(width))
+    .map(([[top, h], [left, w]]) => ({ top, left, height: h, width: w }));
 }
 
 describe('the WebAssembly kernel', () => {
@@ -101,7 +136,10 @@ describe('the WebAssembly kernel', () => {
   });
 
   it('gives the floats of those bytes, normalized on request', () => {
-    const numbers = fc.array(fc.double({ min: 0.1, max: 0.9, noNaN: true }), { minLength: 4, maxLength: 4 });
+    const numbers = fc.array(fc.double({ min: 0.1, max: 0.9, noNaN: true }), {
+      minLength: 4,
+      maxLength: 4,
+    });
     fc.assert(
       fc.property(job, numbers, numbers, ({ images, count, ...rest }, means, stds) => {
         const { box = wholeOf(rest.shape[0], rest.shape[1]), shape } = rest;
@@ -111,10 +149,16 @@ describe('the WebAssembly kernel', () => {
         resampleToFloats(images, { ...rest, box }, { into: unit });
         expect(unit).toEqual(Float32Array.from(bytes, (byte) => byte / 255));
         const normalized = new Float32Array(bytes.length);
-        resampleToFloats(images, { ...rest, box }, { into: normalized, normalization: { mean, std } });
+        resampleToFloats(
+          images,
+          { ...rest, box },
+          { into: normalized, normalization: { mean, std } },
+        );
         const expected = Float32Array.from(bytes, (byte, i) => {
           const channel = i % shape[2];
-          const centered = Math.fround(Math.fround(byte / 255) - Math.fround(mean[channel] as number));
+          const centered = Math.fround(
+            Math.fround(byte / 255) - Math.fround(mean[channel] as number),
+          );
           return centered / Math.fround(std[channel] as number);
         });
         expect(normalized).toEqual(expected);
@@ -142,13 +186,16 @@ describe('the WebAssembly kernel', () => {
     expect(Buffer.compare(new Uint8Array(floats.buffer), new Uint8Array(wanted.buffer))).toBe(0);
   });
 
-  it.each([0, 1, 15, 16, 17, 65_536, 65_537, 200_001])('makes floats of %i bytes, each byte / 255 rounded once', (count) => {
-    const bytes = Uint8Array.from({ length: count }, (_, i) => (i + (i >> 8)) % 256);
-    const floats = new Float32Array(count);
-    unitFast(bytes, floats);
-    const wanted = Float32Array.from(bytes, (byte) => byte / 255);
-    expect(Buffer.compare(new Uint8Array(floats.buffer), new Uint8Array(wanted.buffer))).toBe(0);
-  });
+  it.each([0, 1, 15, 16, 17, 65_536, 65_537, 200_001])(
+    'makes floats of %i bytes, each byte / 255 rounded once',
+    (count) => {
+      const bytes = Uint8Array.from({ length: count }, (_, i) => (i + (i >> 8)) % 256);
+      const floats = new Float32Array(count);
+      unitFast(bytes, floats);
+      const wanted = Float32Array.from(bytes, (byte) => byte / 255);
+      expect(Buffer.compare(new Uint8Array(floats.buffer), new Uint8Array(wanted.buffer))).toBe(0);
+    },
+  );
 });
 
 it('nearest of a part is a part of nearest', () => {
@@ -159,7 +206,10 @@ it('nearest of a part is a part of nearest', () => {
       const part = resample(images, count, { ...common, window });
       const [height, width, channels] = [...to, shape[2]];
       const expected = Array.from(part, (_, i) => {
-        const [inRow, row] = [i % (window.width * channels), Math.floor(i / (window.width * channels))];
+        const [inRow, row] = [
+          i % (window.width * channels),
+          Math.floor(i / (window.width * channels)),
+        ];
         const [image, y] = [Math.floor(row / window.height), row % window.height];
         return whole[((image * height + window.top + y) * width + window.left) * channels + inRow];
       });

@@ -51,10 +51,18 @@ async function fill(folder: string, files: Iterable<[string, Uint8Array]>): Prom
   for (const [name, bytes] of files) await fs.outputFile(path.join(dir, folder, name), bytes);
   return path.join(dir, folder);
 }
-const load = (spec: SetSpec, options: object = {}) => loadDataset(spec, 2, { progress: false, workers: 0, ...options });
+const load = (spec: SetSpec, options: object = {}) =>
+  loadDataset(spec, 2, { progress: false, workers: 0, ...options });
 const [mnistLike, emnistLike, cifarLike] = smallSets as unknown as [SmallSet, SmallSet, SmallSet];
 
-const rows: readonly SetSpec[] = [FASHION_MNIST, MNIST, KMNIST, EMNIST_LETTERS, CIFAR_10, CIFAR_100];
+const rows: readonly SetSpec[] = [
+  FASHION_MNIST,
+  MNIST,
+  KMNIST,
+  EMNIST_LETTERS,
+  CIFAR_10,
+  CIFAR_100,
+];
 describe.each(rows)('the row of $title', (row) => {
   it('can be loaded by its id', () => {
     expect(listDatasets()).toContain(row.id);
@@ -64,7 +72,8 @@ describe.each(rows)('the row of $title', (row) => {
     const sum = expect.stringMatching(/^[0-9a-f]{64}$/);
     const downloads = row.archive ? [row.archive] : filesOf(row).flatMap(({ gzip = [] }) => gzip);
     expect(downloads.length).toBeGreaterThan(0);
-    for (const packing of downloads) expect(packing).toMatchObject({ bytes: expect.any(Number), sha256: sum });
+    for (const packing of downloads)
+      expect(packing).toMatchObject({ bytes: expect.any(Number), sha256: sum });
     for (const mirror of row.mirrors) expect(mirror).toMatch(/^https?:\/\/.*\/$/);
     for (const { gzip = [], gzipSha256 = [], sha256 } of filesOf(row)) {
       expect(sha256 !== undefined || gzip.length + gzipSha256.length > 0).toBe(true);
@@ -86,7 +95,8 @@ it('the length of each file follows from its row', () => {
   expect(unpackedBytes(MNIST).get('t10k-labels-idx1-ubyte')).toBe(10_008);
   expect(unpackedBytes(CIFAR_10).get('data_batch_3.bin')).toBe(30_730_000);
   for (const { spec, unpacked } of smallSets)
-    for (const [name, bytes] of Object.entries(unpacked)) expect(unpackedBytes(spec).get(name)).toBe(bytes.length);
+    for (const [name, bytes] of Object.entries(unpacked))
+      expect(unpackedBytes(spec).get(name)).toBe(bytes.length);
 });
 
 describe.each(smallSets)('a set like $spec.id', ({ spec, served, unpacked, first, labels }) => {
@@ -95,9 +105,15 @@ describe.each(smallSets)('a set like $spec.id', ({ spec, served, unpacked, first
     expect(train.dataset.source).toBe(source);
     expect([...train.dataset.images.subarray(0, first.length)]).toEqual(first);
     expect([...train.dataset.labels]).toEqual(labels);
-    expect([train.dataset.imageShape, train.dataset.classNames]).toEqual([spec.imageShape, spec.classNames]);
+    expect([train.dataset.imageShape, train.dataset.classNames]).toEqual([
+      spec.imageShape,
+      spec.classNames,
+    ]);
     expect([train.dataset.mean, train.dataset.std]).toEqual([spec.mean, spec.std]);
-    expect([train.numSamples, test.numSamples]).toEqual([spec.splits.train.numSamples, spec.splits.test.numSamples]);
+    expect([train.numSamples, test.numSamples]).toEqual([
+      spec.splits.train.numSamples,
+      spec.splits.test.numSamples,
+    ]);
   };
 
   it('is found unpacked, packed or in its archive, in a root or below it, and the root stays as it is', async () => {
@@ -118,7 +134,9 @@ describe.each(smallSets)('a set like $spec.id', ({ spec, served, unpacked, first
     await check({ mirrors: [server.url] }, cacheFolder(spec.id));
     expect(server.requests).toHaveLength(served.size);
     const names = await fs.readdir(cacheFolder(spec.id));
-    expect(names.map((name) => name.replace(/\.gz$/, '')).sort()).toEqual(Object.keys(unpacked).sort());
+    expect(names.map((name) => name.replace(/\.gz$/, '')).sort()).toEqual(
+      Object.keys(unpacked).sort(),
+    );
     await check({ download: false }, cacheFolder(spec.id));
   });
 
@@ -132,59 +150,133 @@ describe.each(smallSets)('a set like $spec.id', ({ spec, served, unpacked, first
   });
 });
 
-describe.each([emnistLike, cifarLike])('an archive in the cache, of a set like $spec.id', ({ spec, served, unpacked }) => {
-  const [[name, bytes] = ['', Buffer.alloc(0)]] = served;
-  const names = async () => (await fs.readdir(cacheFolder(spec.id))).map((file) => file.replace(/\.gz$/, '')).sort();
+describe.each([emnistLike, cifarLike])(
+  'an archive in the cache, of a set like $spec.id',
+  ({ spec, served, unpacked }) => {
+    const [[name, bytes] = ['', Buffer.alloc(0)]] = served;
+    const names = async () =>
+      (await fs.readdir(cacheFolder(spec.id))).map((file) => file.replace(/\.gz$/, '')).sort();
 
-  it('that an earlier process left is unpacked once, without a mirror', async () => {
-    await fs.outputFile(path.join(cacheFolder(spec.id), name), bytes);
-    expect((await load(spec, { download: false }))[0].dataset.source).toBe(cacheFolder(spec.id));
-    expect(await names()).toEqual(Object.keys(unpacked).sort());
-  });
+    it('that an earlier process left is unpacked once, without a mirror', async () => {
+      await fs.outputFile(path.join(cacheFolder(spec.id), name), bytes);
+      expect((await load(spec, { download: false }))[0].dataset.source).toBe(cacheFolder(spec.id));
+      expect(await names()).toEqual(Object.keys(unpacked).sort());
+    });
 
-  it('that is damaged is fetched again, or reported where that is not allowed', async () => {
-    await fs.outputFile(path.join(cacheFolder(spec.id), name), bytes.subarray(0, 50));
-    await expect(load(spec, { download: false })).rejects.toThrow(/mirrors: not asked, since "download" is false/);
-    server = await serve(fileServer(served));
-    await load(spec, { mirrors: [server.url] });
-    expect([server.requests, await names()]).toEqual([[`/${name}`], Object.keys(unpacked).sort()]);
-  });
-});
+    it('that is damaged is fetched again, or reported where that is not allowed', async () => {
+      await fs.outputFile(path.join(cacheFolder(spec.id), name), bytes.subarray(0, 50));
+      await expect(load(spec, { download: false })).rejects.toThrow(
+        /mirrors: not asked, since "download" is false/,
+      );
+      server = await serve(fileServer(served));
+      await load(spec, { mirrors: [server.url] });
+      expect([server.requests, await names()]).toEqual([
+        [`/${name}`],
+        Object.keys(unpacked).sort(),
+      ]);
+    });
+  },
+);
 
 it('prefers what lies under its own name, since sets share names of files', async () => {
-  const other = Object.entries(mnistLike.unpacked).map(([name, bytes]): [string, Uint8Array] => [name, Uint8Array.from(bytes).fill(7, 16)]);
+  const other = Object.entries(mnistLike.unpacked).map(([name, bytes]): [string, Uint8Array] => [
+    name,
+    Uint8Array.from(bytes).fill(7, 16),
+  ]);
   const root = await fill('root', other);
   await expect(load(mnistLike.spec, { root })).rejects.toThrow(/content with SHA-256/);
   await fill('root/small', [...mnistLike.served]);
   expect((await load(mnistLike.spec, { root }))[0].dataset.source).toBe(path.join(root, 'small'));
-}); // biome-ignore format: one chain
+});
 
 it('looks into the home folder of another library', async () => {
   vi.stubEnv('HOME', dir);
   await fill('.keras/datasets/small', [...mnistLike.served]);
   const spec = { ...mnistLike.spec, systemFolders: ['~/.keras/datasets/small'] } as SetSpec;
-  expect((await load(spec, { download: false }))[0].dataset.source).toBe(path.join(dir, '.keras/datasets/small'));
+  expect((await load(spec, { download: false }))[0].dataset.source).toBe(
+    path.join(dir, '.keras/datasets/small'),
+  );
 });
 
 describe('bad archives and files', () => {
   const tarball = cifarLike.served.get('set.tar.gz') as Buffer;
   const inner = gunzipSync(tarball);
   const without = gzipSync(tar({ 'set/one.bin': cifarLike.unpacked['one.bin'] as Uint8Array }));
-  const changed = gzipSync(Buffer.from(inner).map((byte, i, all) => (i === all.indexOf(99) + 3 ? byte ^ 1 : byte)));
+  const changed = gzipSync(
+    Buffer.from(inner).map((byte, i, all) => (i === all.indexOf(99) + 3 ? byte ^ 1 : byte)),
+  );
   const cases: [string, SmallSet, string, Uint8Array, RegExp][] = [
-    ['a tar cut off', cifarLike, 'set.tar.gz', tarball.subarray(0, tarball.length - 30), /set\.tar\.gz: expected a whole \.tar\.gz archive of the set, got a damaged one/],
-    ['a tar that is cut off inside', cifarLike, 'set.tar.gz', gzipSync(inner.subarray(0, 1600)), /does not fit into it|one that is cut off/],
-    ['a gzip bomb', cifarLike, 'set.tar.gz', gzipSync(Buffer.alloc(30_000_000)), /one that unpacks to more than \d+ bytes/],
+    [
+      'a tar cut off',
+      cifarLike,
+      'set.tar.gz',
+      tarball.subarray(0, tarball.length - 30),
+      /set\.tar\.gz: expected a whole \.tar\.gz archive of the set, got a damaged one/,
+    ],
+    [
+      'a tar that is cut off inside',
+      cifarLike,
+      'set.tar.gz',
+      gzipSync(inner.subarray(0, 1600)),
+      /does not fit into it|one that is cut off/,
+    ],
+    [
+      'a gzip bomb',
+      cifarLike,
+      'set.tar.gz',
+      gzipSync(Buffer.alloc(30_000_000)),
+      /one that unpacks to more than \d+ bytes/,
+    ],
     ['a web page', cifarLike, 'set.tar.gz', Buffer.from('<html>'), /a damaged one/],
-    ['a tar without a file of the set', cifarLike, 'set.tar.gz', without, /an archive that holds two\.bin, got one without it/],
-    ['a tar with another content', cifarLike, 'set.tar.gz', changed, /set\.tar\.gz \(set\/one\.bin\): expected content with SHA-256/],
-    ['a zip without a file of the set', emnistLike, 'set.zip', zip({ 'gzip/a-images.gz': Buffer.from('x') }), /an archive that holds a-labels, got one without it/],
-    ['a zip that is none', emnistLike, 'set.zip', Buffer.alloc(2000), /expected a whole zip archive, got a file without a directory/],
-    ['a zip with another packing', emnistLike, 'set.zip', zip(Object.fromEntries(Object.entries(emnistLike.unpacked).map(([name, bytes]) => [`${name}.gz`, gzipSync(bytes, { level: 0 })]))), /expected a gzip file with SHA-256/],
-  ]; // biome-ignore format: a row a case
+    [
+      'a tar without a file of the set',
+      cifarLike,
+      'set.tar.gz',
+      without,
+      /an archive that holds two\.bin, got one without it/,
+    ],
+    [
+      'a tar with another content',
+      cifarLike,
+      'set.tar.gz',
+      changed,
+      /set\.tar\.gz \(set\/one\.bin\): expected content with SHA-256/,
+    ],
+    [
+      'a zip without a file of the set',
+      emnistLike,
+      'set.zip',
+      zip({ 'gzip/a-images.gz': Buffer.from('x') }),
+      /an archive that holds a-labels, got one without it/,
+    ],
+    [
+      'a zip that is none',
+      emnistLike,
+      'set.zip',
+      Buffer.alloc(2000),
+      /expected a whole zip archive, got a file without a directory/,
+    ],
+    [
+      'a zip with another packing',
+      emnistLike,
+      'set.zip',
+      zip(
+        Object.fromEntries(
+          Object.entries(emnistLike.unpacked).map(([name, bytes]) => [
+            `${name}.gz`,
+            gzipSync(bytes, { level: 0 }),
+          ]),
+        ),
+      ),
+      /expected a gzip file with SHA-256/,
+    ],
+  ];
   it.each(cases)('refuses %s', async (_, { spec }, name, bytes, message) => {
     const root = await fill('root', [[name, bytes]]);
-    const error = await load(spec, { root }).then(() => undefined, (caught: unknown) => caught); // biome-ignore format: one chain
+    const error = await load(spec, { root }).then(
+      () => undefined,
+      (caught: unknown) => caught,
+    );
     expect(error).toBeInstanceOf(DataError);
     expect((error as DataError).message).toMatch(message);
   });
@@ -192,27 +284,52 @@ describe('bad archives and files', () => {
   it('nothing of a wrong archive enters the cache', async () => {
     const other = Buffer.from(tarball).fill(1, tarball.length - 8);
     server = await serve(fileServer(new Map([['set.tar.gz', other]])));
-    await expect(load(cifarLike.spec, { mirrors: [server.url] })).rejects.toThrow(/other bytes: SHA-256/);
+    await expect(load(cifarLike.spec, { mirrors: [server.url] })).rejects.toThrow(
+      /other bytes: SHA-256/,
+    );
     expect(await fs.readdir(cacheFolder(cifarLike.spec.id))).toEqual([]);
   });
 
   it.each([
-    ['records of another length', 'one.bin', (bytes: Uint8Array) => bytes.subarray(1), /one\.bin: expected 40 bytes, got 39/],
-    ['a label beyond the class names', 'one.bin', (bytes: Uint8Array) => Uint8Array.from(bytes).fill(2, 1, 2), /expected labels from 0 to 1, got 2 for sample 0/],
+    [
+      'records of another length',
+      'one.bin',
+      (bytes: Uint8Array) => bytes.subarray(1),
+      /one\.bin: expected 40 bytes, got 39/,
+    ],
+    [
+      'a label beyond the class names',
+      'one.bin',
+      (bytes: Uint8Array) => Uint8Array.from(bytes).fill(2, 1, 2),
+      /expected labels from 0 to 1, got 2 for sample 0/,
+    ],
   ])('refuses %s', async (_, name, change, message) => {
     const spec = cifarLike.spec as CifarSetSpec;
-    const splits = { train: { ...spec.splits.train, batches: ['one.bin', 'two.bin'].map((file) => ({ name: file })) }, test: spec.splits.test };
-    const files = Object.entries(cifarLike.unpacked).map(([file, bytes]): [string, Uint8Array] => [file, file === name ? change(bytes) : bytes]);
+    const splits = {
+      train: {
+        ...spec.splits.train,
+        batches: ['one.bin', 'two.bin'].map((file) => ({ name: file })),
+      },
+      test: spec.splits.test,
+    };
+    const files = Object.entries(cifarLike.unpacked).map(([file, bytes]): [string, Uint8Array] => [
+      file,
+      file === name ? change(bytes) : bytes,
+    ]);
     const root = await fill('root', files);
     await expect(load({ ...spec, splits }, { root })).rejects.toThrow(message);
-  }); // biome-ignore format: one chain
+  });
 
   it('refuses a label below the first, and counts that disagree', async () => {
     const files = { ...emnistLike.unpacked, 'a-labels': idx([3], Uint8Array.of(1, 0, 2)) };
     const root = await fill('root', Object.entries(files));
-    await expect(load(emnistLike.spec, { root })).rejects.toThrow(/a-labels: expected labels from 0 to 1, got -1 for sample 1/);
+    await expect(load(emnistLike.spec, { root })).rejects.toThrow(
+      /a-labels: expected labels from 0 to 1, got -1 for sample 1/,
+    );
     await fill('root', [['a-labels', idx([2], Uint8Array.of(1, 2))]]);
-    await expect(load(emnistLike.spec, { root })).rejects.toThrow(/a-labels: expected the shape \[3\], got \[2\]/);
+    await expect(load(emnistLike.spec, { root })).rejects.toThrow(
+      /a-labels: expected the shape \[3\], got \[2\]/,
+    );
   });
 
   it('does not ask mirrors for a file whose sum nobody knows', async () => {
@@ -230,14 +347,24 @@ const brighter = (by: number, random: boolean): Transform => ({
   name: 'custom',
   options: {},
   random,
-  apply: (batch) => ({ ...batch, images: Float32Array.from(batch.images, (pixel) => (batch.images instanceof Float32Array ? pixel : pixel / 255) + by / 10) }),
-}); // biome-ignore format: one chain
+  apply: (batch) => ({
+    ...batch,
+    images: Float32Array.from(
+      batch.images,
+      (pixel) => (batch.images instanceof Float32Array ? pixel : pixel / 255) + by / 10,
+    ),
+  }),
+});
 const custom: CustomSet = {
   id: 'dark-squares',
   load: async () => ({ train: squares(4), test: squares(2) }),
 };
 const squares = (count: number) =>
-  arrayDataset({ images: new Uint8Array(4 * count), labels: new Uint8Array(count), imageShape: [2, 2, 1] });
+  arrayDataset({
+    images: new Uint8Array(4 * count),
+    labels: new Uint8Array(count),
+    imageShape: [2, 2, 1],
+  });
 
 describe('sets of ones own', () => {
   it('are loaded by their id once they are registered', async () => {
@@ -268,29 +395,73 @@ describe('sets of ones own', () => {
   const idxRow = mnistLike.spec as IdxSetSpec;
   const cases: [string, unknown, RegExp][] = [
     ['an id that is taken', { ...idxRow, id: 'mnist' }, /there is a set "mnist" already/],
-    ['an id with a slash', { ...idxRow, id: '../x' }, /"id" must be small letters, digits and hyphens, got '\.\.\/x'/],
-    ['no class names', { ...idxRow, id: 'x', classNames: [] }, /"classNames" must be a list of at least one text/],
+    [
+      'an id with a slash',
+      { ...idxRow, id: '../x' },
+      /"id" must be small letters, digits and hyphens, got '\.\.\/x'/,
+    ],
+    [
+      'no class names',
+      { ...idxRow, id: 'x', classNames: [] },
+      /"classNames" must be a list of at least one text/,
+    ],
     ['an unknown key', { ...idxRow, id: 'x', sha: 1 }, /there is no option "sha"/],
-    ['an archive of another kind', { ...idxRow, id: 'x', archive: { name: 'a.rar', bytes: 1, sha256: '' } }, /"archive" must be a \.tar\.gz or \.zip/],
-    ['a mean too few', { ...idxRow, id: 'x', mean: [] }, /"mean" and "std" must have a number for each of the 1 channels/],
-    ['a file in a folder', { ...idxRow, id: 'x', splits: { ...idxRow.splits, test: { ...idxRow.splits.test, images: { name: '../a' } } } }, /must name each file, without folders, got '\.\.\/a'/],
-    ['half a split', { ...idxRow, id: 'x', splits: { train: idxRow.splits.train } }, /"splits.test.numSamples" must be a whole number of at least 1, got nothing/],
+    [
+      'an archive of another kind',
+      { ...idxRow, id: 'x', archive: { name: 'a.rar', bytes: 1, sha256: '' } },
+      /"archive" must be a \.tar\.gz or \.zip/,
+    ],
+    [
+      'a mean too few',
+      { ...idxRow, id: 'x', mean: [] },
+      /"mean" and "std" must have a number for each of the 1 channels/,
+    ],
+    [
+      'a file in a folder',
+      {
+        ...idxRow,
+        id: 'x',
+        splits: { ...idxRow.splits, test: { ...idxRow.splits.test, images: { name: '../a' } } },
+      },
+      /must name each file, without folders, got '\.\.\/a'/,
+    ],
+    [
+      'half a split',
+      { ...idxRow, id: 'x', splits: { train: idxRow.splits.train } },
+      /"splits.test.numSamples" must be a whole number of at least 1, got nothing/,
+    ],
     ['a load that is none', { id: 'x', load: 3 }, /"load" must be a function, got 3/],
-    ['nothing', undefined, /registerDataset: option "format" must be one of 'idx', 'cifar', got nothing/],
-  ]; // biome-ignore format: a row a case
+    [
+      'nothing',
+      undefined,
+      /registerDataset: option "format" must be one of 'idx', 'cifar', got nothing/,
+    ],
+  ];
   it.each(cases)('refuses %s', (_, set, message) => {
     expect(() => registerDataset(set as SetSpec)).toThrow(message);
     expect(listDatasets()).not.toContain('x');
   });
 
   it('refuses a name that nothing has, a load that gives nothing, and options that are none', async () => {
-    await expect(loadDataset('cifar10', 2)).rejects.toThrow(/there is no set 'cifar10'; did you mean "cifar-10"\?/);
-    await expect(loadDataset('nonesuch', 2)).rejects.toThrow(/there are fashion-mnist, mnist, .*; registerDataset adds others/);
-    await expect(loadDataset({ id: 'x', load: async () => ({}) as never }, 2)).rejects.toThrow(/to give \{ train, test \}, got \{ {2}\}/);
-    await expect(loadMnist(2, { workers: -1 })).rejects.toThrow(/loadMnist: option "workers" must be 'auto' or a whole number from 0 to 64, got -1/);
-    await expect(loadMnist(2, { transforms: [3] as never })).rejects.toThrow(/"transforms.0" must be a transform, such as resize\(96\); .* got 3/);
-    await expect(loadDataset(custom, 2, { numTest: 3 })).rejects.toThrow(/"numTest" must be at most 2, the size of the set, got 3/);
-  }); // biome-ignore format: one line each
+    await expect(loadDataset('cifar10', 2)).rejects.toThrow(
+      /there is no set 'cifar10'; did you mean "cifar-10"\?/,
+    );
+    await expect(loadDataset('nonesuch', 2)).rejects.toThrow(
+      /there are fashion-mnist, mnist, .*; registerDataset adds others/,
+    );
+    await expect(loadDataset({ id: 'x', load: async () => ({}) as never }, 2)).rejects.toThrow(
+      /to give \{ train, test \}, got \{ {2}\}/,
+    );
+    await expect(loadMnist(2, { workers: -1 })).rejects.toThrow(
+      /loadMnist: option "workers" must be 'auto' or a whole number from 0 to 64, got -1/,
+    );
+    await expect(loadMnist(2, { transforms: [3] as never })).rejects.toThrow(
+      /"transforms.0" must be a transform, such as resize\(96\); .* got 3/,
+    );
+    await expect(loadDataset(custom, 2, { numTest: 3 })).rejects.toThrow(
+      /"numTest" must be at most 2, the size of the set, got 3/,
+    );
+  });
 });
 
 it('getFashionMnistLabels names labels, and refuses others', () => {
@@ -301,7 +472,9 @@ it('getFashionMnistLabels names labels, and refuses others', () => {
 /** The real sets, where they are on this machine; their rows' numbers were published by others. */
 const real = await Promise.all(
   [MNIST, KMNIST, EMNIST_LETTERS, CIFAR_10, CIFAR_100].map(async (row) => {
-    const found = await loadDataset(row, 2, { download: false, progress: false }).catch((error: Error) => error.message);
+    const found = await loadDataset(row, 2, { download: false, progress: false }).catch(
+      (error: Error) => error.message,
+    );
     const absent = typeof found === 'string';
     const title = absent
       ? `${row.title} (skipped: it is not on this machine; DEEPEND_DATA names a folder that holds it)`
@@ -321,7 +494,10 @@ for (const { row, title, dataset } of real) {
         squares += pixel ** 2;
       }
       expect(sum / count).toBeCloseTo(row.mean[channel] as number, 3);
-      expect(Math.sqrt(squares / count - (sum / count) ** 2)).toBeCloseTo(row.std[channel] as number, 3);
+      expect(Math.sqrt(squares / count - (sum / count) ** 2)).toBeCloseTo(
+        row.std[channel] as number,
+        3,
+      );
     }
     expect(new Set(labels).size).toBe(row.classNames.length);
   });

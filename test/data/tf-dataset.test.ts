@@ -18,7 +18,13 @@ const loader = () => new DataLoader(dataset, { batchSize: 4, shuffle: true });
 async function contents(batches: AsyncIterable<{ features: tf.Tensor; labels: tf.Tensor }>) {
   const all: unknown[] = [];
   for await (const { features, labels } of batches) {
-    all.push([features.shape, [...features.dataSync()], labels.dtype, labels.shape, [...labels.dataSync()]]);
+    all.push([
+      features.shape,
+      [...features.dataSync()],
+      labels.dtype,
+      labels.shape,
+      [...labels.dataSync()],
+    ]);
     tf.dispose([features, labels]);
   }
   return all;
@@ -30,7 +36,9 @@ describe('toTfDataset', () => {
     expect(set.size).toBe(3);
     const own = loader();
     const asFloats = (batches: unknown[]) =>
-      (batches as [unknown, unknown, string, ...unknown[]][]).map((batch) => batch.with(2, 'float32'));
+      (batches as [unknown, unknown, string, ...unknown[]][]).map((batch) =>
+        batch.with(2, 'float32'),
+      );
     for (let epoch = 0; epoch < 2; epoch++) {
       const iterator = await set.iterator();
       const batches = {
@@ -46,11 +54,17 @@ describe('toTfDataset', () => {
 
   it('is what fitDataset takes', async () => {
     const net = tfl.sequential({
-      layers: [tfl.layers.flatten({ inputShape: [3, 2, 1] }), tfl.layers.dense({ units: 3, activation: 'softmax' })],
+      layers: [
+        tfl.layers.flatten({ inputShape: [3, 2, 1] }),
+        tfl.layers.dense({ units: 3, activation: 'softmax' }),
+      ],
     });
     net.compile({ optimizer: tf.train.sgd(0.1), loss: 'sparseCategoricalCrossentropy' });
     const set = await toTfDataset(loader());
-    const { history } = await net.fitDataset(set as unknown as Parameters<typeof net.fitDataset>[0], { epochs: 2, verbose: 0 });
+    const { history } = await net.fitDataset(
+      set as unknown as Parameters<typeof net.fitDataset>[0],
+      { epochs: 2, verbose: 0 },
+    );
     expect(history.loss?.length).toBe(2);
     net.dispose();
   });
@@ -59,14 +73,30 @@ describe('toTfDataset', () => {
 describe('fromTfDataset', () => {
   const samples = (count = 10, label: (i: number) => unknown = (i) => i % 3) =>
     tfd.generator(function* () {
-      for (let i = 0; i < count; i++) yield { xs: tf.fill([3, 2, 1], i / 10), ys: label(i) } as never;
+      for (let i = 0; i < count; i++)
+        yield { xs: tf.fill([3, 2, 1], i / 10), ys: label(i) } as never;
     } as never);
 
   it('makes batches of samples', async () => {
-    const iter = fromTfDataset(samples(), { batchSize: 4, numSamples: 10, numClasses: 3, imageShape: [3, 2, 1] });
-    expect(iter).toMatchObject({ numSamples: 10, numBatches: 3, batchSize: 4, numClasses: 3, imageShape: [3, 2, 1] });
+    const iter = fromTfDataset(samples(), {
+      batchSize: 4,
+      numSamples: 10,
+      numClasses: 3,
+      imageShape: [3, 2, 1],
+    });
+    expect(iter).toMatchObject({
+      numSamples: 10,
+      numBatches: 3,
+      batchSize: 4,
+      numClasses: 3,
+      imageShape: [3, 2, 1],
+    });
     const batches = await contents(iter);
-    expect(batches.map((batch) => (batch as unknown[])[0])).toEqual([[4, 3, 2, 1], [4, 3, 2, 1], [2, 3, 2, 1]]); // biome-ignore format: a shape a batch
+    expect(batches.map((batch) => (batch as unknown[])[0])).toEqual([
+      [4, 3, 2, 1],
+      [4, 3, 2, 1],
+      [2, 3, 2, 1],
+    ]);
     expect(batches.map((batch) => (batch as unknown[]).slice(2))).toEqual([
       ['int32', [4], [0, 1, 2, 0]],
       ['int32', [4], [1, 2, 0, 1]],
@@ -77,31 +107,54 @@ describe('fromTfDataset', () => {
   });
 
   it('leaves labels that are numbers, or shares of classes, as they are', async () => {
-    const numbers = fromTfDataset(samples(2, (i) => i / 2), { batchSize: 2, numSamples: 2 }); // biome-ignore format: one loader
+    const numbers = fromTfDataset(
+      samples(2, (i) => i / 2),
+      { batchSize: 2, numSamples: 2 },
+    );
     expect(await contents(numbers)).toMatchObject([[[2, 3, 2, 1], {}, 'float32', [2], [0, 0.5]]]);
     const soft = () => tf.tensor1d([0.25, 0.75]);
     const shares = fromTfDataset(samples(2, soft), { batchSize: 2, numSamples: 2, numClasses: 2 });
-    expect(await contents(shares)).toMatchObject([[[2, 3, 2, 1], {}, 'float32', [2, 2], [0.25, 0.75, 0.25, 0.75]]]);
+    expect(await contents(shares)).toMatchObject([
+      [[2, 3, 2, 1], {}, 'float32', [2, 2], [0.25, 0.75, 0.25, 0.75]],
+    ]);
   });
 
   it.each([
-    ['batches where samples should be', () => samples().batch(2), /expected samples of \[height, width, channels\] in float32, got \[2, 3, 2, 1\] of float32; give the set before its \.batch\(\)/],
-    ['samples that are none', () => tfd.array([1, 2, 3]), /expected samples \{ xs, ys \} or \{ features, labels \}, got a Tensor/],
+    [
+      'batches where samples should be',
+      () => samples().batch(2),
+      /expected samples of \[height, width, channels\] in float32, got \[2, 3, 2, 1\] of float32; give the set before its \.batch\(\)/,
+    ],
+    [
+      'samples that are none',
+      () => tfd.array([1, 2, 3]),
+      /expected samples \{ xs, ys \} or \{ features, labels \}, got a Tensor/,
+    ],
     ['fewer samples than promised', () => samples(9), /expected 10 samples in an epoch, got 9/],
   ])('refuses %s', async (_, set, message) => {
-    await expect(contents(fromTfDataset(set() as never, { batchSize: 4, numSamples: 10 }))).rejects.toThrow(message);
-  }); // biome-ignore format: a row a case
+    await expect(
+      contents(fromTfDataset(set() as never, { batchSize: 4, numSamples: 10 })),
+    ).rejects.toThrow(message);
+  });
 
   it('refuses what is no set and what it cannot know', () => {
-    expect(() => fromTfDataset([] as never, { batchSize: 1, numSamples: 1 })).toThrow(/expected a tf\.data\.Dataset, got \[\]/);
-    expect(() => fromTfDataset(samples() as never, { batchSize: 1 } as never)).toThrow(/"numSamples" must be a whole number/);
+    expect(() => fromTfDataset([] as never, { batchSize: 1, numSamples: 1 })).toThrow(
+      /expected a tf\.data\.Dataset, got \[\]/,
+    );
+    expect(() => fromTfDataset(samples() as never, { batchSize: 1 } as never)).toThrow(
+      /"numSamples" must be a whole number/,
+    );
   });
 });
 
 it('says what to install where tf.data is missing', async () => {
   vi.doMock('@tensorflow/tfjs-data', () => {
-    throw Object.assign(new Error("Cannot find package '@tensorflow/tfjs-data'"), { code: 'ERR_MODULE_NOT_FOUND' });
+    throw Object.assign(new Error("Cannot find package '@tensorflow/tfjs-data'"), {
+      code: 'ERR_MODULE_NOT_FOUND',
+    });
   });
-  await expect(toTfDataset(loader())).rejects.toThrow(/npm install @tensorflow\/tfjs-data@4\.22\.0/);
+  await expect(toTfDataset(loader())).rejects.toThrow(
+    /npm install @tensorflow\/tfjs-data@4\.22\.0/,
+  );
   vi.doUnmock('@tensorflow/tfjs-data');
 });

@@ -31,7 +31,9 @@ console.log(JSON.stringify({ wasm: typeof WebAssembly !== 'undefined', sums }));
 const cases = golden.cases.map(({ shape, to, interpolation }) => ({ shape, to, interpolation }));
 const images = cases.map(({ shape }) => {
   const length = shape.reduce((a, b) => a * b, 1);
-  return Buffer.from(Uint8Array.from({ length }, (_, i) => (i * i * 31 + 7 * i) % 256)).toString('base64');
+  return Buffer.from(Uint8Array.from({ length }, (_, i) => (i * i * 31 + 7 * i) % 256)).toString(
+    'base64',
+  );
 });
 
 describe('transforms by themselves', () => {
@@ -50,13 +52,19 @@ describe('transforms by themselves', () => {
       metafile: true,
       external: ['@*', 'zod'],
     });
-    imported = Object.values(metafile.outputs).flatMap((output) => output.imports.map((each) => each.path));
+    imported = Object.values(metafile.outputs).flatMap((output) =>
+      output.imports.map((each) => each.path),
+    );
   });
   afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
   const run = (...flags: string[]) => {
     const input = JSON.stringify([cases, images]);
-    const output = execFileSync(process.execPath, [...flags, '-e', PROGRAM], { cwd: folder, input, encoding: 'utf8' });
+    const output = execFileSync(process.execPath, [...flags, '-e', PROGRAM], {
+      cwd: folder,
+      input,
+      encoding: 'utf8',
+    });
     return JSON.parse(output) as { wasm: boolean; sums: [string, string][] };
   };
 

@@ -1,4 +1,7 @@
-/** What holds for every transform, whatever it draws; and the laws of MixUp, CutMix, erasing and the random numbers. */
+/**
+ * What holds for every transform, whatever it draws; and the laws of MixUp, CutMix, erasing and the
+ * random numbers.
+ */
 import {
   centerCrop,
   colorJitter,
@@ -21,8 +24,20 @@ import {
 } from '@deepend/data';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { applyTransforms, isBatchwise, outputShape, toFloats, transformToFloats } from '../../packages/data/src/transforms';
-import { below, beta, normal, roundHalfEven, shuffled } from '../../packages/data/src/transforms/draw';
+import {
+  applyTransforms,
+  isBatchwise,
+  outputShape,
+  toFloats,
+  transformToFloats,
+} from '../../packages/data/src/transforms';
+import {
+  below,
+  beta,
+  normal,
+  roundHalfEven,
+  shuffled,
+} from '../../packages/data/src/transforms/draw';
 import type { ImageBatch } from '../../packages/data/src/types';
 
 const random = (seed: number, stream: number) => {
@@ -30,7 +45,10 @@ const random = (seed: number, stream: number) => {
   return () => next() / 2 ** 32;
 };
 
-/** A generator for each image, whatever batch it is in; `first` is the place of the batch's first image. */
+/**
+ * A generator for each image, whatever batch it is in; `first` is the place of the batch's first
+ * image.
+ */
 const drawsOf = (seed: number, first = 0): Draws => ({
   image: (place) => random(seed, first + place + 1),
   batch: random(seed, 0),
@@ -63,7 +81,11 @@ const ALL: readonly Transform[] = [
 const ALONE = ALL.filter((transform) => !isBatchwise(transform));
 const RANDOM = ALL.filter((transform) => transform.random);
 
-const copyOf = (batch: ImageBatch): ImageBatch => ({ ...batch, images: batch.images.slice(), labels: batch.labels.slice() });
+const copyOf = (batch: ImageBatch): ImageBatch => ({
+  ...batch,
+  images: batch.images.slice(),
+  labels: batch.labels.slice(),
+});
 const title = ({ name, options }: Transform) => `${name} ${JSON.stringify(options)}`;
 
 const NUM_CLASSES = 4;
@@ -79,7 +101,9 @@ const batches = fc
   .map(({ count, height, width, channels, seed, float }): ImageBatch => {
     const next = random(seed, 0);
     const length = count * height * width * channels;
-    const images = float ? Float32Array.from({ length }, next) : Uint8Array.from({ length }, () => below(next, 256));
+    const images = float
+      ? Float32Array.from({ length }, next)
+      : Uint8Array.from({ length }, () => below(next, 256));
     const labels = Int32Array.from({ length: count }, () => below(next, NUM_CLASSES));
     return { images, count, shape: [height, width, channels], labels, numClasses: NUM_CLASSES };
   });
@@ -90,42 +114,59 @@ const one = (batch: ImageBatch, place: number): ImageBatch => {
   return { ...batch, images, count: 1, labels: batch.labels.slice(place, place + 1) };
 };
 
-describe.each(ALL.map((transform) => ({ title: title(transform), transform })))('$title', ({ transform }) => {
-  it('gives images of the promised shape, bytes of bytes, and floats within their range', () => {
-    fc.assert(
-      fc.property(batches, fc.nat(), (batch, seed) => {
-        const shape = outputShape([transform], batch.shape);
-        const result = applyTransforms([transform], copyOf(batch), drawsOf(seed));
-        expect(result).toMatchObject({ shape, count: batch.count, numClasses: NUM_CLASSES });
-        expect(result.images).toHaveLength(batch.count * shape[0] * shape[1] * shape[2]);
-        const float = batch.images instanceof Float32Array || ['normalize', 'mixUp'].includes(transform.name);
-        expect(result.images).toBeInstanceOf(float ? Float32Array : Uint8Array);
-        // Normal numbers, normalization and bicubic go beyond.
-        const within =
-          float && !['normalize', 'randomErasing'].includes(transform.name) && transform.options.interpolation !== 'bicubic';
-        if (within) expect(result.images.every((value) => value >= 0 && value <= 1.000001)).toBe(true);
-      }),
-    );
-  });
+describe.each(ALL.map((transform) => ({ title: title(transform), transform })))(
+  '$title',
+  ({ transform }) => {
+    it('gives images of the promised shape, bytes of bytes, and floats within their range', () => {
+      fc.assert(
+        fc.property(batches, fc.nat(), (batch, seed) => {
+          const shape = outputShape([transform], batch.shape);
+          const result = applyTransforms([transform], copyOf(batch), drawsOf(seed));
+          expect(result).toMatchObject({ shape, count: batch.count, numClasses: NUM_CLASSES });
+          expect(result.images).toHaveLength(batch.count * shape[0] * shape[1] * shape[2]);
+          const float =
+            batch.images instanceof Float32Array || ['normalize', 'mixUp'].includes(transform.name);
+          expect(result.images).toBeInstanceOf(float ? Float32Array : Uint8Array);
+          // Normal numbers, normalization and bicubic go beyond.
+          const within =
+            float &&
+            !['normalize', 'randomErasing'].includes(transform.name) &&
+            transform.options.interpolation !== 'bicubic';
+          if (within)
+            expect(result.images.every((value) => value >= 0 && value <= 1.000001)).toBe(true);
+        }),
+      );
+    });
 
-  it('gives the same for the same draws', () => {
-    fc.assert(
-      fc.property(batches, fc.nat(), (batch, seed) => {
-        const [a, b] = [0, 1].map(() => applyTransforms([transform], copyOf(batch), drawsOf(seed))) as [ImageBatch, ImageBatch];
-        expect(a).toEqual(b);
-      }),
-      { numRuns: 20 },
-    );
-  });
-});
+    it('gives the same for the same draws', () => {
+      fc.assert(
+        fc.property(batches, fc.nat(), (batch, seed) => {
+          const [a, b] = [0, 1].map(() =>
+            applyTransforms([transform], copyOf(batch), drawsOf(seed)),
+          ) as [ImageBatch, ImageBatch];
+          expect(a).toEqual(b);
+        }),
+        { numRuns: 20 },
+      );
+    });
+  },
+);
 
 it.each(RANDOM.map((transform) => ({ title: title(transform), transform })))(
   '$title gives others for other draws',
   ({ transform }) => {
     const next = random(1, 0);
     const images = Uint8Array.from({ length: 6 * 10 * 10 }, () => below(next, 256));
-    const batch = { images, count: 6, shape: [10, 10, 1] as const, labels: new Int32Array(6), numClasses: 1 };
-    const results = [1, 2, 3].map((seed) => String(applyTransforms([transform], copyOf(batch), drawsOf(seed)).images));
+    const batch = {
+      images,
+      count: 6,
+      shape: [10, 10, 1] as const,
+      labels: new Int32Array(6),
+      numClasses: 1,
+    };
+    const results = [1, 2, 3].map((seed) =>
+      String(applyTransforms([transform], copyOf(batch), drawsOf(seed)).images),
+    );
     expect(new Set(results).size).toBe(3);
   },
 );
@@ -147,8 +188,16 @@ it.each(ALONE.map((transform) => ({ title: title(transform), transform })))(
 );
 
 it('transformToFloats is applyTransforms and toFloats', () => {
-  const chains = fc.array(fc.constantFrom(...ALL, resize([20, 11]), centerCrop(9)), { maxLength: 4 });
-  const tails = fc.constantFrom<Transform[]>([], [resize([12, 15])], [randomResizedCrop(8)], [resize([12, 15]), centerCrop([7, 12])], [resize(6), centerCrop(9)]); // biome-ignore format: one list
+  const chains = fc.array(fc.constantFrom(...ALL, resize([20, 11]), centerCrop(9)), {
+    maxLength: 4,
+  });
+  const tails = fc.constantFrom<Transform[]>(
+    [],
+    [resize([12, 15])],
+    [randomResizedCrop(8)],
+    [resize([12, 15]), centerCrop([7, 12])],
+    [resize(6), centerCrop(9)],
+  );
   const last = fc.constantFrom<Transform[]>(
     [],
     [normalize({ mean: [0.1], std: [0.4] })],
@@ -175,7 +224,11 @@ it('a resize with a centre crop behind it is the one and then the other', () => 
   fc.assert(
     fc.property(batches, fc.tuple(size, size), fc.tuple(size, size), (batch, to, crop) => {
       const [first, second] = [resize(to), centerCrop(crop)];
-      const apart = applyTransforms([second], applyTransforms([first], copyOf(batch), drawsOf(0)), drawsOf(0));
+      const apart = applyTransforms(
+        [second],
+        applyTransforms([first], copyOf(batch), drawsOf(0)),
+        drawsOf(0),
+      );
       expect(applyTransforms([first, second], copyOf(batch), drawsOf(0))).toEqual(apart);
     }),
   );
@@ -183,19 +236,51 @@ it('a resize with a centre crop behind it is the one and then the other', () => 
 
 describe('what changes nothing', () => {
   const same: [string, (batch: ImageBatch) => Transform[]][] = [
-    ['a resize to the same size', ({ shape }) => [resize([shape[0], shape[1]], { interpolation: 'bicubic' })]],
-    ['the nearest of the same size', ({ shape }) => [resize([shape[0], shape[1]], { interpolation: 'nearest' })]],
+    [
+      'a resize to the same size',
+      ({ shape }) => [resize([shape[0], shape[1]], { interpolation: 'bicubic' })],
+    ],
+    [
+      'the nearest of the same size',
+      ({ shape }) => [resize([shape[0], shape[1]], { interpolation: 'nearest' })],
+    ],
     ['a centre crop of all', ({ shape }) => [centerCrop([shape[0], shape[1]])]],
     ['a random crop of all', ({ shape }) => [randomCrop([shape[0], shape[1]])]],
-    ['all of the area, resized to its size', ({ shape: [h, w] }) => [randomResizedCrop([h, w], { scale: [1, 1], ratio: [w / h, w / h] })]],
-    ['probability 0', () => [randomHorizontalFlip({ probability: 0 }), randomVerticalFlip({ probability: 0 }), randomErasing({ probability: 0 })]],
-    ['two flips', () => [1, 1].flatMap((probability) => [randomHorizontalFlip({ probability }), randomVerticalFlip({ probability })])],
-    ['no rotation', () => [randomRotation(0), randomRotation([360, 360], { interpolation: 'bilinear' })]],
-    ['two half turns', () => [randomRotation([180, 180]), randomRotation([-180, -180], { interpolation: 'bilinear' })]],
+    [
+      'all of the area, resized to its size',
+      ({ shape: [h, w] }) => [randomResizedCrop([h, w], { scale: [1, 1], ratio: [w / h, w / h] })],
+    ],
+    [
+      'probability 0',
+      () => [
+        randomHorizontalFlip({ probability: 0 }),
+        randomVerticalFlip({ probability: 0 }),
+        randomErasing({ probability: 0 }),
+      ],
+    ],
+    [
+      'two flips',
+      () =>
+        [1, 1].flatMap((probability) => [
+          randomHorizontalFlip({ probability }),
+          randomVerticalFlip({ probability }),
+        ]),
+    ],
+    [
+      'no rotation',
+      () => [randomRotation(0), randomRotation([360, 360], { interpolation: 'bilinear' })],
+    ],
+    [
+      'two half turns',
+      () => [
+        randomRotation([180, 180]),
+        randomRotation([-180, -180], { interpolation: 'bilinear' }),
+      ],
+    ],
     ['factors of 1', () => [colorJitter({})]],
     ['a function that does nothing', () => [custom((batch) => batch)]],
     ['no transform at all', () => []],
-  ]; // biome-ignore format: a row a case
+  ];
   it.each(same)('%s', (_, transforms) => {
     fc.assert(
       fc.property(batches, fc.nat(), (batch, seed) => {
@@ -210,7 +295,9 @@ describe('what changes nothing', () => {
       fc.property(batches, (batch) => {
         const floats = new Float32Array(batch.images.length);
         toFloats(batch, floats);
-        expect(applyTransforms([normalize({ mean: [0], std: [1] })], copyOf(batch), drawsOf(0)).images).toEqual(floats);
+        expect(
+          applyTransforms([normalize({ mean: [0], std: [1] })], copyOf(batch), drawsOf(0)).images,
+        ).toEqual(floats);
       }),
       { numRuns: 40 },
     );
@@ -236,7 +323,9 @@ it('flips and half turns move each pixel to its mirror place', () => {
             Math.floor(i / channels / width / height),
           ];
           const [fromX, fromY] = [mirror.x ? width - 1 - x : x, mirror.y ? height - 1 - y : y];
-          return batch.images[((image * height + fromY) * width + fromX) * channels + channel] as number;
+          return batch.images[
+            ((image * height + fromY) * width + fromX) * channels + channel
+          ] as number;
         });
         expect(images).toEqual(expected);
       }
@@ -260,7 +349,13 @@ it('asks for the generator of an image once, so that no transform draws again wh
 });
 
 it('RGB of gray is three times the gray', () => {
-  const batch: ImageBatch = { images: Uint8Array.of(5, 7), count: 2, shape: [1, 1, 1], labels: new Int32Array(2), numClasses: 1 };
+  const batch: ImageBatch = {
+    images: Uint8Array.of(5, 7),
+    count: 2,
+    shape: [1, 1, 1],
+    labels: new Int32Array(2),
+    numClasses: 1,
+  };
   const rgb = applyTransforms([toRgb()], batch, drawsOf(0));
   expect(rgb).toMatchObject({ shape: [1, 1, 3], images: Uint8Array.of(5, 5, 5, 7, 7, 7) });
 });
@@ -273,7 +368,8 @@ describe('MixUp and CutMix', () => {
   };
   const counts = (labels: ArrayLike<number>) => {
     const sums = new Array<number>(NUM_CLASSES).fill(0);
-    for (let i = 0; i < labels.length; i++) sums[i % NUM_CLASSES] = (sums[i % NUM_CLASSES] as number) + (labels[i] as number);
+    for (let i = 0; i < labels.length; i++)
+      sums[i % NUM_CLASSES] = (sums[i % NUM_CLASSES] as number) + (labels[i] as number);
     return sums;
   };
 
@@ -288,7 +384,9 @@ describe('MixUp and CutMix', () => {
             const row = Array.from(labels.slice(place * NUM_CLASSES, (place + 1) * NUM_CLASSES));
             expect(row.reduce((a, b) => a + b, 0)).toBeCloseTo(1, 5);
           }
-          const before = [0, 1, 2, 3].map((label) => batch.labels.filter((each) => each === label).length);
+          const before = [0, 1, 2, 3].map(
+            (label) => batch.labels.filter((each) => each === label).length,
+          );
           counts(labels).forEach((sum, label) => {
             expect(sum).toBeCloseTo(before[label] as number, 4);
           });
@@ -301,7 +399,13 @@ describe('MixUp and CutMix', () => {
     // Image i is i everywhere, and of class i: its label then says what its pixels must be.
     const labels = Int32Array.from({ length: NUM_CLASSES }, (_, i) => i);
     const images = Float32Array.from({ length: NUM_CLASSES * 4 }, (_, i) => Math.floor(i / 4));
-    const batch: ImageBatch = { images, count: NUM_CLASSES, shape: [2, 2, 1], labels, numClasses: NUM_CLASSES };
+    const batch: ImageBatch = {
+      images,
+      count: NUM_CLASSES,
+      shape: [2, 2, 1],
+      labels,
+      numClasses: NUM_CLASSES,
+    };
     for (let seed = 0; seed < 50; seed++) {
       const mixed = applyTransforms([mixUp()], copyOf(batch), drawsOf(seed));
       mixed.images.forEach((value, i) => {
@@ -318,7 +422,13 @@ describe('MixUp and CutMix', () => {
     const size = 30;
     const labels = Int32Array.from({ length: NUM_CLASSES }, (_, i) => i);
     const images = Uint8Array.from({ length: NUM_CLASSES * size }, (_, i) => Math.floor(i / size));
-    const batch: ImageBatch = { images, count: NUM_CLASSES, shape: [5, 6, 1], labels, numClasses: NUM_CLASSES };
+    const batch: ImageBatch = {
+      images,
+      count: NUM_CLASSES,
+      shape: [5, 6, 1],
+      labels,
+      numClasses: NUM_CLASSES,
+    };
     for (let seed = 0; seed < 100; seed++) {
       const mixed = applyTransforms([cutMix()], copyOf(batch), drawsOf(seed));
       for (let place = 0; place < NUM_CLASSES; place++) {
@@ -351,18 +461,28 @@ describe('MixUp and CutMix', () => {
 });
 
 describe('erasing', () => {
-  /** White images of 40 × 30 after a transform: how many pixels of each are black, and the box about them. */
+  /**
+   * White images of 40 × 30 after a transform: how many pixels of each are black, and the box about
+   * them.
+   */
   function erased(transform: Transform, count = 200) {
     const [height, width] = [40, 30];
     const images = new Uint8Array(count * height * width).fill(255);
-    const batch = { images, count, shape: [height, width, 1] as const, labels: new Int32Array(count), numClasses: 1 };
+    const batch = {
+      images,
+      count,
+      shape: [height, width, 1] as const,
+      labels: new Int32Array(count),
+      numClasses: 1,
+    };
     const result = applyTransforms([transform], batch, drawsOf(7));
     return Array.from({ length: count }, (_, place) => {
       const pixels = result.images.slice(place * height * width, (place + 1) * height * width);
       const black = Array.from(pixels.keys()).filter((i) => pixels[i] === 0);
       const rows = black.map((i) => Math.floor(i / width));
       const columns = black.map((i) => i % width);
-      const span = (places: number[]) => (places.length > 0 ? Math.max(...places) - Math.min(...places) + 1 : 0);
+      const span = (places: number[]) =>
+        places.length > 0 ? Math.max(...places) - Math.min(...places) + 1 : 0;
       return { area: black.length, height: span(rows), width: span(columns) };
     });
   }
@@ -400,11 +520,15 @@ describe('erasing', () => {
       labels: Int32Array.of(0),
       numClasses: 1,
     };
-    expect([...applyTransforms([cutout(8, { value: 0.5 })], copyOf(batch), drawsOf(1)).images]).toContain(128);
+    expect([
+      ...applyTransforms([cutout(8, { value: 0.5 })], copyOf(batch), drawsOf(1)).images,
+    ]).toContain(128);
     const wide = { ...batch, images: new Uint8Array(20 * 20 * 3), shape: [20, 20, 3] as const };
     const options = { probability: 1, value: [0, 0.5, 1] };
     const { images } = applyTransforms([randomErasing(options)], wide, drawsOf(1));
-    const pixels = new Set(Array.from({ length: 400 }, (_, i) => String(images.slice(3 * i, 3 * i + 3))));
+    const pixels = new Set(
+      Array.from({ length: 400 }, (_, i) => String(images.slice(3 * i, 3 * i + 3))),
+    );
     expect(pixels).toEqual(new Set(['0,0,0', '0,128,255']));
   });
 });
@@ -420,16 +544,19 @@ describe('random numbers', () => {
     return { mean: sum / count, variance: squares / count - (sum / count) ** 2 };
   };
 
-  it.each([0.02, 0.2, 1, 4])('Beta(%d, %d) has its mean and variance, and stays within 0 … 1', (alpha) => {
-    const next = random(3, 0);
-    const { mean, variance } = moments(() => {
-      const value = beta(next, alpha);
-      expect(value >= 0 && value <= 1).toBe(true);
-      return value;
-    });
-    expect(Math.abs(mean - 0.5)).toBeLessThan(0.015); // the mean's standard error is at most 0.0025
-    expect(Math.abs(variance * 4 * (2 * alpha + 1) - 1)).toBeLessThan(0.05); // Var = 1 / (4 (2 alpha + 1))
-  });
+  it.each([0.02, 0.2, 1, 4])(
+    'Beta(%d, %d) has its mean and variance, and stays within 0 … 1',
+    (alpha) => {
+      const next = random(3, 0);
+      const { mean, variance } = moments(() => {
+        const value = beta(next, alpha);
+        expect(value >= 0 && value <= 1).toBe(true);
+        return value;
+      });
+      expect(Math.abs(mean - 0.5)).toBeLessThan(0.015); // the mean's standard error is at most 0.0025
+      expect(Math.abs(variance * 4 * (2 * alpha + 1) - 1)).toBeLessThan(0.05); // Var = 1 / (4 (2 alpha + 1))
+    },
+  );
 
   it('standard normal has mean 0 and variance 1', () => {
     const next = random(4, 0);
@@ -441,12 +568,22 @@ describe('random numbers', () => {
   it('shuffled is a permutation', () => {
     fc.assert(
       fc.property(fc.integer({ min: 0, max: 50 }), fc.nat(), (count, seed) => {
-        expect([...shuffled(random(seed, 0), count)].sort((a, b) => a - b)).toEqual(Array.from({ length: count }, (_, i) => i));
+        expect([...shuffled(random(seed, 0), count)].sort((a, b) => a - b)).toEqual(
+          Array.from({ length: count }, (_, i) => i),
+        );
       }),
     );
   });
 
-  it.each([[0.5, 0], [1.5, 2], [2.5, 2], [3.5, 4], [2.4, 2], [2.6, 3], [7, 7]])('%d rounds to %d', (value, rounded) => {
+  it.each([
+    [0.5, 0],
+    [1.5, 2],
+    [2.5, 2],
+    [3.5, 4],
+    [2.4, 2],
+    [2.6, 3],
+    [7, 7],
+  ])('%d rounds to %d', (value, rounded) => {
     expect(roundHalfEven(value)).toBe(rounded);
-  }); // biome-ignore format: one table
+  });
 });

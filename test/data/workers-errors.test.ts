@@ -1,5 +1,12 @@
 import path from 'node:path';
-import { arrayDataset, custom, DataLoader, type FileDataset, randomCrop, resize } from '@deepend/data';
+import {
+  arrayDataset,
+  custom,
+  DataLoader,
+  type FileDataset,
+  randomCrop,
+  resize,
+} from '@deepend/data';
 import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import { batchMaker } from '../../packages/data/src/loading/make';
 import { epoch, valuesOf, watchThreads } from '../helpers/batches';
@@ -29,28 +36,38 @@ beforeEach(async () => {
 });
 
 describe('errors', () => {
-  it.each([0, 1, 2])('about a file that is no image name it, after the batches before it: %i workers', async (workers) => {
-    const loader = new DataLoader(broken, { batchSize: 2, transforms: [resize([8, 8])], workers });
-    let seen = 0;
-    const loop = async () => {
-      for await (const batch of loader) {
-        valuesOf(batch);
-        seen++;
-      }
-    };
-    await expect(loop()).rejects.toMatchObject({
-      name: 'DataError',
-      file: broken.files[3],
-      message: expect.stringContaining('003.png'),
-    });
-    expect([seen, running()]).toEqual([1, 0]);
-  });
+  it.each([0, 1, 2])(
+    'about a file that is no image name it, after the batches before it: %i workers',
+    async (workers) => {
+      const loader = new DataLoader(broken, {
+        batchSize: 2,
+        transforms: [resize([8, 8])],
+        workers,
+      });
+      let seen = 0;
+      const loop = async () => {
+        for await (const batch of loader) {
+          valuesOf(batch);
+          seen++;
+        }
+      };
+      await expect(loop()).rejects.toMatchObject({
+        name: 'DataError',
+        file: broken.files[3],
+        message: expect.stringContaining('003.png'),
+      });
+      expect([seen, running()]).toEqual([1, 0]);
+    },
+  );
 
-  it.each([0, 2])('about an image that a transform cannot take name its file: %i workers', async (workers) => {
-    const loader = new DataLoader(files, { batchSize: 8, transforms: [randomCrop(21)], workers });
-    await expect(epoch(loader)).rejects.toThrow(/\[data\] DataLoader: .*000\.png: /);
-    expect(running()).toBe(0);
-  });
+  it.each([0, 2])(
+    'about an image that a transform cannot take name its file: %i workers',
+    async (workers) => {
+      const loader = new DataLoader(files, { batchSize: 8, transforms: [randomCrop(21)], workers });
+      await expect(epoch(loader)).rejects.toThrow(/\[data\] DataLoader: .*000\.png: /);
+      expect(running()).toBe(0);
+    },
+  );
 
   it.each([0, 2])('of a function of one’s own name the batch: %i workers', async (workers) => {
     let calls = 0;
@@ -58,7 +75,11 @@ describe('errors', () => {
       if (++calls === 3) throw new Error('boom');
       return batch;
     });
-    const loader = new DataLoader(dataset, { batchSize: 8, transforms: [resize(6), failing], workers });
+    const loader = new DataLoader(dataset, {
+      batchSize: 8,
+      transforms: [resize(6), failing],
+      workers,
+    });
     await expect(epoch(loader)).rejects.toThrow('[data] DataLoader: batch 2: boom');
     expect(running()).toBe(0);
   });
@@ -70,16 +91,26 @@ describe('errors', () => {
       const loader = new DataLoader(broken, { batchSize: 4, transforms, workers, onError: 'skip' });
       const kept = await epoch(loader);
       expect(kept.map(({ shape: [count] }) => count)).toEqual([3, 3, 4, 4, 3, 2]);
-      expect(loader.skipped.map(({ file }) => path.basename(file))).toEqual(['003.png', '004.png', '017.png']);
+      expect(loader.skipped.map(({ file }) => path.basename(file))).toEqual([
+        '003.png',
+        '004.png',
+        '017.png',
+      ]);
       expect(said.mock.calls).toEqual([
-        [expect.stringMatching(/left out 3 of 22 images; the first: .*003\.png: expected a whole image/)],
+        [
+          expect.stringMatching(
+            /left out 3 of 22 images; the first: .*003\.png: expected a whole image/,
+          ),
+        ],
       ]);
       await epoch(loader);
       expect(said).toHaveBeenCalledTimes(1);
-      const sound = (await epoch(new DataLoader(files, { batchSize: 1, transforms, workers: 0 }))).filter(
-        (_, i) => ![3, 4, 17].includes(i),
+      const sound = (
+        await epoch(new DataLoader(files, { batchSize: 1, transforms, workers: 0 }))
+      ).filter((_, i) => ![3, 4, 17].includes(i));
+      expect(kept.flatMap(({ features }) => features)).toEqual(
+        sound.flatMap(({ features }) => features),
       );
-      expect(kept.flatMap(({ features }) => features)).toEqual(sound.flatMap(({ features }) => features));
     } finally {
       said.mockRestore();
     }
@@ -87,7 +118,12 @@ describe('errors', () => {
 
   it('pass over a batch of which nothing is left', async () => {
     const said = vi.spyOn(console, 'error').mockImplementation(() => {});
-    const loader = new DataLoader(broken, { batchSize: 1, transforms: [resize([8, 8])], workers: 1, onError: 'skip' });
+    const loader = new DataLoader(broken, {
+      batchSize: 1,
+      transforms: [resize([8, 8])],
+      workers: 1,
+      onError: 'skip',
+    });
     expect((await epoch(loader)).length).toBe(19);
     said.mockRestore();
   });
@@ -103,7 +139,12 @@ describe('errors', () => {
       },
     );
     try {
-      const loader = new DataLoader(dataset, { batchSize: 50, resize: 200, workers: 1, prefetch: 6 });
+      const loader = new DataLoader(dataset, {
+        batchSize: 50,
+        resize: 200,
+        workers: 1,
+        prefetch: 6,
+      });
       await expect(epoch(loader)).rejects.toThrow(
         /expected memory for 6 batches of 23 MiB, got RangeError: .*; lower "prefetch"/,
       );

@@ -22,11 +22,27 @@ describe('the process', () => {
     });
 
   it.each([
-    ['a whole loop', 'let n = 0; for await (const { features } of loader) n++; console.log(n);', '10'],
-    ['a loop that is left', 'for await (const { features } of loader) { console.log(features.shape[1]); break; }', '64'],
-    ['a loop that nobody goes on with', 'const { value } = await loader[Symbol.asyncIterator]().next(); console.log(value.features.shape[1]);', '64'],
-    ['an error in a loop', 'try { for await (const _ of loader) throw new Error("x"); } catch (e) { console.log(e.message); }', 'x'],
+    [
+      'a whole loop',
+      'let n = 0; for await (const { features } of loader) n++; console.log(n);',
+      '10',
+    ],
+    [
+      'a loop that is left',
+      'for await (const { features } of loader) { console.log(features.shape[1]); break; }',
+      '64',
+    ],
+    [
+      'a loop that nobody goes on with',
+      'const { value } = await loader[Symbol.asyncIterator]().next(); console.log(value.features.shape[1]);',
+      '64',
+    ],
+    [
+      'an error in a loop',
+      'try { for await (const _ of loader) throw new Error("x"); } catch (e) { console.log(e.message); }',
+      'x',
+    ],
   ])('ends by itself after %s', async (_, body, said) => {
     expect((await evaluate(body)).stdout.trim()).toBe(said);
-  }); // biome-ignore format: a row a case
+  });
 });

@@ -72,23 +72,53 @@ const jitter = custom(
 
 const chains: [string, () => AnyDataset, DataLoaderOptions['transforms']][] = [
   ['images in memory', () => dataset, []],
-  ['resized and turned', () => dataset, [resize(9), randomHorizontalFlip(), normalize({ mean: [0.5, 0.5, 0.5], std: [1, 2, 3] })]],
+  [
+    'resized and turned',
+    () => dataset,
+    [resize(9), randomHorizontalFlip(), normalize({ mean: [0.5, 0.5, 0.5], std: [1, 2, 3] })],
+  ],
   ['mixed', () => dataset, [randomCrop(4, { padding: 1 }), mixUp()]],
-  ['a function of one’s own in between', () => dataset, [randomHorizontalFlip(), halve, jitter, randomHorizontalFlip()]],
+  [
+    'a function of one’s own in between',
+    () => dataset,
+    [randomHorizontalFlip(), halve, jitter, randomHorizontalFlip()],
+  ],
   ['a function of one’s own before all', () => dataset, [jitter, resize(5)]],
-  ['floats', () => ({ ...dataset, images: Float32Array.from(dataset.images, (value) => value / 100) }), [randomHorizontalFlip()]],
-  ['labels that are numbers', () => ({ ...dataset, labels: Float32Array.from({ length: 150 }, (_, i) => i / 3), labelSize: 3 }), []],
+  [
+    'floats',
+    () => ({ ...dataset, images: Float32Array.from(dataset.images, (value) => value / 100) }),
+    [randomHorizontalFlip()],
+  ],
+  [
+    'labels that are numbers',
+    () => ({
+      ...dataset,
+      labels: Float32Array.from({ length: 150 }, (_, i) => i / 3),
+      labelSize: 3,
+    }),
+    [],
+  ],
   ['files', () => files, [resize(12), centerCrop(10)]],
   ['files, cropped anywhere', () => files, [randomResizedCrop(8), randomHorizontalFlip()]],
   ['files, mixed', () => files, [randomCrop(10), mixUp()]],
   ['files and a function of one’s own', () => files, [randomCrop(10), jitter, resize(7)]],
-  ['files and a function of one’s own on images of several sizes', () => files, [jitterOfBytes(), resize([6, 7]), mixUp()]],
-]; // biome-ignore format: a row a case
+  [
+    'files and a function of one’s own on images of several sizes',
+    () => files,
+    [jitterOfBytes(), resize([6, 7]), mixUp()],
+  ],
+];
 
 function jitterOfBytes() {
-  return custom((batch, draws) => ({ ...batch, images: batch.images.map((value) => (value + 256 * draws.image(0)()) % 256) }), {
-    random: true,
-  });
+  return custom(
+    (batch, draws) => ({
+      ...batch,
+      images: batch.images.map((value) => (value + 256 * draws.image(0)()) % 256),
+    }),
+    {
+      random: true,
+    },
+  );
 }
 
 describe('workers', () => {
@@ -118,7 +148,8 @@ describe('workers', () => {
     await fc.assert(
       fc.asyncProperty(ways, async ({ workers, start, ...options }) => {
         const [here, ahead] = [0, workers].map(
-          (count) => new DataLoader(dataset, { ...options, workers: count, transforms: [randomCrop(3)] }),
+          (count) =>
+            new DataLoader(dataset, { ...options, workers: count, transforms: [randomCrop(3)] }),
         );
         const state = { epoch: start, batch: start % (here?.numBatches ?? 1) };
         for (const loader of [here, ahead]) loader?.restore(state);
@@ -130,7 +161,12 @@ describe('workers', () => {
 
   it('do to a sample what its place in the epoch asks for, whatever the batch', async () => {
     const images = async (batchSize: number, workers: number) => {
-      const options = { batchSize, workers, shuffle: true, transforms: [randomResizedCrop(6), randomHorizontalFlip(), jitter] };
+      const options = {
+        batchSize,
+        workers,
+        shuffle: true,
+        transforms: [randomResizedCrop(6), randomHorizontalFlip(), jitter],
+      };
       return (await epoch(new DataLoader(dataset, options))).flatMap(({ features }) => features);
     };
     expect(await images(8, 2)).toEqual(await images(50, 0));
@@ -140,9 +176,12 @@ describe('workers', () => {
   describe.each(engines)('on $title', ({ name, absent }) => {
     it.skipIf(absent)('leave batches alone that were given before', async () => {
       await use(name);
-      const expected = await epoch(new DataLoader(dataset, { batchSize: 4, resize: 5, workers: 0 }));
+      const expected = await epoch(
+        new DataLoader(dataset, { batchSize: 4, resize: 5, workers: 0 }),
+      );
       const held: Batch[] = [];
-      for await (const batch of new DataLoader(dataset, { batchSize: 4, resize: 5, workers: 2 })) held.push(batch);
+      for await (const batch of new DataLoader(dataset, { batchSize: 4, resize: 5, workers: 2 }))
+        held.push(batch);
       expect(held.map(valuesOf)).toEqual(expected);
     });
   });

@@ -29,17 +29,27 @@ describe('deepend summary', () => {
   const net = () => book.resnet8({ inputShape: [28, 28, 1] });
 
   it("prints what the function gives, by the net's own size where none is asked for", async () => {
-    expect(await run('summary', ...small)).toEqual({ stdout: `${summary(net())}\n`, stderr: '', code: 0 });
+    expect(await run('summary', ...small)).toEqual({
+      stdout: `${summary(net())}\n`,
+      stderr: '',
+      code: 0,
+    });
     expect((await run('summary', 'book/lenet')).stdout).toBe(`${summary(book.lenet())}\n`);
     expect((await run('summary', 'cifar/resnet20')).stdout).toContain('[1, 32, 32, 3]');
-    expect((await run('summary', 'cifar/resnet20', '--channels', '1')).stdout).toContain('[1, 32, 32, 1]');
-    expect((await run('summary', 'cifar/resnet20', '--size', '48')).stdout).toContain('[1, 48, 48, 3]');
+    expect((await run('summary', 'cifar/resnet20', '--channels', '1')).stdout).toContain(
+      '[1, 32, 32, 1]',
+    );
+    expect((await run('summary', 'cifar/resnet20', '--size', '48')).stdout).toContain(
+      '[1, 48, 48, 3]',
+    );
   });
 
   it('takes classes, a batch, layers and the arithmetic', async () => {
     expect((await run('summary', ...small, '--classes', '3')).stdout).toContain('[1, 3]');
     const asked = { batchSize: 8, rows: 'layers' } as const;
-    expect((await run('summary', ...small, '--batch-size', '8', '--layers')).stdout).toBe(`${summary(net(), asked)}\n`);
+    expect((await run('summary', ...small, '--batch-size', '8', '--layers')).stdout).toBe(
+      `${summary(net(), asked)}\n`,
+    );
     const explained = await run('summary', ...small, '--explain', '--layers');
     expect(explained.stdout).toBe(`${summary(net(), { explain: true })}\n`);
     expect(explained.stdout).toContain('height and width: ⌊(28 − 7 + 2·3)/2⌋ + 1 = 14\n');
@@ -48,27 +58,54 @@ describe('deepend summary', () => {
 
 describe('deepend models', () => {
   it('lists the nets', async () => {
-    expect(await run('models')).toEqual({ stdout: `${listModels().join('\n')}\n`, stderr: '', code: 0 });
-    expect((await run('models', 'book/resnet*')).stdout).toBe(`${listModels('book/resnet*').join('\n')}\n`);
+    expect(await run('models')).toEqual({
+      stdout: `${listModels().join('\n')}\n`,
+      stderr: '',
+      code: 0,
+    });
+    expect((await run('models', 'book/resnet*')).stdout).toBe(
+      `${listModels('book/resnet*').join('\n')}\n`,
+    );
   });
 });
 
 describe('help and version', () => {
   it('are no errors; without a command the help is one', async () => {
-    expect(await run('--version')).toMatchObject({ stdout: expect.stringMatching(/^\d+\.\d+\.\d+\n$/), stderr: '', code: 0 });
-    expect(await run()).toMatchObject({ stdout: '', stderr: expect.stringContaining('Usage: deepend'), code: 1 });
-    expect(await run('summary', '--help')).toMatchObject({ stdout: expect.stringContaining('--explain'), stderr: '', code: 0 });
+    expect(await run('--version')).toMatchObject({
+      stdout: expect.stringMatching(/^\d+\.\d+\.\d+\n$/),
+      stderr: '',
+      code: 0,
+    });
+    expect(await run()).toMatchObject({
+      stdout: '',
+      stderr: expect.stringContaining('Usage: deepend'),
+      code: 1,
+    });
+    expect(await run('summary', '--help')).toMatchObject({
+      stdout: expect.stringContaining('--explain'),
+      stderr: '',
+      code: 0,
+    });
   });
 });
 
 const WRONG: [args: string[], message: RegExp][] = [
-  [['summary', 'book/resnet17'], /there is no net 'book\/resnet17'; did you mean 'book\/resnet1?8'\?/],
+  [
+    ['summary', 'book/resnet17'],
+    /there is no net 'book\/resnet17'; did you mean 'book\/resnet1?8'\?/,
+  ],
   [
     ['summary', 'book/lenet', '--size', '0'],
     /option '--size <pixels>' argument '0' is invalid. expected a whole number of at least 1/,
   ],
-  [['summary', 'book/lenet', '--size', '3'], /\[models\] book\/lenet: .* the smallest image that works is \d+×\d+/],
-  [['summary', 'book/lenet', '--explian'], /unknown option '--explian' \(Did you mean --explain\?\)/],
+  [
+    ['summary', 'book/lenet', '--size', '3'],
+    /\[models\] book\/lenet: .* the smallest image that works is \d+×\d+/,
+  ],
+  [
+    ['summary', 'book/lenet', '--explian'],
+    /unknown option '--explian' \(Did you mean --explain\?\)/,
+  ],
   [['summary'], /missing required argument 'id'/],
   [['models', 'no*such'], /no net is like 'no\*such'; deepend models lists them all/],
   [['sumary'], /unknown command 'sumary' \(Did you mean summary\?\)/],
@@ -88,7 +125,11 @@ describe('the command line (as built)', () => {
   const built = (...args: string[]) =>
     promisify(execFile)(process.execPath, ['packages/deepend/bin/deepend.js', ...args]).then(
       ({ stdout, stderr }) => ({ stdout, stderr, code: 0 }),
-      ({ stdout, stderr, code }: { stdout: string; stderr: string; code: number }) => ({ stdout, stderr, code }),
+      ({ stdout, stderr, code }: { stdout: string; stderr: string; code: number }) => ({
+        stdout,
+        stderr,
+        code,
+      }),
     );
 
   it('prints a net, and nothing else', async () => {

@@ -1,4 +1,7 @@
-/** For a test of what is left after close(): `dashboard-closing.ts DIR`. A timer or socket that stays would keep the process alive. */
+/**
+ * For a test of what is left after close(): `dashboard-closing.ts DIR`. A timer or socket that
+ * stays would keep the process alive.
+ */
 import { startDashboard } from 'deepend';
 
 const { url, close } = await startDashboard(process.argv[2] ?? '', { port: 0 });

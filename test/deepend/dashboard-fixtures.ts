@@ -1,4 +1,6 @@
-/** Runs' folders as saveRun leaves them, without a training, and a dashboard's news, for its tests. */
+/**
+ * Runs' folders as saveRun leaves them, without a training, and a dashboard's news, for its tests.
+ */
 import http from 'node:http';
 import path from 'node:path';
 import fs from 'fs-extra';
@@ -16,22 +18,57 @@ export interface FakeRun {
 
 export const epochLine = (epoch: number) => {
   const loss = 2.3 / (epoch + 1);
-  return { epoch, loss, trainAcc: 1 - loss / 2.5, testAcc: 1 - loss / 2.4, testLoss: loss, lr: 0.1, seconds: 2, samplesPerSecond: 1000 + epoch, samplesPerSecondWithLoading: 900 }; // biome-ignore format: one object
+  return {
+    epoch,
+    loss,
+    trainAcc: 1 - loss / 2.5,
+    testAcc: 1 - loss / 2.4,
+    testLoss: loss,
+    lr: 0.1,
+    seconds: 2,
+    samplesPerSecond: 1000 + epoch,
+    samplesPerSecondWithLoading: 900,
+  };
 };
-export const stepLine = (epoch: number, step: number) =>
-  ({ epoch, step, numBatches: 10, globalStep: 10 * (epoch - 1) + step, loss: 1.5 / epoch, trainAcc: 0.5, samplesPerSecond: 950, time: new Date().toISOString() }); // biome-ignore format: one object
-export const jsonl = (lines: readonly object[]) => lines.map((line) => `${JSON.stringify(line)}\n`).join('');
+export const stepLine = (epoch: number, step: number) => ({
+  epoch,
+  step,
+  numBatches: 10,
+  globalStep: 10 * (epoch - 1) + step,
+  loss: 1.5 / epoch,
+  trainAcc: 0.5,
+  samplesPerSecond: 950,
+  time: new Date().toISOString(),
+});
+export const jsonl = (lines: readonly object[]) =>
+  lines.map((line) => `${JSON.stringify(line)}\n`).join('');
 
 /** Writes a run's folder. */
 export async function fakeRun(folder: string, run: FakeRun = {}): Promise<void> {
   const { epochs = 2, numEpochs = 5, config = {}, steps = [], finished = false, ago = 0 } = run;
   const at = (name: string) => path.join(folder, name);
-  const settings = { model: 'book/lenet', data: 'fashion-mnist', epochs: numEpochs, lr: 0.1, batchSize: 32 };
-  await fs.outputJson(at('config.json'), { net: 'book/lenet', device: 'cpu', numEpochs, settings, ...config });
+  const settings = {
+    model: 'book/lenet',
+    data: 'fashion-mnist',
+    epochs: numEpochs,
+    lr: 0.1,
+    batchSize: 32,
+  };
+  await fs.outputJson(at('config.json'), {
+    net: 'book/lenet',
+    device: 'cpu',
+    numEpochs,
+    settings,
+    ...config,
+  });
   const history = Array.from({ length: epochs }, (_, i) => epochLine(i + 1));
   if (epochs > 0) await fs.writeFile(at('history.jsonl'), jsonl(history));
   if (steps.length > 0) await fs.writeFile(at('steps.jsonl'), jsonl(steps));
-  if (finished) await fs.writeJson(at('result.json'), finished === true ? { epochs, samplesPerSecond: 1000 } : finished);
+  if (finished)
+    await fs.writeJson(
+      at('result.json'),
+      finished === true ? { epochs, samplesPerSecond: 1000 } : finished,
+    );
   const then = new Date(Date.now() - ago);
   for (const name of await fs.readdir(folder)) await fs.utimes(at(name), then, then);
 }
@@ -50,12 +87,21 @@ export function ask(
 ): Promise<Answer> {
   const { hostname, port } = new URL(url);
   return new Promise((resolve, reject) => {
-    const request = http.request({ hostname, port, path: asked, agent: false, ...options }, (response) => {
-      const chunks: Buffer[] = [];
-      response.on('data', (chunk) => chunks.push(chunk));
-      response.on('error', reject);
-      response.on('end', () => resolve({ status: response.statusCode ?? 0, headers: response.headers, body: Buffer.concat(chunks).toString() })); // biome-ignore format: one call
-    });
+    const request = http.request(
+      { hostname, port, path: asked, agent: false, ...options },
+      (response) => {
+        const chunks: Buffer[] = [];
+        response.on('data', (chunk) => chunks.push(chunk));
+        response.on('error', reject);
+        response.on('end', () =>
+          resolve({
+            status: response.statusCode ?? 0,
+            headers: response.headers,
+            body: Buffer.concat(chunks).toString(),
+          }),
+        );
+      },
+    );
     request.on('error', reject);
     request.end();
   });
@@ -88,7 +134,10 @@ export async function* news(url: string): AsyncGenerator<Heard> {
 }
 
 /** The first news of runs that pass. */
-export async function heard(url: string, passes: (data: Heard['data']) => boolean = () => true): Promise<Heard['data']> {
+export async function heard(
+  url: string,
+  passes: (data: Heard['data']) => boolean = () => true,
+): Promise<Heard['data']> {
   for await (const { event, data } of news(url)) if (event === 'runs' && passes(data)) return data;
   throw new Error('the news ended');
 }

@@ -42,10 +42,21 @@ beforeEach(async () => {
   dashboard = await startDashboard(root, { port: 0 });
   faults = [];
   page = await browser.newPage({ viewport: { width: 1200, height: 900 } });
-  page.on('console', (message) => void (['error', 'warning'].includes(message.type()) && faults.push(message.text())));
+  page.on(
+    'console',
+    (message) =>
+      void (['error', 'warning'].includes(message.type()) && faults.push(message.text())),
+  );
   page.on('pageerror', (error) => void faults.push(error.message));
-  page.on('requestfailed', (request) => void (request.url().endsWith('/news') || faults.push(`failed: ${request.url()}`)));
-  page.on('request', (request) => void (request.url().startsWith(dashboard.url) || faults.push(`elsewhere: ${request.url()}`)));
+  page.on(
+    'requestfailed',
+    (request) => void (request.url().endsWith('/news') || faults.push(`failed: ${request.url()}`)),
+  );
+  page.on(
+    'request',
+    (request) =>
+      void (request.url().startsWith(dashboard.url) || faults.push(`elsewhere: ${request.url()}`)),
+  );
   page.on('dialog', (dialog) => void faults.push(`a script ran: ${dialog.message()}`));
 });
 afterEach(async () => {
@@ -55,11 +66,19 @@ afterEach(async () => {
 
 const at = (...names: string[]) => path.join(root, ...names);
 const row = (name: string) => page.locator('#rows tr', { hasText: name });
-const cells = async (name: string) => (await row(name).locator('td').allTextContents()).map((text) => text.trim());
+const cells = async (name: string) =>
+  (await row(name).locator('td').allTextContents()).map((text) => text.trim());
 /** A chart by its title. */
-const chart = (title: string) => page.getByRole('region', { name: title, exact: true }).locator('figure');
-const points = async (title: string) => JSON.parse((await chart(title).getAttribute('data-points')) ?? '[]') as [number, number, string][]; // biome-ignore format: one line
-const until = (passes: () => Promise<boolean>) => expect.poll(passes, { timeout: 15_000, interval: 100 }).toBe(true);
+const chart = (title: string) =>
+  page.getByRole('region', { name: title, exact: true }).locator('figure');
+const points = async (title: string) =>
+  JSON.parse((await chart(title).getAttribute('data-points')) ?? '[]') as [
+    number,
+    number,
+    string,
+  ][];
+const until = (passes: () => Promise<boolean>) =>
+  expect.poll(passes, { timeout: 15_000, interval: 100 }).toBe(true);
 
 describe.skipIf(noBrowser)(`the dashboard's page (${noBrowser ?? 'in Chromium'})`, () => {
   it('shows a run as it grows, without a reload', async () => {
@@ -72,22 +91,34 @@ describe.skipIf(noBrowser)(`the dashboard's page (${noBrowser ?? 'in Chromium'})
 
     await fs.writeFile(at('lenet', 'steps.jsonl'), jsonl([stepLine(2, 5)]));
     await until(async () => (await cells('lenet'))[1] === '1.5 of 5');
-    await until(async () => (await points('training loss')).at(-1)?.[2].includes('epoch 1.5') === true);
-    for (const epoch of [2, 3]) await fs.appendFile(at('lenet', 'history.jsonl'), jsonl([epochLine(epoch)]));
+    await until(
+      async () => (await points('training loss')).at(-1)?.[2].includes('epoch 1.5') === true,
+    );
+    for (const epoch of [2, 3])
+      await fs.appendFile(at('lenet', 'history.jsonl'), jsonl([epochLine(epoch)]));
     await until(async () => (await points('test accuracy')).length === 3);
     expect((await cells('lenet'))[4]).toBe(epochLine(3).trainAcc.toFixed(3));
     expect(await figure?.evaluate((node) => node.isConnected)).toBe(true); // the same figure: no flicker, and it keeps the focus
 
-    await fs.writeJson(at('lenet', 'result.json'), { epochs: 3, stopped: 'no progress for 2 epochs' });
+    await fs.writeJson(at('lenet', 'result.json'), {
+      epochs: 3,
+      stopped: 'no progress for 2 epochs',
+    });
     await until(async () => (await cells('lenet'))[0] === '✓ finished …');
-    expect(await page.locator('#reasons').textContent()).toBe('lenet: finished: no progress for 2 epochs');
+    expect(await page.locator('#reasons').textContent()).toBe(
+      'lenet: finished: no progress for 2 epochs',
+    );
     expect(await page.locator('#spoken').textContent()).toContain('lenet: finished');
     expect(faults).toEqual([]);
   });
 
   it('compares runs: curves in one picture, settings, pictures', async () => {
     await fakeRun(at('a'), { epochs: 3, finished: true });
-    await fakeRun(at('sweep', 'b'), { epochs: 4, finished: true, config: { settings: { model: 'book/lenet', lr: 0.5 } } });
+    await fakeRun(at('sweep', 'b'), {
+      epochs: 4,
+      finished: true,
+      config: { settings: { model: 'book/lenet', lr: 0.5 } },
+    });
     await fakeRun(at('c'), { epochs: 1, finished: true });
     const image = { create: { width: 40, height: 30, channels: 3 as const, background: '#888' } };
     await sharp(image).png().toFile(at('a', 'predictions.png'));
@@ -99,9 +130,23 @@ describe.skipIf(noBrowser)(`the dashboard's page (${noBrowser ?? 'in Chromium'})
     await page.keyboard.press('Space'); // by the keyboard, too
     await until(async () => (await points('training loss')).length === 7);
     const labels = (await points('training loss')).map(([, , label]) => label);
-    expect([labels[0]?.startsWith('sweep/b: '), labels.at(-1)?.startsWith('a: ')]).toEqual([true, true]);
-    await until(async () => (await page.locator('#differences tr', { hasText: 'lr' }).allTextContents()).join() === 'lr0.50.1');
-    await until(async () => page.locator('#pictures img').evaluate((img: { complete: boolean; naturalWidth: number }) => img.complete && img.naturalWidth === 40)); // biome-ignore format: one call
+    expect([labels[0]?.startsWith('sweep/b: '), labels.at(-1)?.startsWith('a: ')]).toEqual([
+      true,
+      true,
+    ]);
+    await until(
+      async () =>
+        (await page.locator('#differences tr', { hasText: 'lr' }).allTextContents()).join() ===
+        'lr0.50.1',
+    );
+    await until(async () =>
+      page
+        .locator('#pictures img')
+        .evaluate(
+          (img: { complete: boolean; naturalWidth: number }) =>
+            img.complete && img.naturalWidth === 40,
+        ),
+    );
     expect(page.url()).toBe(`${dashboard.url}#run=sweep%2Fb&run=a`); // what a reload shows again
     await page.reload();
     await until(async () => (await points('training loss')).length === 7);
@@ -133,7 +178,12 @@ describe.skipIf(noBrowser)(`the dashboard's page (${noBrowser ?? 'in Chromium'})
 
   it('sorts by any column and shows runs with certain words', async () => {
     await fakeRun(at('a'), { epochs: 1, finished: true, ago: 9000 });
-    await fakeRun(at('b'), { epochs: 3, finished: true, ago: 6000, config: { settings: { model: 'vgg11' } } });
+    await fakeRun(at('b'), {
+      epochs: 3,
+      finished: true,
+      ago: 6000,
+      config: { settings: { model: 'vgg11' } },
+    });
     await fakeRun(at('c'), { epochs: 0, ago: 3000 });
     await page.goto(dashboard.url);
     const names = () => page.locator('#rows th').allTextContents();
@@ -152,10 +202,21 @@ describe.skipIf(noBrowser)(`the dashboard's page (${noBrowser ?? 'in Chromium'})
 
   it('names that are markup are text, in every place', async () => {
     const name = '<img src=x onerror=alert(1)>';
-    await fakeRun(at(name), { epochs: 2, config: { settings: { model: name, [name]: name } }, steps: [{ ended: 'failed', reason: name }] }); // biome-ignore format: one call
+    await fakeRun(at(name), {
+      epochs: 2,
+      config: { settings: { model: name, [name]: name } },
+      steps: [{ ended: 'failed', reason: name }],
+    });
     await fakeRun(at('🐳 Größe 尺寸'), { epochs: 2 });
-    await sharp({ create: { width: 4, height: 4, channels: 3, background: '#888' } }).png().toFile(at(name, `${name}.png`)); // biome-ignore format: one chain
-    await page.goto(`${dashboard.url}#${new URLSearchParams([['run', name], ['run', '🐳 Größe 尺寸']])}`); // biome-ignore format: one line
+    await sharp({ create: { width: 4, height: 4, channels: 3, background: '#888' } })
+      .png()
+      .toFile(at(name, `${name}.png`));
+    await page.goto(
+      `${dashboard.url}#${new URLSearchParams([
+        ['run', name],
+        ['run', '🐳 Größe 尺寸'],
+      ])}`,
+    );
     await until(async () => (await points('training loss')).length === 4);
     await until(async () => (await page.locator('#pictures img').count()) === 1);
     expect(await row(name).locator('th').textContent()).toBe(name);
@@ -181,9 +242,13 @@ describe.skipIf(noBrowser)(`the dashboard's page (${noBrowser ?? 'in Chromium'})
   it("shows the machine's load, with GPUs where nvidia-smi tells of them", async () => {
     const before = process.env.PATH;
     const bin = path.join(dir, 'bin');
-    await fs.outputFile(path.join(bin, 'nvidia-smi'), '#!/bin/sh\necho "NVIDIA H100 80GB HBM3, 37, 1024, 81559"\n', {
-      mode: 0o755,
-    });
+    await fs.outputFile(
+      path.join(bin, 'nvidia-smi'),
+      '#!/bin/sh\necho "NVIDIA H100 80GB HBM3, 37, 1024, 81559"\n',
+      {
+        mode: 0o755,
+      },
+    );
     process.env.PATH = `${bin}:${before}`;
     try {
       await page.goto(dashboard.url);
@@ -202,36 +267,69 @@ describe.skipIf(noBrowser)(`the dashboard's page (${noBrowser ?? 'in Chromium'})
     'nothing is wider than the page at %i pixels, and all that can be used has a name',
     async (width) => {
       await fakeRun(at('a-run-with-a-name-that-is-rather-long-for-a-small-window'), { epochs: 3 });
-      await fakeRun(at('b'), { epochs: 3, config: { settings: { model: 'x'.repeat(150) } }, steps: [{ ended: 'failed', reason: 'y'.repeat(150) }] }); // biome-ignore format: one call
+      await fakeRun(at('b'), {
+        epochs: 3,
+        config: { settings: { model: 'x'.repeat(150) } },
+        steps: [{ ended: 'failed', reason: 'y'.repeat(150) }],
+      });
       await page.setViewportSize({ width, height: 800 });
-      await page.goto(`${dashboard.url}#run=b&run=a-run-with-a-name-that-is-rather-long-for-a-small-window`);
+      await page.goto(
+        `${dashboard.url}#run=b&run=a-run-with-a-name-that-is-rather-long-for-a-small-window`,
+      );
       await until(async () => (await points('samples per second')).length === 6);
-      expect(await page.evaluate('document.documentElement.scrollWidth - document.documentElement.clientWidth')).toBe(0);
+      expect(
+        await page.evaluate(
+          'document.documentElement.scrollWidth - document.documentElement.clientWidth',
+        ),
+      ).toBe(0);
       const nameless = `[...document.querySelectorAll('button, input, a, img, [tabindex="0"]')].filter((node) =>
       !(node.textContent || node.alt || node.getAttribute('aria-label') || node.getAttribute('aria-labelledby') || node.labels?.[0]?.textContent)).map((node) => node.outerHTML)`;
       expect(await page.evaluate(nameless)).toEqual([]);
-      const levels = (await page.evaluate("[...document.querySelectorAll('h1, h2, h3')].map((head) => Number(head.tagName[1]))")) as number[]; // biome-ignore format: one line
+      const levels = (await page.evaluate(
+        "[...document.querySelectorAll('h1, h2, h3')].map((head) => Number(head.tagName[1]))",
+      )) as number[];
       expect(levels[0]).toBe(1);
-      expect(levels.every((level, i) => i === 0 || level <= (levels[i - 1] as number) + 1)).toBe(true);
+      expect(levels.every((level, i) => i === 0 || level <= (levels[i - 1] as number) + 1)).toBe(
+        true,
+      );
       expect(faults).toEqual([]);
     },
   );
 });
 
-describe.skipIf(noBrowser ?? noData)(`a training beside it (${noBrowser ?? noData ?? 'real data'})`, () => {
-  it('is seen from its first figures to its end', async () => {
-    await page.goto(dashboard.url);
-    await until(async () => page.locator('#empty').isVisible());
-    const flags = '--model book/lenet --batch-size 32 --train 640 --test 64 --lr 0.1 --device simd --epochs 3 --seed 1';
-    const training: ChildProcess = spawn(process.execPath, ['--import', 'tsx', 'test/deepend/dashboard-run.ts', 'train', ...flags.split(' '), '--out', at('lenet')], { env: { ...process.env, TSX_TSCONFIG_PATH: 'tsconfig.json' }, stdio: 'ignore' }); // biome-ignore format: one call
-    const ended = new Promise<number | null>((resolve) => training.on('close', resolve));
-    await expect.poll(() => page.locator('#rows tr').count(), { timeout: 60_000 }).toBe(1);
-    expect(await ended).toBe(0);
-    await until(async () => (await cells('lenet'))[0] === '✓ finished');
-    expect((await cells('lenet')).slice(1, 3)).toEqual(['3 of 3', '–']);
-    expect((await cells('lenet')).slice(7, 10)).toEqual(['book/lenet', 'fashion-mnist', 'cpu']);
-    await until(async () => (await points('test accuracy')).length === 3);
-    await until(async () => (await page.locator('#pictures figcaption').allTextContents()).join() === 'curves.svg');
-    expect(faults).toEqual([]);
-  }, 120_000);
-});
+describe.skipIf(noBrowser ?? noData)(
+  `a training beside it (${noBrowser ?? noData ?? 'real data'})`,
+  () => {
+    it('is seen from its first figures to its end', async () => {
+      await page.goto(dashboard.url);
+      await until(async () => page.locator('#empty').isVisible());
+      const flags =
+        '--model book/lenet --batch-size 32 --train 640 --test 64 --lr 0.1 --device simd --epochs 3 --seed 1';
+      const training: ChildProcess = spawn(
+        process.execPath,
+        [
+          '--import',
+          'tsx',
+          'test/deepend/dashboard-run.ts',
+          'train',
+          ...flags.split(' '),
+          '--out',
+          at('lenet'),
+        ],
+        { env: { ...process.env, TSX_TSCONFIG_PATH: 'tsconfig.json' }, stdio: 'ignore' },
+      );
+      const ended = new Promise<number | null>((resolve) => training.on('close', resolve));
+      await expect.poll(() => page.locator('#rows tr').count(), { timeout: 60_000 }).toBe(1);
+      expect(await ended).toBe(0);
+      await until(async () => (await cells('lenet'))[0] === '✓ finished');
+      expect((await cells('lenet')).slice(1, 3)).toEqual(['3 of 3', '–']);
+      expect((await cells('lenet')).slice(7, 10)).toEqual(['book/lenet', 'fashion-mnist', 'cpu']);
+      await until(async () => (await points('test accuracy')).length === 3);
+      await until(
+        async () =>
+          (await page.locator('#pictures figcaption').allTextContents()).join() === 'curves.svg',
+      );
+      expect(faults).toEqual([]);
+    }, 120_000);
+  },
+);

@@ -1,4 +1,7 @@
-/** The command line from the sources, for tests that start and end it as a process: `dashboard-run.ts dashboard DIR`. */
+/**
+ * The command line from the sources, for tests that start and end it as a process:
+ * `dashboard-run.ts dashboard DIR`.
+ */
 import { main } from 'deepend';
 
 await main(process.argv);

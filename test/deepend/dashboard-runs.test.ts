@@ -38,10 +38,20 @@ describe('a run in the list', () => {
     const { root, url } = await begin();
     const at = (name: string) => path.join(root, name);
     await fakeRun(at('finished'), { epochs: 5, finished: true, ago: 600 * MINUTE });
-    await fakeRun(at('stopped'), { epochs: 3, finished: { epochs: 3, stopped: 'no progress for 2 epochs' } });
+    await fakeRun(at('stopped'), {
+      epochs: 3,
+      finished: { epochs: 3, stopped: 'no progress for 2 epochs' },
+    });
     await fakeRun(at('running'), { epochs: 2, steps: [stepLine(2, 10), stepLine(3, 4)] });
-    await fakeRun(at('interrupted'), { epochs: 1, steps: [stepLine(2, 4), { ended: 'interrupted' }], ago: 90 * MINUTE });
-    await fakeRun(at('failed'), { epochs: 0, steps: [stepLine(1, 4), { ended: 'failed', reason: 'the loss became NaN' }] });
+    await fakeRun(at('interrupted'), {
+      epochs: 1,
+      steps: [stepLine(2, 4), { ended: 'interrupted' }],
+      ago: 90 * MINUTE,
+    });
+    await fakeRun(at('failed'), {
+      epochs: 0,
+      steps: [stepLine(1, 4), { ended: 'failed', reason: 'the loss became NaN' }],
+    });
     await fakeRun(at('sweep/silent'), { epochs: 1, ago: 90 * MINUTE });
     await fakeRun(at('young'), { epochs: 0 });
     const { runs, whole, cut } = await heard(url);
@@ -56,25 +66,85 @@ describe('a run in the list', () => {
       'sweep/silent',
       'young',
     ]);
-    expect(shown.finished).toMatchObject({ name: 'finished', state: 'finished', model: 'book/lenet', data: 'fashion-mnist', device: 'cpu', epoch: 5, numEpochs: 5, secondsLeft: null, testAcc: epochLine(5).testAcc, reason: null }); // biome-ignore format: one object
-    expect(shown.stopped).toMatchObject({ state: 'finished', reason: 'no progress for 2 epochs', epoch: 3 });
-    expect(shown.running).toMatchObject({ state: 'running', epoch: 2.4, loss: 0.5, trainAcc: 0.5, testAcc: epochLine(2).testAcc, samplesPerSecond: 950 }); // biome-ignore format: one object
+    expect(shown.finished).toMatchObject({
+      name: 'finished',
+      state: 'finished',
+      model: 'book/lenet',
+      data: 'fashion-mnist',
+      device: 'cpu',
+      epoch: 5,
+      numEpochs: 5,
+      secondsLeft: null,
+      testAcc: epochLine(5).testAcc,
+      reason: null,
+    });
+    expect(shown.stopped).toMatchObject({
+      state: 'finished',
+      reason: 'no progress for 2 epochs',
+      epoch: 3,
+    });
+    expect(shown.running).toMatchObject({
+      state: 'running',
+      epoch: 2.4,
+      loss: 0.5,
+      trainAcc: 0.5,
+      testAcc: epochLine(2).testAcc,
+      samplesPerSecond: 950,
+    });
     expect(shown.running?.secondsLeft).toBeCloseTo(2 * 2.6, 9); // two seconds an epoch
-    expect(shown.interrupted).toMatchObject({ state: 'interrupted', epoch: 1.4, secondsLeft: null });
-    expect(shown.failed).toMatchObject({ state: 'failed', reason: 'the loss became NaN', epoch: 0.4, testAcc: null });
+    expect(shown.interrupted).toMatchObject({
+      state: 'interrupted',
+      epoch: 1.4,
+      secondsLeft: null,
+    });
+    expect(shown.failed).toMatchObject({
+      state: 'failed',
+      reason: 'the loss became NaN',
+      epoch: 0.4,
+      testAcc: null,
+    });
     expect(shown['sweep/silent']).toMatchObject({ state: 'silent', epoch: 1 });
-    expect(shown.young).toMatchObject({ state: 'running', epoch: 0, loss: null, secondsLeft: null });
+    expect(shown.young).toMatchObject({
+      state: 'running',
+      epoch: 0,
+      loss: null,
+      secondsLeft: null,
+    });
   });
 
   it('is silent after a minute, or after two and a half epochs where those take longer', () => {
     const at = (seconds: number, quiet: number) =>
-      summarize({ id: 'a', name: 'a' }, { config: {}, result: undefined, history: [{ ...epochLine(1), seconds }], steps: [], started: 0, lastNews: 0, now: 1000 * quiet }).state; // biome-ignore format: one call
-    expect([at(1, 60), at(1, 61), at(100, 250), at(100, 251)]).toEqual(['running', 'silent', 'running', 'silent']);
+      summarize(
+        { id: 'a', name: 'a' },
+        {
+          config: {},
+          result: undefined,
+          history: [{ ...epochLine(1), seconds }],
+          steps: [],
+          started: 0,
+          lastNews: 0,
+          now: 1000 * quiet,
+        },
+      ).state;
+    expect([at(1, 60), at(1, 61), at(100, 250), at(100, 251)]).toEqual([
+      'running',
+      'silent',
+      'running',
+      'silent',
+    ]);
   });
 
   it('tells the time left by its steps while no epoch is done', () => {
     const steps = [1, 3, 5].map((step) => ({ ...stepLine(1, step), time: 2000 * step }));
-    const files = { config: { numEpochs: 2 }, result: undefined, history: [], steps, started: 0, lastNews: 0, now: 0 };
+    const files = {
+      config: { numEpochs: 2 },
+      result: undefined,
+      history: [],
+      steps,
+      started: 0,
+      lastNews: 0,
+      now: 0,
+    };
     expect(summarize({ id: 'a', name: 'a' }, files).secondsLeft).toBeCloseTo(1.5 * 10 * 2, 9);
   });
 
@@ -83,9 +153,13 @@ describe('a run in the list', () => {
     await fakeRun(root, { epochs: 1 });
     await fs.writeFile(path.join(root, 'curves.png'), '');
     const { runs } = await heard(url);
-    expect(runs).toEqual([expect.objectContaining({ id: '.', name: path.basename(root), epoch: 1 })]);
+    expect(runs).toEqual([
+      expect.objectContaining({ id: '.', name: path.basename(root), epoch: 1 }),
+    ]);
     const { pictures } = JSON.parse((await ask(url, '/compare?run=.')).body);
-    expect(pictures).toEqual([[{ name: 'curves.png', url: expect.stringMatching(/^files\/curves\.png\?at=\d+$/) }]]);
+    expect(pictures).toEqual([
+      [{ name: 'curves.png', url: expect.stringMatching(/^files\/curves\.png\?at=\d+$/) }],
+    ]);
     expect((await ask(url, `/${pictures[0][0].url}`)).status).toBe(200);
   });
 });
@@ -127,9 +201,13 @@ describe('news', () => {
     expect((await heard(url)).runs[0]).toMatchObject({ state: 'finished', epoch: 1 });
     await fs.remove(path.join(run, 'result.json'));
     await fs.appendFile(path.join(run, 'history.jsonl'), line.slice(0, 30));
-    expect((await heard(url, ({ runs }) => runs[0]?.state === 'running')).runs[0]).toMatchObject({ epoch: 1 });
+    expect((await heard(url, ({ runs }) => runs[0]?.state === 'running')).runs[0]).toMatchObject({
+      epoch: 1,
+    });
     await fs.appendFile(path.join(run, 'history.jsonl'), line.slice(30));
-    expect((await heard(url, ({ runs }) => runs[0]?.epoch === 2)).runs[0]).toMatchObject({ loss: epochLine(2).loss });
+    expect((await heard(url, ({ runs }) => runs[0]?.epoch === 2)).runs[0]).toMatchObject({
+      loss: epochLine(2).loss,
+    });
   });
 });
 
@@ -137,23 +215,55 @@ describe('files that are not what they should be', () => {
   it('nonsense is left out, whatever it is', async () => {
     const { root, url } = await begin();
     const at = (...names: string[]) => path.join(root, ...names);
-    const lines = ['null', '[]', '7', '"x"', '{', '{}', '{"epoch":"1"}', '{"epoch":-1}', '{"epoch":1e999}', '{"epoch":1,"loss":null,"trainAcc":"high","__proto__":{"x":1}}', '\u0000', '']; // biome-ignore format: one list
+    const lines = [
+      'null',
+      '[]',
+      '7',
+      '"x"',
+      '{',
+      '{}',
+      '{"epoch":"1"}',
+      '{"epoch":-1}',
+      '{"epoch":1e999}',
+      '{"epoch":1,"loss":null,"trainAcc":"high","__proto__":{"x":1}}',
+      '\u0000',
+      '',
+    ];
     await fs.outputFile(at('lines', 'history.jsonl'), `${lines.join('\n')}\n`);
-    await fs.outputFile(at('lines', 'steps.jsonl'), `${lines.join('\n')}\n{"epoch":2,"step":99,"numBatches":3}\n{"ended":5}\n`);
+    await fs.outputFile(
+      at('lines', 'steps.jsonl'),
+      `${lines.join('\n')}\n{"epoch":2,"step":99,"numBatches":3}\n{"ended":5}\n`,
+    );
     await fs.outputFile(at('array', 'config.json'), '[1, 2]');
     await fs.outputFile(at('half', 'config.json'), '{"net": "book/le');
-    await fs.outputFile(at('odd', 'config.json'), JSON.stringify({ net: { a: 1 }, numEpochs: 'many', settings: 7, data: ['x'], device: 'd'.repeat(5000), startedAt: {} })); // biome-ignore format: one call
+    await fs.outputFile(
+      at('odd', 'config.json'),
+      JSON.stringify({
+        net: { a: 1 },
+        numEpochs: 'many',
+        settings: 7,
+        data: ['x'],
+        device: 'd'.repeat(5000),
+        startedAt: {},
+      }),
+    );
     await fs.outputFile(at('odd', 'result.json'), '"done"');
-    await fs.outputFile(at('binary', 'config.json'), Buffer.from(Array.from({ length: 2000 }, (_, i) => (i * 97) % 256)));
+    await fs.outputFile(
+      at('binary', 'config.json'),
+      Buffer.from(Array.from({ length: 2000 }, (_, i) => (i * 97) % 256)),
+    );
     await fs.outputFile(at('large', 'config.json'), `{"net":"${'x'.repeat(1024 * 1024)}"}`);
     await fs.ensureDir(at('folders', 'history.jsonl'));
     await fs.outputFile(at('folders', 'config.json'), '{}');
     const shown = byId((await heard(url)).runs);
     expect(shown.lines).toMatchObject({ epoch: 2, loss: null, trainAcc: null, state: 'running' });
-    for (const id of ['array', 'half', 'binary', 'large', 'folders']) expect(shown[id]).toMatchObject({ model: null, epoch: 0 });
+    for (const id of ['array', 'half', 'binary', 'large', 'folders'])
+      expect(shown[id]).toMatchObject({ model: null, epoch: 0 });
     expect(shown.odd).toMatchObject({ model: null, numEpochs: null, data: null, state: 'running' });
     expect(shown.odd?.device).toHaveLength(200);
-    expect((await ask(url, '/compare?run=lines&run=array&run=half&run=odd&run=binary&run=large')).status).toBe(200);
+    expect(
+      (await ask(url, '/compare?run=lines&run=array&run=half&run=odd&run=binary&run=large')).status,
+    ).toBe(200);
     expect((await ask(url, '/chart?metric=loss&run=lines')).body).toBe('');
   });
 
@@ -174,7 +284,10 @@ describe('files that are not what they should be', () => {
   it('five hundred runs, and folders within folders, are found; what runs keep inside is not searched', async () => {
     const { root, url } = await begin();
     for (let i = 0; i < 500; i++)
-      await fs.outputFile(path.join(root, `sweep ${i % 7}`, `run-${i}`, 'config.json'), '{"net":"a"}');
+      await fs.outputFile(
+        path.join(root, `sweep ${i % 7}`, `run-${i}`, 'config.json'),
+        '{"net":"a"}',
+      );
     for (const inside of ['checkpoints', 'net', 'tensorboard', '.hidden', 'node_modules/x'])
       await fs.outputFile(path.join(root, inside, 'config.json'), '{}');
     await fs.outputFile(path.join(root, 'a/b/c/d/config.json'), '{}');
@@ -183,24 +296,47 @@ describe('files that are not what they should be', () => {
     const { runs } = await heard(url);
     expect(runs).toHaveLength(501);
     expect(runs.map(({ id }: RunSummary) => id)).toContain('a/b/c/d');
-    const chosen = runs.slice(0, 24).map(({ id }: RunSummary) => `run=${encodeURIComponent(id)}`).join('&'); // biome-ignore format: one chain
+    const chosen = runs
+      .slice(0, 24)
+      .map(({ id }: RunSummary) => `run=${encodeURIComponent(id)}`)
+      .join('&');
     expect(JSON.parse((await ask(url, `/compare?${chosen}`)).body).ids).toHaveLength(24);
   });
 
-  const NAMES = ['<script>alert(1)</script>', '"><img src=x onerror=alert(1)>', "it's & so on", '🐳 Größe 尺寸', 'a b%2F..%00', 'a ..., ..', '\u202Egnp.exe', 'new\nline', 'x'.repeat(200), '🐳'.repeat(50)]; // biome-ignore format: one list
-  it.skipIf(process.platform === 'win32').each(NAMES)('the name %j is text everywhere', async (name) => {
-    const { root, url } = await begin();
-    await fakeRun(path.join(root, name), { epochs: 3, config: { net: name, settings: { model: name, [name]: name } } });
-    await fs.writeFile(path.join(root, name, `${name.slice(0, 100).replaceAll('/', '')}.png`), 'a picture');
-    expect((await heard(url)).runs).toMatchObject([{ id: name, name, model: name }]);
-    const run = encodeURIComponent(name);
-    const { body } = await ask(url, `/chart?metric=loss&run=${run}`);
-    expect(body).toMatch(/^<figure /);
-    expect(body).not.toMatch(/<script|<img/);
-    const { pictures, shared } = JSON.parse((await ask(url, `/compare?run=${run}`)).body);
-    expect(shared).toContainEqual({ setting: name, value: name });
-    expect((await ask(url, `/${pictures[0][0].url}`)).body).toBe('a picture');
-  });
+  const NAMES = [
+    '<script>alert(1)</script>',
+    '"><img src=x onerror=alert(1)>',
+    "it's & so on",
+    '🐳 Größe 尺寸',
+    'a b%2F..%00',
+    'a ..., ..',
+    '\u202Egnp.exe',
+    'new\nline',
+    'x'.repeat(200),
+    '🐳'.repeat(50),
+  ];
+  it.skipIf(process.platform === 'win32').each(NAMES)(
+    'the name %j is text everywhere',
+    async (name) => {
+      const { root, url } = await begin();
+      await fakeRun(path.join(root, name), {
+        epochs: 3,
+        config: { net: name, settings: { model: name, [name]: name } },
+      });
+      await fs.writeFile(
+        path.join(root, name, `${name.slice(0, 100).replaceAll('/', '')}.png`),
+        'a picture',
+      );
+      expect((await heard(url)).runs).toMatchObject([{ id: name, name, model: name }]);
+      const run = encodeURIComponent(name);
+      const { body } = await ask(url, `/chart?metric=loss&run=${run}`);
+      expect(body).toMatch(/^<figure /);
+      expect(body).not.toMatch(/<script|<img/);
+      const { pictures, shared } = JSON.parse((await ask(url, `/compare?run=${run}`)).body);
+      expect(shared).toContainEqual({ setting: name, value: name });
+      expect((await ask(url, `/${pictures[0][0].url}`)).body).toBe('a picture');
+    },
+  );
 
   it('the page names its folder as text', async () => {
     const root = path.join(dir, '<script>alert(1)<', 'script>');
@@ -213,9 +349,17 @@ describe('files that are not what they should be', () => {
 describe('comparison', () => {
   it('tells in what runs differ, in which not, and their pictures', async () => {
     const { root, url } = await begin();
-    await fakeRun(path.join(root, 'a'), { config: { settings: { model: 'book/lenet', lr: 0.1, modelOptions: { stem: 'cifar' } }, versions: { node: 'v20' } } }); // biome-ignore format: one call
+    await fakeRun(path.join(root, 'a'), {
+      config: {
+        settings: { model: 'book/lenet', lr: 0.1, modelOptions: { stem: 'cifar' } },
+        versions: { node: 'v20' },
+      },
+    });
     await fakeRun(path.join(root, 'b'), {
-      config: { settings: { model: 'book/lenet', lr: 0.2, momentum: 0.9 }, versions: { node: 'v20' } },
+      config: {
+        settings: { model: 'book/lenet', lr: 0.2, momentum: 0.9 },
+        versions: { node: 'v20' },
+      },
     });
     for (const name of ['b.png', 'a.svg', 'a.png', 'notes.txt', '.hidden.svg'])
       await fs.writeFile(path.join(root, 'a', name), '');
@@ -227,7 +371,10 @@ describe('comparison', () => {
       { setting: 'modelOptions.stem', values: [null, 'cifar'] },
     ]);
     expect(found.shared).toContainEqual({ setting: 'versions.node', value: 'v20' });
-    expect(found.pictures.map((all: { name: string }[]) => all.map(({ name }) => name))).toEqual([[], ['a.svg', 'b.png']]);
+    expect(found.pictures.map((all: { name: string }[]) => all.map(({ name }) => name))).toEqual([
+      [],
+      ['a.svg', 'b.png'],
+    ]);
   });
 
   it('draws the metrics that there are, the present epoch too, of thousands of epochs a part', async () => {
@@ -249,18 +396,24 @@ describe('JsonLines', () => {
   it('reads the same whatever the pieces in which a file grows', async () => {
     const file = path.join(dir, 'grows.jsonl');
     await fc.assert(
-      fc.asyncProperty(fc.array(record), fc.array(fc.nat(), { maxLength: 8 }), async (records, cuts) => {
-        await fs.remove(file);
-        const lines = new JsonLines((value) => value);
-        const whole = Buffer.from(jsonl(records));
-        const places = [0, ...cuts.map((cut) => cut % (whole.length + 1)), whole.length].sort((a, b) => a - b);
-        for (const [i, place] of places.entries()) {
-          await fs.appendFile(file, whole.subarray(places[i - 1] ?? 0, place)); // cuts characters apart, too
-          const handle = await open(file);
-          await lines.read(handle).finally(() => handle.close());
-        }
-        expect(lines.records).toEqual(records);
-      }),
+      fc.asyncProperty(
+        fc.array(record),
+        fc.array(fc.nat(), { maxLength: 8 }),
+        async (records, cuts) => {
+          await fs.remove(file);
+          const lines = new JsonLines((value) => value);
+          const whole = Buffer.from(jsonl(records));
+          const places = [0, ...cuts.map((cut) => cut % (whole.length + 1)), whole.length].sort(
+            (a, b) => a - b,
+          );
+          for (const [i, place] of places.entries()) {
+            await fs.appendFile(file, whole.subarray(places[i - 1] ?? 0, place)); // cuts characters apart, too
+            const handle = await open(file);
+            await lines.read(handle).finally(() => handle.close());
+          }
+          expect(lines.records).toEqual(records);
+        },
+      ),
       { numRuns: 60 },
     );
   });
@@ -292,7 +445,11 @@ describe('JsonLines', () => {
   it('reads no more than the tail, keeps no more than it should, and skips a line without an end', async () => {
     const file = path.join(dir, 'tail.jsonl');
     await fs.writeFile(file, jsonl(Array.from({ length: 5000 }, (_, i) => ({ i }))));
-    const lines = new JsonLines((value) => (value as { i: number }).i, { tail: 1000, keep: 10, longest: 100 });
+    const lines = new JsonLines((value) => (value as { i: number }).i, {
+      tail: 1000,
+      keep: 10,
+      longest: 100,
+    });
     let bytes = 0;
     const read = async () => {
       const handle = await open(file);
@@ -328,14 +485,34 @@ describe('realInside', () => {
     await fs.symlink(dir, path.join(root, 'out'));
     await fs.symlink('a', path.join(root, 'in'));
     const part = fc.oneof(
-      fc.constantFrom('..', '.', 'a', 'b.png', 'out', 'in', 'inside', '', '/', '\0', '...', '%2e%2e', '\\'),
+      fc.constantFrom(
+        '..',
+        '.',
+        'a',
+        'b.png',
+        'out',
+        'in',
+        'inside',
+        '',
+        '/',
+        '\0',
+        '...',
+        '%2e%2e',
+        '\\',
+      ),
       fc.string(),
     );
     await fc.assert(
-      fc.asyncProperty(fc.array(part, { maxLength: 8 }), fc.constantFrom('/', '\\', ''), async (parts, by) => {
-        const real = await realInside(root, parts.join(by));
-        expect(real === undefined || real === root || real.startsWith(root + path.sep)).toBe(true);
-      }),
+      fc.asyncProperty(
+        fc.array(part, { maxLength: 8 }),
+        fc.constantFrom('/', '\\', ''),
+        async (parts, by) => {
+          const real = await realInside(root, parts.join(by));
+          expect(real === undefined || real === root || real.startsWith(root + path.sep)).toBe(
+            true,
+          );
+        },
+      ),
       { numRuns: 2000 },
     );
     expect(await realInside(root, 'a/b.png')).toBe(path.join(root, 'a', 'b.png'));
@@ -361,12 +538,20 @@ describe('realInside', () => {
 
 describe('nvidia-smi', () => {
   it('is read as it writes', () => {
-    const text = 'NVIDIA H100 80GB HBM3, 37, 1024, 81559\nTesla, K80 (old), [N/A], [Not Supported], 11441\n';
+    const text =
+      'NVIDIA H100 80GB HBM3, 37, 1024, 81559\nTesla, K80 (old), [N/A], [Not Supported], 11441\n';
     expect(parseGpus(text)).toEqual([
-      { name: 'NVIDIA H100 80GB HBM3', busy: 0.37, memoryUsed: 1024 ** 3, memoryTotal: 81_559 * 1024 ** 2 },
+      {
+        name: 'NVIDIA H100 80GB HBM3',
+        busy: 0.37,
+        memoryUsed: 1024 ** 3,
+        memoryTotal: 81_559 * 1024 ** 2,
+      },
       { name: 'Tesla, K80 (old)', busy: null, memoryUsed: null, memoryTotal: 11_441 * 1024 ** 2 },
     ]);
     expect(parseGpus('')).toEqual([]);
-    expect(parseGpus('No devices were found')).toEqual([{ name: '', busy: null, memoryUsed: null, memoryTotal: null }]);
+    expect(parseGpus('No devices were found')).toEqual([
+      { name: '', busy: null, memoryUsed: null, memoryTotal: null },
+    ]);
   });
 });

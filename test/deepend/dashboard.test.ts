@@ -1,4 +1,7 @@
-/** The dashboard's server: what it answers, whom, and that it gives nothing beside its folder's runs. */
+/**
+ * The dashboard's server: what it answers, whom, and that it gives nothing beside its folder's
+ * runs.
+ */
 import { execFileSync, spawn } from 'node:child_process';
 import net from 'node:net';
 import { tmpdir } from 'node:os';
@@ -27,7 +30,9 @@ afterAll(async () => {
 });
 
 const child = (script: string, args: string[], env: object = {}) => {
-  const started = spawn(process.execPath, ['--import', 'tsx', `test/deepend/${script}`, ...args], { env: { ...process.env, TSX_TSCONFIG_PATH: 'tsconfig.json', ...env } }); // biome-ignore format: one call
+  const started = spawn(process.execPath, ['--import', 'tsx', `test/deepend/${script}`, ...args], {
+    env: { ...process.env, TSX_TSCONFIG_PATH: 'tsconfig.json', ...env },
+  });
   let output = '';
   for (const stream of [started.stdout, started.stderr])
     stream.on('data', (chunk) => {
@@ -50,7 +55,9 @@ describe('startDashboard', () => {
   it('listens on 127.0.0.1 and nowhere else', async () => {
     expect(url).toMatch(/^http:\/\/127\.0\.0\.1:\d+\/$/);
     expect(await reaches('127.0.0.1')).toBe(true);
-    const others = Object.values((await import('node:os')).networkInterfaces()).flatMap((all) => all ?? []);
+    const others = Object.values((await import('node:os')).networkInterfaces()).flatMap(
+      (all) => all ?? [],
+    );
     for (const { address } of others.filter((one) => one.address !== '127.0.0.1'))
       expect(await reaches(address), address).toBe(false);
     if (process.platform === 'linux') expect(await reaches('127.0.0.2')).toBe(false); // the whole of 127/8 is this machine
@@ -61,21 +68,39 @@ describe('startDashboard', () => {
     const ports = two.map((one) => Number(new URL(one.url).port));
     expect(ports[0]).not.toBe(ports[1]);
     for (const port of ports) expect([port >= 6060, port <= 6079]).toEqual([true, true]);
-    await expect(startDashboard(root, { port: ports[0] as number })).rejects.toThrow(/port \d+ is taken; name another, or none/);
+    await expect(startDashboard(root, { port: ports[0] as number })).rejects.toThrow(
+      /port \d+ is taken; name another, or none/,
+    );
     await Promise.all(two.map((one) => one.close()));
     const again = await startDashboard(root, { port: ports[0] as number }); // the port is free at once
     await again.close();
   });
 
   it.each([
-    ['a folder that is not there', () => startDashboard(path.join(dir, 'nothing')), /nothing: expected a folder of runs, there is none; name another/],
-    ['a file', () => startDashboard(path.join(root, 'lenet', 'config.json')), /expected a folder of runs/],
+    [
+      'a folder that is not there',
+      () => startDashboard(path.join(dir, 'nothing')),
+      /nothing: expected a folder of runs, there is none; name another/,
+    ],
+    [
+      'a file',
+      () => startDashboard(path.join(root, 'lenet', 'config.json')),
+      /expected a folder of runs/,
+    ],
     ['no name', () => startDashboard(''), /expected the name of a folder, got ''/],
-    ['a port that is none', () => startDashboard(root, { port: 65_536 }), /option "port" must be a whole number of at most 65535, got 65536/],
-    ['an option that does not exist', () => startDashboard(root, { prot: 1 } as object), /no option "prot"; did you mean "port"/],
+    [
+      'a port that is none',
+      () => startDashboard(root, { port: 65_536 }),
+      /option "port" must be a whole number of at most 65535, got 65536/,
+    ],
+    [
+      'an option that does not exist',
+      () => startDashboard(root, { prot: 1 } as object),
+      /no option "prot"; did you mean "port"/,
+    ],
   ])('refuses %s', async (_, start, message) => {
     await expect(start()).rejects.toThrow(message);
-  }); // biome-ignore format: a row a case
+  });
 
   it('leaves nothing behind: the process ends by itself', async () => {
     const { output, ended } = child('dashboard-closing.ts', [root]);
@@ -86,8 +111,14 @@ describe('startDashboard', () => {
   it.skipIf(process.platform === 'win32')('leaves no nvidia-smi behind that hangs', async () => {
     const bin = path.join(dir, 'bin');
     const pid = path.join(dir, 'pid');
-    await fs.outputFile(path.join(bin, 'nvidia-smi'), `#!/bin/sh\necho $$ > ${pid}\nexec sleep 300\n`, { mode: 0o755 });
-    const { output, ended } = child('dashboard-closing.ts', [root], { PATH: `${bin}:${process.env.PATH}` });
+    await fs.outputFile(
+      path.join(bin, 'nvidia-smi'),
+      `#!/bin/sh\necho $$ > ${pid}\nexec sleep 300\n`,
+      { mode: 0o755 },
+    );
+    const { output, ended } = child('dashboard-closing.ts', [root], {
+      PATH: `${bin}:${process.env.PATH}`,
+    });
     expect(await ended, output()).toBe(0);
     const gone = () => {
       try {
@@ -132,33 +163,66 @@ describe('who may ask', () => {
         socket.on('close', () => resolve(text));
       });
     expect(await answer('GET /news HTTP/1.0\r\n\r\n')).toMatch(/^HTTP\/1.1 403 /);
-    expect(await answer('GET /news HTTP/1.1\r\nConnection: close\r\n\r\n')).toMatch(/^HTTP\/1.1 400 /);
-    expect(await answer('GET http://evil.example/news HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n')).toMatch(
-      /^HTTP\/1.1 404 /,
+    expect(await answer('GET /news HTTP/1.1\r\nConnection: close\r\n\r\n')).toMatch(
+      /^HTTP\/1.1 400 /,
     );
+    expect(
+      await answer(
+        'GET http://evil.example/news HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n',
+      ),
+    ).toMatch(/^HTTP\/1.1 404 /);
   });
 
-  it.each(['POST', 'PUT', 'DELETE', 'HEAD', 'OPTIONS', 'PATCH'])('%s is refused', async (method) => {
-    expect(await ask(url, '/', { method })).toMatchObject({ status: 405, headers: { allow: 'GET' } });
-  });
+  it.each(['POST', 'PUT', 'DELETE', 'HEAD', 'OPTIONS', 'PATCH'])(
+    '%s is refused',
+    async (method) => {
+      expect(await ask(url, '/', { method })).toMatchObject({
+        status: 405,
+        headers: { allow: 'GET' },
+      });
+    },
+  );
 
   it("another site's page takes nothing, but may lead here", async () => {
-    const from = (site: string, mode: string, dest: string) => ({ headers: { host: `127.0.0.1:${port()}`, 'sec-fetch-site': site, 'sec-fetch-mode': mode, 'sec-fetch-dest': dest } }); // biome-ignore format: one object
+    const from = (site: string, mode: string, dest: string) => ({
+      headers: {
+        host: `127.0.0.1:${port()}`,
+        'sec-fetch-site': site,
+        'sec-fetch-mode': mode,
+        'sec-fetch-dest': dest,
+      },
+    });
     expect((await ask(url, '/', from('cross-site', 'navigate', 'document'))).status).toBe(200);
     expect((await ask(url, '/', from('cross-site', 'navigate', 'iframe'))).status).toBe(403);
-    for (const page of ['/', '/news', '/compare?run=lenet', '/files/lenet/config.json', '/page.js']) {
+    for (const page of [
+      '/',
+      '/news',
+      '/compare?run=lenet',
+      '/files/lenet/config.json',
+      '/page.js',
+    ]) {
       expect((await ask(url, page, from('cross-site', 'no-cors', 'image'))).status).toBe(403);
       expect((await ask(url, page, from('same-site', 'cors', 'empty'))).status).toBe(403); // another port of this machine
     }
-    expect((await ask(url, '/files/lenet/config.json', from('cross-site', 'navigate', 'document'))).status).toBe(403);
-    expect((await ask(url, '/compare?run=lenet', from('same-origin', 'cors', 'empty'))).status).toBe(200);
+    expect(
+      (await ask(url, '/files/lenet/config.json', from('cross-site', 'navigate', 'document')))
+        .status,
+    ).toBe(403);
+    expect(
+      (await ask(url, '/compare?run=lenet', from('same-origin', 'cors', 'empty'))).status,
+    ).toBe(200);
   });
 
   it('every answer has the headers that keep it here, and none lets another site read', async () => {
     for (const page of ['/', '/page.js', '/compare', '/files/lenet/config.json', '/nothing']) {
       const { headers } = await ask(url, page, { headers: { origin: 'http://evil.example' } });
       expect(headers['content-security-policy']).toContain("default-src 'none'");
-      expect(headers).toMatchObject({ 'x-content-type-options': 'nosniff', 'cross-origin-resource-policy': 'same-origin', 'referrer-policy': 'no-referrer', 'x-frame-options': 'DENY' }); // biome-ignore format: one object
+      expect(headers).toMatchObject({
+        'x-content-type-options': 'nosniff',
+        'cross-origin-resource-policy': 'same-origin',
+        'referrer-policy': 'no-referrer',
+        'x-frame-options': 'DENY',
+      });
       expect(Object.keys(headers).filter((name) => name.startsWith('access-control'))).toEqual([]);
     }
     const { headers, body } = await ask(url, '/');
@@ -176,7 +240,10 @@ describe('who may ask', () => {
     ['/chart?metric=loss&width=99999', 400],
     ['/chart?metric=__proto__', 400],
     ['/chart', 400],
-    [`/compare?${'run=a&'.repeat(2)}${Array.from({ length: 25 }, (_, i) => `run=${i}`).join('&')}`, 400],
+    [
+      `/compare?${'run=a&'.repeat(2)}${Array.from({ length: 25 }, (_, i) => `run=${i}`).join('&')}`,
+      400,
+    ],
     ['/compare?run=nowhere', 200],
     ['/constructor', 404],
     ['/__proto__', 404],
@@ -185,11 +252,13 @@ describe('who may ask', () => {
   });
 
   it('lets no more pages listen than it can serve, and forgets those that left', async () => {
-    const open = await Promise.all(Array.from({ length: 64 }, async () => {
-      const iterator = news(url);
-      await iterator.next();
-      return iterator;
-    })); // biome-ignore format: one list
+    const open = await Promise.all(
+      Array.from({ length: 64 }, async () => {
+        const iterator = news(url);
+        await iterator.next();
+        return iterator;
+      }),
+    );
     expect((await ask(url, '/news')).status).toBe(503);
     await Promise.all(open.map((iterator) => iterator.return(undefined)));
     await vi.waitFor(async () => expect((await heard(url)).whole).toBe(true), 5000);
@@ -212,7 +281,13 @@ describe('which files it gives', () => {
     await fs.writeFile(path.join(files(), 'empty.png'), '');
     await fs.outputFile(path.join(files(), 'net', 'weights.bin'), SECRET);
     await fs.outputFile(path.join(files(), 'checkpoints', 'step-00000001.ckpt'), SECRET);
-    for (const name of ['.hidden.png', 'notes.txt', 'config.json.part', 'curves.png.html', 'key.pem'])
+    for (const name of [
+      '.hidden.png',
+      'notes.txt',
+      'config.json.part',
+      'curves.png.html',
+      'key.pem',
+    ])
       await fs.writeFile(path.join(files(), name), SECRET);
     await fs.ensureDir(path.join(files(), 'folder.png'));
     await fs.symlink(path.join(dir, 'secret.png'), path.join(files(), 'link.png'));
@@ -235,25 +310,60 @@ describe('which files it gives', () => {
   });
 
   it.each([
-    '/files/../secret.png', '/files/lenet/../../secret.png', '/files/%2e%2e/secret.png', '/files/..%2fsecret.png', '/files/..%5csecret.png',
-    '/files/lenet/%2e%2e/%2e%2e/secret.png', '/files/lenet/..%2f..%2fsecret.png', '/files/../runs-too/secret.png', '/files/../config.json',
-    '/files//etc/passwd', '/files/%2fetc%2fpasswd', '/files/%252e%252e/secret.png', '/files/lenet//curves.png/../../../secret.png',
-    '/files/lenet/link.png', '/files/lenet/relative.png', '/files/lenet/loop.png', '/files/out/secret.png', '/files/out/config.json', '/files/lenet/link.png%00.png',
-    '/files/lenet/%00curves.png', '/files/lenet/curves.png%00', '/files/lenet/net/weights.bin', '/files/lenet/checkpoints/step-00000001.ckpt',
-    '/files/lenet/.hidden.png', '/files/lenet/notes.txt', '/files/lenet/config.json.part', '/files/lenet/curves.png.html', '/files/lenet/key.pem',
-    '/files/lenet/folder.png', '/files/lenet/folder.png/', '/files/lenet', '/files/', '/files', '/files/lenet/nothing.png', '/files/./lenet/curves.png',
-    `/files/${'a/'.repeat(2000)}x.png`, `/files/${'../'.repeat(200)}${'secret.png'}`, `/files/${'a'.repeat(3000)}.png`,
+    '/files/../secret.png',
+    '/files/lenet/../../secret.png',
+    '/files/%2e%2e/secret.png',
+    '/files/..%2fsecret.png',
+    '/files/..%5csecret.png',
+    '/files/lenet/%2e%2e/%2e%2e/secret.png',
+    '/files/lenet/..%2f..%2fsecret.png',
+    '/files/../runs-too/secret.png',
+    '/files/../config.json',
+    '/files//etc/passwd',
+    '/files/%2fetc%2fpasswd',
+    '/files/%252e%252e/secret.png',
+    '/files/lenet//curves.png/../../../secret.png',
+    '/files/lenet/link.png',
+    '/files/lenet/relative.png',
+    '/files/lenet/loop.png',
+    '/files/out/secret.png',
+    '/files/out/config.json',
+    '/files/lenet/link.png%00.png',
+    '/files/lenet/%00curves.png',
+    '/files/lenet/curves.png%00',
+    '/files/lenet/net/weights.bin',
+    '/files/lenet/checkpoints/step-00000001.ckpt',
+    '/files/lenet/.hidden.png',
+    '/files/lenet/notes.txt',
+    '/files/lenet/config.json.part',
+    '/files/lenet/curves.png.html',
+    '/files/lenet/key.pem',
+    '/files/lenet/folder.png',
+    '/files/lenet/folder.png/',
+    '/files/lenet',
+    '/files/',
+    '/files',
+    '/files/lenet/nothing.png',
+    '/files/./lenet/curves.png',
+    `/files/${'a/'.repeat(2000)}x.png`,
+    `/files/${'../'.repeat(200)}${'secret.png'}`,
+    `/files/${'a'.repeat(3000)}.png`,
   ])('not %s', async (page) => {
     const { status, body } = await ask(url, page);
     expect(status).toBe(404);
     expect(body).not.toContain(SECRET);
-  }); // biome-ignore format: a list
+  });
 
   it('an SVG and a report run apart from the dashboard', async () => {
     const svg = await ask(url, '/files/lenet/curves.svg');
-    expect(svg.headers).toMatchObject({ 'content-type': 'image/svg+xml', 'content-security-policy': expect.stringMatching(/default-src 'none'.*; sandbox$/) }); // biome-ignore format: one object
+    expect(svg.headers).toMatchObject({
+      'content-type': 'image/svg+xml',
+      'content-security-policy': expect.stringMatching(/default-src 'none'.*; sandbox$/),
+    });
     const report = await ask(url, '/files/lenet/report.html');
-    expect(report.headers['content-security-policy']).toMatch(/default-src 'none'.*; sandbox allow-scripts$/);
+    expect(report.headers['content-security-policy']).toMatch(
+      /default-src 'none'.*; sandbox allow-scripts$/,
+    );
   });
 
   it.skipIf(process.platform === 'win32')(
@@ -263,8 +373,14 @@ describe('which files it gives', () => {
       await fs.ensureDir(run);
       await fs.symlink(path.join(dir, 'config.json'), path.join(run, 'config.json'));
       execFileSync('mkfifo', [path.join(run, 'history.jsonl'), path.join(run, 'pipe.png')]);
-      const told = await heard(url, ({ runs }) => runs.some(({ id }: { id: string }) => id === 'linked'));
-      expect(told.runs.find(({ id }: { id: string }) => id === 'linked')).toMatchObject({ model: null, epoch: 0, loss: null });
+      const told = await heard(url, ({ runs }) =>
+        runs.some(({ id }: { id: string }) => id === 'linked'),
+      );
+      expect(told.runs.find(({ id }: { id: string }) => id === 'linked')).toMatchObject({
+        model: null,
+        epoch: 0,
+        loss: null,
+      });
       expect(JSON.stringify(told)).not.toContain(SECRET);
       expect((await ask(url, '/compare?run=linked')).body).not.toContain(SECRET);
       expect((await ask(url, '/files/linked/pipe.png')).status).toBe(404);
@@ -280,8 +396,16 @@ describe('deepend dashboard', () => {
   });
 
   it('prints its address, serves until Ctrl-C, and ends well', async () => {
-    const { started, output, ended } = child('dashboard-run.ts', ['dashboard', root, '--port', '0']);
-    await vi.waitFor(() => expect(output()).toMatch(/http:\/\/127/), { timeout: 30_000, interval: 50 });
+    const { started, output, ended } = child('dashboard-run.ts', [
+      'dashboard',
+      root,
+      '--port',
+      '0',
+    ]);
+    await vi.waitFor(() => expect(output()).toMatch(/http:\/\/127/), {
+      timeout: 30_000,
+      interval: 50,
+    });
     const [own = ''] = /http:\/\/127\.0\.0\.1:\d+\//.exec(output()) ?? [];
     expect((await ask(own, '/')).body).toContain('<h2 id="runs">Runs</h2>');
     const listening = news(own);
@@ -293,7 +417,13 @@ describe('deepend dashboard', () => {
   });
 
   it('prints its address for machines', async () => {
-    const { started, output, ended } = child('dashboard-run.ts', ['dashboard', root, '--port', '0', '--json']);
+    const { started, output, ended } = child('dashboard-run.ts', [
+      'dashboard',
+      root,
+      '--port',
+      '0',
+      '--json',
+    ]);
     await vi.waitFor(() => expect(output()).toContain('\n'), { timeout: 30_000, interval: 50 });
     expect(JSON.parse(output())).toEqual({ url: expect.stringMatching(/^http:/), folder: root });
     started.kill('SIGTERM');
@@ -301,8 +431,16 @@ describe('deepend dashboard', () => {
   });
 
   it.each([
-    ['a folder that is not there', ['nowhere/at/all'], /nowhere\/at\/all: expected a folder of runs/],
-    ['a port that is none', ['--port', '6060.5'], /argument '6060.5' is invalid. expected a whole number from 0 to 65535/],
+    [
+      'a folder that is not there',
+      ['nowhere/at/all'],
+      /nowhere\/at\/all: expected a folder of runs/,
+    ],
+    [
+      'a port that is none',
+      ['--port', '6060.5'],
+      /argument '6060.5' is invalid. expected a whole number from 0 to 65535/,
+    ],
     ['no port', ['--port', ''], /expected a whole number from 0 to 65535/],
   ])('says in one line what is wrong: %s', async (_, args, message) => {
     const err = vi.spyOn(console, 'error').mockImplementation(() => {});

@@ -1,4 +1,7 @@
-/** `deepend export`, predictions and histories as files, read back by their consumers. That nets come through whole: test/models/export-*.test.ts. */
+/**
+ * `deepend export`, predictions and histories as files, read back by their consumers. That nets
+ * come through whole: test/models/export-*.test.ts.
+ */
 import { execFile } from 'node:child_process';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
@@ -38,7 +41,10 @@ const at = (...names: string[]) => path.join(dir, ...names);
 beforeAll(async () => {
   await use('cpu-js');
   dir = await fs.mkdtemp(path.join(tmpdir(), 'deepend-'));
-  registerDataset({ id: 'tiny-exports', load: async () => ({ train: half(50, 'train'), test: half(30, 'test') }) });
+  registerDataset({
+    id: 'tiny-exports',
+    load: async () => ({ train: half(50, 'train'), test: half(30, 'test') }),
+  });
   const told = [
     '--model',
     'book/mlp',
@@ -60,12 +66,17 @@ afterAll(() => fs.remove(dir));
 
 /** 6 × 5 images whose class shows in their brightness, one of them wrong. */
 function half(count: number, name: string) {
-  const images = Uint8Array.from(mix(count * 30, name), (value, i) => (200 * ((Math.floor(i / 30) % 3) + value)) / 3);
+  const images = Uint8Array.from(
+    mix(count * 30, name),
+    (value, i) => (200 * ((Math.floor(i / 30) % 3) + value)) / 3,
+  );
   const labels = Uint8Array.from({ length: count }, (_, i) => (i === 7 ? 0 : i % 3));
   return arrayDataset({ images, labels, imageShape: [6, 5, 1], classNames: CLASS_NAMES });
 }
 
-async function deepend(...args: string[]): Promise<{ out: string; err: string; code: number | string | undefined }> {
+async function deepend(
+  ...args: string[]
+): Promise<{ out: string; err: string; code: number | string | undefined }> {
   const [out, err] = [[], []] as [string[], string[]];
   vi.spyOn(console, 'log').mockImplementation((line) => void out.push(String(line)));
   vi.spyOn(console, 'error').mockImplementation((line) => void err.push(String(line)));
@@ -78,10 +89,15 @@ async function deepend(...args: string[]): Promise<{ out: string; err: string; c
 }
 
 const historyOf = async (): Promise<EpochRecord[]> =>
-  (await fs.readFile(at('run', 'history.jsonl'), 'utf8')).trimEnd().split('\n').map((line) => JSON.parse(line)); // biome-ignore format: one chain
+  (await fs.readFile(at('run', 'history.jsonl'), 'utf8'))
+    .trimEnd()
+    .split('\n')
+    .map((line) => JSON.parse(line));
 
 async function python(script: string, file: string): Promise<unknown> {
-  return JSON.parse((await promisify(execFile)('python3', [path.join(import.meta.dirname, script), file])).stdout);
+  return JSON.parse(
+    (await promisify(execFile)('python3', [path.join(import.meta.dirname, script), file])).stdout,
+  );
 }
 
 const noCsv = pythonAbsent(['csv']);
@@ -98,10 +114,21 @@ describe('deepend export', () => {
     });
     const net = await loadNet(at('run', 'net'));
     await exportOnnx(net, at('same.onnx'), { classNames: CLASS_NAMES });
-    expect(await fs.readFile(at('run', 'exports', 'net.onnx'))).toEqual(await fs.readFile(at('same.onnx')));
+    expect(await fs.readFile(at('run', 'exports', 'net.onnx'))).toEqual(
+      await fs.readFile(at('same.onnx')),
+    );
     await exportSafetensors(net, at('same.safetensors'), { classNames: CLASS_NAMES });
-    await deepend('export', at('run'), '--to', 'safetensors', '--out', at('elsewhere', 'mlp.safetensors'));
-    expect(await fs.readFile(at('elsewhere', 'mlp.safetensors'))).toEqual(await fs.readFile(at('same.safetensors')));
+    await deepend(
+      'export',
+      at('run'),
+      '--to',
+      'safetensors',
+      '--out',
+      at('elsewhere', 'mlp.safetensors'),
+    );
+    expect(await fs.readFile(at('elsewhere', 'mlp.safetensors'))).toEqual(
+      await fs.readFile(at('same.safetensors')),
+    );
   });
 
   it('says for machines what it wrote', async () => {
@@ -110,16 +137,31 @@ describe('deepend export', () => {
     expect(JSON.parse(out)).toEqual({ to: 'keras', out: file, bytes: (await fs.stat(file)).size });
     expect(Object.keys(unzipSync(await fs.readFile(file)))).toContain('model.weights.h5');
     const folder = JSON.parse((await deepend('export', at('run'), '--to', 'tfjs', '--json')).out);
-    const sizes = (await fs.readdir(folder.out)).map((name) => fs.statSync(path.join(folder.out, name)).size);
-    expect(folder).toEqual({ to: 'tfjs', out: at('run', 'exports', 'tfjs'), bytes: sizes.reduce((a, b) => a + b) });
+    const sizes = (await fs.readdir(folder.out)).map(
+      (name) => fs.statSync(path.join(folder.out, name)).size,
+    );
+    expect(folder).toEqual({
+      to: 'tfjs',
+      out: at('run', 'exports', 'tfjs'),
+      bytes: sizes.reduce((a, b) => a + b),
+    });
     const { format, userDefinedMetadata } = await fs.readJson(path.join(folder.out, 'model.json'));
     expect([format, userDefinedMetadata]).toEqual(['layers-model', { classNames: CLASS_NAMES }]);
     await deepend('export', at('run'), '--to', 'tfjs-graph');
-    expect((await fs.readJson(at('run', 'exports', 'tfjs-graph', 'model.json'))).format).toBe('graph-model');
+    expect((await fs.readJson(at('run', 'exports', 'tfjs-graph', 'model.json'))).format).toBe(
+      'graph-model',
+    );
   });
 
   it('takes the folder of a saved net', async () => {
-    const { err } = await deepend('export', at('run', 'net'), '--to', 'safetensors', '--out', at('of-net'));
+    const { err } = await deepend(
+      'export',
+      at('run', 'net'),
+      '--to',
+      'safetensors',
+      '--out',
+      at('of-net'),
+    );
     expect([err, await fs.pathExists(at('of-net'))]).toEqual(['', true]);
   });
 
@@ -129,36 +171,69 @@ describe('deepend export', () => {
     await deepend('export', at('run'), '--to', 'json');
     expect(await fs.readJson(at('run', 'exports', 'history.json'))).toEqual(history);
     await deepend('export', at('run'), '--to', 'jsonl', '--out', at('copy.jsonl'));
-    expect(await fs.readFile(at('copy.jsonl'), 'utf8')).toBe(await fs.readFile(at('run', 'history.jsonl'), 'utf8'));
+    expect(await fs.readFile(at('copy.jsonl'), 'utf8')).toBe(
+      await fs.readFile(at('run', 'history.jsonl'), 'utf8'),
+    );
   });
 
   it.skipIf(noCsv)(title("writes the history as Python's csv reads it", noCsv), async () => {
     await deepend('export', at('run'), '--to', 'csv');
-    const lines = (await python('csv-read.py', at('run', 'exports', 'history.csv'))) as Record<string, string>[];
-    const numbers = lines.map((line) => Object.fromEntries(Object.entries(line).map(([key, text]) => [key, Number(text)])));
+    const lines = (await python('csv-read.py', at('run', 'exports', 'history.csv'))) as Record<
+      string,
+      string
+    >[];
+    const numbers = lines.map((line) =>
+      Object.fromEntries(Object.entries(line).map(([key, text]) => [key, Number(text)])),
+    );
     expect(numbers).toEqual(await historyOf());
   });
 
-  it.skipIf(noTensorBoard)(title('writes the history as TensorBoard reads it', noTensorBoard), async () => {
-    await deepend('export', at('run'), '--to', 'tensorboard');
-    await deepend('export', at('run'), '--to', 'tensorboard'); // takes the first one's place
-    const folder = at('run', 'exports', 'tensorboard');
-    expect(await fs.readdir(folder)).toHaveLength(1);
-    const scalars = (await python('../trainer/tensorboard-read.py', folder)) as Record<string, [number, number][]>;
-    const [first, second] = (await historyOf()) as [EpochRecord, EpochRecord];
-    const over = (key: 'loss' | 'testAcc') => [[7, Math.fround(first[key] as number)], [14, Math.fround(second[key] as number)]]; // biome-ignore format: pairs
-    expect(scalars['train/loss']).toEqual(over('loss')); // 50 samples in batches of 8: 7 steps
-    expect(scalars['test/accuracy']).toEqual(over('testAcc'));
-  });
+  it.skipIf(noTensorBoard)(
+    title('writes the history as TensorBoard reads it', noTensorBoard),
+    async () => {
+      await deepend('export', at('run'), '--to', 'tensorboard');
+      await deepend('export', at('run'), '--to', 'tensorboard'); // takes the first one's place
+      const folder = at('run', 'exports', 'tensorboard');
+      expect(await fs.readdir(folder)).toHaveLength(1);
+      const scalars = (await python('../trainer/tensorboard-read.py', folder)) as Record<
+        string,
+        [number, number][]
+      >;
+      const [first, second] = (await historyOf()) as [EpochRecord, EpochRecord];
+      const over = (key: 'loss' | 'testAcc') => [
+        [7, Math.fround(first[key] as number)],
+        [14, Math.fround(second[key] as number)],
+      ];
+      expect(scalars['train/loss']).toEqual(over('loss')); // 50 samples in batches of 8: 7 steps
+      expect(scalars['test/accuracy']).toEqual(over('testAcc'));
+    },
+  );
 
   it.skipIf(noCsv)(title("writes predictions as Python's csv reads them", noCsv), async () => {
     await deepend('export', at('run'), '--to', 'predictions', '--probabilities', '--json');
-    const lines = (await python('csv-read.py', at('run', 'exports', 'predictions.csv'))) as Record<string, string>[];
-    expect(Object.keys(lines[0] ?? {})).toEqual(
-      ['index', 'truth', 'predicted', 'truthName', 'predictedName', 'right', 'probability', 'loss', 'p.0', 'p.1', 'p.2'],
-    ); // biome-ignore format: one list
-    expect(lines.map(({ index }) => Number(index))).toEqual(Array.from({ length: 30 }, (_, i) => i));
-    expect(lines.map(({ truth }) => Number(truth))).toEqual(Array.from({ length: 30 }, (_, i) => (i === 7 ? 0 : i % 3)));
+    const lines = (await python('csv-read.py', at('run', 'exports', 'predictions.csv'))) as Record<
+      string,
+      string
+    >[];
+    expect(Object.keys(lines[0] ?? {})).toEqual([
+      'index',
+      'truth',
+      'predicted',
+      'truthName',
+      'predictedName',
+      'right',
+      'probability',
+      'loss',
+      'p.0',
+      'p.1',
+      'p.2',
+    ]);
+    expect(lines.map(({ index }) => Number(index))).toEqual(
+      Array.from({ length: 30 }, (_, i) => i),
+    );
+    expect(lines.map(({ truth }) => Number(truth))).toEqual(
+      Array.from({ length: 30 }, (_, i) => (i === 7 ? 0 : i % 3)),
+    );
     for (const line of lines) {
       expect(line.truthName).toBe(CLASS_NAMES[Number(line.truth)]);
       const shares = [0, 1, 2].map((i) => Number(line[`p.${i}`]));
@@ -174,26 +249,57 @@ describe('deepend export', () => {
   });
 
   const WRONG: [title: string, args: () => string[], message: RegExp][] = [
-    ['a format that is none', () => [at('run'), '--to', 'onx'], /^deepend: --to: there is no format 'onx'; did you mean 'onnx'\?$/],
-    ['a folder that is none', () => [at('nowhere'), '--to', 'onnx'], /nowhere: expected a run's directory \(config\.json\) or a saved net \(model\.json\), found neither/],
-    ['the history of a net', () => [at('run', 'net'), '--to', 'csv'], /expected a run's directory, which has a history and a test set, got a saved net/],
-    ['lines in the place of lines', () => [at('run'), '--to', 'jsonl'], /--to jsonl: the run has the like already, .*history\.jsonl; name a file by --out/],
-    ['a run without a net', () => [at('begun'), '--to', 'onnx'], /begun: the run has saved neither a net nor a checkpoint yet; npx deepend resume/],
-    ['a run without an epoch', () => [at('begun'), '--to', 'csv'], /begun\/history\.jsonl: has no epoch yet; npx deepend resume/],
-    ['a net that the format cannot hold', () => [at('odd'), '--to', 'keras'], /\[models\] exportKeras: layer 'odd' \(Dense\): expected an activation/],
+    [
+      'a format that is none',
+      () => [at('run'), '--to', 'onx'],
+      /^deepend: --to: there is no format 'onx'; did you mean 'onnx'\?$/,
+    ],
+    [
+      'a folder that is none',
+      () => [at('nowhere'), '--to', 'onnx'],
+      /nowhere: expected a run's directory \(config\.json\) or a saved net \(model\.json\), found neither/,
+    ],
+    [
+      'the history of a net',
+      () => [at('run', 'net'), '--to', 'csv'],
+      /expected a run's directory, which has a history and a test set, got a saved net/,
+    ],
+    [
+      'lines in the place of lines',
+      () => [at('run'), '--to', 'jsonl'],
+      /--to jsonl: the run has the like already, .*history\.jsonl; name a file by --out/,
+    ],
+    [
+      'a run without a net',
+      () => [at('begun'), '--to', 'onnx'],
+      /begun: the run has saved neither a net nor a checkpoint yet; npx deepend resume/,
+    ],
+    [
+      'a run without an epoch',
+      () => [at('begun'), '--to', 'csv'],
+      /begun\/history\.jsonl: has no epoch yet; npx deepend resume/,
+    ],
+    [
+      'a net that the format cannot hold',
+      () => [at('odd'), '--to', 'keras'],
+      /\[models\] exportKeras: layer 'odd' \(Dense\): expected an activation/,
+    ],
     ['no format', () => [at('run')], /required option '--to <format>' not specified/],
-  ]; // biome-ignore format: a row a case
+  ];
 
   it.each(WRONG)('refuses %s, and writes nothing', async (_, args, message) => {
     await fs.outputJson(at('begun', 'config.json'), { net: 'book/mlp' });
     const odd = tfl.sequential({
-      layers: [tfl.layers.dense({ units: 2, activation: 'hardSigmoid', name: 'odd', inputShape: [2] })],
+      layers: [
+        tfl.layers.dense({ units: 2, activation: 'hardSigmoid', name: 'odd', inputShape: [2] }),
+      ],
     });
     await saveNet(odd, at('odd'));
     const { out, err, code } = await deepend('export', ...args());
     expect([out, code]).toEqual(['', 1]);
     expect(err).toMatch(message);
-    for (const folder of ['begun', 'odd', 'nowhere']) expect(await fs.pathExists(at(folder, 'exports'))).toBe(false);
+    for (const folder of ['begun', 'odd', 'nowhere'])
+      expect(await fs.pathExists(at(folder, 'exports'))).toBe(false);
   });
 });
 
@@ -201,9 +307,13 @@ describe('predictionsToCsv', () => {
   it('takes soft labels and classes without names, and leaves no tensor behind', async () => {
     const net = linearNet();
     await expectNoLeak(() => predictionsToCsv(net, fakeLoader(7, 3)));
-    const [head, ...lines] = (await predictionsToCsv(net, fakeLoader(7, 3, { soft: true }))).trimEnd().split('\n');
+    const [head, ...lines] = (await predictionsToCsv(net, fakeLoader(7, 3, { soft: true })))
+      .trimEnd()
+      .split('\n');
     expect(head).toBe('index,truth,predicted,right,probability,loss');
-    expect(lines).toEqual((await predictionsToCsv(net, fakeLoader(7, 3))).trimEnd().split('\n').slice(1));
+    expect(lines).toEqual(
+      (await predictionsToCsv(net, fakeLoader(7, 3))).trimEnd().split('\n').slice(1),
+    );
   });
 
   it('calls what predict gives', async () => {
@@ -215,16 +325,25 @@ describe('predictionsToCsv', () => {
       expect(lines.map((line) => Number(line.split(',')[2]))).toEqual([...(await classes.data())]);
       tf.dispose([features, labels, logits, classes]);
     }
-    await expect(predictionsToCsv(net, fakeLoader(6, 6), { probability: true } as never)).rejects.toThrow(/there is no option "probability"; did you mean "probabilities"\?/); // biome-ignore format: one line
+    await expect(
+      predictionsToCsv(net, fakeLoader(6, 6), { probability: true } as never),
+    ).rejects.toThrow(/there is no option "probability"; did you mean "probabilities"\?/);
   });
 });
 
 describe('histories as text', () => {
   it('have a column for all that any record has', () => {
-    const matrix = [[1, 2], [3, 4]]; // biome-ignore format: rows
+    const matrix = [
+      [1, 2],
+      [3, 4],
+    ];
     const history = [
       { epoch: 1, metrics: { top5: 0.5, matrix } },
-      { epoch: 2, extra: 'x', metrics: { top5: Number.POSITIVE_INFINITY, spread: Float32Array.of(0.5, 2) } },
+      {
+        epoch: 2,
+        extra: 'x',
+        metrics: { top5: Number.POSITIVE_INFINITY, spread: Float32Array.of(0.5, 2) },
+      },
     ];
     expect(toCsv(history)).toBe(
       'epoch,metrics.top5,metrics.matrix,extra,metrics.spread\n1,0.5,"[[1,2],[3,4]]",,\n2,Infinity,,x,"[0.5,2]"\n',
@@ -235,24 +354,50 @@ describe('histories as text', () => {
     expect(JSON.parse(toJson([{ loss: Number.NaN }]))).toEqual([{ loss: null }]);
   });
 
-  it.skipIf(noCsv)(title("come back from Python's csv, whatever texts they hold", noCsv), async () => {
-    const text = fc.string({ unit: 'grapheme', maxLength: 12 }).map((value) => `${value}\n",${value}`);
-    const records = fc.sample(fc.record({ a: fc.oneof(text, fc.string()), b: fc.double({ noNaN: true }) }), {
-      seed: 5,
-      numRuns: 200,
-    });
-    const given = [...records, { a: ' x\r\n"', b: -0.1 }];
-    await fs.writeFile(at('texts.csv'), toCsv(given));
-    expect(await python('csv-read.py', at('texts.csv'))).toEqual(given.map(({ a, b }) => ({ a, b: String(b) })));
-  });
+  it.skipIf(noCsv)(
+    title("come back from Python's csv, whatever texts they hold", noCsv),
+    async () => {
+      const text = fc
+        .string({ unit: 'grapheme', maxLength: 12 })
+        .map((value) => `${value}\n",${value}`);
+      const records = fc.sample(
+        fc.record({ a: fc.oneof(text, fc.string()), b: fc.double({ noNaN: true }) }),
+        {
+          seed: 5,
+          numRuns: 200,
+        },
+      );
+      const given = [...records, { a: ' x\r\n"', b: -0.1 }];
+      await fs.writeFile(at('texts.csv'), toCsv(given));
+      expect(await python('csv-read.py', at('texts.csv'))).toEqual(
+        given.map(({ a, b }) => ({ a, b: String(b) })),
+      );
+    },
+  );
 });
 
 describe('exportTensorBoard', () => {
   it('refuses a history without an epoch, and a place that is none', async () => {
-    const epoch = { epoch: 1, loss: 1, trainAcc: 1, testAcc: null, testLoss: null, lr: 1, seconds: Number.NaN, samplesPerSecond: 1, samplesPerSecondWithLoading: 1 }; // biome-ignore format: one record
-    await expect(exportTensorBoard([], at('board'))).rejects.toThrow(/expected a history of at least one epoch, got none/);
-    await expect(exportTensorBoard([epoch], '')).rejects.toThrow(/expected the name of a folder, got ''/);
-    await expect(exportTensorBoard([epoch], at('board'), { stepsPerEpoch: 0 })).rejects.toThrow(/option "stepsPerEpoch" must be a whole number of at least 1/); // biome-ignore format: one line
+    const epoch = {
+      epoch: 1,
+      loss: 1,
+      trainAcc: 1,
+      testAcc: null,
+      testLoss: null,
+      lr: 1,
+      seconds: Number.NaN,
+      samplesPerSecond: 1,
+      samplesPerSecondWithLoading: 1,
+    };
+    await expect(exportTensorBoard([], at('board'))).rejects.toThrow(
+      /expected a history of at least one epoch, got none/,
+    );
+    await expect(exportTensorBoard([epoch], '')).rejects.toThrow(
+      /expected the name of a folder, got ''/,
+    );
+    await expect(exportTensorBoard([epoch], at('board'), { stepsPerEpoch: 0 })).rejects.toThrow(
+      /option "stepsPerEpoch" must be a whole number of at least 1/,
+    );
     expect(await fs.pathExists(at('board'))).toBe(false);
     const file = await exportTensorBoard([epoch], at('board'), { endedAt: new Date(5000) });
     expect(await fs.readdir(at('board'))).toEqual([path.basename(file)]);

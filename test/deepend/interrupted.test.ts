@@ -1,4 +1,7 @@
-/** Ctrl-C: the step ends, the run is saved, the process says how to go on; twice, and it ends at once. */
+/**
+ * Ctrl-C: the step ends, the run is saved, the process says how to go on; twice, and it ends at
+ * once.
+ */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
@@ -13,7 +16,9 @@ beforeAll(async () => {
 afterAll(() => fs.remove(dir));
 
 const start = (...args: string[]) =>
-  spawn(process.execPath, ['--import', 'tsx', 'test/deepend/interrupted.ts', ...args], { env: { ...process.env, TSX_TSCONFIG_PATH: 'tsconfig.json' } }); // biome-ignore format: one call
+  spawn(process.execPath, ['--import', 'tsx', 'test/deepend/interrupted.ts', ...args], {
+    env: { ...process.env, TSX_TSCONFIG_PATH: 'tsconfig.json' },
+  });
 
 function watch(child: ChildProcess): {
   output: () => string;
@@ -28,7 +33,8 @@ function watch(child: ChildProcess): {
   const ended = new Promise<number | null>((resolve) => child.on('close', resolve));
   const count = () => output.split('\nstep').length - 1;
   const steps = async (least: number) => {
-    while (count() < least && child.exitCode === null) await new Promise((resolve) => setTimeout(resolve, 5));
+    while (count() < least && child.exitCode === null)
+      await new Promise((resolve) => setTimeout(resolve, 5));
   };
   return { output: () => output, steps, ended };
 }
@@ -49,7 +55,9 @@ it('saves, says how to go on, exits with 130, and goes on', async () => {
 
   const again = watch(start(run, 'resume'));
   expect(await again.ended, again.output()).toBe(0);
-  expect((await fs.readFile(path.join(run, 'history.jsonl'), 'utf8')).trim().split('\n').length).toBeGreaterThanOrEqual(3);
+  expect(
+    (await fs.readFile(path.join(run, 'history.jsonl'), 'utf8')).trim().split('\n').length,
+  ).toBeGreaterThanOrEqual(3);
   expect(await fs.pathExists(path.join(run, 'net', 'model.json'))).toBe(true);
 }, 120_000);
 

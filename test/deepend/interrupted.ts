@@ -1,4 +1,7 @@
-/** A run for a test that interrupts it: `interrupted.ts DIR`, with `deepend train`'s own way of saving. */
+/**
+ * A run for a test that interrupts it: `interrupted.ts DIR`, with `deepend train`'s own way of
+ * saving.
+ */
 import { arrayDataset, book, DataLoader, device, saveRun, train } from 'deepend';
 
 const [dir = '', resume] = process.argv.slice(2);
@@ -13,5 +16,11 @@ const loader = new DataLoader(arrayDataset({ images, labels, imageShape: [12, 12
 const net = book.resnet8({ inputShape: [12, 12, 1], seed: 1 });
 const callbacks = [saveRun(dir), { onStep: () => console.log('step') }];
 const numEpochs = resume ? 3 : 1000;
-await train(net, loader, null, { numEpochs, lr: 0.02, device: computing, callbacks, ...(resume && { resume: dir }) });
+await train(net, loader, null, {
+  numEpochs,
+  lr: 0.02,
+  device: computing,
+  callbacks,
+  ...(resume && { resume: dir }),
+});
 process.exit(0);

@@ -18,10 +18,16 @@ beforeAll(async () => {
 afterAll(() => fs.remove(dir));
 
 async function deepend(...args: string[]) {
-  const [log, error] = [vi.spyOn(console, 'log').mockReturnValue(), vi.spyOn(console, 'error').mockReturnValue()];
+  const [log, error] = [
+    vi.spyOn(console, 'log').mockReturnValue(),
+    vi.spyOn(console, 'error').mockReturnValue(),
+  ];
   process.exitCode = 0;
   await main(['node', 'deepend', ...args]);
-  const result = { code: process.exitCode, said: [...log.mock.calls, ...error.mock.calls].flat().join('\n') };
+  const result = {
+    code: process.exitCode,
+    said: [...log.mock.calls, ...error.mock.calls].flat().join('\n'),
+  };
   vi.restoreAllMocks();
   process.exitCode = 0;
   return result;
@@ -31,22 +37,44 @@ describe('deepend plot', () => {
   it('compares runs under names that differ', async () => {
     const out = path.join(dir, 'out.svg');
     const folders = ['a/run', 'b/run', 'b/other/'].map((name) => path.join(dir, name));
-    expect(await deepend('plot', ...folders, '--out', out)).toEqual({ code: 0, said: `the curves are in ${out}` });
+    expect(await deepend('plot', ...folders, '--out', out)).toEqual({
+      code: 0,
+      said: `the curves are in ${out}`,
+    });
     const svg = await fs.readFile(out, 'utf8');
-    for (const name of [folders[0], folders[1], 'other', 'test acc', 'epoch']) expect(svg).toContain(`>${name}<`);
+    for (const name of [folders[0], folders[1], 'other', 'test acc', 'epoch'])
+      expect(svg).toContain(`>${name}<`);
   });
 
   it('draws any column over epochs or seconds', async () => {
     const out = path.join(dir, 'time.html');
-    await deepend('plot', path.join(dir, 'a/run'), '--out', out, '--what', 'metrics.top5', '--over', 'time');
+    await deepend(
+      'plot',
+      path.join(dir, 'a/run'),
+      '--out',
+      out,
+      '--what',
+      'metrics.top5',
+      '--over',
+      'time',
+    );
     expect(await fs.readFile(out, 'utf8')).toContain('run: 0.9 at seconds 6');
   });
 
   it('tells the columns that there are, and writes nothing', async () => {
     const out = path.join(dir, 'none.svg');
-    const { code, said } = await deepend('plot', path.join(dir, 'a/run'), '--out', out, '--what', 'top1');
+    const { code, said } = await deepend(
+      'plot',
+      path.join(dir, 'a/run'),
+      '--out',
+      out,
+      '--what',
+      'top1',
+    );
     expect(code).not.toBe(0);
-    expect(said).toMatch(/no run has numbers in "top1" over "epoch"; the columns with numbers are epoch, loss, testAcc, seconds/);
+    expect(said).toMatch(
+      /no run has numbers in "top1" over "epoch"; the columns with numbers are epoch, loss, testAcc, seconds/,
+    );
     expect(await fs.pathExists(out)).toBe(false);
   });
 });

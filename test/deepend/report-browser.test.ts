@@ -64,10 +64,20 @@ describe.skipIf(absent)(`a report in Chromium${absent ? ` (skipped: ${absent})` 
       const target = (await link.getAttribute('href')) as string;
       expect(await page.locator(target).boundingBox()).toBeTruthy();
     }
-    const pictures = await page.locator('#worst img').evaluateAll((images) => images.map((image) => [(image as unknown as { naturalWidth: number }).naturalWidth, image.getAttribute('alt')])); // biome-ignore format: one line
+    const pictures = await page
+      .locator('#worst img')
+      .evaluateAll((images) =>
+        images.map((image) => [
+          (image as unknown as { naturalWidth: number }).naturalWidth,
+          image.getAttribute('alt'),
+        ]),
+      );
     expect(pictures).toHaveLength(24);
     for (const [width, alt] of pictures)
-      expect([width, alt]).toEqual([28, expect.stringMatching(/^Test image \d+: .+, predicted .+$/)]);
+      expect([width, alt]).toEqual([
+        28,
+        expect.stringMatching(/^Test image \d+: .+, predicted .+$/),
+      ]);
     await hover(page, '#curves', /^(train loss|train acc|test acc): \d\.\d+ at epoch [123]$/);
     await hover(page, '#confusion', /^.+ taken for .+: \d+/);
     expect(heard).toEqual([]);
@@ -79,7 +89,9 @@ describe.skipIf(absent)(`a report in Chromium${absent ? ` (skipped: ${absent})` 
     const figure = page.locator(`${section} figure`).first();
     await figure.scrollIntoViewIfNeeded();
     const { x = 0, y = 0, height = 0 } = (await figure.boundingBox()) ?? {};
-    const [[px, py]] = JSON.parse((await figure.getAttribute('data-points')) as string) as [[number, number]];
+    const [[px, py]] = JSON.parse((await figure.getAttribute('data-points')) as string) as [
+      [number, number],
+    ];
     expect(height).toBeGreaterThan(100);
     await page.mouse.move(x + px, y + py);
     const tip = figure.locator('output');
@@ -104,9 +116,13 @@ describe.skipIf(absent)(`a report in Chromium${absent ? ` (skipped: ${absent})` 
 
   it('is whole on paper: no box that scrolls, no contents, every row', async () => {
     const { page } = await open({ width: 700 });
-    await page.evaluate("for (const box of document.querySelectorAll('.scroll')) box.classList.add('long')"); // as with many rows
+    await page.evaluate(
+      "for (const box of document.querySelectorAll('.scroll')) box.classList.add('long')",
+    ); // as with many rows
     const cut = () =>
-      page.evaluate("[...document.querySelectorAll('.scroll')].filter((box) => box.scrollHeight > box.clientHeight + 1).length");
+      page.evaluate(
+        "[...document.querySelectorAll('.scroll')].filter((box) => box.scrollHeight > box.clientHeight + 1).length",
+      );
     expect(await cut()).toBeGreaterThan(0);
     await page.emulateMedia({ media: 'print' });
     expect(await cut()).toBe(0);

@@ -36,25 +36,44 @@ async function told(command: string) {
 }
 
 /** A switch that is off is as one that is not there. */
-const withoutOff = (settings: Settings) => Object.fromEntries(Object.entries(settings).filter(([, value]) => value !== false));
+const withoutOff = (settings: Settings) =>
+  Object.fromEntries(Object.entries(settings).filter(([, value]) => value !== false));
 
 const text = fc.string({ unit: 'binary', minLength: 1 }).filter((word) => !word.includes('\0'));
-const number = { whole: fc.integer({ min: 1, max: 1e9 }), positive: fc.double({ min: 1e-12, max: 1e6, noNaN: true }), share: fc.double({ min: 0, max: 0.999, noNaN: true }) }; // biome-ignore format: a row
+const number = {
+  whole: fc.integer({ min: 1, max: 1e9 }),
+  positive: fc.double({ min: 1e-12, max: 1e6, noNaN: true }),
+  share: fc.double({ min: 0, max: 0.999, noNaN: true }),
+};
 const GIVEN: Partial<Record<keyof typeof SETTINGS, fc.Arbitrary<unknown>>> = {
   init: fc.constantFrom('xavier-uniform', 'he-normal'),
   schedule: fc.constantFrom('constant', 'cosine', 'one-cycle', 'polynomial', 'step', 'plateau'),
   optimizer: fc.constantFrom('sgd', 'adam', 'adamw', 'rmsprop', 'adagrad', 'lion'),
-  ...Object.fromEntries(['momentum', 'labelSmoothing', 'average'].map((name) => [name, number.share])),
-  ...Object.fromEntries(['lr', 'warmUp', 'clipNorm', 'clipValue', 'checkpointSeconds', 'timeLimit', 'weightDecay'].map((name) => [name, number.positive])), // biome-ignore format: a row
+  ...Object.fromEntries(
+    ['momentum', 'labelSmoothing', 'average'].map((name) => [name, number.share]),
+  ),
+  ...Object.fromEntries(
+    ['lr', 'warmUp', 'clipNorm', 'clipValue', 'checkpointSeconds', 'timeLimit', 'weightDecay'].map(
+      (name) => [name, number.positive],
+    ),
+  ),
 };
 const byKind = { text, number: number.whole, flag: fc.boolean() };
 const settings = fc
   .record(
     {
-      ...Object.fromEntries(Object.entries(SETTINGS).map(([name, { kind }]) => [name, GIVEN[name as keyof typeof SETTINGS] ?? byKind[kind]])), // biome-ignore format: a row
+      ...Object.fromEntries(
+        Object.entries(SETTINGS).map(([name, { kind }]) => [
+          name,
+          GIVEN[name as keyof typeof SETTINGS] ?? byKind[kind],
+        ]),
+      ),
       modelOptions: fc.dictionary(
         text.filter((key) => !key.includes('=') && key !== '__proto__'),
-        fc.oneof(fc.jsonValue({ maxDepth: 1 }), fc.constantFrom('5', 'true', 'null', '"x"', "it's")),
+        fc.oneof(
+          fc.jsonValue({ maxDepth: 1 }),
+          fc.constantFrom('5', 'true', 'null', '"x"', "it's"),
+        ),
       ),
     },
     { requiredKeys: ['model' as never] }, // among the settings, whose names TypeScript does not see here
@@ -65,16 +84,27 @@ it('gives the same settings, whatever is in them', async () => {
   await fc.assert(
     fc.asyncProperty(settings, text, async (given, out) => {
       const { modelOptions, ...rest } = given;
-      const expected = { ...withoutOff(rest as Settings), ...(Object.keys(modelOptions ?? {}).length > 0 && { modelOptions }) };
+      const expected = {
+        ...withoutOff(rest as Settings),
+        ...(Object.keys(modelOptions ?? {}).length > 0 && { modelOptions }),
+      };
       const got = await told(trainCommand(given, out));
-      expect({ ...got, settings: withoutOff(got?.settings as Settings) }).toEqual({ settings: expected, out });
+      expect({ ...got, settings: withoutOff(got?.settings as Settings) }).toEqual({
+        settings: expected,
+        out,
+      });
     }),
     { numRuns: 150 },
   );
 }, 60_000);
 
 it('says what everyone asks for, and what is not as by default', () => {
-  const given = settingsFrom('test', { model: 'book/lenet', root: "it's here", nesterov: true, modelOptions: { stem: 'cifar' } });
+  const given = settingsFrom('test', {
+    model: 'book/lenet',
+    root: "it's here",
+    nesterov: true,
+    modelOptions: { stem: 'cifar' },
+  });
   expect(trainCommand(given, 'runs/x')).toBe(
     "npx deepend train --model book/lenet --data fashion-mnist --root 'it'\\''s here' --epochs 10 --batch-size 128 --lr 0.05 --nesterov --seed 0 --model-option stem=cifar --out runs/x",
   );

@@ -1,7 +1,19 @@
-/** A run as one page: what is on it, for runs of every state. Pages in a browser: report-browser.test.ts. */
+/**
+ * A run as one page: what is on it, for runs of every state. Pages in a browser:
+ * report-browser.test.ts.
+ */
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { arrayDataset, DataLoader, imageFolder, main, registerDataset, saveRun, train, writeReport } from 'deepend';
+import {
+  arrayDataset,
+  DataLoader,
+  imageFolder,
+  main,
+  registerDataset,
+  saveRun,
+  train,
+  writeReport,
+} from 'deepend';
 import fc from 'fast-check';
 import fs from 'fs-extra';
 import sharp from 'sharp';
@@ -44,11 +56,22 @@ function addSet(id: string, { classes, channels, classNames }: TinySet): void {
   const half = (count: number, name: string) => {
     const size = 144 * channels;
     const noise = mix(count * size, name);
-    const images = Uint8Array.from(noise, (value, i) => (200 * ((Math.floor(i / size) % classes) + value)) / classes);
+    const images = Uint8Array.from(
+      noise,
+      (value, i) => (200 * ((Math.floor(i / size) % classes) + value)) / classes,
+    );
     const labels = Uint8Array.from({ length: count }, (_, i) => i % classes);
-    return arrayDataset({ images, labels, imageShape: [12, 12, channels], ...(classNames && { classNames }) });
+    return arrayDataset({
+      images,
+      labels,
+      imageShape: [12, 12, channels],
+      ...(classNames && { classNames }),
+    });
   };
-  registerDataset({ id, load: async () => ({ train: half(240, `${id}-train`), test: half(120, `${id}-test`) }) });
+  registerDataset({
+    id,
+    load: async () => ({ train: half(240, `${id}-train`), test: half(120, `${id}-test`) }),
+  });
 }
 
 async function deepend(...args: string[]): Promise<{ out: string[]; err: string[] }> {
@@ -73,7 +96,10 @@ const trained = async (name: string, data: string, ...more: string[]) => {
 async function pageOf(file: string) {
   const page = await fs.readFile(file, 'utf8');
   const sections = new Map(
-    [...page.matchAll(/<section id="([\w-]+)"[\s\S]*?<\/section>/g)].map((match) => [match[1] as string, match[0]]),
+    [...page.matchAll(/<section id="([\w-]+)"[\s\S]*?<\/section>/g)].map((match) => [
+      match[1] as string,
+      match[0],
+    ]),
   );
   return { page, sections, of: (id: string) => sections.get(id) ?? '' };
 }
@@ -110,7 +136,8 @@ describe('a finished run', () => {
       .split('\n')
       .map((line) => JSON.parse(line));
     const last = history.at(-1);
-    for (const value of [last.loss, last.trainAcc, last.testAcc]) expect(page).toContain(`<dd>${value.toFixed(3)}</dd>`);
+    for (const value of [last.loss, last.trainAcc, last.testAcc])
+      expect(page).toContain(`<dd>${value.toFixed(3)}</dd>`);
     expect(page).toContain('finished: 2 epochs');
     expect(of('classes')).toContain(
       `by the final net (net/), on cpu (simd): loss ${last.testLoss.toFixed(3)}, test acc ${last.testAcc.toFixed(3)}`,
@@ -120,18 +147,24 @@ describe('a finished run', () => {
       /<figure[\s\S]*aria-label="Confusion matrix of 3 classes; \d+ of 120 right"[\s\S]*<th scope="row">bag<\/th>/,
     );
     expect(of('worst').match(/<img /g)).toHaveLength(5);
-    expect(of('worst')).toMatch(/alt="Test image \d+: (bag|coat|shirt), predicted (bag|coat|shirt)"/);
+    expect(of('worst')).toMatch(
+      /alt="Test image \d+: (bag|coat|shirt), predicted (bag|coat|shirt)"/,
+    );
     expect(of('reproduce')).toContain('--schedule cosine');
     expect(of('device')).toMatch(/simd.*it was asked for/s);
     expect(of('configuration')).toMatch(/<span class="default">momentum<\/span>/);
-    expect(of('configuration')).toMatch(/<th scope="row">schedule<\/th><td>cosine<\/td><td>set<\/td>/);
+    expect(of('configuration')).toMatch(
+      /<th scope="row">schedule<\/th><td>cosine<\/td><td>set<\/td>/,
+    );
   });
 
   it('is valid beyond what browsers mend: every element closed, every id once, every link somewhere', async () => {
     const { page } = await pageOf(path.join(run, 'report.html'));
     const open: string[] = [];
     const body = page.replace(/<(style|script)>[\s\S]*?<\/\1>/g, '');
-    for (const [, closing, name, selfClosed] of body.matchAll(/<(\/?)([a-zA-Z][\w-]*)(?:"[^"]*"|[^">])*?(\/?)>/g)) {
+    for (const [, closing, name, selfClosed] of body.matchAll(
+      /<(\/?)([a-zA-Z][\w-]*)(?:"[^"]*"|[^">])*?(\/?)>/g,
+    )) {
       if (selfClosed || ['meta', 'link', 'img'].includes(name as string)) continue;
       if (closing) expect(open.pop()).toBe(name);
       else open.push(name as string);
@@ -145,10 +178,16 @@ describe('a finished run', () => {
   it('says what is missing without data, and keeps the rest', async () => {
     const out = path.join(dir, 'elsewhere', 'page.html');
     const { out: lines } = await deepend('report', run, '--no-data', '--out', out, '--json');
-    expect(JSON.parse(lines[0] as string)).toMatchObject({ file: out, state: 'finished: 2 epochs', evaluation: { missing: expect.stringMatching('--no-data') }, net: 'the final net (net/)' }); // biome-ignore format: one object
+    expect(JSON.parse(lines[0] as string)).toMatchObject({
+      file: out,
+      state: 'finished: 2 epochs',
+      evaluation: { missing: expect.stringMatching('--no-data') },
+      net: 'the final net (net/)',
+    });
     const { sections, of } = await pageOf(out);
     expect([...sections.keys()]).toEqual(SECTIONS);
-    for (const id of ['classes', 'confusion', 'confused', 'worst']) expect(of(id)).toContain('made without data');
+    for (const id of ['classes', 'confusion', 'confused', 'worst'])
+      expect(of(id)).toContain('made without data');
     expect(of('net')).toMatch(/<th scope="row">total<\/th>/);
   });
 
@@ -163,7 +202,9 @@ describe('a finished run', () => {
     expect(away.of('worst')).toMatch(/there is no set &#39;nowhere&#39;.*To have it: .*testIter/);
     expect(away.of('net')).toContain('total');
     await deepend('report', run, '--device', 'cuda:7', '--out', path.join(dir, 'cuda.html'));
-    expect((await pageOf(path.join(dir, 'cuda.html'))).of('classes')).toMatch(/cuda:7: cannot compute here.*--device cpu/);
+    expect((await pageOf(path.join(dir, 'cuda.html'))).of('classes')).toMatch(
+      /cuda:7: cannot compute here.*--device cpu/,
+    );
   });
 
   it('leaves the old page where the new one cannot be made, and no tensor behind', async () => {
@@ -171,7 +212,9 @@ describe('a finished run', () => {
     const out = path.join(dir, 'kept.html');
     await fs.writeFile(out, 'old');
     await fs.mkdir(`${out}.part`); // in the way of what is written beside it
-    await expect(writeReport(run, { out, progress: false })).rejects.toThrow(/cannot write .*kept.html.*name another folder/);
+    await expect(writeReport(run, { out, progress: false })).rejects.toThrow(
+      /cannot write .*kept.html.*name another folder/,
+    );
     expect(await fs.readFile(out, 'utf8')).toBe('old');
     await expectNoLeak(() => writeReport(run, { progress: false }));
     expect(await fs.readdir(run)).not.toContain('report.html.part');
@@ -192,16 +235,25 @@ describe('runs of other kinds', () => {
     const { page, of } = await pageOf(path.join(run, 'report.html'));
     const markup = page.replace(/<script>[\s\S]*?<\/script>/, '');
     expect(markup).not.toMatch(/<script|<b>|<img src=x/);
-    expect(markup.match(/<img /g)?.length).toBe(of('worst').match(/<img src="data:image\/png;base64,[\w+/=]+" width="12" height="12" alt="[^"<>]*">/g)?.length); // biome-ignore format: one line
+    expect(markup.match(/<img /g)?.length).toBe(
+      of('worst').match(
+        /<img src="data:image\/png;base64,[\w+/=]+" width="12" height="12" alt="[^"<>]*">/g,
+      )?.length,
+    );
     expect(of('classes')).toContain('日本語 👩‍🔬');
     expect(page).not.toContain('‮');
   });
 
   it('a folder of photographs, some larger than the page shows', async () => {
     const folder = path.join(dir, 'folder');
-    for (const [i, name] of ['<b>cat</b>', 'dog 🐕'].flatMap((name) => [0, 1, 2].map((i) => [i, name] as const))) {
+    for (const [i, name] of ['<b>cat</b>', 'dog 🐕'].flatMap((name) =>
+      [0, 1, 2].map((i) => [i, name] as const),
+    )) {
       const side = 140 + 10 * i;
-      const pixels = Uint8Array.from({ length: side * side * 3 }, (_, k) => (k * (i + name.length)) % 256);
+      const pixels = Uint8Array.from(
+        { length: side * side * 3 },
+        (_, k) => (k * (i + name.length)) % 256,
+      );
       const file = path.join(folder, name.replace('/', '∕'), `${i}.png`);
       await fs.ensureDir(path.dirname(file));
       await sharp(pixels, { raw: { width: side, height: side, channels: 3 } }).toFile(file);
@@ -209,15 +261,29 @@ describe('runs of other kinds', () => {
     const run = path.join(dir, 'photographs');
     await use('cpu-js');
     const net = linearNet([144, 144, 3], 2);
-    const testIter = new DataLoader(await imageFolder(folder), { batchSize: 4, resize: [144, 144], workers: 0 });
-    await train(net, testIter, testIter, { numEpochs: 1, lr: 1e-4, progress: false, callbacks: [saveRun(run)] });
+    const testIter = new DataLoader(await imageFolder(folder), {
+      batchSize: 4,
+      resize: [144, 144],
+      workers: 0,
+    });
+    await train(net, testIter, testIter, {
+      numEpochs: 1,
+      lr: 1e-4,
+      progress: false,
+      callbacks: [saveRun(run)],
+    });
     const { of } = await pageOf(await writeReport(run, { net, testIter, progress: false }));
     const images = [
-      ...of('worst').matchAll(/<img src="data:image\/png;base64,([^"]+)" width="128" height="128" alt="([^"]+)">/g),
+      ...of('worst').matchAll(
+        /<img src="data:image\/png;base64,([^"]+)" width="128" height="128" alt="([^"]+)">/g,
+      ),
     ];
     expect(images).toHaveLength(6);
     for (const [, bytes, alt] of images) {
-      expect(await sharp(Buffer.from(bytes as string, 'base64')).metadata()).toMatchObject({ width: 128, channels: 3 });
+      expect(await sharp(Buffer.from(bytes as string, 'base64')).metadata()).toMatchObject({
+        width: 128,
+        channels: 3,
+      });
       expect(alt).toMatch(/^Test image \d: (&lt;b&gt;cat&lt;∕b&gt;|dog 🐕), predicted /);
     }
   });
@@ -235,7 +301,9 @@ describe('runs of other kinds', () => {
     await fs.remove(path.join(run, 'result.json')); // what is in net/ may be of an earlier end now
     await deepend('report', run);
     const best = await pageOf(path.join(run, 'report.html'));
-    expect(best.of('classes')).toMatch(/by the best checkpoint \(best-epoch-000\d-testAcc-[\d.]+\.ckpt\), after \d epochs?,/);
+    expect(best.of('classes')).toMatch(
+      /by the best checkpoint \(best-epoch-000\d-testAcc-[\d.]+\.ckpt\), after \d epochs?,/,
+    );
     expect(best.page).toContain('unfinished: 2 of 2 epochs');
     expect(best.of('reproduce')).toContain(`npx deepend resume ${run}`);
     const folder = path.join(run, 'checkpoints');
@@ -243,10 +311,14 @@ describe('runs of other kinds', () => {
     await fs.truncate(path.join(folder, name), 100);
     await deepend('report', run, '--no-data');
     const newest = await pageOf(path.join(run, 'report.html'));
-    expect(newest.of('net')).toContain(`the newest checkpoint (step-00000020.ckpt; damaged: ${name}), after 2 epochs`);
+    expect(newest.of('net')).toContain(
+      `the newest checkpoint (step-00000020.ckpt; damaged: ${name}), after 2 epochs`,
+    );
     for (const file of await fs.readdir(folder)) await fs.remove(path.join(folder, file));
     await deepend('report', run, '--no-data');
-    expect((await pageOf(path.join(run, 'report.html'))).of('net')).toContain('the net of an earlier end of the run (net/)');
+    expect((await pageOf(path.join(run, 'report.html'))).of('net')).toContain(
+      'the net of an earlier end of the run (net/)',
+    );
   });
 
   it("a checkpoint's net is the net, and its average where the run keeps one", async () => {
@@ -262,9 +334,15 @@ describe('runs of other kinds', () => {
 
   it('no epoch, no checkpoint, no device: what was known before the first step', async () => {
     const run = await trained('early', 'tiny-clothes');
-    for (const name of await fs.readdir(run)) if (name !== 'config.json') await fs.remove(path.join(run, name));
+    for (const name of await fs.readdir(run))
+      if (name !== 'config.json') await fs.remove(path.join(run, name));
     const config = await fs.readJson(path.join(run, 'config.json'));
-    await fs.writeJson(path.join(run, 'config.json'), { settings: config.settings, net: 7, versions: null, classNames: [1] });
+    await fs.writeJson(path.join(run, 'config.json'), {
+      settings: config.settings,
+      net: 7,
+      versions: null,
+      classNames: [1],
+    });
     await deepend('report', run);
     const { sections, of, page } = await pageOf(path.join(run, 'report.html'));
     expect([...sections.keys()]).toEqual(SECTIONS);
@@ -287,7 +365,9 @@ describe('runs of other kinds', () => {
     await writeReport(run, { progress: false });
     const alone = await pageOf(path.join(run, 'report.html'));
     expect(alone.page).toContain('<dd>no test set</dd>');
-    expect(alone.of('worst')).toMatch(/a script started this run.*writeReport\(dir, \{ net, testIter \}\)/);
+    expect(alone.of('worst')).toMatch(
+      /a script started this run.*writeReport\(dir, \{ net, testIter \}\)/,
+    );
     expect(alone.of('reproduce')).toContain('run the script again');
     expect(alone.of('configuration')).toContain('mine &lt;i&gt;');
     const file = await writeReport(run, {
@@ -301,8 +381,12 @@ describe('runs of other kinds', () => {
     expect(both.of('classes')).toContain('9 test images, by the net that was handed over');
     expect(both.of('worst').match(/<img /g)).toHaveLength(2);
     expect(net.getWeights().every((weight) => !weight.isDisposed)).toBe(true);
-    await expect(writeReport(run, { testIter: fakeLoader(4, 2, { shape: [5, 5, 1] }), progress: false })).resolves.toBeTruthy();
-    expect((await pageOf(path.join(run, 'report.html'))).of('worst')).toMatch(/class="missing">Not here: \[trainer\] evaluate/);
+    await expect(
+      writeReport(run, { testIter: fakeLoader(4, 2, { shape: [5, 5, 1] }), progress: false }),
+    ).resolves.toBeTruthy();
+    expect((await pageOf(path.join(run, 'report.html'))).of('worst')).toMatch(
+      /class="missing">Not here: \[trainer\] evaluate/,
+    );
   });
 
   it('losses that are no numbers, a stop and a failure', async () => {
@@ -313,13 +397,24 @@ describe('runs of other kinds', () => {
       file,
       `${first}\n${JSON.stringify({ ...JSON.parse(second), loss: null, testAcc: null, testLoss: null })}\n`,
     );
-    await fs.writeJson(path.join(run, 'result.json'), { epochs: 2, samplesPerSecond: 1, stopped: 'no progress <b>' });
+    await fs.writeJson(path.join(run, 'result.json'), {
+      epochs: 2,
+      samplesPerSecond: 1,
+      stopped: 'no progress <b>',
+    });
     await deepend('report', run, '--no-data');
-    expect((await pageOf(path.join(run, 'report.html'))).page).toContain('stopped after 2 of 2 epochs: no progress &lt;b&gt;');
+    expect((await pageOf(path.join(run, 'report.html'))).page).toContain(
+      'stopped after 2 of 2 epochs: no progress &lt;b&gt;',
+    );
     await fs.remove(path.join(run, 'result.json'));
-    await fs.appendFile(path.join(run, 'steps.jsonl'), `${JSON.stringify({ ended: 'failed', reason: 'the loss became NaN' })}\n`);
+    await fs.appendFile(
+      path.join(run, 'steps.jsonl'),
+      `${JSON.stringify({ ended: 'failed', reason: 'the loss became NaN' })}\n`,
+    );
     await deepend('report', run, '--no-data');
-    expect((await pageOf(path.join(run, 'report.html'))).page).toContain('failed after 2 of 2 epochs: the loss became NaN');
+    expect((await pageOf(path.join(run, 'report.html'))).page).toContain(
+      'failed after 2 of 2 epochs: the loss became NaN',
+    );
   });
 });
 
@@ -330,7 +425,9 @@ describe('what is wrong', () => {
     const refused = (options: object) => expect(writeReport(run, options)).rejects;
     await refused({ sampels: 3 }).toThrow(/there is no option "sampels"; did you mean "samples"/);
     await refused({ samples: -1 }).toThrow(/"samples" must be a whole number of at least 0/);
-    await refused({}).toThrow(/wrong.config.json: expected a run's config, JSON, got something else/);
+    await refused({}).toThrow(
+      /wrong.config.json: expected a run's config, JSON, got something else/,
+    );
     await fs.writeJson(path.join(run, 'config.json'), {});
     await fs.writeFile(path.join(run, 'history.jsonl'), '{"epoch":1}\n{"epo');
     await refused({}).toThrow(/history.jsonl, line 2: expected a record of an epoch/);
@@ -351,33 +448,59 @@ describe('the parts', () => {
         expect(html`<a title="${text}">${[text, html`<b>`]}${false}${undefined}</a>`.markup).toBe(
           `<a title="${escapeHtml(text)}">${escapeHtml(text)}<b></a>`,
         );
-        expect(escapeHtml(text)).not.toMatch(/[<>"']|&(?!amp;|lt;|gt;|quot;|#39;)|(?![\t\n\r])[\p{Cc}\p{Cs}]/u);
+        expect(escapeHtml(text)).not.toMatch(
+          /[<>"']|&(?!amp;|lt;|gt;|quot;|#39;)|(?![\t\n\r])[\p{Cc}\p{Cs}]/u,
+        );
       }),
     );
   });
 
-  it.each([[5, 7, 1], [3, 2, 3]] as const)('a PNG of %i × %i × %i is what sharp reads', async (height, width, channels) => {
+  it.each([
+    [5, 7, 1],
+    [3, 2, 3],
+  ] as const)('a PNG of %i × %i × %i is what sharp reads', async (height, width, channels) => {
     const pixels = Uint8Array.from({ length: height * width * channels }, (_, i) => (37 * i) % 256);
-    const { data, info } = await sharp(png(pixels, [height, width, channels])).raw().toBuffer({ resolveWithObject: true });
+    const { data, info } = await sharp(png(pixels, [height, width, channels]))
+      .raw()
+      .toBuffer({ resolveWithObject: true });
     expect([info.height, info.width]).toEqual([height, width]);
-    const grey = info.channels === channels ? [...data] : [...data].filter((_, i) => i % info.channels === 0);
+    const grey =
+      info.channels === channels ? [...data] : [...data].filter((_, i) => i % info.channels === 0);
     expect(grey).toEqual([...pixels]);
-  }); // biome-ignore format: a row a case
+  });
 
   it('a large image is made smaller, a normalized one stretched; what is no image is none', () => {
-    const image = (shape: number[], value: (i: number) => number) => sampleImage({ shape, values: Float32Array.from({ length: shape.reduce((a, b) => a * b) }, (_, i) => value(i)) }); // biome-ignore format: one line
-    expect(image([64, 256, 3], () => 0.5)).toMatchObject({ width: 128, height: 32, stretched: false });
+    const image = (shape: number[], value: (i: number) => number) =>
+      sampleImage({
+        shape,
+        values: Float32Array.from({ length: shape.reduce((a, b) => a * b) }, (_, i) => value(i)),
+      });
+    expect(image([64, 256, 3], () => 0.5)).toMatchObject({
+      width: 128,
+      height: 32,
+      stretched: false,
+    });
     expect(image([2, 2, 1], (i) => i - 2)).toMatchObject({ width: 2, height: 2, stretched: true });
-    expect([image([2, 2, 2], () => 0), image([4], () => 0), image([2, 2, 1], () => Number.NaN)]).toEqual([
-      undefined,
-      undefined,
-      undefined,
-    ]);
+    expect([
+      image([2, 2, 2], () => 0),
+      image([4], () => 0),
+      image([2, 2, 1], () => Number.NaN),
+    ]).toEqual([undefined, undefined, undefined]);
   });
 
   it('says numbers and moments', () => {
-    expect([0.04, 59.96, 60, 3725, Number.NaN].map(duration)).toEqual(['0.0 s', '60.0 s', '1 min 00 s', '1 h 02 min', '–']);
+    expect([0.04, 59.96, 60, 3725, Number.NaN].map(duration)).toEqual([
+      '0.0 s',
+      '60.0 s',
+      '1 min 00 s',
+      '1 h 02 min',
+      '–',
+    ]);
     expect([228.14, 5032.7, undefined].map(rate)).toEqual(['228.1', '5,033', '–']);
-    expect(['2026-11-25T03:39:21.863Z', 'yesterday', undefined].map(moment)).toEqual(['2026-11-25 03:39 UTC', '–', '–']);
+    expect(['2026-11-25T03:39:21.863Z', 'yesterday', undefined].map(moment)).toEqual([
+      '2026-11-25 03:39 UTC',
+      '–',
+      '–',
+    ]);
   });
 });

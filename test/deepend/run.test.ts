@@ -47,7 +47,9 @@ describe('saveRun', () => {
       resize: 4,
       engine: 'cpu-js',
     });
-    const lines = (await fs.readFile(path.join(out, 'history.jsonl'), 'utf8')).trimEnd().split('\n');
+    const lines = (await fs.readFile(path.join(out, 'history.jsonl'), 'utf8'))
+      .trimEnd()
+      .split('\n');
     expect(lines.map((line) => JSON.parse(line) as unknown)).toEqual(history);
     const loaded = await loadNet(path.join(out, 'net'));
     expect(loaded.getWeights().map((weight) => [...weight.dataSync()])).toEqual(
@@ -59,7 +61,10 @@ describe('saveRun', () => {
     await fs.writeFile(path.join(dir, 'file'), '');
     const net = linearNet();
     const before = net.getWeights().map((weight) => [...weight.dataSync()]);
-    const run = train(net, fakeLoader(6, 3), null, { ...quiet, callbacks: [saveRun(path.join(dir, 'file', 'run'))] });
+    const run = train(net, fakeLoader(6, 3), null, {
+      ...quiet,
+      callbacks: [saveRun(path.join(dir, 'file', 'run'))],
+    });
     await expect(run).rejects.toThrow(/\[deepend\] saveRun: cannot write .*; name another folder/);
     expect(net.getWeights().map((weight) => [...weight.dataSync()])).toEqual(before);
   });
@@ -89,7 +94,29 @@ describe('showPredictions', () => {
 describe('the umbrella', () => {
   it('has what the book has', async () => {
     const deepend: Record<string, unknown> = await import('deepend');
-    const names = ['book', 'loadFashionMnist', 'train', 'evaluate', 'predict', 'tryGpu', 'tryAllGpus', 'cpu', 'device', 'Animator', 'showImages', 'summary', 'createModel', 'listModels', 'sequential', 'saveNet', 'loadNet', 'Accumulator', 'Timer', 'plot', 'curves']; // biome-ignore format: a list
+    const names = [
+      'book',
+      'loadFashionMnist',
+      'train',
+      'evaluate',
+      'predict',
+      'tryGpu',
+      'tryAllGpus',
+      'cpu',
+      'device',
+      'Animator',
+      'showImages',
+      'summary',
+      'createModel',
+      'listModels',
+      'sequential',
+      'saveNet',
+      'loadNet',
+      'Accumulator',
+      'Timer',
+      'plot',
+      'curves',
+    ];
     for (const name of names) expect(deepend[name], name).toBeDefined();
     expect((await cpu()).name).toBe('cpu');
     await use('cpu-js');

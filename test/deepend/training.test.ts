@@ -33,16 +33,38 @@ afterAll(() => fs.remove(dir));
 const deepend = (line: string) => main(['node', 'deepend', ...line.split(' ').filter(Boolean)]);
 const SMALL = '--model book/lenet --batch-size 32 --train 320 --test 64 --lr 0.1 --device simd';
 const history = async (folder: string) =>
-  (await fs.readFile(path.join(folder, 'history.jsonl'), 'utf8')).trim().split('\n').map((line) => JSON.parse(line)); // biome-ignore format: one chain
+  (await fs.readFile(path.join(folder, 'history.jsonl'), 'utf8'))
+    .trim()
+    .split('\n')
+    .map((line) => JSON.parse(line));
 
 describe.skipIf(absent)(`deepend train (${absent ?? 'real data'})`, () => {
   it("fills a run's directory", async () => {
     const run = path.join(dir, 'run');
-    await deepend(`train ${SMALL} --epochs 2 --optimizer adam --augment flip,crop --tensor-board --out ${run}`);
+    await deepend(
+      `train ${SMALL} --epochs 2 --optimizer adam --augment flip,crop --tensor-board --out ${run}`,
+    );
     expect(err).toEqual([]);
-    expect((await fs.readdir(run)).sort()).toEqual(['checkpoints', 'config.json', 'curves.png', 'curves.svg', 'history.jsonl', 'net', 'result.json', 'steps.jsonl', 'tensorboard']); // biome-ignore format: one list
+    expect((await fs.readdir(run)).sort()).toEqual([
+      'checkpoints',
+      'config.json',
+      'curves.png',
+      'curves.svg',
+      'history.jsonl',
+      'net',
+      'result.json',
+      'steps.jsonl',
+      'tensorboard',
+    ]);
     const config = await fs.readJson(path.join(run, 'config.json'));
-    expect(config).toMatchObject({ net: 'book/lenet', engine: 'simd', seed: 0, batchSize: 32, numSamples: 320, settings: { optimizer: 'adam', augment: 'flip,crop' } }); // biome-ignore format: one object
+    expect(config).toMatchObject({
+      net: 'book/lenet',
+      engine: 'simd',
+      seed: 0,
+      batchSize: 32,
+      numSamples: 320,
+      settings: { optimizer: 'adam', augment: 'flip,crop' },
+    });
     expect(config.versions.node).toBe(process.version);
     expect(await history(run)).toHaveLength(2);
     expect(out.at(-1)).toBe(`the run is in ${run}`);
@@ -54,7 +76,8 @@ describe.skipIf(absent)(`deepend train (${absent ?? 'real data'})`, () => {
     expect(out.map((line) => JSON.parse(line).epoch)).toEqual([1, 2, 3]);
     await deepend(`train ${SMALL} --epochs 2 --momentum 0.9 --out ${parts}`);
     await deepend(`resume ${parts} --epochs 3`);
-    const losses = async (folder: string) => (await history(folder)).map(({ loss, testAcc }) => [loss, testAcc]);
+    const losses = async (folder: string) =>
+      (await history(folder)).map(({ loss, testAcc }) => [loss, testAcc]);
     expect(await losses(parts)).toEqual(await losses(whole));
     expect(await fs.readFile(path.join(parts, 'net', 'weights.bin'))).toEqual(
       await fs.readFile(path.join(whole, 'net', 'weights.bin')),
@@ -77,9 +100,19 @@ describe.skipIf(absent)(`deepend train (${absent ?? 'real data'})`, () => {
 
   it('takes a recipe, and flags before it', async () => {
     const recipe = path.join(dir, 'recipe.json');
-    await fs.writeJson(recipe, { model: 'cifar/resnet20', modelOptions: { blockOrder: 'full-pre-activation' }, train: 64, test: 32, batchSize: 16, epochs: 5, lr: 0.1 }); // biome-ignore format: one object
+    await fs.writeJson(recipe, {
+      model: 'cifar/resnet20',
+      modelOptions: { blockOrder: 'full-pre-activation' },
+      train: 64,
+      test: 32,
+      batchSize: 16,
+      epochs: 5,
+      lr: 0.1,
+    });
     const run = path.join(dir, 'recipe');
-    await deepend(`train --config ${recipe} --epochs 1 --model-option squeezeRatio=4 --device simd --out ${run}`);
+    await deepend(
+      `train --config ${recipe} --epochs 1 --model-option squeezeRatio=4 --device simd --out ${run}`,
+    );
     expect(err).toEqual([]);
     const { settings } = await fs.readJson(path.join(run, 'config.json'));
     expect(settings).toMatchObject({ epochs: 1, lr: 0.1, modelOptions: { squeezeRatio: 4 } });
@@ -94,7 +127,9 @@ describe.skipIf(absent)(`deepend train (${absent ?? 'real data'})`, () => {
     expect(evaluation.numSamples).toBe(64);
     expect(evaluation.accuracy).toBeCloseTo((await history(run))[0].testAcc, 6);
     const image = path.join(dir, 'shirt.png');
-    await sharp(Buffer.alloc(40 * 30 * 3, 200), { raw: { width: 40, height: 30, channels: 3 } }).png().toFile(image); // biome-ignore format: one chain
+    await sharp(Buffer.alloc(40 * 30 * 3, 200), { raw: { width: 40, height: 30, channels: 3 } })
+      .png()
+      .toFile(image);
     await deepend(`predict ${image} --run ${run} --top 2 --json`);
     const { classes } = JSON.parse(out.at(-1) as string);
     expect(classes).toHaveLength(2);
@@ -107,7 +142,9 @@ describe.skipIf(absent)(`deepend train (${absent ?? 'real data'})`, () => {
 
   it('verifies a set', async () => {
     await deepend('data verify fashion-mnist');
-    expect(out.at(-1)).toMatch(/^fashion-mnist: sound, 60000 training and 10000 test images of \[28, 28, 1\]/);
+    expect(out.at(-1)).toMatch(
+      /^fashion-mnist: sound, 60000 training and 10000 test images of \[28, 28, 1\]/,
+    );
   });
 });
 
@@ -115,14 +152,34 @@ describe('what is wrong', () => {
   const cases: [string, string, RegExp][] = [
     ['no net', 'train --out x', /name a net: --model book\/resnet18/],
     ['no folder', 'train --model book/lenet', /required option '--out <folder>' not specified/],
-    ['a flag that does not exist', 'train --model book/lenet --out x --learning-rate 1', /unknown option '--learning-rate'/],
-    ['a rate that is none', 'train --model book/lenet --out x --lr fast', /option "lr" must be a number above 0, got NaN/],
-    ['a schedule that does not exist', 'train --model book/lenet --out x --schedule exp', /option "schedule" must be one of 'constant'/],
-    ['a recipe that is not there', 'train --config nowhere.json --out x', /nowhere.json: cannot be read/],
+    [
+      'a flag that does not exist',
+      'train --model book/lenet --out x --learning-rate 1',
+      /unknown option '--learning-rate'/,
+    ],
+    [
+      'a rate that is none',
+      'train --model book/lenet --out x --lr fast',
+      /option "lr" must be a number above 0, got NaN/,
+    ],
+    [
+      'a schedule that does not exist',
+      'train --model book/lenet --out x --schedule exp',
+      /option "schedule" must be one of 'constant'/,
+    ],
+    [
+      'a recipe that is not there',
+      'train --config nowhere.json --out x',
+      /nowhere.json: cannot be read/,
+    ],
     ['a run that is not there', 'resume nowhere', /nowhere.*config.json: cannot be read/],
-    ['half a net option', 'train --model book/lenet --out x --model-option stem', /expected key=value, got 'stem'/],
+    [
+      'half a net option',
+      'train --model book/lenet --out x --model-option stem',
+      /expected key=value, got 'stem'/,
+    ],
     ['a set that does not exist', 'data verify fashionmnist', /fashion-mnist/],
-  ]; // biome-ignore format: a row a case
+  ];
   it.each(cases)('%s', async (_, line, message) => {
     await deepend(line);
     expect(process.exitCode).toBe(1);

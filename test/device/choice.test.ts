@@ -15,12 +15,19 @@ describe('what is tried, and in what order', () => {
   it('is what the variable says: a device, an order, or what is left out', () => {
     expect(choose(WHERE, {}, 'cuda:1')).toMatchObject({ fixed: 'cuda:1' });
     expect(choose(WHERE, {}, 'wasm, simd')).toMatchObject({ order: ['wasm', 'simd'] });
-    expect(choose(WHERE, {}, '!webgpu,!cuda').order).toEqual(['simd', 'tensorflow', 'wasm', 'cpu-js']);
+    expect(choose(WHERE, {}, '!webgpu,!cuda').order).toEqual([
+      'simd',
+      'tensorflow',
+      'wasm',
+      'cpu-js',
+    ]);
     expect(choose(WHERE, {}, 'webgpu,simd,!webgpu').order).toEqual(['simd']);
   });
 
   it('is what the options say, whatever the variable says', () => {
-    expect(choose(WHERE, { order: ['wasm', 'webgpu'] }, 'simd')).toMatchObject({ order: ['wasm', 'webgpu'] });
+    expect(choose(WHERE, { order: ['wasm', 'webgpu'] }, 'simd')).toMatchObject({
+      order: ['wasm', 'webgpu'],
+    });
     expect(choose(WHERE, { exclude: ['simd'] }, 'simd').order).not.toContain('simd');
   });
 
@@ -49,18 +56,22 @@ describe("the driver's list of GPUs", () => {
 
   it('takes any text without an error', () => {
     fc.assert(
-      fc.property(fc.string({ unit: fc.constantFrom('0', '1', ',', '\n', ' ', 'a', '[', '.') }), (text) => {
-        for (const { id, name } of parseGpus(text)) {
-          expect(id).toMatch(/^\d+$/);
-          expect(name).not.toBe('');
-        }
-      }),
+      fc.property(
+        fc.string({ unit: fc.constantFrom('0', '1', ',', '\n', ' ', 'a', '[', '.') }),
+        (text) => {
+          for (const { id, name } of parseGpus(text)) {
+            expect(id).toMatch(/^\d+$/);
+            expect(name).not.toBe('');
+          }
+        },
+      ),
     );
   });
 
   it('is what CUDA_VISIBLE_DEVICES leaves, in its order and up to the first that is not there', () => {
     const gpus = parseGpus('0, a, 1, 1\n1, b, 1, 1\n2, c, 1, 1');
-    const names = (visible: string | undefined) => visibleGpus(gpus, visible).map(({ name }) => name);
+    const names = (visible: string | undefined) =>
+      visibleGpus(gpus, visible).map(({ name }) => name);
     expect(names(undefined)).toEqual(['a', 'b', 'c']);
     expect(names('2, 0')).toEqual(['c', 'a']);
     expect(names('1,-1,0')).toEqual(['b']);
@@ -86,9 +97,11 @@ describe('why libtensorflow uses no GPU', () => {
 
   it('tells a missing driver, a CUDA that does not start and a full GPU apart', () => {
     expect(gpuAbsence(missing('libcuda.so.1'))).toMatch(/install the NVIDIA driver/);
-    expect(gpuAbsence('E cuda_driver.cc:271] failed call to cuInit: CUDA_ERROR_NO_DEVICE: no device\nI x')).toMatch(
-      /CUDA does not start \(CUDA_ERROR_NO_DEVICE: no device\)/,
-    );
+    expect(
+      gpuAbsence(
+        'E cuda_driver.cc:271] failed call to cuInit: CUDA_ERROR_NO_DEVICE: no device\nI x',
+      ),
+    ).toMatch(/CUDA does not start \(CUDA_ERROR_NO_DEVICE: no device\)/);
     expect(gpuAbsence('CUDA_ERROR_OUT_OF_MEMORY: out of memory')).toMatch(/no memory left/);
     expect(gpuAbsence('')).toMatch(/it sees no GPU; it wants CUDA 11.2 and cuDNN 8.1/);
   });

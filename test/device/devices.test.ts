@@ -8,15 +8,18 @@ afterEach(() => vi.unstubAllEnvs());
 const onGpu = (await tryGpu()).name.startsWith('cuda:');
 
 describe('tryGpu', () => {
-  it.skipIf(onGpu)('takes the best CPU engine where there is no GPU, and says what kept the GPU', async () => {
-    const found = await tryGpu();
-    expect(found.name).toBe('cpu');
-    expect(found.why).toMatch(/^no GPU: /);
-    expect(found.hardware).toMatch(/\d+ of \d+ cores?, WebAssembly, (plain|relaxed) SIMD$/);
-    expect(found.engine).toBe('simd');
-    expect(currentDevice().engine).toBe(found.engine);
-    expect(await tryAllGpus()).toEqual([found]);
-  });
+  it.skipIf(onGpu)(
+    'takes the best CPU engine where there is no GPU, and says what kept the GPU',
+    async () => {
+      const found = await tryGpu();
+      expect(found.name).toBe('cpu');
+      expect(found.why).toMatch(/^no GPU: /);
+      expect(found.hardware).toMatch(/\d+ of \d+ cores?, WebAssembly, (plain|relaxed) SIMD$/);
+      expect(found.engine).toBe('simd');
+      expect(currentDevice().engine).toBe(found.engine);
+      expect(await tryAllGpus()).toEqual([found]);
+    },
+  );
 
   it('takes what DEEPEND_DEVICE names', async () => {
     vi.stubEnv('DEEPEND_DEVICE', 'cpu-js');
@@ -28,7 +31,9 @@ describe('tryGpu', () => {
   });
 
   it.each([-1, 0.5, '0'])('refuses %s as a GPU', async (index) => {
-    await expect(tryGpu(index as number)).rejects.toThrow(/tryGpu: expected the index of a GPU, 0 or above, got/);
+    await expect(tryGpu(index as number)).rejects.toThrow(
+      /tryGpu: expected the index of a GPU, 0 or above, got/,
+    );
   });
 });
 
@@ -36,7 +41,9 @@ describe('device', () => {
   it.each(engines.filter(({ absent }) => !absent))('computes on $name', async ({ name }) => {
     const found = await device(name);
     expect(found).toMatchObject({ engine: name, why: 'it was asked for' });
-    expect(await tf.matMul(tf.ones([2, 3]), tf.ones([3, 2])).data()).toEqual(Float32Array.of(3, 3, 3, 3));
+    expect(await tf.matMul(tf.ones([2, 3]), tf.ones([3, 2])).data()).toEqual(
+      Float32Array.of(3, 3, 3, 3),
+    );
     expect(currentDevice()).toMatchObject({ name: found.name, engine: name });
   });
 
@@ -45,7 +52,9 @@ describe('device', () => {
   });
 
   it('refuses a name that it does not know', async () => {
-    await expect(device('gpu' as never)).rejects.toThrow(/expected one of 'cuda:0', 'webgpu:0', 'cpu', .*got 'gpu'/);
+    await expect(device('gpu' as never)).rejects.toThrow(
+      /expected one of 'cuda:0', 'webgpu:0', 'cpu', .*got 'gpu'/,
+    );
     await expect(device(undefined as never)).rejects.toThrow(/got nothing/);
     await expect(activate({ engine: 'webgl' as never })).rejects.toThrow(/got 'webgl'/);
   });

@@ -2,7 +2,14 @@ import { execFile } from 'node:child_process';
 import os from 'node:os';
 import path from 'node:path';
 import { promisify } from 'node:util';
-import { currentDevice, device, deviceReport, formatReport, listDevices, tryGpu } from '@deepend/device';
+import {
+  currentDevice,
+  device,
+  deviceReport,
+  formatReport,
+  listDevices,
+  tryGpu,
+} from '@deepend/device';
 import * as tf from '@tensorflow/tfjs-core';
 import fs from 'fs-extra';
 import { afterEach, describe, expect, it, vi } from 'vitest';
@@ -28,9 +35,17 @@ describe('the report of what computes here', () => {
     expect(tf.getBackend()).toBe('cpu');
     expect(node).toBe(process.version);
     const names = engines.map(({ name }) => name.replace(/^cuda:\d+$/, 'cuda'));
-    expect([...new Set(names)]).toEqual(['cuda', 'webgpu:0', 'simd', 'tensorflow', 'wasm', 'cpu-js']);
+    expect([...new Set(names)]).toEqual([
+      'cuda',
+      'webgpu:0',
+      'simd',
+      'tensorflow',
+      'wasm',
+      'cpu-js',
+    ]);
     expect(engines.at(-1)).toMatchObject({ state: 'current', hardware: currentDevice().hardware });
-    for (const { state, hardware, reason } of engines) expect(state === 'refused' ? reason : hardware).toMatch(/\w{3}/);
+    for (const { state, hardware, reason } of engines)
+      expect(state === 'refused' ? reason : hardware).toMatch(/\w{3}/);
   });
 
   it('is text for people, a line each', async () => {
@@ -38,13 +53,18 @@ describe('the report of what computes here', () => {
     const lines = formatReport(report).split('\n');
     expect(lines).toHaveLength(1 + report.engines.length);
     expect(lines[0]).toContain(process.version);
-    expect(lines.find((line) => line.startsWith('simd'))).toMatch(/^simd {2,}(ready|started|current) +.*SIMD$/);
+    expect(lines.find((line) => line.startsWith('simd'))).toMatch(
+      /^simd {2,}(ready|started|current) +.*SIMD$/,
+    );
   });
 
   it('says of a GPU without its library what to install', async () => {
     vi.stubEnv('PATH', await driver("echo '0, NVIDIA Test, 8192, 1024'"));
     const { engines } = await deviceReport();
-    expect(engines[0]).toMatchObject({ name: 'cuda:0', memory: { total: 8 * 2 ** 30, used: 2 ** 30 } });
+    expect(engines[0]).toMatchObject({
+      name: 'cuda:0',
+      memory: { total: 8 * 2 ** 30, used: 2 ** 30 },
+    });
     if (engines[0]?.state === 'refused') {
       expect(engines[0].reason).toMatch(
         /^NVIDIA Test: .*(npm i @tensorflow\/tfjs-node-gpu|does not work: |CUDA 11\.2 and cuDNN 8\.1|driver)/,
@@ -61,12 +81,24 @@ describe('the report of what computes here', () => {
       const said = await device('cuda:1').catch((error) => error.message);
       console.log(JSON.stringify([said, (await tryGpu()).why]));`;
     const ask = async (visible: string | undefined) => {
-      const env = { ...process.env, PATH, ...(visible !== undefined && { CUDA_VISIBLE_DEVICES: visible }) };
-      const { stdout } = await promisify(execFile)(process.execPath, ['--input-type=module', '-e', script], { env });
+      const env = {
+        ...process.env,
+        PATH,
+        ...(visible !== undefined && { CUDA_VISIBLE_DEVICES: visible }),
+      };
+      const { stdout } = await promisify(execFile)(
+        process.execPath,
+        ['--input-type=module', '-e', script],
+        { env },
+      );
       return JSON.parse(stdout) as [string, string];
     };
-    expect((await ask(undefined))[0]).toMatch(/cuda:1: cannot compute here: there are 1 GPUs, cuda:0 to cuda:0/);
-    expect((await ask('-1'))[1]).toMatch(/no GPU: CUDA_VISIBLE_DEVICES='-1' leaves none of the 1 GPUs/);
+    expect((await ask(undefined))[0]).toMatch(
+      /cuda:1: cannot compute here: there are 1 GPUs, cuda:0 to cuda:0/,
+    );
+    expect((await ask('-1'))[1]).toMatch(
+      /no GPU: CUDA_VISIBLE_DEVICES='-1' leaves none of the 1 GPUs/,
+    );
   });
 
   it('names a driver that fails', async () => {
@@ -79,15 +111,22 @@ describe('the report of what computes here', () => {
 describe('listDevices', () => {
   it('lists what can compute', async () => {
     const found = await listDevices();
-    expect(found.map(({ engine }) => engine)).toEqual(expect.arrayContaining(['simd', 'wasm', 'cpu-js']));
+    expect(found.map(({ engine }) => engine)).toEqual(
+      expect.arrayContaining(['simd', 'wasm', 'cpu-js']),
+    );
     expect(found.find(({ engine }) => engine === 'simd')?.name).toBe('cpu');
   });
 });
 
 describe('options of a choice', () => {
   it('leave out, put in order, and say so', async () => {
-    expect(await tryGpu(0, { order: ['wasm', 'simd'] })).toMatchObject({ engine: 'wasm', why: 'the options leave it' });
-    expect((await tryGpu(0, { exclude: ['simd', 'tensorflow', 'cuda', 'webgpu'] })).engine).toBe('wasm');
+    expect(await tryGpu(0, { order: ['wasm', 'simd'] })).toMatchObject({
+      engine: 'wasm',
+      why: 'the options leave it',
+    });
+    expect((await tryGpu(0, { exclude: ['simd', 'tensorflow', 'cuda', 'webgpu'] })).engine).toBe(
+      'wasm',
+    );
     vi.stubEnv('DEEPEND_DEVICE', '!simd,!tensorflow,!cuda');
     expect((await tryGpu()).engine).toBe('wasm');
     vi.stubEnv('DEEPEND_DEVICE', 'cpu-js,wasm');

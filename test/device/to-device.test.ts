@@ -16,10 +16,21 @@ describe.each(allEngines)('moving to $title', ({ name, absent }) => {
   it.skipIf(absent)('copies a tensor, and leaves what is current', async () => {
     await use('cpu-js');
     const before = tf.memory().numTensors;
-    const here = tf.tensor2d([[1, 2], [3, 4]], [2, 2], 'int32'); // biome-ignore format: a row a line
+    const here = tf.tensor2d(
+      [
+        [1, 2],
+        [3, 4],
+      ],
+      [2, 2],
+      'int32',
+    );
     const there = await toDevice(here, { engine: name });
     expect(tf.getBackend()).toBe('cpu');
-    expect([there.shape, there.dtype, [...(await there.data())]]).toEqual([[2, 2], 'int32', [1, 2, 3, 4]]);
+    expect([there.shape, there.dtype, [...(await there.data())]]).toEqual([
+      [2, 2],
+      'int32',
+      [1, 2, 3, 4],
+    ]);
     tf.dispose([here, there]);
     expect(tf.memory().numTensors).toBe(before);
   });
@@ -46,7 +57,8 @@ describe('a net on another engine than the one that computes', () => {
     const lenet = net();
     await use('wasm');
     const features = image();
-    const message = /net '.*' lives on simd \(its weight .*\), and wasm computes now; move it by `await toDevice/;
+    const message =
+      /net '.*' lives on simd \(its weight .*\), and wasm computes now; move it by `await toDevice/;
     expect(() => compile(lenet).logits(features)).toThrow(message);
     await expect(predict(lenet, features)).rejects.toThrow(message);
     await expect(evaluate(lenet, batchesOf())).rejects.toThrow(message);
@@ -63,14 +75,21 @@ describe('a net on another engine than the one that computes', () => {
   it('is moved by train, when that is given the device', async () => {
     await use('wasm');
     const lenet = net();
-    const { device } = await train(lenet, batchesOf(), null, { numEpochs: 1, lr: 0.1, progress: false, device: { name: 'cpu', engine: 'simd', hardware: '', why: '' } }); // biome-ignore format: one call
+    const { device } = await train(lenet, batchesOf(), null, {
+      numEpochs: 1,
+      lr: 0.1,
+      progress: false,
+      device: { name: 'cpu', engine: 'simd', hardware: '', why: '' },
+    });
     expect(device.engine).toBe('simd');
     await use('simd');
     expect((await evaluate(lenet, batchesOf())).numSamples).toBeGreaterThan(0);
   });
 
   it('refuses to move what is neither', async () => {
-    await expect(toDevice(3 as never, { engine: 'simd' })).rejects.toThrow(/toDevice: expected a tensor or a net, got 3/);
+    await expect(toDevice(3 as never, { engine: 'simd' })).rejects.toThrow(
+      /toDevice: expected a tensor or a net, got 3/,
+    );
     await expect(toDevice(image(), { engine: 'gpu' as never })).rejects.toThrow(/got 'gpu'/);
   });
 });

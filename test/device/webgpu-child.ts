@@ -1,4 +1,7 @@
-/** A process on WebGPU that ends in one of several ways: `tsx webgpu-child.ts WAY`. Prints what it came to. */
+/**
+ * A process on WebGPU that ends in one of several ways: `tsx webgpu-child.ts WAY`. Prints what it
+ * came to.
+ */
 import { cpu, device } from '@deepend/device';
 import * as tf from '@tensorflow/tfjs-core';
 
@@ -19,5 +22,6 @@ if (way === 'no driver') {
     product.dataSync();
     throw new Error('on purpose');
   }
-  if (way === 'loses the device') (tf.backend() as unknown as { device: { destroy(): void } }).device.destroy();
+  if (way === 'loses the device')
+    (tf.backend() as unknown as { device: { destroy(): void } }).device.destroy();
 }

@@ -1,4 +1,7 @@
-/** The engine webgpu: what it is, how values are read, what a full memory and a lost device come to, and how its process ends. */
+/**
+ * The engine webgpu: what it is, how values are read, what a full memory and a lost device come to,
+ * and how its process ends.
+ */
 import { spawnSync } from 'node:child_process';
 import { cpu, currentDevice, device, tryGpu } from '@deepend/device';
 import * as tf from '@tensorflow/tfjs-core';
@@ -6,30 +9,63 @@ import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { describeAdapter, noAdapter, probeWebgpu } from '../../packages/device/src/webgpu';
 import { allEngines } from '../helpers/all-engines';
 
-const { absent, title } = allEngines.find(({ name }) => name === 'webgpu') as (typeof allEngines)[number];
+const { absent, title } = allEngines.find(
+  ({ name }) => name === 'webgpu',
+) as (typeof allEngines)[number];
 const software = (await probeWebgpu()).adapter?.software;
 
 afterEach(() => vi.restoreAllMocks());
 
 describe('an adapter', () => {
   it.each([
-    ['nvidia-h100-80gb-hbm3 (NVIDIA: 570.86)', false, { vendor: 'nvidia', model: 'nvidia-h100-80gb-hbm3', description: 'NVIDIA: 570.86', isFallbackAdapter: false }],
-    ['swiftshader-device-subzero (SwiftShader driver 5.0.0)', true, { vendor: 'google', model: 'swiftshader-device-subzero-', description: 'SwiftShader driver 5.0.0', isFallbackAdapter: false }],
-    ['llvmpipe-llvm-15-0-6-256-bits', true, { vendor: 'mesa', model: 'llvmpipe-llvm-15-0-6-256-bits', description: '' }],
+    [
+      'nvidia-h100-80gb-hbm3 (NVIDIA: 570.86)',
+      false,
+      {
+        vendor: 'nvidia',
+        model: 'nvidia-h100-80gb-hbm3',
+        description: 'NVIDIA: 570.86',
+        isFallbackAdapter: false,
+      },
+    ],
+    [
+      'swiftshader-device-subzero (SwiftShader driver 5.0.0)',
+      true,
+      {
+        vendor: 'google',
+        model: 'swiftshader-device-subzero-',
+        description: 'SwiftShader driver 5.0.0',
+        isFallbackAdapter: false,
+      },
+    ],
+    [
+      'llvmpipe-llvm-15-0-6-256-bits',
+      true,
+      { vendor: 'mesa', model: 'llvmpipe-llvm-15-0-6-256-bits', description: '' },
+    ],
     ['amd', true, { vendor: 'amd', isFallbackAdapter: true }],
     ['an adapter without a name', false, {}],
   ])('is called %s; a software one: %s', (name, isSoftware, answer) => {
     expect(describeAdapter(answer)).toEqual({ name, software: isSoftware });
-  }); // biome-ignore format: a row a case
+  });
 
   it.each([
-    ['Warning: vkCreateInstance: Found no drivers!\nWarning: vkCreateInstance failed with VK_ERROR_INCOMPATIBLE_DRIVER', "Dawn found no Vulkan driver; install the GPU's"],
-    ['Warning: Couldn\'t load Vulkan: libvulkan.so.1: cannot open shared object file', 'Dawn found no Vulkan loader; install it (Debian: libvulkan1)'],
-    ['Warning: Vulkan shaderUniform*ArrayDynamicIndexing required.', "Dawn found no adapter: Vulkan shaderUniform*ArrayDynamicIndexing required.; see that the GPU's Vulkan driver is installed and new enough"],
+    [
+      'Warning: vkCreateInstance: Found no drivers!\nWarning: vkCreateInstance failed with VK_ERROR_INCOMPATIBLE_DRIVER',
+      "Dawn found no Vulkan driver; install the GPU's",
+    ],
+    [
+      "Warning: Couldn't load Vulkan: libvulkan.so.1: cannot open shared object file",
+      'Dawn found no Vulkan loader; install it (Debian: libvulkan1)',
+    ],
+    [
+      'Warning: Vulkan shaderUniform*ArrayDynamicIndexing required.',
+      "Dawn found no adapter: Vulkan shaderUniform*ArrayDynamicIndexing required.; see that the GPU's Vulkan driver is installed and new enough",
+    ],
     ['', "Dawn found no adapter; see that the GPU's Vulkan driver is installed and new enough"],
   ])('that is not there has a reason: %s', (stderr, reason) => {
     expect(noAdapter(stderr)).toBe(reason);
-  }); // biome-ignore format: a row a case
+  });
 });
 
 describe.skipIf(absent)(`the device webgpu:0: ${title}`, () => {
@@ -121,7 +157,8 @@ describe.skipIf(absent)(`the device webgpu:0: ${title}`, () => {
 
   it('is an error once it is lost; the next device works, and it can be taken anew', async () => {
     const kept = tf.fill([3000], 2);
-    const gone = (tf.backend() as unknown as { device: { destroy(): void; lost: Promise<object> } }).device;
+    const gone = (tf.backend() as unknown as { device: { destroy(): void; lost: Promise<object> } })
+      .device;
     gone.destroy();
     expect(() => kept.dataSync()).toThrow(/^\[webgpu\] /);
     await expect(tf.add(kept, 1).data()).rejects.toThrow(
@@ -136,7 +173,9 @@ describe.skipIf(absent)(`the device webgpu:0: ${title}`, () => {
   });
 
   it('is taken anew by its name too when it is lost while it is current', async () => {
-    const { device: gone } = tf.backend() as unknown as { device: { destroy(): void; lost: Promise<object> } };
+    const { device: gone } = tf.backend() as unknown as {
+      device: { destroy(): void; lost: Promise<object> };
+    };
     gone.destroy();
     await gone.lost;
     await device('webgpu:0');
@@ -147,7 +186,11 @@ describe.skipIf(absent)(`the device webgpu:0: ${title}`, () => {
 describe.skipIf(absent)(`a process on ${title}`, () => {
   const run = (way: string, env: NodeJS.ProcessEnv = {}) => {
     const args = ['--import', 'tsx', 'test/device/webgpu-child.ts', way];
-    return spawnSync(process.execPath, args, { encoding: 'utf8', timeout: 100_000, env: { ...process.env, TSX_TSCONFIG_PATH: 'tsconfig.json', ...env } }); // biome-ignore format: one call
+    return spawnSync(process.execPath, args, {
+      encoding: 'utf8',
+      timeout: 100_000,
+      env: { ...process.env, TSX_TSCONFIG_PATH: 'tsconfig.json', ...env },
+    });
   };
 
   it.each([
@@ -166,7 +209,10 @@ describe.skipIf(absent)(`a process on ${title}`, () => {
   );
 
   it('that finds no driver says so, and another engine works', () => {
-    const { status, stdout } = run('no driver', { VK_ICD_FILENAMES: '/nowhere.json', VK_DRIVER_FILES: '/nowhere.json' });
+    const { status, stdout } = run('no driver', {
+      VK_ICD_FILENAMES: '/nowhere.json',
+      VK_DRIVER_FILES: '/nowhere.json',
+    });
     expect(status).toBe(0);
     expect(stdout).toMatch(/\[device\] webgpu: cannot compute here: Dawn found no Vulkan driver/);
     expect(stdout).toContain('simd');

@@ -19,8 +19,18 @@ beforeAll(async () => {
 });
 afterAll(() => fs.remove(dir));
 
-async function run(example: string, args: string[], env: Record<string, string> = {}): Promise<string> {
-  const command = ['tsx', '--tsconfig', 'examples/tsconfig.json', `examples/${example}.ts`, ...args];
+async function run(
+  example: string,
+  args: string[],
+  env: Record<string, string> = {},
+): Promise<string> {
+  const command = [
+    'tsx',
+    '--tsconfig',
+    'examples/tsconfig.json',
+    `examples/${example}.ts`,
+    ...args,
+  ];
   const { stdout } = await promisify(execFile)('npx', command, { env: { ...process.env, ...env } });
   return stdout;
 }
@@ -49,7 +59,20 @@ describe.skipIf(absent)(`the examples (${absent ?? 'real data'})`, () => {
 
   it("resnet18-fashion-mnist prints the article's output, at 28 pixels on a few hundred images", async () => {
     const out = path.join(dir, 'resnet18');
-    const small = ['--size', '28', '--train', '384', '--test', '200', '--epochs', '2', '--batch-size', '32', '--lr', '0.01'];
+    const small = [
+      '--size',
+      '28',
+      '--train',
+      '384',
+      '--test',
+      '200',
+      '--epochs',
+      '2',
+      '--batch-size',
+      '32',
+      '--lr',
+      '0.01',
+    ];
     const output = await run('resnet18-fashion-mnist', [...small, '--out', out]);
     expect(output).toMatch(/stage4 +\[1, 1, 1, 512\]/);
     expect(output).toMatch(/total +11,178,378/);
@@ -63,16 +86,31 @@ describe.skipIf(absent)(`the examples (${absent ?? 'real data'})`, () => {
   /** The recipe, its flags at small sizes, and the test accuracy to reach: chance is 0.1. */
   const RECIPES: [string, Record<string, string | number>, number][] = [
     ['alexnet', { size: 67, train: 1280, epochs: 2, 'batch-size': 16, lr: 0.1 }, 0.2],
-    ['vgg', { size: 32, train: 1280, epochs: 3, 'batch-size': 16, lr: 0.1, init: 'he-normal' }, 0.35],
-    ['nin', { size: 67, train: 1280, epochs: 2, 'batch-size': 8, lr: 0.02, init: 'he-normal' }, 0.2],
-    ['googlenet', { size: 32, train: 1280, epochs: 3, 'batch-size': 8, lr: 0.005, init: 'he-normal' }, 0.4],
+    [
+      'vgg',
+      { size: 32, train: 1280, epochs: 3, 'batch-size': 16, lr: 0.1, init: 'he-normal' },
+      0.35,
+    ],
+    [
+      'nin',
+      { size: 67, train: 1280, epochs: 2, 'batch-size': 8, lr: 0.02, init: 'he-normal' },
+      0.2,
+    ],
+    [
+      'googlenet',
+      { size: 32, train: 1280, epochs: 3, 'batch-size': 8, lr: 0.005, init: 'he-normal' },
+      0.4,
+    ],
     ['densenet', { size: 32, train: 1280, epochs: 2, 'batch-size': 32, lr: 0.1 }, 0.5],
-  ]; // biome-ignore format: a row a recipe
+  ];
   it.each(RECIPES)(
     '%s learns, at small sizes',
     async (name, flags, target) => {
       const out = path.join(dir, name);
-      const args = Object.entries({ ...flags, test: 200, out }).flatMap(([flag, value]) => [`--${flag}`, `${value}`]);
+      const args = Object.entries({ ...flags, test: 200, out }).flatMap(([flag, value]) => [
+        `--${flag}`,
+        `${value}`,
+      ]);
       const output = await run(name, args);
       expect(Number(METRICS.exec(output)?.[3])).toBeGreaterThan(target);
       expect(await fs.pathExists(path.join(out, 'curves.png'))).toBe(true);
@@ -83,11 +121,25 @@ describe.skipIf(absent)(`the examples (${absent ?? 'real data'})`, () => {
 
   it('block-orders compares five nets', async () => {
     const out = path.join(dir, 'block-orders');
-    const output = await run('block-orders', ['--train', '960', '--test', '200', '--epochs', '2', '--batch-size', '32', '--out', out]); // biome-ignore format: one call
-    const accuracies = [...output.matchAll(new RegExp(METRICS, 'gm'))].map(([, , , testAcc]) => Number(testAcc));
+    const output = await run('block-orders', [
+      '--train',
+      '960',
+      '--test',
+      '200',
+      '--epochs',
+      '2',
+      '--batch-size',
+      '32',
+      '--out',
+      out,
+    ]);
+    const accuracies = [...output.matchAll(new RegExp(METRICS, 'gm'))].map(([, , , testAcc]) =>
+      Number(testAcc),
+    );
     expect(accuracies).toHaveLength(5);
     for (const accuracy of accuracies) expect(accuracy).toBeGreaterThan(0.3);
-    for (const order of ['original', 'full-pre-activation']) expect(output).toMatch(new RegExp(`^${order}$`, 'm'));
+    for (const order of ['original', 'full-pre-activation'])
+      expect(output).toMatch(new RegExp(`^${order}$`, 'm'));
     expect((await fs.readdir(out)).sort()).toEqual(['accuracies.png', 'losses.png']);
   }, 240_000);
 });
@@ -95,7 +147,9 @@ describe.skipIf(absent)(`the examples (${absent ?? 'real data'})`, () => {
 describe('the recipes', () => {
   const recipes = readdirSync('examples').filter((name) => name.endsWith('.ts'));
   it.each(recipes)('%s is short', (name) => {
-    expect(readFileSync(`examples/${name}`, 'utf8').trimEnd().split('\n').length).toBeLessThanOrEqual(45);
+    expect(
+      readFileSync(`examples/${name}`, 'utf8').trimEnd().split('\n').length,
+    ).toBeLessThanOrEqual(45);
   });
 });
 

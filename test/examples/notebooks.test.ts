@@ -1,4 +1,7 @@
-/** The notebooks as Jupyter runs them, headless in real kernels on what was built; and as they are committed, with their outputs. */
+/**
+ * The notebooks as Jupyter runs them, headless in real kernels on what was built; and as they are
+ * committed, with their outputs.
+ */
 import { spawnSync } from 'node:child_process';
 import { existsSync, readFileSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -12,7 +15,13 @@ const FOLDER = path.join(ROOT, 'examples', 'notebooks');
 const RUNNER = path.join(import.meta.dirname, 'execute-notebook.py');
 const TSLAB = path.join(ROOT, 'node_modules', 'tslab', 'bin', 'tslab');
 /** Small enough for a test; nothing is said of what is learned. */
-const SMALL = { NOTEBOOK_SIZE: '28', NOTEBOOK_TRAIN: '640', NOTEBOOK_TEST: '128', NOTEBOOK_EPOCHS: '2', NOTEBOOK_BATCH: '32' };
+const SMALL = {
+  NOTEBOOK_SIZE: '28',
+  NOTEBOOK_TRAIN: '640',
+  NOTEBOOK_TEST: '128',
+  NOTEBOOK_EPOCHS: '2',
+  NOTEBOOK_BATCH: '32',
+};
 const MOST_LINES = 60;
 
 interface Output {
@@ -28,17 +37,26 @@ interface Cell {
   outputs: Output[];
 }
 
-const joined = (text: string | string[] | undefined) => (Array.isArray(text) ? text.join('') : (text ?? ''));
-const read = (file: string) => (JSON.parse(readFileSync(file, 'utf8')) as { cells: Cell[] }).cells.filter(({ cell_type }) => cell_type === 'code'); // biome-ignore format: one chain
-const works = (command: string, args: string[]) => spawnSync(command, args, { stdio: 'ignore' }).status === 0;
+const joined = (text: string | string[] | undefined) =>
+  Array.isArray(text) ? text.join('') : (text ?? '');
+const read = (file: string) =>
+  (JSON.parse(readFileSync(file, 'utf8')) as { cells: Cell[] }).cells.filter(
+    ({ cell_type }) => cell_type === 'code',
+  );
+const works = (command: string, args: string[]) =>
+  spawnSync(command, args, { stdio: 'ignore' }).status === 0;
 
 /** Why notebooks cannot be run here, with what would help. */
 const absent = await (async () => {
   if (!existsSync(TSLAB) || !works('python3', ['-c', 'import nbclient, IPython']))
     return 'no tslab or no nbclient; npm run peers';
-  if (!existsSync(path.join(ROOT, 'packages/deepend/dist/index.d.cts'))) return 'not built with declarations; npm run build';
+  if (!existsSync(path.join(ROOT, 'packages/deepend/dist/index.d.cts')))
+    return 'not built with declarations; npm run build';
   const data = loadFashionMnist(1, { progress: false, download: false });
-  return data.then(() => undefined, () => 'Fashion-MNIST is not here; apt-get install dataset-fashion-mnist'); // biome-ignore format: one line
+  return data.then(
+    () => undefined,
+    () => 'Fashion-MNIST is not here; apt-get install dataset-fashion-mnist',
+  );
 })();
 const noDeno = works('deno', ['--version']) ? undefined : 'no deno; https://deno.com';
 
@@ -60,10 +78,14 @@ function execute(name: string, kernel: string): Cell[] {
     DENO_DIR: at('deno'),
   };
   const output = at(`${name}.${kernel}.ipynb`);
-  const { status, stderr } = spawnSync('python3', [RUNNER, path.join(FOLDER, `${name}.ipynb`), kernel, output], {
-    env: { ...process.env, ...jupyter, ...SMALL },
-    encoding: 'utf8',
-  });
+  const { status, stderr } = spawnSync(
+    'python3',
+    [RUNNER, path.join(FOLDER, `${name}.ipynb`), kernel, output],
+    {
+      env: { ...process.env, ...jupyter, ...SMALL },
+      encoding: 'utf8',
+    },
+  );
   expect(status, stderr.slice(-3000)).toBe(0);
   return read(output);
 }
@@ -80,18 +102,28 @@ function checkOutputs(cells: readonly Cell[]): void {
     const printed = outputs.map(({ text }) => joined(text)).join('');
     for (const text of [...texts, printed]) {
       expect(text.split('\n').length, begin).toBeLessThanOrEqual(MOST_LINES);
-      // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what a terminal's progress bar leaves
+      // biome-ignore lint/suspicious/noControlCharactersInRegex: a progress bar leaves them
       expect(text, begin).not.toMatch(/[\u001b\r\b]/);
     }
   }
 }
 
 const sourceHas = (pattern: RegExp) => (cell: Cell) => pattern.test(joined(cell.source));
-const pictures = ({ outputs }: Cell) => outputs.map(({ data }) => joined(data?.['image/svg+xml'])).filter((svg) => svg !== '');
+const pictures = ({ outputs }: Cell) =>
+  outputs.map(({ data }) => joined(data?.['image/svg+xml'])).filter((svg) => svg !== '');
 
-/** Every cell that shows or draws has its picture, once. @param ofEnds whether a picture still ends its cell */
+/**
+ * Every cell that shows or draws has its picture, once. @param ofEnds whether a picture still ends
+ * its cell
+ */
 function checkPictures(cells: readonly Cell[], { ofEnds }: { ofEnds: boolean }): void {
-  const drawing = cells.filter(sourceHas(ofEnds ? /\bshow\(|new (Animator|ProgressBoard)|^plot\(/m : /\bshow\(|new (Animator|ProgressBoard)/)); // biome-ignore format: one call
+  const drawing = cells.filter(
+    sourceHas(
+      ofEnds
+        ? /\bshow\(|new (Animator|ProgressBoard)|^plot\(/m
+        : /\bshow\(|new (Animator|ProgressBoard)/,
+    ),
+  );
   expect(drawing.length).toBeGreaterThan(5);
   for (const cell of drawing) {
     const svgs = pictures(cell);
@@ -101,7 +133,8 @@ function checkPictures(cells: readonly Cell[], { ofEnds }: { ofEnds: boolean }):
   }
 }
 
-const CLOSING = /^loss \d+\.\d{3}, train acc \d\.\d{3}, test acc \d\.\d{3}\n\d+\.\d examples\/sec on \S+$/m;
+const CLOSING =
+  /^loss \d+\.\d{3}, train acc \d\.\d{3}, test acc \d\.\d{3}\n\d+\.\d examples\/sec on \S+$/m;
 
 /** What a notebook's text says, with the run's own figures. */
 const SAYS: Record<string, readonly RegExp[]> = {
@@ -123,36 +156,53 @@ const SAYS: Record<string, readonly RegExp[]> = {
     /\[ ['"]curves\.html['"], ['"]curves\.png['"], ['"]curves\.svg['"], ['"]curves\.txt['"] \]/,
   ],
 };
-const said = (cells: readonly Cell[]) => cells.flatMap(({ outputs }) => outputs.map(({ text }) => joined(text))).join('');
+const said = (cells: readonly Cell[]) =>
+  cells.flatMap(({ outputs }) => outputs.map(({ text }) => joined(text))).join('');
 
-describe.skipIf(absent)(`notebooks in tslab's kernel (${absent ? `skipped: ${absent}` : 'headless'})`, () => {
-  beforeAll(() => {
-    const install = [TSLAB, 'install', '--python', 'python3', '--binary', TSLAB, '--prefix', dir];
-    expect(spawnSync(process.execPath, install, { stdio: 'ignore' }).status).toBe(0);
-  });
+describe.skipIf(absent)(
+  `notebooks in tslab's kernel (${absent ? `skipped: ${absent}` : 'headless'})`,
+  () => {
+    beforeAll(() => {
+      const install = [TSLAB, 'install', '--python', 'python3', '--binary', TSLAB, '--prefix', dir];
+      expect(spawnSync(process.execPath, install, { stdio: 'ignore' }).status).toBe(0);
+    });
 
-  it.each(Object.entries(SAYS))('%s runs to its end', (name, lines) => {
-    const cells = execute(name, 'tslab');
-    checkOutputs(cells);
-    checkPictures(cells, { ofEnds: true });
-    for (const line of lines) expect(said(cells)).toMatch(line);
-  }, 600_000); // biome-ignore format: one test
-});
+    it.each(Object.entries(SAYS))(
+      '%s runs to its end',
+      (name, lines) => {
+        const cells = execute(name, 'tslab');
+        checkOutputs(cells);
+        checkPictures(cells, { ofEnds: true });
+        for (const line of lines) expect(said(cells)).toMatch(line);
+      },
+      600_000,
+    );
+  },
+);
 
 describe.skipIf(absent ?? noDeno)(
   `notebooks in Deno's kernel (${(absent ?? noDeno) ? `skipped: ${absent ?? noDeno}` : 'headless'})`,
   () => {
     beforeAll(async () => {
-      const kernel = { argv: ['deno', 'jupyter', '--kernel', '--conn', '{connection_file}'], display_name: 'Deno', language: 'typescript', env: { NO_COLOR: '1' } }; // biome-ignore format: one object
+      const kernel = {
+        argv: ['deno', 'jupyter', '--kernel', '--conn', '{connection_file}'],
+        display_name: 'Deno',
+        language: 'typescript',
+        env: { NO_COLOR: '1' },
+      };
       await fs.outputJson(path.join(dir, 'share/jupyter/kernels/deno/kernel.json'), kernel);
     });
 
-    it.each(Object.entries(SAYS))('%s runs to its end', (name, lines) => {
-    const cells = execute(name, 'deno');
-    checkOutputs(cells);
-    checkPictures(cells, { ofEnds: false }); // the runner's waiting ends each cell
-    for (const line of lines) expect(said(cells)).toMatch(line);
-  }, 600_000); // biome-ignore format: one test
+    it.each(Object.entries(SAYS))(
+      '%s runs to its end',
+      (name, lines) => {
+        const cells = execute(name, 'deno');
+        checkOutputs(cells);
+        checkPictures(cells, { ofEnds: false }); // the runner's waiting ends each cell
+        for (const line of lines) expect(said(cells)).toMatch(line);
+      },
+      600_000,
+    );
   },
 );
 

@@ -1,4 +1,7 @@
-/** Archives for tests, written here so that they can be wrong on purpose. Right ones by Python stand in test/golden/data-files.json. */
+/**
+ * Archives for tests, written here so that they can be wrong on purpose. Right ones by Python stand
+ * in test/golden/data-files.json.
+ */
 import { deflateRawSync } from 'node:zlib';
 
 export type Members = Record<string, Uint8Array>;

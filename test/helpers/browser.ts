@@ -1,4 +1,7 @@
-/** Debian's Chromium through playwright-core, for tests that look at pages as a reader's browser does. */
+/**
+ * Debian's Chromium through playwright-core, for tests that look at pages as a reader's browser
+ * does.
+ */
 import { existsSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import type { Browser } from 'playwright-core';
@@ -14,7 +17,9 @@ function reason(): string | undefined {
   } catch {
     return 'playwright-core is not installed: npm run peers';
   }
-  return existsSync(CHROMIUM) ? undefined : `no browser at ${CHROMIUM}: apt-get install chromium, or name one in CHROMIUM`;
+  return existsSync(CHROMIUM)
+    ? undefined
+    : `no browser at ${CHROMIUM}: apt-get install chromium, or name one in CHROMIUM`;
 }
 
 export async function openBrowser(): Promise<Browser> {

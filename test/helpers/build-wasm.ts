@@ -12,5 +12,6 @@ const SCRIPTS = [
 /** Tests read the sources: what is generated must be of the same day. Does nothing where it is. */
 export function setup(): void {
   const root = path.resolve(import.meta.dirname, '../..');
-  for (const script of SCRIPTS) execFileSync(process.execPath, [path.join(root, 'packages', script)], { stdio: 'inherit' });
+  for (const script of SCRIPTS)
+    execFileSync(process.execPath, [path.join(root, 'packages', script)], { stdio: 'inherit' });
 }

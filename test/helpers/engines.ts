@@ -1,4 +1,7 @@
-/** The engines that tests run on. One that is absent here is skipped, and the reason stands in the test's name. */
+/**
+ * The engines that tests run on. One that is absent here is skipped, and the reason stands in the
+ * test's name.
+ */
 import { activate, device, type EngineName } from '@deepend/device';
 
 const ENGINES: readonly EngineName[] = ['cpu-js', 'simd', 'wasm', 'tensorflow'];

@@ -1,4 +1,7 @@
-/** Nets that between them have all that exporters must write: each family of the zoo, each block order, and stock layers that a user composes. */
+/**
+ * Nets that between them have all that exporters must write: each family of the zoo, each block
+ * order, and stock layers that a user composes.
+ */
 import { BLOCK_ORDERS, type BlockOrderName, book, cifar, createModel } from '@deepend/models';
 import * as tf from '@tensorflow/tfjs-core';
 import * as tfl from '@tensorflow/tfjs-layers';
@@ -7,7 +10,11 @@ import { fillNet, goldenBatch } from './fill';
 
 type Shape = [height: number, width: number, channels: number];
 const small = { numClasses: 5 };
-const zoo = (id: string, inputShape: Shape, options: object = {}): [string, () => tfl.LayersModel] => [
+const zoo = (
+  id: string,
+  inputShape: Shape,
+  options: object = {},
+): [string, () => tfl.LayersModel] => [
   id,
   () => createModel(id, { inputShape, ...small, ...options }),
 ];
@@ -26,7 +33,8 @@ const FAMILIES: [string, () => tfl.LayersModel][] = [
   zoo('mobilenet_v2', [32, 32, 3], { widthMultiplier: 0.25 }),
 ];
 
-const resnet8 = (options: Parameters<typeof book.resnet8>[0] = {}) => book.resnet8({ inputShape: [28, 28, 1], ...small, ...options }); // biome-ignore format: one call
+const resnet8 = (options: Parameters<typeof book.resnet8>[0] = {}) =>
+  book.resnet8({ inputShape: [28, 28, 1], ...small, ...options });
 const ORDERS = Object.keys(BLOCK_ORDERS).map((blockOrder): [string, () => tfl.LayersModel] => [
   `resnet8, ${blockOrder}`,
   () => resnet8({ blockOrder: blockOrder as BlockOrderName }),
@@ -41,15 +49,42 @@ const VARIANTS: [string, () => tfl.LayersModel][] = [
 const input = (name: string, shape: number[] = [12, 10, 4]) => tfl.input({ shape, name });
 const apply = (layer: tfl.layers.Layer, ...x: tfl.SymbolicTensor[]) =>
   layer.apply(x.length === 1 ? (x[0] as tfl.SymbolicTensor) : x) as tfl.SymbolicTensor;
-const end = (x: tfl.SymbolicTensor) => apply(tfl.layers.dense({ units: 5, name: 'end' }), apply(tfl.layers.flatten(), x));
+const end = (x: tfl.SymbolicTensor) =>
+  apply(tfl.layers.dense({ units: 5, name: 'end' }), apply(tfl.layers.flatten(), x));
 
 /** Stock layers with settings that the zoo has not. */
 function stock(): tfl.LayersModel {
   const image = input('image');
-  let x = apply(tfl.layers.conv2d({ filters: 6, kernelSize: [3, 2], strides: 2, padding: 'same', activation: 'relu6' }), image); // 6×5
+  let x = apply(
+    tfl.layers.conv2d({
+      filters: 6,
+      kernelSize: [3, 2],
+      strides: 2,
+      padding: 'same',
+      activation: 'relu6',
+    }),
+    image,
+  ); // 6×5
   x = apply(tfl.layers.upSampling2d({ size: [2, 3] }), x); // 12×15
-  x = apply(tfl.layers.cropping2D({ cropping: [[1, 2], [0, 3]] }), x); // 9×12 biome-ignore format: pairs
-  x = apply(tfl.layers.separableConv2d({ filters: 5, kernelSize: 3, depthMultiplier: 2, padding: 'same', activation: 'elu' }), x);
+  x = apply(
+    tfl.layers.cropping2D({
+      cropping: [
+        [1, 2],
+        [0, 3],
+      ],
+    }),
+    x,
+  ); // 9×12 biome-ignore format: pairs
+  x = apply(
+    tfl.layers.separableConv2d({
+      filters: 5,
+      kernelSize: 3,
+      depthMultiplier: 2,
+      padding: 'same',
+      activation: 'elu',
+    }),
+    x,
+  );
   x = apply(tfl.layers.conv2d({ filters: 5, kernelSize: 3, dilationRate: 2, padding: 'same' }), x);
   x = apply(tfl.layers.leakyReLU({ alpha: 0.2 }), x);
   x = apply(tfl.layers.batchNormalization({ scale: false }), x);
@@ -58,33 +93,61 @@ function stock(): tfl.LayersModel {
   x = apply(tfl.layers.averagePooling2d({ poolSize: 3, strides: 2, padding: 'same' }), x); // 4×5
   x = apply(tfl.layers.permute({ dims: [3, 1, 2] }), x);
   x = apply(tfl.layers.reshape({ targetShape: [4, 10, 5] }), x);
-  const [a, b] = ['swish', 'tanh'].map((activation) => apply(tfl.layers.activation({ activation: activation as 'tanh' }), x)) as [tfl.SymbolicTensor, tfl.SymbolicTensor];
-  x = apply(tfl.layers.concatenate({ axis: 2 }), apply(tfl.layers.average(), a, b), apply(tfl.layers.maximum(), a, b), x);
+  const [a, b] = ['swish', 'tanh'].map((activation) =>
+    apply(tfl.layers.activation({ activation: activation as 'tanh' }), x),
+  ) as [tfl.SymbolicTensor, tfl.SymbolicTensor];
+  x = apply(
+    tfl.layers.concatenate({ axis: 2 }),
+    apply(tfl.layers.average(), a, b),
+    apply(tfl.layers.maximum(), a, b),
+    x,
+  );
   return tfl.model({ inputs: image, outputs: end(x), name: 'stock/layers' });
-} // biome-ignore format: a row a layer
+}
 
 /** A net that calls one layer three times, at two depths, and a net that is in it twice. */
 function shared(): tfl.LayersModel {
-  const inner = tfl.sequential({ name: 'inner', layers: [
-    tfl.layers.conv2d({ filters: 4, kernelSize: 3, padding: 'same', inputShape: [12, 10, 4], name: 'inner.conv' }),
-    tfl.layers.reLU(),
-  ] });
+  const inner = tfl.sequential({
+    name: 'inner',
+    layers: [
+      tfl.layers.conv2d({
+        filters: 4,
+        kernelSize: 3,
+        padding: 'same',
+        inputShape: [12, 10, 4],
+        name: 'inner.conv',
+      }),
+      tfl.layers.reLU(),
+    ],
+  });
   const conv = tfl.layers.conv2d({ filters: 4, kernelSize: 1, name: 'conv' });
   const image = input('image');
   const once = apply(inner, apply(conv, image));
   const twice = apply(inner, apply(conv, once));
-  return tfl.model({ inputs: image, outputs: end(apply(tfl.layers.multiply(), twice, apply(conv, image))), name: 'shared' });
-} // biome-ignore format: a row a layer
+  return tfl.model({
+    inputs: image,
+    outputs: end(apply(tfl.layers.multiply(), twice, apply(conv, image))),
+    name: 'shared',
+  });
+}
 
 /** A layer that is called twice, and the same net twice inside: what TensorFlow.js loads again. */
 function twice(): tfl.LayersModel {
   const conv = tfl.layers.conv2d({ filters: 4, kernelSize: 1, name: 'twice.conv' });
   const start = input('start');
-  const inner = tfl.model({ inputs: start, outputs: apply(tfl.layers.conv2d({ filters: 4, kernelSize: 3, name: 'cut' }), start), name: 'inner' });
+  const inner = tfl.model({
+    inputs: start,
+    outputs: apply(tfl.layers.conv2d({ filters: 4, kernelSize: 3, name: 'cut' }), start),
+    name: 'inner',
+  });
   const image = input('image');
   const [a, b] = [apply(inner, image), apply(inner, apply(conv, image))] as const;
-  return tfl.model({ inputs: image, outputs: end(apply(tfl.layers.add(), apply(conv, a), b)), name: 'twice' });
-} // biome-ignore format: a row a layer
+  return tfl.model({
+    inputs: image,
+    outputs: end(apply(tfl.layers.add(), apply(conv, a), b)),
+    name: 'twice',
+  });
+}
 
 const sequential = () =>
   tfl.sequential({
@@ -109,7 +172,12 @@ export interface ExportNet {
 }
 
 /** A row a net, as a test runs over it. */
-export const EXPORT_NETS: readonly ExportNet[] = [...FAMILIES, ...ORDERS, ...VARIANTS, ...COMPOSED].map(([name, build]) => ({
+export const EXPORT_NETS: readonly ExportNet[] = [
+  ...FAMILIES,
+  ...ORDERS,
+  ...VARIANTS,
+  ...COMPOSED,
+].map(([name, build]) => ({
   name,
   make: () => {
     const net = build();
@@ -131,7 +199,11 @@ export async function expectedOf(net: tfl.LayersModel, name: string): Promise<Ex
   const { features, labels } = goldenBatch([2, height, width, channels], name);
   const logits = net.predict(features) as tf.Tensor;
   try {
-    return { shape: features.shape, images: (await features.data()) as Float32Array, logits: [...(await logits.data())] };
+    return {
+      shape: features.shape,
+      images: (await features.data()) as Float32Array,
+      logits: [...(await logits.data())],
+    };
   } finally {
     tf.dispose([features, labels, logits]);
   }
@@ -144,5 +216,8 @@ export function expectLogits(got: ArrayLike<number>, expected: readonly number[]
   expected.forEach((value, i) => {
     expect(Math.abs((got[i] as number) - value) / largest, `logit ${i}`).toBeLessThan(1e-4);
   });
-  expect(new Set(expected.map((value) => value.toFixed(6))).size, 'logits that differ').toBeGreaterThan(2);
+  expect(
+    new Set(expected.map((value) => value.toFixed(6))).size,
+    'logits that differ',
+  ).toBeGreaterThan(2);
 }

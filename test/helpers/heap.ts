@@ -24,9 +24,16 @@ export function peakOf(work: () => void): number {
 export const heldBytes = (): number => runtime().heap.bytes;
 
 /** Images and labels of so many classes, and nothing of them on the engine yet. */
-export function batchOf(count: number, shape: readonly number[], numClasses = 10): { features: tf.Tensor; labels: tf.Tensor } {
+export function batchOf(
+  count: number,
+  shape: readonly number[],
+  numClasses = 10,
+): { features: tf.Tensor; labels: tf.Tensor } {
   return {
     features: tf.randomUniform([count, ...shape], 0, 1, 'float32', 1),
-    labels: tf.tensor1d(Int32Array.from({ length: count }, (_, i) => i % numClasses), 'int32'), // biome-ignore format: one call
+    labels: tf.tensor1d(
+      Int32Array.from({ length: count }, (_, i) => i % numClasses),
+      'int32',
+    ),
   };
 }

@@ -1,4 +1,6 @@
-/** Small sets of IDX files that look like Fashion-MNIST's, for loaders to find, fetch and refuse. */
+/**
+ * Small sets of IDX files that look like Fashion-MNIST's, for loaders to find, fetch and refuse.
+ */
 import { createHash } from 'node:crypto';
 import { gzipSync } from 'node:zlib';
 import { FASHION_MNIST, type FileSpec, type IdxSetSpec } from '@deepend/data';
@@ -15,7 +17,10 @@ export function idx(shape: readonly number[], values: Uint8Array): Buffer {
 
 export const sha256 = (bytes: Uint8Array) => createHash('sha256').update(bytes).digest('hex');
 
-/** A set of 6 training and 4 test images of 3×2, with its files as a mirror would serve them, by their packed names. */
+/**
+ * A set of 6 training and 4 test images of 3×2, with its files as a mirror would serve them, by
+ * their packed names.
+ */
 export function smallSet(): { spec: IdxSetSpec; files: Map<string, Buffer> } {
   const files = new Map<string, Buffer>();
   const file = (name: string, shape: number[], value: (i: number) => number): FileSpec => {
@@ -25,7 +30,11 @@ export function smallSet(): { spec: IdxSetSpec; files: Map<string, Buffer> } {
     );
     const packed = gzipSync(bytes);
     files.set(`${name}.gz`, packed);
-    return { name, sha256: sha256(bytes), gzip: [{ bytes: packed.length, sha256: sha256(packed) }] };
+    return {
+      name,
+      sha256: sha256(bytes),
+      gzip: [{ bytes: packed.length, sha256: sha256(packed) }],
+    };
   };
   const split = (name: string, numSamples: number) => ({
     numSamples,

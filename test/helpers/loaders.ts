@@ -18,7 +18,11 @@ export interface FakeLoader {
 export function fakeLoader(
   numSamples: number,
   batchSize: number,
-  { shape = [4, 4, 1], classes = 3, soft = false }: { shape?: [number, number, number]; classes?: number; soft?: boolean } = {},
+  {
+    shape = [4, 4, 1],
+    classes = 3,
+    soft = false,
+  }: { shape?: [number, number, number]; classes?: number; soft?: boolean } = {},
 ): FakeLoader {
   const size = tf.util.sizeFromShape(shape);
   const noise = mix(numSamples * size, 'noise');
@@ -41,7 +45,9 @@ export function fakeLoader(
           Int32Array.from({ length: count }, (_, i) => label(i)),
           'int32',
         );
-        const labels = soft ? tf.tidy(() => tf.cast(tf.oneHot(indices, classes), 'float32')) : indices;
+        const labels = soft
+          ? tf.tidy(() => tf.cast(tf.oneHot(indices, classes), 'float32'))
+          : indices;
         if (soft) indices.dispose();
         yield { features: tf.tensor4d(values, [count, ...shape]), labels };
       }
@@ -50,11 +56,18 @@ export function fakeLoader(
 }
 
 /** Flatten and a linear layer: the smallest net that learns `fakeLoader`'s images. */
-export function linearNet(shape: [number, number, number] = [4, 4, 1], classes = 3, seed = 1): tfl.LayersModel {
+export function linearNet(
+  shape: [number, number, number] = [4, 4, 1],
+  classes = 3,
+  seed = 1,
+): tfl.LayersModel {
   return tfl.sequential({
     layers: [
       tfl.layers.flatten({ inputShape: shape }),
-      tfl.layers.dense({ units: classes, kernelInitializer: tfl.initializers.glorotUniform({ seed }) }),
+      tfl.layers.dense({
+        units: classes,
+        kernelInitializer: tfl.initializers.glorotUniform({ seed }),
+      }),
     ],
   });
 }

@@ -1,4 +1,7 @@
-/** A notebook without Jupyter: the module that tslab's kernel has loaded, and what a front end makes of its messages. */
+/**
+ * A notebook without Jupyter: the module that tslab's kernel has loaded, and what a front end makes
+ * of its messages.
+ */
 import { createRequire } from 'node:module';
 
 interface Content {
@@ -26,9 +29,13 @@ export function fakeTslab(): FakeNotebook {
   return {
     messages,
     runCell: () => {
-      module.lastWriteDisplayData = ({ data, transient: { display_id } }: Content, update: boolean) => {
+      module.lastWriteDisplayData = (
+        { data, transient: { display_id } }: Content,
+        update: boolean,
+      ) => {
         messages.push({ update, bytes: JSON.stringify(data).length });
-        if (update !== shown.has(display_id)) throw new Error(`update is ${update} for ${display_id}`);
+        if (update !== shown.has(display_id))
+          throw new Error(`update is ${update} for ${display_id}`);
         shown.set(display_id, data);
       };
     },

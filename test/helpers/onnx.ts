@@ -26,23 +26,31 @@ type Layout = 'nhwc' | 'nchw';
 /** Four axes go as ONNX has them, where the file was asked to. */
 const laid = (tensor: tf.Tensor, layout: Layout): Values =>
   tf.tidy(() => {
-    const turned = layout === 'nchw' && tensor.rank === 4 ? tf.transpose(tensor, [0, 3, 1, 2]) : tensor;
+    const turned =
+      layout === 'nchw' && tensor.rank === 4 ? tf.transpose(tensor, [0, 3, 1, 2]) : tensor;
     return { data: turned.dataSync() as Float32Array, dims: turned.shape };
   });
 
 /**
- * Both layouts, with and without folding: TensorFlow.js's shapes, and its values to 1e-4 of the largest.
+ * Both layouts, with and without folding: TensorFlow.js's shapes, and its values to 1e-4 of the
+ * largest.
  * @param options.sizes stand for open ones
  * @param options.alive whether the values must not be 0 everywhere @default true
  * @param options.like a net of the same values, where TensorFlow.js computes this one wrongly
  */
 export async function expectSame(
   net: tfl.LayersModel,
-  { sizes = [7, 6], like = net, alive = true }: { sizes?: number[]; like?: tfl.LayersModel; alive?: boolean } = {},
+  {
+    sizes = [7, 6],
+    like = net,
+    alive = true,
+  }: { sizes?: number[]; like?: tfl.LayersModel; alive?: boolean } = {},
 ): Promise<void> {
   const inputs = net.inputs.map(({ shape }, i) => {
     const known = shape.map((size, axis) => size ?? (axis === 0 ? 2 : (sizes[axis - 1] as number)));
-    return tf.tidy(() => tf.sub(tf.mul(tf.tensor(mix(tf.util.sizeFromShape(known), `input ${i}`), known), 4), 2));
+    return tf.tidy(() =>
+      tf.sub(tf.mul(tf.tensor(mix(tf.util.sizeFromShape(known), `input ${i}`), known), 4), 2),
+    );
   });
   const wanted = [like.predict(inputs.length === 1 ? (inputs[0] as tf.Tensor) : inputs)].flat();
   const dir = await fs.mkdtemp(path.join(tmpdir(), 'deepend-'));
@@ -54,7 +62,8 @@ export async function expectSame(
         const feeds = inputs.map((input) => laid(input, layout));
         const { outputs } = await runOnnx(file, feeds);
         expect(outputs.length).toBe(wanted.length);
-        for (const [i, tensor] of wanted.entries()) expectClose(outputs[i] as Values, laid(tensor, layout), alive);
+        for (const [i, tensor] of wanted.entries())
+          expectClose(outputs[i] as Values, laid(tensor, layout), alive);
       }
     }
   } finally {
@@ -66,13 +75,21 @@ export async function expectSame(
 function expectClose(got: Values, wanted: Values, alive: boolean): void {
   expect(got.dims).toEqual(wanted.dims);
   const largest = Math.max(...wanted.data.map(Math.abs));
-  const distance = Math.max(...wanted.data.map((value, i) => Math.abs(value - (got.data[i] as number))));
+  const distance = Math.max(
+    ...wanted.data.map((value, i) => Math.abs(value - (got.data[i] as number))),
+  );
   expect(distance).toBeLessThanOrEqual(1e-4 * largest);
   if (alive) expect(largest).toBeGreaterThan(0);
 }
 
 /** Layers one after the other. */
-export const chain = (shape: readonly (number | null)[], ...layers: tfl.layers.Layer[]): tfl.LayersModel => {
+export const chain = (
+  shape: readonly (number | null)[],
+  ...layers: tfl.layers.Layer[]
+): tfl.LayersModel => {
   const x = tfl.input({ shape: [...shape] });
-  return tfl.model({ inputs: x, outputs: layers.reduce((at, layer) => layer.apply(at) as tfl.SymbolicTensor, x) });
+  return tfl.model({
+    inputs: x,
+    outputs: layers.reduce((at, layer) => layer.apply(at) as tfl.SymbolicTensor, x),
+  });
 };

@@ -28,14 +28,29 @@ export interface Values {
   readonly dims: readonly number[];
 }
 
-/** What a file computes of its inputs, in the order of its outputs; one thread, and nothing said. */
-export async function runOnnx(file: string, inputs: readonly Values[]): Promise<{ names: readonly string[]; outputs: Values[] }> {
+/**
+ * What a file computes of its inputs, in the order of its outputs; one thread, and nothing said.
+ */
+export async function runOnnx(
+  file: string,
+  inputs: readonly Values[],
+): Promise<{ names: readonly string[]; outputs: Values[] }> {
   const { InferenceSession, Tensor } = ort as Ort;
-  const session = await InferenceSession.create(file, { intraOpNumThreads: 1, interOpNumThreads: 1, logSeverityLevel: 3 });
+  const session = await InferenceSession.create(file, {
+    intraOpNumThreads: 1,
+    interOpNumThreads: 1,
+    logSeverityLevel: 3,
+  });
   try {
-    const feeds = session.inputNames.map((name, i) => [name, new Tensor('float32', inputs[i]?.data as Float32Array, inputs[i]?.dims ?? [])]); // biome-ignore format: a pair an input
+    const feeds = session.inputNames.map((name, i) => [
+      name,
+      new Tensor('float32', inputs[i]?.data as Float32Array, inputs[i]?.dims ?? []),
+    ]);
     const results = await session.run(Object.fromEntries(feeds));
-    return { names: session.outputNames, outputs: session.outputNames.map((name) => results[name] as OrtTensor) };
+    return {
+      names: session.outputNames,
+      outputs: session.outputNames.map((name) => results[name] as OrtTensor),
+    };
   } finally {
     await session.release();
   }

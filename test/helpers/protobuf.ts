@@ -1,4 +1,7 @@
-/** A reader of protocol buffers, written from their page and not from the writer, and of the parts of an ONNX file that tests ask for. */
+/**
+ * A reader of protocol buffers, written from their page and not from the writer, and of the parts
+ * of an ONNX file that tests ask for.
+ */
 
 /** Of a varint the 64 bits, of fixed32 its bytes, of a string or message its bytes. */
 export type Field = readonly [number: number, value: bigint | Uint8Array];
@@ -17,7 +20,8 @@ export function fieldsOf(bytes: Uint8Array): Field[] {
     }
   };
   const take = (count: number) => {
-    if (at + count > bytes.length) throw new Error(`${count} bytes are asked for at ${at} of ${bytes.length}`);
+    if (at + count > bytes.length)
+      throw new Error(`${count} bytes are asked for at ${at} of ${bytes.length}`);
     at += count;
     return bytes.subarray(at - count, at);
   };
@@ -25,7 +29,10 @@ export function fieldsOf(bytes: Uint8Array): Field[] {
     const key = Number(varint());
     const wire = key % 8;
     if (![0, 2, 5].includes(wire)) throw new Error(`wire type ${wire} at ${at}`);
-    fields.push([Math.floor(key / 8), wire === 0 ? varint() : take(wire === 5 ? 4 : Number(varint()))]);
+    fields.push([
+      Math.floor(key / 8),
+      wire === 0 ? varint() : take(wire === 5 ? 4 : Number(varint())),
+    ]);
   }
   return fields;
 }
@@ -34,7 +41,8 @@ const all = (fields: readonly Field[], number: number) =>
   fields.filter(([one]) => one === number).map(([, value]) => value as Uint8Array);
 const first = (fields: readonly Field[], number: number) => all(fields, number)[0];
 const text = (bytes: Uint8Array | undefined) => new TextDecoder().decode(bytes);
-const integers = (fields: readonly Field[], number: number) => (all(fields, number) as unknown as bigint[]).map((value) => Number(BigInt.asIntN(64, value))); // biome-ignore format: one chain
+const integers = (fields: readonly Field[], number: number) =>
+  (all(fields, number) as unknown as bigint[]).map((value) => Number(BigInt.asIntN(64, value)));
 
 /** An ONNX file. Field numbers: https://github.com/onnx/onnx/blob/main/onnx/onnx.proto */
 export function readOnnx(bytes: Uint8Array) {
@@ -49,10 +57,21 @@ export function readOnnx(bytes: Uint8Array) {
   return {
     irVersion: integers(model, 1)[0],
     producer: [text(first(model, 2)), text(first(model, 3))],
-    opsets: all(model, 8).map((part) => [text(first(fieldsOf(part), 1)), integers(fieldsOf(part), 2)[0]]),
-    metadata: Object.fromEntries(all(model, 14).map((part) => [text(first(fieldsOf(part), 1)), text(first(fieldsOf(part), 2))])),
+    opsets: all(model, 8).map((part) => [
+      text(first(fieldsOf(part), 1)),
+      integers(fieldsOf(part), 2)[0],
+    ]),
+    metadata: Object.fromEntries(
+      all(model, 14).map((part) => [
+        text(first(fieldsOf(part), 1)),
+        text(first(fieldsOf(part), 2)),
+      ]),
+    ),
     name: text(first(graph, 2)),
-    nodes: all(graph, 1).map((part) => ({ op: text(first(fieldsOf(part), 4)), name: text(first(fieldsOf(part), 3)) })),
+    nodes: all(graph, 1).map((part) => ({
+      op: text(first(fieldsOf(part), 4)),
+      name: text(first(fieldsOf(part), 3)),
+    })),
     tensors,
     inputs: all(graph, 11).map(valueInfo),
     outputs: all(graph, 12).map(valueInfo),

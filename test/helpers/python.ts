@@ -1,8 +1,14 @@
 /** Asking Python, where it is there. */
 import { execFileSync } from 'node:child_process';
 
-/** Why Python cannot be asked with these modules here; undefined where it can. @param hint what would bring them */
-export function pythonAbsent(modules: readonly string[], hint = 'npm run peers installs it'): string | undefined {
+/**
+ * Why Python cannot be asked with these modules here; undefined where it can. @param hint what
+ * would bring them
+ */
+export function pythonAbsent(
+  modules: readonly string[],
+  hint = 'npm run peers installs it',
+): string | undefined {
   try {
     const found = `import importlib.util as u; exit(0 if all(map(u.find_spec, ${JSON.stringify(modules)})) else 1)`;
     execFileSync('python3', ['-c', found], { stdio: 'pipe' });

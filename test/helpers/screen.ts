@@ -1,4 +1,7 @@
-/** A terminal's screen, of any height: what is left to see of text with the escape codes that redraw. */
+/**
+ * A terminal's screen, of any height: what is left to see of text with the escape codes that
+ * redraw.
+ */
 export class Screen {
   readonly #lines: string[][] = [[]];
   #row = 0;
@@ -6,7 +9,11 @@ export class Screen {
 
   /** The lines that are there, without trailing blanks. */
   get lines(): string[] {
-    return this.#lines.map((line) => Array.from(line, (character) => character ?? ' ').join('').trimEnd()); // biome-ignore format: one chain
+    return this.#lines.map((line) =>
+      Array.from(line, (character) => character ?? ' ')
+        .join('')
+        .trimEnd(),
+    );
   }
 
   feed(text: string): void {
@@ -37,6 +44,7 @@ export class Screen {
     else if (command === 'J') {
       line.length = Math.min(line.length, this.#column);
       this.#lines.length = this.#row + 1;
-    } else if (!'mhl'.includes(command)) throw new Error(`the screen does not know the escape code ${command}`);
+    } else if (!'mhl'.includes(command))
+      throw new Error(`the screen does not know the escape code ${command}`);
   }
 }

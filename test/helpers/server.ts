@@ -30,13 +30,18 @@ export async function serve(listener: RequestListener): Promise<TestServer> {
 }
 
 /** Serves files by name, parts of them too. */
-export function fileServer(files: ReadonlyMap<string, Buffer>, { ranges = true } = {}): RequestListener {
+export function fileServer(
+  files: ReadonlyMap<string, Buffer>,
+  { ranges = true } = {},
+): RequestListener {
   return (request, response) => {
     const file = files.get((request.url ?? '').slice(1));
     if (!file) return void response.writeHead(404).end();
     const from = Number(/^bytes=(\d+)-$/.exec(request.headers.range ?? '')?.[1] ?? 0);
     if (!ranges || !request.headers.range) return void response.writeHead(200).end(file);
     if (from >= file.length) return void response.writeHead(416).end();
-    response.writeHead(206, { 'content-range': `bytes ${from}-${file.length - 1}/${file.length}` }).end(file.subarray(from));
+    response
+      .writeHead(206, { 'content-range': `bytes ${from}-${file.length - 1}/${file.length}` })
+      .end(file.subarray(from));
   };
 }

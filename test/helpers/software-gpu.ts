@@ -1,5 +1,6 @@
 /**
- * Where there is no GPU, WebGPU is tested on SwiftShader, a driver on the CPU that Chromium brings along. It's taken for all tests, so that
+ * Where there is no GPU, WebGPU is tested on SwiftShader, a driver on the CPU that Chromium brings
+ * along. It's taken for all tests, so that
  * they are the same everywhere; set VK_ICD_FILENAMES to nothing, and the machine's own driver is.
  */
 import { existsSync } from 'node:fs';

@@ -11,7 +11,9 @@ import { engines, use } from '../helpers/engines';
 
 const NUM_CLASSES = 7;
 
-/** The image of each net where 32×32×3 is too small, or not what it is for; the first row that fits. */
+/**
+ * The image of each net where 32×32×3 is too small, or not what it is for; the first row that fits.
+ */
 const IMAGES: [RegExp, [number, number, number]][] = [
   [/^book\/(lenet|bn_lenet|mlp|softmax_regression|resnet8)$/, [28, 28, 1]],
   [/alexnet|nin$/, [67, 67, 1]],
@@ -27,17 +29,46 @@ const optionsOf = (id: string) => ({
 
 // Uniform numbers are drawn faster than normal ones: some nets have a hundred million.
 const make = (id: string, seed = 1): LayersModel =>
-  createModel(id, { inputShape: imageOf(id), numClasses: NUM_CLASSES, init: 'xavier-uniform', seed, ...optionsOf(id) });
+  createModel(id, {
+    inputShape: imageOf(id),
+    numClasses: NUM_CLASSES,
+    init: 'xavier-uniform',
+    seed,
+    ...optionsOf(id),
+  });
 
 const batchOf = (id: string, count: number) => ({
   features: tf.randomUniform([count, ...imageOf(id)], 0, 1, 'float32', 5),
-  labels: tf.tensor1d(Int32Array.from({ length: count }, (_, i) => (3 * i + 1) % NUM_CLASSES), 'int32'), // biome-ignore format: one call
+  labels: tf.tensor1d(
+    Int32Array.from({ length: count }, (_, i) => (3 * i + 1) % NUM_CLASSES),
+    'int32',
+  ),
 });
 
 const STOCK = [
-  ...['Activation', 'Add', 'AveragePooling2D', 'BatchNormalization', 'Concatenate', 'Conv2D', 'Dense', 'DepthwiseConv2D', 'Dropout'],
-  ...['Flatten', 'GlobalAveragePooling2D', 'InputLayer', 'MaxPooling2D', 'Multiply', 'Permute', 'ReLU', 'Reshape', 'ZeroPadding2D'],
-]; // biome-ignore format: words
+  ...[
+    'Activation',
+    'Add',
+    'AveragePooling2D',
+    'BatchNormalization',
+    'Concatenate',
+    'Conv2D',
+    'Dense',
+    'DepthwiseConv2D',
+    'Dropout',
+  ],
+  ...[
+    'Flatten',
+    'GlobalAveragePooling2D',
+    'InputLayer',
+    'MaxPooling2D',
+    'Multiply',
+    'Permute',
+    'ReLU',
+    'Reshape',
+    'ZeroPadding2D',
+  ],
+];
 const GROUPED = /resnext|regnet/;
 
 const read = (tensor: tf.Tensor): number[] => {
@@ -46,20 +77,29 @@ const read = (tensor: tf.Tensor): number[] => {
   return values;
 };
 
-function stepOf(plan: Plan, batch: { features: tf.Tensor; labels: tf.Tensor }): { loss: number; gradients: StepResult['gradients'] } {
+function stepOf(
+  plan: Plan,
+  batch: { features: tf.Tensor; labels: tf.Tensor },
+): { loss: number; gradients: StepResult['gradients'] } {
   const { loss, correct, gradients } = plan.step(batch.features, batch.labels, { seed: 9 });
   correct.dispose();
   return { loss: read(loss)[0] as number, gradients };
-} // biome-ignore format: one signature
+}
 
-const free = (gradients: StepResult['gradients']) => tf.dispose(gradients.map(({ gradient }) => gradient));
+const free = (gradients: StepResult['gradients']) =>
+  tf.dispose(gradients.map(({ gradient }) => gradient));
 
 /** Σ g², what a step of length lr takes off the loss for each unit of lr, in the limit. */
 const squaredNorm = (gradients: StepResult['gradients']) =>
-  tf.tidy(() => gradients.map(({ gradient }) => tf.sum(tf.square(gradient)).dataSync()[0] as number)).reduce((a, b) => a + b, 0); // biome-ignore format: one chain
+  tf
+    .tidy(() =>
+      gradients.map(({ gradient }) => tf.sum(tf.square(gradient)).dataSync()[0] as number),
+    )
+    .reduce((a, b) => a + b, 0);
 
 const distance = (a: readonly number[], b: readonly number[]) =>
-  Math.max(...a.map((value, i) => Math.abs(value - (b[i] as number)))) / Math.max(...a.map(Math.abs));
+  Math.max(...a.map((value, i) => Math.abs(value - (b[i] as number)))) /
+  Math.max(...a.map(Math.abs));
 
 let dir: string;
 beforeAll(async () => {
@@ -67,7 +107,9 @@ beforeAll(async () => {
 });
 afterAll(() => fs.remove(dir));
 
-const others = engines.filter(({ name, absent }) => name !== 'simd' && !absent).map(({ name }) => name);
+const others = engines
+  .filter(({ name, absent }) => name !== 'simd' && !absent)
+  .map(({ name }) => name);
 
 describe.each(listModels())('%s', (id) => {
   it('builds, computes alike on every engine, learns, saves, loads, and leaves nothing', async () => {
@@ -78,7 +120,10 @@ describe.each(listModels())('%s', (id) => {
     expect(net.outputs[0]?.shape).toEqual([null, NUM_CLASSES]);
     const names = net.layers.map(({ name }) => name);
     expect(new Set(names).size).toBe(names.length);
-    const trainable = net.trainableWeights.reduce((sum, weight) => sum + tf.util.sizeFromShape(weight.shape as number[]), 0);
+    const trainable = net.trainableWeights.reduce(
+      (sum, weight) => sum + tf.util.sizeFromShape(weight.shape as number[]),
+      0,
+    );
     expect(summarize(net).reduce((sum, row) => sum + row.parameters, 0)).toBe(trainable);
 
     const plan = compile(net);
@@ -97,10 +142,16 @@ describe.each(listModels())('%s', (id) => {
     const trained = read(plan.logits(batch.features));
     const folder = path.join(dir, id.replace('/', '-'));
     await saveNet(net, folder);
-    const { modelTopology, userDefinedMetadata } = await fs.readJson(path.join(folder, 'model.json'));
-    const foreign = modelTopology.config.layers.map(({ class_name: name }: { class_name: string }) => name).filter((name: string) => !STOCK.includes(name)); // biome-ignore format: one chain
+    const { modelTopology, userDefinedMetadata } = await fs.readJson(
+      path.join(folder, 'model.json'),
+    );
+    const foreign = modelTopology.config.layers
+      .map(({ class_name: name }: { class_name: string }) => name)
+      .filter((name: string) => !STOCK.includes(name));
     expect([...new Set(foreign)]).toEqual(GROUPED.test(id) ? ['deepend>GroupedConv2D'] : []);
-    expect(JSON.stringify(userDefinedMetadata ?? {}).includes('@deepend/models')).toBe(GROUPED.test(id));
+    expect(JSON.stringify(userDefinedMetadata ?? {}).includes('@deepend/models')).toBe(
+      GROUPED.test(id),
+    );
     const loaded = await loadNet(folder);
     await fs.remove(folder);
     expect(read(compile(loaded).logits(batch.features))).toEqual(trained);

@@ -44,7 +44,9 @@ describe(`Keras${absent ? ` (skipped: ${absent})` : ''}`, () => {
       net.dispose();
     }
     await fs.writeJson(at('cases.json'), cases);
-    const { stdout } = await promisify(execFile)('python3', [SCRIPT, at('cases.json')], { maxBuffer: 2 ** 26 });
+    const { stdout } = await promisify(execFile)('python3', [SCRIPT, at('cases.json')], {
+      maxBuffer: 2 ** 26,
+    });
     answers = JSON.parse(stdout.slice(stdout.lastIndexOf('\n', stdout.length - 2) + 1));
   }, 300_000);
 
@@ -62,7 +64,10 @@ const netOf = (...layers: tfl.layers.Layer[]) => {
 
 describe('exportKeras', () => {
   it('writes an archive of JSON, and of HDF5 as it is', async () => {
-    await exportKeras(netOf(tfl.layers.conv2d({ filters: 3, kernelSize: 1, name: 'a.b' })), at('new/folder/net.keras'));
+    await exportKeras(
+      netOf(tfl.layers.conv2d({ filters: 3, kernelSize: 1, name: 'a.b' })),
+      at('new/folder/net.keras'),
+    );
     expect(await fs.readdir(at('new/folder'))).toEqual(['net.keras']);
     const files = unzipSync(await fs.readFile(at('new/folder/net.keras')));
     expect(Object.keys(files)).toEqual(['metadata.json', 'config.json', 'model.weights.h5']);
@@ -70,19 +75,36 @@ describe('exportKeras', () => {
     expect(json('metadata.json').keras_version).toMatch(/^3\./);
     const names = json('config.json').config.layers.map(({ name }: { name: string }) => name);
     expect(names).toEqual(['image', 'a_b']); // no dots: Keras on PyTorch takes none
-    expect([...(files['model.weights.h5']?.subarray(0, 8) ?? [])]).toEqual([0x89, 0x48, 0x44, 0x46, 0x0d, 0x0a, 0x1a, 0x0a]);
+    expect([...(files['model.weights.h5']?.subarray(0, 8) ?? [])]).toEqual([
+      0x89, 0x48, 0x44, 0x46, 0x0d, 0x0a, 0x1a, 0x0a,
+    ]);
   });
 
   it('gives two layers of one name two', async () => {
-    await exportKeras(netOf(tfl.layers.reLU({ name: 'a.b' }), tfl.layers.reLU({ name: 'a/b' })), at('names.keras'));
+    await exportKeras(
+      netOf(tfl.layers.reLU({ name: 'a.b' }), tfl.layers.reLU({ name: 'a/b' })),
+      at('names.keras'),
+    );
     const { 'config.json': config } = unzipSync(await fs.readFile(at('names.keras')));
-    expect(JSON.parse(new TextDecoder().decode(config)).config.output_layers).toEqual(['a_b_1', 0, 0]);
+    expect(JSON.parse(new TextDecoder().decode(config)).config.output_layers).toEqual([
+      'a_b_1',
+      0,
+      0,
+    ]);
   });
 
   const REFUSED: [title: string, layer: () => tfl.layers.Layer, message: RegExp][] = [
-    ['a layer that Keras 3 has no more', () => tfl.layers.thresholdedReLU({ name: 'odd' }), /layer 'odd' \(ThresholdedReLU\): expected a layer of .*Conv2D.*; keep such a net with saveNet/],
-    ['an activation that means something else there', () => tfl.layers.dense({ units: 2, activation: 'hardSigmoid', name: 'odd' }), /layer 'odd' \(Dense\): expected an activation that Keras 3 computes alike, .*, got 'hardSigmoid'/],
-  ]; // biome-ignore format: a row a case
+    [
+      'a layer that Keras 3 has no more',
+      () => tfl.layers.thresholdedReLU({ name: 'odd' }),
+      /layer 'odd' \(ThresholdedReLU\): expected a layer of .*Conv2D.*; keep such a net with saveNet/,
+    ],
+    [
+      'an activation that means something else there',
+      () => tfl.layers.dense({ units: 2, activation: 'hardSigmoid', name: 'odd' }),
+      /layer 'odd' \(Dense\): expected an activation that Keras 3 computes alike, .*, got 'hardSigmoid'/,
+    ],
+  ];
 
   it.each(REFUSED)('refuses %s by its name, and writes nothing', async (_, layer, message) => {
     const net = netOf(layer());
@@ -95,19 +117,28 @@ describe('exportKeras', () => {
 
   it('refuses a name that Keras would not read', async () => {
     const net = netOf(tfl.layers.reLU({}));
-    await expect(exportKeras(net, at('net.h5'))).rejects.toThrow(/expected a file whose name ends in \.keras/);
-    await expect(exportKeras(net, undefined as never)).rejects.toThrow(/ends in \.keras, as Keras asks for, got nothing/);
+    await expect(exportKeras(net, at('net.h5'))).rejects.toThrow(
+      /expected a file whose name ends in \.keras/,
+    );
+    await expect(exportKeras(net, undefined as never)).rejects.toThrow(
+      /ends in \.keras, as Keras asks for, got nothing/,
+    );
   });
 
   it('leaves nothing beside a file that it cannot put in its place', async () => {
     await fs.ensureDir(at('taken/net.keras/full'));
     const write = exportKeras(netOf(tfl.layers.reLU({})), at('taken/net.keras'));
-    await expect(write).rejects.toThrow(/\[models\] exportKeras: cannot write .*net\.keras: .*nothing was changed there/);
+    await expect(write).rejects.toThrow(
+      /\[models\] exportKeras: cannot write .*net\.keras: .*nothing was changed there/,
+    );
     expect(await fs.readdir(at('taken'))).toEqual(['net.keras']);
   });
 
   it('leaves no tensor behind', async () => {
-    const net = netOf(tfl.layers.conv2d({ filters: 3, kernelSize: 1 }), tfl.layers.batchNormalization({}));
+    const net = netOf(
+      tfl.layers.conv2d({ filters: 3, kernelSize: 1 }),
+      tfl.layers.batchNormalization({}),
+    );
     await expectNoLeak(() => exportKeras(net, at('leak.keras')));
   });
 });

@@ -13,7 +13,10 @@ import { ortAbsent, runOnnx } from '../helpers/onnxruntime';
 
 const NUM_CLASSES = 7;
 
-/** The image of each net where 32×32×3 is too small, or not what it is for; the first row that fits. Higher than wide, so that nothing turns unseen. */
+/**
+ * The image of each net where 32×32×3 is too small, or not what it is for; the first row that fits.
+ * Higher than wide, so that nothing turns unseen.
+ */
 const IMAGES: [RegExp, [number, number, number]][] = [
   [/^book\/(lenet|bn_lenet|mlp|softmax_regression|resnet8)$/, [30, 28, 1]],
   [/alexnet|nin$/, [83, 67, 1]],
@@ -22,12 +25,19 @@ const IMAGES: [RegExp, [number, number, number]][] = [
 ];
 const imageOf = (id: string) => IMAGES.find(([pattern]) => pattern.test(id))?.[1] ?? [36, 32, 3];
 
-/** VGGs at a sixteenth of their width: the blocks are what differs. All others at their full size. */
+/**
+ * VGGs at a sixteenth of their width: the blocks are what differs. All others at their full size.
+ */
 const optionsOf = (id: string) => (/vgg/.test(id) ? { widthDivisor: 16 } : {});
 
-/** Biases, factors and statistics that are not those of the beginning; kernels are random as they are. */
+/**
+ * Biases, factors and statistics that are not those of the beginning; kernels are random as they
+ * are.
+ */
 function fillVectors(net: LayersModel): void {
-  for (const weight of net.weights.filter(({ shape, originalName }) => shape.length === 1 && !originalName.includes('_fixed/'))) {
+  for (const weight of net.weights.filter(
+    ({ shape, originalName }) => shape.length === 1 && !originalName.includes('_fixed/'),
+  )) {
     const shape = weight.shape.map((size) => size ?? 1);
     tf.tidy(() => {
       weight.write(tf.tensor(weightValues(weight.originalName, shape), shape));
@@ -48,15 +58,26 @@ const distance = (a: ArrayLike<number>, b: ArrayLike<number>) => {
 };
 
 /**
- * Nets of 40 million weights and more, whose smaller siblings come from the same builder with the same blocks: half of all time would be theirs.
+ * Nets of 40 million weights and more, whose smaller siblings come from the same builder with the
+ * same blocks: half of all time would be theirs.
  * They are run where DEEPEND_HUGE_NETS is set.
  */
 const HUGE = /^(resnet101|resnet152|resnext101.*|wide_resnet.*)$/;
-const runsNot = (id: string) => ortAbsent || (HUGE.test(id) && !process.env.DEEPEND_HUGE_NETS && 'DEEPEND_HUGE_NETS=1 runs it');
-const rows = listModels().map((id) => ({ id, why: runsNot(id), title: runsNot(id) ? `${id} (skipped: ${runsNot(id)})` : id }));
+const runsNot = (id: string) =>
+  ortAbsent || (HUGE.test(id) && !process.env.DEEPEND_HUGE_NETS && 'DEEPEND_HUGE_NETS=1 runs it');
+const rows = listModels().map((id) => ({
+  id,
+  why: runsNot(id),
+  title: runsNot(id) ? `${id} (skipped: ${runsNot(id)})` : id,
+}));
 
 const make = (id: string) => {
-  const options = { inputShape: imageOf(id), numClasses: NUM_CLASSES, init: 'xavier-uniform' as const, ...optionsOf(id) };
+  const options = {
+    inputShape: imageOf(id),
+    numClasses: NUM_CLASSES,
+    init: 'xavier-uniform' as const,
+    ...optionsOf(id),
+  };
   return createModel(id, options);
 };
 
@@ -72,16 +93,21 @@ describe('ONNX Runtime has the logits of', () => {
         const logits = tf.tidy(() => (net.predict(features) as tf.Tensor).dataSync());
         const file = path.join(dir, 'net.onnx');
         await exportOnnx(net, file);
-        const { outputs } = await runOnnx(file, [{ data: features.dataSync() as Float32Array, dims: features.shape }]);
+        const { outputs } = await runOnnx(file, [
+          { data: features.dataSync() as Float32Array, dims: features.shape },
+        ]);
         expect(outputs[0]?.dims).toEqual([2, NUM_CLASSES]);
         expect(logits.some((value) => value !== 0)).toBe(true);
         expect(distance(logits, outputs[0]?.data as Float32Array)).toBeLessThan(1e-4);
 
-        // Runtimes are fast in their own layout: nothing turns in it, and the one thing that pads is the shortcut without weights.
+        // Runtimes are fast in their own layout: nothing turns in it, and the one thing that pads
+        // is the shortcut without weights.
         const { nodes } = buildModel(net, { where: '', layout: 'nchw', fuse: false, metadata: {} });
         expect(nodes.filter(({ op }) => op === 'Transpose')).toEqual([]);
         const pads = nodes.filter(({ op }) => op === 'Pad').map(({ inputs }) => inputs[0]);
-        expect(pads).toEqual(/^cifar\/resnet(20|32|44|56|110)$/.test(id) ? ['layer2.0.thin', 'layer3.0.thin'] : []);
+        expect(pads).toEqual(
+          /^cifar\/resnet(20|32|44|56|110)$/.test(id) ? ['layer2.0.thin', 'layer3.0.thin'] : [],
+        );
         tf.dispose([features, labels]);
         net.dispose();
         expect(tf.memory().numTensors).toBe(before);

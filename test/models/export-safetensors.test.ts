@@ -1,9 +1,19 @@
-/** PyTorch loads what exportSafetensors writes into torchvision's own nets, strictly, and gives the same logits. */
+/**
+ * PyTorch loads what exportSafetensors writes into torchvision's own nets, strictly, and gives the
+ * same logits.
+ */
 import { execFile } from 'node:child_process';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { promisify } from 'node:util';
-import { book, createModel, exportSafetensors, loadWeights, readSafetensorsHeader, saveWeights } from '@deepend/models';
+import {
+  book,
+  createModel,
+  exportSafetensors,
+  loadWeights,
+  readSafetensorsHeader,
+  saveWeights,
+} from '@deepend/models';
 import * as tfl from '@tensorflow/tfjs-layers';
 import fs from 'fs-extra';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -26,7 +36,10 @@ beforeAll(async () => {
 afterAll(() => fs.remove(dir));
 
 /** Why PyTorch cannot be asked here. */
-const absent = pythonAbsent(['torch', 'torchvision', 'safetensors'], 'pip install torch torchvision safetensors');
+const absent = pythonAbsent(
+  ['torch', 'torchvision', 'safetensors'],
+  'pip install torch torchvision safetensors',
+);
 
 describe(`torchvision${absent ? ` (skipped: ${absent})` : ''}`, () => {
   const expected = new Map<string, Expected>();
@@ -52,7 +65,12 @@ describe(`torchvision${absent ? ` (skipped: ${absent})` : ''}`, () => {
   it.skipIf(absent).each(IDS)('gives the logits of %s, and its metadata', (id) => {
     const { logits, metadata } = answers[id] as (typeof answers)[string];
     expectLogits(logits, (expected.get(id) as Expected).logits);
-    const about = { format: 'pt', model: id, inputShape: '[64,64,3]', classNames: '["a","b","c","d","é"]' };
+    const about = {
+      format: 'pt',
+      model: id,
+      inputShape: '[64,64,3]',
+      classNames: '["a","b","c","d","é"]',
+    };
     expect(metadata).toEqual({ ...about, producer: expect.stringMatching(/^deepend \d/) });
   });
 });
@@ -67,7 +85,9 @@ describe('exportSafetensors', () => {
     const headers = await Promise.all([at('exported'), at('saved')].map(readSafetensorsHeader));
     expect(headers[0]?.tensors).toEqual(headers[1]?.tensors);
     expect(headers[0]?.metadata).toMatchObject({ notes: 'mine', model: 'book/lenet' });
-    const [ours, theirs] = await Promise.all([at('exported'), at('saved')].map((file) => fs.readFile(file)));
+    const [ours, theirs] = await Promise.all(
+      [at('exported'), at('saved')].map((file) => fs.readFile(file)),
+    );
     const bytes = 4 * net.countParams();
     expect(ours?.subarray(-bytes).equals(theirs?.subarray(-bytes) as Buffer)).toBe(true);
     expect((await loadWeights(lenet(), at('exported'))).leftOver).toEqual([]);
@@ -75,9 +95,17 @@ describe('exportSafetensors', () => {
 
   it('refuses a layer without a counterpart by its name, and writes nothing', async () => {
     const net = tfl.sequential({
-      layers: [tfl.layers.separableConv2d({ filters: 2, kernelSize: 1, name: 'odd', inputShape: [4, 4, 2] })],
+      layers: [
+        tfl.layers.separableConv2d({
+          filters: 2,
+          kernelSize: 1,
+          name: 'odd',
+          inputShape: [4, 4, 2],
+        }),
+      ],
     });
-    const message = /\[models\] exportSafetensors: layer 'odd' \(SeparableConv2D\): expected weights of Conv2D/;
+    const message =
+      /\[models\] exportSafetensors: layer 'odd' \(SeparableConv2D\): expected weights of Conv2D/;
     await expect(exportSafetensors(net, at('no/net'))).rejects.toThrow(message);
     expect(await fs.pathExists(at('no'))).toBe(false);
     const wrong = exportSafetensors(lenet(), at('no/net'), { metadata: { epochs: 3 } as never });

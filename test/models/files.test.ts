@@ -36,7 +36,9 @@ describe('saveNet and loadNet', () => {
     expect(await fs.readdir(at('new'))).toEqual(['net']);
     const loaded = await loadNet(at('new', 'net'));
     expect(logits(loaded)).toEqual(logits(made));
-    expect(loaded.weights.map(({ originalName }) => originalName)).toEqual(made.weights.map(({ originalName }) => originalName));
+    expect(loaded.weights.map(({ originalName }) => originalName)).toEqual(
+      made.weights.map(({ originalName }) => originalName),
+    );
   });
 
   it('replace an older net and nothing else in the folder', async () => {
@@ -44,7 +46,11 @@ describe('saveNet and loadNet', () => {
     await saveNet(book.resnet8({ inputShape: [28, 28, 1] }), at('old'));
     const made = net();
     await saveNet(made, at('old'));
-    expect((await fs.readdir(at('old'))).sort()).toEqual(['model.json', 'notes.txt', 'weights.bin']);
+    expect((await fs.readdir(at('old'))).sort()).toEqual([
+      'model.json',
+      'notes.txt',
+      'weights.bin',
+    ]);
     expect(logits(await loadNet(at('old')))).toEqual(logits(made));
   });
 
@@ -79,13 +85,37 @@ function serve(folder: string): Promise<Server> {
 
 describe('a folder that holds no sound net', () => {
   const broken: [string, (folder: string) => Promise<void>, RegExp][] = [
-    ['nothing there', (folder) => fs.remove(folder), /model\.json: cannot be read \(ENOENT.*expected a folder that saveNet wrote/],
-    ['not JSON', (folder) => fs.writeFile(path.join(folder, 'model.json'), '<html>'), /model\.json: expected a net in the layers format/],
-    ['JSON of something else', (folder) => fs.writeJson(path.join(folder, 'model.json'), { a: 1 }), /model\.json: expected a net in the layers format/],
-    ['JSON null', (folder) => fs.writeFile(path.join(folder, 'model.json'), 'null'), /model\.json: expected a net in the layers format/],
-    ['no weights', (folder) => fs.remove(path.join(folder, 'weights.bin')), /weights\.bin: cannot be read/],
-    ['weights cut off', (folder) => fs.truncate(path.join(folder, 'weights.bin'), 1000), /weights\.bin: expected \d+ bytes of weights, got 1000; save the net again/],
-  ]; // biome-ignore format: a row a case
+    [
+      'nothing there',
+      (folder) => fs.remove(folder),
+      /model\.json: cannot be read \(ENOENT.*expected a folder that saveNet wrote/,
+    ],
+    [
+      'not JSON',
+      (folder) => fs.writeFile(path.join(folder, 'model.json'), '<html>'),
+      /model\.json: expected a net in the layers format/,
+    ],
+    [
+      'JSON of something else',
+      (folder) => fs.writeJson(path.join(folder, 'model.json'), { a: 1 }),
+      /model\.json: expected a net in the layers format/,
+    ],
+    [
+      'JSON null',
+      (folder) => fs.writeFile(path.join(folder, 'model.json'), 'null'),
+      /model\.json: expected a net in the layers format/,
+    ],
+    [
+      'no weights',
+      (folder) => fs.remove(path.join(folder, 'weights.bin')),
+      /weights\.bin: cannot be read/,
+    ],
+    [
+      'weights cut off',
+      (folder) => fs.truncate(path.join(folder, 'weights.bin'), 1000),
+      /weights\.bin: expected \d+ bytes of weights, got 1000; save the net again/,
+    ],
+  ];
   it.each(broken)('%s', async (name, spoil, message) => {
     const folder = at(`broken ${name}`);
     await saveNet(net(), folder);
@@ -95,7 +125,9 @@ describe('a folder that holds no sound net', () => {
 
   it('a place where no folder can be', async () => {
     await fs.writeFile(at('file'), '');
-    await expect(saveNet(net(), at('file', 'net'))).rejects.toThrow(/cannot write .*net: .*; nothing was changed there/);
+    await expect(saveNet(net(), at('file', 'net'))).rejects.toThrow(
+      /cannot write .*net: .*; nothing was changed there/,
+    );
     expect((await fs.readdir(dir)).filter((name) => name.startsWith('.'))).toEqual([]);
   });
 });

@@ -53,10 +53,20 @@ export interface TrainingRun extends Run {
 export const trains = (run: Run): run is TrainingRun => run.steps > 0;
 
 /** A bottleneck net of exported blocks, two stages of two: small enough for every block order. */
-function bottleneckNet(options: { inputShape: [number, number, number]; numClasses: number } & Variant): LayersModel {
+function bottleneckNet(
+  options: { inputShape: [number, number, number]; numClasses: number } & Variant,
+): LayersModel {
   const { inputShape, numClasses, blockOrder = 'original', ...variant } = options;
   const names = ['', 'conv1', 'bn1', 'relu', 'maxpool'] as const;
-  const common = { ...variant, block: 'bottleneck', blockOrder, bias: false, normalizedProjection: true, blockName: String, projectionNames: ['downsample.0', 'downsample.1'] } satisfies ResidualStageOptions; // biome-ignore format: a row
+  const common = {
+    ...variant,
+    block: 'bottleneck',
+    blockOrder,
+    bias: false,
+    normalizedProjection: true,
+    blockName: String,
+    projectionNames: ['downsample.0', 'downsample.1'],
+  } satisfies ResidualStageOptions;
   return sequential(
     [
       cifarStem(16, { bias: false, names }),
@@ -78,7 +88,10 @@ interface Variant {
 if (!listModels().includes('golden/bottleneck')) registerModel('golden/bottleneck', bottleneckNet);
 
 /** The net of a run with its golden weights, and its batch. */
-export function setUp({ id, options, shape }: Pick<Run, 'id' | 'options' | 'shape'>, { numClasses = 10 } = {}) {
+export function setUp(
+  { id, options, shape }: Pick<Run, 'id' | 'options' | 'shape'>,
+  { numClasses = 10 } = {},
+) {
   const [, ...inputShape] = shape;
   const net = createModel(id, { ...options, inputShape, numClasses });
   fillNet(net);
@@ -86,7 +99,12 @@ export function setUp({ id, options, shape }: Pick<Run, 'id' | 'options' | 'shap
 }
 
 /** The largest difference over the largest value. */
-export function expectClose(actual: ArrayLike<number>, expected: readonly number[], what: string, tolerance: number): void {
+export function expectClose(
+  actual: ArrayLike<number>,
+  expected: readonly number[],
+  what: string,
+  tolerance: number,
+): void {
   const largest = Math.max(...expected.map(Math.abs));
   expect(actual.length, what).toBe(expected.length);
   const worst = Math.max(...expected.map((value, i) => Math.abs((actual[i] as number) - value)));

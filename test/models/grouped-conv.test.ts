@@ -4,23 +4,37 @@ import * as tf from '@tensorflow/tfjs-core';
 import * as tfl from '@tensorflow/tfjs-layers';
 import fs from 'fs-extra';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { GroupedConv2D, type GroupedConv2DConfig, groupedConv2d } from '../../packages/models/src/blocks/grouped-conv';
+import {
+  GroupedConv2D,
+  type GroupedConv2DConfig,
+  groupedConv2d,
+} from '../../packages/models/src/blocks/grouped-conv';
 import { loadNet, saveNet } from '../../packages/models/src/files';
 import { engines, use } from '../helpers/engines';
 import { fillNet, goldenBatch } from '../helpers/fill';
 import { expectNoLeak } from '../helpers/leaks';
 
-const CONFIG: GroupedConv2DConfig = { filters: 6, kernelSize: [3, 2], groups: 2, strides: [2, 1], name: 'layer1.0.conv2' };
+const CONFIG: GroupedConv2DConfig = {
+  filters: 6,
+  kernelSize: [3, 2],
+  groups: 2,
+  strides: [2, 1],
+  name: 'layer1.0.conv2',
+};
 
 function net(config: Partial<GroupedConv2DConfig> = {}): tfl.LayersModel {
   const made = tfl.sequential({
-    layers: [tfl.layers.zeroPadding2d({ padding: 1, inputShape: [9, 7, 4] }), groupedConv2d({ ...CONFIG, ...config })],
+    layers: [
+      tfl.layers.zeroPadding2d({ padding: 1, inputShape: [9, 7, 4] }),
+      groupedConv2d({ ...CONFIG, ...config }),
+    ],
   });
   fillNet(made);
   return made;
 }
 
-const output = (of: tfl.LayersModel) => (of.predict(goldenBatch([2, 9, 7, 4], 'grouped').features) as tf.Tensor).dataSync();
+const output = (of: tfl.LayersModel) =>
+  (of.predict(goldenBatch([2, 9, 7, 4], 'grouped').features) as tf.Tensor).dataSync();
 
 let dir: string;
 beforeAll(async () => {
@@ -37,7 +51,12 @@ describe('GroupedConv2D', () => {
       ['layer1.0.conv2/bias', [6]],
     ]);
     expect(made.outputShape).toEqual([null, 5, 8, 6]);
-    expect(groupedConv2d(CONFIG).computeOutputShape([null, null, 7, 4])).toEqual([null, null, 6, 6]);
+    expect(groupedConv2d(CONFIG).computeOutputShape([null, null, 7, 4])).toEqual([
+      null,
+      null,
+      6,
+      6,
+    ]);
   });
 
   it('begins as its initializer says, by the fans of one group', () => {
@@ -55,7 +74,10 @@ describe('GroupedConv2D', () => {
   it('is made again from its configuration, whatever its initializer', () => {
     const kernelInitializer = tfl.initializers.randomNormal({ mean: 0, stddev: 0.5, seed: 7 });
     const layer = groupedConv2d({ ...CONFIG, useBias: false, kernelInitializer, trainable: false });
-    const again = GroupedConv2D.fromConfig(GroupedConv2D, JSON.parse(JSON.stringify(layer.getConfig()))) as GroupedConv2D;
+    const again = GroupedConv2D.fromConfig(
+      GroupedConv2D,
+      JSON.parse(JSON.stringify(layer.getConfig())),
+    ) as GroupedConv2D;
     expect(again.getConfig()).toEqual(layer.getConfig());
     expect([again.name, again.trainable]).toEqual(['layer1.0.conv2', false]);
     for (const made of [layer, again]) made.build([null, 9, 7, 4]);
@@ -73,7 +95,9 @@ describe('GroupedConv2D', () => {
   });
 
   it('has a name that tensors may have, where it is given none', () => {
-    const layers = [1, 2].map(() => groupedConv2d({ filters: 2, kernelSize: 1, groups: 1, name: undefined }));
+    const layers = [1, 2].map(() =>
+      groupedConv2d({ filters: 2, kernelSize: 1, groups: 1, name: undefined }),
+    );
     for (const layer of layers) layer.build([null, 1, 1, 1]);
     expect(layers[0]?.name).not.toBe(layers[1]?.name);
   });
@@ -82,15 +106,39 @@ describe('GroupedConv2D', () => {
     const image = tfl.input({ shape: [9, 7, 5] });
     const where = /^\[models\] layer 'layer1\.0\.conv2' \(GroupedConv2D\): /;
     const refused: [make: () => unknown, message: RegExp][] = [
-      [() => groupedConv2d({ ...CONFIG, filters: 5 }), /expected filters that 2 groups divide, got 5/],
-      [() => groupedConv2d(CONFIG).apply(image), /expected input channels that 2 groups divide, got 5/],
-      [() => groupedConv2d(CONFIG).apply(tfl.input({ shape: [4] })), /expected images \[batch, height, width, channels\], got \[null, 4\]/],
-      [() => groupedConv2d({ ...CONFIG, groups: 0 }), /option "groups" must be a whole number of at least 1, got 0/],
-      [() => groupedConv2d({ ...CONFIG, padding: 'same' as 'valid' }), /option "padding" must be one of 'valid', got 'same'/],
-      [() => groupedConv2d({ ...CONFIG, strides: [1, 2, 3] as never }), /option "strides" must be a whole number of at least 1, or two/],
-      [() => groupedConv2d({ ...CONFIG, dilationRate: 2 } as never), /there is no option "dilationRate"/],
-      [() => groupedConv2d({ ...CONFIG, kernelInitializer: 'best' }), /"kernelInitializer" must be the name of an initializer .*, got 'best'/],
-    ]; // biome-ignore format: a row a case
+      [
+        () => groupedConv2d({ ...CONFIG, filters: 5 }),
+        /expected filters that 2 groups divide, got 5/,
+      ],
+      [
+        () => groupedConv2d(CONFIG).apply(image),
+        /expected input channels that 2 groups divide, got 5/,
+      ],
+      [
+        () => groupedConv2d(CONFIG).apply(tfl.input({ shape: [4] })),
+        /expected images \[batch, height, width, channels\], got \[null, 4\]/,
+      ],
+      [
+        () => groupedConv2d({ ...CONFIG, groups: 0 }),
+        /option "groups" must be a whole number of at least 1, got 0/,
+      ],
+      [
+        () => groupedConv2d({ ...CONFIG, padding: 'same' as 'valid' }),
+        /option "padding" must be one of 'valid', got 'same'/,
+      ],
+      [
+        () => groupedConv2d({ ...CONFIG, strides: [1, 2, 3] as never }),
+        /option "strides" must be a whole number of at least 1, or two/,
+      ],
+      [
+        () => groupedConv2d({ ...CONFIG, dilationRate: 2 } as never),
+        /there is no option "dilationRate"/,
+      ],
+      [
+        () => groupedConv2d({ ...CONFIG, kernelInitializer: 'best' }),
+        /"kernelInitializer" must be the name of an initializer .*, got 'best'/,
+      ],
+    ];
     for (const [make, message] of refused) {
       expect(make).toThrow(message);
       expect(make).toThrow(where);

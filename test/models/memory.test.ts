@@ -9,7 +9,10 @@ beforeAll(async () => {
   await tf.setBackend('simd');
 });
 
-/** A row: a net and a batch. Between them they hold every operation of the zoo, wide kernels and wide images. */
+/**
+ * A row: a net and a batch. Between them they hold every operation of the zoo, wide kernels and
+ * wide images.
+ */
 const NETS: [id: string, options: AnyNetOptions, batch: number][] = [
   ['book/resnet18', { inputShape: [64, 64, 1] }, 32],
   ['book/resnet18', { inputShape: [96, 96, 1] }, 32],
@@ -23,7 +26,7 @@ const NETS: [id: string, options: AnyNetOptions, batch: number][] = [
   ['book/regnetx32', { inputShape: [96, 96, 1] }, 16], // grouped
   ['mobilenet_v2', { inputShape: [64, 64, 3], numClasses: 10 }, 16], // depthwise
   ['cifar/resnet20', { inputShape: [32, 32, 3] }, 32],
-]; // biome-ignore format: a row a net
+];
 
 describe('estimateMemory', () => {
   it.each(NETS)('is what simd takes, to a quarter: %s of %o, batch %i', (id, options, batch) => {
@@ -55,14 +58,18 @@ describe('estimateMemory', () => {
 
   it("counts the optimizer's slots for what learns, and the weights with their statistics", () => {
     const net = resnet();
-    const [plain, momentum, adam] = ([0, 1, 2] as const).map((slots) => estimateMemory(net, 4, { slots }));
+    const [plain, momentum, adam] = ([0, 1, 2] as const).map((slots) =>
+      estimateMemory(net, 4, { slots }),
+    );
     expect(estimateMemory(net, 4)).toEqual(plain);
     expect(plain?.weights).toBe(4 * (78_538 + 480));
-    expect([momentum, adam].map((estimate) => (estimate?.training ?? 0) - (plain?.training ?? 0))).toEqual([
-      4 * 78_538,
-      8 * 78_538,
+    expect(
+      [momentum, adam].map((estimate) => (estimate?.training ?? 0) - (plain?.training ?? 0)),
+    ).toEqual([4 * 78_538, 8 * 78_538]);
+    expect([momentum, adam].map((estimate) => estimate?.inference)).toEqual([
+      plain?.inference,
+      plain?.inference,
     ]);
-    expect([momentum, adam].map((estimate) => estimate?.inference)).toEqual([plain?.inference, plain?.inference]);
     net.dispose();
   });
 
@@ -85,10 +92,22 @@ describe('estimateMemory', () => {
   });
 
   const REFUSED: [string, (net: ReturnType<typeof resnet>) => unknown, RegExp][] = [
-    ['no images', (net) => estimateMemory(net, 0), /\[models\] estimateMemory: option "batchSize" must be a whole number of at least 1, got 0/],
-    ['three slots', (net) => estimateMemory(net, 1, { slots: 3 as never }), /option "slots" must be 0, 1 or 2, got 3/],
-    ['an option that does not exist', (net) => estimateMemory(net, 1, { slot: 1 } as object), /there is no option "slot"; did you mean "slots"\?/],
-  ]; // biome-ignore format: a row a case
+    [
+      'no images',
+      (net) => estimateMemory(net, 0),
+      /\[models\] estimateMemory: option "batchSize" must be a whole number of at least 1, got 0/,
+    ],
+    [
+      'three slots',
+      (net) => estimateMemory(net, 1, { slots: 3 as never }),
+      /option "slots" must be 0, 1 or 2, got 3/,
+    ],
+    [
+      'an option that does not exist',
+      (net) => estimateMemory(net, 1, { slot: 1 } as object),
+      /there is no option "slot"; did you mean "slots"\?/,
+    ],
+  ];
   it.each(REFUSED)('refuses %s', (_, act, message) => {
     const net = resnet();
     expect(() => act(net)).toThrow(message);

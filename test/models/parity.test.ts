@@ -18,7 +18,10 @@ vi.mock('../../packages/models/src/blocks/random', async (importOriginal) => {
 });
 
 const TOLERANCE = 1e-4; // of the largest value
-/** Five steps carry a ReLU that rounded to the other side of zero: PyTorch's float32 and float64 runs are up to 2e-4 apart by then. */
+/**
+ * Five steps carry a ReLU that rounded to the other side of zero: PyTorch's float32 and float64
+ * runs are up to 2e-4 apart by then.
+ */
 const TRAINED_TOLERANCE = 1e-3;
 /** Such a ReLU shows at once in a gradient's norm, by up to 2.5e-3 between PyTorch's two runs. */
 const GRADIENT_TOLERANCE = 1e-2;
@@ -45,11 +48,17 @@ function valuesOf(tensor: tf.Tensor): Float32Array {
   return values;
 }
 
-/** The logits of a pass in training mode, which a step keeps to itself. The statistics that it moves are put back. */
+/**
+ * The logits of a pass in training mode, which a step keeps to itself. The statistics that it moves
+ * are put back.
+ */
 function trainingLogits({ net, features }: Case): Float32Array {
   const statistics = net.weights.filter(({ originalName }) => originalName.includes('/moving_'));
   const kept = statistics.map((weight) => weight.read().clone());
-  const pass = new Pass(schedule(fuse(lower(readGraph(net))), { backward: true }), features, { training: true, seed: 0 });
+  const pass = new Pass(schedule(fuse(lower(readGraph(net))), { backward: true }), features, {
+    training: true,
+    seed: 0,
+  });
   const values = valuesOf(pass.forward());
   pass.dispose();
   statistics.forEach((weight, i) => {
@@ -60,7 +69,11 @@ function trainingLogits({ net, features }: Case): Float32Array {
 }
 
 /** One step of SGD on the batch; `look` sees it before the weights move. */
-function step({ plan, features, labels }: Case, lr: number, look?: (result: StepResult) => void): number {
+function step(
+  { plan, features, labels }: Case,
+  lr: number,
+  look?: (result: StepResult) => void,
+): number {
   const result = plan.step(features, labels);
   look?.(result);
   sgd(result.gradients, { lr });
@@ -71,8 +84,14 @@ function step({ plan, features, labels }: Case, lr: number, look?: (result: Step
 const torchName = (name: string) =>
   name.replace(/\/(kernel|gamma|depthwise_kernel)$/, '.weight').replace(/\/(bias|beta)$/, '.bias');
 
-/** Each norm within the tolerance of itself and a hundredth of the largest: that of a bias before a batch normalization is 0 but for rounding. */
-function expectGradients(gradients: StepResult['gradients'], expected: TrainingRun['gradients']): void {
+/**
+ * Each norm within the tolerance of itself and a hundredth of the largest: that of a bias before a
+ * batch normalization is 0 but for rounding.
+ */
+function expectGradients(
+  gradients: StepResult['gradients'],
+  expected: TrainingRun['gradients'],
+): void {
   const norms = new Map(
     gradients.map(({ parameter, gradient }) => [
       torchName(parameter.layerVariable.originalName),
@@ -86,22 +105,38 @@ function expectGradients(gradients: StepResult['gradients'], expected: TrainingR
   }
 }
 
-function expectStatistics(net: LayersModel, kind: string, expected: Record<string, number[]>): void {
+function expectStatistics(
+  net: LayersModel,
+  kind: string,
+  expected: Record<string, number[]>,
+): void {
   for (const [layer, values] of Object.entries(expected)) {
-    const weight = net.getLayer(layer).weights.find(({ originalName }) => originalName.endsWith(kind));
+    const weight = net
+      .getLayer(layer)
+      .weights.find(({ originalName }) => originalName.endsWith(kind));
     const actual = weight?.read().dataSync() as Float32Array;
     expectClose(actual.slice(0, values.length), values, `${layer}: ${kind}`, TOLERANCE);
   }
 }
 
 function expectSteps(made: Case, run: TrainingRun): void {
-  expectClose(trainingLogits(made), run.trainingLogits.flat(), 'logits in training mode', TOLERANCE);
+  expectClose(
+    trainingLogits(made),
+    run.trainingLogits.flat(),
+    'logits in training mode',
+    TOLERANCE,
+  );
   const losses = [step(made, run.lr, ({ gradients }) => expectGradients(gradients, run.gradients))];
   expectStatistics(made.net, 'moving_mean', run.runningMean);
   expectStatistics(made.net, 'moving_variance', run.runningVar);
   while (losses.length < run.steps) losses.push(step(made, run.lr));
   expectClose(losses, run.losses, 'losses', TOLERANCE);
-  expectClose(valuesOf(made.plan.logits(made.features)), run.trainedLogits.flat(), 'logits after training', TRAINED_TOLERANCE);
+  expectClose(
+    valuesOf(made.plan.logits(made.features)),
+    run.trainedLogits.flat(),
+    'logits after training',
+    TRAINED_TOLERANCE,
+  );
 }
 
 for (const { name: engine, title, absent } of engines) {
@@ -114,21 +149,31 @@ for (const { name: engine, title, absent } of engines) {
       const made = begin(run);
       const { net, plan, features, labels } = made;
       expectClose(valuesOf(plan.logits(features)), run.logits.flat(), 'logits', TOLERANCE);
-      expectClose(valuesOf(net.predict(features) as tf.Tensor), run.logits.flat(), "stock tfjs's logits", TOLERANCE);
+      expectClose(
+        valuesOf(net.predict(features) as tf.Tensor),
+        run.logits.flat(),
+        "stock tfjs's logits",
+        TOLERANCE,
+      );
       if (trains(run)) expectSteps(made, run);
       tf.dispose([features, labels]);
       net.dispose();
       expect(tf.memory().numTensors).toBe(before);
     });
 
-    it.skipIf(engine !== 'simd').each(LONG_RUNS)('$id: the loss of every one of $steps steps, within 0.001', (run) => {
-      const made = begin(run);
-      const losses = run.losses.map(() => step(made, run.lr));
-      const worst = Math.max(...run.losses.map((loss, i) => Math.abs(loss - (losses[i] as number))));
-      expect(worst).toBeLessThan(1e-3);
-      tf.dispose([made.features, made.labels]);
-      made.net.dispose();
-    });
+    it.skipIf(engine !== 'simd').each(LONG_RUNS)(
+      '$id: the loss of every one of $steps steps, within 0.001',
+      (run) => {
+        const made = begin(run);
+        const losses = run.losses.map(() => step(made, run.lr));
+        const worst = Math.max(
+          ...run.losses.map((loss, i) => Math.abs(loss - (losses[i] as number))),
+        );
+        expect(worst).toBeLessThan(1e-3);
+        tf.dispose([made.features, made.labels]);
+        made.net.dispose();
+      },
+    );
   });
 }
 
@@ -136,9 +181,16 @@ describe('the golden runs', () => {
   it('train every family somewhere, and run every family on every engine', () => {
     const families = (runs: readonly Run[]) => new Set(runs.map(({ id }) => family(id)));
     expect([...families(RUNS.filter(trains))].sort()).toEqual([...families(RUNS)].sort());
-    expect([...families(RUNS.filter(({ everywhere }) => everywhere))].sort()).toEqual([...families(RUNS)].sort());
+    expect([...families(RUNS.filter(({ everywhere }) => everywhere))].sort()).toEqual(
+      [...families(RUNS)].sort(),
+    );
   });
 });
 
 /** `book/vgg11`, `vgg13_bn`: vgg. */
-const family = (id: string) => (/(resnext|regnet|resnet|bottleneck|vgg|densenet|googlenet|alexnet|mobilenet|lenet|nin|mlp)/.exec(id)?.[0] ?? id).replace(/bottleneck/, 'resnet'); // biome-ignore format: one line
+const family = (id: string) =>
+  (
+    /(resnext|regnet|resnet|bottleneck|vgg|densenet|googlenet|alexnet|mobilenet|lenet|nin|mlp)/.exec(
+      id,
+    )?.[0] ?? id
+  ).replace(/bottleneck/, 'resnet');

@@ -1,4 +1,7 @@
-/** What a program without deepend does with a saved net: `node stock.mjs DIR`, the image's numbers on stdin, logits on stdout. */
+/**
+ * What a program without deepend does with a saved net: `node stock.mjs DIR`, the image's numbers
+ * on stdin, logits on stdout.
+ */
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import * as tf from '@tensorflow/tfjs-core';
@@ -8,9 +11,15 @@ import * as tfl from '@tensorflow/tfjs-layers';
 const [dir] = process.argv.slice(2);
 const handler = {
   load: async () => {
-    const { modelTopology, weightsManifest } = JSON.parse(readFileSync(path.join(dir, 'model.json'), 'utf8'));
+    const { modelTopology, weightsManifest } = JSON.parse(
+      readFileSync(path.join(dir, 'model.json'), 'utf8'),
+    );
     const [{ paths, weights }] = weightsManifest;
-    return { modelTopology, weightSpecs: weights, weightData: new Uint8Array(readFileSync(path.join(dir, paths[0]))).buffer };
+    return {
+      modelTopology,
+      weightSpecs: weights,
+      weightData: new Uint8Array(readFileSync(path.join(dir, paths[0]))).buffer,
+    };
   },
 };
 await tf.setBackend('cpu');

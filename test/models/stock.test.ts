@@ -37,7 +37,10 @@ const NETS: [string, AnyNetOptions][] = [
   ['mobilenet_v2', { inputShape: [33, 33, 3] }],
 ];
 
-async function predictElsewhere(id: string, options: AnyNetOptions): Promise<{ here: number[]; there: number[] | string }> {
+async function predictElsewhere(
+  id: string,
+  options: AnyNetOptions,
+): Promise<{ here: number[]; there: number[] | string }> {
   const net = createModel(id, { ...options, numClasses: 5, init: 'xavier-uniform' });
   fillNet(net);
   const folder = path.join(dir, id.replace('/', '-'));
@@ -46,7 +49,10 @@ async function predictElsewhere(id: string, options: AnyNetOptions): Promise<{ h
   const logits = compile(net).logits(image);
   const here = [...logits.dataSync()];
   const input = JSON.stringify({ shape: image.shape, values: [...image.dataSync()] });
-  const { stdout, stderr } = spawnSync(process.execPath, ['test/models/stock.mjs', folder], { input, encoding: 'utf8' });
+  const { stdout, stderr } = spawnSync(process.execPath, ['test/models/stock.mjs', folder], {
+    input,
+    encoding: 'utf8',
+  });
   tf.dispose([image, logits]);
   net.dispose();
   expect(stderr).not.toMatch(/Error/);

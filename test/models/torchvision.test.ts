@@ -1,4 +1,7 @@
-/** What the zoo's nets cost and are called, against PyTorch's (test/golden/make-counts-golden.py) and published figures; torchvision's at full size. */
+/**
+ * What the zoo's nets cost and are called, against PyTorch's (test/golden/make-counts-golden.py)
+ * and published figures; torchvision's at full size.
+ */
 import { createHash } from 'node:crypto';
 import { type AnyNetOptions, createModel, listModels, summarize } from '@deepend/models';
 import * as tf from '@tensorflow/tfjs-core';
@@ -9,7 +12,8 @@ import { use } from '../helpers/engines';
 import { fillNet, goldenBatch } from '../helpers/fill';
 import { expectClose, readGolden } from './golden-runs';
 
-// Sizes and names do not hang on the first weights, and the logits' are filled in: to draw random ones would take most of the time.
+// Sizes and names do not hang on the first weights, and the logits' are filled in: to draw random
+// ones would take most of the time.
 vi.mock('../../packages/models/src/blocks/random', async (importOriginal) => {
   const zeros = (size: number) => new Float32Array(size);
   return { ...(await importOriginal<object>()), uniform: zeros, normal: zeros };
@@ -42,23 +46,34 @@ interface Anchors {
   readonly macs_224_convfc: Figures;
 }
 
-const GOLDEN = readGolden<{ pick: number; own: Counts[]; torchvision: TorchvisionCounts[] }>('counts.json');
+const GOLDEN = readGolden<{ pick: number; own: Counts[]; torchvision: TorchvisionCounts[] }>(
+  'counts.json',
+);
 const ANCHORS = readGolden<Anchors>('anchors.json');
 
-const total = (net: LayersModel, key: 'parameters' | 'macs') => summarize(net).reduce((sum, row) => sum + row[key], 0);
+const total = (net: LayersModel, key: 'parameters' | 'macs') =>
+  summarize(net).reduce((sum, row) => sum + row[key], 0);
 
 function namesHash(net: LayersModel): string {
   const names = torchParameters(net, { where: 'test' }).map(({ name }) => name);
   return createHash('sha256').update(names.sort().join('\n')).digest('hex');
 }
 
-/** PyTorch's module `layer1` is every layer called `layer1` or `layer1.…`; the last of them gives its output. */
+/**
+ * PyTorch's module `layer1` is every layer called `layer1` or `layer1.…`; the last of them gives
+ * its output.
+ */
 function outputShape(net: LayersModel, module: string): number[] | undefined {
-  const layer = net.layers.filter(({ name }) => name === module || name.startsWith(`${module}.`)).at(-1);
+  const layer = net.layers
+    .filter(({ name }) => name === module || name.startsWith(`${module}.`))
+    .at(-1);
   return layer && (layer.outputShape as (number | null)[]).slice(1).map((size) => size ?? 0);
 }
 
-/** A module that has no layer here must change nothing: an adaptive pool to the size that is there, or PyTorch's `Identity`. */
+/**
+ * A module that has no layer here must change nothing: an adaptive pool to the size that is there,
+ * or PyTorch's `Identity`.
+ */
 function expectShapes(net: LayersModel, { shapes }: Counts): void {
   let before: number[] | undefined;
   for (const [module, shape] of Object.entries(shapes)) {
@@ -111,7 +126,8 @@ describe("the book's nets and CIFAR's", () => {
 
 /** A row of counts.json, which equals the net by the tests above; no option but those asked for. */
 function countsOf(id: string, options: AnyNetOptions = {}): Counts {
-  const isAsked = (row: Counts) => row.id === id && JSON.stringify(row.options ?? {}) === JSON.stringify(options);
+  const isAsked = (row: Counts) =>
+    row.id === id && JSON.stringify(row.options ?? {}) === JSON.stringify(options);
   return [...GOLDEN.own, ...GOLDEN.torchvision].find(isAsked) as Counts;
 }
 
@@ -130,12 +146,18 @@ describe('published figures', () => {
   });
 
   const [narrow, books] = [true, false].map((ours) =>
-    Object.entries(ANCHORS.params_trainable_gray10).filter(([name]) => name.startsWith('tv_') === ours),
+    Object.entries(ANCHORS.params_trainable_gray10).filter(
+      ([name]) => name.startsWith('tv_') === ours,
+    ),
   ) as [[string, number][], [string, number][]];
 
   it.each(books)("%s of the book's: %i parameters", (name, parameters) => {
     const [id, options] = GRAY[name] ?? [`book/${name}`];
-    expect(countsOf(id, options)).toMatchObject({ parameters, numClasses: 10, inputShape: [expect.any(Number), expect.any(Number), 1] }); // biome-ignore format: one line
+    expect(countsOf(id, options)).toMatchObject({
+      parameters,
+      numClasses: 10,
+      inputShape: [expect.any(Number), expect.any(Number), 1],
+    });
   });
 
   it.each(narrow)('%s for one channel and ten classes: %i parameters', (name, parameters) => {
@@ -146,18 +168,25 @@ describe('published figures', () => {
 
   const ids = listModels();
   const cifar = (['A', 'B'] as const).flatMap((shortcut) =>
-    Object.entries(ANCHORS.params_cifar_resnet_6n2[`opt${shortcut}`]).map(([depth, parameters]) => ({
-      shortcut,
-      depth,
-      parameters,
-    })),
+    Object.entries(ANCHORS.params_cifar_resnet_6n2[`opt${shortcut}`]).map(
+      ([depth, parameters]) => ({
+        shortcut,
+        depth,
+        parameters,
+      }),
+    ),
   );
   // 1202 layers are published too, and no net of the zoo.
-  it.each(cifar.filter(({ depth }) => ids.includes(`cifar/resnet${depth}`)))("CIFAR's of $depth layers, shortcut $shortcut", ({ depth, shortcut, parameters }) => {
-    expect(countsOf(`cifar/resnet${depth}`, { shortcut }).parameters).toBe(parameters);
-  }); // biome-ignore format: one call
+  it.each(cifar.filter(({ depth }) => ids.includes(`cifar/resnet${depth}`)))(
+    "CIFAR's of $depth layers, shortcut $shortcut",
+    ({ depth, shortcut, parameters }) => {
+      expect(countsOf(`cifar/resnet${depth}`, { shortcut }).parameters).toBe(parameters);
+    },
+  );
 
   it.each(Object.entries(ANCHORS.macs_224_convfc))('%s: %i MACs', (name, macs) => {
-    expect(countsOf(name.endsWith('_gray10') ? `book/${name.replace('_gray10', '')}` : name).macs).toBe(macs);
+    expect(
+      countsOf(name.endsWith('_gray10') ? `book/${name.replace('_gray10', '')}` : name).macs,
+    ).toBe(macs);
   });
 });

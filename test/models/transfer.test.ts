@@ -1,5 +1,12 @@
 import { compile, sgd } from '@deepend/compiler';
-import { book, createModel, featureExtractor, freeze, replaceHead, unfreeze } from '@deepend/models';
+import {
+  book,
+  createModel,
+  featureExtractor,
+  freeze,
+  replaceHead,
+  unfreeze,
+} from '@deepend/models';
 import * as tf from '@tensorflow/tfjs-core';
 import * as tfl from '@tensorflow/tfjs-layers';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -7,11 +14,17 @@ import { engines, use } from '../helpers/engines';
 
 beforeAll(() => use('cpu-js'));
 
-const resnet = (options: object = {}) => book.resnet8({ inputShape: [16, 12, 1], seed: 1, ...options });
-const images = (count = 2, shape = [16, 12, 1]) => tf.randomUniform([count, ...shape], 0, 1, 'float32', 3);
+const resnet = (options: object = {}) =>
+  book.resnet8({ inputShape: [16, 12, 1], seed: 1, ...options });
+const images = (count = 2, shape = [16, 12, 1]) =>
+  tf.randomUniform([count, ...shape], 0, 1, 'float32', 3);
 const values = (net: tfl.LayersModel) =>
-  Object.fromEntries(net.weights.map((weight) => [weight.originalName, [...weight.read().dataSync()]]));
-const predict = (net: tfl.LayersModel, x: tf.Tensor) => [...(net.predict(x) as tf.Tensor).dataSync()];
+  Object.fromEntries(
+    net.weights.map((weight) => [weight.originalName, [...weight.read().dataSync()]]),
+  );
+const predict = (net: tfl.LayersModel, x: tf.Tensor) => [
+  ...(net.predict(x) as tf.Tensor).dataSync(),
+];
 
 /** One step of SGD on two images. @returns which weights have moved */
 function moved(net: tfl.LayersModel, classes: number): string[] {
@@ -31,7 +44,10 @@ describe('featureExtractor', () => {
     const x = images();
     expect(predict(whole, x)).toEqual(predict(net, x));
     const [stage, conv] = featureExtractor(net, ['stage2', 'stem.conv']).predict(x) as tf.Tensor[];
-    const direct = tfl.model({ inputs: net.inputs, outputs: net.getLayer('stage2.block1.relu2').output as tfl.SymbolicTensor });
+    const direct = tfl.model({
+      inputs: net.inputs,
+      outputs: net.getLayer('stage2.block1.relu2').output as tfl.SymbolicTensor,
+    });
     expect([...(stage as tf.Tensor).dataSync()]).toEqual(predict(direct, x));
     expect(stage?.shape).toEqual([2, 2, 2, 32]);
     expect(conv?.shape).toEqual([2, 8, 6, 16]); // not its padding
@@ -50,7 +66,10 @@ describe('featureExtractor', () => {
   });
 
   it('takes a Sequential', () => {
-    const layers = [tfl.layers.dense({ units: 3, inputShape: [4], name: 'a.b' }), tfl.layers.dense({ units: 2, name: 'c' })];
+    const layers = [
+      tfl.layers.dense({ units: 3, inputShape: [4], name: 'a.b' }),
+      tfl.layers.dense({ units: 2, name: 'c' }),
+    ];
     expect(featureExtractor(tfl.sequential({ layers }), 'a').outputs[0]?.shape).toEqual([null, 3]);
   });
 });
@@ -64,13 +83,16 @@ describe('freeze and unfreeze', () => {
     expect(freeze(net)).toBe(0);
     expect(unfreeze(net, ['head', '*.bn2'])).toBe(650 + 2 * (16 + 32 + 64));
     expect(unfreeze(net)).toBe(all);
-    expect(freeze(net, 'stage*.conv1')).toBe(all - (3 * 3 * (16 * 16 + 16 * 32 + 32 * 64) + 16 + 32 + 64));
+    expect(freeze(net, 'stage*.conv1')).toBe(
+      all - (3 * 3 * (16 * 16 + 16 * 32 + 32 * 64) + 16 + 32 + 64),
+    );
     expect(freeze(net, [])).toBe(unfreeze(net, []));
   });
 
   it('keep a block by its whole name, not by how it begins', () => {
     const net = tfl.sequential();
-    for (const name of ['layer1.0', 'layer10.0', 'layer1']) net.add(tfl.layers.dense({ units: 2, inputShape: [2], name }));
+    for (const name of ['layer1.0', 'layer10.0', 'layer1'])
+      net.add(tfl.layers.dense({ units: 2, inputShape: [2], name }));
     expect(freeze(net, 'layer1')).toBe(6);
     expect(freeze(net, 'layer1*')).toBe(0);
   });
@@ -106,7 +128,9 @@ describe.each(engines)('frozen layers on $title', ({ name, absent }) => {
     expect(moved(net, 10)).toEqual(['head.dense/kernel', 'head.dense/bias']);
     unfreeze(net, 'stage3');
     const names = moved(net, 10);
-    expect(new Set(names.map((weight) => weight.split('.')[0]))).toEqual(new Set(['stage3', 'head']));
+    expect(new Set(names.map((weight) => weight.split('.')[0]))).toEqual(
+      new Set(['stage3', 'head']),
+    );
     expect(names).toContain('stage3.block1.bn1/moving_mean');
     net.dispose();
   });
@@ -116,9 +140,17 @@ describe.each(engines)('frozen layers on $title', ({ name, absent }) => {
 const HEADS: [string, () => tfl.LayersModel, string][] = [
   ['a linear layer', resnet, 'head.dense'],
   ["LeNet's", () => book.lenet({ inputShape: [16, 16, 1] }), 'head.dense3'],
-  ["torchvision's, behind a dropout", () => createModel('mobilenet_v2', { inputShape: [32, 32, 3], numClasses: 10 }), 'classifier.1'],
-  ["a 1×1 convolution with a pool behind it, NiN's", () => createModel('book/nin', { inputShape: [67, 67, 1] }), 'head.conv3'],
-]; // biome-ignore format: a row a net
+  [
+    "torchvision's, behind a dropout",
+    () => createModel('mobilenet_v2', { inputShape: [32, 32, 3], numClasses: 10 }),
+    'classifier.1',
+  ],
+  [
+    "a 1×1 convolution with a pool behind it, NiN's",
+    () => createModel('book/nin', { inputShape: [67, 67, 1] }),
+    'head.conv3',
+  ],
+];
 
 describe('replaceHead', () => {
   it.each(HEADS)('%s', (_, make, head) => {
@@ -128,7 +160,8 @@ describe('replaceHead', () => {
     const [before, after] = [values(net), values(mine)];
     expect(Object.keys(after)).toEqual(Object.keys(before));
     for (const name of Object.keys(before)) {
-      if (name.startsWith(`${head}/`)) expect(after[name]?.length, name).not.toBe(before[name]?.length);
+      if (name.startsWith(`${head}/`))
+        expect(after[name]?.length, name).not.toBe(before[name]?.length);
       else expect(after[name], name).toEqual(before[name]);
     }
     const x = images(1, net.inputs[0]?.shape.slice(1) as number[]);
@@ -140,7 +173,8 @@ describe('replaceHead', () => {
 
   it('begins by its seed and initializer', () => {
     const net = resnet();
-    const kernel = (options: object) => values(replaceHead(net, 10, options))['head.dense/kernel'] as number[];
+    const kernel = (options: object) =>
+      values(replaceHead(net, 10, options))['head.dense/kernel'] as number[];
     expect(kernel({ seed: 1 })).toEqual(kernel({ seed: 1 }));
     expect(kernel({ seed: 1 })).not.toEqual(kernel({ seed: 2 }));
     expect(kernel({})).not.toEqual(values(net)['head.dense/kernel']);
@@ -159,9 +193,16 @@ describe('replaceHead', () => {
 
   it('keeps bias and activation, and what a constant map computes', () => {
     const image = tfl.input({ shape: [2, 2, 3], name: 'input' });
-    const then = (x: tfl.SymbolicTensor, layer: tfl.layers.Layer) => layer.apply(x) as tfl.SymbolicTensor;
+    const then = (x: tfl.SymbolicTensor, layer: tfl.layers.Layer) =>
+      layer.apply(x) as tfl.SymbolicTensor;
     const logits = [
-      tfl.layers.conv2d({ filters: 5, kernelSize: 1, useBias: false, activation: 'tanh', name: 'head' }),
+      tfl.layers.conv2d({
+        filters: 5,
+        kernelSize: 1,
+        useBias: false,
+        activation: 'tanh',
+        name: 'head',
+      }),
       tfl.layers.permute({ dims: [3, 1, 2], name: 'turn' }),
       tfl.layers.dense({ units: 1, useBias: false, trainable: false, name: 'mean_fixed' }),
       tfl.layers.flatten({ name: 'flatten' }),
@@ -169,13 +210,19 @@ describe('replaceHead', () => {
     const net = tfl.model({ inputs: image, outputs: logits, name: 'net' });
     const mine = replaceHead(net, 3);
     expect(mine.outputs[0]?.shape).toEqual([null, 6]);
-    expect(mine.getLayer('head').getConfig()).toMatchObject({ filters: 3, useBias: false, activation: 'tanh' });
+    expect(mine.getLayer('head').getConfig()).toMatchObject({
+      filters: 3,
+      useBias: false,
+      activation: 'tanh',
+    });
     expect(values(mine)['mean_fixed/kernel']).toEqual(values(net)['mean_fixed/kernel']);
     expect(mine.getLayer('mean_fixed').trainable).toBe(false);
   });
 
   it("has the old net's layers by their names, so that its files fit", () => {
-    expect(replaceHead(resnet(), 3).layers.map(({ name }) => name)).toEqual(resnet().layers.map(({ name }) => name));
+    expect(replaceHead(resnet(), 3).layers.map(({ name }) => name)).toEqual(
+      resnet().layers.map(({ name }) => name),
+    );
   });
 });
 
@@ -195,17 +242,26 @@ describe('nets that share layers', () => {
   ];
   const makes: [string, () => tfl.LayersModel][] = [
     ['a net', resnet],
-    ['a net with a net inside', () => {
-      const image = tfl.input({ shape: [16, 12, 1], name: 'outer' });
-      const whole = resnet();
-      const inner = featureExtractor(whole, 'stage2').apply(image) as tfl.SymbolicTensor;
-      whole.dispose();
-      const pooled = tfl.layers.globalAveragePooling2d({ name: 'stage3' }).apply(inner) as tfl.SymbolicTensor;
-      const flat = tfl.layers.dense({ units: 7, name: 'stage1' }).apply(pooled) as tfl.SymbolicTensor;
-      return tfl.model({ inputs: image, outputs: flat, name: 'outer' });
-    }],
-  ]; // biome-ignore format: a row a net
-  const cases = pairs.flatMap(([what, derive]) => makes.map(([of, make]) => [`${what} of ${of}`, make, derive] as const));
+    [
+      'a net with a net inside',
+      () => {
+        const image = tfl.input({ shape: [16, 12, 1], name: 'outer' });
+        const whole = resnet();
+        const inner = featureExtractor(whole, 'stage2').apply(image) as tfl.SymbolicTensor;
+        whole.dispose();
+        const pooled = tfl.layers
+          .globalAveragePooling2d({ name: 'stage3' })
+          .apply(inner) as tfl.SymbolicTensor;
+        const flat = tfl.layers
+          .dense({ units: 7, name: 'stage1' })
+          .apply(pooled) as tfl.SymbolicTensor;
+        return tfl.model({ inputs: image, outputs: flat, name: 'outer' });
+      },
+    ],
+  ];
+  const cases = pairs.flatMap(([what, derive]) =>
+    makes.map(([of, make]) => [`${what} of ${of}`, make, derive] as const),
+  );
 
   it.each(cases.filter(([name]) => name !== 'a third of the second of a net with a net inside'))(
     '%s: each outlives the other',
@@ -215,7 +271,10 @@ describe('nets that share layers', () => {
         const net = make();
         const other = derive(net);
         const [first, second] = firstDisposed === 'original' ? [net, other] : [other, net];
-        const outputs = () => tf.tidy(() => [second.predict(images())].flat().map((y) => [...(y as tf.Tensor).dataSync()]));
+        const outputs = () =>
+          tf.tidy(() =>
+            [second.predict(images())].flat().map((y) => [...(y as tf.Tensor).dataSync()]),
+          );
         const before = outputs();
         first.dispose();
         expect(outputs()).toEqual(before);
@@ -241,17 +300,57 @@ describe('nets that share layers', () => {
 
 describe('bad input', () => {
   const cases: [string, () => unknown, RegExp][] = [
-    ['a block that is not there', () => featureExtractor(resnet(), 'stagee2'), /\[models\] featureExtractor: the net 'book\/resnet8' has no layer or block 'stagee2'; did you mean 'stage2'\?/],
-    ['a layer that is not there', () => freeze(resnet(), ['stem', 'head.dens']), /\[models\] freeze: .* has no layer or block 'head.dens'; did you mean 'head.dense'\?/],
-    ['a pattern of nothing', () => unfreeze(resnet(), 'features.*'), /\[models\] unfreeze: .* has no layer or block 'features\.\*'; summary\(net\) shows its blocks/],
+    [
+      'a block that is not there',
+      () => featureExtractor(resnet(), 'stagee2'),
+      /\[models\] featureExtractor: the net 'book\/resnet8' has no layer or block 'stagee2'; did you mean 'stage2'\?/,
+    ],
+    [
+      'a layer that is not there',
+      () => freeze(resnet(), ['stem', 'head.dens']),
+      /\[models\] freeze: .* has no layer or block 'head.dens'; did you mean 'head.dense'\?/,
+    ],
+    [
+      'a pattern of nothing',
+      () => unfreeze(resnet(), 'features.*'),
+      /\[models\] unfreeze: .* has no layer or block 'features\.\*'; summary\(net\) shows its blocks/,
+    ],
     ['no names', () => featureExtractor(resnet(), []), /expected at least one name, got none/],
-    ['no classes', () => replaceHead(resnet(), 0), /\[models\] replaceHead: option "numClasses" must be a whole number of at least 1, got 0/],
-    ['an unknown initializer', () => replaceHead(resnet(), 3, { init: 'zeros' as never }), /"init" must be one of/],
-    ['an option that does not exist', () => replaceHead(resnet(), 3, { sede: 1 } as object), /there is no option "sede"; did you mean "seed"\?/],
-    ['a net without weights', () => replaceHead(tfl.sequential({ layers: [tfl.layers.flatten({ inputShape: [2, 2, 1] })] }), 3), /expected a layer with weights, got none/],
-    ['a head that looks around itself', () => replaceHead(tfl.sequential({ layers: [tfl.layers.conv2d({ filters: 2, kernelSize: 3, inputShape: [5, 5, 1], name: 'wide' })] }), 3),
-      /layer 'wide' \(Conv2D\): expected the last layer with weights to be linear or a 1×1 convolution; build the net with numClasses/],
-  ]; // biome-ignore format: a row a case
+    [
+      'no classes',
+      () => replaceHead(resnet(), 0),
+      /\[models\] replaceHead: option "numClasses" must be a whole number of at least 1, got 0/,
+    ],
+    [
+      'an unknown initializer',
+      () => replaceHead(resnet(), 3, { init: 'zeros' as never }),
+      /"init" must be one of/,
+    ],
+    [
+      'an option that does not exist',
+      () => replaceHead(resnet(), 3, { sede: 1 } as object),
+      /there is no option "sede"; did you mean "seed"\?/,
+    ],
+    [
+      'a net without weights',
+      () =>
+        replaceHead(tfl.sequential({ layers: [tfl.layers.flatten({ inputShape: [2, 2, 1] })] }), 3),
+      /expected a layer with weights, got none/,
+    ],
+    [
+      'a head that looks around itself',
+      () =>
+        replaceHead(
+          tfl.sequential({
+            layers: [
+              tfl.layers.conv2d({ filters: 2, kernelSize: 3, inputShape: [5, 5, 1], name: 'wide' }),
+            ],
+          }),
+          3,
+        ),
+      /layer 'wide' \(Conv2D\): expected the last layer with weights to be linear or a 1×1 convolution; build the net with numClasses/,
+    ],
+  ];
   it.each(cases)('%s', (_, act, message) => {
     expect(act).toThrow(message);
   });

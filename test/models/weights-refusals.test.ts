@@ -21,7 +21,13 @@ function smallNet({ seed = 1, numClasses = 4, filters = 3 } = {}): tfl.LayersMod
   return tfl.sequential({
     name: 'small',
     layers: [
-      tfl.layers.conv2d({ filters, kernelSize: 3, kernelInitializer, inputShape: [5, 5, 1], name: 'conv1' }),
+      tfl.layers.conv2d({
+        filters,
+        kernelSize: 3,
+        kernelInitializer,
+        inputShape: [5, 5, 1],
+        name: 'conv1',
+      }),
       tfl.layers.batchNormalization({ name: 'bn1' }),
       tfl.layers.globalAveragePooling2d({ name: 'pool' } as never),
       tfl.layers.dense({ units: numClasses, kernelInitializer, name: 'fc' }),
@@ -29,7 +35,16 @@ function smallNet({ seed = 1, numClasses = 4, filters = 3 } = {}): tfl.LayersMod
   });
 }
 
-const PARAMETERS = ['conv1.weight', 'conv1.bias', 'bn1.weight', 'bn1.bias', 'bn1.running_mean', 'bn1.running_var', 'fc.weight', 'fc.bias']; // biome-ignore format: one row
+const PARAMETERS = [
+  'conv1.weight',
+  'conv1.bias',
+  'bn1.weight',
+  'bn1.bias',
+  'bn1.running_mean',
+  'bn1.running_var',
+  'fc.weight',
+  'fc.bias',
+];
 
 interface Entry {
   dtype: string;
@@ -49,7 +64,10 @@ async function entries(net = smallNet({ seed: 2 })): Promise<Map<string, Entry>>
   await saveWeights(net, at('plain'));
   const file = await fs.readFile(at('plain'));
   const start = 8 + Number(file.readBigUInt64LE());
-  const header = JSON.parse(file.subarray(8, start).toString()) as Record<string, Entry & { data_offsets: [number, number] }>;
+  const header = JSON.parse(file.subarray(8, start).toString()) as Record<
+    string,
+    Entry & { data_offsets: [number, number] }
+  >;
   return new Map(
     Object.entries(header)
       .filter(([name]) => name !== '__metadata__')
@@ -85,8 +103,11 @@ async function write(tensors: Map<string, Entry>): Promise<string> {
   return at('changed.safetensors');
 }
 
-const valuesOf = (net: tfl.LayersModel) => net.weights.map((weight) => [...weight.read().dataSync()]);
-const kernelOf = (net: tfl.LayersModel, layer: string) => [...(net.getLayer(layer).weights[0]?.read().dataSync() ?? [])];
+const valuesOf = (net: tfl.LayersModel) =>
+  net.weights.map((weight) => [...weight.read().dataSync()]);
+const kernelOf = (net: tfl.LayersModel, layer: string) => [
+  ...(net.getLayer(layer).weights[0]?.read().dataSync() ?? []),
+];
 
 type Change = (tensors: Map<string, Entry>) => void;
 const rename =
@@ -95,38 +116,116 @@ const rename =
     tensors.set(to, tensors.get(from) as Entry);
     tensors.delete(from);
   };
-const all = (...changes: Change[]): Change => (tensors) => changes.forEach((change) => void change(tensors)); // biome-ignore format: one row
+const all =
+  (...changes: Change[]): Change =>
+  (tensors) =>
+    changes.forEach((change) => void change(tensors));
 
 const REFUSED: [string, Change, LoadWeightsOptions, RegExp][] = [
-  ['a file without a parameter', (t) => t.delete('fc.bias'), {}, /the parameters of the net 'small' and no others, got a file without 'fc.bias'; build the net that the file is of, or load .*\{ strict: false \}/],
-  ['a file with one more', (t) => t.set('fc2.weight', zeros(1)), {}, /got left over 'fc2.weight'; build/],
-  ['another name', rename('conv1.weight', 'conv.weight'), {}, /got a file without 'conv1.weight' and left over 'conv.weight'; is 'conv.weight' the net's 'conv1.weight'\?/],
-  ['names with a prefix', (t) => PARAMETERS.forEach((name) => void rename(name, `module.${name}`)(t)), {}, /is 'module.conv1.weight' the net's 'conv1.weight'\?/],
-  ['many left over', (t) => { for (let i = 0; i < 25; i++) t.set(`extra.${i}`, zeros(1)); }, {}, /left over 'extra.0', .*'extra.9', \.\.\. \(25 in all\)/],
-  ['another shape', (t) => t.set('conv1.weight', zeros(3, 1, 5, 5)), {}, /tensor 'conv1.weight': expected shape \[3, 1, 3, 3\], as layer 'conv1' has it, got \[3, 1, 5, 5\]; build the net with the sizes/],
-  ['a kernel whose axes lie as here', (t) => t.set('conv1.weight', zeros(3, 3, 1, 3)), {}, /expected shape \[3, 1, 3, 3\], .*, got \[3, 3, 1, 3\]/],
-  ['another shape, not strict', (t) => t.set('bn1.weight', zeros(5)), { strict: false }, /tensor 'bn1.weight': expected shape \[3\]/],
-  ['another shape behind the head', (t) => t.set('bn1.weight', zeros(5)), { skipHead: true }, /tensor 'bn1.weight': expected shape \[3\]/],
-  ['a head of another size', all((t) => t.set('fc.weight', zeros(9, 3)), (t) => t.set('fc.bias', zeros(9))), {}, /tensor 'fc.weight': expected shape \[4, 3\].* got \[9, 3\]; leave the head as it is with \{ skipHead: true \}/],
-  ['a head of another size, not strict', (t) => t.set('fc.bias', zeros(9)), { strict: false }, /tensor 'fc.bias': expected shape \[4\]/],
-  ['a parameter of whole numbers', (t) => t.set('fc.bias', { dtype: 'I32', shape: [4], values: new Uint8Array(16) }), {}, /tensor 'fc.bias': expected F32, F16, BF16 or F64, got I32; save it as float32/],
-  ['an auxiliary classifier of another name', (t) => t.set('aux3.fc.weight', zeros(1)), {}, /left over 'aux3.fc.weight'/],
-]; // biome-ignore format: a row a case
+  [
+    'a file without a parameter',
+    (t) => t.delete('fc.bias'),
+    {},
+    /the parameters of the net 'small' and no others, got a file without 'fc.bias'; build the net that the file is of, or load .*\{ strict: false \}/,
+  ],
+  [
+    'a file with one more',
+    (t) => t.set('fc2.weight', zeros(1)),
+    {},
+    /got left over 'fc2.weight'; build/,
+  ],
+  [
+    'another name',
+    rename('conv1.weight', 'conv.weight'),
+    {},
+    /got a file without 'conv1.weight' and left over 'conv.weight'; is 'conv.weight' the net's 'conv1.weight'\?/,
+  ],
+  [
+    'names with a prefix',
+    (t) => PARAMETERS.forEach((name) => void rename(name, `module.${name}`)(t)),
+    {},
+    /is 'module.conv1.weight' the net's 'conv1.weight'\?/,
+  ],
+  [
+    'many left over',
+    (t) => {
+      for (let i = 0; i < 25; i++) t.set(`extra.${i}`, zeros(1));
+    },
+    {},
+    /left over 'extra.0', .*'extra.9', \.\.\. \(25 in all\)/,
+  ],
+  [
+    'another shape',
+    (t) => t.set('conv1.weight', zeros(3, 1, 5, 5)),
+    {},
+    /tensor 'conv1.weight': expected shape \[3, 1, 3, 3\], as layer 'conv1' has it, got \[3, 1, 5, 5\]; build the net with the sizes/,
+  ],
+  [
+    'a kernel whose axes lie as here',
+    (t) => t.set('conv1.weight', zeros(3, 3, 1, 3)),
+    {},
+    /expected shape \[3, 1, 3, 3\], .*, got \[3, 3, 1, 3\]/,
+  ],
+  [
+    'another shape, not strict',
+    (t) => t.set('bn1.weight', zeros(5)),
+    { strict: false },
+    /tensor 'bn1.weight': expected shape \[3\]/,
+  ],
+  [
+    'another shape behind the head',
+    (t) => t.set('bn1.weight', zeros(5)),
+    { skipHead: true },
+    /tensor 'bn1.weight': expected shape \[3\]/,
+  ],
+  [
+    'a head of another size',
+    all(
+      (t) => t.set('fc.weight', zeros(9, 3)),
+      (t) => t.set('fc.bias', zeros(9)),
+    ),
+    {},
+    /tensor 'fc.weight': expected shape \[4, 3\].* got \[9, 3\]; leave the head as it is with \{ skipHead: true \}/,
+  ],
+  [
+    'a head of another size, not strict',
+    (t) => t.set('fc.bias', zeros(9)),
+    { strict: false },
+    /tensor 'fc.bias': expected shape \[4\]/,
+  ],
+  [
+    'a parameter of whole numbers',
+    (t) => t.set('fc.bias', { dtype: 'I32', shape: [4], values: new Uint8Array(16) }),
+    {},
+    /tensor 'fc.bias': expected F32, F16, BF16 or F64, got I32; save it as float32/,
+  ],
+  [
+    'an auxiliary classifier of another name',
+    (t) => t.set('aux3.fc.weight', zeros(1)),
+    {},
+    /left over 'aux3.fc.weight'/,
+  ],
+];
 
 describe('loadWeights', () => {
-  it.each(REFUSED)('refuses %s, and leaves the net as it was', async (_, change, options, message) => {
-    const tensors = await entries();
-    change(tensors);
-    const net = smallNet();
-    const before = valuesOf(net);
-    const loading = loadWeights(net, await write(tensors), options);
-    await expect(loading).rejects.toThrow(message);
-    await expect(loading).rejects.toThrow(/^\[models\] loadWeights: .*changed\.safetensors: /);
-    expect(valuesOf(net)).toEqual(before);
-  });
+  it.each(REFUSED)(
+    'refuses %s, and leaves the net as it was',
+    async (_, change, options, message) => {
+      const tensors = await entries();
+      change(tensors);
+      const net = smallNet();
+      const before = valuesOf(net);
+      const loading = loadWeights(net, await write(tensors), options);
+      await expect(loading).rejects.toThrow(message);
+      await expect(loading).rejects.toThrow(/^\[models\] loadWeights: .*changed\.safetensors: /);
+      expect(valuesOf(net)).toEqual(before);
+    },
+  );
 
   it('refuses options that it does not have', async () => {
-    await expect(loadWeights(smallNet(), at('plain'), { strickt: false } as object)).rejects.toThrow(/did you mean "strict"\?/);
+    await expect(
+      loadWeights(smallNet(), at('plain'), { strickt: false } as object),
+    ).rejects.toThrow(/did you mean "strict"\?/);
     await expect(loadWeights(smallNet(), at('plain'), { skipHead: 1 } as never)).rejects.toThrow(
       /"skipHead" must be true or false/,
     );
@@ -134,18 +233,30 @@ describe('loadWeights', () => {
 
   it("passes over counters and GoogLeNet's auxiliary classifiers", async () => {
     const tensors = await entries();
-    tensors.set('bn1.num_batches_tracked', counter).set('aux1.conv.conv.weight', zeros(2)).set('aux2.fc2.bias', zeros(2));
+    tensors
+      .set('bn1.num_batches_tracked', counter)
+      .set('aux1.conv.conv.weight', zeros(2))
+      .set('aux2.fc2.bias', zeros(2));
     const net = smallNet();
-    expect(await loadWeights(net, await write(tensors))).toEqual({ loaded: PARAMETERS, missing: [], leftOver: [], skipped: [] });
+    expect(await loadWeights(net, await write(tensors))).toEqual({
+      loaded: PARAMETERS,
+      missing: [],
+      leftOver: [],
+      skipped: [],
+    });
     expect(valuesOf(net)).toEqual(valuesOf(smallNet({ seed: 2 })));
   });
 
   it('wants auxiliary classifiers in the file where the net has them', async () => {
-    const net = tfl.sequential({ layers: [tfl.layers.dense({ units: 2, inputShape: [2], name: 'aux1.fc' })] });
+    const net = tfl.sequential({
+      layers: [tfl.layers.dense({ units: 2, inputShape: [2], name: 'aux1.fc' })],
+    });
     await saveWeights(net, at('aux'));
     const file = await fs.readFile(at('aux'), 'latin1');
     await fs.writeFile(at('aux'), file.replace('aux1.fc.bias', 'aux1.fd.bias'), 'latin1');
-    await expect(loadWeights(net, at('aux'))).rejects.toThrow(/without 'aux1.fc.bias' and left over 'aux1.fd.bias'/);
+    await expect(loadWeights(net, at('aux'))).rejects.toThrow(
+      /without 'aux1.fc.bias' and left over 'aux1.fd.bias'/,
+    );
   });
 
   it('loads what has the same name when it is not strict', async () => {
@@ -162,20 +273,34 @@ describe('loadWeights', () => {
     expect(kernelOf(net, 'fc')).toEqual(kernelOf(smallNet({ seed: 2 }), 'fc'));
   });
 
-  it.each([9, 4])('leaves the head as it was built when asked, for a head of %i classes', async (numClasses) => {
-    const net = smallNet();
-    const file = await write(await entries(smallNet({ seed: 2, numClasses })));
-    const { loaded, missing, leftOver, skipped } = await loadWeights(net, file, { skipHead: true });
-    expect({ loaded, missing, leftOver }).toEqual({ loaded: PARAMETERS.slice(0, -2), missing: [], leftOver: [] });
-    expect(skipped).toEqual(['fc.weight', 'fc.bias']);
-    expect(kernelOf(net, 'fc')).toEqual(kernelOf(smallNet(), 'fc'));
-    expect(kernelOf(net, 'conv1')).toEqual(kernelOf(smallNet({ seed: 2 }), 'conv1'));
-  });
+  it.each([9, 4])(
+    'leaves the head as it was built when asked, for a head of %i classes',
+    async (numClasses) => {
+      const net = smallNet();
+      const file = await write(await entries(smallNet({ seed: 2, numClasses })));
+      const { loaded, missing, leftOver, skipped } = await loadWeights(net, file, {
+        skipHead: true,
+      });
+      expect({ loaded, missing, leftOver }).toEqual({
+        loaded: PARAMETERS.slice(0, -2),
+        missing: [],
+        leftOver: [],
+      });
+      expect(skipped).toEqual(['fc.weight', 'fc.bias']);
+      expect(kernelOf(net, 'fc')).toEqual(kernelOf(smallNet(), 'fc'));
+      expect(kernelOf(net, 'conv1')).toEqual(kernelOf(smallNet({ seed: 2 }), 'conv1'));
+    },
+  );
 
   it('needs no head in the file when it leaves the head', async () => {
     const tensors = await entries();
-    all((t) => t.delete('fc.weight'), (t) => t.delete('fc.bias'))(tensors); // biome-ignore format: one row
-    const { loaded, skipped } = await loadWeights(smallNet(), await write(tensors), { skipHead: true });
+    all(
+      (t) => t.delete('fc.weight'),
+      (t) => t.delete('fc.bias'),
+    )(tensors);
+    const { loaded, skipped } = await loadWeights(smallNet(), await write(tensors), {
+      skipHead: true,
+    });
     expect([...loaded, ...skipped]).toEqual(PARAMETERS);
   });
 
@@ -188,11 +313,15 @@ describe('loadWeights', () => {
       return [...(net.getLayer('fc').weights[1]?.read().dataSync() ?? [])];
     };
     for (const [dtype, words] of Object.entries(bits)) {
-      expect(await bias({ dtype, shape: [4], values: new Uint8Array(Uint16Array.from(words).buffer) })).toEqual([1, -2, 0.5, 0]);
+      expect(
+        await bias({ dtype, shape: [4], values: new Uint8Array(Uint16Array.from(words).buffer) }),
+      ).toEqual([1, -2, 0.5, 0]);
     }
     const doubles = Float64Array.from([1, -2, 0.1, 1e-300]);
     const expected = [...doubles].map(Math.fround);
-    expect(await bias({ dtype: 'F64', shape: [4], values: new Uint8Array(doubles.buffer) })).toEqual(expected);
+    expect(
+      await bias({ dtype: 'F64', shape: [4], values: new Uint8Array(doubles.buffer) }),
+    ).toEqual(expected);
   });
 });
 
@@ -203,7 +332,9 @@ describe('saveWeights', () => {
       /\[models\] saveWeights: cannot write .*net: .*; nothing was changed there/,
     );
     await fs.ensureDir(at('folder'));
-    await expect(saveWeights(smallNet(), at('folder'))).rejects.toThrow(/cannot write .*folder: .*; nothing was changed there/);
+    await expect(saveWeights(smallNet(), at('folder'))).rejects.toThrow(
+      /cannot write .*folder: .*; nothing was changed there/,
+    );
     expect((await fs.readdir(dir)).filter((name) => name.startsWith('.'))).toEqual([]);
   });
 });

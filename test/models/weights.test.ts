@@ -25,28 +25,58 @@ beforeAll(async () => {
 });
 afterAll(() => fs.remove(dir));
 
-/** The net of make-safetensors-golden.py, of layers by its modules' names. `seed` begins its kernels. */
+/**
+ * The net of make-safetensors-golden.py, of layers by its modules' names. `seed` begins its
+ * kernels.
+ */
 function goldenNet({ seed = 0 } = {}): tfl.LayersModel {
   const begin = () => tfl.initializers.randomUniform({ minval: -0.2, maxval: 0.2, seed: seed++ });
   const norm = { epsilon: 1e-5, movingMeanInitializer: begin(), betaInitializer: begin() };
   const stack = [
-    tfl.layers.zeroPadding2d({ padding: 1, name: 'conv1_pad', inputShape: [height, width, channels] }),
-    tfl.layers.conv2d({ filters: 8, kernelSize: 3, useBias: false, kernelInitializer: begin(), name: 'conv1' }),
+    tfl.layers.zeroPadding2d({
+      padding: 1,
+      name: 'conv1_pad',
+      inputShape: [height, width, channels],
+    }),
+    tfl.layers.conv2d({
+      filters: 8,
+      kernelSize: 3,
+      useBias: false,
+      kernelInitializer: begin(),
+      name: 'conv1',
+    }),
     tfl.layers.batchNormalization({ ...norm, name: 'bn1' }),
     tfl.layers.reLU(),
-    new GroupedConv2D({ filters: 12, kernelSize: 3, groups: 4, kernelInitializer: begin(), name: 'conv2' }),
+    new GroupedConv2D({
+      filters: 12,
+      kernelSize: 3,
+      groups: 4,
+      kernelInitializer: begin(),
+      name: 'conv2',
+    }),
     tfl.layers.reLU(),
     tfl.layers.zeroPadding2d({ padding: 1, name: 'conv3_pad' }),
-    tfl.layers.depthwiseConv2d({ kernelSize: 3, depthMultiplier: 2, depthwiseInitializer: begin(), biasInitializer: begin(), name: 'conv3' }),
+    tfl.layers.depthwiseConv2d({
+      kernelSize: 3,
+      depthMultiplier: 2,
+      depthwiseInitializer: begin(),
+      biasInitializer: begin(),
+      name: 'conv3',
+    }),
     tfl.layers.maxPooling2d({ poolSize: 2 }),
     tfl.layers.flatten(),
     tfl.layers.dropout({ rate: 0.5 }),
     tfl.layers.batchNormalization({ ...norm, name: 'bn2' }),
     tfl.layers.reLU(),
-    tfl.layers.dense({ units: 20, kernelInitializer: begin(), biasInitializer: begin(), name: 'classifier.0' }),
+    tfl.layers.dense({
+      units: 20,
+      kernelInitializer: begin(),
+      biasInitializer: begin(),
+      name: 'classifier.0',
+    }),
     tfl.layers.reLU(),
     tfl.layers.dense({ units: 7, kernelInitializer: begin(), name: 'classifier.2' }),
-  ]; // biome-ignore format: a row a layer
+  ];
   return tfl.sequential({ layers: stack, name: 'golden' });
 }
 
@@ -58,7 +88,8 @@ async function logits(net: tfl.LayersModel): Promise<number[]> {
   return [...values];
 }
 
-const bytes = async (net: tfl.LayersModel) => Promise.all(net.weights.map(async (weight) => [...(await weight.read().data())]));
+const bytes = async (net: tfl.LayersModel) =>
+  Promise.all(net.weights.map(async (weight) => [...(await weight.read().data())]));
 
 function expectClose(got: readonly number[], expected: readonly number[]): void {
   expect(got).toHaveLength(expected.length);
@@ -74,7 +105,11 @@ describe.each(engines)("PyTorch's weights on $title", ({ name, absent }) => {
     try {
       const net = goldenNet();
       const { loaded, ...rest } = await loadWeights(net, NET);
-      expect(loaded.sort()).toEqual(Object.keys(golden.layers).filter((key) => !key.endsWith('num_batches_tracked')).sort()); // biome-ignore format: one set
+      expect(loaded.sort()).toEqual(
+        Object.keys(golden.layers)
+          .filter((key) => !key.endsWith('num_batches_tracked'))
+          .sort(),
+      );
       expect(rest).toEqual({ missing: [], leftOver: [], skipped: [] });
       expectClose(await logits(net), golden.logits);
       await saveWeights(net, at(`from-${name}`));
@@ -106,9 +141,17 @@ describe(`PyTorch and Python's safetensors${absent ? ` (skipped: ${absent})` : '
   it.skipIf(absent)('take what saveWeights wrote, strictly, and give the same logits', async () => {
     const net = goldenNet({ seed: 100 });
     await saveWeights(net, at('to-torch.safetensors'));
-    const answer = JSON.parse(execFileSync('python3', [SCRIPT, '--check', at('to-torch.safetensors')], { encoding: 'utf8' }));
+    const answer = JSON.parse(
+      execFileSync('python3', [SCRIPT, '--check', at('to-torch.safetensors')], {
+        encoding: 'utf8',
+      }),
+    );
     expect(answer.metadata).toEqual({ format: 'pt' });
-    expect(answer.names.sort()).toEqual(Object.keys(golden.layers).filter((key) => !key.endsWith('num_batches_tracked')).sort()); // biome-ignore format: one set
+    expect(answer.names.sort()).toEqual(
+      Object.keys(golden.layers)
+        .filter((key) => !key.endsWith('num_batches_tracked'))
+        .sort(),
+    );
     expectClose(answer.logits, await logits(net));
   });
 });

@@ -10,9 +10,13 @@ const CHECKS = [
 let failed = 0;
 for (const folder of readdirSync('packages')) {
   for (const [command, ...flags] of CHECKS) {
-    const { status, stdout, stderr } = spawnSync(`node_modules/.bin/${command}`, [...flags, `packages/${folder}`], {
-      encoding: 'utf8',
-    });
+    const { status, stdout, stderr } = spawnSync(
+      `node_modules/.bin/${command}`,
+      [...flags, `packages/${folder}`],
+      {
+        encoding: 'utf8',
+      },
+    );
     const sound = status === 0 && !/^(Errors|Warnings):/m.test(stdout);
     console.log(`${sound ? 'ok  ' : 'FAIL'} ${command} packages/${folder}`);
     if (!sound) {

@@ -6,11 +6,19 @@ import { describe, expect, it } from 'vitest';
 
 const root = path.resolve(import.meta.dirname, '../..');
 const pages = [
-  ...ts.sys.readDirectory(root, ['.md'], ['node_modules', 'dist', 'runs', '**/.*'], ['*.md', 'docs/**/*', 'packages/*/*']),
+  ...ts.sys.readDirectory(
+    root,
+    ['.md'],
+    ['node_modules', 'dist', 'runs', '**/.*'],
+    ['*.md', 'docs/**/*', 'packages/*/*'],
+  ),
 ].map((file) => path.relative(root, file));
 const read = (page: string) => readFileSync(path.join(root, page), 'utf8');
 
-/** A page's blocks as one module: its imports first, each block inside the one before it, so that it sees its names and may reuse them. */
+/**
+ * A page's blocks as one module: its imports first, each block inside the one before it, so that it
+ * sees its names and may reuse them.
+ */
 function moduleOf(markdown: string): string {
   const imports = new Set<string>();
   const blocks = [...markdown.matchAll(/^```ts\n([\s\S]*?)^```/gm)].map(([, code = '']) =>
@@ -28,7 +36,10 @@ function mergeImports(lines: Iterable<string>): string {
   return [...lines]
     .map((line) =>
       line.replace(/\{([^}]*)\}/, (_, names: string) => {
-        const fresh = names.split(',').map((name) => name.trim()).filter((name) => name && !seen.has(name)); // biome-ignore format: a chain
+        const fresh = names
+          .split(',')
+          .map((name) => name.trim())
+          .filter((name) => name && !seen.has(name));
         for (const name of fresh) seen.add(name);
         return `{ ${fresh.join(', ')} }`;
       }),
@@ -44,27 +55,47 @@ function faults(page: string): string[] {
   const source = moduleOf(read(page));
   const { getSourceFile, fileExists, readFile } = host;
   host.getSourceFile = (file, ...rest) =>
-    file === virtual ? ts.createSourceFile(file, source, ts.ScriptTarget.ESNext) : getSourceFile.call(host, file, ...rest);
+    file === virtual
+      ? ts.createSourceFile(file, source, ts.ScriptTarget.ESNext)
+      : getSourceFile.call(host, file, ...rest);
   host.fileExists = (file) => file === virtual || fileExists.call(host, file);
   host.readFile = (file) => (file === virtual ? source : readFile.call(host, file));
-  const program = ts.createProgram([virtual], { ...options, noEmit: true, noUnusedLocals: false }, host);
-  return ts.getPreEmitDiagnostics(program).map(({ messageText }) => ts.flattenDiagnosticMessageText(messageText, '\n'));
+  const program = ts.createProgram(
+    [virtual],
+    { ...options, noEmit: true, noUnusedLocals: false },
+    host,
+  );
+  return ts
+    .getPreEmitDiagnostics(program)
+    .map(({ messageText }) => ts.flattenDiagnosticMessageText(messageText, '\n'));
 }
 
 describe('documentation', () => {
-  it.each(pages.filter((page) => read(page).includes('```ts\n')))('%s: its code compiles', { timeout: 60_000 }, (page) => {
-    expect(faults(page)).toEqual([]);
-  });
+  it.each(pages.filter((page) => read(page).includes('```ts\n')))(
+    '%s: its code compiles',
+    { timeout: 60_000 },
+    (page) => {
+      expect(faults(page)).toEqual([]);
+    },
+  );
 
   it('would notice a name that does not exist', { timeout: 60_000 }, () => {
     expect(
-      moduleOf("```ts\nimport { book } from 'deepend';\nbook;\n```\n```ts\nimport { book, train } from 'deepend';\n```\n"),
+      moduleOf(
+        "```ts\nimport { book } from 'deepend';\nbook;\n```\n```ts\nimport { book, train } from 'deepend';\n```\n",
+      ),
     ).toMatch(/import \{ book \} from 'deepend';\nimport \{ train \} from 'deepend';/);
   });
 
   it.each(pages)('%s: its links to files lead somewhere', (page) => {
-    const links = [...read(page).matchAll(/\]\((?!https?:|#)([^)#]+)/g)].map(([, link = '']) => link);
-    const missing = links.filter((link) => !ts.sys.fileExists(path.join(root, path.dirname(page), link)) && !ts.sys.directoryExists(path.join(root, path.dirname(page), link))); // biome-ignore format: one question
+    const links = [...read(page).matchAll(/\]\((?!https?:|#)([^)#]+)/g)].map(
+      ([, link = '']) => link,
+    );
+    const missing = links.filter(
+      (link) =>
+        !ts.sys.fileExists(path.join(root, path.dirname(page), link)) &&
+        !ts.sys.directoryExists(path.join(root, path.dirname(page), link)),
+    );
     expect(missing).toEqual([]);
   });
 });

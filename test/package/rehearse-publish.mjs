@@ -1,4 +1,7 @@
-/** Publishes every package to a registry of its own on this machine, installs the umbrella from it into an empty project, and uses it there. */
+/**
+ * Publishes every package to a registry of its own on this machine, installs the umbrella from it
+ * into an empty project, and uses it there.
+ */
 import { execFileSync, spawn } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
@@ -9,7 +12,8 @@ import { checkConsumers } from './consumers.mjs';
 const ROOT = path.join(import.meta.dirname, '..', '..');
 const dir = mkdtempSync(path.join(tmpdir(), 'deepend-publish-'));
 const at = (...names) => path.join(dir, ...names);
-const npm = (cwd, ...args) => execFileSync('npm', args, { cwd, stdio: ['ignore', 'pipe', 'pipe'], encoding: 'utf8' });
+const npm = (cwd, ...args) =>
+  execFileSync('npm', args, { cwd, stdio: ['ignore', 'pipe', 'pipe'], encoding: 'utf8' });
 
 const freePort = () =>
   new Promise((resolve) => {
@@ -41,12 +45,22 @@ async function startRegistry(port) {
   ];
   writeFileSync(at('registry', 'config.yaml'), config.join('\n'));
   const program = at('registry', 'node_modules', 'verdaccio', 'bin', 'verdaccio');
-  const server = spawn(process.execPath, [program, '--config', 'config.yaml', '--listen', `127.0.0.1:${port}`], {
-    cwd: at('registry'),
-    stdio: 'inherit',
-  });
+  const server = spawn(
+    process.execPath,
+    [program, '--config', 'config.yaml', '--listen', `127.0.0.1:${port}`],
+    {
+      cwd: at('registry'),
+      stdio: 'inherit',
+    },
+  );
   for (let tries = 0; tries < 240; tries++) {
-    if (await fetch(`http://127.0.0.1:${port}/-/ping`).then(({ ok }) => ok, () => false)) return server; // biome-ignore format: one chain
+    if (
+      await fetch(`http://127.0.0.1:${port}/-/ping`).then(
+        ({ ok }) => ok,
+        () => false,
+      )
+    )
+      return server;
     await new Promise((resolve) => setTimeout(resolve, 250));
   }
   server.kill();
@@ -70,7 +84,10 @@ try {
   const installed = readdirSync(at('project', 'node_modules', '@deepend')).sort();
   console.log(`ok   installed deepend with ${installed.join(', ')}`);
   const tool = (...names) => path.join(ROOT, 'node_modules', ...names);
-  checkConsumers(at('project'), { tsc: tool('typescript', 'bin', 'tsc'), tsx: tool('tsx', 'dist', 'cli.mjs') });
+  checkConsumers(at('project'), {
+    tsc: tool('typescript', 'bin', 'tsc'),
+    tsx: tool('tsx', 'dist', 'cli.mjs'),
+  });
 } finally {
   server?.kill();
   rmSync(dir, { recursive: true, force: true });

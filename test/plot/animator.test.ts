@@ -4,7 +4,12 @@ import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { type FakeNotebook, fakeTslab } from '../helpers/notebook';
 import { Screen } from '../helpers/screen';
 
-const record = (epoch: number) => ({ epoch, loss: 1 / epoch, trainAcc: 1 - 0.5 / epoch, testAcc: 1 - 0.6 / epoch });
+const record = (epoch: number) => ({
+  epoch,
+  loss: 1 / epoch,
+  trainAcc: 1 - 0.5 / epoch,
+  testAcc: 1 - 0.6 / epoch,
+});
 
 describe('on a terminal', () => {
   const terminal = (screen: Screen, size = { columns: 60, rows: 20 }) =>
@@ -34,7 +39,10 @@ describe('on a terminal', () => {
 
   it('a second run begins its own chart below the first', () => {
     const screen = new Screen();
-    const animator = new Animator({ legend: ['train loss', 'train acc', 'test acc'] }, terminal(screen));
+    const animator = new Animator(
+      { legend: ['train loss', 'train acc', 'test acc'] },
+      terminal(screen),
+    );
     for (let run = 0; run < 2; run++) {
       animator.onTrainBegin({ numEpochs: 2 });
       for (let epoch = 1; epoch <= 2; epoch++) animator.onEpochEnd(record(epoch));
@@ -56,13 +64,20 @@ describe('on a terminal', () => {
     const animator = new Animator({}, terminal(new Screen()));
     animator.onTrainBegin({ numEpochs: 1 });
     const losses = [9, 9, 9, 5, 5, 5, 4, 4]; // as a trainer tells them: read at steps 1, 4 and 7
-    for (const [i, loss] of losses.entries()) animator.onStep({ epoch: 1, step: i + 1, numBatches: 8, loss, trainAcc: 0.5 });
+    for (const [i, loss] of losses.entries())
+      animator.onStep({ epoch: 1, step: i + 1, numBatches: 8, loss, trainAcc: 0.5 });
     const drawn = animator.picture().points.filter(({ label }) => label.startsWith('train loss'));
-    expect(drawn.map(({ label }) => label)).toEqual(['train loss: 5 at epoch 0.5', 'train loss: 4 at epoch 0.875']);
+    expect(drawn.map(({ label }) => label)).toEqual([
+      'train loss: 5 at epoch 0.5',
+      'train loss: 4 at epoch 0.875',
+    ]);
   });
 
   const lastDrawing = (animator: Animator) =>
-    animator.toText({ width: 59, height: 18 }).split('\n').map((line) => line.trimEnd()); // biome-ignore format: one chain
+    animator
+      .toText({ width: 59, height: 18 })
+      .split('\n')
+      .map((line) => line.trimEnd());
 });
 
 describe('in a notebook', () => {

@@ -28,7 +28,10 @@ describe('ProgressBoard', () => {
   });
 
   it('keeps the mean of all points, however many make one', () => {
-    const values = fc.array(fc.double({ min: -1e6, max: 1e6, noNaN: true }), { minLength: 1, maxLength: 40 });
+    const values = fc.array(fc.double({ min: -1e6, max: 1e6, noNaN: true }), {
+      minLength: 1,
+      maxLength: 40,
+    });
     fc.assert(
       fc.property(values, fc.integer({ min: 1, max: 5 }), (ys, everyN) => {
         const board = new ProgressBoard({ display: false, xlim: [-1, 50] });
@@ -36,7 +39,9 @@ describe('ProgressBoard', () => {
         const drawn = board.picture().points;
         expect(drawn).toHaveLength(Math.floor(ys.length / everyN));
         for (const [i, { label }] of drawn.entries()) {
-          const mean = ys.slice(i * everyN, (i + 1) * everyN).reduce((sum, y) => sum + y / everyN, 0);
+          const mean = ys
+            .slice(i * everyN, (i + 1) * everyN)
+            .reduce((sum, y) => sum + y / everyN, 0);
           const shown = Number(/y: (\S+) at/.exec(label)?.[1]);
           expect(Math.abs(shown - mean)).toBeLessThanOrEqual(1e-4 * Math.abs(mean) + 1e-6);
         }
@@ -60,7 +65,10 @@ describe('ProgressBoard', () => {
 
   it('is silent with display false, and saves', async () => {
     const dir = await fs.mkdtemp(path.join(tmpdir(), 'deepend-'));
-    const board = new ProgressBoard({ display: false }, { isTTY: true, write: () => expect.fail('it drew') } as never);
+    const board = new ProgressBoard({ display: false }, {
+      isTTY: true,
+      write: () => expect.fail('it drew'),
+    } as never);
     board.draw(1, 2, 'y');
     await board.save(path.join(dir, 'board.svg'));
     expect(await fs.readFile(path.join(dir, 'board.svg'), 'utf8')).toBe(board.picture().svg);
@@ -68,11 +76,27 @@ describe('ProgressBoard', () => {
   });
 
   const cases: [string, () => unknown, RegExp][] = [
-    ['a legend', () => new ProgressBoard({ legend: ['a'] } as never), /ProgressBoard: there is no option "legend"; a curve has the name/],
-    ['an unknown option', () => new ProgressBoard({ xlabl: 'x' } as never), /ProgressBoard: there is no option "xlabl"; did you mean "xlabel"/],
-    ['a display that is no flag', () => new ProgressBoard({ display: 1 } as never), /"display" must be true or false, got 1/],
-    ['means of nothing', () => new ProgressBoard().draw(1, 1, 'y', { everyN: 0 }), /ProgressBoard.draw: option "everyN" must be .* got 0/],
-  ]; // biome-ignore format: a row a case
+    [
+      'a legend',
+      () => new ProgressBoard({ legend: ['a'] } as never),
+      /ProgressBoard: there is no option "legend"; a curve has the name/,
+    ],
+    [
+      'an unknown option',
+      () => new ProgressBoard({ xlabl: 'x' } as never),
+      /ProgressBoard: there is no option "xlabl"; did you mean "xlabel"/,
+    ],
+    [
+      'a display that is no flag',
+      () => new ProgressBoard({ display: 1 } as never),
+      /"display" must be true or false, got 1/,
+    ],
+    [
+      'means of nothing',
+      () => new ProgressBoard().draw(1, 1, 'y', { everyN: 0 }),
+      /ProgressBoard.draw: option "everyN" must be .* got 0/,
+    ],
+  ];
   it.each(cases)('refuses %s', (_, act, message) => {
     expect(act).toThrow(message);
   });

@@ -1,4 +1,7 @@
-/** Prints how many dark pixels a chart with the title in argv has: run with an emptied font configuration. */
+/**
+ * Prints how many dark pixels a chart with the title in argv has: run with an emptied font
+ * configuration.
+ */
 import { plot } from '@deepend/plot';
 import sharp from 'sharp';
 

@@ -1,4 +1,7 @@
-/** Pictures are committed as SVG and reviewed as pictures. `UPDATE_GOLDEN=1 npx vitest run test/plot` accepts the new ones. */
+/**
+ * Pictures are committed as SVG and reviewed as pictures. `UPDATE_GOLDEN=1 npx vitest run
+ * test/plot` accepts the new ones.
+ */
 import { createHash } from 'node:crypto';
 import path from 'node:path';
 import fs from 'fs-extra';
@@ -10,7 +13,9 @@ const GOLDEN = path.join(import.meta.dirname, '..', 'golden', 'charts');
 export async function expectGolden(name: string, svg: string): Promise<void> {
   const file = path.join(GOLDEN, `${name}.svg`);
   if (process.env.UPDATE_GOLDEN) await fs.outputFile(file, svg);
-  expect(svg, 'if the new picture is right: UPDATE_GOLDEN=1 npx vitest run test/plot').toBe(await fs.readFile(file, 'utf8'));
+  expect(svg, 'if the new picture is right: UPDATE_GOLDEN=1 npx vitest run test/plot').toBe(
+    await fs.readFile(file, 'utf8'),
+  );
 }
 
 /** Images by what they show: how a PNG is packed is the encoder's affair. */

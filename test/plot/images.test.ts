@@ -5,13 +5,18 @@ import sharp from 'sharp';
 import { describe, expect, it } from 'vitest';
 
 const batch = (shape: number[], dtype?: string) => {
-  const values = Float32Array.from({ length: shape.reduce((a, b) => a * b, 1) }, (_, i) => (i % 2 === 0 ? 1 : 0));
+  const values = Float32Array.from({ length: shape.reduce((a, b) => a * b, 1) }, (_, i) =>
+    i % 2 === 0 ? 1 : 0,
+  );
   return { shape, ...(dtype && { dtype }), data: () => values };
 };
 
 describe('showImages', () => {
   it('puts images in rows, with their titles', async () => {
-    const picture = await showImages(batch([5, 4, 4, 1]), { cols: 3, titles: ['a', 'b', 'c', 'd', 'e\nsecond'] });
+    const picture = await showImages(batch([5, 4, 4, 1]), {
+      cols: 3,
+      titles: ['a', 'b', 'c', 'd', 'e\nsecond'],
+    });
     expect(picture.svg.match(/<image /g)).toHaveLength(5);
     expect(picture.svg).toContain('>second<');
     expect(picture.svg).toContain('5 images: a; b; c; d; e, second');
@@ -20,12 +25,17 @@ describe('showImages', () => {
   });
 
   it('keeps each pixel a sharp square of its grey or colour', async () => {
-    const picture = await showImages({ shape: [1, 1, 2, 3], dtype: 'int32', data: () => [255, 0, 0, 0, 0, 255] }, { size: 40 });
+    const picture = await showImages(
+      { shape: [1, 1, 2, 3], dtype: 'int32', data: () => [255, 0, 0, 0, 0, 255] },
+      { size: 40 },
+    );
     const { data, info } = await sharp(await picture.toPng())
       .removeAlpha()
       .raw()
       .toBuffer({ resolveWithObject: true });
-    const at = (x: number, y: number) => [...data.subarray(3 * (y * info.width + x), 3 * (y * info.width + x) + 3)];
+    const at = (x: number, y: number) => [
+      ...data.subarray(3 * (y * info.width + x), 3 * (y * info.width + x) + 3),
+    ];
     const middle = Math.floor(info.height / 2);
     expect(at(Math.floor(info.width / 2) - 5, middle)).toEqual([255, 0, 0]);
     expect(at(Math.floor(info.width / 2) + 5, middle)).toEqual([0, 0, 255]);
@@ -33,8 +43,13 @@ describe('showImages', () => {
 
   it('takes the rows and columns of the book, and its scale', async () => {
     const picture = await showImages(batch([6, 4, 4]), 2, 3, { titles: [...'abcdef'], scale: 2 });
-    expect(picture.svg).toBe((await showImages(batch([6, 4, 4]), { rows: 2, cols: 3, titles: [...'abcdef'], size: 128 })).svg);
-    expect(picture.points.map(({ label }) => label)).toEqual([...'abcdef'].map((title, i) => `image ${i}: ${title}`));
+    expect(picture.svg).toBe(
+      (await showImages(batch([6, 4, 4]), { rows: 2, cols: 3, titles: [...'abcdef'], size: 128 }))
+        .svg,
+    );
+    expect(picture.points.map(({ label }) => label)).toEqual(
+      [...'abcdef'].map((title, i) => `image ${i}: ${title}`),
+    );
   });
 
   it('takes bytes as 0 to 255, floats as 0 to 1, whoever holds them', async () => {
@@ -59,7 +74,10 @@ describe('showImages', () => {
   });
 
   it('reads a large photograph without jagged edges', async () => {
-    const photo = { shape: [1, 400, 400], data: new Uint8Array(160000).map((_, i) => (i % 2 === 0 ? 255 : 0)) };
+    const photo = {
+      shape: [1, 400, 400],
+      data: new Uint8Array(160000).map((_, i) => (i % 2 === 0 ? 255 : 0)),
+    };
     const picture = await showImages(photo, { size: 50 });
     const [, data = ''] = /base64,([^"]*)/.exec(picture.svg) ?? [];
     const pixels = await sharp(Buffer.from(data, 'base64')).greyscale().raw().toBuffer();
@@ -69,18 +87,54 @@ describe('showImages', () => {
   });
 
   const cases: [string, () => Promise<unknown>, RegExp][] = [
-    ['no images', () => showImages(batch([0, 4, 4])), /expected a tensor or \{ data, shape \} of \[count, height, width\].*got \[0, 4, 4\]/],
-    ['two channels', () => showImages(batch([1, 4, 4, 2])), /\[count, height, width, 1 or 3\], or a list .*got \[1, 4, 4, 2\]/],
+    [
+      'no images',
+      () => showImages(batch([0, 4, 4])),
+      /expected a tensor or \{ data, shape \} of \[count, height, width\].*got \[0, 4, 4\]/,
+    ],
+    [
+      'two channels',
+      () => showImages(batch([1, 4, 4, 2])),
+      /\[count, height, width, 1 or 3\], or a list .*got \[1, 4, 4, 2\]/,
+    ],
     ['something else', () => showImages([1, 2] as never), /got \[1, 2\]/],
-    ['another number of titles', () => showImages(batch([2, 4, 4]), { titles: ['a'] }), /expected 2 "titles", one an image, got 1/],
-    ['too few places', () => showImages(batch([5, 4, 4]), { rows: 2, cols: 2 }), /2 × 2 places hold fewer than the 5 images/],
-    ['fewer values than the shape has', () => showImages({ shape: [1, 2, 2], data: [0, 1] }), /expected 4 values for shape \[1, 2, 2\], got 2/],
-    ['plain numbers beyond 1', () => showImages({ shape: [1, 1, 2], data: [0, 255] }), /expected values of 0 to 1, got 255; pass a Uint8Array/],
+    [
+      'another number of titles',
+      () => showImages(batch([2, 4, 4]), { titles: ['a'] }),
+      /expected 2 "titles", one an image, got 1/,
+    ],
+    [
+      'too few places',
+      () => showImages(batch([5, 4, 4]), { rows: 2, cols: 2 }),
+      /2 × 2 places hold fewer than the 5 images/,
+    ],
+    [
+      'fewer values than the shape has',
+      () => showImages({ shape: [1, 2, 2], data: [0, 1] }),
+      /expected 4 values for shape \[1, 2, 2\], got 2/,
+    ],
+    [
+      'plain numbers beyond 1',
+      () => showImages({ shape: [1, 1, 2], data: [0, 255] }),
+      /expected values of 0 to 1, got 255; pass a Uint8Array/,
+    ],
     ['an empty list', () => showImages([]), /got an empty list/],
-    ['a batch in a list', () => showImages([batch([2, 2, 2, 2])]), /got an image \[2, 2, 2, 2\] in a list/],
-    ['both size and scale', () => showImages(batch([1, 4, 4]), { size: 64, scale: 1 }), /expected "size" or "scale", got both/],
-    ['an unknown option', () => showImages(batch([1, 4, 4]), { columns: 2 } as never), /there is no option "columns"/],
-  ]; // biome-ignore format: a row a case
+    [
+      'a batch in a list',
+      () => showImages([batch([2, 2, 2, 2])]),
+      /got an image \[2, 2, 2, 2\] in a list/,
+    ],
+    [
+      'both size and scale',
+      () => showImages(batch([1, 4, 4]), { size: 64, scale: 1 }),
+      /expected "size" or "scale", got both/,
+    ],
+    [
+      'an unknown option',
+      () => showImages(batch([1, 4, 4]), { columns: 2 } as never),
+      /there is no option "columns"/,
+    ],
+  ];
   it.each(cases)('refuses %s', async (_, act, message) => {
     await expect(act()).rejects.toThrow(message);
   });
@@ -93,7 +147,10 @@ describe('exports of a history', () => {
   ];
 
   it('are JSON lines', () => {
-    const lines = toJsonl(history).trimEnd().split('\n').map((line) => JSON.parse(line) as object); // biome-ignore format: one chain
+    const lines = toJsonl(history)
+      .trimEnd()
+      .split('\n')
+      .map((line) => JSON.parse(line) as object);
     expect(lines).toEqual([history[0], { ...history[1], loss: null }]);
     expect(toJsonl([])).toBe('');
   });

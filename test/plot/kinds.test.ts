@@ -1,27 +1,123 @@
 /** Heatmaps, confusion matrices, bars, runs, filters, function classes. */
-import { drawFeatureMaps, drawFilters, heatmap, plotBars, plotConfusionMatrix, plotRuns, showFunctionClasses, showHeatmaps } from '@deepend/plot'; // biome-ignore format: one line
+import {
+  drawFeatureMaps,
+  drawFilters,
+  heatmap,
+  plotBars,
+  plotConfusionMatrix,
+  plotRuns,
+  showFunctionClasses,
+  showHeatmaps,
+} from '@deepend/plot';
 import fc from 'fast-check';
 import sharp from 'sharp';
 import { describe, expect, it } from 'vitest';
-import { FUNCTION_CLASSES, nearestTo, OPTIMUM, pointOf } from '../../packages/plot/src/function-classes';
+import {
+  FUNCTION_CLASSES,
+  nearestTo,
+  OPTIMUM,
+  pointOf,
+} from '../../packages/plot/src/function-classes';
 import { expectGolden, withoutPacking } from './golden';
 
-const CLOTHES = ['t-shirt', 'trouser', 'pullover', 'dress', 'coat', 'sandal', 'shirt', 'sneaker', 'bag', 'ankle boot'];
-const near = (rows: number, columns: number) => Array.from({ length: rows }, (_, i) => Array.from({ length: columns }, (__, j) => Math.exp(-((i - j) ** 2) / 4))); // biome-ignore format: one matrix
-const counts = (n: number) => Array.from({ length: n }, (_, i) => Array.from({ length: n }, (__, j) => (i === j ? 800 + 13 * i : (i * 7 + j * 3) % 5 === 0 ? (i * j) % 40 : 0))); // biome-ignore format: one matrix
-const history = (k: number, epochs = 20) => Array.from({ length: epochs }, (_, i) => ({ epoch: i + 1, loss: 1 / (i + 1 + k), testAcc: 0.9 - 0.02 * k - 0.4 / (i + 2), seconds: 10 + k, metrics: { top5: 0.99 } })); // biome-ignore format: one history
-const runs = (n: number) => Array.from({ length: n }, (_, k) => ({ name: `run ${k}`, history: history(k) }));
+const CLOTHES = [
+  't-shirt',
+  'trouser',
+  'pullover',
+  'dress',
+  'coat',
+  'sandal',
+  'shirt',
+  'sneaker',
+  'bag',
+  'ankle boot',
+];
+const near = (rows: number, columns: number) =>
+  Array.from({ length: rows }, (_, i) =>
+    Array.from({ length: columns }, (__, j) => Math.exp(-((i - j) ** 2) / 4)),
+  );
+const counts = (n: number) =>
+  Array.from({ length: n }, (_, i) =>
+    Array.from({ length: n }, (__, j) =>
+      i === j ? 800 + 13 * i : (i * 7 + j * 3) % 5 === 0 ? (i * j) % 40 : 0,
+    ),
+  );
+const history = (k: number, epochs = 20) =>
+  Array.from({ length: epochs }, (_, i) => ({
+    epoch: i + 1,
+    loss: 1 / (i + 1 + k),
+    testAcc: 0.9 - 0.02 * k - 0.4 / (i + 2),
+    seconds: 10 + k,
+    metrics: { top5: 0.99 },
+  }));
+const runs = (n: number) =>
+  Array.from({ length: n }, (_, k) => ({ name: `run ${k}`, history: history(k) }));
 const wave = (n: number) => Float32Array.from({ length: n }, (_, i) => Math.sin(i * 1.7));
 
 const KINDS = {
   heatmap: () => heatmap(near(6, 8), { xlabel: 'keys', ylabel: 'queries', values: true }),
-  'heatmap-names': () => heatmap([[0, 1, Number.NaN], [-1, 0.5, 0]], { xticks: ['the', 'quick', 'extraordinarily long'], yticks: ['a', 'b'], cmap: 'coolwarm', vlim: [-1, 1], title: 'Named' }), // biome-ignore format: one chart
-  heatmaps: () => showHeatmaps([[near(5, 5), near(5, 5)], [near(5, 5), near(5, 5)]], { xlabel: 'keys', ylabel: 'queries', titles: ['head 1', 'head 2'] }), // biome-ignore format: one chart
+  'heatmap-names': () =>
+    heatmap(
+      [
+        [0, 1, Number.NaN],
+        [-1, 0.5, 0],
+      ],
+      {
+        xticks: ['the', 'quick', 'extraordinarily long'],
+        yticks: ['a', 'b'],
+        cmap: 'coolwarm',
+        vlim: [-1, 1],
+        title: 'Named',
+      },
+    ),
+  heatmaps: () =>
+    showHeatmaps(
+      [
+        [near(5, 5), near(5, 5)],
+        [near(5, 5), near(5, 5)],
+      ],
+      { xlabel: 'keys', ylabel: 'queries', titles: ['head 1', 'head 2'] },
+    ),
   'confusion-matrix': () => plotConfusionMatrix(counts(10), { classNames: CLOTHES }),
-  'confusion-matrix-counts': () => plotConfusionMatrix([[9, 1], [0, 1000]], { classNames: ['cat', 'dog'], normalize: false, title: 'Cats and dogs' }), // biome-ignore format: one chart
-  bars: () => plotBars([5032.7, 2464, 3942, 55297], { labels: ['ResNet-18', 'VGG-11', 'AlexNet', 'LeNet'], ylabel: 'samples/s' }),
-  'bars-groups': () => plotBars([[100.2, 74.9], [117, 110]], { labels: ['matrix product', 'convolution'], legend: ['simd', 'PyTorch'], errors: [[3, [1, 8]], [2, 2]], ylabel: 'GFLOP/s' }), // biome-ignore format: one chart
-  'bars-horizontal': () => plotBars([3, -2, Number.NaN], { labels: ['convolution 3×3, 64 → 64, 56 px', 'filter gradient of the same', 'not measured here, and long'], title: 'Change', ylabel: 'ms' }), // biome-ignore format: one chart
+  'confusion-matrix-counts': () =>
+    plotConfusionMatrix(
+      [
+        [9, 1],
+        [0, 1000],
+      ],
+      { classNames: ['cat', 'dog'], normalize: false, title: 'Cats and dogs' },
+    ),
+  bars: () =>
+    plotBars([5032.7, 2464, 3942, 55297], {
+      labels: ['ResNet-18', 'VGG-11', 'AlexNet', 'LeNet'],
+      ylabel: 'samples/s',
+    }),
+  'bars-groups': () =>
+    plotBars(
+      [
+        [100.2, 74.9],
+        [117, 110],
+      ],
+      {
+        labels: ['matrix product', 'convolution'],
+        legend: ['simd', 'PyTorch'],
+        errors: [
+          [3, [1, 8]],
+          [2, 2],
+        ],
+        ylabel: 'GFLOP/s',
+      },
+    ),
+  'bars-horizontal': () =>
+    plotBars([3, -2, Number.NaN], {
+      labels: [
+        'convolution 3×3, 64 → 64, 56 px',
+        'filter gradient of the same',
+        'not measured here, and long',
+      ],
+      title: 'Change',
+      ylabel: 'ms',
+    }),
   runs: () => plotRuns(runs(12)),
   'function-classes': () => showFunctionClasses(),
   'function-classes-nested': () => showFunctionClasses({ nested: true, title: 'Residual nets' }),
@@ -52,12 +148,20 @@ describe('heatmaps', () => {
   it('share one scale, and leave blank what is not finite', () => {
     const cells = (svg: string) => svg.match(/crispEdges/g)?.length ?? 0;
     const bar = cells(heatmap([[Number.NaN]], { vlim: [0, 1] }).svg); // the colour bar's alone
-    expect(cells(heatmap([[0.5, Number.NaN, Number.POSITIVE_INFINITY]], { vlim: [0, 1] }).svg)).toBe(bar + 1);
+    expect(
+      cells(heatmap([[0.5, Number.NaN, Number.POSITIVE_INFINITY]], { vlim: [0, 1] }).svg),
+    ).toBe(bar + 1);
     expect(showHeatmaps([[[[0]], [[10]]]]).svg).toMatch(/#440154[\s\S]*#fde725/);
   });
 
   it('give each cell to the pointer, and a drawing to the terminal', () => {
-    const picture = heatmap([[1, 2], [3, 4]], { xlabel: 'key', yticks: ['a', 'b'] }); // biome-ignore format: a matrix
+    const picture = heatmap(
+      [
+        [1, 2],
+        [3, 4],
+      ],
+      { xlabel: 'key', yticks: ['a', 'b'] },
+    );
     expect(picture.points.map(({ label }) => label)).toEqual([
       '1 at row a, key 0',
       '2 at row a, key 1',
@@ -68,7 +172,14 @@ describe('heatmaps', () => {
   });
 
   it('are sound for any finite matrix', () => {
-    const matrix = fc.integer({ min: 1, max: 30 }).chain((n) => fc.array(fc.array(fc.double({ noNaN: true, min: -1e9, max: 1e9 }), { minLength: n, maxLength: n }), { minLength: 1, maxLength: 30 })); // biome-ignore format: one arbitrary
+    const matrix = fc
+      .integer({ min: 1, max: 30 })
+      .chain((n) =>
+        fc.array(
+          fc.array(fc.double({ noNaN: true, min: -1e9, max: 1e9 }), { minLength: n, maxLength: n }),
+          { minLength: 1, maxLength: 30 },
+        ),
+      );
     fc.assert(
       fc.property(matrix, (values) => {
         const { svg, height } = heatmap(values, { values: true });
@@ -81,35 +192,64 @@ describe('heatmaps', () => {
 });
 
 describe('a confusion matrix', () => {
-  const labels = (normalize: 'true' | 'predicted' | 'all' | false) => plotConfusionMatrix([[8, 2], [0, 10]], { classNames: ['cat', 'dog'], normalize }).points.map(({ label }) => label); // biome-ignore format: one call
+  const labels = (normalize: 'true' | 'predicted' | 'all' | false) =>
+    plotConfusionMatrix(
+      [
+        [8, 2],
+        [0, 10],
+      ],
+      { classNames: ['cat', 'dog'], normalize },
+    ).points.map(({ label }) => label);
 
   it('tells counts, and shares of what was asked for', () => {
-    expect(labels('true')).toEqual(['cat right: 8 (80%)', 'cat taken for dog: 2 (20%)', 'dog right: 10 (100%)']);
-    expect(labels('predicted')).toEqual(['cat right: 8 (100%)', 'cat taken for dog: 2 (17%)', 'dog right: 10 (83%)']);
-    expect(labels('all')).toEqual(['cat right: 8 (40%)', 'cat taken for dog: 2 (10%)', 'dog right: 10 (50%)']);
+    expect(labels('true')).toEqual([
+      'cat right: 8 (80%)',
+      'cat taken for dog: 2 (20%)',
+      'dog right: 10 (100%)',
+    ]);
+    expect(labels('predicted')).toEqual([
+      'cat right: 8 (100%)',
+      'cat taken for dog: 2 (17%)',
+      'dog right: 10 (83%)',
+    ]);
+    expect(labels('all')).toEqual([
+      'cat right: 8 (40%)',
+      'cat taken for dog: 2 (10%)',
+      'dog right: 10 (50%)',
+    ]);
     expect(labels(false)).toEqual(['cat right: 8', 'cat taken for dog: 2', 'dog right: 10']);
   });
 
   it('has texts of at least 7 pixels in its cells for 10 classes, none for 100', () => {
-    const cellTexts = (n: number) => plotConfusionMatrix(counts(n)).svg.match(/%<\/text>/g)?.length ?? 0;
+    const cellTexts = (n: number) =>
+      plotConfusionMatrix(counts(n)).svg.match(/%<\/text>/g)?.length ?? 0;
     expect(cellTexts(10)).toBeGreaterThan(10);
-    const sizes = [...plotConfusionMatrix(counts(10), { classNames: CLOTHES }).svg.matchAll(/font-size="([\d.]+)"/g)].map(
-      ([, size]) => Number(size),
-    );
+    const sizes = [
+      ...plotConfusionMatrix(counts(10), { classNames: CLOTHES }).svg.matchAll(
+        /font-size="([\d.]+)"/g,
+      ),
+    ].map(([, size]) => Number(size));
     expect(Math.min(...sizes)).toBeGreaterThanOrEqual(9);
     expect(cellTexts(100)).toBe(0);
     expect(plotConfusionMatrix(counts(100)).svg.length).toBeLessThan(300_000);
   });
 
   it('has a class without samples', () => {
-    expect(plotConfusionMatrix([[0, 0], [0, 3]]).svg).not.toContain('NaN'); // biome-ignore format: a matrix
+    expect(
+      plotConfusionMatrix([
+        [0, 0],
+        [0, 3],
+      ]).svg,
+    ).not.toContain('NaN');
   });
 });
 
 describe('bars', () => {
   it('are as long as their values, from 0', () => {
     const { svg } = plotBars([1, 2, 4], { values: false });
-    const heights = [...svg.matchAll(/<rect [^>]*height="([\d.]+)" fill="#0072B2"/g)].map(([, height]) => Number(height));
+    const heights = [...svg.matchAll(/<rect [^>]*height="([\d.]+)" fill="#0072B2"/g)].map(
+      ([, height]) => Number(height),
+    );
     expect(heights).toHaveLength(3);
     expect((heights[1] as number) / (heights[0] as number)).toBeCloseTo(2, 1);
     expect((heights[2] as number) / (heights[0] as number)).toBeCloseTo(4, 1);
@@ -117,15 +257,23 @@ describe('bars', () => {
 
   it('lie down where their labels are too long, or as they are told', () => {
     const points = (options: object) => plotBars([1, 2], options).points;
-    const lying = ([a, b]: readonly { x: number; y: number }[]) => (a?.y ?? 0) < (b?.y ?? 0) && a?.x !== b?.x;
+    const lying = ([a, b]: readonly { x: number; y: number }[]) =>
+      (a?.y ?? 0) < (b?.y ?? 0) && a?.x !== b?.x;
     expect(lying(points({ labels: ['x'.repeat(60), 'y'] }))).toBe(true);
     expect(lying(points({ labels: ['x', 'y'] }))).toBe(false);
     expect(lying(points({ labels: ['x', 'y'], horizontal: true }))).toBe(true);
   });
 
   it('tell the pointer and the terminal their values', () => {
-    const picture = plotBars([[1.5], [2]], { labels: ['conv'], legend: ['a', 'b'], errors: [[0.25], [[0.5, 1]]] });
-    expect(picture.points.map(({ label }) => label)).toEqual(['a, conv: 1.5 ± 0.25', 'b, conv: 2 -0.5 +1']);
+    const picture = plotBars([[1.5], [2]], {
+      labels: ['conv'],
+      legend: ['a', 'b'],
+      errors: [[0.25], [[0.5, 1]]],
+    });
+    expect(picture.points.map(({ label }) => label)).toEqual([
+      'a, conv: 1.5 ± 0.25',
+      'b, conv: 2 -0.5 +1',
+    ]);
     expect(picture.toText({ width: 40 })).toMatch(/conv a │█+.* 1\.5\n *conv b │█+ 2/);
   });
 
@@ -135,7 +283,9 @@ describe('bars', () => {
         fc.array(fc.double({ min: -1e9, max: 1e9 }), { minLength: 1, maxLength: 60 }),
         fc.boolean(),
         (values, horizontal) => {
-          expect(plotBars(values, { horizontal }).svg).not.toMatch(/NaN|Infinity|undefined|="-\d+(\.\d+)?" height|width="-/);
+          expect(plotBars(values, { horizontal }).svg).not.toMatch(
+            /NaN|Infinity|undefined|="-\d+(\.\d+)?" height|width="-/,
+          );
         },
       ),
       { numRuns: 200 },
@@ -159,43 +309,77 @@ describe('runs', () => {
 
   it('compare any column, over epochs or seconds, gaps included', () => {
     const [first] = runs(1);
-    const history = [...(first?.history ?? []).slice(0, 2), { epoch: 3, loss: null, testAcc: 0.5, seconds: 10 }];
-    const points = (options: object) => plotRuns([{ name: 'a', history }], options).points.map(({ label }) => label);
+    const history = [
+      ...(first?.history ?? []).slice(0, 2),
+      { epoch: 3, loss: null, testAcc: 0.5, seconds: 10 },
+    ];
+    const points = (options: object) =>
+      plotRuns([{ name: 'a', history }], options).points.map(({ label }) => label);
     expect(points({ metric: 'loss' })).toEqual(['a: 1 at epoch 1', 'a: 0.5 at epoch 2']);
     expect(points({ metric: 'testAcc', over: 'time' })[2]).toBe('a: 0.5 at seconds 30');
     expect(points({ metric: 'metrics.top5' })).toHaveLength(2);
-    expect(() => points({ metric: 'top1' })).toThrow(/no run has numbers in "top1" over "epoch"; the columns with numbers are epoch, loss, testAcc, seconds/); // biome-ignore format: one line
+    expect(() => points({ metric: 'top1' })).toThrow(
+      /no run has numbers in "top1" over "epoch"; the columns with numbers are epoch, loss, testAcc, seconds/,
+    );
   });
 });
 
 describe('filters and feature maps', () => {
   const pixelsOf = async (svg: string) => {
-    const images = [...svg.matchAll(/data:image\/png;base64,([^"]+)/g)].map(([, data = '']) => sharp(Buffer.from(data, 'base64')).removeAlpha().raw().toBuffer()); // biome-ignore format: one chain
+    const images = [...svg.matchAll(/data:image\/png;base64,([^"]+)/g)].map(([, data = '']) =>
+      sharp(Buffer.from(data, 'base64')).removeAlpha().raw().toBuffer(),
+    );
     return (await Promise.all(images)).map((pixels) => [...pixels.subarray(0, 3)]);
   };
 
   it('have 0 in the middle of the colours, and the largest weight at an end', async () => {
     const { svg } = await drawFilters([2, -2, 0], [1, 1, 1, 3]);
-    expect(await pixelsOf(svg)).toEqual([[180, 4, 38], [59, 76, 192], [221, 221, 221]]); // biome-ignore format: colours
+    expect(await pixelsOf(svg)).toEqual([
+      [180, 4, 38],
+      [59, 76, 192],
+      [221, 221, 221],
+    ]);
     const rgb = await drawFilters([1, -1, 0], [1, 1, 3, 1]);
     expect(await pixelsOf(rgb.svg)).toEqual([[255, 0, 128]]);
   });
 
   it('show the channel that is asked for, and so many as asked for', async () => {
-    const { svg } = await drawFilters([1, 2, 3, 4], [1, 1, 2, 2], { channel: 1, count: 1, cmap: 'greys' }); // input 1, filter 0: 3 of 4
+    const { svg } = await drawFilters([1, 2, 3, 4], [1, 1, 2, 2], {
+      channel: 1,
+      count: 1,
+      cmap: 'greys',
+    }); // input 1, filter 0: 3 of 4
     expect(await pixelsOf(svg)).toEqual([[223, 223, 223]]);
   });
 
   it('scale each map by itself or all alike; a dead one is dark', async () => {
     const values = [0, 0, 5, 1, 0, 10]; // 1 × 2 pixels of 3 channels
-    const first = async (scaleEach: boolean) => pixelsOf((await drawFeatureMaps(values.map((v) => v), [1, 2, 3], { scaleEach, cmap: 'greys' })).svg); // biome-ignore format: one call
-    expect(await first(true)).toEqual([[0, 0, 0], [0, 0, 0], [0, 0, 0]]); // biome-ignore format: colours
-    expect(await first(false)).toEqual([[0, 0, 0], [0, 0, 0], [128, 128, 128]]); // biome-ignore format: colours
+    const first = async (scaleEach: boolean) =>
+      pixelsOf(
+        (
+          await drawFeatureMaps(
+            values.map((v) => v),
+            [1, 2, 3],
+            { scaleEach, cmap: 'greys' },
+          )
+        ).svg,
+      );
+    expect(await first(true)).toEqual([
+      [0, 0, 0],
+      [0, 0, 0],
+      [0, 0, 0],
+    ]);
+    expect(await first(false)).toEqual([
+      [0, 0, 0],
+      [0, 0, 0],
+      [128, 128, 128],
+    ]);
   });
 });
 
 describe('function classes', () => {
-  const distances = (kind: 'other' | 'nested') => FUNCTION_CLASSES[kind].map((shape) => nearestTo(OPTIMUM, shape).distance);
+  const distances = (kind: 'other' | 'nested') =>
+    FUNCTION_CLASSES[kind].map((shape) => nearestTo(OPTIMUM, shape).distance);
 
   it('where they are not nested: the third is nearest to the optimum, and the largest farther', () => {
     const found = distances('other');
@@ -214,7 +398,10 @@ describe('function classes', () => {
         const { x, y } = pointOf(inner, (k * Math.PI) / 180);
         const turn = (-outer.turn * Math.PI) / 180;
         const [dx, dy] = [x - outer.x, y - outer.y];
-        const [u, v] = [dx * Math.cos(turn) - dy * Math.sin(turn), dx * Math.sin(turn) + dy * Math.cos(turn)];
+        const [u, v] = [
+          dx * Math.cos(turn) - dy * Math.sin(turn),
+          dx * Math.sin(turn) + dy * Math.cos(turn),
+        ];
         expect((u / outer.rx) ** 2 + (v / outer.ry) ** 2).toBeLessThan(1);
       }
     });
@@ -225,31 +412,111 @@ describe('bad input', () => {
   const cases: [string, () => unknown, RegExp][] = [
     ['no matrix', () => heatmap([] as never), /heatmap: expected a matrix, .* got \[\]/],
     ['rows of different lengths', () => heatmap([[1, 2], [3]]), /got rows of lengths \[2, 1\]/],
-    ['names for other columns', () => heatmap([[1, 2]], { xticks: ['a'] }), /expected 2 "xticks", one a column, got 1/],
-    ['a colour map that is none', () => heatmap([[1]], { cmap: 'jet' as never }), /"cmap" must be one of 'viridis', 'coolwarm', 'greys', got 'jet'/],
-    ['rows of other numbers of matrices', () => showHeatmaps([[[[1]]], []]), /expected rows of matrices, as many in each/],
-    ['matrices of two sizes', () => showHeatmaps([[[[1]], [[1, 2]]]]), /matrices of one size, got 1 × 1 and 1 × 2/],
-    ['titles for others', () => showHeatmaps([[[[1]], [[2]]]], { titles: ['a'] }), /expected 2 "titles", one a column, or 2/],
-    ['a matrix that is not square', () => plotConfusionMatrix([[1, 2]]), /as many rows as columns, one a class, got 1 × 2/],
-    ['negative counts', () => plotConfusionMatrix([[-1]]), /expected counts, finite and not negative/],
-    ['names of other classes', () => plotConfusionMatrix([[1]], { classNames: [] }), /expected 1 "classNames", one a class, got 0/],
-    ['no bars', () => plotBars([]), /plotBars: expected a list of numbers, or a list of such lists, got \[\]/],
+    [
+      'names for other columns',
+      () => heatmap([[1, 2]], { xticks: ['a'] }),
+      /expected 2 "xticks", one a column, got 1/,
+    ],
+    [
+      'a colour map that is none',
+      () => heatmap([[1]], { cmap: 'jet' as never }),
+      /"cmap" must be one of 'viridis', 'coolwarm', 'greys', got 'jet'/,
+    ],
+    [
+      'rows of other numbers of matrices',
+      () => showHeatmaps([[[[1]]], []]),
+      /expected rows of matrices, as many in each/,
+    ],
+    [
+      'matrices of two sizes',
+      () => showHeatmaps([[[[1]], [[1, 2]]]]),
+      /matrices of one size, got 1 × 1 and 1 × 2/,
+    ],
+    [
+      'titles for others',
+      () => showHeatmaps([[[[1]], [[2]]]], { titles: ['a'] }),
+      /expected 2 "titles", one a column, or 2/,
+    ],
+    [
+      'a matrix that is not square',
+      () => plotConfusionMatrix([[1, 2]]),
+      /as many rows as columns, one a class, got 1 × 2/,
+    ],
+    [
+      'negative counts',
+      () => plotConfusionMatrix([[-1]]),
+      /expected counts, finite and not negative/,
+    ],
+    [
+      'names of other classes',
+      () => plotConfusionMatrix([[1]], { classNames: [] }),
+      /expected 1 "classNames", one a class, got 0/,
+    ],
+    [
+      'no bars',
+      () => plotBars([]),
+      /plotBars: expected a list of numbers, or a list of such lists, got \[\]/,
+    ],
     ['bars of text', () => plotBars(['a'] as never), /got \['a'\]/],
-    ['series of other lengths', () => plotBars([[1, 2], [3]]), /expected as many values in each series, got 2 and 1/],
-    ['too many series', () => plotBars(Array.from({ length: 8 }, () => [1])), /at most 7 series, got 8/],
-    ['labels for others', () => plotBars([1, 2], { labels: ['a'] }), /expected 2 "labels", one a bar, got 1/],
-    ['errors below 0', () => plotBars([1], { errors: [-1] }), /"errors" must be a list of distances of at least 0/],
-    ['errors of another form', () => plotBars([[1], [2]], { errors: [1, 2] }), /expected "errors" in the form of the values, 2 × 1/],
+    [
+      'series of other lengths',
+      () => plotBars([[1, 2], [3]]),
+      /expected as many values in each series, got 2 and 1/,
+    ],
+    [
+      'too many series',
+      () => plotBars(Array.from({ length: 8 }, () => [1])),
+      /at most 7 series, got 8/,
+    ],
+    [
+      'labels for others',
+      () => plotBars([1, 2], { labels: ['a'] }),
+      /expected 2 "labels", one a bar, got 1/,
+    ],
+    [
+      'errors below 0',
+      () => plotBars([1], { errors: [-1] }),
+      /"errors" must be a list of distances of at least 0/,
+    ],
+    [
+      'errors of another form',
+      () => plotBars([[1], [2]], { errors: [1, 2] }),
+      /expected "errors" in the form of the values, 2 × 1/,
+    ],
     ['no runs', () => plotRuns([]), /expected runs, each \{ name, history \}, got \[\]/],
-    ['an option under both its names', () => plotRuns(runs(1), { xlim: [0, 1], xLim: [0, 1] }), /"xLim" is another name/],
-    ['a kind of classes', () => showFunctionClasses({ nested: 1 as never }), /"nested" must be true or false, got 1/],
-  ]; // biome-ignore format: a row a case
+    [
+      'an option under both its names',
+      () => plotRuns(runs(1), { xlim: [0, 1], xLim: [0, 1] }),
+      /"xLim" is another name/,
+    ],
+    [
+      'a kind of classes',
+      () => showFunctionClasses({ nested: 1 as never }),
+      /"nested" must be true or false, got 1/,
+    ],
+  ];
   it.each(cases)('%s', (_, act, message) => expect(act).toThrow(message));
 
   it.each([
-    ['another number of weights', () => drawFilters([1], [1, 1, 1, 2]), /expected 2 values for shape \[1, 1, 1, 2\], got 1/],
-    ['a shape of another rank', () => drawFilters([1], [1, 1, 1]), /expected a shape \[height, width, input channels, filters\]/],
-    ['no such channel', () => drawFilters([1], [1, 1, 1, 1], { channel: 1 }), /"channel" below 1, the input channels, got 1/],
-    ['maps of another size', () => drawFeatureMaps([1], [1, 1, 0]), /of whole numbers of at least 1, got \[1, 1, 0\]/],
-  ])('%s', async (_, act, message) => expect(act()).rejects.toThrow(message)); // biome-ignore format: a row a case
+    [
+      'another number of weights',
+      () => drawFilters([1], [1, 1, 1, 2]),
+      /expected 2 values for shape \[1, 1, 1, 2\], got 1/,
+    ],
+    [
+      'a shape of another rank',
+      () => drawFilters([1], [1, 1, 1]),
+      /expected a shape \[height, width, input channels, filters\]/,
+    ],
+    [
+      'no such channel',
+      () => drawFilters([1], [1, 1, 1, 1], { channel: 1 }),
+      /"channel" below 1, the input channels, got 1/,
+    ],
+    [
+      'maps of another size',
+      () => drawFeatureMaps([1], [1, 1, 0]),
+      /of whole numbers of at least 1, got \[1, 1, 0\]/,
+    ],
+  ])('%s', async (_, act, message) => expect(act()).rejects.toThrow(message));
 });

@@ -1,6 +1,6 @@
 /** Where a picture is shown, and how a kernel is told from any other program. */
 import { inspect } from 'node:util';
-import { notebook } from '@deepend/checks';
+import { notebook } from '@deepend/core';
 import { plot, show } from '@deepend/plot';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { fakeTslab } from '../helpers/notebook';
@@ -31,7 +31,11 @@ describe('outside notebooks', () => {
     kernel.end();
     Object.assign(globalThis, { Deno: { version: {} } }); // deno run
     expect(notebook()).toBeUndefined();
-    const refused = { get jupyter() { throw new Error('only in deno jupyter'); } }; // biome-ignore format: one object
+    const refused = {
+      get jupyter() {
+        throw new Error('only in deno jupyter');
+      },
+    };
     Object.assign(globalThis, { Deno: refused });
     expect(notebook()).toBeUndefined();
   });
@@ -61,16 +65,22 @@ describe("in tslab's kernel", () => {
 describe("in Deno's kernel", () => {
   it('a picture is broadcast', () => {
     const sent: unknown[][] = [];
-    Object.assign(globalThis, { Deno: { jupyter: { broadcast: (...message: unknown[]) => void sent.push(message) } } });
+    Object.assign(globalThis, {
+      Deno: { jupyter: { broadcast: (...message: unknown[]) => void sent.push(message) } },
+    });
     expect(notebook()?.kernel).toBe('deno');
     show(picture);
-    expect(sent).toEqual([['display_data', expect.objectContaining({ data: picture.mimeBundle(), metadata: {} })]]);
+    expect(sent).toEqual([
+      ['display_data', expect.objectContaining({ data: picture.mimeBundle(), metadata: {} })],
+    ]);
     expect(inspect(picture)).toBe('Picture 560 × 400: Line chart'); // Deno has a hook for what ends a cell
   });
 
   it('a broadcast that fails is told, and fails nothing else', async () => {
     const told = vi.spyOn(console, 'error').mockImplementation(() => {});
-    Object.assign(globalThis, { Deno: { jupyter: { broadcast: () => Promise.reject(new Error('no front end')) } } });
+    Object.assign(globalThis, {
+      Deno: { jupyter: { broadcast: () => Promise.reject(new Error('no front end')) } },
+    });
     show(picture);
     await new Promise((resolve) => setImmediate(resolve));
     expect(told.mock.calls[0]?.[0]).toMatchObject({ message: 'no front end' });

@@ -10,7 +10,12 @@ import { afterEach, describe, expect, it, vi } from 'vitest';
 import { columnsOf } from '../../packages/plot/src/characters';
 import { textWidth } from '../../packages/plot/src/text';
 
-const history = [1, 2, 3].map((epoch) => ({ epoch, loss: 1 / epoch, trainAcc: 0.8, testAcc: epoch === 2 ? null : 0.85 }));
+const history = [1, 2, 3].map((epoch) => ({
+  epoch,
+  loss: 1 / epoch,
+  trainAcc: 0.8,
+  testAcc: epoch === 2 ? null : 0.85,
+}));
 const picture = curves(history);
 
 describe('a picture', () => {
@@ -40,11 +45,15 @@ describe('a picture', () => {
     expect(bundle['text/plain']).toMatch(/[\u2801-\u28ff]/);
     expect(bundle['text/plain']).not.toContain('\u001b');
     const png = await picture.toPng();
-    expect(Buffer.from(picture.mimeBundle({ png })['image/png'] ?? '', 'base64').equals(png)).toBe(true);
+    expect(Buffer.from(picture.mimeBundle({ png })['image/png'] ?? '', 'base64').equals(png)).toBe(
+      true,
+    );
   });
 
   it("answers Jupyter's protocol, which Deno speaks", () => {
-    const display = (picture as unknown as Record<symbol, () => unknown>)[Symbol.for('Jupyter.display')];
+    const display = (picture as unknown as Record<symbol, () => unknown>)[
+      Symbol.for('Jupyter.display')
+    ];
     expect(display?.call(picture)).toEqual(picture.mimeBundle());
   });
 
@@ -69,7 +78,8 @@ describe('a picture', () => {
   it('is saved as the extension says', async () => {
     const dir = await fs.mkdtemp(path.join(tmpdir(), 'deepend-'));
     try {
-      for (const extension of ['svg', 'png', 'html', 'txt']) await picture.save(path.join(dir, `a.${extension}`));
+      for (const extension of ['svg', 'png', 'html', 'txt'])
+        await picture.save(path.join(dir, `a.${extension}`));
       expect(await fs.readFile(path.join(dir, 'a.html'), 'utf8')).toBe(picture.toHtml());
       expect(await fs.readFile(path.join(dir, 'a.txt'), 'utf8')).toBe(`${picture.toText()}\n`);
     } finally {
@@ -79,7 +89,14 @@ describe('a picture', () => {
 
   it('is a Vega-Lite specification where it is a chart of lines', async () => {
     const fmts = ['-', 'mo'];
-    const { vegaLite } = plot([1, 2], [[0, 1], [2, 3]], { legend: ['a', 'a'], fmts, xlabel: 'x', yscale: 'log', xlim: [0, 3] }); // biome-ignore format: two series
+    const { vegaLite } = plot(
+      [1, 2],
+      [
+        [0, 1],
+        [2, 3],
+      ],
+      { legend: ['a', 'a'], fmts, xlabel: 'x', yscale: 'log', xlim: [0, 3] },
+    );
     expect(JSON.parse(JSON.stringify(vegaLite))).toEqual(vegaLite);
     expect(vegaLite).toMatchObject({
       $schema: 'https://vega.github.io/schema/vega-lite/v5.json',
@@ -115,7 +132,7 @@ describe('a picture', () => {
     ['toHtmlFragment', { them: 'dark' }, /there is no option "them"/],
   ] as const)('%s refuses %o', (method, options, message) => {
     expect(() => (picture[method] as (options: unknown) => string)(options)).toThrow(message);
-  }); // biome-ignore format: a row a case
+  });
 });
 
 describe('letters of a PNG', () => {
@@ -123,7 +140,10 @@ describe('letters of a PNG', () => {
     vi.restoreAllMocks();
   });
   const ink = async (title: string) => {
-    const pixels = await sharp(await plot([1, 2], undefined, { title }).toPng()).greyscale().raw().toBuffer(); // biome-ignore format: one chain
+    const pixels = await sharp(await plot([1, 2], undefined, { title }).toPng())
+      .greyscale()
+      .raw()
+      .toBuffer();
     return pixels.filter((value: number) => value < 128).length;
   };
 
@@ -138,7 +158,9 @@ describe('letters of a PNG', () => {
     const never = '\ufdd1\u{1ffff}'; // code points that never become characters: no font has them
     expect(await ink(never)).toBeGreaterThan((await ink('')) + 100);
     expect(warning.mock.calls.map(([text]) => String(text))).toEqual([
-      expect.stringMatching(/^\[plot\] toPng: no font of this machine has .*code points in their place\. Install a font/),
+      expect.stringMatching(
+        /^\[plot\] toPng: no font of this machine has .*code points in their place\. Install a font/,
+      ),
     ]);
     await ink(never);
     expect(warning).toHaveBeenCalledTimes(1);
@@ -147,18 +169,38 @@ describe('letters of a PNG', () => {
 
 const text = fc.oneof(
   fc.string({ unit: 'binary', maxLength: 30 }),
-  fc.constantFrom('<script>alert(1)</script>', '</script><img src=x onerror=alert(1)>', `"'><&amp;`, ']]>', '--><!--', '漢字の題', '🎉👩‍👩‍👧', '\u001b[31m\u0007', 'x'.repeat(3000), '\u202eabc', "' onload='alert(1)", '</figure></svg>'),
-); // biome-ignore format: one list
+  fc.constantFrom(
+    '<script>alert(1)</script>',
+    '</script><img src=x onerror=alert(1)>',
+    `"'><&amp;`,
+    ']]>',
+    '--><!--',
+    '漢字の題',
+    '🎉👩‍👩‍👧',
+    '\u001b[31m\u0007',
+    'x'.repeat(3000),
+    '\u202eabc',
+    "' onload='alert(1)",
+    '</figure></svg>',
+  ),
+);
 
 describe('hostile names', () => {
   it('leave the SVG well-formed, in every theme and way of writing text', async () => {
     await fc.assert(
-      fc.asyncProperty(text, fc.constantFrom('light', 'dark', 'auto'), fc.constantFrom('elements', 'outlines'), async (name, theme, way) => {
-        const svg = named(name).toSvg({ theme, text: way });
-        await expect(sharp(Buffer.from(svg)).metadata(), svg).resolves.toMatchObject({ format: 'svg' }); // libxml2 reads it
-      }),
+      fc.asyncProperty(
+        text,
+        fc.constantFrom('light', 'dark', 'auto'),
+        fc.constantFrom('elements', 'outlines'),
+        async (name, theme, way) => {
+          const svg = named(name).toSvg({ theme, text: way });
+          await expect(sharp(Buffer.from(svg)).metadata(), svg).resolves.toMatchObject({
+            format: 'svg',
+          }); // libxml2 reads it
+        },
+      ),
       { numRuns: 60 },
-    ); // biome-ignore format: one property
+    );
   });
 
   it('add no element to the page, and no script', () => {
@@ -167,8 +209,12 @@ describe('hostile names', () => {
     fc.assert(
       fc.property(text, (name) => {
         const page = named(name).toHtml();
-        expect(tags(page.replace(hoverScript, ''))?.filter((tag) => !/path|text|line|g$/.test(tag))).toEqual(
-          tags(plain.toHtml().replace(hoverScript, ''))?.filter((tag) => !/path|text|line|g$/.test(tag)),
+        expect(
+          tags(page.replace(hoverScript, ''))?.filter((tag) => !/path|text|line|g$/.test(tag)),
+        ).toEqual(
+          tags(plain.toHtml().replace(hoverScript, ''))?.filter(
+            (tag) => !/path|text|line|g$/.test(tag),
+          ),
         );
         expect(page.match(/<script/gi)).toHaveLength(1);
       }),
@@ -178,14 +224,19 @@ describe('hostile names', () => {
 
   it('move no cursor of a terminal, and break no line', () => {
     fc.assert(
-      fc.property(text, fc.integer({ min: 20, max: 120 }), fc.integer({ min: 6, max: 30 }), (name, width, height) => {
-        const lines = named(name).toText({ width, height }).split('\n');
-        expect(lines).toHaveLength(height);
-        for (const line of lines) {
-          expect(columnsOf(line)).toBeLessThanOrEqual(width);
-          expect(line).not.toMatch(/[\p{Cc}\u202a-\u202e]/u);
-        }
-      }),
+      fc.property(
+        text,
+        fc.integer({ min: 20, max: 120 }),
+        fc.integer({ min: 6, max: 30 }),
+        (name, width, height) => {
+          const lines = named(name).toText({ width, height }).split('\n');
+          expect(lines).toHaveLength(height);
+          for (const line of lines) {
+            expect(columnsOf(line)).toBeLessThanOrEqual(width);
+            expect(line).not.toMatch(/[\p{Cc}\u202a-\u202e]/u);
+          }
+        },
+      ),
       { numRuns: 200 },
     );
   });
@@ -199,7 +250,9 @@ describe('hostile names', () => {
       const upright = attributes.includes('rotate(-90');
       const long = textWidth(content, Number(read('font-size')));
       const share = { middle: 0.5, end: 1 }[read('text-anchor') ?? ''] ?? 0;
-      const from = upright ? Number(read('y')) - (1 - share) * long : Number(read('x')) - share * long;
+      const from = upright
+        ? Number(read('y')) - (1 - share) * long
+        : Number(read('x')) - share * long;
       expect(from, content.slice(0, 20)).toBeGreaterThanOrEqual(-1);
       expect(from + long, content.slice(0, 20)).toBeLessThanOrEqual((upright ? height : width) + 1);
     }
@@ -207,11 +260,21 @@ describe('hostile names', () => {
 });
 
 function named(name: string) {
-  return plot([1, 2], [[1, 2], [2, 1]], { title: name, xlabel: name, ylabel: name, legend: [name, 'b'] }); // biome-ignore format: two series
+  return plot(
+    [1, 2],
+    [
+      [1, 2],
+      [2, 1],
+    ],
+    { title: name, xlabel: name, ylabel: name, legend: [name, 'b'] },
+  );
 }
 
 describe('images as text', () => {
-  const images = { shape: [5, 28, 28], data: new Uint8Array(5 * 784).map((_, i) => (i % 784 < 392 ? 255 : 0)) };
+  const images = {
+    shape: [5, 28, 28],
+    data: new Uint8Array(5 * 784).map((_, i) => (i % 784 < 392 ? 255 : 0)),
+  };
 
   it('are half blocks in colours, and shades without', async () => {
     const grid = await showImages(images, 1, 5, { titles: ['a', 'b\nc', '漢字', 'd', 'e'] });

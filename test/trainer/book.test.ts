@@ -29,7 +29,14 @@ describe("the book's training functions", () => {
     const [own, ch3, ch6] = [linearNet(), linearNet(), linearNet()];
     const testIter = fakeLoader(6, 3);
     await train(own, fakeLoader(12, 3), testIter, { numEpochs: 2, lr: 0.3, progress: false });
-    const { history } = await bookTools.trainCh6(ch6, fakeLoader(12, 3), testIter, 2, 0.3, currentDevice());
+    const { history } = await bookTools.trainCh6(
+      ch6,
+      fakeLoader(12, 3),
+      testIter,
+      2,
+      0.3,
+      currentDevice(),
+    );
     await bookTools.trainCh3(ch3, fakeLoader(12, 3), testIter, softmaxCrossEntropy, 2, { lr: 0.3 });
     expect(history).toHaveLength(2);
     expect(weights(ch6)).toEqual(weights(own));
@@ -40,7 +47,9 @@ describe("the book's training functions", () => {
     const net = linearNet();
     const { loss, accuracy } = await evaluate(net, fakeLoader(7, 3));
     expect(await bookTools.evaluateAccuracy(net, fakeLoader(7, 3))).toBe(accuracy);
-    expect(await bookTools.evaluateAccuracyGpu(net, fakeLoader(7, 3), currentDevice())).toBe(accuracy);
+    expect(await bookTools.evaluateAccuracyGpu(net, fakeLoader(7, 3), currentDevice())).toBe(
+      accuracy,
+    );
     expect(await bookTools.evaluateLoss(net, fakeLoader(7, 3), softmaxCrossEntropy)).toBe(loss);
   });
 });
@@ -54,8 +63,25 @@ describe("the book's small tools", () => {
 
   it("corr2d gives the book's example", async () => {
     // Section 6.2: a 3×3 image of 0 … 8 and a 2×2 kernel of 0 … 3.
-    const image = tf.tensor2d([[0, 1, 2], [3, 4, 5], [6, 7, 8]]); // biome-ignore format: a matrix
-    expect(await bookTools.corr2d(image, tf.tensor2d([[0, 1], [2, 3]])).array()).toEqual([[19, 25], [37, 43]]); // biome-ignore format: a matrix
+    const image = tf.tensor2d([
+      [0, 1, 2],
+      [3, 4, 5],
+      [6, 7, 8],
+    ]);
+    expect(
+      await bookTools
+        .corr2d(
+          image,
+          tf.tensor2d([
+            [0, 1],
+            [2, 3],
+          ]),
+        )
+        .array(),
+    ).toEqual([
+      [19, 25],
+      [37, 43],
+    ]);
     expect(bookTools.corr2d(image, tf.tensor2d([[1, 1, 1]])).shape).toEqual([3, 1]);
   });
 
@@ -63,7 +89,10 @@ describe("the book's small tools", () => {
     const net = linearNet();
     const before = weights(net)[1] as number[];
     const gradients = gradientsOf(net);
-    const slope = [...(gradients.find(({ parameter }) => parameter.shape.length === 1)?.gradient.dataSync() ?? [])];
+    const slope = [
+      ...(gradients.find(({ parameter }) => parameter.shape.length === 1)?.gradient.dataSync() ??
+        []),
+    ];
     bookTools.sgd(gradients, 0.5, 2);
     const after = weights(net)[1] as number[];
     expect(slope.some((value) => value !== 0)).toBe(true);

@@ -14,8 +14,12 @@ afterAll(() => rm(dir, { recursive: true }));
 const killed = (folder: string, after: number) =>
   new Promise<void>((resolve) => {
     const script = path.join(import.meta.dirname, 'callbacks-killed.ts');
-    const child = spawn('npx', ['tsx', '--tsconfig', 'tsconfig.json', script, folder], { detached: true });
-    child.stdout.on('data', () => setTimeout(() => process.kill(-(child.pid as number), 'SIGKILL'), after));
+    const child = spawn('npx', ['tsx', '--tsconfig', 'tsconfig.json', script, folder], {
+      detached: true,
+    });
+    child.stdout.on('data', () =>
+      setTimeout(() => process.kill(-(child.pid as number), 'SIGKILL'), after),
+    );
     child.on('close', () => resolve());
   });
 

@@ -1,4 +1,7 @@
-/** A run of nothing but epochs, for a test that kills it: `callbacks-killed.ts DIR` writes histories and events there as fast as it can. */
+/**
+ * A run of nothing but epochs, for a test that kills it: `callbacks-killed.ts DIR` writes histories
+ * and events there as fast as it can.
+ */
 import path from 'node:path';
 import { csvHistory, jsonlHistory, tensorBoard } from '@deepend/trainer';
 
@@ -8,10 +11,19 @@ const callbacks = [
   csvHistory(path.join(dir, 'h.csv')),
   tensorBoard(path.join(dir, 'events')),
 ];
-for (const callback of callbacks) await callback.onTrainBegin?.({ history: [], resumed: false } as never);
+for (const callback of callbacks)
+  await callback.onTrainBegin?.({ history: [], resumed: false } as never);
 const speeds = { seconds: 1.5, samplesPerSecond: 1e4 / 3, samplesPerSecondWithLoading: 1e3 / 3 };
 for (let epoch = 1; ; epoch++) {
-  const record = { epoch, loss: 1 / epoch, trainAcc: 1 - 1 / epoch, testAcc: null, testLoss: null, lr: 0.1, ...speeds };
+  const record = {
+    epoch,
+    loss: 1 / epoch,
+    trainAcc: 1 - 1 / epoch,
+    testAcc: null,
+    testLoss: null,
+    lr: 0.1,
+    ...speeds,
+  };
   for (const callback of callbacks) await callback.onEpochEnd?.(record);
   if (epoch === 10) console.log('ten epochs');
 }

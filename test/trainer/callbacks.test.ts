@@ -28,9 +28,17 @@ const normNet = () =>
   tfl.sequential({
     layers: [
       tfl.layers.flatten({ inputShape: [4, 4, 1], name: 'flat' }),
-      tfl.layers.dense({ units: 5, kernelInitializer: tfl.initializers.glorotUniform({ seed: 1 }), name: 'first' }),
+      tfl.layers.dense({
+        units: 5,
+        kernelInitializer: tfl.initializers.glorotUniform({ seed: 1 }),
+        name: 'first',
+      }),
       tfl.layers.batchNormalization({ name: 'norm' }),
-      tfl.layers.dense({ units: 3, kernelInitializer: tfl.initializers.glorotUniform({ seed: 2 }), name: 'second' }),
+      tfl.layers.dense({
+        units: 3,
+        kernelInitializer: tfl.initializers.glorotUniform({ seed: 2 }),
+        name: 'second',
+      }),
     ],
   });
 
@@ -47,28 +55,58 @@ describe('history files', () => {
   it('have a whole line more after each epoch, and nothing of an older run', async () => {
     const [jsonl, csv] = [path.join(dir, 'new', 'h.jsonl'), path.join(dir, 'new', 'h.csv')];
     const counts: number[][] = [];
-    const count = async () => void counts.push([(await read(jsonl)).length - 1, (await read(csv)).length - 1]);
+    const count = async () =>
+      void counts.push([(await read(jsonl)).length - 1, (await read(csv)).length - 1]);
     for (let run = 0; run < 2; run++) {
-      const callbacks: Callback[] = [jsonlHistory(jsonl), csvHistory(csv), { onTrainBegin: count, onEpochEnd: count }];
+      const callbacks: Callback[] = [
+        jsonlHistory(jsonl),
+        csvHistory(csv),
+        { onTrainBegin: count, onEpochEnd: count },
+      ];
       await train(linearNet(), fakeLoader(6, 3), null, { ...quiet, callbacks });
     }
-    expect(counts).toEqual([[0, 0], [1, 2], [2, 3], [3, 4], [0, 0], [1, 2], [2, 3], [3, 4]]); // biome-ignore format: a list
+    expect(counts).toEqual([
+      [0, 0],
+      [1, 2],
+      [2, 3],
+      [3, 4],
+      [0, 0],
+      [1, 2],
+      [2, 3],
+      [3, 4],
+    ]);
   });
 
   it('tell what the history tells', async () => {
     const [jsonl, csv] = [path.join(dir, 'h.jsonl'), path.join(dir, 'h.csv')];
     const metrics = [accuracyMetric(), confusionMatrix()];
     const callbacks = [jsonlHistory(jsonl), csvHistory(csv)];
-    const { history } = await train(linearNet(), fakeLoader(6, 3), fakeLoader(6, 3), { ...quiet, metrics, callbacks });
+    const { history } = await train(linearNet(), fakeLoader(6, 3), fakeLoader(6, 3), {
+      ...quiet,
+      metrics,
+      callbacks,
+    });
     const lines = (await read(jsonl)).filter((line) => line !== '');
     expect(lines.map((line) => JSON.parse(line) as unknown)).toEqual(history);
     const [head = [], ...rows] = (await read(csv)).slice(0, -1).map((line) => line.split(','));
     expect(head).toEqual([
-      'epoch', 'loss', 'trainAcc', 'testAcc', 'testLoss', 'lr', 'seconds', 'samplesPerSecond', 'samplesPerSecondWithLoading', 'metrics.accuracy',
-    ]); // biome-ignore format: a list
+      'epoch',
+      'loss',
+      'trainAcc',
+      'testAcc',
+      'testLoss',
+      'lr',
+      'seconds',
+      'samplesPerSecond',
+      'samplesPerSecondWithLoading',
+      'metrics.accuracy',
+    ]);
     rows.forEach((row, i) => {
       const { metrics: found, ...record } = { ...history[i] } as Record<string, unknown>;
-      const expected = { ...record, 'metrics.accuracy': (found as { accuracy: number }).accuracy } as Record<string, number>;
+      const expected = {
+        ...record,
+        'metrics.accuracy': (found as { accuracy: number }).accuracy,
+      } as Record<string, number>;
       head.forEach((column, j) => {
         expect(Number(row[j]), column).toBe(expected[column]);
       });
@@ -88,7 +126,9 @@ describe('history files', () => {
       await write(whole, [], history);
       await write(parts, history.slice(0, 2), history.slice(2));
       expect(await read(parts)).toEqual(await read(whole));
-      expect((await read(whole))[1]).toMatch(name === 'a.csv' ? /^1,[\d.]+,[\d.]+,,,0.5,/ : /"epoch":2/); // a null is an empty cell
+      expect((await read(whole))[1]).toMatch(
+        name === 'a.csv' ? /^1,[\d.]+,[\d.]+,,,0.5,/ : /"epoch":2/,
+      ); // a null is an empty cell
     }
   });
 
@@ -101,7 +141,9 @@ describe('history files', () => {
       /\[trainer\] csvHistory: cannot write .*h\.csv: .*; free the disk or name another place/,
     );
     expect(weights(net)).toEqual(before);
-    expect(() => jsonlHistory('')).toThrow("[trainer] jsonlHistory: expected the name of a file, got ''");
+    expect(() => jsonlHistory('')).toThrow(
+      "[trainer] jsonlHistory: expected the name of a file, got ''",
+    );
   });
 });
 
@@ -125,7 +167,9 @@ describe.each(engines)('earlyStopping on $title', ({ name, absent }) => {
       const losses = history.map(({ testLoss }) => testLoss as number);
       const best = losses.indexOf(Math.min(...losses));
       expect(history).toHaveLength(best + 3);
-      expect(stopped).toBe(`testLoss got no better for 2 epochs, which was ${losses[best]} in epoch ${best + 1}`);
+      expect(stopped).toBe(
+        `testLoss got no better for 2 epochs, which was ${losses[best]} in epoch ${best + 1}`,
+      );
       expect((await evaluate(net, fakeLoader(12, 6))).loss).toBeCloseTo(losses[best] as number, 5);
       expect(losses.at(-1)).toBeGreaterThan(1.1 * (losses[best] as number)); // else the line before would show nothing
       expect(seen).toEqual([weights(net), weights(net)]); // whoever saves the net then has the best, before or after in the list
@@ -136,7 +180,13 @@ describe.each(engines)('earlyStopping on $title', ({ name, absent }) => {
 describe('earlyStopping', () => {
   beforeAll(() => use('cpu-js'));
   const run = (callbacks: Callback[], options: object = {}) =>
-    train(linearNet(), fakeLoader(12, 3), fakeLoader(6, 3), { ...quiet, lr: spoiled, numEpochs: 6, callbacks, ...options });
+    train(linearNet(), fakeLoader(12, 3), fakeLoader(6, 3), {
+      ...quiet,
+      lr: spoiled,
+      numEpochs: 6,
+      callbacks,
+      ...options,
+    });
 
   it('restores the best where a run comes to its end, or something else ends it', async () => {
     const stopAt = (epoch: number): Callback => {
@@ -173,7 +223,11 @@ describe('earlyStopping', () => {
     const reasons: string[] = [];
     const callback = earlyStopping(options);
     const net = { getWeights: () => [], setWeights: () => {} };
-    void callback.onTrainBegin?.({ net, numEpochs: 99, control: { stop: (reason: string) => reasons.push(reason) } } as never);
+    void callback.onTrainBegin?.({
+      net,
+      numEpochs: 99,
+      control: { stop: (reason: string) => reasons.push(reason) },
+    } as never);
     const ended = epochs.findIndex((value, i) => {
       void callback.onEpochEnd?.({ epoch: i + 1, [key]: value } as never);
       return reasons.length > 0;
@@ -187,7 +241,9 @@ describe('earlyStopping', () => {
     expect(values([0.5, 0.6, 0.6, 0.61, 0.61, 0.6], { patience: 2 })).toBe(6);
     expect(values([3, 2, 1, 1.5], { monitor: 'loss', patience: 1 })).toBe(4);
     expect(values([3, 2, 1.95, 1.92], { monitor: 'loss', patience: 2, minDelta: 0.1 })).toBe(4);
-    expect(values([0.5, 0.4, 0.3], { monitor: 'testAcc', mode: 'min', patience: 1 })).toBeUndefined();
+    expect(
+      values([0.5, 0.4, 0.3], { monitor: 'testAcc', mode: 'min', patience: 1 }),
+    ).toBeUndefined();
     expect(values([Number.NaN, Number.NaN], { monitor: 'loss', patience: 2 })).toBe(2);
     expect(values([2, Number.NaN, 1, Number.NaN], { monitor: 'loss', patience: 1 })).toBe(2);
   });
@@ -196,13 +252,21 @@ describe('earlyStopping', () => {
     await expectNoLeak(async () => {
       const net = linearNet();
       const callbacks = [earlyStopping({ monitor: 'testLoss', patience: 1 })];
-      await train(net, fakeLoader(12, 3), fakeLoader(6, 3), { ...quiet, lr: spoiled, numEpochs: 6, callbacks });
+      await train(net, fakeLoader(12, 3), fakeLoader(6, 3), {
+        ...quiet,
+        lr: spoiled,
+        numEpochs: 6,
+        callbacks,
+      });
       const broken: Callback = {
         onEpochEnd: ({ epoch }) => {
           if (epoch === 2) throw new Error('stop here');
         },
       };
-      const failing = train(net, fakeLoader(12, 3), fakeLoader(6, 3), { ...quiet, callbacks: [earlyStopping(), broken] });
+      const failing = train(net, fakeLoader(12, 3), fakeLoader(6, 3), {
+        ...quiet,
+        callbacks: [earlyStopping(), broken],
+      });
       await expect(failing).rejects.toThrow('stop here');
       net.dispose();
     });
@@ -210,10 +274,14 @@ describe('earlyStopping', () => {
 
   it('says so when the run does not measure what it watches', async () => {
     const callbacks = [earlyStopping()];
-    await expect(train(linearNet(), fakeLoader(6, 3), null, { ...quiet, callbacks })).rejects.toThrow(
+    await expect(
+      train(linearNet(), fakeLoader(6, 3), null, { ...quiet, callbacks }),
+    ).rejects.toThrow(
       '[trainer] earlyStopping: watches "testAcc", which this run does not measure; give train a test loader, or watch "loss"',
     );
-    expect(() => earlyStopping({ patience: 0 })).toThrow(/"patience" must be a whole number of at least 1, got 0/);
+    expect(() => earlyStopping({ patience: 0 })).toThrow(
+      /"patience" must be a whole number of at least 1, got 0/,
+    );
     await expect(run([earlyStopping({ patience: 1 })])).resolves.toHaveProperty('stopped');
   });
 });
@@ -252,37 +320,44 @@ describe.each(engines)('stopOnNaN on $title', ({ name, absent }) => {
     expect(weights(net).slice(0, 4)).toEqual(before.slice(0, 4));
   });
 
-  it.skipIf(absent)('finds it between the steps at which the loss is read, and leaves the weights before', async () => {
-    const net = normNet();
-    const odd = withOdd(3, (features) => tf.mul(features, Number.POSITIVE_INFINITY)); // of ten steps 1, 2, 4, ... are read
-    await expect(train(net, odd, null, { ...quiet, callbacks: [stopOnNaN()] })).rejects.toThrow(
-      /stopOnNaN: the output of 'flat_input' became not finite at step 3 of epoch 1/,
-    );
-    const other = normNet();
-    let steps = 0;
-    let stop = (_: string) => {};
-    const twoSteps: Callback = {
-      onTrainBegin: ({ control }) => {
-        stop = control.stop;
-      },
-      onStep: () => {
-        if (++steps === 2) stop('two steps');
-      },
-    };
-    await train(other, fakeLoader(30, 3), null, { ...quiet, callbacks: [twoSteps] });
-    expect(weights(net)).toEqual(weights(other));
-  });
+  it.skipIf(absent)(
+    'finds it between the steps at which the loss is read, and leaves the weights before',
+    async () => {
+      const net = normNet();
+      const odd = withOdd(3, (features) => tf.mul(features, Number.POSITIVE_INFINITY)); // of ten steps 1, 2, 4, ... are read
+      await expect(train(net, odd, null, { ...quiet, callbacks: [stopOnNaN()] })).rejects.toThrow(
+        /stopOnNaN: the output of 'flat_input' became not finite at step 3 of epoch 1/,
+      );
+      const other = normNet();
+      let steps = 0;
+      let stop = (_: string) => {};
+      const twoSteps: Callback = {
+        onTrainBegin: ({ control }) => {
+          stop = control.stop;
+        },
+        onStep: () => {
+          if (++steps === 2) stop('two steps');
+        },
+      };
+      await train(other, fakeLoader(30, 3), null, { ...quiet, callbacks: [twoSteps] });
+      expect(weights(net)).toEqual(weights(other));
+    },
+  );
 
   it.skipIf(absent)('changes nothing of a sound run, and leaves no tensor behind', async () => {
     const [with_, without] = [normNet(), normNet()];
     await train(with_, fakeLoader(30, 3), null, { ...quiet, callbacks: [stopOnNaN({ every: 3 })] });
     await train(without, fakeLoader(30, 3), null, quiet);
     expect(weights(with_)).toEqual(weights(without));
-    await expectNoLeak(() => train(without, fakeLoader(9, 3), null, { ...quiet, lr: 1e-3, callbacks: [stopOnNaN()] }));
+    await expectNoLeak(() =>
+      train(without, fakeLoader(9, 3), null, { ...quiet, lr: 1e-3, callbacks: [stopOnNaN()] }),
+    );
     await expectNoLeak(async () => {
       const net = normNet();
       const odd = withOdd(3, (features) => tf.mul(features, Number.NaN));
-      await expect(train(net, odd, null, { ...quiet, callbacks: [stopOnNaN()] })).rejects.toThrow('stopOnNaN');
+      await expect(train(net, odd, null, { ...quiet, callbacks: [stopOnNaN()] })).rejects.toThrow(
+        'stopOnNaN',
+      );
       net.dispose();
     });
   });
@@ -300,12 +375,20 @@ describe('clocks', () => {
   it('timeLimit ends the run once its time is over, and not before', async () => {
     let steps = 0;
     const count = { onStep: () => void steps++ };
-    const over = await train(linearNet(), fakeLoader(9, 3), null, { ...quiet, callbacks: [timeLimit(1e-9), count] });
+    const over = await train(linearNet(), fakeLoader(9, 3), null, {
+      ...quiet,
+      callbacks: [timeLimit(1e-9), count],
+    });
     expect(over.stopped).toBe('the time limit of 1e-9 s is over');
     expect(steps).toBe(1);
-    const within = await train(linearNet(), fakeLoader(9, 3), null, { ...quiet, callbacks: [timeLimit(1e6)] });
+    const within = await train(linearNet(), fakeLoader(9, 3), null, {
+      ...quiet,
+      callbacks: [timeLimit(1e6)],
+    });
     expect(within).not.toHaveProperty('stopped');
-    expect(() => timeLimit(0)).toThrow('[trainer] timeLimit: expected a number of seconds above 0, got 0');
+    expect(() => timeLimit(0)).toThrow(
+      '[trainer] timeLimit: expected a number of seconds above 0, got 0',
+    );
   });
 
   it('samplesPerSecond prints the samples of its steps over their time, each epoch anew', async () => {
@@ -333,7 +416,10 @@ describe('clocks', () => {
   });
 
   it('samplesPerSecond prints in a run', async () => {
-    await train(linearNet(), fakeLoader(9, 3), null, { ...quiet, callbacks: [samplesPerSecond({ every: 3 })] });
+    await train(linearNet(), fakeLoader(9, 3), null, {
+      ...quiet,
+      callbacks: [samplesPerSecond({ every: 3 })],
+    });
     expect(lines).toHaveLength(3);
     for (const line of lines) expect(line).toMatch(/^epoch \d, step 3\/3: \d+\.\d examples\/sec$/);
   });

@@ -1,4 +1,7 @@
-/** A run for a test that kills it: `killed.ts DIR` trains with a checkpoint at each step, goes on from the last, and prints what its net came to. */
+/**
+ * A run for a test that kills it: `killed.ts DIR` trains with a checkpoint at each step, goes on
+ * from the last, and prints what its net came to.
+ */
 import { createHash } from 'node:crypto';
 import { arrayDataset, DataLoader } from '@deepend/data';
 import { device } from '@deepend/device';
@@ -17,8 +20,16 @@ const loader = new DataLoader(arrayDataset({ images, labels, imageShape: [12, 12
 const net = book.resnet8({ inputShape: [12, 12, 1], seed: 1 });
 const callbacks = [checkpoints(dir, { everySteps: 1 }), { onStep: () => console.log('step') }];
 const optimizer = { name: 'sgd', momentum: 0.9 } as const;
-await train(net, loader, null, { numEpochs: 3, lr: 0.02, optimizer, progress: false, callbacks, resume: dir });
+await train(net, loader, null, {
+  numEpochs: 3,
+  lr: 0.02,
+  optimizer,
+  progress: false,
+  callbacks,
+  resume: dir,
+});
 const hash = createHash('sha256');
-for (const weight of net.weights) hash.update(new Uint8Array(weight.read().dataSync().slice().buffer));
+for (const weight of net.weights)
+  hash.update(new Uint8Array(weight.read().dataSync().slice().buffer));
 console.log(hash.digest('hex'));
 process.exit(0);

@@ -1,6 +1,14 @@
 /** What the loop does beside plain descent. */
 import { crossEntropy, meanSquaredError } from '@deepend/compiler';
-import { accuracyMetric, type Callback, type EpochRecord, evaluate, type StepRecord, topK, train } from '@deepend/trainer';
+import {
+  accuracyMetric,
+  type Callback,
+  type EpochRecord,
+  evaluate,
+  type StepRecord,
+  topK,
+  train,
+} from '@deepend/trainer';
 import * as tf from '@tensorflow/tfjs-core';
 import * as tfl from '@tensorflow/tfjs-layers';
 import { afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
@@ -12,14 +20,20 @@ beforeAll(() => use('cpu-js'));
 afterEach(() => vi.restoreAllMocks());
 
 const quiet = { numEpochs: 1, lr: 0.5, progress: false } as const;
-const weights = (net: tfl.LayersModel) => net.getWeights().flatMap((weight) => [...weight.dataSync()]);
-const far = (a: number[], b: number[]) => Math.max(...a.map((value, i) => Math.abs(value - (b[i] as number))));
+const weights = (net: tfl.LayersModel) =>
+  net.getWeights().flatMap((weight) => [...weight.dataSync()]);
+const far = (a: number[], b: number[]) =>
+  Math.max(...a.map((value, i) => Math.abs(value - (b[i] as number))));
 
 describe('a batch in parts', () => {
   it('gives the update of the whole batch', async () => {
     const [whole, parts] = [linearNet(), linearNet()];
     const one = await train(whole, fakeLoader(20, 10), null, { ...quiet, numEpochs: 2 });
-    const two = await train(parts, fakeLoader(20, 10), null, { ...quiet, numEpochs: 2, microBatch: 3 });
+    const two = await train(parts, fakeLoader(20, 10), null, {
+      ...quiet,
+      numEpochs: 2,
+      microBatch: 3,
+    });
     expect(far(weights(whole), weights(parts))).toBeLessThan(1e-6);
     expect(two.history[1]?.loss).toBeCloseTo(one.history[1]?.loss as number, 5);
     expect(two.history[1]?.trainAcc).toBeCloseTo(one.history[1]?.trainAcc as number, 6);
@@ -34,7 +48,12 @@ describe('a batch in parts', () => {
         const { step } = plan;
         plan.step = ((features: tf.Tensor, labels: tf.Tensor, options: object) => {
           if ((features.shape[0] as number) > 4) {
-            throw Object.assign(new Error('out of memory'), { name: 'OutOfMemoryError', asked: 1, inUse: 1, limit: 1 });
+            throw Object.assign(new Error('out of memory'), {
+              name: 'OutOfMemoryError',
+              asked: 1,
+              inUse: 1,
+              limit: 1,
+            });
           }
           return step.call(plan, features, labels, options);
         }) as typeof step;
@@ -55,9 +74,9 @@ describe('a batch in parts', () => {
         };
       },
     };
-    await expect(train(linearNet(), fakeLoader(20, 10), null, { ...quiet, callbacks: [broken] })).rejects.toThrow(
-      'something else',
-    );
+    await expect(
+      train(linearNet(), fakeLoader(20, 10), null, { ...quiet, callbacks: [broken] }),
+    ).rejects.toThrow('something else');
   });
 });
 
@@ -82,7 +101,9 @@ describe('clipping', () => {
     const net = linearNet();
     const before = weights(net);
     await train(net, fakeLoader(10, 10), null, { ...quiet, lr: 1, clipNorm: 1e-3 });
-    const moved = Math.sqrt(weights(net).reduce((sum, value, i) => sum + (value - (before[i] as number)) ** 2, 0));
+    const moved = Math.sqrt(
+      weights(net).reduce((sum, value, i) => sum + (value - (before[i] as number)) ** 2, 0),
+    );
     expect(moved).toBeLessThan(1.001e-3);
     const other = linearNet();
     await train(other, fakeLoader(10, 10), null, { ...quiet, lr: 1, clipValue: 1e-4 });
@@ -99,7 +120,9 @@ describe('averaged weights', () => {
     };
     await train(net, fakeLoader(30, 10), null, { ...quiet, average: 0.5, callbacks: [{ onStep }] });
     const [a, b, c] = trail as [number[], number[], number[]];
-    const expected = a.map((value, i) => 0.5 * (0.5 * value + 0.5 * (b[i] as number)) + 0.5 * (c[i] as number));
+    const expected = a.map(
+      (value, i) => 0.5 * (0.5 * value + 0.5 * (b[i] as number)) + 0.5 * (c[i] as number),
+    );
     expect(far(weights(net), expected)).toBeLessThan(1e-6);
   });
 });
@@ -118,7 +141,12 @@ describe('averaged weights of a run that is stopped', () => {
         control?.stop('enough', options);
       },
     };
-    await train(net, fakeLoader(30, 10), null, { ...quiet, numEpochs: 5, average: 0.5, callbacks: [callback] });
+    await train(net, fakeLoader(30, 10), null, {
+      ...quiet,
+      numEpochs: 5,
+      average: 0.5,
+      callbacks: [callback],
+    });
     return far(weights(net), own);
   };
 
@@ -139,23 +167,34 @@ describe('losses and metrics', () => {
     });
     const { metrics, testAcc, testLoss } = history.at(-1) as EpochRecord;
     expect(metrics?.accuracy).toBeCloseTo(testAcc as number, 6);
-    expect(metrics?.top2 ?? metrics?.['top-2'] ?? Object.values(metrics ?? {})[1]).toBeGreaterThanOrEqual(testAcc as number);
+    expect(
+      metrics?.top2 ?? metrics?.['top-2'] ?? Object.values(metrics ?? {})[1],
+    ).toBeGreaterThanOrEqual(testAcc as number);
     expect(testLoss).toBeGreaterThan(0);
   });
 
   it('learn a line', async () => {
-    const net = tfl.sequential({ layers: [tfl.layers.flatten({ inputShape: [1, 1, 2] }), tfl.layers.dense({ units: 1 })] });
+    const net = tfl.sequential({
+      layers: [tfl.layers.flatten({ inputShape: [1, 1, 2] }), tfl.layers.dense({ units: 1 })],
+    });
     const line = {
       ...{ numSamples: 32, numBatches: 4, batchSize: 8 },
       async *[Symbol.asyncIterator]() {
         for (let start = 0; start < 32; start += 8) {
           const x = tf.randomUniform([8, 1, 1, 2], -1, 1, 'float32', start + 1);
-          const y = tf.tidy(() => tf.add(tf.sum(tf.mul(tf.reshape(x, [8, 2]), tf.tensor1d([2, -3.4])), 1, true), 4.2));
+          const y = tf.tidy(() =>
+            tf.add(tf.sum(tf.mul(tf.reshape(x, [8, 2]), tf.tensor1d([2, -3.4])), 1, true), 4.2),
+          );
           yield { features: x, labels: y };
         }
       },
     };
-    const { history } = await train(net, line, null, { ...quiet, numEpochs: 60, lr: 0.1, loss: meanSquaredError() });
+    const { history } = await train(net, line, null, {
+      ...quiet,
+      numEpochs: 60,
+      lr: 0.1,
+      loss: meanSquaredError(),
+    });
     expect(history.at(-1)?.loss).toBeLessThan(1e-3);
     expect(history.at(-1)?.trainAcc).toBeNaN();
     const [kernel, bias] = net.getWeights().map((weight) => [...weight.dataSync()]);
@@ -171,14 +210,26 @@ describe('short runs', () => {
     const onStep = (record: StepRecord) => {
       steps.push(record);
     };
-    const { history } = await train(linearNet(), fakeLoader(50, 5), fakeLoader(50, 5), { ...quiet, numEpochs: 9, fastDevRun: true, callbacks: [{ onStep }] }); // biome-ignore format: one call
+    const { history } = await train(linearNet(), fakeLoader(50, 5), fakeLoader(50, 5), {
+      ...quiet,
+      numEpochs: 9,
+      fastDevRun: true,
+      callbacks: [{ onStep }],
+    });
     expect(history).toHaveLength(1);
-    expect(steps.map(({ step, numBatches }) => [step, numBatches])).toEqual([[1, 2], [2, 2]]); // biome-ignore format: pairs
+    expect(steps.map(({ step, numBatches }) => [step, numBatches])).toEqual([
+      [1, 2],
+      [2, 2],
+    ]);
   });
 
   it('overfitBatches learns the first batches by heart', async () => {
     const net = linearNet();
-    const { history } = await train(net, fakeLoader(50, 5), null, { ...quiet, numEpochs: 30, overfitBatches: 2 });
+    const { history } = await train(net, fakeLoader(50, 5), null, {
+      ...quiet,
+      numEpochs: 30,
+      overfitBatches: 2,
+    });
     expect(history.at(-1)?.trainAcc).toBe(1);
     await expectNoLeak(() => train(net, fakeLoader(50, 5), null, { ...quiet, overfitBatches: 2 }));
   });
@@ -190,9 +241,20 @@ describe('callbacks', () => {
     const say = (event: string) => () => {
       told.push(event);
     };
-    const events = ['onTrainBegin', 'onEpochBegin', 'onStep', 'onEpochEnd', 'onTrainEnd', 'onFailure'];
+    const events = [
+      'onTrainBegin',
+      'onEpochBegin',
+      'onStep',
+      'onEpochEnd',
+      'onTrainEnd',
+      'onFailure',
+    ];
     const callback = Object.fromEntries(events.map((event) => [event, say(event)])) as Callback;
-    await train(linearNet(), fakeLoader(10, 5), null, { ...quiet, numEpochs: 2, callbacks: [callback] });
+    await train(linearNet(), fakeLoader(10, 5), null, {
+      ...quiet,
+      numEpochs: 2,
+      callbacks: [callback],
+    });
     const epoch = ['onEpochBegin', 'onStep', 'onStep', 'onEpochEnd'];
     expect(told).toEqual(['onTrainBegin', ...epoch, ...epoch, 'onTrainEnd']);
   });
@@ -209,10 +271,18 @@ describe('callbacks', () => {
         },
       };
     };
-    const within = await train(linearNet(), fakeLoader(20, 5), null, { ...quiet, numEpochs: 5, callbacks: [stopAt(6)] });
+    const within = await train(linearNet(), fakeLoader(20, 5), null, {
+      ...quiet,
+      numEpochs: 5,
+      callbacks: [stopAt(6)],
+    });
     expect(within).toMatchObject({ stopped: 'enough' });
     expect(within.history).toHaveLength(1);
-    const behind = await train(linearNet(), fakeLoader(20, 5), null, { ...quiet, numEpochs: 5, callbacks: [stopAt(8)] });
+    const behind = await train(linearNet(), fakeLoader(20, 5), null, {
+      ...quiet,
+      numEpochs: 5,
+      callbacks: [stopAt(8)],
+    });
     expect(behind.history).toHaveLength(2);
   });
 
@@ -226,7 +296,11 @@ describe('callbacks', () => {
     const net = linearNet();
     const before = tf.memory().numTensors;
     await expect(
-      train(net, fakeLoader(20, 5), null, { ...quiet, optimizer: 'adam', callbacks: [{ onFailure }, throws] }),
+      train(net, fakeLoader(20, 5), null, {
+        ...quiet,
+        optimizer: 'adam',
+        callbacks: [{ onFailure }, throws],
+      }),
     ).rejects.toBe(fault);
     expect(told).toEqual([fault, fault]);
     expect(tf.memory().numTensors).toBe(before);
@@ -268,7 +342,15 @@ describe('two runs in one process', () => {
 
 it('1,000 steps leave no tensor', async () => {
   const net = linearNet();
-  const options = { ...quiet, lr: 0.01, optimizer: 'adam', average: 0.9, clipNorm: 1, accumulate: 2, numEpochs: 50 } as const;
+  const options = {
+    ...quiet,
+    lr: 0.01,
+    optimizer: 'adam',
+    average: 0.9,
+    clipNorm: 1,
+    accumulate: 2,
+    numEpochs: 50,
+  } as const;
   const before = tf.memory().numTensors;
   await train(net, fakeLoader(20, 1), null, options);
   expect(tf.memory().numTensors).toBe(before);
@@ -276,6 +358,11 @@ it('1,000 steps leave no tensor', async () => {
 
 it('evaluate takes a loss and metrics, and leaves no tensor', async () => {
   const net = linearNet();
-  await expectNoLeak(() => evaluate(net, fakeLoader(7, 3), { metrics: [accuracyMetric()], loss: crossEntropy({ labelSmoothing: 0.1 }) })); // biome-ignore format: one call
+  await expectNoLeak(() =>
+    evaluate(net, fakeLoader(7, 3), {
+      metrics: [accuracyMetric()],
+      loss: crossEntropy({ labelSmoothing: 0.1 }),
+    }),
+  );
   net.dispose();
 });

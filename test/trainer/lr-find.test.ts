@@ -18,7 +18,11 @@ describe.each(engines)('lrFind on $title', ({ name, absent }) => {
     await use(name);
     const net = book.resnet8({ inputShape: shape, numClasses: 3 });
     const before = weights(net);
-    const { lrs } = await lrFind(net, fakeLoader(12, 4, { shape }), { minLr: 1e-3, maxLr: 10, steps: 12 });
+    const { lrs } = await lrFind(net, fakeLoader(12, 4, { shape }), {
+      minLr: 1e-3,
+      maxLr: 10,
+      steps: 12,
+    });
     expect(lrs.length).toBeGreaterThan(2);
     expect(weights(net)).toEqual(before);
   });
@@ -29,7 +33,11 @@ describe('lrFind', () => {
 
   it('raises the rate by the same factor each step, from minLr to maxLr, over as many epochs as that takes', async () => {
     const loader = fakeLoader(9, 3);
-    const { lrs, losses } = await lrFind(linearNet(), loader, { minLr: 1e-5, maxLr: 1e-2, steps: 31 });
+    const { lrs, losses } = await lrFind(linearNet(), loader, {
+      minLr: 1e-5,
+      maxLr: 1e-2,
+      steps: 31,
+    });
     expect(lrs).toHaveLength(31);
     expect(losses).toHaveLength(31);
     expect(loader.loops).toBe(11);
@@ -40,7 +48,11 @@ describe('lrFind', () => {
 
   it('measures the loss before each step', async () => {
     const net = linearNet();
-    const { losses } = await lrFind(net, fakeLoader(6, 6), { minLr: 1e-12, maxLr: 1e-11, smooth: 1 });
+    const { losses } = await lrFind(net, fakeLoader(6, 6), {
+      minLr: 1e-12,
+      maxLr: 1e-11,
+      smooth: 1,
+    });
     expect(losses[0]).toBeCloseTo((await evaluate(net, fakeLoader(6, 6))).loss, 6);
   });
 
@@ -51,7 +63,10 @@ describe('lrFind', () => {
     losses.forEach((loss, t) => {
       const shares = raw.slice(0, t + 1).map((_, i) => 0.7 ** (t - i));
       const total = shares.reduce((sum, share) => sum + share, 0);
-      expect(loss).toBeCloseTo(shares.reduce((sum, share, i) => sum + share * (raw[i] as number), 0) / total, 9);
+      expect(loss).toBeCloseTo(
+        shares.reduce((sum, share, i) => sum + share * (raw[i] as number), 0) / total,
+        9,
+      );
     });
   });
 
@@ -74,7 +89,11 @@ describe('lrFind', () => {
     expect(losses[at]).toBeGreaterThan(Math.min(...losses));
     const net = linearNet();
     const before = await evaluate(net, fakeLoader(30, 3));
-    await train(net, fakeLoader(30, 3), null, { numEpochs: 5, lr: suggestion as number, progress: false });
+    await train(net, fakeLoader(30, 3), null, {
+      numEpochs: 5,
+      lr: suggestion as number,
+      progress: false,
+    });
     expect((await evaluate(net, fakeLoader(30, 3))).loss).toBeLessThan(before.loss);
   });
 
@@ -89,12 +108,22 @@ describe('lrFind', () => {
     }) as unknown as Loader;
     const range = { minLr: 1e-4, maxLr: 1e-1, steps: 20 };
     const net = linearNet();
-    const [adam, sgd] = [await lrFind(net, regression, { ...range, loss: meanSquaredError(), optimizer: 'adam' }), await lrFind(net, regression, { ...range, loss: meanSquaredError() })]; // biome-ignore format: two trials
+    const [adam, sgd] = [
+      await lrFind(net, regression, { ...range, loss: meanSquaredError(), optimizer: 'adam' }),
+      await lrFind(net, regression, { ...range, loss: meanSquaredError() }),
+    ];
     expect(adam.losses[0]).toBe(sgd.losses[0]);
     expect(adam.losses.at(-1)).not.toBe(sgd.losses.at(-1));
-    expect(adam.losses[0]).toBeCloseTo((await evaluate(net, regression, { loss: meanSquaredError() })).loss, 6);
+    expect(adam.losses[0]).toBeCloseTo(
+      (await evaluate(net, regression, { loss: meanSquaredError() })).loss,
+      6,
+    );
     await expectNoLeak(() =>
-      lrFind(net, regression, { ...range, loss: meanSquaredError(), optimizer: { name: 'adam', beta1: 0.8 } }),
+      lrFind(net, regression, {
+        ...range,
+        loss: meanSquaredError(),
+        optimizer: { name: 'adam', beta1: 0.8 },
+      }),
     );
     await expect(lrFind(net, regression, { optimizer: 'adma' as never })).rejects.toThrow(/adma/);
   });
@@ -108,7 +137,10 @@ describe('lrFind', () => {
   it('gives the same from the same seed, and a loader its place back', async () => {
     const restored: unknown[] = [];
     const place = { epoch: 3, batch: 1 };
-    const loader = Object.assign(fakeLoader(9, 3), { state: () => place, restore: (state: object) => void restored.push(state) });
+    const loader = Object.assign(fakeLoader(9, 3), {
+      state: () => place,
+      restore: (state: object) => void restored.push(state),
+    });
     const first = await lrFind(linearNet(), loader, wide);
     expect(restored).toEqual([place]);
     expect(await lrFind(linearNet(), fakeLoader(9, 3), wide)).toEqual(first);
@@ -117,14 +149,20 @@ describe('lrFind', () => {
   it('leaves no tensor behind, nor when it fails', async () => {
     const net = linearNet();
     await expectNoLeak(() => lrFind(net, fakeLoader(9, 3), wide));
-    const empty = Object.assign(fakeLoader(9, 3), { [Symbol.asyncIterator]: async function* () {} }) as unknown as Loader;
-    await expectNoLeak(() => expect(lrFind(net, empty)).rejects.toThrow('the training loader gave no batch; expected 3'));
+    const empty = Object.assign(fakeLoader(9, 3), {
+      [Symbol.asyncIterator]: async function* () {},
+    }) as unknown as Loader;
+    await expectNoLeak(() =>
+      expect(lrFind(net, empty)).rejects.toThrow('the training loader gave no batch; expected 3'),
+    );
   });
 
   it('says so when the first loss is not finite', async () => {
     const net = linearNet();
     net.setWeights(net.getWeights().map((weight) => tf.fill(weight.shape, Number.NaN)));
-    await expect(lrFind(net, fakeLoader(9, 3))).rejects.toThrow(/expected a finite loss at the first step, got NaN; look for/);
+    await expect(lrFind(net, fakeLoader(9, 3))).rejects.toThrow(
+      /expected a finite loss at the first step, got NaN; look for/,
+    );
   });
 
   it('refuses what makes no trial', async () => {
@@ -135,7 +173,9 @@ describe('lrFind', () => {
       [{ max: 1 }, /there is no option "max"; did you mean "maxLr"\?/],
     ] as const;
     for (const [options, message] of cases)
-      await expect(lrFind(linearNet(), fakeLoader(9, 3), options as never)).rejects.toThrow(message);
+      await expect(lrFind(linearNet(), fakeLoader(9, 3), options as never)).rejects.toThrow(
+        message,
+      );
   });
 });
 
@@ -143,7 +183,8 @@ describe('plotLrFind', () => {
   it('draws the losses over a logarithmic axis, with the suggestion', () => {
     const lrs = [1e-4, 1e-3, 1e-2, 1e-1];
     const { svg } = plotLrFind({ lrs, losses: [2, 1.5, 1, 3], suggestion: 1e-3 });
-    for (const text of ['learning rate', 'loss', 'suggestion 0.0010', '0.01']) expect(svg).toContain(text);
+    for (const text of ['learning rate', 'loss', 'suggestion 0.0010', '0.01'])
+      expect(svg).toContain(text);
     expect(svg.match(/<circle/g)).toHaveLength(2); // the mark, and its sample in the legend
     const none = plotLrFind({ lrs, losses: [1, 2, 3, 4], suggestion: null }).svg;
     expect(none).toContain('no suggestion: the loss does not fall');

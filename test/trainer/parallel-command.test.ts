@@ -1,4 +1,7 @@
-/** `deepend train --devices`, from the sources; and many devices from the built packages, whose workers ask for them in another way. */
+/**
+ * `deepend train --devices`, from the sources; and many devices from the built packages, whose
+ * workers ask for them in another way.
+ */
 import { execFile } from 'node:child_process';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
@@ -37,7 +40,9 @@ describe(`deepend train --devices (${absent ?? 'real data'})`, () => {
     const run = path.join(dir, 'run');
     await deepend(`train ${SMALL} --devices simd,cpu-js --out ${run}`);
     expect(told.join('\n')).toMatch(/examples\/sec on \[cpu, cpu\]/);
-    expect((await fs.readJson(path.join(run, 'config.json'))).settings).toMatchObject({ devices: 'simd,cpu-js' });
+    expect((await fs.readJson(path.join(run, 'config.json'))).settings).toMatchObject({
+      devices: 'simd,cpu-js',
+    });
     told.length = 0;
     await deepend(`resume ${run} --epochs 2`);
     expect(told.join('\n')).toMatch(/examples\/sec on \[cpu, cpu\]/);
@@ -51,7 +56,10 @@ describe(`deepend train --devices (${absent ?? 'real data'})`, () => {
   });
 
   it.skipIf(absent).each([
-    ['--device simd --devices simd,simd', /expected "device" or "devices", got both: 'simd' and 'simd,simd'/],
+    [
+      '--device simd --devices simd,simd',
+      /expected "device" or "devices", got both: 'simd' and 'simd,simd'/,
+    ],
     ['--devices simd,smd', /got 'smd'; did you mean 'simd'\?/],
     ['--devices simd,simd --micro-batch 4', /"microBatch" must be left out with many devices/],
   ])('refuses %s', async (flags, message) => {

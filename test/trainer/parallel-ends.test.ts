@@ -1,8 +1,17 @@
-/** How training on many devices ends: well, by a device that dies or stays silent, by Ctrl-C, with its process. */
+/**
+ * How training on many devices ends: well, by a device that dies or stays silent, by Ctrl-C, with
+ * its process.
+ */
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import path from 'node:path';
-import { compile, type OpenStep, type Plan, type StepResult, softmaxCrossEntropy } from '@deepend/compiler';
+import {
+  compile,
+  type OpenStep,
+  type Plan,
+  type StepResult,
+  softmaxCrossEntropy,
+} from '@deepend/compiler';
 import { type Device, device } from '@deepend/device';
 import * as tf from '@tensorflow/tfjs-core';
 import * as tfl from '@tensorflow/tfjs-layers';
@@ -10,7 +19,12 @@ import * as esbuild from 'esbuild';
 import fs from 'fs-extra';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { DeviceGroup } from '../../packages/trainer/src/parallel/group';
-import { type Link, type StartLink, startProcess, startThread } from '../../packages/trainer/src/parallel/link';
+import {
+  type Link,
+  type StartLink,
+  startProcess,
+  startThread,
+} from '../../packages/trainer/src/parallel/link';
 import { testEngine } from '../helpers/engines';
 import { mix } from '../helpers/fill';
 
@@ -18,7 +32,12 @@ const init = (seed: number) => tfl.initializers.glorotUniform({ seed });
 const build = () =>
   tfl.sequential({
     layers: [
-      tfl.layers.conv2d({ filters: 8, kernelSize: 3, inputShape: [16, 16, 1], kernelInitializer: init(1) }),
+      tfl.layers.conv2d({
+        filters: 8,
+        kernelSize: 3,
+        inputShape: [16, 16, 1],
+        kernelInitializer: init(1),
+      }),
       tfl.layers.flatten(),
       tfl.layers.dense({ units: 3, kernelInitializer: init(2) }),
     ],
@@ -51,7 +70,10 @@ const kept =
     links.push(link);
     return link;
   };
-async function begin(start: StartLink, { patience = 30_000, count = 2 } = {}): Promise<DeviceGroup> {
+async function begin(
+  start: StartLink,
+  { patience = 30_000, count = 2 } = {},
+): Promise<DeviceGroup> {
   group = new DeviceGroup({
     net,
     plan,
@@ -70,7 +92,9 @@ async function step(count = 6) {
   const batch = batchOf(count);
   try {
     const result = await group.step(batch, 1);
-    const numbers = [result.loss, ...result.gradients.map(({ gradient }) => gradient)].map((tensor) => [...tensor.dataSync()]);
+    const numbers = [result.loss, ...result.gradients.map(({ gradient }) => gradient)].map(
+      (tensor) => [...tensor.dataSync()],
+    );
     free(result);
     return numbers;
   } finally {
@@ -87,7 +111,10 @@ afterEach(async () => {
 /** The processes that a process has started. */
 const workersOf = (pid: number) => {
   try {
-    return execFileSync('pgrep', ['-P', String(pid)], { encoding: 'utf8' }).split('\n').filter(Boolean).map(Number); // biome-ignore format: one chain
+    return execFileSync('pgrep', ['-P', String(pid)], { encoding: 'utf8' })
+      .split('\n')
+      .filter(Boolean)
+      .map(Number);
   } catch {
     return []; // pgrep's way to say none
   }
@@ -108,7 +135,9 @@ it('has the same bits in threads and in processes', async () => {
 
 describe.each(Object.entries(LINKS))('a device in %s', (kind, start) => {
   const ended =
-    kind === 'a thread' ? /its thread ended: exit code \d; .*fewer devices/ : /its process ended: SIGKILL; .*fewer devices/;
+    kind === 'a thread'
+      ? /its thread ended: exit code \d; .*fewer devices/
+      : /its process ended: SIGKILL; .*fewer devices/;
 
   it('that dies between steps', async () => {
     await begin(start);
@@ -135,14 +164,17 @@ describe.each(Object.entries(LINKS))('a device in %s', (kind, start) => {
     await expect(begin(dying)).rejects.toThrow(ended);
   });
 
-  it.each(['begin', 'forward', 'backward'] as const)('that stays silent when asked for %s', async (question) => {
-    const silent: StartLink = (options) => {
-      const link = start(options);
-      return { ...link, post: (task) => void (task.question !== question && link.post(task)) };
-    };
-    const attempt = begin(silent, { patience: 2000 }).then(() => step());
-    await expect(attempt).rejects.toThrow(/device 2 of 2, cpu \(simd\): no answer for 2 s/);
-  });
+  it.each(['begin', 'forward', 'backward'] as const)(
+    'that stays silent when asked for %s',
+    async (question) => {
+      const silent: StartLink = (options) => {
+        const link = start(options);
+        return { ...link, post: (task) => void (task.question !== question && link.post(task)) };
+      };
+      const attempt = begin(silent, { patience: 2000 }).then(() => step());
+      await expect(attempt).rejects.toThrow(/device 2 of 2, cpu \(simd\): no answer for 2 s/);
+    },
+  );
 
   it('that lacks memory', async () => {
     process.env.DEEPEND_MEMORY_MIB = '16';
@@ -198,7 +230,7 @@ describe('a program that trains on many devices', () => {
   const program = path.join(dir, 'program.mjs');
   beforeAll(async () => {
     await fs.emptyDir(dir);
-    const packages = ['checks', 'compiler', 'device', 'backend-simd', 'trainer', 'models', 'plot'];
+    const packages = ['core', 'compiler', 'device', 'backend-simd', 'trainer', 'models', 'plot'];
     // The sources in one file: a process of its own knows nothing of this one's.
     await esbuild.build({
       ...{
@@ -209,9 +241,19 @@ describe('a program that trains on many devices', () => {
         platform: 'node',
         target: 'node20',
       },
-      alias: Object.fromEntries(packages.map((name) => [`@deepend/${name}`, path.resolve(`packages/${name}/src/index.ts`)])),
+      alias: Object.fromEntries(
+        packages.map((name) => [`@deepend/${name}`, path.resolve(`packages/${name}/src/index.ts`)]),
+      ),
       packages: 'bundle',
-      external: ['@tensorflow/*', 'cli-progress', 'fs-extra', 'zod', '@resvg/resvg-js', 'sharp', 'webgpu'],
+      external: [
+        '@tensorflow/*',
+        'cli-progress',
+        'fs-extra',
+        'zod',
+        '@resvg/resvg-js',
+        'sharp',
+        'webgpu',
+      ],
       plugins: [
         {
           name: 'sources',
@@ -226,7 +268,10 @@ describe('a program that trains on many devices', () => {
   afterAll(() => fs.remove(dir));
 
   const run = (...args: string[]) =>
-    spawn(process.execPath, [program, ...args], { stdio: ['ignore', 'pipe', 'inherit'], detached: true });
+    spawn(process.execPath, [program, ...args], {
+      stdio: ['ignore', 'pipe', 'inherit'],
+      detached: true,
+    });
   const output = (child: ChildProcess) => {
     let text = '';
     child.stdout?.on('data', (data) => {

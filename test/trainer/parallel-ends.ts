@@ -1,7 +1,9 @@
 /**
- * A run on many devices for tests that look at its end: `parallel-ends.ts MODE DIR`. It never ends its process itself.
+ * A run on many devices for tests that look at its end: `parallel-ends.ts MODE DIR`. It never ends
+ * its process itself.
  *
- *   ends     trains on three devices, one of them in a process of its own where there is one to take
+ *   ends     trains on three devices, one of them in a process of its own where there is one to
+ *   take
  *   saves    trains long, by `saveRun`, until Ctrl-C
  */
 import { type Device, device } from '@deepend/device';

@@ -22,7 +22,8 @@ afterEach(() => vi.unstubAllEnvs());
 
 describe('splitBatch', () => {
   it('gives the larger parts first', () => {
-    const lengths = (count: number, parts: number) => splitBatch(count, parts).map(({ length }) => length);
+    const lengths = (count: number, parts: number) =>
+      splitBatch(count, parts).map(({ length }) => length);
     expect(lengths(10, 4)).toEqual([3, 3, 2, 2]);
     expect(lengths(2, 3)).toEqual([1, 1, 0]);
     expect(lengths(9, 3)).toEqual([3, 3, 3]);
@@ -30,16 +31,20 @@ describe('splitBatch', () => {
 
   it('covers the batch in parts that differ by one at most', () => {
     fc.assert(
-      fc.property(fc.integer({ min: 1, max: 5000 }), fc.integer({ min: 1, max: 40 }), (count, parts) => {
-        const split = splitBatch(count, parts);
-        let at = 0;
-        for (const { start, length } of split) {
-          expect(start).toBe(at);
-          at += length;
-        }
-        expect(at).toBe(count);
-        expect((split[0]?.length ?? 0) - (split.at(-1)?.length ?? 0)).toBeLessThanOrEqual(1);
-      }),
+      fc.property(
+        fc.integer({ min: 1, max: 5000 }),
+        fc.integer({ min: 1, max: 40 }),
+        (count, parts) => {
+          const split = splitBatch(count, parts);
+          let at = 0;
+          for (const { start, length } of split) {
+            expect(start).toBe(at);
+            at += length;
+          }
+          expect(at).toBe(count);
+          expect((split[0]?.length ?? 0) - (split.at(-1)?.length ?? 0)).toBeLessThanOrEqual(1);
+        },
+      ),
     );
   });
 });
@@ -48,7 +53,13 @@ it('numbers come out of a spool as they went in, beside what is none', () => {
   const descriptor = openSpool();
   const reader = new SpoolReader(descriptor);
   const floats = fc.float32Array({ maxLength: 300 });
-  const message = fc.record({ id: fc.nat(), a: floats, text: fc.string(), b: floats, shape: fc.array(fc.nat()) });
+  const message = fc.record({
+    id: fc.nat(),
+    a: floats,
+    text: fc.string(),
+    b: floats,
+    shape: fc.array(fc.nat()),
+  });
   try {
     fc.assert(
       fc.property(message, (sent) => {
@@ -73,7 +84,10 @@ describe('the cores', () => {
       const callbacks = [{ onStep: () => void seen.push(getThreads()) }];
       const options = { numEpochs: 1, lr: 0.1, progress: false, callbacks };
       await train(linearNet(), fakeLoader(6, 6), null, { ...options, devices: [simd, simd] });
-      await train(linearNet(), fakeLoader(6, 6), null, { ...options, devices: [simd, { ...simd, engine: 'cpu-js' }] });
+      await train(linearNet(), fakeLoader(6, 6), null, {
+        ...options,
+        devices: [simd, { ...simd, engine: 'cpu-js' }],
+      });
       expect(seen).toEqual([2, 4]);
       expect(getThreads()).toBe(4);
     } finally {
@@ -97,7 +111,11 @@ describe('the cores', () => {
 it('a worker has the variables of this process, its threads, and none of its programs', () => {
   vi.stubEnv('NODE_OPTIONS', '--max-old-space-size=4096');
   vi.stubEnv('DEEPEND_MEMORY_MIB', '64');
-  expect(environmentApart(3)).toMatchObject({ DEEPEND_MEMORY_MIB: '64', DEEPEND_THREADS: '3', PATH: process.env.PATH });
+  expect(environmentApart(3)).toMatchObject({
+    DEEPEND_MEMORY_MIB: '64',
+    DEEPEND_THREADS: '3',
+    PATH: process.env.PATH,
+  });
   expect(environmentApart(3)).not.toHaveProperty('NODE_OPTIONS');
 });
 
@@ -115,15 +133,28 @@ describe('an open step', () => {
       const logits = [...open.logits.dataSync()];
       const dLogits = tf.tidy(() => {
         const probabilities = tf.softmax(open.logits);
-        return tf.div(tf.sub(probabilities, tf.oneHot(tf.cast(labels, 'int32'), 10)), 4) as tf.Tensor2D;
+        return tf.div(
+          tf.sub(probabilities, tf.oneHot(tf.cast(labels, 'int32'), 10)),
+          4,
+        ) as tf.Tensor2D;
       });
       const own = open.backward(dLogits);
       expect(logits).toHaveLength(40);
       own.forEach(({ gradient }, i) => {
-        const [got, expected] = [gradient.dataSync(), (gradients[i] as { gradient: tf.Tensor }).gradient.dataSync()];
-        expect(Math.max(...got.map((value, j) => Math.abs(value - (expected[j] as number))))).toBeLessThan(1e-5);
+        const [got, expected] = [
+          gradient.dataSync(),
+          (gradients[i] as { gradient: tf.Tensor }).gradient.dataSync(),
+        ];
+        expect(
+          Math.max(...got.map((value, j) => Math.abs(value - (expected[j] as number)))),
+        ).toBeLessThan(1e-5);
       });
-      tf.dispose([loss, correct, open.logits, ...[...gradients, ...own].map(({ gradient }) => gradient)]);
+      tf.dispose([
+        loss,
+        correct,
+        open.logits,
+        ...[...gradients, ...own].map(({ gradient }) => gradient),
+      ]);
     });
     tf.dispose([features, labels, other.features, other.labels]);
   });

@@ -6,7 +6,14 @@ import { crossEntropy, type Loss } from '@deepend/compiler';
 import { arrayDataset, DataLoader } from '@deepend/data';
 import { type Device, device } from '@deepend/device';
 import { book, groupedConv2d } from '@deepend/models';
-import { type Callback, checkpoints, type RunInfo, type TrainOptions, throughputLine, train } from '@deepend/trainer';
+import {
+  type Callback,
+  checkpoints,
+  type RunInfo,
+  type TrainOptions,
+  throughputLine,
+  train,
+} from '@deepend/trainer';
 import * as tf from '@tensorflow/tfjs-core';
 import * as tfl from '@tensorflow/tfjs-layers';
 import fs from 'fs-extra';
@@ -16,7 +23,9 @@ import { mix } from '../helpers/fill';
 import { expectNoLeak } from '../helpers/leaks';
 import { fakeLoader } from '../helpers/loaders';
 
-const others: readonly TestEngine[] = await Promise.all((['cpu-js', 'wasm', 'tensorflow', 'webgpu'] as const).map(testEngine));
+const others: readonly TestEngine[] = await Promise.all(
+  (['cpu-js', 'wasm', 'tensorflow', 'webgpu'] as const).map(testEngine),
+);
 let simd: Device;
 beforeAll(async () => {
   simd = await device('simd');
@@ -87,50 +96,77 @@ const CASES: Record<string, Case> = {
   'a last batch with a sample for the first device alone': { count: 17, devices: 3 },
   'soft labels': { soft: true },
   'smoothed labels': { options: { loss: crossEntropy({ labelSmoothing: 0.1 }) } },
-  'class weights, whose mean is of the whole batch': { options: { loss: crossEntropy({ classWeights: [1, 5, 0.1] }) } },
+  'class weights, whose mean is of the whole batch': {
+    options: { loss: crossEntropy({ classWeights: [1, 5, 0.1] }) },
+  },
   "a loss of one's own": { options: { loss: own } },
   'accumulated gradients': { options: { ...momentum, accumulate: 2 } },
-  'clipped gradients and averaged weights': { options: { ...momentum, clipNorm: 0.1, clipValue: 0.05, average: 0.9 } },
+  'clipped gradients and averaged weights': {
+    options: { ...momentum, clipNorm: 0.1, clipValue: 0.05, average: 0.9 },
+  },
 };
 
 describe('losses and weights are those of one device', () => {
-  it.each(Object.entries(CASES))('%s', async (_, { make = plainNet, options = {}, devices = 2, ...data }) => {
-    const [whole, parted] = [make(), make()];
-    const expected = await train(whole, loaderOf(data), loaderOf(), { ...base, ...options });
-    const got = await train(parted, loaderOf(data), loaderOf(), { ...base, ...options, devices: many(devices) });
-    losses(got).forEach((loss, i) => {
-      expect(Math.abs(loss - (losses(expected)[i] as number))).toBeLessThan(1e-5);
-    });
-    expect(got.history.map(({ trainAcc, testAcc }) => [trainAcc, testAcc])).toEqual(
-      expected.history.map(({ trainAcc, testAcc }) => [trainAcc, testAcc]),
-    );
-    expect(largestDifference(whole, parted)).toBeLessThan(1e-5);
-    expect(largestDifference(whole, make())).toBeGreaterThan(1e-3); // both have learned
-  });
+  it.each(Object.entries(CASES))(
+    '%s',
+    async (_, { make = plainNet, options = {}, devices = 2, ...data }) => {
+      const [whole, parted] = [make(), make()];
+      const expected = await train(whole, loaderOf(data), loaderOf(), { ...base, ...options });
+      const got = await train(parted, loaderOf(data), loaderOf(), {
+        ...base,
+        ...options,
+        devices: many(devices),
+      });
+      losses(got).forEach((loss, i) => {
+        expect(Math.abs(loss - (losses(expected)[i] as number))).toBeLessThan(1e-5);
+      });
+      expect(got.history.map(({ trainAcc, testAcc }) => [trainAcc, testAcc])).toEqual(
+        expected.history.map(({ trainAcc, testAcc }) => [trainAcc, testAcc]),
+      );
+      expect(largestDifference(whole, parted)).toBeLessThan(1e-5);
+      expect(largestDifference(whole, make())).toBeGreaterThan(1e-3); // both have learned
+    },
+  );
 
   it('and the loss has seen whole batches', () => {
     expect(new Set(seen)).toEqual(new Set([8, 5])); // one device's and two devices' alike
   });
 
   for (const { name, absent, title } of others) {
-    it.skipIf(absent !== undefined)(`simd beside ${title}${absent ? '; npm run peers installs what there is' : ''}`, async () => {
-      const [whole, parted] = [plainNet(), plainNet()];
-      const other: Device = { name: name === 'webgpu' ? 'webgpu:0' : 'cpu', engine: name, hardware: '', why: '' };
-      await train(whole, loaderOf(), null, { ...base, ...momentum, device: simd });
-      await train(parted, loaderOf(), null, { ...base, ...momentum, devices: [simd, other] });
-      expect(largestDifference(whole, parted)).toBeLessThan(1e-5);
-    });
+    it.skipIf(absent !== undefined)(
+      `simd beside ${title}${absent ? '; npm run peers installs what there is' : ''}`,
+      async () => {
+        const [whole, parted] = [plainNet(), plainNet()];
+        const other: Device = {
+          name: name === 'webgpu' ? 'webgpu:0' : 'cpu',
+          engine: name,
+          hardware: '',
+          why: '',
+        };
+        await train(whole, loaderOf(), null, { ...base, ...momentum, device: simd });
+        await train(parted, loaderOf(), null, { ...base, ...momentum, devices: [simd, other] });
+        expect(largestDifference(whole, parted)).toBeLessThan(1e-5);
+      },
+    );
   }
 
   it("layers that tfjs doesn't have, nets in the net, frozen ones, normalization by constants", async () => {
     const make = () => {
-      const inner = tfl.sequential({ name: 'inner', layers: [tfl.layers.batchNormalization({ inputShape: [4, 4, 4] })] });
+      const inner = tfl.sequential({
+        name: 'inner',
+        layers: [tfl.layers.batchNormalization({ inputShape: [4, 4, 4] })],
+      });
       const grouped = { filters: 4, kernelSize: 3, kernelInitializer: init(4) };
       const net = netWith(
         inner,
         groupedConv2d({ ...grouped, groups: 2, name: 'learns' }),
         tfl.layers.batchNormalization({ trainable: false }),
-        tfl.layers.conv2d({ filters: 4, kernelSize: 1, trainable: false, kernelInitializer: init(5) }),
+        tfl.layers.conv2d({
+          filters: 4,
+          kernelSize: 1,
+          trainable: false,
+          kernelInitializer: init(5),
+        }),
       );
       inner.trainable = false;
       return net;
@@ -173,7 +209,10 @@ describe('batch normalization', () => {
     const loader = {
       ...{ numSamples: 5, numBatches: 1, batchSize: 5 },
       async *[Symbol.asyncIterator]() {
-        yield { features: tf.tensor4d(values, [5, 2, 1, 1]), labels: tf.tensor1d([0, 1, 2, 0, 1], 'int32') };
+        yield {
+          features: tf.tensor4d(values, [5, 2, 1, 1]),
+          labels: tf.tensor1d([0, 1, 2, 0, 1], 'int32'),
+        };
       },
     };
     const net = make();
@@ -187,7 +226,8 @@ describe('batch normalization', () => {
       const [first, second] = [moments(column(c).slice(0, 3)), moments(column(c).slice(3))];
       return [0, 1].map((k) => (3 * (first[k] as number) + 2 * (second[k] as number)) / 5);
     });
-    const [, , mean, variance] = net.layers[1]?.getWeights().map((weight) => weight.dataSync()) ?? [];
+    const [, , mean, variance] =
+      net.layers[1]?.getWeights().map((weight) => weight.dataSync()) ?? [];
     [0, 1].forEach((c) => {
       expect(mean?.[c]).toBeCloseTo(0.1 * (expected[c]?.[0] as number), 6);
       expect(variance?.[c]).toBeCloseTo(0.9 + 0.1 * (expected[c]?.[1] as number), 6);
@@ -197,7 +237,12 @@ describe('batch normalization', () => {
   it('learns in parts', async () => {
     const net = book.resnet8({ inputShape: [12, 12, 1], numClasses: 3, seed: 1 });
     const loader = () => fakeLoader(48, 16, { shape: [12, 12, 1] });
-    const { history } = await train(net, loader(), loader(), { ...base, numEpochs: 6, lr: 0.05, devices: many(2) });
+    const { history } = await train(net, loader(), loader(), {
+      ...base,
+      numEpochs: 6,
+      lr: 0.05,
+      devices: many(2),
+    });
     expect(history.at(-1)?.loss).toBeLessThan((history[0]?.loss as number) / 2);
     expect(history.at(-1)?.testAcc).toBeGreaterThan(0.9);
   });
@@ -214,8 +259,14 @@ describe('going on', () => {
   const images = Uint8Array.from(mix(24 * 36, 'pictures'), (value) => 255 * value);
   const labels = Uint8Array.from({ length: 24 }, (_, i) => (7 * i + 1) % 3);
   const loader = () =>
-    new DataLoader(arrayDataset({ images, labels, imageShape: SHAPE }), { batchSize: 8, shuffle: true, seed: 4, workers: 0 });
-  const make = () => netWith(tfl.layers.batchNormalization({ name: 'bn' }), tfl.layers.dropout({ rate: 0.3 }));
+    new DataLoader(arrayDataset({ images, labels, imageShape: SHAPE }), {
+      batchSize: 8,
+      shuffle: true,
+      seed: 4,
+      workers: 0,
+    });
+  const make = () =>
+    netWith(tfl.layers.batchNormalization({ name: 'bn' }), tfl.layers.dropout({ rate: 0.3 }));
   const options = (more: Partial<TrainOptions> = {}): TrainOptions => ({
     ...{ ...base, numEpochs: 3, lr: 0.01, optimizer: 'adamw', average: 0.9, devices: many(2) },
     ...more,
@@ -230,7 +281,9 @@ describe('going on', () => {
       },
     };
     const callbacks = [checkpoints(dir, { everySteps: 1 }), breaks];
-    await expect(train(make(), loader(), null, options({ callbacks }))).rejects.toThrow('pulled the plug');
+    await expect(train(make(), loader(), null, options({ callbacks }))).rejects.toThrow(
+      'pulled the plug',
+    );
     const later = make();
     await train(later, loader(), null, options({ resume: dir }));
     expect(numbers(later)).toEqual(numbers(whole));
@@ -238,7 +291,12 @@ describe('going on', () => {
 
   it('on another number of devices', async () => {
     await train(make(), loader(), null, options({ numEpochs: 1, callbacks: [checkpoints(dir)] }));
-    const { history } = await train(make(), loader(), null, options({ resume: dir, devices: many(1) }));
+    const { history } = await train(
+      make(),
+      loader(),
+      null,
+      options({ resume: dir, devices: many(1) }),
+    );
     expect(history).toHaveLength(3);
   });
 });
@@ -249,10 +307,17 @@ describe('what a run tells', () => {
     const onTrainBegin = (info: RunInfo) => {
       about = info;
     };
-    const result = await train(plainNet(), loaderOf(), null, { ...base, devices: many(2), callbacks: [{ onTrainBegin }] });
+    const result = await train(plainNet(), loaderOf(), null, {
+      ...base,
+      devices: many(2),
+      callbacks: [{ onTrainBegin }],
+    });
     expect(about).toMatchObject({ device: simd, devices: [simd, simd] });
     expect(result).toMatchObject({ device: simd, devices: [simd, simd] });
-    const [a, b] = [0, 1].map((i) => ({ ...simd, name: `cuda:${i}` }) as Device) as [Device, Device];
+    const [a, b] = [0, 1].map((i) => ({ ...simd, name: `cuda:${i}` }) as Device) as [
+      Device,
+      Device,
+    ];
     expect(throughputLine({ samplesPerSecond: 5032.71, device: a, devices: [a, b] })).toBe(
       '5032.7 examples/sec on [cuda:0, cuda:1]',
     );
@@ -269,15 +334,35 @@ describe('what a run tells', () => {
 });
 
 describe('refused before work starts', () => {
-  const gpu = (i: number): Device => ({ name: `cuda:${i}`, engine: 'tensorflow', hardware: 'a GPU', why: '' });
+  const gpu = (i: number): Device => ({
+    name: `cuda:${i}`,
+    engine: 'tensorflow',
+    hardware: 'a GPU',
+    why: '',
+  });
   const REFUSED: Record<string, [options: () => object, message: RegExp]> = {
-    'no device': [() => ({ devices: [] }), /option "devices" must have a device at least, got none; await tryAllGpus\(\)/],
+    'no device': [
+      () => ({ devices: [] }),
+      /option "devices" must have a device at least, got none; await tryAllGpus\(\)/,
+    ],
     'no list': [() => ({ devices: simd }), /option "devices" must be a list of devices/],
-    'no device in the list': [() => ({ devices: ['cuda:0'] }), /a device, such as tryGpu\(\) gives/],
-    'both options': [() => ({ device: simd, devices: many(2) }), /expected "device" or "devices", got both/],
-    'an engine that is none': [() => ({ devices: [simd, { ...simd, engine: 'smd' }] }), /got 'smd'; did you mean 'simd'\?/],
+    'no device in the list': [
+      () => ({ devices: ['cuda:0'] }),
+      /a device, such as tryGpu\(\) gives/,
+    ],
+    'both options': [
+      () => ({ device: simd, devices: many(2) }),
+      /expected "device" or "devices", got both/,
+    ],
+    'an engine that is none': [
+      () => ({ devices: [simd, { ...simd, engine: 'smd' }] }),
+      /got 'smd'; did you mean 'simd'\?/,
+    ],
     'a GPU twice': [() => ({ devices: [simd, gpu(1), gpu(1)] }), /each GPU once, got cuda:1 twice/],
-    'parts of parts': [() => ({ devices: many(2), microBatch: 2 }), /"microBatch" must be left out with many devices, got 2/],
+    'parts of parts': [
+      () => ({ devices: many(2), microBatch: 2 }),
+      /"microBatch" must be left out with many devices, got 2/,
+    ],
   };
   it.each(Object.entries(REFUSED))('%s', async (_, [options, message]) => {
     const loader = loaderOf();
@@ -301,18 +386,27 @@ describe('refused before work starts', () => {
       }
     }
     tf.serialization.registerClass(Doubled);
-    const attempt = train(netWith(new Doubled({})), loaderOf(), null, { ...base, devices: many(2) });
-    await expect(attempt).rejects.toThrow(/device 2 of 2, cpu \(simd\): the net has layers of the class Doubled/);
+    const attempt = train(netWith(new Doubled({})), loaderOf(), null, {
+      ...base,
+      devices: many(2),
+    });
+    await expect(attempt).rejects.toThrow(
+      /device 2 of 2, cpu \(simd\): the net has layers of the class Doubled/,
+    );
   });
 });
 
 it('leaves no tensor, whether it ends well or not', async () => {
   const net = normNet();
-  await expectNoLeak(() => train(net, loaderOf(), null, { ...base, ...momentum, average: 0.9, devices: many(2) }));
+  await expectNoLeak(() =>
+    train(net, loaderOf(), null, { ...base, ...momentum, average: 0.9, devices: many(2) }),
+  );
   const fails: Loss<null> = () => {
     throw new Error('no loss');
   };
   await expectNoLeak(async () => {
-    await expect(train(net, loaderOf(), null, { ...base, loss: fails, devices: many(2) })).rejects.toThrow('no loss');
+    await expect(
+      train(net, loaderOf(), null, { ...base, loss: fails, devices: many(2) }),
+    ).rejects.toThrow('no loss');
   });
 });

@@ -56,7 +56,10 @@ describe('in a notebook', () => {
     const terminal = Object.getOwnPropertyDescriptor(process.stderr, 'isTTY');
     Object.defineProperty(process.stderr, 'isTTY', { value: true, configurable: true });
     const write = vi.spyOn(process.stderr, 'write').mockReturnValue(true);
-    const wait = { onStep: () => new Promise<void>((resolve) => setTimeout(resolve, 260)), onEpochEnd: () => {} };
+    const wait = {
+      onStep: () => new Promise<void>((resolve) => setTimeout(resolve, 260)),
+      onEpochEnd: () => {},
+    };
     await run(1, [wait, { onStep: () => void states.push(text()[0] ?? '') }]);
     expect(write).not.toHaveBeenCalled();
     if (terminal) Object.defineProperty(process.stderr, 'isTTY', terminal);
@@ -67,7 +70,9 @@ describe('in a notebook', () => {
 
   it('a result that ends a cell is printed in a line, and is the same object of figures', async () => {
     const result = await run(12);
-    expect(inspect(result)).toMatch(/^\{ history: \[12 records\], device: .*, samplesPerSecond: \d+\.\d \}$/);
+    expect(inspect(result)).toMatch(
+      /^\{ history: \[12 records\], device: .*, samplesPerSecond: \d+\.\d \}$/,
+    );
     expect(Object.keys(result)).toEqual(['history', 'device', 'samplesPerSecond']);
     expect(JSON.parse(JSON.stringify(result)).history).toHaveLength(12);
   });

@@ -1,4 +1,11 @@
-import { confusedPairs, confusionMatrix, type Loader, predict, topLosses, worstClasses } from '@deepend/trainer';
+import {
+  confusedPairs,
+  confusionMatrix,
+  type Loader,
+  predict,
+  topLosses,
+  worstClasses,
+} from '@deepend/trainer';
 import * as tf from '@tensorflow/tfjs-core';
 import { showTopLosses } from 'deepend';
 import { beforeAll, describe, expect, it } from 'vitest';
@@ -11,16 +18,32 @@ beforeAll(() => use('cpu-js'));
 /** Each sample alone, by the definition of cross-entropy. */
 async function slowly(loader: Loader) {
   const net = linearNet();
-  const found: { index: number; loss: number; predicted: number; truth: number; pixels: number[] }[] = [];
+  const found: {
+    index: number;
+    loss: number;
+    predicted: number;
+    truth: number;
+    pixels: number[];
+  }[] = [];
   for await (const { features, labels } of loader) {
     const logits = await predict(net, features);
     const probabilities = tf.softmax(logits);
-    const [rows, truths, images] = [await probabilities.array(), await labels.array(), await features.array()];
+    const [rows, truths, images] = [
+      await probabilities.array(),
+      await labels.array(),
+      await features.array(),
+    ];
     (rows as number[][]).forEach((row, i) => {
       const truth = (truths as number[])[i] as number;
       const predicted = row.indexOf(Math.max(...row));
       const pixels = (images as number[][][][])[i]?.flat(2) ?? [];
-      found.push({ index: found.length, loss: -Math.log(row[truth] as number), predicted, truth, pixels });
+      found.push({
+        index: found.length,
+        loss: -Math.log(row[truth] as number),
+        predicted,
+        truth,
+        pixels,
+      });
     });
     tf.dispose([features, labels, logits, probabilities]);
   }
@@ -62,7 +85,9 @@ describe('topLosses', () => {
         yield { features: tf.fill([2, 4, 4, 1], Number.NaN), labels: tf.tensor1d([0, 1], 'int32') };
       },
     });
-    expect((await topLosses(net, odd as never, 3)).map(({ index }) => index).slice(0, 2)).toEqual([2, 3]);
+    expect((await topLosses(net, odd as never, 3)).map(({ index }) => index).slice(0, 2)).toEqual([
+      2, 3,
+    ]);
   });
 
   it('leaves no tensor behind', async () => {
@@ -76,13 +101,22 @@ describe('topLosses', () => {
     const [worst] = await topLosses(linearNet(), loader, 1);
     const { svg } = await showTopLosses(linearNet(), loader, { count: 4 });
     expect(svg.match(/<image /g)).toHaveLength(4);
-    expect(svg).toContain(`>→ ${loader.classNames[worst?.predicted ?? -1]}, ${worst?.loss.toFixed(2)}<`);
-    await expect(showTopLosses(linearNet(), loader, { k: 4 } as never)).rejects.toThrow(/there is no option "k"/);
+    expect(svg).toContain(
+      `>→ ${loader.classNames[worst?.predicted ?? -1]}, ${worst?.loss.toFixed(2)}<`,
+    );
+    await expect(showTopLosses(linearNet(), loader, { k: 4 } as never)).rejects.toThrow(
+      /there is no option "k"/,
+    );
   });
 });
 
 const NAMES = ['bag', 'coat', 'shirt', 'boot'];
-const MATRIX = [[6, 0, 4, 0], [1, 7, 5, 0], [5, 4, 1, 0], [0, 0, 0, 0]]; // biome-ignore format: a matrix
+const MATRIX = [
+  [6, 0, 4, 0],
+  [1, 7, 5, 0],
+  [5, 4, 1, 0],
+  [0, 0, 0, 0],
+];
 
 describe('confusedPairs', () => {
   it('are the largest counts beside the diagonal', () => {
@@ -92,7 +126,16 @@ describe('confusedPairs', () => {
       { truth: 'bag', predicted: 'shirt', count: 4, share: 0.4 },
     ]);
     expect(confusedPairs(MATRIX, NAMES, 99)).toHaveLength(5);
-    expect(confusedPairs([[3, 0], [0, 3]], ['a', 'b'], 5)).toEqual([]); // biome-ignore format: a matrix
+    expect(
+      confusedPairs(
+        [
+          [3, 0],
+          [0, 3],
+        ],
+        ['a', 'b'],
+        5,
+      ),
+    ).toEqual([]);
   });
 });
 
@@ -107,8 +150,14 @@ describe('worstClasses', () => {
     expect(() => worstClasses([[1, 2]], ['a', 'b'])).toThrow(
       /worstClasses: expected a square matrix of counts, as confusionMatrix\(\) gives/,
     );
-    expect(() => worstClasses(confusionMatrix().compute() as number[][], [])).toThrow(/expected a square matrix/);
-    expect(() => confusedPairs(MATRIX, ['a'], 1)).toThrow(/expected a name for each of the 4 classes, got \['a'\]/);
-    expect(() => confusedPairs(MATRIX, NAMES, 0)).toThrow(/expected "k", a whole number of at least 1, got 0/);
+    expect(() => worstClasses(confusionMatrix().compute() as number[][], [])).toThrow(
+      /expected a square matrix/,
+    );
+    expect(() => confusedPairs(MATRIX, ['a'], 1)).toThrow(
+      /expected a name for each of the 4 classes, got \['a'\]/,
+    );
+    expect(() => confusedPairs(MATRIX, NAMES, 0)).toThrow(
+      /expected "k", a whole number of at least 1, got 0/,
+    );
   });
 });

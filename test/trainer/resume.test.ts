@@ -53,12 +53,18 @@ const testLoader = () => new DataLoader(pictures(16), { batchSize: 8, workers: 0
 const nets: Record<string, () => LayersModel> = {
   resnet8: () => book.resnet8({ inputShape: [SIZE, SIZE, 1], seed: 2 }),
   'a net that drops branches': () =>
-    cifar.resnet20({ inputShape: [SIZE, SIZE, 1], stochasticDepth: 0.3, blockOrder: 'full-pre-activation', seed: 2 }),
+    cifar.resnet20({
+      inputShape: [SIZE, SIZE, 1],
+      stochasticDepth: 0.3,
+      blockOrder: 'full-pre-activation',
+      seed: 2,
+    }),
 };
 
 const bits = (net: LayersModel) => {
   const hash = createHash('sha256');
-  for (const weight of net.weights) hash.update(new Uint8Array(weight.read().dataSync().slice().buffer));
+  for (const weight of net.weights)
+    hash.update(new Uint8Array(weight.read().dataSync().slice().buffer));
   return hash.digest('hex');
 };
 
@@ -71,7 +77,11 @@ const SETTINGS: Record<string, () => Partial<TrainOptions>> = {
     average: 0.9,
     clipNorm: 1,
   }),
-  'AdamW and accumulated gradients': () => ({ lr: 1e-3, optimizer: { name: 'adamw', weightDecay: 0.01 }, accumulate: 2 }),
+  'AdamW and accumulated gradients': () => ({
+    lr: 1e-3,
+    optimizer: { name: 'adamw', weightDecay: 0.01 },
+    accumulate: 2,
+  }),
   'parts of a batch': () => ({ lr: 0.05, microBatch: 3 }),
 };
 
@@ -84,17 +94,34 @@ const breaksAfter = (steps: number): Callback => ({
   },
 });
 const plain = (history: readonly object[]) =>
-  history.map((record) => ({ ...record, seconds: 0, samplesPerSecond: 0, samplesPerSecondWithLoading: 0 }));
+  history.map((record) => ({
+    ...record,
+    seconds: 0,
+    samplesPerSecond: 0,
+    samplesPerSecondWithLoading: 0,
+  }));
 
 describe.each(Object.entries(SETTINGS))('with %s', (_, options) => {
   it.each(Object.keys(nets))('%s: 2 + 2 epochs are 4 epochs, bit for bit', async (name) => {
     const make = nets[name] as () => LayersModel;
     const whole = make();
-    const { history } = await train(whole, trainLoader(), testLoader(), { ...base, ...options() } as TrainOptions);
+    const { history } = await train(whole, trainLoader(), testLoader(), {
+      ...base,
+      ...options(),
+    } as TrainOptions);
 
-    await train(make(), trainLoader(), testLoader(), { ...base, ...options(), numEpochs: 2, callbacks: [checkpoints(run)] } as TrainOptions); // biome-ignore format: one call
+    await train(make(), trainLoader(), testLoader(), {
+      ...base,
+      ...options(),
+      numEpochs: 2,
+      callbacks: [checkpoints(run)],
+    } as TrainOptions);
     const later = make();
-    const resumed = await train(later, trainLoader(), testLoader(), { ...base, ...options(), resume: run } as TrainOptions);
+    const resumed = await train(later, trainLoader(), testLoader(), {
+      ...base,
+      ...options(),
+      resume: run,
+    } as TrainOptions);
     expect(plain(resumed.history)).toEqual(plain(history));
     expect(bits(later)).toBe(bits(whole));
   });
@@ -102,16 +129,28 @@ describe.each(Object.entries(SETTINGS))('with %s', (_, options) => {
   it('goes on in the middle of an epoch', async () => {
     const make = nets.resnet8 as () => LayersModel;
     const whole = make();
-    const { history } = await train(whole, trainLoader(), testLoader(), { ...base, ...options() } as TrainOptions);
+    const { history } = await train(whole, trainLoader(), testLoader(), {
+      ...base,
+      ...options(),
+    } as TrainOptions);
 
     const save = checkpoints(run, { everySteps: 2 });
     const failing = { ...base, ...options(), callbacks: [save, breaksAfter(9)] } as TrainOptions;
-    await expect(train(make(), trainLoader(), testLoader(), failing)).rejects.toThrow('pulled the plug');
-    const { checkpoint } = (await newestCheckpoint(run)) as NonNullable<Awaited<ReturnType<typeof newestCheckpoint>>>;
+    await expect(train(make(), trainLoader(), testLoader(), failing)).rejects.toThrow(
+      'pulled the plug',
+    );
+    const { checkpoint } = (await newestCheckpoint(run)) as NonNullable<
+      Awaited<ReturnType<typeof newestCheckpoint>>
+    >;
     expect(checkpoint.progress.epoch).toBe(1);
     expect([3, 4]).toContain(checkpoint.progress.step); // of 5; accumulated gradients are waited for
     const later = make();
-    const resumed = await train(later, trainLoader(), testLoader(), { ...base, ...options(), resume: run, callbacks: [checkpoints(run)] } as TrainOptions); // biome-ignore format: one call
+    const resumed = await train(later, trainLoader(), testLoader(), {
+      ...base,
+      ...options(),
+      resume: run,
+      callbacks: [checkpoints(run)],
+    } as TrainOptions);
     expect(plain(resumed.history)).toEqual(plain(history));
     expect(bits(later)).toBe(bits(whole));
   });
@@ -120,7 +159,8 @@ describe.each(Object.entries(SETTINGS))('with %s', (_, options) => {
 describe('checkpoints', () => {
   const make = nets.resnet8 as () => LayersModel;
   const options = (more: object = {}) => ({ ...base, lr: 0.05, ...more }) as TrainOptions;
-  const names = async () => (await listCheckpoints(path.join(run, 'checkpoints'))).map((file) => path.basename(file));
+  const names = async () =>
+    (await listCheckpoints(path.join(run, 'checkpoints'))).map((file) => path.basename(file));
 
   it('keep the newest, and the best beside them', async () => {
     await train(
@@ -129,13 +169,24 @@ describe('checkpoints', () => {
       testLoader(),
       options({ callbacks: [checkpoints(run, { keep: 3, best: 1, monitor: 'loss' })] }),
     );
-    expect(await names()).toEqual(['step-00000010.ckpt', 'step-00000015.ckpt', 'step-00000020.ckpt']);
-    const best = (await fs.readdir(path.join(run, 'checkpoints'))).filter((name) => name.startsWith('best-'));
+    expect(await names()).toEqual([
+      'step-00000010.ckpt',
+      'step-00000015.ckpt',
+      'step-00000020.ckpt',
+    ]);
+    const best = (await fs.readdir(path.join(run, 'checkpoints'))).filter((name) =>
+      name.startsWith('best-'),
+    );
     expect(best).toHaveLength(1);
   });
 
   it('that are damaged are passed over', async () => {
-    await train(make(), trainLoader(), testLoader(), options({ numEpochs: 3, callbacks: [checkpoints(run)] }));
+    await train(
+      make(),
+      trainLoader(),
+      testLoader(),
+      options({ numEpochs: 3, callbacks: [checkpoints(run)] }),
+    );
     const [older, newest] = await listCheckpoints(path.join(run, 'checkpoints'));
     const bytes = await fs.readFile(newest as string);
     const middle = bytes.length >> 1;
@@ -145,33 +196,62 @@ describe('checkpoints', () => {
     expect(found?.file).toBe(older);
     expect(found?.damaged[0]).toMatch(/its sum is wrong: it is damaged or cut off/);
     await fs.truncate(older as string, 100);
-    await expect(train(make(), trainLoader(), testLoader(), options({ resume: run }))).rejects.toThrow(
-      /no checkpoint in .* is sound/,
-    );
+    await expect(
+      train(make(), trainLoader(), testLoader(), options({ resume: run })),
+    ).rejects.toThrow(/no checkpoint in .* is sound/);
   });
 
   const foreign: [string, Buffer, RegExp][] = [
     ['empty', Buffer.alloc(0), /expected a checkpoint, got something else/],
     ['of something else', Buffer.alloc(1000, 'x'), /expected a checkpoint, got something else/],
-    ['of a later format', Buffer.concat([Buffer.from('DEEPEND'), Buffer.from([9]), Buffer.alloc(100)]), /expected format 1, got 9/],
-    ['with a header beyond its end', Buffer.concat([Buffer.from('DEEPEND'), Buffer.from([1, 255, 255, 255, 255]), Buffer.alloc(100)]), /its sum is wrong/],
-  ]; // biome-ignore format: a row a file
+    [
+      'of a later format',
+      Buffer.concat([Buffer.from('DEEPEND'), Buffer.from([9]), Buffer.alloc(100)]),
+      /expected format 1, got 9/,
+    ],
+    [
+      'with a header beyond its end',
+      Buffer.concat([
+        Buffer.from('DEEPEND'),
+        Buffer.from([1, 255, 255, 255, 255]),
+        Buffer.alloc(100),
+      ]),
+      /its sum is wrong/,
+    ],
+  ];
   it.each(foreign)('a file %s is refused', async (_, bytes, message) => {
     await fs.outputFile(path.join(run, 'checkpoints', 'step-00000001.ckpt'), bytes);
     await expect(newestCheckpoint(run)).rejects.toThrow(message);
   });
 
   it('are refused by another run', async () => {
-    await train(make(), trainLoader(), null, options({ numEpochs: 1, callbacks: [checkpoints(run)] }));
-    const go = (net: LayersModel, more: object) => train(net, trainLoader(), null, options({ resume: run, ...more }));
-    await expect(go(make(), { seed: 6 })).rejects.toThrow(/is of another run: seed: 5 there, 6 here/);
-    await expect(go(make(), { optimizer: 'adam' })).rejects.toThrow(/optimizer: nothing there, 'adam' here/);
+    await train(
+      make(),
+      trainLoader(),
+      null,
+      options({ numEpochs: 1, callbacks: [checkpoints(run)] }),
+    );
+    const go = (net: LayersModel, more: object) =>
+      train(net, trainLoader(), null, options({ resume: run, ...more }));
+    await expect(go(make(), { seed: 6 })).rejects.toThrow(
+      /is of another run: seed: 5 there, 6 here/,
+    );
+    await expect(go(make(), { optimizer: 'adam' })).rejects.toThrow(
+      /optimizer: nothing there, 'adam' here/,
+    );
     await expect(go(book.lenet({ inputShape: [28, 28, 1] }), {})).rejects.toThrow(/28/);
-    await expect(go(book.resnet8({ inputShape: [SIZE, SIZE, 1], numClasses: 11 }), {})).rejects.toThrow(/expected the weight head.dense\/kernel of \[64, 11\], got \[64, 10\]/); // biome-ignore format: one chain
+    await expect(
+      go(book.resnet8({ inputShape: [SIZE, SIZE, 1], numClasses: 11 }), {}),
+    ).rejects.toThrow(/expected the weight head.dense\/kernel of \[64, 11\], got \[64, 10\]/);
   });
 
   it('begin anew where there is none, and end at once where the run has ended', async () => {
-    const first = await train(make(), trainLoader(), testLoader(), options({ resume: run, callbacks: [checkpoints(run)] }));
+    const first = await train(
+      make(),
+      trainLoader(),
+      testLoader(),
+      options({ resume: run, callbacks: [checkpoints(run)] }),
+    );
     expect(first.history).toHaveLength(4);
     const net = make();
     const again = await train(net, trainLoader(), testLoader(), options({ resume: run }));
@@ -181,26 +261,47 @@ describe('checkpoints', () => {
   it('leave no tensor', async () => {
     const net = make();
     const before = tf.memory().numTensors;
-    await train(net, trainLoader(), testLoader(), options({ numEpochs: 1, optimizer: 'adam', average: 0.9, callbacks: [checkpoints(run)] })); // biome-ignore format: one call
-    await train(net, trainLoader(), testLoader(), options({ numEpochs: 2, optimizer: 'adam', average: 0.9, resume: run }));
+    await train(
+      net,
+      trainLoader(),
+      testLoader(),
+      options({ numEpochs: 1, optimizer: 'adam', average: 0.9, callbacks: [checkpoints(run)] }),
+    );
+    await train(
+      net,
+      trainLoader(),
+      testLoader(),
+      options({ numEpochs: 2, optimizer: 'adam', average: 0.9, resume: run }),
+    );
     expect(tf.memory().numTensors).toBe(before);
   });
 });
 
 describe('a run that is killed at random moments', () => {
-  const start = () => spawn('npx', ['tsx', '--tsconfig', 'tsconfig.json', 'test/trainer/killed.ts', run], { detached: true });
+  const start = () =>
+    spawn('npx', ['tsx', '--tsconfig', 'tsconfig.json', 'test/trainer/killed.ts', run], {
+      detached: true,
+    });
 
   it('always goes on, to the same end', async () => {
     const whole = path.join(dir, 'whole');
     const finish = (folder: string) =>
       new Promise<string>((resolve, reject) => {
-        const child = spawn('npx', ['tsx', '--tsconfig', 'tsconfig.json', 'test/trainer/killed.ts', folder]);
+        const child = spawn('npx', [
+          'tsx',
+          '--tsconfig',
+          'tsconfig.json',
+          'test/trainer/killed.ts',
+          folder,
+        ]);
         let output = '';
         child.stdout.on('data', (chunk) => {
           output += chunk;
         });
         child.on('close', (code) =>
-          code === 0 ? resolve(output.trim().split('\n').at(-1) as string) : reject(new Error(output)),
+          code === 0
+            ? resolve(output.trim().split('\n').at(-1) as string)
+            : reject(new Error(output)),
         );
       });
     const expected = await finish(whole);
@@ -215,7 +316,8 @@ describe('a run that is killed at random moments', () => {
         child.on('close', closed);
         child.stdout.on('data', (chunk) => {
           steps += String(chunk).split('step').length - 1;
-          if (steps >= least) setTimeout(() => process.kill(-(child.pid as number), 'SIGKILL'), seed % 37);
+          if (steps >= least)
+            setTimeout(() => process.kill(-(child.pid as number), 'SIGKILL'), seed % 37);
         });
       });
     }

@@ -3,7 +3,14 @@ import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { promisify } from 'node:util';
-import { accuracyMetric, type Callback, confusionMatrix, type StepRecord, tensorBoard, train } from '@deepend/trainer';
+import {
+  accuracyMetric,
+  type Callback,
+  confusionMatrix,
+  type StepRecord,
+  tensorBoard,
+  train,
+} from '@deepend/trainer';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { crc32c, record } from '../../packages/trainer/src/callbacks/event-file';
 import { use } from '../helpers/engines';
@@ -19,7 +26,9 @@ afterAll(() => rm(dir, { recursive: true }));
 
 const quiet = { numEpochs: 2, lr: 0.1, progress: false };
 
-/** The records of a file, by the framing's description: length, its checksum, data, their checksum. */
+/**
+ * The records of a file, by the framing's description: length, its checksum, data, their checksum.
+ */
 function recordsOf(file: Buffer): Buffer[] {
   const records: Buffer[] = [];
   for (let at = 0; at < file.length; ) {
@@ -38,7 +47,10 @@ describe('an event file', () => {
     expect(crc32c(Uint8Array.from({ length: 32 }, (_, i) => i))).toBe(0x46dd794e);
     expect(crc32c(Buffer.from('123456789'))).toBe(0xe3069283);
     const data = Buffer.from('any data');
-    expect(recordsOf(Buffer.concat([record(data), record(Buffer.alloc(0))]))).toEqual([data, Buffer.alloc(0)]);
+    expect(recordsOf(Buffer.concat([record(data), record(Buffer.alloc(0))]))).toEqual([
+      data,
+      Buffer.alloc(0),
+    ]);
   });
 
   it('is whole after every step, and each run has its own', async () => {
@@ -50,21 +62,37 @@ describe('an event file', () => {
         counts.push(recordsOf(await readFile(path.join(folder, name))).length);
       },
     };
-    await train(linearNet(), fakeLoader(8, 2), null, { ...quiet, callbacks: [tensorBoard(folder, { everySteps: 1 }), watcher] });
+    await train(linearNet(), fakeLoader(8, 2), null, {
+      ...quiet,
+      callbacks: [tensorBoard(folder, { everySteps: 1 }), watcher],
+    });
     expect(counts).toEqual([2, 3, 4, 4, 6, 7, 8, 8]); // the version first; an epoch's last step is written when the epoch ends
-    await train(linearNet(), fakeLoader(8, 2), null, { ...quiet, callbacks: [tensorBoard(folder)] });
+    await train(linearNet(), fakeLoader(8, 2), null, {
+      ...quiet,
+      callbacks: [tensorBoard(folder)],
+    });
     expect(await readdir(folder)).toHaveLength(2);
   });
 
   it('leaves no tensor behind', async () => {
     const net = linearNet();
-    await expectNoLeak(() => train(net, fakeLoader(8, 2), null, { ...quiet, callbacks: [tensorBoard(path.join(dir, 'leak'))] }));
+    await expectNoLeak(() =>
+      train(net, fakeLoader(8, 2), null, {
+        ...quiet,
+        callbacks: [tensorBoard(path.join(dir, 'leak'))],
+      }),
+    );
   });
 
   it('that cannot be written ends the run before its first step', async () => {
     await writeFile(path.join(dir, 'file'), '');
-    const run = train(linearNet(), fakeLoader(8, 2), null, { ...quiet, callbacks: [tensorBoard(path.join(dir, 'file', 'x'))] });
-    await expect(run).rejects.toThrow(/\[trainer\] tensorBoard: cannot write .*; free the disk or name another place/);
+    const run = train(linearNet(), fakeLoader(8, 2), null, {
+      ...quiet,
+      callbacks: [tensorBoard(path.join(dir, 'file', 'x'))],
+    });
+    await expect(run).rejects.toThrow(
+      /\[trainer\] tensorBoard: cannot write .*; free the disk or name another place/,
+    );
     expect(() => tensorBoard('')).toThrow("expected the name of a folder, got ''");
     expect(() => tensorBoard(dir, { every: 1 } as never)).toThrow(/there is no option "every"/);
   });
@@ -95,20 +123,26 @@ describe.skipIf(why !== '')(`TensorBoard${why && ` (skipped: ${why})`}`, () => {
     const { history } = await train(linearNet(), fakeLoader(14, 2), fakeLoader(6, 3), {
       ...quiet,
       metrics: [accuracyMetric(), confusionMatrix()],
-      callbacks: [tensorBoard(folder, { everySteps: 3 }), { onStep: (step) => void steps.push(step) }],
+      callbacks: [
+        tensorBoard(folder, { everySteps: 3 }),
+        { onStep: (step) => void steps.push(step) },
+      ],
     });
     const found = await read(folder);
-    const ends = (value: (record: (typeof history)[number]) => number) => history.map((one) => [7 * one.epoch, f32(value(one))]);
+    const ends = (value: (record: (typeof history)[number]) => number) =>
+      history.map((one) => [7 * one.epoch, f32(value(one))]);
     expect(Object.keys(found).sort()).toEqual(
       ['lr', 'samples_per_second', 'test/accuracy', 'test/loss', 'train/accuracy', 'train/loss'], // the metric has a name that is there already; a matrix is no scalar
-    ); // biome-ignore format: one list
+    );
     expect(found['test/accuracy']).toEqual(ends((one) => one.testAcc ?? Number.NaN));
     expect(found['test/loss']).toEqual(ends((one) => one.testLoss ?? Number.NaN));
     expect(found.samples_per_second).toEqual(ends((one) => one.samplesPerSecond));
     const within = steps
       .filter(({ globalStep }) => [3, 6, 9, 12].includes(globalStep))
       .map((one) => [one.globalStep, f32(one.loss)]);
-    expect(found['train/loss']).toEqual([...within, ...ends((one) => one.loss)].sort(([a = 0], [b = 0]) => a - b));
+    expect(found['train/loss']).toEqual(
+      [...within, ...ends((one) => one.loss)].sort(([a = 0], [b = 0]) => a - b),
+    );
   });
 
   it('takes back what an interrupted run had from where the resumed one goes on', async () => {
@@ -117,11 +151,18 @@ describe.skipIf(why !== '')(`TensorBoard${why && ` (skipped: ${why})`}`, () => {
     const write = async (resumed: boolean, steps: number[], loss: number) => {
       const callback = tensorBoard(folder, { everySteps: 1 });
       await callback.onTrainBegin?.({ resumed } as never);
-      for (const globalStep of steps) await callback.onStep?.({ ...step, step: globalStep, globalStep, loss });
+      for (const globalStep of steps)
+        await callback.onStep?.({ ...step, step: globalStep, globalStep, loss });
     };
     await write(false, [1, 2, 3, 4], 1);
     await write(true, [3, 4, 5], 2);
-    expect((await read(folder))['train/loss']).toEqual([[1, 1], [2, 1], [3, 2], [4, 2], [5, 2]]); // biome-ignore format: a list
+    expect((await read(folder))['train/loss']).toEqual([
+      [1, 1],
+      [2, 1],
+      [3, 2],
+      [4, 2],
+      [5, 2],
+    ]);
   });
 
   it('reads steps beyond 32 bits', async () => {
@@ -129,7 +170,15 @@ describe.skipIf(why !== '')(`TensorBoard${why && ` (skipped: ${why})`}`, () => {
     const callback = tensorBoard(folder, { everySteps: 1 });
     await callback.onTrainBegin?.({ resumed: false } as never);
     const globalStep = 2 ** 40 + 3;
-    await callback.onStep?.({ epoch: 1, step: 1, numBatches: 9, globalStep, lr: 0.1, loss: 0.25, trainAcc: 1 });
+    await callback.onStep?.({
+      epoch: 1,
+      step: 1,
+      numBatches: 9,
+      globalStep,
+      lr: 0.1,
+      loss: 0.25,
+      trainAcc: 1,
+    });
     expect((await read(folder))['train/loss']).toEqual([[globalStep, 0.25]]);
   });
 });

@@ -33,9 +33,20 @@ describe('Timer', () => {
 
 describe("the book's two lines", () => {
   it('read as in the book', () => {
-    expect(metricsLine({ loss: 0.0114, trainAcc: 0.998, testAcc: 0.9261 })).toBe('loss 0.011, train acc 0.998, test acc 0.926');
-    expect(metricsLine({ loss: 2, trainAcc: 0.5, testAcc: null })).toBe('loss 2.000, train acc 0.500');
-    const device = { name: 'cuda:0', engine: 'tensorflow', hardware: 'a GPU', why: 'it works' } as const;
-    expect(throughputLine({ samplesPerSecond: 228.08, device })).toBe('228.1 examples/sec on cuda:0');
+    expect(metricsLine({ loss: 0.0114, trainAcc: 0.998, testAcc: 0.9261 })).toBe(
+      'loss 0.011, train acc 0.998, test acc 0.926',
+    );
+    expect(metricsLine({ loss: 2, trainAcc: 0.5, testAcc: null })).toBe(
+      'loss 2.000, train acc 0.500',
+    );
+    const device = {
+      name: 'cuda:0',
+      engine: 'tensorflow',
+      hardware: 'a GPU',
+      why: 'it works',
+    } as const;
+    expect(throughputLine({ samplesPerSecond: 228.08, device })).toBe(
+      '228.1 examples/sec on cuda:0',
+    );
   });
 });

@@ -21,7 +21,12 @@ describe('a learning rate of each epoch', () => {
       weights.push(net.getWeights()[0]?.dataSync()[0] as number);
     };
     const lr = (epoch: number) => rates[epoch - 1] as number;
-    const { history } = await train(net, fakeLoader(12, 3), null, { ...quiet, numEpochs: 2, lr, callbacks: [{ onEpochEnd }] });
+    const { history } = await train(net, fakeLoader(12, 3), null, {
+      ...quiet,
+      numEpochs: 2,
+      lr,
+      callbacks: [{ onEpochEnd }],
+    });
     expect(history.map((record) => record.lr)).toEqual(rates);
     expect(weights[1]).toBe(weights[0]); // the second rate moves nothing
   });
@@ -30,18 +35,27 @@ describe('a learning rate of each epoch', () => {
 describe('train', () => {
   it('learns', async () => {
     const net = linearNet();
-    const { history, samplesPerSecond, device } = await train(net, fakeLoader(90, 10), fakeLoader(30, 10), {
-      ...quiet,
-      numEpochs: 12,
-      lr: 0.8,
-    });
+    const { history, samplesPerSecond, device } = await train(
+      net,
+      fakeLoader(90, 10),
+      fakeLoader(30, 10),
+      {
+        ...quiet,
+        numEpochs: 12,
+        lr: 0.8,
+      },
+    );
     expect(history).toHaveLength(12);
     expect(history.at(-1)?.loss).toBeLessThan((history[0] as EpochRecord).loss / 2);
     expect(history.at(-1)?.testAcc).toBeGreaterThan(0.95);
     expect(history.map(({ epoch }) => epoch)).toEqual([1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12]);
     expect(samplesPerSecond).toBeGreaterThan(0);
     expect(device).toMatchObject({ name: 'cpu', engine: 'cpu-js' });
-    const { seconds, samplesPerSecond: rate, samplesPerSecondWithLoading: slower } = history[3] as EpochRecord;
+    const {
+      seconds,
+      samplesPerSecond: rate,
+      samplesPerSecondWithLoading: slower,
+    } = history[3] as EpochRecord;
     expect(90 / seconds).toBeLessThanOrEqual(slower);
     expect(slower).toBeLessThanOrEqual(rate);
   });
@@ -50,7 +64,10 @@ describe('train', () => {
     // With a vanishing rate the loss of the epoch is the loss of the net on all 7 samples.
     const net = linearNet();
     const { loss, accuracy, numSamples } = await evaluate(net, fakeLoader(7, 7));
-    const { history } = await train(net, fakeLoader(7, 3), fakeLoader(7, 2), { ...quiet, lr: 1e-12 });
+    const { history } = await train(net, fakeLoader(7, 3), fakeLoader(7, 2), {
+      ...quiet,
+      lr: 1e-12,
+    });
     expect(history[0]?.loss).toBeCloseTo(loss, 5);
     expect(history[0]?.trainAcc).toBeCloseTo(accuracy, 6);
     expect(history[0]?.testAcc).toBeCloseTo(accuracy, 6);
@@ -74,7 +91,10 @@ describe('train', () => {
   it('gives the same run from the same seed, and another from another', async () => {
     const run = async (seed: number) => {
       const net = tfl.sequential({
-        layers: [tfl.layers.dropout({ rate: 0.5, inputShape: [4, 4, 1] }), ...linearNet().layers.map(freshLike)],
+        layers: [
+          tfl.layers.dropout({ rate: 0.5, inputShape: [4, 4, 1] }),
+          ...linearNet().layers.map(freshLike),
+        ],
       });
       await train(net, fakeLoader(30, 10), null, { ...quiet, seed, numEpochs: 2 });
       return weights(net);
@@ -94,26 +114,36 @@ describe('train', () => {
   it('leaves no tensor behind, nor when it fails', async () => {
     const net = book.resnet8({ inputShape: [8, 8, 1], numClasses: 3 });
     const shape: [number, number, number] = [8, 8, 1];
-    await expectNoLeak(() => train(net, fakeLoader(8, 3, { shape }), fakeLoader(4, 2, { shape }), { ...quiet, lr: 0.01 }));
+    await expectNoLeak(() =>
+      train(net, fakeLoader(8, 3, { shape }), fakeLoader(4, 2, { shape }), { ...quiet, lr: 0.01 }),
+    );
     const broken: Callback = {
       onStep: () => {
         throw new Error('stop here');
       },
     };
     await expectNoLeak(() =>
-      expect(train(net, fakeLoader(8, 3, { shape }), null, { ...quiet, callbacks: [broken] })).rejects.toThrow('stop here'),
+      expect(
+        train(net, fakeLoader(8, 3, { shape }), null, { ...quiet, callbacks: [broken] }),
+      ).rejects.toThrow('stop here'),
     );
   });
 
   it('tells its callbacks what happens, in order', async () => {
     const events: string[] = [];
     const watcher: Callback = {
-      onTrainBegin: ({ batchSize, numEpochs, numSamples }) => void events.push(`begin ${numSamples}/${batchSize}×${numEpochs}`),
-      onStep: ({ epoch, step, numBatches }) => void events.push(`step ${epoch}:${step}/${numBatches}`),
+      onTrainBegin: ({ batchSize, numEpochs, numSamples }) =>
+        void events.push(`begin ${numSamples}/${batchSize}×${numEpochs}`),
+      onStep: ({ epoch, step, numBatches }) =>
+        void events.push(`step ${epoch}:${step}/${numBatches}`),
       onEpochEnd: async ({ epoch }) => void events.push(`epoch ${epoch}`),
       onTrainEnd: ({ history }) => void events.push(`end ${history.length}`),
     };
-    await train(linearNet(), fakeLoader(4, 2), null, { ...quiet, numEpochs: 2, callbacks: [watcher] });
+    await train(linearNet(), fakeLoader(4, 2), null, {
+      ...quiet,
+      numEpochs: 2,
+      callbacks: [watcher],
+    });
     expect(events).toEqual([
       'begin 4/2×2',
       'step 1:1/2',
@@ -128,7 +158,9 @@ describe('train', () => {
 
   it('says so when the loss is lost', async () => {
     const net = linearNet();
-    await expect(train(net, fakeLoader(30, 3), null, { ...quiet, lr: 1e38, numEpochs: 3 })).rejects.toThrow(
+    await expect(
+      train(net, fakeLoader(30, 3), null, { ...quiet, lr: 1e38, numEpochs: 3 }),
+    ).rejects.toThrow(
       /the loss became (NaN|Infinity) by step \d+ of epoch \d; lower the learning rate, which was 1e\+38/,
     );
   });
@@ -152,7 +184,9 @@ describe('what a person sees', () => {
   it("ends with the book's two lines", async () => {
     await train(linearNet(), fakeLoader(6, 2), fakeLoader(6, 2), { numEpochs: 2, lr: 0.1 });
     expect(lines).toHaveLength(4);
-    expect(lines[0]).toMatch(/^epoch 1\/2 {2}loss \d\.\d{3}, train acc \d\.\d{3}, test acc \d\.\d{3} {2}\(\d+\.\d s\)$/);
+    expect(lines[0]).toMatch(
+      /^epoch 1\/2 {2}loss \d\.\d{3}, train acc \d\.\d{3}, test acc \d\.\d{3} {2}\(\d+\.\d s\)$/,
+    );
     expect(lines[2]).toMatch(/^loss \d\.\d{3}, train acc \d\.\d{3}, test acc \d\.\d{3}$/);
     expect(lines[3]).toMatch(/^\d+\.\d examples\/sec on cpu$/);
   });
@@ -169,22 +203,88 @@ describe('bad input to train', () => {
   const good = () => fakeLoader(6, 3);
   const changed = (change: Partial<FakeLoader>) => Object.assign(good(), change);
   const cases: [string, () => Promise<unknown>, RegExp][] = [
-    ['an unknown option', () => train(linearNet(), good(), null, { ...quiet, epochs: 3 } as never), /train: there is no option "epochs"; did you mean "numEpochs"\?/],
-    ['a negative learning rate', () => train(linearNet(), good(), null, { ...quiet, lr: -0.1 }), /option "lr" must be a number above 0, got -0.1/],
-    ['a learning rate that is no number', () => train(linearNet(), good(), null, { ...quiet, lr: '0.1' as never }), /option "lr" must be a number above 0, got '0.1'/],
-    ['a schedule that stops', () => train(linearNet(), good(), null, { ...quiet, lr: () => 0 }), /option "lr" must give a number above 0 for each epoch, got 0 for epoch 1/],
-    ['no learning rate', () => train(linearNet(), good(), null, { numEpochs: 1 } as never), /option "lr" must be a number above 0, got nothing/],
-    ['half an epoch', () => train(linearNet(), good(), null, { ...quiet, numEpochs: 0.5 }), /"numEpochs" must be a whole number of at least 1, got 0.5/],
-    ['a device by name', () => train(linearNet(), good(), null, { ...quiet, device: 'cuda:0' as never }), /"device" must be a device, such as tryGpu\(\) gives, got 'cuda:0'/],
-    ['callbacks that are none', () => train(linearNet(), good(), null, { ...quiet, callbacks: ['save'] as never }), /"callbacks.0" must be an object with callbacks, got 'save'/],
-    ['images of another shape', () => train(linearNet(), fakeLoader(6, 3, { shape: [5, 4, 1] }), null, quiet), /the net takes images of \[4, 4, 1\], the loader gives \[5, 4, 1\]; build the net with that inputShape, or resize/],
-    ['test images of another shape', () => train(linearNet(), good(), fakeLoader(6, 3, { shape: [5, 4, 1] }), quiet), /the loader gives \[5, 4, 1\]/],
-    ['more classes than outputs', () => train(linearNet(), changed({ numClasses: 4 }), null, quiet), /the loader has 4 classes, the net's output 3; build it with numClasses: 4/],
-    ['more class names than outputs', () => train(linearNet(), changed({ classNames: ['a', 'b', 'c', 'd'] }), null, quiet), /the loader has 4 classes/],
-    ['a loader that is none', () => train(linearNet(), [1, 2] as never, null, quiet), /expected a loader, an async iterable of \{ features, labels \}, got \[1, 2\]/],
-    ['a loader without a batch size', () => train(linearNet(), changed({ batchSize: 0 }), null, quiet), /expected a loader with "batchSize" of at least 1, got 0/],
-    ['an empty loader', () => train(linearNet(), changed({ [Symbol.asyncIterator]: async function* () {} } as never), null, quiet), /the training loader gave no batch; expected 2/],
-  ]; // biome-ignore format: a row a case
+    [
+      'an unknown option',
+      () => train(linearNet(), good(), null, { ...quiet, epochs: 3 } as never),
+      /train: there is no option "epochs"; did you mean "numEpochs"\?/,
+    ],
+    [
+      'a negative learning rate',
+      () => train(linearNet(), good(), null, { ...quiet, lr: -0.1 }),
+      /option "lr" must be a number above 0, got -0.1/,
+    ],
+    [
+      'a learning rate that is no number',
+      () => train(linearNet(), good(), null, { ...quiet, lr: '0.1' as never }),
+      /option "lr" must be a number above 0, got '0.1'/,
+    ],
+    [
+      'a schedule that stops',
+      () => train(linearNet(), good(), null, { ...quiet, lr: () => 0 }),
+      /option "lr" must give a number above 0 for each epoch, got 0 for epoch 1/,
+    ],
+    [
+      'no learning rate',
+      () => train(linearNet(), good(), null, { numEpochs: 1 } as never),
+      /option "lr" must be a number above 0, got nothing/,
+    ],
+    [
+      'half an epoch',
+      () => train(linearNet(), good(), null, { ...quiet, numEpochs: 0.5 }),
+      /"numEpochs" must be a whole number of at least 1, got 0.5/,
+    ],
+    [
+      'a device by name',
+      () => train(linearNet(), good(), null, { ...quiet, device: 'cuda:0' as never }),
+      /"device" must be a device, such as tryGpu\(\) gives, got 'cuda:0'/,
+    ],
+    [
+      'callbacks that are none',
+      () => train(linearNet(), good(), null, { ...quiet, callbacks: ['save'] as never }),
+      /"callbacks.0" must be an object with callbacks, got 'save'/,
+    ],
+    [
+      'images of another shape',
+      () => train(linearNet(), fakeLoader(6, 3, { shape: [5, 4, 1] }), null, quiet),
+      /the net takes images of \[4, 4, 1\], the loader gives \[5, 4, 1\]; build the net with that inputShape, or resize/,
+    ],
+    [
+      'test images of another shape',
+      () => train(linearNet(), good(), fakeLoader(6, 3, { shape: [5, 4, 1] }), quiet),
+      /the loader gives \[5, 4, 1\]/,
+    ],
+    [
+      'more classes than outputs',
+      () => train(linearNet(), changed({ numClasses: 4 }), null, quiet),
+      /the loader has 4 classes, the net's output 3; build it with numClasses: 4/,
+    ],
+    [
+      'more class names than outputs',
+      () => train(linearNet(), changed({ classNames: ['a', 'b', 'c', 'd'] }), null, quiet),
+      /the loader has 4 classes/,
+    ],
+    [
+      'a loader that is none',
+      () => train(linearNet(), [1, 2] as never, null, quiet),
+      /expected a loader, an async iterable of \{ features, labels \}, got \[1, 2\]/,
+    ],
+    [
+      'a loader without a batch size',
+      () => train(linearNet(), changed({ batchSize: 0 }), null, quiet),
+      /expected a loader with "batchSize" of at least 1, got 0/,
+    ],
+    [
+      'an empty loader',
+      () =>
+        train(
+          linearNet(),
+          changed({ [Symbol.asyncIterator]: async function* () {} } as never),
+          null,
+          quiet,
+        ),
+      /the training loader gave no batch; expected 2/,
+    ],
+  ];
 
   it.each(cases)('%s', async (_, act, message) => {
     const before = tf.memory().numTensors;
@@ -201,13 +301,45 @@ describe('bad input to train', () => {
     });
   const images = () => tf.zeros([2, 4, 4, 1]);
   const batches: [string, () => FakeLoader, RegExp][] = [
-    ['a label outside the classes', () => batchOf(images, () => tf.tensor1d([1, 3], 'int32')), /expected labels from 0 to 2, the net's classes, got 3 for sample 1/],
-    ['a negative label', () => batchOf(images, () => tf.tensor1d([-1, 2], 'int32')), /got -1 for sample 0/],
-    ['labels of another length', () => batchOf(images, () => tf.tensor1d([1], 'int32')), /expected labels of \[2\], got \[1\]/],
-    ['soft labels of another width', () => batchOf(images, () => tf.zeros([2, 4])), /expected labels of \[2, 3\], got \[2, 4\]/],
-    ['images of whole numbers', () => batchOf(() => tf.zeros([2, 4, 4, 1], 'int32'), () => tf.tensor1d([1, 2], 'int32')), /expected features of float32, got int32; cast them/],
-    ['a batch that is none', () => batchOf(() => 3 as never, () => 4 as never), /expected batches of \{ features, labels \}, both tensors/],
-  ]; // biome-ignore format: a row a case
+    [
+      'a label outside the classes',
+      () => batchOf(images, () => tf.tensor1d([1, 3], 'int32')),
+      /expected labels from 0 to 2, the net's classes, got 3 for sample 1/,
+    ],
+    [
+      'a negative label',
+      () => batchOf(images, () => tf.tensor1d([-1, 2], 'int32')),
+      /got -1 for sample 0/,
+    ],
+    [
+      'labels of another length',
+      () => batchOf(images, () => tf.tensor1d([1], 'int32')),
+      /expected labels of \[2\], got \[1\]/,
+    ],
+    [
+      'soft labels of another width',
+      () => batchOf(images, () => tf.zeros([2, 4])),
+      /expected labels of \[2, 3\], got \[2, 4\]/,
+    ],
+    [
+      'images of whole numbers',
+      () =>
+        batchOf(
+          () => tf.zeros([2, 4, 4, 1], 'int32'),
+          () => tf.tensor1d([1, 2], 'int32'),
+        ),
+      /expected features of float32, got int32; cast them/,
+    ],
+    [
+      'a batch that is none',
+      () =>
+        batchOf(
+          () => 3 as never,
+          () => 4 as never,
+        ),
+      /expected batches of \{ features, labels \}, both tensors/,
+    ],
+  ];
   it.each(batches)('%s', async (_, loader, message) => {
     const net = linearNet();
     const before = weights(net);
@@ -229,7 +361,9 @@ describe('predict', () => {
   });
 
   it('refuses images that the net cannot take', async () => {
-    await expect(predict(linearNet(), tf.zeros([2, 5, 4, 1]))).rejects.toThrow(/the net takes images of \[4, 4, 1\]/);
+    await expect(predict(linearNet(), tf.zeros([2, 5, 4, 1]))).rejects.toThrow(
+      /the net takes images of \[4, 4, 1\]/,
+    );
   });
 
   it('leaves only what it gives', async () => {

@@ -48,7 +48,10 @@ export class OneHotArgs {
   x: u32; out: u32; count: i32; block: i32; depth: i32; on: i32; off: i32;
 }
 
-/** Rows of `depth` numbers, `off` but for the one that x tells. One tile of the job is a block of rows. */
+/**
+ * Rows of `depth` numbers, `off` but for the one that x tells. One tile of the job is a block of
+ * rows.
+ */
 export function oneHot(args: OneHotArgs, tile: i32): void {
   const depth = args.depth;
   const end = min32(args.count, (tile + 1) * args.block);

@@ -1,6 +1,8 @@
 /**
- * Gradient of a direct convolution's filter: for each tap, dW[tap] = Σ over pixels of x[pixel at tap]ᵀ · dy[pixel].
- * Only pixels for which the tap meets data enter the sum. The sum is cut into `partials` pieces by shape alone and the pieces are
+ * Gradient of a direct convolution's filter: for each tap, dW[tap] = Σ over pixels of x[pixel at
+ * tap]ᵀ · dy[pixel].
+ * Only pixels for which the tap meets data enter the sum. The sum is cut into `partials` pieces by
+ * shape alone and the pieces are
  * added in order, so the result does not depend on the number of threads.
  */
 import { workspace } from './gemm';
@@ -112,7 +114,10 @@ function packColumns(from: usize, out: usize, columns: i32, panels: i32): void {
   for (let j = 0; j < NR; j++) store<f32>(out + <usize>j * 4, whole * NR + j < columns ? load<f32>(from + <usize>j * 4) : 0);
 }
 
-/** out[rows][columns] (+)= xsᵀ · dys, register block by register block; blocks that stick out go through `edge`. */
+/**
+ * out[rows][columns] (+)= xsᵀ · dys, register block by register block; blocks that stick out go
+ * through `edge`.
+ */
 export function product(k: i32, xs: usize, xStride: usize, rows: i32, dys: usize, panelStep: usize, columns: i32, out: usize, outStride: usize, edge: usize, add: bool): void {
   for (let n = 0; n < columns; n += NR) {
     for (let m = 0; m < rows; m += MR) {

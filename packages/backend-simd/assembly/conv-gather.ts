@@ -1,6 +1,8 @@
 /**
- * Convolution over few channels, as a first layer has: the window of each position is gathered into one row, so that the sum over it is a
- * single long product. The images have their padding around them already, so no window sticks out, and a kernel's row lies side by side.
+ * Convolution over few channels, as a first layer has: the window of each position is gathered into
+ * one row, so that the sum over it is a
+ * single long product. The images have their padding around them already, so no window sticks out,
+ * and a kernel's row lies side by side.
  */
 import { product } from './conv-filter';
 import { aTable, cTable, finishRow, gemmRows, padTables, workspace } from './gemm';
@@ -39,7 +41,10 @@ export class GatherArgs {
   dy: u32; partials: i32; partialStride: i32; // the filter's gradient; floats from one partial sum to the next
 }
 
-/** Gathers the windows of positions first … first + count, `outStep` bytes apart. Divides once, not for each position. */
+/**
+ * Gathers the windows of positions first … first + count, `outStep` bytes apart. Divides once, not
+ * for each position.
+ */
 function gatherWindows(args: GatherArgs, first: i32, count: i32, out: usize, outStep: usize): void {
   let x = first % args.gridWidth;
   const rest = first / args.gridWidth;
@@ -104,7 +109,10 @@ export function convGather(args: GatherArgs, tile: i32): void {
 /** Pixels in one product: A and B of a chunk stay in the second-level cache. */
 const CHUNK: i32 = 128;
 
-/** dW = Σ over positions of windowᵀ · dy. One tile of the job: (partial sum, block of output channels); see conv-filter.ts. */
+/**
+ * dW = Σ over positions of windowᵀ · dy. One tile of the job: (partial sum, block of output
+ * channels); see conv-filter.ts.
+ */
 export function convFilterGather(args: GatherArgs, tile: i32): void {
   const panelIndex = tile % args.panelBlocks;
   const partial = tile / args.panelBlocks;

@@ -1,12 +1,17 @@
 /**
- * The input gradient of a convolution over few channels: each pixel of dy times the whole filter is a window's worth of numbers, one product
- * over the output channels, and the windows are added up where they lie. One thread adds up an image, in order.
+ * The input gradient of a convolution over few channels: each pixel of dy times the whole filter is
+ * a window's worth of numbers, one product
+ * over the output channels, and the windows are added up where they lie. One thread adds up an
+ * image, in order.
  */
 import { aTable, cTable, gemmRows, padTables, workspace } from './gemm';
 import { NR } from './micro';
 import { min32 } from './simd';
 
-/** Keep in step with src/kernels/conv-scatter.ts. Sizes in floats; the image has its padding around it. */
+/**
+ * Keep in step with src/kernels/conv-scatter.ts. Sizes in floats; the image has its padding around
+ * it.
+ */
 @unmanaged
 export class ScatterArgs {
   dy: u32; panels: u32; out: u32;

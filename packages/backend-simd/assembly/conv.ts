@@ -1,7 +1,9 @@
 /**
- * Direct convolution without im2col: for each tap of the kernel, the rows of A are the source pixels themselves, found through pointers.
+ * Direct convolution without im2col: for each tap of the kernel, the rows of A are the source
+ * pixels themselves, found through pointers.
  * A tap that meets only padding adds no row, so a 3×3 kernel on a 1×1 image costs one tap of nine.
- * The same code computes the input gradient: TypeScript gives it the taps of each sub-pixel class (stride² dense convolutions).
+ * The same code computes the input gradient: TypeScript gives it the taps of each sub-pixel class
+ * (stride² dense convolutions).
  */
 import { aTable, cTable, workspace, padTables, gemmRows, finishRow } from './gemm';
 import { NR } from './micro';
@@ -23,7 +25,10 @@ export class ConvArgs {
   activation: i32;
 }
 
-/** What a block of rows needs beside the pointer tables: (image pointer, y, x, output pointer) for each row. */
+/**
+ * What a block of rows needs beside the pointer tables: (image pointer, y, x, output pointer) for
+ * each row.
+ */
 const POSITION: usize = 16;
 
 /** Fills the positions of a block. @returns its number of rows */

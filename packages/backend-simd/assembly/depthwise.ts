@@ -1,4 +1,7 @@
-/** Depthwise convolution with a channel multiplier of one: x [images][height][width][channels], filter [kh][kw][channels]. */
+/**
+ * Depthwise convolution with a channel multiplier of one: x [images][height][width][channels],
+ * filter [kh][kw][channels].
+ */
 import { madd } from './simd';
 
 /** Keep in step with src/kernels/depthwise.ts. */
@@ -66,7 +69,10 @@ export function depthwiseInputGradient(args: DepthwiseArgs, image: i32): void {
   }
 }
 
-/** dW of one image, which is one tile of the job: out [images][kh][kw][channels]. All taps while the row's pixels are near. */
+/**
+ * dW of one image, which is one tile of the job: out [images][kh][kw][channels]. All taps while the
+ * row's pixels are near.
+ */
 export function depthwiseFilterGradient(args: DepthwiseArgs, image: i32): void {
   const pixel = <usize>args.channels * 4;
   const taps = args.kernelHeight * args.kernelWidth;

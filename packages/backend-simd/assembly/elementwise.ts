@@ -2,7 +2,10 @@
 import { BinaryOp } from './ops';
 import { min32 } from './simd';
 
-/** Keep in step with src/kernels/elementwise.ts. Rows of `inner` numbers; a row's place is found from its index over up to five dimensions. */
+/**
+ * Keep in step with src/kernels/elementwise.ts. Rows of `inner` numbers; a row's place is found
+ * from its index over up to five dimensions.
+ */
 @unmanaged
 export class BinaryArgs {
   a: u32; b: u32; out: u32; op: i32;
@@ -98,7 +101,8 @@ function rows(op: i32, args: BinaryArgs, tile: i32): void {
   const aStep = args.aStep, bStep = args.bStep, size1 = args.size1;
   let out = <usize>args.out + (<usize>r * <usize>args.inner << (bytes ? 0 : 2));
   while (r < endRow) {
-    // Within the last dimension of the rows, the next one is a step away; only then is its place looked for.
+    // Within the last dimension of the rows, the next one is a step away; only then is its place
+    // looked for.
     const runEnd = min32(endRow, r + size1 - r % size1);
     let a = <usize>args.a + <usize>place(args, r, args.a0, args.a1, args.a2, args.a3, args.a4) * 4;
     let b = <usize>args.b + <usize>place(args, r, args.b0, args.b1, args.b2, args.b3, args.b4) * 4;

@@ -1,4 +1,7 @@
-/** Blocks of a matrix product on top of the micro-kernels: packing B, walking panels, filling pointer tables. */
+/**
+ * Blocks of a matrix product on top of the micro-kernels: packing B, walking panels, filling
+ * pointer tables.
+ */
 import { microRows, MR, NR } from './micro';
 import { min32 } from './simd';
 import { scratch } from './threads';
@@ -25,7 +28,10 @@ export function workspace(): usize {
   return scratch() + <usize>MAX_ROWS * 8;
 }
 
-/** Fills a table's tail up to a whole number of register blocks: spare rows read `a` and write the spare row `c`. @returns rows, rounded up */
+/**
+ * Fills a table's tail up to a whole number of register blocks: spare rows read `a` and write the
+ * spare row `c`. @returns rows, rounded up
+ */
 export function padTables(rows: i32, a: usize, c: usize): i32 {
   while (rows % MR) {
     store<u32>(aTable() + <usize>rows * 4, <u32>a);
@@ -39,14 +45,17 @@ export function padTables(rows: i32, a: usize, c: usize): i32 {
 const PAIR_K: i32 = 128;
 
 /**
- * C[rows][8 · panels] (+)= A[rows][k] · B, the rows given by the two tables. B is packed in panels of eight columns, `panelStride` bytes apart.
- * A panel's 32 · k bytes stay in the first-level cache while all rows pass; the rows stay in the second.
+ * C[rows][8 · panels] (+)= A[rows][k] · B, the rows given by the two tables. B is packed in panels
+ * of eight columns, `panelStride` bytes apart.
+ * A panel's 32 · k bytes stay in the first-level cache while all rows pass; the rows stay in the
+ * second.
  */
 export function gemmRows(rows: i32, k: i32, b: usize, panels: i32, panelStride: usize, add: bool): void {
   const a = aTable();
   const c = cTable();
   let panel = 0;
-  // Two panels make one cache line of C, which is then written whole; as long as both stay in the first-level cache.
+  // Two panels make one cache line of C, which is then written whole; as long as both stay in the
+  // first-level cache.
   if (k <= PAIR_K) {
     for (; panel + 2 <= panels; panel += 2) {
       for (let row = 0; row < rows; row += MR) {
@@ -64,7 +73,10 @@ export function gemmRows(rows: i32, k: i32, b: usize, panels: i32, panelStride: 
   }
 }
 
-/** Packs one panel: out[k][8] = b[k · kStride + n · nStride] for n in [n0, n0 + 8), zero beyond `columns`. Strides count floats. */
+/**
+ * Packs one panel: out[k][8] = b[k · kStride + n · nStride] for n in [n0, n0 + 8), zero beyond
+ * `columns`. Strides count floats.
+ */
 export function packPanel(b: usize, out: usize, k: i32, n0: i32, columns: i32, kStride: i32, nStride: i32): void {
   const width = min32(NR, columns - n0);
   const source = b + <usize>n0 * <usize>nStride * 4;

@@ -1,5 +1,6 @@
 /**
- * Exponentials of four numbers at once, within about two units in the last place; NaN stays, what overflows is infinite, what underflows is
+ * Exponentials of four numbers at once, within about two units in the last place; NaN stays, what
+ * overflows is infinite, what underflows is
  * denormal, then 0. Coefficients: Cephes (Moshier), expf.c and tanhf.c.
  */
 import { madd } from './simd';
@@ -24,7 +25,9 @@ function halvings(x: v128): v128 {
   return f32x4.nearest(f32x4.mul(x, splat(1.44269504)));
 }
 
-/** eʳ - 1 for the rest r = x - n ln 2. ln 2 comes in two parts, of which the first times n is exact. */
+/**
+ * eʳ - 1 for the rest r = x - n ln 2. ln 2 comes in two parts, of which the first times n is exact.
+ */
 // @ts-ignore: decorator
 @inline
 function expRest(x: v128, n: v128): v128 {

@@ -1,4 +1,7 @@
-/** Batched matrix product: C = activation(op(A) · op(B) + bias). B is packed once; then threads take blocks of rows × columns. */
+/**
+ * Batched matrix product: C = activation(op(A) · op(B) + bias). B is packed once; then threads take
+ * blocks of rows × columns.
+ */
 import { aTable, cTable, workspace, padTables, gemmRows, packPanel, finishRow, transpose4 } from './gemm';
 import { NR } from './micro';
 import { min32 } from './simd';
@@ -32,7 +35,8 @@ export class MatMulArgs {
   rowBlock: i32; rowBlocks: i32; panelBlock: i32; panelBlocks: i32;
   aMatrix: i32; bMatrix: i32; // floats from one matrix to the next; 0 broadcasts
   activation: i32;
-  // Strides of B in floats where it comes unpacked: one block then has all rows, and packs what it needs. 0 where B is packed.
+  // Strides of B in floats where it comes unpacked: one block then has all rows, and packs what it
+  // needs. 0 where B is packed.
   bRow: i32; bColumn: i32;
 }
 

@@ -1,18 +1,26 @@
-/** Register-blocked inner loops. Blocking: Goto & van de Geijn 2008, Anatomy of High-Performance Matrix Multiplication. */
+/**
+ * Register-blocked inner loops. Blocking: Goto & van de Geijn 2008, Anatomy of High-Performance
+ * Matrix Multiplication.
+ */
 import { madd } from './simd';
 
 /**
- * Rows of C that one call computes: 12 accumulators, two vectors of B and one of A are all the registers that V8 gives out. V8 orders
- * a loop's arithmetic by the order of its variables, and binaryen orders those by how often they are used. So the loops are not
- * unrolled and every accumulator is used alike; otherwise half of them live on the stack, and the speed is a third.
+ * Rows of C that one call computes: 12 accumulators, two vectors of B and one of A are all the
+ * registers that V8 gives out. V8 orders
+ * a loop's arithmetic by the order of its variables, and binaryen orders those by how often they
+ * are used. So the loops are not
+ * unrolled and every accumulator is used alike; otherwise half of them live on the stack, and the
+ * speed is a third.
  */
 export const MR: i32 = 6;
 /** Columns of C that one call computes. */
 export const NR: i32 = 8;
 
 /**
- * C[6][8] (+)= A[6][k] · B[k][8]. A's rows and C's rows are found through tables of six pointers, so a row may lie anywhere: that
- * is what makes convolution without im2col possible (Dukhan 2019, The Indirect Convolution Algorithm).
+ * C[6][8] (+)= A[6][k] · B[k][8]. A's rows and C's rows are found through tables of six pointers,
+ * so a row may lie anywhere: that
+ * is what makes convolution without im2col possible (Dukhan 2019, The Indirect Convolution
+ * Algorithm).
  * @param add whether to add to C or to overwrite it
  */
 export function microRows(k: i32, aRows: usize, b: usize, cRows: usize, cOffset: usize, add: bool): void {
@@ -65,7 +73,8 @@ export function microRows(k: i32, aRows: usize, b: usize, cRows: usize, cOffset:
 }
 
 /**
- * C[6][8] (+)= Aᵀ · B where A is [k][≥ 6] with `aStride` bytes from one k to the next: the filter gradient's product,
+ * C[6][8] (+)= Aᵀ · B where A is [k][≥ 6] with `aStride` bytes from one k to the next: the filter
+ * gradient's product,
  * whose sum runs over pixels.
  */
 export function microColumns(k: i32, a: usize, aStride: usize, b: usize, c: usize, cStride: usize, add: bool): void {

@@ -1,8 +1,14 @@
-/** Moving numbers without changing them: transpose, pad, slice, concat, tile, reverse. Numbers are 32 bits of any type. */
+/**
+ * Moving numbers without changing them: transpose, pad, slice, concat, tile, reverse. Numbers are
+ * 32 bits of any type.
+ */
 import { transpose4 } from './gemm';
 import { min32 } from './simd';
 
-/** Keep in step with src/kernels/strided-copy.ts. Up to six dimensions, the last first; strides in words, any of them may be 0 or negative. */
+/**
+ * Keep in step with src/kernels/strided-copy.ts. Up to six dimensions, the last first; strides in
+ * words, any of them may be 0 or negative.
+ */
 @unmanaged
 export class CopyArgs {
   x: u32; out: u32;
@@ -37,7 +43,8 @@ export function copyStrided(args: CopyArgs, tile: i32): void {
   const end = min32(args.rows, r + args.block);
   const x0 = args.x0, o0 = args.o0, size1 = args.size1;
   while (r < end) {
-    // Within the last dimension of the rows, the next one is a step away; only then is its place looked for.
+    // Within the last dimension of the rows, the next one is a step away; only then is its place
+    // looked for.
     const runEnd = min32(end, r + size1 - r % size1);
     let rest = r;
     const i1 = rest % size1; rest /= size1;
@@ -54,7 +61,10 @@ export function copyStrided(args: CopyArgs, tile: i32): void {
   }
 }
 
-/** Keep in step with src/kernels/strided-copy.ts. Matrices over up to four dimensions, the last first; strides in words. */
+/**
+ * Keep in step with src/kernels/strided-copy.ts. Matrices over up to four dimensions, the last
+ * first; strides in words.
+ */
 @unmanaged
 export class TransposeArgs {
   x: u32; out: u32;
@@ -65,7 +75,10 @@ export class TransposeArgs {
   o1: i32; o2: i32; o3: i32; o4: i32;
 }
 
-/** Turns matrices. One tile of the job is a block of one matrix's rows and columns, or where they are small, some whole ones. */
+/**
+ * Turns matrices. One tile of the job is a block of one matrix's rows and columns, or where they
+ * are small, some whole ones.
+ */
 export function transposeMatrix(args: TransposeArgs, tile: i32): void {
   const firstColumn = (tile % args.columnBlocks) * args.columnBlock; tile /= args.columnBlocks;
   const firstRow = (tile % args.rowBlocks) * args.rowBlock; tile /= args.rowBlocks;

@@ -1,4 +1,7 @@
-/** The gradient of batch normalization: one reduction and one pass. Rows are pixels: [rows][channels]. */
+/**
+ * The gradient of batch normalization: one reduction and one pass. Rows are pixels:
+ * [rows][channels].
+ */
 import { NormArgs } from './norm';
 import { madd, min32 } from './simd';
 
@@ -59,7 +62,10 @@ export function normBackPartial(args: NormArgs, block: i32): void {
   }
 }
 
-/** Gradients of gamma and beta, and dx = a·dz + b·x + c as three numbers a channel. One tile is a block of channels. */
+/**
+ * Gradients of gamma and beta, and dx = a·dz + b·x + c as three numbers a channel. One tile is a
+ * block of channels.
+ */
 export function normBackCombine(args: NormArgs, tile: i32): void {
   const end = min32(args.channels, (tile + 1) * args.channelBlock);
   const step = <usize>args.channels * 4;
@@ -81,7 +87,8 @@ export function normBackCombine(args: NormArgs, tile: i32): void {
     store<f32>(<usize>args.dBeta + c4, <f32>sum);
     store<f32>(<usize>args.a + c4, <f32>a);
     store<f32>(<usize>args.b + c4, <f32>b);
-    // dx = a·dz + b·(x − mean) + c: the difference is taken first, since x and mean may both be large.
+    // dx = a·dz + b·(x − mean) + c: the difference is taken first, since x and mean may both be
+    // large.
     store<f32>(<usize>args.c + c4, <f32>((-a * sum) / count));
   }
 }

@@ -1,4 +1,7 @@
-/** Batch normalization in training (Ioffe & Szegedy 2015, https://arxiv.org/abs/1502.03167). Rows are pixels: [rows][channels]. */
+/**
+ * Batch normalization in training (Ioffe & Szegedy 2015, https://arxiv.org/abs/1502.03167). Rows
+ * are pixels: [rows][channels].
+ */
 import { madd, min32 } from './simd';
 
 /** Keep in step with src/kernels/norm.ts. */
@@ -13,7 +16,10 @@ export class NormArgs {
   epsilon: f32; momentum: f32;
 }
 
-/** Sum and squared deviations from the block's own mean, of each channel: sums of squares would cancel. One tile is a block of rows. */
+/**
+ * Sum and squared deviations from the block's own mean, of each channel: sums of squares would
+ * cancel. One tile is a block of rows.
+ */
 export function normPartial(args: NormArgs, block: i32): void {
   const first = block * args.block;
   const rows = min32(args.block, args.rows - first);
@@ -61,7 +67,10 @@ export function normPartial(args: NormArgs, block: i32): void {
   }
 }
 
-/** Joins the blocks (Chan, Golub & LeVeque 1979) in double precision; writes scale and shift, and moves the statistics. One tile is a block of channels. */
+/**
+ * Joins the blocks (Chan, Golub & LeVeque 1979) in double precision; writes scale and shift, and
+ * moves the statistics. One tile is a block of channels.
+ */
 export function normCombine(args: NormArgs, tile: i32): void {
   const end = min32(args.channels, (tile + 1) * args.channelBlock);
   const step = <usize>args.channels * 4;

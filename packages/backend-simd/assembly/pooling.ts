@@ -1,4 +1,7 @@
-/** Max and average pooling over windows, with their gradients. Channels lie side by side, so four of them are one vector. */
+/**
+ * Max and average pooling over windows, with their gradients. Channels lie side by side, so four of
+ * them are one vector.
+ */
 import { max32, min32 } from './simd';
 
 /** Keep in step with src/kernels/pooling.ts. */
@@ -55,7 +58,10 @@ export function poolForward(args: PoolArgs, job: i32): void {
   }
 }
 
-/** The gradient goes to the first pixel of each window that is its largest. One tile of the job is one image. */
+/**
+ * The gradient goes to the first pixel of each window that is its largest. One tile of the job is
+ * one image.
+ */
 export function maxPoolGradient(args: PoolArgs, image: i32): void {
   const pixel = <usize>args.channels * 4;
   const row = <usize>args.width * pixel;
@@ -99,7 +105,10 @@ export function maxPoolGradient(args: PoolArgs, image: i32): void {
   }
 }
 
-/** Each pixel of a window gets its share: that of the whole kernel even at the padding, as stock cpu has it (the plan mends it). One tile of the job is one image. */
+/**
+ * Each pixel of a window gets its share: that of the whole kernel even at the padding, as stock cpu
+ * has it (the plan mends it). One tile of the job is one image.
+ */
 export function averagePoolGradient(args: PoolArgs, image: i32): void {
   const pixel = <usize>args.channels * 4;
   const row = <usize>args.width * pixel;

@@ -1,4 +1,7 @@
-/** Random numbers that depend on a key and their own index alone, so that any thread may draw any of them. */
+/**
+ * Random numbers that depend on a key and their own index alone, so that any thread may draw any of
+ * them.
+ */
 import { min32 } from './simd';
 
 /** Keep in step with src/kernels/random.ts. */
@@ -8,7 +11,10 @@ export class RandomArgs {
   rate: f32; scale: f32; // of dropout
 }
 
-/** A 32-bit mix, a bijection. The constants are lowbias32's, https://github.com/skeeto/hash-prospector. */
+/**
+ * A 32-bit mix, a bijection. The constants are lowbias32's,
+ * https://github.com/skeeto/hash-prospector.
+ */
 // @ts-ignore: decorator
 @inline
 function mix(h: v128): v128 {
@@ -17,7 +23,10 @@ function mix(h: v128): v128 {
   return v128.xor(h, i32x4.shr_u(h, 15));
 }
 
-/** Numbers `index` … `index + 3`, in [0, 1). The second key enters half-way, so that two seeds are not shifts of one another. */
+/**
+ * Numbers `index` … `index + 3`, in [0, 1). The second key enters half-way, so that two seeds are
+ * not shifts of one another.
+ */
 // @ts-ignore: decorator
 @inline
 function uniform4(index: i32, key0: i32, key1: i32): v128 {
@@ -35,7 +44,10 @@ export function randomUniform(args: RandomArgs, tile: i32): void {
   for (; i < end; i++) store<f32>(out + <usize>i * 4, f32x4.extract_lane(uniform4(i, key0, key1), 0));
 }
 
-/** out = u < rate ? 0 : x · scale, with the numbers u of `randomUniform`. One tile of the job is a block of numbers. */
+/**
+ * out = u < rate ? 0 : x · scale, with the numbers u of `randomUniform`. One tile of the job is a
+ * block of numbers.
+ */
 export function dropout(args: RandomArgs, tile: i32): void {
   const x = <usize>args.x, out = <usize>args.out, key0 = args.key0, key1 = args.key1;
   const rate = f32x4.splat(args.rate), scale = f32x4.splat(args.scale);

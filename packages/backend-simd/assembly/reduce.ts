@@ -1,5 +1,6 @@
 /**
- * Reductions of [outer][length][inner] over the middle. Long ones go in chunks whose number depends on the shape
+ * Reductions of [outer][length][inner] over the middle. Long ones go in chunks whose number depends
+ * on the shape
  * alone. Sums and products are taken in double precision and rounded once a chunk.
  */
 import { ReduceOp } from './ops';
@@ -40,7 +41,10 @@ function wideJoin1(op: i32, a: f64, b: f64): f64 {
   return op == ReduceOp.Sum ? a + b : a * b;
 }
 
-/** The sum or product of `count` numbers. A product goes one by one, in stock cpu's order: parts of it may overflow where the whole does not. */
+/**
+ * The sum or product of `count` numbers. A product goes one by one, in stock cpu's order: parts of
+ * it may overflow where the whole does not.
+ */
 // @ts-ignore: decorator
 @inline
 function wideAlong(op: i32, x: usize, count: i32): f64 {

@@ -10,7 +10,10 @@ export class ResizeArgs {
   rows: i32; block: i32; // rows: of all images
 }
 
-/** One entry of a table: between which two rows or columns, and how far from the first to the second. */
+/**
+ * One entry of a table: between which two rows or columns, and how far from the first to the
+ * second.
+ */
 @unmanaged
 class Between {
   fraction: f64; first: i32; second: i32;
@@ -54,8 +57,10 @@ function blendDown(top: usize, bottom: usize, fraction: f64, out: usize, count: 
 }
 
 /**
- * In double precision and in stock cpu's order, so that the results are its own, to the bit. The last two source rows are kept, blended across:
- * where an image grows, several of its new rows lie between the same two. One tile of the job is a block of the result's rows.
+ * In double precision and in stock cpu's order, so that the results are its own, to the bit. The
+ * last two source rows are kept, blended across:
+ * where an image grows, several of its new rows lie between the same two. One tile of the job is a
+ * block of the result's rows.
  */
 export function resizeBilinear(args: ResizeArgs, tile: i32): void {
   const count = args.outWidth * args.channels, stride = <usize>(args.width * args.channels) * 4;
@@ -82,7 +87,10 @@ export function resizeBilinear(args: ResizeArgs, tile: i32): void {
   }
 }
 
-/** Only the first of an entry's two places counts. One tile of the job is a block of the result's rows. */
+/**
+ * Only the first of an entry's two places counts. One tile of the job is a block of the result's
+ * rows.
+ */
 export function resizeNearest(args: ResizeArgs, tile: i32): void {
   const size = <usize>args.channels * 4, outWidth = args.outWidth;
   const stride = <usize>args.width * size;

@@ -1,4 +1,7 @@
-/** The few vector helpers that every kernel uses. Pointers are `usize` byte addresses into the one shared memory. */
+/**
+ * The few vector helpers that every kernel uses. Pointers are `usize` byte addresses into the one
+ * shared memory.
+ */
 
 /** a · b + c: one fused instruction in the relaxed build, two roundings in the plain one. */
 // @ts-ignore: decorator

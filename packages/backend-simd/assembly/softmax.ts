@@ -50,7 +50,10 @@ function firstLargest(x: usize, columns: i32): i32 {
   return best;
 }
 
-/** One row's loss, whether it is right, and in `out` the gradient of its logits. In double precision: the loss is what people compare. */
+/**
+ * One row's loss, whether it is right, and in `out` the gradient of its logits. In double
+ * precision: the loss is what people compare.
+ */
 function crossEntropy(args: SoftmaxArgs, r: i32, x: usize, out: usize, largest: f64): void {
   const columns = args.columns, indices = args.kind == SoftmaxKind.CrossEntropyIndices;
   const labels = <usize>args.labels + <usize>r * 4 * <usize>(indices ? 1 : columns);
@@ -69,7 +72,10 @@ function crossEntropy(args: SoftmaxArgs, r: i32, x: usize, out: usize, largest: 
   store<f32>(<usize>args.correct + <usize>r * 4, firstLargest(x, columns) == target ? 1 : 0);
 }
 
-/** One tile of the job is a block of rows. For the cross-entropy, out is the gradient of the logits and losses the loss of each row. */
+/**
+ * One tile of the job is a block of rows. For the cross-entropy, out is the gradient of the logits
+ * and losses the loss of each row.
+ */
 export function softmax(args: SoftmaxArgs, tile: i32): void {
   const columns = args.columns;
   const end = min32(args.rows, (tile + 1) * args.block);

@@ -1,4 +1,7 @@
-/** The number of each kernel. Read by both sides: the assembly's table and the launchers in src/kernels. */
+/**
+ * The number of each kernel. Read by both sides: the assembly's table and the launchers in
+ * src/kernels.
+ */
 export enum Task {
   PackB, MatMul, ConvDirect, ConvGather, ConvFilter, ConvFilterGather, PadImages, ConvScatter, ReducePartials,
   TransformFilter, WinogradConv, WinogradTiles, WinogradProduct, WinogradWrite, WinogradGradientTiles, WinogradFilterProduct, UntransformFilter,

@@ -1,11 +1,15 @@
 /**
- * Fork and join. A job is a task number, an argument block and a count of tiles; threads claim tiles one by one.
- * One 64-bit word holds the generation and the next tile, so that a late worker can never claim a tile of another job: its
+ * Fork and join. A job is a task number, an argument block and a count of tiles; threads claim
+ * tiles one by one.
+ * One 64-bit word holds the generation and the next tile, so that a late worker can never claim a
+ * tile of another job: its
  * compare-and-swap fails when anything has changed. Results do not depend on who computes a tile.
  */
 import { runTile } from './tasks';
 
-/** The control block, in the module's reserved first 64 KiB. src/control.ts has the same numbers. */
+/**
+ * The control block, in the module's reserved first 64 KiB. src/control.ts has the same numbers.
+ */
 const WORD: usize = 1024; //        i64: generation << 32 | next tile
 const EPOCH: usize = 1088; //       i32: grows by one with each job; sleeping workers wait on it
 const DONE: usize = 1152; //        i32: tiles finished in the present job
@@ -24,7 +28,10 @@ const WORKER_SPINS: i32 = 4000;
 const MAIN_SPINS: i32 = 20000;
 /** A next tile that no job has: nothing to claim. */
 const CLOSED: i64 = 0x7fffffff;
-/** One wait of the main thread, in nanoseconds; after each it looks for the error word. A stopped process counts as one wait. */
+/**
+ * One wait of the main thread, in nanoseconds; after each it looks for the error word. A stopped
+ * process counts as one wait.
+ */
 const WAIT_NS: i64 = 50_000_000;
 
 let me: i32 = 0;
@@ -40,7 +47,8 @@ export function scratch(): usize {
 function work(): void {
   while (true) {
     const word = atomic.load<i64>(WORD);
-    // The count may already be the next job's; then the word has changed as well, and the swap fails.
+    // The count may already be the next job's; then the word has changed as well, and the swap
+    // fails.
     const next = <i32>word, tiles = atomic.load<i32>(TILES);
     if (next >= tiles) return;
     if (atomic.cmpxchg<i64>(WORD, word, word + 1) != word) continue;
@@ -63,7 +71,10 @@ export function cancel(): void {
   atomic.store<i64>(WORD, (((atomic.load<i64>(WORD) >> 32) + 1) << 32) | CLOSED);
 }
 
-/** Runs a job on all threads and returns when every tile is done. @returns 0, or 1 when a worker died */
+/**
+ * Runs a job on all threads and returns when every tile is done. @returns 0, or 1 when a worker
+ * died
+ */
 export function launch(task: i32, args: usize, tiles: i32): i32 {
   if (tiles <= 0) return 0;
   if (tiles == 1 || load<i32>(LIMIT) == 1) {
@@ -122,7 +133,10 @@ export function workerMain(index: i32): void {
   }
 }
 
-/** Jobs of no kernel, for tests of what happens when a worker fails: src/control.ts has the same numbers. */
+/**
+ * Jobs of no kernel, for tests of what happens when a worker fails: src/control.ts has the same
+ * numbers.
+ */
 const TRAP: i32 = -1; // a worker traps
 const HANG: i32 = -2; // a worker never ends, and writes to the address that it was given over and over
 

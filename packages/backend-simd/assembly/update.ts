@@ -1,4 +1,7 @@
-/** Updates of all weights in one pass. The rules and their sources are those of packages/compiler/src/optimizers/rules.ts. */
+/**
+ * Updates of all weights in one pass. The rules and their sources are those of
+ * packages/compiler/src/optimizers/rules.ts.
+ */
 import { UpdateRule } from './ops';
 import { madd, min32 } from './simd';
 
@@ -54,7 +57,9 @@ function sign(x: v128): v128 {
   return v128.bitselect(signs, x, f32x4.eq(x, x));
 }
 
-/** The weights' change for four gradients g; p, q and r point at the slots' numbers, which move on. */
+/**
+ * The weights' change for four gradients g; p, q and r point at the slots' numbers, which move on.
+ */
 // @ts-ignore: decorator
 @inline
 function changeOf(rule: i32, args: UpdateArgs, correction: f32, g: v128, p: usize, q: usize, r: usize): v128 {

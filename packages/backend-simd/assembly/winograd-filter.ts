@@ -1,4 +1,7 @@
-/** Winograd's transforms of filters, and the filter's gradient through them: dW = Gᵀ [Σ over tiles (BᵀdB) ⊙ (A·dy·Aᵀ)] G. */
+/**
+ * Winograd's transforms of filters, and the filter's gradient through them: dW = Gᵀ [Σ over tiles
+ * (BᵀdB) ⊙ (A·dy·Aᵀ)] G.
+ */
 import { transpose4, workspace } from './gemm';
 import { NR } from './micro';
 import { product } from './conv-filter';
@@ -18,7 +21,10 @@ export class FilterTransformArgs {
 /** k's that are gathered at once where a filter's columns lie apart. */
 const GROUP: i32 = 4;
 
-/** Four columns of four k's of one tap, as four vectors of columns; zeros beyond the last column and k. */
+/**
+ * Four columns of four k's of one tap, as four vectors of columns; zeros beyond the last column and
+ * k.
+ */
 // @ts-ignore: decorator
 @inline
 function gatherTap(at: usize, kStride: usize, nStride: usize, left: i32, kLeft: i32, out: usize): void {
@@ -91,7 +97,10 @@ export function winogradTiles(args: TilesArgs, job: i32): void {
   );
 }
 
-/** Y[planes²][panels][count][8] = A·dy·Aᵀ of the tiles of the output's gradient. `planeStep` is panels · count · 32. */
+/**
+ * Y[planes²][panels][count][8] = A·dy·Aᵀ of the tiles of the output's gradient. `planeStep` is
+ * panels · count · 32.
+ */
 export function winogradGradientTiles(args: TilesArgs, job: i32): void {
   if (args.m == 2) gradientTiles(2, args, job);
   else if (args.m == 3) gradientTiles(3, args, job);

@@ -1,9 +1,14 @@
 /**
- * The one-dimensional transforms of Winograd's minimal filtering with three taps, for tiles of m = 4 outputs, F(4, 3), and of m = 3, F(3, 3).
- * Lavin & Gray 2015, https://arxiv.org/abs/1509.09308, section 4.3 has F(4, 3)'s matrices B, G and A; F(3, 3)'s come from the points
- * 0, 1, −1, 2 and infinity by the same construction. m = 2 stands for a whole image of two pixels with one pixel of padding: three products
- * instead of the four taps that meet data, by the product of a 2×2 Toeplitz matrix and a vector (Karatsuba): y₀ = w₁(x₀ + x₁) + (w₂ − w₁)x₁,
- * y₁ = w₁(x₀ + x₁) + (w₀ − w₁)x₀. `m` is a constant where these are called, so that one branch of each is left.
+ * The one-dimensional transforms of Winograd's minimal filtering with three taps, for tiles of m =
+ * 4 outputs, F(4, 3), and of m = 3, F(3, 3).
+ * Lavin & Gray 2015, https://arxiv.org/abs/1509.09308, section 4.3 has F(4, 3)'s matrices B, G and
+ * A; F(3, 3)'s come from the points
+ * 0, 1, −1, 2 and infinity by the same construction. m = 2 stands for a whole image of two pixels
+ * with one pixel of padding: three products
+ * instead of the four taps that meet data, by the product of a 2×2 Toeplitz matrix and a vector
+ * (Karatsuba): y₀ = w₁(x₀ + x₁) + (w₂ − w₁)x₁,
+ * y₁ = w₁(x₀ + x₁) + (w₀ − w₁)x₀. `m` is a constant where these are called, so that one branch of
+ * each is left.
  */
 import { madd } from './simd';
 

@@ -1,8 +1,11 @@
 /**
- * 3×3 convolution through Winograd's minimal filtering: a tile of m×m outputs costs (m + 2)² products a channel pair instead of 9·m² (9
+ * 3×3 convolution through Winograd's minimal filtering: a tile of m×m outputs costs (m + 2)²
+ * products a channel pair instead of 9·m² (9
  * instead of 16 where the image has 2×2 pixels).
- * The transforms are in winograd-transforms.ts. A block of tiles is transformed, multiplied and transformed back by one thread while
- * it lies in the cache; where the filters are too many for that, the three steps go one after the other.
+ * The transforms are in winograd-transforms.ts. A block of tiles is transformed, multiplied and
+ * transformed back by one thread while
+ * it lies in the cache; where the filters are too many for that, the three steps go one after the
+ * other.
  */
 import { aTable, cTable, workspace, gemmRows, finishRow, padTables } from './gemm';
 import { MR, NR } from './micro';
@@ -65,7 +68,10 @@ export function copyPadded(image: usize, height: i32, width: i32, channels: i32,
   }
 }
 
-/** Transforms input tiles [first, first + count) into V[planes²][block][channels]. An image of m = 2 is its own patch. */
+/**
+ * Transforms input tiles [first, first + count) into V[planes²][block][channels]. An image of m = 2
+ * is its own patch.
+ */
 // @ts-ignore: decorator
 @inline
 function tilesInto(
@@ -107,7 +113,8 @@ export function winogradConv(args: WinogradArgs, job: i32): void {
   const count = min32(args.block, tiles - first);
   const temporary = workspace();
   const v = temporary + TEMPORARY + planes * <usize>args.channels * 4;
-  // An odd number of cache lines between planes: stores at a power of two would all fall into one cache set.
+  // An odd number of cache lines between planes: stores at a power of two would all fall into one
+  // cache set.
   const vStep = <usize>args.block * <usize>args.channels * 4 + 64;
   const panels = (args.columns + NR - 1) / NR;
   const mTile = <usize>panels * 32;
@@ -130,7 +137,10 @@ export function winogradConv(args: WinogradArgs, job: i32): void {
   for (let i = 0; i < count; i++) writeTile(args, first + i, products + <usize>i * mTile, mStep, temporary);
 }
 
-/** Transforms one tile back, adds the bias, applies the activation and stores what lies inside the image. */
+/**
+ * Transforms one tile back, adds the bias, applies the activation and stores what lies inside the
+ * image.
+ */
 function writeTile(args: WinogradArgs, tile: i32, products: usize, planeStep: usize, temporary: usize): void {
   if (args.m == 2) writeTileOf(2, args, tile, products, planeStep, temporary);
   else if (args.m == 3) writeTileOf(3, args, tile, products, planeStep, temporary);
@@ -166,7 +176,10 @@ export class PlaneRowsArgs {
   v: u32; u: u32; m: u32; count: i32; channels: i32; panels: i32; block: i32; blocks: i32;
 }
 
-/** M[plane][count][8 · panels] = V[plane] · U[plane]: for nets too wide for `winogradConv`'s blocks. One tile is a block of a plane's rows. */
+/**
+ * M[plane][count][8 · panels] = V[plane] · U[plane]: for nets too wide for `winogradConv`'s blocks.
+ * One tile is a block of a plane's rows.
+ */
 export function winogradProduct(args: PlaneRowsArgs, job: i32): void {
   const plane = <usize>(job / args.blocks);
   const first = (job % args.blocks) * args.block;
@@ -183,7 +196,9 @@ export function winogradProduct(args: PlaneRowsArgs, job: i32): void {
   gemmRows(padTables(rows, v, workspace()), args.channels, <usize>args.u + plane * <usize>args.panels * panelStride, args.panels, panelStride, false);
 }
 
-/** Writes the output's tiles [first, first + count) from M. `block` tiles in one tile of the job. */
+/**
+ * Writes the output's tiles [first, first + count) from M. `block` tiles in one tile of the job.
+ */
 export function winogradWrite(args: WinogradArgs, job: i32): void {
   const begin = job * args.block;
   const end = begin + min32(args.block, args.count - begin);

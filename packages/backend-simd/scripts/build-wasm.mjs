@@ -1,5 +1,6 @@
 /**
- * Compiles assembly/ twice, with and without relaxed SIMD, and writes both modules as text into src/generated/modules.ts, so that the
+ * Compiles assembly/ twice, with and without relaxed SIMD, and writes both modules as text into
+ * src/generated/modules.ts, so that the
  * package needs no file beside its bundle. Does nothing when the sources have not changed.
  */
 import { createHash } from 'node:crypto';
@@ -10,7 +11,15 @@ import asc from 'assemblyscript/asc';
 const root = path.resolve(import.meta.dirname, '..');
 const target = path.join(root, 'src/generated/modules.ts');
 const OPTIONS = [
-  ...['-O3', '--noAssert', '--runtime', 'stub', '--importMemory', '--noExportMemory', '--sharedMemory'],
+  ...[
+    '-O3',
+    '--noAssert',
+    '--runtime',
+    'stub',
+    '--importMemory',
+    '--noExportMemory',
+    '--sharedMemory',
+  ],
   ...['--initialMemory', '1', '--maximumMemory', '65536', '--memoryBase', '8192'],
   ...['--enable', 'simd', '--enable', 'threads', '--enable', 'bulk-memory'],
 ];
@@ -20,19 +29,24 @@ async function sources() {
   const folder = path.join(root, 'assembly');
   const names = (await readdir(folder)).filter((name) => name.endsWith('.ts')).sort();
   return Object.fromEntries(
-    await Promise.all(names.map(async (name) => [name, await readFile(path.join(folder, name), 'utf8')])),
+    await Promise.all(
+      names.map(async (name) => [name, await readFile(path.join(folder, name), 'utf8')]),
+    ),
   );
 }
 
 async function compile(files, options) {
   let binary;
-  const { error, stderr } = await asc.main(['index.ts', ...OPTIONS, ...options, '--outFile', 'module.wasm'], {
-    readFile: (name) => files[path.basename(name)] ?? null,
-    writeFile: (name, content) => {
-      if (name.endsWith('.wasm')) binary = content;
+  const { error, stderr } = await asc.main(
+    ['index.ts', ...OPTIONS, ...options, '--outFile', 'module.wasm'],
+    {
+      readFile: (name) => files[path.basename(name)] ?? null,
+      writeFile: (name, content) => {
+        if (name.endsWith('.wasm')) binary = content;
+      },
+      listFiles: () => [],
     },
-    listFiles: () => [],
-  });
+  );
   if (error) throw new Error(`assembly: ${error.message}\n${stderr}`);
   return binary;
 }

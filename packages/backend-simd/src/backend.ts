@@ -1,12 +1,19 @@
 import { MathBackendCPU } from '@tensorflow/tfjs-backend-cpu';
-import { type BackendValues, backend_util, type DataType, type TensorInfo, util } from '@tensorflow/tfjs-core';
+import {
+  type BackendValues,
+  backend_util,
+  type DataType,
+  type TensorInfo,
+  util,
+} from '@tensorflow/tfjs-core';
 import type { Task } from '../assembly/task';
 import { OutOfMemoryError } from './errors';
 import { runtime } from './runtime';
 import { TensorData } from './tensor-data';
 
 /**
- * The TensorFlow.js backend `simd`. Every operation that stock `cpu` has is there; the hot ones run in WebAssembly, on all cores.
+ * The TensorFlow.js backend `simd`. Every operation that stock `cpu` has is there; the hot ones run
+ * in WebAssembly, on all cores.
  * A tensor's numbers move into the module's memory when the first WebAssembly kernel asks for them.
  */
 export class SimdBackend extends MathBackendCPU {
@@ -20,13 +27,22 @@ export class SimdBackend extends MathBackendCPU {
     return dataId;
   }
 
-  override move(dataId: object, values: BackendValues, shape: number[], dtype: DataType, refCount: number): void {
+  override move(
+    dataId: object,
+    values: BackendValues,
+    shape: number[],
+    dtype: DataType,
+    refCount: number,
+  ): void {
     const data = new TensorData(this.runtime, dtype, util.sizeFromShape(shape), ownCopy(values));
     if (dtype === 'complex64') data.complexTensorInfos = this.parts(values as Float32Array, shape);
     this.put(dataId, data, refCount);
   }
 
-  /** What is given in shared memory is another's to use again: it is copied at once, to where kernels will ask for it if there is room. */
+  /**
+   * What is given in shared memory is another's to use again: it is copied at once, to where
+   * kernels will ask for it if there is room.
+   */
   private take(values: BackendValues, size: number, dtype: DataType): TensorData {
     if (!isShared(values)) return new TensorData(this.runtime, dtype, size, values);
     const data = new TensorData(this.runtime, dtype, size, values);
@@ -42,18 +58,24 @@ export class SimdBackend extends MathBackendCPU {
   /** Another backend's complex numbers, as the stock kernels keep them. */
   private parts(values: Float32Array, shape: number[]): { real: TensorInfo; imag: TensorInfo } {
     const { real, imag } = backend_util.splitRealAndImagArrays(values);
-    return { real: this.makeTensorInfo(shape, 'float32', real), imag: this.makeTensorInfo(shape, 'float32', imag) };
+    return {
+      real: this.makeTensorInfo(shape, 'float32', real),
+      imag: this.makeTensorInfo(shape, 'float32', imag),
+    };
   }
 
   /**
-   * Runs a kernel. Where it fails (no memory, a dead thread), the outputs that it has made are freed: nobody will ever hold them. Where
-   * there is memory enough, only in pieces, the pieces are joined and the kernel runs again: kernels take all their memory first.
+   * Runs a kernel. Where it fails (no memory, a dead thread), the outputs that it has made are
+   * freed: nobody will ever hold them. Where
+   * there is memory enough, only in pieces, the pieces are joined and the kernel runs again:
+   * kernels take all their memory first.
    */
   attempt<T>(kernel: () => T): T {
     try {
       return this.once(kernel);
     } catch (error) {
-      const scattered = error instanceof OutOfMemoryError && error.asked + error.inUse <= error.limit;
+      const scattered =
+        error instanceof OutOfMemoryError && error.asked + error.inUse <= error.limit;
       if (!scattered || this.made || !this.compact()) throw error;
       return this.once(kernel);
     }
@@ -62,7 +84,9 @@ export class SimdBackend extends MathBackendCPU {
   /** Joins the free memory. Only between kernels: one that runs knows where its tensors lie. */
   private compact(): boolean {
     const bytes = new Uint8Array(this.runtime.memory.buffer);
-    const byPlace = new Map([...this.owned].flatMap((data) => (data.inMemory ? [[data.place, data] as const] : [])));
+    const byPlace = new Map(
+      [...this.owned].flatMap((data) => (data.inMemory ? [[data.place, data] as const] : [])),
+    );
     return this.runtime.heap.compact(new Set(byPlace.keys()), (from, to, size) => {
       bytes.copyWithin(to, from, from + size);
       byPlace.get(from)?.moveTo(to);
@@ -83,7 +107,10 @@ export class SimdBackend extends MathBackendCPU {
     }
   }
 
-  /** A tensor for a kernel to fill: float32 unless said otherwise. Its numbers are whatever lay there before. */
+  /**
+   * A tensor for a kernel to fill: float32 unless said otherwise. Its numbers are whatever lay
+   * there before.
+   */
   output(shape: number[], dtype: DataType = 'float32'): TensorInfo {
     const dataId = { id: nextId() };
     const data = new TensorData(this.runtime, dtype, util.sizeFromShape(shape));
@@ -107,7 +134,11 @@ export class SimdBackend extends MathBackendCPU {
   /** A copy whose numbers are of the type that the tensor says. */
   retyped(x: TensorInfo): TensorInfo {
     const values = this.dataOf(x.dataId).values as Float32Array;
-    return this.makeTensorInfo(x.shape, x.dtype, util.toTypedArray(values, x.dtype) as Float32Array);
+    return this.makeTensorInfo(
+      x.shape,
+      x.dtype,
+      util.toTypedArray(values, x.dtype) as Float32Array,
+    );
   }
 
   /** The tensor itself, or in its place a copy of the type that it says. */
@@ -156,7 +187,8 @@ export class SimdBackend extends MathBackendCPU {
   }
 
   override readSync(dataId: object): BackendValues {
-    // What a person gets stays valid, and is theirs to change: the memory behind the tensor may serve another one tomorrow.
+    // What a person gets stays valid, and is theirs to change: the memory behind the tensor may
+    // serve another one tomorrow.
     const { inMemory, values } = this.dataOf(dataId);
     return (inMemory ? (values as Float32Array) : (super.readSync(dataId) as Float32Array)).slice();
   }
@@ -173,9 +205,11 @@ export class SimdBackend extends MathBackendCPU {
   }
 
   override memory() {
-    return { unreliable: false, reasons: [], numBytesInWasm: this.runtime.heap.bytes } as unknown as ReturnType<
-      MathBackendCPU['memory']
-    >;
+    return {
+      unreliable: false,
+      reasons: [],
+      numBytesInWasm: this.runtime.heap.bytes,
+    } as unknown as ReturnType<MathBackendCPU['memory']>;
   }
 
   /** Gives all its tensors' memory back; the memory and the threads stay for the next backend. */
@@ -196,10 +230,16 @@ export class SimdBackend extends MathBackendCPU {
 }
 
 let ids = 0;
-/** Ids only tell data apart within a backend's storage; they are never compared with another backend's. */
+/**
+ * Ids only tell data apart within a backend's storage; they are never compared with another
+ * backend's.
+ */
 const nextId = () => ids++;
 
-/** Some stock kernels give a part of their input for their output: such a part is copied, since its owner may go first. */
+/**
+ * Some stock kernels give a part of their input for their output: such a part is copied, since its
+ * owner may go first.
+ */
 function ownCopy(values: BackendValues): BackendValues {
   return isShared(values) ? (values as Float32Array).slice() : values;
 }

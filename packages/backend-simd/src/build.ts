@@ -7,14 +7,15 @@ export type BuildName = 'plain' | 'relaxed';
 
 /** A module of one function with `f32x4.relaxed_madd` in it. */
 const RELAXED_PROBE = [
-  0, 97, 115, 109, 1, 0, 0, 0, 1, 5, 1, 96, 0, 1, 123, 3, 2, 1, 0, 10, 19, 1, 17, 0, 65, 0, 253, 17, 65, 0, 253, 17, 65, 0, 253,
-  17, 253, 133, 2, 11,
+  0, 97, 115, 109, 1, 0, 0, 0, 1, 5, 1, 96, 0, 1, 123, 3, 2, 1, 0, 10, 19, 1, 17, 0, 65, 0, 253, 17,
+  65, 0, 253, 17, 65, 0, 253, 17, 253, 133, 2, 11,
 ];
 
 function hasRelaxed(): boolean {
   const validate = () => WebAssembly.validate(Uint8Array.from(RELAXED_PROBE));
   if (validate()) return true;
-  // Node 20 and 21 have it behind a flag that may be set before the first module that uses it; later V8s complain of the flag.
+  // Node 20 and 21 have it behind a flag that may be set before the first module that uses it;
+  // later V8s complain of the flag.
   if (Number.parseInt(process.versions.node, 10) >= 22) return false;
   v8.setFlagsFromString('--experimental-wasm-relaxed-simd');
   return validate();
@@ -22,21 +23,36 @@ function hasRelaxed(): boolean {
 
 function chooseName(wanted: string | undefined): BuildName {
   if (wanted && wanted !== 'plain' && wanted !== 'relaxed') {
-    throw new RangeError(`[backend-simd] DEEPEND_WASM: expected 'plain' or 'relaxed', got '${wanted}'`);
+    throw new RangeError(
+      `[backend-simd] DEEPEND_WASM: expected 'plain' or 'relaxed', got '${wanted}'`,
+    );
   }
   if (wanted === 'plain') return 'plain';
   if (hasRelaxed()) return 'relaxed';
   if (wanted === 'relaxed') {
-    throw new Error(`[backend-simd] DEEPEND_WASM: Node ${process.version} has no relaxed SIMD; leave DEEPEND_WASM unset`);
+    throw new Error(
+      `[backend-simd] DEEPEND_WASM: Node ${process.version} has no relaxed SIMD; leave DEEPEND_WASM unset`,
+    );
   }
   return 'plain';
 }
 
-/** The relaxed build where Node has it; `DEEPEND_WASM=plain` takes the other, whose results are the same on every machine. */
-export function chooseBuild(wanted = process.env.DEEPEND_WASM): { name: BuildName; module: WebAssembly.Module } {
+/**
+ * The relaxed build where Node has it; `DEEPEND_WASM=plain` takes the other, whose results are the
+ * same on every machine.
+ */
+export function chooseBuild(wanted = process.env.DEEPEND_WASM): {
+  name: BuildName;
+  module: WebAssembly.Module;
+} {
   if (typeof WebAssembly === 'undefined') {
-    throw new Error("[backend-simd] expected WebAssembly, got none; start Node without --jitless, or take the backend 'cpu'");
+    throw new Error(
+      "[backend-simd] expected WebAssembly, got none; start Node without --jitless, or take the backend 'cpu'",
+    );
   }
   const name = chooseName(wanted);
-  return { name, module: new WebAssembly.Module(Buffer.from(name === 'plain' ? plain : relaxed, 'base64')) };
+  return {
+    name,
+    module: new WebAssembly.Module(Buffer.from(name === 'plain' ? plain : relaxed, 'base64')),
+  };
 }

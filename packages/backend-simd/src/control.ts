@@ -1,4 +1,7 @@
-/** The first 64 KiB of the memory, the same numbers as in assembly/threads.ts; the kernels' scratch memory lies behind them. */
+/**
+ * The first 64 KiB of the memory, the same numbers as in assembly/threads.ts; the kernels' scratch
+ * memory lies behind them.
+ */
 export const CONTROL = {
   DONE: 1152,
   SLEEPERS: 1216,
@@ -24,7 +27,10 @@ export const MAX_ARGS = (CONTROL.ARGS_APART - CONTROL.ARGS) >> 2;
 /** Bytes of it all; the module's own constants begin behind it. */
 export const CONTROL_BYTES = 8192;
 
-/** Jobs that no kernel has, for tests: a worker traps; a worker never ends and writes to the address in its first argument. */
+/**
+ * Jobs that no kernel has, for tests: a worker traps; a worker never ends and writes to the address
+ * in its first argument.
+ */
 export const DRILL = { TRAP: -1, HANG: -2 } as const;
 
 export const MAX_THREADS = 8;

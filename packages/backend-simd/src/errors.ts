@@ -1,7 +1,10 @@
 const MIB = 1 << 20;
 const NAME = 'OutOfMemoryError';
 
-/** Tensors need more than the engine's memory has. The backend works on: free tensors, or take smaller batches. */
+/**
+ * Tensors need more than the engine's memory has. The backend works on: free tensors, or take
+ * smaller batches.
+ */
 export class OutOfMemoryError extends Error {
   override readonly name = NAME;
 

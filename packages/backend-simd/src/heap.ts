@@ -31,7 +31,8 @@ export class Heap {
 
   /** @returns an address, or 0 where no room is left */
   alloc(bytes: number): number {
-    if (!(bytes >= 0)) throw new RangeError(`[backend-simd] heap: expected a number of bytes, got ${bytes}`);
+    if (!(bytes >= 0))
+      throw new RangeError(`[backend-simd] heap: expected a number of bytes, got ${bytes}`);
     const size = Math.ceil((bytes + SLACK) / ALIGN) * ALIGN;
     const at = this.take(size) ?? this.extend(size);
     if (at === undefined) return 0;
@@ -63,7 +64,10 @@ export class Heap {
     this.add(from, to - from);
   }
 
-  /** From now until `release`, a block that is in use now stays so when it is freed: a failed job's thread may still write to it. */
+  /**
+   * From now until `release`, a block that is in use now stays so when it is freed: a failed job's
+   * thread may still write to it.
+   */
   quarantine(): void {
     this.suspects = new Set([...this.used.keys()].filter((start) => !this.held.includes(start)));
   }
@@ -81,7 +85,10 @@ export class Heap {
    * @param blocks those that may move, by their starts; `move` copies one and tells its owner
    * @returns false, with nothing done, while a failed job's thread may still write
    */
-  compact(blocks: ReadonlySet<number>, move: (from: number, to: number, size: number) => void): boolean {
+  compact(
+    blocks: ReadonlySet<number>,
+    move: (from: number, to: number, size: number) => void,
+  ): boolean {
     if (this.suspects || this.held.length > 0) return false;
     const used = [...this.used].sort(([a], [b]) => a - b);
     this.used.clear();

@@ -1,4 +1,7 @@
-/** A TensorFlow.js backend that trains convolutional nets fast on CPUs. Importing it registers the backend `simd`. */
+/**
+ * A TensorFlow.js backend that trains convolutional nets fast on CPUs. Importing it registers the
+ * backend `simd`.
+ */
 import { register } from './register';
 
 export type { BuildName } from './build';

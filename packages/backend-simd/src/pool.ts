@@ -3,7 +3,8 @@ import { Worker } from 'node:worker_threads';
 import { CONTROL, CONTROL_BYTES, ERROR_TEXT_BYTES } from './control';
 
 /**
- * What a worker runs: it says that it is ready, then waits in the module for jobs. A trap there becomes the error word and its text,
+ * What a worker runs: it says that it is ready, then waits in the module for jobs. A trap there
+ * becomes the error word and its text,
  * which the main thread finds: it hears no event while a kernel runs.
  */
 const SCRIPT = `
@@ -57,7 +58,10 @@ export class Pool {
     return [...this.workers.keys()].filter((index) => this.isReady(index)).length;
   }
 
-  /** Whether workers that were told to end may still run: until they have ended, the main thread computes alone. */
+  /**
+   * Whether workers that were told to end may still run: until they have ended, the main thread
+   * computes alone.
+   */
   get isEnding(): boolean {
     return this.ending.size > 0;
   }
@@ -79,7 +83,10 @@ export class Pool {
     this.limit(this.threads);
   }
 
-  /** Ends every worker, and starts new ones when all have ended. Ending takes until the event loop turns. */
+  /**
+   * Ends every worker, and starts new ones when all have ended. Ending takes until the event loop
+   * turns.
+   */
   restart(): void {
     this.limit(1);
     for (const worker of this.workers.values()) {
@@ -104,7 +111,13 @@ export class Pool {
     let failure: unknown;
     try {
       // Nothing of the parent's: flags and NODE_OPTIONS may load whole programs.
-      const settings = { eval: true, workerData: { module, memory, index }, execArgv: [], env: {}, stdin: false };
+      const settings = {
+        eval: true,
+        workerData: { module, memory, index },
+        execArgv: [],
+        env: {},
+        stdin: false,
+      };
       const worker = new WorkerClass(SCRIPT, settings);
       worker.on('error', (error) => {
         failure = error;
@@ -133,7 +146,9 @@ export class Pool {
     this.limit(1);
     if (this.warned) return;
     this.warned = true;
-    console.warn(`[backend-simd] worker threads do not start here (${reason}); one thread computes`);
+    console.warn(
+      `[backend-simd] worker threads do not start here (${reason}); one thread computes`,
+    );
   }
 
   private isReady(index: number): boolean {

@@ -1,4 +1,7 @@
-/** Makes the backend known to TensorFlow.js: every stock cpu kernel under the name `simd`, then WebAssembly's over the hot ones. */
+/**
+ * Makes the backend known to TensorFlow.js: every stock cpu kernel under the name `simd`, then
+ * WebAssembly's over the hot ones.
+ */
 import '@tensorflow/tfjs-backend-cpu'; // its kernels are what is not written in WebAssembly
 import {
   findBackendFactory,
@@ -24,11 +27,19 @@ export function register(): void {
   for (const config of getKernelsForBackend('cpu')) {
     const kernel = own.get(config.kernelName);
     const { kernelFunc: stock } = config;
-    registerOnce({ ...config, backendName: BACKEND_NAME, kernelFunc: kernel ? kernelFunc(kernel, stock) : settled(stock) });
+    registerOnce({
+      ...config,
+      backendName: BACKEND_NAME,
+      kernelFunc: kernel ? kernelFunc(kernel, stock) : settled(stock),
+    });
   }
   for (const kernel of KERNELS) {
     if (!getKernel(kernel.name, BACKEND_NAME)) {
-      registerKernel({ kernelName: kernel.name, backendName: BACKEND_NAME, kernelFunc: kernelFunc(kernel, undefined) });
+      registerKernel({
+        kernelName: kernel.name,
+        backendName: BACKEND_NAME,
+        kernelFunc: kernelFunc(kernel, undefined),
+      });
     }
   }
   registerBackend(BACKEND_NAME, () => new SimdBackend(), PRIORITY);

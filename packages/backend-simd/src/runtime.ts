@@ -1,4 +1,7 @@
-/** The memory, the module and its threads: one of each in a process, whatever TensorFlow.js starts and disposes. */
+/**
+ * The memory, the module and its threads: one of each in a process, whatever TensorFlow.js starts
+ * and disposes.
+ */
 import { Task } from '../assembly/task';
 import { type BuildName, chooseBuild } from './build';
 import {
@@ -47,7 +50,12 @@ export class Runtime {
   private readonly control: Int32Array;
 
   constructor(options: RuntimeOptions = {}) {
-    const { threads = defaultThreads(), memoryLimit = defaultMemoryLimit(), deadline = 60_000, WorkerClass } = options;
+    const {
+      threads = defaultThreads(),
+      memoryLimit = defaultMemoryLimit(),
+      deadline = 60_000,
+      WorkerClass,
+    } = options;
     const { name, module } = chooseBuild();
     const memory = createMemory(memoryLimit);
     this.build = name;
@@ -57,7 +65,8 @@ export class Runtime {
     this.control[CONTROL.SCRATCH >> 2] = SCRATCH_START;
     this.control[CONTROL.SCRATCH_SIZE >> 2] = SCRATCH_BYTES;
     this.control[CONTROL.PATIENCE >> 2] = Math.ceil(deadline / WAIT_MS);
-    this.exports = new WebAssembly.Instance(module, { env: { memory, abort: trap } }).exports as unknown as Exports;
+    this.exports = new WebAssembly.Instance(module, { env: { memory, abort: trap } })
+      .exports as unknown as Exports;
     this.heap = new Heap(HEAP_START, (bytes) => this.grow(bytes));
     this.pool = new Pool({ module, memory, WorkerClass, onQuiet: () => this.recover() });
     this.setThreads(threads);
@@ -70,7 +79,9 @@ export class Runtime {
   /** @param count 1 to 8, the main thread included */
   setThreads(count: number): void {
     if (!Number.isInteger(count) || count < 1 || count > MAX_THREADS) {
-      throw new RangeError(`[backend-simd] setThreads: expected a whole number from 1 to ${MAX_THREADS}, got ${count}`);
+      throw new RangeError(
+        `[backend-simd] setThreads: expected a whole number from 1 to ${MAX_THREADS}, got ${count}`,
+      );
     }
     this.pool.setThreads(count);
   }
@@ -81,7 +92,10 @@ export class Runtime {
    * @throws Error when a thread failed. The result is lost; the next launch works.
    */
   launch(task: Task, args: readonly number[], tiles: number): void {
-    if (args.length > MAX_ARGS) throw new RangeError(`[backend-simd] launch: at most ${MAX_ARGS} arguments, got ${args.length}`);
+    if (args.length > MAX_ARGS)
+      throw new RangeError(
+        `[backend-simd] launch: at most ${MAX_ARGS} arguments, got ${args.length}`,
+      );
     this.pool.complete();
     // A failed job's worker may read its arguments until it has ended.
     const at = this.pool.isEnding ? CONTROL.ARGS_APART : CONTROL.ARGS;
@@ -97,8 +111,10 @@ export class Runtime {
   }
 
   /**
-   * After a trap or a dead worker. Ending a worker takes until the event loop turns, and until then it may still write what it was
-   * told to: so the main thread computes alone for now, on memory that the failed job does not know.
+   * After a trap or a dead worker. Ending a worker takes until the event loop turns, and until then
+   * it may still write what it was
+   * told to: so the main thread computes alone for now, on memory that the failed job does not
+   * know.
    */
   private fail(task: number, cause: unknown): never {
     this.exports.cancel();
@@ -116,7 +132,8 @@ export class Runtime {
 
   /** Every thread of a failed job has ended: nobody else touches the memory. */
   private recover(): void {
-    for (const at of [CONTROL.DONE, CONTROL.SLEEPERS, CONTROL.MAIN_WAITS, CONTROL.ERROR]) Atomics.store(this.control, at >> 2, 0);
+    for (const at of [CONTROL.DONE, CONTROL.SLEEPERS, CONTROL.MAIN_WAITS, CONTROL.ERROR])
+      Atomics.store(this.control, at >> 2, 0);
     this.heap.release();
     this.pool.complete();
   }
@@ -131,7 +148,12 @@ export class Runtime {
     const { heap, memoryLimit } = this;
     const at = heap.alloc(bytes);
     if (at) return at;
-    throw new OutOfMemoryError(bytes, heap.bytes, memoryLimit, heap.largestFree(HEAP_START + memoryLimit));
+    throw new OutOfMemoryError(
+      bytes,
+      heap.bytes,
+      memoryLimit,
+      heap.largestFree(HEAP_START + memoryLimit),
+    );
   }
 
   free(at: number): void {

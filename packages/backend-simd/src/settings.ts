@@ -2,17 +2,26 @@
 import type { BuildName } from './build';
 import { runtime } from './runtime';
 
-/** How many threads compute. @param count 1 to 8, the main thread included; results do not depend on it, bit for bit */
+/**
+ * How many threads compute. @param count 1 to 8, the main thread included; results do not depend on
+ * it, bit for bit
+ */
 export function setThreads(count: number): void {
   runtime().setThreads(count);
 }
 
-/** How many threads compute; 1 where worker threads do not start. @default `DEEPEND_THREADS`, else the physical cores, at most 8 */
+/**
+ * How many threads compute; 1 where worker threads do not start. @default `DEEPEND_THREADS`, else
+ * the physical cores, at most 8
+ */
 export function getThreads(): number {
   return runtime().numThreads;
 }
 
-/** Which build of the module runs: `relaxed` has fused multiply-add, and rounds a little less than `plain`. */
+/**
+ * Which build of the module runs: `relaxed` has fused multiply-add, and rounds a little less than
+ * `plain`.
+ */
 export function wasmBuild(): BuildName {
   return runtime().build;
 }
@@ -34,5 +43,11 @@ export interface SimdInfo {
 /** Build, threads and memory of the engine. Starts it where it has not been started. */
 export function simdInfo(): SimdInfo {
   const { build, numThreads, heap, memory, memoryLimit } = runtime();
-  return { build, threads: numThreads, heapBytes: heap.bytes, memoryBytes: memory.buffer.byteLength, memoryLimit };
+  return {
+    build,
+    threads: numThreads,
+    heapBytes: heap.bytes,
+    memoryBytes: memory.buffer.byteLength,
+    memoryLimit,
+  };
 }

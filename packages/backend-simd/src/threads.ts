@@ -8,9 +8,14 @@ export function defaultThreads(asked = process.env.DEEPEND_THREADS): number {
   if (asked !== undefined && asked !== '') {
     const count = Number(asked);
     if (Number.isInteger(count) && count >= 1 && count <= MAX_THREADS) return count;
-    throw new RangeError(`[backend-simd] DEEPEND_THREADS: expected a whole number from 1 to ${MAX_THREADS}, got '${asked}'`);
+    throw new RangeError(
+      `[backend-simd] DEEPEND_THREADS: expected a whole number from 1 to ${MAX_THREADS}, got '${asked}'`,
+    );
   }
-  return Math.max(1, Math.min(physicalCores() ?? Number.POSITIVE_INFINITY, os.availableParallelism(), MAX_THREADS));
+  return Math.max(
+    1,
+    Math.min(physicalCores() ?? Number.POSITIVE_INFINITY, os.availableParallelism(), MAX_THREADS),
+  );
 }
 
 /** What tells of the processors on Linux: a file's text, or undefined where there is none. */
@@ -25,7 +30,8 @@ function readText(path: string): string | undefined {
 }
 
 /**
- * Two threads of one core share its multipliers, so a second one gains nothing here. Linux tells the cores, which of them this process
+ * Two threads of one core share its multipliers, so a second one gains nothing here. Linux tells
+ * the cores, which of them this process
  * may use (taskset, a container's cpuset) and how much of their time (a container's quota).
  * @returns undefined where the system does not tell
  */
@@ -52,7 +58,8 @@ function parseList(list: string): number[] {
 
 /** Processor → its core, for containers that hide /sys. */
 function coresByCpuinfo(text: string): Map<number, string> {
-  const field = (part: string, name: string) => new RegExp(`^${name}\\s*:\\s*(\\d+)`, 'm').exec(part)?.[1];
+  const field = (part: string, name: string) =>
+    new RegExp(`^${name}\\s*:\\s*(\\d+)`, 'm').exec(part)?.[1];
   const entries = text.split('\n\n').flatMap((part): [number, string][] => {
     const [processor, core] = [field(part, 'processor'), field(part, 'core id')];
     return processor && core ? [[Number(processor), `${field(part, 'physical id')}:${core}`]] : [];
@@ -64,7 +71,9 @@ function coresByCpuinfo(text: string): Map<number, string> {
 function quota(read: ReadText): number {
   const [time, period] =
     read('/sys/fs/cgroup/cpu.max')?.split(/\s+/) ??
-    ['cpu.cfs_quota_us', 'cpu.cfs_period_us'].map((name) => read(`/sys/fs/cgroup/cpu/${name}`) ?? '');
+    ['cpu.cfs_quota_us', 'cpu.cfs_period_us'].map(
+      (name) => read(`/sys/fs/cgroup/cpu/${name}`) ?? '',
+    );
   const processors = Number(time) / Number(period);
   return processors > 0 ? Math.max(1, processors) : Number.POSITIVE_INFINITY;
 }

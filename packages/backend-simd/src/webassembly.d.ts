@@ -1,4 +1,7 @@
-/** The part of WebAssembly's JavaScript interface that is used here: TypeScript has it among the browser's types alone. */
+/**
+ * The part of WebAssembly's JavaScript interface that is used here: TypeScript has it among the
+ * browser's types alone.
+ */
 declare namespace WebAssembly {
   class Module {
     constructor(bytes: Uint8Array);

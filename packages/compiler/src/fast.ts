@@ -1,11 +1,14 @@
 /**
- * An engine's own forms of the fused operations. An engine offers one by registering a TensorFlow.js kernel under the name below; the plan asks
- * for it there, so neither package knows the other. Where none is registered, the operation is composed of core ops.
+ * An engine's own forms of the fused operations. An engine offers one by registering a
+ * TensorFlow.js kernel under the name below; the plan asks
+ * for it there, so neither package knows the other. Where none is registered, the operation is
+ * composed of core ops.
  */
 import * as tf from '@tensorflow/tfjs-core';
 
 /**
- * Inputs in braces (`?`: may be missing), then what the kernel gives. `conv` is a `ConvAttrs`; with `groups` beside it the filter has one
+ * Inputs in braces (`?`: may be missing), then what the kernel gives. `conv` is a `ConvAttrs`; with
+ * `groups` beside it the filter has one
  * group's input channels, `[kh, kw, in / groups, out]`.
  */
 export type FastKernel =
@@ -27,17 +30,30 @@ export type FastKernel =
 type Inputs = Readonly<Record<string, tf.Tensor | undefined>>;
 
 /** Whether the current engine has its own form. */
-export const hasFast = (name: FastKernel): boolean => tf.getKernel(name, tf.getBackend()) !== undefined;
+export const hasFast = (name: FastKernel): boolean =>
+  tf.getKernel(name, tf.getBackend()) !== undefined;
 
 /** Runs the current engine's own form; undefined where it has none. */
-export function fast(name: FastKernel, inputs: Inputs, attrs: object = {}): tf.Tensor[] | undefined {
+export function fast(
+  name: FastKernel,
+  inputs: Inputs,
+  attrs: object = {},
+): tf.Tensor[] | undefined {
   if (!hasFast(name)) return undefined;
-  const present = Object.fromEntries(Object.entries(inputs).filter(([, tensor]) => tensor)) as tf.NamedTensorMap;
-  const result = tf.engine().runKernel(name, present, attrs as tf.NamedAttrMap) as tf.Tensor | tf.Tensor[];
+  const present = Object.fromEntries(
+    Object.entries(inputs).filter(([, tensor]) => tensor),
+  ) as tf.NamedTensorMap;
+  const result = tf.engine().runKernel(name, present, attrs as tf.NamedAttrMap) as
+    | tf.Tensor
+    | tf.Tensor[];
   return Array.isArray(result) ? result : [result];
 }
 
-/** Gives a variable numbers of its own on this engine where a clone shares them, or another engine has them, so that it may be written in place. */
+/**
+ * Gives a variable numbers of its own on this engine where a clone shares them, or another engine
+ * has them, so that it may be written in place.
+ */
 export function own(variable: tf.Variable): void {
-  if (tf.backend().refCount(variable.dataId) !== 1) tf.tidy(() => variable.assign(tf.add(variable, 0)));
+  if (tf.backend().refCount(variable.dataId) !== 1)
+    tf.tidy(() => variable.assign(tf.add(variable, 0)));
 }

@@ -1,4 +1,7 @@
-/** Joins operations that compute faster as one. Each pattern is a row: a producer, its only consumer, and what the two become. */
+/**
+ * Joins operations that compute faster as one. Each pattern is a row: a producer, its only
+ * consumer, and what the two become.
+ */
 import type { Program } from './lower';
 import { type BatchNormAttrs, batchNorm } from './ops/batch-norm';
 import { type ConvLayerAttrs, conv2d } from './ops/conv';
@@ -10,62 +13,104 @@ import type { Operation } from './program';
 
 type Joined = Pick<Operation, 'kind' | 'attrs' | 'inputs'>;
 /** `source`: what makes the producer's input, where an operation does. */
-type Fusion = (producer: Operation, consumer: Operation, source: Operation | undefined) => Joined | null;
+type Fusion = (
+  producer: Operation,
+  consumer: Operation,
+  source: Operation | undefined,
+) => Joined | null;
 
 const isKind = (operation: Operation, kind: { name: string }) => operation.kind.name === kind.name;
 
 /** Zeros around the image become the convolution's own padding. */
 const padIntoConv: Fusion = (producer, consumer) => {
-  if (!isKind(producer, pad) || ![conv2d, depthwiseConv2d].some((kind) => isKind(consumer, kind))) return null;
+  if (!isKind(producer, pad) || ![conv2d, depthwiseConv2d].some((kind) => isKind(consumer, kind)))
+    return null;
   const attrs = consumer.attrs as ConvLayerAttrs | DepthwiseAttrs;
   if (attrs.padding !== NO_PADDING) return null;
-  return { kind: consumer.kind, attrs: { ...attrs, padding: producer.attrs as Padding }, inputs: producer.inputs };
+  return {
+    kind: consumer.kind,
+    attrs: { ...attrs, padding: producer.attrs as Padding },
+    inputs: producer.inputs,
+  };
 };
 
 const endsInRelu = ({ kind, attrs }: Operation) =>
-  (attrs as { relu?: boolean }).relu === true || (kind.name === activation.name && (attrs as { name: string }).name === 'relu');
+  (attrs as { relu?: boolean }).relu === true ||
+  (kind.name === activation.name && (attrs as { name: string }).name === 'relu');
 
-/** Zeros around numbers that are never below zero change no maximum: the pool may pass over them, as PyTorch's does. */
+/**
+ * Zeros around numbers that are never below zero change no maximum: the pool may pass over them, as
+ * PyTorch's does.
+ */
 const padIntoMaxPool: Fusion = (producer, consumer, source) => {
-  if (!isKind(producer, pad) || !isKind(consumer, maxPool) || !source || !endsInRelu(source)) return null;
+  if (!isKind(producer, pad) || !isKind(consumer, maxPool) || !source || !endsInRelu(source))
+    return null;
   const attrs = consumer.attrs as PoolAttrs;
   if (attrs.padding !== 'valid') return null;
-  return { kind: consumer.kind, attrs: { ...attrs, padding: producer.attrs as Padding }, inputs: producer.inputs };
+  return {
+    kind: consumer.kind,
+    attrs: { ...attrs, padding: producer.attrs as Padding },
+    inputs: producer.inputs,
+  };
 };
 
 /** The sum at the end of a residual block is taken while the normalized numbers are at hand. */
 const addIntoBatchNorm: Fusion = (producer, consumer) => {
   if (!isKind(producer, batchNorm) || !isKind(consumer, add)) return null;
   const attrs = producer.attrs as BatchNormAttrs;
-  if (attrs.relu || attrs.residual || (consumer.attrs as { relu: boolean }).relu || consumer.inputs.length !== 2) return null;
+  if (
+    attrs.relu ||
+    attrs.residual ||
+    (consumer.attrs as { relu: boolean }).relu ||
+    consumer.inputs.length !== 2
+  )
+    return null;
   const shortcut = consumer.inputs.filter((input) => input.id !== producer.output.id);
   return shortcut.length === 1
-    ? { kind: producer.kind, attrs: { ...attrs, residual: true }, inputs: [...producer.inputs, ...shortcut] }
+    ? {
+        kind: producer.kind,
+        attrs: { ...attrs, residual: true },
+        inputs: [...producer.inputs, ...shortcut],
+      }
     : null;
 };
 
 /** ReLU is one comparison more in the operation before it. */
 const reluIntoProducer: Fusion = (producer, consumer) => {
-  if (!isKind(consumer, activation) || (consumer.attrs as { name: string }).name !== 'relu') return null;
+  if (!isKind(consumer, activation) || (consumer.attrs as { name: string }).name !== 'relu')
+    return null;
   if (![conv2d, batchNorm, add, dense].some((kind) => isKind(producer, kind))) return null;
   const attrs = producer.attrs as { relu: boolean };
-  return attrs.relu ? null : { kind: producer.kind, attrs: { ...attrs, relu: true }, inputs: producer.inputs };
+  return attrs.relu
+    ? null
+    : { kind: producer.kind, attrs: { ...attrs, relu: true }, inputs: producer.inputs };
 };
 
-const FUSIONS: readonly Fusion[] = [padIntoConv, padIntoMaxPool, addIntoBatchNorm, reluIntoProducer];
+const FUSIONS: readonly Fusion[] = [
+  padIntoConv,
+  padIntoMaxPool,
+  addIntoBatchNorm,
+  reluIntoProducer,
+];
 
 /** The operations so far by the values they make, in their order. */
 type Makers = Map<number, Operation>;
 
 /**
- * Applies the patterns until none fits. The fused operation stands where the consumer stood: all its inputs are there by then. What
- * is fused changes nothing for the operations before it, so one walk is enough, in which each new operation is tried again.
+ * Applies the patterns until none fits. The fused operation stands where the consumer stood: all
+ * its inputs are there by then. What
+ * is fused changes nothing for the operations before it, so one walk is enough, in which each new
+ * operation is tried again.
  */
 export function fuse(program: Program): Program {
   const makers: Makers = new Map();
   const uses = countUses(program);
   for (let operation of program.operations) {
-    for (let fused = fuseInto(operation, makers, uses); fused; fused = fuseInto(operation, makers, uses)) {
+    for (
+      let fused = fuseInto(operation, makers, uses);
+      fused;
+      fused = fuseInto(operation, makers, uses)
+    ) {
       makers.delete(fused.producer.output.id);
       operation = fused.operation;
     }
@@ -73,10 +118,16 @@ export function fuse(program: Program): Program {
   }
   const operations = [...makers.values()];
   const readers = readersOf(operations);
-  return { ...program, operations: operations.map((operation) => markNormalized(operation, readers)) };
+  return {
+    ...program,
+    operations: operations.map((operation) => markNormalized(operation, readers)),
+  };
 }
 
-/** How often each value is read; the loss reads the logits. A fused operation reads what its parts read, so the counts stay. */
+/**
+ * How often each value is read; the loss reads the logits. A fused operation reads what its parts
+ * read, so the counts stay.
+ */
 function countUses({ operations, logits }: Program): Map<number, number> {
   const uses = new Map([[logits.id, 1]]);
   for (const { id } of operations.flatMap((op) => op.inputs)) uses.set(id, (uses.get(id) ?? 0) + 1);
@@ -91,15 +142,24 @@ function readersOf(operations: readonly Operation[]): Map<number, Operation[]> {
 }
 
 /**
- * Batch normalization by the batch's own statistics takes the mean away, and with it all that a bias adds: the bias before it has no
+ * Batch normalization by the batch's own statistics takes the mean away, and with it all that a
+ * bias adds: the bias before it has no
  * gradient to sum up. A frozen one takes the moving mean away, which a bias does not move.
  */
 function markNormalized(operation: Operation, readers: Map<number, Operation[]>): Operation {
   if (![conv2d, depthwiseConv2d].some((kind) => isKind(operation, kind))) return operation;
   const attrs = operation.attrs as ConvLayerAttrs;
   const [user, ...others] = readers.get(operation.output.id) ?? [];
-  if (operation.params.length < 2 || attrs.relu || !user || others.length > 0 || !isKind(user, batchNorm)) return operation;
-  const normalized = user.inputs[0]?.id === operation.output.id && !(user.attrs as BatchNormAttrs).frozen;
+  if (
+    operation.params.length < 2 ||
+    attrs.relu ||
+    !user ||
+    others.length > 0 ||
+    !isKind(user, batchNorm)
+  )
+    return operation;
+  const normalized =
+    user.inputs[0]?.id === operation.output.id && !(user.attrs as BatchNormAttrs).frozen;
   return normalized ? { ...operation, attrs: { ...attrs, normalized } } : operation;
 }
 

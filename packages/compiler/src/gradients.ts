@@ -3,14 +3,20 @@ import * as tf from '@tensorflow/tfjs-core';
 import { update } from './optimizers/update';
 import type { Parameter } from './program';
 
-/** A parameter and the gradient of the loss with respect to it, of the same shape. Clipping puts another tensor in its place. */
+/**
+ * A parameter and the gradient of the loss with respect to it, of the same shape. Clipping puts
+ * another tensor in its place.
+ */
 export interface ParameterGradient {
   readonly parameter: Parameter;
   gradient: tf.Tensor;
 }
 
 /** Puts another gradient in the place of each, and disposes the one before. */
-function replace(gradients: readonly ParameterGradient[], by: (gradient: tf.Tensor) => tf.Tensor): void {
+function replace(
+  gradients: readonly ParameterGradient[],
+  by: (gradient: tf.Tensor) => tf.Tensor,
+): void {
   for (const entry of gradients) {
     const before = entry.gradient;
     entry.gradient = by(before);
@@ -22,8 +28,10 @@ function replace(gradients: readonly ParameterGradient[], by: (gradient: tf.Tens
 const NORM_EPSILON = 1e-6;
 
 /**
- * Scales all gradients alike, so that the norm of all of them together is at most `maxNorm` (Pascanu et al. 2012,
- * https://arxiv.org/abs/1211.5063; PyTorch's `clip_grad_norm_`). Nothing is read back from the device.
+ * Scales all gradients alike, so that the norm of all of them together is at most `maxNorm`
+ * (Pascanu et al. 2012,
+ * https://arxiv.org/abs/1211.5063; PyTorch's `clip_grad_norm_`). Nothing is read back from the
+ * device.
  * @param maxNorm above 0
  * @returns the norm before, a scalar on the device that the caller disposes
  */
@@ -33,7 +41,10 @@ export function clipByNorm(gradients: readonly ParameterGradient[], maxNorm: num
   const [norm, factor] = tf.tidy(() => {
     const squares = gradients.map(({ gradient }) => tf.sum(tf.square(gradient)));
     const whole = tf.sqrt(tf.sum(tf.stack(squares))) as tf.Scalar;
-    return [whole, tf.minimum(tf.div(maxNorm, tf.add(whole, NORM_EPSILON)), 1) as tf.Scalar] as const;
+    return [
+      whole,
+      tf.minimum(tf.div(maxNorm, tf.add(whole, NORM_EPSILON)), 1) as tf.Scalar,
+    ] as const;
   });
   replace(gradients, (gradient) => tf.mul(gradient, factor));
   factor.dispose();
@@ -50,23 +61,33 @@ export function clipByValue(gradients: readonly ParameterGradient[], limit: numb
 }
 
 function requireAbove0(where: string, value: number): void {
-  if (!(value > 0 && Number.isFinite(value))) throw new RangeError(`${where} must be a number above 0, got ${value}`);
+  if (!(value > 0 && Number.isFinite(value)))
+    throw new RangeError(`${where} must be a number above 0, got ${value}`);
 }
 
-/** Σ weight·gradient over several passes: one update from the parts of a batch that does not fit, or from several batches. */
+/**
+ * Σ weight·gradient over several passes: one update from the parts of a batch that does not fit, or
+ * from several batches.
+ */
 export class GradientSums {
   private readonly sums = new Map<number, { parameter: Parameter; gradient: tf.Variable }>(); // by variable
 
   /**
    * Adds the gradients, which stay the caller's.
-   * @param weight what each is multiplied by: a part's share of the batch, so that the sum is the whole batch's gradient
+   * @param weight what each is multiplied by: a part's share of the batch, so that the sum is the
+   *   whole batch's gradient
    */
   add(gradients: readonly ParameterGradient[], weight: number): void {
     if (!Number.isFinite(weight)) {
-      throw new RangeError(`[compiler] GradientSums.add: weight must be a finite number, got ${weight}`);
+      throw new RangeError(
+        `[compiler] GradientSums.add: weight must be a finite number, got ${weight}`,
+      );
     }
     const known = gradients.filter(({ parameter }) => this.sums.has(parameter.variable.id));
-    update('sgd', known.map(({ parameter, gradient }) => this.entry(parameter, gradient, weight))); // biome-ignore format: one call
+    update(
+      'sgd',
+      known.map(({ parameter, gradient }) => this.entry(parameter, gradient, weight)),
+    );
     for (const { parameter, gradient } of gradients.filter((entry) => !known.includes(entry))) {
       const first = tf.tidy(() => tf.variable(tf.mul(gradient, weight), false));
       this.sums.set(parameter.variable.id, { parameter, gradient: first });

@@ -25,7 +25,8 @@ interface Container extends tfl.layers.Layer {
   outputs: tfl.SymbolicTensor[];
 }
 
-const isContainer = (layer: tfl.layers.Layer): layer is Container => 'layers' in layer && 'outputs' in layer;
+const isContainer = (layer: tfl.layers.Layer): layer is Container =>
+  'layers' in layer && 'outputs' in layer;
 
 /** Where a symbolic tensor comes from; tfjs's types hide these fields. */
 interface Origin {
@@ -59,17 +60,25 @@ export function readGraph(net: tfl.LayersModel): Graph {
       );
     return output;
   };
-  const output = resolve(net.outputs[0] as tfl.SymbolicTensor, new Map([[net.inputs[0] as tfl.SymbolicTensor, input]]), call);
+  const output = resolve(
+    net.outputs[0] as tfl.SymbolicTensor,
+    new Map([[net.inputs[0] as tfl.SymbolicTensor, input]]),
+    call,
+  );
   return { input, output, calls };
 }
 
 /** The layer that stands for the net's only input. */
-export const inputLayerOf = (net: tfl.LayersModel): tfl.layers.Layer => (net.inputs[0] as unknown as Origin).sourceLayer;
+export const inputLayerOf = (net: tfl.LayersModel): tfl.layers.Layer =>
+  (net.inputs[0] as unknown as Origin).sourceLayer;
 
 /** The values of one net's symbolic tensors, as far as they are known. */
 type Known = Map<tfl.SymbolicTensor, Value>;
 
-/** A tensor that waits for the layers before it; `inside`: the values of the net that makes it, once its inputs are known. */
+/**
+ * A tensor that waits for the layers before it; `inside`: the values of the net that makes it, once
+ * its inputs are known.
+ */
 interface Pending {
   readonly tensor: tfl.SymbolicTensor;
   readonly known: Known;
@@ -77,7 +86,8 @@ interface Pending {
 }
 
 /**
- * The value of a tensor, after a call of every layer before it, inputs first. What waits stands in a list: a net of thousands of layers
+ * The value of a tensor, after a call of every layer before it, inputs first. What waits stands in
+ * a list: a net of thousands of layers
  * would overflow the stack of a function that calls itself.
  */
 function resolve(
@@ -89,7 +99,9 @@ function resolve(
   for (let top = waiting.at(-1); top; top = waiting.at(-1)) {
     const { tensor, known } = top;
     const { sourceLayer: layer, nodeIndex } = tensor as unknown as Origin;
-    const { inputTensors } = layer.inboundNodes[nodeIndex] as tfl.layers.Layer['inboundNodes'][number];
+    const { inputTensors } = layer.inboundNodes[
+      nodeIndex
+    ] as tfl.layers.Layer['inboundNodes'][number];
     const before = known.has(tensor) ? undefined : inputTensors.find((input) => !known.has(input));
     if (before) waiting.push({ tensor: before, known });
     else if (known.has(tensor)) waiting.pop();
@@ -102,8 +114,15 @@ function resolve(
   return values.get(last) as Value;
 }
 
-/** Goes into a net that is a layer: its output waits next, and when that is known, it is the layer's. */
-function enter(pending: Pending, container: Container, { inputs, waiting }: { inputs: Value[]; waiting: Pending[] }): void {
+/**
+ * Goes into a net that is a layer: its output waits next, and when that is known, it is the
+ * layer's.
+ */
+function enter(
+  pending: Pending,
+  container: Container,
+  { inputs, waiting }: { inputs: Value[]; waiting: Pending[] },
+): void {
   pending.inside ??= new Map(container.inputs.map((tensor, i) => [tensor, inputs[i] as Value]));
   const output = container.outputs[0] as tfl.SymbolicTensor;
   const found = pending.inside.get(output);

@@ -2,7 +2,11 @@ import { registerTensorflow } from './engines/tensorflow';
 import { registerWebgpu } from './engines/webgpu';
 
 export { clipByNorm, clipByValue, GradientSums, type ParameterGradient } from './gradients';
-export { type CrossEntropyOptions, crossEntropy, softmaxCrossEntropy } from './losses/cross-entropy';
+export {
+  type CrossEntropyOptions,
+  crossEntropy,
+  softmaxCrossEntropy,
+} from './losses/cross-entropy';
 export { binaryCrossEntropy, meanSquaredError } from './losses/elementwise';
 export type { Loss, LossResult } from './losses/loss';
 export type { NonFinite } from './non-finite';
@@ -11,7 +15,11 @@ export type { OptimizerOptions, ParameterGroup } from './optimizers/options';
 export { sgd } from './optimizers/update';
 export { compile, type OpenStep, Plan, type StepOptions, type StepResult } from './plan';
 export type { Parameter } from './program';
-export { WeightAverage, type WeightAverageOptions, type WeightAverageState } from './weight-average';
+export {
+  WeightAverage,
+  type WeightAverageOptions,
+  type WeightAverageState,
+} from './weight-average';
 
 registerTensorflow();
 registerWebgpu();

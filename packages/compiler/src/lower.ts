@@ -26,10 +26,15 @@ import type { Operation, OperationKind, Parameter } from './program';
 // biome-ignore lint/suspicious/noExplicitAny: every class has other fields
 type Config = Record<string, any>;
 
-/** The operation of a layer, but for what every operation has; null where the layer does nothing. */
+/**
+ * The operation of a layer, but for what every operation has; null where the layer does nothing.
+ */
 type Lowered = Pick<Operation, 'kind' | 'attrs'> | null;
-// biome-ignore lint/suspicious/noExplicitAny: rows of many operations
-const row = <A>(kind: OperationKind<A>, attrs: A): Lowered => ({ kind: kind as OperationKind<any>, attrs });
+const row = <A>(kind: OperationKind<A>, attrs: A): Lowered => ({
+  // biome-ignore lint/suspicious/noExplicitAny: rows of many operations
+  kind: kind as OperationKind<any>,
+  attrs,
+});
 
 const pair = (value: number | number[]): [number, number] =>
   Array.isArray(value) ? [value[0] ?? 1, value[1] ?? 1] : [value, value];
@@ -63,23 +68,40 @@ const LOWERINGS: Record<string, (config: Config, call: LayerCall) => Lowered | u
   BatchNormalization: (c, { layer, inputs: [x] }) => {
     const { axis, epsilon, momentum, scale, center } = c;
     if (axis !== -1 && axis !== (x?.shape.length ?? 0) - 1) return undefined;
-    return row(batchNorm, { epsilon, momentum, scale, center, frozen: isFrozen(layer, c), relu: false, residual: false });
+    return row(batchNorm, {
+      epsilon,
+      momentum,
+      scale,
+      center,
+      frozen: isFrozen(layer, c),
+      relu: false,
+      residual: false,
+    });
   },
-  Activation: ({ activation: name }) => (name === 'linear' ? null : isActivation(name) ? row(activation, { name }) : undefined),
+  Activation: ({ activation: name }) =>
+    name === 'linear' ? null : isActivation(name) ? row(activation, { name }) : undefined,
   ReLU: ({ maxValue }) =>
-    maxValue == null || maxValue === 6 ? row(activation, { name: maxValue === 6 ? 'relu6' : 'relu' }) : undefined,
-  Add: (_, { inputs, output }) => (inputs.every((x) => sameShape(x, output)) ? row(add, { relu: false }) : undefined),
+    maxValue == null || maxValue === 6
+      ? row(activation, { name: maxValue === 6 ? 'relu6' : 'relu' })
+      : undefined,
+  Add: (_, { inputs, output }) =>
+    inputs.every((x) => sameShape(x, output)) ? row(add, { relu: false }) : undefined,
   Multiply: (_, { inputs, output }) =>
-    inputs.length === 2 && inputs.every((x) => sameShape(x, output) || isGate(x, output)) ? row(multiply, {}) : undefined,
-  ZeroPadding2D: ({ padding: [[top, bottom], [left, right]] }) => row(pad, { top, bottom, left, right }),
+    inputs.length === 2 && inputs.every((x) => sameShape(x, output) || isGate(x, output))
+      ? row(multiply, {})
+      : undefined,
+  ZeroPadding2D: ({ padding: [[top, bottom], [left, right]] }) =>
+    row(pad, { top, bottom, left, right }),
   MaxPooling2D: (c) => row(maxPool, pool(c)),
   AveragePooling2D: (c) => row(averagePool, pool(c)),
   GlobalAveragePooling2D: (_, { inputs: [x] }) => {
     const [height, width] = image(x as Value);
     return row(globalAveragePool, { height, width });
   },
-  Flatten: (_, { inputs: [x], output }) => row(reshape, { from: inner(x as Value), to: inner(output) }),
-  Reshape: (_, { inputs: [x], output }) => row(reshape, { from: inner(x as Value), to: inner(output) }),
+  Flatten: (_, { inputs: [x], output }) =>
+    row(reshape, { from: inner(x as Value), to: inner(output) }),
+  Reshape: (_, { inputs: [x], output }) =>
+    row(reshape, { from: inner(x as Value), to: inner(output) }),
   Dropout: ({ rate, noiseShape }, { layer }) => {
     if (!noiseShape) return row(dropout, { rate });
     const [samples, ...others] = noiseShape as (number | null)[];
@@ -90,24 +112,42 @@ const LOWERINGS: Record<string, (config: Config, call: LayerCall) => Lowered | u
     );
   },
   Concatenate: ({ axis }, { inputs, output }) =>
-    axis === -1 || axis === output.shape.length - 1 ? row(concat, { sizes: inputs.map((x) => x.shape.at(-1) ?? 0) }) : undefined,
+    axis === -1 || axis === output.shape.length - 1
+      ? row(concat, { sizes: inputs.map((x) => x.shape.at(-1) ?? 0) })
+      : undefined,
 };
 
-/** What `channelsFirst` means for an image whose channels are last: the padding of rows and columns meets columns and channels. */
+/**
+ * What `channelsFirst` means for an image whose channels are last: the padding of rows and columns
+ * meets columns and channels.
+ */
 const CHANNELS_FIRST: typeof LOWERINGS = {
   ZeroPadding2D: ({ padding: [width, channels] }) => row(padChannels, { width, channels }),
 };
 
-/** A batch normalization by itself, or with the whole net it is in, which leaves the layer's own flag as it is. */
+/**
+ * A batch normalization by itself, or with the whole net it is in, which leaves the layer's own
+ * flag as it is.
+ */
 const isFrozen = (layer: tfl.layers.Layer, { scale, center }: Config) =>
   !layer.trainable || ((scale || center) && layer.trainableWeights.length === 0);
 
 const isGate = ({ shape }: Value, image: Value) =>
-  shape.length === 4 && shape[1] === 1 && shape[2] === 1 && [0, 3].every((axis) => shape[axis] === image.shape[axis]);
-const sameShape = (a: Value, b: Value) => a.shape.length === b.shape.length && a.shape.every((size, i) => size === b.shape[i]);
+  shape.length === 4 &&
+  shape[1] === 1 &&
+  shape[2] === 1 &&
+  [0, 3].every((axis) => shape[axis] === image.shape[axis]);
+const sameShape = (a: Value, b: Value) =>
+  a.shape.length === b.shape.length && a.shape.every((size, i) => size === b.shape[i]);
 
 /** Layers that draw random numbers: computing them again for the gradient would draw others. */
-const RANDOM = ['AlphaDropout', 'GaussianDropout', 'GaussianNoise', 'SpatialDropout1D', 'RandomWidth'];
+const RANDOM = [
+  'AlphaDropout',
+  'GaussianDropout',
+  'GaussianNoise',
+  'SpatialDropout1D',
+  'RandomWidth',
+];
 
 /** What a net is once its layers are operations; `logits` is what the loss takes. */
 export interface Program {
@@ -116,7 +156,10 @@ export interface Program {
   readonly operations: readonly Operation[];
 }
 
-/** Turns each layer call into operations. A softmax at the very end is left to the loss, which takes logits. */
+/**
+ * Turns each layer call into operations. A softmax at the very end is left to the loss, which takes
+ * logits.
+ */
 export function lower(graph: Graph): Program {
   let logits = graph.output;
   const alias = new Map<number, Value>();
@@ -131,16 +174,23 @@ export function lower(graph: Graph): Program {
     const last = output.id === graph.output.id;
     const fused = config.activation;
     const className = layer.getClassName();
-    const emit = (lowered: NonNullable<Lowered>, from: readonly Value[], to: Value, params: readonly Parameter[]) =>
-      operations.push({ ...lowered, inputs: from, output: to, params, layers: [layer.name] });
+    const emit = (
+      lowered: NonNullable<Lowered>,
+      from: readonly Value[],
+      to: Value,
+      params: readonly Parameter[],
+    ) => operations.push({ ...lowered, inputs: from, output: to, params, layers: [layer.name] });
 
-    const isSoftmax = (className === 'Activation' && fused === 'softmax') || className === 'Softmax';
+    const isSoftmax =
+      (className === 'Activation' && fused === 'softmax') || className === 'Softmax';
     const rows = config.dataFormat === 'channelsFirst' ? CHANNELS_FIRST : LOWERINGS;
     const lowered = isSoftmax && last ? null : rows[className]?.(config, { ...call, inputs });
-    const splits = ['Conv2D', 'DepthwiseConv2D', 'Dense'].includes(className) && fused && fused !== 'linear';
+    const splits =
+      ['Conv2D', 'DepthwiseConv2D', 'Dense'].includes(className) && fused && fused !== 'linear';
     if (lowered === null) alias.set(output.id, inputs[0] as Value);
     else if (lowered && !splits) emit(lowered, inputs, output, parametersOf(layer));
-    else if (lowered && fused === 'softmax' && last) emit(lowered, inputs, output, parametersOf(layer));
+    else if (lowered && fused === 'softmax' && last)
+      emit(lowered, inputs, output, parametersOf(layer));
     else if (lowered && isActivation(fused)) {
       const linear: Value = { id: ids++, shape: output.shape };
       emit(lowered, inputs, linear, parametersOf(layer));
@@ -151,13 +201,17 @@ export function lower(graph: Graph): Program {
   return { input: graph.input, logits, operations };
 }
 
-const where = (layer: tfl.layers.Layer) => `[compiler] layer '${layer.name}' (${layer.getClassName()})`;
+const where = (layer: tfl.layers.Layer) =>
+  `[compiler] layer '${layer.name}' (${layer.getClassName()})`;
 
 function refuse(layer: tfl.layers.Layer, config: Config): void {
   if (RANDOM.includes(layer.getClassName()))
     throw new Error(`${where(layer)}: its random numbers cannot be drawn twice alike; use Dropout`);
-  const unknown = Object.keys(config).find((key) => /(Regularizer|Constraint)$/.test(key) && config[key]);
-  if (unknown) throw new Error(`${where(layer)}: ${unknown} is not part of a training plan; leave it out`);
+  const unknown = Object.keys(config).find(
+    (key) => /(Regularizer|Constraint)$/.test(key) && config[key],
+  );
+  if (unknown)
+    throw new Error(`${where(layer)}: ${unknown} is not part of a training plan; leave it out`);
 }
 
 function parametersOf(layer: tfl.layers.Layer): Parameter[] {

@@ -1,11 +1,15 @@
-/** What a plan's step holds at its fullest, worked out from the schedule's lifetimes without computing anything. */
+/**
+ * What a plan's step holds at its fullest, worked out from the schedule's lifetimes without
+ * computing anything.
+ */
 import type { Value } from './graph';
 import type { Operation } from './program';
 import type { Schedule } from './schedule';
 import { type Part, workspaceBytes } from './workspace';
 
 const FLOAT_BYTES = 4;
-const size = (shape: readonly (number | null)[]): number => shape.reduce<number>((product, n) => product * (n ?? 1), 1);
+const size = (shape: readonly (number | null)[]): number =>
+  shape.reduce<number>((product, n) => product * (n ?? 1), 1);
 
 /** Numbers that one or several tensors share. */
 interface Buffer {
@@ -44,16 +48,20 @@ const sharesInput = ({ kind }: Operation, training: boolean) =>
   kind.name === 'reshape' || (['dropout', 'dropSamples'].includes(kind.name) && !training);
 
 const flagsOf = ({ attrs }: Operation) => (attrs ?? {}) as { relu?: boolean; frozen?: boolean };
-const isFrozenNorm = (operation: Operation) => operation.kind.name === 'batchNorm' && flagsOf(operation).frozen === true;
+const isFrozenNorm = (operation: Operation) =>
+  operation.kind.name === 'batchNorm' && flagsOf(operation).frozen === true;
 
 /** Operations that first take out of dy what the fused ReLU did not let through. */
 const masksGradient = (operation: Operation) =>
-  flagsOf(operation).relu === true && (['conv2d', 'dense', 'add'].includes(operation.kind.name) || isFrozenNorm(operation));
+  flagsOf(operation).relu === true &&
+  (['conv2d', 'dense', 'add'].includes(operation.kind.name) || isFrozenNorm(operation));
 /** Whether the gradient of the i-th input is the output's own. */
 const passesGradient = (operation: Operation, i: number) =>
   ['add', 'reshape'].includes(operation.kind.name) || (isFrozenNorm(operation) && i === 1);
 
-/** One pass over a batch with bytes in place of tensors: it makes and frees in the order of `Run`. */
+/**
+ * One pass over a batch with bytes in place of tensors: it makes and frees in the order of `Run`.
+ */
 class Rehearsal {
   readonly ledger = new Ledger();
   private readonly values = new Map<number, Buffer>();
@@ -70,7 +78,9 @@ class Rehearsal {
     const { operations, freedAfterForward } = this.schedule;
     operations.forEach((operation, i) => {
       const { inputs, output } = operation;
-      const shared = sharesInput(operation, training) ? this.values.get((inputs[0] as Value).id) : undefined;
+      const shared = sharesInput(operation, training)
+        ? this.values.get((inputs[0] as Value).id)
+        : undefined;
       this.values.set(output.id, shared ? this.ledger.share(shared) : this.of(output));
       this.moment(operation, 'output');
       this.free(freedAfterForward[i]);
@@ -91,12 +101,17 @@ class Rehearsal {
     }
   }
 
-  private differentiate(operation: Operation, { dy, wanted }: { dy: Buffer; wanted: ReadonlySet<number> }): void {
+  private differentiate(
+    operation: Operation,
+    { dy, wanted }: { dy: Buffer; wanted: ReadonlySet<number> },
+  ): void {
     const { ledger } = this;
     const dz = masksGradient(operation) ? this.of(operation.output) : ledger.share(dy);
     const found = operation.inputs.flatMap((value, i) => {
       if (!wanted.has(value.id)) return [];
-      return [{ id: value.id, dx: passesGradient(operation, i) ? ledger.share(dz) : this.of(value) }];
+      return [
+        { id: value.id, dx: passesGradient(operation, i) ? ledger.share(dz) : this.of(value) },
+      ];
     });
     if (found.length > 0) this.moment(operation, 'inputGradient');
     const learned = operation.params.filter(({ trainable }) => trainable);
@@ -106,7 +121,10 @@ class Rehearsal {
     for (const { id, dx } of found) this.accumulate(id, dx);
   }
 
-  /** A value that was read twice has the sum of two gradients, which stands beside both for a moment. */
+  /**
+   * A value that was read twice has the sum of two gradients, which stands beside both for a
+   * moment.
+   */
   private accumulate(id: number, dx: Buffer): void {
     const before = this.gradients.get(id);
     this.gradients.set(id, before ? this.ledger.make(dx.bytes) : dx);
@@ -129,11 +147,16 @@ class Rehearsal {
 }
 
 /**
- * Bytes that one pass over a batch holds at its fullest: the batch, activations, their gradients and the weights' gradients, and what
+ * Bytes that one pass over a batch holds at its fullest: the batch, activations, their gradients
+ * and the weights' gradients, and what
  * kernels need for a moment, but not the weights.
  * @param batch images
  */
-export function peakBytes(schedule: Schedule, batch: number, { backward }: { backward: boolean }): number {
+export function peakBytes(
+  schedule: Schedule,
+  batch: number,
+  { backward }: { backward: boolean },
+): number {
   const rehearsal = new Rehearsal(schedule, batch);
   rehearsal.forward(backward);
   if (backward) rehearsal.backward();
@@ -150,13 +173,16 @@ interface OutOfMemory extends Error {
 }
 
 const isOutOfMemory = (error: unknown): error is OutOfMemory =>
-  error instanceof Error && error.name === 'OutOfMemoryError' && Number.isFinite((error as OutOfMemory).limit);
+  error instanceof Error &&
+  error.name === 'OutOfMemoryError' &&
+  Number.isFinite((error as OutOfMemory).limit);
 
 /** The rest is room that is lost between blocks. */
 const USABLE = 0.85;
 
 /**
- * Tells whoever sees an engine's out-of-memory error which batch would fit, in its message and as `fits`. Any other error stays as it is.
+ * Tells whoever sees an engine's out-of-memory error which batch would fit, in its message and as
+ * `fits`. Any other error stays as it is.
  * @param error thrown while a batch was computed, after all of the pass was freed
  * @param options.held bytes that stay: the weights and what else there is
  */

@@ -3,7 +3,10 @@ import * as tf from '@tensorflow/tfjs-core';
 
 export interface NonFinite {
   readonly what: 'weight' | 'output' | 'loss' | 'gradient';
-  /** The layers of the operation, more than one where they are fused; the input layer where the features are not finite; none for the loss. */
+  /**
+   * The layers of the operation, more than one where they are fused; the input layer where the
+   * features are not finite; none for the loss.
+   */
   readonly layers: readonly string[];
 }
 
@@ -19,7 +22,11 @@ export function areFinite(tensor: tf.Tensor): boolean {
 export class Finder {
   first: NonFinite | undefined;
 
-  look(what: NonFinite['what'], layers: readonly string[], tensors: readonly (tf.Tensor | null)[]): void {
+  look(
+    what: NonFinite['what'],
+    layers: readonly string[],
+    tensors: readonly (tf.Tensor | null)[],
+  ): void {
     if (this.first || tensors.every((tensor) => !tensor || areFinite(tensor))) return;
     this.first = { what, layers };
   }

@@ -1,9 +1,11 @@
 import type { Parameter } from './program';
 
 /**
- * A parameter's name within its net: `layer/kernel`. (tfjs numbers the names of a second net in a process; this one is the same in both.)
+ * A parameter's name within its net: `layer/kernel`. (tfjs numbers the names of a second net in a
+ * process; this one is the same in both.)
  */
-export const nameOf = ({ layerVariable }: Pick<Parameter, 'layerVariable'>): string => layerVariable.originalName;
+export const nameOf = ({ layerVariable }: Pick<Parameter, 'layerVariable'>): string =>
+  layerVariable.originalName;
 
 /** Names that no two parameters share: nets within a net may have layers of one name. */
 export class ParameterNames {

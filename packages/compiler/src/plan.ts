@@ -16,7 +16,8 @@ import { type Schedule, schedule } from './schedule';
 
 type Correct = tf.Scalar | null;
 
-export interface StepResult<C extends Correct = tf.Scalar> extends Pick<LossResult<C>, 'loss' | 'correct'> {
+export interface StepResult<C extends Correct = tf.Scalar>
+  extends Pick<LossResult<C>, 'loss' | 'correct'> {
   readonly gradients: readonly ParameterGradient[];
 }
 
@@ -32,7 +33,8 @@ export interface OpenStep {
   /** `[batch, numClasses]`, in training mode. The caller disposes them. */
   readonly logits: tf.Tensor2D;
   /**
-   * The gradient of every parameter, from the loss's with respect to the logits, which is disposed. The step is closed then.
+   * The gradient of every parameter, from the loss's with respect to the logits, which is disposed.
+   * The step is closed then.
    * @throws the engine's error when its memory is not enough; all of the pass is freed then
    */
   backward(dLogits: tf.Tensor2D): readonly ParameterGradient[];
@@ -41,7 +43,8 @@ export interface OpenStep {
 }
 
 /**
- * A net compiled for computing: forward and backward lists over fused operations with the lifetime of every tensor. Nothing goes
+ * A net compiled for computing: forward and backward lists over fused operations with the lifetime
+ * of every tensor. Nothing goes
  * through tfjs's tape; an activation is freed as soon as its last use is done.
  */
 export class Plan {
@@ -62,7 +65,9 @@ export class Plan {
     const program = fuse(lower(readGraph(net)));
     const { shape } = program.logits;
     if (shape.length !== 2 || !shape[1]) {
-      throw new Error(`[compiler] net '${net.name}': expected logits [batch, numClasses], its output is [${shape.join(', ')}]`);
+      throw new Error(
+        `[compiler] net '${net.name}': expected logits [batch, numClasses], its output is [${shape.join(', ')}]`,
+      );
     }
     this.inputShape = program.input.shape.slice(1);
     this.numClasses = shape[1];
@@ -75,12 +80,20 @@ export class Plan {
     this.inference = schedule(program, { backward: false });
   }
 
-  /** `[batch, height, width, channels]` → logits `[batch, numClasses]`, in inference mode. The caller disposes them. */
+  /**
+   * `[batch, height, width, channels]` → logits `[batch, numClasses]`, in inference mode. The
+   * caller disposes them.
+   */
   logits(features: tf.Tensor): tf.Tensor2D {
-    return this.pass(this.inference, features, { training: false, seed: 0 }, (run) => run.forward());
+    return this.pass(this.inference, features, { training: false, seed: 0 }, (run) =>
+      run.forward(),
+    );
   }
 
-  /** Loss and number of right answers (null where the loss knows none) on a batch, in inference mode. The caller disposes both. */
+  /**
+   * Loss and number of right answers (null where the loss knows none) on a batch, in inference
+   * mode. The caller disposes both.
+   */
   evaluate<C extends Correct = tf.Scalar>(
     features: tf.Tensor,
     labels: tf.Tensor,
@@ -92,9 +105,12 @@ export class Plan {
   }
 
   /**
-   * One pass forward and back in training mode: the batch's loss and right answers, and the gradient of every parameter. Moves the
-   * statistics of batch normalization. The caller disposes what it gets; features and labels stay the caller's.
-   * @throws the engine's error when its memory is not enough; all of the pass is freed then, and the plan works on
+   * One pass forward and back in training mode: the batch's loss and right answers, and the
+   * gradient of every parameter. Moves the
+   * statistics of batch normalization. The caller disposes what it gets; features and labels stay
+   * the caller's.
+   * @throws the engine's error when its memory is not enough; all of the pass is freed then, and
+   *   the plan works on
    */
   step<C extends Correct = tf.Scalar>(
     features: tf.Tensor,
@@ -108,14 +124,16 @@ export class Plan {
   }
 
   /**
-   * The first half of `step`: the forward pass in training mode, which moves the statistics of batch normalization. The features stay the
+   * The first half of `step`: the forward pass in training mode, which moves the statistics of
+   * batch normalization. The features stay the
    * caller's, and must live until the step is closed.
    */
   open(features: tf.Tensor, { seed = 0 }: Pick<StepOptions, 'seed'> = {}): OpenStep {
     checkResidence(this.name, this.weights);
     const mode = { training: true, seed };
     const run = new Run(this.training, features, mode);
-    const guarded = <T>(work: () => T) => this.guarded(this.training, { run, features, mode }, work);
+    const guarded = <T>(work: () => T) =>
+      this.guarded(this.training, { run, features, mode }, work);
     return {
       logits: guarded(() => run.forward()),
       backward: (dLogits) => guarded(() => run.backward(dLogits)),
@@ -124,8 +142,10 @@ export class Plan {
   }
 
   /**
-   * The first place where a step's numbers are not finite, in the order of computation: weights, features and outputs, the loss, gradients from
-   * the last layer to the first. It computes the step as `step` would, but moves no statistics and gives no gradients.
+   * The first place where a step's numbers are not finite, in the order of computation: weights,
+   * features and outputs, the loss, gradients from
+   * the last layer to the first. It computes the step as `step` would, but moves no statistics and
+   * gives no gradients.
    * @returns undefined where all are finite
    */
   firstNonFinite(
@@ -183,7 +203,10 @@ export class Plan {
     return this.guarded(schedule, { run, features, mode }, () => work(run));
   }
 
-  /** A part of a pass: where it fails, all of the pass is freed, and an error about memory says what would fit. */
+  /**
+   * A part of a pass: where it fails, all of the pass is freed, and an error about memory says what
+   * would fit.
+   */
   private guarded<T>(
     schedule: Schedule,
     { run, features, mode }: { run: Run; features: tf.Tensor; mode: Mode },
@@ -195,7 +218,11 @@ export class Plan {
       run.dispose();
       // Weights, an optimizer's slots, an average: all but the batch, which is part of the pass.
       const held = tf.memory().numBytes - 4 * features.size;
-      adviseBatch(error, schedule, { batch: features.shape[0] ?? 1, backward: mode.training, held });
+      adviseBatch(error, schedule, {
+        batch: features.shape[0] ?? 1,
+        backward: mode.training,
+        held,
+      });
       throw error;
     }
   }
@@ -204,7 +231,9 @@ export class Plan {
   describe(): string {
     return this.training.operations
       .map(({ kind, attrs, layers, output }) => {
-        const flags = Object.entries((attrs ?? {}) as object).flatMap(([key, value]) => (value === true ? [key] : []));
+        const flags = Object.entries((attrs ?? {}) as object).flatMap(([key, value]) =>
+          value === true ? [key] : [],
+        );
         return `${[kind.name, ...flags].join(' + ')}  [${output.shape.map((n) => n ?? 'batch').join(', ')}]  ${layers.join(', ')}`;
       })
       .join('\n');
@@ -219,7 +248,11 @@ export function compile(net: tfl.LayersModel): Plan {
 const BY_DEFAULT: Loss<Correct> = softmaxCrossEntropy;
 
 /** The loss of logits, which are disposed. */
-function judge<C extends Correct>(lossOf: Loss<C>, logits: tf.Tensor2D, labels: tf.Tensor): LossResult<C> {
+function judge<C extends Correct>(
+  lossOf: Loss<C>,
+  logits: tf.Tensor2D,
+  labels: tf.Tensor,
+): LossResult<C> {
   try {
     return lossOf(logits, labels);
   } finally {

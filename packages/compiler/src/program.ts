@@ -46,7 +46,10 @@ export interface Forward {
 export interface BackwardCall<A> extends Omit<Call<A>, 'training'> {
   /** The loss's gradient with respect to the output; stays the plan's own. */
   readonly dy: Tensor;
-  /** Read it only when `kind.reads` says so: the plan has freed it otherwise. The same holds for inputs. */
+  /**
+   * Read it only when `kind.reads` says so: the plan has freed it otherwise. The same holds for
+   * inputs.
+   */
   readonly output: Tensor;
   readonly saved: readonly Tensor[];
   /** Which inputs' gradients are wanted; the others may be null. */
@@ -60,12 +63,16 @@ export interface Backward {
 }
 
 /**
- * One fused operation: its one definition, in core ops that every engine has. An engine's fast form replaces the functions that
- * these call (`primitives.ts`), never the definition. Both run inside `tf.tidy`: what they do not return is disposed.
+ * One fused operation: its one definition, in core ops that every engine has. An engine's fast form
+ * replaces the functions that
+ * these call (`primitives.ts`), never the definition. Both run inside `tf.tidy`: what they do not
+ * return is disposed.
  */
 export interface OperationKind<A = unknown> {
   readonly name: string;
-  /** What the backward pass reads again, so that the plan can free all else during the forward pass. */
+  /**
+   * What the backward pass reads again, so that the plan can free all else during the forward pass.
+   */
   reads(attrs: A): { readonly inputs: boolean; readonly output: boolean };
   forward(call: Call<A>): Forward;
   backward(call: BackwardCall<A>): Backward;

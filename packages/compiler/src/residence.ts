@@ -1,5 +1,6 @@
 /**
- * Where a net's weights are. TensorFlow.js would copy them to the engine that computes, one by one and without a word. What plain JavaScript
+ * Where a net's weights are. TensorFlow.js would copy them to the engine that computes, one by one
+ * and without a word. What plain JavaScript
  * holds may go: a net that was built before any device was chosen is there.
  */
 import * as tf from '@tensorflow/tfjs-core';
@@ -7,7 +8,11 @@ import type { Parameter } from './program';
 
 interface Engine {
   readonly registry: Readonly<Record<string, tf.KernelBackend>>;
-  readonly state: { readonly tensorInfo: { get(dataId: object): { readonly backend: tf.KernelBackend } | undefined } };
+  readonly state: {
+    readonly tensorInfo: {
+      get(dataId: object): { readonly backend: tf.KernelBackend } | undefined;
+    };
+  };
 }
 
 /** As deepend's devices call the engine. */

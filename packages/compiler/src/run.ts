@@ -30,7 +30,10 @@ export class Run {
     const { operations, freedAfterForward, learns } = this.schedule;
     operations.forEach((operation, i) => {
       const { output, saved = [] } = tf.tidy(() => {
-        const result = operation.kind.forward({ ...this.call(operation, i), training: this.mode.training });
+        const result = operation.kind.forward({
+          ...this.call(operation, i),
+          training: this.mode.training,
+        });
         return { output: result.output, saved: [...(result.saved ?? [])] };
       });
       this.values.set(operation.output.id, output);
@@ -56,7 +59,13 @@ export class Run {
       if (learns[i] && dy) {
         const wants = operation.inputs.map((value) => wanted.has(value.id));
         const output = this.values.get(operation.output.id) as tf.Tensor;
-        const call = { ...this.call(operation, i), dy, output, saved: this.saved[i] ?? [], wanted: wants };
+        const call = {
+          ...this.call(operation, i),
+          dy,
+          output,
+          saved: this.saved[i] ?? [],
+          wanted: wants,
+        };
         const result = tidyBackward(operation, call);
         this.mode.finder?.look('gradient', operation.layers, [...result.inputs, ...result.params]);
         result.inputs.forEach((dx, j) => {
@@ -77,15 +86,25 @@ export class Run {
   /** Frees everything, when the pass has ended early. */
   dispose(): void {
     const found = [...this.found.values()].map(({ gradient }) => gradient);
-    const tensors = [...this.values.values(), ...this.gradients.values(), ...this.saved.flat(), ...found];
+    const tensors = [
+      ...this.values.values(),
+      ...this.gradients.values(),
+      ...this.saved.flat(),
+      ...found,
+    ];
     for (const tensor of tensors) if (!tensor?.isDisposed) tensor?.dispose();
   }
 
-  private call({ attrs, inputs, params, ...rest }: Operation, place: number): Omit<Call<unknown>, 'training'> {
+  private call(
+    { attrs, inputs, params, ...rest }: Operation,
+    place: number,
+  ): Omit<Call<unknown>, 'training'> {
     const { input, operations } = this.schedule;
     return {
       attrs,
-      inputs: inputs.map(({ id }) => (id === input.id ? this.features : (this.values.get(id) as tf.Tensor))),
+      inputs: inputs.map(({ id }) =>
+        id === input.id ? this.features : (this.values.get(id) as tf.Tensor),
+      ),
       params: params.map((param) => param.variable),
       operation: { attrs, inputs, params, ...rest },
       seed: this.mode.seed * Math.max(1009, operations.length) + place, // no two of a run alike
@@ -100,7 +119,10 @@ export class Run {
   }
 }
 
-/** The backward part under `tf.tidy`, which knows no nulls: what is not wanted is disposed with the rest. */
+/**
+ * The backward part under `tf.tidy`, which knows no nulls: what is not wanted is disposed with the
+ * rest.
+ */
 function tidyBackward(operation: Operation, call: BackwardCall<unknown>): Backward {
   let result: Backward = { inputs: [], params: [] };
   tf.tidy(() => {
@@ -118,8 +140,15 @@ function accumulate(gradients: Map<number, tf.Tensor>, id: number, dx: tf.Tensor
 }
 
 /** A weight that is used twice gets the sum of both gradients. */
-function collect(found: Map<number, ParameterGradient>, parameter: Parameter, gradient: tf.Tensor): void {
+function collect(
+  found: Map<number, ParameterGradient>,
+  parameter: Parameter,
+  gradient: tf.Tensor,
+): void {
   const before = found.get(parameter.variable.id)?.gradient;
-  found.set(parameter.variable.id, { parameter, gradient: before ? tf.add(before, gradient) : gradient });
+  found.set(parameter.variable.id, {
+    parameter,
+    gradient: before ? tf.add(before, gradient) : gradient,
+  });
   if (before) tf.dispose([before, gradient]);
 }

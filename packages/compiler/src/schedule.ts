@@ -15,11 +15,14 @@ export function schedule(program: Program, { backward }: { backward: boolean }):
   const { operations, input, logits } = program;
   const learning = new Set<number>(); // values whose gradient is wanted
   const learns = operations.map((op) => {
-    const wanted = op.params.some((param) => param.trainable) || op.inputs.some((value) => learning.has(value.id));
+    const wanted =
+      op.params.some((param) => param.trainable) ||
+      op.inputs.some((value) => learning.has(value.id));
     if (wanted) learning.add(op.output.id);
     return wanted;
   });
-  // The last moment a value is read: forward parts are 0 … n−1, backward parts count down behind them.
+  // The last moment a value is read: forward parts are 0 … n−1, backward parts count down behind
+  // them.
   const last = new Map<number, number>(operations.map((op, i) => [op.output.id, i]));
   const read = (id: number, moment: number) => last.set(id, Math.max(last.get(id) ?? 0, moment));
   operations.forEach((op, i) => {

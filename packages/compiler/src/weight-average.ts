@@ -1,4 +1,4 @@
-import { checkOptions, rule, show } from '@deepend/checks';
+import { checkOptions, rule, show } from '@deepend/core';
 import * as tf from '@tensorflow/tfjs-core';
 import { update } from './optimizers/update';
 import { ParameterNames } from './parameter-names';
@@ -17,7 +17,10 @@ export interface WeightAverageState {
 
 const averageOptions = rule.options({
   decay: rule
-    .that<number>((value) => typeof value === 'number' && value >= 0 && value < 1, 'a number from 0 to below 1')
+    .that<number>(
+      (value) => typeof value === 'number' && value >= 0 && value < 1,
+      'a number from 0 to below 1',
+    )
     .optional(),
 });
 
@@ -30,8 +33,10 @@ interface Pair {
 }
 
 /**
- * An exponential moving average of what a net learns, and of the statistics that its batch normalization moves (Polyak & Juditsky 1992;
- * PyTorch's `swa_utils.AveragedModel` with `get_ema_multi_avg_fn` and `use_buffers`). The first update copies the weights.
+ * An exponential moving average of what a net learns, and of the statistics that its batch
+ * normalization moves (Polyak & Juditsky 1992;
+ * PyTorch's `swa_utils.AveragedModel` with `get_ema_multi_avg_fn` and `use_buffers`). The first
+ * update copies the weights.
  * @example
  * const average = new WeightAverage(plan, { decay: 0.999 });
  * average.update(); // after each step
@@ -57,7 +62,10 @@ export class WeightAverage {
     this.pairs = new Map(
       [...plan.parameters, ...plan.statistics].map((parameter) => {
         const weight = parameter.variable;
-        return [names.of(parameter), { weight, average: tf.tidy(() => tf.variable(weight, false)) }];
+        return [
+          names.of(parameter),
+          { weight, average: tf.tidy(() => tf.variable(weight, false)) },
+        ];
       }),
     );
   }
@@ -69,10 +77,21 @@ export class WeightAverage {
 
   /** average ← decay·average + (1 − decay)·weight, after a step. */
   update(): void {
-    if (this.isSwapped) throw new Error(`${WHERE}.update: the net has the averages for its weights; swap them back first`);
+    if (this.isSwapped)
+      throw new Error(
+        `${WHERE}.update: the net has the averages for its weights; swap them back first`,
+      );
     const decay = this.updates++ === 0 ? 0 : this.decay;
     const pairs = [...this.pairs.values()];
-    update('sgd', pairs.map(({ weight, average }) => ({ weight: average, gradient: weight, shrink: decay, lr: decay - 1 }))); // biome-ignore format: one call
+    update(
+      'sgd',
+      pairs.map(({ weight, average }) => ({
+        weight: average,
+        gradient: weight,
+        shrink: decay,
+        lr: decay - 1,
+      })),
+    );
   }
 
   /** Exchanges the net's weights with the averages; the second time back. */
@@ -87,25 +106,37 @@ export class WeightAverage {
     this.isSwapped = !this.isSwapped;
   }
 
-  /** The averages, also while the net has them. The tensors stay as they are owned: the next update writes in them. */
+  /**
+   * The averages, also while the net has them. The tensors stay as they are owned: the next update
+   * writes in them.
+   */
   state(): WeightAverageState {
-    const now = [...this.pairs].map(([name, { weight, average }]) => [name, this.isSwapped ? weight : average] as const);
+    const now = [...this.pairs].map(
+      ([name, { weight, average }]) => [name, this.isSwapped ? weight : average] as const,
+    );
     return { updates: this.updates, weights: Object.fromEntries(now) };
   }
 
   /**
    * Goes on from a state. The tensors stay the caller's.
-   * @throws Error while swapped; RangeError when the state is not of this net, and all stays as it was
+   * @throws Error while swapped; RangeError when the state is not of this net, and all stays as it
+   *   was
    */
   restore({ updates, weights }: WeightAverageState): void {
-    if (this.isSwapped) throw new Error(`${WHERE}.restore: the net has the averages for its weights; swap them back first`);
+    if (this.isSwapped)
+      throw new Error(
+        `${WHERE}.restore: the net has the averages for its weights; swap them back first`,
+      );
     if (!Number.isInteger(updates) || updates < 0) {
       throw new RangeError(
         `${WHERE}.restore: expected a state whose updates are a whole number of at least 0, got ${show(updates)}`,
       );
     }
     const unknown = Object.keys(weights).find((name) => !this.pairs.has(name));
-    if (unknown) throw new RangeError(`${WHERE}.restore: the net has no ${unknown}; restore the state of this very net`);
+    if (unknown)
+      throw new RangeError(
+        `${WHERE}.restore: the net has no ${unknown}; restore the state of this very net`,
+      );
     for (const [name, { average }] of this.pairs) {
       if (weights[name]?.shape.join() === average.shape.join()) continue;
       const got = weights[name] ? `[${weights[name].shape.join(', ')}]` : 'nothing';

@@ -1,6 +1,8 @@
 /**
- * The two passes of Pillow's resize on bytes, in its 22-bit fixed point, 16 bytes at a time; the second can give float32 straight away.
- * Rows are read and written in whole blocks of 16: whoever calls leaves room behind each area, and rows are written in rising order, so that
+ * The two passes of Pillow's resize on bytes, in its 22-bit fixed point, 16 bytes at a time; the
+ * second can give float32 straight away.
+ * Rows are read and written in whole blocks of 16: whoever calls leaves room behind each area, and
+ * rows are written in rising order, so that
  * what a block writes past its row is overwritten by the next.
  */
 
@@ -8,7 +10,10 @@ const PRECISION_BITS: i32 = 22;
 const HALF: i32 = 1 << (PRECISION_BITS - 1);
 const BLOCK: usize = 16;
 
-/** Keep in step with src/transforms/resample/kernel.ts. `spare`: 256 bytes; `columns`, `turned`: 16 times a row before and after. */
+/**
+ * Keep in step with src/transforms/resample/kernel.ts. `spare`: 256 bytes; `columns`, `turned`: 16
+ * times a row before and after.
+ */
 @unmanaged
 class AcrossArgs {
   source: u32; rowBytes: u32; rows: u32; channels: u32;
@@ -16,7 +21,10 @@ class AcrossArgs {
   spare: u32; columns: u32; turned: u32; wide: u32; wideStride: u32;
 }
 
-/** Keep in step with src/transforms/resample/kernel.ts. `imageStride`: from image to image in `wide`. */
+/**
+ * Keep in step with src/transforms/resample/kernel.ts. `imageStride`: from image to image in
+ * `wide`.
+ */
 @unmanaged
 class DownArgs {
   wide: u32; wideStride: u32; imageStride: u32; count: u32;
@@ -28,7 +36,8 @@ const BYTES: u32 = 0; // uint8
 const UNIT: u32 = 1; // float32, byte / 255
 const NORMALIZED: u32 = 2; // float32, (byte / 255 - mean) / std
 
-// 1 / 255 in two parts: the first is so short that its product with a byte is exact, so that the sum is byte / 255 rounded once.
+// 1 / 255 in two parts: the first is so short that its product with a byte is exact, so that the
+// sum is byte / 255 rounded once.
 const UNIT_HIGH: f32 = <f32>(<f64>257 / <f64>65536);
 const UNIT_LOW: f32 = <f32>(<f64>1 / <f64>255 - <f64>257 / <f64>65536);
 
@@ -85,7 +94,10 @@ function high(a: v128, b: v128): v128 {
   return i8x16.shuffle(a, b, 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31);
 }
 
-/** Two of the four rounds that turn a block: row i is interleaved with row i + 8, to rows 2i and 2i + 1. */
+/**
+ * Two of the four rounds that turn a block: row i is interleaved with row i + 8, to rows 2i and 2i
+ * + 1.
+ */
 // @ts-ignore: decorator
 @inline
 function turnHalf(from: usize, fromStride: usize, to: usize, toStride: usize): void {
@@ -109,7 +121,8 @@ function turn(from: usize, fromStride: usize, spare: usize, to: usize, toStride:
 }
 
 /**
- * uint8 `[rows, from, channels]` → uint8 `[rows, to, channels]`, rows `wideStride` apart. 16 rows at once are turned into columns, so that the bytes
+ * uint8 `[rows, from, channels]` → uint8 `[rows, to, channels]`, rows `wideStride` apart. 16 rows
+ * at once are turned into columns, so that the bytes
  * of a column lie side by side, and back.
  */
 export function across(args: AcrossArgs): void {
@@ -146,7 +159,10 @@ function downAs(args: DownArgs, kind: u32): void {
   }
 }
 
-/** Rows `from` … `to` - 1 of each image's result: uint8 `[count, height, rowLength]` → uint8 or float32 `[count, to - from, rowLength]`. */
+/**
+ * Rows `from` … `to` - 1 of each image's result: uint8 `[count, height, rowLength]` → uint8 or
+ * float32 `[count, to - from, rowLength]`.
+ */
 export function down(args: DownArgs): void {
   if (args.kind == BYTES) downAs(args, BYTES);
   else if (args.kind == UNIT) downAs(args, UNIT);

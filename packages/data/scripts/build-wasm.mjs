@@ -1,5 +1,6 @@
 /**
- * Compiles assembly/resize.ts and writes the module as text into src/generated/resize-module.ts, so that the package needs no file beside its
+ * Compiles assembly/resize.ts and writes the module as text into src/generated/resize-module.ts, so
+ * that the package needs no file beside its
  * bundle. Does nothing when the source has not changed.
  */
 import { createHash } from 'node:crypto';
@@ -10,7 +11,16 @@ import asc from 'assemblyscript/asc';
 const root = path.resolve(import.meta.dirname, '..');
 const target = path.join(root, 'src/generated/resize-module.ts');
 const OPTIONS = [
-  ...['-O3', '--noAssert', '--runtime', 'stub', '--importMemory', '--noExportMemory', '--initialMemory', '1'],
+  ...[
+    '-O3',
+    '--noAssert',
+    '--runtime',
+    'stub',
+    '--importMemory',
+    '--noExportMemory',
+    '--initialMemory',
+    '1',
+  ],
   ...['--enable', 'simd', '--enable', 'bulk-memory'],
 ];
 

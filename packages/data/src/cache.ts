@@ -1,4 +1,7 @@
-/** deepend's own folder for data, by the XDG rules (https://specifications.freedesktop.org/basedir-spec/), and its lock. */
+/**
+ * deepend's own folder for data, by the XDG rules
+ * (https://specifications.freedesktop.org/basedir-spec/), and its lock.
+ */
 import { mkdir } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { isAbsolute, join } from 'node:path';
@@ -19,7 +22,11 @@ const STALE_MS = 15_000;
  * Does `work` while no other process does so for the same folder, which is made if need be.
  * @throws DataError when the folder cannot be made or written to
  */
-export async function withLock<T>(folder: string, report: Reporter, work: () => Promise<T>): Promise<T> {
+export async function withLock<T>(
+  folder: string,
+  report: Reporter,
+  work: () => Promise<T>,
+): Promise<T> {
   try {
     await mkdir(folder, { recursive: true });
   } catch (error) {
@@ -34,7 +41,8 @@ export async function withLock<T>(folder: string, report: Reporter, work: () => 
 }
 
 async function acquire(folder: string, report: Reporter): Promise<() => Promise<void>> {
-  // A lock that was lost does no harm: what enters the cache is checked as it lies on disk, and enters by a rename.
+  // A lock that was lost does no harm: what enters the cache is checked as it lies on disk, and
+  // enters by a rename.
   const options = { stale: STALE_MS, onCompromised: () => {} };
   try {
     return await lockfile.lock(folder, options);
@@ -43,7 +51,10 @@ async function acquire(folder: string, report: Reporter): Promise<() => Promise<
   }
   report.say(`another process is filling ${folder}; waiting for it`);
   try {
-    return await lockfile.lock(folder, { ...options, retries: { forever: true, minTimeout: 100, maxTimeout: 1000 } });
+    return await lockfile.lock(folder, {
+      ...options,
+      retries: { forever: true, minTimeout: 100, maxTimeout: 1000 },
+    });
   } catch (error) {
     throw folderError(folder, error);
   }
@@ -52,5 +63,7 @@ async function acquire(folder: string, report: Reporter): Promise<() => Promise<
 /** The error for a cache that cannot be written to. */
 export function folderError(folder: string, error: unknown): DataError {
   const next = 'make room or give rights there, or set XDG_CACHE_HOME to another folder';
-  return new DataError(folder, 'a folder that can be written to', reason(error), next, { cause: error });
+  return new DataError(folder, 'a folder that can be written to', reason(error), next, {
+    cause: error,
+  });
 }

@@ -1,5 +1,5 @@
 /** Data sets: what a sound one is, and one made from arrays. */
-import { show } from '@deepend/checks';
+import { show } from '@deepend/core';
 import type { AnyDataset, Dataset, FileDataset, ImageShape } from './types';
 
 /** Whether a set's images lie in files that are decoded when they are wanted. */
@@ -9,7 +9,9 @@ export function isFileDataset(dataset: AnyDataset): dataset is FileDataset {
 
 /** The number of samples of a set. */
 export function numSamplesOf(dataset: AnyDataset): number {
-  return isFileDataset(dataset) ? dataset.files.length : dataset.labels.length / labelSizeOf(dataset);
+  return isFileDataset(dataset)
+    ? dataset.files.length
+    : dataset.labels.length / labelSizeOf(dataset);
 }
 
 /** Numbers in the label of one image: 1, unless labels are float32 and the set says otherwise. */
@@ -17,10 +19,15 @@ export function labelSizeOf(dataset: AnyDataset): number {
   return isFileDataset(dataset) ? 1 : (dataset.labelSize ?? 1);
 }
 
-/** The number of classes of a set: of its class names, else one more than its largest label. @throws RangeError when labels are numbers */
+/**
+ * The number of classes of a set: of its class names, else one more than its largest label. @throws
+ * RangeError when labels are numbers
+ */
 export function numClassesOf(dataset: AnyDataset): number {
   if (dataset.labels instanceof Float32Array) {
-    throw new RangeError('[data] numClassesOf: expected labels that are class indices, got numbers (float32)');
+    throw new RangeError(
+      '[data] numClassesOf: expected labels that are class indices, got numbers (float32)',
+    );
   }
   if (dataset.classNames) return dataset.classNames.length;
   let most = -1;
@@ -53,45 +60,71 @@ export function datasetFault(dataset: AnyDataset): Fault | undefined {
   if (typeof dataset !== 'object' || dataset === null || !('labels' in dataset)) {
     return { expected: 'a data set with "labels" and "images" or "files"', got: show(dataset) };
   }
-  return (isFileDataset(dataset) ? filesFault(dataset) : imagesFault(dataset)) ?? labelsFault(dataset);
+  return (
+    (isFileDataset(dataset) ? filesFault(dataset) : imagesFault(dataset)) ?? labelsFault(dataset)
+  );
 }
 
 function filesFault({ files, labels, channels }: FileDataset): Fault | undefined {
   if (channels !== 1 && channels !== 3) return { expected: '1 or 3 channels', got: show(channels) };
   if (files.length === 0) return { expected: 'at least one sample', got: 'none' };
   if (files.length === labels.length) return undefined;
-  return { expected: `a label for each of the ${files.length} files`, got: `${labels.length} labels` };
+  return {
+    expected: `a label for each of the ${files.length} files`,
+    got: `${labels.length} labels`,
+  };
 }
 
 function imagesFault({ images, labels, imageShape, labelSize = 1 }: Dataset): Fault | undefined {
   if (!(images instanceof Uint8Array || images instanceof Float32Array)) {
     return { expected: 'images in a Uint8Array or a Float32Array', got: show(images) };
   }
-  if (!isImageShape(imageShape)) return { expected: 'an image shape [height, width, channels]', got: show(imageShape) };
+  if (!isImageShape(imageShape))
+    return { expected: 'an image shape [height, width, channels]', got: show(imageShape) };
   const size = imageShape[0] * imageShape[1] * imageShape[2];
   const unit = images instanceof Uint8Array ? 'bytes' : 'numbers';
   if (labels.length === 0) return { expected: 'at least one sample', got: 'none' };
-  if (images.length % size !== 0) return { expected: `images of ${size} ${unit} each`, got: `${images.length} ${unit} in all` };
-  if (!Number.isInteger(labelSize) || labelSize < 1 || (labelSize > 1 && !(labels instanceof Float32Array))) {
-    return { expected: 'a "labelSize" of 1, or more where labels are float32', got: show(labelSize) };
+  if (images.length % size !== 0)
+    return { expected: `images of ${size} ${unit} each`, got: `${images.length} ${unit} in all` };
+  if (
+    !Number.isInteger(labelSize) ||
+    labelSize < 1 ||
+    (labelSize > 1 && !(labels instanceof Float32Array))
+  ) {
+    return {
+      expected: 'a "labelSize" of 1, or more where labels are float32',
+      got: show(labelSize),
+    };
   }
   if (images.length * labelSize === size * labels.length) return undefined;
-  return { expected: `a label for each of the ${images.length / size} images`, got: `${labels.length / labelSize} labels` };
+  return {
+    expected: `a label for each of the ${images.length / size} images`,
+    got: `${labels.length / labelSize} labels`,
+  };
 }
 
 /** Whole labels from 0 on, below the number of class names; labels that are numbers are finite. */
 function labelsFault({ labels, classNames }: AnyDataset): Fault | undefined {
   if (labels instanceof Float32Array) {
     const at = labels.findIndex((label) => !Number.isFinite(label));
-    return at < 0 ? undefined : { expected: 'labels that are finite numbers', got: `${labels[at]} at place ${at}` };
+    return at < 0
+      ? undefined
+      : { expected: 'labels that are finite numbers', got: `${labels[at]} at place ${at}` };
   }
   const most = classNames ? classNames.length - 1 : 2 ** 31 - 1;
   const at = labels.findIndex((label) => !(label >= 0 && label <= most));
   if (at < 0) return undefined;
-  return { expected: classNames ? `labels from 0 to ${most}` : 'labels of at least 0', got: `${labels[at]} for sample ${at}` };
+  return {
+    expected: classNames ? `labels from 0 to ${most}` : 'labels of at least 0',
+    got: `${labels[at]} for sample ${at}`,
+  };
 }
 
 /** Whether a value is `[height, width, channels]`, each a whole number of at least 1. */
 export function isImageShape(shape: unknown): shape is ImageShape {
-  return Array.isArray(shape) && shape.length === 3 && shape.every((size) => Number.isInteger(size) && size >= 1);
+  return (
+    Array.isArray(shape) &&
+    shape.length === 3 &&
+    shape.every((size) => Number.isInteger(size) && size >= 1)
+  );
 }

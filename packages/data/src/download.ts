@@ -1,4 +1,7 @@
-/** Fetches one file from the first mirror that has it, into `NAME.part` first: what is not whole and right never gets the file's name. */
+/**
+ * Fetches one file from the first mirror that has it, into `NAME.part` first: what is not whole and
+ * right never gets the file's name.
+ */
 import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { type FileHandle, open, rename, rm, stat } from 'node:fs/promises';
@@ -27,7 +30,10 @@ export interface DownloadOptions {
 /** Why one mirror did not do. `spoiled`: what lies in the part by now is not to be built upon. */
 class MirrorFailure extends Error {
   readonly spoiled: boolean;
-  constructor(message: string, { spoiled = false, ...options }: ErrorOptions & { spoiled?: boolean } = {}) {
+  constructor(
+    message: string,
+    { spoiled = false, ...options }: ErrorOptions & { spoiled?: boolean } = {},
+  ) {
     super(message, options);
     this.spoiled = spoiled;
   }
@@ -46,7 +52,11 @@ interface Job {
  * @returns why each mirror failed; empty when the file is there
  * @throws DataError when the folder cannot be written to
  */
-export async function download(file: Wanted, folder: string, options: DownloadOptions): Promise<string[]> {
+export async function download(
+  file: Wanted,
+  folder: string,
+  options: DownloadOptions,
+): Promise<string[]> {
   const { mirrors, timeout, report } = options;
   const part = join(folder, `${file.name}.part`);
   const failures: string[] = [];
@@ -63,7 +73,10 @@ export async function download(file: Wanted, folder: string, options: DownloadOp
   return failures;
 }
 
-/** Goes on with what an earlier try left, and begins anew where that leads nowhere. Returns the last failure, if any. */
+/**
+ * Goes on with what an earlier try left, and begins anew where that leads nowhere. Returns the last
+ * failure, if any.
+ */
 async function tryMirror(job: Job): Promise<string | undefined> {
   for (;;) {
     const start = await sizeOf(job.part);
@@ -85,28 +98,41 @@ async function fetchInto({ url, part, file, timeout, report }: Job, start: numbe
   const wake = () => silence.abort(new Error(`no answer for ${timeout / 1000} s`));
   const timer = setTimeout(wake, timeout);
   try {
-    const headers = { 'accept-encoding': 'identity', ...(start > 0 && { range: `bytes=${start}-` }) };
+    const headers = {
+      'accept-encoding': 'identity',
+      ...(start > 0 && { range: `bytes=${start}-` }),
+    };
     const response = await fetch(url, { headers, signal: silence.signal });
     const from = acceptedStart(response, start);
     if (!response.body) throw new MirrorFailure('an empty answer');
     await writePart(response.body, { part, file, report, from, alive: () => timer.refresh() });
   } catch (error) {
-    if (error instanceof MirrorFailure || !(error instanceof Error) || error.name === 'DataError') throw error;
-    throw new MirrorFailure(silence.signal.aborted ? reason(silence.signal.reason) : reason(error), { cause: error });
+    if (error instanceof MirrorFailure || !(error instanceof Error) || error.name === 'DataError')
+      throw error;
+    throw new MirrorFailure(
+      silence.signal.aborted ? reason(silence.signal.reason) : reason(error),
+      { cause: error },
+    );
   } finally {
     clearTimeout(timer);
     silence.abort(); // lets go of an answer that was not read to its end
   }
 }
 
-/** Where in the file the answer's body begins. @throws MirrorFailure for an answer that is not the file */
+/**
+ * Where in the file the answer's body begins. @throws MirrorFailure for an answer that is not the
+ * file
+ */
 function acceptedStart(response: Response, asked: number): number {
-  if (response.status === 416) throw new MirrorFailure('no such range (HTTP 416)', { spoiled: true });
-  if (!response.ok) throw new MirrorFailure(`HTTP ${response.status} ${response.statusText}`.trim());
+  if (response.status === 416)
+    throw new MirrorFailure('no such range (HTTP 416)', { spoiled: true });
+  if (!response.ok)
+    throw new MirrorFailure(`HTTP ${response.status} ${response.statusText}`.trim());
   const type = response.headers.get('content-type') ?? '';
   if (/\bhtml\b/i.test(type)) throw new MirrorFailure(`a web page (${type}) instead of the file`);
   const encoding = response.headers.get('content-encoding') ?? 'identity';
-  if (encoding !== 'identity') throw new MirrorFailure(`the file in another encoding (${encoding})`);
+  if (encoding !== 'identity')
+    throw new MirrorFailure(`the file in another encoding (${encoding})`);
   if (response.status !== 206) return 0; // the server knows no ranges and sends the whole
   const range = response.headers.get('content-range') ?? '';
   if (asked === 0 || !range.startsWith(`bytes ${asked}-`)) {
@@ -123,7 +149,10 @@ interface Writing {
   alive: () => void;
 }
 
-async function writePart(body: AsyncIterable<Uint8Array>, { part, file, report, from, alive }: Writing): Promise<void> {
+async function writePart(
+  body: AsyncIterable<Uint8Array>,
+  { part, file, report, from, alive }: Writing,
+): Promise<void> {
   const longest = Math.max(...file.packings.map(({ bytes }) => bytes));
   const handle = await onDisk(part, () => open(part, from > 0 ? 'a' : 'w'));
   const meter = report.meter(`downloading ${file.name}`, file.packings[0]?.bytes ?? longest);
@@ -134,7 +163,8 @@ async function writePart(body: AsyncIterable<Uint8Array>, { part, file, report, 
       if (size === 0 && !begins(chunk, file))
         throw new MirrorFailure(`something that is not a ${kind(file)} file`, { spoiled: true });
       size += chunk.length;
-      if (size > longest) throw new MirrorFailure(`more than the ${longest} bytes of the file`, { spoiled: true });
+      if (size > longest)
+        throw new MirrorFailure(`more than the ${longest} bytes of the file`, { spoiled: true });
       await onDisk(part, () => handle.writeFile(chunk));
       meter.at(size);
     }
@@ -147,14 +177,21 @@ async function writePart(body: AsyncIterable<Uint8Array>, { part, file, report, 
 
 const kind = ({ name }: Wanted) => (name.endsWith('.zip') ? 'zip' : 'gzip');
 const MAGIC = { gzip: [0x1f, 0x8b], zip: [0x50, 0x4b] };
-const begins = (chunk: Uint8Array, file: Wanted) => MAGIC[kind(file)].every((byte, i) => i >= chunk.length || chunk[i] === byte);
+const begins = (chunk: Uint8Array, file: Wanted) =>
+  MAGIC[kind(file)].every((byte, i) => i >= chunk.length || chunk[i] === byte);
 
-/** Before the rename the bytes must be on the disk, lest a power cut leave a whole name on half a file. */
+/**
+ * Before the rename the bytes must be on the disk, lest a power cut leave a whole name on half a
+ * file.
+ */
 async function flush(handle: FileHandle): Promise<void> {
   await handle.sync();
 }
 
-/** A fault of the disk ends the download, since no mirror can mend it; a part that fills the disk goes. */
+/**
+ * A fault of the disk ends the download, since no mirror can mend it; a part that fills the disk
+ * goes.
+ */
 async function onDisk<T>(part: string, work: () => Promise<T>): Promise<T> {
   try {
     return await work();
@@ -170,8 +207,11 @@ async function checkPart({ part, file }: Job): Promise<void> {
   if (file.packings.some(({ sha256 }) => sha256 === actual)) return;
   const size = await sizeOf(part);
   const shortest = Math.min(...file.packings.map(({ bytes }) => bytes));
-  if (size < shortest) throw new MirrorFailure(`the answer stops after ${size} of ${shortest} bytes`);
-  throw new MirrorFailure(`other bytes: SHA-256 ${actual}, not ${file.packings[0]?.sha256}`, { spoiled: true });
+  if (size < shortest)
+    throw new MirrorFailure(`the answer stops after ${size} of ${shortest} bytes`);
+  throw new MirrorFailure(`other bytes: SHA-256 ${actual}, not ${file.packings[0]?.sha256}`, {
+    spoiled: true,
+  });
 }
 
 /** SHA-256 of a file, read a piece at a time. */

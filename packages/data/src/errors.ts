@@ -6,7 +6,10 @@ export class DataError extends Error {
   readonly file: string;
   /** What was wrong, without the place and the advice. */
   readonly fault: string;
-  /** `DEEPEND_NO_DATA` when no source had the set, so that a program can offer to get it; undefined otherwise. */
+  /**
+   * `DEEPEND_NO_DATA` when no source had the set, so that a program can offer to get it; undefined
+   * otherwise.
+   */
   readonly code: 'DEEPEND_NO_DATA' | undefined;
 
   constructor(

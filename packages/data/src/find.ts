@@ -1,4 +1,7 @@
-/** Finds the files of a set: where the caller says, else in the cache, in the system's folders, on a mirror. */
+/**
+ * Finds the files of a set: where the caller says, else in the cache, in the system's folders, on a
+ * mirror.
+ */
 import { access, rename, rm, writeFile } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
@@ -11,7 +14,10 @@ import { checkFile, type FoundSet, readSet, type Source, type Sources } from './
 import { type FileSpec, filesOf, type SetSpec } from './specs';
 
 export interface FindOptions {
-  /** The folder that holds the set; nothing else is tried then. `DEEPEND_DATA` is the same for all sets. */
+  /**
+   * The folder that holds the set; nothing else is tried then. `DEEPEND_DATA` is the same for all
+   * sets.
+   */
   root?: string | undefined;
   /** Whether mirrors may be asked. @default true */
   download?: boolean | undefined;
@@ -42,16 +48,20 @@ export async function findSet(spec: SetSpec, options: FindOptions = {}): Promise
   return readSet(spec, await filesIn(spec, cache), { source: cache, next });
 }
 
-const expandHome = (folder: string) => (folder.startsWith('~/') ? join(homedir(), folder.slice(2)) : folder);
+const expandHome = (folder: string) =>
+  folder.startsWith('~/') ? join(homedir(), folder.slice(2)) : folder;
 
-/** A folder that the caller named: its failure is the caller's to mend, so nothing else is tried. */
+/**
+ * A folder that the caller named: its failure is the caller's to mend, so nothing else is tried.
+ */
 async function readChosen(spec: SetSpec, root: string, setting: string): Promise<FoundSet> {
   // Sets share names of files: what lies under the set's own name comes before what lies loose.
   const folders = [...spec.subfolders.map((subfolder) => join(root, subfolder)), root];
   const next = `replace it or change ${setting}`;
   for (const folder of folders) {
     const sources = await sourcesIn(spec, folder, next);
-    if (missing(spec, sources).length === 0) return readSet(spec, sources, { source: folder, next });
+    if (missing(spec, sources).length === 0)
+      return readSet(spec, sources, { source: folder, next });
   }
   const names = filesOf(spec).map(({ name }) => name);
   const archived = spec.archive ? `; or ${spec.archive.name}` : '';
@@ -87,7 +97,11 @@ interface Filling extends FindOptions {
 }
 
 /** Brings into the cache whatever it lacks; a damaged file there counts as lacking. */
-async function fill(spec: SetSpec, cache: string, { report, tried, ...options }: Filling): Promise<void> {
+async function fill(
+  spec: SetSpec,
+  cache: string,
+  { report, tried, ...options }: Filling,
+): Promise<void> {
   const { mirrors = spec.mirrors, timeout = 30_000 } = options;
   const archive = spec.archive && join(cache, spec.archive.name);
   const mayFetch = options.download !== false;
@@ -95,7 +109,8 @@ async function fill(spec: SetSpec, cache: string, { report, tried, ...options }:
   if (!mayFetch && !(archive && (await exists(archive)))) throw notAsked();
   const fetchFile = async (name: string, packings: FileSpec['gzip'] = []) => {
     if (!mayFetch) throw notAsked();
-    if (packings.length === 0) throw nowhere(spec, [...tried, `mirrors: not asked, since no SHA-256 of ${name} is known`]);
+    if (packings.length === 0)
+      throw nowhere(spec, [...tried, `mirrors: not asked, since no SHA-256 of ${name} is known`]);
     const failures = await download({ name, packings }, cache, { mirrors, timeout, report });
     if (failures.length > 0 || mirrors.length === 0) throw nowhere(spec, [...tried, ...failures]);
   };
@@ -114,7 +129,10 @@ async function fill(spec: SetSpec, cache: string, { report, tried, ...options }:
   });
 }
 
-/** Puts the set's files beside their archive, each whole or not at all, and removes the archive, which is far larger. */
+/**
+ * Puts the set's files beside their archive, each whole or not at all, and removes the archive,
+ * which is far larger.
+ */
 async function unpackArchive(spec: SetSpec, cache: string, archive: string): Promise<void> {
   const members = await readArchive(spec, archive, `delete ${cache} and load again`);
   for (const { name } of filesOf(spec)) {
@@ -156,9 +174,15 @@ function nowhere(spec: SetSpec, tried: readonly string[]): DataError {
     'try again with a network',
   ];
   const list = tried.map((line) => `\n  - ${line}`).join('');
-  return new DataError(spec.title, 'it in one of these places', `nothing usable:${list}\n`, `ways out: ${ways.join('; or ')}`, {
-    code: 'DEEPEND_NO_DATA',
-  });
+  return new DataError(
+    spec.title,
+    'it in one of these places',
+    `nothing usable:${list}\n`,
+    `ways out: ${ways.join('; or ')}`,
+    {
+      code: 'DEEPEND_NO_DATA',
+    },
+  );
 }
 
 /** The set's files in a folder, or else those in its archive there. */
@@ -169,7 +193,10 @@ async function sourcesIn(spec: SetSpec, folder: string, next: string): Promise<S
   return (await exists(archive)) ? readArchive(spec, archive, next) : sources;
 }
 
-/** Which of the set's files lie in a folder. The packed one comes first: it is what was fetched, whole. */
+/**
+ * Which of the set's files lie in a folder. The packed one comes first: it is what was fetched,
+ * whole.
+ */
 async function filesIn(spec: SetSpec, folder: string): Promise<Sources> {
   const sources = new Map<string, Source>();
   for (const { name } of filesOf(spec)) {
@@ -180,7 +207,8 @@ async function filesIn(spec: SetSpec, folder: string): Promise<Sources> {
   return sources;
 }
 
-const missing = (spec: SetSpec, sources: Sources) => filesOf(spec).filter(({ name }) => !sources.has(name));
+const missing = (spec: SetSpec, sources: Sources) =>
+  filesOf(spec).filter(({ name }) => !sources.has(name));
 
 async function exists(path: string): Promise<boolean> {
   return access(path).then(

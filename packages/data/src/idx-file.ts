@@ -1,4 +1,7 @@
-/** Reads one IDX file from disk, gzipped or not, and trusts nothing in it: neither its header, nor its packing, nor its length. */
+/**
+ * Reads one IDX file from disk, gzipped or not, and trusts nothing in it: neither its header, nor
+ * its packing, nor its length.
+ */
 import { createHash } from 'node:crypto';
 import { readFile, stat } from 'node:fs/promises';
 import { promisify } from 'node:util';
@@ -21,13 +24,16 @@ export interface ReadIdxOptions {
 
 /** Larger files are refused: a typed array of them would not fit beside the batches. */
 const MAX_BYTES = 2 ** 31 - 1;
-/** No DEFLATE stream unpacks to more than 1032 times its length (https://zlib.net/zlib_tech.html). */
+/**
+ * No DEFLATE stream unpacks to more than 1032 times its length (https://zlib.net/zlib_tech.html).
+ */
 const MAX_RATIO = 1032;
 const PEEK = 4096;
 
 /**
  * Reads an IDX file of unsigned bytes, gzipped or not.
- * @throws DataError when it is missing, foreign, cut off, longer than its header says, of another shape or of other content
+ * @throws DataError when it is missing, foreign, cut off, longer than its header says, of another
+ *   shape or of other content
  */
 export async function readIdx(file: string, options: ReadIdxOptions = {}): Promise<IdxArray> {
   const { shape, sha256, gzipSha256 = [], next = 'get the file again' } = options;
@@ -39,27 +45,47 @@ export async function readIdx(file: string, options: ReadIdxOptions = {}): Promi
   const known = packedHash !== undefined && gzipSha256.includes(packedHash);
   // Where only packings have known sums, another packing cannot be told from another file.
   if (packedHash !== undefined && !known && sha256 === undefined) {
-    throw new DataError(file, `a gzip file with SHA-256 ${gzipSha256.join(' or ')}`, packedHash, next);
+    throw new DataError(
+      file,
+      `a gzip file with SHA-256 ${gzipSha256.join(' or ')}`,
+      packedHash,
+      next,
+    );
   }
   const unpacked = await unpacking;
   const array = parseIdx(unpacked, file, next);
   if (shape && shape.join() !== array.shape.join()) {
-    throw new DataError(file, `the shape [${shape.join(', ')}]`, `[${array.shape.join(', ')}]`, next);
+    throw new DataError(
+      file,
+      `the shape [${shape.join(', ')}]`,
+      `[${array.shape.join(', ')}]`,
+      next,
+    );
   }
   // A repacked file is as good as the original when what is inside is the same.
   if (sha256 !== undefined && !known) {
     const actual = hash(unpacked);
-    if (actual !== sha256) throw new DataError(file, `content with SHA-256 ${sha256}`, actual, next);
+    if (actual !== sha256)
+      throw new DataError(file, `content with SHA-256 ${sha256}`, actual, next);
   }
   return array;
 }
 
-/** A whole file, unless it is too large for a typed array. @throws DataError when it cannot be read */
+/**
+ * A whole file, unless it is too large for a typed array. @throws DataError when it cannot be read
+ */
 export async function readBounded(file: string, next: string): Promise<Uint8Array> {
   try {
     const info = await stat(file);
-    if (!info.isFile()) throw new DataError(file, 'a file', info.isDirectory() ? 'a folder' : 'a device or pipe', next);
-    if (info.size > MAX_BYTES) throw new DataError(file, `at most ${MAX_BYTES} bytes`, `${info.size}`, next);
+    if (!info.isFile())
+      throw new DataError(
+        file,
+        'a file',
+        info.isDirectory() ? 'a folder' : 'a device or pipe',
+        next,
+      );
+    if (info.size > MAX_BYTES)
+      throw new DataError(file, `at most ${MAX_BYTES} bytes`, `${info.size}`, next);
     return await readFile(file);
   } catch (error) {
     if (error instanceof DataError) throw error;
@@ -67,18 +93,29 @@ export async function readBounded(file: string, next: string): Promise<Uint8Arra
   }
 }
 
-/** Unpacks to no more than the header inside promises, and believes the header no further than the packed length allows. */
+/**
+ * Unpacks to no more than the header inside promises, and believes the header no further than the
+ * packed length allows.
+ */
 async function unpack(packed: Uint8Array, file: string, next: string): Promise<Uint8Array> {
   const header = peek(packed, file, next);
   if (header.size > MAX_BYTES || header.size > packed.length * MAX_RATIO) {
-    throw sizeError(file, header, `a gzip file of ${packed.length} bytes, which cannot hold that`, next);
+    throw sizeError(
+      file,
+      header,
+      `a gzip file of ${packed.length} bytes, which cannot hold that`,
+      next,
+    );
   }
   try {
     const chunkSize = Math.max(64, Math.min(header.size + 1, 64 * 2 ** 20));
     return await promisify(gunzip)(packed, { maxOutputLength: header.size, chunkSize });
   } catch (error) {
-    if (errorCode(error) === 'ERR_BUFFER_TOO_LARGE') throw sizeError(file, header, 'more: bytes follow the last value', next);
-    throw new DataError(file, 'a whole gzip file', `a damaged one (${gzipFault(error)})`, next, { cause: error });
+    if (errorCode(error) === 'ERR_BUFFER_TOO_LARGE')
+      throw sizeError(file, header, 'more: bytes follow the last value', next);
+    throw new DataError(file, 'a whole gzip file', `a damaged one (${gzipFault(error)})`, next, {
+      cause: error,
+    });
   }
 }
 
@@ -88,7 +125,9 @@ function peek(packed: Uint8Array, file: string, next: string): IdxHeader {
   try {
     beginning = gunzipSync(packed.subarray(0, PEEK), { finishFlush: constants.Z_SYNC_FLUSH });
   } catch (error) {
-    throw new DataError(file, 'a whole gzip file', `a damaged one (${gzipFault(error)})`, next, { cause: error });
+    throw new DataError(file, 'a whole gzip file', `a damaged one (${gzipFault(error)})`, next, {
+      cause: error,
+    });
   }
   return parseIdxHeader(beginning, file, next);
 }

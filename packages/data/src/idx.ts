@@ -1,4 +1,7 @@
-/** The IDX format of MNIST and its kin: http://yann.lecun.com/exdb/mnist/. Big-endian; only unsigned bytes occur in image sets. */
+/**
+ * The IDX format of MNIST and its kin: http://yann.lecun.com/exdb/mnist/. Big-endian; only unsigned
+ * bytes occur in image sets.
+ */
 import { DataError } from './errors';
 
 /** An array of unsigned bytes as an IDX file holds it. */
@@ -18,7 +21,10 @@ export interface IdxHeader {
 
 const UNSIGNED_BYTE = 0x08;
 
-/** Reads an IDX header from the beginning of a file. @throws DataError for anything but an array of unsigned bytes */
+/**
+ * Reads an IDX header from the beginning of a file. @throws DataError for anything but an array of
+ * unsigned bytes
+ */
 export function parseIdxHeader(bytes: Uint8Array, file: string, next: string): IdxHeader {
   const [zero, alsoZero, type, rank = 0] = bytes;
   if (bytes.length < 4 || zero !== 0 || alsoZero !== 0 || type !== UNSIGNED_BYTE || rank === 0) {
@@ -31,11 +37,17 @@ export function parseIdxHeader(bytes: Uint8Array, file: string, next: string): I
   }
   const offset = 4 + 4 * rank;
   if (bytes.length < offset) {
-    throw new DataError(file, `an IDX header of ${offset} bytes`, `${bytes.length} bytes: the file is cut off`, next);
+    throw new DataError(
+      file,
+      `an IDX header of ${offset} bytes`,
+      `${bytes.length} bytes: the file is cut off`,
+      next,
+    );
   }
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const shape = Array.from({ length: rank }, (_, axis) => view.getUint32(4 + 4 * axis));
-  if (shape.includes(0)) throw new DataError(file, 'at least one value', `the shape [${shape.join(', ')}]`, next);
+  if (shape.includes(0))
+    throw new DataError(file, 'at least one value', `the shape [${shape.join(', ')}]`, next);
   return { shape, offset, size: offset + shape.reduce((product, length) => product * length, 1) };
 }
 
@@ -45,20 +57,33 @@ export function parseIdxHeader(bytes: Uint8Array, file: string, next: string): I
  * @param next what an error advises
  * @throws DataError when the header is foreign, values are missing, or bytes follow the last value
  */
-export function parseIdx(bytes: Uint8Array, file = 'IDX data', next = 'get the file again'): IdxArray {
+export function parseIdx(
+  bytes: Uint8Array,
+  file = 'IDX data',
+  next = 'get the file again',
+): IdxArray {
   const { shape, offset, size } = parseIdxHeader(bytes, file, next);
-  if (bytes.length !== size) throw sizeError(file, { shape, offset, size }, `${bytes.length}`, next);
-  // A plain array, whatever the bytes came in: a Buffer's own `slice` and `toString` are other ones.
+  if (bytes.length !== size)
+    throw sizeError(file, { shape, offset, size }, `${bytes.length}`, next);
+  // A plain array, whatever the bytes came in: a Buffer's own `slice` and `toString` are other
+  // ones.
   return { shape, values: new Uint8Array(bytes.buffer, bytes.byteOffset + offset, size - offset) };
 }
 
 /** The error for a file whose length and header disagree. */
 export function sizeError(file: string, header: IdxHeader, got: string, next: string): DataError {
-  return new DataError(file, `${header.size} bytes for the shape [${header.shape.join(', ')}] in its header`, got, next);
+  return new DataError(
+    file,
+    `${header.size} bytes for the shape [${header.shape.join(', ')}] in its header`,
+    got,
+    next,
+  );
 }
 
 function firstBytes(bytes: Uint8Array): string {
   if (bytes.length === 0) return 'an empty file';
-  const hex = Array.from(bytes.subarray(0, 4), (byte) => byte.toString(16).padStart(2, '0')).join(' ');
+  const hex = Array.from(bytes.subarray(0, 4), (byte) => byte.toString(16).padStart(2, '0')).join(
+    ' ',
+  );
   return bytes[0] === 0x3c ? `${hex}, which looks like a web page` : hex;
 }

@@ -10,7 +10,13 @@ export type { Skipped } from './loading/recipe';
 export { permutation, sfc32 } from './random';
 export { type ResizeOptions, type ResizeTo, resizeImages } from './resize';
 export { classCounts, concat, type SplitOptions, split, subset, take } from './select';
-export { type ArrayData, type ArrayLoader, type LoadArrayOptions, loadArray, type ShapedArray } from './sets/arrays';
+export {
+  type ArrayData,
+  type ArrayLoader,
+  type LoadArrayOptions,
+  loadArray,
+  type ShapedArray,
+} from './sets/arrays';
 export { type CifarForm, parseCifar } from './sets/cifar';
 export { CIFAR_10, CIFAR_100 } from './sets/cifar-sets';
 export { type CsvOptions, csvDataset } from './sets/csv';
@@ -31,8 +37,24 @@ export {
 } from './sets/load';
 export { type AnySet, type CustomSet, listDatasets, registerDataset } from './sets/registry';
 export { type Regression, type SyntheticOptions, syntheticData } from './sets/synthetic';
-export type { ArchiveSpec, CifarSetSpec, FileSpec, IdxSetSpec, IdxSplit, Packing, RecordSplit, SetSpec } from './specs';
-export { type FromTfOptions, fromTfDataset, type TfBatch, type TfDataset, type TfLoader, toTfDataset } from './tf-dataset';
+export type {
+  ArchiveSpec,
+  CifarSetSpec,
+  FileSpec,
+  IdxSetSpec,
+  IdxSplit,
+  Packing,
+  RecordSplit,
+  SetSpec,
+} from './specs';
+export {
+  type FromTfOptions,
+  fromTfDataset,
+  type TfBatch,
+  type TfDataset,
+  type TfLoader,
+  toTfDataset,
+} from './tf-dataset';
 export {
   type ColorJitterOptions,
   type CropSize,
@@ -62,4 +84,14 @@ export {
   resize,
   toRgb,
 } from './transforms';
-export type { AnyDataset, Batch, Dataset, Draws, FileDataset, ImageShape, Loader, Random, Transform } from './types';
+export type {
+  AnyDataset,
+  Batch,
+  Dataset,
+  Draws,
+  FileDataset,
+  ImageShape,
+  Loader,
+  Random,
+  Transform,
+} from './types';

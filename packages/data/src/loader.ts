@@ -1,5 +1,5 @@
 /** Minibatches of a data set, an epoch for each loop. */
-import { checkOptions, show } from '@deepend/checks';
+import { checkOptions, show } from '@deepend/core';
 import { batchOf } from './batch';
 import { checkDataset, isFileDataset, labelSizeOf, numClassesOf, numSamplesOf } from './dataset';
 import { type Epoch, epochAhead, epochHere } from './loading/epoch';
@@ -11,7 +11,13 @@ import { shared, slotsFor } from './loading/shared';
 import { resize as resizeTo } from './transforms/index';
 import type { AnyDataset, Batch, Dataset, ImageShape, Loader, Transform } from './types';
 
-export { type DataLoaderOptions, prefetchRule, resizeRule, transformsRule, workersRule } from './loading/options';
+export {
+  type DataLoaderOptions,
+  prefetchRule,
+  resizeRule,
+  transformsRule,
+  workersRule,
+} from './loading/options';
 
 /** Where a loader stands, as plain JSON: `batch` batches of the epoch `epoch` have been given. */
 export interface LoaderState {
@@ -36,15 +42,20 @@ interface Settings {
 }
 
 /**
- * Batches of any data set. Each `for await` over it is the next epoch. The order of an epoch, and what random transforms do to a sample,
- * depend on `seed`, the epoch's number and the sample's place in it alone: not on the number of workers.
+ * Batches of any data set. Each `for await` over it is the next epoch. The order of an epoch, and
+ * what random transforms do to a sample,
+ * depend on `seed`, the epoch's number and the sample's place in it alone: not on the number of
+ * workers.
  *
- * Images stay bytes in memory, or files on disk, until their batch is made; workers make batches ahead of the loop and end with it. Whoever
- * takes a batch disposes it; a loop that is left early leaves no tensor and no thread. Workers see a set in memory as it was when their first
+ * Images stay bytes in memory, or files on disk, until their batch is made; workers make batches
+ * ahead of the loop and end with it. Whoever
+ * takes a batch disposes it; a loop that is left early leaves no tensor and no thread. Workers see
+ * a set in memory as it was when their first
  * loop began.
  *
  * @example
- * for await (const { features, labels } of new DataLoader(dataset, { batchSize: 256, shuffle: true })) {
+ * for await (const { features, labels } of new DataLoader(dataset, { batchSize: 256, shuffle: true
+ * })) {
  *   // features: float32 [256, height, width, channels] in [0, 1]; labels: int32 [256]
  *   features.dispose();
  *   labels.dispose();
@@ -68,15 +79,27 @@ export class DataLoader<D extends AnyDataset = Dataset> implements Loader {
   #slots: SharedArrayBuffer[] = [];
 
   /**
-   * @throws TypeError for an option that does not exist or is of another type; RangeError for a value out of range, for a set that
-   * does not fit together, for files whose images the transforms leave at different sizes, and for a batch too large for a tensor
+   * @throws TypeError for an option that does not exist or is of another type; RangeError for a
+   *   value out of range, for a set that
+   * does not fit together, for files whose images the transforms leave at different sizes, and for
+   * a batch too large for a tensor
    */
   constructor(dataset: D, options: DataLoaderOptions) {
     const checked = checkOptions(WHERE, LOADER_OPTIONS, options);
-    const { batchSize, dropLast = false, shuffle = false, seed = 0, onError, workers = 'auto' } = checked;
+    const {
+      batchSize,
+      dropLast = false,
+      shuffle = false,
+      seed = 0,
+      onError,
+      workers = 'auto',
+    } = checked;
     checkDataset(WHERE, dataset);
     const total = numSamplesOf(dataset);
-    const transforms = [...(checked.resize === undefined ? [] : [resizeTo(checked.resize)]), ...(checked.transforms ?? [])];
+    const transforms = [
+      ...(checked.resize === undefined ? [] : [resizeTo(checked.resize)]),
+      ...(checked.transforms ?? []),
+    ];
     this.dataset = dataset;
     this.batchSize = batchSize;
     this.numBatches = dropLast ? Math.floor(total / batchSize) : Math.ceil(total / batchSize);
@@ -85,18 +108,33 @@ export class DataLoader<D extends AnyDataset = Dataset> implements Loader {
     if (dataset.classNames) this.classNames = dataset.classNames;
     if (!(dataset.labels instanceof Float32Array)) this.numClasses = numClassesOf(dataset);
     if (this.numBatches === 0) {
-      throw new RangeError(`${WHERE}: with "dropLast" the batch size must be at most ${total}, got ${batchSize}`);
+      throw new RangeError(
+        `${WHERE}: with "dropLast" the batch size must be at most ${total}, got ${batchSize}`,
+      );
     }
-    const batchValues = this.imageShape.reduce((product, size) => product * size, Math.min(batchSize, total));
+    const batchValues = this.imageShape.reduce(
+      (product, size) => product * size,
+      Math.min(batchSize, total),
+    );
     if (batchValues > MAX_BATCH_VALUES) {
       const image = this.imageShape.join(' × ');
-      throw new RangeError(`${WHERE}: a batch of ${batchSize} images of ${image} is too large; lower the batch size or "resize"`);
+      throw new RangeError(
+        `${WHERE}: a batch of ${batchSize} images of ${image} is too large; lower the batch size or "resize"`,
+      );
     }
     const [early, late] = splitLate(transforms);
     const wanted = workers === 'auto' ? defaultWorkers(dataset, { early, batchValues }) : workers;
     this.workers = Math.min(wanted, this.numBatches);
     const { prefetch = defaultPrefetch(this.workers, batchValues) } = checked;
-    this.#settings = { early, late, shuffle, seed, skip: onError === 'skip', prefetch, batchValues };
+    this.#settings = {
+      early,
+      late,
+      shuffle,
+      seed,
+      skip: onError === 'skip',
+      prefetch,
+      batchValues,
+    };
   }
 
   /** The number of the epoch that the next loop gets, from 0. Set it to begin with another. */
@@ -108,13 +146,17 @@ export class DataLoader<D extends AnyDataset = Dataset> implements Loader {
     this.restore({ epoch, batch: 0 });
   }
 
-  /** Files that could not be decoded and were left out, and why, each once. With `onError: 'skip'` alone. */
+  /**
+   * Files that could not be decoded and were left out, and why, each once. With `onError: 'skip'`
+   * alone.
+   */
   get skipped(): readonly Skipped[] {
     return [...this.#skipped.values()];
   }
 
   /**
-   * Where the latest loop stands, or where the next one begins when that has come to its end. A batch counts once the loop has been given
+   * Where the latest loop stands, or where the next one begins when that has come to its end. A
+   * batch counts once the loop has been given
    * it: a state that is taken after a step goes on with the next one.
    */
   state(): LoaderState {
@@ -122,7 +164,8 @@ export class DataLoader<D extends AnyDataset = Dataset> implements Loader {
   }
 
   /**
-   * Has the next loop begin where `state` was taken, with the same batches as if that loop had gone on.
+   * Has the next loop begin where `state` was taken, with the same batches as if that loop had gone
+   * on.
    * @throws RangeError when this loader has no such place
    */
   restore(state: LoaderState): void {
@@ -130,7 +173,9 @@ export class DataLoader<D extends AnyDataset = Dataset> implements Loader {
     const whole = (value: unknown) => Number.isInteger(value) && (value as number) >= 0;
     if (!whole(epoch) || !whole(batch) || batch >= this.numBatches) {
       const expected = `{ epoch, batch } of whole numbers, the batch below ${this.numBatches}`;
-      throw new RangeError(`${WHERE}: restore: expected ${expected}, got { epoch: ${show(epoch)}, batch: ${show(batch)} }`);
+      throw new RangeError(
+        `${WHERE}: restore: expected ${expected}, got { epoch: ${show(epoch)}, batch: ${show(batch)} }`,
+      );
     }
     this.#next = { epoch, batch };
     this.#current = undefined;
@@ -173,7 +218,10 @@ export class DataLoader<D extends AnyDataset = Dataset> implements Loader {
     const recipe: Recipe = {
       ...(isFileDataset(dataset)
         ? { channels: dataset.channels }
-        : { images: workers > 0 ? shared(dataset.images) : dataset.images, storedShape: dataset.imageShape }),
+        : {
+            images: workers > 0 ? shared(dataset.images) : dataset.images,
+            storedShape: dataset.imageShape,
+          }),
       ...(late.length === 0 && { imageShape }),
       transforms: early,
       numClasses: this.numClasses ?? labelSizeOf(dataset),

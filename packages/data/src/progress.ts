@@ -1,5 +1,8 @@
-/** What a person sees while data is fetched: a bar on a terminal, plain lines elsewhere, nothing at all when told so. Always on stderr. */
-import { notebook } from '@deepend/checks';
+/**
+ * What a person sees while data is fetched: a bar on a terminal, plain lines elsewhere, nothing at
+ * all when told so. Always on stderr.
+ */
+import { notebook } from '@deepend/core';
 import cliProgress from 'cli-progress';
 
 /** One download under way. */

@@ -1,10 +1,14 @@
-/** Seeded randomness: sfc32, the "small fast counting" generator of Chris Doty-Humphrey's PractRand (http://pracrand.sourceforge.net/). */
+/**
+ * Seeded randomness: sfc32, the "small fast counting" generator of Chris Doty-Humphrey's PractRand
+ * (http://pracrand.sourceforge.net/).
+ */
 import type { Random } from './types';
 
 const WARM_UP = 15; // rounds until every bit of the seed has reached every bit of the state, as PractRand advises (12 or more)
 
 /**
- * A generator of whole numbers in [0, 2³²). The same `seed`, `stream` and `lane` give the same numbers on every machine, others give others.
+ * A generator of whole numbers in [0, 2³²). The same `seed`, `stream` and `lane` give the same
+ * numbers on every machine, others give others.
  * @param lane the start of the generator's counter, so that a stream has 2³² generators of its own
  */
 export function sfc32(seed: number, stream = 0, lane = 0): () => number {
@@ -30,7 +34,10 @@ export function uniform(seed: number, stream = 0, lane = 0): Random {
   return () => next() / 2 ** 32;
 }
 
-/** The numbers 0 … n-1 in an order that depends only on `seed` and `stream`. Fisher–Yates in Durstenfeld's form (1964). */
+/**
+ * The numbers 0 … n-1 in an order that depends only on `seed` and `stream`. Fisher–Yates in
+ * Durstenfeld's form (1964).
+ */
 export function permutation(n: number, seed: number, stream = 0): Uint32Array {
   const next = sfc32(seed, stream);
   const order = Uint32Array.from({ length: n }, (_, i) => i);

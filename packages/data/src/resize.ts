@@ -1,8 +1,10 @@
 /**
- * Resizing images as Pillow does it, bit for bit: half-pixel, widened where it shrinks (antialias), in 8-bit fixed point, first along the width,
- * then along the height, rounded to uint8 after each. torchvision's `Resize` on a PIL image is this.
+ * Resizing images as Pillow does it, bit for bit: half-pixel, widened where it shrinks (antialias),
+ * in 8-bit fixed point, first along the width,
+ * then along the height, rounded to uint8 after each. torchvision's `Resize` on a PIL image is
+ * this.
  */
-import { checkOptions, rule, show } from '@deepend/checks';
+import { checkOptions, rule, show } from '@deepend/core';
 import { resample } from './transforms/resample';
 import { isResize, type ResizeTo, sizeAfter } from './transforms/resample/size';
 import type { ImageShape } from './types';
@@ -14,13 +16,21 @@ export interface ResizeOptions {
   interpolation?: 'bilinear' | 'bicubic' | 'nearest';
 }
 
-const OPTIONS = rule.options({ interpolation: rule.oneOf(['bilinear', 'bicubic', 'nearest']).optional() });
+const OPTIONS = rule.options({
+  interpolation: rule.oneOf(['bilinear', 'bicubic', 'nearest']).optional(),
+});
 
 /**
- * Resizes images once: uint8 `[count, height, width, channels]` → uint8 `[count, newHeight, newWidth, channels]`.
+ * Resizes images once: uint8 `[count, height, width, channels]` → uint8 `[count, newHeight,
+ * newWidth, channels]`.
  * @throws RangeError when the bytes do not make whole images, or `resize` is no size
  */
-export function resizeImages(images: Uint8Array, shape: ImageShape, resize: ResizeTo, options: ResizeOptions = {}): Uint8Array {
+export function resizeImages(
+  images: Uint8Array,
+  shape: ImageShape,
+  resize: ResizeTo,
+  options: ResizeOptions = {},
+): Uint8Array {
   const { interpolation = 'bilinear' } = checkOptions('[data] resizeImages', OPTIONS, options);
   if (!isResize(resize)) {
     const expected = 'a whole number of at least 1 or [height, width] of them, each up to 16384';
@@ -28,7 +38,13 @@ export function resizeImages(images: Uint8Array, shape: ImageShape, resize: Resi
   }
   const count = images.length / (shape[0] * shape[1] * shape[2]);
   if (!Number.isInteger(count)) {
-    throw new RangeError(`[data] resizeImages: expected whole images of the shape ${show(shape)}, got ${images.length} bytes`);
+    throw new RangeError(
+      `[data] resizeImages: expected whole images of the shape ${show(shape)}, got ${images.length} bytes`,
+    );
   }
-  return resample(images, count, { shape, to: sizeAfter(shape, resize), interpolation }) as Uint8Array;
+  return resample(images, count, {
+    shape,
+    to: sizeAfter(shape, resize),
+    interpolation,
+  }) as Uint8Array;
 }

@@ -1,14 +1,19 @@
 /** Parts of data sets and sets put together: `take`, `subset`, `split`, `concat`, `classCounts`. */
-import { checkOptions, rule, show } from '@deepend/checks';
+import { checkOptions, rule, show } from '@deepend/core';
 import { checkDataset, isFileDataset, labelSizeOf, numClassesOf, numSamplesOf } from './dataset';
 import { permutation } from './random';
 import type { AnyDataset, Dataset, FileDataset } from './types';
 
-/** The first `count` samples of a set, as a view of the same memory. @throws RangeError when it has fewer */
+/**
+ * The first `count` samples of a set, as a view of the same memory. @throws RangeError when it has
+ * fewer
+ */
 export function take<T extends AnyDataset>(dataset: T, count: number): T {
   const numSamples = numSamplesOf(dataset);
   if (!Number.isInteger(count) || count < 1 || count > numSamples) {
-    throw new RangeError(`[data] take: expected a whole number from 1 to ${numSamples}, got ${show(count)}`);
+    throw new RangeError(
+      `[data] take: expected a whole number from 1 to ${numSamples}, got ${show(count)}`,
+    );
   }
   const labels = dataset.labels.subarray(0, count * labelSizeOf(dataset));
   if (isFileDataset(dataset)) return { ...dataset, files: dataset.files.slice(0, count), labels };
@@ -23,48 +28,71 @@ export function subset<T extends AnyDataset>(dataset: T, indices: ArrayLike<numb
   const where = '[data] subset';
   checkDataset(where, dataset);
   const numSamples = numSamplesOf(dataset);
-  if (!(indices?.length > 0)) throw new RangeError(`${where}: expected at least one index, got ${show(indices)}`);
+  if (!(indices?.length > 0))
+    throw new RangeError(`${where}: expected at least one index, got ${show(indices)}`);
   const order = Array.from(indices);
-  const bad = order.findIndex((index) => !Number.isInteger(index) || index < 0 || index >= numSamples);
+  const bad = order.findIndex(
+    (index) => !Number.isInteger(index) || index < 0 || index >= numSamples,
+  );
   if (bad >= 0) {
-    throw new RangeError(`${where}: expected whole numbers from 0 to ${numSamples - 1}, got ${show(order[bad])} at place ${bad}`);
+    throw new RangeError(
+      `${where}: expected whole numbers from 0 to ${numSamples - 1}, got ${show(order[bad])} at place ${bad}`,
+    );
   }
   const labels = gather(dataset.labels, order, labelSizeOf(dataset));
-  if (isFileDataset(dataset)) return { ...dataset, files: order.map((index) => dataset.files[index] as string), labels };
+  if (isFileDataset(dataset))
+    return { ...dataset, files: order.map((index) => dataset.files[index] as string), labels };
   return { ...dataset, images: gather(dataset.images, order, sizeOf(dataset)), labels };
 }
 
 export interface SplitOptions {
   /** What the parts depend on. @default 0 */
   seed?: number;
-  /** Whether each part has each class in the set's own proportion, to within one sample. @default false */
+  /**
+   * Whether each part has each class in the set's own proportion, to within one sample. @default
+   * false
+   */
   stratified?: boolean;
 }
 
-const SPLIT = rule.options({ seed: rule.nonNegativeInteger().optional(), stratified: rule.flag().optional() });
+const SPLIT = rule.options({
+  seed: rule.nonNegativeInteger().optional(),
+  stratified: rule.flag().optional(),
+});
 
 /**
  * Cuts a set into parts at random; each sample is in exactly one of them.
- * @param fractions the share of each part, above 0; together 1. Sizes are rounded so that no part is off by a sample or more.
+ * @param fractions the share of each part, above 0; together 1. Sizes are rounded so that no part
+ *   is off by a sample or more.
  * @returns a set for each fraction
  * @throws RangeError for fractions that do not add up, or a part without samples
  * @example
  * const [train, valid] = split(dataset, [0.9, 0.1], { seed: 1, stratified: true });
  */
-export function split<T extends AnyDataset>(dataset: T, fractions: readonly number[], options: SplitOptions = {}): T[] {
+export function split<T extends AnyDataset>(
+  dataset: T,
+  fractions: readonly number[],
+  options: SplitOptions = {},
+): T[] {
   const where = '[data] split';
   const { seed = 0, stratified = false } = checkOptions(where, SPLIT, options);
   checkDataset(where, dataset);
-  const total = Array.isArray(fractions) ? fractions.reduce((sum, fraction) => sum + fraction, 0) : Number.NaN;
+  const total = Array.isArray(fractions)
+    ? fractions.reduce((sum, fraction) => sum + fraction, 0)
+    : Number.NaN;
   if (!(Math.abs(total - 1) < 1e-6) || !fractions.every((fraction) => fraction > 0)) {
-    throw new RangeError(`${where}: expected fractions above 0 that add up to 1, got ${show(fractions)}`);
+    throw new RangeError(
+      `${where}: expected fractions above 0 that add up to 1, got ${show(fractions)}`,
+    );
   }
   const order = permutation(numSamplesOf(dataset), seed);
   const parts = fractions.map((): number[] => []);
   for (const group of stratified ? byClass(dataset, order) : [order]) deal(group, fractions, parts);
   const empty = parts.findIndex((part) => part.length === 0);
   if (empty >= 0) {
-    throw new RangeError(`${where}: part ${empty} of ${order.length} samples would have none; make its fraction larger`);
+    throw new RangeError(
+      `${where}: part ${empty} of ${order.length} samples would have none; make its fraction larger`,
+    );
   }
   return parts.map((part) => subset(dataset, part));
 }
@@ -77,15 +105,20 @@ function byClass(dataset: AnyDataset, order: Uint32Array): number[][] {
 }
 
 /**
- * Deals samples to parts by their fractions. What rounding leaves over goes to the parts that lack most by then, counted over all
+ * Deals samples to parts by their fractions. What rounding leaves over goes to the parts that lack
+ * most by then, counted over all
  * groups dealt so far: so rounding of many small classes does not add up to one part's gain.
  */
 function deal(group: ArrayLike<number>, fractions: readonly number[], parts: number[][]): void {
   const counts = fractions.map((fraction) => Math.floor(fraction * group.length + 1e-9));
   const dealt = parts.reduce((sum, part) => sum + part.length, 0) + group.length;
-  const lack = fractions.map((fraction, i) => fraction * dealt - (parts[i] as number[]).length - (counts[i] as number));
+  const lack = fractions.map(
+    (fraction, i) => fraction * dealt - (parts[i] as number[]).length - (counts[i] as number),
+  );
   const owed = group.length - counts.reduce((sum, count) => sum + count, 0);
-  const receivers = lack.map((_, i) => i).filter((i) => (fractions[i] as number) * group.length - (counts[i] as number) > 1e-9);
+  const receivers = lack
+    .map((_, i) => i)
+    .filter((i) => (fractions[i] as number) * group.length - (counts[i] as number) > 1e-9);
   receivers.sort((a, b) => (lack[b] as number) - (lack[a] as number) || a - b);
   for (const i of receivers.slice(0, owed)) counts[i] = (counts[i] as number) + 1;
   let at = 0;
@@ -95,7 +128,8 @@ function deal(group: ArrayLike<number>, fractions: readonly number[], parts: num
 }
 
 /**
- * All samples of several sets, one set after another, copied. Mean, deviation and source are the first set's.
+ * All samples of several sets, one set after another, copied. Mean, deviation and source are the
+ * first set's.
  * @throws RangeError when their images, labels or class names are not of one kind
  */
 export function concat<T extends AnyDataset>(...datasets: readonly T[]): T {
@@ -106,17 +140,33 @@ export function concat<T extends AnyDataset>(...datasets: readonly T[]): T {
     checkDataset(where, dataset);
     const [expected, got] = [kindOf(first), kindOf(dataset)];
     if (got !== expected)
-      throw new RangeError(`${where}: expected sets like the first (${expected}), got ${got} as number ${i + 1}`);
+      throw new RangeError(
+        `${where}: expected sets like the first (${expected}), got ${got} as number ${i + 1}`,
+      );
   }
   const labels = joined(datasets.map((dataset) => dataset.labels));
-  if (isFileDataset(first)) return { ...first, files: datasets.flatMap((dataset) => (dataset as FileDataset).files), labels };
-  return { ...first, images: joined(datasets.map((dataset) => (dataset as Dataset).images)), labels };
+  if (isFileDataset(first))
+    return {
+      ...first,
+      files: datasets.flatMap((dataset) => (dataset as FileDataset).files),
+      labels,
+    };
+  return {
+    ...first,
+    images: joined(datasets.map((dataset) => (dataset as Dataset).images)),
+    labels,
+  };
 }
 
 /** What must be the same in sets that are put together. */
 function kindOf(dataset: AnyDataset): string {
-  const labels = dataset.labels instanceof Float32Array ? `${labelSizeOf(dataset)} numbers a label` : 'class labels';
-  const names = dataset.classNames ? `classes ${dataset.classNames.join(', ')}` : 'classes without names';
+  const labels =
+    dataset.labels instanceof Float32Array
+      ? `${labelSizeOf(dataset)} numbers a label`
+      : 'class labels';
+  const names = dataset.classNames
+    ? `classes ${dataset.classNames.join(', ')}`
+    : 'classes without names';
   if (isFileDataset(dataset)) return `files of ${dataset.channels} channels, ${labels}, ${names}`;
   const pixels = dataset.images instanceof Uint8Array ? 'uint8' : 'float32';
   return `${pixels} images of [${dataset.imageShape.join(', ')}], ${labels}, ${names}`;
@@ -136,7 +186,12 @@ type Numbers = Uint8Array | Int32Array | Float32Array;
 
 /** A new array of the kind of another. */
 function like<T extends Numbers>(array: T, length: number): T {
-  const Kind = array instanceof Uint8Array ? Uint8Array : array instanceof Int32Array ? Int32Array : Float32Array;
+  const Kind =
+    array instanceof Uint8Array
+      ? Uint8Array
+      : array instanceof Int32Array
+        ? Int32Array
+        : Float32Array;
   return new Kind(length) as T;
 }
 

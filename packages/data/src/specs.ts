@@ -1,4 +1,7 @@
-/** What a row of the table of sets says: where a set is found, what its files hold. The rows stand in `sets/`; a further set is a further row. */
+/**
+ * What a row of the table of sets says: where a set is found, what its files hold. The rows stand
+ * in `sets/`; a further set is a further row.
+ */
 import type { ImageShape } from './types';
 
 /** A packing of a file: what a mirror serves or a distribution ships. */
@@ -11,7 +14,10 @@ export interface Packing {
 export interface FileSpec {
   /** Name of the unpacked file; packed, it ends in `.gz`. */
   readonly name: string;
-  /** SHA-256 of the unpacked file. Without it an unpacked file is checked by its size, its header and its labels alone. */
+  /**
+   * SHA-256 of the unpacked file. Without it an unpacked file is checked by its size, its header
+   * and its labels alone.
+   */
   readonly sha256?: string;
   /** The known packings of it; the first is the one that mirrors serve. */
   readonly gzip?: readonly Packing[];
@@ -41,7 +47,10 @@ export interface RecordSplit {
 interface BaseSpec {
   /** Its name for people. */
   readonly title: string;
-  /** Its name for `loadDataset`, and its folder in deepend's cache: small letters, digits and hyphens. */
+  /**
+   * Its name for `loadDataset`, and its folder in deepend's cache: small letters, digits and
+   * hyphens.
+   */
   readonly id: string;
   /** Where in a folder of data sets it may lie, beside directly in it. */
   readonly subfolders: readonly string[];
@@ -49,7 +58,10 @@ interface BaseSpec {
   readonly systemFolders: readonly string[];
   /** The Debian package that fills one of them. */
   readonly debianPackage?: string;
-  /** Addresses that serve the packed files or the archive, the nearest to the source first. A file's name is added to each. */
+  /**
+   * Addresses that serve the packed files or the archive, the nearest to the source first. A file's
+   * name is added to each.
+   */
   readonly mirrors: readonly string[];
   /** The archive that mirrors serve in place of single files. */
   readonly archive?: ArchiveSpec;
@@ -70,7 +82,9 @@ export interface IdxSetSpec extends BaseSpec {
   readonly splits: { readonly train: IdxSplit; readonly test: IdxSplit };
 }
 
-/** A set in CIFAR's binary form: records of label bytes and then the planes of red, green and blue. */
+/**
+ * A set in CIFAR's binary form: records of label bytes and then the planes of red, green and blue.
+ */
 export interface CifarSetSpec extends BaseSpec {
   readonly format: 'cifar';
   /** Label bytes at the beginning of a record. The last of them is the class. */
@@ -89,14 +103,16 @@ export function filesOf(spec: SetSpec): FileSpec[] {
 }
 
 /** Bytes of one image. */
-export const imageSize = ({ imageShape: [height, width, channels] }: { imageShape: ImageShape }) => height * width * channels;
+export const imageSize = ({ imageShape: [height, width, channels] }: { imageShape: ImageShape }) =>
+  height * width * channels;
 
 /** How long each unpacked file of a set must be. */
 export function unpackedBytes(spec: SetSpec): Map<string, number> {
   const sizes = new Map<string, number>();
   if (spec.format === 'cifar') {
     for (const { numSamples, batches } of [spec.splits.train, spec.splits.test])
-      for (const { name } of batches) sizes.set(name, (numSamples / batches.length) * (spec.labelBytes + imageSize(spec)));
+      for (const { name } of batches)
+        sizes.set(name, (numSamples / batches.length) * (spec.labelBytes + imageSize(spec)));
     return sizes;
   }
   const rank = spec.imageShape[2] === 1 ? 3 : 4;

@@ -1,10 +1,16 @@
-/** To and from `tf.data.Dataset`, the data sets of @tensorflow/tfjs-data, which is needed here alone and only to make one. */
-import { checkOptions, rule, show } from '@deepend/checks';
+/**
+ * To and from `tf.data.Dataset`, the data sets of @tensorflow/tfjs-data, which is needed here alone
+ * and only to make one.
+ */
+import { checkOptions, rule, show } from '@deepend/core';
 import { cast, dispose, reshape, Tensor, tidy } from '@tensorflow/tfjs-core';
 import { errorCode } from './errors';
 import type { Batch, ImageShape, Loader } from './types';
 
-/** As much of a `tf.data.Dataset` as is asked of it here, so that its package need not be there for its types. */
+/**
+ * As much of a `tf.data.Dataset` as is asked of it here, so that its package need not be there for
+ * its types.
+ */
 export interface TfDataset<T> {
   iterator(): Promise<{ next(): Promise<IteratorResult<T>> }>;
   readonly size: number;
@@ -21,9 +27,12 @@ export interface TfBatch {
 }
 
 /**
- * A loader as a `tf.data.Dataset` of batches `{ xs, ys }`, which `LayersModel.fitDataset` takes. Class indices are float32 there, since stock
- * `sparseCategoricalCrossentropy` asks for that. Each iterator is the loader's next epoch; whoever takes a batch disposes it. An iterator of
- * tf.data cannot be told to stop: one that is not taken to its end keeps the loader's threads until the process ends.
+ * A loader as a `tf.data.Dataset` of batches `{ xs, ys }`, which `LayersModel.fitDataset` takes.
+ * Class indices are float32 there, since stock
+ * `sparseCategoricalCrossentropy` asks for that. Each iterator is the loader's next epoch; whoever
+ * takes a batch disposes it. An iterator of
+ * tf.data cannot be told to stop: one that is not taken to its end keeps the loader's threads until
+ * the process ends.
  * @throws Error where @tensorflow/tfjs-data is not installed
  */
 export async function toTfDataset(loader: Loader): Promise<TfDataset<TfBatch>> {
@@ -47,7 +56,9 @@ interface TfData {
 
 async function tfData(): Promise<TfData> {
   try {
-    const module = (await import('@tensorflow/tfjs-data')) as unknown as TfData & { default?: TfData };
+    const module = (await import('@tensorflow/tfjs-data')) as unknown as TfData & {
+      default?: TfData;
+    };
     return module.default ?? module; // CommonJS: which of its names an import sees is Node's guess
   } catch (error) {
     if (!['ERR_MODULE_NOT_FOUND', 'MODULE_NOT_FOUND'].includes(errorCode(error) ?? '')) throw error;
@@ -63,11 +74,17 @@ export interface FromTfOptions {
   batchSize: number;
   /** Samples in the set: a `tf.data.Dataset` need not know. */
   numSamples: number;
-  /** Given: labels are class indices below it, or shares of so many classes. Without it labels stay as they are. */
+  /**
+   * Given: labels are class indices below it, or shares of so many classes. Without it labels stay
+   * as they are.
+   */
   numClasses?: number;
   /** What the class indices mean. */
   classNames?: readonly string[];
-  /** `[height, width, channels]`, so that a net can be checked against it before anything is computed. */
+  /**
+   * `[height, width, channels]`, so that a net can be checked against it before anything is
+   * computed.
+   */
   imageShape?: ImageShape;
 }
 
@@ -75,7 +92,10 @@ const OPTIONS = rule.options({
   batchSize: rule.positiveInteger(),
   numSamples: rule.positiveInteger(),
   numClasses: rule.positiveInteger().optional(),
-  classNames: rule.list(rule.text(), 'a list of texts').min(1, 'a list of at least one text').optional(),
+  classNames: rule
+    .list(rule.text(), 'a list of texts')
+    .min(1, 'a list of at least one text')
+    .optional(),
   imageShape: rule.imageShape().optional(),
 });
 
@@ -85,13 +105,20 @@ export type TfLoader = Omit<Loader, 'imageShape'> & Partial<Pick<Loader, 'imageS
 const WHERE = '[data] fromTfDataset';
 
 /**
- * A loader over a `tf.data.Dataset` of single samples: `{ xs, ys }` or `{ features, labels }`, a tensor float32 `[height, width, channels]` and its label.
+ * A loader over a `tf.data.Dataset` of single samples: `{ xs, ys }` or `{ features, labels }`, a
+ * tensor float32 `[height, width, channels]` and its label.
  * It makes the batches; shuffle and map in tf.data. Each loop asks the set for a new iterator.
- * @throws TypeError or RangeError for bad options, and in the loop for elements that are no such samples or fewer than `numSamples`
+ * @throws TypeError or RangeError for bad options, and in the loop for elements that are no such
+ *   samples or fewer than `numSamples`
  */
 export function fromTfDataset(dataset: Batchable, options: FromTfOptions): TfLoader {
-  const { batchSize, numSamples, numClasses, classNames, imageShape } = checkOptions(WHERE, OPTIONS, options);
-  if (typeof dataset?.batch !== 'function') throw new TypeError(`${WHERE}: expected a tf.data.Dataset, got ${show(dataset)}`);
+  const { batchSize, numSamples, numClasses, classNames, imageShape } = checkOptions(
+    WHERE,
+    OPTIONS,
+    options,
+  );
+  if (typeof dataset?.batch !== 'function')
+    throw new TypeError(`${WHERE}: expected a tf.data.Dataset, got ${show(dataset)}`);
   const classes = numClasses ?? classNames?.length;
   return {
     numSamples,
@@ -124,7 +151,9 @@ async function* batchesOf(
     yield batch;
   }
   if (seen !== numSamples) {
-    throw new RangeError(`${WHERE}: expected ${numSamples} samples in an epoch, got ${seen}; give their number as "numSamples"`);
+    throw new RangeError(
+      `${WHERE}: expected ${numSamples} samples in an epoch, got ${seen}; give their number as "numSamples"`,
+    );
   }
 }
 
@@ -146,7 +175,10 @@ function batchFrom(element: unknown, classes: number | undefined): Batch {
   return { features, labels: classes === undefined ? labels : asClasses(labels, classes) };
 }
 
-/** int32 `[batch]` where each sample has one label, the same tensor where it has a share for each class. */
+/**
+ * int32 `[batch]` where each sample has one label, the same tensor where it has a share for each
+ * class.
+ */
 function asClasses(labels: Tensor, classes: number): Tensor {
   if (labels.rank === 2 && labels.shape[1] === classes && classes > 1) return labels;
   const indices = tidy(() => cast(reshape(labels, [-1]), 'int32'));

@@ -1,4 +1,7 @@
-/** The shapes that the rest of deepend shares with this package: structural types, so that anyone's own set or loader fits. */
+/**
+ * The shapes that the rest of deepend shares with this package: structural types, so that anyone's
+ * own set or loader fits.
+ */
 import type { Tensor } from '@tensorflow/tfjs-core';
 
 /** `[height, width, channels]` of one image. */
@@ -8,7 +11,10 @@ export type ImageShape = readonly [height: number, width: number, channels: numb
 export interface Batch {
   /** float32 `[batch, height, width, channels]`, in [0, 1] unless a transform says otherwise. */
   readonly features: Tensor;
-  /** int32 `[batch]`, class indices; float32 `[batch, numClasses]` where labels are soft; float32 `[batch, ...]` where they are numbers. */
+  /**
+   * int32 `[batch]`, class indices; float32 `[batch, numClasses]` where labels are soft; float32
+   * `[batch, ...]` where they are numbers.
+   */
   readonly labels: Tensor;
 }
 
@@ -65,7 +71,10 @@ export interface Loader extends AsyncIterable<Batch> {
 /** Numbers in [0, 1). */
 export type Random = () => number;
 
-/** Images of one size while transforms work on them. A transform may write into the arrays it is given, or give others. */
+/**
+ * Images of one size while transforms work on them. A transform may write into the arrays it is
+ * given, or give others.
+ */
 export interface ImageBatch {
   /** `[count, height, width, channels]`: bytes, or floats once a transform has made them so. */
   readonly images: Uint8Array | Float32Array;
@@ -76,7 +85,10 @@ export interface ImageBatch {
   readonly numClasses: number;
 }
 
-/** Where a transform's random numbers come from. The same seed, epoch and place give the same numbers, in whatever thread. */
+/**
+ * Where a transform's random numbers come from. The same seed, epoch and place give the same
+ * numbers, in whatever thread.
+ */
 export interface Draws {
   /** A generator of its own for each image of the batch, by its place in the batch. */
   readonly image: (place: number) => Random;
@@ -85,7 +97,8 @@ export interface Draws {
 }
 
 /**
- * One step from stored images to what a net is given: a name in the table of transforms and plain options, so that it can be sent to a worker thread.
+ * One step from stored images to what a net is given: a name in the table of transforms and plain
+ * options, so that it can be sent to a worker thread.
  */
 export interface Transform {
   readonly name: string;

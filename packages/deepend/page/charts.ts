@@ -1,4 +1,7 @@
-/** The curves of the chosen runs, drawn by the server, and put in place of the old ones without a flicker. */
+/**
+ * The curves of the chosen runs, drawn by the server, and put in place of the old ones without a
+ * flicker.
+ */
 import { METRICS, type Metric } from '../src/dashboard/types';
 import { query } from './choice';
 import { byId, element, throttled } from './dom';
@@ -42,7 +45,8 @@ export class Charts {
     const ids = this.chosen();
     const width = String(this.#width());
     for (const [metric, place] of this.#places) {
-      const markup = ids.length === 0 ? '' : await fetchText(`chart?${query(ids, { metric, width })}`);
+      const markup =
+        ids.length === 0 ? '' : await fetchText(`chart?${query(ids, { metric, width })}`);
       if (ids.join('\n') !== this.chosen().join('\n')) return this.refresh();
       this.#put(place, markup);
     }

@@ -1,4 +1,7 @@
-/** Which runs are compared: kept in the address, so that a page that is loaded again or sent on shows the same. */
+/**
+ * Which runs are compared: kept in the address, so that a page that is loaded again or sent on
+ * shows the same.
+ */
 import { MOST_CHOSEN, type RunSummary } from '../src/dashboard/types';
 
 const FIRST = 3; // runs that are shown when nobody has chosen
@@ -34,7 +37,9 @@ export class Choice {
   set(id: string, chosen: boolean): void {
     this.#own = true;
     this.#ids =
-      chosen && !this.full ? [...this.#ids.filter((other) => other !== id), id] : this.#ids.filter((other) => other !== id);
+      chosen && !this.full
+        ? [...this.#ids.filter((other) => other !== id), id]
+        : this.#ids.filter((other) => other !== id);
     this.#write();
     this.changed();
   }
@@ -48,7 +53,9 @@ export class Choice {
       const running = newest.filter(({ state }) => state === 'running');
       const kept = this.#ids.filter((id) => runs.has(id)); // a run that has just ended stays in view
       const fresh = (running.length > 0 ? running : newest.slice(0, FIRST)).map(({ id }) => id);
-      this.#ids = [...new Set(kept.length > 0 ? [...kept, ...running.map(({ id }) => id)] : fresh)].slice(-8);
+      this.#ids = [
+        ...new Set(kept.length > 0 ? [...kept, ...running.map(({ id }) => id)] : fresh),
+      ].slice(-8);
     }
     if (this.#ids.join('\n') !== before) this.changed();
   }
@@ -59,8 +66,12 @@ export class Choice {
   }
 }
 
-const read = (): string[] => [...new Set(new URLSearchParams(location.hash.slice(1)).getAll('run'))].slice(0, MOST_CHOSEN);
+const read = (): string[] =>
+  [...new Set(new URLSearchParams(location.hash.slice(1)).getAll('run'))].slice(0, MOST_CHOSEN);
 
 /** The chosen runs as a query for the server. */
-export const query = (ids: readonly string[], more: Readonly<Record<string, string>> = {}): string =>
+export const query = (
+  ids: readonly string[],
+  more: Readonly<Record<string, string>> = {},
+): string =>
   new URLSearchParams([...Object.entries(more), ...ids.map((id) => ['run', id])]).toString();

@@ -2,7 +2,10 @@
 
 type Attributes = Readonly<Record<string, string | number | boolean | null>>;
 
-/** An element with attributes and children; a null or false attribute is left out, true has no value. Texts are texts, never markup. */
+/**
+ * An element with attributes and children; a null or false attribute is left out, true has no
+ * value. Texts are texts, never markup.
+ */
 export function element<K extends keyof HTMLElementTagNameMap>(
   name: K,
   attributes: Attributes = {},
@@ -24,12 +27,18 @@ export function byId<T extends HTMLElement = HTMLElement>(id: string): T {
   return found as T;
 }
 
-/** Writes a text where it is another: what stays the same is not touched, so that nothing flickers and selections last. */
+/**
+ * Writes a text where it is another: what stays the same is not touched, so that nothing flickers
+ * and selections last.
+ */
 export function setText(node: HTMLElement, text: string): void {
   if (node.textContent !== text) node.textContent = text;
 }
 
-/** Calls `work` at most once in so many milliseconds, and once more after the last call; `work` is awaited. */
+/**
+ * Calls `work` at most once in so many milliseconds, and once more after the last call; `work` is
+ * awaited.
+ */
 export function throttled(work: () => Promise<void>, ms: number): () => void {
   let [runs, again] = [false, false];
   const call = async () => {

@@ -16,18 +16,28 @@ export function duration(seconds: number): string {
     const [, above] = i === 0 ? [] : (UNITS[first] ?? []);
     return { unit, count: Math.floor((above ? whole % above : whole) / size) };
   });
-  const shown = parts.filter(({ unit, count }, i) => i === 0 || (count > 0 && (unit !== 's' || whole < 600)));
+  const shown = parts.filter(
+    ({ unit, count }, i) => i === 0 || (count > 0 && (unit !== 's' || whole < 600)),
+  );
   return shown.map(({ unit, count }) => `${count} ${unit}`).join(' ');
 }
 
 const none = '–';
 
 export const loss = (value: number | null): string =>
-  value === null ? none : value !== 0 && Math.abs(value) < 0.001 ? value.toExponential(1) : value.toFixed(3);
+  value === null
+    ? none
+    : value !== 0 && Math.abs(value) < 0.001
+      ? value.toExponential(1)
+      : value.toFixed(3);
 export const share = (value: number | null): string => (value === null ? none : value.toFixed(3));
-export const rate = (value: number | null): string => (value === null ? none : value.toLocaleString('en', { maximumFractionDigits: value < 100 ? 1 : 0 })); // biome-ignore format: one line
+export const rate = (value: number | null): string =>
+  value === null
+    ? none
+    : value.toLocaleString('en', { maximumFractionDigits: value < 100 ? 1 : 0 });
 export const text = (value: string | null): string => value ?? none;
-export const percent = (value: number | null): string => (value === null ? none : `${Math.round(100 * value)} %`);
+export const percent = (value: number | null): string =>
+  value === null ? none : `${Math.round(100 * value)} %`;
 export const gibibytes = (bytes: number): string => (bytes / 1024 ** 3).toFixed(1);
 
 /** `3.4 of 10`: whole epochs without a fraction. */
@@ -41,5 +51,7 @@ export function moment(time: number): string {
   const date = new Date(time);
   const clock = date.toLocaleTimeString([], { hour: '2-digit', minute: '2-digit' });
   const today = date.toDateString() === new Date().toDateString();
-  return today ? `today ${clock}` : `${date.toLocaleDateString([], { month: 'short', day: 'numeric' })} ${clock}`;
+  return today
+    ? `today ${clock}`
+    : `${date.toLocaleDateString([], { month: 'short', day: 'numeric' })} ${clock}`;
 }

@@ -34,7 +34,9 @@ export class MachineView {
     const now = readings(last);
     for (const { name, text } of now) {
       const { line, value } = this.#gauges.get(name) ?? this.#make(name);
-      const shares = columns.map((all) => all.find((reading) => reading.name === name)?.share ?? null);
+      const shares = columns.map(
+        (all) => all.find((reading) => reading.name === name)?.share ?? null,
+      );
       line.setAttribute('d', path(shares));
       setText(value, text);
     }
@@ -62,14 +64,17 @@ export class MachineView {
 }
 
 function readings({ cpu, memoryUsed, memoryTotal, gpus }: LoadSample): Reading[] {
-  const ofMemory = (used: number, total: number) => `${format.gibibytes(used)} of ${format.gibibytes(total)} GiB`;
+  const ofMemory = (used: number, total: number) =>
+    `${format.gibibytes(used)} of ${format.gibibytes(total)} GiB`;
   return [
     { name: 'CPU', share: cpu, text: format.percent(cpu) },
     { name: 'memory', share: memoryUsed / memoryTotal, text: ofMemory(memoryUsed, memoryTotal) },
     ...gpus.flatMap(({ name, busy, memoryUsed: used, memoryTotal: total }, i): Reading[] => {
       const title = `GPU ${i}, ${name}`;
       const memory =
-        used !== null && total ? [{ name: `GPU ${i} memory`, share: used / total, text: ofMemory(used, total) }] : [];
+        used !== null && total
+          ? [{ name: `GPU ${i} memory`, share: used / total, text: ofMemory(used, total) }]
+          : [];
       return [{ name: title, share: busy, text: format.percent(busy) }, ...memory];
     }),
   ];

@@ -34,7 +34,8 @@ function take({ runs: changed, gone, whole, cut }: News): void {
   byId('cut').hidden = !cut;
   byId('empty').hidden = runs.size > 0;
   choice.follow(runs);
-  const touched = whole || gone.some((id) => choice.has(id)) || changed.some(({ id }) => choice.has(id));
+  const touched =
+    whole || gone.some((id) => choice.has(id)) || changed.some(({ id }) => choice.has(id));
   if (touched) redraw();
   else table.draw(now);
 }

@@ -14,25 +14,50 @@ interface Column {
   readonly number?: boolean;
 }
 
-const STATES: Record<RunState, string> = { running: '▶', finished: '✓', interrupted: '◼', failed: '✕', silent: '?' };
+const STATES: Record<RunState, string> = {
+  running: '▶',
+  finished: '✓',
+  interrupted: '◼',
+  failed: '✕',
+  silent: '?',
+};
 
 const COLUMNS: readonly Column[] = [
   { key: 'state', title: 'state', show: stateText },
-  { key: 'epoch', title: 'epoch', show: (run) => format.epochs(run.epoch, run.numEpochs), number: true },
-  { key: 'secondsLeft', title: 'time left', show: ({ secondsLeft }) => (secondsLeft === null ? '–' : format.duration(secondsLeft)), number: true }, // biome-ignore format: a row a column
+  {
+    key: 'epoch',
+    title: 'epoch',
+    show: (run) => format.epochs(run.epoch, run.numEpochs),
+    number: true,
+  },
+  {
+    key: 'secondsLeft',
+    title: 'time left',
+    show: ({ secondsLeft }) => (secondsLeft === null ? '–' : format.duration(secondsLeft)),
+    number: true,
+  },
   { key: 'loss', title: 'loss', show: (run) => format.loss(run.loss), number: true },
   { key: 'trainAcc', title: 'train acc', show: (run) => format.share(run.trainAcc), number: true },
   { key: 'testAcc', title: 'test acc', show: (run) => format.share(run.testAcc), number: true },
-  { key: 'samplesPerSecond', title: 'samples/s', show: (run) => format.rate(run.samplesPerSecond), number: true },
+  {
+    key: 'samplesPerSecond',
+    title: 'samples/s',
+    show: (run) => format.rate(run.samplesPerSecond),
+    number: true,
+  },
   { key: 'model', title: 'model', show: (run) => format.text(run.model) },
   { key: 'data', title: 'data', show: (run) => format.text(run.data) },
   { key: 'device', title: 'device', show: (run) => format.text(run.device) },
   { key: 'started', title: 'started', show: (run) => format.moment(run.started), number: true },
 ];
 
-/** `silent for 12 min`: no news for so long, by the server's clock. What `…` stands for is told below the list when the run is chosen. */
+/**
+ * `silent for 12 min`: no news for so long, by the server's clock. What `…` stands for is told
+ * below the list when the run is chosen.
+ */
 function stateText({ state, reason, lastNews }: RunSummary, now: number): string {
-  const word = state === 'silent' ? `silent for ${format.duration((now - lastNews) / 1000)}` : state;
+  const word =
+    state === 'silent' ? `silent for ${format.duration((now - lastNews) / 1000)}` : state;
   return `${STATES[state]} ${word}${reason ? ' …' : ''}`;
 }
 
@@ -73,26 +98,36 @@ export class Table {
       const text = [run.name, run.model, run.data, run.device, run.state].join(' ').toLowerCase();
       return words.every((word) => text.includes(word));
     });
-    const sorted = shown.sort((a, b) => compare(a, b, this.#sort)).map((run) => this.#update(run, now));
+    const sorted = shown
+      .sort((a, b) => compare(a, b, this.#sort))
+      .map((run) => this.#update(run, now));
     // What stands right already is not moved, so that the focus stays.
     sorted.forEach((row, i) => {
-      if (this.#body.children[i] !== row) this.#body.insertBefore(row, this.#body.children[i] ?? null);
+      if (this.#body.children[i] !== row)
+        this.#body.insertBefore(row, this.#body.children[i] ?? null);
     });
     while (this.#body.children.length > sorted.length) this.#body.lastElementChild?.remove();
     for (const [key, head] of this.#heads) {
-      const order = key === this.#sort.key ? (this.#sort.down ? 'descending' : 'ascending') : 'none';
+      const order =
+        key === this.#sort.key ? (this.#sort.down ? 'descending' : 'ascending') : 'none';
       head.setAttribute('aria-sort', order);
     }
-    const count = this.runs.size === shown.length ? `${shown.length}` : `${shown.length} of ${this.runs.size}`;
+    const count =
+      this.runs.size === shown.length ? `${shown.length}` : `${shown.length} of ${this.runs.size}`;
     this.#drawReasons();
-    setText(byId('count'), `${count} ${this.runs.size === 1 ? 'run' : 'runs'}, ${this.choice.ids.length} chosen`);
+    setText(
+      byId('count'),
+      `${count} ${this.runs.size === 1 ? 'run' : 'runs'}, ${this.choice.ids.length} chosen`,
+    );
   }
 
   /** Why chosen runs ended: a cell has no room for it. */
   #drawReasons(): void {
     const items = this.choice.ids.flatMap((id) => {
       const { name, state, reason } = this.runs.get(id) ?? {};
-      return name && reason ? [element('li', {}, element('bdi', {}, name), `: ${state}: ${reason}`)] : [];
+      return name && reason
+        ? [element('li', {}, element('bdi', {}, name), `: ${state}: ${reason}`)]
+        : [];
     });
     const place = byId('reasons');
     const text = items.map(({ textContent }) => textContent).join('');
@@ -107,7 +142,11 @@ export class Table {
       this.#sort = { key, down: again ? !this.#sort.down : number };
       this.draw(this.#now);
     });
-    const cell = element('th', { scope: 'col', class: number ? 'number' : key === 'name' ? 'name' : null }, button);
+    const cell = element(
+      'th',
+      { scope: 'col', class: number ? 'number' : key === 'name' ? 'name' : null },
+      button,
+    );
     this.#heads.set(key, cell);
     head.append(cell);
   }
@@ -127,7 +166,9 @@ export class Table {
     const box = element('input', { type: 'checkbox' });
     box.addEventListener('change', () => this.choice.set(run.id, box.checked));
     const name = element('label', {}, box, element('bdi', {}, run.name));
-    const cells = COLUMNS.map(({ number = false, key }) => element('td', { class: number ? 'number' : key }));
+    const cells = COLUMNS.map(({ number = false, key }) =>
+      element('td', { class: number ? 'number' : key }),
+    );
     const row = element('tr', {}, element('th', { scope: 'row', class: 'name' }, name), ...cells);
     const made = { row, box, cells };
     this.#rows.set(run.id, made);
@@ -140,6 +181,8 @@ function compare(a: RunSummary, b: RunSummary, { key, down }: { key: Key; down: 
   const [x, y] = [a[key], b[key]];
   if (x === null || y === null) return Number(x === null) - Number(y === null);
   const order =
-    typeof x === 'number' && typeof y === 'number' ? x - y : String(x).localeCompare(String(y), 'en', { numeric: true });
+    typeof x === 'number' && typeof y === 'number'
+      ? x - y
+      : String(x).localeCompare(String(y), 'en', { numeric: true });
   return (down ? -order : order) || a.name.localeCompare(b.name, 'en', { numeric: true });
 }

@@ -59,12 +59,18 @@ const SCHEDULES: Record<Settings['schedule'], (lr: number, epochs: number) => Sc
 };
 
 /** What computes, by the name in the settings. */
-export const deviceOf = (name: string): Promise<Device> => (name === 'auto' ? tryGpu() : device(name as DeviceName));
+export const deviceOf = (name: string): Promise<Device> =>
+  name === 'auto' ? tryGpu() : device(name as DeviceName);
 
-/** The devices that share each batch, by the list in the settings. The first is made current; another one that cannot compute says so itself. */
+/**
+ * The devices that share each batch, by the list in the settings. The first is made current;
+ * another one that cannot compute says so itself.
+ */
 async function devicesOf(list: string, one: string): Promise<readonly Device[]> {
   if (one !== 'auto')
-    throw new TypeError(`[deepend] devices: expected "device" or "devices", got both: '${one}' and '${list}'; leave one out`);
+    throw new TypeError(
+      `[deepend] devices: expected "device" or "devices", got both: '${one}' and '${list}'; leave one out`,
+    );
   if (list === 'all') return tryAllGpus();
   const [name = '', ...others] = list.split(',').map((text) => text.trim());
   const first = await device(name as DeviceName);
@@ -73,17 +79,33 @@ async function devicesOf(list: string, one: string): Promise<readonly Device[]> 
 
 /** What `device()` would give, without starting it: that is its own thread's or process's to do. */
 function named(name: string): Device {
-  const engine = name.startsWith('cuda:') ? 'tensorflow' : name.startsWith('webgpu:') ? 'webgpu' : name === 'cpu' ? 'simd' : name;
-  return { name: name.includes(':') ? name : 'cpu', engine: engine as Device['engine'], hardware: '', why: 'it was asked for' };
+  const engine = name.startsWith('cuda:')
+    ? 'tensorflow'
+    : name.startsWith('webgpu:')
+      ? 'webgpu'
+      : name === 'cpu'
+        ? 'simd'
+        : name;
+  return {
+    name: name.includes(':') ? name : 'cpu',
+    engine: engine as Device['engine'],
+    hardware: '',
+    why: 'it was asked for',
+  };
 }
 
 /** @throws RangeError for a transform that does not exist */
 function augmentation(list: string | undefined, size: number): Transform[] {
-  return (list ?? '').split(',').filter(Boolean).map((name) => {
-    const make = Object.hasOwn(AUGMENTS, name) ? AUGMENTS[name] : undefined;
-    if (make) return make(size);
-    throw new RangeError(`[deepend] augment: there is no transform '${name}'; it has ${Object.keys(AUGMENTS).join(', ')}`);
-  }); // biome-ignore format: one chain
+  return (list ?? '')
+    .split(',')
+    .filter(Boolean)
+    .map((name) => {
+      const make = Object.hasOwn(AUGMENTS, name) ? AUGMENTS[name] : undefined;
+      if (make) return make(size);
+      throw new RangeError(
+        `[deepend] augment: there is no transform '${name}'; it has ${Object.keys(AUGMENTS).join(', ')}`,
+      );
+    });
 }
 
 /** The loaders that the settings ask for. */
@@ -91,33 +113,78 @@ export async function loadersOf(
   settings: Settings,
   { progress = true } = {},
 ): Promise<[DataLoader<Dataset>, DataLoader<Dataset>]> {
-  const { data, batchSize, root, resize, train: numTrain, test: numTest, seed, workers, augment } = settings;
+  const {
+    data,
+    batchSize,
+    root,
+    resize,
+    train: numTrain,
+    test: numTest,
+    seed,
+    workers,
+    augment,
+  } = settings;
   const chosen = { root, resize, numTrain, numTest, workers };
-  const given = Object.fromEntries(Object.entries(chosen).filter(([, value]) => value !== undefined));
-  const plain = (await loadDataset(data, batchSize, { ...given, seed, progress })) as [DataLoader<Dataset>, DataLoader<Dataset>];
+  const given = Object.fromEntries(
+    Object.entries(chosen).filter(([, value]) => value !== undefined),
+  );
+  const plain = (await loadDataset(data, batchSize, { ...given, seed, progress })) as [
+    DataLoader<Dataset>,
+    DataLoader<Dataset>,
+  ];
   const transforms = augmentation(augment, plain[0].imageShape[0]);
   if (transforms.length === 0) return plain;
   const [{ dataset }, testIter] = plain;
-  const sized = { batchSize, seed, ...(resize !== undefined && { resize }), ...(workers !== undefined && { workers }) };
+  const sized = {
+    batchSize,
+    seed,
+    ...(resize !== undefined && { resize }),
+    ...(workers !== undefined && { workers }),
+  };
   return [new DataLoader(dataset, { ...sized, shuffle: true, transforms }), testIter];
 }
 
 /** The untrained net that the settings ask for. */
-export function netOf(settings: Settings, loader: { imageShape: readonly number[]; numClasses?: number }): LayersModel {
+export function netOf(
+  settings: Settings,
+  loader: { imageShape: readonly number[]; numClasses?: number },
+): LayersModel {
   const { model, modelOptions, init, seed } = settings;
   const inputShape = [...loader.imageShape] as [number, number, number];
   const numClasses = loader.numClasses ?? 10;
-  return createModel(model, { inputShape, numClasses, seed, ...(init && { init }), ...modelOptions } as Parameters<
-    typeof createModel
-  >[1]);
+  return createModel(model, {
+    inputShape,
+    numClasses,
+    seed,
+    ...(init && { init }),
+    ...modelOptions,
+  } as Parameters<typeof createModel>[1]);
 }
 
 function optionsOf(settings: Settings): TrainOptions {
-  const { epochs, lr, schedule, warmUp: warm, optimizer: name, momentum, nesterov, weightDecay, labelSmoothing, seed } = settings;
-  const { clipNorm, clipValue, accumulate, average, microBatch, fastDevRun, overfitBatches } = settings;
+  const {
+    epochs,
+    lr,
+    schedule,
+    warmUp: warm,
+    optimizer: name,
+    momentum,
+    nesterov,
+    weightDecay,
+    labelSmoothing,
+    seed,
+  } = settings;
+  const { clipNorm, clipValue, accumulate, average, microBatch, fastDevRun, overfitBatches } =
+    settings;
   const rate = SCHEDULES[schedule](lr, epochs);
   const rest = { clipNorm, clipValue, accumulate, average, microBatch, fastDevRun, overfitBatches };
-  const optimizer = { name, momentum, nesterov, weightDecay, ...(weightDecay && { excludeFromDecay: 'norm-and-bias' as const }) };
+  const optimizer = {
+    name,
+    momentum,
+    nesterov,
+    weightDecay,
+    ...(weightDecay && { excludeFromDecay: 'norm-and-bias' as const }),
+  };
   const defined = <T extends object>(from: T) =>
     Object.fromEntries(Object.entries(from).filter(([, value]) => value !== undefined)) as T;
   return {
@@ -140,10 +207,15 @@ export interface ExperimentOptions {
 }
 
 /** Trains by the settings, and fills `out`. */
-export async function runExperiment(settings: Settings, options: ExperimentOptions): Promise<TrainResult> {
+export async function runExperiment(
+  settings: Settings,
+  options: ExperimentOptions,
+): Promise<TrainResult> {
   const { out, resume = false, progress = true, callbacks = [] } = options;
   const { device: one, devices: list } = settings;
-  const computing = list ? { devices: await devicesOf(list, one) } : { device: await deviceOf(one) };
+  const computing = list
+    ? { devices: await devicesOf(list, one) }
+    : { device: await deviceOf(one) };
   const [trainIter, testIter] = await loadersOf(settings, { progress });
   const net = netOf(settings, trainIter);
   const { checkpointSteps, checkpointSeconds, best, patience, timeLimit: limit } = settings;

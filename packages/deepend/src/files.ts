@@ -12,6 +12,8 @@ export async function writeWhole(where: string, file: string, text: string): Pro
   } catch (cause) {
     await fs.remove(part).catch(() => {}); // where it could not be written it need not go
     const next = 'free the disk or name another folder';
-    throw new Error(`${where}: cannot write ${file}: ${(cause as Error).message}; ${next}`, { cause });
+    throw new Error(`${where}: cannot write ${file}: ${(cause as Error).message}; ${next}`, {
+      cause,
+    });
   }
 }

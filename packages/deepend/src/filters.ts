@@ -1,19 +1,30 @@
-import { checkOptions, closest, rule } from '@deepend/checks';
+import { checkOptions, closest, rule } from '@deepend/core';
 import { featureExtractor } from '@deepend/models';
-import { drawFeatureMaps, drawFilters, type FeatureMapsOptions, type FiltersOptions, type Picture } from '@deepend/plot';
+import {
+  drawFeatureMaps,
+  drawFilters,
+  type FeatureMapsOptions,
+  type FiltersOptions,
+  type Picture,
+} from '@deepend/plot';
 import * as tf from '@tensorflow/tfjs-core';
 import type { LayersModel, layers } from '@tensorflow/tfjs-layers';
 
 type Layer = layers.Layer;
 
 /**
- * The filters of a convolution, each under its number: in red, green and blue where the layer sees three channels, else one input channel
+ * The filters of a convolution, each under its number: in red, green and blue where the layer sees
+ * three channels, else one input channel
  * with negative weights blue and positive ones red.
  * @throws RangeError when the net has no such layer or the layer is no convolution
  * @example
  * await (await showFilters(net, 'conv1')).save('filters.png');
  */
-export async function showFilters(net: LayersModel, layerName: string, options: FiltersOptions = {}): Promise<Picture> {
+export async function showFilters(
+  net: LayersModel,
+  layerName: string,
+  options: FiltersOptions = {},
+): Promise<Picture> {
   const convolutions = layersOf(net).filter((layer) => kernelOf(layer)?.rank === 4);
   const layer = convolutions.find(({ name }) => name === layerName);
   if (!layer) throw noConvolution(net, layerName, convolutions);
@@ -21,31 +32,50 @@ export async function showFilters(net: LayersModel, layerName: string, options: 
   const [height = 1, width = 1, inputs = 1, outputs = 1] = kernel.shape;
   // A depthwise convolution has a filter, or some, for each channel, and none that sees two.
   const isDepthwise = ['DepthwiseConv2D', 'SeparableConv2D'].includes(layer.getClassName());
-  return drawFilters(await kernel.data(), isDepthwise ? [height, width, 1, inputs * outputs] : kernel.shape, options);
+  return drawFilters(
+    await kernel.data(),
+    isDepthwise ? [height, width, 1, inputs * outputs] : kernel.shape,
+    options,
+  );
 }
 
 const kernelOf = (layer: Layer): tf.Tensor | undefined => layer.getWeights()[0];
 
 /** A net's layers, those of nets inside the net too. */
 function layersOf(net: LayersModel): Layer[] {
-  return net.layers.flatMap((layer) => ('layers' in layer ? layersOf(layer as unknown as LayersModel) : [layer]));
+  return net.layers.flatMap((layer) =>
+    'layers' in layer ? layersOf(layer as unknown as LayersModel) : [layer],
+  );
 }
 
-function noConvolution(net: LayersModel, layerName: string, convolutions: readonly Layer[]): RangeError {
+function noConvolution(
+  net: LayersModel,
+  layerName: string,
+  convolutions: readonly Layer[],
+): RangeError {
   const names = convolutions.map(({ name }) => name);
   const near = closest(String(layerName), names);
-  const hint = near ? `did you mean '${near}'?` : names.length > 0 ? `the first is '${names[0]}'` : 'it has none at all';
-  return new RangeError(`[deepend] showFilters: the net '${net.name}' has no convolution '${layerName}'; ${hint}`);
+  const hint = near
+    ? `did you mean '${near}'?`
+    : names.length > 0
+      ? `the first is '${names[0]}'`
+      : 'it has none at all';
+  return new RangeError(
+    `[deepend] showFilters: the net '${net.name}' has no convolution '${layerName}'; ${hint}`,
+  );
 }
 
 const mapsRules = rule.options({ image: rule.nonNegativeInteger().optional() });
 
 /**
  * What the channels of a layer make of an image, each under its number.
- * @param features float32 `[batch, height, width, channels]`, of which `image` is taken, or one image `[height, width, channels]`; it stays the caller's
- * @param layerName a layer, or a block by the part of its layers' names before a dot: what comes out at its end
+ * @param features float32 `[batch, height, width, channels]`, of which `image` is taken, or one
+ *   image `[height, width, channels]`; it stays the caller's
+ * @param layerName a layer, or a block by the part of its layers' names before a dot: what comes
+ *   out at its end
  * @param options.image which of the batch @default 0
- * @throws RangeError when the net has no such layer, its output is no image, or the batch has no such image
+ * @throws RangeError when the net has no such layer, its output is no image, or the batch has no
+ *   such image
  * @example
  * await (await showFeatureMaps(net, features, 'layer1')).save('maps.png');
  */
@@ -74,7 +104,9 @@ export async function showFeatureMaps(
 function outputShape(where: string, extractor: LayersModel, layerName: string): (number | null)[] {
   const shape = extractor.outputs[0]?.shape ?? [];
   if (shape.length === 4) return shape;
-  throw new RangeError(`${where}: '${layerName}' gives [${shape.map((side) => side ?? 'batch').join(', ')}]; expected a layer that gives [batch, height, width, channels]`); // biome-ignore format: one message
+  throw new RangeError(
+    `${where}: '${layerName}' gives [${shape.map((side) => side ?? 'batch').join(', ')}]; expected a layer that gives [batch, height, width, channels]`,
+  );
 }
 
 /** `[1, height, width, channels]` */

@@ -1,4 +1,7 @@
-/** deepend: a deep-learning training toolkit in the manner of Dive into Deep Learning, on TensorFlow.js. */
+/**
+ * deepend: a deep-learning training toolkit in the manner of Dive into Deep Learning, on
+ * TensorFlow.js.
+ */
 export {
   binaryCrossEntropy,
   type CrossEntropyOptions,

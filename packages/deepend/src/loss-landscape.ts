@@ -1,14 +1,22 @@
-/** The loss of a net around its weights: Li et al. 2018, Visualizing the Loss Landscape of Neural Nets, https://arxiv.org/abs/1712.09913. */
-import { checkOptions, rule } from '@deepend/checks';
+/**
+ * The loss of a net around its weights: Li et al. 2018, Visualizing the Loss Landscape of Neural
+ * Nets, https://arxiv.org/abs/1712.09913.
+ */
+import { checkOptions, rule } from '@deepend/core';
 import { sfc32 } from '@deepend/data';
 import { type Batch, type EvaluateOptions, evaluate, type Loader } from '@deepend/trainer';
 import * as tf from '@tensorflow/tfjs-core';
 import type { LayersModel, layers } from '@tensorflow/tfjs-layers';
 
 export interface LossLandscapeOptions {
-  /** Points along each of the two directions; an odd number has the net itself in the middle. @default 21 */
+  /**
+   * Points along each of the two directions; an odd number has the net itself in the middle.
+   * @default 21
+   */
   steps?: number;
-  /** How far to go on either side; 1 is a step as long as the weights of each filter are. @default 1 */
+  /**
+   * How far to go on either side; 1 is a step as long as the weights of each filter are. @default 1
+   */
   range?: number;
   /** Of the directions. @default 0 */
   seed?: number;
@@ -18,7 +26,10 @@ export interface LossLandscapeOptions {
   onPoint?: (done: number, total: number) => void;
 }
 
-/** Losses `z[j][i]` at `x[i]` along the first direction and `y[j]` along the second: what `plotContours` draws. */
+/**
+ * Losses `z[j][i]` at `x[i]` along the first direction and `y[j]` along the second: what
+ * `plotContours` draws.
+ */
 export interface LossLandscape {
   readonly x: readonly number[];
   readonly y: readonly number[];
@@ -26,7 +37,11 @@ export interface LossLandscape {
 }
 
 const options = rule.options({
-  steps: rule.positiveInteger().min(2, 'a whole number of at least 2').max(501, 'a whole number of at most 501').optional(),
+  steps: rule
+    .positiveInteger()
+    .min(2, 'a whole number of at least 2')
+    .max(501, 'a whole number of at most 501')
+    .optional(),
   range: rule.positiveNumber().optional(),
   seed: rule.nonNegativeInteger().optional(),
   loss: rule.fn<NonNullable<EvaluateOptions['loss']>>().optional(),
@@ -43,10 +58,13 @@ interface Way {
 }
 
 /**
- * The loss on a plane through the net's weights, along two random directions of which each filter has the length of the net's own
- * ("filter-normalized"). Biases and normalizations stay as they are. While it runs the net has other weights; at the end, and after an
+ * The loss on a plane through the net's weights, along two random directions of which each filter
+ * has the length of the net's own
+ * ("filter-normalized"). Biases and normalizations stay as they are. While it runs the net has
+ * other weights; at the end, and after an
  * error, it has its own again, bit for bit.
- * @param data a batch, or a loader whose every batch is evaluated at each point; a batch stays the caller's
+ * @param data a batch, or a loader whose every batch is evaluated at each point; a batch stays the
+ *   caller's
  * @example
  * await plotContours(await lossLandscape(net, batch), { zscale: 'log' }).save('landscape.png');
  */
@@ -58,7 +76,10 @@ export async function lossLandscape(
   const where = '[deepend] lossLandscape';
   const { steps = 21, range = 1, seed = 0, loss, onPoint } = checkOptions(where, options, settings);
   const loader = 'features' in data ? loaderOf(data) : data;
-  const along = Array.from({ length: steps }, (_, i) => (range * (2 * i - (steps - 1))) / (steps - 1));
+  const along = Array.from(
+    { length: steps },
+    (_, i) => (range * (2 * i - (steps - 1))) / (steps - 1),
+  );
   const ways = await waysOf(where, net, seed);
   const z: number[][] = [];
   try {
@@ -87,7 +108,10 @@ function move({ weight, start, directions: [first, second] }: Way, a: number, b:
   there.dispose();
 }
 
-/** The batch over and over: evaluation disposes what it takes, so it gets copies, which share the values. */
+/**
+ * The batch over and over: evaluation disposes what it takes, so it gets copies, which share the
+ * values.
+ */
 const loaderOf = ({ features, labels }: Batch): Loader => ({
   numSamples: features.shape[0] ?? 0,
   batchSize: features.shape[0] ?? 0,
@@ -99,30 +123,38 @@ const loaderOf = ({ features, labels }: Batch): Loader => ({
 
 async function waysOf(where: string, net: LayersModel, seed: number): Promise<Way[]> {
   const kernels = [
-    ...new Set(net.layers.filter(({ name }) => !name.endsWith('_fixed')).flatMap((layer) => layer.weights)),
+    ...new Set(
+      net.layers.filter(({ name }) => !name.endsWith('_fixed')).flatMap((layer) => layer.weights),
+    ),
   ].filter(
     ({ shape }) => shape.length >= 2, // biases and normalizations are vectors
   );
-  if (kernels.length === 0) throw new RangeError(`${where}: the net '${net.name}' has no layer with a matrix of weights`);
+  if (kernels.length === 0)
+    throw new RangeError(`${where}: the net '${net.name}' has no layer with a matrix of weights`);
   const gaussian = normal(sfc32(seed));
   const ways: Way[] = [];
   for (const weight of kernels) {
     const values = await weight.read().data();
     const shape = weight.shape as number[];
-    const direction = () => tf.tensor(filterNormalized(gaussian, values, { shape, name: weight.name }), shape);
+    const direction = () =>
+      tf.tensor(filterNormalized(gaussian, values, { shape, name: weight.name }), shape);
     ways.push({ weight, start: weight.read().clone(), directions: [direction(), direction()] });
   }
   return ways;
 }
 
-/** Gaussian numbers, scaled so that each filter's are as long as the filter's own weights; a filter lies across all axes but the last. */
+/**
+ * Gaussian numbers, scaled so that each filter's are as long as the filter's own weights; a filter
+ * lies across all axes but the last.
+ */
 export function filterNormalized(
   gaussian: () => number,
   weights: ArrayLike<number>,
   { shape, name }: { shape: readonly number[]; name: string },
 ): Float32Array {
   const last = shape.at(-1) ?? 1;
-  // Each channel of a depthwise kernel [height, width, channels, multiplier] is a filter of its own.
+  // Each channel of a depthwise kernel [height, width, channels, multiplier] is a filter of its
+  // own.
   const filters = /depthwise_kernel(_\d+)?$/.test(name) ? (shape.at(-2) ?? 1) * last : last;
   const direction = Float32Array.from({ length: weights.length }, gaussian);
   const [own, random] = [new Float64Array(filters), new Float64Array(filters)];
@@ -133,10 +165,16 @@ export function filterNormalized(
     add(own, i, weights[i] ?? 0);
     add(random, i, value);
   });
-  return direction.map((value, i) => value * Math.sqrt((own[i % filters] ?? 0) / (random[i % filters] || 1)));
+  return direction.map(
+    (value, i) => value * Math.sqrt((own[i % filters] ?? 0) / (random[i % filters] || 1)),
+  );
 }
 
-/** Normally distributed numbers of mean 0 and variance 1 from whole ones in [0, 2³²): Box and Muller 1958. */
+/**
+ * Normally distributed numbers of mean 0 and variance 1 from whole ones in [0, 2³²): Box and Muller
+ * 1958.
+ */
 function normal(next: () => number): () => number {
-  return () => Math.sqrt(-2 * Math.log((next() + 1) / 2 ** 32)) * Math.cos((2 * Math.PI * next()) / 2 ** 32);
+  return () =>
+    Math.sqrt(-2 * Math.log((next() + 1) / 2 ** 32)) * Math.cos((2 * Math.PI * next()) / 2 ** 32);
 }

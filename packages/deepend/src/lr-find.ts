@@ -2,14 +2,16 @@ import { type Picture, plot } from '@deepend/plot';
 import type { LrFind } from '@deepend/trainer';
 
 /**
- * The loss of a trial over its learning rates, the rates on a logarithmic axis and the suggestion marked.
+ * The loss of a trial over its learning rates, the rates on a logarithmic axis and the suggestion
+ * marked.
  * @example
  * const found = await lrFind(net, trainIter);
  * await plotLrFind(found).save('lr.svg');
  */
 export function plotLrFind({ lrs, losses, suggestion }: LrFind): Picture {
   const axes = { xscale: 'log', xlabel: 'learning rate', ylabel: 'loss' } as const;
-  if (suggestion === null) return plot(lrs, losses, { ...axes, title: 'no suggestion: the loss does not fall' });
+  if (suggestion === null)
+    return plot(lrs, losses, { ...axes, title: 'no suggestion: the loss does not fall' });
   const mark = losses[lrs.indexOf(suggestion)] ?? Number.NaN;
   const legend = ['loss', `suggestion ${suggestion.toPrecision(2)}`];
   return plot([lrs, [suggestion]], [losses, [mark]], { ...axes, legend, fmts: ['-', 'ro'] });

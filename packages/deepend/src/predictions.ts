@@ -1,16 +1,20 @@
-import { checkOptions, rule } from '@deepend/checks';
+import { checkOptions, rule } from '@deepend/core';
 import { type Picture, showImages } from '@deepend/plot';
 import { type Loader, predict } from '@deepend/trainer';
 import * as tf from '@tensorflow/tfjs-core';
 import type { LayersModel } from '@tensorflow/tfjs-layers';
 
-const options = rule.options({ count: rule.positiveInteger().optional(), cols: rule.positiveInteger().optional() });
+const options = rule.options({
+  count: rule.positiveInteger().optional(),
+  cols: rule.positiveInteger().optional(),
+});
 
 const RIGHT = '#262626';
 const WRONG = '#C03A00';
 
 /**
- * The first images of a loader with their true and predicted classes, wrong ones in red. The book's `predict_ch3`.
+ * The first images of a loader with their true and predicted classes, wrong ones in red. The book's
+ * `predict_ch3`.
  * @param settings.count how many images, at most a batch @default 18
  * @param settings.cols images in a row @default 6
  */
@@ -22,12 +26,18 @@ export async function showPredictions(
   const { count = 18, cols = 6 } = checkOptions('[deepend] showPredictions', options, settings);
   for await (const { features, labels } of loader) {
     try {
-      return await drawBatch(net, { features, labels }, { count, cols, classNames: loader.classNames });
+      return await drawBatch(
+        net,
+        { features, labels },
+        { count, cols, classNames: loader.classNames },
+      );
     } finally {
       tf.dispose([features, labels]);
     }
   }
-  throw new RangeError('[deepend] showPredictions: the loader gave no batch; expected at least one');
+  throw new RangeError(
+    '[deepend] showPredictions: the loader gave no batch; expected at least one',
+  );
 }
 
 interface Drawing {

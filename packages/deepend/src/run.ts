@@ -17,9 +17,15 @@ import { writeWhole } from './files';
 import { stepsFile } from './steps-file';
 
 export interface SaveRunOptions {
-  /** When to write checkpoints, or `false` for none. @default at the end of each epoch, the newest two kept */
+  /**
+   * When to write checkpoints, or `false` for none. @default at the end of each epoch, the newest
+   * two kept
+   */
   checkpoints?: CheckpointOptions | false;
-  /** What Ctrl-C does once the step is done and saved: ends the process with 130, or the run alone. @default 'exit' */
+  /**
+   * What Ctrl-C does once the step is done and saved: ends the process with 130, or the run alone.
+   * @default 'exit'
+   */
   onInterrupt?: 'exit' | 'stop';
 }
 
@@ -27,14 +33,18 @@ const WHERE = '[deepend] saveRun';
 const INTERRUPTED = 'interrupted';
 
 /**
- * A callback that fills a run's directory: `config.json` before the first step; `history.jsonl`, a line an epoch; `steps.jsonl`, some five lines
- * an epoch, by which others see where it stands; `checkpoints/`, from which `train(..., { resume: dir })` goes on; at the end `curves.svg`,
- * `curves.png` and `net/`, which stock TensorFlow.js loads. A run that was there before is replaced, unless this one goes on from it. Ctrl-C ends
+ * A callback that fills a run's directory: `config.json` before the first step; `history.jsonl`, a
+ * line an epoch; `steps.jsonl`, some five lines
+ * an epoch, by which others see where it stands; `checkpoints/`, from which `train(..., { resume:
+ * dir })` goes on; at the end `curves.svg`,
+ * `curves.png` and `net/`, which stock TensorFlow.js loads. A run that was there before is
+ * replaced, unless this one goes on from it. Ctrl-C ends
  * the step, saves, says how to go on and exits with 130; a second one ends at once.
  * @param config whatever else `config.json` should tell: the loader's options, the net's
  * @throws Error before training when the folder cannot be written
  * @example
- * await train(net, trainIter, testIter, { numEpochs: 10, lr: 0.05, callbacks: [saveRun('runs/resnet18')] });
+ * await train(net, trainIter, testIter, { numEpochs: 10, lr: 0.05, callbacks:
+ * [saveRun('runs/resnet18')] });
  */
 export function saveRun(
   dir: string,
@@ -51,11 +61,17 @@ export function saveRun(
     onTrainBegin: async (info) => {
       run = info;
       history.splice(0, history.length, ...info.history);
-      const startedAt = (info.resumed && (await startOf(at('config.json')))) || new Date().toISOString();
+      const startedAt =
+        (info.resumed && (await startOf(at('config.json')))) || new Date().toISOString();
       if (!info.resumed) await clear(dir);
       await fs.remove(at('result.json')); // what goes on has not come to its end
-      await writeWhole(WHERE, at('config.json'), `${JSON.stringify({ ...configOf(info, config), startedAt }, null, 2)}\n`);
-      // A kill between the two writes may have left a line more, or less, than the checkpoint knows.
+      await writeWhole(
+        WHERE,
+        at('config.json'),
+        `${JSON.stringify({ ...configOf(info, config), startedAt }, null, 2)}\n`,
+      );
+      // A kill between the two writes may have left a line more, or less, than the checkpoint
+      // knows.
       if (history.length > 0) await writeWhole(WHERE, at('history.jsonl'), toJsonl(history));
       else await fs.remove(at('history.jsonl'));
       await steps.begin(info);
@@ -99,10 +115,16 @@ function onSignal(work: () => void): () => void {
   return () => process.removeListener('SIGINT', listener);
 }
 
-async function interrupted(dir: string, saver: { save(): Promise<string> } | undefined, onInterrupt: 'exit' | 'stop') {
+async function interrupted(
+  dir: string,
+  saver: { save(): Promise<string> } | undefined,
+  onInterrupt: 'exit' | 'stop',
+) {
   if (saver) {
     await saver.save();
-    console.error(`saved; go on with: npx deepend resume ${dir}\nor, in a script: train(..., { resume: '${dir}' })`);
+    console.error(
+      `saved; go on with: npx deepend resume ${dir}\nor, in a script: train(..., { resume: '${dir}' })`,
+    );
   }
   if (onInterrupt === 'exit') process.exit(130);
 }
@@ -118,11 +140,18 @@ async function finish(
   }
   await saveNet(run.net, at('net'));
   const { samplesPerSecond, stopped } = result;
-  const done = { epochs: history.length, samplesPerSecond, ...(stopped !== undefined && { stopped }) };
+  const done = {
+    epochs: history.length,
+    samplesPerSecond,
+    ...(stopped !== undefined && { stopped }),
+  };
   await writeWhole(WHERE, at('result.json'), `${JSON.stringify(done, null, 2)}\n`);
 }
 
-function configOf(info: RunInfo, config: Readonly<Record<string, unknown>>): Record<string, unknown> {
+function configOf(
+  info: RunInfo,
+  config: Readonly<Record<string, unknown>>,
+): Record<string, unknown> {
   const { net, device, numEpochs, lr, seed, batchSize, numSamples } = info;
   const { name, engine, hardware, why } = device;
   const commit = gitCommit();
@@ -140,7 +169,9 @@ function configOf(info: RunInfo, config: Readonly<Record<string, unknown>>): Rec
 
 /** When a run began that goes on now; undefined where its config does not say. */
 async function startOf(file: string): Promise<string | undefined> {
-  const before = (await fs.readJson(file).catch(() => undefined)) as { startedAt?: string } | undefined;
+  const before = (await fs.readJson(file).catch(() => undefined)) as
+    | { startedAt?: string }
+    | undefined;
   return before?.startedAt;
 }
 
@@ -177,6 +208,9 @@ async function clear(dir: string): Promise<void> {
     await fs.ensureDir(dir);
     for (const name of LEFT) await fs.remove(path.join(dir, name));
   } catch (cause) {
-    throw new Error(`${WHERE}: cannot write ${dir}: ${(cause as Error).message}; name another folder`, { cause });
+    throw new Error(
+      `${WHERE}: cannot write ${dir}: ${(cause as Error).message}; name another folder`,
+      { cause },
+    );
   }
 }

@@ -6,7 +6,10 @@ import { writeWhole } from './files';
 
 const WHERE = '[deepend] saveRun';
 
-/** A line of the file; the last one of a run that did not come to its end is `{ ended, reason?, time }`. */
+/**
+ * A line of the file; the last one of a run that did not come to its end is `{ ended, reason?, time
+ * }`.
+ */
 export interface StepsLine {
   readonly epoch: number;
   /** In this epoch, from 1. */
@@ -32,7 +35,8 @@ export interface StepsFile {
 }
 
 /**
- * Writes a line each time that the trainer has fetched new figures from the device, some five times an epoch, and nothing in between. A run that
+ * Writes a line each time that the trainer has fetched new figures from the device, some five times
+ * an epoch, and nothing in between. A run that
  * goes on from a checkpoint takes back the lines after it.
  */
 export function stepsFile(file: string): StepsFile {
@@ -50,7 +54,16 @@ export function stepsFile(file: string): StepsFile {
     const samplesPerSecond = samples / ((now - since.time) / 1000);
     since = { step, time: now };
     const time = new Date().toISOString();
-    await add(file, { epoch, step, numBatches, globalStep, loss, trainAcc, samplesPerSecond, time } satisfies StepsLine);
+    await add(file, {
+      epoch,
+      step,
+      numBatches,
+      globalStep,
+      loss,
+      trainAcc,
+      samplesPerSecond,
+      time,
+    } satisfies StepsLine);
   };
 
   return {
@@ -68,11 +81,17 @@ export function stepsFile(file: string): StepsFile {
     step: (record) => {
       const { loss, trainAcc, step } = record;
       if (seen === undefined && step > 1) since.step = step - 1; // it goes on within the epoch
-      if (seen && Object.is(seen.loss, loss) && Object.is(seen.trainAcc, trainAcc)) return undefined;
+      if (seen && Object.is(seen.loss, loss) && Object.is(seen.trainAcc, trainAcc))
+        return undefined;
       seen = { loss, trainAcc };
       return write(record);
     },
-    end: (how, reason) => add(file, { ended: how, ...(reason !== undefined && { reason }), time: new Date().toISOString() }),
+    end: (how, reason) =>
+      add(file, {
+        ended: how,
+        ...(reason !== undefined && { reason }),
+        time: new Date().toISOString(),
+      }),
   };
 }
 
@@ -95,6 +114,8 @@ async function add(file: string, line: object): Promise<void> {
     await fs.appendFile(file, `${JSON.stringify(line)}\n`);
   } catch (cause) {
     const next = 'free the disk or name another folder';
-    throw new Error(`${WHERE}: cannot write ${file}: ${(cause as Error).message}; ${next}`, { cause });
+    throw new Error(`${WHERE}: cannot write ${file}: ${(cause as Error).message}; ${next}`, {
+      cause,
+    });
   }
 }

@@ -1,4 +1,7 @@
-/** Computing beside this thread: what other threads and processes are started with, and how the cores are divided among them. */
+/**
+ * Computing beside this thread: what other threads and processes are started with, and how the
+ * cores are divided among them.
+ */
 import os from 'node:os';
 import { state } from './state';
 import type { Device } from './types';
@@ -8,21 +11,26 @@ type Engine = Pick<Device, 'engine'>;
 const MOST = 8; // threads that simd takes at most
 
 export interface CoreShare {
-  /** Threads of each of the simd engines; undefined where there is one alone, or `DEEPEND_THREADS` says how many. */
+  /**
+   * Threads of each of the simd engines; undefined where there is one alone, or `DEEPEND_THREADS`
+   * says how many.
+   */
   readonly threads: number | undefined;
   /** Gives this process's simd engine back the threads that it had. */
   restore(): void;
 }
 
 /**
- * Divides the cores evenly among devices on the engine `simd`, of which each has threads of its own.
+ * Divides the cores evenly among devices on the engine `simd`, of which each has threads of its
+ * own.
  * @param devices the first one computes in this thread
  */
 export async function shareCores(devices: readonly Engine[]): Promise<CoreShare> {
   const count = devices.filter(({ engine }) => engine === 'simd').length;
   if (count < 2 || process.env.DEEPEND_THREADS) return { threads: undefined, restore: () => {} };
   const each = (cores: number) => Math.max(1, Math.min(MOST, Math.floor(cores / count)));
-  if (devices[0]?.engine !== 'simd') return { threads: each(os.availableParallelism()), restore: () => {} };
+  if (devices[0]?.engine !== 'simd')
+    return { threads: each(os.availableParallelism()), restore: () => {} };
   const { getThreads, setThreads } = await import('@deepend/backend-simd');
   const before = getThreads();
   const threads = each(before);
@@ -31,7 +39,8 @@ export async function shareCores(devices: readonly Engine[]): Promise<CoreShare>
 }
 
 /**
- * The environment variables of a thread or process that computes on a device of its own: the GPUs that this process was started with, and
+ * The environment variables of a thread or process that computes on a device of its own: the GPUs
+ * that this process was started with, and
  * nothing that would load a person's programs.
  * @param threads of the simd engine there
  */

@@ -1,9 +1,16 @@
 /** What is tried, and in what order: by option, by `DEEPEND_DEVICE`, or as deepend finds best. */
-import { checkOptions, closest, rule, show } from '@deepend/checks';
+import { checkOptions, closest, rule, show } from '@deepend/core';
 import type { CandidateName, ChoiceOptions, DeviceName } from './types';
 
 /** The best first. */
-export const ORDER: readonly CandidateName[] = ['cuda', 'webgpu', 'simd', 'tensorflow', 'wasm', 'cpu-js'];
+export const ORDER: readonly CandidateName[] = [
+  'cuda',
+  'webgpu',
+  'simd',
+  'tensorflow',
+  'wasm',
+  'cpu-js',
+];
 
 const GPUS: readonly CandidateName[] = ['cuda', 'webgpu'];
 export const isGpu = (name: CandidateName): boolean => GPUS.includes(name);
@@ -21,15 +28,22 @@ const names = rule.list(candidate, `a list of names of ${ORDER.join(', ')}`).opt
 const choiceOptions = rule.options({ order: names, exclude: names });
 
 /**
- * Options go before the variable. It takes a device's name (`simd`, `cuda:0`), an order (`webgpu,simd`), or what is left out (`!webgpu`).
+ * Options go before the variable. It takes a device's name (`simd`, `cuda:0`), an order
+ * (`webgpu,simd`), or what is left out (`!webgpu`).
  * @throws TypeError or RangeError when an option or the variable makes no sense
  */
-export function choose(where: string, options: ChoiceOptions = {}, variable = process.env.DEEPEND_DEVICE): Choice {
+export function choose(
+  where: string,
+  options: ChoiceOptions = {},
+  variable = process.env.DEEPEND_DEVICE,
+): Choice {
   const { order, exclude = [] } = checkOptions(where, choiceOptions, options) as ChoiceOptions;
   if (order || exclude.length > 0) {
     const left = (order ?? ORDER).filter((name) => !exclude.includes(name));
     if (left.length === 0)
-      throw new RangeError(`${where}: "order" and "exclude" leave nothing; leave one of ${ORDER.join(', ')}`);
+      throw new RangeError(
+        `${where}: "order" and "exclude" leave nothing; leave one of ${ORDER.join(', ')}`,
+      );
     return { order: left, by: 'the options leave it' };
   }
   return variable ? readVariable(variable) : { order: ORDER };
@@ -39,14 +53,19 @@ const BY = 'DEEPEND_DEVICE asks for it';
 
 function readVariable(text: string): Choice {
   const parts = text.split(',').map((part) => part.trim());
-  const out = parts.filter((part) => part.startsWith('!')).map((part) => candidateNamed(part.slice(1)));
+  const out = parts
+    .filter((part) => part.startsWith('!'))
+    .map((part) => candidateNamed(part.slice(1)));
   const taken = parts.filter((part) => !part.startsWith('!'));
   // One name: a device, which `device()` knows or refuses.
-  if (taken.length === 1 && out.length === 0) return { fixed: taken[0] as DeviceName, order: [], by: BY };
+  if (taken.length === 1 && out.length === 0)
+    return { fixed: taken[0] as DeviceName, order: [], by: BY };
   const order = taken.length > 0 ? taken.map(candidateNamed) : ORDER;
   const left = order.filter((name) => !out.includes(name));
   if (left.length === 0)
-    throw new RangeError(`[device] DEEPEND_DEVICE='${text}' leaves nothing; leave one of ${ORDER.join(', ')}`);
+    throw new RangeError(
+      `[device] DEEPEND_DEVICE='${text}' leaves nothing; leave one of ${ORDER.join(', ')}`,
+    );
   return { order: left, by: BY };
 }
 

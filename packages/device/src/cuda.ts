@@ -1,10 +1,16 @@
-/** NVIDIA's GPUs through tfjs-node-gpu. It computes on the first GPU that it sees: which one that is, is decided before it is loaded. */
+/**
+ * NVIDIA's GPUs through tfjs-node-gpu. It computes on the first GPU that it sees: which one that
+ * is, is decided before it is loaded.
+ */
 import { startEngine } from './engines';
 import { type NvidiaGpu, nvidiaGpus, visibleGpus } from './hardware';
 import { state } from './state';
 import { probeNative, startNative } from './tensorflow';
 
-/** The GPUs that this process may use, by the index of `cuda:0`, `cuda:1`, …; a text says why there are none. */
+/**
+ * The GPUs that this process may use, by the index of `cuda:0`, `cuda:1`, …; a text says why there
+ * are none.
+ */
 export async function cudaGpus(): Promise<NvidiaGpu[] | string> {
   const shared = state();
   shared.visible ??= { asStarted: process.env.CUDA_VISIBLE_DEVICES };
@@ -17,7 +23,10 @@ export async function cudaGpus(): Promise<NvidiaGpu[] | string> {
     : `CUDA_VISIBLE_DEVICES='${shared.visible.asStarted}' leaves none of the ${gpus.length} GPUs`;
 }
 
-/** Why GPU `i` cannot compute, and what to do; undefined when it can. @param found the GPUs, where the driver has just been asked */
+/**
+ * Why GPU `i` cannot compute, and what to do; undefined when it can. @param found the GPUs, where
+ * the driver has just been asked
+ */
 export async function cudaFault(i: number, found?: NvidiaGpu[]): Promise<string | undefined> {
   const gpus = found ?? (await cudaGpus());
   if (typeof gpus === 'string') return gpus;

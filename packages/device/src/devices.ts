@@ -1,5 +1,5 @@
 /** What can compute here, and starting it. */
-import { closest, show } from '@deepend/checks';
+import { closest, show } from '@deepend/core';
 import * as tf from '@tensorflow/tfjs-core';
 import { choose, isGpu, ORDER } from './choice';
 import { cudaFault, cudaGpus, startCuda } from './cuda';
@@ -11,14 +11,19 @@ import type { CandidateName, ChoiceOptions, Device, DeviceName, EngineName } fro
 import { probeWebgpu, webgpuHardware } from './webgpu';
 
 /**
- * GPU `i` if it can compute, through CUDA or WebGPU, else the best CPU engine; `why` then says what kept the GPU. Makes its engine current.
- * `DEEPEND_DEVICE` overrides the choice: `simd` takes that device, `webgpu,simd` that order, `!webgpu` all but that. The book's `try_gpu`.
+ * GPU `i` if it can compute, through CUDA or WebGPU, else the best CPU engine; `why` then says what
+ * kept the GPU. Makes its engine current.
+ * `DEEPEND_DEVICE` overrides the choice: `simd` takes that device, `webgpu,simd` that order,
+ * `!webgpu` all but that. The book's `try_gpu`.
  * A software adapter is no GPU: `device('webgpu:0')` takes it.
- * @throws RangeError or TypeError when the index, an option or the variable makes no sense; Error when the variable's device cannot compute
+ * @throws RangeError or TypeError when the index, an option or the variable makes no sense; Error
+ *   when the variable's device cannot compute
  */
 export async function tryGpu(i = 0, options: ChoiceOptions = {}): Promise<Device> {
   if (!Number.isInteger(i) || i < 0)
-    throw new RangeError(`[device] tryGpu: expected the index of a GPU, 0 or above, got ${show(i)}`);
+    throw new RangeError(
+      `[device] tryGpu: expected the index of a GPU, 0 or above, got ${show(i)}`,
+    );
   const { fixed, order, by } = choose('[device] tryGpu', options);
   if (fixed) return device(fixed, { why: by });
   const passed: string[] = [];
@@ -32,7 +37,8 @@ export async function tryGpu(i = 0, options: ChoiceOptions = {}): Promise<Device
 }
 
 /**
- * Every GPU that can compute, the first one made current; the best CPU engine alone where there is none. The book's `try_all_gpus`.
+ * Every GPU that can compute, the first one made current; the best CPU engine alone where there is
+ * none. The book's `try_all_gpus`.
  * Give them to `train` as `devices`.
  */
 export async function tryAllGpus(options: ChoiceOptions = {}): Promise<Device[]> {
@@ -45,18 +51,26 @@ export async function tryAllGpus(options: ChoiceOptions = {}): Promise<Device[]>
   );
 }
 
-/** The best CPU engine that works here, made current. A CPU engine in `DEEPEND_DEVICE` overrides the choice. */
+/**
+ * The best CPU engine that works here, made current. A CPU engine in `DEEPEND_DEVICE` overrides the
+ * choice.
+ */
 export async function cpu(options: ChoiceOptions = {}): Promise<Device> {
   const { fixed, order, by } = choose('[device] cpu', options);
-  if (fixed && fixed !== 'webgpu' && (ENGINE_NAMES as string[]).includes(fixed)) return device(fixed, { why: by });
+  if (fixed && fixed !== 'webgpu' && (ENGINE_NAMES as string[]).includes(fixed))
+    return device(fixed, { why: by });
   return bestCpu(fixed ? ORDER : order, by && !fixed ? by : 'a CPU was asked for');
 }
 
 /**
- * The device of that name, made current: `cuda:0`, `webgpu:0`, `cpu` (the best CPU engine), or an engine: `simd`, `tensorflow`, `wasm`, `cpu-js`.
+ * The device of that name, made current: `cuda:0`, `webgpu:0`, `cpu` (the best CPU engine), or an
+ * engine: `simd`, `tensorflow`, `wasm`, `cpu-js`.
  * @throws Error when it cannot compute here, with the reason; nothing else is taken in its place
  */
-export async function device(name: DeviceName, { why = 'it was asked for' }: { why?: string } = {}): Promise<Device> {
+export async function device(
+  name: DeviceName,
+  { why = 'it was asked for' }: { why?: string } = {},
+): Promise<Device> {
   if (name === 'cpu') return bestCpu(ORDER, why);
   if (typeof name === 'string' && /^cuda:\d+$/.test(name)) {
     const index = Number(name.slice(5));
@@ -90,7 +104,9 @@ function unknownDevice(name: unknown): TypeError {
   const names = ['cuda:0', 'webgpu:0', 'cpu', ...ENGINE_NAMES];
   const near = typeof name === 'string' ? closest(name, names) : undefined;
   const hint = near ? `; did you mean '${near}'?` : '';
-  return new TypeError(`[device] expected one of ${names.map((n) => `'${n}'`).join(', ')}, got ${show(name)}${hint}`);
+  return new TypeError(
+    `[device] expected one of ${names.map((n) => `'${n}'`).join(', ')}, got ${show(name)}${hint}`,
+  );
 }
 
 /** Why a candidate cannot be chosen; undefined when it can. Nothing is made current. */
@@ -101,12 +117,19 @@ export async function faultOf(name: CandidateName, index = 0): Promise<string | 
   if (name !== 'webgpu') return ENGINES[name].fault();
   const { fault, adapter } = await probeWebgpu();
   if (fault) return fault;
-  if (adapter?.software) return `${adapter.name} is a software adapter; device('webgpu:0') takes it all the same`;
+  if (adapter?.software)
+    return `${adapter.name} is a software adapter; device('webgpu:0') takes it all the same`;
   return index > 0 ? 'one adapter is used, webgpu:0' : undefined;
 }
 
-/** Starts a candidate and lets it compute; a text says why not. A failed start leaves the others as they were. */
-async function tryCandidate(name: CandidateName, { index = 0, why }: { index?: number; why: string }): Promise<Device | string> {
+/**
+ * Starts a candidate and lets it compute; a text says why not. A failed start leaves the others as
+ * they were.
+ */
+async function tryCandidate(
+  name: CandidateName,
+  { index = 0, why }: { index?: number; why: string },
+): Promise<Device | string> {
   const fault = await faultOf(name, index);
   if (fault) return name === 'cuda' ? fault : `${name}: ${fault}`;
   try {
@@ -160,6 +183,9 @@ export function describe(engine: EngineName, why: string): Device {
   }
   const { cores = 'all', detail } = ENGINES[engine] ?? {};
   const processor = cpuHardware(typeof cores === 'function' ? cores() : cores);
-  const note = engine === 'tensorflow' && loaded ? `${loaded.package.replace('@tensorflow/', '')} on the CPU` : detail?.();
+  const note =
+    engine === 'tensorflow' && loaded
+      ? `${loaded.package.replace('@tensorflow/', '')} on the CPU`
+      : detail?.();
   return { name: 'cpu', engine, hardware: note ? `${processor}, ${note}` : processor, why };
 }

@@ -66,9 +66,12 @@ export const ENGINES: Readonly<Record<EngineName, Engine>> = {
       await import('@tensorflow/tfjs-backend-wasm');
       const before = FAULTS.map((event) => process.listeners(event));
       await setBackend('wasm');
-      // Its loader listens for anyone's uncaught errors and throws them again, under a page of minified code.
+      // Its loader listens for anyone's uncaught errors and throws them again, under a page of
+      // minified code.
       FAULTS.forEach((event, i) => {
-        for (const added of process.listeners(event).filter((listener) => !before[i]?.includes(listener)))
+        for (const added of process
+          .listeners(event)
+          .filter((listener) => !before[i]?.includes(listener)))
           process.removeListener(event, added);
       });
     },
@@ -89,7 +92,10 @@ export const ENGINES: Readonly<Record<EngineName, Engine>> = {
 
 export const ENGINE_NAMES = Object.keys(ENGINES) as EngineName[];
 
-/** Makes an engine the current one, after every start that was asked for before. @param start another way than its row's */
+/**
+ * Makes an engine the current one, after every start that was asked for before. @param start
+ * another way than its row's
+ */
 export function startEngine(name: EngineName, start = ENGINES[name].start): Promise<void> {
   const shared = state();
   const turn = (shared.starting ?? Promise.resolve()).then(async () => {
@@ -101,10 +107,15 @@ export function startEngine(name: EngineName, start = ENGINES[name].start): Prom
 
 async function setBackend(name: string): Promise<void> {
   if (!(await tf.setBackend(name)))
-    throw new Error(`[device] ${name}: TensorFlow.js could not start this backend; see its warning`);
+    throw new Error(
+      `[device] ${name}: TensorFlow.js could not start this backend; see its warning`,
+    );
 }
 
-/** Stock cpu greets its first tensor in Node with an advertisement for tfjs-node; here deepend says what computes and why. */
+/**
+ * Stock cpu greets its first tensor in Node with an advertisement for tfjs-node; here deepend says
+ * what computes and why.
+ */
 function silenceBanner(): void {
   const factory = tf.findBackendFactory('cpu');
   const started = tf.engine().registry.cpu as { firstUse?: boolean } | undefined;

@@ -4,7 +4,10 @@ import os from 'node:os';
 import { promisify } from 'node:util';
 import type { DeviceMemory } from './types';
 
-/** The processor's name, and how many of its cores the engine uses. @param cores a count, where the engine has its own */
+/**
+ * The processor's name, and how many of its cores the engine uses. @param cores a count, where the
+ * engine has its own
+ */
 export function cpuHardware(cores: 'one' | 'all' | number): string {
   const model = os.cpus()[0]?.model.trim().replace(/\s+/g, ' ') || `${os.arch()} processor`;
   const present = os.availableParallelism();
@@ -21,7 +24,10 @@ export interface NvidiaGpu {
 
 const MIB = 2 ** 20;
 
-/** Reads nvidia-smi's lines: index, name, total and used MiB. A GPU that tells no memory (`[N/A]`) has none here. */
+/**
+ * Reads nvidia-smi's lines: index, name, total and used MiB. A GPU that tells no memory (`[N/A]`)
+ * has none here.
+ */
 export function parseGpus(text: string): NvidiaGpu[] {
   return text.split('\n').flatMap((line) => {
     const [id = '', name = '', total, used] = line.split(',').map((field) => field.trim());
@@ -32,7 +38,10 @@ export function parseGpus(text: string): NvidiaGpu[] {
   });
 }
 
-/** Those of `gpus` that `CUDA_VISIBLE_DEVICES` leaves, in its order. CUDA ends the list at the first entry that it does not know. */
+/**
+ * Those of `gpus` that `CUDA_VISIBLE_DEVICES` leaves, in its order. CUDA ends the list at the first
+ * entry that it does not know.
+ */
 export function visibleGpus(gpus: readonly NvidiaGpu[], visible: string | undefined): NvidiaGpu[] {
   if (visible === undefined) return [...gpus];
   const named = visible.split(',').map((id) => gpus.find((gpu) => gpu.id === id.trim()));
@@ -42,13 +51,18 @@ export function visibleGpus(gpus: readonly NvidiaGpu[], visible: string | undefi
 
 /** NVIDIA's GPUs here, by their index; a text says why there are none. */
 export async function nvidiaGpus(): Promise<NvidiaGpu[] | string> {
-  const query = ['--query-gpu=index,name,memory.total,memory.used', '--format=csv,noheader,nounits'];
+  const query = [
+    '--query-gpu=index,name,memory.total,memory.used',
+    '--format=csv,noheader,nounits',
+  ];
   try {
     const { stdout } = await promisify(execFile)('nvidia-smi', query, { timeout: 20_000 });
     const gpus = parseGpus(stdout);
     return gpus.length > 0 ? gpus : 'nvidia-smi lists no GPU';
   } catch (error) {
     const { code, message } = error as NodeJS.ErrnoException;
-    return code === 'ENOENT' ? 'no NVIDIA driver here (nvidia-smi not found)' : `nvidia-smi failed: ${message.split('\n')[0]}`;
+    return code === 'ENOENT'
+      ? 'no NVIDIA driver here (nvidia-smi not found)'
+      : `nvidia-smi failed: ${message.split('\n')[0]}`;
   }
 }

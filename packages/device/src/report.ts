@@ -10,7 +10,10 @@ import { probeNative } from './tensorflow';
 import type { CandidateName, Device, DeviceMemory, EngineName } from './types';
 import { probeWebgpu } from './webgpu';
 
-/** `current`: computes now; `started`: in this process; `ready`: would start; `refused`: cannot compute, or is not chosen by itself. */
+/**
+ * `current`: computes now; `started`: in this process; `ready`: would start; `refused`: cannot
+ * compute, or is not chosen by itself.
+ */
 export type EngineState = 'current' | 'started' | 'ready' | 'refused';
 
 export interface EngineReport {
@@ -36,15 +39,26 @@ export interface DeviceReport {
   readonly engines: readonly EngineReport[];
 }
 
-/** Each engine: whether it can compute here, on what, and why not. Native engines are tried in a child process; none is made current. */
+/**
+ * Each engine: whether it can compute here, on what, and why not. Native engines are tried in a
+ * child process; none is made current.
+ */
 export async function deviceReport(): Promise<DeviceReport> {
   const engines: EngineReport[] = [];
   for (const name of ORDER) engines.push(...(await reportOn(name)));
   const variable = process.env.DEEPEND_DEVICE;
-  return { node: process.version, platform: `${process.platform} ${process.arch}`, ...(variable && { variable }), engines };
+  return {
+    node: process.version,
+    platform: `${process.platform} ${process.arch}`,
+    ...(variable && { variable }),
+    engines,
+  };
 }
 
-/** The devices that can compute here, the best first; a software adapter is among them, at the end of its `hardware`. None is made current. */
+/**
+ * The devices that can compute here, the best first; a software adapter is among them, at the end
+ * of its `hardware`. None is made current.
+ */
 export async function listDevices(): Promise<Omit<Device, 'why'>[]> {
   const { engines } = await deviceReport();
   const able = engines.filter(({ hardware }) => hardware !== undefined);
@@ -62,19 +76,32 @@ async function reportOn(name: CandidateName): Promise<EngineReport[]> {
   const fault = await faultOf(name);
   const hardware = fault && name !== 'webgpu' ? undefined : await hardwareOf(name);
   const reason = fault ?? (name === 'tensorflow' ? await nativeNote() : undefined);
-  return [{ ...own, state: fault ? 'refused' : stateOf(name), ...(hardware && { hardware }), ...(reason && { reason }) }];
+  return [
+    {
+      ...own,
+      state: fault ? 'refused' : stateOf(name),
+      ...(hardware && { hardware }),
+      ...(reason && { reason }),
+    },
+  ];
 }
 
 /** A row for each GPU, or one that says why there is none. */
 async function reportOnCuda(): Promise<EngineReport[]> {
   const gpus = await cudaGpus();
-  if (typeof gpus === 'string') return [{ name: 'cuda:0', engine: 'tensorflow', state: 'refused', reason: gpus }];
+  if (typeof gpus === 'string')
+    return [{ name: 'cuda:0', engine: 'tensorflow', state: 'refused', reason: gpus }];
   const rows: EngineReport[] = [];
   for (const [i, { name: hardware, memory }] of gpus.entries()) {
     const reason = await cudaFault(i, gpus);
     const where = { name: `cuda:${i}`, engine: 'tensorflow', ...(memory && { memory }) } as const;
     if (reason) rows.push({ ...where, state: 'refused', reason: `${hardware}: ${reason}` });
-    else rows.push({ ...where, state: state().loaded?.gpu === i ? stateOf('tensorflow') : 'ready', hardware });
+    else
+      rows.push({
+        ...where,
+        state: state().loaded?.gpu === i ? stateOf('tensorflow') : 'ready',
+        hardware,
+      });
   }
   return rows;
 }
@@ -94,7 +121,10 @@ async function nativeNote(): Promise<string | undefined> {
 async function hardwareOf(engine: EngineName): Promise<string | undefined> {
   if (engine === 'webgpu') {
     const { adapter } = await probeWebgpu();
-    return adapter && (adapter.software ? `${adapter.name}, a software adapter: the CPU computes` : adapter.name);
+    return (
+      adapter &&
+      (adapter.software ? `${adapter.name}, a software adapter: the CPU computes` : adapter.name)
+    );
   }
   const { loaded } = state();
   if (engine === 'tensorflow' && !loaded) {

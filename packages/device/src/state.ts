@@ -4,7 +4,10 @@ import type { WebgpuProbe } from './webgpu';
 
 /** What one process knows once, however many copies of this module it has loaded (ESM and CJS). */
 interface State {
-  /** What became of the native engine, by the GPUs it may see; asked at most once, since a child process answers. */
+  /**
+   * What became of the native engine, by the GPUs it may see; asked at most once, since a child
+   * process answers.
+   */
   native?: Map<string, Promise<Probe>>;
   /** `CUDA_VISIBLE_DEVICES` as the process was started with it. */
   visible?: { readonly asStarted: string | undefined };
@@ -14,7 +17,10 @@ interface State {
   gpus?: readonly NvidiaGpu[];
   /** The native package that this process has loaded: a second one cannot come beside it. */
   loaded?: { package: string; usesGpu: boolean; gpu?: number };
-  /** The last engine start asked for; the next waits for it, since TensorFlow.js gives up a start when another begins. */
+  /**
+   * The last engine start asked for; the next waits for it, since TensorFlow.js gives up a start
+   * when another begins.
+   */
   starting?: Promise<void>;
 }
 

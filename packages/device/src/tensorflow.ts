@@ -1,4 +1,7 @@
-/** The native engine: libtensorflow through `@tensorflow/tfjs-node-gpu`, else `@tensorflow/tfjs-node`. Both are optional. */
+/**
+ * The native engine: libtensorflow through `@tensorflow/tfjs-node-gpu`, else
+ * `@tensorflow/tfjs-node`. Both are optional.
+ */
 import { execFile } from 'node:child_process';
 import { createRequire } from 'node:module';
 import { promisify } from 'node:util';
@@ -25,7 +28,8 @@ export interface Probe {
 }
 
 /**
- * Looks once in a process for a native package that works, in a child process: a native library can abort.
+ * Looks once in a process for a native package that works, in a child process: a native library can
+ * abort.
  * @param visible `CUDA_VISIBLE_DEVICES` for it @default the process's own
  */
 export function probeNative(visible = process.env.CUDA_VISIBLE_DEVICES): Promise<Probe> {
@@ -51,7 +55,8 @@ async function probe(visible: string | undefined): Promise<Probe> {
       continue;
     }
     const { usesGpu, notes } = answer;
-    const noGpu = name === GPU_PACKAGE ? `${name} computes on the CPU: ${gpuAbsence(notes)}` : faults[0];
+    const noGpu =
+      name === GPU_PACKAGE ? `${name} computes on the CPU: ${gpuAbsence(notes)}` : faults[0];
     return { file, package: name, usesGpu, ...(!usesGpu && { noGpu }), faults };
   }
   return { usesGpu: false, faults, noGpu: faults[0] };
@@ -59,13 +64,21 @@ async function probe(visible: string | undefined): Promise<Probe> {
 
 /** Why libtensorflow uses no GPU, from what it says of itself on standard error. */
 export function gpuAbsence(notes: string): string {
-  const missing = [...notes.matchAll(/Could not load dynamic library '([^']+)'/g)].map(([, library]) => library);
-  const libraries = [...new Set(missing)].filter((library) => /cu(da|dnn|blas|fft|rand|solver|sparse)/.test(library ?? ''));
-  if (libraries.includes('libcuda.so.1')) return 'libcuda.so.1 is not there; install the NVIDIA driver';
-  if (libraries.length > 0) return `${libraries.join(', ')} not found; ${WANTED}: install those versions, or take webgpu`;
+  const missing = [...notes.matchAll(/Could not load dynamic library '([^']+)'/g)].map(
+    ([, library]) => library,
+  );
+  const libraries = [...new Set(missing)].filter((library) =>
+    /cu(da|dnn|blas|fft|rand|solver|sparse)/.test(library ?? ''),
+  );
+  if (libraries.includes('libcuda.so.1'))
+    return 'libcuda.so.1 is not there; install the NVIDIA driver';
+  if (libraries.length > 0)
+    return `${libraries.join(', ')} not found; ${WANTED}: install those versions, or take webgpu`;
   const failed = /failed call to cuInit: ([^\n]+)/.exec(notes)?.[1];
-  if (failed) return `CUDA does not start (${failed.trim()}); see that the driver is loaded and the GPU is free`;
-  if (/out of memory|OUT_OF_MEMORY/.test(notes)) return 'the GPU has no memory left; end what holds it (nvidia-smi lists it)';
+  if (failed)
+    return `CUDA does not start (${failed.trim()}); see that the driver is loaded and the GPU is free`;
+  if (/out of memory|OUT_OF_MEMORY/.test(notes))
+    return 'the GPU has no memory left; end what holds it (nvidia-smi lists it)';
   return `it sees no GPU; ${WANTED}: install those versions, or take webgpu`;
 }
 
@@ -73,8 +86,14 @@ export function gpuAbsence(notes: string): string {
 const MEND_UTIL = `const util = require('node:util'); util.isNullOrUndefined ??= (value) => value === null || value === undefined;`;
 const MARK = 'deepend-probe:';
 
-/** Loads the package, multiplies two matrices and tells whether a GPU did it; a text says what went wrong. */
-async function tryInChild(file: string, visible: string | undefined): Promise<{ usesGpu: boolean; notes: string } | string> {
+/**
+ * Loads the package, multiplies two matrices and tells whether a GPU did it; a text says what went
+ * wrong.
+ */
+async function tryInChild(
+  file: string,
+  visible: string | undefined,
+): Promise<{ usesGpu: boolean; notes: string } | string> {
   const script = `${MEND_UTIL}
     const tf = require(process.argv[1]);
     tf.matMul(tf.ones([2, 2]), tf.ones([2, 2])).dataSync();
@@ -98,7 +117,9 @@ async function tryInChild(file: string, visible: string | undefined): Promise<{ 
     const { signal, stderr = '', message } = error as Error & { signal?: string; stderr?: string };
     if (signal) return `it was ended by ${signal}`;
     const lines = stderr.split('\n');
-    const said = lines.find((line) => /^\w*Error: /.test(line)) ?? lines.find((line) => /cannot|no such|not found/i.test(line));
+    const said =
+      lines.find((line) => /^\w*Error: /.test(line)) ??
+      lines.find((line) => /cannot|no such|not found/i.test(line));
     const reason = said ?? message.split('\n')[0];
     return (reason ?? 'it failed').trim();
   }
@@ -108,25 +129,34 @@ async function tryInChild(file: string, visible: string | undefined): Promise<{ 
 const quiet = () => ({ TF_CPP_MIN_LOG_LEVEL: process.env.TF_CPP_MIN_LOG_LEVEL ?? '2' });
 
 /** Without it libtensorflow takes the whole memory of a GPU at its start. */
-const growth = () => ({ TF_FORCE_GPU_ALLOW_GROWTH: process.env.TF_FORCE_GPU_ALLOW_GROWTH ?? 'true' });
+const growth = () => ({
+  TF_FORCE_GPU_ALLOW_GROWTH: process.env.TF_FORCE_GPU_ALLOW_GROWTH ?? 'true',
+});
 
 /**
  * Loads the native package into this process and makes it current.
- * @param gpu the GPU that it is to see: its index among those that are visible, and `CUDA_VISIBLE_DEVICES` for it alone
+ * @param gpu the GPU that it is to see: its index among those that are visible, and
+ *   `CUDA_VISIBLE_DEVICES` for it alone
  */
 export async function startNative(gpu?: { index: number; id: string }): Promise<void> {
   const shared = state();
   if (!shared.loaded) {
     const found = await probeNative(gpu?.id);
     if (!found.file || !found.package) {
-      throw new Error(`[device] tensorflow: ${found.faults.join('; ')}; install one of them, or take the device 'cpu'`);
+      throw new Error(
+        `[device] tensorflow: ${found.faults.join('; ')}; install one of them, or take the device 'cpu'`,
+      );
     }
     Object.assign(process.env, quiet(), growth(), gpu && { CUDA_VISIBLE_DEVICES: gpu.id }); // it reads them when it is loaded
     const require = createRequire(HERE);
     const util = require('node:util') as { isNullOrUndefined?: (value: unknown) => boolean };
     util.isNullOrUndefined ??= (value) => value === null || value === undefined;
     require(found.file);
-    shared.loaded = { package: found.package, usesGpu: found.usesGpu, ...(found.usesGpu && { gpu: gpu?.index ?? 0 }) };
+    shared.loaded = {
+      package: found.package,
+      usesGpu: found.usesGpu,
+      ...(found.usesGpu && { gpu: gpu?.index ?? 0 }),
+    };
   }
   await tf.setBackend('tensorflow');
 }

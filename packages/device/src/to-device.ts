@@ -1,5 +1,5 @@
 /** Moving tensors and nets from one engine to another. */
-import { show } from '@deepend/checks';
+import { show } from '@deepend/core';
 import * as tf from '@tensorflow/tfjs-core';
 import { activate } from './devices';
 import { ENGINES } from './engines';
@@ -14,16 +14,21 @@ interface Net {
 const isNet = (what: unknown): what is Net => Array.isArray((what as Net | null)?.weights);
 
 /**
- * A tensor's copy on a device, which is the caller's to dispose; or a net, whose weights are moved there in place. The engine that was
+ * A tensor's copy on a device, which is the caller's to dispose; or a net, whose weights are moved
+ * there in place. The engine that was
  * current stays current. `train` with a `device` moves its net by itself.
  * @throws TypeError when it is neither
  * @example
  * const gpu = await tryGpu();
  * await toDevice(net, gpu);
  */
-export async function toDevice<T extends tf.Tensor | Net>(what: T, device: Pick<Device, 'engine'>): Promise<T> {
+export async function toDevice<T extends tf.Tensor | Net>(
+  what: T,
+  device: Pick<Device, 'engine'>,
+): Promise<T> {
   const isTensor = what instanceof tf.Tensor;
-  if (!isTensor && !isNet(what)) throw new TypeError(`[device] toDevice: expected a tensor or a net, got ${show(what)}`);
+  if (!isTensor && !isNet(what))
+    throw new TypeError(`[device] toDevice: expected a tensor or a net, got ${show(what)}`);
   const before = tf.getBackend();
   try {
     await activate(device);

@@ -13,7 +13,10 @@ export interface Device {
   /** `cuda:0`, `webgpu:0`, or `cpu` for every CPU engine. */
   readonly name: string;
   readonly engine: EngineName;
-  /** The processor by its maker's name, and how much of it the engine uses; for `simd` the build of its module too. */
+  /**
+   * The processor by its maker's name, and how much of it the engine uses; for `simd` the build of
+   * its module too.
+   */
   readonly hardware: string;
   /** Why this one, and not a better one. */
   readonly why: string;
@@ -24,11 +27,17 @@ export interface Device {
 /** What a device can be asked for by: what `device()` and `DEEPEND_DEVICE` take. */
 export type DeviceName = `cuda:${number}` | 'webgpu:0' | 'cpu' | EngineName;
 
-/** What is chosen among: the GPU through CUDA, and the engines. `tensorflow` stands for libtensorflow on the CPU. */
+/**
+ * What is chosen among: the GPU through CUDA, and the engines. `tensorflow` stands for
+ * libtensorflow on the CPU.
+ */
 export type CandidateName = 'cuda' | EngineName;
 
 export interface ChoiceOptions {
-  /** What is tried, the best first; what is not named is not taken. @default cuda, webgpu, simd, tensorflow, wasm, cpu-js */
+  /**
+   * What is tried, the best first; what is not named is not taken. @default cuda, webgpu, simd,
+   * tensorflow, wasm, cpu-js
+   */
   order?: readonly CandidateName[];
   /** What is not taken. @default none */
   exclude?: readonly CandidateName[];

@@ -1,5 +1,6 @@
 /**
- * The parts of WebGPU and of `@tensorflow/tfjs-backend-webgpu` 4.22 that deepend touches. Their own types are not there where these optional
+ * The parts of WebGPU and of `@tensorflow/tfjs-backend-webgpu` 4.22 that deepend touches. Their own
+ * types are not there where these optional
  * packages are not installed.
  */
 import type { BackendValues, DataStorage, DataType, KernelBackend } from '@tensorflow/tfjs-core';
@@ -41,7 +42,12 @@ interface TensorData {
 }
 
 interface BufferManager {
-  acquireBuffer(size: number, usage: number, mappedAtCreation?: boolean, reuse?: boolean): GpuBuffer;
+  acquireBuffer(
+    size: number,
+    usage: number,
+    mappedAtCreation?: boolean,
+    reuse?: boolean,
+  ): GpuBuffer;
   releaseBuffer(buffer: GpuBuffer, reuse?: boolean): void;
   /** By size and use: what has been released, kept for the next. */
   freeBuffers: Map<string, GpuBuffer[]>;
@@ -55,7 +61,13 @@ export interface StockBackend extends KernelBackend {
   readonly bufferManager: BufferManager;
   readonly tensorMap: DataStorage<TensorData>;
   readonly commandEncoder: {
-    copyBufferToBuffer(from: GpuBuffer, start: number, to: GpuBuffer, at: number, size: number): void;
+    copyBufferToBuffer(
+      from: GpuBuffer,
+      start: number,
+      to: GpuBuffer,
+      at: number,
+      size: number,
+    ): void;
   } | null;
   ensureCommandEncoderReady(): void;
   endComputePassEncoder(): void;

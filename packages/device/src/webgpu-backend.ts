@@ -1,4 +1,7 @@
-/** The stock WebGPU backend made fit for Node: values are read at once too, and a lost device or a full memory is an error. */
+/**
+ * The stock WebGPU backend made fit for Node: values are read at once too, and a lost device or a
+ * full memory is an error.
+ */
 import { type BackendValues, util } from '@tensorflow/tfjs-core';
 import type { GpuBuffer, GpuDevice, StockBackend, StockBackendClass } from './webgpu-api';
 
@@ -8,11 +11,17 @@ type Tick = () => void;
 // GPUBufferUsage and GPUMapMode, https://www.w3.org/TR/webgpu/#buffer-usage
 const [MAP_READ, COPY_DST, READ_MODE] = [1, 8, 1];
 const ATTEMPTS = 20;
-/** So many looks without a pause, then so many ms between two: a software adapter needs the processor itself. */
+/**
+ * So many looks without a pause, then so many ms between two: a software adapter needs the
+ * processor itself.
+ */
 const [EAGER, PAUSE] = [50, 0.1];
 const NOBODY = new Int32Array(new SharedArrayBuffer(4)); // wakes this thread
 
-/** How Dawn asks Node for its next tick: by the global `setImmediate`, which this takes the place of while `work` runs. */
+/**
+ * How Dawn asks Node for its next tick: by the global `setImmediate`, which this takes the place of
+ * while `work` runs.
+ */
 function catching<T>(work: () => T, caught: (tick: Tick) => void): T {
   const real = globalThis.setImmediate;
   globalThis.setImmediate = ((tick: Tick) => caught(tick)) as typeof setImmediate;
@@ -24,7 +33,8 @@ function catching<T>(work: () => T, caught: (tick: Tick) => void): T {
 }
 
 /**
- * Dawn's tick, caught when it asks for one; undefined where this Dawn asks in another way. It asks for none while one is under way, so that
+ * Dawn's tick, caught when it asks for one; undefined where this Dawn asks in another way. It asks
+ * for none while one is under way, so that
  * more than one attempt may be needed.
  */
 export async function captureTick(device: GpuDevice): Promise<Tick | undefined> {
@@ -46,7 +56,10 @@ export async function captureTick(device: GpuDevice): Promise<Tick | undefined> 
   return tick;
 }
 
-/** Waits for a buffer without giving way to the event loop: Dawn's tick is called until the GPU has finished. */
+/**
+ * Waits for a buffer without giving way to the event loop: Dawn's tick is called until the GPU has
+ * finished.
+ */
 function mapNow(buffer: GpuBuffer, tick: Tick): void {
   let next: Tick | undefined;
   catching(
@@ -128,7 +141,10 @@ export function nodeBackend(Stock: StockBackendClass): NodeBackendClass {
       return this.loss !== undefined;
     }
 
-    /** @throws Error when the device is gone, or refused what it was told to do: the numbers are not what they should be then */
+    /**
+     * @throws Error when the device is gone, or refused what it was told to do: the numbers are not
+     * what they should be then
+     */
     private check(): void {
       if (this.loss !== undefined)
         throw new Error(
@@ -136,10 +152,14 @@ export function nodeBackend(Stock: StockBackendClass): NodeBackendClass {
         );
       const { refusal } = this;
       this.refusal = undefined;
-      if (refusal) throw new Error(`[webgpu] ${this.setting.name} refused a command: ${refusal.message}`);
+      if (refusal)
+        throw new Error(`[webgpu] ${this.setting.name} refused a command: ${refusal.message}`);
     }
 
-    private allocate(acquire: StockBackend['bufferManager']['acquireBuffer'], args: Parameters<typeof acquire>): GpuBuffer {
+    private allocate(
+      acquire: StockBackend['bufferManager']['acquireBuffer'],
+      args: Parameters<typeof acquire>,
+    ): GpuBuffer {
       this.check();
       const [size] = args;
       const { maxBufferSize = size, maxStorageBufferBindingSize = size } = this.device.limits;
@@ -203,7 +223,9 @@ export function nodeBackend(Stock: StockBackendClass): NodeBackendClass {
       const values = await super.read(dataId).catch(async (error: Error) => {
         await new Promise((resolve) => setTimeout(resolve)); // the loss is told a moment later than the failure
         this.check();
-        throw new Error(`[webgpu] ${this.setting.name}: reading failed: ${error.message || error.name}`);
+        throw new Error(
+          `[webgpu] ${this.setting.name}: reading failed: ${error.message || error.name}`,
+        );
       });
       this.check();
       return values;
@@ -212,10 +234,14 @@ export function nodeBackend(Stock: StockBackendClass): NodeBackendClass {
     /** Stock reads at once through a canvas, which Node has not. */
     override readSync(dataId: object): BackendValues {
       const { values, dtype, resource } = this.tensorMap.get(dataId);
-      if (values != null || dtype === 'string' || dtype === 'complex64') return super.readSync(dataId);
+      if (values != null || dtype === 'string' || dtype === 'complex64')
+        return super.readSync(dataId);
       this.check();
       const { tick, name } = this.setting;
-      if (!tick || !resource) throw new Error(`[webgpu] ${name}: dataSync() does not work with this Dawn; use await data()`);
+      if (!tick || !resource)
+        throw new Error(
+          `[webgpu] ${name}: dataSync() does not work with this Dawn; use await data()`,
+        );
       const staging = this.bufferManager.acquireBuffer(resource.size, COPY_DST | MAP_READ);
       this.ensureCommandEncoderReady();
       this.endComputePassEncoder();
@@ -223,7 +249,8 @@ export function nodeBackend(Stock: StockBackendClass): NodeBackendClass {
       this.submitQueue();
       mapNow(staging, tick);
       this.check();
-      if (staging.mapState !== 'mapped') throw new Error(`[webgpu] ${name}: reading failed: the device is gone`);
+      if (staging.mapState !== 'mapped')
+        throw new Error(`[webgpu] ${name}: reading failed: the device is gone`);
       const bytes = staging.getMappedRange().slice(0);
       staging.unmap();
       this.bufferManager.releaseBuffer(staging);

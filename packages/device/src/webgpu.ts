@@ -1,5 +1,6 @@
 /**
- * The engine `webgpu` in Node: Dawn, which the npm package `webgpu` holds, under `@tensorflow/tfjs-backend-webgpu`. Both are optional. One
+ * The engine `webgpu` in Node: Dawn, which the npm package `webgpu` holds, under
+ * `@tensorflow/tfjs-backend-webgpu`. Both are optional. One
  * adapter is used, the one that Dawn offers for high performance: `webgpu:0`.
  */
 import { execFile } from 'node:child_process';
@@ -18,7 +19,9 @@ const PROBE_TIMEOUT = 60_000; // ms
 export interface WebgpuAdapter {
   /** As the driver calls it: `nvidia-h100-80gb-hbm3 (NVIDIA: 570.86)`. */
   readonly name: string;
-  /** A program on the CPU that stands for a GPU, such as SwiftShader or llvmpipe: right, and slow. */
+  /**
+   * A program on the CPU that stands for a GPU, such as SwiftShader or llvmpipe: right, and slow.
+   */
   readonly software: boolean;
 }
 
@@ -29,7 +32,10 @@ export interface WebgpuProbe {
   readonly fault?: string;
 }
 
-/** Looks once in a process for an adapter, in a child process: Dawn is a native library, and a driver can take its process along. */
+/**
+ * Looks once in a process for an adapter, in a child process: Dawn is a native library, and a
+ * driver can take its process along.
+ */
 export function probeWebgpu(): Promise<WebgpuProbe> {
   const shared = state();
   shared.webgpu ??= probe();
@@ -41,7 +47,9 @@ async function probe(): Promise<WebgpuProbe> {
   const absent = names.filter((name) => !resolvePackage(name));
   if (absent.length > 0) {
     const wanted = absent.map((name) => `${name}@${PACKAGES[name]}`).join(' ');
-    return { fault: `${absent.join(' and ')} ${absent.length > 1 ? 'are' : 'is'} not installed; npm i ${wanted}` };
+    return {
+      fault: `${absent.join(' and ')} ${absent.length > 1 ? 'are' : 'is'} not installed; npm i ${wanted}`,
+    };
   }
   return tryInChild(resolvePackage('webgpu') as string);
 }
@@ -59,7 +67,9 @@ async function tryInChild(file: string): Promise<WebgpuProbe> {
     device?.destroy();`;
   try {
     const args = ['--input-type=module', '-e', script, pathToFileURL(file).href];
-    const { stdout, stderr } = await promisify(execFile)(process.execPath, args, { timeout: PROBE_TIMEOUT });
+    const { stdout, stderr } = await promisify(execFile)(process.execPath, args, {
+      timeout: PROBE_TIMEOUT,
+    });
     const line = stdout.split('\n').find((text) => text.startsWith(MARK));
     if (!line) return { fault: 'webgpu (Dawn) ended without an answer' };
     const answer = JSON.parse(line.slice(MARK.length)) as AdapterAnswer;
@@ -67,7 +77,9 @@ async function tryInChild(file: string): Promise<WebgpuProbe> {
   } catch (error) {
     const { signal, stderr = '', message } = error as Error & { signal?: string; stderr?: string };
     if (signal) return { fault: `webgpu (Dawn) was ended by ${signal}` };
-    const reason = stderr.split('\n').find((text) => /Error:|cannot open|no such file/i.test(text)) ?? message.split('\n')[0];
+    const reason =
+      stderr.split('\n').find((text) => /Error:|cannot open|no such file/i.test(text)) ??
+      message.split('\n')[0];
     return { fault: `webgpu does not load: ${reason?.trim()}` };
   }
 }
@@ -96,13 +108,18 @@ export function describeAdapter({
 
 /** Dawn's own warnings say which part of Vulkan is missing. */
 export function noAdapter(stderr: string): string {
-  if (/no drivers|INCOMPATIBLE_DRIVER/i.test(stderr)) return "Dawn found no Vulkan driver; install the GPU's";
+  if (/no drivers|INCOMPATIBLE_DRIVER/i.test(stderr))
+    return "Dawn found no Vulkan driver; install the GPU's";
   const warning = stderr.split('\n').find((line) => line.startsWith('Warning:'));
-  if (/libvulkan/i.test(stderr)) return `Dawn found no Vulkan loader; install it (Debian: libvulkan1)`;
+  if (/libvulkan/i.test(stderr))
+    return `Dawn found no Vulkan loader; install it (Debian: libvulkan1)`;
   return `Dawn found no adapter${warning ? `: ${warning.slice(8).trim()}` : ''}; see that the GPU's Vulkan driver is installed and new enough`;
 }
 
-/** Makes `webgpu` the current backend. One whose adapter was lost is made anew; what was on it stays lost. */
+/**
+ * Makes `webgpu` the current backend. One whose adapter was lost is made anew; what was on it stays
+ * lost.
+ */
 export async function startWebgpu(): Promise<void> {
   const { fault, adapter } = await probeWebgpu();
   if (fault || !adapter) throw new Error(`[device] webgpu: ${fault}`);
@@ -139,13 +156,24 @@ interface Gpu {
   requestAdapter(options: object): Promise<GpuAdapter | null>;
 }
 
-/** Puts WebGPU where the backend looks for it: `navigator.gpu`, and classes such as `GPUBuffer` among the globals. */
+/**
+ * Puts WebGPU where the backend looks for it: `navigator.gpu`, and classes such as `GPUBuffer`
+ * among the globals.
+ */
 async function openDawn(): Promise<Gpu> {
   const place = globalThis as { navigator?: { gpu?: Gpu } };
   if (place.navigator?.gpu) return place.navigator.gpu;
-  const { create, globals } = (await import(resolvedUrl('webgpu'))) as { create(options: string[]): Gpu; globals: object };
+  const { create, globals } = (await import(resolvedUrl('webgpu'))) as {
+    create(options: string[]): Gpu;
+    globals: object;
+  };
   Object.assign(globalThis, globals);
-  if (!place.navigator) Object.defineProperty(globalThis, 'navigator', { value: {}, configurable: true, writable: true });
+  if (!place.navigator)
+    Object.defineProperty(globalThis, 'navigator', {
+      value: {},
+      configurable: true,
+      writable: true,
+    });
   const gpu = create([]);
   Object.defineProperty(place.navigator, 'gpu', { value: gpu, configurable: true });
   return gpu;
@@ -163,7 +191,10 @@ const LIMITS = [
 
 async function makeBackend(
   gpu: Gpu,
-  { WebGPUBackend, found: { name, software } }: { WebGPUBackend: StockBackendClass; found: WebgpuAdapter },
+  {
+    WebGPUBackend,
+    found: { name, software },
+  }: { WebGPUBackend: StockBackendClass; found: WebgpuAdapter },
 ): Promise<tf.KernelBackend> {
   const adapter = await gpu.requestAdapter({ powerPreference: 'high-performance' });
   if (!adapter) throw new Error('[device] webgpu: Dawn found an adapter before, and now none');

@@ -9,8 +9,10 @@ const TOPOLOGY = 'model.json';
 const WEIGHTS = 'weights.bin';
 
 /**
- * Writes `dir/model.json` and `dir/weights.bin`, the layers format of TensorFlow.js, on every engine. Stock tfjs loads it, alone; but a net
- * with grouped convolutions (ResNeXt, RegNetX) only where `@deepend/models` is imported beside it, and its `model.json` says so under
+ * Writes `dir/model.json` and `dir/weights.bin`, the layers format of TensorFlow.js, on every
+ * engine. Stock tfjs loads it, alone; but a net
+ * with grouped convolutions (ResNeXt, RegNetX) only where `@deepend/models` is imported beside it,
+ * and its `model.json` says so under
  * `userDefinedMetadata`. Each file appears whole or not at all, and a new folder only with both.
  */
 export async function saveNet(net: tfl.LayersModel, dir: string): Promise<void> {
@@ -33,7 +35,9 @@ export async function saveNet(net: tfl.LayersModel, dir: string): Promise<void> 
 function needs(net: tfl.LayersModel): { userDefinedMetadata?: object } {
   const { className } = GroupedConv2D;
   if (!net.layers.some((layer) => layer.getClassName() === className)) return {};
-  return { userDefinedMetadata: { needs: { [className]: "import '@deepend/models' before loading" } } };
+  return {
+    userDefinedMetadata: { needs: { [className]: "import '@deepend/models' before loading" } },
+  };
 }
 
 /** What tfjs would save of a net. */
@@ -45,12 +49,14 @@ export async function collectArtifacts(net: tfl.LayersModel): Promise<io.ModelAr
       return { modelArtifactsInfo: { dateSaved: new Date(), modelTopologyType: 'JSON' } };
     }),
   );
-  if (!collected) throw new Error(`[models] saveNet: tfjs gave no artifacts for the net '${net.name}'`);
+  if (!collected)
+    throw new Error(`[models] saveNet: tfjs gave no artifacts for the net '${net.name}'`);
   return collected;
 }
 
 /**
- * Reads a net that `saveNet`, or stock tfjs's layers format, wrote: `dir/model.json` and the weight files it names.
+ * Reads a net that `saveNet`, or stock tfjs's layers format, wrote: `dir/model.json` and the weight
+ * files it names.
  * @throws Error when a file is missing, truncated or not of the format; it names the file
  */
 export async function loadNet(dir: string): Promise<tfl.LayersModel> {
@@ -63,7 +69,9 @@ export async function loadNet(dir: string): Promise<tfl.LayersModel> {
     const got = buffers.reduce((bytes, buffer) => bytes + buffer.byteLength, 0);
     if (expected !== got) {
       const where = files.map((file) => path.join(dir, file)).join(', ');
-      throw new Error(`[models] ${where}: expected ${expected} bytes of weights, got ${got}; save the net again`);
+      throw new Error(
+        `[models] ${where}: expected ${expected} bytes of weights, got ${got}; save the net again`,
+      );
     }
     return [specs, buffers];
   });
@@ -72,13 +80,17 @@ export async function loadNet(dir: string): Promise<tfl.LayersModel> {
 
 const specBytes = (spec: io.WeightsManifestEntry) => {
   const dtype = spec.quantization?.dtype ?? spec.dtype;
-  const width = ({ uint8: 1, bool: 1, uint16: 2, float16: 2 } as Record<string, number>)[dtype] ?? 4;
+  const width =
+    ({ uint8: 1, bool: 1, uint16: 2, float16: 2 } as Record<string, number>)[dtype] ?? 4;
   return spec.shape.reduce((a, b) => a * b, 1) * width;
 };
 
 async function readTopology(file: string): Promise<io.ModelJSON> {
   const text = await fs.readFile(file, 'utf8').catch((cause: Error) => {
-    throw new Error(`[models] ${file}: cannot be read (${cause.message}); expected a folder that saveNet wrote`, { cause });
+    throw new Error(
+      `[models] ${file}: cannot be read (${cause.message}); expected a folder that saveNet wrote`,
+      { cause },
+    );
   });
   let json: Partial<io.ModelJSON> | null = null;
   try {
@@ -92,7 +104,10 @@ async function readTopology(file: string): Promise<io.ModelJSON> {
 
 async function readWeights(file: string): Promise<ArrayBuffer> {
   const bytes = await fs.readFile(file).catch((cause: Error) => {
-    throw new Error(`[models] ${file}: cannot be read (${cause.message}); expected the weights that model.json names`, { cause });
+    throw new Error(
+      `[models] ${file}: cannot be read (${cause.message}); expected the weights that model.json names`,
+      { cause },
+    );
   });
   // A copy of its own: Node's small buffers are views into a shared pool.
   return new Uint8Array(bytes).buffer;

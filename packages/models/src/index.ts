@@ -26,7 +26,12 @@ export {
   sigmoid,
 } from './blocks/layers';
 export type { NetOptions } from './blocks/options';
-export { type BlockOptions, type ResidualOptions, residual, type Shortcut } from './blocks/residual';
+export {
+  type BlockOptions,
+  type ResidualOptions,
+  residual,
+  type Shortcut,
+} from './blocks/residual';
 export {
   cifarStem,
   classifier,
@@ -44,13 +49,29 @@ export { type ExportSafetensorsOptions, exportSafetensors } from './export/safet
 export { type ExportTfjsOptions, exportTfjs } from './export/tfjs/tfjs';
 export { loadNet, saveNet } from './files';
 export { type AlexNetOptions, alexNetStage } from './nets/alexnet';
-export { ANYNETS, type AnyNetSpec, anyNet, type ResNextBlockOptions, resnextBlock } from './nets/anynet';
+export {
+  ANYNETS,
+  type AnyNetSpec,
+  anyNet,
+  type ResNextBlockOptions,
+  resnextBlock,
+} from './nets/anynet';
 export { BOOK_RESNETS, type BookNetOptions, type BookResNetName, book } from './nets/book';
-export { DENSENETS, type DenseBlockOptions, type DenseNetName, denseBlock, transitionBlock } from './nets/densenet';
+export {
+  DENSENETS,
+  type DenseBlockOptions,
+  type DenseNetName,
+  denseBlock,
+  transitionBlock,
+} from './nets/densenet';
 export { type GoogLeNetOptions, type InceptionOptions, inception } from './nets/googlenet';
 export { BOOK_LENETS, type BookLenetName, lenetHead, lenetStage } from './nets/lenet';
 export type { MlpOptions } from './nets/mlp';
-export { type InvertedResidualOptions, invertedResidual, type MobileNetOptions } from './nets/mobilenet';
+export {
+  type InvertedResidualOptions,
+  invertedResidual,
+  type MobileNetOptions,
+} from './nets/mobilenet';
 export { type NinBlockOptions, type NinOptions, ninBlock } from './nets/nin';
 export { RECIPES, type Recipe } from './nets/recipes';
 export {
@@ -72,11 +93,33 @@ export {
   vggBlock,
   vggHead,
 } from './nets/vgg';
-export { type AnyNetOptions, createModel, listModels, type NetBuilder, recipeOf, registerModel } from './registry';
+export {
+  type AnyNetOptions,
+  createModel,
+  listModels,
+  type NetBuilder,
+  recipeOf,
+  registerModel,
+} from './registry';
 export type { Arithmetic } from './summary/arithmetic';
 export { estimateMemory, type MemoryEstimate, type MemoryOptions } from './summary/memory';
 export { type SummaryOptions, type SummaryRow, summarize, summary } from './summary/summary';
-export { featureExtractor, freeze, type ReplaceHeadOptions, replaceHead, unfreeze } from './transfer';
+export {
+  featureExtractor,
+  freeze,
+  type ReplaceHeadOptions,
+  replaceHead,
+  unfreeze,
+} from './transfer';
 export { readSafetensorsHeader } from './weights/safetensors';
-export type { SafetensorsDtype, SafetensorsHeader, SafetensorsTensor } from './weights/safetensors-header';
-export { type LoadedWeights, type LoadWeightsOptions, loadWeights, saveWeights } from './weights/weights';
+export type {
+  SafetensorsDtype,
+  SafetensorsHeader,
+  SafetensorsTensor,
+} from './weights/safetensors-header';
+export {
+  type LoadedWeights,
+  type LoadWeightsOptions,
+  loadWeights,
+  saveWeights,
+} from './weights/weights';

@@ -1,5 +1,8 @@
-/** The nets by their ids: torchvision's as torchvision calls them, `book/…`, `cifar/…`, and a user's own. */
-import { closest } from '@deepend/checks';
+/**
+ * The nets by their ids: torchvision's as torchvision calls them, `book/…`, `cifar/…`, and a user's
+ * own.
+ */
+import { closest } from '@deepend/core';
 import type { LayersModel } from '@tensorflow/tfjs-layers';
 import type { NetOptions } from './blocks/options';
 import type { AlexNetOptions } from './nets/alexnet';
@@ -33,14 +36,21 @@ interface Entry {
 
 const { cifar, ...torchvision } = nets;
 
-const prefixed = (prefix: string, builders: Readonly<Record<string, NetBuilder>>): [string, Entry][] =>
+const prefixed = (
+  prefix: string,
+  builders: Readonly<Record<string, NetBuilder>>,
+): [string, Entry][] =>
   Object.entries(builders).map(([name, builder]) => {
     const id = `${prefix}${name}`;
     return [id, { builder, recipe: (RECIPES as Record<string, Recipe>)[id] }];
   });
 
 const zoo = () =>
-  new Map<string, Entry>([...prefixed('', torchvision), ...prefixed('book/', book), ...prefixed('cifar/', cifar)]);
+  new Map<string, Entry>([
+    ...prefixed('', torchvision),
+    ...prefixed('book/', book),
+    ...prefixed('cifar/', cifar),
+  ]);
 
 /** One list a process: an ESM and a CommonJS copy of this package may both be loaded. */
 const KEY = Symbol.for('deepend.models.registry');
@@ -51,14 +61,17 @@ const registry = (): Map<string, Entry> => {
 };
 
 /**
- * Builds the net that `id` names: `createModel('resnet50', { numClasses: 10 })`, `createModel('book/resnet18', { inputShape: [96, 96, 1] })`.
+ * Builds the net that `id` names: `createModel('resnet50', { numClasses: 10 })`,
+ * `createModel('book/resnet18', { inputShape: [96, 96, 1] })`.
  * @throws RangeError for an id that no net has; `listModels()` gives those that exist
  */
 export function createModel(id: string, options: AnyNetOptions = {}): LayersModel {
   return entryOf(id, 'createModel').builder(options);
 }
 
-/** The ids of all nets, sorted; `pattern` may hold `*` for any characters: `listModels('*resnet*')`. */
+/**
+ * The ids of all nets, sorted; `pattern` may hold `*` for any characters: `listModels('*resnet*')`.
+ */
 export function listModels(pattern = '*'): string[] {
   const escaped = pattern.replace(/[.+?^${}()|[\]\\]/g, '\\$&').replaceAll('*', '.*');
   return [...registry().keys()].filter((id) => new RegExp(`^${escaped}$`).test(id)).sort();
@@ -71,21 +84,32 @@ export function listModels(pattern = '*'): string[] {
  * @throws RangeError when another net has the id
  * @example
  * registerModel('mine/tiny', ({ inputShape = [28, 28, 1], numClasses = 10 } = {}) =>
- *   sequential([cifarStem(8), residualStage(8, 1, { firstBlock: true }), classifier(numClasses)], { inputShape }));
+ *   sequential([cifarStem(8), residualStage(8, 1, { firstBlock: true }), classifier(numClasses)], {
+ *   inputShape }));
  */
-export function registerModel(id: string, builder: NetBuilder, { recipe }: { recipe?: Recipe } = {}): void {
+export function registerModel(
+  id: string,
+  builder: NetBuilder,
+  { recipe }: { recipe?: Recipe } = {},
+): void {
   if (typeof id !== 'string' || !/^[\w.-]+(\/[\w.-]+)*$/.test(id)) {
     throw new TypeError(
       `[models] registerModel: expected an id of letters, digits, . _ - and /, such as 'mine/net', got '${id}'`,
     );
   }
   if (typeof builder !== 'function')
-    throw new TypeError(`[models] registerModel: the builder of '${id}' must be a function that makes a net`);
-  if (registry().has(id)) throw new RangeError(`[models] registerModel: there is a net '${id}' already; take another id`);
+    throw new TypeError(
+      `[models] registerModel: the builder of '${id}' must be a function that makes a net`,
+    );
+  if (registry().has(id))
+    throw new RangeError(`[models] registerModel: there is a net '${id}' already; take another id`);
   registry().set(id, { builder, recipe });
 }
 
-/** The settings of the book's run of a net, or of one registered with them; undefined where there are none. */
+/**
+ * The settings of the book's run of a net, or of one registered with them; undefined where there
+ * are none.
+ */
 export function recipeOf(id: keyof typeof RECIPES): Recipe;
 export function recipeOf(id: string): Recipe | undefined;
 export function recipeOf(id: string): Recipe | undefined {

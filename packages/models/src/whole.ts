@@ -1,10 +1,13 @@
-/** Files and folders that appear whole or not at all: they are written beside their place and moved. */
+/**
+ * Files and folders that appear whole or not at all: they are written beside their place and moved.
+ */
 import { randomUUID } from 'node:crypto';
 import path from 'node:path';
 import fs from 'fs-extra';
 
 /**
- * Writes a file by `fill`, which is given the name to write under, and moves it to its place; its folder is made where it is missing.
+ * Writes a file by `fill`, which is given the name to write under, and moves it to its place; its
+ * folder is made where it is missing.
  * @param options.where the beginning of each error
  * @throws Error when it cannot be written; what was there before stays
  */
@@ -26,7 +29,8 @@ export async function writeWhole(
 }
 
 /**
- * Writes files into a folder. A new folder appears with all of them; in one that exists each appears whole, in the order given, and other
+ * Writes files into a folder. A new folder appears with all of them; in one that exists each
+ * appears whole, in the order given, and other
  * files stay but those that `outdated` names.
  * @param options.where the beginning of each error
  * @throws Error when they cannot be written
@@ -40,10 +44,14 @@ export async function writeFolder(
   const staging = beside(dir);
   try {
     await fs.ensureDir(staging);
-    for (const [name, content] of Object.entries(files)) await fs.writeFile(path.join(staging, name), content);
+    for (const [name, content] of Object.entries(files))
+      await fs.writeFile(path.join(staging, name), content);
     if (fresh) return await fs.rename(staging, dir);
-    for (const name of Object.keys(files)) await fs.rename(path.join(staging, name), path.join(dir, name));
-    const left = (await fs.readdir(dir)).filter((name) => outdated(name) && !Object.hasOwn(files, name));
+    for (const name of Object.keys(files))
+      await fs.rename(path.join(staging, name), path.join(dir, name));
+    const left = (await fs.readdir(dir)).filter(
+      (name) => outdated(name) && !Object.hasOwn(files, name),
+    );
     for (const name of left) await fs.remove(path.join(dir, name));
   } catch (cause) {
     throw cannotWrite(dir, { where, cause });
@@ -52,7 +60,11 @@ export async function writeFolder(
   }
 }
 
-const beside = (place: string) => path.join(path.dirname(path.resolve(place)), `.${path.basename(place)}.${randomUUID()}`);
+const beside = (place: string) =>
+  path.join(path.dirname(path.resolve(place)), `.${path.basename(place)}.${randomUUID()}`);
 
 const cannotWrite = (place: string, { where, cause }: { where: string; cause: unknown }) =>
-  new Error(`${where}: cannot write ${place}: ${(cause as Error).message}; nothing was changed there`, { cause });
+  new Error(
+    `${where}: cannot write ${place}: ${(cause as Error).message}; nothing was changed there`,
+    { cause },
+  );

@@ -2,7 +2,13 @@ import type { TerminalOptions } from './characters';
 import { drawChart } from './chart';
 import { LiveView } from './live';
 import type { Picture } from './picture';
-import { type ChartOptions, type ChartSettings, chartOptions, makeSeries, type Point } from './series';
+import {
+  type ChartOptions,
+  type ChartSettings,
+  chartOptions,
+  makeSeries,
+  type Point,
+} from './series';
 import type { HistoryRecord } from './types';
 
 const WHERE = '[plot] Animator';
@@ -18,10 +24,12 @@ interface Step {
 }
 
 /**
- * A chart that grows while something runs: add points, see them at once in the terminal or below a notebook's cell, save a picture. The book's
+ * A chart that grows while something runs: add points, see them at once in the terminal or below a
+ * notebook's cell, save a picture. The book's
  * `Animator`. Given to `train` as a callback it draws the book's three curves.
  * @example
- * const animator = new Animator({ xlabel: 'epoch', legend: ['train loss', 'train acc', 'test acc'] });
+ * const animator = new Animator({ xlabel: 'epoch', legend: ['train loss', 'train acc', 'test acc']
+ * });
  * animator.add(1, [0.9, 0.7, null]);
  * await animator.save('curves.svg');
  */
@@ -35,7 +43,10 @@ export class Animator {
   #numEpochs: number | undefined;
   #lastSeen = Number.NaN;
 
-  /** @param stream a terminal to draw on @default a notebook's cell where there is one, else process.stdout */
+  /**
+   * @param stream a terminal to draw on @default a notebook's cell where there is one, else
+   * process.stdout
+   */
   constructor(options: ChartOptions = {}, stream?: NodeJS.WriteStream) {
     this.#given = chartOptions(WHERE, options);
     this.#options = this.#given;
@@ -48,7 +59,10 @@ export class Animator {
     this.draw();
   }
 
-  /** Draws the chart in place of the last one; does nothing where there is neither a notebook nor a terminal. */
+  /**
+   * Draws the chart in place of the last one; does nothing where there is neither a notebook nor a
+   * terminal.
+   */
   draw(): void {
     this.#view.draw();
   }
@@ -63,7 +77,11 @@ export class Animator {
     const { legend, title } = this.#options;
     const columns = legend ? legend.map((_, i) => this.#columns[i] ?? []) : this.#columns;
     const series = makeSeries(WHERE, columns, this.#options);
-    return drawChart(series, this.#options, title ?? `Line chart of ${(legend ?? ['values']).join(', ')}`);
+    return drawChart(
+      series,
+      this.#options,
+      title ?? `Line chart of ${(legend ?? ['values']).join(', ')}`,
+    );
   }
 
   /** Writes the chart as it is now, as the file's extension says. */
@@ -71,13 +89,22 @@ export class Animator {
     return this.picture().save(file);
   }
 
-  /** A run begins: with empty axes, or with the epochs before it where it goes on from a checkpoint. */
-  onTrainBegin({ numEpochs, history = [] }: { numEpochs: number; history?: readonly HistoryRecord[] }): void {
+  /**
+   * A run begins: with empty axes, or with the epochs before it where it goes on from a checkpoint.
+   */
+  onTrainBegin({
+    numEpochs,
+    history = [],
+  }: {
+    numEpochs: number;
+    history?: readonly HistoryRecord[];
+  }): void {
     this.#numEpochs = numEpochs;
     this.#options = { legend: CURVES, xlabel: 'epoch', xlim: [0, numEpochs], ...this.#given };
     this.#columns = [];
     this.#lastSeen = Number.NaN;
-    for (const { epoch, loss, trainAcc, testAcc } of history) this.#add(epoch, [loss, trainAcc, testAcc]);
+    for (const { epoch, loss, trainAcc, testAcc } of history)
+      this.#add(epoch, [loss, trainAcc, testAcc]);
     this.#view.begin();
     this.draw();
   }
@@ -98,7 +125,9 @@ export class Animator {
   #add(x: number, ys: readonly (number | null)[]): void {
     const { legend } = this.#options;
     if (legend && ys.length !== legend.length) {
-      throw new RangeError(`${WHERE}: expected ${legend.length} values, one for each name of "legend", got ${ys.length}`);
+      throw new RangeError(
+        `${WHERE}: expected ${legend.length} values, one for each name of "legend", got ${ys.length}`,
+      );
     }
     ys.forEach((y, i) => {
       this.#columns[i] ??= [];

@@ -1,5 +1,5 @@
 /** Text on a plot with an arrow from it to a point: the book's `annotate`. */
-import { rule } from '@deepend/checks';
+import { rule } from '@deepend/core';
 import { type Plane, SIZE } from './frame';
 import { type Box, decimal, type Mark, tag } from './svg';
 import { fitText, textWidth } from './text';
@@ -11,7 +11,9 @@ export interface Annotation {
   readonly text: string;
   /** The point that is meant, in the axes' values. */
   readonly xy: Pair;
-  /** Where the text begins, in the axes' values; it is moved so that all of it lies within the axes. */
+  /**
+   * Where the text begins, in the axes' values; it is moved so that all of it lies within the axes.
+   */
   readonly xytext: Pair;
 }
 
@@ -32,14 +34,21 @@ const HEAD = 7; // length of an arrow's head
 /** @throws RangeError for a place that a logarithmic axis has not */
 export function annotationMarks(annotations: readonly Annotation[], { x, y, box }: Plane): Mark[] {
   return annotations.flatMap(({ text, xy, xytext }): Mark[] => {
-    const [tip, begin] = [xy, xytext].map(([px, py]) => ({ x: x.at(px), y: y.at(py) })) as [Spot, Spot];
+    const [tip, begin] = [xy, xytext].map(([px, py]) => ({ x: x.at(px), y: y.at(py) })) as [
+      Spot,
+      Spot,
+    ];
     if (![tip.x, tip.y, begin.x, begin.y].every(Number.isFinite)) {
       throw new RangeError(
         `[plot] annotate: a logarithmic axis has no place for '${text}' at [${xy}] from [${xytext}]; give values above 0`,
       );
     }
     const fitted = fitText(text, box.width - 2 * MARGIN, { size: SIZE });
-    const patch = patchOf(begin, { width: textWidth(fitted.text, fitted.size), size: fitted.size }, box);
+    const patch = patchOf(
+      begin,
+      { width: textWidth(fitted.text, fitted.size), size: fitted.size },
+      box,
+    );
     return [
       ...arrow(patch, tip),
       tag('rect', { ...patch, fill: PAPER, 'fill-opacity': 0.85, rx: 2 }),

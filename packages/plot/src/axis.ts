@@ -24,16 +24,23 @@ export interface AxisOptions {
 const LARGEST = 1e300;
 
 export function makeAxis({ values, limits, scale, pixels, room, nice }: AxisOptions): Axis {
-  const has = (value: number) => Math.abs(value) <= LARGEST && (scale === 'linear' || value >= 1 / LARGEST);
+  const has = (value: number) =>
+    Math.abs(value) <= LARGEST && (scale === 'linear' || value >= 1 / LARGEST);
   const usable = values.filter(has);
   const domain = limits ?? extent(usable, scale);
   const mapped = (scale === 'log' ? scaleLog() : scaleLinear()).domain(domain).range(pixels);
   if (nice && !limits) mapped.nice(room);
   const whole = scale === 'linear' && usable.length > 0 && usable.every(Number.isInteger);
   const candidates = mapped.ticks(room).filter((value) => !whole || Number.isInteger(value));
-  const format = scale === 'log' ? mapped.tickFormat(room, '~g') : mapped.tickFormat(Math.max(candidates.length, 2));
+  const format =
+    scale === 'log'
+      ? mapped.tickFormat(room, '~g')
+      : mapped.tickFormat(Math.max(candidates.length, 2));
   const ticks = candidates
-    .map((value) => ({ value, label: whole ? value.toLocaleString('en-US') : format(value).replace('−', '-') }))
+    .map((value) => ({
+      value,
+      label: whole ? value.toLocaleString('en-US') : format(value).replace('−', '-'),
+    }))
     .filter(({ label }) => label !== '');
   return { at: (value) => (has(value) ? mapped(value) : Number.NaN), ticks };
 }

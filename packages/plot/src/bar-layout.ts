@@ -21,7 +21,10 @@ const LONGEST = 180; // pixels of a label, beyond which it is cut
 
 /** A value as its bar tells it: a whole number whole, another in four digits. */
 export const tell = (value: number) => {
-  const [rounded, size] = [Number.isInteger(value) ? value : Number(value.toPrecision(4)), Math.abs(value)];
+  const [rounded, size] = [
+    Number.isInteger(value) ? value : Number(value.toPrecision(4)),
+    Math.abs(value),
+  ];
   if (size !== 0 && (size >= 1e9 || size < 1e-3)) return String(Number(value.toPrecision(4)));
   return rounded.toLocaleString('en-US', { maximumFractionDigits: 6 });
 };
@@ -45,24 +48,46 @@ export function layOutBars({ labels, series }: Bars, room: Room): Plane {
   const ends = all
     .flatMap(({ value, error }) => (error ? [value - error[0], value + error[1]] : [value]))
     .filter(Number.isFinite);
-  const widest = Math.max(0, ...all.map(({ value }) => (Number.isFinite(value) ? textWidth(tell(value), SIZE - 1) : 0)));
+  const widest = Math.max(
+    0,
+    ...all.map(({ value }) => (Number.isFinite(value) ? textWidth(tell(value), SIZE - 1) : 0)),
+  );
   const spare = shown ? (horizontal ? (widest + 10) / (width * 0.6) : 22 / (bottom - top)) : 0;
   const [low, high] = [Math.min(0, ...ends), Math.max(0, ...ends)];
-  const values = [low < 0 ? low - spare * (high - low) : 0, high > 0 ? high + spare * (high - low) : 0];
+  const values = [
+    low < 0 ? low - spare * (high - low) : 0,
+    high > 0 ? high + spare * (high - low) : 0,
+  ];
   const valueAxis = (pixels: readonly [number, number], count: number) =>
-    makeAxis({ values: fractional(values, all), limits: ylim, scale: 'linear', pixels, room: count, nice: true });
+    makeAxis({
+      values: fractional(values, all),
+      limits: ylim,
+      scale: 'linear',
+      pixels,
+      room: count,
+      nice: true,
+    });
   const labelAxis = (pixels: readonly [number, number]): Axis => {
     const [from, to] = horizontal ? [pixels[1], pixels[0]] : pixels; // the first on top
     const shortened = labels.map((label) => cutText(label, LONGEST, SIZE));
     const longest = Math.max(0, ...shortened.map((label) => textWidth(label, SIZE)));
-    const every = Math.ceil(((horizontal ? SIZE : longest + 8) * labels.length) / Math.abs(to - from)); // labels must not touch
+    const every = Math.ceil(
+      ((horizontal ? SIZE : longest + 8) * labels.length) / Math.abs(to - from),
+    ); // labels must not touch
     return {
       at: (index) => from + ((index + 0.5) * (to - from)) / labels.length,
       ticks: shortened.map((label, value) => ({ value, label })).filter((_, i) => i % every === 0),
     };
   };
   const axes = horizontal ? { x: valueAxis, y: labelAxis } : { x: labelAxis, y: valueAxis };
-  return layOutPlane({ ...axes, top, bottom, right: width - PAD - 6, ylabel, inset: { x: 0, y: 0 } });
+  return layOutPlane({
+    ...axes,
+    top,
+    bottom,
+    right: width - PAD - 6,
+    ylabel,
+    inset: { x: 0, y: 0 },
+  });
 }
 
 /** Ends of an axis; whole where the data is, so that its labels are. */
@@ -84,7 +109,11 @@ export interface Place extends Bar {
   whisker: readonly [number, number] | undefined;
 }
 
-export function placeBars({ labels, series }: Bars, { x, y, box }: Plane, horizontal: boolean): Place[] {
+export function placeBars(
+  { labels, series }: Bars,
+  { x, y, box }: Plane,
+  horizontal: boolean,
+): Place[] {
   const [across, along] = horizontal ? [y, x] : [x, y];
   const [low, high] = horizontal ? [box.x, box.x + box.width] : [box.y, box.y + box.height];
   const inside = (value: number) => Math.min(Math.max(along.at(value), low), high);
@@ -113,8 +142,16 @@ export function placeBars({ labels, series }: Bars, { x, y, box }: Plane, horizo
   );
 }
 
-export function barMarks({ from, to, middle, breadth, style, whisker }: Place, horizontal: boolean): string[] {
-  const [start, length, edge, wide] = [Math.min(from, to), Math.abs(to - from), middle - breadth / 2, Math.max(1, breadth - 2)];
+export function barMarks(
+  { from, to, middle, breadth, style, whisker }: Place,
+  horizontal: boolean,
+): string[] {
+  const [start, length, edge, wide] = [
+    Math.min(from, to),
+    Math.abs(to - from),
+    middle - breadth / 2,
+    Math.max(1, breadth - 2),
+  ];
   const rect = horizontal
     ? { x: start, y: edge + 1, width: length, height: wide }
     : { x: edge + 1, y: start, width: wide, height: length };
@@ -136,7 +173,9 @@ export function barMarks({ from, to, middle, breadth, style, whisker }: Place, h
   ];
 }
 
-/** Values beyond the ends of bars and whiskers; all of them or, where neighbours would touch, none. */
+/**
+ * Values beyond the ends of bars and whiskers; all of them or, where neighbours would touch, none.
+ */
 export function valueMarks(places: readonly Place[], horizontal: boolean): Mark[] {
   const size = SIZE - 1;
   const least = Math.min(...places.map((place) => place.breadth));
@@ -155,6 +194,12 @@ export function valueMarks(places: readonly Place[], horizontal: boolean): Mark[
         anchor: 'middle',
       };
     }
-    return { text: tell(value), x: right ? Math.max(...ends) + 5 : Math.min(...ends) - 5, y: middle + size * 0.36, size, anchor: right ? 'start' : 'end' }; // biome-ignore format: one mark
+    return {
+      text: tell(value),
+      x: right ? Math.max(...ends) + 5 : Math.min(...ends) - 5,
+      y: middle + size * 0.36,
+      size,
+      anchor: right ? 'start' : 'end',
+    };
   });
 }

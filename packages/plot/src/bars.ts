@@ -1,6 +1,14 @@
 /** Bars, alone or in groups: throughput of nets, accuracies of classes. */
-import { checkOptions, rule, show } from '@deepend/checks';
-import { type Bars, barMarks, layOutBars, type Place, placeBars, tell, valueMarks } from './bar-layout';
+import { checkOptions, rule, show } from '@deepend/core';
+import {
+  type Bars,
+  barMarks,
+  layOutBars,
+  type Place,
+  placeBars,
+  tell,
+  valueMarks,
+} from './bar-layout';
 import { barLines } from './blocks';
 import type { TextSize } from './characters';
 import { axesMarks, footHeight, nameMarks, PAD, SIZE, short, titleHeight } from './frame';
@@ -28,7 +36,10 @@ export interface BarsOptions {
   ylabel?: string;
   /** Ends of the values' axis. @default from 0 to what the data needs */
   ylim?: Limits;
-  /** Bars to the right, one under the other. @default where the labels are too long to stand side by side */
+  /**
+   * Bars to the right, one under the other. @default where the labels are too long to stand side by
+   * side
+   */
   horizontal?: boolean;
   /** Whether each bar tells its value. @default with at most 30 bars */
   values?: boolean;
@@ -40,13 +51,16 @@ export interface BarsOptions {
 
 const texts = (message: string) => rule.list(rule.text(), message).optional();
 const distance = (value: unknown) => Number.isFinite(value) && (value as number) >= 0;
-const isError = (value: unknown) => distance(value) || (Array.isArray(value) && value.length === 2 && value.every(distance));
+const isError = (value: unknown) =>
+  distance(value) || (Array.isArray(value) && value.length === 2 && value.every(distance));
 const options = rule.options({
   labels: texts('a list of texts'),
   legend: texts('a list of names'),
   errors: rule
     .that<NonNullable<BarsOptions['errors']>>(
-      (value) => Array.isArray(value) && value.every((one) => isError(one) || (Array.isArray(one) && one.every(isError))),
+      (value) =>
+        Array.isArray(value) &&
+        value.every((one) => isError(one) || (Array.isArray(one) && one.every(isError))),
       'a list of distances of at least 0, or of pairs [below, above], as the values are',
     )
     .optional(),
@@ -66,16 +80,19 @@ const MOST_SERIES = 7; // colours that can be told apart
 /**
  * Bars from 0. A value that is not finite has none.
  * @param values a list, or a list for each series, whose bars stand in groups
- * @throws RangeError when series, labels or errors differ in number, or there are more than 7 series
+ * @throws RangeError when series, labels or errors differ in number, or there are more than 7
+ *   series
  * @example
- * plotBars([5032.7, 2464, 3942], { labels: ['ResNet-18', 'VGG-11', 'AlexNet'], ylabel: 'images/s' });
+ * plotBars([5032.7, 2464, 3942], { labels: ['ResNet-18', 'VGG-11', 'AlexNet'], ylabel: 'images/s'
+ * });
  */
 export function plotBars(values: Values, settings: BarsOptions = {}): Picture {
   const checked = checkOptions(WHERE, options, settings) as BarsOptions;
   const bars = readBars(values, checked);
   const { title, xlabel, ylabel, width = 560 } = checked;
   const fits = (label: string) => textWidth(label, SIZE) <= (width - 90) / bars.labels.length - 8;
-  const horizontal = checked.horizontal ?? (checked.labels !== undefined && !bars.labels.every(fits));
+  const horizontal =
+    checked.horizontal ?? (checked.labels !== undefined && !bars.labels.every(fits));
   const legend = layOutLegend(
     bars.series.map(({ label, style }) => ({ label, style, patch: true })),
     width - 2 * PAD,
@@ -83,7 +100,9 @@ export function plotBars(values: Values, settings: BarsOptions = {}): Picture {
   const top = PAD + titleHeight(title) + legend.height;
   const names = horizontal ? { title, xlabel: ylabel, ylabel: xlabel } : { title, xlabel, ylabel };
   const each = bars.series.length * 18 + 12;
-  const height = checked.height ?? (horizontal ? Math.max(120, top + bars.labels.length * each + footHeight(names.xlabel)) : 400);
+  const height =
+    checked.height ??
+    (horizontal ? Math.max(120, top + bars.labels.length * each + footHeight(names.xlabel)) : 400);
   const shown = checked.values ?? bars.labels.length * bars.series.length <= 30;
   const { ylim } = checked;
   const plane = layOutBars(bars, {
@@ -104,7 +123,8 @@ export function plotBars(values: Values, settings: BarsOptions = {}): Picture {
     ...nameMarks(names, { box: plane.box, width, height }),
   ];
   const description =
-    title ?? `Bars of ${ylabel ?? bars.series.map(({ label }) => label ?? 'values').join(', ')} for ${bars.labels.join(', ')}`;
+    title ??
+    `Bars of ${ylabel ?? bars.series.map(({ label }) => label ?? 'values').join(', ')} for ${bars.labels.join(', ')}`;
   return new Picture(marks, {
     width,
     height,
@@ -121,13 +141,20 @@ function readBars(values: Values, { labels, legend, errors }: BarsOptions): Bars
   const count = lists[0]?.length ?? 0;
   checkCount('labels', labels, { expected: count, what: 'bar' });
   checkCount('legend', legend, { expected: lists.length, what: 'series' });
-  const offs = errors && ((typeof values[0] === 'number' ? [errors] : errors) as readonly (readonly BarError[])[]);
-  if (offs && (offs.length !== lists.length || offs.some((list) => !Array.isArray(list) || list.length !== count))) {
+  const offs =
+    errors &&
+    ((typeof values[0] === 'number' ? [errors] : errors) as readonly (readonly BarError[])[]);
+  if (
+    offs &&
+    (offs.length !== lists.length ||
+      offs.some((list) => !Array.isArray(list) || list.length !== count))
+  ) {
     throw new RangeError(
       `${WHERE}: expected "errors" in the form of the values, ${lists.length} × ${count}, got ${show(errors)}`,
     );
   }
-  const pair = (error: BarError | undefined) => (typeof error === 'number' ? ([error, error] as const) : error);
+  const pair = (error: BarError | undefined) =>
+    typeof error === 'number' ? ([error, error] as const) : error;
   return {
     labels: Array.from({ length: count }, (_, i) => labels?.[i] ?? String(i + 1)),
     series: lists.map((list, s) => ({
@@ -139,16 +166,25 @@ function readBars(values: Values, { labels, legend, errors }: BarsOptions): Bars
 }
 
 function seriesOf(values: Values): readonly ArrayLike<number>[] {
-  const isList = (list: unknown) => (Array.isArray(list) || ArrayBuffer.isView(list)) && (list as number[]).length > 0;
-  const lists = (typeof values?.[0] === 'number' ? [values] : values) as readonly ArrayLike<number>[];
+  const isList = (list: unknown) =>
+    (Array.isArray(list) || ArrayBuffer.isView(list)) && (list as number[]).length > 0;
+  const lists = (
+    typeof values?.[0] === 'number' ? [values] : values
+  ) as readonly ArrayLike<number>[];
   if (!isList(lists) || !lists.every((list) => isList(list) && typeof list[0] === 'number')) {
-    throw new RangeError(`${WHERE}: expected a list of numbers, or a list of such lists, got ${show(values)}`);
+    throw new RangeError(
+      `${WHERE}: expected a list of numbers, or a list of such lists, got ${show(values)}`,
+    );
   }
   if (lists.length > MOST_SERIES)
-    throw new RangeError(`${WHERE}: expected at most ${MOST_SERIES} series, got ${lists.length}; draw several pictures`);
+    throw new RangeError(
+      `${WHERE}: expected at most ${MOST_SERIES} series, got ${lists.length}; draw several pictures`,
+    );
   const other = lists.find((list) => list.length !== lists[0]?.length);
   if (other)
-    throw new RangeError(`${WHERE}: expected as many values in each series, got ${lists[0]?.length} and ${other.length}`);
+    throw new RangeError(
+      `${WHERE}: expected as many values in each series, got ${lists[0]?.length} and ${other.length}`,
+    );
   return lists;
 }
 
@@ -158,17 +194,27 @@ function checkCount(
   { expected, what }: { expected: number; what: string },
 ): void {
   if (list && list.length !== expected)
-    throw new RangeError(`${WHERE}: expected ${expected} "${name}", one a ${what}, got ${list.length}`);
+    throw new RangeError(
+      `${WHERE}: expected ${expected} "${name}", one a ${what}, got ${list.length}`,
+    );
 }
 
 /** `simd, ResNet-18: 91.2`, at the end of the bar. */
-function hover({ label, series, value, error, to, middle }: Place, horizontal: boolean): PicturePoint {
-  const off = error && (error[0] === error[1] ? ` ± ${short(error[0])}` : ` -${short(error[0])} +${short(error[1])}`);
+function hover(
+  { label, series, value, error, to, middle }: Place,
+  horizontal: boolean,
+): PicturePoint {
+  const off =
+    error &&
+    (error[0] === error[1] ? ` ± ${short(error[0])}` : ` -${short(error[0])} +${short(error[1])}`);
   const at = horizontal ? { x: to, y: middle } : { x: middle, y: to };
   return { ...at, label: `${series ? `${series}, ` : ''}${label}: ${short(value)}${off ?? ''}` };
 }
 
-function toText({ labels, series }: Bars, { title, size }: { title: string | undefined; size: TextSize }): string {
+function toText(
+  { labels, series }: Bars,
+  { title, size }: { title: string | undefined; size: TextSize },
+): string {
   const bars = labels.flatMap((name, i) =>
     series.map(({ label, style, bars: list }) => {
       const value = list[i]?.value ?? Number.NaN;

@@ -1,5 +1,14 @@
 /** Pixels and bars as block characters: what heatmaps, image grids and bars are on a terminal. */
-import { type Cell, columnsOf, fitColumns, paint, paintLine, printable, type Rgb, type TextSize } from './characters';
+import {
+  type Cell,
+  columnsOf,
+  fitColumns,
+  paint,
+  paintLine,
+  printable,
+  type Rgb,
+  type TextSize,
+} from './characters';
 
 /** An image of any size; a pixel that is undefined is left blank. */
 export interface Pixels {
@@ -14,13 +23,19 @@ const LEAST = 14; // columns of an image below which it is no longer recognised
 const LINES = 48; // of a grid whose height nobody gave
 
 /**
- * Lines of half blocks, two pixels a character; without colours one of five shades, the lighter the denser.
+ * Lines of half blocks, two pixels a character; without colours one of five shades, the lighter the
+ * denser.
  * Small images grow by whole factors, large ones are averaged.
  * @param room columns and lines at most
  */
-export function toBlocks(image: Pixels, room: { columns: number; lines: number }, color: TextSize['color']): string[] {
+export function toBlocks(
+  image: Pixels,
+  room: { columns: number; lines: number },
+  color: TextSize['color'],
+): string[] {
   const { width, height } = zoomed(image, room);
-  const pixel = (x: number, y: number) => (y < height ? average(image, { x, y, width, height }) : undefined);
+  const pixel = (x: number, y: number) =>
+    y < height ? average(image, { x, y, width, height }) : undefined;
   return Array.from({ length: Math.ceil(height / 2) }, (_, line) => {
     const cells = Array.from({ length: width }, (__, x) => {
       const [upper, lower] = [pixel(x, 2 * line), pixel(x, 2 * line + 1)];
@@ -31,10 +46,16 @@ export function toBlocks(image: Pixels, room: { columns: number; lines: number }
 }
 
 /** The size in half blocks of an image that fits its room. */
-function zoomed(image: Pixels, { columns, lines }: { columns: number; lines: number }): { width: number; height: number } {
+function zoomed(
+  image: Pixels,
+  { columns, lines }: { columns: number; lines: number },
+): { width: number; height: number } {
   const zoom = Math.min(columns / image.width, (2 * lines) / image.height);
   const factor = zoom >= 1 ? Math.floor(zoom) : zoom;
-  return { width: Math.max(1, Math.floor(image.width * factor)), height: Math.max(1, Math.floor(image.height * factor)) };
+  return {
+    width: Math.max(1, Math.floor(image.width * factor)),
+    height: Math.max(1, Math.floor(image.height * factor)),
+  };
 }
 
 /** The mean colour of the image's pixels under one of `width` × `height`. */
@@ -69,13 +90,18 @@ function half(upper: Rgb | undefined, lower: Rgb | undefined): Cell {
 }
 
 function shade(upper: Rgb | undefined, lower: Rgb | undefined): string {
-  const light = [upper, lower].flatMap((rgb) => (rgb ? [0.2126 * rgb[0] + 0.7152 * rgb[1] + 0.0722 * rgb[2]] : []));
+  const light = [upper, lower].flatMap((rgb) =>
+    rgb ? [0.2126 * rgb[0] + 0.7152 * rgb[1] + 0.0722 * rgb[2]] : [],
+  );
   if (light.length === 0) return ' ';
   const mean = light.reduce((a, b) => a + b, 0) / light.length / 255;
   return SHADES[Math.min(SHADES.length - 1, Math.floor(mean * SHADES.length))] ?? ' ';
 }
 
-/** Images in rows with their titles; in fewer columns than asked for where they would be too small to be recognised. */
+/**
+ * Images in rows with their titles; in fewer columns than asked for where they would be too small
+ * to be recognised.
+ */
 export function blockGrid(
   images: readonly Pixels[],
   { titles, cols, size }: { titles?: readonly string[] | undefined; cols: number; size: TextSize },
@@ -89,7 +115,9 @@ export function blockGrid(
   const limit = size.height ?? LINES;
   for (let first = 0; first < images.length; first += across) {
     const row = images.slice(first, first + across);
-    const bodies = row.map((image) => toBlocks(image, { columns, lines: Math.max(1, limit - 2) }, size.color));
+    const bodies = row.map((image) =>
+      toBlocks(image, { columns, lines: Math.max(1, limit - 2) }, size.color),
+    );
     const tall = Math.max(...bodies.map((body) => body.length));
     const heads = titleLines(titles?.slice(first, first + across), columns);
     if (lines.length > 0 && lines.length + heads.length + tall + 1 > limit) {
@@ -97,7 +125,9 @@ export function blockGrid(
     }
     lines.push(
       ...heads,
-      ...Array.from({ length: tall }, (_, line) => joined(row, bodies, { line, columns, color: size.color })),
+      ...Array.from({ length: tall }, (_, line) =>
+        joined(row, bodies, { line, columns, color: size.color }),
+      ),
       '',
     );
   }
@@ -109,11 +139,17 @@ function titleLines(titles: readonly string[] | undefined, columns: number): str
   const split = titles.map((title) => title.split('\n'));
   const count = Math.max(...split.map((parts) => parts.length));
   return Array.from({ length: count }, (_, i) =>
-    split.map((parts) => fitColumns(parts[i] ?? '', columns)).join(' '.repeat(GAP)).trimEnd(),
-  ); // biome-ignore format: one chain
+    split
+      .map((parts) => fitColumns(parts[i] ?? '', columns))
+      .join(' '.repeat(GAP))
+      .trimEnd(),
+  );
 }
 
-/** One line through the images of a row; padded by what can be seen, since escape codes have no width. */
+/**
+ * One line through the images of a row; padded by what can be seen, since escape codes have no
+ * width.
+ */
 function joined(
   row: readonly Pixels[],
   bodies: readonly (readonly string[])[],
@@ -142,8 +178,12 @@ const EIGHTHS = ' ▏▎▍▌▋▊▉';
 
 /** A line for each bar: label, bar to an eighth of a character, value. */
 export function barLines(bars: readonly TextBar[], { width, height, color }: TextSize): string[] {
-  const shown = height !== undefined && bars.length > height ? bars.slice(0, Math.max(1, height - 1)) : bars;
-  const label = Math.min(Math.floor(width / 3), Math.max(0, ...bars.map((bar) => columnsOf(printable(bar.label)))));
+  const shown =
+    height !== undefined && bars.length > height ? bars.slice(0, Math.max(1, height - 1)) : bars;
+  const label = Math.min(
+    Math.floor(width / 3),
+    Math.max(0, ...bars.map((bar) => columnsOf(printable(bar.label)))),
+  );
   const value = Math.max(0, ...bars.map((bar) => columnsOf(printable(bar.text))));
   const room = Math.max(1, width - label - value - 3);
   const length = (bar: TextBar) => (Number.isFinite(bar.value) ? Math.max(0, bar.value) : 0);
@@ -153,5 +193,7 @@ export function barLines(bars: readonly TextBar[], { width, height, color }: Tex
     const body = `${'█'.repeat(eighths >> 3)}${eighths & 7 ? EIGHTHS[eighths & 7] : ''}`;
     return `${fitColumns(bar.label, label, 'end')} │${paint(body, { fore: bar.ansi }, color)} ${printable(bar.text)}`;
   });
-  return shown.length < bars.length ? [...lines, `… and ${bars.length - shown.length} more`] : lines;
+  return shown.length < bars.length
+    ? [...lines, `… and ${bars.length - shown.length} more`]
+    : lines;
 }

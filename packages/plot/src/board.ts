@@ -1,16 +1,24 @@
 /** The book's `ProgressBoard`: curves that grow point by point, each under its own name. */
-import { checkOptions, rule } from '@deepend/checks';
+import { checkOptions, rule } from '@deepend/core';
 import type { TerminalOptions } from './characters';
 import { drawChart } from './chart';
 import { LiveView } from './live';
 import type { Picture } from './picture';
-import { type ChartOptions, type ChartSettings, chartOptions, makeSeries, type Point } from './series';
+import {
+  type ChartOptions,
+  type ChartSettings,
+  chartOptions,
+  makeSeries,
+  type Point,
+} from './series';
 
 const WHERE = '[plot] ProgressBoard';
 
 /** A chart's, but for `legend`: the names come with the points. */
 export interface ProgressBoardOptions extends Omit<ChartOptions, 'legend'> {
-  /** Whether it draws as points come; `picture`, `save` and `toText` work either way. @default true */
+  /**
+   * Whether it draws as points come; `picture`, `save` and `toText` work either way. @default true
+   */
   display?: boolean;
 }
 
@@ -24,7 +32,8 @@ interface Curve {
 }
 
 /**
- * A chart that grows while something runs, seen at once in the terminal or below a notebook's cell. The book's `ProgressBoard`.
+ * A chart that grows while something runs, seen at once in the terminal or below a notebook's cell.
+ * The book's `ProgressBoard`.
  * @example
  * const board = new ProgressBoard({ xlabel: 'x' });
  * for (let x = 0; x < 10; x += 0.1) {
@@ -38,12 +47,17 @@ export class ProgressBoard {
   readonly #curves = new Map<string, Curve>();
   readonly #view: LiveView;
 
-  /** @param stream a terminal to draw on @default a notebook's cell where there is one, else process.stdout */
+  /**
+   * @param stream a terminal to draw on @default a notebook's cell where there is one, else
+   * process.stdout
+   */
   constructor(options: ProgressBoardOptions = {}, stream?: NodeJS.WriteStream) {
     const { display = true, ...chart } = options;
     checkOptions(WHERE, rule.options({ display: displayOption }), { display });
     if ('legend' in chart) {
-      throw new TypeError(`${WHERE}: there is no option "legend"; a curve has the name that "draw" is given`);
+      throw new TypeError(
+        `${WHERE}: there is no option "legend"; a curve has the name that "draw" is given`,
+      );
     }
     this.#options = chartOptions(WHERE, chart);
     this.#display = display;
@@ -51,7 +65,8 @@ export class ProgressBoard {
   }
 
   /**
-   * Adds a point to the curve of this name, and redraws. With `everyN`, so many points become one, their mean; those that are too few for a mean
+   * Adds a point to the curve of this name, and redraws. With `everyN`, so many points become one,
+   * their mean; those that are too few for a mean
    * wait for more.
    * @param options.everyN @default 1
    */
@@ -73,7 +88,11 @@ export class ProgressBoard {
   /** The chart as it is now. */
   picture(): Picture {
     const names = [...this.#curves.keys()];
-    return drawChart(this.#series(), this.#options, this.#options.title ?? `Line chart of ${names.join(', ') || 'nothing yet'}`);
+    return drawChart(
+      this.#series(),
+      this.#options,
+      this.#options.title ?? `Line chart of ${names.join(', ') || 'nothing yet'}`,
+    );
   }
 
   /** Writes the chart as it is now, as the file's extension says. */
@@ -96,6 +115,7 @@ export class ProgressBoard {
 }
 
 function meanOf(points: readonly Point[]): Point {
-  const mean = (value: (point: Point) => number) => points.reduce((sum, point) => sum + value(point), 0) / points.length;
+  const mean = (value: (point: Point) => number) =>
+    points.reduce((sum, point) => sum + value(point), 0) / points.length;
   return { x: mean(({ x }) => x), y: mean(({ y }) => y) };
 }

@@ -1,11 +1,17 @@
-/** What a terminal can show: how wide text is there, colours as escape codes, and names that carry no codes of their own. */
+/**
+ * What a terminal can show: how wide text is there, colours as escape codes, and names that carry
+ * no codes of their own.
+ */
 
 export interface TerminalOptions {
   /** Characters. @default the window's width, at most 100; 72 where the output is no terminal */
   width?: number;
   /** Lines. @default as many as the picture needs; a chart takes 16 */
   height?: number;
-  /** Escape codes for colours; true takes 24 bits where COLORTERM promises them, else 256 colours. @default false */
+  /**
+   * Escape codes for colours; true takes 24 bits where COLORTERM promises them, else 256 colours.
+   * @default false
+   */
   color?: boolean | 'ansi256' | 'truecolor';
 }
 
@@ -23,7 +29,11 @@ export type Rgb = readonly [red: number, green: number, blue: number];
 export function textSize({ width, height, color = false }: TerminalOptions | TextSize): TextSize {
   const { isTTY, columns = 80 } = process.stdout;
   const best = /truecolor|24bit/i.test(process.env.COLORTERM ?? '') ? 'truecolor' : 'ansi256';
-  return { width: width ?? (isTTY ? Math.min(columns - 1, 100) : 72), height, color: color === true ? best : color };
+  return {
+    width: width ?? (isTTY ? Math.min(columns - 1, 100) : 72),
+    height,
+    color: color === true ? best : color,
+  };
 }
 
 export interface Cell {
@@ -33,13 +43,19 @@ export interface Cell {
   readonly back?: Rgb | number | undefined;
 }
 
-/** Cells of a line, one escape code for neighbours that look alike. Blanks keep the colour before them, unless they have a ground. */
+/**
+ * Cells of a line, one escape code for neighbours that look alike. Blanks keep the colour before
+ * them, unless they have a ground.
+ */
 export function paintLine(cells: readonly Cell[], color: TextSize['color']): string {
   let line = '';
   let run: Cell | undefined;
   const key = ({ fore, back }: Cell) => `${fore}/${back}`;
   for (const cell of cells) {
-    const same = run && (key(run) === key(cell) || (cell.text === ' ' && cell.back === undefined && run.back === undefined));
+    const same =
+      run &&
+      (key(run) === key(cell) ||
+        (cell.text === ' ' && cell.back === undefined && run.back === undefined));
     if (run && same) run = { ...run, text: run.text + cell.text };
     else {
       if (run) line += paint(run.text, run, color);
@@ -59,7 +75,8 @@ export function paint(text: string, ink: Omit<Cell, 'text'>, color: TextSize['co
 }
 
 function code(ground: 38 | 48, ink: Rgb | number, color: 'ansi256' | 'truecolor'): string {
-  if (typeof ink !== 'number' && color === 'truecolor') return `\u001b[${ground};2;${ink.map(Math.round).join(';')}m`;
+  if (typeof ink !== 'number' && color === 'truecolor')
+    return `\u001b[${ground};2;${ink.map(Math.round).join(';')}m`;
   return `\u001b[${ground};5;${typeof ink === 'number' ? ink : ansi256(ink)}m`;
 }
 
@@ -67,24 +84,39 @@ const CUBE: readonly number[] = [0, 95, 135, 175, 215, 255]; // xterm's levels o
 
 /** The nearest of a terminal's 256 colours: its cube's or its ladder of greys. */
 export function ansi256(rgb: Rgb): number {
-  const steps = rgb.map((value) => CUBE.reduce((best, level, i) => (Math.abs(level - value) < Math.abs((CUBE[best] ?? 0) - value) ? i : best), 0)); // biome-ignore format: one search
+  const steps = rgb.map((value) =>
+    CUBE.reduce(
+      (best, level, i) =>
+        Math.abs(level - value) < Math.abs((CUBE[best] ?? 0) - value) ? i : best,
+      0,
+    ),
+  );
   const mean = (rgb[0] + rgb[1] + rgb[2]) / 3;
   const grey = Math.min(23, Math.max(0, Math.round((mean - 8) / 10)));
-  const distance = (other: readonly number[]) => other.reduce((sum, value, i) => sum + (value - (rgb[i] ?? 0)) ** 2, 0);
+  const distance = (other: readonly number[]) =>
+    other.reduce((sum, value, i) => sum + (value - (rgb[i] ?? 0)) ** 2, 0);
   const level = 8 + 10 * grey;
   const cube = distance(steps.map((step) => CUBE[step] ?? 0));
   const [red = 0, green = 0, blue = 0] = steps;
   return distance([level, level, level]) < cube ? 232 + grey : 16 + 36 * red + 6 * green + blue;
 }
 
-/** A name that moves no cursor and turns no text around: control characters and direction marks are shown as a replacement. */
+/**
+ * A name that moves no cursor and turns no text around: control characters and direction marks are
+ * shown as a replacement.
+ */
 export function printable(text: string): string {
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what must not reach a terminal
-  return text.replace(/[\t\n\r]+/g, ' ').replace(/[\u0000-\u001f\u007f-\u009f\u200e\u200f\u2028-\u202e\u2066-\u2069]/g, '\ufffd');
+  return (
+    text
+      .replace(/[\t\n\r]+/g, ' ')
+      // biome-ignore lint/suspicious/noControlCharactersInRegex: these must not reach a terminal
+      .replace(/[\u0000-\u001f\u007f-\u009f\u200e\u200f\u2028-\u202e\u2066-\u2069]/g, '\ufffd')
+  );
 }
 
 /** Blocks of Unicode whose characters take two columns (East Asian Width W and F), and emoji. */
-const WIDE = /[\u1100-\u115f\u2e80-\u303e\u3041-\ua4cf\ua960-\ua97c\uac00-\ud7a3\uf900-\ufaff\ufe30-\ufe6f\uff00-\uff60\uffe0-\uffe6\u{16fe0}-\u{18aff}\u{1b000}-\u{1b2ff}\u{1f200}-\u{1f265}\u{20000}-\u{3fffd}]|\p{Emoji_Presentation}/u; // biome-ignore format: one class
+const WIDE =
+  /[\u1100-\u115f\u2e80-\u303e\u3041-\ua4cf\ua960-\ua97c\uac00-\ud7a3\uf900-\ufaff\ufe30-\ufe6f\uff00-\uff60\uffe0-\uffe6\u{16fe0}-\u{18aff}\u{1b000}-\u{1b2ff}\u{1f200}-\u{1f265}\u{20000}-\u{3fffd}]|\p{Emoji_Presentation}/u;
 const NONE = /\p{Mn}|\p{Me}|\p{Cf}|\ufe0f/u;
 
 /** Columns that a printable text takes. */
@@ -95,7 +127,11 @@ export function columnsOf(text: string): number {
 }
 
 /** `text` made printable, cut with an ellipsis and padded to `columns`. */
-export function fitColumns(text: string, columns: number, align: 'start' | 'end' = 'start'): string {
+export function fitColumns(
+  text: string,
+  columns: number,
+  align: 'start' | 'end' = 'start',
+): string {
   let shown = printable(text);
   if (columnsOf(shown) > columns) {
     let kept = '';

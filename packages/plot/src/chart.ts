@@ -3,7 +3,17 @@ import { line } from 'd3-shape';
 import { annotationMarks } from './annotate';
 import { makeAxis } from './axis';
 import type { TextSize } from './characters';
-import { axesMarks, clipped, footHeight, layOutPlane, nameMarks, PAD, type Plane, short, titleHeight } from './frame';
+import {
+  axesMarks,
+  clipped,
+  footHeight,
+  layOutPlane,
+  nameMarks,
+  PAD,
+  type Plane,
+  short,
+  titleHeight,
+} from './frame';
 import { drawMarker, layOutLegend, STROKE } from './legend';
 import { Picture, type PicturePoint } from './picture';
 import type { ChartSettings, Point, Series } from './series';
@@ -12,7 +22,11 @@ import { toTerminal } from './terminal';
 import { toVegaLite } from './vega';
 
 /** Draws series on one pair of axes. */
-export function drawChart(series: readonly Series[], options: ChartSettings, description: string): Picture {
+export function drawChart(
+  series: readonly Series[],
+  options: ChartSettings,
+  description: string,
+): Picture {
   return drawOver(series, options, { description });
 }
 
@@ -30,13 +44,43 @@ export interface Backdrop {
 }
 
 /** Draws series on one pair of axes, over something else. */
-export function drawOver(series: readonly Series[], options: ChartSettings, backdrop: Backdrop): Picture {
-  const { width = 560, height = 400, title, xlabel, ylabel, xlim, ylim, xscale = 'linear', yscale = 'linear' } = options;
+export function drawOver(
+  series: readonly Series[],
+  options: ChartSettings,
+  backdrop: Backdrop,
+): Picture {
+  const {
+    width = 560,
+    height = 400,
+    title,
+    xlabel,
+    ylabel,
+    xlim,
+    ylim,
+    xscale = 'linear',
+    yscale = 'linear',
+  } = options;
   const legend = layOutLegend(series, width - 2 * PAD);
   const points = series.flatMap((one) => one.points);
   const plane = layOutPlane({
-    x: (pixels, room) => makeAxis({ values: points.map(({ x }) => x), limits: xlim, scale: xscale, pixels, room, nice: false }),
-    y: (pixels, room) => makeAxis({ values: points.map(({ y }) => y), limits: ylim, scale: yscale, pixels, room, nice: true }),
+    x: (pixels, room) =>
+      makeAxis({
+        values: points.map(({ x }) => x),
+        limits: xlim,
+        scale: xscale,
+        pixels,
+        room,
+        nice: false,
+      }),
+    y: (pixels, room) =>
+      makeAxis({
+        values: points.map(({ y }) => y),
+        limits: ylim,
+        scale: yscale,
+        pixels,
+        room,
+        nice: true,
+      }),
     top: PAD + titleHeight(title) + legend.height,
     bottom: height - footHeight(xlabel),
     right: width - PAD - 6 - (backdrop.beside?.width ?? 0),
@@ -62,8 +106,15 @@ export function drawOver(series: readonly Series[], options: ChartSettings, back
   });
 }
 
-/** What the values under a pointer are called: `test acc: 0.85 at epoch 3`. Points outside the axes' limits have none. */
-function hoverPoints(series: readonly Series[], { x, y, box }: Plane, xlabel: string | undefined): PicturePoint[] {
+/**
+ * What the values under a pointer are called: `test acc: 0.85 at epoch 3`. Points outside the axes'
+ * limits have none.
+ */
+function hoverPoints(
+  series: readonly Series[],
+  { x, y, box }: Plane,
+  xlabel: string | undefined,
+): PicturePoint[] {
   const inside = (at: { x: number; y: number }) =>
     at.x >= box.x && at.x <= box.x + box.width && at.y >= box.y && at.y <= box.y + box.height;
   return series.flatMap(({ label, points }) =>
@@ -88,13 +139,22 @@ function drawSeries({ points, style, markers }: Series, { x, y, box }: Plane): s
       (point) => Number(decimal(point.y)),
     ).defined(there)(placed);
     const dash = style.dash.length > 0 ? style.dash.join(' ') : undefined;
-    if (path) marks.push(tag('path', { d: path, ...STROKE, stroke: style.color, 'stroke-dasharray': dash }));
+    if (path)
+      marks.push(
+        tag('path', { d: path, ...STROKE, stroke: style.color, 'stroke-dasharray': dash }),
+      );
   }
   // A point between two gaps has no line to show it.
-  const lonely = (_: Point, i: number) => ![placed[i - 1], placed[i + 1]].some((other) => other && there(other));
+  const lonely = (_: Point, i: number) =>
+    ![placed[i - 1], placed[i + 1]].some((other) => other && there(other));
   const shown = (_: Point, i: number) => !markers || (i - markers.from) % markers.every === 0;
-  const marked = placed.filter((point, i) => there(point) && ((style.marker && shown(point, i)) || lonely(point, i)));
-  const all = [...marks, ...marked.map((point) => drawMarker(style.marker ?? 'circle', point, style.color))];
+  const marked = placed.filter(
+    (point, i) => there(point) && ((style.marker && shown(point, i)) || lonely(point, i)),
+  );
+  const all = [
+    ...marks,
+    ...marked.map((point) => drawMarker(style.marker ?? 'circle', point, style.color)),
+  ];
   const beyond = placed.some((point) => point.x < box.x || point.x > box.x + box.width);
   return beyond ? [clipped(all, box)] : all;
 }

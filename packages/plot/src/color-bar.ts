@@ -19,7 +19,10 @@ export interface ColorBar {
   marks(box: Box): Mark[];
 }
 
-/** A bar from the scale's lowest value, below, to its highest. `height` is about what it will have, which settles its labels. */
+/**
+ * A bar from the scale's lowest value, below, to its highest. `height` is about what it will have,
+ * which settles its labels.
+ */
 export function colorBar(scale: ColorScale, height: number): ColorBar {
   const axisOf = (pixels: readonly [number, number]) =>
     makeAxis({
@@ -35,12 +38,21 @@ export function colorBar(scale: ColorScale, height: number): ColorBar {
     width: GAP + STRIP + 6 + Math.max(0, ...labels),
     marks(box) {
       const strip = { x: box.x + box.width + GAP, y: box.y, width: STRIP, height: box.height };
-      const steps = Array.from({ length: STEPS }, (_, i) => [scale.high - ((scale.high - scale.low) * (i + 0.5)) / STEPS]);
+      const steps = Array.from({ length: STEPS }, (_, i) => [
+        scale.high - ((scale.high - scale.low) * (i + 0.5)) / STEPS,
+      ]);
       const axis = axisOf([box.y + box.height, box.y]);
       return [
         ...cellMarks(steps, strip, scale),
         tag('rect', { ...strip, fill: 'none', stroke: EDGE }),
-        ...axis.ticks.map(({ value, label }): Mark => ({ text: label, x: strip.x + STRIP + 6, y: axis.at(value) + SMALL * 0.36, size: SMALL })), // biome-ignore format: one mark
+        ...axis.ticks.map(
+          ({ value, label }): Mark => ({
+            text: label,
+            x: strip.x + STRIP + 6,
+            y: axis.at(value) + SMALL * 0.36,
+            size: SMALL,
+          }),
+        ),
       ];
     },
   };

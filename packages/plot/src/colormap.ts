@@ -4,9 +4,12 @@ import { ON_DARK, ON_LIGHT } from './theme';
 
 /**
  * Each a row of colours at even steps, between which one interpolates.
- * - `viridis`: steps of even lightness, for values from low to high. Smith, van der Walt and Firing 2015 (CC0),
- *   https://bids.github.io/colormap/; every eighth of its 256 colours, which gives all of them to within 2 levels of 255.
- * - `coolwarm`: blue below the middle, red above it. Moreland 2009, Diverging Color Maps for Scientific Visualization, table of 33.
+ * - `viridis`: steps of even lightness, for values from low to high. Smith, van der Walt and Firing
+ * 2015 (CC0),
+ *   https://bids.github.io/colormap/; every eighth of its 256 colours, which gives all of them to
+ *   within 2 levels of 255.
+ * - `coolwarm`: blue below the middle, red above it. Moreland 2009, Diverging Color Maps for
+ * Scientific Visualization, table of 33.
  * - `greys`: black to white.
  */
 const TABLES = {
@@ -26,7 +29,9 @@ function tableOf(name: ColormapName): readonly Rgb[] {
   const known = parsed.get(name);
   if (known) return known;
   const channel = (hex: string, at: number) => Number.parseInt(hex.slice(at, at + 2), 16);
-  const table = TABLES[name].split(' ').map((hex): Rgb => [channel(hex, 0), channel(hex, 2), channel(hex, 4)]);
+  const table = TABLES[name]
+    .split(' ')
+    .map((hex): Rgb => [channel(hex, 0), channel(hex, 2), channel(hex, 4)]);
   parsed.set(name, table);
   return table;
 }
@@ -43,7 +48,8 @@ export function colorAt(name: ColormapName, share: number): Rgb {
   return [mix(0), mix(1), mix(2)];
 }
 
-export const hexOf = (rgb: Rgb) => `#${rgb.map((value) => value.toString(16).padStart(2, '0')).join('')}`;
+export const hexOf = (rgb: Rgb) =>
+  `#${rgb.map((value) => value.toString(16).padStart(2, '0')).join('')}`;
 
 /** Relative luminance, 0 to 1 (WCAG 2.2). */
 export function luminance(rgb: Rgb): number {

@@ -1,5 +1,5 @@
 /** What a classifier takes for what. */
-import { checkOptions, rule } from '@deepend/checks';
+import { checkOptions, rule } from '@deepend/core';
 import { checkMatrix, columnsOfMatrix, type Matrix } from './cells';
 import type { ColormapName } from './colormap';
 import { COLORMAPS } from './colormap';
@@ -30,7 +30,10 @@ interface Cell {
 export interface ConfusionMatrixOptions {
   /** @default class numbers */
   classNames?: readonly string[];
-  /** What colours and percentages are shares of: the samples of the `true` class, those `predicted` so, `all`; false shows counts alone. @default 'true' */
+  /**
+   * What colours and percentages are shares of: the samples of the `true` class, those `predicted`
+   * so, `all`; false shows counts alone. @default 'true'
+   */
   normalize?: 'true' | 'predicted' | 'all' | false;
   title?: string;
   /** @default 'viridis' */
@@ -53,30 +56,49 @@ const options = rule.options({
 const WHERE = '[plot] plotConfusionMatrix';
 
 /**
- * A confusion matrix: true classes down, predicted ones across, in each cell the count and its share; cells of no sample stay empty.
+ * A confusion matrix: true classes down, predicted ones across, in each cell the count and its
+ * share; cells of no sample stay empty.
  * From some twenty classes on cells are too small for text, and colours and the pointer tell all.
  * @param counts `[true class][predicted class]`, as the metric `confusionMatrix()` gives
- * @throws RangeError when the matrix is not square, has negative counts, or names and classes differ in number
+ * @throws RangeError when the matrix is not square, has negative counts, or names and classes
+ *   differ in number
  * @example
  * plotConfusionMatrix([[90, 10], [5, 95]], { classNames: ['cat', 'dog'] });
  */
-export function plotConfusionMatrix(counts: Matrix, settings: ConfusionMatrixOptions = {}): Picture {
-  const { classNames, normalize = 'true', ...rest } = checkOptions(WHERE, options, settings) as ConfusionMatrixOptions;
+export function plotConfusionMatrix(
+  counts: Matrix,
+  settings: ConfusionMatrixOptions = {},
+): Picture {
+  const {
+    classNames,
+    normalize = 'true',
+    ...rest
+  } = checkOptions(WHERE, options, settings) as ConfusionMatrixOptions;
   checkMatrix(WHERE, counts);
   const size = counts.length;
   if (columnsOfMatrix(counts) !== size) {
-    throw new RangeError(`${WHERE}: expected as many rows as columns, one a class, got ${size} × ${columnsOfMatrix(counts)}`);
+    throw new RangeError(
+      `${WHERE}: expected as many rows as columns, one a class, got ${size} × ${columnsOfMatrix(counts)}`,
+    );
   }
   if (classNames && classNames.length !== size) {
-    throw new RangeError(`${WHERE}: expected ${size} "classNames", one a class, got ${classNames.length}`);
+    throw new RangeError(
+      `${WHERE}: expected ${size} "classNames", one a class, got ${classNames.length}`,
+    );
   }
-  if (counts.some((row) => Array.from(row).some((count) => !(count >= 0 && count < Number.POSITIVE_INFINITY)))) {
+  if (
+    counts.some((row) =>
+      Array.from(row).some((count) => !(count >= 0 && count < Number.POSITIVE_INFINITY)),
+    )
+  ) {
     throw new RangeError(`${WHERE}: expected counts, finite and not negative`);
   }
   const count = ({ row, column }: Cell) => counts[row]?.[column] ?? 0;
   const sums = sumsOf(counts);
   const share = (cell: Cell) => count(cell) / (SHARES[normalize || 'true'](sums, cell) || 1);
-  const shown = counts.map((row, i) => Array.from(row, (value, j) => (normalize ? share({ row: i, column: j }) : value)));
+  const shown = counts.map((row, i) =>
+    Array.from(row, (value, j) => (normalize ? share({ row: i, column: j }) : value)),
+  );
   const name = (index: number) => classNames?.[index] ?? `class ${index}`;
   const percent = (cell: Cell) => `${(100 * share(cell)).toFixed(share(cell) < 0.1 ? 1 : 0)}%`;
   return drawHeatmaps([[shown]], {
@@ -88,17 +110,26 @@ export function plotConfusionMatrix(counts: Matrix, settings: ConfusionMatrixOpt
     ...(classNames && { xticks: classNames, yticks: classNames }),
     vlim: normalize ? [0, 1] : [0, Math.max(1, ...shown.flat())],
     description: rest.title ?? `Confusion matrix of ${size} classes; ${describe(counts, sums.all)}`,
-    text: (cell) => (count(cell) === 0 ? [] : [count(cell).toLocaleString('en-US'), ...(normalize ? [percent(cell)] : [])]),
+    text: (cell) =>
+      count(cell) === 0
+        ? []
+        : [count(cell).toLocaleString('en-US'), ...(normalize ? [percent(cell)] : [])],
     label: (cell) => {
       const what = cell.row === cell.column ? 'right' : `taken for ${name(cell.column)}`;
-      return count(cell) === 0 ? '' : `${name(cell.row)} ${what}: ${count(cell)}${normalize ? ` (${percent(cell)})` : ''}`;
+      return count(cell) === 0
+        ? ''
+        : `${name(cell.row)} ${what}: ${count(cell)}${normalize ? ` (${percent(cell)})` : ''}`;
     },
   });
 }
 
 function sumsOf(counts: Matrix): Sums {
   const rows = counts.map((row) => sum(Array.from(row)));
-  return { rows, columns: counts.map((_, column) => sum(counts.map((row) => row[column] ?? 0))), all: sum(rows) };
+  return {
+    rows,
+    columns: counts.map((_, column) => sum(counts.map((row) => row[column] ?? 0))),
+    all: sum(rows),
+  };
 }
 
 function describe(counts: Matrix, all: number): string {

@@ -1,5 +1,6 @@
 /**
- * Lines on which a grid of numbers has a level: marching squares (Lorensen and Cline 1987 in two dimensions), with linear interpolation
+ * Lines on which a grid of numbers has a level: marching squares (Lorensen and Cline 1987 in two
+ * dimensions), with linear interpolation
  * along the grid's edges; at a saddle the mean of the corners decides.
  */
 import type { Matrix } from './cells';
@@ -18,7 +19,8 @@ type Segment = readonly [from: Edge, to: Edge];
 const [BOTTOM, RIGHT, TOP, LEFT] = ['bottom', 'right', 'top', 'left'] as const;
 
 /**
- * Segments of a cell by which of its corners reach the level: 1 left below, 2 right below, 4 right above, 8 left above. What reaches the
+ * Segments of a cell by which of its corners reach the level: 1 left below, 2 right below, 4 right
+ * above, 8 left above. What reaches the
  * level lies on a segment's left, so segments of neighbours join end to start.
  */
 const SEGMENTS: readonly (readonly Segment[])[] = [
@@ -27,12 +29,18 @@ const SEGMENTS: readonly (readonly Segment[])[] = [
   [[RIGHT, BOTTOM]],
   [[RIGHT, LEFT]],
   [[TOP, RIGHT]],
-  [[BOTTOM, LEFT], [TOP, RIGHT]], // biome-ignore format: a row a case
+  [
+    [BOTTOM, LEFT],
+    [TOP, RIGHT],
+  ],
   [[TOP, BOTTOM]],
   [[TOP, LEFT]],
   [[LEFT, TOP]],
   [[BOTTOM, TOP]],
-  [[RIGHT, BOTTOM], [LEFT, TOP]], // biome-ignore format: a row a case
+  [
+    [RIGHT, BOTTOM],
+    [LEFT, TOP],
+  ],
   [[RIGHT, TOP]],
   [[LEFT, RIGHT]],
   [[BOTTOM, RIGHT]],
@@ -42,11 +50,20 @@ const SEGMENTS: readonly (readonly Segment[])[] = [
 
 /** The saddles once more, for a middle that reaches the level. */
 const SADDLES: Readonly<Record<number, readonly Segment[]>> = {
-  5: [[BOTTOM, RIGHT], [TOP, LEFT]], // biome-ignore format: a row a case
-  10: [[LEFT, BOTTOM], [RIGHT, TOP]], // biome-ignore format: a row a case
+  5: [
+    [BOTTOM, RIGHT],
+    [TOP, LEFT],
+  ],
+  10: [
+    [LEFT, BOTTOM],
+    [RIGHT, TOP],
+  ],
 };
 
-/** The lines of a level, each from end to end; a closed one ends on its first point. Cells with a corner that is no number have none. */
+/**
+ * The lines of a level, each from end to end; a closed one ends on its first point. Cells with a
+ * corner that is no number have none.
+ */
 export function contourLines(grid: Grid, level: number): Point[][] {
   const next = new Map<number, number>(); // from an edge to the edge where its segment ends
   const ends = new Set<number>();
@@ -74,9 +91,16 @@ export function contourLines(grid: Grid, level: number): Point[][] {
   return lines;
 }
 
-/** The outlines of all that reaches a level, closed, also along the grid's border; to be filled by the even-odd rule. */
+/**
+ * The outlines of all that reaches a level, closed, also along the grid's border; to be filled by
+ * the even-odd rule.
+ */
 export function contourRegion(grid: Grid, level: number): Point[][] {
-  const around = (values: ArrayLike<number>) => [values[0] ?? 0, ...Array.from(values), values[values.length - 1] ?? 0];
+  const around = (values: ArrayLike<number>) => [
+    values[0] ?? 0,
+    ...Array.from(values),
+    values[values.length - 1] ?? 0,
+  ];
   const below = Number.NEGATIVE_INFINITY;
   const row = (values: ArrayLike<number>) => [
     below,
@@ -84,7 +108,10 @@ export function contourRegion(grid: Grid, level: number): Point[][] {
     below,
   ];
   const border = Array.from({ length: grid.x.length + 2 }, () => below);
-  return contourLines({ x: around(grid.x), y: around(grid.y), z: [border, ...grid.z.map(row), border] }, level);
+  return contourLines(
+    { x: around(grid.x), y: around(grid.y), z: [border, ...grid.z.map(row), border] },
+    level,
+  );
 }
 
 interface At {
@@ -93,18 +120,34 @@ interface At {
 }
 
 function segmentsOf({ z }: Grid, { i, j, level }: At & { level: number }): readonly Segment[] {
-  const corners = [z[j]?.[i], z[j]?.[i + 1], z[j + 1]?.[i + 1], z[j + 1]?.[i]] as [number, number, number, number];
+  const corners = [z[j]?.[i], z[j]?.[i + 1], z[j + 1]?.[i + 1], z[j + 1]?.[i]] as [
+    number,
+    number,
+    number,
+    number,
+  ];
   if (corners.some(Number.isNaN)) return [];
-  const which = corners.reduce((bits, value, corner) => bits | (value >= level ? 1 << corner : 0), 0);
+  const which = corners.reduce(
+    (bits, value, corner) => bits | (value >= level ? 1 << corner : 0),
+    0,
+  );
   const saddle = SADDLES[which];
   const mean = corners.reduce((sum, value) => sum + value / 4, 0);
   return (saddle && mean >= level ? saddle : SEGMENTS[which]) ?? [];
 }
 
-/** Edges by numbers: twice the number of the grid's point where they begin, and 1 more for those that rise. */
+/**
+ * Edges by numbers: twice the number of the grid's point where they begin, and 1 more for those
+ * that rise.
+ */
 function edgeAt(edge: Edge, { i, j, columns }: At & { columns: number }): number {
   const point = j * columns + i;
-  const numbers = { bottom: 2 * point, top: 2 * (point + columns), left: 2 * point + 1, right: 2 * (point + 1) + 1 };
+  const numbers = {
+    bottom: 2 * point,
+    top: 2 * (point + columns),
+    left: 2 * point + 1,
+    right: 2 * (point + 1) + 1,
+  };
   return numbers[edge];
 }
 

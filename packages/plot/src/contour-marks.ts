@@ -1,4 +1,7 @@
-/** Contours as marks: lines with their levels written on them, filled bands, and the bar that explains the bands. */
+/**
+ * Contours as marks: lines with their levels written on them, filled bands, and the bar that
+ * explains the bands.
+ */
 import type { Rgb } from './characters';
 import { type ColormapName, colorAt, hexOf } from './colormap';
 import { contourLines, contourRegion, type Grid } from './contour-lines';
@@ -11,30 +14,69 @@ import { EDGE, ON_DARK, PAPER } from './theme';
 const SMALL = SIZE - 2;
 
 /** The colour of the `k`th band from below, of those between, below and above the levels. */
-export const bandColor = (cmap: ColormapName, k: number, levels: readonly number[]): Rgb => colorAt(cmap, levels.length === 0 ? 0.5 : k / levels.length); // biome-ignore format: one rule
+export const bandColor = (cmap: ColormapName, k: number, levels: readonly number[]): Rgb =>
+  colorAt(cmap, levels.length === 0 ? 0.5 : k / levels.length);
 
 const pathOf = (lines: readonly (readonly Point[])[], { x, y }: Plane) =>
-  lines.map((line) => `M${line.map((point) => `${decimal(x.at(point.x))} ${decimal(y.at(point.y))}`).join('L')}`).join('');
+  lines
+    .map(
+      (line) =>
+        `M${line.map((point) => `${decimal(x.at(point.x))} ${decimal(y.at(point.y))}`).join('L')}`,
+    )
+    .join('');
 
 /** Bands from the lowest to the highest, each over the one before, with fine lines between them. */
-export function bandMarks(grid: Grid, plane: Plane, { cmap, levels }: { cmap: ColormapName; levels: readonly number[] }): Mark[] {
+export function bandMarks(
+  grid: Grid,
+  plane: Plane,
+  { cmap, levels }: { cmap: ColormapName; levels: readonly number[] },
+): Mark[] {
   const bands = [-Number.MAX_VALUE, ...levels].flatMap((level, k) => {
     const d = pathOf(contourRegion(grid, level), plane);
-    return d ? [tag('path', { d, fill: hexOf(bandColor(cmap, k, levels)), 'fill-rule': 'evenodd' })] : [];
+    return d
+      ? [tag('path', { d, fill: hexOf(bandColor(cmap, k, levels)), 'fill-rule': 'evenodd' })]
+      : [];
   });
-  const d = pathOf(levels.flatMap((level) => contourLines(grid, level)), plane); // biome-ignore format: one chain
+  const d = pathOf(
+    levels.flatMap((level) => contourLines(grid, level)),
+    plane,
+  );
   return [
     ...bands,
-    ...(d ? [tag('path', { d, fill: 'none', stroke: ON_DARK, 'stroke-opacity': 0.5, 'stroke-width': 0.8 })] : []),
+    ...(d
+      ? [
+          tag('path', {
+            d,
+            fill: 'none',
+            stroke: ON_DARK,
+            'stroke-opacity': 0.5,
+            'stroke-width': 0.8,
+          }),
+        ]
+      : []),
   ];
 }
 
 /** Lines of one colour; those with room for it have their level written on them. */
-export function lineMarks(grid: Grid, plane: Plane, { color, levels }: { color: string; levels: readonly number[] }): Mark[] {
+export function lineMarks(
+  grid: Grid,
+  plane: Plane,
+  { color, levels }: { color: string; levels: readonly number[] },
+): Mark[] {
   const lines = levels.map((level) => ({ level, lines: contourLines(grid, level) }));
   const paths = lines.flatMap(({ lines: some }) => {
     const d = pathOf(some, plane);
-    return d ? [tag('path', { d, fill: 'none', stroke: color, 'stroke-width': 1.3, 'stroke-linejoin': 'round' })] : [];
+    return d
+      ? [
+          tag('path', {
+            d,
+            fill: 'none',
+            stroke: color,
+            'stroke-width': 1.3,
+            'stroke-linejoin': 'round',
+          }),
+        ]
+      : [];
   });
   const taken: Box[] = [];
   const texts = lines.flatMap(({ level, lines: some }) =>
@@ -46,24 +88,47 @@ export function lineMarks(grid: Grid, plane: Plane, { color, levels }: { color: 
 const placed = (line: readonly Point[], { x, y }: Plane): Point[] =>
   line.map((point) => ({ x: x.at(point.x), y: y.at(point.y) }));
 
-/** A level on paper in the middle of its line, or at the first place from there where it hides no other; none on a short line. */
-function levelMarks(text: string, line: readonly Point[], { plane, taken }: { plane: Plane; taken: Box[] }): Mark[] {
+/**
+ * A level on paper in the middle of its line, or at the first place from there where it hides no
+ * other; none on a short line.
+ */
+function levelMarks(
+  text: string,
+  line: readonly Point[],
+  { plane, taken }: { plane: Plane; taken: Box[] },
+): Mark[] {
   const size = { width: textWidth(text, SMALL) + 4, height: SMALL + 2 };
-  const length = line.reduce((sum, point, i) => sum + (i > 0 ? Math.hypot(point.x - (line[i - 1]?.x ?? 0), point.y - (line[i - 1]?.y ?? 0)) : 0), 0); // biome-ignore format: one sum
+  const length = line.reduce(
+    (sum, point, i) =>
+      sum +
+      (i > 0 ? Math.hypot(point.x - (line[i - 1]?.x ?? 0), point.y - (line[i - 1]?.y ?? 0)) : 0),
+    0,
+  );
   if (length < 3 * size.width) return [];
   const { box } = plane;
   for (const share of [0.5, 0.25, 0.75, 0.125, 0.875]) {
     const { x, y } = line[Math.floor(share * (line.length - 1))] ?? { x: 0, y: 0 };
     const patch = { x: x - size.width / 2, y: y - size.height / 2, ...size };
-    const inside = patch.x >= box.x + 2 && patch.y >= box.y + 2 && patch.x + patch.width <= box.x + box.width - 2 && patch.y + patch.height <= box.y + box.height - 2; // biome-ignore format: one question
+    const inside =
+      patch.x >= box.x + 2 &&
+      patch.y >= box.y + 2 &&
+      patch.x + patch.width <= box.x + box.width - 2 &&
+      patch.y + patch.height <= box.y + box.height - 2;
     if (!inside || taken.some((other) => overlap(patch, other))) continue;
     taken.push(patch);
-    return [tag('rect', { ...patch, fill: PAPER }), { text, x, y: y + SMALL * 0.36, size: SMALL, anchor: 'middle' }];
+    return [
+      tag('rect', { ...patch, fill: PAPER }),
+      { text, x, y: y + SMALL * 0.36, size: SMALL, anchor: 'middle' },
+    ];
   }
   return [];
 }
 
-const overlap = (a: Box, b: Box) => a.x < b.x + b.width + 4 && b.x < a.x + a.width + 4 && a.y < b.y + b.height + 4 && b.y < a.y + a.height + 4; // biome-ignore format: one question
+const overlap = (a: Box, b: Box) =>
+  a.x < b.x + b.width + 4 &&
+  b.x < a.x + a.width + 4 &&
+  a.y < b.y + b.height + 4 &&
+  b.y < a.y + a.height + 4;
 
 const STRIP = 14;
 const GAP = 12;
@@ -82,9 +147,29 @@ export function levelBar({ cmap, levels }: { cmap: ColormapName; levels: readonl
       const every = Math.ceil((SMALL + 3) / high);
       const top = (k: number) => box.y + box.height - (k + 1) * high;
       return [
-        ...Array.from({ length: bands }, (_, k) => tag('rect', { x: left, y: top(k), width: STRIP, height: high, fill: hexOf(bandColor(cmap, k, levels)), 'shape-rendering': 'crispEdges' })), // biome-ignore format: one mark
-        tag('rect', { x: left, y: box.y, width: STRIP, height: box.height, fill: 'none', stroke: EDGE }),
-        ...levels.flatMap((level, k): Mark[] => (k % every === 0 ? [{ text: short(level), x: left + STRIP + 6, y: top(k) + SMALL * 0.36, size: SMALL }] : [])), // biome-ignore format: one mark
+        ...Array.from({ length: bands }, (_, k) =>
+          tag('rect', {
+            x: left,
+            y: top(k),
+            width: STRIP,
+            height: high,
+            fill: hexOf(bandColor(cmap, k, levels)),
+            'shape-rendering': 'crispEdges',
+          }),
+        ),
+        tag('rect', {
+          x: left,
+          y: box.y,
+          width: STRIP,
+          height: box.height,
+          fill: 'none',
+          stroke: EDGE,
+        }),
+        ...levels.flatMap((level, k): Mark[] =>
+          k % every === 0
+            ? [{ text: short(level), x: left + STRIP + 6, y: top(k) + SMALL * 0.36, size: SMALL }]
+            : [],
+        ),
       ];
     },
   };

@@ -1,5 +1,8 @@
-/** Functions of two variables: contours, the way of an optimizer over them, a net's landscape of losses. */
-import { checkOptions, rule, show } from '@deepend/checks';
+/**
+ * Functions of two variables: contours, the way of an optimizer over them, a net's landscape of
+ * losses.
+ */
+import { checkOptions, rule, show } from '@deepend/core';
 import { scaleLinear } from 'd3-scale';
 import { toBlocks } from './blocks';
 import { checkMatrix, columnsOfMatrix, type Matrix } from './cells';
@@ -10,17 +13,32 @@ import type { Grid } from './contour-lines';
 import { bandColor, bandMarks, levelBar, lineMarks } from './contour-marks';
 import { short } from './frame';
 import type { Picture, PicturePoint } from './picture';
-import { type ChartOptions, type ChartSettings, chartRules, type Limits, type Point, renamed, type Series } from './series';
+import {
+  type ChartOptions,
+  type ChartSettings,
+  chartRules,
+  type Limits,
+  type Point,
+  renamed,
+  type Series,
+} from './series';
 import { styleOf } from './style';
 
 type Surface = (x: number, y: number) => number;
 
-export interface ContourOptions extends Omit<ChartOptions, 'legend' | 'fmts' | 'xscale' | 'yscale' | 'xScale' | 'yScale'> {
+export interface ContourOptions
+  extends Omit<ChartOptions, 'legend' | 'fmts' | 'xscale' | 'yscale' | 'xScale' | 'yScale'> {
   /** Where the lines lie, or about how many there are, at round values. @default 10 */
   levels?: number | readonly number[];
-  /** Whether levels are as far from each other, or in the same ratio to each other: for losses that rise steeply. @default 'linear' */
+  /**
+   * Whether levels are as far from each other, or in the same ratio to each other: for losses that
+   * rise steeply. @default 'linear'
+   */
   zscale?: 'linear' | 'log';
-  /** Whether the bands between the lines are coloured, with a bar that tells their levels. @default true, false for `showTrace2d` */
+  /**
+   * Whether the bands between the lines are coloured, with a bar that tells their levels. @default
+   * true, false for `showTrace2d`
+   */
   filled?: boolean;
   /** @default 'viridis' */
   cmap?: ColormapName;
@@ -33,7 +51,9 @@ const options = rule.options({
   ...rules,
   levels: rule
     .that<number | readonly number[]>(
-      (value) => (Number.isInteger(value) && (value as number) >= 1 && (value as number) <= 100) || rising(value),
+      (value) =>
+        (Number.isInteger(value) && (value as number) >= 1 && (value as number) <= 100) ||
+        rising(value),
       'a whole number from 1 to 100, or a list of rising finite numbers',
     )
     .optional(),
@@ -48,43 +68,66 @@ const options = rule.options({
 });
 
 function rising(value: unknown): boolean {
-  const isList = (Array.isArray(value) || ArrayBuffer.isView(value)) && (value as number[]).length > 0;
+  const isList =
+    (Array.isArray(value) || ArrayBuffer.isView(value)) && (value as number[]).length > 0;
   return (
-    isList && Array.from(value as number[]).every((at, i, all) => Number.isFinite(at) && (i === 0 || at > (all[i - 1] as number)))
+    isList &&
+    Array.from(value as number[]).every(
+      (at, i, all) => Number.isFinite(at) && (i === 0 || at > (all[i - 1] as number)),
+    )
   );
 }
 
-type Settings = ChartSettings & Pick<ContourOptions, 'levels' | 'zscale' | 'filled' | 'cmap' | 'resolution'>;
+type Settings = ChartSettings &
+  Pick<ContourOptions, 'levels' | 'zscale' | 'filled' | 'cmap' | 'resolution'>;
 
-const settingsOf = (where: string, given: ContourOptions) => checkOptions(where, options, renamed(where, given)) as Settings;
+const settingsOf = (where: string, given: ContourOptions) =>
+  checkOptions(where, options, renamed(where, given)) as Settings;
 
 /**
  * Contours of a function of two variables, or of a grid of numbers such as `lossLandscape` gives.
- * @param surface a function, which needs `xlim` and `ylim`; a matrix, whose rows are at y = 0, 1, ..., the first one lowest; or
+ * @param surface a function, which needs `xlim` and `ylim`; a matrix, whose rows are at y = 0, 1,
+ *   ..., the first one lowest; or
  *   `{ x, y, z }` with `z[j][i]` at (`x[i]`, `y[j]`). Values that are not a number leave a gap
- * @throws RangeError for a grid that is none, levels that no value reaches on a logarithmic scale, a function without limits
+ * @throws RangeError for a grid that is none, levels that no value reaches on a logarithmic scale,
+ *   a function without limits
  * @example
- * plotContours((x, y) => x ** 2 + 2 * y ** 2, { xlim: [-3, 3], ylim: [-2, 2], xlabel: 'x', ylabel: 'y' });
+ * plotContours((x, y) => x ** 2 + 2 * y ** 2, { xlim: [-3, 3], ylim: [-2, 2], xlabel: 'x', ylabel:
+ * 'y' });
  */
-export function plotContours(surface: Surface | Matrix | Grid, given: ContourOptions = {}): Picture {
+export function plotContours(
+  surface: Surface | Matrix | Grid,
+  given: ContourOptions = {},
+): Picture {
   const where = '[plot] plotContours';
   const settings = settingsOf(where, given);
-  return draw(where, readGrid(where, surface, settings), { settings: { filled: true, ...settings }, trace: [] });
+  return draw(where, readGrid(where, surface, settings), {
+    settings: { filled: true, ...settings },
+    trace: [],
+  });
 }
 
 /**
- * The way of an optimizer over the contours of the function that it minimizes. The book's `show_trace_2d`.
+ * The way of an optimizer over the contours of the function that it minimizes. The book's
+ * `show_trace_2d`.
  * @param results the points in their order, `[x1, x2]` each; what else a point holds is not read
  * @throws RangeError when there is no point, or one is not finite
  * @example
  * showTrace2d((x1, x2) => 0.1 * x1 ** 2 + 2 * x2 ** 2, [[-5, -2], [-3, -0.4], [-1.8, -0.1]]);
  */
-export function showTrace2d(f: Surface, results: readonly (readonly number[])[], given: ContourOptions = {}): Picture {
+export function showTrace2d(
+  f: Surface,
+  results: readonly (readonly number[])[],
+  given: ContourOptions = {},
+): Picture {
   const where = '[plot] showTrace2d';
   const settings = settingsOf(where, given);
-  const isPoint = (point: unknown) => Array.isArray(point) && point.length >= 2 && point.slice(0, 2).every(Number.isFinite);
+  const isPoint = (point: unknown) =>
+    Array.isArray(point) && point.length >= 2 && point.slice(0, 2).every(Number.isFinite);
   if (!Array.isArray(results) || results.length === 0 || !results.every(isPoint)) {
-    throw new RangeError(`${where}: expected points of finite numbers, [x1, x2] each, got ${show(results)}`);
+    throw new RangeError(
+      `${where}: expected points of finite numbers, [x1, x2] each, got ${show(results)}`,
+    );
   }
   const trace = results.map(([x = 0, y = 0]): Point => ({ x, y }));
   const around = { xlim: spread(trace.map(({ x }) => x)), ylim: spread(trace.map(({ y }) => y)) };
@@ -107,52 +150,83 @@ function readGrid(where: string, surface: Surface | Matrix | Grid, settings: Set
   const [rows, columns] = [z.length, columnsOfMatrix(z)];
   const count = (length: number) => Array.from({ length }, (_, i) => i);
   const grid = isGrid ? surface : { x: count(columns), y: count(rows), z };
-  if (rows < 2 || columns < 2) throw new RangeError(`${where}: expected at least 2 rows and 2 columns, got ${rows} × ${columns}`);
+  if (rows < 2 || columns < 2)
+    throw new RangeError(
+      `${where}: expected at least 2 rows and 2 columns, got ${rows} × ${columns}`,
+    );
   for (const [name, values, expected] of [
     ['x', grid.x, columns],
     ['y', grid.y, rows],
   ] as const) {
-    // biome-ignore format: a row a side
     if (!rising(values) || values.length !== expected)
-      throw new RangeError(`${where}: expected "${name}" of ${expected} rising finite numbers, got ${show(values)}`);
+      throw new RangeError(
+        `${where}: expected "${name}" of ${expected} rising finite numbers, got ${show(values)}`,
+      );
   }
   return grid;
 }
 
 function sample(where: string, f: Surface, { xlim, ylim, resolution = 81 }: Settings): Grid {
-  if (!xlim || !ylim) throw new RangeError(`${where}: a function needs "xlim" and "ylim", where it is computed`);
+  if (!xlim || !ylim)
+    throw new RangeError(`${where}: a function needs "xlim" and "ylim", where it is computed`);
   const along = ([low, high]: Limits) =>
     Array.from({ length: resolution }, (_, i) => low + ((high - low) * i) / (resolution - 1));
   const [x, y] = [along(xlim), along(ylim)];
   return { x, y, z: y.map((at) => x.map((other) => Number(f(other, at)))) };
 }
 
-function draw(where: string, grid: Grid, { settings, trace }: { settings: Settings; trace: readonly Point[] }): Picture {
+function draw(
+  where: string,
+  grid: Grid,
+  { settings, trace }: { settings: Settings; trace: readonly Point[] },
+): Picture {
   const { cmap = 'viridis', filled = false, title } = settings;
   const levels = levelsOf(where, grid, settings);
   const [low, high] = finiteExtent(grid.z.flatMap((row) => Array.from(row)));
-  const ends = (values: ArrayLike<number>): Limits => [values[0] ?? 0, values[values.length - 1] ?? 1];
-  const axes = { ...settings, xlim: settings.xlim ?? ends(grid.x), ylim: settings.ylim ?? ends(grid.y) };
+  const ends = (values: ArrayLike<number>): Limits => [
+    values[0] ?? 0,
+    values[values.length - 1] ?? 1,
+  ];
+  const axes = {
+    ...settings,
+    xlim: settings.xlim ?? ends(grid.x),
+    ylim: settings.ylim ?? ends(grid.y),
+  };
   const every = Math.max(1, Math.ceil(trace.length / 60));
-  const way: Series = { label: undefined, points: trace, style: styleOf('ro-'), markers: { every, from: 0 } };
+  const way: Series = {
+    label: undefined,
+    points: trace,
+    style: styleOf('ro-'),
+    markers: { every, from: 0 },
+  };
   const path = trace.length > 0 ? ` and a way of ${trace.length} points` : '';
   return drawOver(trace.length > 0 ? [way] : [], axes, {
     description: title ?? `Contours of values from ${short(low)} to ${short(high)}${path}`,
     under: (plane) =>
-      filled ? bandMarks(grid, plane, { cmap, levels }) : lineMarks(grid, plane, { color: styleOf('b').color, levels }),
+      filled
+        ? bandMarks(grid, plane, { cmap, levels })
+        : lineMarks(grid, plane, { color: styleOf('b').color, levels }),
     ...(filled && { beside: levelBar({ cmap, levels }) }),
-    points: (plane) => gridPoints(grid).map(({ x, y, label }) => ({ x: plane.x.at(x), y: plane.y.at(y), label })),
+    points: (plane) =>
+      gridPoints(grid).map(({ x, y, label }) => ({ x: plane.x.at(x), y: plane.y.at(y), label })),
     inset: { x: 0, y: 0 },
     ...(trace.length === 0 && { text: (size) => toText(grid, { cmap, levels, size, title }) }),
   });
 }
 
-function levelsOf(where: string, { z }: Grid, { levels = 10, zscale = 'linear' }: Settings): readonly number[] {
+function levelsOf(
+  where: string,
+  { z }: Grid,
+  { levels = 10, zscale = 'linear' }: Settings,
+): readonly number[] {
   if (typeof levels !== 'number') return levels;
   const values = z.flatMap((row) => Array.from(row));
   if (zscale === 'linear') {
     const [least, most] = finiteExtent(values);
-    return scaleLinear().domain([least, most]).ticks(levels).filter((level) => level > least && level < most); // biome-ignore format: one chain
+    return scaleLinear()
+      .domain([least, most])
+      .ticks(levels)
+      .filter((level) => level > least && level < most);
   }
   const [low, high] = finiteExtent(values.filter((value) => value > 0));
   if (!values.some((value) => value > 0 && Number.isFinite(value)))
@@ -173,19 +247,28 @@ function gridPoints({ x, y, z }: Grid): PicturePoint[] {
   return thin(y).flatMap(({ at: v, i: j }) =>
     thin(x).flatMap(({ at: u, i }) => {
       const value = z[j]?.[i] ?? Number.NaN;
-      return Number.isNaN(value) ? [] : [{ x: u, y: v, label: `${short(value)} at (${short(u)}, ${short(v)})` }];
+      return Number.isNaN(value)
+        ? []
+        : [{ x: u, y: v, label: `${short(value)} at (${short(u)}, ${short(v)})` }];
     }),
   );
 }
 
 function toText(
   { z }: Grid,
-  { cmap, levels, size, title }: { cmap: ColormapName; levels: readonly number[]; size: TextSize; title: string | undefined },
+  {
+    cmap,
+    levels,
+    size,
+    title,
+  }: { cmap: ColormapName; levels: readonly number[]; size: TextSize; title: string | undefined },
 ): string {
   const [height, width] = [z.length, columnsOfMatrix(z)];
   const at = (x: number, y: number) => {
     const value = z[height - 1 - y]?.[x] ?? Number.NaN;
-    return Number.isNaN(value) ? undefined : bandColor(cmap, levels.filter((level) => value >= level).length, levels);
+    return Number.isNaN(value)
+      ? undefined
+      : bandColor(cmap, levels.filter((level) => value >= level).length, levels);
   };
   const lines = toBlocks(
     { width, height, at },

@@ -1,5 +1,5 @@
 /** What a convolution looks for, and what it finds: pictures of weights and of activations. */
-import { checkOptions, rule, show } from '@deepend/checks';
+import { checkOptions, rule, show } from '@deepend/core';
 import type { Rgb } from './characters';
 import { COLORMAPS, type ColormapName, colorAt, finiteExtent } from './colormap';
 import { showImages } from './images';
@@ -10,7 +10,10 @@ export interface FiltersOptions {
   count?: number;
   /** The input channel that is shown, where there are other than 1 or 3. @default 0 */
   channel?: number;
-  /** Of one channel; those of three are drawn in red, green and blue. @default 'coolwarm', with 0 in the middle */
+  /**
+   * Of one channel; those of three are drawn in red, green and blue. @default 'coolwarm', with 0 in
+   * the middle
+   */
   cmap?: ColormapName;
   /** @default 8 */
   cols?: number;
@@ -21,7 +24,10 @@ export interface FiltersOptions {
 export interface FeatureMapsOptions {
   /** How many at most, the first. @default 64 */
   count?: number;
-  /** Whether each map has colours of its own, from its least value to its largest, or all share them. @default true */
+  /**
+   * Whether each map has colours of its own, from its least value to its largest, or all share
+   * them. @default true
+   */
   scaleEach?: boolean;
   /** @default 'viridis' */
   cmap?: ColormapName;
@@ -37,11 +43,15 @@ const gridRules = {
   cols: rule.positiveInteger().optional(),
   size: rule.positiveInteger().max(512, 'a whole number of at most 512').optional(),
 };
-const filtersOptions = rule.options({ ...gridRules, channel: rule.nonNegativeInteger().optional() });
+const filtersOptions = rule.options({
+  ...gridRules,
+  channel: rule.nonNegativeInteger().optional(),
+});
 const mapsOptions = rule.options({ ...gridRules, scaleEach: rule.flag().optional() });
 
 /**
- * The filters of a convolution, each under its number, all on one scale: a weight of 0 lies in the middle of the colours, the largest
+ * The filters of a convolution, each under its number, all on one scale: a weight of 0 lies in the
+ * middle of the colours, the largest
  * in size at an end.
  * @param weights in the order of `shape`
  * @param shape `[height, width, input channels, filters]`
@@ -53,11 +63,19 @@ export async function drawFilters(
   options: FiltersOptions = {},
 ): Promise<Picture> {
   const where = '[plot] drawFilters';
-  const { count = 64, channel = 0, cmap = 'coolwarm', cols = 8, size = 48 } = checkOptions(where, filtersOptions, options);
+  const {
+    count = 64,
+    channel = 0,
+    cmap = 'coolwarm',
+    cols = 8,
+    size = 48,
+  } = checkOptions(where, filtersOptions, options);
   checkShape(where, weights, { shape, names: '[height, width, input channels, filters]' });
   const [height, width, inputs, filters] = shape as [number, number, number, number];
   if (channel >= inputs)
-    throw new RangeError(`${where}: expected a "channel" below ${inputs}, the input channels, got ${channel}`);
+    throw new RangeError(
+      `${where}: expected a "channel" below ${inputs}, the input channels, got ${channel}`,
+    );
   const [low, high] = finiteExtent(Array.from(weights));
   const largest = Math.max(Math.abs(low), Math.abs(high)) || 1;
   const share = (i: number, input: number, filter: number) =>
@@ -83,12 +101,19 @@ export async function drawFeatureMaps(
   options: FeatureMapsOptions = {},
 ): Promise<Picture> {
   const where = '[plot] drawFeatureMaps';
-  const { count = 64, scaleEach = true, cmap = 'viridis', cols = 8, size = 56 } = checkOptions(where, mapsOptions, options);
+  const {
+    count = 64,
+    scaleEach = true,
+    cmap = 'viridis',
+    cols = 8,
+    size = 56,
+  } = checkOptions(where, mapsOptions, options);
   checkShape(where, values, { shape, names: '[height, width, channels]' });
   const [height, width, channels] = shape as [number, number, number];
   const shown = Math.min(count, channels);
   const valueAt = (map: number, i: number) => values[i * channels + map] ?? Number.NaN;
-  const mapExtent = (map: number) => finiteExtent(Array.from({ length: height * width }, (_, i) => valueAt(map, i)));
+  const mapExtent = (map: number) =>
+    finiteExtent(Array.from({ length: height * width }, (_, i) => valueAt(map, i)));
   const extents = Array.from({ length: shown }, (_, map) => mapExtent(map));
   const all = finiteExtent(extents.flat());
   const pixel = (map: number, i: number): Rgb => {
@@ -104,12 +129,20 @@ function checkShape(
   { shape, names }: { shape: readonly number[]; names: string },
 ): void {
   const rank = names.split(',').length;
-  if (!Array.isArray(shape) || shape.length !== rank || !shape.every((side) => Number.isInteger(side) && side >= 1)) {
-    throw new RangeError(`${where}: expected a shape ${names} of whole numbers of at least 1, got ${show(shape)}`);
+  if (
+    !Array.isArray(shape) ||
+    shape.length !== rank ||
+    !shape.every((side) => Number.isInteger(side) && side >= 1)
+  ) {
+    throw new RangeError(
+      `${where}: expected a shape ${names} of whole numbers of at least 1, got ${show(shape)}`,
+    );
   }
   const size = shape.reduce((a, b) => a * b, 1);
   if (values?.length !== size) {
-    throw new RangeError(`${where}: expected ${size} values for shape ${show(shape)}, got ${values?.length ?? show(values)}`);
+    throw new RangeError(
+      `${where}: expected ${size} values for shape ${show(shape)}, got ${values?.length ?? show(values)}`,
+    );
   }
 }
 
@@ -121,11 +154,17 @@ interface Grid {
   size: number;
 }
 
-function grid(pixel: (image: number, i: number) => Rgb, { count, height, width, cols, size }: Grid): Promise<Picture> {
+function grid(
+  pixel: (image: number, i: number) => Rgb,
+  { count, height, width, cols, size }: Grid,
+): Promise<Picture> {
   const data = new Uint8Array(count * height * width * 3);
   for (let at = 0; at < count * height * width; at++) {
     data.set(pixel(Math.floor(at / (height * width)), at % (height * width)), 3 * at);
   }
   const titles = Array.from({ length: count }, (_, i) => String(i));
-  return showImages({ data, shape: [count, height, width, 3] }, { cols: Math.min(cols, count), size, titles });
+  return showImages(
+    { data, shape: [count, height, width, 3] },
+    { cols: Math.min(cols, count), size, titles },
+  );
 }

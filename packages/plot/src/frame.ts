@@ -25,25 +25,42 @@ export interface PlaneOptions {
   /** The right edge of the box. */
   right: number;
   ylabel?: string | undefined;
-  /** How far from the box's edges the ends of the axes stay. @default 10 and 6, so that no line there is cut */
+  /**
+   * How far from the box's edges the ends of the axes stay. @default 10 and 6, so that no line
+   * there is cut
+   */
   inset?: { x: number; y: number };
 }
 
-/** The left margin depends on the widest label of the y axis, and that on the axis: so y comes first. */
+/**
+ * The left margin depends on the widest label of the y axis, and that on the axis: so y comes
+ * first.
+ */
 export function layOutPlane(options: PlaneOptions): Plane {
   const { top, bottom, right, ylabel, inset = { x: 10, y: 6 } } = options;
-  const y = options.y([bottom - inset.y, top + inset.y], Math.max(2, Math.floor((bottom - top) / 48)));
+  const y = options.y(
+    [bottom - inset.y, top + inset.y],
+    Math.max(2, Math.floor((bottom - top) / 48)),
+  );
   const widest = Math.max(0, ...y.ticks.map(({ label }) => textWidth(label, SIZE)));
   const left = Math.min(PAD + (ylabel ? SIZE + 8 : 0) + roomFor(widest) + 8, right - 40);
-  const x = options.x([left + inset.x, right - inset.x], Math.max(2, Math.floor((right - left) / 64)));
+  const x = options.x(
+    [left + inset.x, right - inset.x],
+    Math.max(2, Math.floor((right - left) / 64)),
+  );
   return { x, y, box: { x: left, y: top, width: right - left, height: bottom - top } };
 }
 
-/** Pixels to keep for names: the font that a viewer has may be wider than the one that is measured. */
+/**
+ * Pixels to keep for names: the font that a viewer has may be wider than the one that is measured.
+ */
 export const roomFor = (width: number) => width + 0.15 * Math.max(0, width - 60);
 
 /** The axes' labels, the box, and lines across it at the ticks of the axes named by `lines`. */
-export function axesMarks({ x, y, box }: Plane, lines: 'both' | 'x' | 'y' | 'none' = 'both'): Mark[] {
+export function axesMarks(
+  { x, y, box }: Plane,
+  lines: 'both' | 'x' | 'y' | 'none' = 'both',
+): Mark[] {
   const [right, bottom] = [box.x + box.width, box.y + box.height];
   const has = (axis: 'x' | 'y') => lines === 'both' || lines === axis;
   const across = y.ticks.flatMap(({ value, label }): Mark[] => {
@@ -83,7 +100,13 @@ export function nameMarks(
     const x = Math.min(Math.max(middle, PAD + half), width - PAD - half); // over the box, as far as it has room there
     marks.push({ ...fitted, x, y: PAD + TITLE_SIZE, anchor: 'middle' });
   }
-  if (xlabel) marks.push({ ...within(xlabel, box.width, SIZE), x: middle, y: height - PAD, anchor: 'middle' });
+  if (xlabel)
+    marks.push({
+      ...within(xlabel, box.width, SIZE),
+      x: middle,
+      y: height - PAD,
+      anchor: 'middle',
+    });
   if (ylabel) {
     marks.push({
       ...within(ylabel, box.height, SIZE),
@@ -99,7 +122,11 @@ export function nameMarks(
 /** Elements of which no part is seen beyond the box. */
 export function clipped(elements: readonly string[], box: Box): string {
   const { x, y, width, height } = box;
-  return tag('svg', { ...box, viewBox: [x, y, width, height].map(decimal).join(' ') }, elements.join('\n'));
+  return tag(
+    'svg',
+    { ...box, viewBox: [x, y, width, height].map(decimal).join(' ') },
+    elements.join('\n'),
+  );
 }
 
 /** Height above the box that a title takes. */

@@ -1,5 +1,8 @@
-/** Why a deeper net should contain the shallower one: the figure of nested and other function classes. */
-import { checkOptions, rule } from '@deepend/checks';
+/**
+ * Why a deeper net should contain the shallower one: the figure of nested and other function
+ * classes.
+ */
+import { checkOptions, rule } from '@deepend/core';
 import { PAD, SIZE, titleHeight } from './frame';
 import { STROKE } from './legend';
 import { Picture } from './picture';
@@ -17,7 +20,10 @@ export interface FunctionClassesOptions {
   width?: number;
 }
 
-/** An ellipse: middle, half axes and turn in degrees, in hundredths of its panel's side, y downwards. */
+/**
+ * An ellipse: middle, half axes and turn in degrees, in hundredths of its panel's side, y
+ * downwards.
+ */
 export interface FunctionClass {
   readonly x: number;
   readonly y: number;
@@ -29,7 +35,10 @@ export interface FunctionClass {
 /** The function that is sought. */
 export const OPTIMUM = { x: 86, y: 14 };
 
-/** Six classes that grow from row to row. In `other` the third comes nearest to the optimum, and the sixth lies far from it. */
+/**
+ * Six classes that grow from row to row. In `other` the third comes nearest to the optimum, and the
+ * sixth lies far from it.
+ */
 export const FUNCTION_CLASSES: Readonly<Record<'other' | 'nested', readonly FunctionClass[]>> = {
   other: [
     { x: 24, y: 80, rx: 8, ry: 6, turn: 0 },
@@ -49,14 +58,20 @@ export const FUNCTION_CLASSES: Readonly<Record<'other' | 'nested', readonly Func
   ],
 };
 
-const options = rule.options({ nested: rule.flag().optional(), title: rule.text().optional(), width: side().optional() });
+const options = rule.options({
+  nested: rule.flag().optional(),
+  title: rule.text().optional(),
+  width: side().optional(),
+});
 
 const NAMES = { other: 'not nested', nested: 'nested' } as const;
 const GAP = 16;
 
 /**
- * Function classes F1 to F6 as growing shapes, the sought function f* as a star, and how far the nearest and the largest class are
- * from it. Where they are not nested a larger class can lie farther from f*; where each contains the one before, none does. After
+ * Function classes F1 to F6 as growing shapes, the sought function f* as a star, and how far the
+ * nearest and the largest class are
+ * from it. Where they are not nested a larger class can lie farther from f*; where each contains
+ * the one before, none does. After
  * the figure of Dive into Deep Learning, chapter 8.6, ResNet.
  * @example
  * await showFunctionClasses({ nested: true }).save('nested.svg');
@@ -67,24 +82,47 @@ export function showFunctionClasses(settings: FunctionClassesOptions = {}): Pict
     title,
     width = nested === undefined ? 560 : 320,
   } = checkOptions('[plot] showFunctionClasses', options, settings);
-  const kinds = nested === undefined ? (['other', 'nested'] as const) : ([nested ? 'nested' : 'other'] as const);
+  const kinds =
+    nested === undefined
+      ? (['other', 'nested'] as const)
+      : ([nested ? 'nested' : 'other'] as const);
   const size = (width - 2 * PAD - (kinds.length - 1) * GAP) / kinds.length;
   const top = PAD + titleHeight(title);
   const head = SIZE + 8;
   const marks = kinds.flatMap((kind, i): Mark[] => {
     const box = { x: PAD + i * (size + GAP), y: top + head, width: size, height: size };
-    return [...panel(kind, box), { text: `${NAMES[kind]} function classes`, x: box.x + size / 2, y: top + SIZE, size: SIZE, anchor: 'middle' }]; // biome-ignore format: one mark
+    return [
+      ...panel(kind, box),
+      {
+        text: `${NAMES[kind]} function classes`,
+        x: box.x + size / 2,
+        y: top + SIZE,
+        size: SIZE,
+        anchor: 'middle',
+      },
+    ];
   });
   if (title) marks.push({ text: title, x: width / 2, y: PAD + 15, size: 15, anchor: 'middle' });
   const said = {
-    other: 'of six classes that are not nested the third comes nearest to f*, and the sixth, the largest, is farther away',
+    other:
+      'of six classes that are not nested the third comes nearest to f*, and the sixth, the largest, is farther away',
     nested: 'of six nested classes each contains the one before, and each is nearer to f* than it',
   };
-  return new Picture(marks, { width, height: Math.ceil(top + head + size + PAD), description: `Function classes: ${kinds.map((kind) => said[kind]).join('; ')}` }); // biome-ignore format: one picture
+  return new Picture(marks, {
+    width,
+    height: Math.ceil(top + head + size + PAD),
+    description: `Function classes: ${kinds.map((kind) => said[kind]).join('; ')}`,
+  });
 }
 
-/** The point of a class that is nearest to the optimum, and how far it is, in hundredths of the side. */
-export function nearestTo({ x, y }: { x: number; y: number }, shape: FunctionClass): { x: number; y: number; distance: number } {
+/**
+ * The point of a class that is nearest to the optimum, and how far it is, in hundredths of the
+ * side.
+ */
+export function nearestTo(
+  { x, y }: { x: number; y: number },
+  shape: FunctionClass,
+): { x: number; y: number; distance: number } {
   const outline = Array.from({ length: 720 }, (_, i) => pointOf(shape, (i * Math.PI) / 360));
   const distances = outline.map((point) => Math.hypot(point.x - x, point.y - y));
   const distance = Math.min(...distances);
@@ -92,7 +130,10 @@ export function nearestTo({ x, y }: { x: number; y: number }, shape: FunctionCla
 }
 
 /** The point of the outline at `angle` before the shape is turned, in radians. */
-export function pointOf({ x, y, rx, ry, turn }: FunctionClass, angle: number): { x: number; y: number } {
+export function pointOf(
+  { x, y, rx, ry, turn }: FunctionClass,
+  angle: number,
+): { x: number; y: number } {
   const [sin, cos] = [Math.sin((turn * Math.PI) / 180), Math.cos((turn * Math.PI) / 180)];
   const [u, v] = [rx * Math.cos(angle), ry * Math.sin(angle)];
   return { x: x + u * cos - v * sin, y: y + u * sin + v * cos };
@@ -100,30 +141,74 @@ export function pointOf({ x, y, rx, ry, turn }: FunctionClass, angle: number): {
 
 function panel(kind: keyof typeof FUNCTION_CLASSES, box: Box): Mark[] {
   const classes = FUNCTION_CLASSES[kind];
-  const at = ({ x, y }: { x: number; y: number }) => ({ x: box.x + (x * box.width) / 100, y: box.y + (y * box.height) / 100 });
+  const at = ({ x, y }: { x: number; y: number }) => ({
+    x: box.x + (x * box.width) / 100,
+    y: box.y + (y * box.height) / 100,
+  });
   const unit = box.width / 100;
-  const best = classes.reduce((least, one, i) => (nearestTo(OPTIMUM, one).distance < nearestTo(OPTIMUM, classes[least] as FunctionClass).distance ? i : least), 0); // biome-ignore format: one search
+  const best = classes.reduce(
+    (least, one, i) =>
+      nearestTo(OPTIMUM, one).distance <
+      nearestTo(OPTIMUM, classes[least] as FunctionClass).distance
+        ? i
+        : least,
+    0,
+  );
   const star = at(OPTIMUM);
   const shapes = classes.map(({ x, y, rx, ry, turn }, i) => {
     const middle = at({ x, y });
-    const style = { fill: styleOf('b').color, 'fill-opacity': 0.06, stroke: styleOf(i === best ? 'r' : 'b').color, 'stroke-width': i === best ? 2.5 : 1.5 }; // biome-ignore format: one object
-    return tag('ellipse', { cx: middle.x, cy: middle.y, rx: rx * unit, ry: ry * unit, ...style, transform: `rotate(${turn} ${decimal(middle.x)} ${decimal(middle.y)})` }); // biome-ignore format: one mark
+    const style = {
+      fill: styleOf('b').color,
+      'fill-opacity': 0.06,
+      stroke: styleOf(i === best ? 'r' : 'b').color,
+      'stroke-width': i === best ? 2.5 : 1.5,
+    };
+    return tag('ellipse', {
+      cx: middle.x,
+      cy: middle.y,
+      rx: rx * unit,
+      ry: ry * unit,
+      ...style,
+      transform: `rotate(${turn} ${decimal(middle.x)} ${decimal(middle.y)})`,
+    });
   });
   const ways = [...new Set([best, classes.length - 1])].map((i) => {
     const near = nearestTo(OPTIMUM, classes[i] as FunctionClass);
     const end = at(near);
-    return tag('path', { d: `M${decimal(star.x)} ${decimal(star.y)}L${decimal(end.x)} ${decimal(end.y)}`, ...STROKE, stroke: INK, 'stroke-width': 1.2, 'stroke-dasharray': '4 3' }); // biome-ignore format: one mark
+    return tag('path', {
+      d: `M${decimal(star.x)} ${decimal(star.y)}L${decimal(end.x)} ${decimal(end.y)}`,
+      ...STROKE,
+      stroke: INK,
+      'stroke-width': 1.2,
+      'stroke-dasharray': '4 3',
+    });
   });
-  return [...shapes, ...ways, starMark(star), { text: 'f*', x: star.x + 10, y: star.y - 4, size: SIZE }, ...classes.flatMap((one, i) => nameMark(`F${i + 1}`, at(pointOf(one, NAME_AT[kind][i] ?? 0))))]; // biome-ignore format: one list
+  return [
+    ...shapes,
+    ...ways,
+    starMark(star),
+    { text: 'f*', x: star.x + 10, y: star.y - 4, size: SIZE },
+    ...classes.flatMap((one, i) => nameMark(`F${i + 1}`, at(pointOf(one, NAME_AT[kind][i] ?? 0)))),
+  ];
 }
 
-/** At what angle of its outline a class bears its name, in radians: where the outlines are apart from each other. */
+/**
+ * At what angle of its outline a class bears its name, in radians: where the outlines are apart
+ * from each other.
+ */
 const NAME_AT = { other: [0, 0, 0, 0, 0, Math.PI], nested: [1, 1, 1, 1, 1, 1] } as const;
 
 function nameMark(text: string, { x, y }: { x: number; y: number }): Mark[] {
   const width = textWidth(text, SIZE) + 4;
   return [
-    tag('rect', { x: x - width / 2, y: y - SIZE / 2 - 1, width, height: SIZE + 2, fill: PAPER, 'fill-opacity': 0.85 }),
+    tag('rect', {
+      x: x - width / 2,
+      y: y - SIZE / 2 - 1,
+      width,
+      height: SIZE + 2,
+      fill: PAPER,
+      'fill-opacity': 0.85,
+    }),
     { text, x, y: y + SIZE * 0.36, size: SIZE, anchor: 'middle' },
   ];
 }
@@ -133,5 +218,8 @@ function starMark({ x, y }: { x: number; y: number }): string {
     const [angle, r] = [(i * Math.PI) / 5 - Math.PI / 2, i % 2 === 0 ? 7 : 2.8];
     return `${decimal(x + r * Math.cos(angle))} ${decimal(y + r * Math.sin(angle))}`;
   };
-  return tag('path', { d: `M${Array.from({ length: 10 }, (_, i) => corner(i)).join('L')}Z`, fill: styleOf('r').color });
+  return tag('path', {
+    d: `M${Array.from({ length: 10 }, (_, i) => corner(i)).join('L')}Z`,
+    fill: styleOf('r').color,
+  });
 }

@@ -1,7 +1,15 @@
 /** Matrices as colours: the book's `show_heatmaps`. */
-import { checkOptions, rule, show } from '@deepend/checks';
+import { checkOptions, rule, show } from '@deepend/core';
 import { blockGrid } from './blocks';
-import { cellMarks, cellMiddle, cellPixels, cellTexts, checkMatrix, columnsOfMatrix, type Matrix } from './cells';
+import {
+  cellMarks,
+  cellMiddle,
+  cellPixels,
+  cellTexts,
+  checkMatrix,
+  columnsOfMatrix,
+  type Matrix,
+} from './cells';
 import { colorBar } from './color-bar';
 import { COLORMAPS, type ColormapName, type ColorScale, finiteExtent } from './colormap';
 import { footHeight, nameMarks, PAD, roomFor, SIZE, short, titleHeight } from './frame';
@@ -20,7 +28,9 @@ export interface HeatmapOptions {
   /** Names of the columns and of the rows of each matrix. @default their numbers, from 0 */
   xticks?: readonly string[];
   yticks?: readonly string[];
-  /** `viridis` from low to high, `coolwarm` for values about a middle, `greys`. @default 'viridis' */
+  /**
+   * `viridis` from low to high, `coolwarm` for values about a middle, `greys`. @default 'viridis'
+   */
   cmap?: ColormapName;
   /** The values at the ends of the colours. @default the least and the largest that are finite */
   vlim?: Limits;
@@ -51,7 +61,8 @@ const heatmapOptions = rule.options(heatmapRules);
 const heatmapsOptions = rule.options({ ...heatmapRules, titles: names('titles') });
 
 /**
- * A matrix as coloured cells, the first row on top, with a colour bar. A value that is not finite leaves its cell blank.
+ * A matrix as coloured cells, the first row on top, with a colour bar. A value that is not finite
+ * leaves its cell blank.
  * @throws RangeError for no matrix, for another number of names than of rows or columns
  * @example
  * heatmap([[1, 0.2], [0.1, 0.9]], { xlabel: 'key', ylabel: 'query' });
@@ -66,11 +77,15 @@ export function heatmap(matrix: Matrix, options: HeatmapOptions = {}): Picture {
 /**
  * Rows of matrices on one scale of colours, with a colour bar. The book's `show_heatmaps`.
  * @param matrices rows of matrices, `[rows][columns][height][width]`, all of one height and width
- * @throws RangeError for rows of different numbers of matrices, matrices of different sizes, another number of names or titles
+ * @throws RangeError for rows of different numbers of matrices, matrices of different sizes,
+ *   another number of names or titles
  * @example
  * showHeatmaps(attention, { xlabel: 'keys', ylabel: 'queries', titles: ['head 1', 'head 2'] });
  */
-export function showHeatmaps(matrices: readonly (readonly Matrix[])[], options: ShowHeatmapsOptions = {}): Picture {
+export function showHeatmaps(
+  matrices: readonly (readonly Matrix[])[],
+  options: ShowHeatmapsOptions = {},
+): Picture {
   const where = '[plot] showHeatmaps';
   const settings = checkOptions(where, heatmapsOptions, options) as ShowHeatmapsOptions;
   checkGrid(where, matrices);
@@ -81,7 +96,8 @@ export function showHeatmaps(matrices: readonly (readonly Matrix[])[], options: 
       `${where}: expected ${cols} "titles", one a column, or ${rows * cols}, one a matrix, got ${titles.length}`,
     );
   }
-  const all = titles && Array.from({ length: rows * cols }, (_, i) => titles[i % titles.length] ?? '');
+  const all =
+    titles && Array.from({ length: rows * cols }, (_, i) => titles[i % titles.length] ?? '');
   const cells = titles?.length === cols && all ? all.map((text, i) => (i < cols ? text : '')) : all;
   return drawHeatmaps(matrices, { ...settings, where, cells: cells ?? [] });
 }
@@ -90,13 +106,18 @@ function checkGrid(where: string, matrices: unknown): void {
   const grid = matrices as Matrix[][];
   const width = Array.isArray(matrices) && Array.isArray(grid[0]) ? grid[0].length : 0;
   if (width === 0 || !grid.every((row) => Array.isArray(row) && row.length === width)) {
-    throw new RangeError(`${where}: expected rows of matrices, as many in each, got ${show(matrices)}`);
+    throw new RangeError(
+      `${where}: expected rows of matrices, as many in each, got ${show(matrices)}`,
+    );
   }
   const size = (matrix: Matrix) => `${matrix.length} × ${columnsOfMatrix(matrix)}`;
   const all = grid.flat();
   for (const matrix of all) checkMatrix(where, matrix);
   const other = all.find((matrix) => size(matrix) !== size(all[0] as Matrix));
-  if (other) throw new RangeError(`${where}: expected matrices of one size, got ${size(all[0] as Matrix)} and ${size(other)}`);
+  if (other)
+    throw new RangeError(
+      `${where}: expected matrices of one size, got ${size(all[0] as Matrix)} and ${size(other)}`,
+    );
 }
 
 /** What `drawHeatmaps` needs beyond a caller's options. */
@@ -114,14 +135,19 @@ export interface Heatmaps extends HeatmapOptions {
 /** A number as a cell has room for it: three digits, small ones as powers of ten. */
 function brief(value: number): string {
   if (!Number.isFinite(value)) return '';
-  return value !== 0 && Math.abs(value) < 1e-3 ? value.toExponential(1) : String(Number(value.toPrecision(3)));
+  return value !== 0 && Math.abs(value) < 1e-3
+    ? value.toExponential(1)
+    : String(Number(value.toPrecision(3)));
 }
 
 const BETWEEN = 16; // pixels from matrix to matrix
 const HOVER = 20_000; // cells beyond which a page would be too heavy with their values
 
 /** Draws matrices that are known to be of one size. */
-export function drawHeatmaps(matrices: readonly (readonly Matrix[])[], settings: Heatmaps): Picture {
+export function drawHeatmaps(
+  matrices: readonly (readonly Matrix[])[],
+  settings: Heatmaps,
+): Picture {
   const { where, title, xlabel, ylabel, cmap = 'viridis', width = 560 } = settings;
   const all = matrices.flat();
   const scale = scaleOf(all, { cmap, vlim: settings.vlim });
@@ -129,7 +155,10 @@ export function drawHeatmaps(matrices: readonly (readonly Matrix[])[], settings:
   checkNames(where, all[0] as Matrix, settings);
   const { height, boxes, whole } = layout;
   const text =
-    settings.text ?? (settings.values ? ({ row, column }, matrix) => [brief(matrix[row]?.[column] ?? Number.NaN)] : undefined);
+    settings.text ??
+    (settings.values
+      ? ({ row, column }, matrix) => [brief(matrix[row]?.[column] ?? Number.NaN)]
+      : undefined);
   const marks = all.flatMap((matrix, i): Mark[] => {
     const box = boxes[i] as Box;
     const head = settings.cells[i];
@@ -137,7 +166,16 @@ export function drawHeatmaps(matrices: readonly (readonly Matrix[])[], settings:
       ...cellMarks(matrix, box, scale),
       tag('rect', { ...box, fill: 'none', stroke: EDGE }),
       ...(text ? cellTexts(matrix, { box, scale, text: (cell) => text(cell, matrix) }) : []),
-      ...(head ? [{ ...fitText(head, box.width + BETWEEN - 4, { size: SIZE }), x: box.x + box.width / 2, y: box.y - 6, anchor: 'middle' as const }] : []), // biome-ignore format: one mark
+      ...(head
+        ? [
+            {
+              ...fitText(head, box.width + BETWEEN - 4, { size: SIZE }),
+              x: box.x + box.width / 2,
+              y: box.y - 6,
+              anchor: 'middle' as const,
+            },
+          ]
+        : []),
     ];
   });
   marks.push(
@@ -145,27 +183,42 @@ export function drawHeatmaps(matrices: readonly (readonly Matrix[])[], settings:
     ...nameMarks({ title, xlabel, ylabel }, { box: whole, width, height }),
     ...colorBar(scale, whole.height).marks(whole),
   );
-  const count = all.length === 1 ? 'a matrix' : `${matrices.length} × ${matrices[0]?.length} matrices`;
+  const count =
+    all.length === 1 ? 'a matrix' : `${matrices.length} × ${matrices[0]?.length} matrices`;
   const size = `${all[0]?.length} × ${columnsOfMatrix(all[0] as Matrix)}`;
   return new Picture(marks, {
     width,
     height,
     description:
-      settings.description ?? title ?? `Heatmap of ${count} of ${size} values from ${short(scale.low)} to ${short(scale.high)}`,
+      settings.description ??
+      title ??
+      `Heatmap of ${count} of ${size} values from ${short(scale.low)} to ${short(scale.high)}`,
     points: all.flatMap((matrix, i) =>
-      hoverPoints(matrix, boxes[i] as Box, { settings, head: settings.cells[i], most: HOVER / all.length }),
+      hoverPoints(matrix, boxes[i] as Box, {
+        settings,
+        head: settings.cells[i],
+        most: HOVER / all.length,
+      }),
     ),
     reach: 24,
     text: (room) =>
       blockGrid(
         all.map((matrix) => cellPixels(matrix, scale)),
-        { titles: settings.cells.length > 0 ? settings.cells : undefined, cols: matrices[0]?.length ?? 1, size: room },
+        {
+          titles: settings.cells.length > 0 ? settings.cells : undefined,
+          cols: matrices[0]?.length ?? 1,
+          size: room,
+        },
       ),
   });
 }
 
-function scaleOf(matrices: readonly Matrix[], { cmap, vlim }: { cmap: ColormapName; vlim: Limits | undefined }): ColorScale {
-  const [low, high] = vlim ?? finiteExtent(matrices.flatMap((matrix) => matrix.flatMap((row) => Array.from(row))));
+function scaleOf(
+  matrices: readonly Matrix[],
+  { cmap, vlim }: { cmap: ColormapName; vlim: Limits | undefined },
+): ColorScale {
+  const [low, high] =
+    vlim ?? finiteExtent(matrices.flatMap((matrix) => matrix.flatMap((row) => Array.from(row))));
   return low < high ? { name: cmap, low, high } : { name: cmap, low: low - 0.5, high: high + 0.5 };
 }
 
@@ -176,7 +229,9 @@ function checkNames(where: string, matrix: Matrix, { xticks, yticks }: HeatmapOp
   ] as const;
   for (const [name, given, count, what] of sides) {
     if (given && given.length !== count)
-      throw new RangeError(`${where}: expected ${count} "${name}", one a ${what}, got ${given.length}`);
+      throw new RangeError(
+        `${where}: expected ${count} "${name}", one a ${what}, got ${given.length}`,
+      );
   }
 }
 
@@ -191,12 +246,17 @@ interface Layout {
 }
 
 /** Cells are square unless the matrix is so long or so tall that one could not read it. */
-function layOut(matrices: readonly (readonly Matrix[])[], settings: Heatmaps, barWidth: number): Layout {
+function layOut(
+  matrices: readonly (readonly Matrix[])[],
+  settings: Heatmaps,
+  barWidth: number,
+): Layout {
   const { title, xlabel, ylabel, xticks, yticks, width = 560, cells } = settings;
   const [rows, cols] = [matrices.length, matrices[0]?.length ?? 1];
   const first = matrices[0]?.[0] as Matrix;
   const [high, wide] = [first.length, columnsOfMatrix(first)];
-  const head = (row: number) => (cells.slice(row * cols, (row + 1) * cols).some(Boolean) ? SIZE + 8 : 0);
+  const head = (row: number) =>
+    cells.slice(row * cols, (row + 1) * cols).some(Boolean) ? SIZE + 8 : 0;
   const spaceFor = (left: number) => {
     const w = (width - left - barWidth - PAD - (cols - 1) * BETWEEN) / cols;
     return { w, h: w * Math.min(Math.max(high / wide, 0.25), 1.5) };
@@ -220,7 +280,12 @@ function layOut(matrices: readonly (readonly Matrix[])[], settings: Heatmaps, ba
   return {
     height: Math.ceil(y + Math.max(0, foot) + footHeight(xlabel)),
     boxes,
-    whole: { x: left, y: top + head(0), width: width - left - barWidth - PAD, height: y - top - head(0) },
+    whole: {
+      x: left,
+      y: top + head(0),
+      width: width - left - barWidth - PAD,
+      height: y - top - head(0),
+    },
     names: () =>
       boxes.flatMap((box, i) => [
         ...(i % cols === 0 ? rowNames(side, box, high) : []),
@@ -241,7 +306,10 @@ function hoverPoints(
     `${head ? `${head}: ` : ''}${short(matrix[row]?.[column] ?? Number.NaN)} at ${ylabel} ${yticks?.[row] ?? row}, ${xlabel} ${xticks?.[column] ?? column}`;
   const { label = plain } = settings;
   const points = matrix.flatMap((values, row) =>
-    Array.from(values, (_, column) => ({ ...cellMiddle(matrix, box, { row, column }), label: label({ row, column }, matrix) })),
+    Array.from(values, (_, column) => ({
+      ...cellMiddle(matrix, box, { row, column }),
+      label: label({ row, column }, matrix),
+    })),
   );
   return points.filter((point) => point.label !== '');
 }

@@ -1,11 +1,15 @@
-/** A picture on a web page: a figure that shows the value under the pointer, and a page that holds nothing else. */
+/**
+ * A picture on a web page: a figure that shows the value under the pointer, and a page that holds
+ * nothing else.
+ */
 import { createHash } from 'node:crypto';
 import type { PicturePoint } from './picture';
 import { decimal, escapeXml, tag } from './svg';
 import { darkOf, darkRules, INK, PAPER, type Theme } from './theme';
 
 /**
- * One script for all figures of a page, also for those that come later. It looks for the point nearest to the pointer, or goes
+ * One script for all figures of a page, also for those that come later. It looks for the point
+ * nearest to the pointer, or goes
  * from point to point by the arrow keys. Without it the figures are still pictures.
  */
 export const hoverScript = `(() => {
@@ -77,7 +81,10 @@ const F = 'figure.deepend-figure';
 const TIP = (ink: string, paper: string) => `{--ink:${ink};--paper:${paper}}`;
 const DARK_TIP = TIP(darkOf(INK), darkOf(PAPER));
 
-/** CSS for figures, once a page: what the pointer shows, and the dark theme of pictures that follow the reader's. */
+/**
+ * CSS for figures, once a page: what the pointer shows, and the dark theme of pictures that follow
+ * the reader's.
+ */
 export const figureStyle = [
   `${F}{position:relative;margin:0;max-width:max-content}${F}${TIP(INK, PAPER)}${F}.dark${DARK_TIP}`,
   `${F} svg{display:block;max-width:100%;height:auto}`,
@@ -97,7 +104,9 @@ interface Figure {
 
 /** The SVG with its points, as one element. */
 export function toFigure(svg: string, { points, reach, theme }: Figure): string {
-  const data = JSON.stringify(points.map(({ x, y, label }) => [Number(decimal(x)), Number(decimal(y)), label]));
+  const data = JSON.stringify(
+    points.map(({ x, y, label }) => [Number(decimal(x)), Number(decimal(y)), label]),
+  );
   const hover = points.length > 0 ? { tabindex: 0, 'data-reach': reach, 'data-points': data } : {};
   const figure = { class: `deepend-figure ${theme}`, ...hover };
   return tag('figure', figure, `${svg.trimEnd()}<i hidden></i><output hidden></output>`);
@@ -109,7 +118,10 @@ const PAGE_STYLE: Record<Theme, string> = {
   auto: `:root{color-scheme:light dark}body{background:${PAPER}}@media (prefers-color-scheme:dark){body{background:${darkOf(PAPER)}}}`,
 };
 
-/** A whole page around a figure. Its policy lets nothing run but the one script, and nothing be fetched. */
+/**
+ * A whole page around a figure. Its policy lets nothing run but the one script, and nothing be
+ * fetched.
+ */
 export function toPage(figure: string, { title, theme }: { title: string; theme: Theme }): string {
   const style = `${PAGE_STYLE[theme]}body{margin:16px}${figureStyle}`;
   const hash = (text: string) => `'sha256-${createHash('sha256').update(text).digest('base64')}'`;

@@ -1,5 +1,5 @@
 /** A grid of images with titles: the book's `show_images`. */
-import { checkOptions, rule } from '@deepend/checks';
+import { checkOptions, rule } from '@deepend/core';
 import { blockGrid } from './blocks';
 import { Picture } from './picture';
 import { type Raster, readImages, toDataUri, toPixels } from './pixels';
@@ -40,13 +40,18 @@ const SHARPNESS = 2; // pixels of an embedded image for each of the picture's: a
 
 /**
  * Images in a grid, each pixel a sharp square, grey or in colour. The book's `show_images`.
- * @param images a tensor `[count, height, width]` or `[count, height, width, channels]` or its like `{ data, shape }`, or a list of
+ * @param images a tensor `[count, height, width]` or `[count, height, width, channels]` or its like
+ *   `{ data, shape }`, or a list of
  *   them without the count; tensors stay the caller's. Bytes are 0 to 255, floats 0 to 1
- * @throws RangeError when the shape is no image's, values and shape disagree, or titles and images differ in number
+ * @throws RangeError when the shape is no image's, values and shape disagree, or titles and images
+ *   differ in number
  * @example
  * const picture = await showImages(features, 2, 9, { titles: labels, scale: 1.5 });
  */
-export async function showImages(images: ImageBatch | readonly ImageBatch[], options?: ShowImagesOptions): Promise<Picture>;
+export async function showImages(
+  images: ImageBatch | readonly ImageBatch[],
+  options?: ShowImagesOptions,
+): Promise<Picture>;
 export async function showImages(
   images: ImageBatch | readonly ImageBatch[],
   rows: number,
@@ -57,7 +62,8 @@ export async function showImages(
   images: ImageBatch | readonly ImageBatch[],
   ...rest: [ShowImagesOptions?] | [number, number, ShowImagesOptions?]
 ): Promise<Picture> {
-  const given = typeof rest[0] === 'number' ? { ...rest[2], rows: rest[0], cols: rest[1] } : rest[0];
+  const given =
+    typeof rest[0] === 'number' ? { ...rest[2], rows: rest[0], cols: rest[1] } : rest[0];
   const { titles, titleColors, ...settings } = checkOptions(WHERE, imagesOptions, given ?? {});
   const size = sizeOf(settings);
   const rasters = await readImages(WHERE, images);
@@ -65,12 +71,16 @@ export async function showImages(
   const { rows, cols } = placesFor(count, settings);
   for (const [name, list] of Object.entries({ titles, titleColors })) {
     if (list && list.length !== count)
-      throw new RangeError(`${WHERE}: expected ${count} "${name}", one an image, got ${list.length}`);
+      throw new RangeError(
+        `${WHERE}: expected ${count} "${name}", one an image, got ${list.length}`,
+      );
   }
   const lines = Math.max(0, ...(titles ?? []).map((title) => title.split('\n').length));
   const { places, width, height, room } = layOut(rasters, { size, rows, cols, lines });
   const titleSize = smallestTitle(titles ?? [], room);
-  const hrefs = await Promise.all(rasters.map((raster, i) => toDataUri(raster, (places[i]?.zoom ?? 1) * SHARPNESS)));
+  const hrefs = await Promise.all(
+    rasters.map((raster, i) => toDataUri(raster, (places[i]?.zoom ?? 1) * SHARPNESS)),
+  );
   const marks = places.flatMap(({ x, top, zoom, box }, i): Mark[] => [
     ...titleMarks(titles?.[i], { x, y: top, width: room, size: titleSize, fill: titleColors?.[i] }),
     tag('image', { ...box, href: hrefs[i], ...(zoom > 1 && SHARP) }),
@@ -78,7 +88,9 @@ export async function showImages(
   return new Picture(marks, {
     width,
     height,
-    description: titles ? `${count} images: ${titles.join('; ').replaceAll('\n', ', ')}` : `${count} images`,
+    description: titles
+      ? `${count} images: ${titles.join('; ').replaceAll('\n', ', ')}`
+      : `${count} images`,
     points: places.map(({ x, box }, i) => ({
       x,
       y: box.y + box.height / 2,
@@ -105,7 +117,10 @@ function layOut(rasters: readonly Raster[], { size, rows, cols, lines }: Grid) {
     return { zoom, width: raster.width * zoom, height: raster.height * zoom };
   });
   const widest = Math.max(...zoomed.map(({ width }) => width), lines > 0 ? size : 0);
-  const pitch = { x: widest + GAP, y: Math.max(...zoomed.map(({ height }) => height)) + head + GAP };
+  const pitch = {
+    x: widest + GAP,
+    y: Math.max(...zoomed.map(({ height }) => height)) + head + GAP,
+  };
   const places = zoomed.map(({ zoom, width, height }, i) => {
     const x = GAP + (i % cols) * pitch.x + widest / 2;
     const top = GAP + Math.floor(i / cols) * pitch.y;
@@ -121,15 +136,24 @@ function layOut(rasters: readonly Raster[], { size, rows, cols, lines }: Grid) {
 
 /** All titles in one size: that of the one with the least room. */
 function smallestTitle(titles: readonly string[], room: number): number {
-  const sizes = titles.flatMap((title) => title.split('\n')).map((line) => fitText(line, room, { size: TITLE }).size);
+  const sizes = titles
+    .flatMap((title) => title.split('\n'))
+    .map((line) => fitText(line, room, { size: TITLE }).size);
   return Math.min(TITLE, ...sizes);
 }
 
 /** For viewers that draw at more than the embedded pixels. */
 const SHARP = { 'image-rendering': 'pixelated' };
 
-function sizeOf({ size, scale }: { size?: number | undefined; scale?: number | undefined }): number {
-  if (size !== undefined && scale !== undefined) throw new TypeError(`${WHERE}: expected "size" or "scale", got both; give one`);
+function sizeOf({
+  size,
+  scale,
+}: {
+  size?: number | undefined;
+  scale?: number | undefined;
+}): number {
+  if (size !== undefined && scale !== undefined)
+    throw new TypeError(`${WHERE}: expected "size" or "scale", got both; give one`);
   return size ?? Math.round((scale ?? 1.5) * UNIT);
 }
 
@@ -137,7 +161,9 @@ function placesFor(count: number, grid: { rows?: number | undefined; cols?: numb
   const cols = grid.cols ?? (grid.rows ? Math.ceil(count / grid.rows) : Math.min(count, 8));
   const rows = grid.rows ?? Math.ceil(count / cols);
   if (rows * cols < count)
-    throw new RangeError(`${WHERE}: ${rows} × ${cols} places hold fewer than the ${count} images; raise "rows" or "cols"`);
+    throw new RangeError(
+      `${WHERE}: ${rows} × ${cols} places hold fewer than the ${count} images; raise "rows" or "cols"`,
+    );
   return { rows, cols };
 }
 

@@ -8,7 +8,12 @@ export type { ColormapName } from './colormap';
 export { type ConfusionMatrixOptions, plotConfusionMatrix } from './confusion';
 export type { Grid } from './contour-lines';
 export { type ContourOptions, plotContours, showTrace2d } from './contours';
-export { drawFeatureMaps, drawFilters, type FeatureMapsOptions, type FiltersOptions } from './filters';
+export {
+  drawFeatureMaps,
+  drawFilters,
+  type FeatureMapsOptions,
+  type FiltersOptions,
+} from './filters';
 export { type FunctionClassesOptions, showFunctionClasses } from './function-classes';
 export { type HeatmapOptions, heatmap, type ShowHeatmapsOptions, showHeatmaps } from './heatmap';
 export { toCsv, toJson, toJsonl } from './history';

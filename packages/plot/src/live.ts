@@ -1,8 +1,12 @@
-/** Where a picture that changes is seen as it changes: the lines of a terminal, or an output of a notebook. */
-import { type Notebook, type NotebookOutput, notebook } from '@deepend/checks';
+/**
+ * Where a picture that changes is seen as it changes: the lines of a terminal, or an output of a
+ * notebook.
+ */
+import { type Notebook, type NotebookOutput, notebook } from '@deepend/core';
 import type { Picture } from './picture';
 
-// Jupyter's server passes on at most 1 MB a second, counted over 3 seconds, and drops what is beyond.
+// Jupyter's server passes on at most 1 MB a second, counted over 3 seconds, and drops what is
+// beyond.
 const BURST = 1_000_000; // bytes
 const RATE = 300; // bytes a millisecond
 
@@ -17,20 +21,27 @@ export class LiveView {
 
   /**
    * @param picture what is to be seen now
-   * @param stream a terminal of the caller's choice; without it a notebook comes first, then standard output
+   * @param stream a terminal of the caller's choice; without it a notebook comes first, then
+   *   standard output
    */
   constructor(picture: () => Picture, stream: NodeJS.WriteStream | undefined) {
     this.#picture = picture;
     this.#stream = stream;
   }
 
-  /** What is drawn next stands in a new place: below the present cell, or below all that the terminal shows. */
+  /**
+   * What is drawn next stands in a new place: below the present cell, or below all that the
+   * terminal shows.
+   */
   begin(): void {
     this.#output = undefined;
     this.#drawnLines = 0;
   }
 
-  /** Draws in place of the last drawing; does nothing where there is neither a notebook nor a terminal. */
+  /**
+   * Draws in place of the last drawing; does nothing where there is neither a notebook nor a
+   * terminal.
+   */
   draw(): void {
     const kernel = this.#stream ? undefined : notebook();
     if (kernel) this.#drawWithin(kernel);
@@ -58,7 +69,11 @@ export class LiveView {
   #drawOnTerminal(stream: NodeJS.WriteStream): void {
     if (!stream.isTTY) return;
     const { columns = 80, rows = 24 } = stream;
-    const size = { width: Math.min(columns - 1, 100), height: Math.max(4, Math.min(18, rows - 2)), color: !process.env.NO_COLOR };
+    const size = {
+      width: Math.min(columns - 1, 100),
+      height: Math.max(4, Math.min(18, rows - 2)),
+      color: !process.env.NO_COLOR,
+    };
     const text = this.#picture().toText(size);
     // From the line's start: a progress bar may stand where the chart ended.
     const back = this.#drawnLines > 0 ? `\r\u001b[${this.#drawnLines}A\u001b[0J` : '';

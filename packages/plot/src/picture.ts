@@ -1,6 +1,6 @@
 /** The one type that every chart gives: a picture with many ways out. */
 import path from 'node:path';
-import { checkOptions, rule } from '@deepend/checks';
+import { checkOptions, rule } from '@deepend/core';
 import { type TerminalOptions, type TextSize, textSize } from './characters';
 import { writeWhole } from './files';
 import { toFigure, toPage } from './html';
@@ -46,11 +46,17 @@ export interface MimeBundle {
 
 const themeRule = { theme: rule.oneOf(THEMES).optional() };
 const themeOptions = rule.options(themeRule);
-const svgOptions = rule.options({ ...themeRule, text: rule.oneOf(['elements', 'outlines']).optional() });
+const svgOptions = rule.options({
+  ...themeRule,
+  text: rule.oneOf(['elements', 'outlines']).optional(),
+});
 const pngOptions = rule.options({
   ...themeRule,
   scale: rule
-    .that<number>((value) => typeof value === 'number' && value > 0 && value <= 8, 'a number above 0 and at most 8')
+    .that<number>(
+      (value) => typeof value === 'number' && value > 0 && value <= 8,
+      'a number above 0 and at most 8',
+    )
     .optional(),
 });
 const textOptions = rule.options({
@@ -74,7 +80,14 @@ export class Picture {
   readonly #vegaLite: (() => VegaLiteSpec) | undefined;
 
   constructor(marks: readonly Mark[], options: PictureOptions) {
-    const { width, height, description, points = [], reach = 40, text = () => description } = options;
+    const {
+      width,
+      height,
+      description,
+      points = [],
+      reach = 40,
+      text = () => description,
+    } = options;
     this.width = width;
     this.height = height;
     this.description = description;
@@ -85,7 +98,9 @@ export class Picture {
     this.#vegaLite = options.vegaLite;
   }
 
-  /** The picture as an SVG document on white; its texts are text, in whatever font the viewer has. */
+  /**
+   * The picture as an SVG document on white; its texts are text, in whatever font the viewer has.
+   */
   get svg(): string {
     return this.toSvg();
   }
@@ -93,16 +108,23 @@ export class Picture {
   /**
    * The picture as an SVG document.
    * @param options.theme @default 'light'
-   * @param options.text `elements` are text, in whatever font the viewer has; `outlines` carry the letters' shapes @default 'elements'
+   * @param options.text `elements` are text, in whatever font the viewer has; `outlines` carry the
+   *   letters' shapes @default 'elements'
    */
   toSvg(options: { theme?: Theme; text?: 'elements' | 'outlines' } = {}): string {
-    const { theme = 'light', text = 'elements' } = checkOptions('[plot] toSvg', svgOptions, options);
+    const { theme = 'light', text = 'elements' } = checkOptions(
+      '[plot] toSvg',
+      svgOptions,
+      options,
+    );
     return this.#draw({ text, theme });
   }
 
   /**
-   * The picture as a PNG. Its letters are drawn from a bundled font (Latin, Greek, Cyrillic), so that they are there on a machine
-   * without any. A text with other letters is drawn in the system's fonts; letters that no font has are shown as code points and
+   * The picture as a PNG. Its letters are drawn from a bundled font (Latin, Greek, Cyrillic), so
+   * that they are there on a machine
+   * without any. A text with other letters is drawn in the system's fonts; letters that no font has
+   * are shown as code points and
    * named in a warning.
    * @param options.scale pixels of the PNG for each of the picture's @default 2
    * @param options.theme `auto` is light @default 'light'
@@ -110,9 +132,13 @@ export class Picture {
   async toPng(options: { scale?: number; theme?: Theme } = {}): Promise<Buffer> {
     const { scale = 2, theme = 'light' } = checkOptions('[plot] toPng', pngOptions, options);
     const { default: sharp } = await import('sharp'); // loads native code: only who wants a PNG waits for it
-    const texts = this.#marks.flatMap((mark) => (typeof mark === 'string' ? [] : [mark.text])).join('');
+    const texts = this.#marks
+      .flatMap((mark) => (typeof mark === 'string' ? [] : [mark.text]))
+      .join('');
     const letters = await systemLetters(missingLetters(texts));
-    const svg = Buffer.from(this.#draw({ text: 'outlines', letters, theme: theme === 'auto' ? 'light' : theme }));
+    const svg = Buffer.from(
+      this.#draw({ text: 'outlines', letters, theme: theme === 'auto' ? 'light' : theme }),
+    );
     return sharp(svg, { density: 72 * scale, unlimited: true })
       .flatten({ background: theme === 'dark' ? darkOf(PAPER) : PAPER })
       .png({ compressionLevel: 9 })
@@ -120,7 +146,8 @@ export class Picture {
   }
 
   /**
-   * The picture as a page of its own that shows the value under the pointer. It asks the network for nothing.
+   * The picture as a page of its own that shows the value under the pointer. It asks the network
+   * for nothing.
    * @param options.theme @default 'auto'
    */
   toHtml(options: { theme?: Theme } = {}): string {
@@ -129,17 +156,27 @@ export class Picture {
   }
 
   /**
-   * A `<figure>` for a page that holds `figureStyle` in a style element and `hoverScript` in a script element, once for all figures.
+   * A `<figure>` for a page that holds `figureStyle` in a style element and `hoverScript` in a
+   * script element, once for all figures.
    * @param options.theme @default 'auto'
    */
   toHtmlFragment(options: { theme?: Theme } = {}): string {
     const { theme = 'auto' } = checkOptions('[plot] toHtmlFragment', themeOptions, options);
-    return toFigure(this.#draw({ text: 'elements', theme, styled: false }), { points: this.points, reach: this.#reach, theme });
+    return toFigure(this.#draw({ text: 'elements', theme, styled: false }), {
+      points: this.points,
+      reach: this.#reach,
+      theme,
+    });
   }
 
-  /** The picture in characters, for a terminal or a log; a chart in braille, images and heatmaps in half blocks. */
+  /**
+   * The picture in characters, for a terminal or a log; a chart in braille, images and heatmaps in
+   * half blocks.
+   */
   toText(size: TerminalOptions = {}): string {
-    return this.#text(textSize(checkOptions('[plot] toText', textOptions, size) as TerminalOptions));
+    return this.#text(
+      textSize(checkOptions('[plot] toText', textOptions, size) as TerminalOptions),
+    );
   }
 
   /** A chart of lines as a Vega-Lite specification, plain JSON; undefined for other pictures. */
@@ -157,7 +194,10 @@ export class Picture {
   }
 
   /** Printed as a line; in tslab's notebooks, which print what ends a cell, shown. */
-  [Symbol.for('nodejs.util.inspect.custom')](depth: number, options: { depth?: number | null }): string {
+  [Symbol.for('nodejs.util.inspect.custom')](
+    depth: number,
+    options: { depth?: number | null },
+  ): string {
     return printed(this, depth, options);
   }
 
@@ -167,7 +207,8 @@ export class Picture {
   }
 
   /**
-   * Writes the picture as its extension says, `.svg`, `.png`, `.html` or `.txt`: the whole file or nothing. Folders are made.
+   * Writes the picture as its extension says, `.svg`, `.png`, `.html` or `.txt`: the whole file or
+   * nothing. Folders are made.
    * @throws RangeError for another extension; Error where the file cannot be written
    */
   async save(file: string): Promise<void> {
@@ -179,11 +220,17 @@ export class Picture {
       '.txt': () => `${this.toText()}\n`,
     };
     const way = ways[extension];
-    if (!way) throw new RangeError(`[plot] ${file}: a picture is saved as ${Object.keys(ways).join(', ')}`);
+    if (!way)
+      throw new RangeError(`[plot] ${file}: a picture is saved as ${Object.keys(ways).join(', ')}`);
     return writeWhole(file, await way());
   }
 
   #draw(options: Omit<SvgOptions, 'width' | 'height' | 'description'>): string {
-    return toSvg(this.#marks, { width: this.width, height: this.height, description: this.description, ...options });
+    return toSvg(this.#marks, {
+      width: this.width,
+      height: this.height,
+      description: this.description,
+      ...options,
+    });
   }
 }

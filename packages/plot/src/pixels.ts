@@ -1,5 +1,5 @@
 /** Images as callers have them, read into bytes. */
-import { show } from '@deepend/checks';
+import { show } from '@deepend/core';
 import type { Pixels } from './blocks';
 import type { Rgb } from './characters';
 import type { ImageBatch } from './types';
@@ -16,17 +16,25 @@ const EXPECTED =
   'a tensor or { data, shape } of [count, height, width] or [count, height, width, 1 or 3], or a list of such images without the count';
 
 /**
- * Images of 1 or 3 channels. Whole-number types are taken as 0 to 255, floats and plain numbers as 0 to 1 and clamped to it;
+ * Images of 1 or 3 channels. Whole-number types are taken as 0 to 255, floats and plain numbers as
+ * 0 to 1 and clamped to it;
  * a value that is not a number is black.
- * @throws RangeError for another shape, for fewer or more values than the shape has, for plain numbers that exceed 1
+ * @throws RangeError for another shape, for fewer or more values than the shape has, for plain
+ *   numbers that exceed 1
  */
-export async function readImages(where: string, images: ImageBatch | readonly ImageBatch[]): Promise<Raster[]> {
+export async function readImages(
+  where: string,
+  images: ImageBatch | readonly ImageBatch[],
+): Promise<Raster[]> {
   if (Array.isArray(images)) {
-    if (images.length === 0) throw new RangeError(`${where}: expected ${EXPECTED}, got an empty list`);
+    if (images.length === 0)
+      throw new RangeError(`${where}: expected ${EXPECTED}, got an empty list`);
     const singles = images.map((image: ImageBatch) => {
       const { shape } = image ?? {};
       if (!Array.isArray(shape) || ![2, 3].includes(shape.length)) {
-        throw new RangeError(`${where}: expected ${EXPECTED}, got ${shape ? `an image ${show(shape)} in a list` : show(images)}`);
+        throw new RangeError(
+          `${where}: expected ${EXPECTED}, got ${shape ? `an image ${show(shape)} in a list` : show(images)}`,
+        );
       }
       const data = () => (typeof image.data === 'function' ? image.data() : image.data);
       return readBatch(where, { shape: [1, ...shape], dtype: image.dtype, data });
@@ -94,10 +102,19 @@ export function toPixels({ width, height, channels, bytes }: Raster): Pixels {
   return { width, height, at };
 }
 
-/** A PNG for an SVG's image element, `zoom` times as large: enlarged by whole squares, since viewers would blur it. */
-export async function toDataUri({ width, height, channels, bytes }: Raster, zoom: number): Promise<string> {
+/**
+ * A PNG for an SVG's image element, `zoom` times as large: enlarged by whole squares, since viewers
+ * would blur it.
+ */
+export async function toDataUri(
+  { width, height, channels, bytes }: Raster,
+  zoom: number,
+): Promise<string> {
   const { default: sharp } = await import('sharp');
-  const size = { width: Math.max(1, Math.round(width * zoom)), height: Math.max(1, Math.round(height * zoom)) };
+  const size = {
+    width: Math.max(1, Math.round(width * zoom)),
+    height: Math.max(1, Math.round(height * zoom)),
+  };
   const png = await sharp(bytes, { raw: { width, height, channels } })
     .resize({ ...size, kernel: zoom > 1 ? 'nearest' : 'lanczos3', fit: 'fill' })
     .png()

@@ -1,5 +1,5 @@
 /** Charts from numbers: the book's `plot`, and the three curves of a training run. */
-import { show } from '@deepend/checks';
+import { show } from '@deepend/core';
 import { drawChart } from './chart';
 import type { Picture } from './picture';
 import { type ChartOptions, chartOptions, makeSeries, type Point } from './series';
@@ -9,20 +9,28 @@ type Numbers = ArrayLike<number>;
 
 /**
  * Lines through points. The book's `plot`.
- * @param X x values, of one series or of each; where `Y` is left out, these are the y values and x counts from 0
+ * @param X x values, of one series or of each; where `Y` is left out, these are the y values and x
+ *   counts from 0
  * @param Y y values of one series or a list of series; a line has a gap where a value is not finite
  * @throws RangeError when numbers of values, series or names differ
  * @example
  * plot([1, 2, 3], [[1, 4, 9], [1, 8, 27]], { legend: ['square', 'cube'], yscale: 'log' });
  */
-export function plot(X: Numbers | readonly Numbers[], Y?: Numbers | readonly Numbers[], options: ChartOptions = {}): Picture {
+export function plot(
+  X: Numbers | readonly Numbers[],
+  Y?: Numbers | readonly Numbers[],
+  options: ChartOptions = {},
+): Picture {
   const where = '[plot] plot';
   const settings = chartOptions(where, options);
   const ys = lists(Y ?? X);
   const xs = Y === undefined ? ys.map((y) => Array.from(y, (_, i) => i)) : lists(X);
-  if (ys.length === 0 || ys.every((y) => y.length === 0)) throw new RangeError(`${where}: expected at least one point, got none`);
+  if (ys.length === 0 || ys.every((y) => y.length === 0))
+    throw new RangeError(`${where}: expected at least one point, got none`);
   if (xs.length !== 1 && xs.length !== ys.length) {
-    throw new RangeError(`${where}: expected one list of x values or ${ys.length}, one a series, got ${xs.length}`);
+    throw new RangeError(
+      `${where}: expected one list of x values or ${ys.length}, one a series, got ${xs.length}`,
+    );
   }
   const columns = ys.map((y, i) => {
     const x = xs.length === 1 ? xs[0] : xs[i];
@@ -34,11 +42,17 @@ export function plot(X: Numbers | readonly Numbers[], Y?: Numbers | readonly Num
     return Array.from(y, (value, j): Point => ({ x: Number(x[j]), y: value }));
   });
   const names = settings.legend ? ` of ${settings.legend.join(', ')}` : '';
-  return drawChart(makeSeries(where, columns, settings), settings, settings.title ?? `Line chart${names}`);
+  return drawChart(
+    makeSeries(where, columns, settings),
+    settings,
+    settings.title ?? `Line chart${names}`,
+  );
 }
 
 function lists(values: Numbers | readonly Numbers[]): readonly Numbers[] {
-  return typeof values[0] === 'number' || values.length === 0 ? [values as Numbers] : (values as readonly Numbers[]);
+  return typeof values[0] === 'number' || values.length === 0
+    ? [values as Numbers]
+    : (values as readonly Numbers[]);
 }
 
 const CURVES = ['train loss', 'train acc', 'test acc'] as const;
@@ -51,14 +65,25 @@ export function curves(history: readonly HistoryRecord[], options: ChartOptions 
   const where = '[plot] curves';
   const settings = chartOptions(where, options);
   if (!Array.isArray(history) || history.length === 0) {
-    throw new RangeError(`${where}: expected a history of at least one epoch, got ${show(history)}`);
+    throw new RangeError(
+      `${where}: expected a history of at least one epoch, got ${show(history)}`,
+    );
   }
   const tested = history.some(({ testAcc }) => testAcc !== null);
   const column = (read: (record: HistoryRecord) => number | null): Point[] =>
     history.map((record) => ({ x: record.epoch, y: read(record) ?? Number.NaN }));
-  const columns = [column(({ loss }) => loss), column(({ trainAcc }) => trainAcc), column(({ testAcc }) => testAcc)];
+  const columns = [
+    column(({ loss }) => loss),
+    column(({ trainAcc }) => trainAcc),
+    column(({ testAcc }) => testAcc),
+  ];
   const shown = tested ? columns : columns.slice(0, 2);
-  const all = { xlabel: 'epoch', legend: CURVES.slice(0, shown.length), ylim: curveLimits(shown), ...settings };
+  const all = {
+    xlabel: 'epoch',
+    legend: CURVES.slice(0, shown.length),
+    ylim: curveLimits(shown),
+    ...settings,
+  };
   const last = history.at(-1);
   const description = `${all.legend.join(', ')} over ${history.length} epochs; at the end loss ${last?.loss.toFixed(3)}`;
   return drawChart(makeSeries(where, shown, all), all, description);

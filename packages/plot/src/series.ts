@@ -1,5 +1,5 @@
 /** One line of a chart, and the options that all charts take. */
-import { checkOptions, rule, show } from '@deepend/checks';
+import { checkOptions, rule, show } from '@deepend/core';
 import { type Annotation, annotationsRule } from './annotate';
 import { DEFAULT_FMTS, isFmt, type SeriesStyle, styleAt } from './style';
 
@@ -32,7 +32,10 @@ export interface ChartSettings {
   /** @default 'linear' */
   xscale?: 'linear' | 'log';
   yscale?: 'linear' | 'log';
-  /** How each series looks, in matplotlib's words: a colour of `bmgrcyk`, a line of `-`, `--`, `-.`, `:`, a marker of `o.s^x+`. */
+  /**
+   * How each series looks, in matplotlib's words: a colour of `bmgrcyk`, a line of `-`, `--`, `-.`,
+   * `:`, a marker of `o.s^x+`.
+   */
   fmts?: readonly string[];
   /** Texts with an arrow to a point. */
   annotate?: readonly Annotation[];
@@ -59,11 +62,18 @@ export interface ChartOptions extends ChartSettings, Aliased {}
 
 export const limits = () =>
   rule.that<Limits>(
-    (value) => Array.isArray(value) && value.length === 2 && value.every(Number.isFinite) && value[0] < value[1],
+    (value) =>
+      Array.isArray(value) &&
+      value.length === 2 &&
+      value.every(Number.isFinite) &&
+      value[0] < value[1],
     'two finite numbers, [low, high]',
   );
 export const side = () =>
-  rule.positiveInteger().min(120, 'a whole number of at least 120').max(8192, 'a whole number of at most 8192');
+  rule
+    .positiveInteger()
+    .min(120, 'a whole number of at least 120')
+    .max(8192, 'a whole number of at most 8192');
 
 export const chartRules = {
   title: rule.text().optional(),
@@ -85,7 +95,10 @@ export const chartRules = {
 
 const chartSchema = rule.options(chartRules);
 
-/** A chart's options, checked, under their first names. @throws TypeError where an option comes under both its names */
+/**
+ * A chart's options, checked, under their first names. @throws TypeError where an option comes
+ * under both its names
+ */
 export function chartOptions(where: string, options: ChartOptions): ChartSettings {
   return checkOptions(where, chartSchema, renamed(where, options)) as ChartSettings;
 }
@@ -97,19 +110,33 @@ export function renamed(where: string, options: object): object {
   const entries = Object.entries(options).flatMap(([given, value]) => {
     if (value === undefined) return [];
     const name = Object.hasOwn(ALIASES, given) ? ALIASES[given as keyof typeof ALIASES] : given;
-    if (names.has(name)) throw new TypeError(`${where}: "${given}" is another name of an option that is there; give one of them`);
+    if (names.has(name))
+      throw new TypeError(
+        `${where}: "${given}" is another name of an option that is there; give one of them`,
+      );
     names.add(name);
     return [[name, value]];
   });
   return Object.fromEntries(entries);
 }
 
-/** Series from columns of points; names and styles come from the options. @throws RangeError when their numbers differ */
-export function makeSeries(where: string, columns: readonly (readonly Point[])[], { legend, fmts }: ChartSettings): Series[] {
+/**
+ * Series from columns of points; names and styles come from the options. @throws RangeError when
+ * their numbers differ
+ */
+export function makeSeries(
+  where: string,
+  columns: readonly (readonly Point[])[],
+  { legend, fmts }: ChartSettings,
+): Series[] {
   if (legend && legend.length !== columns.length) {
     throw new RangeError(
       `${where}: expected ${columns.length} names in "legend", one a series, got ${legend.length}: ${show(legend)}`,
     );
   }
-  return columns.map((points, i) => ({ label: legend?.[i], points, style: styleAt(fmts ?? DEFAULT_FMTS, i) }));
+  return columns.map((points, i) => ({
+    label: legend?.[i],
+    points,
+    style: styleAt(fmts ?? DEFAULT_FMTS, i),
+  }));
 }

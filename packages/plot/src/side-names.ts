@@ -24,14 +24,28 @@ export function sideNames(
   const every = Math.ceil(count / room);
   const indices = given
     ? Array.from({ length: Math.ceil(count / every) }, (_, i) => i * every)
-    : scaleLinear().domain([0, Math.max(1, count - 1)]).ticks(Math.min(room, 10)).filter((at) => Number.isInteger(at) && at < count); // biome-ignore format: one chain
-  const names = indices.map((index) => ({ index, text: given ? cutText(given[index] ?? '', LONGEST, SMALL) : String(index) }));
+    : scaleLinear()
+        .domain([0, Math.max(1, count - 1)])
+        .ticks(Math.min(room, 10))
+        .filter((at) => Number.isInteger(at) && at < count);
+  const names = indices.map((index) => ({
+    index,
+    text: given ? cutText(given[index] ?? '', LONGEST, SMALL) : String(index),
+  }));
   return { names, widest: Math.max(0, ...names.map(({ text }) => textWidth(text, SMALL))) };
 }
 
 /** Names left of a box whose rows they are. */
 export function rowNames({ names }: SideNames, box: Box, count: number): Mark[] {
-  return names.map(({ index, text }): Mark => ({ text, x: box.x - 6, y: box.y + ((index + 0.5) * box.height) / count + SMALL * 0.36, size: SMALL, anchor: 'end' })); // biome-ignore format: one mark
+  return names.map(
+    ({ index, text }): Mark => ({
+      text,
+      x: box.x - 6,
+      y: box.y + ((index + 0.5) * box.height) / count + SMALL * 0.36,
+      size: SMALL,
+      anchor: 'end',
+    }),
+  );
 }
 
 /** Whether names of columns `pitch` pixels wide must be turned. */
@@ -53,6 +67,13 @@ export function columnNames(
   return names.map(({ index, text }): Mark => {
     const x = box.x + ((index + 0.5) * box.width) / count;
     if (!isTurned) return { text, x, y: bottom + SMALL + 4, size: SMALL, anchor: 'middle' };
-    return { text, x: x + SMALL * 0.3, y: bottom + 4 + SMALL * 0.7, size: SMALL, anchor: 'end', rotate: -45 };
+    return {
+      text,
+      x: x + SMALL * 0.3,
+      y: bottom + 4 + SMALL * 0.7,
+      size: SMALL,
+      anchor: 'end',
+      rotate: -45,
+    };
   });
 }

@@ -1,4 +1,6 @@
-/** How a series looks: the book's format strings, in colours that the colour-blind can tell apart. */
+/**
+ * How a series looks: the book's format strings, in colours that the colour-blind can tell apart.
+ */
 
 export interface SeriesStyle {
   color: string;
@@ -12,8 +14,10 @@ export interface SeriesStyle {
 export type Marker = 'circle' | 'dot' | 'square' | 'triangle' | 'cross' | 'plus';
 
 /**
- * Okabe and Ito 2008, https://jfly.uni-koeln.de/color/; keyed by the letters of matplotlib that come nearest. Their orange and sky
- * blue are darkened: every colour has a contrast of 3 to white (WCAG 2.2, 1.4.11); on dark paper theme.ts gives the published ones.
+ * Okabe and Ito 2008, https://jfly.uni-koeln.de/color/; keyed by the letters of matplotlib that
+ * come nearest. Their orange and sky
+ * blue are darkened: every colour has a contrast of 3 to white (WCAG 2.2, 1.4.11); on dark paper
+ * theme.ts gives the published ones.
  */
 const COLORS: Record<string, readonly [hex: string, ansi: number]> = {
   b: ['#0072B2', 25],
@@ -25,8 +29,20 @@ const COLORS: Record<string, readonly [hex: string, ansi: number]> = {
   k: ['#262626', 244], // a grey on the terminal: black would vanish on a dark one
 };
 
-const DASHES: Record<string, readonly number[]> = { '-': [], '--': [7, 4], '-.': [9, 3.5, 2, 3.5], ':': [2, 3] };
-const MARKERS: Record<string, Marker> = { o: 'circle', '.': 'dot', s: 'square', '^': 'triangle', x: 'cross', '+': 'plus' };
+const DASHES: Record<string, readonly number[]> = {
+  '-': [],
+  '--': [7, 4],
+  '-.': [9, 3.5, 2, 3.5],
+  ':': [2, 3],
+};
+const MARKERS: Record<string, Marker> = {
+  o: 'circle',
+  '.': 'dot',
+  s: 'square',
+  '^': 'triangle',
+  x: 'cross',
+  '+': 'plus',
+};
 
 /** The book's four, then as many again that differ from them in colour. */
 export const DEFAULT_FMTS: readonly string[] = ['-', 'm--', 'g-.', 'r:', 'y-', 'c--', 'k-.', 'b:'];
@@ -34,7 +50,10 @@ export const DEFAULT_FMTS: readonly string[] = ['-', 'm--', 'g-.', 'r:', 'y-', '
 const FMT = /^([bmgrcyk]?)(--|-\.|-|:)?([o.s^x+]?)$/;
 const MARKER_FIRST = /^([bmgrcyk]?)([o.s^x+])(--|-\.|-|:)?$/;
 
-/** Whether `fmt` is a format string: a colour of `bmgrcyk`, a line of `-`, `--`, `-.`, `:` and a marker of `o.s^x+`, each optional. */
+/**
+ * Whether `fmt` is a format string: a colour of `bmgrcyk`, a line of `-`, `--`, `-.`, `:` and a
+ * marker of `o.s^x+`, each optional.
+ */
 export function isFmt(fmt: unknown): fmt is string {
   return typeof fmt === 'string' && (FMT.test(fmt) || MARKER_FIRST.test(fmt));
 }

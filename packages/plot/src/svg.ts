@@ -2,7 +2,10 @@
 import { FONT_FAMILY, missingLetters, textOutline, textWidth } from './text';
 import { AUTO_CLASS, darken, darkRules, INK, PAPER, type Theme } from './theme';
 
-/** One line of text. `x` is where `anchor` stands, `y` the baseline, both in pixels; `rotate` in degrees about that point. */
+/**
+ * One line of text. `x` is where `anchor` stands, `y` the baseline, both in pixels; `rotate` in
+ * degrees about that point.
+ */
 export interface TextMark {
   text: string;
   x: number;
@@ -16,7 +19,10 @@ export interface TextMark {
   rotate?: number;
 }
 
-/** What a picture is made of, from back to front: SVG elements as text, and texts that may yet become outlines. */
+/**
+ * What a picture is made of, from back to front: SVG elements as text, and texts that may yet
+ * become outlines.
+ */
 export type Mark = string | TextMark;
 
 /** A rectangle in pixels, y downwards. */
@@ -36,7 +42,10 @@ export interface SvgOptions {
   description: string;
   /** `elements` can be selected and searched; `outlines` need no font. */
   text: 'elements' | 'outlines';
-  /** With outlines: letters that the bundled font lacks and the viewer has. Texts with one of them become elements. @default none */
+  /**
+   * With outlines: letters that the bundled font lacks and the viewer has. Texts with one of them
+   * become elements. @default none
+   */
   letters?: ReadonlySet<string> | undefined;
   theme: Theme;
   /** Whether a picture of theme `auto` brings its CSS, or the page around it does. @default true */
@@ -56,8 +65,11 @@ export function toSvg(marks: readonly Mark[], options: SvgOptions): string {
     role: 'img',
     'aria-label': description,
   };
-  const asElement = (mark: TextMark) => text === 'elements' || missingLetters(mark.text).some((letter) => letters?.has(letter));
-  const body = marks.map((mark) => (typeof mark === 'string' ? mark : asElement(mark) ? textElement(mark) : outlines(mark)));
+  const asElement = (mark: TextMark) =>
+    text === 'elements' || missingLetters(mark.text).some((letter) => letters?.has(letter));
+  const body = marks.map((mark) =>
+    typeof mark === 'string' ? mark : asElement(mark) ? textElement(mark) : outlines(mark),
+  );
   const paper = tag('rect', { width, height, fill: PAPER });
   const style = theme === 'auto' && styled ? [tag('style', {}, darkRules())] : [];
   const drawn = [paper, ...body].join('\n');
@@ -65,23 +77,49 @@ export function toSvg(marks: readonly Mark[], options: SvgOptions): string {
 }
 
 function textElement({ text, x, y, size, anchor = 'start', fill = INK, rotate }: TextMark): string {
-  const transform = rotate === undefined ? undefined : `rotate(${decimal(rotate)} ${decimal(x)} ${decimal(y)})`;
-  const placed = { x, y, 'font-size': size, 'text-anchor': anchor === 'start' ? undefined : anchor, fill, transform };
+  const transform =
+    rotate === undefined ? undefined : `rotate(${decimal(rotate)} ${decimal(x)} ${decimal(y)})`;
+  const placed = {
+    x,
+    y,
+    'font-size': size,
+    'text-anchor': anchor === 'start' ? undefined : anchor,
+    fill,
+    transform,
+  };
   return tag('text', placed, escapeXml(text));
 }
 
-function outlines({ text, x, y, size, anchor = 'start', fill = INK, rotate = 0 }: TextMark): string {
+function outlines({
+  text,
+  x,
+  y,
+  size,
+  anchor = 'start',
+  fill = INK,
+  rotate = 0,
+}: TextMark): string {
   const width = textWidth(text, size);
   const shift = anchor === 'start' ? 0 : anchor === 'middle' ? -width / 2 : -width;
   const place = `translate(${decimal(x)} ${decimal(y)}) rotate(${decimal(rotate)}) translate(${decimal(shift)})`;
   return tag('g', { transform: `${place} scale(${size / 1000})`, fill }, textOutline(text));
 }
 
-/** One SVG element. Attributes that are undefined are left out; numbers are rounded to hundredths of a pixel. */
-export function tag(name: string, attributes: Record<string, string | number | undefined>, content?: string): string {
+/**
+ * One SVG element. Attributes that are undefined are left out; numbers are rounded to hundredths of
+ * a pixel.
+ */
+export function tag(
+  name: string,
+  attributes: Record<string, string | number | undefined>,
+  content?: string,
+): string {
   const written = Object.entries(attributes)
     .filter(([, value]) => value !== undefined)
-    .map(([key, value]) => ` ${key}="${typeof value === 'number' ? decimal(value) : escapeXml(String(value))}"`)
+    .map(
+      ([key, value]) =>
+        ` ${key}="${typeof value === 'number' ? decimal(value) : escapeXml(String(value))}"`,
+    )
     .join('');
   return content === undefined ? `<${name}${written}/>` : `<${name}${written}>${content}</${name}>`;
 }

@@ -13,8 +13,17 @@ const told = new Set<string>();
 /** Draws one character as the PNG's renderer would. */
 async function drawn(character: string): Promise<Drawn> {
   const { default: sharp } = await import('sharp');
-  const text = sharp({ text: { text: character.replaceAll('&', '&amp;').replaceAll('<', '&lt;'), font: 'sans', dpi: 300 } });
-  const { data, info } = await text.toColourspace('b-w').raw().toBuffer({ resolveWithObject: true });
+  const text = sharp({
+    text: {
+      text: character.replaceAll('&', '&amp;').replaceAll('<', '&lt;'),
+      font: 'sans',
+      dpi: 300,
+    },
+  });
+  const { data, info } = await text
+    .toColourspace('b-w')
+    .raw()
+    .toBuffer({ resolveWithObject: true });
   const { width, height, channels } = info;
   const at = (x: number, y: number) => data[(y * width + x) * channels];
   const across = Array.from({ length: width }, (_, x) => [at(x, 0), at(x, height - 1)]);
@@ -23,7 +32,8 @@ async function drawn(character: string): Promise<Drawn> {
 }
 
 /**
- * Whether some font of this machine has the character. The renderer draws a framed code point in place of one that none has: as for
+ * Whether some font of this machine has the character. The renderer draws a framed code point in
+ * place of one that none has: as for
  * a code point that never becomes a character, frame and size are the same.
  */
 async function has(character: string): Promise<boolean> {
@@ -32,14 +42,20 @@ async function has(character: string): Promise<boolean> {
   const never = (character.codePointAt(0) ?? 0) > 0xffff ? '\u{1fffe}' : '\ufdd0';
   try {
     const [one, frame] = await Promise.all([drawn(character), drawn(never)]);
-    known.set(character, one.width !== frame.width || one.height !== frame.height || one.edge !== frame.edge);
+    known.set(
+      character,
+      one.width !== frame.width || one.height !== frame.height || one.edge !== frame.edge,
+    );
   } catch {
     known.set(character, true); // nothing to draw, as for a space or a mark: nothing that could be missing
   }
   return known.get(character) ?? true;
 }
 
-/** Those of the characters that some font of this machine has; the others are named in a warning, once a process. */
+/**
+ * Those of the characters that some font of this machine has; the others are named in a warning,
+ * once a process.
+ */
 export async function systemLetters(characters: readonly string[]): Promise<ReadonlySet<string>> {
   const answers = await Promise.all(characters.map(has));
   const lacking = characters.filter((character, i) => !answers[i] && !told.has(character));

@@ -29,7 +29,11 @@ interface Dots {
 }
 
 /** Draws series between axes: `height` lines, the legend first, the x axis's labels last. */
-export function toTerminal(series: readonly Series[], options: ChartSettings, size: TerminalOptions | TextSize): string {
+export function toTerminal(
+  series: readonly Series[],
+  options: ChartSettings,
+  size: TerminalOptions | TextSize,
+): string {
   const { width, height = 16, color } = textSize(size);
   const { title } = options;
   const rows = Math.max(2, height - (title ? 4 : 3)); // title, legend, axis, labels
@@ -52,13 +56,17 @@ export function toTerminal(series: readonly Series[], options: ChartSettings, si
     room: Math.max(2, Math.floor(columns / 12)),
     nice: false,
   });
-  const cells = Array.from({ length: rows }, () => Array.from({ length: columns }, (): Dots => ({ bits: 0, ansi: 0 })));
+  const cells = Array.from({ length: rows }, () =>
+    Array.from({ length: columns }, (): Dots => ({ bits: 0, ansi: 0 })),
+  );
   for (const { points: line, style } of series) {
     const placed = line.map((point) => ({ x: x.at(point.x), y: y.at(point.y) }));
     drawLine(cells, placed, { ansi: style.ansi, joined: style.dash !== null });
   }
   const labels = new Map(y.ticks.map(({ value, label }) => [Math.floor(y.at(value) / 4), label]));
-  const body = cells.map((row, i) => `${(labels.get(i) ?? '').padStart(margin)} │${paintLine(row.map(glyph), color)}`);
+  const body = cells.map(
+    (row, i) => `${(labels.get(i) ?? '').padStart(margin)} │${paintLine(row.map(glyph), color)}`,
+  );
   const indent = ' '.repeat(margin + 2);
   const head = title ? [`${indent}${fitColumns(title, columns).trimEnd()}`] : [];
   const axis = `${' '.repeat(margin + 1)}└${'─'.repeat(columns)}`;
@@ -74,18 +82,26 @@ export function toTerminal(series: readonly Series[], options: ChartSettings, si
 /** The y axis's name and those of the series: what fits one line, each cut to its share. */
 function legendLine(
   series: readonly Series[],
-  { columns, color, name: axis = '' }: { columns: number; color: TextSize['color']; name: string | undefined },
+  {
+    columns,
+    color,
+    name: axis = '',
+  }: { columns: number; color: TextSize['color']; name: string | undefined },
 ): string {
   const named = series.filter(({ label }) => label);
   const room = Math.max(6, Math.floor((columns + 3) / Math.max(1, named.length)) - 6);
   const fits =
-    columns - columnsOf(printable(axis)) >= named.reduce((sum, { label = '' }) => sum + columnsOf(printable(label)) + 6, -3);
+    columns - columnsOf(printable(axis)) >=
+    named.reduce((sum, { label = '' }) => sum + columnsOf(printable(label)) + 6, -3);
   const first = fitColumns(axis, Math.min(columnsOf(printable(axis)), Math.floor(columns / 3)));
   let [line, taken] = [first, columnsOf(first)];
   for (const { label = '', style } of named) {
-    const name = fits ? printable(label) : fitColumns(label, Math.min(room, columnsOf(printable(label))));
+    const name = fits
+      ? printable(label)
+      : fitColumns(label, Math.min(room, columnsOf(printable(label))));
     const gap = line ? 3 : 0;
-    if (taken + gap + 3 + columnsOf(name) > columns) return taken + 2 <= columns ? `${line} …` : line;
+    if (taken + gap + 3 + columnsOf(name) > columns)
+      return taken + 2 <= columns ? `${line} …` : line;
     line += `${' '.repeat(gap)}${paint('━━', { fore: style.ansi }, color)} ${name}`;
     taken += gap + 3 + columnsOf(name);
   }
@@ -115,10 +131,16 @@ function drawLine(
       continue;
     }
     const from = joined && before ? before : point;
-    const steps = Math.max(1, Math.ceil(Math.max(Math.abs(point.x - from.x), Math.abs(point.y - from.y))));
+    const steps = Math.max(
+      1,
+      Math.ceil(Math.max(Math.abs(point.x - from.x), Math.abs(point.y - from.y))),
+    );
     for (let step = 0; step <= Math.min(steps, 4096); step++) {
       const share = step / steps;
-      dot(Math.round(from.x + share * (point.x - from.x)), Math.round(from.y + share * (point.y - from.y)));
+      dot(
+        Math.round(from.x + share * (point.x - from.x)),
+        Math.round(from.y + share * (point.y - from.y)),
+      );
     }
     before = point;
   }
@@ -131,14 +153,23 @@ interface LabelLine {
   name: string | undefined;
 }
 
-/** Labels under their ticks, and the axis's name at the end; a label that would touch another is left out. */
-function labelLine(ticks: readonly { value: number; label: string }[], { margin, columns, at, name = '' }: LabelLine): string {
+/**
+ * Labels under their ticks, and the axis's name at the end; a label that would touch another is
+ * left out.
+ */
+function labelLine(
+  ticks: readonly { value: number; label: string }[],
+  { margin, columns, at, name = '' }: LabelLine,
+): string {
   const shown = fitColumns(name, Math.min(columnsOf(printable(name)), Math.floor(columns / 2)));
   const end = columns - columnsOf(shown);
   const line = Array.from({ length: end }, () => ' ');
   let free = 0;
   for (const { value, label } of ticks) {
-    const start = Math.max(0, Math.min(columns - label.length, Math.round(at(value) / 2 - label.length / 2)));
+    const start = Math.max(
+      0,
+      Math.min(columns - label.length, Math.round(at(value) / 2 - label.length / 2)),
+    );
     if (start < free || (shown && start + label.length >= end)) continue;
     line.splice(start, label.length, ...label);
     free = start + label.length + 1;

@@ -17,7 +17,10 @@ export const CAP_HEIGHT = 0.727;
 export const DESCENT = 0.21;
 
 const UNITS_PER_EM = 1000;
-/** The frame around the code point of a character that the font lacks: a reader sees what is missing. */
+/**
+ * The frame around the code point of a character that the font lacks: a reader sees what is
+ * missing.
+ */
 const FRAME = 'M60-727l0 727l580 0l0-727ZM110-677l480 0l0 627l-480 0Z';
 const FRAME_ADVANCE = 700;
 
@@ -28,9 +31,16 @@ function glyphOf(character: string): Glyph | undefined {
   return glyphs.get(character);
 }
 
-/** Letters of other fonts are measured by their kind: East Asian ones and emoji are a square, marks stand over their letter. */
+/**
+ * Letters of other fonts are measured by their kind: East Asian ones and emoji are a square, marks
+ * stand over their letter.
+ */
 function advance(character: string): number {
-  return glyphOf(character)?.advance ?? [0, FRAME_ADVANCE, UNITS_PER_EM][columnsOf(character)] ?? UNITS_PER_EM;
+  return (
+    glyphOf(character)?.advance ??
+    [0, FRAME_ADVANCE, UNITS_PER_EM][columnsOf(character)] ??
+    UNITS_PER_EM
+  );
 }
 
 /** The characters of `text` that the bundled font has not. */
@@ -43,7 +53,10 @@ function readTable(table: string): Map<string, Glyph> {
   return new Map(
     rows.map((row) => {
       const [code = '', advance = '', ...path] = row.split(' ');
-      return [String.fromCodePoint(Number.parseInt(code, 16)), { advance: Number(advance), path: path.join(' ') }];
+      return [
+        String.fromCodePoint(Number.parseInt(code, 16)),
+        { advance: Number(advance), path: path.join(' ') },
+      ];
     }),
   );
 }
@@ -56,7 +69,8 @@ export function textWidth(text: string, size: number): number {
 }
 
 /**
- * `text` and a font size at which it is at most `width` pixels wide: shrunk down to `smallest`, and then cut with an ellipsis.
+ * `text` and a font size at which it is at most `width` pixels wide: shrunk down to `smallest`, and
+ * then cut with an ellipsis.
  * @param options.size the size wanted, pixels an em
  * @param options.smallest the least size that is still read @default 8
  */
@@ -73,7 +87,10 @@ export function fitText(
   return { text: cutText(text, width, Math.min(size, smallest)), size: Math.min(size, smallest) };
 }
 
-/** The beginning of `text` and an ellipsis, at most `width` pixels wide at `size`; empty where not even the ellipsis fits. */
+/**
+ * The beginning of `text` and an ellipsis, at most `width` pixels wide at `size`; empty where not
+ * even the ellipsis fits.
+ */
 export function cutText(text: string, width: number, size: number): string {
   if (textWidth(text, size) <= width) return text;
   let kept = '';
@@ -84,13 +101,17 @@ export function cutText(text: string, width: number, size: number): string {
   return textWidth(`${kept}…`, size) <= width ? `${kept.trimEnd()}…` : '';
 }
 
-/** The outline of `text` as SVG elements that begin at (0, 0) on the baseline, in thousandths of an em. */
+/**
+ * The outline of `text` as SVG elements that begin at (0, 0) on the baseline, in thousandths of an
+ * em.
+ */
 export function textOutline(text: string): string {
   let at = 0;
   let elements = '';
   for (const character of text) {
     const known = glyphOf(character);
-    if (!known) elements += `<g transform="translate(${at + (advance(character) - FRAME_ADVANCE) / 2})">${framed(character)}</g>`;
+    if (!known)
+      elements += `<g transform="translate(${at + (advance(character) - FRAME_ADVANCE) / 2})">${framed(character)}</g>`;
     else if (known.path) elements += `<path transform="translate(${at})" d="${known.path}"/>`;
     at += advance(character);
   }

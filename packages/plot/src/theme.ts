@@ -1,6 +1,8 @@
 /**
- * Light and dark. Marks are written in the light theme's colours; drawing them dark, or both ways by CSS, goes through this table.
- * A colour that is not in it (a heatmap's cell, a photograph) stays as it is, and so do `ON_LIGHT` and `ON_DARK`.
+ * Light and dark. Marks are written in the light theme's colours; drawing them dark, or both ways
+ * by CSS, goes through this table.
+ * A colour that is not in it (a heatmap's cell, a photograph) stays as it is, and so do `ON_LIGHT`
+ * and `ON_DARK`.
  */
 
 /** `auto` follows the reader's `prefers-color-scheme`; a PNG, which cannot, is light then. */
@@ -40,15 +42,24 @@ export function darkOf(light: string): string {
   return BY_LOWER.get(light.toLowerCase()) ?? light;
 }
 
-/** SVG text with its fills and strokes turned dark. Escaped text and attributes hold no bare quotes: only colours match. */
+/**
+ * SVG text with its fills and strokes turned dark. Escaped text and attributes hold no bare quotes:
+ * only colours match.
+ */
 export function darken(svg: string): string {
-  return svg.replace(/ (fill|stroke)="(#[0-9a-fA-F]{6})"/g, (_, name, color) => ` ${name}="${darkOf(color)}"`);
+  return svg.replace(
+    / (fill|stroke)="(#[0-9a-fA-F]{6})"/g,
+    (_, name, color) => ` ${name}="${darkOf(color)}"`,
+  );
 }
 
 /** The class of pictures that follow the reader's theme; `darkRules` belongs to it. */
 export const AUTO_CLASS = 'deepend-picture';
 
-/** CSS that turns pictures of `AUTO_CLASS` dark: a rule wins over the attributes that give SVG its colours. */
+/**
+ * CSS that turns pictures of `AUTO_CLASS` dark: a rule wins over the attributes that give SVG its
+ * colours.
+ */
 export function darkRules(): string {
   const rules = Object.entries(DARK).flatMap(([light, dark]) =>
     ['fill', 'stroke'].map((name) => `.${AUTO_CLASS} [${name}="${light}" i]{${name}:${dark}}`),

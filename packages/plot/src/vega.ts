@@ -1,4 +1,7 @@
-/** A chart of lines as a Vega-Lite specification: plain JSON for editors, notebooks and pages that draw it themselves. */
+/**
+ * A chart of lines as a Vega-Lite specification: plain JSON for editors, notebooks and pages that
+ * draw it themselves.
+ */
 import type { ChartSettings, Limits, Point, Series } from './series';
 
 /** JSON that Vega-Lite reads, https://vega.github.io/vega-lite/docs/spec.html. */
@@ -9,20 +12,64 @@ export interface VegaLiteSpec {
 }
 
 // Vega's nearest; it has one cross, which stands upright.
-const SHAPES = { circle: 'circle', dot: 'circle', square: 'square', triangle: 'triangle-up', cross: 'cross', plus: 'cross' };
+const SHAPES = {
+  circle: 'circle',
+  dot: 'circle',
+  square: 'square',
+  triangle: 'triangle-up',
+  cross: 'cross',
+  plus: 'cross',
+};
 
-/** The specification of series on one pair of axes: their data, colours, dashes and markers, not the picture's layout. */
-export function toVegaLite(series: readonly Series[], options: ChartSettings, description: string): VegaLiteSpec {
-  const { title, xlabel, ylabel, xlim, ylim, xscale = 'linear', yscale = 'linear', width = 560, height = 400 } = options;
+/**
+ * The specification of series on one pair of axes: their data, colours, dashes and markers, not the
+ * picture's layout.
+ */
+export function toVegaLite(
+  series: readonly Series[],
+  options: ChartSettings,
+  description: string,
+): VegaLiteSpec {
+  const {
+    title,
+    xlabel,
+    ylabel,
+    xlim,
+    ylim,
+    xscale = 'linear',
+    yscale = 'linear',
+    width = 560,
+    height = 400,
+  } = options;
   const names = uniqueNames(series);
-  const has = (scale: 'linear' | 'log') => (value: number) => Number.isFinite(value) && (scale === 'linear' || value > 0);
+  const has = (scale: 'linear' | 'log') => (value: number) =>
+    Number.isFinite(value) && (scale === 'linear' || value > 0);
   const [hasX, hasY] = [has(xscale), has(yscale)];
-  const row = (name: string) => (point: Point) => ({ series: name, x: point.x, y: hasY(point.y) ? point.y : null });
-  const values = series.flatMap(({ points }, i) => points.filter(({ x }) => hasX(x)).map(row(names[i] ?? '')));
-  const axis = (field: 'x' | 'y', name: string | undefined, scale: object) => ({ field, type: 'quantitative', title: name ?? null, scale }); // biome-ignore format: one object
-  const scaleOf = (type: 'linear' | 'log', limits: Limits | undefined) => ({ type, ...(type === 'linear' && { zero: false }), ...(limits && { domain: limits }) }); // biome-ignore format: one object
+  const row = (name: string) => (point: Point) => ({
+    series: name,
+    x: point.x,
+    y: hasY(point.y) ? point.y : null,
+  });
+  const values = series.flatMap(({ points }, i) =>
+    points.filter(({ x }) => hasX(x)).map(row(names[i] ?? '')),
+  );
+  const axis = (field: 'x' | 'y', name: string | undefined, scale: object) => ({
+    field,
+    type: 'quantitative',
+    title: name ?? null,
+    scale,
+  });
+  const scaleOf = (type: 'linear' | 'log', limits: Limits | undefined) => ({
+    type,
+    ...(type === 'linear' && { zero: false }),
+    ...(limits && { domain: limits }),
+  });
   const byName = (range: readonly unknown[]) => ({ domain: names, range });
-  const only = (keep: (one: Series) => boolean) => [{ filter: { field: 'series', oneOf: series.flatMap((one, i) => (keep(one) ? [names[i]] : [])) } }]; // biome-ignore format: one object
+  const only = (keep: (one: Series) => boolean) => [
+    {
+      filter: { field: 'series', oneOf: series.flatMap((one, i) => (keep(one) ? [names[i]] : [])) },
+    },
+  ];
   const legend = series.some(({ label }) => label !== undefined) ? {} : { legend: null };
   const dashes = series.map(({ style }) => (style.dash?.length ? style.dash : [1, 0]));
   const shapes = series.map(({ style }) => SHAPES[style.marker ?? 'circle']);
@@ -36,25 +83,53 @@ export function toVegaLite(series: readonly Series[], options: ChartSettings, de
     encoding: {
       x: axis('x', xlabel, scaleOf(xscale, xlim)),
       y: axis('y', ylabel, scaleOf(yscale, ylim)),
-      color: { field: 'series', type: 'nominal', title: null, sort: null, scale: byName(series.map(({ style }) => style.color)), ...legend }, // biome-ignore format: one object
+      color: {
+        field: 'series',
+        type: 'nominal',
+        title: null,
+        sort: null,
+        scale: byName(series.map(({ style }) => style.color)),
+        ...legend,
+      },
       tooltip: ['series', 'x', 'y'].map((field) => ({ field })),
     },
     layer: [
       {
         transform: only(({ style }) => style.dash !== null),
         mark: { type: 'line', clip: true },
-        encoding: { strokeDash: { field: 'series', type: 'nominal', title: null, sort: null, scale: byName(dashes), ...legend } },
+        encoding: {
+          strokeDash: {
+            field: 'series',
+            type: 'nominal',
+            title: null,
+            sort: null,
+            scale: byName(dashes),
+            ...legend,
+          },
+        },
       },
       {
         transform: only(({ style }) => style.marker !== undefined),
         mark: { type: 'point', filled: true, opacity: 1, size: 45 },
-        encoding: { shape: { field: 'series', type: 'nominal', title: null, sort: null, scale: byName(shapes), ...legend } },
+        encoding: {
+          shape: {
+            field: 'series',
+            type: 'nominal',
+            title: null,
+            sort: null,
+            scale: byName(shapes),
+            ...legend,
+          },
+        },
       },
     ],
   };
 }
 
-/** Vega-Lite tells series apart by name: unnamed ones are numbered, and so is a name that comes again. */
+/**
+ * Vega-Lite tells series apart by name: unnamed ones are numbered, and so is a name that comes
+ * again.
+ */
 function uniqueNames(series: readonly Series[]): string[] {
   const taken = new Set<string>();
   return series.map(({ label }, i) => {

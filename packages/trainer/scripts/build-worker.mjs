@@ -1,8 +1,11 @@
 /**
- * Makes a text of src/parallel/worker.ts, in src/generated/: what a device's worker runs, so that it needs no file beside the package's bundle.
+ * Makes a text of src/parallel/worker.ts, in src/generated/: what a device's worker runs, so that
+ * it needs no file beside the package's bundle.
  *
- *   replica.ts               for the built package: it asks for the other packages as the trainer itself does
- *   replica-of-sources.ts    for unit tests, which read the sources: all of deepend is in it, so that nothing must be built before
+ *   replica.ts               for the built package: it asks for the other packages as the trainer
+ *   itself does
+ *   replica-of-sources.ts    for unit tests, which read the sources: all of deepend is in it, so
+ *   that nothing must be built before
  */
 import { mkdir, readFile, rename, writeFile } from 'node:fs/promises';
 import path from 'node:path';
@@ -11,17 +14,27 @@ import { build } from 'esbuild';
 const root = path.resolve(import.meta.dirname, '..');
 const source = (folder) => path.join(root, `../${folder}/src/index.ts`);
 
-/** `from` is a file of the trainer's, which the text is given: what it needs is looked for from there. */
+/**
+ * `from` is a file of the trainer's, which the text is given: what it needs is looked for from
+ * there.
+ */
 const WRAP = {
   banner: { js: '((require, __filename) => {' },
-  footer: { js: "})(require('node:module').createRequire(from), require('node:url').fileURLToPath(from));" },
+  footer: {
+    js: "})(require('node:module').createRequire(from), require('node:url').fileURLToPath(from));",
+  },
 };
 
 const TEXTS = {
   replica: { external: ['@deepend/*', '@tensorflow/*'] },
   'replica-of-sources': {
     external: ['@tensorflow/*'],
-    alias: Object.fromEntries(['checks', 'compiler', 'device', 'backend-simd'].map((name) => [`@deepend/${name}`, source(name)])),
+    alias: Object.fromEntries(
+      ['core', 'compiler', 'device', 'backend-simd'].map((name) => [
+        `@deepend/${name}`,
+        source(name),
+      ]),
+    ),
     inject: [path.join(root, '../models/src/blocks/grouped-conv.ts')], // which @deepend/models would make known
     define: { 'import.meta.url': 'undefined' },
   },

@@ -1,4 +1,4 @@
-import { show } from '@deepend/checks';
+import { show } from '@deepend/core';
 
 /** Sums of `n` quantities. The book's `Accumulator`. */
 export class Accumulator {
@@ -6,14 +6,18 @@ export class Accumulator {
 
   constructor(n: number) {
     if (!Number.isInteger(n) || n < 1)
-      throw new RangeError(`[trainer] Accumulator: expected a number of sums of at least 1, got ${show(n)}`);
+      throw new RangeError(
+        `[trainer] Accumulator: expected a number of sums of at least 1, got ${show(n)}`,
+      );
     this.sums = new Array<number>(n).fill(0);
   }
 
   /** Adds one value to each sum. @throws RangeError when there are more or fewer */
   add(...values: number[]): void {
     if (values.length !== this.sums.length) {
-      throw new RangeError(`[trainer] Accumulator: expected ${this.sums.length} values, one for each sum, got ${values.length}`);
+      throw new RangeError(
+        `[trainer] Accumulator: expected ${this.sums.length} values, one for each sum, got ${values.length}`,
+      );
     }
     values.forEach((value, i) => {
       this.sums[i] = (this.sums[i] ?? 0) + value;
@@ -28,7 +32,9 @@ export class Accumulator {
   get(i: number): number {
     const sum = this.sums[i];
     if (sum === undefined)
-      throw new RangeError(`[trainer] Accumulator: expected an index from 0 to ${this.sums.length - 1}, got ${show(i)}`);
+      throw new RangeError(
+        `[trainer] Accumulator: expected an index from 0 to ${this.sums.length - 1}, got ${show(i)}`,
+      );
     return sum;
   }
 }

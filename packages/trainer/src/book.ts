@@ -1,5 +1,6 @@
 /**
- * The names that chapters of Dive into Deep Learning use, each a line or two over what this package has. Arguments stand in the book's order;
+ * The names that chapters of Dive into Deep Learning use, each a line or two over what this package
+ * has. Arguments stand in the book's order;
  * where it passes a net's parameters, gradients are passed here.
  */
 import { clipByNorm, type Loss, type ParameterGradient, sgd as sgdStep } from '@deepend/compiler';
@@ -15,27 +16,43 @@ import type { Loader, TrainOptions, TrainResult } from './types';
 
 type BookLoss = Loss<tf.Scalar | null>;
 
-/** Section 3.6: trains with a loss and an updater, such as `{ lr: 0.1 }` or `{ lr: 0.01, optimizer: 'adam' }`. */
+/**
+ * Section 3.6: trains with a loss and an updater, such as `{ lr: 0.1 }` or `{ lr: 0.01, optimizer:
+ * 'adam' }`.
+ */
 const trainCh3 = (
   net: LayersModel,
   trainIter: Loader,
   testIter: Loader | null,
-  ...[loss, numEpochs, updater]: [loss: BookLoss, numEpochs: number, updater: Pick<TrainOptions, 'lr' | 'optimizer'>]
+  ...[loss, numEpochs, updater]: [
+    loss: BookLoss,
+    numEpochs: number,
+    updater: Pick<TrainOptions, 'lr' | 'optimizer'>,
+  ]
 ): Promise<TrainResult> => train(net, trainIter, testIter, { ...updater, loss, numEpochs });
 
-/** Section 6.6: trains by stochastic gradient descent on cross-entropy. The book's sets new weights first; here a net keeps those that it was built with. */
+/**
+ * Section 6.6: trains by stochastic gradient descent on cross-entropy. The book's sets new weights
+ * first; here a net keeps those that it was built with.
+ */
 const trainCh6 = (
   net: LayersModel,
   trainIter: Loader,
   testIter: Loader | null,
   ...[numEpochs, lr, device]: [numEpochs: number, lr: number, device?: Device]
-): Promise<TrainResult> => train(net, trainIter, testIter, { numEpochs, lr, ...(device && { device }) });
+): Promise<TrainResult> =>
+  train(net, trainIter, testIter, { numEpochs, lr, ...(device && { device }) });
 
 /** Section 3.6: the share of right answers, 0 to 1. */
-const evaluateAccuracy = async (net: LayersModel, loader: Loader): Promise<number> => (await evaluate(net, loader)).accuracy;
+const evaluateAccuracy = async (net: LayersModel, loader: Loader): Promise<number> =>
+  (await evaluate(net, loader)).accuracy;
 
 /** Section 6.6: the same on a device. */
-async function evaluateAccuracyGpu(net: LayersModel, loader: Loader, device?: Device): Promise<number> {
+async function evaluateAccuracyGpu(
+  net: LayersModel,
+  loader: Loader,
+  device?: Device,
+): Promise<number> {
   if (device) await activate(device);
   return evaluateAccuracy(net, loader);
 }
@@ -45,17 +62,24 @@ const evaluateLoss = async (net: LayersModel, loader: Loader, loss: BookLoss): P
   (await evaluate(net, loader, { loss })).loss;
 
 /** Section 8.5: scales gradients so that the norm of all together is at most `theta`. */
-const gradClipping = (gradients: readonly ParameterGradient[], theta: number): void => clipByNorm(gradients, theta).dispose();
+const gradClipping = (gradients: readonly ParameterGradient[], theta: number): void =>
+  clipByNorm(gradients, theta).dispose();
 
 /** Section 3.2: half the squared difference of each sample, of the shape of `yHat`. */
 const squaredLoss = (yHat: tf.Tensor, y: tf.Tensor): tf.Tensor =>
   tf.tidy(() => tf.div(tf.squaredDifference(yHat, tf.reshape(y, yHat.shape)), 2));
 
-/** Section 3.2: w ← w − lr·g / batchSize, for gradients of a summed loss; those of `plan.step` are of the mean, which is a batch size of 1. */
+/**
+ * Section 3.2: w ← w − lr·g / batchSize, for gradients of a summed loss; those of `plan.step` are
+ * of the mean, which is a batch size of 1.
+ */
 const sgd = (gradients: readonly ParameterGradient[], lr: number, batchSize = 1): void =>
   sgdStep(gradients, { lr: lr / batchSize });
 
-/** Section 6.2: the cross-correlation of `x` `[height, width]` with a kernel, `[height − kh + 1, width − kw + 1]`. */
+/**
+ * Section 6.2: the cross-correlation of `x` `[height, width]` with a kernel, `[height − kh + 1,
+ * width − kw + 1]`.
+ */
 const corr2d = (x: tf.Tensor2D, kernel: tf.Tensor2D): tf.Tensor2D =>
   tf.tidy(() => {
     const image = tf.expandDims(x, 2) as tf.Tensor3D; // [height, width, 1]

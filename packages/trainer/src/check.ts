@@ -1,17 +1,22 @@
 /** What a net, a loader and a batch must be like, checked before anything is computed. */
-import { show } from '@deepend/checks';
+
 import type { Plan } from '@deepend/compiler';
+import { show } from '@deepend/core';
 import { Tensor } from '@tensorflow/tfjs-core';
 import type { Batch, Loader } from './types';
 
 /** @throws TypeError or RangeError when the loader cannot serve the net */
 export function checkLoader(where: string, loader: Loader, plan: Plan): void {
   if (typeof loader?.[Symbol.asyncIterator] !== 'function') {
-    throw new TypeError(`${where}: expected a loader, an async iterable of { features, labels }, got ${show(loader)}`);
+    throw new TypeError(
+      `${where}: expected a loader, an async iterable of { features, labels }, got ${show(loader)}`,
+    );
   }
   for (const key of ['numSamples', 'numBatches', 'batchSize'] as const) {
     if (!Number.isInteger(loader[key]) || loader[key] < 1) {
-      throw new RangeError(`${where}: expected a loader with "${key}" of at least 1, got ${show(loader[key])}`);
+      throw new RangeError(
+        `${where}: expected a loader with "${key}" of at least 1, got ${show(loader[key])}`,
+      );
     }
   }
   if (loader.imageShape) checkShape(where, loader.imageShape, plan);
@@ -24,7 +29,11 @@ export function checkLoader(where: string, loader: Loader, plan: Plan): void {
 }
 
 function checkShape(where: string, shape: readonly number[], { inputShape }: Plan): void {
-  if (shape.length === inputShape.length && inputShape.every((size, i) => size === null || size === shape[i])) return;
+  if (
+    shape.length === inputShape.length &&
+    inputShape.every((size, i) => size === null || size === shape[i])
+  )
+    return;
   const takes = inputShape.map((size) => size ?? 'any').join(', ');
   throw new RangeError(
     `${where}: the net takes images of [${takes}], the loader gives [${shape.join(', ')}]; build the net with that inputShape, or resize`,
@@ -32,14 +41,22 @@ function checkShape(where: string, shape: readonly number[], { inputShape }: Pla
 }
 
 /**
- * @param options.labels whether to look at each label: once an epoch's worth has passed, the loader is trusted
+ * @param options.labels whether to look at each label: once an epoch's worth has passed, the loader
+ *   is trusted
  * @param options.values whether labels may be numbers to be learned: the loss says what it wants
  * @throws TypeError or RangeError when the batch does not fit the net
  */
-export function checkBatch(where: string, batch: Batch, plan: Plan, options: { labels: boolean; values?: boolean }): void {
+export function checkBatch(
+  where: string,
+  batch: Batch,
+  plan: Plan,
+  options: { labels: boolean; values?: boolean },
+): void {
   const { features, labels } = batch ?? {};
   if (!(features instanceof Tensor) || !(labels instanceof Tensor)) {
-    throw new TypeError(`${where}: expected batches of { features, labels }, both tensors, got ${show(batch)}`);
+    throw new TypeError(
+      `${where}: expected batches of { features, labels }, both tensors, got ${show(batch)}`,
+    );
   }
   if (features.dtype !== 'float32')
     throw new TypeError(`${where}: expected features of float32, got ${features.dtype}; cast them`);
@@ -48,10 +65,14 @@ export function checkBatch(where: string, batch: Batch, plan: Plan, options: { l
   if (options.values && labels.dtype === 'float32' && labels.shape[0] === features.shape[0]) return;
   const expected = soft ? [features.shape[0], plan.numClasses] : [features.shape[0]];
   if (labels.shape.join() !== expected.join()) {
-    throw new RangeError(`${where}: expected labels of [${expected.join(', ')}], got [${labels.shape.join(', ')}]`);
+    throw new RangeError(
+      `${where}: expected labels of [${expected.join(', ')}], got [${labels.shape.join(', ')}]`,
+    );
   }
   if (soft || !options.labels) return;
-  const bad = labels.dataSync().findIndex((label) => !(label >= 0 && label < plan.numClasses && Number.isInteger(label)));
+  const bad = labels
+    .dataSync()
+    .findIndex((label) => !(label >= 0 && label < plan.numClasses && Number.isInteger(label)));
   if (bad >= 0) {
     const got = show(labels.dataSync()[bad]);
     throw new RangeError(

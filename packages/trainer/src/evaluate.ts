@@ -22,15 +22,27 @@ export interface EvaluateOptions {
   metrics?: readonly Metric[] | undefined;
 }
 
-/** Loss, accuracy and metrics of a net over all batches of a loader, in inference mode. Every sample weighs the same. */
-export async function evaluate(net: LayersModel, loader: Loader, options: EvaluateOptions = {}): Promise<Evaluation> {
+/**
+ * Loss, accuracy and metrics of a net over all batches of a loader, in inference mode. Every sample
+ * weighs the same.
+ */
+export async function evaluate(
+  net: LayersModel,
+  loader: Loader,
+  options: EvaluateOptions = {},
+): Promise<Evaluation> {
   const where = '[trainer] evaluate';
   const plan = compile(net);
   checkLoader(where, loader, plan);
   return evaluatePlan(where, plan, loader, options);
 }
 
-export async function evaluatePlan(where: string, plan: Plan, loader: Loader, options: EvaluateOptions): Promise<Evaluation> {
+export async function evaluatePlan(
+  where: string,
+  plan: Plan,
+  loader: Loader,
+  options: EvaluateOptions,
+): Promise<Evaluation> {
   const { metrics = [] } = options;
   const lossOf: Loss<tf.Scalar | null> = options.loss ?? softmaxCrossEntropy;
   const sums = new MetricSums();
@@ -51,9 +63,13 @@ export async function evaluatePlan(where: string, plan: Plan, loader: Loader, op
       }
     }
     const result = await sums.read();
-    if (result.numSamples === 0) throw new RangeError(`${where}: the loader gave no batch; expected ${loader.numBatches}`);
+    if (result.numSamples === 0)
+      throw new RangeError(`${where}: the loader gave no batch; expected ${loader.numBatches}`);
     if (metrics.length === 0) return result;
-    return { ...result, metrics: Object.fromEntries(metrics.map((metric) => [metric.name, metric.compute()])) };
+    return {
+      ...result,
+      metrics: Object.fromEntries(metrics.map((metric) => [metric.name, metric.compute()])),
+    };
   } finally {
     sums.dispose();
   }
@@ -61,9 +77,13 @@ export async function evaluatePlan(where: string, plan: Plan, loader: Loader, op
 
 /**
  * Logits `[numSamples, numClasses]`, in inference mode. The caller disposes them.
- * @param features float32 `[batch, height, width, channels]`, which stay the caller's; or a loader, whose batches are disposed
+ * @param features float32 `[batch, height, width, channels]`, which stay the caller's; or a loader,
+ *   whose batches are disposed
  */
-export async function predict(net: LayersModel, features: tf.Tensor | Loader): Promise<tf.Tensor2D> {
+export async function predict(
+  net: LayersModel,
+  features: tf.Tensor | Loader,
+): Promise<tf.Tensor2D> {
   const where = '[trainer] predict';
   const plan = compile(net);
   if (features instanceof tf.Tensor) {

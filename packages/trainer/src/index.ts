@@ -7,11 +7,26 @@ export { type Checkpoint, readCheckpoint, type SavedTensor } from './checkpoints
 export { listCheckpoints, newestCheckpoint } from './checkpoints/folder';
 export { type EvaluateOptions, type Evaluation, evaluate, predict } from './evaluate';
 export { type LrFind, type LrFindOptions, lrFind } from './lr-find';
-export { accuracy, accuracyMetric, type ClassReport, confusionMatrix, type Metric, perClass, topK } from './metrics';
+export {
+  accuracy,
+  accuracyMetric,
+  type ClassReport,
+  confusionMatrix,
+  type Metric,
+  perClass,
+  topK,
+} from './metrics';
 export type { Monitor, MonitorMode } from './monitor';
 export { type PlateauOptions, plateauSchedule } from './plateau';
 export { metricsLine, throughputLine } from './progress';
-export { type ConfusedPair, confusedPairs, type TopLoss, topLosses, WorstSamples, worstClasses } from './reports';
+export {
+  type ConfusedPair,
+  confusedPairs,
+  type TopLoss,
+  topLosses,
+  WorstSamples,
+  worstClasses,
+} from './reports';
 export {
   constant,
   cosineSchedule,

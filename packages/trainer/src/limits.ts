@@ -1,4 +1,7 @@
-/** Loaders cut short: for trying whether everything runs, and for what a net that can learn must be able to learn by heart. */
+/**
+ * Loaders cut short: for trying whether everything runs, and for what a net that can learn must be
+ * able to learn by heart.
+ */
 import * as tf from '@tensorflow/tfjs-core';
 import type { Batch, Loader, TrainOptions } from './types';
 
@@ -11,7 +14,11 @@ interface Limited {
 }
 
 /** The loaders as `fastDevRun` and `overfitBatches` want them. */
-export function limited(train: Loader, test: Loader | null, { fastDevRun, overfitBatches }: TrainOptions): Limited {
+export function limited(
+  train: Loader,
+  test: Loader | null,
+  { fastDevRun, overfitBatches }: TrainOptions,
+): Limited {
   if (overfitBatches !== undefined) {
     const kept = new Kept(train, overfitBatches);
     return { train: kept, test, dispose: () => kept.dispose() };
@@ -74,7 +81,8 @@ class Kept implements Loader {
         if (this.batches.length === this.numBatches) break;
       }
     }
-    for (const { features, labels } of this.batches) yield { features: tf.clone(features), labels: tf.clone(labels) };
+    for (const { features, labels } of this.batches)
+      yield { features: tf.clone(features), labels: tf.clone(labels) };
   }
 
   dispose(): void {

@@ -1,6 +1,17 @@
-/** A learning rate from a short trial. Smith 2015, https://arxiv.org/abs/1506.01186, section 3.3; averaging, end and choice as fastai has them. */
-import { checkOptions, rule } from '@deepend/checks';
-import { compile, createOptimizer, type Loss, type Optimizer, type OptimizerOptions, type Plan } from '@deepend/compiler';
+/**
+ * A learning rate from a short trial. Smith 2015, https://arxiv.org/abs/1506.01186, section 3.3;
+ * averaging, end and choice as fastai has them.
+ */
+
+import {
+  compile,
+  createOptimizer,
+  type Loss,
+  type Optimizer,
+  type OptimizerOptions,
+  type Plan,
+} from '@deepend/compiler';
+import { checkOptions, rule } from '@deepend/core';
 import { activate, type Device, toDevice } from '@deepend/device';
 import * as tf from '@tensorflow/tfjs-core';
 import type { LayersModel } from '@tensorflow/tfjs-layers';
@@ -14,13 +25,26 @@ const lrFindOptions = rule.options({
   minLr: rule.positiveNumber().optional(),
   maxLr: rule.positiveNumber().optional(),
   steps: rule.positiveInteger().min(10, 'a whole number of at least 10').optional(),
-  smooth: rule.that<number>((value) => typeof value === 'number' && value > 0 && value <= 1, 'a number above 0 and at most 1').optional(), // biome-ignore format: one rule
+  smooth: rule
+    .that<number>(
+      (value) => typeof value === 'number' && value > 0 && value <= 1,
+      'a number above 0 and at most 1',
+    )
+    .optional(),
   device: rule
-    .that<Device>((value) => typeof (value as Device | null)?.engine === 'string', 'a device, such as tryGpu() gives')
+    .that<Device>(
+      (value) => typeof (value as Device | null)?.engine === 'string',
+      'a device, such as tryGpu() gives',
+    )
     .optional(),
   seed: rule.nonNegativeInteger().optional(),
   // The optimizer's own options are checked where it is made.
-  optimizer: rule.that<OptimizerOptions['name'] | OptimizerOptions>((value) => ['string', 'object'].includes(typeof value), "an optimizer's name or options").optional(), // biome-ignore format: one rule
+  optimizer: rule
+    .that<OptimizerOptions['name'] | OptimizerOptions>(
+      (value) => ['string', 'object'].includes(typeof value),
+      "an optimizer's name or options",
+    )
+    .optional(),
   loss: rule.fn<Loss<tf.Scalar | null>>().optional(),
 });
 
@@ -53,19 +77,33 @@ export interface LrFind {
 }
 
 /**
- * Trains for some steps with a rate that grows from step to step by the same factor, and watches the loss. It
- * ends early when the averaged loss is above 4 times its least. The net has its weights and statistics back afterwards, and a loader with
+ * Trains for some steps with a rate that grows from step to step by the same factor, and watches
+ * the loss. It
+ * ends early when the averaged loss is above 4 times its least. The net has its weights and
+ * statistics back afterwards, and a loader with
  * `state` and `restore` its place.
- * @throws TypeError or RangeError before anything is computed, when options, net and loader do not fit together; Error when the very first
+ * @throws TypeError or RangeError before anything is computed, when options, net and loader do not
+ *   fit together; Error when the very first
  * loss is not finite
  * @example
  * const { suggestion } = await lrFind(net, trainIter);
  */
-export async function lrFind(net: LayersModel, trainIter: Loader, settings: LrFindOptions = {}): Promise<LrFind> {
-  const { device, optimizer: named = 'sgd', loss, ...given } = checkOptions(WHERE, lrFindOptions, settings);
+export async function lrFind(
+  net: LayersModel,
+  trainIter: Loader,
+  settings: LrFindOptions = {},
+): Promise<LrFind> {
+  const {
+    device,
+    optimizer: named = 'sgd',
+    loss,
+    ...given
+  } = checkOptions(WHERE, lrFindOptions, settings);
   const options = { minLr: 1e-6, maxLr: 1, steps: 100, smooth: 0.05, seed: 0, ...given };
   if (options.minLr >= options.maxLr)
-    throw new RangeError(`${WHERE}: expected "minLr" below "maxLr", got ${options.minLr} and ${options.maxLr}`);
+    throw new RangeError(
+      `${WHERE}: expected "minLr" below "maxLr", got ${options.minLr} and ${options.maxLr}`,
+    );
   const plan = compile(net);
   checkLoader(WHERE, trainIter, plan);
   const optimizer = createOptimizer(typeof named === 'string' ? { name: named } : named);
@@ -101,7 +139,11 @@ async function sweep(trial: Trial, loader: Loader, { minLr, maxLr, steps, smooth
   for await (const batch of endless(loader)) {
     const step = lrs.length;
     const lr = minLr * (maxLr / minLr) ** (step / (steps - 1));
-    const loss = await stepOn(trial, batch, { lr, seed: seed * 100_003 + step, checkLabels: step < loader.numBatches });
+    const loss = await stepOn(trial, batch, {
+      lr,
+      seed: seed * 100_003 + step,
+      checkLabels: step < loader.numBatches,
+    });
     mean += smooth * (loss - mean);
     const averaged = mean / (1 - (1 - smooth) ** (step + 1)); // as if the mean had not begun at 0
     if (!Number.isFinite(averaged)) {
@@ -146,25 +188,33 @@ async function* endless(loader: Loader): AsyncGenerator<Batch> {
       batches++;
       yield batch;
     }
-    if (batches === 0) throw new RangeError(`${WHERE}: the training loader gave no batch; expected ${loader.numBatches}`);
+    if (batches === 0)
+      throw new RangeError(
+        `${WHERE}: the training loader gave no batch; expected ${loader.numBatches}`,
+      );
   }
 }
 
-/** A loader that can tell its place goes back there, so that training after a trial sees the batches that it would have seen without. */
+/**
+ * A loader that can tell its place goes back there, so that training after a trial sees the batches
+ * that it would have seen without.
+ */
 function placeOf(loader: Loader): () => void {
   const place = loader.state?.();
   return () => (place ? loader.restore?.(place) : undefined);
 }
 
 /**
- * The middle of the longest valley: of the longest list of losses, in order but not side by side, of which each is below the one before.
+ * The middle of the longest valley: of the longest list of losses, in order but not side by side,
+ * of which each is below the one before.
  * fastai's `valley`. The suggestion stands halfway down in steps, where rates are logarithmic.
  */
 function valley(lrs: readonly number[], losses: readonly number[]): number | null {
   const lengths = losses.map(() => 1); // of the longest falling list that ends here
   losses.forEach((loss, i) => {
     for (let j = 0; j < i; j++)
-      if (loss < (losses[j] as number)) lengths[i] = Math.max(lengths[i] as number, (lengths[j] as number) + 1);
+      if (loss < (losses[j] as number))
+        lengths[i] = Math.max(lengths[i] as number, (lengths[j] as number) + 1);
   });
   const length = Math.max(...lengths);
   if (length < 3) return null; // two losses in the right order are chance

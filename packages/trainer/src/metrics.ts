@@ -1,5 +1,5 @@
 /** What a net gets right, counted in whole samples: exact however the samples come in batches. */
-import { show } from '@deepend/checks';
+import { show } from '@deepend/core';
 import * as tf from '@tensorflow/tfjs-core';
 
 /** Something measured over batches. It keeps plain numbers and no tensor. */
@@ -8,7 +8,8 @@ export interface Metric {
   /**
    * Counts a batch, which stays the caller's.
    * @param logits `[batch, numClasses]`
-   * @param labels int32 `[batch]` of class indices, or float32 `[batch, numClasses]`, of which the largest is the class
+   * @param labels int32 `[batch]` of class indices, or float32 `[batch, numClasses]`, of which the
+   *   largest is the class
    */
   update(logits: tf.Tensor2D, labels: tf.Tensor): void | Promise<void>;
   /** What it came to since the last reset. */
@@ -38,14 +39,17 @@ export function accuracy(logits: tf.Tensor, labels: tf.Tensor): number {
   try {
     const [calls, classes] = [Array.from(predicted.dataSync()), truth.dataSync()];
     if (calls.length !== classes.length)
-      throw new RangeError(`[trainer] accuracy: expected a label for each of ${calls.length} samples, got ${classes.length}`);
+      throw new RangeError(
+        `[trainer] accuracy: expected a label for each of ${calls.length} samples, got ${classes.length}`,
+      );
     return calls.filter((call, i) => call === classes[i]).length;
   } finally {
     tf.dispose([predicted, truth]);
   }
 }
 
-const classTensor = (tensor: tf.Tensor): tf.Tensor => (tensor.rank > 1 ? tf.argMax(tensor, 1) : tensor.clone());
+const classTensor = (tensor: tf.Tensor): tf.Tensor =>
+  tensor.rank > 1 ? tf.argMax(tensor, 1) : tensor.clone();
 
 /** The share of right answers, 0 to 1; NaN before the first. */
 export const accuracyMetric = (): Metric =>
@@ -58,7 +62,8 @@ export const accuracyMetric = (): Metric =>
 export const confusionMatrix = (): Metric => ofMatrix('confusionMatrix', (matrix) => matrix);
 
 /** Precision, recall, F1 and support of each class, in the classes' order. */
-export const perClass = (): Metric => ofMatrix('perClass', (matrix) => matrix.map((_, index) => reportOf(matrix, index)));
+export const perClass = (): Metric =>
+  ofMatrix('perClass', (matrix) => matrix.map((_, index) => reportOf(matrix, index)));
 
 /** What a class came to by a confusion matrix of `[true][predicted]`. */
 export function reportOf(matrix: readonly (readonly number[])[], index: number): ClassReport {
@@ -75,7 +80,8 @@ export function reportOf(matrix: readonly (readonly number[])[], index: number):
 }
 
 /**
- * The share of samples whose class is among the `k` with the largest logits, 0 to 1; NaN before the first. Of equal logits the lower
+ * The share of samples whose class is among the `k` with the largest logits, 0 to 1; NaN before the
+ * first. Of equal logits the lower
  * class comes first, as `argMax` has it; a logit that is not a number comes before all.
  */
 export function topK(k: number): Metric {
@@ -88,7 +94,10 @@ export function topK(k: number): Metric {
       const where = `[trainer] topK(${k})`;
       const truth = await readTruth(where, logits, labels);
       const [batch, numClasses] = logits.shape;
-      if (k > numClasses) throw new RangeError(`${where}: expected at most the net's ${numClasses} classes; choose a smaller k`);
+      if (k > numClasses)
+        throw new RangeError(
+          `${where}: expected at most the net's ${numClasses} classes; choose a smaller k`,
+        );
       const values = await logits.data();
       truth.forEach((label, i) => {
         const row = values.subarray(i * numClasses, (i + 1) * numClasses); // [numClasses]
@@ -116,7 +125,8 @@ function ofMatrix(name: string, read: (matrix: number[][]) => number | object): 
       const classes = tf.argMax(logits, 1);
       const predicted = await classes.data();
       classes.dispose();
-      if (counts.length === 0) [counts, numClasses] = [new Float64Array(logits.shape[1] ** 2), logits.shape[1]];
+      if (counts.length === 0)
+        [counts, numClasses] = [new Float64Array(logits.shape[1] ** 2), logits.shape[1]];
       if (logits.shape[1] !== numClasses)
         throw new RangeError(
           `${where}: expected logits of ${numClasses} classes as before, got ${logits.shape[1]}; reset it first`,
@@ -126,7 +136,12 @@ function ofMatrix(name: string, read: (matrix: number[][]) => number | object): 
         counts[place] = (counts[place] as number) + 1;
       });
     },
-    compute: () => read(Array.from({ length: numClasses }, (_, i) => [...counts.subarray(i * numClasses, (i + 1) * numClasses)])),
+    compute: () =>
+      read(
+        Array.from({ length: numClasses }, (_, i) => [
+          ...counts.subarray(i * numClasses, (i + 1) * numClasses),
+        ]),
+      ),
     reset: () => {
       [counts, numClasses] = [new Float64Array(0), 0];
     },
@@ -150,4 +165,5 @@ async function readTruth(where: string, logits: tf.Tensor2D, labels: tf.Tensor):
   throw new RangeError(`${where}: expected labels from 0 to ${numClasses - 1}, got ${bad}`);
 }
 
-const sum = (values: readonly number[]): number => values.reduce((total, value) => total + value, 0);
+const sum = (values: readonly number[]): number =>
+  values.reduce((total, value) => total + value, 0);

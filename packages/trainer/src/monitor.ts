@@ -1,5 +1,5 @@
 /** Quantities of an epoch that a schedule or callback can watch, and which way each gets better. */
-import { rule } from '@deepend/checks';
+import { rule } from '@deepend/core';
 import type { EpochRecord } from './types';
 
 const MONITORS = { loss: 'min', trainAcc: 'max', testLoss: 'min', testAcc: 'max' } as const;
@@ -20,5 +20,7 @@ export const modeOf = (monitor: Monitor): MonitorMode => MONITORS[monitor];
 export function monitored(where: string, record: EpochRecord, monitor: Monitor): number {
   const value = record[monitor];
   if (typeof value === 'number') return value;
-  throw new Error(`${where}: watches "${monitor}", which this run does not measure; give train a test loader, or watch "loss"`);
+  throw new Error(
+    `${where}: watches "${monitor}", which this run does not measure; give train a test loader, or watch "loss"`,
+  );
 }

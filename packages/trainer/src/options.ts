@@ -1,12 +1,13 @@
 /** What `train` may be asked for, checked before anything is computed. */
-import { checkOptions, rule, show } from '@deepend/checks';
+import { checkOptions, rule, show } from '@deepend/core';
 import type { Device } from '@deepend/device';
 import type { Metric } from './metrics';
 import type { Schedule } from './schedules';
 import type { Callback, TrainOptions } from './types';
 
 const isObject = (value: unknown) => typeof value === 'object' && value !== null;
-const isSchedule = (value: unknown): value is Schedule => isObject(value) && typeof (value as Schedule).at === 'function';
+const isSchedule = (value: unknown): value is Schedule =>
+  isObject(value) && typeof (value as Schedule).at === 'function';
 
 const OPTIMIZERS = ['sgd', 'adam', 'adamw', 'rmsprop', 'adagrad', 'lion'] as const;
 const OPTIMIZER = `one of ${OPTIMIZERS.map((name) => `'${name}'`).join(', ')}, or an object with such a name`;
@@ -22,19 +23,28 @@ const trainOptions = rule.options({
   device: device.optional(),
   devices: rule.list(device, 'a list of devices, such as tryAllGpus() gives').optional(),
   seed: rule.nonNegativeInteger().optional(),
-  callbacks: rule.list(rule.that<Callback>(isObject, 'an object with callbacks'), 'a list of callbacks').optional(),
+  callbacks: rule
+    .list(rule.that<Callback>(isObject, 'an object with callbacks'), 'a list of callbacks')
+    .optional(),
   progress: rule.flag().optional(),
   optimizer: rule
     .that<NonNullable<TrainOptions['optimizer']>>(
       (value) =>
-        OPTIMIZERS.includes((isObject(value) ? (value as { name: unknown }).name : value) as (typeof OPTIMIZERS)[number]),
+        OPTIMIZERS.includes(
+          (isObject(value)
+            ? (value as { name: unknown }).name
+            : value) as (typeof OPTIMIZERS)[number],
+        ),
       OPTIMIZER,
     )
     .optional(),
   loss: rule.fn<NonNullable<TrainOptions['loss']>>().optional(),
   metrics: rule
     .list(
-      rule.that<Metric>((value) => isObject(value) && typeof (value as Metric).update === 'function', 'a metric'),
+      rule.that<Metric>(
+        (value) => isObject(value) && typeof (value as Metric).update === 'function',
+        'a metric',
+      ),
       'a list of metrics',
     )
     .optional(),
@@ -56,11 +66,19 @@ const trainOptions = rule.options({
 /** What has no place in a file of settings. */
 const LIVE = ['device', 'devices', 'callbacks', 'progress', 'metrics', 'loss', 'resume'];
 
-/** The options, with `lr` as it was given. @throws TypeError or RangeError for the first that is not right */
+/**
+ * The options, with `lr` as it was given. @throws TypeError or RangeError for the first that is not
+ * right
+ */
 export function checkTrainOptions(where: string, options: TrainOptions): TrainOptions {
   const { lr } = options ?? {};
-  // A function is asked for its first rate, which must be as good as a number; a schedule, where the run begins, once its length is known.
-  const first = isSchedule(lr) ? 1 : typeof lr === 'function' ? checkRate(where, lr(1), { epoch: 1, lr }) : lr;
+  // A function is asked for its first rate, which must be as good as a number; a schedule, where
+  // the run begins, once its length is known.
+  const first = isSchedule(lr)
+    ? 1
+    : typeof lr === 'function'
+      ? checkRate(where, lr(1), { epoch: 1, lr })
+      : lr;
   checkOptions(where, trainOptions, { ...options, lr: first });
   return options;
 }
@@ -71,15 +89,31 @@ export function rateAt(lr: TrainOptions['lr'], moment: Parameters<Schedule['at']
   return typeof lr === 'function' ? lr(moment.epoch) : lr;
 }
 
-/** @throws RangeError when a function or a schedule gives no rate above 0; a schedule may end at 0, where a step moves nothing */
-export function checkRate(where: string, rate: number, { epoch, lr }: { epoch: number; lr: TrainOptions['lr'] }): number {
-  if (typeof rate === 'number' && Number.isFinite(rate) && (rate > 0 || (rate === 0 && isSchedule(lr)))) return rate;
-  throw new RangeError(`${where}: option "lr" must give a number above 0 for each epoch, got ${show(rate)} for epoch ${epoch}`);
+/**
+ * @throws RangeError when a function or a schedule gives no rate above 0; a schedule may end at 0,
+ * where a step moves nothing
+ */
+export function checkRate(
+  where: string,
+  rate: number,
+  { epoch, lr }: { epoch: number; lr: TrainOptions['lr'] },
+): number {
+  if (
+    typeof rate === 'number' &&
+    Number.isFinite(rate) &&
+    (rate > 0 || (rate === 0 && isSchedule(lr)))
+  )
+    return rate;
+  throw new RangeError(
+    `${where}: option "lr" must give a number above 0 for each epoch, got ${show(rate)} for epoch ${epoch}`,
+  );
 }
 
 /** The options as plain JSON, for `config.json` and checkpoints. */
 export function configOf(options: TrainOptions): Record<string, unknown> {
-  const plain = Object.entries(options).filter(([key, value]) => !LIVE.includes(key) && value !== undefined);
+  const plain = Object.entries(options).filter(
+    ([key, value]) => !LIVE.includes(key) && value !== undefined,
+  );
   const { lr } = options;
   const rate = isSchedule(lr)
     ? { name: lr.name, options: lr.options }

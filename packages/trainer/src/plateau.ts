@@ -1,5 +1,5 @@
 /** A learning rate that falls when a run gets no better. */
-import { checkOptions, rule } from '@deepend/checks';
+import { checkOptions, rule } from '@deepend/core';
 import { type Monitor, type MonitorMode, modeOf, monitored, monitorRules } from './monitor';
 import type { Schedule } from './schedules';
 
@@ -8,10 +8,12 @@ const WHERE = '[trainer] plateauSchedule';
 const rules = rule.options({
   lr: rule.positiveNumber(),
   ...monitorRules,
-  factor: rule.that<number>(
-    (value) => typeof value === 'number' && value > 0 && value < 1,
-    'a number above 0 and below 1',
-  ).optional(), // biome-ignore format: one rule
+  factor: rule
+    .that<number>(
+      (value) => typeof value === 'number' && value > 0 && value < 1,
+      'a number above 0 and below 1',
+    )
+    .optional(),
   patience: rule.nonNegativeInteger().optional(),
   threshold: rule.nonNegativeNumber().optional(),
   thresholdMode: rule.oneOf(['rel', 'abs']).optional(),
@@ -50,14 +52,22 @@ interface PlateauState {
 const LEAST_CHANGE = 1e-8; // a smaller step of the rate is not taken, as PyTorch's eps has it
 
 /**
- * The rate times `factor` after more than `patience` epochs in which the monitor got no better. PyTorch's `ReduceLROnPlateau`. It serves one
+ * The rate times `factor` after more than `patience` epochs in which the monitor got no better.
+ * PyTorch's `ReduceLROnPlateau`. It serves one
  * run at a time, and begins anew with a run's first update.
  * @throws Error after the first epoch when the run does not measure what is watched
  */
 export function plateauSchedule(settings: PlateauOptions): Schedule {
   const given = checkOptions(WHERE, rules, settings);
   const { lr, monitor = 'testLoss', mode = modeOf(monitor) } = given;
-  const { factor = 0.1, patience = 10, threshold = 1e-4, thresholdMode = 'rel', cooldown = 0, minLr = 0 } = given;
+  const {
+    factor = 0.1,
+    patience = 10,
+    threshold = 1e-4,
+    thresholdMode = 'rel',
+    cooldown = 0,
+    minLr = 0,
+  } = given;
   const sign = mode === 'min' ? 1 : -1;
   const isBetter = (value: number, best: number | null) => {
     if (best === null) return !Number.isNaN(value);

@@ -1,5 +1,7 @@
-/** A run's progress in a notebook: one output below the cell that changes, however long the run is. */
-import { type NotebookOutput, notebook } from '@deepend/checks';
+/**
+ * A run's progress in a notebook: one output below the cell that changes, however long the run is.
+ */
+import { type NotebookOutput, notebook } from '@deepend/core';
 import type { Bars } from './progress';
 import type { StepRecord, TrainResult } from './types';
 
@@ -14,13 +16,16 @@ export function notebookBars({ quietEpochs }: { quietEpochs: boolean }): Bars {
   let begun: { epoch: number; step: number; at: number } | undefined;
   let shownAt = Number.NEGATIVE_INFINITY;
   const show = (bar?: string) => {
-    output?.show({ 'text/plain': [...lastOf(lines), ...(bar === undefined ? [] : [bar])].join('\n') });
+    output?.show({
+      'text/plain': [...lastOf(lines), ...(bar === undefined ? [] : [bar])].join('\n'),
+    });
     shownAt = performance.now();
   };
   return {
     step: (record, { numEpochs, metrics }) => {
       const now = performance.now();
-      if (begun?.epoch !== record.epoch) begun = { epoch: record.epoch, step: record.step, at: now };
+      if (begun?.epoch !== record.epoch)
+        begun = { epoch: record.epoch, step: record.step, at: now };
       if (now - shownAt < PAUSE) return;
       const place = `epoch ${record.epoch}/${numEpochs}`;
       show(
@@ -46,16 +51,24 @@ function drawBar({ step, numBatches }: StepRecord): string {
 }
 
 /** `12s to go | `, once there is a step to go by. */
-function timeLeft({ step, numBatches }: StepRecord, taken: { steps: number; milliseconds: number }): string {
+function timeLeft(
+  { step, numBatches }: StepRecord,
+  taken: { steps: number; milliseconds: number },
+): string {
   if (taken.steps === 0) return '';
   const seconds = Math.round((taken.milliseconds / taken.steps / 1000) * (numBatches - step));
   return `${seconds < 60 ? `${seconds}s` : `${Math.floor(seconds / 60)}m${seconds % 60}s`} to go | `;
 }
 
-/** A result as it is, but for how it is printed in a notebook, which prints what ends a cell: an epoch's record would take ten lines. */
+/**
+ * A result as it is, but for how it is printed in a notebook, which prints what ends a cell: an
+ * epoch's record would take ten lines.
+ */
 export function briefInNotebooks(result: TrainResult): TrainResult {
   if (!notebook()) return result;
   const { history, device, samplesPerSecond } = result;
   const brief = `{ history: [${history.length} records], device: ${device.name}, samplesPerSecond: ${samplesPerSecond.toFixed(1)} }`;
-  return Object.defineProperty(result, Symbol.for('nodejs.util.inspect.custom'), { value: () => brief });
+  return Object.defineProperty(result, Symbol.for('nodejs.util.inspect.custom'), {
+    value: () => brief,
+  });
 }

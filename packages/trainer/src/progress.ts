@@ -1,5 +1,8 @@
-/** What a person sees of a run: a bar an epoch on a terminal or in a notebook, a line an epoch elsewhere, the book's two lines at the end. */
-import { notebook } from '@deepend/checks';
+/**
+ * What a person sees of a run: a bar an epoch on a terminal or in a notebook, a line an epoch
+ * elsewhere, the book's two lines at the end.
+ */
+import { notebook } from '@deepend/core';
 import cliProgress from 'cli-progress';
 import { notebookBars } from './progress-notebook';
 import type { Callback, EpochRecord, RunInfo, StepRecord, TrainResult } from './types';
@@ -7,7 +10,11 @@ import type { Callback, EpochRecord, RunInfo, StepRecord, TrainResult } from './
 const percent = (share: number) => share.toFixed(3);
 
 /** `loss 0.411, train acc 0.853, test acc 0.838` */
-export function metricsLine({ loss, trainAcc, testAcc }: Pick<EpochRecord, 'loss' | 'trainAcc' | 'testAcc'>): string {
+export function metricsLine({
+  loss,
+  trainAcc,
+  testAcc,
+}: Pick<EpochRecord, 'loss' | 'trainAcc' | 'testAcc'>): string {
   const test = testAcc === null ? '' : `, test acc ${percent(testAcc)}`;
   return `loss ${loss.toFixed(3)}, train acc ${percent(trainAcc)}${test}`;
 }
@@ -26,14 +33,21 @@ export function throughputLine({
 export interface Bars {
   /** The epoch goes on. `metrics` is its line so far. */
   step(record: StepRecord, about: { numEpochs: number; metrics: string }): void;
-  /** The epoch has ended; `line` tells what it came to, and is not to stay where the curves are drawn anyway. */
+  /**
+   * The epoch has ended; `line` tells what it came to, and is not to stay where the curves are
+   * drawn anyway.
+   */
   epoch(line: string): void;
   /** No more comes. */
   close(): void;
 }
 
 /** The display as a callback of its own. */
-export function progressDisplay({ quietEpochs }: { quietEpochs: boolean }): Callback & { close(): void } {
+export function progressDisplay({
+  quietEpochs,
+}: {
+  quietEpochs: boolean;
+}): Callback & { close(): void } {
   let run: RunInfo | undefined;
   const bars = notebook() ? notebookBars({ quietEpochs }) : terminalBars({ quietEpochs });
   return {
@@ -41,7 +55,10 @@ export function progressDisplay({ quietEpochs }: { quietEpochs: boolean }): Call
       run = info;
     },
     onStep: (record) => {
-      bars.step(record, { numEpochs: run?.numEpochs ?? record.epoch, metrics: metricsLine({ ...record, testAcc: null }) });
+      bars.step(record, {
+        numEpochs: run?.numEpochs ?? record.epoch,
+        metrics: metricsLine({ ...record, testAcc: null }),
+      });
     },
     onEpochEnd: (record) => {
       const epochs = run?.numEpochs ?? record.epoch;

@@ -1,6 +1,7 @@
 /** What a trained net gets wrong: single samples, pairs of classes, classes. */
-import { show } from '@deepend/checks';
+
 import { compile } from '@deepend/compiler';
+import { show } from '@deepend/core';
 import * as tf from '@tensorflow/tfjs-core';
 import type { LayersModel } from '@tensorflow/tfjs-layers';
 import { checkBatch, checkLoader } from './check';
@@ -48,7 +49,9 @@ export async function topLosses(
   return worst.samples;
 }
 
-/** What `topLosses` gathers, for who has the logits already. It keeps plain numbers and no tensor. */
+/**
+ * What `topLosses` gathers, for who has the logits already. It keeps plain numbers and no tensor.
+ */
 export class WorstSamples {
   /** Worst first, of all so far. */
   samples: TopLoss[] = [];
@@ -67,42 +70,58 @@ export class WorstSamples {
   async add(logits: tf.Tensor2D, batch: Batch): Promise<void> {
     const found = await lossesOf(logits, batch.labels);
     const first = this.seen;
-    const together = [...this.samples, ...found.map((one) => ({ ...one, index: first + one.index }))];
-    const worst = together.sort((a, b) => size(b.loss) - size(a.loss) || a.index - b.index).slice(0, this.count);
-    const pictured = (one: TopLoss) => (one.index < first ? one : withImage(one, batch, one.index - first));
+    const together = [
+      ...this.samples,
+      ...found.map((one) => ({ ...one, index: first + one.index })),
+    ];
+    const worst = together
+      .sort((a, b) => size(b.loss) - size(a.loss) || a.index - b.index)
+      .slice(0, this.count);
+    const pictured = (one: TopLoss) =>
+      one.index < first ? one : withImage(one, batch, one.index - first);
     this.samples = this.options.images ? await Promise.all(worst.map(pictured)) : worst;
     this.seen += found.length;
   }
 }
 
-/** A loss that is not a number is the worst of all; the largest number keeps differences of two such finite. */
+/**
+ * A loss that is not a number is the worst of all; the largest number keeps differences of two such
+ * finite.
+ */
 const size = (loss: number): number => (Number.isFinite(loss) ? loss : Number.MAX_VALUE);
 
 async function lossesOf(logits: tf.Tensor2D, labels: tf.Tensor): Promise<TopLoss[]> {
   const [batch, numClasses] = logits.shape;
-  const [values, truths] = (await Promise.all([logits.data(), labels.data()])).map((numbers) => Float32Array.from(numbers)) as [
-    Float32Array,
-    Float32Array,
-  ];
+  const [values, truths] = (await Promise.all([logits.data(), labels.data()])).map((numbers) =>
+    Float32Array.from(numbers),
+  ) as [Float32Array, Float32Array];
   return Array.from({ length: batch }, (_, index) => {
     const row = values.subarray(index * numClasses, (index + 1) * numClasses); // [numClasses]
-    const soft = labels.rank === 2 ? truths.subarray(index * numClasses, (index + 1) * numClasses) : undefined;
+    const soft =
+      labels.rank === 2 ? truths.subarray(index * numClasses, (index + 1) * numClasses) : undefined;
     const truth = soft ? largest(soft) : (truths[index] as number);
     const top = Math.max(...row);
     const logSum = top + Math.log(row.reduce((sum, logit) => sum + Math.exp(logit - top), 0));
     const loss = soft
-      ? row.reduce((sum, logit, i) => sum + (soft[i] ? (soft[i] as number) * (logSum - logit) : 0), 0)
+      ? row.reduce(
+          (sum, logit, i) => sum + (soft[i] ? (soft[i] as number) * (logSum - logit) : 0),
+          0,
+        )
       : logSum - (row[truth] as number);
     return { index, loss, predicted: largest(row), truth };
   });
 }
 
-const largest = (values: ArrayLike<number>): number => Array.from(values).indexOf(Math.max(...Array.from(values)));
+const largest = (values: ArrayLike<number>): number =>
+  Array.from(values).indexOf(Math.max(...Array.from(values)));
 
 async function withImage(one: TopLoss, { features }: Batch, place: number): Promise<TopLoss> {
   const image = tf.slice(features, [place], [1]);
   try {
-    return { ...one, image: { shape: features.shape.slice(1), values: (await image.data()) as Float32Array } };
+    return {
+      ...one,
+      image: { shape: features.shape.slice(1), values: (await image.data()) as Float32Array },
+    };
   } finally {
     image.dispose();
   }
@@ -121,20 +140,35 @@ export interface ConfusedPair {
  * The `k` most frequent confusions, most frequent first; pairs that never occurred are left out.
  * @param matrix counts `[true class][predicted class]`, as `confusionMatrix()` gives
  */
-export function confusedPairs(matrix: readonly (readonly number[])[], classNames: readonly string[], k: number): ConfusedPair[] {
+export function confusedPairs(
+  matrix: readonly (readonly number[])[],
+  classNames: readonly string[],
+  k: number,
+): ConfusedPair[] {
   const where = '[trainer] confusedPairs';
   checkCount(where, k);
   checkMatrix(where, matrix, classNames);
   const pairs = matrix.flatMap((row, truth) => {
     const all = row.reduce((sum, count) => sum + count, 0);
-    const names = (predicted: number) => ({ truth: classNames[truth] as string, predicted: classNames[predicted] as string });
-    return row.map((count, predicted) => ({ ...names(predicted), count: predicted === truth ? 0 : count, share: count / all }));
+    const names = (predicted: number) => ({
+      truth: classNames[truth] as string,
+      predicted: classNames[predicted] as string,
+    });
+    return row.map((count, predicted) => ({
+      ...names(predicted),
+      count: predicted === truth ? 0 : count,
+      share: count / all,
+    }));
   });
-  return pairs.filter(({ count }) => count > 0).sort((a, b) => b.count - a.count || b.share - a.share).slice(0, k); // biome-ignore format: one chain
+  return pairs
+    .filter(({ count }) => count > 0)
+    .sort((a, b) => b.count - a.count || b.share - a.share)
+    .slice(0, k);
 }
 
 /**
- * The classes by the share of their samples that was found (recall), worst first; classes without a sample are left out.
+ * The classes by the share of their samples that was found (recall), worst first; classes without a
+ * sample are left out.
  * @param matrix counts `[true class][predicted class]`, as `confusionMatrix()` gives
  */
 export function worstClasses(
@@ -149,13 +183,25 @@ export function worstClasses(
 }
 
 function checkCount(where: string, k: number): void {
-  if (!Number.isInteger(k) || k < 1) throw new RangeError(`${where}: expected "k", a whole number of at least 1, got ${show(k)}`);
+  if (!Number.isInteger(k) || k < 1)
+    throw new RangeError(`${where}: expected "k", a whole number of at least 1, got ${show(k)}`);
 }
 
-function checkMatrix(where: string, matrix: readonly (readonly number[])[], classNames: readonly string[]): void {
-  const square = Array.isArray(matrix) && matrix.length > 0 && matrix.every((row) => row.length === matrix.length);
+function checkMatrix(
+  where: string,
+  matrix: readonly (readonly number[])[],
+  classNames: readonly string[],
+): void {
+  const square =
+    Array.isArray(matrix) &&
+    matrix.length > 0 &&
+    matrix.every((row) => row.length === matrix.length);
   if (!square)
-    throw new RangeError(`${where}: expected a square matrix of counts, as confusionMatrix() gives, got ${show(matrix)}`);
+    throw new RangeError(
+      `${where}: expected a square matrix of counts, as confusionMatrix() gives, got ${show(matrix)}`,
+    );
   if (classNames?.length === matrix.length) return;
-  throw new RangeError(`${where}: expected a name for each of the ${matrix.length} classes, got ${show(classNames)}`);
+  throw new RangeError(
+    `${where}: expected a name for each of the ${matrix.length} classes, got ${show(classNames)}`,
+  );
 }

@@ -1,4 +1,7 @@
-/** One run of `train`: where it stands, who watches it, how it goes on from a checkpoint and what goes into one. */
+/**
+ * One run of `train`: where it stands, who watches it, how it goes on from a checkpoint and what
+ * goes into one.
+ */
 import type { Device } from '@deepend/device';
 import type * as tf from '@tensorflow/tfjs-core';
 import type { LayersModel } from '@tensorflow/tfjs-layers';
@@ -9,7 +12,17 @@ import { progressDisplay } from './progress';
 import { briefInNotebooks } from './progress-notebook';
 import { Session } from './session';
 import { MetricSums } from './sums';
-import type { Batch, Callback, EpochRecord, Loader, RunControl, RunState, StepRecord, TrainOptions, TrainResult } from './types';
+import type {
+  Batch,
+  Callback,
+  EpochRecord,
+  Loader,
+  RunControl,
+  RunState,
+  StepRecord,
+  TrainOptions,
+  TrainResult,
+} from './types';
 
 const WHERE = '[trainer] train';
 const READS_PER_EPOCH = 5; // how often the book's curve gets a point
@@ -50,7 +63,9 @@ export class Run {
   ) {
     const { callbacks = [], progress = true, numEpochs, fastDevRun } = options;
     this.session = new Session(net, options);
-    this.display = progress ? progressDisplay({ quietEpochs: callbacks.some(({ drawsLive }) => drawsLive) }) : undefined;
+    this.display = progress
+      ? progressDisplay({ quietEpochs: callbacks.some(({ drawsLive }) => drawsLive) })
+      : undefined;
     this.watchers = this.display ? [this.display, ...callbacks] : callbacks;
     this.lastEpoch = fastDevRun ? 1 : numEpochs;
     this.lr = this.rate();
@@ -135,19 +150,31 @@ export class Run {
     this.batch = batch;
     const { epoch, step, globalStep, lr, seen } = this;
     try {
-      await this.tell('onStep', { epoch, step, globalStep, numBatches: this.loader.numBatches, lr, ...seen });
+      await this.tell('onStep', {
+        epoch,
+        step,
+        globalStep,
+        numBatches: this.loader.numBatches,
+        lr,
+        ...seen,
+      });
     } finally {
       this.batch = undefined;
     }
     // After the callbacks, of which one may know more.
     if (!Number.isFinite(seen.loss)) {
       const when = `by step ${step} of epoch ${epoch}`;
-      throw new Error(`${WHERE}: the loss became ${seen.loss} ${when}; lower the learning rate, which was ${lr}`);
+      throw new Error(
+        `${WHERE}: the loss became ${seen.loss} ${when}; lower the learning rate, which was ${lr}`,
+      );
     }
     await this.breathe();
   }
 
-  /** Steps of an engine that computes at once wait for nothing: without this, Ctrl-C would be heard at the end of the run. */
+  /**
+   * Steps of an engine that computes at once wait for nothing: without this, Ctrl-C would be heard
+   * at the end of the run.
+   */
   private async breathe(): Promise<void> {
     if (performance.now() - this.breathed < BREATH_MS) return;
     await new Promise((resolve) => setImmediate(resolve));
@@ -168,7 +195,10 @@ export class Run {
   async end(): Promise<TrainResult> {
     const { history, options, session, stopped } = this;
     if (!this.goesOnLater) session.settleAverage(); // one that does goes on from its own weights
-    const seconds = history.reduce((sum, record) => sum + this.loader.numSamples / record.samplesPerSecond, 0);
+    const seconds = history.reduce(
+      (sum, record) => sum + this.loader.numSamples / record.samplesPerSecond,
+      0,
+    );
     const samples = history.length * this.loader.numSamples;
     const result = briefInNotebooks({
       history,
@@ -185,7 +215,8 @@ export class Run {
   /** Tells all, whatever they make of it: the error that ended the run is the one that counts. */
   async fail(error: unknown): Promise<void> {
     this.display?.close();
-    for (const watcher of this.watchers) await Promise.resolve(watcher.onFailure?.(error)).catch(() => {});
+    for (const watcher of this.watchers)
+      await Promise.resolve(watcher.onFailure?.(error)).catch(() => {});
   }
 
   /** Does `work` while the net has its averaged weights, where the run keeps such. */
@@ -204,7 +235,10 @@ export class Run {
     record: Parameters<NonNullable<Callback[E]>>[0],
   ): Promise<void> {
     for (const watcher of this.watchers)
-      await (watcher[event] as ((record: unknown) => void | Promise<void>) | undefined)?.call(watcher, record);
+      await (watcher[event] as ((record: unknown) => void | Promise<void>) | undefined)?.call(
+        watcher,
+        record,
+      );
   }
 
   async dispose(): Promise<void> {
@@ -217,7 +251,11 @@ export class Run {
     const { accumulate = 1, lr, numEpochs } = this.options;
     const stepsPerEpoch = Math.ceil(this.loader.numBatches / accumulate);
     const { epoch } = this;
-    return checkRate(WHERE, rateAt(lr, { epoch, step: this.session.updates, stepsPerEpoch, numEpochs }), { epoch, lr });
+    return checkRate(
+      WHERE,
+      rateAt(lr, { epoch, step: this.session.updates, stepsPerEpoch, numEpochs }),
+      { epoch, lr },
+    );
   }
 
   private config(): Record<string, unknown> {
@@ -248,10 +286,20 @@ export class Run {
       ...(isSchedule(lr) && lr.state && { schedule: lr.state() }),
       ...(part !== undefined && { microBatch: part }),
     };
-    const weights = this.net.weights.map((weight): [string, tf.Tensor] => [`net/${weight.originalName}`, weight.read()]);
+    const weights = this.net.weights.map((weight): [string, tf.Tensor] => [
+      `net/${weight.originalName}`,
+      weight.read(),
+    ]);
     const named = (prefix: string, tensors: Record<string, tf.Tensor>) =>
-      Object.entries(tensors).map(([name, tensor]): [string, tf.Tensor] => [`${prefix}/${name}`, tensor]);
-    const tensors = Object.fromEntries([...weights, ...named('optimizer', slots), ...named('average', averaged?.weights ?? {})]);
+      Object.entries(tensors).map(([name, tensor]): [string, tf.Tensor] => [
+        `${prefix}/${name}`,
+        tensor,
+      ]);
+    const tensors = Object.fromEntries([
+      ...weights,
+      ...named('optimizer', slots),
+      ...named('average', averaged?.weights ?? {}),
+    ]);
     return { progress, tensors };
   }
 
@@ -272,7 +320,8 @@ export class Run {
     this.computed = progress.computed;
     this.sums.restore(progress.sums);
     if (this.epoch > this.lastEpoch) return; // it had come to its end
-    if (progress.loader !== undefined && this.loader.restore) this.loader.restore(progress.loader as object);
+    if (progress.loader !== undefined && this.loader.restore)
+      this.loader.restore(progress.loader as object);
     else if (this.step > 0) {
       throw new Error(
         `[trainer] resume: ${found.file} was written within an epoch, and this loader cannot go back there (it has no restore())`,

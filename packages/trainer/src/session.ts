@@ -1,4 +1,7 @@
-/** What a run computes with: the plan, the optimizer and all that stands between a batch's gradients and the weights. */
+/**
+ * What a run computes with: the plan, the optimizer and all that stands between a batch's gradients
+ * and the weights.
+ */
 import {
   clipByNorm,
   clipByValue,
@@ -20,7 +23,14 @@ import type { Batch, TrainOptions } from './types';
 
 type Options = Pick<
   TrainOptions,
-  'optimizer' | 'loss' | 'clipNorm' | 'clipValue' | 'accumulate' | 'average' | 'microBatch' | 'devices'
+  | 'optimizer'
+  | 'loss'
+  | 'clipNorm'
+  | 'clipValue'
+  | 'accumulate'
+  | 'average'
+  | 'microBatch'
+  | 'devices'
 >;
 
 /** What a batch gave: its mean loss and right answers, still on the device, and its samples. */
@@ -49,14 +59,24 @@ export class Session {
     readonly net: LayersModel,
     private readonly options: Options,
   ) {
-    const { optimizer = 'sgd', loss = softmaxCrossEntropy, average, microBatch = 'auto', accumulate = 1, devices } = options;
+    const {
+      optimizer = 'sgd',
+      loss = softmaxCrossEntropy,
+      average,
+      microBatch = 'auto',
+      accumulate = 1,
+      devices,
+    } = options;
     this.plan = compile(net);
-    this.optimizer = createOptimizer(typeof optimizer === 'string' ? { name: optimizer } : optimizer);
+    this.optimizer = createOptimizer(
+      typeof optimizer === 'string' ? { name: optimizer } : optimizer,
+    );
     this.loss = loss;
     if (average !== undefined) this.average = new WeightAverage(this.plan, { decay: average });
     if (microBatch !== 'auto') this.part = microBatch;
     if (accumulate > 1) this.sums = new GradientSums();
-    if (devices && devices.length > 1) this.group = new DeviceGroup({ net, plan: this.plan, loss, devices });
+    if (devices && devices.length > 1)
+      this.group = new DeviceGroup({ net, plan: this.plan, loss, devices });
   }
 
   /** Starts what computes beside this thread. @throws Error when it does not start */
@@ -73,9 +93,14 @@ export class Session {
    * Forward, backward, and the update when its turn has come.
    * @param options.last whether the epoch ends with this batch: what is pending is then taken in
    */
-  async step(batch: Batch, { seed, lr, last }: { seed: number; lr: number; last: boolean }): Promise<Stepped> {
+  async step(
+    batch: Batch,
+    { seed, lr, last }: { seed: number; lr: number; last: boolean },
+  ): Promise<Stepped> {
     const count = batch.features.shape[0] ?? 0;
-    const { loss, correct, gradients } = await (this.group ? this.group.step(batch, seed) : this.gradients(batch, seed));
+    const { loss, correct, gradients } = await (this.group
+      ? this.group.step(batch, seed)
+      : this.gradients(batch, seed));
     this.pending++;
     const { accumulate = 1 } = this.options;
     if (!this.sums) this.update(gradients, lr);
@@ -83,7 +108,8 @@ export class Session {
       this.sums.add(gradients, count);
       tf.dispose(gradients.map(({ gradient }) => gradient));
       this.samples += count;
-      if (this.pending === accumulate || last) this.update(mean(this.sums.take(), this.samples), lr);
+      if (this.pending === accumulate || last)
+        this.update(mean(this.sums.take(), this.samples), lr);
     }
     return { loss, correct, count };
   }
@@ -102,7 +128,8 @@ export class Session {
   /** Of a whole batch, or of its parts put together. */
   private gradients(batch: Batch, seed: number): StepResult<tf.Scalar | null> {
     const { microBatch = 'auto' } = this.options;
-    if (this.part !== undefined || microBatch !== 'auto' || this.worked) return this.inParts(batch, seed);
+    if (this.part !== undefined || microBatch !== 'auto' || this.worked)
+      return this.inParts(batch, seed);
     const kept = new Statistics(this.net); // a pass that fails has moved some of them
     try {
       for (;;) {
@@ -185,8 +212,13 @@ function mean(sums: readonly ParameterGradient[], samples: number): ParameterGra
 }
 
 /** The mean loss and right answers of a batch from those of its parts. */
-function together(parts: readonly Stepped[], count: number): Pick<StepResult<tf.Scalar | null>, 'loss' | 'correct'> {
-  const loss = tf.tidy(() => tf.addN(parts.map((part) => tf.mul(part.loss, part.count / count))) as tf.Scalar);
+function together(
+  parts: readonly Stepped[],
+  count: number,
+): Pick<StepResult<tf.Scalar | null>, 'loss' | 'correct'> {
+  const loss = tf.tidy(
+    () => tf.addN(parts.map((part) => tf.mul(part.loss, part.count / count))) as tf.Scalar,
+  );
   const right = parts.flatMap(({ correct }) => (correct ? [correct] : []));
   return { loss, correct: right.length > 0 ? tf.tidy(() => tf.addN(right) as tf.Scalar) : null };
 }
@@ -206,8 +238,13 @@ class Statistics {
   private readonly kept: { weight: LayersModel['weights'][number]; value: tf.Tensor }[];
 
   constructor(net: LayersModel) {
-    const moving = net.weights.filter(({ originalName }) => /\/moving_(mean|variance)$/.test(originalName));
-    this.kept = moving.map((weight) => ({ weight, value: tf.tidy(() => tf.add(weight.read(), 0)) }));
+    const moving = net.weights.filter(({ originalName }) =>
+      /\/moving_(mean|variance)$/.test(originalName),
+    );
+    this.kept = moving.map((weight) => ({
+      weight,
+      value: tf.tidy(() => tf.add(weight.read(), 0)),
+    }));
   }
 
   restore(): void {

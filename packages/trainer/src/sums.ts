@@ -3,13 +3,19 @@ import { Accumulator } from './accumulator';
 
 type Totals = readonly [loss: number, correct: number, samples: number];
 
-/** Loss and right answers of an epoch so far, summed on the device and fetched only when somebody wants to see them. */
+/**
+ * Loss and right answers of an epoch so far, summed on the device and fetched only when somebody
+ * wants to see them.
+ */
 export class MetricSums {
   /** Summed loss, right answers, samples: as far as they were fetched. */
   private readonly fetched = new Accumulator(3);
   private waiting: { loss: tf.Scalar; correct: tf.Scalar | null; count: number }[] = [];
 
-  /** Takes a batch's mean loss and right answers over, to dispose them. Without right answers the accuracy is NaN. */
+  /**
+   * Takes a batch's mean loss and right answers over, to dispose them. Without right answers the
+   * accuracy is NaN.
+   */
   add(loss: tf.Scalar, correct: tf.Scalar | null, count: number): void {
     this.waiting.push({ loss, correct, count });
   }

@@ -11,7 +11,8 @@ export class Timer {
 
   /** Ends a lap. @returns its seconds. @throws Error when no lap was started */
   stop(): number {
-    if (this.started === undefined) throw new Error('[trainer] Timer: stop() came before start(); call start() first');
+    if (this.started === undefined)
+      throw new Error('[trainer] Timer: stop() came before start(); call start() first');
     const seconds = (performance.now() - this.started) / 1000;
     this.started = undefined;
     this.times.push(seconds);

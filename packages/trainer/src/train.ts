@@ -14,15 +14,20 @@ import type { EpochRecord, Loader, TrainOptions, TrainResult } from './types';
 const WHERE = '[trainer] train';
 
 /**
- * Trains a net, by stochastic gradient descent on softmax cross-entropy unless told otherwise, and evaluates it after each epoch. Goes on from
+ * Trains a net, by stochastic gradient descent on softmax cross-entropy unless told otherwise, and
+ * evaluates it after each epoch. Goes on from
  * the weights that the net has: nothing resets them. Ends with the book's two lines.
  * @param testIter null to train without evaluation
- * @throws TypeError or RangeError before anything is computed, when options, net and loaders do not fit together
+ * @throws TypeError or RangeError before anything is computed, when options, net and loaders do not
+ *   fit together
  * @example
- * const { history } = await train(net, trainIter, testIter, { numEpochs: 10, lr: 0.05, device: await tryGpu() });
- * await train(net, trainIter, testIter, { numEpochs: 8, lr: (epoch) => (epoch <= 6 ? 0.1 : 0.01) });
+ * const { history } = await train(net, trainIter, testIter, { numEpochs: 10, lr: 0.05, device:
+ * await tryGpu() });
+ * await train(net, trainIter, testIter, { numEpochs: 8, lr: (epoch) => (epoch <= 6 ? 0.1 : 0.01)
+ * });
  * await train(net, trainIter, testIter, { numEpochs: 10, lr: 0.1, devices: await tryAllGpus() });
- * await train(net, trainIter, testIter, { numEpochs: 30, lr: cosineSchedule({ lr: 0.1 }), optimizer: { name: 'sgd', momentum: 0.9 } });
+ * await train(net, trainIter, testIter, { numEpochs: 30, lr: cosineSchedule({ lr: 0.1 }),
+ * optimizer: { name: 'sgd', momentum: 0.9 } });
  */
 export async function train(
   net: LayersModel,
@@ -50,7 +55,9 @@ export async function train(
       await run.tell('onEpochBegin', { epoch: run.epoch });
       const trained = await passOver(run, trainLoader);
       if (!trained) break; // stopped within the epoch
-      const tested = testLoader ? await run.averaged(() => evaluatePlan(WHERE, run.session.plan, testLoader, options)) : null;
+      const tested = testLoader
+        ? await run.averaged(() => evaluatePlan(WHERE, run.session.plan, testLoader, options))
+        : null;
       await run.endEpoch(recordOf(run, { trained, tested, seconds: whole.stop() }));
     }
     return await run.end();
@@ -72,7 +79,11 @@ export async function trainEpoch(
   trainIter: Loader,
   options: Omit<TrainOptions, 'numEpochs'>,
 ): Promise<EpochRecord> {
-  const { history } = await train(net, trainIter, null, { progress: false, ...options, numEpochs: 1 });
+  const { history } = await train(net, trainIter, null, {
+    progress: false,
+    ...options,
+    numEpochs: 1,
+  });
   return history[0] as EpochRecord;
 }
 
@@ -84,7 +95,10 @@ interface EpochResult {
   trainSeconds: number;
 }
 
-/** One pass over the training data: for each batch a step, a count, a report. undefined when the run was stopped on the way. */
+/**
+ * One pass over the training data: for each batch a step, a count, a report. undefined when the run
+ * was stopped on the way.
+ */
 async function passOver(run: Run, loader: Loader): Promise<EpochResult | undefined> {
   const { sums, session } = run;
   const [whole, compute] = [new Timer().start(), new Timer()];
@@ -105,7 +119,10 @@ async function passOver(run: Run, loader: Loader): Promise<EpochResult | undefin
     }
     if (run.stopsNow) return undefined;
   }
-  if (run.step === 0) throw new RangeError(`${WHERE}: the training loader gave no batch; expected ${loader.numBatches}`);
+  if (run.step === 0)
+    throw new RangeError(
+      `${WHERE}: the training loader gave no batch; expected ${loader.numBatches}`,
+    );
   const { loss, accuracy, numSamples } = await sums.read();
   return { loss, accuracy, numSamples, computeSeconds: run.computed, trainSeconds: whole.stop() };
 }

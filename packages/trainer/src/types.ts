@@ -1,4 +1,7 @@
-/** The shapes that the trainer shares with loaders, plots and whoever watches a run: structural types. */
+/**
+ * The shapes that the trainer shares with loaders, plots and whoever watches a run: structural
+ * types.
+ */
 import type { Loss, Optimizer, OptimizerOptions, Plan, WeightAverage } from '@deepend/compiler';
 import type { Device } from '@deepend/device';
 import type { Rank, Tensor } from '@tensorflow/tfjs-core';
@@ -23,7 +26,10 @@ export interface Loader extends AsyncIterable<Batch> {
   readonly classNames?: readonly string[];
   /** Classes that labels may name: every label is below it. */
   readonly numClasses?: number;
-  /** Where it stands, as plain JSON, and going back there: what a run needs to go on in the middle of an epoch as if it had not stopped. */
+  /**
+   * Where it stands, as plain JSON, and going back there: what a run needs to go on in the middle
+   * of an epoch as if it had not stopped.
+   */
   state?(): object;
   restore?(state: object): void;
 }
@@ -61,7 +67,10 @@ export interface StepRecord {
   readonly globalStep: number;
   readonly numBatches: number;
   readonly lr: number;
-  /** Training so far in this epoch; read from the device some five times an epoch, the same in between. */
+  /**
+   * Training so far in this epoch; read from the device some five times an epoch, the same in
+   * between.
+   */
   readonly loss: number;
   readonly trainAcc: number;
 }
@@ -70,7 +79,10 @@ export interface StepRecord {
 export interface RunState {
   /** Plain JSON. */
   readonly progress: RunProgress;
-  /** Views of the present tensors by name: the net's weights and statistics, the optimizer's slots, the averaged weights. */
+  /**
+   * Views of the present tensors by name: the net's weights and statistics, the optimizer's slots,
+   * the averaged weights.
+   */
   readonly tensors: Readonly<Record<string, Tensor>>;
 }
 
@@ -105,14 +117,18 @@ export interface RunControl {
   readonly loss: Loss<Tensor<Rank.R0> | null>;
   /**
    * Ends the run after the present step or epoch, as if it had come to its end.
-   * @param options.toGoOn whether it is to go on from a checkpoint later: then the net keeps its own weights, not their average @default false
+   * @param options.toGoOn whether it is to go on from a checkpoint later: then the net keeps its
+   *   own weights, not their average @default false
    */
   stop(reason: string, options?: { toGoOn?: boolean }): void;
   /** The batch of the present step; alive during `onStep` alone. */
   lastBatch(): Batch | undefined;
   /** Whether the weights have taken in all gradients so far; the run can be saved then alone. */
   readonly settled: boolean;
-  /** Waits for the device. The tensors are the run's own: copy what is to be kept, before the next step. */
+  /**
+   * Waits for the device. The tensors are the run's own: copy what is to be kept, before the next
+   * step.
+   */
   state(): Promise<RunState>;
 }
 
@@ -169,8 +185,10 @@ export interface TrainOptions {
   /** What computes. @default the engine that is current in TensorFlow.js */
   device?: Device;
   /**
-   * Devices that share each batch, such as `tryAllGpus()` gives: one of them trains as ever, many by data parallelism. The first computes in this
-   * thread, evaluates, and has the net in the end; each other one in a thread or process of its own.
+   * Devices that share each batch, such as `tryAllGpus()` gives: one of them trains as ever, many
+   * by data parallelism. The first computes in this
+   * thread, evaluates, and has the net in the end; each other one in a thread or process of its
+   * own.
    */
   devices?: readonly Device[];
   /** Where dropout and the like come from. @default 0 */
@@ -190,14 +208,20 @@ export interface TrainOptions {
   clipValue?: number;
   /** Batches whose gradients make one update, as one batch of so many samples would. @default 1 */
   accumulate?: number;
-  /** Evaluates, and ends with, an exponential moving average of the weights of this decay, such as 0.999. @default none */
+  /**
+   * Evaluates, and ends with, an exponential moving average of the weights of this decay, such as
+   * 0.999. @default none
+   */
   average?: number;
   /**
-   * Trains each batch in parts of so many samples, as one update; batch normalization then sees a part at a time. `'auto'`: only when a batch does
+   * Trains each batch in parts of so many samples, as one update; batch normalization then sees a
+   * part at a time. `'auto'`: only when a batch does
    * not fit the device's memory, and says so. @default 'auto'
    */
   microBatch?: number | 'auto';
-  /** Goes on from the newest sound checkpoint in this folder, and begins anew where there is none. */
+  /**
+   * Goes on from the newest sound checkpoint in this folder, and begins anew where there is none.
+   */
   resume?: string;
   /** Two batches of training and of test, one epoch: whether everything runs. @default false */
   fastDevRun?: boolean;

@@ -1,5 +1,5 @@
 /** A rate that rises first, then follows another schedule. */
-import { checkOptions, rule } from '@deepend/checks';
+import { checkOptions, rule } from '@deepend/core';
 import type { Moment, Schedule } from './schedules';
 
 const WHERE = '[trainer] warmUp';
@@ -20,19 +20,26 @@ export interface WarmUpOptions {
 }
 
 /**
- * Rises in a straight line from `from` to the schedule's first rate, a little with each update; then the schedule goes as if the run began
- * there and ended where it ends. Goyal et al. 2017, https://arxiv.org/abs/1706.02677, section 2.2; at the beginning of each epoch it has the
+ * Rises in a straight line from `from` to the schedule's first rate, a little with each update;
+ * then the schedule goes as if the run began
+ * there and ended where it ends. Goyal et al. 2017, https://arxiv.org/abs/1706.02677, section 2.2;
+ * at the beginning of each epoch it has the
  * rate of the book's `CosineScheduler` with `warmup_steps`.
- * @throws RangeError when neither or both lengths are given, and at the first update when the warm-up leaves nothing of the run
+ * @throws RangeError when neither or both lengths are given, and at the first update when the
+ *   warm-up leaves nothing of the run
  * @example
  * const lr = warmUp(cosineSchedule({ lr: 0.3, finalLr: 0.01 }), { epochs: 5 });
  */
 export function warmUp(schedule: Schedule, settings: WarmUpOptions): Schedule {
   if (typeof schedule?.at !== 'function')
-    throw new TypeError(`${WHERE}: expected a schedule first, such as constant(0.1) gives; wrap a number in constant()`);
+    throw new TypeError(
+      `${WHERE}: expected a schedule first, such as constant(0.1) gives; wrap a number in constant()`,
+    );
   const { steps, epochs, from } = checkOptions(WHERE, rules, settings);
   if ((steps === undefined) === (epochs === undefined))
-    throw new RangeError(`${WHERE}: expected "steps" or "epochs", one of both; got ${steps ? 'both' : 'neither'}`);
+    throw new RangeError(
+      `${WHERE}: expected "steps" or "epochs", one of both; got ${steps ? 'both' : 'neither'}`,
+    );
   const at = (moment: Moment) => {
     const { step, stepsPerEpoch, numEpochs } = moment;
     const warm = steps ?? (epochs as number) * stepsPerEpoch;

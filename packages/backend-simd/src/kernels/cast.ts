@@ -17,14 +17,16 @@ const CASTS: Record<string, CastKind | undefined> = {
 const castKind = ({ inputs, attrs }: Call) => CASTS[`${inputs.x?.dtype} ${attrs.dtype}`];
 
 /** A number as the 32 bits that a tensor of this type holds. */
-export const bitsOf = (dtype: DataType, value: number): number => (dtype === 'float32' ? float(value) : value | 0);
+export const bitsOf = (dtype: DataType, value: number): number =>
+  dtype === 'float32' ? float(value) : value | 0;
 
 /** Sets `count` words from `at` on. */
 export function fill(backend: SimdBackend, at: number, count: number, bits: number): void {
   backend.launch(Task.Fill, [at, count, BLOCK, bits], Math.ceil(count / BLOCK));
 }
 
-const isWord = (dtype: unknown): dtype is 'float32' | 'int32' => dtype === 'float32' || dtype === 'int32';
+const isWord = (dtype: unknown): dtype is 'float32' | 'int32' =>
+  dtype === 'float32' || dtype === 'int32';
 
 function filled(backend: SimdBackend, shape: number[], dtype: DataType, value: number): TensorInfo {
   const out = backend.output(shape, dtype);
@@ -36,7 +38,8 @@ function filled(backend: SimdBackend, shape: number[], dtype: DataType, value: n
 const like = (name: string, value: number): Kernel => ({
   name,
   takes: ({ inputs }) => isWord(inputs.x?.dtype),
-  run: ({ inputs: { x }, backend }) => filled(backend, (x as TensorInfo).shape, (x as TensorInfo).dtype, value),
+  run: ({ inputs: { x }, backend }) =>
+    filled(backend, (x as TensorInfo).shape, (x as TensorInfo).dtype, value),
 });
 
 const fillType = ({ attrs: { dtype, value } }: Call): DataType => dtype || util.inferDtype(value);
@@ -50,7 +53,13 @@ export const castKernels: readonly Kernel[] = [
       const x = call.inputs.x as TensorInfo;
       const out = backend.output(x.shape, attrs.dtype);
       const count = size(x.shape);
-      const words = [backend.pointer(x), backend.pointer(out), count, BLOCK, castKind(call) as CastKind];
+      const words = [
+        backend.pointer(x),
+        backend.pointer(out),
+        count,
+        BLOCK,
+        castKind(call) as CastKind,
+      ];
       backend.launch(Task.Cast, words, Math.ceil(count / BLOCK));
       return out;
     },
@@ -71,7 +80,14 @@ export const castKernels: readonly Kernel[] = [
       const count = size(indices.shape);
       const block = Math.max(1, Math.floor(BLOCK / depth));
       const values = [bitsOf(dtype, onValue), bitsOf(dtype, offValue)];
-      const words = [backend.pointer(indices), backend.pointer(out), count, block, depth, ...values];
+      const words = [
+        backend.pointer(indices),
+        backend.pointer(out),
+        count,
+        block,
+        depth,
+        ...values,
+      ];
       backend.launch(Task.OneHot, words, Math.ceil(count / block));
       return out;
     },

@@ -1,4 +1,6 @@
-/** Convolution and its gradients without Winograd: see assembly/conv.ts and assembly/conv-filter.ts. */
+/**
+ * Convolution and its gradients without Winograd: see assembly/conv.ts and assembly/conv-filter.ts.
+ */
 import { Task } from '../../assembly/task';
 import type { SimdBackend } from '../backend';
 import { type Geometry, hits, type Tap, tapsOf } from './conv-geometry';
@@ -49,20 +51,42 @@ export function blocks(rows: number, columns: number): [rowBlock: number, panelB
   const rowBlock = rows >= 1920 ? 120 : rows >= 480 ? 60 : 30;
   const panels = panelsOf(columns);
   // A thread's scratch memory holds the block: at most 64 panels of it.
-  const parts = Math.min(panels, Math.max(1, Math.ceil(16 / Math.ceil(rows / rowBlock)), Math.ceil(panels / 64)));
+  const parts = Math.min(
+    panels,
+    Math.max(1, Math.ceil(16 / Math.ceil(rows / rowBlock)), Math.ceil(panels / 64)),
+  );
   return [rowBlock, Math.ceil(panels / parts)];
 }
 
-function run(backend: SimdBackend, job: { source: Source; filter: Filter; grid: Grid; taps: Tap[]; out: number } & Finish): void {
+function run(
+  backend: SimdBackend,
+  job: { source: Source; filter: Filter; grid: Grid; taps: Tap[]; out: number } & Finish,
+): void {
   const { source, filter, grid, out } = job;
   if (grid.height <= 0 || grid.width <= 0) return;
   const taps = job.taps.filter((tap) => meetsData(tap, source, grid));
   const rows = source.images * grid.height * grid.width;
   const [rowBlock, panelBlock] = blocks(rows, filter.columns);
   const panelBlocks = Math.ceil(panelsOf(filter.columns) / panelBlock);
-  const panels = { ...filter, b: filter.at, count: taps.length, k: source.channels, list: taps.map((tap) => tap.matrix) };
+  const panels = {
+    ...filter,
+    b: filter.at,
+    count: taps.length,
+    k: source.channels,
+    list: taps.map((tap) => tap.matrix),
+  };
   const launch = (packed: number, list: number) => {
-    const args = [source.at, packed, out, job.bias ?? 0, list, taps.length, source.height, source.width, source.channels];
+    const args = [
+      source.at,
+      packed,
+      out,
+      job.bias ?? 0,
+      list,
+      taps.length,
+      source.height,
+      source.width,
+      source.channels,
+    ];
     args.push(grid.height, grid.width, source.images, grid.strideY, grid.strideX);
     args.push(grid.outImage, grid.outRow, grid.outColumn, grid.outOffset, filter.columns);
     args.push(rowBlock, panelBlock, panelBlocks, job.activation ?? 0);
@@ -78,11 +102,21 @@ function run(backend: SimdBackend, job: { source: Source; filter: Filter; grid: 
     );
 }
 
-export function convByTaps(backend: SimdBackend, g: Geometry, at: { x: number; filter: number; out: number } & Finish): void {
+export function convByTaps(
+  backend: SimdBackend,
+  g: Geometry,
+  at: { x: number; filter: number; out: number } & Finish,
+): void {
   const { columns, outWidth } = g;
   run(backend, {
     source: { at: at.x, images: g.images, height: g.height, width: g.width, channels: g.channels },
-    filter: { at: at.filter, columns, kStride: columns, nStride: 1, matrixStride: g.channels * columns },
+    filter: {
+      at: at.filter,
+      columns,
+      kStride: columns,
+      nStride: 1,
+      matrixStride: g.channels * columns,
+    },
     grid: {
       height: g.outHeight,
       width: outWidth,
@@ -100,18 +134,39 @@ export function convByTaps(backend: SimdBackend, g: Geometry, at: { x: number; f
   });
 }
 
-/** dx: pixels that lie alike to the stride's grid meet the same taps, so each such class is a dense convolution of dy. */
-export function inputGradientDirect(backend: SimdBackend, g: Geometry, at: { dy: number; filter: number; out: number }): void {
+/**
+ * dx: pixels that lie alike to the stride's grid meet the same taps, so each such class is a dense
+ * convolution of dy.
+ */
+export function inputGradientDirect(
+  backend: SimdBackend,
+  g: Geometry,
+  at: { dy: number; filter: number; out: number },
+): void {
   const { channels, width } = g;
   const floorMod = (a: number, b: number) => ((a % b) + b) % b;
   for (let cy = 0; cy < Math.min(g.strideY, g.height); cy++) {
     for (let cx = 0; cx < Math.min(g.strideX, width); cx++) {
       const taps = tapsOf(g)
-        .filter(({ y, x }) => floorMod(cy - y, g.strideY) === 0 && floorMod(cx - x, g.strideX) === 0)
+        .filter(
+          ({ y, x }) => floorMod(cy - y, g.strideY) === 0 && floorMod(cx - x, g.strideX) === 0,
+        )
         .map(({ y, x, matrix }) => ({ y: (cy - y) / g.strideY, x: (cx - x) / g.strideX, matrix }));
       run(backend, {
-        source: { at: at.dy, images: g.images, height: g.outHeight, width: g.outWidth, channels: g.columns },
-        filter: { at: at.filter, columns: channels, kStride: 1, nStride: g.columns, matrixStride: channels * g.columns },
+        source: {
+          at: at.dy,
+          images: g.images,
+          height: g.outHeight,
+          width: g.outWidth,
+          channels: g.columns,
+        },
+        filter: {
+          at: at.filter,
+          columns: channels,
+          kStride: 1,
+          nStride: g.columns,
+          matrixStride: channels * g.columns,
+        },
         grid: {
           height: Math.ceil((g.height - cy) / g.strideY),
           width: Math.ceil((width - cx) / g.strideX),
@@ -130,7 +185,11 @@ export function inputGradientDirect(backend: SimdBackend, g: Geometry, at: { dy:
 }
 
 /** dW: sums over pixels, cut into pieces by shape alone. */
-export function filterGradientDirect(backend: SimdBackend, g: Geometry, at: { x: number; dy: number; out: number }): void {
+export function filterGradientDirect(
+  backend: SimdBackend,
+  g: Geometry,
+  at: { x: number; dy: number; out: number },
+): void {
   const taps = tapsOf(g);
   const rowBlock = Math.min(g.channels, 48);
   const rowBlocks = Math.ceil(g.channels / rowBlock);
@@ -162,6 +221,10 @@ export function sumPartials(
     backend.temporary(partials * count * 4, (sums) => {
       launch(sums);
       const block = 4096;
-      backend.launch(Task.ReducePartials, [sums, out, count, partials, count, block], Math.ceil(count / block));
+      backend.launch(
+        Task.ReducePartials,
+        [sums, out, count, partials, count, block],
+        Math.ceil(count / block),
+      );
     });
 }

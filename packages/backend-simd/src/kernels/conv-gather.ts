@@ -1,4 +1,7 @@
-/** Convolution over few channels and its gradients, by gathered windows: see assembly/conv-gather.ts. */
+/**
+ * Convolution over few channels and its gradients, by gathered windows: see
+ * assembly/conv-gather.ts.
+ */
 import { Task } from '../../assembly/task';
 import type { SimdBackend } from '../backend';
 import { blocks, type Finish, sumPartials } from './conv-direct';
@@ -12,21 +15,40 @@ const FEW_CHANNELS = 32;
 
 /** Whether a window is gathered into one row first, zeros where it sticks out of the image. */
 export const gathers = (g: Geometry): boolean =>
-  g.channels < FEW_CHANNELS && g.dilationX === 1 && g.kernelHeight * g.kernelWidth * g.channels <= WINDOW_LIMIT;
+  g.channels < FEW_CHANNELS &&
+  g.dilationX === 1 &&
+  g.kernelHeight * g.kernelWidth * g.channels <= WINDOW_LIMIT;
 
-/** Whether dx is a convolution of dy whose windows are gathered: at stride 1, where dy's padding is not negative. */
+/**
+ * Whether dx is a convolution of dy whose windows are gathered: at stride 1, where dy's padding is
+ * not negative.
+ */
 export const gathersInputGradient = (g: Geometry): boolean =>
-  g.strideY === 1 && g.strideX === 1 && turned(g).padTop >= 0 && turned(g).padLeft >= 0 && gathers(turned(g));
+  g.strideY === 1 &&
+  g.strideX === 1 &&
+  turned(g).padTop >= 0 &&
+  turned(g).padLeft >= 0 &&
+  gathers(turned(g));
 
 /** dx as a convolution: of dy, with the filter turned by 180° and its channels swapped. */
 const turned = (g: Geometry): Geometry => ({
   ...g,
-  ...{ height: g.outHeight, width: g.outWidth, outHeight: g.height, outWidth: g.width, channels: g.columns, columns: g.channels },
+  ...{
+    height: g.outHeight,
+    width: g.outWidth,
+    outHeight: g.height,
+    outWidth: g.width,
+    channels: g.columns,
+    columns: g.channels,
+  },
   padTop: (g.kernelHeight - 1) * g.dilationY - g.padTop,
   padLeft: (g.kernelWidth - 1) * g.dilationX - g.padLeft,
 });
 
-/** Calls `use` with images whose padding is in memory, and with their size: the source itself where it needs none. */
+/**
+ * Calls `use` with images whose padding is in memory, and with their size: the source itself where
+ * it needs none.
+ */
 function withPadding(
   backend: SimdBackend,
   g: Geometry,
@@ -36,7 +58,16 @@ function withPadding(
   if (height === g.height && width === g.width) return at.use(at.x, height, width);
   const { channels } = g;
   return backend.temporary(g.images * height * width * channels * 4, (padded) => {
-    const words = [at.x, padded, g.height, g.width * channels, height, width * channels, g.padTop, g.padLeft * channels];
+    const words = [
+      at.x,
+      padded,
+      g.height,
+      g.width * channels,
+      height,
+      width * channels,
+      g.padTop,
+      g.padLeft * channels,
+    ];
     backend.launch(Task.PadImages, words, g.images);
     at.use(padded, height, width);
   });
@@ -52,12 +83,29 @@ interface Gather {
   gradient?: { dy: number; out: number; partials: number; partialStride: number };
 }
 
-function words(g: Geometry, { x, height, width, rowBlock, panelBlock, forward, gradient }: Gather): number[] {
+function words(
+  g: Geometry,
+  { x, height, width, rowBlock, panelBlock, forward, gradient }: Gather,
+): number[] {
   const row = width * g.channels;
-  const list = [x, height * row, row, g.outHeight, g.outWidth, g.images, g.strideY * row, g.strideX * g.channels];
+  const list = [
+    x,
+    height * row,
+    row,
+    g.outHeight,
+    g.outWidth,
+    g.images,
+    g.strideY * row,
+    g.strideX * g.channels,
+  ];
   list.push(g.kernelHeight, g.dilationY * row, g.kernelWidth * g.channels, g.columns);
   list.push(rowBlock, panelBlock, Math.ceil(panelsOf(g.columns) / panelBlock));
-  list.push(forward?.panels ?? 0, forward?.out ?? gradient?.out ?? 0, forward?.bias ?? 0, forward?.activation ?? 0);
+  list.push(
+    forward?.panels ?? 0,
+    forward?.out ?? gradient?.out ?? 0,
+    forward?.bias ?? 0,
+    forward?.activation ?? 0,
+  );
   return [...list, gradient?.dy ?? 0, gradient?.partials ?? 0, gradient?.partialStride ?? 0];
 }
 
@@ -69,36 +117,70 @@ interface PackedFilter {
   list: number[];
 }
 
-function run(backend: SimdBackend, g: Geometry, at: { x: number; out: number; filter: PackedFilter } & Finish): void {
+function run(
+  backend: SimdBackend,
+  g: Geometry,
+  at: { x: number; out: number; filter: PackedFilter } & Finish,
+): void {
   const { filter, bias, activation } = at;
   const rows = g.images * g.outHeight * g.outWidth;
   const [rowBlock, panelBlock] = blocks(rows, g.columns);
   const { kStride, nStride, list } = filter;
-  const matrix = { b: filter.at, count: list.length, k: g.channels, columns: g.columns, kStride, nStride, list };
+  const matrix = {
+    b: filter.at,
+    count: list.length,
+    k: g.channels,
+    columns: g.columns,
+    kStride,
+    nStride,
+    list,
+  };
   withPanels(backend, { ...matrix, matrixStride: g.channels * g.columns, joined: true }, (panels) =>
     withPadding(backend, g, {
       x: at.x,
       use(x, height, width) {
         const forward = { panels, out: at.out, bias, activation };
         const tiles = Math.ceil(rows / rowBlock) * Math.ceil(panelsOf(g.columns) / panelBlock);
-        backend.launch(Task.ConvGather, words(g, { x, height, width, rowBlock, panelBlock, forward }), tiles);
+        backend.launch(
+          Task.ConvGather,
+          words(g, { x, height, width, rowBlock, panelBlock, forward }),
+          tiles,
+        );
       },
     }),
   );
 }
 
-export function convGathered(backend: SimdBackend, g: Geometry, at: { x: number; filter: number; out: number } & Finish): void {
+export function convGathered(
+  backend: SimdBackend,
+  g: Geometry,
+  at: { x: number; filter: number; out: number } & Finish,
+): void {
   const list = tapsOf(g).map(({ matrix }) => matrix);
   run(backend, g, { ...at, filter: { at: at.filter, kStride: g.columns, nStride: 1, list } });
 }
 
-export function inputGradientGathered(backend: SimdBackend, g: Geometry, at: { dy: number; filter: number; out: number }): void {
-  const list = tapsOf(g).map(({ matrix }) => matrix).reverse(); // biome-ignore format: one chain
-  run(backend, turned(g), { x: at.dy, out: at.out, filter: { at: at.filter, kStride: 1, nStride: g.columns, list } });
+export function inputGradientGathered(
+  backend: SimdBackend,
+  g: Geometry,
+  at: { dy: number; filter: number; out: number },
+): void {
+  const list = tapsOf(g)
+    .map(({ matrix }) => matrix)
+    .reverse();
+  run(backend, turned(g), {
+    x: at.dy,
+    out: at.out,
+    filter: { at: at.filter, kStride: 1, nStride: g.columns, list },
+  });
 }
 
 /** dW: sums over positions, cut into pieces by shape alone. */
-export function filterGradientGathered(backend: SimdBackend, g: Geometry, at: { x: number; dy: number; out: number }): void {
+export function filterGradientGathered(
+  backend: SimdBackend,
+  g: Geometry,
+  at: { x: number; dy: number; out: number },
+): void {
   const positions = g.images * g.outHeight * g.outWidth;
   const panelBlock = Math.min(panelsOf(g.columns), 32);
   const panelBlocks = Math.ceil(panelsOf(g.columns) / panelBlock);

@@ -1,5 +1,6 @@
 /**
- * Grouped convolution (Krizhevsky et al. 2012; Xie et al. 2017, https://arxiv.org/abs/1611.05431): each group's channels are put side by
+ * Grouped convolution (Krizhevsky et al. 2012; Xie et al. 2017, https://arxiv.org/abs/1611.05431):
+ * each group's channels are put side by
  * side, so that any way of convolving serves, and its result is spread again.
  */
 import type { SimdBackend } from '../backend';
@@ -10,7 +11,10 @@ import { copy } from './strided-copy';
 
 const FLOAT_BYTES = 4;
 
-/** A tensor of pixels or of filter places, each with all groups' channels, and how many belong to a group. */
+/**
+ * A tensor of pixels or of filter places, each with all groups' channels, and how many belong to a
+ * group.
+ */
 interface Spread {
   at: number;
   rows: number;
@@ -19,7 +23,11 @@ interface Spread {
 }
 
 /** One group's geometry. */
-const groupOf = (g: Geometry, groups: number): Geometry => ({ ...g, channels: g.channels / groups, columns: g.columns / groups });
+const groupOf = (g: Geometry, groups: number): Geometry => ({
+  ...g,
+  channels: g.channels / groups,
+  columns: g.columns / groups,
+});
 
 /** Copies a group out of a tensor, or back into it. */
 function move(
@@ -29,8 +37,12 @@ function move(
   { place, back = false }: { place: number; back?: boolean },
 ) {
   const part = at + group * own * FLOAT_BYTES;
-  const steps = (spread: number, close: number): [number, number] => (back ? [close, spread] : [spread, close]);
-  const walk = [{ size: rows, steps: steps(all, own) }, { size: own, steps: steps(1, 1) }]; // biome-ignore format: a row a dimension
+  const steps = (spread: number, close: number): [number, number] =>
+    back ? [close, spread] : [spread, close];
+  const walk = [
+    { size: rows, steps: steps(all, own) },
+    { size: own, steps: steps(1, 1) },
+  ];
   copy(backend, back ? { from: place, to: part, walk } : { from: part, to: place, walk });
 }
 
@@ -42,7 +54,11 @@ function eachGroup(
     inputs,
     output,
     use,
-  }: { inputs: [Spread, Spread]; output: Spread; use: (places: [number, number], out: number, group: number) => void },
+  }: {
+    inputs: [Spread, Spread];
+    output: Spread;
+    use: (places: [number, number], out: number, group: number) => void;
+  },
 ): void {
   const bytes = ({ rows, own }: Spread) => rows * own * FLOAT_BYTES;
   const [a, b] = inputs;
@@ -60,20 +76,43 @@ function eachGroup(
   );
 }
 
-/** The three tensors of a convolution by their groups. A filter's last axis holds the groups; its channels are one group's. */
+/**
+ * The three tensors of a convolution by their groups. A filter's last axis holds the groups; its
+ * channels are one group's.
+ */
 function spreads(g: Geometry, groups: number) {
   const [channels, columns] = [g.channels / groups, g.columns / groups];
   return {
-    x: (at: number): Spread => ({ at, rows: g.images * g.height * g.width, all: g.channels, own: channels }),
-    y: (at: number): Spread => ({ at, rows: g.images * g.outHeight * g.outWidth, all: g.columns, own: columns }),
-    filter: (at: number): Spread => ({ at, rows: g.kernelHeight * g.kernelWidth * channels, all: g.columns, own: columns }),
+    x: (at: number): Spread => ({
+      at,
+      rows: g.images * g.height * g.width,
+      all: g.channels,
+      own: channels,
+    }),
+    y: (at: number): Spread => ({
+      at,
+      rows: g.images * g.outHeight * g.outWidth,
+      all: g.columns,
+      own: columns,
+    }),
+    filter: (at: number): Spread => ({
+      at,
+      rows: g.kernelHeight * g.kernelWidth * channels,
+      all: g.columns,
+      own: columns,
+    }),
   };
 }
 
 export function convolveGrouped(
   backend: SimdBackend,
   g: Geometry,
-  { groups, bias = 0, activation, ...at }: { x: number; filter: number; out: number; groups: number } & Finish,
+  {
+    groups,
+    bias = 0,
+    activation,
+    ...at
+  }: { x: number; filter: number; out: number; groups: number } & Finish,
 ): void {
   const { x, y, filter } = spreads(g, groups);
   const own = groupOf(g, groups);
@@ -95,7 +134,8 @@ export function inputGradientGrouped(
   eachGroup(backend, groups, {
     inputs: [y(at.dy), filter(at.filter)],
     output: x(at.out),
-    use: ([dy, kernel], out) => inputGradient(backend, groupOf(g, groups), { dy, filter: kernel, out }),
+    use: ([dy, kernel], out) =>
+      inputGradient(backend, groupOf(g, groups), { dy, filter: kernel, out }),
   });
 }
 

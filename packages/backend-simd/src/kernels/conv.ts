@@ -1,8 +1,17 @@
-/** Convolution and both gradients: which algorithm computes a shape. Chosen by the shape alone, never by timing. */
+/**
+ * Convolution and both gradients: which algorithm computes a shape. Chosen by the shape alone,
+ * never by timing.
+ */
 import { backend_util, type TensorInfo } from '@tensorflow/tfjs-core';
 import type { SimdBackend } from '../backend';
 import { convByTaps, type Finish, filterGradientDirect, inputGradientDirect } from './conv-direct';
-import { convGathered, filterGradientGathered, gathers, gathersInputGradient, inputGradientGathered } from './conv-gather';
+import {
+  convGathered,
+  filterGradientGathered,
+  gathers,
+  gathersInputGradient,
+  inputGradientGathered,
+} from './conv-gather';
 import { type Geometry, geometryOf, isPointwise, winogradTile } from './conv-geometry';
 import { inputGradientScattered, scatters } from './conv-scatter';
 import { convWinograd, filterGradientWinograd, inputGradientWinograd } from './conv-winograd';
@@ -20,13 +29,31 @@ export function convolve(backend: SimdBackend, g: Geometry, at: Forward): void {
   if (isPointwise(g)) {
     const m = g.images * g.height * g.width;
     const { bias = 0, activation = 0 } = at;
-    product(backend, { a: at.x, b: at.filter, c: at.out, m, n: g.columns, k: g.channels, bias, activation });
+    product(backend, {
+      a: at.x,
+      b: at.filter,
+      c: at.out,
+      m,
+      n: g.columns,
+      k: g.channels,
+      bias,
+      activation,
+    });
     return;
   }
   const tile = winogradTile(g);
   if (tile) {
     convWinograd(backend, g, { ...at, tile });
-    if (tilesAreFinite(backend, at.out, { ...g, height: g.outHeight, width: g.outWidth, channels: g.columns, tile })) return;
+    if (
+      tilesAreFinite(backend, at.out, {
+        ...g,
+        height: g.outHeight,
+        width: g.outWidth,
+        channels: g.columns,
+        tile,
+      })
+    )
+      return;
   }
   const gathered = gathers(g) && (!isPadded(g) || areFinite(backend, at.filter, filterSize(g)));
   (gathered ? convGathered : convByTaps)(backend, g, at);
@@ -34,14 +61,38 @@ export function convolve(backend: SimdBackend, g: Geometry, at: Forward): void {
 
 const filterSize = (g: Geometry) => g.kernelHeight * g.kernelWidth * g.channels * g.columns;
 
-export function inputGradient(backend: SimdBackend, g: Geometry, at: { dy: number; filter: number; out: number }): void {
+export function inputGradient(
+  backend: SimdBackend,
+  g: Geometry,
+  at: { dy: number; filter: number; out: number },
+): void {
   if (isPointwise(g)) {
     const m = g.images * g.height * g.width;
-    product(backend, { a: at.dy, b: at.filter, c: at.out, m, n: g.channels, k: g.columns, transposeB: true });
+    product(backend, {
+      a: at.dy,
+      b: at.filter,
+      c: at.out,
+      m,
+      n: g.channels,
+      k: g.columns,
+      transposeB: true,
+    });
     return;
   }
-  const turned = { ...g, padTop: 2 - g.padTop, padLeft: 2 - g.padLeft, channels: g.columns, columns: g.channels };
-  const swapped = { ...turned, height: g.outHeight, width: g.outWidth, outHeight: g.height, outWidth: g.width };
+  const turned = {
+    ...g,
+    padTop: 2 - g.padTop,
+    padLeft: 2 - g.padLeft,
+    channels: g.columns,
+    columns: g.channels,
+  };
+  const swapped = {
+    ...turned,
+    height: g.outHeight,
+    width: g.outWidth,
+    outHeight: g.height,
+    outWidth: g.width,
+  };
   const tile = winogradTile(swapped);
   if (tile) {
     inputGradientWinograd(backend, g, { ...at, tile });
@@ -55,7 +106,11 @@ export function inputGradient(backend: SimdBackend, g: Geometry, at: { dy: numbe
   (gathered ? inputGradientGathered : inputGradientDirect)(backend, g, at);
 }
 
-export function filterGradient(backend: SimdBackend, g: Geometry, at: { x: number; dy: number; out: number }): void {
+export function filterGradient(
+  backend: SimdBackend,
+  g: Geometry,
+  at: { x: number; dy: number; out: number },
+): void {
   const tile = winogradTile(g);
   if (tile) {
     filterGradientWinograd(backend, g, { ...at, tile });
@@ -63,15 +118,29 @@ export function filterGradient(backend: SimdBackend, g: Geometry, at: { x: numbe
   }
   const gathered = gathers(g);
   (gathered ? filterGradientGathered : filterGradientDirect)(backend, g, at);
-  // A gathered window's zeros meet all of dy, so the first row of the result shows what they have met.
+  // A gathered window's zeros meet all of dy, so the first row of the result shows what they have
+  // met.
   if (gathered && !areFinite(backend, at.out, g.columns)) filterGradientDirect(backend, g, at);
 }
 
 /** Strides, dilations and padding as TensorFlow.js's kernels have them. */
 function geometry(x: readonly number[], filter: readonly number[], attrs: Attrs): Geometry {
   const { strides, pad, dilations = 1, dimRoundingMode } = attrs;
-  const shapes = [x as [number, number, number, number], filter as [number, number, number, number]] as const;
-  return geometryOf(backend_util.computeConv2DInfo(...shapes, strides, dilations, pad, dimRoundingMode, false, 'channelsLast'));
+  const shapes = [
+    x as [number, number, number, number],
+    filter as [number, number, number, number],
+  ] as const;
+  return geometryOf(
+    backend_util.computeConv2DInfo(
+      ...shapes,
+      strides,
+      dilations,
+      pad,
+      dimRoundingMode,
+      false,
+      'channelsLast',
+    ),
+  );
 }
 
 const channelsLast = ({ attrs }: Call) => !attrs.dataFormat || attrs.dataFormat === 'NHWC';
@@ -80,7 +149,12 @@ const takesAny = (call: Call) => isFloat(call) && channelsLast(call) && filled(c
 
 function takesForward(call: Call): boolean {
   const { x, filter, bias, preluActivationWeights } = call.inputs as Record<string, TensorInfo>;
-  if (!takesAny(call) || preluActivationWeights || activationCode(call.attrs.activation) === undefined) return false;
+  if (
+    !takesAny(call) ||
+    preluActivationWeights ||
+    activationCode(call.attrs.activation) === undefined
+  )
+    return false;
   return x?.shape[3] === filter?.shape[2] && (!bias || size(bias.shape) === filter?.shape[3]);
 }
 
@@ -89,8 +163,16 @@ function forward({ inputs, attrs, backend }: Call): TensorInfo {
   const g = geometry(x.shape, filter.shape, attrs);
   const out = backend.output([g.images, g.outHeight, g.outWidth, g.columns]);
   if (size(out.shape) === 0) return out;
-  const ends = { bias: bias ? backend.pointer(bias) : 0, activation: activationCode(attrs.activation) ?? 0 };
-  convolve(backend, g, { x: backend.pointer(x), filter: backend.pointer(filter), out: backend.pointer(out), ...ends });
+  const ends = {
+    bias: bias ? backend.pointer(bias) : 0,
+    activation: activationCode(attrs.activation) ?? 0,
+  };
+  convolve(backend, g, {
+    x: backend.pointer(x),
+    filter: backend.pointer(filter),
+    out: backend.pointer(out),
+    ...ends,
+  });
   return out;
 }
 
@@ -98,7 +180,10 @@ function forward({ inputs, attrs, backend }: Call): TensorInfo {
 function takesGradient(call: Call): boolean {
   if (!takesAny(call)) return false;
   const { x, filter, dy } = call.inputs as Record<string, TensorInfo>;
-  const [image, kernel]: [number[], number[]] = [x?.shape ?? call.attrs.inputShape, filter?.shape ?? call.attrs.filterShape];
+  const [image, kernel]: [number[], number[]] = [
+    x?.shape ?? call.attrs.inputShape,
+    filter?.shape ?? call.attrs.filterShape,
+  ];
   const g = geometry(image, kernel, call.attrs);
   const fits = dy?.shape.join() === [g.images, g.outHeight, g.outWidth, g.columns].join();
   return fits && image[3] === kernel[2] && size(image) > 0 && size(kernel) > 0;
@@ -113,7 +198,11 @@ export const convKernels: Kernel[] = [
     run({ inputs, attrs, backend }) {
       const { dy, filter } = inputs as { dy: TensorInfo; filter: TensorInfo };
       const out = backend.output(attrs.inputShape);
-      const at = { dy: backend.pointer(dy), filter: backend.pointer(filter), out: backend.pointer(out) };
+      const at = {
+        dy: backend.pointer(dy),
+        filter: backend.pointer(filter),
+        out: backend.pointer(out),
+      };
       inputGradient(backend, geometry(attrs.inputShape, filter.shape, attrs), at);
       return out;
     },

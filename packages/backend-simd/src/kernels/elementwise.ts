@@ -12,7 +12,9 @@ interface Place {
   readonly shape: readonly number[];
 }
 
-/** An operand's strides over the result's dimensions: 0 where one number serves a whole dimension. */
+/**
+ * An operand's strides over the result's dimensions: 0 where one number serves a whole dimension.
+ */
 function broadcastStrides(shape: readonly number[], rank: number): number[] {
   const own = stridesOf(shape).map((stride, axis) => (shape[axis] === 1 ? 0 : stride));
   return [...new Array<number>(rank - shape.length).fill(0), ...own];
@@ -22,7 +24,12 @@ function broadcastStrides(shape: readonly number[], rank: number): number[] {
 function walkOf(a: readonly number[], b: readonly number[], out: readonly number[]): Dimension[] {
   if (util.arraysEqual(a as number[], b as number[])) return [{ size: size(out), steps: [1, 1] }];
   const [aStrides, bStrides] = [broadcastStrides(a, out.length), broadcastStrides(b, out.length)];
-  return collapse(out.map((length, i) => ({ size: length, steps: [aStrides[i] as number, bStrides[i] as number] })));
+  return collapse(
+    out.map((length, i) => ({
+      size: length,
+      steps: [aStrides[i] as number, bStrides[i] as number],
+    })),
+  );
 }
 
 /** out = a ∘ b; out may be one of the two where nothing is broadcast. */
@@ -31,7 +38,19 @@ export function pairwise(backend: SimdBackend, op: BinaryOp, a: Place, b: Place,
   const walk = walkOf(a.shape, b.shape, out.shape);
   const { columns, outer, rows, rowBlock, columnBlock, columnBlocks, tiles } = rowsAndColumns(walk);
   const [aStep = 1, bStep = 1] = columns.steps;
-  const words = [a.at, b.at, out.at, op, columns.size, aStep, bStep, rows, rowBlock, columnBlock, columnBlocks];
+  const words = [
+    a.at,
+    b.at,
+    out.at,
+    op,
+    columns.size,
+    aStep,
+    bStep,
+    rows,
+    rowBlock,
+    columnBlock,
+    columnBlocks,
+  ];
   const sizes = outer.map((dimension) => dimension.size);
   words.push(...padded(sizes, 4, 1));
   for (const operand of [0, 1]) {
@@ -41,14 +60,20 @@ export function pairwise(backend: SimdBackend, op: BinaryOp, a: Place, b: Place,
   backend.launch(Task.Binary, words, tiles);
 }
 
-const placeOf = (backend: SimdBackend, x: TensorInfo): Place => ({ at: backend.pointer(x), shape: x.shape });
+const placeOf = (backend: SimdBackend, x: TensorInfo): Place => ({
+  at: backend.pointer(x),
+  shape: x.shape,
+});
 
 /** A kernel of two inputs by these names. */
 function pair(name: string, op: BinaryOp, [first, second] = ['a', 'b']): Kernel {
   return {
     name,
     run({ inputs, backend }) {
-      const [a, b] = [inputs[first as string], inputs[second as string]] as [TensorInfo, TensorInfo];
+      const [a, b] = [inputs[first as string], inputs[second as string]] as [
+        TensorInfo,
+        TensorInfo,
+      ];
       const shape = backend_util.assertAndGetBroadcastShape(a.shape, b.shape);
       const out = backend.output(shape, op >= BinaryOp.Greater ? 'bool' : 'float32');
       pairwise(backend, op, placeOf(backend, a), placeOf(backend, b), placeOf(backend, out));
@@ -63,7 +88,13 @@ function addN({ inputs, backend }: Call): TensorInfo {
   const out = backend.output(first.shape);
   const sum = placeOf(backend, out);
   for (const [i, x] of rest.entries()) {
-    pairwise(backend, BinaryOp.Add, i === 0 ? placeOf(backend, first) : sum, placeOf(backend, x), sum);
+    pairwise(
+      backend,
+      BinaryOp.Add,
+      i === 0 ? placeOf(backend, first) : sum,
+      placeOf(backend, x),
+      sum,
+    );
   }
   return out;
 }
@@ -71,7 +102,12 @@ function addN({ inputs, backend }: Call): TensorInfo {
 /** Three of one shape; stock cpu knows what else a condition may be. */
 function takesSelect({ inputs: { condition, t, e } }: Call): boolean {
   const shapes = new Set([condition, t, e].map((x) => x?.shape.join()));
-  return shapes.size === 1 && condition?.dtype === 'bool' && t?.dtype === 'float32' && e?.dtype === 'float32';
+  return (
+    shapes.size === 1 &&
+    condition?.dtype === 'bool' &&
+    t?.dtype === 'float32' &&
+    e?.dtype === 'float32'
+  );
 }
 
 function select({ inputs, backend }: Call): TensorInfo {

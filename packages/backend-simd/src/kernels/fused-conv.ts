@@ -1,4 +1,7 @@
-/** Convolution, its gradients and the linear layer as `compiler`'s plan asks for them: explicit padding, bias and ReLU in one pass. */
+/**
+ * Convolution, its gradients and the linear layer as `compiler`'s plan asks for them: explicit
+ * padding, bias and ReLU in one pass.
+ */
 import type { TensorInfo } from '@tensorflow/tfjs-core';
 import { convolve, filterGradient, inputGradient } from './conv';
 import type { Geometry } from './conv-geometry';
@@ -8,10 +11,17 @@ import type { Attrs, Kernel } from './types';
 
 const RELU = 1;
 
-/** How many groups the channels are cut into; a filter has one group's, `[kh, kw, in / groups, out]`. */
+/**
+ * How many groups the channels are cut into; a filter has one group's, `[kh, kw, in / groups,
+ * out]`.
+ */
 const groupsOf = ({ groups = 1 }: Attrs): number => groups;
 
-function geometry(x: readonly number[], filter: readonly number[], { strides, dilations, padding }: Attrs): Geometry {
+function geometry(
+  x: readonly number[],
+  filter: readonly number[],
+  { strides, dilations, padding }: Attrs,
+): Geometry {
   const [images = 1, height = 1, width = 1, channels = 1] = x;
   const [kernelHeight = 1, kernelWidth = 1, , columns = 1] = filter;
   const { top, bottom, left, right } = padding;
@@ -21,7 +31,14 @@ function geometry(x: readonly number[], filter: readonly number[], { strides, di
     ...{ images, height, width, channels, columns, kernelHeight, kernelWidth },
     outHeight: positions(height + top + bottom, kernelHeight, 0),
     outWidth: positions(width + left + right, kernelWidth, 1),
-    ...{ strideY: strides[0], strideX: strides[1], dilationY: dilations[0], dilationX: dilations[1], padTop: top, padLeft: left },
+    ...{
+      strideY: strides[0],
+      strideX: strides[1],
+      dilationY: dilations[0],
+      dilationX: dilations[1],
+      padTop: top,
+      padLeft: left,
+    },
   };
 }
 
@@ -29,11 +46,20 @@ export const fusedConvKernels: Kernel[] = [
   {
     name: 'deepend.conv2d',
     run({ inputs, attrs, backend }) {
-      const { x, filter, bias } = inputs as { x: TensorInfo; filter: TensorInfo; bias?: TensorInfo };
+      const { x, filter, bias } = inputs as {
+        x: TensorInfo;
+        filter: TensorInfo;
+        bias?: TensorInfo;
+      };
       const g = geometry(x.shape, filter.shape, attrs);
       const out = backend.output([g.images, g.outHeight, g.outWidth, g.columns]);
       const ends = { bias: bias ? backend.pointer(bias) : 0, activation: attrs.relu ? RELU : 0 };
-      const at = { x: backend.pointer(x), filter: backend.pointer(filter), out: backend.pointer(out), ...ends };
+      const at = {
+        x: backend.pointer(x),
+        filter: backend.pointer(filter),
+        out: backend.pointer(out),
+        ...ends,
+      };
       const groups = groupsOf(attrs);
       if (groups > 1) convolveGrouped(backend, g, { ...at, groups });
       else convolve(backend, g, at);
@@ -45,7 +71,11 @@ export const fusedConvKernels: Kernel[] = [
     run({ inputs, attrs, backend }) {
       const { dy, filter } = inputs as { dy: TensorInfo; filter: TensorInfo };
       const out = backend.output([...attrs.xShape]);
-      const at = { dy: backend.pointer(dy), filter: backend.pointer(filter), out: backend.pointer(out) };
+      const at = {
+        dy: backend.pointer(dy),
+        filter: backend.pointer(filter),
+        out: backend.pointer(out),
+      };
       const g = geometry(attrs.xShape, filter.shape, attrs);
       const groups = groupsOf(attrs);
       if (groups > 1) inputGradientGrouped(backend, g, { ...at, groups });
@@ -69,12 +99,24 @@ export const fusedConvKernels: Kernel[] = [
   {
     name: 'deepend.dense',
     run({ inputs, attrs, backend }) {
-      const { x, kernel, bias } = inputs as { x: TensorInfo; kernel: TensorInfo; bias?: TensorInfo };
+      const { x, kernel, bias } = inputs as {
+        x: TensorInfo;
+        kernel: TensorInfo;
+        bias?: TensorInfo;
+      };
       const [m = 0, k = 0] = x.shape;
       const n = kernel.shape[1] ?? 0;
       const out = backend.output([m, n]);
       const ends = { bias: bias ? backend.pointer(bias) : 0, activation: attrs.relu ? RELU : 0 };
-      product(backend, { a: backend.pointer(x), b: backend.pointer(kernel), c: backend.pointer(out), m, n, k, ...ends });
+      product(backend, {
+        a: backend.pointer(x),
+        b: backend.pointer(kernel),
+        c: backend.pointer(out),
+        m,
+        n,
+        k,
+        ...ends,
+      });
       return out;
     },
   },

@@ -7,7 +7,8 @@ import { type Call, isFloat, type Kernel, size } from './types';
 export const NR = 8;
 const ACTIVATIONS: Record<string, number> = { linear: 0, relu: 1, relu6: 2 };
 
-export const activationCode = (name: string | undefined): number | undefined => ACTIVATIONS[name ?? 'linear'];
+export const activationCode = (name: string | undefined): number | undefined =>
+  ACTIVATIONS[name ?? 'linear'];
 
 export interface Panels {
   /** Matrices to pack, each k × columns; strides count floats. */
@@ -20,7 +21,10 @@ export interface Panels {
   matrixStride: number;
   /** Which matrices, where not all. */
   list?: readonly number[];
-  /** Whether all matrices make one long product: a panel then has the k of each behind the other. @default false: one after the other */
+  /**
+   * Whether all matrices make one long product: a panel then has the k of each behind the other.
+   * @default false: one after the other
+   */
   joined?: boolean;
 }
 
@@ -34,7 +38,8 @@ export function withPanels<T>(backend: SimdBackend, p: Panels, use: (at: number)
     const panelBytes = p.k * NR * 4;
     const steps = p.joined ? [panelBytes, count * panelBytes] : [panels * panelBytes, panelBytes];
     const source = [p.b, at, p.k, p.columns, p.kStride, p.nStride, panels, p.matrixStride];
-    const pack = (list: number) => backend.launch(Task.PackB, [...source, list, ...steps], count * panels);
+    const pack = (list: number) =>
+      backend.launch(Task.PackB, [...source, list, ...steps], count * panels);
     if (p.list) backend.words(p.list, pack);
     else pack(0);
     return use(at);
@@ -71,19 +76,42 @@ export function product(backend: SimdBackend, p: Product): void {
     nStride: transposeB ? k : 1,
     matrixStride: bMatrix,
   };
-  const [a, c, bias, aMatrix, activation] = [p.a, p.c, p.bias ?? 0, p.aMatrix ?? m * k, p.activation ?? 0];
-  const launch = (b: number, [rowBlock, panelBlock]: Blocks, [packedMatrix, bRow, bColumn]: [number, number, number]) => {
+  const [a, c, bias, aMatrix, activation] = [
+    p.a,
+    p.c,
+    p.bias ?? 0,
+    p.aMatrix ?? m * k,
+    p.activation ?? 0,
+  ];
+  const launch = (
+    b: number,
+    [rowBlock, panelBlock]: Blocks,
+    [packedMatrix, bRow, bColumn]: [number, number, number],
+  ) => {
     const [rowBlocks, panelBlocks] = [Math.ceil(m / rowBlock), Math.ceil(panelsOf(n) / panelBlock)];
     const words = [a, b, c, bias, m, n, k, transposeA ? 1 : k, transposeA ? m : 1];
-    words.push(rowBlock, rowBlocks, panelBlock, panelBlocks, aMatrix, packedMatrix, activation, bRow, bColumn);
+    words.push(
+      rowBlock,
+      rowBlocks,
+      panelBlock,
+      panelBlocks,
+      aMatrix,
+      packedMatrix,
+      activation,
+      bRow,
+      bColumn,
+    );
     backend.launch(Task.MatMul, words, batch * rowBlocks * panelBlocks);
   };
-  // Few rows: B is read once, so its panels are packed where they are used. A linear layer's weights are such a B.
+  // Few rows: B is read once, so its panels are packed where they are used. A linear layer's
+  // weights are such a B.
   if (m <= ONE_BLOCK && (batch === 1 || bMatrix > 0)) {
     launch(p.b, [m, panelsPerTile(n, batch)], [bMatrix, panels.kStride, panels.nStride]);
   } else {
     const packedMatrix = bMatrix === 0 ? 0 : panelsOf(n) * NR * k;
-    withPanels(backend, panels, (packed) => launch(packed, blocks(m, n, batch), [packedMatrix, 0, 0]));
+    withPanels(backend, panels, (packed) =>
+      launch(packed, blocks(m, n, batch), [packedMatrix, 0, 0]),
+    );
   }
 }
 
@@ -93,9 +121,13 @@ type Blocks = [rowBlock: number, panelBlock: number];
 const ONE_BLOCK = 120;
 
 /** Panels that a tile packs for itself: they stay in the second-level cache. */
-const panelsPerTile = (n: number, batch: number): number => Math.max(1, Math.min(16, Math.floor((panelsOf(n) * batch) / 16)));
+const panelsPerTile = (n: number, batch: number): number =>
+  Math.max(1, Math.min(16, Math.floor((panelsOf(n) * batch) / 16)));
 
-/** How the result is cut into tiles: by its shape alone, so that every number of threads computes the same. */
+/**
+ * How the result is cut into tiles: by its shape alone, so that every number of threads computes
+ * the same.
+ */
 function blocks(m: number, n: number, batch: number): Blocks {
   const rowBlock = m >= 960 ? 120 : m >= 240 ? 60 : 30;
   const rows = Math.ceil(m / rowBlock) * batch;
@@ -135,13 +167,22 @@ function matMul({ inputs, attrs, backend }: Call): TensorInfo {
 function takes(call: Call): boolean {
   const { a, b, bias, preluActivationWeights } = call.inputs as Record<string, TensorInfo>;
   const { transposeA, transposeB, activation } = call.attrs;
-  if (!isFloat(call) || !a || !b || preluActivationWeights || activationCode(activation) === undefined) return false;
+  if (
+    !isFloat(call) ||
+    !a ||
+    !b ||
+    preluActivationWeights ||
+    activationCode(activation) === undefined
+  )
+    return false;
   const [outerA, outerB] = [a.shape.slice(0, -2), b.shape.slice(0, -2)];
   const [batchA, batchB] = [size(outerA), size(outerB)];
   const [innerA, innerB] = [a.shape.at(transposeA ? -2 : -1), b.shape.at(transposeB ? -1 : -2)];
   const n = b.shape.at(transposeB ? -2 : -1);
   const alike = batchA === batchB ? outerA.join() === outerB.join() : batchA === 1 || batchB === 1;
-  const biasFits = !bias || (size(bias.shape) === n && bias.shape.at(-1) === n && bias.shape.length <= outerA.length + 2);
+  const biasFits =
+    !bias ||
+    (size(bias.shape) === n && bias.shape.at(-1) === n && bias.shape.length <= outerA.length + 2);
   return innerA === innerB && alike && biasFits && size(a.shape) > 0 && size(b.shape) > 0;
 }
 

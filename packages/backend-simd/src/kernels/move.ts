@@ -12,8 +12,15 @@ const isWord = (x: TensorInfo | undefined) => x?.dtype === 'float32' || x?.dtype
 const takes = ({ inputs }: Call) => Object.values(inputs).every(isWord);
 
 /** A walk over a shape, with steps for source and target. */
-const walkOf = (shape: readonly number[], from: readonly number[], to: readonly number[]): Dimension[] =>
-  shape.map((length, axis) => ({ size: length, steps: [from[axis] as number, to[axis] as number] }));
+const walkOf = (
+  shape: readonly number[],
+  from: readonly number[],
+  to: readonly number[],
+): Dimension[] =>
+  shape.map((length, axis) => ({
+    size: length,
+    steps: [from[axis] as number, to[axis] as number],
+  }));
 
 const offset = (begin: readonly number[], strides: readonly number[]) =>
   begin.reduce((sum, index, axis) => sum + index * (strides[axis] as number), 0);
@@ -27,7 +34,11 @@ function transpose({ inputs, attrs, backend }: Call): TensorInfo {
     x.dtype,
   );
   const from = perm.map((axis) => strides[axis] as number);
-  copy(backend, { from: backend.pointer(x), to: backend.pointer(out), walk: walkOf(out.shape, from, stridesOf(out.shape)) });
+  copy(backend, {
+    from: backend.pointer(x),
+    to: backend.pointer(out),
+    walk: walkOf(out.shape, from, stridesOf(out.shape)),
+  });
   return out;
 }
 
@@ -45,7 +56,11 @@ function pad({ inputs, attrs, backend }: Call): TensorInfo {
     strides,
   );
   const to = backend.pointer(out) + start * WORD;
-  copy(backend, { from: backend.pointer(x), to, walk: walkOf(x.shape, stridesOf(x.shape), strides) });
+  copy(backend, {
+    from: backend.pointer(x),
+    to,
+    walk: walkOf(x.shape, stridesOf(x.shape), strides),
+  });
   return out;
 }
 
@@ -67,13 +82,22 @@ function part(
 function slice({ inputs, attrs, backend }: Call): TensorInfo {
   const x = inputs.x as TensorInfo;
   const tensor = x as Parameters<typeof slice_util.parseSliceParams>[0];
-  const [begin, sizes] = slice_util.parseSliceParams(tensor, attrs.begin, attrs.size) as [number[], number[]];
+  const [begin, sizes] = slice_util.parseSliceParams(tensor, attrs.begin, attrs.size) as [
+    number[],
+    number[],
+  ];
   slice_util.assertParamsValid(x, begin, sizes);
   return part(backend, x, begin, sizes);
 }
 
 /** Parts of x along an axis, one after the other. */
-function parts(backend: SimdBackend, x: TensorInfo, axis: number, lengths: readonly number[], squeeze = false): TensorInfo[] {
+function parts(
+  backend: SimdBackend,
+  x: TensorInfo,
+  axis: number,
+  lengths: readonly number[],
+  squeeze = false,
+): TensorInfo[] {
   let start = 0;
   return lengths.map((length) => {
     const begin = x.shape.map((_, i) => (i === axis ? start : 0));
@@ -84,7 +108,12 @@ function parts(backend: SimdBackend, x: TensorInfo, axis: number, lengths: reado
 }
 
 /** Tensors one after the other along an axis; each counts as [outer][its share of a row]. */
-function join(backend: SimdBackend, tensors: readonly TensorInfo[], shape: number[], axis: number): TensorInfo {
+function join(
+  backend: SimdBackend,
+  tensors: readonly TensorInfo[],
+  shape: number[],
+  axis: number,
+): TensorInfo {
   const out = backend.output(shape, tensors[0]?.dtype);
   const outer = size(shape.slice(0, axis));
   const row = size(shape.slice(axis));
@@ -99,7 +128,8 @@ function join(backend: SimdBackend, tensors: readonly TensorInfo[], shape: numbe
 }
 
 /** One type for all. */
-const takesAlike = (call: Call) => takes(call) && new Set(Object.values(call.inputs).map((x) => x.dtype)).size === 1;
+const takesAlike = (call: Call) =>
+  takes(call) && new Set(Object.values(call.inputs).map((x) => x.dtype)).size === 1;
 
 function concat({ inputs, attrs, backend }: Call): TensorInfo {
   const tensors = Object.values(inputs);
@@ -114,7 +144,12 @@ function pack({ inputs, attrs, backend }: Call): TensorInfo {
   const { shape } = tensors[0] as TensorInfo;
   for (const x of tensors) util.assertShapesMatch(shape, x.shape, '[backend-simd] stack: ');
   const axis = attrs.axis < 0 ? attrs.axis + shape.length + 1 : attrs.axis;
-  return join(backend, tensors, [...shape.slice(0, axis), tensors.length, ...shape.slice(axis)], axis);
+  return join(
+    backend,
+    tensors,
+    [...shape.slice(0, axis), tensors.length, ...shape.slice(axis)],
+    axis,
+  );
 }
 
 /** Each dimension counts twice: which copy, and where in it. */
@@ -182,7 +217,13 @@ export const moveKernels: readonly Kernel[] = [
     run({ inputs, attrs, backend }) {
       const value = inputs.value as TensorInfo;
       const axis = attrs.axis < 0 ? attrs.axis + value.shape.length : attrs.axis;
-      return parts(backend, value, axis, new Array<number>(value.shape[axis] as number).fill(1), true);
+      return parts(
+        backend,
+        value,
+        axis,
+        new Array<number>(value.shape[axis] as number).fill(1),
+        true,
+      );
     },
   },
 ];

@@ -1,4 +1,7 @@
-/** Batch normalization in training with its gradient, and sums over all axes but the last. See assembly/norm.ts. */
+/**
+ * Batch normalization in training with its gradient, and sums over all axes but the last. See
+ * assembly/norm.ts.
+ */
 import type { TensorInfo } from '@tensorflow/tfjs-core';
 import { Task } from '../../assembly/task';
 import type { SimdBackend } from '../backend';
@@ -51,11 +54,22 @@ function words(
   { relu = false, epsilon = 0, momentum = 0 } = {},
 ): number[] {
   const list = FIELDS.map((field) => places[field] ?? 0);
-  return [...list, rows, channels, block, blocks, relu ? 1 : 0, CHANNEL_BLOCK, float(epsilon), float(momentum)];
+  return [
+    ...list,
+    rows,
+    channels,
+    block,
+    blocks,
+    relu ? 1 : 0,
+    CHANNEL_BLOCK,
+    float(epsilon),
+    float(momentum),
+  ];
 }
 
 const channelTiles = ({ channels }: Rows) => Math.ceil(channels / CHANNEL_BLOCK);
-const pointer = (backend: SimdBackend, tensor: TensorInfo | undefined) => (tensor ? backend.pointer(tensor) : 0);
+const pointer = (backend: SimdBackend, tensor: TensorInfo | undefined) =>
+  tensor ? backend.pointer(tensor) : 0;
 
 /** One output tensor a name, each `[channels]`. */
 const vectors = (backend: SimdBackend, channels: number, count: number) =>
@@ -63,13 +77,15 @@ const vectors = (backend: SimdBackend, channels: number, count: number) =>
 
 export const normKernels: Kernel[] = [
   {
-    // {x, gamma?, beta?, mean, variance, residual?} + epsilon, relu → y, with statistics that are given
+    // {x, gamma?, beta?, mean, variance, residual?} + epsilon, relu → y, with statistics that are
+    // given
     name: 'deepend.normalize',
     run({ inputs, attrs, backend }) {
       const { x, residual } = inputs as Record<string, TensorInfo> & { x: TensorInfo };
       const rows = rowsOf(x);
       const y = backend.output([...x.shape]);
-      const values = (name: string) => inputs[name] && (backend.values(inputs[name]) as Float32Array);
+      const values = (name: string) =>
+        inputs[name] && (backend.values(inputs[name]) as Float32Array);
       const [gamma, beta, mean, variance] = ['gamma', 'beta', 'mean', 'variance'].map(values);
       backend.temporary(2 * rows.channels * 4, (a) => {
         const factors = new Float32Array(backend.buffer, a, 2 * rows.channels);
@@ -78,31 +94,61 @@ export const normKernels: Kernel[] = [
           factors[c] = factor;
           factors[rows.channels + c] = (beta?.[c] ?? 0) - (mean?.[c] ?? 0) * factor;
         }
-        const places: Places = { x: pointer(backend, x), out: pointer(backend, y), residual: pointer(backend, residual), a };
-        backend.launch(Task.NormApply, words({ ...places, b: a + rows.channels * 4 }, rows, attrs), rows.blocks);
+        const places: Places = {
+          x: pointer(backend, x),
+          out: pointer(backend, y),
+          residual: pointer(backend, residual),
+          a,
+        };
+        backend.launch(
+          Task.NormApply,
+          words({ ...places, b: a + rows.channels * 4 }, rows, attrs),
+          rows.blocks,
+        );
       });
       return y;
     },
   },
   {
-    // {x, gamma?, beta?, movingMean, movingVariance, residual?} → [y, mean, 1/√(variance + ε)]; moves the statistics in place
+    // {x, gamma?, beta?, movingMean, movingVariance, residual?} → [y, mean, 1/√(variance + ε)];
+    // moves the statistics in place
     name: 'deepend.batchNorm',
     run({ inputs, attrs, backend }) {
-      const { x, gamma, beta, movingMean, movingVariance, residual } = inputs as Record<string, TensorInfo> & { x: TensorInfo };
+      const { x, gamma, beta, movingMean, movingVariance, residual } = inputs as Record<
+        string,
+        TensorInfo
+      > & { x: TensorInfo };
       const rows = rowsOf(x);
       const y = backend.output([...x.shape]);
       const [mean, deviation] = vectors(backend, rows.channels, 2) as [TensorInfo, TensorInfo];
-      const moving = { movingMean: pointer(backend, movingMean), movingVariance: pointer(backend, movingVariance) };
+      const moving = {
+        movingMean: pointer(backend, movingMean),
+        movingVariance: pointer(backend, movingVariance),
+      };
       backend.temporary((2 * rows.blocks + 2) * rows.channels * 4, (partials) => {
         const a = partials + 2 * rows.blocks * rows.channels * 4;
-        const places: Places = { x: pointer(backend, x), out: pointer(backend, y), partials, a, b: a + rows.channels * 4 };
+        const places: Places = {
+          x: pointer(backend, x),
+          out: pointer(backend, y),
+          partials,
+          a,
+          b: a + rows.channels * 4,
+        };
         Object.assign(places, {
           gamma: pointer(backend, gamma),
           beta: pointer(backend, beta),
           residual: pointer(backend, residual),
         });
-        Object.assign(places, { mean: pointer(backend, mean), deviation: pointer(backend, deviation), ...moving });
-        const list = words({ ...places, newMean: moving.movingMean, newVariance: moving.movingVariance }, rows, attrs);
+        Object.assign(places, {
+          mean: pointer(backend, mean),
+          deviation: pointer(backend, deviation),
+          ...moving,
+        });
+        const list = words(
+          { ...places, newMean: moving.movingMean, newVariance: moving.movingVariance },
+          rows,
+          attrs,
+        );
         backend.launch(Task.NormPartial, list, rows.blocks);
         backend.launch(Task.NormCombine, list, channelTiles(rows));
         backend.launch(Task.NormApply, list, rows.blocks);
@@ -111,10 +157,13 @@ export const normKernels: Kernel[] = [
     },
   },
   {
-    // {x, y, dy, mean, deviation, gamma?} → [dx, dGamma, dBeta] and, with attrs.residual, dz; y is read for its ReLU alone
+    // {x, y, dy, mean, deviation, gamma?} → [dx, dGamma, dBeta] and, with attrs.residual, dz; y is
+    // read for its ReLU alone
     name: 'deepend.batchNormGradient',
     run({ inputs, attrs, backend }) {
-      const { x, y, dy, mean, deviation, gamma } = inputs as Record<string, TensorInfo> & { x: TensorInfo };
+      const { x, y, dy, mean, deviation, gamma } = inputs as Record<string, TensorInfo> & {
+        x: TensorInfo;
+      };
       const rows = rowsOf(x);
       const dx = backend.output([...x.shape]);
       const dz = attrs.residual ? backend.output([...x.shape]) : undefined;
@@ -127,7 +176,12 @@ export const normKernels: Kernel[] = [
           dy: pointer(backend, dy),
           out: pointer(backend, dx),
         };
-        Object.assign(places, { partials, a, b: a + rows.channels * 4, c: a + 2 * rows.channels * 4 });
+        Object.assign(places, {
+          partials,
+          a,
+          b: a + rows.channels * 4,
+          c: a + 2 * rows.channels * 4,
+        });
         Object.assign(places, {
           mean: pointer(backend, mean),
           deviation: pointer(backend, deviation),
@@ -154,8 +208,19 @@ export const normKernels: Kernel[] = [
       const rows = rowsOf(x);
       const out = backend.output([rows.channels]);
       backend.temporary(rows.blocks * rows.channels * 4, (partials) => {
-        backend.launch(Task.ChannelSumsPartial, words({ x: pointer(backend, x), partials }, rows), rows.blocks);
-        const list = [partials, pointer(backend, out), rows.channels, rows.blocks, rows.channels, rows.channels];
+        backend.launch(
+          Task.ChannelSumsPartial,
+          words({ x: pointer(backend, x), partials }, rows),
+          rows.blocks,
+        );
+        const list = [
+          partials,
+          pointer(backend, out),
+          rows.channels,
+          rows.blocks,
+          rows.channels,
+          rows.channels,
+        ];
         backend.launch(Task.ReducePartials, list, 1);
       });
       return out;

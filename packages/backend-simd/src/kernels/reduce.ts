@@ -41,9 +41,14 @@ function passesOf(shape: readonly number[], axes: readonly number[]): Pass[] {
   return passes;
 }
 
-/** Numbers that one partial result stands for: by the shape alone. A product has one, since it may leave float32's range and come back. */
+/**
+ * Numbers that one partial result stands for: by the shape alone. A product has one, since it may
+ * leave float32's range and come back.
+ */
 function chunkOf(op: ReduceOp, length: number, columnBlock: number): number {
-  return op === ReduceOp.Prod ? length : Math.min(length, Math.max(MIN_ROWS, Math.ceil(TILE / columnBlock)));
+  return op === ReduceOp.Prod
+    ? length
+    : Math.min(length, Math.max(MIN_ROWS, Math.ceil(TILE / columnBlock)));
 }
 
 /** Runs one pass: in chunks, whose results a second pass joins, where the middle is long. */
@@ -61,7 +66,20 @@ export function reduce(
   const chunks = Math.ceil(length / chunk);
   const group = Math.max(1, Math.floor(TILE / (chunk * columnBlock)));
   const run = (to: number, factor: number) => {
-    const words = [x, to, op, outer, length, inner, chunk, chunks, group, columnBlock, columnBlocks, float(factor)];
+    const words = [
+      x,
+      to,
+      op,
+      outer,
+      length,
+      inner,
+      chunk,
+      chunks,
+      group,
+      columnBlock,
+      columnBlocks,
+      float(factor),
+    ];
     backend.launch(Task.ReduceRows, words, Math.ceil((outer * chunks) / group) * columnBlocks);
   };
   if (chunks === 1) run(out, scale);
@@ -74,7 +92,14 @@ export function reduce(
 }
 
 /** Runs all passes, from x to out. */
-function reduceAll(backend: SimdBackend, op: ReduceOp, x: number, out: number, passes: readonly Pass[], scale: number): void {
+function reduceAll(
+  backend: SimdBackend,
+  op: ReduceOp,
+  x: number,
+  out: number,
+  passes: readonly Pass[],
+  scale: number,
+): void {
   const [pass, ...rest] = passes as [Pass, ...Pass[]];
   if (rest.length === 0) reduce(backend, op, x, out, pass, scale);
   else {
@@ -112,7 +137,14 @@ function kernel({ name, op, mean = false }: Row): Kernel {
       const passes = passesOf(x.shape, axes);
       if (passes.length === 0) return backend.alias(x, shape);
       const out = backend.output(shape);
-      reduceAll(backend, op, backend.pointer(x), backend.pointer(out), passes, mean ? 1 / size(gone) : 1);
+      reduceAll(
+        backend,
+        op,
+        backend.pointer(x),
+        backend.pointer(out),
+        passes,
+        mean ? 1 / size(gone) : 1,
+      );
       return out;
     },
   };

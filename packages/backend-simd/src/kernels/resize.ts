@@ -1,4 +1,7 @@
-/** Resizing images, forward. Where each row and column comes from is worked out here, in stock cpu's arithmetic. */
+/**
+ * Resizing images, forward. Where each row and column comes from is worked out here, in stock cpu's
+ * arithmetic.
+ */
 import type { TensorInfo } from '@tensorflow/tfjs-core';
 import { Task } from '../../assembly/task';
 import { SCRATCH_BYTES } from '../control';
@@ -42,7 +45,9 @@ function takes(call: Call): boolean {
   const { shape } = call.inputs.images as TensorInfo;
   const [newHeight, newWidth] = call.attrs.size as [number, number];
   const rowBytes = newWidth * (shape[3] as number) * 8;
-  return isFloat(call) && size(shape) > 0 && newHeight * newWidth > 0 && 2 * rowBytes <= SCRATCH_BYTES;
+  return (
+    isFloat(call) && size(shape) > 0 && newHeight * newWidth > 0 && 2 * rowBytes <= SCRATCH_BYTES
+  );
 }
 
 const kernel = (name: string, task: Task, locate: Locate): Kernel => ({
@@ -55,7 +60,10 @@ const kernel = (name: string, task: Task, locate: Locate): Kernel => ({
     const out = backend.output([batch, outHeight, outWidth, channels]);
     const rows = batch * outHeight;
     const block = Math.max(1, Math.floor(TILE / (outWidth * channels)));
-    const tables = [...table(locate, height, outHeight, attrs), ...table(locate, width, outWidth, attrs)];
+    const tables = [
+      ...table(locate, height, outHeight, attrs),
+      ...table(locate, width, outWidth, attrs),
+    ];
     backend.words(tables, (at) => {
       const words = [backend.pointer(images), backend.pointer(out), at, at + outHeight * 16];
       words.push(height, width, channels, outHeight, outWidth, rows, block);

@@ -9,7 +9,12 @@ const TILE = 4096;
 function takes(call: Call): boolean {
   const { shape } = call.inputs.logits as TensorInfo;
   const axis = call.attrs.dim ?? call.attrs.axis ?? -1;
-  return isFloat(call) && size(shape) > 0 && shape.length > 0 && (axis === -1 || axis === shape.length - 1);
+  return (
+    isFloat(call) &&
+    size(shape) > 0 &&
+    shape.length > 0 &&
+    (axis === -1 || axis === shape.length - 1)
+  );
 }
 
 const kernel = (name: string, kind: SoftmaxKind): Kernel => ({
@@ -21,7 +26,18 @@ const kernel = (name: string, kind: SoftmaxKind): Kernel => ({
     const rows = size(logits.shape.slice(0, -1));
     const block = Math.max(1, Math.floor(TILE / columns));
     const out = backend.output(logits.shape);
-    const words = [backend.pointer(logits), backend.pointer(out), 0, 0, 0, rows, columns, block, kind, 0];
+    const words = [
+      backend.pointer(logits),
+      backend.pointer(out),
+      0,
+      0,
+      0,
+      rows,
+      columns,
+      block,
+      kind,
+      0,
+    ];
     backend.launch(Task.Softmax, words, Math.ceil(rows / block));
     return out;
   },

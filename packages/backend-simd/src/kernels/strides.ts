@@ -1,4 +1,7 @@
-/** Walks over tensors of up to six dimensions, as the assembly takes them: few dimensions, the last first. */
+/**
+ * Walks over tensors of up to six dimensions, as the assembly takes them: few dimensions, the last
+ * first.
+ */
 
 /** A dimension of a walk, and how far one step of it goes in each tensor, in elements. */
 export interface Dimension {
@@ -23,14 +26,18 @@ export function stridesOf(shape: readonly number[]): number[] {
   return strides;
 }
 
-/** The same walk in as few dimensions as will do: without those of one step, and with neighbours joined where no tensor jumps between them. */
+/**
+ * The same walk in as few dimensions as will do: without those of one step, and with neighbours
+ * joined where no tensor jumps between them.
+ */
 export function collapse(dimensions: readonly Dimension[]): Dimension[] {
   const result: Dimension[] = [];
   for (const inner of dimensions) {
     if (inner.size === 1) continue;
     const outer = result.at(-1);
     const joins = outer?.steps.every((step, i) => step === (inner.steps[i] as number) * inner.size);
-    if (outer && joins) result[result.length - 1] = { size: outer.size * inner.size, steps: inner.steps };
+    if (outer && joins)
+      result[result.length - 1] = { size: outer.size * inner.size, steps: inner.steps };
     else result.push(inner);
   }
   return result;
@@ -43,7 +50,10 @@ export function padded(list: readonly number[], count: number, rest: number): nu
   return result;
 }
 
-/** A walk's last dimension as columns, the others as rows, and both cut into tiles by the shape alone. */
+/**
+ * A walk's last dimension as columns, the others as rows, and both cut into tiles by the shape
+ * alone.
+ */
 export function rowsAndColumns(dimensions: readonly Dimension[]) {
   const columns = dimensions.at(-1) ?? { size: 1, steps: [] };
   const outer = dimensions.slice(0, -1).reverse();
@@ -51,5 +61,13 @@ export function rowsAndColumns(dimensions: readonly Dimension[]) {
   const columnBlock = Math.min(columns.size, BLOCK);
   const rowBlock = Math.max(1, Math.floor(BLOCK / columnBlock));
   const columnBlocks = Math.ceil(columns.size / columnBlock);
-  return { columns, outer, rows, rowBlock, columnBlock, columnBlocks, tiles: Math.ceil(rows / rowBlock) * columnBlocks };
+  return {
+    columns,
+    outer,
+    rows,
+    rowBlock,
+    columnBlock,
+    columnBlocks,
+    tiles: Math.ceil(rows / rowBlock) * columnBlocks,
+  };
 }

@@ -14,27 +14,40 @@ export interface Call {
 export interface Kernel {
   /** TensorFlow.js's name for it, or deepend's for a fused operation. */
   readonly name: string;
-  /** Whether it computes these; the stock cpu kernel does otherwise. All float32 inputs, when left out. */
+  /**
+   * Whether it computes these; the stock cpu kernel does otherwise. All float32 inputs, when left
+   * out.
+   */
   takes?(call: Call): boolean;
   run(call: Call): TensorInfo | TensorInfo[];
 }
 
-export const isFloat = ({ inputs }: Call): boolean => Object.values(inputs).every((x) => !x || x.dtype === 'float32');
+export const isFloat = ({ inputs }: Call): boolean =>
+  Object.values(inputs).every((x) => !x || x.dtype === 'float32');
 
-export const size = (shape: readonly number[]): number => shape.reduce((product, n) => product * n, 1);
+export const size = (shape: readonly number[]): number =>
+  shape.reduce((product, n) => product * n, 1);
 
 /** The kernel as TensorFlow.js registers it. */
-export function kernelFunc({ takes = isFloat, run }: Kernel, stock: KernelFunc | undefined): KernelFunc {
+export function kernelFunc(
+  { takes = isFloat, run }: Kernel,
+  stock: KernelFunc | undefined,
+): KernelFunc {
   const other = stock && settled(stock);
   return ({ inputs, attrs, backend }) => {
-    const call: Call = { inputs: inputs as Call['inputs'], attrs: attrs ?? {}, backend: backend as SimdBackend };
+    const call: Call = {
+      inputs: inputs as Call['inputs'],
+      attrs: attrs ?? {},
+      backend: backend as SimdBackend,
+    };
     if (other && !takes(call)) return other({ inputs, attrs, backend });
     return call.backend.attempt(() => (hasOwnTypes(call) ? run(call) : runRetyped(call, run)));
   };
 }
 
 /**
- * A stock kernel whose outputs hold numbers of the type that they say. Stock's cast to a wider type only renames: an int32
+ * A stock kernel whose outputs hold numbers of the type that they say. Stock's cast to a wider type
+ * only renames: an int32
  * tensor's numbers then pass for float32, which JavaScript does not notice and WebAssembly does.
  */
 export function settled(stock: KernelFunc): KernelFunc {

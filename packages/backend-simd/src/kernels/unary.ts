@@ -9,7 +9,11 @@ import { type Attrs, type Kernel, size } from './types';
 type Parameters = readonly [alpha: number, beta?: number];
 
 /** TensorFlow.js's name, the assembly's number, and what the operation is told besides. */
-const ROWS: readonly (readonly [name: string, op: UnaryOp, parameters?: (attrs: Attrs) => Parameters])[] = [
+const ROWS: readonly (readonly [
+  name: string,
+  op: UnaryOp,
+  parameters?: (attrs: Attrs) => Parameters,
+])[] = [
   ['Relu', UnaryOp.Relu],
   ['Relu6', UnaryOp.Relu6],
   ['Neg', UnaryOp.Neg],
@@ -43,7 +47,15 @@ export const unaryKernels: readonly Kernel[] = ROWS.map(([name, op, parameters])
     const out = backend.output(x.shape);
     const count = size(x.shape);
     const [alpha, beta = 0] = parameters?.(attrs) ?? [0];
-    const words = [backend.pointer(x), backend.pointer(out), count, BLOCK, op, float(alpha), float(beta)];
+    const words = [
+      backend.pointer(x),
+      backend.pointer(out),
+      count,
+      BLOCK,
+      op,
+      float(alpha),
+      float(beta),
+    ];
     backend.launch(Task.Unary, words, Math.ceil(count / BLOCK));
     return out;
   },

@@ -1,8 +1,14 @@
-/** Rows in TensorFlow.js's registry of kernels, which needs no engine to be there: they are in place whichever package was imported first. */
+/**
+ * Rows in TensorFlow.js's registry of kernels, which needs no engine to be there: they are in place
+ * whichever package was imported first.
+ */
 import * as tf from '@tensorflow/tfjs-core';
 import type { FastKernel } from '../fast';
 
-/** Adds an engine's own forms of the fused operations. `Given` is what it calls a kernel's arguments. */
+/**
+ * Adds an engine's own forms of the fused operations. `Given` is what it calls a kernel's
+ * arguments.
+ */
 export function registerForms<Given>(
   backendName: string,
   forms: Partial<Record<FastKernel, (given: Given) => tf.TensorInfo | tf.TensorInfo[]>>,

@@ -1,12 +1,16 @@
-/** Softmax cross-entropy, with label smoothing (Szegedy et al. 2015, https://arxiv.org/abs/1512.00567, section 7) and class weights. */
-import { checkOptions, rule } from '@deepend/checks';
+/**
+ * Softmax cross-entropy, with label smoothing (Szegedy et al. 2015,
+ * https://arxiv.org/abs/1512.00567, section 7) and class weights.
+ */
+import { checkOptions, rule } from '@deepend/core';
 import * as tf from '@tensorflow/tfjs-core';
 import { fast } from '../fast';
 import { classLabels } from './labels';
 import type { Loss, LossResult } from './loss';
 
 /**
- * Softmax cross-entropy on logits in its stable form, with its gradient: logits minus their largest, then log-sum-exp. (tfjs's
+ * Softmax cross-entropy on logits in its stable form, with its gradient: logits minus their
+ * largest, then log-sum-exp. (tfjs's
  * `sparseCategoricalCrossentropy` with `fromLogits` clips the logits first, which is wrong.)
  * @param labels int32 `[batch]` of class indices, or float32 `[batch, numClasses]` of probabilities
  * @throws RangeError when the labels are of another shape
@@ -19,7 +23,10 @@ export function softmaxCrossEntropy(logits: tf.Tensor2D, labels: tf.Tensor): Los
       const [loss, correct, dLogits] = own as [tf.Scalar, tf.Scalar, tf.Tensor2D];
       return { loss, correct, dLogits };
     }
-    return composed(logits, typed, { shares: sharesOf(logits, typed), mass: tf.scalar(logits.shape[0]) });
+    return composed(logits, typed, {
+      shares: sharesOf(logits, typed),
+      mass: tf.scalar(logits.shape[0]),
+    });
   });
 }
 
@@ -30,24 +37,34 @@ export interface CrossEntropyOptions {
   classWeights?: readonly number[];
 }
 
-const isWeight = (value: unknown) => typeof value === 'number' && value >= 0 && Number.isFinite(value);
+const isWeight = (value: unknown) =>
+  typeof value === 'number' && value >= 0 && Number.isFinite(value);
 const crossEntropyOptions = rule.options({
-  labelSmoothing: rule.that<number>((value) => isWeight(value) && (value as number) < 1, 'a number from 0 to below 1').optional(),
+  labelSmoothing: rule
+    .that<number>((value) => isWeight(value) && (value as number) < 1, 'a number from 0 to below 1')
+    .optional(),
   classWeights: rule
     .that<readonly number[]>(
-      (value) => Array.isArray(value) && value.every(isWeight) && value.some((weight) => weight > 0),
+      (value) =>
+        Array.isArray(value) && value.every(isWeight) && value.some((weight) => weight > 0),
       'a list of a number of at least 0 for each class, not all 0',
     )
     .optional(),
 });
 
-/** The least that a batch's weights count for: where a batch has classes of weight 0 alone, its loss is 0, not 0 / 0. */
+/**
+ * The least that a batch's weights count for: where a batch has classes of weight 0 alone, its loss
+ * is 0, not 0 / 0.
+ */
 const LEAST = 1e-30;
 
 /**
- * Makes a cross-entropy on logits with label smoothing and class weights, as PyTorch's `cross_entropy` has them. Of class indices it is the
- * weighted mean, divided by the sum of the labels' weights; of probabilities it is divided by the batch.
- * @throws TypeError or RangeError when an option is wrong; the loss throws RangeError when labels or weights do not fit the net
+ * Makes a cross-entropy on logits with label smoothing and class weights, as PyTorch's
+ * `cross_entropy` has them. Of class indices it is the
+ * weighted mean, divided by the sum of the labels' weights; of probabilities it is divided by the
+ * batch.
+ * @throws TypeError or RangeError when an option is wrong; the loss throws RangeError when labels
+ *   or weights do not fit the net
  * @example plan.step(features, labels, { loss: crossEntropy({ labelSmoothing: 0.1 }) });
  */
 export function crossEntropy(options: CrossEntropyOptions = {}): Loss<tf.Scalar> {
@@ -59,7 +76,10 @@ export function crossEntropy(options: CrossEntropyOptions = {}): Loss<tf.Scalar>
       const [batch, numClasses] = logits.shape;
       const typed = classLabels(where, logits, labels);
       const sharp = sharesOf(logits, typed); // [batch, numClasses]
-      const smooth = tf.add(tf.mul(sharp, 1 - labelSmoothing), labelSmoothing / numClasses) as tf.Tensor2D;
+      const smooth = tf.add(
+        tf.mul(sharp, 1 - labelSmoothing),
+        labelSmoothing / numClasses,
+      ) as tf.Tensor2D;
       if (!classWeights) return { ...softmaxCrossEntropy(logits, smooth) };
       if (classWeights.length !== numClasses) {
         throw new RangeError(
@@ -67,14 +87,17 @@ export function crossEntropy(options: CrossEntropyOptions = {}): Loss<tf.Scalar>
         );
       }
       const weights = tf.tensor2d([...classWeights], [1, numClasses]);
-      const mass = typed.rank === 1 ? tf.maximum(tf.sum(tf.mul(sharp, weights)), LEAST) : tf.scalar(batch);
+      const mass =
+        typed.rank === 1 ? tf.maximum(tf.sum(tf.mul(sharp, weights)), LEAST) : tf.scalar(batch);
       return composed(logits, typed, { shares: tf.mul(smooth, weights) as tf.Tensor2D, mass });
     });
 }
 
 /** How much of each sample each class is: `[batch, numClasses]`. */
 function sharesOf({ shape }: tf.Tensor2D, labels: tf.Tensor): tf.Tensor2D {
-  return (labels.rank === 1 ? tf.cast(tf.oneHot(labels as tf.Tensor1D, shape[1]), 'float32') : labels) as tf.Tensor2D;
+  return (
+    labels.rank === 1 ? tf.cast(tf.oneHot(labels as tf.Tensor1D, shape[1]), 'float32') : labels
+  ) as tf.Tensor2D;
 }
 
 /**
@@ -92,7 +115,10 @@ function composed(
   const logProbabilities = tf.sub(shifted, tf.log(sums));
   const loss: tf.Scalar = tf.div(tf.sub(0, tf.sum(tf.mul(shares, logProbabilities))), mass);
   const whole = tf.sum(shares, 1, true); // [batch, 1]
-  const dLogits: tf.Tensor2D = tf.div(tf.sub(tf.mul(tf.div(exponentials, sums), whole), shares), mass);
+  const dLogits: tf.Tensor2D = tf.div(
+    tf.sub(tf.mul(tf.div(exponentials, sums), whole), shares),
+    mass,
+  );
   const truth = labels.rank === 1 ? labels : tf.argMax(labels, 1);
   const correct: tf.Scalar = tf.sum(tf.cast(tf.equal(tf.argMax(logits, 1), truth), 'float32'));
   return { loss, correct, dLogits };

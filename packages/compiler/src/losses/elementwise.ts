@@ -1,16 +1,23 @@
-/** Losses with a number for each output of the net, as PyTorch has them: means over batch and outputs. */
+/**
+ * Losses with a number for each output of the net, as PyTorch has them: means over batch and
+ * outputs.
+ */
 import * as tf from '@tensorflow/tfjs-core';
 import { targets } from './labels';
 import type { Loss } from './loss';
 
 /**
- * Makes the mean of squared differences, for regression: PyTorch's `mse_loss`. It knows no right answers. (The book's `squared_loss` is
+ * Makes the mean of squared differences, for regression: PyTorch's `mse_loss`. It knows no right
+ * answers. (The book's `squared_loss` is
  * half of it.) Labels: float32 `[batch, outputs]`, or `[batch]` for a net of one output.
  */
 export function meanSquaredError(): Loss<null> {
   return (outputs, labels) => {
     const { loss, dLogits } = tf.tidy(() => {
-      const difference = tf.sub(outputs, targets('[compiler] meanSquaredError', outputs, labels)) as tf.Tensor2D;
+      const difference = tf.sub(
+        outputs,
+        targets('[compiler] meanSquaredError', outputs, labels),
+      ) as tf.Tensor2D;
       const loss = tf.mean(tf.square(difference)) as tf.Scalar;
       return { loss, dLogits: tf.mul(difference, 2 / outputs.size) as tf.Tensor2D };
     });
@@ -19,8 +26,10 @@ export function meanSquaredError(): Loss<null> {
 }
 
 /**
- * Makes the binary cross-entropy on logits in its stable form, max(x, 0) − x·y + log(1 + e^−|x|): PyTorch's
- * `binary_cross_entropy_with_logits`. The net ends without a sigmoid. A sample is right when each of its outputs is on its label's side of one half.
+ * Makes the binary cross-entropy on logits in its stable form, max(x, 0) − x·y + log(1 + e^−|x|):
+ * PyTorch's
+ * `binary_cross_entropy_with_logits`. The net ends without a sigmoid. A sample is right when each
+ * of its outputs is on its label's side of one half.
  * Labels: 0 to 1, float32 `[batch, outputs]`, or `[batch]` for a net of one output.
  */
 export function binaryCrossEntropy(): Loss<tf.Scalar> {

@@ -4,7 +4,8 @@ import * as tf from '@tensorflow/tfjs-core';
 const list = (shape: readonly number[]) => `[${shape.join(', ')}]`;
 
 /**
- * Class indices as int32, probabilities as float32: an engine's own kernel reads their bits as they are.
+ * Class indices as int32, probabilities as float32: an engine's own kernel reads their bits as they
+ * are.
  * @throws RangeError when the labels are neither `[batch]` nor `[batch, numClasses]`
  */
 export function classLabels(where: string, { shape }: tf.Tensor2D, labels: tf.Tensor): tf.Tensor {
@@ -19,11 +20,14 @@ export function classLabels(where: string, { shape }: tf.Tensor2D, labels: tf.Te
 }
 
 /**
- * A number for each output, float32 `[batch, outputs]`; of a net with one output, `[batch]` will do.
+ * A number for each output, float32 `[batch, outputs]`; of a net with one output, `[batch]` will
+ * do.
  * @throws RangeError when there are more or fewer
  */
 export function targets(where: string, { shape }: tf.Tensor2D, labels: tf.Tensor): tf.Tensor2D {
-  const fits = labels.shape.join() === shape.join() || (shape[1] === 1 && labels.rank === 1 && labels.size === shape[0]);
+  const fits =
+    labels.shape.join() === shape.join() ||
+    (shape[1] === 1 && labels.rank === 1 && labels.size === shape[0]);
   if (!fits) {
     const also = shape[1] === 1 ? ` or ${list(shape.slice(0, 1))}` : '';
     throw new RangeError(

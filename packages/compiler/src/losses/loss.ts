@@ -1,6 +1,9 @@
 import type * as tf from '@tensorflow/tfjs-core';
 
-/** What a loss makes of a batch; whoever asked for it disposes it. `Correct` is null where a loss knows no right answers. */
+/**
+ * What a loss makes of a batch; whoever asked for it disposes it. `Correct` is null where a loss
+ * knows no right answers.
+ */
 export interface LossResult<Correct extends tf.Scalar | null = tf.Scalar | null> {
   /** The batch's mean loss, a scalar. */
   readonly loss: tf.Scalar;
@@ -11,7 +14,8 @@ export interface LossResult<Correct extends tf.Scalar | null = tf.Scalar | null>
 }
 
 /**
- * From what a net gives, `[batch, outputs]`, and a batch's labels to the mean loss and its gradient. One's own works as those here do; it
+ * From what a net gives, `[batch, outputs]`, and a batch's labels to the mean loss and its
+ * gradient. One's own works as those here do; it
  * may leave tensors to `tf.tidy`, but for the three that it gives.
  */
 export type Loss<Correct extends tf.Scalar | null = tf.Scalar | null> = (

@@ -10,7 +10,10 @@ export interface BatchNormAttrs {
   readonly scale: boolean;
   readonly center: boolean;
   readonly relu: boolean;
-  /** Its layer is not trainable: it normalizes by its moving statistics in training too, as Keras's does, and keeps them. */
+  /**
+   * Its layer is not trainable: it normalizes by its moving statistics in training too, as Keras's
+   * does, and keeps them.
+   */
   readonly frozen: boolean;
   /** The second input is added before the ReLU: the end of a residual block. */
   readonly residual: boolean;
@@ -25,8 +28,10 @@ function unpack(attrs: BatchNormAttrs, params: readonly tf.Tensor[]) {
 }
 
 /**
- * Batch normalization over the last axis (Ioffe & Szegedy 2015), then, when fused, the sum with a shortcut, then ReLU.
- * It normalizes with the biased variance of the batch and moves the statistics with the unbiased one, as PyTorch does.
+ * Batch normalization over the last axis (Ioffe & Szegedy 2015), then, when fused, the sum with a
+ * shortcut, then ReLU.
+ * It normalizes with the biased variance of the batch and moves the statistics with the unbiased
+ * one, as PyTorch does.
  */
 export const batchNorm: OperationKind<BatchNormAttrs> = {
   name: 'batchNorm',
@@ -52,7 +57,9 @@ export const batchNorm: OperationKind<BatchNormAttrs> = {
     const count = x.size / (x.shape[x.rank - 1] ?? 1); // batch·height·width
     const mean = training ? tf.div(channelSums(x), count) : movingMean;
     // Two passes: the mean of squares minus the squared mean would cancel.
-    const variance = training ? tf.div(channelSums(tf.squaredDifference(x, mean)), count) : movingVariance;
+    const variance = training
+      ? tf.div(channelSums(tf.squaredDifference(x, mean)), count)
+      : movingVariance;
     const deviation = tf.rsqrt(tf.add(variance, attrs.epsilon)); // 1 / √(variance + ε), [channels]
     const factor = gamma ? tf.mul(gamma, deviation) : deviation;
     const shift = tf.sub(beta ?? 0, tf.mul(mean, factor));
@@ -62,7 +69,11 @@ export const batchNorm: OperationKind<BatchNormAttrs> = {
     if (!training) return { output: y };
     const statistics = operation.params.slice(-2).map((param) => param.variable);
     move(statistics[0] as tf.Variable, mean, attrs.momentum);
-    move(statistics[1] as tf.Variable, tf.mul(variance, count / Math.max(count - 1, 1)), attrs.momentum);
+    move(
+      statistics[1] as tf.Variable,
+      tf.mul(variance, count / Math.max(count - 1, 1)),
+      attrs.momentum,
+    );
     return { output: y, saved: [mean, deviation] };
   },
   backward({ attrs, inputs, params, output, saved, dy, operation, wanted }) {
@@ -70,13 +81,18 @@ export const batchNorm: OperationKind<BatchNormAttrs> = {
     const [x] = inputs as [tf.Tensor];
     const { gamma } = unpack(attrs, params);
     const [mean, deviation, extra] = saved as [tf.Tensor, tf.Tensor, tf.Tensor?];
-    const own = fast('deepend.batchNormGradient', { x, y: output, dy, mean, deviation, extra, gamma }, attrs);
+    const own = fast(
+      'deepend.batchNormGradient',
+      { x, y: output, dy, mean, deviation, extra, gamma },
+      attrs,
+    );
     if (own) return gradients(own, attrs, operation);
     const count = x.size / (x.shape[x.rank - 1] ?? 1);
     const dz = attrs.relu ? reluGradient(dy, output) : dy;
     const dBeta = channelSums(dz);
     const dGamma = tf.mul(channelSums(tf.mul(dz, tf.sub(x, mean))), deviation);
-    // dx = γ·d·(dz − Σdz/n − x̂·Σ(dz·x̂)/n), gathered by powers of x: a·dz + b·x + c, each of a, b, c [channels]
+    // dx = γ·d·(dz − Σdz/n − x̂·Σ(dz·x̂)/n), gathered by powers of x: a·dz + b·x + c, each of a, b,
+    // c [channels]
     const a = gamma ? tf.mul(gamma, deviation) : deviation;
     const b = tf.mul(tf.mul(a, tf.mul(deviation, dGamma)), -1 / count);
     const c = tf.sub(tf.mul(tf.mul(a, dBeta), -1 / count), tf.mul(b, mean));
@@ -93,7 +109,12 @@ export function statisticsOf({ kind, attrs, params }: Operation): readonly Param
 /** By constants, normalization is a linear map: dx = dz·γ / √(variance + ε). */
 function frozenGradients(
   attrs: BatchNormAttrs,
-  { params, output, dy, wanted }: Pick<BackwardCall<BatchNormAttrs>, 'params' | 'output' | 'dy' | 'wanted'>,
+  {
+    params,
+    output,
+    dy,
+    wanted,
+  }: Pick<BackwardCall<BatchNormAttrs>, 'params' | 'output' | 'dy' | 'wanted'>,
 ): Backward {
   const { gamma, movingVariance } = unpack(attrs, params);
   const deviation = tf.rsqrt(tf.add(movingVariance, attrs.epsilon)); // [channels]
@@ -109,7 +130,10 @@ function gradients(
   { params }: Operation<BatchNormAttrs>,
 ): Backward {
   const found = [...(scale ? [dGamma] : []), ...(center ? [dBeta] : [])] as tf.Tensor[];
-  return { inputs: residual ? [dx, dz] : [dx], params: found.filter((_, i) => params[i]?.trainable) };
+  return {
+    inputs: residual ? [dx, dz] : [dx],
+    params: found.filter((_, i) => params[i]?.trainable),
+  };
 }
 
 function move(statistic: tf.Variable, batch: tf.Tensor, momentum: number): void {

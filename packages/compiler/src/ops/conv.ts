@@ -1,6 +1,14 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { fast } from '../fast';
-import { type ConvAttrs, channelSums, convolve, filterGradient, inputGradient, NO_PADDING, reluGradient } from '../primitives';
+import {
+  type ConvAttrs,
+  channelSums,
+  convolve,
+  filterGradient,
+  inputGradient,
+  NO_PADDING,
+  reluGradient,
+} from '../primitives';
 import type { OperationKind } from '../program';
 
 export interface ConvLayerAttrs {
@@ -15,9 +23,19 @@ export interface ConvLayerAttrs {
   readonly normalized?: boolean;
 }
 
-/** TensorFlow's `same`: ⌈size / stride⌉ pixels, and what padding that takes, the odd row at the end. */
-function sameAxis(size: number, kernel: number, stride: number, dilation: number): [number, number] {
-  const total = Math.max((Math.ceil(size / stride) - 1) * stride + (kernel - 1) * dilation + 1 - size, 0);
+/**
+ * TensorFlow's `same`: ⌈size / stride⌉ pixels, and what padding that takes, the odd row at the end.
+ */
+function sameAxis(
+  size: number,
+  kernel: number,
+  stride: number,
+  dilation: number,
+): [number, number] {
+  const total = Math.max(
+    (Math.ceil(size / stride) - 1) * stride + (kernel - 1) * dilation + 1 - size,
+    0,
+  );
   return [Math.floor(total / 2), Math.ceil(total / 2)];
 }
 
@@ -33,7 +51,10 @@ export function resolve(
   return { ...attrs, padding: { top, bottom, left, right } };
 }
 
-/** Convolution, bias and, when fused, ReLU. Parameters: kernel `[kh, kw, in / groups, out]`, and bias `[out]` if there is one. */
+/**
+ * Convolution, bias and, when fused, ReLU. Parameters: kernel `[kh, kw, in / groups, out]`, and
+ * bias `[out]` if there is one.
+ */
 export const conv2d: OperationKind<ConvLayerAttrs> = {
   name: 'conv2d',
   reads: ({ relu }) => ({ inputs: true, output: relu }),
@@ -56,7 +77,9 @@ export const conv2d: OperationKind<ConvLayerAttrs> = {
     ];
     return {
       inputs: [wanted[0] ? inputGradient(dz, filter, x.shape, { ...conv, extra: saved[0] }) : null],
-      params: gradients.filter((_, i) => operation.params[i]?.trainable).map((gradient) => gradient()),
+      params: gradients
+        .filter((_, i) => operation.params[i]?.trainable)
+        .map((gradient) => gradient()),
     };
   },
 };

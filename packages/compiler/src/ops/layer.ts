@@ -2,20 +2,29 @@ import * as tf from '@tensorflow/tfjs-core';
 import type * as tfl from '@tensorflow/tfjs-layers';
 import type { OperationKind } from '../program';
 
-/** A layer that no pattern knows runs alone, through tfjs's own gradient; the forward pass is computed again for it. */
+/**
+ * A layer that no pattern knows runs alone, through tfjs's own gradient; the forward pass is
+ * computed again for it.
+ */
 export const layer: OperationKind<tfl.layers.Layer> = {
   name: 'layer',
   reads: () => ({ inputs: true, output: false }),
   forward: ({ attrs, inputs, training }) => ({ output: compute(attrs, inputs, training) }),
   backward({ attrs, inputs, operation, dy }) {
-    const weights = operation.params.filter((param) => param.trainable).map((param) => param.variable);
+    const weights = operation.params
+      .filter((param) => param.trainable)
+      .map((param) => param.variable);
     const run = () => compute(attrs, inputs, true);
     const { grads } = tf.engine().gradients(run, [...inputs, ...weights], dy, true);
     return { inputs: grads.slice(0, inputs.length), params: grads.slice(inputs.length) };
   },
 };
 
-function compute(layer: tfl.layers.Layer, inputs: readonly tf.Tensor[], training: boolean): tf.Tensor {
+function compute(
+  layer: tfl.layers.Layer,
+  inputs: readonly tf.Tensor[],
+  training: boolean,
+): tf.Tensor {
   const result = layer.call([...inputs], { training });
   return (Array.isArray(result) ? result[0] : result) as tf.Tensor;
 }

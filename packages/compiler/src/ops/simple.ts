@@ -8,13 +8,26 @@ import type { OperationKind } from '../program';
 const ACTIVATIONS = {
   relu: { forward: tf.relu, gradient: reluGradient },
   // Howard et al. 2017: ReLU that stops at 6. At 0 and at 6 the gradient is 0, as PyTorch has it.
-  relu6: { forward: tf.relu6, gradient: (dy: tf.Tensor, y: tf.Tensor) => tf.mul(dy, tf.mul(tf.step(y), tf.step(tf.sub(6, y)))) },
-  sigmoid: { forward: tf.sigmoid, gradient: (dy: tf.Tensor, y: tf.Tensor) => tf.mul(dy, tf.mul(y, tf.sub(1, y))) },
-  tanh: { forward: tf.tanh, gradient: (dy: tf.Tensor, y: tf.Tensor) => tf.mul(dy, tf.sub(1, tf.square(y))) },
+  relu6: {
+    forward: tf.relu6,
+    gradient: (dy: tf.Tensor, y: tf.Tensor) =>
+      tf.mul(dy, tf.mul(tf.step(y), tf.step(tf.sub(6, y)))),
+  },
+  sigmoid: {
+    forward: tf.sigmoid,
+    gradient: (dy: tf.Tensor, y: tf.Tensor) => tf.mul(dy, tf.mul(y, tf.sub(1, y))),
+  },
+  tanh: {
+    forward: tf.tanh,
+    gradient: (dy: tf.Tensor, y: tf.Tensor) => tf.mul(dy, tf.sub(1, tf.square(y))),
+  },
 };
 
 function activationGradient(name: ActivationName, dy: tf.Tensor, y: tf.Tensor): tf.Tensor {
-  return fast('deepend.activationGradient', { dy, y }, { name })?.[0] ?? ACTIVATIONS[name].gradient(dy, y);
+  return (
+    fast('deepend.activationGradient', { dy, y }, { name })?.[0] ??
+    ACTIVATIONS[name].gradient(dy, y)
+  );
 }
 
 export type ActivationName = keyof typeof ACTIVATIONS;
@@ -24,8 +37,13 @@ export const isActivation = (name: unknown): name is ActivationName =>
 export const activation: OperationKind<{ name: ActivationName }> = {
   name: 'activation',
   reads: () => ({ inputs: false, output: true }),
-  forward: ({ inputs, attrs }) => ({ output: ACTIVATIONS[attrs.name].forward(inputs[0] as tf.Tensor) }),
-  backward: ({ dy, output, attrs }) => ({ inputs: [activationGradient(attrs.name, dy, output)], params: [] }),
+  forward: ({ inputs, attrs }) => ({
+    output: ACTIVATIONS[attrs.name].forward(inputs[0] as tf.Tensor),
+  }),
+  backward: ({ dy, output, attrs }) => ({
+    inputs: [activationGradient(attrs.name, dy, output)],
+    params: [],
+  }),
 };
 
 /** Sum of two or more, then, when fused, ReLU. */
@@ -42,11 +60,17 @@ export const add: OperationKind<{ relu: boolean }> = {
   },
 };
 
-/** The sum of a gradient over what was broadcast: `[batch, height, width, channels]` → `[batch, 1, 1, channels]`. */
+/**
+ * The sum of a gradient over what was broadcast: `[batch, height, width, channels]` → `[batch, 1,
+ * 1, channels]`.
+ */
 const sumTo = (gradient: tf.Tensor, { shape }: tf.Tensor): tf.Tensor =>
   tf.util.arraysEqual(gradient.shape, shape) ? gradient : tf.sum(gradient, [1, 2], true);
 
-/** Product of two of one shape, or of an image with a number for each of its channels, `[batch, 1, 1, channels]`. */
+/**
+ * Product of two of one shape, or of an image with a number for each of its channels, `[batch, 1,
+ * 1, channels]`.
+ */
 export const multiply: OperationKind<Record<string, never>> = {
   name: 'multiply',
   reads: () => ({ inputs: true, output: false }),
@@ -73,14 +97,17 @@ export const pad: OperationKind<Padding> = {
 type Ends = readonly [before: number, after: number];
 
 /**
- * Zeros before and after the channels of a pixel, and the pixels of a row: what `channelsFirst` padding does to a channels-last image.
+ * Zeros before and after the channels of a pixel, and the pixels of a row: what `channelsFirst`
+ * padding does to a channels-last image.
  * The shortcut of He et al. 2015 that has no weights (option A) gets its new channels so.
  */
 export const padChannels: OperationKind<{ width: Ends; channels: Ends }> = {
   name: 'padChannels',
   reads: () => ({ inputs: false, output: false }),
   forward({ inputs, attrs: { width, channels } }) {
-    return { output: tf.pad(inputs[0] as tf.Tensor4D, [[0, 0], [0, 0], [...width], [...channels]]) }; // biome-ignore format: a pair an axis
+    return {
+      output: tf.pad(inputs[0] as tf.Tensor4D, [[0, 0], [0, 0], [...width], [...channels]]),
+    };
   },
   backward({ dy, attrs: { width, channels } }) {
     const [batch = 1, rows = 1, columns = 1, depth = 1] = dy.shape;
@@ -93,7 +120,9 @@ export const padChannels: OperationKind<{ width: Ends; channels: Ends }> = {
 export const reshape: OperationKind<{ from: readonly number[]; to: readonly number[] }> = {
   name: 'reshape',
   reads: () => ({ inputs: false, output: false }),
-  forward: ({ inputs, attrs }) => ({ output: tf.reshape(inputs[0] as tf.Tensor, [-1, ...attrs.to]) }),
+  forward: ({ inputs, attrs }) => ({
+    output: tf.reshape(inputs[0] as tf.Tensor, [-1, ...attrs.to]),
+  }),
   backward: ({ dy, attrs }) => ({ inputs: [tf.reshape(dy, [-1, ...attrs.from])], params: [] }),
 };
 
@@ -108,7 +137,10 @@ export const globalAveragePool: OperationKind<{ height: number; width: number }>
   },
 };
 
-/** Linear layer, then, when fused, ReLU. Parameters: kernel `[in, out]`, and bias `[out]` if there is one. */
+/**
+ * Linear layer, then, when fused, ReLU. Parameters: kernel `[in, out]`, and bias `[out]` if there
+ * is one.
+ */
 export const dense: OperationKind<{ relu: boolean }> = {
   name: 'dense',
   reads: ({ relu }) => ({ inputs: true, output: relu }),
@@ -126,7 +158,9 @@ export const dense: OperationKind<{ relu: boolean }> = {
     const gradients = [() => tf.matMul(x, dz, true, false), () => channelSums(dz)];
     return {
       inputs: [wanted[0] ? tf.matMul(dz, kernel, false, true) : null],
-      params: gradients.filter((_, i) => operation.params[i]?.trainable).map((gradient) => gradient()),
+      params: gradients
+        .filter((_, i) => operation.params[i]?.trainable)
+        .map((gradient) => gradient()),
     };
   },
 };

@@ -9,7 +9,10 @@ export interface Settings {
   readonly weightDecay: number;
 }
 
-/** Batch normalization's and any layer's: numbers that scale or shift, where decay does no good (He et al. 2018, https://arxiv.org/abs/1812.01187). */
+/**
+ * Batch normalization's and any layer's: numbers that scale or shift, where decay does no good (He
+ * et al. 2018, https://arxiv.org/abs/1812.01187).
+ */
 const NORM_AND_BIAS = /(^|\/)(gamma|beta|bias)$/;
 
 /** Whether a pattern, in which `*` stands for anything, is the whole name. */
@@ -24,14 +27,27 @@ function isIn({ params }: ParameterGroup, parameter: Parameter): boolean {
   return [params].flat().some((pattern) => matches(pattern, name) || matches(pattern, layer));
 }
 
-export function settingsOf({ groups, weightDecay, excludeFromDecay }: CheckedOptions, parameter: Parameter): Settings {
+export function settingsOf(
+  { groups, weightDecay, excludeFromDecay }: CheckedOptions,
+  parameter: Parameter,
+): Settings {
   const group = groups.find((candidate) => isIn(candidate, parameter));
   const excluded = excludeFromDecay === 'norm-and-bias' && NORM_AND_BIAS.test(nameOf(parameter));
-  return { lrScale: group?.lrScale ?? 1, weightDecay: excluded ? 0 : (group?.weightDecay ?? weightDecay) };
+  return {
+    lrScale: group?.lrScale ?? 1,
+    weightDecay: excluded ? 0 : (group?.weightDecay ?? weightDecay),
+  };
 }
 
-/** @throws RangeError when a group has no parameter among those that learn: its name is not the net's */
-export function checkGroups(where: string, { groups }: CheckedOptions, gradients: readonly ParameterGradient[]): void {
+/**
+ * @throws RangeError when a group has no parameter among those that learn: its name is not the
+ * net's
+ */
+export function checkGroups(
+  where: string,
+  { groups }: CheckedOptions,
+  gradients: readonly ParameterGradient[],
+): void {
   const empty = groups.find((group) => !gradients.some(({ parameter }) => isIn(group, parameter)));
   if (!empty) return;
   const names = gradients.map(({ parameter }) => nameOf(parameter));

@@ -1,10 +1,15 @@
-import { show } from '@deepend/checks';
+import { show } from '@deepend/core';
 import * as tf from '@tensorflow/tfjs-core';
 import type { ParameterGradient } from '../gradients';
 import { ParameterNames } from '../parameter-names';
 import type { Parameter } from '../program';
 import { checkGroups, type Settings, settingsOf } from './groups';
-import { type CheckedOptions, checkOptimizerOptions, type OptimizerOptions, ruleOf } from './options';
+import {
+  type CheckedOptions,
+  checkOptimizerOptions,
+  type OptimizerOptions,
+  ruleOf,
+} from './options';
 import { ruleNamed } from './rules';
 import { type Entry, update } from './update';
 
@@ -16,21 +21,26 @@ export interface OptimizerState {
   readonly slots: Record<string, tf.Tensor>;
 }
 
-/** Moves weights by their gradients. It keeps slots for the parameters that it has seen, and for no others. */
+/**
+ * Moves weights by their gradients. It keeps slots for the parameters that it has seen, and for no
+ * others.
+ */
 export interface Optimizer {
   /** As checked, with their defaults. */
   readonly options: Readonly<OptimizerOptions>;
   /**
    * One update of every parameter that has a gradient, in place. The gradients stay the caller's.
    * @param options.lr at least 0; a group's parameters have it times their scale
-   * @throws RangeError when the learning rate is no number of at least 0, or a group of the options has no parameter
+   * @throws RangeError when the learning rate is no number of at least 0, or a group of the options
+   *   has no parameter
    */
   step(gradients: readonly ParameterGradient[], options: { lr: number }): void;
   /** What it remembers now. The tensors stay its own, and the next step writes in them. */
   state(): OptimizerState;
   /**
    * Goes on from a state of an optimizer of the same rule. The tensors stay the caller's.
-   * @throws RangeError when the state is another rule's; the next step does when it is another net's. All stays as it was then
+   * @throws RangeError when the state is another rule's; the next step does when it is another
+   *   net's. All stays as it was then
    */
   restore(state: OptimizerState): void;
   /** Frees the slots. */
@@ -38,7 +48,10 @@ export interface Optimizer {
 }
 
 const WHERE = '[compiler] optimizer';
-/** A scalar slot of parameters that had no gradient in some steps: how many. Adam's corrections go by the steps that a parameter had. */
+/**
+ * A scalar slot of parameters that had no gradient in some steps: how many. Adam's corrections go
+ * by the steps that a parameter had.
+ */
 const MISSED = 'missed';
 
 /** A parameter that has been seen. */
@@ -65,7 +78,9 @@ class RuleOptimizer implements Optimizer {
 
   step(gradients: readonly ParameterGradient[], { lr }: { lr: number }): void {
     if (!(lr >= 0 && Number.isFinite(lr))) {
-      throw new RangeError(`${WHERE}.step: option "lr" must be a number of at least 0, got ${show(lr)}`);
+      throw new RangeError(
+        `${WHERE}.step: option "lr" must be a number of at least 0, got ${show(lr)}`,
+      );
     }
     if (this.seen.size === 0 && gradients.length > 0) this.checkFirst(gradients);
     const seen = gradients.map(({ parameter }) => this.see(parameter));
@@ -80,13 +95,18 @@ class RuleOptimizer implements Optimizer {
     const [restored] = this.slots.keys();
     const names = gradients.map(({ parameter }) => this.names.of(parameter));
     const slots = ruleNamed(this.rule.rule).slots;
-    if (!restored || names.some((name) => slots.some((slot) => this.slots.has(`${name}/${slot}`)))) return;
+    if (!restored || names.some((name) => slots.some((slot) => this.slots.has(`${name}/${slot}`))))
+      return;
     throw new RangeError(
       `${WHERE}.step: the state restored is of another net: it has ${restored}, ... and none for ${names[0]}, ...; restore the state of this very net`,
     );
   }
 
-  private entry({ parameter, gradient }: ParameterGradient, { slots, lrScale, weightDecay, missed }: Seen, lr: number): Entry {
+  private entry(
+    { parameter, gradient }: ParameterGradient,
+    { slots, lrScale, weightDecay, missed }: Seen,
+    lr: number,
+  ): Entry {
     const rate = lr * lrScale;
     const { decoupled } = this.options;
     const decay = decoupled ? { shrink: 1 - rate * weightDecay } : { decay: weightDecay };
@@ -133,7 +153,10 @@ class RuleOptimizer implements Optimizer {
     seen.missed = missed;
     const name = `${seen.name}/${MISSED}`;
     this.slots.get(name)?.dispose();
-    this.slots.set(name, tf.tidy(() => tf.variable(tf.scalar(missed), false))); // biome-ignore format: one call
+    this.slots.set(
+      name,
+      tf.tidy(() => tf.variable(tf.scalar(missed), false)),
+    );
   }
 
   state(): OptimizerState {
@@ -142,10 +165,14 @@ class RuleOptimizer implements Optimizer {
 
   restore({ step, slots }: OptimizerState): void {
     if (!Number.isInteger(step) || step < 0) {
-      throw new RangeError(`${WHERE}.restore: expected a state whose step is a whole number of at least 0, got ${show(step)}`);
+      throw new RangeError(
+        `${WHERE}.restore: expected a state whose step is a whole number of at least 0, got ${show(step)}`,
+      );
     }
     const known: string[] = [...ruleNamed(this.rule.rule).slots, MISSED];
-    const other = Object.keys(slots).find((name) => !known.includes(name.slice(name.lastIndexOf('/') + 1)));
+    const other = Object.keys(slots).find(
+      (name) => !known.includes(name.slice(name.lastIndexOf('/') + 1)),
+    );
     if (other) {
       throw new RangeError(
         `${WHERE}.restore: expected slots ${known.join(', ')} of '${this.options.name}', got ${other}; restore the state of an optimizer with the same options`,
@@ -168,10 +195,12 @@ class RuleOptimizer implements Optimizer {
 }
 
 /**
- * Makes an optimizer: plain SGD, momentum, Nesterov, Adam, AdamW, RMSprop, Adagrad or Lion, with PyTorch's formulas and defaults.
+ * Makes an optimizer: plain SGD, momentum, Nesterov, Adam, AdamW, RMSprop, Adagrad or Lion, with
+ * PyTorch's formulas and defaults.
  * @throws TypeError or RangeError when an option is wrong, or none of the optimizer's
  * @example
- * const optimizer = createOptimizer({ name: 'sgd', momentum: 0.9, weightDecay: 5e-4, excludeFromDecay: 'norm-and-bias' });
+ * const optimizer = createOptimizer({ name: 'sgd', momentum: 0.9, weightDecay: 5e-4,
+ * excludeFromDecay: 'norm-and-bias' });
  * optimizer.step(gradients, { lr: 0.1 });
  */
 export function createOptimizer(options: OptimizerOptions): Optimizer {

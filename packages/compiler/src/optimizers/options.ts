@@ -1,5 +1,5 @@
 /** What each optimizer can be told, with PyTorch's defaults. */
-import { checkOptions, rule } from '@deepend/checks';
+import { checkOptions, rule } from '@deepend/core';
 import type { RuleName } from './rules';
 
 /** Parameters that learn in their own way. The first group that a parameter is in counts. */
@@ -21,11 +21,17 @@ export interface OptimizerOptions {
   nesterov?: boolean;
   /** @default 0; adamw 0.01 */
   weightDecay?: number;
-  /** Weight decay beside the rule, w ← (1 − lr·λ)·w, rather than λ·w in the gradient. @default false; adamw and lion true */
+  /**
+   * Weight decay beside the rule, w ← (1 − lr·λ)·w, rather than λ·w in the gradient. @default
+   * false; adamw and lion true
+   */
   decoupled?: boolean;
   /** adam, adamw, lion: how much of the gradients' running mean stays. @default 0.9 */
   beta1?: number;
-  /** adam, adamw: the same of the squares. lion: what the running mean itself keeps. @default 0.999; lion 0.99 */
+  /**
+   * adam, adamw: the same of the squares. lion: what the running mean itself keeps. @default 0.999;
+   * lion 0.99
+   */
   beta2?: number;
   /** What is added to the root that divides. @default 1e-8; adagrad 1e-10 */
   epsilon?: number;
@@ -33,7 +39,10 @@ export interface OptimizerOptions {
   alpha?: number;
   /** rmsprop: divides by the deviation from the running mean. @default false */
   centered?: boolean;
-  /** Whether gamma, beta and bias go without weight decay, in groups too. @default 'none', all decay, as in PyTorch */
+  /**
+   * Whether gamma, beta and bias go without weight decay, in groups too. @default 'none', all
+   * decay, as in PyTorch
+   */
   excludeFromDecay?: 'norm-and-bias' | 'none';
   /** @default none: all learn alike */
   groups?: readonly ParameterGroup[];
@@ -47,7 +56,10 @@ const NAMES = ['sgd', 'adam', 'adamw', 'rmsprop', 'adagrad', 'lion'] as const;
 
 const share = (byDefault: number) =>
   rule
-    .that<number>((value) => typeof value === 'number' && value >= 0 && value < 1, 'a number from 0 to below 1')
+    .that<number>(
+      (value) => typeof value === 'number' && value >= 0 && value < 1,
+      'a number from 0 to below 1',
+    )
     .default(byDefault);
 const isName = (value: unknown) => typeof value === 'string' && value !== '';
 const group = rule.options({
@@ -68,10 +80,17 @@ const forAll = ({ weightDecay = 0 } = {}) => ({
 const decoupled = (byDefault: boolean) => ({ decoupled: rule.flag().default(byDefault) });
 const epsilon = (byDefault: number) => ({ epsilon: rule.nonNegativeNumber().default(byDefault) });
 const adam = { beta1: share(0.9), beta2: share(0.999), ...epsilon(1e-8) };
-const always = rule.that<boolean>((value) => value === true, "true; 'adam' has the other form").default(true);
+const always = rule
+  .that<boolean>((value) => value === true, "true; 'adam' has the other form")
+  .default(true);
 
 const SCHEMAS = {
-  sgd: rule.options({ ...forAll(), ...decoupled(false), momentum: share(0), nesterov: rule.flag().default(false) }),
+  sgd: rule.options({
+    ...forAll(),
+    ...decoupled(false),
+    momentum: share(0),
+    nesterov: rule.flag().default(false),
+  }),
   adam: rule.options({ ...forAll(), ...decoupled(false), ...adam }),
   adamw: rule.options({ ...forAll({ weightDecay: 0.01 }), decoupled: always, ...adam }),
   rmsprop: rule.options({
@@ -93,13 +112,24 @@ export function checkOptimizerOptions(where: string, options: OptimizerOptions):
   const { name } = checkOptions(where, NAME, { name: options?.name });
   const checked: CheckedOptions = checkOptions(where, SCHEMAS[name], options);
   if (checked.nesterov && !checked.momentum) {
-    throw new RangeError(`${where}: option "nesterov" must go with a momentum above 0, got ${checked.momentum}`);
+    throw new RangeError(
+      `${where}: option "nesterov" must go with a momentum above 0, got ${checked.momentum}`,
+    );
   }
   return checked;
 }
 
 /** Which rule the options ask for, and its numbers. */
-export function ruleOf({ name, momentum = 0, nesterov, centered, beta1, beta2, alpha, epsilon }: CheckedOptions) {
+export function ruleOf({
+  name,
+  momentum = 0,
+  nesterov,
+  centered,
+  beta1,
+  beta2,
+  alpha,
+  epsilon,
+}: CheckedOptions) {
   const rules: Record<CheckedOptions['name'], RuleName> = {
     sgd: momentum === 0 ? 'sgd' : nesterov ? 'nesterov' : 'momentum',
     adam: 'adam',
@@ -108,5 +138,8 @@ export function ruleOf({ name, momentum = 0, nesterov, centered, beta1, beta2, a
     adagrad: 'adagrad',
     lion: 'lion',
   };
-  return { rule: rules[name], coefficients: { beta1: beta1 ?? momentum, beta2: beta2 ?? alpha, epsilon } };
+  return {
+    rule: rules[name],
+    coefficients: { beta1: beta1 ?? momentum, beta2: beta2 ?? alpha, epsilon },
+  };
 }

@@ -1,7 +1,13 @@
-/** The update rules: for each what it keeps beside a weight, and how far a gradient moves the weight. Formulas are PyTorch's (torch.optim). */
+/**
+ * The update rules: for each what it keeps beside a weight, and how far a gradient moves the
+ * weight. Formulas are PyTorch's (torch.optim).
+ */
 import * as tf from '@tensorflow/tfjs-core';
 
-/** What a rule keeps for each weight, of the weight's shape: running means of gradients and of their squares, a sum of squares, a velocity. */
+/**
+ * What a rule keeps for each weight, of the weight's shape: running means of gradients and of their
+ * squares, a sum of squares, a velocity.
+ */
 export type SlotName = 'momentum' | 'mean' | 'square' | 'sum';
 
 export interface Coefficients {
@@ -22,18 +28,31 @@ interface Moved {
 interface Rule {
   readonly slots: readonly SlotName[];
   /** In core ops, for engines without a kernel of their own. `correction`: Adam's √(1 − β₂ᵗ). */
-  move(g: tf.Tensor, slots: readonly tf.Tensor[], at: Required<Coefficients> & { correction: number }): Moved;
+  move(
+    g: tf.Tensor,
+    slots: readonly tf.Tensor[],
+    at: Required<Coefficients> & { correction: number },
+  ): Moved;
 }
 
 /** keep·before + (1 − keep)·now */
-const average = (keep: number, before: tf.Tensor, now: tf.Tensor) => tf.add(tf.mul(before, keep), tf.mul(now, 1 - keep));
-const velocity = (keep: number, before: tf.Tensor, now: tf.Tensor) => tf.add(tf.mul(before, keep), now);
+const average = (keep: number, before: tf.Tensor, now: tf.Tensor) =>
+  tf.add(tf.mul(before, keep), tf.mul(now, 1 - keep));
+const velocity = (keep: number, before: tf.Tensor, now: tf.Tensor) =>
+  tf.add(tf.mul(before, keep), now);
 /** −1, 0 or 1. */
 const sign = (x: tf.Tensor) => tf.sub(tf.step(x), tf.step(tf.neg(x)));
 
-/** RMSProp (Hinton 2012, lecture 6e); centered (Graves 2013, https://arxiv.org/abs/1308.0850) it divides by the deviation. */
+/**
+ * RMSProp (Hinton 2012, lecture 6e); centered (Graves 2013, https://arxiv.org/abs/1308.0850) it
+ * divides by the deviation.
+ */
 function rmsprop({ centered, momentum }: { centered: boolean; momentum: boolean }): Rule {
-  const slots: SlotName[] = ['square', ...(centered ? (['mean'] as const) : []), ...(momentum ? (['momentum'] as const) : [])];
+  const slots: SlotName[] = [
+    'square',
+    ...(centered ? (['mean'] as const) : []),
+    ...(momentum ? (['momentum'] as const) : []),
+  ];
   return {
     slots,
     move(g, before, { beta1, beta2, epsilon }) {
@@ -65,13 +84,19 @@ export const RULES = {
       return { change: velocity(beta1, now, g), slots: [now] };
     },
   },
-  /** Kingma & Ba 2014, https://arxiv.org/abs/1412.6980, algorithm 1. The mean's correction is in the learning rate. */
+  /**
+   * Kingma & Ba 2014, https://arxiv.org/abs/1412.6980, algorithm 1. The mean's correction is in the
+   * learning rate.
+   */
   adam: {
     slots: ['mean', 'square'],
     move(g, before, { beta1, beta2, epsilon, correction }) {
       const mean = average(beta1, before[0] as tf.Tensor, g);
       const square = average(beta2, before[1] as tf.Tensor, tf.square(g));
-      return { change: tf.div(mean, tf.add(tf.div(tf.sqrt(square), correction), epsilon)), slots: [mean, square] };
+      return {
+        change: tf.div(mean, tf.add(tf.div(tf.sqrt(square), correction), epsilon)),
+        slots: [mean, square],
+      };
     },
   },
   rmsprop: rmsprop({ centered: false, momentum: false }),

@@ -1,4 +1,7 @@
-/** Moves weights by their gradients, in place: all of them in one pass on engines that have one, else one by one in core ops. */
+/**
+ * Moves weights by their gradients, in place: all of them in one pass on engines that have one,
+ * else one by one in core ops.
+ */
 import * as tf from '@tensorflow/tfjs-core';
 import { fast, hasFast, own } from '../fast';
 import type { ParameterGradient } from '../gradients';
@@ -13,29 +16,49 @@ export interface Entry {
   readonly lr: number;
   /** Weight decay that goes through the rule. @default 0 */
   readonly decay?: number;
-  /** Weight decay that does not (Loshchilov & Hutter 2017, https://arxiv.org/abs/1711.05101): 1 − lr·λ. @default 1 */
+  /**
+   * Weight decay that does not (Loshchilov & Hutter 2017, https://arxiv.org/abs/1711.05101): 1 −
+   * lr·λ. @default 1
+   */
   readonly shrink?: number;
   /** Adam's √(1 − β₂ᵗ). @default 1 */
   readonly correction?: number;
 }
 
 /** Updates every entry's weight and slots in place; gradients stay as they are. */
-export function update(rule: RuleName, entries: readonly Entry[], coefficients: Coefficients = {}): void {
+export function update(
+  rule: RuleName,
+  entries: readonly Entry[],
+  coefficients: Coefficients = {},
+): void {
   if (entries.length === 0) return;
   if (hasFast('deepend.update')) fused(rule, entries, coefficients);
   else composed(rule, entries, coefficients);
 }
 
 function fused(rule: RuleName, entries: readonly Entry[], coefficients: Coefficients): void {
-  for (const { weight, slots = [] } of entries) for (const variable of [weight, ...slots]) own(variable);
+  for (const { weight, slots = [] } of entries)
+    for (const variable of [weight, ...slots]) own(variable);
   fast('deepend.update', {}, { rule, entries, ...coefficients });
 }
 
 /** The definition, which an engine's own form follows. */
-export function composed(rule: RuleName, entries: readonly Entry[], coefficients: Coefficients): void {
+export function composed(
+  rule: RuleName,
+  entries: readonly Entry[],
+  coefficients: Coefficients,
+): void {
   const { beta1 = 0, beta2 = 0, epsilon = 0 } = coefficients;
   const { move } = ruleNamed(rule);
-  for (const { weight, gradient, slots = [], lr, decay = 0, shrink = 1, correction = 1 } of entries) {
+  for (const {
+    weight,
+    gradient,
+    slots = [],
+    lr,
+    decay = 0,
+    shrink = 1,
+    correction = 1,
+  } of entries) {
     tf.tidy(() => {
       const g = decay === 0 ? gradient : tf.add(gradient, tf.mul(weight, decay));
       const moved = move(g, slots, { beta1, beta2, epsilon, correction });
@@ -50,5 +73,8 @@ export function composed(rule: RuleName, entries: readonly Entry[], coefficients
 
 /** Stochastic gradient descent: w ← w − lr·g, in place. */
 export function sgd(gradients: readonly ParameterGradient[], { lr }: { lr: number }): void {
-  update('sgd', gradients.map(({ parameter, gradient }) => ({ weight: parameter.variable, gradient, lr }))); // biome-ignore format: one call
+  update(
+    'sgd',
+    gradients.map(({ parameter, gradient }) => ({ weight: parameter.variable, gradient, lr })),
+  );
 }

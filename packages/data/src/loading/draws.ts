@@ -1,8 +1,14 @@
-/** Where the random numbers of a batch come from: the seed, the epoch and the place in the epoch, so that neither threads nor batches matter. */
+/**
+ * Where the random numbers of a batch come from: the seed, the epoch and the place in the epoch, so
+ * that neither threads nor batches matter.
+ */
 import { uniform } from '../random';
 import type { Draws, Random } from '../types';
 
-/** Lanes of an epoch's stream: lane 0 is the order, then come the images and the batches, before and behind the user's first function. */
+/**
+ * Lanes of an epoch's stream: lane 0 is the order, then come the images and the batches, before and
+ * behind the user's first function.
+ */
 const FIRST = 2;
 const STAGES = 2 ** 30;
 const BATCHES = 2 ** 31;
@@ -10,7 +16,10 @@ const BATCHES = 2 ** 31;
 export interface DrawsOptions {
   readonly seed: number;
   readonly epoch: number;
-  /** 0 before the user's first function, 1 from it on: the two may run in different threads, so neither goes on with the other's numbers. */
+  /**
+   * 0 before the user's first function, 1 from it on: the two may run in different threads, so
+   * neither goes on with the other's numbers.
+   */
   readonly stage: 0 | 1;
   /** The batch's first position in the epoch. */
   readonly start: number;
@@ -40,4 +49,7 @@ export function drawsFor({ seed, epoch, stage, start, positions }: DrawsOptions)
 }
 
 /** The draws of one image of a batch, for whoever has it alone. */
-export const drawsOfOne = (draws: Draws, place: number): Draws => ({ image: () => draws.image(place), batch: draws.batch });
+export const drawsOfOne = (draws: Draws, place: number): Draws => ({
+  image: () => draws.image(place),
+  batch: draws.batch,
+});

@@ -1,4 +1,7 @@
-/** The batches of one epoch: made by worker threads ahead of the loop, or by the calling thread when the loop asks. */
+/**
+ * The batches of one epoch: made by worker threads ahead of the loop, or by the calling thread when
+ * the loop asks.
+ */
 import type { ImageShape, Transform } from '../types';
 import { drawsFor } from './draws';
 import { batchMaker } from './make';
@@ -6,7 +9,10 @@ import { Pool } from './pool';
 import type { Job, Made, Recipe } from './recipe';
 import { naming, transformInto, transformParts } from './stages';
 
-/** A batch and its float32 values `[count, height, width, channels]`; those in shared memory are written over once it is released. */
+/**
+ * A batch and its float32 values `[count, height, width, channels]`; those in shared memory are
+ * written over once it is released.
+ */
 export interface Floats {
   readonly made: Made;
   readonly values: Float32Array;
@@ -22,7 +28,10 @@ export interface EpochOptions {
   readonly jobOf: (batch: number) => Job;
   readonly first: number;
   readonly numBatches: number;
-  /** Shared memory for each batch that is made ahead, or for the one that is made; none where images come as parts. */
+  /**
+   * Shared memory for each batch that is made ahead, or for the one that is made; none where images
+   * come as parts.
+   */
   readonly slots: readonly SharedArrayBuffer[];
 }
 
@@ -47,7 +56,9 @@ export function epochHere(options: EpochOptions): Epoch {
       const job = options.jobOf(batch);
       const into = slotOf(options, batch, job.samples.length);
       const made = await makeBatch(job, into);
-      return into ? { made, values: slotOf(options, batch, made.count) as Float32Array } : finish(options, job, made);
+      return into
+        ? { made, values: slotOf(options, batch, made.count) as Float32Array }
+        : finish(options, job, made);
     },
     release() {},
     async close() {},
@@ -79,8 +90,15 @@ export function epochAhead(options: AheadOptions): Epoch {
   };
 }
 
-/** Room for the floats of so many images. Batches are taken in order, so the one that lay there before has been released. */
-function slotOf({ slots, imageShape }: EpochOptions, batch: number, count: number): Float32Array | undefined {
+/**
+ * Room for the floats of so many images. Batches are taken in order, so the one that lay there
+ * before has been released.
+ */
+function slotOf(
+  { slots, imageShape }: EpochOptions,
+  batch: number,
+  count: number,
+): Float32Array | undefined {
   const slot = slots[batch % slots.length];
   return slot && new Float32Array(slot, 0, count * sizeOf(imageShape));
 }
@@ -94,8 +112,13 @@ function finish({ recipe, late, imageShape }: EpochOptions, job: Job, made: Made
   const name = `batch ${job.batch}`;
   const into = new Float32Array(count * sizeOf(imageShape));
   const [only] = parts;
-  const [chain, batch] = only && parts.length === 1 ? [late, only] : [[], transformParts(late, parts, { draws, nameOf })];
-  const { labels } = naming(name, () => transformInto(chain, batch, { draws, into, expected: imageShape, name }));
+  const [chain, batch] =
+    only && parts.length === 1
+      ? [late, only]
+      : [[], transformParts(late, parts, { draws, nameOf })];
+  const { labels } = naming(name, () =>
+    transformInto(chain, batch, { draws, into, expected: imageShape, name }),
+  );
   return { made: { ...made, labels }, values: into };
 }
 

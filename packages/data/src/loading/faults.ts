@@ -1,4 +1,7 @@
-/** Errors on their way between threads: structured clones lose an error's class and its own properties. */
+/**
+ * Errors on their way between threads: structured clones lose an error's class and its own
+ * properties.
+ */
 import { DataError } from '../errors';
 
 export interface Fault {

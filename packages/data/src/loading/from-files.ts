@@ -50,10 +50,20 @@ async function joinedFiles(recipe: Recipe, job: Job, { draws, into }: Joining): 
   const size = expected[0] * expected[1] * expected[2];
   const done = naming(name, () =>
     into
-      ? transformInto(together, joined, { draws: drawsOfKept, into: into.subarray(0, parts.length * size), expected, name })
+      ? transformInto(together, joined, {
+          draws: drawsOfKept,
+          into: into.subarray(0, parts.length * size),
+          expected,
+          name,
+        })
       : owned(applyTransforms(together, joined, drawsOfKept)),
   );
-  return { ...made, labels: done.labels, numClasses: done.numClasses, ...(!into && { parts: [done] }) };
+  return {
+    ...made,
+    labels: done.labels,
+    numClasses: done.numClasses,
+    ...(!into && { parts: [done] }),
+  };
 }
 
 interface Read {
@@ -64,7 +74,10 @@ interface Read {
 
 type Take = (image: ImageBatch, at: { place: number; name: string }) => void;
 
-/** Reads and decodes each file and hands it on at once: at no time are more decoded images in memory than are decoded at once. */
+/**
+ * Reads and decodes each file and hands it on at once: at no time are more decoded images in memory
+ * than are decoded at once.
+ */
 async function readFiles(recipe: Recipe, job: Job, take: Take): Promise<Read> {
   const files = job.samples as readonly string[];
   const skipped = new Map<number, Skipped>();
@@ -72,7 +85,13 @@ async function readFiles(recipe: Recipe, job: Job, take: Take): Promise<Read> {
     const decoded = await decodeOrSkip(name, recipe);
     if ('reason' in decoded) return void skipped.set(place, decoded);
     const { pixels: images, shape } = decoded;
-    const image = { images, count: 1, shape, labels: labelsAt(job, place), numClasses: recipe.numClasses };
+    const image = {
+      images,
+      count: 1,
+      shape,
+      labels: labelsAt(job, place),
+      numClasses: recipe.numClasses,
+    };
     naming(name, () => take(image, { place, name }));
   });
   const places = files.map((_, place) => place);
@@ -100,8 +119,14 @@ function madeOf({ numClasses }: Recipe, job: Job, { kept, skipped }: Read): Made
   return { batch: job.batch, count: kept.length, labels, numClasses, positions, skipped };
 }
 
-/** Some at once, begun in order; of several errors the first in that order, so that the same run has the same error. */
-async function forEach<T>(items: readonly T[], work: (item: T, place: number) => Promise<void>): Promise<void> {
+/**
+ * Some at once, begun in order; of several errors the first in that order, so that the same run has
+ * the same error.
+ */
+async function forEach<T>(
+  items: readonly T[],
+  work: (item: T, place: number) => Promise<void>,
+): Promise<void> {
   const errors = new Map<number, unknown>();
   let next = 0;
   const lane = async () => {

@@ -19,7 +19,14 @@ export function memoryMaker(recipe: Recipe): (job: Job, into?: Float32Array) => 
       const done = into
         ? transformInto(transforms, images, { draws, into, expected, name })
         : owned(applyTransforms(transforms, images, draws));
-      const made = { batch, count, labels: done.labels, numClasses: done.numClasses, positions, skipped: [] };
+      const made = {
+        batch,
+        count,
+        labels: done.labels,
+        numClasses: done.numClasses,
+        positions,
+        skipped: [],
+      };
       return into ? made : { ...made, parts: [done] };
     } catch (error) {
       throw guilty(recipe, job, gather) ?? named(name, error);
@@ -30,7 +37,10 @@ export function memoryMaker(recipe: Recipe): (job: Job, into?: Float32Array) => 
 type Gather = (indices: Uint32Array) => Uint8Array | Float32Array;
 
 /** Copies the images of a batch side by side, into memory that the next call uses again. */
-function gatherer({ images = new Uint8Array(0), storedShape: [height, width, channels] = [0, 0, 0] }: Recipe): Gather {
+function gatherer({
+  images = new Uint8Array(0),
+  storedShape: [height, width, channels] = [0, 0, 0],
+}: Recipe): Gather {
   const size = height * width * channels;
   const Values = images instanceof Uint8Array ? Uint8Array : Float32Array;
   let buffer = new Values(0);
@@ -49,17 +59,30 @@ function imagesOf(
   images: ImageBatch['images'],
   labels: Job['labels'],
 ): ImageBatch {
-  return { images, count: images.length / (shape[0] * shape[1] * shape[2]), shape, labels, numClasses };
+  return {
+    images,
+    count: images.length / (shape[0] * shape[1] * shape[2]),
+    shape,
+    labels,
+    numClasses,
+  };
 }
 
-/** The error of the first image that fails by itself, with its index; none where only the whole batch fails. */
+/**
+ * The error of the first image that fails by itself, with its index; none where only the whole
+ * batch fails.
+ */
 function guilty(recipe: Recipe, job: Job, gather: Gather): Error | undefined {
   const indices = job.samples as Uint32Array;
   const draws = drawsFor({ ...recipe, ...job, stage: 0, positions: positionsOf(job) });
   const [alone] = splitBatchwise(recipe.transforms);
   for (let place = 0; place < indices.length; place++) {
     try {
-      const image = imagesOf(recipe, gather(indices.subarray(place, place + 1)), labelsAt(job, place));
+      const image = imagesOf(
+        recipe,
+        gather(indices.subarray(place, place + 1)),
+        labelsAt(job, place),
+      );
       applyTransforms(alone, image, drawsOfOne(draws, place));
     } catch (error) {
       return named(`sample ${indices[place]}`, error);

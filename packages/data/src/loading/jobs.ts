@@ -19,18 +19,23 @@ export function jobsOf(
   { epoch, shuffle, seed, batchSize, numSamples }: JobsOptions,
 ): (batch: number) => Job {
   const total = numSamplesOf(dataset);
-  const order = shuffle ? permutation(total, seed, epoch) : Uint32Array.from({ length: total }, (_, i) => i);
+  const order = shuffle
+    ? permutation(total, seed, epoch)
+    : Uint32Array.from({ length: total }, (_, i) => i);
   return (batch) => {
     const start = batch * batchSize;
     const indices = order.slice(start, Math.min(start + batchSize, numSamples)); // a copy: to send a view would send the whole order
-    const samples = isFileDataset(dataset) ? Array.from(indices, (index) => dataset.files[index] as string) : indices;
+    const samples = isFileDataset(dataset)
+      ? Array.from(indices, (index) => dataset.files[index] as string)
+      : indices;
     return { batch, start, samples, labels: labelsOf(dataset, indices) };
   };
 }
 
 function labelsOf(dataset: AnyDataset, indices: Uint32Array): Job['labels'] {
   const { labels } = dataset;
-  if (!(labels instanceof Float32Array)) return Int32Array.from(indices, (index) => labels[index] as number);
+  if (!(labels instanceof Float32Array))
+    return Int32Array.from(indices, (index) => labels[index] as number);
   const size = labelSizeOf(dataset);
   const chosen = new Float32Array(indices.length * size);
   indices.forEach((index, i) => {

@@ -1,5 +1,5 @@
 /** What a loader may be told. */
-import { rule } from '@deepend/checks';
+import { rule } from '@deepend/core';
 import { isResize, type ResizeTo } from '../resize';
 import type { Transform } from '../types';
 
@@ -12,44 +12,66 @@ export interface DataLoaderOptions {
   dropLast?: boolean;
   /** What the orders and the random transforms depend on. @default 0 */
   seed?: number;
-  /** New size of the images, in pixels: the shorter side, or `[height, width]`. Short for a first transform. As they are without it. */
+  /**
+   * New size of the images, in pixels: the shorter side, or `[height, width]`. Short for a first
+   * transform. As they are without it.
+   */
   resize?: ResizeTo;
   /** What is done to the images, in this order. */
   transforms?: readonly Transform[];
   /**
-   * Worker threads that make batches while the loop's thread computes; 0: that thread makes them itself.
-   * @default 'auto': 0 where a batch is made in a millisecond or two, as many as there are cores for files, else one less; at most 4
+   * Worker threads that make batches while the loop's thread computes; 0: that thread makes them
+   * itself.
+   * @default 'auto': 0 where a batch is made in a millisecond or two, as many as there are cores
+   *   for files, else one less; at most 4
    */
   workers?: number | 'auto';
-  /** Batches that the workers make ahead. @default 2 for each worker; fewer where these would take more than 1 GiB */
+  /**
+   * Batches that the workers make ahead. @default 2 for each worker; fewer where these would take
+   * more than 1 GiB
+   */
   prefetch?: number;
-  /** What to do about a file that cannot be decoded: `skip` leaves it out of its batch and names it in `skipped`. @default 'throw' */
+  /**
+   * What to do about a file that cannot be decoded: `skip` leaves it out of its batch and names it
+   * in `skipped`. @default 'throw'
+   */
   onError?: 'throw' | 'skip';
 }
 
 /** The rule for `resize`, for whoever passes it on to a loader. */
 export const resizeRule = () =>
-  rule.that<ResizeTo>(isResize, 'a whole number from 1 to 16384 or [height, width] of such numbers').optional();
+  rule
+    .that<ResizeTo>(isResize, 'a whole number from 1 to 16384 or [height, width] of such numbers')
+    .optional();
 
 const isTransform = (value: unknown) =>
-  typeof value === 'object' && value !== null && typeof (value as Transform).name === 'string' && 'options' in value;
+  typeof value === 'object' &&
+  value !== null &&
+  typeof (value as Transform).name === 'string' &&
+  'options' in value;
 
 /** The rule for `transforms`, likewise. */
 export const transformsRule = () =>
   rule
     .list(
-      rule.that<Transform>(isTransform, 'a transform, such as resize(96); a function of your own goes into custom(...)'),
+      rule.that<Transform>(
+        isTransform,
+        'a transform, such as resize(96); a function of your own goes into custom(...)',
+      ),
       'a list of transforms',
     )
     .optional();
 
 const MOST_WORKERS = 64;
 const isWorkers = (value: unknown) =>
-  value === 'auto' || (Number.isInteger(value) && (value as number) >= 0 && (value as number) <= MOST_WORKERS);
+  value === 'auto' ||
+  (Number.isInteger(value) && (value as number) >= 0 && (value as number) <= MOST_WORKERS);
 
 /** The rule for `workers`, likewise. */
 export const workersRule = () =>
-  rule.that<number | 'auto'>(isWorkers, `'auto' or a whole number from 0 to ${MOST_WORKERS}`).optional();
+  rule
+    .that<number | 'auto'>(isWorkers, `'auto' or a whole number from 0 to ${MOST_WORKERS}`)
+    .optional();
 
 /** The rule for `prefetch`, likewise. */
 export const prefetchRule = () => rule.positiveInteger().optional();

@@ -1,4 +1,7 @@
-/** Worker threads that make batches ahead of the loop that takes them. They live as long as the loop. */
+/**
+ * Worker threads that make batches ahead of the loop that takes them. They live as long as the
+ * loop.
+ */
 import { pathToFileURL } from 'node:url';
 import { Worker } from 'node:worker_threads';
 import { source } from '../generated/worker';
@@ -6,7 +9,10 @@ import { errorOf } from './faults';
 import type { WorkerData, WorkerJob, WorkerReply } from './messages';
 import type { Made, Recipe } from './recipe';
 
-/** A file of this package, whichever of its builds runs: CommonJS knows its file's name, ES modules their address. */
+/**
+ * A file of this package, whichever of its builds runs: CommonJS knows its file's name, ES modules
+ * their address.
+ */
 const FROM = typeof __filename === 'string' ? pathToFileURL(__filename).href : import.meta.url;
 
 type Outcome = { readonly made: Made } | { readonly error: Error };
@@ -45,7 +51,10 @@ export class Pool {
       this.settle(batch, { error: this.deathOf(batch) });
       return;
     }
-    const thread = others.reduce((least, other) => (other.jobs.size < least.jobs.size ? other : least), first);
+    const thread = others.reduce(
+      (least, other) => (other.jobs.size < least.jobs.size ? other : least),
+      first,
+    );
     thread.jobs.add(batch);
     thread.worker.postMessage(work);
   }
@@ -67,11 +76,23 @@ export class Pool {
 
   private start(workerData: WorkerData): void {
     // Nothing of the parent's: flags and NODE_OPTIONS may load whole programs.
-    const worker = new Worker(source, { eval: true, workerData, execArgv: [], env: {}, stdin: false, name: 'deepend data' });
+    const worker = new Worker(source, {
+      eval: true,
+      workerData,
+      execArgv: [],
+      env: {},
+      stdin: false,
+      name: 'deepend data',
+    });
     const thread: Thread = { worker, jobs: new Set() };
     worker.on('message', ({ batch, made, fault }: WorkerReply) => {
       thread.jobs.delete(batch);
-      this.settle(batch, made ? { made } : { error: errorOf(fault ?? { name: 'Error', message: '', stack: undefined }) });
+      this.settle(
+        batch,
+        made
+          ? { made }
+          : { error: errorOf(fault ?? { name: 'Error', message: '', stack: undefined }) },
+      );
     });
     worker.on('error', (error) => {
       this.lastWords = `: ${error.message}`;

@@ -1,9 +1,15 @@
-/** What the calling thread and the worker threads say to each other: plain data, so that it can be sent. */
+/**
+ * What the calling thread and the worker threads say to each other: plain data, so that it can be
+ * sent.
+ */
 import type { ImageBatch, ImageShape, Transform } from '../types';
 
 /** What all batches of an epoch have in common. */
 export interface Recipe {
-  /** The set's images; without them each batch names its files. In shared memory where threads read them. */
+  /**
+   * The set's images; without them each batch names its files. In shared memory where threads read
+   * them.
+   */
   readonly images?: Uint8Array | Float32Array;
   /** Shape of an image of the set, where they are in memory. */
   readonly storedShape?: ImageShape;
@@ -11,7 +17,10 @@ export interface Recipe {
   readonly channels?: 1 | 3;
   /** What any thread may do: it ends before the first function of the user's own. */
   readonly transforms: readonly Transform[];
-  /** Where nothing comes behind the transforms: the shape that images must have then, to become the floats of a batch. */
+  /**
+   * Where nothing comes behind the transforms: the shape that images must have then, to become the
+   * floats of a batch.
+   */
   readonly imageShape?: ImageShape;
   readonly numClasses: number;
   readonly seed: number;
@@ -37,7 +46,10 @@ export interface Skipped {
   readonly reason: string;
 }
 
-/** A batch, its floats written into the memory that was given for them, or its images as far as the transforms bring them. */
+/**
+ * A batch, its floats written into the memory that was given for them, or its images as far as the
+ * transforms bring them.
+ */
 export interface Made {
   readonly batch: number;
   /** Images in it: fewer than samples where files were left out. */
@@ -46,7 +58,10 @@ export interface Made {
   readonly numClasses: number;
   /** Of each image in the epoch. */
   readonly positions: readonly number[];
-  /** All images together, or one by one while their sizes may differ. Absent where the floats were written. */
+  /**
+   * All images together, or one by one while their sizes may differ. Absent where the floats were
+   * written.
+   */
   readonly parts?: readonly ImageBatch[];
   readonly skipped: readonly Skipped[];
 }

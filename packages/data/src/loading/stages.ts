@@ -5,7 +5,9 @@ import type { Draws, ImageBatch, ImageShape, Transform } from '../types';
 import { drawsOfOne } from './draws';
 
 /** The transforms that treat each image alone, and from the first that wants the whole batch on. */
-export function splitBatchwise(transforms: readonly Transform[]): [alone: readonly Transform[], together: readonly Transform[]] {
+export function splitBatchwise(
+  transforms: readonly Transform[],
+): [alone: readonly Transform[], together: readonly Transform[]] {
   const at = transforms.findIndex(isBatchwise);
   return at < 0 ? [transforms, []] : [transforms.slice(0, at), transforms.slice(at)];
 }
@@ -41,7 +43,9 @@ export function join(parts: readonly ImageBatch[], nameOf: PartsOptions['nameOf'
     if (into instanceof Float32Array) toFloats(part, into);
     else into.set(part.images);
   });
-  const labels = new (first.labels instanceof Int32Array ? Int32Array : Float32Array)(parts.length * first.labels.length);
+  const labels = new (first.labels instanceof Int32Array ? Int32Array : Float32Array)(
+    parts.length * first.labels.length,
+  );
   parts.forEach((part, place) => {
     labels.set(part.labels, place * first.labels.length);
   });
@@ -63,7 +67,10 @@ export interface FloatsOptions {
   name: string;
 }
 
-/** Sends a batch through the transforms and writes its floats. @throws RangeError when its images come out in another shape than promised */
+/**
+ * Sends a batch through the transforms and writes its floats. @throws RangeError when its images
+ * come out in another shape than promised
+ */
 export function transformInto(
   transforms: readonly Transform[],
   batch: ImageBatch,

@@ -1,4 +1,7 @@
-/** What a worker thread runs. scripts/build-worker.mjs makes one text of it and of all that it needs. */
+/**
+ * What a worker thread runs. scripts/build-worker.mjs makes one text of it and of all that it
+ * needs.
+ */
 import { parentPort, workerData } from 'node:worker_threads';
 import { faultOf } from './faults';
 import { batchMaker } from './make';

@@ -1,4 +1,7 @@
-/** CIFAR's binary form: records of label bytes and the planes of red, green and blue. https://www.cs.toronto.edu/~kriz/cifar.html */
+/**
+ * CIFAR's binary form: records of label bytes and the planes of red, green and blue.
+ * https://www.cs.toronto.edu/~kriz/cifar.html
+ */
 import { DataError } from '../errors';
 import type { ImageShape } from '../types';
 
@@ -31,7 +34,12 @@ export function parseCifar(bytes: Uint8Array, form: CifarForm): Samples {
   const size = area * channels;
   const numSamples = bytes.length / (labelBytes + size);
   if (numSamples === 0 || !Number.isInteger(numSamples)) {
-    throw new DataError(file, `records of ${labelBytes + size} bytes each`, `${bytes.length} bytes in all`, next);
+    throw new DataError(
+      file,
+      `records of ${labelBytes + size} bytes each`,
+      `${bytes.length} bytes in all`,
+      next,
+    );
   }
   const images = new Uint8Array(numSamples * size);
   const labels = new Uint8Array(numSamples);
@@ -41,7 +49,8 @@ export function parseCifar(bytes: Uint8Array, form: CifarForm): Samples {
     for (let channel = 0; channel < channels; channel++) {
       const plane = record + labelBytes + channel * area; // [height, width] of one channel
       let at = i * size + channel; // [height, width, channels]
-      for (let pixel = 0; pixel < area; pixel++, at += channels) images[at] = bytes[plane + pixel] as number;
+      for (let pixel = 0; pixel < area; pixel++, at += channels)
+        images[at] = bytes[plane + pixel] as number;
     }
   }
   return { images, labels };

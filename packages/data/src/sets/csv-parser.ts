@@ -45,17 +45,23 @@ export class CsvParser {
       start = end + 1;
     }
     this.#rest = bytes.subarray(start);
-    if (this.#rest.length > MAX_ROW) throw this.#fault(`lines of at most ${MAX_ROW} bytes`, 'a longer one');
+    if (this.#rest.length > MAX_ROW)
+      throw this.#fault(`lines of at most ${MAX_ROW} bytes`, 'a longer one');
   }
 
   /** Ends the file. @throws DataError when it had no rows */
   finish(): CsvSamples {
     if (this.#rest.length > 0) this.#row(this.#rest);
     this.#rest = new Uint8Array(0);
-    if (this.#labels.length === 0) throw new DataError(this.#file, 'rows of a label and pixels', 'none', 'get the file again');
+    if (this.#labels.length === 0)
+      throw new DataError(this.#file, 'rows of a label and pixels', 'none', 'get the file again');
     const imageShape = this.#shape();
     const size = this.#columns - 1;
-    return { images: this.#images.slice(0, this.#labels.length * size), labels: Int32Array.from(this.#labels), imageShape };
+    return {
+      images: this.#images.slice(0, this.#labels.length * size),
+      labels: Int32Array.from(this.#labels),
+      imageShape,
+    };
   }
 
   #row(bytes: Uint8Array): void {
@@ -77,16 +83,19 @@ export class CsvParser {
     let [column, pixel, start] = [0, 0, 0];
     for (let i = 0; i <= row.length; i++) {
       if (i < row.length && row[i] !== COMMA) continue;
-      if (column === this.#columns) throw this.#fault(`${this.#columns} columns, as in the first row`, 'more');
+      if (column === this.#columns)
+        throw this.#fault(`${this.#columns} columns, as in the first row`, 'more');
       const most = column === labelAt ? numClasses - 1 : 255;
       const value = wholeNumber(row, start, i);
-      if (value === undefined || value > most) throw this.#cellFault(row.subarray(start, i), column, most);
+      if (value === undefined || value > most)
+        throw this.#cellFault(row.subarray(start, i), column, most);
       if (column === labelAt) this.#labels.push(value);
       else this.#images[at + pixel++] = value;
       column++;
       start = i + 1;
     }
-    if (column < this.#columns) throw this.#fault(`${this.#columns} columns, as in the first row`, `${column}`);
+    if (column < this.#columns)
+      throw this.#fault(`${this.#columns} columns, as in the first row`, `${column}`);
   }
 
   /** Where the next image begins, in an array that doubles when it is full. */
@@ -95,7 +104,9 @@ export class CsvParser {
     const at = this.#labels.length * size;
     if (at + size > MAX_BYTES) throw this.#fault(`at most ${MAX_BYTES} pixels in all`, 'more');
     if (at + size > this.#images.length) {
-      const larger = new Uint8Array(Math.min(MAX_BYTES, Math.max(64 * size, 2 * this.#images.length)));
+      const larger = new Uint8Array(
+        Math.min(MAX_BYTES, Math.max(64 * size, 2 * this.#images.length)),
+      );
       larger.set(this.#images);
       this.#images = larger;
     }
@@ -105,16 +116,23 @@ export class CsvParser {
   #shape(): ImageShape {
     const { imageShape, labelColumn = 0 } = this.#form;
     const pixels = this.#columns - 1;
-    if (labelColumn >= this.#columns) throw this.#fault(`more than ${labelColumn} columns, for the label`, `${this.#columns}`);
+    if (labelColumn >= this.#columns)
+      throw this.#fault(`more than ${labelColumn} columns, for the label`, `${this.#columns}`);
     if (imageShape) {
       const [height, width, channels] = imageShape;
       const size = height * width * channels;
       if (size === pixels) return imageShape;
-      throw this.#fault(`a label and ${size} pixels for images of [${imageShape.join(', ')}]`, `${this.#columns} columns`);
+      throw this.#fault(
+        `a label and ${size} pixels for images of [${imageShape.join(', ')}]`,
+        `${this.#columns} columns`,
+      );
     }
     const side = Math.round(Math.sqrt(pixels));
     if (pixels > 0 && side * side === pixels) return [side, side, 1];
-    throw this.#fault('a label and the pixels of a gray square, unless "imageShape" is given', `${this.#columns} columns`);
+    throw this.#fault(
+      'a label and the pixels of a gray square, unless "imageShape" is given',
+      `${this.#columns} columns`,
+    );
   }
 
   #cellFault(cell: Uint8Array, column: number, most: number): DataError {
@@ -123,11 +141,19 @@ export class CsvParser {
   }
 
   #fault(expected: string, got: string): DataError {
-    return new DataError(`${this.#file}, line ${Math.max(1, this.#line)}`, expected, got, 'correct it or get the file again');
+    return new DataError(
+      `${this.#file}, line ${Math.max(1, this.#line)}`,
+      expected,
+      got,
+      'correct it or get the file again',
+    );
   }
 }
 
-/** Without a carriage return at the end, and without the mark that some programs put at the beginning of UTF-8. */
+/**
+ * Without a carriage return at the end, and without the mark that some programs put at the
+ * beginning of UTF-8.
+ */
 function trimmed(bytes: Uint8Array, first: boolean): Uint8Array {
   const start = first && bytes[0] === 0xef && bytes[1] === 0xbb && bytes[2] === 0xbf ? 3 : 0;
   return bytes.subarray(start, bytes.at(-1) === 0x0d ? -1 : undefined);
@@ -143,7 +169,10 @@ function isNumbers(row: Uint8Array): boolean {
   return true;
 }
 
-/** The number in a cell of digits, which may stand in quotes or among spaces; undefined for anything else. */
+/**
+ * The number in a cell of digits, which may stand in quotes or among spaces; undefined for anything
+ * else.
+ */
 function wholeNumber(row: Uint8Array, from: number, to: number): number | undefined {
   let [start, end] = [from, to];
   while (start < end && row[start] === 0x20) start++;

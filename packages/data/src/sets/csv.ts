@@ -1,8 +1,11 @@
-/** Images as rows of a CSV file, a number for each pixel: the form in which Kaggle has MNIST and Fashion-MNIST. */
+/**
+ * Images as rows of a CSV file, a number for each pixel: the form in which Kaggle has MNIST and
+ * Fashion-MNIST.
+ */
 import { createReadStream } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import { createGunzip } from 'node:zlib';
-import { checkOptions, rule } from '@deepend/checks';
+import { checkOptions, rule } from '@deepend/core';
 import { DataError, reason } from '../errors';
 import { gzipFault } from '../idx-file';
 import type { Dataset, ImageShape } from '../types';
@@ -11,7 +14,10 @@ import { CsvParser } from './csv-parser';
 export interface CsvOptions {
   /** Which column has the label, from 0; -1 is the last. @default 0 */
   labelColumn?: number;
-  /** Shape of an image, whose pixels stand row by row, the channels of a pixel together. @default a gray square */
+  /**
+   * Shape of an image, whose pixels stand row by row, the channels of a pixel together. @default a
+   * gray square
+   */
   imageShape?: ImageShape;
   /** Whether the first row has names. @default true when a cell of it is no number */
   header?: boolean;
@@ -21,30 +27,43 @@ export interface CsvOptions {
 
 const OPTIONS = rule.options({
   labelColumn: rule
-    .that<number>((value) => Number.isInteger(value) && (value as number) >= -1, 'a whole number of at least -1')
+    .that<number>(
+      (value) => Number.isInteger(value) && (value as number) >= -1,
+      'a whole number of at least -1',
+    )
     .optional(),
   imageShape: rule.imageShape().optional(),
   header: rule.flag().optional(),
-  classNames: rule.list(rule.text(), 'a list of texts').min(1, 'a list of at least one text').optional(),
+  classNames: rule
+    .list(rule.text(), 'a list of texts')
+    .min(1, 'a list of at least one text')
+    .optional(),
 });
 
 /**
  * Reads a set from a CSV file of pixels, gzipped or not, a piece at a time.
  * @returns images uint8 `[numSamples, height, width, channels]`, labels int32
- * @throws DataError that names the line, for a cell that is no whole number from 0 to 255 (labels: from 0), a row of another length, or
+ * @throws DataError that names the line, for a cell that is no whole number from 0 to 255 (labels:
+ *   from 0), a row of another length, or
  * bytes that are no text
  * @example
  * const train = await csvDataset('fashion-mnist_train.csv');
  */
 export async function csvDataset(file: string, options: CsvOptions = {}): Promise<Dataset> {
   const { classNames, ...form } = checkOptions('[data] csvDataset', OPTIONS, options);
-  const parser = new CsvParser(file, { ...form, ...(classNames && { numClasses: classNames.length }) });
+  const parser = new CsvParser(file, {
+    ...form,
+    ...(classNames && { numClasses: classNames.length }),
+  });
   try {
-    if (!(await stat(file)).isFile()) throw new DataError(file, 'a file', 'a folder or device', 'name another file');
+    if (!(await stat(file)).isFile())
+      throw new DataError(file, 'a file', 'a folder or device', 'name another file');
     for await (const piece of unpacked(file)) parser.add(piece);
   } catch (error) {
     if (error instanceof DataError) throw error;
-    throw new DataError(file, 'a CSV file that can be read', reason(error), 'get the file again', { cause: error });
+    throw new DataError(file, 'a CSV file that can be read', reason(error), 'get the file again', {
+      cause: error,
+    });
   }
   return { ...parser.finish(), ...(classNames && { classNames }), source: file };
 }
@@ -63,7 +82,13 @@ async function* unpacked(file: string): AsyncGenerator<Uint8Array> {
   try {
     yield* stream.pipe(gunzip) as AsyncIterable<Buffer>;
   } catch (error) {
-    throw new DataError(file, 'a whole gzip file', `a damaged one (${gzipFault(error)})`, 'get the file again', { cause: error });
+    throw new DataError(
+      file,
+      'a whole gzip file',
+      `a damaged one (${gzipFault(error)})`,
+      'get the file again',
+      { cause: error },
+    );
   } finally {
     stream.destroy();
   }

@@ -1,12 +1,15 @@
 /** Sets in pairs of IDX files, one's own or anyone's. */
-import { checkOptions, rule } from '@deepend/checks';
+import { checkOptions, rule } from '@deepend/core';
 import { datasetFault } from '../dataset';
 import { DataError } from '../errors';
 import { type ReadIdxOptions, readIdx } from '../idx-file';
 import type { Dataset } from '../types';
 
 export interface IdxDatasetOptions {
-  /** File of uint8 `[numSamples, height, width]` or `[numSamples, height, width, channels]`, gzipped or not. */
+  /**
+   * File of uint8 `[numSamples, height, width]` or `[numSamples, height, width, channels]`, gzipped
+   * or not.
+   */
   images: string;
   /** File of uint8 `[numSamples]`, gzipped or not. */
   labels: string;
@@ -17,12 +20,16 @@ export interface IdxDatasetOptions {
 const OPTIONS = rule.options({
   images: rule.text(),
   labels: rule.text(),
-  classNames: rule.list(rule.text(), 'a list of texts').min(1, 'a list of at least one text').optional(),
+  classNames: rule
+    .list(rule.text(), 'a list of texts')
+    .min(1, 'a list of at least one text')
+    .optional(),
 });
 
 /**
  * Reads a set from a pair of IDX files, one's own or anyone's.
- * @throws DataError when a file is missing, foreign or damaged, or when the two do not belong together
+ * @throws DataError when a file is missing, foreign or damaged, or when the two do not belong
+ *   together
  */
 export async function readIdxDataset(options: IdxDatasetOptions): Promise<Dataset> {
   const { images, labels, classNames } = checkOptions('[data] readIdxDataset', OPTIONS, options);
@@ -41,9 +48,16 @@ export interface PairOptions extends Pick<Dataset, 'classNames' | 'source' | 'me
 }
 
 /** Reads images and labels side by side and checks them against each other. */
-export async function readPair(images: IdxSource, labels: IdxSource, options: PairOptions): Promise<Dataset> {
+export async function readPair(
+  images: IdxSource,
+  labels: IdxSource,
+  options: PairOptions,
+): Promise<Dataset> {
   const { firstLabel = 0, transposed = false, ...about } = options;
-  const [pixels, classes] = await Promise.all([readIdx(images.file, images), readIdx(labels.file, labels)]);
+  const [pixels, classes] = await Promise.all([
+    readIdx(images.file, images),
+    readIdx(labels.file, labels),
+  ]);
   const [, height, width, channels = 1] = pixels.shape;
   const next = (at: IdxSource) => at.next ?? 'get both files again from one source';
   if (height === undefined || width === undefined || pixels.shape.length > 4) {
@@ -51,12 +65,22 @@ export async function readPair(images: IdxSource, labels: IdxSource, options: Pa
     throw new DataError(images.file, expected, `[${pixels.shape.join(', ')}]`, next(images));
   }
   if (classes.shape.length !== 1) {
-    throw new DataError(labels.file, 'labels of the shape [numSamples]', `[${classes.shape.join(', ')}]`, next(labels));
+    throw new DataError(
+      labels.file,
+      'labels of the shape [numSamples]',
+      `[${classes.shape.join(', ')}]`,
+      next(labels),
+    );
   }
   // A label below the first becomes negative, and is then out of range.
-  const shifted = firstLabel === 0 ? classes.values : Int32Array.from(classes.values, (label) => label - firstLabel);
+  const shifted =
+    firstLabel === 0
+      ? classes.values
+      : Int32Array.from(classes.values, (label) => label - firstLabel);
   const dataset: Dataset = {
-    images: transposed ? upright(pixels.values, { rows: height, columns: width, channels }) : pixels.values,
+    images: transposed
+      ? upright(pixels.values, { rows: height, columns: width, channels })
+      : pixels.values,
     labels: shifted,
     imageShape: transposed ? [width, height, channels] : [height, width, channels],
     ...about,
@@ -67,7 +91,10 @@ export async function readPair(images: IdxSource, labels: IdxSource, options: Pa
 }
 
 /** `[numSamples, rows, columns, channels]` → `[numSamples, columns, rows, channels]`. */
-function upright(images: Uint8Array, { rows, columns, channels }: Record<'rows' | 'columns' | 'channels', number>): Uint8Array {
+function upright(
+  images: Uint8Array,
+  { rows, columns, channels }: Record<'rows' | 'columns' | 'channels', number>,
+): Uint8Array {
   const size = rows * columns * channels;
   const turned = new Uint8Array(images.length);
   for (let at = 0; at < images.length; at += size) {
@@ -75,7 +102,8 @@ function upright(images: Uint8Array, { rows, columns, channels }: Record<'rows' 
       for (let column = 0; column < columns; column++) {
         const from = at + (row * columns + column) * channels;
         const to = at + (column * rows + row) * channels;
-        for (let channel = 0; channel < channels; channel++) turned[to + channel] = images[from + channel] as number;
+        for (let channel = 0; channel < channels; channel++)
+          turned[to + channel] = images[from + channel] as number;
       }
     }
   }

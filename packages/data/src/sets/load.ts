@@ -1,8 +1,17 @@
-/** From the name of a set to its loaders: `loadFashionMnist` and its kin are one function over rows. */
-import { checkOptions, rule, show } from '@deepend/checks';
+/**
+ * From the name of a set to its loaders: `loadFashionMnist` and its kin are one function over rows.
+ */
+import { checkOptions, rule, show } from '@deepend/core';
 import { numSamplesOf } from '../dataset';
 import { type FindOptions, findSet } from '../find';
-import { DataLoader, type DataLoaderOptions, prefetchRule, resizeRule, transformsRule, workersRule } from '../loader';
+import {
+  DataLoader,
+  type DataLoaderOptions,
+  prefetchRule,
+  resizeRule,
+  transformsRule,
+  workersRule,
+} from '../loader';
 import type { ResizeTo } from '../resize';
 import { take } from '../select';
 import type { SetSpec } from '../specs';
@@ -12,9 +21,15 @@ import { EMNIST_LETTERS, FASHION_MNIST, KMNIST, MNIST } from './idx-sets';
 import { type AnySet, type CustomSet, checkRow, isCustom, setNamed } from './registry';
 
 export interface LoadOptions {
-  /** New size of the images in pixels: the shorter side, or `[height, width]`. As they are without it. */
+  /**
+   * New size of the images in pixels: the shorter side, or `[height, width]`. As they are without
+   * it.
+   */
   resize?: ResizeTo;
-  /** What is done to each image, in this order, after `resize`. Those that draw random numbers are for the training set alone. */
+  /**
+   * What is done to each image, in this order, after `resize`. Those that draw random numbers are
+   * for the training set alone.
+   */
   transforms?: readonly Transform[];
   /** Whether random transforms are done to the test set too. @default false */
   augmentTest?: boolean;
@@ -40,7 +55,10 @@ export interface LoadOptions {
   mirrors?: readonly string[];
   /** Milliseconds of silence after which a mirror is given up. @default 30000 */
   timeout?: number;
-  /** Whether to show on stderr what is fetched: a bar on a terminal, plain lines elsewhere. @default true */
+  /**
+   * Whether to show on stderr what is fetched: a bar on a terminal, plain lines elsewhere. @default
+   * true
+   */
   progress?: boolean;
 }
 
@@ -67,35 +85,54 @@ const OPTIONS = rule.options({
 export type Loaders<T extends AnyDataset = Dataset> = [train: DataLoader<T>, test: DataLoader<T>];
 
 /**
- * Loads Fashion-MNIST: 60,000 training and 10,000 test images of clothes, `[28, 28, 1]`, in 10 classes.
+ * Loads Fashion-MNIST: 60,000 training and 10,000 test images of clothes, `[28, 28, 1]`, in 10
+ * classes.
  *
- * The files are looked for in `root`; else in the folder that `DEEPEND_DATA` names; else in deepend's cache
- * (`$XDG_CACHE_HOME/deepend/fashion-mnist`, `~/.cache/deepend/fashion-mnist`), in `/usr/share/datasets/fashion-mnist`, in Keras's
+ * The files are looked for in `root`; else in the folder that `DEEPEND_DATA` names; else in
+ * deepend's cache
+ * (`$XDG_CACHE_HOME/deepend/fashion-mnist`, `~/.cache/deepend/fashion-mnist`), in
+ * `/usr/share/datasets/fashion-mnist`, in Keras's
  * folder, and on the mirrors, from which they enter the cache. Each is checked against its SHA-256.
  *
  * @param batchSize samples in a batch; the last one of an epoch may be smaller
- * @returns loaders of batches: features float32 `[batch, height, width, 1]` in [0, 1], labels int32 `[batch]`. The first has a new
+ * @returns loaders of batches: features float32 `[batch, height, width, 1]` in [0, 1], labels int32
+ *   `[batch]`. The first has a new
  * order each epoch, the second keeps the files' order.
  * @throws TypeError or RangeError for a bad option; DataError when no source has sound files
  * @example
  * const [trainIter, testIter] = await loadFashionMnist(256, { resize: 96 });
  */
-export async function loadFashionMnist(batchSize: number, options: LoadOptions = {}): Promise<Loaders> {
+export async function loadFashionMnist(
+  batchSize: number,
+  options: LoadOptions = {},
+): Promise<Loaders> {
   return load('[data] loadFashionMnist', FASHION_MNIST, batchSize, options);
 }
 
-/** Loads MNIST: 60,000 training and 10,000 test images of digits, `[28, 28, 1]`, as `loadFashionMnist` loads its own. */
+/**
+ * Loads MNIST: 60,000 training and 10,000 test images of digits, `[28, 28, 1]`, as
+ * `loadFashionMnist` loads its own.
+ */
 export async function loadMnist(batchSize: number, options: LoadOptions = {}): Promise<Loaders> {
   return load('[data] loadMnist', MNIST, batchSize, options);
 }
 
-/** Loads KMNIST: 60,000 training and 10,000 test images of Japanese characters, `[28, 28, 1]`, in 10 classes. */
+/**
+ * Loads KMNIST: 60,000 training and 10,000 test images of Japanese characters, `[28, 28, 1]`, in 10
+ * classes.
+ */
 export async function loadKmnist(batchSize: number, options: LoadOptions = {}): Promise<Loaders> {
   return load('[data] loadKmnist', KMNIST, batchSize, options);
 }
 
-/** Loads EMNIST's letters: 124,800 training and 20,800 test images, upright, `[28, 28, 1]`, labels from 0 (a) to 25 (z). */
-export async function loadEmnistLetters(batchSize: number, options: LoadOptions = {}): Promise<Loaders> {
+/**
+ * Loads EMNIST's letters: 124,800 training and 20,800 test images, upright, `[28, 28, 1]`, labels
+ * from 0 (a) to 25 (z).
+ */
+export async function loadEmnistLetters(
+  batchSize: number,
+  options: LoadOptions = {},
+): Promise<Loaders> {
   return load('[data] loadEmnistLetters', EMNIST_LETTERS, batchSize, options);
 }
 
@@ -104,7 +141,10 @@ export async function loadCifar10(batchSize: number, options: LoadOptions = {}):
   return load('[data] loadCifar10', CIFAR_10, batchSize, options);
 }
 
-/** Loads CIFAR-100: 50,000 training and 10,000 test photographs, `[32, 32, 3]`, in its 100 classes; its 20 superclasses are left out. */
+/**
+ * Loads CIFAR-100: 50,000 training and 10,000 test photographs, `[32, 32, 3]`, in its 100 classes;
+ * its 20 superclasses are left out.
+ */
 export async function loadCifar100(batchSize: number, options: LoadOptions = {}): Promise<Loaders> {
   return load('[data] loadCifar100', CIFAR_100, batchSize, options);
 }
@@ -114,8 +154,16 @@ export async function loadCifar100(batchSize: number, options: LoadOptions = {})
  * @param set the id of a set that `listDatasets` names, or a row of one's own
  * @throws RangeError for an id that is not known; else as `loadFashionMnist`
  */
-export async function loadDataset(set: SetSpec, batchSize: number, options?: LoadOptions): Promise<Loaders>;
-export async function loadDataset(set: string | AnySet, batchSize: number, options?: LoadOptions): Promise<Loaders<AnyDataset>>;
+export async function loadDataset(
+  set: SetSpec,
+  batchSize: number,
+  options?: LoadOptions,
+): Promise<Loaders>;
+export async function loadDataset(
+  set: string | AnySet,
+  batchSize: number,
+  options?: LoadOptions,
+): Promise<Loaders<AnyDataset>>;
 export async function loadDataset(
   set: string | AnySet,
   batchSize: number,
@@ -131,9 +179,15 @@ export async function loadDataset(
   return loaders(where, await made(where, found, checked.find), checked);
 }
 
-async function load(where: string, spec: SetSpec, batchSize: number, options: LoadOptions): Promise<Loaders> {
+async function load(
+  where: string,
+  spec: SetSpec,
+  batchSize: number,
+  options: LoadOptions,
+): Promise<Loaders> {
   const checked = check(where, batchSize, options);
-  for (const half of ['train', 'test'] as const) checkCount(where, half, checked.counts[half], spec.splits[half].numSamples);
+  for (const half of ['train', 'test'] as const)
+    checkCount(where, half, checked.counts[half], spec.splits[half].numSamples);
   return loaders(where, await findSet(spec, checked.find), checked);
 }
 
@@ -161,26 +215,49 @@ function check(where: string, batchSize: number, options: LoadOptions): Checked 
     counts: { train: numTrain, test: numTest },
     both: defined(both),
     shuffle,
-    transforms: { train: transforms, test: transforms?.filter(({ random }) => augmentTest || !random) },
+    transforms: {
+      train: transforms,
+      test: transforms?.filter(({ random }) => augmentTest || !random),
+    },
   };
 }
 
-function loaders<T extends AnyDataset>(where: string, halves: Record<Half, T>, checked: Checked): Loaders<T> {
+function loaders<T extends AnyDataset>(
+  where: string,
+  halves: Record<Half, T>,
+  checked: Checked,
+): Loaders<T> {
   const { batchSize, counts, both, shuffle, transforms } = checked;
   const of = (half: Half) => {
-    const options = { ...both, ...defined({ transforms: transforms[half] }), batchSize, shuffle: shuffle && half === 'train' };
+    const options = {
+      ...both,
+      ...defined({ transforms: transforms[half] }),
+      batchSize,
+      shuffle: shuffle && half === 'train',
+    };
     return new DataLoader<T>(first(where, half, halves[half], counts[half]), options);
   };
   return [of('train'), of('test')];
 }
 
-async function made(where: string, set: CustomSet, find: FindOptions): Promise<Record<Half, AnyDataset>> {
+async function made(
+  where: string,
+  set: CustomSet,
+  find: FindOptions,
+): Promise<Record<Half, AnyDataset>> {
   const halves = await set.load(find);
   if (halves?.train && halves.test) return halves;
-  throw new TypeError(`${where}: expected "load" of the set "${set.id}" to give { train, test }, got ${show(halves)}`);
+  throw new TypeError(
+    `${where}: expected "load" of the set "${set.id}" to give { train, test }, got ${show(halves)}`,
+  );
 }
 
-function first<T extends AnyDataset>(where: string, half: Half, dataset: T, count: number | undefined): T {
+function first<T extends AnyDataset>(
+  where: string,
+  half: Half,
+  dataset: T,
+  count: number | undefined,
+): T {
   checkCount(where, half, count, numSamplesOf(dataset));
   return count === undefined || count === numSamplesOf(dataset) ? dataset : take(dataset, count);
 }
@@ -188,12 +265,16 @@ function first<T extends AnyDataset>(where: string, half: Half, dataset: T, coun
 function checkCount(where: string, half: Half, count: number | undefined, most: number): void {
   if (count === undefined || count <= most) return;
   const name = half === 'train' ? 'numTrain' : 'numTest';
-  throw new RangeError(`${where}: option "${name}" must be at most ${most}, the size of the set, got ${count}`);
+  throw new RangeError(
+    `${where}: option "${name}" must be at most ${most}, the size of the set, got ${count}`,
+  );
 }
 
 /** The options that were given: one that is absent is not the same as one that is undefined. */
 function defined<T extends object>(options: T): { [K in keyof T]: Exclude<T[K], undefined> } {
-  return Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined)) as never;
+  return Object.fromEntries(
+    Object.entries(options).filter(([, value]) => value !== undefined),
+  ) as never;
 }
 
 /**
@@ -204,7 +285,10 @@ function defined<T extends object>(options: T): { [K in keyof T]: Exclude<T[K], 
 export function getFashionMnistLabels(labels: Iterable<number>): string[] {
   return Array.from(labels, (label) => {
     const name = FASHION_MNIST.classNames[label];
-    if (name === undefined) throw new RangeError(`[data] getFashionMnistLabels: expected labels from 0 to 9, got ${show(label)}`);
+    if (name === undefined)
+      throw new RangeError(
+        `[data] getFashionMnistLabels: expected labels from 0 to 9, got ${show(label)}`,
+      );
     return name;
   });
 }

@@ -38,7 +38,10 @@ interface Place {
   next: string;
 }
 
-/** @throws DataError when a file is missing, foreign or damaged, or when files do not belong together */
+/**
+ * @throws DataError when a file is missing, foreign or damaged, or when files do not belong
+ * together
+ */
 export async function readSet(spec: SetSpec, sources: Sources, place: Place): Promise<FoundSet> {
   const read = (half: 'train' | 'test') =>
     spec.format === 'idx'
@@ -50,11 +53,21 @@ export async function readSet(spec: SetSpec, sources: Sources, place: Place): Pr
 
 type Reading = Place & { sources: Sources };
 
-const about = ({ classNames, mean, std }: SetSpec, source: string) => ({ classNames, mean, std, source });
+const about = ({ classNames, mean, std }: SetSpec, source: string) => ({
+  classNames,
+  mean,
+  std,
+  source,
+});
 
-const sourceOf = ({ sources, source }: Reading, { name }: FileSpec): Source => sources.get(name) ?? { file: `${source}/${name}` };
+const sourceOf = ({ sources, source }: Reading, { name }: FileSpec): Source =>
+  sources.get(name) ?? { file: `${source}/${name}` };
 
-function readIdxSplit(spec: IdxSetSpec, { numSamples, images, labels }: IdxSplit, reading: Reading): Promise<Dataset> {
+function readIdxSplit(
+  spec: IdxSetSpec,
+  { numSamples, images, labels }: IdxSplit,
+  reading: Reading,
+): Promise<Dataset> {
   const { firstLabel = 0, transposed = false } = spec;
   const [height, width, channels] = spec.imageShape;
   const sides = transposed ? [width, height] : [height, width];
@@ -67,14 +80,21 @@ function readIdxSplit(spec: IdxSetSpec, { numSamples, images, labels }: IdxSplit
   );
 }
 
-async function readRecordSplit(spec: CifarSetSpec, { numSamples, batches }: RecordSplit, reading: Reading): Promise<Dataset> {
+async function readRecordSplit(
+  spec: CifarSetSpec,
+  { numSamples, batches }: RecordSplit,
+  reading: Reading,
+): Promise<Dataset> {
   const { imageShape, labelBytes } = spec;
   const [height, width, channels] = imageShape;
   const images = new Uint8Array(numSamples * height * width * channels);
   const labels = new Uint8Array(numSamples);
   let at = 0;
   for (const batch of batches) {
-    const { file, bytes } = await readRecords(spec, batch, { ...sourceOf(reading, batch), next: reading.next });
+    const { file, bytes } = await readRecords(spec, batch, {
+      ...sourceOf(reading, batch),
+      next: reading.next,
+    });
     const samples = parseCifar(bytes, { imageShape, labelBytes, file, next: reading.next });
     images.set(samples.images, at * height * width * channels);
     labels.set(samples.labels, at);
@@ -83,7 +103,13 @@ async function readRecordSplit(spec: CifarSetSpec, { numSamples, batches }: Reco
   const dataset: Dataset = { images, labels, imageShape, ...about(spec, reading.source) };
   const fault = datasetFault(dataset);
   const [first] = batches;
-  if (fault) throw new DataError(first ? sourceOf(reading, first).file : reading.source, fault.expected, fault.got, reading.next);
+  if (fault)
+    throw new DataError(
+      first ? sourceOf(reading, first).file : reading.source,
+      fault.expected,
+      fault.got,
+      reading.next,
+    );
   return dataset;
 }
 
@@ -95,9 +121,11 @@ async function readRecords(
   const { file, next } = source;
   const bytes = source.bytes ?? (await readBounded(file, next));
   const expected = unpackedBytes(spec).get(name);
-  if (bytes.length !== expected) throw new DataError(file, `${expected} bytes`, `${bytes.length}`, next);
+  if (bytes.length !== expected)
+    throw new DataError(file, `${expected} bytes`, `${bytes.length}`, next);
   const actual = sha256 === undefined ? undefined : hash(bytes);
-  if (actual !== sha256) throw new DataError(file, `content with SHA-256 ${sha256}`, `${actual}`, next);
+  if (actual !== sha256)
+    throw new DataError(file, `content with SHA-256 ${sha256}`, `${actual}`, next);
   return { file, bytes };
 }
 
@@ -105,9 +133,21 @@ async function readRecords(
 export async function checkFile(spec: SetSpec, file: FileSpec, source: Source): Promise<void> {
   const next = 'get the file again';
   if (spec.format === 'cifar') await readRecords(spec, file, { ...source, next });
-  else await readIdx(source.file, { ...checksOf(file), ...(source.bytes && { bytes: source.bytes }), next });
+  else
+    await readIdx(source.file, {
+      ...checksOf(file),
+      ...(source.bytes && { bytes: source.bytes }),
+      next,
+    });
 }
 
-function checksOf({ sha256, gzip = [], gzipSha256 = [] }: FileSpec): Pick<ReadIdxOptions, 'sha256' | 'gzipSha256'> {
-  return { ...(sha256 !== undefined && { sha256 }), gzipSha256: [...gzip.map((packing) => packing.sha256), ...gzipSha256] };
+function checksOf({
+  sha256,
+  gzip = [],
+  gzipSha256 = [],
+}: FileSpec): Pick<ReadIdxOptions, 'sha256' | 'gzipSha256'> {
+  return {
+    ...(sha256 !== undefined && { sha256 }),
+    gzipSha256: [...gzip.map((packing) => packing.sha256), ...gzipSha256],
+  };
 }

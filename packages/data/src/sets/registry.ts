@@ -1,12 +1,16 @@
-/** The table of sets that `loadDataset` knows by name: deepend's own and those that a program adds. */
-import { checkOptions, closest, rule, show } from '@deepend/checks';
+/**
+ * The table of sets that `loadDataset` knows by name: deepend's own and those that a program adds.
+ */
+import { checkOptions, closest, rule, show } from '@deepend/core';
 import type { FindOptions } from '../find';
 import { filesOf, type SetSpec } from '../specs';
 import type { AnyDataset } from '../types';
 import { CIFAR_10, CIFAR_100 } from './cifar-sets';
 import { EMNIST_LETTERS, FASHION_MNIST, KMNIST, MNIST } from './idx-sets';
 
-/** A set that is made by a function of one's own: from a folder of images, a CSV file, a database. */
+/**
+ * A set that is made by a function of one's own: from a folder of images, a CSV file, a database.
+ */
 export interface CustomSet {
   /** Its name for people. @default the id */
   readonly title?: string;
@@ -23,7 +27,9 @@ export type AnySet = SetSpec | CustomSet;
 const KEY = Symbol.for('deepend.data.sets');
 const table = (): Map<string, AnySet> => {
   const home = globalThis as { [KEY]?: Map<string, AnySet> };
-  home[KEY] ??= new Map([FASHION_MNIST, MNIST, KMNIST, EMNIST_LETTERS, CIFAR_10, CIFAR_100].map((row) => [row.id, row]));
+  home[KEY] ??= new Map(
+    [FASHION_MNIST, MNIST, KMNIST, EMNIST_LETTERS, CIFAR_10, CIFAR_100].map((row) => [row.id, row]),
+  );
   return home[KEY];
 };
 
@@ -45,7 +51,9 @@ const ROW = rule.options({
   systemFolders: texts(),
   debianPackage: rule.text().optional(),
   mirrors: texts(),
-  archive: rule.that<SetSpec['archive']>(isArchive, 'a .tar.gz or .zip with "name", "bytes" and "sha256"').optional(),
+  archive: rule
+    .that<SetSpec['archive']>(isArchive, 'a .tar.gz or .zip with "name", "bytes" and "sha256"')
+    .optional(),
   imageShape: rule.imageShape(),
   classNames: texts().min(1, 'a list of at least one text'),
   mean: numbers(),
@@ -61,7 +69,9 @@ const ROW = rule.options({
 
 function isArchive(value: unknown): boolean {
   const { name, bytes, sha256 } = (value ?? {}) as Record<string, unknown>;
-  return /\.(tar\.gz|zip)$/.test(String(name)) && Number.isInteger(bytes) && SHA256.test(String(sha256));
+  return (
+    /\.(tar\.gz|zip)$/.test(String(name)) && Number.isInteger(bytes) && SHA256.test(String(sha256))
+  );
 }
 
 /**
@@ -78,12 +88,14 @@ export function registerDataset(set: AnySet): void {
   const where = '[data] registerDataset';
   if (isCustom(set)) checkOptions(where, CUSTOM, set);
   else checkRow(where, set);
-  if (table().has(set.id)) throw new RangeError(`${where}: there is a set "${set.id}" already; give this one another id`);
+  if (table().has(set.id))
+    throw new RangeError(`${where}: there is a set "${set.id}" already; give this one another id`);
   table().set(set.id, set);
 }
 
 /** Whether a set is made by a function. */
-export const isCustom = (set: AnySet): set is CustomSet => typeof set === 'object' && set !== null && 'load' in set;
+export const isCustom = (set: AnySet): set is CustomSet =>
+  typeof set === 'object' && set !== null && 'load' in set;
 
 /** @throws TypeError or RangeError for a row that is incomplete */
 export function checkRow(where: string, row: SetSpec): void {
@@ -96,12 +108,18 @@ export function checkRow(where: string, row: SetSpec): void {
       );
     }
   }
-  const unnamed = filesOf(row).find((file) => typeof file?.name !== 'string' || /[/\\]/.test(file.name) || file.name === '');
+  const unnamed = filesOf(row).find(
+    (file) => typeof file?.name !== 'string' || /[/\\]/.test(file.name) || file.name === '',
+  );
   if (unnamed !== undefined || filesOf(row).length === 0) {
-    throw new RangeError(`${where}: option "splits" must name each file, without folders, got ${show(unnamed?.name)}`);
+    throw new RangeError(
+      `${where}: option "splits" must name each file, without folders, got ${show(unnamed?.name)}`,
+    );
   }
   if (row.mean.length !== row.imageShape[2] || row.std.length !== row.imageShape[2]) {
-    throw new RangeError(`${where}: options "mean" and "std" must have a number for each of the ${row.imageShape[2]} channels`);
+    throw new RangeError(
+      `${where}: options "mean" and "std" must have a number for each of the ${row.imageShape[2]} channels`,
+    );
   }
 }
 
@@ -115,6 +133,8 @@ export function setNamed(where: string, id: string): AnySet {
   const set = table().get(id);
   if (set) return set;
   const near = closest(String(id), listDatasets());
-  const hint = near ? `did you mean "${near}"?` : `there are ${listDatasets().join(', ')}; registerDataset adds others`;
+  const hint = near
+    ? `did you mean "${near}"?`
+    : `there are ${listDatasets().join(', ')}; registerDataset adds others`;
   throw new RangeError(`${where}: there is no set ${show(id)}; ${hint}`);
 }

@@ -1,6 +1,8 @@
 /**
- * Takes single members out of a zip archive on disk without reading the rest: EMNIST's is of 562 MB, of which its letters are 6 %.
- * The format: https://pkware.cachefly.net/webdocs/casestudies/APPNOTE.TXT, sections 4.3.7, 4.3.12 and 4.3.16. Archives of 4 GB and more are refused.
+ * Takes single members out of a zip archive on disk without reading the rest: EMNIST's is of 562
+ * MB, of which its letters are 6 %.
+ * The format: https://pkware.cachefly.net/webdocs/casestudies/APPNOTE.TXT, sections 4.3.7, 4.3.12
+ * and 4.3.16. Archives of 4 GB and more are refused.
  */
 import { type FileHandle, open } from 'node:fs/promises';
 import { promisify } from 'node:util';
@@ -32,7 +34,8 @@ export interface ZipOptions {
 
 /**
  * The wanted members, unpacked.
- * @throws DataError when the file is no zip archive, is damaged, or holds a member larger than allowed
+ * @throws DataError when the file is no zip archive, is damaged, or holds a member larger than
+ *   allowed
  */
 export async function readZip(
   file: string,
@@ -47,7 +50,9 @@ export async function readZip(
     const members: { path: string; bytes: Uint8Array }[] = [];
     for (const entry of entries) {
       if (Math.max(entry.bytes, entry.packedBytes) > maxBytes(entry.path)) {
-        throw bad(`${entry.path} of ${entry.bytes} bytes, more than the ${maxBytes(entry.path)} it can need`);
+        throw bad(
+          `${entry.path} of ${entry.bytes} bytes, more than the ${maxBytes(entry.path)} it can need`,
+        );
       }
       members.push({ path: entry.path, bytes: await member(handle, entry, bad) });
     }
@@ -61,7 +66,12 @@ type Bad = (got: string) => DataError;
 
 async function directory(handle: FileHandle, bad: Bad): Promise<ZipEntry[]> {
   const { size } = await handle.stat();
-  const tail = await piece(handle, Math.max(0, size - END_BYTES - MAX_COMMENT), Math.min(size, END_BYTES + MAX_COMMENT), bad);
+  const tail = await piece(
+    handle,
+    Math.max(0, size - END_BYTES - MAX_COMMENT),
+    Math.min(size, END_BYTES + MAX_COMMENT),
+    bad,
+  );
   let at = tail.length - END_BYTES;
   while (at >= 0 && tail.readUInt32LE(at) !== END) at--;
   if (at < 0) throw bad('a file without a directory at its end: another kind, or cut off');
@@ -75,9 +85,11 @@ async function directory(handle: FileHandle, bad: Bad): Promise<ZipEntry[]> {
 export function parseDirectory(bytes: Buffer, bad: Bad): ZipEntry[] {
   const entries: ZipEntry[] = [];
   for (let at = 0; at < bytes.length; ) {
-    if (at + ENTRY_BYTES > bytes.length || bytes.readUInt32LE(at) !== ENTRY) throw bad('a damaged directory');
+    if (at + ENTRY_BYTES > bytes.length || bytes.readUInt32LE(at) !== ENTRY)
+      throw bad('a damaged directory');
     const nameBytes = bytes.readUInt16LE(at + 28);
-    const end = at + ENTRY_BYTES + nameBytes + bytes.readUInt16LE(at + 30) + bytes.readUInt16LE(at + 32);
+    const end =
+      at + ENTRY_BYTES + nameBytes + bytes.readUInt16LE(at + 30) + bytes.readUInt16LE(at + 32);
     if (end > bytes.length) throw bad('a damaged directory');
     entries.push({
       path: bytes.toString('utf8', at + ENTRY_BYTES, at + ENTRY_BYTES + nameBytes),
@@ -99,7 +111,8 @@ async function member(handle: FileHandle, entry: ZipEntry, bad: Bad): Promise<Ui
   if (entry.method !== STORED && entry.method !== DEFLATED)
     throw bad(`${entry.path} packed by the unknown method ${entry.method}`);
   const bytes = entry.method === STORED ? packed : await inflated(packed, entry, bad);
-  if (bytes.length !== entry.bytes) throw bad(`${bytes.length} of the ${entry.bytes} bytes of ${entry.path}`);
+  if (bytes.length !== entry.bytes)
+    throw bad(`${bytes.length} of the ${entry.bytes} bytes of ${entry.path}`);
   return bytes;
 }
 
@@ -111,7 +124,12 @@ async function inflated(packed: Buffer, { path, bytes }: ZipEntry, bad: Bad): Pr
   }
 }
 
-async function piece(handle: FileHandle, position: number, length: number, bad: Bad): Promise<Buffer> {
+async function piece(
+  handle: FileHandle,
+  position: number,
+  length: number,
+  bad: Bad,
+): Promise<Buffer> {
   const { size } = await handle.stat();
   if (position + length > size) throw bad('one that is cut off');
   const buffer = Buffer.alloc(length);

@@ -9,7 +9,9 @@ import { hasKernel, type Normalization } from './resample/kernel';
 export const toRgb: Kind<object> = {
   shape: ([height, width, channels]) => {
     if (channels === 1 || channels === 3) return [height, width, 3];
-    throw new RangeError(`[data] toRgb: expected images of 1 or 3 channels, got ${channels}; write a transform with custom()`);
+    throw new RangeError(
+      `[data] toRgb: expected images of 1 or 3 channels, got ${channels}; write a transform with custom()`,
+    );
   },
   apply: (batch, options) => {
     const shape = toRgb.shape?.(batch.shape, options) ?? batch.shape;
@@ -27,7 +29,9 @@ export const toRgb: Kind<object> = {
 
 export const normalize: Kind<Normalization> = {
   shape: (shape, { mean, std }) => {
-    const [fault] = Object.entries({ mean, std }).filter(([, { length }]) => length !== 1 && length !== shape[2]);
+    const [fault] = Object.entries({ mean, std }).filter(
+      ([, { length }]) => length !== 1 && length !== shape[2],
+    );
     if (!fault) return shape;
     const expected = shape[2] === 1 ? 'one number' : `1 or ${shape[2]} numbers`;
     throw new RangeError(
@@ -50,7 +54,11 @@ export const normalize: Kind<Normalization> = {
   applyInto: ({ images, shape }, options, _, { into }) => {
     if (!(images instanceof Uint8Array && hasKernel)) return false;
     // Resized to its own size, an image keeps its bytes.
-    resampleToFloats(images, { shape, to: [shape[0], shape[1]], interpolation: 'bilinear' }, { into, normalization: options });
+    resampleToFloats(
+      images,
+      { shape, to: [shape[0], shape[1]], interpolation: 'bilinear' },
+      { into, normalization: options },
+    );
     return true;
   },
 };
@@ -66,7 +74,9 @@ export interface JitterKindOptions {
 export const colorJitter: Kind<JitterKindOptions> = {
   shape: (shape) => {
     if (shape[2] === 1 || shape[2] === 3) return shape;
-    throw new RangeError(`[data] colorJitter: expected images of 1 or 3 channels, got ${shape[2]}; leave it out`);
+    throw new RangeError(
+      `[data] colorJitter: expected images of 1 or 3 channels, got ${shape[2]}; leave it out`,
+    );
   },
   apply: (batch, options, draws) => {
     colorJitter.shape?.(batch.shape, options);
@@ -84,21 +94,36 @@ interface Factors {
 
 function drawFactors({ brightness, contrast }: JitterKindOptions, random: Random): Factors {
   const contrastFirst = random() < 0.5;
-  return { contrastFirst, brightness: uniform(random, ...brightness), contrast: uniform(random, ...contrast) };
+  return {
+    contrastFirst,
+    brightness: uniform(random, ...brightness),
+    contrast: uniform(random, ...contrast),
+  };
 }
 
-function jitter(image: Uint8Array | Float32Array, batch: ImageBatch, { brightness, contrast, contrastFirst }: Factors): void {
+function jitter(
+  image: Uint8Array | Float32Array,
+  batch: ImageBatch,
+  { brightness, contrast, contrastFirst }: Factors,
+): void {
   const blend = image instanceof Uint8Array ? blendBytes : blendFloats;
-  const changes = [() => blend(image, 0, brightness), () => blend(image, meanGray(image, batch.shape[2]), contrast)];
+  const changes = [
+    () => blend(image, 0, brightness),
+    () => blend(image, meanGray(image, batch.shape[2]), contrast),
+  ];
   for (const change of contrastFirst ? changes.reverse() : changes) change();
 }
 
-/** Pillow's `ImageEnhance`: what lies between the image and a plain gray (`Image.blend`), in float32, cut to bytes; beyond the image for a factor above 1. */
+/**
+ * Pillow's `ImageEnhance`: what lies between the image and a plain gray (`Image.blend`), in
+ * float32, cut to bytes; beyond the image for a factor above 1.
+ */
 function blendBytes(image: Uint8Array | Float32Array, gray: number, factor: number): void {
   const share = Math.fround(factor);
   if (share === 1) return;
   const table = new Uint8ClampedArray(256);
-  for (let byte = 0; byte < 256; byte++) table[byte] = Math.trunc(Math.fround(gray + Math.fround(share * (byte - gray))));
+  for (let byte = 0; byte < 256; byte++)
+    table[byte] = Math.trunc(Math.fround(gray + Math.fround(share * (byte - gray))));
   for (let i = 0; i < image.length; i++) image[i] = table[image[i] as number] as number;
 }
 
@@ -110,7 +135,10 @@ function blendFloats(image: Uint8Array | Float32Array, gray: number, factor: num
   }
 }
 
-/** The gray that contrast is measured from: the image's mean luma (ITU-R 601), of bytes in Pillow's fixed point and rounded. */
+/**
+ * The gray that contrast is measured from: the image's mean luma (ITU-R 601), of bytes in Pillow's
+ * fixed point and rounded.
+ */
 function meanGray(image: Uint8Array | Float32Array, channels: number): number {
   const bytes = image instanceof Uint8Array;
   let sum = 0;
@@ -121,7 +149,9 @@ function meanGray(image: Uint8Array | Float32Array, channels: number): number {
       continue;
     }
     const [green, blue] = [image[i + 1] as number, image[i + 2] as number];
-    sum += bytes ? (red * 19595 + green * 38470 + blue * 7471 + 0x8000) >> 16 : 0.2989 * red + 0.587 * green + 0.114 * blue;
+    sum += bytes
+      ? (red * 19595 + green * 38470 + blue * 7471 + 0x8000) >> 16
+      : 0.2989 * red + 0.587 * green + 0.114 * blue;
   }
   const mean = sum / (image.length / channels);
   return bytes ? Math.trunc(mean + 0.5) : mean;

@@ -1,7 +1,8 @@
 /** Random numbers of the kinds that transforms draw, from a generator of numbers in [0, 1). */
 import type { Random } from '../types';
 
-export const uniform = (random: Random, least: number, most: number): number => least + (most - least) * random();
+export const uniform = (random: Random, least: number, most: number): number =>
+  least + (most - least) * random();
 
 /** A whole number from 0 to `count` - 1. */
 export const below = (random: Random, count: number): number => Math.floor(random() * count);
@@ -17,7 +18,10 @@ export function normal(random: Random): number {
   return radius * Math.cos(2 * Math.PI * random());
 }
 
-/** The logarithm of a gamma variate of any shape above 0, by Marsaglia and Tsang 2000: small shapes give numbers that only their logarithm can tell from 0. */
+/**
+ * The logarithm of a gamma variate of any shape above 0, by Marsaglia and Tsang 2000: small shapes
+ * give numbers that only their logarithm can tell from 0.
+ */
 function logGamma(random: Random, shape: number): number {
   if (shape < 1) return logGamma(random, shape + 1) + Math.log(1 - random()) / shape;
   const d = shape - 1 / 3;
@@ -25,7 +29,8 @@ function logGamma(random: Random, shape: number): number {
   for (;;) {
     const x = normal(random);
     const v = (1 + c * x) ** 3;
-    if (v > 0 && Math.log(1 - random()) < 0.5 * x * x + d - d * v + d * Math.log(v)) return Math.log(d * v);
+    if (v > 0 && Math.log(1 - random()) < 0.5 * x * x + d - d * v + d * Math.log(v))
+      return Math.log(d * v);
   }
 }
 

@@ -17,13 +17,16 @@ export interface ErasingKindOptions {
 export const randomErasing: Kind<ErasingKindOptions> = {
   shape: (shape, { value }) => {
     if (value === 'random' || value.length === 1 || value.length === shape[2]) return shape;
-    throw new RangeError(`[data] randomErasing: expected 1 or ${shape[2]} numbers in "value", got ${value.length}`);
+    throw new RangeError(
+      `[data] randomErasing: expected 1 or ${shape[2]} numbers in "value", got ${value.length}`,
+    );
   },
   apply: (batch, options, draws) => {
     randomErasing.shape?.(batch.shape, options);
     for (let place = 0; place < batch.count; place++) {
       const random = draws.image(place);
-      const box = random() < options.probability ? randomPart(batch.shape, options, random) : undefined;
+      const box =
+        random() < options.probability ? randomPart(batch.shape, options, random) : undefined;
       if (box) erase(batch, place, { box, nextValue: pixelValue(batch, options.value, random) });
     }
     return batch;
@@ -41,16 +44,31 @@ export function randomPart(
   for (let attempt = 0; attempt < TRIES; attempt++) {
     const area = height * width * uniform(random, ...scale);
     const aspect = logUniform(random, ratio);
-    const [h, w] = [roundHalfEven(Math.sqrt(area * aspect)), roundHalfEven(Math.sqrt(area / aspect))];
+    const [h, w] = [
+      roundHalfEven(Math.sqrt(area * aspect)),
+      roundHalfEven(Math.sqrt(area / aspect)),
+    ];
     if (h >= height || w >= width) continue;
-    return { top: below(random, height - h + 1), left: below(random, width - w + 1), height: h, width: w };
+    return {
+      top: below(random, height - h + 1),
+      left: below(random, width - w + 1),
+      height: h,
+      width: w,
+    };
   }
   return undefined;
 }
 
-/** Random values: standard normal for floats, as torchvision's; any byte for bytes, as the paper's. */
-function pixelValue({ images }: ImageBatch, value: ErasingKindOptions['value'], random: Random): (channel: number) => number {
-  if (value === 'random') return images instanceof Uint8Array ? () => below(random, 256) : () => normal(random);
+/**
+ * Random values: standard normal for floats, as torchvision's; any byte for bytes, as the paper's.
+ */
+function pixelValue(
+  { images }: ImageBatch,
+  value: ErasingKindOptions['value'],
+  random: Random,
+): (channel: number) => number {
+  if (value === 'random')
+    return images instanceof Uint8Array ? () => below(random, 256) : () => normal(random);
   const perChannel = value.map((each) => stored(images, each));
   return (channel) => perChannel[channel % perChannel.length] as number;
 }
@@ -60,7 +78,11 @@ interface Erasing {
   nextValue: (channel: number) => number;
 }
 
-function erase(batch: ImageBatch, place: number, { box: { top, left, height, width }, nextValue }: Erasing): void {
+function erase(
+  batch: ImageBatch,
+  place: number,
+  { box: { top, left, height, width }, nextValue }: Erasing,
+): void {
   const [, rowPixels, channels] = batch.shape;
   const image = imageAt(batch, place);
   for (let y = top; y < top + height; y++) {
@@ -81,14 +103,20 @@ export const cutout: Kind<CutoutKindOptions> = {
     for (let place = 0; place < batch.count; place++) {
       const random = draws.image(place);
       for (let hole = 0; hole < holes; hole++) {
-        erase(batch, place, { box: randomSquare(batch.shape, size, random), nextValue: () => filled });
+        erase(batch, place, {
+          box: randomSquare(batch.shape, size, random),
+          nextValue: () => filled,
+        });
       }
     }
     return batch;
   },
 };
 
-/** A square about any pixel of the image; what reaches beyond its border is cut off, so that holes at the border are smaller. */
+/**
+ * A square about any pixel of the image; what reaches beyond its border is cut off, so that holes
+ * at the border are smaller.
+ */
 function randomSquare([height, width]: ImageShape, size: number, random: Random): Box {
   const [top, bottom] = span(below(random, height), size, height);
   const [left, right] = span(below(random, width), size, width);

@@ -6,12 +6,15 @@ import { hasKernel, unitFast } from './resample/kernel';
 const UNIT = Float32Array.from({ length: 256 }, (_, byte) => byte / 255);
 
 /**
- * Writes a batch's images as float32 `[count, height, width, channels]`: bytes as [0, 1], floats as they are.
+ * Writes a batch's images as float32 `[count, height, width, channels]`: bytes as [0, 1], floats as
+ * they are.
  * @throws RangeError when `into` is not as long as the images
  */
 export function toFloats({ images }: ImageBatch, into: Float32Array): void {
   if (into.length !== images.length) {
-    throw new RangeError(`[data] toFloats: expected room for ${images.length} floats, got ${into.length}`);
+    throw new RangeError(
+      `[data] toFloats: expected room for ${images.length} floats, got ${into.length}`,
+    );
   }
   if (!(images instanceof Uint8Array)) into.set(images);
   else if (hasKernel) unitFast(images, into);

@@ -1,4 +1,7 @@
-/** Transforms: what is done to images between the set and the net. Each is a name and plain options, so that it can be sent to a thread. */
+/**
+ * Transforms: what is done to images between the set and the net. Each is a name and plain options,
+ * so that it can be sent to a thread.
+ */
 export { applyTransforms, isBatchwise, outputShape, transformToFloats } from './apply';
 export { cutMix, type MixOptions, mixUp } from './factories/mixing';
 export { type CustomOptions, custom } from './factories/own';

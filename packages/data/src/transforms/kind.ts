@@ -9,11 +9,22 @@ export interface FloatTarget {
 }
 
 export interface Kind<Options> {
-  /** Shape of an image behind it. @default as before it @throws RangeError for a shape that it cannot take */
+  /**
+   * Shape of an image behind it. @default as before it @throws RangeError for a shape that it
+   * cannot take
+   */
   readonly shape?: (shape: ImageShape, options: Options) => ImageShape;
   readonly apply: (batch: ImageBatch, options: Options, draws: Draws) => ImageBatch;
-  /** Does the same to bytes and writes what floats become of them; false where it has no such form for this batch, and has done nothing. */
-  readonly applyInto?: (batch: ImageBatch, options: Options, draws: Draws, target: FloatTarget) => boolean;
+  /**
+   * Does the same to bytes and writes what floats become of them; false where it has no such form
+   * for this batch, and has done nothing.
+   */
+  readonly applyInto?: (
+    batch: ImageBatch,
+    options: Options,
+    draws: Draws,
+    target: FloatTarget,
+  ) => boolean;
   /** Whether it wants the whole batch, and not each image alone. */
   readonly batchwise?: true;
 }
@@ -21,7 +32,10 @@ export interface Kind<Options> {
 export const sizeOf = ([height, width, channels]: ImageShape): number => height * width * channels;
 
 /** An array of the same kind: bytes of bytes, floats of floats. */
-export function emptyLike(images: Uint8Array | Float32Array, length: number): Uint8Array | Float32Array {
+export function emptyLike(
+  images: Uint8Array | Float32Array,
+  length: number,
+): Uint8Array | Float32Array {
   return images instanceof Uint8Array ? new Uint8Array(length) : new Float32Array(length);
 }
 

@@ -22,13 +22,20 @@ export const cutMix: Kind<MixKindOptions> = {
   batchwise: true,
   apply: (batch, { alpha }, draws) => {
     const [height, width, channels] = batch.shape;
-    const { top, bottom, left, right } = randomPatch(batch.shape, beta(draws.batch, alpha), draws.batch);
+    const { top, bottom, left, right } = randomPatch(
+      batch.shape,
+      beta(draws.batch, alpha),
+      draws.batch,
+    );
     const partners = shuffled(draws.batch, batch.count);
     const images = batch.images.slice();
     partners.forEach((partner, place) => {
       for (let y = top; y < bottom; y++) {
         const [from, to] = [(y * width + left) * channels, (y * width + right) * channels];
-        const pixels = batch.images.subarray(partner * sizeOf(batch.shape) + from, partner * sizeOf(batch.shape) + to);
+        const pixels = batch.images.subarray(
+          partner * sizeOf(batch.shape) + from,
+          partner * sizeOf(batch.shape) + to,
+        );
         images.set(pixels, place * sizeOf(batch.shape) + from);
       }
     });
@@ -38,7 +45,10 @@ export const cutMix: Kind<MixKindOptions> = {
   },
 };
 
-/** The paper's patch: of the image's form and 1 - `share` of its area, about any pixel, its part within the image. */
+/**
+ * The paper's patch: of the image's form and 1 - `share` of its area, about any pixel, its part
+ * within the image.
+ */
 function randomPatch([height, width]: ImageShape, share: number, random: Random) {
   const reach = 0.5 * Math.sqrt(1 - share);
   const [x, y] = [below(random, width), below(random, height)];
@@ -51,20 +61,26 @@ function randomPatch([height, width]: ImageShape, share: number, random: Random)
   };
 }
 
-/** `share` of each row and the rest of its partner's, in new memory: `[count, …]` → `[count, …]`. */
+/**
+ * `share` of each row and the rest of its partner's, in new memory: `[count, …]` → `[count, …]`.
+ */
 function mixed(rows: Float32Array, partners: Uint32Array, share: number): Float32Array {
   const result = new Float32Array(rows.length);
   const length = rows.length / partners.length;
   partners.forEach((partner, place) => {
     const [own, other] = [place * length, partner * length];
     for (let i = 0; i < length; i++) {
-      result[own + i] = share * (rows[own + i] as number) + (1 - share) * (rows[other + i] as number);
+      result[own + i] =
+        share * (rows[own + i] as number) + (1 - share) * (rows[other + i] as number);
     }
   });
   return result;
 }
 
-/** Labels as float32 `[count, numClasses]`; float labels as they are. @throws RangeError for a label that is no class */
+/**
+ * Labels as float32 `[count, numClasses]`; float labels as they are. @throws RangeError for a label
+ * that is no class
+ */
 function softLabels({ labels, numClasses, count }: ImageBatch): Float32Array {
   if (labels instanceof Float32Array) return labels;
   const soft = new Float32Array(count * numClasses);

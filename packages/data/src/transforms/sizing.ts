@@ -25,7 +25,10 @@ export const resize: Kind<ResizeKindOptions> = {
   },
 };
 
-const resizing = ({ shape }: ImageBatch, { size, interpolation }: ResizeKindOptions): Resampling => ({
+const resizing = (
+  { shape }: ImageBatch,
+  { size, interpolation }: ResizeKindOptions,
+): Resampling => ({
   shape,
   to: sizeAfter(shape, size),
   interpolation,
@@ -33,16 +36,27 @@ const resizing = ({ shape }: ImageBatch, { size, interpolation }: ResizeKindOpti
 
 function resampled(batch: ImageBatch, job: Resampling): ImageBatch {
   const { height, width } = job.window ?? { height: job.to[0], width: job.to[1] };
-  return { ...batch, images: resample(batch.images, batch.count, job), shape: [height, width, batch.shape[2]] };
+  return {
+    ...batch,
+    images: resample(batch.images, batch.count, job),
+    shape: [height, width, batch.shape[2]],
+  };
 }
 
 export interface CropKindOptions {
   readonly size: Size;
 }
 
-const cropped = ([, , channels]: ImageShape, [height, width]: Size): ImageShape => [height, width, channels];
+const cropped = ([, , channels]: ImageShape, [height, width]: Size): ImageShape => [
+  height,
+  width,
+  channels,
+];
 
-/** torchvision's offset: from the middle, a half pixel to the even side; an image that is too small gets its border in the middle as well. */
+/**
+ * torchvision's offset: from the middle, a half pixel to the even side; an image that is too small
+ * gets its border in the middle as well.
+ */
 function centered(side: number, wanted: number): number {
   return wanted > side ? -Math.trunc((wanted - side) / 2) : roundHalfEven((side - wanted) / 2);
 }
@@ -50,7 +64,10 @@ function centered(side: number, wanted: number): number {
 export const centerCrop: Kind<CropKindOptions> = {
   shape: (shape, { size }) => cropped(shape, size),
   apply: (batch, { size }) => {
-    const corner = { top: centered(batch.shape[0], size[0]), left: centered(batch.shape[1], size[1]) };
+    const corner = {
+      top: centered(batch.shape[0], size[0]),
+      left: centered(batch.shape[1], size[1]),
+    };
     return cropEach(batch, size, { cornerOf: () => corner, fill: 0 });
   },
 };
@@ -72,7 +89,10 @@ export const resizeCrop: Kind<ResizeKindOptions & { readonly crop: Size }> = {
 };
 
 /** The part of the resized image that the crop leaves; none where it reaches beyond. */
-function windowOf({ shape }: ImageBatch, { size, crop: [height, width] }: ResizeKindOptions & { crop: Size }): Box | undefined {
+function windowOf(
+  { shape }: ImageBatch,
+  { size, crop: [height, width] }: ResizeKindOptions & { crop: Size },
+): Box | undefined {
   const [fromHeight, fromWidth] = sizeAfter(shape, size);
   if (height > fromHeight || width > fromWidth) return undefined;
   return { top: centered(fromHeight, height), left: centered(fromWidth, width), height, width };
@@ -85,7 +105,8 @@ export interface RandomCropKindOptions extends CropKindOptions {
 
 export const randomCrop: Kind<RandomCropKindOptions> = {
   shape: (shape, { size, padding }) => {
-    if (shape[0] + 2 * padding >= size[0] && shape[1] + 2 * padding >= size[1]) return cropped(shape, size);
+    if (shape[0] + 2 * padding >= size[0] && shape[1] + 2 * padding >= size[1])
+      return cropped(shape, size);
     const image = `${shape[0]} × ${shape[1]}${padding > 0 ? ` with ${padding} pixels of padding around` : ''}`;
     throw new RangeError(
       `[data] randomCrop: expected images of at least ${size.join(' × ')}, got ${image}; resize them or pad more`,
@@ -97,7 +118,10 @@ export const randomCrop: Kind<RandomCropKindOptions> = {
     const [height, width] = [batch.shape[0] + 2 * padding, batch.shape[1] + 2 * padding];
     const cornerOf = (place: number) => {
       const random = draws.image(place);
-      return { top: below(random, height - size[0] + 1) - padding, left: below(random, width - size[1] + 1) - padding };
+      return {
+        top: below(random, height - size[0] + 1) - padding,
+        left: below(random, width - size[1] + 1) - padding,
+      };
     };
     return cropEach(batch, size, { cornerOf, fill });
   },
@@ -158,23 +182,52 @@ export const randomResizedCrop: Kind<RandomResizedCropKindOptions> = {
   },
 };
 
-function cropResizing(shape: ImageShape, options: RandomResizedCropKindOptions, random: Random): Resampling {
-  return { shape, to: options.size, interpolation: options.interpolation, box: randomBox(shape, options, random) };
+function cropResizing(
+  shape: ImageShape,
+  options: RandomResizedCropKindOptions,
+  random: Random,
+): Resampling {
+  return {
+    shape,
+    to: options.size,
+    interpolation: options.interpolation,
+    box: randomBox(shape, options, random),
+  };
 }
 
 const TRIES = 10; // torchvision's
 
-/** torchvision's `RandomResizedCrop.get_params`: area uniform, ratio log-uniform; the middle of the image when none of ten fits. */
-export function randomBox([height, width]: ImageShape, { scale, ratio }: { scale: Range; ratio: Range }, random: Random): Box {
+/**
+ * torchvision's `RandomResizedCrop.get_params`: area uniform, ratio log-uniform; the middle of the
+ * image when none of ten fits.
+ */
+export function randomBox(
+  [height, width]: ImageShape,
+  { scale, ratio }: { scale: Range; ratio: Range },
+  random: Random,
+): Box {
   for (let attempt = 0; attempt < TRIES; attempt++) {
     const area = height * width * uniform(random, ...scale);
     const aspect = logUniform(random, ratio);
-    const [h, w] = [roundHalfEven(Math.sqrt(area / aspect)), roundHalfEven(Math.sqrt(area * aspect))];
+    const [h, w] = [
+      roundHalfEven(Math.sqrt(area / aspect)),
+      roundHalfEven(Math.sqrt(area * aspect)),
+    ];
     if (w < 1 || w > width || h < 1 || h > height) continue;
-    return { top: below(random, height - h + 1), left: below(random, width - w + 1), height: h, width: w };
+    return {
+      top: below(random, height - h + 1),
+      left: below(random, width - w + 1),
+      height: h,
+      width: w,
+    };
   }
   const [least, most] = ratio;
   const h = width / height < least ? Math.max(1, roundHalfEven(width / least)) : height;
   const w = width / height > most ? Math.max(1, roundHalfEven(height * most)) : width;
-  return { top: Math.floor((height - h) / 2), left: Math.floor((width - w) / 2), height: h, width: w };
+  return {
+    top: Math.floor((height - h) / 2),
+    left: Math.floor((width - w) / 2),
+    height: h,
+    width: w,
+  };
 }

@@ -8,7 +8,9 @@ export interface FlipKindOptions {
 }
 
 /** A kind that does something in place to each image with a probability. */
-function inPlace(change: (image: Uint8Array | Float32Array, batch: ImageBatch) => void): Kind<FlipKindOptions> {
+function inPlace(
+  change: (image: Uint8Array | Float32Array, batch: ImageBatch) => void,
+): Kind<FlipKindOptions> {
   return {
     apply: (batch, { probability }, draws) => {
       for (let place = 0; place < batch.count; place++) {
@@ -58,7 +60,10 @@ export const randomRotation: Kind<RotationKindOptions> = {
     const rotate = interpolation === 'nearest' ? rotateNearest : rotateBilinear;
     for (let place = 0; place < batch.count; place++) {
       const matrix = rotation(uniform(draws.image(place), ...degrees), batch);
-      rotate(imageAt(batch, place), images.subarray(place * size, (place + 1) * size), { matrix, batch });
+      rotate(imageAt(batch, place), images.subarray(place * size, (place + 1) * size), {
+        matrix,
+        batch,
+      });
     }
     return { ...batch, images };
   },
@@ -67,7 +72,10 @@ export const randomRotation: Kind<RotationKindOptions> = {
 /** From a place in the result to the one in the image: x = a·x′ + b·y′ + c, y = d·x′ + e·y′ + f. */
 type Matrix = readonly [a: number, b: number, c: number, d: number, e: number, f: number];
 
-/** Counter-clockwise about the centre, as Pillow's `Image.rotate` works it out, its rounding to 15 places included. */
+/**
+ * Counter-clockwise about the centre, as Pillow's `Image.rotate` works it out, its rounding to 15
+ * places included.
+ */
 function rotation(degrees: number, { shape: [height, width] }: ImageBatch): Matrix {
   const turned = ((degrees % 360) + 360) % 360;
   const angle = -(turned * (Math.PI / 180));
@@ -82,7 +90,11 @@ interface Rotating {
 }
 
 /** Pillow's `affine_fixed` (src/libImaging/Geometry.c): 16.16 fixed point. */
-function rotateNearest(image: ArrayLike<number>, into: Uint8Array | Float32Array, { matrix, batch }: Rotating): void {
+function rotateNearest(
+  image: ArrayLike<number>,
+  into: Uint8Array | Float32Array,
+  { matrix, batch }: Rotating,
+): void {
   const [height, width, channels] = batch.shape;
   const fixed = (value: number) => Math.floor(value * 65536 + 0.5);
   const [a, b, c, d, e, f] = matrix;
@@ -94,13 +106,21 @@ function rotateNearest(image: ArrayLike<number>, into: Uint8Array | Float32Array
       const [fromX, fromY] = [x >> 16, y >> 16];
       if (fromX < 0 || fromX >= width || fromY < 0 || fromY >= height) continue;
       const from = (fromY * width + fromX) * channels;
-      for (let channel = 0; channel < channels; channel++) into[at + channel] = image[from + channel] as number;
+      for (let channel = 0; channel < channels; channel++)
+        into[at + channel] = image[from + channel] as number;
     }
   }
 }
 
-/** Pillow's `affine_transform` and `bilinear_filter` (src/libImaging/Geometry.c): double precision, cut to bytes. */
-function rotateBilinear(image: ArrayLike<number>, into: Uint8Array | Float32Array, { matrix, batch }: Rotating): void {
+/**
+ * Pillow's `affine_transform` and `bilinear_filter` (src/libImaging/Geometry.c): double precision,
+ * cut to bytes.
+ */
+function rotateBilinear(
+  image: ArrayLike<number>,
+  into: Uint8Array | Float32Array,
+  { matrix, batch }: Rotating,
+): void {
   const [height, width, channels] = batch.shape;
   const [a, b, c, d, e, f] = matrix;
   for (let row = 0, at = 0; row < height; row++) {
@@ -111,10 +131,21 @@ function rotateBilinear(image: ArrayLike<number>, into: Uint8Array | Float32Arra
       const [left, top] = [Math.floor(x - 0.5), Math.floor(y - 0.5)];
       const [across, down] = [x - 0.5 - left, y - 0.5 - top];
       const [x0, x1] = [Math.max(0, left) * channels, Math.min(width - 1, left + 1) * channels];
-      const [y0, y1] = [Math.max(0, top) * width * channels, Math.min(height - 1, top + 1) * width * channels];
+      const [y0, y1] = [
+        Math.max(0, top) * width * channels,
+        Math.min(height - 1, top + 1) * width * channels,
+      ];
       for (let channel = 0; channel < channels; channel++) {
-        const upper = between(image[y0 + x0 + channel] as number, image[y0 + x1 + channel] as number, across);
-        const lower = between(image[y1 + x0 + channel] as number, image[y1 + x1 + channel] as number, across);
+        const upper = between(
+          image[y0 + x0 + channel] as number,
+          image[y0 + x1 + channel] as number,
+          across,
+        );
+        const lower = between(
+          image[y1 + x0 + channel] as number,
+          image[y1 + x1 + channel] as number,
+          across,
+        );
         into[at + channel] = between(upper, lower, down);
       }
     }

@@ -14,20 +14,31 @@ export function addDashboard(program: Command): void {
     .command('dashboard')
     .description('a page on this machine that shows runs as they train, and compares them')
     .argument('[folder]', "of runs' directories, or one of them", 'runs')
-    .option('--port <number>', '0 is any that is free; 6060, or the next free one, unless given', portNumber)
+    .option(
+      '--port <number>',
+      '0 is any that is free; 6060, or the next free one, unless given',
+      portNumber,
+    )
     .option('--open', 'shows the page in the browser')
     .option('--json', 'the address for machines')
     .action(async (folder: string, { port, open = false, json = false }: DashboardFlags) => {
       const dashboard = await startDashboard(folder, port === undefined ? {} : { port });
       const { url } = dashboard;
-      console.log(json ? JSON.stringify({ url, folder }) : `the runs in ${folder} are shown at ${url}; Ctrl-C ends this`);
+      console.log(
+        json
+          ? JSON.stringify({ url, folder })
+          : `the runs in ${folder} are shown at ${url}; Ctrl-C ends this`,
+      );
       if (open) show(url);
       await asked();
       await dashboard.close();
     });
 }
 
-/** Until someone ends it, which is how it is meant to end: the exit code stays 0. A second Ctrl-C does not wait. */
+/**
+ * Until someone ends it, which is how it is meant to end: the exit code stays 0. A second Ctrl-C
+ * does not wait.
+ */
 function asked(): Promise<void> {
   return new Promise((resolve) => {
     const end = () => {

@@ -3,7 +3,9 @@ import { listDatasets, loadDataset } from '@deepend/data';
 import type { Command } from 'commander';
 
 export function addData(program: Command): void {
-  const data = program.command('data').description('the sets that there are, and whether their files are here and sound');
+  const data = program
+    .command('data')
+    .description('the sets that there are, and whether their files are here and sound');
   data
     .command('list')
     .description('the sets that there are')
@@ -15,8 +17,12 @@ export function addData(program: Command): void {
       .argument('<set>', 'such as fashion-mnist')
       .option('--root <folder>', 'where its files are')
       .action(async (id: string, { root }: { root?: string }) => {
-        const [train, test] = await loadDataset(id, 1, { download, ...(root !== undefined && { root }) });
-        const source = 'source' in train.dataset && train.dataset.source ? `, in ${train.dataset.source}` : '';
+        const [train, test] = await loadDataset(id, 1, {
+          download,
+          ...(root !== undefined && { root }),
+        });
+        const source =
+          'source' in train.dataset && train.dataset.source ? `, in ${train.dataset.source}` : '';
         console.log(
           `${id}: sound, ${train.numSamples} training and ${test.numSamples} test images of [${train.imageShape.join(', ')}]${source}`,
         );

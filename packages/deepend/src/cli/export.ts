@@ -1,6 +1,6 @@
 /** `deepend export`: a run, or a saved net, for other programs. */
 import path from 'node:path';
-import { closest } from '@deepend/checks';
+import { closest } from '@deepend/core';
 import { device } from '@deepend/device';
 import { loadNet } from '@deepend/models';
 import type { Command } from 'commander';
@@ -31,15 +31,23 @@ export function addExport(program: Command): void {
     .requiredOption('--to <format>', Object.keys(EXPORT_FORMATS).join(', '))
     .option('--out <file>', "where to; in the directory's folder exports unless given")
     .option('--probabilities', 'predictions: a column for the probability of each class')
-    .option('--device <name>', "predictions: auto, cuda:0, cpu, or an engine; the run's own unless given")
+    .option(
+      '--device <name>',
+      "predictions: auto, cuda:0, cpu, or an engine; the run's own unless given",
+    )
     .option('--json', 'format, place and bytes for machines')
-    .addHelpText('after', `\nFormats:\n${ROWS}\n\nExample:\n  deepend export runs/resnet18 --to onnx`)
+    .addHelpText(
+      'after',
+      `\nFormats:\n${ROWS}\n\nExample:\n  deepend export runs/resnet18 --to onnx`,
+    )
     .action(async (folder: string, flags: ExportFlags) => {
       const { to, json = false, probabilities = false } = flags;
       const name = formatOf(to);
       const format = EXPORT_FORMATS[name];
       const out = flags.out ?? placeOf(folder, name);
-      await format.write(await sourceOf(folder, { device: flags.device, progress: !json }), out, { probabilities });
+      await format.write(await sourceOf(folder, { device: flags.device, progress: !json }), out, {
+        probabilities,
+      });
       if (json) console.log(JSON.stringify({ to: name, out, bytes: await bytesOf(out) }));
       else console.log(`${format.about.split(/[,:]/)[0]}: ${out}`);
     });
@@ -56,19 +64,29 @@ function formatOf(name: string): ExportFormatName {
 function placeOf(folder: string, name: ExportFormatName): string {
   const format = EXPORT_FORMATS[name];
   if ('file' in format && format.file) return path.join(folder, 'exports', format.file);
-  throw new RangeError(`--to ${name}: the run has the like already, ${path.join(folder, 'history.jsonl')}; name a file by --out`);
+  throw new RangeError(
+    `--to ${name}: the run has the like already, ${path.join(folder, 'history.jsonl')}; name a file by --out`,
+  );
 }
 
 /** What a folder has to export; a saved net's has a net alone. */
-async function sourceOf(folder: string, options: { device: string | undefined; progress: boolean }): Promise<ExportSource> {
-  if (await fs.pathExists(path.join(folder, 'config.json'))) return runSource(await readRunFolder(folder), options);
+async function sourceOf(
+  folder: string,
+  options: { device: string | undefined; progress: boolean },
+): Promise<ExportSource> {
+  if (await fs.pathExists(path.join(folder, 'config.json')))
+    return runSource(await readRunFolder(folder), options);
   if (await fs.pathExists(path.join(folder, 'model.json'))) return netSource(folder);
-  throw new Error(`${folder}: expected a run's directory (config.json) or a saved net (model.json), found neither; name another folder`);
-} // biome-ignore format: one message
+  throw new Error(
+    `${folder}: expected a run's directory (config.json) or a saved net (model.json), found neither; name another folder`,
+  );
+}
 
 function netSource(folder: string): ExportSource {
   const refuse = async (): Promise<never> => {
-    throw new Error(`${folder}: expected a run's directory, which has a history and a test set, got a saved net; name the run's`);
+    throw new Error(
+      `${folder}: expected a run's directory, which has a history and a test set, got a saved net; name the run's`,
+    );
   };
   return {
     net: async () => {
@@ -100,7 +118,9 @@ function runSource(
     classNames: async () => config.classNames,
     history: async () => {
       if (history.length > 0) return history;
-      throw new Error(`${path.join(dir, 'history.jsonl')}: has no epoch yet; npx deepend resume ${dir} goes on with the run`);
+      throw new Error(
+        `${path.join(dir, 'history.jsonl')}: has no epoch yet; npx deepend resume ${dir} goes on with the run`,
+      );
     },
     stepsPerEpoch: async () => {
       const { numSamples, batchSize } = config;
@@ -109,7 +129,10 @@ function runSource(
     endedAt: async () => (await fs.stat(path.join(dir, 'history.jsonl'))).mtime,
     testSet: async () => {
       const { settings } = run;
-      if (isMissing(settings)) throw new Error(`${dir}: ${settings.missing}, so its test set is not known; ${settings.fill}`);
+      if (isMissing(settings))
+        throw new Error(
+          `${dir}: ${settings.missing}, so its test set is not known; ${settings.fill}`,
+        );
       await deviceOf(chosen ?? settings.device);
       computing = true;
       const [, testIter] = await loadersOf(settings, { progress });
@@ -122,6 +145,8 @@ function runSource(
 async function bytesOf(place: string): Promise<number> {
   const stat = await fs.stat(place);
   if (!stat.isDirectory()) return stat.size;
-  const sizes = await Promise.all((await fs.readdir(place)).map((name) => bytesOf(path.join(place, name))));
+  const sizes = await Promise.all(
+    (await fs.readdir(place)).map((name) => bytesOf(path.join(place, name))),
+  );
   return sizes.reduce((a, b) => a + b, 0);
 }

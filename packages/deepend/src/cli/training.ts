@@ -33,34 +33,48 @@ export function addTraining(program: Command): void {
     else command.option(flag, shown);
   }
   command
-    .option('--model-option <key=value>', 'an option of the net, such as blockOrder=full-pre-activation; may come often', collect)
+    .option(
+      '--model-option <key=value>',
+      'an option of the net, such as blockOrder=full-pre-activation; may come often',
+      collect,
+    )
     .option('--config <file>', 'a recipe: JSON of the same settings; flags come before it')
     .requiredOption('--out <folder>', "the run's directory")
     .option('--json', 'a line of JSON for each epoch, nothing else')
     .action(async ({ out, config, modelOption, json = false, ...flags }: TrainFlags) => {
       const recipe = config === undefined ? {} : await readRecipe(config);
-      const own = modelOption ? { modelOptions: Object.fromEntries(modelOption.map(keyAndValue)) } : {};
+      const own = modelOption
+        ? { modelOptions: Object.fromEntries(modelOption.map(keyAndValue)) }
+        : {};
       await trainInto(out, settingsFrom('deepend train', recipe, { ...flags, ...own }), { json });
     });
 
   program
     .command('resume')
-    .description('goes on with a run from its newest sound checkpoint; anew where there is none yet')
+    .description(
+      'goes on with a run from its newest sound checkpoint; anew where there is none yet',
+    )
     .argument('<folder>', "the run's directory")
     .option('--epochs <number>', 'in all; as the run was told unless given', toNumber)
     .option('--json', 'a line of JSON for each epoch, nothing else')
-    .action(async (folder: string, { epochs, json = false }: { epochs?: number; json?: boolean }) => {
-      const settings = settingsFrom('deepend resume', await settingsOf(folder), epochs === undefined ? {} : { epochs });
-      if (await finished(folder, settings)) {
-        console.log(
-          json
-            ? JSON.stringify({ finished: true })
-            : `${folder} has come to its end: ${settings.epochs} epochs; --epochs asks for more`,
+    .action(
+      async (folder: string, { epochs, json = false }: { epochs?: number; json?: boolean }) => {
+        const settings = settingsFrom(
+          'deepend resume',
+          await settingsOf(folder),
+          epochs === undefined ? {} : { epochs },
         );
-        return;
-      }
-      await trainInto(folder, settings, { json, resume: true });
-    });
+        if (await finished(folder, settings)) {
+          console.log(
+            json
+              ? JSON.stringify({ finished: true })
+              : `${folder} has come to its end: ${settings.epochs} epochs; --epochs asks for more`,
+          );
+          return;
+        }
+        await trainInto(folder, settings, { json, resume: true });
+      },
+    );
 }
 
 async function trainInto(
@@ -69,8 +83,16 @@ async function trainInto(
   { json, resume = false }: { json: boolean; resume?: boolean },
 ): Promise<void> {
   const line = { onEpochEnd: (record: object) => console.log(JSON.stringify(record)) };
-  const result = await runExperiment(settings, { out, resume, progress: !json, callbacks: json ? [line] : [] });
-  if (!json) console.log(result.stopped ? `stopped: ${result.stopped}; the run is in ${out}` : `the run is in ${out}`);
+  const result = await runExperiment(settings, {
+    out,
+    resume,
+    progress: !json,
+    callbacks: json ? [line] : [],
+  });
+  if (!json)
+    console.log(
+      result.stopped ? `stopped: ${result.stopped}; the run is in ${out}` : `the run is in ${out}`,
+    );
 }
 
 const toNumber = (text: string) => (text.trim() === '' ? Number.NaN : Number(text)); // what is no number is refused with the setting's rule
@@ -78,7 +100,8 @@ const collect = (text: string, before: string[] = []) => [...before, text];
 
 function keyAndValue(text: string): [string, unknown] {
   const [key = '', ...rest] = text.split('=');
-  if (rest.length === 0 || key === '') throw new TypeError(`--model-option: expected key=value, got '${text}'`);
+  if (rest.length === 0 || key === '')
+    throw new TypeError(`--model-option: expected key=value, got '${text}'`);
   const value = rest.join('=');
   try {
     return [key, JSON.parse(value)];
@@ -89,7 +112,9 @@ function keyAndValue(text: string): [string, unknown] {
 
 async function readRecipe(file: string): Promise<object> {
   const text = await fs.readFile(file, 'utf8').catch((error: Error) => {
-    throw new Error(`${file}: cannot be read (${error.message}); expected a recipe, a JSON file of settings`);
+    throw new Error(
+      `${file}: cannot be read (${error.message}); expected a recipe, a JSON file of settings`,
+    );
   });
   try {
     return JSON.parse(text);
@@ -109,6 +134,8 @@ export async function settingsOf(folder: string): Promise<Settings> {
 }
 
 async function finished(folder: string, { epochs }: Settings): Promise<boolean> {
-  const result = (await fs.readJson(path.join(folder, 'result.json')).catch(() => undefined)) as { epochs?: number } | undefined;
+  const result = (await fs.readJson(path.join(folder, 'result.json')).catch(() => undefined)) as
+    | { epochs?: number }
+    | undefined;
   return result?.epochs !== undefined && result.epochs >= epochs;
 }

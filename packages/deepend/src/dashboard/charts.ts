@@ -15,8 +15,14 @@ export interface ChartedRun {
   readonly history: readonly EpochLine[];
 }
 
-/** The picture as a `<figure>`; empty where no run has a value. A run has the same colour in each metric. @param options.width pixels */
-export function chartOf(runs: readonly ChartedRun[], { metric, width }: { metric: Metric; width: number }): string {
+/**
+ * The picture as a `<figure>`; empty where no run has a value. A run has the same colour in each
+ * metric. @param options.width pixels
+ */
+export function chartOf(
+  runs: readonly ChartedRun[],
+  { metric, width }: { metric: Metric; width: number },
+): string {
   const shown = runs.map(({ name, history }) => ({
     name: shortened(name),
     history: thinned(history.filter((line) => line[metric] !== null)),
@@ -26,14 +32,18 @@ export function chartOf(runs: readonly ChartedRun[], { metric, width }: { metric
   return plotRuns(shown, { metric, ylabel: '', width, height }).toHtmlFragment(); // the page has its title
 }
 
-/** Of the rows that the names of many runs take beyond the first: the curves are not to pay for them. */
+/**
+ * Of the rows that the names of many runs take beyond the first: the curves are not to pay for
+ * them.
+ */
 function legendHeight(runs: readonly ChartedRun[], width: number): number {
   const names = runs.reduce((sum, { name }) => sum + name.length * LETTER + SAMPLE, 0);
   return ROW * Math.floor(names / width);
 }
 
 /** Whether `name` is a column that charts show. */
-export const isMetric = (name: unknown): name is Metric => typeof name === 'string' && Object.hasOwn(METRICS, name);
+export const isMetric = (name: unknown): name is Metric =>
+  typeof name === 'string' && Object.hasOwn(METRICS, name);
 
 /** Every so many epochs, and the last. */
 function thinned(history: readonly EpochLine[]): readonly EpochLine[] {
@@ -44,5 +54,7 @@ function thinned(history: readonly EpochLine[]): readonly EpochLine[] {
 /** Runs of a sweep differ at the end of their names: what is left out stood in the middle. */
 function shortened(name: string): string {
   if (name.length <= LONGEST_NAME) return name;
-  return [...`${name.slice(0, LONGEST_NAME / 2)}…${name.slice(1 - LONGEST_NAME / 2)}`].filter(isWhole).join('');
+  return [...`${name.slice(0, LONGEST_NAME / 2)}…${name.slice(1 - LONGEST_NAME / 2)}`]
+    .filter(isWhole)
+    .join('');
 }

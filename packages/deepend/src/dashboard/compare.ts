@@ -10,10 +10,15 @@ const LEFT_OUT = ['classNames', 'training', 'settings', 'startedAt'];
 type Config = Readonly<Record<string, unknown>>;
 
 /** @param configs of the runs, as their `config.json` has them */
-export function compareSettings(configs: readonly Config[]): Pick<Comparison, 'differences' | 'shared'> {
+export function compareSettings(
+  configs: readonly Config[],
+): Pick<Comparison, 'differences' | 'shared'> {
   const told = configs.map(settingsOf);
   const names = [...new Set(told.flatMap((settings) => [...settings.keys()]))];
-  const rows = names.map((setting) => ({ setting, values: told.map((settings) => settings.get(setting) ?? null) }));
+  const rows = names.map((setting) => ({
+    setting,
+    values: told.map((settings) => settings.get(setting) ?? null),
+  }));
   const same = ({ values }: (typeof rows)[number]) => values.every((value) => value === values[0]);
   return {
     differences: rows.filter((row) => !same(row)),
@@ -33,10 +38,13 @@ function settingsOf(config: Config): Map<string, string> {
 function add(found: Map<string, string>, prefix: string, value: unknown, depth: number): void {
   if (found.size >= MOST_SETTINGS) return;
   if (isObject(value) && depth < DEEPEST) {
-    for (const [name, part] of Object.entries(value)) add(found, prefix ? `${prefix}.${name}` : name, part, depth + 1);
+    for (const [name, part] of Object.entries(value))
+      add(found, prefix ? `${prefix}.${name}` : name, part, depth + 1);
     return;
   }
-  const text = toText(typeof value === 'string' || typeof value === 'number' ? value : JSON.stringify(value));
+  const text = toText(
+    typeof value === 'string' || typeof value === 'number' ? value : JSON.stringify(value),
+  );
   if (text !== null && prefix !== '') found.set(toText(prefix) as string, text);
 }
 

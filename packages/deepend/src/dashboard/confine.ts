@@ -6,7 +6,8 @@ import path from 'node:path';
 const LONGEST = 1024; // characters of a path that is asked for
 
 /**
- * The real path of `relative` below `root`, which is real itself; undefined for what is not there and for what leads out: `..`, absolute
+ * The real path of `relative` below `root`, which is real itself; undefined for what is not there
+ * and for what leads out: `..`, absolute
  * paths, links.
  * @param relative names with `/` between them, or `.` for the root
  */
@@ -27,7 +28,8 @@ function isBelow(root: string, real: string): boolean {
 }
 
 /**
- * A plain file below `root` opened for reading, or undefined. A pipe would wait for a writer and a device never end: neither is a plain file.
+ * A plain file below `root` opened for reading, or undefined. A pipe would wait for a writer and a
+ * device never end: neither is a plain file.
  * The caller closes it.
  */
 export async function openInside(root: string, relative: string): Promise<FileHandle | undefined> {
@@ -36,14 +38,21 @@ export async function openInside(root: string, relative: string): Promise<FileHa
   const { O_RDONLY, O_NOFOLLOW = 0, O_NONBLOCK = 0 } = constants; // absent on Windows
   const handle = await open(real, O_RDONLY | O_NOFOLLOW | O_NONBLOCK).catch(() => undefined);
   if (!handle) return undefined;
-  const plain = await handle.stat().then((stat) => stat.isFile(), () => false); // biome-ignore format: one question
+  const plain = await handle.stat().then(
+    (stat) => stat.isFile(),
+    () => false,
+  );
   if (plain) return handle;
   await handle.close();
   return undefined;
 }
 
 /** The text of a plain file below `root` of at most `most` bytes; undefined for any other. */
-export async function readInside(root: string, relative: string, most: number): Promise<string | undefined> {
+export async function readInside(
+  root: string,
+  relative: string,
+  most: number,
+): Promise<string | undefined> {
   const handle = await openInside(root, relative);
   if (!handle) return undefined;
   try {

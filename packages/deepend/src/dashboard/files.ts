@@ -8,7 +8,10 @@ const MOST_PICTURES = 24; // of a run
 
 /** What runs on an SVG's own page: nothing, nor does it reach this one. */
 const SVG_POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; sandbox";
-/** A report has a script of its own for values under the pointer; it runs apart from this server's pages. */
+/**
+ * A report has a script of its own for values under the pointer; it runs apart from this server's
+ * pages.
+ */
 const REPORT_POLICY =
   "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data:; sandbox allow-scripts";
 
@@ -35,22 +38,31 @@ export interface FileKind {
 export function kindOf(name: string): FileKind | undefined {
   if (Object.hasOwn(KNOWN, name)) return KNOWN[name];
   const extension = path.posix.extname(name).toLowerCase();
-  return !name.startsWith('.') && Object.hasOwn(PICTURES, extension) ? PICTURES[extension] : undefined;
+  return !name.startsWith('.') && Object.hasOwn(PICTURES, extension)
+    ? PICTURES[extension]
+    : undefined;
 }
 
-/** The pictures of a run's folder by their names, with addresses that change when they do. @param root a real path */
+/**
+ * The pictures of a run's folder by their names, with addresses that change when they do. @param
+ * root a real path
+ */
 export async function picturesOf(root: string, id: string): Promise<Picture[]> {
   const folder = await realInside(root, id);
   if (folder === undefined) return [];
   const names = await readdir(folder).catch(() => []);
   const images = names.filter((name) => kindOf(name)?.type.startsWith('image/')).sort();
   // Of a picture that is there both ways, the one that is sharp at any size.
-  const pictures = images.filter((name) => !/\.png$/i.test(name) || !images.includes(name.replace(/\.png$/i, '.svg'))).slice(0, MOST_PICTURES); // biome-ignore format: one chain
+  const pictures = images
+    .filter((name) => !/\.png$/i.test(name) || !images.includes(name.replace(/\.png$/i, '.svg')))
+    .slice(0, MOST_PICTURES);
   const found = await Promise.all(
     pictures.map(async (name) => {
       const found = await stat(path.join(folder, name)).catch(() => undefined);
       const names = [...(id === '.' ? [] : id.split('/')), name].map(encodeURIComponent);
-      return found?.isFile() ? { name, url: `files/${names.join('/')}?at=${Math.round(found.mtimeMs)}` } : undefined;
+      return found?.isFile()
+        ? { name, url: `files/${names.join('/')}?at=${Math.round(found.mtimeMs)}` }
+        : undefined;
     }),
   );
   return found.flatMap((picture) => picture ?? []);

@@ -1,4 +1,6 @@
-/** Which folders below the dashboard's are runs: those with a `config.json` or a `history.jsonl`. */
+/**
+ * Which folders below the dashboard's are runs: those with a `config.json` or a `history.jsonl`.
+ */
 import { readdir, stat } from 'node:fs/promises';
 import path from 'node:path';
 
@@ -24,7 +26,10 @@ export interface Found {
   readonly cut: boolean;
 }
 
-/** Looks through folders; those that were not written since the last look are not read again. Links to folders are not followed. */
+/**
+ * Looks through folders; those that were not written since the last look are not read again. Links
+ * to folders are not followed.
+ */
 export class Finder {
   #known = new Map<string, Folder>();
 
@@ -63,9 +68,16 @@ export class Finder {
       if (before?.time === time && Date.now() - time > TICK_MS) return before;
       const entries = await readdir(place, { withFileTypes: true });
       const folders = entries
-        .filter((entry) => entry.isDirectory() && !entry.name.startsWith('.') && !SKIPPED.includes(entry.name))
+        .filter(
+          (entry) =>
+            entry.isDirectory() && !entry.name.startsWith('.') && !SKIPPED.includes(entry.name),
+        )
         .map(({ name }) => name);
-      return { time, folders, isRun: entries.some((entry) => MARKS.includes(entry.name) && !entry.isDirectory()) };
+      return {
+        time,
+        folders,
+        isRun: entries.some((entry) => MARKS.includes(entry.name) && !entry.isDirectory()),
+      };
     } catch {
       return undefined; // gone, or not ours to read
     }

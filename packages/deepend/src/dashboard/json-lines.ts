@@ -38,11 +38,17 @@ export class JsonLines<T> {
   /** Reads what the file has got since the last time; all of it where it was replaced or cut. */
   async read(file: FileHandle): Promise<void> {
     const { size, ino } = await file.stat();
-    if (ino !== this.#inode || size < this.#offset || !(await this.#isSame(file))) this.#begin(ino, size);
+    if (ino !== this.#inode || size < this.#offset || !(await this.#isSame(file)))
+      this.#begin(ino, size);
     if (size - this.#offset > this.#options.tail) this.#begin(ino, size); // it grew by more than is ever read
     const piece = Buffer.allocUnsafe(PIECE);
     while (this.#offset < size) {
-      const { bytesRead } = await file.read(piece, 0, Math.min(PIECE, size - this.#offset), this.#offset);
+      const { bytesRead } = await file.read(
+        piece,
+        0,
+        Math.min(PIECE, size - this.#offset),
+        this.#offset,
+      );
       if (bytesRead === 0) break;
       this.#offset += bytesRead;
       this.#split(piece.subarray(0, bytesRead));
@@ -69,7 +75,9 @@ export class JsonLines<T> {
     this.#forgetRest();
   }
 
-  /** An inode may come again, and a file be written over: what stood before the place read to tells. */
+  /**
+   * An inode may come again, and a file be written over: what stood before the place read to tells.
+   */
   async #isSame(file: FileHandle): Promise<boolean> {
     const { length } = this.#guard;
     const { buffer } = await file.read(Buffer.alloc(length), 0, length, this.#offset - length);

@@ -1,4 +1,7 @@
-/** What a run's files hold, as far as it is what it should be: they are others' files, and anything may stand in them. */
+/**
+ * What a run's files hold, as far as it is what it should be: they are others' files, and anything
+ * may stand in them.
+ */
 
 /** An epoch as charts read it; `epoch` counts from 1. */
 export interface EpochLine {
@@ -29,9 +32,11 @@ const LONGEST = 200; // characters of a text that is shown
 
 type Fields = Record<string, unknown>;
 
-const isObject = (value: unknown): value is Fields => typeof value === 'object' && value !== null && !Array.isArray(value);
+const isObject = (value: unknown): value is Fields =>
+  typeof value === 'object' && value !== null && !Array.isArray(value);
 
-export const toNumber = (value: unknown): number | null => (typeof value === 'number' && Number.isFinite(value) ? value : null);
+export const toNumber = (value: unknown): number | null =>
+  typeof value === 'number' && Number.isFinite(value) ? value : null;
 
 const toCount = (value: unknown): number | null =>
   Number.isSafeInteger(value) && (value as number) >= 1 ? (value as number) : null;
@@ -43,7 +48,9 @@ export const isWhole = (character: string): boolean => !/^[\uD800-\uDFFF]$/.test
 export function toText(value: unknown): string | null {
   if (typeof value === 'number') return String(value);
   if (typeof value !== 'string' || value === '') return null;
-  return value.length > LONGEST ? `${[...value.slice(0, LONGEST - 1)].filter(isWhole).join('')}…` : value;
+  return value.length > LONGEST
+    ? `${[...value.slice(0, LONGEST - 1)].filter(isWhole).join('')}…`
+    : value;
 }
 
 /** The object that a JSON text stands for; undefined for any other text. */
@@ -59,8 +66,19 @@ export function toObject(text: string | undefined): Fields | undefined {
 export function toEpochLine(value: unknown): EpochLine | undefined {
   const epoch = isObject(value) ? toCount(value.epoch) : null;
   if (!isObject(value) || epoch === null) return undefined;
-  const [loss, trainAcc, testAcc] = [toNumber(value.loss), toNumber(value.trainAcc), toNumber(value.testAcc)];
-  return { epoch, loss, trainAcc, testAcc, samplesPerSecond: toNumber(value.samplesPerSecond), seconds: toNumber(value.seconds) };
+  const [loss, trainAcc, testAcc] = [
+    toNumber(value.loss),
+    toNumber(value.trainAcc),
+    toNumber(value.testAcc),
+  ];
+  return {
+    epoch,
+    loss,
+    trainAcc,
+    testAcc,
+    samplesPerSecond: toNumber(value.samplesPerSecond),
+    seconds: toNumber(value.seconds),
+  };
 }
 
 export function toStepLine(value: unknown): StepLine | undefined {
@@ -70,5 +88,12 @@ export function toStepLine(value: unknown): StepLine | undefined {
   if (epoch === null || step === null) return undefined;
   const time = typeof value.time === 'string' ? toNumber(Date.parse(value.time)) : null;
   const numbers = { loss: toNumber(value.loss), trainAcc: toNumber(value.trainAcc) };
-  return { epoch, step, numBatches: toCount(value.numBatches), ...numbers, samplesPerSecond: toNumber(value.samplesPerSecond), time }; // biome-ignore format: one object
+  return {
+    epoch,
+    step,
+    numBatches: toCount(value.numBatches),
+    ...numbers,
+    samplesPerSecond: toNumber(value.samplesPerSecond),
+    time,
+  };
 }

@@ -7,7 +7,10 @@ const EVERY_MS = 1000;
 const GPU_EVERY = 2; // samples: the query starts a process
 const KEPT = 120; // samples, two minutes
 const MIB = 1024 * 1024;
-const QUERY = ['--query-gpu=name,utilization.gpu,memory.used,memory.total', '--format=csv,noheader,nounits'];
+const QUERY = [
+  '--query-gpu=name,utilization.gpu,memory.used,memory.total',
+  '--format=csv,noheader,nounits',
+];
 
 type Listener = (sample: LoadSample) => void;
 
@@ -53,7 +56,13 @@ export class Machine {
     if (this.#count++ % GPU_EVERY === 0) this.#askGpus();
     const memoryTotal = os.totalmem();
     const memoryUsed = memoryTotal - os.freemem();
-    const sample = { time: Date.now(), cpu: all > 0 ? busy / all : 0, memoryUsed, memoryTotal, gpus: this.#gpus };
+    const sample = {
+      time: Date.now(),
+      cpu: all > 0 ? busy / all : 0,
+      memoryUsed,
+      memoryTotal,
+      gpus: this.#gpus,
+    };
     this.samples.push(sample);
     if (this.samples.length > KEPT) this.samples.shift();
     for (const listener of this.#listeners) listener(sample);
@@ -61,11 +70,16 @@ export class Machine {
 
   #askGpus(): void {
     if (this.#query || !this.#hasGpus) return;
-    this.#query = execFile('nvidia-smi', QUERY, { timeout: 5000, windowsHide: true }, (error, stdout) => {
-      this.#query = undefined;
-      this.#hasGpus = (error as NodeJS.ErrnoException | null)?.code !== 'ENOENT';
-      this.#gpus = error ? [] : parseGpus(stdout);
-    });
+    this.#query = execFile(
+      'nvidia-smi',
+      QUERY,
+      { timeout: 5000, windowsHide: true },
+      (error, stdout) => {
+        this.#query = undefined;
+        this.#hasGpus = (error as NodeJS.ErrnoException | null)?.code !== 'ENOENT';
+        this.#gpus = error ? [] : parseGpus(stdout);
+      },
+    );
   }
 }
 
@@ -76,12 +90,25 @@ function cpuTimes(): { busy: number; all: number } {
   return { busy: all - times.reduce((sum, { idle }) => sum + idle, 0), all };
 }
 
-/** A line a GPU: `NVIDIA H100, 37, 1024, 81559`, in percent and MiB; `[N/A]` where the driver does not tell. */
+/**
+ * A line a GPU: `NVIDIA H100, 37, 1024, 81559`, in percent and MiB; `[N/A]` where the driver does
+ * not tell.
+ */
 export function parseGpus(text: string): GpuSample[] {
-  return text.split('\n').filter((line) => line.trim() !== '').map((line) => {
-    const cells = line.split(',').map((cell) => cell.trim());
-    const [busy = null, used = null, total = null] = cells.slice(-3).map((cell) => (/^[\d.]+$/.test(cell) ? Number(cell) : null));
-    const inBytes = (mebibytes: number | null) => (mebibytes === null ? null : mebibytes * MIB);
-    return { name: cells.slice(0, -3).join(', '), busy: busy === null ? null : busy / 100, memoryUsed: inBytes(used), memoryTotal: inBytes(total) };
-  }); // biome-ignore format: one chain
+  return text
+    .split('\n')
+    .filter((line) => line.trim() !== '')
+    .map((line) => {
+      const cells = line.split(',').map((cell) => cell.trim());
+      const [busy = null, used = null, total = null] = cells
+        .slice(-3)
+        .map((cell) => (/^[\d.]+$/.test(cell) ? Number(cell) : null));
+      const inBytes = (mebibytes: number | null) => (mebibytes === null ? null : mebibytes * MIB);
+      return {
+        name: cells.slice(0, -3).join(', '),
+        busy: busy === null ? null : busy / 100,
+        memoryUsed: inBytes(used),
+        memoryTotal: inBytes(total),
+      };
+    });
 }

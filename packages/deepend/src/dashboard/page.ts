@@ -1,4 +1,7 @@
-/** The dashboard's one page. Its style and script are files of the same server: the policy allows nothing else. */
+/**
+ * The dashboard's one page. Its style and script are files of the same server: the policy allows
+ * nothing else.
+ */
 import { html } from '../report/html';
 
 /** @param folder as it was named on the command line */

@@ -48,7 +48,10 @@ export class Refusal extends Error {
 
 type Route = (response: ServerResponse, asked: Asked, own: Dashboarding) => void | Promise<void>;
 
-const text = (type: string, content: (own: Dashboarding) => string): Route => (response, _, own) => send(response, type, content(own)); // biome-ignore format: one line
+const text =
+  (type: string, content: (own: Dashboarding) => string): Route =>
+  (response, _, own) =>
+    send(response, type, content(own));
 
 /** By the first name of the path. */
 export const ROUTES: Readonly<Record<string, Route>> = {
@@ -60,14 +63,19 @@ export const ROUTES: Readonly<Record<string, Route>> = {
   chart: async (response, { query }, own) => {
     const [metric, width] = [query.get('metric'), Number(query.get('width') ?? 560)];
     if (!isMetric(metric)) throw new Refusal(400, 'there is no such metric');
-    if (!(width >= NARROWEST && width <= WIDEST)) throw new Refusal(400, `a chart is ${NARROWEST} to ${WIDEST} pixels wide`);
+    if (!(width >= NARROWEST && width <= WIDEST))
+      throw new Refusal(400, `a chart is ${NARROWEST} to ${WIDEST} pixels wide`);
     const runs = (await chosen(query, own)).map(({ name, history }) => ({ name, history }));
     send(response, 'text/html; charset=utf-8', chartOf(runs, { metric, width: Math.round(width) }));
   },
   compare: async (response, { query }, own) => {
     const runs = await chosen(query, own);
     const pictures = await Promise.all(runs.map(({ id }) => picturesOf(own.root, id)));
-    const found: Comparison = { ids: runs.map(({ id }) => id), ...compareSettings(runs.map(({ config }) => config)), pictures };
+    const found: Comparison = {
+      ids: runs.map(({ id }) => id),
+      ...compareSettings(runs.map(({ config }) => config)),
+      pictures,
+    };
     send(response, 'application/json', JSON.stringify(found));
   },
   files: sendFile,
@@ -86,8 +94,14 @@ async function chosen(query: URLSearchParams, { watcher }: Dashboarding): Promis
   return ids.flatMap((id) => watcher.run(id) ?? []);
 }
 
-/** Server-sent events: `runs`, all at first and then what changes, and `load`, a sample a second. */
-async function sendNews(response: ServerResponse, _: Asked, { watcher, machine, listeners }: Dashboarding): Promise<void> {
+/**
+ * Server-sent events: `runs`, all at first and then what changes, and `load`, a sample a second.
+ */
+async function sendNews(
+  response: ServerResponse,
+  _: Asked,
+  { watcher, machine, listeners }: Dashboarding,
+): Promise<void> {
   if (listeners.size >= MOST_LISTENERS) throw new Refusal(503, 'too many pages are open');
   listeners.add(response);
   const ends: (() => void)[] = [() => listeners.delete(response)];
@@ -96,9 +110,13 @@ async function sendNews(response: ServerResponse, _: Asked, { watcher, machine, 
   });
   response.writeHead(200, { 'content-type': 'text/event-stream' });
   response.write('retry: 2000\n\n');
-  const tell = (event: 'runs' | 'load', data: News | { samples: readonly LoadSample[]; whole: boolean }) => {
+  const tell = (
+    event: 'runs' | 'load',
+    data: News | { samples: readonly LoadSample[]; whole: boolean },
+  ) => {
     if (response.writableLength > MOST_WAITING) response.destroy();
-    else if (!response.destroyed) response.write(`event: ${event}\ndata: ${JSON.stringify(data)}\n\n`);
+    else if (!response.destroyed)
+      response.write(`event: ${event}\ndata: ${JSON.stringify(data)}\n\n`);
   };
   await watcher.refresh();
   if (response.destroyed) return; // the page was closed meanwhile
@@ -108,7 +126,11 @@ async function sendNews(response: ServerResponse, _: Asked, { watcher, machine, 
   tell('runs', watcher.all);
 }
 
-async function sendFile(response: ServerResponse, { names }: Asked, { root }: Dashboarding): Promise<void> {
+async function sendFile(
+  response: ServerResponse,
+  { names }: Asked,
+  { root }: Dashboarding,
+): Promise<void> {
   const place = names.slice(1);
   const kind = kindOf(place.at(-1) ?? '');
   const file = kind && (await openInside(root, place.join('/')));
@@ -123,7 +145,11 @@ async function sendHandle(
   { type, policy }: { type: string; policy?: string },
 ): Promise<void> {
   const { size } = await file.stat();
-  response.writeHead(200, { 'content-type': type, 'content-length': size, ...(policy && { 'content-security-policy': policy }) });
+  response.writeHead(200, {
+    'content-type': type,
+    'content-length': size,
+    ...(policy && { 'content-security-policy': policy }),
+  });
   if (size === 0) {
     response.end();
     await file.close();

@@ -50,12 +50,16 @@ export class RunFolder {
     if (!now || now.epoch <= last || now.numBatches === null) return this.#history.records;
     const { loss, trainAcc, samplesPerSecond } = now;
     const epoch = now.epoch - 1 + now.step / now.numBatches;
-    return [...this.#history.records, { epoch, loss, trainAcc, samplesPerSecond, testAcc: null, seconds: null }];
+    return [
+      ...this.#history.records,
+      { epoch, loss, trainAcc, samplesPerSecond, testAcc: null, seconds: null },
+    ];
   }
 
   /**
    * Reads what changed.
-   * @param folderTime when the folder was last written: a run that has ended is left alone until it is again
+   * @param folderTime when the folder was last written: a run that has ended is left alone until it
+   *   is again
    */
   async refresh(folderTime: number): Promise<void> {
     if (this.#settled === folderTime) return;

@@ -1,10 +1,16 @@
-/** The dashboard's server: which requests are answered at all, and the headers that every answer has. */
+/**
+ * The dashboard's server: which requests are answered at all, and the headers that every answer
+ * has.
+ */
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { type Asked, type Dashboarding, Refusal, ROUTES } from './routes';
 
 const LONGEST_URL = 16 * 1024; // characters
 
-/** Pages of this machine alone, whatever port leads here: a tunnel's may be another. A name that an attacker's DNS leads here is none of these. */
+/**
+ * Pages of this machine alone, whatever port leads here: a tunnel's may be another. A name that an
+ * attacker's DNS leads here is none of these.
+ */
 const OWN_HOST = /^(localhost|127\.0\.0\.1|\[::1\])(:\d{1,5})?$/i;
 
 const HEADERS = {
@@ -29,24 +35,36 @@ export function makeServer(own: Dashboarding): Server {
   return server;
 }
 
-async function answer(request: IncomingMessage, response: ServerResponse, own: Dashboarding): Promise<void> {
+async function answer(
+  request: IncomingMessage,
+  response: ServerResponse,
+  own: Dashboarding,
+): Promise<void> {
   const { headers, method, url = '/' } = request;
-  if (!OWN_HOST.test(headers.host ?? '')) throw new Refusal(403, 'the dashboard answers to 127.0.0.1 and localhost alone');
+  if (!OWN_HOST.test(headers.host ?? ''))
+    throw new Refusal(403, 'the dashboard answers to 127.0.0.1 and localhost alone');
   if (method !== 'GET') throw new Refusal(405, 'the dashboard is to be read alone');
   if (url.length > LONGEST_URL) throw new Refusal(414, 'the address is too long');
   const asked = parse(url);
   const [first = ''] = asked.names;
-  if (!isOwnPage(request, first === '')) throw new Refusal(403, 'another page may not ask the dashboard');
+  if (!isOwnPage(request, first === ''))
+    throw new Refusal(403, 'another page may not ask the dashboard');
   const route = Object.hasOwn(ROUTES, first) ? ROUTES[first] : undefined;
-  if (!route || (first !== 'files' && asked.names.length > 1)) throw new Refusal(404, 'there is no such page');
+  if (!route || (first !== 'files' && asked.names.length > 1))
+    throw new Refusal(404, 'there is no such page');
   await route(response, asked, own);
 }
 
-/** Other sites' pages may open the dashboard, as a link does, and not take anything from it. Who is no browser says nothing of this. */
+/**
+ * Other sites' pages may open the dashboard, as a link does, and not take anything from it. Who is
+ * no browser says nothing of this.
+ */
 function isOwnPage({ headers }: IncomingMessage, isPage: boolean): boolean {
   const site = headers['sec-fetch-site'];
   if (site === undefined || site === 'same-origin' || site === 'none') return true;
-  return isPage && headers['sec-fetch-mode'] === 'navigate' && headers['sec-fetch-dest'] === 'document';
+  return (
+    isPage && headers['sec-fetch-mode'] === 'navigate' && headers['sec-fetch-dest'] === 'document'
+  );
 }
 
 /** Names are decoded one by one: an encoded slash parts none. */
@@ -54,7 +72,8 @@ function parse(url: string): Asked {
   const [path = '', ...rest] = url.split('?');
   try {
     const names = path.replace(/^\//, '').split('/').map(decodeURIComponent);
-    if (names.every((name) => !name.includes('/'))) return { names, query: new URLSearchParams(rest.join('?')) };
+    if (names.every((name) => !name.includes('/')))
+      return { names, query: new URLSearchParams(rest.join('?')) };
   } catch {
     throw new Refusal(400, 'the address cannot be decoded');
   }
@@ -66,7 +85,11 @@ function refuse(response: ServerResponse, error: unknown): void {
     response.destroy();
     return;
   }
-  const { status, message } = error instanceof Refusal ? error : { status: 500, message: 'this went wrong in the dashboard' };
-  response.writeHead(status, { 'content-type': 'text/plain; charset=utf-8', ...(status === 405 && { allow: 'GET' }) });
+  const { status, message } =
+    error instanceof Refusal ? error : { status: 500, message: 'this went wrong in the dashboard' };
+  response.writeHead(status, {
+    'content-type': 'text/plain; charset=utf-8',
+    ...(status === 405 && { allow: 'GET' }),
+  });
   response.end(`${message}\n`);
 }

@@ -2,7 +2,7 @@
 import { realpath, stat } from 'node:fs/promises';
 import type { Server, ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { checkOptions, rule, show } from '@deepend/checks';
+import { checkOptions, rule, show } from '@deepend/core';
 import { Machine } from './machine';
 import { makeServer } from './server';
 import { Watcher } from './watcher';
@@ -28,16 +28,22 @@ const rules = rule.options({
 });
 
 /**
- * Serves a page that shows the runs below `dir` as they train: their figures, curves beside one another, settings and pictures, and the machine's
- * load. It listens on 127.0.0.1 alone and reads nothing outside `dir`. While no page is open it does nothing.
+ * Serves a page that shows the runs below `dir` as they train: their figures, curves beside one
+ * another, settings and pictures, and the machine's
+ * load. It listens on 127.0.0.1 alone and reads nothing outside `dir`. While no page is open it
+ * does nothing.
  * @param dir of runs' directories, or one of them
- * @throws TypeError or RangeError for options out of range; Error when there is no such folder, or the port is taken
+ * @throws TypeError or RangeError for options out of range; Error when there is no such folder, or
+ *   the port is taken
  * @example
  * const dashboard = await startDashboard('runs');
  * console.log(dashboard.url);
  * await dashboard.close();
  */
-export async function startDashboard(dir: string, options: DashboardOptions = {}): Promise<Dashboard> {
+export async function startDashboard(
+  dir: string,
+  options: DashboardOptions = {},
+): Promise<Dashboard> {
   const { port } = checkOptions(WHERE, rules, options);
   const root = await folderOf(dir);
   const [watcher, machine] = [new Watcher(root), new Machine()];
@@ -57,24 +63,35 @@ export async function startDashboard(dir: string, options: DashboardOptions = {}
 }
 
 async function folderOf(dir: string): Promise<string> {
-  if (typeof dir !== 'string' || dir === '') throw new TypeError(`${WHERE}: expected the name of a folder, got ${show(dir)}`);
-  const isFolder = await stat(dir).then((found) => found.isDirectory(), () => false); // biome-ignore format: one question
+  if (typeof dir !== 'string' || dir === '')
+    throw new TypeError(`${WHERE}: expected the name of a folder, got ${show(dir)}`);
+  const isFolder = await stat(dir).then(
+    (found) => found.isDirectory(),
+    () => false,
+  );
   if (isFolder) return realpath(dir);
-  throw new Error(`${WHERE}: ${dir}: expected a folder of runs, there is none; name another, or train with --out ${dir}/NAME`);
+  throw new Error(
+    `${WHERE}: ${dir}: expected a folder of runs, there is none; name another, or train with --out ${dir}/NAME`,
+  );
 }
 
 /** @throws Error when the port, or each that is tried, is taken */
 async function listen(server: Server, port: number | undefined): Promise<void> {
-  const tried = port === undefined ? Array.from({ length: LAST_PORT - FIRST_PORT + 1 }, (_, i) => FIRST_PORT + i) : [port];
+  const tried =
+    port === undefined
+      ? Array.from({ length: LAST_PORT - FIRST_PORT + 1 }, (_, i) => FIRST_PORT + i)
+      : [port];
   for (const one of tried) {
     try {
       return await listenOn(server, one);
     } catch (cause) {
       const { code, message } = cause as NodeJS.ErrnoException;
-      if (code !== 'EADDRINUSE') throw new Error(`${WHERE}: cannot listen on ${HOST}:${one}: ${message}`, { cause });
+      if (code !== 'EADDRINUSE')
+        throw new Error(`${WHERE}: cannot listen on ${HOST}:${one}: ${message}`, { cause });
     }
   }
-  const next = port === undefined ? 'name one that is free' : 'name another, or none to have one found';
+  const next =
+    port === undefined ? 'name one that is free' : 'name another, or none to have one found';
   throw new Error(`${WHERE}: port ${port ?? `${FIRST_PORT} to ${LAST_PORT}`} is taken; ${next}`);
 }
 

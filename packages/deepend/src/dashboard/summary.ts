@@ -20,12 +20,19 @@ export interface RunFiles {
 }
 
 /** @param place the run's folder below the dashboard's, and what it is called */
-export function summarize(place: { readonly id: string; readonly name: string }, files: RunFiles): RunSummary {
+export function summarize(
+  place: { readonly id: string; readonly name: string },
+  files: RunFiles,
+): RunSummary {
   const { config, result, history, steps, started, lastNews } = files;
   const settings = (config.settings ?? {}) as Record<string, unknown>;
   const last = history.at(-1);
-  const live = steps.findLast((line) => 'step' in line && line.epoch > (last?.epoch ?? 0)) as Live | undefined;
-  const epoch = live ? live.epoch - 1 + (live.numBatches ? Math.min(1, live.step / live.numBatches) : 0) : (last?.epoch ?? 0);
+  const live = steps.findLast((line) => 'step' in line && line.epoch > (last?.epoch ?? 0)) as
+    | Live
+    | undefined;
+  const epoch = live
+    ? live.epoch - 1 + (live.numBatches ? Math.min(1, live.step / live.numBatches) : 0)
+    : (last?.epoch ?? 0);
   const numEpochs = toNumber(config.numEpochs);
   const { state, reason } = stateOf(files);
   return {
@@ -37,7 +44,8 @@ export function summarize(place: { readonly id: string; readonly name: string },
     reason: reason ?? toText(result?.stopped),
     epoch,
     numEpochs,
-    secondsLeft: state === 'running' && numEpochs !== null ? secondsLeft(files, numEpochs - epoch) : null,
+    secondsLeft:
+      state === 'running' && numEpochs !== null ? secondsLeft(files, numEpochs - epoch) : null,
     loss: (live ?? last)?.loss ?? null,
     trainAcc: (live ?? last)?.trainAcc ?? null,
     testAcc: last?.testAcc ?? null,
@@ -52,10 +60,14 @@ type Live = Extract<StepLine, { step: number }>;
 /** A script may say in one word what it trained on, or hold a path. */
 const dataOf = (data: unknown) => (typeof data === 'string' ? path.basename(data) : data);
 
-function stateOf({ result, history, steps, lastNews, now }: RunFiles): { state: RunState; reason: string | null } {
+function stateOf({ result, history, steps, lastNews, now }: RunFiles): {
+  state: RunState;
+  reason: string | null;
+} {
   if (result) return { state: 'finished', reason: null };
   const end = steps.at(-1);
-  if (end && 'ended' in end) return { state: end.ended === 'failed' ? 'failed' : 'interrupted', reason: end.reason };
+  if (end && 'ended' in end)
+    return { state: end.ended === 'failed' ? 'failed' : 'interrupted', reason: end.reason };
   const longest = Math.max(0, ...history.slice(-RECENT).map(({ seconds }) => seconds ?? 0));
   const silent = now - lastNews > Math.max(LEAST_SILENCE_MS, PATIENCE * longest * 1000);
   return { state: silent ? 'silent' : 'running', reason: null };
@@ -64,7 +76,8 @@ function stateOf({ result, history, steps, lastNews, now }: RunFiles): { state: 
 /** At the pace of the last epochs; of the steps so far where none is done. */
 function secondsLeft({ history, steps }: RunFiles, epochs: number): number | null {
   const seconds = history.slice(-RECENT).flatMap((record) => record.seconds ?? []);
-  if (seconds.length > 0) return Math.max(0, epochs) * (seconds.reduce((sum, one) => sum + one) / seconds.length);
+  if (seconds.length > 0)
+    return Math.max(0, epochs) * (seconds.reduce((sum, one) => sum + one) / seconds.length);
   const timed = steps.filter((line): line is Live => 'step' in line && line.time !== null);
   const [first, last] = [timed[0], timed.at(-1)];
   if (!first?.time || !last?.time || !last.numBatches || last.step <= first.step) return null;

@@ -1,14 +1,17 @@
 /** What the dashboard's server tells its page: plain JSON, read by both. */
 
 /**
- * `silent`: no word of its end, and no news for longer than an epoch took; the machine or the process may be gone. `interrupted` and `failed`
+ * `silent`: no word of its end, and no news for longer than an epoch took; the machine or the
+ * process may be gone. `interrupted` and `failed`
  * are what a run itself wrote down.
  */
 export type RunState = 'running' | 'finished' | 'interrupted' | 'failed' | 'silent';
 
 /** A run as a row of the list. What its files do not tell is null. */
 export interface RunSummary {
-  /** Its folder below the dashboard's, with `/` between names; `.` when it is that folder itself. */
+  /**
+   * Its folder below the dashboard's, with `/` between names; `.` when it is that folder itself.
+   */
   readonly id: string;
   readonly name: string;
   readonly model: string | null;

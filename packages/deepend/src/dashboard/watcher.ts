@@ -1,4 +1,6 @@
-/** All runs below a folder, looked at once a second while anyone listens, and not at all otherwise. */
+/**
+ * All runs below a folder, looked at once a second while anyone listens, and not at all otherwise.
+ */
 import path from 'node:path';
 import { Finder } from './finder';
 import { RunFolder } from './run-folder';
@@ -69,7 +71,8 @@ export class Watcher {
     this.#timer = setTimeout(async () => {
       const began = performance.now();
       await this.look();
-      if (this.#listeners.size > 0) this.#wait(Math.max(EVERY_MS, SHARE * (performance.now() - began)));
+      if (this.#listeners.size > 0)
+        this.#wait(Math.max(EVERY_MS, SHARE * (performance.now() - began)));
     }, ms);
   }
 
@@ -83,7 +86,9 @@ export class Watcher {
     }
     const changed: RunSummary[] = [];
     for (const [id, time] of runs) {
-      const run = this.#runs.get(id) ?? new RunFolder(this.root, { id, name: id === '.' ? path.basename(this.root) : id });
+      const run =
+        this.#runs.get(id) ??
+        new RunFolder(this.root, { id, name: id === '.' ? path.basename(this.root) : id });
       this.#runs.set(id, run);
       await run.refresh(time);
       const text = JSON.stringify(run.summary);

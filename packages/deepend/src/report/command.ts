@@ -9,7 +9,9 @@ const ALWAYS: readonly SettingName[] = ['model', 'data', 'epochs', 'batchSize', 
  * @param out the directory of the run that it makes
  */
 export function trainCommand(settings: Settings, out: string): string {
-  const flags = (Object.keys(SETTINGS) as SettingName[]).flatMap((name) => flagOf(name, settings[name]));
+  const flags = (Object.keys(SETTINGS) as SettingName[]).flatMap((name) =>
+    flagOf(name, settings[name]),
+  );
   const own = Object.entries(settings.modelOptions ?? {}).map(
     ([key, value]) => `--model-option ${quote(`${key}=${plain(value)}`)}`,
   );
@@ -34,7 +36,10 @@ function plain(value: unknown): string {
   }
 }
 
-/** One word for a POSIX shell: as it is where nothing in it means more than itself, else in single quotes. */
+/**
+ * One word for a POSIX shell: as it is where nothing in it means more than itself, else in single
+ * quotes.
+ */
 export function quote(word: string): string {
   return /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`;
 }

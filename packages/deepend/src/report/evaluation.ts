@@ -43,7 +43,11 @@ export interface EvaluatingOptions {
 const PAIRS = 10;
 
 /** @throws RangeError or TypeError when net and loader do not fit together */
-export async function evaluateRun(net: LayersModel, loader: Loader, options: EvaluatingOptions): Promise<Evaluated> {
+export async function evaluateRun(
+  net: LayersModel,
+  loader: Loader,
+  options: EvaluatingOptions,
+): Promise<Evaluated> {
   const { samples, classNames, onProgress = () => {} } = options;
   const tap = tapped(loader);
   const worst = new WorstSamples(samples, { images: true });
@@ -59,7 +63,9 @@ export async function evaluateRun(net: LayersModel, loader: Loader, options: Eva
     reset: () => {},
   };
   const [matrix, classes] = [confusionMatrix(), perClass()];
-  const { loss, accuracy, numSamples } = await evaluate(net, tap.loader, { metrics: [matrix, classes, watcher] });
+  const { loss, accuracy, numSamples } = await evaluate(net, tap.loader, {
+    metrics: [matrix, classes, watcher],
+  });
   const counts = matrix.compute() as number[][];
   const names = counts.map((_, i) => (loader.classNames ?? classNames)?.[i] ?? `class ${i}`);
   return {
@@ -73,7 +79,9 @@ export async function evaluateRun(net: LayersModel, loader: Loader, options: Eva
 /** A loader whose present batch can be seen: a metric is shown logits and labels alone. */
 function tapped(loader: Loader): { loader: Loader; batch: () => Batch } {
   const { numSamples, numBatches, batchSize, imageShape, classNames, numClasses } = loader;
-  const known = Object.entries({ imageShape, classNames, numClasses }).filter(([, value]) => value !== undefined);
+  const known = Object.entries({ imageShape, classNames, numClasses }).filter(
+    ([, value]) => value !== undefined,
+  );
   let present: Batch | undefined;
   return {
     loader: {

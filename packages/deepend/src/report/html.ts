@@ -9,13 +9,17 @@ export class Html {
   }
 }
 
-/** Markup that is known to be whole: a picture's own figure, a style sheet, a script. Never a name or a path. */
+/**
+ * Markup that is known to be whole: a picture's own figure, a style sheet, a script. Never a name
+ * or a path.
+ */
 export const trusted = (markup: string): Html => new Html(markup);
 
 export type Content = Html | string | number | readonly Content[] | false | undefined;
 
 /**
- * A piece of a page. What stands in `${}` is text and escaped, also within a quoted attribute, unless it is `Html`; lists are joined, `false` and
+ * A piece of a page. What stands in `${}` is text and escaped, also within a quoted attribute,
+ * unless it is `Html`; lists are joined, `false` and
  * `undefined` are nothing.
  * @example
  * html`<td title="${name}">${name}</td>`
@@ -31,8 +35,17 @@ function render(value: Content): string {
   return escapeHtml(String(value));
 }
 
-const ENTITIES: Record<string, string> = { '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;', "'": '&#39;' };
-/** Controls but tab and line breaks, halves of characters, what is no character, and what turns the direction of the text around a name. */
+const ENTITIES: Record<string, string> = {
+  '&': '&amp;',
+  '<': '&lt;',
+  '>': '&gt;',
+  '"': '&quot;',
+  "'": '&#39;',
+};
+/**
+ * Controls but tab and line breaks, halves of characters, what is no character, and what turns the
+ * direction of the text around a name.
+ */
 const UNPRINTABLE = /(?![\t\n\r])[\p{Cc}\p{Cs}\p{Noncharacter_Code_Point}\p{Bidi_Control}]/gu;
 
 /** Text with a replacement character for each that is not to be printed. */

@@ -1,7 +1,12 @@
 /** The net that a run came to: its final one, or that of a checkpoint where it has none yet. */
 import path from 'node:path';
 import { loadNet } from '@deepend/models';
-import { type Checkpoint, newestCheckpoint, readCheckpoint, type SavedTensor } from '@deepend/trainer';
+import {
+  type Checkpoint,
+  newestCheckpoint,
+  readCheckpoint,
+  type SavedTensor,
+} from '@deepend/trainer';
 import * as tf from '@tensorflow/tfjs-core';
 import type { LayersModel } from '@tensorflow/tfjs-layers';
 import fs from 'fs-extra';
@@ -20,16 +25,23 @@ interface Shape {
   readonly numClasses: number;
 }
 
-/** Whoever gets the net disposes it. @param shape what the data say, where `config.json` does not */
+/**
+ * Whoever gets the net disposes it. @param shape what the data say, where `config.json` does not
+ */
 export async function netOfRun(run: RunFolder, shape?: Partial<Shape>): Promise<RunNet | Missing> {
   const { dir, result } = run;
   const goOn = `npx deepend resume ${dir} goes on with the run`;
   try {
     const hasNet = await fs.pathExists(path.join(dir, 'net', 'model.json'));
-    if (result && hasNet) return { net: await loadNet(path.join(dir, 'net')), from: 'the final net (net/)' };
+    if (result && hasNet)
+      return { net: await loadNet(path.join(dir, 'net')), from: 'the final net (net/)' };
     const saved = await checkpointOf(dir);
     if (saved) return await rebuilt(run, saved, shape);
-    if (hasNet) return { net: await loadNet(path.join(dir, 'net')), from: 'the net of an earlier end of the run (net/)' };
+    if (hasNet)
+      return {
+        net: await loadNet(path.join(dir, 'net')),
+        from: 'the net of an earlier end of the run (net/)',
+      };
   } catch (error) {
     return { missing: (error as Error).message, fill: goOn };
   }
@@ -56,11 +68,18 @@ async function checkpointOf(dir: string): Promise<Saved | undefined> {
   }
   const newest = await newestCheckpoint(dir);
   if (!newest) return undefined;
-  const passed = [...damaged, ...newest.damaged.map((why) => /[^/\\:]+\.ckpt/.exec(why)?.[0] ?? why)];
-  return { checkpoint: newest.checkpoint, from: `the newest checkpoint (${path.basename(newest.file)}${passedOver(passed)})` };
+  const passed = [
+    ...damaged,
+    ...newest.damaged.map((why) => /[^/\\:]+\.ckpt/.exec(why)?.[0] ?? why),
+  ];
+  return {
+    checkpoint: newest.checkpoint,
+    from: `the newest checkpoint (${path.basename(newest.file)}${passedOver(passed)})`,
+  };
 }
 
-const passedOver = (damaged: readonly string[]) => (damaged.length > 0 ? `; damaged: ${damaged.join(', ')}` : '');
+const passedOver = (damaged: readonly string[]) =>
+  damaged.length > 0 ? `; damaged: ${damaged.join(', ')}` : '';
 
 const BEST = /^best-epoch-\d+-(\w+)-([\d.]+)\.ckpt$/;
 
@@ -69,17 +88,30 @@ async function bestOf(folder: string): Promise<string[]> {
   const names = await fs.readdir(folder).catch(() => []);
   const found = names.flatMap((name) => {
     const [, key = '', value] = BEST.exec(name) ?? [];
-    return value === undefined ? [] : [{ name, value: key.endsWith('Acc') ? Number(value) : -Number(value) }];
+    return value === undefined
+      ? []
+      : [{ name, value: key.endsWith('Acc') ? Number(value) : -Number(value) }];
   });
   return found.sort((a, b) => b.value - a.value).map(({ name }) => path.join(folder, name));
 }
 
-async function rebuilt({ settings, config }: RunFolder, { checkpoint, from }: Saved, shape: Partial<Shape> = {}) {
+async function rebuilt(
+  { settings, config }: RunFolder,
+  { checkpoint, from }: Saved,
+  shape: Partial<Shape> = {},
+) {
   if (isMissing(settings))
-    return { missing: `${settings.missing}, so the net of its checkpoint cannot be built again`, fill: FROM_SCRIPT };
+    return {
+      missing: `${settings.missing}, so the net of its checkpoint cannot be built again`,
+      fill: FROM_SCRIPT,
+    };
   const imageShape = config.inputShape ?? shape.imageShape;
   const numClasses = config.numClasses ?? shape.numClasses;
-  if (!imageShape || !numClasses) return { missing: "config.json does not say what the net takes, and the data are not here to tell", fill: 'make the report where the data are' }; // biome-ignore format: one line
+  if (!imageShape || !numClasses)
+    return {
+      missing: 'config.json does not say what the net takes, and the data are not here to tell',
+      fill: 'make the report where the data are',
+    };
   const net = netOf(settings, { imageShape, numClasses });
   try {
     putWeights(net, checkpoint);
@@ -88,16 +120,21 @@ async function rebuilt({ settings, config }: RunFolder, { checkpoint, from }: Sa
     throw error;
   }
   const { epoch, step } = checkpoint.progress;
-  return { net, from: `${from}, after ${epoch} ${epoch === 1 ? 'epoch' : 'epochs'}${step > 0 ? ` and ${step} steps` : ''}` };
+  return {
+    net,
+    from: `${from}, after ${epoch} ${epoch === 1 ? 'epoch' : 'epochs'}${step > 0 ? ` and ${step} steps` : ''}`,
+  };
 }
 
-export const FROM_SCRIPT = 'writeReport(dir, { net, testIter }) in the script takes both as they are there';
+export const FROM_SCRIPT =
+  'writeReport(dir, { net, testIter }) in the script takes both as they are there';
 
 /** The averaged weights where the run keeps such, since those are what it evaluates. */
 function putWeights(net: LayersModel, { tensors }: Checkpoint): void {
   const byName = new Map(tensors.map((tensor) => [tensor.name, tensor]));
   const pairs = net.weights.map((weight) => {
-    const saved = byName.get(`average/${weight.originalName}`) ?? byName.get(`net/${weight.originalName}`);
+    const saved =
+      byName.get(`average/${weight.originalName}`) ?? byName.get(`net/${weight.originalName}`);
     const shape = weight.shape.map((size) => size ?? 1);
     if (saved && saved.shape.join() === shape.join()) return { weight, saved };
     const got = saved ? `[${saved.shape.join(', ')}]` : 'nothing';

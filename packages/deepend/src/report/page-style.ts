@@ -1,4 +1,6 @@
-/** How the page looks: narrow and wide, light and dark, on paper. Colours are those of the charts. */
+/**
+ * How the page looks: narrow and wide, light and dark, on paper. Colours are those of the charts.
+ */
 export const pageStyle = `
 :root { color-scheme: light dark; --ink: #262626; --soft: #5d5d63; --paper: #ffffff; --edge: #d4d4d8; --shade: #f5f5f6; --link: #005f96; --wrong: #a83200; }
 @media (prefers-color-scheme: dark) {

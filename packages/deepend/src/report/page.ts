@@ -13,11 +13,16 @@ export interface Page {
   readonly foot: Content;
 }
 
-/** The whole file. Its policy lets the one script of the charts run and nothing else, and nothing be fetched. */
+/**
+ * The whole file. Its policy lets the one script of the charts run and nothing else, and nothing be
+ * fetched.
+ */
 export function pageOf({ title, lead, sections, foot }: Page): string {
   const sum = createHash('sha256').update(hoverScript).digest('base64');
   const policy = `default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'sha256-${sum}'; base-uri 'none'; form-action 'none'`;
-  const contents = sections.map(({ id, title: name }) => html`<li><a href="#${id}">${name}</a></li>`);
+  const contents = sections.map(
+    ({ id, title: name }) => html`<li><a href="#${id}">${name}</a></li>`,
+  );
   const bodies = sections.map(
     ({ id, title: name, body }) => html`<section id="${id}" aria-labelledby="${id}-title">
 <h2 id="${id}-title">${name}</h2>

@@ -16,7 +16,8 @@ export const absence = ({ missing, fill }: Missing): Html =>
 
 /**
  * A picture whose values show under the pointer.
- * @param options.dense whether it is full of small text: on a narrow screen it scrolls then, rather than shrinks @default false
+ * @param options.dense whether it is full of small text: on a narrow screen it scrolls then, rather
+ *   than shrinks @default false
  */
 export const chart = (picture: Picture, caption: string, { dense = false } = {}): Html =>
   html`<div class="chart${dense && ' dense'}">${trusted(picture.toHtmlFragment())}<p class="caption">${caption}</p></div>`;
@@ -30,8 +31,15 @@ export interface Column {
   readonly numeric?: boolean;
 }
 
-/** The first cell of each row names it. Wide tables scroll in their own box, which the keyboard reaches. */
-export function table(caption: string, columns: readonly Column[], rows: readonly (readonly Content[])[]): Html {
+/**
+ * The first cell of each row names it. Wide tables scroll in their own box, which the keyboard
+ * reaches.
+ */
+export function table(
+  caption: string,
+  columns: readonly Column[],
+  rows: readonly (readonly Content[])[],
+): Html {
   const kind = (i: number) => (columns[i]?.numeric ? html` class="number"` : undefined);
   const head = columns.map(({ name }, i) => html`<th scope="col"${kind(i)}>${name}</th>`);
   const body = rows.map(

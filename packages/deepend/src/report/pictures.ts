@@ -7,14 +7,20 @@ export interface SampleImage {
   readonly uri: string;
   readonly width: number;
   readonly height: number;
-  /** Whether its values were outside [0, 1], as a normalization leaves them, and its darkest and lightest were made black and white. */
+  /**
+   * Whether its values were outside [0, 1], as a normalization leaves them, and its darkest and
+   * lightest were made black and white.
+   */
   readonly stretched: boolean;
 }
 
 /** Larger images are made smaller: two dozen photographs would make a page of many megabytes. */
 const LARGEST = 128;
 
-/** @param image `[height, width, 1 or 3]`, in [0, 1] or normalized. undefined where that is no picture */
+/**
+ * @param image `[height, width, 1 or 3]`, in [0, 1] or normalized. undefined where that is no
+ * picture
+ */
 export function sampleImage({
   shape,
   values,
@@ -23,27 +29,52 @@ export function sampleImage({
   readonly values: Float32Array;
 }): SampleImage | undefined {
   const [height = 0, width = 0, channels = 0] = shape;
-  if (shape.length !== 3 || (channels !== 1 && channels !== 3) || !values.every(Number.isFinite)) return undefined;
-  const [low, high] = values.reduce(([least, most], value) => [Math.min(least, value), Math.max(most, value)], [0, 1]);
+  if (shape.length !== 3 || (channels !== 1 && channels !== 3) || !values.every(Number.isFinite))
+    return undefined;
+  const [low, high] = values.reduce(
+    ([least, most], value) => [Math.min(least, value), Math.max(most, value)],
+    [0, 1],
+  );
   const stretched = low < 0 || high > 1;
-  const bytes = Uint8Array.from(values, (value) => Math.round((255 * (value - low)) / (high - low)));
+  const bytes = Uint8Array.from(values, (value) =>
+    Math.round((255 * (value - low)) / (high - low)),
+  );
   const shrink = Math.min(1, LARGEST / Math.max(height, width));
-  const [h, w] = [height, width].map((side) => Math.max(1, Math.round(side * shrink))) as [number, number];
+  const [h, w] = [height, width].map((side) => Math.max(1, Math.round(side * shrink))) as [
+    number,
+    number,
+  ];
   const pixels = shrink < 1 ? resizeImages(bytes, [height, width, channels], [h, w]) : bytes;
-  return { uri: `data:image/png;base64,${png(pixels, [h, w, channels]).toString('base64')}`, width: w, height: h, stretched };
+  return {
+    uri: `data:image/png;base64,${png(pixels, [h, w, channels]).toString('base64')}`,
+    width: w,
+    height: h,
+    stretched,
+  };
 }
 
-/** PNG, https://www.w3.org/TR/png-3/: 8 bits a channel, grey or RGB, rows as they are (filter 0). */
-export function png(pixels: Uint8Array, [height, width, channels]: readonly [number, number, 1 | 3]): Buffer {
+/**
+ * PNG, https://www.w3.org/TR/png-3/: 8 bits a channel, grey or RGB, rows as they are (filter 0).
+ */
+export function png(
+  pixels: Uint8Array,
+  [height, width, channels]: readonly [number, number, 1 | 3],
+): Buffer {
   const header = Buffer.alloc(13);
   header.writeUInt32BE(width, 0);
   header.writeUInt32BE(height, 4);
   header.set([8, channels === 3 ? 2 : 0, 0, 0, 0], 8); // bits, colour type, deflate, filters, not interlaced
   const stride = width * channels;
   const rows = Buffer.alloc(height * (stride + 1)); // a filter's byte before each row
-  for (let y = 0; y < height; y++) rows.set(pixels.subarray(y * stride, (y + 1) * stride), y * (stride + 1) + 1);
+  for (let y = 0; y < height; y++)
+    rows.set(pixels.subarray(y * stride, (y + 1) * stride), y * (stride + 1) + 1);
   const signature = Buffer.from([0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a]);
-  return Buffer.concat([signature, chunk('IHDR', header), chunk('IDAT', deflateSync(rows, { level: 9 })), chunk('IEND', Buffer.alloc(0))]); // biome-ignore format: one list
+  return Buffer.concat([
+    signature,
+    chunk('IHDR', header),
+    chunk('IDAT', deflateSync(rows, { level: 9 })),
+    chunk('IEND', Buffer.alloc(0)),
+  ]);
 }
 
 function chunk(type: string, data: Buffer): Buffer {

@@ -8,7 +8,10 @@ import type { Missing } from './missing';
 
 const WHERE = '[deepend] report';
 
-/** `config.json`, as far as a page reads it. Everything may be absent: an older deepend, or a script, wrote it. */
+/**
+ * `config.json`, as far as a page reads it. Everything may be absent: an older deepend, or a
+ * script, wrote it.
+ */
 export interface RunConfig {
   readonly net?: string;
   readonly device?: string;
@@ -68,17 +71,27 @@ async function readConfig(file: string): Promise<RunConfig> {
   return { ...config, ...typed(config) };
 }
 
-/** Fields of another type than they are written with are taken for absent: the page shows what it can. */
+/**
+ * Fields of another type than they are written with are taken for absent: the page shows what it
+ * can.
+ */
 function typed(config: Record<string, unknown>): RunConfig {
   const isText = (value: unknown) => typeof value === 'string';
-  const isObject = (value: unknown) => typeof value === 'object' && value !== null && !Array.isArray(value);
+  const isObject = (value: unknown) =>
+    typeof value === 'object' && value !== null && !Array.isArray(value);
   const texts = ['net', 'device', 'engine', 'hardware', 'why', 'startedAt', 'gitCommit'];
   const numbers = ['numEpochs', 'lr', 'seed', 'batchSize', 'numSamples', 'numClasses'];
-  const lists: Record<string, (value: unknown) => boolean> = { inputShape: Number.isInteger, classNames: isText };
+  const lists: Record<string, (value: unknown) => boolean> = {
+    inputShape: Number.isInteger,
+    classNames: isText,
+  };
   const right = [
     ...texts.map((key) => [key, isText(config[key])] as const),
     ...numbers.map((key) => [key, Number.isFinite(config[key])] as const),
-    ...Object.entries(lists).map(([key, test]) => [key, Array.isArray(config[key]) && (config[key] as unknown[]).every(test)] as const), // biome-ignore format: a row a kind
+    ...Object.entries(lists).map(
+      ([key, test]) =>
+        [key, Array.isArray(config[key]) && (config[key] as unknown[]).every(test)] as const,
+    ),
     ...['versions', 'training'].map((key) => [key, isObject(config[key])] as const),
   ];
   return Object.fromEntries(right.map(([key, is]) => [key, is ? config[key] : undefined]));
@@ -109,27 +122,47 @@ function mended(record: EpochRecord): EpochRecord {
   const number = (value: unknown) => (typeof value === 'number' ? value : Number.NaN);
   const { loss, trainAcc, lr, seconds, samplesPerSecond, samplesPerSecondWithLoading } = record;
   const numbers = { loss, trainAcc, lr, seconds, samplesPerSecond, samplesPerSecondWithLoading };
-  const figures = Object.fromEntries(Object.entries(numbers).map(([key, value]) => [key, number(value)]));
-  return { ...record, testAcc: record.testAcc ?? null, testLoss: record.testLoss ?? null, ...figures };
+  const figures = Object.fromEntries(
+    Object.entries(numbers).map(([key, value]) => [key, number(value)]),
+  );
+  return {
+    ...record,
+    testAcc: record.testAcc ?? null,
+    testLoss: record.testLoss ?? null,
+    ...figures,
+  };
 }
 
 async function readResult(file: string): Promise<RunResult | undefined> {
   if (!(await fs.pathExists(file))) return undefined;
-  return parseObject(`${WHERE}: ${file}`, await fs.readFile(file, 'utf8'), "a run's result") as unknown as RunResult;
+  return parseObject(
+    `${WHERE}: ${file}`,
+    await fs.readFile(file, 'utf8'),
+    "a run's result",
+  ) as unknown as RunResult;
 }
 
 /** The last line of `steps.jsonl`, where it tells an end. */
 async function lastWord(file: string): Promise<RunFolder['broken']> {
   const text = await fs.readFile(file, 'utf8').catch(() => '');
   try {
-    const { ended, reason } = JSON.parse(text.trimEnd().split('\n').at(-1) ?? '') as Record<string, unknown>;
+    const { ended, reason } = JSON.parse(text.trimEnd().split('\n').at(-1) ?? '') as Record<
+      string,
+      unknown
+    >;
     if (typeof ended === 'string') return { ended, ...(typeof reason === 'string' && { reason }) };
   } catch {} // a line that is not whole is no last word
   return undefined;
 }
 
-/** A run that went on after its end, and was interrupted then, still has the result of the first time. */
-function isEnd(result: RunResult | undefined, { config, history }: Pick<RunFolder, 'config' | 'history'>): boolean {
+/**
+ * A run that went on after its end, and was interrupted then, still has the result of the first
+ * time.
+ */
+function isEnd(
+  result: RunResult | undefined,
+  { config, history }: Pick<RunFolder, 'config' | 'history'>,
+): boolean {
   if (!result || result.epochs !== history.length) return false;
   return result.stopped !== undefined || result.epochs >= (config.numEpochs ?? 0);
 }

@@ -1,4 +1,6 @@
-/** Sections on the run itself: its figures, the command, the net, the configuration, the machine. */
+/**
+ * Sections on the run itself: its figures, the command, the net, the configuration, the machine.
+ */
 import { type SummaryRow, summarize } from '@deepend/models';
 import type { LayersModel } from '@tensorflow/tfjs-layers';
 import { DEFAULTS, SETTINGS, type SettingName, type Settings } from '../settings';
@@ -44,17 +46,24 @@ export function headlineBody(run: RunFolder): Html {
 /** `finished: 10 epochs`, and how to go on where it is not. */
 export function stateOf({ config, history, result, broken }: RunFolder): string {
   const asked = config.numEpochs;
-  const of = asked === undefined ? some(history.length, 'epoch') : `${history.length} of ${some(asked, 'epoch')}`;
-  if (!result && broken) return `${broken.ended} after ${of}${broken.reason ? `: ${broken.reason}` : ''}`;
+  const of =
+    asked === undefined
+      ? some(history.length, 'epoch')
+      : `${history.length} of ${some(asked, 'epoch')}`;
+  if (!result && broken)
+    return `${broken.ended} after ${of}${broken.reason ? `: ${broken.reason}` : ''}`;
   if (!result) return `unfinished: ${of}`;
-  return result.stopped === undefined ? `finished: ${some(history.length, 'epoch')}` : `stopped after ${of}: ${result.stopped}`;
+  return result.stopped === undefined
+    ? `finished: ${some(history.length, 'epoch')}`
+    : `stopped after ${of}: ${result.stopped}`;
 }
 
 export function reproduceSection(run: RunFolder): Section {
   const { dir, config, settings, result } = run;
   const { gitCommit, versions } = config;
   const goOn =
-    !result && html`<p>To go on with this run from its newest checkpoint:</p>${command(`npx deepend resume ${quote(dir)}`)}`;
+    !result &&
+    html`<p>To go on with this run from its newest checkpoint:</p>${command(`npx deepend resume ${quote(dir)}`)}`;
   const again = isMissing(settings)
     ? absence(settings)
     : html`<p>The same settings, in the folder that this run was started in; it writes beside this run, not over it:</p>
@@ -64,10 +73,16 @@ ${command(trainCommand(settings, `${dir.replace(/\/+$/, '')}-again`))}`;
     ...Object.entries(versions ?? {}).map(([name, version]) => [name, String(version)] as const),
   ];
   const same = 'On the same engine and versions, the same seed gives the same figures.';
-  return { id: 'reproduce', title: 'Reproduce', body: html`${again}${goOn}<p>${same}</p>${where.length > 0 && pairs(where)}` };
+  return {
+    id: 'reproduce',
+    title: 'Reproduce',
+    body: html`${again}${goOn}<p>${same}</p>${where.length > 0 && pairs(where)}`,
+  };
 }
 
-export function netSection(found: { readonly net: LayersModel; readonly from: string } | Missing): Section {
+export function netSection(
+  found: { readonly net: LayersModel; readonly from: string } | Missing,
+): Section {
   return { id: 'net', title: 'Net', body: isMissing(found) ? absence(found) : netBody(found) };
 }
 
@@ -80,7 +95,12 @@ function netBody({ net, from }: { readonly net: LayersModel; readonly from: stri
     count(parameters),
     count(macs),
   ];
-  const columns = [{ name: 'block' }, { name: 'output' }, { name: 'parameters', numeric: true }, { name: 'MACs', numeric: true }];
+  const columns = [
+    { name: 'block' },
+    { name: 'output' },
+    { name: 'parameters', numeric: true },
+    { name: 'MACs', numeric: true },
+  ];
   const last = ['total', '', count(total('parameters')), count(total('macs'))];
   return html`<p>${net.name}: ${count(total('parameters'))} parameters, ${count(total('macs'))} multiply-accumulates (MACs) for an image. Outputs are batch × height × width × channels. Shown is ${from}.</p>
 ${table('Blocks of the net', columns, [...rows.map(cells), last])}`;
@@ -96,7 +116,8 @@ function settingsTable(settings: Settings): Html {
     const value = settings[name];
     const asUsual = value === undefined || value === DEFAULTS[name];
     const shown = value === undefined ? NOT_KNOWN : String(value);
-    const grey = (content: Content) => (asUsual ? html`<span class="default">${content}</span>` : content);
+    const grey = (content: Content) =>
+      asUsual ? html`<span class="default">${content}</span>` : content;
     return [grey(name), grey(shown), grey(asUsual ? 'default' : 'set'), grey(SETTINGS[name].about)];
   });
   const own = Object.entries(settings.modelOptions ?? {}).map(([name, value]) => [
@@ -111,13 +132,34 @@ function settingsTable(settings: Settings): Html {
 }
 
 /** What other sections show. */
-const SHOWN = ['versions', 'gitCommit', 'classNames', 'training', 'startedAt', 'device', 'engine', 'hardware', 'why'];
+const SHOWN = [
+  'versions',
+  'gitCommit',
+  'classNames',
+  'training',
+  'startedAt',
+  'device',
+  'engine',
+  'hardware',
+  'why',
+];
 
 /** A script's run has whatever it told `saveRun`, and what `train` was asked for. */
 function scriptTable(config: RunConfig): Html {
-  const own = Object.entries(config).filter(([name, value]) => !SHOWN.includes(name) && value !== undefined);
-  const rest = Object.entries(config.training ?? {}).filter(([name]) => !own.some(([known]) => known === name));
-  return table('Configuration of the run', [{ name: 'name' }, { name: 'value' }], [...own, ...rest].map(([name, value]) => [name, typeof value === 'string' ? value : JSON.stringify(value)])); // biome-ignore format: one call
+  const own = Object.entries(config).filter(
+    ([name, value]) => !SHOWN.includes(name) && value !== undefined,
+  );
+  const rest = Object.entries(config.training ?? {}).filter(
+    ([name]) => !own.some(([known]) => known === name),
+  );
+  return table(
+    'Configuration of the run',
+    [{ name: 'name' }, { name: 'value' }],
+    [...own, ...rest].map(([name, value]) => [
+      name,
+      typeof value === 'string' ? value : JSON.stringify(value),
+    ]),
+  );
 }
 
 export function deviceSection({ config }: RunFolder): Section {

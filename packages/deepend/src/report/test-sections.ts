@@ -28,14 +28,21 @@ export function testSections(tested: Tested | Missing): Section[] {
     ['confused', 'Most confused pairs', confusedBody],
     ['worst', 'Worst examples', worstBody],
   ];
-  return parts.map(([id, title, body]) => ({ id, title, body: isMissing(tested) ? absence(tested) : body(tested) }));
+  return parts.map(([id, title, body]) => ({
+    id,
+    title,
+    body: isMissing(tested) ? absence(tested) : body(tested),
+  }));
 }
 
 function classesBody(tested: Tested): Html {
   const { classes, classNames, netFrom, accuracy, loss, numSamples, device, before } = tested;
   const other = before !== null && Math.abs(before - accuracy) > 5e-4;
   const rows = classes.map((report, i) => ({ ...report, name: classNames[i] as string }));
-  const listed = rows.length > MOST_CLASSES ? [...rows].sort((a, b) => a.f1 - b.f1).slice(0, MOST_CLASSES) : rows;
+  const listed =
+    rows.length > MOST_CLASSES
+      ? [...rows].sort((a, b) => a.f1 - b.f1).slice(0, MOST_CLASSES)
+      : rows;
   const figures = listed.map(({ name, precision, recall, f1, support }) => [
     name,
     figure(precision),
@@ -61,9 +68,13 @@ function confusionBody({ counts, classNames }: Tested): Html {
   );
   if (counts.length > MOST_CELLS)
     return html`<p>Not drawn: ${count(counts.length)} classes are more than the ${MOST_CELLS} that a picture shows. The pairs below are its largest cells.</p>`;
-  const caption = 'Counts, coloured by their share of the true class; the diagonal is what is right.';
+  const caption =
+    'Counts, coloured by their share of the true class; the diagonal is what is right.';
   const picture = chart(
-    plotConfusionMatrix(counts, { classNames: classNames.map(printable), width: counts.length > 12 ? 760 : 620 }),
+    plotConfusionMatrix(counts, {
+      classNames: classNames.map(printable),
+      width: counts.length > 12 ? 760 : 620,
+    }),
     caption,
     {
       dense: true,
@@ -80,13 +91,20 @@ function confusedBody({ confused }: Tested): Html {
     { name: 'images', numeric: true },
     { name: 'of the class', numeric: true },
   ];
-  return table('Most confused pairs of classes', columns, confused.map((pair) => [pair.truth, pair.predicted, count(pair.count), percent(pair.share)])); // biome-ignore format: one call
+  return table(
+    'Most confused pairs of classes',
+    columns,
+    confused.map((pair) => [pair.truth, pair.predicted, count(pair.count), percent(pair.share)]),
+  );
 }
 
 function worstBody({ worst, classNames }: Tested): Html {
   if (worst.length === 0) return html`<p>None were asked for.</p>`;
   const name = (index: number) => classNames[index] ?? `class ${index}`;
-  const shown = worst.map((sample) => ({ ...sample, picture: sample.image && sampleImage(sample.image) }));
+  const shown = worst.map((sample) => ({
+    ...sample,
+    picture: sample.image && sampleImage(sample.image),
+  }));
   const figures = shown.map(({ index, truth, predicted, loss, picture }) => {
     const says = html`<bdi>${name(truth)}</bdi> → <bdi>${name(predicted)}</bdi>`;
     const image = picture

@@ -2,7 +2,8 @@
 
 export const NOT_KNOWN = '–';
 
-const finite = (value: number | null | undefined): value is number => typeof value === 'number' && Number.isFinite(value);
+const finite = (value: number | null | undefined): value is number =>
+  typeof value === 'number' && Number.isFinite(value);
 
 /** `0.412`, as the book prints losses and shares. */
 export const figure = (value: number | null | undefined, digits = 3): string =>
@@ -10,14 +11,18 @@ export const figure = (value: number | null | undefined, digits = 3): string =>
 
 /** `12,345`, and one decimal below a thousand: `228.1`. */
 export const rate = (value: number | undefined): string =>
-  finite(value) ? value.toLocaleString('en-US', { maximumFractionDigits: value < 1000 ? 1 : 0 }) : NOT_KNOWN;
+  finite(value)
+    ? value.toLocaleString('en-US', { maximumFractionDigits: value < 1000 ? 1 : 0 })
+    : NOT_KNOWN;
 
 export const count = (value: number): string => value.toLocaleString('en-US');
 
-export const percent = (share: number): string => (finite(share) ? `${(100 * share).toFixed(1)} %` : NOT_KNOWN);
+export const percent = (share: number): string =>
+  finite(share) ? `${(100 * share).toFixed(1)} %` : NOT_KNOWN;
 
 /** `1 epoch`, `12 epochs`. */
-export const some = (number: number, what: string): string => `${count(number)} ${what}${number === 1 ? '' : 's'}`;
+export const some = (number: number, what: string): string =>
+  `${count(number)} ${what}${number === 1 ? '' : 's'}`;
 
 /** `1 h 02 min`, `3 min 20 s`, `4.2 s`. */
 export function duration(seconds: number): string {
@@ -32,8 +37,11 @@ export function duration(seconds: number): string {
 /** `2026-11-25 03:39 UTC`; what is no moment, as not known. */
 export function moment(text: string | undefined): string {
   const time = new Date(text ?? Number.NaN);
-  return Number.isNaN(time.getTime()) ? NOT_KNOWN : `${time.toISOString().slice(0, 16).replace('T', ' ')} UTC`;
+  return Number.isNaN(time.getTime())
+    ? NOT_KNOWN
+    : `${time.toISOString().slice(0, 16).replace('T', ' ')} UTC`;
 }
 
 /** A learning rate, or any number of unknown size: `0.05`, `1e-7`. */
-export const short = (value: number | undefined): string => (finite(value) ? String(Number(value.toPrecision(4))) : NOT_KNOWN);
+export const short = (value: number | undefined): string =>
+  finite(value) ? String(Number(value.toPrecision(4))) : NOT_KNOWN;

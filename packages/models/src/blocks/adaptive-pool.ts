@@ -4,15 +4,18 @@ import { apply, averagePool, type Block, chain, shapeOf } from './layers';
 import { isDry, layerConfig } from './naming';
 
 /**
- * PyTorch's adaptive average pool: the image becomes `size`×`size`, the i-th row the mean of rows ⌊i·h / size⌋ up to ⌈(i + 1)·h / size⌉.
- * It may grow the image. Where `size` divides height and width it is a plain average pool, and nothing where they are equal; else two matrix
+ * PyTorch's adaptive average pool: the image becomes `size`×`size`, the i-th row the mean of rows
+ * ⌊i·h / size⌋ up to ⌈(i + 1)·h / size⌉.
+ * It may grow the image. Where `size` divides height and width it is a plain average pool, and
+ * nothing where they are equal; else two matrix
  * products with fixed weights, one an axis: layers that stock TensorFlow.js loads.
  */
 export function adaptiveAveragePool(size: number, name: string): Block {
   return (x) => {
     const [height = 1, width = 1] = shapeOf(x);
     if (height === size && width === size) return x;
-    if (height % size === 0 && height === width) return averagePool({ size: height / size, name })(x);
+    if (height % size === 0 && height === width)
+      return averagePool({ size: height / size, name })(x);
     return chain(
       permute([3, 2, 1], `${name}.channels_first`), // [batch, channels, width, height]
       shares(height, size, `${name}.rows_fixed`), // [batch, channels, width, size]
@@ -32,7 +35,13 @@ const permute =
 const shares =
   (from: number, to: number, name: string): Block =>
   (x) => {
-    const layer = tfl.layers.dense({ units: to, useBias: false, kernelInitializer: 'zeros', trainable: false, name: layerConfig(name).name }); // biome-ignore format: one call
+    const layer = tfl.layers.dense({
+      units: to,
+      useBias: false,
+      kernelInitializer: 'zeros',
+      trainable: false,
+      name: layerConfig(name).name,
+    });
     const y = apply(layer, x);
     if (!isDry()) tf.tidy(() => layer.setWeights([tf.tensor2d(windows(from, to), [from, to])]));
     return y;

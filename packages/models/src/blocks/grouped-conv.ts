@@ -1,6 +1,9 @@
-/** Grouped convolution, Krizhevsky et al. 2012; the layer that ResNeXt needs, Xie et al. 2017, https://arxiv.org/abs/1611.05431. */
+/**
+ * Grouped convolution, Krizhevsky et al. 2012; the layer that ResNeXt needs, Xie et al. 2017,
+ * https://arxiv.org/abs/1611.05431.
+ */
 import { pathToFileURL } from 'node:url';
-import { checkOptions, rule } from '@deepend/checks';
+import { checkOptions, rule } from '@deepend/core';
 import * as tf from '@tensorflow/tfjs-core';
 import * as tfl from '@tensorflow/tfjs-layers';
 
@@ -27,8 +30,10 @@ export interface GroupedConv2DConfig {
 }
 
 const isPositive = (value: unknown) => Number.isInteger(value) && (value as number) >= 1;
-const isSize = (value: unknown) => (Array.isArray(value) ? value.length === 2 && value.every(isPositive) : isPositive(value));
-const size = () => rule.that<Size>(isSize, 'a whole number of at least 1, or two of them: height and width');
+const isSize = (value: unknown) =>
+  Array.isArray(value) ? value.length === 2 && value.every(isPositive) : isPositive(value);
+const size = () =>
+  rule.that<Size>(isSize, 'a whole number of at least 1, or two of them: height and width');
 const anything = () => rule.that<unknown>(() => true, 'anything').optional();
 
 const options = rule.options({
@@ -40,7 +45,13 @@ const options = rule.options({
   useBias: rule.flag().optional(),
   kernelInitializer: anything(),
   // Those of every layer, which tfjs reads by itself.
-  ...{ name: anything(), trainable: anything(), dtype: anything(), inputShape: anything(), batchInputShape: anything() },
+  ...{
+    name: anything(),
+    trainable: anything(),
+    dtype: anything(),
+    inputShape: anything(),
+    batchInputShape: anything(),
+  },
   // What tfjs adds to the configuration that it reads from a file.
   customObjects: anything(),
 });
@@ -50,26 +61,39 @@ const pair = (value: Size): [number, number] => (Array.isArray(value) ? value : 
 /** tfjs would name a layer after its class, whose name is none that a tensor may have. */
 let unnamed = 0;
 
-/** tfjs keeps its own way from a name to an initializer to itself; the map of what it can load is open. */
-function readInitializer(given: NonNullable<GroupedConv2DConfig['kernelInitializer']>, where: string): Initializer {
+/**
+ * tfjs keeps its own way from a name to an initializer to itself; the map of what it can load is
+ * open.
+ */
+function readInitializer(
+  given: NonNullable<GroupedConv2DConfig['kernelInitializer']>,
+  where: string,
+): Initializer {
   if (typeof given === 'object' && 'apply' in given) return given as Initializer;
   const { className, config } =
-    typeof given === 'string' ? { className: given, config: {} } : (given as tf.serialization.ConfigDict);
+    typeof given === 'string'
+      ? { className: given, config: {} }
+      : (given as tf.serialization.ConfigDict);
   const name = String(className).replace(/^[a-z]/, (letter) => letter.toUpperCase());
   const [cls, make] = tf.serialization.SerializationMap.getMap().classNameMap[name] ?? [];
-  if (cls && make) return make(cls, config as tf.serialization.ConfigDict) as unknown as Initializer;
+  if (cls && make)
+    return make(cls, config as tf.serialization.ConfigDict) as unknown as Initializer;
   throw new RangeError(
     `${where}: option "kernelInitializer" must be the name of an initializer of TensorFlow.js, got '${className}'`,
   );
 }
 
 /**
- * `[batch, height, width, channels]` → `[batch, ⌊(height − kh) / stride⌋ + 1, …, filters]`: channels and filters are cut into `groups` groups, and each
- * group's filters see its own channels alone. Weights: `kernel` `[kh, kw, channels / groups, filters]` and `bias` `[filters]`, which begins at 0.
+ * `[batch, height, width, channels]` → `[batch, ⌊(height − kh) / stride⌋ + 1, …, filters]`:
+ * channels and filters are cut into `groups` groups, and each
+ * group's filters see its own channels alone. Weights: `kernel` `[kh, kw, channels / groups,
+ * filters]` and `bias` `[filters]`, which begins at 0.
  *
- * TensorFlow.js has no such layer. A net that holds one saves and loads like any other, but stock TensorFlow.js loads it only where deepend is
+ * TensorFlow.js has no such layer. A net that holds one saves and loads like any other, but stock
+ * TensorFlow.js loads it only where deepend is
  * imported. It predicts on every engine; a training plan computes its gradients.
- * @throws RangeError when `groups` divides the filters or the input channels not; it names the layer
+ * @throws RangeError when `groups` divides the filters or the input channels not; it names the
+ *   layer
  */
 export class GroupedConv2D extends tfl.layers.Layer {
   /** @nocollapse */
@@ -84,16 +108,20 @@ export class GroupedConv2D extends tfl.layers.Layer {
   private bias?: tfl.LayerVariable;
 
   constructor(config: GroupedConv2DConfig) {
-    super({ ...config, name: config?.name ?? `grouped_conv2d_${++unnamed}` } as ConstructorParameters<
-      typeof tfl.layers.Layer
-    >[0]);
+    super({
+      ...config,
+      name: config?.name ?? `grouped_conv2d_${++unnamed}`,
+    } as ConstructorParameters<typeof tfl.layers.Layer>[0]);
     const checked = checkOptions(this.where(), options, config) as GroupedConv2DConfig;
     this.filters = checked.filters;
     this.groups = checked.groups;
     this.kernelSize = pair(checked.kernelSize);
     this.strides = pair(checked.strides ?? 1);
     this.useBias = checked.useBias ?? true;
-    this.kernelInitializer = readInitializer(checked.kernelInitializer ?? 'glorotUniform', this.where());
+    this.kernelInitializer = readInitializer(
+      checked.kernelInitializer ?? 'glorotUniform',
+      this.where(),
+    );
     this.refuseRest('filters', this.filters);
   }
 
@@ -107,28 +135,43 @@ export class GroupedConv2D extends tfl.layers.Layer {
     }
     this.refuseRest('input channels', channels);
     const [kh, kw] = this.kernelSize;
-    this.kernel = this.addWeight('kernel', [kh, kw, channels / this.groups, this.filters], 'float32', this.kernelInitializer);
-    if (this.useBias) this.bias = this.addWeight('bias', [this.filters], 'float32', tfl.initializers.zeros());
+    this.kernel = this.addWeight(
+      'kernel',
+      [kh, kw, channels / this.groups, this.filters],
+      'float32',
+      this.kernelInitializer,
+    );
+    if (this.useBias)
+      this.bias = this.addWeight('bias', [this.filters], 'float32', tfl.initializers.zeros());
     super.build(inputShape);
   }
 
   override computeOutputShape(inputShape: tfl.Shape | tfl.Shape[]): tfl.Shape {
     const [batch = null, ...size] = onlyShape(inputShape);
     const positions = [0, 1].map((axis) => {
-      const [length = null, kernel = 1, stride = 1] = [size[axis], this.kernelSize[axis], this.strides[axis]];
+      const [length = null, kernel = 1, stride = 1] = [
+        size[axis],
+        this.kernelSize[axis],
+        this.strides[axis],
+      ];
       return length === null ? null : Math.floor((length - kernel) / stride) + 1;
     });
     return [batch, ...positions, this.filters];
   }
 
   /** Each group by itself, of operations that every engine has. */
-  override call(inputs: tf.Tensor | tf.Tensor[], kwargs: Parameters<tfl.layers.Layer['call']>[1]): tf.Tensor {
+  override call(
+    inputs: tf.Tensor | tf.Tensor[],
+    kwargs: Parameters<tfl.layers.Layer['call']>[1],
+  ): tf.Tensor {
     return tf.tidy(() => {
       this.invokeCallHook(inputs, kwargs);
       const x = (Array.isArray(inputs) ? inputs[0] : inputs) as tf.Tensor4D;
       const kernels = tf.split(this.kernel?.read() as tf.Tensor4D, this.groups, 3);
       const images: tf.Tensor4D[] = tf.split(x, this.groups, 3);
-      const parts = images.map((part, group) => tf.conv2d(part, kernels[group] as tf.Tensor4D, this.strides, 'valid'));
+      const parts = images.map((part, group) =>
+        tf.conv2d(part, kernels[group] as tf.Tensor4D, this.strides, 'valid'),
+      );
       const joined: tf.Tensor = tf.concat(parts, 3); // [batch, h', w', filters]
       return this.bias ? tf.add(joined, this.bias.read()) : joined;
     });
@@ -139,7 +182,10 @@ export class GroupedConv2D extends tfl.layers.Layer {
     return {
       ...super.getConfig(),
       ...{ filters, groups, kernelSize, strides, padding: 'valid', useBias },
-      kernelInitializer: { className: kernelInitializer.getClassName(), config: kernelInitializer.getConfig() },
+      kernelInitializer: {
+        className: kernelInitializer.getClassName(),
+        config: kernelInitializer.getConfig(),
+      },
     };
   }
 
@@ -157,7 +203,10 @@ export class GroupedConv2D extends tfl.layers.Layer {
 
 tf.serialization.registerClass(GroupedConv2D);
 
-/** Threads and processes that train a part of each batch load this package, whichever of its builds runs, to know the class too. */
+/**
+ * Threads and processes that train a part of each batch load this package, whichever of its builds
+ * runs, to know the class too.
+ */
 const HERE = typeof __filename === 'string' ? pathToFileURL(__filename).href : import.meta.url;
 const LAYER_FILES = Symbol.for('deepend.layerFiles');
 const shared = globalThis as { [LAYER_FILES]?: Map<string, string> };
@@ -165,6 +214,8 @@ shared[LAYER_FILES] ??= new Map();
 shared[LAYER_FILES].set(GroupedConv2D.className, HERE);
 
 /** A `GroupedConv2D`, made as `tfl.layers.conv2d` makes its layer. */
-export const groupedConv2d = (config: GroupedConv2DConfig): GroupedConv2D => new GroupedConv2D(config);
+export const groupedConv2d = (config: GroupedConv2DConfig): GroupedConv2D =>
+  new GroupedConv2D(config);
 
-const onlyShape = (shape: tfl.Shape | tfl.Shape[]): tfl.Shape => (Array.isArray(shape[0]) ? shape[0] : shape) as tfl.Shape;
+const onlyShape = (shape: tfl.Shape | tfl.Shape[]): tfl.Shape =>
+  (Array.isArray(shape[0]) ? shape[0] : shape) as tfl.Shape;

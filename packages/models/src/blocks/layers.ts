@@ -1,5 +1,6 @@
 /**
- * The stock layers with PyTorch's conventions: symmetric explicit padding, batch norm with epsilon 1e-5 and moving average 0.9.
+ * The stock layers with PyTorch's conventions: symmetric explicit padding, batch norm with epsilon
+ * 1e-5 and moving average 0.9.
  * Each is a `Block`: a function from symbolic tensor to symbolic tensor.
  */
 import * as tfl from '@tensorflow/tfjs-layers';
@@ -10,7 +11,8 @@ import { isDry, layerConfig, remember } from './naming';
 /** A part of a net: takes a symbolic tensor and returns one. */
 export type Block = (x: tfl.SymbolicTensor) => tfl.SymbolicTensor;
 
-export const shapeOf = (x: tfl.SymbolicTensor): number[] => x.shape.slice(1).map((size) => size ?? 0);
+export const shapeOf = (x: tfl.SymbolicTensor): number[] =>
+  x.shape.slice(1).map((size) => size ?? 0);
 
 /** An image that a layer leaves nothing of. */
 export class ImageTooSmallError extends RangeError {
@@ -21,13 +23,20 @@ export class ImageTooSmallError extends RangeError {
  * Puts a layer behind symbolic tensors. In a dry build it works out the shape alone.
  * @throws ImageTooSmallError when nothing of the image is left; it names the layer
  */
-export function apply(layer: tfl.layers.Layer, x: tfl.SymbolicTensor | tfl.SymbolicTensor[]): tfl.SymbolicTensor {
+export function apply(
+  layer: tfl.layers.Layer,
+  x: tfl.SymbolicTensor | tfl.SymbolicTensor[],
+): tfl.SymbolicTensor {
   const shapes = Array.isArray(x) ? x.map(({ shape }) => shape) : x.shape;
   const shape = layer.computeOutputShape(shapes) as tfl.Shape;
   if (shape.slice(1).some((size) => size !== null && size < 1)) {
     const inner = ([_, ...sizes]: tfl.Shape) => `[${sizes.join(', ')}]`;
-    const given = Array.isArray(x) ? x.map((one) => inner(one.shape)).join(' and ') : inner(x.shape);
-    throw new ImageTooSmallError(`layer '${layer.name}' (${layer.getClassName()}) would give ${inner(shape)} from ${given}`);
+    const given = Array.isArray(x)
+      ? x.map((one) => inner(one.shape)).join(' and ')
+      : inner(x.shape);
+    throw new ImageTooSmallError(
+      `layer '${layer.name}' (${layer.getClassName()}) would give ${inner(shape)} from ${given}`,
+    );
   }
   // Blocks read nothing of a symbolic tensor but its shape.
   if (isDry()) return { shape, dtype: 'float32' } as tfl.SymbolicTensor;
@@ -37,23 +46,43 @@ export function apply(layer: tfl.layers.Layer, x: tfl.SymbolicTensor | tfl.Symbo
 
 type Sides = readonly [before: number, after: number];
 
-/** Rows and columns of zeros around the image. Stock tfjs's `same` pads unevenly at stride 2; PyTorch never does. */
+/**
+ * Rows and columns of zeros around the image. Stock tfjs's `same` pads unevenly at stride 2;
+ * PyTorch never does.
+ */
 const padSides =
   (rows: Sides, columns: Sides, name: string): Block =>
   (x) =>
     [...rows, ...columns].every((count) => count === 0)
       ? x
-      : apply(tfl.layers.zeroPadding2d({ padding: [[...rows], [...columns]], name: layerConfig(name).name }), x);
+      : apply(
+          tfl.layers.zeroPadding2d({
+            padding: [[...rows], [...columns]],
+            name: layerConfig(name).name,
+          }),
+          x,
+        );
 
 /** Adds `padding` rows and columns of zeros on every side. */
-export const pad = (padding: number, name: string): Block => padSides([padding, padding], [padding, padding], name);
+export const pad = (padding: number, name: string): Block =>
+  padSides([padding, padding], [padding, padding], name);
 
-/** Zeros behind the last channel, `count` of them: ZeroPadding2D pads the last two axes when told that channels come first. */
+/**
+ * Zeros behind the last channel, `count` of them: ZeroPadding2D pads the last two axes when told
+ * that channels come first.
+ */
 export const padChannels =
   (count: number, name: string): Block =>
   (x) =>
     apply(
-      tfl.layers.zeroPadding2d({ padding: [[0, 0], [0, count]], dataFormat: 'channelsFirst', name: layerConfig(name).name }), // biome-ignore format: a pair an axis
+      tfl.layers.zeroPadding2d({
+        padding: [
+          [0, 0],
+          [0, count],
+        ],
+        dataFormat: 'channelsFirst',
+        name: layerConfig(name).name,
+      }),
       x,
     );
 
@@ -67,17 +96,31 @@ export interface ConvOptions {
   name: string;
 }
 
-/** Convolution with square kernels: `[batch, h, w, c]` → `[batch, ⌊(h + 2·padding − kernel) / stride⌋ + 1, …, filters]`. */
+/**
+ * Convolution with square kernels: `[batch, h, w, c]` → `[batch, ⌊(h + 2·padding − kernel) /
+ * stride⌋ + 1, …, filters]`.
+ */
 export const conv =
-  (filters: number, { kernel, stride = 1, padding = 0, bias = true, groups = 1, name }: ConvOptions): Block =>
+  (
+    filters: number,
+    { kernel, stride = 1, padding = 0, bias = true, groups = 1, name }: ConvOptions,
+  ): Block =>
   (x) => {
     const padded = pad(padding, `${name}_pad`)(x);
     const { seed, init, name: layerName } = layerConfig(name);
     const area = kernel * kernel;
     const fans = { fanIn: (area * (x.shape.at(-1) ?? 1)) / groups, fanOut: area * filters };
     const kernelInitializer = INITIALIZERS[init].conv({ seed, ...fans });
-    const config = { filters, kernelSize: kernel, strides: stride, useBias: bias, kernelInitializer, name: layerName };
-    if (groups > 1) return apply(new GroupedConv2D({ ...config, groups } as GroupedConv2DConfig), padded);
+    const config = {
+      filters,
+      kernelSize: kernel,
+      strides: stride,
+      useBias: bias,
+      kernelInitializer,
+      name: layerName,
+    };
+    if (groups > 1)
+      return apply(new GroupedConv2D({ ...config, groups } as GroupedConv2DConfig), padded);
     return apply(tfl.layers.conv2d({ ...config, padding: 'valid' }), padded);
   };
 
@@ -89,15 +132,27 @@ export const depthwiseConv =
     const { seed, init, name: layerName } = layerConfig(name);
     const area = kernel * kernel;
     // PyTorch counts every output channel in the fan-out, though each comes from one input channel.
-    const depthwiseInitializer = INITIALIZERS[init].conv({ seed, fanIn: area, fanOut: area * (x.shape.at(-1) ?? 1) });
-    const config = { kernelSize: kernel, strides: stride, useBias: bias, depthwiseInitializer, name: layerName };
+    const depthwiseInitializer = INITIALIZERS[init].conv({
+      seed,
+      fanIn: area,
+      fanOut: area * (x.shape.at(-1) ?? 1),
+    });
+    const config = {
+      kernelSize: kernel,
+      strides: stride,
+      useBias: bias,
+      depthwiseInitializer,
+      name: layerName,
+    };
     return apply(tfl.layers.depthwiseConv2d({ ...config, padding: 'valid' }), padded);
   };
 
 export interface BatchNormOptions {
   /** @default 1e-5 */
   epsilon?: number;
-  /** Begins with a factor of 0, so that the block around it begins as the identity. @default false */
+  /**
+   * Begins with a factor of 0, so that the block around it begins as the identity. @default false
+   */
   zero?: boolean;
 }
 
@@ -136,12 +191,17 @@ export interface PoolOptions {
   /** @default size */
   stride?: number;
   padding?: number;
-  /** A last window that the image does not fill is taken too, as PyTorch's `ceil_mode`. @default false */
+  /**
+   * A last window that the image does not fill is taken too, as PyTorch's `ceil_mode`. @default
+   * false
+   */
   ceil?: boolean;
   name: string;
 }
 
-/** Max-pooling. Its padding is zeros, which equals PyTorch's −∞ where the input is a ReLU's output. */
+/**
+ * Max-pooling. Its padding is zeros, which equals PyTorch's −∞ where the input is a ReLU's output.
+ */
 export const maxPool =
   ({ size, stride = size, padding = 0, ceil = false, name }: PoolOptions): Block =>
   (x) => {
@@ -150,37 +210,64 @@ export const maxPool =
       return [padding, padding + rest];
     }) as [Sides, Sides];
     const config = { poolSize: size, strides: stride, name: layerConfig(name).name };
-    return apply(tfl.layers.maxPooling2d({ ...config, padding: 'valid' }), padSides(rows, columns, `${name}_pad`)(x));
+    return apply(
+      tfl.layers.maxPooling2d({ ...config, padding: 'valid' }),
+      padSides(rows, columns, `${name}_pad`)(x),
+    );
   };
 
-/** Pixels that the last window lacks. One that would begin in the padding behind the image is left out, as PyTorch does. */
-function missing(length: number, { size, stride, padding }: { size: number; stride: number; padding: number }): number {
+/**
+ * Pixels that the last window lacks. One that would begin in the padding behind the image is left
+ * out, as PyTorch does.
+ */
+function missing(
+  length: number,
+  { size, stride, padding }: { size: number; stride: number; padding: number },
+): number {
   const steps = Math.ceil((length + 2 * padding - size) / stride);
   const last = steps * stride >= length + padding ? steps - 1 : steps;
   return Math.max(last * stride + size - length - 2 * padding, 0);
 }
 
-/** Mean of each `size`×`size` square, side by side: height and width become ⌊1 / size⌋ of theirs. */
+/**
+ * Mean of each `size`×`size` square, side by side: height and width become ⌊1 / size⌋ of theirs.
+ */
 export const averagePool =
   ({ size, stride = size, name }: { size: number; stride?: number; name: string }): Block =>
   (x) =>
-    apply(tfl.layers.averagePooling2d({ poolSize: size, strides: stride, padding: 'valid', name: layerConfig(name).name }), x);
+    apply(
+      tfl.layers.averagePooling2d({
+        poolSize: size,
+        strides: stride,
+        padding: 'valid',
+        name: layerConfig(name).name,
+      }),
+      x,
+    );
 
-/** `[batch, height, width, channels]` → `[batch, height·width·channels]`, channels last: PyTorch puts them first. */
+/**
+ * `[batch, height, width, channels]` → `[batch, height·width·channels]`, channels last: PyTorch
+ * puts them first.
+ */
 export const flatten =
   (name: string): Block =>
   (x) =>
     apply(tfl.layers.flatten({ name: layerConfig(name).name }), x);
 
-/** Srivastava et al. 2014. Where its random numbers come from is the training plan's to say. A rate of 0 is no layer. */
+/**
+ * Srivastava et al. 2014. Where its random numbers come from is the training plan's to say. A rate
+ * of 0 is no layer.
+ */
 export const dropout =
   (rate: number, name: string): Block =>
   (x) =>
     rate === 0 ? x : apply(tfl.layers.dropout({ rate, name: layerConfig(name).name }), x);
 
 /**
- * Stochastic depth, Huang et al. 2016, https://arxiv.org/abs/1603.09382: in training the whole branch of a sample is dropped with
- * probability `rate` and grows by 1 / (1 − rate) otherwise. deepend trains it; stock tfjs can only predict with it.
+ * Stochastic depth, Huang et al. 2016, https://arxiv.org/abs/1603.09382: in training the whole
+ * branch of a sample is dropped with
+ * probability `rate` and grows by 1 / (1 − rate) otherwise. deepend trains it; stock tfjs can only
+ * predict with it.
  */
 export const dropBranch =
   (rate: number, name: string): Block =>
@@ -200,7 +287,11 @@ export const dense =
   (units: number, name: string): Block =>
   (x) => {
     const { seed, init, name: layerName } = layerConfig(name);
-    const kernelInitializer = INITIALIZERS[init].dense({ seed, fanIn: x.shape.at(-1) ?? 1, fanOut: units });
+    const kernelInitializer = INITIALIZERS[init].dense({
+      seed,
+      fanIn: x.shape.at(-1) ?? 1,
+      fanOut: units,
+    });
     return apply(tfl.layers.dense({ units, kernelInitializer, name: layerName }), x);
   };
 
@@ -208,7 +299,13 @@ export const dense =
 export const asPixel =
   (name: string): Block =>
   (x) =>
-    apply(tfl.layers.reshape({ targetShape: [1, 1, x.shape.at(-1) ?? 1], name: layerConfig(name).name }), x);
+    apply(
+      tfl.layers.reshape({
+        targetShape: [1, 1, x.shape.at(-1) ?? 1],
+        name: layerConfig(name).name,
+      }),
+      x,
+    );
 
 type Join = (...parts: readonly tfl.SymbolicTensor[]) => tfl.SymbolicTensor;
 

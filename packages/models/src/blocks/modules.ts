@@ -1,4 +1,7 @@
-/** Lists of layers named by their place, as PyTorch's `nn.Sequential` names them, or by their kind, as the book's nets do here. */
+/**
+ * Lists of layers named by their place, as PyTorch's `nn.Sequential` names them, or by their kind,
+ * as the book's nets do here.
+ */
 import { type Block, chain } from './layers';
 import { scope } from './naming';
 
@@ -11,12 +14,22 @@ export interface Part {
 
 export const part = (kind: string, make: (name: string) => Block): Part => ({ kind, make });
 
-/** `nn.Sequential`: the layers are called `0`, `1`, `2`, ... from `first` on, inside the scope `name`. */
-export function modules(name: string, parts: readonly Part[], { first = 0 }: { first?: number } = {}): Block {
+/**
+ * `nn.Sequential`: the layers are called `0`, `1`, `2`, ... from `first` on, inside the scope
+ * `name`.
+ */
+export function modules(
+  name: string,
+  parts: readonly Part[],
+  { first = 0 }: { first?: number } = {},
+): Block {
   return (x) => scope(name, () => chain(...parts.map(({ make }, i) => make(`${first + i}`)))(x));
 }
 
-/** The layers are called by their kind and its count: `conv1`, `relu1`, `conv2`, ...; a kind that comes once has no number. */
+/**
+ * The layers are called by their kind and its count: `conv1`, `relu1`, `conv2`, ...; a kind that
+ * comes once has no number.
+ */
 export function byKind(name: string, parts: readonly Part[]): Block {
   const counts = new Map<string, number>();
   const nameOf = ({ kind }: Part) => {

@@ -1,6 +1,8 @@
 /**
- * Names and seeds of the layers of a net while it is built. `sequential` opens a build; blocks open scopes in it, so that a layer
- * is called `stage2.block1.conv1` wherever its block is used, and its initial weights depend on the net's seed and its place alone.
+ * Names and seeds of the layers of a net while it is built. `sequential` opens a build; blocks open
+ * scopes in it, so that a layer
+ * is called `stage2.block1.conv1` wherever its block is used, and its initial weights depend on the
+ * net's seed and its place alone.
  */
 import type { layers } from '@tensorflow/tfjs-layers';
 import type { Init } from './initializers';
@@ -8,7 +10,9 @@ import type { Init } from './initializers';
 interface Build {
   readonly init: Init;
   readonly seed: number;
-  /** Works out shapes and makes no weights: what finds out beforehand whether an image is too small. */
+  /**
+   * Works out shapes and makes no weights: what finds out beforehand whether an image is too small.
+   */
   readonly dry: boolean;
   /** What has been made so far, to be disposed of when the build fails. */
   readonly made: layers.Layer[];
@@ -18,11 +22,20 @@ interface Build {
 }
 
 let current: Build | undefined;
-/** A block that is used outside a build takes its seeds here, so that two of its layers never begin alike. */
+/**
+ * A block that is used outside a build takes its seeds here, so that two of its layers never begin
+ * alike.
+ */
 let loose = 0;
 
-/** Runs `make` as one build: its layers are named by scope and seeded from `seed`. Builds nest; one that fails leaves no weights. */
-export function build<T>({ init, seed, dry = false }: { init: Init; seed: number; dry?: boolean }, make: () => T): T {
+/**
+ * Runs `make` as one build: its layers are named by scope and seeded from `seed`. Builds nest; one
+ * that fails leaves no weights.
+ */
+export function build<T>(
+  { init, seed, dry = false }: { init: Init; seed: number; dry?: boolean },
+  make: () => T,
+): T {
   const outer = current;
   const made: layers.Layer[] = [];
   current = { init, seed, dry, made, layers: 0, scopes: [], counts: new Map() };
@@ -55,7 +68,10 @@ export function scope<T>(name: string, make: () => T): T {
   }
 }
 
-/** `name` if it is given, else `kind` and the next free number in the present scope: `block1`, `block2`, ... */
+/**
+ * `name` if it is given, else `kind` and the next free number in the present scope: `block1`,
+ * `block2`, ...
+ */
 export function numbered(kind: string, name?: string): string {
   if (name !== undefined || !current) return name ?? kind;
   const key = [...current.scopes, kind].join('.');
@@ -64,10 +80,14 @@ export function numbered(kind: string, name?: string): string {
   return `${kind}${count}`;
 }
 
-/** What every layer is made with: its full name (undefined outside a build: tfjs then counts), its seed, and the build's `init`. */
+/**
+ * What every layer is made with: its full name (undefined outside a build: tfjs then counts), its
+ * seed, and the build's `init`.
+ */
 export function layerConfig(name: string): { name: string | undefined; seed: number; init: Init } {
   if (!current) return { name: undefined, seed: loose++, init: 'xavier-uniform' };
-  // Distinct for each layer of a net; a large odd step keeps the sequences of neighbouring net seeds apart.
+  // Distinct for each layer of a net; a large odd step keeps the sequences of neighbouring net
+  // seeds apart.
   const seed = (current.seed * 1_000_003 + current.layers++) % 2_147_483_647;
   return { name: [...current.scopes, name].join('.'), seed, init: current.init };
 }

@@ -1,14 +1,19 @@
 /** The options that every net has, and their rules. */
-import { rule } from '@deepend/checks';
+import { rule } from '@deepend/core';
 import { INITS, type Init } from './initializers';
 import type { ImageShape } from './sequential';
 
 export interface NetOptions {
-  /** `[height, width, channels]` of one image. @default the size its authors train at, and [224, 224, 3] for torchvision's nets */
+  /**
+   * `[height, width, channels]` of one image. @default the size its authors train at, and [224,
+   * 224, 3] for torchvision's nets
+   */
   inputShape?: ImageShape;
   /** @default 10 for the book's and the CIFAR nets, 1000 for torchvision's */
   numClasses?: number;
-  /** How kernels begin. @default 'xavier-uniform' for the book's nets, 'he-normal' for the others */
+  /**
+   * How kernels begin. @default 'xavier-uniform' for the book's nets, 'he-normal' for the others
+   */
   init?: Init;
   /** Where the initial weights come from. @default 0 */
   seed?: number;

@@ -1,9 +1,15 @@
-/** Pseudo-random numbers for initial weights: fast enough for VGG's 138 million, and the same on every engine. */
+/**
+ * Pseudo-random numbers for initial weights: fast enough for VGG's 138 million, and the same on
+ * every engine.
+ */
 
 /** Numbers in [0, 1), one a call. */
 export type Random = () => number;
 
-/** xoshiro128++ (Blackman & Vigna 2019, https://prng.di.unimi.it), its state filled from the seed by a 32-bit splitmix. */
+/**
+ * xoshiro128++ (Blackman & Vigna 2019, https://prng.di.unimi.it), its state filled from the seed by
+ * a 32-bit splitmix.
+ */
 export function randomFrom(seed: number): Random {
   let at = seed | 0;
   const fill = () => {

@@ -1,19 +1,34 @@
 /** Stages of residual blocks, and what stands before and behind them. */
-import { checkOptions, rule } from '@deepend/checks';
+import { checkOptions, rule } from '@deepend/core';
 import { BLOCK_ORDER_NAMES, BLOCK_ORDERS, type BlockOrderName } from './block-orders';
-import { type Block, batchNorm, chain, conv, dense, globalAveragePool, maxPool, relu, shapeOf } from './layers';
+import {
+  type Block,
+  batchNorm,
+  chain,
+  conv,
+  dense,
+  globalAveragePool,
+  maxPool,
+  relu,
+  shapeOf,
+} from './layers';
 import { numbered, scope } from './naming';
 import { rate } from './options';
 import { type BlockOptions, blockRules, residual, type Shortcut } from './residual';
 
 export interface ResidualStageOptions extends BlockOptions {
-  /** The first stage of a net, which does not halve the image; its input is activated already. @default false */
+  /**
+   * The first stage of a net, which does not halve the image; its input is activated already.
+   * @default false
+   */
   firstBlock?: boolean;
   /** Stride of the first block. @default 1 for the first stage, else 2 */
   stride?: number;
   /** What a block does that changes the image or its channels. @default 'B', a projection */
   shortcut?: Shortcut;
-  /** For each block the probability with which training drops its branch, in place of `dropRate`. */
+  /**
+   * For each block the probability with which training drops its branch, in place of `dropRate`.
+   */
   dropRates?: readonly number[];
   name?: string;
   /** What the blocks are called; gets their place from 0. @default block1, block2, ... */
@@ -33,12 +48,28 @@ export const stageRules = {
 const stageOptions = rule.options(stageRules);
 
 /**
- * `depth` residual blocks of `filters` output channels. The first halves height and width and brings the channels to `filters`, unless
+ * `depth` residual blocks of `filters` output channels. The first halves height and width and
+ * brings the channels to `filters`, unless
  * `firstBlock`: `[batch, h, w, c]` → `[batch, ⌈h / 2⌉, ⌈w / 2⌉, filters]`.
  */
-export function residualStage(filters: number, depth: number, options: ResidualStageOptions = {}): Block {
-  const checked = checkOptions('[models] residualStage', stageOptions, options) as ResidualStageOptions;
-  const { firstBlock = false, shortcut = 'B', dropRates, name, blockName = (i) => `block${i + 1}`, ...rest } = checked;
+export function residualStage(
+  filters: number,
+  depth: number,
+  options: ResidualStageOptions = {},
+): Block {
+  const checked = checkOptions(
+    '[models] residualStage',
+    stageOptions,
+    options,
+  ) as ResidualStageOptions;
+  const {
+    firstBlock = false,
+    shortcut = 'B',
+    dropRates,
+    name,
+    blockName = (i) => `block${i + 1}`,
+    ...rest
+  } = checked;
   const { stride: first = firstBlock ? 1 : 2, ...common } = rest;
   const blocks = Array.from(
     { length: depth },
@@ -62,10 +93,19 @@ export function residualStage(filters: number, depth: number, options: ResidualS
 }
 
 /** What a net of pre-activated blocks needs behind the last one; no layer for the other orders. */
-export function residualEnd(blockOrder: BlockOrderName = 'original', names: { norm?: string; relu?: string } = {}): Block {
-  checkOptions('[models] residualEnd', rule.options({ blockOrder: rule.oneOf(BLOCK_ORDER_NAMES) }), { blockOrder });
+export function residualEnd(
+  blockOrder: BlockOrderName = 'original',
+  names: { norm?: string; relu?: string } = {},
+): Block {
+  checkOptions(
+    '[models] residualEnd',
+    rule.options({ blockOrder: rule.oneOf(BLOCK_ORDER_NAMES) }),
+    { blockOrder },
+  );
   const { norm = 'bn', relu: activation = 'relu' } = names;
-  const steps = BLOCK_ORDERS[blockOrder].end.map((step) => (step === 'norm' ? batchNorm(norm) : relu(activation)));
+  const steps = BLOCK_ORDERS[blockOrder].end.map((step) =>
+    step === 'norm' ? batchNorm(norm) : relu(activation),
+  );
   return (x) => chain(...steps)(x);
 }
 
@@ -78,29 +118,69 @@ export interface StemOptions {
 
 const STEM_NAMES = ['stem', 'conv', 'bn', 'relu', 'pool'] as const;
 
-/** The stem for photographs: 7×7 convolution at stride 2, batch norm, ReLU, 3×3 max-pool at stride 2: height and width become a quarter. */
-export function residualStem(filters = 64, { bias = true, names = STEM_NAMES }: StemOptions = {}): Block {
+/**
+ * The stem for photographs: 7×7 convolution at stride 2, batch norm, ReLU, 3×3 max-pool at stride
+ * 2: height and width become a quarter.
+ */
+export function residualStem(
+  filters = 64,
+  { bias = true, names = STEM_NAMES }: StemOptions = {},
+): Block {
   const [place, convName, normName, reluName, poolName] = names;
-  const first = cifarParts(filters, { kernel: 7, stride: 2, bias, names: [convName, normName, reluName] });
-  return (x) => scope(place, () => chain(first, maxPool({ size: 3, stride: 2, padding: 1, name: poolName }))(x));
+  const first = cifarParts(filters, {
+    kernel: 7,
+    stride: 2,
+    bias,
+    names: [convName, normName, reluName],
+  });
+  return (x) =>
+    scope(place, () =>
+      chain(first, maxPool({ size: 3, stride: 2, padding: 1, name: poolName }))(x),
+    );
 }
 
-/** The stem for small images, He et al. 2015, section 4.2: 3×3 convolution, batch norm, ReLU; height and width stay. */
-export function cifarStem(filters = 64, { bias = true, names = STEM_NAMES }: StemOptions = {}): Block {
+/**
+ * The stem for small images, He et al. 2015, section 4.2: 3×3 convolution, batch norm, ReLU; height
+ * and width stay.
+ */
+export function cifarStem(
+  filters = 64,
+  { bias = true, names = STEM_NAMES }: StemOptions = {},
+): Block {
   const [place, convName, normName, reluName] = names;
-  return (x) => scope(place, () => cifarParts(filters, { kernel: 3, bias, names: [convName, normName, reluName] })(x));
+  return (x) =>
+    scope(place, () =>
+      cifarParts(filters, { kernel: 3, bias, names: [convName, normName, reluName] })(x),
+    );
 }
 
-type First = { kernel: number; stride?: number; bias: boolean; names: readonly [string, string, string] };
+type First = {
+  kernel: number;
+  stride?: number;
+  bias: boolean;
+  names: readonly [string, string, string];
+};
 
 /** Convolution that keeps the size but for its stride, batch norm, ReLU. */
-const cifarParts = (filters: number, { kernel, stride = 1, bias, names: [convName, normName, reluName] }: First): Block =>
-  chain(conv(filters, { kernel, stride, padding: (kernel - 1) / 2, bias, name: convName }), batchNorm(normName), relu(reluName));
+const cifarParts = (
+  filters: number,
+  { kernel, stride = 1, bias, names: [convName, normName, reluName] }: First,
+): Block =>
+  chain(
+    conv(filters, { kernel, stride, padding: (kernel - 1) / 2, bias, name: convName }),
+    batchNorm(normName),
+    relu(reluName),
+  );
 
-/** Global average pool and a linear layer: `[batch, height, width, channels]` → logits `[batch, numClasses]`. */
+/**
+ * Global average pool and a linear layer: `[batch, height, width, channels]` → logits `[batch,
+ * numClasses]`.
+ */
 export function classifier(
   numClasses: number,
-  { names = ['head', 'pool', 'dense'] }: { names?: readonly [scope: string, pool: string, dense: string] } = {},
+  {
+    names = ['head', 'pool', 'dense'],
+  }: { names?: readonly [scope: string, pool: string, dense: string] } = {},
 ): Block {
   const [place, pool, linear] = names;
   return (x) => scope(place, () => chain(globalAveragePool(pool), dense(numClasses, linear))(x));

@@ -1,9 +1,17 @@
 /**
- * Residual blocks: He et al. 2015, https://arxiv.org/abs/1512.03385; ResNeXt's groups: Xie et al. 2016, https://arxiv.org/abs/1611.05431.
- * The defaults are those of the book (Dive into Deep Learning, chapter 8.6): biased convolutions, no normalization on the projection.
+ * Residual blocks: He et al. 2015, https://arxiv.org/abs/1512.03385; ResNeXt's groups: Xie et al.
+ * 2016, https://arxiv.org/abs/1611.05431.
+ * The defaults are those of the book (Dive into Deep Learning, chapter 8.6): biased convolutions,
+ * no normalization on the projection.
  */
-import { checkOptions, rule } from '@deepend/checks';
-import { BLOCK_ORDER_NAMES, BLOCK_ORDERS, type BlockOrder, type BlockOrderName, type Step } from './block-orders';
+import { checkOptions, rule } from '@deepend/core';
+import {
+  BLOCK_ORDER_NAMES,
+  BLOCK_ORDERS,
+  type BlockOrder,
+  type BlockOrderName,
+  type Step,
+} from './block-orders';
 import {
   add,
   averagePool,
@@ -22,8 +30,10 @@ import { rate } from './options';
 import { squeezeExcitation } from './squeeze-excitation';
 
 /**
- * What the shortcut of a block does when the block changes the image: `A` takes every stride-th pixel and adds channels of zeros, so that no
- * shortcut learns; `B` projects there by a 1×1 convolution; `C` projects in every block. He et al. 2015, section 4.1.
+ * What the shortcut of a block does when the block changes the image: `A` takes every stride-th
+ * pixel and adds channels of zeros, so that no
+ * shortcut learns; `B` projects there by a 1×1 convolution; `C` projects in every block. He et al.
+ * 2015, section 4.1.
  */
 export type Shortcut = 'A' | 'B' | 'C';
 
@@ -39,26 +49,46 @@ export interface BlockOptions {
   groups?: number;
   /** Biases of the convolutions. @default true, as in the book; torchvision's have none */
   bias?: boolean;
-  /** Whether a batch normalization follows the projection. @default false, as in the book; torchvision's have one */
+  /**
+   * Whether a batch normalization follows the projection. @default false, as in the book;
+   * torchvision's have one
+   */
   normalizedProjection?: boolean;
-  /** The last normalization of the branch begins with a factor of 0: each block begins as the identity. @default false */
+  /**
+   * The last normalization of the branch begins with a factor of 0: each block begins as the
+   * identity. @default false
+   */
   zeroInitResidual?: boolean;
   /** The probability with which training drops the whole branch of a sample. @default 0 */
   dropRate?: number;
-  /** Channels over the hidden units of a squeeze-and-excitation at the branch's end. @default none */
+  /**
+   * Channels over the hidden units of a squeeze-and-excitation at the branch's end. @default none
+   */
   squeezeRatio?: number;
-  /** What the layers on the shortcut are called. @default the convolution and normalization after the branch's last: `conv3`, `bn3` */
+  /**
+   * What the layers on the shortcut are called. @default the convolution and normalization after
+   * the branch's last: `conv3`, `bn3`
+   */
   projectionNames?: readonly [conv: string, norm: string];
 }
 
 export interface ResidualOptions extends BlockOptions {
-  /** A 1×1 convolution on the shortcut. Needed where the number of channels or the stride changes. @default false */
+  /**
+   * A 1×1 convolution on the shortcut. Needed where the number of channels or the stride changes.
+   * @default false
+   */
   projection?: boolean;
-  /** On a shortcut that changes the image and does not project: every stride-th pixel and channels of zeros. @default false */
+  /**
+   * On a shortcut that changes the image and does not project: every stride-th pixel and channels
+   * of zeros. @default false
+   */
   zeroPadding?: boolean;
   /** Stride of the first 3×3 convolution and of the shortcut. @default 1 */
   stride?: number;
-  /** Its input is activated already, as a stem's output is: a pre-activation would do it twice. @default false */
+  /**
+   * Its input is activated already, as a stem's output is: a pre-activation would do it twice.
+   * @default false
+   */
   activated?: boolean;
   name?: string;
 }
@@ -73,7 +103,10 @@ export const blockRules = {
   zeroInitResidual: rule.flag().optional(),
   dropRate: rate().optional(),
   squeezeRatio: rule.positiveInteger().optional(),
-  projectionNames: rule.list(rule.text(), 'the names of two layers').length(2, 'the names of two layers').optional(),
+  projectionNames: rule
+    .list(rule.text(), 'the names of two layers')
+    .length(2, 'the names of two layers')
+    .optional(),
 };
 
 const residualOptions = rule.options({
@@ -85,30 +118,44 @@ const residualOptions = rule.options({
   name: rule.text().optional(),
 });
 
-type Convolution = Pick<ConvOptions, 'kernel' | 'stride' | 'padding' | 'groups'> & { filters: number };
+type Convolution = Pick<ConvOptions, 'kernel' | 'stride' | 'padding' | 'groups'> & {
+  filters: number;
+};
 
 /** A row: the convolutions of a block's branch. */
-const CONVOLUTIONS: Record<'basic' | 'bottleneck', (filters: number, options: { stride: number; width: number; groups: number }) => Convolution[]> = {
+const CONVOLUTIONS: Record<
+  'basic' | 'bottleneck',
+  (filters: number, options: { stride: number; width: number; groups: number }) => Convolution[]
+> = {
   basic: (filters, { stride }) => [
     { filters, kernel: 3, stride, padding: 1 },
     { filters, kernel: 3, padding: 1 },
   ],
-  // The stride is on the 3×3 convolution, as in torchvision and the book; He et al. had it on the first 1×1.
+  // The stride is on the 3×3 convolution, as in torchvision and the book; He et al. had it on the
+  // first 1×1.
   bottleneck: (filters, { stride, width, groups }) => [
     { filters: width, kernel: 1 },
     { filters: width, kernel: 3, stride, padding: 1, groups },
     { filters, kernel: 1 },
   ],
-}; // biome-ignore format: a row a block
+};
 
 /**
- * A residual block of `filters` output channels: `[batch, h, w, c]` → `[batch, ⌈h / stride⌉, ⌈w / stride⌉, filters]`. By default the book's:
+ * A residual block of `filters` output channels: `[batch, h, w, c]` → `[batch, ⌈h / stride⌉, ⌈w /
+ * stride⌉, filters]`. By default the book's:
  * f(x) = relu(x + g(x)), g: 3×3 convolution, batch norm, ReLU, 3×3 convolution, batch norm.
  * @throws TypeError or RangeError for options that do not fit one another
  */
 export function residual(filters: number, options: ResidualOptions = {}): Block {
   const checked = checkOptions('[models] residual', residualOptions, options) as ResidualOptions;
-  const { blockOrder = 'original', zeroInitResidual, projection = false, stride = 1, activated = false, name } = checked;
+  const {
+    blockOrder = 'original',
+    zeroInitResidual,
+    projection = false,
+    stride = 1,
+    activated = false,
+    name,
+  } = checked;
   if (zeroInitResidual && blockOrder === 'bn-after-addition') {
     throw new RangeError(
       "[models] residual: zeroInitResidual with 'bn-after-addition' would silence the shortcut too; leave one of them out",
@@ -119,15 +166,29 @@ export function residual(filters: number, options: ResidualOptions = {}): Block 
     scope(numbered('block', name), () => {
       const layers = new BlockLayers();
       const before = activated ? [] : order.before;
-      // A projection sees what the branch sees, He et al. 2016, section 3.2; an identity passes x itself on.
+      // A projection sees what the branch sees, He et al. 2016, section 3.2; an identity passes x
+      // itself on.
       const shared = projection ? layers.steps(before)(x) : x;
-      const branched = branch(filters, { ...checked, order, first: projection ? [] : before, layers })(shared);
-      const past = shortcut(filters, { ...checked, stride, order, convolutions: layers.convolutions })(shared);
+      const branched = branch(filters, {
+        ...checked,
+        order,
+        first: projection ? [] : before,
+        layers,
+      })(shared);
+      const past = shortcut(filters, {
+        ...checked,
+        stride,
+        order,
+        convolutions: layers.convolutions,
+      })(shared);
       return layers.steps(order.sum)(add('add')(branched, past)); // [batch, ⌈h / stride⌉, ⌈w / stride⌉, filters]
     });
 }
 
-/** Numbers the layers of one block by their kind, as PyTorch's blocks do: `conv1`, `bn1`, `relu1`, `conv2`, ... */
+/**
+ * Numbers the layers of one block by their kind, as PyTorch's blocks do: `conv1`, `bn1`, `relu1`,
+ * `conv2`, ...
+ */
 class BlockLayers {
   convolutions = 0;
   private norms = 0;
@@ -139,7 +200,9 @@ class BlockLayers {
 
   steps(steps: readonly Step[], { zero = false }: { zero?: boolean } = {}): Block {
     return chain(
-      ...steps.map((step) => (step === 'norm' ? batchNorm(`bn${++this.norms}`, { zero }) : relu(`relu${++this.relus}`))),
+      ...steps.map((step) =>
+        step === 'norm' ? batchNorm(`bn${++this.norms}`, { zero }) : relu(`relu${++this.relus}`),
+      ),
     );
   }
 }
@@ -147,7 +210,15 @@ class BlockLayers {
 type Branch = ResidualOptions & { order: BlockOrder; first: readonly Step[]; layers: BlockLayers };
 
 function branch(filters: number, { order, first, layers, ...options }: Branch): Block {
-  const { block = 'basic', stride = 1, bias = true, groups = 1, dropRate = 0, squeezeRatio, zeroInitResidual = false } = options;
+  const {
+    block = 'basic',
+    stride = 1,
+    bias = true,
+    groups = 1,
+    dropRate = 0,
+    squeezeRatio,
+    zeroInitResidual = false,
+  } = options;
   const width = options.width ?? Math.max(1, Math.round(filters / 4));
   const convolutions = CONVOLUTIONS[block](filters, { stride, width, groups });
   const count = convolutions.length;
@@ -157,7 +228,11 @@ function branch(filters: number, { order, first, layers, ...options }: Branch): 
     // The last normalization of the branch stands behind the last convolution, or before it.
     const zeroAfter = zeroInitResidual && i === count - 1;
     const zeroBefore = zeroAfter && !order.last.includes('norm');
-    return [layers.steps(before, { zero: zeroBefore }), layers.conv(convolution, bias), layers.steps(after, { zero: zeroAfter })];
+    return [
+      layers.steps(before, { zero: zeroBefore }),
+      layers.conv(convolution, bias),
+      layers.steps(after, { zero: zeroAfter }),
+    ];
   });
   const excite = squeezeRatio ? [squeezeExcitation(squeezeRatio, { name: 'se' })] : [];
   return chain(...parts, ...excite, dropBranch(dropRate, 'drop'));
@@ -166,12 +241,19 @@ function branch(filters: number, { order, first, layers, ...options }: Branch): 
 type Past = ResidualOptions & { stride: number; order: BlockOrder; convolutions: number };
 
 function shortcut(filters: number, { order, stride, convolutions, ...options }: Past): Block {
-  const { projection = false, zeroPadding = false, bias = true, normalizedProjection = false } = options;
+  const {
+    projection = false,
+    zeroPadding = false,
+    bias = true,
+    normalizedProjection = false,
+  } = options;
   const next = convolutions + 1;
   const [convName, normName] = options.projectionNames ?? [`conv${next}`, `bn${next}`];
   if (projection) {
     const project = conv(filters, { kernel: 1, stride, bias, name: convName });
-    return normalizedProjection && order.normalizedProjection ? chain(project, batchNorm(normName)) : project;
+    return normalizedProjection && order.normalizedProjection
+      ? chain(project, batchNorm(normName))
+      : project;
   }
   if (!zeroPadding) return (x) => x;
   return (x) => {

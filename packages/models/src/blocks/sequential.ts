@@ -1,4 +1,4 @@
-import { checkOptions, rule } from '@deepend/checks';
+import { checkOptions, rule } from '@deepend/core';
 import * as tfl from '@tensorflow/tfjs-layers';
 import { INITS, type Init } from './initializers';
 import { type Block, ImageTooSmallError } from './layers';
@@ -26,14 +26,20 @@ const options = rule.options({
 });
 
 /**
- * Builds a net from blocks, one after the other: `sequential([stem, residualStage(64, 2, { firstBlock: true }), ...], { inputShape })`.
+ * Builds a net from blocks, one after the other: `sequential([stem, residualStage(64, 2, {
+ * firstBlock: true }), ...], { inputShape })`.
  * Its weights are initialized here; nothing resets them later.
- * @throws RangeError when the image is too small for a layer, before any weight is made; it names the layer and the smallest size
+ * @throws RangeError when the image is too small for a layer, before any weight is made; it names
+ *   the layer and the smallest size
  */
-export function sequential(blocks: readonly Block[], sequentialOptions: SequentialOptions): tfl.LayersModel {
+export function sequential(
+  blocks: readonly Block[],
+  sequentialOptions: SequentialOptions,
+): tfl.LayersModel {
   const checked = checkOptions('[models] sequential', options, sequentialOptions);
   const { inputShape, init = 'xavier-uniform', seed = 0, name = 'net' } = checked;
-  if (blocks.length === 0) throw new RangeError('[models] sequential: expected at least one block, got an empty list');
+  if (blocks.length === 0)
+    throw new RangeError('[models] sequential: expected at least one block, got an empty list');
   const problem = tooSmall(blocks, inputShape);
   if (problem) throw new RangeError(`[models] ${name}: ${problem}; ${advice(blocks, inputShape)}`);
   return build({ init, seed }, () => {
@@ -42,9 +48,13 @@ export function sequential(blocks: readonly Block[], sequentialOptions: Sequenti
   });
 }
 
-const through = (blocks: readonly Block[], image: tfl.SymbolicTensor) => blocks.reduce((x, block) => block(x), image);
+const through = (blocks: readonly Block[], image: tfl.SymbolicTensor) =>
+  blocks.reduce((x, block) => block(x), image);
 
-/** Why an image is too small; undefined when it is not, or when a block of the caller's own works on real layers alone. */
+/**
+ * Why an image is too small; undefined when it is not, or when a block of the caller's own works on
+ * real layers alone.
+ */
 function tooSmall(blocks: readonly Block[], inputShape: ImageShape): string | undefined {
   const image = { shape: [null, ...inputShape], dtype: 'float32' } as tfl.SymbolicTensor;
   try {
@@ -57,7 +67,9 @@ function tooSmall(blocks: readonly Block[], inputShape: ImageShape): string | un
 
 const LARGEST = 1024;
 
-/** The smallest square image that works, found by halving: what fits a size fits every larger one. */
+/**
+ * The smallest square image that works, found by halving: what fits a size fits every larger one.
+ */
 function advice(blocks: readonly Block[], [, , channels]: ImageShape): string {
   const fits = (size: number) => tooSmall(blocks, [size, size, channels]) === undefined;
   let [low, high] = [0, LARGEST];

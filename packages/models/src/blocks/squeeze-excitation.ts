@@ -1,9 +1,20 @@
 /** Squeeze-and-excitation, Hu et al. 2018, https://arxiv.org/abs/1709.01507. */
-import { asPixel, type Block, chain, conv, globalAveragePool, multiply, relu, shapeOf, sigmoid } from './layers';
+import {
+  asPixel,
+  type Block,
+  chain,
+  conv,
+  globalAveragePool,
+  multiply,
+  relu,
+  shapeOf,
+  sigmoid,
+} from './layers';
 import { scope } from './naming';
 
 /**
- * Scales each channel by a number in 0 … 1 that a small net makes of all channels' means: `[batch, h, w, c]` → the same shape.
+ * Scales each channel by a number in 0 … 1 that a small net makes of all channels' means: `[batch,
+ * h, w, c]` → the same shape.
  * @param ratio channels over hidden units; 16 in the paper
  */
 export function squeezeExcitation(ratio: number, { name = 'se' }: { name?: string } = {}): Block {

@@ -1,4 +1,7 @@
-/** A net as exporters walk it: its layers' calls in the order of computation, with nets inside the net taken apart. */
+/**
+ * A net as exporters walk it: its layers' calls in the order of computation, with nets inside the
+ * net taken apart.
+ */
 import type { LayersModel, layers, Shape } from '@tensorflow/tfjs-layers';
 import { isContainer, isInput, nodesOf } from '../summary/calls';
 
@@ -24,7 +27,8 @@ export interface FlatGraph {
 }
 
 /**
- * The calls of a net's layers. A layer that is shared is called several times; a net inside the net gives its layers' calls, each time it is
+ * The calls of a net's layers. A layer that is shared is called several times; a net inside the net
+ * gives its layers' calls, each time it is
  * called.
  * @param where who asks: the beginning of each error
  * @throws Error for a layer with several outputs; it names the layer
@@ -33,12 +37,16 @@ export function flatGraph(net: LayersModel, where: string): FlatGraph {
   const calls: Call[] = [];
   const walk = (part: LayersModel, given: readonly Value[]): Value[] => {
     const nodes = nodesOf(part); // first: it joins the layers of a Sequential
-    const values = new Map<unknown, Value>(part.inputs.map((tensor, i) => [tensor, given[i] as Value]));
+    const values = new Map<unknown, Value>(
+      part.inputs.map((tensor, i) => [tensor, given[i] as Value]),
+    );
     const seen = (tensor: unknown) => values.get(tensor) as Value;
     for (const { outboundLayer: layer, inputTensors, outputTensors } of nodes) {
       if (isInput(layer)) continue;
       const inputs = inputTensors.map(seen);
-      const outputs = isContainer(layer) ? walk(layer as unknown as LayersModel, inputs) : [freshValue(outputTensors[0])];
+      const outputs = isContainer(layer)
+        ? walk(layer as unknown as LayersModel, inputs)
+        : [freshValue(outputTensors[0])];
       if (outputs.length !== outputTensors.length) throw several(layer, where);
       if (!isContainer(layer)) calls.push({ layer, inputs, output: outputs[0] as Value });
       for (const [i, tensor] of outputTensors.entries()) values.set(tensor, outputs[i] as Value);
@@ -46,7 +54,10 @@ export function flatGraph(net: LayersModel, where: string): FlatGraph {
     return part.outputs.map(seen);
   };
   nodesOf(net);
-  const inputs = net.inputs.map((tensor, i) => ({ ...freshValue(tensor), name: net.inputNames[i] as string }));
+  const inputs = net.inputs.map((tensor, i) => ({
+    ...freshValue(tensor),
+    name: net.inputNames[i] as string,
+  }));
   const outputs = walk(net, inputs);
   return { inputs, calls, outputs };
 }
@@ -62,13 +73,18 @@ const several = (layer: layers.Layer, where: string) =>
   );
 
 /** A layer as errors call it. */
-export const nameOf = (layer: layers.Layer): string => `layer '${layer.name}' (${layer.getClassName()})`;
+export const nameOf = (layer: layers.Layer): string =>
+  `layer '${layer.name}' (${layer.getClassName()})`;
 
 /**
- * A name for each layer and input, made of its own by `clean` and each but once: layers of two nets inside the net may have the same.
+ * A name for each layer and input, made of its own by `clean` and each but once: layers of two nets
+ * inside the net may have the same.
  * @param clean what a format leaves of a name
  */
-export function uniqueNames(graph: FlatGraph, clean: (name: string) => string): Map<layers.Layer | Value, string> {
+export function uniqueNames(
+  graph: FlatGraph,
+  clean: (name: string) => string,
+): Map<layers.Layer | Value, string> {
   const taken = new Set<string>();
   const names = new Map<layers.Layer | Value, string>();
   const owners = [...graph.inputs, ...graph.calls.map(({ layer }) => layer)];

@@ -1,6 +1,9 @@
-/** A net as an ONNX file, https://onnx.ai, which ONNX Runtime and the runtimes of phones, browsers and GPUs' makers read. */
+/**
+ * A net as an ONNX file, https://onnx.ai, which ONNX Runtime and the runtimes of phones, browsers
+ * and GPUs' makers read.
+ */
 import { open } from 'node:fs/promises';
-import { checkOptions, rule } from '@deepend/checks';
+import { checkOptions, rule } from '@deepend/core';
 import type { LayersModel } from '@tensorflow/tfjs-layers';
 import { version } from '../../package.json';
 import { writeWhole } from '../whole';
@@ -10,13 +13,21 @@ import { byteLength, pieces } from './onnx/protobuf';
 
 export interface OnnxOptions {
   /**
-   * The order of four-dimensional inputs and outputs: `'nhwc'`, [batch, height, width, channels], is the net's own, so that the file takes what the
-   * net takes; `'nchw'`, [batch, channels, height, width], is PyTorch's. The inside is [batch, channels, height, width] in both. @default 'nhwc'
+   * The order of four-dimensional inputs and outputs: `'nhwc'`, [batch, height, width, channels],
+   * is the net's own, so that the file takes what the
+   * net takes; `'nchw'`, [batch, channels, height, width], is PyTorch's. The inside is [batch,
+   * channels, height, width] in both. @default 'nhwc'
    */
   layout?: 'nhwc' | 'nchw';
-  /** Batch normalization becomes a part of the convolution before it: faster where the runtime does not do so itself, but no longer the net's weights. @default false */
+  /**
+   * Batch normalization becomes a part of the convolution before it: faster where the runtime does
+   * not do so itself, but no longer the net's weights. @default false
+   */
   fuse?: boolean;
-  /** The classes in the order of the logits; they stand in the file's metadata as `classNames`, a list in JSON. @default none */
+  /**
+   * The classes in the order of the logits; they stand in the file's metadata as `classNames`, a
+   * list in JSON. @default none
+   */
   classNames?: readonly string[];
 }
 
@@ -30,18 +41,30 @@ const onnxOptions = rule.options({
 });
 
 /**
- * Writes a net into an ONNX file (opset 17, IR version 8), as inference computes it. The batch is open; weights are float32 and have PyTorch's names
- * and layouts (`layer1.0.conv1.weight`, as `saveWeights` writes them), inputs and outputs the names of their layers. Its metadata say the net's
- * name (`model`), `layout` and `classNames`. The file appears whole or not at all; one weight at a time is held.
+ * Writes a net into an ONNX file (opset 17, IR version 8), as inference computes it. The batch is
+ * open; weights are float32 and have PyTorch's names
+ * and layouts (`layer1.0.conv1.weight`, as `saveWeights` writes them), inputs and outputs the names
+ * of their layers. Its metadata say the net's
+ * name (`model`), `layout` and `classNames`. The file appears whole or not at all; one weight at a
+ * time is held.
  * @param options.layout order of images at the inputs and outputs @default 'nhwc'
  * @param options.fuse batch normalization inside convolutions @default false
  * @param options.classNames names of the classes @default none
- * @throws Error for a layer that ONNX, or this exporter, does not have (it names the layer), and for a net of 2 GiB, before anything is written;
+ * @throws Error for a layer that ONNX, or this exporter, does not have (it names the layer), and
+ *   for a net of 2 GiB, before anything is written;
  *   RangeError for class names that are not as many as the logits
  */
-export async function exportOnnx(net: LayersModel, file: string, options: OnnxOptions = {}): Promise<void> {
+export async function exportOnnx(
+  net: LayersModel,
+  file: string,
+  options: OnnxOptions = {},
+): Promise<void> {
   const { layout = 'nhwc', fuse = false, classNames } = checkOptions(WHERE, onnxOptions, options);
-  const metadata = { model: net.name, layout, ...(classNames && { classNames: JSON.stringify(classNames) }) };
+  const metadata = {
+    model: net.name,
+    layout,
+    ...(classNames && { classNames: JSON.stringify(classNames) }),
+  };
   const model = buildModel(net, { where: WHERE, layout, fuse, metadata });
   checkClassNames(net, classNames);
   await writeOnnx(file, model);
@@ -55,7 +78,10 @@ function checkClassNames(net: LayersModel, classNames: readonly string[] | undef
   );
 }
 
-/** @throws Error before anything is written when the file would be larger than a protobuf message can be */
+/**
+ * @throws Error before anything is written when the file would be larger than a protobuf message
+ * can be
+ */
 export async function writeOnnx(file: string, model: OnnxModel): Promise<void> {
   const encoded = encodeModel(model, { name: 'deepend', version });
   const bytes = byteLength(encoded);

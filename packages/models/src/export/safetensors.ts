@@ -1,11 +1,14 @@
 /** A net's weights as a safetensors file for PyTorch. */
-import { checkOptions, rule } from '@deepend/checks';
+import { checkOptions, rule } from '@deepend/core';
 import type { LayersModel } from '@tensorflow/tfjs-layers';
 import { version } from '../../package.json';
 import { writeWeights } from '../weights/weights';
 
 export interface ExportSafetensorsOptions {
-  /** The classes in the order of the logits; they stand in the file's metadata as `classNames`, a list in JSON. @default none */
+  /**
+   * The classes in the order of the logits; they stand in the file's metadata as `classNames`, a
+   * list in JSON. @default none
+   */
   classNames?: readonly string[];
   /** More texts for the file's metadata. @default none */
   metadata?: Readonly<Record<string, string>>;
@@ -13,21 +16,30 @@ export interface ExportSafetensorsOptions {
 
 const WHERE = '[models] exportSafetensors';
 const isTexts = (value: unknown) =>
-  typeof value === 'object' && value !== null && Object.values(value).every((text) => typeof text === 'string');
+  typeof value === 'object' &&
+  value !== null &&
+  Object.values(value).every((text) => typeof text === 'string');
 const options = rule.options({
   classNames: rule.list(rule.text(), 'a list of texts').optional(),
   metadata: rule.that<Record<string, string>>(isTexts, 'an object of texts').optional(),
 });
 
 /**
- * Writes what `saveWeights` writes, a state dict that a PyTorch module of the same layers takes (`load_state_dict(safetensors.torch.load_file(file))`),
- * and says in the file's metadata what it is of: `format` ('pt'), `producer`, `model`, `inputShape` ([height, width, channels] in JSON) and
+ * Writes what `saveWeights` writes, a state dict that a PyTorch module of the same layers takes
+ * (`load_state_dict(safetensors.torch.load_file(file))`),
+ * and says in the file's metadata what it is of: `format` ('pt'), `producer`, `model`, `inputShape`
+ * ([height, width, channels] in JSON) and
  * `classNames`. The file appears whole or not at all.
  * @param settings.classNames names of the classes @default none
  * @param settings.metadata more texts @default none
- * @throws Error when a layer's weights have no known counterpart in PyTorch (it names the layer; nothing is written), or the file cannot be written
+ * @throws Error when a layer's weights have no known counterpart in PyTorch (it names the layer;
+ *   nothing is written), or the file cannot be written
  */
-export async function exportSafetensors(net: LayersModel, file: string, settings: ExportSafetensorsOptions = {}): Promise<void> {
+export async function exportSafetensors(
+  net: LayersModel,
+  file: string,
+  settings: ExportSafetensorsOptions = {},
+): Promise<void> {
   const { classNames, metadata } = checkOptions(WHERE, options, settings);
   const about = {
     ...metadata,

@@ -1,5 +1,8 @@
-/** The nets of Dive into Deep Learning, https://d2l.ai, each by its own builder, and the settings of the book's runs. */
-import { checkOptions, rule } from '@deepend/checks';
+/**
+ * The nets of Dive into Deep Learning, https://d2l.ai, each by its own builder, and the settings of
+ * the book's runs.
+ */
+import { checkOptions, rule } from '@deepend/core';
 import type { LayersModel } from '@tensorflow/tfjs-layers';
 import type { NetOptions } from '../blocks/options';
 import { type AlexNetOptions, bookAlexnet } from './alexnet';
@@ -9,11 +12,18 @@ import { bookGooglenet } from './googlenet';
 import { type BookLenetName, bookLenet } from './lenet';
 import { bookMlp, type MlpOptions } from './mlp';
 import { bookNin, type NinOptions } from './nin';
-import { buildResNet, type ResNetOptions, type ResNetSpec, type ResNetStyle, resNetRules } from './resnet';
+import {
+  buildResNet,
+  type ResNetOptions,
+  type ResNetSpec,
+  type ResNetStyle,
+  resNetRules,
+} from './resnet';
 import { type BookVggOptions, bookVgg } from './vgg';
 
 export const BOOK_RESNETS = {
-  // chapter 8.6; 11,178,378 parameters for 1 channel and 10 classes, with the stem for small images 11,175,818
+  // chapter 8.6; 11,178,378 parameters for 1 channel and 10 classes, with the stem for small images
+  // 11,175,818
   resnet18: { block: 'basic', depths: [2, 2, 2, 2] },
   // the same builder, small enough to learn on a laptop in a minute: 78,538 parameters
   resnet8: { block: 'basic', depths: [1, 1, 1], filters: 16 },
@@ -32,7 +42,13 @@ const BOOK_STYLE: ResNetStyle = {
   },
   bias: true,
   normalizedProjection: false,
-  defaults: { inputShape: [224, 224, 1], numClasses: 10, init: 'xavier-uniform', stem: 'book', shortcut: 'B' },
+  defaults: {
+    inputShape: [224, 224, 1],
+    numClasses: 10,
+    init: 'xavier-uniform',
+    stem: 'book',
+    shortcut: 'B',
+  },
 };
 
 const resNetOptions = rule.options(resNetRules);
@@ -43,7 +59,13 @@ function bookResnet(name: BookResNetName, options: ResNetOptions = {}): LayersMo
 }
 
 /** What a net of the book may be asked for; each refuses what is another's. */
-export type BookNetOptions = NetOptions | BookVggOptions | ResNetOptions | AlexNetOptions | NinOptions | MlpOptions;
+export type BookNetOptions =
+  | NetOptions
+  | BookVggOptions
+  | ResNetOptions
+  | AlexNetOptions
+  | NinOptions
+  | MlpOptions;
 
 const lenet = (name: BookLenetName) => (options?: NetOptions) => bookLenet(name, options);
 
@@ -71,7 +93,9 @@ export const book = {
   nin: bookNin,
   /** The book's GoogLeNet (chapter 8.4). */
   googlenet: bookGooglenet,
-  /** The book's ResNet-18 (chapter 8.6): biased convolutions, no normalization on the projection. */
+  /**
+   * The book's ResNet-18 (chapter 8.6): biased convolutions, no normalization on the projection.
+   */
   resnet18: (options?: ResNetOptions): LayersModel => bookResnet('resnet18', options),
   /** A small ResNet of the same parts: three stages of one block with 16, 32 and 64 filters. */
   resnet8: (options?: ResNetOptions): LayersModel => bookResnet('resnet8', options),

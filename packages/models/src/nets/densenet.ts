@@ -1,5 +1,5 @@
 /** DenseNet, Huang et al. 2016, https://arxiv.org/abs/1608.06993; in the book chapter 8.7. */
-import { checkOptions, rule } from '@deepend/checks';
+import { checkOptions, rule } from '@deepend/core';
 import type { LayersModel } from '@tensorflow/tfjs-layers';
 import {
   averagePool,
@@ -19,7 +19,10 @@ import { residualStem } from '../blocks/residual-stage';
 import { type ImageShape, sequential } from '../blocks/sequential';
 
 export interface DenseBlockOptions {
-  /** A 1×1 convolution to that many times the growth rate stands before each 3×3 one; torchvision's nets have 4. @default none */
+  /**
+   * A 1×1 convolution to that many times the growth rate stands before each 3×3 one; torchvision's
+   * nets have 4. @default none
+   */
   bottleneck?: number;
   /** Biases of the convolutions. @default true, as in the book */
   bias?: boolean;
@@ -33,11 +36,20 @@ const denseBlockOptions = rule.options({
 });
 
 /**
- * `depth` times batch norm, ReLU and 3×3 convolution to `growthRate` channels, each from all channels so far: `[batch, h, w, c]` →
+ * `depth` times batch norm, ReLU and 3×3 convolution to `growthRate` channels, each from all
+ * channels so far: `[batch, h, w, c]` →
  * `[batch, h, w, c + depth·growthRate]`.
  */
-export function denseBlock(depth: number, growthRate: number, options: DenseBlockOptions = {}): Block {
-  const { bottleneck, bias = true, name } = checkOptions('[models] denseBlock', denseBlockOptions, options);
+export function denseBlock(
+  depth: number,
+  growthRate: number,
+  options: DenseBlockOptions = {},
+): Block {
+  const {
+    bottleneck,
+    bias = true,
+    name,
+  } = checkOptions('[models] denseBlock', denseBlockOptions, options);
   const layer = chain(
     ...(bottleneck ? normThenConv(bottleneck * growthRate, { kernel: 1, bias, place: 1 }) : []),
     ...normThenConv(growthRate, { kernel: 3, bias, place: bottleneck ? 2 : 1 }),
@@ -52,17 +64,24 @@ export function denseBlock(depth: number, growthRate: number, options: DenseBloc
     });
 }
 
-const normThenConv = (filters: number, { kernel, bias, place }: { kernel: number; bias: boolean; place: number }): Block[] => [
+const normThenConv = (
+  filters: number,
+  { kernel, bias, place }: { kernel: number; bias: boolean; place: number },
+): Block[] => [
   batchNorm(`norm${place}`),
   relu(`relu${place}`),
   conv(filters, { kernel, padding: (kernel - 1) / 2, bias, name: `conv${place}` }),
 ];
 
 /**
- * Batch norm, ReLU, 1×1 convolution to `filters` channels and 2×2 average pool: `[batch, h, w, c]` → `[batch, ⌊h / 2⌋, ⌊w / 2⌋, filters]`.
+ * Batch norm, ReLU, 1×1 convolution to `filters` channels and 2×2 average pool: `[batch, h, w, c]`
+ * → `[batch, ⌊h / 2⌋, ⌊w / 2⌋, filters]`.
  * @param filters @default half of the channels
  */
-export function transitionBlock(filters?: number, { bias = true, name }: { bias?: boolean; name?: string } = {}): Block {
+export function transitionBlock(
+  filters?: number,
+  { bias = true, name }: { bias?: boolean; name?: string } = {},
+): Block {
   return (x) =>
     scope(numbered('transition', name), () => {
       const half = Math.floor((shapeOf(x).at(-1) ?? 2) / 2);
@@ -75,7 +94,10 @@ export function transitionBlock(filters?: number, { bias = true, name }: { bias?
     });
 }
 
-/** torchvision's: layers of each dense block, channels that each adds, channels of the stem. The parameters are those for 1,000 classes. */
+/**
+ * torchvision's: layers of each dense block, channels that each adds, channels of the stem. The
+ * parameters are those for 1,000 classes.
+ */
 export const DENSENETS = {
   densenet121: { depths: [6, 12, 24, 16], growthRate: 32, stem: 64 }, //   8.0 M
   densenet161: { depths: [6, 12, 36, 24], growthRate: 48, stem: 96 }, //  28.7 M
@@ -89,17 +111,22 @@ export type DenseNetName = keyof typeof DENSENETS;
 const netOptions = rule.options(netRules);
 const isLast = (i: number, depths: readonly number[]) => i === depths.length - 1;
 
-/** Builds a DenseNet of torchvision: `[batch, height, width, channels]` → logits `[batch, numClasses]`. */
+/**
+ * Builds a DenseNet of torchvision: `[batch, height, width, channels]` → logits `[batch,
+ * numClasses]`.
+ */
 export function densenet(name: DenseNetName, options: NetOptions = {}): LayersModel {
   const { numClasses, ...rest } = settle(
     { inputShape: [224, 224, 3] as ImageShape, numClasses: 1000, init: 'he-normal' as const },
     checkOptions(`[models] ${name}`, netOptions, options),
-  ); // biome-ignore format: one call
+  );
   const { depths, growthRate, stem } = DENSENETS[name];
   const bias = false;
   const stages = depths.flatMap((depth, i) => [
     denseBlock(depth, growthRate, { bottleneck: 4, bias, name: `denseblock${i + 1}` }),
-    ...(isLast(i, depths) ? [] : [transitionBlock(undefined, { bias, name: `transition${i + 1}` })]),
+    ...(isLast(i, depths)
+      ? []
+      : [transitionBlock(undefined, { bias, name: `transition${i + 1}` })]),
   ]);
   const first = residualStem(stem, { bias, names: ['', 'conv0', 'norm0', 'relu0', 'pool0'] });
   const end = chain(batchNorm('norm5'), relu('relu5'));
@@ -112,19 +139,29 @@ export function densenet(name: DenseNetName, options: NetOptions = {}): LayersMo
   return sequential([...features, head], { name, ...rest });
 }
 
-/** Builds the book's DenseNet, four blocks of four: `[batch, height, width, channels]` → logits `[batch, numClasses]`. */
+/**
+ * Builds the book's DenseNet, four blocks of four: `[batch, height, width, channels]` → logits
+ * `[batch, numClasses]`.
+ */
 export function bookDensenet(options: NetOptions = {}): LayersModel {
   const { numClasses, ...rest } = settle(
     { inputShape: [96, 96, 1] as ImageShape, numClasses: 10 },
     checkOptions('[models] book.densenet', netOptions, options),
-  ); // biome-ignore format: one call
+  );
   const { depths, growthRate, stem } = BOOK;
   const stages = depths.map((depth, i): Block => {
     const block = denseBlock(depth, growthRate, { name: 'dense' });
-    const all = isLast(i, depths) ? [block] : [block, transitionBlock(undefined, { name: 'transition' })];
+    const all = isLast(i, depths)
+      ? [block]
+      : [block, transitionBlock(undefined, { name: 'transition' })];
     return (x) => scope(`stage${i + 1}`, () => chain(...all)(x));
   });
-  const last = [batchNorm('bn'), relu('relu'), globalAveragePool('pool'), dense(numClasses, 'dense')];
+  const last = [
+    batchNorm('bn'),
+    relu('relu'),
+    globalAveragePool('pool'),
+    dense(numClasses, 'dense'),
+  ];
   const head: Block = (x) => scope('head', () => chain(...last)(x));
   return sequential([residualStem(stem), ...stages, head], { name: 'book/densenet', ...rest });
 }

@@ -1,5 +1,5 @@
 /** GoogLeNet, Szegedy et al. 2014, https://arxiv.org/abs/1409.4842; in the book chapter 8.4. */
-import { checkOptions, rule } from '@deepend/checks';
+import { checkOptions, rule } from '@deepend/core';
 import * as tf from '@tensorflow/tfjs-core';
 import * as tfl from '@tensorflow/tfjs-layers';
 import {
@@ -26,7 +26,10 @@ type Filters = readonly [point: number, three: Reduced, five: Reduced, pooled: n
 interface Style {
   /** Convolutions without bias and with a batch normalization of epsilon 1e-3. */
   readonly normalized: boolean;
-  /** Kernel of the third branch: 5 in the paper. torchvision's has been 3 since it was published, and so are its weights. */
+  /**
+   * Kernel of the third branch: 5 in the paper. torchvision's has been 3 since it was published,
+   * and so are its weights.
+   */
   readonly five: 3 | 5;
 }
 
@@ -34,15 +37,30 @@ const BOOK: Style = { normalized: false, five: 5 };
 const TORCHVISION: Style = { normalized: true, five: 3 };
 
 /** Convolution, batch norm if the style has it, ReLU, in a scope of their own. */
-const unit = (filters: number, { name, style, ...options }: { name: string; kernel: number; stride?: number; padding?: number; style: Style }): Block =>
+const unit =
+  (
+    filters: number,
+    {
+      name,
+      style,
+      ...options
+    }: { name: string; kernel: number; stride?: number; padding?: number; style: Style },
+  ): Block =>
   (x) =>
     scope(name, () => {
       const linear = conv(filters, { ...options, bias: !style.normalized, name: 'conv' });
-      return chain(linear, ...(style.normalized ? [batchNorm('bn', { epsilon: 1e-3 })] : []), relu('relu'))(x);
-    }); // biome-ignore format: one function
+      return chain(
+        linear,
+        ...(style.normalized ? [batchNorm('bn', { epsilon: 1e-3 })] : []),
+        relu('relu'),
+      )(x);
+    });
 
 export interface InceptionOptions {
-  /** Batch normalization behind each convolution, which then has no bias. @default false, as in the book */
+  /**
+   * Batch normalization behind each convolution, which then has no bias. @default false, as in the
+   * book
+   */
   batchNorm?: boolean;
   /** Kernel of the third branch: 5, or 3 as in torchvision. @default 5 */
   kernel?: 3 | 5;
@@ -56,11 +74,16 @@ const inceptionOptions = rule.options({
 });
 
 /**
- * Four branches over one image, joined by channels: 1×1 convolution; 1×1 then 3×3; 1×1 then 5×5; 3×3 max-pool then 1×1. `[batch, h, w, c]` →
+ * Four branches over one image, joined by channels: 1×1 convolution; 1×1 then 3×3; 1×1 then 5×5;
+ * 3×3 max-pool then 1×1. `[batch, h, w, c]` →
  * `[batch, h, w, point + three[1] + five[1] + pooled]`. Its input is never below zero.
  */
 export function inception(filters: Filters, options: InceptionOptions = {}): Block {
-  const { batchNorm: normalized = false, kernel = 5, name } = checkOptions('[models] inception', inceptionOptions, options);
+  const {
+    batchNorm: normalized = false,
+    kernel = 5,
+    name,
+  } = checkOptions('[models] inception', inceptionOptions, options);
   return inceptionOf(filters, { normalized, five: kernel }, name);
 }
 
@@ -99,24 +122,32 @@ const INCEPTIONS: Readonly<Record<string, Filters>>[] = [
   { a: [256, [160, 320], [32, 128], 128], b: [384, [192, 384], [48, 128], 128] },
 ];
 
-/** Builds the book's GoogLeNet: `[batch, height, width, channels]` → logits `[batch, numClasses]`. */
+/**
+ * Builds the book's GoogLeNet: `[batch, height, width, channels]` → logits `[batch, numClasses]`.
+ */
 export function bookGooglenet(options: NetOptions = {}): tfl.LayersModel {
   const { numClasses, ...rest } = settle(
     { inputShape: [96, 96, 1] as ImageShape, numClasses: 10 },
     checkOptions('[models] book.googlenet', rule.options(netRules), options),
-  ); // biome-ignore format: one call
+  );
   const pool = () => maxPool({ size: 3, stride: 2, padding: 1, name: 'pool' });
   const style = BOOK;
   const firsts = [
     [unit(64, { kernel: 7, stride: 2, padding: 3, name: '', style })],
-    [unit(64, { kernel: 1, name: 'unit1', style }), unit(192, { kernel: 3, padding: 1, name: 'unit2', style })],
+    [
+      unit(64, { kernel: 1, name: 'unit1', style }),
+      unit(192, { kernel: 3, padding: 1, name: 'unit2', style }),
+    ],
   ];
-  const later = INCEPTIONS.map((stage) => Object.values(stage).map((filters) => inceptionOf(filters, style)));
+  const later = INCEPTIONS.map((stage) =>
+    Object.values(stage).map((filters) => inceptionOf(filters, style)),
+  );
   const stages = [...firsts, ...later].map((blocks, i): Block => {
     const all = i < 4 ? [...blocks, pool()] : blocks;
     return (x) => scope(`stage${i + 1}`, () => chain(...all)(x));
   });
-  const head: Block = (x) => scope('head', () => chain(globalAveragePool('pool'), dense(numClasses, 'dense'))(x));
+  const head: Block = (x) =>
+    scope('head', () => chain(globalAveragePool('pool'), dense(numClasses, 'dense'))(x));
   return sequential([...stages, head], { name: 'book/googlenet', ...rest });
 }
 
@@ -124,29 +155,51 @@ export interface GoogLeNetOptions extends NetOptions {
   /** The rate of dropout before the linear layer, from 0 up to but not including 1. @default 0.2 */
   dropout?: number;
   /**
-   * Takes images normalized by ImageNet's mean and deviation, as torchvision's other nets do, to the mean and deviation of 0.5 that the
+   * Takes images normalized by ImageNet's mean and deviation, as torchvision's other nets do, to
+   * the mean and deviation of 0.5 that the
    * published weights were trained with. torchvision sets it whenever it loads them. @default false
    */
   transformInput?: boolean;
 }
 
-const googlenetOptions = rule.options({ ...netRules, dropout: rate().optional(), transformInput: rule.flag().optional() });
+const googlenetOptions = rule.options({
+  ...netRules,
+  dropout: rate().optional(),
+  transformInput: rule.flag().optional(),
+});
 
-/** Builds torchvision's GoogLeNet, without its auxiliary classifiers: `[batch, height, width, channels]` → logits `[batch, numClasses]`. */
+/**
+ * Builds torchvision's GoogLeNet, without its auxiliary classifiers: `[batch, height, width,
+ * channels]` → logits `[batch, numClasses]`.
+ */
 export function googlenet(options: GoogLeNetOptions = {}): tfl.LayersModel {
-  const { numClasses, dropout: p, transformInput, ...rest } = settle(
-    { inputShape: [224, 224, 3] as ImageShape, numClasses: 1000, init: 'he-normal' as const, dropout: 0.2, transformInput: false },
+  const {
+    numClasses,
+    dropout: p,
+    transformInput,
+    ...rest
+  } = settle(
+    {
+      inputShape: [224, 224, 3] as ImageShape,
+      numClasses: 1000,
+      init: 'he-normal' as const,
+      dropout: 0.2,
+      transformInput: false,
+    },
     checkOptions('[models] googlenet', googlenetOptions, options),
-  ); // biome-ignore format: one call
+  );
   if (transformInput && rest.inputShape[2] !== 3) {
     throw new RangeError(
       `[models] googlenet: transformInput is for images of 3 channels, got ${rest.inputShape[2]}; leave it out`,
     );
   }
   const style = TORCHVISION;
-  const pool = (place: number, size: number) => maxPool({ size, stride: 2, ceil: true, name: `maxpool${place}` });
+  const pool = (place: number, size: number) =>
+    maxPool({ size, stride: 2, ceil: true, name: `maxpool${place}` });
   const stages = INCEPTIONS.map((stage, i) =>
-    Object.entries(stage).map(([letter, filters]) => inceptionOf(filters, style, `inception${i + 3}${letter}`)),
+    Object.entries(stage).map(([letter, filters]) =>
+      inceptionOf(filters, style, `inception${i + 3}${letter}`),
+    ),
   );
   const [third = [], fourth = [], fifth = []] = stages;
   const blocks = [
@@ -162,18 +215,28 @@ export function googlenet(options: GoogLeNetOptions = {}): tfl.LayersModel {
     ...fifth,
     chain(globalAveragePool('avgpool'), dropout(p, 'dropout'), dense(numClasses, 'fc')),
   ];
-  return sequential(transformInput ? [toHalves, ...blocks] : blocks, { name: 'googlenet', ...rest });
+  return sequential(transformInput ? [toHalves, ...blocks] : blocks, {
+    name: 'googlenet',
+    ...rest,
+  });
 }
 
 const IMAGENET = { mean: [0.485, 0.456, 0.406], deviation: [0.229, 0.224, 0.225] };
 
-/** (x·deviation + mean − 0.5) / 0.5 for each channel, as a depthwise convolution with fixed weights. */
+/**
+ * (x·deviation + mean − 0.5) / 0.5 for each channel, as a depthwise convolution with fixed weights.
+ */
 const toHalves: Block = (x) => {
-  const config = { kernelSize: 1, trainable: false, name: layerConfig('transform_input_fixed').name };
+  const config = {
+    kernelSize: 1,
+    trainable: false,
+    name: layerConfig('transform_input_fixed').name,
+  };
   const layer = tfl.layers.depthwiseConv2d({ ...config, depthwiseInitializer: 'zeros' });
   const y = apply(layer, x);
   const factors = IMAGENET.deviation.map((deviation) => deviation / 0.5);
   const shifts = IMAGENET.mean.map((mean) => (mean - 0.5) / 0.5);
-  if (!isDry()) tf.tidy(() => layer.setWeights([tf.tensor4d(factors, [1, 1, 3, 1]), tf.tensor1d(shifts)]));
+  if (!isDry())
+    tf.tidy(() => layer.setWeights([tf.tensor4d(factors, [1, 1, 3, 1]), tf.tensor1d(shifts)]));
   return y;
 };

@@ -1,5 +1,8 @@
-/** Nets without convolutions, from the book: softmax regression (chapter 4) and the multilayer perceptron (chapter 5). */
-import { checkOptions, rule } from '@deepend/checks';
+/**
+ * Nets without convolutions, from the book: softmax regression (chapter 4) and the multilayer
+ * perceptron (chapter 5).
+ */
+import { checkOptions, rule } from '@deepend/core';
 import type { LayersModel } from '@tensorflow/tfjs-layers';
 import { chain, dense, flatten, relu } from '../blocks/layers';
 import { type NetOptions, netRules, settle } from '../blocks/options';
@@ -12,16 +15,28 @@ export interface MlpOptions extends NetOptions {
 
 const ROWS = { softmax_regression: { hidden: [] }, mlp: { hidden: [256] } } as const;
 const HIDDEN = 'a list of whole numbers of at least 1';
-const mlpOptions = rule.options({ ...netRules, hidden: rule.list(rule.positiveInteger(), HIDDEN).optional() });
+const mlpOptions = rule.options({
+  ...netRules,
+  hidden: rule.list(rule.positiveInteger(), HIDDEN).optional(),
+});
 
-/** Builds a net of linear layers with ReLUs between them: `[batch, height, width, channels]` → logits `[batch, numClasses]`. */
+/**
+ * Builds a net of linear layers with ReLUs between them: `[batch, height, width, channels]` →
+ * logits `[batch, numClasses]`.
+ */
 export function bookMlp(name: keyof typeof ROWS, options: MlpOptions = {}): LayersModel {
   const schema = name === 'mlp' ? mlpOptions : rule.options(netRules);
   const { numClasses, hidden, ...rest } = settle(
-    { inputShape: [28, 28, 1] as ImageShape, numClasses: 10, hidden: ROWS[name].hidden as readonly number[] },
+    {
+      inputShape: [28, 28, 1] as ImageShape,
+      numClasses: 10,
+      hidden: ROWS[name].hidden as readonly number[],
+    },
     checkOptions(`[models] book.${name}`, schema, options) as MlpOptions,
-  ); // biome-ignore format: one call
-  const layers = hidden.map((units, i) => chain(dense(units, `dense${i + 1}`), relu(`relu${i + 1}`)));
+  );
+  const layers = hidden.map((units, i) =>
+    chain(dense(units, `dense${i + 1}`), relu(`relu${i + 1}`)),
+  );
   const last = dense(numClasses, hidden.length ? `dense${hidden.length + 1}` : 'dense');
   return sequential([flatten('flatten'), ...layers, last], { name: `book/${name}`, ...rest });
 }

@@ -1,5 +1,5 @@
 /** MobileNetV2, Sandler et al. 2018, https://arxiv.org/abs/1801.04381, as torchvision builds it. */
-import { checkOptions, rule } from '@deepend/checks';
+import { checkOptions, rule } from '@deepend/core';
 import type { LayersModel } from '@tensorflow/tfjs-layers';
 import {
   add,
@@ -18,8 +18,16 @@ import { numbered, scope } from '../blocks/naming';
 import { type NetOptions, netRules, rate, settle } from '../blocks/options';
 import { type ImageShape, sequential } from '../blocks/sequential';
 
-/** A row: how often a block widens its channels inside, its output channels, blocks, and the stride of the first. */
-const STAGES: readonly (readonly [expansion: number, filters: number, depth: number, stride: number])[] = [
+/**
+ * A row: how often a block widens its channels inside, its output channels, blocks, and the stride
+ * of the first.
+ */
+const STAGES: readonly (readonly [
+  expansion: number,
+  filters: number,
+  depth: number,
+  stride: number,
+])[] = [
   [1, 16, 1, 1],
   [6, 24, 2, 2],
   [6, 32, 3, 2],
@@ -32,7 +40,9 @@ const [FIRST, LAST] = [32, 1280];
 
 /** Convolution, batch norm, ReLU6: PyTorch's modules 0, 1 and 2 of a `ConvBNReLU`. */
 const unit = (make: (name: string) => Block): Part =>
-  part('unit', (name) => modules(name, [part('conv', make), part('bn', (bn) => batchNorm(bn)), part('relu', relu6)]));
+  part('unit', (name) =>
+    modules(name, [part('conv', make), part('bn', (bn) => batchNorm(bn)), part('relu', relu6)]),
+  );
 
 export interface InvertedResidualOptions {
   /** How often the channels are widened inside. @default 6 */
@@ -48,14 +58,23 @@ const blockOptions = rule.options({
   name: rule.text().optional(),
 });
 
-/** 1×1 convolution to more channels, 3×3 depthwise, 1×1 to `filters` without activation; a shortcut where nothing changes its size. */
+/**
+ * 1×1 convolution to more channels, 3×3 depthwise, 1×1 to `filters` without activation; a shortcut
+ * where nothing changes its size.
+ */
 export function invertedResidual(filters: number, options: InvertedResidualOptions = {}): Block {
-  const { expansion = 6, stride = 1, name } = checkOptions('[models] invertedResidual', blockOptions, options);
+  const {
+    expansion = 6,
+    stride = 1,
+    name,
+  } = checkOptions('[models] invertedResidual', blockOptions, options);
   return (x) =>
     scope(numbered('block', name), () => {
       const channels = shapeOf(x).at(-1) ?? 1;
       const parts = [
-        ...(expansion === 1 ? [] : [unit((at) => conv(channels * expansion, { kernel: 1, bias: false, name: at }))]),
+        ...(expansion === 1
+          ? []
+          : [unit((at) => conv(channels * expansion, { kernel: 1, bias: false, name: at }))]),
         unit((at) => depthwiseConv({ kernel: 3, stride, padding: 1, bias: false, name: at })),
         part('conv', (at) => conv(filters, { kernel: 1, bias: false, name: at })),
         part('bn', (at) => batchNorm(at)),
@@ -78,28 +97,57 @@ const mobileNetOptions = rule.options({
   dropout: rate().optional(),
 });
 
-/** The nearest multiple of 8, at least 8 and not below nine tenths of the number, as the authors' code rounds. */
+/**
+ * The nearest multiple of 8, at least 8 and not below nine tenths of the number, as the authors'
+ * code rounds.
+ */
 function toEights(channels: number): number {
   const rounded = Math.max(8, Math.floor((channels + 4) / 8) * 8);
   return rounded < 0.9 * channels ? rounded + 8 : rounded;
 }
 
-/** Builds torchvision's MobileNetV2: `[batch, height, width, channels]` → logits `[batch, numClasses]`. */
+/**
+ * Builds torchvision's MobileNetV2: `[batch, height, width, channels]` → logits `[batch,
+ * numClasses]`.
+ */
 export function mobilenet_v2(options: MobileNetOptions = {}): LayersModel {
-  const { numClasses, widthMultiplier, dropout: p, ...rest } = settle(
-    { inputShape: [224, 224, 3] as ImageShape, numClasses: 1000, init: 'he-normal' as const, widthMultiplier: 1, dropout: 0.2 },
+  const {
+    numClasses,
+    widthMultiplier,
+    dropout: p,
+    ...rest
+  } = settle(
+    {
+      inputShape: [224, 224, 3] as ImageShape,
+      numClasses: 1000,
+      init: 'he-normal' as const,
+      widthMultiplier: 1,
+      dropout: 0.2,
+    },
     checkOptions('[models] mobilenet_v2', mobileNetOptions, options),
-  ); // biome-ignore format: one call
+  );
   const stages = STAGES.flatMap(([expansion, filters, depth, first]) =>
     Array.from({ length: depth }, (_, i) =>
       part('block', (name) =>
-        invertedResidual(toEights(filters * widthMultiplier), { expansion, stride: i === 0 ? first : 1, name }),
+        invertedResidual(toEights(filters * widthMultiplier), {
+          expansion,
+          stride: i === 0 ? first : 1,
+          name,
+        }),
       ),
     ),
   );
   const last = toEights(LAST * Math.max(1, widthMultiplier));
   const features = [
-    unit((name) => conv(toEights(FIRST * widthMultiplier), { kernel: 3, stride: 2, padding: 1, bias: false, name })),
+    unit((name) =>
+      conv(toEights(FIRST * widthMultiplier), {
+        kernel: 3,
+        stride: 2,
+        padding: 1,
+        bias: false,
+        name,
+      }),
+    ),
     ...stages,
     unit((name) => conv(last, { kernel: 1, bias: false, name })),
   ];
@@ -107,5 +155,8 @@ export function mobilenet_v2(options: MobileNetOptions = {}): LayersModel {
     part('dropout', (name) => dropout(p, name)),
     part('dense', (name) => dense(numClasses, name)),
   ]);
-  return sequential([modules('features', features), globalAveragePool('avgpool'), head], { name: 'mobilenet_v2', ...rest });
+  return sequential([modules('features', features), globalAveragePool('avgpool'), head], {
+    name: 'mobilenet_v2',
+    ...rest,
+  });
 }

@@ -1,7 +1,17 @@
-/** Network in network, Lin et al. 2013, https://arxiv.org/abs/1312.4400; in the book chapter 8.3. */
-import { checkOptions, rule } from '@deepend/checks';
+/**
+ * Network in network, Lin et al. 2013, https://arxiv.org/abs/1312.4400; in the book chapter 8.3.
+ */
+import { checkOptions, rule } from '@deepend/core';
 import type { LayersModel } from '@tensorflow/tfjs-layers';
-import { type Block, chain, conv, dropout, globalAveragePool, maxPool, relu } from '../blocks/layers';
+import {
+  type Block,
+  chain,
+  conv,
+  dropout,
+  globalAveragePool,
+  maxPool,
+  relu,
+} from '../blocks/layers';
 import { numbered, scope } from '../blocks/naming';
 import { type NetOptions, netRules, rate, settle } from '../blocks/options';
 import { type ImageShape, sequential } from '../blocks/sequential';
@@ -23,9 +33,17 @@ const blockOptions = rule.options({
   name: rule.text().optional(),
 });
 
-/** A convolution and two 1×1 convolutions, a linear layer for each pixel, each with a ReLU: `[batch, h, w, c]` → `[batch, h', w', filters]`. */
+/**
+ * A convolution and two 1×1 convolutions, a linear layer for each pixel, each with a ReLU: `[batch,
+ * h, w, c]` → `[batch, h', w', filters]`.
+ */
 export function ninBlock(filters: number, options: NinBlockOptions): Block {
-  const { kernel, stride = 1, padding = 0, name } = checkOptions('[models] ninBlock', blockOptions, options);
+  const {
+    kernel,
+    stride = 1,
+    padding = 0,
+    name,
+  } = checkOptions('[models] ninBlock', blockOptions, options);
   return (x) =>
     scope(numbered('block', name), () =>
       chain(
@@ -39,7 +57,9 @@ export function ninBlock(filters: number, options: NinBlockOptions): Block {
     );
 }
 
-/** A row: each block's filters and first convolution. A 3×3 max-pool at stride 2 stands behind each. */
+/**
+ * A row: each block's filters and first convolution. A 3×3 max-pool at stride 2 stands behind each.
+ */
 const BLOCKS = [
   { filters: 96, kernel: 11, stride: 4, padding: 0 },
   { filters: 256, kernel: 5, stride: 1, padding: 2 },
@@ -53,17 +73,28 @@ export interface NinOptions extends NetOptions {
 
 const ninOptions = rule.options({ ...netRules, dropout: rate().optional() });
 
-/** Builds the book's NiN: `[batch, height, width, channels]` → logits `[batch, numClasses]`. It has no linear layer. */
+/**
+ * Builds the book's NiN: `[batch, height, width, channels]` → logits `[batch, numClasses]`. It has
+ * no linear layer.
+ */
 export function bookNin(options: NinOptions = {}): LayersModel {
-  const { numClasses, dropout: p, ...rest } = settle(
+  const {
+    numClasses,
+    dropout: p,
+    ...rest
+  } = settle(
     { inputShape: [224, 224, 1] as ImageShape, numClasses: 10, dropout: 0.5 },
     checkOptions('[models] book.nin', ninOptions, options),
-  ); // biome-ignore format: one call
+  );
   const stages = BLOCKS.map(({ filters, ...first }, i): Block => {
     const pool = maxPool({ size: 3, stride: 2, name: 'pool' });
-    return (x) => scope(`stage${i + 1}`, () => chain(ninBlock(filters, { ...first, name: '' }), pool)(x));
+    return (x) =>
+      scope(`stage${i + 1}`, () => chain(ninBlock(filters, { ...first, name: '' }), pool)(x));
   });
-  const last = chain(ninBlock(numClasses, { kernel: 3, padding: 1, name: '' }), globalAveragePool('pool'));
+  const last = chain(
+    ninBlock(numClasses, { kernel: 3, padding: 1, name: '' }),
+    globalAveragePool('pool'),
+  );
   const head: Block = (x) => scope('head', () => chain(dropout(p, 'dropout'), last)(x));
   return sequential([...stages, head], { name: 'book/nin', ...rest });
 }

@@ -1,5 +1,6 @@
 /**
- * The settings and results of the book's runs: plain SGD and 10 epochs of Fashion-MNIST, from the executed PyTorch notebooks of
+ * The settings and results of the book's runs: plain SGD and 10 epochs of Fashion-MNIST, from the
+ * executed PyTorch notebooks of
  * d2l-ai/d2l-zh (d2l-zh-pytorch-slides at 341c193).
  */
 
@@ -11,8 +12,15 @@ export interface Recipe {
   readonly numEpochs: number;
   /** Options that the run gave the net beside its shape. */
   readonly options?: Readonly<Record<string, unknown>>;
-  /** What the book's own run reached, where it was published. Test accuracy wanders by 0.02 from run to run. */
-  readonly published?: { readonly loss: number; readonly trainAcc: number; readonly testAcc: number };
+  /**
+   * What the book's own run reached, where it was published. Test accuracy wanders by 0.02 from run
+   * to run.
+   */
+  readonly published?: {
+    readonly loss: number;
+    readonly trainAcc: number;
+    readonly testAcc: number;
+  };
 }
 
 const numEpochs = 10;
@@ -21,14 +29,63 @@ const numEpochs = 10;
 export const RECIPES = {
   'book/softmax_regression': { lr: 0.1, batchSize: 256, size: 28, numEpochs },
   'book/mlp': { lr: 0.1, batchSize: 256, size: 28, numEpochs },
-  'book/lenet': { lr: 0.9, batchSize: 256, size: 28, numEpochs, published: { loss: 0.469, trainAcc: 0.823, testAcc: 0.779 } },
-  'book/bn_lenet': { lr: 1, batchSize: 256, size: 28, numEpochs, published: { loss: 0.267, trainAcc: 0.902, testAcc: 0.708 } },
-  'book/alexnet': { lr: 0.01, batchSize: 128, size: 224, numEpochs, published: { loss: 0.331, trainAcc: 0.878, testAcc: 0.883 } },
-  'book/vgg11': { lr: 0.05, batchSize: 128, size: 224, numEpochs, options: { widthDivisor: 4 }, published: { loss: 0.178, trainAcc: 0.935, testAcc: 0.92 } },
-  'book/nin': { lr: 0.1, batchSize: 128, size: 224, numEpochs, published: { loss: 0.563, trainAcc: 0.786, testAcc: 0.79 } },
-  'book/googlenet': { lr: 0.1, batchSize: 128, size: 96, numEpochs, published: { loss: 0.262, trainAcc: 0.9, testAcc: 0.886 } },
-  'book/resnet18': { lr: 0.05, batchSize: 256, size: 96, numEpochs, published: { loss: 0.012, trainAcc: 0.997, testAcc: 0.893 } },
+  'book/lenet': {
+    lr: 0.9,
+    batchSize: 256,
+    size: 28,
+    numEpochs,
+    published: { loss: 0.469, trainAcc: 0.823, testAcc: 0.779 },
+  },
+  'book/bn_lenet': {
+    lr: 1,
+    batchSize: 256,
+    size: 28,
+    numEpochs,
+    published: { loss: 0.267, trainAcc: 0.902, testAcc: 0.708 },
+  },
+  'book/alexnet': {
+    lr: 0.01,
+    batchSize: 128,
+    size: 224,
+    numEpochs,
+    published: { loss: 0.331, trainAcc: 0.878, testAcc: 0.883 },
+  },
+  'book/vgg11': {
+    lr: 0.05,
+    batchSize: 128,
+    size: 224,
+    numEpochs,
+    options: { widthDivisor: 4 },
+    published: { loss: 0.178, trainAcc: 0.935, testAcc: 0.92 },
+  },
+  'book/nin': {
+    lr: 0.1,
+    batchSize: 128,
+    size: 224,
+    numEpochs,
+    published: { loss: 0.563, trainAcc: 0.786, testAcc: 0.79 },
+  },
+  'book/googlenet': {
+    lr: 0.1,
+    batchSize: 128,
+    size: 96,
+    numEpochs,
+    published: { loss: 0.262, trainAcc: 0.9, testAcc: 0.886 },
+  },
+  'book/resnet18': {
+    lr: 0.05,
+    batchSize: 256,
+    size: 96,
+    numEpochs,
+    published: { loss: 0.012, trainAcc: 0.997, testAcc: 0.893 },
+  },
   'book/resnext18': { lr: 0.05, batchSize: 256, size: 96, numEpochs },
-  'book/densenet': { lr: 0.1, batchSize: 256, size: 96, numEpochs, published: { loss: 0.14, trainAcc: 0.948, testAcc: 0.885 } },
+  'book/densenet': {
+    lr: 0.1,
+    batchSize: 256,
+    size: 96,
+    numEpochs,
+    published: { loss: 0.14, trainAcc: 0.948, testAcc: 0.885 },
+  },
   'book/regnetx32': { lr: 0.05, batchSize: 128, size: 96, numEpochs },
-} as const satisfies Record<string, Recipe>; // biome-ignore format: a row a net
+} as const satisfies Record<string, Recipe>;

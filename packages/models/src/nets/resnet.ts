@@ -1,16 +1,24 @@
 /**
- * ResNet and its family for NHWC images. He et al. 2015, https://arxiv.org/abs/1512.03385; block orders: He et al. 2016,
- * https://arxiv.org/abs/1603.05027; wide: Zagoruyko & Komodakis 2016, https://arxiv.org/abs/1605.07146; ResNeXt: Xie et al. 2016,
+ * ResNet and its family for NHWC images. He et al. 2015, https://arxiv.org/abs/1512.03385; block
+ * orders: He et al. 2016,
+ * https://arxiv.org/abs/1603.05027; wide: Zagoruyko & Komodakis 2016,
+ * https://arxiv.org/abs/1605.07146; ResNeXt: Xie et al. 2016,
  * https://arxiv.org/abs/1611.05431.
  */
-import { checkOptions, rule } from '@deepend/checks';
+import { checkOptions, rule } from '@deepend/core';
 import type { LayersModel } from '@tensorflow/tfjs-layers';
 import { BLOCK_ORDER_NAMES, type BlockOrderName } from '../blocks/block-orders';
 import type { Init } from '../blocks/initializers';
 import type { Block } from '../blocks/layers';
 import { type NetOptions, netRules, rate, settle } from '../blocks/options';
 import type { BlockOptions, Shortcut } from '../blocks/residual';
-import { cifarStem, classifier, residualEnd, residualStage, residualStem } from '../blocks/residual-stage';
+import {
+  cifarStem,
+  classifier,
+  residualEnd,
+  residualStage,
+  residualStem,
+} from '../blocks/residual-stage';
 import { type ImageShape, sequential } from '../blocks/sequential';
 
 /** A net of the family. */
@@ -20,7 +28,10 @@ export interface ResNetSpec {
   readonly depths: readonly number[];
   /** Output channels of the stem, and of the first stage's 3×3 convolutions. @default 64 */
   readonly filters?: number;
-  /** Groups of a bottleneck's 3×3 convolution, and the channels of one where the first stage has 64 filters. @default 1 and 64 */
+  /**
+   * Groups of a bottleneck's 3×3 convolution, and the channels of one where the first stage has 64
+   * filters. @default 1 and 64
+   */
   readonly groups?: number;
   readonly groupWidth?: number;
 }
@@ -41,11 +52,15 @@ export const RESNETS = {
 
 export type ResNetName = keyof typeof RESNETS;
 
-const cifarBasic = (depth: number) => ({ block: 'basic', depths: Array(3).fill((depth - 2) / 6), filters: 16 }) as const;
+const cifarBasic = (depth: number) =>
+  ({ block: 'basic', depths: Array(3).fill((depth - 2) / 6), filters: 16 }) as const;
 const cifarBottleneck = (depth: number) =>
   ({ block: 'bottleneck', depths: Array(3).fill((depth - 2) / 9), filters: 16 }) as const;
 
-/** For 32×32 pixels: He et al. 2015, section 4.2 (6n + 2 layers), and He et al. 2016 (9n + 2); parameters with shortcut A and 10 classes. */
+/**
+ * For 32×32 pixels: He et al. 2015, section 4.2 (6n + 2 layers), and He et al. 2016 (9n + 2);
+ * parameters with shortcut A and 10 classes.
+ */
 export const CIFAR_RESNETS = {
   resnet20: cifarBasic(20), //           0.27 M
   resnet32: cifarBasic(32), //           0.46 M
@@ -59,14 +74,18 @@ export const CIFAR_RESNETS = {
 export type CifarResNetName = keyof typeof CIFAR_RESNETS;
 
 /**
- * `imagenet`: 7×7 at stride 2 and max-pool; `book`: the same with a bias; `cifar`: 3×3 at stride 1, which keeps a small image whole, with
+ * `imagenet`: 7×7 at stride 2 and max-pool; `book`: the same with a bias; `cifar`: 3×3 at stride 1,
+ * which keeps a small image whole, with
  * a bias where the net's other convolutions have one.
  */
 export const STEMS = {
   imagenet: (filters, { names }) => residualStem(filters, { bias: false, names }),
   book: (filters, { names }) => residualStem(filters, { bias: true, names }),
   cifar: (filters, { bias, names }) => cifarStem(filters, { bias, names }),
-} as const satisfies Record<string, (filters: number, style: { bias: boolean; names: StemNames }) => Block>;
+} as const satisfies Record<
+  string,
+  (filters: number, style: { bias: boolean; names: StemNames }) => Block
+>;
 
 type StemNames = readonly [scope: string, conv: string, norm: string, relu: string, pool: string];
 
@@ -76,17 +95,29 @@ export const STEM_NAMES = ['imagenet', 'cifar', 'book'] as const satisfies reado
 export interface ResNetOptions extends NetOptions {
   /** How a block arranges convolution, normalization and activation. @default 'original' */
   blockOrder?: BlockOrderName;
-  /** @default 'imagenet' for torchvision's nets, 'book' for the book's, 'cifar' for those of CIFAR */
+  /**
+   * @default 'imagenet' for torchvision's nets, 'book' for the book's, 'cifar' for those of CIFAR
+   */
   stem?: ResNetStem;
-  /** What a block does that changes the image. @default 'B', a projection; 'A', zeros, for CIFAR nets of basic blocks */
+  /**
+   * What a block does that changes the image. @default 'B', a projection; 'A', zeros, for CIFAR
+   * nets of basic blocks
+   */
   shortcut?: Shortcut;
-  /** The last normalization of each branch begins with a factor of 0 (Goyal et al. 2017, section 5.1). @default false */
+  /**
+   * The last normalization of each branch begins with a factor of 0 (Goyal et al. 2017, section
+   * 5.1). @default false
+   */
   zeroInitResidual?: boolean;
   /**
-   * The probability with which training drops the last block's branch; it falls to 0 towards the first (Huang et al. 2016). @default 0
+   * The probability with which training drops the last block's branch; it falls to 0 towards the
+   * first (Huang et al. 2016). @default 0
    */
   stochasticDepth?: number;
-  /** Squeeze-and-excitation at the end of each branch: channels over hidden units, 16 in the paper. @default none */
+  /**
+   * Squeeze-and-excitation at the end of each branch: channels over hidden units, 16 in the paper.
+   * @default none
+   */
   squeezeRatio?: number;
 }
 
@@ -102,7 +133,10 @@ export const resNetRules = {
 
 const resNetOptions = rule.options(resNetRules);
 
-/** What tells the nets of one origin from those of another: their names for layers, their biases, and what is taken where nothing is asked. */
+/**
+ * What tells the nets of one origin from those of another: their names for layers, their biases,
+ * and what is taken where nothing is asked.
+ */
 export interface ResNetStyle {
   readonly names: {
     readonly stem: StemNames;
@@ -114,7 +148,13 @@ export interface ResNetStyle {
   };
   readonly bias: boolean;
   readonly normalizedProjection: boolean;
-  readonly defaults: { inputShape: ImageShape; numClasses: number; init: Init; stem: ResNetStem; shortcut: Shortcut };
+  readonly defaults: {
+    inputShape: ImageShape;
+    numClasses: number;
+    init: Init;
+    stem: ResNetStem;
+    shortcut: Shortcut;
+  };
 }
 
 /** PyTorch's modules. */
@@ -130,7 +170,13 @@ const torch = { names: TORCH_NAMES, bias: false, normalizedProjection: true };
 
 const TORCHVISION: ResNetStyle = {
   ...torch,
-  defaults: { inputShape: [224, 224, 3], numClasses: 1000, init: 'he-normal', stem: 'imagenet', shortcut: 'B' },
+  defaults: {
+    inputShape: [224, 224, 3],
+    numClasses: 1000,
+    init: 'he-normal',
+    stem: 'imagenet',
+    shortcut: 'B',
+  },
 };
 
 const cifarStyle = (block: ResNetSpec['block']): ResNetStyle => ({
@@ -148,8 +194,15 @@ const cifarStyle = (block: ResNetSpec['block']): ResNetStyle => ({
 /** Channels behind a stage of a bottleneck net, over those of its 3×3 convolutions. */
 const EXPANSION = { basic: 1, bottleneck: 4 } as const;
 
-/** Builds any net of the family: `[batch, height, width, channels]` → logits `[batch, numClasses]`. */
-export function buildResNet(name: string, spec: ResNetSpec, options: ResNetOptions, style: ResNetStyle): LayersModel {
+/**
+ * Builds any net of the family: `[batch, height, width, channels]` → logits `[batch, numClasses]`.
+ */
+export function buildResNet(
+  name: string,
+  spec: ResNetSpec,
+  options: ResNetOptions,
+  style: ResNetStyle,
+): LayersModel {
   const { names, bias, normalizedProjection, defaults } = style;
   const {
     numClasses,
@@ -170,10 +223,17 @@ export function buildResNet(name: string, spec: ResNetSpec, options: ResNetOptio
   let blocks = 0;
   const stages = depths.map((depth, i) => {
     const planes = filters << i;
-    // Huang et al. 2016, equation 4: the l-th of L blocks is dropped with l / L of the last one's probability.
+    // Huang et al. 2016, equation 4: the l-th of L blocks is dropped with l / L of the last one's
+    // probability.
     const dropRates = Array.from({ length: depth }, () => (stochasticDepth * ++blocks) / total);
     const width = Math.floor((planes * groupWidth) / 64) * groups;
-    const stage = { firstBlock: i === 0, shortcut, dropRates, name: names.stage(i), blockName: names.block };
+    const stage = {
+      firstBlock: i === 0,
+      shortcut,
+      dropRates,
+      name: names.stage(i),
+      blockName: names.block,
+    };
     return residualStage(planes * EXPANSION[block], depth, { ...common, width, ...stage });
   });
   const first = STEMS[stem](filters, { bias, names: names.stem });
@@ -181,12 +241,23 @@ export function buildResNet(name: string, spec: ResNetSpec, options: ResNetOptio
   return sequential([first, ...stages, ...last], { name, ...rest });
 }
 
-/** Builds a ResNet of torchvision: `[batch, height, width, channels]` → logits `[batch, numClasses]`. */
+/**
+ * Builds a ResNet of torchvision: `[batch, height, width, channels]` → logits `[batch,
+ * numClasses]`.
+ */
 export function resnet(name: ResNetName, options: ResNetOptions = {}): LayersModel {
-  return buildResNet(name, RESNETS[name], checkOptions(`[models] ${name}`, resNetOptions, options) as ResNetOptions, TORCHVISION);
+  return buildResNet(
+    name,
+    RESNETS[name],
+    checkOptions(`[models] ${name}`, resNetOptions, options) as ResNetOptions,
+    TORCHVISION,
+  );
 }
 
-/** Builds a ResNet for 32×32 pixels: `[batch, height, width, channels]` → logits `[batch, numClasses]`. */
+/**
+ * Builds a ResNet for 32×32 pixels: `[batch, height, width, channels]` → logits `[batch,
+ * numClasses]`.
+ */
 export function cifarResnet(name: CifarResNetName, options: ResNetOptions = {}): LayersModel {
   const checked = checkOptions(`[models] cifar.${name}`, resNetOptions, options) as ResNetOptions;
   const spec = CIFAR_RESNETS[name];

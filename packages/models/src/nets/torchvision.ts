@@ -1,4 +1,7 @@
-/** torchvision's nets by torchvision's ids: the same parameters, the same names of them, the same logits. */
+/**
+ * torchvision's nets by torchvision's ids: the same parameters, the same names of them, the same
+ * logits.
+ */
 import type { LayersModel } from '@tensorflow/tfjs-layers';
 import type { NetOptions } from '../blocks/options';
 import { alexnet } from './alexnet';
@@ -8,9 +11,18 @@ import { mobilenet_v2 } from './mobilenet';
 import { cifarResnet, type ResNetName, type ResNetOptions, resnet } from './resnet';
 import { type VggName, type VggOptions, vgg } from './vgg';
 
-const resnetOf = (name: ResNetName) => (options?: ResNetOptions): LayersModel => resnet(name, options); // biome-ignore format: one line
-const vggOf = (name: VggName) => (options?: VggOptions): LayersModel => vgg(name, options); // biome-ignore format: one line
-const densenetOf = (name: DenseNetName) => (options?: NetOptions): LayersModel => densenet(name, options); // biome-ignore format: one line
+const resnetOf =
+  (name: ResNetName) =>
+  (options?: ResNetOptions): LayersModel =>
+    resnet(name, options);
+const vggOf =
+  (name: VggName) =>
+  (options?: VggOptions): LayersModel =>
+    vgg(name, options);
+const densenetOf =
+  (name: DenseNetName) =>
+  (options?: NetOptions): LayersModel =>
+    densenet(name, options);
 
 export const resnet18 = resnetOf('resnet18');
 export const resnet34 = resnetOf('resnet34');

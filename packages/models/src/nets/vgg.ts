@@ -1,15 +1,30 @@
 /** VGG, Simonyan & Zisserman 2014, https://arxiv.org/abs/1409.1556; in the book chapter 8.2. */
-import { checkOptions, rule } from '@deepend/checks';
+import { checkOptions, rule } from '@deepend/core';
 import type { LayersModel } from '@tensorflow/tfjs-layers';
 import { adaptiveAveragePool } from '../blocks/adaptive-pool';
-import { type Block, batchNorm, chain, conv, dense, dropout, flatten, maxPool, relu } from '../blocks/layers';
+import {
+  type Block,
+  batchNorm,
+  chain,
+  conv,
+  dense,
+  dropout,
+  flatten,
+  maxPool,
+  relu,
+} from '../blocks/layers';
 import { byKind, modules, type Part, part } from '../blocks/modules';
 import { numbered, scope } from '../blocks/naming';
 import { type NetOptions, netRules, rate, settle } from '../blocks/options';
 import { sequential } from '../blocks/sequential';
 
 /** 3×3 convolutions in each of the five stages, of 64, 128, 256, 512 and 512 filters. */
-export const VGG_DEPTHS = { vgg11: [1, 1, 2, 2, 2], vgg13: [2, 2, 2, 2, 2], vgg16: [2, 2, 3, 3, 3], vgg19: [2, 2, 4, 4, 4] } as const; // biome-ignore format: a row
+export const VGG_DEPTHS = {
+  vgg11: [1, 1, 2, 2, 2],
+  vgg13: [2, 2, 2, 2, 2],
+  vgg16: [2, 2, 3, 3, 3],
+  vgg19: [2, 2, 4, 4, 4],
+} as const;
 const FILTERS = [64, 128, 256, 512, 512] as const;
 export const VGG_HIDDEN = [4096, 4096] as const;
 
@@ -17,9 +32,15 @@ export type VggDepth = keyof typeof VGG_DEPTHS;
 export type VggName = VggDepth | `${VggDepth}_bn`;
 
 export interface VggOptions extends NetOptions {
-  /** What every convolution's filters are divided by; the book trains with 4. It divides 64. @default 1 */
+  /**
+   * What every convolution's filters are divided by; the book trains with 4. It divides 64.
+   * @default 1
+   */
   widthDivisor?: number;
-  /** The rate of the dropout behind each hidden linear layer, from 0 up to but not including 1. @default 0.5 */
+  /**
+   * The rate of the dropout behind each hidden linear layer, from 0 up to but not including 1.
+   * @default 0.5
+   */
   dropout?: number;
 }
 
@@ -45,7 +66,11 @@ interface StageOptions {
 }
 
 /** Convolution, batch norm if asked, and ReLU, `depth` times; then a pool. */
-const stageParts = (filters: number, depth: number, { batchNorm: normalize = false }: StageOptions): Part[] => [
+const stageParts = (
+  filters: number,
+  depth: number,
+  { batchNorm: normalize = false }: StageOptions,
+): Part[] => [
   ...Array.from({ length: depth }, () => [
     part('conv', (name) => conv(filters, { kernel: 3, padding: 1, name })),
     ...(normalize ? [part('bn', (name) => batchNorm(name))] : []),
@@ -54,7 +79,10 @@ const stageParts = (filters: number, depth: number, { batchNorm: normalize = fal
   part('pool', (name) => maxPool({ size: 2, name })),
 ];
 
-/** `depth` times 3×3 convolution and ReLU, then 2×2 max-pool: `[batch, h, w, c]` → `[batch, ⌊h / 2⌋, ⌊w / 2⌋, filters]`. */
+/**
+ * `depth` times 3×3 convolution and ReLU, then 2×2 max-pool: `[batch, h, w, c]` → `[batch, ⌊h / 2⌋,
+ * ⌊w / 2⌋, filters]`.
+ */
 export function vggBlock(filters: number, depth: number, options: StageOptions = {}): Block {
   return (x) => byKind(numbered('stage'), stageParts(filters, depth, options))(x);
 }
@@ -67,9 +95,15 @@ export interface VggHeadOptions {
   numClasses: number;
 }
 
-/** Linear layers with ReLU and dropout, and a last one without: `[batch, height, width, channels]` → logits `[batch, numClasses]`. */
+/**
+ * Linear layers with ReLU and dropout, and a last one without: `[batch, height, width, channels]` →
+ * logits `[batch, numClasses]`.
+ */
 export function vggHead({ hidden, dropout: drop, numClasses }: VggHeadOptions): Block {
-  return (x) => scope('head', () => chain(flatten('flatten'), byKind('', headParts({ hidden, dropout: drop, numClasses })))(x));
+  return (x) =>
+    scope('head', () =>
+      chain(flatten('flatten'), byKind('', headParts({ hidden, dropout: drop, numClasses })))(x),
+    );
 }
 
 const headParts = ({ hidden, dropout: drop, numClasses }: VggHeadOptions): Part[] => [
@@ -87,27 +121,62 @@ const filtersOf = (depth: VggDepth, divisor: number) =>
 const vggOptions = rule.options(vggRules);
 const bookOptions = rule.options({ ...vggRules, batchNorm: rule.flag().optional() });
 
-/** Builds a VGG of torchvision: `[batch, height, width, channels]` → logits `[batch, numClasses]`; any size of image from 32×32. */
+/**
+ * Builds a VGG of torchvision: `[batch, height, width, channels]` → logits `[batch, numClasses]`;
+ * any size of image from 32×32.
+ */
 export function vgg(name: VggName, options: VggOptions = {}): LayersModel {
-  const { numClasses, widthDivisor, dropout: drop, ...rest } = settle(
-    { inputShape: [224, 224, 3] as [number, number, number], numClasses: 1000, init: 'he-normal' as const, widthDivisor: 1, dropout: 0.5 },
+  const {
+    numClasses,
+    widthDivisor,
+    dropout: drop,
+    ...rest
+  } = settle(
+    {
+      inputShape: [224, 224, 3] as [number, number, number],
+      numClasses: 1000,
+      init: 'he-normal' as const,
+      widthDivisor: 1,
+      dropout: 0.5,
+    },
     checkOptions(`[models] ${name}`, vggOptions, options),
-  ); // biome-ignore format: one call
+  );
   const [depth, normalize] = [name.replace('_bn', '') as VggDepth, name.endsWith('_bn')];
   const features = filtersOf(depth, widthDivisor).flatMap(([filters, convolutions]) =>
     stageParts(filters, convolutions, { batchNorm: normalize }),
   );
   const classify = headParts({ hidden: VGG_HIDDEN, dropout: drop, numClasses });
-  const head = chain(adaptiveAveragePool(7, 'avgpool'), flatten('flatten'), modules('classifier', classify));
+  const head = chain(
+    adaptiveAveragePool(7, 'avgpool'),
+    flatten('flatten'),
+    modules('classifier', classify),
+  );
   return sequential([modules('features', features), head], { name, ...rest });
 }
 
 /** Builds a VGG of the book: `[batch, height, width, channels]` → logits `[batch, numClasses]`. */
 export function bookVgg(name: VggDepth, options: BookVggOptions = {}): LayersModel {
-  const { numClasses, widthDivisor, dropout: drop, batchNorm: normalize, ...rest } = settle(
-    { inputShape: [224, 224, 1] as [number, number, number], numClasses: 10, widthDivisor: 1, dropout: 0.5, batchNorm: false },
+  const {
+    numClasses,
+    widthDivisor,
+    dropout: drop,
+    batchNorm: normalize,
+    ...rest
+  } = settle(
+    {
+      inputShape: [224, 224, 1] as [number, number, number],
+      numClasses: 10,
+      widthDivisor: 1,
+      dropout: 0.5,
+      batchNorm: false,
+    },
     checkOptions(`[models] book.${name}`, bookOptions, options),
-  ); // biome-ignore format: one call
-  const stages = filtersOf(name, widthDivisor).map(([filters, depth]) => vggBlock(filters, depth, { batchNorm: normalize }));
-  return sequential([...stages, vggHead({ hidden: VGG_HIDDEN, dropout: drop, numClasses })], { name: `book/${name}`, ...rest });
+  );
+  const stages = filtersOf(name, widthDivisor).map(([filters, depth]) =>
+    vggBlock(filters, depth, { batchNorm: normalize }),
+  );
+  return sequential([...stages, vggHead({ hidden: VGG_HIDDEN, dropout: drop, numClasses })], {
+    name: `book/${name}`,
+    ...rest,
+  });
 }

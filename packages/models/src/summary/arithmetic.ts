@@ -1,11 +1,27 @@
-/** How a layer's output shape comes about, as formulas: convolution arithmetic, Dumoulin & Visin 2016, https://arxiv.org/abs/1603.07285. */
+/**
+ * How a layer's output shape comes about, as formulas: convolution arithmetic, Dumoulin & Visin
+ * 2016, https://arxiv.org/abs/1603.07285.
+ */
 import type { LayerCall } from './calls';
 import { macFormula, parameterFormula, statisticFormula } from './costs';
-import { bracket, ceilQuotient, equation, type Formula, floorQuotient, minus, number, product, sum } from './formula';
+import {
+  bracket,
+  ceilQuotient,
+  equation,
+  type Formula,
+  floorQuotient,
+  minus,
+  number,
+  product,
+  sum,
+} from './formula';
 
 /** One line of arithmetic: `of` is what it gives. */
 export interface Arithmetic extends Formula {
-  /** `height`, `width`, `height and width`, `channels`, `numbers`, `parameters`, `moving statistics`, `MACs`, ... */
+  /**
+   * `height`, `width`, `height and width`, `channels`, `numbers`, `parameters`, `moving
+   * statistics`, `MACs`, ...
+   */
   readonly of: string;
 }
 
@@ -13,11 +29,16 @@ export interface Arithmetic extends Formula {
 export type Sides = readonly [before: number, after: number];
 /** The zeros around a layer's image: rows, then columns. */
 export type Around = readonly [rows: Sides, columns: Sides];
-export const NOTHING_AROUND: Around = [[0, 0], [0, 0]]; // biome-ignore format: a pair an axis
+export const NOTHING_AROUND: Around = [
+  [0, 0],
+  [0, 0],
+];
 
 type Pair = readonly [number, number];
 const pair = (value: number | readonly number[] | undefined): Pair =>
-  typeof value === 'number' || value === undefined ? [value ?? 1, value ?? 1] : [value[0] ?? 1, value[1] ?? 1];
+  typeof value === 'number' || value === undefined
+    ? [value ?? 1, value ?? 1]
+    : [value[0] ?? 1, value[1] ?? 1];
 
 /** A layer's configuration, as far as shapes hang on it. */
 interface Config {
@@ -33,24 +54,32 @@ interface Config {
 type Explain = (call: LayerCall, around: Around) => Arithmetic[];
 
 const configOf = ({ layer }: LayerCall) => layer.getConfig() as Config;
-const inner = ({ shape }: { shape: readonly (number | null)[] }) => shape.slice(1).map((size) => size ?? 0);
+const inner = ({ shape }: { shape: readonly (number | null)[] }) =>
+  shape.slice(1).map((size) => size ?? 0);
 const inputOf = ({ inputs }: LayerCall) => inner(inputs[0] ?? { shape: [] });
 const isChannelsFirst = (call: LayerCall) => configOf(call).dataFormat === 'channelsFirst';
 /** The axes of height and width in a shape without its batch. */
 const imageAxes = (call: LayerCall): Pair => (isChannelsFirst(call) ? [1, 2] : [0, 1]);
 
 /** `2·3` where both sides have as much, else `2 + 3`. */
-const zeros = ([before, after]: Sides): Formula => (before === after ? product([2, before]) : sum([before, after]));
-const withZeros = (size: Formula, sides: Sides) => (sides[0] + sides[1] === 0 ? size : sum([size, zeros(sides)]));
+const zeros = ([before, after]: Sides): Formula =>
+  before === after ? product([2, before]) : sum([before, after]);
+const withZeros = (size: Formula, sides: Sides) =>
+  sides[0] + sides[1] === 0 ? size : sum([size, zeros(sides)]);
 
 /** Pixels from a dilated kernel's first row to its last. */
 const reach = (kernel: number, dilation: number): Formula =>
-  dilation === 1 ? number(kernel) : bracket(sum([product([bracket(minus(kernel, 1)), dilation]), 1]));
+  dilation === 1
+    ? number(kernel)
+    : bracket(sum([product([bracket(minus(kernel, 1)), dilation]), 1]));
 
 /** Height and width in one line where they come about alike. */
 function heightAndWidth(height: Formula, width: Formula): Arithmetic[] {
   if (height.text === width.text) return [{ of: 'height and width', ...height }];
-  return [{ of: 'height', ...height }, { of: 'width', ...width }]; // biome-ignore format: a pair
+  return [
+    { of: 'height', ...height },
+    { of: 'width', ...width },
+  ];
 }
 
 /** A window that slides over an image: `⌊(224 − 7 + 2·3)/2⌋ + 1`. */
@@ -74,14 +103,17 @@ const window: Explain = (call, around) => {
 };
 
 const AXES = ['height', 'width', 'channels'];
-const axisName = (axis: number, rank: number) => (rank === 3 ? (AXES[axis] ?? 'numbers') : 'numbers');
+const axisName = (axis: number, rank: number) =>
+  rank === 3 ? (AXES[axis] ?? 'numbers') : 'numbers';
 
 const zeroPadding: Explain = (call) => {
   const [rows, columns] = configOf(call).padding as [Sides, Sides];
   const sizes = inputOf(call);
   const first = isChannelsFirst(call) ? 1 : 0; // told so, it pads the last two axes, whatever they hold
   return [rows, columns].flatMap((sides, i) =>
-    sides[0] + sides[1] === 0 ? [] : [{ of: AXES[first + i] ?? '', ...withZeros(number(sizes[first + i] ?? 0), sides) }],
+    sides[0] + sides[1] === 0
+      ? []
+      : [{ of: AXES[first + i] ?? '', ...withZeros(number(sizes[first + i] ?? 0), sides) }],
   );
 };
 
@@ -89,14 +121,19 @@ const concatenate: Explain = (call) => {
   const rank = inner(call.output).length;
   const { axis = -1 } = configOf(call);
   const place = axis < 0 ? rank + axis : axis - 1; // without the batch
-  return [{ of: axisName(place, rank), ...sum(call.inputs.map((input) => inner(input)[place] ?? 0)) }];
+  return [
+    { of: axisName(place, rank), ...sum(call.inputs.map((input) => inner(input)[place] ?? 0)) },
+  ];
 };
 
 const global =
   (of: string): Explain =>
   (call) => [{ of, ...product(imageAxes(call).map((axis) => inputOf(call)[axis] ?? 0)) }];
 
-/** A row a class; the output of every other class has the shape of its input, or the one that its configuration names. */
+/**
+ * A row a class; the output of every other class has the shape of its input, or the one that its
+ * configuration names.
+ */
 const SHAPES: Record<string, Explain> = {
   Conv2D: window,
   'deepend>GroupedConv2D': window,
@@ -112,8 +149,10 @@ const SHAPES: Record<string, Explain> = {
 };
 
 /**
- * The arithmetic of one layer: its output's sizes, where they must be worked out, its parameters and its MACs.
- * @param around zeros that a padding layer has put around its image, which the call's input does not count
+ * The arithmetic of one layer: its output's sizes, where they must be worked out, its parameters
+ * and its MACs.
+ * @param around zeros that a padding layer has put around its image, which the call's input does
+ *   not count
  */
 export function explainCall(call: LayerCall, around: Around = NOTHING_AROUND): Arithmetic[] {
   const { layer } = call;
@@ -122,7 +161,10 @@ export function explainCall(call: LayerCall, around: Around = NOTHING_AROUND): A
     { of: 'moving statistics', ...statisticFormula(layer) },
     { of: 'MACs', ...macFormula(call) },
   ];
-  return [...(SHAPES[layer.getClassName()]?.(call, around) ?? []), ...costs.filter(({ value }) => value > 0)];
+  return [
+    ...(SHAPES[layer.getClassName()]?.(call, around) ?? []),
+    ...costs.filter(({ value }) => value > 0),
+  ];
 }
 
 /** `height and width: ⌊(224 − 7 + 2·3)/2⌋ + 1 = 112` */

@@ -1,4 +1,7 @@
-/** The layers of a net as they are used: what its summary, its arithmetic and transfer learning read. */
+/**
+ * The layers of a net as they are used: what its summary, its arithmetic and transfer learning
+ * read.
+ */
 import type * as tfl from '@tensorflow/tfjs-layers';
 
 /** One use of one layer. */
@@ -22,10 +25,14 @@ interface Node {
 export const isContainer = (layer: tfl.layers.Layer): layer is Container => 'nodesByDepth' in layer;
 export const isInput = (layer: tfl.layers.Layer): boolean => layer.getClassName() === 'InputLayer';
 
-/** Every use of a layer in the order of computation, inputs first; of a net inside the net its layers. */
+/**
+ * Every use of a layer in the order of computation, inputs first; of a net inside the net its
+ * layers.
+ */
 export function layerCalls(net: tfl.LayersModel): LayerCall[] {
   return nodesOf(net).flatMap(({ outboundLayer: layer, inputTensors, outputTensors }) => {
-    if (isContainer(layer)) return layerCalls(layer as unknown as tfl.LayersModel).filter((call) => !isInput(call.layer));
+    if (isContainer(layer))
+      return layerCalls(layer as unknown as tfl.LayersModel).filter((call) => !isInput(call.layer));
     const output = outputTensors[0] as tfl.SymbolicTensor;
     return [{ layer, inputs: isInput(layer) ? [] : inputTensors, output }];
   });
@@ -45,12 +52,16 @@ export function nodesOf(net: tfl.LayersModel | Container): Node[] {
   const container = net as unknown as Container;
   if (!container.built) container.build([]); // a Sequential joins its layers only then, and asks for no shape
   const { nodesByDepth } = container;
-  const depths = Object.keys(nodesByDepth).map(Number).sort((a, b) => b - a); // biome-ignore format: one chain
+  const depths = Object.keys(nodesByDepth)
+    .map(Number)
+    .sort((a, b) => b - a);
   return depths.flatMap((depth) => nodesByDepth[depth] ?? []);
 }
 
 /** Every layer once, those of nets inside the net too. */
-export const allLayers = (net: tfl.LayersModel): tfl.layers.Layer[] => [...new Set(layerCalls(net).map(({ layer }) => layer))];
+export const allLayers = (net: tfl.LayersModel): tfl.layers.Layer[] => [
+  ...new Set(layerCalls(net).map(({ layer }) => layer)),
+];
 
 /** A layer that computes a constant linear map; its numbers are no parameters and never learn. */
 export const isFixed = ({ name }: tfl.layers.Layer): boolean => name.endsWith('_fixed');

@@ -5,15 +5,18 @@ import { type Formula, number, product, share, sum } from './formula';
 
 const NOTHING = number(0);
 const shapeOf = (weight: tfl.LayerVariable): number[] => weight.shape.map((size) => size ?? 1);
-const isStatistic = ({ originalName }: tfl.LayerVariable) => /moving_(mean|variance)$/.test(originalName);
-const groupsOf = (layer: tfl.layers.Layer) => Number((layer.getConfig() as { groups?: number }).groups ?? 1);
+const isStatistic = ({ originalName }: tfl.LayerVariable) =>
+  /moving_(mean|variance)$/.test(originalName);
+const groupsOf = (layer: tfl.layers.Layer) =>
+  Number((layer.getConfig() as { groups?: number }).groups ?? 1);
 
 /** The weights that training may change, whether they are frozen now or not. */
 export const parametersOf = (layer: tfl.layers.Layer): tfl.LayerVariable[] =>
   isFixed(layer) ? [] : layer.weights.filter((weight) => !isStatistic(weight));
 
 /** Batch normalization's moving mean and variance. */
-export const statisticsOf = (layer: tfl.layers.Layer): tfl.LayerVariable[] => layer.weights.filter(isStatistic);
+export const statisticsOf = (layer: tfl.layers.Layer): tfl.LayerVariable[] =>
+  layer.weights.filter(isStatistic);
 
 /** How many numbers these weights hold. */
 export const countOf = (weights: readonly tfl.LayerVariable[]): number =>
@@ -30,10 +33,15 @@ export function statisticFormula(layer: tfl.layers.Layer): Formula {
 }
 
 function weightsFormula(layer: tfl.layers.Layer, weights: readonly tfl.LayerVariable[]): Formula {
-  const vectors = new Set(weights.map((weight) => (weight.shape.length === 1 ? weight.shape[0] : undefined)));
+  const vectors = new Set(
+    weights.map((weight) => (weight.shape.length === 1 ? weight.shape[0] : undefined)),
+  );
   const [length] = vectors;
-  if (weights.length > 1 && vectors.size === 1 && length != null) return product([weights.length, length]);
-  return weights.length === 0 ? NOTHING : sum(weights.map((weight) => weightFormula(layer, weight)));
+  if (weights.length > 1 && vectors.size === 1 && length != null)
+    return product([weights.length, length]);
+  return weights.length === 0
+    ? NOTHING
+    : sum(weights.map((weight) => weightFormula(layer, weight)));
 }
 
 /** A grouped kernel `[kh, kw, in / groups, out]` says where its third number comes from. */
@@ -51,7 +59,10 @@ function positions({ layer }: LayerCall, { shape }: tfl.SymbolicTensor): number[
   return (first ? shape.slice(2) : shape.slice(1, -1)).map((size) => size ?? 1);
 }
 
-/** Where each of a layer's kernels is applied. `output`: each weight is used once for each place of the output. */
+/**
+ * Where each of a layer's kernels is applied. `output`: each weight is used once for each place of
+ * the output.
+ */
 const KERNELS: Record<string, 'output' | 'input'> = {
   Conv1D: 'output',
   Conv2D: 'output',
@@ -64,13 +75,19 @@ const KERNELS: Record<string, 'output' | 'input'> = {
 };
 
 /**
- * Multiply-accumulates of convolutions and linear layers for one image: `7·7·3·64·112·112`. All other layers count none, as is
+ * Multiply-accumulates of convolutions and linear layers for one image: `7·7·3·64·112·112`. All
+ * other layers count none, as is
  * usual: a bias or a normalization is an addition or two for each number.
  */
 export function macFormula(call: LayerCall): Formula {
   const where = KERNELS[call.layer.getClassName()];
   if (!where || isFixed(call.layer)) return NOTHING;
-  const places = positions(call, where === 'output' ? call.output : (call.inputs[0] as tfl.SymbolicTensor));
-  const kernels = parametersOf(call.layer).filter(({ originalName }) => originalName.endsWith('kernel'));
+  const places = positions(
+    call,
+    where === 'output' ? call.output : (call.inputs[0] as tfl.SymbolicTensor),
+  );
+  const kernels = parametersOf(call.layer).filter(({ originalName }) =>
+    originalName.endsWith('kernel'),
+  );
   return sum(kernels.map((kernel) => product([weightFormula(call.layer, kernel), ...places])));
 }

@@ -23,7 +23,10 @@ export const sum = (terms: readonly Term[]): Formula => join(terms, ' + ', (a, b
 export const minus = (a: Term, b: Term): Formula => join([a, b], ' − ', (x, y) => x - y);
 
 /** `(64/32)` */
-export const share = (a: number, b: number): Formula => ({ text: `(${group(a)}/${group(b)})`, value: a / b });
+export const share = (a: number, b: number): Formula => ({
+  text: `(${group(a)}/${group(b)})`,
+  value: a / b,
+});
 
 /** In brackets. */
 export const bracket = ({ text, value }: Formula): Formula => ({ text: `(${text})`, value });
@@ -40,9 +43,16 @@ export const ceilQuotient = (a: Formula, b: number): Formula => ({
   value: Math.ceil(a.value / b),
 });
 
-function join(terms: readonly Term[], sign: string, combine: (a: number, b: number) => number): Formula {
+function join(
+  terms: readonly Term[],
+  sign: string,
+  combine: (a: number, b: number) => number,
+): Formula {
   const formulas = terms.map(formula);
-  return { text: formulas.map(({ text }) => text).join(sign), value: formulas.map(({ value }) => value).reduce(combine) };
+  return {
+    text: formulas.map(({ text }) => text).join(sign),
+    value: formulas.map(({ value }) => value).reduce(combine),
+  };
 }
 
 /** `3·3·64 = 576` */

@@ -1,15 +1,21 @@
-import { checkOptions, rule } from '@deepend/checks';
 import { compile } from '@deepend/compiler';
+import { checkOptions, rule } from '@deepend/core';
 import type * as tfl from '@tensorflow/tfjs-layers';
 
 export interface MemoryOptions {
-  /** What the optimizer keeps beside each weight: 0 for plain SGD, 1 for momentum, 2 for Adam. @default 0 */
+  /**
+   * What the optimizer keeps beside each weight: 0 for plain SGD, 1 for momentum, 2 for Adam.
+   * @default 0
+   */
   slots?: 0 | 1 | 2;
 }
 
 /** Bytes. */
 export interface MemoryEstimate {
-  /** What a training step holds at its fullest: weights, the optimizer's slots, the batch, activations, gradients, kernels' workspace. */
+  /**
+   * What a training step holds at its fullest: weights, the optimizer's slots, the batch,
+   * activations, gradients, kernels' workspace.
+   */
   training: number;
   /** What inference on a batch holds at its fullest, weights and batch included. */
   inference: number;
@@ -19,12 +25,16 @@ export interface MemoryEstimate {
 
 const memoryOptions = rule.options({
   batchSize: rule.positiveInteger(),
-  slots: rule.that<0 | 1 | 2>((value) => [0, 1, 2].includes(value as number), '0, 1 or 2').optional(),
+  slots: rule
+    .that<0 | 1 | 2>((value) => [0, 1, 2].includes(value as number), '0, 1 or 2')
+    .optional(),
 });
 
 /**
- * How much memory a batch needs, before the run: worked out from the plan's lifetimes without computing anything. It is the engine `simd`'s
- * account, where it is within a few percent; other engines hold more for a moment. What JavaScript takes itself (a loader's images, some
+ * How much memory a batch needs, before the run: worked out from the plan's lifetimes without
+ * computing anything. It is the engine `simd`'s
+ * account, where it is within a few percent; other engines hold more for a moment. What JavaScript
+ * takes itself (a loader's images, some
  * 100 MiB for Node) comes on top.
  * @param batchSize images
  * @throws Error when no plan can be made of the net
@@ -32,8 +42,15 @@ const memoryOptions = rule.options({
  * const { training } = estimateMemory(book.resnet18({ inputShape: [96, 96, 1] }), 256);
  * console.log(`${Math.round(training / 2 ** 20)} MiB`);
  */
-export function estimateMemory(net: tfl.LayersModel, batchSize: number, options: MemoryOptions = {}): MemoryEstimate {
-  const { slots = 0 } = checkOptions('[models] estimateMemory', memoryOptions, { batchSize, ...options });
+export function estimateMemory(
+  net: tfl.LayersModel,
+  batchSize: number,
+  options: MemoryOptions = {},
+): MemoryEstimate {
+  const { slots = 0 } = checkOptions('[models] estimateMemory', memoryOptions, {
+    batchSize,
+    ...options,
+  });
   const plan = compile(net);
   const weights = bytesOf([...new Set(net.weights)]);
   const optimizer = slots * bytesOf(plan.parameters);
@@ -45,4 +62,7 @@ export function estimateMemory(net: tfl.LayersModel, batchSize: number, options:
 }
 
 const bytesOf = (weights: readonly { readonly shape: readonly (number | null)[] }[]): number =>
-  weights.reduce((sum, { shape }) => sum + shape.reduce<number>((product, size) => product * (size ?? 1), 4), 0);
+  weights.reduce(
+    (sum, { shape }) => sum + shape.reduce<number>((product, size) => product * (size ?? 1), 4),
+    0,
+  );

@@ -1,4 +1,4 @@
-import { checkOptions, rule } from '@deepend/checks';
+import { checkOptions, rule } from '@deepend/core';
 import type * as tfl from '@tensorflow/tfjs-layers';
 import { type Arithmetic, type Around, explainCall, NOTHING_AROUND, printed } from './arithmetic';
 import { allLayers, isFixed, type LayerCall, layerCalls } from './calls';
@@ -7,16 +7,23 @@ import { bytesText, columns } from './table';
 
 /** What one block of a net (or one layer) gives and costs. */
 export interface SummaryRow {
-  /** The block's name, the part of its layers' names before the first dot (after `features.` and `classifier.` the second), or the layer's. */
+  /**
+   * The block's name, the part of its layers' names before the first dot (after `features.` and
+   * `classifier.` the second), or the layer's.
+   */
   name: string;
   /** With the batch: `[1, 56, 56, 64]`. */
   outputShape: number[];
-  /** Weights that training may change, frozen ones too. Batch normalization's moving statistics are not among them. */
+  /**
+   * Weights that training may change, frozen ones too. Batch normalization's moving statistics are
+   * not among them.
+   */
   parameters: number;
   /** Multiply-accumulates of convolutions and linear layers for one image. */
   macs: number;
   /**
-   * Bytes of the outputs of the row's layers for the whole batch, each layer's counted, padding apart. Neither what training nor what
+   * Bytes of the outputs of the row's layers for the whole batch, each layer's counted, padding
+   * apart. Neither what training nor what
    * inference holds at once: a plan joins layers and frees early. `estimateMemory` tells that.
    */
   activationBytes: number;
@@ -27,7 +34,10 @@ export interface SummaryRow {
 export interface SummaryOptions {
   /** The batch that shapes and activations show. @default 1 */
   batchSize?: number;
-  /** A row for each block, as the book prints them, or for each layer. @default 'blocks', and 'layers' with `explain` */
+  /**
+   * A row for each block, as the book prints them, or for each layer. @default 'blocks', and
+   * 'layers' with `explain`
+   */
   rows?: 'blocks' | 'layers';
   /** Each layer with its arithmetic: `⌊(224 − 7 + 2·3)/2⌋ + 1 = 112`. @default false */
   explain?: boolean;
@@ -40,13 +50,20 @@ const summaryOptions = rule.options({
 });
 
 /**
- * The rows that `summary` prints, as data. The layer that pads an image for another (`conv1_pad`) is part of that one.
+ * The rows that `summary` prints, as data. The layer that pads an image for another (`conv1_pad`)
+ * is part of that one.
  * @throws Error when a layer's output has no fixed size, or blocks are to be explained
  */
 export function summarize(net: tfl.LayersModel, options: SummaryOptions = {}): SummaryRow[] {
-  const { batchSize = 1, explain = false, rows: asked } = checkOptions('[models] summary', summaryOptions, options);
+  const {
+    batchSize = 1,
+    explain = false,
+    rows: asked,
+  } = checkOptions('[models] summary', summaryOptions, options);
   if (explain && asked === 'blocks') {
-    throw new RangeError("[models] summary: option \"rows\" must be 'layers' where layers are explained, got 'blocks'");
+    throw new RangeError(
+      "[models] summary: option \"rows\" must be 'layers' where layers are explained, got 'blocks'",
+    );
   }
   const kind = asked ?? (explain ? 'layers' : 'blocks');
   const rows = new Map<string, SummaryRow>();
@@ -84,17 +101,22 @@ function foldPadding(calls: readonly LayerCall[]): Folded[] {
   for (const call of calls) {
     const { layer } = call;
     const owner = layer.name.replace(/_pad$/, '');
-    if (layer.getClassName() === 'ZeroPadding2D' && owner !== layer.name && names.has(owner)) pads.set(call.output, call);
+    if (layer.getClassName() === 'ZeroPadding2D' && owner !== layer.name && names.has(owner))
+      pads.set(call.output, call);
     else {
       const pad = pads.get(call.inputs[0] as tfl.SymbolicTensor);
-      const around = (pad?.layer.getConfig() as { padding?: Around } | undefined)?.padding ?? NOTHING_AROUND;
+      const around =
+        (pad?.layer.getConfig() as { padding?: Around } | undefined)?.padding ?? NOTHING_AROUND;
       folded.push({ call: pad ? { ...call, inputs: pad.inputs } : call, around });
     }
   }
   return folded;
 }
 
-function rowOf(call: LayerCall, { name, batchSize, known }: { name: string; batchSize: number; known: boolean }): SummaryRow {
+function rowOf(
+  call: LayerCall,
+  { name, batchSize, known }: { name: string; batchSize: number; known: boolean },
+): SummaryRow {
   const outputShape = [batchSize, ...call.output.shape.slice(1).map((size) => size ?? Number.NaN)];
   if (outputShape.some(Number.isNaN)) {
     throw new Error(
@@ -122,15 +144,18 @@ const joined = (a: SummaryRow, b: SummaryRow): SummaryRow => ({
 });
 
 /**
- * A table of blocks (or layers): output shape as the book prints it, parameters, multiply-accumulates (MACs) for one image, and activations:
- * the size of all layers' outputs for the batch, which says where a net is wide, not what training holds. Below it stands how many of the
+ * A table of blocks (or layers): output shape as the book prints it, parameters,
+ * multiply-accumulates (MACs) for one image, and activations:
+ * the size of all layers' outputs for the batch, which says where a net is wide, not what training
+ * holds. Below it stands how many of the
  * net's numbers learn, where some are frozen or are moving statistics.
  * @throws Error when a layer's output has no fixed size
  */
 export function summary(net: tfl.LayersModel, options: SummaryOptions = {}): string {
   const rows = summarize(net, options);
   const kind = options.explain || options.rows === 'layers' ? 'layer' : 'block';
-  const total = (key: 'parameters' | 'macs' | 'activationBytes') => rows.reduce((n, row) => n + row[key], 0);
+  const total = (key: 'parameters' | 'macs' | 'activationBytes') =>
+    rows.reduce((n, row) => n + row[key], 0);
   const numbers = (row: Pick<SummaryRow, 'parameters' | 'macs' | 'activationBytes'>) => [
     count(row.parameters),
     count(row.macs),
@@ -143,26 +168,39 @@ export function summary(net: tfl.LayersModel, options: SummaryOptions = {}): str
       [
         'total',
         '',
-        ...numbers({ parameters: total('parameters'), macs: total('macs'), activationBytes: total('activationBytes') }),
+        ...numbers({
+          parameters: total('parameters'),
+          macs: total('macs'),
+          activationBytes: total('activationBytes'),
+        }),
       ],
     ],
     2,
   );
   const ruler = '─'.repeat(head.length);
-  const body = rows.flatMap((row, i) => [lines[i] ?? '', ...(row.arithmetic ?? []).map((line) => `    ${printed(line)}`)]);
+  const body = rows.flatMap((row, i) => [
+    lines[i] ?? '',
+    ...(row.arithmetic ?? []).map((line) => `    ${printed(line)}`),
+  ]);
   return [head, ruler, ...body, ruler, lines.at(-1), ...learningLine(net)].join('\n');
 }
 
 const count = (n: number) => n.toLocaleString('en-US');
 
-/** `trainable 5,130 of 11,699,112 (11,684,382 frozen, 9,600 moving statistics)`; nothing where all numbers learn. */
+/**
+ * `trainable 5,130 of 11,699,112 (11,684,382 frozen, 9,600 moving statistics)`; nothing where all
+ * numbers learn.
+ */
 function learningLine(net: tfl.LayersModel): string[] {
   const layers = allLayers(net).filter((layer) => !isFixed(layer));
   const parameters = layers.reduce((n, layer) => n + countOf(parametersOf(layer)), 0);
   const statistics = layers.reduce((n, layer) => n + countOf(statisticsOf(layer)), 0);
   const trainable = layers.reduce((n, layer) => n + countOf(layer.trainableWeights), 0);
   if (trainable === parameters + statistics) return [];
-  const rest = [[parameters - trainable, 'frozen'], [statistics, 'moving statistics']] as const; // biome-ignore format: a row a kind
+  const rest = [
+    [parameters - trainable, 'frozen'],
+    [statistics, 'moving statistics'],
+  ] as const;
   const why = rest.flatMap(([n, what]) => (n > 0 ? [`${count(n)} ${what}`] : [])).join(', ');
   return [`trainable ${count(trainable)} of ${count(parameters + statistics)} (${why})`];
 }

@@ -1,28 +1,55 @@
 /**
- * Which layers stand behind a flattened image. Here an image is [height, width, channels] and PyTorch's is [channels, height, width], so that
+ * Which layers stand behind a flattened image. Here an image is [height, width, channels] and
+ * PyTorch's is [channels, height, width], so that
  * its flattened numbers come in another order, and the weights that meet them must too.
  */
-import type { LayersModel, layers, Sequential, Shape, SymbolicTensor } from '@tensorflow/tfjs-layers';
+import type {
+  LayersModel,
+  layers,
+  Sequential,
+  Shape,
+  SymbolicTensor,
+} from '@tensorflow/tfjs-layers';
 import { ownCalls } from '../summary/calls';
 
-/** An image of `area` = height · width pixels as one row: area · channels numbers, channels last. */
+/**
+ * An image of `area` = height · width pixels as one row: area · channels numbers, channels last.
+ */
 export interface FlattenedImage {
   readonly area: number;
   readonly channels: number;
 }
 
-/** What a tensor's numbers stand for: an image and the order of its axes, or a row that was one. Undefined: nothing that has an order. */
+/**
+ * What a tensor's numbers stand for: an image and the order of its axes, or a row that was one.
+ * Undefined: nothing that has an order.
+ */
 type Content = { readonly axes: string } | FlattenedImage | 'unclear' | undefined;
 
 const FLATTENS = ['Flatten', 'Reshape'];
 /** They keep each number in its place. */
-const ELEMENTWISE = ['Activation', 'AlphaDropout', 'BatchNormalization', 'Dropout', 'ELU', 'GaussianDropout', 'GaussianNoise',
-  'LeakyReLU', 'ReLU', 'ThresholdedReLU']; // biome-ignore format: a list
+const ELEMENTWISE = [
+  'Activation',
+  'AlphaDropout',
+  'BatchNormalization',
+  'Dropout',
+  'ELU',
+  'GaussianDropout',
+  'GaussianNoise',
+  'LeakyReLU',
+  'ReLU',
+  'ThresholdedReLU',
+];
 
-/** The flattened image that each layer takes, of the layers that take one; `unclear` where its order cannot be told. */
+/**
+ * The flattened image that each layer takes, of the layers that take one; `unclear` where its order
+ * cannot be told.
+ */
 export function flattenedImages(net: LayersModel): Map<layers.Layer, FlattenedImage | 'unclear'> {
   if (!net.built) (net as Sequential).build(); // a Sequential joins its layers only then
-  const contents = new Map<SymbolicTensor, Content>(net.inputs.map((tensor) => [tensor, imageOf(tensor.shape)]));
+  const contents = new Map<SymbolicTensor, Content>(
+    net.inputs.map((tensor) => [tensor, imageOf(tensor.shape)]),
+  );
   const found = new Map<layers.Layer, FlattenedImage | 'unclear'>();
   for (const { layer, inputs, output } of ownCalls(net)) {
     const [from] = inputs;
@@ -31,7 +58,10 @@ export function flattenedImages(net: LayersModel): Map<layers.Layer, FlattenedIm
     const row = given.find(isRow);
     if (row) found.set(layer, found.has(layer) ? 'unclear' : row);
     if (makesImage(layer, from.shape)) found.set(layer, 'unclear');
-    contents.set(output, contentAfter(layer, { inputs: given, from: from.shape, to: output.shape }));
+    contents.set(
+      output,
+      contentAfter(layer, { inputs: given, from: from.shape, to: output.shape }),
+    );
   }
   return found;
 }
@@ -39,18 +69,25 @@ export function flattenedImages(net: LayersModel): Map<layers.Layer, FlattenedIm
 const isRow = (content: Content): content is FlattenedImage | 'unclear' =>
   content === 'unclear' || (content !== undefined && 'area' in content);
 
-function contentAfter(layer: layers.Layer, { inputs, from, to }: { inputs: Content[]; from: Shape; to: Shape }): Content {
+function contentAfter(
+  layer: layers.Layer,
+  { inputs, from, to }: { inputs: Content[]; from: Shape; to: Shape },
+): Content {
   const kind = layer.getClassName();
   const [first] = inputs;
   const axes = first && first !== 'unclear' && 'axes' in first ? first.axes : undefined;
-  if (to.length === 4) return { axes: kind === 'Permute' && axes ? permuted(axes, layer) : (axes ?? 'hwc') };
+  if (to.length === 4)
+    return { axes: kind === 'Permute' && axes ? permuted(axes, layer) : (axes ?? 'hwc') };
   if (to.length !== 2 || kind === 'Dense') return undefined;
   if (axes) return FLATTENS.includes(kind) ? flattened(axes, from) : undefined;
   if (ELEMENTWISE.includes(kind)) return first;
   return inputs.some((content) => content !== undefined) ? 'unclear' : undefined;
 }
 
-/** A row made into an image of several pixels and channels: PyTorch would fill its channels one after the other. */
+/**
+ * A row made into an image of several pixels and channels: PyTorch would fill its channels one
+ * after the other.
+ */
 function makesImage(layer: layers.Layer, from: Shape): boolean {
   if (layer.getClassName() !== 'Reshape' || from.length !== 2) return false;
   const [height = 1, width = 1, channels = 1] = layer.getConfig().targetShape as Shape;
@@ -60,7 +97,8 @@ function makesImage(layer: layers.Layer, from: Shape): boolean {
 const imageOf = (shape: Shape): Content => (shape.length === 4 ? { axes: 'hwc' } : undefined);
 
 /** `Permute`'s dims count from 1. */
-const permuted = (axes: string, layer: layers.Layer) => (layer.getConfig().dims as number[]).map((dim) => axes[dim - 1]).join('');
+const permuted = (axes: string, layer: layers.Layer) =>
+  (layer.getConfig().dims as number[]).map((dim) => axes[dim - 1]).join('');
 
 function flattened(axes: string, shape: Shape): Content {
   const size = (axis: string) => shape[axes.indexOf(axis) + 1] ?? 1; // flattened sizes are never open

@@ -1,4 +1,7 @@
-/** Floating-point formats of weight files → float32. Little-endian, as the files and every machine of TensorFlow.js are. */
+/**
+ * Floating-point formats of weight files → float32. Little-endian, as the files and every machine
+ * of TensorFlow.js are.
+ */
 
 /** How the bytes of a tensor, which begin its buffer, become float32. */
 export const FLOAT_DECODERS = {
@@ -17,7 +20,10 @@ function decode(buffer: ArrayBuffer, toFloatBits: (bits: number) => number): Flo
   return new Float32Array(to.buffer);
 }
 
-/** IEEE 754 binary16 → binary32: 1 sign, 5 exponent (bias 15) and 10 fraction bits → 1, 8 (bias 127) and 23. Every value is kept. */
+/**
+ * IEEE 754 binary16 → binary32: 1 sign, 5 exponent (bias 15) and 10 fraction bits → 1, 8 (bias 127)
+ * and 23. Every value is kept.
+ */
 function halfBits(half: number): number {
   const sign = (half & 0x8000) << 16;
   const exponent = (half >> 10) & 0x1f;

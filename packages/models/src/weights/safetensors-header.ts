@@ -1,14 +1,34 @@
 /**
- * The header of a safetensors file (https://github.com/huggingface/safetensors#format), read by a parser of its own: nothing but an object
- * of tensors is taken, so a hostile header ends at its first wrong character, and a key that stands twice, which `JSON.parse` hides, is seen.
+ * The header of a safetensors file (https://github.com/huggingface/safetensors#format), read by a
+ * parser of its own: nothing but an object
+ * of tensors is taken, so a hostile header ends at its first wrong character, and a key that stands
+ * twice, which `JSON.parse` hides, is seen.
  */
-import { show } from '@deepend/checks';
+import { show } from '@deepend/core';
 
 /** Bits of one number, by the format's names. */
 export const DTYPE_BITS = {
-  F64: 64, I64: 64, U64: 64, C64: 64, F32: 32, I32: 32, U32: 32, F16: 16, BF16: 16, I16: 16, U16: 16,
-  F8_E4M3: 8, F8_E5M2: 8, F8_E8M0: 8, I8: 8, U8: 8, BOOL: 8, F6_E2M3: 6, F6_E3M2: 6, F4: 4,
-} as const; // biome-ignore format: a row for each kind
+  F64: 64,
+  I64: 64,
+  U64: 64,
+  C64: 64,
+  F32: 32,
+  I32: 32,
+  U32: 32,
+  F16: 16,
+  BF16: 16,
+  I16: 16,
+  U16: 16,
+  F8_E4M3: 8,
+  F8_E5M2: 8,
+  F8_E8M0: 8,
+  I8: 8,
+  U8: 8,
+  BOOL: 8,
+  F6_E2M3: 6,
+  F6_E3M2: 6,
+  F4: 4,
+} as const;
 
 export type SafetensorsDtype = keyof typeof DTYPE_BITS;
 
@@ -34,36 +54,53 @@ const DAMAGED = 'the file is damaged or is no safetensors file; get it again';
 const MOST_SIZES = 64; // PyTorch's own limit to a tensor's dimensions
 
 /**
- * Reads and checks a header's text: tensors of known types that lie side by side, without hole or overlap, in exactly `dataBytes` bytes.
+ * Reads and checks a header's text: tensors of known types that lie side by side, without hole or
+ * overlap, in exactly `dataBytes` bytes.
  * @param options.where who asks, and for which file: the beginning of each error
  * @throws Error that names the tensor, what was expected and what came
  */
-export function parseHeader(text: string, { where, dataBytes }: { where: string; dataBytes: number }): SafetensorsHeader {
+export function parseHeader(
+  text: string,
+  { where, dataBytes }: { where: string; dataBytes: number },
+): SafetensorsHeader {
   const { metadata, tensors } = new HeaderParser(text, where).read();
   tensors.sort((a, b) => a.begin - b.begin || a.end - b.end);
   checkPlaces(tensors, { where, dataBytes });
   return { metadata: Object.fromEntries(metadata), tensors };
 }
 
-function checkPlaces(tensors: readonly SafetensorsTensor[], { where, dataBytes }: { where: string; dataBytes: number }): void {
+function checkPlaces(
+  tensors: readonly SafetensorsTensor[],
+  { where, dataBytes }: { where: string; dataBytes: number },
+): void {
   let free = 0;
   for (const { name, dtype, shape, begin, end } of tensors) {
     const fail = (expected: string, got: string | number): never => {
-      throw new Error(`${where}: tensor ${show(name)}: expected ${expected}, got ${got}; ${DAMAGED}`);
+      throw new Error(
+        `${where}: tensor ${show(name)}: expected ${expected}, got ${got}; ${DAMAGED}`,
+      );
     };
     if (end < begin) fail(`data_offsets [begin, end] with begin ≤ end`, `[${begin}, ${end}]`);
-    if (end > dataBytes) fail(`its data within the ${dataBytes} bytes behind the header`, `bytes ${begin} to ${end}`);
+    if (end > dataBytes)
+      fail(`its data within the ${dataBytes} bytes behind the header`, `bytes ${begin} to ${end}`);
     const bits = [...shape, DTYPE_BITS[dtype]].reduce(exactProduct, 1);
     if (Number.isNaN(bits)) fail('fewer than 2^53 bits', `shape ${show(shape)}`);
-    if (bits !== 8 * (end - begin)) fail(`${bits / 8} bytes for ${dtype} of shape ${show(shape)}`, end - begin);
-    if (begin !== free) fail(`its data to begin at byte ${free}, where the data before it ends`, begin);
+    if (bits !== 8 * (end - begin))
+      fail(`${bits / 8} bytes for ${dtype} of shape ${show(shape)}`, end - begin);
+    if (begin !== free)
+      fail(`its data to begin at byte ${free}, where the data before it ends`, begin);
     free = end;
   }
   if (free === dataBytes) return;
-  throw new Error(`${where}: expected ${free} bytes behind the header, as its tensors say, got ${dataBytes}; ${DAMAGED}`);
+  throw new Error(
+    `${where}: expected ${free} bytes behind the header, as its tensors say, got ${dataBytes}; ${DAMAGED}`,
+  );
 }
 
-/** NaN where the product is too large to be exact, and from there on: a zero behind it must not hide that. */
+/**
+ * NaN where the product is too large to be exact, and from there on: a zero behind it must not hide
+ * that.
+ */
 const exactProduct = (a: number, b: number) => (Number.isSafeInteger(a * b) ? a * b : Number.NaN);
 
 class HeaderParser {
@@ -80,7 +117,8 @@ class HeaderParser {
     const metadata = new Map<string, string>();
     const tensors: SafetensorsTensor[] = [];
     this.object((key) => {
-      if (key === '__metadata__') return this.object((name) => void metadata.set(name, this.string()));
+      if (key === '__metadata__')
+        return this.object((name) => void metadata.set(name, this.string()));
       this.tensor = key;
       tensors.push(this.entry(key));
       this.tensor = undefined;
@@ -105,7 +143,8 @@ class HeaderParser {
     }
     const [begin, end] = offsets ?? [];
     if (!shape) return this.fail("a 'shape'", 'none');
-    if (begin === undefined || end === undefined) return this.fail("'data_offsets' of two numbers", show(offsets));
+    if (begin === undefined || end === undefined)
+      return this.fail("'data_offsets' of two numbers", show(offsets));
     return { name, dtype: dtype as SafetensorsDtype, shape, begin, end };
   }
 
@@ -140,7 +179,8 @@ class HeaderParser {
     this.skipSpace();
     const [digits = ''] = /^(0|[1-9]\d*)/.exec(this.text.slice(this.at, this.at + 20)) ?? [];
     const value = Number(digits);
-    if (digits === '' || !Number.isSafeInteger(value)) this.fail('a whole number from 0 to 2^53 − 1');
+    if (digits === '' || !Number.isSafeInteger(value))
+      this.fail('a whole number from 0 to 2^53 − 1');
     this.at += digits.length;
     return value;
   }
@@ -172,7 +212,8 @@ class HeaderParser {
   }
 
   private skipSpace(): void {
-    while (this.at < this.text.length && ' \t\n\r'.includes(this.text[this.at] as string)) this.at++;
+    while (this.at < this.text.length && ' \t\n\r'.includes(this.text[this.at] as string))
+      this.at++;
   }
 
   private fail(
@@ -180,6 +221,8 @@ class HeaderParser {
     got = this.at < this.text.length ? show(this.text.slice(this.at, this.at + 12)) : 'its end',
   ): never {
     const place = this.tensor === undefined ? '' : `tensor ${show(this.tensor)}: `;
-    throw new Error(`${this.where}: ${place}header, character ${this.at}: expected ${expected}, got ${got}; ${DAMAGED}`);
+    throw new Error(
+      `${this.where}: ${place}header, character ${this.at}: expected ${expected}, got ${got}; ${DAMAGED}`,
+    );
   }
 }

@@ -1,6 +1,9 @@
-/** Files of named tensors in the safetensors format, https://github.com/huggingface/safetensors#format. */
+/**
+ * Files of named tensors in the safetensors format,
+ * https://github.com/huggingface/safetensors#format.
+ */
 import { type FileHandle, open } from 'node:fs/promises';
-import { show } from '@deepend/checks';
+import { show } from '@deepend/core';
 import fs from 'fs-extra';
 import { writeWhole } from '../whole';
 import { FLOAT_DECODERS, type FloatDtype } from './float-formats';
@@ -11,11 +14,17 @@ const LENGTH_BYTES = 8;
 const MOST_READ = 2 ** 30; // Node reads less than 2 GiB at once
 
 /**
- * Reads what a safetensors file holds, without its numbers: names, types and shapes of its tensors, and its metadata.
- * @throws Error when the file cannot be read or its header does not describe it; nothing of a header's size is allocated before it is checked
+ * Reads what a safetensors file holds, without its numbers: names, types and shapes of its tensors,
+ * and its metadata.
+ * @throws Error when the file cannot be read or its header does not describe it; nothing of a
+ *   header's size is allocated before it is checked
  */
 export async function readSafetensorsHeader(file: string): Promise<SafetensorsHeader> {
-  return withSafetensors(file, { where: `[models] readSafetensorsHeader: ${file}` }, async ({ header }) => header);
+  return withSafetensors(
+    file,
+    { where: `[models] readSafetensorsHeader: ${file}` },
+    async ({ header }) => header,
+  );
 }
 
 export interface OpenSafetensors {
@@ -24,10 +33,15 @@ export interface OpenSafetensors {
   readFloats(tensor: SafetensorsTensor & { dtype: FloatDtype }): Promise<Float32Array>;
 }
 
-export const isFloat = (tensor: SafetensorsTensor): tensor is SafetensorsTensor & { dtype: FloatDtype } =>
+export const isFloat = (
+  tensor: SafetensorsTensor,
+): tensor is SafetensorsTensor & { dtype: FloatDtype } =>
   Object.hasOwn(FLOAT_DECODERS, tensor.dtype);
 
-/** Opens a file, checks its header, and closes it when `use` has ended. @param options.where the beginning of each error */
+/**
+ * Opens a file, checks its header, and closes it when `use` has ended. @param options.where the
+ * beginning of each error
+ */
 export async function withSafetensors<T>(
   file: string,
   { where }: { where: string },
@@ -38,10 +52,15 @@ export async function withSafetensors<T>(
     const { size } = await handle.stat();
     const headerBytes = await readHeaderLength(handle, { where, size });
     const dataStart = LENGTH_BYTES + headerBytes;
-    const text = decodeText(await readBytes(handle, { where, begin: LENGTH_BYTES, end: dataStart }), where);
+    const text = decodeText(
+      await readBytes(handle, { where, begin: LENGTH_BYTES, end: dataStart }),
+      where,
+    );
     const header = parseHeader(text, { where, dataBytes: size - dataStart });
     const readFloats: OpenSafetensors['readFloats'] = async ({ dtype, begin, end }) =>
-      FLOAT_DECODERS[dtype](await readBytes(handle, { where, begin: dataStart + begin, end: dataStart + end }));
+      FLOAT_DECODERS[dtype](
+        await readBytes(handle, { where, begin: dataStart + begin, end: dataStart + end }),
+      );
     return await use({ header, readFloats });
   } finally {
     await handle.close();
@@ -53,14 +72,22 @@ async function openFile(file: string, where: string): Promise<FileHandle> {
     // Asked before it is opened: to open a pipe would wait for its other end.
     if ((await fs.stat(file)).isFile()) return await open(file);
   } catch (cause) {
-    throw new Error(`${where}: cannot be read (${(cause as Error).message}); expected a safetensors file`, { cause });
+    throw new Error(
+      `${where}: cannot be read (${(cause as Error).message}); expected a safetensors file`,
+      { cause },
+    );
   }
   throw new Error(`${where}: expected a safetensors file, got a folder or a device`);
 }
 
-async function readHeaderLength(handle: FileHandle, { where, size }: { where: string; size: number }): Promise<number> {
+async function readHeaderLength(
+  handle: FileHandle,
+  { where, size }: { where: string; size: number },
+): Promise<number> {
   if (size < LENGTH_BYTES) {
-    throw new Error(`${where}: expected a safetensors file, at least ${LENGTH_BYTES} bytes, got ${size}; get it again`);
+    throw new Error(
+      `${where}: expected a safetensors file, at least ${LENGTH_BYTES} bytes, got ${size}; get it again`,
+    );
   }
   const first = await readBytes(handle, { where, begin: 0, end: LENGTH_BYTES });
   const length = new DataView(first).getBigUint64(0, true);
@@ -77,14 +104,20 @@ const CONVERT = `convert it in Python:
   import torch; from safetensors.torch import save_file
   save_file(torch.load('weights.pth', map_location='cpu', weights_only=True), 'weights.safetensors')`;
 
-/** torch.save writes a zip archive, before PyTorch 1.6 a bare pickle: a byte 0x80 and the protocol's number. */
-const isPickle = ([a, b, c, d]: Uint8Array) => (a === 0x50 && b === 0x4b && c === 3 && d === 4) || (a === 0x80 && (b ?? 9) <= 5);
+/**
+ * torch.save writes a zip archive, before PyTorch 1.6 a bare pickle: a byte 0x80 and the protocol's
+ * number.
+ */
+const isPickle = ([a, b, c, d]: Uint8Array) =>
+  (a === 0x50 && b === 0x4b && c === 3 && d === 4) || (a === 0x80 && (b ?? 9) <= 5);
 
 function decodeText(bytes: ArrayBuffer, where: string): string {
   try {
     return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes);
   } catch (cause) {
-    throw new Error(`${where}: expected a header in UTF-8, got other bytes; get the file again`, { cause });
+    throw new Error(`${where}: expected a header in UTF-8, got other bytes; get the file again`, {
+      cause,
+    });
   }
 }
 
@@ -98,7 +131,9 @@ async function readBytes(
     const length = Math.min(bytes.length - done, MOST_READ);
     const { bytesRead } = await handle.read(bytes, done, length, begin + done);
     if (bytesRead === 0)
-      throw new Error(`${where}: expected bytes up to ${end}, got ${begin + done}; was the file cut meanwhile?`);
+      throw new Error(
+        `${where}: expected bytes up to ${end}, got ${begin + done}; was the file cut meanwhile?`,
+      );
     done += bytesRead;
   }
   return bytes.buffer;
@@ -112,7 +147,8 @@ export interface TensorToWrite {
 }
 
 /**
- * Writes tensors, sorted by name, as float32; the file appears whole or not at all. One tensor at a time is held.
+ * Writes tensors, sorted by name, as float32; the file appears whole or not at all. One tensor at a
+ * time is held.
  * @param options.where the beginning of each error
  */
 export async function writeSafetensors(
@@ -136,20 +172,29 @@ export async function writeSafetensors(
 async function bytesOf({ name, shape, values }: TensorToWrite): Promise<Uint8Array> {
   const numbers = await values();
   const expected = shape.reduce((a, b) => a * b, 1);
-  if (numbers.length !== expected) throw new Error(`tensor ${show(name)}: expected ${expected} numbers, got ${numbers.length}`);
+  if (numbers.length !== expected)
+    throw new Error(`tensor ${show(name)}: expected ${expected} numbers, got ${numbers.length}`);
   return new Uint8Array(numbers.buffer, numbers.byteOffset, numbers.byteLength);
 }
 
-function encodeHeader(tensors: readonly TensorToWrite[], metadata: Readonly<Record<string, string>>): Uint8Array {
+function encodeHeader(
+  tensors: readonly TensorToWrite[],
+  metadata: Readonly<Record<string, string>>,
+): Uint8Array {
   let offset = 0;
   const entries = tensors.map(({ name, shape }) => {
     const begin = offset;
     offset += 4 * shape.reduce((a, b) => a * b, 1);
     return `${JSON.stringify(name)}:${JSON.stringify({ dtype: 'F32', shape, data_offsets: [begin, offset] })}`;
   });
-  const json = new TextEncoder().encode(`{${[`"__metadata__":${JSON.stringify(metadata)}`, ...entries].join(',')}}`);
-  // Spaces to a multiple of 8, so that every tensor lies aligned in a file that is mapped into memory.
-  const bytes = new Uint8Array(LENGTH_BYTES + 8 * Math.ceil(json.length / 8)).fill(' '.charCodeAt(0));
+  const json = new TextEncoder().encode(
+    `{${[`"__metadata__":${JSON.stringify(metadata)}`, ...entries].join(',')}}`,
+  );
+  // Spaces to a multiple of 8, so that every tensor lies aligned in a file that is mapped into
+  // memory.
+  const bytes = new Uint8Array(LENGTH_BYTES + 8 * Math.ceil(json.length / 8)).fill(
+    ' '.charCodeAt(0),
+  );
   new DataView(bytes.buffer).setBigUint64(0, BigInt(bytes.length - LENGTH_BYTES), true);
   bytes.set(json, LENGTH_BYTES);
   return bytes;

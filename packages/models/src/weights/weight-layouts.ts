@@ -14,7 +14,10 @@ export interface Parameter {
   readonly torch: TorchLayout;
 }
 
-/** PyTorch's shape, and a view of ours in three axes [a, b, c] whose reversal [c, b, a] is PyTorch's order. */
+/**
+ * PyTorch's shape, and a view of ours in three axes [a, b, c] whose reversal [c, b, a] is PyTorch's
+ * order.
+ */
 interface TorchLayout {
   readonly shape: readonly number[];
   readonly view: readonly [number, number, number];
@@ -44,7 +47,10 @@ const linear: Layout = ([input = 1, output = 1], image) => ({
 const outputs: Layout = ([size = 1]) => ({ shape: [size], view: [1, 1, size] });
 
 /** [n], a number for each input, which may be a flattened image. */
-const inputs: Layout = ([size = 1], image) => ({ shape: [size], view: image ? [image.area, image.channels, 1] : [size, 1, 1] });
+const inputs: Layout = ([size = 1], image) => ({
+  shape: [size],
+  view: image ? [image.area, image.channels, 1] : [size, 1, 1],
+});
 
 /** By a layer's class: TensorFlow.js's name of each weight → PyTorch's, and its layout. */
 const LAYERS: Record<string, Record<string, readonly [name: string, layout: Layout]>> = {
@@ -61,7 +67,8 @@ const LAYERS: Record<string, Record<string, readonly [name: string, layout: Layo
 };
 
 /** Whether a layer's result depends on the order of its input row. */
-const needsOrder = (layer: layers.Layer) => layer.weights.length > 0 || layer.getClassName() === 'Reshape';
+const needsOrder = (layer: layers.Layer) =>
+  layer.weights.length > 0 || layer.getClassName() === 'Reshape';
 
 /**
  * Every weight of a net with its PyTorch name, in the order of the layers.
@@ -77,20 +84,31 @@ export function torchParameters(net: LayersModel, { where }: { where: string }):
     .flatMap((layer) => {
       const image = images.get(layer) as FlattenedImage | undefined;
       const known = LAYERS[layer.getClassName()];
-      const names = layer.weights.map(({ originalName }) => originalName.slice(originalName.lastIndexOf('/') + 1));
-      if (!known || names.some((name) => !Object.hasOwn(known, name))) throw unknownKind(layer, where);
+      const names = layer.weights.map(({ originalName }) =>
+        originalName.slice(originalName.lastIndexOf('/') + 1),
+      );
+      if (!known || names.some((name) => !Object.hasOwn(known, name)))
+        throw unknownKind(layer, where);
       // PyTorch's batch norm has both or neither.
-      if (names.includes('gamma') !== names.includes('beta') && 'gamma' in known) throw halfNorm(layer, where);
+      if (names.includes('gamma') !== names.includes('beta') && 'gamma' in known)
+        throw halfNorm(layer, where);
       return layer.weights.map((variable, i) => {
         const [suffix, layout] = known[names[i] as string] as readonly [string, Layout];
         const shape = sizes(variable.shape);
-        return { name: `${layer.name}.${suffix}`, layer, variable, shape, torch: layout(shape, image) };
+        return {
+          name: `${layer.name}.${suffix}`,
+          layer,
+          variable,
+          shape,
+          torch: layout(shape, image),
+        };
       });
     });
 }
 
 const sizes = (shape: Shape) => shape.map((size) => size ?? 1); // a weight's size is never open
-const at = (layer: layers.Layer, where: string) => `${where}: layer '${layer.name}' (${layer.getClassName()})`;
+const at = (layer: layers.Layer, where: string) =>
+  `${where}: layer '${layer.name}' (${layer.getClassName()})`;
 
 const unknownKind = (layer: layers.Layer, where: string) =>
   new Error(
@@ -110,14 +128,18 @@ const unclear = (layer: layers.Layer, where: string) =>
   );
 
 /** Numbers of shape [a, b, c] in the order of [c, b, a]. */
-export function reverseAxes(values: Float32Array, [a, b, c]: readonly [number, number, number]): Float32Array {
+export function reverseAxes(
+  values: Float32Array,
+  [a, b, c]: readonly [number, number, number],
+): Float32Array {
   const result = new Float32Array(values.length);
   const line = 16; // numbers in a cache line: reading a whole one each time is several times faster in a large matrix
   for (let first = 0; first < c; first += line) {
     const last = Math.min(first + line, c);
     for (let j = 0; j < b; j++) {
       for (let i = 0; i < a; i++) {
-        for (let k = first; k < last; k++) result[(k * b + j) * a + i] = values[(i * b + j) * c + k] as number;
+        for (let k = first; k < last; k++)
+          result[(k * b + j) * a + i] = values[(i * b + j) * c + k] as number;
       }
     }
   }

@@ -1,5 +1,5 @@
 /** A net's weights from and to safetensors files with PyTorch's names and layouts. */
-import { checkOptions, closest, rule, show } from '@deepend/checks';
+import { checkOptions, closest, rule, show } from '@deepend/core';
 import * as tf from '@tensorflow/tfjs-core';
 import type { LayersModel } from '@tensorflow/tfjs-layers';
 import type { FloatDtype } from './float-formats';
@@ -8,9 +8,15 @@ import type { SafetensorsTensor } from './safetensors-header';
 import { type Parameter, reverseAxes, torchParameters } from './weight-layouts';
 
 export interface LoadWeightsOptions {
-  /** The file must hold every parameter of the net and no others. False loads what has the same name. @default true */
+  /**
+   * The file must hold every parameter of the net and no others. False loads what has the same
+   * name. @default true
+   */
   strict?: boolean;
-  /** The net's last layer with weights stays as it was built, whatever the file has for it: for a head of another size. @default false */
+  /**
+   * The net's last layer with weights stays as it was built, whatever the file has for it: for a
+   * head of another size. @default false
+   */
   skipHead?: boolean;
 }
 
@@ -25,30 +31,49 @@ export interface LoadedWeights {
   readonly skipped: string[];
 }
 
-const loadOptions = rule.options({ strict: rule.flag().optional(), skipHead: rule.flag().optional() });
+const loadOptions = rule.options({
+  strict: rule.flag().optional(),
+  skipHead: rule.flag().optional(),
+});
 
 /**
- * Reads weights from a safetensors file with PyTorch's names (`layer1.0.conv1.weight`) and layouts (convolutions OIHW, linear layers [out, in]),
- * such as a torchvision checkpoint that was saved so. Float32, float16 and bfloat16 are read exactly, float64 is rounded to float32.
- * Everything is checked before the first weight is written: an error leaves the net as it was, but for a disk that fails meanwhile. One tensor of the file is held at a time.
+ * Reads weights from a safetensors file with PyTorch's names (`layer1.0.conv1.weight`) and layouts
+ * (convolutions OIHW, linear layers [out, in]),
+ * such as a torchvision checkpoint that was saved so. Float32, float16 and bfloat16 are read
+ * exactly, float64 is rounded to float32.
+ * Everything is checked before the first weight is written: an error leaves the net as it was, but
+ * for a disk that fails meanwhile. One tensor of the file is held at a time.
  *
- * Batch counters (`num_batches_tracked`) are passed over, and so are GoogLeNet's auxiliary classifiers (`aux1.`, `aux2.`) where the net has none:
+ * Batch counters (`num_batches_tracked`) are passed over, and so are GoogLeNet's auxiliary
+ * classifiers (`aux1.`, `aux2.`) where the net has none:
  * torchvision drops them itself after loading. Neither is left over.
  * @param options.strict @default true
  * @param options.skipHead @default false
  * @returns the names loaded, missing in the file, left over in it, and skipped
- * @throws Error when the file is no sound safetensors file; when names are missing or left over (unless `strict: false`); when a shape differs
- *   or a type is no floating-point one; when the net has a layer that PyTorch's names are not known for
+ * @throws Error when the file is no sound safetensors file; when names are missing or left over
+ *   (unless `strict: false`); when a shape differs
+ *   or a type is no floating-point one; when the net has a layer that PyTorch's names are not known
+ *   for
  */
-export async function loadWeights(net: LayersModel, file: string, options: LoadWeightsOptions = {}): Promise<LoadedWeights> {
-  const { strict = true, skipHead = false } = checkOptions('[models] loadWeights', loadOptions, options);
+export async function loadWeights(
+  net: LayersModel,
+  file: string,
+  options: LoadWeightsOptions = {},
+): Promise<LoadedWeights> {
+  const { strict = true, skipHead = false } = checkOptions(
+    '[models] loadWeights',
+    loadOptions,
+    options,
+  );
   const where = `[models] loadWeights: ${file}`;
   const parameters = torchParameters(net, { where: '[models] loadWeights' });
   return withSafetensors(file, { where }, async ({ header, readFloats }) => {
     const { pairs, missing, leftOver, skipped } = match(parameters, header.tensors, { skipHead });
-    if (strict && missing.length + leftOver.length > 0) throw wrongNames(net, { where, missing, leftOver });
+    if (strict && missing.length + leftOver.length > 0)
+      throw wrongNames(net, { where, missing, leftOver });
     const fitting = pairs.map((pair) => checkPair(pair, { where, head: headOf(parameters) }));
-    for (const { parameter, tensor } of fitting) writeParameter(parameter, await readFloats(tensor));
+    for (const { parameter, tensor } of fitting)
+      writeParameter(parameter, await readFloats(tensor));
     return { loaded: pairs.map(({ parameter }) => parameter.name), missing, leftOver, skipped };
   });
 }
@@ -61,7 +86,11 @@ interface Pair<T = SafetensorsTensor> {
 /** The last layer with weights. */
 const headOf = (parameters: readonly Parameter[]) => parameters.at(-1)?.layer;
 
-function match(parameters: readonly Parameter[], tensors: readonly SafetensorsTensor[], { skipHead }: { skipHead: boolean }) {
+function match(
+  parameters: readonly Parameter[],
+  tensors: readonly SafetensorsTensor[],
+  { skipHead }: { skipHead: boolean },
+) {
   const head = skipHead ? headOf(parameters) : undefined;
   const byName = new Map(tensors.map((tensor) => [tensor.name, tensor]));
   const pairs: Pair[] = [];
@@ -74,7 +103,9 @@ function match(parameters: readonly Parameter[], tensors: readonly SafetensorsTe
     else missing.push(parameter.name);
   }
   const ours = new Set(parameters.map(({ name }) => name));
-  const leftOver = [...byName.keys()].filter((name) => !ours.has(name) && !isPassedOver(name, parameters));
+  const leftOver = [...byName.keys()].filter(
+    (name) => !ours.has(name) && !isPassedOver(name, parameters),
+  );
   return { pairs, missing, skipped, leftOver };
 }
 
@@ -82,7 +113,9 @@ function match(parameters: readonly Parameter[], tensors: readonly SafetensorsTe
 function isPassedOver(name: string, parameters: readonly Parameter[]): boolean {
   if (name.endsWith('num_batches_tracked')) return true;
   const auxiliary = /^aux[12]\./.exec(name)?.[0];
-  return auxiliary !== undefined && !parameters.some((parameter) => parameter.name.startsWith(auxiliary));
+  return (
+    auxiliary !== undefined && !parameters.some((parameter) => parameter.name.startsWith(auxiliary))
+  );
 }
 
 const list = (names: readonly string[]) =>
@@ -90,13 +123,20 @@ const list = (names: readonly string[]) =>
 
 function wrongNames(
   net: LayersModel,
-  { where, missing, leftOver }: { where: string; missing: readonly string[]; leftOver: readonly string[] },
+  {
+    where,
+    missing,
+    leftOver,
+  }: { where: string; missing: readonly string[]; leftOver: readonly string[] },
 ): Error {
   const faults = [
     ...(missing.length > 0 ? [`a file without ${list(missing)}`] : []),
     ...(leftOver.length > 0 ? [`left over ${list(leftOver)}`] : []),
   ];
-  const near = missing.slice(0, 10).map((name) => ({ name, other: closest(name, leftOver) })).find(({ other }) => other); // biome-ignore format: one question
+  const near = missing
+    .slice(0, 10)
+    .map((name) => ({ name, other: closest(name, leftOver) }))
+    .find(({ other }) => other);
   const hint = near ? `is ${show(near.other)} the net's ${show(near.name)}? ` : '';
   return new Error(
     `${where}: expected the parameters of the net '${net.name}' and no others, got ${faults.join(' and ')}; ` +
@@ -104,7 +144,10 @@ function wrongNames(
   );
 }
 
-function checkPair({ parameter, tensor }: Pair, { where, head }: { where: string; head: Parameter['layer'] | undefined }) {
+function checkPair(
+  { parameter, tensor }: Pair,
+  { where, head }: { where: string; head: Parameter['layer'] | undefined },
+) {
   const { name, layer, torch } = parameter;
   if (torch.shape.join() !== tensor.shape.join()) {
     const next = layer === head ? 'leave the head as it is with { skipHead: true }, or ' : '';
@@ -113,8 +156,11 @@ function checkPair({ parameter, tensor }: Pair, { where, head }: { where: string
         `got [${tensor.shape.join(', ')}]; ${next}build the net with the sizes of the file's`,
     );
   }
-  if (isFloat(tensor)) return { parameter, tensor } satisfies Pair<SafetensorsTensor & { dtype: FloatDtype }>;
-  throw new Error(`${where}: tensor ${show(name)}: expected F32, F16, BF16 or F64, got ${tensor.dtype}; save it as float32`);
+  if (isFloat(tensor))
+    return { parameter, tensor } satisfies Pair<SafetensorsTensor & { dtype: FloatDtype }>;
+  throw new Error(
+    `${where}: tensor ${show(name)}: expected F32, F16, BF16 or F64, got ${tensor.dtype}; save it as float32`,
+  );
 }
 
 function writeParameter({ variable, shape, torch }: Parameter, values: Float32Array): void {
@@ -128,10 +174,14 @@ function writeParameter({ variable, shape, torch }: Parameter, values: Float32Ar
 }
 
 /**
- * Writes a net's weights into a safetensors file, float32, with PyTorch's names and layouts, so that `load_state_dict` of a PyTorch module of the
- * same layers takes them: kernels OIHW, linear layers [out, in] with the inputs behind a flattened image as c·h·w, batch norm's statistics.
- * Layers whose name ends in `_fixed` compute a constant and are left out. The file appears whole or not at all.
- * @throws Error when a layer's weights have no known counterpart in PyTorch (it names the layer; nothing is written), or the file cannot be
+ * Writes a net's weights into a safetensors file, float32, with PyTorch's names and layouts, so
+ * that `load_state_dict` of a PyTorch module of the
+ * same layers takes them: kernels OIHW, linear layers [out, in] with the inputs behind a flattened
+ * image as c·h·w, batch norm's statistics.
+ * Layers whose name ends in `_fixed` compute a constant and are left out. The file appears whole or
+ * not at all.
+ * @throws Error when a layer's weights have no known counterpart in PyTorch (it names the layer;
+ *   nothing is written), or the file cannot be
  */
 export async function saveWeights(net: LayersModel, file: string): Promise<void> {
   // Loaders of other libraries ask for this mark.

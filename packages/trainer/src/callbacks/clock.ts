@@ -1,14 +1,17 @@
 /** Callbacks that look at the clock. */
-import { checkOptions, rule, show } from '@deepend/checks';
+import { checkOptions, rule, show } from '@deepend/core';
 import type { Callback, RunInfo } from '../types';
 
 /**
- * Ends the run in good order at the first step after so many seconds from its beginning, evaluations counted.
+ * Ends the run in good order at the first step after so many seconds from its beginning,
+ * evaluations counted.
  * @param seconds above 0
  */
 export function timeLimit(seconds: number): Callback {
   if (!(typeof seconds === 'number' && seconds > 0))
-    throw new RangeError(`[trainer] timeLimit: expected a number of seconds above 0, got ${show(seconds)}`);
+    throw new RangeError(
+      `[trainer] timeLimit: expected a number of seconds above 0, got ${show(seconds)}`,
+    );
   let run: RunInfo | undefined;
   let started = 0;
   return {
@@ -17,7 +20,8 @@ export function timeLimit(seconds: number): Callback {
       started = performance.now();
     },
     onStep() {
-      if (performance.now() - started >= 1000 * seconds) run?.control.stop(`the time limit of ${seconds} s is over`);
+      if (performance.now() - started >= 1000 * seconds)
+        run?.control.stop(`the time limit of ${seconds} s is over`);
     },
   };
 }
@@ -25,7 +29,8 @@ export function timeLimit(seconds: number): Callback {
 const rules = rule.options({ every: rule.positiveInteger().optional() });
 
 /**
- * Prints the training throughput of the steps since the last line, waiting for the loader included and evaluation not:
+ * Prints the training throughput of the steps since the last line, waiting for the loader included
+ * and evaluation not:
  * `epoch 2, step 300/469: 1234.5 examples/sec`.
  * @param settings.every steps from line to line; an epoch's last ones may have none @default 100
  */

@@ -1,5 +1,5 @@
 /** Ends a run that gets no better. */
-import { checkOptions, rule } from '@deepend/checks';
+import { checkOptions, rule } from '@deepend/core';
 import * as tf from '@tensorflow/tfjs-core';
 import { type Monitor, type MonitorMode, modeOf, monitored, monitorRules } from '../monitor';
 import type { Callback, RunInfo } from '../types';
@@ -23,7 +23,10 @@ export interface EarlyStoppingOptions {
   mode?: MonitorMode;
 }
 
-/** The best epoch so far; its weights, statistics of batch normalization included, and their moving averages where the run keeps them. */
+/**
+ * The best epoch so far; its weights, statistics of batch normalization included, and their moving
+ * averages where the run keeps them.
+ */
 interface Best {
   readonly value: number;
   readonly epoch: number;
@@ -32,13 +35,20 @@ interface Best {
 }
 
 /**
- * Ends the run when the monitor has got no better for `patience` epochs. Whichever way a run ends, but by an error, the net has the weights
- * and statistics of its best epoch afterwards; until then they are held beside its own. Prechelt 1998, "Early Stopping - But When?".
+ * Ends the run when the monitor has got no better for `patience` epochs. Whichever way a run ends,
+ * but by an error, the net has the weights
+ * and statistics of its best epoch afterwards; until then they are held beside its own. Prechelt
+ * 1998, "Early Stopping - But When?".
  * A run that is resumed begins to count anew.
  * @throws Error after the first epoch when the run does not measure what is watched
  */
 export function earlyStopping(settings: EarlyStoppingOptions = {}): Callback {
-  const { monitor = 'testAcc', patience = 5, minDelta = 0, mode = modeOf(monitor) } = checkOptions(WHERE, rules, settings);
+  const {
+    monitor = 'testAcc',
+    patience = 5,
+    minDelta = 0,
+    mode = modeOf(monitor),
+  } = checkOptions(WHERE, rules, settings);
   const sign = mode === 'max' ? 1 : -1;
   let run: RunInfo | undefined;
   let best: Best | undefined;
@@ -51,7 +61,9 @@ export function earlyStopping(settings: EarlyStoppingOptions = {}): Callback {
     if (best && run) giveBack(run, best);
     forget();
   };
-  /** Of a run that something else ended: there is no more to be done with it than to use the net. */
+  /**
+   * Of a run that something else ended: there is no more to be done with it than to use the net.
+   */
   const restoreNet = () => {
     if (best) run?.net.setWeights([...(best.averages ?? best.weights)]);
     forget();
@@ -76,7 +88,8 @@ export function earlyStopping(settings: EarlyStoppingOptions = {}): Callback {
         const reached = best ? `, which was ${best.value} in epoch ${best.epoch}` : '';
         run.control.stop(`${monitor} got no better for ${patience} epochs${reached}`);
       }
-      // Now rather than at the run's end, so that whoever saves the net then has the best one, in whatever order callbacks stand.
+      // Now rather than at the run's end, so that whoever saves the net then has the best one, in
+      // whatever order callbacks stand.
       if (isOver || record.epoch === run.numEpochs) restore();
     },
     onTrainEnd: restoreNet,
@@ -100,7 +113,9 @@ function giveBack(run: RunInfo, { weights, averages }: Best): void {
   });
 }
 
-/** Does `work` while the net has the averages for its weights; not at all where the run keeps none. */
+/**
+ * Does `work` while the net has the averages for its weights; not at all where the run keeps none.
+ */
 function inAverages<T>({ control: { average } }: RunInfo, work: () => T): T | undefined {
   if (!average) return undefined;
   average.swap();

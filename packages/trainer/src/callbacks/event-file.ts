@@ -1,6 +1,8 @@
 /**
- * Event files as TensorBoard reads them: records in TensorFlow's framing, each a protobuf `Event` with a step's scalars. Formats:
- * tensorflow/core/lib/io/record_writer.h, tensorflow/core/util/event.proto and tensorflow/core/framework/summary.proto.
+ * Event files as TensorBoard reads them: records in TensorFlow's framing, each a protobuf `Event`
+ * with a step's scalars. Formats:
+ * tensorflow/core/lib/io/record_writer.h, tensorflow/core/util/event.proto and
+ * tensorflow/core/framework/summary.proto.
  */
 
 export interface ScalarEvent {
@@ -17,16 +19,27 @@ const SESSION_START = 1; // of event.proto's SessionLog.SessionStatus
 export const versionRecord = (wallTime: number): Buffer =>
   record(Buffer.concat([double(1, wallTime), bytes(3, Buffer.from('brain.Event:2'))]));
 
-/** Tells the reader that a run goes on at this step: what an earlier file of the folder has from there on is void. */
+/**
+ * Tells the reader that a run goes on at this step: what an earlier file of the folder has from
+ * there on is void.
+ */
 export const sessionRecord = ({ wallTime, step }: Omit<ScalarEvent, 'scalars'>): Buffer =>
-  record(Buffer.concat([double(1, wallTime), varintField(2, step), bytes(7, varintField(1, SESSION_START))]));
+  record(
+    Buffer.concat([
+      double(1, wallTime),
+      varintField(2, step),
+      bytes(7, varintField(1, SESSION_START)),
+    ]),
+  );
 
 /** One event with some scalars, ready to be added to a file. */
 export function scalarRecord({ wallTime, step, scalars }: ScalarEvent): Buffer {
   const values = Object.entries(scalars).map(([tag, value]) =>
     bytes(1, Buffer.concat([bytes(1, Buffer.from(tag)), float(2, value)])),
   );
-  return record(Buffer.concat([double(1, wallTime), varintField(2, step), bytes(5, Buffer.concat(values))]));
+  return record(
+    Buffer.concat([double(1, wallTime), varintField(2, step), bytes(5, Buffer.concat(values))]),
+  );
 }
 
 /** Length (8 bytes), its checksum, the data, their checksum; all little-endian. */
@@ -59,7 +72,8 @@ function maskedCrc(data: Uint8Array): number {
   return (((crc >>> 15) | (crc << 17)) + 0xa282ead8) >>> 0;
 }
 
-// Protobuf's wire format, https://protobuf.dev/programming-guides/encoding: a key (field number, wire type), then the value.
+// Protobuf's wire format, https://protobuf.dev/programming-guides/encoding: a key (field number,
+// wire type), then the value.
 const WIRE = { varint: 0, fixed64: 1, bytes: 2, fixed32: 5 } as const;
 const key = (field: number, wire: keyof typeof WIRE) => varint((field << 3) | WIRE[wire]);
 
@@ -70,8 +84,10 @@ function varint(value: number): Buffer {
   return Buffer.from([...groups, rest]);
 }
 
-const varintField = (field: number, value: number) => Buffer.concat([key(field, 'varint'), varint(value)]);
-const bytes = (field: number, value: Buffer) => Buffer.concat([key(field, 'bytes'), varint(value.length), value]);
+const varintField = (field: number, value: number) =>
+  Buffer.concat([key(field, 'varint'), varint(value)]);
+const bytes = (field: number, value: Buffer) =>
+  Buffer.concat([key(field, 'bytes'), varint(value.length), value]);
 
 function double(field: number, value: number): Buffer {
   const fixed = Buffer.alloc(8);

@@ -1,6 +1,7 @@
 /** Ends a run at the first number that is not finite, and says where it arose. */
-import { checkOptions, rule } from '@deepend/checks';
+
 import type { NonFinite } from '@deepend/compiler';
+import { checkOptions, rule } from '@deepend/core';
 import * as tf from '@tensorflow/tfjs-core';
 import type { LayersModel } from '@tensorflow/tfjs-layers';
 import type { Callback, RunInfo } from '../types';
@@ -16,10 +17,13 @@ const PLACES: Record<NonFinite['what'], (layers: string) => string> = {
 };
 
 /**
- * Looks after each step whether loss and weights are finite, and where they are not, takes that step again from the weights before it to name
- * the first layer whose output or gradient is not. The net is left with those last finite weights. It costs a second copy of the weights,
+ * Looks after each step whether loss and weights are finite, and where they are not, takes that
+ * step again from the weights before it to name
+ * the first layer whose output or gradient is not. The net is left with those last finite weights.
+ * It costs a second copy of the weights,
  * and a number read from the device for each look.
- * @param settings.every how often it looks, in steps; beyond 1 the step that went wrong may be past, and the place is the weights' @default 1
+ * @param settings.every how often it looks, in steps; beyond 1 the step that went wrong may be
+ *   past, and the place is the weights' @default 1
  * @throws Error out of the run, that names the layer
  */
 export function stopOnNaN(settings: { every?: number } = {}): Callback {

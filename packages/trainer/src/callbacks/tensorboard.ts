@@ -1,7 +1,7 @@
 /** Curves for TensorBoard. */
 import { hostname } from 'node:os';
 import path from 'node:path';
-import { checkOptions, rule, show } from '@deepend/checks';
+import { checkOptions, rule, show } from '@deepend/core';
 import type { Callback, EpochRecord } from '../types';
 import { scalarRecord, sessionRecord, versionRecord } from './event-file';
 import { append, begin } from './files';
@@ -12,15 +12,20 @@ const rules = rule.options({ everySteps: rule.positiveInteger().optional() });
 let files = 0; // two runs of a process may begin in the same second
 
 /**
- * Writes an event file into `dir` for TensorBoard (`tensorboard --logdir DIR`), with the scalars train/loss, train/accuracy, test/loss,
- * test/accuracy, lr, samples_per_second, and test/NAME of each metric that is a number, over steps. Each run has a file of its own; one that
- * is resumed takes back what the interrupted one had from its step on. Whenever the process is killed, what is written can be read.
- * @param settings.everySteps how often an epoch's training so far is written, beside the end of each epoch @default 50
+ * Writes an event file into `dir` for TensorBoard (`tensorboard --logdir DIR`), with the scalars
+ * train/loss, train/accuracy, test/loss,
+ * test/accuracy, lr, samples_per_second, and test/NAME of each metric that is a number, over steps.
+ * Each run has a file of its own; one that
+ * is resumed takes back what the interrupted one had from its step on. Whenever the process is
+ * killed, what is written can be read.
+ * @param settings.everySteps how often an epoch's training so far is written, beside the end of
+ *   each epoch @default 50
  * @throws Error before training when the folder cannot be written
  */
 export function tensorBoard(dir: string, settings: { everySteps?: number } = {}): Callback {
   const { everySteps = 50 } = checkOptions(WHERE, rules, settings);
-  if (typeof dir !== 'string' || dir === '') throw new TypeError(`${WHERE}: expected the name of a folder, got ${show(dir)}`);
+  if (typeof dir !== 'string' || dir === '')
+    throw new TypeError(`${WHERE}: expected the name of a folder, got ${show(dir)}`);
   let file = '';
   let steps = 0; // of the whole run
   let goesOn = false; // whether the file has still to say that it goes on
@@ -29,7 +34,10 @@ export function tensorBoard(dir: string, settings: { everySteps?: number } = {})
     append(WHERE, file, scalarRecord({ wallTime: now(), step, scalars }));
   return {
     async onTrainBegin({ resumed }) {
-      file = path.join(dir, `events.out.tfevents.${Math.floor(now())}.${hostname()}.${process.pid}.${files++}`);
+      file = path.join(
+        dir,
+        `events.out.tfevents.${Math.floor(now())}.${hostname()}.${process.pid}.${files++}`,
+      );
       [steps, goesOn] = [0, resumed];
       await begin(WHERE, file, versionRecord(now()));
     },
@@ -59,5 +67,9 @@ export function epochScalars(record: EpochRecord): Record<string, number> {
     samples_per_second: samplesPerSecond,
     ...Object.fromEntries(Object.entries(metrics).map(([name, value]) => [`test/${name}`, value])),
   };
-  return Object.fromEntries(Object.entries(named).filter((entry): entry is [string, number] => typeof entry[1] === 'number'));
+  return Object.fromEntries(
+    Object.entries(named).filter(
+      (entry): entry is [string, number] => typeof entry[1] === 'number',
+    ),
+  );
 }

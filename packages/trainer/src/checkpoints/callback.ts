@@ -1,6 +1,6 @@
 import { readdir, rm } from 'node:fs/promises';
 import path from 'node:path';
-import { checkOptions, rule } from '@deepend/checks';
+import { checkOptions, rule } from '@deepend/core';
 import type { Callback, EpochRecord, RunControl, RunState } from '../types';
 import { type SavedTensor, writeCheckpoint } from './file';
 import { listCheckpoints, nameOf, prepareFolder } from './folder';
@@ -33,11 +33,22 @@ const options = rule.options({
 const RISING = ['testAcc', 'trainAcc'];
 
 /**
- * A callback that writes checkpoints to `dir/checkpoints`: all that `train(..., { resume: dir })` needs to go on as if the run had not stopped.
+ * A callback that writes checkpoints to `dir/checkpoints`: all that `train(..., { resume: dir })`
+ * needs to go on as if the run had not stopped.
  * A kill at any moment loses what came after the last one, and leaves a folder that resumes.
  */
-export function checkpoints(dir: string, checkpointOptions: CheckpointOptions = {}): Callback & { save(): Promise<string> } {
-  const { everyEpochs = 1, everySteps, everySeconds, keep = 2, best = 0, monitor } = checkOptions('[trainer] checkpoints', options, checkpointOptions); // biome-ignore format: one line
+export function checkpoints(
+  dir: string,
+  checkpointOptions: CheckpointOptions = {},
+): Callback & { save(): Promise<string> } {
+  const {
+    everyEpochs = 1,
+    everySteps,
+    everySeconds,
+    keep = 2,
+    best = 0,
+    monitor,
+  } = checkOptions('[trainer] checkpoints', options, checkpointOptions);
   const folder = path.join(dir, 'checkpoints');
   let control: RunControl | undefined;
   let last = 0;
@@ -52,7 +63,8 @@ export function checkpoints(dir: string, checkpointOptions: CheckpointOptions = 
     await writeCheckpoint(file, { progress: state.progress, tensors: await readTensors(state) });
     last = performance.now();
     waiting = false;
-    for (const old of (await listCheckpoints(folder)).slice(0, -keep)) await rm(old, { force: true });
+    for (const old of (await listCheckpoints(folder)).slice(0, -keep))
+      await rm(old, { force: true });
     return file;
   };
 
@@ -63,7 +75,10 @@ export function checkpoints(dir: string, checkpointOptions: CheckpointOptions = 
     const better = (a: number, b: number) => (RISING.includes(key) ? b - a : a - b);
     if (ranking.length >= best && better(ranking.at(-1)?.value as number, value) <= 0) return;
     const state = await control.state();
-    const file = path.join(folder, `best-epoch-${String(record.epoch).padStart(4, '0')}-${key}-${value.toFixed(4)}.ckpt`);
+    const file = path.join(
+      folder,
+      `best-epoch-${String(record.epoch).padStart(4, '0')}-${key}-${value.toFixed(4)}.ckpt`,
+    );
     await writeCheckpoint(file, { progress: state.progress, tensors: await readTensors(state) });
     ranking.push({ value, file });
     ranking.sort((a, b) => better(a.value, b.value));
@@ -98,7 +113,9 @@ export function checkpoints(dir: string, checkpointOptions: CheckpointOptions = 
 async function bestOf(folder: string): Promise<{ value: number; file: string }[]> {
   const found = (await readdir(folder)).flatMap((name) => {
     const value = /^best-epoch-\d+-(\w+)-([\d.]+)\.ckpt$/.exec(name);
-    return value ? [{ key: value[1] as string, value: Number(value[2]), file: path.join(folder, name) }] : [];
+    return value
+      ? [{ key: value[1] as string, value: Number(value[2]), file: path.join(folder, name) }]
+      : [];
   });
   return found.sort((a, b) => (RISING.includes(a.key) ? b.value - a.value : a.value - b.value));
 }
@@ -107,7 +124,12 @@ async function readTensors({ tensors }: RunState): Promise<SavedTensor[]> {
   const saved: SavedTensor[] = [];
   for (const [name, tensor] of Object.entries(tensors)) {
     const dtype = tensor.dtype as 'float32' | 'int32';
-    saved.push({ name, dtype, shape: tensor.shape, values: (await tensor.data()) as Float32Array | Int32Array });
+    saved.push({
+      name,
+      dtype,
+      shape: tensor.shape,
+      values: (await tensor.data()) as Float32Array | Int32Array,
+    });
   }
   return saved;
 }

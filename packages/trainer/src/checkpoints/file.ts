@@ -31,16 +31,26 @@ export interface Checkpoint {
   readonly tensors: readonly SavedTensor[];
 }
 
-const bytesOf = (values: Float32Array | Int32Array) => Buffer.from(values.buffer, values.byteOffset, values.byteLength);
+const bytesOf = (values: Float32Array | Int32Array) =>
+  Buffer.from(values.buffer, values.byteOffset, values.byteLength);
 
 /** @throws Error when the folder cannot be written; nothing of the file is there then */
-export async function writeCheckpoint(file: string, { progress, tensors }: Checkpoint): Promise<void> {
+export async function writeCheckpoint(
+  file: string,
+  { progress, tensors }: Checkpoint,
+): Promise<void> {
   const header = Buffer.from(
-    JSON.stringify({ progress, tensors: tensors.map(({ name, dtype, shape }) => ({ name, dtype, shape })) }),
+    JSON.stringify({
+      progress,
+      tensors: tensors.map(({ name, dtype, shape }) => ({ name, dtype, shape })),
+    }),
   );
   const length = Buffer.alloc(WORD);
   length.writeUInt32LE(header.length);
-  const parts = [Buffer.concat([MAGIC, Buffer.from([VERSION]), length, header]), ...tensors.map(({ values }) => bytesOf(values))];
+  const parts = [
+    Buffer.concat([MAGIC, Buffer.from([VERSION]), length, header]),
+    ...tensors.map(({ values }) => bytesOf(values)),
+  ];
   const hash = createHash('sha256');
   for (const part of parts) hash.update(part);
   const temporary = path.join(path.dirname(file), `.${path.basename(file)}.${randomUUID()}`);
@@ -57,7 +67,10 @@ export async function writeCheckpoint(file: string, { progress, tensors }: Check
   } catch (cause) {
     await rm(temporary, { force: true }).catch(() => {});
     const next = 'free the disk or name another folder';
-    throw new Error(`[trainer] checkpoint: cannot write ${file}: ${(cause as Error).message}; ${next}`, { cause });
+    throw new Error(
+      `[trainer] checkpoint: cannot write ${file}: ${(cause as Error).message}; ${next}`,
+      { cause },
+    );
   }
 }
 
@@ -76,7 +89,8 @@ async function syncFolder(folder: string): Promise<void> {
 /** @throws Error that says what is wrong with the file */
 export async function readCheckpoint(file: string): Promise<Checkpoint> {
   const bytes = await readWhole(file);
-  const unsound = (what: string) => new Error(`[trainer] checkpoint: ${file}: ${what}; delete it and go on from an older one`);
+  const unsound = (what: string) =>
+    new Error(`[trainer] checkpoint: ${file}: ${what}; delete it and go on from an older one`);
   const least = MAGIC.length + 1 + WORD + SUM_BYTES;
   if (bytes.length < least || !bytes.subarray(0, MAGIC.length).equals(MAGIC))
     throw unsound('expected a checkpoint, got something else');
@@ -101,7 +115,12 @@ export async function readCheckpoint(file: string): Promise<Checkpoint> {
     const size = shape.reduce((product, length) => product * length, 1);
     const copy = new Uint8Array(body.subarray(at, at + size * WORD)).buffer; // of its own, so aligned
     at += size * WORD;
-    return { name, dtype, shape, values: dtype === 'int32' ? new Int32Array(copy) : new Float32Array(copy) };
+    return {
+      name,
+      dtype,
+      shape,
+      values: dtype === 'int32' ? new Int32Array(copy) : new Float32Array(copy),
+    };
   });
   return { progress, tensors: read };
 }

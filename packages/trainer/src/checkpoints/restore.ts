@@ -1,5 +1,5 @@
 /** From a checkpoint back into a run. */
-import { show } from '@deepend/checks';
+import { show } from '@deepend/core';
 import * as tf from '@tensorflow/tfjs-core';
 import type { LayersModel } from '@tensorflow/tfjs-layers';
 import type { Session } from '../session';
@@ -12,16 +12,26 @@ const FREE = ['numEpochs', 'lr', 'microBatch', 'clipNorm', 'clipValue', 'fastDev
 /** @throws Error when the run is not the one that the checkpoint is of */
 export function refuseOther(
   file: string,
-  { saved, now }: { saved: Readonly<Record<string, unknown>>; now: Readonly<Record<string, unknown>> },
+  {
+    saved,
+    now,
+  }: { saved: Readonly<Record<string, unknown>>; now: Readonly<Record<string, unknown>> },
 ): void {
-  const keys = [...new Set([...Object.keys(saved), ...Object.keys(now)])].filter((key) => !FREE.includes(key));
+  const keys = [...new Set([...Object.keys(saved), ...Object.keys(now)])].filter(
+    (key) => !FREE.includes(key),
+  );
   const differing = keys.filter((key) => JSON.stringify(saved[key]) !== JSON.stringify(now[key]));
   if (differing.length === 0) return;
-  const list = differing.map((key) => `${key}: ${text(saved[key])} there, ${text(now[key])} here`).join('; ');
-  throw new Error(`[trainer] resume: ${file} is of another run: ${list}; use the same settings, or another folder`);
+  const list = differing
+    .map((key) => `${key}: ${text(saved[key])} there, ${text(now[key])} here`)
+    .join('; ');
+  throw new Error(
+    `[trainer] resume: ${file} is of another run: ${list}; use the same settings, or another folder`,
+  );
 }
 
-const text = (value: unknown) => (typeof value === 'object' && value !== null ? JSON.stringify(value) : show(value));
+const text = (value: unknown) =>
+  typeof value === 'object' && value !== null ? JSON.stringify(value) : show(value);
 
 interface Target {
   readonly net: LayersModel;
@@ -30,7 +40,11 @@ interface Target {
 }
 
 /** @throws Error when the net's weights are others than the checkpoint's, before any is written */
-export function putBack(file: string, tensors: readonly SavedTensor[], { net, session, progress }: Target): void {
+export function putBack(
+  file: string,
+  tensors: readonly SavedTensor[],
+  { net, session, progress }: Target,
+): void {
   const byName = new Map(tensors.map((tensor) => [tensor.name, tensor]));
   const pairs = net.weights.map((weight) => {
     const saved = byName.get(`net/${weight.originalName}`);
@@ -43,8 +57,14 @@ export function putBack(file: string, tensors: readonly SavedTensor[], { net, se
   });
   tf.tidy(() => {
     for (const { weight, saved } of pairs) weight.write(tensorOf(saved));
-    session.optimizer.restore({ step: progress.optimizerStep, slots: section('optimizer', tensors) });
-    session.average?.restore({ updates: progress.averageUpdates ?? 0, weights: section('average', tensors) });
+    session.optimizer.restore({
+      step: progress.optimizerStep,
+      slots: section('optimizer', tensors),
+    });
+    session.average?.restore({
+      updates: progress.averageUpdates ?? 0,
+      weights: section('average', tensors),
+    });
   });
   session.updates = progress.updates;
   if (progress.microBatch !== undefined) session.part = progress.microBatch;

@@ -1,10 +1,13 @@
 /** Which devices can train together, and how each has its worker. */
-import { closest, show } from '@deepend/checks';
+import { closest, show } from '@deepend/core';
 import type { Device, EngineName } from '@deepend/device';
 import type { TrainOptions } from '../types';
 import { type StartLink, startProcess, startThread } from './link';
 
-/** libtensorflow keeps to one GPU a process, cannot be loaded in two threads, and may end its process, as a GPU's driver may. */
+/**
+ * libtensorflow keeps to one GPU a process, cannot be loaded in two threads, and may end its
+ * process, as a GPU's driver may.
+ */
 export const LINKS: Readonly<Record<EngineName, StartLink>> = {
   simd: startThread,
   wasm: startThread,
@@ -15,8 +18,12 @@ export const LINKS: Readonly<Record<EngineName, StartLink>> = {
 
 const isGpu = ({ name }: Device) => /^(cuda|webgpu):/.test(name);
 
-/** What a worker asks for by `device()`: a CPU engine by its own name, since `cpu` would be the best one. */
-export const requestOf = ({ name, engine }: Device): string => (name.startsWith('cuda:') ? name : engine);
+/**
+ * What a worker asks for by `device()`: a CPU engine by its own name, since `cpu` would be the best
+ * one.
+ */
+export const requestOf = ({ name, engine }: Device): string =>
+  name.startsWith('cuda:') ? name : engine;
 
 /** `device 2 of 3, cuda:1` */
 export function placeOf(device: Device, i: number, count: number): string {
@@ -35,9 +42,13 @@ export function checkDevices(
   if (devices === undefined) return undefined;
   const option = `${where}: option "devices"`;
   if (device)
-    throw new TypeError(`${where}: expected "device" or "devices", got both; leave "device" out: the first of "devices" is it`);
+    throw new TypeError(
+      `${where}: expected "device" or "devices", got both; leave "device" out: the first of "devices" is it`,
+    );
   if (devices.length === 0)
-    throw new RangeError(`${option} must have a device at least, got none; await tryAllGpus() gives what is there`);
+    throw new RangeError(
+      `${option} must have a device at least, got none; await tryAllGpus() gives what is there`,
+    );
   for (const [i, { engine, name }] of devices.entries()) {
     if (!Object.hasOwn(LINKS, engine)) throw new TypeError(`${option}: ${unknown(engine)}`);
     if (isGpu(devices[i] as Device) && devices.findIndex((other) => other.name === name) < i)
@@ -51,12 +62,17 @@ export function checkDevices(
   return devices;
 }
 
-/** The first device is this thread's, and libtensorflow stays on the GPU that it was loaded for. @throws Error when another one computes here */
+/**
+ * The first device is this thread's, and libtensorflow stays on the GPU that it was loaded for.
+ * @throws Error when another one computes here
+ */
 export function requireFirst(where: string, devices: readonly Device[], current: Device): void {
   const first = devices[0] as Device;
   if (first.name === current.name) return;
   const got = `this process computes on ${current.name}`;
-  throw new Error(`${where}: option "devices": expected ${first.name} to compute here, but ${got}; put that one first`);
+  throw new Error(
+    `${where}: option "devices": expected ${first.name} to compute here, but ${got}; put that one first`,
+  );
 }
 
 function unknown(engine: string): string {

@@ -1,6 +1,8 @@
 /**
- * Data-parallel training, the book's section 13.5: each device has a replica of the net and computes outputs and gradients of its part of a batch.
- * The loss is computed once, here, of the outputs of the whole batch, so that it can be any function, and what comes back are parts of the very
+ * Data-parallel training, the book's section 13.5: each device has a replica of the net and
+ * computes outputs and gradients of its part of a batch.
+ * The loss is computed once, here, of the outputs of the whole batch, so that it can be any
+ * function, and what comes back are parts of the very
  * gradient that one device would have; here they are summed.
  */
 import type { Loss, OpenStep, ParameterGradient, Plan, StepResult } from '@deepend/compiler';
@@ -28,9 +30,15 @@ export interface GroupOptions {
   readonly loss: Loss<tf.Scalar | null>;
   /** The first one computes in this thread. */
   readonly devices: readonly Device[];
-  /** Milliseconds that a device may be silent. @default minutes, more where the first device is slow itself */
+  /**
+   * Milliseconds that a device may be silent. @default minutes, more where the first device is slow
+   * itself
+   */
   readonly patience?: number;
-  /** How every worker is started; tests take others. @default a thread or a process, as the engine needs */
+  /**
+   * How every worker is started; tests take others. @default a thread or a process, as the engine
+   * needs
+   */
   readonly start?: StartLink;
 }
 
@@ -51,7 +59,9 @@ export class DeviceGroup {
     this.moving = sharedFloats(totalSize([...parameters, ...statistics]));
   }
 
-  /** Starts the workers. @throws Error when one does not, or its net came out another than this one */
+  /**
+   * Starts the workers. @throws Error when one does not, or its net came out another than this one
+   */
   async begin(): Promise<void> {
     const { net, plan, devices, start, patience = BEGIN_PATIENCE } = this.options;
     this.cores = await shareCores(devices);
@@ -80,7 +90,10 @@ export class DeviceGroup {
   /** The loss, right answers and gradients of a batch, as `plan.step` gives them. */
   async step({ features, labels }: Batch, seed: number): Promise<StepResult<tf.Scalar | null>> {
     const { plan, devices } = this.options;
-    const [first, ...others] = splitBatch(features.shape[0] ?? 0, devices.length) as [Part, ...Part[]];
+    const [first, ...others] = splitBatch(features.shape[0] ?? 0, devices.length) as [
+      Part,
+      ...Part[],
+    ];
     const parts = others.filter(({ length }) => length > 0);
     const peers = this.peers.slice(0, parts.length);
     await this.postForward(features, { parts, seed });
@@ -89,10 +102,16 @@ export class DeviceGroup {
     let open: OpenStep | undefined;
     try {
       open = plan.open(own, { seed: seedOf(seed, 0, devices.length) });
-      const answers = await Promise.all(peers.map((peer) => peer.answer('forward', this.patienceSince(began))));
+      const answers = await Promise.all(
+        peers.map((peer) => peer.answer('forward', this.patienceSince(began))),
+      );
       const { loss, correct, dLogits } = this.judge(open.logits, answers, labels);
       try {
-        const gradients = await this.backward(dLogits, { first, parts, own: { features: own, open } });
+        const gradients = await this.backward(dLogits, {
+          first,
+          parts,
+          own: { features: own, open },
+        });
         return { loss, correct, gradients };
       } catch (error) {
         tf.dispose(correct ? [loss, correct] : [loss]);
@@ -116,10 +135,16 @@ export class DeviceGroup {
     await Promise.all(this.peers.map((peer) => peer.end()));
   }
 
-  private async postForward(features: tf.Tensor, { parts, seed }: { parts: readonly Part[]; seed: number }): Promise<void> {
+  private async postForward(
+    features: tf.Tensor,
+    { parts, seed }: { parts: readonly Part[]; seed: number },
+  ): Promise<void> {
     const { net, plan, devices } = this.options;
     if (parts.length === 0) return;
-    const [values] = await Promise.all([features.data() as Promise<Float32Array>, readInto(this.moving, variables(plan))]);
+    const [values] = await Promise.all([
+      features.data() as Promise<Float32Array>,
+      readInto(this.moving, variables(plan)),
+    ]);
     const size = features.size / (features.shape[0] ?? 1);
     for (const [i, { start, length }] of parts.entries()) {
       const peer = this.peers[i] as Peer;
@@ -141,7 +166,9 @@ export class DeviceGroup {
   private judge(logits: tf.Tensor2D, answers: readonly Answers['forward'][], labels: tf.Tensor) {
     const { loss, plan } = this.options;
     const whole = tf.tidy(() => {
-      const theirs = answers.map((answer) => tensorOf(answer.logits, [answer.logits.length / plan.numClasses, plan.numClasses]));
+      const theirs = answers.map((answer) =>
+        tensorOf(answer.logits, [answer.logits.length / plan.numClasses, plan.numClasses]),
+      );
       return tf.concat([logits, ...theirs], 0) as tf.Tensor2D; // [batch, numClasses]
     });
     try {
@@ -168,7 +195,9 @@ export class DeviceGroup {
     const began = performance.now();
     const gradients = own.open.backward(rows(dLogits, first) as tf.Tensor2D);
     try {
-      const answers = await Promise.all(peers.map((peer) => peer.answer('backward', this.patienceSince(began))));
+      const answers = await Promise.all(
+        peers.map((peer) => peer.answer('backward', this.patienceSince(began))),
+      );
       if (answers.length === 0) return [...gradients];
       this.averageStatistics(answers, [first, ...parts]);
       return this.sum(gradients, answers);
@@ -178,7 +207,10 @@ export class DeviceGroup {
   }
 
   /** In the order of the devices, whichever answers first: the same run has the same bits. */
-  private sum(own: readonly ParameterGradient[], answers: readonly Answers['backward'][]): ParameterGradient[] {
+  private sum(
+    own: readonly ParameterGradient[],
+    answers: readonly Answers['backward'][],
+  ): ParameterGradient[] {
     const { parameters } = this.options.plan;
     const sums = new Map(own.map((entry) => [entry.parameter.variable.id, entry.gradient]));
     const summed = tf.tidy(() => {
@@ -219,7 +251,8 @@ export class DeviceGroup {
 /** No two devices and no two steps of a run alike. */
 const seedOf = (seed: number, i: number, count: number): number => seed * count + i;
 
-const variables = ({ parameters, statistics }: Plan) => [...parameters, ...statistics].map(({ variable }) => variable);
+const variables = ({ parameters, statistics }: Plan) =>
+  [...parameters, ...statistics].map(({ variable }) => variable);
 
 const fixedNumbers = async (net: LayersModel, plan: Plan): Promise<Float32Array> => {
   const fixed = fixedWeights(net, plan);

@@ -1,4 +1,7 @@
-/** The two ways to have a device's worker: a thread, or a process for libraries that a process has once, or that may end it. */
+/**
+ * The two ways to have a device's worker: a thread, or a process for libraries that a process has
+ * once, or that may end it.
+ */
 import { spawn } from 'node:child_process';
 import { closeSync } from 'node:fs';
 import { pathToFileURL } from 'node:url';
@@ -7,7 +10,10 @@ import { source } from '../generated/replica';
 import type { Reply, Task } from './messages';
 import { openSpool, SpoolReader, spool } from './spool';
 
-/** A file of this package, whichever of its builds runs: CommonJS knows its file's name, ES modules their address. */
+/**
+ * A file of this package, whichever of its builds runs: CommonJS knows its file's name, ES modules
+ * their address.
+ */
 const FROM = typeof __filename === 'string' ? pathToFileURL(__filename).href : import.meta.url;
 const script = () => `const from = ${JSON.stringify(FROM)};\n${source}`;
 
@@ -30,7 +36,13 @@ export type StartLink = (options: LinkOptions) => Link;
 
 export const startThread: StartLink = ({ name, env, onReply, onEnd }) => {
   // Flags of the parent's may load whole programs.
-  const worker = new Worker(script(), { eval: true, env, execArgv: [], stdin: false, name: `deepend ${name}` });
+  const worker = new Worker(script(), {
+    eval: true,
+    env,
+    execArgv: [],
+    stdin: false,
+    name: `deepend ${name}`,
+  });
   let reason: string | undefined;
   worker.on('message', onReply);
   worker.on('error', (error) => {
@@ -50,7 +62,10 @@ export const startThread: StartLink = ({ name, env, onReply, onEnd }) => {
 export const startProcess: StartLink = ({ env, onReply, onEnd }) => {
   const [tasks, answers] = [openSpool(), openSpool()];
   const reader = new SpoolReader(answers);
-  const child = spawn(process.execPath, ['-'], { env, stdio: ['pipe', 'ignore', 'inherit', 'ipc', tasks, answers] });
+  const child = spawn(process.execPath, ['-'], {
+    env,
+    stdio: ['pipe', 'ignore', 'inherit', 'ipc', tasks, answers],
+  });
   const ended = new Promise<void>((resolve) => {
     let isOpen = true;
     const end = (reason: string) => {
@@ -62,7 +77,9 @@ export const startProcess: StartLink = ({ env, onReply, onEnd }) => {
     child.on('error', (error) => end(`its process does not start: ${error.message}`));
     child.on('exit', (code, signal) => end(`its process ended: ${signal ?? `exit code ${code}`}`));
   });
-  child.on('message', (reply: Reply) => onReply('answer' in reply ? { ...reply, answer: reader.read(reply.answer) } : reply));
+  child.on('message', (reply: Reply) =>
+    onReply('answer' in reply ? { ...reply, answer: reader.read(reply.answer) } : reply),
+  );
   child.stdin?.on('error', () => {}); // of a process that is gone already, which its end tells
   child.stdin?.end(script());
   child.unref();

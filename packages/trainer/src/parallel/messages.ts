@@ -1,5 +1,6 @@
 /**
- * What a device's worker is asked, and what it answers: one question at a time. Arrays lie in shared memory, which threads read where it is;
+ * What a device's worker is asked, and what it answers: one question at a time. Arrays lie in
+ * shared memory, which threads read where it is;
  * between processes their numbers go through files.
  */
 import type { Sketch } from './net-text';
@@ -8,7 +9,10 @@ import type { Sketch } from './net-text';
 export interface NetText {
   /** As tfjs writes it: `net.toJSON()`. */
   readonly topology: object;
-  /** Of each layer, nets inside the net too, in their order: whether it learns, and each of its weights. */
+  /**
+   * Of each layer, nets inside the net too, in their order: whether it learns, and each of its
+   * weights.
+   */
   readonly learns: readonly { readonly layer: boolean; readonly weights: readonly boolean[] }[];
   /** The files that make classes of layers known which tfjs does not have, by class. */
   readonly files: Readonly<Record<string, string>>;
@@ -43,9 +47,14 @@ export interface Answers {
 
 export type Question = keyof Tasks;
 /** `id` counts what a worker is asked. */
-export type Task<Q extends Question = Question> = { [K in Q]: { readonly question: K; readonly id: number } & Tasks[K] }[Q];
+export type Task<Q extends Question = Question> = {
+  [K in Q]: { readonly question: K; readonly id: number } & Tasks[K];
+}[Q];
 
-/** A worker process's descriptors of the files through which numbers go: with what it is asked, and with what it answers. */
+/**
+ * A worker process's descriptors of the files through which numbers go: with what it is asked, and
+ * with what it answers.
+ */
 export const SPOOLS = { tasks: 4, answers: 5 } as const;
 
 /** An error on its way between threads: structured clones lose its own properties. */

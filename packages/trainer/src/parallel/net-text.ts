@@ -19,12 +19,14 @@ interface Topology {
 }
 
 /**
- * Class of layer → the address of the file that makes it known to tfjs, for classes that tfjs does not have. Whoever registers such a class
+ * Class of layer → the address of the file that makes it known to tfjs, for classes that tfjs does
+ * not have. Whoever registers such a class
  * adds a row.
  */
 const LAYER_FILES = Symbol.for('deepend.layerFiles');
 const layerFiles = () =>
-  (globalThis as { [LAYER_FILES]?: ReadonlyMap<string, string> })[LAYER_FILES] ?? new Map<string, string>();
+  (globalThis as { [LAYER_FILES]?: ReadonlyMap<string, string> })[LAYER_FILES] ??
+  new Map<string, string>();
 
 /** Every layer, nets inside the net before what is in them, and the net itself first. */
 function layersOf(layer: tfl.layers.Layer): tfl.layers.Layer[] {
@@ -34,24 +36,35 @@ function layersOf(layer: tfl.layers.Layer): tfl.layers.Layer[] {
 
 const ownWeights = (layer: tfl.layers.Layer) => ('layers' in layer ? [] : layer.weights);
 /** tfjs's types have it read only. */
-const flagged = (weight: tfl.layers.Layer['weights'][number]) => weight as unknown as { trainable: boolean };
+const flagged = (weight: tfl.layers.Layer['weights'][number]) =>
+  weight as unknown as { trainable: boolean };
 
 /** All weights of a net that its plan does not move. */
-export function fixedWeights(net: tfl.LayersModel, { parameters, statistics }: Plan): tf.Variable[] {
+export function fixedWeights(
+  net: tfl.LayersModel,
+  { parameters, statistics }: Plan,
+): tf.Variable[] {
   const moving = new Set([...parameters, ...statistics].map(({ variable }) => variable.id));
-  const all = layersOf(net).flatMap(ownWeights).map((weight) => weight.read() as tf.Variable); // biome-ignore format: one chain
+  const all = layersOf(net)
+    .flatMap(ownWeights)
+    .map((weight) => weight.read() as tf.Variable);
   const once = new Map(all.map((variable) => [variable.id, variable]));
   return [...once.values()].filter(({ id }) => !moving.has(id));
 }
 
 const topologyOf = (net: tfl.LayersModel) => net.toJSON(null, false) as unknown as Topology;
 
-const classesOf = ({ class_name: name, config }: Topology): string[] => [name, ...(config.layers ?? []).flatMap(classesOf)];
+const classesOf = ({ class_name: name, config }: Topology): string[] => [
+  name,
+  ...(config.layers ?? []).flatMap(classesOf),
+];
 
 export function describeNet(net: tfl.LayersModel): NetText {
   const topology = topologyOf(net);
   const known = layerFiles();
-  const files = classesOf(topology).flatMap((name) => (known.has(name) ? [[name, known.get(name) as string] as const] : []));
+  const files = classesOf(topology).flatMap((name) =>
+    known.has(name) ? [[name, known.get(name) as string] as const] : [],
+  );
   const learns = layersOf(net).map((layer) => ({
     layer: layer.trainable,
     weights: ownWeights(layer).map((weight) => flagged(weight).trainable),
@@ -70,7 +83,9 @@ export async function rebuildNet({ topology, learns, files }: NetText): Promise<
         `the net has layers of the class ${name}, which TensorFlow.js does not have and other threads do not know; train it on one device`,
       );
   }
-  const net = await tfl.models.modelFromJSON(topology as Parameters<typeof tfl.models.modelFromJSON>[0]);
+  const net = await tfl.models.modelFromJSON(
+    topology as Parameters<typeof tfl.models.modelFromJSON>[0],
+  );
   layersOf(net).forEach((layer, i) => {
     layer.trainable = learns[i]?.layer ?? true;
     ownWeights(layer).forEach((weight, j) => {
@@ -80,7 +95,10 @@ export async function rebuildNet({ topology, learns, files }: NetText): Promise<
   return net;
 }
 
-/** Which layers are called on what, in the order of calls: TensorFlow.js may make the calls of a shared layer in another one when it loads a net. */
+/**
+ * Which layers are called on what, in the order of calls: TensorFlow.js may make the calls of a
+ * shared layer in another one when it loads a net.
+ */
 const callsOf = ({ config, inbound_nodes }: Topology): unknown => [
   config.name,
   inbound_nodes,
@@ -88,7 +106,8 @@ const callsOf = ({ config, inbound_nodes }: Topology): unknown => [
 ];
 
 export function sketchOf(net: tfl.LayersModel, plan: Plan): Sketch {
-  const line = ({ layerVariable, shape }: Parameter) => `${layerVariable.originalName} [${shape.join(', ')}]`;
+  const line = ({ layerVariable, shape }: Parameter) =>
+    `${layerVariable.originalName} [${shape.join(', ')}]`;
   const fixed = fixedWeights(net, plan).map(({ shape }) => `fixed [${shape.join(', ')}]`);
   return {
     plan: plan.describe(),
@@ -102,7 +121,10 @@ export function differenceOf(expected: Sketch, got: Sketch): string | undefined 
   const lines = ({ plan, weights }: Sketch) => [...plan.split('\n'), ...weights];
   const [wanted, found] = [lines(expected), lines(got)];
   for (let i = 0; i < Math.max(wanted.length, found.length); i++) {
-    if (wanted[i] !== found[i]) return `expected '${wanted[i] ?? 'nothing more'}', got '${found[i] ?? 'nothing more'}'`;
+    if (wanted[i] !== found[i])
+      return `expected '${wanted[i] ?? 'nothing more'}', got '${found[i] ?? 'nothing more'}'`;
   }
-  return expected.calls === got.calls ? undefined : 'a layer that is used more than once has its uses in another order';
+  return expected.calls === got.calls
+    ? undefined
+    : 'a layer that is used more than once has its uses in another order';
 }

@@ -1,4 +1,7 @@
-/** A device's worker as the thread sees it that trains: asked one thing at a time, and given up when it dies or stays silent. */
+/**
+ * A device's worker as the thread sees it that trains: asked one thing at a time, and given up when
+ * it dies or stays silent.
+ */
 import type { Link, StartLink } from './link';
 import type { Answers, Question, Reply, Task, Tasks } from './messages';
 
@@ -24,7 +27,12 @@ export class Peer {
 
   constructor({ name, start, env }: PeerOptions) {
     this.name = name;
-    this.link = start({ name, env, onReply: (reply) => this.onReply(reply), onEnd: (reason) => this.onEnd(reason) });
+    this.link = start({
+      name,
+      env,
+      onReply: (reply) => this.onReply(reply),
+      onEnd: (reason) => this.onEnd(reason),
+    });
   }
 
   /** Asks without waiting: it computes while this thread does other things. */
@@ -74,14 +82,24 @@ export class Peer {
     this.wake?.();
   }
 
-  private errorOf({ name, message, stack }: { name: string; message: string; stack: string | undefined }): Error {
+  private errorOf({
+    name,
+    message,
+    stack,
+  }: {
+    name: string;
+    message: string;
+    stack: string | undefined;
+  }): Error {
     const cause = Object.assign(new Error(message), { name }, stack && { stack });
     return Object.assign(new Error(`${this.name}: ${message}`, { cause }), { name });
   }
 
   private silence(patience: number): Error {
     const seconds = Math.round(patience / 1000);
-    return new Error(`${this.name}: no answer for ${seconds} s; see what else computes there, or leave this device out`);
+    return new Error(
+      `${this.name}: no answer for ${seconds} s; see what else computes there, or leave this device out`,
+    );
   }
 
   /** The timer keeps the process while it waits. */
@@ -89,7 +107,8 @@ export class Peer {
     let timer: NodeJS.Timeout | undefined;
     await new Promise<void>((resolve) => {
       this.wake = resolve;
-      // A thread that was busy finds its timers due before it reads the answers that came meanwhile: they get a turn.
+      // A thread that was busy finds its timers due before it reads the answers that came
+      // meanwhile: they get a turn.
       timer = setTimeout(() => setImmediate(() => setImmediate(resolve)), patience);
     });
     clearTimeout(timer);

@@ -31,7 +31,13 @@ export class Replica {
     return { sketch: sketchOf(this.net, this.plan) };
   }
 
-  async forward({ features: values, shape, moving, fixed, seed }: Tasks['forward']): Promise<Answers['forward']> {
+  async forward({
+    features: values,
+    shape,
+    moving,
+    fixed,
+    seed,
+  }: Tasks['forward']): Promise<Answers['forward']> {
     this.close(); // a step that was given up
     this.take(moving, fixed);
     const features = tensorOf(values, shape);
@@ -57,18 +63,26 @@ export class Replica {
     const { parameters, statistics } = this.plan;
     const found = open.backward(tensorOf(dLogits, shape) as tf.Tensor2D);
     features.dispose();
-    const byVariable = new Map(found.map(({ parameter, gradient }) => [parameter.variable.id, gradient]));
-    const all = parameters.map(({ variable }) => byVariable.get(variable.id) ?? tf.zeros(variable.shape));
+    const byVariable = new Map(
+      found.map(({ parameter, gradient }) => [parameter.variable.id, gradient]),
+    );
+    const all = parameters.map(
+      ({ variable }) => byVariable.get(variable.id) ?? tf.zeros(variable.shape),
+    );
     await readInto(this.gradients, all);
     tf.dispose(all);
-    await readInto(this.statistics, statistics.map(({ variable }) => variable)); // biome-ignore format: one call
+    await readInto(
+      this.statistics,
+      statistics.map(({ variable }) => variable),
+    );
     return { gradients: this.gradients, statistics: this.statistics };
   }
 
   /** Takes the weights of the net that is trained. */
   private take(moving: Float32Array, fixed: Float32Array | undefined): void {
     const { parameters, statistics } = this.plan;
-    const assign = (part: Float32Array, variable: tf.Variable) => variable.assign(tensorOf(part, variable.shape));
+    const assign = (part: Float32Array, variable: tf.Variable) =>
+      variable.assign(tensorOf(part, variable.shape));
     tf.tidy(() => {
       const variables = [...parameters, ...statistics].map(({ variable }) => variable);
       eachPart(moving, variables, assign);

@@ -1,5 +1,6 @@
 /**
- * Numbers on their way between processes. A socket takes a net's weights in small pieces; through a file, which stays in memory, they go in two
+ * Numbers on their way between processes. A socket takes a net's weights in small pieces; through a
+ * file, which stays in memory, they go in two
  * copies. The file has no name: it is gone when both processes are, however they end.
  */
 import { randomUUID } from 'node:crypto';
@@ -38,13 +39,16 @@ interface Place {
 
 const isPlace = (value: unknown): value is Place => (value as Place | null)?.spooled === true;
 
-/** A message with its arrays in the file, from the beginning: one message is on its way at a time. */
+/**
+ * A message with its arrays in the file, from the beginning: one message is on its way at a time.
+ */
 export function spool(descriptor: number, message: object): object {
   let at = 0;
   const fields = Object.entries(message).map(([key, value]): [string, unknown] => {
     if (!(value instanceof Float32Array)) return [key, value];
     const place: Place = { spooled: true, at, length: value.length };
-    for (let done = 0; done < value.byteLength; ) done += writeSync(descriptor, value, done, value.byteLength - done, at + done);
+    for (let done = 0; done < value.byteLength; )
+      done += writeSync(descriptor, value, done, value.byteLength - done, at + done);
     at += value.byteLength;
     return [key, place];
   });
@@ -66,7 +70,8 @@ export class SpoolReader {
     const size = words * WORD;
     for (let done = 0; done < size; ) {
       const count = readSync(this.descriptor, bytes, done, size - done, done);
-      if (count === 0) throw new Error(`expected ${size} bytes of numbers from the other process, got ${done}`);
+      if (count === 0)
+        throw new Error(`expected ${size} bytes of numbers from the other process, got ${done}`);
       done += count;
     }
     const fields = Object.entries(message).map(([key, value]) => {

@@ -1,4 +1,6 @@
-/** What a device's worker runs, a thread or a process. scripts/build-worker.mjs makes a text of it. */
+/**
+ * What a device's worker runs, a thread or a process. scripts/build-worker.mjs makes a text of it.
+ */
 import { parentPort } from 'node:worker_threads';
 import { type Answers, faultOf, type Question, type Reply, SPOOLS, type Task } from './messages';
 import { Replica } from './replica';
@@ -6,7 +8,10 @@ import { SpoolReader, spool } from './spool';
 
 const post = (reply: Reply): void => {
   if (parentPort) parentPort.postMessage(reply);
-  else process.send?.('answer' in reply ? { ...reply, answer: spool(SPOOLS.answers, reply.answer) } : reply);
+  else
+    process.send?.(
+      'answer' in reply ? { ...reply, answer: spool(SPOOLS.answers, reply.answer) } : reply,
+    );
 };
 
 let replica: Replica | undefined;

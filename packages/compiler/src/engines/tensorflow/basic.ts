@@ -13,14 +13,22 @@ const ACTIVATION_GRADIENTS: Record<string, string> = {
 export const activationGradient: Form = ({ backend, inputs, attrs: { name } }) => {
   const { dy, y } = inputs as { dy: tf.Tensor; y: tf.Tensor };
   const order = name.startsWith('relu') ? [dy, y] : [y, dy];
-  return backend.executeSingleOutput(ACTIVATION_GRADIENTS[name] as string, attributes(backend, { T: FLOAT }), order);
+  return backend.executeSingleOutput(
+    ACTIVATION_GRADIENTS[name] as string,
+    attributes(backend, { T: FLOAT }),
+    order,
+  );
 };
 
 /** {x} → [channels]. */
 export const channelSums: Form = ({ backend, inputs }) => {
   const { x } = inputs as { x: tf.Tensor };
   const rows = x.rank === 1 ? tf.reshape(x, [1, -1]) : x;
-  return backend.executeSingleOutput('BiasAddGrad', attributes(backend, { T: FLOAT, data_format: ['string', 'NHWC'] }), [rows]);
+  return backend.executeSingleOutput(
+    'BiasAddGrad',
+    attributes(backend, { T: FLOAT, data_format: ['string', 'NHWC'] }),
+    [rows],
+  );
 };
 
 function pooling(backend: NodeBackend, { size, strides, padding }: Given['attrs']) {
@@ -50,8 +58,14 @@ export const softmaxCrossEntropy: Form = ({ backend, inputs }) => {
   const { logits, labels } = inputs as { logits: tf.Tensor2D; labels: tf.Tensor };
   const isSparse = labels.rank === 1;
   const name = isSparse ? 'SparseSoftmaxCrossEntropyWithLogits' : 'SoftmaxCrossEntropyWithLogits';
-  const attrs = attributes(backend, isSparse ? { T: FLOAT, Tlabels: ['type', 'int32'] } : { T: FLOAT });
-  const [losses, slopes] = backend.executeMultipleOutputs(name, attrs, [logits, labels], 2) as [tf.Tensor, tf.Tensor];
+  const attrs = attributes(
+    backend,
+    isSparse ? { T: FLOAT, Tlabels: ['type', 'int32'] } : { T: FLOAT },
+  );
+  const [losses, slopes] = backend.executeMultipleOutputs(name, attrs, [logits, labels], 2) as [
+    tf.Tensor,
+    tf.Tensor,
+  ];
   const truth = isSparse ? labels : tf.argMax(labels, 1);
   const correct = tf.sum(tf.cast(tf.equal(tf.argMax(logits, 1), truth), 'float32'));
   return [tf.mean(losses), correct, tf.div(slopes, logits.shape[0])];

@@ -1,12 +1,28 @@
 /**
- * Convolution and its gradients. libtensorflow's own gradient of the input is pathologically slow for small images; as a forward
- * convolution, or as a matrix product, it is fast. Its filter gradient is fast for TensorFlow's `same` padding and slow for explicit one.
+ * Convolution and its gradients. libtensorflow's own gradient of the input is pathologically slow
+ * for small images; as a forward
+ * convolution, or as a matrix product, it is fast. Its filter gradient is fast for TensorFlow's
+ * `same` padding and slow for explicit one.
  */
 import * as tf from '@tensorflow/tfjs-core';
 import { resolve } from '../../ops/conv';
-import { type ConvAttrs, composedFilterGradient, composedInputGradient, convolve, isEmpty, zeroPad } from '../../primitives';
+import {
+  type ConvAttrs,
+  composedFilterGradient,
+  composedInputGradient,
+  convolve,
+  isEmpty,
+  zeroPad,
+} from '../../primitives';
 import { attributes, FLOAT, type Form, type NodeBackend } from './native';
-import { type Geometry, isSmall, matrixOf, smallConvolve, smallFilterGradient, smallInputGradient } from './small-image';
+import {
+  type Geometry,
+  isSmall,
+  matrixOf,
+  smallConvolve,
+  smallFilterGradient,
+  smallInputGradient,
+} from './small-image';
 
 type Shape = readonly number[];
 
@@ -27,9 +43,16 @@ const options = (backend: NodeBackend, { strides, dilations }: ConvAttrs, paddin
     dilations: ['int', [1, ...dilations, 1]],
   });
 
-const geometryOf = (attrs: ConvAttrs, x: Shape, filter: Shape): Geometry => ({ ...attrs, x, filter });
+const geometryOf = (attrs: ConvAttrs, x: Shape, filter: Shape): Geometry => ({
+  ...attrs,
+  x,
+  filter,
+});
 
-/** {x, filter, bias?} + conv, relu → y, and for a few pixels the filter as a matrix, which the input's gradient reads again. */
+/**
+ * {x, filter, bias?} + conv, relu → y, and for a few pixels the filter as a matrix, which the
+ * input's gradient reads again.
+ */
 export const conv2d: Form = ({ backend, inputs, attrs }) => {
   const { x, filter, bias } = inputs as { x: tf.Tensor4D; filter: tf.Tensor4D; bias?: tf.Tensor1D };
   const conv = attrs as unknown as ConvAttrs;
@@ -43,14 +66,23 @@ export const conv2d: Form = ({ backend, inputs, attrs }) => {
 
 /** {dy, filter, extra?} + conv, xShape → dx. */
 export const conv2dInputGradient: Form = ({ backend, inputs, attrs: { xShape, ...attrs } }) => {
-  const { dy, filter, extra } = inputs as { dy: tf.Tensor4D; filter: tf.Tensor4D; extra?: tf.Tensor2D };
+  const { dy, filter, extra } = inputs as {
+    dy: tf.Tensor4D;
+    filter: tf.Tensor4D;
+    extra?: tf.Tensor2D;
+  };
   const geometry = geometryOf(attrs as unknown as ConvAttrs, xShape, filter.shape);
-  if (isSmall(geometry)) return smallInputGradient(backend, dy, extra ?? matrixOf(filter, geometry), geometry);
+  if (isSmall(geometry))
+    return smallInputGradient(backend, dy, extra ?? matrixOf(filter, geometry), geometry);
   return composedInputGradient(dy, filter, xShape, attrs as unknown as ConvAttrs);
 };
 
 /** {x, dy} + conv, filterShape → dFilter. */
-export const conv2dFilterGradient: Form = ({ backend, inputs, attrs: { filterShape, ...attrs } }) => {
+export const conv2dFilterGradient: Form = ({
+  backend,
+  inputs,
+  attrs: { filterShape, ...attrs },
+}) => {
   const { x, dy } = inputs as { x: tf.Tensor4D; dy: tf.Tensor4D };
   const conv = attrs as unknown as ConvAttrs;
   const geometry = geometryOf(conv, x.shape, filterShape);
@@ -64,5 +96,9 @@ export const conv2dFilterGradient: Form = ({ backend, inputs, attrs: { filterSha
   const same = isSame(conv, x.shape, filterShape);
   const image = same || isEmpty(conv.padding) ? x : zeroPad(x, conv.padding);
   const size = tf.tensor1d(filterShape as number[], 'int32');
-  return backend.executeSingleOutput('Conv2DBackpropFilter', options(backend, conv, same ? 'SAME' : 'VALID'), [image, size, dy]);
+  return backend.executeSingleOutput(
+    'Conv2DBackpropFilter',
+    options(backend, conv, same ? 'SAME' : 'VALID'),
+    [image, size, dy],
+  );
 };

@@ -1,7 +1,13 @@
 /** The fused operations' forms on tfjs-node's engine. */
 import type { FastKernel } from '../../fast';
 import { registerForms } from '../register';
-import { activationGradient, channelSums, maxPool, maxPoolGradient, softmaxCrossEntropy } from './basic';
+import {
+  activationGradient,
+  channelSums,
+  maxPool,
+  maxPoolGradient,
+  softmaxCrossEntropy,
+} from './basic';
 import { conv2d, conv2dFilterGradient, conv2dInputGradient } from './conv';
 import type { Form, Given } from './native';
 import { batchNorm, batchNormGradient, normalizeBy } from './norm';

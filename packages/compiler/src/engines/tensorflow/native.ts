@@ -1,4 +1,7 @@
-/** libtensorflow's own operations, by name: what tfjs-node's backend offers beside TensorFlow.js's kernels. */
+/**
+ * libtensorflow's own operations, by name: what tfjs-node's backend offers beside TensorFlow.js's
+ * kernels.
+ */
 import type * as tf from '@tensorflow/tfjs-core';
 
 /** What `@tensorflow/tfjs-node` calls its attributes' types; numbers that the binding gives. */
@@ -11,7 +14,12 @@ interface Binding {
   readonly TF_ATTR_SHAPE: number;
   readonly TF_FLOAT: number;
   readonly TF_INT32: number;
-  executeOp(name: string, attrs: readonly OpAttr[], inputs: readonly number[], numOutputs: number): unknown[];
+  executeOp(
+    name: string,
+    attrs: readonly OpAttr[],
+    inputs: readonly number[],
+    numOutputs: number,
+  ): unknown[];
   deleteTensor(id: number): void;
 }
 
@@ -26,8 +34,17 @@ export interface NodeBackend extends tf.KernelBackend {
   readonly binding: Binding;
   readonly tensorMap: { get(dataId: object): TensorEntry };
   getInputTensorIds(tensors: readonly tf.TensorInfo[]): number[];
-  executeSingleOutput(name: string, attrs: readonly OpAttr[], inputs: readonly tf.TensorInfo[]): tf.Tensor;
-  executeMultipleOutputs(name: string, attrs: readonly OpAttr[], inputs: readonly tf.TensorInfo[], count: number): tf.Tensor[];
+  executeSingleOutput(
+    name: string,
+    attrs: readonly OpAttr[],
+    inputs: readonly tf.TensorInfo[],
+  ): tf.Tensor;
+  executeMultipleOutputs(
+    name: string,
+    attrs: readonly OpAttr[],
+    inputs: readonly tf.TensorInfo[],
+    count: number,
+  ): tf.Tensor[];
 }
 
 interface OpAttr {
@@ -41,8 +58,18 @@ type Kind = 'type' | 'int' | 'float' | 'bool' | 'string' | 'shape';
 export type Attr = readonly [kind: Kind, value: unknown];
 
 /** libtensorflow's attributes from a table of names, with `T`, the type of the tensors, first. */
-export function attributes({ binding }: NodeBackend, table: Readonly<Record<string, Attr>>): OpAttr[] {
-  const types = { type: binding.TF_ATTR_TYPE, int: binding.TF_ATTR_INT, float: binding.TF_ATTR_FLOAT, bool: binding.TF_ATTR_BOOL, string: binding.TF_ATTR_STRING, shape: binding.TF_ATTR_SHAPE }; // biome-ignore format: a table
+export function attributes(
+  { binding }: NodeBackend,
+  table: Readonly<Record<string, Attr>>,
+): OpAttr[] {
+  const types = {
+    type: binding.TF_ATTR_TYPE,
+    int: binding.TF_ATTR_INT,
+    float: binding.TF_ATTR_FLOAT,
+    bool: binding.TF_ATTR_BOOL,
+    string: binding.TF_ATTR_STRING,
+    shape: binding.TF_ATTR_SHAPE,
+  };
   const dtypes: Record<string, number> = { float32: binding.TF_FLOAT, int32: binding.TF_INT32 };
   return Object.entries(table).map(([name, [kind, value]]) => ({
     name,
@@ -53,7 +80,10 @@ export function attributes({ binding }: NodeBackend, table: Readonly<Record<stri
 
 export const FLOAT: Attr = ['type', 'float32'];
 
-/** What each of these forms is given: the inputs are tensors, since the plan calls them with tensors. */
+/**
+ * What each of these forms is given: the inputs are tensors, since the plan calls them with
+ * tensors.
+ */
 export interface Given {
   readonly backend: NodeBackend;
   readonly inputs: Readonly<Record<string, tf.Tensor | undefined>>;
@@ -68,8 +98,20 @@ interface Turned {
   readonly b?: boolean;
 }
 
-/** A product of two matrices, of which each may be turned. TensorFlow.js's own goes through batches of one, with three reshapes. */
-export function product(backend: NodeBackend, a: tf.Tensor, b: tf.Tensor, turned: Turned = {}): tf.Tensor {
-  const attrs = attributes(backend, { T: FLOAT, adj_x: ['bool', turned.a === true], adj_y: ['bool', turned.b === true] });
+/**
+ * A product of two matrices, of which each may be turned. TensorFlow.js's own goes through batches
+ * of one, with three reshapes.
+ */
+export function product(
+  backend: NodeBackend,
+  a: tf.Tensor,
+  b: tf.Tensor,
+  turned: Turned = {},
+): tf.Tensor {
+  const attrs = attributes(backend, {
+    T: FLOAT,
+    adj_x: ['bool', turned.a === true],
+    adj_y: ['bool', turned.b === true],
+  });
   return backend.executeSingleOutput('BatchMatMulV2', attrs, [a, b]);
 }

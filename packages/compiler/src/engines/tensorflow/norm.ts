@@ -1,11 +1,17 @@
-/** Batch normalization by libtensorflow's fused operations: forward, in inference, and its gradient. */
+/**
+ * Batch normalization by libtensorflow's fused operations: forward, in inference, and its gradient.
+ */
 import * as tf from '@tensorflow/tfjs-core';
 import { attributes, FLOAT, type Form, type Given, type NodeBackend } from './native';
 
-/** The operation wants images: `[..., channels]` → `[rows, 1, 1, channels]` where there are none. */
-const asImages = (x: tf.Tensor): tf.Tensor => (x.rank === 4 ? x : tf.reshape(x, [-1, 1, 1, x.shape.at(-1) ?? 1]));
+/**
+ * The operation wants images: `[..., channels]` → `[rows, 1, 1, channels]` where there are none.
+ */
+const asImages = (x: tf.Tensor): tf.Tensor =>
+  x.rank === 4 ? x : tf.reshape(x, [-1, 1, 1, x.shape.at(-1) ?? 1]);
 
-const shapedAs = (y: tf.Tensor, { shape, rank }: tf.Tensor): tf.Tensor => (rank === 4 ? y : tf.reshape(y, shape));
+const shapedAs = (y: tf.Tensor, { shape, rank }: tf.Tensor): tf.Tensor =>
+  rank === 4 ? y : tf.reshape(y, shape);
 
 const channelsOf = (x: tf.Tensor) => x.shape.at(-1) ?? 1;
 
@@ -16,8 +22,16 @@ interface Mode {
   readonly factor: number;
 }
 
-/** y, moving mean, moving variance (the unbiased one's), the batch's mean, its variance, and what a GPU keeps for the gradient. */
-function normalize({ backend, inputs }: Given, mean: tf.Tensor, variance: tf.Tensor, mode: Mode): tf.Tensor[] {
+/**
+ * y, moving mean, moving variance (the unbiased one's), the batch's mean, its variance, and what a
+ * GPU keeps for the gradient.
+ */
+function normalize(
+  { backend, inputs }: Given,
+  mean: tf.Tensor,
+  variance: tf.Tensor,
+  mode: Mode,
+): tf.Tensor[] {
   const { x, gamma, beta } = inputs as { x: tf.Tensor; gamma?: tf.Tensor; beta?: tf.Tensor };
   const channels = [channelsOf(x)];
   const attrs = attributes(backend, {
@@ -28,7 +42,13 @@ function normalize({ backend, inputs }: Given, mean: tf.Tensor, variance: tf.Ten
     data_format: ['string', 'NHWC'],
     is_training: ['bool', mode.training],
   });
-  const given = [asImages(x), gamma ?? tf.ones(channels), beta ?? tf.zeros(channels), mean, variance];
+  const given = [
+    asImages(x),
+    gamma ?? tf.ones(channels),
+    beta ?? tf.zeros(channels),
+    mean,
+    variance,
+  ];
   return backend.executeMultipleOutputs('FusedBatchNormV3', attrs, given, 6);
 }
 
@@ -39,18 +59,30 @@ function finish(y: tf.Tensor, { inputs: { x, residual }, attrs }: Given): tf.Ten
   return attrs.relu ? tf.relu(sum) : sum;
 }
 
-/** Gives `statistic` the numbers of `moved`, which is disposed: tensors that others hold see them too, as after an update in place. */
+/**
+ * Gives `statistic` the numbers of `moved`, which is disposed: tensors that others hold see them
+ * too, as after an update in place.
+ */
 function replace(backend: NodeBackend, statistic: tf.Tensor, moved: tf.Tensor): void {
-  const [old, fresh] = [backend.tensorMap.get(statistic.dataId), backend.tensorMap.get(moved.dataId)];
+  const [old, fresh] = [
+    backend.tensorMap.get(statistic.dataId),
+    backend.tensorMap.get(moved.dataId),
+  ];
   backend.getInputTensorIds([statistic]); // numbers that have not been sent yet get a place first
   [old.id, fresh.id] = [fresh.id, old.id];
   moved.dispose();
 }
 
-/** {x, gamma?, beta?, movingMean, movingVariance, residual?} → y, mean, variance and a GPU's own; moves the statistics in place. */
+/**
+ * {x, gamma?, beta?, movingMean, movingVariance, residual?} → y, mean, variance and a GPU's own;
+ * moves the statistics in place.
+ */
 export const batchNorm: Form = (given) => {
   const { backend, attrs } = given;
-  const { movingMean, movingVariance } = given.inputs as { movingMean: tf.Tensor; movingVariance: tf.Tensor };
+  const { movingMean, movingVariance } = given.inputs as {
+    movingMean: tf.Tensor;
+    movingVariance: tf.Tensor;
+  };
   const factor = 1 - attrs.momentum;
   // At a factor of 1 the operation wants no statistics: nothing of them would stay.
   const before = factor === 1 ? [tf.zeros([0]), tf.zeros([0])] : [movingMean, movingVariance];
@@ -59,7 +91,12 @@ export const batchNorm: Form = (given) => {
     training: true,
     factor,
   });
-  const [y, nextMean, nextVariance, ...saved] = made as [tf.Tensor, tf.Tensor, tf.Tensor, ...tf.Tensor[]];
+  const [y, nextMean, nextVariance, ...saved] = made as [
+    tf.Tensor,
+    tf.Tensor,
+    tf.Tensor,
+    ...tf.Tensor[],
+  ];
   replace(backend, movingMean, nextMean);
   replace(backend, movingVariance, nextVariance);
   return [finish(y, given), ...saved];
@@ -68,11 +105,18 @@ export const batchNorm: Form = (given) => {
 /** {x, gamma?, beta?, mean, variance, residual?} → y. */
 export const normalizeBy: Form = (given) => {
   const { mean, variance } = given.inputs as { mean: tf.Tensor; variance: tf.Tensor };
-  const [y] = normalize(given, mean, variance, { epsilon: given.attrs.epsilon, training: false, factor: 1 });
+  const [y] = normalize(given, mean, variance, {
+    epsilon: given.attrs.epsilon,
+    training: false,
+    factor: 1,
+  });
   return finish(y as tf.Tensor, given);
 };
 
-/** {x, y, dy, mean, deviation, gamma?} as `batchNorm` gave them → dx, dGamma, dBeta, and the shortcut's gradient. */
+/**
+ * {x, y, dy, mean, deviation, gamma?} as `batchNorm` gave them → dx, dGamma, dBeta, and the
+ * shortcut's gradient.
+ */
 export const batchNormGradient: Form = ({ backend, inputs, attrs }) => {
   const { x, y, dy, mean, deviation, extra, gamma } = inputs as Record<
     'x' | 'y' | 'dy' | 'mean' | 'deviation' | 'extra',
@@ -80,7 +124,9 @@ export const batchNormGradient: Form = ({ backend, inputs, attrs }) => {
   > & {
     gamma?: tf.Tensor;
   };
-  const dz = attrs.relu ? backend.executeSingleOutput('ReluGrad', attributes(backend, { T: FLOAT }), [dy, y]) : dy;
+  const dz = attrs.relu
+    ? backend.executeSingleOutput('ReluGrad', attributes(backend, { T: FLOAT }), [dy, y])
+    : dy;
   const options = attributes(backend, {
     T: FLOAT,
     U: FLOAT,
@@ -88,12 +134,20 @@ export const batchNormGradient: Form = ({ backend, inputs, attrs }) => {
     data_format: ['string', 'NHWC'],
     is_training: ['bool', true],
   });
-  const given = [asImages(dz), asImages(x), gamma ?? tf.ones([channelsOf(x)]), mean, deviation, extra];
-  const [dx, dGamma, dBeta] = backend.executeMultipleOutputs('FusedBatchNormGradV3', options, given, 5) as [
-    tf.Tensor,
-    tf.Tensor,
-    tf.Tensor,
+  const given = [
+    asImages(dz),
+    asImages(x),
+    gamma ?? tf.ones([channelsOf(x)]),
+    mean,
+    deviation,
+    extra,
   ];
+  const [dx, dGamma, dBeta] = backend.executeMultipleOutputs(
+    'FusedBatchNormGradV3',
+    options,
+    given,
+    5,
+  ) as [tf.Tensor, tf.Tensor, tf.Tensor];
   const found = [shapedAs(dx, x), dGamma, dBeta];
   return attrs.residual ? [...found, tf.clone(dz)] : found;
 };

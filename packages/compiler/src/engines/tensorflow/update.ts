@@ -4,48 +4,84 @@ import type { Coefficients, RuleName } from '../../optimizers/rules';
 import { composed, type Entry } from '../../optimizers/update';
 import { type Attr, attributes, FLOAT, type Form, type NodeBackend } from './native';
 
-/** The variables that operations update in, by their ids. One serves for all weights in turn, and another for each slot. */
+/**
+ * The variables that operations update in, by their ids. One serves for all weights in turn, and
+ * another for each slot.
+ */
 const places = new WeakMap<NodeBackend, number[]>();
 
 interface Native {
   readonly operation: string;
   readonly attrs?: Readonly<Record<string, Attr>>;
   /** What follows the variables, in the operation's order. `lr` with Adam's correction. */
-  inputs(at: { number(value: number): tf.Tensor; entry: Entry; gradient: tf.Tensor; coefficients: Coefficients }): tf.Tensor[];
+  inputs(at: {
+    number(value: number): tf.Tensor;
+    entry: Entry;
+    gradient: tf.Tensor;
+    coefficients: Coefficients;
+  }): tf.Tensor[];
 }
 
 const momentum = (nesterov: boolean): Native => ({
   operation: 'ResourceApplyMomentum',
   attrs: { use_nesterov: ['bool', nesterov] },
-  inputs: ({ number, entry, gradient, coefficients }) => [number(entry.lr), gradient, number(coefficients.beta1 ?? 0)],
+  inputs: ({ number, entry, gradient, coefficients }) => [
+    number(entry.lr),
+    gradient,
+    number(coefficients.beta1 ?? 0),
+  ],
 });
 
-/** The rules that libtensorflow has just as `optimizers/rules.ts` defines them; its RMSProp has its epsilon within the root. */
+/**
+ * The rules that libtensorflow has just as `optimizers/rules.ts` defines them; its RMSProp has its
+ * epsilon within the root.
+ */
 const NATIVE: Partial<Record<RuleName, Native>> = {
-  sgd: { operation: 'ResourceApplyGradientDescent', inputs: ({ number, entry, gradient }) => [number(entry.lr), gradient] },
+  sgd: {
+    operation: 'ResourceApplyGradientDescent',
+    inputs: ({ number, entry, gradient }) => [number(entry.lr), gradient],
+  },
   momentum: momentum(false),
   nesterov: momentum(true),
   adam: {
     operation: 'ResourceApplyAdam',
     attrs: { use_nesterov: ['bool', false] },
-    // It computes lr·√(1 − power₂)/(1 − power₁)·mean/(√square + ε), and the rule lr·mean/(√square/c + ε) with a correction c.
-    inputs({ number, entry: { lr, correction = 1 }, gradient, coefficients: { beta1 = 0, beta2 = 0, epsilon = 0 } }) {
-      // It takes 1 − β₂ in float32, and 1 − 0.999 is off by 5e-5 there: the squares are too large by that, and so are lr and ε then.
+    // It computes lr·√(1 − power₂)/(1 − power₁)·mean/(√square + ε), and the rule lr·mean/(√square/c
+    // + ε) with a correction c.
+    inputs({
+      number,
+      entry: { lr, correction = 1 },
+      gradient,
+      coefficients: { beta1 = 0, beta2 = 0, epsilon = 0 },
+    }) {
+      // It takes 1 − β₂ in float32, and 1 − 0.999 is off by 5e-5 there: the squares are too large
+      // by that, and so are lr and ε then.
       const excess = beta2 < 1 ? Math.sqrt((1 - Math.fround(beta2)) / (1 - beta2)) : 1;
-      const [none, rate, least] = [number(0), number(lr * correction * excess), number(epsilon * correction * excess)];
+      const [none, rate, least] = [
+        number(0),
+        number(lr * correction * excess),
+        number(epsilon * correction * excess),
+      ];
       return [none, none, rate, number(beta1), number(beta2), least, gradient];
     },
   },
   adagrad: {
     operation: 'ResourceApplyAdagradV2',
     attrs: { update_slots: ['bool', true] },
-    inputs: ({ number, entry, gradient, coefficients }) => [number(entry.lr), number(coefficients.epsilon ?? 0), gradient],
+    inputs: ({ number, entry, gradient, coefficients }) => [
+      number(entry.lr),
+      number(coefficients.epsilon ?? 0),
+      gradient,
+    ],
   },
 };
 
 /** attrs: rule, entries and coefficients, as `optimizers/update.ts` has them. Gives nothing. */
 export const update: Form = ({ backend, attrs }) => {
-  const { rule, entries, ...coefficients } = attrs as { rule: RuleName; entries: readonly Entry[] } & Coefficients;
+  const { rule, entries, ...coefficients } = attrs as {
+    rule: RuleName;
+    entries: readonly Entry[];
+  } & Coefficients;
   const native = NATIVE[rule];
   if (!native) composed(rule, entries, coefficients);
   else updateAll(backend, native, { entries, coefficients });
@@ -66,11 +102,17 @@ function updateAll(
   const options = attributes(backend, { T: FLOAT, use_locking: ['bool', false], ...attrs });
   const apply = (entry: Entry) => {
     const { weight, slots = [], decay = 0, shrink = 1 } = entry;
-    const gradient = decay === 0 ? entry.gradient : tf.add(entry.gradient, tf.mul(weight, number(decay)));
+    const gradient =
+      decay === 0 ? entry.gradient : tf.add(entry.gradient, tf.mul(weight, number(decay)));
     if (shrink !== 1) weight.assign(tf.mul(weight, number(shrink)));
     const given = inputs({ number, entry, gradient, coefficients });
     inPlaces(backend, [weight, ...slots], (variables) => {
-      backend.binding.executeOp(operation, options, [...variables, ...backend.getInputTensorIds(given)], 0);
+      backend.binding.executeOp(
+        operation,
+        options,
+        [...variables, ...backend.getInputTensorIds(given)],
+        0,
+      );
     });
   };
   try {
@@ -86,19 +128,26 @@ function emptyPlaces(backend: NodeBackend): void {
   const nothing = tf.scalar(0);
   const type = attributes(backend, { dtype: FLOAT });
   const ids = backend.getInputTensorIds([nothing]);
-  for (const variable of places.get(backend) ?? []) backend.binding.executeOp('AssignVariableOp', type, [variable, ...ids], 0);
+  for (const variable of places.get(backend) ?? [])
+    backend.binding.executeOp('AssignVariableOp', type, [variable, ...ids], 0);
   nothing.dispose();
 }
 
 /**
- * Moves the tensors' numbers into variables, so that nobody else holds them and `use` writes where they lie, and back again.
+ * Moves the tensors' numbers into variables, so that nobody else holds them and `use` writes where
+ * they lie, and back again.
  * What fails leaves each tensor with its numbers. `use` is given the variables' ids.
  */
-function inPlaces(backend: NodeBackend, tensors: readonly tf.Tensor[], use: (variables: number[]) => void): void {
+function inPlaces(
+  backend: NodeBackend,
+  tensors: readonly tf.Tensor[],
+  use: (variables: number[]) => void,
+): void {
   const { binding, tensorMap } = backend;
   const type = attributes(backend, { dtype: FLOAT });
   const variables = tensors.map((_, i) => placeAt(backend, i));
-  const write = (variable: number, id: number) => binding.executeOp('AssignVariableOp', type, [variable, id], 0);
+  const write = (variable: number, id: number) =>
+    binding.executeOp('AssignVariableOp', type, [variable, id], 0);
   const ids = backend.getInputTensorIds(tensors);
   ids.forEach((id, i) => {
     write(variables[i] as number, id);

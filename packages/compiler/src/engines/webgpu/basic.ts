@@ -25,7 +25,8 @@ export const activationGradient: Form = ({ backend, inputs, attrs: { name } }) =
     integers: { count },
     vectors: wide,
     groups: grid(count),
-    main: () => `${INDEX}\n  let g = dy[i];\n  let v = y[i];\n  dx[i] = ${GRADIENTS[name as ActivationName]};`,
+    main: () =>
+      `${INDEX}\n  let g = dy[i];\n  let v = y[i];\n  dx[i] = ${GRADIENTS[name as ActivationName]};`,
   });
   return dx;
 };
@@ -33,7 +34,10 @@ export const activationGradient: Form = ({ backend, inputs, attrs: { name } }) =
 /** Threads that share a row of logits. */
 const ROW_THREADS = 64;
 
-/** Shared memory for a row, and how its threads come to one largest number with its index, and to one sum. */
+/**
+ * Shared memory for a row, and how its threads come to one largest number with its index, and to
+ * one sum.
+ */
 const ROW = /* wgsl */ `
 struct Best { value: f32, index: i32 }
 var<workgroup> bests: array<Best, ${ROW_THREADS}>;
@@ -68,7 +72,11 @@ fn sum_of(mine: f32, lane: u32) -> f32 {
 export const softmaxCrossEntropy: Form = ({ backend, inputs }) => {
   const { logits, labels } = inputs as { logits: TensorInfo; labels: TensorInfo };
   const [rows = 0, columns = 0] = logits.shape;
-  const [loss, correct, dLogits] = [output(backend, []), output(backend, []), output(backend, [rows, columns])];
+  const [loss, correct, dLogits] = [
+    output(backend, []),
+    output(backend, []),
+    output(backend, [rows, columns]),
+  ];
   const indices = labels.shape.length === 1;
   scratch(backend, 2 * rows, (judged) => {
     launch(backend, {
@@ -87,7 +95,10 @@ export const softmaxCrossEntropy: Form = ({ backend, inputs }) => {
   return [loss, correct, dLogits];
 };
 
-/** One workgroup a row: its loss and whether it is right, side by side in `judged`, and the gradient. */
+/**
+ * One workgroup a row: its loss and whether it is right, side by side in `judged`, and the
+ * gradient.
+ */
 const rowCode = (indices: boolean) => /* wgsl */ `
   let row = i32(group.y * groups.x + group.x);
   if (row >= u.rows) { return; }
@@ -137,7 +148,10 @@ const overRows = (rows: number) => ({
 
 const WORD = 2 ** 32;
 
-/** A number below 2²⁴ for each place, from the place and the seed: the hash pcg3d of Jarzynski & Olano 2020, https://jcgt.org/published/0009/03/02/. */
+/**
+ * A number below 2²⁴ for each place, from the place and the seed: the hash pcg3d of Jarzynski &
+ * Olano 2020, https://jcgt.org/published/0009/03/02/.
+ */
 const DRAW = /* wgsl */ `
 fn draw(place: u32) -> u32 {
   var v = vec3<u32>(place, bitcast<u32>(u.low), bitcast<u32>(u.high)) * 1664525u + 1013904223u;
@@ -147,7 +161,10 @@ fn draw(place: u32) -> u32 {
   return v.x >> 8u;
 }`;
 
-/** {x} + rate, seed → y: numbers that drew less than the rate become 0, the others grow by 1 / (1 − rate). The gradient: the same of dy. */
+/**
+ * {x} + rate, seed → y: numbers that drew less than the rate become 0, the others grow by 1 / (1 −
+ * rate). The gradient: the same of dy.
+ */
 export const dropout: Form = ({ backend, inputs, attrs: { rate, seed } }) => {
   const { x } = inputs as { x: TensorInfo };
   const y = output(backend, x.shape);
@@ -159,7 +176,8 @@ export const dropout: Form = ({ backend, inputs, attrs: { rate, seed } }) => {
     floats: { rate, scale: rate < 1 ? 1 / (1 - rate) : 0 },
     groups: grid(size(x)),
     before: () => DRAW,
-    main: () => /* wgsl */ `${INDEX}\n  y[i] = select(x[i] * u.scale, 0.0, f32(draw(u32(i))) < u.rate * 16777216.0);`,
+    main: () =>
+      /* wgsl */ `${INDEX}\n  y[i] = select(x[i] * u.scale, 0.0, f32(draw(u32(i))) < u.rate * 16777216.0);`,
   });
   return y;
 };

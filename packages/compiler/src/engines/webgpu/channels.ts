@@ -1,5 +1,6 @@
 /**
- * Sums of each channel over all rows of images, in two shaders: blocks of rows are summed up, then the blocks. What batch normalization is
+ * Sums of each channel over all rows of images, in two shaders: blocks of rows are summed up, then
+ * the blocks. What batch normalization is
  * made of.
  */
 import type { TensorInfo } from '@tensorflow/tfjs-core';
@@ -31,7 +32,10 @@ export const overBlocks = ({ rows, channels, block, blocks }: Rows) => ({
   integers: { rows, channels, block, blocks },
   groups: [Math.ceil(channels / ACROSS), blocks] as const,
 });
-export const overChannels = (rows: Rows) => ({ ...overBlocks(rows), groups: [Math.ceil(rows.channels / ACROSS), 1] as const });
+export const overChannels = (rows: Rows) => ({
+  ...overBlocks(rows),
+  groups: [Math.ceil(rows.channels / ACROSS), 1] as const,
+});
 
 /** A thread's channel and row, in the first shader and in the second. */
 export const PLACE = /* wgsl */ `
@@ -56,11 +60,19 @@ fn reduce(mine: vec2<f32>, lane: u32) -> vec2<f32> {
   return shared_sums[lane];
 }`;
 
-/** Sums over the rows of each block, `[planes, blocks, channels]`. @param each WGSL: the numbers of row `row`, at `at` */
+/**
+ * Sums over the rows of each block, `[planes, blocks, channels]`. @param each WGSL: the numbers of
+ * row `row`, at `at`
+ */
 export const sumsOfBlocks = (
   x: TensorInfo,
   partials: TensorInfo,
-  { name, reads, each, planes }: { name: string; reads: Shader['reads']; each: string; planes: 1 | 2 },
+  {
+    name,
+    reads,
+    each,
+    planes,
+  }: { name: string; reads: Shader['reads']; each: string; planes: 1 | 2 },
 ): Shader => ({
   name,
   variant: each,
@@ -98,7 +110,12 @@ export const channelSums: Form = ({ backend, inputs }) => {
   scratch(backend, rows.blocks * rows.channels, (partials) => {
     launch(
       backend,
-      sumsOfBlocks(x, partials, { name: 'channelSumsOfBlocks', reads: { x }, each: 'mine.x += x[at];', planes: 1 }),
+      sumsOfBlocks(x, partials, {
+        name: 'channelSumsOfBlocks',
+        reads: { x },
+        each: 'mine.x += x[at];',
+        planes: 1,
+      }),
     );
     launch(backend, {
       name: 'channelSums',

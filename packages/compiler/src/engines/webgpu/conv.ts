@@ -1,10 +1,21 @@
 /**
- * Convolution with bias and ReLU in stock's one shader, and the gradient of a filter. Stock's own gradient sums up all pixels in one thread
- * for each number of the filter; here tiles of the filter are matrix products over parts of the pixels, and the parts are added up.
+ * Convolution with bias and ReLU in stock's one shader, and the gradient of a filter. Stock's own
+ * gradient sums up all pixels in one thread
+ * for each number of the filter; here tiles of the filter are matrix products over parts of the
+ * pixels, and the parts are added up.
  */
 import * as tf from '@tensorflow/tfjs-core';
 import { type ConvAttrs, composedFilterGradient, convolve, isEmpty, pairs } from '../../primitives';
-import { type Form, type GpuBackend, grid, INDEX, launch, output, scratch, THREADS } from './launch';
+import {
+  type Form,
+  type GpuBackend,
+  grid,
+  INDEX,
+  launch,
+  output,
+  scratch,
+  THREADS,
+} from './launch';
 
 /** {x, filter, bias?} + conv, relu → y. */
 export const conv2d: Form = ({ inputs, attrs }) => {
@@ -26,7 +37,10 @@ export const conv2d: Form = ({ inputs, attrs }) => {
   });
 };
 
-/** A workgroup has a square of the filter, `[taps·in, out]`; its threads, 16 by 16, have 4 by 4 numbers each. */
+/**
+ * A workgroup has a square of the filter, `[taps·in, out]`; its threads, 16 by 16, have 4 by 4
+ * numbers each.
+ */
 const TILE = 64;
 /** Pixels that are in workgroup memory at a time. */
 const STEP = 16;
@@ -35,14 +49,25 @@ const ENOUGH = 1024;
 const FEWEST_PIXELS = 256;
 
 /** {x, dy} + conv, filterShape → dFilter. */
-export const conv2dFilterGradient: Form = ({ backend, inputs, attrs: { filterShape, ...attrs } }) => {
+export const conv2dFilterGradient: Form = ({
+  backend,
+  inputs,
+  attrs: { filterShape, ...attrs },
+}) => {
   const { x, dy } = inputs as { x: tf.Tensor4D; dy: tf.Tensor4D };
   const conv = attrs as unknown as ConvAttrs;
   if ((conv.groups ?? 1) > 1) return composedFilterGradient(x, dy, filterShape, conv);
   const [kh = 1, kw = 1, channels = 1, filters = 1] = filterShape as readonly number[];
   const lines = kh * kw * channels; // of the matrix that the filter is
   const dFilter = output(backend, filterShape);
-  const geometry = { ...sizes(x, dy, conv), kw, channels, filters, lines, tiles: Math.ceil(lines / TILE) };
+  const geometry = {
+    ...sizes(x, dy, conv),
+    kw,
+    channels,
+    filters,
+    lines,
+    tiles: Math.ceil(lines / TILE),
+  };
   const tiles = geometry.tiles * Math.ceil(filters / TILE);
   const parts = Math.min(Math.ceil(ENOUGH / tiles), Math.ceil(geometry.pixels / FEWEST_PIXELS));
   const call: ProductCall = {
@@ -60,10 +85,26 @@ export const conv2dFilterGradient: Form = ({ backend, inputs, attrs: { filterSha
   return dFilter;
 };
 
-function sizes(x: tf.Tensor4D, dy: tf.Tensor4D, { strides: [sy, sx], dilations: [ry, rx], padding: { top, left } }: ConvAttrs) {
+function sizes(
+  x: tf.Tensor4D,
+  dy: tf.Tensor4D,
+  { strides: [sy, sx], dilations: [ry, rx], padding: { top, left } }: ConvAttrs,
+) {
   const [, height, width] = x.shape;
   const [batch, outHeight, outWidth] = dy.shape;
-  return { height, width, outHeight, outWidth, pixels: batch * outHeight * outWidth, sy, sx, ry, rx, top, left };
+  return {
+    height,
+    width,
+    outHeight,
+    outWidth,
+    pixels: batch * outHeight * outWidth,
+    sy,
+    sx,
+    ry,
+    rx,
+    top,
+    left,
+  };
 }
 
 interface ProductCall {
@@ -73,8 +114,14 @@ interface ProductCall {
   readonly groups: readonly [number, number];
 }
 
-/** `[parts, taps·in, out]`: for each part of the pixels, what the taps see of the image, times dy. */
-function product(backend: GpuBackend, sums: tf.TensorInfo, { x, dy, integers, groups }: ProductCall): void {
+/**
+ * `[parts, taps·in, out]`: for each part of the pixels, what the taps see of the image, times dy.
+ */
+function product(
+  backend: GpuBackend,
+  sums: tf.TensorInfo,
+  { x, dy, integers, groups }: ProductCall,
+): void {
   launch(backend, {
     name: 'filterGradient',
     writes: { sums },

@@ -1,5 +1,6 @@
 /**
- * Compute shaders on the stock WebGPU backend's own queue. Its `runWebGPUProgram` writes one tensor a shader, and a fresh one; these write
+ * Compute shaders on the stock WebGPU backend's own queue. Its `runWebGPUProgram` writes one tensor
+ * a shader, and a fresh one; these write
  * several, and in place. `@tensorflow/tfjs-backend-webgpu` 4.22.
  */
 import type * as tf from '@tensorflow/tfjs-core';
@@ -54,13 +55,18 @@ export interface Shader {
   /** For errors; with `variant` it tells the code from any other. */
   readonly name: string;
   readonly variant?: string;
-  /** Storage by its name in the code. What is undefined is not there; the code's variant does without. A tensor stands in one place only. */
+  /**
+   * Storage by its name in the code. What is undefined is not there; the code's variant does
+   * without. A tensor stands in one place only.
+   */
   readonly writes: Tensors;
   readonly reads: Tensors;
   /** `u.name` in the code. */
   readonly integers?: Numbers;
   readonly floats?: Numbers;
-  /** Whether float32 storage is of `vec4<f32>`; the code calls its elements `number`. @default false */
+  /**
+   * Whether float32 storage is of `vec4<f32>`; the code calls its elements `number`. @default false
+   */
   readonly vectors?: boolean;
   /** Threads of a workgroup. @default 256 */
   readonly threads?: number;
@@ -79,7 +85,10 @@ const MOST_GROUPS = 65_535; // in one direction, as every device has
 
 const pipelines = new WeakMap<Handle, Map<string, { pipeline: Pipeline; layout: Handle }>>();
 
-/** Workgroups for so many threads, and the WGSL for a thread's number `i`; it returns past `u.count`. */
+/**
+ * Workgroups for so many threads, and the WGSL for a thread's number `i`; it returns past
+ * `u.count`.
+ */
 export const grid = (count: number): [number, number] => {
   const groups = Math.max(1, Math.ceil(count / THREADS));
   const across = Math.min(groups, MOST_GROUPS);
@@ -90,7 +99,9 @@ export const INDEX = /* wgsl */ `
   if (i >= u.count) { return; }`;
 
 const present = (tensors: Tensors) =>
-  Object.entries(tensors).filter((entry): entry is [string, tf.TensorInfo] => entry[1] !== undefined);
+  Object.entries(tensors).filter(
+    (entry): entry is [string, tf.TensorInfo] => entry[1] !== undefined,
+  );
 
 /** Sends a shader on its way. Nothing is waited for, and nothing is read back. */
 export function launch(backend: GpuBackend, shader: Shader): void {
@@ -122,7 +133,10 @@ function send(backend: GpuBackend, shader: Shader): void {
   for (const [, { dataId }] of storage) backend.uploadToGPU(dataId);
   const { pipeline, layout } = pipelineOf(backend, shader);
   const buffers = storage.map(([, { dataId }]) => backend.tensorMap.get(dataId).resource);
-  const entries = [...buffers, uniformBuffer(backend, shader)].map((buffer, binding) => ({ binding, resource: { buffer } }));
+  const entries = [...buffers, uniformBuffer(backend, shader)].map((buffer, binding) => ({
+    binding,
+    resource: { buffer },
+  }));
   for (const [, { dataId }] of storage) backend.commandQueueOwnedIds.add(dataId); // its memory stays until the commands are sent
   // Numbers that were read before are not the tensor's any more.
   for (const [, { dataId }] of present(shader.writes)) backend.tensorMap.get(dataId).values = null;
@@ -141,27 +155,49 @@ function pipelineOf({ device }: GpuBackend, shader: Shader) {
   const { name, variant = '', vectors = false } = shader;
   const known = pipelines.get(device) ?? new Map();
   pipelines.set(device, known);
-  const places = [...present(shader.writes), ...present(shader.reads)].map(([place, { dtype }]) => `${place}:${dtype}`);
+  const places = [...present(shader.writes), ...present(shader.reads)].map(
+    ([place, { dtype }]) => `${place}:${dtype}`,
+  );
   const key = [name, variant, vectors, ...places].join();
   let made = known.get(key);
   if (!made) {
     const label = `deepend ${name}`;
     const module = device.createShaderModule({ code: codeOf(shader), label });
-    const pipeline = device.createComputePipeline({ compute: { module, entryPoint: 'main' }, label, layout: 'auto' });
+    const pipeline = device.createComputePipeline({
+      compute: { module, entryPoint: 'main' },
+      label,
+      layout: 'auto',
+    });
     made = { pipeline, layout: pipeline.getBindGroupLayout(0) };
     known.set(key, made);
   }
   return made;
 }
 
-function codeOf({ writes, reads, integers = {}, floats = {}, vectors, threads = THREADS, before, main }: Shader): string {
+function codeOf({
+  writes,
+  reads,
+  integers = {},
+  floats = {},
+  vectors,
+  threads = THREADS,
+  before,
+  main,
+}: Shader): string {
   const element = ({ dtype }: tf.TensorInfo) => (dtype === 'float32' ? 'number' : 'i32');
   const declared = [
-    ...present(writes).map(([name, tensor]) => `var<storage, read_write> ${name}: array<${element(tensor)}>;`),
-    ...present(reads).map(([name, tensor]) => `var<storage, read> ${name}: array<${element(tensor)}>;`),
+    ...present(writes).map(
+      ([name, tensor]) => `var<storage, read_write> ${name}: array<${element(tensor)}>;`,
+    ),
+    ...present(reads).map(
+      ([name, tensor]) => `var<storage, read> ${name}: array<${element(tensor)}>;`,
+    ),
     'var<uniform> u: Uniforms;',
   ];
-  const fields = [...Object.keys(integers).map((name) => `${name}: i32`), ...Object.keys(floats).map((name) => `${name}: f32`)];
+  const fields = [
+    ...Object.keys(integers).map((name) => `${name}: i32`),
+    ...Object.keys(floats).map((name) => `${name}: f32`),
+  ];
   return /* wgsl */ `
 alias number = ${vectors ? 'vec4<f32>' : 'f32'};
 struct Uniforms { ${fields.join(', ')} }
@@ -190,7 +226,11 @@ export const output = (backend: GpuBackend, shape: readonly number[]): tf.Tensor
   backend.makeTensorInfo([...shape], 'float32');
 
 /** Memory for a moment: `use` is given it, and it is released after. */
-export function scratch(backend: GpuBackend, size: number, use: (tensor: tf.TensorInfo) => void): void {
+export function scratch(
+  backend: GpuBackend,
+  size: number,
+  use: (tensor: tf.TensorInfo) => void,
+): void {
   const tensor = output(backend, [size]);
   try {
     use(tensor);

@@ -1,10 +1,26 @@
 /** The gradient of batch normalization in training. */
 import type { TensorInfo } from '@tensorflow/tfjs-core';
 import { overChannels, type Rows, rowsOf, SUMS, sumBlocks, sumsOfBlocks } from './channels';
-import { type Form, type GpuBackend, grid, INDEX, launch, output, type Shader, scratch, size } from './launch';
+import {
+  type Form,
+  type GpuBackend,
+  grid,
+  INDEX,
+  launch,
+  output,
+  type Shader,
+  scratch,
+  size,
+} from './launch';
 
-/** dβ = Σdz, dγ = Σdz·x̂, and dx = γ·deviation·(dz − dβ/n − x̂·dγ/n), gathered as a·dz + b·(x − mean) + c for each channel. */
-const gradientOfChannels = (rows: Rows, tensors: { writes: Shader['writes']; reads: Shader['reads'] }): Shader => ({
+/**
+ * dβ = Σdz, dγ = Σdz·x̂, and dx = γ·deviation·(dz − dβ/n − x̂·dγ/n), gathered as a·dz + b·(x −
+ * mean) + c for each channel.
+ */
+const gradientOfChannels = (
+  rows: Rows,
+  tensors: { writes: Shader['writes']; reads: Shader['reads'] },
+): Shader => ({
   name: 'normGradientOfChannels',
   ...tensors,
   ...overChannels(rows),
@@ -24,7 +40,10 @@ const gradientOfChannels = (rows: Rows, tensors: { writes: Shader['writes']; rea
 
 /** {x, y, dy, mean, deviation, gamma?} + relu, residual → dx, dGamma, dBeta, dz where residual. */
 export const batchNormGradient: Form = ({ backend, inputs, attrs: { relu, residual } }) => {
-  const { x, dy, mean, deviation, gamma } = inputs as { x: TensorInfo; dy: TensorInfo } & Record<string, TensorInfo | undefined>;
+  const { x, dy, mean, deviation, gamma } = inputs as { x: TensorInfo; dy: TensorInfo } & Record<
+    string,
+    TensorInfo | undefined
+  >;
   const y = relu ? inputs.y : undefined;
   const rows = rowsOf(x);
   const dx = output(backend, x.shape);
@@ -34,8 +53,14 @@ export const batchNormGradient: Form = ({ backend, inputs, attrs: { relu, residu
   scratch(backend, 4 * rows.channels, (factors) => {
     scratch(backend, 2 * rows.blocks * rows.channels, (partials) => {
       const reads = { x, y, dy, mean, deviation };
-      launch(backend, sumsOfBlocks(x, partials, { name: 'normGradientOfBlocks', reads, each, planes: 2 }));
-      const tensors = { writes: { dGamma, dBeta, factors }, reads: { partials, mean, deviation, gamma } };
+      launch(
+        backend,
+        sumsOfBlocks(x, partials, { name: 'normGradientOfBlocks', reads, each, planes: 2 }),
+      );
+      const tensors = {
+        writes: { dGamma, dBeta, factors },
+        reads: { partials, mean, deviation, gamma },
+      };
       launch(backend, gradientOfChannels(rows, tensors));
     });
     moved(backend, { writes: { dx, dz }, reads: { x, y, dy, factors } });

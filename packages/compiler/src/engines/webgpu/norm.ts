@@ -1,9 +1,24 @@
-/** Batch normalization over the last axis (Ioffe & Szegedy 2015, https://arxiv.org/abs/1502.03167). */
+/**
+ * Batch normalization over the last axis (Ioffe & Szegedy 2015, https://arxiv.org/abs/1502.03167).
+ */
 import type { TensorInfo } from '@tensorflow/tfjs-core';
-import { ACROSS, BLOCK, DOWN, HELD, overBlocks, overChannels, PLACE, type Rows, rowsOf } from './channels';
+import {
+  ACROSS,
+  BLOCK,
+  DOWN,
+  HELD,
+  overBlocks,
+  overChannels,
+  PLACE,
+  type Rows,
+  rowsOf,
+} from './channels';
 import { type Form, grid, INDEX, launch, output, type Shader, scratch, size } from './launch';
 
-/** Count, mean, and sum of squared distances from it, of two sets as of one: Chan et al. 1979, Updating Formulae, eq. 2.1. No digits cancel. */
+/**
+ * Count, mean, and sum of squared distances from it, of two sets as of one: Chan et al. 1979,
+ * Updating Formulae, eq. 2.1. No digits cancel.
+ */
 const MOMENTS = /* wgsl */ `
 struct Moments { n: f32, mean: f32, squares: f32 }
 fn joined(a: Moments, b: Moments) -> Moments {
@@ -48,7 +63,10 @@ const momentsOfBlocks = (x: TensorInfo, partials: TensorInfo): Shader => ({
   if (down == 0 && inside) { partials[partial] = all.mean; partials[plane + partial] = all.squares; }`,
 });
 
-/** Blocks to mean and 1 / √(variance + ε); the moving statistics take in the unbiased variance, in place. */
+/**
+ * Blocks to mean and 1 / √(variance + ε); the moving statistics take in the unbiased variance, in
+ * place.
+ */
 const momentsOfChannels = (
   rows: Rows,
   partials: TensorInfo,
@@ -76,12 +94,23 @@ const momentsOfChannels = (
   }`,
 });
 
-/** (x − mean)·deviation·γ + β, the shortcut, and ReLU; it lets NaN through. With `epsilon`, `deviation` is the variance. */
+/**
+ * (x − mean)·deviation·γ + β, the shortcut, and ReLU; it lets NaN through. With `epsilon`,
+ * `deviation` is the variance.
+ */
 function normalized(
   { backend, inputs }: Parameters<Form>[0],
-  { mean, deviation, relu, epsilon }: { mean?: TensorInfo; deviation?: TensorInfo; relu: boolean; epsilon?: number },
+  {
+    mean,
+    deviation,
+    relu,
+    epsilon,
+  }: { mean?: TensorInfo; deviation?: TensorInfo; relu: boolean; epsilon?: number },
 ): TensorInfo {
-  const { x, gamma, beta, residual } = inputs as { x: TensorInfo } & Record<string, TensorInfo | undefined>;
+  const { x, gamma, beta, residual } = inputs as { x: TensorInfo } & Record<
+    string,
+    TensorInfo | undefined
+  >;
   const y = output(backend, x.shape);
   const channels = x.shape.at(-1) ?? 1;
   const wide = channels % 4 === 0;
@@ -105,16 +134,29 @@ function normalized(
   return y;
 }
 
-/** {x, gamma?, beta?, movingMean, movingVariance, residual?} → y, mean, deviation; moves the statistics in place. */
+/**
+ * {x, gamma?, beta?, movingMean, movingVariance, residual?} → y, mean, deviation; moves the
+ * statistics in place.
+ */
 export const batchNorm: Form = (given) => {
   const { backend, inputs, attrs } = given;
-  const { x, movingMean, movingVariance } = inputs as { x: TensorInfo } & Record<string, TensorInfo | undefined>;
+  const { x, movingMean, movingVariance } = inputs as { x: TensorInfo } & Record<
+    string,
+    TensorInfo | undefined
+  >;
   const rows = rowsOf(x);
   const [mean, deviation] = [output(backend, [rows.channels]), output(backend, [rows.channels])];
   const writes = { mean, deviation, movingMean, movingVariance };
   scratch(backend, 2 * rows.blocks * rows.channels, (partials) => {
     launch(backend, momentsOfBlocks(x, partials));
-    launch(backend, momentsOfChannels(rows, partials, { writes, epsilon: attrs.epsilon, momentum: attrs.momentum }));
+    launch(
+      backend,
+      momentsOfChannels(rows, partials, {
+        writes,
+        epsilon: attrs.epsilon,
+        momentum: attrs.momentum,
+      }),
+    );
   });
   return [normalized(given, { mean, deviation, relu: attrs.relu }), mean, deviation];
 };
@@ -122,5 +164,10 @@ export const batchNorm: Form = (given) => {
 /** {x, gamma?, beta?, mean, variance, residual?} + epsilon, relu → y. */
 export const normalize: Form = (given) => {
   const { mean, variance } = given.inputs;
-  return normalized(given, { mean, deviation: variance, relu: given.attrs.relu, epsilon: given.attrs.epsilon });
+  return normalized(given, {
+    mean,
+    deviation: variance,
+    relu: given.attrs.relu,
+    epsilon: given.attrs.epsilon,
+  });
 };

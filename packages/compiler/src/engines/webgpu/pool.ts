@@ -5,16 +5,36 @@ import type { Padding } from '../../primitives';
 import { type Form, grid, INDEX, launch, output, size } from './launch';
 
 /** Images `[batch, height, width, channels]` and what the windows make of them, for the shaders. */
-function windows(x: readonly number[], y: readonly number[], { size: [kh, kw], strides: [sy, sx], padding }: PoolAttrs) {
+function windows(
+  x: readonly number[],
+  y: readonly number[],
+  { size: [kh, kw], strides: [sy, sx], padding }: PoolAttrs,
+) {
   const { top, left } = padding as Padding;
   const [, height = 1, width = 1, channels = 1] = x;
-  return { height, width, channels, outHeight: y[1] ?? 1, outWidth: y[2] ?? 1, kh, kw, sy, sx, top, left };
+  return {
+    height,
+    width,
+    channels,
+    outHeight: y[1] ?? 1,
+    outWidth: y[2] ?? 1,
+    kh,
+    kw,
+    sy,
+    sx,
+    top,
+    left,
+  };
 }
 
-function pooledShape(x: readonly number[], { size: kernel, strides, padding }: PoolAttrs): number[] {
+function pooledShape(
+  x: readonly number[],
+  { size: kernel, strides, padding }: PoolAttrs,
+): number[] {
   const { top, bottom, left, right } = padding as Padding;
   const [batch = 1, height = 1, width = 1, channels = 1] = x;
-  const positions = (length: number, axis: 0 | 1) => Math.floor((length - kernel[axis]) / strides[axis]) + 1;
+  const positions = (length: number, axis: 0 | 1) =>
+    Math.floor((length - kernel[axis]) / strides[axis]) + 1;
   return [batch, positions(height + top + bottom, 0), positions(width + left + right, 1), channels];
 }
 
@@ -52,7 +72,10 @@ export const maxPool: Form = ({ backend, inputs, attrs }) => {
   return y;
 };
 
-/** {x, y, dy} + size, strides, padding → dx: each window's gradient goes to its first largest pixel, as in PyTorch. */
+/**
+ * {x, y, dy} + size, strides, padding → dx: each window's gradient goes to its first largest pixel,
+ * as in PyTorch.
+ */
 export const maxPoolGradient: Form = ({ backend, inputs, attrs }) => {
   const { x, y, dy } = inputs as { x: TensorInfo; y: TensorInfo; dy: TensorInfo };
   const dx = output(backend, x.shape);
@@ -77,7 +100,8 @@ fn is_first(image: i32, corner: vec2<i32>, here: vec2<i32>, c: i32, value: f32) 
     main: () => /* wgsl */ `${pixel('height', 'width')}
   let value = x[i];
   var sum = 0.0;
-  // The windows that this pixel is in: those from ⌈(row + top − kh + 1) / sy⌉ to ⌊(row + top) / sy⌋.
+  // The windows that this pixel is in: those from ⌈(row + top − kh + 1) / sy⌉ to ⌊(row + top) /
+  // sy⌋.
   let last_row = min((row + u.top) / u.sy, u.outHeight - 1);
   let last_column = min((column + u.left) / u.sx, u.outWidth - 1);
   for (var r = max((row + u.top - u.kh + u.sy) / u.sy, 0); r <= last_row; r++) {

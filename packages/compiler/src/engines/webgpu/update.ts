@@ -1,15 +1,23 @@
-/** Updates in place, a shader a weight: the weight, the rule's slots and the gradient are read and written once. */
+/**
+ * Updates in place, a shader a weight: the weight, the rule's slots and the gradient are read and
+ * written once.
+ */
 import type { Coefficients, RuleName } from '../../optimizers/rules';
 import type { Entry } from '../../optimizers/update';
 import { type Form, grid, INDEX, launch, size } from './launch';
 
-const MEAN = (slot: string, beta: 1 | 2, now: string) => `${slot}[i] * u.beta${beta} + (${now}) * u.rest${beta}`;
+const MEAN = (slot: string, beta: 1 | 2, now: string) =>
+  `${slot}[i] * u.beta${beta} + (${now}) * u.rest${beta}`;
 
-/** WGSL: moves the slots `p`, `q` and `r`, and gives the `change` for the gradient `g`. The formulas are those of `optimizers/rules.ts`. */
+/**
+ * WGSL: moves the slots `p`, `q` and `r`, and gives the `change` for the gradient `g`. The formulas
+ * are those of `optimizers/rules.ts`.
+ */
 const RULES: Readonly<Record<RuleName, string>> = {
   sgd: 'let change = g;',
   momentum: 'let change = p[i] * u.beta1 + g; p[i] = change;',
-  nesterov: 'let velocity = p[i] * u.beta1 + g; p[i] = velocity; let change = velocity * u.beta1 + g;',
+  nesterov:
+    'let velocity = p[i] * u.beta1 + g; p[i] = velocity; let change = velocity * u.beta1 + g;',
   adam: `let mean = ${MEAN('p', 1, 'g')}; let square = ${MEAN('q', 2, 'g * g')}; p[i] = mean; q[i] = square;
   let change = mean / (sqrt(square) / u.correction + u.epsilon);`,
   rmsprop: `let square = ${MEAN('p', 2, 'g * g')}; p[i] = square;
@@ -34,7 +42,15 @@ export const update: Form = ({ backend, attrs }) => {
     beta2 = 0,
     epsilon = 0,
   } = attrs as { rule: RuleName; entries: readonly Entry[] } & Coefficients;
-  for (const { weight, gradient, slots = [], lr, decay = 0, shrink = 1, correction = 1 } of entries) {
+  for (const {
+    weight,
+    gradient,
+    slots = [],
+    lr,
+    decay = 0,
+    shrink = 1,
+    correction = 1,
+  } of entries) {
     const [p, q, r] = slots;
     const wide = weight.size % 4 === 0;
     const count = wide ? size(weight) / 4 : size(weight);
@@ -45,7 +61,17 @@ export const update: Form = ({ backend, attrs }) => {
       reads: { gradient },
       integers: { count },
       // 1 − β is rounded by itself: float32's 1 − 0.999 is off by a hundred-thousandth.
-      floats: { beta1, rest1: 1 - beta1, beta2, rest2: 1 - beta2, epsilon, lr, decay, shrink, correction },
+      floats: {
+        beta1,
+        rest1: 1 - beta1,
+        beta2,
+        rest2: 1 - beta2,
+        epsilon,
+        lr,
+        decay,
+        shrink,
+        correction,
+      },
       vectors: wide,
       groups: grid(count),
       main: () => /* wgsl */ `${INDEX}

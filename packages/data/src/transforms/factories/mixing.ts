@@ -1,9 +1,12 @@
 /** What a user writes for the transforms in ../mixing.ts. */
-import { checkOptions, rule } from '@deepend/checks';
+import { checkOptions, rule } from '@deepend/core';
 import type { Transform } from '../../types';
 
 export interface MixOptions {
-  /** The share of each image is drawn from Beta(alpha, alpha), once a batch: small values leave most images nearly whole. @default 1 */
+  /**
+   * The share of each image is drawn from Beta(alpha, alpha), once a batch: small values leave most
+   * images nearly whole. @default 1
+   */
   alpha?: number;
 }
 
@@ -15,7 +18,8 @@ function mix(name: string, options: MixOptions): Transform {
 }
 
 /**
- * Each image becomes a sum of itself and another of its batch, and labels become soft, float32 `[batch, numClasses]`. Images become floats.
+ * Each image becomes a sum of itself and another of its batch, and labels become soft, float32
+ * `[batch, numClasses]`. Images become floats.
  * Zhang et al. 2017, https://arxiv.org/abs/1710.09412.
  * @throws TypeError or RangeError for an option that does not exist or is out of range
  */
@@ -24,7 +28,8 @@ export function mixUp(options: MixOptions = {}): Transform {
 }
 
 /**
- * A rectangle of each image comes from another of its batch, and labels become soft, float32 `[batch, numClasses]`, by the rectangle's area.
+ * A rectangle of each image comes from another of its batch, and labels become soft, float32
+ * `[batch, numClasses]`, by the rectangle's area.
  * Yun et al. 2019, https://arxiv.org/abs/1905.04899.
  * @throws TypeError or RangeError for an option that does not exist or is out of range
  */

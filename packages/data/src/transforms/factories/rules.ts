@@ -1,5 +1,5 @@
 /** What the options of transforms may be. */
-import { rule } from '@deepend/checks';
+import { rule } from '@deepend/core';
 import { isResize, isSide, LARGEST_SIDE, type ResizeTo } from '../resample/size';
 
 /** `[least, most]`. */
@@ -9,26 +9,43 @@ export type Range = readonly [least: number, most: number];
 export type CropSize = number | readonly [height: number, width: number];
 
 const isPair = (value: unknown): value is [number, number] =>
-  Array.isArray(value) && value.length === 2 && value.every((each) => Number.isFinite(each)) && value[0] <= value[1];
-const within = (least: number, most: number) => (value: unknown) => typeof value === 'number' && value >= least && value <= most;
+  Array.isArray(value) &&
+  value.length === 2 &&
+  value.every((each) => Number.isFinite(each)) &&
+  value[0] <= value[1];
+const within = (least: number, most: number) => (value: unknown) =>
+  typeof value === 'number' && value >= least && value <= most;
 
 export const size = () =>
-  rule.that<ResizeTo>(isResize, `a whole number from 1 to ${LARGEST_SIDE} or [height, width] of such numbers`);
+  rule.that<ResizeTo>(
+    isResize,
+    `a whole number from 1 to ${LARGEST_SIDE} or [height, width] of such numbers`,
+  );
 export const interpolation = () => rule.oneOf(['bilinear', 'bicubic', 'nearest']).optional();
 export const side = () => rule.that<number>(isSide, `a whole number from 1 to ${LARGEST_SIDE}`);
 export const padding = () =>
-  rule.that<number>((value) => value === 0 || isSide(value), `a whole number from 0 to ${LARGEST_SIDE}`).optional();
+  rule
+    .that<number>(
+      (value) => value === 0 || isSide(value),
+      `a whole number from 0 to ${LARGEST_SIDE}`,
+    )
+    .optional();
 export const probability = () => rule.that<number>(within(0, 1), 'a number from 0 to 1').optional();
 export const value = () => rule.finiteNumber().optional();
 /** Shares of an image's area. */
 export const share = () =>
   rule
-    .that<Range>((at) => isPair(at) && at[0] >= 0 && at[1] <= 1 && at[1] > 0, '[least, most] of numbers from 0 to 1')
+    .that<Range>(
+      (at) => isPair(at) && at[0] >= 0 && at[1] <= 1 && at[1] > 0,
+      '[least, most] of numbers from 0 to 1',
+    )
     .optional();
-export const ratio = () => rule.that<Range>((at) => isPair(at) && at[0] > 0, '[least, most] of numbers above 0').optional();
+export const ratio = () =>
+  rule.that<Range>((at) => isPair(at) && at[0] > 0, '[least, most] of numbers above 0').optional();
 export const channels = (message: string, test: (each: number) => boolean) =>
   rule.that<number[]>(
-    (at) => Array.isArray(at) && at.length > 0 && at.every((each) => Number.isFinite(each) && test(each)),
+    (at) =>
+      Array.isArray(at) && at.length > 0 && at.every((each) => Number.isFinite(each) && test(each)),
     message,
   );
 
@@ -46,4 +63,5 @@ export const degrees = () =>
     'a number of at least 0 or [least, most] of finite numbers',
   );
 
-export const square = (at: CropSize): readonly [number, number] => (typeof at === 'number' ? [at, at] : at);
+export const square = (at: CropSize): readonly [number, number] =>
+  typeof at === 'number' ? [at, at] : at;

@@ -1,5 +1,5 @@
 /** What a user writes for the transforms in ../turning.ts. */
-import { checkOptions, rule } from '@deepend/checks';
+import { checkOptions, rule } from '@deepend/core';
 import type { Transform } from '../../types';
 import { degrees as degreesRule, probability, type Range, value } from './rules';
 
@@ -15,12 +15,18 @@ function flip(name: string, options: RandomFlipOptions): Transform {
   return { name, options: { probability }, random: true };
 }
 
-/** Mirrors images, left for right, with a probability. @throws TypeError or RangeError for an option that does not exist or is out of range */
+/**
+ * Mirrors images, left for right, with a probability. @throws TypeError or RangeError for an option
+ * that does not exist or is out of range
+ */
 export function randomHorizontalFlip(options: RandomFlipOptions = {}): Transform {
   return flip('randomHorizontalFlip', options);
 }
 
-/** Turns images upside down, mirrored, with a probability. @throws TypeError or RangeError for an option that does not exist or is out of range */
+/**
+ * Turns images upside down, mirrored, with a probability. @throws TypeError or RangeError for an
+ * option that does not exist or is out of range
+ */
 export function randomVerticalFlip(options: RandomFlipOptions = {}): Transform {
   return flip('randomVerticalFlip', options);
 }
@@ -28,7 +34,9 @@ export function randomVerticalFlip(options: RandomFlipOptions = {}): Transform {
 export interface RandomRotationOptions {
   /** How pixels between those of the image are found. @default 'nearest' */
   interpolation?: 'nearest' | 'bilinear';
-  /** Value of the corners that come in, in units of floats: 1 is white, also of bytes. @default 0 */
+  /**
+   * Value of the corners that come in, in units of floats: 1 is white, also of bytes. @default 0
+   */
   fill?: number;
 }
 
@@ -39,13 +47,18 @@ const ROTATION = rule.options({
 });
 
 /**
- * Turns images about their centre by a random angle, drawn evenly, as torchvision's `RandomRotation` does with PIL images; their size stays.
+ * Turns images about their centre by a random angle, drawn evenly, as torchvision's
+ * `RandomRotation` does with PIL images; their size stays.
  * @param degrees counter-clockwise, `[least, most]`; a number d is `[-d, d]`
  * @throws TypeError or RangeError for an option that does not exist or is out of range
  */
-export function randomRotation(degrees: number | Range, options: RandomRotationOptions = {}): Transform {
+export function randomRotation(
+  degrees: number | Range,
+  options: RandomRotationOptions = {},
+): Transform {
   const checked = checkOptions('[data] randomRotation', ROTATION, { ...options, degrees });
   const { interpolation = 'nearest', fill = 0 } = checked;
-  const range = typeof checked.degrees === 'number' ? [-checked.degrees, checked.degrees] : checked.degrees;
+  const range =
+    typeof checked.degrees === 'number' ? [-checked.degrees, checked.degrees] : checked.degrees;
   return { name: 'randomRotation', options: { degrees: range, interpolation, fill }, random: true };
 }

@@ -1,12 +1,16 @@
 /**
- * How one axis of an image is resampled, as Pillow works it out: `precompute_coeffs` and `normalize_coeffs_8bpc` in src/libImaging/Resample.c
- * of https://github.com/python-pillow/Pillow. Filters are widened where an image shrinks (antialias).
+ * How one axis of an image is resampled, as Pillow works it out: `precompute_coeffs` and
+ * `normalize_coeffs_8bpc` in src/libImaging/Resample.c
+ * of https://github.com/python-pillow/Pillow. Filters are widened where an image shrinks
+ * (antialias).
  */
 
 /** Fixed point for bytes: 1 is `1 << PRECISION_BITS`. */
 export const PRECISION_BITS = 32 - 8 - 2;
 
-/** Output `i` is the sum of `taps` inputs from `starts[i]` on, weighted by `weights[i * taps …]`. */
+/**
+ * Output `i` is the sum of `taps` inputs from `starts[i]` on, weighted by `weights[i * taps …]`.
+ */
 export interface Axis {
   readonly from: number;
   readonly to: number;
@@ -82,28 +86,53 @@ function makeAxis(from: number, to: number, { support: reach, at }: Filter): Axi
   return { from, to, taps, ...packed({ from, taps, starts, raw }) };
 }
 
-/** Gives each output as many taps as the widest one has, so that the loops over them have no bounds to look up. */
-function packed({ from, taps, starts, raw }: { from: number; taps: number; starts: Int32Array; raw: Float64Array }) {
+/**
+ * Gives each output as many taps as the widest one has, so that the loops over them have no bounds
+ * to look up.
+ */
+function packed({
+  from,
+  taps,
+  starts,
+  raw,
+}: {
+  from: number;
+  taps: number;
+  starts: Int32Array;
+  raw: Float64Array;
+}) {
   const most = raw.length / starts.length;
   const weights = new Float64Array(starts.length * taps);
   starts.forEach((start, i) => {
     const moved = Math.min(start, from - taps);
     starts[i] = moved;
-    weights.set(raw.subarray(i * most, i * most + taps - (start - moved)), i * taps + start - moved);
+    weights.set(
+      raw.subarray(i * most, i * most + taps - (start - moved)),
+      i * taps + start - moved,
+    );
   });
-  const fixed = Int32Array.from(weights, (weight) => Math.trunc(weight * (1 << PRECISION_BITS) + (weight < 0 ? -0.5 : 0.5)));
+  const fixed = Int32Array.from(weights, (weight) =>
+    Math.trunc(weight * (1 << PRECISION_BITS) + (weight < 0 ? -0.5 : 0.5)),
+  );
   return { starts, weights, fixed };
 }
 
-/** A part of an axis: outputs `first` … `first + count - 1`, and of the inputs those that they need, from `offset` on. */
+/**
+ * A part of an axis: outputs `first` … `first + count - 1`, and of the inputs those that they need,
+ * from `offset` on.
+ */
 export function partOf(whole: Axis, first: number, count: number): { axis: Axis; offset: number } {
   const { to, taps } = whole;
   if (first === 0 && count === to) return { axis: whole, offset: 0 };
   const wanted = whole.starts.subarray(first, first + count);
-  // They need not rise: an output that lies on an input wants it alone, and bicubic's next one wants the input before as well.
+  // They need not rise: an output that lies on an input wants it alone, and bicubic's next one
+  // wants the input before as well.
   const offset = Math.min(...wanted);
   const starts = wanted.map((start) => start - offset);
   const [begin, end] = [first * taps, (first + count) * taps];
   const [weights, fixed] = [whole.weights.subarray(begin, end), whole.fixed.subarray(begin, end)];
-  return { axis: { from: Math.max(...starts) + taps, to: count, taps, starts, weights, fixed }, offset };
+  return {
+    axis: { from: Math.max(...starts) + taps, to: count, taps, starts, weights, fixed },
+    offset,
+  };
 }

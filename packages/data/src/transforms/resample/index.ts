@@ -4,8 +4,15 @@ import { resampleNearest } from './nearest';
 import { resamplePlain } from './plain';
 import { planOf, type Resampling, resultShape } from './plan';
 
-/** `[count, height, width, channels]` → new array `[count, newHeight, newWidth, channels]`, bytes of bytes and floats of floats. */
-export function resample(images: Uint8Array | Float32Array, count: number, job: Resampling): Uint8Array | Float32Array {
+/**
+ * `[count, height, width, channels]` → new array `[count, newHeight, newWidth, channels]`, bytes of
+ * bytes and floats of floats.
+ */
+export function resample(
+  images: Uint8Array | Float32Array,
+  count: number,
+  job: Resampling,
+): Uint8Array | Float32Array {
   if (job.interpolation === 'nearest') return resampleNearest(images, count, job);
   const plan = planOf(job, job.interpolation);
   if (!(images instanceof Uint8Array && hasKernel)) return resamplePlain(images, count, plan);
@@ -16,7 +23,10 @@ export function resample(images: Uint8Array | Float32Array, count: number, job: 
 }
 
 /** Whether `resampleToFloats` can do this in one go. */
-export function canFuse(images: Uint8Array | Float32Array, { interpolation }: Pick<Resampling, 'interpolation'>): boolean {
+export function canFuse(
+  images: Uint8Array | Float32Array,
+  { interpolation }: Pick<Resampling, 'interpolation'>,
+): boolean {
   return hasKernel && images instanceof Uint8Array && interpolation !== 'nearest';
 }
 

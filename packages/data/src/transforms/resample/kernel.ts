@@ -1,8 +1,14 @@
-/** The WebAssembly kernel of assembly/resize.ts: what goes where in its memory, in portions that stay in the processor's cache. */
+/**
+ * The WebAssembly kernel of assembly/resize.ts: what goes where in its memory, in portions that
+ * stay in the processor's cache.
+ */
 import { RESIZE_MODULE } from '../../generated/resize-module';
 import { isIdentity, type Plan, rowFinder } from './plan';
 
-/** The part of WebAssembly's JavaScript interface that is used here: TypeScript has it among the browser's types alone. */
+/**
+ * The part of WebAssembly's JavaScript interface that is used here: TypeScript has it among the
+ * browser's types alone.
+ */
 interface Memory {
   readonly buffer: ArrayBuffer;
   grow(pages: number): number;
@@ -50,7 +56,8 @@ class Kernel {
   constructor({ Module, Instance, Memory }: Wasm) {
     this.#memory = new Memory({ initial: 1, maximum: PAGE });
     const imports = { env: { memory: this.#memory } };
-    this.exports = new Instance(new Module(Buffer.from(RESIZE_MODULE, 'base64')), imports).exports as Exports;
+    this.exports = new Instance(new Module(Buffer.from(RESIZE_MODULE, 'base64')), imports)
+      .exports as Exports;
   }
 
   /** Gives all room back. */
@@ -72,9 +79,12 @@ class Kernel {
       this.#memory.grow(pages);
     } catch (error) {
       const expected = `${Math.ceil(this.#top / 2 ** 20)} MiB of memory for an image`;
-      throw new RangeError(`[data] resize: expected ${expected}, got none; take smaller images or a smaller size`, {
-        cause: error,
-      });
+      throw new RangeError(
+        `[data] resize: expected ${expected}, got none; take smaller images or a smaller size`,
+        {
+          cause: error,
+        },
+      );
     }
   }
 
@@ -89,7 +99,11 @@ class Kernel {
   /** Copies numbers into room of their own. */
   table(values: Int32Array | Float32Array): number {
     const at = this.room(values.byteLength);
-    new (values instanceof Float32Array ? Float32Array : Int32Array)(this.#memory.buffer, at, values.length).set(values);
+    new (values instanceof Float32Array ? Float32Array : Int32Array)(
+      this.#memory.buffer,
+      at,
+      values.length,
+    ).set(values);
     return at;
   }
 
@@ -109,13 +123,17 @@ function kernel(): Kernel {
 }
 
 /**
- * uint8 `[count, height, width, channels]` → `into`, `[count, newHeight, newWidth, channels]`: bytes, or float32 in [0, 1], normalized on request.
+ * uint8 `[count, height, width, channels]` → `into`, `[count, newHeight, newWidth, channels]`:
+ * bytes, or float32 in [0, 1], normalized on request.
  * Needs `hasKernel`.
  */
 export function resampleFast(
   images: Uint8Array,
   plan: Plan,
-  { into, normalization }: { into: Uint8Array | Float32Array; normalization?: Normalization | undefined },
+  {
+    into,
+    normalization,
+  }: { into: Uint8Array | Float32Array; normalization?: Normalization | undefined },
 ): void {
   const { across, down, shape } = plan;
   const imageLength = down.to * across.to * shape[2];
@@ -125,8 +143,17 @@ export function resampleFast(
   const atOnce = Math.min(count, Math.max(1, Math.floor(OUT_BYTES / (imageLength * size))));
   const at = kernel();
   const widen = acrossPass(at, images, { plan, atOnce });
-  const rowsAtOnce = Math.min(down.to, Math.max(1, Math.floor(OUT_BYTES / ((imageLength / down.to) * size))));
-  const lower = downPass(at, { plan, normalization, kind: asBytes ? 'bytes' : 'unit', rowsAtOnce, atOnce });
+  const rowsAtOnce = Math.min(
+    down.to,
+    Math.max(1, Math.floor(OUT_BYTES / ((imageLength / down.to) * size))),
+  );
+  const lower = downPass(at, {
+    plan,
+    normalization,
+    kind: asBytes ? 'bytes' : 'unit',
+    rowsAtOnce,
+    atOnce,
+  });
   for (let image = 0; image < count; image += atOnce) {
     const portion = Math.min(atOnce, count - image);
     const wide = widen(image, portion);
@@ -134,7 +161,10 @@ export function resampleFast(
       const rows = Math.min(rowsAtOnce, down.to - y);
       const out = lower(wide, portion, [y, y + rows]);
       const length = portion * rows * across.to * shape[2];
-      into.set(asBytes ? at.bytes(out, length) : at.floats(out, length), image * imageLength + y * across.to * shape[2]);
+      into.set(
+        asBytes ? at.bytes(out, length) : at.floats(out, length),
+        image * imageLength + y * across.to * shape[2],
+      );
     }
   }
 }
@@ -146,14 +176,19 @@ interface Wide {
 }
 
 /** A function that brings images in and resamples them along the width. */
-function acrossPass(at: Kernel, images: Uint8Array, { plan, atOnce }: { plan: Plan; atOnce: number }) {
+function acrossPass(
+  at: Kernel,
+  images: Uint8Array,
+  { plan, atOnce }: { plan: Plan; atOnce: number },
+) {
   const { region, across, shape } = plan;
   const rowBytes = region.width * shape[2];
   const startOf = rowFinder(plan);
   const contiguous = region.width === shape[1] && region.height === shape[0];
   const bring = (first: number, rows: number, to: number) => {
     const target = at.bytes(to, rows * rowBytes);
-    if (contiguous) return void target.set(images.subarray(first * rowBytes, (first + rows) * rowBytes));
+    if (contiguous)
+      return void target.set(images.subarray(first * rowBytes, (first + rows) * rowBytes));
     for (let row = 0; row < rows; row++) {
       const start = startOf(first + row);
       target.set(images.subarray(start, start + rowBytes), row * rowBytes);
@@ -169,7 +204,10 @@ function acrossPass(at: Kernel, images: Uint8Array, { plan, atOnce }: { plan: Pl
   }
   const stride = whole(across.to * shape[2]);
   const wide: Wide = { at: at.room(whole(wideRows) * stride), stride };
-  const bandRows = Math.min(whole(wideRows), Math.max(BLOCK, Math.floor(BAND_BYTES / rowBytes / BLOCK) * BLOCK));
+  const bandRows = Math.min(
+    whole(wideRows),
+    Math.max(BLOCK, Math.floor(BAND_BYTES / rowBytes / BLOCK) * BLOCK),
+  );
   const source = at.room(bandRows * rowBytes);
   const tables = [at.table(across.starts), at.table(across.fixed), SPARE];
   const turning = [at.room(whole(rowBytes) * BLOCK), at.room(stride * BLOCK)];
@@ -193,24 +231,43 @@ interface Down {
   atOnce: number;
 }
 
-/** A function that resamples rows `from` … `to` - 1 along the height, and returns where the result lies. */
+/**
+ * A function that resamples rows `from` … `to` - 1 along the height, and returns where the result
+ * lies.
+ */
 function downPass(at: Kernel, { plan, normalization, kind, rowsAtOnce, atOnce }: Down) {
   const { down, across, shape, region } = plan;
   const rowLength = across.to * shape[2];
   const out = at.room(atOnce * rowsAtOnce * rowLength * (kind === 'bytes' ? 1 : 4));
   const tables = [down.taps, at.table(down.starts), at.table(down.fixed)];
-  const scales = normalization ? [row(normalization.mean, rowLength), row(normalization.std, rowLength)] : [];
+  const scales = normalization
+    ? [row(normalization.mean, rowLength), row(normalization.std, rowLength)]
+    : [];
   const code = normalization ? KIND.normalized : KIND[kind];
   const tail = [out, rowLength, code, ...scales.map((scale) => at.table(scale))];
   return (wide: Wide, count: number, [from, to]: [number, number]): number => {
-    at.exports.down(at.args([wide.at, wide.stride, region.height * wide.stride, count, from, to, ...tables, ...tail]));
+    at.exports.down(
+      at.args([
+        wide.at,
+        wide.stride,
+        region.height * wide.stride,
+        count,
+        from,
+        to,
+        ...tables,
+        ...tail,
+      ]),
+    );
     return out;
   };
 }
 
 /** A number for each byte of a row and of the block that reaches past it. */
 function row(perChannel: readonly number[], length: number): Float32Array {
-  return Float32Array.from({ length: whole(length) }, (_, i) => perChannel[i % perChannel.length] as number);
+  return Float32Array.from(
+    { length: whole(length) },
+    (_, i) => perChannel[i % perChannel.length] as number,
+  );
 }
 
 const UNIT_PORTION = OUT_BYTES / 4;

@@ -1,4 +1,7 @@
-/** What is to be resampled: which part of each image, to what size, and which part of that is wanted. */
+/**
+ * What is to be resampled: which part of each image, to what size, and which part of that is
+ * wanted.
+ */
 import type { ImageShape } from '../../types';
 import { type Axis, axis, type FilterName, partOf } from './axis';
 
@@ -53,8 +56,14 @@ export function planOf(job: Resampling, filter: FilterName): Plan {
 /** Whether an axis gives back what it is given. */
 export const isIdentity = ({ from, to, taps }: Axis): boolean => from === to && taps === 1;
 
-/** Where the rows of a region of `[count, height, width, channels]` begin, `row` counted through all images' regions. */
-export function rowFinder({ shape: [height, width, channels], region }: Plan): (row: number) => number {
+/**
+ * Where the rows of a region of `[count, height, width, channels]` begin, `row` counted through all
+ * images' regions.
+ */
+export function rowFinder({
+  shape: [height, width, channels],
+  region,
+}: Plan): (row: number) => number {
   return (row) => {
     const image = Math.floor(row / region.height);
     return ((image * height + region.top + (row % region.height)) * width + region.left) * channels;

@@ -1,7 +1,9 @@
 /** What a resize may be asked for. */
 import type { ImageShape } from '../../types';
 
-/** A number is the length of the shorter side, as in torchvision; a square image becomes a square. */
+/**
+ * A number is the length of the shorter side, as in torchvision; a square image becomes a square.
+ */
 export type ResizeTo = number | readonly [height: number, width: number];
 
 export const LARGEST_SIDE = 16384;
@@ -15,8 +17,12 @@ export function isResize(value: unknown): value is ResizeTo {
 }
 
 /** Height and width of an image after a resize. */
-export function sizeAfter([height, width]: ImageShape, resize: ResizeTo): readonly [height: number, width: number] {
+export function sizeAfter(
+  [height, width]: ImageShape,
+  resize: ResizeTo,
+): readonly [height: number, width: number] {
   if (typeof resize !== 'number') return resize;
-  const longer = (side: number, shorter: number) => Math.max(1, Math.trunc((resize * side) / shorter));
+  const longer = (side: number, shorter: number) =>
+    Math.max(1, Math.trunc((resize * side) / shorter));
   return height <= width ? [resize, longer(width, height)] : [longer(height, width), resize];
 }

@@ -9,7 +9,10 @@ export interface WeightGroup {
   readonly group: string;
   /** The layer's. */
   readonly name: string;
-  readonly weights: readonly { readonly shape: readonly number[]; readonly values: () => Promise<Float32Array> }[];
+  readonly weights: readonly {
+    readonly shape: readonly number[];
+    readonly values: () => Promise<Float32Array>;
+  }[];
 }
 
 const CHUNK = 2 ** 24; // bytes held at a time on the way from the weights' file into the archive
@@ -51,11 +54,16 @@ async function writeHdf5(file: string, groups: readonly WeightGroup[]): Promise<
     hdf5.close();
   }
   const { size } = await fs.stat(file);
-  if (size < bytes) throw new Error(`expected ${bytes} bytes of weights in HDF5, got a file of ${size}`); // a full disk
+  if (size < bytes)
+    throw new Error(`expected ${bytes} bytes of weights in HDF5, got a file of ${size}`); // a full disk
 }
 
 /** The weights go as they are: they would hardly get smaller. */
-async function pack(archive: FileHandle, texts: Readonly<Record<string, string>>, weights: string): Promise<void> {
+async function pack(
+  archive: FileHandle,
+  texts: Readonly<Record<string, string>>,
+  weights: string,
+): Promise<void> {
   let chunks: Uint8Array[] = [];
   const zip = new Zip((error, chunk) => {
     if (error) throw error;

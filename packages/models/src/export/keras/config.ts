@@ -7,7 +7,11 @@ import { kerasOrder, type Operation } from './order';
 export interface KerasModel {
   readonly config: object;
   /** In Keras's order. */
-  readonly layers: readonly { readonly operation: Operation; readonly name: string; readonly group: string }[];
+  readonly layers: readonly {
+    readonly operation: Operation;
+    readonly name: string;
+    readonly group: string;
+  }[];
 }
 
 /** Keras on PyTorch takes no dots in a name, and none takes a slash. */
@@ -17,27 +21,43 @@ const plain = (name: string) => name.replace(/[./]/g, '_');
  * @param options.where who asks: the beginning of each error
  * @throws Error for a layer that Keras has not; it names the layer
  */
-export function kerasModel(graph: FlatGraph, { name, where }: { name: string; where: string }): KerasModel {
+export function kerasModel(
+  graph: FlatGraph,
+  { name, where }: { name: string; where: string },
+): KerasModel {
   const names = uniqueNames(graph, plain);
   const known = new Map<layers.Layer, KerasLayer>();
-  for (const { layer } of graph.calls) if (!known.has(layer)) known.set(layer, kerasLayer(layer, where));
-  const operations = kerasOrder(graph).map((operation) => ({ operation, name: names.get(operation) as string }));
+  for (const { layer } of graph.calls)
+    if (!known.has(layer)) known.set(layer, kerasLayer(layer, where));
+  const operations = kerasOrder(graph).map((operation) => ({
+    operation,
+    name: names.get(operation) as string,
+  }));
   const history = historyOf(graph, names);
   const config = {
     name: plain(name),
     trainable: true,
     layers: operations.map((one) =>
       'getClassName' in one.operation
-        ? { ...named(known.get(one.operation) as KerasLayer, one.name), inbound_nodes: nodesOf(graph, one.operation, history) }
+        ? {
+            ...named(known.get(one.operation) as KerasLayer, one.name),
+            inbound_nodes: nodesOf(graph, one.operation, history),
+          }
         : { ...inputLayer(one.operation, one.name), inbound_nodes: [] },
     ),
     input_layers: single(graph.inputs.map(history)),
     output_layers: single(graph.outputs.map(history)),
   };
   return {
-    config: { module: 'keras.src.models.functional', class_name: 'Functional', config, registered_name: 'Functional', build_config: { input_shape: null } },
+    config: {
+      module: 'keras.src.models.functional',
+      class_name: 'Functional',
+      config,
+      registered_name: 'Functional',
+      build_config: { input_shape: null },
+    },
     layers: withGroups(operations, known),
-  }; // biome-ignore format: a row a field
+  };
 }
 
 const named = ({ className, config }: KerasLayer, name: string) => ({
@@ -55,7 +75,9 @@ type History = (value: Value) => [layer: string, call: number, output: number];
 
 /** Where a value comes from: a layer, and which of its calls. */
 function historyOf({ inputs, calls }: FlatGraph, names: ReadonlyMap<Operation, string>): History {
-  const found = new Map<Value, [string, number, number]>(inputs.map((input) => [input, [names.get(input) as string, 0, 0]]));
+  const found = new Map<Value, [string, number, number]>(
+    inputs.map((input) => [input, [names.get(input) as string, 0, 0]]),
+  );
   const counts = new Map<layers.Layer, number>();
   for (const { layer, output } of calls) {
     const count = counts.get(layer) ?? 0;
@@ -77,11 +99,19 @@ function nodesOf({ calls }: FlatGraph, layer: layers.Layer, history: History): o
 
 const single = <T>(values: T[]): T | T[] => (values.length === 1 ? (values[0] as T) : values);
 
-/** `layers/conv2d`, `layers/conv2d_1`, ...: classes, counted. keras/src/saving/saving_lib.py, _save_container_state, of 3.15. */
-function withGroups(operations: readonly { operation: Operation; name: string }[], known: ReadonlyMap<layers.Layer, KerasLayer>) {
+/**
+ * `layers/conv2d`, `layers/conv2d_1`, ...: classes, counted. keras/src/saving/saving_lib.py,
+ * _save_container_state, of 3.15.
+ */
+function withGroups(
+  operations: readonly { operation: Operation; name: string }[],
+  known: ReadonlyMap<layers.Layer, KerasLayer>,
+) {
   const counts = new Map<string, number>();
   return operations.map(({ operation, name }) => {
-    const kind = snakeCase('getClassName' in operation ? (known.get(operation) as KerasLayer).className : 'InputLayer');
+    const kind = snakeCase(
+      'getClassName' in operation ? (known.get(operation) as KerasLayer).className : 'InputLayer',
+    );
     const count = counts.get(kind) ?? 0;
     counts.set(kind, count + 1);
     return { operation, name, group: count === 0 ? kind : `${kind}_${count}` };
@@ -90,4 +120,7 @@ function withGroups(operations: readonly { operation: Operation; name: string }[
 
 /** keras/src/utils/naming.py, to_snake_case. */
 const snakeCase = (name: string) =>
-  name.replace(/(.)([A-Z][a-z]+)/g, '$1_$2').replace(/([a-z])([A-Z])/g, '$1_$2').toLowerCase(); // biome-ignore format: one chain
+  name
+    .replace(/(.)([A-Z][a-z]+)/g, '$1_$2')
+    .replace(/([a-z])([A-Z])/g, '$1_$2')
+    .toLowerCase();

@@ -22,7 +22,10 @@ const GLOBAL = { keys: ['dataFormat'] };
 /** By TensorFlow.js's class. */
 const ROWS: Record<string, Row> = {
   Conv2D: { keys: ['filters', ...KERNEL, 'dilationRate'] },
-  'deepend>GroupedConv2D': { as: 'Conv2D', keys: ['filters', 'kernelSize', 'strides', 'padding', 'useBias', 'groups'] },
+  'deepend>GroupedConv2D': {
+    as: 'Conv2D',
+    keys: ['filters', 'kernelSize', 'strides', 'padding', 'useBias', 'groups'],
+  },
   DepthwiseConv2D: { keys: [...KERNEL, 'dilationRate', 'depthMultiplier'] },
   SeparableConv2D: {
     keys: ['filters', ...KERNEL, 'dilationRate'],
@@ -61,14 +64,39 @@ const ROWS: Record<string, Row> = {
   Concatenate: { keys: ['axis'] },
 };
 
-/** By TensorFlow.js's names. Its `hardSigmoid` and `gelu_new` are not Keras 3's functions of these names. */
+/**
+ * By TensorFlow.js's names. Its `hardSigmoid` and `gelu_new` are not Keras 3's functions of these
+ * names.
+ */
 const ACTIVATIONS: Record<string, string> = {
-  linear: 'linear', relu: 'relu', relu6: 'relu6', sigmoid: 'sigmoid', tanh: 'tanh', elu: 'elu', selu: 'selu', softmax: 'softmax',
-  logSoftmax: 'log_softmax', softplus: 'softplus', softsign: 'softsign', swish: 'silu', mish: 'mish', gelu: 'gelu',
-}; // biome-ignore format: pairs
+  linear: 'linear',
+  relu: 'relu',
+  relu6: 'relu6',
+  sigmoid: 'sigmoid',
+  tanh: 'tanh',
+  elu: 'elu',
+  selu: 'selu',
+  softmax: 'softmax',
+  logSoftmax: 'log_softmax',
+  softplus: 'softplus',
+  softsign: 'softsign',
+  swish: 'silu',
+  mish: 'mish',
+  gelu: 'gelu',
+};
 
 /** The order that Keras keeps a layer's weights in. */
-const WEIGHTS = ['kernel', 'depthwise_kernel', 'pointwise_kernel', 'alpha', 'gamma', 'beta', 'bias', 'moving_mean', 'moving_variance']; // biome-ignore format: a list
+const WEIGHTS = [
+  'kernel',
+  'depthwise_kernel',
+  'pointwise_kernel',
+  'alpha',
+  'gamma',
+  'beta',
+  'bias',
+  'moving_mean',
+  'moving_variance',
+];
 
 /** A weight's place in a Keras layer, whose weights stand in ascending order. */
 export const placeOf = (kind: string): number => WEIGHTS.indexOf(kind);
@@ -81,26 +109,46 @@ export interface KerasLayer {
 /**
  * A layer as Keras 3 writes it down, but for its name.
  * @param where who asks: the beginning of each error
- * @throws Error for a layer that Keras has not, or an activation that computes something else there; it names the layer
+ * @throws Error for a layer that Keras has not, or an activation that computes something else
+ *   there; it names the layer
  */
 export function kerasLayer(layer: layers.Layer, where: string): KerasLayer {
   const kind = layer.getClassName();
   const row = Object.hasOwn(ROWS, kind) ? ROWS[kind] : undefined;
   if (!row) {
-    const known = Object.keys(ROWS).map((name) => name.replace('deepend>', '')).join(', '); // biome-ignore format: one chain
-    throw new Error(`${where}: ${nameOf(layer)}: expected a layer of ${known}, got another; keep such a net with saveNet`);
+    const known = Object.keys(ROWS)
+      .map((name) => name.replace('deepend>', ''))
+      .join(', ');
+    throw new Error(
+      `${where}: ${nameOf(layer)}: expected a layer of ${known}, got another; keep such a net with saveNet`,
+    );
   }
   const config = layer.getConfig() as Config;
-  const named = [...(row.keys ?? []).map((key) => [key, snakeCase(key)] as const), ...Object.entries(row.renamed ?? {})];
+  const named = [
+    ...(row.keys ?? []).map((key) => [key, snakeCase(key)] as const),
+    ...Object.entries(row.renamed ?? {}),
+  ];
   const given = named.filter(([key]) => config[key] !== undefined && config[key] !== null);
-  const settings = given.map(([key, name]) => [name, kerasValue(key, config[key], { layer, where })]);
+  const settings = given.map(([key, name]) => [
+    name,
+    kerasValue(key, config[key], { layer, where }),
+  ]);
   return {
     className: row.as ?? kind,
-    config: { trainable: layer.trainable, dtype: 'float32', ...Object.fromEntries(settings), ...row.more?.(layer) },
+    config: {
+      trainable: layer.trainable,
+      dtype: 'float32',
+      ...Object.fromEntries(settings),
+      ...row.more?.(layer),
+    },
   };
 }
 
-function kerasValue(key: string, value: unknown, { layer, where }: { layer: layers.Layer; where: string }): unknown {
+function kerasValue(
+  key: string,
+  value: unknown,
+  { layer, where }: { layer: layers.Layer; where: string },
+): unknown {
   if (key === 'dataFormat') return snakeCase(String(value));
   if (key === 'targetShape') return (value as (number | null)[]).map((size) => size ?? -1);
   if (key !== 'activation') return value;

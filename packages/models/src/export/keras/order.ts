@@ -1,4 +1,6 @@
-/** The order in which Keras lists a net's layers, on which the names of its weights' groups depend. */
+/**
+ * The order in which Keras lists a net's layers, on which the names of its weights' groups depend.
+ */
 import type { layers } from '@tensorflow/tfjs-layers';
 import type { Call, FlatGraph, Value } from '../flat-graph';
 
@@ -12,7 +14,8 @@ interface Node {
 }
 
 /**
- * The layers and inputs of a net in the order of `model.layers`: by depth, the farthest from the outputs first, and among those of one depth
+ * The layers and inputs of a net in the order of `model.layers`: by depth, the farthest from the
+ * outputs first, and among those of one depth
  * as a search from the outputs meets them. keras/src/ops/function.py, map_graph, of 3.15.
  */
 export function kerasOrder(graph: FlatGraph): Operation[] {
@@ -31,15 +34,24 @@ export function kerasOrder(graph: FlatGraph): Operation[] {
   }
   for (const input of graph.inputs.filter((one) => !depths.has(one))) depths.set(input, 0); // no output needs it
   const place = (operation: Operation) => met.get(operation) ?? -1;
-  return [...depths.keys()].sort((a, b) => (depths.get(b) ?? 0) - (depths.get(a) ?? 0) || place(a) - place(b));
+  return [...depths.keys()].sort(
+    (a, b) => (depths.get(b) ?? 0) - (depths.get(a) ?? 0) || place(a) - place(b),
+  );
 }
 
 function producersOf({ inputs, calls }: FlatGraph): Map<Value, Node> {
-  const nodeOf = ({ layer, inputs: given, output }: Call) => [output, { operation: layer, inputs: given }] as const;
-  return new Map<Value, Node>([...inputs.map((input) => [input, { operation: input, inputs: [] }] as const), ...calls.map(nodeOf)]); // biome-ignore format: one map
+  const nodeOf = ({ layer, inputs: given, output }: Call) =>
+    [output, { operation: layer, inputs: given }] as const;
+  return new Map<Value, Node>([
+    ...inputs.map((input) => [input, { operation: input, inputs: [] }] as const),
+    ...calls.map(nodeOf),
+  ]);
 }
 
-/** Depth first from the outputs: nodes in the order they were finished, and each operation's place in the order they were met. */
+/**
+ * Depth first from the outputs: nodes in the order they were finished, and each operation's place
+ * in the order they were met.
+ */
 function search(
   outputs: readonly Value[],
   producers: ReadonlyMap<Value, Node>,

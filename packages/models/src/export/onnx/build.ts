@@ -1,4 +1,7 @@
-/** From a net to an ONNX model. Nothing is read of the weights yet, and whatever ONNX cannot hold is refused here. */
+/**
+ * From a net to an ONNX model. Nothing is read of the weights yet, and whatever ONNX cannot hold is
+ * refused here.
+ */
 import type { LayersModel, Shape } from '@tensorflow/tfjs-layers';
 import { type Call, type Value as FlatValue, flatGraph, uniqueNames } from '../flat-graph';
 import { range } from './axes';
@@ -18,16 +21,24 @@ export interface BuildOptions {
 }
 
 /** @throws Error for a layer that ONNX, or this exporter, does not have; it names the layer */
-export function buildModel(net: LayersModel, { where, layout, fuse, metadata }: BuildOptions): OnnxModel {
+export function buildModel(
+  net: LayersModel,
+  { where, layout, fuse, metadata }: BuildOptions,
+): OnnxModel {
   const flat = flatGraph(net, where);
   const names = uniqueNames(flat, (name) => name);
   const graph = new OnnxGraph({ where, names });
-  const orderOf = ({ length }: Shape) => (layout === 'nchw' && length === 4 ? channelsSecond(4, 3) : range(length));
+  const orderOf = ({ length }: Shape) =>
+    layout === 'nchw' && length === 4 ? channelsSecond(4, 3) : range(length);
   const values = new Map<FlatValue, Value>();
   for (const input of flat.inputs) {
     if (input.dtype !== 'float32') throw wrongInput(where, input);
     const { shape } = input;
-    values.set(input, { name: graph.unique(names.get(input) as string), shape, order: orderOf(shape) });
+    values.set(input, {
+      name: graph.unique(names.get(input) as string),
+      shape,
+      order: orderOf(shape),
+    });
   }
   const inputs = flat.inputs.map((input) => values.get(input) as Value);
   for (const call of flat.calls) values.set(call.output, emit(graph, call, values));
@@ -40,22 +51,45 @@ export function buildModel(net: LayersModel, { where, layout, fuse, metadata }: 
   const nodes = fuse ? foldBatchNorms(graph, used, ends) : used;
   const mentioned = new Set(nodes.flatMap((node) => node.inputs));
   const tensors = [...graph.tensors.values()].filter(({ name }) => mentioned.has(name));
-  return { name: net.name, nodes, tensors, inputs: inputs.map(valueInfo), outputs: outputs.map(valueInfo), metadata };
+  return {
+    name: net.name,
+    nodes,
+    tensors,
+    inputs: inputs.map(valueInfo),
+    outputs: outputs.map(valueInfo),
+    metadata,
+  };
 }
 
 /** Adds the nodes of one call. */
-function emit(graph: OnnxGraph, { layer, inputs }: Call, values: ReadonlyMap<FlatValue, Value>): Value {
+function emit(
+  graph: OnnxGraph,
+  { layer, inputs }: Call,
+  values: ReadonlyMap<FlatValue, Value>,
+): Value {
   const kind = layer.getClassName();
   const row = Object.hasOwn(LAYERS, kind) ? LAYERS[kind] : undefined;
-  if (!row) throw graph.refuse(layer, { expected: `a layer of ${Object.keys(LAYERS).join(', ')}`, got: kind });
+  if (!row)
+    throw graph.refuse(layer, {
+      expected: `a layer of ${Object.keys(LAYERS).join(', ')}`,
+      got: kind,
+    });
   const takes = row.takes ?? [];
   const given = inputs
     .map((input) => values.get(input) as Value)
     .map((value) => (takes.includes('padding') ? value : padded(graph, value)))
     .map((value) => (takes.includes('row') ? value : unrolled(graph, value)));
   const shapes = given.map((value) => value.shape);
-  const shape = layer.computeOutputShape(shapes.length === 1 ? (shapes[0] as Shape) : shapes) as Shape;
-  return { ...row.emit({ layer, config: layer.getConfig(), inputs: given, shape, name: graph.nameOf(layer) }, graph), shape };
+  const shape = layer.computeOutputShape(
+    shapes.length === 1 ? (shapes[0] as Shape) : shapes,
+  ) as Shape;
+  return {
+    ...row.emit(
+      { layer, config: layer.getConfig(), inputs: given, shape, name: graph.nameOf(layer) },
+      graph,
+    ),
+    shape,
+  };
 }
 
 /** Open sizes have names: the batch has one in all of the net. */

@@ -1,4 +1,7 @@
-/** An ONNX graph while it is put together: nodes in the order of computation, weights and constants, each under a name of its own. */
+/**
+ * An ONNX graph while it is put together: nodes in the order of computation, weights and constants,
+ * each under a name of its own.
+ */
 import type { layers } from '@tensorflow/tfjs-layers';
 import { nameOf, weightKind } from '../flat-graph';
 import { permuted } from './axes';
@@ -55,20 +58,34 @@ export class OnnxGraph {
   }
 
   /** Adds a node; its value has its name. */
-  node(op: string, inputs: readonly string[], { name, ...attributes }: { name: string } & Attributes): string {
+  node(
+    op: string,
+    inputs: readonly string[],
+    { name, ...attributes }: { name: string } & Attributes,
+  ): string {
     const unique = this.unique(name);
     this.nodes.push({ op, name: unique, inputs, output: unique, attributes });
     return unique;
   }
 
-  /** Gives a node's value another name; a value that has it already is called after its operator. */
+  /**
+   * Gives a node's value another name; a value that has it already is called after its operator.
+   */
   rename(from: string, to: string): void {
     const other = this.nodes.find(({ output }) => output === to);
     const names = new Map([[from, to]]);
     if (other) names.set(to, this.unique(`${to}/${other.op}`));
     for (const [old, now] of names) this.renames.set(old, now);
     const nameNow = (name: string) => names.get(name) ?? name;
-    this.nodes.splice(0, this.nodes.length, ...this.nodes.map((node) => ({ ...node, inputs: node.inputs.map(nameNow), output: nameNow(node.output) }))); // biome-ignore format: one call
+    this.nodes.splice(
+      0,
+      this.nodes.length,
+      ...this.nodes.map((node) => ({
+        ...node,
+        inputs: node.inputs.map(nameNow),
+        output: nameNow(node.output),
+      })),
+    );
     this.taken.add(to);
   }
 
@@ -77,7 +94,10 @@ export class OnnxGraph {
     return this.renames.get(name) ?? name;
   }
 
-  /** What is made once and then used again: a transposition of a value, a weight of a layer that is called twice. */
+  /**
+   * What is made once and then used again: a transposition of a value, a weight of a layer that is
+   * called twice.
+   */
   once<T>(key: string, make: () => T): T {
     if (!this.made.has(key)) this.made.set(key, make());
     return this.made.get(key) as T;
@@ -101,14 +121,24 @@ export class OnnxGraph {
   integers(values: readonly number[]): string {
     return this.once(`integers ${values}`, () => {
       const name = this.unique(`integers_${values.join('_')}`);
-      return this.tensor({ name, type: 'int64', shape: [values.length], values: async () => BigInt64Array.from(values, BigInt) });
+      return this.tensor({
+        name,
+        type: 'int64',
+        shape: [values.length],
+        values: async () => BigInt64Array.from(values, BigInt),
+      });
     });
   }
 
   floats(values: readonly number[]): string {
     return this.once(`floats ${values}`, () => {
       const name = this.unique(`floats_${values.join('_')}`);
-      return this.tensor({ name, type: 'float32', shape: [values.length], values: async () => Float32Array.from(values) });
+      return this.tensor({
+        name,
+        type: 'float32',
+        shape: [values.length],
+        values: async () => Float32Array.from(values),
+      });
     });
   }
 
@@ -117,13 +147,18 @@ export class OnnxGraph {
    * @param kind TensorFlow.js's name of it: `kernel`
    * @param options.suffix the end of its name where it is not the usual one
    */
-  weight(layer: layers.Layer, kind: string, { suffix, view, order, shape }: WeightLayout & { suffix?: string }): string {
+  weight(
+    layer: layers.Layer,
+    kind: string,
+    { suffix, view, order, shape }: WeightLayout & { suffix?: string },
+  ): string {
     const variable = layer.weights.find((one) => weightKind(one) === kind);
     if (!variable) throw this.refuse(layer, { expected: `a weight '${kind}'`, got: 'none' });
     const sizes = shape ?? order.map((axis) => view[axis] as number);
     const plain = `${this.nameOf(layer)}.${suffix ?? TORCH_NAMES[kind] ?? kind}`;
     return this.once(`weight ${plain} ${view} ${order} ${sizes}`, () => {
-      const values = async () => permuted((await variable.read().data()) as Float32Array, view, order);
+      const values = async () =>
+        permuted((await variable.read().data()) as Float32Array, view, order);
       return this.tensor({ name: this.unique(plain), type: 'float32', shape: sizes, values });
     });
   }

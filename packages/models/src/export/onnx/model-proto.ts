@@ -1,5 +1,6 @@
 /**
- * The messages of an ONNX file and the numbers of their fields, as https://github.com/onnx/onnx/blob/main/onnx/onnx.proto has them.
+ * The messages of an ONNX file and the numbers of their fields, as
+ * https://github.com/onnx/onnx/blob/main/onnx/onnx.proto has them.
  */
 import { type Encoded, float, integer, integers, type LateBytes, message, text } from './protobuf';
 
@@ -45,21 +46,27 @@ export interface OnnxModel {
 const TYPES = { float32: { code: 1, width: 4 }, int64: { code: 7, width: 8 } } as const;
 
 /**
- * Opset 17 is the first with every operator that a net here may need (LayerNormalization came last), IR version 8 what ONNX 1.12 of 2022
+ * Opset 17 is the first with every operator that a net here may need (LayerNormalization came
+ * last), IR version 8 what ONNX 1.12 of 2022
  * published with it: whatever reads ONNX since then reads it.
  */
 export const OPSET = 17;
 export const IR_VERSION = 8;
 
 /** ModelProto. */
-export function encodeModel(model: OnnxModel, producer: { name: string; version: string }): Encoded {
+export function encodeModel(
+  model: OnnxModel,
+  producer: { name: string; version: string },
+): Encoded {
   return [
     integer(1, IR_VERSION),
     text(2, producer.name),
     text(3, producer.version),
     message(7, graph(model)),
     message(8, text(1, ''), integer(2, OPSET)), // opset_import: the empty domain is ONNX's own
-    ...Object.entries(model.metadata).map(([key, value]) => message(14, text(1, key), text(2, value))),
+    ...Object.entries(model.metadata).map(([key, value]) =>
+      message(14, text(1, key), text(2, value)),
+    ),
   ].flat();
 }
 
@@ -104,7 +111,9 @@ function tensorProto({ name, type, shape, values }: OnnxTensor): Encoded {
 
 /** ValueInfoProto of a float32 tensor. */
 function valueInfo({ name, shape }: OnnxValue): Encoded {
-  const dimensions = shape.map((size) => message(1, typeof size === 'number' ? integer(1, size) : text(2, size)));
+  const dimensions = shape.map((size) =>
+    message(1, typeof size === 'number' ? integer(1, size) : text(2, size)),
+  );
   const tensor = message(1, integer(1, TYPES.float32.code), message(2, ...dimensions));
   return [...text(1, name), ...message(2, tensor)];
 }

@@ -4,7 +4,8 @@ import type { OnnxNode } from './model-proto';
 import type { Value } from './value';
 
 /**
- * The outputs under the names of their layers, the nodes renamed for it. An output that is an input too, or another output, gets a node that
+ * The outputs under the names of their layers, the nodes renamed for it. An output that is an input
+ * too, or another output, gets a node that
  * copies it, since ONNX wants a value of its own for each.
  */
 export function nameOutputs(
@@ -18,7 +19,10 @@ export function nameOutputs(
   for (const [i, value] of outputs.entries()) {
     const name = wanted[i] as string;
     const now = graph.renamed(value.name);
-    const own = fixed.has(now) || isDone(now) ? graph.node('Identity', [now], { name: `${name}/Identity` }) : now;
+    const own =
+      fixed.has(now) || isDone(now)
+        ? graph.node('Identity', [now], { name: `${name}/Identity` })
+        : now;
     const free = !fixed.has(name) && !graph.tensors.has(name) && !isDone(name);
     if (free && own !== name) graph.rename(own, name);
     done.push({ ...value, name: free ? name : own });

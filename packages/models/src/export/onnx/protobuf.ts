@@ -1,6 +1,11 @@
-/** The wire format of protocol buffers, https://protobuf.dev/programming-guides/encoding/: as much of it as a writer of ONNX files needs. */
+/**
+ * The wire format of protocol buffers, https://protobuf.dev/programming-guides/encoding/: as much
+ * of it as a writer of ONNX files needs.
+ */
 
-/** Bytes that are made when it is their turn to be written, so that one tensor at a time is held. */
+/**
+ * Bytes that are made when it is their turn to be written, so that one tensor at a time is held.
+ */
 export interface LateBytes {
   readonly byteLength: number;
   readonly read: () => Promise<Uint8Array>;
@@ -13,7 +18,10 @@ const WIRE = { varint: 0, length: 2, fixed32: 5 } as const;
 
 const tag = (field: number, wire: keyof typeof WIRE) => varint(field * 8 + WIRE[wire]);
 
-/** Seven bits a byte, the lowest first, and the eighth says that more follow. Negative numbers go as 64 bits in two's complement. */
+/**
+ * Seven bits a byte, the lowest first, and the eighth says that more follow. Negative numbers go as
+ * 64 bits in two's complement.
+ */
 export function varint(value: number | bigint): number[] {
   let rest = BigInt.asUintN(64, BigInt(value));
   const bytes: number[] = [];
@@ -27,7 +35,8 @@ export const integer = (field: number, value: number | bigint): Encoded => [
 ];
 
 /** A repeated integer, a field each: proto2 packs none that do not say so, and ONNX's do not. */
-export const integers = (field: number, values: readonly number[]): Encoded => values.flatMap((value) => integer(field, value));
+export const integers = (field: number, values: readonly number[]): Encoded =>
+  values.flatMap((value) => integer(field, value));
 
 export function float(field: number, value: number): Encoded {
   const bytes = new Uint8Array(4);
@@ -41,9 +50,11 @@ export const message = (field: number, ...parts: readonly Encoded[]): Encoded =>
   return [Uint8Array.from([...tag(field, 'length'), ...varint(byteLength(content))]), ...content];
 };
 
-export const text = (field: number, value: string): Encoded => message(field, [new TextEncoder().encode(value)]);
+export const text = (field: number, value: string): Encoded =>
+  message(field, [new TextEncoder().encode(value)]);
 
-export const byteLength = (encoded: Encoded): number => encoded.reduce((sum, piece) => sum + piece.byteLength, 0);
+export const byteLength = (encoded: Encoded): number =>
+  encoded.reduce((sum, piece) => sum + piece.byteLength, 0);
 
 /** The bytes in pieces that are worth a write each: small ones are joined. */
 export async function* pieces(encoded: Encoded): AsyncGenerator<Uint8Array> {
@@ -56,7 +67,8 @@ export async function* pieces(encoded: Encoded): AsyncGenerator<Uint8Array> {
     yield Buffer.concat(small);
     small = [];
     const bytes = await piece.read();
-    if (bytes.byteLength !== piece.byteLength) throw new Error(`expected ${piece.byteLength} bytes, got ${bytes.byteLength}`);
+    if (bytes.byteLength !== piece.byteLength)
+      throw new Error(`expected ${piece.byteLength} bytes, got ${bytes.byteLength}`);
     yield bytes;
   }
   yield Buffer.concat(small);

@@ -1,7 +1,10 @@
 /**
- * Values on their way through the graph. TensorFlow.js's images are [batch, height, width, channels] and ONNX's are [batch, channels, height,
- * width]. A value stays in the order in which its numbers lie, and remembers it; a node turns it only where a layer needs another one. So
- * two turns that meet cost nothing, and a `Permute` is but a new note. Zeros around an image and the order of a flattened one wait alike.
+ * Values on their way through the graph. TensorFlow.js's images are [batch, height, width,
+ * channels] and ONNX's are [batch, channels, height,
+ * width]. A value stays in the order in which its numbers lie, and remembers it; a node turns it
+ * only where a layer needs another one. So
+ * two turns that meet cost nothing, and a `Permute` is but a new note. Zeros around an image and
+ * the order of a flattened one wait alike.
  */
 import type { Shape } from '@tensorflow/tfjs-layers';
 import { liesTheSame, range, sameList } from './axes';
@@ -13,9 +16,14 @@ export interface Value {
   readonly shape: Shape;
   /** Axis i in the file is axis `order[i]` of `shape`. */
   readonly order: readonly number[];
-  /** Of a row that was an image of these sizes: the order of the image's axes in it, where that is not 0, 1, 2. */
+  /**
+   * Of a row that was an image of these sizes: the order of the image's axes in it, where that is
+   * not 0, 1, 2.
+   */
   readonly row?: Row | undefined;
-  /** Zeros around the image that no node has added yet, by the axes of `shape`, which counts them. */
+  /**
+   * Zeros around the image that no node has added yet, by the axes of `shape`, which counts them.
+   */
   readonly padding?: Padding | undefined;
   /** Certainly no number below 0: then zeros around it change no maximum. */
   readonly nonNegative?: boolean | undefined;
@@ -36,7 +44,8 @@ export const channelsSecond = (rank: number, axis: number): number[] => [
 ];
 
 /** The sizes in the file. */
-const stored = ({ shape, order }: Pick<Value, 'shape' | 'order'>) => order.map((axis) => shape[axis] ?? null);
+const stored = ({ shape, order }: Pick<Value, 'shape' | 'order'>) =>
+  order.map((axis) => shape[axis] ?? null);
 
 /** Without the zeros that wait. */
 const bare = ({ shape, padding }: Value): Shape =>
@@ -62,10 +71,12 @@ const isKnown = (shape: Shape) => shape.slice(1).every((size) => size !== null);
 const waiting = ({ shape, padding }: Value) => ({ shape, padding });
 
 /** With nothing that waits. */
-export const settled = (graph: OnnxGraph, value: Value): Value => unrolled(graph, padded(graph, value));
+export const settled = (graph: OnnxGraph, value: Value): Value =>
+  unrolled(graph, padded(graph, value));
 
 /** The value in TensorFlow.js's own order, with nothing that waits. */
-export const asItIs = (graph: OnnxGraph, value: Value): Value => inOrder(graph, settled(graph, value), range(value.shape.length));
+export const asItIs = (graph: OnnxGraph, value: Value): Value =>
+  inOrder(graph, settled(graph, value), range(value.shape.length));
 
 /** With the zeros around it, if any wait. */
 export function padded(graph: OnnxGraph, value: Value): Value {
@@ -100,14 +111,23 @@ export function reshaped(
 ): Value {
   const [from, target] = [stored(value), stored(to)];
   const source = graph.once(`source of ${value.name}`, () => ({ name: value.name, sizes: from }));
-  const result = (name: string): Value => ({ name, shape: to.shape, order: to.order, nonNegative: value.nonNegative });
+  const result = (name: string): Value => ({
+    name,
+    shape: to.shape,
+    order: to.order,
+    nonNegative: value.nonNegative,
+  });
   if (isKnown(target) && sameList(from, target)) return result(value.name);
   if (isKnown(target) && sameList(source.sizes, target)) return result(source.name); // there and back
   const name = to.name ?? `${value.name}/Reshape`;
   const made = graph.once(`${source.name} reshaped ${target}`, () =>
     target.length === 2
       ? graph.node('Flatten', [source.name], { name, axis: 1 })
-      : graph.node('Reshape', [source.name, graph.integers([0, ...target.slice(1).map((size) => size ?? -1)])], { name }),
+      : graph.node(
+          'Reshape',
+          [source.name, graph.integers([0, ...target.slice(1).map((size) => size ?? -1)])],
+          { name },
+        ),
   );
   graph.once(`source of ${made}`, () => source);
   return result(made);

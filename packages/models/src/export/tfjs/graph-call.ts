@@ -1,4 +1,7 @@
-/** A call of a layer on its way into a TensorFlow graph, and what the rows of the table of layers have in common. */
+/**
+ * A call of a layer on its way into a TensorFlow graph, and what the rows of the table of layers
+ * have in common.
+ */
 import type { layers } from '@tensorflow/tfjs-layers';
 import { type Call, nameOf, weightKind } from '../flat-graph';
 import { type GraphDef, integers, text } from './graph-def';
@@ -29,46 +32,72 @@ export const INT32 = { type: 'DT_INT32' };
 export const NHWC = text('NHWC');
 
 /** A layer's weight; undefined where it has none of that kind. */
-export const weightOf = (layer: layers.Layer, kind: string) => layer.weights.find((weight) => weightKind(weight) === kind);
+export const weightOf = (layer: layers.Layer, kind: string) =>
+  layer.weights.find((weight) => weightKind(weight) === kind);
 
-export const readWeight = async (layer: layers.Layer, kind: string): Promise<Float32Array | undefined> =>
+export const readWeight = async (
+  layer: layers.Layer,
+  kind: string,
+): Promise<Float32Array | undefined> =>
   (await weightOf(layer, kind)?.read().data()) as Float32Array | undefined;
 
 /** The constant of a weight that the layer has. */
 export function weight({ layer, constant, refuse }: GraphCall, kind: string): string {
   const found = weightOf(layer, kind);
-  if (!found) return refuse(`a weight '${kind}'`, layer.weights.map(weightKind).join(', ') || 'none');
-  return constant(kind, { shape: found.shape as number[], values: async () => (await found.read().data()) as Float32Array });
+  if (!found)
+    return refuse(`a weight '${kind}'`, layer.weights.map(weightKind).join(', ') || 'none');
+  return constant(kind, {
+    shape: found.shape as number[],
+    values: async () => (await found.read().data()) as Float32Array,
+  });
 }
 
-/** Attributes of an operation on windows of an image: its padding, and height and width of what `sizes` has. */
+/**
+ * Attributes of an operation on windows of an image: its padding, and height and width of what
+ * `sizes` has.
+ */
 export function windows(call: GraphCall, sizes: Readonly<Record<string, unknown>> = {}) {
   channelsLast(call);
   const pair = ([height = 1, width = 1]: readonly number[]) => integers([1, height, width, 1]);
   const attributes = Object.entries(sizes).map(([name, size]) => [name, pair(size as number[])]);
   const { padding = 'valid' } = call.config;
-  return { padding: text(String(padding).toUpperCase()), data_format: NHWC, ...Object.fromEntries(attributes) };
+  return {
+    padding: text(String(padding).toUpperCase()),
+    data_format: NHWC,
+    ...Object.fromEntries(attributes),
+  };
 }
 
 export function channelsLast({ config: { dataFormat = 'channelsLast' }, refuse }: GraphCall): void {
   if (dataFormat !== 'channelsLast') refuse("dataFormat 'channelsLast'", dataFormat);
 }
 
-export const isLastAxis = (axis: number, rank: number): boolean => (axis + rank) % rank === rank - 1;
+export const isLastAxis = (axis: number, rank: number): boolean =>
+  (axis + rank) % rank === rank - 1;
 
 /** A shape whose open size is the batch alone, as a constant: −1 for the batch. */
 export function sizesOf({ refuse, output }: GraphCall): number[] {
   const [, ...sizes] = output.shape;
-  if (sizes.some((size) => size === null)) return refuse('known sizes but for the batch', `[${['batch', ...sizes].join(', ')}]`);
+  if (sizes.some((size) => size === null))
+    return refuse('known sizes but for the batch', `[${['batch', ...sizes].join(', ')}]`);
   return [-1, ...(sizes as number[])];
 }
 
-export function reshaped({ graph, name }: GraphCall, from: string, shape: readonly number[]): string {
-  return graph.node('Reshape', [from, graph.integers(`${name}/shape`, shape)], { name: `${name}/Reshape`, Tshape: INT32 });
+export function reshaped(
+  { graph, name }: GraphCall,
+  from: string,
+  shape: readonly number[],
+): string {
+  return graph.node('Reshape', [from, graph.integers(`${name}/shape`, shape)], {
+    name: `${name}/Reshape`,
+    Tshape: INT32,
+  });
 }
 
 export const refusal =
   (layer: layers.Layer, where: string) =>
   (expected: string, got: unknown): never => {
-    throw new Error(`${where}: ${nameOf(layer)}: expected ${expected}, got ${got}; export the net in the format 'layers'`);
+    throw new Error(
+      `${where}: ${nameOf(layer)}: expected ${expected}, got ${got}; export the net in the format 'layers'`,
+    );
   };

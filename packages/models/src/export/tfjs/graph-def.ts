@@ -1,4 +1,7 @@
-/** TensorFlow's graphs (tensorflow/core/framework/graph.proto) in JSON, as TensorFlow.js's graph models hold them. */
+/**
+ * TensorFlow's graphs (tensorflow/core/framework/graph.proto) in JSON, as TensorFlow.js's graph
+ * models hold them.
+ */
 
 export type Attribute =
   | { readonly type: string }
@@ -25,15 +28,20 @@ export interface StoredTensor {
 }
 
 export const text = (value: string): Attribute => ({ s: Buffer.from(value).toString('base64') });
-export const integers = (values: readonly number[]): Attribute => ({ list: { i: values.map(String) } });
+export const integers = (values: readonly number[]): Attribute => ({
+  list: { i: values.map(String) },
+});
 
 const TYPES: Readonly<Record<string, string>> = { float32: 'DT_FLOAT', int32: 'DT_INT32' };
 
 /** TensorFlow's name of a type; undefined for one that graphs here have not. */
-export const typeOf = (dtype: string): string | undefined => (Object.hasOwn(TYPES, dtype) ? TYPES[dtype] : undefined);
+export const typeOf = (dtype: string): string | undefined =>
+  Object.hasOwn(TYPES, dtype) ? TYPES[dtype] : undefined;
 
 /** Open sizes, such as the batch, are −1. */
-export const shapeOf = (shape: readonly (number | null)[]) => ({ dim: shape.map((size) => ({ size: String(size ?? -1) })) });
+export const shapeOf = (shape: readonly (number | null)[]) => ({
+  dim: shape.map((size) => ({ size: String(size ?? -1) })),
+});
 
 /** A graph while it is put together, in the order of computation. */
 export class GraphDef {
@@ -41,7 +49,10 @@ export class GraphDef {
   readonly tensors: StoredTensor[] = [];
   private readonly names = new Set<string>();
 
-  /** Adds a node of float32 numbers; gives its name, which is `name`, or `name_1`, ... where that is taken. */
+  /**
+   * Adds a node of float32 numbers; gives its name, which is `name`, or `name_1`, ... where that is
+   * taken.
+   */
   node(
     op: string,
     inputs: readonly string[],
@@ -49,11 +60,19 @@ export class GraphDef {
   ): string {
     const unique = this.unique(name);
     const type = { T: { type: 'DT_FLOAT' } };
-    this.nodes.push({ name: unique, op, input: inputs, attr: { ...type, ...(attr as Record<string, Attribute>) } });
+    this.nodes.push({
+      name: unique,
+      op,
+      input: inputs,
+      attr: { ...type, ...(attr as Record<string, Attribute>) },
+    });
     return unique;
   }
 
-  placeholder(name: string, { shape, dtype }: { shape: readonly (number | null)[]; dtype: string }): string {
+  placeholder(
+    name: string,
+    { shape, dtype }: { shape: readonly (number | null)[]; dtype: string },
+  ): string {
     const unique = this.unique(name);
     const attr = { dtype: { type: dtype }, shape: { shape: shapeOf(shape) } };
     this.nodes.push({ name: unique, op: 'Placeholder', input: [], attr });
@@ -63,18 +82,37 @@ export class GraphDef {
   /** A constant whose numbers are stored beside the graph. */
   constant({ name, dtype, ...tensor }: StoredTensor): string {
     const unique = this.unique(name);
-    this.nodes.push({ name: unique, op: 'Const', input: [], attr: { dtype: { type: typeOf(dtype) as string } } });
+    this.nodes.push({
+      name: unique,
+      op: 'Const',
+      input: [],
+      attr: { dtype: { type: typeOf(dtype) as string } },
+    });
     this.tensors.push({ ...tensor, name: unique, dtype });
     return unique;
   }
 
   /** Whole numbers: axes, sizes, paddings. `shape` [] makes a scalar. */
-  integers(name: string, values: readonly number[], shape: readonly number[] = [values.length]): string {
-    return this.constant({ name, shape, dtype: 'int32', values: async () => Int32Array.from(values) });
+  integers(
+    name: string,
+    values: readonly number[],
+    shape: readonly number[] = [values.length],
+  ): string {
+    return this.constant({
+      name,
+      shape,
+      dtype: 'int32',
+      values: async () => Int32Array.from(values),
+    });
   }
 
   scalar(name: string, value: number): string {
-    return this.constant({ name, shape: [], dtype: 'float32', values: async () => Float32Array.of(value) });
+    return this.constant({
+      name,
+      shape: [],
+      dtype: 'float32',
+      values: async () => Float32Array.of(value),
+    });
   }
 
   private unique(name: string): string {

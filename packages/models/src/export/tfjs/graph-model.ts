@@ -14,11 +14,12 @@ export interface GraphModel {
 const VERSIONS = { producer: 2474, minConsumer: 0 }; // TensorFlow 2.21's of the format
 
 /** What TensorFlow allows in a node's name. */
-const plain = (name: string) => name.replace(/[^\w./-]/g, '_').replace(/^[^\w.]/, 'n$&'); // biome-ignore format: one chain
+const plain = (name: string) => name.replace(/[^\w./-]/g, '_').replace(/^[^\w.]/, 'n$&');
 
 /**
  * @param where who asks: the beginning of each error
- * @throws Error for a layer, or a setting of one, that graph models here have not; it names the layer
+ * @throws Error for a layer, or a setting of one, that graph models here have not; it names the
+ *   layer
  */
 export function graphModel(flat: FlatGraph, where: string): GraphModel {
   const graph = new GraphDef();
@@ -41,12 +42,20 @@ export function graphModel(flat: FlatGraph, where: string): GraphModel {
     const own = constants.get(layer) ?? new Map<string, string>();
     constants.set(layer, own);
     const constant = (kind: string, numbers: Numbers) => {
-      const made = own.get(kind) ?? graph.constant({ name: `${name}/${kind}`, dtype: 'float32', ...numbers });
+      const made =
+        own.get(kind) ?? graph.constant({ name: `${name}/${kind}`, dtype: 'float32', ...numbers });
       own.set(kind, made);
       return made;
     };
     const from = call.inputs.map((input) => nodes.get(input) as string);
-    const place = { graph, name, from, config: layer.getConfig(), constant, refuse: refusal(layer, where) };
+    const place = {
+      graph,
+      name,
+      from,
+      config: layer.getConfig(),
+      constant,
+      refuse: refusal(layer, where),
+    };
     nodes.set(call.output, rowOf(layer, where)({ ...call, ...place }));
   }
   const outputs = flat.outputs.map((output, i) => {
@@ -55,7 +64,11 @@ export function graphModel(flat: FlatGraph, where: string): GraphModel {
   });
   const signature = { inputs: Object.fromEntries(inputs), outputs: Object.fromEntries(outputs) };
   return {
-    json: { format: 'graph-model', signature, modelTopology: { node: graph.nodes, versions: VERSIONS } },
+    json: {
+      format: 'graph-model',
+      signature,
+      modelTopology: { node: graph.nodes, versions: VERSIONS },
+    },
     tensors: graph.tensors,
   };
 }

@@ -1,8 +1,12 @@
-/** Grouped convolutions, which TensorFlow.js has not, taken apart: each group has a kernel of its own. */
+/**
+ * Grouped convolutions, which TensorFlow.js has not, taken apart: each group has a kernel of its
+ * own.
+ */
 import type { Numbers } from './graph-call';
 
 /**
- * The kernels of the groups, `[kh, kw, channels / groups, filters / groups]`, of the kernel of all, `[kh, kw, channels / groups, filters]`;
+ * The kernels of the groups, `[kh, kw, channels / groups, filters / groups]`, of the kernel of all,
+ * `[kh, kw, channels / groups, filters]`;
  * of a bias, `[filters]`, the same.
  */
 export function groupsOf({ shape, values }: Numbers, groups: number): Numbers[] {

@@ -1,6 +1,8 @@
 /**
- * Whether TensorFlow.js, when it loads a net, makes a shared layer's calls in the order that the file counts them in. It makes each call as soon as
- * its inputs are there (tfjs-layers, Container.fromConfig, of 4.22), so a later call may come before an earlier one, and the net silently
+ * Whether TensorFlow.js, when it loads a net, makes a shared layer's calls in the order that the
+ * file counts them in. It makes each call as soon as
+ * its inputs are there (tfjs-layers, Container.fromConfig, of 4.22), so a later call may come
+ * before an earlier one, and the net silently
  * computes something else.
  */
 
@@ -13,14 +15,25 @@ interface Entry {
   readonly inbound_nodes?: readonly (readonly Source[])[];
 }
 
-/** The first layer whose calls would change places, in nets inside the net too; undefined where all keep theirs. */
-export function confusedLayer({ config: { layers = [] } }: { config: Entry['config'] }): string | undefined {
+/**
+ * The first layer whose calls would change places, in nets inside the net too; undefined where all
+ * keep theirs.
+ */
+export function confusedLayer({
+  config: { layers = [] },
+}: {
+  config: Entry['config'];
+}): string | undefined {
   const inside = layers.map(confusedLayer).find((name) => name !== undefined);
   if (inside !== undefined || layers.some(({ inbound_nodes: nodes }) => !nodes)) return inside; // a Sequential has no calls to confuse
   // An input, and a net inside the net, have a call of their own when they are made.
-  const own = ({ class_name: kind, config }: Entry) => (kind === 'InputLayer' || config.layers ? 1 : 0);
+  const own = ({ class_name: kind, config }: Entry) =>
+    kind === 'InputLayer' || config.layers ? 1 : 0;
   const made = new Map(layers.map((layer) => [layer.name, own(layer)]));
-  let waiting = layers.map((layer) => ({ layer, calls: (layer.inbound_nodes ?? []).map((sources, i) => ({ sources, place: own(layer) + i })) })); // biome-ignore format: one list
+  let waiting = layers.map((layer) => ({
+    layer,
+    calls: (layer.inbound_nodes ?? []).map((sources, i) => ({ sources, place: own(layer) + i })),
+  }));
   while (waiting.some(({ calls }) => calls.length > 0)) {
     let count = 0;
     for (const one of waiting) {

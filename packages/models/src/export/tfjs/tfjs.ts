@@ -1,5 +1,5 @@
 /** A net as files that TensorFlow.js loads in a browser. */
-import { checkOptions, rule } from '@deepend/checks';
+import { checkOptions, rule } from '@deepend/core';
 import type { LayersModel } from '@tensorflow/tfjs-layers';
 import { version_layers } from '@tensorflow/tfjs-layers';
 import { version } from '../../../package.json';
@@ -13,7 +13,8 @@ const WHERE = '[models] exportTfjs';
 
 export interface ExportTfjsOptions {
   /**
-   * `layers`: a net of layers, which `tf.loadLayersModel` loads, and which can be trained on. `graph`: a graph for inference, which
+   * `layers`: a net of layers, which `tf.loadLayersModel` loads, and which can be trained on.
+   * `graph`: a graph for inference, which
    * `tf.loadGraphModel` loads: faster to start, and without tfjs-layers. @default 'layers'
    */
   format?: 'layers' | 'graph';
@@ -37,19 +38,33 @@ const MODELS = {
 };
 
 /**
- * Writes `dir/model.json` and weight files `dir/group1-shard1of2.bin`, ... for TensorFlow.js without deepend, in a browser first of all.
- * Grouped convolutions are taken apart into stock layers or nodes. A new folder appears with all files or not at all; from one that exists,
+ * Writes `dir/model.json` and weight files `dir/group1-shard1of2.bin`, ... for TensorFlow.js
+ * without deepend, in a browser first of all.
+ * Grouped convolutions are taken apart into stock layers or nodes. A new folder appears with all
+ * files or not at all; from one that exists,
  * weight files of an earlier export go.
  * @param settings.format @default 'layers'
  * @param settings.shardBytes @default 4 MiB
- * @throws Error for a layer that the format has not (it names the layer; nothing is written), or when the files cannot be written
+ * @throws Error for a layer that the format has not (it names the layer; nothing is written), or
+ *   when the files cannot be written
  */
-export async function exportTfjs(net: LayersModel, dir: string, settings: ExportTfjsOptions = {}): Promise<void> {
-  const { format = 'layers', shardBytes = 2 ** 22, classNames } = checkOptions(WHERE, options, settings);
+export async function exportTfjs(
+  net: LayersModel,
+  dir: string,
+  settings: ExportTfjsOptions = {},
+): Promise<void> {
+  const {
+    format = 'layers',
+    shardBytes = 2 ** 22,
+    classNames,
+  } = checkOptions(WHERE, options, settings);
   const { json, tensors } = await MODELS[format](net);
   const shards = cut(await join(tensors), shardBytes);
   const weights = tensors.map(({ name, shape, dtype }) => ({ name, shape, dtype }));
-  const about = { generatedBy: `deepend ${version}, TensorFlow.js tfjs-layers v${version_layers}`, convertedBy: null };
+  const about = {
+    generatedBy: `deepend ${version}, TensorFlow.js tfjs-layers v${version_layers}`,
+    convertedBy: null,
+  };
   const model = {
     ...about,
     ...json,
@@ -57,11 +72,16 @@ export async function exportTfjs(net: LayersModel, dir: string, settings: Export
     ...(classNames && { userDefinedMetadata: { classNames } }),
   };
   const files = { ...shards, 'model.json': `${JSON.stringify(model)}\n` };
-  await writeFolder(dir, files, { where: WHERE, outdated: (name) => /^group1-shard\d+of\d+\.bin$/.test(name) });
+  await writeFolder(dir, files, {
+    where: WHERE,
+    outdated: (name) => /^group1-shard\d+of\d+\.bin$/.test(name),
+  });
 }
 
 async function join(tensors: readonly StoredTensor[]): Promise<Uint8Array> {
-  const bytes = new Uint8Array(tensors.reduce((sum, { shape }) => sum + 4 * shape.reduce((a, b) => a * b, 1), 0));
+  const bytes = new Uint8Array(
+    tensors.reduce((sum, { shape }) => sum + 4 * shape.reduce((a, b) => a * b, 1), 0),
+  );
   let offset = 0;
   for (const { values } of tensors) {
     const { buffer, byteOffset, byteLength } = await values();

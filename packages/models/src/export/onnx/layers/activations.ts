@@ -17,13 +17,20 @@ const clip =
 
 /** Functions that ONNX composes; nodes before the last are named after their operators. */
 const composed =
-  (build: (x: string, node: (op: string, ...inputs: (string | number)[]) => string) => [op: string, ...inputs: (string | number)[]]): Function =>
+  (
+    build: (
+      x: string,
+      node: (op: string, ...inputs: (string | number)[]) => string,
+    ) => [op: string, ...inputs: (string | number)[]],
+  ): Function =>
   (graph, x, { name }) => {
-    const names = (inputs: (string | number)[]) => inputs.map((one) => (typeof one === 'number' ? graph.constant(one) : one));
-    const node = (op: string, ...inputs: (string | number)[]) => graph.node(op, names(inputs), { name: `${name}/${op}` });
+    const names = (inputs: (string | number)[]) =>
+      inputs.map((one) => (typeof one === 'number' ? graph.constant(one) : one));
+    const node = (op: string, ...inputs: (string | number)[]) =>
+      graph.node(op, names(inputs), { name: `${name}/${op}` });
     const [op, ...inputs] = build(x, node);
     return graph.node(op, names(inputs), { name });
-  }; // biome-ignore format: one signature
+  };
 
 const along =
   (op: string): Function =>
@@ -47,7 +54,11 @@ const ACTIVATIONS: Readonly<Record<string, Function>> = {
   swish: composed((x, node) => ['Mul', x, node('Sigmoid', x)]),
   mish: composed((x, node) => ['Mul', x, node('Tanh', node('Softplus', x))]),
   // x · Φ(x); opset 17 has no Gelu yet
-  gelu: composed((x, node) => ['Mul', node('Mul', x, 0.5), node('Add', node('Erf', node('Mul', x, Math.SQRT1_2)), 1)]),
+  gelu: composed((x, node) => [
+    'Mul',
+    node('Mul', x, 0.5),
+    node('Add', node('Erf', node('Mul', x, Math.SQRT1_2)), 1),
+  ]),
   gelu_new: composed((x, node) => {
     const cube = node('Mul', node('Mul', node('Mul', x, x), x), 0.044715);
     const tanh = node('Tanh', node('Mul', node('Add', x, cube), Math.sqrt(2 / Math.PI)));
@@ -61,7 +72,11 @@ const NON_NEGATIVE = ['relu', 'relu6', 'sigmoid', 'hardSigmoid', 'softplus', 'so
  * A layer's value after the activation that its configuration names.
  * @param call its layer's name goes to the activation's node where that is the layer's only one
  */
-export function activated(graph: OnnxGraph, value: Emitted, { layer, config, name, shape }: Call): Emitted {
+export function activated(
+  graph: OnnxGraph,
+  value: Emitted,
+  { layer, config, name, shape }: Call,
+): Emitted {
   const { activation = 'linear' } = config;
   const apply = Object.hasOwn(ACTIVATIONS, activation) ? ACTIVATIONS[activation] : undefined;
   if (!apply) {
@@ -73,7 +88,8 @@ export function activated(graph: OnnxGraph, value: Emitted, { layer, config, nam
   return {
     ...value,
     name: made,
-    nonNegative: NON_NEGATIVE.includes(activation) || (activation === 'linear' && value.nonNegative),
+    nonNegative:
+      NON_NEGATIVE.includes(activation) || (activation === 'linear' && value.nonNegative),
   };
 }
 
@@ -84,19 +100,30 @@ const functionRow = (make: (call: Call) => Function, { nonNegative = false } = {
   takes: ['row'] as const,
   emit: (call: Call, graph: OnnxGraph): Emitted => {
     const { name } = call;
-    return { ...only(call), name: make(call)(graph, only(call).name, { name, axis: 0 }), nonNegative };
+    return {
+      ...only(call),
+      name: make(call)(graph, only(call).name, { name, axis: 0 }),
+      nonNegative,
+    };
   },
 });
 
 export const ACTIVATION_LAYERS: Rows = {
   Activation: { takes: ['row'], emit: (call, graph) => activated(graph, only(call), call) },
-  ReLU: functionRow(({ config: { maxValue } }) => (maxValue == null ? unary('Relu') : clip(0, maxValue)), { nonNegative: true }),
+  ReLU: functionRow(
+    ({ config: { maxValue } }) => (maxValue == null ? unary('Relu') : clip(0, maxValue)),
+    { nonNegative: true },
+  ),
   LeakyReLU: functionRow(({ config: { alpha } }) => unary('LeakyRelu', { alpha: FLOAT(alpha) })),
   ELU: functionRow(({ config: { alpha } }) => unary('Elu', { alpha: FLOAT(alpha) })),
-  ThresholdedReLU: functionRow(({ config: { theta } }) => unary('ThresholdedRelu', { alpha: FLOAT(theta) })),
+  ThresholdedReLU: functionRow(({ config: { theta } }) =>
+    unary('ThresholdedRelu', { alpha: FLOAT(theta) }),
+  ),
   Softmax: { takes: ['row'], emit: softmax },
   PReLU: { emit: prelu },
-  Rescaling: functionRow(({ config: { scale, offset } }) => composed((x, node) => ['Add', node('Mul', x, scale), offset])),
+  Rescaling: functionRow(({ config: { scale, offset } }) =>
+    composed((x, node) => ['Add', node('Mul', x, scale), offset]),
+  ),
 };
 
 function softmax(call: Call, graph: OnnxGraph): Emitted {
@@ -104,7 +131,10 @@ function softmax(call: Call, graph: OnnxGraph): Emitted {
   const x = only(call);
   const axes: number[] = [config.axis].flat();
   if (axes.length !== 1)
-    throw graph.refuse(layer, { expected: 'a softmax along one axis', got: `the axes [${axes.join(', ')}]` });
+    throw graph.refuse(layer, {
+      expected: 'a softmax along one axis',
+      got: `the axes [${axes.join(', ')}]`,
+    });
   const axis = axes[0] as number;
   const place = x.order.indexOf(axis < 0 ? axis + shape.length : axis);
   return { ...x, name: graph.node('Softmax', [x.name], { name, axis: place }), nonNegative: true };
@@ -115,6 +145,9 @@ function prelu(call: Call, graph: OnnxGraph): Emitted {
   const { layer, name } = call;
   const x = only(call);
   const view = (layer.weights[0]?.shape ?? []).map((size) => size ?? 1);
-  const slope = graph.weight(layer, 'alpha', { view, order: x.order.slice(1).map((axis) => axis - 1) });
+  const slope = graph.weight(layer, 'alpha', {
+    view,
+    order: x.order.slice(1).map((axis) => axis - 1),
+  });
   return { ...x, name: graph.node('PRelu', [x.name, slope], { name }), nonNegative: false };
 }

@@ -1,4 +1,7 @@
-/** Convolutions of every kind, and linear layers. Kernels go into the file as PyTorch has them: [out, in, height, width] and [out, in]. */
+/**
+ * Convolutions of every kind, and linear layers. Kernels go into the file as PyTorch has them:
+ * [out, in, height, width] and [out, in].
+ */
 import { weightKind } from '../../flat-graph';
 import { range } from '../axes';
 import type { OnnxGraph } from '../graph';
@@ -9,7 +12,9 @@ import { checkPadding, isTrivial, windowAttributes, withOwnPads } from './window
 
 /** The shape of a layer's weight. */
 const sizesOf = ({ layer }: Call, kind: string): number[] =>
-  (layer.weights.find((weight) => weightKind(weight) === kind)?.shape ?? []).map((size) => size ?? 1);
+  (layer.weights.find((weight) => weightKind(weight) === kind)?.shape ?? []).map(
+    (size) => size ?? 1,
+  );
 
 const biasOf = (graph: OnnxGraph, { layer, config }: Call, count: number): string[] =>
   config.useBias ? [graph.weight(layer, 'bias', { view: [count], order: [0] })] : [];
@@ -29,13 +34,24 @@ function convolution(call: Call, graph: OnnxGraph): Emitted {
   const view = sizesOf(call, 'kernel');
   const windows = windowsOf(graph, call, view.slice(0, -2));
   const x = withOwnPads(graph, imageOf(graph, call), windows);
-  const inputs = [x.name, graph.weight(layer, 'kernel', { view, order: outFirst(view.length) }), ...biasOf(graph, call, view.at(-1) ?? 1)]; // biome-ignore format: one list
+  const inputs = [
+    x.name,
+    graph.weight(layer, 'kernel', { view, order: outFirst(view.length) }),
+    ...biasOf(graph, call, view.at(-1) ?? 1),
+  ];
   const group = (config.groups as number | undefined) ?? 1;
-  const made = graph.node('Conv', inputs, { name, ...windowAttributes(x, windows), ...(group > 1 && { group }) });
+  const made = graph.node('Conv', inputs, {
+    name,
+    ...windowAttributes(x, windows),
+    ...(group > 1 && { group }),
+  });
   return activated(graph, { name: made, order: x.order }, call);
 }
 
-/** A convolution in as many groups as channels; PyTorch's kernel is [channels · multiplier, 1, height, width]. */
+/**
+ * A convolution in as many groups as channels; PyTorch's kernel is [channels · multiplier, 1,
+ * height, width].
+ */
 function depthwise(
   graph: OnnxGraph,
   call: Call,
@@ -52,28 +68,48 @@ function depthwise(
     shape: [channels * multiplier, 1, height, width],
   });
   const inputs = [x.name, kernel, ...(bias ? biasOf(graph, call, channels * multiplier) : [])];
-  return { name: graph.node('Conv', inputs, { name, ...windowAttributes(x, windows), group: channels }), order: x.order };
+  return {
+    name: graph.node('Conv', inputs, { name, ...windowAttributes(x, windows), group: channels }),
+    order: x.order,
+  };
 }
 
 function depthwiseLayer(call: Call, graph: OnnxGraph): Emitted {
   const { layer, config, name } = call;
-  // TensorFlow.js's own layer takes the option and passes it over: what it computes is not what was asked for.
-  if (!isTrivial(each(config.dilationRate, 2), 1)) throw graph.refuse(layer, { expected: 'no dilation', got: `dilationRate [${config.dilationRate}]` }); // biome-ignore format: one call
+  // TensorFlow.js's own layer takes the option and passes it over: what it computes is not what was
+  // asked for.
+  if (!isTrivial(each(config.dilationRate, 2), 1))
+    throw graph.refuse(layer, {
+      expected: 'no dilation',
+      got: `dilationRate [${config.dilationRate}]`,
+    });
   return activated(graph, depthwise(graph, call, { name, bias: true }), call);
 }
 
 /** A depthwise convolution and a 1×1 one. */
 function separable(call: Call, graph: OnnxGraph): Emitted {
   const { layer, name } = call;
-  const { name: x, order } = depthwise(graph, call, { name: `${name}.depthwise`, suffix: 'depthwise.weight', bias: false });
+  const { name: x, order } = depthwise(graph, call, {
+    name: `${name}.depthwise`,
+    suffix: 'depthwise.weight',
+    bias: false,
+  });
   const view = sizesOf(call, 'pointwise_kernel');
-  const kernel = graph.weight(layer, 'pointwise_kernel', { suffix: 'pointwise.weight', view, order: [3, 2, 0, 1] });
-  const made = graph.node('Conv', [x, kernel, ...biasOf(graph, call, view[3] ?? 1)], { name, kernel_shape: [1, 1] });
+  const kernel = graph.weight(layer, 'pointwise_kernel', {
+    suffix: 'pointwise.weight',
+    view,
+    order: [3, 2, 0, 1],
+  });
+  const made = graph.node('Conv', [x, kernel, ...biasOf(graph, call, view[3] ?? 1)], {
+    name,
+    kernel_shape: [1, 1],
+  });
   return activated(graph, { name: made, order }, call);
 }
 
 /**
- * [..., out, in] → [in, out, ...]. TensorFlow.js gives size · stride pixels, with `valid` kernel − stride more where that is above 0: what
+ * [..., out, in] → [in, out, ...]. TensorFlow.js gives size · stride pixels, with `valid` kernel −
+ * stride more where that is above 0: what
  * ONNX gives beyond is cut off at both ends, what it lacks is added behind.
  */
 function transposed(call: Call, graph: OnnxGraph): Emitted {
@@ -83,15 +119,27 @@ function transposed(call: Call, graph: OnnxGraph): Emitted {
   const x = imageOf(graph, call);
   const excess = kernel.map((size, i) => size - (strides[i] as number));
   const cut = excess.map((count) => (padding === 'same' ? Math.max(count, 0) : 0));
-  const pads = [...cut.map((count) => Math.floor(count / 2)), ...cut.map((count) => Math.ceil(count / 2))];
+  const pads = [
+    ...cut.map((count) => Math.floor(count / 2)),
+    ...cut.map((count) => Math.ceil(count / 2)),
+  ];
   const added = excess.map((count) => Math.max(-count, 0));
   const inputs = [
     x.name,
     graph.weight(layer, 'kernel', { view, order: outFirst(view.length) }),
     ...biasOf(graph, call, config.filters),
   ];
-  const attributes = { kernel_shape: kernel, strides, ...(!isTrivial(pads, 0) && { pads }), ...(!isTrivial(added, 0) && { output_padding: added }) }; // biome-ignore format: one object
-  return activated(graph, { name: graph.node('ConvTranspose', inputs, { name, ...attributes }), order: x.order }, call);
+  const attributes = {
+    kernel_shape: kernel,
+    strides,
+    ...(!isTrivial(pads, 0) && { pads }),
+    ...(!isTrivial(added, 0) && { output_padding: added }),
+  };
+  return activated(
+    graph,
+    { name: graph.node('ConvTranspose', inputs, { name, ...attributes }), order: x.order },
+    call,
+  );
 }
 
 function dense(call: Call, graph: OnnxGraph): Emitted {
@@ -106,17 +154,30 @@ function dense(call: Call, graph: OnnxGraph): Emitted {
     order: [sizes.length, ...order],
     shape: [units, count],
   });
-  const inputs = [x.name, kernel, ...(config.useBias ? [graph.weight(layer, 'bias', { view: [units], order: [0] })] : [])];
-  return activated(graph, { name: graph.node('Gemm', inputs, { name, transB: 1 }), order: [0, 1] }, call);
+  const inputs = [
+    x.name,
+    kernel,
+    ...(config.useBias ? [graph.weight(layer, 'bias', { view: [units], order: [0] })] : []),
+  ];
+  return activated(
+    graph,
+    { name: graph.node('Gemm', inputs, { name, transB: 1 }), order: [0, 1] },
+    call,
+  );
 }
 
-/** A linear layer along the last axis of an image or a sequence: a matrix product from the right or, where the axis lies last but one, from the left. */
+/**
+ * A linear layer along the last axis of an image or a sequence: a matrix product from the right or,
+ * where the axis lies last but one, from the left.
+ */
 function alongAxis(call: Call, graph: OnnxGraph): Emitted {
   const { layer, config, name } = call;
   const given = only(call);
   const last = given.shape.length - 1;
   const left = given.order.indexOf(last) === last - 1;
-  const x = left ? given : inOrder(graph, given, [...given.order.filter((axis) => axis !== last), last]);
+  const x = left
+    ? given
+    : inOrder(graph, given, [...given.order.filter((axis) => axis !== last), last]);
   const [input = 1, units = 1] = sizesOf(call, 'kernel');
   const kernel = left
     ? graph.weight(layer, 'kernel', { view: [input, units], order: [1, 0] })
@@ -125,7 +186,11 @@ function alongAxis(call: Call, graph: OnnxGraph): Emitted {
     name: config.useBias ? `${name}/MatMul` : name,
   });
   if (!config.useBias) return { name: product, order: x.order };
-  const bias = graph.weight(layer, 'bias', { view: [units], order: [0], shape: left ? [units, 1] : [units] });
+  const bias = graph.weight(layer, 'bias', {
+    view: [units],
+    order: [0],
+    shape: left ? [units, 1] : [units],
+  });
   return { name: graph.node('Add', [product, bias], { name }), order: x.order };
 }
 

@@ -4,20 +4,27 @@ import type { OnnxGraph } from '../graph';
 import { asItIs, unrolled, type Value } from '../value';
 import { alike, type Call, type Emitted, type Row, type Rows } from './row';
 
-/** Inputs that lie alike and have as many axes as each other; rows that were images of one kind stay as they are. */
+/**
+ * Inputs that lie alike and have as many axes as each other; rows that were images of one kind stay
+ * as they are.
+ */
 function matched(graph: OnnxGraph, { inputs, shape }: Call): Value[] {
   const rank = shape.length;
-  const deep = inputs.map((input) => (input.shape.length < rank ? expanded(graph, input, rank) : input));
+  const deep = inputs.map((input) =>
+    input.shape.length < rank ? expanded(graph, input, rank) : input,
+  );
   const oneRow = deep.every(({ row }) => sameRow(row, deep[0]?.row));
   const full = deep.findIndex((input) => input.shape.join() === shape.join());
   const plain = oneRow ? deep : deep.map((input) => unrolled(graph, input));
-  // In the order of one that is not spread over the others, the numbers of those may lie the same in any.
+  // In the order of one that is not spread over the others, the numbers of those may lie the same
+  // in any.
   const [first] = plain.slice(Math.max(full, 0));
   return alike(graph, [first as Value, ...plain]).slice(1);
 }
 
 const sameRow = (a: Value['row'], b: Value['row']) =>
-  a === b || (a !== undefined && b !== undefined && sameList(a.sizes, b.sizes) && sameList(a.order, b.order));
+  a === b ||
+  (a !== undefined && b !== undefined && sameList(a.sizes, b.sizes) && sameList(a.order, b.order));
 
 /** TensorFlow.js puts axes of size 1 behind the batch. */
 function expanded(graph: OnnxGraph, value: Value, rank: number): Value {
@@ -57,7 +64,14 @@ const together = (op: 'Mean' | 'Max' | 'Min'): Row => ({
   takes: ['row'],
   emit(call, graph) {
     const inputs = matched(graph, call);
-    return like(inputs, graph.node(op, inputs.map(({ name }) => name), { name: call.name })); // biome-ignore format: one call
+    return like(
+      inputs,
+      graph.node(
+        op,
+        inputs.map(({ name }) => name),
+        { name: call.name },
+      ),
+    );
   },
 });
 
@@ -67,7 +81,14 @@ const concatenate: Row = {
     const inputs = alike(graph, call.inputs);
     const axis = config.axis < 0 ? config.axis + shape.length : config.axis;
     const place = inputs[0]?.order.indexOf(axis) ?? 0;
-    return like(inputs, graph.node('Concat', inputs.map((input) => input.name), { name, axis: place })); // biome-ignore format: one call
+    return like(
+      inputs,
+      graph.node(
+        'Concat',
+        inputs.map((input) => input.name),
+        { name, axis: place },
+      ),
+    );
   },
 };
 

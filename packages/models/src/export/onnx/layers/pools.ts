@@ -6,8 +6,13 @@ import { checkPadding, type Windows, windowAttributes } from './windows';
 type Kind = 'MaxPool' | 'AveragePool';
 
 /** Whether the zeros that wait around an image can be the pool's own border. */
-function takesZeros(kind: Kind, { padding = [], nonNegative }: Value, { kernel, padding: mode }: Windows): boolean {
-  // ONNX's border of a maximum is −∞; of a mean it is left out, or zeros that count, and TensorFlow.js's own border is left out.
+function takesZeros(
+  kind: Kind,
+  { padding = [], nonNegative }: Value,
+  { kernel, padding: mode }: Windows,
+): boolean {
+  // ONNX's border of a maximum is −∞; of a mean it is left out, or zeros that count, and
+  // TensorFlow.js's own border is left out.
   const fits = padding.every((ends) => ends.every((count) => count < Math.min(...kernel)));
   return fits && mode === 'valid' && (kind === 'AveragePool' || nonNegative === true);
 }
@@ -22,13 +27,25 @@ const windowPool = (kind: Kind): Row => ({
     const x = imageOf(graph, call);
     const count = x.shape.length - 2;
     const kernel = each(config.poolSize, count);
-    const windows = { kernel, strides: each(config.strides ?? config.poolSize, count), padding: config.padding as string };
+    const windows = {
+      kernel,
+      strides: each(config.strides ?? config.poolSize, count),
+      padding: config.padding as string,
+    };
     checkPadding(graph, layer, windows.padding);
     const emitted = { order: x.order, nonNegative: x.nonNegative };
     if (x.padding && !takesZeros(kind, x, windows)) {
-      // ONNX Runtime moves a Pad into the pool behind it as if its zeros were −∞, but not into one whose border is told so.
-      const attributes = { kernel_shape: kernel, strides: windows.strides, auto_pad: AUTO_PADS[windows.padding] as string };
-      return { ...emitted, name: graph.node(kind, [padded(graph, x).name], { name, ...attributes }) };
+      // ONNX Runtime moves a Pad into the pool behind it as if its zeros were −∞, but not into one
+      // whose border is told so.
+      const attributes = {
+        kernel_shape: kernel,
+        strides: windows.strides,
+        auto_pad: AUTO_PADS[windows.padding] as string,
+      };
+      return {
+        ...emitted,
+        name: graph.node(kind, [padded(graph, x).name], { name, ...attributes }),
+      };
     }
     const zeros = kind === 'AveragePool' && x.padding !== undefined;
     const attributes = { ...windowAttributes(x, windows), ...(zeros && { count_include_pad: 1 }) };

@@ -4,7 +4,10 @@ import { range } from '../axes';
 import type { OnnxGraph } from '../graph';
 import { channelsSecond, inOrder, padded, type Value } from '../value';
 
-/** A layer's configuration as TensorFlow.js serializes it; each row knows what its class writes there. */
+/**
+ * A layer's configuration as TensorFlow.js serializes it; each row knows what its class writes
+ * there.
+ */
 // biome-ignore lint/suspicious/noExplicitAny: every class has other fields
 export type Config = Record<string, any>;
 
@@ -35,9 +38,13 @@ export type Rows = Readonly<Record<string, Row>>;
 export const only = ({ inputs }: Call): Value => inputs[0] as Value;
 
 /** Where the channels are in TensorFlow.js's shape. */
-export const channelAxis = ({ dataFormat }: Config, rank: number): number => (dataFormat === 'channelsFirst' ? 1 : rank - 1);
+export const channelAxis = ({ dataFormat }: Config, rank: number): number =>
+  dataFormat === 'channelsFirst' ? 1 : rank - 1;
 
-/** A layer's image as ONNX has it: [batch, channels, ...]. Zeros around it wait on, but no channels of zeros. */
+/**
+ * A layer's image as ONNX has it: [batch, channels, ...]. Zeros around it wait on, but no channels
+ * of zeros.
+ */
 export function imageOf(graph: OnnxGraph, call: Call): Value {
   const x = only(call);
   const rank = x.shape.length;
@@ -47,8 +54,14 @@ export function imageOf(graph: OnnxGraph, call: Call): Value {
 }
 
 /** A number for each axis of the image, from one number or a list. */
-export const each = (value: number | readonly number[] | null | undefined, count: number, otherwise = 1): number[] =>
-  Array.isArray(value) && value.length === count ? [...value] : range(count).map(() => [value].flat()[0] ?? otherwise);
+export const each = (
+  value: number | readonly number[] | null | undefined,
+  count: number,
+  otherwise = 1,
+): number[] =>
+  Array.isArray(value) && value.length === count
+    ? [...value]
+    : range(count).map(() => [value].flat()[0] ?? otherwise);
 
 /** Inputs that lie alike: in the order of the first. */
 export const alike = (graph: OnnxGraph, [first, ...others]: readonly Value[]): Value[] =>

@@ -23,7 +23,10 @@ function flatten(call: Call, graph: OnnxGraph): Emitted {
   const { config, name, shape } = call;
   const x = only(call);
   const last = [...range(x.shape.length).slice(2), 1];
-  const image = config.dataFormat === 'channelsFirst' ? { ...x, ...permute(call, last), shape: [0, ...last].map((axis) => x.shape[axis] ?? null) } : x; // biome-ignore format: one choice
+  const image =
+    config.dataFormat === 'channelsFirst'
+      ? { ...x, ...permute(call, last), shape: [0, ...last].map((axis) => x.shape[axis] ?? null) }
+      : x;
   return rolled(graph, image, { shape, name });
 }
 
@@ -31,13 +34,19 @@ function reshape(call: Call, graph: OnnxGraph): Emitted {
   const { layer, name, shape } = call;
   const x = only(call);
   if (shape.slice(1).filter((size) => size === null).length > 1) {
-    throw graph.refuse(layer, { expected: 'one open size at most', got: `[${shape.map(String).join(', ')}]` });
+    throw graph.refuse(layer, {
+      expected: 'one open size at most',
+      got: `[${shape.map(String).join(', ')}]`,
+    });
   }
   const known = !x.shape.slice(1).includes(null);
   if (shape.length === 2 && x.shape.length > 2 && known) return rolled(graph, x, { shape, name });
   // A row that becomes one pixel lies as an image of ONNX's does.
   const second = channelsSecond(shape.length, shape.length - 1);
-  const order = shape.length > 2 && liesTheSame(shape, range(shape.length), second) ? second : range(shape.length);
+  const order =
+    shape.length > 2 && liesTheSame(shape, range(shape.length), second)
+      ? second
+      : range(shape.length);
   return reshaped(graph, asItIs(graph, x), { shape, order, name });
 }
 
@@ -59,26 +68,41 @@ function cropping(call: Call, graph: OnnxGraph): Emitted {
   const axes = crops.map((_, i) => x.order.indexOf(first + i));
   const starts = crops.map(([before]) => before);
   const ends = crops.map(([, after]) => (after === 0 ? 2 ** 31 - 1 : -after)); // to the end, or from it
-  const made = graph.node('Slice', [x.name, graph.integers(starts), graph.integers(ends), graph.integers(axes)], { name });
+  const made = graph.node(
+    'Slice',
+    [x.name, graph.integers(starts), graph.integers(ends), graph.integers(axes)],
+    { name },
+  );
   return { ...x, name: made };
 }
 
-const INTERPOLATIONS = { nearest: { mode: 'nearest', nearest_mode: 'floor' }, bilinear: { mode: 'linear' } } as const;
+const INTERPOLATIONS = {
+  nearest: { mode: 'nearest', nearest_mode: 'floor' },
+  bilinear: { mode: 'linear' },
+} as const;
 
-/** TensorFlow.js's corners are those of the images, not of the pixels' middles: ONNX's `asymmetric`. */
+/**
+ * TensorFlow.js's corners are those of the images, not of the pixels' middles: ONNX's `asymmetric`.
+ */
 function upSampling(call: Call, graph: OnnxGraph): Emitted {
   const { config, name } = call;
   const given = only(call);
   const x = inOrder(graph, given, channelsSecond(4, channelAxis(config, 4)));
   const scales = graph.floats([1, 1, ...each(config.size, 2)]);
   const how = INTERPOLATIONS[config.interpolation as keyof typeof INTERPOLATIONS];
-  const made = graph.node('Resize', [x.name, '', scales], { name, coordinate_transformation_mode: 'asymmetric', ...how });
+  const made = graph.node('Resize', [x.name, '', scales], {
+    name,
+    coordinate_transformation_mode: 'asymmetric',
+    ...how,
+  });
   return { ...x, name: made };
 }
 
 export const SHAPE_LAYERS: Rows = {
   ...Object.fromEntries(
-    ['Dropout', 'SpatialDropout1D', 'AlphaDropout', 'GaussianDropout', 'GaussianNoise'].map((name) => [name, nothing]),
+    ['Dropout', 'SpatialDropout1D', 'AlphaDropout', 'GaussianDropout', 'GaussianNoise'].map(
+      (name) => [name, nothing],
+    ),
   ),
   Permute: { takes: ['padding', 'row'], emit: (call) => permute(call, call.config.dims) },
   Flatten: { emit: flatten },

@@ -1,4 +1,7 @@
-/** Windows that move over an image, a convolution's or a pool's: their sizes, steps and borders as ONNX has them. */
+/**
+ * Windows that move over an image, a convolution's or a pool's: their sizes, steps and borders as
+ * ONNX has them.
+ */
 import type { layers } from '@tensorflow/tfjs-layers';
 import type { OnnxGraph } from '../graph';
 import type { Attributes } from '../model-proto';
@@ -13,17 +16,26 @@ export interface Windows {
   readonly padding: string;
 }
 
-export const isTrivial = (numbers: readonly number[], value: number) => numbers.every((number) => number === value);
+export const isTrivial = (numbers: readonly number[], value: number) =>
+  numbers.every((number) => number === value);
 
 /** kernel_shape, strides, pads and dilations; those that say nothing are left out. */
-export function windowAttributes(x: Value, { kernel, strides, dilations = kernel.map(() => 1), padding }: Windows): Attributes {
-  const pads = padding === 'same' ? samePads(x, { kernel, strides, dilations }) : kernel.map((_, i) => waitingPads(x, i));
+export function windowAttributes(
+  x: Value,
+  { kernel, strides, dilations = kernel.map(() => 1), padding }: Windows,
+): Attributes {
+  const pads =
+    padding === 'same'
+      ? samePads(x, { kernel, strides, dilations })
+      : kernel.map((_, i) => waitingPads(x, i));
   return {
     kernel_shape: kernel,
     strides,
     ...(pads === 'SAME_UPPER' && { auto_pad: pads }),
     ...(pads !== 'SAME_UPPER' &&
-      !isTrivial(pads.flat(), 0) && { pads: [0, 1].flatMap((end) => pads.map((pair) => pair[end] ?? 0)) }),
+      !isTrivial(pads.flat(), 0) && {
+        pads: [0, 1].flatMap((end) => pads.map((pair) => pair[end] ?? 0)),
+      }),
     ...(!isTrivial(dilations, 1) && { dilations }),
   };
 }
@@ -35,7 +47,8 @@ const waitingPads = ({ padding, order }: Value, axis: number): [number, number] 
 };
 
 /**
- * TensorFlow's `same`: ⌈size / stride⌉ windows, and of an odd number of zeros the larger half behind the image. At stride 1 they do not depend on
+ * TensorFlow's `same`: ⌈size / stride⌉ windows, and of an odd number of zeros the larger half
+ * behind the image. At stride 1 they do not depend on
  * the size; where they do and it is open, the runtime computes them, as ONNX's SAME_UPPER.
  */
 function samePads(x: Value, { kernel, strides, dilations }: Required<Omit<Windows, 'padding'>>) {
@@ -43,7 +56,9 @@ function samePads(x: Value, { kernel, strides, dilations }: Required<Omit<Window
     const [length, stride] = [x.shape[x.order[i + 2] as number] ?? null, strides[i] as number];
     const span = (size - 1) * (dilations[i] as number) + 1;
     if (stride === 1) return span - 1;
-    return length === null ? undefined : Math.max((Math.ceil(length / stride) - 1) * stride + span - length, 0);
+    return length === null
+      ? undefined
+      : Math.max((Math.ceil(length / stride) - 1) * stride + span - length, 0);
   });
   if (totals.includes(undefined)) return 'SAME_UPPER' as const;
   return totals.map((total = 0, i): [number, number] => {

@@ -3,9 +3,16 @@ import { first, type GraphCall, isLastAxis, NHWC, type Row, weight } from '../gr
 
 /** By TensorFlow.js's names. */
 const ACTIVATIONS: Readonly<Record<string, string>> = {
-  relu: 'Relu', relu6: 'Relu6', sigmoid: 'Sigmoid', tanh: 'Tanh', elu: 'Elu', selu: 'Selu', softplus: 'Softplus', softmax: 'Softmax',
+  relu: 'Relu',
+  relu6: 'Relu6',
+  sigmoid: 'Sigmoid',
+  tanh: 'Tanh',
+  elu: 'Elu',
+  selu: 'Selu',
+  softplus: 'Softplus',
+  softmax: 'Softmax',
   logSoftmax: 'LogSoftmax',
-}; // biome-ignore format: pairs
+};
 
 export function activated({ graph, name, config, refuse }: GraphCall, from: string): string {
   const { activation = 'linear' } = config as { activation?: string };
@@ -15,7 +22,11 @@ export function activated({ graph, name, config, refuse }: GraphCall, from: stri
     return graph.node('Mul', [from, gate], { name: `${name}/Mul` });
   }
   const op = Object.hasOwn(ACTIVATIONS, activation) ? ACTIVATIONS[activation] : undefined;
-  if (!op) return refuse(`an activation of linear, ${Object.keys(ACTIVATIONS).join(', ')}, swish`, `'${activation}'`);
+  if (!op)
+    return refuse(
+      `an activation of linear, ${Object.keys(ACTIVATIONS).join(', ')}, swish`,
+      `'${activation}'`,
+    );
   return graph.node(op, [from], { name: `${name}/${op}` });
 }
 
@@ -24,7 +35,10 @@ export function ended(call: GraphCall, from: string): string {
   const { graph, name, config } = call;
   if (!config.useBias) return activated(call, from);
   const bias = weight(call, 'bias');
-  return activated(call, graph.node('BiasAdd', [from, bias], { name: `${name}/BiasAdd`, data_format: NHWC }));
+  return activated(
+    call,
+    graph.node('BiasAdd', [from, bias], { name: `${name}/BiasAdd`, data_format: NHWC }),
+  );
 }
 
 const relu: Row = ({ graph, name, config, from }) => {
@@ -32,16 +46,22 @@ const relu: Row = ({ graph, name, config, from }) => {
   if (maxValue === 6) return graph.node('Relu6', from, { name: `${name}/Relu6` });
   const positive = graph.node('Relu', from, { name: `${name}/Relu` });
   if (maxValue === undefined || maxValue === null) return positive;
-  return graph.node('Minimum', [positive, graph.scalar(`${name}/maximum`, maxValue)], { name: `${name}/Minimum` });
+  return graph.node('Minimum', [positive, graph.scalar(`${name}/maximum`, maxValue)], {
+    name: `${name}/Minimum`,
+  });
 };
 
 const leaky: Row = ({ graph, name, config, from }) =>
-  graph.node('LeakyRelu', from, { name: `${name}/LeakyRelu`, alpha: { f: config.alpha as number } });
+  graph.node('LeakyRelu', from, {
+    name: `${name}/LeakyRelu`,
+    alpha: { f: config.alpha as number },
+  });
 
 /** Its scale is always 1 in TensorFlow.js. */
 const elu: Row = ({ graph, name, from }) => graph.node('Elu', from, { name: `${name}/Elu` });
 
-const prelu: Row = (call) => call.graph.node('Prelu', [first(call), weight(call, 'alpha')], { name: `${call.name}/Prelu` });
+const prelu: Row = (call) =>
+  call.graph.node('Prelu', [first(call), weight(call, 'alpha')], { name: `${call.name}/Prelu` });
 
 const softmax: Row = ({ graph, name, config, from, output, refuse }) => {
   const axis = config.axis as number;
@@ -51,8 +71,12 @@ const softmax: Row = ({ graph, name, config, from, output, refuse }) => {
 
 const rescaling: Row = ({ graph, name, config, from }) => {
   const { scale, offset } = config as { scale: number; offset: number };
-  const scaled = graph.node('Mul', [...from, graph.scalar(`${name}/scale`, scale)], { name: `${name}/Mul` });
-  return graph.node('AddV2', [scaled, graph.scalar(`${name}/offset`, offset)], { name: `${name}/AddV2` });
+  const scaled = graph.node('Mul', [...from, graph.scalar(`${name}/scale`, scale)], {
+    name: `${name}/Mul`,
+  });
+  return graph.node('AddV2', [scaled, graph.scalar(`${name}/offset`, offset)], {
+    name: `${name}/AddV2`,
+  });
 };
 
 export const ACTIVATION_ROWS: Readonly<Record<string, Row>> = {

@@ -14,7 +14,10 @@ const reshape: Row = (call) => {
 
 const permute: Row = (call) => {
   const order = call.graph.integers(`${call.name}/order`, [0, ...(call.config.dims as number[])]);
-  return call.graph.node('Transpose', [first(call), order], { name: `${call.name}/Transpose`, Tperm: INT32 });
+  return call.graph.node('Transpose', [first(call), order], {
+    name: `${call.name}/Transpose`,
+    Tperm: INT32,
+  });
 };
 
 /** Two at a time. */
@@ -32,7 +35,11 @@ const average: Row = (call) => {
 const concatenate: Row = ({ graph, name, config, from, output }) => {
   const rank = output.shape.length;
   const axis = graph.integers(`${name}/axis`, [((config.axis as number) + rank) % rank], []);
-  return graph.node('ConcatV2', [...from, axis], { name: `${name}/ConcatV2`, N: { i: from.length }, Tidx: INT32 });
+  return graph.node('ConcatV2', [...from, axis], {
+    name: `${name}/ConcatV2`,
+    N: { i: from.length },
+    Tidx: INT32,
+  });
 };
 
 /** By TensorFlow.js's class. */
@@ -62,6 +69,10 @@ export function rowOf(layer: layers.Layer, where: string): Row {
   const kind = layer.getClassName();
   const row = Object.hasOwn(ROWS, kind) ? ROWS[kind] : undefined;
   if (row) return row;
-  const known = Object.keys(ROWS).map((name) => name.replace('deepend>', '')).join(', '); // biome-ignore format: one chain
-  throw new Error(`${where}: ${nameOf(layer)}: expected a layer of ${known}, got another; export the net in the format 'layers'`);
+  const known = Object.keys(ROWS)
+    .map((name) => name.replace('deepend>', ''))
+    .join(', ');
+  throw new Error(
+    `${where}: ${nameOf(layer)}: expected a layer of ${known}, got another; export the net in the format 'layers'`,
+  );
 }

@@ -1,5 +1,13 @@
 /** Batch normalization by the statistics that training left. */
-import { first, type GraphCall, isLastAxis, NHWC, type Numbers, type Row, readWeight } from '../graph-call';
+import {
+  first,
+  type GraphCall,
+  isLastAxis,
+  NHWC,
+  type Numbers,
+  type Row,
+  readWeight,
+} from '../graph-call';
 
 export const batchNorm: Row = (call) => {
   const rank = call.output.shape.length;
@@ -28,17 +36,31 @@ function row(call: GraphCall): string {
   const { graph, name, config } = call;
   const read = (kind: string) => numbersOf(call, kind).values();
   const scales = async () => {
-    const [gamma, variance] = (await Promise.all(['gamma', 'moving_variance'].map(read))) as [Float32Array, Float32Array];
-    return gamma.map((value, i) => value / Math.sqrt((variance[i] as number) + (config.epsilon as number)));
+    const [gamma, variance] = (await Promise.all(['gamma', 'moving_variance'].map(read))) as [
+      Float32Array,
+      Float32Array,
+    ];
+    return gamma.map(
+      (value, i) => value / Math.sqrt((variance[i] as number) + (config.epsilon as number)),
+    );
   };
   const offsets = async () => {
-    const [beta, mean] = (await Promise.all(['beta', 'moving_mean'].map(read))) as [Float32Array, Float32Array];
+    const [beta, mean] = (await Promise.all(['beta', 'moving_mean'].map(read))) as [
+      Float32Array,
+      Float32Array,
+    ];
     const scale = await scales();
     return beta.map((value, i) => value - (mean[i] as number) * (scale[i] as number));
   };
   const { shape } = numbersOf(call, 'gamma');
-  const scaled = graph.node('Mul', [first(call), call.constant('scale', { shape, values: scales })], { name: `${name}/Mul` });
-  return graph.node('AddV2', [scaled, call.constant('offset', { shape, values: offsets })], { name: `${name}/AddV2` });
+  const scaled = graph.node(
+    'Mul',
+    [first(call), call.constant('scale', { shape, values: scales })],
+    { name: `${name}/Mul` },
+  );
+  return graph.node('AddV2', [scaled, call.constant('offset', { shape, values: offsets })], {
+    name: `${name}/AddV2`,
+  });
 }
 
 /** A factor of 1 or a sum of 0 where the layer has none, `[channels]`. */

@@ -1,18 +1,36 @@
 /** Pools, and layers that add or take rows and columns. */
-import { channelsLast, first, type GraphCall, INT32, type Row, sizesOf, windows } from '../graph-call';
+import {
+  channelsLast,
+  first,
+  type GraphCall,
+  INT32,
+  type Row,
+  sizesOf,
+  windows,
+} from '../graph-call';
 
 const pool =
   (op: string): Row =>
   (call) => {
     const { graph, name, config, from } = call;
-    return graph.node(op, from, { name: `${name}/${op}`, ...windows(call, { ksize: config.poolSize, strides: config.strides }) });
+    return graph.node(op, from, {
+      name: `${name}/${op}`,
+      ...windows(call, { ksize: config.poolSize, strides: config.strides }),
+    });
   };
 
 const globalPool =
   (op: string): Row =>
   ({ graph, name, config, from }) => {
-    const axes = graph.integers(`${name}/axes`, config.dataFormat === 'channelsFirst' ? [2, 3] : [1, 2]);
-    return graph.node(op, [...from, axes], { name: `${name}/${op}`, keep_dims: { b: false }, Tidx: INT32 });
+    const axes = graph.integers(
+      `${name}/axes`,
+      config.dataFormat === 'channelsFirst' ? [2, 3] : [1, 2],
+    );
+    return graph.node(op, [...from, axes], {
+      name: `${name}/${op}`,
+      keep_dims: { b: false },
+      Tidx: INT32,
+    });
   };
 
 type Pair = readonly [before: number, after: number];
@@ -21,7 +39,9 @@ type Pair = readonly [before: number, after: number];
 function atAxes({ config }: GraphCall, pairs: unknown): readonly Pair[] {
   const [rows, columns] = pairs as [Pair, Pair];
   const none: Pair = [0, 0];
-  return config.dataFormat === 'channelsFirst' ? [none, none, rows, columns] : [none, rows, columns, none];
+  return config.dataFormat === 'channelsFirst'
+    ? [none, none, rows, columns]
+    : [none, rows, columns, none];
 }
 
 const zeroPadding: Row = (call) => {
@@ -33,7 +53,11 @@ const zeroPadding: Row = (call) => {
 const cropping: Row = (call) => {
   const { graph, name, config } = call;
   const starts = atAxes(call, config.cropping).map(([before]) => before);
-  const inputs = [first(call), graph.integers(`${name}/begin`, starts), graph.integers(`${name}/size`, sizesOf(call))];
+  const inputs = [
+    first(call),
+    graph.integers(`${name}/begin`, starts),
+    graph.integers(`${name}/size`, sizesOf(call)),
+  ];
   return graph.node('Slice', inputs, { name: `${name}/Slice`, Index: INT32 });
 };
 

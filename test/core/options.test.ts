@@ -1,4 +1,4 @@
-import { checkOptions, closest, rule, show } from '@deepend/checks';
+import { checkOptions, closest, rule, show } from '@deepend/core';
 import { describe, expect, it } from 'vitest';
 
 const schema = rule.options({
@@ -35,25 +35,65 @@ describe('checkOptions', () => {
 
   const wrong: [options: unknown, kind: typeof TypeError | typeof RangeError, message: string][] = [
     [{ count: 0 }, RangeError, '[x] f: option "count" must be a whole number of at least 1, got 0'],
-    [{ count: 1.5 }, RangeError, '[x] f: option "count" must be a whole number of at least 1, got 1.5'],
-    [{ count: Number.NaN }, RangeError, '[x] f: option "count" must be a whole number of at least 1, got NaN'],
-    [{ count: '3' }, TypeError, '[x] f: option "count" must be a whole number of at least 1, got \'3\''],
+    [
+      { count: 1.5 },
+      RangeError,
+      '[x] f: option "count" must be a whole number of at least 1, got 1.5',
+    ],
+    [
+      { count: Number.NaN },
+      RangeError,
+      '[x] f: option "count" must be a whole number of at least 1, got NaN',
+    ],
+    [
+      { count: '3' },
+      TypeError,
+      '[x] f: option "count" must be a whole number of at least 1, got \'3\'',
+    ],
     [{}, TypeError, '[x] f: option "count" must be a whole number of at least 1, got nothing'],
-    [undefined, TypeError, '[x] f: option "count" must be a whole number of at least 1, got nothing'],
+    [
+      undefined,
+      TypeError,
+      '[x] f: option "count" must be a whole number of at least 1, got nothing',
+    ],
     [null, TypeError, '[x] f: option "count" must be a whole number of at least 1, got nothing'],
     [7, TypeError, '[x] f: expected an object of options, got 7'],
-    [{ count: 1, size: -1 }, RangeError, '[x] f: option "size" must be a whole number of at least 0, got -1'],
+    [
+      { count: 1, size: -1 },
+      RangeError,
+      '[x] f: option "size" must be a whole number of at least 0, got -1',
+    ],
     [{ count: 1, rate: 0 }, RangeError, '[x] f: option "rate" must be a number above 0, got 0'],
-    [{ count: 1, rate: Number.POSITIVE_INFINITY }, RangeError, '[x] f: option "rate" must be a number above 0, got Infinity'],
-    [{ count: 1, decay: -0.1 }, RangeError, '[x] f: option "decay" must be a number of at least 0, got -0.1'],
+    [
+      { count: 1, rate: Number.POSITIVE_INFINITY },
+      RangeError,
+      '[x] f: option "rate" must be a number above 0, got Infinity',
+    ],
+    [
+      { count: 1, decay: -0.1 },
+      RangeError,
+      '[x] f: option "decay" must be a number of at least 0, got -0.1',
+    ],
     [{ count: 1, verbose: 1 }, TypeError, '[x] f: option "verbose" must be true or false, got 1'],
-    [{ count: 1, mode: 'mix' }, RangeError, '[x] f: option "mode" must be one of \'min\', \'max\', got \'mix\''],
-    [{ count: 1, shape: [1, 2] }, RangeError, '[x] f: option "shape" must be [height, width, channels] of whole numbers of at least 1, got [1, 2]'],
+    [
+      { count: 1, mode: 'mix' },
+      RangeError,
+      "[x] f: option \"mode\" must be one of 'min', 'max', got 'mix'",
+    ],
+    [
+      { count: 1, shape: [1, 2] },
+      RangeError,
+      '[x] f: option "shape" must be [height, width, channels] of whole numbers of at least 1, got [1, 2]',
+    ],
     [{ count: 1, names: ['a', 2] }, TypeError, '[x] f: option "names.1" must be a text, got 2'],
     [{ count: 1, onEnd: 'f' }, RangeError, '[x] f: option "onEnd" must be a function, got \'f\''],
     [{ count: 1, cuont: 2 }, TypeError, '[x] f: there is no option "cuont"; did you mean "count"?'],
-    [{ count: 1, xyzzy: 2 }, TypeError, '[x] f: there is no option "xyzzy"; it has "count", "size", "rate"'],
-  ]; // biome-ignore format: a row a case
+    [
+      { count: 1, xyzzy: 2 },
+      TypeError,
+      '[x] f: there is no option "xyzzy"; it has "count", "size", "rate"',
+    ],
+  ];
   it.each(wrong)('%j', (options, kind, message) => {
     let caught: unknown;
     try {

@@ -7,7 +7,10 @@ export type Bundle = object;
 
 /** An output below a cell that can be replaced. */
 export interface NotebookOutput {
-  /** Shows `bundle` in place of what was shown before; below the cell that runs now, if that is another one. */
+  /**
+   * Shows `bundle` in place of what was shown before; below the cell that runs now, if that is
+   * another one.
+   */
   show(bundle: Bundle): void;
 }
 
@@ -23,14 +26,20 @@ interface DisplayData {
   transient: { display_id: string };
 }
 
-/** A kernel's way to its front ends, and what tells one run of a cell from another, where the kernel lets know. */
+/**
+ * A kernel's way to its front ends, and what tells one run of a cell from another, where the kernel
+ * lets know.
+ */
 interface Channel {
   readonly kernel: Notebook['kernel'];
   readonly cell?: unknown;
   send(content: DisplayData, update: boolean): void;
 }
 
-/** Each is asked in turn. The way standard output looks tells nothing: a kernel that a terminal started has that terminal. */
+/**
+ * Each is asked in turn. The way standard output looks tells nothing: a kernel that a terminal
+ * started has that terminal.
+ */
 const CHANNELS: readonly (() => Channel | undefined)[] = [tslab, deno];
 
 /** The notebook whose kernel this process is; undefined in any other program. */
@@ -63,12 +72,16 @@ function newOutput(): NotebookOutput {
 const TSLAB = /[\\/]tslab[\\/]dist[\\/]jupyter\.js$/;
 
 interface TslabModule {
-  /** Sends to the cell that runs now: another function for each run of a cell, null before the first. */
+  /**
+   * Sends to the cell that runs now: another function for each run of a cell, null before the
+   * first.
+   */
   lastWriteDisplayData?: ((content: DisplayData, update: boolean) => void) | null;
 }
 
 /**
- * tslab, by the module that serves Jupyter: a process that has it and has been sent a cell is a kernel. Its public `display` does the
+ * tslab, by the module that serves Jupyter: a process that has it and has been sent a cell is a
+ * kernel. Its public `display` does the
  * same with one MIME type at a time, and may be another copy's than the one that serves.
  */
 function tslab(): Channel | undefined {
