@@ -1,3 +1,13 @@
+/** Internal: what the other packages of deepend share. Its names may change in any release. */
+export {
+  appendToFile,
+  type FileContent,
+  publishFile,
+  type WriteOptions,
+  writeFileAtomic,
+  writeFolderAtomic,
+} from './files';
 export { type Bundle, type Notebook, type NotebookOutput, notebook } from './notebook';
 export { checkOptions, closest, show } from './options';
+export type { EpochRecord, StepRecord } from './records';
 export * as rule from './rules';

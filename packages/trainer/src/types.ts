@@ -3,6 +3,7 @@
  * types.
  */
 import type { Loss, Optimizer, OptimizerOptions, Plan, WeightAverage } from '@deepend/compiler';
+import type { EpochRecord, StepRecord } from '@deepend/core';
 import type { Device } from '@deepend/device';
 import type { Rank, Tensor } from '@tensorflow/tfjs-core';
 import type { LayersModel } from '@tensorflow/tfjs-layers';
@@ -32,47 +33,6 @@ export interface Loader extends AsyncIterable<Batch> {
    */
   state?(): object;
   restore?(state: object): void;
-}
-
-/** What an epoch came to. */
-export interface EpochRecord {
-  /** From 1. */
-  readonly epoch: number;
-  /** Mean training loss over the epoch's samples, each measured before its step. */
-  readonly loss: number;
-  /** Share of right answers in training, 0 to 1; NaN where the loss knows no right answer. */
-  readonly trainAcc: number;
-  /** Share of right answers on the test set after the epoch; null without one. */
-  readonly testAcc: number | null;
-  /** Mean loss on the test set after the epoch; null without one. */
-  readonly testLoss: number | null;
-  /** Of the epoch's last step. */
-  readonly lr: number;
-  /** What the metrics that were asked for came to on the test set, by their names. */
-  readonly metrics?: Readonly<Record<string, unknown>>;
-  /** Seconds that the epoch took in all, evaluation included. */
-  readonly seconds: number;
-  /** Training throughput, counting the steps' compute alone. */
-  readonly samplesPerSecond: number;
-  /** Training throughput, with waiting for the loader. */
-  readonly samplesPerSecondWithLoading: number;
-}
-
-/** A part of an epoch, as callbacks see it. */
-export interface StepRecord {
-  readonly epoch: number;
-  /** In this epoch, from 1. */
-  readonly step: number;
-  /** In the whole run, from 1. */
-  readonly globalStep: number;
-  readonly numBatches: number;
-  readonly lr: number;
-  /**
-   * Training so far in this epoch; read from the device some five times an epoch, the same in
-   * between.
-   */
-  readonly loss: number;
-  readonly trainAcc: number;
 }
 
 /** What a run is at some moment: all that it needs to go on as if it had not stopped. */
@@ -228,3 +188,5 @@ export interface TrainOptions {
   /** Trains on the first so many batches alone, which a net that can learn must get right. */
   overfitBatches?: number;
 }
+
+export type { EpochRecord, StepRecord };
