@@ -57,7 +57,7 @@ describe('on a terminal', () => {
     const whole = new Animator({}, terminal(new Screen()));
     whole.onTrainBegin({ numEpochs: 3 });
     for (let epoch = 1; epoch <= 3; epoch++) whole.onEpochEnd(record(epoch));
-    expect(animator.picture().svg).toBe(whole.picture().svg);
+    expect(animator.figure().svg).toBe(whole.figure().svg);
   });
 
   it("the figures of an epoch's first batch alone are not drawn, neither at once nor later", () => {
@@ -66,7 +66,7 @@ describe('on a terminal', () => {
     const losses = [9, 9, 9, 5, 5, 5, 4, 4]; // as a trainer tells them: read at steps 1, 4 and 7
     for (const [i, loss] of losses.entries())
       animator.onStep({ epoch: 1, step: i + 1, numBatches: 8, loss, trainAcc: 0.5 });
-    const drawn = animator.picture().points.filter(({ label }) => label.startsWith('train loss'));
+    const drawn = animator.figure().points.filter(({ label }) => label.startsWith('train loss'));
     expect(drawn.map(({ label }) => label)).toEqual([
       'train loss: 5 at epoch 0.5',
       'train loss: 4 at epoch 0.875',
@@ -97,7 +97,7 @@ describe('in a notebook', () => {
     animator.onTrainBegin({ numEpochs: 3 });
     for (let epoch = 1; epoch <= 3; epoch++) animator.onEpochEnd(record(epoch));
     expect(notebook.messages.map(({ update }) => update)).toEqual([false, true, true, true]);
-    expect(notebook.outputs()).toEqual([animator.picture().mimeBundle()]);
+    expect(notebook.outputs()).toEqual([animator.figure().mimeBundle()]);
   });
 
   it('nothing goes to standard output, though that be a terminal', () => {
@@ -130,9 +130,9 @@ describe('in a notebook', () => {
     for (let x = 0; x < 5000; x++) board.draw(x, Math.sin(x / 100), 'sine');
     const sent = () => notebook.messages.reduce((sum, { bytes }) => sum + bytes, 0);
     expect(sent()).toBeLessThan(1.2e6);
-    expect(notebook.outputs()).not.toEqual([board.picture().mimeBundle()]);
+    expect(notebook.outputs()).not.toEqual([board.figure().mimeBundle()]);
     vi.advanceTimersByTime(3000);
-    expect(notebook.outputs()).toEqual([board.picture().mimeBundle()]);
+    expect(notebook.outputs()).toEqual([board.figure().mimeBundle()]);
     expect(sent()).toBeLessThan(2e6);
   });
 });

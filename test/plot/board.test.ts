@@ -1,13 +1,13 @@
 /** The book's ProgressBoard. */
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { type Picture, ProgressBoard } from '@deepend/plot';
+import { type Figure, ProgressBoard } from '@deepend/plot';
 import fc from 'fast-check';
 import fs from 'fs-extra';
 import { describe, expect, it } from 'vitest';
 import { Screen } from '../helpers/screen';
 
-const labels = (picture: Picture) => picture.points.map(({ label }) => label);
+const labels = (figure: Figure) => figure.points.map(({ label }) => label);
 
 describe('ProgressBoard', () => {
   it('averages every n points of a curve, each curve for itself', () => {
@@ -16,7 +16,7 @@ describe('ProgressBoard', () => {
       board.draw(x, 10 * x, 'two', { everyN: 2 });
       board.draw(x, x, 'one');
     }
-    expect(labels(board.picture())).toEqual([
+    expect(labels(board.figure())).toEqual([
       'two: 5 at x 0.5', // of 0 and 1
       'two: 25 at x 2.5',
       'one: 0 at x 0',
@@ -36,7 +36,7 @@ describe('ProgressBoard', () => {
       fc.property(values, fc.integer({ min: 1, max: 5 }), (ys, everyN) => {
         const board = new ProgressBoard({ display: false, xlim: [-1, 50] });
         for (const [x, y] of ys.entries()) board.draw(x, y, 'y', { everyN });
-        const drawn = board.picture().points;
+        const drawn = board.figure().points;
         expect(drawn).toHaveLength(Math.floor(ys.length / everyN));
         for (const [i, { label }] of drawn.entries()) {
           const mean = ys
@@ -71,7 +71,7 @@ describe('ProgressBoard', () => {
     } as never);
     board.draw(1, 2, 'y');
     await board.save(path.join(dir, 'board.svg'));
-    expect(await fs.readFile(path.join(dir, 'board.svg'), 'utf8')).toBe(board.picture().svg);
+    expect(await fs.readFile(path.join(dir, 'board.svg'), 'utf8')).toBe(board.figure().svg);
     await fs.remove(dir);
   });
 

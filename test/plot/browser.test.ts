@@ -1,4 +1,4 @@
-/** Pages of pictures in a real browser. */
+/** Pages of figures in a real browser. */
 import { figureStyle, hoverScript, plot, showImages } from '@deepend/plot';
 import type { Browser, Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -42,7 +42,7 @@ describe.skipIf(noBrowser)(
       return { page, faults };
     }
 
-    /** Moves the pointer to a point of the picture in the `index`th figure. */
+    /** Moves the pointer to a point of the figure in the `index`th figure. */
     async function hover(
       page: Page,
       { x, y }: { x: number; y: number },
@@ -116,7 +116,7 @@ describe.skipIf(noBrowser)(
       await page.close();
     });
 
-    it('is a static picture without scripts', async () => {
+    it('is a static figure without scripts', async () => {
       const { page, faults } = await open(chart.toHtml(), { javaScriptEnabled: false });
       expect(await page.locator('svg text').count()).toBeGreaterThan(5);
       expect(await page.locator('output').isVisible()).toBe(false);

@@ -68,7 +68,7 @@ describe('charts', () => {
       yScale: 'log',
     } as const;
     expect(plot([2, 3], [4, 5], others).svg).toBe(plot([2, 3], [4, 5], names).svg);
-    expect(new Animator({ xLabel: 'step' }).picture().svg).toContain('>step<');
+    expect(new Animator({ xLabel: 'step' }).figure().svg).toContain('>step<');
   });
 
   it('are sound SVG, whatever is drawn', () => {
@@ -89,7 +89,7 @@ describe('charts', () => {
   });
 });
 
-describe('a picture', () => {
+describe('a figure', () => {
   let dir: string;
   beforeAll(async () => {
     dir = await fs.mkdtemp(path.join(tmpdir(), 'deepend-'));
@@ -97,17 +97,17 @@ describe('a picture', () => {
   afterAll(() => fs.remove(dir));
 
   it('is saved whole or not at all', async () => {
-    const picture = curves(history(3));
-    await picture.save(path.join(dir, 'deep', 'a.svg'));
-    await picture.save(path.join(dir, 'deep', 'a.png'));
-    await picture.save(path.join(dir, 'deep', 'a.png'));
+    const figure = curves(history(3));
+    await figure.save(path.join(dir, 'deep', 'a.svg'));
+    await figure.save(path.join(dir, 'deep', 'a.png'));
+    await figure.save(path.join(dir, 'deep', 'a.png'));
     expect((await fs.readdir(path.join(dir, 'deep'))).sort()).toEqual(['a.png', 'a.svg']);
     await fs.writeFile(path.join(dir, 'file'), '');
-    await expect(picture.save(path.join(dir, 'file', 'a.svg'))).rejects.toThrow(
+    await expect(figure.save(path.join(dir, 'file', 'a.svg'))).rejects.toThrow(
       /\[plot\] .*a\.svg: cannot be written: /,
     );
-    await expect(picture.save(path.join(dir, 'a.jpg'))).rejects.toThrow(
-      /a\.jpg: a picture is saved as \.svg, \.png, \.html, \.txt/,
+    await expect(figure.save(path.join(dir, 'a.jpg'))).rejects.toThrow(
+      /a\.jpg: a figure is saved as \.svg, \.png, \.html, \.txt/,
     );
   });
 
@@ -163,10 +163,10 @@ describe('Animator', () => {
     expect(text.split('\n')).toHaveLength(10);
     for (const label of ['train loss', 'test acc', 'epoch']) expect(text).toContain(label);
     expect(text).toMatch(/[\u2801-\u28ff]/);
-    expect(filled().picture().svg).toContain('train loss');
+    expect(filled().figure().svg).toContain('train loss');
   });
 
-  it('redraws over its last picture on a terminal, and is silent elsewhere', () => {
+  it('redraws over its last figure on a terminal, and is silent elsewhere', () => {
     const written: string[] = [];
     const stream = (isTTY: boolean) =>
       ({ isTTY, columns: 60, rows: 20, write: (text: string) => written.push(text) }) as never;
@@ -193,7 +193,7 @@ describe('Animator', () => {
         trainAcc: 0.5,
       });
     for (const record of history(2)) animator.onEpochEnd(record);
-    const { svg } = animator.picture();
+    const { svg } = animator.figure();
     for (const name of ['train loss', 'train acc', 'test acc', 'epoch'])
       expect(svg).toContain(name);
   });

@@ -22,7 +22,7 @@ const steep: Grid = {
   ),
 };
 
-describe('golden pictures', () => {
+describe('golden figures', () => {
   it.each([
     [
       'contours',
@@ -239,17 +239,17 @@ describe('plotContours', () => {
   });
 
   it('has values under the pointer and on the terminal', () => {
-    const picture = plotContours([
+    const figure = plotContours([
       [0, 1],
       [2, 3],
     ]);
-    expect(picture.points.map(({ label }) => label)).toEqual([
+    expect(figure.points.map(({ label }) => label)).toEqual([
       '0 at (0, 0)',
       '1 at (1, 0)',
       '2 at (0, 1)',
       '3 at (1, 1)',
     ]);
-    expect(picture.toText({ width: 30, height: 10 }).split('\n').length).toBeLessThanOrEqual(10);
+    expect(figure.toText({ width: 30, height: 10 }).split('\n').length).toBeLessThanOrEqual(10);
   });
 
   it('has levels in the same ratio to each other on a logarithmic scale', () => {

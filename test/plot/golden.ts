@@ -1,5 +1,5 @@
 /**
- * Pictures are committed as SVG and reviewed as pictures. `UPDATE_GOLDEN=1 npx vitest run
+ * Figures are committed as SVG and reviewed as figures. `UPDATE_GOLDEN=1 npx vitest run
  * test/plot` accepts the new ones.
  */
 import { createHash } from 'node:crypto';
@@ -13,7 +13,7 @@ const GOLDEN = path.join(import.meta.dirname, '..', 'golden', 'charts');
 export async function expectGolden(name: string, svg: string): Promise<void> {
   const file = path.join(GOLDEN, `${name}.svg`);
   if (process.env.UPDATE_GOLDEN) await fs.outputFile(file, svg);
-  expect(svg, 'if the new picture is right: UPDATE_GOLDEN=1 npx vitest run test/plot').toBe(
+  expect(svg, 'if the new figure is right: UPDATE_GOLDEN=1 npx vitest run test/plot').toBe(
     await fs.readFile(file, 'utf8'),
   );
 }

@@ -13,23 +13,23 @@ const batch = (shape: number[], dtype?: string) => {
 
 describe('showImages', () => {
   it('puts images in rows, with their titles', async () => {
-    const picture = await showImages(batch([5, 4, 4, 1]), {
+    const figure = await showImages(batch([5, 4, 4, 1]), {
       cols: 3,
       titles: ['a', 'b', 'c', 'd', 'e\nsecond'],
     });
-    expect(picture.svg.match(/<image /g)).toHaveLength(5);
-    expect(picture.svg).toContain('>second<');
-    expect(picture.svg).toContain('5 images: a; b; c; d; e, second');
-    const { width, height } = await sharp(await picture.toPng()).metadata();
-    expect([width, height]).toEqual([2 * picture.width, 2 * picture.height]);
+    expect(figure.svg.match(/<image /g)).toHaveLength(5);
+    expect(figure.svg).toContain('>second<');
+    expect(figure.svg).toContain('5 images: a; b; c; d; e, second');
+    const { width, height } = await sharp(await figure.toPng()).metadata();
+    expect([width, height]).toEqual([2 * figure.width, 2 * figure.height]);
   });
 
   it('keeps each pixel a sharp square of its grey or colour', async () => {
-    const picture = await showImages(
+    const figure = await showImages(
       { shape: [1, 1, 2, 3], dtype: 'int32', data: () => [255, 0, 0, 0, 0, 255] },
       { size: 40 },
     );
-    const { data, info } = await sharp(await picture.toPng())
+    const { data, info } = await sharp(await figure.toPng())
       .removeAlpha()
       .raw()
       .toBuffer({ resolveWithObject: true });
@@ -42,12 +42,12 @@ describe('showImages', () => {
   });
 
   it('takes the rows and columns of the book, and its scale', async () => {
-    const picture = await showImages(batch([6, 4, 4]), 2, 3, { titles: [...'abcdef'], scale: 2 });
-    expect(picture.svg).toBe(
+    const figure = await showImages(batch([6, 4, 4]), 2, 3, { titles: [...'abcdef'], scale: 2 });
+    expect(figure.svg).toBe(
       (await showImages(batch([6, 4, 4]), { rows: 2, cols: 3, titles: [...'abcdef'], size: 128 }))
         .svg,
     );
-    expect(picture.points.map(({ label }) => label)).toEqual(
+    expect(figure.points.map(({ label }) => label)).toEqual(
       [...'abcdef'].map((title, i) => `image ${i}: ${title}`),
     );
   });
@@ -67,9 +67,9 @@ describe('showImages', () => {
   it('takes tensors, which stay the caller’s, and lists of them', async () => {
     const images = [tf.zeros([4, 4]), tf.ones([4, 8, 3])];
     const before = tf.memory().numTensors;
-    const picture = await showImages(images, { size: 64 });
+    const figure = await showImages(images, { size: 64 });
     expect(tf.memory().numTensors).toBe(before);
-    expect(picture.svg.match(/<image [^>]*width="64" height="(64|32)"/g)).toHaveLength(2);
+    expect(figure.svg.match(/<image [^>]*width="64" height="(64|32)"/g)).toHaveLength(2);
     tf.dispose(images);
   });
 
@@ -78,8 +78,8 @@ describe('showImages', () => {
       shape: [1, 400, 400],
       data: new Uint8Array(160000).map((_, i) => (i % 2 === 0 ? 255 : 0)),
     };
-    const picture = await showImages(photo, { size: 50 });
-    const [, data = ''] = /base64,([^"]*)/.exec(picture.svg) ?? [];
+    const figure = await showImages(photo, { size: 50 });
+    const [, data = ''] = /base64,([^"]*)/.exec(figure.svg) ?? [];
     const pixels = await sharp(Buffer.from(data, 'base64')).greyscale().raw().toBuffer();
     expect(pixels.length).toBe(100 * 100);
     expect(pixels[5050]).toBeGreaterThan(100); // the mean of black and white, not one of them

@@ -123,12 +123,12 @@ const KINDS = {
   'function-classes-nested': () => showFunctionClasses({ nested: true, title: 'Residual nets' }),
 } as const;
 
-describe('golden pictures', () => {
+describe('golden figures', () => {
   it.each(Object.entries(KINDS))('%s', async (name, draw) => {
-    const picture = draw();
-    await expectGolden(name, picture.svg);
-    for (const { x, y } of picture.points) {
-      expect(x >= 0 && x <= picture.width && y >= 0 && y <= picture.height).toBe(true);
+    const figure = draw();
+    await expectGolden(name, figure.svg);
+    for (const { x, y } of figure.points) {
+      expect(x >= 0 && x <= figure.width && y >= 0 && y <= figure.height).toBe(true);
     }
   });
 
@@ -155,20 +155,20 @@ describe('heatmaps', () => {
   });
 
   it('give each cell to the pointer, and a drawing to the terminal', () => {
-    const picture = heatmap(
+    const figure = heatmap(
       [
         [1, 2],
         [3, 4],
       ],
       { xlabel: 'key', yticks: ['a', 'b'] },
     );
-    expect(picture.points.map(({ label }) => label)).toEqual([
+    expect(figure.points.map(({ label }) => label)).toEqual([
       '1 at row a, key 0',
       '2 at row a, key 1',
       '3 at row b, key 0',
       '4 at row b, key 1',
     ]);
-    expect(picture.toText({ width: 40, color: 'truecolor' })).toContain('▀');
+    expect(figure.toText({ width: 40, color: 'truecolor' })).toContain('▀');
   });
 
   it('are sound for any finite matrix', () => {
@@ -265,16 +265,16 @@ describe('bars', () => {
   });
 
   it('tell the pointer and the terminal their values', () => {
-    const picture = plotBars([[1.5], [2]], {
+    const figure = plotBars([[1.5], [2]], {
       labels: ['conv'],
       legend: ['a', 'b'],
       errors: [[0.25], [[0.5, 1]]],
     });
-    expect(picture.points.map(({ label }) => label)).toEqual([
+    expect(figure.points.map(({ label }) => label)).toEqual([
       'a, conv: 1.5 ± 0.25',
       'b, conv: 2 -0.5 +1',
     ]);
-    expect(picture.toText({ width: 40 })).toMatch(/conv a │█+.* 1\.5\n *conv b │█+ 2/);
+    expect(figure.toText({ width: 40 })).toMatch(/conv a │█+.* 1\.5\n *conv b │█+ 2/);
   });
 
   it('are sound for any numbers', () => {

@@ -1,4 +1,4 @@
-/** Where a picture is shown, and how a kernel is told from any other program. */
+/** Where a figure is shown, and how a kernel is told from any other program. */
 import { inspect } from 'node:util';
 import { notebook } from '@deepend/core';
 import { plot, show } from '@deepend/plot';
@@ -10,18 +10,18 @@ afterEach(() => {
   Reflect.deleteProperty(globalThis, 'Deno');
 });
 
-const picture = plot([1, 2, 3]);
+const figure = plot([1, 2, 3]);
 
 describe('outside notebooks', () => {
-  it('a picture is shown as text', () => {
+  it('a figure is shown as text', () => {
     const write = vi.spyOn(process.stdout, 'write').mockReturnValue(true);
-    expect(show(picture)).toBeUndefined();
-    expect(write.mock.calls).toEqual([[`${picture.toText()}\n`]]);
+    expect(show(figure)).toBeUndefined();
+    expect(write.mock.calls).toEqual([[`${figure.toText()}\n`]]);
   });
 
-  it('a picture is printed as a line', () => {
-    expect(inspect(picture)).toBe('Picture 560 × 400: Line chart');
-    expect(inspect({ deep: [picture] })).toBe('{ deep: [ Picture 560 × 400: Line chart ] }');
+  it('a figure is printed as a line', () => {
+    expect(inspect(figure)).toBe('Figure 560 × 400: Line chart');
+    expect(inspect({ deep: [figure] })).toBe('{ deep: [ Figure 560 × 400: Line chart ] }');
   });
 
   it('nothing is taken for a kernel that only looks like one', () => {
@@ -42,38 +42,38 @@ describe('outside notebooks', () => {
 });
 
 describe("in tslab's kernel", () => {
-  it('a picture is shown with all its forms, and shown anew each time', () => {
+  it('a figure is shown with all its forms, and shown anew each time', () => {
     const kernel = fakeTslab();
     kernel.runCell();
-    show(picture);
-    show(picture);
-    expect(kernel.outputs()).toEqual([picture.mimeBundle(), picture.mimeBundle()]);
+    show(figure);
+    show(figure);
+    expect(kernel.outputs()).toEqual([figure.mimeBundle(), figure.mimeBundle()]);
     kernel.end();
   });
 
-  it('a picture that is printed by itself is shown, and a part of something is a line', () => {
+  it('a figure that is printed by itself is shown, and a part of something is a line', () => {
     const kernel = fakeTslab();
     kernel.runCell();
-    expect(inspect(picture)).toBe('');
-    expect(kernel.outputs()).toEqual([picture.mimeBundle()]);
-    expect(inspect([picture])).toBe('[ Picture 560 × 400: Line chart ]');
+    expect(inspect(figure)).toBe('');
+    expect(kernel.outputs()).toEqual([figure.mimeBundle()]);
+    expect(inspect([figure])).toBe('[ Figure 560 × 400: Line chart ]');
     expect(kernel.outputs()).toHaveLength(1);
     kernel.end();
   });
 });
 
 describe("in Deno's kernel", () => {
-  it('a picture is broadcast', () => {
+  it('a figure is broadcast', () => {
     const sent: unknown[][] = [];
     Object.assign(globalThis, {
       Deno: { jupyter: { broadcast: (...message: unknown[]) => void sent.push(message) } },
     });
     expect(notebook()?.kernel).toBe('deno');
-    show(picture);
+    show(figure);
     expect(sent).toEqual([
-      ['display_data', expect.objectContaining({ data: picture.mimeBundle(), metadata: {} })],
+      ['display_data', expect.objectContaining({ data: figure.mimeBundle(), metadata: {} })],
     ]);
-    expect(inspect(picture)).toBe('Picture 560 × 400: Line chart'); // Deno has a hook for what ends a cell
+    expect(inspect(figure)).toBe('Figure 560 × 400: Line chart'); // Deno has a hook for what ends a cell
   });
 
   it('a broadcast that fails is told, and fails nothing else', async () => {
@@ -81,7 +81,7 @@ describe("in Deno's kernel", () => {
     Object.assign(globalThis, {
       Deno: { jupyter: { broadcast: () => Promise.reject(new Error('no front end')) } },
     });
-    show(picture);
+    show(figure);
     await new Promise((resolve) => setImmediate(resolve));
     expect(told.mock.calls[0]?.[0]).toMatchObject({ message: 'no front end' });
   });

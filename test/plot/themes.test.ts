@@ -99,7 +99,7 @@ describe.each(Object.entries(THEMES))('the colours of the %s theme', (_, { color
 });
 
 describe('a theme', () => {
-  const picture = plot(
+  const figure = plot(
     [1, 2, 3],
     [
       [1, 2, 3],
@@ -109,28 +109,28 @@ describe('a theme', () => {
   );
 
   it('is light unless asked for', () => {
-    expect(picture.svg).toBe(picture.toSvg({ theme: 'light' }));
-    expect(picture.svg).toContain(`fill="${PAPER}"`);
-    expect(picture.svg).not.toContain('<style>');
+    expect(figure.svg).toBe(figure.toSvg({ theme: 'light' }));
+    expect(figure.svg).toContain(`fill="${PAPER}"`);
+    expect(figure.svg).not.toContain('<style>');
   });
 
-  it('is dark in every colour, and the same picture otherwise', () => {
-    const dark = picture.toSvg({ theme: 'dark' });
+  it('is dark in every colour, and the same figure otherwise', () => {
+    const dark = figure.toSvg({ theme: 'dark' });
     for (const light of Object.keys(DARK))
       expect(dark).not.toMatch(new RegExp(`(fill|stroke)="${light}"`, 'i'));
     expect(dark).toContain('fill=&quot;#262626&quot; stays text');
     const bare = (svg: string) => svg.replace(/(fill|stroke)="#\w{6}"/g, '');
-    expect(bare(dark)).toBe(bare(picture.svg));
+    expect(bare(dark)).toBe(bare(figure.svg));
   });
 
   it('follows the reader by a rule for each colour', () => {
-    const auto = picture.toSvg({ theme: 'auto' });
+    const auto = figure.toSvg({ theme: 'auto' });
     for (const [light, dark] of Object.entries(DARK))
-      expect(auto).toContain(`.deepend-picture [fill="${light}" i]{fill:${dark}}`);
+      expect(auto).toContain(`.deepend-auto [fill="${light}" i]{fill:${dark}}`);
   });
 
   it('that is none is refused', () => {
-    expect(() => picture.toSvg({ theme: 'sepia' as never })).toThrow(
+    expect(() => figure.toSvg({ theme: 'sepia' as never })).toThrow(
       /\[plot\] toSvg: option "theme" must be one of 'light', 'dark', 'auto'/,
     );
   });

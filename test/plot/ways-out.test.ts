@@ -1,4 +1,4 @@
-/** Every way out of one picture, ordinary and hostile. */
+/** Every way out of one figure, ordinary and hostile. */
 import { createHash } from 'node:crypto';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
@@ -16,11 +16,11 @@ const history = [1, 2, 3].map((epoch) => ({
   trainAcc: 0.8,
   testAcc: epoch === 2 ? null : 0.85,
 }));
-const picture = curves(history);
+const figure = curves(history);
 
-describe('a picture', () => {
+describe('a figure', () => {
   it('knows the values under the pointer, and none where there is a gap', () => {
-    expect(picture.points.map(({ label }) => label)).toEqual([
+    expect(figure.points.map(({ label }) => label)).toEqual([
       'train loss: 1 at epoch 1',
       'train loss: 0.5 at epoch 2',
       'train loss: 0.33333 at epoch 3',
@@ -30,48 +30,48 @@ describe('a picture', () => {
       'test acc: 0.85 at epoch 1',
       'test acc: 0.85 at epoch 3',
     ]);
-    for (const { x, y } of picture.points) {
+    for (const { x, y } of figure.points) {
       expect(x).toBeGreaterThan(0);
-      expect(x).toBeLessThan(picture.width);
+      expect(x).toBeLessThan(figure.width);
       expect(y).toBeGreaterThan(0);
-      expect(y).toBeLessThan(picture.height);
+      expect(y).toBeLessThan(figure.height);
     }
   });
 
   it("gives a notebook SVG and text, and a PNG where it's passed", async () => {
-    const bundle = picture.mimeBundle();
+    const bundle = figure.mimeBundle();
     expect(Object.keys(bundle)).toEqual(['image/svg+xml', 'text/plain']);
-    expect(bundle['image/svg+xml']).toBe(picture.svg);
+    expect(bundle['image/svg+xml']).toBe(figure.svg);
     expect(bundle['text/plain']).toMatch(/[\u2801-\u28ff]/);
     expect(bundle['text/plain']).not.toContain('\u001b');
-    const png = await picture.toPng();
-    expect(Buffer.from(picture.mimeBundle({ png })['image/png'] ?? '', 'base64').equals(png)).toBe(
+    const png = await figure.toPng();
+    expect(Buffer.from(figure.mimeBundle({ png })['image/png'] ?? '', 'base64').equals(png)).toBe(
       true,
     );
   });
 
   it("answers Jupyter's protocol, which Deno speaks", () => {
-    const display = (picture as unknown as Record<symbol, () => unknown>)[
+    const display = (figure as unknown as Record<symbol, () => unknown>)[
       Symbol.for('Jupyter.display')
     ];
-    expect(display?.call(picture)).toEqual(picture.mimeBundle());
+    expect(display?.call(figure)).toEqual(figure.mimeBundle());
   });
 
   it('is a page of its own that fetches nothing and runs one script', () => {
-    const page = picture.toHtml();
+    const page = figure.toHtml();
     const hash = createHash('sha256').update(hoverScript).digest('base64');
     expect(page).toContain(`script-src &#39;sha256-${hash}&#39;`.replaceAll('&#39;', "'"));
     expect(page).toContain("default-src 'none'");
     expect(page.match(/<script/g)).toHaveLength(1);
     expect(page).not.toMatch(/(src|href)=|url\(|@import/);
     expect(page).toContain('prefers-color-scheme');
-    expect(picture.toHtml({ theme: 'dark' })).toContain('color-scheme:dark');
+    expect(figure.toHtml({ theme: 'dark' })).toContain('color-scheme:dark');
   });
 
   it('is a figure for a page with others', () => {
-    const figure = picture.toHtmlFragment();
-    expect(figure).toMatch(/^<figure [\s\S]*<\/figure>$/);
-    expect(figure).not.toMatch(/<script|<style/);
+    const fragment = figure.toHtmlFragment();
+    expect(fragment).toMatch(/^<figure [\s\S]*<\/figure>$/);
+    expect(fragment).not.toMatch(/<script|<style/);
     expect(figureStyle).toContain('prefers-color-scheme:dark');
   });
 
@@ -79,9 +79,9 @@ describe('a picture', () => {
     const dir = await fs.mkdtemp(path.join(tmpdir(), 'deepend-'));
     try {
       for (const extension of ['svg', 'png', 'html', 'txt'])
-        await picture.save(path.join(dir, `a.${extension}`));
-      expect(await fs.readFile(path.join(dir, 'a.html'), 'utf8')).toBe(picture.toHtml());
-      expect(await fs.readFile(path.join(dir, 'a.txt'), 'utf8')).toBe(`${picture.toText()}\n`);
+        await figure.save(path.join(dir, `a.${extension}`));
+      expect(await fs.readFile(path.join(dir, 'a.html'), 'utf8')).toBe(figure.toHtml());
+      expect(await fs.readFile(path.join(dir, 'a.txt'), 'utf8')).toBe(`${figure.toText()}\n`);
     } finally {
       await fs.remove(dir);
     }
@@ -122,7 +122,7 @@ describe('a picture', () => {
   });
 
   it('carries its letters in an SVG with outlines', () => {
-    expect(picture.toSvg({ text: 'outlines' })).not.toContain('<text');
+    expect(figure.toSvg({ text: 'outlines' })).not.toContain('<text');
   });
 
   it.each([
@@ -131,7 +131,7 @@ describe('a picture', () => {
     ['toHtml', { theme: 'blue' }, /"theme" must be one of/],
     ['toHtmlFragment', { them: 'dark' }, /there is no option "them"/],
   ] as const)('%s refuses %o', (method, options, message) => {
-    expect(() => (picture[method] as (options: unknown) => string)(options)).toThrow(message);
+    expect(() => (figure[method] as (options: unknown) => string)(options)).toThrow(message);
   });
 });
 
@@ -241,7 +241,7 @@ describe('hostile names', () => {
     );
   });
 
-  it('stay within the picture', () => {
+  it('stay within the figure', () => {
     const { svg, width, height } = named('W'.repeat(500));
     const texts = [...svg.matchAll(/<text ([^>]*)>([^<]*)/g)];
     expect(texts.length).toBeGreaterThan(5);

@@ -4,8 +4,8 @@ import {
   drawFeatureMaps,
   drawFilters,
   type FeatureMapsOptions,
+  type Figure,
   type FiltersOptions,
-  type Picture,
 } from '@deepend/plot';
 import * as tf from '@tensorflow/tfjs-core';
 import type { LayersModel, layers } from '@tensorflow/tfjs-layers';
@@ -24,7 +24,7 @@ export async function showFilters(
   net: LayersModel,
   layerName: string,
   options: FiltersOptions = {},
-): Promise<Picture> {
+): Promise<Figure> {
   const convolutions = layersOf(net).filter((layer) => kernelOf(layer)?.rank === 4);
   const layer = convolutions.find(({ name }) => name === layerName);
   if (!layer) throw noConvolution(net, layerName, convolutions);
@@ -84,7 +84,7 @@ export async function showFeatureMaps(
   features: tf.Tensor,
   layerName: string,
   options: FeatureMapsOptions & { image?: number } = {},
-): Promise<Picture> {
+): Promise<Figure> {
   const where = '[deepend] showFeatureMaps';
   const { image: index = 0, ...rest } = options;
   checkOptions(where, mapsRules, { image: index });

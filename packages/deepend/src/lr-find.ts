@@ -1,4 +1,4 @@
-import { type Picture, plot } from '@deepend/plot';
+import { type Figure, plot } from '@deepend/plot';
 import type { LrFind } from '@deepend/trainer';
 
 /**
@@ -8,7 +8,7 @@ import type { LrFind } from '@deepend/trainer';
  * const found = await lrFind(net, trainIter);
  * await plotLrFind(found).save('lr.svg');
  */
-export function plotLrFind({ lrs, losses, suggestion }: LrFind): Picture {
+export function plotLrFind({ lrs, losses, suggestion }: LrFind): Figure {
   const axes = { xscale: 'log', xlabel: 'learning rate', ylabel: 'loss' } as const;
   if (suggestion === null)
     return plot(lrs, losses, { ...axes, title: 'no suggestion: the loss does not fall' });

@@ -1,5 +1,5 @@
 import { checkOptions, rule } from '@deepend/core';
-import { type Picture, showImages } from '@deepend/plot';
+import { type Figure, showImages } from '@deepend/plot';
 import { type Loader, predict } from '@deepend/trainer';
 import * as tf from '@tensorflow/tfjs-core';
 import type { LayersModel } from '@tensorflow/tfjs-layers';
@@ -22,7 +22,7 @@ export async function showPredictions(
   net: LayersModel,
   loader: Loader,
   settings: { count?: number; cols?: number } = {},
-): Promise<Picture> {
+): Promise<Figure> {
   const { count = 18, cols = 6 } = checkOptions('[deepend] showPredictions', options, settings);
   for await (const { features, labels } of loader) {
     try {
@@ -50,7 +50,7 @@ async function drawBatch(
   net: LayersModel,
   batch: { features: tf.Tensor; labels: tf.Tensor },
   drawing: Drawing,
-): Promise<Picture> {
+): Promise<Figure> {
   const { cols, classNames } = drawing;
   const count = Math.min(drawing.count, batch.features.shape[0] ?? 0);
   const rest = batch.features.shape.slice(1);

@@ -1,5 +1,5 @@
 import { checkOptions, rule } from '@deepend/core';
-import { type Picture, showImages } from '@deepend/plot';
+import { type Figure, showImages } from '@deepend/plot';
 import { type Loader, type TopLoss, topLosses } from '@deepend/trainer';
 import type { LayersModel } from '@tensorflow/tfjs-layers';
 
@@ -19,7 +19,7 @@ export async function showTopLosses(
   net: LayersModel,
   loader: Loader,
   settings: { count?: number; cols?: number } = {},
-): Promise<Picture> {
+): Promise<Figure> {
   const { count = 18, cols = 6 } = checkOptions(WHERE, options, settings);
   const worst = await topLosses(net, loader, count, { images: true });
   if (worst.length === 0)

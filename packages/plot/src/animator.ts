@@ -1,7 +1,7 @@
 import type { TerminalOptions } from './characters';
 import { drawChart } from './chart';
+import type { Figure } from './figure';
 import { LiveView } from './live';
-import type { Picture } from './picture';
 import {
   type ChartOptions,
   type ChartSettings,
@@ -25,7 +25,7 @@ interface Step {
 
 /**
  * A chart that grows while something runs: add points, see them at once in the terminal or below a
- * notebook's cell, save a picture. The book's
+ * notebook's cell, save a figure. The book's
  * `Animator`. Given to `train` as a callback it draws the book's three curves.
  * @example
  * const animator = new Animator({ xlabel: 'epoch', legend: ['train loss', 'train acc', 'test acc']
@@ -50,7 +50,7 @@ export class Animator {
   constructor(options: ChartOptions = {}, stream?: NodeJS.WriteStream) {
     this.#given = chartOptions(WHERE, options);
     this.#options = this.#given;
-    this.#view = new LiveView(() => this.picture(), stream);
+    this.#view = new LiveView(() => this.figure(), stream);
   }
 
   /** Adds a point to each series, and redraws. A null leaves its series as it is. */
@@ -69,11 +69,11 @@ export class Animator {
 
   /** The chart as lines of text. */
   toText(size: TerminalOptions = {}): string {
-    return this.picture().toText(size);
+    return this.figure().toText(size);
   }
 
   /** The chart as it is now. */
-  picture(): Picture {
+  figure(): Figure {
     const { legend, title } = this.#options;
     const columns = legend ? legend.map((_, i) => this.#columns[i] ?? []) : this.#columns;
     const series = makeSeries(WHERE, columns, this.#options);
@@ -86,7 +86,7 @@ export class Animator {
 
   /** Writes the chart as it is now, as the file's extension says. */
   save(file: string): Promise<void> {
-    return this.picture().save(file);
+    return this.figure().save(file);
   }
 
   /**

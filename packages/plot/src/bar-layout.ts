@@ -34,7 +34,7 @@ interface Room {
   shown: boolean;
   top: number;
   bottom: number;
-  /** Pixels of the picture. */
+  /** Pixels of the figure. */
   width: number;
   ylim: Limits | undefined;
   /** What stands left of the axis. */

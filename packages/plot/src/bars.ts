@@ -11,9 +11,9 @@ import {
 } from './bar-layout';
 import { barLines } from './blocks';
 import type { TextSize } from './characters';
+import { Figure, type FigurePoint } from './figure';
 import { axesMarks, footHeight, nameMarks, PAD, SIZE, short, titleHeight } from './frame';
 import { layOutLegend } from './legend';
-import { Picture, type PicturePoint } from './picture';
 import { type Limits, limits, side } from './series';
 import { DEFAULT_FMTS, styleAt } from './style';
 import type { Mark } from './svg';
@@ -86,7 +86,7 @@ const MOST_SERIES = 7; // colours that can be told apart
  * plotBars([5032.7, 2464, 3942], { labels: ['ResNet-18', 'VGG-11', 'AlexNet'], ylabel: 'images/s'
  * });
  */
-export function plotBars(values: Values, settings: BarsOptions = {}): Picture {
+export function plotBars(values: Values, settings: BarsOptions = {}): Figure {
   const checked = checkOptions(WHERE, options, settings) as BarsOptions;
   const bars = readBars(values, checked);
   const { title, xlabel, ylabel, width = 560 } = checked;
@@ -125,7 +125,7 @@ export function plotBars(values: Values, settings: BarsOptions = {}): Picture {
   const description =
     title ??
     `Bars of ${ylabel ?? bars.series.map(({ label }) => label ?? 'values').join(', ')} for ${bars.labels.join(', ')}`;
-  return new Picture(marks, {
+  return new Figure(marks, {
     width,
     height,
     description,
@@ -178,7 +178,7 @@ function seriesOf(values: Values): readonly ArrayLike<number>[] {
   }
   if (lists.length > MOST_SERIES)
     throw new RangeError(
-      `${WHERE}: expected at most ${MOST_SERIES} series, got ${lists.length}; draw several pictures`,
+      `${WHERE}: expected at most ${MOST_SERIES} series, got ${lists.length}; draw several figures`,
     );
   const other = lists.find((list) => list.length !== lists[0]?.length);
   if (other)
@@ -203,7 +203,7 @@ function checkCount(
 function hover(
   { label, series, value, error, to, middle }: Place,
   horizontal: boolean,
-): PicturePoint {
+): FigurePoint {
   const off =
     error &&
     (error[0] === error[1] ? ` ± ${short(error[0])}` : ` -${short(error[0])} +${short(error[1])}`);

@@ -2,8 +2,8 @@
 import { checkOptions, rule } from '@deepend/core';
 import type { TerminalOptions } from './characters';
 import { drawChart } from './chart';
+import type { Figure } from './figure';
 import { LiveView } from './live';
-import type { Picture } from './picture';
 import {
   type ChartOptions,
   type ChartSettings,
@@ -17,7 +17,7 @@ const WHERE = '[plot] ProgressBoard';
 /** A chart's, but for `legend`: the names come with the points. */
 export interface ProgressBoardOptions extends Omit<ChartOptions, 'legend'> {
   /**
-   * Whether it draws as points come; `picture`, `save` and `toText` work either way. @default true
+   * Whether it draws as points come; `figure`, `save` and `toText` work either way. @default true
    */
   display?: boolean;
 }
@@ -61,7 +61,7 @@ export class ProgressBoard {
     }
     this.#options = chartOptions(WHERE, chart);
     this.#display = display;
-    this.#view = new LiveView(() => this.picture(), stream);
+    this.#view = new LiveView(() => this.figure(), stream);
   }
 
   /**
@@ -82,11 +82,11 @@ export class ProgressBoard {
 
   /** The chart as lines of text. */
   toText(size: TerminalOptions = {}): string {
-    return this.picture().toText(size);
+    return this.figure().toText(size);
   }
 
   /** The chart as it is now. */
-  picture(): Picture {
+  figure(): Figure {
     const names = [...this.#curves.keys()];
     return drawChart(
       this.#series(),
@@ -97,7 +97,7 @@ export class ProgressBoard {
 
   /** Writes the chart as it is now, as the file's extension says. */
   save(file: string): Promise<void> {
-    return this.picture().save(file);
+    return this.figure().save(file);
   }
 
   #curve(label: string): Curve {

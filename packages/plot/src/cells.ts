@@ -1,4 +1,4 @@
-/** A matrix as coloured cells: marks for a picture, pixels for a terminal. */
+/** A matrix as coloured cells: marks for a figure, pixels for a terminal. */
 import { show } from '@deepend/core';
 import type { Pixels } from './blocks';
 import type { Rgb } from './characters';

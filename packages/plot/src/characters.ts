@@ -6,7 +6,7 @@
 export interface TerminalOptions {
   /** Characters. @default the window's width, at most 100; 72 where the output is no terminal */
   width?: number;
-  /** Lines. @default as many as the picture needs; a chart takes 16 */
+  /** Lines. @default as many as the figure needs; a chart takes 16 */
   height?: number;
   /**
    * Escape codes for colours; true takes 24 bits where COLORTERM promises them, else 256 colours.

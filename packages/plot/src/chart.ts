@@ -1,8 +1,9 @@
-/** A chart of lines as the marks of a picture: title, legend above the plot, axes, series. */
+/** A chart of lines as the marks of a figure: title, legend above the plot, axes, series. */
 import { line } from 'd3-shape';
 import { annotationMarks } from './annotate';
 import { makeAxis } from './axis';
 import type { TextSize } from './characters';
+import { Figure, type FigurePoint } from './figure';
 import {
   axesMarks,
   clipped,
@@ -15,7 +16,6 @@ import {
   titleHeight,
 } from './frame';
 import { drawMarker, layOutLegend, STROKE } from './legend';
-import { Picture, type PicturePoint } from './picture';
 import type { ChartSettings, Point, Series } from './series';
 import { decimal, type Mark, tag } from './svg';
 import { toTerminal } from './terminal';
@@ -26,7 +26,7 @@ export function drawChart(
   series: readonly Series[],
   options: ChartSettings,
   description: string,
-): Picture {
+): Figure {
   return drawOver(series, options, { description });
 }
 
@@ -37,7 +37,7 @@ export interface Backdrop {
   /** What stands right of the axes, such as a colour bar, and how wide it is. */
   beside?: { width: number; marks(plane: Plane): readonly Mark[] };
   /** Values beside the series' that an HTML page shows. */
-  points?: (plane: Plane) => readonly PicturePoint[];
+  points?: (plane: Plane) => readonly FigurePoint[];
   inset?: { x: number; y: number };
   /** Draws it in characters. @default the series */
   text?: (size: TextSize) => string;
@@ -48,7 +48,7 @@ export function drawOver(
   series: readonly Series[],
   options: ChartSettings,
   backdrop: Backdrop,
-): Picture {
+): Figure {
   const {
     width = 560,
     height = 400,
@@ -96,7 +96,7 @@ export function drawOver(
     ...(backdrop.beside?.marks(plane) ?? []),
     ...annotationMarks(options.annotate ?? [], plane),
   ];
-  return new Picture(marks, {
+  return new Figure(marks, {
     width,
     height,
     description: backdrop.description,
@@ -114,7 +114,7 @@ function hoverPoints(
   series: readonly Series[],
   { x, y, box }: Plane,
   xlabel: string | undefined,
-): PicturePoint[] {
+): FigurePoint[] {
   const inside = (at: { x: number; y: number }) =>
     at.x >= box.x && at.x <= box.x + box.width && at.y >= box.y && at.y <= box.y + box.height;
   return series.flatMap(({ label, points }) =>

@@ -1,4 +1,4 @@
-/** What the colours of a picture mean: a strip of them with an axis. */
+/** What the colours of a figure mean: a strip of them with an axis. */
 import { makeAxis } from './axis';
 import { cellMarks } from './cells';
 import type { ColorScale } from './colormap';
@@ -9,7 +9,7 @@ import { EDGE } from './theme';
 
 const STRIP = 14; // pixels across
 const STEPS = 64;
-const GAP = 12; // between the picture and the strip
+const GAP = 12; // between the figure and the strip
 const SMALL = SIZE - 1;
 
 export interface ColorBar {

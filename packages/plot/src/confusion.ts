@@ -3,8 +3,8 @@ import { checkOptions, rule } from '@deepend/core';
 import { checkMatrix, columnsOfMatrix, type Matrix } from './cells';
 import type { ColormapName } from './colormap';
 import { COLORMAPS } from './colormap';
+import type { Figure } from './figure';
 import { drawHeatmaps } from './heatmap';
-import type { Picture } from './picture';
 import { side } from './series';
 
 interface Sums {
@@ -65,10 +65,7 @@ const WHERE = '[plot] plotConfusionMatrix';
  * @example
  * plotConfusionMatrix([[90, 10], [5, 95]], { classNames: ['cat', 'dog'] });
  */
-export function plotConfusionMatrix(
-  counts: Matrix,
-  settings: ConfusionMatrixOptions = {},
-): Picture {
+export function plotConfusionMatrix(counts: Matrix, settings: ConfusionMatrixOptions = {}): Figure {
   const {
     classNames,
     normalize = 'true',

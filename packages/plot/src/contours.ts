@@ -11,8 +11,8 @@ import { drawOver } from './chart';
 import { COLORMAPS, type ColormapName, finiteExtent } from './colormap';
 import type { Grid } from './contour-lines';
 import { bandColor, bandMarks, levelBar, lineMarks } from './contour-marks';
+import type { Figure, FigurePoint } from './figure';
 import { short } from './frame';
-import type { Picture, PicturePoint } from './picture';
 import {
   type ChartOptions,
   type ChartSettings,
@@ -95,10 +95,7 @@ const settingsOf = (where: string, given: ContourOptions) =>
  * plotContours((x, y) => x ** 2 + 2 * y ** 2, { xlim: [-3, 3], ylim: [-2, 2], xlabel: 'x', ylabel:
  * 'y' });
  */
-export function plotContours(
-  surface: Surface | Matrix | Grid,
-  given: ContourOptions = {},
-): Picture {
+export function plotContours(surface: Surface | Matrix | Grid, given: ContourOptions = {}): Figure {
   const where = '[plot] plotContours';
   const settings = settingsOf(where, given);
   return draw(where, readGrid(where, surface, settings), {
@@ -119,7 +116,7 @@ export function showTrace2d(
   f: Surface,
   results: readonly (readonly number[])[],
   given: ContourOptions = {},
-): Picture {
+): Figure {
   const where = '[plot] showTrace2d';
   const settings = settingsOf(where, given);
   const isPoint = (point: unknown) =>
@@ -179,7 +176,7 @@ function draw(
   where: string,
   grid: Grid,
   { settings, trace }: { settings: Settings; trace: readonly Point[] },
-): Picture {
+): Figure {
   const { cmap = 'viridis', filled = false, title } = settings;
   const levels = levelsOf(where, grid, settings);
   const [low, high] = finiteExtent(grid.z.flatMap((row) => Array.from(row)));
@@ -239,7 +236,7 @@ function levelsOf(
 
 const HOVER = 31; // points of an axis, about, that have a value under the pointer
 
-function gridPoints({ x, y, z }: Grid): PicturePoint[] {
+function gridPoints({ x, y, z }: Grid): FigurePoint[] {
   const thin = (values: ArrayLike<number>) => {
     const every = Math.ceil(values.length / HOVER);
     return Array.from(values, (at, i) => ({ at, i })).filter(({ i }) => i % every === 0);

@@ -1,9 +1,9 @@
-/** What a convolution looks for, and what it finds: pictures of weights and of activations. */
+/** What a convolution looks for, and what it finds: figures of weights and of activations. */
 import { checkOptions, rule, show } from '@deepend/core';
 import type { Rgb } from './characters';
 import { COLORMAPS, type ColormapName, colorAt, finiteExtent } from './colormap';
+import type { Figure } from './figure';
 import { showImages } from './images';
-import type { Picture } from './picture';
 
 export interface FiltersOptions {
   /** How many at most, the first. @default 64 */
@@ -61,7 +61,7 @@ export async function drawFilters(
   weights: ArrayLike<number>,
   shape: readonly number[],
   options: FiltersOptions = {},
-): Promise<Picture> {
+): Promise<Figure> {
   const where = '[plot] drawFilters';
   const {
     count = 64,
@@ -99,7 +99,7 @@ export async function drawFeatureMaps(
   values: ArrayLike<number>,
   shape: readonly number[],
   options: FeatureMapsOptions = {},
-): Promise<Picture> {
+): Promise<Figure> {
   const where = '[plot] drawFeatureMaps';
   const {
     count = 64,
@@ -157,7 +157,7 @@ interface Grid {
 function grid(
   pixel: (image: number, i: number) => Rgb,
   { count, height, width, cols, size }: Grid,
-): Promise<Picture> {
+): Promise<Figure> {
   const data = new Uint8Array(count * height * width * 3);
   for (let at = 0; at < count * height * width; at++) {
     data.set(pixel(Math.floor(at / (height * width)), at % (height * width)), 3 * at);

@@ -86,7 +86,7 @@ export interface Names {
   ylabel?: string | undefined;
 }
 
-/** The title over a picture and the names of its axes, as small as they must be to fit. */
+/** The title over a figure and the names of its axes, as small as they must be to fit. */
 export function nameMarks(
   { title, xlabel, ylabel }: Names,
   { box, width, height }: { box: Box; width: number; height: number },

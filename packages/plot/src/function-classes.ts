@@ -3,9 +3,9 @@
  * classes.
  */
 import { checkOptions, rule } from '@deepend/core';
+import { Figure } from './figure';
 import { PAD, SIZE, titleHeight } from './frame';
 import { STROKE } from './legend';
-import { Picture } from './picture';
 import { side } from './series';
 import { styleOf } from './style';
 import { type Box, decimal, type Mark, tag } from './svg';
@@ -76,7 +76,7 @@ const GAP = 16;
  * @example
  * await showFunctionClasses({ nested: true }).save('nested.svg');
  */
-export function showFunctionClasses(settings: FunctionClassesOptions = {}): Picture {
+export function showFunctionClasses(settings: FunctionClassesOptions = {}): Figure {
   const {
     nested,
     title,
@@ -108,7 +108,7 @@ export function showFunctionClasses(settings: FunctionClassesOptions = {}): Pict
       'of six classes that are not nested the third comes nearest to f*, and the sixth, the largest, is farther away',
     nested: 'of six nested classes each contains the one before, and each is nearer to f* than it',
   };
-  return new Picture(marks, {
+  return new Figure(marks, {
     width,
     height: Math.ceil(top + head + size + PAD),
     description: `Function classes: ${kinds.map((kind) => said[kind]).join('; ')}`,

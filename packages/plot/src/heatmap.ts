@@ -12,8 +12,8 @@ import {
 } from './cells';
 import { colorBar } from './color-bar';
 import { COLORMAPS, type ColormapName, type ColorScale, finiteExtent } from './colormap';
+import { Figure, type FigurePoint } from './figure';
 import { footHeight, nameMarks, PAD, roomFor, SIZE, short, titleHeight } from './frame';
-import { Picture, type PicturePoint } from './picture';
 import { type Limits, limits, side } from './series';
 import { columnNames, columnNamesHeight, rowNames, sideNames, turned } from './side-names';
 import { type Box, type Mark, tag } from './svg';
@@ -21,7 +21,7 @@ import { fitText } from './text';
 import { EDGE } from './theme';
 
 export interface HeatmapOptions {
-  /** Over the picture. */
+  /** Over the figure. */
   title?: string;
   xlabel?: string;
   ylabel?: string;
@@ -67,7 +67,7 @@ const heatmapsOptions = rule.options({ ...heatmapRules, titles: names('titles') 
  * @example
  * heatmap([[1, 0.2], [0.1, 0.9]], { xlabel: 'key', ylabel: 'query' });
  */
-export function heatmap(matrix: Matrix, options: HeatmapOptions = {}): Picture {
+export function heatmap(matrix: Matrix, options: HeatmapOptions = {}): Figure {
   const where = '[plot] heatmap';
   const settings = checkOptions(where, heatmapOptions, options) as HeatmapOptions;
   checkMatrix(where, matrix);
@@ -85,7 +85,7 @@ export function heatmap(matrix: Matrix, options: HeatmapOptions = {}): Picture {
 export function showHeatmaps(
   matrices: readonly (readonly Matrix[])[],
   options: ShowHeatmapsOptions = {},
-): Picture {
+): Figure {
   const where = '[plot] showHeatmaps';
   const settings = checkOptions(where, heatmapsOptions, options) as ShowHeatmapsOptions;
   checkGrid(where, matrices);
@@ -144,10 +144,7 @@ const BETWEEN = 16; // pixels from matrix to matrix
 const HOVER = 20_000; // cells beyond which a page would be too heavy with their values
 
 /** Draws matrices that are known to be of one size. */
-export function drawHeatmaps(
-  matrices: readonly (readonly Matrix[])[],
-  settings: Heatmaps,
-): Picture {
+export function drawHeatmaps(matrices: readonly (readonly Matrix[])[], settings: Heatmaps): Figure {
   const { where, title, xlabel, ylabel, cmap = 'viridis', width = 560 } = settings;
   const all = matrices.flat();
   const scale = scaleOf(all, { cmap, vlim: settings.vlim });
@@ -186,7 +183,7 @@ export function drawHeatmaps(
   const count =
     all.length === 1 ? 'a matrix' : `${matrices.length} × ${matrices[0]?.length} matrices`;
   const size = `${all[0]?.length} × ${columnsOfMatrix(all[0] as Matrix)}`;
-  return new Picture(marks, {
+  return new Figure(marks, {
     width,
     height,
     description:
@@ -299,7 +296,7 @@ function hoverPoints(
   matrix: Matrix,
   box: Box,
   { settings, head, most }: { settings: Heatmaps; head: string | undefined; most: number },
-): PicturePoint[] {
+): FigurePoint[] {
   if (matrix.length * columnsOfMatrix(matrix) > most) return [];
   const { ylabel = 'row', xlabel = 'column', xticks, yticks } = settings;
   const plain = ({ row, column }: { row: number; column: number }) =>

@@ -1,16 +1,16 @@
 /**
- * A picture on a web page: a figure that shows the value under the pointer, and a page that holds
+ * A figure on a web page: a figure that shows the value under the pointer, and a page that holds
  * nothing else.
  */
 import { createHash } from 'node:crypto';
-import type { PicturePoint } from './picture';
+import type { FigurePoint } from './figure';
 import { decimal, escapeXml, tag } from './svg';
 import { darkOf, darkRules, INK, PAPER, type Theme } from './theme';
 
 /**
  * One script for all figures of a page, also for those that come later. It looks for the point
  * nearest to the pointer, or goes
- * from point to point by the arrow keys. Without it the figures are still pictures.
+ * from point to point by the arrow keys. Without it the figures are still figures.
  */
 export const hoverScript = `(() => {
   if (window.deependHover) return;
@@ -82,7 +82,7 @@ const TIP = (ink: string, paper: string) => `{--ink:${ink};--paper:${paper}}`;
 const DARK_TIP = TIP(darkOf(INK), darkOf(PAPER));
 
 /**
- * CSS for figures, once a page: what the pointer shows, and the dark theme of pictures that follow
+ * CSS for figures, once a page: what the pointer shows, and the dark theme of figures that follow
  * the reader's.
  */
 export const figureStyle = [
@@ -96,7 +96,7 @@ export const figureStyle = [
 ].join('\n');
 
 interface Figure {
-  points: readonly PicturePoint[];
+  points: readonly FigurePoint[];
   /** Pixels. */
   reach: number;
   theme: Theme;

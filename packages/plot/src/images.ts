@@ -1,7 +1,7 @@
 /** A grid of images with titles: the book's `show_images`. */
 import { checkOptions, rule } from '@deepend/core';
 import { blockGrid } from './blocks';
-import { Picture } from './picture';
+import { Figure } from './figure';
 import { type Raster, readImages, toDataUri, toPixels } from './pixels';
 import { type Mark, tag } from './svg';
 import { fitText } from './text';
@@ -36,7 +36,7 @@ const GAP = 14;
 const TITLE = 12;
 const LINE = 15;
 const UNIT = 64; // pixels of the option `scale`
-const SHARPNESS = 2; // pixels of an embedded image for each of the picture's: as many as its PNG has
+const SHARPNESS = 2; // pixels of an embedded image for each of the figure's: as many as its PNG has
 
 /**
  * Images in a grid, each pixel a sharp square, grey or in colour. The book's `show_images`.
@@ -46,22 +46,22 @@ const SHARPNESS = 2; // pixels of an embedded image for each of the picture's: a
  * @throws RangeError when the shape is no image's, values and shape disagree, or titles and images
  *   differ in number
  * @example
- * const picture = await showImages(features, 2, 9, { titles: labels, scale: 1.5 });
+ * const figure = await showImages(features, 2, 9, { titles: labels, scale: 1.5 });
  */
 export async function showImages(
   images: ImageBatch | readonly ImageBatch[],
   options?: ShowImagesOptions,
-): Promise<Picture>;
+): Promise<Figure>;
 export async function showImages(
   images: ImageBatch | readonly ImageBatch[],
   rows: number,
   cols: number,
   options?: Omit<ShowImagesOptions, 'rows' | 'cols'>,
-): Promise<Picture>;
+): Promise<Figure>;
 export async function showImages(
   images: ImageBatch | readonly ImageBatch[],
   ...rest: [ShowImagesOptions?] | [number, number, ShowImagesOptions?]
-): Promise<Picture> {
+): Promise<Figure> {
   const given =
     typeof rest[0] === 'number' ? { ...rest[2], rows: rest[0], cols: rest[1] } : rest[0];
   const { titles, titleColors, ...settings } = checkOptions(WHERE, imagesOptions, given ?? {});
@@ -85,7 +85,7 @@ export async function showImages(
     ...titleMarks(titles?.[i], { x, y: top, width: room, size: titleSize, fill: titleColors?.[i] }),
     tag('image', { ...box, href: hrefs[i], ...(zoom > 1 && SHARP) }),
   ]);
-  return new Picture(marks, {
+  return new Figure(marks, {
     width,
     height,
     description: titles

@@ -8,6 +8,7 @@ export type { ColormapName } from './colormap';
 export { type ConfusionMatrixOptions, plotConfusionMatrix } from './confusion';
 export type { Grid } from './contour-lines';
 export { type ContourOptions, plotContours, showTrace2d } from './contours';
+export { Figure, type FigureOptions, type FigurePoint, type MimeBundle } from './figure';
 export {
   drawFeatureMaps,
   drawFilters,
@@ -20,9 +21,8 @@ export { toCsv, toJson, toJsonl } from './history';
 export { figureStyle, hoverScript } from './html';
 export { type ShowImagesOptions, showImages } from './images';
 export { show } from './notebook';
-export { type MimeBundle, Picture, type PictureOptions, type PicturePoint } from './picture';
 export { curves, plot } from './plot';
-export { type PlotRunsOptions, plotRuns, type Run } from './runs';
+export { type PlotRunsOptions, type PlottedRun, plotRuns } from './runs';
 export type { ChartOptions, Limits } from './series';
 export type { Theme } from './theme';
 export type { HistoryRecord, ImageBatch } from './types';

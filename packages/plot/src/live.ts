@@ -1,9 +1,9 @@
 /**
- * Where a picture that changes is seen as it changes: the lines of a terminal, or an output of a
+ * Where a figure that changes is seen as it changes: the lines of a terminal, or an output of a
  * notebook.
  */
 import { type Notebook, type NotebookOutput, notebook } from '@deepend/core';
-import type { Picture } from './picture';
+import type { Figure } from './figure';
 
 // Jupyter's server passes on at most 1 MB a second, counted over 3 seconds, and drops what is
 // beyond.
@@ -11,7 +11,7 @@ const BURST = 1_000_000; // bytes
 const RATE = 300; // bytes a millisecond
 
 export class LiveView {
-  readonly #picture: () => Picture;
+  readonly #figure: () => Figure;
   readonly #stream: NodeJS.WriteStream | undefined;
   #output: NotebookOutput | undefined;
   #drawnLines = 0;
@@ -20,12 +20,12 @@ export class LiveView {
   #later: NodeJS.Timeout | undefined;
 
   /**
-   * @param picture what is to be seen now
+   * @param figure what is to be seen now
    * @param stream a terminal of the caller's choice; without it a notebook comes first, then
    *   standard output
    */
-  constructor(picture: () => Picture, stream: NodeJS.WriteStream | undefined) {
-    this.#picture = picture;
+  constructor(figure: () => Figure, stream: NodeJS.WriteStream | undefined) {
+    this.#figure = figure;
     this.#stream = stream;
   }
 
@@ -61,7 +61,7 @@ export class LiveView {
   #send(output: NotebookOutput): void {
     clearTimeout(this.#later);
     this.#later = undefined;
-    const bundle = this.#picture().mimeBundle();
+    const bundle = this.#figure().mimeBundle();
     this.#allowance -= JSON.stringify(bundle).length;
     output.show(bundle);
   }
@@ -74,7 +74,7 @@ export class LiveView {
       height: Math.max(4, Math.min(18, rows - 2)),
       color: !process.env.NO_COLOR,
     };
-    const text = this.#picture().toText(size);
+    const text = this.#figure().toText(size);
     // From the line's start: a progress bar may stand where the chart ended.
     const back = this.#drawnLines > 0 ? `\r\u001b[${this.#drawnLines}A\u001b[0J` : '';
     stream.write(`${back}${text}\n`);

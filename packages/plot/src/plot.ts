@@ -1,7 +1,7 @@
 /** Charts from numbers: the book's `plot`, and the three curves of a training run. */
 import { show } from '@deepend/core';
 import { drawChart } from './chart';
-import type { Picture } from './picture';
+import type { Figure } from './figure';
 import { type ChartOptions, chartOptions, makeSeries, type Point } from './series';
 import type { HistoryRecord } from './types';
 
@@ -20,7 +20,7 @@ export function plot(
   X: Numbers | readonly Numbers[],
   Y?: Numbers | readonly Numbers[],
   options: ChartOptions = {},
-): Picture {
+): Figure {
   const where = '[plot] plot';
   const settings = chartOptions(where, options);
   const ys = lists(Y ?? X);
@@ -61,7 +61,7 @@ const CURVES = ['train loss', 'train acc', 'test acc'] as const;
  * Train loss, train accuracy and test accuracy over epochs on one axis, as the book draws them.
  * @throws RangeError when the history has no epoch
  */
-export function curves(history: readonly HistoryRecord[], options: ChartOptions = {}): Picture {
+export function curves(history: readonly HistoryRecord[], options: ChartOptions = {}): Figure {
   const where = '[plot] curves';
   const settings = chartOptions(where, options);
   if (!Array.isArray(history) || history.length === 0) {

@@ -1,7 +1,7 @@
-/** Many runs in one picture. */
+/** Many runs in one figure. */
 import { checkOptions, rule, show } from '@deepend/core';
 import { drawChart } from './chart';
-import type { Picture } from './picture';
+import type { Figure } from './figure';
 import {
   type ChartOptions,
   type ChartSettings,
@@ -16,7 +16,7 @@ import { DEFAULT_FMTS, styleOf } from './style';
  * A run by its name and what each epoch came to: records with numbers under names, `epoch` among
  * them.
  */
-export interface Run {
+export interface PlottedRun {
   readonly name: string;
   readonly history: readonly object[];
 }
@@ -63,7 +63,7 @@ const NAMES: Readonly<Record<string, string>> = {
  * plotRuns([{ name: 'lr 0.1', history }, { name: 'lr 0.05', history: other }], { metric: 'testAcc'
  * });
  */
-export function plotRuns(runs: readonly Run[], settings: PlotRunsOptions = {}): Picture {
+export function plotRuns(runs: readonly PlottedRun[], settings: PlotRunsOptions = {}): Figure {
   const {
     metric = 'testAcc',
     over = 'epoch',
@@ -82,8 +82,8 @@ export function plotRuns(runs: readonly Run[], settings: PlotRunsOptions = {}): 
   return drawChart(series, { xlabel, ylabel, ...chart }, description);
 }
 
-function checkRuns(runs: readonly Run[]): void {
-  const isRun = (run: Run) => typeof run?.name === 'string' && Array.isArray(run.history);
+function checkRuns(runs: readonly PlottedRun[]): void {
+  const isRun = (run: PlottedRun) => typeof run?.name === 'string' && Array.isArray(run.history);
   if (!Array.isArray(runs) || runs.length === 0 || !runs.every(isRun)) {
     throw new RangeError(`${WHERE}: expected runs, each { name, history }, got ${show(runs)}`);
   }
@@ -140,7 +140,7 @@ function columnOf(record: object, column: string): unknown {
 }
 
 function noColumn(
-  runs: readonly Run[],
+  runs: readonly PlottedRun[],
   { metric, over }: { metric: string; over: string },
 ): RangeError {
   const there = new Set(

@@ -1,4 +1,4 @@
-/** Pictures as lists of marks, and marks as SVG text. */
+/** Figures as lists of marks, and marks as SVG text. */
 import { FONT_FAMILY, missingLetters, textOutline, textWidth } from './text';
 import { AUTO_CLASS, darken, darkRules, INK, PAPER, type Theme } from './theme';
 
@@ -20,7 +20,7 @@ export interface TextMark {
 }
 
 /**
- * What a picture is made of, from back to front: SVG elements as text, and texts that may yet
+ * What a figure is made of, from back to front: SVG elements as text, and texts that may yet
  * become outlines.
  */
 export type Mark = string | TextMark;
@@ -48,7 +48,7 @@ export interface SvgOptions {
    */
   letters?: ReadonlySet<string> | undefined;
   theme: Theme;
-  /** Whether a picture of theme `auto` brings its CSS, or the page around it does. @default true */
+  /** Whether a figure of theme `auto` brings its CSS, or the page around it does. @default true */
   styled?: boolean;
 }
 
@@ -124,7 +124,7 @@ export function tag(
   return content === undefined ? `<${name}${written}/>` : `<${name}${written}>${content}</${name}>`;
 }
 
-/** A number for SVG: hundredths at most, so that a picture is the same text on every machine. */
+/** A number for SVG: hundredths at most, so that a figure is the same text on every machine. */
 export function decimal(value: number): string {
   return String(Math.round(value * 100) / 100 || 0);
 }

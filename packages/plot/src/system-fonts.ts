@@ -62,7 +62,7 @@ export async function systemLetters(characters: readonly string[]): Promise<Read
   if (lacking.length > 0) {
     for (const character of lacking) told.add(character);
     process.emitWarning(
-      `[plot] toPng: no font of this machine has ${lacking.slice(0, 20).join(' ')}${lacking.length > 20 ? ' …' : ''}; the picture shows code points in their place. ` +
+      `[plot] toPng: no font of this machine has ${lacking.slice(0, 20).join(' ')}${lacking.length > 20 ? ' …' : ''}; the figure shows code points in their place. ` +
         'Install a font that has them (Noto Sans CJK, Noto Color Emoji), or save as .svg or .html and look at it where they are',
     );
   }

@@ -53,11 +53,11 @@ export function darken(svg: string): string {
   );
 }
 
-/** The class of pictures that follow the reader's theme; `darkRules` belongs to it. */
-export const AUTO_CLASS = 'deepend-picture';
+/** The class of figures that follow the reader's theme; `darkRules` belongs to it. */
+export const AUTO_CLASS = 'deepend-auto';
 
 /**
- * CSS that turns pictures of `AUTO_CLASS` dark: a rule wins over the attributes that give SVG its
+ * CSS that turns figures of `AUTO_CLASS` dark: a rule wins over the attributes that give SVG its
  * colours.
  */
 export function darkRules(): string {

@@ -23,7 +23,7 @@ const SHAPES = {
 
 /**
  * The specification of series on one pair of axes: their data, colours, dashes and markers, not the
- * picture's layout.
+ * figure's layout.
  */
 export function toVegaLite(
   series: readonly Series[],

@@ -1,5 +1,5 @@
 /** What sections of the page are made of. */
-import type { Picture } from '@deepend/plot';
+import type { Figure } from '@deepend/plot';
 import { type Content, type Html, html, trusted } from './html';
 import type { Missing } from './missing';
 
@@ -19,7 +19,7 @@ export const absence = ({ missing, fill }: Missing): Html =>
  * @param options.dense whether it is full of small text: on a narrow screen it scrolls then, rather
  *   than shrinks @default false
  */
-export const chart = (picture: Picture, caption: string, { dense = false } = {}): Html =>
+export const chart = (picture: Figure, caption: string, { dense = false } = {}): Html =>
   html`<div class="chart${dense && ' dense'}">${trusted(picture.toHtmlFragment())}<p class="caption">${caption}</p></div>`;
 
 /** Rows from which on a table scrolls in a box of its own. */

@@ -1,5 +1,5 @@
 /** Sections that the history alone fills: curves, learning rate, throughput. */
-import { curves, type Picture, plot } from '@deepend/plot';
+import { curves, type Figure, plot } from '@deepend/plot';
 import type { EpochRecord } from '@deepend/trainer';
 import { type Html, html } from './html';
 import type { Missing } from './missing';
@@ -75,7 +75,7 @@ function lines(
   columns: Record<string, Read>,
   ylabel: string,
   { fromZero = false } = {},
-): Picture | undefined {
+): Figure | undefined {
   const read = Object.entries(columns).map(([name, of]) => ({
     name,
     values: history.map((record) => of(record) ?? Number.NaN),

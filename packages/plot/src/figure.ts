@@ -1,4 +1,4 @@
-/** The one type that every chart gives: a picture with many ways out. */
+/** The one type that every chart gives: a figure with many ways out. */
 import path from 'node:path';
 import { checkOptions, rule } from '@deepend/core';
 import { type TerminalOptions, type TextSize, textSize } from './characters';
@@ -11,28 +11,28 @@ import { missingLetters } from './text';
 import { darkOf, PAPER, THEMES, type Theme } from './theme';
 import type { VegaLiteSpec } from './vega';
 
-/** A place of a picture with a value behind it, in pixels. */
-export interface PicturePoint {
+/** A place of a figure with a value behind it, in pixels. */
+export interface FigurePoint {
   readonly x: number;
   readonly y: number;
   /** Such as `test acc: 0.85 at epoch 3`. */
   readonly label: string;
 }
 
-export interface PictureOptions {
+export interface FigureOptions {
   /** Pixels. */
   width: number;
   /** Pixels. */
   height: number;
-  /** What a screen reader says in the picture's place. */
+  /** What a screen reader says in the figure's place. */
   description: string;
   /** Values that an HTML page shows under the pointer. @default none */
-  points?: readonly PicturePoint[];
+  points?: readonly FigurePoint[];
   /** How far from a point the pointer may be, in pixels. @default 40 */
   reach?: number;
-  /** Draws the picture in characters. @default its description alone */
+  /** Draws the figure in characters. @default its description alone */
   text?: (size: TextSize) => string;
-  /** Gives the picture as a Vega-Lite specification, where it is a chart of lines. */
+  /** Gives the figure as a Vega-Lite specification, where it is a chart of lines. */
   vegaLite?: () => VegaLiteSpec;
 }
 
@@ -65,21 +65,21 @@ const textOptions = rule.options({
   color: rule.oneOf(['ansi256', 'truecolor']).or(rule.flag()).optional(),
 });
 
-export class Picture {
+export class Figure {
   /** Pixels; a PNG has twice as many. */
   readonly width: number;
   /** Pixels; a PNG has twice as many. */
   readonly height: number;
-  /** What a screen reader says in the picture's place. */
+  /** What a screen reader says in the figure's place. */
   readonly description: string;
   /** Values that an HTML page shows under the pointer. */
-  readonly points: readonly PicturePoint[];
+  readonly points: readonly FigurePoint[];
   readonly #reach: number;
   readonly #marks: readonly Mark[];
   readonly #text: (size: TextSize) => string;
   readonly #vegaLite: (() => VegaLiteSpec) | undefined;
 
-  constructor(marks: readonly Mark[], options: PictureOptions) {
+  constructor(marks: readonly Mark[], options: FigureOptions) {
     const {
       width,
       height,
@@ -99,14 +99,14 @@ export class Picture {
   }
 
   /**
-   * The picture as an SVG document on white; its texts are text, in whatever font the viewer has.
+   * The figure as an SVG document on white; its texts are text, in whatever font the viewer has.
    */
   get svg(): string {
     return this.toSvg();
   }
 
   /**
-   * The picture as an SVG document.
+   * The figure as an SVG document.
    * @param options.theme @default 'light'
    * @param options.text `elements` are text, in whatever font the viewer has; `outlines` carry the
    *   letters' shapes @default 'elements'
@@ -121,12 +121,12 @@ export class Picture {
   }
 
   /**
-   * The picture as a PNG. Its letters are drawn from a bundled font (Latin, Greek, Cyrillic), so
+   * The figure as a PNG. Its letters are drawn from a bundled font (Latin, Greek, Cyrillic), so
    * that they are there on a machine
    * without any. A text with other letters is drawn in the system's fonts; letters that no font has
    * are shown as code points and
    * named in a warning.
-   * @param options.scale pixels of the PNG for each of the picture's @default 2
+   * @param options.scale pixels of the PNG for each of the figure's @default 2
    * @param options.theme `auto` is light @default 'light'
    */
   async toPng(options: { scale?: number; theme?: Theme } = {}): Promise<Buffer> {
@@ -146,7 +146,7 @@ export class Picture {
   }
 
   /**
-   * The picture as a page of its own that shows the value under the pointer. It asks the network
+   * The figure as a page of its own that shows the value under the pointer. It asks the network
    * for nothing.
    * @param options.theme @default 'auto'
    */
@@ -170,7 +170,7 @@ export class Picture {
   }
 
   /**
-   * The picture in characters, for a terminal or a log; a chart in braille, images and heatmaps in
+   * The figure in characters, for a terminal or a log; a chart in braille, images and heatmaps in
    * half blocks.
    */
   toText(size: TerminalOptions = {}): string {
@@ -179,7 +179,7 @@ export class Picture {
     );
   }
 
-  /** A chart of lines as a Vega-Lite specification, plain JSON; undefined for other pictures. */
+  /** A chart of lines as a Vega-Lite specification, plain JSON; undefined for other figures. */
   get vegaLite(): VegaLiteSpec | undefined {
     return this.#vegaLite?.();
   }
@@ -201,13 +201,13 @@ export class Picture {
     return printed(this, depth, options);
   }
 
-  /** Deno's notebooks show a picture that ends a cell. */
+  /** Deno's notebooks show a figure that ends a cell. */
   [Symbol.for('Jupyter.display')](): MimeBundle {
     return this.mimeBundle();
   }
 
   /**
-   * Writes the picture as its extension says, `.svg`, `.png`, `.html` or `.txt`: the whole file or
+   * Writes the figure as its extension says, `.svg`, `.png`, `.html` or `.txt`: the whole file or
    * nothing. Folders are made.
    * @throws RangeError for another extension; Error where the file cannot be written
    */
@@ -221,7 +221,7 @@ export class Picture {
     };
     const way = ways[extension];
     if (!way)
-      throw new RangeError(`[plot] ${file}: a picture is saved as ${Object.keys(ways).join(', ')}`);
+      throw new RangeError(`[plot] ${file}: a figure is saved as ${Object.keys(ways).join(', ')}`);
     return writeWhole(file, await way());
   }
 
