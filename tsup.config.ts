@@ -1,29 +1,87 @@
-import { readdirSync, readFileSync } from 'node:fs';
-import { defineConfig } from 'tsup';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { defineConfig, type Options } from 'tsup';
 
 /**
- * One build per folder of packages/. Everything a package names in its package.json stays outside
- * its bundle.
+ * Two builds of the folders of packages/: `tsup` writes JavaScript into each package's dist,
+ * `tsup --dts-only` writes the declarations of all packages with one TypeScript program into
+ * node_modules/.cache/deepend-build/types, from where test/package/build.mjs moves them into dist.
  */
-export default defineConfig(({ dts }) =>
-  readdirSync('packages').map((folder) => {
-    const root = `packages/${folder}`;
-    const { name } = JSON.parse(readFileSync(`${root}/package.json`, 'utf8')) as { name: string };
+export default defineConfig(({ dts }) => (dts ? types() : readdirSync('packages').flatMap(code)));
+
+const COMMON: Options = {
+  target: 'node20',
+  platform: 'node',
+  silent: true,
+  // Bare imports are dependencies or peers: one copy of each per process, never bundled.
+  external: [/^[^./]/],
+  // d3 is published only as ESM, which `require` on Node 20 cannot load.
+  noExternal: [/^d3-/, 'internmap'],
+};
+
+/** CommonJS has no import.meta; split CommonJS is converted from ESM, which would leave it. */
+const NO_META: Record<string, string> = { 'import.meta.url': 'undefined' };
+
+function code(folder: string): Options[] {
+  return (['esm', 'cjs'] as const).map((format) => {
+    const extension = format === 'esm' ? 'js' : 'cjs';
+    const entry = entries(folder, extension);
+    const splitting = Object.keys(entry).length > 1; // entries share chunks: one copy of each class
     return {
-      name,
-      entry: [`${root}/src/index.ts`],
-      outDir: `${root}/dist`,
-      format: ['esm', 'cjs'],
-      target: 'node20',
-      platform: 'node',
-      dts: dts ?? true,
-      sourcemap: true,
-      clean: true,
-      silent: true,
-      // Bare imports are dependencies or peers: one copy of each per process, never bundled.
-      external: [/^[^./]/],
-      // d3 is published as ESM alone, which `require` on Node 20 cannot load.
-      noExternal: [/^d3-/, 'internmap'],
+      ...COMMON,
+      name: `${folder} ${format}`,
+      entry,
+      outDir: `packages/${folder}/dist`,
+      format,
+      dts: false,
+      splitting,
+      define: format === 'cjs' ? NO_META : {},
+      // The other format and the declarations are not written here, so they stay.
+      clean: ['!**/*.d.{ts,cts}', `!**/*.${format === 'esm' ? 'cjs' : 'js'}`],
     };
-  }),
-);
+  });
+}
+
+function types(): Options {
+  const entry = readdirSync('packages').flatMap((folder) =>
+    Object.entries(entries(folder, 'd.ts')).map(([name, source]) => [`${folder}/${name}`, source]),
+  );
+  return {
+    ...COMMON,
+    entry: Object.fromEntries(entry),
+    outDir: 'node_modules/.cache/deepend-build/types',
+    format: ['esm', 'cjs'],
+    // `npm run typecheck` reports type errors; checking again here would double the time.
+    dts: { only: true, compilerOptions: { noCheck: true } },
+  };
+}
+
+/**
+ * The sources to build: each `./dist/NAME.EXTENSION` in the `exports` of a package.json is built
+ * from `src/NAME.ts` or `src/NAME/index.ts`.
+ * @throws Error when an export has no source
+ */
+function entries(folder: string, extension: string): Record<string, string> {
+  const root = `packages/${folder}`;
+  const { exports } = JSON.parse(readFileSync(`${root}/package.json`, 'utf8'));
+  const suffix = `.${extension}`;
+  const names = targets(exports)
+    .filter((file) => file.startsWith('./dist/') && file.endsWith(suffix))
+    .map((file) => file.slice('./dist/'.length, -suffix.length));
+  return Object.fromEntries(
+    [...new Set(names)].map((name) => {
+      const candidates = [`${root}/src/${name}.ts`, `${root}/src/${name}/index.ts`];
+      const source = candidates.find((file) => existsSync(file));
+      if (!source)
+        throw new Error(
+          `${root}/package.json exports ./dist/${name}${suffix}, but there is no ${candidates.join(' or ')}`,
+        );
+      return [name, source];
+    }),
+  );
+}
+
+/** All files that `exports` names, under any condition. */
+function targets(exports: unknown): string[] {
+  if (typeof exports === 'string') return [exports];
+  return Object.values((exports ?? {}) as object).flatMap(targets);
+}
