@@ -1,6 +1,7 @@
 /** Whole training steps on simd: nothing grows, and the number of threads changes no bit. */
+
 import { setThreads, simdInfo } from '@deepend/backend-simd';
-import { compile, sgd } from '@deepend/compiler';
+import { compile, sgd, softmaxCrossEntropy } from '@deepend/compiler';
 import { book } from '@deepend/models';
 import * as tf from '@tensorflow/tfjs-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -16,7 +17,10 @@ function training(batch: number, builder: 'resnet8' | 'lenet' | 'resnet18' | 'vg
   const plan = compile(net);
   const data = goldenBatch([batch, SIZE, SIZE, 1], 'training');
   const step = (seed: number) => {
-    const { loss, correct, gradients } = plan.step(data.features, data.labels, { seed });
+    const { loss, correct, gradients } = plan.step(data.features, data.labels, {
+      loss: softmaxCrossEntropy,
+      seed,
+    });
     sgd(gradients, { lr: 0.02 });
     const value = loss.dataSync()[0] as number;
     tf.dispose([loss, correct, gradients.map(({ gradient }) => gradient)]);

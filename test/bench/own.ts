@@ -2,8 +2,9 @@
  * deepend's side: a training step and a prediction as `train` and `predict` compute them, and the
  * data loader.
  */
+
 import { setThreads } from '@deepend/backend-simd';
-import { compile, type Plan, sgd } from '@deepend/compiler';
+import { compile, type Plan, sgd, softmaxCrossEntropy } from '@deepend/compiler';
 import { activate, type EngineName } from '@deepend/device';
 import * as tf from '@tensorflow/tfjs-core';
 import {
@@ -43,7 +44,10 @@ function prepare({ net: name, size, batch }: NetJob): Session {
 
 /** Forward, backward, update, and the loss read. */
 function step({ plan, features, labels }: Session, seed: number): void {
-  const { loss, correct, gradients } = plan.step(features, labels, { seed });
+  const { loss, correct, gradients } = plan.step(features, labels, {
+    loss: softmaxCrossEntropy,
+    seed,
+  });
   sgd(gradients, { lr: LR });
   const value = loss.dataSync()[0] as number;
   tf.dispose([loss, correct, gradients.map(({ gradient }) => gradient)]);

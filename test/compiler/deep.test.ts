@@ -1,5 +1,5 @@
 /** Nets of thousands of layers, as ResNet-1001 is. */
-import { compile } from '@deepend/compiler';
+import { compile, softmaxCrossEntropy } from '@deepend/compiler';
 import * as tf from '@tensorflow/tfjs-core';
 import * as tfl from '@tensorflow/tfjs-layers';
 import { describe, expect, it } from 'vitest';
@@ -41,7 +41,11 @@ describe('a plan of a deep net', () => {
     const net = residualNet(429); // 7 layers a block: 3,005 with the input and the head
     expect(net.layers.length).toBe(3005);
     expect(kinds(net)).toEqual([...new Array(429).fill(one).flat(), 'globalAveragePool']);
-    const { loss, gradients } = compile(net).step(tf.ones([1, 2, 2, 2]), tf.tensor1d([0], 'int32'));
+    const { loss, gradients } = compile(net).step(
+      tf.ones([1, 2, 2, 2]),
+      tf.tensor1d([0], 'int32'),
+      { loss: softmaxCrossEntropy },
+    );
     expect(Number.isFinite(loss.dataSync()[0])).toBe(true);
     expect(gradients.length).toBe(net.trainableWeights.length);
   });

@@ -9,6 +9,7 @@ import {
   type Parameter,
   type ParameterGradient,
   sgd,
+  softmaxCrossEntropy,
   WeightAverage,
 } from '@deepend/compiler';
 import * as tf from '@tensorflow/tfjs-core';
@@ -128,7 +129,7 @@ for (const { name: engine, title, absent } of allEngines) {
       });
       const plan = compile(net);
       const { features, labels } = goldenBatch([7, 8, 8, 1], 'parts', { numClasses: 3 });
-      const whole = plan.step(features, labels);
+      const whole = plan.step(features, labels, { loss: softmaxCrossEntropy });
       const sums = new GradientSums();
       for (const [start, count] of [
         [0, 4],
@@ -138,6 +139,7 @@ for (const { name: engine, title, absent } of allEngines) {
         const { gradients } = plan.step(
           tf.slice(features, start, count),
           tf.slice(labels, start, count),
+          { loss: softmaxCrossEntropy },
         );
         sums.add(gradients, count / 7);
       }
@@ -219,7 +221,7 @@ for (const { name: engine, title, absent } of allEngines) {
       expect(names(plan.statistics)).toEqual(['norm/moving_mean', 'norm/moving_variance']);
       const average = new WeightAverage(plan, { decay: 0.9 });
       const { features, labels } = goldenBatch([4, 8, 8, 1], 'average', { numClasses: 3 });
-      const { gradients } = plan.step(features, labels);
+      const { gradients } = plan.step(features, labels, { loss: softmaxCrossEntropy });
       expect(gradients.map(nameOf).sort()).toEqual(learning);
       const [mean] = plan.statistics as [Parameter];
       const moved = [...mean.variable.dataSync()];

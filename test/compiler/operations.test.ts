@@ -39,12 +39,12 @@ describe('dropout', () => {
   const ones = () => tf.ones([1, 2000]);
   const labels = () => tf.tensor1d([0], 'int32');
   const lossOf = (seed: number) =>
-    compile(net()).step(ones(), labels(), { seed }).loss.dataSync()[0];
+    compile(net()).step(ones(), labels(), { loss: softmaxCrossEntropy, seed }).loss.dataSync()[0];
 
   it('drops everything at a rate of 1', () => {
     const all = tfl.sequential({ layers: [tfl.layers.dropout({ rate: 1, inputShape: [4] })] });
     const loss = compile(all)
-      .step(tf.ones([1, 4]), labels())
+      .step(tf.ones([1, 4]), labels(), { loss: softmaxCrossEntropy })
       .loss.dataSync()[0];
     expect(loss).toBeCloseTo(Math.log(4), 6);
   });
@@ -70,6 +70,7 @@ describe('batch normalization', () => {
         [5, 8],
       ]),
       tf.tensor1d([0, 0, 1], 'int32'),
+      { loss: softmaxCrossEntropy },
     );
     const [, , mean, variance] = layer.getWeights().map((weight) => [...weight.dataSync()]);
     expect(mean?.[0]).toBeCloseTo(0.1 * 3, 6);
@@ -92,13 +93,15 @@ describe('batch normalization', () => {
     ];
     const statistics = () => layer.getWeights().flatMap((weight) => [...weight.dataSync()]);
     const before = statistics();
-    const { gradients, loss } = plan.step(features, labels);
+    const { gradients, loss } = plan.step(features, labels, { loss: softmaxCrossEntropy });
     expect(gradients.map(({ parameter }) => parameter.name.split('/').at(-1))).toEqual([
       'kernel',
       'bias',
     ]);
     expect(statistics()).toEqual(before);
-    expect(loss.dataSync()).toEqual(plan.evaluate(features, labels).loss.dataSync());
+    expect(loss.dataSync()).toEqual(
+      plan.evaluate(features, labels, { loss: softmaxCrossEntropy }).loss.dataSync(),
+    );
     expect(plan.describe()).toContain('batchNorm + scale + center + frozen');
   });
 
@@ -121,7 +124,9 @@ describe('batch normalization', () => {
         kernelInitializer: 'zeros',
       });
       const net = tfl.sequential({ layers: [conv, layer, tfl.layers.globalAveragePooling2d({})] });
-      const { gradients } = compile(net).step(tf.ones([1, 2, 2, 1]), tf.tensor1d([0], 'int32'));
+      const { gradients } = compile(net).step(tf.ones([1, 2, 2, 1]), tf.tensor1d([0], 'int32'), {
+        loss: softmaxCrossEntropy,
+      });
       return gradients
         .find(({ parameter }) => parameter.name.endsWith('bias'))
         ?.gradient.dataSync() as Float32Array;
@@ -142,7 +147,9 @@ describe('ReLU that stops at 6', () => {
     expect(plan.logits(tf.ones([1, 1])).dataSync()).toEqual(
       Float32Array.of(0, 0, 1e-3, 3, 5.999, 6, 6),
     );
-    const { gradients } = plan.step(tf.ones([1, 1]), tf.tensor1d([0], 'int32'));
+    const { gradients } = plan.step(tf.ones([1, 1]), tf.tensor1d([0], 'int32'), {
+      loss: softmaxCrossEntropy,
+    });
     const gradient = gradients
       .find(({ parameter }) => parameter.name.endsWith('bias'))
       ?.gradient.dataSync() as Float32Array;

@@ -1,4 +1,4 @@
-import { compile, type Plan, sgd } from '@deepend/compiler';
+import { compile, type Plan, sgd, softmaxCrossEntropy } from '@deepend/compiler';
 import { toDevice } from '@deepend/device';
 import * as tf from '@tensorflow/tfjs-core';
 import type { LayersModel } from '@tensorflow/tfjs-layers';
@@ -94,7 +94,9 @@ for (const { name: engine, title, absent } of allEngines) {
           statistics(made.net).forEach((weight, i) => {
             weight.write(kept[i] as tf.Tensor);
           });
-          const { gradients } = made.plan.step(made.features, made.labels);
+          const { gradients } = made.plan.step(made.features, made.labels, {
+            loss: softmaxCrossEntropy,
+          });
           expect(gradients.map(({ parameter }) => parameter.name).sort()).toEqual(
             Object.keys(expected).sort(),
           );
@@ -117,12 +119,16 @@ for (const { name: engine, title, absent } of allEngines) {
           async () => {
             const { plan, features, labels } = makeCase(name);
             await expectNoLeak(() => {
-              const { loss, correct, gradients } = plan.step(features, labels);
+              const { loss, correct, gradients } = plan.step(features, labels, {
+                loss: softmaxCrossEntropy,
+              });
               sgd(gradients, { lr: 0.1 });
               tf.dispose([loss, correct, gradients.map(({ gradient }) => gradient)]);
             });
             await expectNoLeak(() => plan.logits(features).dispose());
-            await expectNoLeak(() => tf.dispose({ ...plan.evaluate(features, labels) }));
+            await expectNoLeak(() =>
+              tf.dispose({ ...plan.evaluate(features, labels, { loss: softmaxCrossEntropy }) }),
+            );
           },
         );
       });
@@ -140,8 +146,9 @@ describe('finite differences', () => {
   )) {
     it(name, () => {
       const { plan, features, labels } = makeCase(name);
-      const { gradients } = plan.step(features, labels);
-      const lossNow = () => plan.step(features, labels).loss.dataSync()[0] as number;
+      const { gradients } = plan.step(features, labels, { loss: softmaxCrossEntropy });
+      const lossNow = () =>
+        plan.step(features, labels, { loss: softmaxCrossEntropy }).loss.dataSync()[0] as number;
       for (const { parameter, gradient } of gradients) {
         const direction = tf.tensor(
           mix(gradient.size, 'direction').map((value) => value - 0.5),

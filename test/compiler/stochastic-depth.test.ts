@@ -1,6 +1,7 @@
 /** Dropout of whole samples, on every engine. */
+
 import { setThreads } from '@deepend/backend-simd';
-import { compile } from '@deepend/compiler';
+import { compile, softmaxCrossEntropy } from '@deepend/compiler';
 import * as tf from '@tensorflow/tfjs-core';
 import * as tfl from '@tensorflow/tfjs-layers';
 import { beforeAll, describe, expect, it } from 'vitest';
@@ -27,7 +28,9 @@ function lossesOf(seed: number, rate?: number): number[] {
   const labels = tf.zeros([1], 'int32');
   return Array.from({ length: 8 }, (_, i) => {
     const features = tf.tensor4d([2, ...new Array<number>(11).fill(1)], [1, 2, 3, 2]);
-    return plan.step(features, labels, { seed: seed + i }).loss.dataSync()[0] as number;
+    return plan
+      .step(features, labels, { loss: softmaxCrossEntropy, seed: seed + i })
+      .loss.dataSync()[0] as number;
   });
 }
 const lossAt = (scale: number) => Math.log(Math.exp(2 * scale) + 11 * Math.exp(scale)) - 2 * scale;
@@ -50,7 +53,7 @@ for (const { name: engine, title, absent } of allEngines) {
         1,
       ]);
       const loss = compile(net())
-        .step(features, tf.zeros([BATCH], 'int32'), { seed: 5 })
+        .step(features, tf.zeros([BATCH], 'int32'), { loss: softmaxCrossEntropy, seed: 5 })
         .loss.dataSync()[0] as number;
       const share = (loss - lossAt(1 / (1 - RATE))) / (lossAt(0) - lossAt(1 / (1 - RATE)));
       const deviation = Math.sqrt((RATE * (1 - RATE)) / BATCH);
@@ -85,7 +88,7 @@ describe('stochastic depth on simd', () => {
     const labels = tf.zeros([64], 'int32');
     const bytes = (threads: number) => {
       setThreads(threads);
-      const { gradients } = plan.step(features, labels, { seed: 3 });
+      const { gradients } = plan.step(features, labels, { loss: softmaxCrossEntropy, seed: 3 });
       return gradients.map(({ gradient }) => [...gradient.dataSync()]);
     };
     expect(bytes(2)).toEqual(bytes(1));

@@ -2,7 +2,12 @@
  * Training on WebGPU: the losses of another engine, no number read back, memory that stays, and
  * what happens where it does not do.
  */
-import { compile, createOptimizer, type OptimizerOptions } from '@deepend/compiler';
+import {
+  compile,
+  createOptimizer,
+  type OptimizerOptions,
+  softmaxCrossEntropy,
+} from '@deepend/compiler';
 import { book } from '@deepend/models';
 import * as tf from '@tensorflow/tfjs-core';
 import * as tfl from '@tensorflow/tfjs-layers';
@@ -77,7 +82,10 @@ function session(
   const optimizer = createOptimizer(options);
   const { features, labels } = batchOf(count, shape);
   const step = (seed: number): tf.Scalar => {
-    const { loss, correct, gradients } = plan.step(features, labels, { seed });
+    const { loss, correct, gradients } = plan.step(features, labels, {
+      loss: softmaxCrossEntropy,
+      seed,
+    });
     optimizer.step(gradients, { lr: LR });
     tf.dispose([correct, gradients.map(({ gradient }) => gradient)]);
     return loss;
@@ -206,7 +214,9 @@ describe.skipIf(absent)(`training on ${title}`, { timeout: TIMEOUT }, () => {
     const [features, labels] = [tf.ones([2, 200]), tf.tensor1d([1, 2], 'int32')];
     const kernel = plan.parameters[0]?.variable as tf.Variable;
     const stepOnce = (lr: number) => {
-      const { loss, correct, gradients } = plan.step(features, labels);
+      const { loss, correct, gradients } = plan.step(features, labels, {
+        loss: softmaxCrossEntropy,
+      });
       createOptimizer({ name: 'sgd' }).step(gradients, { lr });
       tf.dispose([loss, correct, gradients.map(({ gradient }) => gradient)]);
     };
@@ -239,7 +249,7 @@ describe.skipIf(absent)(`training on ${title}`, { timeout: TIMEOUT }, () => {
     const before = tf.memory();
     let error: (Error & { fits?: number }) | undefined;
     try {
-      plan.step(large.features, large.labels);
+      plan.step(large.features, large.labels, { loss: softmaxCrossEntropy });
     } catch (caught) {
       error = caught as Error;
     }
@@ -251,7 +261,9 @@ describe.skipIf(absent)(`training on ${title}`, { timeout: TIMEOUT }, () => {
     expect(error?.fits).toBeLessThan(1024);
     expect(tf.memory()).toMatchObject({ numTensors: before.numTensors, numBytes: before.numBytes });
     const few = batchOf(2, [32, 32, 1]);
-    const { loss, correct, gradients } = plan.step(few.features, few.labels);
+    const { loss, correct, gradients } = plan.step(few.features, few.labels, {
+      loss: softmaxCrossEntropy,
+    });
     expect(Number.isFinite((await loss.data())[0])).toBe(true);
     net.dispose();
     tf.dispose([

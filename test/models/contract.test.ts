@@ -1,7 +1,8 @@
 /** What every net of the zoo keeps, on every engine that is here. */
+
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { compile, type Plan, type StepResult, sgd } from '@deepend/compiler';
+import { compile, type Plan, type StepResult, sgd, softmaxCrossEntropy } from '@deepend/compiler';
 import { createModel, listModels, loadNet, saveNet, summarize } from '@deepend/models';
 import * as tf from '@tensorflow/tfjs-core';
 import type { LayersModel } from '@tensorflow/tfjs-layers';
@@ -81,7 +82,10 @@ function stepOf(
   plan: Plan,
   batch: { features: tf.Tensor; labels: tf.Tensor },
 ): { loss: number; gradients: StepResult['gradients'] } {
-  const { loss, correct, gradients } = plan.step(batch.features, batch.labels, { seed: 9 });
+  const { loss, correct, gradients } = plan.step(batch.features, batch.labels, {
+    loss: softmaxCrossEntropy,
+    seed: 9,
+  });
   correct.dispose();
   return { loss: read(loss)[0] as number, gradients };
 }

@@ -1,4 +1,4 @@
-import { compile } from '@deepend/compiler';
+import { compile, softmaxCrossEntropy } from '@deepend/compiler';
 import { type AnyNetOptions, createModel, estimateMemory, freeze, unfreeze } from '@deepend/models';
 import * as tf from '@tensorflow/tfjs-core';
 import { beforeAll, describe, expect, it } from 'vitest';
@@ -42,7 +42,9 @@ describe('estimateMemory', () => {
       const peak = peakOf(() => {
         if (part === 'inference') plan.logits(features).dispose();
         else {
-          const { loss, correct, gradients } = plan.step(features, labels);
+          const { loss, correct, gradients } = plan.step(features, labels, {
+            loss: softmaxCrossEntropy,
+          });
           tf.dispose([loss, correct, ...gradients.map(({ gradient }) => gradient)]);
         }
       });

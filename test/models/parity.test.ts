@@ -1,5 +1,5 @@
 /** The zoo against PyTorch; the values are test/golden/make-golden.py's. */
-import { compile, type Plan, type StepResult, sgd } from '@deepend/compiler';
+import { compile, type Plan, type StepResult, sgd, softmaxCrossEntropy } from '@deepend/compiler';
 import * as tf from '@tensorflow/tfjs-core';
 import type { LayersModel } from '@tensorflow/tfjs-layers';
 import { beforeAll, describe, expect, it, vi } from 'vitest';
@@ -74,7 +74,7 @@ function step(
   lr: number,
   look?: (result: StepResult) => void,
 ): number {
-  const result = plan.step(features, labels);
+  const result = plan.step(features, labels, { loss: softmaxCrossEntropy });
   look?.(result);
   sgd(result.gradients, { lr });
   tf.dispose([result.correct, result.gradients.map(({ gradient }) => gradient)]);

@@ -1,4 +1,4 @@
-import { compile, sgd } from '@deepend/compiler';
+import { compile, sgd, softmaxCrossEntropy } from '@deepend/compiler';
 import {
   book,
   createModel,
@@ -30,7 +30,9 @@ const predict = (net: tfl.LayersModel, x: tf.Tensor) => [
 function moved(net: tfl.LayersModel, classes: number): string[] {
   const before = values(net);
   const labels = tf.tensor1d([0, classes - 1], 'int32');
-  const { loss, correct, gradients } = compile(net).step(images(), labels);
+  const { loss, correct, gradients } = compile(net).step(images(), labels, {
+    loss: softmaxCrossEntropy,
+  });
   sgd(gradients, { lr: 0.5 });
   tf.dispose([loss, correct, labels, ...gradients.map(({ gradient }) => gradient)]);
   const after = values(net);

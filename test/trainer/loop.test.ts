@@ -46,7 +46,11 @@ describe('a batch in parts', () => {
     const control: Callback = {
       onTrainBegin: ({ control: { plan } }) => {
         const { step } = plan;
-        plan.step = ((features: tf.Tensor, labels: tf.Tensor, options: object) => {
+        plan.step = ((
+          features: tf.Tensor,
+          labels: tf.Tensor,
+          options: Parameters<typeof step>[2],
+        ) => {
           if ((features.shape[0] as number) > 4) {
             throw Object.assign(new Error('out of memory'), {
               name: 'OutOfMemoryError',

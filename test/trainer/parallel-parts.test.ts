@@ -1,7 +1,8 @@
 /** What training on many devices is put together from. */
+
 import { closeSync } from 'node:fs';
 import { getThreads, setThreads } from '@deepend/backend-simd';
-import { compile } from '@deepend/compiler';
+import { compile, softmaxCrossEntropy } from '@deepend/compiler';
 import { type Device, device, environmentApart, shareCores } from '@deepend/device';
 import { book } from '@deepend/models';
 import { train } from '@deepend/trainer';
@@ -128,7 +129,9 @@ describe('an open step', () => {
   it('gives the gradients of a step', async () => {
     const [{ plan, features, labels }, other] = [setting(), setting()];
     await expectNoLeak(() => {
-      const { loss, correct, gradients } = plan.step(features, labels);
+      const { loss, correct, gradients } = plan.step(features, labels, {
+        loss: softmaxCrossEntropy,
+      });
       const open = other.plan.open(features);
       const logits = [...open.logits.dataSync()];
       const dLogits = tf.tidy(() => {

@@ -1,16 +1,7 @@
 /** What is done to gradients between the backward pass and the update. */
 import * as tf from '@tensorflow/tfjs-core';
 import { update } from './optimizers/update';
-import type { Parameter } from './program';
-
-/**
- * A parameter and the gradient of the loss with respect to it, of the same shape. Clipping puts
- * another tensor in its place.
- */
-export interface ParameterGradient {
-  readonly parameter: Parameter;
-  gradient: tf.Tensor;
-}
+import type { Parameter, ParameterGradient } from './program';
 
 /** Puts another gradient in the place of each, and disposes the one before. */
 function replace(

@@ -54,9 +54,12 @@ const pool = (config: Config) => ({
 
 /** undefined: the layer runs through tfjs's own gradient. */
 const LOWERINGS: Record<string, (config: Config, call: LayerCall) => Lowered | undefined> = {
-  Conv2D: (c) => row(conv2d, { ...convolution(c), relu: false }),
-  // @deepend/models' own layer: tfjs has none.
-  'deepend>GroupedConv2D': (c) => row(conv2d, { ...convolution(c), relu: false, groups: c.groups }),
+  Conv2D: (c) =>
+    row(conv2d, {
+      ...convolution(c),
+      relu: false,
+      ...(c.groups !== undefined && { groups: c.groups }),
+    }),
   DepthwiseConv2D: (c, { layer }) => {
     const attrs = convolution(c);
     if (attrs.dilations.every((rate) => rate === 1)) return row(depthwiseConv2d, attrs);
@@ -131,6 +134,17 @@ const CHANNELS_FIRST: typeof LOWERINGS = {
  */
 const isFrozen = (layer: tfl.layers.Layer, { scale, center }: Config) =>
   !layer.trainable || ((scale || center) && layer.trainableWeights.length === 0);
+
+/**
+ * Lowers a layer class that TensorFlow.js does not have like one that it has: its configuration has
+ * that class's fields. Call it where the class is defined.
+ */
+export function lowerLike(className: string, stockClassName: string): void {
+  const lowering = LOWERINGS[stockClassName];
+  if (!lowering)
+    throw new Error(`[compiler] lowerLike: no layer class ${stockClassName} is lowered`);
+  LOWERINGS[className] = lowering;
+}
 
 const isGate = ({ shape }: Value, image: Value) =>
   shape.length === 4 &&

@@ -1,15 +1,13 @@
 import * as tf from '@tensorflow/tfjs-core';
 import type * as tfl from '@tensorflow/tfjs-layers';
 import { fuse } from './fuse';
-import type { ParameterGradient } from './gradients';
 import { inputLayerOf, readGraph } from './graph';
-import { softmaxCrossEntropy } from './losses/cross-entropy';
 import type { Loss, LossResult } from './losses/loss';
 import { lower } from './lower';
 import { adviseBatch, peakBytes } from './memory';
 import { areFinite, Finder, type NonFinite } from './non-finite';
 import { statisticsOf } from './ops/batch-norm';
-import type { Parameter } from './program';
+import type { Parameter, ParameterGradient } from './program';
 import { checkResidence } from './residence';
 import { type Mode, Run } from './run';
 import { type Schedule, schedule } from './schedule';
@@ -24,8 +22,8 @@ export interface StepResult<C extends Correct = tf.Scalar>
 export interface StepOptions<C extends Correct = tf.Scalar> {
   /** Where this step's dropout comes from. @default 0 */
   seed?: number;
-  /** @default softmaxCrossEntropy */
-  loss?: Loss<C>;
+  /** What the step minimizes. */
+  loss: Loss<C>;
 }
 
 /** A step whose loss is computed elsewhere: from many devices' outputs, say. */
@@ -97,7 +95,7 @@ export class Plan {
   evaluate<C extends Correct = tf.Scalar>(
     features: tf.Tensor,
     labels: tf.Tensor,
-    { loss: lossOf = BY_DEFAULT as Loss<C> }: Pick<StepOptions<C>, 'loss'> = {},
+    { loss: lossOf }: Pick<StepOptions<C>, 'loss'>,
   ): Pick<LossResult<C>, 'loss' | 'correct'> {
     const { loss, correct, dLogits } = judge(lossOf, this.logits(features), labels);
     dLogits.dispose();
@@ -115,7 +113,7 @@ export class Plan {
   step<C extends Correct = tf.Scalar>(
     features: tf.Tensor,
     labels: tf.Tensor,
-    { seed = 0, loss: lossOf = BY_DEFAULT as Loss<C> }: StepOptions<C> = {},
+    { seed = 0, loss: lossOf }: StepOptions<C>,
   ): StepResult<C> {
     return this.pass(this.training, features, { training: true, seed }, (run) => {
       const { loss, correct, dLogits } = judge(lossOf, run.forward(), labels);
@@ -151,7 +149,7 @@ export class Plan {
   firstNonFinite(
     features: tf.Tensor,
     labels: tf.Tensor,
-    { seed = 0, loss: lossOf = BY_DEFAULT }: StepOptions<Correct> = {},
+    { seed = 0, loss: lossOf }: StepOptions<Correct>,
   ): NonFinite | undefined {
     const finder = new Finder();
     for (const { layers, params } of this.training.operations) {
@@ -244,8 +242,6 @@ export class Plan {
 export function compile(net: tfl.LayersModel): Plan {
   return new Plan(net);
 }
-
-const BY_DEFAULT: Loss<Correct> = softmaxCrossEntropy;
 
 /** The loss of logits, which are disposed. */
 function judge<C extends Correct>(

@@ -13,6 +13,15 @@ export interface Parameter {
   readonly variable: Variable;
 }
 
+/**
+ * A parameter and the gradient of the loss with respect to it, of the same shape. Clipping puts
+ * another tensor in its place.
+ */
+export interface ParameterGradient {
+  readonly parameter: Parameter;
+  gradient: Tensor;
+}
+
 /** One operation of a program: a row of an operation's table, applied to values and parameters. */
 export interface Operation<A = unknown> {
   readonly kind: OperationKind<A>;

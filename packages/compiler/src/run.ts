@@ -1,7 +1,13 @@
 import * as tf from '@tensorflow/tfjs-core';
-import type { ParameterGradient } from './gradients';
 import type { Finder } from './non-finite';
-import type { Backward, BackwardCall, Call, Operation, Parameter } from './program';
+import type {
+  Backward,
+  BackwardCall,
+  Call,
+  Operation,
+  Parameter,
+  ParameterGradient,
+} from './program';
 import type { Schedule } from './schedule';
 
 /** How a pass computes. */

@@ -10,6 +10,7 @@ import {
   type Optimizer,
   type OptimizerOptions,
   type Plan,
+  softmaxCrossEntropy,
 } from '@deepend/compiler';
 import { checkOptions, rule } from '@deepend/core';
 import { activate, type Device, toDevice } from '@deepend/device';
@@ -170,7 +171,7 @@ async function stepOn(
     checkBatch(WHERE, batch, plan, { labels: options.checkLabels, values: lossOf !== undefined });
     const { loss, correct, gradients } = plan.step(batch.features, batch.labels, {
       seed: options.seed,
-      ...(lossOf && { loss: lossOf }),
+      loss: lossOf ?? softmaxCrossEntropy,
     });
     optimizer.step(gradients, { lr: options.lr });
     const [value = Number.NaN] = await loss.data();

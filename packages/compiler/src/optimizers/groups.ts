@@ -1,7 +1,7 @@
 /** How each parameter learns: its group's scale of the learning rate, and its weight decay. */
-import type { ParameterGradient } from '../gradients';
+
 import { nameOf } from '../parameter-names';
-import type { Parameter } from '../program';
+import type { Parameter, ParameterGradient } from '../program';
 import type { CheckedOptions, ParameterGroup } from './options';
 
 export interface Settings {

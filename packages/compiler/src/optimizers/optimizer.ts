@@ -1,8 +1,8 @@
 import { show } from '@deepend/core';
 import * as tf from '@tensorflow/tfjs-core';
-import type { ParameterGradient } from '../gradients';
 import { ParameterNames } from '../parameter-names';
-import type { Parameter } from '../program';
+import type { Parameter, ParameterGradient } from '../program';
+import type { Entry } from '../update-rules';
 import { checkGroups, type Settings, settingsOf } from './groups';
 import {
   type CheckedOptions,
@@ -11,7 +11,7 @@ import {
   ruleOf,
 } from './options';
 import { ruleNamed } from './rules';
-import { type Entry, update } from './update';
+import { update } from './update';
 
 /** All that an optimizer remembers. */
 export interface OptimizerState {

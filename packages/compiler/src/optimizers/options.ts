@@ -1,6 +1,6 @@
 /** What each optimizer can be told, with PyTorch's defaults. */
 import { checkOptions, rule } from '@deepend/core';
-import type { RuleName } from './rules';
+import type { RuleName } from '../update-rules';
 
 /** Parameters that learn in their own way. The first group that a parameter is in counts. */
 export interface ParameterGroup {

@@ -3,20 +3,13 @@
  * weight. Formulas are PyTorch's (torch.optim).
  */
 import * as tf from '@tensorflow/tfjs-core';
+import type { Coefficients, RuleName } from '../update-rules';
 
 /**
  * What a rule keeps for each weight, of the weight's shape: running means of gradients and of their
  * squares, a sum of squares, a velocity.
  */
 export type SlotName = 'momentum' | 'mean' | 'square' | 'sum';
-
-export interface Coefficients {
-  /** How much of a velocity, or of the first running mean, stays at each step. */
-  readonly beta1?: number;
-  /** The same of the running mean of squares. */
-  readonly beta2?: number;
-  readonly epsilon?: number;
-}
 
 interface Moved {
   /** The weight moves by −lr times this. */
@@ -119,7 +112,6 @@ export const RULES = {
       return { change, slots: [average(beta2, before as tf.Tensor, g)] };
     },
   },
-} as const satisfies Record<string, Rule>;
+} as const satisfies Record<RuleName, Rule>;
 
-export type RuleName = keyof typeof RULES;
 export const ruleNamed = (name: RuleName): Rule => RULES[name];

@@ -4,26 +4,9 @@
  */
 import * as tf from '@tensorflow/tfjs-core';
 import { fast, hasFast, own } from '../fast';
-import type { ParameterGradient } from '../gradients';
-import { type Coefficients, type RuleName, ruleNamed } from './rules';
-
-/** One weight's part: w ← shrink·w − lr·change(gradient + decay·w). */
-export interface Entry {
-  readonly weight: tf.Variable;
-  readonly gradient: tf.Tensor;
-  /** The rule's slots, in order. @default none */
-  readonly slots?: readonly tf.Variable[];
-  readonly lr: number;
-  /** Weight decay that goes through the rule. @default 0 */
-  readonly decay?: number;
-  /**
-   * Weight decay that does not (Loshchilov & Hutter 2017, https://arxiv.org/abs/1711.05101): 1 −
-   * lr·λ. @default 1
-   */
-  readonly shrink?: number;
-  /** Adam's √(1 − β₂ᵗ). @default 1 */
-  readonly correction?: number;
-}
+import type { ParameterGradient } from '../program';
+import type { Coefficients, Entry, RuleName } from '../update-rules';
+import { ruleNamed } from './rules';
 
 /** Updates every entry's weight and slots in place; gradients stay as they are. */
 export function update(

@@ -3,6 +3,7 @@
  * https://arxiv.org/abs/1611.05431.
  */
 import { pathToFileURL } from 'node:url';
+import { lowerLike } from '@deepend/compiler';
 import { checkOptions, rule } from '@deepend/core';
 import * as tf from '@tensorflow/tfjs-core';
 import * as tfl from '@tensorflow/tfjs-layers';
@@ -202,6 +203,7 @@ export class GroupedConv2D extends tfl.layers.Layer {
 }
 
 tf.serialization.registerClass(GroupedConv2D);
+lowerLike(GroupedConv2D.className, 'Conv2D'); // a training plan reads `groups` too
 
 /**
  * Threads and processes that train a part of each batch load this package, whichever of its builds

@@ -1,7 +1,6 @@
 /** A run's history as a file that has a line more after each epoch. */
-import { show } from '@deepend/core';
+import { appendToFile, show, writeFileAtomic } from '@deepend/core';
 import type { Callback, EpochRecord } from '../types';
-import { append, begin } from './files';
 
 /**
  * A line of JSON for each epoch. Numbers that JSON lacks (NaN, Infinity) become null. A run
@@ -59,8 +58,8 @@ function historyFile(
   return {
     onTrainBegin: async ({ history }) => {
       lines = format();
-      await begin(where, file, text(history));
+      await writeFileAtomic(file, text(history), { where });
     },
-    onEpochEnd: (record) => append(where, file, text([record])),
+    onEpochEnd: (record) => appendToFile(file, text([record]), { where }),
   };
 }

@@ -1,9 +1,7 @@
 /** The history of a run that has been, for TensorBoard. */
 import path from 'node:path';
-import { checkOptions, rule, show } from '@deepend/core';
-import type { EpochRecord } from '../types';
+import { checkOptions, type EpochRecord, rule, show, writeFileAtomic } from '@deepend/core';
 import { scalarRecord, versionRecord } from './event-file';
-import { begin } from './files';
 import { epochScalars } from './tensorboard';
 
 const WHERE = '[trainer] exportTensorBoard';
@@ -55,6 +53,6 @@ export async function exportTensorBoard(
       scalarRecord({ wallTime, step: record.epoch * stepsPerEpoch, scalars: epochScalars(record) }),
     );
   });
-  await begin(WHERE, file, Buffer.concat(records));
+  await writeFileAtomic(file, Buffer.concat(records), { where: WHERE });
   return file;
 }

@@ -1,12 +1,25 @@
 /** Curves for TensorBoard. */
 import { hostname } from 'node:os';
 import path from 'node:path';
-import { checkOptions, rule, show } from '@deepend/core';
-import type { Callback, EpochRecord } from '../types';
+import {
+  appendToFile,
+  checkOptions,
+  type EpochRecord,
+  rule,
+  type StepRecord,
+  show,
+  writeFileAtomic,
+} from '@deepend/core';
 import { scalarRecord, sessionRecord, versionRecord } from './event-file';
-import { append, begin } from './files';
 
 const WHERE = '[trainer] tensorBoard';
+/** The part of a trainer's callback that writes the event file. */
+export interface TensorBoardCallback {
+  onTrainBegin(run: { readonly resumed: boolean }): Promise<void>;
+  onStep(record: StepRecord): Promise<void>;
+  onEpochEnd(record: EpochRecord): Promise<void>;
+}
+
 const rules = rule.options({ everySteps: rule.positiveInteger().optional() });
 
 let files = 0; // two runs of a process may begin in the same second
@@ -22,7 +35,10 @@ let files = 0; // two runs of a process may begin in the same second
  *   each epoch @default 50
  * @throws Error before training when the folder cannot be written
  */
-export function tensorBoard(dir: string, settings: { everySteps?: number } = {}): Callback {
+export function tensorBoard(
+  dir: string,
+  settings: { everySteps?: number } = {},
+): TensorBoardCallback {
   const { everySteps = 50 } = checkOptions(WHERE, rules, settings);
   if (typeof dir !== 'string' || dir === '')
     throw new TypeError(`${WHERE}: expected the name of a folder, got ${show(dir)}`);
@@ -31,19 +47,23 @@ export function tensorBoard(dir: string, settings: { everySteps?: number } = {})
   let goesOn = false; // whether the file has still to say that it goes on
   const now = () => Date.now() / 1000;
   const write = (step: number, scalars: Record<string, number>) =>
-    append(WHERE, file, scalarRecord({ wallTime: now(), step, scalars }));
+    appendToFile(file, scalarRecord({ wallTime: now(), step, scalars }), { where: WHERE });
   return {
     async onTrainBegin({ resumed }) {
       file = path.join(
         dir,
         `events.out.tfevents.${Math.floor(now())}.${hostname()}.${process.pid}.${files++}`,
       );
-      [steps, goesOn] = [0, resumed];
-      await begin(WHERE, file, versionRecord(now()));
+      steps = 0;
+      goesOn = resumed;
+      await writeFileAtomic(file, versionRecord(now()), { where: WHERE });
     },
     async onStep({ step, numBatches, globalStep, loss, trainAcc, lr }) {
       steps = globalStep;
-      if (goesOn) await append(WHERE, file, sessionRecord({ wallTime: now(), step: globalStep }));
+      if (goesOn)
+        await appendToFile(file, sessionRecord({ wallTime: now(), step: globalStep }), {
+          where: WHERE,
+        });
       goesOn = false;
       const isLast = step === numBatches; // the epoch's own record follows
       if (globalStep % everySteps === 0 && !isLast)

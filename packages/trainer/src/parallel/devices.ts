@@ -1,7 +1,6 @@
 /** Which devices can train together, and how each has its worker. */
 import { closest, show } from '@deepend/core';
 import type { Device, EngineName } from '@deepend/device';
-import type { TrainOptions } from '../types';
 import { type StartLink, startProcess, startThread } from './link';
 
 /**
@@ -15,6 +14,13 @@ export const LINKS: Readonly<Record<EngineName, StartLink>> = {
   webgpu: startProcess,
   tensorflow: startProcess,
 };
+
+/** The part of `train`'s options that decides how many devices compute. */
+export interface DeviceOptions {
+  readonly device?: Device;
+  readonly devices?: readonly Device[];
+  readonly microBatch?: number | 'auto';
+}
 
 const isGpu = ({ name }: Device) => /^(cuda|webgpu):/.test(name);
 
@@ -37,7 +43,7 @@ export function placeOf(device: Device, i: number, count: number): string {
  */
 export function checkDevices(
   where: string,
-  { device, devices, microBatch }: Pick<TrainOptions, 'device' | 'devices' | 'microBatch'>,
+  { device, devices, microBatch }: DeviceOptions,
 ): readonly Device[] | undefined {
   if (devices === undefined) return undefined;
   const option = `${where}: option "devices"`;

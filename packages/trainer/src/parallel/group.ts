@@ -9,7 +9,6 @@ import type { Loss, OpenStep, ParameterGradient, Plan, StepResult } from '@deepe
 import { type CoreShare, type Device, environmentApart, shareCores } from '@deepend/device';
 import * as tf from '@tensorflow/tfjs-core';
 import type { LayersModel } from '@tensorflow/tfjs-layers';
-import type { Batch } from '../types';
 import { LINKS, placeOf, requestOf } from './devices';
 import type { StartLink } from './link';
 import type { Answers } from './messages';
@@ -17,6 +16,12 @@ import { describeNet, differenceOf, fixedWeights, sketchOf } from './net-text';
 import { atLeast, eachPart, readInto, sharedFloats, tensorOf, totalSize } from './numbers';
 import { Peer } from './peer';
 import { type Part, splitBatch } from './split';
+
+/** One minibatch: features and labels, samples first. */
+interface Batch {
+  readonly features: tf.Tensor;
+  readonly labels: tf.Tensor;
+}
 
 const WHERE = '[trainer] train';
 const MINUTE = 60_000;

@@ -1,7 +1,7 @@
 /** Updates in place, by libtensorflow's operations on variables. */
 import * as tf from '@tensorflow/tfjs-core';
-import type { Coefficients, RuleName } from '../../optimizers/rules';
-import { composed, type Entry } from '../../optimizers/update';
+import { composed } from '../../optimizers/update';
+import type { Coefficients, Entry, RuleName } from '../../update-rules';
 import { type Attr, attributes, FLOAT, type Form, type NodeBackend } from './native';
 
 /**

@@ -2,8 +2,7 @@
  * Updates in place, a shader a weight: the weight, the rule's slots and the gradient are read and
  * written once.
  */
-import type { Coefficients, RuleName } from '../../optimizers/rules';
-import type { Entry } from '../../optimizers/update';
+import type { Coefficients, Entry, RuleName } from '../../update-rules';
 import { type Form, grid, INDEX, launch, size } from './launch';
 
 const MEAN = (slot: string, beta: 1 | 2, now: string) =>
