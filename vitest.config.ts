@@ -16,8 +16,8 @@ export default defineConfig({
       })),
       // So do the workers that tests start.
       {
-        find: /^\.\.\/generated\/replica$/,
-        replacement: generated('trainer', 'replica-of-sources'),
+        find: /^\.\/generated\/replica$/,
+        replacement: generated('distributed', 'replica-of-sources'),
       },
     ],
   },

@@ -4,11 +4,12 @@ import '@tensorflow/tfjs-layers'; // registers the gradients
 import * as tf from '@tensorflow/tfjs-core';
 import fc from 'fast-check';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { OutOfMemoryError, simdInfo } from '../../packages/backend-simd/src';
 import { HEAP_START } from '../../packages/backend-simd/src/control';
+import { OutOfMemoryError } from '../../packages/backend-simd/src/errors';
 import { Heap } from '../../packages/backend-simd/src/heap';
 import { createMemory, defaultMemoryLimit } from '../../packages/backend-simd/src/memory';
 import { runtime } from '../../packages/backend-simd/src/runtime';
+import { simdInfo } from '../../packages/backend-simd/src/settings';
 import { mix } from '../helpers/fill';
 import { expectRight, floats, MIB, open } from './runtimes';
 

@@ -7,16 +7,16 @@ import '@tensorflow/tfjs-layers'; // registers the gradients
 import * as tf from '@tensorflow/tfjs-core';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { Task } from '../../packages/backend-simd/assembly/task';
+import { chooseBuild } from '../../packages/backend-simd/src/build';
+import { CONTROL, MAX_ARGS } from '../../packages/backend-simd/src/control';
+import { OutOfMemoryError } from '../../packages/backend-simd/src/errors';
+import { float, runtime } from '../../packages/backend-simd/src/runtime';
 import {
   getThreads,
-  OutOfMemoryError,
   setThreads,
   simdInfo,
   wasmBuild,
-} from '../../packages/backend-simd/src';
-import { chooseBuild } from '../../packages/backend-simd/src/build';
-import { CONTROL, MAX_ARGS } from '../../packages/backend-simd/src/control';
-import { float, runtime } from '../../packages/backend-simd/src/runtime';
+} from '../../packages/backend-simd/src/settings';
 import { defaultThreads, physicalCores } from '../../packages/backend-simd/src/threads';
 import { mix } from '../helpers/fill';
 import { expectRight, open, untilReady } from './runtimes';

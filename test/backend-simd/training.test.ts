@@ -1,8 +1,9 @@
 /** Whole training steps on simd: nothing grows, and the number of threads changes no bit. */
 
 import { setThreads, simdInfo } from '@deepend/backend-simd';
-import { compile, sgd, softmaxCrossEntropy } from '@deepend/compiler';
+import { compile } from '@deepend/compiler';
 import { book } from '@deepend/models';
+import { sgd, softmaxCrossEntropy } from '@deepend/optim';
 import * as tf from '@tensorflow/tfjs-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { fillNet, goldenBatch } from '../helpers/fill';

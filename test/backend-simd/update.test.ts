@@ -6,9 +6,9 @@ import { setThreads, simdInfo } from '@deepend/backend-simd';
 import * as tf from '@tensorflow/tfjs-core';
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { RULES } from '../../packages/compiler/src/optimizers/rules';
-import { composed, update } from '../../packages/compiler/src/optimizers/update';
 import type { Coefficients, Entry, RuleName } from '../../packages/compiler/src/update-rules';
+import { RULES } from '../../packages/optim/src/optimizers/rules';
+import { composed, update } from '../../packages/optim/src/optimizers/update';
 import { mix } from '../helpers/fill';
 
 const names = Object.keys(RULES) as RuleName[];

@@ -4,8 +4,9 @@
  */
 
 import { setThreads } from '@deepend/backend-simd';
-import { compile, type Plan, sgd, softmaxCrossEntropy } from '@deepend/compiler';
+import { compile, type Plan } from '@deepend/compiler';
 import { activate, type EngineName } from '@deepend/device';
+import { sgd, softmaxCrossEntropy } from '@deepend/optim';
 import * as tf from '@tensorflow/tfjs-core';
 import {
   type AnyDataset,

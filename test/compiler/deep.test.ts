@@ -1,5 +1,6 @@
 /** Nets of thousands of layers, as ResNet-1001 is. */
-import { compile, softmaxCrossEntropy } from '@deepend/compiler';
+import { compile } from '@deepend/compiler';
+import { softmaxCrossEntropy } from '@deepend/optim';
 import * as tf from '@tensorflow/tfjs-core';
 import * as tfl from '@tensorflow/tfjs-layers';
 import { describe, expect, it } from 'vitest';

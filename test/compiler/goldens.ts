@@ -3,7 +3,8 @@
  * net.
  */
 import { readFileSync } from 'node:fs';
-import type { OptimizerOptions, Parameter, ParameterGradient } from '@deepend/compiler';
+import type { Parameter, ParameterGradient } from '@deepend/compiler';
+import type { OptimizerOptions } from '@deepend/optim';
 import * as tf from '@tensorflow/tfjs-core';
 import { expect } from 'vitest';
 

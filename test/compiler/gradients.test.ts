@@ -1,17 +1,16 @@
 /**
  * Clipping and sums of gradients, and averages of weights: against PyTorch's and against the whole.
  */
+
+import { compile, type Parameter, type ParameterGradient } from '@deepend/compiler';
 import {
   clipByNorm,
   clipByValue,
-  compile,
   GradientSums,
-  type Parameter,
-  type ParameterGradient,
   sgd,
   softmaxCrossEntropy,
   WeightAverage,
-} from '@deepend/compiler';
+} from '@deepend/optim';
 import * as tf from '@tensorflow/tfjs-core';
 import * as tfl from '@tensorflow/tfjs-layers';
 import { beforeAll, describe, expect, it } from 'vitest';

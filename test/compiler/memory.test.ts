@@ -1,6 +1,7 @@
 /** What a step holds, and what happens when it is more than there is. */
-import { compile, createOptimizer, sgd, softmaxCrossEntropy } from '@deepend/compiler';
+import { compile } from '@deepend/compiler';
 import { book } from '@deepend/models';
+import { createOptimizer, sgd, softmaxCrossEntropy } from '@deepend/optim';
 import * as tf from '@tensorflow/tfjs-core';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { batchOf, heldBytes, peakOf } from '../helpers/heap';

@@ -2,10 +2,7 @@
  * Small nets that between them hold every operation of a plan, and layers that no pattern knows.
  */
 import * as tfl from '@tensorflow/tfjs-layers';
-import {
-  type GroupedConv2DConfig,
-  groupedConv2d,
-} from '../../packages/models/src/blocks/grouped-conv';
+import { type GroupedConv2DConfig, groupedConv2d } from '../../packages/nn/src/grouped-conv';
 
 type Layers = (x: tfl.SymbolicTensor) => tfl.SymbolicTensor;
 

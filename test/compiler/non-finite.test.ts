@@ -1,5 +1,6 @@
 /** Finding the first number that is not finite. */
-import { compile, type Loss, meanSquaredError, softmaxCrossEntropy } from '@deepend/compiler';
+import { compile, type Loss } from '@deepend/compiler';
+import { meanSquaredError, softmaxCrossEntropy } from '@deepend/optim';
 import * as tf from '@tensorflow/tfjs-core';
 import * as tfl from '@tensorflow/tfjs-layers';
 import { beforeAll, describe, expect, it } from 'vitest';

@@ -1,4 +1,5 @@
-import { compile, softmaxCrossEntropy } from '@deepend/compiler';
+import { compile } from '@deepend/compiler';
+import { softmaxCrossEntropy } from '@deepend/optim';
 import * as tf from '@tensorflow/tfjs-core';
 import * as tfl from '@tensorflow/tfjs-layers';
 import { beforeAll, describe, expect, it } from 'vitest';

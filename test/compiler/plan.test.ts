@@ -1,5 +1,6 @@
-import { compile, type Plan, sgd, softmaxCrossEntropy } from '@deepend/compiler';
+import { compile, type Plan } from '@deepend/compiler';
 import { toDevice } from '@deepend/device';
+import { sgd, softmaxCrossEntropy } from '@deepend/optim';
 import * as tf from '@tensorflow/tfjs-core';
 import type { LayersModel } from '@tensorflow/tfjs-layers';
 import { beforeAll, describe, expect, it } from 'vitest';

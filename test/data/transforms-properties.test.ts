@@ -28,9 +28,8 @@ import {
   applyTransforms,
   isBatchwise,
   outputShape,
-  toFloats,
   transformToFloats,
-} from '../../packages/data/src/transforms';
+} from '../../packages/data/src/transforms/apply';
 import {
   below,
   beta,
@@ -38,6 +37,7 @@ import {
   roundHalfEven,
   shuffled,
 } from '../../packages/data/src/transforms/draw';
+import { toFloats } from '../../packages/data/src/transforms/floats';
 import type { ImageBatch } from '../../packages/data/src/types';
 
 const random = (seed: number, stream: number) => {

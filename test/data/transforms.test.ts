@@ -25,10 +25,10 @@ import {
   applyTransforms,
   isBatchwise,
   outputShape,
-  toFloats,
   transformToFloats,
-} from '../../packages/data/src/transforms';
+} from '../../packages/data/src/transforms/apply';
 import { randomPart } from '../../packages/data/src/transforms/erasing';
+import { toFloats } from '../../packages/data/src/transforms/floats';
 import { randomBox } from '../../packages/data/src/transforms/sizing';
 import golden from '../golden/transforms.json';
 import { mix } from '../helpers/fill';

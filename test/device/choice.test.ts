@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { choose, ORDER } from '../../packages/device/src/choice';
 import { parseGpus, visibleGpus } from '../../packages/device/src/hardware';
-import { gpuAbsence } from '../../packages/device/src/tensorflow';
+import { gpuAbsence } from '../../packages/device/src/tensorflow/native';
 
 const WHERE = '[device] tryGpu';
 

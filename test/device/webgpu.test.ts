@@ -6,7 +6,7 @@ import { spawnSync } from 'node:child_process';
 import { cpu, currentDevice, device, tryGpu } from '@deepend/device';
 import * as tf from '@tensorflow/tfjs-core';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { describeAdapter, noAdapter, probeWebgpu } from '../../packages/device/src/webgpu';
+import { describeAdapter, noAdapter, probeWebgpu } from '../../packages/device/src/webgpu/probe';
 import { allEngines } from '../helpers/all-engines';
 
 const { absent, title } = allEngines.find(

@@ -2,7 +2,9 @@
  * Nets that between them have all that exporters must write: each family of the zoo, each block
  * order, and stock layers that a user composes.
  */
-import { BLOCK_ORDERS, type BlockOrderName, book, cifar, createModel } from '@deepend/models';
+
+import { book, cifar, createModel } from '@deepend/models';
+import { BLOCK_ORDERS, type BlockOrderName } from '@deepend/nn';
 import * as tf from '@tensorflow/tfjs-core';
 import * as tfl from '@tensorflow/tfjs-layers';
 import { expect } from 'vitest';

@@ -1,7 +1,7 @@
 /** Nets as ONNX files, beside TensorFlow.js: what both compute of the same numbers. */
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { exportOnnx } from '@deepend/models';
+import { exportOnnx } from '@deepend/export';
 import * as tf from '@tensorflow/tfjs-core';
 import * as tfl from '@tensorflow/tfjs-layers';
 import fs from 'fs-extra';

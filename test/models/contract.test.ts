@@ -2,8 +2,9 @@
 
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { compile, type Plan, type StepResult, sgd, softmaxCrossEntropy } from '@deepend/compiler';
+import { compile, type Plan, type StepResult } from '@deepend/compiler';
 import { createModel, listModels, loadNet, saveNet, summarize } from '@deepend/models';
+import { sgd, softmaxCrossEntropy } from '@deepend/optim';
 import * as tf from '@tensorflow/tfjs-core';
 import type { LayersModel } from '@tensorflow/tfjs-layers';
 import fs from 'fs-extra';

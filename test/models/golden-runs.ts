@@ -1,19 +1,16 @@
 /** What the tests of PyTorch's numbers share: reading test/golden, the net of a run, comparing. */
 import { readFileSync } from 'node:fs';
+import { type AnyNetOptions, createModel, listModels, registerModel } from '@deepend/models';
 import {
-  type AnyNetOptions,
   type BlockOrderName,
   cifarStem,
   classifier,
-  createModel,
-  listModels,
   type ResidualStageOptions,
-  registerModel,
   residualEnd,
   residualStage,
   type Shortcut,
   sequential,
-} from '@deepend/models';
+} from '@deepend/nn';
 import type { LayersModel } from '@tensorflow/tfjs-layers';
 import { expect } from 'vitest';
 import { fillNet, goldenBatch } from '../helpers/fill';

@@ -1,5 +1,6 @@
-import { compile, softmaxCrossEntropy } from '@deepend/compiler';
+import { compile } from '@deepend/compiler';
 import { type AnyNetOptions, createModel, estimateMemory, freeze, unfreeze } from '@deepend/models';
+import { softmaxCrossEntropy } from '@deepend/optim';
 import * as tf from '@tensorflow/tfjs-core';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { batchOf, heldBytes, peakOf } from '../helpers/heap';

@@ -1,13 +1,14 @@
 /** The zoo against PyTorch; the values are test/golden/make-golden.py's. */
-import { compile, type Plan, type StepResult, sgd, softmaxCrossEntropy } from '@deepend/compiler';
+import { compile, type Plan, type StepResult } from '@deepend/compiler';
+import { sgd, softmaxCrossEntropy } from '@deepend/optim';
 import * as tf from '@tensorflow/tfjs-core';
 import type { LayersModel } from '@tensorflow/tfjs-layers';
 import { beforeAll, describe, expect, it, vi } from 'vitest';
+import { Run as Pass } from '../../packages/compiler/src/execution';
 import { fuse } from '../../packages/compiler/src/fuse';
 import { readGraph } from '../../packages/compiler/src/graph';
+import { schedule } from '../../packages/compiler/src/liveness';
 import { lower } from '../../packages/compiler/src/lower';
-import { Run as Pass } from '../../packages/compiler/src/run';
-import { schedule } from '../../packages/compiler/src/schedule';
 import { engines, use } from '../helpers/engines';
 import { expectClose, type Run, readGolden, setUp, type TrainingRun, trains } from './golden-runs';
 

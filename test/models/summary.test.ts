@@ -3,7 +3,7 @@ import * as tf from '@tensorflow/tfjs-core';
 import * as tfl from '@tensorflow/tfjs-layers';
 import * as fc from 'fast-check';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { groupedConv2d } from '../../packages/models/src/blocks/grouped-conv';
+import { groupedConv2d } from '../../packages/nn/src/grouped-conv';
 import { use } from '../helpers/engines';
 
 beforeAll(() => use('cpu-js'));

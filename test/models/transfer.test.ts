@@ -1,4 +1,4 @@
-import { compile, sgd, softmaxCrossEntropy } from '@deepend/compiler';
+import { compile } from '@deepend/compiler';
 import {
   book,
   createModel,
@@ -7,6 +7,7 @@ import {
   replaceHead,
   unfreeze,
 } from '@deepend/models';
+import { sgd, softmaxCrossEntropy } from '@deepend/optim';
 import * as tf from '@tensorflow/tfjs-core';
 import * as tfl from '@tensorflow/tfjs-layers';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';

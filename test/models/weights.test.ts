@@ -7,7 +7,7 @@ import * as tf from '@tensorflow/tfjs-core';
 import * as tfl from '@tensorflow/tfjs-layers';
 import fs from 'fs-extra';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { GroupedConv2D } from '../../packages/models/src/blocks/grouped-conv';
+import { GroupedConv2D } from '../../packages/nn/src/grouped-conv';
 import golden from '../golden/safetensors.json' with { type: 'json' };
 import { engines, use } from '../helpers/engines';
 import { mix } from '../helpers/fill';

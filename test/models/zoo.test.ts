@@ -1,15 +1,8 @@
 /** How nets are asked for, how their weights begin, and what their blocks are made of. */
 import { createHash } from 'node:crypto';
 import {
-  add,
-  BLOCK_ORDERS,
-  type BlockOrderName,
   book,
-  chain,
   cifar,
-  cifarStem,
-  classifier,
-  conv,
   createModel,
   denseBlock,
   inception,
@@ -17,24 +10,33 @@ import {
   listModels,
   ninBlock,
   registerModel,
-  relu,
-  residual,
-  residualEnd,
-  residualStage,
-  residualStem,
   resnet18,
   resnet50,
-  sequential,
-  squeezeExcitation,
   summarize,
   transitionBlock,
   vgg11,
   vggBlock,
 } from '@deepend/models';
+import {
+  add,
+  BLOCK_ORDERS,
+  type BlockOrderName,
+  chain,
+  cifarStem,
+  classifier,
+  conv,
+  relu,
+  residual,
+  residualEnd,
+  residualStage,
+  residualStem,
+  sequential,
+  squeezeExcitation,
+} from '@deepend/nn';
 import * as tf from '@tensorflow/tfjs-core';
 import * as tfl from '@tensorflow/tfjs-layers';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { normal, randomFrom, uniform } from '../../packages/models/src/blocks/random';
+import { normal, randomFrom, uniform } from '../../packages/nn/src/random';
 import { use } from '../helpers/engines';
 
 beforeAll(() => use('cpu-js'));

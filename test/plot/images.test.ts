@@ -1,4 +1,5 @@
-import { showImages, toCsv, toJsonl } from '@deepend/plot';
+import { toCsv, toJsonl } from '@deepend/core';
+import { showImages } from '@deepend/plot';
 import * as tf from '@tensorflow/tfjs-core';
 import '@tensorflow/tfjs-backend-cpu';
 import sharp from 'sharp';

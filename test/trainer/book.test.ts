@@ -1,5 +1,6 @@
-import { compile, softmaxCrossEntropy } from '@deepend/compiler';
+import { compile } from '@deepend/compiler';
 import { currentDevice } from '@deepend/device';
+import { softmaxCrossEntropy } from '@deepend/optim';
 import { bookTools, evaluate, train } from '@deepend/trainer';
 import * as tf from '@tensorflow/tfjs-core';
 import type * as tfl from '@tensorflow/tfjs-layers';

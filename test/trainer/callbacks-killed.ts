@@ -3,7 +3,8 @@
  * and events there as fast as it can.
  */
 import path from 'node:path';
-import { csvHistory, jsonlHistory, tensorBoard } from '@deepend/trainer';
+import { tensorBoard } from '@deepend/export';
+import { csvHistory, jsonlHistory } from '@deepend/trainer';
 
 const [dir = ''] = process.argv.slice(2);
 const callbacks = [

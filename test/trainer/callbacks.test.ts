@@ -1,10 +1,9 @@
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
+import { accuracyMetric, confusionMatrix } from '@deepend/optim';
 import {
-  accuracyMetric,
   type Callback,
-  confusionMatrix,
   csvHistory,
   earlyStopping,
   evaluate,

@@ -1,14 +1,8 @@
 /** What the loop does beside plain descent. */
-import { crossEntropy, meanSquaredError } from '@deepend/compiler';
-import {
-  accuracyMetric,
-  type Callback,
-  type EpochRecord,
-  evaluate,
-  type StepRecord,
-  topK,
-  train,
-} from '@deepend/trainer';
+
+import type { EpochRecord, StepRecord } from '@deepend/core';
+import { accuracyMetric, crossEntropy, meanSquaredError, topK } from '@deepend/optim';
+import { type Callback, evaluate, train } from '@deepend/trainer';
 import * as tf from '@tensorflow/tfjs-core';
 import * as tfl from '@tensorflow/tfjs-layers';
 import { afterEach, beforeAll, describe, expect, it, vi } from 'vitest';

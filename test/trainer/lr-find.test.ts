@@ -1,5 +1,5 @@
-import { meanSquaredError } from '@deepend/compiler';
 import { book } from '@deepend/models';
+import { meanSquaredError } from '@deepend/optim';
 import { evaluate, type Loader, lrFind, train } from '@deepend/trainer';
 import * as tf from '@tensorflow/tfjs-core';
 import type * as tfl from '@tensorflow/tfjs-layers';

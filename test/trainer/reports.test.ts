@@ -1,11 +1,5 @@
-import {
-  confusedPairs,
-  confusionMatrix,
-  type Loader,
-  predict,
-  topLosses,
-  worstClasses,
-} from '@deepend/trainer';
+import { confusionMatrix } from '@deepend/optim';
+import { confusedPairs, type Loader, predict, topLosses, worstClasses } from '@deepend/trainer';
 import * as tf from '@tensorflow/tfjs-core';
 import { showTopLosses } from 'deepend';
 import { beforeAll, describe, expect, it } from 'vitest';

@@ -5,10 +5,10 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { arrayDataset, DataLoader, randomCrop } from '@deepend/data';
 import { book, cifar } from '@deepend/models';
+import { cosineSchedule } from '@deepend/optim';
 import {
   type Callback,
   checkpoints,
-  cosineSchedule,
   listCheckpoints,
   newestCheckpoint,
   type TrainOptions,

@@ -1,5 +1,6 @@
+import type { EpochRecord } from '@deepend/core';
 import { book } from '@deepend/models';
-import { type Callback, type EpochRecord, evaluate, predict, train } from '@deepend/trainer';
+import { type Callback, evaluate, predict, train } from '@deepend/trainer';
 import * as tf from '@tensorflow/tfjs-core';
 import * as tfl from '@tensorflow/tfjs-layers';
 import { beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';

@@ -1,26 +1,22 @@
-import { registerTensorflow } from './engines/tensorflow';
-import { registerWebgpu } from './engines/webgpu';
+/** Compiles a model into a training plan, and the contract of the fused kernels. */
 
-export { clipByNorm, clipByValue, GradientSums } from './gradients';
-export {
-  type CrossEntropyOptions,
-  crossEntropy,
-  softmaxCrossEntropy,
-} from './losses/cross-entropy';
-export { binaryCrossEntropy, meanSquaredError } from './losses/elementwise';
-export type { Loss, LossResult } from './losses/loss';
+export { type FastKernel, fast, hasFast, own } from './fused-kernels';
+export type { Loss, LossResult } from './loss';
 export { lowerLike } from './lower';
 export type { NonFinite } from './non-finite';
-export { createOptimizer, type Optimizer, type OptimizerState } from './optimizers/optimizer';
-export type { OptimizerOptions, ParameterGroup } from './optimizers/options';
-export { sgd } from './optimizers/update';
+export { resolve } from './ops/conv';
+export type { PoolAttrs } from './ops/pool';
+export type { ActivationName } from './ops/simple';
 export { compile, type OpenStep, Plan, type StepOptions, type StepResult } from './plan';
-export type { Parameter, ParameterGradient } from './program';
 export {
-  WeightAverage,
-  type WeightAverageOptions,
-  type WeightAverageState,
-} from './weight-average';
-
-registerTensorflow();
-registerWebgpu();
+  type ConvAttrs,
+  composedFilterGradient,
+  composedInputGradient,
+  convolve,
+  isEmpty,
+  type Padding,
+  pairs,
+  zeroPad,
+} from './primitives';
+export type { Parameter, ParameterGradient } from './program';
+export type { Coefficients, Entry, RuleName } from './update-rules';

@@ -3,8 +3,8 @@
  * computing anything.
  */
 import type { Value } from './graph';
+import type { Schedule } from './liveness';
 import type { Operation } from './program';
-import type { Schedule } from './schedule';
 import { type Part, workspaceBytes } from './workspace';
 
 const FLOAT_BYTES = 4;

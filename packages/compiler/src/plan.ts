@@ -1,16 +1,16 @@
 import * as tf from '@tensorflow/tfjs-core';
 import type * as tfl from '@tensorflow/tfjs-layers';
+import { type Mode, Run } from './execution';
 import { fuse } from './fuse';
 import { inputLayerOf, readGraph } from './graph';
-import type { Loss, LossResult } from './losses/loss';
+import { type Schedule, schedule } from './liveness';
+import type { Loss, LossResult } from './loss';
 import { lower } from './lower';
 import { adviseBatch, peakBytes } from './memory';
 import { areFinite, Finder, type NonFinite } from './non-finite';
 import { statisticsOf } from './ops/batch-norm';
+import { checkResidence } from './placement';
 import type { Parameter, ParameterGradient } from './program';
-import { checkResidence } from './residence';
-import { type Mode, Run } from './run';
-import { type Schedule, schedule } from './schedule';
 
 type Correct = tf.Scalar | null;
 

@@ -5,7 +5,7 @@
  * convolutions and matrix products serve.
  */
 import * as tf from '@tensorflow/tfjs-core';
-import { fast } from './fast';
+import { fast } from './fused-kernels';
 import { throughPhases } from './phases';
 
 /** Rows and columns of zeros around an image. */

@@ -7,6 +7,7 @@ export {
   writeFileAtomic,
   writeFolderAtomic,
 } from './files';
+export { toCsv, toJson, toJsonl } from './history';
 export { type Bundle, type Notebook, type NotebookOutput, notebook } from './notebook';
 export { checkOptions, closest, show } from './options';
 export type { EpochRecord, StepRecord } from './records';

@@ -8,7 +8,7 @@ import { type DataLoaderOptions, LOADER_OPTIONS } from './loading/options';
 import { defaultPrefetch, defaultWorkers, shapeBehind, splitLate } from './loading/plan';
 import type { Recipe, Skipped } from './loading/recipe';
 import { shared, slotsFor } from './loading/shared';
-import { resize as resizeTo } from './transforms/index';
+import { resize as resizeTo } from './transforms';
 import type { AnyDataset, Batch, Dataset, ImageShape, Loader, Transform } from './types';
 
 export {

@@ -1,5 +1,5 @@
 /** A run from its settings alone: what `deepend train` and `deepend resume` do. */
-import { crossEntropy } from '@deepend/compiler';
+
 import {
   cutMix,
   cutout,
@@ -14,24 +14,27 @@ import {
   type Transform,
 } from '@deepend/data';
 import { type Device, type DeviceName, device, tryAllGpus, tryGpu } from '@deepend/device';
+import { tensorBoard } from '@deepend/export';
 import { createModel } from '@deepend/models';
 import {
-  type Callback,
   constant,
   cosineSchedule,
-  earlyStopping,
+  crossEntropy,
   oneCycleSchedule,
   plateauSchedule,
   polynomialSchedule,
   type Schedule,
   stepSchedule,
+  warmUp,
+} from '@deepend/optim';
+import {
+  type Callback,
+  earlyStopping,
   stopOnNaN,
   type TrainOptions,
   type TrainResult,
-  tensorBoard,
   timeLimit,
   train,
-  warmUp,
 } from '@deepend/trainer';
 import type { LayersModel } from '@tensorflow/tfjs-layers';
 import { saveRun } from './run';

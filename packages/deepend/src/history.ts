@@ -1,5 +1,5 @@
 /** `history.jsonl` read back: a record of an epoch a line. */
-import type { EpochRecord } from '@deepend/trainer';
+import type { EpochRecord } from '@deepend/core';
 
 /**
  * What JSON cannot hold, NaN, was written as null, and is null here.

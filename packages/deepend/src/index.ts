@@ -2,14 +2,9 @@
  * deepend: a deep-learning training toolkit in the manner of Dive into Deep Learning, on
  * TensorFlow.js.
  */
-export {
-  binaryCrossEntropy,
-  type CrossEntropyOptions,
-  crossEntropy,
-  type Loss,
-  meanSquaredError,
-  type OptimizerOptions,
-} from '@deepend/compiler';
+
+export type { Loss } from '@deepend/compiler';
+export { type EpochRecord, type StepRecord, toCsv, toJson, toJsonl } from '@deepend/core';
 export * from '@deepend/data';
 export {
   type CandidateName,
@@ -29,65 +24,69 @@ export {
   tryAllGpus,
   tryGpu,
 } from '@deepend/device';
-// Both packages have it, the same type.
-export type { ImageShape } from '@deepend/models';
+export * from '@deepend/export';
 export * from '@deepend/models';
-export * from '@deepend/plot';
+// Both packages have it, the same type.
+export type { ImageShape } from '@deepend/nn';
+export * from '@deepend/nn';
 export {
-  Accumulator,
   accuracy,
   accuracyMetric,
-  bookTools,
-  type Callback,
-  type CheckpointOptions,
+  binaryCrossEntropy,
   type ClassReport,
-  type ConfusedPair,
-  checkpoints,
-  confusedPairs,
+  type CrossEntropyOptions,
   confusionMatrix,
   constant,
   cosineSchedule,
-  csvHistory,
-  type EarlyStoppingOptions,
-  type EpochRecord,
-  type EvaluateOptions,
-  type Evaluation,
-  type ExportTensorBoardOptions,
-  earlyStopping,
-  evaluate,
-  exportTensorBoard,
+  crossEntropy,
   factorSchedule,
-  jsonlHistory,
-  type LrFind,
-  type LrFindOptions,
-  lrFind,
   type Metric,
+  meanSquaredError,
   multiStepSchedule,
+  type OptimizerOptions,
   oneCycleSchedule,
   type PlateauOptions,
   perClass,
   plateauSchedule,
   polynomialSchedule,
+  type Schedule,
+  stepSchedule,
+  topK,
+  type WarmUpOptions,
+  warmUp,
+} from '@deepend/optim';
+export * from '@deepend/plot';
+export {
+  Accumulator,
+  bookTools,
+  type Callback,
+  type CheckpointOptions,
+  type ConfusedPair,
+  checkpoints,
+  confusedPairs,
+  csvHistory,
+  type EarlyStoppingOptions,
+  type EvaluateOptions,
+  type Evaluation,
+  earlyStopping,
+  evaluate,
+  jsonlHistory,
+  type LrFind,
+  type LrFindOptions,
+  lrFind,
   predict,
   type RunControl,
   type RunInfo,
-  type Schedule,
-  type StepRecord,
   samplesPerSecond,
-  stepSchedule,
   stopOnNaN,
   Timer,
   type TopLoss,
   type TrainOptions,
   type TrainResult,
-  tensorBoard,
   timeLimit,
-  topK,
   topLosses,
   train,
   trainEpoch,
-  type WarmUpOptions,
-  warmUp,
   worstClasses,
 } from '@deepend/trainer';
 export { main } from './cli/program';

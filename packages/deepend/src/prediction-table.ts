@@ -1,7 +1,7 @@
 /** What a net makes of each sample of a set, as a table. */
-import { checkOptions, rule } from '@deepend/core';
-import { toCsv } from '@deepend/plot';
-import { evaluate, type Loader, type Metric } from '@deepend/trainer';
+import { checkOptions, rule, toCsv } from '@deepend/core';
+import type { Metric } from '@deepend/optim';
+import { evaluate, type Loader } from '@deepend/trainer';
 import type { LayersModel } from '@tensorflow/tfjs-layers';
 
 export interface PredictionsOptions {

@@ -1,12 +1,13 @@
 import { execFileSync } from 'node:child_process';
 import path from 'node:path';
+import type { EpochRecord } from '@deepend/core';
+import { toJsonl } from '@deepend/core';
 import { saveNet } from '@deepend/models';
-import { curves, toJsonl } from '@deepend/plot';
+import { curves } from '@deepend/plot';
 import {
   type Callback,
   type CheckpointOptions,
   checkpoints,
-  type EpochRecord,
   type RunInfo,
   type TrainResult,
 } from '@deepend/trainer';

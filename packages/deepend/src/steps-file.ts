@@ -1,6 +1,7 @@
 /** `steps.jsonl`: where a run stands within its epoch, for those who watch it from outside. */
 import { readFile } from 'node:fs/promises';
-import type { RunInfo, StepRecord } from '@deepend/trainer';
+import type { StepRecord } from '@deepend/core';
+import type { RunInfo } from '@deepend/trainer';
 import fs from 'fs-extra';
 import { writeWhole } from './files';
 

@@ -1,14 +1,14 @@
 /** What can compute here, and starting it. */
 import { closest, show } from '@deepend/core';
 import * as tf from '@tensorflow/tfjs-core';
+import { ENGINE_NAMES, ENGINES, startEngine } from './backends';
 import { choose, isGpu, ORDER } from './choice';
-import { cudaFault, cudaGpus, startCuda } from './cuda';
-import { ENGINE_NAMES, ENGINES, startEngine } from './engines';
 import { cpuHardware } from './hardware';
 import { state } from './state';
-import { probeNative } from './tensorflow';
+import { cudaFault, cudaGpus, startCuda } from './tensorflow/cuda';
+import { probeNative } from './tensorflow/native';
 import type { CandidateName, ChoiceOptions, Device, DeviceName, EngineName } from './types';
-import { probeWebgpu, webgpuHardware } from './webgpu';
+import { probeWebgpu, webgpuHardware } from './webgpu/probe';
 
 /**
  * GPU `i` if it can compute, through CUDA or WebGPU, else the best CPU engine; `why` then says what

@@ -1,4 +1,7 @@
-/** What can compute here, and starting it. */
+/** Detects, explains and starts the best available TensorFlow.js backend. */
+import { registerTensorflow } from './tensorflow/kernels';
+import { registerWebgpu } from './webgpu/kernels';
+
 export { type CoreShare, environmentApart, shareCores } from './apart';
 export { activate, cpu, currentDevice, device, tryAllGpus, tryGpu } from './devices';
 export {
@@ -18,3 +21,6 @@ export type {
   DeviceName,
   EngineName,
 } from './types';
+
+registerTensorflow();
+registerWebgpu();

@@ -1,14 +1,14 @@
 /** What computes here, and why not a better one: for people and for bug reports. */
 import * as tf from '@tensorflow/tfjs-core';
+import { ENGINES } from './backends';
 import { ORDER } from './choice';
-import { cudaFault, cudaGpus } from './cuda';
 import { describe, faultOf } from './devices';
-import { ENGINES } from './engines';
 import { cpuHardware } from './hardware';
 import { state } from './state';
-import { probeNative } from './tensorflow';
+import { cudaFault, cudaGpus } from './tensorflow/cuda';
+import { probeNative } from './tensorflow/native';
 import type { CandidateName, Device, DeviceMemory, EngineName } from './types';
-import { probeWebgpu } from './webgpu';
+import { probeWebgpu } from './webgpu/probe';
 
 /**
  * `current`: computes now; `started`: in this process; `ready`: would start; `refused`: cannot

@@ -1,6 +1,6 @@
 import type { NvidiaGpu } from './hardware';
-import type { Probe } from './tensorflow';
-import type { WebgpuProbe } from './webgpu';
+import type { Probe } from './tensorflow/native';
+import type { WebgpuProbe } from './webgpu/probe';
 
 /** What one process knows once, however many copies of this module it has loaded (ESM and CJS). */
 interface State {

@@ -1,8 +1,8 @@
 /** Moving tensors and nets from one engine to another. */
 import { show } from '@deepend/core';
 import * as tf from '@tensorflow/tfjs-core';
+import { ENGINES } from './backends';
 import { activate } from './devices';
-import { ENGINES } from './engines';
 import type { Device } from './types';
 
 /** What has weights: a `tf.LayersModel`, by the part that is used here. */

@@ -1,8 +1,8 @@
 import path from 'node:path';
+import { GroupedConv2D } from '@deepend/nn';
 import { io } from '@tensorflow/tfjs-core';
 import * as tfl from '@tensorflow/tfjs-layers';
 import fs from 'fs-extra';
-import { GroupedConv2D } from './blocks/grouped-conv';
 import { writeFolder } from './whole';
 
 const TOPOLOGY = 'model.json';

@@ -3,16 +3,16 @@
  * own.
  */
 import { closest } from '@deepend/core';
+import type { NetOptions } from '@deepend/nn';
 import type { LayersModel } from '@tensorflow/tfjs-layers';
-import type { NetOptions } from './blocks/options';
-import type { AlexNetOptions } from './nets/alexnet';
-import { type BookNetOptions, book } from './nets/book';
-import type { GoogLeNetOptions } from './nets/googlenet';
-import type { MobileNetOptions } from './nets/mobilenet';
-import { RECIPES, type Recipe } from './nets/recipes';
-import type { ResNetOptions } from './nets/resnet';
-import * as nets from './nets/torchvision';
-import type { VggOptions } from './nets/vgg';
+import type { AlexNetOptions } from './zoo/alexnet';
+import { type BookNetOptions, book } from './zoo/book';
+import type { GoogLeNetOptions } from './zoo/googlenet';
+import type { MobileNetOptions } from './zoo/mobilenet';
+import { RECIPES, type Recipe } from './zoo/recipes';
+import type { ResNetOptions } from './zoo/resnet';
+import * as nets from './zoo/torchvision';
+import type { VggOptions } from './zoo/vgg';
 
 /** Options of some net of the zoo; a net refuses those that it does not have. */
 export type AnyNetOptions =

@@ -3,8 +3,8 @@
  * chapter 14.2: fine-tuning).
  */
 import { checkOptions, closest, rule, show } from '@deepend/core';
+import { INITIALIZERS, INITS, type Init } from '@deepend/nn';
 import * as tfl from '@tensorflow/tfjs-layers';
-import { INITIALIZERS, INITS, type Init } from './blocks/initializers';
 import { allLayers, isFixed, isInput, type LayerCall, ownCalls } from './summary/calls';
 import { countOf, parametersOf } from './summary/costs';
 

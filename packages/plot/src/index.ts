@@ -17,7 +17,7 @@ export {
 } from './filters';
 export { type FunctionClassesOptions, showFunctionClasses } from './function-classes';
 export { type HeatmapOptions, heatmap, type ShowHeatmapsOptions, showHeatmaps } from './heatmap';
-export { toCsv, toJson, toJsonl } from './history';
+
 export { figureStyle, hoverScript } from './html';
 export { type ShowImagesOptions, showImages } from './images';
 export { show } from './notebook';

@@ -3,13 +3,14 @@
  * has. Arguments stand in the book's order;
  * where it passes a net's parameters, gradients are passed here.
  */
-import { clipByNorm, type Loss, type ParameterGradient, sgd as sgdStep } from '@deepend/compiler';
+
+import type { Loss, ParameterGradient } from '@deepend/compiler';
 import { activate, type Device } from '@deepend/device';
+import { accuracy, clipByNorm, sgd as sgdStep } from '@deepend/optim';
 import * as tf from '@tensorflow/tfjs-core';
 import type { LayersModel } from '@tensorflow/tfjs-layers';
 import { Accumulator } from './accumulator';
 import { evaluate } from './evaluate';
-import { accuracy } from './metrics';
 import { Timer } from './timer';
 import { train } from './train';
 import type { Loader, TrainOptions, TrainResult } from './types';

@@ -1,8 +1,9 @@
-import { compile, type Loss, type Plan, softmaxCrossEntropy } from '@deepend/compiler';
+import { compile, type Loss, type Plan } from '@deepend/compiler';
+import type { Metric } from '@deepend/optim';
+import { softmaxCrossEntropy } from '@deepend/optim';
 import * as tf from '@tensorflow/tfjs-core';
 import type { LayersModel } from '@tensorflow/tfjs-layers';
 import { checkBatch, checkLoader } from './check';
-import type { Metric } from './metrics';
 import { MetricSums } from './sums';
 import type { Loader } from './types';
 

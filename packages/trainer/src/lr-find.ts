@@ -3,17 +3,15 @@
  * averaging, end and choice as fastai has them.
  */
 
-import {
-  compile,
-  createOptimizer,
-  type Loss,
-  type Optimizer,
-  type OptimizerOptions,
-  type Plan,
-  softmaxCrossEntropy,
-} from '@deepend/compiler';
+import { compile, type Loss, type Plan } from '@deepend/compiler';
 import { checkOptions, rule } from '@deepend/core';
 import { activate, type Device, toDevice } from '@deepend/device';
+import {
+  createOptimizer,
+  type Optimizer,
+  type OptimizerOptions,
+  softmaxCrossEntropy,
+} from '@deepend/optim';
 import * as tf from '@tensorflow/tfjs-core';
 import type { LayersModel } from '@tensorflow/tfjs-layers';
 import { checkBatch, checkLoader } from './check';

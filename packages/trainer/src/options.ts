@@ -1,8 +1,7 @@
 /** What `train` may be asked for, checked before anything is computed. */
 import { checkOptions, rule, show } from '@deepend/core';
 import type { Device } from '@deepend/device';
-import type { Metric } from './metrics';
-import type { Schedule } from './schedules';
+import type { Metric, Schedule } from '@deepend/optim';
 import type { Callback, TrainOptions } from './types';
 
 const isObject = (value: unknown) => typeof value === 'object' && value !== null;

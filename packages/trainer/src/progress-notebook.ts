@@ -1,9 +1,11 @@
 /**
  * A run's progress in a notebook: one output below the cell that changes, however long the run is.
  */
+
+import type { StepRecord } from '@deepend/core';
 import { type NotebookOutput, notebook } from '@deepend/core';
 import type { Bars } from './progress';
-import type { StepRecord, TrainResult } from './types';
+import type { TrainResult } from './types';
 
 const LINES = 20; // of epochs that have ended; what came before them is counted
 const PAUSE = 250; // ms between two looks at an epoch

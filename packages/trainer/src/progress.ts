@@ -2,10 +2,12 @@
  * What a person sees of a run: a bar an epoch on a terminal or in a notebook, a line an epoch
  * elsewhere, the book's two lines at the end.
  */
+
+import type { EpochRecord, StepRecord } from '@deepend/core';
 import { notebook } from '@deepend/core';
 import cliProgress from 'cli-progress';
 import { notebookBars } from './progress-notebook';
-import type { Callback, EpochRecord, RunInfo, StepRecord, TrainResult } from './types';
+import type { Callback, RunInfo, TrainResult } from './types';
 
 const percent = (share: number) => share.toFixed(3);
 

@@ -2,10 +2,10 @@
 
 import { compile } from '@deepend/compiler';
 import { show } from '@deepend/core';
+import { type ClassReport, reportOf } from '@deepend/optim';
 import * as tf from '@tensorflow/tfjs-core';
 import type { LayersModel } from '@tensorflow/tfjs-layers';
 import { checkBatch, checkLoader } from './check';
-import { type ClassReport, reportOf } from './metrics';
 import type { Batch, Loader } from './types';
 
 /** A sample and what the net makes of it. */

@@ -2,6 +2,8 @@
  * One run of `train`: where it stands, who watches it, how it goes on from a checkpoint and what
  * goes into one.
  */
+
+import type { EpochRecord, StepRecord } from '@deepend/core';
 import type { Device } from '@deepend/device';
 import type * as tf from '@tensorflow/tfjs-core';
 import type { LayersModel } from '@tensorflow/tfjs-layers';
@@ -15,11 +17,9 @@ import { MetricSums } from './sums';
 import type {
   Batch,
   Callback,
-  EpochRecord,
   Loader,
   RunControl,
   RunState,
-  StepRecord,
   TrainOptions,
   TrainResult,
 } from './types';

@@ -2,23 +2,26 @@
  * What a run computes with: the plan, the optimizer and all that stands between a batch's gradients
  * and the weights.
  */
+
 import {
-  clipByNorm,
-  clipByValue,
   compile,
-  createOptimizer,
-  GradientSums,
   type Loss,
-  type Optimizer,
   type ParameterGradient,
   type Plan,
   type StepResult,
+} from '@deepend/compiler';
+import { DeviceGroup } from '@deepend/distributed';
+import {
+  clipByNorm,
+  clipByValue,
+  createOptimizer,
+  GradientSums,
+  type Optimizer,
   softmaxCrossEntropy,
   WeightAverage,
-} from '@deepend/compiler';
+} from '@deepend/optim';
 import * as tf from '@tensorflow/tfjs-core';
 import type { LayersModel } from '@tensorflow/tfjs-layers';
-import { DeviceGroup } from './parallel/group';
 import type { Batch, TrainOptions } from './types';
 
 type Options = Pick<

@@ -1,15 +1,17 @@
 /** Training a net: the book's `train_ch6`. */
+
+import type { EpochRecord } from '@deepend/core';
 import { activate, currentDevice, toDevice } from '@deepend/device';
+import { checkDevices, requireFirst } from '@deepend/distributed';
 import * as tf from '@tensorflow/tfjs-core';
 import type { LayersModel } from '@tensorflow/tfjs-layers';
 import { checkBatch, checkLoader } from './check';
 import { evaluatePlan } from './evaluate';
 import { limited } from './limits';
 import { checkTrainOptions } from './options';
-import { checkDevices, requireFirst } from './parallel/devices';
 import { Run } from './run';
 import { Timer } from './timer';
-import type { EpochRecord, Loader, TrainOptions, TrainResult } from './types';
+import type { Loader, TrainOptions, TrainResult } from './types';
 
 const WHERE = '[trainer] train';
 

@@ -2,13 +2,12 @@
  * The shapes that the trainer shares with loaders, plots and whoever watches a run: structural
  * types.
  */
-import type { Loss, Optimizer, OptimizerOptions, Plan, WeightAverage } from '@deepend/compiler';
+import type { Loss, Plan } from '@deepend/compiler';
 import type { EpochRecord, StepRecord } from '@deepend/core';
 import type { Device } from '@deepend/device';
+import type { Metric, Optimizer, OptimizerOptions, Schedule, WeightAverage } from '@deepend/optim';
 import type { Rank, Tensor } from '@tensorflow/tfjs-core';
 import type { LayersModel } from '@tensorflow/tfjs-layers';
-import type { Metric } from './metrics';
-import type { Schedule } from './schedules';
 
 /** One minibatch. Whoever takes it from a loader owns it and disposes it. */
 export interface Batch {

@@ -1,5 +1,5 @@
 import * as tf from '@tensorflow/tfjs-core';
-import { fast, hasFast, own } from '../fast';
+import { fast, hasFast, own } from '../fused-kernels';
 import { channelSums, reluGradient } from '../primitives';
 import type { Backward, BackwardCall, Operation, OperationKind, Parameter } from '../program';
 

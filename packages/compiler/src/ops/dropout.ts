@@ -1,6 +1,6 @@
 /** Numbers, or whole samples, that a training step leaves out. */
 import * as tf from '@tensorflow/tfjs-core';
-import { fast } from '../fast';
+import { fast } from '../fused-kernels';
 import type { OperationKind } from '../program';
 
 /** 0 with probability `rate`, else 1 / (1 − rate). */

@@ -1,5 +1,5 @@
 import * as tf from '@tensorflow/tfjs-core';
-import { fast } from '../fast';
+import { fast } from '../fused-kernels';
 import { type Padding, zeroPad } from '../primitives';
 import type { OperationKind } from '../program';
 

@@ -1,6 +1,6 @@
 /** The operations with no more to them than a line forward and a line back. */
 import * as tf from '@tensorflow/tfjs-core';
-import { fast } from '../fast';
+import { fast } from '../fused-kernels';
 import { channelSums, type Padding, reluGradient, zeroPad } from '../primitives';
 import type { OperationKind } from '../program';
 

@@ -1,8 +1,15 @@
 /** What `deepend export` can write: one table, a row a format. */
 import path from 'node:path';
-import { exportKeras, exportOnnx, exportSafetensors, exportTfjs } from '@deepend/models';
-import { toCsv, toJson, toJsonl } from '@deepend/plot';
-import { type EpochRecord, exportTensorBoard, type Loader } from '@deepend/trainer';
+import type { EpochRecord } from '@deepend/core';
+import { toCsv, toJson, toJsonl } from '@deepend/core';
+import {
+  exportKeras,
+  exportOnnx,
+  exportSafetensors,
+  exportTensorBoard,
+  exportTfjs,
+} from '@deepend/export';
+import type { Loader } from '@deepend/trainer';
 import type { LayersModel } from '@tensorflow/tfjs-layers';
 import fs from 'fs-extra';
 import { writeWhole } from '../files';

@@ -1,6 +1,7 @@
 /** What there is and what it costs: `deepend devices`, `models`, `summary`. */
 import { type Device, device, deviceReport, formatReport, tryGpu } from '@deepend/device';
-import { createModel, type ImageShape, listModels, summary } from '@deepend/models';
+import { createModel, listModels, summary } from '@deepend/models';
+import type { ImageShape } from '@deepend/nn';
 import { type Command, InvalidArgumentError } from 'commander';
 
 export function addInspection(program: Command): void {

@@ -1,16 +1,11 @@
 /** What can be done with a run that has been: `deepend evaluate`, `predict`, `plot`. */
 import path from 'node:path';
+import type { EpochRecord } from '@deepend/core';
 import { decodeImage, resizeImages } from '@deepend/data';
 import { loadNet } from '@deepend/models';
+import { confusionMatrix } from '@deepend/optim';
 import { plotRuns } from '@deepend/plot';
-import {
-  confusedPairs,
-  confusionMatrix,
-  type EpochRecord,
-  evaluate,
-  predict,
-  worstClasses,
-} from '@deepend/trainer';
+import { confusedPairs, evaluate, predict, worstClasses } from '@deepend/trainer';
 import * as tf from '@tensorflow/tfjs-core';
 import type { Command } from 'commander';
 import fs from 'fs-extra';

@@ -1,14 +1,12 @@
 /** What the run's net makes of the test set, in one pass. */
+
+import { type ClassReport, confusionMatrix, type Metric, perClass } from '@deepend/optim';
 import {
   type Batch,
-  type ClassReport,
   type ConfusedPair,
   confusedPairs,
-  confusionMatrix,
   evaluate,
   type Loader,
-  type Metric,
-  perClass,
   type TopLoss,
   WorstSamples,
 } from '@deepend/trainer';

@@ -1,6 +1,6 @@
 /** What a run's directory says about it, read without a net or data. */
 import path from 'node:path';
-import type { EpochRecord } from '@deepend/trainer';
+import type { EpochRecord } from '@deepend/core';
 import fs from 'fs-extra';
 import { parseHistory, parseObject } from '../history';
 import { type Settings, settingsFrom } from '../settings';

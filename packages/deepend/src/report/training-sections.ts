@@ -1,6 +1,7 @@
 /** Sections that the history alone fills: curves, learning rate, throughput. */
+
+import type { EpochRecord } from '@deepend/core';
 import { curves, type Figure, plot } from '@deepend/plot';
-import type { EpochRecord } from '@deepend/trainer';
 import { type Html, html } from './html';
 import type { Missing } from './missing';
 import { absence, chart, type Section, table } from './parts';

@@ -1,7 +1,7 @@
 /** Ends a run that gets no better. */
 import { checkOptions, rule } from '@deepend/core';
+import { type Monitor, type MonitorMode, modeOf, monitored, monitorRules } from '@deepend/optim';
 import * as tf from '@tensorflow/tfjs-core';
-import { type Monitor, type MonitorMode, modeOf, monitored, monitorRules } from '../monitor';
 import type { Callback, RunInfo } from '../types';
 
 const WHERE = '[trainer] earlyStopping';

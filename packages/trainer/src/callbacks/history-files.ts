@@ -1,6 +1,8 @@
 /** A run's history as a file that has a line more after each epoch. */
+
+import type { EpochRecord } from '@deepend/core';
 import { appendToFile, show, writeFileAtomic } from '@deepend/core';
-import type { Callback, EpochRecord } from '../types';
+import type { Callback } from '../types';
 
 /**
  * A line of JSON for each epoch. Numbers that JSON lacks (NaN, Infinity) become null. A run

@@ -3,5 +3,3 @@ export { samplesPerSecond, timeLimit } from './clock';
 export { type EarlyStoppingOptions, earlyStopping } from './early-stopping';
 export { csvHistory, jsonlHistory } from './history-files';
 export { stopOnNaN } from './stop-on-nan';
-export { tensorBoard } from './tensorboard';
-export { type ExportTensorBoardOptions, exportTensorBoard } from './tensorboard-history';

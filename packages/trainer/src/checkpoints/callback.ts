@@ -1,7 +1,8 @@
 import { readdir, rm } from 'node:fs/promises';
 import path from 'node:path';
+import type { EpochRecord } from '@deepend/core';
 import { checkOptions, rule } from '@deepend/core';
-import type { Callback, EpochRecord, RunControl, RunState } from '../types';
+import type { Callback, RunControl, RunState } from '../types';
 import { type SavedTensor, writeCheckpoint } from './file';
 import { listCheckpoints, nameOf, prepareFolder } from './folder';
 

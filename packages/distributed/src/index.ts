@@ -1,0 +1,2 @@
+export { checkDevices, requireFirst } from './devices';
+export { DeviceGroup } from './group';

@@ -1,0 +1,53 @@
+/** A net's weights as a safetensors file for PyTorch. */
+import { checkOptions, rule } from '@deepend/core';
+import { writeWeights } from '@deepend/models';
+import type { LayersModel } from '@tensorflow/tfjs-layers';
+import { version } from '../../models/package.json';
+
+export interface ExportSafetensorsOptions {
+  /**
+   * The classes in the order of the logits; they stand in the file's metadata as `classNames`, a
+   * list in JSON. @default none
+   */
+  classNames?: readonly string[];
+  /** More texts for the file's metadata. @default none */
+  metadata?: Readonly<Record<string, string>>;
+}
+
+const WHERE = '[models] exportSafetensors';
+const isTexts = (value: unknown) =>
+  typeof value === 'object' &&
+  value !== null &&
+  Object.values(value).every((text) => typeof text === 'string');
+const options = rule.options({
+  classNames: rule.list(rule.text(), 'a list of texts').optional(),
+  metadata: rule.that<Record<string, string>>(isTexts, 'an object of texts').optional(),
+});
+
+/**
+ * Writes what `saveWeights` writes, a state dict that a PyTorch module of the same layers takes
+ * (`load_state_dict(safetensors.torch.load_file(file))`),
+ * and says in the file's metadata what it is of: `format` ('pt'), `producer`, `model`, `inputShape`
+ * ([height, width, channels] in JSON) and
+ * `classNames`. The file appears whole or not at all.
+ * @param settings.classNames names of the classes @default none
+ * @param settings.metadata more texts @default none
+ * @throws Error when a layer's weights have no known counterpart in PyTorch (it names the layer;
+ *   nothing is written), or the file cannot be written
+ */
+export async function exportSafetensors(
+  net: LayersModel,
+  file: string,
+  settings: ExportSafetensorsOptions = {},
+): Promise<void> {
+  const { classNames, metadata } = checkOptions(WHERE, options, settings);
+  const about = {
+    ...metadata,
+    format: 'pt', // loaders of other libraries ask for it
+    producer: `deepend ${version}`,
+    model: net.name,
+    inputShape: JSON.stringify(net.inputs[0]?.shape.slice(1) ?? []),
+    ...(classNames && { classNames: JSON.stringify(classNames) }),
+  };
+  await writeWeights(net, file, { where: WHERE, metadata: about });
+}

@@ -1,0 +1,101 @@
+/** A net as files that TensorFlow.js loads in a browser. */
+import { checkOptions, rule } from '@deepend/core';
+import { writeFolder } from '@deepend/models';
+import type { LayersModel } from '@tensorflow/tfjs-layers';
+import { version_layers } from '@tensorflow/tfjs-layers';
+import { version } from '../../../models/package.json';
+import { flatGraph } from '../flat-graph';
+import type { StoredTensor } from './graph-def';
+import { graphModel } from './graph-model';
+import { layersModel } from './layers-model';
+
+const WHERE = '[models] exportTfjs';
+
+export interface ExportTfjsOptions {
+  /**
+   * `layers`: a net of layers, which `tf.loadLayersModel` loads, and which can be trained on.
+   * `graph`: a graph for inference, which
+   * `tf.loadGraphModel` loads: faster to start, and without tfjs-layers. @default 'layers'
+   */
+  format?: 'layers' | 'graph';
+  /** The most bytes of a weight file. @default 4 MiB, as TensorFlow.js's own converter has it */
+  shardBytes?: number;
+  /** Kept in `model.json` under `userDefinedMetadata`. @default none */
+  classNames?: readonly string[];
+}
+
+const FORMATS = ['layers', 'graph'] as const;
+const options = rule.options({
+  format: rule.oneOf(FORMATS).optional(),
+  shardBytes: rule.positiveInteger().optional(),
+  classNames: rule.list(rule.text(), 'a list of names').optional(),
+});
+
+/** A row a format: what goes into `model.json`, and the weights. */
+const MODELS = {
+  layers: (net: LayersModel) => layersModel(net, WHERE),
+  graph: async (net: LayersModel) => graphModel(flatGraph(net, WHERE), WHERE),
+};
+
+/**
+ * Writes `dir/model.json` and weight files `dir/group1-shard1of2.bin`, ... for TensorFlow.js
+ * without deepend, in a browser first of all.
+ * Grouped convolutions are taken apart into stock layers or nodes. A new folder appears with all
+ * files or not at all; from one that exists,
+ * weight files of an earlier export go.
+ * @param settings.format @default 'layers'
+ * @param settings.shardBytes @default 4 MiB
+ * @throws Error for a layer that the format has not (it names the layer; nothing is written), or
+ *   when the files cannot be written
+ */
+export async function exportTfjs(
+  net: LayersModel,
+  dir: string,
+  settings: ExportTfjsOptions = {},
+): Promise<void> {
+  const {
+    format = 'layers',
+    shardBytes = 2 ** 22,
+    classNames,
+  } = checkOptions(WHERE, options, settings);
+  const { json, tensors } = await MODELS[format](net);
+  const shards = cut(await join(tensors), shardBytes);
+  const weights = tensors.map(({ name, shape, dtype }) => ({ name, shape, dtype }));
+  const about = {
+    generatedBy: `deepend ${version}, TensorFlow.js tfjs-layers v${version_layers}`,
+    convertedBy: null,
+  };
+  const model = {
+    ...about,
+    ...json,
+    weightsManifest: [{ paths: Object.keys(shards), weights }],
+    ...(classNames && { userDefinedMetadata: { classNames } }),
+  };
+  const files = { ...shards, 'model.json': `${JSON.stringify(model)}\n` };
+  await writeFolder(dir, files, {
+    where: WHERE,
+    outdated: (name) => /^group1-shard\d+of\d+\.bin$/.test(name),
+  });
+}
+
+async function join(tensors: readonly StoredTensor[]): Promise<Uint8Array> {
+  const bytes = new Uint8Array(
+    tensors.reduce((sum, { shape }) => sum + 4 * shape.reduce((a, b) => a * b, 1), 0),
+  );
+  let offset = 0;
+  for (const { values } of tensors) {
+    const { buffer, byteOffset, byteLength } = await values();
+    bytes.set(new Uint8Array(buffer, byteOffset, byteLength), offset);
+    offset += byteLength;
+  }
+  return bytes;
+}
+
+function cut(bytes: Uint8Array, most: number): Record<string, Uint8Array> {
+  const count = Math.max(1, Math.ceil(bytes.length / most));
+  const shards = Array.from({ length: count }, (_, i) => [
+    `group1-shard${i + 1}of${count}.bin`,
+    bytes.subarray(i * most, (i + 1) * most),
+  ]);
+  return Object.fromEntries(shards);
+}

@@ -1,0 +1,139 @@
+/**
+ * AlexNet, Krizhevsky et al. 2012, https://doi.org/10.1145/3065386; in the book chapter 8.1, in
+ * torchvision as Krizhevsky 2014 has it,
+ * https://arxiv.org/abs/1404.5997.
+ */
+import { checkOptions, rule } from '@deepend/core';
+import {
+  adaptiveAveragePool,
+  type Block,
+  byKind,
+  chain,
+  conv,
+  dense,
+  dropout,
+  flatten,
+  type ImageShape,
+  maxPool,
+  modules,
+  type NetOptions,
+  netRules,
+  numbered,
+  type Part,
+  part,
+  rate,
+  relu,
+  scope,
+  sequential,
+  settle,
+} from '@deepend/nn';
+import type { LayersModel } from '@tensorflow/tfjs-layers';
+
+type Convolution = readonly [filters: number, kernel: number, stride: number, padding: number];
+
+/** A row: the convolutions of each stage; a stage ends in a 3×3 max-pool at stride 2. */
+const ALEXNETS: Record<'torchvision' | 'book', readonly (readonly Convolution[])[]> = {
+  torchvision: [
+    [[64, 11, 4, 2]],
+    [[192, 5, 1, 2]],
+    [
+      [384, 3, 1, 1],
+      [256, 3, 1, 1],
+      [256, 3, 1, 1],
+    ],
+  ],
+  book: [
+    [[96, 11, 4, 1]],
+    [[256, 5, 1, 2]],
+    [
+      [384, 3, 1, 1],
+      [384, 3, 1, 1],
+      [256, 3, 1, 1],
+    ],
+  ],
+};
+
+export interface AlexNetOptions extends NetOptions {
+  /**
+   * The rate of dropout beside each hidden linear layer, from 0 up to but not including 1. @default
+   * 0.5
+   */
+  dropout?: number;
+}
+
+const alexNetOptions = rule.options({ ...netRules, dropout: rate().optional() });
+
+const stageParts = (convolutions: readonly Convolution[]): Part[] => [
+  ...convolutions.flatMap(([filters, kernel, stride, padding]) => [
+    part('conv', (name) => conv(filters, { kernel, stride, padding, name })),
+    part('relu', relu),
+  ]),
+  part('pool', (name) => maxPool({ size: 3, stride: 2, name })),
+];
+
+const [linear, drop] = [
+  (units: number) => part('dense', (name) => dense(units, name)),
+  (rate: number) => part('dropout', (name) => dropout(rate, name)),
+];
+
+/**
+ * Convolutions, each with a ReLU, and a 3×3 max-pool at stride 2. A row of `convolutions` is
+ * filters, kernel, stride and padding.
+ */
+export function alexNetStage(convolutions: readonly Convolution[]): Block {
+  return (x) => byKind(numbered('stage'), stageParts(convolutions))(x);
+}
+
+/**
+ * Builds torchvision's AlexNet: `[batch, height, width, channels]` → logits `[batch, numClasses]`;
+ * images from 63×63.
+ */
+export function alexnet(options: AlexNetOptions = {}): LayersModel {
+  const {
+    numClasses,
+    dropout: p,
+    ...rest
+  } = settle(
+    {
+      inputShape: [224, 224, 3] as ImageShape,
+      numClasses: 1000,
+      init: 'he-normal' as const,
+      dropout: 0.5,
+    },
+    checkOptions('[models] alexnet', alexNetOptions, options),
+  );
+  const hidden = [
+    drop(p),
+    linear(4096),
+    part('relu', relu),
+    drop(p),
+    linear(4096),
+    part('relu', relu),
+    linear(numClasses),
+  ];
+  const head = chain(
+    adaptiveAveragePool(6, 'avgpool'),
+    flatten('flatten'),
+    modules('classifier', hidden),
+  );
+  return sequential([modules('features', ALEXNETS.torchvision.flatMap(stageParts)), head], {
+    name: 'alexnet',
+    ...rest,
+  });
+}
+
+/** Builds the book's AlexNet: `[batch, height, width, channels]` → logits `[batch, numClasses]`. */
+export function bookAlexnet(options: AlexNetOptions = {}): LayersModel {
+  const {
+    numClasses,
+    dropout: p,
+    ...rest
+  } = settle(
+    { inputShape: [224, 224, 1] as ImageShape, numClasses: 10, dropout: 0.5 },
+    checkOptions('[models] book.alexnet', alexNetOptions, options),
+  );
+  const hidden = [4096, 4096].flatMap((units) => [linear(units), part('relu', relu), drop(p)]);
+  const head: Block = (x) =>
+    scope('head', () => chain(flatten('flatten'), byKind('', [...hidden, linear(numClasses)]))(x));
+  return sequential([...ALEXNETS.book.map(alexNetStage), head], { name: 'book/alexnet', ...rest });
+}

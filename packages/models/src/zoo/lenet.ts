@@ -1,0 +1,100 @@
+/**
+ * LeNet-5, LeCun et al. 1998, https://doi.org/10.1109/5.726791, as the book writes it: chapters 7.6
+ * and, with batch norm, 8.5.
+ */
+import { checkOptions, rule } from '@deepend/core';
+import {
+  averagePool,
+  type Block,
+  batchNorm,
+  byKind,
+  chain,
+  conv,
+  dense,
+  flatten,
+  type ImageShape,
+  type NetOptions,
+  netRules,
+  numbered,
+  type Part,
+  part,
+  scope,
+  sequential,
+  settle,
+  sigmoid,
+} from '@deepend/nn';
+import type { LayersModel } from '@tensorflow/tfjs-layers';
+
+/**
+ * A row: the padding of each stage's convolution, and whether batch norm stands before each
+ * sigmoid.
+ */
+export const BOOK_LENETS = {
+  lenet: { paddings: [2, 0], batchNorm: false }, //    61,706 parameters for 28×28 pixels, 1 channel and 10 classes
+  bn_lenet: { paddings: [0, 0], batchNorm: true }, //  44,878
+} as const;
+const FILTERS = [6, 16] as const;
+const HIDDEN = [120, 84] as const;
+
+export type BookLenetName = keyof typeof BOOK_LENETS;
+
+interface LenetOptions {
+  /** Batch normalization before each sigmoid. @default false */
+  batchNorm?: boolean;
+}
+
+/** What stands behind a convolution or a hidden linear layer. */
+const activate = (normalize: boolean): Part[] => [
+  ...(normalize ? [part('bn', (name) => batchNorm(name))] : []),
+  part('sigmoid', sigmoid),
+];
+
+/**
+ * 5×5 convolution, sigmoid, 2×2 average pool: `[batch, h, w, c]` → `[batch, ⌊(h + 2·padding − 4) /
+ * 2⌋, …, filters]`.
+ */
+export function lenetStage(
+  filters: number,
+  options: LenetOptions & { padding?: number } = {},
+): Block {
+  const { padding = 0, batchNorm: normalize = false } = options;
+  const parts = [
+    part('conv', (name) => conv(filters, { kernel: 5, padding, name })),
+    ...activate(normalize),
+    part('pool', (name) => averagePool({ size: 2, name })),
+  ];
+  return (x) => byKind(numbered('stage'), parts)(x);
+}
+
+/**
+ * Linear layers with sigmoids between them: `[batch, height, width, channels]` → logits `[batch,
+ * numClasses]`.
+ */
+export function lenetHead(
+  hidden: readonly number[],
+  numClasses: number,
+  options: LenetOptions = {},
+): Block {
+  const linear = (units: number) => part('dense', (name) => dense(units, name));
+  const parts = [
+    ...hidden.flatMap((units) => [linear(units), ...activate(options.batchNorm ?? false)]),
+    linear(numClasses),
+  ];
+  return (x) => scope('head', () => chain(flatten('flatten'), byKind('', parts))(x));
+}
+
+/**
+ * Builds a LeNet of the book: `[batch, height, width, channels]` → logits `[batch, numClasses]`.
+ */
+export function bookLenet(name: BookLenetName, options: NetOptions = {}): LayersModel {
+  const { numClasses, ...rest } = settle(
+    { inputShape: [28, 28, 1] as ImageShape, numClasses: 10 },
+    checkOptions(`[models] book.${name}`, rule.options(netRules), options),
+  );
+  const { paddings, batchNorm: normalize } = BOOK_LENETS[name];
+  const stages = FILTERS.map((filters, i) =>
+    lenetStage(filters, { padding: paddings[i] ?? 0, batchNorm: normalize }),
+  );
+  const head = lenetHead(HIDDEN, numClasses, { batchNorm: normalize });
+  return sequential([...stages, head], { name: `book/${name}`, ...rest });
+}

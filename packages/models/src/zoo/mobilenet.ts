@@ -1,0 +1,169 @@
+/** MobileNetV2, Sandler et al. 2018, https://arxiv.org/abs/1801.04381, as torchvision builds it. */
+import { checkOptions, rule } from '@deepend/core';
+import {
+  add,
+  type Block,
+  batchNorm,
+  conv,
+  dense,
+  depthwiseConv,
+  dropout,
+  globalAveragePool,
+  type ImageShape,
+  modules,
+  type NetOptions,
+  netRules,
+  numbered,
+  type Part,
+  part,
+  rate,
+  relu6,
+  scope,
+  sequential,
+  settle,
+  shapeOf,
+} from '@deepend/nn';
+import type { LayersModel } from '@tensorflow/tfjs-layers';
+
+/**
+ * A row: how often a block widens its channels inside, its output channels, blocks, and the stride
+ * of the first.
+ */
+const STAGES: readonly (readonly [
+  expansion: number,
+  filters: number,
+  depth: number,
+  stride: number,
+])[] = [
+  [1, 16, 1, 1],
+  [6, 24, 2, 2],
+  [6, 32, 3, 2],
+  [6, 64, 4, 2],
+  [6, 96, 3, 1],
+  [6, 160, 3, 2],
+  [6, 320, 1, 1],
+];
+const [FIRST, LAST] = [32, 1280];
+
+/** Convolution, batch norm, ReLU6: PyTorch's modules 0, 1 and 2 of a `ConvBNReLU`. */
+const unit = (make: (name: string) => Block): Part =>
+  part('unit', (name) =>
+    modules(name, [part('conv', make), part('bn', (bn) => batchNorm(bn)), part('relu', relu6)]),
+  );
+
+export interface InvertedResidualOptions {
+  /** How often the channels are widened inside. @default 6 */
+  expansion?: number;
+  /** @default 1 */
+  stride?: number;
+  name?: string;
+}
+
+const blockOptions = rule.options({
+  expansion: rule.positiveInteger().optional(),
+  stride: rule.positiveInteger().optional(),
+  name: rule.text().optional(),
+});
+
+/**
+ * 1×1 convolution to more channels, 3×3 depthwise, 1×1 to `filters` without activation; a shortcut
+ * where nothing changes its size.
+ */
+export function invertedResidual(filters: number, options: InvertedResidualOptions = {}): Block {
+  const {
+    expansion = 6,
+    stride = 1,
+    name,
+  } = checkOptions('[models] invertedResidual', blockOptions, options);
+  return (x) =>
+    scope(numbered('block', name), () => {
+      const channels = shapeOf(x).at(-1) ?? 1;
+      const parts = [
+        ...(expansion === 1
+          ? []
+          : [unit((at) => conv(channels * expansion, { kernel: 1, bias: false, name: at }))]),
+        unit((at) => depthwiseConv({ kernel: 3, stride, padding: 1, bias: false, name: at })),
+        part('conv', (at) => conv(filters, { kernel: 1, bias: false, name: at })),
+        part('bn', (at) => batchNorm(at)),
+      ];
+      const y = modules('conv', parts)(x); // [batch, ⌈h / stride⌉, ⌈w / stride⌉, filters]
+      return stride === 1 && channels === filters ? add('add')(x, y) : y;
+    });
+}
+
+export interface MobileNetOptions extends NetOptions {
+  /** What all channels are multiplied by, then rounded to eights. @default 1 */
+  widthMultiplier?: number;
+  /** The rate of dropout before the linear layer, from 0 up to but not including 1. @default 0.2 */
+  dropout?: number;
+}
+
+const mobileNetOptions = rule.options({
+  ...netRules,
+  widthMultiplier: rule.positiveNumber().optional(),
+  dropout: rate().optional(),
+});
+
+/**
+ * The nearest multiple of 8, at least 8 and not below nine tenths of the number, as the authors'
+ * code rounds.
+ */
+function toEights(channels: number): number {
+  const rounded = Math.max(8, Math.floor((channels + 4) / 8) * 8);
+  return rounded < 0.9 * channels ? rounded + 8 : rounded;
+}
+
+/**
+ * Builds torchvision's MobileNetV2: `[batch, height, width, channels]` → logits `[batch,
+ * numClasses]`.
+ */
+export function mobilenet_v2(options: MobileNetOptions = {}): LayersModel {
+  const {
+    numClasses,
+    widthMultiplier,
+    dropout: p,
+    ...rest
+  } = settle(
+    {
+      inputShape: [224, 224, 3] as ImageShape,
+      numClasses: 1000,
+      init: 'he-normal' as const,
+      widthMultiplier: 1,
+      dropout: 0.2,
+    },
+    checkOptions('[models] mobilenet_v2', mobileNetOptions, options),
+  );
+  const stages = STAGES.flatMap(([expansion, filters, depth, first]) =>
+    Array.from({ length: depth }, (_, i) =>
+      part('block', (name) =>
+        invertedResidual(toEights(filters * widthMultiplier), {
+          expansion,
+          stride: i === 0 ? first : 1,
+          name,
+        }),
+      ),
+    ),
+  );
+  const last = toEights(LAST * Math.max(1, widthMultiplier));
+  const features = [
+    unit((name) =>
+      conv(toEights(FIRST * widthMultiplier), {
+        kernel: 3,
+        stride: 2,
+        padding: 1,
+        bias: false,
+        name,
+      }),
+    ),
+    ...stages,
+    unit((name) => conv(last, { kernel: 1, bias: false, name })),
+  ];
+  const head = modules('classifier', [
+    part('dropout', (name) => dropout(p, name)),
+    part('dense', (name) => dense(numClasses, name)),
+  ]);
+  return sequential([modules('features', features), globalAveragePool('avgpool'), head], {
+    name: 'mobilenet_v2',
+    ...rest,
+  });
+}

@@ -1,0 +1,189 @@
+/** VGG, Simonyan & Zisserman 2014, https://arxiv.org/abs/1409.1556; in the book chapter 8.2. */
+import { checkOptions, rule } from '@deepend/core';
+import {
+  adaptiveAveragePool,
+  type Block,
+  batchNorm,
+  byKind,
+  chain,
+  conv,
+  dense,
+  dropout,
+  flatten,
+  maxPool,
+  modules,
+  type NetOptions,
+  netRules,
+  numbered,
+  type Part,
+  part,
+  rate,
+  relu,
+  scope,
+  sequential,
+  settle,
+} from '@deepend/nn';
+import type { LayersModel } from '@tensorflow/tfjs-layers';
+
+/** 3×3 convolutions in each of the five stages, of 64, 128, 256, 512 and 512 filters. */
+export const VGG_DEPTHS = {
+  vgg11: [1, 1, 2, 2, 2],
+  vgg13: [2, 2, 2, 2, 2],
+  vgg16: [2, 2, 3, 3, 3],
+  vgg19: [2, 2, 4, 4, 4],
+} as const;
+const FILTERS = [64, 128, 256, 512, 512] as const;
+export const VGG_HIDDEN = [4096, 4096] as const;
+
+export type VggDepth = keyof typeof VGG_DEPTHS;
+export type VggName = VggDepth | `${VggDepth}_bn`;
+
+export interface VggOptions extends NetOptions {
+  /**
+   * What every convolution's filters are divided by; the book trains with 4. It divides 64.
+   * @default 1
+   */
+  widthDivisor?: number;
+  /**
+   * The rate of the dropout behind each hidden linear layer, from 0 up to but not including 1.
+   * @default 0.5
+   */
+  dropout?: number;
+}
+
+export interface BookVggOptions extends VggOptions {
+  /** Batch normalization behind each convolution. @default false */
+  batchNorm?: boolean;
+}
+
+const DIVISOR = `a whole number that divides ${FILTERS[0]}`;
+
+export const vggRules = {
+  ...netRules,
+  widthDivisor: rule
+    .positiveInteger()
+    .refine((divisor) => FILTERS[0] % divisor === 0, DIVISOR)
+    .optional(),
+  dropout: rate().optional(),
+};
+
+interface StageOptions {
+  /** Batch normalization between convolution and ReLU. @default false */
+  batchNorm?: boolean;
+}
+
+/** Convolution, batch norm if asked, and ReLU, `depth` times; then a pool. */
+const stageParts = (
+  filters: number,
+  depth: number,
+  { batchNorm: normalize = false }: StageOptions,
+): Part[] => [
+  ...Array.from({ length: depth }, () => [
+    part('conv', (name) => conv(filters, { kernel: 3, padding: 1, name })),
+    ...(normalize ? [part('bn', (name) => batchNorm(name))] : []),
+    part('relu', relu),
+  ]).flat(),
+  part('pool', (name) => maxPool({ size: 2, name })),
+];
+
+/**
+ * `depth` times 3×3 convolution and ReLU, then 2×2 max-pool: `[batch, h, w, c]` → `[batch, ⌊h / 2⌋,
+ * ⌊w / 2⌋, filters]`.
+ */
+export function vggBlock(filters: number, depth: number, options: StageOptions = {}): Block {
+  return (x) => byKind(numbered('stage'), stageParts(filters, depth, options))(x);
+}
+
+export interface VggHeadOptions {
+  /** Of each hidden linear layer. */
+  hidden: readonly number[];
+  /** The rate of the dropout behind each hidden layer. */
+  dropout: number;
+  numClasses: number;
+}
+
+/**
+ * Linear layers with ReLU and dropout, and a last one without: `[batch, height, width, channels]` →
+ * logits `[batch, numClasses]`.
+ */
+export function vggHead({ hidden, dropout: drop, numClasses }: VggHeadOptions): Block {
+  return (x) =>
+    scope('head', () =>
+      chain(flatten('flatten'), byKind('', headParts({ hidden, dropout: drop, numClasses })))(x),
+    );
+}
+
+const headParts = ({ hidden, dropout: drop, numClasses }: VggHeadOptions): Part[] => [
+  ...hidden.flatMap((units) => [
+    part('dense', (name) => dense(units, name)),
+    part('relu', relu),
+    part('dropout', (name) => dropout(drop, name)),
+  ]),
+  part('dense', (name) => dense(numClasses, name)),
+];
+
+const filtersOf = (depth: VggDepth, divisor: number) =>
+  VGG_DEPTHS[depth].map((convolutions, i) => [(FILTERS[i] ?? 64) / divisor, convolutions] as const);
+
+const vggOptions = rule.options(vggRules);
+const bookOptions = rule.options({ ...vggRules, batchNorm: rule.flag().optional() });
+
+/**
+ * Builds a VGG of torchvision: `[batch, height, width, channels]` → logits `[batch, numClasses]`;
+ * any size of image from 32×32.
+ */
+export function vgg(name: VggName, options: VggOptions = {}): LayersModel {
+  const {
+    numClasses,
+    widthDivisor,
+    dropout: drop,
+    ...rest
+  } = settle(
+    {
+      inputShape: [224, 224, 3] as [number, number, number],
+      numClasses: 1000,
+      init: 'he-normal' as const,
+      widthDivisor: 1,
+      dropout: 0.5,
+    },
+    checkOptions(`[models] ${name}`, vggOptions, options),
+  );
+  const [depth, normalize] = [name.replace('_bn', '') as VggDepth, name.endsWith('_bn')];
+  const features = filtersOf(depth, widthDivisor).flatMap(([filters, convolutions]) =>
+    stageParts(filters, convolutions, { batchNorm: normalize }),
+  );
+  const classify = headParts({ hidden: VGG_HIDDEN, dropout: drop, numClasses });
+  const head = chain(
+    adaptiveAveragePool(7, 'avgpool'),
+    flatten('flatten'),
+    modules('classifier', classify),
+  );
+  return sequential([modules('features', features), head], { name, ...rest });
+}
+
+/** Builds a VGG of the book: `[batch, height, width, channels]` → logits `[batch, numClasses]`. */
+export function bookVgg(name: VggDepth, options: BookVggOptions = {}): LayersModel {
+  const {
+    numClasses,
+    widthDivisor,
+    dropout: drop,
+    batchNorm: normalize,
+    ...rest
+  } = settle(
+    {
+      inputShape: [224, 224, 1] as [number, number, number],
+      numClasses: 10,
+      widthDivisor: 1,
+      dropout: 0.5,
+      batchNorm: false,
+    },
+    checkOptions(`[models] book.${name}`, bookOptions, options),
+  );
+  const stages = filtersOf(name, widthDivisor).map(([filters, depth]) =>
+    vggBlock(filters, depth, { batchNorm: normalize }),
+  );
+  return sequential([...stages, vggHead({ hidden: VGG_HIDDEN, dropout: drop, numClasses })], {
+    name: `book/${name}`,
+    ...rest,
+  });
+}

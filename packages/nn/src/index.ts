@@ -1,0 +1,49 @@
+export { adaptiveAveragePool } from './adaptive-pool';
+export {
+  BLOCK_ORDER_NAMES,
+  BLOCK_ORDERS,
+  type BlockOrder,
+  type BlockOrderName,
+} from './block-orders';
+export { GroupedConv2D, type GroupedConv2DConfig, groupedConv2d } from './grouped-conv';
+export { INITIALIZERS, INITS, type Init } from './initializers';
+export {
+  add,
+  apply,
+  averagePool,
+  type BatchNormOptions,
+  type Block,
+  batchNorm,
+  type ConvOptions,
+  chain,
+  concatenate,
+  conv,
+  dense,
+  depthwiseConv,
+  dropBranch,
+  dropout,
+  flatten,
+  globalAveragePool,
+  maxPool,
+  multiply,
+  type PoolOptions,
+  relu,
+  relu6,
+  shapeOf,
+  sigmoid,
+} from './layers';
+export { byKind, modules, type Part, part } from './modules';
+export { isDry, layerConfig, numbered, scope } from './naming';
+export { type NetOptions, netRules, rate, settle } from './options';
+export { type BlockOptions, type ResidualOptions, residual, type Shortcut } from './residual';
+export {
+  cifarStem,
+  classifier,
+  type ResidualStageOptions,
+  residualEnd,
+  residualStage,
+  residualStem,
+  type StemOptions,
+} from './residual-stage';
+export { type ImageShape, type SequentialOptions, sequential } from './sequential';
+export { squeezeExcitation } from './squeeze-excitation';

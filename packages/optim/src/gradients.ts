@@ -1,0 +1,105 @@
+/** What is done to gradients between the backward pass and the update. */
+
+import type { Parameter, ParameterGradient } from '@deepend/compiler';
+import * as tf from '@tensorflow/tfjs-core';
+import { update } from './optimizers/update';
+
+/** Puts another gradient in the place of each, and disposes the one before. */
+function replace(
+  gradients: readonly ParameterGradient[],
+  by: (gradient: tf.Tensor) => tf.Tensor,
+): void {
+  for (const entry of gradients) {
+    const before = entry.gradient;
+    entry.gradient = by(before);
+    before.dispose();
+  }
+}
+
+/** As PyTorch's `clip_grad_norm_` has it, so that a norm of 0 divides nothing. */
+const NORM_EPSILON = 1e-6;
+
+/**
+ * Scales all gradients alike, so that the norm of all of them together is at most `maxNorm`
+ * (Pascanu et al. 2012,
+ * https://arxiv.org/abs/1211.5063; PyTorch's `clip_grad_norm_`). Nothing is read back from the
+ * device.
+ * @param maxNorm above 0
+ * @returns the norm before, a scalar on the device that the caller disposes
+ */
+export function clipByNorm(gradients: readonly ParameterGradient[], maxNorm: number): tf.Scalar {
+  requireAbove0('[compiler] clipByNorm: maxNorm', maxNorm);
+  if (gradients.length === 0) return tf.scalar(0);
+  const [norm, factor] = tf.tidy(() => {
+    const squares = gradients.map(({ gradient }) => tf.sum(tf.square(gradient)));
+    const whole = tf.sqrt(tf.sum(tf.stack(squares))) as tf.Scalar;
+    return [
+      whole,
+      tf.minimum(tf.div(maxNorm, tf.add(whole, NORM_EPSILON)), 1) as tf.Scalar,
+    ] as const;
+  });
+  replace(gradients, (gradient) => tf.mul(gradient, factor));
+  factor.dispose();
+  return norm;
+}
+
+/**
+ * Cuts every number of every gradient to −limit … limit: PyTorch's `clip_grad_value_`.
+ * @param limit above 0
+ */
+export function clipByValue(gradients: readonly ParameterGradient[], limit: number): void {
+  requireAbove0('[compiler] clipByValue: limit', limit);
+  replace(gradients, (gradient) => tf.clipByValue(gradient, -limit, limit));
+}
+
+function requireAbove0(where: string, value: number): void {
+  if (!(value > 0 && Number.isFinite(value)))
+    throw new RangeError(`${where} must be a number above 0, got ${value}`);
+}
+
+/**
+ * Σ weight·gradient over several passes: one update from the parts of a batch that does not fit, or
+ * from several batches.
+ */
+export class GradientSums {
+  private readonly sums = new Map<number, { parameter: Parameter; gradient: tf.Variable }>(); // by variable
+
+  /**
+   * Adds the gradients, which stay the caller's.
+   * @param weight what each is multiplied by: a part's share of the batch, so that the sum is the
+   *   whole batch's gradient
+   */
+  add(gradients: readonly ParameterGradient[], weight: number): void {
+    if (!Number.isFinite(weight)) {
+      throw new RangeError(
+        `[compiler] GradientSums.add: weight must be a finite number, got ${weight}`,
+      );
+    }
+    const known = gradients.filter(({ parameter }) => this.sums.has(parameter.variable.id));
+    update(
+      'sgd',
+      known.map(({ parameter, gradient }) => this.entry(parameter, gradient, weight)),
+    );
+    for (const { parameter, gradient } of gradients.filter((entry) => !known.includes(entry))) {
+      const first = tf.tidy(() => tf.variable(tf.mul(gradient, weight), false));
+      this.sums.set(parameter.variable.id, { parameter, gradient: first });
+    }
+  }
+
+  /** The sums, which are the caller's then; the next `add` begins anew. */
+  take(): ParameterGradient[] {
+    const taken = [...this.sums.values()];
+    this.sums.clear();
+    return taken;
+  }
+
+  dispose(): void {
+    tf.dispose(this.take().map(({ gradient }) => gradient));
+  }
+
+  /** A sum moves by −(−weight)·gradient, as a weight does. */
+  private entry({ variable }: Parameter, gradient: tf.Tensor, weight: number) {
+    const { gradient: sum } = this.sums.get(variable.id) as { gradient: tf.Variable };
+    return { weight: sum, gradient, lr: -weight };
+  }
+}

@@ -1,0 +1,126 @@
+/**
+ * Softmax cross-entropy, with label smoothing (Szegedy et al. 2015,
+ * https://arxiv.org/abs/1512.00567, section 7) and class weights.
+ */
+
+import type { Loss, LossResult } from '@deepend/compiler';
+import { fast } from '@deepend/compiler';
+import { checkOptions, rule } from '@deepend/core';
+import * as tf from '@tensorflow/tfjs-core';
+import { classLabels } from './labels';
+
+/**
+ * Softmax cross-entropy on logits in its stable form, with its gradient: logits minus their
+ * largest, then log-sum-exp. (tfjs's
+ * `sparseCategoricalCrossentropy` with `fromLogits` clips the logits first, which is wrong.)
+ * @param labels int32 `[batch]` of class indices, or float32 `[batch, numClasses]` of probabilities
+ * @throws RangeError when the labels are of another shape
+ */
+export function softmaxCrossEntropy(logits: tf.Tensor2D, labels: tf.Tensor): LossResult<tf.Scalar> {
+  return tf.tidy(() => {
+    const typed = classLabels('[compiler] softmaxCrossEntropy', logits, labels);
+    const own = fast('deepend.softmaxCrossEntropy', { logits, labels: typed });
+    if (own) {
+      const [loss, correct, dLogits] = own as [tf.Scalar, tf.Scalar, tf.Tensor2D];
+      return { loss, correct, dLogits };
+    }
+    return composed(logits, typed, {
+      shares: sharesOf(logits, typed),
+      mass: tf.scalar(logits.shape[0]),
+    });
+  });
+}
+
+export interface CrossEntropyOptions {
+  /** So much of each label is spread evenly over all classes, 0 to below 1. @default 0 */
+  labelSmoothing?: number;
+  /** A weight of at least 0 for each class. @default 1 for all */
+  classWeights?: readonly number[];
+}
+
+const isWeight = (value: unknown) =>
+  typeof value === 'number' && value >= 0 && Number.isFinite(value);
+const crossEntropyOptions = rule.options({
+  labelSmoothing: rule
+    .that<number>((value) => isWeight(value) && (value as number) < 1, 'a number from 0 to below 1')
+    .optional(),
+  classWeights: rule
+    .that<readonly number[]>(
+      (value) =>
+        Array.isArray(value) && value.every(isWeight) && value.some((weight) => weight > 0),
+      'a list of a number of at least 0 for each class, not all 0',
+    )
+    .optional(),
+});
+
+/**
+ * The least that a batch's weights count for: where a batch has classes of weight 0 alone, its loss
+ * is 0, not 0 / 0.
+ */
+const LEAST = 1e-30;
+
+/**
+ * Makes a cross-entropy on logits with label smoothing and class weights, as PyTorch's
+ * `cross_entropy` has them. Of class indices it is the
+ * weighted mean, divided by the sum of the labels' weights; of probabilities it is divided by the
+ * batch.
+ * @throws TypeError or RangeError when an option is wrong; the loss throws RangeError when labels
+ *   or weights do not fit the net
+ * @example plan.step(features, labels, { loss: crossEntropy({ labelSmoothing: 0.1 }) });
+ */
+export function crossEntropy(options: CrossEntropyOptions = {}): Loss<tf.Scalar> {
+  const where = '[compiler] crossEntropy';
+  const { labelSmoothing = 0, classWeights } = checkOptions(where, crossEntropyOptions, options);
+  if (labelSmoothing === 0 && !classWeights) return softmaxCrossEntropy;
+  return (logits, labels) =>
+    tf.tidy(() => {
+      const [batch, numClasses] = logits.shape;
+      const typed = classLabels(where, logits, labels);
+      const sharp = sharesOf(logits, typed); // [batch, numClasses]
+      const smooth = tf.add(
+        tf.mul(sharp, 1 - labelSmoothing),
+        labelSmoothing / numClasses,
+      ) as tf.Tensor2D;
+      if (!classWeights) return { ...softmaxCrossEntropy(logits, smooth) };
+      if (classWeights.length !== numClasses) {
+        throw new RangeError(
+          `${where}: expected classWeights for the net's ${numClasses} classes, got ${classWeights.length}; give each class one`,
+        );
+      }
+      const weights = tf.tensor2d([...classWeights], [1, numClasses]);
+      const mass =
+        typed.rank === 1 ? tf.maximum(tf.sum(tf.mul(sharp, weights)), LEAST) : tf.scalar(batch);
+      return composed(logits, typed, { shares: tf.mul(smooth, weights) as tf.Tensor2D, mass });
+    });
+}
+
+/** How much of each sample each class is: `[batch, numClasses]`. */
+function sharesOf({ shape }: tf.Tensor2D, labels: tf.Tensor): tf.Tensor2D {
+  return (
+    labels.rank === 1 ? tf.cast(tf.oneHot(labels as tf.Tensor1D, shape[1]), 'float32') : labels
+  ) as tf.Tensor2D;
+}
+
+/**
+ * −Σ shares·log softmax / mass, in core ops. A sample's shares need not add up to 1.
+ * @param labels what says which answers are right
+ */
+function composed(
+  logits: tf.Tensor2D,
+  labels: tf.Tensor,
+  { shares, mass }: { shares: tf.Tensor2D; mass: tf.Tensor },
+): { loss: tf.Scalar; correct: tf.Scalar; dLogits: tf.Tensor2D } {
+  const shifted = tf.sub(logits, tf.max(logits, 1, true));
+  const exponentials = tf.exp(shifted);
+  const sums = tf.sum(exponentials, 1, true); // [batch, 1]
+  const logProbabilities = tf.sub(shifted, tf.log(sums));
+  const loss: tf.Scalar = tf.div(tf.sub(0, tf.sum(tf.mul(shares, logProbabilities))), mass);
+  const whole = tf.sum(shares, 1, true); // [batch, 1]
+  const dLogits: tf.Tensor2D = tf.div(
+    tf.sub(tf.mul(tf.div(exponentials, sums), whole), shares),
+    mass,
+  );
+  const truth = labels.rank === 1 ? labels : tf.argMax(labels, 1);
+  const correct: tf.Scalar = tf.sum(tf.cast(tf.equal(tf.argMax(logits, 1), truth), 'float32'));
+  return { loss, correct, dLogits };
+}

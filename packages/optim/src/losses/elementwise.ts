@@ -1,0 +1,47 @@
+/**
+ * Losses with a number for each output of the net, as PyTorch has them: means over batch and
+ * outputs.
+ */
+
+import type { Loss } from '@deepend/compiler';
+import * as tf from '@tensorflow/tfjs-core';
+import { targets } from './labels';
+
+/**
+ * Makes the mean of squared differences, for regression: PyTorch's `mse_loss`. It knows no right
+ * answers. (The book's `squared_loss` is
+ * half of it.) Labels: float32 `[batch, outputs]`, or `[batch]` for a net of one output.
+ */
+export function meanSquaredError(): Loss<null> {
+  return (outputs, labels) => {
+    const { loss, dLogits } = tf.tidy(() => {
+      const difference = tf.sub(
+        outputs,
+        targets('[compiler] meanSquaredError', outputs, labels),
+      ) as tf.Tensor2D;
+      const loss = tf.mean(tf.square(difference)) as tf.Scalar;
+      return { loss, dLogits: tf.mul(difference, 2 / outputs.size) as tf.Tensor2D };
+    });
+    return { loss, correct: null, dLogits };
+  };
+}
+
+/**
+ * Makes the binary cross-entropy on logits in its stable form, max(x, 0) − x·y + log(1 + e^−|x|):
+ * PyTorch's
+ * `binary_cross_entropy_with_logits`. The net ends without a sigmoid. A sample is right when each
+ * of its outputs is on its label's side of one half.
+ * Labels: 0 to 1, float32 `[batch, outputs]`, or `[batch]` for a net of one output.
+ */
+export function binaryCrossEntropy(): Loss<tf.Scalar> {
+  return (x, labels) =>
+    tf.tidy(() => {
+      const y = targets('[compiler] binaryCrossEntropy', x, labels); // [batch, outputs]
+      const losses = tf.add(tf.sub(tf.relu(x), tf.mul(x, y)), tf.log1p(tf.exp(tf.neg(tf.abs(x)))));
+      const loss = tf.mean(losses) as tf.Scalar;
+      const dLogits = tf.div(tf.sub(tf.sigmoid(x), y), x.size) as tf.Tensor2D;
+      const wrong = tf.cast(tf.notEqual(tf.greater(x, 0), tf.greater(y, 0.5)), 'float32');
+      const right = tf.equal(tf.sum(wrong, 1), 0); // [batch]
+      return { loss, correct: tf.sum(tf.cast(right, 'float32')) as tf.Scalar, dLogits };
+    });
+}

@@ -1,0 +1,156 @@
+import type { Parameter } from '@deepend/compiler';
+import { checkOptions, rule, show } from '@deepend/core';
+import * as tf from '@tensorflow/tfjs-core';
+import { update } from './optimizers/update';
+import { ParameterNames } from './parameter-names';
+
+export interface WeightAverageOptions {
+  /** How much of the average stays at each update, 0 to below 1. @default 0.999 */
+  decay?: number;
+}
+
+export interface WeightAverageState {
+  readonly updates: number;
+  /** By the parameters' names: `conv1/kernel`. */
+  readonly weights: Record<string, tf.Tensor>;
+}
+
+const averageOptions = rule.options({
+  decay: rule
+    .that<number>(
+      (value) => typeof value === 'number' && value >= 0 && value < 1,
+      'a number from 0 to below 1',
+    )
+    .optional(),
+});
+
+const WHERE = '[compiler] WeightAverage';
+
+/** A weight, and its average beside it. */
+interface Pair {
+  readonly weight: tf.Variable;
+  readonly average: tf.Variable;
+}
+
+/**
+ * An exponential moving average of what a net learns, and of the statistics that its batch
+ * normalization moves (Polyak & Juditsky 1992;
+ * PyTorch's `swa_utils.AveragedModel` with `get_ema_multi_avg_fn` and `use_buffers`). The first
+ * update copies the weights.
+ * @example
+ * const average = new WeightAverage(plan, { decay: 0.999 });
+ * average.update(); // after each step
+ * average.swap(); // the net has the averages now, to be evaluated or saved
+ * average.swap(); // and its own weights again
+ */
+export class WeightAverage {
+  readonly decay: number;
+  private readonly pairs: ReadonlyMap<string, Pair>;
+  private updates = 0;
+  private isSwapped = false;
+
+  /**
+   * @param plan whose weights are averaged
+   * @throws TypeError or RangeError when an option is wrong
+   */
+  constructor(
+    plan: { readonly parameters: readonly Parameter[]; readonly statistics: readonly Parameter[] },
+    options: WeightAverageOptions = {},
+  ) {
+    this.decay = checkOptions(WHERE, averageOptions, options).decay ?? 0.999;
+    const names = new ParameterNames();
+    this.pairs = new Map(
+      [...plan.parameters, ...plan.statistics].map((parameter) => {
+        const weight = parameter.variable;
+        return [
+          names.of(parameter),
+          { weight, average: tf.tidy(() => tf.variable(weight, false)) },
+        ];
+      }),
+    );
+  }
+
+  /** Whether the net has the averages, and its own weights wait here. */
+  get swapped(): boolean {
+    return this.isSwapped;
+  }
+
+  /** average ← decay·average + (1 − decay)·weight, after a step. */
+  update(): void {
+    if (this.isSwapped)
+      throw new Error(
+        `${WHERE}.update: the net has the averages for its weights; swap them back first`,
+      );
+    const decay = this.updates++ === 0 ? 0 : this.decay;
+    const pairs = [...this.pairs.values()];
+    update(
+      'sgd',
+      pairs.map(({ weight, average }) => ({
+        weight: average,
+        gradient: weight,
+        shrink: decay,
+        lr: decay - 1,
+      })),
+    );
+  }
+
+  /** Exchanges the net's weights with the averages; the second time back. */
+  swap(): void {
+    tf.tidy(() => {
+      for (const { weight, average } of this.pairs.values()) {
+        const kept = tf.clone(weight);
+        weight.assign(average);
+        average.assign(kept);
+      }
+    });
+    this.isSwapped = !this.isSwapped;
+  }
+
+  /**
+   * The averages, also while the net has them. The tensors stay as they are owned: the next update
+   * writes in them.
+   */
+  state(): WeightAverageState {
+    const now = [...this.pairs].map(
+      ([name, { weight, average }]) => [name, this.isSwapped ? weight : average] as const,
+    );
+    return { updates: this.updates, weights: Object.fromEntries(now) };
+  }
+
+  /**
+   * Goes on from a state. The tensors stay the caller's.
+   * @throws Error while swapped; RangeError when the state is not of this net, and all stays as it
+   *   was
+   */
+  restore({ updates, weights }: WeightAverageState): void {
+    if (this.isSwapped)
+      throw new Error(
+        `${WHERE}.restore: the net has the averages for its weights; swap them back first`,
+      );
+    if (!Number.isInteger(updates) || updates < 0) {
+      throw new RangeError(
+        `${WHERE}.restore: expected a state whose updates are a whole number of at least 0, got ${show(updates)}`,
+      );
+    }
+    const unknown = Object.keys(weights).find((name) => !this.pairs.has(name));
+    if (unknown)
+      throw new RangeError(
+        `${WHERE}.restore: the net has no ${unknown}; restore the state of this very net`,
+      );
+    for (const [name, { average }] of this.pairs) {
+      if (weights[name]?.shape.join() === average.shape.join()) continue;
+      const got = weights[name] ? `[${weights[name].shape.join(', ')}]` : 'nothing';
+      throw new RangeError(
+        `${WHERE}.restore: expected ${name} of [${average.shape.join(', ')}], got ${got}; restore the state of this very net`,
+      );
+    }
+    for (const [name, { average }] of this.pairs) average.assign(weights[name] as tf.Tensor);
+    this.updates = updates;
+  }
+
+  /** Frees the averages. Swapped, it first gives the net its own weights back. */
+  dispose(): void {
+    if (this.isSwapped) this.swap();
+    tf.dispose([...this.pairs.values()].map(({ average }) => average));
+  }
+}

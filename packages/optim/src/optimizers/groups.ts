@@ -1,0 +1,58 @@
+/** How each parameter learns: its group's scale of the learning rate, and its weight decay. */
+
+import type { Parameter, ParameterGradient } from '@deepend/compiler';
+import { nameOf } from '../parameter-names';
+import type { CheckedOptions, ParameterGroup } from './options';
+
+export interface Settings {
+  readonly lrScale: number;
+  readonly weightDecay: number;
+}
+
+/**
+ * Batch normalization's and any layer's: numbers that scale or shift, where decay does no good (He
+ * et al. 2018, https://arxiv.org/abs/1812.01187).
+ */
+const NORM_AND_BIAS = /(^|\/)(gamma|beta|bias)$/;
+
+/** Whether a pattern, in which `*` stands for anything, is the whole name. */
+function matches(pattern: string, name: string): boolean {
+  const parts = pattern.split('*').map((part) => part.replaceAll(/[.*+?^${}()|[\]\\]/g, '\\$&'));
+  return new RegExp(`^${parts.join('.*')}$`).test(name);
+}
+
+function isIn({ params }: ParameterGroup, parameter: Parameter): boolean {
+  const name = nameOf(parameter);
+  const layer = name.slice(0, name.lastIndexOf('/'));
+  return [params].flat().some((pattern) => matches(pattern, name) || matches(pattern, layer));
+}
+
+export function settingsOf(
+  { groups, weightDecay, excludeFromDecay }: CheckedOptions,
+  parameter: Parameter,
+): Settings {
+  const group = groups.find((candidate) => isIn(candidate, parameter));
+  const excluded = excludeFromDecay === 'norm-and-bias' && NORM_AND_BIAS.test(nameOf(parameter));
+  return {
+    lrScale: group?.lrScale ?? 1,
+    weightDecay: excluded ? 0 : (group?.weightDecay ?? weightDecay),
+  };
+}
+
+/**
+ * @throws RangeError when a group has no parameter among those that learn: its name is not the
+ * net's
+ */
+export function checkGroups(
+  where: string,
+  { groups }: CheckedOptions,
+  gradients: readonly ParameterGradient[],
+): void {
+  const empty = groups.find((group) => !gradients.some(({ parameter }) => isIn(group, parameter)));
+  if (!empty) return;
+  const names = gradients.map(({ parameter }) => nameOf(parameter));
+  const shown = names.length > 6 ? `${names.slice(0, 6).join(', ')}, ...` : names.join(', ');
+  throw new RangeError(
+    `${where}: no parameter that learns is in the group ${[empty.params].flat().join(', ')}; those that learn are ${shown}`,
+  );
+}

@@ -1,0 +1,207 @@
+import type { Entry, Parameter, ParameterGradient } from '@deepend/compiler';
+import { show } from '@deepend/core';
+import * as tf from '@tensorflow/tfjs-core';
+import { ParameterNames } from '../parameter-names';
+import { checkGroups, type Settings, settingsOf } from './groups';
+import {
+  type CheckedOptions,
+  checkOptimizerOptions,
+  type OptimizerOptions,
+  ruleOf,
+} from './options';
+import { ruleNamed } from './rules';
+import { update } from './update';
+
+/** All that an optimizer remembers. */
+export interface OptimizerState {
+  /** Updates done. */
+  readonly step: number;
+  /** By `parameter/slot`: `conv1/kernel/momentum`. */
+  readonly slots: Record<string, tf.Tensor>;
+}
+
+/**
+ * Moves weights by their gradients. It keeps slots for the parameters that it has seen, and for no
+ * others.
+ */
+export interface Optimizer {
+  /** As checked, with their defaults. */
+  readonly options: Readonly<OptimizerOptions>;
+  /**
+   * One update of every parameter that has a gradient, in place. The gradients stay the caller's.
+   * @param options.lr at least 0; a group's parameters have it times their scale
+   * @throws RangeError when the learning rate is no number of at least 0, or a group of the options
+   *   has no parameter
+   */
+  step(gradients: readonly ParameterGradient[], options: { lr: number }): void;
+  /** What it remembers now. The tensors stay its own, and the next step writes in them. */
+  state(): OptimizerState;
+  /**
+   * Goes on from a state of an optimizer of the same rule. The tensors stay the caller's.
+   * @throws RangeError when the state is another rule's; the next step does when it is another
+   *   net's. All stays as it was then
+   */
+  restore(state: OptimizerState): void;
+  /** Frees the slots. */
+  dispose(): void;
+}
+
+const WHERE = '[compiler] optimizer';
+/**
+ * A scalar slot of parameters that had no gradient in some steps: how many. Adam's corrections go
+ * by the steps that a parameter had.
+ */
+const MISSED = 'missed';
+
+/** A parameter that has been seen. */
+interface Seen extends Settings {
+  readonly name: string;
+  readonly slots: readonly tf.Variable[];
+  missed: number;
+}
+
+const keptCopy = (tensor: tf.Tensor): tf.Variable => tf.tidy(() => tf.variable(tensor, false));
+
+class RuleOptimizer implements Optimizer {
+  readonly options: CheckedOptions;
+  private readonly rule: ReturnType<typeof ruleOf>;
+  private readonly slots = new Map<string, tf.Variable>();
+  private names = new ParameterNames();
+  private seen = new Map<number, Seen>(); // by variable
+  private steps = 0;
+
+  constructor(options: OptimizerOptions) {
+    this.options = checkOptimizerOptions('[compiler] createOptimizer', options);
+    this.rule = ruleOf(this.options);
+  }
+
+  step(gradients: readonly ParameterGradient[], { lr }: { lr: number }): void {
+    if (!(lr >= 0 && Number.isFinite(lr))) {
+      throw new RangeError(
+        `${WHERE}.step: option "lr" must be a number of at least 0, got ${show(lr)}`,
+      );
+    }
+    if (this.seen.size === 0 && gradients.length > 0) this.checkFirst(gradients);
+    const seen = gradients.map(({ parameter }) => this.see(parameter));
+    const entries = gradients.map((gradient, i) => this.entry(gradient, seen[i] as Seen, lr));
+    update(this.rule.rule, entries, this.rule.coefficients);
+    this.steps++;
+    if (gradients.length < this.seen.size) this.countMissed(new Set(seen));
+  }
+
+  private checkFirst(gradients: readonly ParameterGradient[]): void {
+    checkGroups(WHERE, this.options, gradients);
+    const [restored] = this.slots.keys();
+    const names = gradients.map(({ parameter }) => this.names.of(parameter));
+    const slots = ruleNamed(this.rule.rule).slots;
+    if (!restored || names.some((name) => slots.some((slot) => this.slots.has(`${name}/${slot}`))))
+      return;
+    throw new RangeError(
+      `${WHERE}.step: the state restored is of another net: it has ${restored}, ... and none for ${names[0]}, ...; restore the state of this very net`,
+    );
+  }
+
+  private entry(
+    { parameter, gradient }: ParameterGradient,
+    { slots, lrScale, weightDecay, missed }: Seen,
+    lr: number,
+  ): Entry {
+    const rate = lr * lrScale;
+    const { decoupled } = this.options;
+    const decay = decoupled ? { shrink: 1 - rate * weightDecay } : { decay: weightDecay };
+    const common = { weight: parameter.variable, gradient, slots, ...decay };
+    if (this.rule.rule !== 'adam') return { ...common, lr: rate };
+    const { beta1 = 0, beta2 = 0 } = this.rule.coefficients;
+    const t = this.steps + 1 - missed;
+    return { ...common, lr: rate / (1 - beta1 ** t), correction: Math.sqrt(1 - beta2 ** t) };
+  }
+
+  private see(parameter: Parameter): Seen {
+    const known = this.seen.get(parameter.variable.id);
+    if (known) return known;
+    const name = this.names.of(parameter);
+    const names = ruleNamed(this.rule.rule).slots;
+    const isNew = names.every((slot) => !this.slots.has(`${name}/${slot}`));
+    const slots = names.map((slot) => this.slot(`${name}/${slot}`, parameter.shape));
+    const missed = this.slots.get(`${name}/${MISSED}`)?.dataSync()[0] ?? 0;
+    const seen: Seen = { name, slots, missed, ...settingsOf(this.options, parameter) };
+    this.seen.set(parameter.variable.id, seen);
+    if (isNew && this.steps > 0) this.miss(seen, this.steps);
+    return seen;
+  }
+
+  /** A slot that was restored, or zeros. */
+  private slot(name: string, shape: readonly number[]): tf.Variable {
+    const restored = this.slots.get(name);
+    if (restored && restored.shape.join() !== shape.join()) {
+      throw new RangeError(
+        `${WHERE}.step: expected a slot ${name} of [${shape.join(', ')}], got [${restored.shape.join(', ')}]; restore the state of this very net`,
+      );
+    }
+    const slot = restored ?? tf.tidy(() => tf.variable(tf.zeros([...shape]), false));
+    this.slots.set(name, slot);
+    return slot;
+  }
+
+  private countMissed(now: ReadonlySet<Seen>): void {
+    for (const seen of this.seen.values()) if (!now.has(seen)) this.miss(seen, seen.missed + 1);
+  }
+
+  private miss(seen: Seen, missed: number): void {
+    if (this.rule.rule !== 'adam') return; // the others go by no count
+    seen.missed = missed;
+    const name = `${seen.name}/${MISSED}`;
+    this.slots.get(name)?.dispose();
+    this.slots.set(
+      name,
+      tf.tidy(() => tf.variable(tf.scalar(missed), false)),
+    );
+  }
+
+  state(): OptimizerState {
+    return { step: this.steps, slots: Object.fromEntries(this.slots) };
+  }
+
+  restore({ step, slots }: OptimizerState): void {
+    if (!Number.isInteger(step) || step < 0) {
+      throw new RangeError(
+        `${WHERE}.restore: expected a state whose step is a whole number of at least 0, got ${show(step)}`,
+      );
+    }
+    const known: string[] = [...ruleNamed(this.rule.rule).slots, MISSED];
+    const other = Object.keys(slots).find(
+      (name) => !known.includes(name.slice(name.lastIndexOf('/') + 1)),
+    );
+    if (other) {
+      throw new RangeError(
+        `${WHERE}.restore: expected slots ${known.join(', ')} of '${this.options.name}', got ${other}; restore the state of an optimizer with the same options`,
+      );
+    }
+    // Before the old ones go: they may be the very state.
+    const copies = Object.entries(slots).map(([name, tensor]) => [name, keptCopy(tensor)] as const);
+    this.dispose();
+    for (const [name, slot] of copies) this.slots.set(name, slot);
+    this.steps = step;
+  }
+
+  dispose(): void {
+    tf.dispose([...this.slots.values()]);
+    this.slots.clear();
+    this.seen = new Map();
+    this.names = new ParameterNames();
+    this.steps = 0;
+  }
+}
+
+/**
+ * Makes an optimizer: plain SGD, momentum, Nesterov, Adam, AdamW, RMSprop, Adagrad or Lion, with
+ * PyTorch's formulas and defaults.
+ * @throws TypeError or RangeError when an option is wrong, or none of the optimizer's
+ * @example
+ * const optimizer = createOptimizer({ name: 'sgd', momentum: 0.9, weightDecay: 5e-4,
+ * excludeFromDecay: 'norm-and-bias' });
+ * optimizer.step(gradients, { lr: 0.1 });
+ */
+export function createOptimizer(options: OptimizerOptions): Optimizer {
+  return new RuleOptimizer(options);
+}

@@ -1,0 +1,63 @@
+/**
+ * Moves weights by their gradients, in place: all of them in one pass on engines that have one,
+ * else one by one in core ops.
+ */
+
+import type { Coefficients, Entry, ParameterGradient, RuleName } from '@deepend/compiler';
+import { fast, hasFast, own } from '@deepend/compiler';
+import * as tf from '@tensorflow/tfjs-core';
+import { ruleNamed } from './rules';
+
+/** Updates every entry's weight and slots in place; gradients stay as they are. */
+export function update(
+  rule: RuleName,
+  entries: readonly Entry[],
+  coefficients: Coefficients = {},
+): void {
+  if (entries.length === 0) return;
+  if (hasFast('deepend.update')) fused(rule, entries, coefficients);
+  else composed(rule, entries, coefficients);
+}
+
+function fused(rule: RuleName, entries: readonly Entry[], coefficients: Coefficients): void {
+  for (const { weight, slots = [] } of entries)
+    for (const variable of [weight, ...slots]) own(variable);
+  fast('deepend.update', {}, { rule, entries, ...coefficients });
+}
+
+/** The definition, which an engine's own form follows. */
+export function composed(
+  rule: RuleName,
+  entries: readonly Entry[],
+  coefficients: Coefficients,
+): void {
+  const { beta1 = 0, beta2 = 0, epsilon = 0 } = coefficients;
+  const { move } = ruleNamed(rule);
+  for (const {
+    weight,
+    gradient,
+    slots = [],
+    lr,
+    decay = 0,
+    shrink = 1,
+    correction = 1,
+  } of entries) {
+    tf.tidy(() => {
+      const g = decay === 0 ? gradient : tf.add(gradient, tf.mul(weight, decay));
+      const moved = move(g, slots, { beta1, beta2, epsilon, correction });
+      moved.slots.forEach((slot, i) => {
+        slots[i]?.assign(slot);
+      });
+      const kept = shrink === 1 ? weight : tf.mul(weight, shrink);
+      weight.assign(tf.sub(kept, tf.mul(moved.change, lr)));
+    });
+  }
+}
+
+/** Stochastic gradient descent: w ← w − lr·g, in place. */
+export function sgd(gradients: readonly ParameterGradient[], { lr }: { lr: number }): void {
+  update(
+    'sgd',
+    gradients.map(({ parameter, gradient }) => ({ weight: parameter.variable, gradient, lr })),
+  );
+}

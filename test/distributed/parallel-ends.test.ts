@@ -1,0 +1,320 @@
+/**
+ * How training on many devices ends: well, by a device that dies or stays silent, by Ctrl-C, with
+ * its process.
+ */
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import path from 'node:path';
+import { compile, type OpenStep, type Plan, type StepResult } from '@deepend/compiler';
+import { type Device, device } from '@deepend/device';
+import { softmaxCrossEntropy } from '@deepend/optim';
+import * as tf from '@tensorflow/tfjs-core';
+import * as tfl from '@tensorflow/tfjs-layers';
+import * as esbuild from 'esbuild';
+import fs from 'fs-extra';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { DeviceGroup } from '../../packages/distributed/src/group';
+import {
+  type Link,
+  type StartLink,
+  startProcess,
+  startThread,
+} from '../../packages/distributed/src/link';
+import { testEngine } from '../helpers/engines';
+import { mix } from '../helpers/fill';
+
+const init = (seed: number) => tfl.initializers.glorotUniform({ seed });
+const build = () =>
+  tfl.sequential({
+    layers: [
+      tfl.layers.conv2d({
+        filters: 8,
+        kernelSize: 3,
+        inputShape: [16, 16, 1],
+        kernelInitializer: init(1),
+      }),
+      tfl.layers.flatten(),
+      tfl.layers.dense({ units: 3, kernelInitializer: init(2) }),
+    ],
+  });
+let simd: Device;
+let net: tfl.LayersModel;
+let plan: Plan;
+let tensors = 0;
+beforeAll(async () => {
+  simd = await device('simd');
+  net = build();
+  plan = compile(net);
+  tensors = tf.memory().numTensors;
+});
+const batchOf = (count: number) => ({
+  features: tf.tensor4d(mix(count * 256, 'features'), [count, 16, 16, 1]),
+  labels: tf.tensor1d(
+    Int32Array.from({ length: count }, (_, i) => i % 3),
+    'int32',
+  ),
+});
+
+let group: DeviceGroup;
+const links: Link[] = [];
+/** Starts by `start`, and keeps the link. */
+const kept =
+  (start: StartLink): StartLink =>
+  (options) => {
+    const link = start(options);
+    links.push(link);
+    return link;
+  };
+async function begin(
+  start: StartLink,
+  { patience = 30_000, count = 2 } = {},
+): Promise<DeviceGroup> {
+  group = new DeviceGroup({
+    net,
+    plan,
+    loss: softmaxCrossEntropy,
+    devices: new Array<Device>(count).fill(simd),
+    patience,
+    start: kept(start),
+  });
+  await group.begin();
+  return group;
+}
+const free = ({ loss, correct, gradients }: StepResult<tf.Scalar | null>) => {
+  tf.dispose([loss, correct as tf.Scalar, ...gradients.map(({ gradient }) => gradient)]);
+};
+async function step(count = 6) {
+  const batch = batchOf(count);
+  try {
+    const result = await group.step(batch, 1);
+    const numbers = [result.loss, ...result.gradients.map(({ gradient }) => gradient)].map(
+      (tensor) => [...tensor.dataSync()],
+    );
+    free(result);
+    return numbers;
+  } finally {
+    tf.dispose([batch.features, batch.labels]);
+  }
+}
+
+afterEach(async () => {
+  await group?.end();
+  links.splice(0);
+  expect(tf.memory().numTensors).toBe(tensors);
+});
+
+/** The processes that a process has started. */
+const workersOf = (pid: number) => {
+  try {
+    return execFileSync('pgrep', ['-P', String(pid)], { encoding: 'utf8' })
+      .split('\n')
+      .filter(Boolean)
+      .map(Number);
+  } catch {
+    return []; // pgrep's way to say none
+  }
+};
+
+const LINKS = { 'a thread': startThread, 'a process': startProcess };
+const PLACE = /^\[trainer\] train: device 2 of 2, cpu \(simd\): /;
+
+it('has the same bits in threads and in processes', async () => {
+  const results: number[][][] = [];
+  for (const start of Object.values(LINKS)) {
+    await begin(start, { count: 3 });
+    results.push(await step());
+    await group.end();
+  }
+  expect(results[0]).toEqual(results[1]);
+});
+
+describe.each(Object.entries(LINKS))('a device in %s', (kind, start) => {
+  const ended =
+    kind === 'a thread'
+      ? /its thread ended: exit code \d; .*fewer devices/
+      : /its process ended: SIGKILL; .*fewer devices/;
+
+  it('that dies between steps', async () => {
+    await begin(start);
+    await step();
+    await (links[0] as Link).end();
+    const next = step();
+    await expect(next).rejects.toThrow(ended);
+    await expect(next).rejects.toThrow(PLACE);
+  });
+
+  it('that dies while it computes', async () => {
+    await begin(start);
+    const next = step();
+    void (links[0] as Link).end();
+    await expect(next).rejects.toThrow(ended);
+  });
+
+  it('that dies before it begins', async () => {
+    const dying: StartLink = (options) => {
+      const link = start(options);
+      void link.end();
+      return link;
+    };
+    await expect(begin(dying)).rejects.toThrow(ended);
+  });
+
+  it.each(['begin', 'forward', 'backward'] as const)(
+    'that stays silent when asked for %s',
+    async (question) => {
+      const silent: StartLink = (options) => {
+        const link = start(options);
+        return { ...link, post: (task) => void (task.question !== question && link.post(task)) };
+      };
+      const attempt = begin(silent, { patience: 2000 }).then(() => step());
+      await expect(attempt).rejects.toThrow(/device 2 of 2, cpu \(simd\): no answer for 2 s/);
+    },
+  );
+
+  it('that lacks memory', async () => {
+    process.env.DEEPEND_MEMORY_MIB = '16';
+    try {
+      await begin(start);
+    } finally {
+      delete process.env.DEEPEND_MEMORY_MIB;
+    }
+    await step();
+    const attempt = step(4000); // 2000 of 14 × 14 × 8 floats
+    await expect(attempt).rejects.toMatchObject({ name: 'OutOfMemoryError' });
+    await expect(attempt).rejects.toThrow(PLACE);
+  });
+});
+
+it('tells of a stopped process within its patience', async () => {
+  const before = workersOf(process.pid);
+  await begin(startProcess, { patience: 2000 });
+  const [worker] = workersOf(process.pid).filter((pid) => !before.includes(pid));
+  process.kill(worker as number, 'SIGSTOP');
+  await expect(step()).rejects.toThrow(/no answer for 2 s/);
+  await group.end();
+  expect(() => process.kill(worker as number, 0)).toThrow('ESRCH');
+});
+
+it('frees what was open when this thread fails', async () => {
+  await begin(startThread);
+  const open = plan.open.bind(plan);
+  plan.open = (...args) => {
+    const step: OpenStep = open(...args);
+    return {
+      ...step,
+      backward: (dLogits) => {
+        dLogits.dispose();
+        throw new Error('no way back');
+      },
+    };
+  };
+  try {
+    await expect(step()).rejects.toThrow('no way back');
+  } finally {
+    plan.open = open;
+  }
+  await step(); // and it goes on
+});
+
+const tensorflow = await testEngine('tensorflow');
+const WITH_PROCESS = tensorflow.absent ? 'simd' : 'tensorflow';
+const WHY = tensorflow.absent ? ` (skipped: ${tensorflow.absent}; npm run peers installs it)` : '';
+
+describe('a program that trains on many devices', () => {
+  const dir = path.resolve('node_modules/.cache/deepend-parallel-ends');
+  const program = path.join(dir, 'program.mjs');
+  beforeAll(async () => {
+    await fs.emptyDir(dir);
+    const packages = ['core', 'compiler', 'device', 'backend-simd', 'trainer', 'models', 'plot'];
+    // The sources in one file: a process of its own knows nothing of this one's.
+    await esbuild.build({
+      ...{
+        entryPoints: ['test/trainer/parallel-ends.ts'],
+        outfile: program,
+        bundle: true,
+        format: 'esm',
+        platform: 'node',
+        target: 'node20',
+      },
+      alias: Object.fromEntries(
+        packages.map((name) => [`@deepend/${name}`, path.resolve(`packages/${name}/src/index.ts`)]),
+      ),
+      packages: 'bundle',
+      external: [
+        '@tensorflow/*',
+        'cli-progress',
+        'fs-extra',
+        'zod',
+        '@resvg/resvg-js',
+        'sharp',
+        'webgpu',
+      ],
+      plugins: [
+        {
+          name: 'sources',
+          setup: (building) => {
+            const file = path.resolve('packages/distributed/src/generated/replica-of-sources.ts');
+            building.onResolve({ filter: /^\.\.\/generated\/replica$/ }, () => ({ path: file }));
+          },
+        },
+      ],
+    });
+  });
+  afterAll(() => fs.remove(dir));
+
+  const run = (...args: string[]) =>
+    spawn(process.execPath, [program, ...args], {
+      stdio: ['ignore', 'pipe', 'inherit'],
+      detached: true,
+    });
+  const output = (child: ChildProcess) => {
+    let text = '';
+    child.stdout?.on('data', (data) => {
+      text += data;
+    });
+    return () => text;
+  };
+  const firstStep = async (child: ChildProcess) => {
+    await once(child.stdout as NonNullable<ChildProcess['stdout']>, 'data');
+    child.stdout?.resume(); // it goes on telling of steps
+  };
+  const isGone = (pid: number) => {
+    try {
+      process.kill(pid, 0);
+      return false;
+    } catch {
+      return true;
+    }
+  };
+
+  it('ends by itself', async () => {
+    const child = run('ends', dir, WITH_PROCESS);
+    const text = output(child);
+    expect(await once(child, 'exit')).toEqual([0, null]);
+    expect(text()).toBe('done 2\n');
+  });
+
+  it.skipIf(tensorflow.absent)(
+    `saves at Ctrl-C, which every process of a terminal hears, and leaves none behind${WHY}`,
+    async () => {
+      const folder = path.join(dir, 'run');
+      const child = run('saves', folder, 'tensorflow');
+      await firstStep(child);
+      const workers = workersOf(child.pid as number);
+      expect(workers).toHaveLength(1);
+      process.kill(-(child.pid as number), 'SIGINT');
+      expect(await once(child, 'exit')).toEqual([130, null]);
+      expect(await fs.readdir(path.join(folder, 'checkpoints'))).not.toEqual([]);
+      await expect.poll(() => workers.every(isGone), { timeout: 20_000 }).toBe(true);
+    },
+  );
+
+  it.skipIf(tensorflow.absent)(`takes its processes with it when it is killed${WHY}`, async () => {
+    const child = run('saves', path.join(dir, 'killed'), 'tensorflow');
+    await firstStep(child);
+    const workers = workersOf(child.pid as number);
+    expect(workers).toHaveLength(1);
+    child.kill('SIGKILL');
+    await expect.poll(() => workers.every(isGone), { timeout: 20_000 }).toBe(true);
+  });
+});
