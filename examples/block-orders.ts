@@ -11,7 +11,7 @@ const own = { size: 28, batchSize: 64, lr: 0.1, numEpochs: 5, out: 'runs/block-o
 const { net: options, batchSize, data, training, out } = settings('book/resnet18', own);
 
 const device = await tryGpu();
-console.log(`training on ${device.name}: ${device.engine} on ${device.hardware} (${device.why})`);
+console.log(`training on ${device.name}: ${device.backend} on ${device.hardware} (${device.why})`);
 const orders = Object.keys(BLOCK_ORDERS) as (keyof typeof BLOCK_ORDERS)[];
 const curves: Record<'loss' | 'testAcc', number[][]> = { loss: [], testAcc: [] };
 for (const blockOrder of orders) {

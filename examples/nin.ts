@@ -11,7 +11,7 @@ const net = book.nin(options);
 console.log(`${summary(net)}\n`);
 
 const device = await tryGpu();
-console.log(`training on ${device.name}: ${device.engine} on ${device.hardware} (${device.why})`);
+console.log(`training on ${device.name}: ${device.backend} on ${device.hardware} (${device.why})`);
 const [trainIter, testIter] = await loadFashionMnist(batchSize, data);
 await train(net, trainIter, testIter, {
   ...training,

@@ -8,7 +8,7 @@ const out = process.env.QUICKSTART_OUT ?? 'runs/quickstart';
 const numTrain = Number(process.env.QUICKSTART_IMAGES ?? 60_000);
 
 const device = await tryGpu();
-console.log(`device ${device.name}: ${device.engine} on ${device.hardware} (${device.why})\n`);
+console.log(`device ${device.name}: ${device.backend} on ${device.hardware} (${device.why})\n`);
 
 const [trainIter, testIter] = await loadFashionMnist(64, { numTrain, seed: 1 });
 const net = book.resnet8({ inputShape: [28, 28, 1], numClasses: 10, seed: 1 });

@@ -18,7 +18,7 @@ function training(batch: number, builder: 'resnet8' | 'lenet' | 'resnet18' | 'vg
   const plan = compile(net);
   const data = goldenBatch([batch, SIZE, SIZE, 1], 'training');
   const step = (seed: number) => {
-    const { loss, correct, gradients } = plan.step(data.features, data.labels, {
+    const { loss, correct, gradients } = plan.forwardBackward(data.features, data.labels, {
       loss: softmaxCrossEntropy,
       seed,
     });

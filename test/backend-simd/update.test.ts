@@ -6,16 +6,20 @@ import { setThreads, simdInfo } from '@deepend/backend-simd';
 import * as tf from '@tensorflow/tfjs-core';
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import type { Coefficients, Entry, RuleName } from '../../packages/compiler/src/update-rules';
+import type {
+  UpdateCoefficients,
+  UpdateEntry,
+  UpdateRule,
+} from '../../packages/compiler/src/update-rules';
 import { RULES } from '../../packages/optim/src/optimizers/rules';
 import { composed, update } from '../../packages/optim/src/optimizers/update';
 import { mix } from '../helpers/fill';
 
-const names = Object.keys(RULES) as RuleName[];
+const names = Object.keys(RULES) as UpdateRule[];
 const threads = simdInfo().threads;
 
 /** One weight's part, but for its numbers. */
-interface Part extends Pick<Entry, 'lr' | 'decay' | 'shrink' | 'correction'> {
+interface Part extends Pick<UpdateEntry, 'lr' | 'decay' | 'shrink' | 'correction'> {
   size: number;
 }
 
@@ -30,9 +34,9 @@ const isSquare = (slot: string) => slot === 'square' || slot === 'sum';
 /** Weights and slots after so many steps by one of the two forms. */
 function run(
   form: typeof composed,
-  rule: RuleName,
+  rule: UpdateRule,
   parts: readonly Part[],
-  { steps = 3, ...coefficients }: Coefficients & { steps?: number },
+  { steps = 3, ...coefficients }: UpdateCoefficients & { steps?: number },
 ) {
   const held = parts.map(({ size }, i) => ({
     weight: variable(numbers(size, `weight ${i}`)),

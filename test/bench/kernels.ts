@@ -185,7 +185,7 @@ function kernelContender({ work, make }: KernelRow): Contender {
   return {
     name: 'simd',
     async round(seconds) {
-      await activate({ engine: 'simd' });
+      await activate({ backend: 'simd' });
       if (!made) {
         made = make();
         run(made);

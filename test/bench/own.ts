@@ -5,7 +5,7 @@
 
 import { setThreads } from '@deepend/backend-simd';
 import { compile, type Plan } from '@deepend/compiler';
-import { activate, type EngineName } from '@deepend/device';
+import { activate, type BackendName } from '@deepend/device';
 import { sgd, softmaxCrossEntropy } from '@deepend/optim';
 import * as tf from '@tensorflow/tfjs-core';
 import {
@@ -45,7 +45,7 @@ function prepare({ net: name, size, batch }: NetJob): Session {
 
 /** Forward, backward, update, and the loss read. */
 function step({ plan, features, labels }: Session, seed: number): void {
-  const { loss, correct, gradients } = plan.step(features, labels, {
+  const { loss, correct, gradients } = plan.forwardBackward(features, labels, {
     loss: softmaxCrossEntropy,
     seed,
   });
@@ -63,7 +63,7 @@ function predict({ plan, features }: Session): void {
 }
 
 export interface OwnOptions {
-  engine: EngineName;
+  engine: BackendName;
   /** Of the simd engine; as they are without it. */
   threads?: number;
   name?: string;
@@ -83,7 +83,7 @@ export function netContender(
   return {
     name,
     async round(seconds) {
-      await activate({ engine });
+      await activate({ backend: engine });
       if (threads) setThreads(threads);
       if (!session) {
         session = prepare(job);
@@ -102,12 +102,12 @@ export function netContender(
  */
 export function loadContender(
   job: LoadJob,
-  { engine, dataset }: { engine: EngineName; dataset: AnyDataset },
+  { engine, dataset }: { engine: BackendName; dataset: AnyDataset },
 ): Contender {
   return {
     name: 'deepend',
     async round(seconds) {
-      await activate({ engine });
+      await activate({ backend: engine });
       const loader = new DataLoader(dataset, {
         batchSize: job.batch,
         shuffle: true,

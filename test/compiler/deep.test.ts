@@ -42,7 +42,7 @@ describe('a plan of a deep net', () => {
     const net = residualNet(429); // 7 layers a block: 3,005 with the input and the head
     expect(net.layers.length).toBe(3005);
     expect(kinds(net)).toEqual([...new Array(429).fill(one).flat(), 'globalAveragePool']);
-    const { loss, gradients } = compile(net).step(
+    const { loss, gradients } = compile(net).forwardBackward(
       tf.ones([1, 2, 2, 2]),
       tf.tensor1d([0], 'int32'),
       { loss: softmaxCrossEntropy },

@@ -6,10 +6,10 @@ import { compile, type Parameter, type ParameterGradient } from '@deepend/compil
 import {
   clipByNorm,
   clipByValue,
-  GradientSums,
+  GradientAccumulator,
+  ModelEma,
   sgd,
   softmaxCrossEntropy,
-  WeightAverage,
 } from '@deepend/optim';
 import * as tf from '@tensorflow/tfjs-core';
 import * as tfl from '@tensorflow/tfjs-layers';
@@ -96,7 +96,7 @@ for (const { name: engine, title, absent } of allEngines) {
     it('sum up with their weights, apart from what they came from', async () => {
       const parameters = goldenParameters();
       await expectNoLeak(() => {
-        const sums = new GradientSums();
+        const sums = new GradientAccumulator();
         const [first, second] = [
           goldenGradients(parameters, 0),
           goldenGradients(parameters.slice(1), 1),
@@ -128,14 +128,14 @@ for (const { name: engine, title, absent } of allEngines) {
       });
       const plan = compile(net);
       const { features, labels } = goldenBatch([7, 8, 8, 1], 'parts', { numClasses: 3 });
-      const whole = plan.step(features, labels, { loss: softmaxCrossEntropy });
-      const sums = new GradientSums();
+      const whole = plan.forwardBackward(features, labels, { loss: softmaxCrossEntropy });
+      const sums = new GradientAccumulator();
       for (const [start, count] of [
         [0, 4],
         [4, 2],
         [6, 1],
       ] as const) {
-        const { gradients } = plan.step(
+        const { gradients } = plan.forwardBackward(
           tf.slice(features, start, count),
           tf.slice(labels, start, count),
           { loss: softmaxCrossEntropy },
@@ -156,7 +156,7 @@ for (const { name: engine, title, absent } of allEngines) {
       await expectNoLeak(() => {
         const parameters = goldenParameters();
         const { decay, last } = golden.average;
-        const average = new WeightAverage({ parameters, statistics: [] }, { decay });
+        const average = new ModelEma({ parameters, statistics: [] }, { decay });
         for (let i = 0; i < 10; i++) {
           const gradients = goldenGradients(parameters, i);
           sgd(gradients, { lr: golden.lr });
@@ -168,10 +168,10 @@ for (const { name: engine, title, absent } of allEngines) {
         for (const [name, values] of Object.entries(last))
           expectNumbers(weights[name]?.dataSync() ?? [], values);
 
-        const copy = new WeightAverage({ parameters, statistics: [] }, { decay });
+        const copy = new ModelEma({ parameters, statistics: [] }, { decay });
         copy.restore(average.state());
         for (const each of [average, copy]) each.update();
-        const now = (of: WeightAverage) =>
+        const now = (of: ModelEma) =>
           Object.values(of.state().weights).map((tensor) => [...tensor.dataSync()]);
         expect(now(copy)).toEqual(now(average));
         expect(copy.state().updates).toBe(11);
@@ -183,7 +183,7 @@ for (const { name: engine, title, absent } of allEngines) {
     it('swaps in and out, bit for bit', () => {
       const parameters = goldenParameters();
       const before = weightsOf(parameters);
-      const average = new WeightAverage({ parameters, statistics: [] }, { decay: 0.5 });
+      const average = new ModelEma({ parameters, statistics: [] }, { decay: 0.5 });
       average.update();
       sgd(goldenGradients(parameters, 0), { lr: 0.1 });
       const after = weightsOf(parameters);
@@ -218,9 +218,9 @@ for (const { name: engine, title, absent } of allEngines) {
       ];
       expect(names(plan.parameters)).toEqual(learning);
       expect(names(plan.statistics)).toEqual(['norm/moving_mean', 'norm/moving_variance']);
-      const average = new WeightAverage(plan, { decay: 0.9 });
+      const average = new ModelEma(plan, { decay: 0.9 });
       const { features, labels } = goldenBatch([4, 8, 8, 1], 'average', { numClasses: 3 });
-      const { gradients } = plan.step(features, labels, { loss: softmaxCrossEntropy });
+      const { gradients } = plan.forwardBackward(features, labels, { loss: softmaxCrossEntropy });
       expect(gradients.map(nameOf).sort()).toEqual(learning);
       const [mean] = plan.statistics as [Parameter];
       const moved = [...mean.variable.dataSync()];
@@ -239,21 +239,21 @@ describe('what they refuse', () => {
 
   it.each([0, -1, Number.NaN, Number.POSITIVE_INFINITY])('a limit of %d', (limit) => {
     expect(() => clipByNorm([], limit)).toThrow(
-      `[compiler] clipByNorm: maxNorm must be a number above 0, got ${limit}`,
+      `[optim] clipByNorm: maxNorm must be a number above 0, got ${limit}`,
     );
     expect(() => clipByValue([], limit)).toThrow(
-      `[compiler] clipByValue: limit must be a number above 0, got ${limit}`,
+      `[optim] clipByValue: limit must be a number above 0, got ${limit}`,
     );
   });
 
   it('a weight that is no number', () => {
-    expect(() => new GradientSums().add([], Number.NaN)).toThrow(
+    expect(() => new GradientAccumulator().add([], Number.NaN)).toThrow(
       'weight must be a finite number, got NaN',
     );
   });
 
   it('an average of another net, and it stays as it was', () => {
-    const average = new WeightAverage({ parameters: goldenParameters(), statistics: [] });
+    const average = new ModelEma({ parameters: goldenParameters(), statistics: [] });
     const { weights } = average.state();
     const before = Object.values(weights).map((tensor) => [...tensor.dataSync()]);
     const { 'fc/kernel': _, ...fewer } = weights;
@@ -274,8 +274,8 @@ describe('what they refuse', () => {
     expect(Object.values(average.state().weights).map((tensor) => [...tensor.dataSync()])).toEqual(
       before,
     );
-    expect(() => new WeightAverage({ parameters: [], statistics: [] }, { decay: 1 })).toThrow(
-      '[compiler] WeightAverage: option "decay" must be a number from 0 to below 1, got 1',
+    expect(() => new ModelEma({ parameters: [], statistics: [] }, { decay: 1 })).toThrow(
+      '[optim] ModelEma: option "decay" must be a number from 0 to below 1, got 1',
     );
   });
 });

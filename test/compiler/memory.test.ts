@@ -29,7 +29,7 @@ describe('memory of a step on simd', () => {
     const before = heldBytes();
     const peak = peakOf(() => {
       if (training) {
-        const { loss, correct, gradients } = plan.step(features, labels, {
+        const { loss, correct, gradients } = plan.forwardBackward(features, labels, {
           loss: softmaxCrossEntropy,
         });
         tf.dispose([loss, correct, ...gradients.map(({ gradient }) => gradient)]);
@@ -47,7 +47,7 @@ describe('memory of a step on simd', () => {
     const before = tf.memory();
     let advice = '';
     try {
-      plan.step(large.features, large.labels, { loss: softmaxCrossEntropy });
+      plan.forwardBackward(large.features, large.labels, { loss: softmaxCrossEntropy });
     } catch (error) {
       advice = (error as Error).message;
     }
@@ -60,7 +60,7 @@ describe('memory of a step on simd', () => {
     const count = Number(/one of (\d+) would/.exec(advice)?.[1]);
     expect(count).toBeGreaterThan(16);
     const fitting = batch(count);
-    const { loss, correct, gradients } = plan.step(fitting.features, fitting.labels, {
+    const { loss, correct, gradients } = plan.forwardBackward(fitting.features, fitting.labels, {
       loss: softmaxCrossEntropy,
     });
     sgd(gradients, { lr: 0.1 });
@@ -73,7 +73,7 @@ describe('memory of a step on simd', () => {
     const { features, labels } = batch(1024);
     const advised = () => {
       try {
-        plan.step(features, labels, { loss: softmaxCrossEntropy });
+        plan.forwardBackward(features, labels, { loss: softmaxCrossEntropy });
         return undefined;
       } catch (error) {
         return (error as { fits?: number }).fits ?? Number.NaN;
@@ -85,7 +85,9 @@ describe('memory of a step on simd', () => {
     expect(beside).toBeLessThan(0.8 * alone);
     const [some, theirs] = [tf.slice(features, 0, beside), tf.slice(labels, 0, beside)];
     features.dispose();
-    const { loss, correct, gradients } = plan.step(some, theirs, { loss: softmaxCrossEntropy });
+    const { loss, correct, gradients } = plan.forwardBackward(some, theirs, {
+      loss: softmaxCrossEntropy,
+    });
     expect(Number.isFinite(loss.dataSync()[0])).toBe(true);
     tf.dispose([
       labels,
@@ -104,13 +106,13 @@ describe('memory of a step on simd', () => {
     const { features, labels } = batch(16);
     const peak = plan.peakBytes(16);
     const stepOnce = () => {
-      const { loss, correct, gradients } = plan.step(features, labels, {
+      const { loss, correct, gradients } = plan.forwardBackward(features, labels, {
         loss: softmaxCrossEntropy,
       });
       optimizer.step(gradients, { lr: 1e-3 });
       tf.dispose([loss, correct, gradients.map(({ gradient }) => gradient)]);
     };
-    const first = plan.step(features, labels, { loss: softmaxCrossEntropy }); // by now the engine has all weights
+    const first = plan.forwardBackward(features, labels, { loss: softmaxCrossEntropy }); // by now the engine has all weights
     sgd(first.gradients, { lr: 0 }); // each in numbers of its own
     tf.dispose([first.loss, first.correct, first.gradients.map(({ gradient }) => gradient)]);
     const before = heldBytes();

@@ -45,7 +45,7 @@ for (const { name: engine, title, absent } of allEngines) {
         ).toBeUndefined(),
       );
       expect(values()).toEqual(before);
-      const { loss, correct, gradients } = plan.step(features, labels, {
+      const { loss, correct, gradients } = plan.forwardBackward(features, labels, {
         loss: softmaxCrossEntropy,
       }); // which moves them
       tf.dispose([loss, correct, gradients.map(({ gradient }) => gradient)]);

@@ -40,12 +40,14 @@ describe('dropout', () => {
   const ones = () => tf.ones([1, 2000]);
   const labels = () => tf.tensor1d([0], 'int32');
   const lossOf = (seed: number) =>
-    compile(net()).step(ones(), labels(), { loss: softmaxCrossEntropy, seed }).loss.dataSync()[0];
+    compile(net())
+      .forwardBackward(ones(), labels(), { loss: softmaxCrossEntropy, seed })
+      .loss.dataSync()[0];
 
   it('drops everything at a rate of 1', () => {
     const all = tfl.sequential({ layers: [tfl.layers.dropout({ rate: 1, inputShape: [4] })] });
     const loss = compile(all)
-      .step(tf.ones([1, 4]), labels(), { loss: softmaxCrossEntropy })
+      .forwardBackward(tf.ones([1, 4]), labels(), { loss: softmaxCrossEntropy })
       .loss.dataSync()[0];
     expect(loss).toBeCloseTo(Math.log(4), 6);
   });
@@ -64,7 +66,7 @@ describe('batch normalization', () => {
   it("moves the variance by PyTorch's unbiased estimate", () => {
     const layer = tfl.layers.batchNormalization({ inputShape: [2], epsilon: 1e-5, momentum: 0.9 });
     const net = tfl.sequential({ layers: [layer] });
-    compile(net).step(
+    compile(net).forwardBackward(
       tf.tensor2d([
         [1, 5],
         [3, 5],
@@ -94,7 +96,9 @@ describe('batch normalization', () => {
     ];
     const statistics = () => layer.getWeights().flatMap((weight) => [...weight.dataSync()]);
     const before = statistics();
-    const { gradients, loss } = plan.step(features, labels, { loss: softmaxCrossEntropy });
+    const { gradients, loss } = plan.forwardBackward(features, labels, {
+      loss: softmaxCrossEntropy,
+    });
     expect(gradients.map(({ parameter }) => parameter.name.split('/').at(-1))).toEqual([
       'kernel',
       'bias',
@@ -125,9 +129,13 @@ describe('batch normalization', () => {
         kernelInitializer: 'zeros',
       });
       const net = tfl.sequential({ layers: [conv, layer, tfl.layers.globalAveragePooling2d({})] });
-      const { gradients } = compile(net).step(tf.ones([1, 2, 2, 1]), tf.tensor1d([0], 'int32'), {
-        loss: softmaxCrossEntropy,
-      });
+      const { gradients } = compile(net).forwardBackward(
+        tf.ones([1, 2, 2, 1]),
+        tf.tensor1d([0], 'int32'),
+        {
+          loss: softmaxCrossEntropy,
+        },
+      );
       return gradients
         .find(({ parameter }) => parameter.name.endsWith('bias'))
         ?.gradient.dataSync() as Float32Array;
@@ -148,7 +156,7 @@ describe('ReLU that stops at 6', () => {
     expect(plan.logits(tf.ones([1, 1])).dataSync()).toEqual(
       Float32Array.of(0, 0, 1e-3, 3, 5.999, 6, 6),
     );
-    const { gradients } = plan.step(tf.ones([1, 1]), tf.tensor1d([0], 'int32'), {
+    const { gradients } = plan.forwardBackward(tf.ones([1, 1]), tf.tensor1d([0], 'int32'), {
       loss: softmaxCrossEntropy,
     });
     const gradient = gradients

@@ -91,11 +91,11 @@ for (const { name: engine, title, absent } of allEngines) {
           await use('cpu-js');
           const expected = tapeGradients(made, { training: !isFrozen(name) });
           await use(engine);
-          await toDevice(made.net, { engine });
+          await toDevice(made.net, { backend: engine });
           statistics(made.net).forEach((weight, i) => {
             weight.write(kept[i] as tf.Tensor);
           });
-          const { gradients } = made.plan.step(made.features, made.labels, {
+          const { gradients } = made.plan.forwardBackward(made.features, made.labels, {
             loss: softmaxCrossEntropy,
           });
           expect(gradients.map(({ parameter }) => parameter.name).sort()).toEqual(
@@ -120,7 +120,7 @@ for (const { name: engine, title, absent } of allEngines) {
           async () => {
             const { plan, features, labels } = makeCase(name);
             await expectNoLeak(() => {
-              const { loss, correct, gradients } = plan.step(features, labels, {
+              const { loss, correct, gradients } = plan.forwardBackward(features, labels, {
                 loss: softmaxCrossEntropy,
               });
               sgd(gradients, { lr: 0.1 });
@@ -147,9 +147,11 @@ describe('finite differences', () => {
   )) {
     it(name, () => {
       const { plan, features, labels } = makeCase(name);
-      const { gradients } = plan.step(features, labels, { loss: softmaxCrossEntropy });
+      const { gradients } = plan.forwardBackward(features, labels, { loss: softmaxCrossEntropy });
       const lossNow = () =>
-        plan.step(features, labels, { loss: softmaxCrossEntropy }).loss.dataSync()[0] as number;
+        plan
+          .forwardBackward(features, labels, { loss: softmaxCrossEntropy })
+          .loss.dataSync()[0] as number;
       for (const { parameter, gradient } of gradients) {
         const direction = tf.tensor(
           mix(gradient.size, 'direction').map((value) => value - 0.5),

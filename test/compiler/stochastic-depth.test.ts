@@ -30,7 +30,7 @@ function lossesOf(seed: number, rate?: number): number[] {
   return Array.from({ length: 8 }, (_, i) => {
     const features = tf.tensor4d([2, ...new Array<number>(11).fill(1)], [1, 2, 3, 2]);
     return plan
-      .step(features, labels, { loss: softmaxCrossEntropy, seed: seed + i })
+      .forwardBackward(features, labels, { loss: softmaxCrossEntropy, seed: seed + i })
       .loss.dataSync()[0] as number;
   });
 }
@@ -54,7 +54,10 @@ for (const { name: engine, title, absent } of allEngines) {
         1,
       ]);
       const loss = compile(net())
-        .step(features, tf.zeros([BATCH], 'int32'), { loss: softmaxCrossEntropy, seed: 5 })
+        .forwardBackward(features, tf.zeros([BATCH], 'int32'), {
+          loss: softmaxCrossEntropy,
+          seed: 5,
+        })
         .loss.dataSync()[0] as number;
       const share = (loss - lossAt(1 / (1 - RATE))) / (lossAt(0) - lossAt(1 / (1 - RATE)));
       const deviation = Math.sqrt((RATE * (1 - RATE)) / BATCH);
@@ -89,7 +92,10 @@ describe('stochastic depth on simd', () => {
     const labels = tf.zeros([64], 'int32');
     const bytes = (threads: number) => {
       setThreads(threads);
-      const { gradients } = plan.step(features, labels, { loss: softmaxCrossEntropy, seed: 3 });
+      const { gradients } = plan.forwardBackward(features, labels, {
+        loss: softmaxCrossEntropy,
+        seed: 3,
+      });
       return gradients.map(({ gradient }) => [...gradient.dataSync()]);
     };
     expect(bytes(2)).toEqual(bytes(1));

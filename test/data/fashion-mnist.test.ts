@@ -33,7 +33,7 @@ describe.skipIf(typeof found === 'string')(`Fashion-MNIST (${why})`, () => {
       [test, 1000],
     ] as const) {
       expect(loader && classCounts(loader.dataset)).toEqual(new Array(10).fill(each));
-      expect(loader?.imageShape).toEqual([28, 28, 1]);
+      expect(loader?.inputShape).toEqual([28, 28, 1]);
       expect(loader?.classNames?.[9]).toBe('ankle boot');
     }
     expect([train?.numBatches, test?.numBatches]).toEqual([235, 40]);

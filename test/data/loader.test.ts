@@ -102,7 +102,7 @@ describe('DataLoader', () => {
 
   it('resizes', async () => {
     const loader = new DataLoader(dataset, { batchSize: 11, resize: [6, 5] });
-    expect(loader.imageShape).toEqual([6, 5, 1]);
+    expect(loader.inputShape).toEqual([6, 5, 1]);
     for await (const { features, labels } of loader) {
       expect(features.shape).toEqual([11, 6, 5, 1]);
       tf.dispose([features, labels]);
@@ -192,7 +192,7 @@ describe('DataLoader', () => {
   it('knows the size of images that come from files', () => {
     const files = { files: ['a', 'b', 'c'], labels: Int32Array.of(0, 1, 1), channels: 3 as const };
     const shapeBehind = (transforms: Transform[]) =>
-      new DataLoader(files, { batchSize: 2, transforms }).imageShape;
+      new DataLoader(files, { batchSize: 2, transforms }).inputShape;
     expect(shapeBehind([resize(256), centerCrop(224)])).toEqual([224, 224, 3]);
     expect(shapeBehind([resize([20, 30])])).toEqual([20, 30, 3]);
     expect(shapeBehind([custom((batch) => batch, { outputShape: [5, 6, 1] })])).toEqual([5, 6, 1]);

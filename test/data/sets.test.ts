@@ -371,7 +371,7 @@ describe('sets of ones own', () => {
     registerDataset(custom);
     expect(listDatasets()).toContain('dark-squares');
     const [train, test] = await loadDataset('dark-squares', 3, { numTrain: 3, workers: 0 });
-    expect([train.numSamples, test.numSamples, train.imageShape]).toEqual([3, 2, [2, 2, 1]]);
+    expect([train.numSamples, test.numSamples, train.inputShape]).toEqual([3, 2, [2, 2, 1]]);
     registerDataset({ ...mnistLike.spec, id: 'mine' });
     const root = await fill('root', [...mnistLike.served]);
     expect((await loadDataset('mine', 2, { root, workers: 0 }))[0].numSamples).toBe(6);

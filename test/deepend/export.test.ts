@@ -15,12 +15,12 @@ import {
   exportOnnx,
   exportSafetensors,
   exportTensorBoard,
-  loadNet,
+  loadModel,
   main,
   predict,
   predictionsToCsv,
   registerDataset,
-  saveNet,
+  saveModel,
   toCsv,
   toJson,
 } from 'deepend';
@@ -112,7 +112,7 @@ describe('deepend export', () => {
       err: '',
       code: 0,
     });
-    const net = await loadNet(at('run', 'net'));
+    const net = await loadModel(at('run', 'net'));
     await exportOnnx(net, at('same.onnx'), { classNames: CLASS_NAMES });
     expect(await fs.readFile(at('run', 'exports', 'net.onnx'))).toEqual(
       await fs.readFile(at('same.onnx')),
@@ -282,7 +282,7 @@ describe('deepend export', () => {
     [
       'a net that the format cannot hold',
       () => [at('odd'), '--to', 'keras'],
-      /\[models\] exportKeras: layer 'odd' \(Dense\): expected an activation/,
+      /\[export\] exportKeras: layer 'odd' \(Dense\): expected an activation/,
     ],
     ['no format', () => [at('run')], /required option '--to <format>' not specified/],
   ];
@@ -294,7 +294,7 @@ describe('deepend export', () => {
         tfl.layers.dense({ units: 2, activation: 'hardSigmoid', name: 'odd', inputShape: [2] }),
       ],
     });
-    await saveNet(odd, at('odd'));
+    await saveModel(odd, at('odd'));
     const { out, err, code } = await deepend('export', ...args());
     expect([out, code]).toEqual(['', 1]);
     expect(err).toMatch(message);

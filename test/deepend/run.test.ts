@@ -1,6 +1,6 @@
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { cpu, loadNet, saveRun, showPredictions, train } from 'deepend';
+import { cpu, loadModel, saveRun, showPredictions, train } from 'deepend';
 import fs from 'fs-extra';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { use } from '../helpers/engines';
@@ -51,7 +51,7 @@ describe('saveRun', () => {
       .trimEnd()
       .split('\n');
     expect(lines.map((line) => JSON.parse(line) as unknown)).toEqual(history);
-    const loaded = await loadNet(path.join(out, 'net'));
+    const loaded = await loadModel(path.join(out, 'net'));
     expect(loaded.getWeights().map((weight) => [...weight.dataSync()])).toEqual(
       net.getWeights().map((weight) => [...weight.dataSync()]),
     );
@@ -110,8 +110,8 @@ describe('the umbrella', () => {
       'createModel',
       'listModels',
       'sequential',
-      'saveNet',
-      'loadNet',
+      'saveModel',
+      'loadModel',
       'Accumulator',
       'Timer',
       'plot',

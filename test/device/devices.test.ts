@@ -15,8 +15,8 @@ describe('tryGpu', () => {
       expect(found.name).toBe('cpu');
       expect(found.why).toMatch(/^no GPU: /);
       expect(found.hardware).toMatch(/\d+ of \d+ cores?, WebAssembly, (plain|relaxed) SIMD$/);
-      expect(found.engine).toBe('simd');
-      expect(currentDevice().engine).toBe(found.engine);
+      expect(found.backend).toBe('simd');
+      expect(currentDevice().backend).toBe(found.backend);
       expect(await tryAllGpus()).toEqual([found]);
     },
   );
@@ -56,7 +56,7 @@ describe('device', () => {
       /expected one of 'cuda:0', 'webgpu:0', 'cpu', .*got 'gpu'/,
     );
     await expect(device(undefined as never)).rejects.toThrow(/got nothing/);
-    await expect(activate({ engine: 'webgl' as never })).rejects.toThrow(/got 'webgl'/);
+    await expect(activate({ backend: 'webgl' as never })).rejects.toThrow(/got 'webgl'/);
   });
 
   it('becomes current again', async () => {
@@ -69,7 +69,7 @@ describe('device', () => {
   it('starts what was asked for at the same time one after the other; the last stays', async () => {
     await device('cpu-js');
     const found = await Promise.all([device('wasm'), device('cpu-js'), device('wasm')]);
-    expect(found.map(({ engine }) => engine)).toEqual(['wasm', 'cpu-js', 'wasm']);
+    expect(found.map(({ backend: engine }) => engine)).toEqual(['wasm', 'cpu-js', 'wasm']);
     expect(tf.getBackend()).toBe('wasm');
   });
 

@@ -31,7 +31,7 @@ async function driver(says: string): Promise<string> {
 describe('the report of what computes here', () => {
   it('has a row for each engine, the best first, and makes none current', async () => {
     await device('cpu-js');
-    const { engines, node } = await deviceReport();
+    const { backends: engines, node } = await deviceReport();
     expect(tf.getBackend()).toBe('cpu');
     expect(node).toBe(process.version);
     const names = engines.map(({ name }) => name.replace(/^cuda:\d+$/, 'cuda'));
@@ -51,7 +51,7 @@ describe('the report of what computes here', () => {
   it('is text for people, a line each', async () => {
     const report = await deviceReport();
     const lines = formatReport(report).split('\n');
-    expect(lines).toHaveLength(1 + report.engines.length);
+    expect(lines).toHaveLength(1 + report.backends.length);
     expect(lines[0]).toContain(process.version);
     expect(lines.find((line) => line.startsWith('simd'))).toMatch(
       /^simd {2,}(ready|started|current) +.*SIMD$/,
@@ -60,7 +60,7 @@ describe('the report of what computes here', () => {
 
   it('says of a GPU without its library what to install', async () => {
     vi.stubEnv('PATH', await driver("echo '0, NVIDIA Test, 8192, 1024'"));
-    const { engines } = await deviceReport();
+    const { backends: engines } = await deviceReport();
     expect(engines[0]).toMatchObject({
       name: 'cuda:0',
       memory: { total: 8 * 2 ** 30, used: 2 ** 30 },
@@ -71,7 +71,9 @@ describe('the report of what computes here', () => {
       );
       expect((await tryGpu()).why).toMatch(/^no GPU: .*(npm i|does not work|CUDA|driver)/);
     }
-    expect(formatReport({ node: '', platform: '', engines })).toContain('8.0 GiB, 1.0 GiB in use');
+    expect(formatReport({ node: '', platform: '', backends: engines })).toContain(
+      '8.0 GiB, 1.0 GiB in use',
+    );
   });
 
   it('says what CUDA_VISIBLE_DEVICES hides, and which GPUs there are', async () => {
@@ -103,7 +105,7 @@ describe('the report of what computes here', () => {
 
   it('names a driver that fails', async () => {
     vi.stubEnv('PATH', await driver('echo broken >&2; exit 9'));
-    const { engines } = await deviceReport();
+    const { backends: engines } = await deviceReport();
     expect(engines[0]?.reason).toMatch(/nvidia-smi failed/);
   });
 });
@@ -111,10 +113,10 @@ describe('the report of what computes here', () => {
 describe('listDevices', () => {
   it('lists what can compute', async () => {
     const found = await listDevices();
-    expect(found.map(({ engine }) => engine)).toEqual(
+    expect(found.map(({ backend: engine }) => engine)).toEqual(
       expect.arrayContaining(['simd', 'wasm', 'cpu-js']),
     );
-    expect(found.find(({ engine }) => engine === 'simd')?.name).toBe('cpu');
+    expect(found.find(({ backend: engine }) => engine === 'simd')?.name).toBe('cpu');
   });
 });
 
@@ -124,13 +126,13 @@ describe('options of a choice', () => {
       engine: 'wasm',
       why: 'the options leave it',
     });
-    expect((await tryGpu(0, { exclude: ['simd', 'tensorflow', 'cuda', 'webgpu'] })).engine).toBe(
+    expect((await tryGpu(0, { exclude: ['simd', 'tensorflow', 'cuda', 'webgpu'] })).backend).toBe(
       'wasm',
     );
     vi.stubEnv('DEEPEND_DEVICE', '!simd,!tensorflow,!cuda');
-    expect((await tryGpu()).engine).toBe('wasm');
+    expect((await tryGpu()).backend).toBe('wasm');
     vi.stubEnv('DEEPEND_DEVICE', 'cpu-js,wasm');
-    expect((await tryGpu()).engine).toBe('cpu-js');
+    expect((await tryGpu()).backend).toBe('cpu-js');
     await expect(tryGpu(0, { order: ['webgpu', 'cuda'] })).rejects.toThrow(
       /no engine computes here: none of webgpu, cuda is a CPU's/,
     );

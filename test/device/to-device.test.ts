@@ -24,7 +24,7 @@ describe.each(allEngines)('moving to $title', ({ name, absent }) => {
       [2, 2],
       'int32',
     );
-    const there = await toDevice(here, { engine: name });
+    const there = await toDevice(here, { backend: name });
     expect(tf.getBackend()).toBe('cpu');
     expect([there.shape, there.dtype, [...(await there.data())]]).toEqual([
       [2, 2],
@@ -41,10 +41,10 @@ describe.each(allEngines)('moving to $title', ({ name, absent }) => {
     const features = image();
     const before = await (await predict(moved, features)).data();
     const numTensors = tf.memory().numTensors;
-    expect(await toDevice(moved, { engine: name })).toBe(moved);
+    expect(await toDevice(moved, { backend: name })).toBe(moved);
     expect(tf.memory().numTensors).toBe(numTensors);
-    await activate({ engine: name });
-    const after = await (await predict(moved, await toDevice(features, { engine: name }))).data();
+    await activate({ backend: name });
+    const after = await (await predict(moved, await toDevice(features, { backend: name }))).data();
     after.forEach((logit, i) => {
       expect(logit).toBeCloseTo(before[i] as number, 4);
     });
@@ -79,17 +79,17 @@ describe('a net on another engine than the one that computes', () => {
       numEpochs: 1,
       lr: 0.1,
       progress: false,
-      device: { name: 'cpu', engine: 'simd', hardware: '', why: '' },
+      device: { name: 'cpu', backend: 'simd', hardware: '', why: '' },
     });
-    expect(device.engine).toBe('simd');
+    expect(device.backend).toBe('simd');
     await use('simd');
     expect((await evaluate(lenet, batchesOf())).numSamples).toBeGreaterThan(0);
   });
 
   it('refuses to move what is neither', async () => {
-    await expect(toDevice(3 as never, { engine: 'simd' })).rejects.toThrow(
+    await expect(toDevice(3 as never, { backend: 'simd' })).rejects.toThrow(
       /toDevice: expected a tensor or a net, got 3/,
     );
-    await expect(toDevice(image(), { engine: 'gpu' as never })).rejects.toThrow(/got 'gpu'/);
+    await expect(toDevice(image(), { backend: 'gpu' as never })).rejects.toThrow(/got 'gpu'/);
   });
 });

@@ -9,7 +9,7 @@ const way = process.argv[2];
 
 if (way === 'no driver') {
   await device('webgpu:0').catch((error: Error) => console.log(error.message));
-  console.log((await cpu()).engine);
+  console.log((await cpu()).backend);
 } else {
   await device('webgpu:0');
   const product = tf.matMul(tf.ones([64, 64]), tf.ones([64, 64]));

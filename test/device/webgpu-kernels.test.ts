@@ -3,7 +3,7 @@
  * random shapes.
  */
 
-import type { EngineName } from '@deepend/device';
+import type { BackendName } from '@deepend/device';
 import { softmaxCrossEntropy } from '@deepend/optim';
 import * as tf from '@tensorflow/tfjs-core';
 import fc from 'fast-check';
@@ -25,7 +25,7 @@ const [absent, title] = [webgpu?.absent, webgpu?.title];
 type Values = Record<string, Float32Array | Int32Array>;
 
 /** What `work` makes, by name, on an engine. */
-async function on(engine: EngineName, work: () => Record<string, tf.Tensor>): Promise<Values> {
+async function on(engine: BackendName, work: () => Record<string, tf.Tensor>): Promise<Values> {
   await use(engine);
   const before = tf.memory().numTensors;
   const made = tf.tidy(work);
@@ -40,7 +40,7 @@ async function on(engine: EngineName, work: () => Record<string, tf.Tensor>): Pr
 /** The same from WebGPU as from another engine, to `tolerance` of the largest number. */
 async function expectSame(
   work: () => Record<string, tf.Tensor>,
-  { like = 'cpu-js' as EngineName, tolerance = 2e-5 } = {},
+  { like = 'cpu-js' as BackendName, tolerance = 2e-5 } = {},
 ) {
   const [expected, actual] = [await on(like, work), await on('webgpu', work)];
   for (const [name, wanted] of Object.entries(expected)) {

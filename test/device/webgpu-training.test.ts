@@ -78,7 +78,7 @@ function session(
   const optimizer = createOptimizer(options);
   const { features, labels } = batchOf(count, shape);
   const step = (seed: number): tf.Scalar => {
-    const { loss, correct, gradients } = plan.step(features, labels, {
+    const { loss, correct, gradients } = plan.forwardBackward(features, labels, {
       loss: softmaxCrossEntropy,
       seed,
     });
@@ -210,7 +210,7 @@ describe.skipIf(absent)(`training on ${title}`, { timeout: TIMEOUT }, () => {
     const [features, labels] = [tf.ones([2, 200]), tf.tensor1d([1, 2], 'int32')];
     const kernel = plan.parameters[0]?.variable as tf.Variable;
     const stepOnce = (lr: number) => {
-      const { loss, correct, gradients } = plan.step(features, labels, {
+      const { loss, correct, gradients } = plan.forwardBackward(features, labels, {
         loss: softmaxCrossEntropy,
       });
       createOptimizer({ name: 'sgd' }).step(gradients, { lr });
@@ -245,7 +245,7 @@ describe.skipIf(absent)(`training on ${title}`, { timeout: TIMEOUT }, () => {
     const before = tf.memory();
     let error: (Error & { fits?: number }) | undefined;
     try {
-      plan.step(large.features, large.labels, { loss: softmaxCrossEntropy });
+      plan.forwardBackward(large.features, large.labels, { loss: softmaxCrossEntropy });
     } catch (caught) {
       error = caught as Error;
     }
@@ -257,7 +257,7 @@ describe.skipIf(absent)(`training on ${title}`, { timeout: TIMEOUT }, () => {
     expect(error?.fits).toBeLessThan(1024);
     expect(tf.memory()).toMatchObject({ numTensors: before.numTensors, numBytes: before.numBytes });
     const few = batchOf(2, [32, 32, 1]);
-    const { loss, correct, gradients } = plan.step(few.features, few.labels, {
+    const { loss, correct, gradients } = plan.forwardBackward(few.features, few.labels, {
       loss: softmaxCrossEntropy,
     });
     expect(Number.isFinite((await loss.data())[0])).toBe(true);

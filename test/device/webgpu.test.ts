@@ -80,7 +80,7 @@ describe.skipIf(absent)(`the device webgpu:0: ${title}`, () => {
   });
 
   it.skipIf(!software)('is never taken by tryGpu where it is a software adapter', async () => {
-    expect((await tryGpu()).engine).not.toBe('webgpu');
+    expect((await tryGpu()).backend).not.toBe('webgpu');
   });
 
   it('gives numbers at once, and later, and both beside each other', async () => {
@@ -165,7 +165,7 @@ describe.skipIf(absent)(`the device webgpu:0: ${title}`, () => {
       /^\[webgpu\] .* was lost: .* what was on it is gone: take a device again/,
     );
     expect(() => tf.add(kept, 1)).toThrow(/was lost/);
-    expect((await cpu()).engine).toBe('simd');
+    expect((await cpu()).backend).toBe('simd');
     expect(tf.add(tf.fill([3000], 2), 1).dataSync()[0]).toBe(3);
     expect(() => tf.add(kept, 1)).toThrow(/was lost/);
     await device('webgpu:0');

@@ -5,7 +5,7 @@
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import path from 'node:path';
-import { compile, type OpenStep, type Plan, type StepResult } from '@deepend/compiler';
+import { compile, type ForwardPass, type Plan, type StepResult } from '@deepend/compiler';
 import { type Device, device } from '@deepend/device';
 import { softmaxCrossEntropy } from '@deepend/optim';
 import * as tf from '@tensorflow/tfjs-core';
@@ -197,9 +197,9 @@ it('tells of a stopped process within its patience', async () => {
 
 it('frees what was open when this thread fails', async () => {
   await begin(startThread);
-  const open = plan.open.bind(plan);
-  plan.open = (...args) => {
-    const step: OpenStep = open(...args);
+  const open = plan.forward.bind(plan);
+  plan.forward = (...args) => {
+    const step: ForwardPass = open(...args);
     return {
       ...step,
       backward: (dLogits) => {
@@ -211,7 +211,7 @@ it('frees what was open when this thread fails', async () => {
   try {
     await expect(step()).rejects.toThrow('no way back');
   } finally {
-    plan.open = open;
+    plan.forward = open;
   }
   await step(); // and it goes on
 });

@@ -13,7 +13,7 @@ import { fakeLoader, linearNet } from '../helpers/loaders';
 
 const [mode, dir = '', other = 'simd'] = process.argv.slice(2);
 const simd = await device('simd');
-const devices = [simd, simd, { ...simd, engine: other } as Device];
+const devices = [simd, simd, { ...simd, backend: other } as Device];
 const callbacks = mode === 'saves' ? [saveRun(dir), { onStep: () => console.log('step') }] : [];
 const numEpochs = mode === 'saves' ? 1_000_000 : 2;
 const { history } = await train(linearNet(), fakeLoader(24, 8), null, {

@@ -88,7 +88,7 @@ describe('the cores', () => {
       await train(linearNet(), fakeLoader(6, 6), null, { ...options, devices: [simd, simd] });
       await train(linearNet(), fakeLoader(6, 6), null, {
         ...options,
-        devices: [simd, { ...simd, engine: 'cpu-js' }],
+        devices: [simd, { ...simd, backend: 'cpu-js' }],
       });
       expect(seen).toEqual([2, 4]);
       expect(getThreads()).toBe(4);
@@ -130,10 +130,10 @@ describe('an open step', () => {
   it('gives the gradients of a step', async () => {
     const [{ plan, features, labels }, other] = [setting(), setting()];
     await expectNoLeak(() => {
-      const { loss, correct, gradients } = plan.step(features, labels, {
+      const { loss, correct, gradients } = plan.forwardBackward(features, labels, {
         loss: softmaxCrossEntropy,
       });
-      const open = other.plan.open(features);
+      const open = other.plan.forward(features);
       const logits = [...open.logits.dataSync()];
       const dLogits = tf.tidy(() => {
         const probabilities = tf.softmax(open.logits);
@@ -166,7 +166,7 @@ describe('an open step', () => {
   it('is freed where there is no way back', async () => {
     const { plan, features, labels } = setting();
     await expectNoLeak(() => {
-      const open = plan.open(features);
+      const open = plan.forward(features);
       open.logits.dispose();
       open.dispose();
     });

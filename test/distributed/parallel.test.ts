@@ -102,9 +102,9 @@ const CASES: Record<string, Case> = {
     options: { loss: crossEntropy({ classWeights: [1, 5, 0.1] }) },
   },
   "a loss of one's own": { options: { loss: own } },
-  'accumulated gradients': { options: { ...momentum, accumulate: 2 } },
+  'accumulated gradients': { options: { ...momentum, gradientAccumulationSteps: 2 } },
   'clipped gradients and averaged weights': {
-    options: { ...momentum, clipNorm: 0.1, clipValue: 0.05, average: 0.9 },
+    options: { ...momentum, clipNorm: 0.1, clipValue: 0.05, emaDecay: 0.9 },
   },
 };
 
@@ -141,7 +141,7 @@ describe('losses and weights are those of one device', () => {
         const [whole, parted] = [plainNet(), plainNet()];
         const other: Device = {
           name: name === 'webgpu' ? 'webgpu:0' : 'cpu',
-          engine: name,
+          backend: name,
           hardware: '',
           why: '',
         };
@@ -270,7 +270,7 @@ describe('going on', () => {
   const make = () =>
     netWith(tfl.layers.batchNormalization({ name: 'bn' }), tfl.layers.dropout({ rate: 0.3 }));
   const options = (more: Partial<TrainOptions> = {}): TrainOptions => ({
-    ...{ ...base, numEpochs: 3, lr: 0.01, optimizer: 'adamw', average: 0.9, devices: many(2) },
+    ...{ ...base, numEpochs: 3, lr: 0.01, optimizer: 'adamw', emaDecay: 0.9, devices: many(2) },
     ...more,
   });
 
@@ -338,7 +338,7 @@ describe('what a run tells', () => {
 describe('refused before work starts', () => {
   const gpu = (i: number): Device => ({
     name: `cuda:${i}`,
-    engine: 'tensorflow',
+    backend: 'tensorflow',
     hardware: 'a GPU',
     why: '',
   });
@@ -401,7 +401,7 @@ describe('refused before work starts', () => {
 it('leaves no tensor, whether it ends well or not', async () => {
   const net = normNet();
   await expectNoLeak(() =>
-    train(net, loaderOf(), null, { ...base, ...momentum, average: 0.9, devices: many(2) }),
+    train(net, loaderOf(), null, { ...base, ...momentum, emaDecay: 0.9, devices: many(2) }),
   );
   const fails: Loss<null> = () => {
     throw new Error('no loss');

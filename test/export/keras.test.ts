@@ -97,7 +97,7 @@ describe('exportKeras', () => {
     [
       'a layer that Keras 3 has no more',
       () => tfl.layers.thresholdedReLU({ name: 'odd' }),
-      /layer 'odd' \(ThresholdedReLU\): expected a layer of .*Conv2D.*; keep such a net with saveNet/,
+      /layer 'odd' \(ThresholdedReLU\): expected a layer of .*Conv2D.*; keep such a net with saveModel/,
     ],
     [
       'an activation that means something else there',
@@ -129,7 +129,7 @@ describe('exportKeras', () => {
     await fs.ensureDir(at('taken/net.keras/full'));
     const write = exportKeras(netOf(tfl.layers.reLU({})), at('taken/net.keras'));
     await expect(write).rejects.toThrow(
-      /\[models\] exportKeras: cannot write .*net\.keras: .*nothing was changed there/,
+      /\[export\] exportKeras: cannot write .*net\.keras: .*nothing was changed there/,
     );
     expect(await fs.readdir(at('taken'))).toEqual(['net.keras']);
   });

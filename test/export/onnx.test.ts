@@ -511,7 +511,7 @@ describe('the file', () => {
     expect(net.weights.map((weight) => [...weight.read().dataSync()])).toEqual(before);
     await fs.writeFile(at('plain'), '');
     await expect(exportOnnx(net, at('plain/net.onnx'))).rejects.toThrow(
-      /\[models\] exportOnnx: cannot write .*net\.onnx: .*; nothing was changed there/,
+      /\[export\] exportOnnx: cannot write .*net\.onnx: .*; nothing was changed there/,
     );
     expect((await fs.readdir(dir)).filter((name) => name.startsWith('.'))).toEqual([]);
   });
@@ -528,7 +528,7 @@ describe('the file', () => {
     }));
     const model = { name: 'large', nodes: [], tensors, inputs: [], outputs: [], metadata: {} };
     await expect(writeOnnx(at('large.onnx'), model)).rejects.toThrow(
-      /net 'large': expected a file of less than 2 GiB, the most that protobuf holds, got 21474\d+ bytes; keep it with saveNet/,
+      /net 'large': expected a file of less than 2 GiB, the most that protobuf holds, got 21474\d+ bytes; keep it with saveModel/,
     );
     expect(await fs.pathExists(at('large.onnx'))).toBe(false);
   });
@@ -550,7 +550,7 @@ const REFUSED: [string, () => tfl.LayersModel, RegExp][] = [
   [
     'an LSTM',
     () => chain([5, 4], layers.lstm({ units: 2, name: 'memory', recurrentInitializer: 'zeros' })),
-    /\[models\] exportOnnx: layer 'memory' \(LSTM\): expected a layer of Activation, .*, got LSTM; build the net without it, or keep it with saveNet/,
+    /\[export\] exportOnnx: layer 'memory' \(LSTM\): expected a layer of Activation, .*, got LSTM; build the net without it, or keep it with saveModel/,
   ],
   [
     'a layer inside a net inside the net',
@@ -616,7 +616,7 @@ describe('refusals', () => {
   it.each<[object, RegExp]>([
     [
       { layot: 'nchw' },
-      /\[models\] exportOnnx: there is no option "layot"; did you mean "layout"\?/,
+      /\[export\] exportOnnx: there is no option "layot"; did you mean "layout"\?/,
     ],
     [{ layout: 'NCHW' }, /option "layout" must be one of 'nhwc', 'nchw', got 'NCHW'/],
     [{ fuse: 1 }, /option "fuse" must be true or false, got 1/],

@@ -105,7 +105,7 @@ describe('exportSafetensors', () => {
       ],
     });
     const message =
-      /\[models\] exportSafetensors: layer 'odd' \(SeparableConv2D\): expected weights of Conv2D/;
+      /\[export\] exportSafetensors: layer 'odd' \(SeparableConv2D\): expected weights of Conv2D/;
     await expect(exportSafetensors(net, at('no/net'))).rejects.toThrow(message);
     expect(await fs.pathExists(at('no'))).toBe(false);
     const wrong = exportSafetensors(lenet(), at('no/net'), { metadata: { epochs: 3 } as never });

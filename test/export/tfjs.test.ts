@@ -251,7 +251,7 @@ describe('exportTfjs', () => {
     );
     await fs.writeFile(at('file'), '');
     await expect(exportTfjs(net, at('file', 'net'))).rejects.toThrow(
-      /\[models\] exportTfjs: cannot write .*; nothing was changed there/,
+      /\[export\] exportTfjs: cannot write .*; nothing was changed there/,
     );
   });
 });

@@ -3,7 +3,7 @@
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { compile, type Plan, type StepResult } from '@deepend/compiler';
-import { createModel, listModels, loadNet, saveNet, summarize } from '@deepend/models';
+import { createModel, listModels, loadModel, saveModel, summarize } from '@deepend/models';
 import { sgd, softmaxCrossEntropy } from '@deepend/optim';
 import * as tf from '@tensorflow/tfjs-core';
 import type { LayersModel } from '@tensorflow/tfjs-layers';
@@ -83,7 +83,7 @@ function stepOf(
   plan: Plan,
   batch: { features: tf.Tensor; labels: tf.Tensor },
 ): { loss: number; gradients: StepResult['gradients'] } {
-  const { loss, correct, gradients } = plan.step(batch.features, batch.labels, {
+  const { loss, correct, gradients } = plan.forwardBackward(batch.features, batch.labels, {
     loss: softmaxCrossEntropy,
     seed: 9,
   });
@@ -146,7 +146,7 @@ describe.each(listModels())('%s', (id) => {
 
     const trained = read(plan.logits(batch.features));
     const folder = path.join(dir, id.replace('/', '-'));
-    await saveNet(net, folder);
+    await saveModel(net, folder);
     const { modelTopology, userDefinedMetadata } = await fs.readJson(
       path.join(folder, 'model.json'),
     );
@@ -157,7 +157,7 @@ describe.each(listModels())('%s', (id) => {
     expect(JSON.stringify(userDefinedMetadata ?? {}).includes('@deepend/models')).toBe(
       GROUPED.test(id),
     );
-    const loaded = await loadNet(folder);
+    const loaded = await loadModel(folder);
     await fs.remove(folder);
     expect(read(compile(loaded).logits(batch.features))).toEqual(trained);
     loaded.dispose();

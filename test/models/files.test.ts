@@ -2,7 +2,7 @@ import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { book, loadNet, saveNet } from '@deepend/models';
+import { book, loadModel, saveModel } from '@deepend/models';
 import * as tf from '@tensorflow/tfjs-core';
 import * as tfl from '@tensorflow/tfjs-layers';
 import fs from 'fs-extra';
@@ -28,13 +28,13 @@ beforeAll(async () => {
 });
 afterAll(() => fs.remove(dir));
 
-describe('saveNet and loadNet', () => {
+describe('saveModel and loadModel', () => {
   it('give the same net back', async () => {
     const made = net();
-    await saveNet(made, at('new', 'net'));
+    await saveModel(made, at('new', 'net'));
     expect((await fs.readdir(at('new', 'net'))).sort()).toEqual(['model.json', 'weights.bin']);
     expect(await fs.readdir(at('new'))).toEqual(['net']);
-    const loaded = await loadNet(at('new', 'net'));
+    const loaded = await loadModel(at('new', 'net'));
     expect(logits(loaded)).toEqual(logits(made));
     expect(loaded.weights.map(({ originalName }) => originalName)).toEqual(
       made.weights.map(({ originalName }) => originalName),
@@ -43,28 +43,28 @@ describe('saveNet and loadNet', () => {
 
   it('replace an older net and nothing else in the folder', async () => {
     await fs.outputFile(at('old', 'notes.txt'), 'mine');
-    await saveNet(book.resnet8({ inputShape: [28, 28, 1] }), at('old'));
+    await saveModel(book.resnet8({ inputShape: [28, 28, 1] }), at('old'));
     const made = net();
-    await saveNet(made, at('old'));
+    await saveModel(made, at('old'));
     expect((await fs.readdir(at('old'))).sort()).toEqual([
       'model.json',
       'notes.txt',
       'weights.bin',
     ]);
-    expect(logits(await loadNet(at('old')))).toEqual(logits(made));
+    expect(logits(await loadModel(at('old')))).toEqual(logits(made));
   });
 
   it('leave no tensor behind', async () => {
     const made = net();
     const before = tf.memory().numTensors;
-    await saveNet(made, at('leak'));
-    (await loadNet(at('leak'))).dispose();
+    await saveModel(made, at('leak'));
+    (await loadModel(at('leak'))).dispose();
     expect(tf.memory().numTensors).toBe(before);
   });
 
   it('write what stock TensorFlow.js loads without deepend', async () => {
     const made = net();
-    await saveNet(made, at('served'));
+    await saveModel(made, at('served'));
     const server = await serve(at('served'));
     try {
       const { port } = server.address() as AddressInfo;
@@ -88,7 +88,7 @@ describe('a folder that holds no sound net', () => {
     [
       'nothing there',
       (folder) => fs.remove(folder),
-      /model\.json: cannot be read \(ENOENT.*expected a folder that saveNet wrote/,
+      /model\.json: cannot be read \(ENOENT.*expected a folder that saveModel wrote/,
     ],
     [
       'not JSON',
@@ -118,14 +118,14 @@ describe('a folder that holds no sound net', () => {
   ];
   it.each(broken)('%s', async (name, spoil, message) => {
     const folder = at(`broken ${name}`);
-    await saveNet(net(), folder);
+    await saveModel(net(), folder);
     await spoil(folder);
-    await expect(loadNet(folder)).rejects.toThrow(message);
+    await expect(loadModel(folder)).rejects.toThrow(message);
   });
 
   it('a place where no folder can be', async () => {
     await fs.writeFile(at('file'), '');
-    await expect(saveNet(net(), at('file', 'net'))).rejects.toThrow(
+    await expect(saveModel(net(), at('file', 'net'))).rejects.toThrow(
       /cannot write .*net: .*; nothing was changed there/,
     );
     expect((await fs.readdir(dir)).filter((name) => name.startsWith('.'))).toEqual([]);

@@ -43,7 +43,7 @@ describe('estimateMemory', () => {
       const peak = peakOf(() => {
         if (part === 'inference') plan.logits(features).dispose();
         else {
-          const { loss, correct, gradients } = plan.step(features, labels, {
+          const { loss, correct, gradients } = plan.forwardBackward(features, labels, {
             loss: softmaxCrossEntropy,
           });
           tf.dispose([loss, correct, ...gradients.map(({ gradient }) => gradient)]);

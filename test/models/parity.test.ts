@@ -4,10 +4,10 @@ import { sgd, softmaxCrossEntropy } from '@deepend/optim';
 import * as tf from '@tensorflow/tfjs-core';
 import type { LayersModel } from '@tensorflow/tfjs-layers';
 import { beforeAll, describe, expect, it, vi } from 'vitest';
-import { Run as Pass } from '../../packages/compiler/src/execution';
+import { Execution as Pass } from '../../packages/compiler/src/execution';
 import { fuse } from '../../packages/compiler/src/fuse';
 import { readGraph } from '../../packages/compiler/src/graph';
-import { schedule } from '../../packages/compiler/src/liveness';
+import { analyzeLiveness } from '../../packages/compiler/src/liveness';
 import { lower } from '../../packages/compiler/src/lower';
 import { engines, use } from '../helpers/engines';
 import { expectClose, type Run, readGolden, setUp, type TrainingRun, trains } from './golden-runs';
@@ -56,10 +56,14 @@ function valuesOf(tensor: tf.Tensor): Float32Array {
 function trainingLogits({ net, features }: Case): Float32Array {
   const statistics = net.weights.filter(({ originalName }) => originalName.includes('/moving_'));
   const kept = statistics.map((weight) => weight.read().clone());
-  const pass = new Pass(schedule(fuse(lower(readGraph(net))), { backward: true }), features, {
-    training: true,
-    seed: 0,
-  });
+  const pass = new Pass(
+    analyzeLiveness(fuse(lower(readGraph(net))), { backward: true }),
+    features,
+    {
+      training: true,
+      seed: 0,
+    },
+  );
   const values = valuesOf(pass.forward());
   pass.dispose();
   statistics.forEach((weight, i) => {
@@ -75,7 +79,7 @@ function step(
   lr: number,
   look?: (result: StepResult) => void,
 ): number {
-  const result = plan.step(features, labels, { loss: softmaxCrossEntropy });
+  const result = plan.forwardBackward(features, labels, { loss: softmaxCrossEntropy });
   look?.(result);
   sgd(result.gradients, { lr });
   tf.dispose([result.correct, result.gradients.map(({ gradient }) => gradient)]);

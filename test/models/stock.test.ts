@@ -3,7 +3,7 @@ import { spawnSync } from 'node:child_process';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { compile } from '@deepend/compiler';
-import { type AnyNetOptions, createModel, saveNet } from '@deepend/models';
+import { type AnyNetOptions, createModel, saveModel } from '@deepend/models';
 import * as tf from '@tensorflow/tfjs-core';
 import fs from 'fs-extra';
 import { afterAll, beforeAll, expect, it } from 'vitest';
@@ -44,7 +44,7 @@ async function predictElsewhere(
   const net = createModel(id, { ...options, numClasses: 5, init: 'xavier-uniform' });
   fillNet(net);
   const folder = path.join(dir, id.replace('/', '-'));
-  await saveNet(net, folder);
+  await saveModel(net, folder);
   const image = tf.randomUniform([2, ...(options.inputShape as number[])], 0, 1, 'float32', 3);
   const logits = compile(net).logits(image);
   const here = [...logits.dataSync()];

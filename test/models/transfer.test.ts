@@ -31,7 +31,7 @@ const predict = (net: tfl.LayersModel, x: tf.Tensor) => [
 function moved(net: tfl.LayersModel, classes: number): string[] {
   const before = values(net);
   const labels = tf.tensor1d([0, classes - 1], 'int32');
-  const { loss, correct, gradients } = compile(net).step(images(), labels, {
+  const { loss, correct, gradients } = compile(net).forwardBackward(images(), labels, {
     loss: softmaxCrossEntropy,
   });
   sgd(gradients, { lr: 0.5 });

@@ -4,7 +4,7 @@ import * as tf from '@tensorflow/tfjs-core';
 import * as tfl from '@tensorflow/tfjs-layers';
 import fs from 'fs-extra';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { loadNet, saveNet } from '../../packages/models/src/files';
+import { loadModel, saveModel } from '../../packages/models/src/files';
 import {
   GroupedConv2D,
   type GroupedConv2DConfig,
@@ -86,8 +86,8 @@ describe('GroupedConv2D', () => {
 
   it('comes back from a file with the same numbers', async () => {
     const made = net({ useBias: false });
-    await saveNet(made, path.join(dir, 'net'));
-    const loaded = await loadNet(path.join(dir, 'net'));
+    await saveModel(made, path.join(dir, 'net'));
+    const loaded = await loadModel(path.join(dir, 'net'));
     expect(loaded.layers[1]).toBeInstanceOf(GroupedConv2D);
     expect(output(loaded)).toEqual(output(made));
     const { modelTopology } = await fs.readJson(path.join(dir, 'net', 'model.json'));

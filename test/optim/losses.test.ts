@@ -151,13 +151,13 @@ describe('a loss', () => {
     [
       softmaxCrossEntropy,
       bad,
-      '[compiler] softmaxCrossEntropy: expected labels [6] of class indices or [6, 5] of probabilities, got [6, 4]',
+      '[optim] softmaxCrossEntropy: expected labels [6] of class indices or [6, 5] of probabilities, got [6, 4]',
     ],
     [softmaxCrossEntropy, tf.zeros([5], 'int32'), 'got [5]'],
     [
       crossEntropy({ labelSmoothing: 0.1 }),
       tf.zeros([6, 5, 1]),
-      '[compiler] crossEntropy: expected labels [6]',
+      '[optim] crossEntropy: expected labels [6]',
     ],
     [
       crossEntropy({ classWeights: [1, 2] }),
@@ -167,9 +167,9 @@ describe('a loss', () => {
     [
       meanSquaredError(),
       tf.zeros([6]),
-      '[compiler] meanSquaredError: expected labels [6, 5], a number for each output of the net, got [6]',
+      '[optim] meanSquaredError: expected labels [6, 5], a number for each output of the net, got [6]',
     ],
-    [binaryCrossEntropy(), bad, '[compiler] binaryCrossEntropy: expected labels [6, 5]'],
+    [binaryCrossEntropy(), bad, '[optim] binaryCrossEntropy: expected labels [6, 5]'],
   ] as const)('refuses labels that do not fit: %#', (loss, labels, message) => {
     expect(() => loss(logits, labels)).toThrow(RangeError);
     expect(() => loss(logits, labels)).toThrow(message);
@@ -209,7 +209,9 @@ describe('a loss', () => {
     );
     const x = features();
     const stepOnce = () => {
-      const { loss, correct, gradients } = plan.step(x, labels, { loss: meanSquaredError() });
+      const { loss, correct, gradients } = plan.forwardBackward(x, labels, {
+        loss: meanSquaredError(),
+      });
       expect(correct).toBeNull();
       for (const { parameter, gradient } of gradients) {
         tf.tidy(() => parameter.variable.assign(tf.sub(parameter.variable, tf.mul(gradient, 0.2))));
@@ -234,14 +236,16 @@ describe('a loss', () => {
     );
     const expected = numberOf(smooth(logits, labels).loss);
     expect(numberOf(plan.evaluate(features(), labels, { loss: smooth }).loss)).toBe(expected);
-    expect(numberOf(plan.step(features(), labels, { loss: smooth }).loss)).toBe(expected);
+    expect(numberOf(plan.forwardBackward(features(), labels, { loss: smooth }).loss)).toBe(
+      expected,
+    );
   });
 
   it('that throws leaves no tensor', async () => {
     const [plan, x] = [compile(dense(5)), features()];
     const labels = tf.zeros([4, 2]);
     await expectNoLeak(() => {
-      expect(() => plan.step(x, labels, { loss: meanSquaredError() })).toThrow(
+      expect(() => plan.forwardBackward(x, labels, { loss: meanSquaredError() })).toThrow(
         'expected labels [4, 5]',
       );
       expect(() => plan.evaluate(x, labels, { loss: softmaxCrossEntropy })).toThrow(

@@ -1,8 +1,8 @@
 import {
-  accuracy,
   accuracyMetric,
   confusionMatrix,
   type Metric,
+  numCorrect,
   perClass,
   topK,
 } from '@deepend/optim';
@@ -62,9 +62,9 @@ describe("scikit-learn's example", () => {
   it('has its accuracy', async () => {
     expect(await measure(accuracyMetric(), calling(CALLED), TRUE, 4)).toBeCloseTo(2 / 6, 12);
     const [logits, labels] = [tf.tensor2d(calling(CALLED)), tf.tensor1d(TRUE, 'int32')];
-    expect(accuracy(logits, labels)).toBe(2); // a count, as the book's
+    expect(numCorrect(logits, labels)).toBe(2); // a count, as the book's
     const classes = tf.tensor1d(CALLED, 'int32');
-    expect(accuracy(classes, labels)).toBe(2);
+    expect(numCorrect(classes, labels)).toBe(2);
     tf.dispose([logits, labels, classes]);
   });
 
@@ -192,7 +192,7 @@ describe('a metric', () => {
   });
 
   it('refuses what does not fit', async () => {
-    expect(() => topK(0)).toThrow('[trainer] topK: expected a whole number of at least 1, got 0');
+    expect(() => topK(0)).toThrow('[optim] topK: expected a whole number of at least 1, got 0');
     const two = { logits: tf.zeros([2, 2]) as tf.Tensor2D, labels: tf.tensor1d([0, 1], 'int32') };
     const three = tf.zeros([2, 3]) as tf.Tensor2D;
     await expect(topK(3).update(two.logits, two.labels)).rejects.toThrow(
@@ -202,7 +202,7 @@ describe('a metric', () => {
     await expect(accuracyMetric().update(two.logits, short)).rejects.toThrow(
       /expected logits .* got \[2,2\] and \[1\]/,
     );
-    expect(() => accuracy(two.logits, short)).toThrow(
+    expect(() => numCorrect(two.logits, short)).toThrow(
       'expected a label for each of 2 samples, got 1',
     );
     const matrix = confusionMatrix();

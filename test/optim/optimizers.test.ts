@@ -194,7 +194,7 @@ describe('an optimizer', () => {
     [
       { name: 'adma' },
       RangeError,
-      `[compiler] createOptimizer: option "name" must be one of 'sgd', 'adam', 'adamw', 'rmsprop', 'adagrad', 'lion', got 'adma'`,
+      `[optim] createOptimizer: option "name" must be one of 'sgd', 'adam', 'adamw', 'rmsprop', 'adagrad', 'lion', got 'adma'`,
     ],
     [undefined, TypeError, 'option "name" must be one of'],
     [
@@ -251,7 +251,7 @@ describe('an optimizer', () => {
       const before = valuesOf(parameters);
       const optimizer = createOptimizer({ name: 'lion' });
       expect(() => optimizer.step(goldenGradients(parameters, 0), { lr: bad as number })).toThrow(
-        '[compiler] optimizer.step: option "lr" must be a number of at least 0, got',
+        '[optim] optimizer.step: option "lr" must be a number of at least 0, got',
       );
       expect(valuesOf(parameters)).toEqual(before);
       expect(optimizer.state()).toEqual({ step: 0, slots: {} });

@@ -34,7 +34,12 @@ interface Run {
 /** The rate of each update of a run. */
 const ratesOf = (schedule: Schedule, { numEpochs, stepsPerEpoch }: Run): number[] =>
   Array.from({ length: numEpochs * stepsPerEpoch }, (_, step) =>
-    schedule.at({ epoch: Math.floor(step / stepsPerEpoch) + 1, step, stepsPerEpoch, numEpochs }),
+    schedule.at({
+      epoch: Math.floor(step / stepsPerEpoch) + 1,
+      update: step,
+      stepsPerEpoch,
+      numEpochs,
+    }),
   );
 /** The rate of each epoch, the same for all its updates. */
 const byEpoch = (schedule: Schedule, run: Run): number[] => {
@@ -77,7 +82,7 @@ describe("PyTorch's schedulers", () => {
     (_, row) => {
       const schedule = plateauSchedule(row.options as never);
       const at = (step: number) =>
-        schedule.at({ epoch: step + 1, step, stepsPerEpoch: 1, numEpochs: 99 });
+        schedule.at({ epoch: step + 1, update: step, stepsPerEpoch: 1, numEpochs: 99 });
       expect(at(0)).toBe(row.options.lr);
       const found = row.values.map((value, epoch) => {
         schedule.observe?.(epochRecord({ [row.options.monitor]: value }));
@@ -130,13 +135,14 @@ describe('warmUp', () => {
   it('hands what it learns on to a schedule on plateau', () => {
     const inner = () => plateauSchedule({ lr: 1, monitor: 'loss', patience: 0, factor: 0.5 });
     const schedule = warmUp(inner(), { steps: 2, from: 0 });
-    const at = (step: number) => schedule.at({ epoch: step, step, stepsPerEpoch: 1, numEpochs: 9 });
+    const at = (step: number) =>
+      schedule.at({ epoch: step, update: step, stepsPerEpoch: 1, numEpochs: 9 });
     expect([at(0), at(1), at(2)]).toEqual([0, 0.5, 1]);
     for (const loss of [2, 2]) schedule.observe?.(epochRecord({ loss }));
     expect(at(3)).toBe(0.5);
     const resumed = warmUp(inner(), { steps: 2, from: 0 });
     resumed.restore?.(JSON.parse(JSON.stringify(schedule.state?.())) as object);
-    expect(resumed.at({ epoch: 4, step: 4, stepsPerEpoch: 1, numEpochs: 9 })).toBe(0.5);
+    expect(resumed.at({ epoch: 4, update: 4, stepsPerEpoch: 1, numEpochs: 9 })).toBe(0.5);
   });
 
   it('says what it is in plain values', () => {
@@ -225,7 +231,7 @@ describe('bad input', () => {
     [
       'no rate',
       () => constant(0),
-      /\[trainer\] constant: option "lr" must be a number above 0, got 0/,
+      /\[optim\] constant: option "lr" must be a number above 0, got 0/,
     ],
     [
       'an unknown option',

@@ -20,7 +20,7 @@ const weights = (net: tfl.LayersModel) => net.getWeights().map((weight) => [...w
 /** Gradients of a batch, which the caller disposes. */
 function gradientsOf(net: tfl.LayersModel) {
   const [features, labels] = [tf.ones([2, 4, 4, 1]), tf.tensor1d([0, 1], 'int32')];
-  const { loss, correct, gradients } = compile(net).step(features, labels, {
+  const { loss, correct, gradients } = compile(net).forwardBackward(features, labels, {
     loss: softmaxCrossEntropy,
   });
   tf.dispose([features, labels, loss, correct]);

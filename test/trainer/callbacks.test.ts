@@ -160,7 +160,7 @@ describe.each(engines)('earlyStopping on $title', ({ name, absent }) => {
         numEpochs: 20,
         lr: spoiled,
         progress: false,
-        ...(average && { average }),
+        ...(average && { emaDecay: average }),
         callbacks: [watcher, earlyStopping({ monitor: 'testLoss', patience: 2 }), watcher],
       });
       const losses = history.map(({ testLoss }) => testLoss as number);

@@ -39,8 +39,8 @@ describe('a batch in parts', () => {
     await train(whole, fakeLoader(20, 10), null, quiet);
     const control: Callback = {
       onTrainBegin: ({ control: { plan } }) => {
-        const { step } = plan;
-        plan.step = ((
+        const { forwardBackward: step } = plan;
+        plan.forwardBackward = ((
           features: tf.Tensor,
           labels: tf.Tensor,
           options: Parameters<typeof step>[2],
@@ -67,7 +67,7 @@ describe('a batch in parts', () => {
   it('does not hide another error', async () => {
     const broken: Callback = {
       onTrainBegin: ({ control: { plan } }) => {
-        plan.step = () => {
+        plan.forwardBackward = () => {
           throw new Error('something else');
         };
       },
@@ -82,14 +82,14 @@ describe('accumulation', () => {
   it('makes of several batches the update of one', async () => {
     const [whole, parts] = [linearNet(), linearNet()];
     await train(whole, fakeLoader(24, 12), null, quiet);
-    await train(parts, fakeLoader(24, 4), null, { ...quiet, accumulate: 3 });
+    await train(parts, fakeLoader(24, 4), null, { ...quiet, gradientAccumulationSteps: 3 });
     expect(far(weights(whole), weights(parts))).toBeLessThan(1e-6);
   });
 
   it("takes the rest in at an epoch's end", async () => {
     const [all, rest] = [linearNet(), linearNet()];
     await train(all, fakeLoader(8, 8), null, quiet);
-    await train(rest, fakeLoader(8, 4), null, { ...quiet, accumulate: 5 });
+    await train(rest, fakeLoader(8, 4), null, { ...quiet, gradientAccumulationSteps: 5 });
     expect(far(weights(all), weights(rest))).toBeLessThan(1e-6);
   });
 });
@@ -116,7 +116,11 @@ describe('averaged weights', () => {
     const onStep = () => {
       trail.push(weights(net));
     };
-    await train(net, fakeLoader(30, 10), null, { ...quiet, average: 0.5, callbacks: [{ onStep }] });
+    await train(net, fakeLoader(30, 10), null, {
+      ...quiet,
+      emaDecay: 0.5,
+      callbacks: [{ onStep }],
+    });
     const [a, b, c] = trail as [number[], number[], number[]];
     const expected = a.map(
       (value, i) => 0.5 * (0.5 * value + 0.5 * (b[i] as number)) + 0.5 * (c[i] as number),
@@ -142,7 +146,7 @@ describe('averaged weights of a run that is stopped', () => {
     await train(net, fakeLoader(30, 10), null, {
       ...quiet,
       numEpochs: 5,
-      average: 0.5,
+      emaDecay: 0.5,
       callbacks: [callback],
     });
     return far(weights(net), own);

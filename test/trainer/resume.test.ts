@@ -74,13 +74,13 @@ const SETTINGS: Record<string, () => Partial<TrainOptions>> = {
   'momentum, a schedule, averaged weights and clipped gradients': () => ({
     lr: cosineSchedule({ lr: 0.05, epochs: 4, by: 'step' }),
     optimizer: { name: 'sgd', momentum: 0.9, nesterov: true, weightDecay: 1e-3 },
-    average: 0.9,
+    emaDecay: 0.9,
     clipNorm: 1,
   }),
   'AdamW and accumulated gradients': () => ({
     lr: 1e-3,
     optimizer: { name: 'adamw', weightDecay: 0.01 },
-    accumulate: 2,
+    gradientAccumulationSteps: 2,
   }),
   'parts of a batch': () => ({ lr: 0.05, microBatch: 3 }),
 };

@@ -41,7 +41,7 @@ describe("the book's two lines", () => {
     );
     const device = {
       name: 'cuda:0',
-      engine: 'tensorflow',
+      backend: 'tensorflow',
       hardware: 'a GPU',
       why: 'it works',
     } as const;

@@ -1,6 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core';
-import type { Schedule } from './liveness';
-import type { Finder } from './non-finite';
+import type { Liveness } from './liveness';
+import type { NonFiniteDetector } from './non-finite';
 import type {
   Backward,
   BackwardCall,
@@ -15,18 +15,18 @@ export interface Mode {
   readonly training: boolean;
   readonly seed: number;
   /** Looks at each output and gradient when it is made. */
-  readonly finder?: Finder;
+  readonly finder?: NonFiniteDetector;
 }
 
 /** One pass of one batch through a schedule: the tensors that are alive. */
-export class Run {
+export class Execution {
   private readonly values = new Map<number, tf.Tensor>();
   private readonly saved: (readonly tf.Tensor[])[] = [];
   private readonly gradients = new Map<number, tf.Tensor>(); // by value
   private readonly found = new Map<number, ParameterGradient>(); // by variable
 
   constructor(
-    private readonly schedule: Schedule,
+    private readonly schedule: Liveness,
     private readonly features: tf.Tensor,
     private readonly mode: Mode,
   ) {}
@@ -43,7 +43,7 @@ export class Run {
         return { output: result.output, saved: [...(result.saved ?? [])] };
       });
       this.values.set(operation.output.id, output);
-      this.mode.finder?.look('output', operation.layers, [output]);
+      this.mode.finder?.check('output', operation.layers, [output]);
       if (learns[i] && this.mode.training) this.saved[i] = saved;
       else tf.dispose(saved);
       this.free(freedAfterForward[i]);
@@ -73,7 +73,7 @@ export class Run {
           wanted: wants,
         };
         const result = tidyBackward(operation, call);
-        this.mode.finder?.look('gradient', operation.layers, [...result.inputs, ...result.params]);
+        this.mode.finder?.check('gradient', operation.layers, [...result.inputs, ...result.params]);
         result.inputs.forEach((dx, j) => {
           if (dx) accumulate(gradients, (operation.inputs[j] as { id: number }).id, dx);
         });

@@ -11,7 +11,7 @@ import * as tf from '@tensorflow/tfjs-core';
  * `groups` beside it the filter has one
  * group's input channels, `[kh, kw, in / groups, out]`.
  */
-export type FastKernel =
+export type FusedKernel =
   | 'deepend.conv2d' //                 {x, filter, bias?} + conv, relu → y, extra?: what its gradient is given
   | 'deepend.conv2dInputGradient' //    {dy, filter, extra?} + conv, xShape → dx
   | 'deepend.conv2dFilterGradient' //   {x, dy} + conv, filterShape → dFilter
@@ -30,16 +30,16 @@ export type FastKernel =
 type Inputs = Readonly<Record<string, tf.Tensor | undefined>>;
 
 /** Whether the current engine has its own form. */
-export const hasFast = (name: FastKernel): boolean =>
+export const hasFusedKernel = (name: FusedKernel): boolean =>
   tf.getKernel(name, tf.getBackend()) !== undefined;
 
 /** Runs the current engine's own form; undefined where it has none. */
-export function fast(
-  name: FastKernel,
+export function runFusedKernel(
+  name: FusedKernel,
   inputs: Inputs,
   attrs: object = {},
 ): tf.Tensor[] | undefined {
-  if (!hasFast(name)) return undefined;
+  if (!hasFusedKernel(name)) return undefined;
   const present = Object.fromEntries(
     Object.entries(inputs).filter(([, tensor]) => tensor),
   ) as tf.NamedTensorMap;
@@ -53,7 +53,7 @@ export function fast(
  * Gives a variable numbers of its own on this engine where a clone shares them, or another engine
  * has them, so that it may be written in place.
  */
-export function own(variable: tf.Variable): void {
+export function ensureUnique(variable: tf.Variable): void {
   if (tf.backend().refCount(variable.dataId) !== 1)
     tf.tidy(() => variable.assign(tf.add(variable, 0)));
 }

@@ -1,13 +1,13 @@
 /** Compiles a model into a training plan, and the contract of the fused kernels. */
 
-export { type FastKernel, fast, hasFast, own } from './fused-kernels';
+export { ensureUnique, type FusedKernel, hasFusedKernel, runFusedKernel } from './fused-kernels';
 export type { Loss, LossResult } from './loss';
 export { lowerLike } from './lower';
 export type { NonFinite } from './non-finite';
 export { resolve } from './ops/conv';
 export type { PoolAttrs } from './ops/pool';
 export type { ActivationName } from './ops/simple';
-export { compile, type OpenStep, Plan, type StepOptions, type StepResult } from './plan';
+export { compile, type ForwardPass, Plan, type StepOptions, type StepResult } from './plan';
 export {
   type ConvAttrs,
   composedFilterGradient,
@@ -19,4 +19,4 @@ export {
   zeroPad,
 } from './primitives';
 export type { Parameter, ParameterGradient } from './program';
-export type { Coefficients, Entry, RuleName } from './update-rules';
+export type { UpdateCoefficients, UpdateEntry, UpdateRule } from './update-rules';

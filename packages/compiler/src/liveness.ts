@@ -2,7 +2,7 @@
 import type { Program } from './lower';
 
 /** A net as fused operations, with the values that are freed after each. */
-export interface Schedule extends Program {
+export interface Liveness extends Program {
   /** Values that nothing reads after the i-th operation's forward (or backward) part. */
   readonly freedAfterForward: readonly (readonly number[])[];
   readonly freedAfterBackward: readonly (readonly number[])[];
@@ -11,7 +11,7 @@ export interface Schedule extends Program {
 }
 
 /** @param options.backward whether a backward pass follows, which reads values again */
-export function schedule(program: Program, { backward }: { backward: boolean }): Schedule {
+export function analyzeLiveness(program: Program, { backward }: { backward: boolean }): Liveness {
   const { operations, input, logits } = program;
   const learning = new Set<number>(); // values whose gradient is wanted
   const learns = operations.map((op) => {

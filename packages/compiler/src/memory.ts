@@ -3,7 +3,7 @@
  * computing anything.
  */
 import type { Value } from './graph';
-import type { Schedule } from './liveness';
+import type { Liveness } from './liveness';
 import type { Operation } from './program';
 import { type Part, workspaceBytes } from './workspace';
 
@@ -68,7 +68,7 @@ class Rehearsal {
   private readonly gradients = new Map<number, Buffer>();
 
   constructor(
-    private readonly schedule: Schedule,
+    private readonly schedule: Liveness,
     private readonly batch: number,
   ) {
     this.values.set(schedule.input.id, this.of(schedule.input));
@@ -153,7 +153,7 @@ class Rehearsal {
  * @param batch images
  */
 export function peakBytes(
-  schedule: Schedule,
+  schedule: Liveness,
   batch: number,
   { backward }: { backward: boolean },
 ): number {
@@ -188,7 +188,7 @@ const USABLE = 0.85;
  */
 export function adviseBatch(
   error: unknown,
-  schedule: Schedule,
+  schedule: Liveness,
   options: { batch: number; backward: boolean; held: number },
 ): void {
   if (!isOutOfMemory(error)) return;

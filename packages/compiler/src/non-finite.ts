@@ -19,10 +19,10 @@ export function areFinite(tensor: tf.Tensor): boolean {
 }
 
 /** Remembers the first that is not finite, and looks no further. */
-export class Finder {
+export class NonFiniteDetector {
   first: NonFinite | undefined;
 
-  look(
+  check(
     what: NonFinite['what'],
     layers: readonly string[],
     tensors: readonly (tf.Tensor | null)[],

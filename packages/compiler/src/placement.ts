@@ -19,7 +19,7 @@ interface Engine {
 const engineName = (backend: string) => (backend === 'cpu' ? 'cpu-js' : backend);
 
 /** @throws Error when a weight is on another engine than the one that is current, `cpu-js` apart */
-export function checkResidence(net: string, parameters: readonly Parameter[]): void {
+export function checkPlacement(net: string, parameters: readonly Parameter[]): void {
   const current = tf.backend();
   const { registry, state } = tf.engine() as unknown as Engine;
   for (const { name, variable } of parameters) {

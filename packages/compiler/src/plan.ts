@@ -1,15 +1,15 @@
 import * as tf from '@tensorflow/tfjs-core';
 import type * as tfl from '@tensorflow/tfjs-layers';
-import { type Mode, Run } from './execution';
+import { Execution, type Mode } from './execution';
 import { fuse } from './fuse';
 import { inputLayerOf, readGraph } from './graph';
-import { type Schedule, schedule } from './liveness';
+import { analyzeLiveness, type Liveness } from './liveness';
 import type { Loss, LossResult } from './loss';
 import { lower } from './lower';
 import { adviseBatch, peakBytes } from './memory';
-import { areFinite, Finder, type NonFinite } from './non-finite';
+import { areFinite, type NonFinite, NonFiniteDetector } from './non-finite';
 import { statisticsOf } from './ops/batch-norm';
-import { checkResidence } from './placement';
+import { checkPlacement } from './placement';
 import type { Parameter, ParameterGradient } from './program';
 
 type Correct = tf.Scalar | null;
@@ -27,7 +27,7 @@ export interface StepOptions<C extends Correct = tf.Scalar> {
 }
 
 /** A step whose loss is computed elsewhere: from many devices' outputs, say. */
-export interface OpenStep {
+export interface ForwardPass {
   /** `[batch, numClasses]`, in training mode. The caller disposes them. */
   readonly logits: tf.Tensor2D;
   /**
@@ -56,8 +56,8 @@ export class Plan {
   /** Learned or not, each once. */
   private readonly weights: readonly Parameter[];
   private readonly inputLayer: string;
-  private readonly training: Schedule;
-  private readonly inference: Schedule;
+  private readonly training: Liveness;
+  private readonly inference: Liveness;
 
   constructor(net: tfl.LayersModel) {
     const program = fuse(lower(readGraph(net)));
@@ -74,8 +74,8 @@ export class Plan {
     this.parameters = this.weights.filter((param) => param.trainable);
     this.statistics = unique(program.operations.flatMap(statisticsOf));
     this.inputLayer = inputLayerOf(net).name;
-    this.training = schedule(program, { backward: true });
-    this.inference = schedule(program, { backward: false });
+    this.training = analyzeLiveness(program, { backward: true });
+    this.inference = analyzeLiveness(program, { backward: false });
   }
 
   /**
@@ -97,7 +97,7 @@ export class Plan {
     labels: tf.Tensor,
     { loss: lossOf }: Pick<StepOptions<C>, 'loss'>,
   ): Pick<LossResult<C>, 'loss' | 'correct'> {
-    const { loss, correct, dLogits } = judge(lossOf, this.logits(features), labels);
+    const { loss, correct, dLogits } = computeLoss(lossOf, this.logits(features), labels);
     dLogits.dispose();
     return { loss, correct };
   }
@@ -110,13 +110,13 @@ export class Plan {
    * @throws the engine's error when its memory is not enough; all of the pass is freed then, and
    *   the plan works on
    */
-  step<C extends Correct = tf.Scalar>(
+  forwardBackward<C extends Correct = tf.Scalar>(
     features: tf.Tensor,
     labels: tf.Tensor,
     { seed = 0, loss: lossOf }: StepOptions<C>,
   ): StepResult<C> {
     return this.pass(this.training, features, { training: true, seed }, (run) => {
-      const { loss, correct, dLogits } = judge(lossOf, run.forward(), labels);
+      const { loss, correct, dLogits } = computeLoss(lossOf, run.forward(), labels);
       return { loss, correct, gradients: run.backward(dLogits) };
     });
   }
@@ -126,10 +126,10 @@ export class Plan {
    * batch normalization. The features stay the
    * caller's, and must live until the step is closed.
    */
-  open(features: tf.Tensor, { seed = 0 }: Pick<StepOptions, 'seed'> = {}): OpenStep {
-    checkResidence(this.name, this.weights);
+  forward(features: tf.Tensor, { seed = 0 }: Pick<StepOptions, 'seed'> = {}): ForwardPass {
+    checkPlacement(this.name, this.weights);
     const mode = { training: true, seed };
-    const run = new Run(this.training, features, mode);
+    const run = new Execution(this.training, features, mode);
     const guarded = <T>(work: () => T) =>
       this.guarded(this.training, { run, features, mode }, work);
     return {
@@ -151,17 +151,17 @@ export class Plan {
     labels: tf.Tensor,
     { seed = 0, loss: lossOf }: StepOptions<Correct>,
   ): NonFinite | undefined {
-    const finder = new Finder();
+    const finder = new NonFiniteDetector();
     for (const { layers, params } of this.training.operations) {
-      for (const { variable } of params) finder.look('weight', layers, [variable]);
+      for (const { variable } of params) finder.check('weight', layers, [variable]);
     }
-    finder.look('output', [this.inputLayer], [features]);
+    finder.check('output', [this.inputLayer], [features]);
     if (finder.first) return finder.first;
     return this.keepingStatistics(() =>
       this.pass(this.training, features, { training: true, seed, finder }, (run) => {
-        const { loss, correct, dLogits } = judge(lossOf, run.forward(), labels);
+        const { loss, correct, dLogits } = computeLoss(lossOf, run.forward(), labels);
         if (!finder.first && !areFinite(loss)) finder.first = { what: 'loss', layers: [] };
-        finder.look('gradient', [], [dLogits]);
+        finder.check('gradient', [], [dLogits]);
         if (!finder.first) tf.dispose(run.backward(dLogits).map(({ gradient }) => gradient));
         else {
           dLogits.dispose();
@@ -195,9 +195,14 @@ export class Plan {
     return peakBytes(training ? this.training : this.inference, batch, { backward: training });
   }
 
-  private pass<T>(schedule: Schedule, features: tf.Tensor, mode: Mode, work: (run: Run) => T): T {
-    checkResidence(this.name, this.weights);
-    const run = new Run(schedule, features, mode);
+  private pass<T>(
+    schedule: Liveness,
+    features: tf.Tensor,
+    mode: Mode,
+    work: (run: Execution) => T,
+  ): T {
+    checkPlacement(this.name, this.weights);
+    const run = new Execution(schedule, features, mode);
     return this.guarded(schedule, { run, features, mode }, () => work(run));
   }
 
@@ -206,8 +211,8 @@ export class Plan {
    * would fit.
    */
   private guarded<T>(
-    schedule: Schedule,
-    { run, features, mode }: { run: Run; features: tf.Tensor; mode: Mode },
+    schedule: Liveness,
+    { run, features, mode }: { run: Execution; features: tf.Tensor; mode: Mode },
     work: () => T,
   ): T {
     try {
@@ -244,7 +249,7 @@ export function compile(net: tfl.LayersModel): Plan {
 }
 
 /** The loss of logits, which are disposed. */
-function judge<C extends Correct>(
+function computeLoss<C extends Correct>(
   lossOf: Loss<C>,
   logits: tf.Tensor2D,
   labels: tf.Tensor,

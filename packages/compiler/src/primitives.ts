@@ -5,7 +5,7 @@
  * convolutions and matrix products serve.
  */
 import * as tf from '@tensorflow/tfjs-core';
-import { fast } from './fused-kernels';
+import { runFusedKernel } from './fused-kernels';
 import { throughPhases } from './phases';
 
 /** Rows and columns of zeros around an image. */
@@ -87,8 +87,11 @@ export function filterGradient(
   filterShape: readonly number[],
   attrs: ConvAttrs,
 ): tf.Tensor4D {
-  return (fast('deepend.conv2dFilterGradient', { x, dy }, { ...attrs, filterShape })?.[0] ??
-    composedFilterGradient(x, dy, filterShape, attrs)) as tf.Tensor4D;
+  return (runFusedKernel(
+    'deepend.conv2dFilterGradient',
+    { x, dy },
+    { ...attrs, filterShape },
+  )?.[0] ?? composedFilterGradient(x, dy, filterShape, attrs)) as tf.Tensor4D;
 }
 
 /** In core ops. */
@@ -132,8 +135,11 @@ export function inputGradient(
   xShape: readonly number[],
   { extra, ...attrs }: ConvAttrs & { extra?: tf.Tensor | undefined }, // what the engine's own forward form kept for it
 ): tf.Tensor4D {
-  return (fast('deepend.conv2dInputGradient', { dy, filter, extra }, { ...attrs, xShape })?.[0] ??
-    composedInputGradient(dy, filter, xShape, attrs)) as tf.Tensor4D;
+  return (runFusedKernel(
+    'deepend.conv2dInputGradient',
+    { dy, filter, extra },
+    { ...attrs, xShape },
+  )?.[0] ?? composedInputGradient(dy, filter, xShape, attrs)) as tf.Tensor4D;
 }
 
 /** In core ops. */
@@ -251,7 +257,7 @@ export function spreadBy(dy: tf.Tensor4D, [down, across]: readonly [number, numb
  * engines do faster than sums.
  */
 export function channelSums(x: tf.Tensor): tf.Tensor1D {
-  const own = fast('deepend.channelSums', { x });
+  const own = runFusedKernel('deepend.channelSums', { x });
   if (own) return own[0] as tf.Tensor1D;
   const channels = x.shape[x.rank - 1] ?? 1;
   const rows = x.size / channels;
@@ -264,7 +270,7 @@ export function channelSums(x: tf.Tensor): tf.Tensor1D {
  */
 export function reluGradient(dy: tf.Tensor, output: tf.Tensor): tf.Tensor {
   return (
-    fast('deepend.activationGradient', { dy, y: output }, { name: 'relu' })?.[0] ??
+    runFusedKernel('deepend.activationGradient', { dy, y: output }, { name: 'relu' })?.[0] ??
     tf.mul(dy, tf.step(output))
   );
 }

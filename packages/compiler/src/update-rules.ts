@@ -1,7 +1,7 @@
 /** What the fused weight update is given: the rule, its coefficients, and an entry per weight. */
 import type * as tf from '@tensorflow/tfjs-core';
 
-export type RuleName =
+export type UpdateRule =
   | 'sgd'
   | 'momentum'
   | 'nesterov'
@@ -13,7 +13,7 @@ export type RuleName =
   | 'adagrad'
   | 'lion';
 
-export interface Coefficients {
+export interface UpdateCoefficients {
   /** How much of a velocity, or of the first running mean, stays at each step. */
   readonly beta1?: number;
   /** The same of the running mean of squares. */
@@ -22,7 +22,7 @@ export interface Coefficients {
 }
 
 /** One weight's part: w ← shrink·w − lr·change(gradient + decay·w). */
-export interface Entry {
+export interface UpdateEntry {
   readonly weight: tf.Variable;
   readonly gradient: tf.Tensor;
   /** The rule's slots, in order. @default none */

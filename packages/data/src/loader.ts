@@ -66,7 +66,7 @@ export class DataLoader<D extends AnyDataset = Dataset> implements Loader {
   readonly numSamples: number;
   readonly numBatches: number;
   readonly batchSize: number;
-  readonly imageShape: ImageShape;
+  readonly inputShape: ImageShape;
   readonly classNames?: readonly string[];
   /** Absent where labels are numbers to be learned. */
   readonly numClasses?: number;
@@ -104,7 +104,7 @@ export class DataLoader<D extends AnyDataset = Dataset> implements Loader {
     this.batchSize = batchSize;
     this.numBatches = dropLast ? Math.floor(total / batchSize) : Math.ceil(total / batchSize);
     this.numSamples = dropLast ? this.numBatches * batchSize : total;
-    this.imageShape = shapeBehind(dataset, transforms);
+    this.inputShape = shapeBehind(dataset, transforms);
     if (dataset.classNames) this.classNames = dataset.classNames;
     if (!(dataset.labels instanceof Float32Array)) this.numClasses = numClassesOf(dataset);
     if (this.numBatches === 0) {
@@ -112,12 +112,12 @@ export class DataLoader<D extends AnyDataset = Dataset> implements Loader {
         `${WHERE}: with "dropLast" the batch size must be at most ${total}, got ${batchSize}`,
       );
     }
-    const batchValues = this.imageShape.reduce(
+    const batchValues = this.inputShape.reduce(
       (product, size) => product * size,
       Math.min(batchSize, total),
     );
     if (batchValues > MAX_BATCH_VALUES) {
-      const image = this.imageShape.join(' × ');
+      const image = this.inputShape.join(' × ');
       throw new RangeError(
         `${WHERE}: a batch of ${batchSize} images of ${image} is too large; lower the batch size or "resize"`,
       );
@@ -190,7 +190,7 @@ export class DataLoader<D extends AnyDataset = Dataset> implements Loader {
   }
 
   async *#batches(at: { epoch: number; batch: number }): AsyncGenerator<Batch, void, undefined> {
-    const { imageShape, numBatches } = this;
+    const { inputShape: imageShape, numBatches } = this;
     const slots = this.#takeSlots();
     const before = this.#skipped.size;
     let epoch: Epoch | undefined;
@@ -213,7 +213,7 @@ export class DataLoader<D extends AnyDataset = Dataset> implements Loader {
   }
 
   #begin({ epoch, batch: first }: LoaderState, slots: readonly SharedArrayBuffer[]): Epoch {
-    const { dataset, imageShape, numBatches, workers, batchSize, numSamples } = this;
+    const { dataset, inputShape: imageShape, numBatches, workers, batchSize, numSamples } = this;
     const { early, late, shuffle, seed, skip, prefetch } = this.#settings;
     const recipe: Recipe = {
       ...(isFileDataset(dataset)

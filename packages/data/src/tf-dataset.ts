@@ -100,7 +100,7 @@ const OPTIONS = rule.options({
 });
 
 /** A loader that need not know the shape of its images. */
-export type TfLoader = Omit<Loader, 'imageShape'> & Partial<Pick<Loader, 'imageShape'>>;
+export type TfLoader = Omit<Loader, 'inputShape'> & Partial<Pick<Loader, 'inputShape'>>;
 
 const WHERE = '[data] fromTfDataset';
 
@@ -126,7 +126,7 @@ export function fromTfDataset(dataset: Batchable, options: FromTfOptions): TfLoa
     numBatches: Math.ceil(numSamples / batchSize),
     ...(classes !== undefined && { numClasses: classes }),
     ...(classNames && { classNames }),
-    ...(imageShape && { imageShape }),
+    ...(imageShape && { inputShape: imageShape }),
     [Symbol.asyncIterator]: () => batchesOf(dataset, { batchSize, numSamples, classes }),
   };
 }

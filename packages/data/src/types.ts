@@ -62,7 +62,7 @@ export interface Loader extends AsyncIterable<Batch> {
   /** Samples in each batch but perhaps the last. */
   readonly batchSize: number;
   /** Shape of an image as it comes out of the loader, after all transforms. */
-  readonly imageShape: ImageShape;
+  readonly inputShape: ImageShape;
   readonly classNames?: readonly string[];
   /** Classes that labels may name: every label is below it. */
   readonly numClasses?: number;

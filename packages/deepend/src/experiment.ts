@@ -91,7 +91,7 @@ function named(name: string): Device {
         : name;
   return {
     name: name.includes(':') ? name : 'cpu',
-    engine: engine as Device['engine'],
+    backend: engine as Device['backend'],
     hardware: '',
     why: 'it was asked for',
   };
@@ -135,7 +135,7 @@ export async function loadersOf(
     DataLoader<Dataset>,
     DataLoader<Dataset>,
   ];
-  const transforms = augmentation(augment, plain[0].imageShape[0]);
+  const transforms = augmentation(augment, plain[0].inputShape[0]);
   if (transforms.length === 0) return plain;
   const [{ dataset }, testIter] = plain;
   const sized = {
@@ -150,10 +150,10 @@ export async function loadersOf(
 /** The untrained net that the settings ask for. */
 export function netOf(
   settings: Settings,
-  loader: { imageShape: readonly number[]; numClasses?: number },
+  loader: { inputShape: readonly number[]; numClasses?: number },
 ): LayersModel {
   const { model, modelOptions, init, seed } = settings;
-  const inputShape = [...loader.imageShape] as [number, number, number];
+  const inputShape = [...loader.inputShape] as [number, number, number];
   const numClasses = loader.numClasses ?? 10;
   return createModel(model, {
     inputShape,

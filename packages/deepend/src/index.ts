@@ -7,6 +7,8 @@ export type { Loss } from '@deepend/compiler';
 export { type EpochRecord, type StepRecord, toCsv, toJson, toJsonl } from '@deepend/core';
 export * from '@deepend/data';
 export {
+  type BackendName,
+  type BackendReport,
   type CandidateName,
   type ChoiceOptions,
   cpu,
@@ -16,8 +18,6 @@ export {
   type DeviceReport,
   device,
   deviceReport,
-  type EngineName,
-  type EngineReport,
   formatReport,
   listDevices,
   toDevice,
@@ -30,7 +30,6 @@ export * from '@deepend/models';
 export type { ImageShape } from '@deepend/nn';
 export * from '@deepend/nn';
 export {
-  accuracy,
   accuracyMetric,
   binaryCrossEntropy,
   type ClassReport,
@@ -43,6 +42,7 @@ export {
   type Metric,
   meanSquaredError,
   multiStepSchedule,
+  numCorrect,
   type OptimizerOptions,
   oneCycleSchedule,
   type PlateauOptions,

@@ -2,7 +2,7 @@ import { execFileSync } from 'node:child_process';
 import path from 'node:path';
 import type { EpochRecord } from '@deepend/core';
 import { toJsonl } from '@deepend/core';
-import { saveNet } from '@deepend/models';
+import { saveModel } from '@deepend/models';
 import { curves } from '@deepend/plot';
 import {
   type Callback,
@@ -139,7 +139,7 @@ async function finish(
     await picture.save(at('curves.svg'));
     await picture.save(at('curves.png'));
   }
-  await saveNet(run.net, at('net'));
+  await saveModel(run.model, at('net'));
   const { samplesPerSecond, stopped } = result;
   const done = {
     epochs: history.length,
@@ -153,8 +153,8 @@ function configOf(
   info: RunInfo,
   config: Readonly<Record<string, unknown>>,
 ): Record<string, unknown> {
-  const { net, device, numEpochs, lr, seed, batchSize, numSamples } = info;
-  const { name, engine, hardware, why } = device;
+  const { model: net, device, numEpochs, lr, seed, batchSize, numSamples } = info;
+  const { name, backend: engine, hardware, why } = device;
   const commit = gitCommit();
   return {
     net: net.name,

@@ -6,7 +6,7 @@ import os from 'node:os';
 import { state } from './state';
 import type { Device } from './types';
 
-type Engine = Pick<Device, 'engine'>;
+type Engine = Pick<Device, 'backend'>;
 
 const MOST = 8; // threads that simd takes at most
 
@@ -26,10 +26,10 @@ export interface CoreShare {
  * @param devices the first one computes in this thread
  */
 export async function shareCores(devices: readonly Engine[]): Promise<CoreShare> {
-  const count = devices.filter(({ engine }) => engine === 'simd').length;
+  const count = devices.filter(({ backend: engine }) => engine === 'simd').length;
   if (count < 2 || process.env.DEEPEND_THREADS) return { threads: undefined, restore: () => {} };
   const each = (cores: number) => Math.max(1, Math.min(MOST, Math.floor(cores / count)));
-  if (devices[0]?.engine !== 'simd')
+  if (devices[0]?.backend !== 'simd')
     return { threads: each(os.availableParallelism()), restore: () => {} };
   const { getThreads, setThreads } = await import('@deepend/backend-simd');
   const before = getThreads();

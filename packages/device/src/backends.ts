@@ -3,7 +3,7 @@ import '@tensorflow/tfjs-backend-cpu'; // so that a net can be built before any 
 import * as tf from '@tensorflow/tfjs-core';
 import { state } from './state';
 import { probeNative, startNative } from './tensorflow/native';
-import type { EngineName } from './types';
+import type { BackendName } from './types';
 import { lostWebgpu, probeWebgpu, startWebgpu } from './webgpu/probe';
 
 interface Engine {
@@ -23,7 +23,7 @@ let simd: typeof import('@deepend/backend-simd') | undefined;
 const FAULTS = ['uncaughtException', 'unhandledRejection'] as unknown as 'uncaughtException'[];
 
 /** The CPU's engines stand in the order in which `cpu()` takes them. */
-export const ENGINES: Readonly<Record<EngineName, Engine>> = {
+export const BACKENDS: Readonly<Record<BackendName, Engine>> = {
   simd: {
     backend: 'simd',
     cores: () => simd?.getThreads() ?? 1,
@@ -90,16 +90,16 @@ export const ENGINES: Readonly<Record<EngineName, Engine>> = {
   },
 };
 
-export const ENGINE_NAMES = Object.keys(ENGINES) as EngineName[];
+export const BACKEND_NAMES = Object.keys(BACKENDS) as BackendName[];
 
 /**
  * Makes an engine the current one, after every start that was asked for before. @param start
  * another way than its row's
  */
-export function startEngine(name: EngineName, start = ENGINES[name].start): Promise<void> {
+export function startBackend(name: BackendName, start = BACKENDS[name].start): Promise<void> {
   const shared = state();
   const turn = (shared.starting ?? Promise.resolve()).then(async () => {
-    if (tf.getBackend() !== ENGINES[name].backend || lostWebgpu()) await start();
+    if (tf.getBackend() !== BACKENDS[name].backend || lostWebgpu()) await start();
   });
   shared.starting = turn.catch(() => {});
   return turn;

@@ -1,13 +1,13 @@
 /** What can compute here, and starting it. */
 import { closest, show } from '@deepend/core';
 import * as tf from '@tensorflow/tfjs-core';
-import { ENGINE_NAMES, ENGINES, startEngine } from './backends';
+import { BACKEND_NAMES, BACKENDS, startBackend } from './backends';
 import { choose, isGpu, ORDER } from './choice';
 import { cpuHardware } from './hardware';
 import { state } from './state';
 import { cudaFault, cudaGpus, startCuda } from './tensorflow/cuda';
 import { probeNative } from './tensorflow/native';
-import type { CandidateName, ChoiceOptions, Device, DeviceName, EngineName } from './types';
+import type { BackendName, CandidateName, ChoiceOptions, Device, DeviceName } from './types';
 import { probeWebgpu, webgpuHardware } from './webgpu/probe';
 
 /**
@@ -57,7 +57,7 @@ export async function tryAllGpus(options: ChoiceOptions = {}): Promise<Device[]>
  */
 export async function cpu(options: ChoiceOptions = {}): Promise<Device> {
   const { fixed, order, by } = choose('[device] cpu', options);
-  if (fixed && fixed !== 'webgpu' && (ENGINE_NAMES as string[]).includes(fixed))
+  if (fixed && fixed !== 'webgpu' && (BACKEND_NAMES as string[]).includes(fixed))
     return device(fixed, { why: by });
   return bestCpu(fixed ? ORDER : order, by && !fixed ? by : 'a CPU was asked for');
 }
@@ -79,29 +79,29 @@ export async function device(
     await startCuda(index);
     return describe('tensorflow', why);
   }
-  const engine = (name === 'webgpu:0' ? 'webgpu' : name) as EngineName;
-  if (!ENGINE_NAMES.includes(engine)) throw unknownDevice(name);
-  const fault = await ENGINES[engine].fault();
+  const engine = (name === 'webgpu:0' ? 'webgpu' : name) as BackendName;
+  if (!BACKEND_NAMES.includes(engine)) throw unknownDevice(name);
+  const fault = await BACKENDS[engine].fault();
   if (fault) throw new Error(`[device] ${engine}: cannot compute here: ${fault}`);
-  await startEngine(engine);
+  await startBackend(engine);
   return describe(engine, why);
 }
 
 /** The device that is current in TensorFlow.js: what computes when nobody chose. */
 export function currentDevice(): Device {
   const backend = tf.getBackend();
-  const engine = ENGINE_NAMES.find((name) => ENGINES[name].backend === backend);
-  return describe(engine ?? (backend as EngineName), 'it is the current engine of TensorFlow.js');
+  const engine = BACKEND_NAMES.find((name) => BACKENDS[name].backend === backend);
+  return describe(engine ?? (backend as BackendName), 'it is the current engine of TensorFlow.js');
 }
 
 /** Makes a device's engine current again. */
-export async function activate({ engine }: Pick<Device, 'engine'>): Promise<void> {
-  if (!ENGINES[engine]) throw unknownDevice(engine);
-  await startEngine(engine);
+export async function activate({ backend: engine }: Pick<Device, 'backend'>): Promise<void> {
+  if (!BACKENDS[engine]) throw unknownDevice(engine);
+  await startBackend(engine);
 }
 
 function unknownDevice(name: unknown): TypeError {
-  const names = ['cuda:0', 'webgpu:0', 'cpu', ...ENGINE_NAMES];
+  const names = ['cuda:0', 'webgpu:0', 'cpu', ...BACKEND_NAMES];
   const near = typeof name === 'string' ? closest(name, names) : undefined;
   const hint = near ? `; did you mean '${near}'?` : '';
   return new TypeError(
@@ -114,7 +114,7 @@ export async function faultOf(name: CandidateName, index = 0): Promise<string | 
   if (name === 'cuda') return cudaFault(index);
   // A native library that found a GPU computes there: it is no CPU engine.
   if (name === 'tensorflow' && (await probeNative()).usesGpu) return 'it computes on the GPU';
-  if (name !== 'webgpu') return ENGINES[name].fault();
+  if (name !== 'webgpu') return BACKENDS[name].fault();
   const { fault, adapter } = await probeWebgpu();
   if (fault) return fault;
   if (adapter?.software)
@@ -134,7 +134,7 @@ async function tryCandidate(
   if (fault) return name === 'cuda' ? fault : `${name}: ${fault}`;
   try {
     if (name === 'cuda') await startCuda(index);
-    else await startEngine(name);
+    else await startBackend(name);
     if (isGpu(name)) await computeOnce();
     return describe(name === 'cuda' ? 'tensorflow' : name, why);
   } catch (error) {
@@ -167,25 +167,31 @@ async function bestCpu(order: readonly CandidateName[], why: string): Promise<De
 }
 
 /** What a started engine is, as a device. */
-export function describe(engine: EngineName, why: string): Device {
-  if (engine === 'webgpu') return { name: 'webgpu:0', engine, hardware: webgpuHardware(), why };
+export function describe(engine: BackendName, why: string): Device {
+  if (engine === 'webgpu')
+    return { name: 'webgpu:0', backend: engine, hardware: webgpuHardware(), why };
   const { loaded, gpus } = state();
   if (engine === 'tensorflow' && loaded?.usesGpu) {
     const index = loaded.gpu ?? 0;
     const gpu = gpus?.[index];
     return {
       name: `cuda:${index}`,
-      engine,
+      backend: engine,
       hardware: gpu?.name ?? 'NVIDIA GPU',
       why,
       ...(gpu?.memory && { memory: gpu.memory }),
     };
   }
-  const { cores = 'all', detail } = ENGINES[engine] ?? {};
+  const { cores = 'all', detail } = BACKENDS[engine] ?? {};
   const processor = cpuHardware(typeof cores === 'function' ? cores() : cores);
   const note =
     engine === 'tensorflow' && loaded
       ? `${loaded.package.replace('@tensorflow/', '')} on the CPU`
       : detail?.();
-  return { name: 'cpu', engine, hardware: note ? `${processor}, ${note}` : processor, why };
+  return {
+    name: 'cpu',
+    backend: engine,
+    hardware: note ? `${processor}, ${note}` : processor,
+    why,
+  };
 }

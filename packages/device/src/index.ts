@@ -5,21 +5,21 @@ import { registerWebgpu } from './webgpu/kernels';
 export { type CoreShare, environmentApart, shareCores } from './apart';
 export { activate, cpu, currentDevice, device, tryAllGpus, tryGpu } from './devices';
 export {
+  type BackendReport,
+  type BackendState,
   type DeviceReport,
   deviceReport,
-  type EngineReport,
-  type EngineState,
   formatReport,
   listDevices,
 } from './report';
 export { toDevice } from './to-device';
 export type {
+  BackendName,
   CandidateName,
   ChoiceOptions,
   Device,
   DeviceMemory,
   DeviceName,
-  EngineName,
 } from './types';
 
 registerTensorflow();

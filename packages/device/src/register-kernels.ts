@@ -3,7 +3,7 @@
  * whichever package was imported first.
  */
 
-import type { FastKernel } from '@deepend/compiler';
+import type { FusedKernel } from '@deepend/compiler';
 import * as tf from '@tensorflow/tfjs-core';
 
 /**
@@ -12,7 +12,7 @@ import * as tf from '@tensorflow/tfjs-core';
  */
 export function registerForms<Given>(
   backendName: string,
-  forms: Partial<Record<FastKernel, (given: Given) => tf.TensorInfo | tf.TensorInfo[]>>,
+  forms: Partial<Record<FusedKernel, (given: Given) => tf.TensorInfo | tf.TensorInfo[]>>,
 ): void {
   for (const [kernelName, form] of Object.entries(forms)) {
     if (tf.getKernel(kernelName, backendName)) continue; // by another copy of this module: ESM beside CJS

@@ -1,26 +1,26 @@
 /** What computes here, and why not a better one: for people and for bug reports. */
 import * as tf from '@tensorflow/tfjs-core';
-import { ENGINES } from './backends';
+import { BACKENDS } from './backends';
 import { ORDER } from './choice';
 import { describe, faultOf } from './devices';
 import { cpuHardware } from './hardware';
 import { state } from './state';
 import { cudaFault, cudaGpus } from './tensorflow/cuda';
 import { probeNative } from './tensorflow/native';
-import type { CandidateName, Device, DeviceMemory, EngineName } from './types';
+import type { BackendName, CandidateName, Device, DeviceMemory } from './types';
 import { probeWebgpu } from './webgpu/probe';
 
 /**
  * `current`: computes now; `started`: in this process; `ready`: would start; `refused`: cannot
  * compute, or is not chosen by itself.
  */
-export type EngineState = 'current' | 'started' | 'ready' | 'refused';
+export type BackendState = 'current' | 'started' | 'ready' | 'refused';
 
-export interface EngineReport {
+export interface BackendReport {
   /** What it is asked for by: `cuda:0`, `webgpu:0`, or the engine's name. */
   readonly name: string;
-  readonly engine: EngineName;
-  readonly state: EngineState;
+  readonly backend: BackendName;
+  readonly state: BackendState;
   /** Where it can compute. */
   readonly hardware?: string;
   readonly memory?: DeviceMemory;
@@ -36,7 +36,7 @@ export interface DeviceReport {
   /** `DEEPEND_DEVICE`, where it is set. */
   readonly variable?: string;
   /** The best first. */
-  readonly engines: readonly EngineReport[];
+  readonly backends: readonly BackendReport[];
 }
 
 /**
@@ -44,14 +44,14 @@ export interface DeviceReport {
  * child process; none is made current.
  */
 export async function deviceReport(): Promise<DeviceReport> {
-  const engines: EngineReport[] = [];
+  const engines: BackendReport[] = [];
   for (const name of ORDER) engines.push(...(await reportOn(name)));
   const variable = process.env.DEEPEND_DEVICE;
   return {
     node: process.version,
     platform: `${process.platform} ${process.arch}`,
     ...(variable && { variable }),
-    engines,
+    backends: engines,
   };
 }
 
@@ -60,19 +60,19 @@ export async function deviceReport(): Promise<DeviceReport> {
  * of its `hardware`. None is made current.
  */
 export async function listDevices(): Promise<Omit<Device, 'why'>[]> {
-  const { engines } = await deviceReport();
-  const able = engines.filter(({ hardware }) => hardware !== undefined);
-  return able.map(({ name, engine, hardware = '', memory }) => ({
-    name: engine === 'webgpu' || name.startsWith('cuda:') ? name : 'cpu',
-    engine,
+  const { backends } = await deviceReport();
+  const able = backends.filter(({ hardware }) => hardware !== undefined);
+  return able.map(({ name, backend, hardware = '', memory }) => ({
+    name: backend === 'webgpu' || name.startsWith('cuda:') ? name : 'cpu',
+    backend,
     hardware,
     ...(memory && { memory }),
   }));
 }
 
-async function reportOn(name: CandidateName): Promise<EngineReport[]> {
+async function reportOn(name: CandidateName): Promise<BackendReport[]> {
   if (name === 'cuda') return reportOnCuda();
-  const own = { name: name === 'webgpu' ? 'webgpu:0' : name, engine: name };
+  const own = { name: name === 'webgpu' ? 'webgpu:0' : name, backend: name };
   const fault = await faultOf(name);
   const hardware = fault && name !== 'webgpu' ? undefined : await hardwareOf(name);
   const reason = fault ?? (name === 'tensorflow' ? await nativeNote() : undefined);
@@ -87,14 +87,14 @@ async function reportOn(name: CandidateName): Promise<EngineReport[]> {
 }
 
 /** A row for each GPU, or one that says why there is none. */
-async function reportOnCuda(): Promise<EngineReport[]> {
+async function reportOnCuda(): Promise<BackendReport[]> {
   const gpus = await cudaGpus();
   if (typeof gpus === 'string')
-    return [{ name: 'cuda:0', engine: 'tensorflow', state: 'refused', reason: gpus }];
-  const rows: EngineReport[] = [];
+    return [{ name: 'cuda:0', backend: 'tensorflow', state: 'refused', reason: gpus }];
+  const rows: BackendReport[] = [];
   for (const [i, { name: hardware, memory }] of gpus.entries()) {
     const reason = await cudaFault(i, gpus);
-    const where = { name: `cuda:${i}`, engine: 'tensorflow', ...(memory && { memory }) } as const;
+    const where = { name: `cuda:${i}`, backend: 'tensorflow', ...(memory && { memory }) } as const;
     if (reason) rows.push({ ...where, state: 'refused', reason: `${hardware}: ${reason}` });
     else
       rows.push({
@@ -106,8 +106,8 @@ async function reportOnCuda(): Promise<EngineReport[]> {
   return rows;
 }
 
-function stateOf(engine: EngineName): EngineState {
-  const { backend } = ENGINES[engine];
+function stateOf(engine: BackendName): BackendState {
+  const { backend } = BACKENDS[engine];
   if (tf.getBackend() === backend) return 'current';
   return tf.findBackend(backend) ? 'started' : 'ready';
 }
@@ -118,7 +118,7 @@ async function nativeNote(): Promise<string | undefined> {
   return name?.endsWith('-gpu') ? noGpu : undefined;
 }
 
-async function hardwareOf(engine: EngineName): Promise<string | undefined> {
+async function hardwareOf(engine: BackendName): Promise<string | undefined> {
   if (engine === 'webgpu') {
     const { adapter } = await probeWebgpu();
     return (
@@ -137,7 +137,12 @@ async function hardwareOf(engine: EngineName): Promise<string | undefined> {
 const gib = (bytes: number) => `${(bytes / 2 ** 30).toFixed(1)} GiB`;
 
 /** A report as lines of text. */
-export function formatReport({ node, platform, variable, engines }: DeviceReport): string {
+export function formatReport({
+  node,
+  platform,
+  variable,
+  backends: engines,
+}: DeviceReport): string {
   const wide = Math.max(...engines.map(({ name }) => name.length));
   const head = `Node ${node}, ${platform}${variable ? `, DEEPEND_DEVICE=${variable}` : ''}`;
   const lines = engines.map(({ name, state: at, hardware, memory, reason }) => {

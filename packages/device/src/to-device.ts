@@ -1,7 +1,7 @@
 /** Moving tensors and nets from one engine to another. */
 import { show } from '@deepend/core';
 import * as tf from '@tensorflow/tfjs-core';
-import { ENGINES } from './backends';
+import { BACKENDS } from './backends';
 import { activate } from './devices';
 import type { Device } from './types';
 
@@ -24,7 +24,7 @@ const isNet = (what: unknown): what is Net => Array.isArray((what as Net | null)
  */
 export async function toDevice<T extends tf.Tensor | Net>(
   what: T,
-  device: Pick<Device, 'engine'>,
+  device: Pick<Device, 'backend'>,
 ): Promise<T> {
   const isTensor = what instanceof tf.Tensor;
   if (!isTensor && !isNet(what))
@@ -44,8 +44,11 @@ export async function toDevice<T extends tf.Tensor | Net>(
 const copy = async (tensor: tf.Tensor): Promise<tf.Tensor> =>
   tf.tensor(await tensor.data(), tensor.shape, tensor.dtype as 'float32');
 
-async function move(variable: tf.Variable, { engine }: Pick<Device, 'engine'>): Promise<void> {
-  if (backendOf(variable) === ENGINES[engine].backend) return;
+async function move(
+  variable: tf.Variable,
+  { backend: engine }: Pick<Device, 'backend'>,
+): Promise<void> {
+  if (backendOf(variable) === BACKENDS[engine].backend) return;
   const there = await copy(variable);
   variable.assign(there);
   there.dispose();

@@ -1,5 +1,5 @@
 /** A TensorFlow.js backend, under the name that deepend gives it. */
-export type EngineName = 'webgpu' | 'simd' | 'tensorflow' | 'wasm' | 'cpu-js';
+export type BackendName = 'webgpu' | 'simd' | 'tensorflow' | 'wasm' | 'cpu-js';
 
 /** Bytes of a device's own memory. */
 export interface DeviceMemory {
@@ -12,7 +12,7 @@ export interface DeviceMemory {
 export interface Device {
   /** `cuda:0`, `webgpu:0`, or `cpu` for every CPU engine. */
   readonly name: string;
-  readonly engine: EngineName;
+  readonly backend: BackendName;
   /**
    * The processor by its maker's name, and how much of it the engine uses; for `simd` the build of
    * its module too.
@@ -25,13 +25,13 @@ export interface Device {
 }
 
 /** What a device can be asked for by: what `device()` and `DEEPEND_DEVICE` take. */
-export type DeviceName = `cuda:${number}` | 'webgpu:0' | 'cpu' | EngineName;
+export type DeviceName = `cuda:${number}` | 'webgpu:0' | 'cpu' | BackendName;
 
 /**
  * What is chosen among: the GPU through CUDA, and the engines. `tensorflow` stands for
  * libtensorflow on the CPU.
  */
-export type CandidateName = 'cuda' | EngineName;
+export type CandidateName = 'cuda' | BackendName;
 
 export interface ChoiceOptions {
   /**

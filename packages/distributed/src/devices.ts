@@ -1,13 +1,13 @@
 /** Which devices can train together, and how each has its worker. */
 import { closest, show } from '@deepend/core';
-import type { Device, EngineName } from '@deepend/device';
+import type { BackendName, Device } from '@deepend/device';
 import { type StartLink, startProcess, startThread } from './link';
 
 /**
  * libtensorflow keeps to one GPU a process, cannot be loaded in two threads, and may end its
  * process, as a GPU's driver may.
  */
-export const LINKS: Readonly<Record<EngineName, StartLink>> = {
+export const LINKS: Readonly<Record<BackendName, StartLink>> = {
   simd: startThread,
   wasm: startThread,
   'cpu-js': startThread,
@@ -28,12 +28,12 @@ const isGpu = ({ name }: Device) => /^(cuda|webgpu):/.test(name);
  * What a worker asks for by `device()`: a CPU engine by its own name, since `cpu` would be the best
  * one.
  */
-export const requestOf = ({ name, engine }: Device): string =>
+export const requestOf = ({ name, backend: engine }: Device): string =>
   name.startsWith('cuda:') ? name : engine;
 
 /** `device 2 of 3, cuda:1` */
 export function placeOf(device: Device, i: number, count: number): string {
-  const what = device.name === 'cpu' ? `cpu (${device.engine})` : device.name;
+  const what = device.name === 'cpu' ? `cpu (${device.backend})` : device.name;
   return `device ${i + 1} of ${count}, ${what}`;
 }
 
@@ -55,7 +55,7 @@ export function checkDevices(
     throw new RangeError(
       `${option} must have a device at least, got none; await tryAllGpus() gives what is there`,
     );
-  for (const [i, { engine, name }] of devices.entries()) {
+  for (const [i, { backend: engine, name }] of devices.entries()) {
     if (!Object.hasOwn(LINKS, engine)) throw new TypeError(`${option}: ${unknown(engine)}`);
     if (isGpu(devices[i] as Device) && devices.findIndex((other) => other.name === name) < i)
       throw new RangeError(`${option} must have each GPU once, got ${name} twice; leave one out`);

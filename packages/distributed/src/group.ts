@@ -5,7 +5,7 @@
  * function, and what comes back are parts of the very
  * gradient that one device would have; here they are summed.
  */
-import type { Loss, OpenStep, ParameterGradient, Plan, StepResult } from '@deepend/compiler';
+import type { ForwardPass, Loss, ParameterGradient, Plan, StepResult } from '@deepend/compiler';
 import { type CoreShare, type Device, environmentApart, shareCores } from '@deepend/device';
 import * as tf from '@tensorflow/tfjs-core';
 import type { LayersModel } from '@tensorflow/tfjs-layers';
@@ -49,7 +49,7 @@ export interface GroupOptions {
 
 interface Own {
   readonly features: tf.Tensor;
-  readonly open: OpenStep;
+  readonly open: ForwardPass;
 }
 
 export class DeviceGroup {
@@ -74,7 +74,7 @@ export class DeviceGroup {
     const text = describeNet(net);
     this.peers = devices.slice(1).map((device, i) => {
       const name = `${WHERE}: ${placeOf(device, i + 1, devices.length)}`;
-      const peer = new Peer({ name, env, start: start ?? LINKS[device.engine] });
+      const peer = new Peer({ name, env, start: start ?? LINKS[device.backend] });
       peer.post('begin', { device: requestOf(device), net: text });
       return peer;
     });
@@ -104,9 +104,9 @@ export class DeviceGroup {
     await this.postForward(features, { parts, seed });
     const began = performance.now();
     const own = rows(features, first);
-    let open: OpenStep | undefined;
+    let open: ForwardPass | undefined;
     try {
-      open = plan.open(own, { seed: seedOf(seed, 0, devices.length) });
+      open = plan.forward(own, { seed: seedOf(seed, 0, devices.length) });
       const answers = await Promise.all(
         peers.map((peer) => peer.answer('forward', this.patienceSince(began))),
       );

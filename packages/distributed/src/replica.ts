@@ -1,5 +1,5 @@
 /** A net's replica on a device of its own, in a worker. */
-import { compile, type OpenStep, type Plan } from '@deepend/compiler';
+import { compile, type ForwardPass, type Plan } from '@deepend/compiler';
 import { type DeviceName, device } from '@deepend/device';
 import * as tf from '@tensorflow/tfjs-core';
 import type { LayersModel } from '@tensorflow/tfjs-layers';
@@ -13,7 +13,7 @@ export class Replica {
   private readonly gradients: Float32Array;
   private readonly statistics: Float32Array;
   private logits: Float32Array | undefined;
-  private step: { open: OpenStep; features: tf.Tensor; shape: [number, number] } | undefined;
+  private step: { open: ForwardPass; features: tf.Tensor; shape: [number, number] } | undefined;
 
   private constructor(private readonly net: LayersModel) {
     this.plan = compile(net);
@@ -42,7 +42,7 @@ export class Replica {
     this.take(moving, fixed);
     const features = tensorOf(values, shape);
     try {
-      const open = this.plan.open(features, { seed });
+      const open = this.plan.forward(features, { seed });
       const { logits } = open;
       this.step = { open, features, shape: logits.shape };
       this.logits = atLeast(this.logits, logits.size);

@@ -70,7 +70,7 @@ const freshValue = (tensor: { shape: Shape; dtype: string } | undefined): Value 
 
 const several = (layer: layers.Layer, where: string) =>
   new Error(
-    `${where}: ${nameOf(layer)}: expected a layer with one output, got one with several; take it out of the net, or keep the net with saveNet`,
+    `${where}: ${nameOf(layer)}: expected a layer with one output, got one with several; take it out of the net, or keep the net with saveModel`,
   );
 
 /** A layer as errors call it. */

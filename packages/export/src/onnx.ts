@@ -31,7 +31,7 @@ export interface OnnxOptions {
   classNames?: readonly string[];
 }
 
-const WHERE = '[models] exportOnnx';
+const WHERE = '[export] exportOnnx';
 const MOST_BYTES = 2 ** 31 - 1;
 
 const onnxOptions = rule.options({
@@ -87,7 +87,7 @@ export async function writeOnnx(file: string, model: OnnxModel): Promise<void> {
   const bytes = byteLength(encoded);
   if (bytes > MOST_BYTES) {
     throw new Error(
-      `${WHERE}: net '${model.name}': expected a file of less than 2 GiB, the most that protobuf holds, got ${bytes} bytes; keep it with saveNet`,
+      `${WHERE}: net '${model.name}': expected a file of less than 2 GiB, the most that protobuf holds, got ${bytes} bytes; keep it with saveModel`,
     );
   }
   await writeWhole(

@@ -14,7 +14,7 @@ export interface ExportSafetensorsOptions {
   metadata?: Readonly<Record<string, string>>;
 }
 
-const WHERE = '[models] exportSafetensors';
+const WHERE = '[export] exportSafetensors';
 const isTexts = (value: unknown) =>
   typeof value === 'object' &&
   value !== null &&

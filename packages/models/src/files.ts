@@ -15,7 +15,7 @@ const WEIGHTS = 'weights.bin';
  * and its `model.json` says so under
  * `userDefinedMetadata`. Each file appears whole or not at all, and a new folder only with both.
  */
-export async function saveNet(net: tfl.LayersModel, dir: string): Promise<void> {
+export async function saveModel(net: tfl.LayersModel, dir: string): Promise<void> {
   const artifacts = await collectArtifacts(net);
   const { weightData, weightSpecs = [], ...rest } = artifacts;
   const topology = {
@@ -28,7 +28,7 @@ export async function saveNet(net: tfl.LayersModel, dir: string): Promise<void> 
   };
   const weights = io.CompositeArrayBuffer.join(weightData);
   const files = { [WEIGHTS]: new Uint8Array(weights), [TOPOLOGY]: `${JSON.stringify(topology)}\n` };
-  await writeFolder(dir, files, { where: '[models] saveNet' });
+  await writeFolder(dir, files, { where: '[models] saveModel' });
 }
 
 /** What stock TensorFlow.js lacks for a net. */
@@ -50,16 +50,16 @@ export async function collectArtifacts(net: tfl.LayersModel): Promise<io.ModelAr
     }),
   );
   if (!collected)
-    throw new Error(`[models] saveNet: tfjs gave no artifacts for the net '${net.name}'`);
+    throw new Error(`[models] saveModel: tfjs gave no artifacts for the net '${net.name}'`);
   return collected;
 }
 
 /**
- * Reads a net that `saveNet`, or stock tfjs's layers format, wrote: `dir/model.json` and the weight
+ * Reads a net that `saveModel`, or stock tfjs's layers format, wrote: `dir/model.json` and the weight
  * files it names.
  * @throws Error when a file is missing, truncated or not of the format; it names the file
  */
-export async function loadNet(dir: string): Promise<tfl.LayersModel> {
+export async function loadModel(dir: string): Promise<tfl.LayersModel> {
   const json = await readTopology(path.join(dir, TOPOLOGY));
   const artifacts = await io.getModelArtifactsForJSON(json, async (manifest) => {
     const specs = manifest.flatMap((group) => group.weights);
@@ -88,7 +88,7 @@ const specBytes = (spec: io.WeightsManifestEntry) => {
 async function readTopology(file: string): Promise<io.ModelJSON> {
   const text = await fs.readFile(file, 'utf8').catch((cause: Error) => {
     throw new Error(
-      `[models] ${file}: cannot be read (${cause.message}); expected a folder that saveNet wrote`,
+      `[models] ${file}: cannot be read (${cause.message}); expected a folder that saveModel wrote`,
       { cause },
     );
   });

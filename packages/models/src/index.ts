@@ -1,9 +1,9 @@
-export { collectArtifacts, loadNet, saveNet } from './files';
+export { collectArtifacts, loadModel, saveModel } from './files';
 export {
   type AnyNetOptions,
   createModel,
   listModels,
-  type NetBuilder,
+  type ModelBuilder,
   recipeOf,
   registerModel,
 } from './registry';

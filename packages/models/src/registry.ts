@@ -3,7 +3,7 @@
  * own.
  */
 import { closest } from '@deepend/core';
-import type { NetOptions } from '@deepend/nn';
+import type { ModelOptions } from '@deepend/nn';
 import type { LayersModel } from '@tensorflow/tfjs-layers';
 import type { AlexNetOptions } from './zoo/alexnet';
 import { type BookNetOptions, book } from './zoo/book';
@@ -16,21 +16,21 @@ import type { VggOptions } from './zoo/vgg';
 
 /** Options of some net of the zoo; a net refuses those that it does not have. */
 export type AnyNetOptions =
-  | NetOptions
+  | ModelOptions
   | BookNetOptions
   | ResNetOptions
   | VggOptions
   | AlexNetOptions
   | GoogLeNetOptions
   | MobileNetOptions
-  | (NetOptions & Readonly<Record<string, unknown>>);
+  | (ModelOptions & Readonly<Record<string, unknown>>);
 
 /** Makes an untrained net. */
 // biome-ignore lint/suspicious/noExplicitAny: each net has options of its own, and checks them
-export type NetBuilder = (options?: any) => LayersModel;
+export type ModelBuilder = (options?: any) => LayersModel;
 
 interface Entry {
-  readonly builder: NetBuilder;
+  readonly builder: ModelBuilder;
   readonly recipe?: Recipe | undefined;
 }
 
@@ -38,7 +38,7 @@ const { cifar, ...torchvision } = nets;
 
 const prefixed = (
   prefix: string,
-  builders: Readonly<Record<string, NetBuilder>>,
+  builders: Readonly<Record<string, ModelBuilder>>,
 ): [string, Entry][] =>
   Object.entries(builders).map(([name, builder]) => {
     const id = `${prefix}${name}`;
@@ -89,7 +89,7 @@ export function listModels(pattern = '*'): string[] {
  */
 export function registerModel(
   id: string,
-  builder: NetBuilder,
+  builder: ModelBuilder,
   { recipe }: { recipe?: Recipe } = {},
 ): void {
   if (typeof id !== 'string' || !/^[\w.-]+(\/[\w.-]+)*$/.test(id)) {

@@ -191,7 +191,7 @@ export class GroupedConv2D extends tfl.layers.Layer {
   }
 
   private where(): string {
-    return `[models] layer '${this.name}' (GroupedConv2D)`;
+    return `[nn] layer '${this.name}' (GroupedConv2D)`;
   }
 
   private refuseRest(what: string, count: number): void {

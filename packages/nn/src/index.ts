@@ -34,7 +34,7 @@ export {
 } from './layers';
 export { byKind, modules, type Part, part } from './modules';
 export { isDry, layerConfig, numbered, scope } from './naming';
-export { type NetOptions, netRules, rate, settle } from './options';
+export { type ModelOptions, modelRules, rate, settle } from './options';
 export { type BlockOptions, type ResidualOptions, residual, type Shortcut } from './residual';
 export {
   cifarStem,

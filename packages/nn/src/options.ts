@@ -3,7 +3,7 @@ import { rule } from '@deepend/core';
 import { INITS, type Init } from './initializers';
 import type { ImageShape } from './sequential';
 
-export interface NetOptions {
+export interface ModelOptions {
   /**
    * `[height, width, channels]` of one image. @default the size its authors train at, and [224,
    * 224, 3] for torchvision's nets
@@ -19,7 +19,7 @@ export interface NetOptions {
   seed?: number;
 }
 
-export const netRules = {
+export const modelRules = {
   inputShape: rule.imageShape().optional(),
   numClasses: rule.positiveInteger().optional(),
   init: rule.oneOf(INITS).optional(),

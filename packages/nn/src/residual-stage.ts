@@ -57,11 +57,7 @@ export function residualStage(
   depth: number,
   options: ResidualStageOptions = {},
 ): Block {
-  const checked = checkOptions(
-    '[models] residualStage',
-    stageOptions,
-    options,
-  ) as ResidualStageOptions;
+  const checked = checkOptions('[nn] residualStage', stageOptions, options) as ResidualStageOptions;
   const {
     firstBlock = false,
     shortcut = 'B',
@@ -97,11 +93,9 @@ export function residualEnd(
   blockOrder: BlockOrderName = 'original',
   names: { norm?: string; relu?: string } = {},
 ): Block {
-  checkOptions(
-    '[models] residualEnd',
-    rule.options({ blockOrder: rule.oneOf(BLOCK_ORDER_NAMES) }),
-    { blockOrder },
-  );
+  checkOptions('[nn] residualEnd', rule.options({ blockOrder: rule.oneOf(BLOCK_ORDER_NAMES) }), {
+    blockOrder,
+  });
   const { norm = 'bn', relu: activation = 'relu' } = names;
   const steps = BLOCK_ORDERS[blockOrder].end.map((step) =>
     step === 'norm' ? batchNorm(norm) : relu(activation),

@@ -147,7 +147,7 @@ const CONVOLUTIONS: Record<
  * @throws TypeError or RangeError for options that do not fit one another
  */
 export function residual(filters: number, options: ResidualOptions = {}): Block {
-  const checked = checkOptions('[models] residual', residualOptions, options) as ResidualOptions;
+  const checked = checkOptions('[nn] residual', residualOptions, options) as ResidualOptions;
   const {
     blockOrder = 'original',
     zeroInitResidual,
@@ -158,7 +158,7 @@ export function residual(filters: number, options: ResidualOptions = {}): Block 
   } = checked;
   if (zeroInitResidual && blockOrder === 'bn-after-addition') {
     throw new RangeError(
-      "[models] residual: zeroInitResidual with 'bn-after-addition' would silence the shortcut too; leave one of them out",
+      "[nn] residual: zeroInitResidual with 'bn-after-addition' would silence the shortcut too; leave one of them out",
     );
   }
   const order: BlockOrder = BLOCK_ORDERS[blockOrder];

@@ -36,10 +36,10 @@ export function sequential(
   blocks: readonly Block[],
   sequentialOptions: SequentialOptions,
 ): tfl.LayersModel {
-  const checked = checkOptions('[models] sequential', options, sequentialOptions);
+  const checked = checkOptions('[nn] sequential', options, sequentialOptions);
   const { inputShape, init = 'xavier-uniform', seed = 0, name = 'net' } = checked;
   if (blocks.length === 0)
-    throw new RangeError('[models] sequential: expected at least one block, got an empty list');
+    throw new RangeError('[nn] sequential: expected at least one block, got an empty list');
   const problem = tooSmall(blocks, inputShape);
   if (problem) throw new RangeError(`[models] ${name}: ${problem}; ${advice(blocks, inputShape)}`);
   return build({ init, seed }, () => {

@@ -28,7 +28,7 @@ const NORM_EPSILON = 1e-6;
  * @returns the norm before, a scalar on the device that the caller disposes
  */
 export function clipByNorm(gradients: readonly ParameterGradient[], maxNorm: number): tf.Scalar {
-  requireAbove0('[compiler] clipByNorm: maxNorm', maxNorm);
+  requireAbove0('[optim] clipByNorm: maxNorm', maxNorm);
   if (gradients.length === 0) return tf.scalar(0);
   const [norm, factor] = tf.tidy(() => {
     const squares = gradients.map(({ gradient }) => tf.sum(tf.square(gradient)));
@@ -48,7 +48,7 @@ export function clipByNorm(gradients: readonly ParameterGradient[], maxNorm: num
  * @param limit above 0
  */
 export function clipByValue(gradients: readonly ParameterGradient[], limit: number): void {
-  requireAbove0('[compiler] clipByValue: limit', limit);
+  requireAbove0('[optim] clipByValue: limit', limit);
   replace(gradients, (gradient) => tf.clipByValue(gradient, -limit, limit));
 }
 
@@ -61,7 +61,7 @@ function requireAbove0(where: string, value: number): void {
  * Σ weight·gradient over several passes: one update from the parts of a batch that does not fit, or
  * from several batches.
  */
-export class GradientSums {
+export class GradientAccumulator {
   private readonly sums = new Map<number, { parameter: Parameter; gradient: tf.Variable }>(); // by variable
 
   /**
@@ -72,7 +72,7 @@ export class GradientSums {
   add(gradients: readonly ParameterGradient[], weight: number): void {
     if (!Number.isFinite(weight)) {
       throw new RangeError(
-        `[compiler] GradientSums.add: weight must be a finite number, got ${weight}`,
+        `[optim] GradientAccumulator.add: weight must be a finite number, got ${weight}`,
       );
     }
     const known = gradients.filter(({ parameter }) => this.sums.has(parameter.variable.id));

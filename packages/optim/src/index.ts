@@ -1,4 +1,4 @@
-export { clipByNorm, clipByValue, GradientSums } from './gradients';
+export { clipByNorm, clipByValue, GradientAccumulator } from './gradients';
 export {
   type CrossEntropyOptions,
   crossEntropy,
@@ -6,16 +6,16 @@ export {
 } from './losses/cross-entropy';
 export { binaryCrossEntropy, meanSquaredError } from './losses/elementwise';
 export {
-  accuracy,
   accuracyMetric,
   type ClassReport,
   confusionMatrix,
   type Metric,
+  numCorrect,
   perClass,
   reportOf,
   topK,
 } from './metrics';
-export { WeightAverage, type WeightAverageOptions, type WeightAverageState } from './model-ema';
+export { ModelEma, type ModelEmaOptions, type ModelEmaState } from './model-ema';
 export { type Monitor, type MonitorMode, modeOf, monitored, monitorRules } from './monitor';
 export { createOptimizer, type Optimizer, type OptimizerState } from './optimizers/optimizer';
 export type { OptimizerOptions, ParameterGroup } from './optimizers/options';
@@ -25,11 +25,11 @@ export {
   constant,
   cosineSchedule,
   factorSchedule,
-  type Moment,
   multiStepSchedule,
   oneCycleSchedule,
   polynomialSchedule,
   type Schedule,
+  type ScheduleState,
   stepSchedule,
 } from './schedules/schedules';
 export { type WarmUpOptions, warmUp } from './schedules/warm-up';

@@ -34,13 +34,13 @@ export interface ClassReport {
  * @param logits `[batch, numClasses]`, or the classes themselves, `[batch]`
  * @param labels int32 `[batch]` of class indices, or `[batch, numClasses]`
  */
-export function accuracy(logits: tf.Tensor, labels: tf.Tensor): number {
+export function numCorrect(logits: tf.Tensor, labels: tf.Tensor): number {
   const [predicted, truth] = [logits, labels].map(classTensor) as [tf.Tensor1D, tf.Tensor1D];
   try {
     const [calls, classes] = [Array.from(predicted.dataSync()), truth.dataSync()];
     if (calls.length !== classes.length)
       throw new RangeError(
-        `[trainer] accuracy: expected a label for each of ${calls.length} samples, got ${classes.length}`,
+        `[optim] accuracy: expected a label for each of ${calls.length} samples, got ${classes.length}`,
       );
     return calls.filter((call, i) => call === classes[i]).length;
   } finally {
@@ -86,12 +86,12 @@ export function reportOf(matrix: readonly (readonly number[])[], index: number):
  */
 export function topK(k: number): Metric {
   if (!Number.isInteger(k) || k < 1)
-    throw new RangeError(`[trainer] topK: expected a whole number of at least 1, got ${show(k)}`);
+    throw new RangeError(`[optim] topK: expected a whole number of at least 1, got ${show(k)}`);
   let [right, all] = [0, 0];
   return {
     name: `top${k}`,
     async update(logits, labels) {
-      const where = `[trainer] topK(${k})`;
+      const where = `[optim] topK(${k})`;
       const truth = await readTruth(where, logits, labels);
       const [batch, numClasses] = logits.shape;
       if (k > numClasses)
@@ -117,7 +117,7 @@ export function topK(k: number): Metric {
 /** A metric that is read off the counts of `[true class][predicted class]`. */
 function ofMatrix(name: string, read: (matrix: number[][]) => number | object): Metric {
   let [counts, numClasses] = [new Float64Array(0), 0];
-  const where = `[trainer] ${name}`;
+  const where = `[optim] ${name}`;
   return {
     name,
     async update(logits, labels) {

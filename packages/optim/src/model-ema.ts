@@ -4,12 +4,12 @@ import * as tf from '@tensorflow/tfjs-core';
 import { update } from './optimizers/update';
 import { ParameterNames } from './parameter-names';
 
-export interface WeightAverageOptions {
+export interface ModelEmaOptions {
   /** How much of the average stays at each update, 0 to below 1. @default 0.999 */
   decay?: number;
 }
 
-export interface WeightAverageState {
+export interface ModelEmaState {
   readonly updates: number;
   /** By the parameters' names: `conv1/kernel`. */
   readonly weights: Record<string, tf.Tensor>;
@@ -24,7 +24,7 @@ const averageOptions = rule.options({
     .optional(),
 });
 
-const WHERE = '[compiler] WeightAverage';
+const WHERE = '[optim] ModelEma';
 
 /** A weight, and its average beside it. */
 interface Pair {
@@ -38,12 +38,12 @@ interface Pair {
  * PyTorch's `swa_utils.AveragedModel` with `get_ema_multi_avg_fn` and `use_buffers`). The first
  * update copies the weights.
  * @example
- * const average = new WeightAverage(plan, { decay: 0.999 });
+ * const average = new ModelEma(plan, { decay: 0.999 });
  * average.update(); // after each step
  * average.swap(); // the net has the averages now, to be evaluated or saved
  * average.swap(); // and its own weights again
  */
-export class WeightAverage {
+export class ModelEma {
   readonly decay: number;
   private readonly pairs: ReadonlyMap<string, Pair>;
   private updates = 0;
@@ -55,7 +55,7 @@ export class WeightAverage {
    */
   constructor(
     plan: { readonly parameters: readonly Parameter[]; readonly statistics: readonly Parameter[] },
-    options: WeightAverageOptions = {},
+    options: ModelEmaOptions = {},
   ) {
     this.decay = checkOptions(WHERE, averageOptions, options).decay ?? 0.999;
     const names = new ParameterNames();
@@ -110,7 +110,7 @@ export class WeightAverage {
    * The averages, also while the net has them. The tensors stay as they are owned: the next update
    * writes in them.
    */
-  state(): WeightAverageState {
+  state(): ModelEmaState {
     const now = [...this.pairs].map(
       ([name, { weight, average }]) => [name, this.isSwapped ? weight : average] as const,
     );
@@ -122,7 +122,7 @@ export class WeightAverage {
    * @throws Error while swapped; RangeError when the state is not of this net, and all stays as it
    *   was
    */
-  restore({ updates, weights }: WeightAverageState): void {
+  restore({ updates, weights }: ModelEmaState): void {
     if (this.isSwapped)
       throw new Error(
         `${WHERE}.restore: the net has the averages for its weights; swap them back first`,

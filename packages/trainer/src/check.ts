@@ -19,7 +19,7 @@ export function checkLoader(where: string, loader: Loader, plan: Plan): void {
       );
     }
   }
-  if (loader.imageShape) checkShape(where, loader.imageShape, plan);
+  if (loader.inputShape) checkShape(where, loader.inputShape, plan);
   const classes = loader.numClasses ?? loader.classNames?.length ?? 0;
   if (classes > plan.numClasses) {
     throw new RangeError(

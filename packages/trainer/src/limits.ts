@@ -49,7 +49,7 @@ function first(loader: Loader, count: number): Loader {
   };
 }
 
-const about = ({ batchSize, imageShape, classNames, numClasses }: Loader) => ({
+const about = ({ batchSize, inputShape: imageShape, classNames, numClasses }: Loader) => ({
   batchSize,
   ...(imageShape && { imageShape }),
   ...(classNames && { classNames }),

@@ -32,7 +32,7 @@ const lrFindOptions = rule.options({
     .optional(),
   device: rule
     .that<Device>(
-      (value) => typeof (value as Device | null)?.engine === 'string',
+      (value) => typeof (value as Device | null)?.backend === 'string',
       'a device, such as tryGpu() gives',
     )
     .optional(),
@@ -167,7 +167,7 @@ async function stepOn(
 ): Promise<number> {
   try {
     checkBatch(WHERE, batch, plan, { labels: options.checkLabels, values: lossOf !== undefined });
-    const { loss, correct, gradients } = plan.step(batch.features, batch.labels, {
+    const { loss, correct, gradients } = plan.forwardBackward(batch.features, batch.labels, {
       seed: options.seed,
       loss: lossOf ?? softmaxCrossEntropy,
     });

@@ -12,7 +12,7 @@ const OPTIMIZERS = ['sgd', 'adam', 'adamw', 'rmsprop', 'adagrad', 'lion'] as con
 const OPTIMIZER = `one of ${OPTIMIZERS.map((name) => `'${name}'`).join(', ')}, or an object with such a name`;
 
 const device = rule.that<Device>(
-  (value) => typeof (value as Device | null)?.engine === 'string',
+  (value) => typeof (value as Device | null)?.backend === 'string',
   'a device, such as tryGpu() gives',
 );
 

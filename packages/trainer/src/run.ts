@@ -12,7 +12,7 @@ import { putBack, refuseOther } from './checkpoints/restore';
 import { checkRate, configOf, isSchedule, rateAt } from './options';
 import { progressDisplay } from './progress';
 import { briefInNotebooks } from './progress-notebook';
-import { Session } from './session';
+import { StepRunner } from './session';
 import { MetricSums } from './sums';
 import type {
   Batch,
@@ -34,7 +34,7 @@ type Options = TrainOptions & { device: Device };
 const several = ({ devices }: Options) => devices && devices.length > 1 && { devices };
 
 export class Run {
-  readonly session: Session;
+  readonly stepRunner: StepRunner;
   readonly sums = new MetricSums();
   /** From 1. */
   epoch = 1;
@@ -62,17 +62,17 @@ export class Run {
     private readonly options: Options,
   ) {
     const { callbacks = [], progress = true, numEpochs, fastDevRun } = options;
-    this.session = new Session(net, options);
+    this.stepRunner = new StepRunner(net, options);
     this.display = progress
       ? progressDisplay({ quietEpochs: callbacks.some(({ drawsLive }) => drawsLive) })
       : undefined;
     this.watchers = this.display ? [this.display, ...callbacks] : callbacks;
     this.lastEpoch = fastDevRun ? 1 : numEpochs;
     this.lr = this.rate();
-    const { session } = this;
-    const { plan, optimizer, average, loss } = session;
+    const { stepRunner: session } = this;
+    const { plan, optimizer, ema: average, loss } = session;
     this.control = {
-      ...{ plan, optimizer, average, loss },
+      ...{ plan, optimizer, ema: average, loss },
       get settled() {
         return session.settled;
       },
@@ -91,7 +91,7 @@ export class Run {
     const { net, loader, options } = this;
     const { batchSize, numSamples, numBatches } = loader;
     const about = {
-      net,
+      model: net,
       device: options.device,
       ...several(options),
       numEpochs: this.lastEpoch,
@@ -108,24 +108,26 @@ export class Run {
       history: [...this.history],
       control: this.control,
     };
-    await this.tell('onTrainBegin', info);
+    await this.emit('onTrainBegin', info);
   }
 
-  get goesOn(): boolean {
+  get shouldContinue(): boolean {
     return this.epoch <= this.lastEpoch && this.stopped === undefined;
   }
 
   /** Whether the run ends with the step that was just made. An accumulated update is made first. */
-  get stopsNow(): boolean {
-    return this.stopped !== undefined && this.session.settled && this.step < this.loader.numBatches;
+  get shouldStop(): boolean {
+    return (
+      this.stopped !== undefined && this.stepRunner.settled && this.step < this.loader.numBatches
+    );
   }
 
   /** Whether labels may be numbers to be learned: with a loss of the caller's choice. */
-  get takesValues(): boolean {
+  get allowsContinuousLabels(): boolean {
     return this.options.loss !== undefined;
   }
 
-  get readsNow(): boolean {
+  get shouldReadMetrics(): boolean {
     const { numBatches } = this.loader;
     const every = Math.max(1, Math.floor(numBatches / READS_PER_EPOCH));
     const isFirst = this.step === 0 || Number.isNaN(this.seen.loss); // of the epoch, or of a run that goes on within it
@@ -150,7 +152,7 @@ export class Run {
     this.batch = batch;
     const { epoch, step, globalStep, lr, seen } = this;
     try {
-      await this.tell('onStep', {
+      await this.emit('onStep', {
         epoch,
         step,
         globalStep,
@@ -189,11 +191,11 @@ export class Run {
     this.step = 0;
     this.computed = 0;
     this.sums.reset();
-    await this.tell('onEpochEnd', record);
+    await this.emit('onEpochEnd', record);
   }
 
   async end(): Promise<TrainResult> {
-    const { history, options, session, stopped } = this;
+    const { history, options, stepRunner: session, stopped } = this;
     if (!this.goesOnLater) session.settleAverage(); // one that does goes on from its own weights
     const seconds = history.reduce(
       (sum, record) => sum + this.loader.numSamples / record.samplesPerSecond,
@@ -221,7 +223,7 @@ export class Run {
 
   /** Does `work` while the net has its averaged weights, where the run keeps such. */
   async averaged<T>(work: () => Promise<T>): Promise<T> {
-    const { average } = this.session;
+    const { ema: average } = this.stepRunner;
     average?.swap();
     try {
       return await work();
@@ -230,7 +232,7 @@ export class Run {
     }
   }
 
-  async tell<E extends 'onTrainBegin' | 'onEpochBegin' | 'onStep' | 'onEpochEnd'>(
+  async emit<E extends 'onTrainBegin' | 'onEpochBegin' | 'onStep' | 'onEpochEnd'>(
     event: E,
     record: Parameters<NonNullable<Callback[E]>>[0],
   ): Promise<void> {
@@ -244,16 +246,16 @@ export class Run {
   async dispose(): Promise<void> {
     this.display?.close();
     this.sums.dispose();
-    await this.session.dispose();
+    await this.stepRunner.dispose();
   }
 
   private rate(): number {
-    const { accumulate = 1, lr, numEpochs } = this.options;
+    const { gradientAccumulationSteps: accumulate = 1, lr, numEpochs } = this.options;
     const stepsPerEpoch = Math.ceil(this.loader.numBatches / accumulate);
     const { epoch } = this;
     return checkRate(
       WHERE,
-      rateAt(lr, { epoch, step: this.session.updates, stepsPerEpoch, numEpochs }),
+      rateAt(lr, { epoch, update: this.stepRunner.updates, stepsPerEpoch, numEpochs }),
       { epoch, lr },
     );
   }
@@ -264,13 +266,13 @@ export class Run {
   }
 
   private async state(): Promise<RunState> {
-    if (!this.session.settled) {
+    if (!this.stepRunner.settled) {
       throw new Error(
-        `${WHERE}: gradients of ${this.options.accumulate} batches are being put together; save at the end of an epoch`,
+        `${WHERE}: gradients of ${this.options.gradientAccumulationSteps} batches are being put together; save at the end of an epoch`,
       );
     }
     await this.sums.read();
-    const { optimizer, average, updates, part } = this.session;
+    const { optimizer, ema: average, updates, part } = this.stepRunner;
     const { step: optimizerStep, slots } = optimizer.state();
     const averaged = average?.state();
     const { lr } = this.options;
@@ -310,7 +312,7 @@ export class Run {
     const { progress, tensors } = found.checkpoint;
     for (const why of found.damaged) console.warn(`${why}; going on from ${found.file}`);
     refuseOther(found.file, { saved: progress.config, now: this.config() });
-    putBack(found.file, tensors, { net: this.net, session: this.session, progress });
+    putBack(found.file, tensors, { net: this.net, session: this.stepRunner, progress });
     const { lr } = this.options;
     if (isSchedule(lr) && progress.schedule) lr.restore?.(progress.schedule as object);
     this.history.push(...progress.history);

@@ -15,10 +15,10 @@ import {
   clipByNorm,
   clipByValue,
   createOptimizer,
-  GradientSums,
+  GradientAccumulator,
+  ModelEma,
   type Optimizer,
   softmaxCrossEntropy,
-  WeightAverage,
 } from '@deepend/optim';
 import * as tf from '@tensorflow/tfjs-core';
 import type { LayersModel } from '@tensorflow/tfjs-layers';
@@ -30,8 +30,8 @@ type Options = Pick<
   | 'loss'
   | 'clipNorm'
   | 'clipValue'
-  | 'accumulate'
-  | 'average'
+  | 'gradientAccumulationSteps'
+  | 'emaDecay'
   | 'microBatch'
   | 'devices'
 >;
@@ -43,16 +43,16 @@ export interface Stepped {
   readonly count: number;
 }
 
-export class Session {
+export class StepRunner {
   readonly plan: Plan;
   readonly optimizer: Optimizer;
-  readonly average: WeightAverage | undefined;
+  readonly ema: ModelEma | undefined;
   readonly loss: Loss<tf.Scalar | null>;
   /** Updates of the weights that were made. */
   updates = 0;
   /** Samples in each part of a batch; undefined while batches are trained whole. */
   part: number | undefined;
-  private readonly sums: GradientSums | undefined;
+  private readonly sums: GradientAccumulator | undefined;
   private readonly group: DeviceGroup | undefined; // where many devices share each batch
   private pending = 0; // batches whose gradients wait for an update
   private samples = 0; // in them
@@ -65,9 +65,9 @@ export class Session {
     const {
       optimizer = 'sgd',
       loss = softmaxCrossEntropy,
-      average,
+      emaDecay: average,
       microBatch = 'auto',
-      accumulate = 1,
+      gradientAccumulationSteps: accumulate = 1,
       devices,
     } = options;
     this.plan = compile(net);
@@ -75,9 +75,9 @@ export class Session {
       typeof optimizer === 'string' ? { name: optimizer } : optimizer,
     );
     this.loss = loss;
-    if (average !== undefined) this.average = new WeightAverage(this.plan, { decay: average });
+    if (average !== undefined) this.ema = new ModelEma(this.plan, { decay: average });
     if (microBatch !== 'auto') this.part = microBatch;
-    if (accumulate > 1) this.sums = new GradientSums();
+    if (accumulate > 1) this.sums = new GradientAccumulator();
     if (devices && devices.length > 1)
       this.group = new DeviceGroup({ net, plan: this.plan, loss, devices });
   }
@@ -105,7 +105,7 @@ export class Session {
       ? this.group.step(batch, seed)
       : this.gradients(batch, seed));
     this.pending++;
-    const { accumulate = 1 } = this.options;
+    const { gradientAccumulationSteps: accumulate = 1 } = this.options;
     if (!this.sums) this.update(gradients, lr);
     else {
       this.sums.add(gradients, count);
@@ -123,7 +123,7 @@ export class Session {
     if (clipNorm !== undefined) tf.dispose(clipByNorm(gradients, clipNorm));
     this.optimizer.step(gradients, { lr });
     tf.dispose(gradients.map(({ gradient }) => gradient));
-    this.average?.update();
+    this.ema?.update();
     this.updates++;
     [this.pending, this.samples] = [0, 0];
   }
@@ -157,15 +157,15 @@ export class Session {
     const { plan, loss } = this;
     const count = features.shape[0] ?? 0;
     const size = this.part ?? count;
-    if (size >= count) return plan.step(features, labels, { seed, loss });
-    const sums = new GradientSums();
+    if (size >= count) return plan.forwardBackward(features, labels, { seed, loss });
+    const sums = new GradientAccumulator();
     const means: Stepped[] = [];
     try {
       for (let start = 0; start < count; start += size) {
         const length = Math.min(size, count - start);
         const [x, y] = [slice(features, start, length), slice(labels, start, length)];
         try {
-          const result = plan.step(x, y, { seed: seed + start, loss });
+          const result = plan.forwardBackward(x, y, { seed: seed + start, loss });
           sums.add(result.gradients, length / count);
           tf.dispose(result.gradients.map(({ gradient }) => gradient));
           means.push({ loss: result.loss, correct: result.correct, count: length });
@@ -182,7 +182,7 @@ export class Session {
 
   /** Leaves the net with its averaged weights, where the run keeps such. */
   settleAverage(): void {
-    const { average, net } = this;
+    const { ema: average, net } = this;
     if (!average) return;
     tf.tidy(() => {
       average.swap();
@@ -196,7 +196,7 @@ export class Session {
 
   async dispose(): Promise<void> {
     this.optimizer.dispose();
-    this.average?.dispose();
+    this.ema?.dispose();
     this.sums?.dispose();
     await this.group?.end();
   }

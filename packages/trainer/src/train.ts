@@ -48,17 +48,17 @@ export async function train(
   const { train: trainLoader, test: testLoader, dispose } = limited(trainIter, testIter, options);
   const run = new Run(net, trainLoader, { ...options, device: device ?? currentDevice() });
   try {
-    checkLoader(WHERE, trainIter, run.session.plan);
-    if (testIter) checkLoader(WHERE, testIter, run.session.plan);
-    await run.session.begin();
+    checkLoader(WHERE, trainIter, run.stepRunner.plan);
+    if (testIter) checkLoader(WHERE, testIter, run.stepRunner.plan);
+    await run.stepRunner.begin();
     await run.begin();
-    while (run.goesOn) {
+    while (run.shouldContinue) {
       const whole = new Timer().start();
-      await run.tell('onEpochBegin', { epoch: run.epoch });
+      await run.emit('onEpochBegin', { epoch: run.epoch });
       const trained = await passOver(run, trainLoader);
       if (!trained) break; // stopped within the epoch
       const tested = testLoader
-        ? await run.averaged(() => evaluatePlan(WHERE, run.session.plan, testLoader, options))
+        ? await run.averaged(() => evaluatePlan(WHERE, run.stepRunner.plan, testLoader, options))
         : null;
       await run.endEpoch(recordOf(run, { trained, tested, seconds: whole.stop() }));
     }
@@ -102,24 +102,27 @@ interface EpochResult {
  * was stopped on the way.
  */
 async function passOver(run: Run, loader: Loader): Promise<EpochResult | undefined> {
-  const { sums, session } = run;
+  const { sums, stepRunner: session } = run;
   const [whole, compute] = [new Timer().start(), new Timer()];
   const before = run.computed; // not 0 where the run goes on within an epoch
   for await (const batch of loader) {
     try {
-      checkBatch(WHERE, batch, session.plan, { labels: run.epoch === 1, values: run.takesValues });
+      checkBatch(WHERE, batch, session.plan, {
+        labels: run.epoch === 1,
+        values: run.allowsContinuousLabels,
+      });
       compute.start();
       const { loss, correct, count } = await session.step(batch, run.nextStep());
       sums.add(loss, correct, count);
       // Reading waits for the device, so an engine that computes behind our back is timed rightly.
-      if (run.readsNow) await run.readMetrics();
+      if (run.shouldReadMetrics) await run.readMetrics();
       compute.stop();
       run.computed = before + compute.sum();
       await run.endStep(batch);
     } finally {
       tf.dispose([batch.features, batch.labels]);
     }
-    if (run.stopsNow) return undefined;
+    if (run.shouldStop) return undefined;
   }
   if (run.step === 0)
     throw new RangeError(

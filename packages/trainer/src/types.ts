@@ -5,7 +5,7 @@
 import type { Loss, Plan } from '@deepend/compiler';
 import type { EpochRecord, StepRecord } from '@deepend/core';
 import type { Device } from '@deepend/device';
-import type { Metric, Optimizer, OptimizerOptions, Schedule, WeightAverage } from '@deepend/optim';
+import type { Metric, ModelEma, Optimizer, OptimizerOptions, Schedule } from '@deepend/optim';
 import type { Rank, Tensor } from '@tensorflow/tfjs-core';
 import type { LayersModel } from '@tensorflow/tfjs-layers';
 
@@ -22,7 +22,7 @@ export interface Loader extends AsyncIterable<Batch> {
   readonly numSamples: number;
   readonly numBatches: number;
   readonly batchSize: number;
-  readonly imageShape?: readonly number[];
+  readonly inputShape?: readonly number[];
   readonly classNames?: readonly string[];
   /** Classes that labels may name: every label is below it. */
   readonly numClasses?: number;
@@ -71,7 +71,7 @@ export interface RunProgress {
 export interface RunControl {
   readonly plan: Plan;
   readonly optimizer: Optimizer;
-  readonly average: WeightAverage | undefined;
+  readonly ema: ModelEma | undefined;
   /** What the run minimizes. */
   readonly loss: Loss<Tensor<Rank.R0> | null>;
   /**
@@ -93,7 +93,7 @@ export interface RunControl {
 
 /** What a callback learns about the run before it starts. */
 export interface RunInfo {
-  readonly net: LayersModel;
+  readonly model: LayersModel;
   readonly device: Device;
   /** Where many train together; `device` is the first. */
   readonly devices?: readonly Device[];
@@ -166,12 +166,12 @@ export interface TrainOptions {
   /** Cuts each number of the gradients to ± this. */
   clipValue?: number;
   /** Batches whose gradients make one update, as one batch of so many samples would. @default 1 */
-  accumulate?: number;
+  gradientAccumulationSteps?: number;
   /**
    * Evaluates, and ends with, an exponential moving average of the weights of this decay, such as
    * 0.999. @default none
    */
-  average?: number;
+  emaDecay?: number;
   /**
    * Trains each batch in parts of so many samples, as one update; batch normalization then sees a
    * part at a time. `'auto'`: only when a batch does

@@ -1,5 +1,5 @@
 import * as tf from '@tensorflow/tfjs-core';
-import { fast, hasFast, own } from '../fused-kernels';
+import { ensureUnique, hasFusedKernel, runFusedKernel } from '../fused-kernels';
 import { channelSums, reluGradient } from '../primitives';
 import type { Backward, BackwardCall, Operation, OperationKind, Parameter } from '../program';
 
@@ -40,9 +40,9 @@ export const batchNorm: OperationKind<BatchNormAttrs> = {
     const training = inTraining && !attrs.frozen;
     const [x, residual] = inputs as [tf.Tensor, tf.Tensor?];
     const { gamma, beta, movingMean, movingVariance } = unpack(attrs, params);
-    if (training && hasFast('deepend.batchNorm')) {
-      for (const param of operation.params.slice(-2)) own(param.variable);
-      const [y, ...saved] = fast(
+    if (training && hasFusedKernel('deepend.batchNorm')) {
+      for (const param of operation.params.slice(-2)) ensureUnique(param.variable);
+      const [y, ...saved] = runFusedKernel(
         'deepend.batchNorm',
         { x, gamma, beta, movingMean, movingVariance, residual },
         attrs,
@@ -51,7 +51,7 @@ export const batchNorm: OperationKind<BatchNormAttrs> = {
     }
     if (!training) {
       const places = { x, gamma, beta, mean: movingMean, variance: movingVariance, residual };
-      const own = fast('deepend.normalize', places, attrs);
+      const own = runFusedKernel('deepend.normalize', places, attrs);
       if (own) return { output: own[0] as tf.Tensor };
     }
     const count = x.size / (x.shape[x.rank - 1] ?? 1); // batch·height·width
@@ -81,7 +81,7 @@ export const batchNorm: OperationKind<BatchNormAttrs> = {
     const [x] = inputs as [tf.Tensor];
     const { gamma } = unpack(attrs, params);
     const [mean, deviation, extra] = saved as [tf.Tensor, tf.Tensor, tf.Tensor?];
-    const own = fast(
+    const own = runFusedKernel(
       'deepend.batchNormGradient',
       { x, y: output, dy, mean, deviation, extra, gamma },
       attrs,

@@ -1,5 +1,5 @@
 import * as tf from '@tensorflow/tfjs-core';
-import { fast } from '../fused-kernels';
+import { runFusedKernel } from '../fused-kernels';
 import {
   type ConvAttrs,
   channelSums,
@@ -61,7 +61,11 @@ export const conv2d: OperationKind<ConvLayerAttrs> = {
   forward({ attrs, inputs, params }) {
     const [x, [filter, bias]] = [inputs[0] as tf.Tensor4D, params as [tf.Tensor4D, tf.Tensor1D?]];
     const conv = resolve(attrs, x.shape, filter.shape);
-    const own = fast('deepend.conv2d', { x, filter, bias }, { ...conv, relu: attrs.relu });
+    const own = runFusedKernel(
+      'deepend.conv2d',
+      { x, filter, bias },
+      { ...conv, relu: attrs.relu },
+    );
     if (own) return { output: own[0] as tf.Tensor, saved: own.slice(1) };
     const linear = convolve(x, filter, conv);
     const biased = bias ? tf.add(linear, bias) : linear;

@@ -1,11 +1,11 @@
 /** Numbers, or whole samples, that a training step leaves out. */
 import * as tf from '@tensorflow/tfjs-core';
-import { fast } from '../fused-kernels';
+import { runFusedKernel } from '../fused-kernels';
 import type { OperationKind } from '../program';
 
 /** 0 with probability `rate`, else 1 / (1 − rate). */
 function draw(shape: number[], rate: number, seed: number): tf.Tensor {
-  const own = fast('deepend.dropout', { x: tf.ones(shape) }, { rate, seed });
+  const own = runFusedKernel('deepend.dropout', { x: tf.ones(shape) }, { rate, seed });
   if (own) return own[0] as tf.Tensor;
   const kept = tf.cast(
     tf.greaterEqual(tf.randomUniform(shape, 0, 1, 'float32', seed), rate),
@@ -24,7 +24,7 @@ export const dropout: OperationKind<{ rate: number }> = {
   forward({ inputs, attrs: { rate }, training, seed }) {
     const x = inputs[0] as tf.Tensor;
     if (!training || rate === 0) return { output: tf.clone(x) };
-    const own = fast('deepend.dropout', { x }, { rate, seed });
+    const own = runFusedKernel('deepend.dropout', { x }, { rate, seed });
     if (own) return { output: own[0] as tf.Tensor };
     const mask = draw(x.shape, rate, seed);
     return { output: tf.mul(x, mask), saved: [mask] };
@@ -33,7 +33,8 @@ export const dropout: OperationKind<{ rate: number }> = {
     if (mask) return { inputs: [tf.mul(dy, mask)], params: [] };
     return {
       inputs: [
-        (rate > 0 && fast('deepend.dropout', { x: dy }, { rate, seed })?.[0]) || tf.clone(dy),
+        (rate > 0 && runFusedKernel('deepend.dropout', { x: dy }, { rate, seed })?.[0]) ||
+          tf.clone(dy),
       ],
       params: [],
     };

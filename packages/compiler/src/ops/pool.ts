@@ -1,5 +1,5 @@
 import * as tf from '@tensorflow/tfjs-core';
-import { fast } from '../fused-kernels';
+import { runFusedKernel } from '../fused-kernels';
 import { type Padding, zeroPad } from '../primitives';
 import type { OperationKind } from '../program';
 
@@ -42,7 +42,9 @@ export const maxPool: OperationKind<PoolAttrs> = {
   forward({ inputs, attrs }) {
     const x = inputs[0] as tf.Tensor4D;
     const own =
-      typeof attrs.padding === 'string' ? undefined : fast('deepend.maxPool', { x }, attrs);
+      typeof attrs.padding === 'string'
+        ? undefined
+        : runFusedKernel('deepend.maxPool', { x }, attrs);
     if (own) return { output: own[0] as tf.Tensor };
     return {
       output: tf.maxPool(
@@ -62,7 +64,7 @@ export const maxPool: OperationKind<PoolAttrs> = {
         params: [],
       };
     }
-    const own = fast('deepend.maxPoolGradient', { x, y: output, dy }, attrs);
+    const own = runFusedKernel('deepend.maxPoolGradient', { x, y: output, dy }, attrs);
     if (own) return { inputs: [own[0] as tf.Tensor], params: [] };
     const wide = gradient(
       tf.MaxPoolGrad,

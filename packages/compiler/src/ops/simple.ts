@@ -1,6 +1,6 @@
 /** The operations with no more to them than a line forward and a line back. */
 import * as tf from '@tensorflow/tfjs-core';
-import { fast } from '../fused-kernels';
+import { runFusedKernel } from '../fused-kernels';
 import { channelSums, type Padding, reluGradient, zeroPad } from '../primitives';
 import type { OperationKind } from '../program';
 
@@ -25,7 +25,7 @@ const ACTIVATIONS = {
 
 function activationGradient(name: ActivationName, dy: tf.Tensor, y: tf.Tensor): tf.Tensor {
   return (
-    fast('deepend.activationGradient', { dy, y }, { name })?.[0] ??
+    runFusedKernel('deepend.activationGradient', { dy, y }, { name })?.[0] ??
     ACTIVATIONS[name].gradient(dy, y)
   );
 }
@@ -146,7 +146,7 @@ export const dense: OperationKind<{ relu: boolean }> = {
   reads: ({ relu }) => ({ inputs: true, output: relu }),
   forward({ inputs, params, attrs }) {
     const [kernel, bias] = params as [tf.Tensor2D, tf.Tensor1D?];
-    const own = fast('deepend.dense', { x: inputs[0], kernel, bias }, attrs);
+    const own = runFusedKernel('deepend.dense', { x: inputs[0], kernel, bias }, attrs);
     if (own) return { output: own[0] as tf.Tensor };
     const linear = tf.matMul(inputs[0] as tf.Tensor2D, kernel);
     const biased = bias ? tf.add(linear, bias) : linear;

@@ -24,7 +24,7 @@ export function addData(program: Command): void {
         const source =
           'source' in train.dataset && train.dataset.source ? `, in ${train.dataset.source}` : '';
         console.log(
-          `${id}: sound, ${train.numSamples} training and ${test.numSamples} test images of [${train.imageShape.join(', ')}]${source}`,
+          `${id}: sound, ${train.numSamples} training and ${test.numSamples} test images of [${train.inputShape.join(', ')}]${source}`,
         );
       });
   look('verify', 'checks the files of a set against their sums', false);

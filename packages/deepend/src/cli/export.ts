@@ -2,7 +2,7 @@
 import path from 'node:path';
 import { closest } from '@deepend/core';
 import { device } from '@deepend/device';
-import { loadNet } from '@deepend/models';
+import { loadModel } from '@deepend/models';
 import type { Command } from 'commander';
 import fs from 'fs-extra';
 import { deviceOf, loadersOf } from '../experiment';
@@ -91,7 +91,7 @@ function netSource(folder: string): ExportSource {
   return {
     net: async () => {
       await device('cpu-js'); // weights are moved, nothing is computed
-      return loadNet(folder);
+      return loadModel(folder);
     },
     classNames: async () => undefined,
     history: refuse,

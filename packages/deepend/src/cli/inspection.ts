@@ -34,7 +34,7 @@ function addDevices(program: Command): void {
     });
 }
 
-const describeTaken = ({ name, hardware, engine, why }: Device) =>
+const describeTaken = ({ name, hardware, backend: engine, why }: Device) =>
   `${name}: ${hardware}\nengine: ${engine}\nwhy: ${why}`;
 
 function addModels(program: Command): void {

@@ -2,7 +2,7 @@
 import path from 'node:path';
 import type { EpochRecord } from '@deepend/core';
 import { decodeImage, resizeImages } from '@deepend/data';
-import { loadNet } from '@deepend/models';
+import { loadModel } from '@deepend/models';
 import { confusionMatrix } from '@deepend/optim';
 import { plotRuns } from '@deepend/plot';
 import { confusedPairs, evaluate, predict, worstClasses } from '@deepend/trainer';
@@ -29,7 +29,7 @@ export function addRuns(program: Command): void {
       const settings = settingsFrom('deepend evaluate', await settingsOf(folder), flags);
       await deviceOf(settings.device);
       const [, testIter] = await loadersOf(settings, { progress: !json });
-      const net = await loadNet(path.join(folder, 'net'));
+      const net = await loadModel(path.join(folder, 'net'));
       const matrix = confusionMatrix();
       const { loss, accuracy, numSamples } = await evaluate(net, testIter, { metrics: [matrix] });
       const counts = matrix.compute() as number[][];
@@ -64,7 +64,7 @@ export function addRuns(program: Command): void {
       ) => {
         const settings = settingsFrom('deepend predict', await settingsOf(run));
         await deviceOf(settings.device);
-        const net = await loadNet(path.join(run, 'net'));
+        const net = await loadModel(path.join(run, 'net'));
         const names = await classNamesOf(run);
         for (const image of images) {
           const likeliest = await classify(net, image, { top, names });
@@ -133,7 +133,7 @@ interface Likely {
 
 /** One image as the net takes it: decoded, resized whole to the net's size. */
 async function classify(
-  net: Awaited<ReturnType<typeof loadNet>>,
+  net: Awaited<ReturnType<typeof loadModel>>,
   file: string,
   { top, names }: { top: number; names: readonly string[] | undefined },
 ): Promise<Likely[]> {

@@ -76,7 +76,14 @@ export async function evaluateRun(
 
 /** A loader whose present batch can be seen: a metric is shown logits and labels alone. */
 function tapped(loader: Loader): { loader: Loader; batch: () => Batch } {
-  const { numSamples, numBatches, batchSize, imageShape, classNames, numClasses } = loader;
+  const {
+    numSamples,
+    numBatches,
+    batchSize,
+    inputShape: imageShape,
+    classNames,
+    numClasses,
+  } = loader;
   const known = Object.entries({ imageShape, classNames, numClasses }).filter(
     ([, value]) => value !== undefined,
   );
@@ -84,7 +91,7 @@ function tapped(loader: Loader): { loader: Loader; batch: () => Batch } {
   return {
     loader: {
       ...{ numSamples, numBatches, batchSize },
-      ...(Object.fromEntries(known) as Pick<Loader, 'imageShape' | 'classNames' | 'numClasses'>),
+      ...(Object.fromEntries(known) as Pick<Loader, 'inputShape' | 'classNames' | 'numClasses'>),
       async *[Symbol.asyncIterator]() {
         for await (const batch of loader) {
           present = batch;

@@ -1,6 +1,6 @@
 /** The net that a run came to: its final one, or that of a checkpoint where it has none yet. */
 import path from 'node:path';
-import { loadNet } from '@deepend/models';
+import { loadModel } from '@deepend/models';
 import {
   type Checkpoint,
   newestCheckpoint,
@@ -21,7 +21,7 @@ export interface RunNet {
 }
 
 interface Shape {
-  readonly imageShape: readonly number[];
+  readonly inputShape: readonly number[];
   readonly numClasses: number;
 }
 
@@ -34,12 +34,12 @@ export async function netOfRun(run: RunFolder, shape?: Partial<Shape>): Promise<
   try {
     const hasNet = await fs.pathExists(path.join(dir, 'net', 'model.json'));
     if (result && hasNet)
-      return { net: await loadNet(path.join(dir, 'net')), from: 'the final net (net/)' };
+      return { net: await loadModel(path.join(dir, 'net')), from: 'the final net (net/)' };
     const saved = await checkpointOf(dir);
     if (saved) return await rebuilt(run, saved, shape);
     if (hasNet)
       return {
-        net: await loadNet(path.join(dir, 'net')),
+        net: await loadModel(path.join(dir, 'net')),
         from: 'the net of an earlier end of the run (net/)',
       };
   } catch (error) {
@@ -105,14 +105,14 @@ async function rebuilt(
       missing: `${settings.missing}, so the net of its checkpoint cannot be built again`,
       fill: FROM_SCRIPT,
     };
-  const imageShape = config.inputShape ?? shape.imageShape;
+  const inputShape = config.inputShape ?? shape.inputShape;
   const numClasses = config.numClasses ?? shape.numClasses;
-  if (!imageShape || !numClasses)
+  if (!inputShape || !numClasses)
     return {
       missing: 'config.json does not say what the net takes, and the data are not here to tell',
       fill: 'make the report where the data are',
     };
-  const net = netOf(settings, { imageShape, numClasses });
+  const net = netOf(settings, { inputShape, numClasses });
   try {
     putWeights(net, checkpoint);
   } catch (error) {

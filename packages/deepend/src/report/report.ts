@@ -176,7 +176,7 @@ async function evaluated(run: RunFolder, checked: ReportOptions): Promise<Gather
       };
   const shape = isMissing(loader)
     ? {}
-    : { imageShape: loader.imageShape, numClasses: loader.numClasses ?? loader.classNames?.length };
+    : { imageShape: loader.inputShape, numClasses: loader.numClasses ?? loader.classNames?.length };
   const found = checked.net
     ? { net: checked.net, from: 'the net that was handed over' }
     : await netOfRun(run, shape);
@@ -200,7 +200,7 @@ async function evaluated(run: RunFolder, checked: ReportOptions): Promise<Gather
     tested: {
       ...result,
       netFrom: found.from,
-      device: `${started.name} (${started.engine})`,
+      device: `${started.name} (${started.backend})`,
       before,
     },
   };

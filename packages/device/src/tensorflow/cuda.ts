@@ -2,7 +2,7 @@
  * NVIDIA's GPUs through tfjs-node-gpu. It computes on the first GPU that it sees: which one that
  * is, is decided before it is loaded.
  */
-import { startEngine } from '../backends';
+import { startBackend } from '../backends';
 import { type NvidiaGpu, nvidiaGpus, visibleGpus } from '../hardware';
 import { state } from '../state';
 import { probeNative, startNative } from './native';
@@ -43,5 +43,5 @@ export async function cudaFault(i: number, found?: NvidiaGpu[]): Promise<string 
 /** After `cudaFault`, which has asked the driver. */
 export async function startCuda(index: number): Promise<void> {
   const gpu = state().gpus?.[index];
-  await startEngine('tensorflow', () => startNative(gpu && { index, id: gpu.id }));
+  await startBackend('tensorflow', () => startNative(gpu && { index, id: gpu.id }));
 }

@@ -8,7 +8,7 @@ import { type WeightGroup, writeArchive } from './archive';
 import { kerasModel } from './config';
 import { placeOf } from './layers';
 
-const WHERE = '[models] exportKeras';
+const WHERE = '[export] exportKeras';
 const KERAS = '3.15.1'; // the version whose format this is
 const MOST_BYTES = 2 ** 32 - 2 ** 24; // a plain zip archive ends at 4 GiB
 
@@ -63,12 +63,12 @@ function checkWeights({ calls }: FlatGraph): void {
   if (strange) {
     const got = strange.weights.map(weightKind).join(', ');
     throw new Error(
-      `${WHERE}: ${nameOf(strange)}: expected weights that Keras has too, got ${got}; keep such a net with saveNet`,
+      `${WHERE}: ${nameOf(strange)}: expected weights that Keras has too, got ${got}; keep such a net with saveModel`,
     );
   }
   const bytes = layers.reduce((sum, layer) => sum + 4 * layer.countParams(), 0);
   if (bytes <= MOST_BYTES) return;
   throw new RangeError(
-    `${WHERE}: expected at most ${MOST_BYTES} bytes of weights, which a zip archive holds, got ${bytes}; keep the net with saveNet`,
+    `${WHERE}: expected at most ${MOST_BYTES} bytes of weights, which a zip archive holds, got ${bytes}; keep the net with saveModel`,
   );
 }

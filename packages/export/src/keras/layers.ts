@@ -120,7 +120,7 @@ export function kerasLayer(layer: layers.Layer, where: string): KerasLayer {
       .map((name) => name.replace('deepend>', ''))
       .join(', ');
     throw new Error(
-      `${where}: ${nameOf(layer)}: expected a layer of ${known}, got another; keep such a net with saveNet`,
+      `${where}: ${nameOf(layer)}: expected a layer of ${known}, got another; keep such a net with saveModel`,
     );
   }
   const config = layer.getConfig() as Config;
@@ -155,7 +155,7 @@ function kerasValue(
   if (Object.hasOwn(ACTIVATIONS, String(value))) return ACTIVATIONS[String(value)];
   throw new Error(
     `${where}: ${nameOf(layer)}: expected an activation that Keras 3 computes alike, ${Object.keys(ACTIVATIONS).join(', ')}, ` +
-      `got '${value}'; keep such a net with saveNet`,
+      `got '${value}'; keep such a net with saveModel`,
   );
 }
 

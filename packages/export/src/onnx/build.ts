@@ -100,5 +100,5 @@ function valueInfo({ name, shape, order }: Value): OnnxValue {
 
 const wrongInput = (where: string, { name, dtype }: { name: string; dtype: string }) =>
   new Error(
-    `${where}: input '${name}': expected float32, got ${dtype}; build the net with an input of numbers, or keep it with saveNet`,
+    `${where}: input '${name}': expected float32, got ${dtype}; build the net with an input of numbers, or keep it with saveModel`,
   );

@@ -171,7 +171,7 @@ export class OnnxGraph {
   /** Why a layer cannot be exported. */
   refuse(layer: layers.Layer, { expected, got }: { expected: string; got: string }): Error {
     return new Error(
-      `${this.where}: ${nameOf(layer)}: expected ${expected}, got ${got}; build the net without it, or keep it with saveNet`,
+      `${this.where}: ${nameOf(layer)}: expected ${expected}, got ${got}; build the net without it, or keep it with saveModel`,
     );
   }
 }

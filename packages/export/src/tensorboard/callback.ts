@@ -12,7 +12,7 @@ import {
 } from '@deepend/core';
 import { scalarRecord, sessionRecord, versionRecord } from './event-file';
 
-const WHERE = '[trainer] tensorBoard';
+const WHERE = '[export] tensorBoard';
 /** The part of a trainer's callback that writes the event file. */
 export interface TensorBoardCallback {
   onTrainBegin(run: { readonly resumed: boolean }): Promise<void>;

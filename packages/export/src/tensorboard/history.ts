@@ -4,7 +4,7 @@ import { checkOptions, type EpochRecord, rule, show, writeFileAtomic } from '@de
 import { epochScalars } from './callback';
 import { scalarRecord, versionRecord } from './event-file';
 
-const WHERE = '[trainer] exportTensorBoard';
+const WHERE = '[export] exportTensorBoard';
 
 export interface ExportTensorBoardOptions {
   /**

@@ -71,7 +71,7 @@ function checkStock(layer: tfl.layers.Layer, where: string): void {
   const kind = layer.getClassName();
   if (kind !== GROUPED && !CONTAINERS.includes(kind) && !STOCK.has(kind.toLowerCase())) {
     throw new Error(
-      `${where}: ${nameOf(layer)}: expected a layer of stock TensorFlow.js, got another; save the net with saveNet`,
+      `${where}: ${nameOf(layer)}: expected a layer of stock TensorFlow.js, got another; save the net with saveModel`,
     );
   }
   if (kind !== 'SeparableConv2D' || layer.weights[0]?.shape[3] === 1) return;

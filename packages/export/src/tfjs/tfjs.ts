@@ -9,7 +9,7 @@ import type { StoredTensor } from './graph-def';
 import { graphModel } from './graph-model';
 import { layersModel } from './layers-model';
 
-const WHERE = '[models] exportTfjs';
+const WHERE = '[export] exportTfjs';
 
 export interface ExportTfjsOptions {
   /**

@@ -113,7 +113,7 @@ const at = (layer: layers.Layer, where: string) =>
 const unknownKind = (layer: layers.Layer, where: string) =>
   new Error(
     `${at(layer, where)}: expected weights of ${Object.keys(LAYERS).join(', ')}, the kinds with a counterpart in PyTorch, ` +
-      `got ${layer.weights.map(({ originalName }) => originalName).join(', ')}; keep such a net with saveNet and loadNet`,
+      `got ${layer.weights.map(({ originalName }) => originalName).join(', ')}; keep such a net with saveModel and loadModel`,
   );
 
 const halfNorm = (layer: layers.Layer, where: string) =>
@@ -124,7 +124,7 @@ const halfNorm = (layer: layers.Layer, where: string) =>
 const unclear = (layer: layers.Layer, where: string) =>
   new Error(
     `${at(layer, where)}: expected rows that one Flatten made of an image, whose order in PyTorch is known, ` +
-      'got rows of another making; keep such a net with saveNet and loadNet',
+      'got rows of another making; keep such a net with saveModel and loadModel',
   );
 
 /** Numbers of shape [a, b, c] in the order of [c, b, a]. */

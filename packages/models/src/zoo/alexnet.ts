@@ -14,10 +14,10 @@ import {
   dropout,
   flatten,
   type ImageShape,
+  type ModelOptions,
   maxPool,
+  modelRules,
   modules,
-  type NetOptions,
-  netRules,
   numbered,
   type Part,
   part,
@@ -53,7 +53,7 @@ const ALEXNETS: Record<'torchvision' | 'book', readonly (readonly Convolution[])
   ],
 };
 
-export interface AlexNetOptions extends NetOptions {
+export interface AlexNetOptions extends ModelOptions {
   /**
    * The rate of dropout beside each hidden linear layer, from 0 up to but not including 1. @default
    * 0.5
@@ -61,7 +61,7 @@ export interface AlexNetOptions extends NetOptions {
   dropout?: number;
 }
 
-const alexNetOptions = rule.options({ ...netRules, dropout: rate().optional() });
+const alexNetOptions = rule.options({ ...modelRules, dropout: rate().optional() });
 
 const stageParts = (convolutions: readonly Convolution[]): Part[] => [
   ...convolutions.flatMap(([filters, kernel, stride, padding]) => [

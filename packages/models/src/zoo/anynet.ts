@@ -10,8 +10,8 @@ import {
   classifier,
   conv,
   type ImageShape,
-  type NetOptions,
-  netRules,
+  type ModelOptions,
+  modelRules,
   type ResidualOptions,
   relu,
   residual,
@@ -148,10 +148,10 @@ function stages(
  */
 export function anyNet(
   design: AnyNetSpec,
-  options: NetOptions & { name?: string } = {},
+  options: ModelOptions & { name?: string } = {},
 ): LayersModel {
   const { stem, ...rest } = checkOptions('[models] anyNet', spec, design) as AnyNetSpec;
-  const named = rule.options({ ...netRules, name: rule.text().optional() });
+  const named = rule.options({ ...modelRules, name: rule.text().optional() });
   const { numClasses, ...net } = settle(
     { inputShape: [96, 96, 1] as ImageShape, numClasses: 10, name: 'anynet' },
     checkOptions('[models] anyNet', named, options),
@@ -165,19 +165,19 @@ export function anyNet(
 /**
  * Builds the book's RegNetX-32: `[batch, height, width, channels]` → logits `[batch, numClasses]`.
  */
-export function bookRegnetx32(options: NetOptions = {}): LayersModel {
-  const checked = checkOptions('[models] book.regnetx32', rule.options(netRules), options);
-  return anyNet(ANYNETS.regnetx32, { ...(checked as NetOptions), name: 'book/regnetx32' });
+export function bookRegnetx32(options: ModelOptions = {}): LayersModel {
+  const checked = checkOptions('[models] book.regnetx32', rule.options(modelRules), options);
+  return anyNet(ANYNETS.regnetx32, { ...(checked as ModelOptions), name: 'book/regnetx32' });
 }
 
 /**
  * Builds ResNet-18's stages of the book's ResNeXt blocks: `[batch, height, width, channels]` →
  * logits `[batch, numClasses]`.
  */
-export function bookResnext18(options: NetOptions = {}): LayersModel {
+export function bookResnext18(options: ModelOptions = {}): LayersModel {
   const { numClasses, ...net } = settle(
     { inputShape: [96, 96, 1] as ImageShape, numClasses: 10 },
-    checkOptions('[models] book.resnext18', rule.options(netRules), options),
+    checkOptions('[models] book.resnext18', rule.options(modelRules), options),
   );
   const { stem, ...rest } = ANYNETS.resnext18;
   const blocks = [

@@ -3,7 +3,7 @@
  * the book's runs.
  */
 import { checkOptions, rule } from '@deepend/core';
-import type { NetOptions } from '@deepend/nn';
+import type { ModelOptions } from '@deepend/nn';
 import type { LayersModel } from '@tensorflow/tfjs-layers';
 import { type AlexNetOptions, bookAlexnet } from './alexnet';
 import { bookRegnetx32, bookResnext18 } from './anynet';
@@ -60,19 +60,20 @@ function bookResnet(name: BookResNetName, options: ResNetOptions = {}): LayersMo
 
 /** What a net of the book may be asked for; each refuses what is another's. */
 export type BookNetOptions =
-  | NetOptions
+  | ModelOptions
   | BookVggOptions
   | ResNetOptions
   | AlexNetOptions
   | NinOptions
   | MlpOptions;
 
-const lenet = (name: BookLenetName) => (options?: NetOptions) => bookLenet(name, options);
+const lenet = (name: BookLenetName) => (options?: ModelOptions) => bookLenet(name, options);
 
 /** The builder of an id `book/x` is `book.x`. */
 export const book = {
   /** Softmax regression (chapter 4): one linear layer. */
-  softmax_regression: (options?: NetOptions): LayersModel => bookMlp('softmax_regression', options),
+  softmax_regression: (options?: ModelOptions): LayersModel =>
+    bookMlp('softmax_regression', options),
   /** The multilayer perceptron (chapter 5): 256 hidden units. */
   mlp: (options?: MlpOptions): LayersModel => bookMlp('mlp', options),
   /** The book's LeNet (chapter 7.6): sigmoids and average pooling. */

@@ -10,8 +10,8 @@ import {
   dense,
   globalAveragePool,
   type ImageShape,
-  type NetOptions,
-  netRules,
+  type ModelOptions,
+  modelRules,
   numbered,
   relu,
   residualStem,
@@ -112,14 +112,14 @@ const BOOK = { depths: [4, 4, 4, 4], growthRate: 32, stem: 64 };
 
 export type DenseNetName = keyof typeof DENSENETS;
 
-const netOptions = rule.options(netRules);
+const netOptions = rule.options(modelRules);
 const isLast = (i: number, depths: readonly number[]) => i === depths.length - 1;
 
 /**
  * Builds a DenseNet of torchvision: `[batch, height, width, channels]` → logits `[batch,
  * numClasses]`.
  */
-export function densenet(name: DenseNetName, options: NetOptions = {}): LayersModel {
+export function densenet(name: DenseNetName, options: ModelOptions = {}): LayersModel {
   const { numClasses, ...rest } = settle(
     { inputShape: [224, 224, 3] as ImageShape, numClasses: 1000, init: 'he-normal' as const },
     checkOptions(`[models] ${name}`, netOptions, options),
@@ -147,7 +147,7 @@ export function densenet(name: DenseNetName, options: NetOptions = {}): LayersMo
  * Builds the book's DenseNet, four blocks of four: `[batch, height, width, channels]` → logits
  * `[batch, numClasses]`.
  */
-export function bookDensenet(options: NetOptions = {}): LayersModel {
+export function bookDensenet(options: ModelOptions = {}): LayersModel {
   const { numClasses, ...rest } = settle(
     { inputShape: [96, 96, 1] as ImageShape, numClasses: 10 },
     checkOptions('[models] book.densenet', netOptions, options),

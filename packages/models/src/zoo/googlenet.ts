@@ -13,9 +13,9 @@ import {
   type ImageShape,
   isDry,
   layerConfig,
+  type ModelOptions,
   maxPool,
-  type NetOptions,
-  netRules,
+  modelRules,
   numbered,
   rate,
   relu,
@@ -132,10 +132,10 @@ const INCEPTIONS: Readonly<Record<string, Filters>>[] = [
 /**
  * Builds the book's GoogLeNet: `[batch, height, width, channels]` → logits `[batch, numClasses]`.
  */
-export function bookGooglenet(options: NetOptions = {}): tfl.LayersModel {
+export function bookGooglenet(options: ModelOptions = {}): tfl.LayersModel {
   const { numClasses, ...rest } = settle(
     { inputShape: [96, 96, 1] as ImageShape, numClasses: 10 },
-    checkOptions('[models] book.googlenet', rule.options(netRules), options),
+    checkOptions('[models] book.googlenet', rule.options(modelRules), options),
   );
   const pool = () => maxPool({ size: 3, stride: 2, padding: 1, name: 'pool' });
   const style = BOOK;
@@ -158,7 +158,7 @@ export function bookGooglenet(options: NetOptions = {}): tfl.LayersModel {
   return sequential([...stages, head], { name: 'book/googlenet', ...rest });
 }
 
-export interface GoogLeNetOptions extends NetOptions {
+export interface GoogLeNetOptions extends ModelOptions {
   /** The rate of dropout before the linear layer, from 0 up to but not including 1. @default 0.2 */
   dropout?: number;
   /**
@@ -170,7 +170,7 @@ export interface GoogLeNetOptions extends NetOptions {
 }
 
 const googlenetOptions = rule.options({
-  ...netRules,
+  ...modelRules,
   dropout: rate().optional(),
   transformInput: rule.flag().optional(),
 });

@@ -13,8 +13,8 @@ import {
   dense,
   flatten,
   type ImageShape,
-  type NetOptions,
-  netRules,
+  type ModelOptions,
+  modelRules,
   numbered,
   type Part,
   part,
@@ -86,10 +86,10 @@ export function lenetHead(
 /**
  * Builds a LeNet of the book: `[batch, height, width, channels]` → logits `[batch, numClasses]`.
  */
-export function bookLenet(name: BookLenetName, options: NetOptions = {}): LayersModel {
+export function bookLenet(name: BookLenetName, options: ModelOptions = {}): LayersModel {
   const { numClasses, ...rest } = settle(
     { inputShape: [28, 28, 1] as ImageShape, numClasses: 10 },
-    checkOptions(`[models] book.${name}`, rule.options(netRules), options),
+    checkOptions(`[models] book.${name}`, rule.options(modelRules), options),
   );
   const { paddings, batchNorm: normalize } = BOOK_LENETS[name];
   const stages = FILTERS.map((filters, i) =>

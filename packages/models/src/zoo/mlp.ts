@@ -8,15 +8,15 @@ import {
   dense,
   flatten,
   type ImageShape,
-  type NetOptions,
-  netRules,
+  type ModelOptions,
+  modelRules,
   relu,
   sequential,
   settle,
 } from '@deepend/nn';
 import type { LayersModel } from '@tensorflow/tfjs-layers';
 
-export interface MlpOptions extends NetOptions {
+export interface MlpOptions extends ModelOptions {
   /** Units of each hidden layer. @default [256] for the multilayer perceptron */
   hidden?: readonly number[];
 }
@@ -24,7 +24,7 @@ export interface MlpOptions extends NetOptions {
 const ROWS = { softmax_regression: { hidden: [] }, mlp: { hidden: [256] } } as const;
 const HIDDEN = 'a list of whole numbers of at least 1';
 const mlpOptions = rule.options({
-  ...netRules,
+  ...modelRules,
   hidden: rule.list(rule.positiveInteger(), HIDDEN).optional(),
 });
 
@@ -33,7 +33,7 @@ const mlpOptions = rule.options({
  * logits `[batch, numClasses]`.
  */
 export function bookMlp(name: keyof typeof ROWS, options: MlpOptions = {}): LayersModel {
-  const schema = name === 'mlp' ? mlpOptions : rule.options(netRules);
+  const schema = name === 'mlp' ? mlpOptions : rule.options(modelRules);
   const { numClasses, hidden, ...rest } = settle(
     {
       inputShape: [28, 28, 1] as ImageShape,

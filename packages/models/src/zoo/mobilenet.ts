@@ -10,9 +10,9 @@ import {
   dropout,
   globalAveragePool,
   type ImageShape,
+  type ModelOptions,
+  modelRules,
   modules,
-  type NetOptions,
-  netRules,
   numbered,
   type Part,
   part,
@@ -91,7 +91,7 @@ export function invertedResidual(filters: number, options: InvertedResidualOptio
     });
 }
 
-export interface MobileNetOptions extends NetOptions {
+export interface MobileNetOptions extends ModelOptions {
   /** What all channels are multiplied by, then rounded to eights. @default 1 */
   widthMultiplier?: number;
   /** The rate of dropout before the linear layer, from 0 up to but not including 1. @default 0.2 */
@@ -99,7 +99,7 @@ export interface MobileNetOptions extends NetOptions {
 }
 
 const mobileNetOptions = rule.options({
-  ...netRules,
+  ...modelRules,
   widthMultiplier: rule.positiveNumber().optional(),
   dropout: rate().optional(),
 });

@@ -9,9 +9,9 @@ import {
   dropout,
   globalAveragePool,
   type ImageShape,
+  type ModelOptions,
   maxPool,
-  type NetOptions,
-  netRules,
+  modelRules,
   numbered,
   rate,
   relu,
@@ -71,12 +71,12 @@ const BLOCKS = [
   { filters: 384, kernel: 3, stride: 1, padding: 1 },
 ] as const;
 
-export interface NinOptions extends NetOptions {
+export interface NinOptions extends ModelOptions {
   /** The rate of dropout before the last block, from 0 up to but not including 1. @default 0.5 */
   dropout?: number;
 }
 
-const ninOptions = rule.options({ ...netRules, dropout: rate().optional() });
+const ninOptions = rule.options({ ...modelRules, dropout: rate().optional() });
 
 /**
  * Builds the book's NiN: `[batch, height, width, channels]` → logits `[batch, numClasses]`. It has

@@ -13,8 +13,8 @@ import {
   cifarStem,
   classifier,
   type ImageShape,
-  type NetOptions,
-  netRules,
+  type ModelOptions,
+  modelRules,
   rate,
   residualEnd,
   residualStage,
@@ -95,7 +95,7 @@ type StemNames = readonly [scope: string, conv: string, norm: string, relu: stri
 export type ResNetStem = keyof typeof STEMS;
 export const STEM_NAMES = ['imagenet', 'cifar', 'book'] as const satisfies readonly ResNetStem[];
 
-export interface ResNetOptions extends NetOptions {
+export interface ResNetOptions extends ModelOptions {
   /** How a block arranges convolution, normalization and activation. @default 'original' */
   blockOrder?: BlockOrderName;
   /**
@@ -125,7 +125,7 @@ export interface ResNetOptions extends NetOptions {
 }
 
 export const resNetRules = {
-  ...netRules,
+  ...modelRules,
   blockOrder: rule.oneOf(BLOCK_ORDER_NAMES).optional(),
   stem: rule.oneOf(STEM_NAMES).optional(),
   shortcut: rule.oneOf(['A', 'B', 'C']).optional(),

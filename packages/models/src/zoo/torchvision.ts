@@ -3,7 +3,7 @@
  * logits.
  */
 
-import type { NetOptions } from '@deepend/nn';
+import type { ModelOptions } from '@deepend/nn';
 import type { LayersModel } from '@tensorflow/tfjs-layers';
 import { alexnet } from './alexnet';
 import { type DenseNetName, densenet } from './densenet';
@@ -22,7 +22,7 @@ const vggOf =
     vgg(name, options);
 const densenetOf =
   (name: DenseNetName) =>
-  (options?: NetOptions): LayersModel =>
+  (options?: ModelOptions): LayersModel =>
     densenet(name, options);
 
 export const resnet18 = resnetOf('resnet18');

@@ -10,10 +10,10 @@ import {
   dense,
   dropout,
   flatten,
+  type ModelOptions,
   maxPool,
+  modelRules,
   modules,
-  type NetOptions,
-  netRules,
   numbered,
   type Part,
   part,
@@ -38,7 +38,7 @@ export const VGG_HIDDEN = [4096, 4096] as const;
 export type VggDepth = keyof typeof VGG_DEPTHS;
 export type VggName = VggDepth | `${VggDepth}_bn`;
 
-export interface VggOptions extends NetOptions {
+export interface VggOptions extends ModelOptions {
   /**
    * What every convolution's filters are divided by; the book trains with 4. It divides 64.
    * @default 1
@@ -59,7 +59,7 @@ export interface BookVggOptions extends VggOptions {
 const DIVISOR = `a whole number that divides ${FILTERS[0]}`;
 
 export const vggRules = {
-  ...netRules,
+  ...modelRules,
   widthDivisor: rule
     .positiveInteger()
     .refine((divisor) => FILTERS[0] % divisor === 0, DIVISOR)

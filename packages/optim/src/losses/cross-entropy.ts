@@ -4,7 +4,7 @@
  */
 
 import type { Loss, LossResult } from '@deepend/compiler';
-import { fast } from '@deepend/compiler';
+import { runFusedKernel } from '@deepend/compiler';
 import { checkOptions, rule } from '@deepend/core';
 import * as tf from '@tensorflow/tfjs-core';
 import { classLabels } from './labels';
@@ -18,8 +18,8 @@ import { classLabels } from './labels';
  */
 export function softmaxCrossEntropy(logits: tf.Tensor2D, labels: tf.Tensor): LossResult<tf.Scalar> {
   return tf.tidy(() => {
-    const typed = classLabels('[compiler] softmaxCrossEntropy', logits, labels);
-    const own = fast('deepend.softmaxCrossEntropy', { logits, labels: typed });
+    const typed = classLabels('[optim] softmaxCrossEntropy', logits, labels);
+    const own = runFusedKernel('deepend.softmaxCrossEntropy', { logits, labels: typed });
     if (own) {
       const [loss, correct, dLogits] = own as [tf.Scalar, tf.Scalar, tf.Tensor2D];
       return { loss, correct, dLogits };
@@ -69,7 +69,7 @@ const LEAST = 1e-30;
  * @example plan.step(features, labels, { loss: crossEntropy({ labelSmoothing: 0.1 }) });
  */
 export function crossEntropy(options: CrossEntropyOptions = {}): Loss<tf.Scalar> {
-  const where = '[compiler] crossEntropy';
+  const where = '[optim] crossEntropy';
   const { labelSmoothing = 0, classWeights } = checkOptions(where, crossEntropyOptions, options);
   if (labelSmoothing === 0 && !classWeights) return softmaxCrossEntropy;
   return (logits, labels) =>

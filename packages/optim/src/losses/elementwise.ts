@@ -17,7 +17,7 @@ export function meanSquaredError(): Loss<null> {
     const { loss, dLogits } = tf.tidy(() => {
       const difference = tf.sub(
         outputs,
-        targets('[compiler] meanSquaredError', outputs, labels),
+        targets('[optim] meanSquaredError', outputs, labels),
       ) as tf.Tensor2D;
       const loss = tf.mean(tf.square(difference)) as tf.Scalar;
       return { loss, dLogits: tf.mul(difference, 2 / outputs.size) as tf.Tensor2D };
@@ -36,7 +36,7 @@ export function meanSquaredError(): Loss<null> {
 export function binaryCrossEntropy(): Loss<tf.Scalar> {
   return (x, labels) =>
     tf.tidy(() => {
-      const y = targets('[compiler] binaryCrossEntropy', x, labels); // [batch, outputs]
+      const y = targets('[optim] binaryCrossEntropy', x, labels); // [batch, outputs]
       const losses = tf.add(tf.sub(tf.relu(x), tf.mul(x, y)), tf.log1p(tf.exp(tf.neg(tf.abs(x)))));
       const loss = tf.mean(losses) as tf.Scalar;
       const dLogits = tf.div(tf.sub(tf.sigmoid(x), y), x.size) as tf.Tensor2D;

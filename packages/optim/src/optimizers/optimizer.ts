@@ -1,4 +1,4 @@
-import type { Entry, Parameter, ParameterGradient } from '@deepend/compiler';
+import type { Parameter, ParameterGradient, UpdateEntry } from '@deepend/compiler';
 import { show } from '@deepend/core';
 import * as tf from '@tensorflow/tfjs-core';
 import { ParameterNames } from '../parameter-names';
@@ -46,7 +46,7 @@ export interface Optimizer {
   dispose(): void;
 }
 
-const WHERE = '[compiler] optimizer';
+const WHERE = '[optim] optimizer';
 /**
  * A scalar slot of parameters that had no gradient in some steps: how many. Adam's corrections go
  * by the steps that a parameter had.
@@ -71,7 +71,7 @@ class RuleOptimizer implements Optimizer {
   private steps = 0;
 
   constructor(options: OptimizerOptions) {
-    this.options = checkOptimizerOptions('[compiler] createOptimizer', options);
+    this.options = checkOptimizerOptions('[optim] createOptimizer', options);
     this.rule = ruleOf(this.options);
   }
 
@@ -105,7 +105,7 @@ class RuleOptimizer implements Optimizer {
     { parameter, gradient }: ParameterGradient,
     { slots, lrScale, weightDecay, missed }: Seen,
     lr: number,
-  ): Entry {
+  ): UpdateEntry {
     const rate = lr * lrScale;
     const { decoupled } = this.options;
     const decay = decoupled ? { shrink: 1 - rate * weightDecay } : { decay: weightDecay };

@@ -1,6 +1,6 @@
 /** What each optimizer can be told, with PyTorch's defaults. */
 
-import type { RuleName } from '@deepend/compiler';
+import type { UpdateRule } from '@deepend/compiler';
 import { checkOptions, rule } from '@deepend/core';
 
 /** Parameters that learn in their own way. The first group that a parameter is in counts. */
@@ -131,7 +131,7 @@ export function ruleOf({
   alpha,
   epsilon,
 }: CheckedOptions) {
-  const rules: Record<CheckedOptions['name'], RuleName> = {
+  const rules: Record<CheckedOptions['name'], UpdateRule> = {
     sgd: momentum === 0 ? 'sgd' : nesterov ? 'nesterov' : 'momentum',
     adam: 'adam',
     adamw: 'adam',

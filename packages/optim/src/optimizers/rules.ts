@@ -3,7 +3,7 @@
  * weight. Formulas are PyTorch's (torch.optim).
  */
 
-import type { Coefficients, RuleName } from '@deepend/compiler';
+import type { UpdateCoefficients, UpdateRule } from '@deepend/compiler';
 import * as tf from '@tensorflow/tfjs-core';
 
 /**
@@ -25,7 +25,7 @@ interface Rule {
   move(
     g: tf.Tensor,
     slots: readonly tf.Tensor[],
-    at: Required<Coefficients> & { correction: number },
+    at: Required<UpdateCoefficients> & { correction: number },
   ): Moved;
 }
 
@@ -113,6 +113,6 @@ export const RULES = {
       return { change, slots: [average(beta2, before as tf.Tensor, g)] };
     },
   },
-} as const satisfies Record<RuleName, Rule>;
+} as const satisfies Record<UpdateRule, Rule>;
 
-export const ruleNamed = (name: RuleName): Rule => RULES[name];
+export const ruleNamed = (name: UpdateRule): Rule => RULES[name];

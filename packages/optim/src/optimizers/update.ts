@@ -3,33 +3,42 @@
  * else one by one in core ops.
  */
 
-import type { Coefficients, Entry, ParameterGradient, RuleName } from '@deepend/compiler';
-import { fast, hasFast, own } from '@deepend/compiler';
+import type {
+  ParameterGradient,
+  UpdateCoefficients,
+  UpdateEntry,
+  UpdateRule,
+} from '@deepend/compiler';
+import { ensureUnique, hasFusedKernel, runFusedKernel } from '@deepend/compiler';
 import * as tf from '@tensorflow/tfjs-core';
 import { ruleNamed } from './rules';
 
 /** Updates every entry's weight and slots in place; gradients stay as they are. */
 export function update(
-  rule: RuleName,
-  entries: readonly Entry[],
-  coefficients: Coefficients = {},
+  rule: UpdateRule,
+  entries: readonly UpdateEntry[],
+  coefficients: UpdateCoefficients = {},
 ): void {
   if (entries.length === 0) return;
-  if (hasFast('deepend.update')) fused(rule, entries, coefficients);
+  if (hasFusedKernel('deepend.update')) fused(rule, entries, coefficients);
   else composed(rule, entries, coefficients);
 }
 
-function fused(rule: RuleName, entries: readonly Entry[], coefficients: Coefficients): void {
+function fused(
+  rule: UpdateRule,
+  entries: readonly UpdateEntry[],
+  coefficients: UpdateCoefficients,
+): void {
   for (const { weight, slots = [] } of entries)
-    for (const variable of [weight, ...slots]) own(variable);
-  fast('deepend.update', {}, { rule, entries, ...coefficients });
+    for (const variable of [weight, ...slots]) ensureUnique(variable);
+  runFusedKernel('deepend.update', {}, { rule, entries, ...coefficients });
 }
 
 /** The definition, which an engine's own form follows. */
 export function composed(
-  rule: RuleName,
-  entries: readonly Entry[],
-  coefficients: Coefficients,
+  rule: UpdateRule,
+  entries: readonly UpdateEntry[],
+  coefficients: UpdateCoefficients,
 ): void {
   const { beta1 = 0, beta2 = 0, epsilon = 0 } = coefficients;
   const { move } = ruleNamed(rule);

@@ -3,7 +3,7 @@ import { checkOptions, rule } from '@deepend/core';
 import { type Monitor, type MonitorMode, modeOf, monitored, monitorRules } from '../monitor';
 import type { Schedule } from './schedules';
 
-const WHERE = '[trainer] plateauSchedule';
+const WHERE = '[optim] plateauSchedule';
 
 const rules = rule.options({
   lr: rule.positiveNumber(),
@@ -79,7 +79,7 @@ export function plateauSchedule(settings: PlateauOptions): Schedule {
   return {
     name: 'plateau',
     options: { lr, monitor, mode, factor, patience, threshold, thresholdMode, cooldown, minLr },
-    at({ step }) {
+    at({ update: step }) {
       if (step === 0) now = begin();
       return now.lr;
     },

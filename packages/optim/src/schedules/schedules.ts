@@ -7,11 +7,11 @@ import type { EpochRecord } from '@deepend/core';
 import { checkOptions, rule } from '@deepend/core';
 
 /** Where a run stands when it asks for a learning rate. */
-export interface Moment {
+export interface ScheduleState {
   /** From 1. */
   readonly epoch: number;
   /** Updates done before this one, over the whole run: from 0. */
-  readonly step: number;
+  readonly update: number;
   /** Updates in an epoch. */
   readonly stepsPerEpoch: number;
   readonly numEpochs: number;
@@ -22,7 +22,7 @@ export interface Schedule {
   /** Plain values, so that a run's settings can be written down. */
   readonly options: object;
   /** The learning rate of the next update. */
-  at(moment: Moment): number;
+  at(moment: ScheduleState): number;
   /** Learns what an epoch came to; schedules that go by the clock alone have no need. */
   observe?(record: EpochRecord): void;
   /** What `at` depends on beside the moment, as plain values. */
@@ -46,12 +46,12 @@ const share = (message: string) =>
   );
 
 /** Epochs done: whole ones, or with the part of the present one. */
-const epochsDone = ({ epoch, step, stepsPerEpoch }: Moment, by: By): number =>
+const epochsDone = ({ epoch, update: step, stepsPerEpoch }: ScheduleState, by: By): number =>
   by === 'epoch' ? epoch - 1 : step / stepsPerEpoch;
 
 /** Epochs done as a share of all that the schedule spans; 1 from its end on. */
 function progress(
-  moment: Moment,
+  moment: ScheduleState,
   { epochs = moment.numEpochs, by = 'epoch' }: { epochs?: number; by?: By },
 ): number {
   return Math.min(epochsDone(moment, by) / epochs, 1);
@@ -59,7 +59,7 @@ function progress(
 
 /** The same rate always. */
 export function constant(lr: number): Schedule {
-  const options = checkOptions('[trainer] constant', rule.options({ lr: rates.lr }), { lr });
+  const options = checkOptions('[optim] constant', rule.options({ lr: rates.lr }), { lr });
   return { name: 'constant', options, at: () => options.lr };
 }
 
@@ -74,8 +74,8 @@ const stepRules = rule.options({
  * @param settings.gamma @default 0.1
  */
 export function stepSchedule(settings: { lr: number; stepSize: number; gamma?: number }): Schedule {
-  const { lr, stepSize, gamma = 0.1 } = checkOptions('[trainer] stepSchedule', stepRules, settings);
-  const at = ({ epoch }: Moment) => lr * gamma ** Math.floor((epoch - 1) / stepSize);
+  const { lr, stepSize, gamma = 0.1 } = checkOptions('[optim] stepSchedule', stepRules, settings);
+  const at = ({ epoch }: ScheduleState) => lr * gamma ** Math.floor((epoch - 1) / stepSize);
   return { name: 'step', options: { lr, stepSize, gamma }, at };
 }
 
@@ -101,8 +101,8 @@ export function multiStepSchedule(settings: {
     lr,
     milestones,
     gamma = 0.1,
-  } = checkOptions('[trainer] multiStepSchedule', multiStepRules, settings);
-  const at = ({ epoch }: Moment) =>
+  } = checkOptions('[optim] multiStepSchedule', multiStepRules, settings);
+  const at = ({ epoch }: ScheduleState) =>
     lr * gamma ** milestones.filter((milestone) => milestone < epoch).length;
   return { name: 'multi-step', options: { lr, milestones, gamma }, at };
 }
@@ -127,12 +127,8 @@ interface Span {
  * https://arxiv.org/abs/1608.03983, without restarts; PyTorch's `CosineAnnealingLR`.
  */
 export function cosineSchedule(settings: Span): Schedule {
-  const {
-    lr,
-    finalLr = 0,
-    ...span
-  } = checkOptions('[trainer] cosineSchedule', spanRules, settings);
-  const at = (moment: Moment) => cosine(lr, finalLr, progress(moment, span));
+  const { lr, finalLr = 0, ...span } = checkOptions('[optim] cosineSchedule', spanRules, settings);
+  const at = (moment: ScheduleState) => cosine(lr, finalLr, progress(moment, span));
   return { name: 'cosine', options: { lr, finalLr, ...span }, at };
 }
 
@@ -143,9 +139,10 @@ const polynomialRules = rule.options({ ...rates, power: rule.positiveNumber().op
  * @param settings.power 1 is a straight line @default 1
  */
 export function polynomialSchedule(settings: Span & { power?: number }): Schedule {
-  const where = '[trainer] polynomialSchedule';
+  const where = '[optim] polynomialSchedule';
   const { lr, finalLr = 0, power = 1, ...span } = checkOptions(where, polynomialRules, settings);
-  const at = (moment: Moment) => finalLr + (lr - finalLr) * (1 - progress(moment, span)) ** power;
+  const at = (moment: ScheduleState) =>
+    finalLr + (lr - finalLr) * (1 - progress(moment, span)) ** power;
   return { name: 'polynomial', options: { lr, finalLr, power, ...span }, at };
 }
 
@@ -174,8 +171,9 @@ export function factorSchedule(settings: {
     factor,
     stopFactorLr = 1e-7,
     by = 'epoch',
-  } = checkOptions('[trainer] factorSchedule', factorRules, settings);
-  const at = (moment: Moment) => Math.max(stopFactorLr, lr * factor ** epochsDone(moment, by));
+  } = checkOptions('[optim] factorSchedule', factorRules, settings);
+  const at = (moment: ScheduleState) =>
+    Math.max(stopFactorLr, lr * factor ** epochsDone(moment, by));
   return { name: 'factor', options: { lr, factor, stopFactorLr, by }, at };
 }
 
@@ -211,7 +209,7 @@ interface OneCycle {
  * takes the learning rate alone: momentum stays as it is.
  */
 export function oneCycleSchedule(settings: OneCycle): Schedule {
-  const where = '[trainer] oneCycleSchedule';
+  const where = '[optim] oneCycleSchedule';
   const found = checkOptions(where, oneCycleRules, settings);
   const {
     maxLr,
@@ -229,7 +227,7 @@ export function oneCycleSchedule(settings: OneCycle): Schedule {
   const last = first / finalDivFactor;
   const between =
     anneal === 'cos' ? cosine : (from: number, to: number, way: number) => from + (to - from) * way;
-  const at = ({ step, stepsPerEpoch, numEpochs }: Moment) => {
+  const at = ({ update: step, stepsPerEpoch, numEpochs }: ScheduleState) => {
     const total = stepsPerEpoch * numEpochs;
     const top = pctStart * total - 1;
     const phases = threePhase

@@ -1,8 +1,8 @@
 /** A rate that rises first, then follows another schedule. */
 import { checkOptions, rule } from '@deepend/core';
-import type { Moment, Schedule } from './schedules';
+import type { Schedule, ScheduleState } from './schedules';
 
-const WHERE = '[trainer] warmUp';
+const WHERE = '[optim] warmUp';
 
 const rules = rule.options({
   steps: rule.positiveInteger().optional(),
@@ -40,8 +40,8 @@ export function warmUp(schedule: Schedule, settings: WarmUpOptions): Schedule {
     throw new RangeError(
       `${WHERE}: expected "steps" or "epochs", one of both; got ${steps ? 'both' : 'neither'}`,
     );
-  const at = (moment: Moment) => {
-    const { step, stepsPerEpoch, numEpochs } = moment;
+  const at = (moment: ScheduleState) => {
+    const { update: step, stepsPerEpoch, numEpochs } = moment;
     const warm = steps ?? (epochs as number) * stepsPerEpoch;
     if (warm >= stepsPerEpoch * numEpochs)
       throw new RangeError(
@@ -49,7 +49,11 @@ export function warmUp(schedule: Schedule, settings: WarmUpOptions): Schedule {
       );
     const rest = { stepsPerEpoch, numEpochs: numEpochs - warm / stepsPerEpoch };
     const done = Math.max(step - warm, 0);
-    const then = schedule.at({ ...rest, step: done, epoch: Math.floor(done / stepsPerEpoch) + 1 });
+    const then = schedule.at({
+      ...rest,
+      update: done,
+      epoch: Math.floor(done / stepsPerEpoch) + 1,
+    });
     if (step >= warm) return then;
     const first = from ?? then / 100;
     return first + ((then - first) * step) / warm;

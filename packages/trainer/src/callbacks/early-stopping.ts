@@ -65,7 +65,7 @@ export function earlyStopping(settings: EarlyStoppingOptions = {}): Callback {
    * Of a run that something else ended: there is no more to be done with it than to use the net.
    */
   const restoreNet = () => {
-    if (best) run?.net.setWeights([...(best.averages ?? best.weights)]);
+    if (best) run?.model.setWeights([...(best.averages ?? best.weights)]);
     forget();
   };
   return {
@@ -97,7 +97,7 @@ export function earlyStopping(settings: EarlyStoppingOptions = {}): Callback {
   };
 }
 
-const weightsOf = ({ net }: RunInfo) => net.getWeights().map((weight) => weight.clone());
+const weightsOf = ({ model: net }: RunInfo) => net.getWeights().map((weight) => weight.clone());
 
 function keep(run: RunInfo): Pick<Best, 'weights' | 'averages'> {
   return withOwnWeights(run, () => {
@@ -108,15 +108,15 @@ function keep(run: RunInfo): Pick<Best, 'weights' | 'averages'> {
 
 function giveBack(run: RunInfo, { weights, averages }: Best): void {
   withOwnWeights(run, () => {
-    inAverages(run, () => run.net.setWeights([...(averages ?? [])]));
-    run.net.setWeights([...weights]);
+    inAverages(run, () => run.model.setWeights([...(averages ?? [])]));
+    run.model.setWeights([...weights]);
   });
 }
 
 /**
  * Does `work` while the net has the averages for its weights; not at all where the run keeps none.
  */
-function inAverages<T>({ control: { average } }: RunInfo, work: () => T): T | undefined {
+function inAverages<T>({ control: { ema: average } }: RunInfo, work: () => T): T | undefined {
   if (!average) return undefined;
   average.swap();
   try {
@@ -127,7 +127,7 @@ function inAverages<T>({ control: { average } }: RunInfo, work: () => T): T | un
 }
 
 /** Does `work` while the net has its own weights, and leaves it with what it had. */
-function withOwnWeights<T>({ control: { average } }: RunInfo, work: () => T): T {
+function withOwnWeights<T>({ control: { ema: average } }: RunInfo, work: () => T): T {
   if (!average?.swapped) return work();
   average.swap();
   try {

@@ -41,13 +41,13 @@ export function stopOnNaN(settings: { every?: number } = {}): Callback {
   return {
     onTrainBegin(info) {
       run = info;
-      remember(run.net);
+      remember(run.model);
     },
     async onStep({ epoch, step, globalStep, loss, lr }) {
       if (!run || (globalStep % every !== 0 && Number.isFinite(loss))) return;
-      if (Number.isFinite(loss) && (await allFinite(run.net))) return remember(run.net);
+      if (Number.isFinite(loss) && (await allFinite(run.model))) return remember(run.model);
       const now = find(run);
-      run.net.setWeights(before);
+      run.model.setWeights(before);
       const found = find(run) ?? now;
       const place = found
         ? PLACES[found.what](found.layers.map((layer) => `'${layer}'`).join(', '))

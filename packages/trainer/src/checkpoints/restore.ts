@@ -2,7 +2,7 @@
 import { show } from '@deepend/core';
 import * as tf from '@tensorflow/tfjs-core';
 import type { LayersModel } from '@tensorflow/tfjs-layers';
-import type { Session } from '../session';
+import type { StepRunner } from '../session';
 import type { RunProgress } from '../types';
 import type { SavedTensor } from './file';
 
@@ -35,7 +35,7 @@ const text = (value: unknown) =>
 
 interface Target {
   readonly net: LayersModel;
-  readonly session: Session;
+  readonly session: StepRunner;
   readonly progress: RunProgress;
 }
 
@@ -61,7 +61,7 @@ export function putBack(
       step: progress.optimizerStep,
       slots: section('optimizer', tensors),
     });
-    session.average?.restore({
+    session.ema?.restore({
       updates: progress.averageUpdates ?? 0,
       weights: section('average', tensors),
     });

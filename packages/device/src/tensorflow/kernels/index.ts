@@ -1,5 +1,5 @@
 /** The fused operations' forms on tfjs-node's engine. */
-import type { FastKernel } from '@deepend/compiler';
+import type { FusedKernel } from '@deepend/compiler';
 import { registerForms } from '../../register-kernels';
 import {
   activationGradient,
@@ -13,7 +13,7 @@ import type { Form, Given } from './native';
 import { batchNorm, batchNormGradient, normalizeBy } from './norm';
 import { update } from './update';
 
-const FORMS: Partial<Record<FastKernel, Form>> = {
+const FORMS: Partial<Record<FusedKernel, Form>> = {
   'deepend.conv2d': conv2d,
   'deepend.conv2dInputGradient': conv2dInputGradient,
   'deepend.conv2dFilterGradient': conv2dFilterGradient,

@@ -1,6 +1,6 @@
 /** Updates in place, by libtensorflow's operations on variables. */
 
-import type { Coefficients, Entry, RuleName } from '@deepend/compiler';
+import type { UpdateCoefficients, UpdateEntry, UpdateRule } from '@deepend/compiler';
 import { composed } from '@deepend/optim';
 import * as tf from '@tensorflow/tfjs-core';
 import { type Attr, attributes, FLOAT, type Form, type NodeBackend } from './native';
@@ -17,9 +17,9 @@ interface Native {
   /** What follows the variables, in the operation's order. `lr` with Adam's correction. */
   inputs(at: {
     number(value: number): tf.Tensor;
-    entry: Entry;
+    entry: UpdateEntry;
     gradient: tf.Tensor;
-    coefficients: Coefficients;
+    coefficients: UpdateCoefficients;
   }): tf.Tensor[];
 }
 
@@ -37,7 +37,7 @@ const momentum = (nesterov: boolean): Native => ({
  * The rules that libtensorflow has just as `optimizers/rules.ts` defines them; its RMSProp has its
  * epsilon within the root.
  */
-const NATIVE: Partial<Record<RuleName, Native>> = {
+const NATIVE: Partial<Record<UpdateRule, Native>> = {
   sgd: {
     operation: 'ResourceApplyGradientDescent',
     inputs: ({ number, entry, gradient }) => [number(entry.lr), gradient],
@@ -80,9 +80,9 @@ const NATIVE: Partial<Record<RuleName, Native>> = {
 /** attrs: rule, entries and coefficients, as `optimizers/update.ts` has them. Gives nothing. */
 export const update: Form = ({ backend, attrs }) => {
   const { rule, entries, ...coefficients } = attrs as {
-    rule: RuleName;
-    entries: readonly Entry[];
-  } & Coefficients;
+    rule: UpdateRule;
+    entries: readonly UpdateEntry[];
+  } & UpdateCoefficients;
   const native = NATIVE[rule];
   if (!native) composed(rule, entries, coefficients);
   else updateAll(backend, native, { entries, coefficients });
@@ -92,7 +92,7 @@ export const update: Form = ({ backend, attrs }) => {
 function updateAll(
   backend: NodeBackend,
   { operation, attrs = {}, inputs }: Native,
-  { entries, coefficients }: { entries: readonly Entry[]; coefficients: Coefficients },
+  { entries, coefficients }: { entries: readonly UpdateEntry[]; coefficients: UpdateCoefficients },
 ): void {
   const numbers = new Map<number, tf.Tensor>();
   const number = (value: number): tf.Tensor => {
@@ -101,7 +101,7 @@ function updateAll(
     return scalar;
   };
   const options = attributes(backend, { T: FLOAT, use_locking: ['bool', false], ...attrs });
-  const apply = (entry: Entry) => {
+  const apply = (entry: UpdateEntry) => {
     const { weight, slots = [], decay = 0, shrink = 1 } = entry;
     const gradient =
       decay === 0 ? entry.gradient : tf.add(entry.gradient, tf.mul(weight, number(decay)));

@@ -1,5 +1,5 @@
 /** The fused operations' forms on WebGPU, as compute shaders. */
-import type { FastKernel } from '@deepend/compiler';
+import type { FusedKernel } from '@deepend/compiler';
 import { registerForms } from '../../register-kernels';
 import { activationGradient, dropout, softmaxCrossEntropy } from './basic';
 import { channelSums } from './channels';
@@ -10,7 +10,7 @@ import { batchNormGradient } from './norm-gradient';
 import { maxPool, maxPoolGradient } from './pool';
 import { update } from './update';
 
-const FORMS: Partial<Record<FastKernel, Form>> = {
+const FORMS: Partial<Record<FusedKernel, Form>> = {
   'deepend.conv2d': conv2d,
   'deepend.conv2dFilterGradient': conv2dFilterGradient,
   'deepend.channelSums': channelSums,

@@ -2,7 +2,7 @@
  * Updates in place, a shader a weight: the weight, the rule's slots and the gradient are read and
  * written once.
  */
-import type { Coefficients, Entry, RuleName } from '@deepend/compiler';
+import type { UpdateCoefficients, UpdateEntry, UpdateRule } from '@deepend/compiler';
 import { type Form, grid, INDEX, launch, size } from './launch';
 
 const MEAN = (slot: string, beta: 1 | 2, now: string) =>
@@ -12,7 +12,7 @@ const MEAN = (slot: string, beta: 1 | 2, now: string) =>
  * WGSL: moves the slots `p`, `q` and `r`, and gives the `change` for the gradient `g`. The formulas
  * are those of `optimizers/rules.ts`.
  */
-const RULES: Readonly<Record<RuleName, string>> = {
+const RULES: Readonly<Record<UpdateRule, string>> = {
   sgd: 'let change = g;',
   momentum: 'let change = p[i] * u.beta1 + g; p[i] = change;',
   nesterov:
@@ -40,7 +40,7 @@ export const update: Form = ({ backend, attrs }) => {
     beta1 = 0,
     beta2 = 0,
     epsilon = 0,
-  } = attrs as { rule: RuleName; entries: readonly Entry[] } & Coefficients;
+  } = attrs as { rule: UpdateRule; entries: readonly UpdateEntry[] } & UpdateCoefficients;
   for (const {
     weight,
     gradient,
