@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { type Contender, interleave } from './interleave';
 import { JOBS, matches, titleOf } from './jobs';
 import { aligned, BEGIN, between, END, markdown } from './markdown';
-import { parseOptions } from './options';
+import { parseOptions, refusePublication } from './options';
 import { rowText } from './report';
 import type { Measured, Results, Series } from './results';
 import { best, figure, judge, median, spread } from './stats';
@@ -115,7 +115,7 @@ describe('options', () => {
       words: [],
       rounds: 5,
       seconds: 4,
-      engines: ['simd', 'wasm', 'tensorflow'],
+      backends: ['simd', 'wasm', 'tensorflow'],
     });
   });
 
@@ -125,7 +125,7 @@ describe('options', () => {
       '3×3',
       '--rounds',
       '2',
-      '--engines',
+      '--backends',
       'simd',
       '--against',
       'torch',
@@ -134,15 +134,15 @@ describe('options', () => {
       section: 'kernels',
       words: ['3×3'],
       rounds: 2,
-      engines: ['simd'],
+      backends: ['simd'],
       against: 'torch',
     });
   });
 
-  it('take a GPU, whose engine is its own', () => {
+  it('take a GPU, whose backend is its own', () => {
     expect(parseOptions(['--device', 'webgpu', 'ResNet'])).toMatchObject({
       device: 'webgpu',
-      engines: ['webgpu'],
+      backends: ['webgpu'],
       words: ['ResNet'],
     });
     expect(parseOptions([]).device).toBeUndefined();
@@ -151,15 +151,31 @@ describe('options', () => {
   it.each([
     [['--device', 'cuda']],
     [['kernels', '--device', 'webgpu']],
-    [['--device', 'webgpu', '--engines', 'simd']],
+    [['--device', 'webgpu', '--backends', 'simd']],
     [['--rounds', '0']],
     [['--rounds', '1.5']],
     [['--seconds', 'x']],
-    [['--engines', 'cuda']],
+    [['--backends', 'cuda']],
     [['--against', 'keras']],
     [['--round', '2']],
   ])('refuse %j', (argv) => {
     expect(() => parseOptions(argv)).toThrow(/is not what it takes/);
+  });
+});
+
+describe('published results', () => {
+  const out = 'test/bench/results/speed.json';
+
+  it('need five rounds', () => {
+    expect(parseOptions(['--out', out]).out).toBe(out);
+    expect(() => parseOptions(['--out', out, '--rounds', '4'])).toThrow('at least 5');
+    expect(parseOptions(['--out', 'elsewhere.json', '--rounds', '1']).rounds).toBe(1);
+  });
+
+  it('need a quiet machine', () => {
+    expect(refusePublication(out, 0.6)).toMatch(/load is 0\.6, above 0\.5/);
+    expect(refusePublication(out, 0.5)).toBeUndefined();
+    expect(refusePublication('elsewhere.json', 9)).toBeUndefined();
   });
 });
 
@@ -202,7 +218,7 @@ const RESULTS: Results = {
 };
 
 describe('tables', () => {
-  it('have a column an engine, the ratio and the target', () => {
+  it('have a column an backend, the ratio and the target', () => {
     const [head, rule, row] = markdown(RESULTS, { kinds: ['train'] }).split('\n');
     expect(head).toMatch(
       /^\| Training, samples\/s +\| +simd \| +PyTorch \| +wasm \| +ratio \| +target \|$/,

@@ -40,7 +40,7 @@ const peer = ({ versions }: Results['about'], before: string) =>
   versions.PyTorch ? `${before}${versions.PyTorch}` : '';
 
 /**
- * A table of rows of one kind and unit: a column an engine, one for the best of PyTorch's two
+ * A table of rows of one kind and unit: a column an backend, one for the best of PyTorch's two
  * memory formats, the ratio, the target.
  */
 function table(rows: readonly Row[], language: Language): string {

@@ -1,10 +1,27 @@
 /** What `npm run bench` may be asked for. */
+import path from 'node:path';
 import { parseArgs } from 'node:util';
 
-const ENGINES = ['simd', 'wasm', 'tensorflow'] as const;
-export type BenchEngine = (typeof ENGINES)[number];
+const BACKENDS = ['simd', 'wasm', 'tensorflow'] as const;
+export type BenchBackend = (typeof BACKENDS)[number];
 
 export const SECTIONS = ['speed', 'scaling', 'kernels'] as const;
+
+/** Results in this folder are published: README and docs show them. */
+const PUBLISHED = path.join(import.meta.dirname, 'results');
+export const MIN_PUBLISHED_ROUNDS = 5;
+/** The highest load average, in processes, at which results may be measured for publication. */
+export const MAX_LOAD = 0.5;
+
+/** Whether a results file is one that README and docs show. */
+export const isPublished = (file: string | undefined): boolean =>
+  file !== undefined && path.dirname(path.resolve(file)) === PUBLISHED;
+
+/** Why results cannot be measured for publication at this load; undefined where they can. */
+export const refusePublication = (file: string | undefined, load: number): string | undefined =>
+  isPublished(file) && load > MAX_LOAD
+    ? `the load is ${load.toFixed(1)}, above ${MAX_LOAD}: nothing is measured for ${file}; wait until no other work runs`
+    : undefined;
 
 export interface Options {
   /** `speed`: training, inference and loading. */
@@ -13,10 +30,10 @@ export interface Options {
   readonly words: readonly string[];
   readonly against: 'torch' | undefined;
   /**
-   * A GPU instead of the CPU's engines: its own jobs, beside PyTorch on CUDA where that is there.
+   * A GPU instead of the CPU's backends: its own jobs, next to PyTorch on CUDA if present.
    */
   readonly device: 'webgpu' | undefined;
-  readonly engines: readonly (BenchEngine | 'webgpu')[];
+  readonly backends: readonly (BenchBackend | 'webgpu')[];
   readonly threads: number | undefined;
   readonly rounds: number;
   readonly seconds: number;
@@ -24,13 +41,14 @@ export interface Options {
 }
 
 export const USAGE = `npm run bench -- [scaling | kernels] [WORD ...] [options]
-  --against torch      measure PyTorch beside it, in both memory formats
-  --device webgpu      training on the GPU, beside PyTorch on CUDA (fp32 and TF32) where it is
-  --engines A,B        of ${ENGINES.join(', ')} (default: all that are here)
-  --threads N          of the simd engine (default: its own choice)
+  --against torch      measure PyTorch too, in both memory formats
+  --device webgpu      training on the GPU, next to PyTorch on CUDA (fp32 and TF32) if present
+  --backends A,B       of ${BACKENDS.join(', ')} (default: all that compute here)
+  --threads N          threads of the simd backend (default: its own choice)
   --rounds N           (default 5)
-  --seconds S          of each contender in each round (default 4; kernels 0.3)
-  --out FILE           write every figure as JSON`;
+  --seconds S          seconds for each contender in each round (default 4; kernels 0.3)
+  --out FILE           write every figure as JSON; files in test/bench/results are published, so
+                       they need at least ${MIN_PUBLISHED_ROUNDS} rounds and a load of at most ${MAX_LOAD}`;
 
 /** @throws RangeError with the usage for what it does not know */
 export function parseOptions(argv: readonly string[]): Options {
@@ -38,7 +56,7 @@ export function parseOptions(argv: readonly string[]): Options {
   const known = {
     against: text,
     device: text,
-    engines: text,
+    backends: text,
     threads: text,
     rounds: text,
     seconds: text,
@@ -59,19 +77,22 @@ export function parseOptions(argv: readonly string[]): Options {
     : undefined;
   if (values.against !== undefined && values.against !== 'torch')
     fail(`--against ${values.against}`);
-  if (values.device !== undefined && (values.device !== 'webgpu' || section || values.engines))
+  if (values.device !== undefined && (values.device !== 'webgpu' || section || values.backends))
     fail(`--device ${values.device}`);
-  const engines = values.engines?.split(',') ?? ENGINES;
-  const unknown = engines.find((engine) => !(ENGINES as readonly string[]).includes(engine));
-  if (unknown !== undefined) fail(`--engines ${unknown}`);
+  const backends = values.backends?.split(',') ?? BACKENDS;
+  const unknown = backends.find((backend) => !(BACKENDS as readonly string[]).includes(backend));
+  if (unknown !== undefined) fail(`--backends ${unknown}`);
+  const rounds = number('rounds', values.rounds ?? '5', true);
+  if (isPublished(values.out) && rounds < MIN_PUBLISHED_ROUNDS)
+    fail(`--rounds ${rounds} for published results (at least ${MIN_PUBLISHED_ROUNDS})`);
   return {
     section: section ?? 'speed',
     words: section ? positionals.slice(1) : positionals,
     against: values.against as 'torch' | undefined,
     device: values.device as 'webgpu' | undefined,
-    engines: values.device ? ['webgpu'] : (engines as readonly BenchEngine[]),
+    backends: values.device ? ['webgpu'] : (backends as readonly BenchBackend[]),
     threads: values.threads === undefined ? undefined : number('threads', values.threads, true),
-    rounds: number('rounds', values.rounds ?? '5', true),
+    rounds,
     seconds: number('seconds', values.seconds ?? (section === 'kernels' ? '0.3' : '4'), false),
     out: values.out,
   };

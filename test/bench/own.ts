@@ -28,7 +28,7 @@ interface Session {
   dispose(): void;
 }
 
-/** A net and a batch in memory, on the current engine. */
+/** A net and a batch in memory, on the current backend. */
 function prepare({ net: name, size, batch }: NetJob): Session {
   const { id, options } = NETS[name];
   const image = [size, size, channelsOf(name)] as [number, number, number];
@@ -63,19 +63,19 @@ function predict({ plan, features }: Session): void {
 }
 
 export interface OwnOptions {
-  engine: BackendName;
-  /** Of the simd engine; as they are without it. */
+  backend: BackendName;
+  /** Of the simd backend; as they are without it. */
   threads?: number;
   name?: string;
 }
 
 /**
- * Samples per second of an engine. The net is built, and one step gone, before the first round is
+ * Samples per second of an backend. The net is built, and one step gone, before the first round is
  * timed.
  */
 export function netContender(
   job: NetJob,
-  { engine, threads, name = engine }: OwnOptions,
+  { backend, threads, name = backend }: OwnOptions,
 ): Contender {
   let session: Session | undefined;
   let seed = 0;
@@ -83,7 +83,7 @@ export function netContender(
   return {
     name,
     async round(seconds) {
-      await activate({ backend: engine });
+      await activate({ backend: backend });
       if (threads) setThreads(threads);
       if (!session) {
         session = prepare(job);
@@ -102,12 +102,12 @@ export function netContender(
  */
 export function loadContender(
   job: LoadJob,
-  { engine, dataset }: { engine: BackendName; dataset: AnyDataset },
+  { backend, dataset }: { backend: BackendName; dataset: AnyDataset },
 ): Contender {
   return {
     name: 'deepend',
     async round(seconds) {
-      await activate({ backend: engine });
+      await activate({ backend: backend });
       const loader = new DataLoader(dataset, {
         batchSize: job.batch,
         shuffle: true,

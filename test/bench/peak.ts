@@ -61,7 +61,7 @@ async function compile(relaxed: boolean): Promise<WebAssembly.Module> {
 
 export interface PeakOptions {
   threads: number;
-  /** Whether the engine's module has relaxed SIMD, which is a multiply-add in one instruction. */
+  /** Whether the backend's module has relaxed SIMD, which is a multiply-add in one instruction. */
   relaxed: boolean;
   seconds: number;
 }

@@ -2,7 +2,7 @@
 
 /** The rounds of one contender. */
 export interface Series {
-  /** An engine of deepend's, `PyTorch, channels last`, `peak`, ... */
+  /** An backend of deepend's, `PyTorch, channels last`, `peak`, ... */
   readonly name: string;
   readonly rounds: readonly number[];
   readonly median: number;
@@ -45,7 +45,7 @@ export interface Results {
     readonly platform: string;
     readonly node: string;
     readonly versions: Readonly<Record<string, string>>;
-    /** Which build of the simd engine's module ran, and on how many threads. */
+    /** Which build of the simd backend's module ran, and on how many threads. */
     readonly wasmBuild: string;
     readonly threads: number;
     readonly rounds: number;

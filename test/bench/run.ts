@@ -1,8 +1,7 @@
 /**
- * Speed beside PyTorch, interleaved in one run, since the absolute figures of a shared machine
- * drift. `npm run bench -- --against torch`,
- * or a part of it: `npm run bench -- train ResNet-18`, `npm run bench -- scaling`, `npm run bench
- * -- kernels`. Figures are medians of rounds.
+ * Measures deepend's speed next to PyTorch's, interleaved in one run because the absolute figures
+ * of a shared machine drift: `npm run bench -- --against torch`, or a part of it, such as `npm run
+ * bench -- train ResNet-18`, `scaling` or `kernels`. Figures are medians over rounds.
  */
 import { rmSync } from 'node:fs';
 import { loadavg } from 'node:os';
@@ -22,7 +21,7 @@ import {
   titleOf,
 } from './jobs';
 import { measureKernels } from './kernels';
-import { type Options, parseOptions } from './options';
+import { MAX_LOAD, type Options, parseOptions, refusePublication } from './options';
 import { loadContender, netContender } from './own';
 import {
   GPU_PEERS,
@@ -51,11 +50,9 @@ function readOptions(): Options {
   }
 }
 
-/**
- * The engines of those asked for that compute here; the others stand in `absent` with the reason.
- */
-async function enginesHere(names: Options['engines']): Promise<Options['engines'][number][]> {
-  const here: Options['engines'][number][] = [];
+/** The requested backends that compute here; `absent` gets the others with the reason. */
+async function backendsHere(names: Options['backends']): Promise<Options['backends'][number][]> {
+  const here: Options['backends'][number][] = [];
   for (const name of names) {
     try {
       await device(name);
@@ -85,11 +82,17 @@ function onRow(measured: Measured): void {
   if (options.out) writeResults(options.out, results());
 }
 
-if ((loadavg()[0] ?? 0) > 0.5)
-  console.log(`something else runs here (load ${loadavg()[0]?.toFixed(1)}): ratios will be off`);
-const engines = await enginesHere(options.engines);
-if (engines.length === 0) {
-  console.error(`[bench] none of the engines computes here: ${JSON.stringify(absent)}`);
+const load = loadavg()[0] ?? 0;
+const refusal = refusePublication(options.out, load);
+if (refusal) {
+  console.error(`[bench] ${refusal}`);
+  process.exit(1);
+}
+if (load > MAX_LOAD)
+  console.log(`other work runs on this machine (load ${load.toFixed(1)}): ratios will be off`);
+const backends = await backendsHere(options.backends);
+if (backends.length === 0) {
+  console.error(`[bench] none of the backends computes here: ${JSON.stringify(absent)}`);
   process.exit(1);
 }
 const peer = await peerHere(options);
@@ -121,7 +124,7 @@ interface Sets {
 
 function contendersFor(job: Job, sets: Sets): Contender[] {
   if (job.kind === 'load') return loadContenders(job, sets);
-  const own = engines.map((engine) => netContender(job, { engine }));
+  const own = backends.map((backend) => netContender(job, { backend }));
   return [...own.slice(0, 1), ...(peer ? peerContenders(peer, job) : []), ...own.slice(1)];
 }
 
@@ -132,12 +135,12 @@ function loadContenders(job: LoadJob, { clothes, photos }: Sets): Contender[] {
     ? { folder: photos?.folder, times: TIMES }
     : { images: path.join(dataset.source ?? '', 'train-images-idx3-ubyte.gz') };
   return [
-    loadContender(job, { engine: engines[0] ?? 'cpu-js', dataset }),
+    loadContender(job, { backend: backends[0] ?? 'cpu-js', dataset }),
     ...(peer ? [peerContender(peer, { ...job, ...files })] : []),
   ];
 }
 
-/** Training, inference and loading: each engine, and PyTorch. */
+/** Training, inference and loading: each backend, and PyTorch. */
 async function speed(): Promise<void> {
   const jobs = JOBS.filter((job) => matches(job, options.words));
   const loads = jobs.filter((job) => job.kind === 'load');
@@ -184,7 +187,7 @@ async function onGpu(): Promise<void> {
   );
   for (const job of options.words.length > 0 ? nets : usual) {
     const contenders = [
-      netContender(job, { engine: 'webgpu' }),
+      netContender(job, { backend: 'webgpu' }),
       ...(peer ? gpuContenders(peer, job) : []),
     ];
     const series = await interleave(contenders, options);
@@ -207,7 +210,7 @@ async function scaling(): Promise<void> {
   const job: NetJob = { kind: 'train', net: 'resnet18', size: 96, batch: 64 };
   const contenders = [2, 1].map((threads) => {
     const name = threads === 1 ? '1 thread' : `${threads} threads`;
-    return netContender(job, { engine: 'simd', threads, name });
+    return netContender(job, { backend: 'simd', threads, name });
   });
   const before = getThreads();
   const series = await interleave(contenders, options);
@@ -237,4 +240,4 @@ const sections = {
 await (options.device ? onGpu() : sections[options.section]());
 if (rows.length === 0) console.log(`nothing was measured for '${options.words.join(' ')}'`);
 peer?.close();
-process.exit(0); // an engine's threads may hold the process
+process.exit(0); // an backend's threads may hold the process
