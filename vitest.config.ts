@@ -6,7 +6,7 @@ const source = (folder: string) =>
 const generated = (folder: string, name: string) =>
   new URL(`./packages/${folder}/src/generated/${name}.ts`, import.meta.url).pathname;
 
-export default defineConfig({
+export default defineConfig(({ mode }) => ({
   resolve: {
     // Unit tests read the sources; test/package and test/examples run what was built.
     alias: [
@@ -27,5 +27,13 @@ export default defineConfig({
     testTimeout: 60_000,
     hookTimeout: 120_000,
     maxWorkers: 2,
+    env: {
+      // Two test files run at a time; spinning threads of both would share the cores.
+      DEEPEND_THREADS: '1',
+      // All rows and repetitions instead of representative ones: `npm run test:full`.
+      ...(mode === 'full' && { DEEPEND_FULL: '1' }),
+    },
+    // Tests that use TensorFlow.js's own `cpu` backend without deepend's device package.
+    onConsoleLog: (log) => !log.includes('Hi, looks like you are running TensorFlow.js'),
   },
-});
+}));

@@ -21,7 +21,7 @@ const WORDS = {
     missed: 'missed',
     caption: (about: Results['about']) =>
       `Medians of ${about.rounds} interleaved rounds of ${about.seconds} s, ${about.processor}, ${about.cores} cores, Node ${about.node}, ` +
-      `simd on ${about.threads} threads (${about.wasmBuild} build)${peer(about, ', beside PyTorch ')}; ${about.date.slice(0, 10)}, ` +
+      `simd on ${about.threads} threads (${about.wasmBuild} build)${peer(about, ', compared with PyTorch ')}; ${about.date.slice(0, 10)}, ` +
       `\`${about.command}\`.`,
   },
   zh: {

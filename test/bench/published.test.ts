@@ -21,7 +21,7 @@ const PAGES: [page: string, files: string[], options: MarkdownOptions][] = [
   ['README.zh-CN.md', ['speed.json'], { kinds: ['train', 'infer'], language: 'zh' }],
   ['docs/devices.md', ['tensorflow.json'], { kinds: ['train'] }],
   [
-    'docs/architecture.md',
+    'docs/performance.md',
     ['speed.json', 'scaling.json', 'kernels.json'],
     { kinds: ['load', 'scaling', 'kernels'] },
   ],
