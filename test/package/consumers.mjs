@@ -1,7 +1,8 @@
-/** What a person's own project may look like: each uses the installed umbrella in another way. */
+/** Projects of users: each uses the installed umbrella in another way. */
 import { spawnSync } from 'node:child_process';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
+import { ROOT } from './packages.mjs';
 
 const BODY = `
 const net = book.resnet8({ inputShape: [28, 28, 1], numClasses: 10 });
@@ -18,10 +19,12 @@ const wrong: TrainOptions = { numEpochs: 1, lr: 0.1, epochs: 2 };
 const typed: Promise<Device> = cpu();
 void [options, wrong, typed];
 `;
-const tsconfig = (module, moduleResolution) => ({
+/** How TypeScript may resolve the packages; node10 is how TypeScript notebooks do. */
+const RESOLUTIONS = { nodenext: 'nodenext', bundler: 'esnext', node10: 'esnext' };
+const tsconfig = (moduleResolution) => ({
   compilerOptions: {
     target: 'ES2022',
-    module,
+    module: RESOLUTIONS[moduleResolution],
     moduleResolution,
     strict: true,
     noEmit: true,
@@ -30,49 +33,40 @@ const tsconfig = (module, moduleResolution) => ({
   },
   files: ['main.ts'],
 });
+const TYPES = { module: TYPED + BODY, commonjs: `${TYPED}\nvoid (async () => {${BODY}})();` };
 
-/** A row: how the project looks, and what runs in it. */
+/** A row: how the project looks, what TypeScript checks, and what runs in it. */
 const PROJECTS = {
-  esm: { type: 'module', main: ['main.mjs', `import ${NAMES} from 'deepend';${BODY}`] },
-  cjs: {
+  'ES modules': { type: 'module', main: ['main.mjs', `import ${NAMES} from 'deepend';${BODY}`] },
+  CommonJS: {
     type: 'commonjs',
     main: ['main.cjs', `const ${NAMES} = require('deepend');\n(async () => {${BODY}})();`],
   },
-  both: {
+  'both in one process': {
     type: 'module',
     main: [
       'main.mjs',
       `import { createRequire } from 'node:module';\nconst ${NAMES} = createRequire(import.meta.url)('deepend');\nawait import('deepend');${BODY}`,
     ],
   },
-  nodenext: {
-    type: 'module',
-    main: ['main.ts', TYPED + BODY],
-    tsconfig: tsconfig('nodenext', 'nodenext'),
-  },
-  'nodenext from CommonJS': {
-    type: 'commonjs',
-    main: ['main.ts', `${TYPED}\nvoid (async () => {${BODY}})();`],
-    tsconfig: tsconfig('nodenext', 'nodenext'),
-  },
-  bundler: {
-    type: 'module',
-    main: ['main.ts', TYPED + BODY],
-    tsconfig: tsconfig('esnext', 'bundler'),
-  },
-  'node10, as TypeScript notebooks resolve': {
-    type: 'commonjs',
-    main: ['main.ts', `${TYPED}\nvoid (async () => {${BODY}})();`],
-    tsconfig: tsconfig('commonjs', 'node10'),
-  },
+  ...Object.fromEntries(
+    Object.keys(RESOLUTIONS).flatMap((resolution) =>
+      Object.entries(TYPES).map(([type, source]) => [
+        `types, ${resolution} from ${type}`,
+        { type, main: ['main.ts', source], tsconfig: tsconfig(resolution) },
+      ]),
+    ),
+  ),
 };
 
+const TSC = path.join(ROOT, 'node_modules/typescript/bin/tsc');
+
 /**
- * Runs every project beside a `node_modules` that holds deepend.
- * @param {string} dir where `npm install` was done
- * @param {{ tsc: string, tsx: string }} tools what checks and runs TypeScript
+ * Checks or runs every project.
+ * @param {string} dir a folder whose `node_modules` holds deepend
+ * @throws Error with the output of the first project that fails
  */
-export function checkConsumers(dir, { tsc, tsx }) {
+export function checkConsumers(dir) {
   for (const [name, { type, main, tsconfig }] of Object.entries(PROJECTS)) {
     const project = path.join(dir, name.replaceAll(/\W+/g, '-'));
     mkdirSync(project, { recursive: true });
@@ -94,9 +88,11 @@ export function checkConsumers(dir, { tsc, tsx }) {
     };
     if (tsconfig) {
       writeFileSync(path.join(project, 'tsconfig.json'), JSON.stringify(tsconfig));
-      run(tsc, '-p', '.');
+      run(TSC, '-p', '.');
+      console.log(`ok   ${name}`);
+      continue;
     }
-    const output = tsconfig ? run(tsx, main[0]) : run(main[0]);
+    const output = run(main[0]);
     if (!output.startsWith('deepend works on '))
       throw new Error(`${name}: expected 'deepend works on …', got ${output}`);
     console.log(`ok   ${name}: ${output.trim()}`);

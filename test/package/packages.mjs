@@ -1,5 +1,5 @@
 /** The packages of this repository, read from the folders of packages/. */
-import { readdirSync, readFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, symlinkSync } from 'node:fs';
 import path from 'node:path';
 
 export const ROOT = path.resolve(import.meta.dirname, '../..');
@@ -27,4 +27,13 @@ export function promisedFiles({ exports, main, module, types }) {
     typeof value === 'string' ? [value] : Object.values(value ?? {}).flatMap(targets);
   const files = [...targets(exports), main, module, types];
   return [...new Set(files.filter((file) => file?.startsWith('./dist/')))];
+}
+
+/** Links to everything that is installed here, but for the packages of this repository. */
+export function linkModules(target) {
+  const source = path.join(ROOT, 'node_modules');
+  const own = new Set(['.cache', '.package-lock.json', 'deepend', '@deepend']);
+  mkdirSync(target, { recursive: true });
+  for (const name of readdirSync(source))
+    if (!own.has(name)) symlinkSync(path.join(source, name), path.join(target, name));
 }
