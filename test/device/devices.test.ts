@@ -24,7 +24,7 @@ describe('tryGpu', () => {
   it('takes what DEEPEND_DEVICE names', async () => {
     vi.stubEnv('DEEPEND_DEVICE', 'cpu-js');
     for (const found of [await tryGpu(), await cpu()])
-      expect(found).toMatchObject({ engine: 'cpu-js', why: 'DEEPEND_DEVICE asks for it' });
+      expect(found).toMatchObject({ backend: 'cpu-js', why: 'DEEPEND_DEVICE asks for it' });
     expect(tf.getBackend()).toBe('cpu');
     vi.stubEnv('DEEPEND_DEVICE', 'wasn');
     await expect(tryGpu()).rejects.toThrow(/got 'wasn'; did you mean 'wasm'\?/);
@@ -40,11 +40,11 @@ describe('tryGpu', () => {
 describe('device', () => {
   it.each(engines.filter(({ absent }) => !absent))('computes on $name', async ({ name }) => {
     const found = await device(name);
-    expect(found).toMatchObject({ engine: name, why: 'it was asked for' });
+    expect(found).toMatchObject({ backend: name, why: 'it was asked for' });
     expect(await tf.matMul(tf.ones([2, 3]), tf.ones([3, 2])).data()).toEqual(
       Float32Array.of(3, 3, 3, 3),
     );
-    expect(currentDevice()).toMatchObject({ name: found.name, engine: name });
+    expect(currentDevice()).toMatchObject({ name: found.name, backend: name });
   });
 
   it.skipIf(onGpu)('never takes another when a GPU was asked for', async () => {
@@ -69,7 +69,7 @@ describe('device', () => {
   it('starts what was asked for at the same time one after the other; the last stays', async () => {
     await device('cpu-js');
     const found = await Promise.all([device('wasm'), device('cpu-js'), device('wasm')]);
-    expect(found.map(({ backend: engine }) => engine)).toEqual(['wasm', 'cpu-js', 'wasm']);
+    expect(found.map(({ backend }) => backend)).toEqual(['wasm', 'cpu-js', 'wasm']);
     expect(tf.getBackend()).toBe('wasm');
   });
 

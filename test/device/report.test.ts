@@ -31,10 +31,10 @@ async function driver(says: string): Promise<string> {
 describe('the report of what computes here', () => {
   it('has a row for each engine, the best first, and makes none current', async () => {
     await device('cpu-js');
-    const { backends: engines, node } = await deviceReport();
+    const { backends, node } = await deviceReport();
     expect(tf.getBackend()).toBe('cpu');
     expect(node).toBe(process.version);
-    const names = engines.map(({ name }) => name.replace(/^cuda:\d+$/, 'cuda'));
+    const names = backends.map(({ name }) => name.replace(/^cuda:\d+$/, 'cuda'));
     expect([...new Set(names)]).toEqual([
       'cuda',
       'webgpu:0',
@@ -43,8 +43,8 @@ describe('the report of what computes here', () => {
       'wasm',
       'cpu-js',
     ]);
-    expect(engines.at(-1)).toMatchObject({ state: 'current', hardware: currentDevice().hardware });
-    for (const { state, hardware, reason } of engines)
+    expect(backends.at(-1)).toMatchObject({ state: 'current', hardware: currentDevice().hardware });
+    for (const { state, hardware, reason } of backends)
       expect(state === 'refused' ? reason : hardware).toMatch(/\w{3}/);
   });
 
@@ -60,18 +60,18 @@ describe('the report of what computes here', () => {
 
   it('says of a GPU without its library what to install', async () => {
     vi.stubEnv('PATH', await driver("echo '0, NVIDIA Test, 8192, 1024'"));
-    const { backends: engines } = await deviceReport();
-    expect(engines[0]).toMatchObject({
+    const { backends } = await deviceReport();
+    expect(backends[0]).toMatchObject({
       name: 'cuda:0',
       memory: { total: 8 * 2 ** 30, used: 2 ** 30 },
     });
-    if (engines[0]?.state === 'refused') {
-      expect(engines[0].reason).toMatch(
+    if (backends[0]?.state === 'refused') {
+      expect(backends[0].reason).toMatch(
         /^NVIDIA Test: .*(npm i @tensorflow\/tfjs-node-gpu|does not work: |CUDA 11\.2 and cuDNN 8\.1|driver)/,
       );
       expect((await tryGpu()).why).toMatch(/^no GPU: .*(npm i|does not work|CUDA|driver)/);
     }
-    expect(formatReport({ node: '', platform: '', backends: engines })).toContain(
+    expect(formatReport({ node: '', platform: '', backends })).toContain(
       '8.0 GiB, 1.0 GiB in use',
     );
   });
@@ -105,25 +105,25 @@ describe('the report of what computes here', () => {
 
   it('names a driver that fails', async () => {
     vi.stubEnv('PATH', await driver('echo broken >&2; exit 9'));
-    const { backends: engines } = await deviceReport();
-    expect(engines[0]?.reason).toMatch(/nvidia-smi failed/);
+    const { backends } = await deviceReport();
+    expect(backends[0]?.reason).toMatch(/nvidia-smi failed/);
   });
 });
 
 describe('listDevices', () => {
   it('lists what can compute', async () => {
     const found = await listDevices();
-    expect(found.map(({ backend: engine }) => engine)).toEqual(
+    expect(found.map(({ backend }) => backend)).toEqual(
       expect.arrayContaining(['simd', 'wasm', 'cpu-js']),
     );
-    expect(found.find(({ backend: engine }) => engine === 'simd')?.name).toBe('cpu');
+    expect(found.find(({ backend }) => backend === 'simd')?.name).toBe('cpu');
   });
 });
 
 describe('options of a choice', () => {
   it('leave out, put in order, and say so', async () => {
     expect(await tryGpu(0, { order: ['wasm', 'simd'] })).toMatchObject({
-      engine: 'wasm',
+      backend: 'wasm',
       why: 'the options leave it',
     });
     expect((await tryGpu(0, { exclude: ['simd', 'tensorflow', 'cuda', 'webgpu'] })).backend).toBe(

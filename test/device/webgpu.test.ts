@@ -73,10 +73,10 @@ describe.skipIf(absent)(`the device webgpu:0: ${title}`, () => {
 
   it('is the adapter that Dawn offers', async () => {
     const found = await device('webgpu:0');
-    expect(found).toMatchObject({ name: 'webgpu:0', engine: 'webgpu', why: 'it was asked for' });
+    expect(found).toMatchObject({ name: 'webgpu:0', backend: 'webgpu', why: 'it was asked for' });
     expect(found.hardware).toContain((await probeWebgpu()).adapter?.name);
     expect(found.hardware.includes('a software adapter')).toBe(software);
-    expect(currentDevice()).toMatchObject({ name: 'webgpu:0', engine: 'webgpu' });
+    expect(currentDevice()).toMatchObject({ name: 'webgpu:0', backend: 'webgpu' });
   });
 
   it.skipIf(!software)('is never taken by tryGpu where it is a software adapter', async () => {

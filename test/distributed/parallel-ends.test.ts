@@ -229,7 +229,7 @@ describe('a program that trains on many devices', () => {
     // The sources in one file: a process of its own knows nothing of this one's.
     await esbuild.build({
       ...{
-        entryPoints: ['test/trainer/parallel-ends.ts'],
+        entryPoints: ['test/distributed/parallel-ends.ts'],
         outfile: program,
         bundle: true,
         format: 'esm',

@@ -357,7 +357,7 @@ describe('refused before work starts', () => {
       /expected "device" or "devices", got both/,
     ],
     'an engine that is none': [
-      () => ({ devices: [simd, { ...simd, engine: 'smd' }] }),
+      () => ({ devices: [simd, { ...simd, backend: 'smd' }] }),
       /got 'smd'; did you mean 'simd'\?/,
     ],
     'a GPU twice': [() => ({ devices: [simd, gpu(1), gpu(1)] }), /each GPU once, got cuda:1 twice/],

@@ -2,7 +2,7 @@
 
 export { ensureUnique, type FusedKernel, hasFusedKernel, runFusedKernel } from './fused-kernels';
 export type { Loss, LossResult } from './loss';
-export { lowerLike } from './lower';
+export { type CustomLayer, findCustomLayer } from './lower';
 export type { NonFinite } from './non-finite';
 export { resolve } from './ops/conv';
 export type { PoolAttrs } from './ops/pool';

@@ -136,15 +136,20 @@ const isFrozen = (layer: tfl.layers.Layer, { scale, center }: Config) =>
   !layer.trainable || ((scale || center) && layer.trainableWeights.length === 0);
 
 /**
- * Lowers a layer class that TensorFlow.js does not have like one that it has: its configuration has
- * that class's fields. Call it where the class is defined.
+ * What a layer class that TensorFlow.js does not have says of itself, in its static property
+ * `customLayer`. A property of the class, not a registry: ES and CommonJS copies of this package
+ * read the same one.
  */
-export function lowerLike(className: string, stockClassName: string): void {
-  const lowering = LOWERINGS[stockClassName];
-  if (!lowering)
-    throw new Error(`[compiler] lowerLike: no layer class ${stockClassName} is lowered`);
-  LOWERINGS[className] = lowering;
+export interface CustomLayer {
+  /** The stock class whose lowering applies. The layer's configuration has that class's fields. */
+  readonly lowersLike?: string;
+  /** URL of the module that registers the class; workers of data-parallel training import it. */
+  readonly module?: string;
 }
+
+/** The static property `customLayer` of a layer's class; undefined for stock classes. */
+export const findCustomLayer = (layer: tfl.layers.Layer): CustomLayer | undefined =>
+  (layer.constructor as { readonly customLayer?: CustomLayer }).customLayer;
 
 const isGate = ({ shape }: Value, image: Value) =>
   shape.length === 4 &&
@@ -187,7 +192,7 @@ export function lower(graph: Graph): Program {
     refuse(layer, config);
     const last = output.id === graph.output.id;
     const fused = config.activation;
-    const className = layer.getClassName();
+    const className = findCustomLayer(layer)?.lowersLike ?? layer.getClassName();
     const emit = (
       lowered: NonNullable<Lowered>,
       from: readonly Value[],

@@ -1,5 +1,5 @@
 /** A net as text and back, so that another thread or process has the same one. */
-import type { Parameter, Plan } from '@deepend/compiler';
+import { findCustomLayer, type Parameter, type Plan } from '@deepend/compiler';
 import * as tf from '@tensorflow/tfjs-core';
 import * as tfl from '@tensorflow/tfjs-layers';
 import type { NetText } from './messages';
@@ -17,16 +17,6 @@ interface Topology {
   readonly config: { readonly name?: string; readonly layers?: readonly Topology[] };
   readonly inbound_nodes?: unknown;
 }
-
-/**
- * Class of layer → the address of the file that makes it known to tfjs, for classes that tfjs does
- * not have. Whoever registers such a class
- * adds a row.
- */
-const LAYER_FILES = Symbol.for('deepend.layerFiles');
-const layerFiles = () =>
-  (globalThis as { [LAYER_FILES]?: ReadonlyMap<string, string> })[LAYER_FILES] ??
-  new Map<string, string>();
 
 /** Every layer, nets inside the net before what is in them, and the net itself first. */
 function layersOf(layer: tfl.layers.Layer): tfl.layers.Layer[] {
@@ -61,10 +51,10 @@ const classesOf = ({ class_name: name, config }: Topology): string[] => [
 
 export function describeNet(net: tfl.LayersModel): NetText {
   const topology = topologyOf(net);
-  const known = layerFiles();
-  const files = classesOf(topology).flatMap((name) =>
-    known.has(name) ? [[name, known.get(name) as string] as const] : [],
-  );
+  const files = layersOf(net).flatMap((layer) => {
+    const { module } = findCustomLayer(layer) ?? {};
+    return module ? [[layer.getClassName(), module] as const] : [];
+  });
   const learns = layersOf(net).map((layer) => ({
     layer: layer.trainable,
     weights: ownWeights(layer).map((weight) => flagged(weight).trainable),

@@ -3,7 +3,7 @@
  * https://arxiv.org/abs/1611.05431.
  */
 import { pathToFileURL } from 'node:url';
-import { lowerLike } from '@deepend/compiler';
+import type { CustomLayer } from '@deepend/compiler';
 import { checkOptions, rule } from '@deepend/core';
 import * as tf from '@tensorflow/tfjs-core';
 import * as tfl from '@tensorflow/tfjs-layers';
@@ -84,6 +84,9 @@ function readInitializer(
   );
 }
 
+/** This file: CommonJS knows its name, ES modules know its URL. */
+const HERE = typeof __filename === 'string' ? pathToFileURL(__filename).href : import.meta.url;
+
 /**
  * `[batch, height, width, channels]` → `[batch, ⌊(height − kh) / stride⌋ + 1, …, filters]`:
  * channels and filters are cut into `groups` groups, and each
@@ -99,6 +102,8 @@ function readInitializer(
 export class GroupedConv2D extends tfl.layers.Layer {
   /** @nocollapse */
   static readonly className = 'deepend>GroupedConv2D';
+  /** A training plan reads `groups` too; workers load whichever build of this package runs. */
+  static readonly customLayer: CustomLayer = { lowersLike: 'Conv2D', module: HERE };
   private readonly filters: number;
   private readonly groups: number;
   private readonly kernelSize: [number, number];
@@ -203,18 +208,6 @@ export class GroupedConv2D extends tfl.layers.Layer {
 }
 
 tf.serialization.registerClass(GroupedConv2D);
-lowerLike(GroupedConv2D.className, 'Conv2D'); // a training plan reads `groups` too
-
-/**
- * Threads and processes that train a part of each batch load this package, whichever of its builds
- * runs, to know the class too.
- */
-const HERE = typeof __filename === 'string' ? pathToFileURL(__filename).href : import.meta.url;
-const LAYER_FILES = Symbol.for('deepend.layerFiles');
-const shared = globalThis as { [LAYER_FILES]?: Map<string, string> };
-shared[LAYER_FILES] ??= new Map();
-shared[LAYER_FILES].set(GroupedConv2D.className, HERE);
-
 /** A `GroupedConv2D`, made as `tfl.layers.conv2d` makes its layer. */
 export const groupedConv2d = (config: GroupedConv2DConfig): GroupedConv2D =>
   new GroupedConv2D(config);
