@@ -50,7 +50,7 @@ const GIVEN: Partial<Record<keyof typeof SETTINGS, fc.Arbitrary<unknown>>> = {
   schedule: fc.constantFrom('constant', 'cosine', 'one-cycle', 'polynomial', 'step', 'plateau'),
   optimizer: fc.constantFrom('sgd', 'adam', 'adamw', 'rmsprop', 'adagrad', 'lion'),
   ...Object.fromEntries(
-    ['momentum', 'labelSmoothing', 'average'].map((name) => [name, number.share]),
+    ['momentum', 'labelSmoothing', 'emaDecay'].map((name) => [name, number.share]),
   ),
   ...Object.fromEntries(
     ['lr', 'warmUp', 'clipNorm', 'clipValue', 'checkpointSeconds', 'timeLimit', 'weightDecay'].map(

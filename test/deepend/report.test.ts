@@ -322,7 +322,7 @@ describe('runs of other kinds', () => {
   });
 
   it("a checkpoint's net is the net, and its average where the run keeps one", async () => {
-    for (const more of [[], ['--average', '0.9']]) {
+    for (const more of [[], ['--ema-decay', '0.9']]) {
       const run = await trained(`same${more.length}`, 'tiny-clothes', ...more);
       const whole = JSON.parse((await deepend('report', run, '--json')).out[0] as string);
       await fs.remove(path.join(run, 'net'));

@@ -45,7 +45,7 @@ describe('saveRun', () => {
       lr: 0.1,
       seed: 0,
       resize: 4,
-      engine: 'cpu-js',
+      backend: 'cpu-js',
     });
     const lines = (await fs.readFile(path.join(out, 'history.jsonl'), 'utf8'))
       .trimEnd()

@@ -59,7 +59,7 @@ describe.skipIf(absent)(`deepend train (${absent ?? 'real data'})`, () => {
     const config = await fs.readJson(path.join(run, 'config.json'));
     expect(config).toMatchObject({
       net: 'book/lenet',
-      engine: 'simd',
+      backend: 'simd',
       seed: 0,
       batchSize: 32,
       numSamples: 320,

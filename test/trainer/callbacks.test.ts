@@ -221,9 +221,9 @@ describe('earlyStopping', () => {
   ) => {
     const reasons: string[] = [];
     const callback = earlyStopping(options);
-    const net = { getWeights: () => [], setWeights: () => {} };
+    const model = { getWeights: () => [], setWeights: () => {} };
     void callback.onTrainBegin?.({
-      net,
+      model,
       numEpochs: 99,
       control: { stop: (reason: string) => reasons.push(reason) },
     } as never);

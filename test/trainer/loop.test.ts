@@ -348,9 +348,9 @@ it('1,000 steps leave no tensor', async () => {
     ...quiet,
     lr: 0.01,
     optimizer: 'adam',
-    average: 0.9,
+    emaDecay: 0.9,
     clipNorm: 1,
-    accumulate: 2,
+    gradientAccumulationSteps: 2,
     numEpochs: 50,
   } as const;
   const before = tf.memory().numTensors;

@@ -265,13 +265,13 @@ describe('checkpoints', () => {
       net,
       trainLoader(),
       testLoader(),
-      options({ numEpochs: 1, optimizer: 'adam', average: 0.9, callbacks: [checkpoints(run)] }),
+      options({ numEpochs: 1, optimizer: 'adam', emaDecay: 0.9, callbacks: [checkpoints(run)] }),
     );
     await train(
       net,
       trainLoader(),
       testLoader(),
-      options({ numEpochs: 2, optimizer: 'adam', average: 0.9, resume: run }),
+      options({ numEpochs: 2, optimizer: 'adam', emaDecay: 0.9, resume: run }),
     );
     expect(tf.memory().numTensors).toBe(before);
   });

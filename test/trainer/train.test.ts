@@ -51,7 +51,7 @@ describe('train', () => {
     expect(history.at(-1)?.testAcc).toBeGreaterThan(0.95);
     expect(history.map(({ epoch }) => epoch)).toEqual([1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12]);
     expect(samplesPerSecond).toBeGreaterThan(0);
-    expect(device).toMatchObject({ name: 'cpu', engine: 'cpu-js' });
+    expect(device).toMatchObject({ name: 'cpu', backend: 'cpu-js' });
     const {
       seconds,
       samplesPerSecond: rate,

@@ -177,10 +177,18 @@ function optionsOf(settings: Settings): TrainOptions {
     labelSmoothing,
     seed,
   } = settings;
-  const { clipNorm, clipValue, accumulate, average, microBatch, fastDevRun, overfitBatches } =
-    settings;
+  const { clipNorm, clipValue, gradientAccumulationSteps, emaDecay } = settings;
+  const { microBatch, fastDevRun, overfitBatches } = settings;
   const rate = SCHEDULES[schedule](lr, epochs);
-  const rest = { clipNorm, clipValue, accumulate, average, microBatch, fastDevRun, overfitBatches };
+  const rest = {
+    clipNorm,
+    clipValue,
+    gradientAccumulationSteps,
+    emaDecay,
+    microBatch,
+    fastDevRun,
+    overfitBatches,
+  };
   const optimizer = {
     name,
     momentum,

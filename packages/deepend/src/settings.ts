@@ -89,10 +89,13 @@ export const SETTINGS = {
   }),
   clipNorm: positive('--clip-norm <length>', 'of all gradients together'),
   clipValue: positive('--clip-value <limit>', 'of each number of the gradients'),
-  accumulate: whole('--accumulate <batches>', 'that make one update'),
-  average: positive(
-    '--average <decay>',
-    'of a moving average of the weights, which is evaluated and saved',
+  gradientAccumulationSteps: whole(
+    '--gradient-accumulation-steps <batches>',
+    'batches whose gradients are summed for one update',
+  ),
+  emaDecay: positive(
+    '--ema-decay <decay>',
+    'decay of an exponential moving average of the weights, which is evaluated and saved',
     { rule: share() },
   ),
   microBatch: whole('--micro-batch <images>', 'trains each batch in parts of so many'),
@@ -156,8 +159,8 @@ export interface Settings {
   labelSmoothing?: number;
   clipNorm?: number;
   clipValue?: number;
-  accumulate?: number;
-  average?: number;
+  gradientAccumulationSteps?: number;
+  emaDecay?: number;
   microBatch?: number;
   seed: number;
   device: string;

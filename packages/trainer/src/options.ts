@@ -49,8 +49,8 @@ const trainOptions = rule.options({
     .optional(),
   clipNorm: rule.positiveNumber().optional(),
   clipValue: rule.positiveNumber().optional(),
-  accumulate: rule.positiveInteger().optional(),
-  average: rule.positiveNumber().lt(1, 'a number below 1').optional(),
+  gradientAccumulationSteps: rule.positiveInteger().optional(),
+  emaDecay: rule.positiveNumber().lt(1, 'a number below 1').optional(),
   microBatch: rule
     .that<number | 'auto'>(
       (value) => value === 'auto' || (Number.isInteger(value) && (value as number) >= 1),
