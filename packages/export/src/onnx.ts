@@ -6,7 +6,7 @@ import { open } from 'node:fs/promises';
 import { checkOptions, rule } from '@deepend/core';
 import { writeWhole } from '@deepend/models';
 import type { LayersModel } from '@tensorflow/tfjs-layers';
-import { version } from '../../models/package.json';
+import { version } from '../package.json';
 import { buildModel } from './onnx/build';
 import { encodeModel, type OnnxModel } from './onnx/model-proto';
 import { byteLength, pieces } from './onnx/protobuf';

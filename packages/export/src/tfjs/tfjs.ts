@@ -3,7 +3,7 @@ import { checkOptions, rule } from '@deepend/core';
 import { writeFolder } from '@deepend/models';
 import type { LayersModel } from '@tensorflow/tfjs-layers';
 import { version_layers } from '@tensorflow/tfjs-layers';
-import { version } from '../../../models/package.json';
+import { version } from '../../package.json';
 import { flatGraph } from '../flat-graph';
 import type { StoredTensor } from './graph-def';
 import { graphModel } from './graph-model';
