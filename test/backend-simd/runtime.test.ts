@@ -67,7 +67,7 @@ describe('a job', () => {
 describe('the number of threads', () => {
   it.each([0, 9, 1.5, Number.NaN, '2' as unknown as number])('is not %s', (count) => {
     expect(() => open().setThreads(count)).toThrow(
-      /setThreads: expected a whole number from 1 to 8, got/,
+      /setThreads: expected an integer from 1 to 8, got/,
     );
   });
 
@@ -85,7 +85,7 @@ describe('the number of threads', () => {
 
   it.each(['0', '9', 'two', '1.5'])('is refused as DEEPEND_THREADS=%s', (asked) => {
     expect(() => defaultThreads(asked)).toThrow(
-      `DEEPEND_THREADS: expected a whole number from 1 to 8, got '${asked}'`,
+      `DEEPEND_THREADS: expected an integer from 1 to 8, got '${asked}'`,
     );
   });
 

@@ -269,7 +269,7 @@ describe('what they refuse', () => {
       'the net has no head/kernel',
     );
     expect(() => average.restore({ updates: 0.5, weights })).toThrow(
-      'whole number of at least 0, got 0.5',
+      'integer of at least 0, got 0.5',
     );
     expect(Object.values(average.state().weights).map((tensor) => [...tensor.dataSync()])).toEqual(
       before,

@@ -1,18 +1,18 @@
-import { checkOptions, closest, rule, show } from '@deepend/core';
+import { checkOptions, closest, formatValue, rule } from '@deepend/core';
 import { describe, expect, it } from 'vitest';
 
-const schema = rule.options({
+const schema = rule.object({
   count: rule.positiveInteger(),
   size: rule.nonNegativeInteger().optional(),
   rate: rule.positiveNumber().optional(),
   decay: rule.nonNegativeNumber().optional(),
   shift: rule.finiteNumber().optional(),
-  verbose: rule.flag().optional(),
-  name: rule.text().optional(),
+  verbose: rule.boolean().optional(),
+  name: rule.string().optional(),
   mode: rule.oneOf(['min', 'max']).optional(),
-  onEnd: rule.fn().optional(),
+  onEnd: rule.func().optional(),
   shape: rule.imageShape().optional(),
-  names: rule.list(rule.text(), 'a list of texts').optional(),
+  names: rule.list(rule.string(), 'a list of strings').optional(),
 });
 const check = (options: unknown) => checkOptions('[x] f', schema, options);
 
@@ -34,34 +34,26 @@ describe('checkOptions', () => {
   });
 
   const wrong: [options: unknown, kind: typeof TypeError | typeof RangeError, message: string][] = [
-    [{ count: 0 }, RangeError, '[x] f: option "count" must be a whole number of at least 1, got 0'],
-    [
-      { count: 1.5 },
-      RangeError,
-      '[x] f: option "count" must be a whole number of at least 1, got 1.5',
-    ],
+    [{ count: 0 }, RangeError, '[x] f: option "count" must be an integer of at least 1, got 0'],
+    [{ count: 1.5 }, RangeError, '[x] f: option "count" must be an integer of at least 1, got 1.5'],
     [
       { count: Number.NaN },
       RangeError,
-      '[x] f: option "count" must be a whole number of at least 1, got NaN',
+      '[x] f: option "count" must be an integer of at least 1, got NaN',
     ],
     [
       { count: '3' },
       TypeError,
-      '[x] f: option "count" must be a whole number of at least 1, got \'3\'',
+      '[x] f: option "count" must be an integer of at least 1, got \'3\'',
     ],
-    [{}, TypeError, '[x] f: option "count" must be a whole number of at least 1, got nothing'],
-    [
-      undefined,
-      TypeError,
-      '[x] f: option "count" must be a whole number of at least 1, got nothing',
-    ],
-    [null, TypeError, '[x] f: option "count" must be a whole number of at least 1, got nothing'],
+    [{}, TypeError, '[x] f: option "count" must be an integer of at least 1, got undefined'],
+    [undefined, TypeError, '[x] f: option "count" must be an integer of at least 1, got undefined'],
+    [null, TypeError, '[x] f: option "count" must be an integer of at least 1, got undefined'],
     [7, TypeError, '[x] f: expected an object of options, got 7'],
     [
       { count: 1, size: -1 },
       RangeError,
-      '[x] f: option "size" must be a whole number of at least 0, got -1',
+      '[x] f: option "size" must be an integer of at least 0, got -1',
     ],
     [{ count: 1, rate: 0 }, RangeError, '[x] f: option "rate" must be a number above 0, got 0'],
     [
@@ -83,9 +75,9 @@ describe('checkOptions', () => {
     [
       { count: 1, shape: [1, 2] },
       RangeError,
-      '[x] f: option "shape" must be [height, width, channels] of whole numbers of at least 1, got [1, 2]',
+      '[x] f: option "shape" must be [height, width, channels] of integers of at least 1, got [1, 2]',
     ],
-    [{ count: 1, names: ['a', 2] }, TypeError, '[x] f: option "names.1" must be a text, got 2'],
+    [{ count: 1, names: ['a', 2] }, TypeError, '[x] f: option "names.1" must be a string, got 2'],
     [{ count: 1, onEnd: 'f' }, RangeError, '[x] f: option "onEnd" must be a function, got \'f\''],
     [{ count: 1, cuont: 2 }, TypeError, '[x] f: there is no option "cuont"; did you mean "count"?'],
     [
@@ -116,9 +108,9 @@ describe('closest', () => {
   });
 });
 
-describe('show', () => {
+describe('formatValue', () => {
   it.each([
-    [undefined, 'nothing'],
+    [undefined, 'undefined'],
     [null, 'null'],
     ['a', "'a'"],
     ['x'.repeat(80), `'${'x'.repeat(57)}...'`],
@@ -129,6 +121,6 @@ describe('show', () => {
     [Math.max, 'the function max'],
     [Object.create(null), '{  }'],
   ])('%s', (value, text) => {
-    expect(show(value)).toBe(text);
+    expect(formatValue(value)).toBe(text);
   });
 });

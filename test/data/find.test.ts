@@ -305,12 +305,12 @@ describe('bad input', () => {
     [
       'a batch size of 0',
       () => loadFashionMnist(0),
-      /loadFashionMnist: option "batchSize" must be a whole number of at least 1, got 0/,
+      /loadFashionMnist: option "batchSize" must be an integer of at least 1, got 0/,
     ],
     [
       'half a batch',
       () => loadFashionMnist(2.5),
-      /"batchSize" must be a whole number of at least 1, got 2.5/,
+      /"batchSize" must be an integer of at least 1, got 2.5/,
     ],
     [
       'an unknown option',
@@ -320,7 +320,7 @@ describe('bad input', () => {
     [
       'an image of no pixels',
       () => loadFashionMnist(8, { resize: 0 }),
-      /"resize" must be a whole number from 1 to 16384/,
+      /"resize" must be an integer from 1 to 16384/,
     ],
     [
       'more images than there are',
@@ -330,7 +330,7 @@ describe('bad input', () => {
     [
       'a seed below 0',
       () => loadFashionMnist(8, { seed: -1 }),
-      /"seed" must be a whole number of at least 0, got -1/,
+      /"seed" must be an integer of at least 0, got -1/,
     ],
     [
       'a batch too large for a tensor',

@@ -165,7 +165,7 @@ describe('DataLoader', () => {
       undefined,
     ]) {
       expect(() => loader.restore(state as never)).toThrow(
-        /restore: expected \{ epoch, batch \} of whole numbers, the batch below 2, got/,
+        /restore: expected \{ epoch, batch \} of integers, the batch below 2, got/,
       );
     }
     expect(loader.state()).toEqual({ epoch: 7, batch: 0 });
@@ -216,12 +216,12 @@ describe('DataLoader', () => {
     [
       'no batch size',
       () => new DataLoader(dataset, {} as never),
-      /"batchSize" must be a whole number of at least 1, got nothing/,
+      /"batchSize" must be an integer of at least 1, got undefined/,
     ],
     [
       'a batch size of 0',
       () => new DataLoader(dataset, { batchSize: 0 }),
-      /"batchSize" must be a whole number of at least 1, got 0/,
+      /"batchSize" must be an integer of at least 1, got 0/,
     ],
     [
       'an unknown option',
@@ -250,12 +250,12 @@ describe('DataLoader', () => {
     [
       'half a worker',
       () => new DataLoader(dataset, { batchSize: 1, workers: 0.5 }),
-      /"workers" must be 'auto' or a whole number from 0 to 64, got 0.5/,
+      /"workers" must be 'auto' or an integer from 0 to 64, got 0.5/,
     ],
     [
       'nothing ahead',
       () => new DataLoader(dataset, { batchSize: 1, prefetch: 0 }),
-      /"prefetch" must be a whole number of at least 1, got 0/,
+      /"prefetch" must be an integer of at least 1, got 0/,
     ],
     [
       'another way to take errors',
@@ -285,7 +285,7 @@ describe('DataLoader', () => {
     [
       'more samples than there are',
       () => take(dataset, 12),
-      /expected a whole number from 1 to 11, got 12/,
+      /expected an integer from 1 to 11, got 12/,
     ],
   ];
   it.each(cases)('refuses %s', (_, act, message) => {

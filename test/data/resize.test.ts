@@ -60,7 +60,7 @@ describe('resizeImages', () => {
 
   it.each([0, -3, 2.5, Number.NaN, [3], [3, 0], '5', null])('refuses %s', (resize) => {
     expect(() => resizeImages(new Uint8Array(4), [2, 2, 1], resize as never)).toThrow(
-      /\[data\] resize: expected a whole number of at least 1 or \[height, width\]/,
+      /\[data\] resize: expected an integer of at least 1 or \[height, width\]/,
     );
   });
 

@@ -117,7 +117,7 @@ describe('loadArray', () => {
       () => loadArray([[1, [2]] as never, [1, 2]], 1),
       /expected features of one shape, \[2\] by its first row, got \[2\]/,
     ],
-    ['a text', () => loadArray([['a'] as never, [1]], 1), /got 'a'/],
+    ['a string', () => loadArray([['a'] as never, [1]], 1), /got 'a'/],
     [
       'no number',
       () =>
@@ -148,7 +148,7 @@ describe('loadArray', () => {
     [
       'a batch of 0',
       () => loadArray([[1], [1]], 0),
-      /"batchSize" must be a whole number of at least 1, got 0/,
+      /"batchSize" must be an integer of at least 1, got 0/,
     ],
     [
       'an unknown option',
@@ -199,7 +199,7 @@ describe('syntheticData', () => {
     [
       'no examples',
       () => syntheticData([1], 1, 0),
-      /"numExamples" must be a whole number of at least 1, got 0/,
+      /"numExamples" must be an integer of at least 1, got 0/,
     ],
     [
       'noise below 0',

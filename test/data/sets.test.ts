@@ -403,7 +403,7 @@ describe('sets of ones own', () => {
     [
       'no class names',
       { ...idxRow, id: 'x', classNames: [] },
-      /"classNames" must be a list of at least one text/,
+      /"classNames" must be a list of at least one string/,
     ],
     ['an unknown key', { ...idxRow, id: 'x', sha: 1 }, /there is no option "sha"/],
     [
@@ -428,13 +428,13 @@ describe('sets of ones own', () => {
     [
       'half a split',
       { ...idxRow, id: 'x', splits: { train: idxRow.splits.train } },
-      /"splits.test.numSamples" must be a whole number of at least 1, got nothing/,
+      /"splits.test.numSamples" must be an integer of at least 1, got undefined/,
     ],
     ['a load that is none', { id: 'x', load: 3 }, /"load" must be a function, got 3/],
     [
       'nothing',
       undefined,
-      /registerDataset: option "format" must be one of 'idx', 'cifar', got nothing/,
+      /registerDataset: option "format" must be one of 'idx', 'cifar', got undefined/,
     ],
   ];
   it.each(cases)('refuses %s', (_, set, message) => {
@@ -453,7 +453,7 @@ describe('sets of ones own', () => {
       /to give \{ train, test \}, got \{ {2}\}/,
     );
     await expect(loadMnist(2, { workers: -1 })).rejects.toThrow(
-      /loadMnist: option "workers" must be 'auto' or a whole number from 0 to 64, got -1/,
+      /loadMnist: option "workers" must be 'auto' or an integer from 0 to 64, got -1/,
     );
     await expect(loadMnist(2, { transforms: [3] as never })).rejects.toThrow(
       /"transforms.0" must be a transform, such as resize\(96\); .* got 3/,

@@ -168,17 +168,17 @@ const cases: [string, () => unknown, RegExp][] = [
   [
     'take of more than there is',
     () => take(set, 4),
-    /take: expected a whole number from 1 to 3, got 4/,
+    /take: expected an integer from 1 to 3, got 4/,
   ],
   ['take of nothing', () => take(files([0]), 0), /from 1 to 1, got 0/],
   ['subset of nothing', () => subset(set, []), /subset: expected at least one index, got \[\]/],
   [
     'a sample beyond the last',
     () => subset(set, [0, 3]),
-    /expected whole numbers from 0 to 2, got 3 at place 1/,
+    /expected integers from 0 to 2, got 3 at place 1/,
   ],
   ['half a sample', () => subset(set, [0.5]), /got 0\.5 at place 0/],
-  ['no indices', () => subset(set, undefined as never), /expected at least one index, got nothing/],
+  ['no indices', () => subset(set, undefined as never), /expected at least one index, got undefined/],
   [
     'fractions that do not add up',
     () => split(set, [0.5, 0.4]),

@@ -142,7 +142,7 @@ describe('fromTfDataset', () => {
       /expected a tf\.data\.Dataset, got \[\]/,
     );
     expect(() => fromTfDataset(samples() as never, { batchSize: 1 } as never)).toThrow(
-      /"numSamples" must be a whole number/,
+      /"numSamples" must be an integer/,
     );
   });
 });

@@ -197,7 +197,7 @@ describe('what a user may get wrong', () => {
     [
       'a size of 0',
       () => resize(0),
-      /\[data\] resize: option "size" must be a whole number from 1 to 16384 or \[height, width\]/,
+      /\[data\] resize: option "size" must be an integer from 1 to 16384 or \[height, width\]/,
     ],
     [
       'an unknown interpolation',
@@ -227,7 +227,7 @@ describe('what a user may get wrong', () => {
     [
       'no mean',
       () => normalize({ std: [1] } as never),
-      /\[data\] normalize: option "mean" must be a list of finite numbers.* got nothing/,
+      /\[data\] normalize: option "mean" must be a list of finite numbers.* got undefined/,
     ],
     [
       'a deviation of 0',
@@ -252,7 +252,7 @@ describe('what a user may get wrong', () => {
     [
       'half a pixel',
       () => cutout(1.5),
-      /\[data\] cutout: option "size" must be a whole number from 1 to 16384, got 1.5/,
+      /\[data\] cutout: option "size" must be an integer from 1 to 16384, got 1.5/,
     ],
     [
       'alpha of 0',

@@ -96,7 +96,7 @@ const WRONG: [args: string[], message: RegExp][] = [
   ],
   [
     ['summary', 'book/lenet', '--size', '0'],
-    /option '--size <pixels>' argument '0' is invalid. expected a whole number of at least 1/,
+    /option '--size <pixels>' argument '0' is invalid. expected an integer of at least 1/,
   ],
   [
     ['summary', 'book/lenet', '--size', '3'],

@@ -91,7 +91,7 @@ describe('startDashboard', () => {
     [
       'a port that is none',
       () => startDashboard(root, { port: 65_536 }),
-      /option "port" must be a whole number of at most 65535, got 65536/,
+      /option "port" must be an integer of at most 65535, got 65536/,
     ],
     [
       'an option that does not exist',
@@ -439,9 +439,9 @@ describe('deepend dashboard', () => {
     [
       'a port that is none',
       ['--port', '6060.5'],
-      /argument '6060.5' is invalid. expected a whole number from 0 to 65535/,
+      /argument '6060.5' is invalid. expected an integer from 0 to 65535/,
     ],
-    ['no port', ['--port', ''], /expected a whole number from 0 to 65535/],
+    ['no port', ['--port', ''], /expected an integer from 0 to 65535/],
   ])('says in one line what is wrong: %s', async (_, args, message) => {
     const err = vi.spyOn(console, 'error').mockImplementation(() => {});
     await main(['node', 'deepend', 'dashboard', ...args]);

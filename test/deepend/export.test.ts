@@ -396,7 +396,7 @@ describe('exportTensorBoard', () => {
       /expected the name of a folder, got ''/,
     );
     await expect(exportTensorBoard([epoch], at('board'), { stepsPerEpoch: 0 })).rejects.toThrow(
-      /option "stepsPerEpoch" must be a whole number of at least 1/,
+      /option "stepsPerEpoch" must be an integer of at least 1/,
     );
     expect(await fs.pathExists(at('board'))).toBe(false);
     const file = await exportTensorBoard([epoch], at('board'), { endedAt: new Date(5000) });

@@ -86,7 +86,7 @@ describe('showPredictions', () => {
 
   it('refuses no images', async () => {
     await expect(showPredictions(linearNet(), fakeLoader(6, 3), { count: 0 })).rejects.toThrow(
-      /"count" must be a whole number of at least 1/,
+      /"count" must be an integer of at least 1/,
     );
   });
 });

@@ -55,7 +55,7 @@ describe('device', () => {
     await expect(device('gpu' as never)).rejects.toThrow(
       /expected one of 'cuda:0', 'webgpu:0', 'cpu', .*got 'gpu'/,
     );
-    await expect(device(undefined as never)).rejects.toThrow(/got nothing/);
+    await expect(device(undefined as never)).rejects.toThrow(/got undefined/);
     await expect(activate({ backend: 'webgl' as never })).rejects.toThrow(/got 'webgl'/);
   });
 

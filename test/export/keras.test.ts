@@ -121,7 +121,7 @@ describe('exportKeras', () => {
       /expected a file whose name ends in \.keras/,
     );
     await expect(exportKeras(net, undefined as never)).rejects.toThrow(
-      /ends in \.keras, as Keras asks for, got nothing/,
+      /ends in \.keras, as Keras asks for, got undefined/,
     );
   });
 

@@ -578,7 +578,7 @@ const REFUSED: [string, () => tfl.LayersModel, RegExp][] = [
     /layer 'words' \(Embedding\)/,
   ],
   [
-    'an input of whole numbers',
+    'an input of integers',
     () => {
       const x = tfl.input({ shape: [4], dtype: 'int32', name: 'numbers' });
       return tfl.model({

@@ -109,7 +109,7 @@ describe('exportSafetensors', () => {
     await expect(exportSafetensors(net, at('no/net'))).rejects.toThrow(message);
     expect(await fs.pathExists(at('no'))).toBe(false);
     const wrong = exportSafetensors(lenet(), at('no/net'), { metadata: { epochs: 3 } as never });
-    await expect(wrong).rejects.toThrow(/option "metadata" must be an object of texts/);
+    await expect(wrong).rejects.toThrow(/option "metadata" must be an object of strings/);
   });
 
   it('leaves no tensor behind', async () => {

@@ -247,7 +247,7 @@ describe('exportTfjs', () => {
       /option "format" must be one of 'layers', 'graph'/,
     );
     await expect(exportTfjs(net, at('refused'), { shardBytes: 0 })).rejects.toThrow(
-      /option "shardBytes" must be a whole number of at least 1/,
+      /option "shardBytes" must be an integer of at least 1/,
     );
     await fs.writeFile(at('file'), '');
     await expect(exportTfjs(net, at('file', 'net'))).rejects.toThrow(

@@ -98,7 +98,7 @@ describe('estimateMemory', () => {
     [
       'no images',
       (net) => estimateMemory(net, 0),
-      /\[models\] estimateMemory: option "batchSize" must be a whole number of at least 1, got 0/,
+      /\[models\] estimateMemory: option "batchSize" must be an integer of at least 1, got 0/,
     ],
     [
       'three slots',

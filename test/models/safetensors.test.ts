@@ -239,7 +239,7 @@ const HOSTILE: [string, Buffer, RegExp][] = [
   [
     'no type',
     fileOf({ a: { shape: [1], data_offsets: [0, 4] } }, 4),
-    /tensor 'a': .*expected a dtype of .*, got nothing/,
+    /tensor 'a': .*expected a dtype of .*, got undefined/,
   ],
   [
     'no shape',
@@ -249,7 +249,7 @@ const HOSTILE: [string, Buffer, RegExp][] = [
   [
     'no offsets',
     fileOf({ a: { dtype: 'F32', shape: [1] } }, 4),
-    /tensor 'a': .*expected 'data_offsets' of two numbers, got nothing/,
+    /tensor 'a': .*expected 'data_offsets' of two numbers, got undefined/,
   ],
   [
     'one offset',
@@ -260,7 +260,7 @@ const HOSTILE: [string, Buffer, RegExp][] = [
   [
     'a negative size',
     fileOf({ a: f32([-1], [0, 4]) }, 4),
-    /tensor 'a': .*expected a whole number from 0 to 2\^53 − 1, got '-1\]/,
+    /tensor 'a': .*expected an integer from 0 to 2\^53 − 1, got '-1\]/,
   ],
   ['a size of 1.5', fileOf({ a: f32([1.5], [0, 6]) }, 6), /expected '\]', got '.5\]/],
   [
@@ -273,11 +273,11 @@ const HOSTILE: [string, Buffer, RegExp][] = [
     fileOf('{"a":{"dtype":"U8","shape":[01],"data_offsets":[0,1]}}', 1),
     /expected '\]', got '1\]/,
   ],
-  ['a size as text', fileOf({ a: f32(['1'], [0, 4]) }, 4), /expected a whole number/],
+  ['a size as text', fileOf({ a: f32(['1'], [0, 4]) }, 4), /expected an integer/],
   [
     'a size of 2^53',
     fileOf({ a: f32([2 ** 53], [0, 4]) }, 4),
-    /expected a whole number from 0 to 2\^53 − 1, got '900719925474'/,
+    /expected an integer from 0 to 2\^53 − 1, got '900719925474'/,
   ],
   [
     'a shape without an end',

@@ -501,7 +501,7 @@ describe('summary', () => {
     [
       'no batch',
       () => summary(book.lenet(), { batchSize: 0 }),
-      /"batchSize" must be a whole number of at least 1, got 0/,
+      /"batchSize" must be an integer of at least 1, got 0/,
     ],
     [
       'images of any size',

@@ -322,7 +322,7 @@ describe('bad input', () => {
     [
       'no classes',
       () => replaceHead(resnet(), 0),
-      /\[models\] replaceHead: option "numClasses" must be a whole number of at least 1, got 0/,
+      /\[models\] replaceHead: option "numClasses" must be an integer of at least 1, got 0/,
     ],
     [
       'an unknown initializer',

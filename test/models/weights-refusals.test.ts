@@ -194,7 +194,7 @@ const REFUSED: [string, Change, LoadWeightsOptions, RegExp][] = [
     /tensor 'fc.bias': expected shape \[4\]/,
   ],
   [
-    'a parameter of whole numbers',
+    'a parameter of integers',
     (t) => t.set('fc.bias', { dtype: 'I32', shape: [4], values: new Uint8Array(16) }),
     {},
     /tensor 'fc.bias': expected F32, F16, BF16 or F64, got I32; save it as float32/,

@@ -387,7 +387,7 @@ describe('bad input', () => {
     [
       'no classes',
       () => book.resnet8({ numClasses: 0 }),
-      /"numClasses" must be a whole number of at least 1, got 0/,
+      /"numClasses" must be an integer of at least 1, got 0/,
     ],
     [
       'an unknown initializer',
@@ -397,12 +397,12 @@ describe('bad input', () => {
     [
       'a divisor that leaves part of a filter',
       () => book.vgg11({ widthDivisor: 3 }),
-      /"widthDivisor" must be a whole number that divides 64, got 3/,
+      /"widthDivisor" must be an integer that divides 64, got 3/,
     ],
     [
       'a divisor of half',
       () => book.vgg11({ widthDivisor: 0.5 }),
-      /"widthDivisor" must be a whole number of at least 1, got 0.5/,
+      /"widthDivisor" must be an integer of at least 1, got 0.5/,
     ],
     [
       'a dropout of everything',

@@ -120,7 +120,7 @@ describe('GroupedConv2D', () => {
       ],
       [
         () => groupedConv2d({ ...CONFIG, groups: 0 }),
-        /option "groups" must be a whole number of at least 1, got 0/,
+        /option "groups" must be an integer of at least 1, got 0/,
       ],
       [
         () => groupedConv2d({ ...CONFIG, padding: 'same' as 'valid' }),
@@ -128,7 +128,7 @@ describe('GroupedConv2D', () => {
       ],
       [
         () => groupedConv2d({ ...CONFIG, strides: [1, 2, 3] as never }),
-        /option "strides" must be a whole number of at least 1, or two/,
+        /option "strides" must be an integer of at least 1, or two/,
       ],
       [
         () => groupedConv2d({ ...CONFIG, dilationRate: 2 } as never),

@@ -192,7 +192,7 @@ describe('a metric', () => {
   });
 
   it('refuses what does not fit', async () => {
-    expect(() => topK(0)).toThrow('[optim] topK: expected a whole number of at least 1, got 0');
+    expect(() => topK(0)).toThrow('[optim] topK: expected an integer of at least 1, got 0');
     const two = { logits: tf.zeros([2, 2]) as tf.Tensor2D, labels: tf.tensor1d([0, 1], 'int32') };
     const three = tf.zeros([2, 3]) as tf.Tensor2D;
     await expect(topK(3).update(two.logits, two.labels)).rejects.toThrow(

@@ -276,7 +276,7 @@ describe('an optimizer', () => {
     [
       'a step that is none',
       { step: -1, slots: {} },
-      'expected a state whose step is a whole number of at least 0, got -1',
+      'expected a state whose step is an integer of at least 0, got -1',
     ],
     [
       'slots of another rule',

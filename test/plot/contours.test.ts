@@ -301,7 +301,7 @@ describe('bad input', () => {
           ],
           { levels: [2, 1] },
         ),
-      /"levels" must be a whole number from 1 to 100, or a list of rising/,
+      /"levels" must be an integer from 1 to 100, or a list of rising/,
     ],
     [
       'a logarithm of nothing',

@@ -516,7 +516,7 @@ describe('bad input', () => {
     [
       'maps of another size',
       () => drawFeatureMaps([1], [1, 1, 0]),
-      /of whole numbers of at least 1, got \[1, 1, 0\]/,
+      /of integers of at least 1, got \[1, 1, 0\]/,
     ],
   ])('%s', async (_, act, message) => expect(act()).rejects.toThrow(message));
 });

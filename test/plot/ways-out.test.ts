@@ -126,7 +126,7 @@ describe('a figure', () => {
   });
 
   it.each([
-    ['toText', { width: 5 }, /"width" must be a whole number of at least 20/],
+    ['toText', { width: 5 }, /"width" must be an integer of at least 20/],
     ['toText', { color: 'red' }, /"color" must be/],
     ['toHtml', { theme: 'blue' }, /"theme" must be one of/],
     ['toHtmlFragment', { them: 'dark' }, /there is no option "them"/],

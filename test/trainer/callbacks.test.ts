@@ -279,7 +279,7 @@ describe('earlyStopping', () => {
       '[trainer] earlyStopping: watches "testAcc", which this run does not measure; give train a test loader, or watch "loss"',
     );
     expect(() => earlyStopping({ patience: 0 })).toThrow(
-      /"patience" must be a whole number of at least 1, got 0/,
+      /"patience" must be an integer of at least 1, got 0/,
     );
     await expect(run([earlyStopping({ patience: 1 })])).resolves.toHaveProperty('stopped');
   });

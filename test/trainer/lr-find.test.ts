@@ -168,7 +168,7 @@ describe('lrFind', () => {
   it('refuses what makes no trial', async () => {
     const cases = [
       [{ minLr: 1, maxLr: 0.1 }, /expected "minLr" below "maxLr", got 1 and 0.1/],
-      [{ steps: 2 }, /"steps" must be a whole number of at least 10, got 2/],
+      [{ steps: 2 }, /"steps" must be an integer of at least 10, got 2/],
       [{ smooth: 0 }, /"smooth" must be a number above 0 and at most 1, got 0/],
       [{ max: 1 }, /there is no option "max"; did you mean "maxLr"\?/],
     ] as const;

@@ -151,7 +151,7 @@ describe('worstClasses', () => {
       /expected a name for each of the 4 classes, got \['a'\]/,
     );
     expect(() => confusedPairs(MATRIX, NAMES, 0)).toThrow(
-      /expected "k", a whole number of at least 1, got 0/,
+      /expected "k", an integer of at least 1, got 0/,
     );
   });
 });

@@ -227,12 +227,12 @@ describe('bad input to train', () => {
     [
       'no learning rate',
       () => train(linearNet(), good(), null, { numEpochs: 1 } as never),
-      /option "lr" must be a number above 0, got nothing/,
+      /option "lr" must be a number above 0, got undefined/,
     ],
     [
       'half an epoch',
       () => train(linearNet(), good(), null, { ...quiet, numEpochs: 0.5 }),
-      /"numEpochs" must be a whole number of at least 1, got 0.5/,
+      /"numEpochs" must be an integer of at least 1, got 0.5/,
     ],
     [
       'a device by name',
@@ -323,7 +323,7 @@ describe('bad input to train', () => {
       /expected labels of \[2, 3\], got \[2, 4\]/,
     ],
     [
-      'images of whole numbers',
+      'images of integers',
       () =>
         batchOf(
           () => tf.zeros([2, 4, 4, 1], 'int32'),

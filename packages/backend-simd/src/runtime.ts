@@ -80,7 +80,7 @@ export class Runtime {
   setThreads(count: number): void {
     if (!Number.isInteger(count) || count < 1 || count > MAX_THREADS) {
       throw new RangeError(
-        `[backend-simd] setThreads: expected a whole number from 1 to ${MAX_THREADS}, got ${count}`,
+        `[backend-simd] setThreads: expected an integer from 1 to ${MAX_THREADS}, got ${count}`,
       );
     }
     this.pool.setThreads(count);

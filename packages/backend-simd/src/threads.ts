@@ -9,7 +9,7 @@ export function defaultThreads(asked = process.env.DEEPEND_THREADS): number {
     const count = Number(asked);
     if (Number.isInteger(count) && count >= 1 && count <= MAX_THREADS) return count;
     throw new RangeError(
-      `[backend-simd] DEEPEND_THREADS: expected a whole number from 1 to ${MAX_THREADS}, got '${asked}'`,
+      `[backend-simd] DEEPEND_THREADS: expected an integer from 1 to ${MAX_THREADS}, got '${asked}'`,
     );
   }
   return Math.max(

@@ -9,6 +9,6 @@ export {
 } from './files';
 export { toCsv, toJson, toJsonl } from './history';
 export { type Bundle, type Notebook, type NotebookOutput, notebook } from './notebook';
-export { checkOptions, closest, show } from './options';
+export { checkOptions, closest, formatValue } from './options';
 export type { EpochRecord, StepRecord } from './records';
 export * as rule from './rules';

@@ -17,12 +17,12 @@ export function checkOptions<T extends z.ZodObject>(
   const issue = result.error.issues[0] as z.core.$ZodIssue; // a failed parse has at least one
   if (issue.code === 'unrecognized_keys') throw unknownOption(where, issue.keys[0] ?? '', known);
   if (issue.path.length === 0)
-    throw new TypeError(`${where}: expected an object of options, got ${show(options)}`);
+    throw new TypeError(`${where}: expected an object of options, got ${formatValue(options)}`);
   const value = issue.path.reduce<unknown>(
     (at, key) => (at as Record<PropertyKey, unknown> | undefined)?.[key],
     options,
   );
-  const message = `${where}: option "${issue.path.join('.')}" must be ${issue.message}, got ${show(value)}`;
+  const message = `${where}: option "${issue.path.join('.')}" must be ${issue.message}, got ${formatValue(value)}`;
   // zod calls 1.5 no integer and Infinity no number; to a caller both are numbers out of range.
   const numeric =
     issue.code === 'invalid_type' &&
@@ -74,14 +74,14 @@ function editDistance(a: string, b: string): number {
 }
 
 /** A value as an error shows it: short, on one line. */
-export function show(value: unknown): string {
-  if (value === undefined) return 'nothing';
+export function formatValue(value: unknown): string {
+  if (value === undefined) return 'undefined';
   if (typeof value === 'string')
     return `'${value.length > 60 ? `${value.slice(0, 57)}...` : value}'`;
   if (typeof value === 'function') return `the function ${value.name || '(anonymous)'}`;
   if (typeof value !== 'object' || value === null) return String(value);
   if (Array.isArray(value))
-    return `[${value.slice(0, 8).map(show).join(', ')}${value.length > 8 ? ', ...' : ''}]`;
+    return `[${value.slice(0, 8).map(formatValue).join(', ')}${value.length > 8 ? ', ...' : ''}]`;
   const name = value.constructor?.name;
   return name && name !== 'Object'
     ? `a ${name}`

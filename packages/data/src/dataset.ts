@@ -1,5 +1,5 @@
 /** Data sets: what a sound one is, and one made from arrays. */
-import { show } from '@deepend/core';
+import { formatValue } from '@deepend/core';
 import type { AnyDataset, Dataset, FileDataset, ImageShape } from './types';
 
 /** Whether a set's images lie in files that are decoded when they are wanted. */
@@ -58,7 +58,10 @@ interface Fault {
 /** What keeps a set from being used; undefined for a sound one. */
 export function datasetFault(dataset: AnyDataset): Fault | undefined {
   if (typeof dataset !== 'object' || dataset === null || !('labels' in dataset)) {
-    return { expected: 'a data set with "labels" and "images" or "files"', got: show(dataset) };
+    return {
+      expected: 'a data set with "labels" and "images" or "files"',
+      got: formatValue(dataset),
+    };
   }
   return (
     (isFileDataset(dataset) ? filesFault(dataset) : imagesFault(dataset)) ?? labelsFault(dataset)
@@ -66,7 +69,8 @@ export function datasetFault(dataset: AnyDataset): Fault | undefined {
 }
 
 function filesFault({ files, labels, channels }: FileDataset): Fault | undefined {
-  if (channels !== 1 && channels !== 3) return { expected: '1 or 3 channels', got: show(channels) };
+  if (channels !== 1 && channels !== 3)
+    return { expected: '1 or 3 channels', got: formatValue(channels) };
   if (files.length === 0) return { expected: 'at least one sample', got: 'none' };
   if (files.length === labels.length) return undefined;
   return {
@@ -77,10 +81,10 @@ function filesFault({ files, labels, channels }: FileDataset): Fault | undefined
 
 function imagesFault({ images, labels, imageShape, labelSize = 1 }: Dataset): Fault | undefined {
   if (!(images instanceof Uint8Array || images instanceof Float32Array)) {
-    return { expected: 'images in a Uint8Array or a Float32Array', got: show(images) };
+    return { expected: 'images in a Uint8Array or a Float32Array', got: formatValue(images) };
   }
   if (!isImageShape(imageShape))
-    return { expected: 'an image shape [height, width, channels]', got: show(imageShape) };
+    return { expected: 'an image shape [height, width, channels]', got: formatValue(imageShape) };
   const size = imageShape[0] * imageShape[1] * imageShape[2];
   const unit = images instanceof Uint8Array ? 'bytes' : 'numbers';
   if (labels.length === 0) return { expected: 'at least one sample', got: 'none' };
@@ -93,7 +97,7 @@ function imagesFault({ images, labels, imageShape, labelSize = 1 }: Dataset): Fa
   ) {
     return {
       expected: 'a "labelSize" of 1, or more where labels are float32',
-      got: show(labelSize),
+      got: formatValue(labelSize),
     };
   }
   if (images.length * labelSize === size * labels.length) return undefined;
@@ -120,7 +124,7 @@ function labelsFault({ labels, classNames }: AnyDataset): Fault | undefined {
   };
 }
 
-/** Whether a value is `[height, width, channels]`, each a whole number of at least 1. */
+/** Whether a value is `[height, width, channels]`, each an integer of at least 1. */
 export function isImageShape(shape: unknown): shape is ImageShape {
   return (
     Array.isArray(shape) &&

@@ -1,5 +1,5 @@
 /** Minibatches of a data set, an epoch for each loop. */
-import { checkOptions, show } from '@deepend/core';
+import { checkOptions, formatValue } from '@deepend/core';
 import { batchOf } from './batch';
 import { checkDataset, isFileDataset, labelSizeOf, numClassesOf, numSamplesOf } from './dataset';
 import { type Epoch, epochAhead, epochHere } from './loading/epoch';
@@ -172,9 +172,9 @@ export class DataLoader<D extends AnyDataset = Dataset> implements Loader {
     const { epoch, batch } = state ?? {};
     const whole = (value: unknown) => Number.isInteger(value) && (value as number) >= 0;
     if (!whole(epoch) || !whole(batch) || batch >= this.numBatches) {
-      const expected = `{ epoch, batch } of whole numbers, the batch below ${this.numBatches}`;
+      const expected = `{ epoch, batch } of integers, the batch below ${this.numBatches}`;
       throw new RangeError(
-        `${WHERE}: restore: expected ${expected}, got { epoch: ${show(epoch)}, batch: ${show(batch)} }`,
+        `${WHERE}: restore: expected ${expected}, got { epoch: ${formatValue(epoch)}, batch: ${formatValue(batch)} }`,
       );
     }
     this.#next = { epoch, batch };

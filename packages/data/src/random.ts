@@ -7,7 +7,7 @@ import type { Random } from './types';
 const WARM_UP = 15; // rounds until every bit of the seed has reached every bit of the state, as PractRand advises (12 or more)
 
 /**
- * A generator of whole numbers in [0, 2³²). The same `seed`, `stream` and `lane` give the same
+ * A generator of integers in [0, 2³²). The same `seed`, `stream` and `lane` give the same
  * numbers on every machine, others give others.
  * @param lane the start of the generator's counter, so that a stream has 2³² generators of its own
  */

@@ -4,7 +4,7 @@
  * then along the height, rounded to uint8 after each. torchvision's `Resize` on a PIL image is
  * this.
  */
-import { checkOptions, rule, show } from '@deepend/core';
+import { checkOptions, formatValue, rule } from '@deepend/core';
 import { resample } from './transforms/resample';
 import { isResize, type ResizeTo, sizeAfter } from './transforms/resample/size';
 import type { ImageShape } from './types';
@@ -16,7 +16,7 @@ export interface ResizeOptions {
   interpolation?: 'bilinear' | 'bicubic' | 'nearest';
 }
 
-const OPTIONS = rule.options({
+const OPTIONS = rule.object({
   interpolation: rule.oneOf(['bilinear', 'bicubic', 'nearest']).optional(),
 });
 
@@ -33,13 +33,13 @@ export function resizeImages(
 ): Uint8Array {
   const { interpolation = 'bilinear' } = checkOptions('[data] resizeImages', OPTIONS, options);
   if (!isResize(resize)) {
-    const expected = 'a whole number of at least 1 or [height, width] of them, each up to 16384';
-    throw new RangeError(`[data] resize: expected ${expected}, got ${show(resize)}`);
+    const expected = 'an integer of at least 1 or [height, width] of them, each up to 16384';
+    throw new RangeError(`[data] resize: expected ${expected}, got ${formatValue(resize)}`);
   }
   const count = images.length / (shape[0] * shape[1] * shape[2]);
   if (!Number.isInteger(count)) {
     throw new RangeError(
-      `[data] resizeImages: expected whole images of the shape ${show(shape)}, got ${images.length} bytes`,
+      `[data] resizeImages: expected whole images of the shape ${formatValue(shape)}, got ${images.length} bytes`,
     );
   }
   return resample(images, count, {

@@ -1,5 +1,5 @@
 /** Parts of data sets and sets put together: `take`, `subset`, `split`, `concat`, `classCounts`. */
-import { checkOptions, rule, show } from '@deepend/core';
+import { checkOptions, formatValue, rule } from '@deepend/core';
 import { checkDataset, isFileDataset, labelSizeOf, numClassesOf, numSamplesOf } from './dataset';
 import { permutation } from './random';
 import type { AnyDataset, Dataset, FileDataset } from './types';
@@ -12,7 +12,7 @@ export function take<T extends AnyDataset>(dataset: T, count: number): T {
   const numSamples = numSamplesOf(dataset);
   if (!Number.isInteger(count) || count < 1 || count > numSamples) {
     throw new RangeError(
-      `[data] take: expected a whole number from 1 to ${numSamples}, got ${show(count)}`,
+      `[data] take: expected an integer from 1 to ${numSamples}, got ${formatValue(count)}`,
     );
   }
   const labels = dataset.labels.subarray(0, count * labelSizeOf(dataset));
@@ -29,14 +29,14 @@ export function subset<T extends AnyDataset>(dataset: T, indices: ArrayLike<numb
   checkDataset(where, dataset);
   const numSamples = numSamplesOf(dataset);
   if (!(indices?.length > 0))
-    throw new RangeError(`${where}: expected at least one index, got ${show(indices)}`);
+    throw new RangeError(`${where}: expected at least one index, got ${formatValue(indices)}`);
   const order = Array.from(indices);
   const bad = order.findIndex(
     (index) => !Number.isInteger(index) || index < 0 || index >= numSamples,
   );
   if (bad >= 0) {
     throw new RangeError(
-      `${where}: expected whole numbers from 0 to ${numSamples - 1}, got ${show(order[bad])} at place ${bad}`,
+      `${where}: expected integers from 0 to ${numSamples - 1}, got ${formatValue(order[bad])} at place ${bad}`,
     );
   }
   const labels = gather(dataset.labels, order, labelSizeOf(dataset));
@@ -55,9 +55,9 @@ export interface SplitOptions {
   stratified?: boolean;
 }
 
-const SPLIT = rule.options({
+const SPLIT = rule.object({
   seed: rule.nonNegativeInteger().optional(),
-  stratified: rule.flag().optional(),
+  stratified: rule.boolean().optional(),
 });
 
 /**
@@ -82,7 +82,7 @@ export function split<T extends AnyDataset>(
     : Number.NaN;
   if (!(Math.abs(total - 1) < 1e-6) || !fractions.every((fraction) => fraction > 0)) {
     throw new RangeError(
-      `${where}: expected fractions above 0 that add up to 1, got ${show(fractions)}`,
+      `${where}: expected fractions above 0 that add up to 1, got ${formatValue(fractions)}`,
     );
   }
   const order = permutation(numSamplesOf(dataset), seed);

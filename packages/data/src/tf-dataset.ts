@@ -2,7 +2,7 @@
  * To and from `tf.data.Dataset`, the data sets of @tensorflow/tfjs-data, which is needed here alone
  * and only to make one.
  */
-import { checkOptions, rule, show } from '@deepend/core';
+import { checkOptions, formatValue, rule } from '@deepend/core';
 import { cast, dispose, reshape, Tensor, tidy } from '@tensorflow/tfjs-core';
 import { errorCode } from './errors';
 import type { Batch, ImageShape, Loader } from './types';
@@ -88,13 +88,13 @@ export interface FromTfOptions {
   imageShape?: ImageShape;
 }
 
-const OPTIONS = rule.options({
+const OPTIONS = rule.object({
   batchSize: rule.positiveInteger(),
   numSamples: rule.positiveInteger(),
   numClasses: rule.positiveInteger().optional(),
   classNames: rule
-    .list(rule.text(), 'a list of texts')
-    .min(1, 'a list of at least one text')
+    .list(rule.string(), 'a list of strings')
+    .min(1, 'a list of at least one string')
     .optional(),
   imageShape: rule.imageShape().optional(),
 });
@@ -118,7 +118,7 @@ export function fromTfDataset(dataset: Batchable, options: FromTfOptions): TfLoa
     options,
   );
   if (typeof dataset?.batch !== 'function')
-    throw new TypeError(`${WHERE}: expected a tf.data.Dataset, got ${show(dataset)}`);
+    throw new TypeError(`${WHERE}: expected a tf.data.Dataset, got ${formatValue(dataset)}`);
   const classes = numClasses ?? classNames?.length;
   return {
     numSamples,
@@ -162,7 +162,7 @@ function batchFrom(element: unknown, classes: number | undefined): Batch {
   const { xs, ys, features = xs, labels = ys } = (element ?? {}) as Record<string, unknown>;
   if (!(features instanceof Tensor) || !(labels instanceof Tensor)) {
     throw new TypeError(
-      `${WHERE}: expected samples { xs, ys } or { features, labels }, got ${show(element)}; map the set to them`,
+      `${WHERE}: expected samples { xs, ys } or { features, labels }, got ${formatValue(element)}; map the set to them`,
     );
   }
   if (features.rank !== 4 || features.dtype !== 'float32') {

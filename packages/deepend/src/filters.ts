@@ -65,7 +65,7 @@ function noConvolution(
   );
 }
 
-const mapsRules = rule.options({ image: rule.nonNegativeInteger().optional() });
+const mapsRules = rule.object({ image: rule.nonNegativeInteger().optional() });
 
 /**
  * What the channels of a layer make of an image, each under its number.

@@ -36,16 +36,16 @@ export interface LossLandscape {
   readonly z: readonly (readonly number[])[];
 }
 
-const options = rule.options({
+const options = rule.object({
   steps: rule
     .positiveInteger()
-    .min(2, 'a whole number of at least 2')
-    .max(501, 'a whole number of at most 501')
+    .min(2, 'an integer of at least 2')
+    .max(501, 'an integer of at most 501')
     .optional(),
   range: rule.positiveNumber().optional(),
   seed: rule.nonNegativeInteger().optional(),
-  loss: rule.fn<NonNullable<EvaluateOptions['loss']>>().optional(),
-  onPoint: rule.fn<(done: number, total: number) => void>().optional(),
+  loss: rule.func<NonNullable<EvaluateOptions['loss']>>().optional(),
+  onPoint: rule.func<(done: number, total: number) => void>().optional(),
 });
 
 /** A layer's weight, which tfjs's types know in part. */

@@ -9,7 +9,7 @@ export interface PredictionsOptions {
   probabilities?: boolean;
 }
 
-const options = rule.options({ probabilities: rule.flag().optional() });
+const options = rule.object({ probabilities: rule.boolean().optional() });
 
 /**
  * The predictions of a net for all samples of a loader as comma-separated values, a line a sample:

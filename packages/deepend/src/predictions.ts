@@ -4,7 +4,7 @@ import { type Loader, predict } from '@deepend/trainer';
 import * as tf from '@tensorflow/tfjs-core';
 import type { LayersModel } from '@tensorflow/tfjs-layers';
 
-const options = rule.options({
+const options = rule.object({
   count: rule.positiveInteger().optional(),
   cols: rule.positiveInteger().optional(),
 });

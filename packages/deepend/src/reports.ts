@@ -4,7 +4,7 @@ import { type Loader, type TopLoss, topLosses } from '@deepend/trainer';
 import type { LayersModel } from '@tensorflow/tfjs-layers';
 
 const WHERE = '[deepend] showTopLosses';
-const options = rule.options({
+const options = rule.object({
   count: rule.positiveInteger().optional(),
   cols: rule.positiveInteger().optional(),
 });

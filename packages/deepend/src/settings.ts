@@ -8,7 +8,7 @@ interface Row {
   /** As commander writes it: `--lr <rate>`. The setting's name is its camelCase. */
   readonly flag: string;
   readonly about: string;
-  readonly rule: Parameters<typeof rule.options>[0][string];
+  readonly rule: Parameters<typeof rule.object>[0][string];
   readonly kind: 'number' | 'text' | 'flag';
   readonly default?: number | string | boolean;
 }
@@ -34,7 +34,7 @@ const text = (flag: string, about: string, more: Partial<Row> = {}): Row => ({
   flag,
   about,
   kind: 'text',
-  rule: rule.text().optional(),
+  rule: rule.string().optional(),
   ...more,
 });
 const share = () => rule.nonNegativeNumber().lt(1, 'a number below 1').optional();
@@ -42,7 +42,7 @@ const switched = (flag: string, about: string): Row => ({
   flag,
   about,
   kind: 'flag',
-  rule: rule.flag().optional(),
+  rule: rule.boolean().optional(),
 });
 const from0 = rule.nonNegativeNumber().optional();
 
@@ -178,10 +178,10 @@ export interface Settings {
 
 const isObject = (value: unknown) =>
   typeof value === 'object' && value !== null && !Array.isArray(value);
-const schema = rule.options({
+const schema = rule.object({
   ...Object.fromEntries(Object.entries(SETTINGS).map(([name, row]) => [name, row.rule])),
   modelOptions: rule
-    .that<Record<string, unknown>>(isObject, 'an object of the options of the net')
+    .custom<Record<string, unknown>>(isObject, 'an object of the options of the net')
     .optional(),
 });
 

@@ -1,5 +1,5 @@
 /** What is tried, and in what order: by option, by `DEEPEND_DEVICE`, or as deepend finds best. */
-import { checkOptions, closest, rule, show } from '@deepend/core';
+import { checkOptions, closest, formatValue, rule } from '@deepend/core';
 import type { CandidateName, ChoiceOptions, DeviceName } from './types';
 
 /** The best first. */
@@ -25,7 +25,7 @@ export interface Choice {
 
 const candidate = rule.oneOf(ORDER as readonly [CandidateName, ...CandidateName[]]);
 const names = rule.list(candidate, `a list of names of ${ORDER.join(', ')}`).optional();
-const choiceOptions = rule.options({ order: names, exclude: names });
+const choiceOptions = rule.object({ order: names, exclude: names });
 
 /**
  * Options go before the variable. It takes a device's name (`simd`, `cuda:0`), an order
@@ -74,6 +74,6 @@ function candidateNamed(name: string): CandidateName {
   const near = closest(name, [...ORDER]);
   const hint = near ? `; did you mean '${near}'?` : '';
   throw new TypeError(
-    `[device] DEEPEND_DEVICE: expected names of ${ORDER.join(', ')} with commas between, got ${show(name)}${hint}`,
+    `[device] DEEPEND_DEVICE: expected names of ${ORDER.join(', ')} with commas between, got ${formatValue(name)}${hint}`,
   );
 }

@@ -1,5 +1,5 @@
 /** What can compute here, and starting it. */
-import { closest, show } from '@deepend/core';
+import { closest, formatValue } from '@deepend/core';
 import * as tf from '@tensorflow/tfjs-core';
 import { BACKEND_NAMES, BACKENDS, startBackend } from './backends';
 import { choose, isGpu, ORDER } from './choice';
@@ -22,7 +22,7 @@ import { probeWebgpu, webgpuHardware } from './webgpu/probe';
 export async function tryGpu(i = 0, options: ChoiceOptions = {}): Promise<Device> {
   if (!Number.isInteger(i) || i < 0)
     throw new RangeError(
-      `[device] tryGpu: expected the index of a GPU, 0 or above, got ${show(i)}`,
+      `[device] tryGpu: expected the index of a GPU, 0 or above, got ${formatValue(i)}`,
     );
   const { fixed, order, by } = choose('[device] tryGpu', options);
   if (fixed) return device(fixed, { why: by });
@@ -105,7 +105,7 @@ function unknownDevice(name: unknown): TypeError {
   const near = typeof name === 'string' ? closest(name, names) : undefined;
   const hint = near ? `; did you mean '${near}'?` : '';
   return new TypeError(
-    `[device] expected one of ${names.map((n) => `'${n}'`).join(', ')}, got ${show(name)}${hint}`,
+    `[device] expected one of ${names.map((n) => `'${n}'`).join(', ')}, got ${formatValue(name)}${hint}`,
   );
 }
 

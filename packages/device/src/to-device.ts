@@ -1,5 +1,5 @@
 /** Moving tensors and nets from one engine to another. */
-import { show } from '@deepend/core';
+import { formatValue } from '@deepend/core';
 import * as tf from '@tensorflow/tfjs-core';
 import { BACKENDS } from './backends';
 import { activate } from './devices';
@@ -28,7 +28,7 @@ export async function toDevice<T extends tf.Tensor | Net>(
 ): Promise<T> {
   const isTensor = what instanceof tf.Tensor;
   if (!isTensor && !isNet(what))
-    throw new TypeError(`[device] toDevice: expected a tensor or a net, got ${show(what)}`);
+    throw new TypeError(`[device] toDevice: expected a tensor or a net, got ${formatValue(what)}`);
   const before = tf.getBackend();
   try {
     await activate(device);

@@ -1,5 +1,5 @@
 /** Which devices can train together, and how each has its worker. */
-import { closest, show } from '@deepend/core';
+import { closest, formatValue } from '@deepend/core';
 import type { BackendName, Device } from '@deepend/device';
 import { type StartLink, startProcess, startThread } from './link';
 
@@ -84,5 +84,5 @@ export function requireFirst(where: string, devices: readonly Device[], current:
 function unknown(engine: string): string {
   const names = Object.keys(LINKS);
   const near = typeof engine === 'string' ? closest(engine, names) : undefined;
-  return `expected devices of the engines ${names.join(', ')}, got ${show(engine)}${near ? `; did you mean '${near}'?` : ''}`;
+  return `expected devices of the engines ${names.join(', ')}, got ${formatValue(engine)}${near ? `; did you mean '${near}'?` : ''}`;
 }

@@ -34,10 +34,10 @@ export interface OnnxOptions {
 const WHERE = '[export] exportOnnx';
 const MOST_BYTES = 2 ** 31 - 1;
 
-const onnxOptions = rule.options({
+const onnxOptions = rule.object({
   layout: rule.oneOf(['nhwc', 'nchw']).optional(),
-  fuse: rule.flag().optional(),
-  classNames: rule.list(rule.text(), 'a list of texts').optional(),
+  fuse: rule.boolean().optional(),
+  classNames: rule.list(rule.string(), 'a list of strings').optional(),
 });
 
 /**

@@ -19,9 +19,9 @@ const isTexts = (value: unknown) =>
   typeof value === 'object' &&
   value !== null &&
   Object.values(value).every((text) => typeof text === 'string');
-const options = rule.options({
-  classNames: rule.list(rule.text(), 'a list of texts').optional(),
-  metadata: rule.that<Record<string, string>>(isTexts, 'an object of texts').optional(),
+const options = rule.object({
+  classNames: rule.list(rule.string(), 'a list of strings').optional(),
+  metadata: rule.custom<Record<string, string>>(isTexts, 'an object of strings').optional(),
 });
 
 /**

@@ -2,7 +2,7 @@
  * Transfer learning: parts of a net that has learned, for another purpose (Dive into Deep Learning,
  * chapter 14.2: fine-tuning).
  */
-import { checkOptions, closest, rule, show } from '@deepend/core';
+import { checkOptions, closest, formatValue, rule } from '@deepend/core';
 import { INITIALIZERS, INITS, type Init } from '@deepend/nn';
 import * as tfl from '@tensorflow/tfjs-layers';
 import { allLayers, isFixed, isInput, type LayerCall, ownCalls } from './summary/calls';
@@ -103,7 +103,7 @@ function matcher(
   if (layers.some(matches)) return matches;
   const near = closest(String(name), [...new Set(layers.flatMap((layer) => prefixes(layer.name)))]);
   const hint = near ? `did you mean '${near}'?` : 'summary(net) shows its blocks';
-  throw new RangeError(`[models] ${where} has no layer or block ${show(name)}; ${hint}`);
+  throw new RangeError(`[models] ${where} has no layer or block ${formatValue(name)}; ${hint}`);
 }
 
 /** `a.b.c` → `a`, `a.b`, `a.b.c` */
@@ -117,7 +117,7 @@ export interface ReplaceHeadOptions {
   seed?: number;
 }
 
-const headOptions = rule.options({
+const headOptions = rule.object({
   numClasses: rule.positiveInteger(),
   init: rule.oneOf(INITS).optional(),
   seed: rule.nonNegativeInteger().optional(),

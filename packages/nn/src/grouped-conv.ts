@@ -34,16 +34,16 @@ const isPositive = (value: unknown) => Number.isInteger(value) && (value as numb
 const isSize = (value: unknown) =>
   Array.isArray(value) ? value.length === 2 && value.every(isPositive) : isPositive(value);
 const size = () =>
-  rule.that<Size>(isSize, 'a whole number of at least 1, or two of them: height and width');
-const anything = () => rule.that<unknown>(() => true, 'anything').optional();
+  rule.custom<Size>(isSize, 'an integer of at least 1, or two of them: height and width');
+const anything = () => rule.custom<unknown>(() => true, 'anything').optional();
 
-const options = rule.options({
+const options = rule.object({
   filters: rule.positiveInteger(),
   kernelSize: size(),
   groups: rule.positiveInteger(),
   strides: size().optional(),
   padding: rule.oneOf(['valid']).optional(),
-  useBias: rule.flag().optional(),
+  useBias: rule.boolean().optional(),
   kernelInitializer: anything(),
   // Those of every layer, which tfjs reads by itself.
   ...{

@@ -37,15 +37,15 @@ export interface ResidualStageOptions extends BlockOptions {
 
 export const stageRules = {
   ...blockRules,
-  firstBlock: rule.flag().optional(),
+  firstBlock: rule.boolean().optional(),
   stride: rule.positiveInteger().optional(),
   shortcut: rule.oneOf(['A', 'B', 'C']).optional(),
   dropRates: rule.list(rate(), 'a list of probabilities').optional(),
-  name: rule.text().optional(),
-  blockName: rule.fn<(place: number) => string>().optional(),
+  name: rule.string().optional(),
+  blockName: rule.func<(place: number) => string>().optional(),
 };
 
-const stageOptions = rule.options(stageRules);
+const stageOptions = rule.object(stageRules);
 
 /**
  * `depth` residual blocks of `filters` output channels. The first halves height and width and
@@ -93,7 +93,7 @@ export function residualEnd(
   blockOrder: BlockOrderName = 'original',
   names: { norm?: string; relu?: string } = {},
 ): Block {
-  checkOptions('[nn] residualEnd', rule.options({ blockOrder: rule.oneOf(BLOCK_ORDER_NAMES) }), {
+  checkOptions('[nn] residualEnd', rule.object({ blockOrder: rule.oneOf(BLOCK_ORDER_NAMES) }), {
     blockOrder,
   });
   const { norm = 'bn', relu: activation = 'relu' } = names;

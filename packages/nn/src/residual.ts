@@ -98,24 +98,24 @@ export const blockRules = {
   blockOrder: rule.oneOf(BLOCK_ORDER_NAMES).optional(),
   width: rule.positiveInteger().optional(),
   groups: rule.positiveInteger().optional(),
-  bias: rule.flag().optional(),
-  normalizedProjection: rule.flag().optional(),
-  zeroInitResidual: rule.flag().optional(),
+  bias: rule.boolean().optional(),
+  normalizedProjection: rule.boolean().optional(),
+  zeroInitResidual: rule.boolean().optional(),
   dropRate: rate().optional(),
   squeezeRatio: rule.positiveInteger().optional(),
   projectionNames: rule
-    .list(rule.text(), 'the names of two layers')
+    .list(rule.string(), 'the names of two layers')
     .length(2, 'the names of two layers')
     .optional(),
 };
 
-const residualOptions = rule.options({
+const residualOptions = rule.object({
   ...blockRules,
-  projection: rule.flag().optional(),
-  zeroPadding: rule.flag().optional(),
+  projection: rule.boolean().optional(),
+  zeroPadding: rule.boolean().optional(),
   stride: rule.positiveInteger().optional(),
-  activated: rule.flag().optional(),
-  name: rule.text().optional(),
+  activated: rule.boolean().optional(),
+  name: rule.string().optional(),
 });
 
 type Convolution = Pick<ConvOptions, 'kernel' | 'stride' | 'padding' | 'groups'> & {

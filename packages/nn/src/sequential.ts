@@ -18,11 +18,11 @@ export interface SequentialOptions {
   name?: string;
 }
 
-const options = rule.options({
+const options = rule.object({
   inputShape: rule.imageShape(),
   init: rule.oneOf(INITS).optional(),
   seed: rule.nonNegativeInteger().optional(),
-  name: rule.text().optional(),
+  name: rule.string().optional(),
 });
 
 /**

@@ -1,5 +1,5 @@
 /** What a net gets right, counted in whole samples: exact however the samples come in batches. */
-import { show } from '@deepend/core';
+import { formatValue } from '@deepend/core';
 import * as tf from '@tensorflow/tfjs-core';
 
 /** Something measured over batches. It keeps plain numbers and no tensor. */
@@ -86,7 +86,7 @@ export function reportOf(matrix: readonly (readonly number[])[], index: number):
  */
 export function topK(k: number): Metric {
   if (!Number.isInteger(k) || k < 1)
-    throw new RangeError(`[optim] topK: expected a whole number of at least 1, got ${show(k)}`);
+    throw new RangeError(`[optim] topK: expected an integer of at least 1, got ${formatValue(k)}`);
   let [right, all] = [0, 0];
   return {
     name: `top${k}`,

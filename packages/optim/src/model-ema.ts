@@ -1,5 +1,5 @@
 import type { Parameter } from '@deepend/compiler';
-import { checkOptions, rule, show } from '@deepend/core';
+import { checkOptions, formatValue, rule } from '@deepend/core';
 import * as tf from '@tensorflow/tfjs-core';
 import { update } from './optimizers/update';
 import { ParameterNames } from './parameter-names';
@@ -15,9 +15,9 @@ export interface ModelEmaState {
   readonly weights: Record<string, tf.Tensor>;
 }
 
-const averageOptions = rule.options({
+const averageOptions = rule.object({
   decay: rule
-    .that<number>(
+    .custom<number>(
       (value) => typeof value === 'number' && value >= 0 && value < 1,
       'a number from 0 to below 1',
     )
@@ -129,7 +129,7 @@ export class ModelEma {
       );
     if (!Number.isInteger(updates) || updates < 0) {
       throw new RangeError(
-        `${WHERE}.restore: expected a state whose updates are a whole number of at least 0, got ${show(updates)}`,
+        `${WHERE}.restore: expected a state whose updates are an integer of at least 0, got ${formatValue(updates)}`,
       );
     }
     const unknown = Object.keys(weights).find((name) => !this.pairs.has(name));

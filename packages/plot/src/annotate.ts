@@ -18,13 +18,13 @@ export interface Annotation {
 }
 
 const pair = () =>
-  rule.that<Pair>(
+  rule.custom<Pair>(
     (value) => Array.isArray(value) && value.length === 2 && value.every(Number.isFinite),
     'two finite numbers, [x, y]',
   );
 
 export const annotationsRule = rule.list(
-  rule.options({ text: rule.text(), xy: pair(), xytext: pair() }),
+  rule.object({ text: rule.string(), xy: pair(), xytext: pair() }),
   'a list of { text, xy, xytext }',
 );
 

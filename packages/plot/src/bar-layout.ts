@@ -19,7 +19,7 @@ export interface Bars {
 
 const LONGEST = 180; // pixels of a label, beyond which it is cut
 
-/** A value as its bar tells it: a whole number whole, another in four digits. */
+/** A value as its bar tells it: an integer whole, another in four digits. */
 export const tell = (value: number) => {
   const [rounded, size] = [
     Number.isInteger(value) ? value : Number(value.toPrecision(4)),

@@ -1,5 +1,5 @@
 /** Bars, alone or in groups: throughput of nets, accuracies of classes. */
-import { checkOptions, rule, show } from '@deepend/core';
+import { checkOptions, formatValue, rule } from '@deepend/core';
 import {
   type Bars,
   barMarks,
@@ -49,27 +49,27 @@ export interface BarsOptions {
   height?: number;
 }
 
-const texts = (message: string) => rule.list(rule.text(), message).optional();
+const texts = (message: string) => rule.list(rule.string(), message).optional();
 const distance = (value: unknown) => Number.isFinite(value) && (value as number) >= 0;
 const isError = (value: unknown) =>
   distance(value) || (Array.isArray(value) && value.length === 2 && value.every(distance));
-const options = rule.options({
-  labels: texts('a list of texts'),
+const options = rule.object({
+  labels: texts('a list of strings'),
   legend: texts('a list of names'),
   errors: rule
-    .that<NonNullable<BarsOptions['errors']>>(
+    .custom<NonNullable<BarsOptions['errors']>>(
       (value) =>
         Array.isArray(value) &&
         value.every((one) => isError(one) || (Array.isArray(one) && one.every(isError))),
       'a list of distances of at least 0, or of pairs [below, above], as the values are',
     )
     .optional(),
-  title: rule.text().optional(),
-  xlabel: rule.text().optional(),
-  ylabel: rule.text().optional(),
+  title: rule.string().optional(),
+  xlabel: rule.string().optional(),
+  ylabel: rule.string().optional(),
   ylim: limits().optional(),
-  horizontal: rule.flag().optional(),
-  values: rule.flag().optional(),
+  horizontal: rule.boolean().optional(),
+  values: rule.boolean().optional(),
   width: side().optional(),
   height: side().optional(),
 });
@@ -150,7 +150,7 @@ function readBars(values: Values, { labels, legend, errors }: BarsOptions): Bars
       offs.some((list) => !Array.isArray(list) || list.length !== count))
   ) {
     throw new RangeError(
-      `${WHERE}: expected "errors" in the form of the values, ${lists.length} × ${count}, got ${show(errors)}`,
+      `${WHERE}: expected "errors" in the form of the values, ${lists.length} × ${count}, got ${formatValue(errors)}`,
     );
   }
   const pair = (error: BarError | undefined) =>
@@ -173,7 +173,7 @@ function seriesOf(values: Values): readonly ArrayLike<number>[] {
   ) as readonly ArrayLike<number>[];
   if (!isList(lists) || !lists.every((list) => isList(list) && typeof list[0] === 'number')) {
     throw new RangeError(
-      `${WHERE}: expected a list of numbers, or a list of such lists, got ${show(values)}`,
+      `${WHERE}: expected a list of numbers, or a list of such lists, got ${formatValue(values)}`,
     );
   }
   if (lists.length > MOST_SERIES)

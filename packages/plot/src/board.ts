@@ -22,8 +22,8 @@ export interface ProgressBoardOptions extends Omit<ChartOptions, 'legend'> {
   display?: boolean;
 }
 
-const drawOptions = rule.options({ everyN: rule.positiveInteger().optional() });
-const displayOption = rule.flag().optional();
+const drawOptions = rule.object({ everyN: rule.positiveInteger().optional() });
+const displayOption = rule.boolean().optional();
 
 interface Curve {
   readonly points: Point[];
@@ -53,7 +53,7 @@ export class ProgressBoard {
    */
   constructor(options: ProgressBoardOptions = {}, stream?: NodeJS.WriteStream) {
     const { display = true, ...chart } = options;
-    checkOptions(WHERE, rule.options({ display: displayOption }), { display });
+    checkOptions(WHERE, rule.object({ display: displayOption }), { display });
     if ('legend' in chart) {
       throw new TypeError(
         `${WHERE}: there is no option "legend"; a curve has the name that "draw" is given`,

@@ -1,5 +1,5 @@
 /** A matrix as coloured cells: marks for a figure, pixels for a terminal. */
-import { show } from '@deepend/core';
+import { formatValue } from '@deepend/core';
 import type { Pixels } from './blocks';
 import type { Rgb } from './characters';
 import { type ColorScale, colorOf, hexOf, inkOver } from './colormap';
@@ -18,8 +18,8 @@ export function checkMatrix(where: string, matrix: unknown): asserts matrix is M
   if (columns > 0 && rows.every((row) => isRow(row) && row.length === columns)) return;
   const got =
     columns > 0
-      ? `rows of lengths ${show([...new Set(rows.map((row) => row?.length ?? 0))])}`
-      : show(matrix);
+      ? `rows of lengths ${formatValue([...new Set(rows.map((row) => row?.length ?? 0))])}`
+      : formatValue(matrix);
   throw new RangeError(
     `${where}: expected a matrix, a list of rows of numbers of one length, got ${got}`,
   );

@@ -42,13 +42,13 @@ export interface ConfusionMatrixOptions {
   width?: number;
 }
 
-const options = rule.options({
-  classNames: rule.list(rule.text(), 'a list of names').optional(),
+const options = rule.object({
+  classNames: rule.list(rule.string(), 'a list of names').optional(),
   normalize: rule
     .oneOf(['true', 'predicted', 'all'])
-    .or(rule.that<false>((value) => value === false, "'true', 'predicted', 'all' or false"))
+    .or(rule.custom<false>((value) => value === false, "'true', 'predicted', 'all' or false"))
     .optional(),
-  title: rule.text().optional(),
+  title: rule.string().optional(),
   cmap: rule.oneOf(COLORMAPS).optional(),
   width: side().optional(),
 });

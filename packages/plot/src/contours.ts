@@ -2,7 +2,7 @@
  * Functions of two variables: contours, the way of an optimizer over them, a net's landscape of
  * losses.
  */
-import { checkOptions, rule, show } from '@deepend/core';
+import { checkOptions, formatValue, rule } from '@deepend/core';
 import { scaleLinear } from 'd3-scale';
 import { toBlocks } from './blocks';
 import { checkMatrix, columnsOfMatrix, type Matrix } from './cells';
@@ -47,23 +47,23 @@ export interface ContourOptions
 }
 
 const { legend: _, fmts: __, xscale: ___, yscale: ____, ...rules } = chartRules;
-const options = rule.options({
+const options = rule.object({
   ...rules,
   levels: rule
-    .that<number | readonly number[]>(
+    .custom<number | readonly number[]>(
       (value) =>
         (Number.isInteger(value) && (value as number) >= 1 && (value as number) <= 100) ||
         rising(value),
-      'a whole number from 1 to 100, or a list of rising finite numbers',
+      'an integer from 1 to 100, or a list of rising finite numbers',
     )
     .optional(),
   zscale: rule.oneOf(['linear', 'log']).optional(),
-  filled: rule.flag().optional(),
+  filled: rule.boolean().optional(),
   cmap: rule.oneOf(COLORMAPS).optional(),
   resolution: rule
     .positiveInteger()
-    .min(2, 'a whole number of at least 2')
-    .max(1000, 'a whole number of at most 1000')
+    .min(2, 'an integer of at least 2')
+    .max(1000, 'an integer of at most 1000')
     .optional(),
 });
 
@@ -123,7 +123,7 @@ export function showTrace2d(
     Array.isArray(point) && point.length >= 2 && point.slice(0, 2).every(Number.isFinite);
   if (!Array.isArray(results) || results.length === 0 || !results.every(isPoint)) {
     throw new RangeError(
-      `${where}: expected points of finite numbers, [x1, x2] each, got ${show(results)}`,
+      `${where}: expected points of finite numbers, [x1, x2] each, got ${formatValue(results)}`,
     );
   }
   const trace = results.map(([x = 0, y = 0]): Point => ({ x, y }));
@@ -157,7 +157,7 @@ function readGrid(where: string, surface: Surface | Matrix | Grid, settings: Set
   ] as const) {
     if (!rising(values) || values.length !== expected)
       throw new RangeError(
-        `${where}: expected "${name}" of ${expected} rising finite numbers, got ${show(values)}`,
+        `${where}: expected "${name}" of ${expected} rising finite numbers, got ${formatValue(values)}`,
       );
   }
   return grid;

@@ -45,24 +45,24 @@ export interface MimeBundle {
 }
 
 const themeRule = { theme: rule.oneOf(THEMES).optional() };
-const themeOptions = rule.options(themeRule);
-const svgOptions = rule.options({
+const themeOptions = rule.object(themeRule);
+const svgOptions = rule.object({
   ...themeRule,
   text: rule.oneOf(['elements', 'outlines']).optional(),
 });
-const pngOptions = rule.options({
+const pngOptions = rule.object({
   ...themeRule,
   scale: rule
-    .that<number>(
+    .custom<number>(
       (value) => typeof value === 'number' && value > 0 && value <= 8,
       'a number above 0 and at most 8',
     )
     .optional(),
 });
-const textOptions = rule.options({
-  width: rule.positiveInteger().min(20, 'a whole number of at least 20').optional(),
-  height: rule.positiveInteger().min(6, 'a whole number of at least 6').optional(),
-  color: rule.oneOf(['ansi256', 'truecolor']).or(rule.flag()).optional(),
+const textOptions = rule.object({
+  width: rule.positiveInteger().min(20, 'an integer of at least 20').optional(),
+  height: rule.positiveInteger().min(6, 'an integer of at least 6').optional(),
+  color: rule.oneOf(['ansi256', 'truecolor']).or(rule.boolean()).optional(),
 });
 
 export class Figure {

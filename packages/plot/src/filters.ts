@@ -1,5 +1,5 @@
 /** What a convolution looks for, and what it finds: figures of weights and of activations. */
-import { checkOptions, rule, show } from '@deepend/core';
+import { checkOptions, formatValue, rule } from '@deepend/core';
 import type { Rgb } from './characters';
 import { COLORMAPS, type ColormapName, colorAt, finiteExtent } from './colormap';
 import type { Figure } from './figure';
@@ -41,13 +41,13 @@ const gridRules = {
   count: rule.positiveInteger().optional(),
   cmap: rule.oneOf(COLORMAPS).optional(),
   cols: rule.positiveInteger().optional(),
-  size: rule.positiveInteger().max(512, 'a whole number of at most 512').optional(),
+  size: rule.positiveInteger().max(512, 'an integer of at most 512').optional(),
 };
-const filtersOptions = rule.options({
+const filtersOptions = rule.object({
   ...gridRules,
   channel: rule.nonNegativeInteger().optional(),
 });
-const mapsOptions = rule.options({ ...gridRules, scaleEach: rule.flag().optional() });
+const mapsOptions = rule.object({ ...gridRules, scaleEach: rule.boolean().optional() });
 
 /**
  * The filters of a convolution, each under its number, all on one scale: a weight of 0 lies in the
@@ -135,13 +135,13 @@ function checkShape(
     !shape.every((side) => Number.isInteger(side) && side >= 1)
   ) {
     throw new RangeError(
-      `${where}: expected a shape ${names} of whole numbers of at least 1, got ${show(shape)}`,
+      `${where}: expected a shape ${names} of integers of at least 1, got ${formatValue(shape)}`,
     );
   }
   const size = shape.reduce((a, b) => a * b, 1);
   if (values?.length !== size) {
     throw new RangeError(
-      `${where}: expected ${size} values for shape ${show(shape)}, got ${values?.length ?? show(values)}`,
+      `${where}: expected ${size} values for shape ${formatValue(shape)}, got ${values?.length ?? formatValue(values)}`,
     );
   }
 }

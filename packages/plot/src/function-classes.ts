@@ -58,9 +58,9 @@ export const FUNCTION_CLASSES: Readonly<Record<'other' | 'nested', readonly Func
   ],
 };
 
-const options = rule.options({
-  nested: rule.flag().optional(),
-  title: rule.text().optional(),
+const options = rule.object({
+  nested: rule.boolean().optional(),
+  title: rule.string().optional(),
   width: side().optional(),
 });
 

@@ -1,5 +1,5 @@
 /** Matrices as colours: the book's `show_heatmaps`. */
-import { checkOptions, rule, show } from '@deepend/core';
+import { checkOptions, formatValue, rule } from '@deepend/core';
 import { blockGrid } from './blocks';
 import {
   cellMarks,
@@ -45,20 +45,20 @@ export interface ShowHeatmapsOptions extends HeatmapOptions {
   titles?: readonly string[];
 }
 
-const names = (what: string) => rule.list(rule.text(), `a list of ${what}`).optional();
+const names = (what: string) => rule.list(rule.string(), `a list of ${what}`).optional();
 const heatmapRules = {
-  title: rule.text().optional(),
-  xlabel: rule.text().optional(),
-  ylabel: rule.text().optional(),
+  title: rule.string().optional(),
+  xlabel: rule.string().optional(),
+  ylabel: rule.string().optional(),
   xticks: names('names of columns'),
   yticks: names('names of rows'),
   cmap: rule.oneOf(COLORMAPS).optional(),
   vlim: limits().optional(),
-  values: rule.flag().optional(),
+  values: rule.boolean().optional(),
   width: side().optional(),
 };
-const heatmapOptions = rule.options(heatmapRules);
-const heatmapsOptions = rule.options({ ...heatmapRules, titles: names('titles') });
+const heatmapOptions = rule.object(heatmapRules);
+const heatmapsOptions = rule.object({ ...heatmapRules, titles: names('titles') });
 
 /**
  * A matrix as coloured cells, the first row on top, with a colour bar. A value that is not finite
@@ -107,7 +107,7 @@ function checkGrid(where: string, matrices: unknown): void {
   const width = Array.isArray(matrices) && Array.isArray(grid[0]) ? grid[0].length : 0;
   if (width === 0 || !grid.every((row) => Array.isArray(row) && row.length === width)) {
     throw new RangeError(
-      `${where}: expected rows of matrices, as many in each, got ${show(matrices)}`,
+      `${where}: expected rows of matrices, as many in each, got ${formatValue(matrices)}`,
     );
   }
   const size = (matrix: Matrix) => `${matrix.length} × ${columnsOfMatrix(matrix)}`;

@@ -22,12 +22,12 @@ export interface ShowImagesOptions {
   scale?: number;
 }
 
-const imagesOptions = rule.options({
+const imagesOptions = rule.object({
   rows: rule.positiveInteger().optional(),
   cols: rule.positiveInteger().optional(),
-  titles: rule.list(rule.text(), 'a list of texts').optional(),
-  titleColors: rule.list(rule.text(), 'a list of colours').optional(),
-  size: rule.positiveInteger().max(2048, 'a whole number of at most 2048').optional(),
+  titles: rule.list(rule.string(), 'a list of strings').optional(),
+  titleColors: rule.list(rule.string(), 'a list of colours').optional(),
+  size: rule.positiveInteger().max(2048, 'an integer of at most 2048').optional(),
   scale: rule.positiveNumber().max(32, 'a number of at most 32').optional(),
 });
 

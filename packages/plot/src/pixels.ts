@@ -1,5 +1,5 @@
 /** Images as callers have them, read into bytes. */
-import { show } from '@deepend/core';
+import { formatValue } from '@deepend/core';
 import type { Pixels } from './blocks';
 import type { Rgb } from './characters';
 import type { ImageBatch } from './types';
@@ -33,7 +33,7 @@ export async function readImages(
       const { shape } = image ?? {};
       if (!Array.isArray(shape) || ![2, 3].includes(shape.length)) {
         throw new RangeError(
-          `${where}: expected ${EXPECTED}, got ${shape ? `an image ${show(shape)} in a list` : show(images)}`,
+          `${where}: expected ${EXPECTED}, got ${shape ? `an image ${formatValue(shape)} in a list` : formatValue(images)}`,
         );
       }
       const data = () => (typeof image.data === 'function' ? image.data() : image.data);
@@ -50,7 +50,7 @@ async function readBatch(where: string, images: ImageBatch): Promise<Raster[]> {
   const size = height * width * channels;
   if (values?.length !== count * size) {
     throw new RangeError(
-      `${where}: expected ${count * size} values for shape ${show(images.shape)}, got ${values?.length ?? show(values)}`,
+      `${where}: expected ${count * size} values for shape ${formatValue(images.shape)}, got ${values?.length ?? formatValue(values)}`,
     );
   }
   const factor = toByte(where, values, images.dtype);
@@ -89,7 +89,9 @@ function readShape(where: string, images: ImageBatch) {
     [1, 3].includes(channels);
   const filled = typeof images?.data === 'function' || typeof images?.data === 'object';
   if (right && filled) return { count, height, width, channels: channels as 1 | 3 };
-  throw new RangeError(`${where}: expected ${EXPECTED}, got ${shape ? show(shape) : show(images)}`);
+  throw new RangeError(
+    `${where}: expected ${EXPECTED}, got ${shape ? formatValue(shape) : formatValue(images)}`,
+  );
 }
 
 /** An image as a terminal's blocks read it. */

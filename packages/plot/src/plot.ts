@@ -1,5 +1,5 @@
 /** Charts from numbers: the book's `plot`, and the three curves of a training run. */
-import { show } from '@deepend/core';
+import { formatValue } from '@deepend/core';
 import { drawChart } from './chart';
 import type { Figure } from './figure';
 import { type ChartOptions, chartOptions, makeSeries, type Point } from './series';
@@ -66,7 +66,7 @@ export function curves(history: readonly HistoryRecord[], options: ChartOptions 
   const settings = chartOptions(where, options);
   if (!Array.isArray(history) || history.length === 0) {
     throw new RangeError(
-      `${where}: expected a history of at least one epoch, got ${show(history)}`,
+      `${where}: expected a history of at least one epoch, got ${formatValue(history)}`,
     );
   }
   const tested = history.some(({ testAcc }) => testAcc !== null);

@@ -1,5 +1,5 @@
 /** Many runs in one figure. */
-import { checkOptions, rule, show } from '@deepend/core';
+import { checkOptions, formatValue, rule } from '@deepend/core';
 import { drawChart } from './chart';
 import type { Figure } from './figure';
 import {
@@ -32,10 +32,10 @@ export interface PlotRunsOptions extends Omit<ChartOptions, 'legend' | 'fmts'> {
 }
 
 const { legend: _, fmts: __, ...rules } = chartRules;
-const options = rule.options({
+const options = rule.object({
   ...rules,
-  metric: rule.text().optional(),
-  over: rule.text().optional(),
+  metric: rule.string().optional(),
+  over: rule.string().optional(),
 });
 
 const WHERE = '[plot] plotRuns';
@@ -85,7 +85,9 @@ export function plotRuns(runs: readonly PlottedRun[], settings: PlotRunsOptions 
 function checkRuns(runs: readonly PlottedRun[]): void {
   const isRun = (run: PlottedRun) => typeof run?.name === 'string' && Array.isArray(run.history);
   if (!Array.isArray(runs) || runs.length === 0 || !runs.every(isRun)) {
-    throw new RangeError(`${WHERE}: expected runs, each { name, history }, got ${show(runs)}`);
+    throw new RangeError(
+      `${WHERE}: expected runs, each { name, history }, got ${formatValue(runs)}`,
+    );
   }
   if (runs.length > MARKERS.length * DEFAULT_FMTS.length) {
     throw new RangeError(

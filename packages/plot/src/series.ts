@@ -1,5 +1,5 @@
 /** One line of a chart, and the options that all charts take. */
-import { checkOptions, rule, show } from '@deepend/core';
+import { checkOptions, formatValue, rule } from '@deepend/core';
 import { type Annotation, annotationsRule } from './annotate';
 import { DEFAULT_FMTS, isFmt, type SeriesStyle, styleAt } from './style';
 
@@ -61,7 +61,7 @@ type Aliased = { [alias in keyof typeof ALIASES]?: ChartSettings[(typeof ALIASES
 export interface ChartOptions extends ChartSettings, Aliased {}
 
 export const limits = () =>
-  rule.that<Limits>(
+  rule.custom<Limits>(
     (value) =>
       Array.isArray(value) &&
       value.length === 2 &&
@@ -72,20 +72,20 @@ export const limits = () =>
 export const side = () =>
   rule
     .positiveInteger()
-    .min(120, 'a whole number of at least 120')
-    .max(8192, 'a whole number of at most 8192');
+    .min(120, 'an integer of at least 120')
+    .max(8192, 'an integer of at most 8192');
 
 export const chartRules = {
-  title: rule.text().optional(),
-  xlabel: rule.text().optional(),
-  ylabel: rule.text().optional(),
-  legend: rule.list(rule.text(), 'a list of texts').optional(),
+  title: rule.string().optional(),
+  xlabel: rule.string().optional(),
+  ylabel: rule.string().optional(),
+  legend: rule.list(rule.string(), 'a list of strings').optional(),
   xlim: limits().optional(),
   ylim: limits().optional(),
   xscale: rule.oneOf(['linear', 'log']).optional(),
   yscale: rule.oneOf(['linear', 'log']).optional(),
   fmts: rule
-    .list(rule.that<string>(isFmt, "a format such as '-', 'm--' or 'ro'"), 'a list of formats')
+    .list(rule.custom<string>(isFmt, "a format such as '-', 'm--' or 'ro'"), 'a list of formats')
     .min(1, 'a list of at least one format')
     .optional(),
   annotate: annotationsRule.optional(),
@@ -93,7 +93,7 @@ export const chartRules = {
   height: side().optional(),
 };
 
-const chartSchema = rule.options(chartRules);
+const chartSchema = rule.object(chartRules);
 
 /**
  * A chart's options, checked, under their first names. @throws TypeError where an option comes
@@ -131,7 +131,7 @@ export function makeSeries(
 ): Series[] {
   if (legend && legend.length !== columns.length) {
     throw new RangeError(
-      `${where}: expected ${columns.length} names in "legend", one a series, got ${legend.length}: ${show(legend)}`,
+      `${where}: expected ${columns.length} names in "legend", one a series, got ${legend.length}: ${formatValue(legend)}`,
     );
   }
   return columns.map((points, i) => ({

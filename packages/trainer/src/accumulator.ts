@@ -1,4 +1,4 @@
-import { show } from '@deepend/core';
+import { formatValue } from '@deepend/core';
 
 /** Sums of `n` quantities. The book's `Accumulator`. */
 export class Accumulator {
@@ -7,7 +7,7 @@ export class Accumulator {
   constructor(n: number) {
     if (!Number.isInteger(n) || n < 1)
       throw new RangeError(
-        `[trainer] Accumulator: expected a number of sums of at least 1, got ${show(n)}`,
+        `[trainer] Accumulator: expected a number of sums of at least 1, got ${formatValue(n)}`,
       );
     this.sums = new Array<number>(n).fill(0);
   }
@@ -33,7 +33,7 @@ export class Accumulator {
     const sum = this.sums[i];
     if (sum === undefined)
       throw new RangeError(
-        `[trainer] Accumulator: expected an index from 0 to ${this.sums.length - 1}, got ${show(i)}`,
+        `[trainer] Accumulator: expected an index from 0 to ${this.sums.length - 1}, got ${formatValue(i)}`,
       );
     return sum;
   }

@@ -1,7 +1,7 @@
 /** What a net, a loader and a batch must be like, checked before anything is computed. */
 
 import type { Plan } from '@deepend/compiler';
-import { show } from '@deepend/core';
+import { formatValue } from '@deepend/core';
 import { Tensor } from '@tensorflow/tfjs-core';
 import type { Batch, Loader } from './types';
 
@@ -9,13 +9,13 @@ import type { Batch, Loader } from './types';
 export function checkLoader(where: string, loader: Loader, plan: Plan): void {
   if (typeof loader?.[Symbol.asyncIterator] !== 'function') {
     throw new TypeError(
-      `${where}: expected a loader, an async iterable of { features, labels }, got ${show(loader)}`,
+      `${where}: expected a loader, an async iterable of { features, labels }, got ${formatValue(loader)}`,
     );
   }
   for (const key of ['numSamples', 'numBatches', 'batchSize'] as const) {
     if (!Number.isInteger(loader[key]) || loader[key] < 1) {
       throw new RangeError(
-        `${where}: expected a loader with "${key}" of at least 1, got ${show(loader[key])}`,
+        `${where}: expected a loader with "${key}" of at least 1, got ${formatValue(loader[key])}`,
       );
     }
   }
@@ -55,7 +55,7 @@ export function checkBatch(
   const { features, labels } = batch ?? {};
   if (!(features instanceof Tensor) || !(labels instanceof Tensor)) {
     throw new TypeError(
-      `${where}: expected batches of { features, labels }, both tensors, got ${show(batch)}`,
+      `${where}: expected batches of { features, labels }, both tensors, got ${formatValue(batch)}`,
     );
   }
   if (features.dtype !== 'float32')
@@ -74,7 +74,7 @@ export function checkBatch(
     .dataSync()
     .findIndex((label) => !(label >= 0 && label < plan.numClasses && Number.isInteger(label)));
   if (bad >= 0) {
-    const got = show(labels.dataSync()[bad]);
+    const got = formatValue(labels.dataSync()[bad]);
     throw new RangeError(
       `${where}: expected labels from 0 to ${plan.numClasses - 1}, the net's classes, got ${got} for sample ${bad} of a batch`,
     );

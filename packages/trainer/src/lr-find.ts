@@ -20,18 +20,18 @@ import type { Batch, Loader } from './types';
 const WHERE = '[trainer] lrFind';
 const DIVERGED = 4; // times the least loss: beyond it the trial ends
 
-const lrFindOptions = rule.options({
+const lrFindOptions = rule.object({
   minLr: rule.positiveNumber().optional(),
   maxLr: rule.positiveNumber().optional(),
-  steps: rule.positiveInteger().min(10, 'a whole number of at least 10').optional(),
+  steps: rule.positiveInteger().min(10, 'an integer of at least 10').optional(),
   smooth: rule
-    .that<number>(
+    .custom<number>(
       (value) => typeof value === 'number' && value > 0 && value <= 1,
       'a number above 0 and at most 1',
     )
     .optional(),
   device: rule
-    .that<Device>(
+    .custom<Device>(
       (value) => typeof (value as Device | null)?.backend === 'string',
       'a device, such as tryGpu() gives',
     )
@@ -39,12 +39,12 @@ const lrFindOptions = rule.options({
   seed: rule.nonNegativeInteger().optional(),
   // The optimizer's own options are checked where it is made.
   optimizer: rule
-    .that<OptimizerOptions['name'] | OptimizerOptions>(
+    .custom<OptimizerOptions['name'] | OptimizerOptions>(
       (value) => ['string', 'object'].includes(typeof value),
       "an optimizer's name or options",
     )
     .optional(),
-  loss: rule.fn<Loss<tf.Scalar | null>>().optional(),
+  loss: rule.func<Loss<tf.Scalar | null>>().optional(),
 });
 
 export interface LrFindOptions {

@@ -1,5 +1,5 @@
 /** What `train` may be asked for, checked before anything is computed. */
-import { checkOptions, rule, show } from '@deepend/core';
+import { checkOptions, formatValue, rule } from '@deepend/core';
 import type { Device } from '@deepend/device';
 import type { Metric, Schedule } from '@deepend/optim';
 import type { Callback, TrainOptions } from './types';
@@ -11,23 +11,23 @@ const isSchedule = (value: unknown): value is Schedule =>
 const OPTIMIZERS = ['sgd', 'adam', 'adamw', 'rmsprop', 'adagrad', 'lion'] as const;
 const OPTIMIZER = `one of ${OPTIMIZERS.map((name) => `'${name}'`).join(', ')}, or an object with such a name`;
 
-const device = rule.that<Device>(
+const device = rule.custom<Device>(
   (value) => typeof (value as Device | null)?.backend === 'string',
   'a device, such as tryGpu() gives',
 );
 
-const trainOptions = rule.options({
+const trainOptions = rule.object({
   numEpochs: rule.positiveInteger(),
   lr: rule.positiveNumber(),
   device: device.optional(),
   devices: rule.list(device, 'a list of devices, such as tryAllGpus() gives').optional(),
   seed: rule.nonNegativeInteger().optional(),
   callbacks: rule
-    .list(rule.that<Callback>(isObject, 'an object with callbacks'), 'a list of callbacks')
+    .list(rule.custom<Callback>(isObject, 'an object with callbacks'), 'a list of callbacks')
     .optional(),
-  progress: rule.flag().optional(),
+  progress: rule.boolean().optional(),
   optimizer: rule
-    .that<NonNullable<TrainOptions['optimizer']>>(
+    .custom<NonNullable<TrainOptions['optimizer']>>(
       (value) =>
         OPTIMIZERS.includes(
           (isObject(value)
@@ -37,10 +37,10 @@ const trainOptions = rule.options({
       OPTIMIZER,
     )
     .optional(),
-  loss: rule.fn<NonNullable<TrainOptions['loss']>>().optional(),
+  loss: rule.func<NonNullable<TrainOptions['loss']>>().optional(),
   metrics: rule
     .list(
-      rule.that<Metric>(
+      rule.custom<Metric>(
         (value) => isObject(value) && typeof (value as Metric).update === 'function',
         'a metric',
       ),
@@ -52,13 +52,13 @@ const trainOptions = rule.options({
   gradientAccumulationSteps: rule.positiveInteger().optional(),
   emaDecay: rule.positiveNumber().lt(1, 'a number below 1').optional(),
   microBatch: rule
-    .that<number | 'auto'>(
+    .custom<number | 'auto'>(
       (value) => value === 'auto' || (Number.isInteger(value) && (value as number) >= 1),
-      "'auto' or a whole number of at least 1",
+      "'auto' or an integer of at least 1",
     )
     .optional(),
-  resume: rule.text().min(1, 'the path of a folder').optional(),
-  fastDevRun: rule.flag().optional(),
+  resume: rule.string().min(1, 'the path of a folder').optional(),
+  fastDevRun: rule.boolean().optional(),
   overfitBatches: rule.positiveInteger().optional(),
 });
 
@@ -104,7 +104,7 @@ export function checkRate(
   )
     return rate;
   throw new RangeError(
-    `${where}: option "lr" must give a number above 0 for each epoch, got ${show(rate)} for epoch ${epoch}`,
+    `${where}: option "lr" must give a number above 0 for each epoch, got ${formatValue(rate)} for epoch ${epoch}`,
   );
 }
 

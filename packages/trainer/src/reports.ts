@@ -1,7 +1,7 @@
 /** What a trained net gets wrong: single samples, pairs of classes, classes. */
 
 import { compile } from '@deepend/compiler';
-import { show } from '@deepend/core';
+import { formatValue } from '@deepend/core';
 import { type ClassReport, reportOf } from '@deepend/optim';
 import * as tf from '@tensorflow/tfjs-core';
 import type { LayersModel } from '@tensorflow/tfjs-layers';
@@ -184,7 +184,7 @@ export function worstClasses(
 
 function checkCount(where: string, k: number): void {
   if (!Number.isInteger(k) || k < 1)
-    throw new RangeError(`${where}: expected "k", a whole number of at least 1, got ${show(k)}`);
+    throw new RangeError(`${where}: expected "k", an integer of at least 1, got ${formatValue(k)}`);
 }
 
 function checkMatrix(
@@ -198,10 +198,10 @@ function checkMatrix(
     matrix.every((row) => row.length === matrix.length);
   if (!square)
     throw new RangeError(
-      `${where}: expected a square matrix of counts, as confusionMatrix() gives, got ${show(matrix)}`,
+      `${where}: expected a square matrix of counts, as confusionMatrix() gives, got ${formatValue(matrix)}`,
     );
   if (classNames?.length === matrix.length) return;
   throw new RangeError(
-    `${where}: expected a name for each of the ${matrix.length} classes, got ${show(classNames)}`,
+    `${where}: expected a name for each of the ${matrix.length} classes, got ${formatValue(classNames)}`,
   );
 }

@@ -41,7 +41,7 @@ export interface DataLoaderOptions {
 /** The rule for `resize`, for whoever passes it on to a loader. */
 export const resizeRule = () =>
   rule
-    .that<ResizeTo>(isResize, 'a whole number from 1 to 16384 or [height, width] of such numbers')
+    .custom<ResizeTo>(isResize, 'an integer from 1 to 16384 or [height, width] of such numbers')
     .optional();
 
 const isTransform = (value: unknown) =>
@@ -54,7 +54,7 @@ const isTransform = (value: unknown) =>
 export const transformsRule = () =>
   rule
     .list(
-      rule.that<Transform>(
+      rule.custom<Transform>(
         isTransform,
         'a transform, such as resize(96); a function of your own goes into custom(...)',
       ),
@@ -70,16 +70,16 @@ const isWorkers = (value: unknown) =>
 /** The rule for `workers`, likewise. */
 export const workersRule = () =>
   rule
-    .that<number | 'auto'>(isWorkers, `'auto' or a whole number from 0 to ${MOST_WORKERS}`)
+    .custom<number | 'auto'>(isWorkers, `'auto' or an integer from 0 to ${MOST_WORKERS}`)
     .optional();
 
 /** The rule for `prefetch`, likewise. */
 export const prefetchRule = () => rule.positiveInteger().optional();
 
-export const LOADER_OPTIONS = rule.options({
+export const LOADER_OPTIONS = rule.object({
   batchSize: rule.positiveInteger(),
-  shuffle: rule.flag().optional(),
-  dropLast: rule.flag().optional(),
+  shuffle: rule.boolean().optional(),
+  dropLast: rule.boolean().optional(),
   seed: rule.nonNegativeInteger().optional(),
   resize: resizeRule(),
   transforms: transformsRule(),

@@ -1,5 +1,5 @@
 /** Batches of arrays in memory, of whatever shape: the book's `load_array`. */
-import { checkOptions, rule, show } from '@deepend/core';
+import { checkOptions, formatValue, rule } from '@deepend/core';
 import { Tensor, tensor } from '@tensorflow/tfjs-core';
 import { permutation } from '../random';
 import type { Batch, ImageShape } from '../types';
@@ -38,9 +38,9 @@ export interface ArrayLoader extends AsyncIterable<Batch> {
   readonly numClasses?: number;
 }
 
-const OPTIONS = rule.options({
+const OPTIONS = rule.object({
   batchSize: rule.positiveInteger(),
-  shuffle: rule.flag().optional(),
+  shuffle: rule.boolean().optional(),
   seed: rule.nonNegativeInteger().optional(),
 });
 
@@ -68,7 +68,7 @@ export function loadArray(
   const where = '[data] loadArray';
   const { shuffle = true, seed = 0 } = checkOptions(where, OPTIONS, { ...options, batchSize });
   if (!Array.isArray(arrays) || arrays.length !== 2)
-    throw new TypeError(`${where}: expected [features, labels], got ${show(arrays)}`);
+    throw new TypeError(`${where}: expected [features, labels], got ${formatValue(arrays)}`);
   const features = floats(shaped(where, 'features', arrays[0]));
   const labels = withKind(shaped(where, 'labels', arrays[1]));
   const numSamples = features.shape[0] ?? 0;
@@ -165,7 +165,7 @@ function read(where: string, name: string, data: ArrayData): ShapedArray {
   const { values, shape } = (data ?? {}) as ShapedArray;
   if (isTyped(values) && Array.isArray(shape)) return { values, shape };
   throw new TypeError(
-    `${where}: expected ${name} as an array, a typed array, a tensor or { values, shape }, got ${show(data)}`,
+    `${where}: expected ${name} as an array, a typed array, a tensor or { values, shape }, got ${formatValue(data)}`,
   );
 }
 
@@ -184,11 +184,11 @@ function flatten(
   bad: (got: string) => never,
 ): void {
   if (length === undefined) {
-    if (typeof data !== 'number') bad(show(data));
+    if (typeof data !== 'number') bad(formatValue(data));
     into.push(data as number);
     return;
   }
   if (!Array.isArray(data) || data.length !== length)
-    bad(Array.isArray(data) ? `a row of ${data.length}` : show(data));
+    bad(Array.isArray(data) ? `a row of ${data.length}` : formatValue(data));
   for (const element of data as readonly (Nested | number)[]) flatten(element, rest, into, bad);
 }

@@ -1,4 +1,4 @@
-/** Parses CSV of whole numbers as it comes in, piece by piece, with the line of each fault. */
+/** Parses CSV of integers as it comes in, piece by piece, with the line of each fault. */
 import { DataError } from '../errors';
 import type { ImageShape } from '../types';
 
@@ -137,7 +137,7 @@ export class CsvParser {
 
   #cellFault(cell: Uint8Array, column: number, most: number): DataError {
     const text = Buffer.from(cell.subarray(0, 20)).toString('utf8');
-    return this.#fault(`a whole number from 0 to ${most} in column ${column + 1}`, `'${text}'`);
+    return this.#fault(`an integer from 0 to ${most} in column ${column + 1}`, `'${text}'`);
   }
 
   #fault(expected: string, got: string): DataError {

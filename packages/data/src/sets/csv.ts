@@ -25,25 +25,25 @@ export interface CsvOptions {
   classNames?: readonly string[];
 }
 
-const OPTIONS = rule.options({
+const OPTIONS = rule.object({
   labelColumn: rule
-    .that<number>(
+    .custom<number>(
       (value) => Number.isInteger(value) && (value as number) >= -1,
-      'a whole number of at least -1',
+      'an integer of at least -1',
     )
     .optional(),
   imageShape: rule.imageShape().optional(),
-  header: rule.flag().optional(),
+  header: rule.boolean().optional(),
   classNames: rule
-    .list(rule.text(), 'a list of texts')
-    .min(1, 'a list of at least one text')
+    .list(rule.string(), 'a list of strings')
+    .min(1, 'a list of at least one string')
     .optional(),
 });
 
 /**
  * Reads a set from a CSV file of pixels, gzipped or not, a piece at a time.
  * @returns images uint8 `[numSamples, height, width, channels]`, labels int32
- * @throws DataError that names the line, for a cell that is no whole number from 0 to 255 (labels:
+ * @throws DataError that names the line, for a cell that is no integer from 0 to 255 (labels:
  *   from 0), a row of another length, or
  * bytes that are no text
  * @example

@@ -23,11 +23,11 @@ export interface ImageFolderOptions {
   onError?: 'throw' | 'skip';
 }
 
-const OPTIONS = rule.options({
-  channels: rule.that<1 | 3>((value) => value === 1 || value === 3, '1 or 3').optional(),
+const OPTIONS = rule.object({
+  channels: rule.custom<1 | 3>((value) => value === 1 || value === 3, '1 or 3').optional(),
   extensions: rule
     .list(
-      rule.text().regex(/^\.?[a-z0-9]+$/i, "an extension, such as 'png'"),
+      rule.string().regex(/^\.?[a-z0-9]+$/i, "an extension, such as 'png'"),
       'a list of extensions',
     )
     .min(1, 'a list of at least one extension')

@@ -17,12 +17,12 @@ export interface IdxDatasetOptions {
   classNames?: readonly string[];
 }
 
-const OPTIONS = rule.options({
-  images: rule.text(),
-  labels: rule.text(),
+const OPTIONS = rule.object({
+  images: rule.string(),
+  labels: rule.string(),
   classNames: rule
-    .list(rule.text(), 'a list of texts')
-    .min(1, 'a list of at least one text')
+    .list(rule.string(), 'a list of strings')
+    .min(1, 'a list of at least one string')
     .optional(),
 });
 

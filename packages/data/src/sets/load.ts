@@ -1,7 +1,7 @@
 /**
  * From the name of a set to its loaders: `loadFashionMnist` and its kin are one function over rows.
  */
-import { checkOptions, rule, show } from '@deepend/core';
+import { checkOptions, formatValue, rule } from '@deepend/core';
 import { numSamplesOf } from '../dataset';
 import { type FindOptions, findSet } from '../find';
 import {
@@ -62,23 +62,23 @@ export interface LoadOptions {
   progress?: boolean;
 }
 
-const BATCH_SIZE = rule.options({ batchSize: rule.positiveInteger() });
-const OPTIONS = rule.options({
+const BATCH_SIZE = rule.object({ batchSize: rule.positiveInteger() });
+const OPTIONS = rule.object({
   resize: resizeRule(),
   transforms: transformsRule(),
-  augmentTest: rule.flag().optional(),
-  root: rule.text().min(1, 'the path of a folder').optional(),
+  augmentTest: rule.boolean().optional(),
+  root: rule.string().min(1, 'the path of a folder').optional(),
   seed: rule.nonNegativeInteger().optional(),
-  shuffle: rule.flag().optional(),
+  shuffle: rule.boolean().optional(),
   numTrain: rule.positiveInteger().optional(),
   numTest: rule.positiveInteger().optional(),
   workers: workersRule(),
   prefetch: prefetchRule(),
   onError: rule.oneOf(['throw', 'skip']).optional(),
-  download: rule.flag().optional(),
-  mirrors: rule.list(rule.text(), 'a list of addresses').optional(),
+  download: rule.boolean().optional(),
+  mirrors: rule.list(rule.string(), 'a list of addresses').optional(),
   timeout: rule.positiveNumber().optional(),
-  progress: rule.flag().optional(),
+  progress: rule.boolean().optional(),
 });
 
 /** Loaders of the training set and of the test set. */
@@ -248,7 +248,7 @@ async function made(
   const halves = await set.load(find);
   if (halves?.train && halves.test) return halves;
   throw new TypeError(
-    `${where}: expected "load" of the set "${set.id}" to give { train, test }, got ${show(halves)}`,
+    `${where}: expected "load" of the set "${set.id}" to give { train, test }, got ${formatValue(halves)}`,
   );
 }
 
@@ -287,7 +287,7 @@ export function getFashionMnistLabels(labels: Iterable<number>): string[] {
     const name = FASHION_MNIST.classNames[label];
     if (name === undefined)
       throw new RangeError(
-        `[data] getFashionMnistLabels: expected labels from 0 to 9, got ${show(label)}`,
+        `[data] getFashionMnistLabels: expected labels from 0 to 9, got ${formatValue(label)}`,
       );
     return name;
   });

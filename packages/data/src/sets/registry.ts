@@ -1,7 +1,7 @@
 /**
  * The table of sets that `loadDataset` knows by name: deepend's own and those that a program adds.
  */
-import { checkOptions, closest, rule, show } from '@deepend/core';
+import { checkOptions, closest, formatValue, rule } from '@deepend/core';
 import type { FindOptions } from '../find';
 import { filesOf, type SetSpec } from '../specs';
 import type { AnyDataset } from '../types';
@@ -36,32 +36,32 @@ const table = (): Map<string, AnySet> => {
 const ID = /^[a-z0-9]+(-[a-z0-9]+)*$/;
 const SHA256 = /^[0-9a-f]{64}$/;
 
-const CUSTOM = rule.options({
-  title: rule.text().optional(),
-  id: rule.text().regex(ID, 'small letters, digits and hyphens'),
-  load: rule.fn<CustomSet['load']>(),
+const CUSTOM = rule.object({
+  title: rule.string().optional(),
+  id: rule.string().regex(ID, 'small letters, digits and hyphens'),
+  load: rule.func<CustomSet['load']>(),
 });
-const texts = () => rule.list(rule.text(), 'a list of texts');
+const texts = () => rule.list(rule.string(), 'a list of strings');
 const numbers = () => rule.list(rule.finiteNumber(), 'a list of numbers');
-const ROW = rule.options({
+const ROW = rule.object({
   format: rule.oneOf(['idx', 'cifar']),
-  title: rule.text().min(1, 'a text'),
-  id: rule.text().regex(ID, 'small letters, digits and hyphens'),
+  title: rule.string().min(1, 'a string'),
+  id: rule.string().regex(ID, 'small letters, digits and hyphens'),
   subfolders: texts(),
   systemFolders: texts(),
-  debianPackage: rule.text().optional(),
+  debianPackage: rule.string().optional(),
   mirrors: texts(),
   archive: rule
-    .that<SetSpec['archive']>(isArchive, 'a .tar.gz or .zip with "name", "bytes" and "sha256"')
+    .custom<SetSpec['archive']>(isArchive, 'a .tar.gz or .zip with "name", "bytes" and "sha256"')
     .optional(),
   imageShape: rule.imageShape(),
-  classNames: texts().min(1, 'a list of at least one text'),
+  classNames: texts().min(1, 'a list of at least one string'),
   mean: numbers(),
   std: numbers(),
   firstLabel: rule.nonNegativeInteger().optional(),
-  transposed: rule.flag().optional(),
+  transposed: rule.boolean().optional(),
   labelBytes: rule.positiveInteger().optional(),
-  splits: rule.that<SetSpec['splits']>(
+  splits: rule.custom<SetSpec['splits']>(
     (value) => typeof value === 'object' && value !== null,
     'an object with "train" and "test"',
   ),
@@ -104,7 +104,7 @@ export function checkRow(where: string, row: SetSpec): void {
     const { numSamples } = row.splits[half] ?? {};
     if (!Number.isInteger(numSamples) || numSamples < 1) {
       throw new RangeError(
-        `${where}: option "splits.${half}.numSamples" must be a whole number of at least 1, got ${show(numSamples)}`,
+        `${where}: option "splits.${half}.numSamples" must be an integer of at least 1, got ${formatValue(numSamples)}`,
       );
     }
   }
@@ -113,7 +113,7 @@ export function checkRow(where: string, row: SetSpec): void {
   );
   if (unnamed !== undefined || filesOf(row).length === 0) {
     throw new RangeError(
-      `${where}: option "splits" must name each file, without folders, got ${show(unnamed?.name)}`,
+      `${where}: option "splits" must name each file, without folders, got ${formatValue(unnamed?.name)}`,
     );
   }
   if (row.mean.length !== row.imageShape[2] || row.std.length !== row.imageShape[2]) {
@@ -136,5 +136,5 @@ export function setNamed(where: string, id: string): AnySet {
   const hint = near
     ? `did you mean "${near}"?`
     : `there are ${listDatasets().join(', ')}; registerDataset adds others`;
-  throw new RangeError(`${where}: there is no set ${show(id)}; ${hint}`);
+  throw new RangeError(`${where}: there is no set ${formatValue(id)}; ${hint}`);
 }

@@ -14,7 +14,7 @@ export interface SyntheticOptions {
   noise?: number;
 }
 
-const OPTIONS = rule.options({
+const OPTIONS = rule.object({
   w: rule.list(rule.finiteNumber(), 'a list of numbers').min(1, 'a list of at least one number'),
   b: rule.finiteNumber(),
   numExamples: rule.positiveInteger(),

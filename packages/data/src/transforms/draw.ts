@@ -4,7 +4,7 @@ import type { Random } from '../types';
 export const uniform = (random: Random, least: number, most: number): number =>
   least + (most - least) * random();
 
-/** A whole number from 0 to `count` - 1. */
+/** An integer from 0 to `count` - 1. */
 export const below = (random: Random, count: number): number => Math.floor(random() * count);
 
 /** A number whose logarithm is uniform: a ratio and its inverse are equally likely. */
@@ -49,7 +49,7 @@ export function shuffled(random: Random, count: number): Uint32Array {
   return order;
 }
 
-/** To the nearest whole number, halves to the even one, as Python does. */
+/** To the nearest integer, halves to the even one, as Python does. */
 export function roundHalfEven(value: number): number {
   const rounded = Math.round(value);
   return rounded - value === 0.5 && rounded % 2 !== 0 ? rounded - 1 : rounded;

@@ -65,5 +65,5 @@ function show(url: string): void {
 function portNumber(text: string): number {
   const value = Number(text);
   if (text.trim() !== '' && Number.isInteger(value) && value >= 0 && value <= 65_535) return value;
-  throw new InvalidArgumentError('expected a whole number from 0 to 65535');
+  throw new InvalidArgumentError('expected an integer from 0 to 65535');
 }

@@ -111,5 +111,5 @@ function shapeOf(
 function wholeNumber(text: string): number {
   const value = Number(text);
   if (Number.isInteger(value) && value >= 1) return value;
-  throw new InvalidArgumentError('expected a whole number of at least 1');
+  throw new InvalidArgumentError('expected an integer of at least 1');
 }

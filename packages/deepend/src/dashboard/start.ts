@@ -2,7 +2,7 @@
 import { realpath, stat } from 'node:fs/promises';
 import type { Server, ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { checkOptions, rule, show } from '@deepend/core';
+import { checkOptions, formatValue, rule } from '@deepend/core';
 import { Machine } from './machine';
 import { makeServer } from './server';
 import { Watcher } from './watcher';
@@ -23,8 +23,8 @@ export interface Dashboard {
   close(): Promise<void>;
 }
 
-const rules = rule.options({
-  port: rule.nonNegativeInteger().max(65_535, 'a whole number of at most 65535').optional(),
+const rules = rule.object({
+  port: rule.nonNegativeInteger().max(65_535, 'an integer of at most 65535').optional(),
 });
 
 /**
@@ -64,7 +64,7 @@ export async function startDashboard(
 
 async function folderOf(dir: string): Promise<string> {
   if (typeof dir !== 'string' || dir === '')
-    throw new TypeError(`${WHERE}: expected the name of a folder, got ${show(dir)}`);
+    throw new TypeError(`${WHERE}: expected the name of a folder, got ${formatValue(dir)}`);
   const isFolder = await stat(dir).then(
     (found) => found.isDirectory(),
     () => false,

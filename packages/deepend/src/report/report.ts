@@ -54,21 +54,23 @@ export interface ReportOptions {
 }
 
 const isObject = (value: unknown): value is object => typeof value === 'object' && value !== null;
-const options = rule.options({
-  out: rule.text().min(1, 'the path of a file').optional(),
-  samples: rule.nonNegativeInteger().max(1000, 'a whole number of at most 1000').optional(),
-  data: rule.flag().optional(),
+const options = rule.object({
+  out: rule.string().min(1, 'the path of a file').optional(),
+  samples: rule.nonNegativeInteger().max(1000, 'an integer of at most 1000').optional(),
+  data: rule.boolean().optional(),
   device: rule
-    .that<Device | string>(
+    .custom<Device | string>(
       (value) => typeof value === 'string' || (isObject(value) && 'engine' in value),
       'a device, or its name',
     )
     .optional(),
-  net: rule.that<LayersModel>((value) => isObject(value) && 'layers' in value, 'a net').optional(),
-  testIter: rule
-    .that<Loader>((value) => isObject(value) && Symbol.asyncIterator in value, 'a loader')
+  net: rule
+    .custom<LayersModel>((value) => isObject(value) && 'layers' in value, 'a net')
     .optional(),
-  progress: rule.flag().optional(),
+  testIter: rule
+    .custom<Loader>((value) => isObject(value) && Symbol.asyncIterator in value, 'a loader')
+    .optional(),
+  progress: rule.boolean().optional(),
 });
 
 /** A page, and what is on it. */

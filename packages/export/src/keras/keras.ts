@@ -1,6 +1,6 @@
 /** A net as a file of Keras 3. Format: keras/src/saving/saving_lib.py of 3.15. */
 import path from 'node:path';
-import { show } from '@deepend/core';
+import { formatValue } from '@deepend/core';
 import { writeWhole } from '@deepend/models';
 import type { LayersModel } from '@tensorflow/tfjs-layers';
 import { type FlatGraph, flatGraph, nameOf, weightKind } from '../flat-graph';
@@ -26,7 +26,7 @@ const MOST_BYTES = 2 ** 32 - 2 ** 24; // a plain zip archive ends at 4 GiB
 export async function exportKeras(net: LayersModel, file: string): Promise<void> {
   if (typeof file !== 'string' || path.extname(file) !== '.keras') {
     throw new RangeError(
-      `${WHERE}: expected a file whose name ends in .keras, as Keras asks for, got ${show(file)}`,
+      `${WHERE}: expected a file whose name ends in .keras, as Keras asks for, got ${formatValue(file)}`,
     );
   }
   const graph = flatGraph(net, WHERE);

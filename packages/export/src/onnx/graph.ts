@@ -117,7 +117,7 @@ export class OnnxGraph {
     });
   }
 
-  /** A list of whole numbers: a shape, axes, paddings. */
+  /** A list of integers: a shape, axes, paddings. */
   integers(values: readonly number[]): string {
     return this.once(`integers ${values}`, () => {
       const name = this.unique(`integers_${values.join('_')}`);

@@ -5,9 +5,9 @@ import {
   appendToFile,
   checkOptions,
   type EpochRecord,
+  formatValue,
   rule,
   type StepRecord,
-  show,
   writeFileAtomic,
 } from '@deepend/core';
 import { scalarRecord, sessionRecord, versionRecord } from './event-file';
@@ -20,7 +20,7 @@ export interface TensorBoardCallback {
   onEpochEnd(record: EpochRecord): Promise<void>;
 }
 
-const rules = rule.options({ everySteps: rule.positiveInteger().optional() });
+const rules = rule.object({ everySteps: rule.positiveInteger().optional() });
 
 let files = 0; // two runs of a process may begin in the same second
 
@@ -41,7 +41,7 @@ export function tensorBoard(
 ): TensorBoardCallback {
   const { everySteps = 50 } = checkOptions(WHERE, rules, settings);
   if (typeof dir !== 'string' || dir === '')
-    throw new TypeError(`${WHERE}: expected the name of a folder, got ${show(dir)}`);
+    throw new TypeError(`${WHERE}: expected the name of a folder, got ${formatValue(dir)}`);
   let file = '';
   let steps = 0; // of the whole run
   let goesOn = false; // whether the file has still to say that it goes on

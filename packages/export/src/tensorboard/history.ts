@@ -1,6 +1,6 @@
 /** The history of a run that has been, for TensorBoard. */
 import path from 'node:path';
-import { checkOptions, type EpochRecord, rule, show, writeFileAtomic } from '@deepend/core';
+import { checkOptions, type EpochRecord, formatValue, rule, writeFileAtomic } from '@deepend/core';
 import { epochScalars } from './callback';
 import { scalarRecord, versionRecord } from './event-file';
 
@@ -16,10 +16,10 @@ export interface ExportTensorBoardOptions {
   endedAt?: Date;
 }
 
-const rules = rule.options({
+const rules = rule.object({
   stepsPerEpoch: rule.positiveInteger().optional(),
   endedAt: rule
-    .that<Date>((value) => value instanceof Date && !Number.isNaN(value.getTime()), 'a date')
+    .custom<Date>((value) => value instanceof Date && !Number.isNaN(value.getTime()), 'a date')
     .optional(),
 });
 
@@ -40,7 +40,7 @@ export async function exportTensorBoard(
 ): Promise<string> {
   const { stepsPerEpoch = 1, endedAt = new Date() } = checkOptions(WHERE, rules, settings);
   if (typeof dir !== 'string' || dir === '')
-    throw new TypeError(`${WHERE}: expected the name of a folder, got ${show(dir)}`);
+    throw new TypeError(`${WHERE}: expected the name of a folder, got ${formatValue(dir)}`);
   if (history.length === 0)
     throw new RangeError(`${WHERE}: expected a history of at least one epoch, got none`);
   const seconds = history.map((record) => (Number.isFinite(record.seconds) ? record.seconds : 0));

@@ -25,10 +25,10 @@ export interface ExportTfjsOptions {
 }
 
 const FORMATS = ['layers', 'graph'] as const;
-const options = rule.options({
+const options = rule.object({
   format: rule.oneOf(FORMATS).optional(),
   shardBytes: rule.positiveInteger().optional(),
-  classNames: rule.list(rule.text(), 'a list of names').optional(),
+  classNames: rule.list(rule.string(), 'a list of names').optional(),
 });
 
 /** A row a format: what goes into `model.json`, and the weights. */

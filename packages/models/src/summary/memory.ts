@@ -23,10 +23,10 @@ export interface MemoryEstimate {
   weights: number;
 }
 
-const memoryOptions = rule.options({
+const memoryOptions = rule.object({
   batchSize: rule.positiveInteger(),
   slots: rule
-    .that<0 | 1 | 2>((value) => [0, 1, 2].includes(value as number), '0, 1 or 2')
+    .custom<0 | 1 | 2>((value) => [0, 1, 2].includes(value as number), '0, 1 or 2')
     .optional(),
 });
 

@@ -43,10 +43,10 @@ export interface SummaryOptions {
   explain?: boolean;
 }
 
-const summaryOptions = rule.options({
+const summaryOptions = rule.object({
   batchSize: rule.positiveInteger().optional(),
   rows: rule.oneOf(['blocks', 'layers']).optional(),
-  explain: rule.flag().optional(),
+  explain: rule.boolean().optional(),
 });
 
 /**

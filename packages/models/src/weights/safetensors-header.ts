@@ -4,7 +4,7 @@
  * of tensors is taken, so a hostile header ends at its first wrong character, and a key that stands
  * twice, which `JSON.parse` hides, is seen.
  */
-import { show } from '@deepend/core';
+import { formatValue } from '@deepend/core';
 
 /** Bits of one number, by the format's names. */
 export const DTYPE_BITS = {
@@ -77,16 +77,16 @@ function checkPlaces(
   for (const { name, dtype, shape, begin, end } of tensors) {
     const fail = (expected: string, got: string | number): never => {
       throw new Error(
-        `${where}: tensor ${show(name)}: expected ${expected}, got ${got}; ${DAMAGED}`,
+        `${where}: tensor ${formatValue(name)}: expected ${expected}, got ${got}; ${DAMAGED}`,
       );
     };
     if (end < begin) fail(`data_offsets [begin, end] with begin ≤ end`, `[${begin}, ${end}]`);
     if (end > dataBytes)
       fail(`its data within the ${dataBytes} bytes behind the header`, `bytes ${begin} to ${end}`);
     const bits = [...shape, DTYPE_BITS[dtype]].reduce(exactProduct, 1);
-    if (Number.isNaN(bits)) fail('fewer than 2^53 bits', `shape ${show(shape)}`);
+    if (Number.isNaN(bits)) fail('fewer than 2^53 bits', `shape ${formatValue(shape)}`);
     if (bits !== 8 * (end - begin))
-      fail(`${bits / 8} bytes for ${dtype} of shape ${show(shape)}`, end - begin);
+      fail(`${bits / 8} bytes for ${dtype} of shape ${formatValue(shape)}`, end - begin);
     if (begin !== free)
       fail(`its data to begin at byte ${free}, where the data before it ends`, begin);
     free = end;
@@ -136,15 +136,15 @@ class HeaderParser {
       if (key === 'dtype') dtype = this.string();
       else if (key === 'shape') shape = this.integers(MOST_SIZES);
       else if (key === 'data_offsets') offsets = this.integers(2);
-      else this.fail("'dtype', 'shape' and 'data_offsets'", show(key));
+      else this.fail("'dtype', 'shape' and 'data_offsets'", formatValue(key));
     });
     if (dtype === undefined || !Object.hasOwn(DTYPE_BITS, dtype)) {
-      return this.fail(`a dtype of ${Object.keys(DTYPE_BITS).join(', ')}`, show(dtype));
+      return this.fail(`a dtype of ${Object.keys(DTYPE_BITS).join(', ')}`, formatValue(dtype));
     }
     const [begin, end] = offsets ?? [];
     if (!shape) return this.fail("a 'shape'", 'none');
     if (begin === undefined || end === undefined)
-      return this.fail("'data_offsets' of two numbers", show(offsets));
+      return this.fail("'data_offsets' of two numbers", formatValue(offsets));
     return { name, dtype: dtype as SafetensorsDtype, shape, begin, end };
   }
 
@@ -155,7 +155,7 @@ class HeaderParser {
     const seen = new Set<string>();
     do {
       const key = this.string();
-      if (seen.has(key)) this.fail('each name once', `${show(key)} twice`);
+      if (seen.has(key)) this.fail('each name once', `${formatValue(key)} twice`);
       seen.add(key);
       this.expect(':');
       readValue(key);
@@ -179,8 +179,7 @@ class HeaderParser {
     this.skipSpace();
     const [digits = ''] = /^(0|[1-9]\d*)/.exec(this.text.slice(this.at, this.at + 20)) ?? [];
     const value = Number(digits);
-    if (digits === '' || !Number.isSafeInteger(value))
-      this.fail('a whole number from 0 to 2^53 − 1');
+    if (digits === '' || !Number.isSafeInteger(value)) this.fail('an integer from 0 to 2^53 − 1');
     this.at += digits.length;
     return value;
   }
@@ -196,7 +195,7 @@ class HeaderParser {
       this.at = end + 1;
       return value;
     } catch {
-      return this.fail('a string as JSON writes it', show(literal));
+      return this.fail('a string as JSON writes it', formatValue(literal));
     }
   }
 
@@ -218,9 +217,11 @@ class HeaderParser {
 
   private fail(
     expected: string,
-    got = this.at < this.text.length ? show(this.text.slice(this.at, this.at + 12)) : 'its end',
+    got = this.at < this.text.length
+      ? formatValue(this.text.slice(this.at, this.at + 12))
+      : 'its end',
   ): never {
-    const place = this.tensor === undefined ? '' : `tensor ${show(this.tensor)}: `;
+    const place = this.tensor === undefined ? '' : `tensor ${formatValue(this.tensor)}: `;
     throw new Error(
       `${this.where}: ${place}header, character ${this.at}: expected ${expected}, got ${got}; ${DAMAGED}`,
     );

@@ -3,7 +3,7 @@
  * https://github.com/huggingface/safetensors#format.
  */
 import { type FileHandle, open } from 'node:fs/promises';
-import { show } from '@deepend/core';
+import { formatValue } from '@deepend/core';
 import fs from 'fs-extra';
 import { writeWhole } from '../whole';
 import { FLOAT_DECODERS, type FloatDtype } from './float-formats';
@@ -173,7 +173,9 @@ async function bytesOf({ name, shape, values }: TensorToWrite): Promise<Uint8Arr
   const numbers = await values();
   const expected = shape.reduce((a, b) => a * b, 1);
   if (numbers.length !== expected)
-    throw new Error(`tensor ${show(name)}: expected ${expected} numbers, got ${numbers.length}`);
+    throw new Error(
+      `tensor ${formatValue(name)}: expected ${expected} numbers, got ${numbers.length}`,
+    );
   return new Uint8Array(numbers.buffer, numbers.byteOffset, numbers.byteLength);
 }
 

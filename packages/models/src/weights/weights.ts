@@ -1,5 +1,5 @@
 /** A net's weights from and to safetensors files with PyTorch's names and layouts. */
-import { checkOptions, closest, rule, show } from '@deepend/core';
+import { checkOptions, closest, formatValue, rule } from '@deepend/core';
 import * as tf from '@tensorflow/tfjs-core';
 import type { LayersModel } from '@tensorflow/tfjs-layers';
 import type { FloatDtype } from './float-formats';
@@ -31,9 +31,9 @@ export interface LoadedWeights {
   readonly skipped: string[];
 }
 
-const loadOptions = rule.options({
-  strict: rule.flag().optional(),
-  skipHead: rule.flag().optional(),
+const loadOptions = rule.object({
+  strict: rule.boolean().optional(),
+  skipHead: rule.boolean().optional(),
 });
 
 /**
@@ -119,7 +119,7 @@ function isPassedOver(name: string, parameters: readonly Parameter[]): boolean {
 }
 
 const list = (names: readonly string[]) =>
-  `${names.slice(0, 10).map(show).join(', ')}${names.length > 10 ? `, ... (${names.length} in all)` : ''}`;
+  `${names.slice(0, 10).map(formatValue).join(', ')}${names.length > 10 ? `, ... (${names.length} in all)` : ''}`;
 
 function wrongNames(
   net: LayersModel,
@@ -137,7 +137,7 @@ function wrongNames(
     .slice(0, 10)
     .map((name) => ({ name, other: closest(name, leftOver) }))
     .find(({ other }) => other);
-  const hint = near ? `is ${show(near.other)} the net's ${show(near.name)}? ` : '';
+  const hint = near ? `is ${formatValue(near.other)} the net's ${formatValue(near.name)}? ` : '';
   return new Error(
     `${where}: expected the parameters of the net '${net.name}' and no others, got ${faults.join(' and ')}; ` +
       `${hint}build the net that the file is of, or load what has the same name with { strict: false }`,
@@ -152,14 +152,14 @@ function checkPair(
   if (torch.shape.join() !== tensor.shape.join()) {
     const next = layer === head ? 'leave the head as it is with { skipHead: true }, or ' : '';
     throw new Error(
-      `${where}: tensor ${show(name)}: expected shape [${torch.shape.join(', ')}], as layer '${layer.name}' has it, ` +
+      `${where}: tensor ${formatValue(name)}: expected shape [${torch.shape.join(', ')}], as layer '${layer.name}' has it, ` +
         `got [${tensor.shape.join(', ')}]; ${next}build the net with the sizes of the file's`,
     );
   }
   if (isFloat(tensor))
     return { parameter, tensor } satisfies Pair<SafetensorsTensor & { dtype: FloatDtype }>;
   throw new Error(
-    `${where}: tensor ${show(name)}: expected F32, F16, BF16 or F64, got ${tensor.dtype}; save it as float32`,
+    `${where}: tensor ${formatValue(name)}: expected F32, F16, BF16 or F64, got ${tensor.dtype}; save it as float32`,
   );
 }
 

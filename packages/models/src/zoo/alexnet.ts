@@ -61,7 +61,7 @@ export interface AlexNetOptions extends ModelOptions {
   dropout?: number;
 }
 
-const alexNetOptions = rule.options({ ...modelRules, dropout: rate().optional() });
+const alexNetOptions = rule.object({ ...modelRules, dropout: rate().optional() });
 
 const stageParts = (convolutions: readonly Convolution[]): Part[] => [
   ...convolutions.flatMap(([filters, kernel, stride, padding]) => [

@@ -30,12 +30,12 @@ export interface ResNextBlockOptions
   bottleneck?: number;
 }
 
-const blockOptions = rule.options({
+const blockOptions = rule.object({
   groupWidth: rule.positiveInteger(),
   bottleneck: rule.positiveNumber().optional(),
-  projection: rule.flag().optional(),
+  projection: rule.boolean().optional(),
   stride: rule.positiveInteger().optional(),
-  name: rule.text().optional(),
+  name: rule.string().optional(),
 });
 
 /**
@@ -98,9 +98,9 @@ export const ANYNETS = {
   },
 } as const satisfies Record<string, AnyNetSpec>;
 
-const spec = rule.options({
+const spec = rule.object({
   stem: rule.positiveInteger(),
-  stages: rule.that<AnyNetSpec['stages']>(
+  stages: rule.custom<AnyNetSpec['stages']>(
     (value) =>
       Array.isArray(value) &&
       value.length > 0 &&
@@ -151,7 +151,7 @@ export function anyNet(
   options: ModelOptions & { name?: string } = {},
 ): LayersModel {
   const { stem, ...rest } = checkOptions('[models] anyNet', spec, design) as AnyNetSpec;
-  const named = rule.options({ ...modelRules, name: rule.text().optional() });
+  const named = rule.object({ ...modelRules, name: rule.string().optional() });
   const { numClasses, ...net } = settle(
     { inputShape: [96, 96, 1] as ImageShape, numClasses: 10, name: 'anynet' },
     checkOptions('[models] anyNet', named, options),
@@ -166,7 +166,7 @@ export function anyNet(
  * Builds the book's RegNetX-32: `[batch, height, width, channels]` → logits `[batch, numClasses]`.
  */
 export function bookRegnetx32(options: ModelOptions = {}): LayersModel {
-  const checked = checkOptions('[models] book.regnetx32', rule.options(modelRules), options);
+  const checked = checkOptions('[models] book.regnetx32', rule.object(modelRules), options);
   return anyNet(ANYNETS.regnetx32, { ...(checked as ModelOptions), name: 'book/regnetx32' });
 }
 
@@ -177,7 +177,7 @@ export function bookRegnetx32(options: ModelOptions = {}): LayersModel {
 export function bookResnext18(options: ModelOptions = {}): LayersModel {
   const { numClasses, ...net } = settle(
     { inputShape: [96, 96, 1] as ImageShape, numClasses: 10 },
-    checkOptions('[models] book.resnext18', rule.options(modelRules), options),
+    checkOptions('[models] book.resnext18', rule.object(modelRules), options),
   );
   const { stem, ...rest } = ANYNETS.resnext18;
   const blocks = [

@@ -51,7 +51,7 @@ const BOOK_STYLE: ResNetStyle = {
   },
 };
 
-const resNetOptions = rule.options(resNetRules);
+const resNetOptions = rule.object(resNetRules);
 
 function bookResnet(name: BookResNetName, options: ResNetOptions = {}): LayersModel {
   const checked = checkOptions(`[models] book.${name}`, resNetOptions, options) as ResNetOptions;

@@ -33,10 +33,10 @@ export interface DenseBlockOptions {
   name?: string;
 }
 
-const denseBlockOptions = rule.options({
+const denseBlockOptions = rule.object({
   bottleneck: rule.positiveInteger().optional(),
-  bias: rule.flag().optional(),
-  name: rule.text().optional(),
+  bias: rule.boolean().optional(),
+  name: rule.string().optional(),
 });
 
 /**
@@ -112,7 +112,7 @@ const BOOK = { depths: [4, 4, 4, 4], growthRate: 32, stem: 64 };
 
 export type DenseNetName = keyof typeof DENSENETS;
 
-const netOptions = rule.options(modelRules);
+const netOptions = rule.object(modelRules);
 const isLast = (i: number, depths: readonly number[]) => i === depths.length - 1;
 
 /**

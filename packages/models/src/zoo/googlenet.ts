@@ -74,10 +74,10 @@ export interface InceptionOptions {
   name?: string;
 }
 
-const inceptionOptions = rule.options({
-  batchNorm: rule.flag().optional(),
-  kernel: rule.that<3 | 5>((value) => value === 3 || value === 5, '3 or 5').optional(),
-  name: rule.text().optional(),
+const inceptionOptions = rule.object({
+  batchNorm: rule.boolean().optional(),
+  kernel: rule.custom<3 | 5>((value) => value === 3 || value === 5, '3 or 5').optional(),
+  name: rule.string().optional(),
 });
 
 /**
@@ -135,7 +135,7 @@ const INCEPTIONS: Readonly<Record<string, Filters>>[] = [
 export function bookGooglenet(options: ModelOptions = {}): tfl.LayersModel {
   const { numClasses, ...rest } = settle(
     { inputShape: [96, 96, 1] as ImageShape, numClasses: 10 },
-    checkOptions('[models] book.googlenet', rule.options(modelRules), options),
+    checkOptions('[models] book.googlenet', rule.object(modelRules), options),
   );
   const pool = () => maxPool({ size: 3, stride: 2, padding: 1, name: 'pool' });
   const style = BOOK;
@@ -169,10 +169,10 @@ export interface GoogLeNetOptions extends ModelOptions {
   transformInput?: boolean;
 }
 
-const googlenetOptions = rule.options({
+const googlenetOptions = rule.object({
   ...modelRules,
   dropout: rate().optional(),
-  transformInput: rule.flag().optional(),
+  transformInput: rule.boolean().optional(),
 });
 
 /**

@@ -89,7 +89,7 @@ export function lenetHead(
 export function bookLenet(name: BookLenetName, options: ModelOptions = {}): LayersModel {
   const { numClasses, ...rest } = settle(
     { inputShape: [28, 28, 1] as ImageShape, numClasses: 10 },
-    checkOptions(`[models] book.${name}`, rule.options(modelRules), options),
+    checkOptions(`[models] book.${name}`, rule.object(modelRules), options),
   );
   const { paddings, batchNorm: normalize } = BOOK_LENETS[name];
   const stages = FILTERS.map((filters, i) =>

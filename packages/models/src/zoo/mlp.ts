@@ -22,8 +22,8 @@ export interface MlpOptions extends ModelOptions {
 }
 
 const ROWS = { softmax_regression: { hidden: [] }, mlp: { hidden: [256] } } as const;
-const HIDDEN = 'a list of whole numbers of at least 1';
-const mlpOptions = rule.options({
+const HIDDEN = 'a list of integers of at least 1';
+const mlpOptions = rule.object({
   ...modelRules,
   hidden: rule.list(rule.positiveInteger(), HIDDEN).optional(),
 });
@@ -33,7 +33,7 @@ const mlpOptions = rule.options({
  * logits `[batch, numClasses]`.
  */
 export function bookMlp(name: keyof typeof ROWS, options: MlpOptions = {}): LayersModel {
-  const schema = name === 'mlp' ? mlpOptions : rule.options(modelRules);
+  const schema = name === 'mlp' ? mlpOptions : rule.object(modelRules);
   const { numClasses, hidden, ...rest } = settle(
     {
       inputShape: [28, 28, 1] as ImageShape,

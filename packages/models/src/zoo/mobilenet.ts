@@ -59,10 +59,10 @@ export interface InvertedResidualOptions {
   name?: string;
 }
 
-const blockOptions = rule.options({
+const blockOptions = rule.object({
   expansion: rule.positiveInteger().optional(),
   stride: rule.positiveInteger().optional(),
-  name: rule.text().optional(),
+  name: rule.string().optional(),
 });
 
 /**
@@ -98,7 +98,7 @@ export interface MobileNetOptions extends ModelOptions {
   dropout?: number;
 }
 
-const mobileNetOptions = rule.options({
+const mobileNetOptions = rule.object({
   ...modelRules,
   widthMultiplier: rule.positiveNumber().optional(),
   dropout: rate().optional(),

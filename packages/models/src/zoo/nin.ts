@@ -31,11 +31,11 @@ export interface NinBlockOptions {
   name?: string;
 }
 
-const blockOptions = rule.options({
+const blockOptions = rule.object({
   kernel: rule.positiveInteger(),
   stride: rule.positiveInteger().optional(),
   padding: rule.nonNegativeInteger().optional(),
-  name: rule.text().optional(),
+  name: rule.string().optional(),
 });
 
 /**
@@ -76,7 +76,7 @@ export interface NinOptions extends ModelOptions {
   dropout?: number;
 }
 
-const ninOptions = rule.options({ ...modelRules, dropout: rate().optional() });
+const ninOptions = rule.object({ ...modelRules, dropout: rate().optional() });
 
 /**
  * Builds the book's NiN: `[batch, height, width, channels]` → logits `[batch, numClasses]`. It has

@@ -129,12 +129,12 @@ export const resNetRules = {
   blockOrder: rule.oneOf(BLOCK_ORDER_NAMES).optional(),
   stem: rule.oneOf(STEM_NAMES).optional(),
   shortcut: rule.oneOf(['A', 'B', 'C']).optional(),
-  zeroInitResidual: rule.flag().optional(),
+  zeroInitResidual: rule.boolean().optional(),
   stochasticDepth: rate().optional(),
   squeezeRatio: rule.positiveInteger().optional(),
 };
 
-const resNetOptions = rule.options(resNetRules);
+const resNetOptions = rule.object(resNetRules);
 
 /**
  * What tells the nets of one origin from those of another: their names for layers, their biases,

@@ -56,7 +56,7 @@ export interface BookVggOptions extends VggOptions {
   batchNorm?: boolean;
 }
 
-const DIVISOR = `a whole number that divides ${FILTERS[0]}`;
+const DIVISOR = `an integer that divides ${FILTERS[0]}`;
 
 export const vggRules = {
   ...modelRules,
@@ -125,8 +125,8 @@ const headParts = ({ hidden, dropout: drop, numClasses }: VggHeadOptions): Part[
 const filtersOf = (depth: VggDepth, divisor: number) =>
   VGG_DEPTHS[depth].map((convolutions, i) => [(FILTERS[i] ?? 64) / divisor, convolutions] as const);
 
-const vggOptions = rule.options(vggRules);
-const bookOptions = rule.options({ ...vggRules, batchNorm: rule.flag().optional() });
+const vggOptions = rule.object(vggRules);
+const bookOptions = rule.object({ ...vggRules, batchNorm: rule.boolean().optional() });
 
 /**
  * Builds a VGG of torchvision: `[batch, height, width, channels]` → logits `[batch, numClasses]`;

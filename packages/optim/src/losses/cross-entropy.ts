@@ -40,12 +40,15 @@ export interface CrossEntropyOptions {
 
 const isWeight = (value: unknown) =>
   typeof value === 'number' && value >= 0 && Number.isFinite(value);
-const crossEntropyOptions = rule.options({
+const crossEntropyOptions = rule.object({
   labelSmoothing: rule
-    .that<number>((value) => isWeight(value) && (value as number) < 1, 'a number from 0 to below 1')
+    .custom<number>(
+      (value) => isWeight(value) && (value as number) < 1,
+      'a number from 0 to below 1',
+    )
     .optional(),
   classWeights: rule
-    .that<readonly number[]>(
+    .custom<readonly number[]>(
       (value) =>
         Array.isArray(value) && value.every(isWeight) && value.some((weight) => weight > 0),
       'a list of a number of at least 0 for each class, not all 0',

@@ -1,5 +1,5 @@
 import type { Parameter, ParameterGradient, UpdateEntry } from '@deepend/compiler';
-import { show } from '@deepend/core';
+import { formatValue } from '@deepend/core';
 import * as tf from '@tensorflow/tfjs-core';
 import { ParameterNames } from '../parameter-names';
 import { checkGroups, type Settings, settingsOf } from './groups';
@@ -78,7 +78,7 @@ class RuleOptimizer implements Optimizer {
   step(gradients: readonly ParameterGradient[], { lr }: { lr: number }): void {
     if (!(lr >= 0 && Number.isFinite(lr))) {
       throw new RangeError(
-        `${WHERE}.step: option "lr" must be a number of at least 0, got ${show(lr)}`,
+        `${WHERE}.step: option "lr" must be a number of at least 0, got ${formatValue(lr)}`,
       );
     }
     if (this.seen.size === 0 && gradients.length > 0) this.checkFirst(gradients);
@@ -165,7 +165,7 @@ class RuleOptimizer implements Optimizer {
   restore({ step, slots }: OptimizerState): void {
     if (!Number.isInteger(step) || step < 0) {
       throw new RangeError(
-        `${WHERE}.restore: expected a state whose step is a whole number of at least 0, got ${show(step)}`,
+        `${WHERE}.restore: expected a state whose step is an integer of at least 0, got ${formatValue(step)}`,
       );
     }
     const known: string[] = [...ruleNamed(this.rule.rule).slots, MISSED];

@@ -57,14 +57,14 @@ const NAMES = ['sgd', 'adam', 'adamw', 'rmsprop', 'adagrad', 'lion'] as const;
 
 const share = (byDefault: number) =>
   rule
-    .that<number>(
+    .custom<number>(
       (value) => typeof value === 'number' && value >= 0 && value < 1,
       'a number from 0 to below 1',
     )
     .default(byDefault);
 const isName = (value: unknown) => typeof value === 'string' && value !== '';
-const group = rule.options({
-  params: rule.that<string | readonly string[]>(
+const group = rule.object({
+  params: rule.custom<string | readonly string[]>(
     (value) => isName(value) || (Array.isArray(value) && value.length > 0 && value.every(isName)),
     'the name of a layer or of a parameter, or a list of names',
   ),
@@ -78,35 +78,35 @@ const forAll = ({ weightDecay = 0 } = {}) => ({
   excludeFromDecay: rule.oneOf(['none', 'norm-and-bias']).default('none'),
   groups: rule.list(group, 'a list of groups').default([]),
 });
-const decoupled = (byDefault: boolean) => ({ decoupled: rule.flag().default(byDefault) });
+const decoupled = (byDefault: boolean) => ({ decoupled: rule.boolean().default(byDefault) });
 const epsilon = (byDefault: number) => ({ epsilon: rule.nonNegativeNumber().default(byDefault) });
 const adam = { beta1: share(0.9), beta2: share(0.999), ...epsilon(1e-8) };
 const always = rule
-  .that<boolean>((value) => value === true, "true; 'adam' has the other form")
+  .custom<boolean>((value) => value === true, "true; 'adam' has the other form")
   .default(true);
 
 const SCHEMAS = {
-  sgd: rule.options({
+  sgd: rule.object({
     ...forAll(),
     ...decoupled(false),
     momentum: share(0),
-    nesterov: rule.flag().default(false),
+    nesterov: rule.boolean().default(false),
   }),
-  adam: rule.options({ ...forAll(), ...decoupled(false), ...adam }),
-  adamw: rule.options({ ...forAll({ weightDecay: 0.01 }), decoupled: always, ...adam }),
-  rmsprop: rule.options({
+  adam: rule.object({ ...forAll(), ...decoupled(false), ...adam }),
+  adamw: rule.object({ ...forAll({ weightDecay: 0.01 }), decoupled: always, ...adam }),
+  rmsprop: rule.object({
     ...forAll(),
     ...decoupled(false),
     ...epsilon(1e-8),
     alpha: share(0.99),
     momentum: share(0),
-    centered: rule.flag().default(false),
+    centered: rule.boolean().default(false),
   }),
-  adagrad: rule.options({ ...forAll(), ...decoupled(false), ...epsilon(1e-10) }),
-  lion: rule.options({ ...forAll(), ...decoupled(true), beta1: share(0.9), beta2: share(0.99) }),
+  adagrad: rule.object({ ...forAll(), ...decoupled(false), ...epsilon(1e-10) }),
+  lion: rule.object({ ...forAll(), ...decoupled(true), beta1: share(0.9), beta2: share(0.99) }),
 };
 
-const NAME = rule.options({ name: rule.oneOf(NAMES) });
+const NAME = rule.object({ name: rule.oneOf(NAMES) });
 
 /** @throws TypeError or RangeError when an option is wrong, or none of the optimizer's */
 export function checkOptimizerOptions(where: string, options: OptimizerOptions): CheckedOptions {

@@ -5,11 +5,11 @@ import type { Schedule } from './schedules';
 
 const WHERE = '[optim] plateauSchedule';
 
-const rules = rule.options({
+const rules = rule.object({
   lr: rule.positiveNumber(),
   ...monitorRules,
   factor: rule
-    .that<number>(
+    .custom<number>(
       (value) => typeof value === 'number' && value > 0 && value < 1,
       'a number above 0 and below 1',
     )

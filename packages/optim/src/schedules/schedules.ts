@@ -40,7 +40,7 @@ const rates = {
   by: rule.oneOf(['epoch', 'step']).optional(),
 };
 const share = (message: string) =>
-  rule.that<number>(
+  rule.custom<number>(
     (value) => typeof value === 'number' && value > 0 && value <= 1,
     `a number above 0 and at most 1${message}`,
   );
@@ -59,11 +59,11 @@ function progress(
 
 /** The same rate always. */
 export function constant(lr: number): Schedule {
-  const options = checkOptions('[optim] constant', rule.options({ lr: rates.lr }), { lr });
+  const options = checkOptions('[optim] constant', rule.object({ lr: rates.lr }), { lr });
   return { name: 'constant', options, at: () => options.lr };
 }
 
-const stepRules = rule.options({
+const stepRules = rule.object({
   lr: rates.lr,
   stepSize: rule.positiveInteger(),
   gamma: share('').optional(),
@@ -79,10 +79,10 @@ export function stepSchedule(settings: { lr: number; stepSize: number; gamma?: n
   return { name: 'step', options: { lr, stepSize, gamma }, at };
 }
 
-const multiStepRules = rule.options({
+const multiStepRules = rule.object({
   lr: rates.lr,
   milestones: rule
-    .list(rule.positiveInteger(), 'a list of whole numbers of at least 1')
+    .list(rule.positiveInteger(), 'a list of integers of at least 1')
     .min(1, 'a list of at least one epoch'),
   gamma: share('').optional(),
 });
@@ -107,7 +107,7 @@ export function multiStepSchedule(settings: {
   return { name: 'multi-step', options: { lr, milestones, gamma }, at };
 }
 
-const spanRules = rule.options(rates);
+const spanRules = rule.object(rates);
 
 interface Span {
   lr: number;
@@ -132,7 +132,7 @@ export function cosineSchedule(settings: Span): Schedule {
   return { name: 'cosine', options: { lr, finalLr, ...span }, at };
 }
 
-const polynomialRules = rule.options({ ...rates, power: rule.positiveNumber().optional() });
+const polynomialRules = rule.object({ ...rates, power: rule.positiveNumber().optional() });
 
 /**
  * From `lr` to `finalLr` by (1 − share of the way)^power. PyTorch's `PolynomialLR`.
@@ -146,7 +146,7 @@ export function polynomialSchedule(settings: Span & { power?: number }): Schedul
   return { name: 'polynomial', options: { lr, finalLr, power, ...span }, at };
 }
 
-const factorRules = rule.options({
+const factorRules = rule.object({
   lr: rates.lr,
   factor: share(''),
   stopFactorLr: rule.nonNegativeNumber().optional(),
@@ -177,13 +177,13 @@ export function factorSchedule(settings: {
   return { name: 'factor', options: { lr, factor, stopFactorLr, by }, at };
 }
 
-const oneCycleRules = rule.options({
+const oneCycleRules = rule.object({
   maxLr: rule.positiveNumber(),
   pctStart: share(' (at most a half with threePhase)').optional(),
   divFactor: rule.positiveNumber().optional(),
   finalDivFactor: rule.positiveNumber().optional(),
   anneal: rule.oneOf(['cos', 'linear']).optional(),
-  threePhase: rule.flag().optional(),
+  threePhase: rule.boolean().optional(),
 });
 
 interface OneCycle {

@@ -4,7 +4,7 @@ import type { Schedule, ScheduleState } from './schedules';
 
 const WHERE = '[optim] warmUp';
 
-const rules = rule.options({
+const rules = rule.object({
   steps: rule.positiveInteger().optional(),
   epochs: rule.positiveInteger().optional(),
   from: rule.nonNegativeNumber().optional(),

@@ -1,5 +1,5 @@
 /** Callbacks that look at the clock. */
-import { checkOptions, rule, show } from '@deepend/core';
+import { checkOptions, formatValue, rule } from '@deepend/core';
 import type { Callback, RunInfo } from '../types';
 
 /**
@@ -10,7 +10,7 @@ import type { Callback, RunInfo } from '../types';
 export function timeLimit(seconds: number): Callback {
   if (!(typeof seconds === 'number' && seconds > 0))
     throw new RangeError(
-      `[trainer] timeLimit: expected a number of seconds above 0, got ${show(seconds)}`,
+      `[trainer] timeLimit: expected a number of seconds above 0, got ${formatValue(seconds)}`,
     );
   let run: RunInfo | undefined;
   let started = 0;
@@ -26,7 +26,7 @@ export function timeLimit(seconds: number): Callback {
   };
 }
 
-const rules = rule.options({ every: rule.positiveInteger().optional() });
+const rules = rule.object({ every: rule.positiveInteger().optional() });
 
 /**
  * Prints the training throughput of the steps since the last line, waiting for the loader included

@@ -6,7 +6,7 @@ import type { Callback, RunInfo } from '../types';
 
 const WHERE = '[trainer] earlyStopping';
 
-const rules = rule.options({
+const rules = rule.object({
   ...monitorRules,
   patience: rule.positiveInteger().optional(),
   minDelta: rule.nonNegativeNumber().optional(),

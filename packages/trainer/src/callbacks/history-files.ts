@@ -1,7 +1,7 @@
 /** A run's history as a file that has a line more after each epoch. */
 
 import type { EpochRecord } from '@deepend/core';
-import { appendToFile, show, writeFileAtomic } from '@deepend/core';
+import { appendToFile, formatValue, writeFileAtomic } from '@deepend/core';
 import type { Callback } from '../types';
 
 /**
@@ -50,7 +50,7 @@ function historyFile(
   format: () => (record: EpochRecord) => string[],
 ): Callback {
   if (typeof file !== 'string' || file === '')
-    throw new TypeError(`${where}: expected the name of a file, got ${show(file)}`);
+    throw new TypeError(`${where}: expected the name of a file, got ${formatValue(file)}`);
   let lines = format();
   const text = (records: readonly EpochRecord[]) =>
     records

@@ -7,7 +7,7 @@ import type { LayersModel } from '@tensorflow/tfjs-layers';
 import type { Callback, RunInfo } from '../types';
 
 const WHERE = '[trainer] stopOnNaN';
-const rules = rule.options({ every: rule.positiveInteger().optional() });
+const rules = rule.object({ every: rule.positiveInteger().optional() });
 
 const PLACES: Record<NonFinite['what'], (layers: string) => string> = {
   weight: (layers) => `the weights of ${layers}`,

@@ -21,7 +21,7 @@ export interface CheckpointOptions {
   monitor?: 'testAcc' | 'testLoss' | 'loss' | 'trainAcc';
 }
 
-const options = rule.options({
+const options = rule.object({
   everyEpochs: rule.positiveInteger().optional(),
   everySteps: rule.positiveInteger().optional(),
   everySeconds: rule.positiveNumber().optional(),

@@ -1,5 +1,5 @@
 /** From a checkpoint back into a run. */
-import { show } from '@deepend/core';
+import { formatValue } from '@deepend/core';
 import * as tf from '@tensorflow/tfjs-core';
 import type { LayersModel } from '@tensorflow/tfjs-layers';
 import type { StepRunner } from '../session';
@@ -31,7 +31,7 @@ export function refuseOther(
 }
 
 const text = (value: unknown) =>
-  typeof value === 'object' && value !== null ? JSON.stringify(value) : show(value);
+  typeof value === 'object' && value !== null ? JSON.stringify(value) : formatValue(value);
 
 interface Target {
   readonly net: LayersModel;

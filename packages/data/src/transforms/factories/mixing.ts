@@ -10,7 +10,7 @@ export interface MixOptions {
   alpha?: number;
 }
 
-const MIX = rule.options({ alpha: rule.positiveNumber().optional() });
+const MIX = rule.object({ alpha: rule.positiveNumber().optional() });
 
 function mix(name: string, options: MixOptions): Transform {
   const { alpha = 1 } = checkOptions(`[data] ${name}`, MIX, options);

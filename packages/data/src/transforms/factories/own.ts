@@ -12,9 +12,9 @@ export interface CustomOptions {
   outputShape?: ImageShape;
 }
 
-const CUSTOM = rule.options({
-  apply: rule.fn<(batch: ImageBatch, draws: Draws) => ImageBatch>(),
-  random: rule.flag().optional(),
+const CUSTOM = rule.object({
+  apply: rule.func<(batch: ImageBatch, draws: Draws) => ImageBatch>(),
+  random: rule.boolean().optional(),
   outputShape: rule.imageShape().optional(),
 });
 

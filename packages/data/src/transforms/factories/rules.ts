@@ -17,33 +17,33 @@ const within = (least: number, most: number) => (value: unknown) =>
   typeof value === 'number' && value >= least && value <= most;
 
 export const size = () =>
-  rule.that<ResizeTo>(
+  rule.custom<ResizeTo>(
     isResize,
-    `a whole number from 1 to ${LARGEST_SIDE} or [height, width] of such numbers`,
+    `an integer from 1 to ${LARGEST_SIDE} or [height, width] of such numbers`,
   );
 export const interpolation = () => rule.oneOf(['bilinear', 'bicubic', 'nearest']).optional();
-export const side = () => rule.that<number>(isSide, `a whole number from 1 to ${LARGEST_SIDE}`);
+export const side = () => rule.custom<number>(isSide, `an integer from 1 to ${LARGEST_SIDE}`);
 export const padding = () =>
   rule
-    .that<number>(
-      (value) => value === 0 || isSide(value),
-      `a whole number from 0 to ${LARGEST_SIDE}`,
-    )
+    .custom<number>((value) => value === 0 || isSide(value), `an integer from 0 to ${LARGEST_SIDE}`)
     .optional();
-export const probability = () => rule.that<number>(within(0, 1), 'a number from 0 to 1').optional();
+export const probability = () =>
+  rule.custom<number>(within(0, 1), 'a number from 0 to 1').optional();
 export const value = () => rule.finiteNumber().optional();
 /** Shares of an image's area. */
 export const share = () =>
   rule
-    .that<Range>(
+    .custom<Range>(
       (at) => isPair(at) && at[0] >= 0 && at[1] <= 1 && at[1] > 0,
       '[least, most] of numbers from 0 to 1',
     )
     .optional();
 export const ratio = () =>
-  rule.that<Range>((at) => isPair(at) && at[0] > 0, '[least, most] of numbers above 0').optional();
+  rule
+    .custom<Range>((at) => isPair(at) && at[0] > 0, '[least, most] of numbers above 0')
+    .optional();
 export const channels = (message: string, test: (each: number) => boolean) =>
-  rule.that<number[]>(
+  rule.custom<number[]>(
     (at) =>
       Array.isArray(at) && at.length > 0 && at.every((each) => Number.isFinite(each) && test(each)),
     message,
@@ -52,13 +52,13 @@ export const channels = (message: string, test: (each: number) => boolean) =>
 /** A number of at least 0 that `[least, most]` may stand for. */
 export const amount = () =>
   rule
-    .that<number | Range>(
+    .custom<number | Range>(
       (at) => within(0, Number.MAX_VALUE)(at) || (isPair(at) && at[0] >= 0),
       'a number of at least 0 or [least, most] of such numbers',
     )
     .optional();
 export const degrees = () =>
-  rule.that<number | Range>(
+  rule.custom<number | Range>(
     (at) => within(0, Number.MAX_VALUE)(at) || isPair(at),
     'a number of at least 0 or [least, most] of finite numbers',
   );

@@ -22,7 +22,7 @@ export interface ResizeTransformOptions {
   interpolation?: 'bilinear' | 'bicubic' | 'nearest';
 }
 
-const RESIZE = rule.options({ size: size(), interpolation: interpolation() });
+const RESIZE = rule.object({ size: size(), interpolation: interpolation() });
 
 /**
  * Brings images to another size, as torchvision's `Resize` does with PIL images, byte for byte
@@ -38,7 +38,7 @@ export function resize(size: ResizeTo, options: ResizeTransformOptions = {}): Tr
   return { name: 'resize', options: { ...rest, interpolation }, random: false };
 }
 
-const CENTER_CROP = rule.options({ size: size() });
+const CENTER_CROP = rule.object({ size: size() });
 
 /**
  * Cuts out the middle. A smaller image gets a border of 0, as in torchvision. Behind `resize` it
@@ -60,7 +60,7 @@ export interface RandomCropOptions {
   fill?: number;
 }
 
-const RANDOM_CROP = rule.options({ size: size(), padding: padding(), fill: value() });
+const RANDOM_CROP = rule.object({ size: size(), padding: padding(), fill: value() });
 
 /**
  * Cuts out a part at a random place, as torchvision's `RandomCrop` (with `padding: 4` the usual
@@ -87,7 +87,7 @@ export interface RandomResizedCropOptions {
   interpolation?: 'bilinear' | 'bicubic' | 'nearest';
 }
 
-const RANDOM_RESIZED_CROP = rule.options({
+const RANDOM_RESIZED_CROP = rule.object({
   size: size(),
   scale: share(),
   ratio: ratio(),

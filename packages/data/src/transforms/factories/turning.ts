@@ -8,7 +8,7 @@ export interface RandomFlipOptions {
   probability?: number;
 }
 
-const FLIP = rule.options({ probability: probability() });
+const FLIP = rule.object({ probability: probability() });
 
 function flip(name: string, options: RandomFlipOptions): Transform {
   const { probability = 0.5 } = checkOptions(`[data] ${name}`, FLIP, options);
@@ -40,7 +40,7 @@ export interface RandomRotationOptions {
   fill?: number;
 }
 
-const ROTATION = rule.options({
+const ROTATION = rule.object({
   degrees: degreesRule(),
   interpolation: rule.oneOf(['nearest', 'bilinear']).optional(),
   fill: value(),

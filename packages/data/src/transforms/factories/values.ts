@@ -27,7 +27,7 @@ export interface NormalizeOptions {
   std: readonly number[];
 }
 
-const NORMALIZE = rule.options({
+const NORMALIZE = rule.object({
   mean: channels('a list of finite numbers, one for each channel', () => true),
   std: channels('a list of numbers above 0, one for each channel', (each) => each > 0),
 });
@@ -52,7 +52,7 @@ export interface ColorJitterOptions {
   contrast?: number | Range;
 }
 
-const COLOR_JITTER = rule.options({ brightness: amount(), contrast: amount() });
+const COLOR_JITTER = rule.object({ brightness: amount(), contrast: amount() });
 
 const factors = (at: number | Range): Range =>
   typeof at === 'number' ? [Math.max(0, 1 - at), 1 + at] : at;
@@ -96,12 +96,12 @@ const isErasingValue = (at: unknown) =>
   Number.isFinite(at) ||
   (Array.isArray(at) && at.length > 0 && at.every((each) => Number.isFinite(each)));
 
-const RANDOM_ERASING = rule.options({
+const RANDOM_ERASING = rule.object({
   probability: probability(),
   scale: share(),
   ratio: ratio(),
   value: rule
-    .that<number | number[] | 'random'>(
+    .custom<number | number[] | 'random'>(
       isErasingValue,
       "a finite number, a list of them or 'random'",
     )
@@ -134,7 +134,7 @@ export interface CutoutOptions {
   value?: number;
 }
 
-const CUTOUT = rule.options({
+const CUTOUT = rule.object({
   size: side(),
   holes: rule.positiveInteger().optional(),
   value: valueRule(),
