@@ -2,7 +2,7 @@
 import * as tf from '@tensorflow/tfjs-core';
 import fc from 'fast-check';
 import { expect, it } from 'vitest';
-import { Task } from '../../packages/backend-simd/assembly/task';
+import { Task } from '../../packages/backend-simd/assembly/ops';
 import { calls, describeMoves, type Move } from './moves';
 import { booleans, integers, numbers, seeds, shapes } from './operations';
 

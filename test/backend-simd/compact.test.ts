@@ -6,7 +6,7 @@ import { describe, expect, it } from 'vitest';
 import { Heap } from '../../packages/backend-simd/src/heap';
 import { runtime } from '../../packages/backend-simd/src/runtime';
 
-process.env.DEEPEND_MEMORY_MIB = '32'; // read when the engine starts, which is below
+process.env.DEEPEND_MEMORY_MIB = '32'; // read when the backend starts, which is below
 
 describe('compact', () => {
   const sizes = fc.array(

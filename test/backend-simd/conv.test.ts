@@ -4,7 +4,7 @@
  */
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { geometryOf, winogradTile } from '../../packages/backend-simd/src/kernels/conv-geometry';
+import { parseGeometry, winogradTile } from '../../packages/backend-simd/src/kernels/conv-geometry';
 import { type Convolution, convolution, definedGradients, infoOf, numbers } from './convolutions';
 import {
   expectAlike,
@@ -204,7 +204,7 @@ describe('convolutions', () => {
   );
 
   it('are tested both through Winograd and without it', () => {
-    const pays = (c: Convolution) => winogradTile(geometryOf(infoOf(c)));
+    const pays = (c: Convolution) => winogradTile(parseGeometry(infoOf(c)));
     const sample = fc.sample(KINDS['of three by three pixels and many channels'], {
       numRuns: 100,
       seed: 1,

@@ -4,10 +4,13 @@ import '@tensorflow/tfjs-layers'; // registers the gradients
 import * as tf from '@tensorflow/tfjs-core';
 import fc from 'fast-check';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { HEAP_START } from '../../packages/backend-simd/src/control';
-import { OutOfMemoryError } from '../../packages/backend-simd/src/errors';
 import { Heap } from '../../packages/backend-simd/src/heap';
-import { createMemory, defaultMemoryLimit } from '../../packages/backend-simd/src/memory';
+import {
+  createMemory,
+  defaultMemoryLimit,
+  HEAP_START,
+  OutOfMemoryError,
+} from '../../packages/backend-simd/src/memory';
 import { runtime } from '../../packages/backend-simd/src/runtime';
 import { simdInfo } from '../../packages/backend-simd/src/settings';
 import { mix } from '../helpers/fill';
@@ -91,9 +94,9 @@ describe('the heap', () => {
   it('refuses an address that it never gave, or that was freed', () => {
     const { heap } = heapOf();
     const at = heap.alloc(8);
-    expect(() => heap.free(at + 64)).toThrow('no block begins at');
+    expect(() => heap.free(at + 64)).toThrow('no block starts at');
     heap.free(at);
-    expect(() => heap.free(at)).toThrow('no block begins at');
+    expect(() => heap.free(at)).toThrow('no block starts at');
   });
 
   it('keeps freed blocks of a failed job apart until it has ended', () => {
@@ -128,7 +131,7 @@ describe('the limit', () => {
     const ask = () => own.alloc(20 * MIB);
     expect(ask).toThrow(OutOfMemoryError);
     expect(ask).toThrow(
-      /out of memory: 20.0 MiB asked for, 20.0 MiB in use of 32.0 MiB, the largest free piece has 12.0 MiB/,
+      /out of memory: 20.0 MiB asked for, 20.0 MiB in use of 32.0 MiB, the largest free block has 12.0 MiB/,
     );
     try {
       ask();
@@ -152,7 +155,7 @@ describe('the limit', () => {
     expect(defaultMemoryLimit('100')).toBe(100 * MIB);
     expect(defaultMemoryLimit('1e9')).toBe(defaultMemoryLimit(''));
     expect(() => defaultMemoryLimit('15')).toThrow(
-      "DEEPEND_MEMORY_MIB: expected a number of MiB from 16 on, got '15'",
+      "DEEPEND_MEMORY_MIB: expected a number of MiB, 16 or more, got '15'",
     );
     expect(() => defaultMemoryLimit('much')).toThrow("got 'much'");
   });
@@ -164,7 +167,7 @@ describe('the limit', () => {
 
   it('reports a memory that cannot be', () => {
     expect(() => createMemory(2 ** 40)).toThrow(
-      /expected WebAssembly's shared memory, got .*; let the process have more/,
+      /expected WebAssembly's shared memory, got .*; raise the limit on address space/,
     );
   });
 });

@@ -1,6 +1,6 @@
 /** Kernels that move numbers, on simd as on stock cpu, to the bit. */
 import fc from 'fast-check';
-import { Task } from '../../packages/backend-simd/assembly/task';
+import { Task } from '../../packages/backend-simd/assembly/ops';
 import { calls, describeMoves, type Move, makers } from './moves';
 import { numbers, seeds, shapes } from './operations';
 

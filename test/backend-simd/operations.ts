@@ -6,7 +6,7 @@ import { getThreads, setThreads } from '@deepend/backend-simd';
 import * as tf from '@tensorflow/tfjs-core';
 import fc from 'fast-check';
 import { expect, vi } from 'vitest';
-import type { Task } from '../../packages/backend-simd/assembly/task';
+import type { Task } from '../../packages/backend-simd/assembly/ops';
 import type { SimdBackend } from '../../packages/backend-simd/src/backend';
 import { mix } from '../helpers/fill';
 

@@ -145,7 +145,7 @@ describe('settings from outside', () => {
 });
 
 describe('the package', () => {
-  it('loaded twice, as ESM and as CommonJS, is one engine', async () => {
+  it('loaded twice, as ESM and as CommonJS, is one backend', async () => {
     const source = `import { createRequire } from 'node:module';
       ${START}
       const copy = createRequire(import.meta.url)('./index.cjs');
@@ -201,7 +201,7 @@ const permission = ['--permission', '--experimental-permission'].find(
 );
 
 describe('where something is missing', () => {
-  it('worker threads: one thread computes, which is said once', async () => {
+  it('worker threads: one thread computes, with one warning', async () => {
     const flags = [permission as string, '--allow-fs-read=*'];
     const { stdout, stderr } = await node(`${START} simd.setThreads(4); work(); ${INFO}`, {
       flags,

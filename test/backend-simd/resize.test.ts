@@ -2,7 +2,7 @@
 import * as tf from '@tensorflow/tfjs-core';
 import fc from 'fast-check';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { Task } from '../../packages/backend-simd/assembly/task';
+import { Task } from '../../packages/backend-simd/assembly/ops';
 import { expectLikeStock, integers, numbers, oddNumbers, seeds, tasksOf } from './operations';
 
 beforeAll(() => tf.setBackend('simd'));
@@ -12,7 +12,7 @@ const LENGTH = fc.integer({ min: 1, max: 17 });
 const cases = fc.record({
   shape: fc.tuple(fc.nat(3), LENGTH, LENGTH, fc.integer({ min: 1, max: 5 })),
   size: fc.tuple(LENGTH, LENGTH),
-  // Both at once no engine takes.
+  // No backend takes both at once.
   mode: fc.constantFrom(
     { alignCorners: false, halfPixelCenters: false },
     { alignCorners: true, halfPixelCenters: false },

@@ -1,23 +1,22 @@
 /**
- * The runtime: jobs on one memory, whatever the number of threads; what is chosen where nobody
- * says.
+ * The runtime: jobs on any number of threads, and the defaults of threads and build.
  */
 import '@deepend/backend-simd';
 import '@tensorflow/tfjs-layers'; // registers the gradients
 import * as tf from '@tensorflow/tfjs-core';
 import { afterEach, describe, expect, it, vi } from 'vitest';
-import { Task } from '../../packages/backend-simd/assembly/task';
+import { Task, UnaryOp } from '../../packages/backend-simd/assembly/ops';
 import { chooseBuild } from '../../packages/backend-simd/src/build';
-import { CONTROL, MAX_ARGS } from '../../packages/backend-simd/src/control';
-import { OutOfMemoryError } from '../../packages/backend-simd/src/errors';
-import { float, runtime } from '../../packages/backend-simd/src/runtime';
+import { THREADS } from '../../packages/backend-simd/src/generated/bindings';
+import { OutOfMemoryError } from '../../packages/backend-simd/src/memory';
+import { runtime } from '../../packages/backend-simd/src/runtime';
 import {
   getThreads,
   setThreads,
   simdInfo,
   wasmBuild,
 } from '../../packages/backend-simd/src/settings';
-import { defaultThreads, physicalCores } from '../../packages/backend-simd/src/threads';
+import { defaultThreads, physicalCores } from '../../packages/backend-simd/src/thread-count';
 import { mix } from '../helpers/fill';
 import { expectRight, open, untilReady } from './runtimes';
 
@@ -47,20 +46,18 @@ describe('a job', () => {
     expect(own.pool.ready).toBe(7);
   });
 
-  it('of no tile does nothing', () => open().launch(Task.ReducePartials, [0], 0));
-
-  it('has a limited number of arguments', () => {
-    const words = new Array(MAX_ARGS + 1).fill(0);
-    expect(() => open().launch(Task.ReducePartials, words, 1)).toThrow(
-      `at most ${MAX_ARGS} arguments, got ${MAX_ARGS + 1}`,
-    );
+  it('of no tile does nothing', () => {
+    const args = { source: 0, out: 0, count: 0, partials: 0, stride: 0, block: 0 };
+    open().launch(Task.ReducePartials, args, 0);
   });
 
   it('reads arguments beyond 2 GiB and floats as 32-bit words', () => {
     const own = open();
-    own.launch(Task.ReducePartials, [3_000_000_000, float(-1.5)], 0);
-    expect(new Uint32Array(own.memory.buffer, CONTROL.ARGS, 1)[0]).toBe(3_000_000_000);
-    expect(new Float32Array(own.memory.buffer, CONTROL.ARGS + 4, 1)[0]).toBe(-1.5);
+    const args = { x: 3_000_000_000, out: 0, count: 0, block: 1, op: UnaryOp.Step };
+    own.launch(Task.Unary, { ...args, alpha: -1.5, beta: 0 }, 0);
+    const { ARGS_START } = THREADS;
+    expect(new Uint32Array(own.memory.buffer, ARGS_START, 1)[0]).toBe(3_000_000_000);
+    expect(new Float32Array(own.memory.buffer, ARGS_START + 5 * 4, 1)[0]).toBe(-1.5);
   });
 });
 

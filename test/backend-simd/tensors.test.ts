@@ -6,7 +6,7 @@ import '@tensorflow/tfjs-backend-cpu';
 import * as tf from '@tensorflow/tfjs-core';
 import * as layers from '@tensorflow/tfjs-layers';
 import { beforeEach, describe, expect, it, vi } from 'vitest';
-import { OutOfMemoryError } from '../../packages/backend-simd/src/errors';
+import { OutOfMemoryError } from '../../packages/backend-simd/src/memory';
 import { runtime } from '../../packages/backend-simd/src/runtime';
 import { expectNoLeak } from '../helpers/leaks';
 

@@ -1,14 +1,13 @@
-/** Tensors from other types, from one number, and from indices. */
+/** Casts, constant tensors and one-hot rows. */
 import { CastKind } from './ops';
 import { min32 } from './simd';
 
-/** Keep in step with src/kernels/cast.ts. */
 @unmanaged
 export class CastArgs {
   x: u32; out: u32; count: i32; block: i32; kind: i32;
 }
 
-/** Four numbers, converted. */
+/** Converts four numbers. */
 // @ts-ignore: decorator
 @inline
 function convert(kind: i32, x: usize, i: i32): v128 {
@@ -23,14 +22,14 @@ export function cast(args: CastArgs, tile: i32): void {
   const end = min32(args.count, (tile + 1) * args.block);
   let i = tile * args.block;
   for (; i + 4 <= end; i += 4) v128.store(out + <usize>i * 4, convert(kind, x, i));
-  // Tensors may be read a little past their ends, but not written.
+  // A kernel may read up to 64 bytes past the end of a tensor, but must not write there.
   for (; i < end; i++) store<i32>(out + <usize>i * 4, i32x4.extract_lane(convert(kind, x, i), 0));
 }
 
-/** Keep in step with src/kernels/cast.ts. Numbers are 32 bits of any type. */
 @unmanaged
 export class FillArgs {
-  out: u32; count: i32; block: i32; bits: i32;
+  out: u32; count: i32; block: i32;
+  bits: i32; // of a 32-bit number of any type
 }
 
 /** One tile of the job is a block of numbers. */
@@ -42,15 +41,14 @@ export function fill(args: FillArgs, tile: i32): void {
   for (; i < end; i++) store<i32>(out + <usize>i * 4, bits);
 }
 
-/** Keep in step with src/kernels/cast.ts. */
 @unmanaged
 export class OneHotArgs {
   x: u32; out: u32; count: i32; block: i32; depth: i32; on: i32; off: i32;
 }
 
 /**
- * Rows of `depth` numbers, `off` but for the one that x tells. One tile of the job is a block of
- * rows.
+ * Rows of `depth` numbers: `on` at the index that x holds for the row, `off` elsewhere. One tile of
+ * the job is a block of rows.
  */
 export function oneHot(args: OneHotArgs, tile: i32): void {
   const depth = args.depth;

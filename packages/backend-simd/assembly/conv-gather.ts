@@ -1,22 +1,21 @@
 /**
- * Convolution over few channels, as a first layer has: the window of each position is gathered into
- * one row, so that the sum over it is a
- * single long product. The images have their padding around them already, so no window sticks out,
- * and a kernel's row lies side by side.
+ * Convolution over few channels, as in a first layer: the window of each position is gathered into
+ * one row, so that the sum over it is a single long product. The images already contain their
+ * padding, so every window lies inside, and each row of a window is contiguous.
  */
 import { product } from './conv-filter';
 import { aTable, cTable, finishRow, gemmRows, padTables, workspace } from './gemm';
 import { NR } from './micro';
 import { min32 } from './simd';
 
-/** Keep in step with src/kernels/conv-gather.ts. */
 @unmanaged
 export class PadArgs {
-  x: u32; out: u32; height: i32; row: i32; outHeight: i32; outRow: i32; // rows in floats
-  top: i32; left: i32; // left in floats
+  x: u32; out: u32;
+  height: i32; row: i32; outHeight: i32; outRow: i32; // row, outRow: floats of one row
+  top: i32; left: i32; // padding: top in rows, left in floats
 }
 
-/** Images with zeros around them. One tile of the job is one image. */
+/** Pads images with zeros. One tile of the job is one image. */
 export function padImages(args: PadArgs, image: i32): void {
   const rowBytes = <usize>args.row * 4, outBytes = <usize>args.outRow * 4;
   const x = <usize>args.x + <usize>image * <usize>args.height * rowBytes;
@@ -25,25 +24,26 @@ export function padImages(args: PadArgs, image: i32): void {
   const first = out + <usize>args.top * outBytes + <usize>args.left * 4;
   const rows = min32(args.height, args.outHeight - args.top);
   const bytes = <usize>min32(args.row, args.outRow - args.left) * 4;
-  for (let y = 0; y < rows; y++) memory.copy(first + <usize>y * outBytes, x + <usize>y * rowBytes, bytes);
+  for (let y = 0; y < rows; y++)
+    memory.copy(first + <usize>y * outBytes, x + <usize>y * rowBytes, bytes);
 }
 
-/** Keep in step with src/kernels/conv-gather.ts. Sizes in floats, of the padded images. */
 @unmanaged
 export class GatherArgs {
-  source: u32; image: i32; row: i32; // one image, one row of one
-  gridHeight: i32; gridWidth: i32; images: i32;
+  // Sizes are in floats, of the padded images.
+  source: u32; image: i32; row: i32; // image, row: of one image, of one of its rows
+  gridHeight: i32; gridWidth: i32; batch: i32;
   stepY: i32; stepX: i32; // from one position to the next
-  kernelRows: i32; kernelStep: i32; run: i32; // rows of the kernel, from one to the next, and what lies side by side in each
-  columns: i32; // output channels
+  kernelRows: i32; kernelStep: i32; run: i32; // kernelStep: between rows; run: length of a row
+  outChannels: i32;
   rowBlock: i32; panelBlock: i32; panelBlocks: i32;
-  panels: u32; out: u32; bias: u32; activation: i32; // forward
-  dy: u32; partials: i32; partialStride: i32; // the filter's gradient; floats from one partial sum to the next
+  panels: u32; out: u32; bias: u32; activation: i32; // of the forward pass
+  dy: u32; partials: i32; partialStride: i32; // of the filter's gradient
 }
 
 /**
- * Gathers the windows of positions first … first + count, `outStep` bytes apart. Divides once, not
- * for each position.
+ * Gathers the windows of positions [first, first + count), `outStep` bytes apart. Divides once
+ * instead of once for each position.
  */
 function gatherWindows(args: GatherArgs, first: i32, count: i32, out: usize, outStep: usize): void {
   let x = first % args.gridWidth;
@@ -61,7 +61,7 @@ function gatherWindows(args: GatherArgs, first: i32, count: i32, out: usize, out
   }
 }
 
-/** Copies a window, kernel row by kernel row. May write three floats too many. */
+/** Copies a window, kernel row by kernel row, and up to three floats more. */
 // @ts-ignore: decorator
 @inline
 function gather(args: GatherArgs, from: usize, out: usize): void {
@@ -78,9 +78,9 @@ function gather(args: GatherArgs, from: usize, out: usize): void {
 export function convGather(args: GatherArgs, tile: i32): void {
   const panelIndex = tile % args.panelBlocks;
   const first = (tile / args.panelBlocks) * args.rowBlock;
-  const rows = min32(args.rowBlock, args.images * args.gridHeight * args.gridWidth - first);
+  const rows = min32(args.rowBlock, args.batch * args.gridHeight * args.gridWidth - first);
   const n0 = panelIndex * args.panelBlock * NR;
-  const columns = min32(args.panelBlock * NR, args.columns - n0);
+  const columns = min32(args.panelBlock * NR, args.outChannels - n0);
   const panels = (columns + NR - 1) / NR;
   const stride = <usize>panels * 32;
   const direct = columns % NR == 0;
@@ -89,12 +89,15 @@ export function convGather(args: GatherArgs, tile: i32): void {
   const spare = workspace();
   const temporary = spare + stride;
   const windows = temporary + <usize>args.rowBlock * stride;
-  const out = <usize>args.out + (<usize>first * <usize>args.columns + <usize>n0) * 4;
-  const outStep = <usize>args.columns * 4;
+  const out = <usize>args.out + (<usize>first * <usize>args.outChannels + <usize>n0) * 4;
+  const outStep = <usize>args.outChannels * 4;
   gatherWindows(args, first, rows, windows, rowBytes);
   for (let row = 0; row < rows; row++) {
     store<u32>(aTable() + <usize>row * 4, <u32>(windows + <usize>row * rowBytes));
-    store<u32>(cTable() + <usize>row * 4, <u32>(direct ? out + <usize>row * outStep : temporary + <usize>row * stride));
+    store<u32>(
+      cTable() + <usize>row * 4,
+      <u32>(direct ? out + <usize>row * outStep : temporary + <usize>row * stride),
+    );
   }
   const b = <usize>args.panels + <usize>panelIndex * <usize>args.panelBlock * <usize>k * 32;
   gemmRows(padTables(rows, windows, spare), k, b, panels, <usize>k * 32, false);
@@ -116,13 +119,14 @@ const CHUNK: i32 = 128;
 export function convFilterGather(args: GatherArgs, tile: i32): void {
   const panelIndex = tile % args.panelBlocks;
   const partial = tile / args.panelBlocks;
-  const positions = args.images * args.gridHeight * args.gridWidth;
+  const positions = args.batch * args.gridHeight * args.gridWidth;
   const begin = <i32>((<i64>positions * partial) / args.partials);
   const end = <i32>((<i64>positions * (partial + 1)) / args.partials);
   const n0 = panelIndex * args.panelBlock * NR;
-  const columns = min32(args.panelBlock * NR, args.columns - n0);
+  const columns = min32(args.panelBlock * NR, args.outChannels - n0);
   const k = args.kernelRows * args.run;
-  const xStride = <usize>((k + 7) & ~3) * 4 + 80; // not a power of two: rows fall into different cache sets
+  // Not a power of two, so that the rows fall into different cache sets.
+  const xStride = <usize>((k + 7) & ~3) * 4 + 80;
   const edge = workspace();
   const xs = edge + 256;
   const dys = xs + <usize>CHUNK * xStride + 64;
@@ -131,13 +135,19 @@ export function convFilterGather(args: GatherArgs, tile: i32): void {
     const count = min32(CHUNK, end - position);
     gatherWindows(args, position, count, xs, xStride);
     for (let p = 0; p < count; p++) {
-      packColumns(<usize>args.dy + (<usize>(position + p) * <usize>args.columns + <usize>n0) * 4, dys + <usize>p * 32, columns);
+      packColumns(
+        <usize>args.dy + (<usize>(position + p) * <usize>args.outChannels + <usize>n0) * 4,
+        dys + <usize>p * 32, columns,
+      );
     }
-    product(count, xs, xStride, k, dys, <usize>CHUNK * 32, columns, out, <usize>args.columns * 4, edge, position > begin);
+    product(
+      count, xs, xStride, k, dys, <usize>CHUNK * 32, columns, out, <usize>args.outChannels * 4,
+      edge, position > begin,
+    );
   }
 }
 
-/** Spreads a row of dy over panels of eight columns, CHUNK rows each. */
+/** Writes a row of dy into panels of eight columns, CHUNK rows each. */
 // @ts-ignore: decorator
 @inline
 function packColumns(from: usize, out: usize, columns: i32): void {
@@ -148,5 +158,6 @@ function packColumns(from: usize, out: usize, columns: i32): void {
     out += <usize>CHUNK * 32;
   }
   if (n == columns) return;
-  for (let j = 0; j < NR; j++) store<f32>(out + <usize>j * 4, n + j < columns ? load<f32>(from + <usize>(n + j) * 4) : 0);
+  for (let j = 0; j < NR; j++)
+    store<f32>(out + <usize>j * 4, n + j < columns ? load<f32>(from + <usize>(n + j) * 4) : 0);
 }

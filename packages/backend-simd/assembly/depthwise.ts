@@ -1,15 +1,15 @@
 /**
- * Depthwise convolution with a channel multiplier of one: x [images][height][width][channels],
+ * Depthwise convolution with a channel multiplier of one: x [batch][height][width][channels],
  * filter [kh][kw][channels].
  */
 import { madd } from './simd';
 
-/** Keep in step with src/kernels/depthwise.ts. */
 @unmanaged
 export class DepthwiseArgs {
   x: u32; filter: u32; dy: u32; out: u32;
-  images: i32; height: i32; width: i32; channels: i32; outHeight: i32; outWidth: i32;
-  kernelHeight: i32; kernelWidth: i32; strideY: i32; strideX: i32; padTop: i32; padLeft: i32; dilationY: i32; dilationX: i32;
+  batch: i32; height: i32; width: i32; channels: i32; outHeight: i32; outWidth: i32;
+  kernelHeight: i32; kernelWidth: i32; strideY: i32; strideX: i32;
+  padTop: i32; padLeft: i32; dilationY: i32; dilationX: i32;
 }
 
 /** One tile of the job is one row of one output image. */
@@ -27,7 +27,10 @@ export function depthwiseForward(args: DepthwiseArgs, job: i32): void {
       for (let kx = 0; kx < args.kernelWidth; kx++) {
         const x = ox * args.strideX - args.padLeft + kx * args.dilationX;
         if (<u32>x >= <u32>args.width) continue;
-        addProduct(out, source + <usize>(y * args.width + x) * pixel, <usize>args.filter + <usize>(ky * args.kernelWidth + kx) * pixel, args.channels);
+        addProduct(
+          out, source + <usize>(y * args.width + x) * pixel,
+          <usize>args.filter + <usize>(ky * args.kernelWidth + kx) * pixel, args.channels,
+        );
       }
     }
   }
@@ -62,7 +65,10 @@ export function depthwiseInputGradient(args: DepthwiseArgs, image: i32): void {
         for (let kx = 0; kx < args.kernelWidth; kx++) {
           const x = ox * args.strideX - args.padLeft + kx * args.dilationX;
           if (<u32>x >= <u32>args.width) continue;
-          addProduct(out + <usize>(y * args.width + x) * pixel, dy, <usize>args.filter + <usize>(ky * args.kernelWidth + kx) * pixel, args.channels);
+          addProduct(
+            out + <usize>(y * args.width + x) * pixel, dy,
+            <usize>args.filter + <usize>(ky * args.kernelWidth + kx) * pixel, args.channels,
+          );
         }
       }
     }
@@ -70,8 +76,8 @@ export function depthwiseInputGradient(args: DepthwiseArgs, image: i32): void {
 }
 
 /**
- * dW of one image, which is one tile of the job: out [images][kh][kw][channels]. All taps while the
- * row's pixels are near.
+ * dW of each image: out [batch][kh][kw][channels]. One tile of the job is one image. Each pixel of
+ * dy meets all taps in turn, while the pixels of x are in the cache.
  */
 export function depthwiseFilterGradient(args: DepthwiseArgs, image: i32): void {
   const pixel = <usize>args.channels * 4;
@@ -88,7 +94,10 @@ export function depthwiseFilterGradient(args: DepthwiseArgs, image: i32): void {
         for (let kx = 0; kx < args.kernelWidth; kx++) {
           const x = ox * args.strideX - args.padLeft + kx * args.dilationX;
           if (<u32>x >= <u32>args.width) continue;
-          addProduct(out + <usize>(ky * args.kernelWidth + kx) * pixel, source + <usize>(y * args.width + x) * pixel, dy, args.channels);
+          addProduct(
+            out + <usize>(ky * args.kernelWidth + kx) * pixel,
+            source + <usize>(y * args.width + x) * pixel, dy, args.channels,
+          );
         }
       }
     }

@@ -1,18 +1,15 @@
-/** Operations on pairs of numbers, with broadcasting, and the choice between two by a third. */
+/** Binary operations with broadcasting, and select. */
 import { BinaryOp } from './ops';
 import { min32 } from './simd';
 
-/**
- * Keep in step with src/kernels/elementwise.ts. Rows of `inner` numbers; a row's place is found
- * from its index over up to five dimensions.
- */
+/** Rows of `inner` numbers. The index of a row counts over up to five dimensions. */
 @unmanaged
 export class BinaryArgs {
   a: u32; b: u32; out: u32; op: i32;
-  inner: i32; aStep: i32; bStep: i32; // steps along a row: 1, or 0 where one number serves the whole row
+  inner: i32; aStep: i32; bStep: i32; // steps along a row: 1, or 0 to broadcast one number
   rows: i32; rowBlock: i32; columnBlock: i32; columnBlocks: i32;
-  size1: i32; size2: i32; size3: i32; size4: i32; // dimensions of the rows, the last first; the first needs no size
-  a0: i32; a1: i32; a2: i32; a3: i32; a4: i32; // strides in floats, the last dimension first
+  size1: i32; size2: i32; size3: i32; size4: i32; // of the rows, innermost first
+  a0: i32; a1: i32; a2: i32; a3: i32; a4: i32; // strides in floats, innermost dimension first
   b0: i32; b1: i32; b2: i32; b3: i32; b4: i32;
 }
 
@@ -31,12 +28,14 @@ function pair(op: i32, a: v128, b: v128): v128 {
   }
   const zero = f32x4.splat(0), one = f32x4.splat(1);
   if (op == BinaryOp.Prelu) return v128.bitselect(f32x4.mul(a, b), a, f32x4.lt(a, zero));
-  // Of the gradients, a is dy and b is y.
+  // In the gradients, a is dy and b is y.
   if (op == BinaryOp.ReluGrad) return v128.and(a, f32x4.gt(b, zero));
-  if (op == BinaryOp.Relu6Grad) return v128.and(a, v128.and(f32x4.gt(b, zero), f32x4.lt(b, f32x4.splat(6))));
+  if (op == BinaryOp.Relu6Grad)
+    return v128.and(a, v128.and(f32x4.gt(b, zero), f32x4.lt(b, f32x4.splat(6))));
   if (op == BinaryOp.SigmoidGrad) return f32x4.mul(a, f32x4.mul(b, f32x4.sub(one, b)));
   if (op == BinaryOp.TanhGrad) return f32x4.mul(a, f32x4.sub(one, f32x4.mul(b, b)));
-  if (op == BinaryOp.EluGrad) return v128.bitselect(a, f32x4.mul(a, f32x4.add(b, one)), f32x4.ge(b, zero));
+  if (op == BinaryOp.EluGrad)
+    return v128.bitselect(a, f32x4.mul(a, f32x4.add(b, one)), f32x4.ge(b, zero));
   if (op == BinaryOp.Greater) return f32x4.gt(a, b);
   if (op == BinaryOp.GreaterEqual) return f32x4.ge(a, b);
   if (op == BinaryOp.Less) return f32x4.lt(a, b);
@@ -59,27 +58,45 @@ function load1(at: usize, step: i32, i: i32): v128 {
 
 // @ts-ignore: decorator
 @inline
-function row(op: i32, a: usize, aStep: i32, b: usize, bStep: i32, out: usize, first: i32, end: i32): void {
+function row(
+  op: i32, a: usize, aStep: i32, b: usize, bStep: i32, out: usize, first: i32, end: i32,
+): void {
   let i = first;
-  if (aStep && bStep) for (; i + 4 <= end; i += 4) v128.store(out + <usize>i * 4, pair(op, v128.load(a + <usize>i * 4), v128.load(b + <usize>i * 4)));
-  else for (; i + 4 <= end; i += 4) v128.store(out + <usize>i * 4, pair(op, load4(a, aStep, i), load4(b, bStep, i)));
-  for (; i < end; i++) store<f32>(out + <usize>i * 4, f32x4.extract_lane(pair(op, load1(a, aStep, i), load1(b, bStep, i)), 0));
+  if (aStep && bStep)
+    for (; i + 4 <= end; i += 4)
+      v128.store(
+        out + <usize>i * 4, pair(op, v128.load(a + <usize>i * 4), v128.load(b + <usize>i * 4)),
+      );
+  else for (; i + 4 <= end; i += 4)
+    v128.store(out + <usize>i * 4, pair(op, load4(a, aStep, i), load4(b, bStep, i)));
+  for (; i < end; i++)
+    store<f32>(
+      out + <usize>i * 4, f32x4.extract_lane(pair(op, load1(a, aStep, i), load1(b, bStep, i)), 0),
+    );
 }
 
 // @ts-ignore: decorator
 @inline
-function byteRow(op: i32, a: usize, aStep: i32, b: usize, bStep: i32, out: usize, first: i32, end: i32): void {
+function byteRow(
+  op: i32, a: usize, aStep: i32, b: usize, bStep: i32, out: usize, first: i32, end: i32,
+): void {
   let i = first;
   for (; i + 8 <= end; i += 8) {
     const low = pair(op, load4(a, aStep, i), load4(b, bStep, i));
     const high = pair(op, load4(a, aStep, i + 4), load4(b, bStep, i + 4));
     const words = i16x8.narrow_i32x4_s(low, high);
-    v128.store64_lane(out + <usize>i, v128.and(i8x16.narrow_i16x8_s(words, words), i8x16.splat(1)), 0);
+    v128.store64_lane(
+      out + <usize>i, v128.and(i8x16.narrow_i16x8_s(words, words), i8x16.splat(1)), 0,
+    );
   }
-  for (; i < end; i++) store<u8>(out + <usize>i, <u8>(i32x4.extract_lane(pair(op, load1(a, aStep, i), load1(b, bStep, i)), 0) & 1));
+  for (; i < end; i++)
+    store<u8>(
+      out + <usize>i,
+      <u8>(i32x4.extract_lane(pair(op, load1(a, aStep, i), load1(b, bStep, i)), 0) & 1),
+    );
 }
 
-/** The first number of a row, in floats from the tensor's first. */
+/** Where a row begins, in floats from the start of the tensor. */
 // @ts-ignore: decorator
 @inline
 function place(args: BinaryArgs, r: i32, s0: i32, s1: i32, s2: i32, s3: i32, s4: i32): i32 {
@@ -101,8 +118,8 @@ function rows(op: i32, args: BinaryArgs, tile: i32): void {
   const aStep = args.aStep, bStep = args.bStep, size1 = args.size1;
   let out = <usize>args.out + (<usize>r * <usize>args.inner << (bytes ? 0 : 2));
   while (r < endRow) {
-    // Within the last dimension of the rows, the next one is a step away; only then is its place
-    // looked for.
+    // Within the innermost dimension of the rows, the next row is one stride away. Only at its end
+    // is the start computed again.
     const runEnd = min32(endRow, r + size1 - r % size1);
     let a = <usize>args.a + <usize>place(args, r, args.a0, args.a1, args.a2, args.a3, args.a4) * 4;
     let b = <usize>args.b + <usize>place(args, r, args.b0, args.b1, args.b2, args.b3, args.b4) * 4;
@@ -141,25 +158,33 @@ export function binary(args: BinaryArgs, tile: i32): void {
   }
 }
 
-/** Keep in step with src/kernels/elementwise.ts. */
 @unmanaged
 export class SelectArgs {
   condition: u32; a: u32; b: u32; out: u32; count: i32; block: i32;
 }
 
-/** out = condition ? a : b; the condition is bytes. One tile of the job is a block of numbers. */
+/** out = condition ? a : b; a condition is one byte. One tile of the job is a block of numbers. */
 export function select4(args: SelectArgs, tile: i32): void {
   const end = min32(args.count, (tile + 1) * args.block);
-  const condition = <usize>args.condition, a = <usize>args.a, b = <usize>args.b, out = <usize>args.out;
+  const condition = <usize>args.condition,
+    a = <usize>args.a,
+    b = <usize>args.b,
+    out = <usize>args.out;
   const one = i32x4.splat(1);
   let i = tile * args.block;
   for (; i + 4 <= end; i += 4) {
-    const words = i32x4.extend_low_i16x8_u(i16x8.extend_low_i8x16_u(v128.load32_zero(condition + <usize>i)));
+    const words = i32x4.extend_low_i16x8_u(
+      i16x8.extend_low_i8x16_u(v128.load32_zero(condition + <usize>i)),
+    );
     const at = <usize>i * 4;
-    v128.store(out + at, v128.bitselect(v128.load(a + at), v128.load(b + at), i32x4.eq(words, one)));
+    v128.store(
+      out + at, v128.bitselect(v128.load(a + at), v128.load(b + at), i32x4.eq(words, one)),
+    );
   }
   for (; i < end; i++) {
     const at = <usize>i * 4;
-    store<u32>(out + at, load<u8>(condition + <usize>i) == 1 ? load<u32>(a + at) : load<u32>(b + at));
+    store<u32>(
+      out + at, load<u8>(condition + <usize>i) == 1 ? load<u32>(a + at) : load<u32>(b + at),
+    );
   }
 }

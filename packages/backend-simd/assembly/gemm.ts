@@ -1,12 +1,9 @@
-/**
- * Blocks of a matrix product on top of the micro-kernels: packing B, walking panels, filling
- * pointer tables.
- */
+/** Blocks of a matrix product: packing B, filling pointer tables, calling the micro-kernels. */
 import { microRows, MR, NR } from './micro';
 import { min32 } from './simd';
 import { scratch } from './threads';
 
-/** Scratch memory begins with two tables of at most this many row pointers. */
+/** Scratch memory begins with two tables of up to this many row pointers. */
 export const MAX_ROWS: i32 = 512;
 
 // @ts-ignore: decorator
@@ -21,7 +18,7 @@ export function cTable(): usize {
   return scratch() + <usize>MAX_ROWS * 4;
 }
 
-/** The rest of the scratch memory, behind the tables. */
+/** The rest of the scratch memory, after the tables. */
 // @ts-ignore: decorator
 @inline
 export function workspace(): usize {
@@ -29,8 +26,8 @@ export function workspace(): usize {
 }
 
 /**
- * Fills a table's tail up to a whole number of register blocks: spare rows read `a` and write the
- * spare row `c`. @returns rows, rounded up
+ * Pads both tables to a multiple of MR rows: the additional rows read `a` and write the spare row
+ * `c`. @returns the number of rows, rounded up
  */
 export function padTables(rows: i32, a: usize, c: usize): i32 {
   while (rows % MR) {
@@ -41,26 +38,30 @@ export function padTables(rows: i32, a: usize, c: usize): i32 {
   return rows;
 }
 
-/** Terms up to which two panels of B and six rows of A stay in the first-level cache. */
+/** With up to this many terms, two panels of B and six rows of A stay in the first-level cache. */
 const PAIR_K: i32 = 128;
 
 /**
- * C[rows][8 · panels] (+)= A[rows][k] · B, the rows given by the two tables. B is packed in panels
- * of eight columns, `panelStride` bytes apart.
- * A panel's 32 · k bytes stay in the first-level cache while all rows pass; the rows stay in the
- * second.
+ * C[rows][8 · panels] (+)= A[rows][k] · B, with the rows of A and C in the two tables. B is packed
+ * in panels of eight columns, `panelStride` bytes apart.
+ * A panel of 32 · k bytes stays in the first-level cache while it meets all rows; the rows stay in
+ * the second-level cache.
  */
-export function gemmRows(rows: i32, k: i32, b: usize, panels: i32, panelStride: usize, add: bool): void {
+export function gemmRows(
+  rows: i32, k: i32, b: usize, panels: i32, panelStride: usize, add: bool,
+): void {
   const a = aTable();
   const c = cTable();
   let panel = 0;
-  // Two panels make one cache line of C, which is then written whole; as long as both stay in the
-  // first-level cache.
+  // Two panels fill one cache line of C, so take two at a time while both stay in the first-level
+  // cache.
   if (k <= PAIR_K) {
     for (; panel + 2 <= panels; panel += 2) {
       for (let row = 0; row < rows; row += MR) {
         microRows(k, a + <usize>row * 4, b, c + <usize>row * 4, <usize>panel * 32, add);
-        microRows(k, a + <usize>row * 4, b + panelStride, c + <usize>row * 4, <usize>panel * 32 + 32, add);
+        microRows(
+          k, a + <usize>row * 4, b + panelStride, c + <usize>row * 4, <usize>panel * 32 + 32, add,
+        );
       }
       b += 2 * panelStride;
     }
@@ -74,10 +75,12 @@ export function gemmRows(rows: i32, k: i32, b: usize, panels: i32, panelStride: 
 }
 
 /**
- * Packs one panel: out[k][8] = b[k · kStride + n · nStride] for n in [n0, n0 + 8), zero beyond
- * `columns`. Strides count floats.
+ * Packs one panel: out[k][8] = b[k · kStride + n · nStride] for n in [n0, n0 + 8), zero from
+ * `columns` on. Strides are in floats.
  */
-export function packPanel(b: usize, out: usize, k: i32, n0: i32, columns: i32, kStride: i32, nStride: i32): void {
+export function packPanel(
+  b: usize, out: usize, k: i32, n0: i32, columns: i32, kStride: i32, nStride: i32,
+): void {
   const width = min32(NR, columns - n0);
   const source = b + <usize>n0 * <usize>nStride * 4;
   const stepK = <usize>kStride * 4;
@@ -86,7 +89,10 @@ export function packPanel(b: usize, out: usize, k: i32, n0: i32, columns: i32, k
   if (width == NR && kStride == 1) return packTransposed(source, out, k, stepN);
   for (let p = 0; p < k; p++) {
     for (let j = 0; j < NR; j++) {
-      store<f32>(out + <usize>(p * NR + j) * 4, j < width ? load<f32>(source + <usize>p * stepK + <usize>j * stepN) : 0);
+      store<f32>(
+        out + <usize>(p * NR + j) * 4,
+        j < width ? load<f32>(source + <usize>p * stepK + <usize>j * stepN) : 0,
+      );
     }
   }
 }
@@ -100,7 +106,7 @@ function packContiguous(source: usize, out: usize, k: i32, stepK: usize): void {
   }
 }
 
-/** Eight source rows of k floats become k rows of eight. */
+/** Transposes eight source rows of k floats to k rows of eight. */
 function packTransposed(source: usize, out: usize, k: i32, stepN: usize): void {
   let p = 0;
   for (; p + 4 <= k; p += 4) {
@@ -108,7 +114,10 @@ function packTransposed(source: usize, out: usize, k: i32, stepN: usize): void {
     transpose4(source + 4 * stepN + <usize>p * 4, stepN, out + <usize>p * 32 + 16, 32);
   }
   for (; p < k; p++) {
-    for (let j = 0; j < NR; j++) store<f32>(out + <usize>(p * NR + j) * 4, load<f32>(source + <usize>p * 4 + <usize>j * stepN));
+    for (let j = 0; j < NR; j++)
+      store<f32>(
+        out + <usize>(p * NR + j) * 4, load<f32>(source + <usize>p * 4 + <usize>j * stepN),
+      );
   }
 }
 
@@ -130,8 +139,10 @@ export function transpose4(source: usize, sourceStride: usize, out: usize, outSt
   v128.store(out + 3 * outStride, v128.shuffle<f32>(t2, t3, 2, 3, 6, 7));
 }
 
-/** row[j] = f(row[j] + bias[j]); bias may be null (0). activation: 0 none, 1 ReLU, 2 ReLU6. */
-export function finishRow(source: usize, out: usize, columns: i32, bias: usize, activation: i32): void {
+/** out[j] = f(source[j] + bias[j]); bias 0: none; activation 0: none, 1: ReLU, 2: ReLU6. */
+export function finishRow(
+  source: usize, out: usize, columns: i32, bias: usize, activation: i32,
+): void {
   let j = 0;
   const zero = f32x4.splat(0);
   for (; j + 4 <= columns; j += 4) {

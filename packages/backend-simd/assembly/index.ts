@@ -1,2 +1,2 @@
-/** What the module gives to JavaScript. */
+/** The functions that the module exports to JavaScript. */
 export { cancel, launch, workerMain } from './threads';

@@ -5,25 +5,25 @@
 import { madd } from './simd';
 
 /**
- * Rows of C that one call computes: 12 accumulators, two vectors of B and one of A are all the
- * registers that V8 gives out. V8 orders
- * a loop's arithmetic by the order of its variables, and binaryen orders those by how often they
- * are used. So the loops are not
- * unrolled and every accumulator is used alike; otherwise half of them live on the stack, and the
- * speed is a third.
+ * Rows of C that one call computes: twelve accumulators, two vectors of B and one of A take all the
+ * registers that V8 allocates. V8 orders a loop's arithmetic by the order of its variables, and
+ * binaryen orders those by how often they are used. So the loops are not unrolled and every
+ * accumulator is used equally often; otherwise half of them are spilled to the stack, and the speed
+ * drops to a third.
  */
 export const MR: i32 = 6;
 /** Columns of C that one call computes. */
 export const NR: i32 = 8;
 
 /**
- * C[6][8] (+)= A[6][k] · B[k][8]. A's rows and C's rows are found through tables of six pointers,
- * so a row may lie anywhere: that
- * is what makes convolution without im2col possible (Dukhan 2019, The Indirect Convolution
- * Algorithm).
+ * C[6][8] (+)= A[6][k] · B[k][8]. The rows of A and C are found through tables of six pointers, so
+ * a row may lie anywhere. This makes convolution without im2col possible (Dukhan 2019, The Indirect
+ * Convolution Algorithm).
  * @param add whether to add to C or to overwrite it
  */
-export function microRows(k: i32, aRows: usize, b: usize, cRows: usize, cOffset: usize, add: bool): void {
+export function microRows(
+  k: i32, aRows: usize, b: usize, cRows: usize, cOffset: usize, add: bool,
+): void {
   let a0 = <usize>load<u32>(aRows);
   let a1 = <usize>load<u32>(aRows, 4);
   let a2 = <usize>load<u32>(aRows, 8);
@@ -36,7 +36,8 @@ export function microRows(k: i32, aRows: usize, b: usize, cRows: usize, cOffset:
   const to3 = <usize>load<u32>(cRows, 12) + cOffset;
   const to4 = <usize>load<u32>(cRows, 16) + cOffset;
   const to5 = <usize>load<u32>(cRows, 20) + cOffset;
-  let c00: v128, c01: v128, c10: v128, c11: v128, c20: v128, c21: v128, c30: v128, c31: v128, c40: v128, c41: v128, c50: v128, c51: v128;
+  let c00: v128, c01: v128, c10: v128, c11: v128, c20: v128, c21: v128;
+  let c30: v128, c31: v128, c40: v128, c41: v128, c50: v128, c51: v128;
   if (add) {
     c00 = v128.load(to0); c01 = v128.load(to0, 16);
     c10 = v128.load(to1); c11 = v128.load(to1, 16);
@@ -73,18 +74,20 @@ export function microRows(k: i32, aRows: usize, b: usize, cRows: usize, cOffset:
 }
 
 /**
- * C[6][8] (+)= Aᵀ · B where A is [k][≥ 6] with `aStride` bytes from one k to the next: the filter
- * gradient's product,
- * whose sum runs over pixels.
+ * C[6][8] (+)= Aᵀ · B where A is [k][≥ 6], `aStride` bytes between its rows: the product of the
+ * filter's gradient, whose sum runs over pixels.
  */
-export function microColumns(k: i32, a: usize, aStride: usize, b: usize, c: usize, cStride: usize, add: bool): void {
+export function microColumns(
+  k: i32, a: usize, aStride: usize, b: usize, c: usize, cStride: usize, add: bool,
+): void {
   const to0 = c;
   const to1 = c + cStride;
   const to2 = c + 2 * cStride;
   const to3 = c + 3 * cStride;
   const to4 = c + 4 * cStride;
   const to5 = c + 5 * cStride;
-  let c00: v128, c01: v128, c10: v128, c11: v128, c20: v128, c21: v128, c30: v128, c31: v128, c40: v128, c41: v128, c50: v128, c51: v128;
+  let c00: v128, c01: v128, c10: v128, c11: v128, c20: v128, c21: v128;
+  let c30: v128, c31: v128, c40: v128, c41: v128, c50: v128, c51: v128;
   if (add) {
     c00 = v128.load(to0); c01 = v128.load(to0, 16);
     c10 = v128.load(to1); c11 = v128.load(to1, 16);

@@ -1,21 +1,18 @@
-/**
- * The gradient of batch normalization: one reduction and one pass. Rows are pixels:
- * [rows][channels].
- */
+/** The gradient of batch normalization: one reduction and one pass over x [rows][channels]. */
 import { NormArgs } from './norm';
 import { madd, min32 } from './simd';
 
-/** dy where the ReLU was open. */
+/** dz: dy where the output of the ReLU is positive, else 0. */
 // @ts-ignore: decorator
 @inline
-function open4(dy: usize, y: usize, relu: i32): v128 {
+function reluGradient4(dy: usize, y: usize, relu: i32): v128 {
   const v = v128.load(dy);
   return relu ? v128.and(v, f32x4.gt(v128.load(y), f32x4.splat(0))) : v;
 }
 
 // @ts-ignore: decorator
 @inline
-function open1(dy: usize, y: usize, relu: i32): f32 {
+function reluGradient1(dy: usize, y: usize, relu: i32): f32 {
   return relu && !(load<f32>(y) > 0) ? 0 : load<f32>(dy);
 }
 
@@ -33,8 +30,8 @@ export function normBackPartial(args: NormArgs, block: i32): void {
     let s0 = f32x4.splat(0), s1 = f32x4.splat(0), p0 = f32x4.splat(0), p1 = f32x4.splat(0);
     let at = offset + c4;
     for (let r = 0; r < rows; r++) {
-      const z0 = open4(<usize>args.dy + at, <usize>args.y + at, args.relu);
-      const z1 = open4(<usize>args.dy + at + 16, <usize>args.y + at + 16, args.relu);
+      const z0 = reluGradient4(<usize>args.dy + at, <usize>args.y + at, args.relu);
+      const z1 = reluGradient4(<usize>args.dy + at + 16, <usize>args.y + at + 16, args.relu);
       s0 = f32x4.add(s0, z0);
       s1 = f32x4.add(s1, z1);
       p0 = madd(z0, f32x4.sub(v128.load(<usize>args.x + at), m0), p0);
@@ -53,7 +50,7 @@ export function normBackPartial(args: NormArgs, block: i32): void {
     let sum: f32 = 0, products: f32 = 0;
     let at = offset + c4;
     for (let r = 0; r < rows; r++, at += step) {
-      const z = open1(<usize>args.dy + at, <usize>args.y + at, args.relu);
+      const z = reluGradient1(<usize>args.dy + at, <usize>args.y + at, args.relu);
       sum += z;
       products += z * (load<f32>(<usize>args.x + at) - mean);
     }
@@ -63,8 +60,8 @@ export function normBackPartial(args: NormArgs, block: i32): void {
 }
 
 /**
- * Gradients of gamma and beta, and dx = a·dz + b·x + c as three numbers a channel. One tile is a
- * block of channels.
+ * Gradients of gamma and beta, and for each channel the a, b and c of dx = a·dz + b·(x − mean) + c.
+ * One tile is a block of channels.
  */
 export function normBackCombine(args: NormArgs, tile: i32): void {
   const end = min32(args.channels, (tile + 1) * args.channelBlock);
@@ -79,21 +76,20 @@ export function normBackCombine(args: NormArgs, tile: i32): void {
       products += <f64>load<f32>(at + step);
       at += 2 * step;
     }
-    const deviation = <f64>load<f32>(<usize>args.deviation + c4);
-    const dGamma = products * deviation;
-    const a = args.gamma ? <f64>load<f32>(<usize>args.gamma + c4) * deviation : deviation;
-    const b = (-a * deviation * dGamma) / count;
+    const invStd = <f64>load<f32>(<usize>args.invStd + c4);
+    const dGamma = products * invStd;
+    const a = args.gamma ? <f64>load<f32>(<usize>args.gamma + c4) * invStd : invStd;
+    const b = (-a * invStd * dGamma) / count;
     store<f32>(<usize>args.dGamma + c4, <f32>dGamma);
     store<f32>(<usize>args.dBeta + c4, <f32>sum);
     store<f32>(<usize>args.a + c4, <f32>a);
     store<f32>(<usize>args.b + c4, <f32>b);
-    // dx = a·dz + b·(x − mean) + c: the difference is taken first, since x and mean may both be
-    // large.
+    // x − mean is computed first, since both may be large.
     store<f32>(<usize>args.c + c4, <f32>((-a * sum) / count));
   }
 }
 
-/** dx, and the shortcut's gradient dz where there is one. One tile is a block of rows. */
+/** dx and, if outResidual is set, the shortcut's gradient dz. One tile is a block of rows. */
 export function normBackApply(args: NormArgs, block: i32): void {
   const first = block * args.block;
   const rows = min32(args.block, args.rows - first);
@@ -102,7 +98,7 @@ export function normBackApply(args: NormArgs, block: i32): void {
   for (let r = 0; r < rows; r++) {
     for (let c = 0; c < whole; c += 4) {
       const c4 = <usize>c * 4;
-      const z = open4(<usize>args.dy + at, <usize>args.y + at, args.relu);
+      const z = reluGradient4(<usize>args.dy + at, <usize>args.y + at, args.relu);
       const centred = f32x4.sub(v128.load(<usize>args.x + at), v128.load(<usize>args.mean + c4));
       const rest = madd(centred, v128.load(<usize>args.b + c4), v128.load(<usize>args.c + c4));
       v128.store(<usize>args.out + at, madd(z, v128.load(<usize>args.a + c4), rest));
@@ -111,7 +107,7 @@ export function normBackApply(args: NormArgs, block: i32): void {
     }
     for (let c = whole; c < args.channels; c++) {
       const c4 = <usize>c * 4;
-      const z = open1(<usize>args.dy + at, <usize>args.y + at, args.relu);
+      const z = reluGradient1(<usize>args.dy + at, <usize>args.y + at, args.relu);
       const centred = load<f32>(<usize>args.x + at) - load<f32>(<usize>args.mean + c4);
       const rest = centred * load<f32>(<usize>args.b + c4) + load<f32>(<usize>args.c + c4);
       store<f32>(<usize>args.out + at, z * load<f32>(<usize>args.a + c4) + rest);

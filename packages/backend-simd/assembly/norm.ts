@@ -1,24 +1,23 @@
 /**
- * Batch normalization in training (Ioffe & Szegedy 2015, https://arxiv.org/abs/1502.03167). Rows
- * are pixels: [rows][channels].
+ * Batch normalization in training (Ioffe & Szegedy 2015, https://arxiv.org/abs/1502.03167). Inputs
+ * are [rows][channels], where a row is a pixel.
  */
 import { madd, min32 } from './simd';
 
-/** Keep in step with src/kernels/norm.ts. */
 @unmanaged
 export class NormArgs {
   x: u32; y: u32; dy: u32; residual: u32; out: u32; outResidual: u32;
   partials: u32; // [blocks][2][channels]
   a: u32; b: u32; c: u32; // [channels]
-  mean: u32; deviation: u32; gamma: u32; beta: u32;
+  mean: u32; invStd: u32; gamma: u32; beta: u32; // invStd: 1 / √(variance + epsilon)
   movingMean: u32; movingVariance: u32; newMean: u32; newVariance: u32; dGamma: u32; dBeta: u32;
   rows: i32; channels: i32; block: i32; blocks: i32; relu: i32; channelBlock: i32;
   epsilon: f32; momentum: f32;
 }
 
 /**
- * Sum and squared deviations from the block's own mean, of each channel: sums of squares would
- * cancel. One tile is a block of rows.
+ * For each channel, the mean of a block of rows and the sum of squared differences from it. (Sums
+ * of squares would cancel.) One tile is a block of rows.
  */
 export function normPartial(args: NormArgs, block: i32): void {
   const first = block * args.block;
@@ -26,7 +25,7 @@ export function normPartial(args: NormArgs, block: i32): void {
   const step = <usize>args.channels * 4;
   const x = <usize>args.x + <usize>first * step;
   const out = <usize>args.partials + <usize>block * 2 * step;
-  const share = f32x4.splat(1 / <f32>rows);
+  const fraction = f32x4.splat(1 / <f32>rows);
   let c = 0;
   for (; c + 8 <= args.channels; c += 8) {
     let at = x + <usize>c * 4;
@@ -36,7 +35,7 @@ export function normPartial(args: NormArgs, block: i32): void {
       s1 = f32x4.add(s1, v128.load(at, 16));
       at += step;
     }
-    const m0 = f32x4.mul(s0, share), m1 = f32x4.mul(s1, share);
+    const m0 = f32x4.mul(s0, fraction), m1 = f32x4.mul(s1, fraction);
     at = x + <usize>c * 4;
     let q0 = f32x4.splat(0), q1 = f32x4.splat(0);
     for (let r = 0; r < rows; r++) {
@@ -68,8 +67,8 @@ export function normPartial(args: NormArgs, block: i32): void {
 }
 
 /**
- * Joins the blocks (Chan, Golub & LeVeque 1979) in double precision; writes scale and shift, and
- * moves the statistics. One tile is a block of channels.
+ * Combines the blocks in double precision (Chan, Golub & LeVeque 1979), writes each channel's scale
+ * and shift, and updates the moving statistics. One tile is a block of channels.
  */
 export function normCombine(args: NormArgs, tile: i32): void {
   const end = min32(args.channels, (tile + 1) * args.channelBlock);
@@ -88,16 +87,21 @@ export function normCombine(args: NormArgs, tile: i32): void {
       at += 2 * step;
     }
     const variance = squares / count;
-    const deviation = 1 / Math.sqrt(variance + <f64>args.epsilon);
-    const factor = args.gamma ? <f64>load<f32>(<usize>args.gamma + at4) * deviation : deviation;
+    const invStd = 1 / Math.sqrt(variance + <f64>args.epsilon);
+    const factor = args.gamma ? <f64>load<f32>(<usize>args.gamma + at4) * invStd : invStd;
     const shift = (args.beta ? <f64>load<f32>(<usize>args.beta + at4) : 0) - mean * factor;
     store<f32>(<usize>args.mean + at4, <f32>mean);
-    store<f32>(<usize>args.deviation + at4, <f32>deviation);
+    store<f32>(<usize>args.invStd + at4, <f32>invStd);
     store<f32>(<usize>args.a + at4, <f32>factor);
     store<f32>(<usize>args.b + at4, <f32>shift);
     const unbiased = squares / Math.max(count - 1, 1);
-    store<f32>(<usize>args.newMean + at4, move(load<f32>(<usize>args.movingMean + at4), mean, args.momentum));
-    store<f32>(<usize>args.newVariance + at4, move(load<f32>(<usize>args.movingVariance + at4), unbiased, args.momentum));
+    store<f32>(
+      <usize>args.newMean + at4, move(load<f32>(<usize>args.movingMean + at4), mean, args.momentum),
+    );
+    store<f32>(
+      <usize>args.newVariance + at4,
+      move(load<f32>(<usize>args.movingVariance + at4), unbiased, args.momentum),
+    );
   }
 }
 

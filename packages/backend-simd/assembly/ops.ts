@@ -1,21 +1,41 @@
-/** The numbers of the operations within one kernel. Read by both sides, as task.ts is. */
+/**
+ * Operation codes. TypeScript imports this file as it is, so it holds only enums: `Task` is the
+ * kernel that a job runs, the others choose an operation within a kernel.
+ */
+export enum Task {
+  PackB, MatMul,
+  ConvDirect, ConvGather, ConvFilter, ConvFilterGather, PadImages, ConvScatter, ReducePartials,
+  TransformFilter, WinogradConv, WinogradTiles, WinogradProduct, WinogradWrite,
+  WinogradGradientTiles, WinogradFilterProduct, UntransformFilter,
+  NormPartial, NormCombine, NormApply, NormBackPartial, NormBackCombine, NormBackApply,
+  ChannelSumsPartial,
+  PoolForward, MaxPoolGradient, AveragePoolGradient, Unary, Binary, ReduceRows, Softmax,
+  CopyStrided, TransposeMatrix, Cast, Update,
+  DepthwiseForward, DepthwiseInputGradient, DepthwiseFilterGradient,
+  Select, Fill, OneHot, RandomUniform, Dropout, ResizeBilinear, ResizeNearest,
+}
+
 export enum UnaryOp {
-  Relu, Relu6, Neg, Abs, Square, Sqrt, Rsqrt, Step, Reciprocal, Floor, Ceil, Round, LeakyRelu, Clip, Affine,
-  Exp, Expm1, Elu, Sigmoid, Tanh,
-  // These go one by one.
+  Relu, Relu6, Neg, Abs, Square, Sqrt, Rsqrt, Step, Reciprocal, Floor, Ceil, Round, LeakyRelu,
+  Clip, Affine, Exp, Expm1, Elu, Sigmoid, Tanh,
+  // From here on one number at a time, in double precision.
   Log, Log1p, Softplus, Sin, Cos,
 }
 
 export enum BinaryOp {
-  Add, Sub, Mul, Div, Max, Min, SquaredDifference, Prelu, ReluGrad, Relu6Grad, SigmoidGrad, TanhGrad, EluGrad,
-  // These give bytes.
+  Add, Sub, Mul, Div, Max, Min, SquaredDifference, Prelu,
+  ReluGrad, Relu6Grad, SigmoidGrad, TanhGrad, EluGrad,
+  // From here on the results are bytes, 0 or 1.
   Greater, GreaterEqual, Less, LessEqual, Equal, NotEqual,
 }
 
 export enum ReduceOp { Sum, Prod, Max, Min }
 
+export enum SoftmaxKind { Softmax, LogSoftmax, CrossEntropyIndices, CrossEntropyProbabilities }
+
 export enum CastKind { IntToFloat, ByteToFloat, ByteToInt }
 
 export enum UpdateRule {
-  Sgd, Momentum, Nesterov, Adam, Rmsprop, RmspropMomentum, RmspropCentered, RmspropCenteredMomentum, Adagrad, Lion,
+  Sgd, Momentum, Nesterov, Adam,
+  Rmsprop, RmspropMomentum, RmspropCentered, RmspropCenteredMomentum, Adagrad, Lion,
 }

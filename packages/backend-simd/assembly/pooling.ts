@@ -1,16 +1,12 @@
-/**
- * Max and average pooling over windows, with their gradients. Channels lie side by side, so four of
- * them are one vector.
- */
+/** Max and average pooling with their gradients. Channels are contiguous: four make one vector. */
 import { max32, min32 } from './simd';
 
-/** Keep in step with src/kernels/pooling.ts. */
 @unmanaged
 export class PoolArgs {
   x: u32; y: u32; dy: u32; out: u32;
-  images: i32; height: i32; width: i32; channels: i32; outHeight: i32; outWidth: i32;
+  batch: i32; height: i32; width: i32; channels: i32; outHeight: i32; outWidth: i32;
   kernelHeight: i32; kernelWidth: i32; strideY: i32; strideX: i32; padTop: i32; padLeft: i32;
-  average: i32;
+  average: i32; // 1: average, 0: maximum
 }
 
 // @ts-ignore: decorator
@@ -38,7 +34,8 @@ export function poolForward(args: PoolArgs, job: i32): void {
       let v = f32x4.splat(args.average ? 0 : -Infinity);
       for (let y = y0, line = from + <usize>c * 4; y < y1; y++, line += row) {
         for (let x = x0, at = line; x < x1; x++, at += pixel) {
-          v = args.average ? f32x4.add(v, v128.load(at)) : f32x4.pmax(v, v128.load(at)); // NaN is passed over, as stock cpu does
+          // pmax skips NaN, as stock cpu does.
+          v = args.average ? f32x4.add(v, v128.load(at)) : f32x4.pmax(v, v128.load(at));
         }
       }
       if (args.average) v = f32x4.div(v, f32x4.splat(<f32>count));
@@ -59,8 +56,8 @@ export function poolForward(args: PoolArgs, job: i32): void {
 }
 
 /**
- * The gradient goes to the first pixel of each window that is its largest. One tile of the job is
- * one image.
+ * Adds each window's gradient to the first pixel that equals the window's maximum. One tile of the
+ * job is one image.
  */
 export function maxPoolGradient(args: PoolArgs, image: i32): void {
   const pixel = <usize>args.channels * 4;
@@ -78,11 +75,14 @@ export function maxPoolGradient(args: PoolArgs, image: i32): void {
       for (; c + 4 <= args.channels; c += 4) {
         const c4 = <usize>c * 4;
         const largest = v128.load(<usize>args.y + index + c4);
-        let left = v128.load(<usize>args.dy + index + c4); // what has not found its pixel yet
+        let left = v128.load(<usize>args.dy + index + c4); // gradients still to be placed
         for (let y = y0, line = offset + c4; y < y1; y++, line += row) {
           for (let x = x0, at = line; x < x1; x++, at += pixel) {
             const here = f32x4.eq(v128.load(<usize>args.x + at), largest);
-            v128.store(<usize>args.out + at, f32x4.add(v128.load(<usize>args.out + at), v128.and(left, here)));
+            v128.store(
+              <usize>args.out + at,
+              f32x4.add(v128.load(<usize>args.out + at), v128.and(left, here)),
+            );
             left = v128.andnot(left, here);
           }
         }
@@ -94,7 +94,10 @@ export function maxPoolGradient(args: PoolArgs, image: i32): void {
         for (let y = y0, line = offset + c4; y < y1 && !found; y++, line += row) {
           for (let x = x0, at = line; x < x1; x++, at += pixel) {
             if (load<f32>(<usize>args.x + at) != largest) continue;
-            store<f32>(<usize>args.out + at, load<f32>(<usize>args.out + at) + load<f32>(<usize>args.dy + index + c4));
+            store<f32>(
+              <usize>args.out + at,
+              load<f32>(<usize>args.out + at) + load<f32>(<usize>args.dy + index + c4),
+            );
             found = true;
             break;
           }
@@ -106,14 +109,14 @@ export function maxPoolGradient(args: PoolArgs, image: i32): void {
 }
 
 /**
- * Each pixel of a window gets its share: that of the whole kernel even at the padding, as stock cpu
- * has it (the plan mends it). One tile of the job is one image.
+ * Every pixel of a window gets dy / (kernel height · kernel width), even if the window contains
+ * padding, as on stock cpu. (`compiler` corrects that.) One tile of the job is one image.
  */
 export function averagePoolGradient(args: PoolArgs, image: i32): void {
   const pixel = <usize>args.channels * 4;
   const row = <usize>args.width * pixel;
   memory.fill(pixelAt(args.out, args, image, 0, 0), 0, <usize>args.height * row);
-  const share: f32 = 1 / <f32>(args.kernelHeight * args.kernelWidth);
+  const fraction: f32 = 1 / <f32>(args.kernelHeight * args.kernelWidth);
   let from = <usize>args.dy + <usize>image * <usize>(args.outHeight * args.outWidth) * pixel;
   for (let oy = 0; oy < args.outHeight; oy++) {
     const y0 = max32(0, oy * args.strideY - args.padTop);
@@ -127,9 +130,16 @@ export function averagePoolGradient(args: PoolArgs, image: i32): void {
           let c = 0;
           for (; c + 4 <= args.channels; c += 4) {
             const c4 = <usize>c * 4;
-            v128.store(to + c4, f32x4.add(v128.load(to + c4), f32x4.mul(v128.load(from + c4), f32x4.splat(share))));
+            v128.store(
+              to + c4,
+              f32x4.add(v128.load(to + c4), f32x4.mul(v128.load(from + c4), f32x4.splat(fraction))),
+            );
           }
-          for (; c < args.channels; c++) store<f32>(to + <usize>c * 4, load<f32>(to + <usize>c * 4) + load<f32>(from + <usize>c * 4) * share);
+          for (; c < args.channels; c++)
+            store<f32>(
+              to + <usize>c * 4,
+              load<f32>(to + <usize>c * 4) + load<f32>(from + <usize>c * 4) * fraction,
+            );
         }
       }
       from += pixel;

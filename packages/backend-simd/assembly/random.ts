@@ -1,14 +1,10 @@
-/**
- * Random numbers that depend on a key and their own index alone, so that any thread may draw any of
- * them.
- */
+/** Random numbers that depend only on a key and their own index, so any thread can draw them. */
 import { min32 } from './simd';
 
-/** Keep in step with src/kernels/random.ts. */
 @unmanaged
 export class RandomArgs {
   x: u32; out: u32; count: i32; block: i32; key0: i32; key1: i32;
-  rate: f32; scale: f32; // of dropout
+  rate: f32; scale: f32; // of dropout: probability of 0, factor of the others
 }
 
 /**
@@ -24,8 +20,8 @@ function mix(h: v128): v128 {
 }
 
 /**
- * Numbers `index` … `index + 3`, in [0, 1). The second key enters half-way, so that two seeds are
- * not shifts of one another.
+ * Numbers `index` … `index + 3`, in [0, 1). The second key is added between the two mixes, so that
+ * one seed's numbers are not another's, shifted.
  */
 // @ts-ignore: decorator
 @inline
@@ -41,7 +37,8 @@ export function randomUniform(args: RandomArgs, tile: i32): void {
   const end = min32(args.count, (tile + 1) * args.block);
   let i = tile * args.block;
   for (; i + 4 <= end; i += 4) v128.store(out + <usize>i * 4, uniform4(i, key0, key1));
-  for (; i < end; i++) store<f32>(out + <usize>i * 4, f32x4.extract_lane(uniform4(i, key0, key1), 0));
+  for (; i < end; i++)
+    store<f32>(out + <usize>i * 4, f32x4.extract_lane(uniform4(i, key0, key1), 0));
 }
 
 /**

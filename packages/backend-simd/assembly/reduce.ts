@@ -1,20 +1,18 @@
 /**
- * Reductions of [outer][length][inner] over the middle. Long ones go in chunks whose number depends
- * on the shape
- * alone. Sums and products are taken in double precision and rounded once a chunk.
+ * Reductions of [outer][length][inner] over the middle axis. The shape decides into how many chunks
+ * a long one is cut. Sums and products are computed in double precision and rounded once a chunk.
  */
 import { ReduceOp } from './ops';
 import { min32 } from './simd';
 
-/** Keep in step with src/kernels/reduce.ts. */
 @unmanaged
 export class ReduceRowsArgs {
   x: u32; out: u32; op: i32;
   outer: i32; length: i32; inner: i32;
-  chunk: i32; chunks: i32; // numbers of `length` in one partial result; out is [outer][chunks][inner]
+  chunk: i32; chunks: i32; // numbers of `length` in one chunk; out is [outer][chunks][inner]
   group: i32; // (outer, chunk) pairs in one tile of the job
   columnBlock: i32; columnBlocks: i32; // numbers of `inner` in one tile
-  scale: f32; // what sums are multiplied by
+  scale: f32; // factor of sums and products
 }
 
 // @ts-ignore: decorator
@@ -42,8 +40,8 @@ function wideJoin1(op: i32, a: f64, b: f64): f64 {
 }
 
 /**
- * The sum or product of `count` numbers. A product goes one by one, in stock cpu's order: parts of
- * it may overflow where the whole does not.
+ * The sum or product of `count` numbers. A product is taken in stock cpu's order, since another
+ * order may overflow where this one does not.
  */
 // @ts-ignore: decorator
 @inline
@@ -72,7 +70,9 @@ function wideAlong(op: i32, x: usize, count: i32): f64 {
 /** The sums or products of columns first … end - 1, over `count` rows of `step` bytes. */
 // @ts-ignore: decorator
 @inline
-function wideDown(op: i32, x: usize, count: i32, step: usize, out: usize, first: i32, end: i32, scale: f64): void {
+function wideDown(
+  op: i32, x: usize, count: i32, step: usize, out: usize, first: i32, end: i32, scale: f64,
+): void {
   const start = f64x2.splat(op == ReduceOp.Sum ? 0 : 1), factor = f64x2.splat(scale);
   let c = first;
   for (; c + 8 <= end; c += 8) {
@@ -89,7 +89,8 @@ function wideDown(op: i32, x: usize, count: i32, step: usize, out: usize, first:
   }
   for (; c < end; c++) {
     let v: f64 = op == ReduceOp.Sum ? 0 : 1;
-    for (let i = 0, at = x + <usize>c * 4; i < count; i++, at += step) v = wideJoin1(op, v, <f64>load<f32>(at));
+    for (let i = 0, at = x + <usize>c * 4; i < count; i++, at += step)
+      v = wideJoin1(op, v, <f64>load<f32>(at));
     store<f32>(out + <usize>c * 4, <f32>(v * scale));
   }
 }
@@ -112,7 +113,7 @@ function join1(op: i32, a: f32, b: f32): f32 {
   return op == ReduceOp.Max ? max<f32>(a, b) : min<f32>(a, b);
 }
 
-/** The extreme of `count` numbers, one after the other. */
+/** The maximum or minimum of `count` contiguous numbers. */
 // @ts-ignore: decorator
 @inline
 export function along(op: i32, x: usize, count: i32): f32 {
@@ -130,7 +131,7 @@ export function along(op: i32, x: usize, count: i32): f32 {
   return result;
 }
 
-/** The extremes of columns first … end - 1, over `count` rows of `step` bytes. */
+/** The maximum or minimum of columns first … end - 1, over `count` rows of `step` bytes. */
 // @ts-ignore: decorator
 @inline
 function down(op: i32, x: usize, count: i32, step: usize, out: usize, first: i32, end: i32): void {
@@ -147,7 +148,8 @@ function down(op: i32, x: usize, count: i32, step: usize, out: usize, first: i32
   }
   for (; c < end; c++) {
     let v = start;
-    for (let i = 0, at = x + <usize>c * 4; i < count; i++, at += step) v = join1(op, v, load<f32>(at));
+    for (let i = 0, at = x + <usize>c * 4; i < count; i++, at += step)
+      v = join1(op, v, load<f32>(at));
     store<f32>(out + <usize>c * 4, v);
   }
 }
@@ -173,7 +175,7 @@ function group(op: i32, args: ReduceRowsArgs, tile: i32): void {
   }
 }
 
-/** One tile of the job is a group of chunks, and a block of columns. */
+/** One tile of the job is a group of chunks × a block of columns. */
 export function reduceRows(args: ReduceRowsArgs, tile: i32): void {
   switch (args.op) {
     case ReduceOp.Sum: return group(ReduceOp.Sum, args, tile);

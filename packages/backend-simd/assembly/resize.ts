@@ -1,38 +1,35 @@
-/** Resizing images, forward. Where to read comes in tables, one for rows and one for columns. */
+/** Resizes images (forward only). Two tables say which source rows and columns to read. */
 import { min32 } from './simd';
 import { scratch } from './threads';
 
-/** Keep in step with src/kernels/resize.ts. */
 @unmanaged
 export class ResizeArgs {
   x: u32; out: u32; rowTable: u32; columnTable: u32;
   height: i32; width: i32; channels: i32; outHeight: i32; outWidth: i32;
-  rows: i32; block: i32; // rows: of all images
+  rows: i32; block: i32; // rows of all images; rows of one tile
 }
 
-/**
- * One entry of a table: between which two rows or columns, and how far from the first to the
- * second.
- */
+/** A table entry: the two source rows or columns, and how far the new one lies between them. */
 @unmanaged
-class Between {
+export class ResizeEntry {
   fraction: f64; first: i32; second: i32;
 }
 
 // @ts-ignore: decorator
 @inline
-function entry(table: u32, i: i32): Between {
-  return changetype<Between>(<usize>table + <usize>i * 16);
+function entry(table: u32, i: i32): ResizeEntry {
+  return changetype<ResizeEntry>(<usize>table + <usize>i * offsetof<ResizeEntry>());
 }
 
-/** A source row, blended across: `outWidth` pixels of doubles. */
+/** Interpolates a source row horizontally, to `outWidth` pixels in double precision. */
 // @ts-ignore: decorator
 @inline
 function blendAcross(args: ResizeArgs, row: usize, out: usize): void {
   const channels = <usize>args.channels * 4, columns = args.columnTable, outWidth = args.outWidth;
   for (let c = 0; c < outWidth; c++) {
     const column = entry(columns, c), fraction = column.fraction;
-    const left = row + <usize>column.first * channels, right = row + <usize>column.second * channels;
+    const left = row + <usize>column.first * channels,
+      right = row + <usize>column.second * channels;
     for (let d: usize = 0; d < channels; d += 4, out += 8) {
       const a = <f64>load<f32>(left + d), b = <f64>load<f32>(right + d);
       store<f64>(out, a + (b - a) * fraction);
@@ -43,11 +40,11 @@ function blendAcross(args: ResizeArgs, row: usize, out: usize): void {
 // @ts-ignore: decorator
 @inline
 function blendDown(top: usize, bottom: usize, fraction: f64, out: usize, count: i32): void {
-  const share = f64x2.splat(fraction);
+  const factor = f64x2.splat(fraction);
   let i = 0;
   for (; i + 2 <= count; i += 2) {
     const a = v128.load(top + <usize>i * 8), b = v128.load(bottom + <usize>i * 8);
-    const v = f32x4.demote_f64x2_zero(f64x2.add(a, f64x2.mul(f64x2.sub(b, a), share)));
+    const v = f32x4.demote_f64x2_zero(f64x2.add(a, f64x2.mul(f64x2.sub(b, a), factor)));
     v128.store64_lane(out + <usize>i * 4, v, 0);
   }
   for (; i < count; i++) {
@@ -57,10 +54,9 @@ function blendDown(top: usize, bottom: usize, fraction: f64, out: usize, count: 
 }
 
 /**
- * In double precision and in stock cpu's order, so that the results are its own, to the bit. The
- * last two source rows are kept, blended across:
- * where an image grows, several of its new rows lie between the same two. One tile of the job is a
- * block of the result's rows.
+ * In double precision and in stock cpu's order, so that the results are equal to the bit. The last
+ * two source rows are kept after horizontal interpolation: when an image is enlarged, several new
+ * rows lie between the same two. One tile of the job is a block of the result's rows.
  */
 export function resizeBilinear(args: ResizeArgs, tile: i32): void {
   const count = args.outWidth * args.channels, stride = <usize>(args.width * args.channels) * 4;
@@ -69,7 +65,8 @@ export function resizeBilinear(args: ResizeArgs, tile: i32): void {
   const end = min32(args.rows, (tile + 1) * args.block);
   for (let r = tile * args.block; r < end; r++) {
     const row = entry(args.rowTable, r % args.outHeight);
-    const first = (r / args.outHeight) * args.height + row.first, second = first - row.first + row.second;
+    const first = (r / args.outHeight) * args.height + row.first,
+      second = first - row.first + row.second;
     if (inTop != first && inBottom == first) {
       const kept = top;
       top = bottom; inTop = first;
@@ -83,14 +80,14 @@ export function resizeBilinear(args: ResizeArgs, tile: i32): void {
       blendAcross(args, <usize>args.x + <usize>second * stride, bottom);
       inBottom = second;
     }
-    blendDown(top, second == first ? top : bottom, row.fraction, <usize>args.out + <usize>r * <usize>count * 4, count);
+    blendDown(
+      top, second == first ? top : bottom, row.fraction,
+      <usize>args.out + <usize>r * <usize>count * 4, count,
+    );
   }
 }
 
-/**
- * Only the first of an entry's two places counts. One tile of the job is a block of the result's
- * rows.
- */
+/** Reads only `first` of each entry. One tile of the job is a block of the result's rows. */
 export function resizeNearest(args: ResizeArgs, tile: i32): void {
   const size = <usize>args.channels * 4, outWidth = args.outWidth;
   const stride = <usize>args.width * size;

@@ -1,16 +1,15 @@
-/** Softmax over rows, its logarithm, and the cross-entropy of both kinds of labels. */
-import { exp4 } from './math';
+/** Softmax and log-softmax over rows, and the cross-entropy of indices or probabilities. */
+import { exp4 } from './simd';
 import { ReduceOp } from './ops';
 import { along } from './reduce';
 import { min32 } from './simd';
-import { SoftmaxKind } from './softmax-kind';
+import { SoftmaxKind } from './ops';
 
-/** Keep in step with src/kernels/softmax.ts and fused.ts. */
 @unmanaged
 export class SoftmaxArgs {
   x: u32; out: u32; labels: u32; losses: u32; correct: u32;
   rows: i32; columns: i32; block: i32;
-  kind: i32; // a SoftmaxKind
+  kind: i32; // SoftmaxKind
   scale: f32; // of the cross-entropy's gradient: 1 / batch
 }
 
@@ -21,7 +20,10 @@ function exponentials(x: usize, out: usize, columns: i32, largest: f32): f64 {
   for (; i + 4 <= columns; i += 4) {
     const e = exp4(f32x4.sub(v128.load(x + <usize>i * 4), shift));
     v128.store(out + <usize>i * 4, e);
-    sum = f64x2.add(sum, f64x2.add(f64x2.promote_low_f32x4(e), f64x2.promote_low_f32x4(v128.shuffle<i64>(e, e, 1, 1))));
+    sum = f64x2.add(
+      sum,
+      f64x2.add(f64x2.promote_low_f32x4(e), f64x2.promote_low_f32x4(v128.shuffle<i64>(e, e, 1, 1))),
+    );
   }
   let total = f64x2.extract_lane(sum, 0) + f64x2.extract_lane(sum, 1);
   for (; i < columns; i++) {
@@ -34,25 +36,28 @@ function exponentials(x: usize, out: usize, columns: i32, largest: f32): f64 {
 
 function scaleRow(out: usize, columns: i32, factor: f32): void {
   let i = 0;
-  for (; i + 4 <= columns; i += 4) v128.store(out + <usize>i * 4, f32x4.mul(v128.load(out + <usize>i * 4), f32x4.splat(factor)));
+  for (; i + 4 <= columns; i += 4)
+    v128.store(out + <usize>i * 4, f32x4.mul(v128.load(out + <usize>i * 4), f32x4.splat(factor)));
   for (; i < columns; i++) store<f32>(out + <usize>i * 4, load<f32>(out + <usize>i * 4) * factor);
 }
 
 function logarithms(x: usize, out: usize, columns: i32, largest: f32, logSum: f32): void {
-  for (let i = 0; i < columns; i++) store<f32>(out + <usize>i * 4, load<f32>(x + <usize>i * 4) - largest - logSum);
+  for (let i = 0; i < columns; i++)
+    store<f32>(out + <usize>i * 4, load<f32>(x + <usize>i * 4) - largest - logSum);
 }
 
 // @ts-ignore: decorator
 @inline
 function firstLargest(x: usize, columns: i32): i32 {
   let best = 0;
-  for (let i = 1; i < columns; i++) if (load<f32>(x + <usize>i * 4) > load<f32>(x + <usize>best * 4)) best = i;
+  for (let i = 1; i < columns; i++)
+    if (load<f32>(x + <usize>i * 4) > load<f32>(x + <usize>best * 4)) best = i;
   return best;
 }
 
 /**
- * One row's loss, whether it is right, and in `out` the gradient of its logits. In double
- * precision: the loss is what people compare.
+ * One row's loss, whether its largest logit is the label's, and in `out` the gradient of the
+ * logits. Computed in double precision, since losses are compared with those of other frameworks.
  */
 function crossEntropy(args: SoftmaxArgs, r: i32, x: usize, out: usize, largest: f64): void {
   const columns = args.columns, indices = args.kind == SoftmaxKind.CrossEntropyIndices;
@@ -64,9 +69,9 @@ function crossEntropy(args: SoftmaxArgs, r: i32, x: usize, out: usize, largest: 
   let loss: f64 = 0;
   for (let i = 0; i < columns; i++) {
     const logarithm = <f64>load<f32>(x + <usize>i * 4) - largest - logSum;
-    const share: f64 = indices ? (i == target ? 1 : 0) : <f64>load<f32>(labels + <usize>i * 4);
-    if (share != 0) loss -= share * logarithm;
-    store<f32>(out + <usize>i * 4, <f32>((Math.exp(logarithm) - share) * <f64>args.scale));
+    const p: f64 = indices ? (i == target ? 1 : 0) : <f64>load<f32>(labels + <usize>i * 4);
+    if (p != 0) loss -= p * logarithm;
+    store<f32>(out + <usize>i * 4, <f32>((Math.exp(logarithm) - p) * <f64>args.scale));
   }
   store<f32>(<usize>args.losses + <usize>r * 4, <f32>(loss * <f64>args.scale));
   store<f32>(<usize>args.correct + <usize>r * 4, firstLargest(x, columns) == target ? 1 : 0);

@@ -1,10 +1,18 @@
-/** Which function a kernel's number stands for. */
+/**
+ * Which function computes a tile of which task. The build reads the arguments' class of each task
+ * from here.
+ */
 import { CastArgs, FillArgs, OneHotArgs, cast, fill, oneHot } from './cast';
 import { ConvArgs, convDirect } from './conv';
 import { FilterArgs, ReduceArgs, convFilter, reducePartials } from './conv-filter';
 import { GatherArgs, PadArgs, convFilterGather, convGather, padImages } from './conv-gather';
 import { ScatterArgs, convScatter } from './conv-scatter';
-import { DepthwiseArgs, depthwiseFilterGradient, depthwiseForward, depthwiseInputGradient } from './depthwise';
+import {
+  DepthwiseArgs,
+  depthwiseFilterGradient,
+  depthwiseForward,
+  depthwiseInputGradient,
+} from './depthwise';
 import { BinaryArgs, SelectArgs, binary, select4 } from './elementwise';
 import { MatMulArgs, PackArgs, matMul, packB } from './matmul';
 import { CopyArgs, TransposeArgs, copyStrided, transposeMatrix } from './move';
@@ -17,9 +25,25 @@ import { ResizeArgs, resizeBilinear, resizeNearest } from './resize';
 import { SoftmaxArgs, softmax } from './softmax';
 import { UnaryArgs, unary } from './unary';
 import { UpdateArgs, update } from './update';
-import { PlaneRowsArgs, WinogradArgs, winogradConv, winogradProduct, winogradWrite } from './winograd';
-import { FilterTransformArgs, PlaneProductArgs, TilesArgs, UnfilterArgs, transformFilter, untransformFilter, winogradFilterProduct, winogradGradientTiles, winogradTiles } from './winograd-filter';
-import { Task } from './task';
+import {
+  PlaneRowsArgs,
+  WinogradArgs,
+  winogradConv,
+  winogradProduct,
+  winogradWrite,
+} from './winograd';
+import {
+  FilterTransformArgs,
+  PlaneProductArgs,
+  TilesArgs,
+  UnfilterArgs,
+  transformFilter,
+  untransformFilter,
+  winogradFilterProduct,
+  winogradGradientTiles,
+  winogradTiles,
+} from './winograd-filter';
+import { Task } from './ops';
 
 export function runTile(task: i32, args: usize, tile: i32): void {
   switch (task) {
@@ -37,8 +61,10 @@ export function runTile(task: i32, args: usize, tile: i32): void {
     case Task.WinogradTiles: return winogradTiles(changetype<TilesArgs>(args), tile);
     case Task.WinogradProduct: return winogradProduct(changetype<PlaneRowsArgs>(args), tile);
     case Task.WinogradWrite: return winogradWrite(changetype<WinogradArgs>(args), tile);
-    case Task.WinogradGradientTiles: return winogradGradientTiles(changetype<TilesArgs>(args), tile);
-    case Task.WinogradFilterProduct: return winogradFilterProduct(changetype<PlaneProductArgs>(args), tile);
+    case Task.WinogradGradientTiles:
+      return winogradGradientTiles(changetype<TilesArgs>(args), tile);
+    case Task.WinogradFilterProduct:
+      return winogradFilterProduct(changetype<PlaneProductArgs>(args), tile);
     case Task.UntransformFilter: return untransformFilter(changetype<UnfilterArgs>(args), tile);
     case Task.NormPartial: return normPartial(changetype<NormArgs>(args), tile);
     case Task.NormCombine: return normCombine(changetype<NormArgs>(args), tile);
@@ -59,8 +85,10 @@ export function runTile(task: i32, args: usize, tile: i32): void {
     case Task.Cast: return cast(changetype<CastArgs>(args), tile);
     case Task.Update: return update(changetype<UpdateArgs>(args), tile);
     case Task.DepthwiseForward: return depthwiseForward(changetype<DepthwiseArgs>(args), tile);
-    case Task.DepthwiseInputGradient: return depthwiseInputGradient(changetype<DepthwiseArgs>(args), tile);
-    case Task.DepthwiseFilterGradient: return depthwiseFilterGradient(changetype<DepthwiseArgs>(args), tile);
+    case Task.DepthwiseInputGradient:
+      return depthwiseInputGradient(changetype<DepthwiseArgs>(args), tile);
+    case Task.DepthwiseFilterGradient:
+      return depthwiseFilterGradient(changetype<DepthwiseArgs>(args), tile);
     case Task.Select: return select4(changetype<SelectArgs>(args), tile);
     case Task.Fill: return fill(changetype<FillArgs>(args), tile);
     case Task.OneHot: return oneHot(changetype<OneHotArgs>(args), tile);

@@ -1,38 +1,46 @@
 /**
- * Fork and join. A job is a task number, an argument block and a count of tiles; threads claim
+ * Fork and join. A job is a task number, an argument block and a number of tiles; threads claim
  * tiles one by one.
  * One 64-bit word holds the generation and the next tile, so that a late worker can never claim a
- * tile of another job: its
- * compare-and-swap fails when anything has changed. Results do not depend on who computes a tile.
+ * tile of another job: its compare-and-swap fails when anything has changed. Results do not depend
+ * on which thread computes a tile.
  */
 import { runTile } from './tasks';
 
 /**
- * The control block, in the module's reserved first 64 KiB. src/control.ts has the same numbers.
+ * Addresses of the control block, in the reserved first 64 KiB of the memory. TypeScript reads the
+ * exported ones from src/generated/bindings.ts.
  */
-const WORD: usize = 1024; //        i64: generation << 32 | next tile
-const EPOCH: usize = 1088; //       i32: grows by one with each job; sleeping workers wait on it
-const DONE: usize = 1152; //        i32: tiles finished in the present job
-const SLEEPERS: usize = 1216; //    i32: workers in wait32 on EPOCH
-const MAIN_WAITS: usize = 1280; //  i32: 1 while the main thread is in wait32
-const ERROR: usize = 1344; //       i32: set by a worker that died
-const LIMIT: usize = 1408; //       i32: threads in use, the main thread included; the others wait on it
-const TASK: usize = 1472; //        i32
-const ARGS: usize = 1476; //        i32
-const SCRATCH: usize = 1480; //     i32: start of the threads' scratch memory
-const SCRATCH_SIZE: usize = 1484; //i32: bytes of it for each thread
-const TILES: usize = 1488; //       i32: tiles of the present job
-const PATIENCE: usize = 1492; //    i32: so many waits without a finished tile mean that a worker has died without a word
+const WORD: usize = 1024; //                  i64: generation << 32 | next tile
+const EPOCH: usize = 1088; //                 i32: grows with each job; sleeping workers wait on it
+export const DONE: usize = 1152; //           i32: tiles finished in the present job
+export const SLEEPERS: usize = 1216; //       i32: workers in wait32 on EPOCH
+export const MAIN_WAITS: usize = 1280; //     i32: 1 while the main thread is in wait32
+export const ERROR: usize = 1344; //          i32: set by a worker that died
+export const LIMIT: usize = 1408; //          i32: threads in use, main one too; others wait on it
+const TASK: usize = 1472; //                  i32
+const ARGS: usize = 1476; //                  i32: address of the present job's arguments
+export const SCRATCH: usize = 1480; //        i32: start of the threads' scratch memory
+export const SCRATCH_SIZE: usize = 1484; //   i32: bytes of scratch memory for each thread
+const TILES: usize = 1488; //                 i32: tiles of the present job
+export const WATCHDOG_WAITS: usize = 1492; // i32: waits without a finished tile until the job fails
+export const READY: usize = 1536; //          i32[8]: for each worker, 1 once it waits for jobs
+export const ERROR_TEXT: usize = 2048; //     why a worker died: UTF-8, ends with a zero
+export const ERROR_TEXT_BYTES: i32 = 1024;
+export const ARGS_START: usize = 4096; //     where a launch writes its arguments
+export const ARGS_SPARE: usize = 6144; //     the same, while a failed worker may read the others
+export const CONTROL_BYTES: i32 = 8192; //    the module's own constants follow (--memoryBase)
 
 const WORKER_SPINS: i32 = 4000;
 const MAIN_SPINS: i32 = 20000;
-/** A next tile that no job has: nothing to claim. */
+/** As the next tile: there is nothing to claim. Every job has fewer tiles. */
 const CLOSED: i64 = 0x7fffffff;
 /**
- * One wait of the main thread, in nanoseconds; after each it looks for the error word. A stopped
- * process counts as one wait.
+ * The main thread waits in pieces of this length and looks at the error word after each. However
+ * long the process is suspended, that counts as one wait.
  */
-const WAIT_NS: i64 = 50_000_000;
+export const WAIT_MS: i32 = 50;
+const WAIT_NS: i64 = 1_000_000 * <i64>WAIT_MS;
 
 let me: i32 = 0;
 
@@ -47,8 +55,8 @@ export function scratch(): usize {
 function work(): void {
   while (true) {
     const word = atomic.load<i64>(WORD);
-    // The count may already be the next job's; then the word has changed as well, and the swap
-    // fails.
+    // The number of tiles may already be the next job's; then the word has changed as well, and the
+    // swap fails.
     const next = <i32>word, tiles = atomic.load<i32>(TILES);
     if (next >= tiles) return;
     if (atomic.cmpxchg<i64>(WORD, word, word + 1) != word) continue;
@@ -62,11 +70,11 @@ function work(): void {
 // @ts-ignore: decorator
 @inline
 function run(task: i32, args: usize, tile: i32): void {
-  if (task < 0) drill(task, args);
+  if (task < 0) injectFault(task, args);
   else runTile(task, args, tile);
 }
 
-/** Withdraws whatever job there is: its tiles that nobody has claimed are nobody's. */
+/** Cancels the present job, if any: tiles that no thread has claimed will not be computed. */
 export function cancel(): void {
   atomic.store<i64>(WORD, (((atomic.load<i64>(WORD) >> 32) + 1) << 32) | CLOSED);
 }
@@ -105,7 +113,7 @@ function join(tiles: i32): i32 {
     if (done == tiles) break;
     if (atomic.load<i32>(ERROR)) return 1;
     waits = done == last ? waits + 1 : 0;
-    if (waits > load<i32>(PATIENCE)) return 1;
+    if (waits > load<i32>(WATCHDOG_WAITS)) return 1;
     last = done;
     atomic.wait<i32>(DONE, done, WAIT_NS);
   }
@@ -113,7 +121,7 @@ function join(tiles: i32): i32 {
   return 0;
 }
 
-/** A worker's life: spin a little, then sleep until the next job. Never returns. */
+/** A worker's loop: compute, spin a little, sleep until the next job. Never returns. */
 export function workerMain(index: i32): void {
   me = index;
   while (true) {
@@ -133,19 +141,16 @@ export function workerMain(index: i32): void {
   }
 }
 
-/**
- * Jobs of no kernel, for tests of what happens when a worker fails: src/control.ts has the same
- * numbers.
- */
-const TRAP: i32 = -1; // a worker traps
-const HANG: i32 = -2; // a worker never ends, and writes to the address that it was given over and over
+/** Fault injection: tests launch these instead of a kernel, to check how failures are handled. */
+export const FAULT_TRAP: i32 = -1; // every worker traps
+export const FAULT_HANG: i32 = -2; // every worker runs forever and writes to the address in args[0]
 
-/** The main thread takes its time over a tile, so that the workers get some. */
-function drill(task: i32, args: usize): void {
+/** The main thread waits 5 ms over each tile, so that the workers get some. */
+function injectFault(task: i32, args: usize): void {
   if (me == 0) {
     atomic.wait<i32>(args, load<i32>(args), 5_000_000);
     return;
   }
-  if (task == TRAP) unreachable();
-  while (task == HANG) atomic.add<i32>(<usize>load<u32>(args), 1);
+  if (task == FAULT_TRAP) unreachable();
+  while (task == FAULT_HANG) atomic.add<i32>(<usize>load<u32>(args), 1);
 }

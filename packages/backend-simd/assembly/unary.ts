@@ -1,9 +1,8 @@
-/** Operations that take numbers one by one. */
-import { exp4, expm14, sigmoid4, tanh4 } from './math';
+/** Unary operations. */
+import { exp4, expm14, sigmoid4, tanh4 } from './simd';
 import { UnaryOp } from './ops';
 import { min32 } from './simd';
 
-/** Keep in step with src/kernels/unary.ts. */
 @unmanaged
 export class UnaryArgs {
   x: u32; out: u32; count: i32; block: i32; op: i32;
@@ -21,7 +20,8 @@ function vector(op: i32, v: v128, a: v128, b: v128): v128 {
   if (op == UnaryOp.Square) return f32x4.mul(v, v);
   if (op == UnaryOp.Sqrt) return f32x4.sqrt(v);
   if (op == UnaryOp.Rsqrt) return f32x4.div(one, f32x4.sqrt(v));
-  if (op == UnaryOp.Step) return v128.bitselect(v128.bitselect(one, a, f32x4.gt(v, zero)), v, f32x4.eq(v, v));
+  if (op == UnaryOp.Step)
+    return v128.bitselect(v128.bitselect(one, a, f32x4.gt(v, zero)), v, f32x4.eq(v, v));
   if (op == UnaryOp.Reciprocal) return f32x4.div(one, v);
   if (op == UnaryOp.Floor) return f32x4.floor(v);
   if (op == UnaryOp.Ceil) return f32x4.ceil(v);
@@ -36,7 +36,7 @@ function vector(op: i32, v: v128, a: v128, b: v128): v128 {
   return f32x4.add(f32x4.mul(v, a), b); // Affine
 }
 
-/** In double precision, rounded once, as JavaScript's functions are. */
+/** In double precision and rounded once, like JavaScript's functions. */
 // @ts-ignore: decorator
 @inline
 function scalar(op: i32, x: f64): f64 {
@@ -51,12 +51,14 @@ function scalar(op: i32, x: f64): f64 {
 @inline
 function run(op: i32, x: usize, out: usize, count: i32, alpha: f32, beta: f32): void {
   if (op >= UnaryOp.Log) {
-    for (let i = 0; i < count; i++) store<f32>(out + <usize>i * 4, <f32>scalar(op, <f64>load<f32>(x + <usize>i * 4)));
+    for (let i = 0; i < count; i++)
+      store<f32>(out + <usize>i * 4, <f32>scalar(op, <f64>load<f32>(x + <usize>i * 4)));
     return;
   }
   const a = f32x4.splat(alpha), b = f32x4.splat(beta);
   let i = 0;
-  for (; i + 4 <= count; i += 4) v128.store(out + <usize>i * 4, vector(op, v128.load(x + <usize>i * 4), a, b));
+  for (; i + 4 <= count; i += 4)
+    v128.store(out + <usize>i * 4, vector(op, v128.load(x + <usize>i * 4), a, b));
   for (; i < count; i++) {
     const v = vector(op, v128.load32_zero(x + <usize>i * 4), a, b);
     store<f32>(out + <usize>i * 4, f32x4.extract_lane(v, 0));

@@ -1,25 +1,24 @@
 /**
- * Updates of all weights in one pass. The rules and their sources are those of
- * packages/compiler/src/optimizers/rules.ts.
+ * Updates all weights in one pass. The rules and their sources are those of the optimizers that
+ * launch `deepend.update`.
  */
 import { UpdateRule } from './ops';
 import { madd, min32 } from './simd';
 
-/** Keep in step with src/kernels/fused.ts. */
 @unmanaged
 export class UpdateArgs {
-  table: u32; // [entries] of an UpdateEntry each
+  table: u32; // UpdateEntry[entries]
   entries: i32; block: i32; rule: i32;
-  beta1: f32; rest1: f32; // β₁ and 1 − β₁, which float32 would not give from β₁
+  beta1: f32; rest1: f32; // β₁, and 1 − β₁ rounded from double precision
   beta2: f32; rest2: f32;
   epsilon: f32;
 }
 
-/** One weight's part. */
+/** How one weight is updated. */
 @unmanaged
 export class UpdateEntry {
   weight: u32; gradient: u32; slot1: u32; slot2: u32; slot3: u32;
-  count: i32; first: i32; // numbers; the first tile
+  count: i32; first: i32; // number of elements; its first tile
   lr: f32; decay: f32; shrink: f32; correction: f32;
 }
 
@@ -30,19 +29,19 @@ function average(keep: f32, before: v128, rest: f32, now: v128): v128 {
   return madd(f32x4.splat(keep), before, f32x4.mul(f32x4.splat(rest), now));
 }
 
-/** Moves a running mean at `slot` on. @returns what it is then */
+/** Updates the running mean at `slot`. @returns its new value */
 // @ts-ignore: decorator
 @inline
-function move(slot: usize, keep: f32, rest: f32, now: v128): v128 {
+function updateMean(slot: usize, keep: f32, rest: f32, now: v128): v128 {
   const mean = average(keep, v128.load(slot), rest, now);
   v128.store(slot, mean);
   return mean;
 }
 
-/** The same of a velocity: β₁·before + now. */
+/** Updates the velocity at `slot` to β₁·before + now. @returns its new value */
 // @ts-ignore: decorator
 @inline
-function moveVelocity(slot: usize, beta1: f32, now: v128): v128 {
+function updateVelocity(slot: usize, beta1: f32, now: v128): v128 {
   const velocity = madd(f32x4.splat(beta1), v128.load(slot), now);
   v128.store(slot, velocity);
   return velocity;
@@ -57,20 +56,23 @@ function sign(x: v128): v128 {
   return v128.bitselect(signs, x, f32x4.eq(x, x));
 }
 
-/**
- * The weights' change for four gradients g; p, q and r point at the slots' numbers, which move on.
- */
+/** The change of four weights with gradients g. Updates the slots, at p, q and r. */
 // @ts-ignore: decorator
 @inline
-function changeOf(rule: i32, args: UpdateArgs, correction: f32, g: v128, p: usize, q: usize, r: usize): v128 {
+function computeChange(
+  rule: i32, args: UpdateArgs, correction: f32, g: v128, p: usize, q: usize, r: usize,
+): v128 {
   const epsilon = f32x4.splat(args.epsilon);
   if (rule == UpdateRule.Sgd) return g;
-  if (rule == UpdateRule.Momentum) return moveVelocity(p, args.beta1, g);
-  if (rule == UpdateRule.Nesterov) return madd(f32x4.splat(args.beta1), moveVelocity(p, args.beta1, g), g);
+  if (rule == UpdateRule.Momentum) return updateVelocity(p, args.beta1, g);
+  if (rule == UpdateRule.Nesterov)
+    return madd(f32x4.splat(args.beta1), updateVelocity(p, args.beta1, g), g);
   if (rule == UpdateRule.Adam) {
-    const mean = move(p, args.beta1, args.rest1, g);
-    const square = move(q, args.beta2, args.rest2, f32x4.mul(g, g));
-    return f32x4.div(mean, f32x4.add(f32x4.div(f32x4.sqrt(square), f32x4.splat(correction)), epsilon));
+    const mean = updateMean(p, args.beta1, args.rest1, g);
+    const square = updateMean(q, args.beta2, args.rest2, f32x4.mul(g, g));
+    return f32x4.div(
+      mean, f32x4.add(f32x4.div(f32x4.sqrt(square), f32x4.splat(correction)), epsilon),
+    );
   }
   if (rule == UpdateRule.Adagrad) {
     const sum = madd(g, g, v128.load(p));
@@ -83,15 +85,15 @@ function changeOf(rule: i32, args: UpdateArgs, correction: f32, g: v128, p: usiz
     return sign(average(args.beta1, before, args.rest1, g));
   }
   const centered = rule == UpdateRule.RmspropCentered || rule == UpdateRule.RmspropCenteredMomentum;
-  let variance = move(p, args.beta2, args.rest2, f32x4.mul(g, g));
+  let variance = updateMean(p, args.beta2, args.rest2, f32x4.mul(g, g));
   if (centered) {
-    const mean = move(q, args.beta2, args.rest2, g);
-    // Where all gradients were alike, rounding can put it below 0.
+    const mean = updateMean(q, args.beta2, args.rest2, g);
+    // If all gradients were equal, rounding can make it negative.
     variance = f32x4.max(f32x4.sub(variance, f32x4.mul(mean, mean)), f32x4.splat(0));
   }
   const scaled = f32x4.div(g, f32x4.add(f32x4.sqrt(variance), epsilon));
-  if (rule == UpdateRule.RmspropMomentum) return moveVelocity(q, args.beta1, scaled);
-  if (rule == UpdateRule.RmspropCenteredMomentum) return moveVelocity(r, args.beta1, scaled);
+  if (rule == UpdateRule.RmspropMomentum) return updateVelocity(q, args.beta1, scaled);
+  if (rule == UpdateRule.RmspropCenteredMomentum) return updateVelocity(r, args.beta1, scaled);
   return scaled;
 }
 
@@ -99,18 +101,20 @@ function changeOf(rule: i32, args: UpdateArgs, correction: f32, g: v128, p: usiz
 @inline
 function updateBlock(rule: i32, args: UpdateArgs, entry: UpdateEntry, first: i32): void {
   const end = min32(entry.count, first + args.block);
-  const w = <usize>entry.weight, g = <usize>entry.gradient, p = <usize>entry.slot1, q = <usize>entry.slot2, r = <usize>entry.slot3;
-  const lr = f32x4.splat(entry.lr), decay = f32x4.splat(entry.decay), shrink = f32x4.splat(entry.shrink), correction = entry.correction;
-  // A tensor has at least 64 bytes behind it that are its own, so its last vector may stick out.
+  const w = <usize>entry.weight, g = <usize>entry.gradient;
+  const p = <usize>entry.slot1, q = <usize>entry.slot2, r = <usize>entry.slot3;
+  const lr = f32x4.splat(entry.lr), decay = f32x4.splat(entry.decay);
+  const shrink = f32x4.splat(entry.shrink), correction = entry.correction;
+  // Each tensor owns at least 64 bytes after its end, so the last vector may reach beyond it.
   for (let i = <usize>first * 4; i < <usize>end * 4; i += 16) {
     const weight = v128.load(w + i);
     const gradient = madd(decay, weight, v128.load(g + i));
-    const change = changeOf(rule, args, correction, gradient, p + i, q + i, r + i);
+    const change = computeChange(rule, args, correction, gradient, p + i, q + i, r + i);
     v128.store(w + i, f32x4.sub(f32x4.mul(shrink, weight), f32x4.mul(lr, change)));
   }
 }
 
-/** One tile of the job is a block of one weight's numbers. */
+/** One tile of the job is a block of one weight's elements. */
 export function update(args: UpdateArgs, tile: i32): void {
   let low = 0, high = args.entries - 1;
   while (low < high) {
@@ -126,9 +130,12 @@ export function update(args: UpdateArgs, tile: i32): void {
     case UpdateRule.Nesterov: return updateBlock(UpdateRule.Nesterov, args, entry, first);
     case UpdateRule.Adam: return updateBlock(UpdateRule.Adam, args, entry, first);
     case UpdateRule.Rmsprop: return updateBlock(UpdateRule.Rmsprop, args, entry, first);
-    case UpdateRule.RmspropMomentum: return updateBlock(UpdateRule.RmspropMomentum, args, entry, first);
-    case UpdateRule.RmspropCentered: return updateBlock(UpdateRule.RmspropCentered, args, entry, first);
-    case UpdateRule.RmspropCenteredMomentum: return updateBlock(UpdateRule.RmspropCenteredMomentum, args, entry, first);
+    case UpdateRule.RmspropMomentum:
+      return updateBlock(UpdateRule.RmspropMomentum, args, entry, first);
+    case UpdateRule.RmspropCentered:
+      return updateBlock(UpdateRule.RmspropCentered, args, entry, first);
+    case UpdateRule.RmspropCenteredMomentum:
+      return updateBlock(UpdateRule.RmspropCenteredMomentum, args, entry, first);
     case UpdateRule.Adagrad: return updateBlock(UpdateRule.Adagrad, args, entry, first);
     default: return updateBlock(UpdateRule.Lion, args, entry, first);
   }

@@ -1,31 +1,30 @@
 /**
- * The one-dimensional transforms of Winograd's minimal filtering with three taps, for tiles of m =
- * 4 outputs, F(4, 3), and of m = 3, F(3, 3).
- * Lavin & Gray 2015, https://arxiv.org/abs/1509.09308, section 4.3 has F(4, 3)'s matrices B, G and
- * A; F(3, 3)'s come from the points
- * 0, 1, −1, 2 and infinity by the same construction. m = 2 stands for a whole image of two pixels
- * with one pixel of padding: three products
- * instead of the four taps that meet data, by the product of a 2×2 Toeplitz matrix and a vector
- * (Karatsuba): y₀ = w₁(x₀ + x₁) + (w₂ − w₁)x₁,
- * y₁ = w₁(x₀ + x₁) + (w₀ − w₁)x₀. `m` is a constant where these are called, so that one branch of
- * each is left.
+ * The one-dimensional transforms of Winograd's minimal filtering with three taps, for tiles of
+ * m = 4 outputs, F(4, 3), and of m = 3 outputs, F(3, 3).
+ * Lavin & Gray 2015, https://arxiv.org/abs/1509.09308, section 4.3 gives the matrices B, G and A of
+ * F(4, 3); those of F(3, 3) come from the points 0, 1, −1, 2 and infinity by the same construction.
+ *
+ * m = 2 is a whole image of two pixels with one pixel of padding on each side. It takes three
+ * products instead of the four taps that meet data, as the product of a 2×2 Toeplitz matrix and a
+ * vector (Karatsuba): y₀ = w₁(x₀ + x₁) + (w₂ − w₁)x₁, y₁ = w₁(x₀ + x₁) + (w₀ − w₁)x₀.
+ *
+ * Callers pass `m` as a constant, so that the compiler keeps one branch of each function.
  */
 import { madd } from './simd';
 
-/** Numbers that a tile's axis is transformed to. src/kernels/conv-winograd.ts has the same. */
+/** Planes along one axis: the number of values that a tile's axis is transformed to. */
 // @ts-ignore: decorator
 @inline
-export function planesOf(m: i32): i32 {
+export function countPlanes(m: i32): i32 {
   return m == 2 ? 3 : m + 2;
 }
 
 /** Pixels of the source along one axis of a tile. */
 // @ts-ignore: decorator
 @inline
-export function patchOf(m: i32): i32 {
+export function patchSize(m: i32): i32 {
   return m == 2 ? 2 : m + 2;
 }
-
 
 // @ts-ignore: decorator
 @inline
@@ -43,7 +42,9 @@ function plus(a: v128, k: f32, b: v128): v128 {
 /** out = Bᵀ · in: a patch's vectors, `step` bytes apart, to planes. */
 // @ts-ignore: decorator
 @inline
-export function inputTransform(m: i32, source: usize, step: usize, out: usize, outStep: usize): void {
+export function inputTransform(
+  m: i32, source: usize, step: usize, out: usize, outStep: usize,
+): void {
   const d0 = v128.load(source), d1 = v128.load(source + step);
   if (m == 2) {
     v128.store(out, f32x4.add(d0, d1));
@@ -51,7 +52,9 @@ export function inputTransform(m: i32, source: usize, step: usize, out: usize, o
     v128.store(out + 2 * outStep, d0);
     return;
   }
-  const d2 = v128.load(source + 2 * step), d3 = v128.load(source + 3 * step), d4 = v128.load(source + 4 * step);
+  const d2 = v128.load(source + 2 * step),
+    d3 = v128.load(source + 3 * step),
+    d4 = v128.load(source + 4 * step);
   if (m == 3) {
     v128.store(out, plus(plus(d3, 2, f32x4.sub(d0, d2)), -1, d1));
     v128.store(out + outStep, plus(f32x4.sub(d3, d2), -2, d1));
@@ -74,7 +77,9 @@ export function inputTransform(m: i32, source: usize, step: usize, out: usize, o
 /** out = Aᵀ · in: planes to m vectors. */
 // @ts-ignore: decorator
 @inline
-export function outputTransform(m: i32, source: usize, step: usize, out: usize, outStep: usize): void {
+export function outputTransform(
+  m: i32, source: usize, step: usize, out: usize, outStep: usize,
+): void {
   const m0 = v128.load(source), m1 = v128.load(source + step), m2 = v128.load(source + 2 * step);
   if (m == 2) {
     v128.store(out, f32x4.add(m0, m1));
@@ -93,13 +98,17 @@ export function outputTransform(m: i32, source: usize, step: usize, out: usize, 
   v128.store(out, f32x4.add(m0, f32x4.add(sum1, sum2)));
   v128.store(out + outStep, plus(difference1, 2, difference2));
   v128.store(out + 2 * outStep, plus(sum1, 4, sum2));
-  v128.store(out + 3 * outStep, f32x4.add(v128.load(source + 5 * step), plus(difference1, 8, difference2)));
+  v128.store(
+    out + 3 * outStep, f32x4.add(v128.load(source + 5 * step), plus(difference1, 8, difference2)),
+  );
 }
 
 /** out = G · (g0, g1, g2): three taps to planes. */
 // @ts-ignore: decorator
 @inline
-export function filterTransform(m: i32, g0: v128, g1: v128, g2: v128, out: usize, step: usize): void {
+export function filterTransform(
+  m: i32, g0: v128, g1: v128, g2: v128, out: usize, step: usize,
+): void {
   if (m == 2) {
     v128.store(out, g1);
     v128.store(out + step, f32x4.sub(g2, g1));
@@ -130,7 +139,9 @@ export function filterTransform(m: i32, g0: v128, g1: v128, g2: v128, out: usize
 /** out = A · in, for the filter's gradient: m vectors of the output's gradient to planes. */
 // @ts-ignore: decorator
 @inline
-export function gradientTransform(m: i32, source: usize, step: usize, out: usize, outStep: usize): void {
+export function gradientTransform(
+  m: i32, source: usize, step: usize, out: usize, outStep: usize,
+): void {
   const d0 = v128.load(source), d1 = v128.load(source + step);
   if (m == 2) {
     v128.store(out, f32x4.add(d0, d1));
@@ -180,6 +191,11 @@ export function filterBack(m: i32, source: usize, step: usize, out: usize, outSt
   const near = times(1.0 / 6.0, f32x4.add(u1, u2));
   const far = f32x4.add(u3, u4);
   v128.store(out, f32x4.sub(plus(times(1.0 / 24.0, far), 0.25, u0), near));
-  v128.store(out + outStep, plus(times(1.0 / 12.0, f32x4.sub(u3, u4)), 1.0 / 6.0, f32x4.sub(u2, u1)));
-  v128.store(out + 2 * outStep, f32x4.add(plus(v128.load(source + 5 * step), 1.0 / 6.0, far), times(-1, near)));
+  v128.store(
+    out + outStep, plus(times(1.0 / 12.0, f32x4.sub(u3, u4)), 1.0 / 6.0, f32x4.sub(u2, u1)),
+  );
+  v128.store(
+    out + 2 * outStep,
+    f32x4.add(plus(v128.load(source + 5 * step), 1.0 / 6.0, far), times(-1, near)),
+  );
 }

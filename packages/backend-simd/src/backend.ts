@@ -6,24 +6,25 @@ import {
   type TensorInfo,
   util,
 } from '@tensorflow/tfjs-core';
-import type { Task } from '../assembly/task';
-import { OutOfMemoryError } from './errors';
+import type { Task } from '../assembly/ops';
+import type { Layout, TaskArguments } from './generated/bindings';
+import { OutOfMemoryError } from './memory';
 import { runtime } from './runtime';
 import { TensorData } from './tensor-data';
 
 /**
- * The TensorFlow.js backend `simd`. Every operation that stock `cpu` has is there; the hot ones run
- * in WebAssembly, on all cores.
- * A tensor's numbers move into the module's memory when the first WebAssembly kernel asks for them.
+ * The TensorFlow.js backend `simd`. It has every operation of stock `cpu`; the hot ones run in
+ * WebAssembly on all cores. The values of a tensor are copied into the module's memory when the
+ * first WebAssembly kernel asks for their address.
  */
 export class SimdBackend extends MathBackendCPU {
-  private readonly runtime = runtime();
-  private readonly owned = new Set<TensorData>();
-  private made: object[] | undefined; // outputs of the present kernel
+  readonly #runtime = runtime();
+  readonly #owned = new Set<TensorData>();
+  #outputs: object[] | undefined; // outputs of the running kernel
 
   override write(values: BackendValues, shape: number[], dtype: DataType): object {
     const dataId = { id: nextId() };
-    this.put(dataId, this.take(values, util.sizeFromShape(shape), dtype), 1);
+    this.#put(dataId, this.#adopt(values, util.sizeFromShape(shape), dtype), 1);
     return dataId;
   }
 
@@ -34,29 +35,35 @@ export class SimdBackend extends MathBackendCPU {
     dtype: DataType,
     refCount: number,
   ): void {
-    const data = new TensorData(this.runtime, dtype, util.sizeFromShape(shape), ownCopy(values));
-    if (dtype === 'complex64') data.complexTensorInfos = this.parts(values as Float32Array, shape);
-    this.put(dataId, data, refCount);
+    const data = new TensorData(
+      this.#runtime,
+      dtype,
+      util.sizeFromShape(shape),
+      copyIfShared(values),
+    );
+    if (dtype === 'complex64')
+      data.complexTensorInfos = this.#splitComplex(values as Float32Array, shape);
+    this.#put(dataId, data, refCount);
   }
 
   /**
-   * What is given in shared memory is another's to use again: it is copied at once, to where
-   * kernels will ask for it if there is room.
+   * The caller may reuse shared memory, so values in it are copied immediately: into the module's
+   * memory if they fit.
    */
-  private take(values: BackendValues, size: number, dtype: DataType): TensorData {
-    if (!isShared(values)) return new TensorData(this.runtime, dtype, size, values);
-    const data = new TensorData(this.runtime, dtype, size, values);
+  #adopt(values: BackendValues, size: number, dtype: DataType): TensorData {
+    if (!isShared(values)) return new TensorData(this.#runtime, dtype, size, values);
+    const data = new TensorData(this.#runtime, dtype, size, values);
     try {
       data.pointer();
       return data;
     } catch (error) {
       if (!(error instanceof OutOfMemoryError)) throw error;
-      return new TensorData(this.runtime, dtype, size, (values as Float32Array).slice());
+      return new TensorData(this.#runtime, dtype, size, (values as Float32Array).slice());
     }
   }
 
-  /** Another backend's complex numbers, as the stock kernels keep them. */
-  private parts(values: Float32Array, shape: number[]): { real: TensorInfo; imag: TensorInfo } {
+  /** Splits another backend's complex numbers into the two tensors that stock kernels expect. */
+  #splitComplex(values: Float32Array, shape: number[]): { real: TensorInfo; imag: TensorInfo } {
     const { real, imag } = backend_util.splitRealAndImagArrays(values);
     return {
       real: this.makeTensorInfo(shape, 'float32', real),
@@ -65,75 +72,72 @@ export class SimdBackend extends MathBackendCPU {
   }
 
   /**
-   * Runs a kernel. Where it fails (no memory, a dead thread), the outputs that it has made are
-   * freed: nobody will ever hold them. Where
-   * there is memory enough, only in pieces, the pieces are joined and the kernel runs again:
-   * kernels take all their memory first.
+   * Runs a kernel. If it fails (out of memory, a dead thread), its outputs are freed, since no
+   * caller will receive them. If enough memory is free but fragmented, the heap is compacted and
+   * the kernel runs again. That is safe because kernels allocate all their memory before they
+   * write.
    */
   attempt<T>(kernel: () => T): T {
     try {
-      return this.once(kernel);
+      return this.#runOnce(kernel);
     } catch (error) {
-      const scattered =
+      const isFragmented =
         error instanceof OutOfMemoryError && error.asked + error.inUse <= error.limit;
-      if (!scattered || this.made || !this.compact()) throw error;
-      return this.once(kernel);
+      if (!isFragmented || this.#outputs || !this.#compact()) throw error;
+      return this.#runOnce(kernel);
     }
   }
 
-  /** Joins the free memory. Only between kernels: one that runs knows where its tensors lie. */
-  private compact(): boolean {
-    const bytes = new Uint8Array(this.runtime.memory.buffer);
-    const byPlace = new Map(
-      [...this.owned].flatMap((data) => (data.inMemory ? [[data.place, data] as const] : [])),
+  /** Compacts the heap. Only between kernels, since a running kernel holds addresses. */
+  #compact(): boolean {
+    const bytes = new Uint8Array(this.#runtime.memory.buffer);
+    const byAddress = new Map(
+      [...this.#owned].flatMap((data) => (data.inMemory ? [[data.address, data] as const] : [])),
     );
-    return this.runtime.heap.compact(new Set(byPlace.keys()), (from, to, size) => {
+    return this.#runtime.heap.compact(new Set(byAddress.keys()), (from, to, size) => {
       bytes.copyWithin(to, from, from + size);
-      byPlace.get(from)?.moveTo(to);
+      byAddress.get(from)?.moveTo(to);
     });
   }
 
-  private once<T>(kernel: () => T): T {
-    const outer = this.made;
-    const made: object[] = [];
-    this.made = made;
+  #runOnce<T>(kernel: () => T): T {
+    const outer = this.#outputs;
+    const outputs: object[] = [];
+    this.#outputs = outputs;
     try {
       return kernel();
     } catch (error) {
-      for (const dataId of made) this.disposeData(dataId, true);
+      for (const dataId of outputs) this.disposeData(dataId, true);
       throw error;
     } finally {
-      this.made = outer;
+      this.#outputs = outer;
     }
   }
 
-  /**
-   * A tensor for a kernel to fill: float32 unless said otherwise. Its numbers are whatever lay
-   * there before.
-   */
+  /** A tensor for a kernel to fill. Its values are not initialized. */
   output(shape: number[], dtype: DataType = 'float32'): TensorInfo {
     const dataId = { id: nextId() };
-    const data = new TensorData(this.runtime, dtype, util.sizeFromShape(shape));
+    const data = new TensorData(this.#runtime, dtype, util.sizeFromShape(shape));
     data.pointer();
-    this.put(dataId, data, 1);
-    this.made?.push(dataId);
+    this.#put(dataId, data, 1);
+    this.#outputs?.push(dataId);
     return { dataId, shape, dtype };
   }
 
-  /** The same numbers under another shape. */
+  /** A tensor with the same values and another shape. */
   alias(x: TensorInfo, shape: number[]): TensorInfo {
     this.incRef(x.dataId);
     return { dataId: x.dataId, shape, dtype: x.dtype };
   }
 
-  /** Whether a tensor's numbers are of the type that it says. */
+  /** Whether the values of a tensor really have its dtype; see `settle`. */
   hasOwnType(x: TensorInfo): boolean {
-    return this.dataOf(x.dataId).dtype === x.dtype;
+    return this.#getData(x.dataId).dtype === x.dtype;
   }
 
-  /** A copy whose numbers are of the type that the tensor says. */
+  /** A copy whose values have the dtype of the tensor. */
   retyped(x: TensorInfo): TensorInfo {
-    const values = this.dataOf(x.dataId).values as Float32Array;
+    const values = this.#getData(x.dataId).values as Float32Array;
     return this.makeTensorInfo(
       x.shape,
       x.dtype,
@@ -141,7 +145,7 @@ export class SimdBackend extends MathBackendCPU {
     );
   }
 
-  /** The tensor itself, or in its place a copy of the type that it says. */
+  /** The tensor itself if its values have its dtype; otherwise a copy that replaces it. */
   settle(x: TensorInfo): TensorInfo {
     if (!x?.dataId || this.hasOwnType(x)) return x;
     const copy = this.retyped(x);
@@ -149,57 +153,71 @@ export class SimdBackend extends MathBackendCPU {
     return copy;
   }
 
-  /** Where a tensor's numbers lie in the module's memory. */
+  /** Address of a tensor's values in the module's memory. */
   pointer(x: TensorInfo): number {
-    return this.dataOf(x.dataId).pointer();
+    return this.#getData(x.dataId).pointer();
   }
 
-  /** The module's memory as it is now: after a growth the old object ends too early. */
+  /** The module's memory. When it grows, earlier buffers are too short: ask again each time. */
   get buffer(): SharedArrayBuffer {
-    return this.runtime.memory.buffer;
+    return this.#runtime.memory.buffer;
   }
 
-  /** A tensor's numbers where they lie, for reading within a kernel. */
+  /** A tensor's values in place, to be read within a kernel. */
   values(x: TensorInfo): BackendValues {
-    return this.dataOf(x.dataId).values as BackendValues;
+    return this.#getData(x.dataId).values as BackendValues;
   }
 
-  launch(task: Task, args: readonly number[], tiles: number): void {
-    this.runtime.launch(task, args, tiles);
+  /** Runs `tiles` tiles of a kernel; see `Runtime.launch`. */
+  launch<T extends Task>(task: T, args: TaskArguments[T], tiles: number): void {
+    this.#runtime.launch(task, args, tiles);
   }
 
-  /** Memory for the length of a call. */
+  /** Calls `use` with the address of temporary memory. */
   temporary<T>(bytes: number, use: (at: number) => T): T {
-    const at = this.runtime.alloc(bytes);
+    const at = this.#runtime.alloc(bytes);
     try {
       return use(at);
     } finally {
-      this.runtime.free(at);
+      this.#runtime.free(at);
     }
   }
 
-  /** A list of 32-bit words in the module's memory, for the length of a call. */
+  /** Calls `use` with the address of a temporary copy of these 32-bit words. */
   words<T>(words: readonly number[], use: (at: number) => T): T {
     return this.temporary(words.length * 4, (at) => {
-      new Int32Array(this.runtime.memory.buffer, at, words.length).set(words);
+      new Int32Array(this.#runtime.memory.buffer, at, words.length).set(words);
+      return use(at);
+    });
+  }
+
+  /** Calls `use` with the address of a temporary array of these records. */
+  records<R, T>(layout: Layout<R>, records: readonly R[], use: (at: number) => T): T {
+    const length = records.length * layout.size;
+    return this.temporary(length * 4, (at) => {
+      const { buffer } = this.#runtime.memory;
+      const words = new Int32Array(buffer, at, length);
+      const floats = new Float32Array(buffer, at, length);
+      records.forEach((record, i) => {
+        layout.write({ words, floats }, i * layout.size, record);
+      });
       return use(at);
     });
   }
 
   override readSync(dataId: object): BackendValues {
-    // What a person gets stays valid, and is theirs to change: the memory behind the tensor may
-    // serve another one tomorrow.
-    const { inMemory, values } = this.dataOf(dataId);
+    // Copy: the caller may keep and change the array, while the memory is reused for other tensors.
+    const { inMemory, values } = this.#getData(dataId);
     return (inMemory ? (values as Float32Array) : (super.readSync(dataId) as Float32Array)).slice();
   }
 
   override disposeData(dataId: object, force = false): boolean {
     if (!this.data.has(dataId)) return true;
-    const data = this.dataOf(dataId);
+    const data = this.#getData(dataId);
     const gone = super.disposeData(dataId, force);
     if (gone) {
       data.free();
-      this.owned.delete(data);
+      this.#owned.delete(data);
     }
     return gone;
   }
@@ -208,44 +226,38 @@ export class SimdBackend extends MathBackendCPU {
     return {
       unreliable: false,
       reasons: [],
-      numBytesInWasm: this.runtime.heap.bytes,
+      numBytesInWasm: this.#runtime.heap.bytes,
     } as unknown as ReturnType<MathBackendCPU['memory']>;
   }
 
-  /** Gives all its tensors' memory back; the memory and the threads stay for the next backend. */
+  /** Frees the memory of all tensors. The runtime and its threads stay for the next backend. */
   override dispose(): void {
-    for (const data of this.owned) data.free();
-    this.owned.clear();
+    for (const data of this.#owned) data.free();
+    this.#owned.clear();
   }
 
-  private dataOf(dataId: object): TensorData {
+  #getData(dataId: object): TensorData {
     return this.data.get(dataId) as unknown as TensorData;
   }
 
-  private put(dataId: object, data: TensorData, refCount: number): void {
+  #put(dataId: object, data: TensorData, refCount: number): void {
     data.refCount = refCount;
-    this.owned.add(data);
+    this.#owned.add(data);
     this.data.set(dataId, data as unknown as Parameters<typeof this.data.set>[1]);
   }
 }
 
 let ids = 0;
-/**
- * Ids only tell data apart within a backend's storage; they are never compared with another
- * backend's.
- */
+/** Ids distinguish data within one backend; they are never compared with another backend's. */
 const nextId = () => ids++;
 
-/**
- * Some stock kernels give a part of their input for their output: such a part is copied, since its
- * owner may go first.
- */
-function ownCopy(values: BackendValues): BackendValues {
+/** Some stock kernels return a view of their input, which may be freed first: copies it. */
+function copyIfShared(values: BackendValues): BackendValues {
   return isShared(values) ? (values as Float32Array).slice() : values;
 }
 
 function isShared(values: BackendValues): boolean {
   const buffer: unknown = (values as Float32Array | undefined)?.buffer;
-  // By its tag: other realms have their own SharedArrayBuffer, and some Nodes none by that name.
+  // Check the tag: other realms have their own SharedArrayBuffer, and some builds of Node none.
   return Object.prototype.toString.call(buffer) === '[object SharedArrayBuffer]';
 }

@@ -1,11 +1,11 @@
 /// <reference path="./webassembly.d.ts" />
-/** Which build of the module runs here. */
+/** Chooses the build of the WebAssembly module. */
 import v8 from 'node:v8';
 import { plain, relaxed } from './generated/modules';
 
 export type BuildName = 'plain' | 'relaxed';
 
-/** A module of one function with `f32x4.relaxed_madd` in it. */
+/** A module with one function, which contains `f32x4.relaxed_madd`. */
 const RELAXED_PROBE = [
   0, 97, 115, 109, 1, 0, 0, 0, 1, 5, 1, 96, 0, 1, 123, 3, 2, 1, 0, 10, 19, 1, 17, 0, 65, 0, 253, 17,
   65, 0, 253, 17, 65, 0, 253, 17, 253, 133, 2, 11,
@@ -14,8 +14,8 @@ const RELAXED_PROBE = [
 function hasRelaxed(): boolean {
   const validate = () => WebAssembly.validate(Uint8Array.from(RELAXED_PROBE));
   if (validate()) return true;
-  // Node 20 and 21 have it behind a flag that may be set before the first module that uses it;
-  // later V8s complain of the flag.
+  // Node 20 and 21 have it behind a flag, which must be set before the first module that uses it.
+  // Later versions of V8 reject the flag.
   if (Number.parseInt(process.versions.node, 10) >= 22) return false;
   v8.setFlagsFromString('--experimental-wasm-relaxed-simd');
   return validate();
@@ -31,15 +31,17 @@ function chooseName(wanted: string | undefined): BuildName {
   if (hasRelaxed()) return 'relaxed';
   if (wanted === 'relaxed') {
     throw new Error(
-      `[backend-simd] DEEPEND_WASM: Node ${process.version} has no relaxed SIMD; leave DEEPEND_WASM unset`,
+      `[backend-simd] DEEPEND_WASM: expected a Node with relaxed SIMD, got ${process.version}; ` +
+        'leave DEEPEND_WASM unset',
     );
   }
   return 'plain';
 }
 
 /**
- * The relaxed build where Node has it; `DEEPEND_WASM=plain` takes the other, whose results are the
- * same on every machine.
+ * The relaxed build if Node has relaxed SIMD, or else the plain build. `DEEPEND_WASM` overrides the
+ * choice: the results of `plain` are the same on every machine.
+ * @throws RangeError when `DEEPEND_WASM` is neither `plain` nor `relaxed`
  */
 export function chooseBuild(wanted = process.env.DEEPEND_WASM): {
   name: BuildName;
@@ -47,7 +49,8 @@ export function chooseBuild(wanted = process.env.DEEPEND_WASM): {
 } {
   if (typeof WebAssembly === 'undefined') {
     throw new Error(
-      "[backend-simd] expected WebAssembly, got none; start Node without --jitless, or take the backend 'cpu'",
+      '[backend-simd] expected WebAssembly, got none; start Node without --jitless, or use the ' +
+        "backend 'cpu'",
     );
   }
   const name = chooseName(wanted);

@@ -1,11 +1,17 @@
 /**
- * A TensorFlow.js backend that trains convolutional nets fast on CPUs. Importing it registers the
- * backend `simd`.
+ * A fast TensorFlow.js backend for training convolutional networks on CPUs. Importing this package
+ * registers the backend `simd`.
+ *
+ * @example
+ * import * as tf from '@tensorflow/tfjs-core';
+ * import '@deepend/backend-simd';
+ *
+ * await tf.setBackend('simd');
  */
 import { register } from './register';
 
 export type { BuildName } from './build';
-export { OutOfMemoryError } from './errors';
+export { OutOfMemoryError } from './memory';
 export { getThreads, type SimdInfo, setThreads, simdInfo, wasmBuild } from './settings';
 
 register();

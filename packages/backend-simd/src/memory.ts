@@ -1,25 +1,40 @@
-/** The shared memory of a runtime. */
-import { HEAP_START, MAX_PAGES, PAGE } from './control';
+/** The one shared memory: its map, its limit, and the error when tensors do not fit. */
+
+/** wasm32 addresses 65,536 pages of 64 KiB. */
+export const PAGE = 1 << 16;
+const MAX_PAGES = 65_536;
+
+export const MAX_THREADS = 8;
+/** Scratch memory of each thread. The system does not back pages that nobody touches. */
+export const SCRATCH_BYTES = 8 << 20;
+/** The first page holds the control block of assembly/threads.ts and the module's constants. */
+export const SCRATCH_START = PAGE;
+/** Tensors lie from here on. */
+export const HEAP_START = SCRATCH_START + MAX_THREADS * SCRATCH_BYTES;
 
 const MIB = 1 << 20;
-/** Bytes that tensors may hold at most: wasm32's 4 GiB less the threads' scratch memory. */
-const MOST = MAX_PAGES * PAGE - HEAP_START;
-const LEAST = 16 * MIB;
+const MAX_LIMIT = MAX_PAGES * PAGE - HEAP_START;
+const MIN_LIMIT = 16 * MIB;
 
-/** `DEEPEND_MEMORY_MIB`, else all that WebAssembly addresses. @returns bytes */
+/**
+ * The number of bytes that tensors may take: `DEEPEND_MEMORY_MIB`, or else everything that
+ * WebAssembly can address.
+ * @throws RangeError when `DEEPEND_MEMORY_MIB` is not a number of at least 16
+ */
 export function defaultMemoryLimit(asked = process.env.DEEPEND_MEMORY_MIB): number {
-  if (asked === undefined || asked === '') return MOST;
+  if (asked === undefined || asked === '') return MAX_LIMIT;
   const bytes = Number(asked) * MIB;
-  if (bytes >= LEAST) return Math.min(MOST, Math.ceil(bytes / PAGE) * PAGE);
+  if (bytes >= MIN_LIMIT) return Math.min(MAX_LIMIT, Math.ceil(bytes / PAGE) * PAGE);
   throw new RangeError(
-    `[backend-simd] DEEPEND_MEMORY_MIB: expected a number of MiB from ${LEAST / MIB} on, got '${asked}'`,
+    `[backend-simd] DEEPEND_MEMORY_MIB: expected a number of MiB, ${MIN_LIMIT / MIB} or more, ` +
+      `got '${asked}'`,
   );
 }
 
 /**
- * A shared memory in which tensors may hold `limit` bytes.
- * @throws Error where there is none: V8 reserves some 10 GiB of address space for it, of which only
- *   what is touched costs memory
+ * Creates a shared memory in which tensors may take `limit` bytes.
+ * @throws Error when the process may not reserve the address space: V8 reserves about 10 GiB of it,
+ *   though only touched pages take memory
  */
 export function createMemory(limit: number): WebAssembly.Memory {
   try {
@@ -30,9 +45,43 @@ export function createMemory(limit: number): WebAssembly.Memory {
     });
   } catch (cause) {
     throw new Error(
-      `[backend-simd] expected WebAssembly's shared memory, got ${cause}; let the process have more address space (ulimit -v), ` +
-        "start Node with --disable-wasm-trap-handler, or take the backend 'cpu'",
+      `[backend-simd] expected WebAssembly's shared memory, got ${cause}; raise the limit on ` +
+        'address space (ulimit -v), start Node with --disable-wasm-trap-handler, or use the ' +
+        "backend 'cpu'",
       { cause },
     );
+  }
+}
+
+const OUT_OF_MEMORY = 'OutOfMemoryError';
+
+/**
+ * Thrown when tensors need more memory than the backend may use. The backend stays usable: dispose
+ * tensors, or use a smaller batch size.
+ */
+export class OutOfMemoryError extends Error {
+  override readonly name = OUT_OF_MEMORY;
+
+  constructor(
+    /** Bytes that were requested. */
+    readonly asked: number,
+    /** Bytes that tensors and kernels hold. */
+    readonly inUse: number,
+    /** Bytes that they may hold in total: about 4 GiB, or `DEEPEND_MEMORY_MIB`. */
+    readonly limit: number,
+    /** Bytes of the largest free block: less than all free bytes if memory is fragmented. */
+    readonly largestFree: number,
+  ) {
+    const mib = (bytes: number) => `${(bytes / MIB).toFixed(1)} MiB`;
+    super(
+      `[backend-simd] out of memory: ${mib(asked)} asked for, ${mib(inUse)} in use of ` +
+        `${mib(limit)}, the largest free block has ${mib(largestFree)}; dispose tensors or use a ` +
+        'smaller batch size',
+    );
+  }
+
+  /** Also recognizes an error of another copy of this package in the process (ESM and CJS). */
+  static override [Symbol.hasInstance](value: unknown): boolean {
+    return value instanceof Error && value.name === OUT_OF_MEMORY && 'asked' in value;
   }
 }

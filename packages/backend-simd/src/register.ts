@@ -1,8 +1,8 @@
 /**
- * Makes the backend known to TensorFlow.js: every stock cpu kernel under the name `simd`, then
- * WebAssembly's over the hot ones.
+ * Registers the backend with TensorFlow.js: every stock cpu kernel under the name `simd`, with the
+ * hot ones replaced by WebAssembly kernels.
  */
-import '@tensorflow/tfjs-backend-cpu'; // its kernels are what is not written in WebAssembly
+import '@tensorflow/tfjs-backend-cpu'; // registers the kernels that are not in WebAssembly
 import {
   findBackendFactory,
   getKernel,
@@ -17,10 +17,10 @@ import { KERNELS } from './kernels';
 import { kernelFunc, settled } from './kernels/types';
 
 export const BACKEND_NAME = 'simd';
-/** Above stock cpu (1) and wasm (2): whoever imports this package means to use it. */
+/** Above stock cpu (1) and wasm (2), so that importing this package makes it the default. */
 const PRIORITY = 3;
 
-/** Registers the backend once, however many copies of this module (ESM and CJS) are loaded. */
+/** Registers the backend once, even if several copies of this module (ESM and CJS) are loaded. */
 export function register(): void {
   if (findBackendFactory(BACKEND_NAME)) return;
   const own = new Map(KERNELS.map((kernel) => [kernel.name, kernel]));

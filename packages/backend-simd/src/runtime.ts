@@ -1,25 +1,23 @@
 /**
- * The memory, the module and its threads: one of each in a process, whatever TensorFlow.js starts
- * and disposes.
+ * The memory, the module and its threads. A process has one of each, however often TensorFlow.js
+ * creates and disposes the backend.
  */
-import { Task } from '../assembly/task';
+import { Task } from '../assembly/ops';
 import { type BuildName, chooseBuild } from './build';
+import { type Memory32, TASK_LAYOUTS, type TaskArguments, THREADS } from './generated/bindings';
+import { Heap } from './heap';
 import {
-  CONTROL,
-  CONTROL_BYTES,
-  ERROR_TEXT_BYTES,
+  createMemory,
+  defaultMemoryLimit,
   HEAP_START,
-  MAX_ARGS,
   MAX_THREADS,
+  OutOfMemoryError,
   PAGE,
   SCRATCH_BYTES,
   SCRATCH_START,
-} from './control';
-import { OutOfMemoryError } from './errors';
-import { Heap } from './heap';
-import { createMemory, defaultMemoryLimit } from './memory';
-import { Pool, type WorkerClass } from './pool';
-import { defaultThreads } from './threads';
+} from './memory';
+import { defaultThreads } from './thread-count';
+import { type WorkerClass, WorkerPool } from './worker-pool';
 
 interface Exports {
   launch(task: number, args: number, tiles: number): number;
@@ -27,33 +25,39 @@ interface Exports {
 }
 
 export interface RuntimeOptions {
-  /** 1 to 8. @default `DEEPEND_THREADS`, else the physical cores */
+  /** 1 to 8. @default `DEEPEND_THREADS`, or else the number of physical cores */
   readonly threads?: number;
-  /** Bytes that tensors may hold. @default `DEEPEND_MEMORY_MIB`, else some 4 GiB */
+  /** Bytes that tensors may take. @default `DEEPEND_MEMORY_MIB`, or else about 4 GiB */
   readonly memoryLimit?: number;
-  /** How long no tile may end before a worker counts as dead, in milliseconds. @default 60,000 */
-  readonly deadline?: number;
-  /** For tests. @default Node's */
+  /**
+   * Milliseconds without a finished tile after which the watchdog considers a worker dead.
+   * @default 60,000
+   */
+  readonly watchdogTimeout?: number;
+  /** For tests. @default Node's `Worker` */
   readonly WorkerClass?: WorkerClass;
 }
 
-const WAIT_MS = 50; // assembly/threads.ts
+/** What a worker does instead of a kernel when a test injects a fault. */
+const FAULTS = { trap: THREADS.FAULT_TRAP, hang: THREADS.FAULT_HANG } as const;
+const FAULT_TILES = 100;
 
 export class Runtime {
   readonly memory: WebAssembly.Memory;
   readonly build: BuildName;
   readonly heap: Heap;
-  readonly pool: Pool;
-  /** Bytes that tensors may hold. */
+  readonly pool: WorkerPool;
+  /** Bytes that tensors may take. */
   readonly memoryLimit: number;
-  private readonly exports: Exports;
-  private readonly control: Int32Array;
+  readonly #exports: Exports;
+  /** The control block, which also receives the arguments of each launch. */
+  readonly #control: Memory32;
 
   constructor(options: RuntimeOptions = {}) {
     const {
       threads = defaultThreads(),
       memoryLimit = defaultMemoryLimit(),
-      deadline = 60_000,
+      watchdogTimeout = 60_000,
       WorkerClass,
     } = options;
     const { name, module } = chooseBuild();
@@ -61,14 +65,23 @@ export class Runtime {
     this.build = name;
     this.memory = memory;
     this.memoryLimit = memoryLimit;
-    this.control = new Int32Array(memory.buffer, 0, CONTROL_BYTES >> 2);
-    this.control[CONTROL.SCRATCH >> 2] = SCRATCH_START;
-    this.control[CONTROL.SCRATCH_SIZE >> 2] = SCRATCH_BYTES;
-    this.control[CONTROL.PATIENCE >> 2] = Math.ceil(deadline / WAIT_MS);
-    this.exports = new WebAssembly.Instance(module, { env: { memory, abort: trap } })
-      .exports as unknown as Exports;
-    this.heap = new Heap(HEAP_START, (bytes) => this.grow(bytes));
-    this.pool = new Pool({ module, memory, WorkerClass, onQuiet: () => this.recover() });
+    this.#control = {
+      words: new Int32Array(memory.buffer, 0, THREADS.CONTROL_BYTES >> 2),
+      floats: new Float32Array(memory.buffer, 0, THREADS.CONTROL_BYTES >> 2),
+    };
+    const { words } = this.#control;
+    words[THREADS.SCRATCH >> 2] = SCRATCH_START;
+    words[THREADS.SCRATCH_SIZE >> 2] = SCRATCH_BYTES;
+    words[THREADS.WATCHDOG_WAITS >> 2] = Math.ceil(watchdogTimeout / THREADS.WAIT_MS);
+    const { exports } = new WebAssembly.Instance(module, { env: { memory, abort } });
+    this.#exports = exports as unknown as Exports;
+    this.heap = new Heap(HEAP_START, (bytes) => this.#grow(bytes));
+    this.pool = new WorkerPool({
+      module,
+      memory,
+      WorkerClass,
+      onAllExited: () => this.#recover(),
+    });
     this.setThreads(threads);
   }
 
@@ -87,59 +100,77 @@ export class Runtime {
   }
 
   /**
-   * Runs a kernel over so many tiles on all threads, and returns when they are done.
-   * @param args 32-bit words; see `float`
-   * @throws Error when a thread failed. The result is lost; the next launch works.
+   * Runs `tiles` tiles of a kernel on all threads and returns when they are done.
+   * @throws Error when a thread failed. The result is lost, but the next launch works.
    */
-  launch(task: Task, args: readonly number[], tiles: number): void {
-    if (args.length > MAX_ARGS)
-      throw new RangeError(
-        `[backend-simd] launch: at most ${MAX_ARGS} arguments, got ${args.length}`,
-      );
+  launch<T extends Task>(task: T, args: TaskArguments[T], tiles: number): void {
     this.pool.complete();
-    // A failed job's worker may read its arguments until it has ended.
-    const at = this.pool.isEnding ? CONTROL.ARGS_APART : CONTROL.ARGS;
-    for (let i = 0; i < args.length; i++) this.control[(at >> 2) + i] = args[i] as number; // modulo 2³²
-    let failed = 1;
-    let cause: unknown;
-    try {
-      failed = this.exports.launch(task, at, tiles);
-    } catch (error) {
-      cause = error;
-    }
-    if (failed) this.fail(task, cause);
+    const at = this.#argumentsAddress();
+    TASK_LAYOUTS[task].write(this.#control, at >> 2, args);
+    this.#run(task, at, tiles);
   }
 
   /**
-   * After a trap or a dead worker. Ending a worker takes until the event loop turns, and until then
-   * it may still write what it was
-   * told to: so the main thread computes alone for now, on memory that the failed job does not
-   * know.
+   * Launches a job whose workers fail, for tests of what happens then.
+   * @param fault `trap`: every worker traps; `hang`: every worker runs forever and writes to
+   *   `address`
    */
-  private fail(task: number, cause: unknown): never {
-    this.exports.cancel();
-    const died = Atomics.load(this.control, CONTROL.ERROR >> 2) === 1;
-    const seconds = (Atomics.load(this.control, CONTROL.PATIENCE >> 2) * WAIT_MS) / 1000;
-    const what = cause ?? (died ? this.errorText() : `no tile ended within ${seconds} s`);
+  injectFault(fault: keyof typeof FAULTS, address = 0): void {
+    this.pool.complete();
+    const at = this.#argumentsAddress();
+    this.#control.words[at >> 2] = address;
+    this.#run(FAULTS[fault], at, FAULT_TILES);
+  }
+
+  /** A worker of a failed job may read its arguments until it has exited. */
+  #argumentsAddress(): number {
+    return this.pool.isTerminating ? THREADS.ARGS_SPARE : THREADS.ARGS_START;
+  }
+
+  #run(task: number, at: number, tiles: number): void {
+    let failed = 1;
+    let cause: unknown;
+    try {
+      failed = this.#exports.launch(task, at, tiles);
+    } catch (error) {
+      cause = error;
+    }
+    if (failed) this.#fail(task, cause);
+  }
+
+  /**
+   * Handles a trap or a dead worker. A worker terminates only when the event loop turns, and until
+   * then it may still write to the memory of its job. So the main thread computes without workers
+   * for now, in memory that the failed job does not know.
+   */
+  #fail(task: number, cause: unknown): never {
+    this.#exports.cancel();
+    const { words } = this.#control;
+    const died = Atomics.load(words, THREADS.ERROR >> 2) === 1;
+    const waits = Atomics.load(words, THREADS.WATCHDOG_WAITS >> 2);
+    const timeout = `no tile finished within ${(waits * THREADS.WAIT_MS) / 1000} s`;
+    const reason = cause ?? (died ? this.#readErrorText() : timeout);
     this.pool.restart();
-    if (this.pool.isEnding) this.heap.quarantine();
-    else this.recover();
+    if (this.pool.isTerminating) this.heap.quarantine();
+    else this.#recover();
     throw new Error(
-      `[backend-simd] a thread failed in kernel ${Task[task] ?? task} (${what}): its result is lost. The threads start anew, and the next kernel works`,
+      `[backend-simd] a thread failed in kernel ${Task[task] ?? task} (${reason}): the result is ` +
+        'lost. The threads restart, and the next kernel works',
       { cause },
     );
   }
 
-  /** Every thread of a failed job has ended: nobody else touches the memory. */
-  private recover(): void {
-    for (const at of [CONTROL.DONE, CONTROL.SLEEPERS, CONTROL.MAIN_WAITS, CONTROL.ERROR])
-      Atomics.store(this.control, at >> 2, 0);
+  /** Called when every thread of a failed job has exited, so that no other thread writes. */
+  #recover(): void {
+    for (const at of [THREADS.DONE, THREADS.SLEEPERS, THREADS.MAIN_WAITS, THREADS.ERROR])
+      Atomics.store(this.#control.words, at >> 2, 0);
     this.heap.release();
     this.pool.complete();
   }
 
-  private errorText(): string {
-    const bytes = Buffer.from(this.memory.buffer, CONTROL.ERROR_TEXT, ERROR_TEXT_BYTES);
+  #readErrorText(): string {
+    const { ERROR_TEXT, ERROR_TEXT_BYTES } = THREADS;
+    const bytes = Buffer.from(this.memory.buffer, ERROR_TEXT, ERROR_TEXT_BYTES);
     return bytes.toString('utf8', 0, Math.max(0, bytes.indexOf(0)));
   }
 
@@ -160,37 +191,29 @@ export class Runtime {
     this.heap.free(at);
   }
 
-  private grow(bytes: number): boolean {
+  #grow(bytes: number): boolean {
     const missing = Math.ceil((bytes - this.memory.buffer.byteLength) / PAGE);
     if (missing <= 0) return true;
-    // A little more than asked for: each growth tells every thread.
+    // At least 16 MiB at a time, since each growth interrupts every thread.
     for (const pages of [Math.max(missing, 256), missing]) {
       try {
         this.memory.grow(pages);
         return true;
       } catch {
-        // Past the limit, or the system has no more.
+        // Beyond the limit, or the system has no more memory.
       }
     }
     return false;
   }
 }
 
-function trap(): never {
+function abort(): never {
   throw new Error('the module aborted');
-}
-
-const bits = new DataView(new ArrayBuffer(4));
-
-/** A float32 argument as the 32-bit word that `launch` takes. */
-export function float(value: number): number {
-  bits.setFloat32(0, value);
-  return bits.getInt32(0);
 }
 
 const KEY = Symbol.for('deepend.simd');
 
-/** The process's runtime, started on first use. */
+/** The process's runtime. The first call starts it. */
 export function runtime(): Runtime {
   const shared = globalThis as { [KEY]?: Runtime };
   shared[KEY] ??= new Runtime();

@@ -1,46 +1,44 @@
-/** What a user may ask and change of the process's one runtime. */
+/** Settings and statistics of the process's one runtime. */
 import type { BuildName } from './build';
 import { runtime } from './runtime';
 
 /**
- * How many threads compute. @param count 1 to 8, the main thread included; results do not depend on
- * it, bit for bit
+ * Sets the number of threads. Results do not depend on it, bit for bit.
+ * @param count 1 to 8, the main thread included
+ * @throws RangeError when `count` is not an integer from 1 to 8
  */
 export function setThreads(count: number): void {
   runtime().setThreads(count);
 }
 
 /**
- * How many threads compute; 1 where worker threads do not start. @default `DEEPEND_THREADS`, else
- * the physical cores, at most 8
+ * The number of threads that compute, or 1 if worker threads do not start.
+ * @default `DEEPEND_THREADS`, or else the number of physical cores, at most 8
  */
 export function getThreads(): number {
   return runtime().numThreads;
 }
 
-/**
- * Which build of the module runs: `relaxed` has fused multiply-add, and rounds a little less than
- * `plain`.
- */
+/** The build of the module that runs. `relaxed` has fused multiply-add: one rounding, not two. */
 export function wasmBuild(): BuildName {
   return runtime().build;
 }
 
-/** What the engine is and holds. */
+/** Build, threads and memory of the backend. */
 export interface SimdInfo {
-  /** Results agree bit for bit only within a build: a run's record names it. */
+  /** Results are equal bit for bit only within a build. */
   readonly build: BuildName;
-  /** Threads that compute, the main thread included. */
+  /** Number of threads that compute, the main thread included. */
   readonly threads: number;
-  /** Bytes that tensors and kernels hold now. */
+  /** Bytes that tensors and kernels hold at present. */
   readonly heapBytes: number;
-  /** Bytes of the module's memory: what was needed at most so far. It never shrinks. */
+  /** Bytes of the module's memory. It grows when needed and never shrinks. */
   readonly memoryBytes: number;
-  /** Bytes that `heapBytes` may reach: `DEEPEND_MEMORY_MIB`, else some 4 GiB. */
+  /** Maximum of `heapBytes`: `DEEPEND_MEMORY_MIB`, or else about 4 GiB. */
   readonly memoryLimit: number;
 }
 
-/** Build, threads and memory of the engine. Starts it where it has not been started. */
+/** Reports build, threads and memory of the backend. The first call starts its threads. */
 export function simdInfo(): SimdInfo {
   const { build, numThreads, heap, memory, memoryLimit } = runtime();
   return {

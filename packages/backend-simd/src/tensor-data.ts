@@ -13,72 +13,79 @@ const VIEWS: Partial<Record<DataType, ViewClass>> = {
 };
 
 /**
- * What a backend keeps of a tensor: its numbers in JavaScript or, once a kernel has asked for them,
- * in the module's memory.
+ * The values of a tensor: in JavaScript at first, and in the module's memory from the first time
+ * that a kernel asks for their address.
  */
 export class TensorData {
   refCount = 1;
-  /** The stock cpu backend's own: the parts of a complex tensor. */
+  /** Set by the stock cpu kernels: the parts of a complex tensor. */
   complexTensorInfos?: { real: TensorInfo; imag: TensorInfo };
-  private at = 0;
-  private view: View | undefined;
+  readonly dtype: DataType;
+  readonly #runtime: Runtime;
+  readonly #length: number;
+  /** Values in JavaScript's memory. */
+  #outside: BackendValues | undefined;
+  /** Address in the module's memory, or 0. */
+  #at = 0;
+  #view: View | undefined;
 
-  constructor(
-    private readonly runtime: Runtime,
-    readonly dtype: DataType,
-    private readonly length: number,
-    private own?: BackendValues,
-  ) {}
-
-  get inMemory(): boolean {
-    return this.at !== 0;
+  constructor(runtime: Runtime, dtype: DataType, length: number, values?: BackendValues) {
+    this.#runtime = runtime;
+    this.dtype = dtype;
+    this.#length = length;
+    this.#outside = values;
   }
 
-  /** What stock kernels read. A view into shared memory stays valid when the memory grows. */
+  get inMemory(): boolean {
+    return this.#at !== 0;
+  }
+
+  /** Values for stock kernels. A view into shared memory stays valid when the memory grows. */
   get values(): BackendValues | undefined {
-    if (this.at === 0) return this.own;
-    this.view ??= new (VIEWS[this.dtype] as ViewClass)(
-      this.runtime.memory.buffer,
-      this.at,
-      this.length,
+    if (this.#at === 0) return this.#outside;
+    this.#view ??= new (VIEWS[this.dtype] as ViewClass)(
+      this.#runtime.memory.buffer,
+      this.#at,
+      this.#length,
     );
-    return this.view;
+    return this.#view;
   }
 
   set values(values: BackendValues | undefined) {
     this.free();
-    this.own = values;
+    this.#outside = values;
   }
 
+  /** Address of the values in the module's memory. The first call copies them there. */
   pointer(): number {
-    if (this.at === 0) {
+    if (this.#at === 0) {
       const View = VIEWS[this.dtype];
       if (!View)
         throw new TypeError(
-          `[backend-simd] a tensor of ${this.dtype} has no place in WebAssembly's memory`,
+          `[backend-simd] expected a tensor of float32, int32 or bool, got ${this.dtype}`,
         );
-      this.at = this.runtime.alloc(this.length * View.BYTES_PER_ELEMENT);
-      if (this.own) (this.values as Float32Array).set(this.own as Float32Array);
-      this.own = undefined;
+      this.#at = this.#runtime.alloc(this.#length * View.BYTES_PER_ELEMENT);
+      if (this.#outside) (this.values as Float32Array).set(this.#outside as Float32Array);
+      this.#outside = undefined;
     }
-    return this.at;
+    return this.#at;
   }
 
-  /** Where its numbers lie; 0 while they are JavaScript's. */
-  get place(): number {
-    return this.at;
+  /** Address of the values in the module's memory, or 0. */
+  get address(): number {
+    return this.#at;
   }
 
-  /** Its numbers were moved. */
+  /** Called when the heap has moved the values. */
   moveTo(at: number): void {
-    this.at = at;
-    this.view = undefined;
+    this.#at = at;
+    this.#view = undefined;
   }
 
   free(): void {
-    if (this.at !== 0) this.runtime.free(this.at);
-    this.at = 0;
-    this.view = undefined;
-    this.own = undefined;
+    if (this.#at !== 0) this.#runtime.free(this.#at);
+    this.#at = 0;
+    this.#view = undefined;
+    this.#outside = undefined;
   }
 }

@@ -1,6 +1,6 @@
 /**
- * The part of WebAssembly's JavaScript interface that is used here: TypeScript has it among the
- * browser's types alone.
+ * The part of WebAssembly's JavaScript interface that this package uses. TypeScript declares it
+ * only for browsers (lib.dom), whose types this project does not include.
  */
 declare namespace WebAssembly {
   class Module {

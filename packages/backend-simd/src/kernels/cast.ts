@@ -1,13 +1,11 @@
-/** Tensors from other types, from one number, and from indices. */
+/** Casts, constant tensors and one-hot rows. */
 import { type DataType, type TensorInfo, util } from '@tensorflow/tfjs-core';
-import { CastKind } from '../../assembly/ops';
-import { Task } from '../../assembly/task';
+import { CastKind, Task } from '../../assembly/ops';
 import type { SimdBackend } from '../backend';
-import { float } from '../runtime';
 import { BLOCK } from './strides';
 import { type Call, type Kernel, size } from './types';
 
-/** From a type to a wider one. Stock cpu narrows. */
+/** Casts to a wider type. Stock cpu casts to narrower ones. */
 const CASTS: Record<string, CastKind | undefined> = {
   'int32 float32': CastKind.IntToFloat,
   'bool float32': CastKind.ByteToFloat,
@@ -16,13 +14,20 @@ const CASTS: Record<string, CastKind | undefined> = {
 
 const castKind = ({ inputs, attrs }: Call) => CASTS[`${inputs.x?.dtype} ${attrs.dtype}`];
 
-/** A number as the 32 bits that a tensor of this type holds. */
-export const bitsOf = (dtype: DataType, value: number): number =>
-  dtype === 'float32' ? float(value) : value | 0;
+const bits = new DataView(new ArrayBuffer(4));
 
-/** Sets `count` words from `at` on. */
+function floatToBits(value: number): number {
+  bits.setFloat32(0, value);
+  return bits.getInt32(0);
+}
+
+/** The 32 bits of a number in a tensor of this type. */
+export const toBits = (dtype: DataType, value: number): number =>
+  dtype === 'float32' ? floatToBits(value) : value | 0;
+
+/** Sets `count` 32-bit words from address `at` on. */
 export function fill(backend: SimdBackend, at: number, count: number, bits: number): void {
-  backend.launch(Task.Fill, [at, count, BLOCK, bits], Math.ceil(count / BLOCK));
+  backend.launch(Task.Fill, { out: at, count, block: BLOCK, bits }, Math.ceil(count / BLOCK));
 }
 
 const isWord = (dtype: unknown): dtype is 'float32' | 'int32' =>
@@ -30,11 +35,11 @@ const isWord = (dtype: unknown): dtype is 'float32' | 'int32' =>
 
 function filled(backend: SimdBackend, shape: number[], dtype: DataType, value: number): TensorInfo {
   const out = backend.output(shape, dtype);
-  fill(backend, backend.pointer(out), size(shape), bitsOf(dtype, value));
+  fill(backend, backend.pointer(out), size(shape), toBits(dtype, value));
   return out;
 }
 
-/** A tensor like x of one number. */
+/** A kernel whose output has the shape and dtype of x and one value everywhere. */
 const like = (name: string, value: number): Kernel => ({
   name,
   takes: ({ inputs }) => isWord(inputs.x?.dtype),
@@ -53,14 +58,17 @@ export const castKernels: readonly Kernel[] = [
       const x = call.inputs.x as TensorInfo;
       const out = backend.output(x.shape, attrs.dtype);
       const count = size(x.shape);
-      const words = [
-        backend.pointer(x),
-        backend.pointer(out),
-        count,
-        BLOCK,
-        castKind(call) as CastKind,
-      ];
-      backend.launch(Task.Cast, words, Math.ceil(count / BLOCK));
+      backend.launch(
+        Task.Cast,
+        {
+          x: backend.pointer(x),
+          out: backend.pointer(out),
+          count,
+          block: BLOCK,
+          kind: castKind(call) as CastKind,
+        },
+        Math.ceil(count / BLOCK),
+      );
       return out;
     },
   },
@@ -79,16 +87,19 @@ export const castKernels: readonly Kernel[] = [
       const out = backend.output([...indices.shape, depth], dtype);
       const count = size(indices.shape);
       const block = Math.max(1, Math.floor(BLOCK / depth));
-      const values = [bitsOf(dtype, onValue), bitsOf(dtype, offValue)];
-      const words = [
-        backend.pointer(indices),
-        backend.pointer(out),
-        count,
-        block,
-        depth,
-        ...values,
-      ];
-      backend.launch(Task.OneHot, words, Math.ceil(count / block));
+      backend.launch(
+        Task.OneHot,
+        {
+          x: backend.pointer(indices),
+          out: backend.pointer(out),
+          count,
+          block,
+          depth,
+          on: toBits(dtype, onValue),
+          off: toBits(dtype, offValue),
+        },
+        Math.ceil(count / block),
+      );
       return out;
     },
   },

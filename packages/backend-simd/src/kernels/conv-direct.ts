@@ -1,20 +1,23 @@
 /**
- * Convolution and its gradients without Winograd: see assembly/conv.ts and assembly/conv-filter.ts.
+ * Convolution and its gradients without Winograd's transforms; see assembly/conv.ts and
+ * assembly/conv-filter.ts.
  */
-import { Task } from '../../assembly/task';
+import { Task } from '../../assembly/ops';
 import type { SimdBackend } from '../backend';
-import { type Geometry, hits, type Tap, tapsOf } from './conv-geometry';
-import { panelsOf, withPanels } from './matmul';
+import { countHits, type Geometry, listTaps, type Tap } from './conv-geometry';
+import { countPanels, withPanels } from './matmul';
 
+/** What happens to each output: an address of a bias (0: none), and an activation code. */
 export interface Finish {
   bias?: number;
   activation?: number;
 }
 
-const words = (taps: readonly Tap[], matrix: (tap: Tap, i: number) => number) =>
+/** The taps as the kernels read them: (y, x, matrix) each. */
+const tapWords = (taps: readonly Tap[], matrix: (tap: Tap, i: number) => number) =>
   taps.flatMap((tap, i) => [tap.y, tap.x, matrix(tap, i)]);
 
-/** Positions to compute, where they come from and where they go. */
+/** Positions to compute: source pixels between them, and strides of the output in floats. */
 interface Grid {
   height: number;
   width: number;
@@ -28,7 +31,7 @@ interface Grid {
 
 interface Source {
   at: number;
-  images: number;
+  batch: number;
   height: number;
   width: number;
   channels: number;
@@ -36,98 +39,120 @@ interface Source {
 
 interface Filter {
   at: number;
-  columns: number;
+  outChannels: number;
   kStride: number;
   nStride: number;
   matrixStride: number;
 }
 
 const meetsData = (tap: Tap, source: Source, grid: Grid) =>
-  hits(tap.y, { stride: grid.strideY, size: source.height, count: grid.height }) > 0 &&
-  hits(tap.x, { stride: grid.strideX, size: source.width, count: grid.width }) > 0;
+  countHits(tap.y, { stride: grid.strideY, size: source.height, count: grid.height }) > 0 &&
+  countHits(tap.x, { stride: grid.strideX, size: source.width, count: grid.width }) > 0;
 
-/** Rows and panels of a tile, by shape alone. */
-export function blocks(rows: number, columns: number): [rowBlock: number, panelBlock: number] {
+/** Rows and panels of a tile. Depends only on the shape. */
+export function chooseBlocks(
+  rows: number,
+  outChannels: number,
+): { rowBlock: number; panelBlock: number } {
   const rowBlock = rows >= 1920 ? 120 : rows >= 480 ? 60 : 30;
-  const panels = panelsOf(columns);
-  // A thread's scratch memory holds the block: at most 64 panels of it.
+  const panels = countPanels(outChannels);
+  // A thread's scratch memory has room for a block of at most 64 panels.
   const parts = Math.min(
     panels,
     Math.max(1, Math.ceil(16 / Math.ceil(rows / rowBlock)), Math.ceil(panels / 64)),
   );
-  return [rowBlock, Math.ceil(panels / parts)];
+  return { rowBlock, panelBlock: Math.ceil(panels / parts) };
 }
 
-function run(
+function runTaps(
   backend: SimdBackend,
   job: { source: Source; filter: Filter; grid: Grid; taps: Tap[]; out: number } & Finish,
 ): void {
-  const { source, filter, grid, out } = job;
+  const { source, filter, grid, out, bias = 0, activation = 0 } = job;
+  const { outChannels } = filter;
   if (grid.height <= 0 || grid.width <= 0) return;
   const taps = job.taps.filter((tap) => meetsData(tap, source, grid));
-  const rows = source.images * grid.height * grid.width;
-  const [rowBlock, panelBlock] = blocks(rows, filter.columns);
-  const panelBlocks = Math.ceil(panelsOf(filter.columns) / panelBlock);
-  const panels = {
-    ...filter,
+  const rows = source.batch * grid.height * grid.width;
+  const { rowBlock, panelBlock } = chooseBlocks(rows, outChannels);
+  const panelBlocks = Math.ceil(countPanels(outChannels) / panelBlock);
+  const launch = (panels: number, tapsAt: number) =>
+    backend.launch(
+      Task.ConvDirect,
+      {
+        source: source.at,
+        panels,
+        out,
+        bias,
+        taps: tapsAt,
+        tapCount: taps.length,
+        height: source.height,
+        width: source.width,
+        channels: source.channels,
+        gridHeight: grid.height,
+        gridWidth: grid.width,
+        batch: source.batch,
+        strideY: grid.strideY,
+        strideX: grid.strideX,
+        outImage: grid.outImage,
+        outRow: grid.outRow,
+        outColumn: grid.outColumn,
+        outOffset: grid.outOffset,
+        outChannels,
+        rowBlock,
+        panelBlock,
+        panelBlocks,
+        activation,
+      },
+      Math.ceil(rows / rowBlock) * panelBlocks,
+    );
+  if (taps.length === 0) {
+    launch(0, 0);
+    return;
+  }
+  const matrices = {
     b: filter.at,
     count: taps.length,
     k: source.channels,
+    columns: outChannels,
+    kStride: filter.kStride,
+    nStride: filter.nStride,
+    matrixStride: filter.matrixStride,
     list: taps.map((tap) => tap.matrix),
   };
-  const launch = (packed: number, list: number) => {
-    const args = [
-      source.at,
-      packed,
-      out,
-      job.bias ?? 0,
-      list,
-      taps.length,
-      source.height,
-      source.width,
-      source.channels,
-    ];
-    args.push(grid.height, grid.width, source.images, grid.strideY, grid.strideX);
-    args.push(grid.outImage, grid.outRow, grid.outColumn, grid.outOffset, filter.columns);
-    args.push(rowBlock, panelBlock, panelBlocks, job.activation ?? 0);
-    backend.launch(Task.ConvDirect, args, Math.ceil(rows / rowBlock) * panelBlocks);
-  };
-  if (taps.length === 0) launch(0, 0);
-  else
-    withPanels(backend, panels, (packed) =>
-      backend.words(
-        words(taps, (_, i) => i),
-        (list) => launch(packed, list),
-      ),
-    );
+  withPanels(backend, matrices, (panels) =>
+    backend.words(
+      tapWords(taps, (_, i) => i),
+      (tapsAt) => launch(panels, tapsAt),
+    ),
+  );
 }
 
-export function convByTaps(
+export function convDirect(
   backend: SimdBackend,
   g: Geometry,
   at: { x: number; filter: number; out: number } & Finish,
 ): void {
-  const { columns, outWidth } = g;
-  run(backend, {
-    source: { at: at.x, images: g.images, height: g.height, width: g.width, channels: g.channels },
+  const { outChannels, outWidth } = g;
+  runTaps(backend, {
+    source: { at: at.x, batch: g.batch, height: g.height, width: g.width, channels: g.channels },
     filter: {
       at: at.filter,
-      columns,
-      kStride: columns,
+      outChannels,
+      kStride: outChannels,
       nStride: 1,
-      matrixStride: g.channels * columns,
+      matrixStride: g.channels * outChannels,
     },
     grid: {
       height: g.outHeight,
       width: outWidth,
       strideY: g.strideY,
       strideX: g.strideX,
-      outImage: g.outHeight * outWidth * columns,
-      outRow: outWidth * columns,
-      outColumn: columns,
+      outImage: g.outHeight * outWidth * outChannels,
+      outRow: outWidth * outChannels,
+      outColumn: outChannels,
       outOffset: 0,
     },
-    taps: tapsOf(g),
+    taps: listTaps(g),
     out: at.out,
     bias: at.bias,
     activation: at.activation,
@@ -135,8 +160,8 @@ export function convByTaps(
 }
 
 /**
- * dx: pixels that lie alike to the stride's grid meet the same taps, so each such class is a dense
- * convolution of dy.
+ * dx: pixels with equal coordinates modulo the stride meet the same taps, so each such sub-pixel
+ * class is a dense convolution of dy.
  */
 export function inputGradientDirect(
   backend: SimdBackend,
@@ -147,25 +172,25 @@ export function inputGradientDirect(
   const floorMod = (a: number, b: number) => ((a % b) + b) % b;
   for (let cy = 0; cy < Math.min(g.strideY, g.height); cy++) {
     for (let cx = 0; cx < Math.min(g.strideX, width); cx++) {
-      const taps = tapsOf(g)
+      const taps = listTaps(g)
         .filter(
           ({ y, x }) => floorMod(cy - y, g.strideY) === 0 && floorMod(cx - x, g.strideX) === 0,
         )
         .map(({ y, x, matrix }) => ({ y: (cy - y) / g.strideY, x: (cx - x) / g.strideX, matrix }));
-      run(backend, {
+      runTaps(backend, {
         source: {
           at: at.dy,
-          images: g.images,
+          batch: g.batch,
           height: g.outHeight,
           width: g.outWidth,
-          channels: g.columns,
+          channels: g.outChannels,
         },
         filter: {
           at: at.filter,
-          columns: channels,
+          outChannels: channels,
           kStride: 1,
-          nStride: g.columns,
-          matrixStride: channels * g.columns,
+          nStride: g.outChannels,
+          matrixStride: channels * g.outChannels,
         },
         grid: {
           height: Math.ceil((g.height - cy) / g.strideY),
@@ -184,47 +209,71 @@ export function inputGradientDirect(
   }
 }
 
-/** dW: sums over pixels, cut into pieces by shape alone. */
+/** dW: sums over pixels, cut into partial sums. Their number depends only on the shape. */
 export function filterGradientDirect(
   backend: SimdBackend,
   g: Geometry,
   at: { x: number; dy: number; out: number },
 ): void {
-  const taps = tapsOf(g);
+  const taps = listTaps(g);
   const rowBlock = Math.min(g.channels, 48);
   const rowBlocks = Math.ceil(g.channels / rowBlock);
-  const panelBlock = Math.min(panelsOf(g.columns), 32);
-  const panelBlocks = Math.ceil(panelsOf(g.columns) / panelBlock);
+  const panelBlock = Math.min(countPanels(g.outChannels), 32);
+  const panelBlocks = Math.ceil(countPanels(g.outChannels) / panelBlock);
   const perPartial = taps.length * rowBlocks * panelBlocks;
-  const pixels = g.images * g.outHeight * g.outWidth;
+  const pixels = g.batch * g.outHeight * g.outWidth;
   const partials = Math.max(1, Math.min(Math.ceil(pixels / 512), Math.ceil(32 / perPartial)));
-  const count = taps.length * g.channels * g.columns;
-  const list = words(taps, ({ matrix }) => matrix);
+  const count = taps.length * g.channels * g.outChannels;
+  const list = tapWords(taps, ({ matrix }) => matrix);
   sumPartials(backend, { partials, count, out: at.out }, (out) =>
-    backend.words(list, (places) => {
-      const args = [at.x, at.dy, out, places, taps.length, g.height, g.width, g.channels];
-      args.push(g.outHeight, g.outWidth, g.images, g.strideY, g.strideX, g.columns);
-      args.push(rowBlock, rowBlocks, panelBlock, panelBlocks, partials, count);
-      backend.launch(Task.ConvFilter, args, partials * perPartial);
-    }),
+    backend.words(list, (tapsAt) =>
+      backend.launch(
+        Task.ConvFilter,
+        {
+          x: at.x,
+          dy: at.dy,
+          out,
+          taps: tapsAt,
+          tapCount: taps.length,
+          height: g.height,
+          width: g.width,
+          channels: g.channels,
+          gridHeight: g.outHeight,
+          gridWidth: g.outWidth,
+          batch: g.batch,
+          strideY: g.strideY,
+          strideX: g.strideX,
+          outChannels: g.outChannels,
+          rowBlock,
+          rowBlocks,
+          panelBlock,
+          panelBlocks,
+          partials,
+          partialStride: count,
+        },
+        partials * perPartial,
+      ),
+    ),
   );
 }
 
-/** Lets `launch` write so many partial sums of `count` numbers, and adds them up in order. */
+/** Lets `launch` write `partials` partial sums of `count` numbers each, and adds them in order. */
 export function sumPartials(
   backend: SimdBackend,
   { partials, count, out }: { partials: number; count: number; out: number },
   launch: (out: number) => void,
 ): void {
-  if (partials === 1) launch(out);
-  else
-    backend.temporary(partials * count * 4, (sums) => {
-      launch(sums);
-      const block = 4096;
-      backend.launch(
-        Task.ReducePartials,
-        [sums, out, count, partials, count, block],
-        Math.ceil(count / block),
-      );
-    });
+  if (partials === 1) {
+    launch(out);
+    return;
+  }
+  backend.temporary(partials * count * 4, (source) => {
+    launch(source);
+    const block = 4096;
+    backend.launch(
+      Task.ReducePartials,
+      { source, out, count, partials, stride: count, block },
+      Math.ceil(count / block),
+    );
+  });
 }

@@ -1,150 +1,152 @@
 /**
- * Convolution over few channels and its gradients, by gathered windows: see
+ * Convolution over few channels and its gradients, through gathered windows; see
  * assembly/conv-gather.ts.
  */
-import { Task } from '../../assembly/task';
+import { Task } from '../../assembly/ops';
 import type { SimdBackend } from '../backend';
-import { blocks, type Finish, sumPartials } from './conv-direct';
-import { type Geometry, paddedSize, tapsOf } from './conv-geometry';
-import { panelsOf, withPanels } from './matmul';
+import type { GatherArgs } from '../generated/bindings';
+import { chooseBlocks, type Finish, sumPartials } from './conv-direct';
+import { flipGeometry, type Geometry, listTaps, paddedSize } from './conv-geometry';
+import { countPanels, withPanels } from './matmul';
 
-/** A gathered window's floats, of which a thread's scratch memory holds 128. */
+/** Maximum number of floats in a window: a thread's scratch memory has room for 128 windows. */
 const WINDOW_LIMIT = 4096;
-/** From so many channels on, the product of one tap alone is long enough. */
+/** From this many channels on, the product of a single tap is long enough. */
 const FEW_CHANNELS = 32;
 
-/** Whether a window is gathered into one row first, zeros where it sticks out of the image. */
-export const gathers = (g: Geometry): boolean =>
+/** Whether each window should be gathered into one row first, with zeros for padding. */
+export const shouldGather = (g: Geometry): boolean =>
   g.channels < FEW_CHANNELS &&
   g.dilationX === 1 &&
   g.kernelHeight * g.kernelWidth * g.channels <= WINDOW_LIMIT;
 
 /**
- * Whether dx is a convolution of dy whose windows are gathered: at stride 1, where dy's padding is
- * not negative.
+ * Whether dx should be computed as a convolution of dy with gathered windows. The stride must be 1
+ * and the padding of dy must not be negative.
  */
-export const gathersInputGradient = (g: Geometry): boolean =>
-  g.strideY === 1 &&
-  g.strideX === 1 &&
-  turned(g).padTop >= 0 &&
-  turned(g).padLeft >= 0 &&
-  gathers(turned(g));
+export function shouldGatherInputGradient(g: Geometry): boolean {
+  if (g.strideY !== 1 || g.strideX !== 1) return false;
+  const flipped = flipGeometry(g);
+  return flipped.padTop >= 0 && flipped.padLeft >= 0 && shouldGather(flipped);
+}
 
-/** dx as a convolution: of dy, with the filter turned by 180° and its channels swapped. */
-const turned = (g: Geometry): Geometry => ({
-  ...g,
-  ...{
-    height: g.outHeight,
-    width: g.outWidth,
-    outHeight: g.height,
-    outWidth: g.width,
-    channels: g.columns,
-    columns: g.channels,
-  },
-  padTop: (g.kernelHeight - 1) * g.dilationY - g.padTop,
-  padLeft: (g.kernelWidth - 1) * g.dilationX - g.padLeft,
-});
+interface PaddedImages {
+  at: number;
+  height: number;
+  width: number;
+}
 
-/**
- * Calls `use` with images whose padding is in memory, and with their size: the source itself where
- * it needs none.
- */
+/** Calls `use` with images that contain their padding: a copy, or x itself if there is none. */
 function withPadding(
   backend: SimdBackend,
   g: Geometry,
-  at: { x: number; use: (x: number, height: number, width: number) => void },
-) {
+  { x, use }: { x: number; use: (images: PaddedImages) => void },
+): void {
   const { height, width } = paddedSize(g);
-  if (height === g.height && width === g.width) return at.use(at.x, height, width);
+  if (height === g.height && width === g.width) {
+    use({ at: x, height, width });
+    return;
+  }
   const { channels } = g;
-  return backend.temporary(g.images * height * width * channels * 4, (padded) => {
-    const words = [
-      at.x,
-      padded,
-      g.height,
-      g.width * channels,
-      height,
-      width * channels,
-      g.padTop,
-      g.padLeft * channels,
-    ];
-    backend.launch(Task.PadImages, words, g.images);
-    at.use(padded, height, width);
+  backend.temporary(g.batch * height * width * channels * 4, (at) => {
+    backend.launch(
+      Task.PadImages,
+      {
+        x,
+        out: at,
+        height: g.height,
+        row: g.width * channels,
+        outHeight: height,
+        outRow: width * channels,
+        top: g.padTop,
+        left: g.padLeft * channels,
+      },
+      g.batch,
+    );
+    use({ at, height, width });
   });
 }
 
-interface Gather {
-  x: number;
-  height: number;
-  width: number;
-  rowBlock: number;
-  panelBlock: number;
-  forward?: { panels: number; out: number } & Finish;
-  gradient?: { dy: number; out: number; partials: number; partialStride: number };
-}
+/** Arguments that the forward pass and the filter's gradient set in different ways. */
+type Part = Pick<
+  GatherArgs,
+  | 'rowBlock'
+  | 'panelBlock'
+  | 'panels'
+  | 'out'
+  | 'bias'
+  | 'activation'
+  | 'dy'
+  | 'partials'
+  | 'partialStride'
+>;
 
-function words(
-  g: Geometry,
-  { x, height, width, rowBlock, panelBlock, forward, gradient }: Gather,
-): number[] {
-  const row = width * g.channels;
-  const list = [
-    x,
-    height * row,
+function gatherArgs(g: Geometry, images: PaddedImages, part: Part): GatherArgs {
+  const row = images.width * g.channels;
+  return {
+    source: images.at,
+    image: images.height * row,
     row,
-    g.outHeight,
-    g.outWidth,
-    g.images,
-    g.strideY * row,
-    g.strideX * g.channels,
-  ];
-  list.push(g.kernelHeight, g.dilationY * row, g.kernelWidth * g.channels, g.columns);
-  list.push(rowBlock, panelBlock, Math.ceil(panelsOf(g.columns) / panelBlock));
-  list.push(
-    forward?.panels ?? 0,
-    forward?.out ?? gradient?.out ?? 0,
-    forward?.bias ?? 0,
-    forward?.activation ?? 0,
-  );
-  return [...list, gradient?.dy ?? 0, gradient?.partials ?? 0, gradient?.partialStride ?? 0];
+    gridHeight: g.outHeight,
+    gridWidth: g.outWidth,
+    batch: g.batch,
+    stepY: g.strideY * row,
+    stepX: g.strideX * g.channels,
+    kernelRows: g.kernelHeight,
+    kernelStep: g.dilationY * row,
+    run: g.kernelWidth * g.channels,
+    outChannels: g.outChannels,
+    rowBlock: part.rowBlock,
+    panelBlock: part.panelBlock,
+    panelBlocks: Math.ceil(countPanels(g.outChannels) / part.panelBlock),
+    panels: part.panels,
+    out: part.out,
+    bias: part.bias,
+    activation: part.activation,
+    dy: part.dy,
+    partials: part.partials,
+    partialStride: part.partialStride,
+  };
 }
 
-interface PackedFilter {
+interface FilterMatrices {
   at: number;
   kStride: number;
   nStride: number;
-  /** The kernel's places in the order of the window. */
+  /** The kernel's taps in the order of the window. */
   list: number[];
 }
 
-function run(
+function runGathered(
   backend: SimdBackend,
   g: Geometry,
-  at: { x: number; out: number; filter: PackedFilter } & Finish,
+  at: { x: number; out: number; filter: FilterMatrices } & Finish,
 ): void {
-  const { filter, bias, activation } = at;
-  const rows = g.images * g.outHeight * g.outWidth;
-  const [rowBlock, panelBlock] = blocks(rows, g.columns);
-  const { kStride, nStride, list } = filter;
-  const matrix = {
+  const { filter, out, bias = 0, activation = 0 } = at;
+  const rows = g.batch * g.outHeight * g.outWidth;
+  const { rowBlock, panelBlock } = chooseBlocks(rows, g.outChannels);
+  const matrices = {
     b: filter.at,
-    count: list.length,
+    count: filter.list.length,
     k: g.channels,
-    columns: g.columns,
-    kStride,
-    nStride,
-    list,
+    columns: g.outChannels,
+    kStride: filter.kStride,
+    nStride: filter.nStride,
+    matrixStride: g.channels * g.outChannels,
+    list: filter.list,
+    joined: true,
   };
-  withPanels(backend, { ...matrix, matrixStride: g.channels * g.columns, joined: true }, (panels) =>
+  const rest = { dy: 0, partials: 0, partialStride: 0 };
+  withPanels(backend, matrices, (panels) =>
     withPadding(backend, g, {
       x: at.x,
-      use(x, height, width) {
-        const forward = { panels, out: at.out, bias, activation };
-        const tiles = Math.ceil(rows / rowBlock) * Math.ceil(panelsOf(g.columns) / panelBlock);
+      use(images) {
+        const part = { rowBlock, panelBlock, panels, out, bias, activation, ...rest };
+        const panelBlocks = Math.ceil(countPanels(g.outChannels) / panelBlock);
         backend.launch(
           Task.ConvGather,
-          words(g, { x, height, width, rowBlock, panelBlock, forward }),
-          tiles,
+          gatherArgs(g, images, part),
+          Math.ceil(rows / rowBlock) * panelBlocks,
         );
       },
     }),
@@ -156,8 +158,14 @@ export function convGathered(
   g: Geometry,
   at: { x: number; filter: number; out: number } & Finish,
 ): void {
-  const list = tapsOf(g).map(({ matrix }) => matrix);
-  run(backend, g, { ...at, filter: { at: at.filter, kStride: g.columns, nStride: 1, list } });
+  const list = listTaps(g).map(({ matrix }) => matrix);
+  runGathered(backend, g, {
+    x: at.x,
+    out: at.out,
+    filter: { at: at.filter, kStride: g.outChannels, nStride: 1, list },
+    bias: at.bias,
+    activation: at.activation,
+  });
 }
 
 export function inputGradientGathered(
@@ -165,34 +173,34 @@ export function inputGradientGathered(
   g: Geometry,
   at: { dy: number; filter: number; out: number },
 ): void {
-  const list = tapsOf(g)
+  const list = listTaps(g)
     .map(({ matrix }) => matrix)
     .reverse();
-  run(backend, turned(g), {
+  runGathered(backend, flipGeometry(g), {
     x: at.dy,
     out: at.out,
-    filter: { at: at.filter, kStride: 1, nStride: g.columns, list },
+    filter: { at: at.filter, kStride: 1, nStride: g.outChannels, list },
   });
 }
 
-/** dW: sums over positions, cut into pieces by shape alone. */
+/** dW: sums over positions, cut into partial sums. Their number depends only on the shape. */
 export function filterGradientGathered(
   backend: SimdBackend,
   g: Geometry,
   at: { x: number; dy: number; out: number },
 ): void {
-  const positions = g.images * g.outHeight * g.outWidth;
-  const panelBlock = Math.min(panelsOf(g.columns), 32);
-  const panelBlocks = Math.ceil(panelsOf(g.columns) / panelBlock);
+  const positions = g.batch * g.outHeight * g.outWidth;
+  const panelBlock = Math.min(countPanels(g.outChannels), 32);
+  const panelBlocks = Math.ceil(countPanels(g.outChannels) / panelBlock);
   const partials = Math.max(1, Math.min(Math.ceil(positions / 512), Math.ceil(32 / panelBlocks)));
-  const partialStride = g.kernelHeight * g.kernelWidth * g.channels * g.columns;
+  const partialStride = g.kernelHeight * g.kernelWidth * g.channels * g.outChannels;
+  const rest = { rowBlock: 0, panels: 0, bias: 0, activation: 0 };
   withPadding(backend, g, {
     x: at.x,
-    use: (x, height, width) =>
+    use: (images) =>
       sumPartials(backend, { partials, count: partialStride, out: at.out }, (out) => {
-        const gradient = { dy: at.dy, out, partials, partialStride };
-        const list = words(g, { x, height, width, rowBlock: 0, panelBlock, gradient });
-        backend.launch(Task.ConvFilterGather, list, partials * panelBlocks);
+        const part = { panelBlock, out, dy: at.dy, partials, partialStride, ...rest };
+        backend.launch(Task.ConvFilterGather, gatherArgs(g, images, part), partials * panelBlocks);
       }),
   });
 }

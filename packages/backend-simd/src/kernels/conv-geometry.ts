@@ -1,15 +1,14 @@
-/** What a convolution's kernels need to know of it. */
+/** Shapes, strides and padding of a convolution, and what follows from them. */
 import type { backend_util } from '@tensorflow/tfjs-core';
 
 export interface Geometry {
-  images: number;
+  batch: number;
   height: number;
   width: number;
   channels: number;
   outHeight: number;
   outWidth: number;
-  /** Output channels. */
-  columns: number;
+  outChannels: number;
   kernelHeight: number;
   kernelWidth: number;
   strideY: number;
@@ -20,15 +19,15 @@ export interface Geometry {
   padLeft: number;
 }
 
-export function geometryOf(info: backend_util.Conv2DInfo): Geometry {
+export function parseGeometry(info: backend_util.Conv2DInfo): Geometry {
   return {
-    images: info.batchSize,
+    batch: info.batchSize,
     height: info.inHeight,
     width: info.inWidth,
     channels: info.inChannels,
     outHeight: info.outHeight,
     outWidth: info.outWidth,
-    columns: info.outChannels,
+    outChannels: info.outChannels,
     kernelHeight: info.filterHeight,
     kernelWidth: info.filterWidth,
     strideY: info.strideHeight,
@@ -41,8 +40,8 @@ export function geometryOf(info: backend_util.Conv2DInfo): Geometry {
 }
 
 /**
- * One place of the kernel: the source pixel of position (0, 0), and which [in][out] matrix of the
- * filter it has.
+ * One tap of the kernel: the source pixel that it reads for position (0, 0), and the index of its
+ * [channels][outChannels] matrix in the filter.
  */
 export interface Tap {
   y: number;
@@ -50,8 +49,8 @@ export interface Tap {
   matrix: number;
 }
 
-/** The kernel's taps, as offsets into the image from `stride · position`. */
-export function tapsOf(g: Geometry): Tap[] {
+/** The taps of the kernel. For other positions, add `stride · position` to their pixels. */
+export function listTaps(g: Geometry): Tap[] {
   return Array.from({ length: g.kernelHeight * g.kernelWidth }, (_, matrix) => ({
     y: Math.floor(matrix / g.kernelWidth) * g.dilationY - g.padTop,
     x: (matrix % g.kernelWidth) * g.dilationX - g.padLeft,
@@ -59,8 +58,8 @@ export function tapsOf(g: Geometry): Tap[] {
   }));
 }
 
-/** How many positions 0 … count − 1 have `stride · position + offset` inside 0 … size − 1. */
-export function hits(
+/** Number of positions 0 … count − 1 whose `stride · position + offset` is in 0 … size − 1. */
+export function countHits(
   offset: number,
   { stride, size, count }: { stride: number; size: number; count: number },
 ): number {
@@ -69,7 +68,23 @@ export function hits(
   return Math.max(0, last - first + 1);
 }
 
-/** An image's size with the padding that its windows reach. */
+/**
+ * The input gradient's convolution at stride 1: of dy, with the filter rotated by 180° and its
+ * channels swapped.
+ */
+export const flipGeometry = (g: Geometry): Geometry => ({
+  ...g,
+  height: g.outHeight,
+  width: g.outWidth,
+  outHeight: g.height,
+  outWidth: g.width,
+  channels: g.outChannels,
+  outChannels: g.channels,
+  padTop: (g.kernelHeight - 1) * g.dilationY - g.padTop,
+  padLeft: (g.kernelWidth - 1) * g.dilationX - g.padLeft,
+});
+
+/** The size of an image with all padding that its windows reach. */
 export function paddedSize(g: Geometry): { height: number; width: number } {
   const reach = (count: number, stride: number, kernel: number, dilation: number) =>
     (count - 1) * stride + (kernel - 1) * dilation + 1;
@@ -82,7 +97,7 @@ export function paddedSize(g: Geometry): { height: number; width: number } {
   };
 }
 
-/** A 1×1 kernel that takes every pixel once: a matrix product. */
+/** Whether the convolution is a matrix product: a 1×1 kernel that reads each pixel once. */
 export const isPointwise = (g: Geometry): boolean =>
   g.kernelHeight * g.kernelWidth === 1 &&
   g.strideY === 1 &&
@@ -93,39 +108,36 @@ export const isPointwise = (g: Geometry): boolean =>
 
 const sameSize = (g: Geometry) => g.outHeight === g.height && g.outWidth === g.width;
 
-/**
- * Outputs along one axis of a tile of Winograd's: F(3×3, 3×3) or F(4×4, 3×3), or the whole of a
- * padded image of 2×2.
- */
+/** Side of a Winograd tile: F(3×3, 3×3), F(4×4, 3×3), or 2 for a whole padded 2×2 image. */
 export type TileSize = 2 | 3 | 4;
 
-/** Two pixels with one of padding on each side: nine products instead of sixteen. */
+/** Two pixels with one of padding on each side: three products along this axis instead of four. */
 const isPaddedPair = (size: number, outSize: number, padding: number) =>
   size === 2 && outSize === 2 && padding === 1;
 
 /**
- * Which of Winograd's tiles costs least, counting its (m + 2)² products a tile with what its
- * transforms cost, against the taps that meet
- * data: 0 where none does. 6×6 pixels take four tiles of either size, so the smaller one wins
- * there; 7×7 take four of the larger one.
+ * The Winograd tile that costs least, or 0 if the direct convolution costs less. A tile costs
+ * (m + 2)² products and its transforms; the direct convolution costs one product for each tap that
+ * meets data. For example, 6×6 pixels take four tiles of either size, so m = 3 wins; 7×7 pixels
+ * take four tiles only with m = 4.
  */
 export function winogradTile(g: Geometry): TileSize | 0 {
   const square = g.kernelHeight === 3 && g.kernelWidth === 3 && g.strideY === 1 && g.strideX === 1;
   if (!square || g.dilationY !== 1 || g.dilationX !== 1) return 0;
-  if (g.channels % 4 || g.columns % 4 || g.channels < 16 || g.columns < 16) return 0;
+  if (g.channels % 4 || g.outChannels % 4 || g.channels < 16 || g.outChannels < 16) return 0;
   if (isPaddedPair(g.height, g.outHeight, g.padTop) && isPaddedPair(g.width, g.outWidth, g.padLeft))
     return 2;
-  const taps = tapsOf(g).map(
+  const taps = listTaps(g).map(
     ({ y, x }) =>
-      hits(y, { stride: 1, size: g.height, count: g.outHeight }) *
-      hits(x, { stride: 1, size: g.width, count: g.outWidth }),
+      countHits(y, { stride: 1, size: g.height, count: g.outHeight }) *
+      countHits(x, { stride: 1, size: g.width, count: g.outWidth }),
   );
   const direct = taps.reduce((sum, n) => sum + n, 0);
   const products = (m: 3 | 4) =>
     (m + 2) ** 2 * Math.ceil(g.outHeight / m) * Math.ceil(g.outWidth / m);
   const m = products(3) < products(4) ? 3 : 4;
-  // A transformed number costs some six additions, which a product over few channels does not
-  // outweigh.
-  const transforms = products(m) * 6 * (1 / g.columns + 1 / g.channels);
+  // Transforming a number costs about six additions. With few channels, the products saved do not
+  // make up for them.
+  const transforms = products(m) * 6 * (1 / g.outChannels + 1 / g.channels);
   return products(m) + transforms < 0.85 * direct ? m : 0;
 }

@@ -1,75 +1,67 @@
 /**
- * Grouped convolution (Krizhevsky et al. 2012; Xie et al. 2017, https://arxiv.org/abs/1611.05431):
- * each group's channels are put side by
- * side, so that any way of convolving serves, and its result is spread again.
+ * Grouped convolution (Krizhevsky et al. 2012; Xie et al. 2017, https://arxiv.org/abs/1611.05431).
+ * Each group's channels are copied into a contiguous tensor, so that any algorithm can convolve
+ * them, and the result is copied back among the other groups' channels.
  */
 import type { SimdBackend } from '../backend';
-import { convolve, filterGradient, inputGradient } from './conv';
+import { convForward, filterGradient, inputGradient } from './conv';
 import type { Finish } from './conv-direct';
 import type { Geometry } from './conv-geometry';
 import { copy } from './strided-copy';
 
 const FLOAT_BYTES = 4;
 
-/**
- * A tensor of pixels or of filter places, each with all groups' channels, and how many belong to a
- * group.
- */
-interface Spread {
+/** A tensor [rows][channels of all groups]. */
+interface GroupedTensor {
   at: number;
   rows: number;
-  all: number;
-  own: number;
+  channels: number;
+  groupChannels: number;
 }
 
-/** One group's geometry. */
-const groupOf = (g: Geometry, groups: number): Geometry => ({
+/** The geometry of one group. */
+const groupGeometry = (g: Geometry, groups: number): Geometry => ({
   ...g,
   channels: g.channels / groups,
-  columns: g.columns / groups,
+  outChannels: g.outChannels / groups,
 });
 
-/** Copies a group out of a tensor, or back into it. */
-function move(
+/** Copies a group's channels from a grouped tensor to the address `packed`, or back. */
+function copyGroup(
   backend: SimdBackend,
-  { at, rows, all, own }: Spread,
-  group: number,
-  { place, back = false }: { place: number; back?: boolean },
-) {
-  const part = at + group * own * FLOAT_BYTES;
-  const steps = (spread: number, close: number): [number, number] =>
-    back ? [close, spread] : [spread, close];
+  { at, rows, channels, groupChannels }: GroupedTensor,
+  { group, packed, back = false }: { group: number; packed: number; back?: boolean },
+): void {
+  const part = at + group * groupChannels * FLOAT_BYTES;
+  const steps = back ? [groupChannels, channels] : [channels, groupChannels];
   const walk = [
-    { size: rows, steps: steps(all, own) },
-    { size: own, steps: steps(1, 1) },
+    { size: rows, steps },
+    { size: groupChannels, steps: [1, 1] },
   ];
-  copy(backend, back ? { from: place, to: part, walk } : { from: part, to: place, walk });
+  copy(backend, back ? { from: packed, to: part, walk } : { from: part, to: packed, walk });
 }
 
-/** For each group: copies the inputs together, lets `use` compute, and spreads the result. */
-function eachGroup(
+interface GroupJob {
+  inputs: [GroupedTensor, GroupedTensor];
+  output: GroupedTensor;
+  use: (inputs: [number, number], out: number, group: number) => void;
+}
+
+/** For each group: copies its inputs, lets `use` compute, and copies the result back. */
+function forEachGroup(
   backend: SimdBackend,
   groups: number,
-  {
-    inputs,
-    output,
-    use,
-  }: {
-    inputs: [Spread, Spread];
-    output: Spread;
-    use: (places: [number, number], out: number, group: number) => void;
-  },
+  { inputs: [a, b], output, use }: GroupJob,
 ): void {
-  const bytes = ({ rows, own }: Spread) => rows * own * FLOAT_BYTES;
-  const [a, b] = inputs;
+  const bytes = ({ rows, groupChannels }: GroupedTensor) => rows * groupChannels * FLOAT_BYTES;
   backend.temporary(bytes(a), (first) =>
     backend.temporary(bytes(b), (second) =>
       backend.temporary(bytes(output), (out) => {
         for (let group = 0; group < groups; group++) {
-          move(backend, a, group, { place: first });
-          move(backend, b, group, { place: second });
+          copyGroup(backend, a, { group, packed: first });
+          copyGroup(backend, b, { group, packed: second });
           use([first, second], out, group);
-          move(backend, output, group, { place: out, back: true });
+          copyGroup(backend, output, { group, packed: out, back: true });
         }
       }),
     ),
@@ -77,77 +69,83 @@ function eachGroup(
 }
 
 /**
- * The three tensors of a convolution by their groups. A filter's last axis holds the groups; its
- * channels are one group's.
+ * The three tensors of a grouped convolution. The filter is [kh, kw, channels / groups,
+ * outChannels]: its last axis holds the groups.
  */
-function spreads(g: Geometry, groups: number) {
-  const [channels, columns] = [g.channels / groups, g.columns / groups];
+function groupedTensors(g: Geometry, groups: number) {
+  const channels = g.channels / groups;
+  const outChannels = g.outChannels / groups;
   return {
-    x: (at: number): Spread => ({
+    x: (at: number): GroupedTensor => ({
       at,
-      rows: g.images * g.height * g.width,
-      all: g.channels,
-      own: channels,
+      rows: g.batch * g.height * g.width,
+      channels: g.channels,
+      groupChannels: channels,
     }),
-    y: (at: number): Spread => ({
+    y: (at: number): GroupedTensor => ({
       at,
-      rows: g.images * g.outHeight * g.outWidth,
-      all: g.columns,
-      own: columns,
+      rows: g.batch * g.outHeight * g.outWidth,
+      channels: g.outChannels,
+      groupChannels: outChannels,
     }),
-    filter: (at: number): Spread => ({
+    filter: (at: number): GroupedTensor => ({
       at,
       rows: g.kernelHeight * g.kernelWidth * channels,
-      all: g.columns,
-      own: columns,
+      channels: g.outChannels,
+      groupChannels: outChannels,
     }),
   };
 }
 
-export function convolveGrouped(
+export function convGrouped(
   backend: SimdBackend,
   g: Geometry,
-  {
-    groups,
-    bias = 0,
-    activation,
-    ...at
-  }: { x: number; filter: number; out: number; groups: number } & Finish,
+  at: { x: number; filter: number; out: number; groups: number } & Finish,
 ): void {
-  const { x, y, filter } = spreads(g, groups);
-  const own = groupOf(g, groups);
-  const biasOf = (group: number) => (bias ? bias + group * own.columns * FLOAT_BYTES : 0);
-  eachGroup(backend, groups, {
+  const { groups, bias = 0, activation } = at;
+  const { x, y, filter } = groupedTensors(g, groups);
+  const one = groupGeometry(g, groups);
+  const groupBytes = one.outChannels * FLOAT_BYTES;
+  forEachGroup(backend, groups, {
     inputs: [x(at.x), filter(at.filter)],
     output: y(at.out),
     use: ([source, kernel], out, group) =>
-      convolve(backend, own, { x: source, filter: kernel, out, bias: biasOf(group), activation }),
+      convForward(backend, one, {
+        x: source,
+        filter: kernel,
+        out,
+        bias: bias ? bias + group * groupBytes : 0,
+        activation,
+      }),
   });
 }
 
 export function inputGradientGrouped(
   backend: SimdBackend,
   g: Geometry,
-  { groups, ...at }: { dy: number; filter: number; out: number; groups: number },
+  at: { dy: number; filter: number; out: number; groups: number },
 ): void {
-  const { x, y, filter } = spreads(g, groups);
-  eachGroup(backend, groups, {
+  const { groups } = at;
+  const { x, y, filter } = groupedTensors(g, groups);
+  const one = groupGeometry(g, groups);
+  forEachGroup(backend, groups, {
     inputs: [y(at.dy), filter(at.filter)],
     output: x(at.out),
-    use: ([dy, kernel], out) =>
-      inputGradient(backend, groupOf(g, groups), { dy, filter: kernel, out }),
+    use: ([dy, kernel], out) => inputGradient(backend, one, { dy, filter: kernel, out }),
   });
 }
 
 export function filterGradientGrouped(
   backend: SimdBackend,
   g: Geometry,
-  { groups, ...at }: { x: number; dy: number; out: number; groups: number },
+  at: { x: number; dy: number; out: number; groups: number },
 ): void {
-  const { x, y, filter } = spreads(g, groups);
-  eachGroup(backend, groups, {
+  const { groups } = at;
+  const { x, y, filter } = groupedTensors(g, groups);
+  const one = groupGeometry(g, groups);
+  forEachGroup(backend, groups, {
     inputs: [x(at.x), y(at.dy)],
     output: filter(at.out),
-    use: ([source, dy], out) => filterGradient(backend, groupOf(g, groups), { x: source, dy, out }),
+    use: ([source, dy], out) => filterGradient(backend, one, { x: source, dy, out }),
   });
 }

@@ -1,29 +1,32 @@
 /**
- * The input gradient of a convolution over few channels, by windows that are added up: see
+ * The input gradient of a convolution over few channels, as a sum of overlapping windows; see
  * assembly/conv-scatter.ts.
  */
-import { Task } from '../../assembly/task';
+import { Task } from '../../assembly/ops';
 import type { SimdBackend } from '../backend';
 import { type Geometry, paddedSize } from './conv-geometry';
-import { NR, panelsOf, withPanels } from './matmul';
+import { countPanels, NR, withPanels } from './matmul';
 
-/** Floats of one padded image and of a window, for which a thread's scratch memory has room. */
+/** Maximum number of floats in a padded image and in a window: they lie in scratch memory. */
 const IMAGE_LIMIT = 1 << 20;
 const WINDOW_LIMIT = 8192;
 
 /**
- * Whether this does less than a product for each pixel of dx, whose few channels would leave a
- * panel of eight columns half empty: the products
- * with the additions behind them, against the taps that each pixel of dx meets.
+ * Whether scattering costs less than computing each pixel of dx as a product. With few channels, a
+ * product leaves a part of its panels of eight columns empty. The cost of scattering is its
+ * products and additions; the other is one product for each tap that a pixel of dx meets.
  */
-export function scatters(g: Geometry): boolean {
+export function shouldScatter(g: Geometry): boolean {
   const { height, width } = paddedSize(g);
   const window = g.kernelHeight * g.kernelWidth * g.channels;
   if (g.dilationX !== 1 || height * width * g.channels > IMAGE_LIMIT || window > WINDOW_LIMIT)
     return false;
-  const here = g.outHeight * g.outWidth * (g.columns * panelsOf(window) * NR + 4 * window);
+  const scattering =
+    g.outHeight * g.outWidth * (g.outChannels * countPanels(window) * NR + 4 * window);
   const taps = (g.kernelHeight * g.kernelWidth) / (g.strideY * g.strideX);
-  return here < 0.8 * g.height * g.width * taps * g.columns * panelsOf(g.channels) * NR;
+  return (
+    scattering < 0.8 * g.height * g.width * taps * g.outChannels * countPanels(g.channels) * NR
+  );
 }
 
 export function inputGradientScattered(
@@ -31,25 +34,43 @@ export function inputGradientScattered(
   g: Geometry,
   at: { dy: number; filter: number; out: number },
 ): void {
-  const { channels, columns } = g;
+  const { channels, outChannels } = g;
   const { height, width } = paddedSize(g);
-  const [window, row] = [g.kernelHeight * g.kernelWidth * channels, width * channels];
-  // The filter's rows are the window's places, each [columns] long: the transpose of what is
-  // multiplied with.
+  const window = g.kernelHeight * g.kernelWidth * channels;
+  const row = width * channels;
+  // The filter is [window][outChannels]; the product needs its transpose.
   const filter = {
     b: at.filter,
     count: 1,
-    k: columns,
+    k: outChannels,
     columns: window,
     kStride: 1,
-    nStride: columns,
+    nStride: outChannels,
     matrixStride: 0,
   };
-  withPanels(backend, filter, (panels) => {
-    const words = [at.dy, panels, at.out, g.outHeight * g.outWidth, g.outWidth, columns];
-    words.push(height * row, row, g.strideY * row, g.strideX * channels);
-    words.push(g.kernelHeight, g.dilationY * row, g.kernelWidth * channels);
-    words.push(g.height, g.width * channels, g.padTop, g.padLeft * channels);
-    backend.launch(Task.ConvScatter, words, g.images);
-  });
+  withPanels(backend, filter, (panels) =>
+    backend.launch(
+      Task.ConvScatter,
+      {
+        dy: at.dy,
+        panels,
+        out: at.out,
+        positions: g.outHeight * g.outWidth,
+        gridWidth: g.outWidth,
+        outChannels,
+        image: height * row,
+        row,
+        stepY: g.strideY * row,
+        stepX: g.strideX * channels,
+        kernelRows: g.kernelHeight,
+        kernelStep: g.dilationY * row,
+        run: g.kernelWidth * channels,
+        height: g.height,
+        outRow: g.width * channels,
+        top: g.padTop,
+        left: g.padLeft * channels,
+      },
+      g.batch,
+    ),
+  );
 }

@@ -1,40 +1,43 @@
 /**
- * 3×3 convolutions and their gradients through Winograd's F(4×4, 3×3) and F(3×3, 3×3), and what
- * comes of it for 2×2 images: see assembly/winograd.ts.
+ * 3×3 convolutions and their gradients through Winograd's F(4×4, 3×3) and F(3×3, 3×3), and a
+ * variant for 2×2 images; see assembly/winograd.ts.
  */
-import { Task } from '../../assembly/task';
+import { Task } from '../../assembly/ops';
 import type { SimdBackend } from '../backend';
+import type { WinogradArgs } from '../generated/bindings';
 import type { Finish } from './conv-direct';
 import type { Geometry, TileSize } from './conv-geometry';
-import { NR, panelsOf } from './matmul';
+import { countPanels, NR } from './matmul';
 
-/**
- * What a thread's tiles may take while they are transformed, multiplied and transformed back: a
- * second-level cache.
- */
+/** Bytes that a block of tiles may take in all three steps: they stay in a second-level cache. */
 const CACHE_BYTES = 1_200_000;
-/** What a chunk's planes may take where one block's do not fit. */
+/** Bytes that the planes of a chunk may take if a block does not fit in the cache. */
 const CHUNK_BYTES = 16 << 20;
-/** Tiles that one tile of a job transforms. */
-const GROUP = 8;
+/** Winograd tiles that one tile of a job transforms, and that one writes. */
+const TRANSFORM_BLOCK = 8;
+const WRITE_BLOCK = 4;
 
 /** The images that are cut into tiles. */
 interface Source {
   at: number;
-  images: number;
+  batch: number;
   height: number;
   width: number;
   channels: number;
 }
 
-interface Target extends Finish {
-  at: number;
+/** How the output's positions are cut into tiles. */
+interface Tiling {
   height: number;
   width: number;
-  columns: number;
   padTop: number;
   padLeft: number;
   tile: TileSize;
+}
+
+interface Target extends Tiling, Finish {
+  at: number;
+  outChannels: number;
 }
 
 interface Filter {
@@ -46,169 +49,187 @@ interface Filter {
 }
 
 type Tiled = { tile: TileSize };
-type Cut = Pick<Target, 'height' | 'width' | 'padTop' | 'padLeft' | 'tile'>;
 
-const planesOf = (tile: TileSize) => (tile === 2 ? 9 : (tile + 2) ** 2);
-const tilesOf = ({ height, width, tile }: Cut): [down: number, across: number] => [
-  Math.ceil(height / tile),
-  Math.ceil(width / tile),
-];
+const countPlanes = (tile: TileSize) => (tile === 2 ? 9 : (tile + 2) ** 2);
+const countTiles = ({ height, width, tile }: Tiling) => ({
+  tilesY: Math.ceil(height / tile),
+  tilesX: Math.ceil(width / tile),
+});
 
 export function convWinograd(
   backend: SimdBackend,
   g: Geometry,
   at: { x: number; filter: number; out: number } & Finish & Tiled,
 ): void {
-  const { columns, channels, padTop, padLeft } = g;
-  const { bias, activation, tile } = at;
-  const source = { at: at.x, images: g.images, height: g.height, width: g.width, channels };
+  const { outChannels, channels } = g;
+  const source = { at: at.x, batch: g.batch, height: g.height, width: g.width, channels };
   const target = {
     at: at.out,
     height: g.outHeight,
     width: g.outWidth,
-    columns,
-    padTop,
-    padLeft,
-    tile,
-    bias,
-    activation,
+    outChannels,
+    padTop: g.padTop,
+    padLeft: g.padLeft,
+    tile: at.tile,
+    bias: at.bias,
+    activation: at.activation,
   };
   const filter = {
     at: at.filter,
-    kStride: columns,
+    kStride: outChannels,
     nStride: 1,
-    tapStride: channels * columns,
+    tapStride: channels * outChannels,
     flip: false,
   };
-  convolve(backend, source, { target, filter });
+  runWinograd(backend, source, { target, filter });
 }
 
-/** dx is the convolution of dy with the filter turned by 180° and its channels swapped. */
+/** dx is the convolution of dy with the filter rotated by 180° and its channels swapped. */
 export function inputGradientWinograd(
   backend: SimdBackend,
   g: Geometry,
   at: { dy: number; filter: number; out: number } & Tiled,
 ): void {
-  const { columns, channels } = g;
+  const { outChannels, channels } = g;
   const source = {
     at: at.dy,
-    images: g.images,
+    batch: g.batch,
     height: g.outHeight,
     width: g.outWidth,
-    channels: columns,
+    channels: outChannels,
   };
-  const padding = { padTop: 2 - g.padTop, padLeft: 2 - g.padLeft };
   const target = {
     at: at.out,
     height: g.height,
     width: g.width,
-    columns: channels,
-    ...padding,
+    outChannels: channels,
+    padTop: 2 - g.padTop,
+    padLeft: 2 - g.padLeft,
     tile: at.tile,
   };
   const filter = {
     at: at.filter,
     kStride: 1,
-    nStride: columns,
-    tapStride: channels * columns,
+    nStride: outChannels,
+    tapStride: channels * outChannels,
     flip: true,
   };
-  convolve(backend, source, { target, filter });
+  runWinograd(backend, source, { target, filter });
 }
 
-function convolve(
+function runWinograd(
   backend: SimdBackend,
   source: Source,
   { target, filter }: { target: Target; filter: Filter },
 ): void {
   const { channels } = source;
-  const panels = panelsOf(target.columns);
-  const planes = planesOf(target.tile);
+  const panels = countPanels(target.outChannels);
+  const planes = countPlanes(target.tile);
   backend.temporary(planes * panels * channels * NR * 4, (u) => {
-    const { at, kStride, nStride, tapStride, flip } = filter;
-    const words = [
-      at,
-      u,
-      channels,
-      target.columns,
-      kStride,
-      nStride,
-      tapStride,
-      flip ? 1 : 0,
+    backend.launch(
+      Task.TransformFilter,
+      {
+        filter: filter.at,
+        out: u,
+        k: channels,
+        outChannels: target.outChannels,
+        kStride: filter.kStride,
+        nStride: filter.nStride,
+        tapStride: filter.tapStride,
+        flip: filter.flip ? 1 : 0,
+        panels,
+        m: target.tile,
+      },
       panels,
-      target.tile,
-    ];
-    backend.launch(Task.TransformFilter, words, panels);
-    const perTile = planes * 4 * (channels + panels * NR);
-    const block = Math.floor(CACHE_BYTES / perTile / 6) * 6;
-    if (block >= 30) inBlocks(backend, source, { target, u, block: Math.min(block, 60) });
-    else inChunks(backend, source, { target, u, perTile });
+    );
+    const bytesPerTile = planes * 4 * (channels + panels * NR);
+    const block = Math.floor(CACHE_BYTES / bytesPerTile / 6) * 6;
+    if (block >= 30) runInBlocks(backend, source, { target, u, block: Math.min(block, 60) });
+    else runInChunks(backend, source, { target, u, bytesPerTile });
   });
 }
 
-function windowWords(source: Source, target: Target, u: number): number[] {
-  const { images, height, width, channels } = source;
-  const words = [source.at, u, target.at, target.bias ?? 0, images, height, width, channels];
-  words.push(
-    target.height,
-    target.width,
-    target.columns,
-    target.padTop,
-    target.padLeft,
-    ...tilesOf(target),
-    target.tile,
-  );
-  return words;
+/** Which tiles a launch computes, and how many in one tile of the job. */
+type Range = Pick<WinogradArgs, 'block' | 'first' | 'count'>;
+
+function winogradArgs(
+  source: Source,
+  { target, u, range }: { target: Target; u: number; range: Range },
+): WinogradArgs {
+  const { tilesY, tilesX } = countTiles(target);
+  return {
+    source: source.at,
+    u,
+    out: target.at,
+    bias: target.bias ?? 0,
+    batch: source.batch,
+    height: source.height,
+    width: source.width,
+    channels: source.channels,
+    outHeight: target.height,
+    outWidth: target.width,
+    outChannels: target.outChannels,
+    padTop: target.padTop,
+    padLeft: target.padLeft,
+    tilesY,
+    tilesX,
+    m: target.tile,
+    block: range.block,
+    activation: target.activation ?? 0,
+    first: range.first,
+    count: range.count,
+  };
 }
 
-/** Each thread takes a block of tiles through all three steps while it lies in its cache. */
-function inBlocks(
+/** Each thread takes a block of tiles through all three steps while it is in the cache. */
+function runInBlocks(
   backend: SimdBackend,
   source: Source,
-  job: { target: Target; u: number; block: number },
+  { target, u, block }: { target: Target; u: number; block: number },
 ): void {
-  const { target, u, block } = job;
-  const [tilesY, tilesX] = tilesOf(target);
-  const words = [...windowWords(source, target, u), block, target.activation ?? 0, 0, 0];
-  backend.launch(Task.WinogradConv, words, Math.ceil((source.images * tilesY * tilesX) / block));
+  const { tilesY, tilesX } = countTiles(target);
+  const range = { block, first: 0, count: 0 };
+  backend.launch(
+    Task.WinogradConv,
+    winogradArgs(source, { target, u, range }),
+    Math.ceil((source.batch * tilesY * tilesX) / block),
+  );
 }
 
 /**
- * Wide nets: a plane's filters are read once for many tiles, so the steps go one after the other
- * over chunks of tiles.
+ * For wide layers: the three steps run one after another over a chunk of tiles, so that each
+ * plane's filters are read once for many tiles.
  */
-function inChunks(
+function runInChunks(
   backend: SimdBackend,
   source: Source,
-  job: { target: Target; u: number; perTile: number },
+  { target, u, bytesPerTile }: { target: Target; u: number; bytesPerTile: number },
 ): void {
-  const { target, u, perTile } = job;
-  const [tilesY, tilesX] = tilesOf(target);
-  const tiles = source.images * tilesY * tilesX;
-  const chunk = Math.min(tiles, Math.max(60, Math.floor(CHUNK_BYTES / perTile)));
-  const planes = planesOf(target.tile);
+  const { tilesY, tilesX } = countTiles(target);
+  const tiles = source.batch * tilesY * tilesX;
+  const chunk = Math.min(tiles, Math.max(60, Math.floor(CHUNK_BYTES / bytesPerTile)));
+  const planes = countPlanes(target.tile);
   const { channels } = source;
-  const panels = panelsOf(target.columns);
+  const panels = countPanels(target.outChannels);
   backend.temporary(planes * 4 * chunk * channels + 64, (v) =>
     backend.temporary(planes * 4 * chunk * panels * NR + 64, (m) => {
       for (let first = 0; first < tiles; first += chunk) {
         const count = Math.min(chunk, tiles - first);
-        transformTiles(backend, source, { at: v, cut: target, first, count, stride: channels * 4 });
-        const rowBlock = count > 120 ? 120 : Math.max(6, Math.ceil(count / 6) * 6);
-        const rowBlocks = Math.ceil(count / rowBlock);
+        const stride = channels * 4;
+        transformTiles(backend, source, { at: v, tiling: target, first, count, stride });
+        const block = count > 120 ? 120 : Math.max(6, Math.ceil(count / 6) * 6);
+        const blocks = Math.ceil(count / block);
         backend.launch(
           Task.WinogradProduct,
-          [v, u, m, count, channels, panels, rowBlock, rowBlocks],
-          planes * rowBlocks,
+          { v, u, m, count, channels, panels, block, blocks },
+          planes * blocks,
         );
-        const words = [
-          ...windowWords({ ...source, at: m }, target, u),
-          4,
-          target.activation ?? 0,
-          first,
-          count,
-        ];
-        backend.launch(Task.WinogradWrite, words, Math.ceil(count / 4));
+        const range = { block: WRITE_BLOCK, first, count };
+        backend.launch(
+          Task.WinogradWrite,
+          winogradArgs({ ...source, at: m }, { target, u, range }),
+          Math.ceil(count / WRITE_BLOCK),
+        );
       }
     }),
   );
@@ -216,111 +237,130 @@ function inChunks(
 
 interface Chunk {
   at: number;
-  cut: Cut;
+  tiling: Tiling;
   first: number;
   count: number;
-  /** Bytes from one tile's channels to the next one's. */
+  /** Bytes between the channels of one tile and those of the next. */
   stride: number;
 }
 
-/** Transforms a chunk of input tiles into planes [planes][count][channels]. */
+/** Transforms a chunk of input tiles to planes [planes][count][channels]. */
 function transformTiles(
   backend: SimdBackend,
   source: Source,
-  { at, cut, first, count, stride }: Chunk,
+  { at, tiling, first, count, stride }: Chunk,
 ): void {
-  const words = [
-    source.at,
-    at,
-    source.height,
-    source.width,
-    source.channels,
-    cut.padTop,
-    cut.padLeft,
-    ...tilesOf(cut),
-    cut.tile,
-  ];
+  const { tilesY, tilesX } = countTiles(tiling);
   backend.launch(
     Task.WinogradTiles,
-    [...words, first, count, GROUP, stride, count * stride],
-    Math.ceil(count / GROUP),
+    {
+      source: source.at,
+      out: at,
+      height: source.height,
+      width: source.width,
+      channels: source.channels,
+      padTop: tiling.padTop,
+      padLeft: tiling.padLeft,
+      tilesY,
+      tilesX,
+      m: tiling.tile,
+      first,
+      count,
+      block: TRANSFORM_BLOCK,
+      tileStep: stride,
+      planeStep: count * stride,
+    },
+    Math.ceil(count / TRANSFORM_BLOCK),
+  );
+}
+
+/** Transforms a chunk of the tiles of dy to panels of planes. */
+function transformGradientTiles(
+  backend: SimdBackend,
+  g: Geometry,
+  chunk: { dy: number; at: number; tiling: Tiling; first: number; count: number; stride: number },
+): void {
+  const { tiling, first, count, stride } = chunk;
+  const { tilesY, tilesX } = countTiles(tiling);
+  backend.launch(
+    Task.WinogradGradientTiles,
+    {
+      source: chunk.dy,
+      out: chunk.at,
+      height: g.outHeight,
+      width: g.outWidth,
+      channels: g.outChannels,
+      padTop: 0,
+      padLeft: 0,
+      tilesY,
+      tilesX,
+      m: tiling.tile,
+      first,
+      count,
+      block: TRANSFORM_BLOCK,
+      tileStep: NR * 4,
+      planeStep: count * stride,
+    },
+    Math.ceil(count / TRANSFORM_BLOCK),
   );
 }
 
 /**
- * dW = Gᵀ [Σ over tiles (BᵀdB) ⊙ (A·dy·Aᵀ)] G, chunk by chunk of tiles, each plane summed by one
- * thread in order.
+ * dW = Gᵀ [Σ over tiles (BᵀdB) ⊙ (A·dy·Aᵀ)] G, one chunk of tiles after another. Each plane is
+ * summed by one thread, in order.
  */
 export function filterGradientWinograd(
   backend: SimdBackend,
   g: Geometry,
   at: { x: number; dy: number; out: number } & Tiled,
 ): void {
-  const { channels, columns } = g;
+  const { channels, outChannels, padTop, padLeft } = g;
   const { tile } = at;
-  const source = { at: at.x, images: g.images, height: g.height, width: g.width, channels };
-  const cut = {
-    height: g.outHeight,
-    width: g.outWidth,
-    padTop: g.padTop,
-    padLeft: g.padLeft,
-    tile,
-  };
-  const [tilesY, tilesX] = tilesOf(cut);
-  const tiles = g.images * tilesY * tilesX;
-  const planes = planesOf(tile);
+  const source = { at: at.x, batch: g.batch, height: g.height, width: g.width, channels };
+  const tiling = { height: g.outHeight, width: g.outWidth, padTop, padLeft, tile };
+  const { tilesY, tilesX } = countTiles(tiling);
+  const tiles = g.batch * tilesY * tilesX;
+  const planes = countPlanes(tile);
   const stride = channels * 4 + 64; // not a power of two: rows fall into different cache sets
-  const yTile = panelsOf(columns) * NR * 4;
+  const yStride = countPanels(outChannels) * NR * 4;
   const chunk = Math.min(
     tiles,
-    Math.max(64, Math.floor(CHUNK_BYTES / (planes * (stride + yTile)))),
+    Math.max(64, Math.floor(CHUNK_BYTES / (planes * (stride + yStride)))),
   );
+  const block = Math.min(channels, 96);
+  const blocks = Math.ceil(channels / block);
   backend.temporary(planes * chunk * stride + 64, (v) =>
-    backend.temporary(planes * chunk * yTile + 64, (y) =>
-      backend.temporary(planes * channels * columns * 4, (u) => {
+    backend.temporary(planes * chunk * yStride + 64, (y) =>
+      backend.temporary(planes * channels * outChannels * 4, (u) => {
         for (let first = 0; first < tiles; first += chunk) {
           const count = Math.min(chunk, tiles - first);
-          transformTiles(backend, source, { at: v, cut, first, count, stride });
-          const words = [
-            at.dy,
-            y,
-            g.outHeight,
-            g.outWidth,
-            columns,
-            0,
-            0,
-            tilesY,
-            tilesX,
-            tile,
-            first,
-            count,
-            GROUP,
-            32,
-          ];
+          transformTiles(backend, source, { at: v, tiling, first, count, stride });
+          const part = { dy: at.dy, at: y, tiling, first, count, stride: yStride };
+          transformGradientTiles(backend, g, part);
           backend.launch(
-            Task.WinogradGradientTiles,
-            [...words, count * yTile],
-            Math.ceil(count / GROUP),
+            Task.WinogradFilterProduct,
+            {
+              v,
+              y,
+              out: u,
+              count,
+              channels,
+              outChannels,
+              vStride: stride,
+              vPlane: count * stride,
+              yPlane: count * yStride,
+              add: first > 0 ? 1 : 0,
+              block,
+              blocks,
+            },
+            planes * blocks,
           );
-          const block = Math.min(channels, 96);
-          const blocks = Math.ceil(channels / block);
-          const sums = [
-            v,
-            y,
-            u,
-            count,
-            channels,
-            columns,
-            stride,
-            count * stride,
-            count * yTile,
-            first > 0 ? 1 : 0,
-            block,
-            blocks,
-          ];
-          backend.launch(Task.WinogradFilterProduct, sums, planes * blocks);
         }
-        backend.launch(Task.UntransformFilter, [u, at.out, channels, columns, tile], channels);
+        backend.launch(
+          Task.UntransformFilter,
+          { u, out: at.out, channels, outChannels, m: tile },
+          channels,
+        );
       }),
     ),
   );

@@ -1,19 +1,25 @@
 /**
- * Convolution and both gradients: which algorithm computes a shape. Chosen by the shape alone,
- * never by timing.
+ * Convolution and both gradients: chooses the algorithm. The choice depends on the shape, never on
+ * timing, so that results are reproducible.
  */
 import { backend_util, type TensorInfo } from '@tensorflow/tfjs-core';
 import type { SimdBackend } from '../backend';
-import { convByTaps, type Finish, filterGradientDirect, inputGradientDirect } from './conv-direct';
+import { convDirect, type Finish, filterGradientDirect, inputGradientDirect } from './conv-direct';
 import {
   convGathered,
   filterGradientGathered,
-  gathers,
-  gathersInputGradient,
   inputGradientGathered,
+  shouldGather,
+  shouldGatherInputGradient,
 } from './conv-gather';
-import { type Geometry, geometryOf, isPointwise, winogradTile } from './conv-geometry';
-import { inputGradientScattered, scatters } from './conv-scatter';
+import {
+  flipGeometry,
+  type Geometry,
+  isPointwise,
+  parseGeometry,
+  winogradTile,
+} from './conv-geometry';
+import { inputGradientScattered, shouldScatter } from './conv-scatter';
 import { convWinograd, filterGradientWinograd, inputGradientWinograd } from './conv-winograd';
 import { areFinite, filterIsFinite, isPadded, tilesAreFinite } from './finite';
 import { activationCode, product } from './matmul';
@@ -25,16 +31,16 @@ interface Forward extends Finish {
   out: number;
 }
 
-export function convolve(backend: SimdBackend, g: Geometry, at: Forward): void {
+export function convForward(backend: SimdBackend, g: Geometry, at: Forward): void {
   if (isPointwise(g)) {
-    const m = g.images * g.height * g.width;
+    const m = g.batch * g.height * g.width;
     const { bias = 0, activation = 0 } = at;
     product(backend, {
       a: at.x,
       b: at.filter,
       c: at.out,
       m,
-      n: g.columns,
+      n: g.outChannels,
       k: g.channels,
       bias,
       activation,
@@ -49,17 +55,18 @@ export function convolve(backend: SimdBackend, g: Geometry, at: Forward): void {
         ...g,
         height: g.outHeight,
         width: g.outWidth,
-        channels: g.columns,
+        channels: g.outChannels,
         tile,
       })
     )
       return;
   }
-  const gathered = gathers(g) && (!isPadded(g) || areFinite(backend, at.filter, filterSize(g)));
-  (gathered ? convGathered : convByTaps)(backend, g, at);
+  const gathered =
+    shouldGather(g) && (!isPadded(g) || areFinite(backend, at.filter, filterSize(g)));
+  (gathered ? convGathered : convDirect)(backend, g, at);
 }
 
-const filterSize = (g: Geometry) => g.kernelHeight * g.kernelWidth * g.channels * g.columns;
+const filterSize = (g: Geometry) => g.kernelHeight * g.kernelWidth * g.channels * g.outChannels;
 
 export function inputGradient(
   backend: SimdBackend,
@@ -67,42 +74,28 @@ export function inputGradient(
   at: { dy: number; filter: number; out: number },
 ): void {
   if (isPointwise(g)) {
-    const m = g.images * g.height * g.width;
+    const m = g.batch * g.height * g.width;
     product(backend, {
       a: at.dy,
       b: at.filter,
       c: at.out,
       m,
       n: g.channels,
-      k: g.columns,
+      k: g.outChannels,
       transposeB: true,
     });
     return;
   }
-  const turned = {
-    ...g,
-    padTop: 2 - g.padTop,
-    padLeft: 2 - g.padLeft,
-    channels: g.columns,
-    columns: g.channels,
-  };
-  const swapped = {
-    ...turned,
-    height: g.outHeight,
-    width: g.outWidth,
-    outHeight: g.height,
-    outWidth: g.width,
-  };
-  const tile = winogradTile(swapped);
+  const tile = winogradTile(flipGeometry(g));
   if (tile) {
     inputGradientWinograd(backend, g, { ...at, tile });
     if (tilesAreFinite(backend, at.out, { ...g, tile })) return;
   }
-  if (scatters(g)) {
+  if (shouldScatter(g)) {
     inputGradientScattered(backend, g, at);
     return;
   }
-  const gathered = gathersInputGradient(g) && areFinite(backend, at.filter, filterSize(g));
+  const gathered = shouldGatherInputGradient(g) && areFinite(backend, at.filter, filterSize(g));
   (gathered ? inputGradientGathered : inputGradientDirect)(backend, g, at);
 }
 
@@ -116,23 +109,20 @@ export function filterGradient(
     filterGradientWinograd(backend, g, { ...at, tile });
     if (filterIsFinite(backend, at.out, g)) return;
   }
-  const gathered = gathers(g);
+  const gathered = shouldGather(g);
   (gathered ? filterGradientGathered : filterGradientDirect)(backend, g, at);
-  // A gathered window's zeros meet all of dy, so the first row of the result shows what they have
-  // met.
-  if (gathered && !areFinite(backend, at.out, g.columns)) filterGradientDirect(backend, g, at);
+  // The zeros in gathered windows meet all of dy. NaN or infinity in dy shows in the first row of
+  // the result, and then the direct algorithm, which skips padding, computes it again.
+  if (gathered && !areFinite(backend, at.out, g.outChannels)) filterGradientDirect(backend, g, at);
 }
 
-/** Strides, dilations and padding as TensorFlow.js's kernels have them. */
+/** The geometry of a call of TensorFlow.js's own kernels. */
 function geometry(x: readonly number[], filter: readonly number[], attrs: Attrs): Geometry {
   const { strides, pad, dilations = 1, dimRoundingMode } = attrs;
-  const shapes = [
-    x as [number, number, number, number],
-    filter as [number, number, number, number],
-  ] as const;
-  return geometryOf(
+  return parseGeometry(
     backend_util.computeConv2DInfo(
-      ...shapes,
+      x as [number, number, number, number],
+      filter as [number, number, number, number],
       strides,
       dilations,
       pad,
@@ -144,8 +134,9 @@ function geometry(x: readonly number[], filter: readonly number[], attrs: Attrs)
 }
 
 const channelsLast = ({ attrs }: Call) => !attrs.dataFormat || attrs.dataFormat === 'NHWC';
-const filled = ({ inputs }: Call) => Object.values(inputs).every((x) => !x || size(x.shape) > 0);
-const takesAny = (call: Call) => isFloat(call) && channelsLast(call) && filled(call);
+const isNonEmpty = ({ inputs }: Call) =>
+  Object.values(inputs).every((x) => !x || size(x.shape) > 0);
+const takesAny = (call: Call) => isFloat(call) && channelsLast(call) && isNonEmpty(call);
 
 function takesForward(call: Call): boolean {
   const { x, filter, bias, preluActivationWeights } = call.inputs as Record<string, TensorInfo>;
@@ -161,31 +152,26 @@ function takesForward(call: Call): boolean {
 function forward({ inputs, attrs, backend }: Call): TensorInfo {
   const { x, filter, bias } = inputs as { x: TensorInfo; filter: TensorInfo; bias?: TensorInfo };
   const g = geometry(x.shape, filter.shape, attrs);
-  const out = backend.output([g.images, g.outHeight, g.outWidth, g.columns]);
+  const out = backend.output([g.batch, g.outHeight, g.outWidth, g.outChannels]);
   if (size(out.shape) === 0) return out;
-  const ends = {
-    bias: bias ? backend.pointer(bias) : 0,
-    activation: activationCode(attrs.activation) ?? 0,
-  };
-  convolve(backend, g, {
+  convForward(backend, g, {
     x: backend.pointer(x),
     filter: backend.pointer(filter),
     out: backend.pointer(out),
-    ...ends,
+    bias: bias ? backend.pointer(bias) : 0,
+    activation: activationCode(attrs.activation) ?? 0,
   });
   return out;
 }
 
-/** The gradient's shape is the convolution's: stock computes with any other, somehow. */
+/** Whether dy has the shape of the convolution's output. Stock cpu takes other shapes as well. */
 function takesGradient(call: Call): boolean {
   if (!takesAny(call)) return false;
   const { x, filter, dy } = call.inputs as Record<string, TensorInfo>;
-  const [image, kernel]: [number[], number[]] = [
-    x?.shape ?? call.attrs.inputShape,
-    filter?.shape ?? call.attrs.filterShape,
-  ];
+  const image: number[] = x?.shape ?? call.attrs.inputShape;
+  const kernel: number[] = filter?.shape ?? call.attrs.filterShape;
   const g = geometry(image, kernel, call.attrs);
-  const fits = dy?.shape.join() === [g.images, g.outHeight, g.outWidth, g.columns].join();
+  const fits = dy?.shape.join() === [g.batch, g.outHeight, g.outWidth, g.outChannels].join();
   return fits && image[3] === kernel[2] && size(image) > 0 && size(kernel) > 0;
 }
 

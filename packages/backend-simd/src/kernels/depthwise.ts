@@ -1,27 +1,23 @@
 /**
- * Depthwise convolution and its gradients. Where each channel has several filters, it is repeated
- * for each of them first: then every
- * channel has one.
+ * Depthwise convolution and its gradients. With a channel multiplier above 1, each channel of x is
+ * first repeated for each of its filters, so that the kernels see one filter for each channel.
  */
 import { backend_util, type TensorInfo } from '@tensorflow/tfjs-core';
-import { ReduceOp } from '../../assembly/ops';
-import { Task } from '../../assembly/task';
+import { ReduceOp, Task } from '../../assembly/ops';
 import type { SimdBackend } from '../backend';
+import type { DepthwiseArgs } from '../generated/bindings';
 import { reduce } from './reduce';
 import { copy } from './strided-copy';
 import { type Attrs, type Call, isFloat, type Kernel, size } from './types';
 
-function info(
+function parseInfo(
   x: readonly number[],
   filter: readonly number[],
   { strides, pad, dilations, dimRoundingMode }: Attrs,
 ) {
-  const shapes = [
+  return backend_util.computeConv2DInfo(
     x as [number, number, number, number],
     filter as [number, number, number, number],
-  ] as const;
-  return backend_util.computeConv2DInfo(
-    ...shapes,
     strides,
     dilations ?? [1, 1],
     pad,
@@ -30,68 +26,58 @@ function info(
   );
 }
 
-function words(
-  g: backend_util.Conv2DInfo,
-  at: { x?: number; filter?: number; dy?: number; out: number },
-): number[] {
-  const {
-    batchSize,
-    inHeight,
-    inWidth,
-    outChannels,
-    outHeight,
-    outWidth,
-    filterHeight,
-    filterWidth,
-  } = g;
-  const list = [
-    at.x ?? 0,
-    at.filter ?? 0,
-    at.dy ?? 0,
-    at.out,
-    batchSize,
-    inHeight,
-    inWidth,
-    outChannels,
-    outHeight,
-    outWidth,
-  ];
-  list.push(
-    filterHeight,
-    filterWidth,
-    g.strideHeight,
-    g.strideWidth,
-    g.padInfo.top,
-    g.padInfo.left,
-  );
-  list.push(g.dilationHeight, g.dilationWidth);
-  return list;
+interface Addresses {
+  x: number;
+  filter: number;
+  dy: number;
+  out: number;
 }
 
-/** Channels last, nothing empty. */
+const depthwiseArgs = (g: backend_util.Conv2DInfo, at: Addresses): DepthwiseArgs => ({
+  x: at.x,
+  filter: at.filter,
+  dy: at.dy,
+  out: at.out,
+  batch: g.batchSize,
+  height: g.inHeight,
+  width: g.inWidth,
+  channels: g.outChannels,
+  outHeight: g.outHeight,
+  outWidth: g.outWidth,
+  kernelHeight: g.filterHeight,
+  kernelWidth: g.filterWidth,
+  strideY: g.strideHeight,
+  strideX: g.strideWidth,
+  padTop: g.padInfo.top,
+  padLeft: g.padInfo.left,
+  dilationY: g.dilationHeight,
+  dilationX: g.dilationWidth,
+});
+
+/** Channels are last and nothing is empty. */
 function takes(call: Call): boolean {
   const last = !call.attrs.dataFormat || call.attrs.dataFormat === 'NHWC';
   return isFloat(call) && last && Object.values(call.inputs).every((x) => size(x.shape) > 0);
 }
 
-const imageSize = ({ batchSize, inHeight, inWidth }: backend_util.Conv2DInfo) =>
+const countPixels = ({ batchSize, inHeight, inWidth }: backend_util.Conv2DInfo) =>
   batchSize * inHeight * inWidth;
-const multiplierOf = ({ inChannels, outChannels }: backend_util.Conv2DInfo) =>
+const channelMultiplier = ({ inChannels, outChannels }: backend_util.Conv2DInfo) =>
   outChannels / inChannels;
 
-/** x with each channel as often as it has filters. */
-function withRepeated(
+/** Calls `use` with x in which each channel is repeated for each of its filters. */
+function withRepeatedChannels(
   backend: SimdBackend,
   g: backend_util.Conv2DInfo,
   x: number,
   use: (x: number) => void,
 ): void {
-  const multiplier = multiplierOf(g);
+  const multiplier = channelMultiplier(g);
   if (multiplier === 1) use(x);
   else
-    backend.temporary(imageSize(g) * g.outChannels * 4, (to) => {
+    backend.temporary(countPixels(g) * g.outChannels * 4, (to) => {
       const walk = [
-        { size: imageSize(g) * g.inChannels, steps: [1, multiplier] },
+        { size: countPixels(g) * g.inChannels, steps: [1, multiplier] },
         { size: multiplier, steps: [0, 1] },
       ];
       copy(backend, { from: x, to, walk });
@@ -99,24 +85,24 @@ function withRepeated(
     });
 }
 
-/** The gradient of repeated channels, summed up for each. */
-function withSummed(
+/** Lets `use` write the gradient of the repeated channels, and sums it for each channel of x. */
+function withSummedChannels(
   backend: SimdBackend,
   g: backend_util.Conv2DInfo,
   out: number,
   use: (out: number) => void,
 ): void {
-  const length = multiplierOf(g);
+  const length = channelMultiplier(g);
   if (length === 1) use(out);
   else
-    backend.temporary(imageSize(g) * g.outChannels * 4, (apart) => {
-      use(apart);
+    backend.temporary(countPixels(g) * g.outChannels * 4, (repeated) => {
+      use(repeated);
       reduce(
         backend,
         ReduceOp.Sum,
-        apart,
+        repeated,
         out,
-        { outer: imageSize(g) * g.inChannels, length, inner: 1 },
+        { outer: countPixels(g) * g.inChannels, length, inner: 1 },
         1,
       );
     });
@@ -128,13 +114,13 @@ export const depthwiseKernels: Kernel[] = [
     takes,
     run({ inputs, attrs, backend }) {
       const { x, filter } = inputs as { x: TensorInfo; filter: TensorInfo };
-      const g = info(x.shape, filter.shape, attrs);
+      const g = parseInfo(x.shape, filter.shape, attrs);
       const out = backend.output(g.outShape);
-      const at = { filter: backend.pointer(filter), out: backend.pointer(out) };
-      withRepeated(backend, g, backend.pointer(x), (source) =>
+      const at = { filter: backend.pointer(filter), dy: 0, out: backend.pointer(out) };
+      withRepeatedChannels(backend, g, backend.pointer(x), (source) =>
         backend.launch(
           Task.DepthwiseForward,
-          words(g, { ...at, x: source }),
+          depthwiseArgs(g, { ...at, x: source }),
           g.batchSize * g.outHeight,
         ),
       );
@@ -146,11 +132,15 @@ export const depthwiseKernels: Kernel[] = [
     takes,
     run({ inputs, attrs, backend }) {
       const { dy, filter } = inputs as { dy: TensorInfo; filter: TensorInfo };
-      const g = info(attrs.inputShape, filter.shape, attrs);
+      const g = parseInfo(attrs.inputShape, filter.shape, attrs);
       const out = backend.output(attrs.inputShape);
-      const at = { dy: backend.pointer(dy), filter: backend.pointer(filter) };
-      withSummed(backend, g, backend.pointer(out), (to) =>
-        backend.launch(Task.DepthwiseInputGradient, words(g, { ...at, out: to }), g.batchSize),
+      const at = { x: 0, filter: backend.pointer(filter), dy: backend.pointer(dy) };
+      withSummedChannels(backend, g, backend.pointer(out), (to) =>
+        backend.launch(
+          Task.DepthwiseInputGradient,
+          depthwiseArgs(g, { ...at, out: to }),
+          g.batchSize,
+        ),
       );
       return out;
     },
@@ -160,20 +150,20 @@ export const depthwiseKernels: Kernel[] = [
     takes,
     run({ inputs, attrs, backend }) {
       const { x, dy } = inputs as { x: TensorInfo; dy: TensorInfo };
-      const g = info(x.shape, attrs.filterShape, attrs);
+      const g = parseInfo(x.shape, attrs.filterShape, attrs);
       const out = backend.output(attrs.filterShape);
       const inner = g.filterHeight * g.filterWidth * g.outChannels;
-      // Each image's gradient first, then their sum in order: the same numbers from any number of
-      // threads.
-      backend.temporary(g.batchSize * inner * 4, (apart) => {
-        withRepeated(backend, g, backend.pointer(x), (source) => {
-          const at = { x: source, dy: backend.pointer(dy), out: apart };
-          backend.launch(Task.DepthwiseFilterGradient, words(g, at), g.batchSize);
+      // The gradient of each image, and then their sum in order, which makes the result independent
+      // of the number of threads.
+      backend.temporary(g.batchSize * inner * 4, (perImage) => {
+        withRepeatedChannels(backend, g, backend.pointer(x), (source) => {
+          const at = { x: source, filter: 0, dy: backend.pointer(dy), out: perImage };
+          backend.launch(Task.DepthwiseFilterGradient, depthwiseArgs(g, at), g.batchSize);
         });
         reduce(
           backend,
           ReduceOp.Sum,
-          apart,
+          perImage,
           backend.pointer(out),
           { outer: 1, length: g.batchSize, inner },
           1,

@@ -1,29 +1,27 @@
-/** Operations on pairs of numbers, with broadcasting, and the choice between two by a third. */
+/** Binary operations with broadcasting, and select. */
 import { backend_util, type TensorInfo, util } from '@tensorflow/tfjs-core';
-import { BinaryOp } from '../../assembly/ops';
-import { Task } from '../../assembly/task';
+import { BinaryOp, Task } from '../../assembly/ops';
 import type { SimdBackend } from '../backend';
-import { BLOCK, collapse, type Dimension, padded, rowsAndColumns, stridesOf } from './strides';
+import { BLOCK, collapse, type Dimension, rowMajorStrides, rowsAndColumns } from './strides';
 import { type Call, isFloat, type Kernel, size } from './types';
 
-/** Where a tensor lies; `shape` where it may be broadcast. */
+/** Address and shape of an operand or a result. */
 interface Place {
   readonly at: number;
   readonly shape: readonly number[];
 }
 
-/**
- * An operand's strides over the result's dimensions: 0 where one number serves a whole dimension.
- */
+/** An operand's strides over the result's dimensions, 0 in dimensions that are broadcast. */
 function broadcastStrides(shape: readonly number[], rank: number): number[] {
-  const own = stridesOf(shape).map((stride, axis) => (shape[axis] === 1 ? 0 : stride));
+  const own = rowMajorStrides(shape).map((stride, axis) => (shape[axis] === 1 ? 0 : stride));
   return [...new Array<number>(rank - shape.length).fill(0), ...own];
 }
 
-/** The walk over a result and its two operands, collapsed. */
-function walkOf(a: readonly number[], b: readonly number[], out: readonly number[]): Dimension[] {
+/** The collapsed walk over a result and its two operands. */
+function planWalk(a: readonly number[], b: readonly number[], out: readonly number[]): Dimension[] {
   if (util.arraysEqual(a as number[], b as number[])) return [{ size: size(out), steps: [1, 1] }];
-  const [aStrides, bStrides] = [broadcastStrides(a, out.length), broadcastStrides(b, out.length)];
+  const aStrides = broadcastStrides(a, out.length);
+  const bStrides = broadcastStrides(b, out.length);
   return collapse(
     out.map((length, i) => ({
       size: length,
@@ -32,40 +30,51 @@ function walkOf(a: readonly number[], b: readonly number[], out: readonly number
   );
 }
 
-/** out = a ∘ b; out may be one of the two where nothing is broadcast. */
+/** out = a ∘ b. Without broadcasting, out may be one of the operands. */
 export function pairwise(backend: SimdBackend, op: BinaryOp, a: Place, b: Place, out: Place): void {
   if (size(out.shape) === 0) return;
-  const walk = walkOf(a.shape, b.shape, out.shape);
+  const walk = planWalk(a.shape, b.shape, out.shape);
   const { columns, outer, rows, rowBlock, columnBlock, columnBlocks, tiles } = rowsAndColumns(walk);
   const [aStep = 1, bStep = 1] = columns.steps;
-  const words = [
-    a.at,
-    b.at,
-    out.at,
-    op,
-    columns.size,
-    aStep,
-    bStep,
-    rows,
-    rowBlock,
-    columnBlock,
-    columnBlocks,
-  ];
-  const sizes = outer.map((dimension) => dimension.size);
-  words.push(...padded(sizes, 4, 1));
-  for (const operand of [0, 1]) {
-    const steps = outer.map((dimension) => dimension.steps[operand] as number);
-    words.push(...padded(steps, 5, 0));
-  }
-  backend.launch(Task.Binary, words, tiles);
+  backend.launch(
+    Task.Binary,
+    {
+      a: a.at,
+      b: b.at,
+      out: out.at,
+      op,
+      inner: columns.size,
+      aStep,
+      bStep,
+      rows,
+      rowBlock,
+      columnBlock,
+      columnBlocks,
+      size1: outer[0]?.size ?? 1,
+      size2: outer[1]?.size ?? 1,
+      size3: outer[2]?.size ?? 1,
+      size4: outer[3]?.size ?? 1,
+      a0: outer[0]?.steps[0] ?? 0,
+      a1: outer[1]?.steps[0] ?? 0,
+      a2: outer[2]?.steps[0] ?? 0,
+      a3: outer[3]?.steps[0] ?? 0,
+      a4: outer[4]?.steps[0] ?? 0,
+      b0: outer[0]?.steps[1] ?? 0,
+      b1: outer[1]?.steps[1] ?? 0,
+      b2: outer[2]?.steps[1] ?? 0,
+      b3: outer[3]?.steps[1] ?? 0,
+      b4: outer[4]?.steps[1] ?? 0,
+    },
+    tiles,
+  );
 }
 
-const placeOf = (backend: SimdBackend, x: TensorInfo): Place => ({
+const locate = (backend: SimdBackend, x: TensorInfo): Place => ({
   at: backend.pointer(x),
   shape: x.shape,
 });
 
-/** A kernel of two inputs by these names. */
+/** A kernel of two inputs with these names. */
 function pair(name: string, op: BinaryOp, [first, second] = ['a', 'b']): Kernel {
   return {
     name,
@@ -76,7 +85,7 @@ function pair(name: string, op: BinaryOp, [first, second] = ['a', 'b']): Kernel 
       ];
       const shape = backend_util.assertAndGetBroadcastShape(a.shape, b.shape);
       const out = backend.output(shape, op >= BinaryOp.Greater ? 'bool' : 'float32');
-      pairwise(backend, op, placeOf(backend, a), placeOf(backend, b), placeOf(backend, out));
+      pairwise(backend, op, locate(backend, a), locate(backend, b), locate(backend, out));
       return out;
     },
   };
@@ -86,20 +95,20 @@ function addN({ inputs, backend }: Call): TensorInfo {
   const [first, ...rest] = Object.values(inputs) as [TensorInfo, ...TensorInfo[]];
   if (rest.length === 0) return backend.alias(first, first.shape);
   const out = backend.output(first.shape);
-  const sum = placeOf(backend, out);
+  const sum = locate(backend, out);
   for (const [i, x] of rest.entries()) {
     pairwise(
       backend,
       BinaryOp.Add,
-      i === 0 ? placeOf(backend, first) : sum,
-      placeOf(backend, x),
+      i === 0 ? locate(backend, first) : sum,
+      locate(backend, x),
       sum,
     );
   }
   return out;
 }
 
-/** Three of one shape; stock cpu knows what else a condition may be. */
+/** Three tensors of one shape. Stock cpu handles conditions of other shapes. */
 function takesSelect({ inputs: { condition, t, e } }: Call): boolean {
   const shapes = new Set([condition, t, e].map((x) => x?.shape.join()));
   return (
@@ -114,8 +123,18 @@ function select({ inputs, backend }: Call): TensorInfo {
   const { condition, t, e } = inputs as { condition: TensorInfo; t: TensorInfo; e: TensorInfo };
   const out = backend.output(t.shape);
   const count = size(t.shape);
-  const places = [condition, t, e, out].map((x) => backend.pointer(x));
-  backend.launch(Task.Select, [...places, count, BLOCK], Math.ceil(count / BLOCK));
+  backend.launch(
+    Task.Select,
+    {
+      condition: backend.pointer(condition),
+      a: backend.pointer(t),
+      b: backend.pointer(e),
+      out: backend.pointer(out),
+      count,
+      block: BLOCK,
+    },
+    Math.ceil(count / BLOCK),
+  );
   return out;
 }
 

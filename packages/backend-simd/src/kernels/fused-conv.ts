@@ -1,44 +1,45 @@
 /**
- * Convolution, its gradients and the linear layer as `compiler`'s plan asks for them: explicit
- * padding, bias and ReLU in one pass.
+ * Fused kernels that `compiler`'s plan runs by name: convolution with explicit padding, bias and
+ * ReLU, its gradients, and the linear layer.
  */
 import type { TensorInfo } from '@tensorflow/tfjs-core';
-import { convolve, filterGradient, inputGradient } from './conv';
+import { convForward, filterGradient, inputGradient } from './conv';
 import type { Geometry } from './conv-geometry';
-import { convolveGrouped, filterGradientGrouped, inputGradientGrouped } from './conv-grouped';
+import { convGrouped, filterGradientGrouped, inputGradientGrouped } from './conv-grouped';
 import { product } from './matmul';
 import type { Attrs, Kernel } from './types';
 
 const RELU = 1;
 
-/**
- * How many groups the channels are cut into; a filter has one group's, `[kh, kw, in / groups,
- * out]`.
- */
-const groupsOf = ({ groups = 1 }: Attrs): number => groups;
+/** Number of groups of channels. The filter is `[kh, kw, channels / groups, outChannels]`. */
+const countGroups = ({ groups = 1 }: Attrs): number => groups;
 
 function geometry(
   x: readonly number[],
   filter: readonly number[],
   { strides, dilations, padding }: Attrs,
 ): Geometry {
-  const [images = 1, height = 1, width = 1, channels = 1] = x;
-  const [kernelHeight = 1, kernelWidth = 1, , columns = 1] = filter;
+  const [batch = 1, height = 1, width = 1, channels = 1] = x;
+  const [kernelHeight = 1, kernelWidth = 1, , outChannels = 1] = filter;
   const { top, bottom, left, right } = padding;
   const positions = (length: number, kernel: number, axis: number) =>
     Math.floor((length - (kernel - 1) * dilations[axis] - 1) / strides[axis]) + 1;
   return {
-    ...{ images, height, width, channels, columns, kernelHeight, kernelWidth },
+    batch,
+    height,
+    width,
+    channels,
+    outChannels,
+    kernelHeight,
+    kernelWidth,
     outHeight: positions(height + top + bottom, kernelHeight, 0),
     outWidth: positions(width + left + right, kernelWidth, 1),
-    ...{
-      strideY: strides[0],
-      strideX: strides[1],
-      dilationY: dilations[0],
-      dilationX: dilations[1],
-      padTop: top,
-      padLeft: left,
-    },
+    strideY: strides[0],
+    strideX: strides[1],
+    dilationY: dilations[0],
+    dilationX: dilations[1],
+    padTop: top,
+    padLeft: left,
   };
 }
 
@@ -52,17 +53,17 @@ export const fusedConvKernels: Kernel[] = [
         bias?: TensorInfo;
       };
       const g = geometry(x.shape, filter.shape, attrs);
-      const out = backend.output([g.images, g.outHeight, g.outWidth, g.columns]);
-      const ends = { bias: bias ? backend.pointer(bias) : 0, activation: attrs.relu ? RELU : 0 };
+      const out = backend.output([g.batch, g.outHeight, g.outWidth, g.outChannels]);
       const at = {
         x: backend.pointer(x),
         filter: backend.pointer(filter),
         out: backend.pointer(out),
-        ...ends,
+        bias: bias ? backend.pointer(bias) : 0,
+        activation: attrs.relu ? RELU : 0,
       };
-      const groups = groupsOf(attrs);
-      if (groups > 1) convolveGrouped(backend, g, { ...at, groups });
-      else convolve(backend, g, at);
+      const groups = countGroups(attrs);
+      if (groups > 1) convGrouped(backend, g, { ...at, groups });
+      else convForward(backend, g, at);
       return out;
     },
   },
@@ -77,7 +78,7 @@ export const fusedConvKernels: Kernel[] = [
         out: backend.pointer(out),
       };
       const g = geometry(attrs.xShape, filter.shape, attrs);
-      const groups = groupsOf(attrs);
+      const groups = countGroups(attrs);
       if (groups > 1) inputGradientGrouped(backend, g, { ...at, groups });
       else inputGradient(backend, g, at);
       return out;
@@ -90,7 +91,7 @@ export const fusedConvKernels: Kernel[] = [
       const out = backend.output([...attrs.filterShape]);
       const at = { x: backend.pointer(x), dy: backend.pointer(dy), out: backend.pointer(out) };
       const g = geometry(x.shape, attrs.filterShape, attrs);
-      const groups = groupsOf(attrs);
+      const groups = countGroups(attrs);
       if (groups > 1) filterGradientGrouped(backend, g, { ...at, groups });
       else filterGradient(backend, g, at);
       return out;
@@ -107,7 +108,6 @@ export const fusedConvKernels: Kernel[] = [
       const [m = 0, k = 0] = x.shape;
       const n = kernel.shape[1] ?? 0;
       const out = backend.output([m, n]);
-      const ends = { bias: bias ? backend.pointer(bias) : 0, activation: attrs.relu ? RELU : 0 };
       product(backend, {
         a: backend.pointer(x),
         b: backend.pointer(kernel),
@@ -115,7 +115,8 @@ export const fusedConvKernels: Kernel[] = [
         m,
         n,
         k,
-        ...ends,
+        bias: bias ? backend.pointer(bias) : 0,
+        activation: attrs.relu ? RELU : 0,
       });
       return out;
     },

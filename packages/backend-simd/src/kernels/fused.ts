@@ -1,14 +1,16 @@
-/** The rest of deepend's fused operations: what `compiler`'s plan asks an engine for by name. */
+/**
+ * Fused kernels that `compiler`'s plan runs by name: the gradient of activations, the cross-entropy
+ * with its gradient, and the optimizers' update.
+ */
 import type { TensorInfo } from '@tensorflow/tfjs-core';
-import { BinaryOp, UpdateRule } from '../../assembly/ops';
-import { SoftmaxKind } from '../../assembly/softmax-kind';
-import { Task } from '../../assembly/task';
-import { float } from '../runtime';
+import { BinaryOp, SoftmaxKind, Task, UpdateRule } from '../../assembly/ops';
+import { UpdateEntry } from '../generated/bindings';
 import { pairwise } from './elementwise';
-import { type Attrs, type Kernel, size } from './types';
+import { type Kernel, size } from './types';
 
-/** Rows of logits in one tile. */
+/** Rows of logits in a tile. */
 const ROW_BLOCK = 32;
+/** Elements of a weight in a tile. */
 const UPDATE_BLOCK = 16_384;
 
 const RULES = {
@@ -24,8 +26,8 @@ const RULES = {
   lion: UpdateRule.Lion,
 } as const;
 
-/** One weight's part in an update. */
-interface UpdateEntry {
+/** How `compiler` describes the update of one weight. */
+interface WeightUpdate {
   readonly weight: TensorInfo;
   readonly gradient: TensorInfo;
   readonly slots?: readonly TensorInfo[];
@@ -37,7 +39,7 @@ interface UpdateEntry {
 
 export const fusedKernels: Kernel[] = [
   {
-    // {dy, y} + name → dx, from the activation's output
+    // {dy, y} + name → dx, computed from the output y of the activation
     name: 'deepend.activationGradient',
     run({ inputs, attrs, backend }) {
       const { dy, y } = inputs as { dy: TensorInfo; y: TensorInfo };
@@ -54,63 +56,94 @@ export const fusedKernels: Kernel[] = [
     },
   },
   {
-    // {logits, labels} → [loss, correct, dLogits]: mean loss, number of right answers, and the
-    // loss's gradient
+    // {logits, labels} → [loss, correct, dLogits]: mean loss, number of correct predictions, and
+    // the gradient of the loss
     name: 'deepend.softmaxCrossEntropy',
     run({ inputs, backend }) {
       const { logits, labels } = inputs as { logits: TensorInfo; labels: TensorInfo };
       const [rows = 0, columns = 0] = logits.shape;
-      const [loss, correct, dLogits] = [
-        backend.output([]),
-        backend.output([]),
-        backend.output([rows, columns]),
-      ];
+      const loss = backend.output([]);
+      const correct = backend.output([]);
+      const dLogits = backend.output([rows, columns]);
       const kind =
         labels.shape.length === 1
           ? SoftmaxKind.CrossEntropyIndices
           : SoftmaxKind.CrossEntropyProbabilities;
       backend.temporary(2 * rows * 4, (losses) => {
-        const places = [logits, dLogits, labels].map((tensor) => backend.pointer(tensor));
-        const list = [
-          ...places,
-          losses,
-          losses + rows * 4,
-          rows,
-          columns,
-          ROW_BLOCK,
-          kind,
-          float(1 / rows),
-        ];
-        backend.launch(Task.Softmax, list, Math.ceil(rows / ROW_BLOCK));
-        backend.launch(Task.ReducePartials, [losses, backend.pointer(loss), 1, rows, 1, 1], 1);
+        const rowIsCorrect = losses + rows * 4;
         backend.launch(
-          Task.ReducePartials,
-          [losses + rows * 4, backend.pointer(correct), 1, rows, 1, 1],
-          1,
+          Task.Softmax,
+          {
+            x: backend.pointer(logits),
+            out: backend.pointer(dLogits),
+            labels: backend.pointer(labels),
+            losses,
+            correct: rowIsCorrect,
+            rows,
+            columns,
+            block: ROW_BLOCK,
+            kind,
+            scale: 1 / rows,
+          },
+          Math.ceil(rows / ROW_BLOCK),
         );
+        const sum = (source: number, out: number) =>
+          backend.launch(
+            Task.ReducePartials,
+            { source, out, count: 1, partials: rows, stride: 1, block: 1 },
+            1,
+          );
+        sum(losses, backend.pointer(loss));
+        sum(rowIsCorrect, backend.pointer(correct));
       });
       return [loss, correct, dLogits];
     },
   },
   {
     // attrs: { rule, entries: [{ weight, gradient, slots?, lr, decay?, shrink?, correction? }],
-    // beta1, beta2, epsilon }: every weight in one
-    // pass, in place, and the slots with them. Gives nothing.
+    // beta1, beta2, epsilon }: updates every weight and its slots in place, in one pass. Returns no
+    // tensors.
     name: 'deepend.update',
     run({ attrs, backend }) {
       let tiles = 0;
-      const table = (attrs.entries as readonly UpdateEntry[]).flatMap((entry) => {
+      const pointer = (tensor: TensorInfo | undefined) => (tensor ? backend.pointer(tensor) : 0);
+      const entries = (attrs.entries as readonly WeightUpdate[]).map((entry): UpdateEntry => {
         const { weight, gradient, slots = [], lr, decay = 0, shrink = 1, correction = 1 } = entry;
-        const places = [weight, gradient, slots[0], slots[1], slots[2]].map((tensor) =>
-          tensor ? backend.pointer(tensor) : 0,
-        );
-        const [count, first] = [size(weight.shape), tiles];
+        const count = size(weight.shape);
+        const first = tiles;
         tiles += Math.ceil(count / UPDATE_BLOCK);
-        return [...places, count, first, ...[lr, decay, shrink, correction].map(float)];
+        return {
+          weight: pointer(weight),
+          gradient: pointer(gradient),
+          slot1: pointer(slots[0]),
+          slot2: pointer(slots[1]),
+          slot3: pointer(slots[2]),
+          count,
+          first,
+          lr,
+          decay,
+          shrink,
+          correction,
+        };
       });
-      const words = ruleWords(attrs);
-      backend.words(table, (at) =>
-        backend.launch(Task.Update, [at, attrs.entries.length, UPDATE_BLOCK, ...words], tiles),
+      const { beta1 = 0, beta2 = 0, epsilon = 0 } = attrs;
+      backend.records(UpdateEntry, entries, (table) =>
+        backend.launch(
+          Task.Update,
+          {
+            table,
+            entries: entries.length,
+            block: UPDATE_BLOCK,
+            rule: RULES[attrs.rule as keyof typeof RULES],
+            // 1 − β is rounded from double precision: float32 would be off by 1e-5 for 0.999.
+            beta1,
+            rest1: 1 - beta1,
+            beta2,
+            rest2: 1 - beta2,
+            epsilon,
+          },
+          tiles,
+        ),
       );
       return [];
     },
@@ -123,14 +156,3 @@ const GRADIENTS = {
   sigmoid: BinaryOp.SigmoidGrad,
   tanh: BinaryOp.TanhGrad,
 } as const;
-
-/**
- * As assembly/update.ts reads them. 1 − β is rounded by itself: float32's 1 − 0.999 is off by a
- * hundred-thousandth.
- */
-function ruleWords({ rule, beta1 = 0, beta2 = 0, epsilon = 0 }: Attrs): number[] {
-  return [
-    RULES[rule as keyof typeof RULES],
-    ...[beta1, 1 - beta1, beta2, 1 - beta2, epsilon].map(float),
-  ];
-}

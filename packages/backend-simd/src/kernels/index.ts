@@ -1,4 +1,4 @@
-/** Every kernel that runs in WebAssembly. */
+/** All kernels that run in WebAssembly. */
 import { castKernels } from './cast';
 import { convKernels } from './conv';
 import { depthwiseKernels } from './depthwise';

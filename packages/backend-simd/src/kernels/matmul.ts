@@ -1,17 +1,19 @@
-/** Matrix products: batched, of any transposition, with bias and activation. */
+/** Matrix products: batched, with any transposition, bias and activation. */
 import { backend_util, type TensorInfo } from '@tensorflow/tfjs-core';
-import { Task } from '../../assembly/task';
+import { Task } from '../../assembly/ops';
 import type { SimdBackend } from '../backend';
+import { MICRO } from '../generated/bindings';
 import { type Call, isFloat, type Kernel, size } from './types';
 
-export const NR = 8;
+/** Columns of a panel. */
+export const { NR } = MICRO;
 const ACTIVATIONS: Record<string, number> = { linear: 0, relu: 1, relu6: 2 };
 
 export const activationCode = (name: string | undefined): number | undefined =>
   ACTIVATIONS[name ?? 'linear'];
 
 export interface Panels {
-  /** Matrices to pack, each k × columns; strides count floats. */
+  /** Address of the matrices to pack, each k × columns. Strides are in floats. */
   b: number;
   count: number;
   k: number;
@@ -19,27 +21,42 @@ export interface Panels {
   kStride: number;
   nStride: number;
   matrixStride: number;
-  /** Which matrices, where not all. */
+  /** Indices of the matrices to pack. @default all */
   list?: readonly number[];
   /**
-   * Whether all matrices make one long product: a panel then has the k of each behind the other.
-   * @default false: one after the other
+   * Whether the matrices are factors of one long product, so that each panel contains the rows of
+   * all matrices, one matrix after another.
+   * @default false
    */
   joined?: boolean;
 }
 
-export const panelsOf = (columns: number): number => Math.ceil(columns / NR);
+export const countPanels = (columns: number): number => Math.ceil(columns / NR);
 
-/** B in panels of eight columns, as the micro-kernels read it, for the length of `use`. */
+/** Calls `use` with the address of B in panels of eight columns, as the micro-kernels read it. */
 export function withPanels<T>(backend: SimdBackend, p: Panels, use: (at: number) => T): T {
-  const panels = panelsOf(p.columns);
+  const panels = countPanels(p.columns);
   const count = p.list?.length ?? p.count;
   return backend.temporary(count * panels * p.k * NR * 4, (at) => {
     const panelBytes = p.k * NR * 4;
-    const steps = p.joined ? [panelBytes, count * panelBytes] : [panels * panelBytes, panelBytes];
-    const source = [p.b, at, p.k, p.columns, p.kStride, p.nStride, panels, p.matrixStride];
     const pack = (list: number) =>
-      backend.launch(Task.PackB, [...source, list, ...steps], count * panels);
+      backend.launch(
+        Task.PackB,
+        {
+          b: p.b,
+          out: at,
+          k: p.k,
+          columns: p.columns,
+          kStride: p.kStride,
+          nStride: p.nStride,
+          panels,
+          matrixStride: p.matrixStride,
+          list,
+          outMatrix: p.joined ? panelBytes : panels * panelBytes,
+          outPanel: p.joined ? count * panelBytes : panelBytes,
+        },
+        count * panels,
+      );
     if (p.list) backend.words(p.list, pack);
     else pack(0);
     return use(at);
@@ -58,7 +75,7 @@ export interface Product {
   transposeA?: boolean;
   transposeB?: boolean;
   batch?: number;
-  /** Floats from one matrix to the next; 0 where one serves the whole batch. */
+  /** Floats between the matrices of a batch; 0 if one serves the whole batch. */
   aMatrix?: number;
   bMatrix?: number;
 }
@@ -76,64 +93,73 @@ export function product(backend: SimdBackend, p: Product): void {
     nStride: transposeB ? k : 1,
     matrixStride: bMatrix,
   };
-  const [a, c, bias, aMatrix, activation] = [
-    p.a,
-    p.c,
-    p.bias ?? 0,
-    p.aMatrix ?? m * k,
-    p.activation ?? 0,
-  ];
-  const launch = (
-    b: number,
-    [rowBlock, panelBlock]: Blocks,
-    [packedMatrix, bRow, bColumn]: [number, number, number],
-  ) => {
-    const [rowBlocks, panelBlocks] = [Math.ceil(m / rowBlock), Math.ceil(panelsOf(n) / panelBlock)];
-    const words = [a, b, c, bias, m, n, k, transposeA ? 1 : k, transposeA ? m : 1];
-    words.push(
-      rowBlock,
-      rowBlocks,
-      panelBlock,
-      panelBlocks,
-      aMatrix,
-      packedMatrix,
-      activation,
-      bRow,
-      bColumn,
+  const launch = (b: number, { rowBlock, panelBlock }: Blocks, strides: BStrides) => {
+    const rowBlocks = Math.ceil(m / rowBlock);
+    const panelBlocks = Math.ceil(countPanels(n) / panelBlock);
+    backend.launch(
+      Task.MatMul,
+      {
+        a: p.a,
+        b,
+        c: p.c,
+        bias: p.bias ?? 0,
+        m,
+        n,
+        k,
+        rowStride: transposeA ? 1 : k,
+        kStride: transposeA ? m : 1,
+        rowBlock,
+        rowBlocks,
+        panelBlock,
+        panelBlocks,
+        aMatrix: p.aMatrix ?? m * k,
+        bMatrix: strides.matrix,
+        activation: p.activation ?? 0,
+        bRow: strides.row,
+        bColumn: strides.column,
+      },
+      batch * rowBlocks * panelBlocks,
     );
-    backend.launch(Task.MatMul, words, batch * rowBlocks * panelBlocks);
   };
-  // Few rows: B is read once, so its panels are packed where they are used. A linear layer's
-  // weights are such a B.
   if (m <= ONE_BLOCK && (batch === 1 || bMatrix > 0)) {
-    launch(p.b, [m, panelsPerTile(n, batch)], [bMatrix, panels.kStride, panels.nStride]);
+    // With few rows, as in a linear layer, each tile reads its part of B once and packs it itself.
+    const blocks = { rowBlock: m, panelBlock: panelsPerTile(n, batch) };
+    launch(p.b, blocks, { matrix: bMatrix, row: panels.kStride, column: panels.nStride });
   } else {
-    const packedMatrix = bMatrix === 0 ? 0 : panelsOf(n) * NR * k;
+    const matrix = bMatrix === 0 ? 0 : countPanels(n) * NR * k;
     withPanels(backend, panels, (packed) =>
-      launch(packed, blocks(m, n, batch), [packedMatrix, 0, 0]),
+      launch(packed, chooseBlocks(m, n, batch), { matrix, row: 0, column: 0 }),
     );
   }
 }
 
-type Blocks = [rowBlock: number, panelBlock: number];
+/** Rows and panels of a tile. */
+interface Blocks {
+  rowBlock: number;
+  panelBlock: number;
+}
 
-/** Rows that one tile takes at most. */
+/** Strides of B in floats. `row` and `column` are 0 if B is packed. */
+interface BStrides {
+  matrix: number;
+  row: number;
+  column: number;
+}
+
+/** Maximum number of rows in a tile. */
 const ONE_BLOCK = 120;
 
-/** Panels that a tile packs for itself: they stay in the second-level cache. */
+/** Panels that a tile packs itself: they stay in the second-level cache. */
 const panelsPerTile = (n: number, batch: number): number =>
-  Math.max(1, Math.min(16, Math.floor((panelsOf(n) * batch) / 16)));
+  Math.max(1, Math.min(16, Math.floor((countPanels(n) * batch) / 16)));
 
-/**
- * How the result is cut into tiles: by its shape alone, so that every number of threads computes
- * the same.
- */
-function blocks(m: number, n: number, batch: number): Blocks {
+/** Depends only on the shape, so that results do not depend on the number of threads. */
+function chooseBlocks(m: number, n: number, batch: number): Blocks {
   const rowBlock = m >= 960 ? 120 : m >= 240 ? 60 : 30;
   const rows = Math.ceil(m / rowBlock) * batch;
-  const panels = panelsOf(n);
+  const panels = countPanels(n);
   const parts = Math.min(panels, Math.max(1, Math.ceil(16 / rows), Math.ceil(panels / 64)));
-  return [rowBlock, Math.ceil(panels / parts)];
+  return { rowBlock, panelBlock: Math.ceil(panels / parts) };
 }
 
 function matMul({ inputs, attrs, backend }: Call): TensorInfo {
@@ -142,7 +168,8 @@ function matMul({ inputs, attrs, backend }: Call): TensorInfo {
   const [rows, inner] = a.shape.slice(-2) as [number, number];
   const [m, k] = transposeA ? [inner, rows] : [rows, inner];
   const n = (transposeB ? b.shape.at(-2) : b.shape.at(-1)) as number;
-  const [batchA, batchB] = [size(a.shape.slice(0, -2)), size(b.shape.slice(0, -2))];
+  const batchA = size(a.shape.slice(0, -2));
+  const batchB = size(b.shape.slice(0, -2));
   const outer = backend_util.assertAndGetBroadcastShape(a.shape.slice(0, -2), b.shape.slice(0, -2));
   const out = backend.output([...outer, m, n]);
   product(backend, {
@@ -163,7 +190,7 @@ function matMul({ inputs, attrs, backend }: Call): TensorInfo {
   return out;
 }
 
-/** Batches of the same shape, or one matrix for all; nothing empty. */
+/** Batches of equal shape, or one matrix for the whole batch. Nothing is empty. */
 function takes(call: Call): boolean {
   const { a, b, bias, preluActivationWeights } = call.inputs as Record<string, TensorInfo>;
   const { transposeA, transposeB, activation } = call.attrs;
@@ -175,9 +202,12 @@ function takes(call: Call): boolean {
     activationCode(activation) === undefined
   )
     return false;
-  const [outerA, outerB] = [a.shape.slice(0, -2), b.shape.slice(0, -2)];
-  const [batchA, batchB] = [size(outerA), size(outerB)];
-  const [innerA, innerB] = [a.shape.at(transposeA ? -2 : -1), b.shape.at(transposeB ? -1 : -2)];
+  const outerA = a.shape.slice(0, -2);
+  const outerB = b.shape.slice(0, -2);
+  const batchA = size(outerA);
+  const batchB = size(outerB);
+  const innerA = a.shape.at(transposeA ? -2 : -1);
+  const innerB = b.shape.at(transposeB ? -1 : -2);
   const n = b.shape.at(transposeB ? -2 : -1);
   const alike = batchA === batchB ? outerA.join() === outerB.join() : batchA === 1 || batchB === 1;
   const biasFits =

@@ -1,9 +1,9 @@
-/** Moving numbers without changing them. Numbers are 32 bits, float32 or int32. */
+/** Transpose, pad, slice, concat, tile, reverse and split, of float32 or int32. */
 import { backend_util, slice_util, type TensorInfo, util } from '@tensorflow/tfjs-core';
 import type { SimdBackend } from '../backend';
-import { bitsOf, fill } from './cast';
+import { fill, toBits } from './cast';
 import { copy, fits } from './strided-copy';
-import { type Dimension, stridesOf } from './strides';
+import { type Dimension, rowMajorStrides } from './strides';
 import { type Call, type Kernel, size } from './types';
 
 const WORD = 4;
@@ -11,8 +11,8 @@ const WORD = 4;
 const isWord = (x: TensorInfo | undefined) => x?.dtype === 'float32' || x?.dtype === 'int32';
 const takes = ({ inputs }: Call) => Object.values(inputs).every(isWord);
 
-/** A walk over a shape, with steps for source and target. */
-const walkOf = (
+/** A walk over a shape, with strides in source and target. */
+const makeWalk = (
   shape: readonly number[],
   from: readonly number[],
   to: readonly number[],
@@ -28,7 +28,7 @@ const offset = (begin: readonly number[], strides: readonly number[]) =>
 function transpose({ inputs, attrs, backend }: Call): TensorInfo {
   const x = inputs.x as TensorInfo;
   const perm = attrs.perm as number[];
-  const strides = stridesOf(x.shape);
+  const strides = rowMajorStrides(x.shape);
   const out = backend.output(
     perm.map((axis) => x.shape[axis] as number),
     x.dtype,
@@ -37,7 +37,7 @@ function transpose({ inputs, attrs, backend }: Call): TensorInfo {
   copy(backend, {
     from: backend.pointer(x),
     to: backend.pointer(out),
-    walk: walkOf(out.shape, from, stridesOf(out.shape)),
+    walk: makeWalk(out.shape, from, rowMajorStrides(out.shape)),
   });
   return out;
 }
@@ -49,8 +49,8 @@ function pad({ inputs, attrs, backend }: Call): TensorInfo {
     paddings.map(([before, after], axis) => before + (x.shape[axis] as number) + after),
     x.dtype,
   );
-  fill(backend, backend.pointer(out), size(out.shape), bitsOf(x.dtype, attrs.constantValue));
-  const strides = stridesOf(out.shape);
+  fill(backend, backend.pointer(out), size(out.shape), toBits(x.dtype, attrs.constantValue));
+  const strides = rowMajorStrides(out.shape);
   const start = offset(
     paddings.map(([before]) => before),
     strides,
@@ -59,23 +59,27 @@ function pad({ inputs, attrs, backend }: Call): TensorInfo {
   copy(backend, {
     from: backend.pointer(x),
     to,
-    walk: walkOf(x.shape, stridesOf(x.shape), strides),
+    walk: makeWalk(x.shape, rowMajorStrides(x.shape), strides),
   });
   return out;
 }
 
-/** A part of x, under the shape that it shall have. */
-function part(
+/** Copies a part of x. @param shape of the result; the same elements as `sizes` */
+function copyPart(
   backend: SimdBackend,
   x: TensorInfo,
   begin: readonly number[],
   sizes: readonly number[],
   shape = sizes,
 ): TensorInfo {
-  const strides = stridesOf(x.shape);
+  const strides = rowMajorStrides(x.shape);
   const out = backend.output([...shape], x.dtype);
   const from = backend.pointer(x) + offset(begin, strides) * WORD;
-  copy(backend, { from, to: backend.pointer(out), walk: walkOf(sizes, strides, stridesOf(sizes)) });
+  copy(backend, {
+    from,
+    to: backend.pointer(out),
+    walk: makeWalk(sizes, strides, rowMajorStrides(sizes)),
+  });
   return out;
 }
 
@@ -87,11 +91,11 @@ function slice({ inputs, attrs, backend }: Call): TensorInfo {
     number[],
   ];
   slice_util.assertParamsValid(x, begin, sizes);
-  return part(backend, x, begin, sizes);
+  return copyPart(backend, x, begin, sizes);
 }
 
-/** Parts of x along an axis, one after the other. */
-function parts(
+/** Splits x along an axis into parts of these lengths. @param squeeze removes the axis */
+function split(
   backend: SimdBackend,
   x: TensorInfo,
   axis: number,
@@ -103,11 +107,11 @@ function parts(
     const begin = x.shape.map((_, i) => (i === axis ? start : 0));
     const sizes = x.shape.map((n, i) => (i === axis ? length : n));
     start += length;
-    return part(backend, x, begin, sizes, squeeze ? sizes.filter((_, i) => i !== axis) : sizes);
+    return copyPart(backend, x, begin, sizes, squeeze ? sizes.filter((_, i) => i !== axis) : sizes);
   });
 }
 
-/** Tensors one after the other along an axis; each counts as [outer][its share of a row]. */
+/** Concatenates tensors along an axis. Each is read as [outer][its part of a row of out]. */
 function join(
   backend: SimdBackend,
   tensors: readonly TensorInfo[],
@@ -119,16 +123,16 @@ function join(
   const row = size(shape.slice(axis));
   let start = 0;
   for (const x of tensors) {
-    const share = outer === 0 ? 0 : size(x.shape) / outer;
-    const walk = walkOf([outer, share], [share, 1], [row, 1]);
+    const part = outer === 0 ? 0 : size(x.shape) / outer;
+    const walk = makeWalk([outer, part], [part, 1], [row, 1]);
     copy(backend, { from: backend.pointer(x), to: backend.pointer(out) + start * WORD, walk });
-    start += share;
+    start += part;
   }
   return out;
 }
 
-/** One type for all. */
-const takesAlike = (call: Call) =>
+/** All inputs have the same dtype. */
+const takesOneType = (call: Call) =>
   takes(call) && new Set(Object.values(call.inputs).map((x) => x.dtype)).size === 1;
 
 function concat({ inputs, attrs, backend }: Call): TensorInfo {
@@ -152,13 +156,14 @@ function pack({ inputs, attrs, backend }: Call): TensorInfo {
   );
 }
 
-/** Each dimension counts twice: which copy, and where in it. */
+/** Each dimension of x becomes two: the index of the copy, and the index inside it. */
 function tileWalk({ inputs, attrs }: Call): Dimension[] {
   const { shape } = inputs.x as TensorInfo;
-  const strides = stridesOf(shape);
-  const outStrides = stridesOf(shape.map((length, axis) => length * attrs.reps[axis]));
+  const strides = rowMajorStrides(shape);
+  const outStrides = rowMajorStrides(shape.map((length, axis) => length * attrs.reps[axis]));
   return shape.flatMap((length, axis) => {
-    const [from, to] = [strides[axis] as number, outStrides[axis] as number];
+    const from = strides[axis] as number;
+    const to = outStrides[axis] as number;
     return [
       { size: attrs.reps[axis] as number, steps: [0, to * length] },
       { size: length, steps: [from, to] },
@@ -180,12 +185,12 @@ function tile(call: Call): TensorInfo {
 function reverse({ inputs, attrs, backend }: Call): TensorInfo {
   const x = inputs.x as TensorInfo;
   const axes = x.shape.length > 0 ? util.parseAxisParam(attrs.dims, x.shape) : [];
-  const strides = stridesOf(x.shape);
+  const strides = rowMajorStrides(x.shape);
   const out = backend.output(x.shape, x.dtype);
   const last = x.shape.map((length, axis) => (axes.includes(axis) ? length - 1 : 0));
   const from = strides.map((stride, axis) => (axes.includes(axis) ? -stride : stride));
   const start = backend.pointer(x) + offset(last, strides) * WORD;
-  copy(backend, { from: start, to: backend.pointer(out), walk: walkOf(x.shape, from, strides) });
+  copy(backend, { from: start, to: backend.pointer(out), walk: makeWalk(x.shape, from, strides) });
   return out;
 }
 
@@ -193,8 +198,8 @@ export const moveKernels: readonly Kernel[] = [
   { name: 'Transpose', takes, run: transpose },
   { name: 'PadV2', takes, run: pad },
   { name: 'Slice', takes, run: slice },
-  { name: 'Concat', takes: takesAlike, run: concat },
-  { name: 'Pack', takes: takesAlike, run: pack },
+  { name: 'Concat', takes: takesOneType, run: concat },
+  { name: 'Pack', takes: takesOneType, run: pack },
   { name: 'Tile', takes: (call) => takes(call) && fits(tileWalk(call)), run: tile },
   { name: 'Reverse', takes, run: reverse },
   {
@@ -208,7 +213,7 @@ export const moveKernels: readonly Kernel[] = [
         attrs.numOrSizeSplits,
         axis,
       );
-      return parts(backend, x, axis, lengths);
+      return split(backend, x, axis, lengths);
     },
   },
   {
@@ -217,7 +222,7 @@ export const moveKernels: readonly Kernel[] = [
     run({ inputs, attrs, backend }) {
       const value = inputs.value as TensorInfo;
       const axis = attrs.axis < 0 ? attrs.axis + value.shape.length : attrs.axis;
-      return parts(
+      return split(
         backend,
         value,
         axis,

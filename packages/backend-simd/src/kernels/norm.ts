@@ -1,229 +1,207 @@
 /**
- * Batch normalization in training with its gradient, and sums over all axes but the last. See
- * assembly/norm.ts.
+ * Fused kernels that `compiler`'s plan runs by name: batch normalization in training with its
+ * gradient, and sums over all axes but the last. See assembly/norm.ts.
  */
 import type { TensorInfo } from '@tensorflow/tfjs-core';
-import { Task } from '../../assembly/task';
+import { Task } from '../../assembly/ops';
 import type { SimdBackend } from '../backend';
-import { float } from '../runtime';
-import { type Kernel, size } from './types';
+import type { NormArgs } from '../generated/bindings';
+import { type Attrs, type Call, type Kernel, size } from './types';
 
-/** Numbers in a block of rows: its second pass finds them in the cache. */
+/** Numbers in a block of rows: they stay in the cache for the block's second pass. */
 const BLOCK_NUMBERS = 16_384;
 const CHANNEL_BLOCK = 64;
 
-interface Rows {
-  rows: number;
-  channels: number;
-  block: number;
-  blocks: number;
-}
+type Rows = Pick<NormArgs, 'rows' | 'channels' | 'block' | 'blocks'>;
 
-function rowsOf({ shape }: TensorInfo): Rows {
+function splitRows({ shape }: TensorInfo): Rows {
   const channels = shape.at(-1) ?? 1;
   const rows = size(shape) / channels;
   const block = Math.max(1, Math.min(rows, Math.floor(BLOCK_NUMBERS / channels)));
   return { rows, channels, block, blocks: Math.ceil(rows / block) };
 }
 
-/** The fields of assembly/norm.ts's NormArgs, in its order; what is left out is 0. */
-const FIELDS = [
-  ...([
-    'x',
-    'y',
-    'dy',
-    'residual',
-    'out',
-    'outResidual',
-    'partials',
-    'a',
-    'b',
-    'c',
-    'mean',
-    'deviation',
-    'gamma',
-    'beta',
-  ] as const),
-  ...(['movingMean', 'movingVariance', 'newMean', 'newVariance', 'dGamma', 'dBeta'] as const),
-];
-type Places = Partial<Record<(typeof FIELDS)[number], number>>;
+const countChannelBlocks = ({ channels }: Rows) => Math.ceil(channels / CHANNEL_BLOCK);
 
-function words(
-  places: Places,
-  { rows, channels, block, blocks }: Rows,
-  { relu = false, epsilon = 0, momentum = 0 } = {},
-): number[] {
-  const list = FIELDS.map((field) => places[field] ?? 0);
-  return [
-    ...list,
-    rows,
-    channels,
-    block,
-    blocks,
-    relu ? 1 : 0,
-    CHANNEL_BLOCK,
-    float(epsilon),
-    float(momentum),
-  ];
-}
+type Addresses = Omit<NormArgs, keyof Rows | 'relu' | 'channelBlock' | 'epsilon' | 'momentum'>;
 
-const channelTiles = ({ channels }: Rows) => Math.ceil(channels / CHANNEL_BLOCK);
+/** For the addresses that a kernel does not use. */
+const NONE: Addresses = {
+  x: 0,
+  y: 0,
+  dy: 0,
+  residual: 0,
+  out: 0,
+  outResidual: 0,
+  partials: 0,
+  a: 0,
+  b: 0,
+  c: 0,
+  mean: 0,
+  invStd: 0,
+  gamma: 0,
+  beta: 0,
+  movingMean: 0,
+  movingVariance: 0,
+  newMean: 0,
+  newVariance: 0,
+  dGamma: 0,
+  dBeta: 0,
+};
+
+const normArgs = (
+  addresses: Addresses,
+  rows: Rows,
+  { relu = false, epsilon = 0, momentum = 0 }: Attrs = {},
+): NormArgs => ({
+  ...addresses,
+  ...rows,
+  relu: relu ? 1 : 0,
+  channelBlock: CHANNEL_BLOCK,
+  epsilon,
+  momentum,
+});
+
 const pointer = (backend: SimdBackend, tensor: TensorInfo | undefined) =>
   tensor ? backend.pointer(tensor) : 0;
 
-/** One output tensor a name, each `[channels]`. */
-const vectors = (backend: SimdBackend, channels: number, count: number) =>
-  Array.from({ length: count }, () => backend.output([channels]));
+type Inputs = Record<string, TensorInfo> & { x: TensorInfo };
+
+/** y = x · scale + shift, with given statistics. */
+function normalize({ inputs, attrs, backend }: Call): TensorInfo {
+  const { x, residual } = inputs as Inputs;
+  const rows = splitRows(x);
+  const y = backend.output([...x.shape]);
+  const values = (name: string) => inputs[name] && (backend.values(inputs[name]) as Float32Array);
+  const gamma = values('gamma');
+  const beta = values('beta');
+  const mean = values('mean');
+  const variance = values('variance');
+  backend.temporary(2 * rows.channels * 4, (a) => {
+    const factors = new Float32Array(backend.buffer, a, 2 * rows.channels);
+    for (let c = 0; c < rows.channels; c++) {
+      const factor = (gamma?.[c] ?? 1) / Math.sqrt((variance?.[c] ?? 1) + attrs.epsilon);
+      factors[c] = factor;
+      factors[rows.channels + c] = (beta?.[c] ?? 0) - (mean?.[c] ?? 0) * factor;
+    }
+    const addresses = {
+      ...NONE,
+      x: pointer(backend, x),
+      out: pointer(backend, y),
+      residual: pointer(backend, residual),
+      a,
+      b: a + rows.channels * 4,
+    };
+    backend.launch(Task.NormApply, normArgs(addresses, rows, attrs), rows.blocks);
+  });
+  return y;
+}
+
+/** Normalizes with the batch's statistics, and updates the moving statistics in place. */
+function batchNorm({ inputs, attrs, backend }: Call): TensorInfo[] {
+  const { x, gamma, beta, movingMean, movingVariance, residual } = inputs as Inputs;
+  const rows = splitRows(x);
+  const { channels, blocks } = rows;
+  const y = backend.output([...x.shape]);
+  const mean = backend.output([channels]);
+  const invStd = backend.output([channels]);
+  backend.temporary((2 * blocks + 2) * channels * 4, (partials) => {
+    const a = partials + 2 * blocks * channels * 4;
+    const addresses = {
+      ...NONE,
+      x: pointer(backend, x),
+      out: pointer(backend, y),
+      residual: pointer(backend, residual),
+      partials,
+      a,
+      b: a + channels * 4,
+      mean: pointer(backend, mean),
+      invStd: pointer(backend, invStd),
+      gamma: pointer(backend, gamma),
+      beta: pointer(backend, beta),
+      movingMean: pointer(backend, movingMean),
+      movingVariance: pointer(backend, movingVariance),
+      newMean: pointer(backend, movingMean),
+      newVariance: pointer(backend, movingVariance),
+    };
+    const args = normArgs(addresses, rows, attrs);
+    backend.launch(Task.NormPartial, args, blocks);
+    backend.launch(Task.NormCombine, args, countChannelBlocks(rows));
+    backend.launch(Task.NormApply, args, blocks);
+  });
+  return [y, mean, invStd];
+}
+
+/** dx, dGamma, dBeta and, with attrs.residual, the shortcut's gradient dz. */
+function batchNormGradient({ inputs, attrs, backend }: Call): TensorInfo[] {
+  const { x, y, dy, mean, deviation: invStd, gamma } = inputs as Inputs;
+  const rows = splitRows(x);
+  const { channels, blocks } = rows;
+  const dx = backend.output([...x.shape]);
+  const dz = attrs.residual ? backend.output([...x.shape]) : undefined;
+  const dGamma = backend.output([channels]);
+  const dBeta = backend.output([channels]);
+  backend.temporary((2 * blocks + 3) * channels * 4, (partials) => {
+    const a = partials + 2 * blocks * channels * 4;
+    const addresses = {
+      ...NONE,
+      x: pointer(backend, x),
+      y: pointer(backend, y),
+      dy: pointer(backend, dy),
+      out: pointer(backend, dx),
+      outResidual: pointer(backend, dz),
+      partials,
+      a,
+      b: a + channels * 4,
+      c: a + 2 * channels * 4,
+      mean: pointer(backend, mean),
+      invStd: pointer(backend, invStd),
+      gamma: pointer(backend, gamma),
+      dGamma: pointer(backend, dGamma),
+      dBeta: pointer(backend, dBeta),
+    };
+    const args = normArgs(addresses, rows, attrs);
+    backend.launch(Task.NormBackPartial, args, blocks);
+    backend.launch(Task.NormBackCombine, args, countChannelBlocks(rows));
+    backend.launch(Task.NormBackApply, args, blocks);
+  });
+  return dz ? [dx, dGamma, dBeta, dz] : [dx, dGamma, dBeta];
+}
+
+/** The sum of each channel, [channels]. */
+function channelSums({ inputs, backend }: Call): TensorInfo {
+  const x = inputs.x as TensorInfo;
+  const rows = splitRows(x);
+  const { channels, blocks } = rows;
+  const out = backend.output([channels]);
+  backend.temporary(blocks * channels * 4, (partials) => {
+    const addresses = { ...NONE, x: pointer(backend, x), partials };
+    backend.launch(Task.ChannelSumsPartial, normArgs(addresses, rows), blocks);
+    backend.launch(
+      Task.ReducePartials,
+      {
+        source: partials,
+        out: pointer(backend, out),
+        count: channels,
+        partials: blocks,
+        stride: channels,
+        block: channels,
+      },
+      1,
+    );
+  });
+  return out;
+}
 
 export const normKernels: Kernel[] = [
-  {
-    // {x, gamma?, beta?, mean, variance, residual?} + epsilon, relu → y, with statistics that are
-    // given
-    name: 'deepend.normalize',
-    run({ inputs, attrs, backend }) {
-      const { x, residual } = inputs as Record<string, TensorInfo> & { x: TensorInfo };
-      const rows = rowsOf(x);
-      const y = backend.output([...x.shape]);
-      const values = (name: string) =>
-        inputs[name] && (backend.values(inputs[name]) as Float32Array);
-      const [gamma, beta, mean, variance] = ['gamma', 'beta', 'mean', 'variance'].map(values);
-      backend.temporary(2 * rows.channels * 4, (a) => {
-        const factors = new Float32Array(backend.buffer, a, 2 * rows.channels);
-        for (let c = 0; c < rows.channels; c++) {
-          const factor = (gamma?.[c] ?? 1) / Math.sqrt((variance?.[c] ?? 1) + attrs.epsilon);
-          factors[c] = factor;
-          factors[rows.channels + c] = (beta?.[c] ?? 0) - (mean?.[c] ?? 0) * factor;
-        }
-        const places: Places = {
-          x: pointer(backend, x),
-          out: pointer(backend, y),
-          residual: pointer(backend, residual),
-          a,
-        };
-        backend.launch(
-          Task.NormApply,
-          words({ ...places, b: a + rows.channels * 4 }, rows, attrs),
-          rows.blocks,
-        );
-      });
-      return y;
-    },
-  },
-  {
-    // {x, gamma?, beta?, movingMean, movingVariance, residual?} → [y, mean, 1/√(variance + ε)];
-    // moves the statistics in place
-    name: 'deepend.batchNorm',
-    run({ inputs, attrs, backend }) {
-      const { x, gamma, beta, movingMean, movingVariance, residual } = inputs as Record<
-        string,
-        TensorInfo
-      > & { x: TensorInfo };
-      const rows = rowsOf(x);
-      const y = backend.output([...x.shape]);
-      const [mean, deviation] = vectors(backend, rows.channels, 2) as [TensorInfo, TensorInfo];
-      const moving = {
-        movingMean: pointer(backend, movingMean),
-        movingVariance: pointer(backend, movingVariance),
-      };
-      backend.temporary((2 * rows.blocks + 2) * rows.channels * 4, (partials) => {
-        const a = partials + 2 * rows.blocks * rows.channels * 4;
-        const places: Places = {
-          x: pointer(backend, x),
-          out: pointer(backend, y),
-          partials,
-          a,
-          b: a + rows.channels * 4,
-        };
-        Object.assign(places, {
-          gamma: pointer(backend, gamma),
-          beta: pointer(backend, beta),
-          residual: pointer(backend, residual),
-        });
-        Object.assign(places, {
-          mean: pointer(backend, mean),
-          deviation: pointer(backend, deviation),
-          ...moving,
-        });
-        const list = words(
-          { ...places, newMean: moving.movingMean, newVariance: moving.movingVariance },
-          rows,
-          attrs,
-        );
-        backend.launch(Task.NormPartial, list, rows.blocks);
-        backend.launch(Task.NormCombine, list, channelTiles(rows));
-        backend.launch(Task.NormApply, list, rows.blocks);
-      });
-      return [y, mean, deviation];
-    },
-  },
-  {
-    // {x, y, dy, mean, deviation, gamma?} → [dx, dGamma, dBeta] and, with attrs.residual, dz; y is
-    // read for its ReLU alone
-    name: 'deepend.batchNormGradient',
-    run({ inputs, attrs, backend }) {
-      const { x, y, dy, mean, deviation, gamma } = inputs as Record<string, TensorInfo> & {
-        x: TensorInfo;
-      };
-      const rows = rowsOf(x);
-      const dx = backend.output([...x.shape]);
-      const dz = attrs.residual ? backend.output([...x.shape]) : undefined;
-      const [dGamma, dBeta] = vectors(backend, rows.channels, 2) as [TensorInfo, TensorInfo];
-      backend.temporary((2 * rows.blocks + 3) * rows.channels * 4, (partials) => {
-        const a = partials + 2 * rows.blocks * rows.channels * 4;
-        const places: Places = {
-          x: pointer(backend, x),
-          y: pointer(backend, y),
-          dy: pointer(backend, dy),
-          out: pointer(backend, dx),
-        };
-        Object.assign(places, {
-          partials,
-          a,
-          b: a + rows.channels * 4,
-          c: a + 2 * rows.channels * 4,
-        });
-        Object.assign(places, {
-          mean: pointer(backend, mean),
-          deviation: pointer(backend, deviation),
-          gamma: pointer(backend, gamma),
-        });
-        Object.assign(places, {
-          outResidual: pointer(backend, dz),
-          dGamma: pointer(backend, dGamma),
-          dBeta: pointer(backend, dBeta),
-        });
-        const list = words(places, rows, attrs);
-        backend.launch(Task.NormBackPartial, list, rows.blocks);
-        backend.launch(Task.NormBackCombine, list, channelTiles(rows));
-        backend.launch(Task.NormBackApply, list, rows.blocks);
-      });
-      return dz ? [dx, dGamma, dBeta, dz] : [dx, dGamma, dBeta];
-    },
-  },
-  {
-    // {x} → the sum of each channel, [channels]
-    name: 'deepend.channelSums',
-    run({ inputs, backend }) {
-      const x = inputs.x as TensorInfo;
-      const rows = rowsOf(x);
-      const out = backend.output([rows.channels]);
-      backend.temporary(rows.blocks * rows.channels * 4, (partials) => {
-        backend.launch(
-          Task.ChannelSumsPartial,
-          words({ x: pointer(backend, x), partials }, rows),
-          rows.blocks,
-        );
-        const list = [
-          partials,
-          pointer(backend, out),
-          rows.channels,
-          rows.blocks,
-          rows.channels,
-          rows.channels,
-        ];
-        backend.launch(Task.ReducePartials, list, 1);
-      });
-      return out;
-    },
-  },
+  // {x, gamma?, beta?, mean, variance, residual?} + epsilon, relu → y
+  { name: 'deepend.normalize', run: normalize },
+  // {x, gamma?, beta?, movingMean, movingVariance, residual?} + epsilon, momentum, relu
+  // → [y, mean, 1 / √(variance + epsilon)]
+  { name: 'deepend.batchNorm', run: batchNorm },
+  // {x, y, dy, mean, deviation, gamma?} + relu, residual → [dx, dGamma, dBeta, dz?]; reads only the
+  // sign of y, for the ReLU
+  { name: 'deepend.batchNormGradient', run: batchNormGradient },
+  // {x} → sums
+  { name: 'deepend.channelSums', run: channelSums },
 ];

@@ -1,26 +1,17 @@
 /**
- * Max and average pooling and their gradients: TensorFlow.js's own, and deepend's with explicit
- * padding that no window counts.
+ * Max and average pooling and their gradients: TensorFlow.js's kernels, and the fused ones of
+ * `compiler`, which have explicit padding that is never part of a maximum.
  */
 import { backend_util, type TensorInfo } from '@tensorflow/tfjs-core';
-import { Task } from '../../assembly/task';
+import { Task } from '../../assembly/ops';
 import type { SimdBackend } from '../backend';
+import type { PoolArgs } from '../generated/bindings';
 import { type Attrs, type Call, isFloat, type Kernel, size } from './types';
 
-interface Window {
-  images: number;
-  height: number;
-  width: number;
-  channels: number;
-  outHeight: number;
-  outWidth: number;
-  kernel: readonly [number, number];
-  strides: readonly [number, number];
-  padTop: number;
-  padLeft: number;
-}
+/** Shapes, strides and padding of a pooling layer. */
+type Window = Omit<PoolArgs, 'x' | 'y' | 'dy' | 'out' | 'average'>;
 
-/** TensorFlow.js's attributes. */
+/** The window of TensorFlow.js's kernels. */
 function stockWindow(
   x: readonly number[],
   { filterSize, strides, pad, dimRoundingMode }: Attrs,
@@ -34,75 +25,77 @@ function stockWindow(
     dimRoundingMode,
   );
   return {
-    images: info.batchSize,
+    batch: info.batchSize,
     height: info.inHeight,
     width: info.inWidth,
     channels: info.inChannels,
     outHeight: info.outHeight,
     outWidth: info.outWidth,
-    kernel: [info.filterHeight, info.filterWidth],
-    strides: [info.strideHeight, info.strideWidth],
+    kernelHeight: info.filterHeight,
+    kernelWidth: info.filterWidth,
+    strideY: info.strideHeight,
+    strideX: info.strideWidth,
     padTop: info.padInfo.top,
     padLeft: info.padInfo.left,
   };
 }
 
-/** deepend's: padding is `{ top, bottom, left, right }`. */
+/** The window of fused kernels: padding is `{ top, bottom, left, right }`. */
 function fusedWindow(x: readonly number[], { size: kernel, strides, padding }: Attrs): Window {
-  const [images = 1, height = 1, width = 1, channels = 1] = x;
+  const [batch = 1, height = 1, width = 1, channels = 1] = x;
   const positions = (length: number, axis: number, pad: number) =>
     Math.floor((length + pad - kernel[axis]) / strides[axis]) + 1;
   return {
-    ...{
-      images,
-      height,
-      width,
-      channels,
-      kernel,
-      strides,
-      padTop: padding.top,
-      padLeft: padding.left,
-    },
+    batch,
+    height,
+    width,
+    channels,
     outHeight: positions(height, 0, padding.top + padding.bottom),
     outWidth: positions(width, 1, padding.left + padding.right),
+    kernelHeight: kernel[0],
+    kernelWidth: kernel[1],
+    strideY: strides[0],
+    strideX: strides[1],
+    padTop: padding.top,
+    padLeft: padding.left,
   };
 }
 
-interface Places {
+interface Tensors {
   x?: TensorInfo;
   y?: TensorInfo;
   dy?: TensorInfo;
   average?: boolean;
 }
 
-/** Launches one of the pooling tasks on a fresh tensor. */
+type PoolTask = Task.PoolForward | Task.MaxPoolGradient | Task.AveragePoolGradient;
+
+/** Launches one of the pooling tasks. @returns its output */
 function launch(
   backend: SimdBackend,
-  task: Task,
+  task: PoolTask,
   w: Window,
-  { x, y, dy, average = false }: Places,
+  { x, y, dy, average = false }: Tensors,
 ): TensorInfo {
-  const forward = task === Task.PoolForward;
+  const isForward = task === Task.PoolForward;
   const out = backend.output(
-    forward
-      ? [w.images, w.outHeight, w.outWidth, w.channels]
-      : [w.images, w.height, w.width, w.channels],
+    isForward
+      ? [w.batch, w.outHeight, w.outWidth, w.channels]
+      : [w.batch, w.height, w.width, w.channels],
   );
-  const at = (tensor?: TensorInfo) => (tensor ? backend.pointer(tensor) : 0);
-  const words = [
-    at(x),
-    at(y),
-    at(dy),
-    at(out),
-    w.images,
-    w.height,
-    w.width,
-    w.channels,
-    w.outHeight,
-    w.outWidth,
-  ];
-  words.push(...w.kernel, ...w.strides, w.padTop, w.padLeft, average ? 1 : 0);
-  backend.launch(task, words, forward ? w.images * w.outHeight : w.images);
+  const pointer = (tensor?: TensorInfo) => (tensor ? backend.pointer(tensor) : 0);
+  backend.launch(
+    task,
+    {
+      x: pointer(x),
+      y: pointer(y),
+      dy: pointer(dy),
+      out: pointer(out),
+      ...w,
+      average: average ? 1 : 0,
+    },
+    isForward ? w.batch * w.outHeight : w.batch,
+  );
   return out;
 }
 
@@ -110,10 +103,7 @@ const takes = (call: Call) =>
   isFloat(call) &&
   Object.values(call.inputs).every((x) => x.shape.length === 4 && size(x.shape) > 0);
 
-/**
- * A window of one pixel gives its input back where the shapes agree, says stock cpu, and so the
- * same is asked of every backend.
- */
+/** With a window of one pixel, stock cpu may return its input; leave that case to it. */
 const takesWindow = (call: Call) =>
   takes(call) && [call.attrs.filterSize].flat().some((length) => length !== 1);
 

@@ -1,18 +1,14 @@
 /**
- * Random numbers that depend on a seed and their own index alone: on any number of threads the
- * same, and drawn again, the same.
+ * Random numbers that depend only on a seed and their own index. They are the same on any number of
+ * threads, and can be drawn again instead of kept.
  */
 import type { TensorInfo } from '@tensorflow/tfjs-core';
-import { Task } from '../../assembly/task';
-import { float } from '../runtime';
+import { Task } from '../../assembly/ops';
 import { BLOCK } from './strides';
 import { type Kernel, size } from './types';
 
-/**
- * Two well-mixed 32-bit keys from any number: its bits as a double, through the finalizer of
- * MurmurHash3.
- */
-function keysOf(name: string, seed: unknown): [number, number] {
+/** Hashes a seed to two 32-bit keys: the bits of its double, through MurmurHash3's finalizer. */
+function hashSeed(name: string, seed: unknown): [number, number] {
   if (typeof seed !== 'number' || !Number.isFinite(seed)) {
     throw new TypeError(
       `[backend-simd] ${name}: expected a finite number as seed, got ${String(seed)}`,
@@ -34,36 +30,49 @@ export const randomKernels: readonly Kernel[] = [
     // {} + shape, seed → float32 in [0, 1)
     name: 'deepend.randomUniform',
     run({ attrs: { shape, seed }, backend }) {
-      const keys = keysOf('randomUniform', seed);
+      const [key0, key1] = hashSeed('randomUniform', seed);
       const out = backend.output([...shape]);
       const count = size(shape);
       backend.launch(
         Task.RandomUniform,
-        [0, backend.pointer(out), count, BLOCK, ...keys, 0, 0],
+        {
+          x: 0,
+          out: backend.pointer(out),
+          count,
+          block: BLOCK,
+          key0,
+          key1,
+          rate: 0,
+          scale: 0,
+        },
         Math.ceil(count / BLOCK),
       );
       return out;
     },
   },
   {
-    // {x} + rate, seed → y: numbers whose uniform one is below the rate become 0, the others grow
-    // by 1 / (1 - rate). The gradient: the same of dy
+    // {x} + rate, seed → y: each value becomes 0 if its uniform number is below `rate`, and else is
+    // multiplied by 1 / (1 - rate). The gradient is the same operation on dy.
     name: 'deepend.dropout',
     run({ inputs, attrs: { rate, seed }, backend }) {
       const x = inputs.x as TensorInfo;
-      const keys = keysOf('dropout', seed);
+      const [key0, key1] = hashSeed('dropout', seed);
       const out = backend.output(x.shape);
       const count = size(x.shape);
-      const words = [
-        backend.pointer(x),
-        backend.pointer(out),
-        count,
-        BLOCK,
-        ...keys,
-        float(rate),
-        float(1 / (1 - rate)),
-      ];
-      backend.launch(Task.Dropout, words, Math.ceil(count / BLOCK));
+      backend.launch(
+        Task.Dropout,
+        {
+          x: backend.pointer(x),
+          out: backend.pointer(out),
+          count,
+          block: BLOCK,
+          key0,
+          key1,
+          rate,
+          scale: 1 / (1 - rate),
+        },
+        Math.ceil(count / BLOCK),
+      );
       return out;
     },
   },

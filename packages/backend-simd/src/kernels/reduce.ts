@@ -1,9 +1,7 @@
-/** Sums, means, products and extremes over any axes, without transposing. */
+/** Sums, means, products, maxima and minima over any axes, without transposing. */
 import { backend_util, type TensorInfo, util } from '@tensorflow/tfjs-core';
-import { ReduceOp } from '../../assembly/ops';
-import { Task } from '../../assembly/task';
+import { ReduceOp, Task } from '../../assembly/ops';
 import type { SimdBackend } from '../backend';
-import { float } from '../runtime';
 import { type Call, isFloat, type Kernel, size } from './types';
 
 /** One pass: [outer][length][inner] → [outer][inner]. */
@@ -13,14 +11,14 @@ interface Pass {
   readonly inner: number;
 }
 
-/** Numbers in one tile; what a tile reads stays in the second-level cache. */
+/** Numbers that one tile reads: they stay in the second-level cache. */
 const TILE = 16_384;
 const MAX_COLUMNS = 512;
-/** Rows that one partial result stands for at least, so that partial results are few. */
+/** Minimum number of rows in a chunk, so that there are few partial results. */
 const MIN_ROWS = 64;
 
-/** How a shape is reduced: a pass for each run of neighbouring axes, the last first. */
-function passesOf(shape: readonly number[], axes: readonly number[]): Pass[] {
+/** One pass for each run of adjacent axes, the innermost first. */
+function planPasses(shape: readonly number[], axes: readonly number[]): Pass[] {
   const passes: Pass[] = [];
   let inner = 1;
   let length = 1;
@@ -42,16 +40,16 @@ function passesOf(shape: readonly number[], axes: readonly number[]): Pass[] {
 }
 
 /**
- * Numbers that one partial result stands for: by the shape alone. A product has one, since it may
- * leave float32's range and come back.
+ * Numbers in one chunk. Depends only on the shape. A product is not cut, since a partial result may
+ * lie outside float32's range when the product does not.
  */
-function chunkOf(op: ReduceOp, length: number, columnBlock: number): number {
+function chunkLength(op: ReduceOp, length: number, columnBlock: number): number {
   return op === ReduceOp.Prod
     ? length
     : Math.min(length, Math.max(MIN_ROWS, Math.ceil(TILE / columnBlock)));
 }
 
-/** Runs one pass: in chunks, whose results a second pass joins, where the middle is long. */
+/** Runs one pass. If `length` is long, computes chunks of it, which another pass combines. */
 export function reduce(
   backend: SimdBackend,
   op: ReduceOp,
@@ -62,25 +60,28 @@ export function reduce(
 ): void {
   const columnBlock = Math.min(inner, MAX_COLUMNS);
   const columnBlocks = Math.ceil(inner / columnBlock);
-  const chunk = chunkOf(op, length, columnBlock);
+  const chunk = chunkLength(op, length, columnBlock);
   const chunks = Math.ceil(length / chunk);
   const group = Math.max(1, Math.floor(TILE / (chunk * columnBlock)));
   const run = (to: number, factor: number) => {
-    const words = [
-      x,
-      to,
-      op,
-      outer,
-      length,
-      inner,
-      chunk,
-      chunks,
-      group,
-      columnBlock,
-      columnBlocks,
-      float(factor),
-    ];
-    backend.launch(Task.ReduceRows, words, Math.ceil((outer * chunks) / group) * columnBlocks);
+    backend.launch(
+      Task.ReduceRows,
+      {
+        x,
+        out: to,
+        op,
+        outer,
+        length,
+        inner,
+        chunk,
+        chunks,
+        group,
+        columnBlock,
+        columnBlocks,
+        scale: factor,
+      },
+      Math.ceil((outer * chunks) / group) * columnBlocks,
+    );
   };
   if (chunks === 1) run(out, scale);
   else {
@@ -91,7 +92,7 @@ export function reduce(
   }
 }
 
-/** Runs all passes, from x to out. */
+/** Runs all passes from x to out. */
 function reduceAll(
   backend: SimdBackend,
   op: ReduceOp,
@@ -110,31 +111,31 @@ function reduceAll(
   }
 }
 
-interface Row {
+interface Reduction {
   readonly name: string;
   readonly op: ReduceOp;
   readonly mean?: boolean;
 }
 
-const axesOf = ({ inputs, attrs }: Call): number[] =>
+const parseAxes = ({ inputs, attrs }: Call): number[] =>
   util.parseAxisParam(attrs.axis ?? attrs.reductionIndices, (inputs.x as TensorInfo).shape);
 
-function kernel({ name, op, mean = false }: Row): Kernel {
+function kernel({ name, op, mean = false }: Reduction): Kernel {
   return {
     name,
     takes(call) {
       const { shape } = call.inputs.x as TensorInfo;
       if (!isFloat(call) || size(shape) === 0) return false;
-      // Between passes a product would be rounded to float32, see chunkOf.
-      return op !== ReduceOp.Prod || passesOf(shape, axesOf(call)).length <= 1;
+      // Between passes a product would be rounded to float32; see chunkLength.
+      return op !== ReduceOp.Prod || planPasses(shape, parseAxes(call)).length <= 1;
     },
     run(call) {
       const { backend, attrs } = call;
       const x = call.inputs.x as TensorInfo;
-      const axes = axesOf(call);
+      const axes = parseAxes(call);
       const [kept, gone] = backend_util.computeOutAndReduceShapes(x.shape, axes);
       const shape = attrs.keepDims ? backend_util.expandShapeToKeepDim(kept, axes) : kept;
-      const passes = passesOf(x.shape, axes);
+      const passes = planPasses(x.shape, axes);
       if (passes.length === 0) return backend.alias(x, shape);
       const out = backend.output(shape);
       reduceAll(

@@ -1,22 +1,16 @@
 /**
- * Resizing images, forward. Where each row and column comes from is worked out here, in stock cpu's
- * arithmetic.
+ * Resizes images (forward only). Computes the source rows and columns of each output row and
+ * column, in stock cpu's arithmetic.
  */
 import type { TensorInfo } from '@tensorflow/tfjs-core';
-import { Task } from '../../assembly/task';
-import { SCRATCH_BYTES } from '../control';
+import { Task } from '../../assembly/ops';
+import { ResizeEntry } from '../generated/bindings';
+import { SCRATCH_BYTES } from '../memory';
 import { type Attrs, type Call, isFloat, type Kernel, size } from './types';
 
 const TILE = 8192;
 
-/** Between which two rows or columns a new one lies, and how far from the first to the second. */
-interface Between {
-  readonly first: number;
-  readonly second: number;
-  readonly fraction: number;
-}
-
-type Locate = (i: number, ratio: number, length: number, attrs: Attrs) => Between;
+type Locate = (i: number, ratio: number, length: number, attrs: Attrs) => ResizeEntry;
 
 const bilinear: Locate = (i, ratio, length, { halfPixelCenters }) => {
   const at = halfPixelCenters ? ratio * (i + 0.5) - 0.5 : ratio * i;
@@ -30,17 +24,14 @@ const nearest: Locate = (i, ratio, length, { alignCorners, halfPixelCenters }) =
   return { first, second: first, fraction: 0 };
 };
 
-/** The table's entries as 32-bit words: a double and two integers each. */
-function table(locate: Locate, length: number, newLength: number, attrs: Attrs): number[] {
+/** One entry for each new row or column. */
+function table(locate: Locate, length: number, newLength: number, attrs: Attrs): ResizeEntry[] {
   const shrink = attrs.alignCorners && newLength > 1 ? 1 : 0;
   const ratio = (length - shrink) / (newLength - shrink);
-  return Array.from({ length: newLength }, (_, i) => {
-    const { first, second, fraction } = locate(i, ratio, length, attrs);
-    return [...new Int32Array(Float64Array.of(fraction).buffer), first, second];
-  }).flat();
+  return Array.from({ length: newLength }, (_, i) => locate(i, ratio, length, attrs));
 }
 
-/** Nothing empty, and two rows of doubles fit in a thread's scratch memory. */
+/** Nothing is empty, and two rows of doubles fit in a thread's scratch memory. */
 function takes(call: Call): boolean {
   const { shape } = call.inputs.images as TensorInfo;
   const [newHeight, newWidth] = call.attrs.size as [number, number];
@@ -50,7 +41,11 @@ function takes(call: Call): boolean {
   );
 }
 
-const kernel = (name: string, task: Task, locate: Locate): Kernel => ({
+const kernel = (
+  name: string,
+  task: Task.ResizeBilinear | Task.ResizeNearest,
+  locate: Locate,
+): Kernel => ({
   name,
   takes,
   run({ inputs, attrs, backend }) {
@@ -64,10 +59,24 @@ const kernel = (name: string, task: Task, locate: Locate): Kernel => ({
       ...table(locate, height, outHeight, attrs),
       ...table(locate, width, outWidth, attrs),
     ];
-    backend.words(tables, (at) => {
-      const words = [backend.pointer(images), backend.pointer(out), at, at + outHeight * 16];
-      words.push(height, width, channels, outHeight, outWidth, rows, block);
-      backend.launch(task, words, Math.ceil(rows / block));
+    backend.records(ResizeEntry, tables, (rowTable) => {
+      backend.launch(
+        task,
+        {
+          x: backend.pointer(images),
+          out: backend.pointer(out),
+          rowTable,
+          columnTable: rowTable + outHeight * ResizeEntry.size * 4,
+          height,
+          width,
+          channels,
+          outHeight,
+          outWidth,
+          rows,
+          block,
+        },
+        Math.ceil(rows / block),
+      );
     });
     return out;
   },

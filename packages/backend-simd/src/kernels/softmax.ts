@@ -1,7 +1,6 @@
-/** Softmax over the last axis, and its logarithm. The cross-entropy stands in fused.ts. */
+/** Softmax and log-softmax over the last axis. The cross-entropy is in fused.ts. */
 import type { TensorInfo } from '@tensorflow/tfjs-core';
-import { SoftmaxKind } from '../../assembly/softmax-kind';
-import { Task } from '../../assembly/task';
+import { SoftmaxKind, Task } from '../../assembly/ops';
 import { type Call, isFloat, type Kernel, size } from './types';
 
 const TILE = 4096;
@@ -26,19 +25,22 @@ const kernel = (name: string, kind: SoftmaxKind): Kernel => ({
     const rows = size(logits.shape.slice(0, -1));
     const block = Math.max(1, Math.floor(TILE / columns));
     const out = backend.output(logits.shape);
-    const words = [
-      backend.pointer(logits),
-      backend.pointer(out),
-      0,
-      0,
-      0,
-      rows,
-      columns,
-      block,
-      kind,
-      0,
-    ];
-    backend.launch(Task.Softmax, words, Math.ceil(rows / block));
+    backend.launch(
+      Task.Softmax,
+      {
+        x: backend.pointer(logits),
+        out: backend.pointer(out),
+        labels: 0,
+        losses: 0,
+        correct: 0,
+        rows,
+        columns,
+        block,
+        kind,
+        scale: 0,
+      },
+      Math.ceil(rows / block),
+    );
     return out;
   },
 });

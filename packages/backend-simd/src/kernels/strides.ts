@@ -1,22 +1,22 @@
 /**
- * Walks over tensors of up to six dimensions, as the assembly takes them: few dimensions, the last
- * first.
+ * Walks: loops over all elements of several tensors at once, each with its own strides. Kernels
+ * take them with as few dimensions as possible, at most six, innermost first.
  */
 
-/** A dimension of a walk, and how far one step of it goes in each tensor, in elements. */
+/** A dimension of a walk, and its stride in each tensor, in elements. */
 export interface Dimension {
   readonly size: number;
   readonly steps: readonly number[];
 }
 
-/** What assembly/elementwise.ts and move.ts have room for. */
+/** Dimensions in the arguments of assembly/elementwise.ts and move.ts. */
 export const MAX_DIMENSIONS = 6;
 
-/** Numbers in one tile of work that memory bounds. */
+/** Numbers in one tile of a kernel whose speed is that of the memory. */
 export const BLOCK = 16_384;
 
 /** Row-major strides of a shape. */
-export function stridesOf(shape: readonly number[]): number[] {
+export function rowMajorStrides(shape: readonly number[]): number[] {
   const strides = new Array<number>(shape.length);
   let stride = 1;
   for (let axis = shape.length - 1; axis >= 0; axis--) {
@@ -27,8 +27,8 @@ export function stridesOf(shape: readonly number[]): number[] {
 }
 
 /**
- * The same walk in as few dimensions as will do: without those of one step, and with neighbours
- * joined where no tensor jumps between them.
+ * The same walk with as few dimensions as possible: drops dimensions of size 1, and merges adjacent
+ * dimensions if they are contiguous in every tensor.
  */
 export function collapse(dimensions: readonly Dimension[]): Dimension[] {
   const result: Dimension[] = [];
@@ -43,16 +43,9 @@ export function collapse(dimensions: readonly Dimension[]): Dimension[] {
   return result;
 }
 
-/** `count` numbers of a list that begins with these, filled up with `rest`. */
-export function padded(list: readonly number[], count: number, rest: number): number[] {
-  const result = list.slice(0, count);
-  while (result.length < count) result.push(rest);
-  return result;
-}
-
 /**
- * A walk's last dimension as columns, the others as rows, and both cut into tiles by the shape
- * alone.
+ * Splits a walk into columns, its last dimension, and rows, the others, and cuts both into tiles.
+ * The tiles depend only on the shape.
  */
 export function rowsAndColumns(dimensions: readonly Dimension[]) {
   const columns = dimensions.at(-1) ?? { size: 1, steps: [] };

@@ -10,13 +10,13 @@ export interface Call {
   readonly backend: SimdBackend;
 }
 
-/** One kernel: a row of the table that index.ts registers. */
+/** A kernel; register.ts registers those in index.ts. */
 export interface Kernel {
-  /** TensorFlow.js's name for it, or deepend's for a fused operation. */
+  /** TensorFlow.js's name, or `deepend.…` for a fused kernel of `compiler`. */
   readonly name: string;
   /**
-   * Whether it computes these; the stock cpu kernel does otherwise. All float32 inputs, when left
-   * out.
+   * Whether it can compute this call; if not, the stock cpu kernel does.
+   * @default all inputs are float32
    */
   takes?(call: Call): boolean;
   run(call: Call): TensorInfo | TensorInfo[];
@@ -28,7 +28,7 @@ export const isFloat = ({ inputs }: Call): boolean =>
 export const size = (shape: readonly number[]): number =>
   shape.reduce((product, n) => product * n, 1);
 
-/** The kernel as TensorFlow.js registers it. */
+/** The function that TensorFlow.js registers for a kernel. */
 export function kernelFunc(
   { takes = isFloat, run }: Kernel,
   stock: KernelFunc | undefined,
@@ -46,9 +46,9 @@ export function kernelFunc(
 }
 
 /**
- * A stock kernel whose outputs hold numbers of the type that they say. Stock's cast to a wider type
- * only renames: an int32
- * tensor's numbers then pass for float32, which JavaScript does not notice and WebAssembly does.
+ * A stock kernel whose outputs really hold values of their dtype. The stock cast to a wider type
+ * only changes the dtype and keeps the int32 values as they are. JavaScript does not notice, but
+ * WebAssembly would read them as float32.
  */
 export function settled(stock: KernelFunc): KernelFunc {
   return (args) => {
@@ -66,7 +66,7 @@ function hasOwnTypes({ inputs, backend }: Call): boolean {
   return true;
 }
 
-/** For tensors that another backend's cast has renamed. */
+/** Runs a kernel on copies of inputs whose values do not have their dtype. */
 function runRetyped(call: Call, run: Kernel['run']): TensorInfo | TensorInfo[] {
   const { inputs, backend } = call;
   const copies: TensorInfo[] = [];
@@ -76,11 +76,11 @@ function runRetyped(call: Call, run: Kernel['run']): TensorInfo | TensorInfo[] {
     copies.push(copy);
     return copy;
   };
-  const own = Array.isArray(inputs)
+  const converted = Array.isArray(inputs)
     ? inputs.map(retyped)
     : Object.fromEntries(Object.entries(inputs).map(([name, x]) => [name, retyped(x)]));
   try {
-    return run({ ...call, inputs: own as Call['inputs'] });
+    return run({ ...call, inputs: converted as Call['inputs'] });
   } finally {
     for (const copy of copies) backend.disposeIntermediateTensorInfo(copy);
   }

@@ -1,15 +1,13 @@
-/** Operations that take numbers one by one. */
+/** Unary operations. */
 import type { TensorInfo } from '@tensorflow/tfjs-core';
-import { UnaryOp } from '../../assembly/ops';
-import { Task } from '../../assembly/task';
-import { float } from '../runtime';
+import { Task, UnaryOp } from '../../assembly/ops';
 import { BLOCK } from './strides';
 import { type Attrs, type Kernel, size } from './types';
 
 type Parameters = readonly [alpha: number, beta?: number];
 
-/** TensorFlow.js's name, the assembly's number, and what the operation is told besides. */
-const ROWS: readonly (readonly [
+/** TensorFlow.js's name, the operation's code, and how its parameters follow from attributes. */
+const OPERATIONS: readonly (readonly [
   name: string,
   op: UnaryOp,
   parameters?: (attrs: Attrs) => Parameters,
@@ -40,23 +38,18 @@ const ROWS: readonly (readonly [
   ['Cos', UnaryOp.Cos],
 ];
 
-export const unaryKernels: readonly Kernel[] = ROWS.map(([name, op, parameters]) => ({
+export const unaryKernels: readonly Kernel[] = OPERATIONS.map(([name, op, parameters]) => ({
   name,
   run({ inputs, attrs, backend }) {
     const x = inputs.x as TensorInfo;
     const out = backend.output(x.shape);
     const count = size(x.shape);
     const [alpha, beta = 0] = parameters?.(attrs) ?? [0];
-    const words = [
-      backend.pointer(x),
-      backend.pointer(out),
-      count,
-      BLOCK,
-      op,
-      float(alpha),
-      float(beta),
-    ];
-    backend.launch(Task.Unary, words, Math.ceil(count / BLOCK));
+    backend.launch(
+      Task.Unary,
+      { x: backend.pointer(x), out: backend.pointer(out), count, block: BLOCK, op, alpha, beta },
+      Math.ceil(count / BLOCK),
+    );
     return out;
   },
 }));

@@ -1,15 +1,19 @@
-/** How many threads compute where nobody says so. */
+/** The default number of threads. */
 import { readFileSync } from 'node:fs';
 import os from 'node:os';
-import { MAX_THREADS } from './control';
+import { MAX_THREADS } from './memory';
 
-/** `DEEPEND_THREADS`, else a thread for each physical core that this process may use, at most 8. */
+/**
+ * `DEEPEND_THREADS`, or else one thread for each physical core that this process may use, up to 8.
+ * @throws RangeError when `DEEPEND_THREADS` is not an integer from 1 to 8
+ */
 export function defaultThreads(asked = process.env.DEEPEND_THREADS): number {
   if (asked !== undefined && asked !== '') {
     const count = Number(asked);
     if (Number.isInteger(count) && count >= 1 && count <= MAX_THREADS) return count;
     throw new RangeError(
-      `[backend-simd] DEEPEND_THREADS: expected an integer from 1 to ${MAX_THREADS}, got '${asked}'`,
+      `[backend-simd] DEEPEND_THREADS: expected an integer from 1 to ${MAX_THREADS}, ` +
+        `got '${asked}'`,
     );
   }
   return Math.max(
@@ -18,7 +22,7 @@ export function defaultThreads(asked = process.env.DEEPEND_THREADS): number {
   );
 }
 
-/** What tells of the processors on Linux: a file's text, or undefined where there is none. */
+/** Reads a file. @returns undefined if it does not exist */
 export type ReadText = (path: string) => string | undefined;
 
 function readText(path: string): string | undefined {
@@ -30,10 +34,10 @@ function readText(path: string): string | undefined {
 }
 
 /**
- * Two threads of one core share its multipliers, so a second one gains nothing here. Linux tells
- * the cores, which of them this process
- * may use (taskset, a container's cpuset) and how much of their time (a container's quota).
- * @returns undefined where the system does not tell
+ * The number of physical cores that this process may use. Hyperthreads do not count, since two
+ * threads on one core share its multipliers. Reads Linux's files on cores, on the process's CPU
+ * affinity (taskset, a container's cpuset) and on the container's CPU quota.
+ * @returns undefined on other systems
  */
 export function physicalCores(read: ReadText = readText): number | undefined {
   const allowed = /^Cpus_allowed_list:\s*(\S+)/m.exec(read('/proc/self/status') ?? '')?.[1];
@@ -56,7 +60,7 @@ function parseList(list: string): number[] {
   });
 }
 
-/** Processor → its core, for containers that hide /sys. */
+/** Maps each logical processor to its core, for containers that hide /sys. */
 function coresByCpuinfo(text: string): Map<number, string> {
   const field = (part: string, name: string) =>
     new RegExp(`^${name}\\s*:\\s*(\\d+)`, 'm').exec(part)?.[1];
@@ -67,7 +71,7 @@ function coresByCpuinfo(text: string): Map<number, string> {
   return new Map(entries);
 }
 
-/** Processors' worth of time that the container may use: control groups of version 2, then 1. */
+/** The container's CPU quota, in processors: from control groups version 2, or else version 1. */
 function quota(read: ReadText): number {
   const [time, period] =
     read('/sys/fs/cgroup/cpu.max')?.split(/\s+/) ??
