@@ -1,1 +1,235 @@
-process.exitCode = 0;
+/**
+ * Checks the words that people read against the project's list of words to avoid, in pages,
+ * comments, strings and the examples' notebooks; the length of lines; and the number of format
+ * suppressions.
+ *
+ *   node test/package/words.mjs             everything but what WAITING lists (part of `npm run lint`)
+ *   node test/package/words.mjs --all       everything
+ *   node test/package/words.mjs FILE ...    these files
+ */
+import { execFileSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import path from 'node:path';
+import ts from 'typescript';
+import { ROOT } from './packages.mjs';
+
+/** Words to avoid, and what to write. A space stands for any break, also between comment lines. */
+const WORDS = [
+  ['beside', 'next to, compared with, besides'],
+  ['alone', 'only'],
+  ['anew', 'again'],
+  ['sound', 'valid'],
+  ['mend(?:s|ed|ing)?', 'fix'],
+  ['go(?:es|ing)? on', 'continue, resume'],
+  ['whole numbers?', 'integer'],
+  ['a text(?! (?:file|editor|box|field|format|classifier|dataset|data))', 'a string'],
+  ['so many', 'n, this many'],
+  ['whoever', 'the one who, or name them'],
+  ['whatever', 'any, or name it'],
+  ['borne', 'allowed, accepted'],
+  ['told', 'given, set, reported'],
+  ['held to', 'compared with'],
+].map(([words, instead]) => ({
+  words: new RegExp(`(?<![\\w-])${words.replaceAll(' ', '[\\s*/#]+')}(?![\\w-])`, 'gi'),
+  instead,
+}));
+
+/** Sentences in which a word is right, each with its reason. */
+const ALLOWED = [{ file: 'CONTRIBUTING.md', text: /words to avoid/i, reason: 'the list itself' }];
+
+/** Folders that still have such words: delete a row when its folder passes with --all. */
+const WAITING_WORDS = [
+  'README.md',
+  'docs/architecture.md',
+  'docs/backend-simd.md',
+  'docs/dashboard.md',
+  'docs/data.md',
+  'docs/devices.md',
+  'docs/exports.md',
+  'docs/getting-started.md',
+  'docs/models.md',
+  'docs/notebooks.md',
+  'docs/performance.md',
+  'docs/plots.md',
+  'docs/reports.md',
+  'docs/training.md',
+  'docs/webgpu.md',
+  'docs/weights.md',
+  'examples/',
+  'packages/backend-simd/README.md',
+  'packages/backend-simd/assembly/',
+  'packages/backend-simd/scripts/',
+  'packages/backend-simd/src/',
+  'packages/compiler/README.md',
+  'packages/compiler/src/',
+  'packages/core/src/',
+  'packages/data/README.md',
+  'packages/data/assembly/',
+  'packages/data/scripts/',
+  'packages/data/src/',
+  'packages/deepend/README.md',
+  'packages/deepend/page/',
+  'packages/deepend/scripts/',
+  'packages/deepend/src/',
+  'packages/device/README.md',
+  'packages/device/src/',
+  'packages/distributed/scripts/',
+  'packages/distributed/src/',
+  'packages/export/src/',
+  'packages/models/README.md',
+  'packages/models/src/',
+  'packages/nn/src/',
+  'packages/optim/src/',
+  'packages/plot/README.md',
+  'packages/plot/scripts/',
+  'packages/plot/src/',
+  'packages/trainer/README.md',
+  'packages/trainer/src/',
+];
+/** Folders with lines that are too long: delete a row when its folder passes with --all. */
+const WAITING_LINES = [
+  'packages/backend-simd/src/',
+  'packages/compiler/src/',
+  'packages/core/src/',
+  'packages/data/src/',
+  'packages/deepend/src/',
+  'packages/device/src/',
+  'packages/distributed/src/',
+  'packages/export/src/',
+  'packages/models/src/',
+  'packages/nn/src/',
+  'packages/optim/src/',
+  'packages/plot/src/',
+  'packages/trainer/src/',
+];
+
+const COLUMNS = 100;
+const SUPPRESSIONS = 20;
+/** Written by a script, one glyph a line. */
+const DATA = ['packages/plot/src/fonts/inter.ts'];
+
+const PROSE = /^(?:[^/]+|docs\/.+|packages\/.+|examples\/.+|\.changeset\/.+)\.md$/;
+const CODE =
+  /^(?:packages\/[^/]+\/(?:src|assembly|page|bin|scripts)\/.+|examples\/.+)\.(?:m?[jt]s|css|ipynb)$/;
+const CHINESE = /zh-CN|\/zh\//;
+
+const tracked = () =>
+  execFileSync('git', ['ls-files', '--cached', '--others', '--exclude-standard'], {
+    cwd: ROOT,
+    encoding: 'utf8',
+    maxBuffer: 1e8,
+  })
+    .split('\n')
+    .filter(Boolean);
+
+const isRead = (file) =>
+  (PROSE.test(file) || CODE.test(file) || file.startsWith('.ci/')) && !CHINESE.test(file);
+
+const blank = (text) => text.replace(/[^\n]/g, ' ');
+
+/** A source in which everything but comments, strings and templates is blank. */
+function commentsAndStrings(file, source) {
+  const parts = [];
+  const visit = (node) => {
+    const isModule = node.parent && 'moduleSpecifier' in node.parent;
+    if (
+      ts.isStringLiteralLike(node) ||
+      ts.isTemplateHead(node) ||
+      ts.isTemplateMiddleOrTemplateTail(node)
+    )
+      parts.push({ from: node.getStart(), to: node.end, read: !isModule });
+    else if (ts.isRegularExpressionLiteral(node))
+      parts.push({ from: node.getStart(), to: node.end, read: false });
+    else ts.forEachChild(node, visit);
+  };
+  const kind = /\.m?js$/.test(file) ? ts.ScriptKind.JS : ts.ScriptKind.TS;
+  visit(ts.createSourceFile(file, source, ts.ScriptTarget.ESNext, true, kind));
+  let rest = source;
+  let read = blank(source);
+  const keep = (from, text) => {
+    read = read.slice(0, from) + text + read.slice(from + text.length);
+  };
+  for (const { from, to, read: isSentence } of parts) {
+    const text = source.slice(from, to);
+    rest = rest.slice(0, from) + blank(text) + rest.slice(to);
+    if (isSentence) keep(from, text);
+  }
+  for (const { 0: comment, index } of rest.matchAll(/\/\*[\s\S]*?\*\/|\/\/.*/g))
+    keep(index, withoutCode(comment));
+  return read;
+}
+
+/** Prose in which inline code is blank: an identifier is no sentence. */
+const withoutCode = (text) => text.replace(/`[^`\n]+`/g, blank);
+
+function sentences(file, source) {
+  if (/\.m?[jt]s$/.test(file)) return commentsAndStrings(file, source);
+  if (file.endsWith('.ipynb'))
+    return JSON.parse(source)
+      .cells.flatMap(({ source: lines }) => lines)
+      .join('');
+  if (file.endsWith('.css'))
+    return source.replace(/(\/\*[\s\S]*?\*\/)|[^\n]/g, (_, comment) => comment ?? ' ');
+  return withoutCode(source);
+}
+
+/** @returns {string[]} a line for each word to avoid, with its place */
+function findWords(file) {
+  const text = sentences(file, readFileSync(path.join(ROOT, file), 'utf8'));
+  return WORDS.flatMap(({ words, instead }) =>
+    [...text.matchAll(words)].flatMap(({ 0: match, index }) => {
+      const around = text.slice(Math.max(0, index - 60), index + 60);
+      if (ALLOWED.some((row) => row.file === file && row.text.test(around))) return [];
+      const line = text.slice(0, index).split('\n').length;
+      const word = match.replaceAll(/[\s*/#]+/g, ' ');
+      return [`${file}:${line}: "${word}": write ${instead}`];
+    }),
+  );
+}
+
+const findLongLines = (file) =>
+  readFileSync(path.join(ROOT, file), 'utf8')
+    .split('\n')
+    .flatMap((line, i) =>
+      [...line].length > COLUMNS ? [`${file}:${i + 1}: ${[...line].length} columns`] : [],
+    );
+
+function findSuppressions(files) {
+  const mark = ['biome-ignore', 'format'].join(' ');
+  const uses = files
+    .filter((file) => /\.(?:m?[jt]sx?|json)$/.test(file))
+    .flatMap((file) =>
+      readFileSync(path.join(ROOT, file), 'utf8')
+        .split(mark)
+        .slice(1)
+        .map(() => file),
+    );
+  if (uses.length <= SUPPRESSIONS) return [];
+  return [
+    `${uses.length} format suppressions, at most ${SUPPRESSIONS}: ${[...new Set(uses)].join(', ')}`,
+  ];
+}
+
+function check(flags) {
+  const named = flags.filter((flag) => flag !== '--all');
+  if (named.length > 0)
+    return named.map((file) => path.relative(ROOT, path.resolve(file))).flatMap(findWords);
+  const all = flags.includes('--all');
+  const files = tracked();
+  const isDone = (waiting) => (file) => all || !waiting.some((folder) => file.startsWith(folder));
+  const sources = files.filter((file) => /^packages\/[^/]+\/src\/.+\.ts$/.test(file));
+  return [
+    ...files.filter(isRead).filter(isDone(WAITING_WORDS)).flatMap(findWords),
+    ...sources
+      .filter((file) => !DATA.includes(file))
+      .filter(isDone(WAITING_LINES))
+      .flatMap(findLongLines),
+    ...findSuppressions(files),
+  ];
+}
+
+const faults = check(process.argv.slice(2));
+for (const fault of faults) console.error(fault);
+if (WAITING_WORDS.length > 0) console.log(`words not checked yet in: ${WAITING_WORDS.join(' ')}`);
+if (WAITING_LINES.length > 0) console.log(`lines not checked yet in: ${WAITING_LINES.join(' ')}`);
+process.exitCode = faults.length > 0 ? 1 : 0;
