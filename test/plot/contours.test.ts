@@ -276,7 +276,7 @@ describe('plotContours', () => {
 
 describe('bad input', () => {
   const cases: [string, () => unknown, RegExp][] = [
-    ['a function without limits', () => plotContours(bowl), /a function needs "xlim" and "ylim"/],
+    ['a function without limits', () => plotContours(bowl), /expected "xlim" and "ylim", the area/],
     ['one row', () => plotContours([[1, 2]]), /at least 2 rows and 2 columns, got 1 × 2/],
     [
       'an axis that falls',
@@ -289,7 +289,7 @@ describe('bad input', () => {
             [3, 4],
           ],
         }),
-      /expected "x" of 2 rising finite numbers, got \[1, 0\]/,
+      /expected "x" to be 2 increasing finite numbers, got \[1, 0\]/,
     ],
     [
       'levels that fall',
@@ -301,7 +301,7 @@ describe('bad input', () => {
           ],
           { levels: [2, 1] },
         ),
-      /"levels" must be an integer from 1 to 100, or a list of rising/,
+      /"levels" must be an integer from 1 to 100, or a list of increasing/,
     ],
     [
       'a logarithm of nothing',
@@ -313,7 +313,7 @@ describe('bad input', () => {
           ],
           { zscale: 'log' },
         ),
-      /a logarithmic "zscale" needs values above 0, got none/,
+      /expected values above 0 for zscale: 'log', got none/,
     ],
     [
       'no points',

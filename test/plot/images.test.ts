@@ -107,7 +107,7 @@ describe('showImages', () => {
     [
       'too few places',
       () => showImages(batch([5, 4, 4]), { rows: 2, cols: 2 }),
-      /2 × 2 places hold fewer than the 5 images/,
+      /expected at least 5 places for 5 images, got 2 × 2/,
     ],
     [
       'fewer values than the shape has',
@@ -117,7 +117,7 @@ describe('showImages', () => {
     [
       'plain numbers beyond 1',
       () => showImages({ shape: [1, 1, 2], data: [0, 255] }),
-      /expected values of 0 to 1, got 255; pass a Uint8Array/,
+      /expected values from 0 to 1, got 255; .* pass a Uint8Array/,
     ],
     ['an empty list', () => showImages([]), /got an empty list/],
     [

@@ -14,9 +14,9 @@ import sharp from 'sharp';
 import { describe, expect, it } from 'vitest';
 import {
   FUNCTION_CLASSES,
-  nearestTo,
+  findNearest,
   OPTIMUM,
-  pointOf,
+  outlinePoint,
 } from '../../packages/plot/src/function-classes';
 import { expectGolden, withoutPacking } from './golden';
 
@@ -203,21 +203,21 @@ describe('a confusion matrix', () => {
 
   it('tells counts, and shares of what was asked for', () => {
     expect(labels('true')).toEqual([
-      'cat right: 8 (80%)',
-      'cat taken for dog: 2 (20%)',
-      'dog right: 10 (100%)',
+      'cat correct: 8 (80%)',
+      'cat predicted as dog: 2 (20%)',
+      'dog correct: 10 (100%)',
     ]);
     expect(labels('predicted')).toEqual([
-      'cat right: 8 (100%)',
-      'cat taken for dog: 2 (17%)',
-      'dog right: 10 (83%)',
+      'cat correct: 8 (100%)',
+      'cat predicted as dog: 2 (17%)',
+      'dog correct: 10 (83%)',
     ]);
     expect(labels('all')).toEqual([
-      'cat right: 8 (40%)',
-      'cat taken for dog: 2 (10%)',
-      'dog right: 10 (50%)',
+      'cat correct: 8 (40%)',
+      'cat predicted as dog: 2 (10%)',
+      'dog correct: 10 (50%)',
     ]);
-    expect(labels(false)).toEqual(['cat right: 8', 'cat taken for dog: 2', 'dog right: 10']);
+    expect(labels(false)).toEqual(['cat correct: 8', 'cat predicted as dog: 2', 'dog correct: 10']);
   });
 
   it('has texts of at least 7 pixels in its cells for 10 classes, none for 100', () => {
@@ -379,7 +379,7 @@ describe('filters and feature maps', () => {
 
 describe('function classes', () => {
   const distances = (kind: 'other' | 'nested') =>
-    FUNCTION_CLASSES[kind].map((shape) => nearestTo(OPTIMUM, shape).distance);
+    FUNCTION_CLASSES[kind].map((shape) => findNearest(OPTIMUM, shape).distance);
 
   it('where they are not nested: the third is nearest to the optimum, and the largest farther', () => {
     const found = distances('other');
@@ -395,7 +395,7 @@ describe('function classes', () => {
     FUNCTION_CLASSES.nested.slice(1).forEach((outer, i) => {
       const inner = FUNCTION_CLASSES.nested[i] as typeof outer;
       for (let k = 0; k < 360; k++) {
-        const { x, y } = pointOf(inner, (k * Math.PI) / 180);
+        const { x, y } = outlinePoint(inner, (k * Math.PI) / 180);
         const turn = (-outer.turn * Math.PI) / 180;
         const [dx, dy] = [x - outer.x, y - outer.y];
         const [u, v] = [
@@ -410,12 +410,12 @@ describe('function classes', () => {
 
 describe('bad input', () => {
   const cases: [string, () => unknown, RegExp][] = [
-    ['no matrix', () => heatmap([] as never), /heatmap: expected a matrix, .* got \[\]/],
+    ['no matrix', () => heatmap([] as never), /heatmap: expected a matrix .*, got \[\]/],
     ['rows of different lengths', () => heatmap([[1, 2], [3]]), /got rows of lengths \[2, 1\]/],
     [
       'names for other columns',
       () => heatmap([[1, 2]], { xticks: ['a'] }),
-      /expected 2 "xticks", one a column, got 1/,
+      /expected 2 "xticks", one for each column, got 1/,
     ],
     [
       'a colour map that is none',
@@ -425,32 +425,28 @@ describe('bad input', () => {
     [
       'rows of other numbers of matrices',
       () => showHeatmaps([[[[1]]], []]),
-      /expected rows of matrices, as many in each/,
+      /expected rows with the same number of matrices/,
     ],
     [
       'matrices of two sizes',
       () => showHeatmaps([[[[1]], [[1, 2]]]]),
-      /matrices of one size, got 1 × 1 and 1 × 2/,
+      /matrices of the same size, got 1 × 1 and 1 × 2/,
     ],
     [
       'titles for others',
       () => showHeatmaps([[[[1]], [[2]]]], { titles: ['a'] }),
-      /expected 2 "titles", one a column, or 2/,
+      /expected 2 "titles", one for each column, or 2/,
     ],
     [
       'a matrix that is not square',
       () => plotConfusionMatrix([[1, 2]]),
-      /as many rows as columns, one a class, got 1 × 2/,
+      /as many rows as columns, one for each class, got 1 × 2/,
     ],
-    [
-      'negative counts',
-      () => plotConfusionMatrix([[-1]]),
-      /expected counts, finite and not negative/,
-    ],
+    ['negative counts', () => plotConfusionMatrix([[-1]]), /expected finite counts of at least 0/],
     [
       'names of other classes',
       () => plotConfusionMatrix([[1]], { classNames: [] }),
-      /expected 1 "classNames", one a class, got 0/,
+      /expected 1 "classNames", one for each class, got 0/,
     ],
     [
       'no bars',
@@ -461,7 +457,7 @@ describe('bad input', () => {
     [
       'series of other lengths',
       () => plotBars([[1, 2], [3]]),
-      /expected as many values in each series, got 2 and 1/,
+      /expected the same number of values in each series, got 2 and 1/,
     ],
     [
       'too many series',
@@ -471,23 +467,23 @@ describe('bad input', () => {
     [
       'labels for others',
       () => plotBars([1, 2], { labels: ['a'] }),
-      /expected 2 "labels", one a bar, got 1/,
+      /expected 2 "labels", one for each bar, got 1/,
     ],
     [
       'errors below 0',
       () => plotBars([1], { errors: [-1] }),
-      /"errors" must be a list of distances of at least 0/,
+      /"errors" must be numbers of at least 0/,
     ],
     [
       'errors of another form',
       () => plotBars([[1], [2]], { errors: [1, 2] }),
-      /expected "errors" in the form of the values, 2 × 1/,
+      /expected "errors" in the shape of the values, 2 × 1/,
     ],
     ['no runs', () => plotRuns([]), /expected runs, each \{ name, history \}, got \[\]/],
     [
       'an option under both its names',
       () => plotRuns(runs(1), { xlim: [0, 1], xLim: [0, 1] }),
-      /"xLim" is another name/,
+      /"xLim" and another spelling/,
     ],
     [
       'a kind of classes',

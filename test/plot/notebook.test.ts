@@ -19,7 +19,7 @@ describe('outside notebooks', () => {
     expect(write.mock.calls).toEqual([[`${figure.toText()}\n`]]);
   });
 
-  it('a figure is printed as a line', () => {
+  it('a figure is inspectFigure as a line', () => {
     expect(inspect(figure)).toBe('Figure 560 × 400: Line chart');
     expect(inspect({ deep: [figure] })).toBe('{ deep: [ Figure 560 × 400: Line chart ] }');
   });
@@ -51,7 +51,7 @@ describe("in tslab's kernel", () => {
     kernel.end();
   });
 
-  it('a figure that is printed by itself is shown, and a part of something is a line', () => {
+  it('a figure that is inspectFigure by itself is shown, and a part of something is a line', () => {
     const kernel = fakeTslab();
     kernel.runCell();
     expect(inspect(figure)).toBe('');

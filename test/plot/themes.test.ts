@@ -4,8 +4,8 @@
  */
 import { plot } from '@deepend/plot';
 import { describe, expect, it } from 'vitest';
-import { styleOf } from '../../packages/plot/src/style';
-import { DARK, darkOf, EDGE, GRID, INK, PAPER } from '../../packages/plot/src/theme';
+import { parseFmt } from '../../packages/plot/src/style';
+import { DARK, EDGE, GRID, INK, PAPER, toDark } from '../../packages/plot/src/theme';
 
 type Triple = readonly [number, number, number];
 
@@ -69,10 +69,10 @@ function lab(rgb: Triple): Triple {
 
 const distance = (a: Triple, b: Triple) => Math.hypot(a[0] - b[0], a[1] - b[1], a[2] - b[2]);
 
-const LIGHT = [...'bmgrcyk'].map((letter) => styleOf(letter).color);
+const LIGHT = [...'bmgrcyk'].map((letter) => parseFmt(letter).color);
 const THEMES = {
   light: { colors: LIGHT, of: (color: string) => color },
-  dark: { colors: LIGHT.map(darkOf), of: darkOf },
+  dark: { colors: LIGHT.map(toDark), of: toDark },
 };
 
 describe.each(Object.entries(THEMES))('the colours of the %s theme', (_, { colors, of }) => {

@@ -1,7 +1,9 @@
+/** The book's `Animator`: a chart that is redrawn while a model trains. */
 import type { TerminalOptions } from './characters';
 import { drawChart } from './chart';
+import { CURVE_NAMES, type HistoryRecord, withCurveLimits } from './curves';
+import { LiveView } from './display';
 import type { Figure } from './figure';
-import { LiveView } from './live';
 import {
   type ChartOptions,
   type ChartSettings,
@@ -9,12 +11,10 @@ import {
   makeSeries,
   type Point,
 } from './series';
-import type { HistoryRecord } from './types';
 
 const WHERE = '[plot] Animator';
-const CURVES = ['train loss', 'train acc', 'test acc'];
 
-/** What a trainer tells of a step, as far as the curves need it. */
+/** The part of a step's record that the curves need. */
 interface Step {
   epoch: number;
   step: number;
@@ -24,17 +24,15 @@ interface Step {
 }
 
 /**
- * A chart that grows while something runs: add points, see them at once in the terminal or below a
- * notebook's cell, save a figure. The book's
- * `Animator`. Given to `train` as a callback it draws the book's three curves.
+ * A chart that grows: add points, and it is redrawn in the terminal or below a notebook's cell. The
+ * book's `Animator`. As a callback of `train` it draws the book's three curves.
  * @example
- * const animator = new Animator({ xlabel: 'epoch', legend: ['train loss', 'train acc', 'test acc']
- * });
- * animator.add(1, [0.9, 0.7, null]);
+ * const animator = new Animator({ xlabel: 'epoch', legend: ['train loss', 'train acc'] });
+ * animator.add(1, [0.9, 0.7]);
  * await animator.save('curves.svg');
  */
 export class Animator {
-  /** Tells a trainer that this callback draws as it goes, so that its own display leaves room. */
+  /** A trainer reads this and leaves the last lines of the terminal to the chart. */
   readonly drawsLive = true;
   readonly #given: ChartSettings;
   readonly #view: LiveView;
@@ -44,8 +42,9 @@ export class Animator {
   #lastSeen = Number.NaN;
 
   /**
-   * @param stream a terminal to draw on @default a notebook's cell where there is one, else
-   * process.stdout
+   * @param options those of `plot`
+   * @param stream a terminal to draw on @default the notebook's cell if there is one, else
+   *   process.stdout
    */
   constructor(options: ChartOptions = {}, stream?: NodeJS.WriteStream) {
     this.#given = chartOptions(WHERE, options);
@@ -53,45 +52,41 @@ export class Animator {
     this.#view = new LiveView(() => this.figure(), stream);
   }
 
-  /** Adds a point to each series, and redraws. A null leaves its series as it is. */
+  /** Adds a point to each series and redraws. A series whose value is null gets no point. */
   add(x: number, ys: number | readonly (number | null)[]): void {
     this.#add(x, typeof ys === 'number' ? [ys] : ys);
     this.draw();
   }
 
-  /**
-   * Draws the chart in place of the last one; does nothing where there is neither a notebook nor a
-   * terminal.
-   */
+  /** Draws the chart over the last drawing. Does nothing without a notebook and a terminal. */
   draw(): void {
     this.#view.draw();
   }
 
-  /** The chart as lines of text. */
+  /** The current chart as lines of text. */
   toText(size: TerminalOptions = {}): string {
     return this.figure().toText(size);
   }
 
-  /** The chart as it is now. */
+  /** The current chart. */
   figure(): Figure {
     const { legend, title } = this.#options;
     const columns = legend ? legend.map((_, i) => this.#columns[i] ?? []) : this.#columns;
-    const series = makeSeries(WHERE, columns, this.#options);
+    const trains = this.#numEpochs !== undefined;
+    const options = trains ? withCurveLimits(this.#options, columns) : this.#options;
     return drawChart(
-      series,
-      this.#options,
+      makeSeries(WHERE, columns, options),
+      options,
       title ?? `Line chart of ${(legend ?? ['values']).join(', ')}`,
     );
   }
 
-  /** Writes the chart as it is now, as the file's extension says. */
+  /** Writes the current chart in the format of the file's extension. */
   save(file: string): Promise<void> {
     return this.figure().save(file);
   }
 
-  /**
-   * A run begins: with empty axes, or with the epochs before it where it goes on from a checkpoint.
-   */
+  /** Called by `train`. The axes are empty, or show the epochs of a run that is resumed. */
   onTrainBegin({
     numEpochs,
     history = [],
@@ -100,7 +95,7 @@ export class Animator {
     history?: readonly HistoryRecord[];
   }): void {
     this.#numEpochs = numEpochs;
-    this.#options = { legend: CURVES, xlabel: 'epoch', xlim: [0, numEpochs], ...this.#given };
+    this.#options = { legend: CURVE_NAMES, xlabel: 'epoch', xlim: [0, numEpochs], ...this.#given };
     this.#columns = [];
     this.#lastSeen = Number.NaN;
     for (const { epoch, loss, trainAcc, testAcc } of history)
@@ -109,14 +104,19 @@ export class Animator {
     this.draw();
   }
 
-  /** A point each time that a trainer has fetched new figures, some five times an epoch. */
+  /**
+   * Called by `train` after each step. The trainer reads new values from the device about five
+   * times an epoch; a step whose values are not new adds no point.
+   */
   onStep({ epoch, step, numBatches, loss, trainAcc }: Step): void {
     if (loss === this.#lastSeen) return;
     this.#lastSeen = loss;
-    if (step === 1 || step === numBatches) return; // figures of a single batch; and what the epoch's end tells anyway
+    // The first step's values are those of a single batch; the last step's come with onEpochEnd.
+    if (step === 1 || step === numBatches) return;
     this.add(epoch - 1 + step / numBatches, [loss, trainAcc, null]);
   }
 
+  /** Called by `train` after each epoch. */
   onEpochEnd({ epoch, loss, trainAcc, testAcc }: HistoryRecord): void {
     if (this.#numEpochs === undefined) this.onTrainBegin({ numEpochs: epoch });
     this.add(epoch, [loss, trainAcc, testAcc]);
@@ -126,7 +126,8 @@ export class Animator {
     const { legend } = this.#options;
     if (legend && ys.length !== legend.length) {
       throw new RangeError(
-        `${WHERE}: expected ${legend.length} values, one for each name of "legend", got ${ys.length}`,
+        `${WHERE}: expected ${legend.length} values, one for each name of "legend", ` +
+          `got ${ys.length}`,
       );
     }
     ys.forEach((y, i) => {

@@ -1,4 +1,4 @@
-/** Text on a plot with an arrow from it to a point: the book's `annotate`. */
+/** The book's `annotate`: a text in the plot with an arrow to a point. */
 import { rule } from '@deepend/core';
 import { type Plane, SIZE } from './frame';
 import { type Box, decimal, type Mark, tag } from './svg';
@@ -9,11 +9,9 @@ type Pair = readonly [x: number, y: number];
 
 export interface Annotation {
   readonly text: string;
-  /** The point that is meant, in the axes' values. */
+  /** The point of the arrow, in the axes' values. */
   readonly xy: Pair;
-  /**
-   * Where the text begins, in the axes' values; it is moved so that all of it lies within the axes.
-   */
+  /** Where the text begins, in the axes' values; a text that would leave the axes is moved. */
   readonly xytext: Pair;
 }
 
@@ -28,23 +26,23 @@ export const annotationsRule = rule.list(
   'a list of { text, xy, xytext }',
 );
 
-const MARGIN = 3; // between a text and the edge of its patch
-const HEAD = 7; // length of an arrow's head
+const MARGIN = 3; // pixels between a text and the edge of its patch
+const HEAD = 7; // pixels, the length of an arrow's head
 
-/** @throws RangeError for a place that a logarithmic axis has not */
+/** @throws RangeError for a value of 0 or below on a logarithmic axis */
 export function annotationMarks(annotations: readonly Annotation[], { x, y, box }: Plane): Mark[] {
   return annotations.flatMap(({ text, xy, xytext }): Mark[] => {
-    const [tip, begin] = [xy, xytext].map(([px, py]) => ({ x: x.at(px), y: y.at(py) })) as [
-      Spot,
-      Spot,
-    ];
+    const place = ([px, py]: Pair): Spot => ({ x: x.at(px), y: y.at(py) });
+    const tip = place(xy);
+    const begin = place(xytext);
     if (![tip.x, tip.y, begin.x, begin.y].every(Number.isFinite)) {
       throw new RangeError(
-        `[plot] annotate: a logarithmic axis has no place for '${text}' at [${xy}] from [${xytext}]; give values above 0`,
+        `[plot] annotate: '${text}' with xy [${xy}] and xytext [${xytext}] has no place on a ` +
+          'logarithmic axis; give values above 0',
       );
     }
     const fitted = fitText(text, box.width - 2 * MARGIN, { size: SIZE });
-    const patch = patchOf(
+    const patch = placePatch(
       begin,
       { width: textWidth(fitted.text, fitted.size), size: fitted.size },
       box,
@@ -62,9 +60,10 @@ interface Spot {
   y: number;
 }
 
-/** Where the text stands: as asked, or the nearest place within the axes. */
-function patchOf(begin: Spot, { width, size }: { width: number; size: number }, box: Box): Box {
-  const [wide, high] = [width + 2 * MARGIN, size + 2 * MARGIN];
+/** The box of the text: at the place asked for, or the nearest place within the axes. */
+function placePatch(begin: Spot, { width, size }: { width: number; size: number }, box: Box): Box {
+  const wide = width + 2 * MARGIN;
+  const high = size + 2 * MARGIN;
   const within = (at: number, low: number, high: number) => Math.max(low, Math.min(at, high));
   return {
     x: within(begin.x - MARGIN, box.x + 1, box.x + box.width - wide - 1),
@@ -74,14 +73,17 @@ function patchOf(begin: Spot, { width, size }: { width: number; size: number }, 
   };
 }
 
-/** From the patch's edge to the tip; none where the patch covers it. */
+/** An arrow from the patch's edge to the tip; none where the patch covers the tip. */
 function arrow(patch: Box, tip: Spot): string[] {
   const middle = { x: patch.x + patch.width / 2, y: patch.y + patch.height / 2 };
-  const [dx, dy] = [tip.x - middle.x, tip.y - middle.y];
-  const inside = Math.max(Math.abs(dx) / (patch.width / 2), Math.abs(dy) / (patch.height / 2)); // below 1 within the patch
+  const dx = tip.x - middle.x;
+  const dy = tip.y - middle.y;
+  // At most 1 within the patch.
+  const inside = Math.max(Math.abs(dx) / (patch.width / 2), Math.abs(dy) / (patch.height / 2));
   const length = Math.hypot(dx, dy);
   if (inside <= 1 || length * (1 - 1 / inside) < 4) return [];
-  const [ux, uy] = [dx / length, dy / length];
+  const ux = dx / length;
+  const uy = dy / length;
   const from = { x: middle.x + dx / inside, y: middle.y + dy / inside };
   const at = (along: number, aside: number) =>
     `${decimal(tip.x - along * ux - aside * uy)} ${decimal(tip.y - along * uy + aside * ux)}`;

@@ -1,37 +1,49 @@
+/** Axes: the range of values that they show, their ticks, and the pixel of each value. */
 import { scaleLinear, scaleLog } from 'd3-scale';
 import type { Limits } from './series';
 
-/** An axis: from values to pixels, and where its labels stand. */
 export interface Axis {
-  /** The pixel of a value, or NaN where the axis has no place for it (0 on a logarithmic one). */
+  /** The pixel of a value; NaN where the axis has no place for it (0 on a logarithmic axis). */
   at(value: number): number;
   readonly ticks: readonly { value: number; label: string }[];
 }
 
 export interface AxisOptions {
   values: readonly number[];
+  /** The ends of the axis. @default chosen from the values */
   limits?: Limits | undefined;
   scale: 'linear' | 'log';
   /** Pixels of the axis's ends. */
   pixels: readonly [from: number, to: number];
-  /** About how many labels there is room for. */
+  /** The number of labels that fit, about. */
   room: number;
-  /** Whether the axis may grow to round numbers. */
+  /** Whether the ends move outwards to round numbers. */
   nice: boolean;
+  /**
+   * Whether a linear axis starts at 0 if no value is negative. @default 'counts', only if all
+   * values are integers too
+   */
+  fromZero?: boolean | 'counts';
 }
 
-/** Beyond it the difference of two numbers may overflow; such values are drawn as gaps. */
+/** The difference of two larger numbers may overflow; such values are drawn as gaps. */
 const LARGEST = 1e300;
 
-export function makeAxis({ values, limits, scale, pixels, room, nice }: AxisOptions): Axis {
+export function makeAxis(options: AxisOptions): Axis {
+  const { values, limits, scale, pixels, room, nice, fromZero = false } = options;
   const has = (value: number) =>
     Math.abs(value) <= LARGEST && (scale === 'linear' || value >= 1 / LARGEST);
   const usable = values.filter(has);
-  const domain = limits ?? extent(usable, scale);
+  const integers = scale === 'linear' && usable.length > 0 && usable.every(Number.isInteger);
+  const startsAtZero =
+    scale === 'linear' &&
+    usable.length > 0 &&
+    (fromZero === 'counts' ? integers : fromZero) &&
+    usable.every((value) => value >= 0);
+  const domain = limits ?? (startsAtZero ? [0, largest(usable) || 1] : extent(usable, scale));
   const mapped = (scale === 'log' ? scaleLog() : scaleLinear()).domain(domain).range(pixels);
   if (nice && !limits) mapped.nice(room);
-  const whole = scale === 'linear' && usable.length > 0 && usable.every(Number.isInteger);
-  const candidates = mapped.ticks(room).filter((value) => !whole || Number.isInteger(value));
+  const candidates = mapped.ticks(room).filter((value) => !integers || Number.isInteger(value));
   const format =
     scale === 'log'
       ? mapped.tickFormat(room, '~g')
@@ -39,19 +51,24 @@ export function makeAxis({ values, limits, scale, pixels, room, nice }: AxisOpti
   const ticks = candidates
     .map((value) => ({
       value,
-      label: whole ? value.toLocaleString('en-US') : format(value).replace('−', '-'),
+      label: integers ? value.toLocaleString('en-US') : format(value).replace('−', '-'),
     }))
     .filter(({ label }) => label !== '');
   return { at: (value) => (has(value) ? mapped(value) : Number.NaN), ticks };
 }
 
-/** Ends that hold all values; a single value stands in the middle. */
+const smallest = (values: readonly number[]) =>
+  values.reduce((a, b) => Math.min(a, b), Number.POSITIVE_INFINITY);
+const largest = (values: readonly number[]) =>
+  values.reduce((a, b) => Math.max(a, b), Number.NEGATIVE_INFINITY);
+
+/** The smallest and the largest value; around a constant value, a tenth of it on either side. */
 function extent(values: readonly number[], scale: 'linear' | 'log'): [number, number] {
-  const low = values.reduce((a, b) => Math.min(a, b), Number.POSITIVE_INFINITY);
-  const high = values.reduce((a, b) => Math.max(a, b), Number.NEGATIVE_INFINITY);
   if (values.length === 0) return scale === 'log' ? [1, 10] : [0, 1];
+  const low = smallest(values);
+  const high = largest(values);
   const size = Math.max(Math.abs(low), Math.abs(high));
   if (high - low > Math.max(size * 1e-12, 1 / LARGEST)) return [low, high];
-  const margin = Math.max(0.5, size / 10);
+  const margin = size > 1 / LARGEST ? size / 10 : 0.5;
   return scale === 'log' ? [low / 10, low * 10] : [low - margin, low + margin];
 }

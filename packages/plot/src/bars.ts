@@ -1,67 +1,67 @@
-/** Bars, alone or in groups: throughput of nets, accuracies of classes. */
+/** Bar charts, with single bars or groups. */
 import { checkOptions, formatValue, rule } from '@deepend/core';
 import {
   type Bars,
   barMarks,
+  formatBarValue,
   layOutBars,
   type Place,
   placeBars,
-  tell,
   valueMarks,
 } from './bar-layout';
 import { barLines } from './blocks';
 import type { TextSize } from './characters';
 import { Figure, type FigurePoint } from './figure';
-import { axesMarks, footHeight, nameMarks, PAD, SIZE, short, titleHeight } from './frame';
+import { axesMarks, footHeight, formatNumber, nameMarks, PAD, SIZE, titleHeight } from './frame';
 import { layOutLegend } from './legend';
 import { type Limits, limits, side } from './series';
 import { DEFAULT_FMTS, styleAt } from './style';
 import type { Mark } from './svg';
 import { textWidth } from './text';
 
-/** How far a value may be off: as much below as above it, or [below, above]. */
+/** The error of a value: the same below and above it, or [below, above]. */
 export type BarError = number | readonly [below: number, above: number];
 
 export interface BarsOptions {
-  /** What each bar, or each group of them, stands for. @default its number, from 1 */
+  /** A name for each bar or group. @default its number, from 1 */
   labels?: readonly string[];
-  /** A name for each series. */
+  /** A name for each series. @default no legend */
   legend?: readonly string[];
-  /** Drawn as whiskers about the bars' ends, in the form of the values. */
+  /** Drawn as whiskers at the bars' ends; the same shape as the values. @default none */
   errors?: readonly BarError[] | readonly (readonly BarError[])[];
   title?: string;
-  /** What the labels are. */
+  /** The name of the labels' axis, vertical or not. */
   xlabel?: string;
-  /** What the values are. */
+  /** The name of the values' axis, vertical or not. */
   ylabel?: string;
-  /** Ends of the values' axis. @default from 0 to what the data needs */
+  /** Ends of the values' axis. @default 0 and the largest value */
   ylim?: Limits;
   /**
-   * Bars to the right, one under the other. @default where the labels are too long to stand side by
-   * side
+   * Whether the bars are horizontal, one below the other. @default if the labels are too long to
+   * stand next to each other
    */
   horizontal?: boolean;
-  /** Whether each bar tells its value. @default with at most 30 bars */
+  /** Whether values are written at the bars. @default if there are at most 30 bars */
   values?: boolean;
   /** Pixels. @default 560 */
   width?: number;
-  /** Pixels. @default 400, or as many as horizontal bars need */
+  /** Pixels. @default 400, or what horizontal bars need */
   height?: number;
 }
 
-const texts = (message: string) => rule.list(rule.string(), message).optional();
+const strings = (message: string) => rule.list(rule.string(), message).optional();
 const distance = (value: unknown) => Number.isFinite(value) && (value as number) >= 0;
 const isError = (value: unknown) =>
   distance(value) || (Array.isArray(value) && value.length === 2 && value.every(distance));
 const options = rule.object({
-  labels: texts('a list of strings'),
-  legend: texts('a list of names'),
+  labels: strings('a list of strings'),
+  legend: strings('a list of names'),
   errors: rule
     .custom<NonNullable<BarsOptions['errors']>>(
       (value) =>
         Array.isArray(value) &&
         value.every((one) => isError(one) || (Array.isArray(one) && one.every(isError))),
-      'a list of distances of at least 0, or of pairs [below, above], as the values are',
+      'numbers of at least 0 or pairs [below, above], in the shape of the values',
     )
     .optional(),
   title: rule.string().optional(),
@@ -75,16 +75,16 @@ const options = rule.object({
 });
 
 const WHERE = '[plot] plotBars';
-const MOST_SERIES = 7; // colours that can be told apart
+const MOST_SERIES = 7; // more colours could not be told apart
 
 /**
- * Bars from 0. A value that is not finite has none.
- * @param values a list, or a list for each series, whose bars stand in groups
- * @throws RangeError when series, labels or errors differ in number, or there are more than 7
- *   series
+ * Draws bars from 0. A value that is not finite has no bar.
+ * @param values a list, or one list for each series; the series' bars stand in groups
+ * @throws RangeError when the numbers of values, labels, names or errors do not match, or there are
+ *   more than 7 series
  * @example
- * plotBars([5032.7, 2464, 3942], { labels: ['ResNet-18', 'VGG-11', 'AlexNet'], ylabel: 'images/s'
- * });
+ * const labels = ['ResNet-18', 'VGG-11', 'AlexNet'];
+ * plotBars([5032.7, 2464, 3942], { labels, ylabel: 'samples/s' });
  */
 export function plotBars(values: Values, settings: BarsOptions = {}): Figure {
   const checked = checkOptions(WHERE, options, settings) as BarsOptions;
@@ -122,9 +122,8 @@ export function plotBars(values: Values, settings: BarsOptions = {}): Figure {
     ...legend.marks(PAD + titleHeight(title)),
     ...nameMarks(names, { box: plane.box, width, height }),
   ];
-  const description =
-    title ??
-    `Bars of ${ylabel ?? bars.series.map(({ label }) => label ?? 'values').join(', ')} for ${bars.labels.join(', ')}`;
+  const what = ylabel ?? bars.series.map(({ label }) => label ?? 'values').join(', ');
+  const description = title ?? `Bars of ${what} for ${bars.labels.join(', ')}`;
   return new Figure(marks, {
     width,
     height,
@@ -137,7 +136,7 @@ export function plotBars(values: Values, settings: BarsOptions = {}): Figure {
 type Values = ArrayLike<number> | readonly ArrayLike<number>[];
 
 function readBars(values: Values, { labels, legend, errors }: BarsOptions): Bars {
-  const lists = seriesOf(values);
+  const lists = readSeries(values);
   const count = lists[0]?.length ?? 0;
   checkCount('labels', labels, { expected: count, what: 'bar' });
   checkCount('legend', legend, { expected: lists.length, what: 'series' });
@@ -150,7 +149,8 @@ function readBars(values: Values, { labels, legend, errors }: BarsOptions): Bars
       offs.some((list) => !Array.isArray(list) || list.length !== count))
   ) {
     throw new RangeError(
-      `${WHERE}: expected "errors" in the form of the values, ${lists.length} × ${count}, got ${formatValue(errors)}`,
+      `${WHERE}: expected "errors" in the shape of the values, ${lists.length} × ${count}, ` +
+        `got ${formatValue(errors)}`,
     );
   }
   const pair = (error: BarError | undefined) =>
@@ -165,7 +165,7 @@ function readBars(values: Values, { labels, legend, errors }: BarsOptions): Bars
   };
 }
 
-function seriesOf(values: Values): readonly ArrayLike<number>[] {
+function readSeries(values: Values): readonly ArrayLike<number>[] {
   const isList = (list: unknown) =>
     (Array.isArray(list) || ArrayBuffer.isView(list)) && (list as number[]).length > 0;
   const lists = (
@@ -178,12 +178,14 @@ function seriesOf(values: Values): readonly ArrayLike<number>[] {
   }
   if (lists.length > MOST_SERIES)
     throw new RangeError(
-      `${WHERE}: expected at most ${MOST_SERIES} series, got ${lists.length}; draw several figures`,
+      `${WHERE}: expected at most ${MOST_SERIES} series, got ${lists.length}; ` +
+        'draw several figures',
     );
   const other = lists.find((list) => list.length !== lists[0]?.length);
   if (other)
     throw new RangeError(
-      `${WHERE}: expected as many values in each series, got ${lists[0]?.length} and ${other.length}`,
+      `${WHERE}: expected the same number of values in each series, ` +
+        `got ${lists[0]?.length} and ${other.length}`,
     );
   return lists;
 }
@@ -195,21 +197,25 @@ function checkCount(
 ): void {
   if (list && list.length !== expected)
     throw new RangeError(
-      `${WHERE}: expected ${expected} "${name}", one a ${what}, got ${list.length}`,
+      `${WHERE}: expected ${expected} "${name}", one for each ${what}, got ${list.length}`,
     );
 }
 
-/** `simd, ResNet-18: 91.2`, at the end of the bar. */
+/** The label for the pointer at the end of the bar, such as `simd, ResNet-18: 91.2`. */
 function hover(
   { label, series, value, error, to, middle }: Place,
   horizontal: boolean,
 ): FigurePoint {
-  const off =
-    error &&
-    (error[0] === error[1] ? ` ± ${short(error[0])}` : ` -${short(error[0])} +${short(error[1])}`);
+  const off = error ? formatError(error) : '';
   const at = horizontal ? { x: to, y: middle } : { x: middle, y: to };
-  return { ...at, label: `${series ? `${series}, ` : ''}${label}: ${short(value)}${off ?? ''}` };
+  const name = series ? `${series}, ${label}` : label;
+  return { ...at, label: `${name}: ${formatNumber(value)}${off}` };
 }
+
+const formatError = ([below, above]: readonly [below: number, above: number]) =>
+  below === above
+    ? ` ± ${formatNumber(below)}`
+    : ` -${formatNumber(below)} +${formatNumber(above)}`;
 
 function toText(
   { labels, series }: Bars,
@@ -221,7 +227,7 @@ function toText(
       return {
         label: label ? `${name} ${label}` : name,
         value,
-        text: Number.isFinite(value) ? tell(value) : '',
+        text: Number.isFinite(value) ? formatBarValue(value) : '',
         ansi: style.ansi,
       };
     }),

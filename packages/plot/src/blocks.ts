@@ -1,8 +1,8 @@
-/** Pixels and bars as block characters: what heatmaps, image grids and bars are on a terminal. */
+/** Block characters: images, heatmaps and bars as text. */
 import {
   type Cell,
-  columnsOf,
   fitColumns,
+  measureColumns,
   paint,
   paintLine,
   printable,
@@ -10,7 +10,7 @@ import {
   type TextSize,
 } from './characters';
 
-/** An image of any size; a pixel that is undefined is left blank. */
+/** An image of any size; an undefined pixel is left blank. */
 export interface Pixels {
   readonly width: number;
   readonly height: number;
@@ -19,14 +19,15 @@ export interface Pixels {
 
 const SHADES = ' ░▒▓█';
 const GAP = 2; // columns between images
-const LEAST = 14; // columns of an image below which it is no longer recognised
-const LINES = 48; // of a grid whose height nobody gave
+const LEAST = 14; // columns; a narrower image cannot be recognized
+const LINES = 48; // of a grid without a given height
 
 /**
- * Lines of half blocks, two pixels a character; without colours one of five shades, the lighter the
- * denser.
- * Small images grow by whole factors, large ones are averaged.
- * @param room columns and lines at most
+ * Draws an image as lines of half blocks, two pixels a character. Without colours each character is
+ * one of five shades, the denser the lighter the pixels. Small images grow by integer factors,
+ * large ones are averaged.
+ * @param room the largest numbers of columns and lines
+ *
  */
 export function toBlocks(
   image: Pixels,
@@ -38,14 +39,15 @@ export function toBlocks(
     y < height ? average(image, { x, y, width, height }) : undefined;
   return Array.from({ length: Math.ceil(height / 2) }, (_, line) => {
     const cells = Array.from({ length: width }, (__, x) => {
-      const [upper, lower] = [pixel(x, 2 * line), pixel(x, 2 * line + 1)];
+      const upper = pixel(x, 2 * line);
+      const lower = pixel(x, 2 * line + 1);
       return color ? half(upper, lower) : { text: shade(upper, lower) };
     });
     return paintLine(cells, color);
   });
 }
 
-/** The size in half blocks of an image that fits its room. */
+/** The size of an image, in half blocks, at which it fits its room. */
 function zoomed(
   image: Pixels,
   { columns, lines }: { columns: number; lines: number },
@@ -58,7 +60,7 @@ function zoomed(
   };
 }
 
-/** The mean colour of the image's pixels under one of `width` × `height`. */
+/** The mean colour of the image's pixels that one half block of `width` × `height` covers. */
 function average(
   image: Pixels,
   { x, y, width, height }: { x: number; y: number; width: number; height: number },
@@ -99,8 +101,8 @@ function shade(upper: Rgb | undefined, lower: Rgb | undefined): string {
 }
 
 /**
- * Images in rows with their titles; in fewer columns than asked for where they would be too small
- * to be recognised.
+ * Draws images in rows with their titles. Uses fewer columns than `cols` where the images would
+ * become too small to recognize.
  */
 export function blockGrid(
   images: readonly Pixels[],
@@ -146,10 +148,7 @@ function titleLines(titles: readonly string[] | undefined, columns: number): str
   );
 }
 
-/**
- * One line through the images of a row; padded by what can be seen, since escape codes have no
- * width.
- */
+/** One line through the images of a row, padded by visible width: escape codes have none. */
 function joined(
   row: readonly Pixels[],
   bodies: readonly (readonly string[])[],
@@ -157,7 +156,7 @@ function joined(
 ): string {
   const parts = row.map((_, i) => {
     const text = bodies[i]?.[line] ?? '';
-    // biome-ignore lint/suspicious/noControlCharactersInRegex: escape codes are what is taken away
+    // biome-ignore lint/suspicious/noControlCharactersInRegex: this removes the escape codes
     const shown = color ? text.replace(/\u001b\[[0-9;]*m/g, '') : text;
     return text + ' '.repeat(Math.max(0, columns - shown.length));
   });
@@ -166,32 +165,33 @@ function joined(
 
 export interface TextBar {
   label: string;
-  /** Its length; negative or not finite is drawn as none. */
+  /** The length of the bar; 0 if negative or not finite. */
   value: number;
-  /** What stands behind it. */
+  /** Printed after the bar. */
   text: string;
-  /** One of a terminal's 256 colours. */
+  /** The number of one of a terminal's 256 colours. */
   ansi: number;
 }
 
 const EIGHTHS = ' ▏▎▍▌▋▊▉';
 
-/** A line for each bar: label, bar to an eighth of a character, value. */
+/** One line for each bar: label, bar to an eighth of a character, value. */
 export function barLines(bars: readonly TextBar[], { width, height, color }: TextSize): string[] {
   const shown =
     height !== undefined && bars.length > height ? bars.slice(0, Math.max(1, height - 1)) : bars;
   const label = Math.min(
     Math.floor(width / 3),
-    Math.max(0, ...bars.map((bar) => columnsOf(printable(bar.label)))),
+    Math.max(0, ...bars.map((bar) => measureColumns(printable(bar.label)))),
   );
-  const value = Math.max(0, ...bars.map((bar) => columnsOf(printable(bar.text))));
+  const value = Math.max(0, ...bars.map((bar) => measureColumns(printable(bar.text))));
   const room = Math.max(1, width - label - value - 3);
   const length = (bar: TextBar) => (Number.isFinite(bar.value) ? Math.max(0, bar.value) : 0);
   const longest = Math.max(...bars.map(length), Number.MIN_VALUE);
   const lines = shown.map((bar) => {
     const eighths = Math.round((length(bar) / longest) * room * 8);
     const body = `${'█'.repeat(eighths >> 3)}${eighths & 7 ? EIGHTHS[eighths & 7] : ''}`;
-    return `${fitColumns(bar.label, label, 'end')} │${paint(body, { fore: bar.ansi }, color)} ${printable(bar.text)}`;
+    const painted = paint(body, { fore: bar.ansi }, color);
+    return `${fitColumns(bar.label, label, 'end')} │${painted} ${printable(bar.text)}`;
   });
   return shown.length < bars.length
     ? [...lines, `… and ${bars.length - shown.length} more`]

@@ -1,15 +1,15 @@
-/** A matrix as coloured cells: marks for a figure, pixels for a terminal. */
+/** Matrices as coloured cells: marks for figures, pixels for terminals. */
 import { formatValue } from '@deepend/core';
 import type { Pixels } from './blocks';
 import type { Rgb } from './characters';
-import { type ColorScale, colorOf, hexOf, inkOver } from './colormap';
+import { type ColorScale, contrastingInk, toHex, valueColor } from './colormap';
 import { type Box, decimal, type Mark, tag } from './svg';
 import { textWidth } from './text';
 
-/** Rows of equal length, the first on top. */
+/** A list of rows of equal length; the first row is drawn on top. */
 export type Matrix = readonly ArrayLike<number>[];
 
-/** @throws RangeError for what is no matrix, has no cell, or rows of different lengths */
+/** @throws RangeError unless `matrix` is a matrix with at least one cell */
 export function checkMatrix(where: string, matrix: unknown): asserts matrix is Matrix {
   const rows = matrix as Matrix;
   const columns = Array.isArray(matrix) ? (rows[0]?.length ?? 0) : 0;
@@ -21,23 +21,23 @@ export function checkMatrix(where: string, matrix: unknown): asserts matrix is M
       ? `rows of lengths ${formatValue([...new Set(rows.map((row) => row?.length ?? 0))])}`
       : formatValue(matrix);
   throw new RangeError(
-    `${where}: expected a matrix, a list of rows of numbers of one length, got ${got}`,
+    `${where}: expected a matrix (a list of rows of numbers, all of one length), got ${got}`,
   );
 }
 
-export const columnsOfMatrix = (matrix: Matrix) => matrix[0]?.length ?? 0;
+export const countColumns = (matrix: Matrix) => matrix[0]?.length ?? 0;
 
 /**
- * Cells of one colour as one path, neighbours in a row joined; a value that is not finite leaves
- * the paper bare.
+ * Draws the cells, one path for each colour, with neighbours in a row joined. A value that is not
+ * finite leaves its cell blank.
  */
 export function cellMarks(matrix: Matrix, box: Box, scale: ColorScale): Mark[] {
-  const columns = columnsOfMatrix(matrix);
+  const columns = countColumns(matrix);
   const x = (column: number) => decimal(box.x + (box.width * column) / columns);
   const y = (row: number) => decimal(box.y + (box.height * row) / matrix.length);
   const paths = new Map<string, string>();
   matrix.forEach((row, i) => {
-    const colors = Array.from(row, (value) => hex(colorOf(scale, value)));
+    const colors = Array.from(row, (value) => hex(valueColor(scale, value)));
     let from = 0;
     for (let to = 1; to <= columns; to++) {
       const color = colors[from];
@@ -50,11 +50,11 @@ export function cellMarks(matrix: Matrix, box: Box, scale: ColorScale): Mark[] {
       from = to;
     }
   });
-  // Without antialiasing, or the paper would shine through between neighbours.
+  // Antialiasing would let the background show between neighbours.
   return [...paths].map(([fill, d]) => tag('path', { d, fill, 'shape-rendering': 'crispEdges' }));
 }
 
-const hex = (rgb: Rgb | undefined) => rgb && hexOf(rgb);
+const hex = (rgb: Rgb | undefined) => rgb && toHex(rgb);
 
 interface Cell {
   row: number;
@@ -68,23 +68,23 @@ export function cellMiddle(
   { row, column }: Cell,
 ): { x: number; y: number } {
   return {
-    x: box.x + (box.width * (column + 0.5)) / columnsOfMatrix(matrix),
+    x: box.x + (box.width * (column + 0.5)) / countColumns(matrix),
     y: box.y + (box.height * (row + 0.5)) / matrix.length,
   };
 }
 
-const TEXT = 12; // pixels an em of texts in cells, where they fit
-const LEAST = 7; // below which they are not read, and left out
+const TEXT = 12; // font size in cells, in pixels, where it fits
+const LEAST = 7; // pixels; smaller text is not legible and left out
 
 /**
- * Lines of text in the middle of each cell, as large as fits the fullest cell; none where that is
- * too small to read.
+ * Writes lines of text in the middle of each cell, as large as the fullest cell allows. If that is
+ * too small to read, no cell has text.
  */
 export function cellTexts(
   matrix: Matrix,
   { box, scale, text }: { box: Box; scale: ColorScale; text(cell: Cell): readonly string[] },
 ): Mark[] {
-  const cell = { width: box.width / columnsOfMatrix(matrix), height: box.height / matrix.length };
+  const cell = { width: box.width / countColumns(matrix), height: box.height / matrix.length };
   const texts = matrix.flatMap((values, row) =>
     Array.from(values, (value, column) => ({
       lines: text({ row, column }),
@@ -102,7 +102,7 @@ export function cellTexts(
     2;
   if (size < LEAST) return [];
   return texts.flatMap(({ lines, value, x, y }) => {
-    const rgb = colorOf(scale, value);
+    const rgb = valueColor(scale, value);
     const first = y - ((lines.length - 1) * size * 1.15) / 2 + size * 0.36;
     return lines.map(
       (line, i): Mark => ({
@@ -111,14 +111,14 @@ export function cellTexts(
         y: first + i * size * 1.15,
         size,
         anchor: 'middle',
-        ...(rgb && { fill: inkOver(rgb) }),
+        ...(rgb && { fill: contrastingInk(rgb) }),
       }),
     );
   });
 }
 
 export const cellPixels = (matrix: Matrix, scale: ColorScale): Pixels => ({
-  width: columnsOfMatrix(matrix),
+  width: countColumns(matrix),
   height: matrix.length,
-  at: (x, y) => colorOf(scale, matrix[y]?.[x] ?? Number.NaN),
+  at: (x, y) => valueColor(scale, matrix[y]?.[x] ?? Number.NaN),
 });

@@ -1,21 +1,21 @@
 /**
- * What a terminal can show: how wide text is there, colours as escape codes, and names that carry
- * no codes of their own.
+ * Text for terminals: its width in columns, colours as escape codes, and control characters removed
+ * from names.
  */
 
 export interface TerminalOptions {
-  /** Characters. @default the window's width, at most 100; 72 where the output is no terminal */
+  /** Characters. @default the terminal's width, at most 100; 72 without a terminal */
   width?: number;
-  /** Lines. @default as many as the figure needs; a chart takes 16 */
+  /** Lines. @default 16 for a line chart, as many as needed for other figures */
   height?: number;
   /**
-   * Escape codes for colours; true takes 24 bits where COLORTERM promises them, else 256 colours.
-   * @default false
+   * Colours, as escape codes. `true` means `truecolor` if the variable COLORTERM promises it, else
+   * `ansi256`. @default false
    */
   color?: boolean | 'ansi256' | 'truecolor';
 }
 
-/** TerminalOptions once every default is known. */
+/** TerminalOptions with the defaults filled in. */
 export interface TextSize {
   readonly width: number;
   readonly height: number | undefined;
@@ -25,7 +25,7 @@ export interface TextSize {
 /** 0 to 255 each. */
 export type Rgb = readonly [red: number, green: number, blue: number];
 
-/** Fills in the defaults. */
+/** Fills in the defaults of TerminalOptions. */
 export function textSize({ width, height, color = false }: TerminalOptions | TextSize): TextSize {
   const { isTTY, columns = 80 } = process.stdout;
   const best = /truecolor|24bit/i.test(process.env.COLORTERM ?? '') ? 'truecolor' : 'ansi256';
@@ -38,14 +38,15 @@ export function textSize({ width, height, color = false }: TerminalOptions | Tex
 
 export interface Cell {
   readonly text: string;
-  /** A colour, or one of a terminal's 256. */
+  /** A colour, or the number of one of a terminal's 256 colours. */
   readonly fore?: Rgb | number | undefined;
   readonly back?: Rgb | number | undefined;
 }
 
 /**
- * Cells of a line, one escape code for neighbours that look alike. Blanks keep the colour before
- * them, unless they have a ground.
+ * Joins the cells of a line, with one escape code for neighbours of equal colours. A blank without
+ * a background belongs to the cells before it.
+ *
  */
 export function paintLine(cells: readonly Cell[], color: TextSize['color']): string {
   let line = '';
@@ -65,11 +66,14 @@ export function paintLine(cells: readonly Cell[], color: TextSize['color']): str
   return run ? line + paint(run.text, run, color) : line;
 }
 
-/** `text` in a colour, or as it is where colours are off. */
+/** Colours `text`; returns it unchanged where colours are off. */
 export function paint(text: string, ink: Omit<Cell, 'text'>, color: TextSize['color']): string {
   if (!color || text === '') return text;
   const { fore, back } = ink;
-  const start = `${fore === undefined ? '' : code(38, fore, color)}${back === undefined ? '' : code(48, back, color)}`;
+  const start = [
+    fore === undefined ? '' : code(38, fore, color),
+    back === undefined ? '' : code(48, back, color),
+  ].join('');
   const end = `${fore === undefined ? '' : '\u001b[39m'}${back === undefined ? '' : '\u001b[49m'}`;
   return `${start}${text}${end}`;
 }
@@ -80,9 +84,9 @@ function code(ground: 38 | 48, ink: Rgb | number, color: 'ansi256' | 'truecolor'
   return `\u001b[${ground};5;${typeof ink === 'number' ? ink : ansi256(ink)}m`;
 }
 
-const CUBE: readonly number[] = [0, 95, 135, 175, 215, 255]; // xterm's levels of its 6 × 6 × 6 colours
+const CUBE: readonly number[] = [0, 95, 135, 175, 215, 255]; // levels of xterm's 6 × 6 × 6 cube
 
-/** The nearest of a terminal's 256 colours: its cube's or its ladder of greys. */
+/** The nearest of a terminal's 256 colours, of its 6 × 6 × 6 cube or of its 24 greys. */
 export function ansi256(rgb: Rgb): number {
   const steps = rgb.map((value) =>
     CUBE.reduce(
@@ -102,8 +106,8 @@ export function ansi256(rgb: Rgb): number {
 }
 
 /**
- * A name that moves no cursor and turns no text around: control characters and direction marks are
- * shown as a replacement.
+ * Makes a name safe to print: control characters, which could move the cursor, and direction marks
+ * are replaced.
  */
 export function printable(text: string): string {
   return (
@@ -114,33 +118,40 @@ export function printable(text: string): string {
   );
 }
 
-/** Blocks of Unicode whose characters take two columns (East Asian Width W and F), and emoji. */
-const WIDE =
-  /[\u1100-\u115f\u2e80-\u303e\u3041-\ua4cf\ua960-\ua97c\uac00-\ud7a3\uf900-\ufaff\ufe30-\ufe6f\uff00-\uff60\uffe0-\uffe6\u{16fe0}-\u{18aff}\u{1b000}-\u{1b2ff}\u{1f200}-\u{1f265}\u{20000}-\u{3fffd}]|\p{Emoji_Presentation}/u;
+/** Characters that take two columns: East Asian Width W and F, and emoji. */
+const WIDE = new RegExp(
+  [
+    '[\\u1100-\\u115f\\u2e80-\\u303e\\u3041-\\ua4cf\\ua960-\\ua97c\\uac00-\\ud7a3\\uf900-\\ufaff',
+    '\\ufe30-\\ufe6f\\uff00-\\uff60\\uffe0-\\uffe6\\u{16fe0}-\\u{18aff}\\u{1b000}-\\u{1b2ff}',
+    '\\u{1f200}-\\u{1f265}\\u{20000}-\\u{3fffd}]|\\p{Emoji_Presentation}',
+  ].join(''),
+  'u',
+);
+/** Characters that take no column. */
 const NONE = /\p{Mn}|\p{Me}|\p{Cf}|\ufe0f/u;
 
-/** Columns that a printable text takes. */
-export function columnsOf(text: string): number {
+/** The number of columns that a printable string takes. */
+export function measureColumns(text: string): number {
   let columns = 0;
   for (const character of text) columns += NONE.test(character) ? 0 : WIDE.test(character) ? 2 : 1;
   return columns;
 }
 
-/** `text` made printable, cut with an ellipsis and padded to `columns`. */
+/** Makes `text` printable and exactly `columns` wide: cut with an ellipsis, or padded. */
 export function fitColumns(
   text: string,
   columns: number,
   align: 'start' | 'end' = 'start',
 ): string {
   let shown = printable(text);
-  if (columnsOf(shown) > columns) {
+  if (measureColumns(shown) > columns) {
     let kept = '';
     for (const character of shown) {
-      if (columnsOf(kept + character) > columns - 1) break;
+      if (measureColumns(kept + character) > columns - 1) break;
       kept += character;
     }
     shown = columns > 0 ? `${kept}…` : '';
   }
-  const padding = ' '.repeat(Math.max(0, columns - columnsOf(shown)));
+  const padding = ' '.repeat(Math.max(0, columns - measureColumns(shown)));
   return align === 'start' ? shown + padding : padding + shown;
 }

@@ -1,4 +1,4 @@
-/** A chart of lines as the marks of a figure: title, legend above the plot, axes, series. */
+/** Draws a line chart: title, legend above the plot, axes, series. */
 import { line } from 'd3-shape';
 import { annotationMarks } from './annotate';
 import { makeAxis } from './axis';
@@ -8,23 +8,23 @@ import {
   axesMarks,
   clipped,
   footHeight,
+  formatNumber,
   layOutPlane,
   nameMarks,
   PAD,
   type Plane,
-  short,
   titleHeight,
 } from './frame';
 import { drawMarker, layOutLegend, STROKE } from './legend';
-import type { ChartSettings, Point, Series } from './series';
+import type { DrawSettings, Point, Series } from './series';
 import { decimal, type Mark, tag } from './svg';
 import { toTerminal } from './terminal';
 import { toVegaLite } from './vega';
 
-/** Draws series on one pair of axes. */
+/** Draws series in one pair of axes. */
 export function drawChart(
   series: readonly Series[],
-  options: ChartSettings,
+  options: DrawSettings,
   description: string,
 ): Figure {
   return drawOver(series, options, { description });
@@ -32,21 +32,22 @@ export function drawChart(
 
 export interface Backdrop {
   description: string;
-  /** What lies below the series, such as contours. */
+  /** Marks below the series, such as contours. */
   under?: (plane: Plane) => readonly Mark[];
-  /** What stands right of the axes, such as a colour bar, and how wide it is. */
-  beside?: { width: number; marks(plane: Plane): readonly Mark[] };
-  /** Values beside the series' that an HTML page shows. */
+  /** Marks right of the axes, such as a colour bar, and their width in pixels. */
+  rightOf?: { width: number; marks(plane: Plane): readonly Mark[] };
+  /** Values that an HTML page shows, in addition to those of the series. */
   points?: (plane: Plane) => readonly FigurePoint[];
+  /** Pixels from the box's edges to the ends of the axes. @default 10 and 6 */
   inset?: { x: number; y: number };
-  /** Draws it in characters. @default the series */
+  /** Draws the chart in characters. @default draws the series */
   text?: (size: TextSize) => string;
 }
 
-/** Draws series on one pair of axes, over something else. */
+/** Draws series in one pair of axes, over a backdrop. */
 export function drawOver(
   series: readonly Series[],
-  options: ChartSettings,
+  options: DrawSettings,
   backdrop: Backdrop,
 ): Figure {
   const {
@@ -59,6 +60,7 @@ export function drawOver(
     ylim,
     xscale = 'linear',
     yscale = 'linear',
+    fromZero = 'counts',
   } = options;
   const legend = layOutLegend(series, width - 2 * PAD);
   const points = series.flatMap((one) => one.points);
@@ -80,10 +82,11 @@ export function drawOver(
         pixels,
         room,
         nice: true,
+        fromZero,
       }),
     top: PAD + titleHeight(title) + legend.height,
     bottom: height - footHeight(xlabel),
-    right: width - PAD - 6 - (backdrop.beside?.width ?? 0),
+    right: width - PAD - 6 - (backdrop.rightOf?.width ?? 0),
     ylabel,
     ...(backdrop.inset && { inset: backdrop.inset }),
   });
@@ -93,7 +96,7 @@ export function drawOver(
     ...series.flatMap((one) => drawSeries(one, plane)),
     ...legend.marks(PAD + titleHeight(title)),
     ...nameMarks({ title, xlabel, ylabel }, { box: plane.box, width, height }),
-    ...(backdrop.beside?.marks(plane) ?? []),
+    ...(backdrop.rightOf?.marks(plane) ?? []),
     ...annotationMarks(options.annotate ?? [], plane),
   ];
   return new Figure(marks, {
@@ -106,10 +109,7 @@ export function drawOver(
   });
 }
 
-/**
- * What the values under a pointer are called: `test acc: 0.85 at epoch 3`. Points outside the axes'
- * limits have none.
- */
+/** Labels for the pointer, such as `test acc: 0.85 at epoch 3`; none for points off the axes. */
 function hoverPoints(
   series: readonly Series[],
   { x, y, box }: Plane,
@@ -122,14 +122,18 @@ function hoverPoints(
       .map((point) => ({
         x: x.at(point.x),
         y: y.at(point.y),
-        label: `${label ? `${label}: ` : ''}${short(point.y)} at ${xlabel || 'x'} ${short(point.x)}`,
+        label: [
+          label ? `${label}: ` : '',
+          `${formatNumber(point.y)} at ${xlabel || 'x'} ${formatNumber(point.x)}`,
+        ].join(''),
       }))
       .filter(inside),
   );
 }
 
 function drawSeries({ points, style, markers }: Series, { x, y, box }: Plane): string[] {
-  const inside = (at: number) => Math.min(Math.max(at, box.y - 4), box.y + box.height + 4); // a point far off must not leave the plot
+  // A point far above or below must not leave the plot.
+  const inside = (at: number) => Math.min(Math.max(at, box.y - 4), box.y + box.height + 4);
   const placed = points.map((point) => ({ x: x.at(point.x), y: inside(y.at(point.y)) }));
   const there = (point: Point) => Number.isFinite(point.x) && Number.isFinite(point.y);
   const marks: string[] = [];
@@ -144,7 +148,7 @@ function drawSeries({ points, style, markers }: Series, { x, y, box }: Plane): s
         tag('path', { d: path, ...STROKE, stroke: style.color, 'stroke-dasharray': dash }),
       );
   }
-  // A point between two gaps has no line to show it.
+  // A point between two gaps has no line that shows it, so it gets a marker.
   const lonely = (_: Point, i: number) =>
     ![placed[i - 1], placed[i + 1]].some((other) => other && there(other));
   const shown = (_: Point, i: number) => !markers || (i - markers.from) % markers.every === 0;

@@ -1,12 +1,13 @@
 /**
- * Lines on which a grid of numbers has a level: marching squares (Lorensen and Cline 1987 in two
- * dimensions), with linear interpolation
- * along the grid's edges; at a saddle the mean of the corners decides.
+ * Contour lines of a grid of numbers by marching squares (Lorensen and Cline 1987, in two
+ * dimensions). Values are interpolated linearly along the grid's edges; at a saddle, the mean of
+ * the corners decides.
+ *
  */
 import type { Matrix } from './cells';
 import type { Point } from './series';
 
-/** Values over a rectangle: `z[j][i]` at (`x[i]`, `y[j]`); both axes rise. */
+/** Values over a rectangle: `z[j][i]` at (`x[i]`, `y[j]`); `x` and `y` increase. */
 export interface Grid {
   readonly x: ArrayLike<number>;
   readonly y: ArrayLike<number>;
@@ -19,9 +20,9 @@ type Segment = readonly [from: Edge, to: Edge];
 const [BOTTOM, RIGHT, TOP, LEFT] = ['bottom', 'right', 'top', 'left'] as const;
 
 /**
- * Segments of a cell by which of its corners reach the level: 1 left below, 2 right below, 4 right
- * above, 8 left above. What reaches the
- * level lies on a segment's left, so segments of neighbours join end to start.
+ * The segments of a cell, by which of its corners reach the level: 1 bottom left, 2 bottom right, 4
+ * top right, 8 top left. The side that reaches the level is on a segment's left, so segments of
+ * neighbours join end to start.
  */
 const SEGMENTS: readonly (readonly Segment[])[] = [
   [],
@@ -48,7 +49,7 @@ const SEGMENTS: readonly (readonly Segment[])[] = [
   [],
 ];
 
-/** The saddles once more, for a middle that reaches the level. */
+/** The segments of saddles whose middle reaches the level. */
 const SADDLES: Readonly<Record<number, readonly Segment[]>> = {
   5: [
     [BOTTOM, RIGHT],
@@ -61,16 +62,17 @@ const SADDLES: Readonly<Record<number, readonly Segment[]>> = {
 };
 
 /**
- * The lines of a level, each from end to end; a closed one ends on its first point. Cells with a
- * corner that is no number have none.
+ * Finds the lines of a level, each from end to end; a closed line ends on its first point. A cell
+ * with a NaN at a corner has no line.
  */
 export function contourLines(grid: Grid, level: number): Point[][] {
   const next = new Map<number, number>(); // from an edge to the edge where its segment ends
   const ends = new Set<number>();
-  const [columns, rows] = [grid.x.length, grid.y.length];
+  const columns = grid.x.length;
+  const rows = grid.y.length;
   for (let j = 0; j + 1 < rows; j++) {
     for (let i = 0; i + 1 < columns; i++) {
-      for (const [from, to] of segmentsOf(grid, { i, j, level })) {
+      for (const [from, to] of findSegments(grid, { i, j, level })) {
         next.set(edgeAt(from, { i, j, columns }), edgeAt(to, { i, j, columns }));
         ends.add(edgeAt(to, { i, j, columns }));
       }
@@ -92,8 +94,8 @@ export function contourLines(grid: Grid, level: number): Point[][] {
 }
 
 /**
- * The outlines of all that reaches a level, closed, also along the grid's border; to be filled by
- * the even-odd rule.
+ * Finds the outlines of the region that reaches a level. They are closed, along the grid's border
+ * too, and are to be filled by the even-odd rule.
  */
 export function contourRegion(grid: Grid, level: number): Point[][] {
   const around = (values: ArrayLike<number>) => [
@@ -119,7 +121,7 @@ interface At {
   j: number;
 }
 
-function segmentsOf({ z }: Grid, { i, j, level }: At & { level: number }): readonly Segment[] {
+function findSegments({ z }: Grid, { i, j, level }: At & { level: number }): readonly Segment[] {
   const corners = [z[j]?.[i], z[j]?.[i + 1], z[j + 1]?.[i + 1], z[j + 1]?.[i]] as [
     number,
     number,
@@ -136,10 +138,7 @@ function segmentsOf({ z }: Grid, { i, j, level }: At & { level: number }): reado
   return (saddle && mean >= level ? saddle : SEGMENTS[which]) ?? [];
 }
 
-/**
- * Edges by numbers: twice the number of the grid's point where they begin, and 1 more for those
- * that rise.
- */
+/** The number of an edge: twice the number of the point where it begins, plus 1 if vertical. */
 function edgeAt(edge: Edge, { i, j, columns }: At & { columns: number }): number {
   const point = j * columns + i;
   const numbers = {
@@ -151,21 +150,23 @@ function edgeAt(edge: Edge, { i, j, columns }: At & { columns: number }): number
   return numbers[edge];
 }
 
-/** Where an edge has the level. */
+/** The point at which an edge reaches the level. */
 function crossing({ x, y, z }: Grid, edge: number, level: number): Point {
   const columns = x.length;
-  const rises = edge % 2;
-  const [i, j] = [(edge >> 1) % columns, Math.floor((edge >> 1) / columns)];
-  const [i2, j2] = [i + 1 - rises, j + rises];
-  const share = shareAt(z[j]?.[i] ?? 0, z[j2]?.[i2] ?? 0, level);
-  const between = (a = 0, b = 0) => a + share * (b - a);
+  const vertical = edge % 2;
+  const i = (edge >> 1) % columns;
+  const j = Math.floor((edge >> 1) / columns);
+  const i2 = i + 1 - vertical;
+  const j2 = j + vertical;
+  const fraction = interpolate(z[j]?.[i] ?? 0, z[j2]?.[i2] ?? 0, level);
+  const between = (a = 0, b = 0) => a + fraction * (b - a);
   return { x: between(x[i], x[i2]), y: between(y[j], y[j2]) };
 }
 
-/** How far from `a` to `b` the level lies, 0 to 1; beside an infinite value, at the finite one. */
-function shareAt(a: number, b: number, level: number): number {
+/** The fraction of the way from `a` to `b` at which the level lies; at the finite end, if any. */
+function interpolate(a: number, b: number, level: number): number {
   if (!Number.isFinite(a)) return Number.isFinite(b) ? 1 : 0.5;
   if (!Number.isFinite(b)) return 0;
-  const share = (level - a) / (b - a);
-  return share >= 0 && share <= 1 ? share : 0.5; // differences of huge numbers overflow
+  const fraction = (level - a) / (b - a);
+  return fraction >= 0 && fraction <= 1 ? fraction : 0.5; // differences of huge numbers overflow
 }

@@ -1,11 +1,10 @@
 /**
- * Contours as marks: lines with their levels written on them, filled bands, and the bar that
- * explains the bands.
+ * The marks of contours: lines with their levels, filled bands, and the colour bar of the bands.
  */
 import type { Rgb } from './characters';
-import { type ColormapName, colorAt, hexOf } from './colormap';
+import { type ColormapName, colorAt, toHex } from './colormap';
 import { contourLines, contourRegion, type Grid } from './contour-lines';
-import { clipped, type Plane, SIZE, short } from './frame';
+import { clipped, formatNumber, type Plane, SIZE } from './frame';
 import type { Point } from './series';
 import { type Box, decimal, type Mark, tag } from './svg';
 import { textWidth } from './text';
@@ -13,11 +12,11 @@ import { EDGE, ON_DARK, PAPER } from './theme';
 
 const SMALL = SIZE - 2;
 
-/** The colour of the `k`th band from below, of those between, below and above the levels. */
+/** The colour of band `k`, counted from the lowest; there is one more band than levels. */
 export const bandColor = (cmap: ColormapName, k: number, levels: readonly number[]): Rgb =>
   colorAt(cmap, levels.length === 0 ? 0.5 : k / levels.length);
 
-const pathOf = (lines: readonly (readonly Point[])[], { x, y }: Plane) =>
+const toPath = (lines: readonly (readonly Point[])[], { x, y }: Plane) =>
   lines
     .map(
       (line) =>
@@ -25,19 +24,21 @@ const pathOf = (lines: readonly (readonly Point[])[], { x, y }: Plane) =>
     )
     .join('');
 
-/** Bands from the lowest to the highest, each over the one before, with fine lines between them. */
+/**
+ * Draws bands from the lowest to the highest, each over the one before, with fine lines between.
+ */
 export function bandMarks(
   grid: Grid,
   plane: Plane,
   { cmap, levels }: { cmap: ColormapName; levels: readonly number[] },
 ): Mark[] {
   const bands = [-Number.MAX_VALUE, ...levels].flatMap((level, k) => {
-    const d = pathOf(contourRegion(grid, level), plane);
+    const d = toPath(contourRegion(grid, level), plane);
     return d
-      ? [tag('path', { d, fill: hexOf(bandColor(cmap, k, levels)), 'fill-rule': 'evenodd' })]
+      ? [tag('path', { d, fill: toHex(bandColor(cmap, k, levels)), 'fill-rule': 'evenodd' })]
       : [];
   });
-  const d = pathOf(
+  const d = toPath(
     levels.flatMap((level) => contourLines(grid, level)),
     plane,
   );
@@ -57,7 +58,7 @@ export function bandMarks(
   ];
 }
 
-/** Lines of one colour; those with room for it have their level written on them. */
+/** Draws lines of one colour, with their levels on those that are long enough. */
 export function lineMarks(
   grid: Grid,
   plane: Plane,
@@ -65,7 +66,7 @@ export function lineMarks(
 ): Mark[] {
   const lines = levels.map((level) => ({ level, lines: contourLines(grid, level) }));
   const paths = lines.flatMap(({ lines: some }) => {
-    const d = pathOf(some, plane);
+    const d = toPath(some, plane);
     return d
       ? [
           tag('path', {
@@ -80,7 +81,7 @@ export function lineMarks(
   });
   const taken: Box[] = [];
   const texts = lines.flatMap(({ level, lines: some }) =>
-    some.flatMap((line) => levelMarks(short(level), placed(line, plane), { plane, taken })),
+    some.flatMap((line) => levelMarks(formatNumber(level), placed(line, plane), { plane, taken })),
   );
   return [clipped(paths, plane.box), ...texts];
 }
@@ -89,8 +90,9 @@ const placed = (line: readonly Point[], { x, y }: Plane): Point[] =>
   line.map((point) => ({ x: x.at(point.x), y: y.at(point.y) }));
 
 /**
- * A level on paper in the middle of its line, or at the first place from there where it hides no
- * other; none on a short line.
+ * Writes a level in the middle of its line, or at another place where it hides no other level.
+ * Short lines have none.
+ *
  */
 function levelMarks(
   text: string,
@@ -106,8 +108,8 @@ function levelMarks(
   );
   if (length < 3 * size.width) return [];
   const { box } = plane;
-  for (const share of [0.5, 0.25, 0.75, 0.125, 0.875]) {
-    const { x, y } = line[Math.floor(share * (line.length - 1))] ?? { x: 0, y: 0 };
+  for (const fraction of [0.5, 0.25, 0.75, 0.125, 0.875]) {
+    const { x, y } = line[Math.floor(fraction * (line.length - 1))] ?? { x: 0, y: 0 };
     const patch = { x: x - size.width / 2, y: y - size.height / 2, ...size };
     const inside =
       patch.x >= box.x + 2 &&
@@ -133,13 +135,17 @@ const overlap = (a: Box, b: Box) =>
 const STRIP = 14;
 const GAP = 12;
 
-/** A bar of bands of equal height with the levels between them, right of the axes. */
+/** The colour bar right of the axes: bands of equal height with the levels between them. */
 export function levelBar({ cmap, levels }: { cmap: ColormapName; levels: readonly number[] }): {
   width: number;
   marks(plane: Plane): Mark[];
 } {
   return {
-    width: GAP + STRIP + 6 + Math.max(0, ...levels.map((level) => textWidth(short(level), SMALL))),
+    width:
+      GAP +
+      STRIP +
+      6 +
+      Math.max(0, ...levels.map((level) => textWidth(formatNumber(level), SMALL))),
     marks({ box }) {
       const bands = levels.length + 1;
       const high = box.height / bands;
@@ -153,7 +159,7 @@ export function levelBar({ cmap, levels }: { cmap: ColormapName; levels: readonl
             y: top(k),
             width: STRIP,
             height: high,
-            fill: hexOf(bandColor(cmap, k, levels)),
+            fill: toHex(bandColor(cmap, k, levels)),
             'shape-rendering': 'crispEdges',
           }),
         ),
@@ -167,7 +173,14 @@ export function levelBar({ cmap, levels }: { cmap: ColormapName; levels: readonl
         }),
         ...levels.flatMap((level, k): Mark[] =>
           k % every === 0
-            ? [{ text: short(level), x: left + STRIP + 6, y: top(k) + SMALL * 0.36, size: SMALL }]
+            ? [
+                {
+                  text: formatNumber(level),
+                  x: left + STRIP + 6,
+                  y: top(k) + SMALL * 0.36,
+                  size: SMALL,
+                },
+              ]
             : [],
         ),
       ];

@@ -1,48 +1,45 @@
-/**
- * Functions of two variables: contours, the way of an optimizer over them, a net's landscape of
- * losses.
- */
+/** Contour plots of functions of two variables, loss landscapes, and the path of an optimizer. */
 import { checkOptions, formatValue, rule } from '@deepend/core';
 import { scaleLinear } from 'd3-scale';
 import { toBlocks } from './blocks';
-import { checkMatrix, columnsOfMatrix, type Matrix } from './cells';
+import { checkMatrix, countColumns, type Matrix } from './cells';
 import type { TextSize } from './characters';
 import { drawOver } from './chart';
 import { COLORMAPS, type ColormapName, finiteExtent } from './colormap';
 import type { Grid } from './contour-lines';
 import { bandColor, bandMarks, levelBar, lineMarks } from './contour-marks';
 import type { Figure, FigurePoint } from './figure';
-import { short } from './frame';
+import { formatNumber } from './frame';
 import {
   type ChartOptions,
   type ChartSettings,
   chartRules,
   type Limits,
   type Point,
-  renamed,
+  resolveAliases,
   type Series,
 } from './series';
-import { styleOf } from './style';
+import { parseFmt } from './style';
 
 type Surface = (x: number, y: number) => number;
 
 export interface ContourOptions
   extends Omit<ChartOptions, 'legend' | 'fmts' | 'xscale' | 'yscale' | 'xScale' | 'yScale'> {
-  /** Where the lines lie, or about how many there are, at round values. @default 10 */
+  /** The levels of the lines, or their approximate number at round values. @default 10 */
   levels?: number | readonly number[];
   /**
-   * Whether levels are as far from each other, or in the same ratio to each other: for losses that
-   * rise steeply. @default 'linear'
+   * Whether levels have equal differences (`linear`) or equal ratios (`log`), for losses that rise
+   * steeply. @default 'linear'
    */
   zscale?: 'linear' | 'log';
   /**
-   * Whether the bands between the lines are coloured, with a bar that tells their levels. @default
-   * true, false for `showTrace2d`
+   * Whether the bands between the lines are filled with colours, with a colour bar. @default true;
+   * false for `showTrace2d`
    */
   filled?: boolean;
   /** @default 'viridis' */
   cmap?: ColormapName;
-  /** Points along each axis at which a function is computed. @default 81 */
+  /** Number of points along each axis at which a function is computed. @default 81 */
   resolution?: number;
 }
 
@@ -53,8 +50,8 @@ const options = rule.object({
     .custom<number | readonly number[]>(
       (value) =>
         (Number.isInteger(value) && (value as number) >= 1 && (value as number) <= 100) ||
-        rising(value),
-      'an integer from 1 to 100, or a list of rising finite numbers',
+        isIncreasing(value),
+      'an integer from 1 to 100, or a list of increasing finite numbers',
     )
     .optional(),
   zscale: rule.oneOf(['linear', 'log']).optional(),
@@ -67,7 +64,7 @@ const options = rule.object({
     .optional(),
 });
 
-function rising(value: unknown): boolean {
+function isIncreasing(value: unknown): boolean {
   const isList =
     (Array.isArray(value) || ArrayBuffer.isView(value)) && (value as number[]).length > 0;
   return (
@@ -81,23 +78,23 @@ function rising(value: unknown): boolean {
 type Settings = ChartSettings &
   Pick<ContourOptions, 'levels' | 'zscale' | 'filled' | 'cmap' | 'resolution'>;
 
-const settingsOf = (where: string, given: ContourOptions) =>
-  checkOptions(where, options, renamed(where, given)) as Settings;
+const readSettings = (where: string, given: ContourOptions) =>
+  checkOptions(where, options, resolveAliases(where, given)) as Settings;
 
 /**
- * Contours of a function of two variables, or of a grid of numbers such as `lossLandscape` gives.
+ * Draws contours of a function of two variables, or of a grid such as `lossLandscape` returns.
  * @param surface a function, which needs `xlim` and `ylim`; a matrix, whose rows are at y = 0, 1,
- *   ..., the first one lowest; or
- *   `{ x, y, z }` with `z[j][i]` at (`x[i]`, `y[j]`). Values that are not a number leave a gap
- * @throws RangeError for a grid that is none, levels that no value reaches on a logarithmic scale,
- *   a function without limits
+ *   ..., the first one lowest; or `{ x, y, z }` with `z[j][i]` at (`x[i]`, `y[j]`). NaN leaves a
+ *   gap
+ * @throws RangeError when the grid is not valid, a function comes without `xlim` and `ylim`, or a
+ *   logarithmic `zscale` without values above 0
  * @example
- * plotContours((x, y) => x ** 2 + 2 * y ** 2, { xlim: [-3, 3], ylim: [-2, 2], xlabel: 'x', ylabel:
- * 'y' });
+ * plotContours((x, y) => x ** 2 + 2 * y ** 2, { xlim: [-3, 3], ylim: [-2, 2] });
+ *
  */
 export function plotContours(surface: Surface | Matrix | Grid, given: ContourOptions = {}): Figure {
   const where = '[plot] plotContours';
-  const settings = settingsOf(where, given);
+  const settings = readSettings(where, given);
   return draw(where, readGrid(where, surface, settings), {
     settings: { filled: true, ...settings },
     trace: [],
@@ -105,10 +102,10 @@ export function plotContours(surface: Surface | Matrix | Grid, given: ContourOpt
 }
 
 /**
- * The way of an optimizer over the contours of the function that it minimizes. The book's
+ * Draws the path of an optimizer over the contours of the function that it minimizes. The book's
  * `show_trace_2d`.
- * @param results the points in their order, `[x1, x2]` each; what else a point holds is not read
- * @throws RangeError when there is no point, or one is not finite
+ * @param results the points in order, each `[x1, x2]`; further elements of a point are ignored
+ * @throws RangeError when there is no point, or a point is not finite
  * @example
  * showTrace2d((x1, x2) => 0.1 * x1 ** 2 + 2 * x2 ** 2, [[-5, -2], [-3, -0.4], [-1.8, -0.1]]);
  */
@@ -118,7 +115,7 @@ export function showTrace2d(
   given: ContourOptions = {},
 ): Figure {
   const where = '[plot] showTrace2d';
-  const settings = settingsOf(where, given);
+  const settings = readSettings(where, given);
   const isPoint = (point: unknown) =>
     Array.isArray(point) && point.length >= 2 && point.slice(0, 2).every(Number.isFinite);
   if (!Array.isArray(results) || results.length === 0 || !results.every(isPoint)) {
@@ -132,7 +129,7 @@ export function showTrace2d(
   return draw(where, readGrid(where, f, all), { settings: all, trace });
 }
 
-/** Limits with an eighth of the way on either side. */
+/** Limits around the values, with an eighth of their range on either side. */
 function spread(values: readonly number[]): Limits {
   const [low, high] = finiteExtent(values);
   const margin = (high - low) / 8 || Math.max(0.5, Math.abs(low) / 8);
@@ -144,7 +141,8 @@ function readGrid(where: string, surface: Surface | Matrix | Grid, settings: Set
   const isGrid = typeof surface === 'object' && surface !== null && 'z' in surface;
   const z = isGrid ? surface.z : surface;
   checkMatrix(where, z);
-  const [rows, columns] = [z.length, columnsOfMatrix(z)];
+  const rows = z.length;
+  const columns = countColumns(z);
   const count = (length: number) => Array.from({ length }, (_, i) => i);
   const grid = isGrid ? surface : { x: count(columns), y: count(rows), z };
   if (rows < 2 || columns < 2)
@@ -155,9 +153,10 @@ function readGrid(where: string, surface: Surface | Matrix | Grid, settings: Set
     ['x', grid.x, columns],
     ['y', grid.y, rows],
   ] as const) {
-    if (!rising(values) || values.length !== expected)
+    if (!isIncreasing(values) || values.length !== expected)
       throw new RangeError(
-        `${where}: expected "${name}" of ${expected} rising finite numbers, got ${formatValue(values)}`,
+        `${where}: expected "${name}" to be ${expected} increasing finite numbers, ` +
+          `got ${formatValue(values)}`,
       );
   }
   return grid;
@@ -165,10 +164,13 @@ function readGrid(where: string, surface: Surface | Matrix | Grid, settings: Set
 
 function sample(where: string, f: Surface, { xlim, ylim, resolution = 81 }: Settings): Grid {
   if (!xlim || !ylim)
-    throw new RangeError(`${where}: a function needs "xlim" and "ylim", where it is computed`);
+    throw new RangeError(
+      `${where}: expected "xlim" and "ylim", the area in which to compute the function`,
+    );
   const along = ([low, high]: Limits) =>
     Array.from({ length: resolution }, (_, i) => low + ((high - low) * i) / (resolution - 1));
-  const [x, y] = [along(xlim), along(ylim)];
+  const x = along(xlim);
+  const y = along(ylim);
   return { x, y, z: y.map((at) => x.map((other) => Number(f(other, at)))) };
 }
 
@@ -178,7 +180,7 @@ function draw(
   { settings, trace }: { settings: Settings; trace: readonly Point[] },
 ): Figure {
   const { cmap = 'viridis', filled = false, title } = settings;
-  const levels = levelsOf(where, grid, settings);
+  const levels = chooseLevels(where, grid, settings);
   const [low, high] = finiteExtent(grid.z.flatMap((row) => Array.from(row)));
   const ends = (values: ArrayLike<number>): Limits => [
     values[0] ?? 0,
@@ -190,20 +192,21 @@ function draw(
     ylim: settings.ylim ?? ends(grid.y),
   };
   const every = Math.max(1, Math.ceil(trace.length / 60));
-  const way: Series = {
+  const path: Series = {
     label: undefined,
     points: trace,
-    style: styleOf('ro-'),
+    style: parseFmt('ro-'),
     markers: { every, from: 0 },
   };
-  const path = trace.length > 0 ? ` and a way of ${trace.length} points` : '';
-  return drawOver(trace.length > 0 ? [way] : [], axes, {
-    description: title ?? `Contours of values from ${short(low)} to ${short(high)}${path}`,
+  const pathText = trace.length > 0 ? ` and a path of ${trace.length} points` : '';
+  return drawOver(trace.length > 0 ? [path] : [], axes, {
+    description:
+      title ?? `Contours of values from ${formatNumber(low)} to ${formatNumber(high)}${pathText}`,
     under: (plane) =>
       filled
         ? bandMarks(grid, plane, { cmap, levels })
-        : lineMarks(grid, plane, { color: styleOf('b').color, levels }),
-    ...(filled && { beside: levelBar({ cmap, levels }) }),
+        : lineMarks(grid, plane, { color: parseFmt('b').color, levels }),
+    ...(filled && { rightOf: levelBar({ cmap, levels }) }),
     points: (plane) =>
       gridPoints(grid).map(({ x, y, label }) => ({ x: plane.x.at(x), y: plane.y.at(y), label })),
     inset: { x: 0, y: 0 },
@@ -211,7 +214,7 @@ function draw(
   });
 }
 
-function levelsOf(
+function chooseLevels(
   where: string,
   { z }: Grid,
   { levels = 10, zscale = 'linear' }: Settings,
@@ -227,14 +230,14 @@ function levelsOf(
   }
   const [low, high] = finiteExtent(values.filter((value) => value > 0));
   if (!values.some((value) => value > 0 && Number.isFinite(value)))
-    throw new RangeError(`${where}: a logarithmic "zscale" needs values above 0, got none`);
+    throw new RangeError(`${where}: expected values above 0 for zscale: 'log', got none`);
   const between = Array.from({ length: levels }, (_, k) =>
     Number((low * (high / low) ** ((k + 1) / (levels + 1))).toPrecision(2)),
   );
   return [...new Set(between)];
 }
 
-const HOVER = 31; // points of an axis, about, that have a value under the pointer
+const HOVER = 31; // points of an axis, about, that have a label for the pointer
 
 function gridPoints({ x, y, z }: Grid): FigurePoint[] {
   const thin = (values: ArrayLike<number>) => {
@@ -246,7 +249,13 @@ function gridPoints({ x, y, z }: Grid): FigurePoint[] {
       const value = z[j]?.[i] ?? Number.NaN;
       return Number.isNaN(value)
         ? []
-        : [{ x: u, y: v, label: `${short(value)} at (${short(u)}, ${short(v)})` }];
+        : [
+            {
+              x: u,
+              y: v,
+              label: `${formatNumber(value)} at (${formatNumber(u)}, ${formatNumber(v)})`,
+            },
+          ];
     }),
   );
 }
@@ -260,7 +269,8 @@ function toText(
     title,
   }: { cmap: ColormapName; levels: readonly number[]; size: TextSize; title: string | undefined },
 ): string {
-  const [height, width] = [z.length, columnsOfMatrix(z)];
+  const height = z.length;
+  const width = countColumns(z);
   const at = (x: number, y: number) => {
     const value = z[height - 1 - y]?.[x] ?? Number.NaN;
     return Number.isNaN(value)

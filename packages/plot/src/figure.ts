@@ -1,19 +1,20 @@
-/** The one type that every chart gives: a figure with many ways out. */
+/** `Figure`, which every chart function returns, and its output formats. */
 import path from 'node:path';
-import { checkOptions, rule } from '@deepend/core';
+import { checkOptions, rule, writeFileAtomic } from '@deepend/core';
 import { type TerminalOptions, type TextSize, textSize } from './characters';
-import { writeWhole } from './files';
-import { toFigure, toPage } from './html';
-import { printed } from './notebook';
+import { inspectFigure } from './display';
+import { toFigureElement, toPage } from './html';
 import { type Mark, type SvgOptions, toSvg } from './svg';
-import { systemLetters } from './system-fonts';
+import { findSystemLetters } from './system-fonts';
 import { missingLetters } from './text';
-import { darkOf, PAPER, THEMES, type Theme } from './theme';
+import { PAPER, THEMES, type Theme, toDark } from './theme';
 import type { VegaLiteSpec } from './vega';
 
-/** A place of a figure with a value behind it, in pixels. */
+/** A place in a figure and the value that is drawn there. */
 export interface FigurePoint {
+  /** Pixels from the left. */
   readonly x: number;
+  /** Pixels from the top. */
   readonly y: number;
   /** Such as `test acc: 0.85 at epoch 3`. */
   readonly label: string;
@@ -24,19 +25,19 @@ export interface FigureOptions {
   width: number;
   /** Pixels. */
   height: number;
-  /** What a screen reader says in the figure's place. */
+  /** The text that a screen reader reads in place of the figure. */
   description: string;
   /** Values that an HTML page shows under the pointer. @default none */
   points?: readonly FigurePoint[];
-  /** How far from a point the pointer may be, in pixels. @default 40 */
+  /** Distance from a point within which the pointer shows its value, in pixels. @default 40 */
   reach?: number;
-  /** Draws the figure in characters. @default its description alone */
+  /** Draws the figure in characters. @default prints the description */
   text?: (size: TextSize) => string;
-  /** Gives the figure as a Vega-Lite specification, where it is a chart of lines. */
+  /** Makes the Vega-Lite specification of a line chart. @default the figure has none */
   vegaLite?: () => VegaLiteSpec;
 }
 
-/** What notebooks choose from: the richest that they can show. */
+/** The same figure in several formats; a notebook shows the best that it can. */
 export interface MimeBundle {
   'image/svg+xml': string;
   /** Base64. */
@@ -65,12 +66,13 @@ const textOptions = rule.object({
   color: rule.oneOf(['ansi256', 'truecolor']).or(rule.boolean()).optional(),
 });
 
+/** A drawn chart or image grid, to be shown or saved as SVG, PNG, HTML or text. */
 export class Figure {
-  /** Pixels; a PNG has twice as many. */
+  /** Pixels; by default a PNG has twice as many. */
   readonly width: number;
-  /** Pixels; a PNG has twice as many. */
+  /** Pixels; by default a PNG has twice as many. */
   readonly height: number;
-  /** What a screen reader says in the figure's place. */
+  /** The text that a screen reader reads in place of the figure. */
   readonly description: string;
   /** Values that an HTML page shows under the pointer. */
   readonly points: readonly FigurePoint[];
@@ -80,16 +82,9 @@ export class Figure {
   readonly #vegaLite: (() => VegaLiteSpec) | undefined;
 
   constructor(marks: readonly Mark[], options: FigureOptions) {
-    const {
-      width,
-      height,
-      description,
-      points = [],
-      reach = 40,
-      text = () => description,
-    } = options;
-    this.width = width;
-    this.height = height;
+    const { description, points = [], reach = 40, text = () => description } = options;
+    this.width = options.width;
+    this.height = options.height;
     this.description = description;
     this.points = points;
     this.#reach = reach;
@@ -98,9 +93,7 @@ export class Figure {
     this.#vegaLite = options.vegaLite;
   }
 
-  /**
-   * The figure as an SVG document on white; its texts are text, in whatever font the viewer has.
-   */
+  /** The figure as an SVG document in the light theme, with text as text elements. */
   get svg(): string {
     return this.toSvg();
   }
@@ -108,8 +101,8 @@ export class Figure {
   /**
    * The figure as an SVG document.
    * @param options.theme @default 'light'
-   * @param options.text `elements` are text, in whatever font the viewer has; `outlines` carry the
-   *   letters' shapes @default 'elements'
+   * @param options.text `elements` writes text elements, which the viewer draws in a font that it
+   *   has; `outlines` writes the letters as paths, which need no font @default 'elements'
    */
   toSvg(options: { theme?: Theme; text?: 'elements' | 'outlines' } = {}): string {
     const { theme = 'light', text = 'elements' } = checkOptions(
@@ -121,33 +114,31 @@ export class Figure {
   }
 
   /**
-   * The figure as a PNG. Its letters are drawn from a bundled font (Latin, Greek, Cyrillic), so
-   * that they are there on a machine
-   * without any. A text with other letters is drawn in the system's fonts; letters that no font has
-   * are shown as code points and
-   * named in a warning.
-   * @param options.scale pixels of the PNG for each of the figure's @default 2
-   * @param options.theme `auto` is light @default 'light'
+   * The figure as a PNG. Latin, Greek and Cyrillic letters come from a bundled font, so they need
+   * no font on the machine. Text with other letters is drawn in a system font. A letter that no
+   * font has is drawn as its code point, and a warning names it.
+   * @param options.scale PNG pixels for each pixel of the figure @default 2
+   * @param options.theme `auto` means light @default 'light'
    */
   async toPng(options: { scale?: number; theme?: Theme } = {}): Promise<Buffer> {
     const { scale = 2, theme = 'light' } = checkOptions('[plot] toPng', pngOptions, options);
-    const { default: sharp } = await import('sharp'); // loads native code: only who wants a PNG waits for it
+    const { default: sharp } = await import('sharp'); // native code: load it only for a PNG
     const texts = this.#marks
       .flatMap((mark) => (typeof mark === 'string' ? [] : [mark.text]))
       .join('');
-    const letters = await systemLetters(missingLetters(texts));
+    const letters = await findSystemLetters(missingLetters(texts));
     const svg = Buffer.from(
       this.#draw({ text: 'outlines', letters, theme: theme === 'auto' ? 'light' : theme }),
     );
     return sharp(svg, { density: 72 * scale, unlimited: true })
-      .flatten({ background: theme === 'dark' ? darkOf(PAPER) : PAPER })
+      .flatten({ background: theme === 'dark' ? toDark(PAPER) : PAPER })
       .png({ compressionLevel: 9 })
       .toBuffer();
   }
 
   /**
-   * The figure as a page of its own that shows the value under the pointer. It asks the network
-   * for nothing.
+   * The figure as a web page that shows the value under the pointer. The page loads nothing from
+   * the network.
    * @param options.theme @default 'auto'
    */
   toHtml(options: { theme?: Theme } = {}): string {
@@ -156,13 +147,13 @@ export class Figure {
   }
 
   /**
-   * A `<figure>` for a page that holds `figureStyle` in a style element and `hoverScript` in a
-   * script element, once for all figures.
+   * A `<figure>` element for your own page. The page needs `figureStyle` in a style element and
+   * `hoverScript` in a script element, once for all its figures.
    * @param options.theme @default 'auto'
    */
   toHtmlFragment(options: { theme?: Theme } = {}): string {
     const { theme = 'auto' } = checkOptions('[plot] toHtmlFragment', themeOptions, options);
-    return toFigure(this.#draw({ text: 'elements', theme, styled: false }), {
+    return toFigureElement(this.#draw({ text: 'elements', theme, styled: false }), {
       points: this.points,
       reach: this.#reach,
       theme,
@@ -170,8 +161,8 @@ export class Figure {
   }
 
   /**
-   * The figure in characters, for a terminal or a log; a chart in braille, images and heatmaps in
-   * half blocks.
+   * The figure in characters, for a terminal or a log: line charts in braille dots, images and
+   * heatmaps in half blocks.
    */
   toText(size: TerminalOptions = {}): string {
     return this.#text(
@@ -179,12 +170,15 @@ export class Figure {
     );
   }
 
-  /** A chart of lines as a Vega-Lite specification, plain JSON; undefined for other figures. */
+  /** A line chart as a Vega-Lite specification (plain JSON); undefined for other figures. */
   get vegaLite(): VegaLiteSpec | undefined {
     return this.#vegaLite?.();
   }
 
-  /** What a notebook shows. Pass what `toPng` gave for readers that draw no SVG. */
+  /**
+   * The formats that a notebook chooses from.
+   * @param options.png a PNG from `toPng`, for viewers that cannot show SVG @default none
+   */
   mimeBundle({ png }: { png?: Buffer } = {}): MimeBundle {
     return {
       'image/svg+xml': this.svg,
@@ -193,36 +187,40 @@ export class Figure {
     };
   }
 
-  /** Printed as a line; in tslab's notebooks, which print what ends a cell, shown. */
+  /** `console.log` prints one line. In tslab, a figure at the end of a cell is shown. */
   [Symbol.for('nodejs.util.inspect.custom')](
     depth: number,
     options: { depth?: number | null },
   ): string {
-    return printed(this, depth, options);
+    return inspectFigure(this, depth, options);
   }
 
-  /** Deno's notebooks show a figure that ends a cell. */
+  /** Deno's notebooks call this to show a figure at the end of a cell. */
   [Symbol.for('Jupyter.display')](): MimeBundle {
     return this.mimeBundle();
   }
 
   /**
-   * Writes the figure as its extension says, `.svg`, `.png`, `.html` or `.txt`: the whole file or
-   * nothing. Folders are made.
-   * @throws RangeError for another extension; Error where the file cannot be written
+   * Writes the figure in the format of the file's extension: `.svg`, `.png`, `.html` or `.txt`.
+   * The file appears complete or not at all. Missing folders are made.
+   * @throws RangeError for another extension; Error when the file cannot be written
    */
   async save(file: string): Promise<void> {
     const extension = path.extname(file).toLowerCase();
-    const ways: Record<string, () => string | Promise<Buffer>> = {
+    const formats: Record<string, () => string | Promise<Buffer>> = {
       '.svg': () => this.svg,
       '.png': () => this.toPng(),
       '.html': () => this.toHtml(),
       '.txt': () => `${this.toText()}\n`,
     };
-    const way = ways[extension];
-    if (!way)
-      throw new RangeError(`[plot] ${file}: a figure is saved as ${Object.keys(ways).join(', ')}`);
-    return writeWhole(file, await way());
+    const format = formats[extension];
+    if (!format) {
+      const known = Object.keys(formats).join(', ');
+      throw new RangeError(
+        `[plot] ${file}: expected a file name that ends in one of ${known}, got "${extension}"`,
+      );
+    }
+    return writeFileAtomic(file, await format(), { where: '[plot] save' });
   }
 
   #draw(options: Omit<SvgOptions, 'width' | 'height' | 'description'>): string {

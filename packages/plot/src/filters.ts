@@ -1,4 +1,4 @@
-/** What a convolution looks for, and what it finds: figures of weights and of activations. */
+/** Figures of a convolution's filters and of its feature maps. */
 import { checkOptions, formatValue, rule } from '@deepend/core';
 import type { Rgb } from './characters';
 import { COLORMAPS, type ColormapName, colorAt, finiteExtent } from './colormap';
@@ -6,32 +6,33 @@ import type { Figure } from './figure';
 import { showImages } from './images';
 
 export interface FiltersOptions {
-  /** How many at most, the first. @default 64 */
+  /** The largest number of filters to show, the first ones. @default 64 */
   count?: number;
-  /** The input channel that is shown, where there are other than 1 or 3. @default 0 */
+  /** The input channel to show, unless there are 1 or 3. @default 0 */
   channel?: number;
   /**
-   * Of one channel; those of three are drawn in red, green and blue. @default 'coolwarm', with 0 in
-   * the middle
+   * Colours of filters of one channel, with 0 in the middle; filters of 3 channels are drawn in
+   * red, green and blue. @default 'coolwarm'
+   *
    */
   cmap?: ColormapName;
-  /** @default 8 */
+  /** Filters a row. @default 8 */
   cols?: number;
   /** Side of a filter, in pixels. @default 48 */
   size?: number;
 }
 
 export interface FeatureMapsOptions {
-  /** How many at most, the first. @default 64 */
+  /** The largest number of maps to show, the first ones. @default 64 */
   count?: number;
   /**
-   * Whether each map has colours of its own, from its least value to its largest, or all share
-   * them. @default true
+   * Whether the colours of each map range from its own smallest value to its own largest, or all
+   * maps share one range. @default true
    */
   scaleEach?: boolean;
   /** @default 'viridis' */
   cmap?: ColormapName;
-  /** @default 8 */
+  /** Maps a row. @default 8 */
   cols?: number;
   /** Longer side of a map, in pixels. @default 56 */
   size?: number;
@@ -50,12 +51,11 @@ const filtersOptions = rule.object({
 const mapsOptions = rule.object({ ...gridRules, scaleEach: rule.boolean().optional() });
 
 /**
- * The filters of a convolution, each under its number, all on one scale: a weight of 0 lies in the
- * middle of the colours, the largest
- * in size at an end.
- * @param weights in the order of `shape`
+ * Draws the filters of a convolution, each below its number. All have the same scale: a weight of 0
+ * has the colour in the middle, the weight with the largest absolute value a colour at an end.
+ * @param weights the values, in the order of `shape`
  * @param shape `[height, width, input channels, filters]`
- * @throws RangeError when shape and number of weights disagree, or the channel is none
+ * @throws RangeError when shape and number of weights do not match, or the channel does not exist
  */
 export async function drawFilters(
   weights: ArrayLike<number>,
@@ -78,22 +78,22 @@ export async function drawFilters(
     );
   const [low, high] = finiteExtent(Array.from(weights));
   const largest = Math.max(Math.abs(low), Math.abs(high)) || 1;
-  const share = (i: number, input: number, filter: number) =>
+  const level = (i: number, input: number, filter: number) =>
     0.5 + (weights[(i * inputs + input) * filters + filter] ?? 0) / (2 * largest);
   const shown = Math.min(count, filters);
   const pixel = (filter: number, i: number): Rgb => {
-    if (inputs !== 3) return colorAt(cmap, share(i, inputs === 1 ? 0 : channel, filter));
-    const level = (input: number) => Math.round(255 * share(i, input, filter));
-    return [level(0), level(1), level(2)];
+    if (inputs !== 3) return colorAt(cmap, level(i, inputs === 1 ? 0 : channel, filter));
+    const byte = (input: number) => Math.round(255 * level(i, input, filter));
+    return [byte(0), byte(1), byte(2)];
   };
   return grid(pixel, { count: shown, height, width, cols, size });
 }
 
 /**
- * The channels of an activation, each under its number.
- * @param values in the order of `shape`
+ * Draws the channels of an activation, each below its number.
+ * @param values the values, in the order of `shape`
  * @param shape `[height, width, channels]`
- * @throws RangeError when shape and number of values disagree
+ * @throws RangeError when shape and number of values do not match
  */
 export async function drawFeatureMaps(
   values: ArrayLike<number>,
@@ -118,7 +118,8 @@ export async function drawFeatureMaps(
   const all = finiteExtent(extents.flat());
   const pixel = (map: number, i: number): Rgb => {
     const [low, high] = scaleEach ? (extents[map] ?? all) : all;
-    return colorAt(cmap, high > low ? (valueAt(map, i) - low) / (high - low) : 0); // a map of one value is a dead one: dark
+    // A map with a single value is a dead one: draw it dark.
+    return colorAt(cmap, high > low ? (valueAt(map, i) - low) / (high - low) : 0);
   };
   return grid(pixel, { count: shown, height, width, cols, size });
 }
@@ -141,7 +142,8 @@ function checkShape(
   const size = shape.reduce((a, b) => a * b, 1);
   if (values?.length !== size) {
     throw new RangeError(
-      `${where}: expected ${size} values for shape ${formatValue(shape)}, got ${values?.length ?? formatValue(values)}`,
+      `${where}: expected ${size} values for shape ${formatValue(shape)}, ` +
+        `got ${values?.length ?? formatValue(values)}`,
     );
   }
 }

@@ -1,12 +1,12 @@
-/** The frame of a chart: where its axes lie, their lines and labels, its title. */
+/** The frame of a chart: the layout of its axes, their lines and labels, its title. */
 import type { Axis } from './axis';
 import { type Box, decimal, type Mark, type TextMark, tag } from './svg';
 import { fitText, textWidth } from './text';
 import { EDGE, GRID } from './theme';
 
-export const SIZE = 13; // pixels an em of labels
+export const SIZE = 13; // font size of labels, in pixels
 export const TITLE_SIZE = 15;
-export const PAD = 12; // pixels around everything
+export const PAD = 12; // pixels between the chart and the figure's edges
 
 /** Two axes and the box between them, in pixels. */
 export interface Plane {
@@ -26,15 +26,15 @@ export interface PlaneOptions {
   right: number;
   ylabel?: string | undefined;
   /**
-   * How far from the box's edges the ends of the axes stay. @default 10 and 6, so that no line
-   * there is cut
+   * Pixels from the box's edges to the ends of the axes. @default 10 and 6, so that lines at the
+   * ends are not cut
    */
   inset?: { x: number; y: number };
 }
 
 /**
- * The left margin depends on the widest label of the y axis, and that on the axis: so y comes
- * first.
+ * Lays out both axes. The y axis comes first: its widest label decides the left margin, and so the
+ * pixels of the x axis.
  */
 export function layOutPlane(options: PlaneOptions): Plane {
   const { top, bottom, right, ylabel, inset = { x: 10, y: 6 } } = options;
@@ -51,12 +51,10 @@ export function layOutPlane(options: PlaneOptions): Plane {
   return { x, y, box: { x: left, y: top, width: right - left, height: bottom - top } };
 }
 
-/**
- * Pixels to keep for names: the font that a viewer has may be wider than the one that is measured.
- */
+/** Pixels to reserve for names: the viewer's font may be wider than the measured one. */
 export const roomFor = (width: number) => width + 0.15 * Math.max(0, width - 60);
 
-/** The axes' labels, the box, and lines across it at the ticks of the axes named by `lines`. */
+/** The labels of the axes, the box, and grid lines at the ticks of the axes named by `lines`. */
 export function axesMarks(
   { x, y, box }: Plane,
   lines: 'both' | 'x' | 'y' | 'none' = 'both',
@@ -86,7 +84,7 @@ export interface Names {
   ylabel?: string | undefined;
 }
 
-/** The title over a figure and the names of its axes, as small as they must be to fit. */
+/** The title of a figure and the names of its axes, shrunk where they would not fit. */
 export function nameMarks(
   { title, xlabel, ylabel }: Names,
   { box, width, height }: { box: Box; width: number; height: number },
@@ -97,7 +95,8 @@ export function nameMarks(
   if (title) {
     const fitted = within(title, width - 2 * PAD, TITLE_SIZE);
     const half = textWidth(fitted.text, fitted.size) / 2;
-    const x = Math.min(Math.max(middle, PAD + half), width - PAD - half); // over the box, as far as it has room there
+    // Centred over the box, but within the figure.
+    const x = Math.min(Math.max(middle, PAD + half), width - PAD - half);
     marks.push({ ...fitted, x, y: PAD + TITLE_SIZE, anchor: 'middle' });
   }
   if (xlabel)
@@ -119,7 +118,7 @@ export function nameMarks(
   return marks;
 }
 
-/** Elements of which no part is seen beyond the box. */
+/** Clips elements to the box. */
 export function clipped(elements: readonly string[], box: Box): string {
   const { x, y, width, height } = box;
   return tag(
@@ -129,10 +128,10 @@ export function clipped(elements: readonly string[], box: Box): string {
   );
 }
 
-/** Height above the box that a title takes. */
+/** Height of a title above the box. */
 export const titleHeight = (title: string | undefined) => (title ? TITLE_SIZE + 10 : 0);
-/** Height below the box that the x axis's labels and name take. */
+/** Height of the x axis's labels and name below the box. */
 export const footHeight = (xlabel: string | undefined) => PAD + SIZE + 8 + (xlabel ? SIZE + 8 : 0);
 
-/** A number as one reads it aloud: five digits at most. */
-export const short = (value: number) => String(Number(value.toPrecision(5)));
+/** A number with at most five digits. */
+export const formatNumber = (value: number) => String(Number(value.toPrecision(5)));

@@ -1,28 +1,28 @@
 /**
- * Why a deeper net should contain the shallower one: the figure of nested and other function
- * classes.
+ * The book's figure of nested and non-nested function classes, which explains why a deeper network
+ * should contain the shallower one.
  */
 import { checkOptions, rule } from '@deepend/core';
 import { Figure } from './figure';
 import { PAD, SIZE, titleHeight } from './frame';
 import { STROKE } from './legend';
 import { side } from './series';
-import { styleOf } from './style';
+import { parseFmt } from './style';
 import { type Box, decimal, type Mark, tag } from './svg';
 import { textWidth } from './text';
 import { INK, PAPER } from './theme';
 
 export interface FunctionClassesOptions {
-  /** Classes that contain each other, or not. @default both, side by side */
+  /** Whether to draw classes that contain each other. @default both kinds, next to each other */
   nested?: boolean;
   title?: string;
-  /** Pixels. @default 560, or 320 for one kind alone */
+  /** Pixels. @default 560, or 320 for one kind */
   width?: number;
 }
 
 /**
- * An ellipse: middle, half axes and turn in degrees, in hundredths of its panel's side, y
- * downwards.
+ * An ellipse: middle, half axes and rotation in degrees. Lengths are in hundredths of the panel's
+ * side, y points down.
  */
 export interface FunctionClass {
   readonly x: number;
@@ -32,12 +32,12 @@ export interface FunctionClass {
   readonly turn: number;
 }
 
-/** The function that is sought. */
+/** The place of f*, the function that training looks for. */
 export const OPTIMUM = { x: 86, y: 14 };
 
 /**
- * Six classes that grow from row to row. In `other` the third comes nearest to the optimum, and the
- * sixth lies far from it.
+ * Six classes of growing size. In `other` the third comes nearest to the optimum, and the sixth is
+ * farther from it.
  */
 export const FUNCTION_CLASSES: Readonly<Record<'other' | 'nested', readonly FunctionClass[]>> = {
   other: [
@@ -68,13 +68,13 @@ const NAMES = { other: 'not nested', nested: 'nested' } as const;
 const GAP = 16;
 
 /**
- * Function classes F1 to F6 as growing shapes, the sought function f* as a star, and how far the
- * nearest and the largest class are
- * from it. Where they are not nested a larger class can lie farther from f*; where each contains
- * the one before, none does. After
- * the figure of Dive into Deep Learning, chapter 8.6, ResNet.
+ * Draws the function classes F1 to F6 as growing shapes, the optimal function f* as a star, and the
+ * distances from f* to the nearest and to the largest class. If classes are not nested, a larger
+ * class can be farther from f*; if each contains the one before, it cannot. After the figure in
+ * Dive into Deep Learning, chapter 8.6, ResNet.
  * @example
  * await showFunctionClasses({ nested: true }).save('nested.svg');
+ *
  */
 export function showFunctionClasses(settings: FunctionClassesOptions = {}): Figure {
   const {
@@ -103,39 +103,39 @@ export function showFunctionClasses(settings: FunctionClassesOptions = {}): Figu
     ];
   });
   if (title) marks.push({ text: title, x: width / 2, y: PAD + 15, size: 15, anchor: 'middle' });
-  const said = {
+  const descriptions = {
     other:
-      'of six classes that are not nested the third comes nearest to f*, and the sixth, the largest, is farther away',
-    nested: 'of six nested classes each contains the one before, and each is nearer to f* than it',
+      'of six classes that are not nested the third comes nearest to f*, ' +
+      'and the sixth, the largest, is farther away',
+    nested: 'each of six nested classes contains the one before and is nearer to f*',
   };
   return new Figure(marks, {
     width,
     height: Math.ceil(top + head + size + PAD),
-    description: `Function classes: ${kinds.map((kind) => said[kind]).join('; ')}`,
+    description: `Function classes: ${kinds.map((kind) => descriptions[kind]).join('; ')}`,
   });
 }
 
-/**
- * The point of a class that is nearest to the optimum, and how far it is, in hundredths of the
- * side.
- */
-export function nearestTo(
+/** The point of a class that is nearest to the optimum, and its distance, in hundredths. */
+export function findNearest(
   { x, y }: { x: number; y: number },
   shape: FunctionClass,
 ): { x: number; y: number; distance: number } {
-  const outline = Array.from({ length: 720 }, (_, i) => pointOf(shape, (i * Math.PI) / 360));
+  const outline = Array.from({ length: 720 }, (_, i) => outlinePoint(shape, (i * Math.PI) / 360));
   const distances = outline.map((point) => Math.hypot(point.x - x, point.y - y));
   const distance = Math.min(...distances);
   return { ...(outline[distances.indexOf(distance)] ?? { x, y }), distance };
 }
 
-/** The point of the outline at `angle` before the shape is turned, in radians. */
-export function pointOf(
+/** The point of the outline at `angle`, in radians before the rotation. */
+export function outlinePoint(
   { x, y, rx, ry, turn }: FunctionClass,
   angle: number,
 ): { x: number; y: number } {
-  const [sin, cos] = [Math.sin((turn * Math.PI) / 180), Math.cos((turn * Math.PI) / 180)];
-  const [u, v] = [rx * Math.cos(angle), ry * Math.sin(angle)];
+  const sin = Math.sin((turn * Math.PI) / 180);
+  const cos = Math.cos((turn * Math.PI) / 180);
+  const u = rx * Math.cos(angle);
+  const v = ry * Math.sin(angle);
   return { x: x + u * cos - v * sin, y: y + u * sin + v * cos };
 }
 
@@ -148,8 +148,8 @@ function panel(kind: keyof typeof FUNCTION_CLASSES, box: Box): Mark[] {
   const unit = box.width / 100;
   const best = classes.reduce(
     (least, one, i) =>
-      nearestTo(OPTIMUM, one).distance <
-      nearestTo(OPTIMUM, classes[least] as FunctionClass).distance
+      findNearest(OPTIMUM, one).distance <
+      findNearest(OPTIMUM, classes[least] as FunctionClass).distance
         ? i
         : least,
     0,
@@ -158,9 +158,9 @@ function panel(kind: keyof typeof FUNCTION_CLASSES, box: Box): Mark[] {
   const shapes = classes.map(({ x, y, rx, ry, turn }, i) => {
     const middle = at({ x, y });
     const style = {
-      fill: styleOf('b').color,
+      fill: parseFmt('b').color,
       'fill-opacity': 0.06,
-      stroke: styleOf(i === best ? 'r' : 'b').color,
+      stroke: parseFmt(i === best ? 'r' : 'b').color,
       'stroke-width': i === best ? 2.5 : 1.5,
     };
     return tag('ellipse', {
@@ -172,8 +172,8 @@ function panel(kind: keyof typeof FUNCTION_CLASSES, box: Box): Mark[] {
       transform: `rotate(${turn} ${decimal(middle.x)} ${decimal(middle.y)})`,
     });
   });
-  const ways = [...new Set([best, classes.length - 1])].map((i) => {
-    const near = nearestTo(OPTIMUM, classes[i] as FunctionClass);
+  const distances = [...new Set([best, classes.length - 1])].map((i) => {
+    const near = findNearest(OPTIMUM, classes[i] as FunctionClass);
     const end = at(near);
     return tag('path', {
       d: `M${decimal(star.x)} ${decimal(star.y)}L${decimal(end.x)} ${decimal(end.y)}`,
@@ -185,16 +185,17 @@ function panel(kind: keyof typeof FUNCTION_CLASSES, box: Box): Mark[] {
   });
   return [
     ...shapes,
-    ...ways,
+    ...distances,
     starMark(star),
     { text: 'f*', x: star.x + 10, y: star.y - 4, size: SIZE },
-    ...classes.flatMap((one, i) => nameMark(`F${i + 1}`, at(pointOf(one, NAME_AT[kind][i] ?? 0)))),
+    ...classes.flatMap((one, i) =>
+      nameMark(`F${i + 1}`, at(outlinePoint(one, NAME_AT[kind][i] ?? 0))),
+    ),
   ];
 }
 
 /**
- * At what angle of its outline a class bears its name, in radians: where the outlines are apart
- * from each other.
+ * The angle of each outline, in radians, at which its name is written: outlines are apart there.
  */
 const NAME_AT = { other: [0, 0, 0, 0, 0, Math.PI], nested: [1, 1, 1, 1, 1, 1] } as const;
 
@@ -215,11 +216,12 @@ function nameMark(text: string, { x, y }: { x: number; y: number }): Mark[] {
 
 function starMark({ x, y }: { x: number; y: number }): string {
   const corner = (i: number) => {
-    const [angle, r] = [(i * Math.PI) / 5 - Math.PI / 2, i % 2 === 0 ? 7 : 2.8];
+    const angle = (i * Math.PI) / 5 - Math.PI / 2;
+    const r = i % 2 === 0 ? 7 : 2.8;
     return `${decimal(x + r * Math.cos(angle))} ${decimal(y + r * Math.sin(angle))}`;
   };
   return tag('path', {
     d: `M${Array.from({ length: 10 }, (_, i) => corner(i)).join('L')}Z`,
-    fill: styleOf('r').color,
+    fill: parseFmt('r').color,
   });
 }

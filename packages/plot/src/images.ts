@@ -1,24 +1,23 @@
-/** A grid of images with titles: the book's `show_images`. */
+/** Grids of images with titles: the book's `show_images`. */
 import { checkOptions, rule } from '@deepend/core';
 import { blockGrid } from './blocks';
 import { Figure } from './figure';
-import { type Raster, readImages, toDataUri, toPixels } from './pixels';
+import { type ImageBatch, type Raster, readImages, toDataUri, toPixels } from './pixels';
 import { type Mark, tag } from './svg';
 import { fitText } from './text';
-import type { ImageBatch } from './types';
 
 export interface ShowImagesOptions {
-  /** @default as many as `cols` needs */
+  /** @default what the images need */
   rows?: number;
-  /** @default the images in rows of at most 8 */
+  /** @default at most 8 */
   cols?: number;
-  /** A title for each image; a line break makes a second line. */
+  /** A title for each image; `\n` starts a second line. @default none */
   titles?: readonly string[];
-  /** A colour for each title, such as '#D55E00'. */
+  /** A colour for each title, such as '#D55E00'. @default black on light, white on dark */
   titleColors?: readonly string[];
-  /** Side of the longer edge of an image, in pixels. @default 96 */
+  /** Length of an image's longer side, in pixels. @default 96 */
   size?: number;
-  /** The same in the book's units of 64 pixels; give one of the two. @default 1.5 */
+  /** The same in the book's units of 64 pixels; give `size` or `scale`. @default 1.5 */
   scale?: number;
 }
 
@@ -32,21 +31,23 @@ const imagesOptions = rule.object({
 });
 
 const WHERE = '[plot] showImages';
-const GAP = 14;
-const TITLE = 12;
-const LINE = 15;
+const GAP = 14; // pixels between images
+const TITLE = 12; // font size in pixels
+const LINE = 15; // height of a line of a title in pixels
 const UNIT = 64; // pixels of the option `scale`
-const SHARPNESS = 2; // pixels of an embedded image for each of the figure's: as many as its PNG has
+const SHARPNESS = 2; // embedded pixels for each pixel of the figure, as many as in a PNG
 
 /**
- * Images in a grid, each pixel a sharp square, grey or in colour. The book's `show_images`.
- * @param images a tensor `[count, height, width]` or `[count, height, width, channels]` or its like
- *   `{ data, shape }`, or a list of
- *   them without the count; tensors stay the caller's. Bytes are 0 to 255, floats 0 to 1
- * @throws RangeError when the shape is no image's, values and shape disagree, or titles and images
- *   differ in number
+ * Draws images in a grid, grey or in colour, each pixel as a sharp square. The book's
+ * `show_images`.
+ * @param images a tensor or `{ data, shape }` of shape `[count, height, width]` or `[count, height,
+ *   width, channels]`, or a list of such images without the count. Bytes are 0 to 255, floats 0 to
+ *   1. Tensors are not disposed
+ * @throws RangeError when the shape is not that of images, or the numbers of values or titles do
+ *   not match
  * @example
  * const figure = await showImages(features, 2, 9, { titles: labels, scale: 1.5 });
+ *
  */
 export async function showImages(
   images: ImageBatch | readonly ImageBatch[],
@@ -65,10 +66,10 @@ export async function showImages(
   const given =
     typeof rest[0] === 'number' ? { ...rest[2], rows: rest[0], cols: rest[1] } : rest[0];
   const { titles, titleColors, ...settings } = checkOptions(WHERE, imagesOptions, given ?? {});
-  const size = sizeOf(settings);
+  const size = chooseSize(settings);
   const rasters = await readImages(WHERE, images);
   const count = rasters.length;
-  const { rows, cols } = placesFor(count, settings);
+  const { rows, cols } = chooseGrid(count, settings);
   for (const [name, list] of Object.entries({ titles, titleColors })) {
     if (list && list.length !== count)
       throw new RangeError(
@@ -96,7 +97,7 @@ export async function showImages(
       y: box.y + box.height / 2,
       label: [`image ${i}`, titles?.[i]?.replaceAll('\n', ', ')].filter(Boolean).join(': '),
     })),
-    reach: size * 0.75, // a little more than from an image's middle to its corner
+    reach: size * 0.75, // a little more than the distance from an image's middle to its corner
     text: (terminal) => blockGrid(rasters.map(toPixels), { titles, cols, size: terminal }),
   });
 }
@@ -105,11 +106,11 @@ interface Grid {
   size: number;
   rows: number;
   cols: number;
-  /** Of the titles. */
+  /** Lines of the titles. */
   lines: number;
 }
 
-/** Where each image stands, its title above it; `room` is what a title may take. */
+/** Places each image, with its title above it; `room` is the width of a title. */
 function layOut(rasters: readonly Raster[], { size, rows, cols, lines }: Grid) {
   const head = lines > 0 ? lines * LINE + 4 : 0;
   const zoomed = rasters.map((raster) => {
@@ -134,7 +135,7 @@ function layOut(rasters: readonly Raster[], { size, rows, cols, lines }: Grid) {
   };
 }
 
-/** All titles in one size: that of the one with the least room. */
+/** The font size at which all titles fit. */
 function smallestTitle(titles: readonly string[], room: number): number {
   const sizes = titles
     .flatMap((title) => title.split('\n'))
@@ -142,10 +143,10 @@ function smallestTitle(titles: readonly string[], room: number): number {
   return Math.min(TITLE, ...sizes);
 }
 
-/** For viewers that draw at more than the embedded pixels. */
+/** For viewers that enlarge the embedded pixels. */
 const SHARP = { 'image-rendering': 'pixelated' };
 
-function sizeOf({
+function chooseSize({
   size,
   scale,
 }: {
@@ -153,16 +154,17 @@ function sizeOf({
   scale?: number | undefined;
 }): number {
   if (size !== undefined && scale !== undefined)
-    throw new TypeError(`${WHERE}: expected "size" or "scale", got both; give one`);
+    throw new TypeError(`${WHERE}: expected "size" or "scale", got both; remove one`);
   return size ?? Math.round((scale ?? 1.5) * UNIT);
 }
 
-function placesFor(count: number, grid: { rows?: number | undefined; cols?: number | undefined }) {
+function chooseGrid(count: number, grid: { rows?: number | undefined; cols?: number | undefined }) {
   const cols = grid.cols ?? (grid.rows ? Math.ceil(count / grid.rows) : Math.min(count, 8));
   const rows = grid.rows ?? Math.ceil(count / cols);
   if (rows * cols < count)
     throw new RangeError(
-      `${WHERE}: ${rows} × ${cols} places hold fewer than the ${count} images; raise "rows" or "cols"`,
+      `${WHERE}: expected at least ${count} places for ${count} images, got ${rows} × ${cols}; ` +
+        'raise "rows" or "cols"',
     );
   return { rows, cols };
 }

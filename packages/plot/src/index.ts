@@ -1,13 +1,14 @@
-/** Charts, image grids and exports of histories, as SVG and PNG, without a browser. */
+/** Charts and image grids as SVG, PNG, HTML and text, without a browser. */
 export { Animator } from './animator';
 export type { Annotation } from './annotate';
 export { type BarError, type BarsOptions, plotBars } from './bars';
-export { ProgressBoard, type ProgressBoardOptions } from './board';
 export type { TerminalOptions } from './characters';
 export type { ColormapName } from './colormap';
-export { type ConfusionMatrixOptions, plotConfusionMatrix } from './confusion';
+export { type ConfusionMatrixOptions, plotConfusionMatrix } from './confusion-matrix';
 export type { Grid } from './contour-lines';
 export { type ContourOptions, plotContours, showTrace2d } from './contours';
+export { curves, type HistoryRecord } from './curves';
+export { show } from './display';
 export { Figure, type FigureOptions, type FigurePoint, type MimeBundle } from './figure';
 export {
   drawFeatureMaps,
@@ -20,10 +21,10 @@ export { type HeatmapOptions, heatmap, type ShowHeatmapsOptions, showHeatmaps } 
 
 export { figureStyle, hoverScript } from './html';
 export { type ShowImagesOptions, showImages } from './images';
-export { show } from './notebook';
-export { curves, plot } from './plot';
+export type { ImageBatch } from './pixels';
+export { plot } from './plot';
+export { ProgressBoard, type ProgressBoardOptions } from './progress-board';
 export { type PlotRunsOptions, type PlottedRun, plotRuns } from './runs';
 export type { ChartOptions, Limits } from './series';
 export type { Theme } from './theme';
-export type { HistoryRecord, ImageBatch } from './types';
 export type { VegaLiteSpec } from './vega';

@@ -1,4 +1,4 @@
-/** The legend of a chart, and what its samples are drawn with. */
+/** The legend of a chart, and the markers and strokes of its series. */
 import { PAD, SIZE } from './frame';
 import type { Point } from './series';
 import type { Marker, SeriesStyle } from './style';
@@ -6,12 +6,12 @@ import { decimal, type Mark, tag } from './svg';
 import { cutText, textWidth } from './text';
 import { INK } from './theme';
 
-const SAMPLE = 26; // length of a legend's line sample
+const SAMPLE = 26; // pixels of the line sample before a name
 
 export interface LegendEntry {
   readonly label: string | undefined;
   readonly style: SeriesStyle;
-  /** A patch of the colour, not a piece of the line. */
+  /** Whether the sample is a filled rectangle, not a piece of line. @default false */
   readonly patch?: boolean;
 }
 
@@ -47,7 +47,7 @@ export function drawMarker(marker: Marker, { x, y }: Point, color: string): stri
   return shapes[marker]();
 }
 
-/** The legend in rows above the plot, where it hides no data. */
+/** Lays out the legend in rows above the plot, where it hides no data. */
 export function layOutLegend(
   entries: readonly LegendEntry[],
   width: number,
@@ -55,11 +55,15 @@ export function layOutLegend(
   const named = entries.filter((one) => one.label !== undefined);
   const gap = 20;
   const rowHeight = SIZE + 9;
-  let [column, row] = [0, 0];
+  let column = 0;
+  let row = 0;
   const placed = named.map(({ label: name = '', style, patch }) => {
     const label = cutText(name, width - SAMPLE - 8, SIZE);
     const size = SAMPLE + 8 + textWidth(label, SIZE);
-    if (column > 0 && column + size > width) [column, row] = [0, row + 1];
+    if (column > 0 && column + size > width) {
+      column = 0;
+      row += 1;
+    }
     const place = { label, style, patch, x: PAD + column, row };
     column += size + gap;
     return place;

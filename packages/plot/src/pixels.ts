@@ -1,10 +1,24 @@
-/** Images as callers have them, read into bytes. */
+/** Reads the images that callers pass, tensors or arrays, into bytes. */
 import { formatValue } from '@deepend/core';
 import type { Pixels } from './blocks';
 import type { Rgb } from './characters';
-import type { ImageBatch } from './types';
 
-/** One image's bytes, row by row: `[height, width, channels]`. */
+/**
+ * Images as a tensor or like one: `[count, height, width]` or `[count, height, width, channels]`,
+ * with 1 or 3 channels.
+ */
+export interface ImageBatch {
+  readonly shape: readonly number[];
+  /**
+   * Integer types have values from 0 to 255, floats from 0 to 1. @default the type of a typed
+   * array; plain numbers are floats
+   *
+   */
+  readonly dtype?: string | undefined;
+  readonly data: ArrayLike<number> | (() => Promise<ArrayLike<number>> | ArrayLike<number>);
+}
+
+/** The bytes of one image, `[height, width, channels]`. */
 export interface Raster {
   readonly width: number;
   readonly height: number;
@@ -13,14 +27,14 @@ export interface Raster {
 }
 
 const EXPECTED =
-  'a tensor or { data, shape } of [count, height, width] or [count, height, width, 1 or 3], or a list of such images without the count';
+  'a tensor or { data, shape } of [count, height, width] or [count, height, width, 1 or 3], ' +
+  'or a list of such images without the count';
 
 /**
- * Images of 1 or 3 channels. Whole-number types are taken as 0 to 255, floats and plain numbers as
- * 0 to 1 and clamped to it;
- * a value that is not a number is black.
- * @throws RangeError for another shape, for fewer or more values than the shape has, for plain
- *   numbers that exceed 1
+ * Reads images of 1 or 3 channels. Values of integer types are 0 to 255; floats and plain numbers
+ * are clamped to 0 to 1. NaN is black.
+ * @throws RangeError for another shape, when shape and number of values differ, or when plain
+ *   numbers exceed 1
  */
 export async function readImages(
   where: string,
@@ -33,7 +47,8 @@ export async function readImages(
       const { shape } = image ?? {};
       if (!Array.isArray(shape) || ![2, 3].includes(shape.length)) {
         throw new RangeError(
-          `${where}: expected ${EXPECTED}, got ${shape ? `an image ${formatValue(shape)} in a list` : formatValue(images)}`,
+          `${where}: expected ${EXPECTED}, ` +
+            `got ${shape ? `an image ${formatValue(shape)} in a list` : formatValue(images)}`,
         );
       }
       const data = () => (typeof image.data === 'function' ? image.data() : image.data);
@@ -50,7 +65,8 @@ async function readBatch(where: string, images: ImageBatch): Promise<Raster[]> {
   const size = height * width * channels;
   if (values?.length !== count * size) {
     throw new RangeError(
-      `${where}: expected ${count * size} values for shape ${formatValue(images.shape)}, got ${values?.length ?? formatValue(values)}`,
+      `${where}: expected ${count * size} values for shape ${formatValue(images.shape)}, ` +
+        `got ${values?.length ?? formatValue(values)}`,
     );
   }
   const factor = toByte(where, values, images.dtype);
@@ -64,7 +80,7 @@ async function readBatch(where: string, images: ImageBatch): Promise<Raster[]> {
   }));
 }
 
-/** What a value is multiplied by. */
+/** The factor from a value to a byte. */
 function toByte(where: string, values: ArrayLike<number>, dtype: string | undefined): 1 | 255 {
   if (dtype !== undefined) return /^(float|bool)/.test(dtype) ? 255 : 1;
   if (values instanceof Float32Array || values instanceof Float64Array) return 255;
@@ -72,7 +88,8 @@ function toByte(where: string, values: ArrayLike<number>, dtype: string | undefi
   for (let i = 0; i < values.length; i++) {
     if ((values[i] ?? 0) > 1) {
       throw new RangeError(
-        `${where}: expected values of 0 to 1, got ${values[i]}; pass a Uint8Array or dtype: 'int32' for 0 to 255`,
+        `${where}: expected values from 0 to 1, got ${values[i]}; ` +
+          "for values from 0 to 255, pass a Uint8Array or dtype: 'int32'",
       );
     }
   }
@@ -82,19 +99,19 @@ function toByte(where: string, values: ArrayLike<number>, dtype: string | undefi
 function readShape(where: string, images: ImageBatch) {
   const shape = images?.shape;
   const [count = 0, height = 0, width = 0, channels = 1] = shape ?? [];
-  const right =
+  const isImages =
     Array.isArray(shape) &&
     [3, 4].includes(shape.length) &&
     [count, height, width].every((n) => Number.isInteger(n) && n >= 1) &&
     [1, 3].includes(channels);
   const filled = typeof images?.data === 'function' || typeof images?.data === 'object';
-  if (right && filled) return { count, height, width, channels: channels as 1 | 3 };
+  if (isImages && filled) return { count, height, width, channels: channels as 1 | 3 };
   throw new RangeError(
     `${where}: expected ${EXPECTED}, got ${shape ? formatValue(shape) : formatValue(images)}`,
   );
 }
 
-/** An image as a terminal's blocks read it. */
+/** Makes an image readable for `toBlocks`. */
 export function toPixels({ width, height, channels, bytes }: Raster): Pixels {
   const at = (x: number, y: number): Rgb => {
     const from = (y * width + x) * channels;
@@ -105,8 +122,8 @@ export function toPixels({ width, height, channels, bytes }: Raster): Pixels {
 }
 
 /**
- * A PNG for an SVG's image element, `zoom` times as large: enlarged by whole squares, since viewers
- * would blur it.
+ * Encodes an image, `zoom` times as large, as a PNG for an SVG's image element. Pixels are enlarged
+ * to squares here, since viewers would blur them.
  */
 export async function toDataUri(
   { width, height, channels, bytes }: Raster,

@@ -1,4 +1,4 @@
-/** Many runs in one figure. */
+/** Compares many runs in one chart. */
 import { checkOptions, formatValue, rule } from '@deepend/core';
 import { drawChart } from './chart';
 import type { Figure } from './figure';
@@ -6,16 +6,14 @@ import {
   type ChartOptions,
   type ChartSettings,
   chartRules,
+  type DrawSettings,
   type Point,
-  renamed,
+  resolveAliases,
   type Series,
 } from './series';
-import { DEFAULT_FMTS, styleOf } from './style';
+import { DEFAULT_FMTS, parseFmt } from './style';
 
-/**
- * A run by its name and what each epoch came to: records with numbers under names, `epoch` among
- * them.
- */
+/** A run: its name, and a record for each epoch, with `epoch` and other numbers as properties. */
 export interface PlottedRun {
   readonly name: string;
   readonly history: readonly object[];
@@ -23,11 +21,12 @@ export interface PlottedRun {
 
 export interface PlotRunsOptions extends Omit<ChartOptions, 'legend' | 'fmts'> {
   /**
-   * The column of the history that is compared; `metrics.top5` is the column `top5` within
-   * `metrics`. @default 'testAcc'
+   * The column of the history to compare. `metrics.top5` is the column `top5` in `metrics`.
+   * @default 'testAcc'
+   *
    */
   metric?: string;
-  /** What it is drawn over: any other column, or `time`, the seconds so far. @default 'epoch' */
+  /** The column on the x axis, or `time`, the seconds since the run began. @default 'epoch' */
   over?: string;
 }
 
@@ -40,46 +39,70 @@ const options = rule.object({
 
 const WHERE = '[plot] plotRuns';
 
-/** What the columns of a history are called. */
-const NAMES: Readonly<Record<string, string>> = {
-  loss: 'train loss',
-  trainAcc: 'train acc',
-  testAcc: 'test acc',
-  testLoss: 'test loss',
-  lr: 'learning rate',
-  samplesPerSecond: 'samples/s',
-  samplesPerSecondWithLoading: 'samples/s with loading',
-  seconds: 'seconds an epoch',
-  time: 'seconds',
+type AxisKind = 'fraction' | 'amount' | 'any';
+
+/** The columns of a trainer's history: their names in charts, and the axis that shows them. */
+const COLUMNS: Readonly<Record<string, { readonly name: string; readonly axis: AxisKind }>> = {
+  epoch: { name: 'epoch', axis: 'any' },
+  loss: { name: 'train loss', axis: 'any' },
+  trainAcc: { name: 'train acc', axis: 'fraction' },
+  testAcc: { name: 'test acc', axis: 'fraction' },
+  testLoss: { name: 'test loss', axis: 'any' },
+  lr: { name: 'learning rate', axis: 'any' },
+  samplesPerSecond: { name: 'samples/s', axis: 'amount' },
+  samplesPerSecondWithLoading: { name: 'samples/s with loading', axis: 'amount' },
+  seconds: { name: 'seconds an epoch', axis: 'amount' },
+  time: { name: 'seconds', axis: 'amount' },
 };
 
+/** The y axis of a column: accuracies from 0 to 1, amounts from 0, others around their values. */
+const AXES: Readonly<Record<AxisKind, Pick<DrawSettings, 'ylim' | 'fromZero'>>> = {
+  fraction: { ylim: [0, 1] },
+  amount: { fromZero: true },
+  any: {},
+};
+
+/** Columns of `metrics` that are fractions from 0 to 1. */
+const FRACTION = /(^|[._])(top-?\d+|precision|recall|f1)|acc(uracy)?$/i;
+
+const columnName = (column: string) => COLUMNS[column]?.name ?? column;
+
+function chooseAxis(metric: string, points: readonly Point[], yscale: DrawSettings['yscale']) {
+  if (yscale === 'log') return {}; // a logarithmic axis has no 0
+  const kind = COLUMNS[metric]?.axis ?? (FRACTION.test(metric) ? 'fraction' : 'any');
+  const outside = points.some(({ y }) => y < 0 || y > 1); // percentages, say
+  return AXES[kind === 'fraction' && outside ? 'any' : kind];
+}
+
 /**
- * Runs compared in one column of their histories, a line each; an epoch without a value leaves a
- * gap. Lines differ in colour and
- * dashes, from the ninth run on in markers too.
- * @throws RangeError when there is no run or more than 48, or no run has the column; it tells the
- *   columns that are there
+ * Draws one column of the histories of several runs, a line for each run; an epoch without a value
+ * leaves a gap. Lines differ in colour and dashes, and from the ninth run on in markers too.
+ * Accuracies have an axis from 0 to 1 unless `ylim` is given.
+ * @throws RangeError when there is no run, there are more than 48, or no run has the column; the
+ *   message names the columns that exist
  * @example
- * plotRuns([{ name: 'lr 0.1', history }, { name: 'lr 0.05', history: other }], { metric: 'testAcc'
- * });
+ * const runs = [{ name: 'lr 0.1', history }, { name: 'lr 0.05', history: other }];
+ * await plotRuns(runs, { metric: 'testAcc' }).save('runs.svg');
  */
 export function plotRuns(runs: readonly PlottedRun[], settings: PlotRunsOptions = {}): Figure {
   const {
     metric = 'testAcc',
     over = 'epoch',
     ...chart
-  } = checkOptions(WHERE, options, renamed(WHERE, settings)) as PlotRunsOptions & ChartSettings;
+  } = checkOptions(WHERE, options, resolveAliases(WHERE, settings)) as PlotRunsOptions &
+    ChartSettings;
   checkRuns(runs);
-  const columns = runs.map(({ history }) => pointsOf(history, { metric, over }));
-  if (columns.every((points) => points.length === 0)) throw noColumn(runs, { metric, over });
+  const columns = runs.map(({ history }) => readPoints(history, { metric, over }));
+  if (columns.every((points) => points.length === 0)) throw missingColumn(runs, { metric, over });
   const series = columns.map(
-    (points, i): Series => ({ label: runs[i]?.name, points, ...distinct(i, points.length) }),
+    (points, i): Series => ({ label: runs[i]?.name, points, ...chooseStyle(i, points.length) }),
   );
-  const [xlabel, ylabel] = [over, metric].map((name) => NAMES[name] ?? name) as [string, string];
-  const description =
-    chart.title ??
-    `${ylabel} of ${runs.length} runs over ${xlabel}: ${runs.map(({ name }) => name).join(', ')}`;
-  return drawChart(series, { xlabel, ylabel, ...chart }, description);
+  const xlabel = columnName(over);
+  const ylabel = columnName(metric);
+  const names = runs.map(({ name }) => name).join(', ');
+  const description = chart.title ?? `${ylabel} of ${runs.length} runs over ${xlabel}: ${names}`;
+  const axis = chooseAxis(metric, columns.flat(), chart.yscale);
+  return drawChart(series, { xlabel, ylabel, ...axis, ...chart }, description);
 }
 
 function checkRuns(runs: readonly PlottedRun[]): void {
@@ -89,46 +112,48 @@ function checkRuns(runs: readonly PlottedRun[]): void {
       `${WHERE}: expected runs, each { name, history }, got ${formatValue(runs)}`,
     );
   }
-  if (runs.length > MARKERS.length * DEFAULT_FMTS.length) {
+  const most = MARKERS.length * DEFAULT_FMTS.length;
+  if (runs.length > most) {
     throw new RangeError(
-      `${WHERE}: expected at most ${MARKERS.length * DEFAULT_FMTS.length} runs, got ${runs.length}; beyond that lines look alike`,
+      `${WHERE}: expected at most ${most} runs, got ${runs.length}; ` +
+        'the lines of more could not be told apart',
     );
   }
 }
 
 const MARKERS = ['', 'o', 's', '^', 'x', '+'] as const;
-const MARKS = 8; // markers on a line, about
+const MARKERS_A_LINE = 8; // about
 
 /**
- * The style of the `index`th run: the book's four and four more, then the same with markers,
- * shifted so that they do not cover each other.
+ * The style of run number `index`: the eight default formats, then the same with markers. Markers
+ * are shifted from run to run, so that they do not cover each other.
  */
-function distinct(index: number, count: number): Pick<Series, 'style' | 'markers'> {
-  const every = Math.max(1, Math.ceil(count / MARKS));
+function chooseStyle(index: number, count: number): Pick<Series, 'style' | 'markers'> {
+  const every = Math.max(1, Math.ceil(count / MARKERS_A_LINE));
   const marker = MARKERS[Math.floor(index / DEFAULT_FMTS.length) % MARKERS.length] ?? '';
   return {
-    style: styleOf(`${DEFAULT_FMTS[index % DEFAULT_FMTS.length]}${marker}`),
+    style: parseFmt(`${DEFAULT_FMTS[index % DEFAULT_FMTS.length]}${marker}`),
     markers: { every, from: index % every },
   };
 }
 
-/** A run's points; none when it has not the column. */
-function pointsOf(
+/** The points of a run; none if it lacks the column. */
+function readPoints(
   history: readonly object[],
   { metric, over }: { metric: string; over: string },
 ): Point[] {
   let time = 0;
   const points = history.map((record) => {
-    time += Number(columnOf(record, 'seconds') ?? Number.NaN);
+    time += Number(readColumn(record, 'seconds') ?? Number.NaN);
     return {
-      x: Number((over === 'time' ? time : columnOf(record, over)) ?? Number.NaN),
-      y: Number(columnOf(record, metric) ?? Number.NaN),
+      x: Number((over === 'time' ? time : readColumn(record, over)) ?? Number.NaN),
+      y: Number(readColumn(record, metric) ?? Number.NaN),
     };
   });
   return points.some(({ x, y }) => Number.isFinite(x) && Number.isFinite(y)) ? points : [];
 }
 
-function columnOf(record: object, column: string): unknown {
+function readColumn(record: object, column: string): unknown {
   if (Object.hasOwn(record, column)) return (record as Record<string, unknown>)[column];
   return column
     .split('.')
@@ -141,11 +166,11 @@ function columnOf(record: object, column: string): unknown {
     );
 }
 
-function noColumn(
+function missingColumn(
   runs: readonly PlottedRun[],
   { metric, over }: { metric: string; over: string },
 ): RangeError {
-  const there = new Set(
+  const columns = new Set(
     runs.flatMap(({ history }) =>
       history.flatMap((record) =>
         Object.entries(record).flatMap(([name, value]) =>
@@ -155,6 +180,7 @@ function noColumn(
     ),
   );
   return new RangeError(
-    `${WHERE}: no run has numbers in "${metric}" over "${over}"; the columns with numbers are ${[...there].join(', ') || 'none'}`,
+    `${WHERE}: no run has numbers in "${metric}" over "${over}"; ` +
+      `the columns with numbers are ${[...columns].join(', ') || 'none'}`,
   );
 }

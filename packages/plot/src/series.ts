@@ -1,4 +1,4 @@
-/** One line of a chart, and the options that all charts take. */
+/** The series of a line chart, and the options that all charts take. */
 import { checkOptions, formatValue, rule } from '@deepend/core';
 import { type Annotation, annotationsRule } from './annotate';
 import { DEFAULT_FMTS, isFmt, type SeriesStyle, styleAt } from './style';
@@ -7,11 +7,11 @@ export interface Series {
   readonly label: string | undefined;
   readonly points: readonly Point[];
   readonly style: SeriesStyle;
-  /** Which points have a marker, where the style has one. @default all */
+  /** Which points get the style's marker. @default all */
   readonly markers?: { readonly every: number; readonly from: number };
 }
 
-/** Where y is not finite the line has a gap. */
+/** A point of a line; the line has a gap where y is not finite. */
 export interface Point {
   readonly x: number;
   readonly y: number;
@@ -19,25 +19,28 @@ export interface Point {
 
 export type Limits = readonly [low: number, high: number];
 
-/** What a chart is told, under the book's and matplotlib's names. */
+/** Options of a chart, under the book's and matplotlib's names. */
 export interface ChartSettings {
   title?: string;
   xlabel?: string;
   ylabel?: string;
   /** A name for each series. */
   legend?: readonly string[];
-  /** Ends of an axis. @default what the data needs */
+  /** Ends of the x axis. @default the least and the largest x */
   xlim?: Limits;
+  /** Ends of the y axis. @default round numbers around the data */
   ylim?: Limits;
   /** @default 'linear' */
   xscale?: 'linear' | 'log';
+  /** @default 'linear' */
   yscale?: 'linear' | 'log';
   /**
-   * How each series looks, in matplotlib's words: a colour of `bmgrcyk`, a line of `-`, `--`, `-.`,
-   * `:`, a marker of `o.s^x+`.
+   * How each series looks, as matplotlib's format strings: a colour of `bmgrcyk`, a line style of
+   * `-`, `--`, `-.`, `:`, a marker of `o.s^x+`, each optional. @default the book's: '-', 'm--',
+   * 'g-.', 'r:', and four more
    */
   fmts?: readonly string[];
-  /** Texts with an arrow to a point. */
+  /** Texts with an arrow to a point. @default none */
   annotate?: readonly Annotation[];
   /** Pixels. @default 560 */
   width?: number;
@@ -45,7 +48,16 @@ export interface ChartSettings {
   height?: number;
 }
 
-/** Other names that options may come under. */
+/** `ChartSettings` and what a chart function, not its caller, decides. */
+export interface DrawSettings extends ChartSettings {
+  /**
+   * Whether the y axis starts at 0 if no value is negative. @default 'counts', only if all values
+   * are integers too
+   */
+  fromZero?: boolean | 'counts';
+}
+
+/** camelCase spellings of matplotlib's names, for TypeScript users who expect them. */
 const ALIASES = {
   xLabel: 'xlabel',
   yLabel: 'ylabel',
@@ -57,7 +69,7 @@ const ALIASES = {
 
 type Aliased = { [alias in keyof typeof ALIASES]?: ChartSettings[(typeof ALIASES)[alias]] };
 
-/** `ChartSettings`, under either kind of names: `xlabel` or `xLabel`. */
+/** `ChartSettings`; two-word names may also be spelled in camelCase: `xlabel` or `xLabel`. */
 export interface ChartOptions extends ChartSettings, Aliased {}
 
 export const limits = () =>
@@ -96,15 +108,15 @@ export const chartRules = {
 const chartSchema = rule.object(chartRules);
 
 /**
- * A chart's options, checked, under their first names. @throws TypeError where an option comes
- * under both its names
+ * Checks a chart's options and returns them under matplotlib's names.
+ * @throws TypeError when an option is given under both its names
  */
 export function chartOptions(where: string, options: ChartOptions): ChartSettings {
-  return checkOptions(where, chartSchema, renamed(where, options)) as ChartSettings;
+  return checkOptions(where, chartSchema, resolveAliases(where, options)) as ChartSettings;
 }
 
-/** Options under their first names, not checked. */
-export function renamed(where: string, options: object): object {
+/** Returns the options under matplotlib's names, unchecked. */
+export function resolveAliases(where: string, options: object): object {
   if (typeof options !== 'object' || options === null) return options;
   const names = new Set<string>();
   const entries = Object.entries(options).flatMap(([given, value]) => {
@@ -112,7 +124,7 @@ export function renamed(where: string, options: object): object {
     const name = Object.hasOwn(ALIASES, given) ? ALIASES[given as keyof typeof ALIASES] : given;
     if (names.has(name))
       throw new TypeError(
-        `${where}: "${given}" is another name of an option that is there; give one of them`,
+        `${where}: "${given}" and another spelling of it are both given; remove one of them`,
       );
     names.add(name);
     return [[name, value]];
@@ -121,8 +133,8 @@ export function renamed(where: string, options: object): object {
 }
 
 /**
- * Series from columns of points; names and styles come from the options. @throws RangeError when
- * their numbers differ
+ * Makes series from columns of points, with names and styles from the options.
+ * @throws RangeError when the numbers of columns and names differ
  */
 export function makeSeries(
   where: string,
@@ -131,7 +143,8 @@ export function makeSeries(
 ): Series[] {
   if (legend && legend.length !== columns.length) {
     throw new RangeError(
-      `${where}: expected ${columns.length} names in "legend", one a series, got ${legend.length}: ${formatValue(legend)}`,
+      `${where}: expected ${columns.length} names in "legend", one for each series, ` +
+        `got ${legend.length}: ${formatValue(legend)}`,
     );
   }
   return columns.map((points, i) => ({

@@ -1,16 +1,16 @@
-/** Figures as lists of marks, and marks as SVG text. */
+/** Marks, which figures are made of, and how they are written as SVG. */
 import { FONT_FAMILY, missingLetters, textOutline, textWidth } from './text';
 import { AUTO_CLASS, darken, darkRules, INK, PAPER, type Theme } from './theme';
 
 /**
- * One line of text. `x` is where `anchor` stands, `y` the baseline, both in pixels; `rotate` in
- * degrees about that point.
+ * One line of text. `x` is the place of its `anchor`, `y` that of its baseline, both in pixels;
+ * `rotate` turns it about that point, in degrees.
  */
 export interface TextMark {
   text: string;
   x: number;
   y: number;
-  /** Pixels an em. */
+  /** Font size in pixels. */
   size: number;
   /** @default 'start' */
   anchor?: 'start' | 'middle' | 'end';
@@ -20,8 +20,8 @@ export interface TextMark {
 }
 
 /**
- * What a figure is made of, from back to front: SVG elements as text, and texts that may yet
- * become outlines.
+ * A part of a figure: an SVG element as a string, or a text, which becomes a text element or an
+ * outline. A figure lists its marks from back to front.
  */
 export type Mark = string | TextMark;
 
@@ -33,26 +33,26 @@ export interface Box {
   height: number;
 }
 
-export { EDGE, GRID, INK, PAPER } from './theme';
-
 export interface SvgOptions {
   width: number;
   height: number;
-  /** What a screen reader says. */
+  /** The text that a screen reader reads. */
   description: string;
-  /** `elements` can be selected and searched; `outlines` need no font. */
+  /** `elements` can be selected and searched; `outlines` need no font on the viewer's machine. */
   text: 'elements' | 'outlines';
   /**
-   * With outlines: letters that the bundled font lacks and the viewer has. Texts with one of them
-   * become elements. @default none
+   * With outlines: letters that the bundled font lacks and a system font has. A text with one of
+   * them is written as an element. @default none
    */
   letters?: ReadonlySet<string> | undefined;
   theme: Theme;
-  /** Whether a figure of theme `auto` brings its CSS, or the page around it does. @default true */
+  /**
+   * Whether an SVG with theme `auto` contains its CSS; if not, the page must. @default true
+   */
   styled?: boolean;
 }
 
-/** The SVG document that shows `marks` on paper. */
+/** Writes `marks` over the paper colour as an SVG document. */
 export function toSvg(marks: readonly Mark[], options: SvgOptions): string {
   const { width, height, description, text, letters, theme, styled = true } = options;
   const attributes = {
@@ -68,12 +68,13 @@ export function toSvg(marks: readonly Mark[], options: SvgOptions): string {
   const asElement = (mark: TextMark) =>
     text === 'elements' || missingLetters(mark.text).some((letter) => letters?.has(letter));
   const body = marks.map((mark) =>
-    typeof mark === 'string' ? mark : asElement(mark) ? textElement(mark) : outlines(mark),
+    typeof mark === 'string' ? mark : asElement(mark) ? textElement(mark) : outlineElement(mark),
   );
   const paper = tag('rect', { width, height, fill: PAPER });
   const style = theme === 'auto' && styled ? [tag('style', {}, darkRules())] : [];
   const drawn = [paper, ...body].join('\n');
-  return `${tag('svg', attributes, `\n${[...style, theme === 'dark' ? darken(drawn) : drawn].join('\n')}\n`)}\n`;
+  const content = [...style, theme === 'dark' ? darken(drawn) : drawn].join('\n');
+  return `${tag('svg', attributes, `\n${content}\n`)}\n`;
 }
 
 function textElement({ text, x, y, size, anchor = 'start', fill = INK, rotate }: TextMark): string {
@@ -90,7 +91,7 @@ function textElement({ text, x, y, size, anchor = 'start', fill = INK, rotate }:
   return tag('text', placed, escapeXml(text));
 }
 
-function outlines({
+function outlineElement({
   text,
   x,
   y,
@@ -101,13 +102,18 @@ function outlines({
 }: TextMark): string {
   const width = textWidth(text, size);
   const shift = anchor === 'start' ? 0 : anchor === 'middle' ? -width / 2 : -width;
-  const place = `translate(${decimal(x)} ${decimal(y)}) rotate(${decimal(rotate)}) translate(${decimal(shift)})`;
-  return tag('g', { transform: `${place} scale(${size / 1000})`, fill }, textOutline(text));
+  const transform = [
+    `translate(${decimal(x)} ${decimal(y)})`,
+    `rotate(${decimal(rotate)})`,
+    `translate(${decimal(shift)})`,
+    `scale(${size / 1000})`,
+  ].join(' ');
+  return tag('g', { transform, fill }, textOutline(text));
 }
 
 /**
- * One SVG element. Attributes that are undefined are left out; numbers are rounded to hundredths of
- * a pixel.
+ * Writes one SVG element. Undefined attributes are left out; numbers are rounded to hundredths of a
+ * pixel.
  */
 export function tag(
   name: string,
@@ -124,12 +130,12 @@ export function tag(
   return content === undefined ? `<${name}${written}/>` : `<${name}${written}>${content}</${name}>`;
 }
 
-/** A number for SVG: hundredths at most, so that a figure is the same text on every machine. */
+/** A number for SVG, rounded to hundredths so that a figure is the same on every machine. */
 export function decimal(value: number): string {
   return String(Math.round(value * 100) / 100 || 0);
 }
 
-/** Text for XML: markup escaped, and what XML cannot hold shown as a replacement character. */
+/** Escapes markup in text, and replaces characters that XML cannot hold. */
 export function escapeXml(text: string): string {
   return text
     .replace(/[^\t\n\r\x20-\uD7FF\uE000-\uFFFD\u{10000}-\u{10FFFF}]/gu, '\uFFFD')

@@ -1,17 +1,17 @@
-/** Letters that the bundled font lacks: which of them some font of this machine has. */
+/** Finds out which of the letters that the bundled font lacks a system font has. */
 
-interface Drawn {
+interface Rendered {
   width: number;
   height: number;
-  /** The pixels of its four edges. */
+  /** The pixels along its four edges. */
   edge: string;
 }
 
 const known = new Map<string, boolean>();
-const told = new Set<string>();
+const warned = new Set<string>();
 
-/** Draws one character as the PNG's renderer would. */
-async function drawn(character: string): Promise<Drawn> {
+/** Renders one character with the renderer that the PNG uses. */
+async function render(character: string): Promise<Rendered> {
   const { default: sharp } = await import('sharp');
   const text = sharp({
     text: {
@@ -32,39 +32,46 @@ async function drawn(character: string): Promise<Drawn> {
 }
 
 /**
- * Whether some font of this machine has the character. The renderer draws a framed code point in
- * place of one that none has: as for
- * a code point that never becomes a character, frame and size are the same.
+ * Whether a font of this machine has the character. The renderer draws a framed code point for a
+ * character that no font has. So compare with a code point that Unicode will never assign: equal
+ * size and frame mean that the character is missing too.
  */
-async function has(character: string): Promise<boolean> {
+async function hasCharacter(character: string): Promise<boolean> {
   const before = known.get(character);
   if (before !== undefined) return before;
-  const never = (character.codePointAt(0) ?? 0) > 0xffff ? '\u{1fffe}' : '\ufdd0';
+  const unassigned = (character.codePointAt(0) ?? 0) > 0xffff ? '\u{1fffe}' : '\ufdd0';
   try {
-    const [one, frame] = await Promise.all([drawn(character), drawn(never)]);
+    const [one, frame] = await Promise.all([render(character), render(unassigned)]);
     known.set(
       character,
       one.width !== frame.width || one.height !== frame.height || one.edge !== frame.edge,
     );
   } catch {
-    known.set(character, true); // nothing to draw, as for a space or a mark: nothing that could be missing
+    known.set(character, true); // there is nothing to draw, as for a space, so nothing is missing
   }
   return known.get(character) ?? true;
 }
 
+const MOST_NAMED = 20;
+
 /**
- * Those of the characters that some font of this machine has; the others are named in a warning,
- * once a process.
+ * Returns those of the characters that a font of this machine has. Warns about the others, about
+ * each once per process.
  */
-export async function systemLetters(characters: readonly string[]): Promise<ReadonlySet<string>> {
-  const answers = await Promise.all(characters.map(has));
-  const lacking = characters.filter((character, i) => !answers[i] && !told.has(character));
-  if (lacking.length > 0) {
-    for (const character of lacking) told.add(character);
+export async function findSystemLetters(
+  characters: readonly string[],
+): Promise<ReadonlySet<string>> {
+  const found = await Promise.all(characters.map(hasCharacter));
+  const missing = characters.filter((character, i) => !found[i] && !warned.has(character));
+  if (missing.length > 0) {
+    for (const character of missing) warned.add(character);
+    const named =
+      missing.slice(0, MOST_NAMED).join(' ') + (missing.length > MOST_NAMED ? ' …' : '');
     process.emitWarning(
-      `[plot] toPng: no font of this machine has ${lacking.slice(0, 20).join(' ')}${lacking.length > 20 ? ' …' : ''}; the figure shows code points in their place. ` +
-        'Install a font that has them (Noto Sans CJK, Noto Color Emoji), or save as .svg or .html and look at it where they are',
+      `[plot] toPng: no font of this machine has ${named}; the figure shows their code points. ` +
+        'Install a font that has them (Noto Sans CJK, Noto Color Emoji), or save as .svg or .html ' +
+        'and view it on a machine that has such a font',
     );
   }
-  return new Set(characters.filter((_, i) => answers[i]));
+  return new Set(characters.filter((_, i) => found[i]));
 }

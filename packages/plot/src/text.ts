@@ -1,6 +1,8 @@
-/** Text without a system font: how wide it is, and its outline. One bundled font, Inter Regular. */
-import { columnsOf } from './characters';
-import { INTER } from './fonts/inter';
+/**
+ * Measuring and outlining text without a system font. The package bundles one font, Inter Regular.
+ */
+import { measureColumns } from './characters';
+import inter from './fonts/inter.json';
 
 interface Glyph {
   /** Thousandths of an em. */
@@ -9,56 +11,42 @@ interface Glyph {
   path: string;
 }
 
-/** What browsers and viewers may use for an SVG's text; widths are measured in the first. */
+/** The fonts that an SVG asks its viewer for; widths are measured in the first. */
 export const FONT_FAMILY = "Inter, Helvetica, Arial, 'DejaVu Sans', sans-serif";
-/** Height of a capital letter above the baseline, in ems. */
-export const CAP_HEIGHT = 0.727;
-/** How far a letter such as g reaches below the baseline, in ems. */
-export const DESCENT = 0.21;
 
-const UNITS_PER_EM = 1000;
-/**
- * The frame around the code point of a character that the font lacks: a reader sees what is
- * missing.
- */
+const UNITS_PER_EM = inter.unitsPerEm;
+/** The frame drawn around the code point of a character that the font lacks. */
 const FRAME = 'M60-727l0 727l580 0l0-727ZM110-677l480 0l0 627l-480 0Z';
 const FRAME_ADVANCE = 700;
 
 let glyphs: Map<string, Glyph> | undefined;
 
-function glyphOf(character: string): Glyph | undefined {
-  glyphs ??= readTable(INTER);
+function findGlyph(character: string): Glyph | undefined {
+  glyphs ??= new Map(Object.entries(inter.glyphs).map(parseGlyph));
   return glyphs.get(character);
 }
 
+function parseGlyph([code, glyph]: [string, string]): [string, Glyph] {
+  const [advance = '', ...path] = glyph.split(' ');
+  const character = String.fromCodePoint(Number.parseInt(code, 16));
+  return [character, { advance: Number(advance), path: path.join(' ') }];
+}
+
 /**
- * Letters of other fonts are measured by their kind: East Asian ones and emoji are a square, marks
- * stand over their letter.
+ * A character that the font lacks is measured by its kind: East Asian characters and emoji are one
+ * em wide, combining marks have no width.
  */
 function advance(character: string): number {
   return (
-    glyphOf(character)?.advance ??
-    [0, FRAME_ADVANCE, UNITS_PER_EM][columnsOf(character)] ??
+    findGlyph(character)?.advance ??
+    [0, FRAME_ADVANCE, UNITS_PER_EM][measureColumns(character)] ??
     UNITS_PER_EM
   );
 }
 
-/** The characters of `text` that the bundled font has not. */
+/** The characters of `text` that the bundled font lacks. */
 export function missingLetters(text: string): string[] {
-  return [...new Set(text)].filter((character) => !glyphOf(character));
-}
-
-function readTable(table: string): Map<string, Glyph> {
-  const rows = table.trim().split('\n');
-  return new Map(
-    rows.map((row) => {
-      const [code = '', advance = '', ...path] = row.split(' ');
-      return [
-        String.fromCodePoint(Number.parseInt(code, 16)),
-        { advance: Number(advance), path: path.join(' ') },
-      ];
-    }),
-  );
+  return [...new Set(text)].filter((character) => !findGlyph(character));
 }
 
 /** Width in pixels of `text` on one line at `size` pixels an em. */
@@ -69,10 +57,10 @@ export function textWidth(text: string, size: number): number {
 }
 
 /**
- * `text` and a font size at which it is at most `width` pixels wide: shrunk down to `smallest`, and
- * then cut with an ellipsis.
- * @param options.size the size wanted, pixels an em
- * @param options.smallest the least size that is still read @default 8
+ * Makes `text` at most `width` pixels wide: the font shrinks down to `smallest` first, then the
+ * text is cut with an ellipsis.
+ * @param options.size the preferred size, pixels an em
+ * @param options.smallest the smallest legible size, pixels an em @default 8
  */
 export function fitText(
   text: string,
@@ -88,8 +76,8 @@ export function fitText(
 }
 
 /**
- * The beginning of `text` and an ellipsis, at most `width` pixels wide at `size`; empty where not
- * even the ellipsis fits.
+ * Cuts `text` with an ellipsis to at most `width` pixels at `size`; empty where not even the
+ * ellipsis fits.
  */
 export function cutText(text: string, width: number, size: number): string {
   if (textWidth(text, size) <= width) return text;
@@ -109,10 +97,10 @@ export function textOutline(text: string): string {
   let at = 0;
   let elements = '';
   for (const character of text) {
-    const known = glyphOf(character);
-    if (!known)
-      elements += `<g transform="translate(${at + (advance(character) - FRAME_ADVANCE) / 2})">${framed(character)}</g>`;
-    else if (known.path) elements += `<path transform="translate(${at})" d="${known.path}"/>`;
+    const glyph = findGlyph(character);
+    const centered = at + (advance(character) - FRAME_ADVANCE) / 2;
+    if (!glyph) elements += `<g transform="translate(${centered})">${framed(character)}</g>`;
+    else if (glyph.path) elements += `<path transform="translate(${at})" d="${glyph.path}"/>`;
     at += advance(character);
   }
   return elements;
@@ -124,9 +112,10 @@ function framed(character: string): string {
   const across = Math.ceil(code.length / 2);
   const scale = across === 2 ? 0.36 : 0.24;
   const digits = [...code].map((digit, i) => {
-    const left = 350 + ((i % across) - across / 2) * 640 * scale;
+    const left = Math.round(350 + ((i % across) - across / 2) * 640 * scale);
     const bottom = i < across ? -400 : -100;
-    return `<path transform="translate(${Math.round(left)} ${bottom}) scale(${scale})" d="${glyphOf(digit)?.path ?? ''}"/>`;
+    const transform = `translate(${left} ${bottom}) scale(${scale})`;
+    return `<path transform="${transform}" d="${findGlyph(digit)?.path ?? ''}"/>`;
   });
   return `<path fill-rule="evenodd" d="${FRAME}"/>${digits.join('')}`;
 }

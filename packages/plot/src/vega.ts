@@ -1,17 +1,14 @@
-/**
- * A chart of lines as a Vega-Lite specification: plain JSON for editors, notebooks and pages that
- * draw it themselves.
- */
-import type { ChartSettings, Limits, Point, Series } from './series';
+/** Line charts as Vega-Lite specifications: plain JSON for editors, notebooks and pages. */
+import type { DrawSettings, Limits, Point, Series } from './series';
 
-/** JSON that Vega-Lite reads, https://vega.github.io/vega-lite/docs/spec.html. */
+/** A specification as in https://vega.github.io/vega-lite/docs/spec.html. */
 export interface VegaLiteSpec {
   readonly $schema: string;
   readonly description: string;
   readonly [property: string]: unknown;
 }
 
-// Vega's nearest; it has one cross, which stands upright.
+// The nearest of Vega's shapes; its only cross is upright.
 const SHAPES = {
   circle: 'circle',
   dot: 'circle',
@@ -22,12 +19,12 @@ const SHAPES = {
 };
 
 /**
- * The specification of series on one pair of axes: their data, colours, dashes and markers, not the
- * figure's layout.
+ * Makes the specification of series in one pair of axes: data, colours, dashes and markers, but not
+ * the layout.
  */
 export function toVegaLite(
   series: readonly Series[],
-  options: ChartSettings,
+  options: DrawSettings,
   description: string,
 ): VegaLiteSpec {
   const {
@@ -44,7 +41,8 @@ export function toVegaLite(
   const names = uniqueNames(series);
   const has = (scale: 'linear' | 'log') => (value: number) =>
     Number.isFinite(value) && (scale === 'linear' || value > 0);
-  const [hasX, hasY] = [has(xscale), has(yscale)];
+  const hasX = has(xscale);
+  const hasY = has(yscale);
   const row = (name: string) => (point: Point) => ({
     series: name,
     x: point.x,
@@ -59,7 +57,7 @@ export function toVegaLite(
     title: name ?? null,
     scale,
   });
-  const scaleOf = (type: 'linear' | 'log', limits: Limits | undefined) => ({
+  const makeScale = (type: 'linear' | 'log', limits: Limits | undefined) => ({
     type,
     ...(type === 'linear' && { zero: false }),
     ...(limits && { domain: limits }),
@@ -81,8 +79,8 @@ export function toVegaLite(
     height,
     data: { values },
     encoding: {
-      x: axis('x', xlabel, scaleOf(xscale, xlim)),
-      y: axis('y', ylabel, scaleOf(yscale, ylim)),
+      x: axis('x', xlabel, makeScale(xscale, xlim)),
+      y: axis('y', ylabel, makeScale(yscale, ylim)),
       color: {
         field: 'series',
         type: 'nominal',
@@ -126,10 +124,7 @@ export function toVegaLite(
   };
 }
 
-/**
- * Vega-Lite tells series apart by name: unnamed ones are numbered, and so is a name that comes
- * again.
- */
+/** Vega-Lite tells series apart by name, so unnamed series and repeated names get numbers. */
 function uniqueNames(series: readonly Series[]): string[] {
   const taken = new Set<string>();
   return series.map(({ label }, i) => {

@@ -7,7 +7,7 @@ import fc from 'fast-check';
 import fs from 'fs-extra';
 import sharp from 'sharp';
 import { afterEach, describe, expect, it, vi } from 'vitest';
-import { columnsOf } from '../../packages/plot/src/characters';
+import { measureColumns } from '../../packages/plot/src/characters';
 import { textWidth } from '../../packages/plot/src/text';
 
 const history = [1, 2, 3].map((epoch) => ({
@@ -159,7 +159,7 @@ describe('letters of a PNG', () => {
     expect(await ink(never)).toBeGreaterThan((await ink('')) + 100);
     expect(warning.mock.calls.map(([text]) => String(text))).toEqual([
       expect.stringMatching(
-        /^\[plot\] toPng: no font of this machine has .*code points in their place\. Install a font/,
+        /^\[plot\] toPng: no font of this machine has .*shows their code points\. Install a font/,
       ),
     ]);
     await ink(never);
@@ -232,7 +232,7 @@ describe('hostile names', () => {
           const lines = named(name).toText({ width, height }).split('\n');
           expect(lines).toHaveLength(height);
           for (const line of lines) {
-            expect(columnsOf(line)).toBeLessThanOrEqual(width);
+            expect(measureColumns(line)).toBeLessThanOrEqual(width);
             expect(line).not.toMatch(/[\p{Cc}\u202a-\u202e]/u);
           }
         },
@@ -285,7 +285,7 @@ describe('images as text', () => {
     const plain = grid.toText({ width: 80 });
     expect(plain).toContain('█');
     expect(plain).not.toContain('\u001b');
-    for (const line of plain.split('\n')) expect(columnsOf(line)).toBeLessThanOrEqual(80);
+    for (const line of plain.split('\n')) expect(measureColumns(line)).toBeLessThanOrEqual(80);
   });
 
   it('are as many as fit the lines, and the rest is counted', async () => {

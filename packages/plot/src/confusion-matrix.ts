@@ -1,8 +1,7 @@
-/** What a classifier takes for what. */
+/** Confusion matrices. */
 import { checkOptions, rule } from '@deepend/core';
-import { checkMatrix, columnsOfMatrix, type Matrix } from './cells';
-import type { ColormapName } from './colormap';
-import { COLORMAPS } from './colormap';
+import { checkMatrix, countColumns, type Matrix } from './cells';
+import { COLORMAPS, type ColormapName } from './colormap';
 import type { Figure } from './figure';
 import { drawHeatmaps } from './heatmap';
 import { side } from './series';
@@ -13,11 +12,11 @@ interface Sums {
   readonly all: number;
 }
 
-/** What a count is a share of. */
-const SHARES = {
-  /** Of the samples of its true class: the diagonal is the recall. */
+/** What a count is divided by. */
+const TOTALS = {
+  /** The samples of the true class: the diagonal is the recall. */
   true: ({ rows }: Sums, { row }: Cell) => rows[row],
-  /** Of the samples called so: the diagonal is the precision. */
+  /** The samples predicted as the class: the diagonal is the precision. */
   predicted: ({ columns }: Sums, { column }: Cell) => columns[column],
   all: ({ all }: Sums) => all,
 } as const;
@@ -28,11 +27,11 @@ interface Cell {
 }
 
 export interface ConfusionMatrixOptions {
-  /** @default class numbers */
+  /** @default numbers from 0 */
   classNames?: readonly string[];
   /**
-   * What colours and percentages are shares of: the samples of the `true` class, those `predicted`
-   * so, `all`; false shows counts alone. @default 'true'
+   * What colours and percentages are fractions of: the samples of the `true` class, the samples
+   * `predicted` as the class, or `all` samples. `false` shows counts only. @default 'true'
    */
   normalize?: 'true' | 'predicted' | 'all' | false;
   title?: string;
@@ -56,14 +55,15 @@ const options = rule.object({
 const WHERE = '[plot] plotConfusionMatrix';
 
 /**
- * A confusion matrix: true classes down, predicted ones across, in each cell the count and its
- * share; cells of no sample stay empty.
- * From some twenty classes on cells are too small for text, and colours and the pointer tell all.
- * @param counts `[true class][predicted class]`, as the metric `confusionMatrix()` gives
- * @throws RangeError when the matrix is not square, has negative counts, or names and classes
- *   differ in number
+ * Draws a confusion matrix: a row for each true class, a column for each predicted class, in each
+ * cell the count and its percentage. Cells without samples have no text. With about twenty classes
+ * or more, cells are too small for text: see the colours, or the values under the pointer in HTML.
+ * @param counts `[true class][predicted class]`, as the metric `confusionMatrix()` returns them
+ * @throws RangeError when the matrix is not square, a count is negative, or the numbers of names
+ *   and classes differ
  * @example
  * plotConfusionMatrix([[90, 10], [5, 95]], { classNames: ['cat', 'dog'] });
+ *
  */
 export function plotConfusionMatrix(counts: Matrix, settings: ConfusionMatrixOptions = {}): Figure {
   const {
@@ -73,14 +73,15 @@ export function plotConfusionMatrix(counts: Matrix, settings: ConfusionMatrixOpt
   } = checkOptions(WHERE, options, settings) as ConfusionMatrixOptions;
   checkMatrix(WHERE, counts);
   const size = counts.length;
-  if (columnsOfMatrix(counts) !== size) {
+  if (countColumns(counts) !== size) {
     throw new RangeError(
-      `${WHERE}: expected as many rows as columns, one a class, got ${size} × ${columnsOfMatrix(counts)}`,
+      `${WHERE}: expected as many rows as columns, one for each class, ` +
+        `got ${size} × ${countColumns(counts)}`,
     );
   }
   if (classNames && classNames.length !== size) {
     throw new RangeError(
-      `${WHERE}: expected ${size} "classNames", one a class, got ${classNames.length}`,
+      `${WHERE}: expected ${size} "classNames", one for each class, got ${classNames.length}`,
     );
   }
   if (
@@ -88,16 +89,17 @@ export function plotConfusionMatrix(counts: Matrix, settings: ConfusionMatrixOpt
       Array.from(row).some((count) => !(count >= 0 && count < Number.POSITIVE_INFINITY)),
     )
   ) {
-    throw new RangeError(`${WHERE}: expected counts, finite and not negative`);
+    throw new RangeError(`${WHERE}: expected finite counts of at least 0`);
   }
   const count = ({ row, column }: Cell) => counts[row]?.[column] ?? 0;
-  const sums = sumsOf(counts);
-  const share = (cell: Cell) => count(cell) / (SHARES[normalize || 'true'](sums, cell) || 1);
+  const sums = sumCounts(counts);
+  const fraction = (cell: Cell) => count(cell) / (TOTALS[normalize || 'true'](sums, cell) || 1);
   const shown = counts.map((row, i) =>
-    Array.from(row, (value, j) => (normalize ? share({ row: i, column: j }) : value)),
+    Array.from(row, (value, j) => (normalize ? fraction({ row: i, column: j }) : value)),
   );
   const name = (index: number) => classNames?.[index] ?? `class ${index}`;
-  const percent = (cell: Cell) => `${(100 * share(cell)).toFixed(share(cell) < 0.1 ? 1 : 0)}%`;
+  const percent = (cell: Cell) =>
+    `${(100 * fraction(cell)).toFixed(fraction(cell) < 0.1 ? 1 : 0)}%`;
   return drawHeatmaps([[shown]], {
     ...rest,
     where: WHERE,
@@ -112,7 +114,7 @@ export function plotConfusionMatrix(counts: Matrix, settings: ConfusionMatrixOpt
         ? []
         : [count(cell).toLocaleString('en-US'), ...(normalize ? [percent(cell)] : [])],
     label: (cell) => {
-      const what = cell.row === cell.column ? 'right' : `taken for ${name(cell.column)}`;
+      const what = cell.row === cell.column ? 'correct' : `predicted as ${name(cell.column)}`;
       return count(cell) === 0
         ? ''
         : `${name(cell.row)} ${what}: ${count(cell)}${normalize ? ` (${percent(cell)})` : ''}`;
@@ -120,7 +122,7 @@ export function plotConfusionMatrix(counts: Matrix, settings: ConfusionMatrixOpt
   });
 }
 
-function sumsOf(counts: Matrix): Sums {
+function sumCounts(counts: Matrix): Sums {
   const rows = counts.map((row) => sum(Array.from(row)));
   return {
     rows,
@@ -131,7 +133,7 @@ function sumsOf(counts: Matrix): Sums {
 
 function describe(counts: Matrix, all: number): string {
   const right = sum(counts.map((row, i) => row[i] ?? 0));
-  return all > 0 ? `${right} of ${all} right` : 'no samples';
+  return all > 0 ? `${right} of ${all} correct` : 'no samples';
 }
 
 const sum = (values: readonly number[]) => values.reduce((a, b) => a + b, 0);

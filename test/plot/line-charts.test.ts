@@ -104,10 +104,10 @@ describe('a figure', () => {
     expect((await fs.readdir(path.join(dir, 'deep'))).sort()).toEqual(['a.png', 'a.svg']);
     await fs.writeFile(path.join(dir, 'file'), '');
     await expect(figure.save(path.join(dir, 'file', 'a.svg'))).rejects.toThrow(
-      /\[plot\] .*a\.svg: cannot be written: /,
+      /\[plot\] save: cannot write .*a\.svg: /,
     );
     await expect(figure.save(path.join(dir, 'a.jpg'))).rejects.toThrow(
-      /a\.jpg: a figure is saved as \.svg, \.png, \.html, \.txt/,
+      /a\.jpg: expected a file name that ends in one of \.svg, \.png, \.html, \.txt/,
     );
   });
 
@@ -205,12 +205,12 @@ describe('bad input', () => {
     [
       'another number of x',
       () => plot([1, 2], [3]),
-      /expected as many x values as y values in series 0, got 2 and 1/,
+      /expected the same number of x and y values in series 0, got 2 x and 1 y/,
     ],
     [
       'another number of names',
       () => plot([1, 2], [3, 4], { legend: ['a', 'b'] }),
-      /expected 1 names in "legend", one a series, got 2/,
+      /expected 1 names in "legend", one for each series, got 2/,
     ],
     [
       'an unknown option',
@@ -220,7 +220,7 @@ describe('bad input', () => {
     [
       'an option under both its names',
       () => plot([1], [1], { xlabel: 'x', xLabel: 'y' }),
-      /plot: "xLabel" is another name of an option that is there; give one of them/,
+      /plot: "xLabel" and another spelling of it are both given; remove one/,
     ],
     [
       'limits the wrong way round',
@@ -239,7 +239,7 @@ describe('bad input', () => {
           yscale: 'log',
           annotate: [{ text: 'low', xy: [1, 0], xytext: [1, 1] }],
         }),
-      /annotate: a logarithmic axis has no place for 'low'/,
+      /annotate: 'low' with xy .* has no place on a logarithmic axis/,
     ],
     [
       'an annotation that is half',

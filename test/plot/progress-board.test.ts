@@ -79,7 +79,7 @@ describe('ProgressBoard', () => {
     [
       'a legend',
       () => new ProgressBoard({ legend: ['a'] } as never),
-      /ProgressBoard: there is no option "legend"; a curve has the name/,
+      /ProgressBoard: there is no option "legend"; name each curve/,
     ],
     [
       'an unknown option',

@@ -4,8 +4,8 @@ import { describe, expect, it } from 'vitest';
 import { barLines, toBlocks } from '../../packages/plot/src/blocks';
 import {
   ansi256,
-  columnsOf,
   fitColumns,
+  measureColumns,
   paintLine,
   type Rgb,
   textSize,
@@ -69,7 +69,7 @@ describe('text in columns', () => {
     ['🎉', 2],
     ['e\u0301', 1],
   ])('%s takes %i', (text, columns) => {
-    expect(columnsOf(text)).toBe(columns);
+    expect(measureColumns(text)).toBe(columns);
   });
 
   it('fills exactly the columns that it is given', () => {
@@ -78,7 +78,7 @@ describe('text in columns', () => {
         fc.string({ unit: 'binary', maxLength: 40 }),
         fc.integer({ min: 1, max: 30 }),
         (text, columns) => {
-          expect(columnsOf(fitColumns(text, columns))).toBe(columns);
+          expect(measureColumns(fitColumns(text, columns))).toBe(columns);
         },
       ),
     );

@@ -1,9 +1,9 @@
-/** The book's `ProgressBoard`: curves that grow point by point, each under its own name. */
+/** The book's `ProgressBoard`: named curves that grow point by point. */
 import { checkOptions, rule } from '@deepend/core';
 import type { TerminalOptions } from './characters';
 import { drawChart } from './chart';
+import { LiveView } from './display';
 import type { Figure } from './figure';
-import { LiveView } from './live';
 import {
   type ChartOptions,
   type ChartSettings,
@@ -14,10 +14,11 @@ import {
 
 const WHERE = '[plot] ProgressBoard';
 
-/** A chart's, but for `legend`: the names come with the points. */
+/** The options of `plot` except `legend`: each curve is named when its points are drawn. */
 export interface ProgressBoardOptions extends Omit<ChartOptions, 'legend'> {
   /**
-   * Whether it draws as points come; `figure`, `save` and `toText` work either way. @default true
+   * Whether to draw when a point is added; `figure`, `save` and `toText` work either way. @default
+   * true
    */
   display?: boolean;
 }
@@ -27,12 +28,12 @@ const displayOption = rule.boolean().optional();
 
 interface Curve {
   readonly points: Point[];
-  /** Points that wait for their mean. */
+  /** Points not yet averaged, fewer than `everyN`. */
   waiting: Point[];
 }
 
 /**
- * A chart that grows while something runs, seen at once in the terminal or below a notebook's cell.
+ * A chart that grows: draw points, and it is redrawn in the terminal or below a notebook's cell.
  * The book's `ProgressBoard`.
  * @example
  * const board = new ProgressBoard({ xlabel: 'x' });
@@ -48,15 +49,15 @@ export class ProgressBoard {
   readonly #view: LiveView;
 
   /**
-   * @param stream a terminal to draw on @default a notebook's cell where there is one, else
-   * process.stdout
+   * @param stream a terminal to draw on @default the notebook's cell if there is one, else
+   *   process.stdout
    */
   constructor(options: ProgressBoardOptions = {}, stream?: NodeJS.WriteStream) {
     const { display = true, ...chart } = options;
     checkOptions(WHERE, rule.object({ display: displayOption }), { display });
     if ('legend' in chart) {
       throw new TypeError(
-        `${WHERE}: there is no option "legend"; a curve has the name that "draw" is given`,
+        `${WHERE}: there is no option "legend"; name each curve in the third argument of "draw"`,
       );
     }
     this.#options = chartOptions(WHERE, chart);
@@ -65,56 +66,51 @@ export class ProgressBoard {
   }
 
   /**
-   * Adds a point to the curve of this name, and redraws. With `everyN`, so many points become one,
-   * their mean; those that are too few for a mean
-   * wait for more.
+   * Adds a point to the curve with this name and redraws. With `everyN`, each n points are drawn as
+   * one, their mean; the last fewer than n points are not drawn until more come.
    * @param options.everyN @default 1
    */
   draw(x: number, y: number, label: string, options: { everyN?: number } = {}): void {
     const { everyN = 1 } = checkOptions(`${WHERE}.draw`, drawOptions, options);
-    const curve = this.#curve(label);
+    const curve = this.#findCurve(label);
     curve.waiting.push({ x, y });
     if (curve.waiting.length < everyN) return;
-    curve.points.push(meanOf(curve.waiting));
+    curve.points.push(averagePoints(curve.waiting));
     curve.waiting = [];
     if (this.#display) this.#view.draw();
   }
 
-  /** The chart as lines of text. */
+  /** The current chart as lines of text. */
   toText(size: TerminalOptions = {}): string {
     return this.figure().toText(size);
   }
 
-  /** The chart as it is now. */
+  /** The current chart. */
   figure(): Figure {
     const names = [...this.#curves.keys()];
+    const columns = [...this.#curves.values()].map(({ points }) => points);
     return drawChart(
-      this.#series(),
+      makeSeries(WHERE, columns, { ...this.#options, legend: names }),
       this.#options,
       this.#options.title ?? `Line chart of ${names.join(', ') || 'nothing yet'}`,
     );
   }
 
-  /** Writes the chart as it is now, as the file's extension says. */
+  /** Writes the current chart in the format of the file's extension. */
   save(file: string): Promise<void> {
     return this.figure().save(file);
   }
 
-  #curve(label: string): Curve {
+  #findCurve(label: string): Curve {
     const known = this.#curves.get(label);
     if (known) return known;
     const curve = { points: [], waiting: [] };
     this.#curves.set(label, curve);
     return curve;
   }
-
-  #series() {
-    const columns = [...this.#curves.values()].map(({ points }) => points);
-    return makeSeries(WHERE, columns, { ...this.#options, legend: [...this.#curves.keys()] });
-  }
 }
 
-function meanOf(points: readonly Point[]): Point {
+function averagePoints(points: readonly Point[]): Point {
   const mean = (value: (point: Point) => number) =>
     points.reduce((sum, point) => sum + value(point), 0) / points.length;
   return { x: mean(({ x }) => x), y: mean(({ y }) => y) };
