@@ -5,8 +5,8 @@ import { DataError, parseCifar } from '@deepend/data';
 import fc from 'fast-check';
 import fs from 'fs-extra';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { parseTar } from '../../packages/data/src/sets/tar';
-import { readZip } from '../../packages/data/src/sets/zip';
+import { parseTar } from '../../packages/data/src/datasets/files/tar';
+import { readZip } from '../../packages/data/src/datasets/files/zip';
 import golden from '../golden/data-files.json';
 import { tar, tarHeader, zip } from '../helpers/archives';
 
@@ -140,7 +140,7 @@ describe('parseTar', () => {
       Buffer.from(tarHeader('a', 3)).fill('x', 124, 135),
       /something else at byte 0, or a damaged header/,
     ],
-    ['nothing', Buffer.alloc(0), /one that is cut off/],
+    ['nothing', Buffer.alloc(0), /one that is truncated/],
   ])('refuses %s', (_, bytes, message) => {
     expect(() => parseTar(bytes, 'x.tar')).toThrow(message);
   });
@@ -213,7 +213,7 @@ describe('readZip', () => {
     [
       'a member larger than it can be',
       zip({ big: Buffer.alloc(6000) }),
-      /big of 6000 bytes, more than the 5000 it can need/,
+      /big of 6000 bytes, more than the 5000 that it may have/,
     ],
     [
       'a bomb that hides its size',

@@ -5,7 +5,7 @@ import { csvDataset, DataError } from '@deepend/data';
 import fc from 'fast-check';
 import fs from 'fs-extra';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { CsvParser } from '../../packages/data/src/sets/csv-parser';
+import { CsvParser } from '../../packages/data/src/datasets/csv';
 
 let dir: string;
 beforeAll(async () => {
@@ -166,7 +166,7 @@ describe('csvDataset', () => {
       'a packed file cut off',
       gzipSync('1,2\n3,4\n'.repeat(99)).subarray(0, 25),
       {},
-      /expected a whole gzip file, got a damaged one/,
+      /expected a complete gzip file, got a damaged one/,
     ],
   ];
   it.each(cases)('refuses %s', async (_, content, options, message) => {

@@ -50,17 +50,17 @@ describe('decodeImage', () => {
     [
       'a JPEG cut off',
       () => write('cut.jpg', whole.subarray(0, whole.length - 30)),
-      /cut\.jpg: expected a whole image, got one that cannot be decoded/,
+      /cut\.jpg: expected a complete image, got one that cannot be decoded/,
     ],
     [
       'a PNG cut off',
       () => write('cut.png', (picture as Buffer).subarray(0, 200)),
-      /cut\.png: expected a whole image/,
+      /cut\.png: expected a complete image/,
     ],
     [
       'a JPEG with its beginning gone',
       () => write('headless.jpg', whole.subarray(60)),
-      /headless\.jpg: expected a whole image/,
+      /headless\.jpg: expected a complete image/,
     ],
     [
       'noise',

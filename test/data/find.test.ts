@@ -77,7 +77,7 @@ describe('where a set is looked for', () => {
       /none: expected Small set \(train-images, .*\), got no folder with all of them among .*none.small, .*none; it is set by option "root"/,
     );
     vi.stubEnv('DEEPEND_DATA', path.join(dir, 'none'));
-    await expect(load()).rejects.toThrow(/it is set by DEEPEND_DATA: correct that/);
+    await expect(load()).rejects.toThrow(/it is set by DEEPEND_DATA: correct it/);
   });
 
   it('goes past a damaged folder, and says so in the end', async () => {
@@ -85,7 +85,7 @@ describe('where a set is looked for', () => {
     await fs.truncate(path.join(system, 'train-images.gz'), 20);
     const broken = { ...spec, systemFolders: [system] };
     await expect(loadDataset(broken, 2, { progress: false, download: false })).rejects.toThrow(
-      /train-images\.gz: expected an IDX header of 16 bytes, got 9 bytes: the file is cut off/,
+      /train-images\.gz: expected an IDX header of 16 bytes, got 9 bytes: the file is truncated/,
     );
     const { url } = await mirror(fileServer(files));
     const [train] = await loadDataset(broken, 2, { progress: false, mirrors: [url] });
@@ -268,7 +268,7 @@ describe('a download', () => {
     await fs.writeFile(path.join(dir, 'cache'), 'a file');
     const { url } = await mirror(fileServer(files));
     await expect(load({ mirrors: [url] })).rejects.toThrow(
-      /expected a folder that can be written to, got a file where a folder should be \(E(NOTDIR|EXIST)\)|got .*EEXIST.*; make room or give rights there, or set XDG_CACHE_HOME/,
+      /expected a folder that can be written to, got a file where a folder should be \(E(NOTDIR|EXIST)\)|got .*EEXIST.*; free space or grant write permission there, or set XDG_CACHE_HOME/,
     );
   });
 
@@ -279,7 +279,7 @@ describe('a download', () => {
       await fs.symlink('/dev/full', path.join(cache(), 'train-images.gz.part'));
       const { url } = await mirror(fileServer(files));
       await expect(load({ mirrors: [url] })).rejects.toThrow(
-        /got a full disk \(ENOSPC\); make room/,
+        /got a full disk \(ENOSPC\); free space/,
       );
     },
   );
@@ -293,7 +293,7 @@ describe('a download', () => {
       await fs.chmod(cache(), 0o555);
       const { url } = await mirror(fileServer(files));
       const message =
-        /no rights to it \(EACCES\); make room or give rights there, or set XDG_CACHE_HOME/;
+        /no rights to it \(EACCES\); free space or grant write permission there, or set XDG_CACHE_HOME/;
       await withoutRights(() => expect(load({ mirrors: [url] })).rejects.toThrow(message));
       expect(await fs.readdir(cache())).toEqual([]);
     },
@@ -325,7 +325,7 @@ describe('bad input', () => {
     [
       'more images than there are',
       () => loadFashionMnist(8, { numTrain: 60_001 }),
-      /"numTrain" must be at most 60000, the size of the set, got 60001/,
+      /"numTrain" must be at most 60000, the size of the dataset, got 60001/,
     ],
     [
       'a seed below 0',

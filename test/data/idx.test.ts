@@ -120,7 +120,7 @@ describe('readIdx', () => {
       'a header that promises more than there can be',
       () => write('bomb.gz', gzipSync(bomb)),
       {},
-      /which cannot hold that/,
+      /which cannot contain that/,
     ],
     [
       'a header of 4 GiB in a file of 1 KB',
@@ -132,7 +132,7 @@ describe('readIdx', () => {
       'a packed header of 4 GiB',
       () => write('huge.gz', gzipSync(idx([65536, 256, 256], new Uint8Array(1000)))),
       {},
-      /which cannot hold that/,
+      /which cannot contain that/,
     ],
     [
       'a gzip bomb behind a small header',
@@ -150,7 +150,7 @@ describe('readIdx', () => {
       'other bytes behind a packed file',
       () => write('tail.gz', Buffer.concat([gzipSync(bytes), Buffer.from('tail')])),
       {},
-      /expected a whole gzip file, got a damaged one/,
+      /expected a complete gzip file, got a damaged one/,
     ],
     [
       'bytes after the last',
@@ -162,7 +162,7 @@ describe('readIdx', () => {
       'damaged packing',
       () => write('bad.gz', gzipSync(bytes).fill(0, gzipSync(bytes).length - 8)),
       {},
-      /expected a whole gzip file, got a damaged one/,
+      /expected a complete gzip file, got a damaged one/,
     ],
   ];
   it.each(cases)('refuses %s', async (_, file, options, message) => {

@@ -56,7 +56,7 @@ describe('DataLoader', () => {
       numSamples: 11,
       numBatches: 3,
       batchSize: 4,
-      imageShape: [3, 2, 1],
+      inputShape: [3, 2, 1],
       numClasses: 11,
     });
     const shapes: number[][] = [];
@@ -87,7 +87,7 @@ describe('DataLoader', () => {
     for (const each of epochs)
       expect(each.flat().sort((x, y) => x - y)).toEqual([0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10]);
     expect(await epoch(new DataLoader(dataset, { ...options, seed: 10 }))).not.toEqual(epochs[0]);
-    b.epoch = 1;
+    b.epoch = 2;
     expect(await epoch(b)).toEqual(epochs[1]);
   });
 
@@ -130,13 +130,13 @@ describe('DataLoader', () => {
             if (++given === stop) break;
           }
         }
-        expect(state).toEqual({ epoch: Math.floor(stop / 4), batch: stop % 4 });
+        expect(state).toEqual({ epoch: 1 + Math.floor(stop / 4), batch: stop % 4 });
         const resumed = new DataLoader(dataset, { ...options, workers });
         resumed.restore(state);
         expect(resumed.state()).toEqual(state);
         const rest = await pixels(resumed);
         expect(rest).toEqual(batches.slice(stop, stop < 4 ? 4 : 8));
-        expect(resumed.state()).toEqual({ epoch: Math.floor(stop / 4) + 1, batch: 0 });
+        expect(resumed.state()).toEqual({ epoch: 2 + Math.floor(stop / 4), batch: 0 });
         if (stop < 4) expect(await pixels(resumed)).toEqual(batches.slice(4));
       }
     }
@@ -144,28 +144,28 @@ describe('DataLoader', () => {
 
   it('tells where it stands', async () => {
     const loader = new DataLoader(dataset, { batchSize: 6 });
-    expect(loader.state()).toEqual({ epoch: 0, batch: 0 });
+    expect(loader.state()).toEqual({ epoch: 1, batch: 0 });
     const states: object[] = [];
     for await (const { features, labels } of loader) {
       tf.dispose([features, labels]);
       states.push(loader.state());
     }
     expect(states).toEqual([
-      { epoch: 0, batch: 1 },
-      { epoch: 1, batch: 0 },
+      { epoch: 1, batch: 1 },
+      { epoch: 2, batch: 0 },
     ]);
-    expect(loader.epoch).toBe(1);
+    expect(loader.epoch).toBe(2);
     loader.epoch = 7;
     expect(loader.state()).toEqual({ epoch: 7, batch: 0 });
     for (const state of [
-      { epoch: -1, batch: 0 },
-      { epoch: 0, batch: 2 },
-      { epoch: 0.5, batch: 0 },
+      { epoch: 0, batch: 0 },
+      { epoch: 1, batch: 2 },
+      { epoch: 1.5, batch: 0 },
       {},
       undefined,
     ]) {
       expect(() => loader.restore(state as never)).toThrow(
-        /restore: expected \{ epoch, batch \} of integers, the batch below 2, got/,
+        /restore: expected \{ epoch, batch \} of integers, epoch from 1, batch from 0 to 1, got/,
       );
     }
     expect(loader.state()).toEqual({ epoch: 7, batch: 0 });

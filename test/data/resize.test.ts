@@ -2,10 +2,14 @@ import { createHash } from 'node:crypto';
 import { resizeImages } from '@deepend/data';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { resample, resampleToFloats } from '../../packages/data/src/transforms/resample';
-import { unitFast } from '../../packages/data/src/transforms/resample/kernel';
+import { bytesToFloats } from '../../packages/data/src/transforms/resample/kernel';
+import {
+  computeLayout,
+  fullBox,
+  type Resampling,
+} from '../../packages/data/src/transforms/resample/layout';
 import { resamplePlain } from '../../packages/data/src/transforms/resample/plain';
-import { planOf, type Resampling, wholeOf } from '../../packages/data/src/transforms/resample/plan';
+import { resample, resampleToFloats } from '../../packages/data/src/transforms/resample/resample';
 import golden from '../golden/resize.json';
 import { mix } from '../helpers/fill';
 
@@ -60,7 +64,7 @@ describe('resizeImages', () => {
 
   it.each([0, -3, 2.5, Number.NaN, [3], [3, 0], '5', null])('refuses %s', (resize) => {
     expect(() => resizeImages(new Uint8Array(4), [2, 2, 1], resize as never)).toThrow(
-      /\[data\] resize: expected an integer of at least 1 or \[height, width\]/,
+      /\[data\] resizeImages: expected an integer from 1 to 16384 or \[height, width\]/,
     );
   });
 
@@ -126,9 +130,9 @@ describe('the WebAssembly kernel', () => {
   it('equals the plain JavaScript form, to the byte', () => {
     fc.assert(
       fc.property(job, ({ images, count, ...rest }) => {
-        const { box = wholeOf(rest.shape[0], rest.shape[1]) } = rest;
+        const { box = fullBox(rest.shape[0], rest.shape[1]) } = rest;
         const resampling = { ...rest, box };
-        const plan = planOf(resampling, rest.interpolation);
+        const plan = computeLayout(resampling, rest.interpolation);
         expect(resample(images, count, resampling)).toEqual(resamplePlain(images, count, plan));
       }),
       { numRuns: 300 },
@@ -142,7 +146,7 @@ describe('the WebAssembly kernel', () => {
     });
     fc.assert(
       fc.property(job, numbers, numbers, ({ images, count, ...rest }, means, stds) => {
-        const { box = wholeOf(rest.shape[0], rest.shape[1]), shape } = rest;
+        const { box = fullBox(rest.shape[0], rest.shape[1]), shape } = rest;
         const [mean, std] = [means.slice(0, shape[2]), stds.slice(0, shape[2])];
         const bytes = resample(images, count, { ...rest, box });
         const unit = new Float32Array(bytes.length);
@@ -178,7 +182,7 @@ describe('the WebAssembly kernel', () => {
   ])('works in portions: %i of %j to %j', (count, shape, to) => {
     const images = noise([count, ...shape]);
     const resampling: Resampling = { shape, to, interpolation: 'bilinear' };
-    const expected = resamplePlain(images, count, planOf(resampling, 'bilinear'));
+    const expected = resamplePlain(images, count, computeLayout(resampling, 'bilinear'));
     expect(Buffer.compare(resample(images, count, resampling) as Uint8Array, expected)).toBe(0);
     const floats = new Float32Array(expected.length);
     resampleToFloats(images, resampling, { into: floats });
@@ -191,7 +195,7 @@ describe('the WebAssembly kernel', () => {
     (count) => {
       const bytes = Uint8Array.from({ length: count }, (_, i) => (i + (i >> 8)) % 256);
       const floats = new Float32Array(count);
-      unitFast(bytes, floats);
+      bytesToFloats(bytes, floats);
       const wanted = Float32Array.from(bytes, (byte) => byte / 255);
       expect(Buffer.compare(new Uint8Array(floats.buffer), new Uint8Array(wanted.buffer))).toBe(0);
     },
@@ -200,7 +204,7 @@ describe('the WebAssembly kernel', () => {
 
 it('nearest of a part is a part of nearest', () => {
   fc.assert(
-    fc.property(job, ({ images, count, shape, to, window = wholeOf(...to) }) => {
+    fc.property(job, ({ images, count, shape, to, window = fullBox(...to) }) => {
       const common = { shape, to, interpolation: 'nearest' as const };
       const whole = resample(images, count, common);
       const part = resample(images, count, { ...common, window });

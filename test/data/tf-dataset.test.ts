@@ -82,14 +82,14 @@ describe('fromTfDataset', () => {
       batchSize: 4,
       numSamples: 10,
       numClasses: 3,
-      imageShape: [3, 2, 1],
+      inputShape: [3, 2, 1],
     });
     expect(iter).toMatchObject({
       numSamples: 10,
       numBatches: 3,
       batchSize: 4,
       numClasses: 3,
-      imageShape: [3, 2, 1],
+      inputShape: [3, 2, 1],
     });
     const batches = await contents(iter);
     expect(batches.map((batch) => (batch as unknown[])[0])).toEqual([
@@ -123,7 +123,7 @@ describe('fromTfDataset', () => {
     [
       'batches where samples should be',
       () => samples().batch(2),
-      /expected samples of \[height, width, channels\] in float32, got \[2, 3, 2, 1\] of float32; give the set before its \.batch\(\)/,
+      /expected samples of \[height, width, channels\] in float32, got \[2, 3, 2, 1\] of float32; pass the dataset without \.batch\(\)/,
     ],
     [
       'samples that are none',

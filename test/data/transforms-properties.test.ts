@@ -1,14 +1,14 @@
 /**
- * What holds for every transform, whatever it draws; and the laws of MixUp, CutMix, erasing and the
+ * What holds for every transform, whatever it rng; and the laws of MixUp, CutMix, erasing and the
  * random numbers.
  */
 import {
+  type BatchRng,
   centerCrop,
   colorJitter,
   custom,
   cutMix,
   cutout,
-  type Draws,
   mixUp,
   normalize,
   randomCrop,
@@ -36,8 +36,8 @@ import {
   normal,
   roundHalfEven,
   shuffled,
-} from '../../packages/data/src/transforms/draw';
-import { toFloats } from '../../packages/data/src/transforms/floats';
+} from '../../packages/data/src/transforms/distributions';
+import { toFloats } from '../../packages/data/src/transforms/implementation';
 import type { ImageBatch } from '../../packages/data/src/types';
 
 const random = (seed: number, stream: number) => {
@@ -49,7 +49,7 @@ const random = (seed: number, stream: number) => {
  * A generator for each image, whatever batch it is in; `first` is the place of the batch's first
  * image.
  */
-const drawsOf = (seed: number, first = 0): Draws => ({
+const rngOf = (seed: number, first = 0): BatchRng => ({
   image: (place) => random(seed, first + place + 1),
   batch: random(seed, 0),
 });
@@ -121,7 +121,7 @@ describe.each(ALL.map((transform) => ({ title: title(transform), transform })))(
       fc.assert(
         fc.property(batches, fc.nat(), (batch, seed) => {
           const shape = outputShape([transform], batch.shape);
-          const result = applyTransforms([transform], copyOf(batch), drawsOf(seed));
+          const result = applyTransforms([transform], copyOf(batch), rngOf(seed));
           expect(result).toMatchObject({ shape, count: batch.count, numClasses: NUM_CLASSES });
           expect(result.images).toHaveLength(batch.count * shape[0] * shape[1] * shape[2]);
           const float =
@@ -138,11 +138,11 @@ describe.each(ALL.map((transform) => ({ title: title(transform), transform })))(
       );
     });
 
-    it('gives the same for the same draws', () => {
+    it('gives the same for the same seed', () => {
       fc.assert(
         fc.property(batches, fc.nat(), (batch, seed) => {
           const [a, b] = [0, 1].map(() =>
-            applyTransforms([transform], copyOf(batch), drawsOf(seed)),
+            applyTransforms([transform], copyOf(batch), rngOf(seed)),
           ) as [ImageBatch, ImageBatch];
           expect(a).toEqual(b);
         }),
@@ -153,7 +153,7 @@ describe.each(ALL.map((transform) => ({ title: title(transform), transform })))(
 );
 
 it.each(RANDOM.map((transform) => ({ title: title(transform), transform })))(
-  '$title gives others for other draws',
+  '$title gives others for another seed',
   ({ transform }) => {
     const next = random(1, 0);
     const images = Uint8Array.from({ length: 6 * 10 * 10 }, () => below(next, 256));
@@ -165,7 +165,7 @@ it.each(RANDOM.map((transform) => ({ title: title(transform), transform })))(
       numClasses: 1,
     };
     const results = [1, 2, 3].map((seed) =>
-      String(applyTransforms([transform], copyOf(batch), drawsOf(seed)).images),
+      String(applyTransforms([transform], copyOf(batch), rngOf(seed)).images),
     );
     expect(new Set(results).size).toBe(3);
   },
@@ -176,9 +176,9 @@ it.each(ALONE.map((transform) => ({ title: title(transform), transform })))(
   ({ transform }) => {
     fc.assert(
       fc.property(batches, fc.nat(), (batch, seed) => {
-        const together = applyTransforms([transform], copyOf(batch), drawsOf(seed));
+        const together = applyTransforms([transform], copyOf(batch), rngOf(seed));
         for (let place = 0; place < batch.count; place++) {
-          const alone = applyTransforms([transform], one(batch, place), drawsOf(seed, place));
+          const alone = applyTransforms([transform], one(batch, place), rngOf(seed, place));
           expect(one(together, place).images).toEqual(alone.images);
         }
       }),
@@ -206,11 +206,11 @@ it('transformToFloats is applyTransforms and toFloats', () => {
   fc.assert(
     fc.property(batches, chains, tails, last, fc.nat(), (batch, head, tail, end, seed) => {
       const chain = [...head, randomCrop(2, { padding: 5 }), ...tail, ...end];
-      const apart = applyTransforms(chain, copyOf(batch), drawsOf(seed));
+      const apart = applyTransforms(chain, copyOf(batch), rngOf(seed));
       const expected = new Float32Array(apart.images.length);
       toFloats(apart, expected);
       const into = new Float32Array(expected.length);
-      const together = transformToFloats(chain, copyOf(batch), { draws: drawsOf(seed), into });
+      const together = transformToFloats(chain, copyOf(batch), { rng: rngOf(seed), into });
       expect(into).toEqual(expected);
       expect(together).toEqual({ ...apart, images: into });
       expect(together.images).toBe(into);
@@ -226,10 +226,10 @@ it('a resize with a centre crop behind it is the one and then the other', () => 
       const [first, second] = [resize(to), centerCrop(crop)];
       const apart = applyTransforms(
         [second],
-        applyTransforms([first], copyOf(batch), drawsOf(0)),
-        drawsOf(0),
+        applyTransforms([first], copyOf(batch), rngOf(0)),
+        rngOf(0),
       );
-      expect(applyTransforms([first, second], copyOf(batch), drawsOf(0))).toEqual(apart);
+      expect(applyTransforms([first, second], copyOf(batch), rngOf(0))).toEqual(apart);
     }),
   );
 });
@@ -284,7 +284,7 @@ describe('what changes nothing', () => {
   it.each(same)('%s', (_, transforms) => {
     fc.assert(
       fc.property(batches, fc.nat(), (batch, seed) => {
-        expect(applyTransforms(transforms(batch), copyOf(batch), drawsOf(seed))).toEqual(batch);
+        expect(applyTransforms(transforms(batch), copyOf(batch), rngOf(seed))).toEqual(batch);
       }),
       { numRuns: 40 },
     );
@@ -296,7 +296,7 @@ describe('what changes nothing', () => {
         const floats = new Float32Array(batch.images.length);
         toFloats(batch, floats);
         expect(
-          applyTransforms([normalize({ mean: [0], std: [1] })], copyOf(batch), drawsOf(0)).images,
+          applyTransforms([normalize({ mean: [0], std: [1] })], copyOf(batch), rngOf(0)).images,
         ).toEqual(floats);
       }),
       { numRuns: 40 },
@@ -314,7 +314,7 @@ it('flips and half turns move each pixel to its mirror place', () => {
     fc.property(batches, (batch) => {
       const [height, width, channels] = batch.shape;
       for (const [transform, mirror] of mirrors) {
-        const { images } = applyTransforms([transform], copyOf(batch), drawsOf(0));
+        const { images } = applyTransforms([transform], copyOf(batch), rngOf(0));
         const expected = batch.images.map((_, i) => {
           const [channel, x, y, image] = [
             i % channels,
@@ -336,7 +336,7 @@ it('flips and half turns move each pixel to its mirror place', () => {
 
 it('asks for the generator of an image once, so that no transform draws again what another has drawn', () => {
   const asked: number[] = [];
-  const draws: Draws = { ...drawsOf(1), image: (place) => random(1, asked.push(place)) };
+  const rng: BatchRng = { ...rngOf(1), image: (place) => random(1, asked.push(place)) };
   const batch: ImageBatch = {
     images: new Uint8Array(3 * 16),
     count: 3,
@@ -344,7 +344,7 @@ it('asks for the generator of an image once, so that no transform draws again wh
     labels: new Int32Array(3),
     numClasses: 1,
   };
-  applyTransforms([randomHorizontalFlip(), randomCrop(3), cutout(1)], batch, draws);
+  applyTransforms([randomHorizontalFlip(), randomCrop(3), cutout(1)], batch, rng);
   expect(asked).toEqual([0, 1, 2]);
 });
 
@@ -356,7 +356,7 @@ it('RGB of gray is three times the gray', () => {
     labels: new Int32Array(2),
     numClasses: 1,
   };
-  const rgb = applyTransforms([toRgb()], batch, drawsOf(0));
+  const rgb = applyTransforms([toRgb()], batch, rngOf(0));
   expect(rgb).toMatchObject({ shape: [1, 1, 3], images: Uint8Array.of(5, 5, 5, 7, 7, 7) });
 });
 
@@ -378,7 +378,7 @@ describe('MixUp and CutMix', () => {
     (transform) => {
       fc.assert(
         fc.property(batches, fc.nat(), (batch, seed) => {
-          const { labels } = applyTransforms([transform], copyOf(batch), drawsOf(seed));
+          const { labels } = applyTransforms([transform], copyOf(batch), rngOf(seed));
           expect(labels).toHaveLength(batch.count * NUM_CLASSES);
           for (let place = 0; place < batch.count; place++) {
             const row = Array.from(labels.slice(place * NUM_CLASSES, (place + 1) * NUM_CLASSES));
@@ -407,7 +407,7 @@ describe('MixUp and CutMix', () => {
       numClasses: NUM_CLASSES,
     };
     for (let seed = 0; seed < 50; seed++) {
-      const mixed = applyTransforms([mixUp()], copyOf(batch), drawsOf(seed));
+      const mixed = applyTransforms([mixUp()], copyOf(batch), rngOf(seed));
       mixed.images.forEach((value, i) => {
         const row = mixed.labels.slice(Math.floor(i / 4) * NUM_CLASSES).slice(0, NUM_CLASSES);
         expect(value).toBeCloseTo(
@@ -430,7 +430,7 @@ describe('MixUp and CutMix', () => {
       numClasses: NUM_CLASSES,
     };
     for (let seed = 0; seed < 100; seed++) {
-      const mixed = applyTransforms([cutMix()], copyOf(batch), drawsOf(seed));
+      const mixed = applyTransforms([cutMix()], copyOf(batch), rngOf(seed));
       for (let place = 0; place < NUM_CLASSES; place++) {
         const pixels = mixed.images.slice(place * size, (place + 1) * size);
         for (let label = 0; label < NUM_CLASSES; label++) {
@@ -446,12 +446,12 @@ describe('MixUp and CutMix', () => {
       fc.property(batches, fc.nat(), (batch, seed) => {
         const single = one(batch, 0);
         for (const transform of [mixUp(), cutMix()]) {
-          const mixed = applyTransforms([transform], copyOf(single), drawsOf(seed));
+          const mixed = applyTransforms([transform], copyOf(single), rngOf(seed));
           const expected = floatsOf(single);
           floatsOf(mixed).forEach((value, i) => {
             expect(value).toBeCloseTo(expected[i] as number, 5);
           });
-          const twice = applyTransforms([transform], copyOf(mixed), drawsOf(seed));
+          const twice = applyTransforms([transform], copyOf(mixed), rngOf(seed));
           expect(twice.labels).toHaveLength(NUM_CLASSES);
         }
       }),
@@ -475,7 +475,7 @@ describe('erasing', () => {
       labels: new Int32Array(count),
       numClasses: 1,
     };
-    const result = applyTransforms([transform], batch, drawsOf(7));
+    const result = applyTransforms([transform], batch, rngOf(7));
     return Array.from({ length: count }, (_, place) => {
       const pixels = result.images.slice(place * height * width, (place + 1) * height * width);
       const black = Array.from(pixels.keys()).filter((i) => pixels[i] === 0);
@@ -521,11 +521,11 @@ describe('erasing', () => {
       numClasses: 1,
     };
     expect([
-      ...applyTransforms([cutout(8, { value: 0.5 })], copyOf(batch), drawsOf(1)).images,
+      ...applyTransforms([cutout(8, { value: 0.5 })], copyOf(batch), rngOf(1)).images,
     ]).toContain(128);
     const wide = { ...batch, images: new Uint8Array(20 * 20 * 3), shape: [20, 20, 3] as const };
     const options = { probability: 1, value: [0, 0.5, 1] };
-    const { images } = applyTransforms([randomErasing(options)], wide, drawsOf(1));
+    const { images } = applyTransforms([randomErasing(options)], wide, rngOf(1));
     const pixels = new Set(
       Array.from({ length: 400 }, (_, i) => String(images.slice(3 * i, 3 * i + 3))),
     );

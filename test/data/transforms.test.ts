@@ -1,5 +1,5 @@
 /**
- * Transforms beside torchvision's, on the same images with the same draws; and what their factories
+ * Transforms beside torchvision's, on the same images with the same rng; and what their factories
  * refuse.
  */
 import {
@@ -10,7 +10,7 @@ import {
   cutout,
   mixUp,
   normalize,
-  type Random,
+  type Rng,
   randomCrop,
   randomErasing,
   randomHorizontalFlip,
@@ -27,9 +27,9 @@ import {
   outputShape,
   transformToFloats,
 } from '../../packages/data/src/transforms/apply';
-import { randomPart } from '../../packages/data/src/transforms/erasing';
-import { toFloats } from '../../packages/data/src/transforms/floats';
-import { randomBox } from '../../packages/data/src/transforms/sizing';
+import { randomBox } from '../../packages/data/src/transforms/crop';
+import { randomRectangle } from '../../packages/data/src/transforms/erasing';
+import { toFloats } from '../../packages/data/src/transforms/implementation';
 import golden from '../golden/transforms.json';
 import { mix } from '../helpers/fill';
 
@@ -43,7 +43,7 @@ const bytesOf = (shape: readonly number[]) =>
   Uint8Array.from(noise(shape), (value) => Math.floor(256 * value));
 
 /** Gives the numbers of a script, one after another. */
-function scripted(numbers: ArrayLike<number>): Random {
+function scripted(numbers: ArrayLike<number>): Rng {
   let at = 0;
   return () => {
     if (at >= numbers.length) throw new Error('more draws than the script has');
@@ -56,7 +56,7 @@ function changed(
   transform: Transform,
   images: Uint8Array | Float32Array,
   shape: number[],
-  draws: number[] = [0.5],
+  rng: number[] = [0.5],
 ) {
   const batch = {
     images,
@@ -66,8 +66,8 @@ function changed(
     numClasses: 1,
   };
   return applyTransforms([transform], batch, {
-    image: () => scripted(draws),
-    batch: scripted(draws),
+    image: () => scripted(rng),
+    batch: scripted(rng),
   });
 }
 
@@ -163,7 +163,7 @@ describe("transforms equal torchvision's", () => {
     expectBytes(changed(transform, bytesOf(row.shape), row.shape, [0.5, 0.5, ...corner]), row);
   });
 
-  const drawsOf = (index: number, cases: unknown[]) =>
+  const rngOf = (index: number, cases: unknown[]) =>
     scripted(mix(cases.length * 22, 'draws').subarray(index * 22, (index + 1) * 22));
 
   it.each(golden.cropBoxes.map((row, index) => ({ ...row, index })))(
@@ -173,7 +173,7 @@ describe("transforms equal torchvision's", () => {
       const box = randomBox(
         [...row.size, 1] as unknown as Shape,
         options,
-        drawsOf(row.index, golden.cropBoxes),
+        rngOf(row.index, golden.cropBoxes),
       );
       expect([box.top, box.left, box.height, box.width]).toEqual(row.box);
     },
@@ -183,10 +183,10 @@ describe("transforms equal torchvision's", () => {
     'the part that is erased, $size, $index',
     (row) => {
       const options = { scale: [0.02, 0.33], ratio: [0.3, 3.3] } as const;
-      const random = drawsOf(row.index, golden.erasingBoxes);
+      const random = rngOf(row.index, golden.erasingBoxes);
       const none = { top: 0, left: 0, height: row.size[0], width: row.size[1] }; // torchvision's "erase nothing"
       const { top, left, height, width } =
-        randomPart([...row.size, 1] as unknown as Shape, options, random) ?? none;
+        randomRectangle([...row.size, 1] as unknown as Shape, options, random) ?? none;
       expect([top, left, height, width]).toEqual(row.box);
     },
   );
@@ -267,7 +267,7 @@ describe('what a user may get wrong', () => {
     [
       'a crop larger than the image',
       () => outputShape([randomCrop(9, { padding: 2 })], [4, 9, 1]),
-      /\[data\] randomCrop: expected images of at least 9 × 9, got 4 × 9 with 2 pixels of padding around; resize them or pad more/,
+      /\[data\] randomCrop: expected images of at least 9 × 9, got 4 × 9 with 2 pixels of padding on each side; resize them or increase "padding"/,
     ],
     [
       'means that are not the channels',
@@ -297,7 +297,7 @@ describe('what a user may get wrong', () => {
     [
       'a label that is no class',
       () => run(cutMix(), 5),
-      /expected labels from 0 to 2, got 5 at place 0 of the batch/,
+      /expected labels from 0 to 2, got 5 at index 0 of the batch/,
     ],
     [
       'room for other floats',
@@ -312,7 +312,7 @@ describe('what a user may get wrong', () => {
           },
           new Float32Array(4),
         ),
-      /\[data\] toFloats: expected room for 3 floats, got 4/,
+      /\[data\] toFloats: expected memory for 3 floats, got 4/,
     ],
     [
       'room for other images',
@@ -326,9 +326,9 @@ describe('what a user may get wrong', () => {
             labels: Int32Array.of(0),
             numClasses: 1,
           },
-          { draws: { image: () => Math.random, batch: Math.random }, into: new Float32Array(8) },
+          { rng: { image: () => Math.random, batch: Math.random }, into: new Float32Array(8) },
         ),
-      /\[data\] transformToFloats: expected room for 1 images of \[3, 3, 1\], got room for 8 floats/,
+      /\[data\] transformToFloats: expected memory for 1 images of \[3, 3, 1\], got memory for 8 floats/,
     ],
     [
       'a function that gives nothing',

@@ -8,7 +8,7 @@ import {
   resize,
 } from '@deepend/data';
 import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
-import { batchMaker } from '../../packages/data/src/loading/make';
+import { batchPreparer } from '../../packages/data/src/loading/prepare';
 import { epoch, valuesOf, watchThreads } from '../helpers/batches';
 import { use } from '../helpers/engines';
 import { forgetPhotos, photos } from '../helpers/photos';
@@ -99,7 +99,7 @@ describe('errors', () => {
       expect(said.mock.calls).toEqual([
         [
           expect.stringMatching(
-            /left out 3 of 22 images; the first: .*003\.png: expected a whole image/,
+            /left out 3 of 22 images; the first: .*003\.png: expected a complete image/,
           ),
         ],
       ]);
@@ -163,25 +163,27 @@ describe('errors', () => {
       }
     };
     await expect(loop()).rejects.toThrow(
-      /\[data\] DataLoader: expected batch \d+ of a worker thread, which ended before it was made/,
+      /\[data\] DataLoader: expected batch \d+ from a worker thread, but the thread ended first/,
     );
     expect(running()).toBe(0);
     expect((await epoch(loader)).length).toBe(loader.numBatches);
   });
 
   it('of an image in memory name it', async () => {
-    const make = batchMaker({
+    const prepareBatch = batchPreparer({
       images: new Uint8Array(40),
       storedShape: [2, 2, 1],
       transforms: [{ name: 'custom', options: {}, random: false }],
-      imageShape: [2, 2, 1],
+      outputShape: [2, 2, 1],
       numClasses: 2,
       seed: 0,
-      epoch: 0,
+      stream: 0,
       skip: false,
     });
-    const job = { batch: 1, start: 2, samples: Uint32Array.of(7, 3), labels: Int32Array.of(0, 1) };
-    await expect(make(job, new Float32Array(8))).rejects.toThrow(
+    const samples = Uint32Array.of(7, 3);
+    const labels = Int32Array.of(0, 1);
+    const into = new Float32Array(8);
+    await expect(prepareBatch({ batch: 1, start: 2, samples, labels, into })).rejects.toThrow(
       /^\[data\] DataLoader: sample 7: .*cannot be sent to a worker thread/,
     );
   });

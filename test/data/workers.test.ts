@@ -60,11 +60,11 @@ async function heldBytes(): Promise<number> {
 
 const halve = custom((batch) => ({ ...batch, images: batch.images.map((value) => value / 2) }));
 const jitter = custom(
-  (batch, draws) => ({
+  (batch, rng) => ({
     ...batch,
     images: Float32Array.from(
       batch.images,
-      (value, i) => value + draws.image(Math.floor(i / (batch.images.length / batch.count)))(),
+      (value, i) => value + rng.image(Math.floor(i / (batch.images.length / batch.count)))(),
     ),
   }),
   { random: true },
@@ -111,9 +111,9 @@ const chains: [string, () => AnyDataset, DataLoaderOptions['transforms']][] = [
 
 function jitterOfBytes() {
   return custom(
-    (batch, draws) => ({
+    (batch, rng) => ({
       ...batch,
-      images: batch.images.map((value) => (value + 256 * draws.image(0)()) % 256),
+      images: batch.images.map((value) => (value + 256 * rng.image(0)()) % 256),
     }),
     {
       random: true,
@@ -151,7 +151,7 @@ describe('workers', () => {
           (count) =>
             new DataLoader(dataset, { ...options, workers: count, transforms: [randomCrop(3)] }),
         );
-        const state = { epoch: start, batch: start % (here?.numBatches ?? 1) };
+        const state = { epoch: 1 + start, batch: start % (here?.numBatches ?? 1) };
         for (const loader of [here, ahead]) loader?.restore(state);
         expect(await epoch(ahead as DataLoader)).toEqual(await epoch(here as DataLoader));
       }),

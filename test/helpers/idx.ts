@@ -3,7 +3,7 @@
  */
 import { createHash } from 'node:crypto';
 import { gzipSync } from 'node:zlib';
-import { FASHION_MNIST, type FileSpec, type IdxSetSpec } from '@deepend/data';
+import { FASHION_MNIST, type FileSpec, type IdxDatasetSpec } from '@deepend/data';
 
 export function idx(shape: readonly number[], values: Uint8Array): Buffer {
   const header = Buffer.alloc(4 + 4 * shape.length);
@@ -21,7 +21,7 @@ export const sha256 = (bytes: Uint8Array) => createHash('sha256').update(bytes).
  * A set of 6 training and 4 test images of 3×2, with its files as a mirror would serve them, by
  * their packed names.
  */
-export function smallSet(): { spec: IdxSetSpec; files: Map<string, Buffer> } {
+export function smallSet(): { spec: IdxDatasetSpec; files: Map<string, Buffer> } {
   const files = new Map<string, Buffer>();
   const file = (name: string, shape: number[], value: (i: number) => number): FileSpec => {
     const bytes = idx(
@@ -41,7 +41,7 @@ export function smallSet(): { spec: IdxSetSpec; files: Map<string, Buffer> } {
     images: file(`${name}-images`, [numSamples, 3, 2], (i) => (i * 37) % 256),
     labels: file(`${name}-labels`, [numSamples], (i) => i % 3),
   });
-  const spec: IdxSetSpec = {
+  const spec: IdxDatasetSpec = {
     ...FASHION_MNIST,
     title: 'Small set',
     id: 'small-set',

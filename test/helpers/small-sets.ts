@@ -3,12 +3,12 @@
  * bytes that tell sample and pixel.
  */
 import { gunzipSync, gzipSync } from 'node:zlib';
-import type { CifarSetSpec, IdxSetSpec, SetSpec } from '@deepend/data';
+import type { CifarDatasetSpec, DatasetSpec, IdxDatasetSpec } from '@deepend/data';
 import { type Members, tar, zip } from './archives';
 import { idx, sha256, smallSet } from './idx';
 
 export interface SmallSet {
-  readonly spec: SetSpec;
+  readonly spec: DatasetSpec;
   /** What mirrors serve, by name. */
   readonly served: ReadonlyMap<string, Buffer>;
   /** The files as they lie unpacked in a folder. */
@@ -37,7 +37,7 @@ function cifarLike(): SmallSet {
     name,
     sha256: sha256(bytes),
   }));
-  const spec: CifarSetSpec = {
+  const spec: CifarDatasetSpec = {
     ...about('cifar-like'),
     format: 'cifar',
     archive: { name: 'set.tar.gz', bytes: archive.length, sha256: sha256(archive) },
@@ -90,7 +90,7 @@ function emnistLike(): SmallSet {
     name,
     gzipSha256: [sha256(packed[`${name}.gz`] as Buffer)],
   });
-  const spec: IdxSetSpec = {
+  const spec: IdxDatasetSpec = {
     ...about('emnist-like'),
     format: 'idx',
     archive: { name: 'set.zip', bytes: archive.length, sha256: sha256(archive) },

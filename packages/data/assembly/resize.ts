@@ -1,30 +1,26 @@
 /**
  * The two passes of Pillow's resize on bytes, in its 22-bit fixed point, 16 bytes at a time; the
- * second can give float32 straight away.
- * Rows are read and written in whole blocks of 16: whoever calls leaves room behind each area, and
- * rows are written in rising order, so that
- * what a block writes past its row is overwritten by the next.
+ * second can output float32. Rows are read and written in whole blocks of 16 bytes: the caller
+ * leaves a margin after each area, and rows are written in rising order, so that the next row
+ * overwrites what a block has written past the end of its row.
+ *
+ * scripts/build-wasm.mjs passes the fields of the argument classes and the output kinds on to
+ * TypeScript, which writes the arguments by name.
  */
 
 const PRECISION_BITS: i32 = 22;
 const HALF: i32 = 1 << (PRECISION_BITS - 1);
 const BLOCK: usize = 16;
 
-/**
- * Keep in step with src/transforms/resample/kernel.ts. `spare`: 256 bytes; `columns`, `turned`: 16
- * times a row before and after.
- */
+/** `spare`: 256 bytes; `columns` and `transposed`: 16 times a row before and after the pass. */
 @unmanaged
 class AcrossArgs {
   source: u32; rowBytes: u32; rows: u32; channels: u32;
   to: u32; taps: u32; starts: u32; weights: u32;
-  spare: u32; columns: u32; turned: u32; wide: u32; wideStride: u32;
+  spare: u32; columns: u32; transposed: u32; wide: u32; wideStride: u32;
 }
 
-/**
- * Keep in step with src/transforms/resample/kernel.ts. `imageStride`: from image to image in
- * `wide`.
- */
+/** `imageStride`: from one image to the next in `wide`. */
 @unmanaged
 class DownArgs {
   wide: u32; wideStride: u32; imageStride: u32; count: u32;
@@ -36,8 +32,8 @@ const BYTES: u32 = 0; // uint8
 const UNIT: u32 = 1; // float32, byte / 255
 const NORMALIZED: u32 = 2; // float32, (byte / 255 - mean) / std
 
-// 1 / 255 in two parts: the first is so short that its product with a byte is exact, so that the
-// sum is byte / 255 rounded once.
+// 1 / 255 in two parts. The product of the first with a byte is exact, so the sum is byte / 255
+// rounded once.
 const UNIT_HIGH: f32 = <f32>(<f64>257 / <f64>65536);
 const UNIT_LOW: f32 = <f32>(<f64>1 / <f64>255 - <f64>257 / <f64>65536);
 
@@ -57,10 +53,13 @@ function clipped(sums: v128): v128 {
   return i32x4.min_s(i32x4.max_s(pixels, i32x4.splat(0)), i32x4.splat(255));
 }
 
-/** 16 bytes that lie `step` apart for each of `taps` weights → 16 of `kind` at `out`. */
+/** `taps` blocks of 16 bytes, `step` apart, weighted and added → 16 values of `kind` at `out`. */
 // @ts-ignore: decorator
 @inline
-function blend(at: usize, step: usize, weights: usize, taps: u32, out: usize, kind: u32, means: usize, stds: usize): void {
+function blend(
+  at: usize, step: usize, weights: usize, taps: u32,
+  out: usize, kind: u32, means: usize, stds: usize,
+): void {
   let a = i32x4.splat(HALF), b = a, c = a, d = a;
   for (const end = weights + <usize>taps * 4; weights < end; weights += 4, at += step) {
     const pixels = v128.load(at), weight = v128.load32_splat(weights);
@@ -95,12 +94,12 @@ function high(a: v128, b: v128): v128 {
 }
 
 /**
- * Two of the four rounds that turn a block: row i is interleaved with row i + 8, to rows 2i and 2i
- * + 1.
+ * Two of the four rounds of a transposition: row i is interleaved with row i + 8 into rows 2i and
+ * 2i + 1.
  */
 // @ts-ignore: decorator
 @inline
-function turnHalf(from: usize, fromStride: usize, to: usize, toStride: usize): void {
+function transposeHalf(from: usize, fromStride: usize, to: usize, toStride: usize): void {
   for (let i: usize = 0; i < 4; i++, from += fromStride, to += 4 * toStride) {
     const w = v128.load(from), x = v128.load(from + 4 * fromStride);
     const y = v128.load(from + 8 * fromStride), z = v128.load(from + 12 * fromStride);
@@ -115,29 +114,36 @@ function turnHalf(from: usize, fromStride: usize, to: usize, toStride: usize): v
 /** Transposes 16 × 16 bytes. */
 // @ts-ignore: decorator
 @inline
-function turn(from: usize, fromStride: usize, spare: usize, to: usize, toStride: usize): void {
-  turnHalf(from, fromStride, spare, BLOCK);
-  turnHalf(spare, BLOCK, to, toStride);
+function transpose(from: usize, fromStride: usize, spare: usize, to: usize, toStride: usize): void {
+  transposeHalf(from, fromStride, spare, BLOCK);
+  transposeHalf(spare, BLOCK, to, toStride);
 }
 
 /**
  * uint8 `[rows, from, channels]` → uint8 `[rows, to, channels]`, rows `wideStride` apart. 16 rows
- * at once are turned into columns, so that the bytes
- * of a column lie side by side, and back.
+ * at a time are transposed, so that the bytes of a column are adjacent, and back.
  */
 export function across(args: AcrossArgs): void {
-  const rowBytes = <usize>args.rowBytes, wideStride = <usize>args.wideStride, spare = <usize>args.spare;
-  const columns = <usize>args.columns, turned = <usize>args.turned;
+  const rowBytes = <usize>args.rowBytes, wideStride = <usize>args.wideStride;
+  const spare = <usize>args.spare;
+  const columns = <usize>args.columns, transposed = <usize>args.transposed;
   const pixel = <usize>args.channels * BLOCK, taps = args.taps, starts = <usize>args.starts;
   for (let row: u32 = 0; row < args.rows; row += <u32>BLOCK) {
-    const source = <usize>args.source + <usize>row * rowBytes, wide = <usize>args.wide + <usize>row * wideStride;
-    for (let x: usize = 0; x < rowBytes; x += BLOCK) turn(source + x, rowBytes, spare, columns + x * BLOCK, BLOCK);
-    let out = turned, weights = <usize>args.weights;
+    const source = <usize>args.source + <usize>row * rowBytes;
+    const wide = <usize>args.wide + <usize>row * wideStride;
+    for (let x: usize = 0; x < rowBytes; x += BLOCK) {
+      transpose(source + x, rowBytes, spare, columns + x * BLOCK, BLOCK);
+    }
+    let out = transposed, weights = <usize>args.weights;
     for (let x: u32 = 0; x < args.to; x++, weights += <usize>taps * 4) {
       const first = columns + <usize>load<u32>(starts + <usize>x * 4) * pixel;
-      for (let c: usize = 0; c < pixel; c += BLOCK, out += BLOCK) blend(first + c, pixel, weights, taps, out, BYTES, 0, 0);
+      for (let c: usize = 0; c < pixel; c += BLOCK, out += BLOCK) {
+        blend(first + c, pixel, weights, taps, out, BYTES, 0, 0);
+      }
     }
-    for (let x: usize = 0; x < wideStride; x += BLOCK) turn(turned + x * BLOCK, BLOCK, spare, wide + x, wideStride);
+    for (let x: usize = 0; x < wideStride; x += BLOCK) {
+      transpose(transposed + x * BLOCK, BLOCK, spare, wide + x, wideStride);
+    }
   }
 }
 
@@ -153,15 +159,16 @@ function downAs(args: DownArgs, kind: u32): void {
       const first = wide + <usize>load<u32>(<usize>args.starts + <usize>y * 4) * wideStride;
       const weights = <usize>args.weights + <usize>(y * taps) * 4;
       for (let x: usize = 0; x < length; x += BLOCK) {
-        blend(first + x, wideStride, weights, taps, outRow + x * size, kind, <usize>args.means + x * 4, <usize>args.stds + x * 4);
+        const means = <usize>args.means + x * 4, stds = <usize>args.stds + x * 4;
+        blend(first + x, wideStride, weights, taps, outRow + x * size, kind, means, stds);
       }
     }
   }
 }
 
 /**
- * Rows `from` … `to` - 1 of each image's result: uint8 `[count, height, rowLength]` → uint8 or
- * float32 `[count, to - from, rowLength]`.
+ * Computes rows `from` … `to` - 1 of each image's result: uint8 `[count, height, rowLength]` →
+ * uint8 or float32 `[count, to - from, rowLength]`.
  */
 export function down(args: DownArgs): void {
   if (args.kind == BYTES) downAs(args, BYTES);

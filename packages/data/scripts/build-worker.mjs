@@ -1,8 +1,7 @@
 /**
- * Makes one text of src/loading/worker.ts and of all that it imports, in src/generated/worker.ts: a
- * worker thread then needs no file beside
- * the package's bundle, and runs alike from the sources and from dist. After build-wasm.mjs, whose
- * module it takes in.
+ * Bundles src/loading/worker.ts with all its imports into one string, src/generated/worker.ts. A
+ * worker thread then needs no file next to the package's bundle, and runs the same code from the
+ * sources and from dist. Run it after build-wasm.mjs, whose module is part of the bundle.
  */
 import { mkdir, readFile, rename, writeFile } from 'node:fs/promises';
 import path from 'node:path';
@@ -11,10 +10,7 @@ import { build } from 'esbuild';
 const root = path.resolve(import.meta.dirname, '..');
 const target = path.join(root, 'src/generated/worker.ts');
 
-/**
- * What the package depends on is looked for from the package's own place: an evaluated text has
- * none.
- */
+// Dependencies are resolved from the package's own files: an evaluated string has no location.
 const HEAD = `((require) => {`;
 const FOOT = `})(require('node:module').createRequire(require('node:worker_threads').workerData.from));`;
 
@@ -29,20 +25,27 @@ const { outputFiles, metafile } = await build({
   minify: true,
   keepNames: false,
   external: ['sharp'],
-  alias: { '@deepend/core': path.join(root, '../checks/src/index.ts') },
-  supported: { 'dynamic-import': false }, // an evaluated text would import from the folder that the process runs in
+  alias: { '@deepend/core': path.join(root, '../core/src/index.ts') },
+  // In an evaluated string, import() would resolve from the process's working directory.
+  supported: { 'dynamic-import': false },
   banner: { js: HEAD },
   footer: { js: FOOT },
 });
-const foreign = Object.keys(metafile.inputs).filter((file) => file.includes('@tensorflow'));
-if (foreign.length > 0)
-  throw new Error(`a loader's worker must not load TensorFlow.js, but it takes in ${foreign[0]}`);
+
+// TensorFlow.js, and zod with the option rules, would make each worker start slowly.
+const bundled = Object.values(metafile.outputs).flatMap(({ inputs }) => Object.keys(inputs));
+const unwanted = bundled.filter((file) => /@tensorflow|node_modules\/zod/.test(file));
+if (unwanted.length > 0)
+  throw new Error(`a loader's worker must not load ${unwanted[0]}; find the import that needs it`);
 
 const text = outputFiles[0].text.trim();
-const content = `/** Made by scripts/build-worker.mjs from loading/worker.ts. */\nexport const source: string =\n  ${JSON.stringify(text)};\n`;
+const content = `/** Made by scripts/build-worker.mjs from loading/worker.ts. */
+export const source: string =
+  ${JSON.stringify(text)};
+`;
 if ((await readFile(target, 'utf8').catch(() => '')) !== content) {
   await mkdir(path.dirname(target), { recursive: true });
-  // Tests and builds may read it meanwhile: it appears whole.
+  // Tests and builds may read the file meanwhile, so it is replaced as a whole.
   await writeFile(`${target}.${process.pid}`, content);
   await rename(`${target}.${process.pid}`, target);
 }

@@ -1,4 +1,4 @@
-/** Errors about files and mirrors: where, what was expected, what was got, what to do next. */
+/** Errors about files and mirrors, and how errors travel between threads. */
 
 /** A data file or folder that cannot be used. `file` is its path. */
 export class DataError extends Error {
@@ -7,11 +7,12 @@ export class DataError extends Error {
   /** What was wrong, without the place and the advice. */
   readonly fault: string;
   /**
-   * `DEEPEND_NO_DATA` when no source had the set, so that a program can offer to get it; undefined
-   * otherwise.
+   * `DEEPEND_NO_DATA` when no source had the dataset, so that a program can offer to download it;
+   * undefined otherwise.
    */
   readonly code: 'DEEPEND_NO_DATA' | undefined;
 
+  /** @param next what the reader should do about it */
   constructor(
     file: string,
     expected: string,
@@ -27,12 +28,12 @@ export class DataError extends Error {
   }
 }
 
-const CODES: Record<string, string> = {
+const SYSTEM_ERRORS: Record<string, string> = {
   EACCES: 'no rights to it (EACCES)',
   EPERM: 'no rights to it (EPERM)',
   EROFS: 'a read-only file system (EROFS)',
   ENOSPC: 'a full disk (ENOSPC)',
-  EDQUOT: 'a used-up disk quota (EDQUOT)',
+  EDQUOT: 'an exhausted disk quota (EDQUOT)',
   ENOENT: 'nothing there (ENOENT)',
   ENOTDIR: 'a file where a folder should be (ENOTDIR)',
   EISDIR: 'a folder (EISDIR)',
@@ -46,7 +47,7 @@ const CODES: Record<string, string> = {
   UND_ERR_CONNECT_TIMEOUT: 'the connection took too long',
 };
 
-/** The system's code of an error (`ENOSPC`), also where fetch has wrapped it. */
+/** Finds the system's code of an error (`ENOSPC`), also when `fetch` has wrapped the error. */
 export function errorCode(error: unknown): string | undefined {
   for (let at = error; at instanceof Error; at = at.cause) {
     const { code } = at as NodeJS.ErrnoException;
@@ -55,10 +56,37 @@ export function errorCode(error: unknown): string | undefined {
   return undefined;
 }
 
-/** An error in a few plain words. */
+/** Describes an error in a few plain words. */
 export function reason(error: unknown): string {
   const code = errorCode(error);
-  if (code !== undefined && code in CODES) return CODES[code] as string;
+  if (code !== undefined && code in SYSTEM_ERRORS) return SYSTEM_ERRORS[code] as string;
   if (!(error instanceof Error)) return String(error);
   return error.cause instanceof Error && error.cause.message ? error.cause.message : error.message;
+}
+
+/** An error as plain data: structured clones lose an error's class and properties. */
+export interface SerializedError {
+  readonly name: string;
+  readonly message: string;
+  readonly stack: string | undefined;
+  /** Only for a DataError. */
+  readonly data?: { readonly file: string; readonly fault: string };
+}
+
+export function serializeError(error: unknown): SerializedError {
+  if (!(error instanceof Error)) return { name: 'Error', message: String(error), stack: undefined };
+  const { name, message, stack } = error;
+  // Compared by name: a worker's bundle has its own copy of the class.
+  if (name !== 'DataError') return { name, message, stack };
+  const { file, fault } = error as DataError;
+  return { name, message, stack, data: { file, fault } };
+}
+
+export function deserializeError({ name, message, stack, data }: SerializedError): Error {
+  if (data) {
+    const error = new DataError(data.file, '', '', '');
+    return Object.assign(error, { message, fault: data.fault }, stack && { stack });
+  }
+  const ErrorClass = { RangeError, TypeError }[name] ?? Error;
+  return Object.assign(new ErrorClass(message), stack && { stack });
 }

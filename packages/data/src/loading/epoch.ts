@@ -1,89 +1,81 @@
 /**
- * The batches of one epoch: made by worker threads ahead of the loop, or by the calling thread when
- * the loop asks.
+ * The batches of one epoch: their order, the memory they are written to, and who prepares them:
+ * worker threads ahead of the loop, or the main thread when the loop asks.
  */
-import type { ImageShape, Transform } from '../types';
-import { drawsFor } from './draws';
-import { batchMaker } from './make';
-import { Pool } from './pool';
-import type { Job, Made, Recipe } from './recipe';
-import { naming, transformInto, transformParts } from './stages';
+import { isFileDataset, labelSize, numSamplesOf } from '../datasets/dataset';
+import { batchRng, permutation } from '../random';
+import type { AnyDataset, ImageShape, Transform } from '../types';
+import { type BatchRequest, batchPreparer, type EpochSpec, type PreparedBatch } from './prepare';
+import { transformInto, transformParts, withContext } from './transform-images';
+import { WorkerPool } from './worker-pool';
 
 /**
- * A batch and its float32 values `[count, height, width, channels]`; those in shared memory are
- * written over once it is released.
+ * A prepared batch and its values, float32 `[count, height, width, channels]`. Values in shared
+ * memory are overwritten after the batch is released.
  */
-export interface Floats {
-  readonly made: Made;
+export interface BatchBuffer {
+  readonly prepared: PreparedBatch;
   readonly values: Float32Array;
 }
 
 export interface EpochOptions {
-  /** What any thread may do. */
-  readonly recipe: Recipe;
-  /** From the first function of the user's own on: what the calling thread does. */
-  readonly late: readonly Transform[];
-  /** Shape of an image behind all transforms. */
-  readonly imageShape: ImageShape;
-  readonly jobOf: (batch: number) => Job;
-  readonly first: number;
+  readonly spec: EpochSpec;
+  /** The transforms from the first custom function on, which only the main thread can run. */
+  readonly mainThreadTransforms: readonly Transform[];
+  /** Shape of an image after all transforms. */
+  readonly outputShape: ImageShape;
+  readonly requestBatch: (batch: number) => BatchRequest;
+  readonly firstBatch: number;
   readonly numBatches: number;
-  /**
-   * Shared memory for each batch that is made ahead, or for the one that is made; none where images
-   * come as parts.
-   */
-  readonly slots: readonly SharedArrayBuffer[];
+  /** Memory of the batches that are ready at the same time; none with main-thread transforms. */
+  readonly buffers: readonly SharedArrayBuffer[];
 }
 
-export interface AheadOptions extends EpochOptions {
+export interface PrefetchOptions extends EpochOptions {
   readonly workers: number;
-  /** Batches that are made ahead. */
+  /** Number of batches to prepare ahead of the loop. */
   readonly prefetch: number;
 }
 
-/** Batches are taken in order, from `first` on, and each is released before the next is taken. */
+/** Batches are taken in order, and each is released before the next is taken. */
 export interface Epoch {
-  take(batch: number): Promise<Floats>;
-  /** The values of the batch are no longer needed. */
+  take(batch: number): Promise<BatchBuffer>;
+  /** Declares that the batch's values are no longer needed. */
   release(batch: number): void;
   close(): Promise<void>;
 }
 
-export function epochHere(options: EpochOptions): Epoch {
-  const makeBatch = batchMaker(options.recipe);
+/** The main thread prepares each batch when the loop asks for it. */
+export function inlineBatches(options: EpochOptions): Epoch {
+  const prepareBatch = batchPreparer(options.spec);
   return {
     async take(batch) {
-      const job = options.jobOf(batch);
-      const into = slotOf(options, batch, job.samples.length);
-      const made = await makeBatch(job, into);
-      return into
-        ? { made, values: slotOf(options, batch, made.count) as Float32Array }
-        : finish(options, job, made);
+      const request = withMemory(options, batch);
+      return finishBatch(options, request, await prepareBatch(request));
     },
     release() {},
     async close() {},
   };
 }
 
-export function epochAhead(options: AheadOptions): Epoch {
-  const { recipe, jobOf, first, numBatches, workers, prefetch } = options;
-  const pool = new Pool(workers, recipe);
-  const jobs = new Map<number, Job>();
+/** Worker threads prepare batches ahead of the loop. */
+export function prefetchedBatches(options: PrefetchOptions): Epoch {
+  const { spec, firstBatch, numBatches, workers, prefetch } = options;
+  const pool = new WorkerPool(workers, spec);
+  const requests = new Map<number, BatchRequest>();
   const submit = (batch: number) => {
     if (batch >= numBatches) return;
-    const job = jobOf(batch);
-    const into = slotOf(options, batch, job.samples.length);
-    jobs.set(batch, job);
-    pool.submit({ job, ...(into && { into }) });
+    const request = withMemory(options, batch);
+    requests.set(batch, request);
+    pool.submit(request);
   };
-  for (let batch = first; batch < first + prefetch; batch++) submit(batch);
+  for (let batch = firstBatch; batch < firstBatch + prefetch; batch++) submit(batch);
   return {
     async take(batch) {
-      const made = await pool.take(batch);
-      const job = jobs.get(batch) as Job;
-      jobs.delete(batch);
-      const values = slotOf(options, batch, made.count);
-      return values ? { made, values } : finish(options, job, made);
+      const prepared = await pool.take(batch);
+      const request = requests.get(batch) as BatchRequest;
+      requests.delete(batch);
+      return finishBatch(options, request, prepared);
     },
     release: (batch) => submit(batch + prefetch),
     close: () => pool.close(),
@@ -91,35 +83,116 @@ export function epochAhead(options: AheadOptions): Epoch {
 }
 
 /**
- * Room for the floats of so many images. Batches are taken in order, so the one that lay there
- * before has been released.
+ * Adds the memory for a batch to its request. Batches are taken in order, so the batch that used
+ * this memory before has been released.
  */
-function slotOf(
-  { slots, imageShape }: EpochOptions,
-  batch: number,
-  count: number,
-): Float32Array | undefined {
-  const slot = slots[batch % slots.length];
-  return slot && new Float32Array(slot, 0, count * sizeOf(imageShape));
+function withMemory(options: EpochOptions, batch: number): BatchRequest {
+  const { buffers, outputShape, requestBatch } = options;
+  const request = requestBatch(batch);
+  const buffer = buffers[batch % buffers.length];
+  if (!buffer) return request;
+  const length = request.samples.length * imageLength(outputShape);
+  return { ...request, into: new Float32Array(buffer, 0, length) };
 }
 
-/** From the first function of the user's own on. */
-function finish({ recipe, late, imageShape }: EpochOptions, job: Job, made: Made): Floats {
-  const { parts = [], positions, count } = made;
-  if (count === 0) return { made, values: new Float32Array(0) };
-  const draws = drawsFor({ ...recipe, ...job, stage: 1, positions });
-  const nameOf = (place: number) => String(job.samples[(positions[place] as number) - job.start]);
-  const name = `batch ${job.batch}`;
-  const into = new Float32Array(count * sizeOf(imageShape));
-  const [only] = parts;
-  const [chain, batch] =
-    only && parts.length === 1
-      ? [late, only]
-      : [[], transformParts(late, parts, { draws, nameOf })];
-  const { labels } = naming(name, () =>
-    transformInto(chain, batch, { draws, into, expected: imageShape, name }),
-  );
-  return { made: { ...made, labels }, values: into };
+/** Runs the main-thread transforms where there are any. */
+function finishBatch(
+  { spec, mainThreadTransforms, outputShape, buffers }: EpochOptions,
+  request: BatchRequest,
+  prepared: PreparedBatch,
+): BatchBuffer {
+  const { parts = [], positions, count } = prepared;
+  const length = count * imageLength(outputShape);
+  const buffer = buffers[request.batch % buffers.length];
+  if (buffer) return { prepared, values: new Float32Array(buffer, 0, length) };
+  if (count === 0) return { prepared, values: new Float32Array(0) };
+  const values = new Float32Array(length);
+  const rng = batchRng({ ...spec, ...request, stage: 'main', positions });
+  const nameAt = (i: number) => String(request.samples[(positions[i] as number) - request.start]);
+  const name = `batch ${request.batch}`;
+  const options = { rng, into: values, expected: outputShape, name };
+  const single = parts.length === 1 ? parts[0] : undefined;
+  const transforms = single ? mainThreadTransforms : [];
+  const batch = single ?? transformParts(mainThreadTransforms, parts, { rng, nameAt });
+  const { labels } = withContext(name, () => transformInto(transforms, batch, options));
+  return { prepared: { ...prepared, labels }, values };
 }
 
-const sizeOf = ([height, width, channels]: ImageShape) => height * width * channels;
+const imageLength = ([height, width, channels]: ImageShape) => height * width * channels;
+
+export interface OrderOptions {
+  /** The epoch's number, counted from 0. */
+  readonly stream: number;
+  readonly shuffle: boolean;
+  readonly seed: number;
+  readonly batchSize: number;
+  /** Samples in an epoch; with `dropLast` the last ones of the order are left out. */
+  readonly numSamples: number;
+}
+
+/** Orders the samples of an epoch and returns the function that requests a batch by its number. */
+export function orderEpoch(
+  dataset: AnyDataset,
+  { stream, shuffle, seed, batchSize, numSamples }: OrderOptions,
+): (batch: number) => BatchRequest {
+  const total = numSamplesOf(dataset);
+  const order = shuffle
+    ? permutation(total, seed, stream)
+    : Uint32Array.from({ length: total }, (_, i) => i);
+  return (batch) => {
+    const start = batch * batchSize;
+    // A copy: posting a view to a worker would copy the whole order.
+    const indices = order.slice(start, Math.min(start + batchSize, numSamples));
+    const samples = isFileDataset(dataset)
+      ? Array.from(indices, (index) => dataset.files[index] as string)
+      : indices;
+    return { batch, start, samples, labels: gatherLabels(dataset, indices) };
+  };
+}
+
+function gatherLabels(dataset: AnyDataset, indices: Uint32Array): BatchRequest['labels'] {
+  const { labels } = dataset;
+  if (!(labels instanceof Float32Array))
+    return Int32Array.from(indices, (index) => labels[index] as number);
+  const size = labelSize(dataset);
+  const gathered = new Float32Array(indices.length * size);
+  indices.forEach((index, i) => {
+    gathered.set(labels.subarray(index * size, (index + 1) * size), i * size);
+  });
+  return gathered;
+}
+
+type Values = Uint8Array | Float32Array;
+
+/** A dataset's images are copied once, for all its loaders. */
+const sharedCopies = new WeakMap<Values, Values>();
+
+/** Copies values to shared memory, once. Later writes to `values` do not reach the copy. */
+export function toSharedMemory(values: Values): Values {
+  if (values.buffer instanceof SharedArrayBuffer) return values;
+  let copy = sharedCopies.get(values);
+  if (!copy) {
+    const memory = new SharedArrayBuffer(values.byteLength);
+    copy = values instanceof Uint8Array ? new Uint8Array(memory) : new Float32Array(memory);
+    copy.set(values);
+    sharedCopies.set(values, copy);
+  }
+  return copy;
+}
+
+/**
+ * Allocates memory for `count` batches.
+ * @throws RangeError when there is not enough memory
+ */
+export function allocateBuffers(count: number, bytes: number): SharedArrayBuffer[] {
+  try {
+    return Array.from({ length: count }, () => new SharedArrayBuffer(bytes));
+  } catch (cause) {
+    const mib = Math.ceil(bytes / 2 ** 20);
+    throw new RangeError(
+      `[data] DataLoader: expected memory for ${count} batches of ${mib} MiB, got ${cause}; ` +
+        'lower "prefetch", "workers" or the batch size',
+      { cause },
+    );
+  }
+}

@@ -1,32 +1,31 @@
 /**
- * What a worker thread runs. scripts/build-worker.mjs makes one text of it and of all that it
- * needs.
+ * The entry of a worker thread. scripts/build-worker.mjs bundles it into one string, so this file
+ * is separate from the pool that starts it.
  */
 import { parentPort, workerData } from 'node:worker_threads';
-import { faultOf } from './faults';
-import { batchMaker } from './make';
-import type { WorkerData, WorkerJob, WorkerReply } from './messages';
+import { serializeError } from '../errors';
+import { type BatchRequest, batchPreparer } from './prepare';
+import type { WorkerData, WorkerReply } from './worker-pool';
 
-const { recipe } = workerData as WorkerData;
-const makeBatch = batchMaker(recipe);
+const { spec } = workerData as WorkerData;
+const prepareBatch = batchPreparer(spec);
 
-async function reply({ job, into }: WorkerJob): Promise<WorkerReply> {
+async function reply(request: BatchRequest): Promise<WorkerReply> {
+  const { batch } = request;
   try {
-    return { batch: job.batch, made: await makeBatch(job, into) };
+    return { batch, prepared: await prepareBatch(request) };
   } catch (error) {
-    return { batch: job.batch, fault: faultOf(error) };
+    return { batch, error: serializeError(error) };
   }
 }
 
-let before: Promise<void> = Promise.resolve();
-parentPort?.on('message', (work: WorkerJob) => {
-  // One after the other: the memory in which images are gathered serves one batch at a time.
-  before = before.then(async () => {
-    const answer = await reply(work);
-    const parts = answer.made?.parts ?? [];
-    parentPort?.postMessage(
-      answer,
-      parts.map(({ images }) => images.buffer as ArrayBuffer),
-    );
+let previous: Promise<void> = Promise.resolve();
+parentPort?.on('message', (request: BatchRequest) => {
+  // One after another: the memory in which images are gathered serves one batch at a time.
+  previous = previous.then(async () => {
+    const answer = await reply(request);
+    const parts = answer.prepared?.parts ?? [];
+    const buffers = parts.map(({ images }) => images.buffer as ArrayBuffer);
+    parentPort?.postMessage(answer, buffers);
   });
 });

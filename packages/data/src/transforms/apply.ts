@@ -1,159 +1,152 @@
-/** Running a list of transforms: all that a worker thread needs of them. */
-import type { Draws, ImageBatch, ImageShape, Random, Transform } from '../types';
-import { colorJitter, normalize, toRgb } from './color';
-import { cutout, randomErasing } from './erasing';
-import { toFloats } from './floats';
-import { type Kind, sizeOf } from './kind';
-import { cutMix, mixUp } from './mixing';
-import { checkOwn, custom } from './own';
+/** Runs a list of transforms on a batch of images. */
+import type { BatchRng, ImageBatch, ImageShape, Rng, Transform } from '../types';
+import { colorJitterImpl, toRgbImpl } from './color';
+import { centerCropImpl, randomCropImpl, randomResizedCropImpl, resizeCropImpl } from './crop';
+import { checkCustomResult, customImpl } from './custom';
+import { cutoutImpl, randomErasingImpl } from './erasing';
+import { horizontalFlipImpl, rotationImpl, verticalFlipImpl } from './geometry';
+import { imageLength, type TransformImpl, toFloats } from './implementation';
+import { cutMixImpl, mixUpImpl } from './mixing';
+import { normalizeImpl } from './normalize';
 import type { Normalization } from './resample/kernel';
-import { centerCrop, randomCrop, randomResizedCrop, resize, resizeCrop } from './sizing';
-import { randomHorizontalFlip, randomRotation, randomVerticalFlip } from './turning';
+import { resizeImpl } from './resize';
 
 /** By the name in a transform. */
-const KINDS: Readonly<Record<string, Kind<never>>> = {
-  resize,
-  centerCrop,
-  resizeCrop,
-  randomCrop,
-  randomResizedCrop,
-  randomHorizontalFlip,
-  randomVerticalFlip,
-  randomRotation,
-  normalize,
-  colorJitter,
-  randomErasing,
-  cutout,
-  mixUp,
-  cutMix,
-  toRgb,
-  custom,
+const IMPLEMENTATIONS: Readonly<Record<string, TransformImpl<never>>> = {
+  resize: resizeImpl,
+  centerCrop: centerCropImpl,
+  resizeCrop: resizeCropImpl,
+  randomCrop: randomCropImpl,
+  randomResizedCrop: randomResizedCropImpl,
+  randomHorizontalFlip: horizontalFlipImpl,
+  randomVerticalFlip: verticalFlipImpl,
+  randomRotation: rotationImpl,
+  normalize: normalizeImpl,
+  colorJitter: colorJitterImpl,
+  randomErasing: randomErasingImpl,
+  cutout: cutoutImpl,
+  mixUp: mixUpImpl,
+  cutMix: cutMixImpl,
+  toRgb: toRgbImpl,
+  custom: customImpl,
 };
 
-// The options of a transform come from its factory, which has checked them.
-function kindOf({ name }: Transform): Kind<Transform['options']> {
-  const kind = Object.hasOwn(KINDS, name) ? KINDS[name] : undefined;
-  if (kind) return kind as Kind<object> as Kind<Transform['options']>;
+// The cast is safe because a transform's options come from its factory, which has checked them.
+function findImpl({ name }: Transform): TransformImpl<Transform['options']> {
+  const impl = Object.hasOwn(IMPLEMENTATIONS, name) ? IMPLEMENTATIONS[name] : undefined;
+  if (impl) return impl as TransformImpl<object> as TransformImpl<Transform['options']>;
   throw new RangeError(
-    `[data] transforms: there is no transform '${name}'; make them with resize(), normalize() and so on`,
+    `[data] transforms: there is no transform '${name}'; make transforms with resize(), ` +
+      'normalize() and so on',
   );
 }
 
-/**
- * Whether a transform wants the whole batch: MixUp and CutMix. All others treat each image alone.
- */
-export const isBatchwise = (transform: Transform): boolean => kindOf(transform).batchwise === true;
+/** Whether a transform needs the whole batch (MixUp and CutMix) instead of one image at a time. */
+export const isBatchwise = (transform: Transform): boolean =>
+  findImpl(transform).batchwise === true;
 
 /**
- * Shape of an image behind the transforms. @throws RangeError when one of them cannot take what it
- * is given
+ * Returns the shape of an image after the transforms.
+ * @throws RangeError when one of them cannot handle the shape it gets
  */
 export function outputShape(transforms: readonly Transform[], shape: ImageShape): ImageShape {
   return transforms.reduce<ImageShape>(
-    (at, transform) => kindOf(transform).shape?.(at, transform.options) ?? at,
+    (current, transform) => findImpl(transform).shape?.(current, transform.options) ?? current,
     shape,
   );
 }
 
-/**
- * Sends a batch through the transforms, one after another. It may write into the batch's arrays, or
- * give others.
- */
+/** Applies transforms in their order. They may write to the batch's arrays or return new ones. */
 export function applyTransforms(
   transforms: readonly Transform[],
   batch: ImageBatch,
-  draws: Draws,
+  rng: BatchRng,
 ): ImageBatch {
-  return run(joined(transforms), batch, kept(draws));
+  return run(mergeResizeCrops(transforms), batch, memoizeRng(rng));
 }
 
 /**
- * As `applyTransforms` and `toFloats` behind it, in one pass over the pixels where the last
+ * Same as `applyTransforms` followed by `toFloats`, but in one pass over the pixels when the last
  * transforms are a resize or `normalize`.
- * @param into float32 `[count, height, width, channels]`, of the shape behind the transforms
- * @returns the batch, `into` as its images
- * @throws RangeError when `into` is not as long as the images are
+ * @param into float32 `[count, height, width, channels]`, of the shape after the transforms
+ * @returns the batch, with `into` as its images
+ * @throws RangeError when `into` has another length than the images
  */
 export function transformToFloats(
   transforms: readonly Transform[],
   batch: ImageBatch,
-  { draws, into }: { draws: Draws; into: Float32Array },
+  { rng, into }: { rng: BatchRng; into: Float32Array },
 ): ImageBatch {
-  const chain = joined(transforms);
-  const { head, tail, normalization } = fusible(chain);
-  const images = kept(draws);
-  const before = run(head, batch, images);
+  const chain = mergeResizeCrops(transforms);
+  const { head, tail, normalization } = splitFusible(chain);
+  const memoized = memoizeRng(rng);
+  const before = run(head, batch, memoized);
   const shape = outputShape(chain.slice(head.length), before.shape);
-  if (into.length !== before.count * sizeOf(shape)) {
-    const expected = `room for ${before.count} images of [${shape.join(', ')}]`;
+  if (into.length !== before.count * imageLength(shape)) {
+    const expected = `memory for ${before.count} images of [${shape.join(', ')}]`;
     throw new RangeError(
-      `[data] transformToFloats: expected ${expected}, got room for ${into.length} floats`,
+      `[data] transformToFloats: expected ${expected}, got memory for ${into.length} floats`,
     );
   }
-  if (tail && kindOf(tail).applyInto?.(before, tail.options, images, { into, normalization })) {
+  const target = { into, normalization };
+  if (tail && findImpl(tail).applyInto?.(before, tail.options, memoized, target))
     return { ...before, images: into, shape };
-  }
-  const done = run(chain.slice(head.length), before, images);
+  const done = run(chain.slice(head.length), before, memoized);
   toFloats(done, into);
   return { ...done, images: into };
 }
 
-/**
- * The transform that may write floats by itself, with a normalization behind it, and those before
- * it.
- */
-function fusible(chain: readonly Transform[]) {
-  const last = chain.at(-1);
-  const previous = chain.at(-2);
-  if (
-    last?.name === 'normalize' &&
-    previous &&
-    kindOf(previous).applyInto &&
-    previous.name !== 'normalize'
-  ) {
-    return {
-      head: chain.slice(0, -2),
-      tail: previous,
-      normalization: last.options as unknown as Normalization,
-    };
-  }
-  return { head: chain.slice(0, -1), tail: last, normalization: undefined };
+interface FusibleChain {
+  /** The transforms before the fused ones. */
+  readonly head: readonly Transform[];
+  /** The transform that may write floats directly. */
+  readonly tail: Transform | undefined;
+  /** Of the `normalize` after it. */
+  readonly normalization: Normalization | undefined;
 }
 
-function run(chain: readonly Transform[], batch: ImageBatch, draws: Draws): ImageBatch {
-  return chain.reduce((at, transform) => {
-    if (transform.apply) return checkOwn(at, transform.apply(at, draws), transform.options);
-    return kindOf(transform).apply(at, transform.options, draws);
+function splitFusible(chain: readonly Transform[]): FusibleChain {
+  const last = chain.at(-1);
+  const previous = chain.at(-2);
+  const fused =
+    last?.name === 'normalize' &&
+    previous &&
+    previous.name !== 'normalize' &&
+    findImpl(previous).applyInto;
+  if (!fused) return { head: chain.slice(0, -1), tail: last, normalization: undefined };
+  const normalization = last.options as unknown as Normalization;
+  return { head: chain.slice(0, -2), tail: previous, normalization };
+}
+
+function run(chain: readonly Transform[], batch: ImageBatch, rng: BatchRng): ImageBatch {
+  return chain.reduce((current, transform) => {
+    const { apply, options } = transform;
+    if (apply) return checkCustomResult(current, apply(current, rng), options);
+    return findImpl(transform).apply(current, options, rng);
   }, batch);
 }
 
-/** The same transforms with each `resize` and the `centerCrop` behind it as one. */
-function joined(transforms: readonly Transform[]): Transform[] {
+/** Merges each `resize` with a `centerCrop` directly after it. */
+function mergeResizeCrops(transforms: readonly Transform[]): Transform[] {
   const chain: Transform[] = [];
   for (const transform of transforms) {
-    const before = chain.at(-1);
-    if (transform.name === 'centerCrop' && before?.name === 'resize') {
-      chain.splice(-1, 1, {
-        name: 'resizeCrop',
-        options: { ...before.options, crop: transform.options.size },
-        random: false,
-      });
+    const previous = chain.at(-1);
+    if (transform.name === 'centerCrop' && previous?.name === 'resize') {
+      const options = { ...previous.options, crop: transform.options.size };
+      chain.splice(-1, 1, { name: 'resizeCrop', options, random: false });
     } else chain.push(transform);
   }
   return chain;
 }
 
-/**
- * Draws that give an image's one generator however often they are asked: each transform goes on
- * where the one before has stopped.
- */
-function kept({ image, batch }: Draws): Draws {
-  const generators = new Map<number, Random>();
+/** Keeps one generator for each image, so that each transform continues the same sequence. */
+function memoizeRng({ image, batch }: BatchRng): BatchRng {
+  const generators = new Map<number, Rng>();
   return {
     batch,
-    image: (place) => {
-      const known = generators.get(place) ?? image(place);
-      generators.set(place, known);
+    image: (index) => {
+      const known = generators.get(index) ?? image(index);
+      generators.set(index, known);
       return known;
     },
   };

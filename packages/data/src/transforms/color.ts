@@ -1,20 +1,28 @@
-/** Transforms that change the values of pixels: to RGB, normalization, brightness and contrast. */
-import type { ImageBatch, Random } from '../types';
-import { uniform } from './draw';
-import { floatsOf } from './floats';
-import { emptyLike, imageAt, type Kind } from './kind';
-import { resampleToFloats } from './resample';
-import { hasKernel, type Normalization } from './resample/kernel';
+/** Color transforms: toRgb and colorJitter. */
+import { checkOptions, rule } from '@deepend/core';
+import type { ImageBatch, Rng, Transform } from '../types';
+import { uniform } from './distributions';
+import { emptyLike, imageAt, type Range, type TransformImpl } from './implementation';
+import { strength } from './option-rules';
 
-export const toRgb: Kind<object> = {
+/**
+ * Repeats the channel of gray images three times; RGB images stay. Loaders throw for images with
+ * another number of channels.
+ */
+export function toRgb(): Transform {
+  return { name: 'toRgb', options: {}, random: false };
+}
+
+export const toRgbImpl: TransformImpl<object> = {
   shape: ([height, width, channels]) => {
     if (channels === 1 || channels === 3) return [height, width, 3];
     throw new RangeError(
-      `[data] toRgb: expected images of 1 or 3 channels, got ${channels}; write a transform with custom()`,
+      `[data] toRgb: expected images of 1 or 3 channels, got ${channels}; ` +
+        'write a transform with custom()',
     );
   },
   apply: (batch, options) => {
-    const shape = toRgb.shape?.(batch.shape, options) ?? batch.shape;
+    const shape = toRgbImpl.shape?.(batch.shape, options) ?? batch.shape;
     if (batch.shape[2] === 3) return batch;
     const images = emptyLike(batch.images, batch.images.length * 3);
     for (let i = 0, at = 0; i < batch.images.length; i++) {
@@ -27,61 +35,51 @@ export const toRgb: Kind<object> = {
   },
 };
 
-export const normalize: Kind<Normalization> = {
-  shape: (shape, { mean, std }) => {
-    const [fault] = Object.entries({ mean, std }).filter(
-      ([, { length }]) => length !== 1 && length !== shape[2],
-    );
-    if (!fault) return shape;
-    const expected = shape[2] === 1 ? 'one number' : `1 or ${shape[2]} numbers`;
-    throw new RangeError(
-      `[data] normalize: expected ${expected} in "${fault[0]}" for images of ${shape[2]} channels, got ${fault[1].length}`,
-    );
-  },
-  apply: (batch, options, draws) => {
-    normalize.shape?.(batch.shape, options);
-    const into = new Float32Array(batch.images.length);
-    if (normalize.applyInto?.(batch, options, draws, { into })) return { ...batch, images: into };
-    const images = floatsOf(batch);
-    // float32 at each step, as PyTorch does.
-    const [mean, std] = [Float32Array.from(options.mean), Float32Array.from(options.std)];
-    for (let i = 0; i < images.length; i++) {
-      const centered = Math.fround((images[i] as number) - (mean[i % mean.length] as number));
-      images[i] = centered / (std[i % std.length] as number);
-    }
-    return { ...batch, images };
-  },
-  applyInto: ({ images, shape }, options, _, { into }) => {
-    if (!(images instanceof Uint8Array && hasKernel)) return false;
-    // Resized to its own size, an image keeps its bytes.
-    resampleToFloats(
-      images,
-      { shape, to: [shape[0], shape[1]], interpolation: 'bilinear' },
-      { into, normalization: options },
-    );
-    return true;
-  },
-};
+export interface ColorJitterOptions {
+  /**
+   * For a number b, the factor is drawn uniformly from `[max(0, 1 - b), 1 + b]`; for
+   * `[least, most]`, from that range. @default 0
+   */
+  brightness?: number | Range;
+  /** Like `brightness`. Factor 0 gives a uniformly gray image. @default 0 */
+  contrast?: number | Range;
+}
 
-type Range = readonly [least: number, most: number];
+const colorJitterRules = () => rule.object({ brightness: strength(), contrast: strength() });
 
-export interface JitterKindOptions {
-  /** What the factors are drawn from. */
+const factorRange = (value: number | Range): Range =>
+  typeof value === 'number' ? [Math.max(0, 1 - value), 1 + value] : value;
+
+/**
+ * Changes brightness and contrast by random factors, in random order, as torchvision's
+ * `ColorJitter` does with PIL images. Floats are clamped to [0, 1], so put it before `normalize`.
+ * @throws TypeError or RangeError for an unknown option or a value out of range
+ */
+export function colorJitter(options: ColorJitterOptions): Transform {
+  const checked = checkOptions('[data] colorJitter', colorJitterRules(), options);
+  const { brightness = 0, contrast = 0 } = checked;
+  const implOptions = { brightness: factorRange(brightness), contrast: factorRange(contrast) };
+  return { name: 'colorJitter', options: implOptions, random: true };
+}
+
+export interface ColorJitterImplOptions {
+  /** Range of the brightness factor. */
   readonly brightness: Range;
   readonly contrast: Range;
 }
 
-export const colorJitter: Kind<JitterKindOptions> = {
+export const colorJitterImpl: TransformImpl<ColorJitterImplOptions> = {
   shape: (shape) => {
     if (shape[2] === 1 || shape[2] === 3) return shape;
     throw new RangeError(
-      `[data] colorJitter: expected images of 1 or 3 channels, got ${shape[2]}; leave it out`,
+      `[data] colorJitter: expected images of 1 or 3 channels, got ${shape[2]}; ` +
+        'remove the transform',
     );
   },
-  apply: (batch, options, draws) => {
-    colorJitter.shape?.(batch.shape, options);
-    for (let place = 0; place < batch.count; place++)
-      jitter(imageAt(batch, place), batch, drawFactors(options, draws.image(place)));
+  apply: (batch, options, rng) => {
+    colorJitterImpl.shape?.(batch.shape, options);
+    for (let index = 0; index < batch.count; index++)
+      jitter(imageAt(batch, index), batch, drawFactors(options, rng.image(index)));
     return batch;
   },
 };
@@ -92,12 +90,12 @@ interface Factors {
   contrastFirst: boolean;
 }
 
-function drawFactors({ brightness, contrast }: JitterKindOptions, random: Random): Factors {
-  const contrastFirst = random() < 0.5;
+function drawFactors({ brightness, contrast }: ColorJitterImplOptions, rng: Rng): Factors {
+  const contrastFirst = rng() < 0.5;
   return {
     contrastFirst,
-    brightness: uniform(random, ...brightness),
-    contrast: uniform(random, ...contrast),
+    brightness: uniform(rng, ...brightness),
+    contrast: uniform(rng, ...contrast),
   };
 }
 
@@ -115,19 +113,19 @@ function jitter(
 }
 
 /**
- * Pillow's `ImageEnhance`: what lies between the image and a plain gray (`Image.blend`), in
- * float32, cut to bytes; beyond the image for a factor above 1.
+ * Pillow's `ImageEnhance` (`Image.blend`): interpolates in float32 between a uniform gray and the
+ * image, extrapolates for factors above 1, and truncates to bytes.
  */
 function blendBytes(image: Uint8Array | Float32Array, gray: number, factor: number): void {
-  const share = Math.fround(factor);
-  if (share === 1) return;
+  const factor32 = Math.fround(factor);
+  if (factor32 === 1) return;
   const table = new Uint8ClampedArray(256);
   for (let byte = 0; byte < 256; byte++)
-    table[byte] = Math.trunc(Math.fround(gray + Math.fround(share * (byte - gray))));
+    table[byte] = Math.trunc(Math.fround(gray + Math.fround(factor32 * (byte - gray))));
   for (let i = 0; i < image.length; i++) image[i] = table[image[i] as number] as number;
 }
 
-/** torchvision's `_blend` for float images: kept within 0 … 1. */
+/** torchvision's `_blend` for float images, clamped to [0, 1]. */
 function blendFloats(image: Uint8Array | Float32Array, gray: number, factor: number): void {
   if (factor === 1) return;
   for (let i = 0; i < image.length; i++) {
@@ -136,8 +134,8 @@ function blendFloats(image: Uint8Array | Float32Array, gray: number, factor: num
 }
 
 /**
- * The gray that contrast is measured from: the image's mean luma (ITU-R 601), of bytes in Pillow's
- * fixed point and rounded.
+ * The gray that contrast refers to: the image's mean luma (ITU-R 601), for bytes in Pillow's fixed
+ * point and rounded.
  */
 function meanGray(image: Uint8Array | Float32Array, channels: number): number {
   const bytes = image instanceof Uint8Array;
@@ -148,7 +146,8 @@ function meanGray(image: Uint8Array | Float32Array, channels: number): number {
       sum += red;
       continue;
     }
-    const [green, blue] = [image[i + 1] as number, image[i + 2] as number];
+    const green = image[i + 1] as number;
+    const blue = image[i + 2] as number;
     sum += bytes
       ? (red * 19595 + green * 38470 + blue * 7471 + 0x8000) >> 16
       : 0.2989 * red + 0.587 * green + 0.114 * blue;

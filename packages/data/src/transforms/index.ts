@@ -1,36 +1,31 @@
 /**
- * Transforms: what is done to images between the set and the net. Each is a name and plain options,
- * so that it can be sent to a thread.
+ * Transforms: preprocessing of images between the dataset and the model. Each is a name and plain
+ * options, so that it can be sent to a worker thread.
  */
-export { applyTransforms, isBatchwise, outputShape, transformToFloats } from './apply';
-export { cutMix, type MixOptions, mixUp } from './factories/mixing';
-export { type CustomOptions, custom } from './factories/own';
-export type { CropSize } from './factories/rules';
+export { type ColorJitterOptions, colorJitter, toRgb } from './color';
 export {
   centerCrop,
   type RandomCropOptions,
   type RandomResizedCropOptions,
-  type ResizeTransformOptions,
   randomCrop,
   randomResizedCrop,
-  resize,
-} from './factories/sizing';
+} from './crop';
+export { type CustomOptions, custom } from './custom';
+export {
+  type CutoutOptions,
+  cutout,
+  type RandomErasingOptions,
+  randomErasing,
+} from './erasing';
 export {
   type RandomFlipOptions,
   type RandomRotationOptions,
   randomHorizontalFlip,
   randomRotation,
   randomVerticalFlip,
-} from './factories/turning';
-export {
-  type ColorJitterOptions,
-  type CutoutOptions,
-  colorJitter,
-  cutout,
-  type NormalizeOptions,
-  normalize,
-  type RandomErasingOptions,
-  randomErasing,
-  toRgb,
-} from './factories/values';
-export { toFloats } from './floats';
+} from './geometry';
+export { cutMix, type MixOptions, mixUp } from './mixing';
+export { type NormalizeOptions, normalize } from './normalize';
+export type { CropSize } from './option-rules';
+export type { ResizeTo } from './resample/layout';
+export { type ResizeOptions, resize, resizeImages } from './resize';

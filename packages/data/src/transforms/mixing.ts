@@ -1,58 +1,91 @@
-/** Transforms that mix the images of a batch and their labels: MixUp and CutMix. */
-import type { ImageBatch, ImageShape, Random } from '../types';
-import { below, beta, shuffled } from './draw';
-import { floatsOf } from './floats';
-import { type Kind, sizeOf } from './kind';
+/** Transforms that mix the images of a batch and their labels: mixUp and cutMix. */
+import { checkOptions, rule } from '@deepend/core';
+import type { ImageBatch, ImageShape, Rng, Transform } from '../types';
+import { below, beta, shuffled } from './distributions';
+import { asFloats, imageLength, type TransformImpl } from './implementation';
 
-export interface MixKindOptions {
+export interface MixOptions {
+  /**
+   * The fraction of each image is drawn from Beta(alpha, alpha), once for each batch. Small values
+   * leave most images nearly unchanged. @default 1
+   */
+  alpha?: number;
+}
+
+const mixRules = () => rule.object({ alpha: rule.positiveNumber().optional() });
+
+function mix(name: string, options: MixOptions): Transform {
+  const { alpha = 1 } = checkOptions(`[data] ${name}`, mixRules(), options);
+  return { name, options: { alpha }, random: true };
+}
+
+/**
+ * Replaces each image by a weighted sum of itself and another image of its batch. Images become
+ * floats, and labels soft: float32 `[batch, numClasses]`. Zhang et al. 2017,
+ * https://arxiv.org/abs/1710.09412.
+ * @throws TypeError or RangeError for an unknown option or a value out of range
+ */
+export function mixUp(options: MixOptions = {}): Transform {
+  return mix('mixUp', options);
+}
+
+/**
+ * Replaces a rectangle of each image by the same rectangle of another image of its batch. Labels
+ * become soft, float32 `[batch, numClasses]`, by the rectangle's area. Yun et al. 2019,
+ * https://arxiv.org/abs/1905.04899.
+ * @throws TypeError or RangeError for an unknown option or a value out of range
+ */
+export function cutMix(options: MixOptions = {}): Transform {
+  return mix('cutMix', options);
+}
+
+export interface MixImplOptions {
   readonly alpha: number;
 }
 
-export const mixUp: Kind<MixKindOptions> = {
+export const mixUpImpl: TransformImpl<MixImplOptions> = {
   batchwise: true,
-  apply: (batch, { alpha }, draws) => {
-    const share = beta(draws.batch, alpha);
-    const partners = shuffled(draws.batch, batch.count);
-    const images = mixed(floatsOf(batch), partners, share);
-    return { ...batch, images, labels: mixed(softLabels(batch), partners, share) };
+  apply: (batch, { alpha }, rng) => {
+    const fraction = beta(rng.batch, alpha);
+    const partners = shuffled(rng.batch, batch.count);
+    const images = mixRows(asFloats(batch), partners, fraction);
+    return { ...batch, images, labels: mixRows(softLabels(batch), partners, fraction) };
   },
 };
 
-export const cutMix: Kind<MixKindOptions> = {
+export const cutMixImpl: TransformImpl<MixImplOptions> = {
   batchwise: true,
-  apply: (batch, { alpha }, draws) => {
+  apply: (batch, { alpha }, rng) => {
     const [height, width, channels] = batch.shape;
-    const { top, bottom, left, right } = randomPatch(
-      batch.shape,
-      beta(draws.batch, alpha),
-      draws.batch,
-    );
-    const partners = shuffled(draws.batch, batch.count);
+    const size = imageLength(batch.shape);
+    const fraction = beta(rng.batch, alpha);
+    const { top, bottom, left, right } = randomPatch(batch.shape, fraction, rng.batch);
+    const partners = shuffled(rng.batch, batch.count);
     const images = batch.images.slice();
-    partners.forEach((partner, place) => {
+    partners.forEach((partner, index) => {
       for (let y = top; y < bottom; y++) {
-        const [from, to] = [(y * width + left) * channels, (y * width + right) * channels];
-        const pixels = batch.images.subarray(
-          partner * sizeOf(batch.shape) + from,
-          partner * sizeOf(batch.shape) + to,
-        );
-        images.set(pixels, place * sizeOf(batch.shape) + from);
+        const from = (y * width + left) * channels;
+        const to = (y * width + right) * channels;
+        const pixels = batch.images.subarray(partner * size + from, partner * size + to);
+        images.set(pixels, index * size + from);
       }
     });
-    // The patch may reach beyond the border: labels go by what is seen of it.
-    const share = 1 - ((bottom - top) * (right - left)) / (height * width);
-    return { ...batch, images, labels: mixed(softLabels(batch), partners, share) };
+    // A part of the patch may lie outside the image: labels follow the visible area.
+    const kept = 1 - ((bottom - top) * (right - left)) / (height * width);
+    return { ...batch, images, labels: mixRows(softLabels(batch), partners, kept) };
   },
 };
 
 /**
- * The paper's patch: of the image's form and 1 - `share` of its area, about any pixel, its part
- * within the image.
+ * The paper's patch: of the image's aspect ratio and 1 - `fraction` of its area, around any pixel,
+ * cut off at the border.
  */
-function randomPatch([height, width]: ImageShape, share: number, random: Random) {
-  const reach = 0.5 * Math.sqrt(1 - share);
-  const [x, y] = [below(random, width), below(random, height)];
-  const [halfWidth, halfHeight] = [Math.trunc(reach * width), Math.trunc(reach * height)];
+function randomPatch([height, width]: ImageShape, fraction: number, rng: Rng) {
+  const reach = 0.5 * Math.sqrt(1 - fraction);
+  const x = below(rng, width);
+  const y = below(rng, height);
+  const halfWidth = Math.trunc(reach * width);
+  const halfHeight = Math.trunc(reach * height);
   return {
     top: Math.max(0, y - halfHeight),
     bottom: Math.min(height, y + halfHeight),
@@ -62,35 +95,38 @@ function randomPatch([height, width]: ImageShape, share: number, random: Random)
 }
 
 /**
- * `share` of each row and the rest of its partner's, in new memory: `[count, …]` → `[count, …]`.
+ * Mixes each row with its partner's, which gets the weight 1 - `fraction`, in new memory:
+ * `[count, …]` → `[count, …]`.
  */
-function mixed(rows: Float32Array, partners: Uint32Array, share: number): Float32Array {
-  const result = new Float32Array(rows.length);
+function mixRows(rows: Float32Array, partners: Uint32Array, fraction: number): Float32Array {
+  const mixed = new Float32Array(rows.length);
   const length = rows.length / partners.length;
-  partners.forEach((partner, place) => {
-    const [own, other] = [place * length, partner * length];
+  partners.forEach((partner, index) => {
+    const own = index * length;
+    const other = partner * length;
     for (let i = 0; i < length; i++) {
-      result[own + i] =
-        share * (rows[own + i] as number) + (1 - share) * (rows[other + i] as number);
+      mixed[own + i] =
+        fraction * (rows[own + i] as number) + (1 - fraction) * (rows[other + i] as number);
     }
   });
-  return result;
+  return mixed;
 }
 
 /**
- * Labels as float32 `[count, numClasses]`; float labels as they are. @throws RangeError for a label
- * that is no class
+ * Converts class indices to float32 `[count, numClasses]`; float labels stay as they are.
+ * @throws RangeError for a label that is not a class
  */
 function softLabels({ labels, numClasses, count }: ImageBatch): Float32Array {
   if (labels instanceof Float32Array) return labels;
   const soft = new Float32Array(count * numClasses);
-  labels.forEach((label, place) => {
+  labels.forEach((label, index) => {
     if (!(label >= 0 && label < numClasses)) {
       throw new RangeError(
-        `[data] mixUp, cutMix: expected labels from 0 to ${numClasses - 1}, got ${label} at place ${place} of the batch`,
+        `[data] mixUp, cutMix: expected labels from 0 to ${numClasses - 1}, ` +
+          `got ${label} at index ${index} of the batch`,
       );
     }
-    soft[place * numClasses + label] = 1;
+    soft[index * numClasses + label] = 1;
   });
   return soft;
 }

@@ -1,16 +1,13 @@
 /**
- * How one axis of an image is resampled, as Pillow works it out: `precompute_coeffs` and
- * `normalize_coeffs_8bpc` in src/libImaging/Resample.c
- * of https://github.com/python-pillow/Pillow. Filters are widened where an image shrinks
- * (antialias).
+ * The weights with which one axis of an image is resampled, computed as in Pillow:
+ * `precompute_coeffs` and `normalize_coeffs_8bpc` in src/libImaging/Resample.c of
+ * https://github.com/python-pillow/Pillow. Filters get wider when an image shrinks (antialiasing).
  */
 
 /** Fixed point for bytes: 1 is `1 << PRECISION_BITS`. */
 export const PRECISION_BITS = 32 - 8 - 2;
 
-/**
- * Output `i` is the sum of `taps` inputs from `starts[i]` on, weighted by `weights[i * taps …]`.
- */
+/** Output `i` is the sum of `taps` inputs from `starts[i]` on, weighted by `weights[i * taps …]`. */
 export interface Axis {
   readonly from: number;
   readonly to: number;
@@ -22,7 +19,7 @@ export interface Axis {
 }
 
 interface Filter {
-  /** How far it reaches to each side, in pixels of the coarser grid. */
+  /** Half its width, in pixels of the coarser grid. */
   readonly support: number;
   readonly at: (x: number) => number;
 }
@@ -42,27 +39,27 @@ const FILTERS = {
 
 export type FilterName = keyof typeof FILTERS;
 
-/** Photos come in many sizes, so that there is no end to the tables that a run may need. */
-const MAX_KEPT = 1024;
-const kept = new Map<string, Axis>();
+/** Photos come in many sizes, so a run may need any number of axes. */
+const MAX_CACHED = 1024;
+const cache = new Map<string, Axis>();
 
-/** The table for one axis; those of late are kept. */
-export function axis(from: number, to: number, filter: FilterName): Axis {
+/** Returns the weights for one axis; recent ones are cached. */
+export function findAxis(from: number, to: number, filter: FilterName): Axis {
   const key = `${filter} ${from} ${to}`;
-  const known = kept.get(key);
+  const known = cache.get(key);
   if (known) return known;
-  if (kept.size >= MAX_KEPT) kept.delete(kept.keys().next().value as string);
-  const made = makeAxis(from, to, FILTERS[filter]);
-  kept.set(key, made);
-  return made;
+  if (cache.size >= MAX_CACHED) cache.delete(cache.keys().next().value as string);
+  const axis = computeAxis(from, to, FILTERS[filter]);
+  cache.set(key, axis);
+  return axis;
 }
 
-function makeAxis(from: number, to: number, { support: reach, at }: Filter): Axis {
+function computeAxis(from: number, to: number, filter: Filter): Axis {
   const scale = from / to;
-  const widened = Math.max(scale, 1);
-  const support = reach * widened;
+  const stretch = Math.max(scale, 1);
+  const support = filter.support * stretch;
   const most = Math.ceil(support) * 2 + 1;
-  const raw = new Float64Array(to * most); // [to, most], each output's own taps to the left
+  const raw = new Float64Array(to * most); // [to, most], the taps of each output first
   const starts = new Int32Array(to);
   let taps = 1;
   for (let i = 0; i < to; i++) {
@@ -70,11 +67,13 @@ function makeAxis(from: number, to: number, { support: reach, at }: Filter): Axi
     const first = Math.max(0, Math.trunc(center - support + 0.5));
     const end = Math.min(from, Math.trunc(center + support + 0.5));
     const row = i * most;
-    let [total, skipped, used] = [0, 0, 0];
+    let total = 0;
+    let skipped = 0;
+    let used = 0;
     for (let k = first; k < end; k++) {
-      const weight = at((k - center + 0.5) * (1 / widened));
+      const weight = filter.at((k - center + 0.5) * (1 / stretch));
       total += weight;
-      // Weights of 0 at either end are left out.
+      // Leave out weights of 0 at both ends.
       if (weight === 0 && used === 0) skipped++;
       else raw[row + used++] = weight;
     }
@@ -83,24 +82,18 @@ function makeAxis(from: number, to: number, { support: reach, at }: Filter): Axi
     starts[i] = first + skipped;
     taps = Math.max(taps, used);
   }
-  return { from, to, taps, ...packed({ from, taps, starts, raw }) };
+  return { from, to, taps, ...packWeights({ from, taps, starts, raw }) };
 }
 
-/**
- * Gives each output as many taps as the widest one has, so that the loops over them have no bounds
- * to look up.
- */
-function packed({
-  from,
-  taps,
-  starts,
-  raw,
-}: {
+interface RawWeights {
   from: number;
   taps: number;
   starts: Int32Array;
   raw: Float64Array;
-}) {
+}
+
+/** Gives every output the taps of the widest one, so that loops over taps have a fixed length. */
+function packWeights({ from, taps, starts, raw }: RawWeights) {
   const most = raw.length / starts.length;
   const weights = new Float64Array(starts.length * taps);
   starts.forEach((start, i) => {
@@ -118,19 +111,25 @@ function packed({
 }
 
 /**
- * A part of an axis: outputs `first` … `first + count - 1`, and of the inputs those that they need,
- * from `offset` on.
+ * Cuts an axis down to the outputs `first` … `first + count - 1` and the inputs that they need.
+ * @returns the axis, and the first input as `offset`
  */
-export function partOf(whole: Axis, first: number, count: number): { axis: Axis; offset: number } {
+export function sliceAxis(
+  whole: Axis,
+  first: number,
+  count: number,
+): { axis: Axis; offset: number } {
   const { to, taps } = whole;
   if (first === 0 && count === to) return { axis: whole, offset: 0 };
   const wanted = whole.starts.subarray(first, first + count);
-  // They need not rise: an output that lies on an input wants it alone, and bicubic's next one
-  // wants the input before as well.
+  // The starts need not rise: an output that lies exactly on an input needs only that one, and with
+  // bicubic the next output also needs the input before it.
   const offset = Math.min(...wanted);
   const starts = wanted.map((start) => start - offset);
-  const [begin, end] = [first * taps, (first + count) * taps];
-  const [weights, fixed] = [whole.weights.subarray(begin, end), whole.fixed.subarray(begin, end)];
+  const begin = first * taps;
+  const end = (first + count) * taps;
+  const weights = whole.weights.subarray(begin, end);
+  const fixed = whole.fixed.subarray(begin, end);
   return {
     axis: { from: Math.max(...starts) + taps, to: count, taps, starts, weights, fixed },
     offset,

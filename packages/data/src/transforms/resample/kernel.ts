@@ -1,14 +1,11 @@
 /**
- * The WebAssembly kernel of assembly/resize.ts: what goes where in its memory, in portions that
- * stay in the processor's cache.
+ * Runs the WebAssembly kernel of assembly/resize.ts: lays out its memory and feeds it portions of
+ * images that stay in the processor's cache.
  */
-import { RESIZE_MODULE } from '../../generated/resize-module';
-import { isIdentity, type Plan, rowFinder } from './plan';
+import { ACROSS_ARGS, DOWN_ARGS, OUTPUT_KINDS, RESIZE_MODULE } from '../../generated/resize-module';
+import { isIdentity, type Layout, rowFinder } from './layout';
 
-/**
- * The part of WebAssembly's JavaScript interface that is used here: TypeScript has it among the
- * browser's types alone.
- */
+/** The part of WebAssembly's API that is used here; TypeScript has it only among the DOM types. */
 interface Memory {
   readonly buffer: ArrayBuffer;
   grow(pages: number): number;
@@ -25,33 +22,30 @@ interface Exports {
 }
 
 const PAGE = 65536;
-const BLOCK = 16; // bytes that the kernel treats at once
-const ARGS = 0;
-const SPARE = 256;
-const FREE = 512; // where the arguments and the block that is being turned end
-const BAND_BYTES = 128 * 1024; // bytes of images that are brought in at once
+const BLOCK = 16; // bytes that the kernel handles at once
+const ARGS_AT = 0;
+const SPARE_AT = 256; // a block that is being transposed
+const HEAP_START = 512;
+const BAND_BYTES = 128 * 1024; // bytes of images that are copied in at once
 const OUT_BYTES = 256 * 1024; // bytes of the result at once
 
-/** Keep in step with assembly/resize.ts. */
-const KIND = { bytes: 0, unit: 1, normalized: 2 } as const;
-
 export interface Normalization {
-  /** In units of floats, 0 … 1, for each channel. */
+  /** For each channel, or one for all, of pixels in [0, 1]. */
   readonly mean: readonly number[];
   readonly std: readonly number[];
 }
 
-const whole = (bytes: number) => Math.ceil(bytes / BLOCK) * BLOCK;
+const roundUp = (bytes: number) => Math.ceil(bytes / BLOCK) * BLOCK;
 
 const wasm = (globalThis as unknown as { WebAssembly?: Wasm }).WebAssembly;
 
-/** Whether this Node has WebAssembly: `--jitless` takes it away. */
+/** Whether this Node has WebAssembly: `--jitless` disables it. */
 export const hasKernel = wasm !== undefined;
 
 class Kernel {
   readonly #memory: Memory;
   readonly exports: Exports;
-  #top = FREE;
+  #top = HEAP_START;
 
   constructor({ Module, Instance, Memory }: Wasm) {
     this.#memory = new Memory({ initial: 1, maximum: PAGE });
@@ -60,15 +54,15 @@ class Kernel {
       .exports as Exports;
   }
 
-  /** Gives all room back. */
+  /** Frees all memory. */
   clear(): void {
-    this.#top = FREE;
+    this.#top = HEAP_START;
   }
 
-  /** Room for so many bytes, and for a block more to be read or written past them. */
-  room(bytes: number): number {
+  /** Allocates `bytes`, and a margin that whole blocks may read or write past them. */
+  allocate(bytes: number): number {
     const at = this.#top;
-    this.#top = whole(at + bytes + 4 * BLOCK);
+    this.#top = roundUp(at + bytes + 4 * BLOCK);
     const missing = Math.ceil((this.#top - this.#memory.buffer.byteLength) / PAGE);
     if (missing > 0) this.#grow(missing);
     return at;
@@ -80,10 +74,8 @@ class Kernel {
     } catch (error) {
       const expected = `${Math.ceil(this.#top / 2 ** 20)} MiB of memory for an image`;
       throw new RangeError(
-        `[data] resize: expected ${expected}, got none; take smaller images or a smaller size`,
-        {
-          cause: error,
-        },
+        `[data] resize: expected ${expected}, got none; use smaller images or a smaller size`,
+        { cause: error },
       );
     }
   }
@@ -96,135 +88,151 @@ class Kernel {
     return new Float32Array(this.#memory.buffer, at, length);
   }
 
-  /** Copies numbers into room of their own. */
+  /** Copies numbers into newly allocated memory. */
   table(values: Int32Array | Float32Array): number {
-    const at = this.room(values.byteLength);
-    new (values instanceof Float32Array ? Float32Array : Int32Array)(
-      this.#memory.buffer,
-      at,
-      values.length,
-    ).set(values);
+    const at = this.allocate(values.byteLength);
+    const Values = values instanceof Float32Array ? Float32Array : Int32Array;
+    new Values(this.#memory.buffer, at, values.length).set(values);
     return at;
   }
 
-  args(values: readonly number[]): number {
-    new Int32Array(this.#memory.buffer, ARGS, values.length).set(values);
-    return ARGS;
+  /** Writes the arguments of a call in the order of `names`. */
+  writeArgs<Name extends string>(names: readonly Name[], args: Record<Name, number>): number {
+    const words = new Int32Array(this.#memory.buffer, ARGS_AT, names.length);
+    names.forEach((name, i) => {
+      words[i] = args[name];
+    });
+    return ARGS_AT;
   }
 }
 
 let current: Kernel | undefined;
 
-/** The thread's kernel, all its room free. */
-function kernel(): Kernel {
+/** Returns the thread's kernel with all its memory free. */
+function freshKernel(): Kernel {
   current ??= new Kernel(wasm as Wasm);
   current.clear();
   return current;
 }
 
+interface ResizeTarget {
+  into: Uint8Array | Float32Array;
+  normalization?: Normalization | undefined;
+}
+
 /**
  * uint8 `[count, height, width, channels]` → `into`, `[count, newHeight, newWidth, channels]`:
- * bytes, or float32 in [0, 1], normalized on request.
- * Needs `hasKernel`.
+ * bytes, or float32 in [0, 1], normalized on request. Call it only if `hasKernel`.
  */
-export function resampleFast(
+export function runResizeKernel(
   images: Uint8Array,
-  plan: Plan,
-  {
-    into,
-    normalization,
-  }: { into: Uint8Array | Float32Array; normalization?: Normalization | undefined },
+  layout: Layout,
+  { into, normalization }: ResizeTarget,
 ): void {
-  const { across, down, shape } = plan;
-  const imageLength = down.to * across.to * shape[2];
+  const { across, down, shape } = layout;
+  const rowLength = across.to * shape[2];
+  const imageLength = down.to * rowLength;
   const asBytes = into instanceof Uint8Array;
   const size = asBytes ? 1 : 4;
   const count = into.length / imageLength;
   const atOnce = Math.min(count, Math.max(1, Math.floor(OUT_BYTES / (imageLength * size))));
-  const at = kernel();
-  const widen = acrossPass(at, images, { plan, atOnce });
-  const rowsAtOnce = Math.min(
-    down.to,
-    Math.max(1, Math.floor(OUT_BYTES / ((imageLength / down.to) * size))),
-  );
-  const lower = downPass(at, {
-    plan,
-    normalization,
-    kind: asBytes ? 'bytes' : 'unit',
-    rowsAtOnce,
-    atOnce,
-  });
+  const rowsAtOnce = Math.min(down.to, Math.max(1, Math.floor(OUT_BYTES / (rowLength * size))));
+  const kernel = freshKernel();
+  const runAcross = acrossPass(kernel, images, { layout, atOnce });
+  const kind = asBytes ? 'bytes' : 'unit';
+  const runDown = downPass(kernel, { layout, normalization, kind, rowsAtOnce, atOnce });
   for (let image = 0; image < count; image += atOnce) {
     const portion = Math.min(atOnce, count - image);
-    const wide = widen(image, portion);
+    const wide = runAcross(image, portion);
     for (let y = 0; y < down.to; y += rowsAtOnce) {
       const rows = Math.min(rowsAtOnce, down.to - y);
-      const out = lower(wide, portion, [y, y + rows]);
-      const length = portion * rows * across.to * shape[2];
+      const out = runDown(wide, portion, [y, y + rows]);
+      const length = portion * rows * rowLength;
       into.set(
-        asBytes ? at.bytes(out, length) : at.floats(out, length),
-        image * imageLength + y * across.to * shape[2],
+        asBytes ? kernel.bytes(out, length) : kernel.floats(out, length),
+        image * imageLength + y * rowLength,
       );
     }
   }
 }
 
-/** Rows in the kernel's memory, and how far apart they are. */
-interface Wide {
+/** Rows in the kernel's memory, and the distance from one to the next. */
+interface Rows {
   at: number;
   stride: number;
 }
 
-/** A function that brings images in and resamples them along the width. */
-function acrossPass(
-  at: Kernel,
-  images: Uint8Array,
-  { plan, atOnce }: { plan: Plan; atOnce: number },
-) {
-  const { region, across, shape } = plan;
+interface AcrossOptions {
+  layout: Layout;
+  atOnce: number;
+}
+
+/** Returns a function that copies images in and resamples them along the width. */
+function acrossPass(kernel: Kernel, images: Uint8Array, { layout, atOnce }: AcrossOptions) {
+  const { region, across, shape } = layout;
   const rowBytes = region.width * shape[2];
-  const startOf = rowFinder(plan);
-  const contiguous = region.width === shape[1] && region.height === shape[0];
-  const bring = (first: number, rows: number, to: number) => {
-    const target = at.bytes(to, rows * rowBytes);
-    if (contiguous)
-      return void target.set(images.subarray(first * rowBytes, (first + rows) * rowBytes));
-    for (let row = 0; row < rows; row++) {
-      const start = startOf(first + row);
-      target.set(images.subarray(start, start + rowBytes), row * rowBytes);
-    }
-  };
+  const copyRows = rowCopier(kernel, images, layout);
   const wideRows = atOnce * region.height;
   if (isIdentity(across)) {
-    const wide: Wide = { at: at.room(wideRows * rowBytes), stride: rowBytes };
-    return (image: number, portion: number): Wide => {
-      bring(image * region.height, portion * region.height, wide.at);
+    const wide: Rows = { at: kernel.allocate(wideRows * rowBytes), stride: rowBytes };
+    return (image: number, portion: number): Rows => {
+      copyRows(image * region.height, portion * region.height, wide.at);
       return wide;
     };
   }
-  const stride = whole(across.to * shape[2]);
-  const wide: Wide = { at: at.room(whole(wideRows) * stride), stride };
+  const stride = roundUp(across.to * shape[2]);
+  const wide: Rows = { at: kernel.allocate(roundUp(wideRows) * stride), stride };
   const bandRows = Math.min(
-    whole(wideRows),
+    roundUp(wideRows),
     Math.max(BLOCK, Math.floor(BAND_BYTES / rowBytes / BLOCK) * BLOCK),
   );
-  const source = at.room(bandRows * rowBytes);
-  const tables = [at.table(across.starts), at.table(across.fixed), SPARE];
-  const turning = [at.room(whole(rowBytes) * BLOCK), at.room(stride * BLOCK)];
-  return (image: number, portion: number): Wide => {
+  const source = kernel.allocate(bandRows * rowBytes);
+  const args = {
+    source,
+    rowBytes,
+    channels: shape[2],
+    to: across.to,
+    taps: across.taps,
+    starts: kernel.table(across.starts),
+    weights: kernel.table(across.fixed),
+    spare: SPARE_AT,
+    columns: kernel.allocate(roundUp(rowBytes) * BLOCK),
+    transposed: kernel.allocate(stride * BLOCK),
+    wideStride: stride,
+  };
+  return (image: number, portion: number): Rows => {
     const total = portion * region.height;
     for (let row = 0; row < total; row += bandRows) {
       const rows = Math.min(bandRows, total - row);
-      bring(image * region.height + row, rows, source);
-      const head = [source, rowBytes, rows, shape[2], across.to, across.taps];
-      at.exports.across(at.args([...head, ...tables, ...turning, wide.at + row * stride, stride]));
+      copyRows(image * region.height + row, rows, source);
+      const call = { ...args, rows, wide: wide.at + row * stride };
+      kernel.exports.across(kernel.writeArgs(ACROSS_ARGS, call));
     }
     return wide;
   };
 }
 
-interface Down {
-  plan: Plan;
+/** Returns a function that copies rows of the images' regions into the kernel's memory. */
+function rowCopier(kernel: Kernel, images: Uint8Array, layout: Layout) {
+  const { region, shape } = layout;
+  const rowBytes = region.width * shape[2];
+  const contiguous = region.width === shape[1] && region.height === shape[0];
+  const findRow = rowFinder(layout);
+  return (first: number, rows: number, to: number): void => {
+    const target = kernel.bytes(to, rows * rowBytes);
+    if (contiguous) {
+      target.set(images.subarray(first * rowBytes, (first + rows) * rowBytes));
+      return;
+    }
+    for (let row = 0; row < rows; row++) {
+      const start = findRow(first + row);
+      target.set(images.subarray(start, start + rowBytes), row * rowBytes);
+    }
+  };
+}
+
+interface DownOptions {
+  layout: Layout;
   normalization: Normalization | undefined;
   kind: 'bytes' | 'unit';
   rowsAtOnce: number;
@@ -232,55 +240,53 @@ interface Down {
 }
 
 /**
- * A function that resamples rows `from` … `to` - 1 along the height, and returns where the result
- * lies.
+ * Returns a function that resamples rows `from` … `to` - 1 along the height and returns the address
+ * of the result.
  */
-function downPass(at: Kernel, { plan, normalization, kind, rowsAtOnce, atOnce }: Down) {
-  const { down, across, shape, region } = plan;
+function downPass(kernel: Kernel, options: DownOptions) {
+  const { layout, normalization, kind, rowsAtOnce, atOnce } = options;
+  const { down, across, shape, region } = layout;
   const rowLength = across.to * shape[2];
-  const out = at.room(atOnce * rowsAtOnce * rowLength * (kind === 'bytes' ? 1 : 4));
-  const tables = [down.taps, at.table(down.starts), at.table(down.fixed)];
-  const scales = normalization
-    ? [row(normalization.mean, rowLength), row(normalization.std, rowLength)]
-    : [];
-  const code = normalization ? KIND.normalized : KIND[kind];
-  const tail = [out, rowLength, code, ...scales.map((scale) => at.table(scale))];
-  return (wide: Wide, count: number, [from, to]: [number, number]): number => {
-    at.exports.down(
-      at.args([
-        wide.at,
-        wide.stride,
-        region.height * wide.stride,
-        count,
-        from,
-        to,
-        ...tables,
-        ...tail,
-      ]),
-    );
+  const out = kernel.allocate(atOnce * rowsAtOnce * rowLength * (kind === 'bytes' ? 1 : 4));
+  const unnormalized = kind === 'bytes' ? OUTPUT_KINDS.BYTES : OUTPUT_KINDS.UNIT;
+  const args = {
+    taps: down.taps,
+    starts: kernel.table(down.starts),
+    weights: kernel.table(down.fixed),
+    out,
+    rowLength,
+    kind: normalization ? OUTPUT_KINDS.NORMALIZED : unnormalized,
+    means: normalization ? kernel.table(repeatChannels(normalization.mean, rowLength)) : 0,
+    stds: normalization ? kernel.table(repeatChannels(normalization.std, rowLength)) : 0,
+  };
+  return (wide: Rows, count: number, [from, to]: [number, number]): number => {
+    const strides = { wideStride: wide.stride, imageStride: region.height * wide.stride };
+    const call = { ...args, ...strides, wide: wide.at, count, from, to };
+    kernel.exports.down(kernel.writeArgs(DOWN_ARGS, call));
     return out;
   };
 }
 
-/** A number for each byte of a row and of the block that reaches past it. */
-function row(perChannel: readonly number[], length: number): Float32Array {
+/** One number for each value of a row, and for the block that reaches past it. */
+function repeatChannels(perChannel: readonly number[], length: number): Float32Array {
   return Float32Array.from(
-    { length: whole(length) },
+    { length: roundUp(length) },
     (_, i) => perChannel[i % perChannel.length] as number,
   );
 }
 
 const UNIT_PORTION = OUT_BYTES / 4;
 
-/** Bytes → float32 in [0, 1]. Needs `hasKernel`. */
-export function unitFast(bytes: Uint8Array, into: Float32Array): void {
-  const at = kernel();
+/** Bytes → float32 in [0, 1]. Call it only if `hasKernel`. */
+export function bytesToFloats(bytes: Uint8Array, into: Float32Array): void {
+  const kernel = freshKernel();
   const most = Math.min(bytes.length, UNIT_PORTION);
-  const [source, out] = [at.room(most), at.room(4 * most)];
+  const source = kernel.allocate(most);
+  const out = kernel.allocate(4 * most);
   for (let start = 0; start < bytes.length; start += UNIT_PORTION) {
     const length = Math.min(UNIT_PORTION, bytes.length - start);
-    at.bytes(source, length).set(bytes.subarray(start, start + length));
-    at.exports.unit(source, length, out);
-    into.set(at.floats(out, length), start);
+    kernel.bytes(source, length).set(bytes.subarray(start, start + length));
+    kernel.exports.unit(source, length, out);
+    into.set(kernel.floats(out, length), start);
   }
 }

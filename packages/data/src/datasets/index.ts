@@ -1,0 +1,44 @@
+/** Datasets: built-in ones, your own from files or arrays, and parts of them. */
+export {
+  type ArrayData,
+  type ArrayLoader,
+  type LoadArrayOptions,
+  loadArray,
+  type ShapedArray,
+} from './arrays';
+export { type CifarFormat, type CifarSamples, parseCifar } from './cifar/format';
+export { CIFAR_10, CIFAR_100 } from './cifar/specs';
+export { type CsvOptions, csvDataset } from './csv';
+export { arrayDataset, isFileDataset, numSamplesOf } from './dataset';
+export { cacheFolder } from './files/cache';
+export type { FindOptions } from './files/find';
+export { type IdxArray, parseIdx } from './idx/format';
+export { type IdxDatasetOptions, type ReadIdxOptions, readIdx, readIdxDataset } from './idx/read';
+export { EMNIST_LETTERS, FASHION_MNIST, KMNIST, MNIST } from './idx/specs';
+export { type ImageFolderOptions, imageFolder } from './image-folder';
+export {
+  getFashionMnistLabels,
+  type Loaders,
+  type LoadOptions,
+  loadCifar10,
+  loadCifar100,
+  loadDataset,
+  loadEmnistLetters,
+  loadFashionMnist,
+  loadKmnist,
+  loadMnist,
+} from './load';
+export { type CustomDataset, type DatasetEntry, listDatasets, registerDataset } from './registry';
+export { classCounts, concat, type SplitOptions, split, subset, take } from './select';
+export type {
+  ArchiveSpec,
+  CifarDatasetSpec,
+  DatasetSpec,
+  FileSpec,
+  IdxDatasetSpec,
+  IdxSplit,
+  PackedFile,
+  RecordSplit,
+  Split,
+} from './spec';
+export { type Regression, type SyntheticOptions, syntheticData } from './synthetic';
