@@ -9,7 +9,7 @@ const net = book.resnet8({ inputShape: [28, 28, 1], numClasses: 10 });
 const device = await cpu();
 const { loss } = await evaluate(net, new DataLoader({ images: new Uint8Array(784 * 4), labels: new Uint8Array(4), imageShape: [28, 28, 1] }, { batchSize: 2, workers: 1 }));
 if (!summary(net).includes('78,538') || !(loss > 0)) throw new Error('deepend does not work here');
-console.log('deepend works on ' + device.engine);
+console.log('deepend works on ' + device.backend);
 `;
 const NAMES = '{ book, cpu, DataLoader, evaluate, summary }';
 const TYPED = `import { type Device, type TrainOptions, ${NAMES.slice(2)} from 'deepend';
