@@ -141,7 +141,7 @@ function runGathered(
     withPadding(backend, g, {
       x: at.x,
       use(images) {
-        const part = { rowBlock, panelBlock, panels, out, bias, activation, ...rest };
+        const part = { ...rest, rowBlock, panelBlock, panels, out, bias, activation };
         const panelBlocks = Math.ceil(countPanels(g.outChannels) / panelBlock);
         backend.launch(
           Task.ConvGather,
@@ -199,7 +199,7 @@ export function filterGradientGathered(
     x: at.x,
     use: (images) =>
       sumPartials(backend, { partials, count: partialStride, out: at.out }, (out) => {
-        const part = { panelBlock, out, dy: at.dy, partials, partialStride, ...rest };
+        const part = { ...rest, panelBlock, out, dy: at.dy, partials, partialStride };
         backend.launch(Task.ConvFilterGather, gatherArgs(g, images, part), partials * panelBlocks);
       }),
   });

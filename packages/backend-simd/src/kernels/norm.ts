@@ -23,39 +23,41 @@ function splitRows({ shape }: TensorInfo): Rows {
 
 const countChannelBlocks = ({ channels }: Rows) => Math.ceil(channels / CHANNEL_BLOCK);
 
-type Addresses = Omit<NormArgs, keyof Rows | 'relu' | 'channelBlock' | 'epsilon' | 'momentum'>;
+/** Addresses that a kernel does not use are left out. */
+type Addresses = Partial<
+  Omit<NormArgs, keyof Rows | 'relu' | 'channelBlock' | 'epsilon' | 'momentum'>
+>;
 
-/** For the addresses that a kernel does not use. */
-const NONE: Addresses = {
-  x: 0,
-  y: 0,
-  dy: 0,
-  residual: 0,
-  out: 0,
-  outResidual: 0,
-  partials: 0,
-  a: 0,
-  b: 0,
-  c: 0,
-  mean: 0,
-  invStd: 0,
-  gamma: 0,
-  beta: 0,
-  movingMean: 0,
-  movingVariance: 0,
-  newMean: 0,
-  newVariance: 0,
-  dGamma: 0,
-  dBeta: 0,
-};
-
+/** One literal without spreads: this runs for every layer of every step. */
 const normArgs = (
-  addresses: Addresses,
-  rows: Rows,
+  at: Addresses,
+  { rows, channels, block, blocks }: Rows,
   { relu = false, epsilon = 0, momentum = 0 }: Attrs = {},
 ): NormArgs => ({
-  ...addresses,
-  ...rows,
+  x: at.x ?? 0,
+  y: at.y ?? 0,
+  dy: at.dy ?? 0,
+  residual: at.residual ?? 0,
+  out: at.out ?? 0,
+  outResidual: at.outResidual ?? 0,
+  partials: at.partials ?? 0,
+  a: at.a ?? 0,
+  b: at.b ?? 0,
+  c: at.c ?? 0,
+  mean: at.mean ?? 0,
+  invStd: at.invStd ?? 0,
+  gamma: at.gamma ?? 0,
+  beta: at.beta ?? 0,
+  movingMean: at.movingMean ?? 0,
+  movingVariance: at.movingVariance ?? 0,
+  newMean: at.newMean ?? 0,
+  newVariance: at.newVariance ?? 0,
+  dGamma: at.dGamma ?? 0,
+  dBeta: at.dBeta ?? 0,
+  rows,
+  channels,
+  block,
+  blocks,
   relu: relu ? 1 : 0,
   channelBlock: CHANNEL_BLOCK,
   epsilon,
@@ -85,7 +87,6 @@ function normalize({ inputs, attrs, backend }: Call): TensorInfo {
       factors[rows.channels + c] = (beta?.[c] ?? 0) - (mean?.[c] ?? 0) * factor;
     }
     const addresses = {
-      ...NONE,
       x: pointer(backend, x),
       out: pointer(backend, y),
       residual: pointer(backend, residual),
@@ -108,7 +109,6 @@ function batchNorm({ inputs, attrs, backend }: Call): TensorInfo[] {
   backend.temporary((2 * blocks + 2) * channels * 4, (partials) => {
     const a = partials + 2 * blocks * channels * 4;
     const addresses = {
-      ...NONE,
       x: pointer(backend, x),
       out: pointer(backend, y),
       residual: pointer(backend, residual),
@@ -144,7 +144,6 @@ function batchNormGradient({ inputs, attrs, backend }: Call): TensorInfo[] {
   backend.temporary((2 * blocks + 3) * channels * 4, (partials) => {
     const a = partials + 2 * blocks * channels * 4;
     const addresses = {
-      ...NONE,
       x: pointer(backend, x),
       y: pointer(backend, y),
       dy: pointer(backend, dy),
@@ -175,7 +174,7 @@ function channelSums({ inputs, backend }: Call): TensorInfo {
   const { channels, blocks } = rows;
   const out = backend.output([channels]);
   backend.temporary(blocks * channels * 4, (partials) => {
-    const addresses = { ...NONE, x: pointer(backend, x), partials };
+    const addresses = { x: pointer(backend, x), partials };
     backend.launch(Task.ChannelSumsPartial, normArgs(addresses, rows), blocks);
     backend.launch(
       Task.ReducePartials,

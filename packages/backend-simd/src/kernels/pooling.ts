@@ -87,11 +87,11 @@ function launch(
   backend.launch(
     task,
     {
+      ...w,
       x: pointer(x),
       y: pointer(y),
       dy: pointer(dy),
       out: pointer(out),
-      ...w,
       average: average ? 1 : 0,
     },
     isForward ? w.batch * w.outHeight : w.batch,
