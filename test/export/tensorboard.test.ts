@@ -5,7 +5,7 @@ import path from 'node:path';
 import { promisify } from 'node:util';
 import type { StepRecord } from '@deepend/core';
 import { tensorBoard } from '@deepend/export';
-import { accuracyMetric, confusionMatrix } from '@deepend/optim';
+import { metrics } from '@deepend/optim';
 import { type Callback, train } from '@deepend/trainer';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { crc32c, record } from '../../packages/export/src/tensorboard/event-file';
@@ -118,7 +118,7 @@ describe.skipIf(why !== '')(`TensorBoard${why && ` (skipped: ${why})`}`, () => {
     const steps: StepRecord[] = [];
     const { history } = await train(linearNet(), fakeLoader(14, 2), fakeLoader(6, 3), {
       ...quiet,
-      metrics: [accuracyMetric(), confusionMatrix()],
+      metrics: [metrics.accuracy(), metrics.confusionMatrix()],
       callbacks: [
         tensorBoard(folder, { everySteps: 3 }),
         { onStep: (step) => void steps.push(step) },

@@ -1,11 +1,4 @@
-import {
-  accuracyMetric,
-  confusionMatrix,
-  type Metric,
-  numCorrect,
-  perClass,
-  topK,
-} from '@deepend/optim';
+import { type Metric, metrics } from '@deepend/optim';
 import * as tf from '@tensorflow/tfjs-core';
 import fc from 'fast-check';
 import { beforeAll, describe, expect, it } from 'vitest';
@@ -43,7 +36,7 @@ const [TRUE, CALLED] = [
 
 describe("scikit-learn's example", () => {
   it('has its confusion matrix', async () => {
-    expect(await measure(confusionMatrix(), calling(CALLED), TRUE, 4)).toEqual([
+    expect(await measure(metrics.confusionMatrix(), calling(CALLED), TRUE, 4)).toEqual([
       [2, 0, 0],
       [1, 0, 1],
       [0, 2, 0],
@@ -52,7 +45,7 @@ describe("scikit-learn's example", () => {
 
   it('has its precision, recall, F1 and support', async () => {
     const nothing = { precision: 0, recall: 0, f1: 0, support: 2 };
-    const found = (await measure(perClass(), calling(CALLED), TRUE, 4)) as {
+    const found = (await measure(metrics.perClass(), calling(CALLED), TRUE, 4)) as {
       precision: number;
       f1: number;
     }[];
@@ -60,11 +53,11 @@ describe("scikit-learn's example", () => {
   });
 
   it('has its accuracy', async () => {
-    expect(await measure(accuracyMetric(), calling(CALLED), TRUE, 4)).toBeCloseTo(2 / 6, 12);
+    expect(await measure(metrics.accuracy(), calling(CALLED), TRUE, 4)).toBeCloseTo(2 / 6, 12);
     const [logits, labels] = [tf.tensor2d(calling(CALLED)), tf.tensor1d(TRUE, 'int32')];
-    expect(numCorrect(logits, labels)).toBe(2); // a count, as the book's
+    expect(metrics.numCorrect(logits, labels)).toBe(2); // a count, as the book's
     const classes = tf.tensor1d(CALLED, 'int32');
-    expect(numCorrect(classes, labels)).toBe(2);
+    expect(metrics.numCorrect(classes, labels)).toBe(2);
     tf.dispose([logits, labels, classes]);
   });
 
@@ -76,7 +69,7 @@ describe("scikit-learn's example", () => {
       [0.2, 0.4, 0.3],
       [0.7, 0.2, 0.1],
     ];
-    expect(await measure(topK(2), scores, [0, 1, 2, 2], 3)).toBe(0.75);
+    expect(await measure(metrics.topK(2), scores, [0, 1, 2, 2], 3)).toBe(0.75);
   });
 });
 
@@ -111,15 +104,15 @@ describe('a metric over any samples', () => {
         const matrix = classes.map((t) =>
           classes.map((c) => count(({ truth, called }) => truth === t && called === c)),
         );
-        expect(await measure(confusionMatrix(), logits, labels, size)).toEqual(matrix);
+        expect(await measure(metrics.confusionMatrix(), logits, labels, size)).toEqual(matrix);
 
         const right = count(({ truth, called }) => truth === called);
-        expect(await measure(accuracyMetric(), logits, labels, size)).toBeCloseTo(
+        expect(await measure(metrics.accuracy(), logits, labels, size)).toBeCloseTo(
           right / rows.length,
           12,
         );
 
-        const reports = (await measure(perClass(), logits, labels, size)) as {
+        const reports = (await measure(metrics.perClass(), logits, labels, size)) as {
           precision: number;
           recall: number;
           f1: number;
@@ -138,7 +131,10 @@ describe('a metric over any samples', () => {
         const among = rows.filter((row) =>
           order(row.logits).slice(0, k).includes(row.label),
         ).length;
-        expect(await measure(topK(k), logits, labels, size)).toBeCloseTo(among / rows.length, 12);
+        expect(await measure(metrics.topK(k), logits, labels, size)).toBeCloseTo(
+          among / rows.length,
+          12,
+        );
       }),
       { numRuns: 100 },
     );
@@ -157,13 +153,13 @@ describe('a metric', () => {
         [0.4, 0.6],
       ]),
     ];
-    for (const metric of [accuracyMetric(), topK(1)]) {
+    for (const metric of [metrics.accuracy(), metrics.topK(1)]) {
       await metric.update(logits, labels);
       expect(metric.compute()).toBe(0.5);
       metric.reset();
       expect(metric.compute()).toBeNaN();
     }
-    const matrix = confusionMatrix();
+    const matrix = metrics.confusionMatrix();
     expect(matrix.compute()).toEqual([]);
     await matrix.update(logits, labels);
     expect(matrix.compute()).toEqual([
@@ -174,13 +170,18 @@ describe('a metric', () => {
   });
 
   it('calls a class of a logit that is not a number wrong', async () => {
-    expect(await measure(topK(1), [[Number.NaN, 1]], [0])).toBe(0);
-    expect(await measure(topK(1), [[Number.NaN, 1]], [1])).toBe(0);
+    expect(await measure(metrics.topK(1), [[Number.NaN, 1]], [0])).toBe(0);
+    expect(await measure(metrics.topK(1), [[Number.NaN, 1]], [1])).toBe(0);
   });
 
   it('leaves no tensor behind, nor when it refuses a batch', async () => {
     await expectNoLeak(async () => {
-      for (const metric of [accuracyMetric(), topK(2), perClass(), confusionMatrix()]) {
+      for (const metric of [
+        metrics.accuracy(),
+        metrics.topK(2),
+        metrics.perClass(),
+        metrics.confusionMatrix(),
+      ]) {
         await measure(metric, calling(CALLED), TRUE, 4);
         const [logits, labels] = [tf.zeros([2, 3]) as tf.Tensor2D, tf.tensor1d([0, 3], 'int32')];
         await expect(metric.update(logits, labels)).rejects.toThrow(
@@ -192,20 +193,22 @@ describe('a metric', () => {
   });
 
   it('refuses what does not fit', async () => {
-    expect(() => topK(0)).toThrow('[optim] topK: expected an integer of at least 1, got 0');
+    expect(() => metrics.topK(0)).toThrow(
+      '[optim] metrics.topK: expected an integer of at least 1, got 0',
+    );
     const two = { logits: tf.zeros([2, 2]) as tf.Tensor2D, labels: tf.tensor1d([0, 1], 'int32') };
     const three = tf.zeros([2, 3]) as tf.Tensor2D;
-    await expect(topK(3).update(two.logits, two.labels)).rejects.toThrow(
+    await expect(metrics.topK(3).update(two.logits, two.labels)).rejects.toThrow(
       "topK(3): expected at most the net's 2 classes",
     );
     const short = tf.slice(two.labels, 0, 1);
-    await expect(accuracyMetric().update(two.logits, short)).rejects.toThrow(
+    await expect(metrics.accuracy().update(two.logits, short)).rejects.toThrow(
       /expected logits .* got \[2,2\] and \[1\]/,
     );
-    expect(() => numCorrect(two.logits, short)).toThrow(
+    expect(() => metrics.numCorrect(two.logits, short)).toThrow(
       'expected a label for each of 2 samples, got 1',
     );
-    const matrix = confusionMatrix();
+    const matrix = metrics.confusionMatrix();
     await matrix.update(two.logits, two.labels);
     await expect(matrix.update(three, two.labels)).rejects.toThrow(
       'expected logits of 2 classes as before, got 3',

@@ -1,15 +1,4 @@
-import {
-  constant,
-  cosineSchedule,
-  factorSchedule,
-  multiStepSchedule,
-  oneCycleSchedule,
-  plateauSchedule,
-  polynomialSchedule,
-  type Schedule,
-  stepSchedule,
-  warmUp,
-} from '@deepend/optim';
+import { type Schedule, schedules } from '@deepend/optim';
 import { train } from '@deepend/trainer';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
@@ -18,34 +7,36 @@ import { use } from '../helpers/engines';
 import { fakeLoader, linearNet } from '../helpers/loaders';
 
 const MAKERS: Record<string, (options: never) => Schedule> = {
-  step: stepSchedule,
-  multiStep: multiStepSchedule,
-  cosine: cosineSchedule,
-  polynomial: polynomialSchedule,
-  factor: factorSchedule,
-  oneCycle: oneCycleSchedule,
+  step: schedules.step,
+  multiStep: schedules.multiStep,
+  cosine: schedules.cosine,
+  polynomial: schedules.polynomial,
+  factor: schedules.factor,
+  oneCycle: schedules.oneCycle,
 };
 
 interface Run {
   numEpochs: number;
-  stepsPerEpoch: number;
+  updatesPerEpoch: number;
 }
 
 /** The rate of each update of a run. */
-const ratesOf = (schedule: Schedule, { numEpochs, stepsPerEpoch }: Run): number[] =>
-  Array.from({ length: numEpochs * stepsPerEpoch }, (_, step) =>
-    schedule.at({
-      epoch: Math.floor(step / stepsPerEpoch) + 1,
+const ratesOf = (schedule: Schedule, { numEpochs, updatesPerEpoch }: Run): number[] => {
+  const run = schedule.start();
+  return Array.from({ length: numEpochs * updatesPerEpoch }, (_, step) =>
+    run.at({
+      epoch: Math.floor(step / updatesPerEpoch) + 1,
       update: step,
-      stepsPerEpoch,
+      updatesPerEpoch,
       numEpochs,
     }),
   );
+};
 /** The rate of each epoch, the same for all its updates. */
 const byEpoch = (schedule: Schedule, run: Run): number[] => {
   const all = ratesOf(schedule, run);
-  const firsts = all.filter((_, step) => step % run.stepsPerEpoch === 0);
-  expect(all).toEqual(firsts.flatMap((rate) => Array<number>(run.stepsPerEpoch).fill(rate)));
+  const firsts = all.filter((_, step) => step % run.updatesPerEpoch === 0);
+  expect(all).toEqual(firsts.flatMap((rate) => Array<number>(run.updatesPerEpoch).fill(rate)));
   return firsts;
 };
 const expectClose = (actual: readonly number[], expected: readonly number[]) => {
@@ -74,22 +65,25 @@ describe("PyTorch's schedulers", () => {
     golden.schedules.map((row) => [`${row.make} ${JSON.stringify(row.options)}`, row] as const),
   )('%s', (_, row) => {
     const schedule = MAKERS[row.make]?.(row.options as never) as Schedule;
-    expectClose(row.every === 'epoch' ? byEpoch(schedule, row) : ratesOf(schedule, row), row.lrs);
+    const run = { numEpochs: row.numEpochs, updatesPerEpoch: row.stepsPerEpoch };
+    expectClose(row.every === 'epoch' ? byEpoch(schedule, run) : ratesOf(schedule, run), row.lrs);
   });
 
   it.each(golden.plateau.map((row) => [JSON.stringify(row.options), row] as const))(
     'ReduceLROnPlateau %s',
     (_, row) => {
-      const schedule = plateauSchedule(row.options as never);
+      const schedule = schedules.plateau(row.options as never);
+      const run = schedule.start();
       const at = (step: number) =>
-        schedule.at({ epoch: step + 1, update: step, stepsPerEpoch: 1, numEpochs: 99 });
+        run.at({ epoch: step + 1, update: step, updatesPerEpoch: 1, numEpochs: 99 });
       expect(at(0)).toBe(row.options.lr);
       const found = row.values.map((value, epoch) => {
-        schedule.observe?.(epochRecord({ [row.options.monitor]: value }));
+        run.observe?.(epochRecord({ [row.options.monitor]: value }));
         return at(epoch + 1);
       });
       expectClose(found, row.lrs);
-      expect(at(0)).toBe(row.options.lr); // another run begins anew
+      const state = { epoch: 1, update: 0, updatesPerEpoch: 1, numEpochs: 99 };
+      expect(schedule.start().at(state)).toBe(row.options.lr); // another run starts afresh
     },
   );
 });
@@ -99,19 +93,22 @@ describe("the book's schedulers", () => {
 
   it('FactorScheduler, which is one multiplication ahead', () => {
     const { lrs, ...options } = factor;
-    const found = byEpoch(factorSchedule(options), { numEpochs: lrs.length + 1, stepsPerEpoch: 2 });
+    const found = byEpoch(schedules.factor(options), {
+      numEpochs: lrs.length + 1,
+      updatesPerEpoch: 2,
+    });
     expect(found[0]).toBe(options.lr);
     expectClose(found.slice(1), lrs);
   });
 
   it('CosineScheduler, with and without warm-up', () => {
     const { lr, finalLr, numEpochs, lrs } = cosine;
-    expectClose(byEpoch(cosineSchedule({ lr, finalLr }), { numEpochs, stepsPerEpoch: 4 }), lrs);
-    const warmed = warmUp(cosineSchedule({ lr, finalLr }), {
+    expectClose(byEpoch(schedules.cosine({ lr, finalLr }), { numEpochs, updatesPerEpoch: 4 }), lrs);
+    const warmed = schedules.warmUp(schedules.cosine({ lr, finalLr }), {
       epochs: warm.epochs,
       from: warm.from,
     });
-    const all = ratesOf(warmed, { numEpochs, stepsPerEpoch: 4 });
+    const all = ratesOf(warmed, { numEpochs, updatesPerEpoch: 4 });
     expectClose(
       all.filter((_, step) => step % 4 === 0),
       warm.lrs,
@@ -122,31 +119,32 @@ describe("the book's schedulers", () => {
 });
 
 describe('warmUp', () => {
-  it('of so many updates leaves the rest of the run to the schedule', () => {
-    const run = { numEpochs: 5, stepsPerEpoch: 7 };
-    const found = ratesOf(warmUp(oneCycleSchedule({ maxLr: 0.8 }), { steps: 3 }), run);
+  it('of n updates leaves the rest of the run to the schedule', () => {
+    const run = { numEpochs: 5, updatesPerEpoch: 7 };
+    const found = ratesOf(schedules.warmUp(schedules.oneCycle({ maxLr: 0.8 }), { steps: 3 }), run);
     expectClose(
       found.slice(3),
-      ratesOf(oneCycleSchedule({ maxLr: 0.8 }), { numEpochs: 1, stepsPerEpoch: 32 }),
+      ratesOf(schedules.oneCycle({ maxLr: 0.8 }), { numEpochs: 1, updatesPerEpoch: 32 }),
     );
     expect(found[0]).toBeCloseTo((found[3] as number) / 100, 12); // by default from a hundredth
   });
 
   it('hands what it learns on to a schedule on plateau', () => {
-    const inner = () => plateauSchedule({ lr: 1, monitor: 'loss', patience: 0, factor: 0.5 });
-    const schedule = warmUp(inner(), { steps: 2, from: 0 });
+    const inner = () => schedules.plateau({ lr: 1, monitor: 'loss', patience: 0, factor: 0.5 });
+    const schedule = schedules.warmUp(inner(), { steps: 2, from: 0 });
+    const run = schedule.start();
     const at = (step: number) =>
-      schedule.at({ epoch: step, update: step, stepsPerEpoch: 1, numEpochs: 9 });
+      run.at({ epoch: step, update: step, updatesPerEpoch: 1, numEpochs: 9 });
     expect([at(0), at(1), at(2)]).toEqual([0, 0.5, 1]);
-    for (const loss of [2, 2]) schedule.observe?.(epochRecord({ loss }));
+    for (const loss of [2, 2]) run.observe?.(epochRecord({ loss }));
     expect(at(3)).toBe(0.5);
-    const resumed = warmUp(inner(), { steps: 2, from: 0 });
-    resumed.restore?.(JSON.parse(JSON.stringify(schedule.state?.())) as object);
-    expect(resumed.at({ epoch: 4, update: 4, stepsPerEpoch: 1, numEpochs: 9 })).toBe(0.5);
+    const resumed = schedule.start();
+    resumed.restore?.(JSON.parse(JSON.stringify(run.memory?.())) as object);
+    expect(resumed.at({ epoch: 4, update: 4, updatesPerEpoch: 1, numEpochs: 9 })).toBe(0.5);
   });
 
   it('says what it is in plain values', () => {
-    const schedule = warmUp(constant(0.1), { epochs: 2 });
+    const schedule = schedules.warmUp(schedules.constant(0.1), { epochs: 2 });
     expect(schedule.name).toBe('warm-up, constant');
     expect(JSON.parse(JSON.stringify(schedule.options))).toEqual({
       epochs: 2,
@@ -160,13 +158,13 @@ describe('a run', () => {
     await use('cpu-js');
     const seen: number[] = [];
     const onStep = ({ lr }: { lr: number }) => void seen.push(lr);
-    const run = { numEpochs: 4, stepsPerEpoch: 3 };
-    const schedule = warmUp(cosineSchedule({ lr: 0.2, by: 'step' }), { steps: 2 });
+    const run = { numEpochs: 4, updatesPerEpoch: 3 };
+    const schedule = schedules.warmUp(schedules.cosine({ lr: 0.2, by: 'step' }), { steps: 2 });
     const settings = { numEpochs: 4, progress: false, callbacks: [{ onStep }] };
     await train(linearNet(), fakeLoader(9, 3), null, { ...settings, lr: schedule });
     expect(seen).toEqual(ratesOf(schedule, run));
     // A threshold that no loss passes: each epoch but the first is a bad one.
-    const plateau = plateauSchedule({
+    const plateau = schedules.plateau({
       lr: 0.2,
       monitor: 'loss',
       patience: 0,
@@ -181,35 +179,65 @@ describe('a run', () => {
       expect(history.map(({ lr }) => lr)).toEqual([0.2, 0.2, 0.1, 0.05]);
     }
   });
+
+  it('owns the state of its schedule: one description serves two runs at once', async () => {
+    await use('cpu-js');
+    const lr = schedules.warmUp(
+      schedules.plateau({ lr: 0.2, monitor: 'loss', patience: 0, factor: 0.5, threshold: 1 }),
+      { steps: 1 },
+    );
+    const rates = async (numEpochs: number) => {
+      const options = { numEpochs, progress: false, lr };
+      const { history } = await train(linearNet(), fakeLoader(9, 3), null, options);
+      return history.map((record) => record.lr);
+    };
+    expect(await Promise.all([rates(4), rates(3)])).toEqual([
+      [0.2, 0.2, 0.1, 0.05],
+      [0.2, 0.2, 0.1],
+    ]);
+  });
+
+  it('makes schedules by name', () => {
+    const run = { numEpochs: 6, updatesPerEpoch: 2 };
+    for (const name of schedules.NAMES) {
+      const rates = ratesOf(schedules.create(name, { lr: 0.3, numEpochs: 6 }), run);
+      expect(Math.max(...rates)).toBeLessThanOrEqual(0.3 + 1e-9);
+    }
+    expect(() => schedules.create('cosin' as never, { lr: 1, numEpochs: 1 })).toThrow(
+      '[optim] schedules.create: expected one of constant, cosine, one-cycle,',
+    );
+  });
 });
 
 describe('any schedule', () => {
   const lr = fc.double({ min: 1e-4, max: 10, noNaN: true });
-  const share = fc.double({ min: 0.01, max: 1, noNaN: true });
+  const fraction = fc.double({ min: 0.01, max: 1, noNaN: true });
   const plain = fc.oneof(
-    lr.map(constant),
-    fc.record({ lr, stepSize: fc.integer({ min: 1, max: 5 }), gamma: share }).map(stepSchedule),
+    lr.map(schedules.constant),
+    fc
+      .record({ lr, stepSize: fc.integer({ min: 1, max: 5 }), gamma: fraction })
+      .map(schedules.step),
     fc
       .record({
         lr,
         milestones: fc.array(fc.integer({ min: 1, max: 9 }), { minLength: 1 }),
-        gamma: share,
+        gamma: fraction,
       })
-      .map(multiStepSchedule),
-    fc.record({ lr, by: fc.constantFrom('epoch', 'step') } as const).map(cosineSchedule),
+      .map(schedules.multiStep),
+    fc.record({ lr, by: fc.constantFrom('epoch', 'step') } as const).map(schedules.cosine),
     fc
-      .record({ lr, power: share, by: fc.constantFrom('epoch', 'step') } as const)
-      .map(polynomialSchedule),
+      .record({ lr, power: fraction, by: fc.constantFrom('epoch', 'step') } as const)
+      .map(schedules.polynomial),
     fc
-      .record({ lr, factor: share, by: fc.constantFrom('epoch', 'step') } as const)
-      .map(factorSchedule),
-    fc.record({ maxLr: lr, pctStart: share }).map(oneCycleSchedule),
+      .record({ lr, factor: fraction, by: fc.constantFrom('epoch', 'step') } as const)
+      .map(schedules.factor),
+    fc.record({ maxLr: lr, pctStart: fraction }).map(schedules.oneCycle),
   );
 
   it('gives rates above 0 and never above its largest, the same at the same moment', () => {
     const run = fc.record({
       numEpochs: fc.integer({ min: 1, max: 9 }),
-      stepsPerEpoch: fc.integer({ min: 1, max: 9 }),
+      updatesPerEpoch: fc.integer({ min: 1, max: 9 }),
     });
     fc.assert(
       fc.property(plain, run, (schedule, length) => {
@@ -230,62 +258,66 @@ describe('bad input', () => {
   const cases: [string, () => unknown, RegExp][] = [
     [
       'no rate',
-      () => constant(0),
-      /\[optim\] constant: option "lr" must be a number above 0, got 0/,
+      () => schedules.constant(0),
+      /\[optim\] schedules.constant: option "lr" must be a number above 0, got 0/,
     ],
     [
       'an unknown option',
-      () => stepSchedule({ lr: 1, stepsize: 2 } as never),
+      () => schedules.step({ lr: 1, stepsize: 2 } as never),
       /no option "stepsize"; did you mean "stepSize"\?|"stepSize" must be/,
     ],
     [
       'no milestones',
-      () => multiStepSchedule({ lr: 1, milestones: [] }),
+      () => schedules.multiStep({ lr: 1, milestones: [] }),
       /"milestones" must be a list of at least one epoch, got \[\]/,
     ],
     [
       'a factor above 1',
-      () => factorSchedule({ lr: 1, factor: 1.1 }),
+      () => schedules.factor({ lr: 1, factor: 1.1 }),
       /"factor" must be a number above 0 and at most 1, got 1.1/,
     ],
     [
       'a plateau factor of 1',
-      () => plateauSchedule({ lr: 1, factor: 1 }),
+      () => schedules.plateau({ lr: 1, factor: 1 }),
       /"factor" must be a number above 0 and below 1, got 1/,
     ],
     [
       'a cycle that rises too long',
-      () => oneCycleSchedule({ maxLr: 1, pctStart: 0.6, threePhase: true }),
+      () => schedules.oneCycle({ maxLr: 1, pctStart: 0.6, threePhase: true }),
       /"pctStart" must be at most 0.5 with threePhase, got 0.6/,
     ],
     [
       'a warm-up of a number',
-      () => warmUp(0.1 as never, { steps: 1 }),
+      () => schedules.warmUp(0.1 as never, { steps: 1 }),
       /warmUp: expected a schedule first, .*; wrap a number in constant\(\)/,
     ],
     [
       'a warm-up of no length',
-      () => warmUp(constant(1), {}),
-      /expected "steps" or "epochs", one of both; got neither/,
+      () => schedules.warmUp(schedules.constant(1), {}),
+      /expected either "steps" or "epochs", got neither/,
     ],
     [
       'a warm-up of two lengths',
-      () => warmUp(constant(1), { steps: 1, epochs: 1 }),
-      /one of both; got both/,
+      () => schedules.warmUp(schedules.constant(1), { steps: 1, epochs: 1 }),
+      /got both/,
     ],
     [
       'a warm-up as long as the run',
-      () => ratesOf(warmUp(constant(1), { epochs: 2 }), { numEpochs: 2, stepsPerEpoch: 3 }),
+      () =>
+        ratesOf(schedules.warmUp(schedules.constant(1), { epochs: 2 }), {
+          numEpochs: 2,
+          updatesPerEpoch: 3,
+        }),
       /the warm-up of 6 updates leaves nothing of the run's 6; shorten it/,
     ],
     [
       'a monitor that the run lacks',
-      () => plateauSchedule({ lr: 1 }).observe?.(epochRecord({})),
-      /plateauSchedule: watches "testLoss", which this run does not measure; give train a test loader/,
+      () => schedules.plateau({ lr: 1 }).start().observe?.(epochRecord({})),
+      /schedules.plateau: watches "testLoss", which this run does not measure; give train a test loader/,
     ],
     [
       'a monitor that there is not',
-      () => plateauSchedule({ lr: 1, monitor: 'valLoss' as never }),
+      () => schedules.plateau({ lr: 1, monitor: 'valLoss' as never }),
       /"monitor" must be one of 'loss', 'trainAcc', 'testLoss', 'testAcc', got 'valLoss'/,
     ],
   ];

@@ -1,7 +1,7 @@
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { accuracyMetric, confusionMatrix } from '@deepend/optim';
+import { metrics } from '@deepend/optim';
 import {
   type Callback,
   csvHistory,
@@ -78,11 +78,10 @@ describe('history files', () => {
 
   it('tell what the history tells', async () => {
     const [jsonl, csv] = [path.join(dir, 'h.jsonl'), path.join(dir, 'h.csv')];
-    const metrics = [accuracyMetric(), confusionMatrix()];
     const callbacks = [jsonlHistory(jsonl), csvHistory(csv)];
     const { history } = await train(linearNet(), fakeLoader(6, 3), fakeLoader(6, 3), {
       ...quiet,
-      metrics,
+      metrics: [metrics.accuracy(), metrics.confusionMatrix()],
       callbacks,
     });
     const lines = (await read(jsonl)).filter((line) => line !== '');

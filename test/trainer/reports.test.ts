@@ -1,4 +1,4 @@
-import { confusionMatrix } from '@deepend/optim';
+import { metrics } from '@deepend/optim';
 import { confusedPairs, type Loader, predict, topLosses, worstClasses } from '@deepend/trainer';
 import * as tf from '@tensorflow/tfjs-core';
 import { showTopLosses } from 'deepend';
@@ -144,7 +144,7 @@ describe('worstClasses', () => {
     expect(() => worstClasses([[1, 2]], ['a', 'b'])).toThrow(
       /worstClasses: expected a square matrix of counts, as confusionMatrix\(\) gives/,
     );
-    expect(() => worstClasses(confusionMatrix().compute() as number[][], [])).toThrow(
+    expect(() => worstClasses(metrics.confusionMatrix().compute() as number[][], [])).toThrow(
       /expected a square matrix/,
     );
     expect(() => confusedPairs(MATRIX, ['a'], 1)).toThrow(

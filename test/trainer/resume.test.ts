@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { arrayDataset, DataLoader, randomCrop } from '@deepend/data';
 import { book, cifar } from '@deepend/models';
-import { cosineSchedule } from '@deepend/optim';
+import { schedules } from '@deepend/optim';
 import {
   type Callback,
   checkpoints,
@@ -72,7 +72,7 @@ const bits = (net: LayersModel) => {
 const SETTINGS: Record<string, () => Partial<TrainOptions>> = {
   'plain SGD': () => ({ lr: 0.05 }),
   'momentum, a schedule, averaged weights and clipped gradients': () => ({
-    lr: cosineSchedule({ lr: 0.05, epochs: 4, by: 'step' }),
+    lr: schedules.cosine({ lr: 0.05, epochs: 4, by: 'step' }),
     optimizer: { name: 'sgd', momentum: 0.9, nesterov: true, weightDecay: 1e-3 },
     emaDecay: 0.9,
     clipNorm: 1,

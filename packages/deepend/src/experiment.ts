@@ -16,17 +16,7 @@ import {
 import { type Device, type DeviceName, device, tryAllGpus, tryGpu } from '@deepend/device';
 import { tensorBoard } from '@deepend/export';
 import { createModel } from '@deepend/models';
-import {
-  constant,
-  cosineSchedule,
-  crossEntropy,
-  oneCycleSchedule,
-  plateauSchedule,
-  polynomialSchedule,
-  type Schedule,
-  stepSchedule,
-  warmUp,
-} from '@deepend/optim';
+import { crossEntropy, schedules } from '@deepend/optim';
 import {
   type Callback,
   earlyStopping,
@@ -49,16 +39,6 @@ const AUGMENTS: Record<string, (size: number) => Transform> = {
   cutout: (size) => cutout(Math.max(1, Math.round(size / 2))), // 16 of 32: DeVries & Taylor 2017
   mixup: () => mixUp({ alpha: 0.2 }),
   cutmix: () => cutMix(),
-};
-
-/** A row: a schedule from its peak rate and the run's length in epochs. */
-const SCHEDULES: Record<Settings['schedule'], (lr: number, epochs: number) => Schedule> = {
-  constant: (lr) => constant(lr),
-  cosine: (lr) => cosineSchedule({ lr }),
-  'one-cycle': (lr) => oneCycleSchedule({ maxLr: lr }),
-  polynomial: (lr) => polynomialSchedule({ lr }),
-  step: (lr, epochs) => stepSchedule({ lr, stepSize: Math.max(1, Math.ceil(epochs / 3)) }),
-  plateau: (lr) => plateauSchedule({ lr }),
 };
 
 /** What computes, by the name in the settings. */
@@ -179,7 +159,7 @@ function optionsOf(settings: Settings): TrainOptions {
   } = settings;
   const { clipNorm, clipValue, gradientAccumulationSteps, emaDecay } = settings;
   const { microBatch, fastDevRun, overfitBatches } = settings;
-  const rate = SCHEDULES[schedule](lr, epochs);
+  const rate = schedules.create(schedule, { lr, numEpochs: epochs });
   const rest = {
     clipNorm,
     clipValue,
@@ -200,7 +180,7 @@ function optionsOf(settings: Settings): TrainOptions {
     Object.fromEntries(Object.entries(from).filter(([, value]) => value !== undefined)) as T;
   return {
     numEpochs: epochs,
-    lr: warm ? warmUp(rate, { epochs: warm }) : rate,
+    lr: warm ? schedules.warmUp(rate, { epochs: warm }) : rate,
     seed,
     optimizer: defined(optimizer) as NonNullable<TrainOptions['optimizer']>,
     ...(labelSmoothing && { loss: crossEntropy({ labelSmoothing }) }),

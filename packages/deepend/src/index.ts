@@ -30,30 +30,16 @@ export * from '@deepend/models';
 export type { ImageShape } from '@deepend/nn';
 export * from '@deepend/nn';
 export {
-  accuracyMetric,
   binaryCrossEntropy,
   type ClassReport,
   type CrossEntropyOptions,
-  confusionMatrix,
-  constant,
-  cosineSchedule,
   crossEntropy,
-  factorSchedule,
   type Metric,
   meanSquaredError,
-  multiStepSchedule,
-  numCorrect,
+  metrics,
   type OptimizerOptions,
-  oneCycleSchedule,
-  type PlateauOptions,
-  perClass,
-  plateauSchedule,
-  polynomialSchedule,
   type Schedule,
-  stepSchedule,
-  topK,
-  type WarmUpOptions,
-  warmUp,
+  schedules,
 } from '@deepend/optim';
 export * from '@deepend/plot';
 export {

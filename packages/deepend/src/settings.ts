@@ -3,6 +3,7 @@
  * have them: one table, a row a setting.
  */
 import { checkOptions, rule } from '@deepend/core';
+import { OPTIMIZER_NAMES, type OptimizerName, type ScheduleName, schedules } from '@deepend/optim';
 
 interface Row {
   /** As commander writes it: `--lr <rate>`. The setting's name is its camelCase. */
@@ -12,9 +13,6 @@ interface Row {
   readonly kind: 'number' | 'text' | 'flag';
   readonly default?: number | string | boolean;
 }
-
-const SCHEDULES = ['constant', 'cosine', 'one-cycle', 'polynomial', 'step', 'plateau'] as const;
-const OPTIMIZERS = ['sgd', 'adam', 'adamw', 'rmsprop', 'adagrad', 'lion'] as const;
 
 const whole = (flag: string, about: string, more: Partial<Row> = {}): Row => ({
   flag,
@@ -68,13 +66,17 @@ export const SETTINGS = {
   epochs: whole('--epochs <number>', 'passes over the training set', { default: 10 }),
   batchSize: whole('--batch-size <images>', 'images of a step', { default: 128 }),
   lr: positive('--lr <rate>', 'learning rate', { default: 0.05 }),
-  schedule: text('--schedule <name>', `how the rate moves: ${SCHEDULES.join(', ')}`, {
-    rule: rule.oneOf(SCHEDULES).optional(),
-    default: 'constant',
-  }),
+  schedule: text(
+    '--schedule <name>',
+    `how the learning rate moves: ${schedules.NAMES.join(', ')}`,
+    {
+      rule: rule.oneOf(schedules.NAMES).optional(),
+      default: 'constant',
+    },
+  ),
   warmUp: positive('--warm-up <epochs>', 'over which the rate grows from near 0'),
-  optimizer: text('--optimizer <name>', OPTIMIZERS.join(', '), {
-    rule: rule.oneOf(OPTIMIZERS).optional(),
+  optimizer: text('--optimizer <name>', OPTIMIZER_NAMES.join(', '), {
+    rule: rule.oneOf(OPTIMIZER_NAMES).optional(),
     default: 'sgd',
   }),
   momentum: positive('--momentum <share>', 'of sgd and rmsprop', { rule: share() }),
@@ -150,9 +152,9 @@ export interface Settings {
   epochs: number;
   batchSize: number;
   lr: number;
-  schedule: (typeof SCHEDULES)[number];
+  schedule: ScheduleName;
   warmUp?: number;
-  optimizer: (typeof OPTIMIZERS)[number];
+  optimizer: OptimizerName;
   momentum?: number;
   nesterov?: boolean;
   weightDecay?: number;

@@ -1,3 +1,4 @@
+/** Losses, optimizers, learning-rate schedules, metrics, gradient clipping and EMA. */
 export { clipByNorm, clipByValue, GradientAccumulator } from './gradients';
 export {
   type CrossEntropyOptions,
@@ -5,31 +6,18 @@ export {
   softmaxCrossEntropy,
 } from './losses/cross-entropy';
 export { binaryCrossEntropy, meanSquaredError } from './losses/elementwise';
-export {
-  accuracyMetric,
-  type ClassReport,
-  confusionMatrix,
-  type Metric,
-  numCorrect,
-  perClass,
-  reportOf,
-  topK,
-} from './metrics';
+export type { ClassReport, Metric } from './metrics';
+export * as metrics from './metrics';
 export { ModelEma, type ModelEmaOptions, type ModelEmaState } from './model-ema';
 export { type Monitor, type MonitorMode, modeOf, monitored, monitorRules } from './monitor';
 export { createOptimizer, type Optimizer, type OptimizerState } from './optimizers/optimizer';
-export type { OptimizerOptions, ParameterGroup } from './optimizers/options';
-export { composed, sgd } from './optimizers/update';
-export { type PlateauOptions, plateauSchedule } from './schedules/plateau';
 export {
-  constant,
-  cosineSchedule,
-  factorSchedule,
-  multiStepSchedule,
-  oneCycleSchedule,
-  polynomialSchedule,
-  type Schedule,
-  type ScheduleState,
-  stepSchedule,
-} from './schedules/schedules';
-export { type WarmUpOptions, warmUp } from './schedules/warm-up';
+  OPTIMIZER_NAMES,
+  type OptimizerName,
+  type OptimizerOptions,
+  type ParameterGroup,
+} from './optimizers/options';
+export { composed, sgd } from './optimizers/update';
+export type { ScheduleName } from './schedules';
+export * as schedules from './schedules';
+export type { Schedule, ScheduleRun, ScheduleState } from './schedules/schedule';

@@ -40,7 +40,7 @@ export function numCorrect(logits: tf.Tensor, labels: tf.Tensor): number {
     const [calls, classes] = [Array.from(predicted.dataSync()), truth.dataSync()];
     if (calls.length !== classes.length)
       throw new RangeError(
-        `[optim] accuracy: expected a label for each of ${calls.length} samples, got ${classes.length}`,
+        `[optim] metrics.numCorrect: expected a label for each of ${calls.length} samples, got ${classes.length}`,
       );
     return calls.filter((call, i) => call === classes[i]).length;
   } finally {
@@ -52,7 +52,7 @@ const classTensor = (tensor: tf.Tensor): tf.Tensor =>
   tensor.rank > 1 ? tf.argMax(tensor, 1) : tensor.clone();
 
 /** The share of right answers, 0 to 1; NaN before the first. */
-export const accuracyMetric = (): Metric =>
+export const accuracy = (): Metric =>
   ofMatrix('accuracy', (matrix) => {
     const all = sum(matrix.flat());
     return sum(matrix.map((row, i) => row[i] ?? 0)) / all;
@@ -63,10 +63,10 @@ export const confusionMatrix = (): Metric => ofMatrix('confusionMatrix', (matrix
 
 /** Precision, recall, F1 and support of each class, in the classes' order. */
 export const perClass = (): Metric =>
-  ofMatrix('perClass', (matrix) => matrix.map((_, index) => reportOf(matrix, index)));
+  ofMatrix('perClass', (matrix) => matrix.map((_, index) => classReport(matrix, index)));
 
 /** What a class came to by a confusion matrix of `[true][predicted]`. */
-export function reportOf(matrix: readonly (readonly number[])[], index: number): ClassReport {
+export function classReport(matrix: readonly (readonly number[])[], index: number): ClassReport {
   const right = matrix[index]?.[index] ?? 0;
   const support = sum(matrix[index] ?? []);
   const called = sum(matrix.map((row) => row[index] ?? 0));
@@ -86,12 +86,14 @@ export function reportOf(matrix: readonly (readonly number[])[], index: number):
  */
 export function topK(k: number): Metric {
   if (!Number.isInteger(k) || k < 1)
-    throw new RangeError(`[optim] topK: expected an integer of at least 1, got ${formatValue(k)}`);
+    throw new RangeError(
+      `[optim] metrics.topK: expected an integer of at least 1, got ${formatValue(k)}`,
+    );
   let [right, all] = [0, 0];
   return {
     name: `top${k}`,
     async update(logits, labels) {
-      const where = `[optim] topK(${k})`;
+      const where = `[optim] metrics.topK(${k})`;
       const truth = await readTruth(where, logits, labels);
       const [batch, numClasses] = logits.shape;
       if (k > numClasses)
@@ -117,7 +119,7 @@ export function topK(k: number): Metric {
 /** A metric that is read off the counts of `[true class][predicted class]`. */
 function ofMatrix(name: string, read: (matrix: number[][]) => number | object): Metric {
   let [counts, numClasses] = [new Float64Array(0), 0];
-  const where = `[optim] ${name}`;
+  const where = `[optim] metrics.${name}`;
   return {
     name,
     async update(logits, labels) {

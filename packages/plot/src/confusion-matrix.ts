@@ -58,7 +58,7 @@ const WHERE = '[plot] plotConfusionMatrix';
  * Draws a confusion matrix: a row for each true class, a column for each predicted class, in each
  * cell the count and its percentage. Cells without samples have no text. With about twenty classes
  * or more, cells are too small for text: see the colours, or the values under the pointer in HTML.
- * @param counts `[true class][predicted class]`, as the metric `confusionMatrix()` returns them
+ * @param counts `[true class][predicted class]`, as `metrics.confusionMatrix()` returns them
  * @throws RangeError when the matrix is not square, a count is negative, or the numbers of names
  *   and classes differ
  * @example

@@ -6,7 +6,7 @@
 
 import type { Loss, ParameterGradient } from '@deepend/compiler';
 import { activate, type Device } from '@deepend/device';
-import { clipByNorm, numCorrect, sgd as sgdStep } from '@deepend/optim';
+import { clipByNorm, metrics, sgd as sgdStep } from '@deepend/optim';
 import * as tf from '@tensorflow/tfjs-core';
 import type { LayersModel } from '@tensorflow/tfjs-layers';
 import { Accumulator } from './accumulator';
@@ -92,7 +92,7 @@ const corr2d = (x: tf.Tensor2D, kernel: tf.Tensor2D): tf.Tensor2D =>
 export const bookTools = {
   Accumulator,
   Timer,
-  accuracy: numCorrect,
+  accuracy: metrics.numCorrect,
   corr2d,
   evaluateAccuracy,
   evaluateAccuracyGpu,

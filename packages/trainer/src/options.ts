@@ -1,15 +1,14 @@
 /** What `train` may be asked for, checked before anything is computed. */
 import { checkOptions, formatValue, rule } from '@deepend/core';
 import type { Device } from '@deepend/device';
-import type { Metric, Schedule } from '@deepend/optim';
+import { type Metric, OPTIMIZER_NAMES, type Schedule, type ScheduleRun } from '@deepend/optim';
 import type { Callback, TrainOptions } from './types';
 
 const isObject = (value: unknown) => typeof value === 'object' && value !== null;
 const isSchedule = (value: unknown): value is Schedule =>
-  isObject(value) && typeof (value as Schedule).at === 'function';
+  isObject(value) && typeof (value as Schedule).start === 'function';
 
-const OPTIMIZERS = ['sgd', 'adam', 'adamw', 'rmsprop', 'adagrad', 'lion'] as const;
-const OPTIMIZER = `one of ${OPTIMIZERS.map((name) => `'${name}'`).join(', ')}, or an object with such a name`;
+const OPTIMIZER = `one of ${OPTIMIZER_NAMES.map((name) => `'${name}'`).join(', ')}, or an object with such a name`;
 
 const device = rule.custom<Device>(
   (value) => typeof (value as Device | null)?.backend === 'string',
@@ -29,10 +28,8 @@ const trainOptions = rule.object({
   optimizer: rule
     .custom<NonNullable<TrainOptions['optimizer']>>(
       (value) =>
-        OPTIMIZERS.includes(
-          (isObject(value)
-            ? (value as { name: unknown }).name
-            : value) as (typeof OPTIMIZERS)[number],
+        OPTIMIZER_NAMES.some(
+          (name) => name === (isObject(value) ? (value as { name: unknown }).name : value),
         ),
       OPTIMIZER,
     )
@@ -76,33 +73,40 @@ export function checkTrainOptions(where: string, options: TrainOptions): TrainOp
   const first = isSchedule(lr)
     ? 1
     : typeof lr === 'function'
-      ? checkRate(where, lr(1), { epoch: 1, lr })
+      ? checkRate(where, lr(1), { epoch: 1, least: Number.MIN_VALUE })
       : lr;
   checkOptions(where, trainOptions, { ...options, lr: first });
   return options;
 }
 
-/** The learning rate of a moment; whatever is neither function nor schedule, as it is. */
-export function rateAt(lr: TrainOptions['lr'], moment: Parameters<Schedule['at']>[0]): number {
-  if (isSchedule(lr)) return lr.at(moment);
-  return typeof lr === 'function' ? lr(moment.epoch) : lr;
+/**
+ * The learning rate within a run: of a number, of a function of the epoch, or of a schedule, whose
+ * state belongs to the run.
+ * @throws RangeError from `at` when the rate is no number above 0; a schedule may end at 0, where
+ *   an update moves nothing
+ */
+export function startSchedule(where: string, lr: TrainOptions['lr']): ScheduleRun {
+  if (!isSchedule(lr)) {
+    const rateOf = typeof lr === 'function' ? lr : () => lr;
+    return {
+      at: ({ epoch }) => checkRate(where, rateOf(epoch), { epoch, least: Number.MIN_VALUE }),
+    };
+  }
+  const run = lr.start();
+  return {
+    at: (state) => checkRate(where, run.at(state), { epoch: state.epoch, least: 0 }),
+    observe: (record) => run.observe?.(record),
+    ...(run.memory && { memory: () => run.memory?.() ?? {} }),
+    restore: (memory) => run.restore?.(memory),
+  };
 }
 
-/**
- * @throws RangeError when a function or a schedule gives no rate above 0; a schedule may end at 0,
- * where a step moves nothing
- */
-export function checkRate(
+function checkRate(
   where: string,
   rate: number,
-  { epoch, lr }: { epoch: number; lr: TrainOptions['lr'] },
+  { epoch, least }: { epoch: number; least: number },
 ): number {
-  if (
-    typeof rate === 'number' &&
-    Number.isFinite(rate) &&
-    (rate > 0 || (rate === 0 && isSchedule(lr)))
-  )
-    return rate;
+  if (typeof rate === 'number' && Number.isFinite(rate) && rate >= least) return rate;
   throw new RangeError(
     `${where}: option "lr" must give a number above 0 for each epoch, got ${formatValue(rate)} for epoch ${epoch}`,
   );
@@ -121,5 +125,3 @@ export function configOf(options: TrainOptions): Record<string, unknown> {
       : lr;
   return JSON.parse(JSON.stringify({ ...Object.fromEntries(plain), lr: rate }));
 }
-
-export { isSchedule };

@@ -2,7 +2,7 @@
 
 import { compile } from '@deepend/compiler';
 import { formatValue } from '@deepend/core';
-import { type ClassReport, reportOf } from '@deepend/optim';
+import { type ClassReport, metrics } from '@deepend/optim';
 import * as tf from '@tensorflow/tfjs-core';
 import type { LayersModel } from '@tensorflow/tfjs-layers';
 import { checkBatch, checkLoader } from './check';
@@ -177,7 +177,7 @@ export function worstClasses(
 ): (ClassReport & { readonly name: string })[] {
   checkMatrix('[trainer] worstClasses', matrix, classNames);
   return classNames
-    .map((name, index) => ({ name, ...reportOf(matrix, index) }))
+    .map((name, index) => ({ name, ...metrics.classReport(matrix, index) }))
     .filter(({ support }) => support > 0)
     .sort((a, b) => a.recall - b.recall || a.f1 - b.f1);
 }

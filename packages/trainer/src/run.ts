@@ -5,11 +5,12 @@
 
 import type { EpochRecord, StepRecord } from '@deepend/core';
 import type { Device } from '@deepend/device';
+import type { ScheduleRun } from '@deepend/optim';
 import type * as tf from '@tensorflow/tfjs-core';
 import type { LayersModel } from '@tensorflow/tfjs-layers';
 import { newestCheckpoint } from './checkpoints/folder';
 import { putBack, refuseOther } from './checkpoints/restore';
-import { checkRate, configOf, isSchedule, rateAt } from './options';
+import { configOf, startSchedule } from './options';
 import { progressDisplay } from './progress';
 import { briefInNotebooks } from './progress-notebook';
 import { StepRunner } from './session';
@@ -36,6 +37,7 @@ const several = ({ devices }: Options) => devices && devices.length > 1 && { dev
 export class Run {
   readonly stepRunner: StepRunner;
   readonly sums = new MetricSums();
+  private readonly schedule: ScheduleRun;
   /** From 1. */
   epoch = 1;
   /** Steps of the epoch that are done. */
@@ -68,6 +70,7 @@ export class Run {
       : undefined;
     this.watchers = this.display ? [this.display, ...callbacks] : callbacks;
     this.lastEpoch = fastDevRun ? 1 : numEpochs;
+    this.schedule = startSchedule(WHERE, options.lr);
     this.lr = this.rate();
     const { stepRunner: session } = this;
     const { plan, optimizer, ema: average, loss } = session;
@@ -184,8 +187,7 @@ export class Run {
   }
 
   async endEpoch(record: EpochRecord): Promise<void> {
-    const { lr } = this.options;
-    if (isSchedule(lr)) lr.observe?.(record);
+    this.schedule.observe?.(record);
     this.history.push(record);
     this.epoch++;
     this.step = 0;
@@ -250,14 +252,10 @@ export class Run {
   }
 
   private rate(): number {
-    const { gradientAccumulationSteps: accumulate = 1, lr, numEpochs } = this.options;
-    const stepsPerEpoch = Math.ceil(this.loader.numBatches / accumulate);
-    const { epoch } = this;
-    return checkRate(
-      WHERE,
-      rateAt(lr, { epoch, update: this.stepRunner.updates, stepsPerEpoch, numEpochs }),
-      { epoch, lr },
-    );
+    const { gradientAccumulationSteps = 1, numEpochs } = this.options;
+    const updatesPerEpoch = Math.ceil(this.loader.numBatches / gradientAccumulationSteps);
+    const { epoch, stepRunner } = this;
+    return this.schedule.at({ epoch, update: stepRunner.updates, updatesPerEpoch, numEpochs });
   }
 
   private config(): Record<string, unknown> {
@@ -275,7 +273,6 @@ export class Run {
     const { optimizer, ema: average, updates, part } = this.stepRunner;
     const { step: optimizerStep, slots } = optimizer.state();
     const averaged = average?.state();
-    const { lr } = this.options;
     const progress = {
       epoch: this.epoch - 1,
       ...{ step: this.step, globalStep: this.globalStep, updates, optimizerStep },
@@ -285,7 +282,7 @@ export class Run {
       history: [...this.history],
       config: this.config(),
       loader: this.loader.state?.(),
-      ...(isSchedule(lr) && lr.state && { schedule: lr.state() }),
+      ...(this.schedule.memory && { schedule: this.schedule.memory() }),
       ...(part !== undefined && { microBatch: part }),
     };
     const weights = this.net.weights.map((weight): [string, tf.Tensor] => [
@@ -313,8 +310,7 @@ export class Run {
     for (const why of found.damaged) console.warn(`${why}; going on from ${found.file}`);
     refuseOther(found.file, { saved: progress.config, now: this.config() });
     putBack(found.file, tensors, { net: this.net, session: this.stepRunner, progress });
-    const { lr } = this.options;
-    if (isSchedule(lr) && progress.schedule) lr.restore?.(progress.schedule as object);
+    if (progress.schedule) this.schedule.restore?.(progress.schedule as object);
     this.history.push(...progress.history);
     this.epoch = progress.epoch + 1;
     this.step = progress.step;

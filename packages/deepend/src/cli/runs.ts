@@ -3,7 +3,7 @@ import path from 'node:path';
 import type { EpochRecord } from '@deepend/core';
 import { decodeImage, resizeImages } from '@deepend/data';
 import { loadModel } from '@deepend/models';
-import { confusionMatrix } from '@deepend/optim';
+import { metrics } from '@deepend/optim';
 import { plotRuns } from '@deepend/plot';
 import { confusedPairs, evaluate, predict, worstClasses } from '@deepend/trainer';
 import * as tf from '@tensorflow/tfjs-core';
@@ -30,7 +30,7 @@ export function addRuns(program: Command): void {
       await deviceOf(settings.device);
       const [, testIter] = await loadersOf(settings, { progress: !json });
       const net = await loadModel(path.join(folder, 'net'));
-      const matrix = confusionMatrix();
+      const matrix = metrics.confusionMatrix();
       const { loss, accuracy, numSamples } = await evaluate(net, testIter, { metrics: [matrix] });
       const counts = matrix.compute() as number[][];
       const classNames = testIter.classNames ?? counts.map((_, i) => `class ${i}`);

@@ -1,6 +1,6 @@
 /** What the run's net makes of the test set, in one pass. */
 
-import { type ClassReport, confusionMatrix, type Metric, perClass } from '@deepend/optim';
+import { type ClassReport, type Metric, metrics } from '@deepend/optim';
 import {
   type Batch,
   type ConfusedPair,
@@ -60,7 +60,7 @@ export async function evaluateRun(
     compute: () => worst.samples,
     reset: () => {},
   };
-  const [matrix, classes] = [confusionMatrix(), perClass()];
+  const [matrix, classes] = [metrics.confusionMatrix(), metrics.perClass()];
   const { loss, accuracy, numSamples } = await evaluate(net, tap.loader, {
     metrics: [matrix, classes, watcher],
   });

@@ -15,7 +15,7 @@ export interface ParameterGroup {
 
 /** An optimizer by its name. It takes the options that its rule has and refuses the others. */
 export interface OptimizerOptions {
-  name: 'sgd' | 'adam' | 'adamw' | 'rmsprop' | 'adagrad' | 'lion';
+  name: OptimizerName;
   /** sgd, rmsprop: how much of the velocity stays. @default 0 */
   momentum?: number;
   /** sgd: looks ahead by one velocity. @default false */
@@ -53,7 +53,10 @@ export interface OptimizerOptions {
 export type CheckedOptions = OptimizerOptions &
   Required<Pick<OptimizerOptions, 'weightDecay' | 'decoupled' | 'excludeFromDecay' | 'groups'>>;
 
-const NAMES = ['sgd', 'adam', 'adamw', 'rmsprop', 'adagrad', 'lion'] as const;
+/** The optimizers' names. */
+export const OPTIMIZER_NAMES = ['sgd', 'adam', 'adamw', 'rmsprop', 'adagrad', 'lion'] as const;
+
+export type OptimizerName = (typeof OPTIMIZER_NAMES)[number];
 
 const share = (byDefault: number) =>
   rule
@@ -73,7 +76,7 @@ const group = rule.object({
 });
 
 const forAll = ({ weightDecay = 0 } = {}) => ({
-  name: rule.oneOf(NAMES),
+  name: rule.oneOf(OPTIMIZER_NAMES),
   weightDecay: rule.nonNegativeNumber().default(weightDecay),
   excludeFromDecay: rule.oneOf(['none', 'norm-and-bias']).default('none'),
   groups: rule.list(group, 'a list of groups').default([]),
@@ -106,7 +109,7 @@ const SCHEMAS = {
   lion: rule.object({ ...forAll(), ...decoupled(true), beta1: share(0.9), beta2: share(0.99) }),
 };
 
-const NAME = rule.object({ name: rule.oneOf(NAMES) });
+const NAME = rule.object({ name: rule.oneOf(OPTIMIZER_NAMES) });
 
 /** @throws TypeError or RangeError when an option is wrong, or none of the optimizer's */
 export function checkOptimizerOptions(where: string, options: OptimizerOptions): CheckedOptions {

@@ -1,9 +1,11 @@
-/** A learning rate that falls when a run gets no better. */
+/** A learning rate that falls when the run stops improving. */
+
+import type { EpochRecord } from '@deepend/core';
 import { checkOptions, rule } from '@deepend/core';
 import { type Monitor, type MonitorMode, modeOf, monitored, monitorRules } from '../monitor';
-import type { Schedule } from './schedules';
+import type { Schedule, ScheduleRun } from './schedule';
 
-const WHERE = '[optim] plateauSchedule';
+const WHERE = '[optim] schedules.plateau';
 
 const rules = rule.object({
   lr: rule.positiveNumber(),
@@ -22,82 +24,97 @@ const rules = rule.object({
 });
 
 export interface PlateauOptions {
+  /** The first learning rate, above 0. */
   lr: number;
-  /** @default 'testLoss' */
+  /** The quantity of each epoch that is watched. @default 'testLoss' */
   monitor?: Monitor;
-  /** Which way is better. @default as the monitor goes: losses fall, accuracies rise */
+  /** Whether smaller or larger values are better. @default 'min' for losses, 'max' for accuracies */
   mode?: MonitorMode;
-  /** @default 0.1 */
+  /** What the rate is multiplied by, above 0 and below 1. @default 0.1 */
   factor?: number;
-  /** Epochs without a better one that are borne. @default 10 */
+  /** Number of epochs without improvement before the learning rate is reduced. @default 10 */
   patience?: number;
-  /** By how much a value must be better to count, of the best value or in all. @default 1e-4 */
+  /** By how much a value must beat the best one to count as an improvement. @default 1e-4 */
   threshold?: number;
-  /** @default 'rel' */
+  /** Whether `threshold` is a fraction of the best value or an absolute amount. @default 'rel' */
   thresholdMode?: 'rel' | 'abs';
-  /** Epochs after a fall in which none counts as bad. @default 0 */
+  /** Epochs after a reduction that do not count as bad. @default 0 */
   cooldown?: number;
-  /** @default 0 */
+  /** The rate never falls below this. @default 0 */
   minLr?: number;
 }
 
-interface PlateauState {
+/** What a run with this schedule remembers. */
+interface PlateauMemory {
   lr: number;
   /** null before the first epoch. */
   best: number | null;
   badEpochs: number;
+  /** Epochs of the cooldown that are left. */
   cooling: number;
 }
 
-const LEAST_CHANGE = 1e-8; // a smaller step of the rate is not taken, as PyTorch's eps has it
+const MIN_CHANGE = 1e-8; // smaller reductions are skipped; PyTorch's `eps`
 
 /**
- * The rate times `factor` after more than `patience` epochs in which the monitor got no better.
- * PyTorch's `ReduceLROnPlateau`. It serves one
- * run at a time, and begins anew with a run's first update.
- * @throws Error after the first epoch when the run does not measure what is watched
+ * Multiplies the rate by `factor` after more than `patience` epochs without improvement of the
+ * monitored quantity. PyTorch's `ReduceLROnPlateau`.
+ * @throws Error after the first epoch when the run does not measure the monitored quantity
+ * @example
+ * schedules.plateau({ lr: 0.1, monitor: 'testLoss', patience: 3 });
  */
-export function plateauSchedule(settings: PlateauOptions): Schedule {
+export function plateau(settings: PlateauOptions): Schedule {
   const given = checkOptions(WHERE, rules, settings);
-  const { lr, monitor = 'testLoss', mode = modeOf(monitor) } = given;
-  const {
-    factor = 0.1,
-    patience = 10,
-    threshold = 1e-4,
-    thresholdMode = 'rel',
-    cooldown = 0,
-    minLr = 0,
-  } = given;
-  const sign = mode === 'min' ? 1 : -1;
-  const isBetter = (value: number, best: number | null) => {
+  const { monitor = 'testLoss', factor = 0.1, patience = 10 } = given;
+  const { threshold = 1e-4, thresholdMode = 'rel', cooldown = 0, minLr = 0 } = given;
+  const mode = given.mode ?? modeOf(monitor);
+  const reduction = { factor, patience, threshold, thresholdMode, cooldown, minLr };
+  const options = { lr: given.lr, monitor, mode, ...reduction };
+  return { name: 'plateau', options, start: () => new PlateauRun(options) };
+}
+
+class PlateauRun implements ScheduleRun {
+  readonly #options: Required<PlateauOptions>;
+  #memory: PlateauMemory;
+
+  constructor(options: Required<PlateauOptions>) {
+    this.#options = options;
+    this.#memory = { lr: options.lr, best: null, badEpochs: 0, cooling: 0 };
+  }
+
+  at(): number {
+    return this.#memory.lr;
+  }
+
+  observe(record: EpochRecord): void {
+    const { monitor, patience, factor, minLr, cooldown } = this.#options;
+    const memory = this.#memory;
+    const value = monitored(WHERE, record, monitor);
+    const isBetter = this.#isBetter(value);
+    if (isBetter) memory.best = value;
+    memory.badEpochs = isBetter || memory.cooling > 0 ? 0 : memory.badEpochs + 1;
+    if (memory.cooling > 0) memory.cooling--;
+    if (memory.badEpochs <= patience) return;
+    const reduced = Math.max(memory.lr * factor, minLr);
+    if (memory.lr - reduced > MIN_CHANGE) memory.lr = reduced;
+    memory.cooling = cooldown;
+    memory.badEpochs = 0;
+  }
+
+  #isBetter(value: number): boolean {
+    const { mode, threshold, thresholdMode } = this.#options;
+    const { best } = this.#memory;
     if (best === null) return !Number.isNaN(value);
+    const sign = mode === 'min' ? 1 : -1;
     const bound = thresholdMode === 'rel' ? best * (1 - sign * threshold) : best - sign * threshold;
     return sign * value < sign * bound;
-  };
-  const begin = (): PlateauState => ({ lr, best: null, badEpochs: 0, cooling: 0 });
-  let now = begin();
-  return {
-    name: 'plateau',
-    options: { lr, monitor, mode, factor, patience, threshold, thresholdMode, cooldown, minLr },
-    at({ update: step }) {
-      if (step === 0) now = begin();
-      return now.lr;
-    },
-    observe(record) {
-      const value = monitored(WHERE, record, monitor);
-      const better = isBetter(value, now.best);
-      if (better) now.best = value;
-      now.badEpochs = better || now.cooling > 0 ? 0 : now.badEpochs + 1;
-      if (now.cooling > 0) now.cooling--;
-      if (now.badEpochs <= patience) return;
-      const lower = Math.max(now.lr * factor, minLr);
-      if (now.lr - lower > LEAST_CHANGE) now.lr = lower;
-      now.cooling = cooldown;
-      now.badEpochs = 0;
-    },
-    state: () => ({ ...now }),
-    restore: (state) => {
-      now = { ...begin(), ...state };
-    },
-  };
+  }
+
+  memory(): object {
+    return { ...this.#memory };
+  }
+
+  restore(memory: object): void {
+    this.#memory = { ...this.#memory, ...memory };
+  }
 }
