@@ -199,7 +199,7 @@ describe('a finished run', () => {
     await fs.writeJson(file, { ...config, settings: { ...config.settings, data: 'nowhere' } });
     await deepend('report', other);
     const away = await pageOf(path.join(other, 'report.html'));
-    expect(away.of('worst')).toMatch(/there is no set &#39;nowhere&#39;.*To have it: .*testIter/);
+    expect(away.of('worst')).toMatch(/there is no dataset &#39;nowhere&#39;.*To have it: .*testIter/);
     expect(away.of('net')).toContain('total');
     await deepend('report', run, '--device', 'cuda:7', '--out', path.join(dir, 'cuda.html'));
     expect((await pageOf(path.join(dir, 'cuda.html'))).of('classes')).toMatch(

@@ -118,7 +118,8 @@ export function checkSpec(where: string, spec: DatasetSpec): void {
   );
   if (unnamed !== undefined || files.length === 0) {
     throw new RangeError(
-      `${where}: option "splits" must name each file, without folders, got ${formatValue(unnamed?.name)}`,
+      `${where}: option "splits" must name each file, without folders, ` +
+        `got ${formatValue(unnamed?.name)}`,
     );
   }
   const channels = spec.imageShape[2];

@@ -165,9 +165,11 @@ export class DataLoader<D extends AnyDataset = Dataset> implements Loader {
     const isInteger = (value: unknown, least: number) =>
       Number.isInteger(value) && (value as number) >= least;
     if (!isInteger(epoch, 1) || !isInteger(batch, 0) || batch >= this.numBatches) {
-      const expected = `{ epoch, batch } of integers, epoch from 1, batch from 0 to ${this.numBatches - 1}`;
+      const last = this.numBatches - 1;
+      const got = `{ epoch: ${formatValue(epoch)}, batch: ${formatValue(batch)} }`;
       throw new RangeError(
-        `${WHERE}: restore: expected ${expected}, got { epoch: ${formatValue(epoch)}, batch: ${formatValue(batch)} }`,
+        `${WHERE}: restore: expected { epoch, batch } of integers, epoch from 1, ` +
+          `batch from 0 to ${last}, got ${got}`,
       );
     }
     this.#next = { epoch, batch };

@@ -101,7 +101,7 @@ export function randomRectangle(
 
 type ValueSource = (channel: number) => number;
 
-/** Random values: standard normal for floats as in torchvision, any byte for bytes as in the paper. */
+/** `random`: standard normal for floats as in torchvision, any byte for bytes as in the paper. */
 function valueSource(
   { images }: ImageBatch,
   value: ErasingImplOptions['value'],
