@@ -12,7 +12,8 @@ const target = path.join(root, 'src/generated/worker.ts');
 
 // Dependencies are resolved from the package's own files: an evaluated string has no location.
 const HEAD = `((require) => {`;
-const FOOT = `})(require('node:module').createRequire(require('node:worker_threads').workerData.from));`;
+const REQUIRE = `require('node:module').createRequire`;
+const FOOT = `})(${REQUIRE}(require('node:worker_threads').workerData.from));`;
 
 const { outputFiles, metafile } = await build({
   entryPoints: [path.join(root, 'src/loading/worker.ts')],

@@ -26,8 +26,9 @@ export interface TfBatch {
 /**
  * Converts a loader to a `tf.data.Dataset` of batches `{ xs, ys }`, for `LayersModel.fitDataset`.
  * Class indices become float32, because stock `sparseCategoricalCrossentropy` needs that. Each
- * iterator is the loader's next epoch; the caller disposes each batch. An iterator of tf.data cannot
- * be stopped: if it is not read to its end, the loader's threads stay until the process ends.
+ * iterator is the loader's next epoch; the caller disposes each batch. An iterator of tf.data
+ * cannot be stopped: if it is not read to its end, the loader's threads stay until the process
+ * ends.
  * @throws Error when @tensorflow/tfjs-data is not installed
  */
 export async function toTfDataset(loader: Loader): Promise<TfDataset<TfBatch>> {
@@ -156,8 +157,8 @@ function toBatch(element: unknown, classes: number | undefined): Batch {
   const { xs, ys, features = xs, labels = ys } = (element ?? {}) as Record<string, unknown>;
   if (!(features instanceof Tensor) || !(labels instanceof Tensor)) {
     throw new TypeError(
-      `${WHERE}: expected samples { xs, ys } or { features, labels }, got ${formatValue(element)}; ` +
-        'map the dataset to such objects',
+      `${WHERE}: expected samples { xs, ys } or { features, labels }, ` +
+        `got ${formatValue(element)}; map the dataset to such objects`,
     );
   }
   if (features.rank !== 4 || features.dtype !== 'float32') {

@@ -1,6 +1,6 @@
 /**
- * The IDX format of MNIST: http://yann.lecun.com/exdb/mnist/. Numbers are big-endian. Image datasets
- * use only arrays of unsigned bytes.
+ * The IDX format of MNIST: http://yann.lecun.com/exdb/mnist/. Numbers are big-endian. Image
+ * datasets use only arrays of unsigned bytes.
  */
 import { DataError } from '../../errors';
 

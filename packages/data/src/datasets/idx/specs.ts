@@ -11,8 +11,8 @@ const LETTERS = [...'abcdefghijklmnopqrstuvwxyz'];
 
 /**
  * Fashion-MNIST: 70,000 gray images of clothes, 28×28. Xiao, Rasul, Vollgraf 2017,
- * https://arxiv.org/abs/1708.07747. The first gzip file in each list is the authors' own, the second
- * Debian's: the same DEFLATE stream without the file name.
+ * https://arxiv.org/abs/1708.07747. The first gzip file in each list is the authors' own, the
+ * second Debian's: the same DEFLATE stream without the file name.
  */
 export const FASHION_MNIST: IdxDatasetSpec = {
   format: 'idx',
@@ -239,8 +239,8 @@ export const KMNIST: IdxDatasetSpec = {
 };
 
 /**
- * EMNIST letters: 145,600 gray handwritten letters, 28×28, upper and lower case in one class. Cohen,
- * Afshar, Tapson, van Schaik 2017, https://arxiv.org/abs/1702.05373. The files store the images
+ * EMNIST letters: 145,600 gray handwritten letters, 28×28, upper and lower case in one class.
+ * Cohen, Afshar, Tapson, van Schaik 2017, https://arxiv.org/abs/1702.05373. The files store the images
  * transposed and count classes from 1; a `Dataset` has them upright and from 0. Mean and standard
  * deviation are from Lightning Bolts' `emnist_normalization('letters')`.
  */

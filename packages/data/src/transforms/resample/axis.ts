@@ -7,7 +7,7 @@
 /** Fixed point for bytes: 1 is `1 << PRECISION_BITS`. */
 export const PRECISION_BITS = 32 - 8 - 2;
 
-/** Output `i` is the sum of `taps` inputs from `starts[i]` on, weighted by `weights[i * taps …]`. */
+/** Output `i` is the sum of `taps` inputs from `starts[i]`, weighted by `weights[i * taps …]`. */
 export interface Axis {
   readonly from: number;
   readonly to: number;
