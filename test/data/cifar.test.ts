@@ -34,7 +34,7 @@ const records = fc
   });
 
 describe('parseCifar', () => {
-  it('turns planes into pixels, and takes the last label byte, whatever the shape', () => {
+  it('converts planes to pixels, and uses the last label byte, for any shape', () => {
     fc.assert(
       fc.property(records, ({ shape, labelBytes, count, bytes }) => {
         const [height, width, channels] = shape;
@@ -94,7 +94,7 @@ describe('parseTar', () => {
     ).toEqual(expected);
   });
 
-  it('reads whatever files there are, and refuses an archive cut off within them', () => {
+  it('reads any files, and refuses a truncated archive', () => {
     fc.assert(
       fc.property(members, fc.nat(), (files, at) => {
         const whole = tar(files);
@@ -173,7 +173,7 @@ describe('readZip', () => {
     expect(await read(file, { wanted: (name: string) => name.endsWith('b.bin') })).toHaveLength(1);
   });
 
-  it('reads whatever files there are, and refuses an archive cut off anywhere', async () => {
+  it('reads any files, and refuses an archive truncated anywhere', async () => {
     await fc.assert(
       fc.asyncProperty(members, fc.nat(), async (files, at) => {
         const whole = zip(files);

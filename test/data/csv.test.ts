@@ -62,7 +62,7 @@ describe('csvDataset', () => {
     expect((await csvDataset(await write('1,2\n3,4\n'), { header: true })).labels).toHaveLength(1);
   });
 
-  it('reads the same in whatever pieces it comes', () => {
+  it('reads the same for any division into pieces', () => {
     fc.assert(
       fc.property(
         rows,
@@ -86,7 +86,7 @@ describe('csvDataset', () => {
     );
   });
 
-  it('ends in a set or in an error that names the line, whatever the bytes', () => {
+  it('returns a dataset or an error that names the line, for any bytes', () => {
     const noise = fc.oneof(
       fc.uint8Array({ maxLength: 80 }),
       fc.stringMatching(/^[0-9,\n" x-]{0,60}$/).map((text) => Buffer.from(text)),
@@ -179,7 +179,7 @@ describe('csvDataset', () => {
     expect((error as DataError).message).toMatch(message);
   });
 
-  it('refuses what is no file, and options that are none', async () => {
+  it('refuses a folder, and unknown options', async () => {
     await expect(csvDataset(dir)).rejects.toThrow(/expected a file, got a folder or device/);
     await expect(csvDataset(path.join(dir, 'none'))).rejects.toThrow(/nothing there \(ENOENT\)/);
     await expect(csvDataset('x', { labels: 1 } as never)).rejects.toThrow(

@@ -42,8 +42,8 @@ afterEach(async () => {
   await fs.remove(dir);
 });
 
-describe('where a set is looked for', () => {
-  it('is in root, packed or not, or in a folder of the set under it', async () => {
+describe('where a dataset is searched', () => {
+  it('finds gzipped and unpacked files in root, or in a subfolder of the dataset', async () => {
     for (const root of [
       await fill(path.join(dir, 'a')),
       await fill(path.join(dir, 'b'), { packed: false }),
@@ -56,7 +56,7 @@ describe('where a set is looked for', () => {
     expect(train.classNames).toEqual(['a', 'b', 'c']);
   });
 
-  it('is DEEPEND_DATA, then the cache, then the folders of the system; root comes before all', async () => {
+  it('searches root, DEEPEND_DATA, the cache and the system folders, in this order', async () => {
     const system = await fill(path.join(dir, 'system'));
     const withSystem = { ...spec, systemFolders: [system] };
     const source = async (options = {}) =>
@@ -71,7 +71,7 @@ describe('where a set is looked for', () => {
     expect(await source({ root })).toBe(root);
   });
 
-  it('is nowhere else when root or DEEPEND_DATA names a folder without it', async () => {
+  it('searches no other place when root or DEEPEND_DATA names a folder without it', async () => {
     await fill(cache());
     await expect(load({ root: path.join(dir, 'none') })).rejects.toThrow(
       /none: expected Small set \(train-images, .*\), got no folder with all of them among .*none.small, .*none; it is set by option "root"/,
@@ -80,7 +80,7 @@ describe('where a set is looked for', () => {
     await expect(load()).rejects.toThrow(/it is set by DEEPEND_DATA: correct it/);
   });
 
-  it('goes past a damaged folder, and says so in the end', async () => {
+  it('skips a damaged folder, and lists it in the error', async () => {
     const system = await fill(path.join(dir, 'system'));
     await fs.truncate(path.join(system, 'train-images.gz'), 20);
     const broken = { ...spec, systemFolders: [system] };
@@ -94,7 +94,7 @@ describe('where a set is looked for', () => {
 });
 
 describe('a download', () => {
-  it('enters the cache, and is not made twice', async () => {
+  it('goes to the cache, and is not repeated', async () => {
     const server = await mirror(fileServer(files));
     await load({ mirrors: [server.url] });
     expect(server.requests).toHaveLength(4);
@@ -113,7 +113,7 @@ describe('a download', () => {
     expect(servers[2]?.requests).toHaveLength(4);
   });
 
-  it('goes on where it broke off', async () => {
+  it('resumes where it was interrupted', async () => {
     const name = 'train-images.gz';
     const whole = files.get(name) as Buffer;
     const cut = await mirror((request, response) => {
@@ -130,7 +130,7 @@ describe('a download', () => {
     expect(await fs.readFile(path.join(cache(), name))).toEqual(whole);
   });
 
-  it('begins anew with a server that knows no ranges, and where the part was wrong', async () => {
+  it('starts over if the server ignores ranges, or the partial file was wrong', async () => {
     const name = 'train-images.gz';
     const whole = files.get(name) as Buffer;
     for (const [part, ranges] of [
@@ -154,7 +154,7 @@ describe('a download', () => {
     expect(server.requests).toEqual(['/test-labels.gz']);
   });
 
-  it('is made once by two that want it at once', async () => {
+  it('happens once for two callers at the same time', async () => {
     const server = await mirror((request, response) =>
       setTimeout(() => fileServer(files)(request, response), 30),
     );
@@ -232,7 +232,7 @@ describe('a download', () => {
     expect((await fs.readdir(cache())).filter((name) => name.endsWith('.gz'))).toEqual([]);
   });
 
-  it('lists every source that was tried when none had it, and the ways out', async () => {
+  it('lists every place that was tried, and the solutions, when none has the dataset', async () => {
     const [one, two] = [
       await mirror(dead),
       await mirror((_, response) => response.writeHead(404).end()),

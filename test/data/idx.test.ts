@@ -24,7 +24,7 @@ const arrays = shapes.chain((shape) => {
 });
 
 describe('parseIdx', () => {
-  it('reads whatever array of bytes there can be', () => {
+  it('reads any array of bytes', () => {
     fc.assert(
       fc.property(arrays, ({ shape, values }) => {
         const parsed = parseIdx(idx(shape, values));

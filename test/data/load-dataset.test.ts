@@ -63,12 +63,12 @@ const rows: readonly DatasetSpec[] = [
   CIFAR_10,
   CIFAR_100,
 ];
-describe.each(rows)('the row of $title', (row) => {
+describe.each(rows)('the entry of $title', (row) => {
   it('can be loaded by its id', () => {
     expect(listDatasets()).toContain(row.id);
   });
 
-  it('knows mirrors, sizes and sums of whatever it downloads', () => {
+  it('has mirrors, sizes and hashes for all its downloads', () => {
     const sum = expect.stringMatching(/^[0-9a-f]{64}$/);
     const downloads = row.archive ? [row.archive] : listFiles(row).flatMap(({ gzip = [] }) => gzip);
     expect(downloads.length).toBeGreaterThan(0);
@@ -81,7 +81,7 @@ describe.each(rows)('the row of $title', (row) => {
     }
   });
 
-  it('has unlike names, and numbers for each channel', () => {
+  it('has distinct names, and mean and std for each channel', () => {
     expect(new Set(row.classNames).size).toBe(row.classNames.length);
     expect([row.mean.length, row.std.length]).toEqual([row.imageShape[2], row.imageShape[2]]);
     expect(new Set(listFiles(row).map(({ name }) => name)).size).toBe(listFiles(row).length);
@@ -116,7 +116,7 @@ describe.each(smallSets)('a set like $spec.id', ({ spec, served, unpacked, first
     ]);
   };
 
-  it('is found unpacked, packed or in its archive, in a root or below it, and the root stays as it is', async () => {
+  it('is found unpacked, gzipped or in its archive, in root or below it, and root stays unchanged', async () => {
     const [subfolder = ''] = spec.subfolders;
     for (const files of [Object.entries(unpacked), [...served]]) {
       const folder = await fill('root', files);
@@ -140,7 +140,7 @@ describe.each(smallSets)('a set like $spec.id', ({ spec, served, unpacked, first
     await check({ download: false }, cacheFolder(spec.id));
   });
 
-  it('is fetched again where a file in the cache is damaged', async () => {
+  it('is downloaded again when a file in the cache is damaged', async () => {
     server = await serve(fileServer(served));
     await load(spec, { mirrors: [server.url] });
     const [name = ''] = await fs.readdir(cacheFolder(spec.id));
@@ -163,7 +163,7 @@ describe.each([emnistLike, cifarLike])(
       expect(await names()).toEqual(Object.keys(unpacked).sort());
     });
 
-    it('that is damaged is fetched again, or reported where that is not allowed', async () => {
+    it('that is damaged is downloaded again, or reported when downloads are off', async () => {
       await fs.outputFile(path.join(cacheFolder(spec.id), name), bytes.subarray(0, 50));
       await expect(load(spec, { download: false })).rejects.toThrow(
         /mirrors: not asked, since "download" is false/,
@@ -178,7 +178,7 @@ describe.each([emnistLike, cifarLike])(
   },
 );
 
-it('prefers what lies under its own name, since sets share names of files', async () => {
+it('prefers its own subfolder, since datasets share file names', async () => {
   const other = Object.entries(mnistLike.unpacked).map(([name, bytes]): [string, Uint8Array] => [
     name,
     Uint8Array.from(bytes).fill(7, 16),
@@ -189,7 +189,7 @@ it('prefers what lies under its own name, since sets share names of files', asyn
   expect((await load(mnistLike.spec, { root }))[0].dataset.source).toBe(path.join(root, 'small'));
 });
 
-it('looks into the home folder of another library', async () => {
+it('searches the folder of another library in the home folder', async () => {
   vi.stubEnv('HOME', dir);
   await fill('.keras/datasets/small', [...mnistLike.served]);
   const spec = { ...mnistLike.spec, systemFolders: ['~/.keras/datasets/small'] } as DatasetSpec;
@@ -332,7 +332,7 @@ describe('bad archives and files', () => {
     );
   });
 
-  it('does not ask mirrors for a file whose sum nobody knows', async () => {
+  it('does not download a file whose hash is unknown', async () => {
     const { splits, ...spec } = mnistLike.spec as IdxDatasetSpec;
     const bare = { numSamples: 6, images: { name: 'x' }, labels: { name: 'y' } };
     const row: IdxDatasetSpec = { ...spec, id: 'bare', splits: { train: bare, test: splits.test } };
@@ -366,7 +366,7 @@ const squares = (count: number) =>
     imageShape: [2, 2, 1],
   });
 
-describe('sets of ones own', () => {
+describe('custom datasets', () => {
   it('are loaded by their id once they are registered', async () => {
     registerDataset(custom);
     expect(listDatasets()).toContain('dark-squares');
@@ -377,7 +377,7 @@ describe('sets of ones own', () => {
     expect((await loadDataset('mine', 2, { root, workers: 0 }))[0].numSamples).toBe(6);
   });
 
-  it('random transforms are for training, unless told otherwise', async () => {
+  it('applies random transforms only to the training set by default', async () => {
     const values = async (augmentTest: boolean) => {
       const transforms = [brighter(1, false), brighter(5, true)];
       const [, test] = await loadDataset(custom, 2, { transforms, augmentTest, workers: 0 });
@@ -442,7 +442,7 @@ describe('sets of ones own', () => {
     expect(listDatasets()).not.toContain('x');
   });
 
-  it('refuses a name that nothing has, a load that gives nothing, and options that are none', async () => {
+  it('refuses an unknown id, a load that returns nothing, and unknown options', async () => {
     await expect(loadDataset('cifar10', 2)).rejects.toThrow(
       /there is no dataset 'cifar10'; did you mean "cifar-10"\?/,
     );

@@ -78,7 +78,7 @@ describe('DataLoader', () => {
     ]);
   });
 
-  it('orders each epoch anew, and the same epoch of the same seed alike', async () => {
+  it('shuffles each epoch differently, and the same epoch of the same seed equally', async () => {
     const options = { batchSize: 3, shuffle: true, seed: 9 };
     const [a, b] = [new DataLoader(dataset, options), new DataLoader(dataset, options)];
     const epochs = [await epoch(a), await epoch(a), await epoch(a)];
@@ -109,7 +109,7 @@ describe('DataLoader', () => {
     }
   });
 
-  it('goes on in the middle of an epoch as if it had not stopped', async () => {
+  it('resumes in the middle of an epoch with the same batches', async () => {
     const options = {
       batchSize: 3,
       shuffle: true,
@@ -142,7 +142,7 @@ describe('DataLoader', () => {
     }
   });
 
-  it('tells where it stands', async () => {
+  it('returns and restores its state', async () => {
     const loader = new DataLoader(dataset, { batchSize: 6 });
     expect(loader.state()).toEqual({ epoch: 1, batch: 0 });
     const states: object[] = [];
@@ -171,7 +171,7 @@ describe('DataLoader', () => {
     expect(loader.state()).toEqual({ epoch: 7, batch: 0 });
   });
 
-  it('takes threads where batches cost something', () => {
+  it('uses worker threads for expensive batches', () => {
     const clothes = {
       images: new Uint8Array(784 * 2000),
       labels: new Uint8Array(2000),
@@ -202,7 +202,7 @@ describe('DataLoader', () => {
     expect(() => shapeBehind([resize(224)])).toThrow(/to one size/);
   });
 
-  it('leaves no tensor behind, nor when a loop ends early', async () => {
+  it('leaks no tensor, also when a loop ends early', async () => {
     const before = tf.memory().numTensors;
     await epoch(new DataLoader(dataset, { batchSize: 4 }));
     for await (const { features, labels } of new DataLoader(dataset, { batchSize: 4 })) {
@@ -294,7 +294,7 @@ describe('DataLoader', () => {
 });
 
 describe('randomness', () => {
-  it('is a permutation of whatever length', () => {
+  it('is a permutation of any length', () => {
     fc.assert(
       fc.property(
         fc.integer({ min: 0, max: 300 }),
@@ -321,7 +321,7 @@ describe('randomness', () => {
     expect(chi).toBeLessThan(60);
   });
 
-  it('gives neighbouring lanes unlike numbers', () => {
+  it('gives adjacent lanes different numbers', () => {
     const lanes = Array.from({ length: 1000 }, (_, lane) => sfc32(3, 1, lane));
     const [first, second] = [
       lanes.map((next) => next() / 2 ** 32),
@@ -340,7 +340,7 @@ describe('randomness', () => {
     expect(first.slice(1).some((value, i) => value === second[i])).toBe(false);
   });
 
-  it('gives neighbouring seeds unlike numbers', () => {
+  it('gives adjacent seeds different numbers', () => {
     const first = new Set(Array.from({ length: 1000 }, (_, seed) => sfc32(seed)()));
     expect(first.size).toBe(1000);
   });

@@ -43,7 +43,7 @@ const shares = (weights: number[]) =>
   weights.map((weight) => weight / weights.reduce((a, b) => a + b, 0));
 
 describe('take, subset and concat', () => {
-  it('take is the beginning, subset any choice, and what was cut is whole again together', () => {
+  it('take returns the beginning, subset any choice, and concat restores the whole', () => {
     fc.assert(
       fc.property(
         kinds,
@@ -138,7 +138,7 @@ describe('split', () => {
     );
   });
 
-  it('is another one for another seed', () => {
+  it('differs for another seed', () => {
     const set = memory(Array.from({ length: 50 }, (_, i) => i % 4));
     expect(samples(split(set, [0.5, 0.5], { seed: 1 })[0] as Dataset)).not.toEqual(
       samples(split(set, [0.5, 0.5], { seed: 2 })[0] as Dataset),
@@ -156,7 +156,7 @@ describe('split', () => {
 });
 
 describe('classCounts', () => {
-  it('counts each class, those without samples too', () => {
+  it('counts each class, also those without samples', () => {
     expect(classCounts(memory([0, 2, 2]))).toEqual([1, 0, 2, 0]);
     const { classNames: _, ...unnamed } = files([3, 3]);
     expect(classCounts(unnamed)).toEqual([0, 0, 0, 2]);

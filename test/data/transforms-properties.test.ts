@@ -1,5 +1,5 @@
 /**
- * What holds for every transform, whatever it rng; and the laws of MixUp, CutMix, erasing and the
+ * Properties of every transform for any random numbers; and the laws of MixUp, CutMix, erasing and the
  * random numbers.
  */
 import {

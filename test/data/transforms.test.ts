@@ -1,5 +1,5 @@
 /**
- * Transforms beside torchvision's, on the same images with the same rng; and what their factories
+ * Transforms compared with torchvision's, on the same images with the same draws; and what their factories
  * refuse.
  */
 import {

@@ -69,7 +69,7 @@ describe('errors', () => {
     },
   );
 
-  it.each([0, 2])('of a function of one’s own name the batch: %i workers', async (workers) => {
+  it.each([0, 2])('of a custom function name the batch: %i workers', async (workers) => {
     let calls = 0;
     const failing = custom((batch) => {
       if (++calls === 3) throw new Error('boom');
@@ -84,7 +84,7 @@ describe('errors', () => {
     expect(running()).toBe(0);
   });
 
-  it.each([0, 1, 2])('may be passed over: %i workers', async (workers) => {
+  it.each([0, 1, 2])('can be skipped: %i workers', async (workers) => {
     const said = vi.spyOn(console, 'error').mockImplementation(() => {});
     try {
       const transforms = [resize([8, 8])];
@@ -116,7 +116,7 @@ describe('errors', () => {
     }
   });
 
-  it('pass over a batch of which nothing is left', async () => {
+  it('skip a batch without any images left', async () => {
     const said = vi.spyOn(console, 'error').mockImplementation(() => {});
     const loader = new DataLoader(broken, {
       batchSize: 1,
@@ -154,7 +154,7 @@ describe('errors', () => {
     expect(started.length).toBe(0);
   });
 
-  it('tell of a thread that was ended from outside', async () => {
+  it('report a thread that was terminated from outside', async () => {
     const loader = new DataLoader(dataset, { batchSize: 4, resize: 64, workers: 2, prefetch: 8 });
     const loop = async () => {
       for await (const batch of loader) {

@@ -122,7 +122,7 @@ function jitterOfBytes() {
 }
 
 describe('workers', () => {
-  it.each(chains)('give what the calling thread gives: %s', async (_, set, transforms) => {
+  it.each(chains)('give the same batches as the main thread: %s', async (_, set, transforms) => {
     const options = { batchSize: 8, shuffle: true, seed: 5, ...(transforms && { transforms }) };
     const here = new DataLoader(set(), { ...options, workers: 0 });
     const [first, second] = [await epoch(here), await epoch(here)];
@@ -136,7 +136,7 @@ describe('workers', () => {
     expect(started.length).toBe(12);
   });
 
-  it('give it however the set is cut up', async () => {
+  it('give them for any batch size, prefetch, seed and start', async () => {
     const ways = fc.record({
       batchSize: fc.integer({ min: 1, max: 60 }),
       workers: fc.integer({ min: 1, max: 3 }),
@@ -159,7 +159,7 @@ describe('workers', () => {
     );
   });
 
-  it('do to a sample what its place in the epoch asks for, whatever the batch', async () => {
+  it('transform a sample by its position in the epoch, for any batch size', async () => {
     const images = async (batchSize: number, workers: number) => {
       const options = {
         batchSize,
@@ -174,7 +174,7 @@ describe('workers', () => {
   });
 
   describe.each(engines)('on $title', ({ name, absent }) => {
-    it.skipIf(absent)('leave batches alone that were given before', async () => {
+    it.skipIf(absent)('do not change earlier batches', async () => {
       await use(name);
       const expected = await epoch(
         new DataLoader(dataset, { batchSize: 4, resize: 5, workers: 0 }),
@@ -186,7 +186,7 @@ describe('workers', () => {
     });
   });
 
-  it('leave no tensor behind, and memory that a second loop uses again', async () => {
+  it('leak no tensor, and a second loop reuses their memory', async () => {
     const loader = new DataLoader(dataset, { batchSize: 4, resize: 96, workers: 2 });
     const loop = async () => {
       for await (const { features, labels } of loader) tf.dispose([features, labels]);
@@ -247,7 +247,7 @@ describe('loops at once', () => {
     expect([started.length, running()]).toEqual([4, 0]);
   });
 
-  it('of two loaders do not meddle', async () => {
+  it('of two loaders are independent', async () => {
     const options = { batchSize: 8, shuffle: true, resize: 6 };
     const [a, b] = [1, 2].map((seed) => new DataLoader(dataset, { ...options, seed, workers: 2 }));
     const [c, d] = [1, 2].map((seed) => new DataLoader(dataset, { ...options, seed, workers: 0 }));

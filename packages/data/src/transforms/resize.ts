@@ -75,7 +75,7 @@ export function resampleBatch(batch: ImageBatch, request: Resampling): ImageBatc
  * newWidth, channels]`.
  * @param shape of one image
  * @param resize pixels: the shorter side, which keeps the aspect ratio, or `[height, width]`
- * @throws RangeError when the bytes are not a whole number of images, or `resize` is not a size
+ * @throws RangeError when the last image is incomplete, or `resize` is not a size
  */
 export function resizeImages(
   images: Uint8Array,

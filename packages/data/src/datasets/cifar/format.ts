@@ -25,7 +25,7 @@ export interface CifarSamples {
 /**
  * Parses a file of records.
  * @returns images uint8 `[numSamples, height, width, channels]`, labels uint8 `[numSamples]`
- * @throws DataError when the bytes are not a whole number of records, or there are none
+ * @throws DataError when the last record is incomplete, or there are no bytes
  */
 export function parseCifar(bytes: Uint8Array, format: CifarFormat): CifarSamples {
   const { imageShape, labelBytes, file = 'CIFAR data', next = 'get the file again' } = format;

@@ -240,9 +240,9 @@ export const KMNIST: IdxDatasetSpec = {
 
 /**
  * EMNIST letters: 145,600 gray handwritten letters, 28×28, upper and lower case in one class.
- * Cohen, Afshar, Tapson, van Schaik 2017, https://arxiv.org/abs/1702.05373. The files store the images
- * transposed and count classes from 1; a `Dataset` has them upright and from 0. Mean and standard
- * deviation are from Lightning Bolts' `emnist_normalization('letters')`.
+ * Cohen, Afshar, Tapson, van Schaik 2017, https://arxiv.org/abs/1702.05373. The files store the
+ * images transposed and count classes from 1; a `Dataset` has them upright and from 0. Mean and
+ * standard deviation are from Lightning Bolts' `emnist_normalization('letters')`.
  */
 export const EMNIST_LETTERS: IdxDatasetSpec = {
   format: 'idx',

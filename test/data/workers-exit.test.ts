@@ -1,4 +1,4 @@
-/** A process with loaders ends by itself, whatever has become of their loops. */
+/** A process with loaders exits by itself, also after abandoned loops. */
 import { execFile } from 'node:child_process';
 import path from 'node:path';
 import { promisify } from 'node:util';
