@@ -55,7 +55,7 @@ describe('parseCifar', () => {
     );
   });
 
-  it('refuses what is no whole number of records', () => {
+  it('refuses an incomplete record', () => {
     fc.assert(
       fc.property(records, fc.nat(), ({ shape, labelBytes, bytes }, cut) => {
         const record = labelBytes + shape[0] * shape[1] * shape[2];

@@ -137,7 +137,7 @@ describe('fromTfDataset', () => {
     ).rejects.toThrow(message);
   });
 
-  it('refuses what is no set and what it cannot know', () => {
+  it('refuses anything but a dataset, and missing options', () => {
     expect(() => fromTfDataset([] as never, { batchSize: 1, numSamples: 1 })).toThrow(
       /expected a tf\.data\.Dataset, got \[\]/,
     );
