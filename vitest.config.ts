@@ -14,6 +14,10 @@ export default defineConfig(({ mode }) => ({
         find: new RegExp(folder === 'deepend' ? '^deepend$' : `^@deepend/${folder}$`),
         replacement: source(folder),
       })),
+      {
+        find: /^deepend\/cli$/,
+        replacement: new URL('./packages/deepend/src/cli/index.ts', import.meta.url).pathname,
+      },
       // So do the workers that tests start.
       {
         find: /^\.\/generated\/replica$/,

@@ -4,7 +4,7 @@
  * else learn from the same images in the same order. Their curves go to
  * runs/block-orders/losses.png and accuracies.png.
  */
-import { BLOCK_ORDERS, cifar, loadFashionMnist, plot, train, tryGpu } from 'deepend';
+import { loadFashionMnist, models, nn, plot, train, tryGpu } from 'deepend';
 import { settings } from './settings.js';
 
 const own = { size: 28, batchSize: 64, lr: 0.1, numEpochs: 5, out: 'runs/block-orders' };
@@ -12,12 +12,12 @@ const { net: options, batchSize, data, training, out } = settings('book/resnet18
 
 const device = await tryGpu();
 console.log(`training on ${device.name}: ${device.backend} on ${device.hardware} (${device.why})`);
-const orders = Object.keys(BLOCK_ORDERS) as (keyof typeof BLOCK_ORDERS)[];
+const orders = Object.keys(nn.BLOCK_ORDERS) as (keyof typeof nn.BLOCK_ORDERS)[];
 const curves: Record<'loss' | 'testAcc', number[][]> = { loss: [], testAcc: [] };
 for (const blockOrder of orders) {
   console.log(`\n${blockOrder}`);
   const [trainIter, testIter] = await loadFashionMnist(batchSize, data);
-  const net = cifar.resnet20({ ...options, blockOrder });
+  const net = models.cifar.resnet20({ ...options, blockOrder });
   const { history } = await train(net, trainIter, testIter, { ...training, device });
   net.dispose();
   curves.loss.push(history.map(({ loss }) => loss));

@@ -4,7 +4,7 @@
  * set as a package: this script, and not the library, installs it.
  */
 import { execFileSync, spawnSync } from 'node:child_process';
-import { DataError, loadFashionMnist } from 'deepend';
+import { datasets, loadFashionMnist } from 'deepend';
 
 const PACKAGE = 'dataset-fashion-mnist';
 
@@ -21,7 +21,7 @@ try {
   await loadFashionMnist(1);
 } catch (error) {
   const command = aptGet();
-  if (!(error instanceof DataError) || error.code !== 'DEEPEND_NO_DATA' || !command) {
+  if (!(error instanceof datasets.DataError) || error.code !== 'DEEPEND_NO_DATA' || !command) {
     console.error(error instanceof Error ? error.message : error);
     process.exit(1);
   }

@@ -3,11 +3,14 @@
  * --train 6400 --lr 0.05 --out runs/try`
  */
 import { parseArgs } from 'node:util';
-import { type ImageShape, type Init, RECIPES, type Recipe } from 'deepend';
+import { type ImageShape, type Init, models } from 'deepend';
 
 /** @param own settings that the script takes in place of the book's */
-export function settings(id: keyof typeof RECIPES, own: Partial<Recipe> & { out?: string } = {}) {
-  const recipe = RECIPES[id];
+export function settings(
+  id: keyof typeof models.RECIPES,
+  own: Partial<models.Recipe> & { out?: string } = {},
+) {
+  const recipe = models.RECIPES[id];
   const {
     size = recipe.size,
     batchSize = recipe.batchSize,

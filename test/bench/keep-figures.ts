@@ -1,7 +1,8 @@
 /** `npm run bench:figures -- runs/lenet ...` */
-import { RECIPES, type Recipe } from 'deepend';
+import { models } from 'deepend';
 import { figuresTable, keep, keptRuns, readPage, withTable, writePage } from './figures';
 
 keep(process.argv.slice(2));
-const published = (model: string) => (RECIPES as Record<string, Recipe>)[model]?.published;
+const published = (model: string) =>
+  (models.RECIPES as Record<string, models.Recipe>)[model]?.published;
 writePage(withTable(readPage(), figuresTable(keptRuns(), published)));

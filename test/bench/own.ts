@@ -10,11 +10,10 @@ import { sgd, softmaxCrossEntropy } from '@deepend/optim';
 import * as tf from '@tensorflow/tfjs-core';
 import {
   type AnyDataset,
-  centerCrop,
   createModel,
   DataLoader,
   type DataLoaderOptions,
-  resize,
+  transforms,
 } from 'deepend';
 import { type Contender, rate } from './interleave';
 import { channelsOf, type LoadJob, NETS, type NetJob } from './jobs';
@@ -129,6 +128,6 @@ function wayOf(
   { photographs, size }: LoadJob,
   dataset: AnyDataset,
 ): Pick<DataLoaderOptions, 'resize' | 'transforms'> {
-  if (photographs) return { transforms: [resize(256), centerCrop(size)] };
+  if (photographs) return { transforms: [transforms.resize(256), transforms.centerCrop(size)] };
   return 'imageShape' in dataset && size === dataset.imageShape[0] ? {} : { resize: size };
 }

@@ -6,7 +6,7 @@ import { mkdirSync, mkdtempSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { concat, type FileDataset, imageFolder, sfc32 } from 'deepend';
+import { datasets, type FileDataset, imageFolder } from 'deepend';
 import type SharpModule from 'sharp';
 
 const COUNT = 500;
@@ -41,13 +41,13 @@ export async function photographs(): Promise<Photographs> {
   for (let i = 0; i < COUNT; i++)
     await photograph(path.join(folder, `class${i % CLASSES}`, `${i}.jpg`), i);
   const dataset = await imageFolder(folder);
-  return { folder, dataset: concat(...Array.from({ length: TIMES }, () => dataset)) };
+  return { folder, dataset: datasets.concat(...Array.from({ length: TIMES }, () => dataset)) };
 }
 
 async function photograph(file: string, seed: number): Promise<void> {
   // sharp is the data package's: the bench itself asks for no package but deepend
   const sharp = createRequire(import.meta.url)('sharp') as typeof SharpModule;
-  const random = sfc32(seed, 1);
+  const random = datasets.sfc32(seed, 1);
   const sum = new Float32Array(WIDTH * HEIGHT * 3).fill(128);
   for (const [width, strength] of GRIDS) {
     const height = Math.round((width * HEIGHT) / WIDTH);

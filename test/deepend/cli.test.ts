@@ -1,6 +1,7 @@
 import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
-import { book, listModels, main, summary } from 'deepend';
+import { book, listModels, summary } from 'deepend';
+import { main } from 'deepend/cli';
 import { afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
 import { use } from '../helpers/engines';
 
@@ -57,7 +58,7 @@ describe('deepend summary', () => {
 });
 
 describe('deepend models', () => {
-  it('lists the nets', async () => {
+  it('lists the models', async () => {
     expect(await run('models')).toEqual({
       stdout: `${listModels().join('\n')}\n`,
       stderr: '',
@@ -92,7 +93,7 @@ describe('help and version', () => {
 const WRONG: [args: string[], message: RegExp][] = [
   [
     ['summary', 'book/resnet17'],
-    /there is no net 'book\/resnet17'; did you mean 'book\/resnet1?8'\?/,
+    /there is no (net|model) 'book\/resnet17'; did you mean 'book\/resnet1?8'\?/,
   ],
   [
     ['summary', 'book/lenet', '--size', '0'],
@@ -107,7 +108,7 @@ const WRONG: [args: string[], message: RegExp][] = [
     /unknown option '--explian' \(Did you mean --explain\?\)/,
   ],
   [['summary'], /missing required argument 'id'/],
-  [['models', 'no*such'], /no net is like 'no\*such'; deepend models lists them all/],
+  [['models', 'no*such'], /no model matches 'no\*such'; deepend models lists them all/],
   [['sumary'], /unknown command 'sumary' \(Did you mean summary\?\)/],
   [['device', 'tpu'], /tpu/],
 ];
@@ -140,7 +141,7 @@ describe('the command line (as built)', () => {
 
   it('shows what computes', async () => {
     const { stdout } = await built('device', 'cpu-js');
-    expect(stdout).toMatch(/^cpu: .*\nengine: cpu-js\nwhy: it was asked for\n$/);
+    expect(stdout).toMatch(/^cpu: .*\nbackend: cpu-js\nwhy: it was asked for\n$/);
   });
 
   it('fails with one line', async () => {

@@ -55,7 +55,7 @@ export async function fakeRun(folder: string, run: FakeRun = {}): Promise<void> 
     batchSize: 32,
   };
   await fs.outputJson(at('config.json'), {
-    net: 'book/lenet',
+    model: 'book/lenet',
     device: 'cpu',
     numEpochs,
     settings,

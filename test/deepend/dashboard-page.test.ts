@@ -3,7 +3,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { loadFashionMnist } from '@deepend/data';
-import { type Dashboard, startDashboard } from 'deepend';
+import { type runs, startDashboard } from 'deepend';
 import fs from 'fs-extra';
 import type { Browser, Page } from 'playwright-core';
 import sharp from 'sharp';
@@ -19,7 +19,7 @@ const noData = await loadFashionMnist(1, { progress: false }).then(
 let dir: string;
 let root: string;
 let browser: Browser;
-let dashboard: Dashboard;
+let dashboard: runs.Dashboard;
 let page: Page;
 let count = 0;
 /** What a sound page has none of. */

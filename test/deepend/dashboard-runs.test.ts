@@ -2,15 +2,15 @@
 import { open } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { type Dashboard, startDashboard } from 'deepend';
+import { type runs, startDashboard } from 'deepend';
 import fc from 'fast-check';
 import fs from 'fs-extra';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { realInside } from '../../packages/deepend/src/dashboard/confine';
-import { JsonLines } from '../../packages/deepend/src/dashboard/json-lines';
 import { parseGpus } from '../../packages/deepend/src/dashboard/machine';
 import { summarize } from '../../packages/deepend/src/dashboard/summary';
 import type { RunSummary } from '../../packages/deepend/src/dashboard/types';
+import { JsonLines } from '../../packages/deepend/src/run/json-lines';
 import { ask, epochLine, fakeRun, heard, jsonl, news, stepLine } from './dashboard-fixtures';
 
 const MINUTE = 60_000;
@@ -20,7 +20,7 @@ beforeAll(async () => {
 });
 afterAll(() => fs.remove(dir));
 
-let dashboard: Dashboard | undefined;
+let dashboard: runs.Dashboard | undefined;
 let count = 0;
 /** A dashboard of a new folder. */
 async function begin(): Promise<{ root: string; url: string }> {
@@ -239,7 +239,7 @@ describe('files that are not what they should be', () => {
     await fs.outputFile(
       at('odd', 'config.json'),
       JSON.stringify({
-        net: { a: 1 },
+        model: { a: 1 },
         numEpochs: 'many',
         settings: 7,
         data: ['x'],
@@ -288,7 +288,7 @@ describe('files that are not what they should be', () => {
         path.join(root, `sweep ${i % 7}`, `run-${i}`, 'config.json'),
         '{"net":"a"}',
       );
-    for (const inside of ['checkpoints', 'net', 'tensorboard', '.hidden', 'node_modules/x'])
+    for (const inside of ['checkpoints', 'model', 'tensorboard', '.hidden', 'node_modules/x'])
       await fs.outputFile(path.join(root, inside, 'config.json'), '{}');
     await fs.outputFile(path.join(root, 'a/b/c/d/config.json'), '{}');
     await fs.outputFile(path.join(root, 'a/b/c/d/e/config.json'), '{}'); // too deep
@@ -321,7 +321,7 @@ describe('files that are not what they should be', () => {
       const { root, url } = await begin();
       await fakeRun(path.join(root, name), {
         epochs: 3,
-        config: { net: name, settings: { model: name, [name]: name } },
+        config: { model: name, settings: { model: name, [name]: name } },
       });
       await fs.writeFile(
         path.join(root, name, `${name.slice(0, 100).replaceAll('/', '')}.png`),

@@ -6,14 +6,15 @@ import { execFileSync, spawn } from 'node:child_process';
 import net from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { type Dashboard, main, startDashboard } from 'deepend';
+import { type runs, startDashboard } from 'deepend';
+import { main } from 'deepend/cli';
 import fs from 'fs-extra';
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
 import { ask, fakeRun, heard, news } from './dashboard-fixtures';
 
 let dir: string;
 let root: string;
-let dashboard: Dashboard;
+let dashboard: runs.Dashboard;
 let url: string;
 const SECRET = 'only its owner may know';
 
@@ -270,7 +271,7 @@ describe('which files it gives', () => {
 
   beforeAll(async () => {
     await fs.writeFile(path.join(dir, 'secret.png'), SECRET);
-    await fs.writeFile(path.join(dir, 'config.json'), JSON.stringify({ net: SECRET }));
+    await fs.writeFile(path.join(dir, 'config.json'), JSON.stringify({ model: SECRET }));
     await fs.outputFile(path.join(dir, 'runs-too', 'secret.png'), SECRET); // begins like the root, and is another
     await fs.writeFile(path.join(files(), 'curves.png'), 'a png');
     await fs.writeFile(
@@ -279,7 +280,7 @@ describe('which files it gives', () => {
     );
     await fs.writeFile(path.join(files(), 'report.html'), '<p>report</p>');
     await fs.writeFile(path.join(files(), 'empty.png'), '');
-    await fs.outputFile(path.join(files(), 'net', 'weights.bin'), SECRET);
+    await fs.outputFile(path.join(files(), 'model', 'weights.bin'), SECRET);
     await fs.outputFile(path.join(files(), 'checkpoints', 'step-00000001.ckpt'), SECRET);
     for (const name of [
       '.hidden.png',

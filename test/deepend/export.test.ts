@@ -9,21 +9,18 @@ import { promisify } from 'node:util';
 import * as tf from '@tensorflow/tfjs-core';
 import * as tfl from '@tensorflow/tfjs-layers';
 import {
-  arrayDataset,
   book,
+  datasets,
   type EpochRecord,
   exportOnnx,
   exportSafetensors,
   exportTensorBoard,
   loadModel,
-  main,
   predict,
-  predictionsToCsv,
-  registerDataset,
+  runs,
   saveModel,
-  toCsv,
-  toJson,
 } from 'deepend';
+import { main } from 'deepend/cli';
 import fc from 'fast-check';
 import { unzipSync } from 'fflate';
 import fs from 'fs-extra';
@@ -41,7 +38,7 @@ const at = (...names: string[]) => path.join(dir, ...names);
 beforeAll(async () => {
   await use('cpu-js');
   dir = await fs.mkdtemp(path.join(tmpdir(), 'deepend-'));
-  registerDataset({
+  datasets.registerDataset({
     id: 'tiny-exports',
     load: async () => ({ train: half(50, 'train'), test: half(30, 'test') }),
   });
@@ -71,7 +68,7 @@ function half(count: number, name: string) {
     (value, i) => (200 * ((Math.floor(i / 30) % 3) + value)) / 3,
   );
   const labels = Uint8Array.from({ length: count }, (_, i) => (i === 7 ? 0 : i % 3));
-  return arrayDataset({ images, labels, imageShape: [6, 5, 1], classNames: CLASS_NAMES });
+  return datasets.arrayDataset({ images, labels, imageShape: [6, 5, 1], classNames: CLASS_NAMES });
 }
 
 async function deepend(
@@ -108,13 +105,13 @@ describe('deepend export', () => {
   it('writes the net in the format asked for, into the folder exports', async () => {
     const { out, err, code } = await deepend('export', at('run'), '--to', 'onnx');
     expect({ out, err, code }).toEqual({
-      out: `the weights are those of the final net (net/)\nthe net for ONNX Runtime: ${at('run', 'exports', 'net.onnx')}`,
+      out: `using the final model (model/)\nthe model for ONNX Runtime: ${at('run', 'exports', 'model.onnx')}`,
       err: '',
       code: 0,
     });
-    const net = await loadModel(at('run', 'net'));
+    const net = await loadModel(at('run', 'model'));
     await exportOnnx(net, at('same.onnx'), { classNames: CLASS_NAMES });
-    expect(await fs.readFile(at('run', 'exports', 'net.onnx'))).toEqual(
+    expect(await fs.readFile(at('run', 'exports', 'model.onnx'))).toEqual(
       await fs.readFile(at('same.onnx')),
     );
     await exportSafetensors(net, at('same.safetensors'), { classNames: CLASS_NAMES });
@@ -133,7 +130,7 @@ describe('deepend export', () => {
 
   it('says for machines what it wrote', async () => {
     const { out } = await deepend('export', at('run'), '--to', 'keras', '--json');
-    const file = at('run', 'exports', 'net.keras');
+    const file = at('run', 'exports', 'model.keras');
     expect(JSON.parse(out)).toEqual({ to: 'keras', out: file, bytes: (await fs.stat(file)).size });
     expect(Object.keys(unzipSync(await fs.readFile(file)))).toContain('model.weights.h5');
     const folder = JSON.parse((await deepend('export', at('run'), '--to', 'tfjs', '--json')).out);
@@ -156,7 +153,7 @@ describe('deepend export', () => {
   it('takes the folder of a saved net', async () => {
     const { err } = await deepend(
       'export',
-      at('run', 'net'),
+      at('run', 'model'),
       '--to',
       'safetensors',
       '--out',
@@ -257,22 +254,22 @@ describe('deepend export', () => {
     [
       'a folder that is none',
       () => [at('nowhere'), '--to', 'onnx'],
-      /nowhere: expected a run's directory \(config\.json\) or a saved net \(model\.json\), found neither/,
+      /nowhere: expected the folder of a run \(config\.json\) or of a saved model \(model\.json\), found neither/,
     ],
     [
       'the history of a net',
-      () => [at('run', 'net'), '--to', 'csv'],
-      /expected a run's directory, which has a history and a test set, got a saved net/,
+      () => [at('run', 'model'), '--to', 'csv'],
+      /expected the folder of a run, which has a history and a test set, got a saved model/,
     ],
     [
       'lines in the place of lines',
       () => [at('run'), '--to', 'jsonl'],
-      /--to jsonl: the run has the like already, .*history\.jsonl; name a file by --out/,
+      /--to jsonl: the run already has this file, .*history\.jsonl; name another file with --out/,
     ],
     [
-      'a run without a net',
+      'a run without a model',
       () => [at('begun'), '--to', 'onnx'],
-      /begun: the run has saved neither a net nor a checkpoint yet; npx deepend resume/,
+      /begun: the run has saved neither a model nor a checkpoint yet; npx deepend resume/,
     ],
     [
       'a run without an epoch',
@@ -288,7 +285,7 @@ describe('deepend export', () => {
   ];
 
   it.each(WRONG)('refuses %s, and writes nothing', async (_, args, message) => {
-    await fs.outputJson(at('begun', 'config.json'), { net: 'book/mlp' });
+    await fs.outputJson(at('begun', 'config.json'), { model: 'book/mlp' });
     const odd = tfl.sequential({
       layers: [
         tfl.layers.dense({ units: 2, activation: 'hardSigmoid', name: 'odd', inputShape: [2] }),
@@ -306,19 +303,22 @@ describe('deepend export', () => {
 describe('predictionsToCsv', () => {
   it('takes soft labels and classes without names, and leaves no tensor behind', async () => {
     const net = linearNet();
-    await expectNoLeak(() => predictionsToCsv(net, fakeLoader(7, 3)));
-    const [head, ...lines] = (await predictionsToCsv(net, fakeLoader(7, 3, { soft: true })))
+    await expectNoLeak(() => runs.predictionsToCsv(net, fakeLoader(7, 3)));
+    const [head, ...lines] = (await runs.predictionsToCsv(net, fakeLoader(7, 3, { soft: true })))
       .trimEnd()
       .split('\n');
     expect(head).toBe('index,truth,predicted,right,probability,loss');
     expect(lines).toEqual(
-      (await predictionsToCsv(net, fakeLoader(7, 3))).trimEnd().split('\n').slice(1),
+      (await runs.predictionsToCsv(net, fakeLoader(7, 3))).trimEnd().split('\n').slice(1),
     );
   });
 
   it('calls what predict gives', async () => {
     const net = linearNet();
-    const lines = (await predictionsToCsv(net, fakeLoader(6, 6))).trimEnd().split('\n').slice(1);
+    const lines = (await runs.predictionsToCsv(net, fakeLoader(6, 6)))
+      .trimEnd()
+      .split('\n')
+      .slice(1);
     for await (const { features, labels } of fakeLoader(6, 6)) {
       const logits = await predict(net, features);
       const classes = tf.argMax(logits, 1);
@@ -326,7 +326,7 @@ describe('predictionsToCsv', () => {
       tf.dispose([features, labels, logits, classes]);
     }
     await expect(
-      predictionsToCsv(net, fakeLoader(6, 6), { probability: true } as never),
+      runs.predictionsToCsv(net, fakeLoader(6, 6), { probability: true } as never),
     ).rejects.toThrow(/there is no option "probability"; did you mean "probabilities"\?/);
   });
 });
@@ -345,13 +345,13 @@ describe('histories as text', () => {
         metrics: { top5: Number.POSITIVE_INFINITY, spread: Float32Array.of(0.5, 2) },
       },
     ];
-    expect(toCsv(history)).toBe(
+    expect(runs.toCsv(history)).toBe(
       'epoch,metrics.top5,metrics.matrix,extra,metrics.spread\n1,0.5,"[[1,2],[3,4]]",,\n2,Infinity,,x,"[0.5,2]"\n',
     );
-    expect(toCsv([])).toBe('');
-    expect(JSON.parse(toJson(history.slice(0, 1)))).toEqual(history.slice(0, 1));
-    expect(JSON.parse(toJson([]))).toEqual([]);
-    expect(JSON.parse(toJson([{ loss: Number.NaN }]))).toEqual([{ loss: null }]);
+    expect(runs.toCsv([])).toBe('');
+    expect(JSON.parse(runs.toJson(history.slice(0, 1)))).toEqual(history.slice(0, 1));
+    expect(JSON.parse(runs.toJson([]))).toEqual([]);
+    expect(JSON.parse(runs.toJson([{ loss: Number.NaN }]))).toEqual([{ loss: null }]);
   });
 
   it.skipIf(noCsv)(
@@ -368,7 +368,7 @@ describe('histories as text', () => {
         },
       );
       const given = [...records, { a: ' x\r\n"', b: -0.1 }];
-      await fs.writeFile(at('texts.csv'), toCsv(given));
+      await fs.writeFile(at('texts.csv'), runs.toCsv(given));
       expect(await python('csv-read.py', at('texts.csv'))).toEqual(
         given.map(({ a, b }) => ({ a, b: String(b) })),
       );

@@ -1,5 +1,5 @@
 /**
- * Ctrl-C: the step ends, the run is saved, the process says how to go on; twice, and it ends at
+ * Ctrl-C: the step ends, the run is saved, the process says how to resume; twice, and it ends at
  * once.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
@@ -39,26 +39,26 @@ function watch(child: ChildProcess): {
   return { output: () => output, steps, ended };
 }
 
-it('saves, says how to go on, exits with 130, and goes on', async () => {
+it('saves, says how to resume, exits with 130, and resumes', async () => {
   const run = path.join(dir, 'run');
   const child = start(run);
   const { output, steps, ended } = watch(child);
   await steps(90); // in the second epoch of 80 steps
   child.kill('SIGINT');
   expect(await ended, output()).toBe(130);
-  expect(output()).toContain(`go on with: npx deepend resume ${run}`);
+  expect(output()).toContain(`resume with: npx deepend resume ${run}`);
   const found = await newestCheckpoint(run);
   const { epoch, step, globalStep } = found?.checkpoint.progress ?? {};
   expect(globalStep).toBe(80 * (epoch ?? 0) + (step ?? 0));
   expect(globalStep).toBeGreaterThanOrEqual(90);
-  expect(await fs.pathExists(path.join(run, 'net'))).toBe(false);
+  expect(await fs.pathExists(path.join(run, 'model'))).toBe(false);
 
   const again = watch(start(run, 'resume'));
   expect(await again.ended, again.output()).toBe(0);
   expect(
     (await fs.readFile(path.join(run, 'history.jsonl'), 'utf8')).trim().split('\n').length,
   ).toBeGreaterThanOrEqual(3);
-  expect(await fs.pathExists(path.join(run, 'net', 'model.json'))).toBe(true);
+  expect(await fs.pathExists(path.join(run, 'model', 'model.json'))).toBe(true);
 }, 120_000);
 
 it('ends at once when asked twice', async () => {

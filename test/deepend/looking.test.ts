@@ -2,9 +2,9 @@
 
 import * as tf from '@tensorflow/tfjs-core';
 import * as tfl from '@tensorflow/tfjs-layers';
-import { evaluate, lossLandscape, plotContours, showFeatureMaps, showFilters } from 'deepend';
+import { evaluate, plots } from 'deepend';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { filterNormalized } from '../../packages/deepend/src/loss-landscape';
+import { filterNormalized } from '../../packages/deepend/src/figures/loss-landscape';
 import { engines, use } from '../helpers/engines';
 import { expectNoLeak } from '../helpers/leaks';
 import { fakeLoader } from '../helpers/loaders';
@@ -57,12 +57,12 @@ describe.for(engines.filter(({ name }) => name === 'cpu-js' || name === 'simd'))
 
     it.skipIf(absent)('showFilters draws each filter once', async () => {
       const net = smallNet();
-      expect(imagesOf((await showFilters(net, 'stem.conv')).svg)).toBe(4);
-      expect(imagesOf((await showFilters(net, 'deep')).svg)).toBe(8);
-      await expect(showFilters(net, 'stem.con')).rejects.toThrow(
+      expect(imagesOf((await plots.showFilters(net, 'stem.conv')).svg)).toBe(4);
+      expect(imagesOf((await plots.showFilters(net, 'deep')).svg)).toBe(8);
+      await expect(plots.showFilters(net, 'stem.con')).rejects.toThrow(
         "the net 'small' has no convolution 'stem.con'; did you mean 'stem.conv'?",
       );
-      await expect(showFilters(net, 'fc')).rejects.toThrow(
+      await expect(plots.showFilters(net, 'fc')).rejects.toThrow(
         "has no convolution 'fc'; the first is 'stem.conv'",
       );
     });
@@ -73,7 +73,7 @@ describe.for(engines.filter(({ name }) => name === 'cpu-js' || name === 'simd'))
         const net = smallNet();
         const { features, labels } = await firstBatch();
         const maps = async (layer: string, options?: object) =>
-          (await showFeatureMaps(net, features, layer, options)).svg;
+          (await plots.showFeatureMaps(net, features, layer, options)).svg;
         expect(imagesOf(await maps('stem'))).toBe(4);
         expect(imagesOf(await maps('deep'))).toBe(8);
         expect(await maps('deep', { image: 1, scaleEach: false })).not.toBe(
@@ -82,7 +82,7 @@ describe.for(engines.filter(({ name }) => name === 'cpu-js' || name === 'simd'))
         const alone = tf.tidy(() =>
           tf.squeeze(tf.slice(features, [1, 0, 0, 0], [1, -1, -1, -1]), [0]),
         );
-        expect((await showFeatureMaps(net, alone, 'deep')).svg).toBe(
+        expect((await plots.showFeatureMaps(net, alone, 'deep')).svg).toBe(
           await maps('deep', { image: 1 }),
         );
         await expect(maps('fc')).rejects.toThrow(
@@ -99,9 +99,9 @@ describe.for(engines.filter(({ name }) => name === 'cpu-js' || name === 'simd'))
       const net = smallNet();
       const { features, labels } = await firstBatch();
       await expectNoLeak(async () => {
-        await showFilters(net, 'deep');
-        await showFeatureMaps(net, features, 'deep');
-        await showFeatureMaps(net, features, 'fc').catch(() => {});
+        await plots.showFilters(net, 'deep');
+        await plots.showFeatureMaps(net, features, 'deep');
+        await plots.showFeatureMaps(net, features, 'fc').catch(() => {});
       });
       tf.dispose([features, labels]);
     });
@@ -117,17 +117,17 @@ describe.for(engines.filter(({ name }) => name === 'cpu-js' || name === 'simd'))
           range: 0.5,
           onPoint: (done: number, total: number) => seen.push(`${done}/${total}`),
         };
-        const grid = await lossLandscape(net, batch, options);
+        const grid = await plots.lossLandscape(net, batch, options);
         expect(bytesOf(net)).toEqual(before);
         expect(grid.x).toEqual([-0.5, 0, 0.5]);
         expect(grid.z[1]?.[1]).toBe((await evaluate(net, loader())).loss);
         expect(new Set(grid.z.flat()).size).toBe(9);
         expect(seen).toEqual(Array.from({ length: 9 }, (_, i) => `${i + 1}/9`));
-        expect(await lossLandscape(net, loader(), { steps: 3, range: 0.5 })).toEqual(grid);
-        expect((await lossLandscape(net, batch, { steps: 3, range: 0.5, seed: 1 })).z).not.toEqual(
-          grid.z,
-        );
-        expect(plotContours(grid).svg).toContain('<path');
+        expect(await plots.lossLandscape(net, loader(), { steps: 3, range: 0.5 })).toEqual(grid);
+        expect(
+          (await plots.lossLandscape(net, batch, { steps: 3, range: 0.5, seed: 1 })).z,
+        ).not.toEqual(grid.z);
+        expect(plots.plotContours(grid).svg).toContain('<path');
         tf.dispose([batch.features, batch.labels]);
       },
     );
@@ -138,7 +138,7 @@ describe.for(engines.filter(({ name }) => name === 'cpu-js' || name === 'simd'))
         const net = smallNet();
         const [before, batch] = [bytesOf(net), await firstBatch()];
         const failing = () =>
-          lossLandscape(net, batch, {
+          plots.lossLandscape(net, batch, {
             steps: 3,
             onPoint: () => {
               throw new Error('enough');
@@ -147,7 +147,7 @@ describe.for(engines.filter(({ name }) => name === 'cpu-js' || name === 'simd'))
         await expect(failing()).rejects.toThrow('enough');
         expect(bytesOf(net)).toEqual(before);
         await expectNoLeak(async () => {
-          await lossLandscape(net, batch, { steps: 2 });
+          await plots.lossLandscape(net, batch, { steps: 2 });
           await failing().catch(() => {});
         });
         tf.dispose([batch.features, batch.labels]);
@@ -189,10 +189,10 @@ describe('a direction', () => {
       name: 'none',
       layers: [tfl.layers.flatten({ inputShape: [6, 6, 3] })],
     });
-    await expect(lossLandscape(net, loader())).rejects.toThrow(
+    await expect(plots.lossLandscape(net, loader())).rejects.toThrow(
       "the net 'none' has no layer with a matrix of weights",
     );
-    await expect(lossLandscape(smallNet(), loader(), { steps: 1 })).rejects.toThrow(
+    await expect(plots.lossLandscape(smallNet(), loader(), { steps: 1 })).rejects.toThrow(
       '"steps" must be an integer of at least 2',
     );
   });

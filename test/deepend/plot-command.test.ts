@@ -1,7 +1,7 @@
 /** `deepend plot`: histories as files are enough, no net is read. */
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { main } from 'deepend';
+import { main } from 'deepend/cli';
 import fs from 'fs-extra';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 

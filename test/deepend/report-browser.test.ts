@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { loadFashionMnist } from '@deepend/data';
-import { main } from 'deepend';
+import { main } from 'deepend/cli';
 import fs from 'fs-extra';
 import type { Browser, Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';

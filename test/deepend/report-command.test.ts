@@ -1,14 +1,15 @@
 /** The command on a report, read by a real shell and the real command line. */
 import { execFileSync } from 'node:child_process';
-import { main, SETTINGS, type Settings, settingsFrom } from 'deepend';
+import { runs } from 'deepend';
+import { main } from 'deepend/cli';
 import fc from 'fast-check';
 import { beforeEach, expect, it, vi } from 'vitest';
-import { quote, trainCommand } from '../../packages/deepend/src/report/command';
+import { quote, trainCommand } from '../../packages/deepend/src/report/train-command';
 
-const asked: { settings: Settings; out: string }[] = [];
+const asked: { settings: runs.Settings; out: string }[] = [];
 vi.mock('../../packages/deepend/src/experiment', async (original) => ({
   ...(await original<object>()),
-  runExperiment: async (settings: Settings, { out }: { out: string }) => {
+  runExperiment: async (settings: runs.Settings, { out }: { out: string }) => {
     asked.push({ settings, out });
     return {};
   },
@@ -36,7 +37,7 @@ async function told(command: string) {
 }
 
 /** A switch that is off is as one that is not there. */
-const withoutOff = (settings: Settings) =>
+const withoutOff = (settings: runs.Settings) =>
   Object.fromEntries(Object.entries(settings).filter(([, value]) => value !== false));
 
 const text = fc.string({ unit: 'binary', minLength: 1 }).filter((word) => !word.includes('\0'));
@@ -45,7 +46,7 @@ const number = {
   positive: fc.double({ min: 1e-12, max: 1e6, noNaN: true }),
   share: fc.double({ min: 0, max: 0.999, noNaN: true }),
 };
-const GIVEN: Partial<Record<keyof typeof SETTINGS, fc.Arbitrary<unknown>>> = {
+const GIVEN: Partial<Record<keyof typeof runs.SETTINGS, fc.Arbitrary<unknown>>> = {
   init: fc.constantFrom('xavier-uniform', 'he-normal'),
   schedule: fc.constantFrom('constant', 'cosine', 'one-cycle', 'polynomial', 'step', 'plateau'),
   optimizer: fc.constantFrom('sgd', 'adam', 'adamw', 'rmsprop', 'adagrad', 'lion'),
@@ -58,14 +59,14 @@ const GIVEN: Partial<Record<keyof typeof SETTINGS, fc.Arbitrary<unknown>>> = {
     ),
   ),
 };
-const byKind = { text, number: number.whole, flag: fc.boolean() };
+const byKind = { string: text, number: number.whole, boolean: fc.boolean() };
 const settings = fc
   .record(
     {
       ...Object.fromEntries(
-        Object.entries(SETTINGS).map(([name, { kind }]) => [
+        Object.entries(runs.SETTINGS).map(([name, { kind }]) => [
           name,
-          GIVEN[name as keyof typeof SETTINGS] ?? byKind[kind],
+          GIVEN[name as keyof typeof runs.SETTINGS] ?? byKind[kind],
         ]),
       ),
       modelOptions: fc.dictionary(
@@ -78,18 +79,18 @@ const settings = fc
     },
     { requiredKeys: ['model' as never] }, // among the settings, whose names TypeScript does not see here
   )
-  .map((given) => settingsFrom('test', JSON.parse(JSON.stringify(given))));
+  .map((given) => runs.settingsFrom('test', JSON.parse(JSON.stringify(given))));
 
 it('gives the same settings, whatever is in them', async () => {
   await fc.assert(
     fc.asyncProperty(settings, text, async (given, out) => {
       const { modelOptions, ...rest } = given;
       const expected = {
-        ...withoutOff(rest as Settings),
+        ...withoutOff(rest as runs.Settings),
         ...(Object.keys(modelOptions ?? {}).length > 0 && { modelOptions }),
       };
       const got = await told(trainCommand(given, out));
-      expect({ ...got, settings: withoutOff(got?.settings as Settings) }).toEqual({
+      expect({ ...got, settings: withoutOff(got?.settings as runs.Settings) }).toEqual({
         settings: expected,
         out,
       });
@@ -99,7 +100,7 @@ it('gives the same settings, whatever is in them', async () => {
 }, 60_000);
 
 it('says what everyone asks for, and what is not as by default', () => {
-  const given = settingsFrom('test', {
+  const given = runs.settingsFrom('test', {
     model: 'book/lenet',
     root: "it's here",
     nesterov: true,

@@ -4,23 +4,15 @@
  */
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import {
-  arrayDataset,
-  DataLoader,
-  imageFolder,
-  main,
-  registerDataset,
-  saveRun,
-  train,
-  writeReport,
-} from 'deepend';
+import { DataLoader, datasets, imageFolder, runs, saveRun, train, writeReport } from 'deepend';
+import { main } from 'deepend/cli';
 import fc from 'fast-check';
 import fs from 'fs-extra';
 import sharp from 'sharp';
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
+import { formatDuration, formatRate, formatTime } from '../../packages/deepend/src/report/format';
 import { escapeHtml, html } from '../../packages/deepend/src/report/html';
-import { png, sampleImage } from '../../packages/deepend/src/report/pictures';
-import { duration, moment, rate } from '../../packages/deepend/src/report/words';
+import { png, sampleImage } from '../../packages/deepend/src/report/sample-image';
 import { use } from '../helpers/engines';
 import { mix } from '../helpers/fill';
 import { expectNoLeak } from '../helpers/leaks';
@@ -61,14 +53,14 @@ function addSet(id: string, { classes, channels, classNames }: TinySet): void {
       (value, i) => (200 * ((Math.floor(i / size) % classes) + value)) / classes,
     );
     const labels = Uint8Array.from({ length: count }, (_, i) => i % classes);
-    return arrayDataset({
+    return datasets.arrayDataset({
       images,
       labels,
       imageShape: [12, 12, channels],
       ...(classNames && { classNames }),
     });
   };
-  registerDataset({
+  datasets.registerDataset({
     id,
     load: async () => ({ train: half(240, `${id}-train`), test: half(120, `${id}-test`) }),
   });
@@ -113,7 +105,7 @@ const SECTIONS = [
   'confusion',
   'confused',
   'worst',
-  'net',
+  'model',
   'configuration',
   'device',
 ];
@@ -140,11 +132,11 @@ describe('a finished run', () => {
       expect(page).toContain(`<dd>${value.toFixed(3)}</dd>`);
     expect(page).toContain('finished: 2 epochs');
     expect(of('classes')).toContain(
-      `by the final net (net/), on cpu (simd): loss ${last.testLoss.toFixed(3)}, test acc ${last.testAcc.toFixed(3)}`,
+      `by the final model (model/),\non cpu (simd): loss ${last.testLoss.toFixed(3)}, test acc ${last.testAcc.toFixed(3)}`,
     );
     expect(of('classes').match(/<th scope="row">(bag|coat|shirt)<\/th>/g)).toHaveLength(3);
     expect(of('confusion')).toMatch(
-      /<figure[\s\S]*aria-label="Confusion matrix of 3 classes; \d+ of 120 right"[\s\S]*<th scope="row">bag<\/th>/,
+      /<figure[\s\S]*aria-label="Confusion matrix of 3 classes; \d+ of 120 correct"[\s\S]*<th scope="row">bag<\/th>/,
     );
     expect(of('worst').match(/<img /g)).toHaveLength(5);
     expect(of('worst')).toMatch(
@@ -181,14 +173,14 @@ describe('a finished run', () => {
     expect(JSON.parse(lines[0] as string)).toMatchObject({
       file: out,
       state: 'finished: 2 epochs',
-      evaluation: { missing: expect.stringMatching('--no-data') },
-      net: 'the final net (net/)',
+      evaluation: { reason: expect.stringMatching('--no-data') },
+      model: 'the final model (model/)',
     });
     const { sections, of } = await pageOf(out);
     expect([...sections.keys()]).toEqual(SECTIONS);
     for (const id of ['classes', 'confusion', 'confused', 'worst'])
       expect(of(id)).toContain('made without data');
-    expect(of('net')).toMatch(/<th scope="row">total<\/th>/);
+    expect(of('model')).toMatch(/<th scope="row">total<\/th>/);
   });
 
   it('on a machine without the set, or the device, says so', async () => {
@@ -199,8 +191,10 @@ describe('a finished run', () => {
     await fs.writeJson(file, { ...config, settings: { ...config.settings, data: 'nowhere' } });
     await deepend('report', other);
     const away = await pageOf(path.join(other, 'report.html'));
-    expect(away.of('worst')).toMatch(/there is no dataset &#39;nowhere&#39;.*To have it: .*testIter/);
-    expect(away.of('net')).toContain('total');
+    expect(away.of('worst')).toMatch(
+      /there is no dataset &#39;nowhere&#39;.*To get it: .*testIter/,
+    );
+    expect(away.of('model')).toContain('total');
     await deepend('report', run, '--device', 'cuda:7', '--out', path.join(dir, 'cuda.html'));
     expect((await pageOf(path.join(dir, 'cuda.html'))).of('classes')).toMatch(
       /cuda:7: cannot compute here.*--device cpu/,
@@ -210,14 +204,15 @@ describe('a finished run', () => {
   it('leaves the old page where the new one cannot be made, and no tensor behind', async () => {
     await use('cpu-js');
     const out = path.join(dir, 'kept.html');
-    await fs.writeFile(out, 'old');
-    await fs.mkdir(`${out}.part`); // in the way of what is written beside it
+    const inside = path.join(out, 'old');
+    await fs.outputFile(inside, 'old'); // a folder, which a file cannot replace
     await expect(writeReport(run, { out, progress: false })).rejects.toThrow(
       /cannot write .*kept.html.*name another folder/,
     );
-    expect(await fs.readFile(out, 'utf8')).toBe('old');
+    expect(await fs.readFile(inside, 'utf8')).toBe('old');
+    expect((await fs.readdir(dir)).filter((name) => name.endsWith('.part'))).toEqual([]);
     await expectNoLeak(() => writeReport(run, { progress: false }));
-    expect(await fs.readdir(run)).not.toContain('report.html.part');
+    expect((await fs.readdir(run)).filter((name) => name.endsWith('.part'))).toEqual([]);
   });
 
   it('goes when another run takes its folder', async () => {
@@ -272,7 +267,7 @@ describe('runs of other kinds', () => {
       progress: false,
       callbacks: [saveRun(run)],
     });
-    const { of } = await pageOf(await writeReport(run, { net, testIter, progress: false }));
+    const { of } = await pageOf(await writeReport(run, { model: net, testIter, progress: false }));
     const images = [
       ...of('worst').matchAll(
         /<img src="data:image\/png;base64,([^"]+)" width="128" height="128" alt="([^"]+)">/g,
@@ -296,9 +291,9 @@ describe('runs of other kinds', () => {
     expect(page.length).toBeLessThan(2e6);
   });
 
-  it('an unfinished run: the best checkpoint, else the newest sound one, and how to go on', async () => {
+  it('an unfinished run: the best checkpoint, else the newest valid one, and how to resume', async () => {
     const run = await trained('unfinished', 'tiny-clothes', '--best', '1');
-    await fs.remove(path.join(run, 'result.json')); // what is in net/ may be of an earlier end now
+    await fs.remove(path.join(run, 'result.json')); // model/ may be of an earlier end now
     await deepend('report', run);
     const best = await pageOf(path.join(run, 'report.html'));
     expect(best.of('classes')).toMatch(
@@ -311,13 +306,13 @@ describe('runs of other kinds', () => {
     await fs.truncate(path.join(folder, name), 100);
     await deepend('report', run, '--no-data');
     const newest = await pageOf(path.join(run, 'report.html'));
-    expect(newest.of('net')).toContain(
+    expect(newest.of('model')).toContain(
       `the newest checkpoint (step-00000020.ckpt; damaged: ${name}), after 2 epochs`,
     );
     for (const file of await fs.readdir(folder)) await fs.remove(path.join(folder, file));
     await deepend('report', run, '--no-data');
-    expect((await pageOf(path.join(run, 'report.html'))).of('net')).toContain(
-      'the net of an earlier end of the run (net/)',
+    expect((await pageOf(path.join(run, 'report.html'))).of('model')).toContain(
+      'the model of an earlier end of the run (model/)',
     );
   });
 
@@ -325,9 +320,9 @@ describe('runs of other kinds', () => {
     for (const more of [[], ['--ema-decay', '0.9']]) {
       const run = await trained(`same${more.length}`, 'tiny-clothes', ...more);
       const whole = JSON.parse((await deepend('report', run, '--json')).out[0] as string);
-      await fs.remove(path.join(run, 'net'));
+      await fs.remove(path.join(run, 'model'));
       const saved = JSON.parse((await deepend('report', run, '--json')).out[0] as string);
-      expect(saved.net).toMatch(/the newest checkpoint/);
+      expect(saved.model).toMatch(/the newest checkpoint/);
       expect(saved.evaluation).toEqual(whole.evaluation);
     }
   });
@@ -339,15 +334,15 @@ describe('runs of other kinds', () => {
     const config = await fs.readJson(path.join(run, 'config.json'));
     await fs.writeJson(path.join(run, 'config.json'), {
       settings: config.settings,
-      net: 7,
+      model: 7,
       versions: null,
       classNames: [1],
     });
     await deepend('report', run);
     const { sections, of, page } = await pageOf(path.join(run, 'report.html'));
     expect([...sections.keys()]).toEqual(SECTIONS);
-    expect(of('curves')).toContain('has not come to the end of an epoch yet');
-    expect(of('worst')).toContain('has saved neither a net nor a checkpoint yet');
+    expect(of('curves')).toContain('has not finished an epoch yet');
+    expect(of('worst')).toContain('has saved neither a model nor a checkpoint yet');
     expect(of('device')).toContain('not recorded');
     expect(page).not.toMatch(/undefined|NaN|\[object/);
   });
@@ -366,26 +361,26 @@ describe('runs of other kinds', () => {
     const alone = await pageOf(path.join(run, 'report.html'));
     expect(alone.page).toContain('<dd>no test set</dd>');
     expect(alone.of('worst')).toMatch(
-      /a script started this run.*writeReport\(dir, \{ net, testIter \}\)/,
+      /a script started this run.*writeReport\(dir, \{ model, testIter \}\)/,
     );
     expect(alone.of('reproduce')).toContain('run the script again');
     expect(alone.of('configuration')).toContain('mine &lt;i&gt;');
     const file = await writeReport(run, {
-      net,
+      model: net,
       testIter: fakeLoader(9, 4),
       samples: 2,
       out: path.join(dir, 'script.html'),
       progress: false,
     });
     const both = await pageOf(file);
-    expect(both.of('classes')).toContain('9 test images, by the net that was handed over');
+    expect(both.of('classes')).toContain('9 test images, by the model that was passed');
     expect(both.of('worst').match(/<img /g)).toHaveLength(2);
     expect(net.getWeights().every((weight) => !weight.isDisposed)).toBe(true);
     await expect(
       writeReport(run, { testIter: fakeLoader(4, 2, { shape: [5, 5, 1] }), progress: false }),
     ).resolves.toBeTruthy();
     expect((await pageOf(path.join(run, 'report.html'))).of('worst')).toMatch(
-      /class="missing">Not here: \[trainer\] evaluate/,
+      /class="missing">Not available: \[trainer\] evaluate/,
     );
   });
 
@@ -429,8 +424,12 @@ describe('what is wrong', () => {
       /wrong.config.json: expected a run's config, JSON, got something else/,
     );
     await fs.writeJson(path.join(run, 'config.json'), {});
-    await fs.writeFile(path.join(run, 'history.jsonl'), '{"epoch":1}\n{"epo');
+    const history = path.join(run, 'history.jsonl');
+    await fs.writeFile(history, '{"epoch":1}\n{"epo\n');
     await refused({}).toThrow(/history.jsonl, line 2: expected a record of an epoch/);
+    await fs.writeFile(history, '{"epoch":1}\n{"epo'); // half a last line, as a crash leaves it
+    expect((await runs.readRun(run)).history.map(({ epoch }) => epoch)).toEqual([1]);
+    await fs.appendFile(history, '\n');
     expect((await deepend('report', path.join(dir, 'nowhere'))).err).toEqual([
       expect.stringMatching(/nowhere.config.json: cannot be read/),
     ]);
@@ -489,15 +488,15 @@ describe('the parts', () => {
   });
 
   it('says numbers and moments', () => {
-    expect([0.04, 59.96, 60, 3725, Number.NaN].map(duration)).toEqual([
+    expect([0.04, 59.96, 60, 3725, Number.NaN].map(formatDuration)).toEqual([
       '0.0 s',
       '60.0 s',
       '1 min 00 s',
       '1 h 02 min',
       '–',
     ]);
-    expect([228.14, 5032.7, undefined].map(rate)).toEqual(['228.1', '5,033', '–']);
-    expect(['2026-11-25T03:39:21.863Z', 'yesterday', undefined].map(moment)).toEqual([
+    expect([228.14, 5032.7, undefined].map(formatRate)).toEqual(['228.1', '5,033', '–']);
+    expect(['2026-11-25T03:39:21.863Z', 'yesterday', undefined].map(formatTime)).toEqual([
       '2026-11-25 03:39 UTC',
       '–',
       '–',

@@ -2,7 +2,8 @@
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { loadFashionMnist } from '@deepend/data';
-import { main, settingsFrom } from 'deepend';
+import { runs } from 'deepend';
+import { main } from 'deepend/cli';
 import fs from 'fs-extra';
 import sharp from 'sharp';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
@@ -51,14 +52,14 @@ describe.skipIf(absent)(`deepend train (${absent ?? 'real data'})`, () => {
       'curves.png',
       'curves.svg',
       'history.jsonl',
-      'net',
+      'model',
       'result.json',
       'steps.jsonl',
       'tensorboard',
     ]);
     const config = await fs.readJson(path.join(run, 'config.json'));
     expect(config).toMatchObject({
-      net: 'book/lenet',
+      model: 'book/lenet',
       backend: 'simd',
       seed: 0,
       batchSize: 32,
@@ -70,7 +71,7 @@ describe.skipIf(absent)(`deepend train (${absent ?? 'real data'})`, () => {
     expect(out.at(-1)).toBe(`the run is in ${run}`);
   });
 
-  it('goes on, and says when there is nothing to go on with', async () => {
+  it('resumes, and says when there is nothing to resume', async () => {
     const [whole, parts] = [path.join(dir, 'whole'), path.join(dir, 'parts')];
     await deepend(`train ${SMALL} --epochs 3 --momentum 0.9 --out ${whole} --json`);
     expect(out.map((line) => JSON.parse(line).epoch)).toEqual([1, 2, 3]);
@@ -79,16 +80,16 @@ describe.skipIf(absent)(`deepend train (${absent ?? 'real data'})`, () => {
     const losses = async (folder: string) =>
       (await history(folder)).map(({ loss, testAcc }) => [loss, testAcc]);
     expect(await losses(parts)).toEqual(await losses(whole));
-    expect(await fs.readFile(path.join(parts, 'net', 'weights.bin'))).toEqual(
-      await fs.readFile(path.join(whole, 'net', 'weights.bin')),
+    expect(await fs.readFile(path.join(parts, 'model', 'weights.bin'))).toEqual(
+      await fs.readFile(path.join(whole, 'model', 'weights.bin')),
     );
     out.length = 0;
     await deepend(`resume ${whole}`);
-    expect(out).toEqual([`${whole} has come to its end: 3 epochs; --epochs asks for more`]);
+    expect(out).toEqual([`${whole} has finished all 3 epochs; use --epochs for more`]);
     expect(process.exitCode ?? 0).toBe(0);
   });
 
-  it('begins anew where there is no checkpoint yet', async () => {
+  it('starts from the beginning where there is no checkpoint yet', async () => {
     const run = path.join(dir, 'early');
     await deepend(`train ${SMALL} --epochs 1 --out ${run}`);
     await fs.remove(path.join(run, 'checkpoints'));
@@ -143,14 +144,14 @@ describe.skipIf(absent)(`deepend train (${absent ?? 'real data'})`, () => {
   it('verifies a set', async () => {
     await deepend('data verify fashion-mnist');
     expect(out.at(-1)).toMatch(
-      /^fashion-mnist: sound, 60000 training and 10000 test images of \[28, 28, 1\]/,
+      /^fashion-mnist: valid, 60000 training and 10000 test images of \[28, 28, 1\]/,
     );
   });
 });
 
 describe('what is wrong', () => {
   const cases: [string, string, RegExp][] = [
-    ['no net', 'train --out x', /name a net: --model book\/resnet18/],
+    ['no model', 'train --out x', /name a model: --model book\/resnet18/],
     ['no folder', 'train --model book/lenet', /required option '--out <folder>' not specified/],
     [
       'a flag that does not exist',
@@ -174,7 +175,7 @@ describe('what is wrong', () => {
     ],
     ['a run that is not there', 'resume nowhere', /nowhere.*config.json: cannot be read/],
     [
-      'half a net option',
+      'half a model option',
       'train --model book/lenet --out x --model-option stem',
       /expected key=value, got 'stem'/,
     ],
@@ -195,7 +196,7 @@ describe('what is wrong', () => {
   });
 
   it('a setting of a recipe that does not exist', () => {
-    expect(() => settingsFrom('recipe', { model: 'book/lenet', batchsize: 3 })).toThrow(
+    expect(() => runs.settingsFrom('recipe', { model: 'book/lenet', batchsize: 3 })).toThrow(
       /there is no option "batchsize"; did you mean "batchSize"/,
     );
   });

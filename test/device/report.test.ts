@@ -71,9 +71,7 @@ describe('the report of what computes here', () => {
       );
       expect((await tryGpu()).why).toMatch(/^no GPU: .*(npm i|does not work|CUDA|driver)/);
     }
-    expect(formatReport({ node: '', platform: '', backends })).toContain(
-      '8.0 GiB, 1.0 GiB in use',
-    );
+    expect(formatReport({ node: '', platform: '', backends })).toContain('8.0 GiB, 1.0 GiB in use');
   });
 
   it('says what CUDA_VISIBLE_DEVICES hides, and which GPUs there are', async () => {

@@ -8,7 +8,7 @@
  */
 import { type Device, device } from '@deepend/device';
 import { train } from '@deepend/trainer';
-import { saveRun } from '../../packages/deepend/src/run';
+import { saveRun } from '../../packages/deepend/src/run/save-run';
 import { fakeLoader, linearNet } from '../helpers/loaders';
 
 const [mode, dir = '', other = 'simd'] = process.argv.slice(2);

@@ -49,7 +49,7 @@ describe.skipIf(absent)(`the examples (${absent ?? 'real data'})`, () => {
       'curves.png',
       'curves.svg',
       'history.jsonl',
-      'net',
+      'model',
       'predictions.png',
       'result.json',
       'steps.jsonl',
@@ -114,7 +114,9 @@ describe.skipIf(absent)(`the examples (${absent ?? 'real data'})`, () => {
       const output = await run(name, args);
       expect(Number(METRICS.exec(output)?.[3])).toBeGreaterThan(target);
       expect(await fs.pathExists(path.join(out, 'curves.png'))).toBe(true);
-      expect((await fs.readJson(path.join(out, 'net', 'model.json'))).format).toBe('layers-model');
+      expect((await fs.readJson(path.join(out, 'model', 'model.json'))).format).toBe(
+        'layers-model',
+      );
     },
     240_000,
   );

@@ -3,7 +3,7 @@ import { meanSquaredError } from '@deepend/optim';
 import { evaluate, type Loader, lrFind, train } from '@deepend/trainer';
 import * as tf from '@tensorflow/tfjs-core';
 import type * as tfl from '@tensorflow/tfjs-layers';
-import { plotLrFind } from 'deepend';
+import { plots } from 'deepend';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { engines, use } from '../helpers/engines';
 import { expectNoLeak } from '../helpers/leaks';
@@ -182,11 +182,11 @@ describe('lrFind', () => {
 describe('plotLrFind', () => {
   it('draws the losses over a logarithmic axis, with the suggestion', () => {
     const lrs = [1e-4, 1e-3, 1e-2, 1e-1];
-    const { svg } = plotLrFind({ lrs, losses: [2, 1.5, 1, 3], suggestion: 1e-3 });
+    const { svg } = plots.plotLrFind({ lrs, losses: [2, 1.5, 1, 3], suggestion: 1e-3 });
     for (const text of ['learning rate', 'loss', 'suggestion 0.0010', '0.01'])
       expect(svg).toContain(text);
     expect(svg.match(/<circle/g)).toHaveLength(2); // the mark, and its sample in the legend
-    const none = plotLrFind({ lrs, losses: [1, 2, 3, 4], suggestion: null }).svg;
+    const none = plots.plotLrFind({ lrs, losses: [1, 2, 3, 4], suggestion: null }).svg;
     expect(none).toContain('no suggestion: the loss does not fall');
     expect(none).not.toContain('<circle');
   });

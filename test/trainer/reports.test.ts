@@ -1,7 +1,7 @@
 import { metrics } from '@deepend/optim';
 import { confusedPairs, type Loader, predict, topLosses, worstClasses } from '@deepend/trainer';
 import * as tf from '@tensorflow/tfjs-core';
-import { showTopLosses } from 'deepend';
+import { plots } from 'deepend';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { use } from '../helpers/engines';
 import { expectNoLeak } from '../helpers/leaks';
@@ -87,18 +87,18 @@ describe('topLosses', () => {
   it('leaves no tensor behind', async () => {
     const net = linearNet();
     await expectNoLeak(() => topLosses(net, fakeLoader(9, 4), 3, { images: true }));
-    await expectNoLeak(() => showTopLosses(net, fakeLoader(9, 4), { count: 3 }));
+    await expectNoLeak(() => plots.showTopLosses(net, fakeLoader(9, 4), { count: 3 }));
   });
 
   it('are shown with their classes and losses', async () => {
     const loader = { ...fakeLoader(6, 4), classNames: ['bag', 'coat', 'shirt'] };
     const [worst] = await topLosses(linearNet(), loader, 1);
-    const { svg } = await showTopLosses(linearNet(), loader, { count: 4 });
+    const { svg } = await plots.showTopLosses(linearNet(), loader, { count: 4 });
     expect(svg.match(/<image /g)).toHaveLength(4);
     expect(svg).toContain(
       `>→ ${loader.classNames[worst?.predicted ?? -1]}, ${worst?.loss.toFixed(2)}<`,
     );
-    await expect(showTopLosses(linearNet(), loader, { k: 4 } as never)).rejects.toThrow(
+    await expect(plots.showTopLosses(linearNet(), loader, { k: 4 } as never)).rejects.toThrow(
       /there is no option "k"/,
     );
   });

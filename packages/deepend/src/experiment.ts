@@ -1,5 +1,4 @@
-/** A run from its settings alone: what `deepend train` and `deepend resume` do. */
-
+/** Training from settings: what `deepend train` and `deepend resume` do. */
 import {
   cutMix,
   cutout,
@@ -27,42 +26,43 @@ import {
   train,
 } from '@deepend/trainer';
 import type { LayersModel } from '@tensorflow/tfjs-layers';
-import { saveRun } from './run';
+import { runFile } from './run/layout';
+import { saveRun } from './run/save-run';
 import type { Settings } from './settings';
 
-/** Random transforms by the names that `--augment` takes; for images of `size` pixels. */
-const AUGMENTS: Record<string, (size: number) => Transform> = {
+/** Random transforms by the names that `--augment` takes, for images of `size` pixels. */
+const AUGMENTATIONS: Record<string, (size: number) => Transform> = {
   flip: () => randomHorizontalFlip(),
-  crop: (size) => randomCrop(size, { padding: Math.max(1, Math.round(size / 8)) }), // 4 of 32: He et al. 2015, section 4.2
+  // 4 of 32 pixels: He et al. 2015, section 4.2.
+  crop: (size) => randomCrop(size, { padding: Math.max(1, Math.round(size / 8)) }),
   rotation: () => randomRotation(10),
   erasing: () => randomErasing(),
-  cutout: (size) => cutout(Math.max(1, Math.round(size / 2))), // 16 of 32: DeVries & Taylor 2017
+  // 16 of 32 pixels: DeVries & Taylor 2017.
+  cutout: (size) => cutout(Math.max(1, Math.round(size / 2))),
   mixup: () => mixUp({ alpha: 0.2 }),
   cutmix: () => cutMix(),
 };
 
-/** What computes, by the name in the settings. */
-export const deviceOf = (name: string): Promise<Device> =>
+/** Starts the device that a setting names, and makes it current. */
+export const startDevice = (name: string): Promise<Device> =>
   name === 'auto' ? tryGpu() : device(name as DeviceName);
 
-/**
- * The devices that share each batch, by the list in the settings. The first is made current;
- * another one that cannot compute says so itself.
- */
-async function devicesOf(list: string, one: string): Promise<readonly Device[]> {
-  if (one !== 'auto')
+/** Starts the first of the devices that share each batch; the others start in their own threads. */
+async function startDevices(list: string, single: string): Promise<readonly Device[]> {
+  if (single !== 'auto')
     throw new TypeError(
-      `[deepend] devices: expected "device" or "devices", got both: '${one}' and '${list}'; leave one out`,
+      `[deepend] devices: expected "device" or "devices", got both: '${single}' and '${list}'; ` +
+        'leave one out',
     );
   if (list === 'all') return tryAllGpus();
   const [name = '', ...others] = list.split(',').map((text) => text.trim());
   const first = await device(name as DeviceName);
-  return [first, ...others.map((other) => (other === name ? first : named(other)))];
+  return [first, ...others.map((other) => (other === name ? first : describeDevice(other)))];
 }
 
-/** What `device()` would give, without starting it: that is its own thread's or process's to do. */
-function named(name: string): Device {
-  const engine = name.startsWith('cuda:')
+/** What `device()` returns for a name, without starting the device. */
+function describeDevice(name: string): Device {
+  const backend = name.startsWith('cuda:')
     ? 'tensorflow'
     : name.startsWith('webgpu:')
       ? 'webgpu'
@@ -71,163 +71,149 @@ function named(name: string): Device {
         : name;
   return {
     name: name.includes(':') ? name : 'cpu',
-    backend: engine as Device['backend'],
+    backend: backend as Device['backend'],
     hardware: '',
     why: 'it was asked for',
   };
 }
 
 /** @throws RangeError for a transform that does not exist */
-function augmentation(list: string | undefined, size: number): Transform[] {
+function parseAugmentations(list: string | undefined, size: number): Transform[] {
   return (list ?? '')
     .split(',')
     .filter(Boolean)
     .map((name) => {
-      const make = Object.hasOwn(AUGMENTS, name) ? AUGMENTS[name] : undefined;
+      const make = Object.hasOwn(AUGMENTATIONS, name) ? AUGMENTATIONS[name] : undefined;
       if (make) return make(size);
+      const names = Object.keys(AUGMENTATIONS).join(', ');
       throw new RangeError(
-        `[deepend] augment: there is no transform '${name}'; it has ${Object.keys(AUGMENTS).join(', ')}`,
+        `[deepend] augment: there is no transform '${name}'; expected some of ${names}`,
       );
     });
 }
 
-/** The loaders that the settings ask for. */
-export async function loadersOf(
+type Loaders = [DataLoader<Dataset>, DataLoader<Dataset>];
+
+/** Creates the training and the test loader. */
+export async function createLoaders(
   settings: Settings,
   { progress = true } = {},
-): Promise<[DataLoader<Dataset>, DataLoader<Dataset>]> {
-  const {
-    data,
-    batchSize,
-    root,
-    resize,
-    train: numTrain,
-    test: numTest,
-    seed,
-    workers,
-    augment,
-  } = settings;
-  const chosen = { root, resize, numTrain, numTest, workers };
-  const given = Object.fromEntries(
-    Object.entries(chosen).filter(([, value]) => value !== undefined),
-  );
-  const plain = (await loadDataset(data, batchSize, { ...given, seed, progress })) as [
-    DataLoader<Dataset>,
-    DataLoader<Dataset>,
-  ];
-  const transforms = augmentation(augment, plain[0].inputShape[0]);
-  if (transforms.length === 0) return plain;
-  const [{ dataset }, testIter] = plain;
-  const sized = {
+): Promise<Loaders> {
+  const { data, batchSize, root, resize, seed, workers } = settings;
+  const { train: numTrain, test: numTest, augment } = settings;
+  const options = defined({ root, resize, numTrain, numTest, workers });
+  const loaders = (await loadDataset(data, batchSize, { ...options, seed, progress })) as Loaders;
+  const [trainIter, testIter] = loaders;
+  const transforms = parseAugmentations(augment, trainIter.inputShape[0]);
+  if (transforms.length === 0) return loaders;
+  const augmented = new DataLoader(trainIter.dataset, {
     batchSize,
     seed,
+    shuffle: true,
+    transforms,
     ...(resize !== undefined && { resize }),
     ...(workers !== undefined && { workers }),
-  };
-  return [new DataLoader(dataset, { ...sized, shuffle: true, transforms }), testIter];
+  });
+  return [augmented, testIter];
 }
 
-/** The untrained net that the settings ask for. */
-export function netOf(
+/** Builds the untrained model for the images of a loader. */
+export function buildModel(
   settings: Settings,
   loader: { inputShape: readonly number[]; numClasses?: number },
 ): LayersModel {
   const { model, modelOptions, init, seed } = settings;
-  const inputShape = [...loader.inputShape] as [number, number, number];
-  const numClasses = loader.numClasses ?? 10;
-  return createModel(model, {
-    inputShape,
-    numClasses,
+  const options = {
+    inputShape: [...loader.inputShape],
+    numClasses: loader.numClasses ?? 10,
     seed,
     ...(init && { init }),
     ...modelOptions,
-  } as Parameters<typeof createModel>[1]);
+  };
+  return createModel(model, options as Parameters<typeof createModel>[1]);
 }
 
-function optionsOf(settings: Settings): TrainOptions {
-  const {
-    epochs,
-    lr,
-    schedule,
-    warmUp: warm,
-    optimizer: name,
-    momentum,
-    nesterov,
-    weightDecay,
-    labelSmoothing,
-    seed,
-  } = settings;
+/** The options that are not undefined. */
+const defined = <T extends object>(options: T) =>
+  Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined)) as {
+    [K in keyof T]?: NonNullable<T[K]>;
+  };
+
+function trainOptions(settings: Settings): TrainOptions {
+  const { epochs, lr, schedule, warmUp: warmUpEpochs, seed, labelSmoothing } = settings;
+  const { optimizer: name, momentum, nesterov, weightDecay } = settings;
   const { clipNorm, clipValue, gradientAccumulationSteps, emaDecay } = settings;
   const { microBatch, fastDevRun, overfitBatches } = settings;
   const rate = schedules.create(schedule, { lr, numEpochs: epochs });
-  const rest = {
-    clipNorm,
-    clipValue,
-    gradientAccumulationSteps,
-    emaDecay,
-    microBatch,
-    fastDevRun,
-    overfitBatches,
-  };
-  const optimizer = {
-    name,
-    momentum,
-    nesterov,
-    weightDecay,
-    ...(weightDecay && { excludeFromDecay: 'norm-and-bias' as const }),
-  };
-  const defined = <T extends object>(from: T) =>
-    Object.fromEntries(Object.entries(from).filter(([, value]) => value !== undefined)) as T;
   return {
     numEpochs: epochs,
-    lr: warm ? schedules.warmUp(rate, { epochs: warm }) : rate,
+    lr: warmUpEpochs ? schedules.warmUp(rate, { epochs: warmUpEpochs }) : rate,
     seed,
-    optimizer: defined(optimizer) as NonNullable<TrainOptions['optimizer']>,
+    optimizer: {
+      name,
+      ...defined({ momentum, nesterov, weightDecay }),
+      ...(weightDecay && { excludeFromDecay: 'norm-and-bias' as const }),
+    },
     ...(labelSmoothing && { loss: crossEntropy({ labelSmoothing }) }),
-    ...(defined(rest) as Partial<TrainOptions>),
+    ...defined({ clipNorm, clipValue, gradientAccumulationSteps, emaDecay }),
+    ...defined({ microBatch, fastDevRun, overfitBatches }),
   };
 }
 
 export interface ExperimentOptions {
-  /** The run's directory. */
+  /** The run's folder. */
   out: string;
-  /** Goes on from its newest checkpoint. @default false */
+  /** Whether to resume from its newest checkpoint. @default false */
   resume?: boolean;
+  /** Whether to print progress. @default true */
   progress?: boolean;
   callbacks?: readonly Callback[];
 }
 
-/** Trains by the settings, and fills `out`. */
+/**
+ * Trains a model by the settings of a run and writes the run's folder.
+ * @example
+ * await runExperiment(settingsFrom('my script', { model: 'book/lenet', lr: 0.9 }), {
+ *   out: 'runs/lenet',
+ * });
+ */
 export async function runExperiment(
   settings: Settings,
   options: ExperimentOptions,
 ): Promise<TrainResult> {
   const { out, resume = false, progress = true, callbacks = [] } = options;
-  const { device: one, devices: list } = settings;
-  const computing = list
-    ? { devices: await devicesOf(list, one) }
-    : { device: await deviceOf(one) };
-  const [trainIter, testIter] = await loadersOf(settings, { progress });
-  const net = netOf(settings, trainIter);
+  const { device: name, devices: list } = settings;
+  const devices = list
+    ? { devices: await startDevices(list, name) }
+    : { device: await startDevice(name) };
+  const [trainIter, testIter] = await createLoaders(settings, { progress });
+  const model = buildModel(settings, trainIter);
+  return train(model, trainIter, testIter, {
+    ...trainOptions(settings),
+    ...devices,
+    progress,
+    callbacks: [...settingsCallbacks(settings, out, trainIter.classNames), ...callbacks],
+    ...(resume && { resume: out }),
+  });
+}
+
+/** saveRun comes first: it clears the folder, and saves before the others may stop the run. */
+function settingsCallbacks(
+  settings: Settings,
+  out: string,
+  classNames: readonly string[] | undefined,
+): Callback[] {
   const { checkpointSteps, checkpointSeconds, best, patience, timeLimit: limit } = settings;
   const checkpoints = {
     everySeconds: checkpointSeconds,
     ...(checkpointSteps && { everySteps: checkpointSteps }),
     ...(best && { best }),
   };
-  const watchers: Callback[] = [
-    saveRun(out, { settings, classNames: trainIter.classNames }, { checkpoints }), // first, so that it clears the folder before others write there, and saves what they leave
+  return [
+    saveRun(out, { settings, classNames }, { checkpoints }),
     ...(patience ? [earlyStopping({ patience })] : []),
     ...(limit ? [timeLimit(limit)] : []),
-    ...(settings.tensorBoard ? [tensorBoard(`${out}/tensorboard`)] : []),
+    ...(settings.tensorBoard ? [tensorBoard(runFile(out, 'tensorBoard'))] : []),
     ...(settings.stopOnNan ? [stopOnNaN()] : []),
-    ...callbacks,
   ];
-  return train(net, trainIter, testIter, {
-    ...optionsOf(settings),
-    ...computing,
-    progress,
-    callbacks: watchers,
-    ...(resume && { resume: out }),
-  });
 }

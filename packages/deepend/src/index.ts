@@ -1,11 +1,30 @@
 /**
  * deepend: a deep-learning training toolkit in the manner of Dive into Deep Learning, on
- * TensorFlow.js.
+ * TensorFlow.js. Names that nearly every script needs are here; the rest is in namespaces, each of
+ * which is a package or a part of one.
  */
-
 export type { Loss } from '@deepend/compiler';
-export { type EpochRecord, type StepRecord, toCsv, toJson, toJsonl } from '@deepend/core';
-export * from '@deepend/data';
+export type { EpochRecord, StepRecord } from '@deepend/core';
+export {
+  type AnyDataset,
+  type Batch,
+  DataLoader,
+  type DataLoaderOptions,
+  type Dataset,
+  type FileDataset,
+  imageFolder,
+  type Loader,
+  type LoadOptions,
+  loadArray,
+  loadCifar10,
+  loadCifar100,
+  loadDataset,
+  loadEmnistLetters,
+  loadFashionMnist,
+  loadKmnist,
+  loadMnist,
+  type Transform,
+} from '@deepend/data';
 export {
   type BackendName,
   type BackendReport,
@@ -24,15 +43,30 @@ export {
   tryAllGpus,
   tryGpu,
 } from '@deepend/device';
-export * from '@deepend/export';
-export * from '@deepend/models';
-// Both packages have it, the same type.
-export type { ImageShape } from '@deepend/nn';
-export * from '@deepend/nn';
+export {
+  exportKeras,
+  exportOnnx,
+  exportSafetensors,
+  exportTensorBoard,
+  exportTfjs,
+} from '@deepend/export';
+export * as models from '@deepend/models';
+export {
+  book,
+  createModel,
+  listModels,
+  loadModel,
+  loadWeights,
+  registerModel,
+  saveModel,
+  saveWeights,
+  summary,
+} from '@deepend/models';
+export type { Block, ImageShape, Init, ModelOptions } from '@deepend/nn';
+export * as nn from '@deepend/nn';
+export * as optim from '@deepend/optim';
 export {
   binaryCrossEntropy,
-  type ClassReport,
-  type CrossEntropyOptions,
   crossEntropy,
   type Metric,
   meanSquaredError,
@@ -41,49 +75,50 @@ export {
   type Schedule,
   schedules,
 } from '@deepend/optim';
-export * from '@deepend/plot';
+export {
+  Animator,
+  type ChartOptions,
+  Figure,
+  type HistoryRecord,
+  ProgressBoard,
+  plot,
+  show,
+  showHeatmaps,
+  showImages,
+} from '@deepend/plot';
 export {
   Accumulator,
-  bookTools,
   type Callback,
   type CheckpointOptions,
   type ConfusedPair,
   checkpoints,
   confusedPairs,
-  csvHistory,
   type EarlyStoppingOptions,
   type EvaluateOptions,
   type Evaluation,
   earlyStopping,
   evaluate,
-  jsonlHistory,
   type LrFind,
   type LrFindOptions,
   lrFind,
   predict,
   type RunControl,
   type RunInfo,
-  samplesPerSecond,
-  stopOnNaN,
   Timer,
   type TopLoss,
   type TrainOptions,
   type TrainResult,
-  timeLimit,
   topLosses,
   train,
-  trainEpoch,
   worstClasses,
 } from '@deepend/trainer';
-export { main } from './cli/program';
-export { type Dashboard, type DashboardOptions, startDashboard } from './dashboard/start';
-export { type ExperimentOptions, runExperiment } from './experiment';
-export { showFeatureMaps, showFilters } from './filters';
-export { type LossLandscape, type LossLandscapeOptions, lossLandscape } from './loss-landscape';
-export { plotLrFind } from './lr-find';
-export { type PredictionsOptions, predictionsToCsv } from './prediction-table';
-export { showPredictions } from './predictions';
-export { type ReportOptions, writeReport } from './report/report';
-export { showTopLosses } from './reports';
-export { type SaveRunOptions, saveRun } from './run';
-export { SETTINGS, type Settings, settingsFrom } from './settings';
+export * as d2l from './d2l';
+export { startDashboard } from './dashboard/start';
+export * as plots from './figures';
+export { showPredictions } from './figures/predictions';
+export * as callbacks from './namespaces/callbacks';
+export * as datasets from './namespaces/datasets';
+export * as runs from './namespaces/runs';
+export * as transforms from './namespaces/transforms';
+export { writeReport } from './report/report';
+export { type SaveRunOptions, saveRun } from './run/save-run';

@@ -1,145 +1,162 @@
 /**
- * The settings of a run, as the command line's flags, a recipe's file and a run's `config.json`
- * have them: one table, a row a setting.
+ * The settings of a run, the same in the flags of `deepend train`, in a recipe file and in a run's
+ * `config.json`. One table has an entry for each.
  */
 import { checkOptions, rule } from '@deepend/core';
 import { OPTIMIZER_NAMES, type OptimizerName, type ScheduleName, schedules } from '@deepend/optim';
 
-interface Row {
-  /** As commander writes it: `--lr <rate>`. The setting's name is its camelCase. */
+interface SettingEntry {
+  /** As commander writes it: `--lr <rate>`. The setting's name is the flag's in camelCase. */
   readonly flag: string;
+  /** The help of the flag. */
   readonly about: string;
   readonly rule: Parameters<typeof rule.object>[0][string];
-  readonly kind: 'number' | 'text' | 'flag';
+  readonly kind: 'number' | 'string' | 'boolean';
   readonly default?: number | string | boolean;
 }
 
-const whole = (flag: string, about: string, more: Partial<Row> = {}): Row => ({
+type EntryOptions = Partial<Pick<SettingEntry, 'rule' | 'default'>>;
+
+const integer = (flag: string, about: string, options: EntryOptions = {}): SettingEntry => ({
   flag,
   about,
   kind: 'number',
   rule: rule.positiveInteger().optional(),
-  ...more,
+  ...options,
 });
-const positive = (flag: string, about: string, more: Partial<Row> = {}): Row => ({
+const number = (flag: string, about: string, options: EntryOptions = {}): SettingEntry => ({
   flag,
   about,
   kind: 'number',
   rule: rule.positiveNumber().optional(),
-  ...more,
+  ...options,
 });
-const text = (flag: string, about: string, more: Partial<Row> = {}): Row => ({
+const string = (flag: string, about: string, options: EntryOptions = {}): SettingEntry => ({
   flag,
   about,
-  kind: 'text',
+  kind: 'string',
   rule: rule.string().optional(),
-  ...more,
+  ...options,
 });
-const share = () => rule.nonNegativeNumber().lt(1, 'a number below 1').optional();
-const switched = (flag: string, about: string): Row => ({
+const boolean = (flag: string, about: string): SettingEntry => ({
   flag,
   about,
-  kind: 'flag',
+  kind: 'boolean',
   rule: rule.boolean().optional(),
 });
-const from0 = rule.nonNegativeNumber().optional();
+const fraction = () => rule.nonNegativeNumber().lt(1, 'a number below 1').optional();
+const fromZero = () => rule.nonNegativeInteger().optional();
 
 export const SETTINGS = {
-  model: text('--model <id>', 'the net, such as book/resnet18; deepend models lists them'),
-  init: text('--init <how>', 'how weights begin', {
+  model: string(
+    '--model <id>',
+    'model to train, such as book/resnet18; deepend models lists them all',
+  ),
+  init: string('--init <scheme>', 'weight initialization: xavier-uniform or he-normal', {
     rule: rule.oneOf(['xavier-uniform', 'he-normal']).optional(),
   }),
-  data: text('--data <set>', 'the set, such as fashion-mnist', { default: 'fashion-mnist' }),
-  root: text('--root <folder>', 'where its files are; found by itself unless given'),
-  resize: whole('--resize <pixels>', 'height and width of the images; as they are unless given'),
-  augment: text(
+  data: string('--data <dataset>', 'dataset, such as fashion-mnist; deepend data list lists all', {
+    default: 'fashion-mnist',
+  }),
+  root: string('--root <folder>', 'folder with the files of the dataset'),
+  resize: integer('--resize <pixels>', 'resize images to this height and width'),
+  augment: string(
     '--augment <list>',
-    'random transforms in training, of flip, crop, rotation, erasing, cutout, mixup, cutmix: flip,crop',
+    'random transforms of training images, separated by commas: ' +
+      'flip, crop, rotation, erasing, cutout, mixup, cutmix',
   ),
-  train: whole('--train <images>', 'images to learn from; all unless given'),
-  test: whole('--test <images>', 'images to test on; all unless given'),
-  workers: whole(
-    '--workers <threads>',
-    'threads that prepare batches; as many as it takes unless given',
-    { rule: rule.nonNegativeInteger().optional() },
+  train: integer('--train <images>', 'use only this many training images'),
+  test: integer('--test <images>', 'use only this many test images'),
+  workers: integer('--workers <number>', 'number of worker threads that prepare batches', {
+    rule: fromZero(),
+  }),
+  epochs: integer('--epochs <number>', 'number of passes over the training set', { default: 10 }),
+  batchSize: integer('--batch-size <images>', 'number of images in a batch', { default: 128 }),
+  lr: number('--lr <rate>', 'learning rate', { default: 0.05 }),
+  schedule: string('--schedule <name>', `learning rate schedule: ${schedules.NAMES.join(', ')}`, {
+    rule: rule.oneOf(schedules.NAMES).optional(),
+    default: 'constant',
+  }),
+  warmUp: number(
+    '--warm-up <epochs>',
+    'number of epochs over which the learning rate rises from 0',
   ),
-  epochs: whole('--epochs <number>', 'passes over the training set', { default: 10 }),
-  batchSize: whole('--batch-size <images>', 'images of a step', { default: 128 }),
-  lr: positive('--lr <rate>', 'learning rate', { default: 0.05 }),
-  schedule: text(
-    '--schedule <name>',
-    `how the learning rate moves: ${schedules.NAMES.join(', ')}`,
-    {
-      rule: rule.oneOf(schedules.NAMES).optional(),
-      default: 'constant',
-    },
-  ),
-  warmUp: positive('--warm-up <epochs>', 'over which the rate grows from near 0'),
-  optimizer: text('--optimizer <name>', OPTIMIZER_NAMES.join(', '), {
+  optimizer: string('--optimizer <name>', `optimizer: ${OPTIMIZER_NAMES.join(', ')}`, {
     rule: rule.oneOf(OPTIMIZER_NAMES).optional(),
     default: 'sgd',
   }),
-  momentum: positive('--momentum <share>', 'of sgd and rmsprop', { rule: share() }),
-  nesterov: switched('--nesterov', "Nesterov's momentum"),
-  weightDecay: positive(
+  momentum: number('--momentum <fraction>', 'momentum of sgd and rmsprop', { rule: fraction() }),
+  nesterov: boolean('--nesterov', "use Nesterov's momentum with sgd"),
+  weightDecay: number(
     '--weight-decay <factor>',
-    'pulls weights towards 0; normalizations and biases are left alone',
-    { rule: from0 },
+    'weight decay; biases and normalization layers are excluded',
+    { rule: rule.nonNegativeNumber().optional() },
   ),
-  labelSmoothing: positive('--label-smoothing <share>', 'of a label that goes to all classes', {
-    rule: share(),
-  }),
-  clipNorm: positive('--clip-norm <length>', 'of all gradients together'),
-  clipValue: positive('--clip-value <limit>', 'of each number of the gradients'),
-  gradientAccumulationSteps: whole(
+  labelSmoothing: number(
+    '--label-smoothing <fraction>',
+    'fraction of each label that is spread over all classes',
+    { rule: fraction() },
+  ),
+  clipNorm: number('--clip-norm <norm>', 'scale gradients down to at most this joint norm'),
+  clipValue: number('--clip-value <limit>', 'clip each gradient value to plus or minus this'),
+  gradientAccumulationSteps: integer(
     '--gradient-accumulation-steps <batches>',
-    'batches whose gradients are summed for one update',
+    'number of batches whose gradients are added up for one update',
   ),
-  emaDecay: positive(
+  emaDecay: number(
     '--ema-decay <decay>',
-    'decay of an exponential moving average of the weights, which is evaluated and saved',
-    { rule: share() },
+    'evaluate and save an exponential moving average of the weights with this decay',
+    { rule: fraction() },
   ),
-  microBatch: whole('--micro-batch <images>', 'trains each batch in parts of so many'),
-  seed: whole('--seed <number>', 'of order, augmentation, initialization and dropout', {
-    rule: rule.nonNegativeInteger().optional(),
-    default: 0,
-  }),
-  device: text('--device <name>', 'auto, cuda:0, webgpu:0, cpu, or an engine', { default: 'auto' }),
-  devices: text(
+  microBatch: integer(
+    '--micro-batch <images>',
+    'compute each batch in parts of this many images, to save memory',
+  ),
+  seed: integer(
+    '--seed <number>',
+    'seed of the sample order, augmentation, initialization and dropout',
+    { rule: fromZero(), default: 0 },
+  ),
+  device: string(
+    '--device <name>',
+    'device or backend: auto, cuda:0, webgpu:0, cpu, simd, tensorflow, wasm, cpu-js',
+    { default: 'auto' },
+  ),
+  devices: string(
     '--devices <list>',
-    'devices that share each batch: all, for every GPU, or names with commas between, such as cuda:0,cuda:1',
+    'devices that share each batch: all for every GPU, or names such as cuda:0,cuda:1',
   ),
-  checkpointSteps: whole(
+  checkpointSteps: integer(
     '--checkpoint-steps <number>',
-    'between checkpoints, beside the one at the end of each epoch',
+    'number of steps between checkpoints, in addition to one after each epoch',
   ),
-  checkpointSeconds: positive('--checkpoint-seconds <number>', 'between checkpoints', {
+  checkpointSeconds: number('--checkpoint-seconds <seconds>', 'seconds between checkpoints', {
     default: 60,
   }),
-  best: whole('--best <number>', 'of the best checkpoints that are kept beside the newest', {
-    rule: rule.nonNegativeInteger().optional(),
-  }),
-  patience: whole(
+  best: integer('--best <number>', 'number of best checkpoints to keep', { rule: fromZero() }),
+  patience: integer(
     '--patience <epochs>',
-    'without progress of the test accuracy, after which to stop',
+    'stop after this many epochs without a better test accuracy',
   ),
-  timeLimit: positive('--time-limit <seconds>', 'after which to stop'),
-  tensorBoard: switched('--tensor-board', 'writes event files, too'),
-  stopOnNan: switched(
+  timeLimit: number('--time-limit <seconds>', 'stop after this many seconds'),
+  tensorBoard: boolean('--tensor-board', 'write event files for TensorBoard'),
+  stopOnNan: boolean(
     '--stop-on-nan',
-    'names the first layer whose numbers are not finite; costs a copy of the weights each step',
+    'stop when a value is not finite and name its layer; copies the weights at each step',
   ),
-  fastDevRun: switched('--fast-dev-run', 'two batches: whether everything runs'),
-  overfitBatches: whole('--overfit-batches <number>', 'learns the first so many batches by heart'),
-} as const satisfies Record<string, Row>;
+  fastDevRun: boolean('--fast-dev-run', 'run two batches only, to check that everything works'),
+  overfitBatches: integer(
+    '--overfit-batches <number>',
+    'train on the first batches only, to check that the model can learn them',
+  ),
+} as const satisfies Record<string, SettingEntry>;
 
 export type SettingName = keyof typeof SETTINGS;
 
-/** What a run is told. Plain JSON. */
+/** The settings of a run, as plain JSON. */
 export interface Settings {
   model: string;
-  /** Options of the net beside its shape: `{ blockOrder: 'full-pre-activation' }`. */
+  /** Options of the model builder besides its shape: `{ blockOrder: 'full-pre-activation' }`. */
   modelOptions?: Record<string, unknown>;
   init?: string;
   data: string;
@@ -181,22 +198,24 @@ export interface Settings {
 const isObject = (value: unknown) =>
   typeof value === 'object' && value !== null && !Array.isArray(value);
 const schema = rule.object({
-  ...Object.fromEntries(Object.entries(SETTINGS).map(([name, row]) => [name, row.rule])),
+  ...Object.fromEntries(Object.entries(SETTINGS).map(([name, entry]) => [name, entry.rule])),
   modelOptions: rule
-    .custom<Record<string, unknown>>(isObject, 'an object of the options of the net')
+    .custom<Record<string, unknown>>(isObject, 'an object of model options')
     .optional(),
 });
 
-/** Of the settings that have one. */
+/** The default of each setting that has one. */
 export const DEFAULTS: Readonly<Record<string, number | string | boolean>> = Object.fromEntries(
-  Object.entries(SETTINGS as Record<string, Row>).flatMap(([name, row]) =>
-    row.default === undefined ? [] : [[name, row.default]],
+  Object.entries(SETTINGS as Record<string, SettingEntry>).flatMap(([name, entry]) =>
+    entry.default === undefined ? [] : [[name, entry.default]],
   ),
 );
 
 /**
- * Settings with their defaults, later sources before earlier ones: a recipe's file, then flags.
- * @throws TypeError or RangeError for a setting that does not exist or is out of range; Error
+ * Checks and merges settings. Later sources override earlier ones, and all override the defaults.
+ * @param where the beginning of each error
+ * @param sources such as the content of a recipe file, then the flags
+ * @throws TypeError or RangeError for a setting that does not exist or is out of range, and
  *   without a model
  */
 export function settingsFrom(where: string, ...sources: readonly object[]): Settings {
@@ -206,6 +225,6 @@ export function settingsFrom(where: string, ...sources: readonly object[]): Sett
   });
   const settings = Object.assign({}, DEFAULTS, ...given) as Settings;
   if (!settings.model)
-    throw new TypeError(`${where}: name a net: --model book/resnet18, or "model" in the recipe`);
+    throw new TypeError(`${where}: name a model: --model book/resnet18, or "model" in the recipe`);
   return settings;
 }

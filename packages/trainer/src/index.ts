@@ -1,6 +1,5 @@
 /** Training and evaluating nets. */
 export { Accumulator } from './accumulator';
-export { bookTools } from './book';
 export * from './callbacks';
 export { type CheckpointOptions, checkpoints } from './checkpoints/callback';
 export { type Checkpoint, readCheckpoint, type SavedTensor } from './checkpoints/file';

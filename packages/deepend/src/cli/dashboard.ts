@@ -1,4 +1,4 @@
-/** `deepend dashboard`: a page that shows runs as they train. */
+/** `deepend dashboard`. */
 import { spawn } from 'node:child_process';
 import { type Command, InvalidArgumentError } from 'commander';
 import { startDashboard } from '../dashboard/start';
@@ -9,37 +9,35 @@ interface DashboardFlags {
   json?: boolean;
 }
 
-export function addDashboard(program: Command): void {
-  program
-    .command('dashboard')
-    .description('a page on this machine that shows runs as they train, and compares them')
-    .argument('[folder]', "of runs' directories, or one of them", 'runs')
+export function addDashboard(command: Command): void {
+  command
+    .argument('[folder]', 'folder that holds the folders of runs, or the folder of one run', 'runs')
     .option(
       '--port <number>',
-      '0 is any that is free; 6060, or the next free one, unless given',
-      portNumber,
+      'port, or 0 for any free one (default: 6060, or the next free one)',
+      toPort,
     )
-    .option('--open', 'shows the page in the browser')
-    .option('--json', 'the address for machines')
+    .option('--open', 'open the page in the browser')
+    .option('--json', 'print the address as JSON')
     .action(async (folder: string, { port, open = false, json = false }: DashboardFlags) => {
       const dashboard = await startDashboard(folder, port === undefined ? {} : { port });
       const { url } = dashboard;
       console.log(
         json
           ? JSON.stringify({ url, folder })
-          : `the runs in ${folder} are shown at ${url}; Ctrl-C ends this`,
+          : `showing the runs in ${folder} at ${url}; press Ctrl-C to stop`,
       );
-      if (open) show(url);
-      await asked();
+      if (open) openBrowser(url);
+      await untilSignal();
       await dashboard.close();
     });
 }
 
 /**
- * Until someone ends it, which is how it is meant to end: the exit code stays 0. A second Ctrl-C
- * does not wait.
+ * Waits for Ctrl-C or SIGTERM. That is the normal end, so the exit code stays 0. A second Ctrl-C
+ * ends the process at once.
  */
-function asked(): Promise<void> {
+function untilSignal(): Promise<void> {
   return new Promise((resolve) => {
     const end = () => {
       process.off('SIGINT', end).off('SIGTERM', end);
@@ -49,20 +47,22 @@ function asked(): Promise<void> {
   });
 }
 
-/** What opens an address, by operating system. */
+/** The command that opens an address, by operating system. */
 const OPENERS: Partial<Record<NodeJS.Platform, readonly [string, ...string[]]>> = {
   darwin: ['open'],
   win32: ['cmd', '/c', 'start', ''],
 };
 
-function show(url: string): void {
+function openBrowser(url: string): void {
   const [command, ...args] = OPENERS[process.platform] ?? ['xdg-open'];
   const child = spawn(command, [...args, url], { stdio: 'ignore', detached: true });
-  child.on('error', () => console.error(`no browser could be opened (${command}); open ${url}`));
+  child.on('error', () =>
+    console.error(`cannot open a browser (${command} failed); open ${url} yourself`),
+  );
   child.unref();
 }
 
-function portNumber(text: string): number {
+function toPort(text: string): number {
   const value = Number(text);
   if (text.trim() !== '' && Number.isInteger(value) && value >= 0 && value <= 65_535) return value;
   throw new InvalidArgumentError('expected an integer from 0 to 65535');

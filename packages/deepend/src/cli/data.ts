@@ -1,32 +1,28 @@
-/** `deepend data`: sets on this machine. */
+/** `deepend data`. */
 import { listDatasets, loadDataset } from '@deepend/data';
 import type { Command } from 'commander';
 
-export function addData(program: Command): void {
-  const data = program
-    .command('data')
-    .description('the sets that there are, and whether their files are here and sound');
+export function addData(data: Command): void {
   data
     .command('list')
-    .description('the sets that there are')
+    .description('list the datasets')
     .action(() => console.log(listDatasets().join('\n')));
-  const look = (name: string, description: string, download: boolean) =>
+  const addCheck = (name: string, about: string, { download }: { download: boolean }) =>
     data
       .command(name)
-      .description(description)
-      .argument('<set>', 'such as fashion-mnist')
-      .option('--root <folder>', 'where its files are')
+      .description(about)
+      .argument('<dataset>', 'such as fashion-mnist')
+      .option('--root <folder>', 'folder with the files of the dataset')
       .action(async (id: string, { root }: { root?: string }) => {
-        const [train, test] = await loadDataset(id, 1, {
-          download,
-          ...(root !== undefined && { root }),
-        });
-        const source =
-          'source' in train.dataset && train.dataset.source ? `, in ${train.dataset.source}` : '';
+        const options = { download, ...(root !== undefined && { root }) };
+        const [train, test] = await loadDataset(id, 1, options);
+        const { dataset, inputShape } = train;
+        const source = 'source' in dataset && dataset.source ? `, in ${dataset.source}` : '';
         console.log(
-          `${id}: sound, ${train.numSamples} training and ${test.numSamples} test images of [${train.inputShape.join(', ')}]${source}`,
+          `${id}: valid, ${train.numSamples} training and ${test.numSamples} test images ` +
+            `of [${inputShape.join(', ')}]${source}`,
         );
       });
-  look('verify', 'checks the files of a set against their sums', false);
-  look('fetch', 'fetches a set where it is not here, and checks it', true);
+  addCheck('verify', 'check the files of a dataset against their checksums', { download: false });
+  addCheck('fetch', 'download a dataset unless it is here, and verify it', { download: true });
 }

@@ -1,7 +1,6 @@
-/** What `deepend export` can write: one table, a row a format. */
-import path from 'node:path';
+/** The formats of `deepend export`: one table with an entry for each. */
 import type { EpochRecord } from '@deepend/core';
-import { toCsv, toJson, toJsonl } from '@deepend/core';
+import { toCsv, toJson, toJsonl, writeFileAtomic } from '@deepend/core';
 import {
   exportKeras,
   exportOnnx,
@@ -11,106 +10,109 @@ import {
 } from '@deepend/export';
 import type { Loader } from '@deepend/trainer';
 import type { LayersModel } from '@tensorflow/tfjs-layers';
-import fs from 'fs-extra';
-import { writeWhole } from '../files';
 import { predictionsToCsv } from '../prediction-table';
 
-/** A run, or a saved net, as far as a format asks for it. */
+/** What the formats need from a run or a saved model. */
 export interface ExportSource {
-  net(): Promise<LayersModel>;
-  /** @throws Error where the folder is no run's, or has no epoch yet */
+  /** The caller disposes it. */
+  model(): Promise<LayersModel>;
+  /** @throws Error when there is no run, or it has no epoch yet */
   history(): Promise<readonly EpochRecord[]>;
   classNames(): Promise<readonly string[] | undefined>;
-  /** Steps of an epoch, where the run tells. */
+  /** undefined if the run did not record it. */
   stepsPerEpoch(): Promise<number | undefined>;
-  /** When the last epoch ended. */
+  /** The time when the last epoch ended. */
   endedAt(): Promise<Date>;
-  /** The run's test set; what computes is made current. */
+  /** The run's test set. Also starts the device that computes. */
   testSet(): Promise<Loader>;
 }
 
 interface ExportFormat {
   readonly about: string;
-  /**
-   * Its name in the folder `exports` of the directory; none where the directory has the like
-   * already.
-   */
+  /** Its name in the run's folder `exports`; undefined if the run already has such a file. */
   readonly file?: string;
   write(source: ExportSource, out: string, flags: { probabilities: boolean }): Promise<void>;
 }
 
-type NetExporter = (
-  net: LayersModel,
+type ModelExporter = (
+  model: LayersModel,
   out: string,
   options: { classNames?: readonly string[] },
 ) => Promise<void>;
 
-const ofNet = (about: string, file: string, write: NetExporter): ExportFormat => ({
+const modelFormat = (about: string, file: string, write: ModelExporter): ExportFormat => ({
   about,
   file,
   write: async (source, out) => {
     const classNames = await source.classNames();
-    const net = await source.net();
+    const model = await source.model();
     try {
-      await write(net, out, classNames ? { classNames } : {});
+      await write(model, out, classNames ? { classNames } : {});
     } finally {
-      net.dispose();
+      model.dispose();
     }
   },
 });
 
-const ofText = (
+const textFormat = (
   about: string,
   file: string | undefined,
-  make: (...given: Parameters<ExportFormat['write']>) => Promise<string>,
+  format: (...given: Parameters<ExportFormat['write']>) => Promise<string>,
 ): ExportFormat => ({
   about,
   ...(file !== undefined && { file }),
   write: async (source, out, flags) => {
-    const text = await make(source, out, flags);
-    await fs.ensureDir(path.dirname(path.resolve(out)));
-    await writeWhole('[deepend] export', out, text);
+    const text = await format(source, out, flags);
+    await writeFileAtomic(out, text, { where: '[deepend] export' });
   },
 });
 
 export const EXPORT_FORMATS = {
-  onnx: ofNet('the net for ONNX Runtime', 'net.onnx', exportOnnx),
-  safetensors: ofNet("the net's weights for PyTorch", 'net.safetensors', exportSafetensors),
-  keras: ofNet('the net for Keras 3', 'net.keras', (net, out) => exportKeras(net, out)),
-  tfjs: ofNet('the net for TensorFlow.js in a browser: loadLayersModel', 'tfjs', exportTfjs),
-  'tfjs-graph': ofNet(
-    'the net for TensorFlow.js in a browser: loadGraphModel',
-    'tfjs-graph',
-    (net, out, options) => exportTfjs(net, out, { ...options, format: 'graph' }),
+  onnx: modelFormat('the model for ONNX Runtime', 'model.onnx', exportOnnx),
+  safetensors: modelFormat(
+    "the model's weights for PyTorch",
+    'model.safetensors',
+    exportSafetensors,
   ),
-  csv: ofText('the history, comma-separated', 'history.csv', async (source) =>
+  keras: modelFormat('the model for Keras 3', 'model.keras', (model, out) =>
+    exportKeras(model, out),
+  ),
+  tfjs: modelFormat(
+    'the model for TensorFlow.js in a browser: loadLayersModel',
+    'tfjs',
+    exportTfjs,
+  ),
+  'tfjs-graph': modelFormat(
+    'the model for TensorFlow.js in a browser: loadGraphModel',
+    'tfjs-graph',
+    (model, out, options) => exportTfjs(model, out, { ...options, format: 'graph' }),
+  ),
+  csv: textFormat('the history, comma-separated values', 'history.csv', async (source) =>
     toCsv(await source.history()),
   ),
-  json: ofText('the history, a JSON list', 'history.json', async (source) =>
+  json: textFormat('the history, a JSON array', 'history.json', async (source) =>
     toJson(await source.history()),
   ),
-  jsonl: ofText('the history, a line of JSON an epoch', undefined, async (source) =>
+  jsonl: textFormat('the history, one line of JSON an epoch', undefined, async (source) =>
     toJsonl(await source.history()),
   ),
   tensorboard: {
     about: 'the history for TensorBoard, a folder',
     file: 'tensorboard',
     write: async (source, out) => {
-      const [history, endedAt, stepsPerEpoch] = [
-        await source.history(),
-        await source.endedAt(),
-        await source.stepsPerEpoch(),
-      ];
+      const history = await source.history();
+      const endedAt = await source.endedAt();
+      const stepsPerEpoch = await source.stepsPerEpoch();
       await exportTensorBoard(history, out, { endedAt, ...(stepsPerEpoch && { stepsPerEpoch }) });
     },
   },
-  predictions: ofText(
-    'what the net makes of each test image, comma-separated',
+  predictions: textFormat(
+    'the prediction for each test image, comma-separated values',
     'predictions.csv',
     async (source, _, flags) => {
-      const loader = await source.testSet(); // first: it makes current what computes
-      const net = await source.net();
-      return predictionsToCsv(net, loader, flags).finally(() => net.dispose());
+      const loader = await source.testSet(); // first, since it starts the device
+      const model = await source.model();
+      return predictionsToCsv(model, loader, flags).finally(() => model.dispose());
     },
   ),
 } as const satisfies Record<string, ExportFormat>;

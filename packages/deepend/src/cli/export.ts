@@ -1,14 +1,14 @@
-/** `deepend export`: a run, or a saved net, for other programs. */
+/** `deepend export`: writes a run or a saved model for other programs. */
+import { access, readdir, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { closest } from '@deepend/core';
 import { device } from '@deepend/device';
 import { loadModel } from '@deepend/models';
 import type { Command } from 'commander';
-import fs from 'fs-extra';
-import { deviceOf, loadersOf } from '../experiment';
-import { isMissing } from '../report/missing';
-import { netOfRun } from '../report/net';
-import { type RunFolder, readRunFolder } from '../report/run-folder';
+import { createLoaders, startDevice } from '../experiment';
+import { runFile } from '../run/layout';
+import { isUnavailable, type Run, readRun } from '../run/read-run';
+import { loadRunModel } from '../run/run-model';
 import { EXPORT_FORMATS, type ExportFormatName, type ExportSource } from './export-formats';
 
 interface ExportFlags {
@@ -19,78 +19,86 @@ interface ExportFlags {
   json?: boolean;
 }
 
-const ROWS = Object.entries(EXPORT_FORMATS)
+interface SourceOptions {
+  device: string | undefined;
+  progress: boolean;
+}
+
+const FORMAT_HELP = Object.entries(EXPORT_FORMATS)
   .map(([name, { about }]) => `  ${name.padEnd(12)} ${about}`)
   .join('\n');
 
-export function addExport(program: Command): void {
-  program
-    .command('export')
-    .description("writes a run's net, history or predictions for other programs")
-    .argument('<folder>', "a run's directory, or the folder of a saved net")
+export function addExport(command: Command): void {
+  command
+    .argument('<folder>', 'folder of a run, or of a saved model')
     .requiredOption('--to <format>', Object.keys(EXPORT_FORMATS).join(', '))
-    .option('--out <file>', "where to; in the directory's folder exports unless given")
-    .option('--probabilities', 'predictions: a column for the probability of each class')
+    .option('--out <place>', "file or folder to write (default: in the run's folder exports)")
+    .option('--probabilities', 'predictions: add a column with the probability of each class')
     .option(
       '--device <name>',
-      "predictions: auto, cuda:0, cpu, or an engine; the run's own unless given",
+      "predictions: device or backend: auto, cuda:0, cpu, ... (default: the run's own)",
     )
-    .option('--json', 'format, place and bytes for machines')
+    .option('--json', 'print format, place and bytes as JSON')
     .addHelpText(
       'after',
-      `\nFormats:\n${ROWS}\n\nExample:\n  deepend export runs/resnet18 --to onnx`,
+      `\nFormats:\n${FORMAT_HELP}\n\nExample:\n  deepend export runs/resnet18 --to onnx`,
     )
     .action(async (folder: string, flags: ExportFlags) => {
       const { to, json = false, probabilities = false } = flags;
-      const name = formatOf(to);
+      const name = parseFormat(to);
       const format = EXPORT_FORMATS[name];
-      const out = flags.out ?? placeOf(folder, name);
-      await format.write(await sourceOf(folder, { device: flags.device, progress: !json }), out, {
-        probabilities,
-      });
-      if (json) console.log(JSON.stringify({ to: name, out, bytes: await bytesOf(out) }));
+      const out = flags.out ?? defaultPlace(folder, name);
+      const source = await findSource(folder, { device: flags.device, progress: !json });
+      await format.write(source, out, { probabilities });
+      if (json) console.log(JSON.stringify({ to: name, out, bytes: await countBytes(out) }));
       else console.log(`${format.about.split(/[,:]/)[0]}: ${out}`);
     });
 }
 
-function formatOf(name: string): ExportFormatName {
+function parseFormat(name: string): ExportFormatName {
   if (Object.hasOwn(EXPORT_FORMATS, name)) return name as ExportFormatName;
   const names = Object.keys(EXPORT_FORMATS);
   const near = closest(name, names);
-  const next = near ? `did you mean '${near}'?` : `it has ${names.join(', ')}`;
+  const next = near ? `did you mean '${near}'?` : `expected one of ${names.join(', ')}`;
   throw new RangeError(`--to: there is no format '${name}'; ${next}`);
 }
 
-function placeOf(folder: string, name: ExportFormatName): string {
+function defaultPlace(folder: string, name: ExportFormatName): string {
   const format = EXPORT_FORMATS[name];
-  if ('file' in format && format.file) return path.join(folder, 'exports', format.file);
+  if ('file' in format && format.file) return path.join(runFile(folder, 'exports'), format.file);
   throw new RangeError(
-    `--to ${name}: the run has the like already, ${path.join(folder, 'history.jsonl')}; name a file by --out`,
+    `--to ${name}: the run already has this file, ${runFile(folder, 'history')}; ` +
+      'name another file with --out',
   );
 }
 
-/** What a folder has to export; a saved net's has a net alone. */
-async function sourceOf(
-  folder: string,
-  options: { device: string | undefined; progress: boolean },
-): Promise<ExportSource> {
-  if (await fs.pathExists(path.join(folder, 'config.json')))
-    return runSource(await readRunFolder(folder), options);
-  if (await fs.pathExists(path.join(folder, 'model.json'))) return netSource(folder);
+const exists = (file: string) =>
+  access(file).then(
+    () => true,
+    () => false,
+  );
+
+async function findSource(folder: string, options: SourceOptions): Promise<ExportSource> {
+  if (await exists(runFile(folder, 'config')))
+    return runSource(await readRun(folder, '[deepend] export'), options);
+  if (await exists(path.join(folder, 'model.json'))) return modelSource(folder);
   throw new Error(
-    `${folder}: expected a run's directory (config.json) or a saved net (model.json), found neither; name another folder`,
+    `${folder}: expected the folder of a run (config.json) or of a saved model (model.json), ` +
+      'found neither; name another folder',
   );
 }
 
-function netSource(folder: string): ExportSource {
+/** A saved model has no history and no test set. */
+function modelSource(folder: string): ExportSource {
   const refuse = async (): Promise<never> => {
     throw new Error(
-      `${folder}: expected a run's directory, which has a history and a test set, got a saved net; name the run's`,
+      `${folder}: expected the folder of a run, which has a history and a test set, ` +
+        "got a saved model; name the run's folder",
     );
   };
   return {
-    net: async () => {
-      await device('cpu-js'); // weights are moved, nothing is computed
+    model: async () => {
+      await device('cpu-js'); // weights are only copied
       return loadModel(folder);
     },
     classNames: async () => undefined,
@@ -101,52 +109,48 @@ function netSource(folder: string): ExportSource {
   };
 }
 
-function runSource(
-  run: RunFolder,
-  { device: chosen, progress }: { device: string | undefined; progress: boolean },
-): ExportSource {
-  const { dir, config, history } = run;
-  let computing = false;
+function runSource(run: Run, { device: chosen, progress }: SourceOptions): ExportSource {
+  const { dir, config, history, settings } = run;
+  const historyFile = runFile(dir, 'history');
+  let isComputing = false;
   return {
-    net: async () => {
-      if (!computing) await device('cpu-js'); // weights are moved, nothing is computed
-      const found = await netOfRun(run);
-      if (isMissing(found)) throw new Error(`${dir}: ${found.missing}; ${found.fill}`);
-      if (progress) console.log(`the weights are those of ${found.from}`);
-      return found.net;
+    model: async () => {
+      if (!isComputing) await device('cpu-js'); // weights are only copied
+      const found = await loadRunModel(run);
+      if (isUnavailable(found)) throw new Error(`${dir}: ${found.reason}; ${found.hint}`);
+      if (progress) console.log(`using ${found.from}`);
+      return found.model;
     },
     classNames: async () => config.classNames,
     history: async () => {
       if (history.length > 0) return history;
       throw new Error(
-        `${path.join(dir, 'history.jsonl')}: has no epoch yet; npx deepend resume ${dir} goes on with the run`,
+        `${historyFile}: has no epoch yet; npx deepend resume ${dir} continues the run`,
       );
     },
     stepsPerEpoch: async () => {
       const { numSamples, batchSize } = config;
       return numSamples && batchSize ? Math.ceil(numSamples / batchSize) : undefined;
     },
-    endedAt: async () => (await fs.stat(path.join(dir, 'history.jsonl'))).mtime,
+    endedAt: async () => (await stat(historyFile)).mtime,
     testSet: async () => {
-      const { settings } = run;
-      if (isMissing(settings))
+      if (isUnavailable(settings))
         throw new Error(
-          `${dir}: ${settings.missing}, so its test set is not known; ${settings.fill}`,
+          `${dir}: ${settings.reason}, so its test set is not known; ${settings.hint}`,
         );
-      await deviceOf(chosen ?? settings.device);
-      computing = true;
-      const [, testIter] = await loadersOf(settings, { progress });
+      await startDevice(chosen ?? settings.device);
+      isComputing = true;
+      const [, testIter] = await createLoaders(settings, { progress });
       return testIter;
     },
   };
 }
 
-/** Of a file, or of all in a folder. */
-async function bytesOf(place: string): Promise<number> {
-  const stat = await fs.stat(place);
-  if (!stat.isDirectory()) return stat.size;
-  const sizes = await Promise.all(
-    (await fs.readdir(place)).map((name) => bytesOf(path.join(place, name))),
-  );
+/** The size of a file, or of all files in a folder. */
+async function countBytes(place: string): Promise<number> {
+  const found = await stat(place);
+  if (!found.isDirectory()) return found.size;
+  const names = await readdir(place);
+  const sizes = await Promise.all(names.map((name) => countBytes(path.join(place, name))));
   return sizes.reduce((a, b) => a + b, 0);
 }

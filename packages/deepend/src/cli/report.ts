@@ -1,8 +1,7 @@
 /** `deepend report`. */
 import type { Command } from 'commander';
-import { isMissing } from '../report/missing';
 import { makeReport } from '../report/report';
-import { readRunFolder } from '../report/run-folder';
+import { isUnavailable, readRun } from '../run/read-run';
 
 interface ReportFlags {
   out?: string;
@@ -12,41 +11,37 @@ interface ReportFlags {
   json?: boolean;
 }
 
-export function addReport(program: Command): void {
-  program
-    .command('report')
-    .description(
-      'writes a run as one HTML page: figures, curves, classes, confusions, worst examples, net, configuration, device',
-    )
-    .argument('<folder>', "the run's directory")
-    .option('--out <file>', "the page; report.html in the run's directory unless given")
+export function addReport(command: Command): void {
+  command
+    .argument('<folder>', 'folder of the run')
+    .option('--out <file>', "page to write (default: report.html in the run's folder)")
     .option(
       '--samples <number>',
-      'test images with the largest losses that are shown (24 unless given)',
+      'number of test images with the largest losses to show (default: 24)',
       Number,
     )
-    .option('--no-data', 'leaves the test set alone, and out what it would fill')
+    .option('--no-data', 'skip loading the test set, and omit the sections that need it')
     .option(
       '--device <name>',
-      "auto, cuda:0, webgpu:0, cpu, or an engine; the run's own unless given",
+      "device or backend: auto, cuda:0, webgpu:0, cpu, simd, ... (default: the run's own)",
     )
-    .option('--json', 'figures for machines')
+    .option('--json', 'print the results as JSON')
     .action(async (folder: string, { json = false, device, ...flags }: ReportFlags) => {
-      const { settings } = await readRunFolder(folder);
-      const chosen = device ?? (isMissing(settings) ? 'auto' : settings.device);
-      const { file, evaluation, net, ...rest } = await makeReport(folder, {
+      const { settings } = await readRun(folder, '[deepend] report');
+      const { file, evaluation, model, ...rest } = await makeReport(folder, {
         ...flags,
-        device: chosen,
+        device: device ?? (isUnavailable(settings) ? 'auto' : settings.device),
         progress: !json,
       });
-      if (json) console.log(JSON.stringify({ file, ...rest, evaluation, net }));
-      else {
-        if (isMissing(evaluation)) console.log(`without the test set: ${evaluation.missing}`);
-        else
-          console.log(
-            `test acc ${evaluation.accuracy.toFixed(3)} on ${evaluation.numSamples} images, by ${net}`,
-          );
-        console.log(`the report is in ${file}`);
+      if (json) {
+        console.log(JSON.stringify({ file, ...rest, evaluation, model }));
+        return;
       }
+      if (isUnavailable(evaluation)) console.log(`without the test set: ${evaluation.reason}`);
+      else {
+        const { accuracy, numSamples } = evaluation;
+        console.log(`test acc ${accuracy.toFixed(3)} on ${numSamples} images, by ${model}`);
+      }
+      console.log(`the report is in ${file}`);
     });
 }

@@ -1,60 +1,62 @@
-/** Curves of the chosen runs, each metric in one picture. */
+/** Curves of the chosen runs, one chart a metric. */
 import { plotRuns } from '@deepend/plot';
-import { type EpochLine, isWhole } from './lines';
+import { isWhole } from '../run/records';
+import type { ChartedEpoch } from './live-run';
 import { METRICS, type Metric } from './types';
 
-const MOST_POINTS = 1000; // of a run: more than a picture has pixels for
-const LONGEST_NAME = 40; // characters in the legend
-const SHAPE = 0.62; // height over width
-const LOWEST = 270; // pixels
-const [LETTER, SAMPLE, ROW] = [7.5, 54, 22]; // pixels of a legend, about
+const MAX_POINTS = 1000; // of a run; a chart has fewer pixels
+const MAX_NAME = 40; // characters in the legend
+const ASPECT = 0.62; // height over width
+const MIN_HEIGHT = 270; // pixels
+// Approximate pixels of a legend.
+const LETTER = 7.5;
+const SAMPLE = 54;
+const ROW = 22;
 
 export interface ChartedRun {
   readonly name: string;
   /** Oldest first. */
-  readonly history: readonly EpochLine[];
+  readonly history: readonly ChartedEpoch[];
 }
 
 /**
- * The picture as a `<figure>`; empty where no run has a value. A run has the same colour in each
- * metric. @param options.width pixels
+ * A chart as a `<figure>` element; an empty string when no run has a value. A run has the same
+ * colour in every chart.
+ * @param options.width in pixels
  */
-export function chartOf(
+export function drawMetric(
   runs: readonly ChartedRun[],
   { metric, width }: { metric: Metric; width: number },
 ): string {
   const shown = runs.map(({ name, history }) => ({
     name: shortened(name),
-    history: thinned(history.filter((line) => line[metric] !== null)),
+    history: thinned(history.filter((line) => Number.isFinite(line[metric]))),
   }));
   if (shown.every(({ history }) => history.length === 0)) return '';
-  const height = Math.max(LOWEST, Math.round(width * SHAPE)) + legendHeight(shown, width);
-  return plotRuns(shown, { metric, ylabel: '', width, height }).toHtmlFragment(); // the page has its title
+  const height = Math.max(MIN_HEIGHT, Math.round(width * ASPECT)) + legendHeight(shown, width);
+  return plotRuns(shown, { metric, ylabel: '', width, height }).toHtmlFragment(); // the page has the title
 }
 
-/**
- * Of the rows that the names of many runs take beyond the first: the curves are not to pay for
- * them.
- */
+/** Height of the legend's rows after the first, so that many names do not shrink the curves. */
 function legendHeight(runs: readonly ChartedRun[], width: number): number {
   const names = runs.reduce((sum, { name }) => sum + name.length * LETTER + SAMPLE, 0);
   return ROW * Math.floor(names / width);
 }
 
-/** Whether `name` is a column that charts show. */
+/** Whether `name` is a column that has a chart. */
 export const isMetric = (name: unknown): name is Metric =>
   typeof name === 'string' && Object.hasOwn(METRICS, name);
 
-/** Every so many epochs, and the last. */
-function thinned(history: readonly EpochLine[]): readonly EpochLine[] {
-  const every = Math.ceil(history.length / MOST_POINTS);
+/** Every n-th epoch, counted back from the last. */
+function thinned(history: readonly ChartedEpoch[]): readonly ChartedEpoch[] {
+  const every = Math.ceil(history.length / MAX_POINTS);
   return every <= 1 ? history : history.filter((_, i) => (history.length - 1 - i) % every === 0);
 }
 
-/** Runs of a sweep differ at the end of their names: what is left out stood in the middle. */
+/** Runs of a sweep differ at the end of their names, so the middle is left out. */
 function shortened(name: string): string {
-  if (name.length <= LONGEST_NAME) return name;
-  return [...`${name.slice(0, LONGEST_NAME / 2)}…${name.slice(1 - LONGEST_NAME / 2)}`]
+  if (name.length <= MAX_NAME) return name;
+  return [...`${name.slice(0, MAX_NAME / 2)}…${name.slice(1 - MAX_NAME / 2)}`]
     .filter(isWhole)
     .join('');
 }

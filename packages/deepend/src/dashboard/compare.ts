@@ -1,23 +1,23 @@
-/** What runs were told, beside one another. */
-import { toText } from './lines';
+/** The settings of several runs, side by side. */
+import { type Fields, isObject, toText } from '../run/records';
 import type { Comparison } from './types';
 
-const MOST_SETTINGS = 200;
-const DEEPEST = 6;
-/** What is no setting, or says a second time what the settings say. */
-const LEFT_OUT = ['classNames', 'training', 'settings', 'startedAt'];
+const MAX_SETTINGS = 200;
+const MAX_DEPTH = 6;
+/** Not settings, or repetitions of the settings. */
+const IGNORED = ['classNames', 'training', 'settings', 'startedAt'];
 
-type Config = Readonly<Record<string, unknown>>;
+type Config = Readonly<Fields>;
 
-/** @param configs of the runs, as their `config.json` has them */
+/** @param configs the `config.json` of each run */
 export function compareSettings(
   configs: readonly Config[],
 ): Pick<Comparison, 'differences' | 'shared'> {
-  const told = configs.map(settingsOf);
-  const names = [...new Set(told.flatMap((settings) => [...settings.keys()]))];
+  const flattened = configs.map(flattenSettings);
+  const names = [...new Set(flattened.flatMap((settings) => [...settings.keys()]))];
   const rows = names.map((setting) => ({
     setting,
-    values: told.map((settings) => settings.get(setting) ?? null),
+    values: flattened.map((settings) => settings.get(setting) ?? null),
   }));
   const same = ({ values }: (typeof rows)[number]) => values.every((value) => value === values[0]);
   return {
@@ -26,18 +26,18 @@ export function compareSettings(
   };
 }
 
-/** Settings by their names, those of a part as `part.name`, as text. */
-function settingsOf(config: Config): Map<string, string> {
+/** Settings as text by their names; those of a nested object are called `part.name`. */
+function flattenSettings(config: Config): Map<string, string> {
   const found = new Map<string, string>();
-  const own = Object.entries(config).filter(([name]) => !LEFT_OUT.includes(name));
-  const told = config.settings ?? config.training;
-  add(found, '', { ...(isObject(told) ? told : {}), ...Object.fromEntries(own) }, 0);
+  const own = Object.entries(config).filter(([name]) => !IGNORED.includes(name));
+  const recorded = config.settings ?? config.training;
+  add(found, '', { ...(isObject(recorded) ? recorded : {}), ...Object.fromEntries(own) }, 0);
   return found;
 }
 
 function add(found: Map<string, string>, prefix: string, value: unknown, depth: number): void {
-  if (found.size >= MOST_SETTINGS) return;
-  if (isObject(value) && depth < DEEPEST) {
+  if (found.size >= MAX_SETTINGS) return;
+  if (isObject(value) && depth < MAX_DEPTH) {
     for (const [name, part] of Object.entries(value))
       add(found, prefix ? `${prefix}.${name}` : name, part, depth + 1);
     return;
@@ -47,6 +47,3 @@ function add(found: Map<string, string>, prefix: string, value: unknown, depth: 
   );
   if (text !== null && prefix !== '') found.set(toText(prefix) as string, text);
 }
-
-const isObject = (value: unknown): value is Record<string, unknown> =>
-  typeof value === 'object' && value !== null && !Array.isArray(value);

@@ -1,26 +1,26 @@
-/** Files of one folder and no others: whatever is asked for, and wherever links lead. */
+/** Opens files of one folder and no others, whatever a request or a link asks for. */
 import { constants } from 'node:fs';
 import { type FileHandle, open, realpath } from 'node:fs/promises';
 import path from 'node:path';
 
-const LONGEST = 1024; // characters of a path that is asked for
+const LONGEST_PATH = 1024; // characters of a requested path
 
 /**
- * The real path of `relative` below `root`, which is real itself; undefined for what is not there
- * and for what leads out: `..`, absolute
- * paths, links.
+ * The real path of `relative` below `root`; undefined when nothing is there and when it leads
+ * outside: `..`, absolute paths, links.
+ * @param root a real path
  * @param relative names with `/` between them, or `.` for the root
  */
 export async function realInside(root: string, relative: string): Promise<string | undefined> {
   const names = relative === '.' ? [] : relative.split('/');
-  if (relative.length > LONGEST || !names.every(isName)) return undefined;
+  if (relative.length > LONGEST_PATH || !names.every(isName)) return undefined;
   const real = await realpath(path.join(root, ...names)).catch(() => undefined);
   return real !== undefined && isBelow(root, real) ? real : undefined;
 }
 
 function isName(name: string): boolean {
   if (name === '' || name === '.' || name === '..' || name.includes('\0')) return false;
-  return path.sep === '/' || !/[\\:]/.test(name); // on Windows these part names and name drives
+  return path.sep === '/' || !/[\\:]/.test(name); // on Windows these separate names and name drives
 }
 
 function isBelow(root: string, real: string): boolean {
@@ -28,9 +28,8 @@ function isBelow(root: string, real: string): boolean {
 }
 
 /**
- * A plain file below `root` opened for reading, or undefined. A pipe would wait for a writer and a
- * device never end: neither is a plain file.
- * The caller closes it.
+ * Opens a plain file below `root` for reading; undefined for anything else. (Reading a pipe would
+ * wait for a writer, and reading a device might never end.) The caller closes it.
  */
 export async function openInside(root: string, relative: string): Promise<FileHandle | undefined> {
   const real = await realInside(root, relative);
@@ -47,21 +46,21 @@ export async function openInside(root: string, relative: string): Promise<FileHa
   return undefined;
 }
 
-/** The text of a plain file below `root` of at most `most` bytes; undefined for any other. */
+/** The content of a plain file below `root` of at most `maxBytes`; undefined for any other. */
 export async function readInside(
   root: string,
   relative: string,
-  most: number,
+  maxBytes: number,
 ): Promise<string | undefined> {
   const handle = await openInside(root, relative);
   if (!handle) return undefined;
   try {
     const { size } = await handle.stat();
-    if (size > most) return undefined;
+    if (size > maxBytes) return undefined;
     const { buffer, bytesRead } = await handle.read(Buffer.alloc(size), 0, size, 0);
     return buffer.toString('utf8', 0, bytesRead);
   } catch {
-    return undefined; // gone or unreadable meanwhile
+    return undefined; // deleted or made unreadable in the meantime
   } finally {
     await handle.close();
   }

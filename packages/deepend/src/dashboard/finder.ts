@@ -1,17 +1,22 @@
-/**
- * Which folders below the dashboard's are runs: those with a `config.json` or a `history.jsonl`.
- */
+/** Finds the folders of runs: those with a `config.json` or a `history.jsonl`. */
 import { readdir, stat } from 'node:fs/promises';
 import path from 'node:path';
+import { RUN_FILES } from '../run/layout';
 
-const DEEPEST = 4; // folders below the root
-const MOST_FOLDERS = 20_000;
-const MOST_RUNS = 2000;
-/** A clock's tick: what is written within the same one as a look leaves the time as it is. */
+const MAX_DEPTH = 4; // folders below the root
+const MAX_FOLDERS = 20_000;
+const MAX_RUNS = 2000;
+/** A write within one tick of the file system's clock does not change a folder's time. */
 const TICK_MS = 2000;
-const MARKS = ['config.json', 'history.jsonl'];
-/** What runs keep beside their own files, and what is no place for runs. */
-const SKIPPED = ['checkpoints', 'net', 'tensorboard', 'node_modules'];
+const MARKERS: readonly string[] = [RUN_FILES.config, RUN_FILES.history];
+/** Folders that cannot contain runs. */
+const SKIPPED = [
+  RUN_FILES.checkpoints,
+  RUN_FILES.model,
+  RUN_FILES.tensorBoard,
+  RUN_FILES.exports,
+  'node_modules',
+];
 
 interface Folder {
   readonly time: number;
@@ -20,53 +25,57 @@ interface Folder {
 }
 
 export interface Found {
-  /** Each run's id and the time that its folder was last written. */
+  /** The id of each run, and when its folder was last written. */
   readonly runs: ReadonlyMap<string, number>;
-  /** Whether there was more than is looked through. */
+  /** Whether a limit was reached, so that runs may be missing. */
   readonly cut: boolean;
 }
 
 /**
- * Looks through folders; those that were not written since the last look are not read again. Links
- * to folders are not followed.
+ * Searches folders. A folder that was not written since the last search is not read again. Links to
+ * folders are not followed.
  */
 export class Finder {
   #known = new Map<string, Folder>();
 
+  readonly #root: string;
+
   /** @param root a real path */
-  constructor(private readonly root: string) {}
+  constructor(root: string) {
+    this.#root = root;
+  }
 
   async find(): Promise<Found> {
     const known = new Map<string, Folder>();
     const runs = new Map<string, number>();
     let waiting = ['.'];
     let cut = false;
-    for (let depth = 0; depth <= DEEPEST && waiting.length > 0; depth++) {
+    for (let depth = 0; depth <= MAX_DEPTH && waiting.length > 0; depth++) {
       const below: string[] = [];
       for (const id of waiting) {
-        const folder = await this.#look(id);
+        const folder = await this.#readFolder(id);
         if (!folder) continue;
         known.set(id, folder);
         if (folder.isRun) runs.set(id, folder.time);
         for (const name of folder.folders) below.push(id === '.' ? name : `${id}/${name}`);
       }
-      const room = MOST_FOLDERS - known.size;
+      const room = MAX_FOLDERS - known.size;
       cut ||= below.length > room;
       waiting = below.slice(0, Math.max(0, room));
     }
     this.#known = known;
-    if (runs.size <= MOST_RUNS) return { runs, cut };
-    const newest = [...runs].sort(([, a], [, b]) => b - a).slice(0, MOST_RUNS);
+    if (runs.size <= MAX_RUNS) return { runs, cut };
+    const newest = [...runs].sort(([, a], [, b]) => b - a).slice(0, MAX_RUNS);
     return { runs: new Map(newest), cut: true };
   }
 
-  async #look(id: string): Promise<Folder | undefined> {
-    const place = path.join(this.root, id);
+  async #readFolder(id: string): Promise<Folder | undefined> {
+    const folder = path.join(this.#root, id);
     const before = this.#known.get(id);
     try {
-      const { mtimeMs: time } = await stat(place);
+      const { mtimeMs: time } = await stat(folder);
       if (before?.time === time && Date.now() - time > TICK_MS) return before;
-      const entries = await readdir(place, { withFileTypes: true });
+      const entries = await readdir(folder, { withFileTypes: true });
       const folders = entries
         .filter(
           (entry) =>
@@ -76,10 +85,10 @@ export class Finder {
       return {
         time,
         folders,
-        isRun: entries.some((entry) => MARKS.includes(entry.name) && !entry.isDirectory()),
+        isRun: entries.some((entry) => MARKERS.includes(entry.name) && !entry.isDirectory()),
       };
     } catch {
-      return undefined; // gone, or not ours to read
+      return undefined; // deleted, or not readable
     }
   }
 }

@@ -4,13 +4,13 @@ import type { FileHandle } from 'node:fs/promises';
 import type { ServerResponse } from 'node:http';
 import { figureStyle, hoverScript } from '@deepend/plot';
 import { script, style } from '../generated/page';
-import { chartOf, isMetric } from './charts';
+import { drawMetric, isMetric } from './charts';
 import { compareSettings } from './compare';
 import { openInside } from './confine';
 import { kindOf, picturesOf } from './files';
+import type { LiveRun } from './live-run';
 import type { Machine } from './machine';
 import { ICON, pageOf } from './page';
-import type { RunFolder } from './run-folder';
 import { type Comparison, type LoadSample, MOST_CHOSEN, type News } from './types';
 import type { Watcher } from './watcher';
 
@@ -66,7 +66,11 @@ export const ROUTES: Readonly<Record<string, Route>> = {
     if (!(width >= NARROWEST && width <= WIDEST))
       throw new Refusal(400, `a chart is ${NARROWEST} to ${WIDEST} pixels wide`);
     const runs = (await chosen(query, own)).map(({ name, history }) => ({ name, history }));
-    send(response, 'text/html; charset=utf-8', chartOf(runs, { metric, width: Math.round(width) }));
+    send(
+      response,
+      'text/html; charset=utf-8',
+      drawMetric(runs, { metric, width: Math.round(width) }),
+    );
   },
   compare: async (response, { query }, own) => {
     const runs = await chosen(query, own);
@@ -87,10 +91,10 @@ function send(response: ServerResponse, type: string, content: string): void {
 }
 
 /** The runs that a request names; those that are gone are left out. */
-async function chosen(query: URLSearchParams, { watcher }: Dashboarding): Promise<RunFolder[]> {
+async function chosen(query: URLSearchParams, { watcher }: Dashboarding): Promise<LiveRun[]> {
   const ids = [...new Set(query.getAll('run'))];
   if (ids.length > MOST_CHOSEN) throw new Refusal(400, `at most ${MOST_CHOSEN} runs are compared`);
-  await watcher.refresh();
+  await watcher.refreshIfOld();
   return ids.flatMap((id) => watcher.run(id) ?? []);
 }
 
@@ -118,7 +122,7 @@ async function sendNews(
     else if (!response.destroyed)
       response.write(`event: ${event}\ndata: ${JSON.stringify(data)}\n\n`);
   };
-  await watcher.refresh();
+  await watcher.refreshIfOld();
   if (response.destroyed) return; // the page was closed meanwhile
   ends.push(watcher.listen((news) => tell('runs', news)));
   ends.push(machine.listen((sample) => tell('load', { samples: [sample], whole: false })));

@@ -1,31 +1,32 @@
-/** A run as a row of the list, from what its files hold. */
+/** A run as a row of the dashboard's table, computed from its files. */
 import path from 'node:path';
-import { type EpochLine, type StepLine, toNumber, toText } from './lines';
+import type { EpochRecord } from '@deepend/core';
+import { type Fields, isObject, type StepLine, toNumber, toText } from '../run/records';
 import type { RunState, RunSummary } from './types';
 
-const LEAST_SILENCE_MS = 60_000;
-const PATIENCE = 2.5; // epochs without news before a run is called silent
-const RECENT = 3; // epochs that tell the pace
+const MIN_SILENCE_MS = 60_000;
+const SILENT_EPOCHS = 2.5; // epochs without news after which a run counts as silent
+const RECENT = 3; // epochs from which the speed is computed
 
 export interface RunFiles {
-  readonly config: Readonly<Record<string, unknown>>;
-  /** undefined where there is none yet: the run has not come to its end. */
-  readonly result: Readonly<Record<string, unknown>> | undefined;
-  readonly history: readonly EpochLine[];
+  readonly config: Readonly<Fields>;
+  /** undefined while the run has not ended. */
+  readonly result: Readonly<Fields> | undefined;
+  readonly history: readonly EpochRecord[];
   readonly steps: readonly StepLine[];
-  /** Milliseconds since 1970, as the rest. */
+  /** This and the following: milliseconds since 1970. */
   readonly started: number;
   readonly lastNews: number;
   readonly now: number;
 }
 
-/** @param place the run's folder below the dashboard's, and what it is called */
+/** @param place the run's folder relative to the dashboard's, and the name to show */
 export function summarize(
   place: { readonly id: string; readonly name: string },
   files: RunFiles,
 ): RunSummary {
   const { config, result, history, steps, started, lastNews } = files;
-  const settings = (config.settings ?? {}) as Record<string, unknown>;
+  const settings = isObject(config.settings) ? config.settings : {};
   const last = history.at(-1);
   const live = steps.findLast((line) => 'step' in line && line.epoch > (last?.epoch ?? 0)) as
     | Live
@@ -34,11 +35,11 @@ export function summarize(
     ? live.epoch - 1 + (live.numBatches ? Math.min(1, live.step / live.numBatches) : 0)
     : (last?.epoch ?? 0);
   const numEpochs = toNumber(config.numEpochs);
-  const { state, reason } = stateOf(files);
+  const { state, reason } = findState(files);
   return {
     ...place,
-    model: toText(settings.model ?? config.net),
-    data: toText(settings.data ?? dataOf(config.data)),
+    model: toText(settings.model ?? config.model),
+    data: toText(settings.data ?? nameOfData(config.data)),
     device: toText(config.device),
     state,
     reason: reason ?? toText(result?.stopped),
@@ -46,10 +47,10 @@ export function summarize(
     numEpochs,
     secondsLeft:
       state === 'running' && numEpochs !== null ? secondsLeft(files, numEpochs - epoch) : null,
-    loss: (live ?? last)?.loss ?? null,
-    trainAcc: (live ?? last)?.trainAcc ?? null,
+    loss: toNumber((live ?? last)?.loss),
+    trainAcc: toNumber((live ?? last)?.trainAcc),
     testAcc: last?.testAcc ?? null,
-    samplesPerSecond: (live ?? last)?.samplesPerSecond ?? null,
+    samplesPerSecond: toNumber((live ?? last)?.samplesPerSecond),
     started,
     lastNews,
   };
@@ -57,10 +58,10 @@ export function summarize(
 
 type Live = Extract<StepLine, { step: number }>;
 
-/** A script may say in one word what it trained on, or hold a path. */
-const dataOf = (data: unknown) => (typeof data === 'string' ? path.basename(data) : data);
+/** A script may record the name of its data, or a path. */
+const nameOfData = (data: unknown) => (typeof data === 'string' ? path.basename(data) : data);
 
-function stateOf({ result, history, steps, lastNews, now }: RunFiles): {
+function findState({ result, history, steps, lastNews, now }: RunFiles): {
   state: RunState;
   reason: string | null;
 } {
@@ -68,14 +69,17 @@ function stateOf({ result, history, steps, lastNews, now }: RunFiles): {
   const end = steps.at(-1);
   if (end && 'ended' in end)
     return { state: end.ended === 'failed' ? 'failed' : 'interrupted', reason: end.reason };
-  const longest = Math.max(0, ...history.slice(-RECENT).map(({ seconds }) => seconds ?? 0));
-  const silent = now - lastNews > Math.max(LEAST_SILENCE_MS, PATIENCE * longest * 1000);
+  const longest = Math.max(
+    0,
+    ...history.slice(-RECENT).map(({ seconds }) => toNumber(seconds) ?? 0),
+  );
+  const silent = now - lastNews > Math.max(MIN_SILENCE_MS, SILENT_EPOCHS * longest * 1000);
   return { state: silent ? 'silent' : 'running', reason: null };
 }
 
-/** At the pace of the last epochs; of the steps so far where none is done. */
+/** From the speed of the last epochs, or of the steps so far during the first epoch. */
 function secondsLeft({ history, steps }: RunFiles, epochs: number): number | null {
-  const seconds = history.slice(-RECENT).flatMap((record) => record.seconds ?? []);
+  const seconds = history.slice(-RECENT).flatMap((record) => toNumber(record.seconds) ?? []);
   if (seconds.length > 0)
     return Math.max(0, epochs) * (seconds.reduce((sum, one) => sum + one) / seconds.length);
   const timed = steps.filter((line): line is Live => 'step' in line && line.time !== null);

@@ -1,64 +1,65 @@
-/**
- * All runs below a folder, looked at once a second while anyone listens, and not at all otherwise.
- */
+/** Watches all runs below a folder: reads them once a second while there is a listener. */
 import path from 'node:path';
 import { Finder } from './finder';
-import { RunFolder } from './run-folder';
+import { LiveRun } from './live-run';
 import type { News, RunSummary } from './types';
 
-const EVERY_MS = 1000;
-const SHARE = 4; // a look that takes long is followed by so many times as long a rest
+const INTERVAL_MS = 1000;
+const PAUSE_FACTOR = 4; // a pause is at least this many times as long as the last refresh
 
 type Listener = (news: News) => void;
 
 export class Watcher {
   readonly #finder: Finder;
-  readonly #runs = new Map<string, RunFolder>();
-  /** As it was last told, as text: what differs is news. */
-  readonly #told = new Map<string, string>();
+  readonly #runs = new Map<string, LiveRun>();
+  /** Each summary as it was last sent, as JSON; a different one is news. */
+  readonly #sent = new Map<string, string>();
   readonly #listeners = new Set<Listener>();
   #cut = false;
-  #looked = Number.NEGATIVE_INFINITY;
-  #looking: Promise<void> | undefined;
+  #refreshedAt = Number.NEGATIVE_INFINITY;
+  #refreshing: Promise<void> | undefined;
   #timer: NodeJS.Timeout | undefined;
 
+  readonly #root: string;
+
   /** @param root a real path */
-  constructor(private readonly root: string) {
+  constructor(root: string) {
+    this.#root = root;
     this.#finder = new Finder(root);
   }
 
-  /** A run by its id; undefined where there is none. */
-  run(id: string): RunFolder | undefined {
+  /** A run by its id, or undefined. */
+  run(id: string): LiveRun | undefined {
     return this.#runs.get(id);
   }
 
-  /** Looks, unless that was within the last second. */
-  async refresh(): Promise<void> {
-    if (performance.now() - this.#looked >= EVERY_MS) await this.look();
+  /** Reads all runs, unless that was done within the last second. */
+  async refreshIfOld(): Promise<void> {
+    if (performance.now() - this.#refreshedAt >= INTERVAL_MS) await this.refresh();
   }
 
-  /** All runs, as they were last seen. */
+  /** All runs, as of the last refresh. */
   get all(): News {
     const runs = [...this.#runs.values()].flatMap(({ summary }) => summary ?? []);
     return { runs, gone: [], whole: true, cut: this.#cut };
   }
 
-  /** Calls `listener` with each change. @returns ends it */
+  /** Calls `listener` with each change. @returns removes the listener */
   listen(listener: Listener): () => void {
     this.#listeners.add(listener);
-    if (this.#listeners.size === 1) this.#wait(EVERY_MS);
+    if (this.#listeners.size === 1) this.#schedule(INTERVAL_MS);
     return () => {
       this.#listeners.delete(listener);
       if (this.#listeners.size === 0) clearTimeout(this.#timer);
     };
   }
 
-  /** Looks now; two who ask at once share a look. */
-  look(): Promise<void> {
-    this.#looking ??= this.#look().finally(() => {
-      this.#looking = undefined;
+  /** Reads all runs now; concurrent calls share one refresh. */
+  refresh(): Promise<void> {
+    this.#refreshing ??= this.#refresh().finally(() => {
+      this.#refreshing = undefined;
     });
-    return this.#looking;
+    return this.#refreshing;
   }
 
   close(): void {
@@ -66,36 +67,36 @@ export class Watcher {
     clearTimeout(this.#timer);
   }
 
-  #wait(ms: number): void {
+  #schedule(ms: number): void {
     clearTimeout(this.#timer);
     this.#timer = setTimeout(async () => {
-      const began = performance.now();
-      await this.look();
+      const startedAt = performance.now();
+      await this.refresh();
       if (this.#listeners.size > 0)
-        this.#wait(Math.max(EVERY_MS, SHARE * (performance.now() - began)));
+        this.#schedule(Math.max(INTERVAL_MS, PAUSE_FACTOR * (performance.now() - startedAt)));
     }, ms);
   }
 
-  async #look(): Promise<void> {
+  async #refresh(): Promise<void> {
     const { runs, cut } = await this.#finder.find();
     this.#cut = cut;
     const gone = [...this.#runs.keys()].filter((id) => !runs.has(id));
     for (const id of gone) {
       this.#runs.delete(id);
-      this.#told.delete(id);
+      this.#sent.delete(id);
     }
     const changed: RunSummary[] = [];
     for (const [id, time] of runs) {
       const run =
         this.#runs.get(id) ??
-        new RunFolder(this.root, { id, name: id === '.' ? path.basename(this.root) : id });
+        new LiveRun(this.#root, { id, name: id === '.' ? path.basename(this.#root) : id });
       this.#runs.set(id, run);
       await run.refresh(time);
       const text = JSON.stringify(run.summary);
-      if (run.summary && this.#told.get(id) !== text) changed.push(run.summary);
-      this.#told.set(id, text);
+      if (run.summary && this.#sent.get(id) !== text) changed.push(run.summary);
+      this.#sent.set(id, text);
     }
-    this.#looked = performance.now();
+    this.#refreshedAt = performance.now();
     if (changed.length === 0 && gone.length === 0) return;
     for (const listener of this.#listeners) listener({ runs: changed, gone, whole: false, cut });
   }

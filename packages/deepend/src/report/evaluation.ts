@@ -1,5 +1,4 @@
-/** What the run's net makes of the test set, in one pass. */
-
+/** Evaluates a run's model on the test set, in one pass. */
 import { type ClassReport, type Metric, metrics } from '@deepend/optim';
 import {
   type Batch,
@@ -20,9 +19,9 @@ export interface Evaluated {
   readonly numSamples: number;
   /** `[true class][predicted class]`. */
   readonly counts: readonly (readonly number[])[];
-  /** A name for each class. */
+  /** The name of each class. */
   readonly classNames: readonly string[];
-  /** In the classes' order. */
+  /** In the order of the classes. */
   readonly classes: readonly ClassReport[];
   /** Most frequent first. */
   readonly confused: readonly ConfusedPair[];
@@ -30,78 +29,75 @@ export interface Evaluated {
   readonly worst: readonly TopLoss[];
 }
 
-export interface EvaluatingOptions {
-  /** Worst examples to keep. */
+export interface EvaluateRunOptions {
+  /** Number of worst examples to keep. */
   samples: number;
   classNames: readonly string[] | undefined;
   /** Called after each batch. */
-  onProgress?: (done: number, all: number) => void;
+  onProgress?: (done: number, total: number) => void;
 }
 
-const PAIRS = 10;
+const NUM_PAIRS = 10;
 
-/** @throws RangeError or TypeError when net and loader do not fit together */
+/** @throws RangeError or TypeError when the model cannot process the loader's batches */
 export async function evaluateRun(
-  net: LayersModel,
+  model: LayersModel,
   loader: Loader,
-  options: EvaluatingOptions,
+  options: EvaluateRunOptions,
 ): Promise<Evaluated> {
   const { samples, classNames, onProgress = () => {} } = options;
-  const tap = tapped(loader);
+  const watched = watchBatches(loader);
   const worst = new WorstSamples(samples, { images: true });
   let done = 0;
   const watcher: Metric = {
     name: 'worst',
     update: async (logits, labels) => {
-      if (samples > 0) await worst.add(logits, { features: tap.batch().features, labels });
+      if (samples > 0) await worst.add(logits, { features: watched.current().features, labels });
       done += labels.shape[0] ?? 0;
       onProgress(done, loader.numSamples);
     },
     compute: () => worst.samples,
     reset: () => {},
   };
-  const [matrix, classes] = [metrics.confusionMatrix(), metrics.perClass()];
-  const { loss, accuracy, numSamples } = await evaluate(net, tap.loader, {
+  const matrix = metrics.confusionMatrix();
+  const classes = metrics.perClass();
+  const { loss, accuracy, numSamples } = await evaluate(model, watched.loader, {
     metrics: [matrix, classes, watcher],
   });
   const counts = matrix.compute() as number[][];
   const names = counts.map((_, i) => (loader.classNames ?? classNames)?.[i] ?? `class ${i}`);
   return {
-    ...{ loss, accuracy, numSamples, counts, classNames: names },
+    loss,
+    accuracy,
+    numSamples,
+    counts,
+    classNames: names,
     classes: classes.compute() as ClassReport[],
-    confused: confusedPairs(counts, names, PAIRS),
+    confused: confusedPairs(counts, names, NUM_PAIRS),
     worst: worst.samples,
   };
 }
 
-/** A loader whose present batch can be seen: a metric is shown logits and labels alone. */
-function tapped(loader: Loader): { loader: Loader; batch: () => Batch } {
-  const {
-    numSamples,
-    numBatches,
-    batchSize,
-    inputShape: imageShape,
-    classNames,
-    numClasses,
-  } = loader;
-  const known = Object.entries({ imageShape, classNames, numClasses }).filter(
-    ([, value]) => value !== undefined,
-  );
-  let present: Batch | undefined;
-  return {
-    loader: {
-      ...{ numSamples, numBatches, batchSize },
-      ...(Object.fromEntries(known) as Pick<Loader, 'inputShape' | 'classNames' | 'numClasses'>),
-      async *[Symbol.asyncIterator]() {
-        for await (const batch of loader) {
-          present = batch;
-          yield batch;
-        }
-      },
-    },
-    batch: () => {
-      if (!present) throw new Error('[deepend] report: no batch has come yet');
-      return present;
+/** A loader that remembers its current batch, since metrics receive only logits and labels. */
+function watchBatches(loader: Loader): { loader: Loader; current: () => Batch } {
+  let batch: Batch | undefined;
+  const watched = {
+    numSamples: loader.numSamples,
+    numBatches: loader.numBatches,
+    batchSize: loader.batchSize,
+    ...(loader.inputShape && { inputShape: loader.inputShape }),
+    ...(loader.classNames && { classNames: loader.classNames }),
+    ...(loader.numClasses !== undefined && { numClasses: loader.numClasses }),
+    async *[Symbol.asyncIterator]() {
+      for await (const next of loader) {
+        batch = next;
+        yield next;
+      }
     },
   };
+  const current = () => {
+    if (!batch) throw new Error('[deepend] report: the loader has not given a batch yet');
+    return batch;
+  };
+  return { loader: watched, current };
 }

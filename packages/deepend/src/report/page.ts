@@ -1,4 +1,4 @@
-/** The page around the sections: one file that asks the network for nothing. */
+/** The page around the sections: one file that requests nothing from the network. */
 import { createHash } from 'node:crypto';
 import { figureStyle, hoverScript } from '@deepend/plot';
 import { type Content, html, trusted } from './html';
@@ -7,19 +7,23 @@ import type { Section } from './parts';
 
 export interface Page {
   readonly title: string;
-  /** What stands below the title, and the figures. */
+  /** The content below the title. */
   readonly lead: Content;
   readonly sections: readonly Section[];
   readonly foot: Content;
 }
 
-/**
- * The whole file. Its policy lets the one script of the charts run and nothing else, and nothing be
- * fetched.
- */
-export function pageOf({ title, lead, sections, foot }: Page): string {
+/** The whole file. Its policy allows only the script of the charts, and no requests. */
+export function renderPage({ title, lead, sections, foot }: Page): string {
   const sum = createHash('sha256').update(hoverScript).digest('base64');
-  const policy = `default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'sha256-${sum}'; base-uri 'none'; form-action 'none'`;
+  const policy = [
+    "default-src 'none'",
+    'img-src data:',
+    "style-src 'unsafe-inline'",
+    `script-src 'sha256-${sum}'`,
+    "base-uri 'none'",
+    "form-action 'none'",
+  ].join('; ');
   const contents = sections.map(
     ({ id, title: name }) => html`<li><a href="#${id}">${name}</a></li>`,
   );

@@ -1,53 +1,51 @@
 /** A run as one page: `report.html`. */
 import path from 'node:path';
-import { checkOptions, rule } from '@deepend/core';
+import { checkOptions, rule, writeFileAtomic } from '@deepend/core';
 import { currentDevice, type Device } from '@deepend/device';
 import type { Loader } from '@deepend/trainer';
 import type { LayersModel } from '@tensorflow/tfjs-layers';
-import fs from 'fs-extra';
 import { version } from '../../package.json';
-import { deviceOf, loadersOf } from '../experiment';
-import { writeWhole } from '../files';
+import { createLoaders, startDevice } from '../experiment';
+import { runFile } from '../run/layout';
+import { isUnavailable, type Run, readRun, type Unavailable } from '../run/read-run';
+import { FROM_SCRIPT, loadRunModel, type RunModel } from '../run/run-model';
 import type { Settings } from '../settings';
 import { type Evaluated, evaluateRun } from './evaluation';
+import { formatTime } from './format';
 import { html } from './html';
-import { isMissing, type Missing } from './missing';
-import { FROM_SCRIPT, netOfRun, type RunNet } from './net';
-import { pageOf } from './page';
-import { type RunFolder, readRunFolder } from './run-folder';
+import { renderPage } from './page';
 import {
   configurationSection,
+  describeState,
   deviceSection,
   headline,
   headlineBody,
-  netSection,
+  modelSection,
   reproduceSection,
-  stateOf,
 } from './run-sections';
 import { type Tested, testSections } from './test-sections';
 import { trainingSections } from './training-sections';
-import { moment } from './words';
 
 const WHERE = '[deepend] writeReport';
 
 export interface ReportOptions {
-  /** @default `report.html` in the run's directory */
+  /** @default `report.html` in the run's folder */
   out?: string;
-  /** Test images with the largest losses that are shown. @default 24 */
+  /** Number of test images with the largest losses to show. @default 24 */
   samples?: number;
-  /** Whether the run's test set is loaded and evaluated. @default true */
+  /** Whether to load the run's test set and evaluate the model on it. @default true */
   data?: boolean;
   /**
-   * What computes: a device, or its name as `--device` takes it. @default the engine that is
-   * current in TensorFlow.js
+   * The device that computes: a `Device`, or a name as `--device` takes it. @default the backend
+   * that is current in TensorFlow.js
    */
   device?: Device | string;
   /**
-   * The net to evaluate. @default the run's own: of `net/`, or of its best or newest checkpoint
-   * where it is unfinished
+   * The model to evaluate. @default the run's own: its final model, or for an unfinished run that
+   * of its best or newest checkpoint
    */
-  net?: LayersModel;
-  /** What to evaluate it on, in place of what the run's settings name. */
+  model?: LayersModel;
+  /** The data to evaluate it on. @default the test set that the run's settings name */
   testIter?: Loader;
   /** Whether to show on stderr how far the evaluation is. @default true */
   progress?: boolean;
@@ -60,12 +58,12 @@ const options = rule.object({
   data: rule.boolean().optional(),
   device: rule
     .custom<Device | string>(
-      (value) => typeof value === 'string' || (isObject(value) && 'engine' in value),
-      'a device, or its name',
+      (value) => typeof value === 'string' || (isObject(value) && 'backend' in value),
+      'a device or its name',
     )
     .optional(),
-  net: rule
-    .custom<LayersModel>((value) => isObject(value) && 'layers' in value, 'a net')
+  model: rule
+    .custom<LayersModel>((value) => isObject(value) && 'layers' in value, 'a model')
     .optional(),
   testIter: rule
     .custom<Loader>((value) => isObject(value) && Symbol.asyncIterator in value, 'a loader')
@@ -73,185 +71,189 @@ const options = rule.object({
   progress: rule.boolean().optional(),
 });
 
-/** A page, and what is on it. */
+/** Where the page was written, and the figures on it. */
 export interface WrittenReport {
   readonly file: string;
-  /** What the run came to by its own history. */
+  /** The run's results by its own history. */
   readonly figures: ReturnType<typeof headline>;
   readonly state: string;
-  /** Of the pass over the test set that the page was made with. */
-  readonly evaluation: Pick<Evaluated, 'loss' | 'accuracy' | 'numSamples'> | Missing;
-  /** Whose net the page shows. */
-  readonly net: string | Missing;
+  /** Results of the evaluation that was done for the page. */
+  readonly evaluation: Pick<Evaluated, 'loss' | 'accuracy' | 'numSamples'> | Unavailable;
+  /** Where the model on the page came from. */
+  readonly model: string | Unavailable;
 }
 
 /**
- * Writes a run as one self-contained HTML page: its figures, the command to reproduce it, curves,
- * throughput, classes, confusions, worst examples
- * as pictures, the net, the configuration and the device. Evaluates the test set once. What cannot
- * be had, of an unfinished run or on a machine
- * without the data, is named on the page with the reason.
- * @param dir a run's directory, as `deepend train` or `saveRun` fills it
+ * Writes a run as one self-contained HTML page: its results, the command that reproduces it,
+ * curves, throughput, figures of each class, confusions, the worst examples as pictures, the model,
+ * the configuration and the device. Evaluates the model on the test set once. A section that cannot
+ * be filled, because the run is unfinished or the data are missing, says why.
+ * @param dir a run's folder, as `deepend train` or `saveRun` writes it
  * @returns the file's path
- * @throws TypeError or RangeError for a bad option; Error where `dir` is no run's or the file
- *   cannot be written
+ * @throws TypeError or RangeError for a bad option; Error when `dir` is not a run's folder or the
+ *   file cannot be written
  * @example
  * await writeReport('runs/resnet18');
- * await writeReport('runs/mine', { net, testIter, out: 'mine.html' }); // a script's run: its net
- * and data are not known by name
+ * // The model and the data of a script's run are not in its folder: pass them.
+ * await writeReport('runs/mine', { model: net, testIter, out: 'mine.html' });
  */
 export async function writeReport(dir: string, reportOptions: ReportOptions = {}): Promise<string> {
   return (await makeReport(dir, reportOptions)).file;
 }
 
-/** As `writeReport`, for who wants the figures too. */
+/** Does what `writeReport` does, and returns the figures too. */
 export async function makeReport(
   dir: string,
   reportOptions: ReportOptions = {},
 ): Promise<WrittenReport> {
   const checked = checkOptions(WHERE, options, reportOptions) as ReportOptions;
-  const run = await readRunFolder(dir);
-  const out = checked.out ?? path.join(dir, 'report.html');
-  await fs.ensureDir(path.dirname(out));
-  const { found, tested } = await evaluated(run, checked);
+  const run = await readRun(dir, '[deepend] report');
+  const file = checked.out ?? runFile(dir, 'report');
+  const { found, tested } = await evaluateModel(run, checked);
   try {
-    await writeWhole(
-      WHERE,
-      out,
-      pageOf({ ...about(run), sections: sectionsOf(run, { found, tested }) }),
-    );
+    const page = renderPage({
+      ...describePage(run),
+      sections: allSections(run, { found, tested }),
+    });
+    await writeFileAtomic(file, page, {
+      where: WHERE,
+      hint: 'free the disk or name another folder',
+    });
   } finally {
-    if (!isMissing(found) && found.net !== checked.net) found.net.dispose();
+    if (!isUnavailable(found) && found.model !== checked.model) found.model.dispose();
   }
-  const evaluation = isMissing(tested)
-    ? tested
-    : { loss: tested.loss, accuracy: tested.accuracy, numSamples: tested.numSamples };
   return {
-    file: out,
+    file,
     figures: headline(run),
-    state: stateOf(run),
-    evaluation,
-    net: isMissing(found) ? found : found.from,
+    state: describeState(run),
+    evaluation: isUnavailable(tested)
+      ? tested
+      : { loss: tested.loss, accuracy: tested.accuracy, numSamples: tested.numSamples },
+    model: isUnavailable(found) ? found : found.from,
   };
 }
 
-const sectionsOf = (run: RunFolder, { found, tested }: Gathered) => [
+const allSections = (run: Run, { found, tested }: Evaluation) => [
   reproduceSection(run),
   ...trainingSections(run),
   ...testSections(tested),
-  netSection(found),
+  modelSection(found),
   configurationSection(run),
   deviceSection(run),
 ];
 
-function about(run: RunFolder) {
-  const { dir, config } = run;
+function describePage(run: Run) {
+  const { dir, config, settings } = run;
   const name = path.basename(path.resolve(dir));
-  const what = [config.net, isMissing(run.settings) ? undefined : run.settings.data]
+  const what = [config.model, isUnavailable(settings) ? undefined : settings.data]
     .filter(Boolean)
     .join(' on ');
   return {
     title: `${name}${what && `: ${what}`}`,
-    lead: html`<p class="state">${stateOf(run)} · ${dir}</p>
+    lead: html`<p class="state">${describeState(run)} · ${dir}</p>
 ${headlineBody(run)}`,
-    foot: html`Made ${moment(new Date().toISOString())} by deepend ${version} from ${dir}.`,
+    foot: html`Made ${formatTime(new Date().toISOString())} by deepend ${version} from ${dir}.`,
   };
 }
 
-interface Gathered {
-  readonly found: RunNet | Missing;
-  readonly tested: Tested | Missing;
+interface Evaluation {
+  readonly found: RunModel | Unavailable;
+  readonly tested: Tested | Unavailable;
 }
 
-/** The net, and what it makes of the test set; each where it can be had. */
-async function evaluated(run: RunFolder, checked: ReportOptions): Promise<Gathered> {
+/** Loads the model and evaluates it on the test set, as far as each is available. */
+async function evaluateModel(run: Run, checked: ReportOptions): Promise<Evaluation> {
   const { data = true, samples = 24, progress = true } = checked;
   const started = await attempt(
-    () => start(checked.device),
-    'name another with --device, such as --device cpu',
+    () => findDevice(checked.device),
+    'name another device with --device, such as --device cpu',
   );
   const loader = data
-    ? await testSetOf(run, checked)
+    ? await findTestSet(run, checked)
     : {
-        missing: 'the page was made without data (--no-data)',
-        fill: 'make the page again with the data',
+        reason: 'the page was made without data (--no-data)',
+        hint: 'make the page again with the data',
       };
-  const shape = isMissing(loader)
+  const shape = isUnavailable(loader)
     ? {}
-    : { imageShape: loader.inputShape, numClasses: loader.numClasses ?? loader.classNames?.length };
-  const found = checked.net
-    ? { net: checked.net, from: 'the net that was handed over' }
-    : await netOfRun(run, shape);
-  if (isMissing(loader)) return { found, tested: loader };
-  if (isMissing(found)) return { found, tested: found };
-  if (isMissing(started)) return { found, tested: started };
+    : {
+        ...(loader.inputShape && { inputShape: loader.inputShape }),
+        ...numClassesOption(loader),
+      };
+  const found = checked.model
+    ? { model: checked.model, from: 'the model that was passed' }
+    : await loadRunModel(run, shape);
+  const unavailable = [loader, found, started].find(isUnavailable);
+  if (unavailable || isUnavailable(loader) || isUnavailable(found) || isUnavailable(started))
+    return { found, tested: unavailable as Unavailable };
   const onProgress = progress ? progressLine() : undefined;
+  const { classNames } = run.config;
   const result = await attempt(
     () =>
-      evaluateRun(found.net, loader, {
-        samples,
-        classNames: run.config.classNames,
-        ...(onProgress && { onProgress }),
-      }),
+      evaluateRun(found.model, loader, { samples, classNames, ...(onProgress && { onProgress }) }),
     FROM_SCRIPT,
   );
-  if (isMissing(result)) return { found, tested: result };
-  const before = run.history.at(-1)?.testAcc ?? null;
-  return {
-    found,
-    tested: {
-      ...result,
-      netFrom: found.from,
-      device: `${started.name} (${started.backend})`,
-      before,
-    },
+  if (isUnavailable(result)) return { found, tested: result };
+  const tested = {
+    ...result,
+    modelFrom: found.from,
+    device: `${started.name} (${started.backend})`,
+    before: run.history.at(-1)?.testAcc ?? null,
   };
+  return { found, tested };
 }
 
-async function start(device: ReportOptions['device']): Promise<Device> {
-  if (typeof device === 'string') return deviceOf(device);
+function numClassesOption({ numClasses, classNames }: Loader): { numClasses?: number } {
+  const count = numClasses ?? classNames?.length;
+  return count === undefined ? {} : { numClasses: count };
+}
+
+async function findDevice(device: ReportOptions['device']): Promise<Device> {
+  if (typeof device === 'string') return startDevice(device);
   return device ?? currentDevice();
 }
 
-async function testSetOf(
-  run: RunFolder,
+async function findTestSet(
+  run: Run,
   { testIter, progress = true }: ReportOptions,
-): Promise<Loader | Missing> {
+): Promise<Loader | Unavailable> {
   const { settings } = run;
   if (testIter) return testIter;
-  if (isMissing(settings))
-    return { missing: `${settings.missing}, so its test set is not known`, fill: FROM_SCRIPT };
-  const next = `npx deepend data verify ${settings.data} says what is there; ${FROM_SCRIPT}`;
-  return attempt(async () => (await loadersOf(withoutAugment(settings), { progress }))[1], next);
+  if (isUnavailable(settings))
+    return { reason: `${settings.reason}, so its test set is not known`, hint: FROM_SCRIPT };
+  const hint = `npx deepend data verify ${settings.data} checks the files; or ${FROM_SCRIPT}`;
+  return attempt(
+    async () => (await createLoaders(withoutAugment(settings), { progress }))[1],
+    hint,
+  );
 }
 
-/** Augmentation is the training set's alone, and its loader is not used here. */
+/** Augmentation concerns only the training set, whose loader is not used here. */
 function withoutAugment({ augment: _, ...settings }: Settings): Settings {
   return settings;
 }
 
-/** What `work` gives, or why it cannot be had. */
+/** The result of `work`, or why there is none. */
 async function attempt<T extends object>(
   work: () => Promise<T>,
-  fill: string,
-): Promise<T | Missing> {
+  hint: string,
+): Promise<T | Unavailable> {
   try {
     return await work();
   } catch (error) {
-    return { missing: (error as Error).message, fill };
+    return { reason: (error as Error).message, hint };
   }
 }
 
-/**
- * How far the evaluation is: a line that is written over on a terminal, and one at the beginning
- * elsewhere.
- */
-function progressLine(): (done: number, all: number) => void {
-  let told = false;
-  return (done, all) => {
+/** Shows progress: a line that is overwritten on a terminal, one line at the beginning elsewhere. */
+function progressLine(): (done: number, total: number) => void {
+  let started = false;
+  return (done, total) => {
     if (process.stderr.isTTY)
-      process.stderr.write(`\revaluating: ${done} of ${all} test images${done >= all ? '\n' : ''}`);
-    else if (!told) process.stderr.write(`evaluating ${all} test images\n`);
-    told = true;
+      process.stderr.write(
+        `\revaluating: ${done} of ${total} test images${done >= total ? '\n' : ''}`,
+      );
+    else if (!started) process.stderr.write(`evaluating ${total} test images\n`);
+    started = true;
   };
 }

@@ -1,21 +1,29 @@
-/**
- * Sections on the run itself: its figures, the command, the net, the configuration, the machine.
- */
+/** Sections about the run: results, command, model, configuration, device. */
+import type { EpochRecord } from '@deepend/core';
 import { type SummaryRow, summarize } from '@deepend/models';
-import type { LayersModel } from '@tensorflow/tfjs-layers';
+import { isUnavailable, type Run, type Unavailable } from '../run/read-run';
+import type { RunConfig } from '../run/records';
+import type { RunModel } from '../run/run-model';
 import { DEFAULTS, SETTINGS, type SettingName, type Settings } from '../settings';
-import { quote, trainCommand } from './command';
+import {
+  formatCount,
+  formatDuration,
+  formatFixed,
+  formatRate,
+  formatTime,
+  NOT_KNOWN,
+  plural,
+} from './format';
 import { type Content, type Html, html } from './html';
-import { isMissing, type Missing } from './missing';
 import { absence, command, pairs, type Section, table } from './parts';
-import type { RunConfig, RunFolder } from './run-folder';
-import { count, duration, figure, moment, NOT_KNOWN, rate, some } from './words';
+import { quote, trainCommand } from './train-command';
 
-/** What a run came to, as far as it has come. */
-export function headline({ config, history }: RunFolder) {
+/** The run's results so far. */
+export function headline({ config, history }: Run) {
   const last = history.at(-1);
-  const mean = (of: (record: (typeof history)[number]) => number) =>
-    history.length / history.reduce((sum, record) => sum + 1 / of(record), 0); // epochs have the same number of samples
+  // Epochs have the same number of samples, so the rate of all is the harmonic mean of theirs.
+  const mean = (read: (record: EpochRecord) => number) =>
+    history.length / history.reduce((sum, record) => sum + 1 / read(record), 0);
   return {
     loss: last?.loss,
     trainAcc: last?.trainAcc,
@@ -28,72 +36,76 @@ export function headline({ config, history }: RunFolder) {
   };
 }
 
-export function headlineBody(run: RunFolder): Html {
+export function headlineBody(run: Run): Html {
   const { loss, trainAcc, testAcc, samplesPerSecond, seconds, startedAt, seed } = headline(run);
   const ran = run.history.length > 0;
   const tiles: readonly (readonly [name: string, value: string])[] = [
-    ['loss', figure(loss)],
-    ['train acc', figure(trainAcc)],
-    ['test acc', ran && testAcc === null ? 'no test set' : figure(testAcc)],
-    ['samples/s', ran ? rate(samplesPerSecond) : NOT_KNOWN],
-    ['time', ran ? duration(seconds) : NOT_KNOWN],
-    ['begun', moment(startedAt)],
+    ['loss', formatFixed(loss)],
+    ['train acc', formatFixed(trainAcc)],
+    ['test acc', ran && testAcc === null ? 'no test set' : formatFixed(testAcc)],
+    ['samples/s', ran ? formatRate(samplesPerSecond) : NOT_KNOWN],
+    ['time', ran ? formatDuration(seconds) : NOT_KNOWN],
+    ['started', formatTime(startedAt)],
     ['seed', seed === undefined ? NOT_KNOWN : String(seed)],
   ];
-  return html`<dl class="tiles">${tiles.map(([name, value]) => html`<div><dt>${name}</dt><dd>${value}</dd></div>`)}</dl>`;
+  const items = tiles.map(([name, value]) => html`<div><dt>${name}</dt><dd>${value}</dd></div>`);
+  return html`<dl class="tiles">${items}</dl>`;
 }
 
-/** `finished: 10 epochs`, and how to go on where it is not. */
-export function stateOf({ config, history, result, broken }: RunFolder): string {
+/** `finished: 10 epochs`, `failed after 2 of 10 epochs: the loss became NaN`, ... */
+export function describeState({ config, history, result, interruption }: Run): string {
   const asked = config.numEpochs;
   const of =
     asked === undefined
-      ? some(history.length, 'epoch')
-      : `${history.length} of ${some(asked, 'epoch')}`;
-  if (!result && broken)
-    return `${broken.ended} after ${of}${broken.reason ? `: ${broken.reason}` : ''}`;
+      ? plural(history.length, 'epoch')
+      : `${history.length} of ${plural(asked, 'epoch')}`;
+  if (!result && interruption) {
+    const { ended, reason } = interruption;
+    return `${ended} after ${of}${reason ? `: ${reason}` : ''}`;
+  }
   if (!result) return `unfinished: ${of}`;
   return result.stopped === undefined
-    ? `finished: ${some(history.length, 'epoch')}`
+    ? `finished: ${plural(history.length, 'epoch')}`
     : `stopped after ${of}: ${result.stopped}`;
 }
 
-export function reproduceSection(run: RunFolder): Section {
+export function reproduceSection(run: Run): Section {
   const { dir, config, settings, result } = run;
   const { gitCommit, versions } = config;
-  const goOn =
+  const resume =
     !result &&
-    html`<p>To go on with this run from its newest checkpoint:</p>${command(`npx deepend resume ${quote(dir)}`)}`;
-  const again = isMissing(settings)
+    html`<p>To resume this run from its newest checkpoint:</p>
+${command(`npx deepend resume ${quote(dir)}`)}`;
+  const again = isUnavailable(settings)
     ? absence(settings)
-    : html`<p>The same settings, in the folder that this run was started in; it writes beside this run, not over it:</p>
+    : html`<p>Run this in the folder where the run was started. It trains with the same settings and
+writes to a folder next to this run.</p>
 ${command(trainCommand(settings, `${dir.replace(/\/+$/, '')}-again`))}`;
   const where = [
     ...(gitCommit ? [['git commit', html`<code>${gitCommit}</code>`] as const] : []),
     ...Object.entries(versions ?? {}).map(([name, version]) => [name, String(version)] as const),
   ];
-  const same = 'On the same engine and versions, the same seed gives the same figures.';
+  const same = 'With the same backend and versions, the same seed gives the same numbers.';
   return {
     id: 'reproduce',
     title: 'Reproduce',
-    body: html`${again}${goOn}<p>${same}</p>${where.length > 0 && pairs(where)}`,
+    body: html`${again}${resume}<p>${same}</p>${where.length > 0 && pairs(where)}`,
   };
 }
 
-export function netSection(
-  found: { readonly net: LayersModel; readonly from: string } | Missing,
-): Section {
-  return { id: 'net', title: 'Net', body: isMissing(found) ? absence(found) : netBody(found) };
+export function modelSection(found: RunModel | Unavailable): Section {
+  const body = isUnavailable(found) ? absence(found) : modelBody(found);
+  return { id: 'model', title: 'Model', body };
 }
 
-function netBody({ net, from }: { readonly net: LayersModel; readonly from: string }): Html {
-  const rows = summarize(net);
+function modelBody({ model, from }: RunModel): Html {
+  const rows = summarize(model);
   const total = (key: 'parameters' | 'macs') => rows.reduce((sum, row) => sum + row[key], 0);
   const cells = ({ name, outputShape, parameters, macs }: SummaryRow): Content[] => [
     name,
     outputShape.join(' × '),
-    count(parameters),
-    count(macs),
+    formatCount(parameters),
+    formatCount(macs),
   ];
   const columns = [
     { name: 'block' },
@@ -101,53 +113,61 @@ function netBody({ net, from }: { readonly net: LayersModel; readonly from: stri
     { name: 'parameters', numeric: true },
     { name: 'MACs', numeric: true },
   ];
-  const last = ['total', '', count(total('parameters')), count(total('macs'))];
-  return html`<p>${net.name}: ${count(total('parameters'))} parameters, ${count(total('macs'))} multiply-accumulates (MACs) for an image. Outputs are batch × height × width × channels. Shown is ${from}.</p>
-${table('Blocks of the net', columns, [...rows.map(cells), last])}`;
+  const parameters = formatCount(total('parameters'));
+  const macs = formatCount(total('macs'));
+  const last = ['total', '', parameters, macs];
+  return html`<p>${model.name}: ${parameters} parameters, ${macs} multiply-accumulates (MACs) an
+image. Outputs are batch × height × width × channels. Shown is ${from}.</p>
+${table('Blocks of the model', columns, [...rows.map(cells), last])}`;
 }
 
-export function configurationSection({ config, settings }: RunFolder): Section {
-  const body = isMissing(settings) ? scriptTable(config) : settingsTable(settings);
+export function configurationSection({ config, settings }: Run): Section {
+  const body = isUnavailable(settings) ? scriptTable(config) : settingsTable(settings);
   return { id: 'configuration', title: 'Configuration', body };
 }
 
 function settingsTable(settings: Settings): Html {
   const rows = (Object.keys(SETTINGS) as SettingName[]).map((name) => {
     const value = settings[name];
-    const asUsual = value === undefined || value === DEFAULTS[name];
+    const isDefault = value === undefined || value === DEFAULTS[name];
     const shown = value === undefined ? NOT_KNOWN : String(value);
     const grey = (content: Content) =>
-      asUsual ? html`<span class="default">${content}</span>` : content;
-    return [grey(name), grey(shown), grey(asUsual ? 'default' : 'set'), grey(SETTINGS[name].about)];
+      isDefault ? html`<span class="default">${content}</span>` : content;
+    return [
+      grey(name),
+      grey(shown),
+      grey(isDefault ? 'default' : 'set'),
+      grey(SETTINGS[name].about),
+    ];
   });
   const own = Object.entries(settings.modelOptions ?? {}).map(([name, value]) => [
     name,
     JSON.stringify(value),
     'set',
-    'an option of the net',
+    'an option of the model',
   ]);
-  const [first, ...rest] = rows; // the net's own options stand below the net
+  const [first, ...rest] = rows; // the model's options follow the setting `model`
   const columns = [{ name: 'setting' }, { name: 'value' }, { name: 'from' }, { name: 'meaning' }];
   return table('Settings of the run', columns, [first as Content[], ...own, ...rest]);
 }
 
-/** What other sections show. */
-const SHOWN = [
+/** Fields of `config.json` that other sections show. */
+const SHOWN_ELSEWHERE = [
   'versions',
   'gitCommit',
   'classNames',
   'training',
   'startedAt',
   'device',
-  'engine',
+  'backend',
   'hardware',
   'why',
 ];
 
-/** A script's run has whatever it told `saveRun`, and what `train` was asked for. */
+/** The config of a script's run: what it passed to `saveRun`, and the options of `train`. */
 function scriptTable(config: RunConfig): Html {
   const own = Object.entries(config).filter(
-    ([name, value]) => !SHOWN.includes(name) && value !== undefined,
+    ([name, value]) => !SHOWN_ELSEWHERE.includes(name) && value !== undefined,
   );
   const rest = Object.entries(config.training ?? {}).filter(
     ([name]) => !own.some(([known]) => known === name),
@@ -162,12 +182,12 @@ function scriptTable(config: RunConfig): Html {
   );
 }
 
-export function deviceSection({ config }: RunFolder): Section {
-  const { device, engine, hardware, why } = config;
+export function deviceSection({ config }: Run): Section {
+  const { device, backend, hardware, why } = config;
   const known = (value: string | undefined) => value ?? 'not recorded';
   const rows: (readonly [string, Content])[] = [
     ['device', known(device)],
-    ['engine', known(engine)],
+    ['backend', known(backend)],
     ['hardware', known(hardware)],
     ['why this one', known(why)],
   ];

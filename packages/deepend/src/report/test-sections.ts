@@ -1,27 +1,28 @@
-/** Sections that the test set fills: classes, confusions, worst examples. */
+/** Sections from the evaluation on the test set: classes, confusions, worst examples. */
 import { plotConfusionMatrix } from '@deepend/plot';
+import { isUnavailable, type Unavailable } from '../run/read-run';
 import type { Evaluated } from './evaluation';
+import { formatCount, formatFixed, formatPercent, plural } from './format';
 import { type Html, html, printable } from './html';
-import { isMissing, type Missing } from './missing';
 import { absence, chart, type Section, table } from './parts';
-import { sampleImage } from './pictures';
-import { count, figure, percent, some } from './words';
+import { sampleImage } from './sample-image';
 
-/** The pass over the test set, and whose net it was. */
+/** The results of the evaluation, and which model it was. */
 export interface Tested extends Evaluated {
-  readonly netFrom: string;
-  /** Such as `cpu: simd`. */
+  readonly modelFrom: string;
+  /** Such as `cpu (simd)`. */
   readonly device: string;
-  /** The run's own last accuracy. */
+  /** The test accuracy of the run's last epoch. */
   readonly before: number | null;
 }
 
-/** Rows of the table of classes; more would be a list that nobody reads. */
-const MOST_CLASSES = 200;
-/** Classes on a side of the picture, and of the table, of the confusion matrix. */
-const [MOST_CELLS, MOST_COLUMNS] = [100, 30];
+/** Rows of the table of classes. */
+const MAX_CLASSES = 200;
+/** Classes up to which the confusion matrix is drawn, and shown as a table. */
+const MAX_DRAWN = 100;
+const MAX_TABLE = 30;
 
-export function testSections(tested: Tested | Missing): Section[] {
+export function testSections(tested: Tested | Unavailable): Section[] {
   const parts: readonly (readonly [id: string, title: string, body: (tested: Tested) => Html])[] = [
     ['classes', 'Classes', classesBody],
     ['confusion', 'Confusion matrix', confusionBody],
@@ -31,60 +32,63 @@ export function testSections(tested: Tested | Missing): Section[] {
   return parts.map(([id, title, body]) => ({
     id,
     title,
-    body: isMissing(tested) ? absence(tested) : body(tested),
+    body: isUnavailable(tested) ? absence(tested) : body(tested),
   }));
 }
 
 function classesBody(tested: Tested): Html {
-  const { classes, classNames, netFrom, accuracy, loss, numSamples, device, before } = tested;
+  const { classes, classNames, modelFrom, accuracy, loss, numSamples, device, before } = tested;
   const other = before !== null && Math.abs(before - accuracy) > 5e-4;
   const rows = classes.map((report, i) => ({ ...report, name: classNames[i] as string }));
   const listed =
-    rows.length > MOST_CLASSES
-      ? [...rows].sort((a, b) => a.f1 - b.f1).slice(0, MOST_CLASSES)
-      : rows;
+    rows.length > MAX_CLASSES ? [...rows].sort((a, b) => a.f1 - b.f1).slice(0, MAX_CLASSES) : rows;
   const figures = listed.map(({ name, precision, recall, f1, support }) => [
     name,
-    figure(precision),
-    figure(recall),
-    figure(f1),
-    count(support),
+    formatFixed(precision),
+    formatFixed(recall),
+    formatFixed(f1),
+    formatCount(support),
   ]);
   const numeric = ['precision', 'recall', 'F1', 'images'].map((name) => ({ name, numeric: true }));
-  return html`<p>Evaluated for this page on ${some(numSamples, 'test image')}, by ${netFrom}, on ${device}: loss ${figure(loss)}, test acc ${figure(accuracy)}.
-${other && `The run's own last figure was ${figure(before)}: of another epoch, or of other images.`}</p>
-<p>Precision: of the images that the net calls this class, the share that is. Recall: of the images of this class, the share that it finds. F1: their harmonic mean.
-${listed.length < rows.length && `The ${MOST_CLASSES} of the ${count(rows.length)} classes with the lowest F1.`}</p>
+  return html`<p>Evaluated for this page on ${plural(numSamples, 'test image')}, by ${modelFrom},
+on ${device}: loss ${formatFixed(loss)}, test acc ${formatFixed(accuracy)}.
+${
+  other && `The last epoch of the run had ${formatFixed(before)}: other weights, or other images.`
+}</p>
+<p>Precision: the fraction of the images predicted as this class that belong to it. Recall: the
+fraction of the images of this class that are predicted as it. F1: their harmonic mean.
+${
+  listed.length < rows.length &&
+  `The ${MAX_CLASSES} of the ${formatCount(rows.length)} classes with the lowest F1.`
+}</p>
 ${table('Figures of each class', [{ name: 'class' }, ...numeric], figures)}`;
 }
 
 function confusionBody({ counts, classNames }: Tested): Html {
   const numeric = classNames.map((name) => ({ name, numeric: true }));
-  const rows = counts.map((row, i) => [classNames[i] as string, ...row.map(count)]);
+  const rows = counts.map((row, i) => [classNames[i] as string, ...row.map(formatCount)]);
   const numbers = table(
     'Images of each true class (rows) by predicted class (columns)',
     [{ name: 'true class' }, ...numeric],
     rows,
   );
-  if (counts.length > MOST_CELLS)
-    return html`<p>Not drawn: ${count(counts.length)} classes are more than the ${MOST_CELLS} that a picture shows. The pairs below are its largest cells.</p>`;
+  if (counts.length > MAX_DRAWN)
+    return html`<p>Not drawn: there are ${formatCount(counts.length)} classes, and a figure shows at
+most ${MAX_DRAWN}. The pairs below are the largest cells.</p>`;
   const caption =
-    'Counts, coloured by their share of the true class; the diagonal is what is right.';
-  const picture = chart(
-    plotConfusionMatrix(counts, {
-      classNames: classNames.map(printable),
-      width: counts.length > 12 ? 760 : 620,
-    }),
-    caption,
-    {
-      dense: true,
-    },
-  );
-  return html`${picture}${counts.length <= MOST_COLUMNS && html`<details><summary>The matrix as a table</summary>${numbers}</details>`}`;
+    'Counts, coloured by their fraction of the true class. Correct predictions are on the diagonal.';
+  const figure = plotConfusionMatrix(counts, {
+    classNames: classNames.map(printable),
+    width: counts.length > 12 ? 760 : 620,
+  });
+  const asTable =
+    counts.length <= MAX_TABLE &&
+    html`<details><summary>The matrix as a table</summary>${numbers}</details>`;
+  return html`${chart(figure, caption, { dense: true })}${asTable}`;
 }
 
 function confusedBody({ confused }: Tested): Html {
-  if (confused.length === 0) return html`<p>None: every test image is right.</p>`;
+  if (confused.length === 0) return html`<p>None: every prediction is correct.</p>`;
   const columns = [
     { name: 'true class' },
     { name: 'taken for' },
@@ -94,27 +98,39 @@ function confusedBody({ confused }: Tested): Html {
   return table(
     'Most confused pairs of classes',
     columns,
-    confused.map((pair) => [pair.truth, pair.predicted, count(pair.count), percent(pair.share)]),
+    confused.map((pair) => [
+      pair.truth,
+      pair.predicted,
+      formatCount(pair.count),
+      formatPercent(pair.share),
+    ]),
   );
 }
 
 function worstBody({ worst, classNames }: Tested): Html {
-  if (worst.length === 0) return html`<p>None were asked for.</p>`;
+  if (worst.length === 0) return html`<p>None were requested.</p>`;
   const name = (index: number) => classNames[index] ?? `class ${index}`;
   const shown = worst.map((sample) => ({
     ...sample,
     picture: sample.image && sampleImage(sample.image),
   }));
-  const figures = shown.map(({ index, truth, predicted, loss, picture }) => {
-    const says = html`<bdi>${name(truth)}</bdi> → <bdi>${name(predicted)}</bdi>`;
-    const image = picture
-      ? html`<img src="${picture.uri}" width="${picture.width}" height="${picture.height}" alt="Test image ${index}: ${name(truth)}, predicted ${name(predicted)}">`
-      : html`<div class="no-picture">no picture: [${shown[0]?.image?.shape.join(', ')}]</div>`;
-    const wrong = truth === predicted ? 'right' : 'wrong';
-    return html`<figure class="example">${image}<figcaption><span class="${wrong}">${says}</span> loss ${figure(loss, 2)}, no. ${count(index)}</figcaption></figure>
+  const figures = shown.map(({ index, truth, predicted, loss, picture, image }) => {
+    const classes = html`<bdi>${name(truth)}</bdi> → <bdi>${name(predicted)}</bdi>`;
+    const alt = `Test image ${index}: ${name(truth)}, predicted ${name(predicted)}`;
+    const size = picture && html`width="${picture.width}" height="${picture.height}"`;
+    const shownImage = picture
+      ? html`<img src="${picture.uri}" ${size} alt="${alt}">`
+      : html`<div class="no-picture">no picture: [${image?.shape.join(', ')}]</div>`;
+    const mark = truth === predicted ? 'right' : 'wrong';
+    const figures = `loss ${formatFixed(loss, 2)}, no. ${formatCount(index)}`;
+    const caption = html`<span class="${mark}">${classes}</span> ${figures}`;
+    return html`<figure class="example">${shownImage}<figcaption>${caption}</figcaption></figure>
 `;
   });
-  return html`<p>The ${some(worst.length, 'test image')} with the largest loss: true class → predicted class, its loss, its place in the test set from 0.
-${shown.some(({ picture }) => picture?.stretched) && 'Where values lie outside 0 to 1, the darkest is drawn black and the lightest white.'}</p>
+  const stretched =
+    shown.some(({ picture }) => picture?.stretched) &&
+    'Where values are outside 0 to 1, the lowest is drawn black and the highest white.';
+  return html`<p>The ${plural(worst.length, 'test image')} with the largest loss: true class →
+predicted class, loss, index in the test set. ${stretched}</p>
 <div class="examples">${figures}</div>`;
 }

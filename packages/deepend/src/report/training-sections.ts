@@ -1,22 +1,20 @@
-/** Sections that the history alone fills: curves, learning rate, throughput. */
-
+/** Sections from the history: curves, learning rate, throughput. */
 import type { EpochRecord } from '@deepend/core';
 import { curves, type Figure, plot } from '@deepend/plot';
+import type { Run, Unavailable } from '../run/read-run';
+import { formatDuration, formatFixed, formatRate, formatShort } from './format';
 import { type Html, html } from './html';
-import type { Missing } from './missing';
 import { absence, chart, type Section, table } from './parts';
-import type { RunFolder } from './run-folder';
-import { duration, figure, rate, short } from './words';
 
 const SIZE = { width: 460, height: 320 };
 
-export function trainingSections({ history, dir }: RunFolder): Section[] {
-  const none: Missing | undefined =
+export function trainingSections({ history, dir }: Run): Section[] {
+  const none: Unavailable | undefined =
     history.length > 0
       ? undefined
       : {
-          missing: 'the run has not come to the end of an epoch yet',
-          fill: `npx deepend resume ${dir} goes on with it`,
+          reason: 'the run has not finished an epoch yet',
+          hint: `npx deepend resume ${dir} continues the run`,
         };
   const parts: readonly (readonly [
     id: string,
@@ -40,53 +38,57 @@ function curvesBody(history: readonly EpochRecord[]): Html {
     { 'train loss': ({ loss }) => loss, 'test loss': ({ testLoss }) => testLoss },
     'loss',
   );
-  return html`<div class="charts">${chart(curves(history, SIZE), 'Training loss, and the shares of right answers in training and on the test set, over epochs.')}
-${losses && chart(losses, 'Loss in training, each sample measured before its step, and on the test set after the epoch.')}</div>
-<details><summary>The figures of each epoch</summary>${epochTable(history)}</details>`;
+  const all = 'Training loss, and accuracy in training and on the test set, over epochs.';
+  const both =
+    'Training loss, measured before each step, and test loss, measured after each epoch.';
+  return html`<div class="charts">${chart(curves(history, SIZE), all)}
+${losses && chart(losses, both)}</div>
+<details><summary>The numbers of each epoch</summary>${epochTable(history)}</details>`;
 }
 
 function rateBody(history: readonly EpochRecord[]): Html {
   const picture = lines(history, { 'learning rate': ({ lr }) => lr }, 'learning rate');
   const rates = history.map(({ lr }) => lr);
   const constant = rates.every((lr) => lr === rates[0]);
-  return html`${picture && chart(picture, `The learning rate of each epoch's last step${constant ? `: ${short(rates[0])} throughout` : ''}.`)}`;
+  const value = constant ? `: always ${formatShort(rates[0])}` : '';
+  const caption = `The learning rate of each epoch's last step${value}.`;
+  return html`${picture && chart(picture, caption)}`;
 }
 
 function throughputBody(history: readonly EpochRecord[]): Html {
   const picture = lines(
     history,
     {
-      'compute alone': ({ samplesPerSecond }) => samplesPerSecond,
+      'compute only': ({ samplesPerSecond }) => samplesPerSecond,
       'with loading': (record) => record.samplesPerSecondWithLoading,
     },
     'samples/s',
     { fromZero: true },
   );
-  return html`${picture && chart(picture, 'Training samples a second in each epoch: counting the steps alone, and with the waiting for batches.')}`;
+  const caption =
+    'Training samples a second in each epoch: during the steps only, and with waiting for batches.';
+  return html`${picture && chart(picture, caption)}`;
 }
 
-type Read = (record: EpochRecord) => number | null;
+type ReadColumn = (record: EpochRecord) => number | null;
 
-/**
- * Columns of the history over epochs; a column without a number is left out, and without any there
- * is no picture.
- */
+/** Draws columns of the history that have a number; undefined if none has. */
 function lines(
   history: readonly EpochRecord[],
-  columns: Record<string, Read>,
+  columns: Record<string, ReadColumn>,
   ylabel: string,
   { fromZero = false } = {},
 ): Figure | undefined {
-  const read = Object.entries(columns).map(([name, of]) => ({
+  const all = Object.entries(columns).map(([name, read]) => ({
     name,
-    values: history.map((record) => of(record) ?? Number.NaN),
+    values: history.map((record) => read(record) ?? Number.NaN),
   }));
-  const shown = read.filter(({ values }) => values.some(Number.isFinite));
+  const shown = all.filter(({ values }) => values.some(Number.isFinite));
   if (shown.length === 0) return undefined;
   const top = shown
     .flatMap(({ values }) => values.filter(Number.isFinite))
     .reduce((a, b) => Math.max(a, b));
-  const dots = history.length <= 30 ? 'o' : ''; // a single epoch is a point, which no line shows
+  const dots = history.length <= 30 ? 'o' : ''; // one epoch has no line, only a dot
   const options = {
     xlabel: 'epoch',
     ylabel,
@@ -117,13 +119,13 @@ function epochTable(history: readonly EpochRecord[]): Html {
   const rows = history.map((record) => [
     record.epoch,
     ...[record.loss, record.trainAcc, record.testLoss, record.testAcc].map((value) =>
-      figure(value, 4),
+      formatFixed(value, 4),
     ),
     ...[
-      short(record.lr),
-      rate(record.samplesPerSecond),
-      rate(record.samplesPerSecondWithLoading),
-      duration(record.seconds),
+      formatShort(record.lr),
+      formatRate(record.samplesPerSecond),
+      formatRate(record.samplesPerSecondWithLoading),
+      formatDuration(record.seconds),
     ],
   ]);
   return table('Figures of each epoch', columns, rows);

@@ -1,9 +1,40 @@
-/** A file of JSON lines that grows: what is new is read, and of a huge one the end alone. */
+/** Reading files of JSON lines: at once, or again and again while they grow. */
 import type { FileHandle } from 'node:fs/promises';
 
-const PIECE = 256 * 1024; // bytes of a read; between two the process may do other things
+/** A record from a line's value; undefined when the value is not one. */
+type ParseLine<T> = (value: unknown) => T | undefined;
+
+export interface ParsedLine<T> {
+  /** From 1. */
+  readonly line: number;
+  readonly text: string;
+  /** undefined when the line is damaged. */
+  readonly record: T | undefined;
+}
+
+/**
+ * The lines of a file that was read at once. Empty lines are skipped, and so is a damaged last line
+ * without its end, which a crash during an append leaves.
+ */
+export function parseJsonLines<T>(content: string, parse: ParseLine<T>): ParsedLine<T>[] {
+  const texts = content.split('\n');
+  const lines = texts.map((text, i) => ({ line: i + 1, text, record: parseLine(text, parse) }));
+  return lines.filter(
+    ({ line, text, record }) => text !== '' && (record !== undefined || line < texts.length),
+  );
+}
+
+function parseLine<T>(text: string, parse: ParseLine<T>): T | undefined {
+  try {
+    return parse(JSON.parse(text));
+  } catch {
+    return undefined;
+  }
+}
+
+const PIECE = 256 * 1024; // bytes of a read; other work may run between two reads
 const NEWLINE = 10;
-const GUARD = 64; // bytes before the place read to, by which a file that was written anew is known
+const GUARD = 64; // bytes before the offset; if they differ, the file was rewritten
 
 export interface JsonLinesOptions {
   /** Bytes from the end that are read of a longer file. @default 16 MiB */
@@ -14,7 +45,10 @@ export interface JsonLinesOptions {
   longest?: number;
 }
 
-/** @typeParam T what a line is read as */
+/**
+ * A file that grows. Each `read` parses what was appended; of a huge file only the end is read.
+ * Damaged lines are skipped.
+ */
 export class JsonLines<T> {
   /** Oldest first. */
   records: T[] = [];
@@ -23,24 +57,23 @@ export class JsonLines<T> {
   #inode = 0;
   #offset = 0;
   #guard = Buffer.alloc(0);
-  #rest: Buffer[] = []; // of a line whose end is not there yet
+  #rest: Buffer[] = []; // the beginning of a line whose end has not been written yet
   #restBytes = 0;
   #skips = false; // until the next line begins
-  readonly #take: (value: unknown) => T | undefined;
+  readonly #parse: ParseLine<T>;
   readonly #options: Required<JsonLinesOptions>;
 
-  /** @param take a record from a line's value; undefined for what is none */
-  constructor(take: (value: unknown) => T | undefined, options: JsonLinesOptions = {}) {
-    this.#take = take;
+  constructor(parse: ParseLine<T>, options: JsonLinesOptions = {}) {
+    this.#parse = parse;
     this.#options = { tail: 16 * 1024 * 1024, keep: 20_000, longest: 1024 * 1024, ...options };
   }
 
-  /** Reads what the file has got since the last time; all of it where it was replaced or cut. */
+  /** Reads what was appended since the last call, or everything if the file was replaced. */
   async read(file: FileHandle): Promise<void> {
     const { size, ino } = await file.stat();
     if (ino !== this.#inode || size < this.#offset || !(await this.#isSame(file)))
       this.#begin(ino, size);
-    if (size - this.#offset > this.#options.tail) this.#begin(ino, size); // it grew by more than is ever read
+    if (size - this.#offset > this.#options.tail) this.#begin(ino, size); // too much is new
     const piece = Buffer.allocUnsafe(PIECE);
     while (this.#offset < size) {
       const { bytesRead } = await file.read(
@@ -60,7 +93,7 @@ export class JsonLines<T> {
     this.records = this.records.slice(-keep);
   }
 
-  /** Forgets a file that is gone. */
+  /** Forgets the records, as when the file was deleted. */
   clear(): void {
     this.#begin(0, 0);
   }
@@ -70,14 +103,12 @@ export class JsonLines<T> {
     this.#inode = inode;
     this.#offset = Math.max(0, size - this.#options.tail);
     this.cut = this.#offset > 0;
-    this.#skips = this.cut; // amid a line, most likely
+    this.#skips = this.cut; // the offset is most likely in the middle of a line
     this.#guard = Buffer.alloc(0);
     this.#forgetRest();
   }
 
-  /**
-   * An inode may come again, and a file be written over: what stood before the place read to tells.
-   */
+  /** Inodes are reused and files overwritten, so compare the bytes before the offset. */
   async #isSame(file: FileHandle): Promise<boolean> {
     const { length } = this.#guard;
     const { buffer } = await file.read(Buffer.alloc(length), 0, length, this.#offset - length);
@@ -93,7 +124,7 @@ export class JsonLines<T> {
       from = end + 1;
     }
     if (this.#skips || from === piece.length) return;
-    this.#rest.push(Buffer.from(piece.subarray(from))); // copied: the piece is read into again
+    this.#rest.push(Buffer.from(piece.subarray(from))); // a copy: the piece is reused
     this.#restBytes += piece.length - from;
     if (this.#restBytes <= this.#options.longest) return;
     this.#skips = true;
@@ -107,11 +138,7 @@ export class JsonLines<T> {
 
   #line(line: Buffer): void {
     if (line.length === 0 || line.length > this.#options.longest) return;
-    try {
-      const record = this.#take(JSON.parse(line.toString('utf8')));
-      if (record !== undefined) this.records.push(record);
-    } catch {
-      // Half a line that a killed process left: the others stand.
-    }
+    const record = parseLine(line.toString('utf8'), this.#parse);
+    if (record !== undefined) this.records.push(record);
   }
 }

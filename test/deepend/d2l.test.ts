@@ -1,9 +1,10 @@
 import { compile } from '@deepend/compiler';
 import { currentDevice } from '@deepend/device';
 import { softmaxCrossEntropy } from '@deepend/optim';
-import { bookTools, evaluate, train } from '@deepend/trainer';
+import { evaluate, train } from '@deepend/trainer';
 import * as tf from '@tensorflow/tfjs-core';
 import type * as tfl from '@tensorflow/tfjs-layers';
+import { d2l } from 'deepend';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { use } from '../helpers/engines';
 import { expectNoLeak } from '../helpers/leaks';
@@ -32,7 +33,7 @@ describe("the book's training functions", () => {
     const [own, ch3, ch6] = [linearNet(), linearNet(), linearNet()];
     const testIter = fakeLoader(6, 3);
     await train(own, fakeLoader(12, 3), testIter, { numEpochs: 2, lr: 0.3, progress: false });
-    const { history } = await bookTools.trainCh6(
+    const { history } = await d2l.trainCh6(
       ch6,
       fakeLoader(12, 3),
       testIter,
@@ -40,7 +41,7 @@ describe("the book's training functions", () => {
       0.3,
       currentDevice(),
     );
-    await bookTools.trainCh3(ch3, fakeLoader(12, 3), testIter, softmaxCrossEntropy, 2, { lr: 0.3 });
+    await d2l.trainCh3(ch3, fakeLoader(12, 3), testIter, softmaxCrossEntropy, 2, { lr: 0.3 });
     expect(history).toHaveLength(2);
     expect(weights(ch6)).toEqual(weights(own));
     expect(weights(ch3)).toEqual(weights(own));
@@ -49,17 +50,15 @@ describe("the book's training functions", () => {
   it('evaluate as evaluate does', async () => {
     const net = linearNet();
     const { loss, accuracy } = await evaluate(net, fakeLoader(7, 3));
-    expect(await bookTools.evaluateAccuracy(net, fakeLoader(7, 3))).toBe(accuracy);
-    expect(await bookTools.evaluateAccuracyGpu(net, fakeLoader(7, 3), currentDevice())).toBe(
-      accuracy,
-    );
-    expect(await bookTools.evaluateLoss(net, fakeLoader(7, 3), softmaxCrossEntropy)).toBe(loss);
+    expect(await d2l.evaluateAccuracy(net, fakeLoader(7, 3))).toBe(accuracy);
+    expect(await d2l.evaluateAccuracyGpu(net, fakeLoader(7, 3), currentDevice())).toBe(accuracy);
+    expect(await d2l.evaluateLoss(net, fakeLoader(7, 3), softmaxCrossEntropy)).toBe(loss);
   });
 });
 
 describe("the book's small tools", () => {
   it('squaredLoss is half the squared difference, of the shape of what was predicted', async () => {
-    const loss = bookTools.squaredLoss(tf.tensor2d([[1], [4]]), tf.tensor1d([3, 4]));
+    const loss = d2l.squaredLoss(tf.tensor2d([[1], [4]]), tf.tensor1d([3, 4]));
     expect(loss.shape).toEqual([2, 1]);
     expect([...loss.dataSync()]).toEqual([2, 0]);
   });
@@ -72,7 +71,7 @@ describe("the book's small tools", () => {
       [6, 7, 8],
     ]);
     expect(
-      await bookTools
+      await d2l
         .corr2d(
           image,
           tf.tensor2d([
@@ -85,7 +84,7 @@ describe("the book's small tools", () => {
       [19, 25],
       [37, 43],
     ]);
-    expect(bookTools.corr2d(image, tf.tensor2d([[1, 1, 1]])).shape).toEqual([3, 1]);
+    expect(d2l.corr2d(image, tf.tensor2d([[1, 1, 1]])).shape).toEqual([3, 1]);
   });
 
   it('sgd goes against the gradient, by its share of the batch', () => {
@@ -96,7 +95,7 @@ describe("the book's small tools", () => {
       ...(gradients.find(({ parameter }) => parameter.shape.length === 1)?.gradient.dataSync() ??
         []),
     ];
-    bookTools.sgd(gradients, 0.5, 2);
+    d2l.sgd(gradients, 0.5, 2);
     const after = weights(net)[1] as number[];
     expect(slope.some((value) => value !== 0)).toBe(true);
     after.forEach((value, i) => {
@@ -109,9 +108,9 @@ describe("the book's small tools", () => {
     const gradients = gradientsOf(linearNet());
     const norm = () => Math.hypot(...gradients.flatMap(({ gradient }) => [...gradient.dataSync()]));
     const before = norm();
-    bookTools.gradClipping(gradients, before / 2);
+    d2l.gradClipping(gradients, before / 2);
     expect(norm() / before).toBeCloseTo(0.5, 4);
-    bookTools.gradClipping(gradients, before);
+    d2l.gradClipping(gradients, before);
     expect(norm() / before).toBeCloseTo(0.5, 4);
     tf.dispose(gradients.map(({ gradient }) => gradient));
   });
@@ -120,12 +119,12 @@ describe("the book's small tools", () => {
     const net = linearNet();
     await expectNoLeak(async () => {
       const gradients = gradientsOf(net);
-      bookTools.gradClipping(gradients, 0.1);
-      bookTools.sgd(gradients, 0.1);
+      d2l.gradClipping(gradients, 0.1);
+      d2l.sgd(gradients, 0.1);
       tf.dispose(gradients.map(({ gradient }) => gradient));
-      await bookTools.trainCh6(net, fakeLoader(4, 2), fakeLoader(4, 2), 1, 0.1);
+      await d2l.trainCh6(net, fakeLoader(4, 2), fakeLoader(4, 2), 1, 0.1);
       const [x, k] = [tf.ones([3, 3]) as tf.Tensor2D, tf.ones([2, 2]) as tf.Tensor2D];
-      tf.dispose([x, k, bookTools.corr2d(x, k), bookTools.squaredLoss(x, x)]);
+      tf.dispose([x, k, d2l.corr2d(x, k), d2l.squaredLoss(x, x)]);
     });
   });
 });

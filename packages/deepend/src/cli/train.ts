@@ -1,0 +1,121 @@
+/** `deepend train` and `deepend resume`. */
+import { readFile } from 'node:fs/promises';
+import type { Command } from 'commander';
+import { runExperiment } from '../experiment';
+import { readRunConfig, readRunResult } from '../run/read-run';
+import { SETTINGS, type Settings, settingsFrom } from '../settings';
+import { requireSettings } from './settings-of-run';
+
+const EXAMPLES = `
+Examples:
+  deepend train --model book/lenet --lr 0.9 --batch-size 256 --out runs/lenet
+  deepend train --model book/resnet18 --data fashion-mnist --resize 96 --epochs 10 \\
+    --lr 0.05 --batch-size 128 --device auto --out runs/resnet18
+  deepend train --config recipe.json --lr 0.01 --out runs/again
+  deepend resume runs/resnet18
+
+A recipe is a JSON file of settings: { "model": "book/lenet", "lr": 0.9, "batchSize": 256 }`;
+
+interface TrainFlags {
+  out: string;
+  config?: string;
+  modelOption?: string[];
+  json?: boolean;
+  [setting: string]: unknown;
+}
+
+export function addTrain(command: Command): void {
+  command.addHelpText('after', EXAMPLES);
+  for (const { flag, about, kind, ...entry } of Object.values(SETTINGS)) {
+    const help = 'default' in entry ? `${about} (default: ${entry.default})` : about;
+    if (kind === 'number') command.option(flag, help, toNumber);
+    else command.option(flag, help);
+  }
+  command
+    .option(
+      '--model-option <key=value>',
+      'option of the model, such as blockOrder=full-pre-activation; can be repeated',
+      collect,
+    )
+    .option('--config <file>', 'recipe: a JSON file of settings; flags override it')
+    .requiredOption('--out <folder>', 'folder of the run')
+    .option('--json', 'print one line of JSON an epoch and nothing else')
+    .action(async ({ out, config, modelOption, json = false, ...flags }: TrainFlags) => {
+      const recipe = config === undefined ? {} : await readRecipe(config);
+      const modelOptions = modelOption && Object.fromEntries(modelOption.map(parseKeyAndValue));
+      const settings = settingsFrom('deepend train', recipe, {
+        ...flags,
+        ...(modelOptions && { modelOptions }),
+      });
+      await trainInto(out, settings, { json });
+    });
+}
+
+export function addResume(command: Command): void {
+  command
+    .argument('<folder>', 'folder of the run')
+    .option(
+      '--epochs <number>',
+      "total number of epochs (default: the run's own setting)",
+      toNumber,
+    )
+    .option('--json', 'print one line of JSON an epoch and nothing else')
+    .action(
+      async (folder: string, { epochs, json = false }: { epochs?: number; json?: boolean }) => {
+        const where = 'deepend resume';
+        const saved = requireSettings(folder, await readRunConfig(folder, where));
+        const settings = settingsFrom(where, saved, epochs === undefined ? {} : { epochs });
+        const result = await readRunResult(folder, where);
+        if (result && result.epochs >= settings.epochs) {
+          const text = `${folder} has finished all ${settings.epochs} epochs; use --epochs for more`;
+          console.log(json ? JSON.stringify({ finished: true }) : text);
+          return;
+        }
+        await trainInto(folder, settings, { json, resume: true });
+      },
+    );
+}
+
+async function trainInto(
+  out: string,
+  settings: Settings,
+  { json, resume = false }: { json: boolean; resume?: boolean },
+): Promise<void> {
+  const printRecord = { onEpochEnd: (record: object) => console.log(JSON.stringify(record)) };
+  const { stopped } = await runExperiment(settings, {
+    out,
+    resume,
+    progress: !json,
+    callbacks: json ? [printRecord] : [],
+  });
+  if (!json) console.log(`${stopped ? `stopped: ${stopped}; ` : ''}the run is in ${out}`);
+}
+
+/** A string that is not a number becomes NaN, which the rule of the setting refuses. */
+const toNumber = (text: string) => (text.trim() === '' ? Number.NaN : Number(text));
+const collect = (text: string, previous: string[] = []) => [...previous, text];
+
+function parseKeyAndValue(text: string): [string, unknown] {
+  const [key = '', ...rest] = text.split('=');
+  if (rest.length === 0 || key === '')
+    throw new TypeError(`--model-option: expected key=value, got '${text}'`);
+  const value = rest.join('=');
+  try {
+    return [key, JSON.parse(value)];
+  } catch {
+    return [key, value];
+  }
+}
+
+async function readRecipe(file: string): Promise<object> {
+  const text = await readFile(file, 'utf8').catch((error: Error) => {
+    throw new Error(
+      `${file}: cannot be read (${error.message}); expected a recipe, a JSON file of settings`,
+    );
+  });
+  try {
+    return JSON.parse(text);
+  } catch (error) {
+    throw new Error(`${file}: expected JSON, got something else (${(error as Error).message})`);
+  }
+}

@@ -1,0 +1,9 @@
+/**
+ * The namespace `plots`: everything of `@deepend/plot`, and the figures that need a model and data.
+ */
+export * from '@deepend/plot';
+export { showFeatureMaps, showFilters } from './filters';
+export { type LossLandscape, type LossLandscapeOptions, lossLandscape } from './loss-landscape';
+export { plotLrFind } from './lr-find';
+export { showPredictions } from './predictions';
+export { showTopLosses } from './top-losses';

@@ -1,0 +1,21 @@
+/** The namespace `transforms`: what a loader does to each image, and to images by themselves. */
+export {
+  centerCrop,
+  colorJitter,
+  custom,
+  cutMix,
+  cutout,
+  decodeImage,
+  mixUp,
+  normalize,
+  randomCrop,
+  randomErasing,
+  randomHorizontalFlip,
+  randomResizedCrop,
+  randomRotation,
+  randomVerticalFlip,
+  resize,
+  resizeImages,
+  type Transform,
+  toRgb,
+} from '@deepend/data';

@@ -1,0 +1,210 @@
+/** The callback that writes a run's folder. */
+import { execFileSync } from 'node:child_process';
+import { mkdir, readFile, rm } from 'node:fs/promises';
+import { appendToFile, toJsonl, writeFileAtomic } from '@deepend/core';
+import { saveModel } from '@deepend/models';
+import { curves } from '@deepend/plot';
+import {
+  type Callback,
+  type CheckpointOptions,
+  checkpoints,
+  type RunInfo,
+  type TrainResult,
+} from '@deepend/trainer';
+import * as tf from '@tensorflow/tfjs-core';
+import { version } from '../../package.json';
+import { RUN_FILES, type RunFile, runFile } from './layout';
+import { parseObject } from './records';
+import { StepsWriter } from './steps-writer';
+
+export interface SaveRunOptions {
+  /**
+   * When to write checkpoints, or `false` for none. @default at the end of each epoch, keeping the
+   * newest two
+   */
+  checkpoints?: CheckpointOptions | false;
+  /**
+   * What Ctrl-C does after the current step is finished and saved: `exit` ends the process with
+   * code 130, `stop` ends only the run. @default 'exit'
+   */
+  onInterrupt?: 'exit' | 'stop';
+}
+
+const WHERE = '[deepend] saveRun';
+const WRITING = { where: WHERE, hint: 'free the disk or name another folder' };
+const INTERRUPTED = 'interrupted';
+
+/**
+ * A callback that writes a run's folder: `config.json` before the first step; `history.jsonl`, a
+ * line an epoch; `steps.jsonl`, about five lines an epoch, from which other programs see the
+ * progress; `checkpoints/`, from which `train(..., { resume: dir })` resumes; and at the end
+ * `model/`, which stock TensorFlow.js loads, `curves.svg`, `curves.png` and `result.json`. The
+ * files of an earlier run in the folder are removed unless this run resumes it. The first Ctrl-C
+ * finishes the step, saves, prints how to resume and exits with 130; a second one exits at once.
+ * @param config what `config.json` should record in addition, such as the loader's options
+ * @throws Error before training when the folder cannot be written
+ * @example
+ * await train(net, trainIter, testIter, {
+ *   numEpochs: 10,
+ *   lr: 0.05,
+ *   callbacks: [saveRun('runs/resnet18')],
+ * });
+ */
+export function saveRun(
+  dir: string,
+  config: Readonly<Record<string, unknown>> = {},
+  { checkpoints: when = {}, onInterrupt = 'exit' }: SaveRunOptions = {},
+): Callback {
+  const saver = when === false ? undefined : checkpoints(dir, when);
+  const steps = new StepsWriter(runFile(dir, 'steps'));
+  let run: RunInfo | undefined;
+  let removeListener = () => {};
+  return {
+    onTrainBegin: async (info) => {
+      run = info;
+      await beginFolder(dir, info, config);
+      await steps.begin(info);
+      await saver?.onTrainBegin?.(info);
+      removeListener = onSigint(() => info.control.stop(INTERRUPTED, { toGoOn: true }));
+    },
+    onEpochBegin: () => steps.beginEpoch(),
+    onStep: async (record) => {
+      await steps.step(record);
+      await saver?.onStep?.(record);
+    },
+    onEpochEnd: async (record) => {
+      await appendToFile(runFile(dir, 'history'), toJsonl([record]), WRITING);
+      await saver?.onEpochEnd?.(record);
+    },
+    onFailure: async (error) => {
+      removeListener();
+      if (run) await steps.end('failed', (error as Error).message);
+    },
+    onTrainEnd: async (result) => {
+      removeListener();
+      if (result.stopped === INTERRUPTED) {
+        await steps.end('interrupted');
+        await saveInterrupted(dir, saver, onInterrupt);
+      } else if (run) await endFolder(dir, run, result);
+    },
+  };
+}
+
+/** Writes the config, and makes the other files match what the run resumes from, if anything. */
+async function beginFolder(
+  dir: string,
+  info: RunInfo,
+  config: Readonly<Record<string, unknown>>,
+): Promise<void> {
+  const startedAt = (info.resumed && (await readStartedAt(dir))) || new Date().toISOString();
+  if (!info.resumed) await removeRunFiles(dir);
+  await rm(runFile(dir, 'result'), { force: true }); // a run that is resumed has not ended
+  await writeJson(dir, 'config', { ...describeRun(info, config), startedAt });
+  // A process killed between two writes may have left a line more, or fewer, than the checkpoint.
+  const history = runFile(dir, 'history');
+  if (info.history.length > 0) await writeFileAtomic(history, toJsonl(info.history), WRITING);
+  else await rm(history, { force: true });
+}
+
+/** Removes the files of an earlier run and nothing else: the folder may hold a user's notes. */
+async function removeRunFiles(dir: string): Promise<void> {
+  try {
+    await mkdir(dir, { recursive: true });
+    for (const name of Object.keys(RUN_FILES) as RunFile[])
+      await rm(runFile(dir, name), { recursive: true, force: true });
+  } catch (cause) {
+    const { message } = cause as Error;
+    throw new Error(`${WHERE}: cannot write ${dir}: ${message}; name another folder`, { cause });
+  }
+}
+
+/** Saves the model before any picture, so that a failing picture loses nothing. */
+async function endFolder(dir: string, run: RunInfo, result: TrainResult): Promise<void> {
+  const { history, samplesPerSecond, stopped } = result;
+  await saveModel(run.model, runFile(dir, 'model'));
+  if (history.length > 0) {
+    const figure = curves(history);
+    await figure.save(runFile(dir, 'curvesSvg'));
+    await figure.save(runFile(dir, 'curvesPng'));
+  }
+  const ended = { epochs: history.length, samplesPerSecond, stopped };
+  await writeJson(dir, 'result', ended);
+}
+
+const writeJson = (dir: string, file: RunFile, value: object) =>
+  writeFileAtomic(runFile(dir, file), `${JSON.stringify(value, null, 2)}\n`, WRITING);
+
+/** The first Ctrl-C calls `stop`; the second ends the process. @returns removes the listener */
+function onSigint(stop: () => void): () => void {
+  let stopping = false;
+  const listener = () => {
+    if (stopping) process.exit(130);
+    stopping = true;
+    console.error('\ninterrupted: finishing the step and saving; Ctrl-C again exits at once');
+    stop();
+  };
+  process.on('SIGINT', listener);
+  return () => process.removeListener('SIGINT', listener);
+}
+
+async function saveInterrupted(
+  dir: string,
+  saver: { save(): Promise<string> } | undefined,
+  onInterrupt: 'exit' | 'stop',
+) {
+  if (saver) {
+    await saver.save();
+    console.error(
+      `saved; resume with: npx deepend resume ${dir}\nor, in a script: train(..., { resume: '${dir}' })`,
+    );
+  }
+  if (onInterrupt === 'exit') process.exit(130);
+}
+
+/** What `config.json` records. */
+function describeRun(
+  info: RunInfo,
+  config: Readonly<Record<string, unknown>>,
+): Record<string, unknown> {
+  const { model, device, numEpochs, lr, seed, batchSize, numSamples } = info;
+  const gitCommit = findGitCommit();
+  return {
+    model: model.name,
+    // With the number of classes, enough to build a checkpoint's model again without the data.
+    inputShape: model.inputs[0]?.shape.slice(1),
+    numClasses: model.outputs[0]?.shape.at(-1),
+    device: device.name,
+    backend: device.backend,
+    hardware: device.hardware,
+    why: device.why,
+    numEpochs,
+    lr,
+    seed,
+    batchSize,
+    numSamples,
+    training: info.config,
+    versions: { deepend: version, tensorflowjs: tf.version_core, node: process.version },
+    ...(gitCommit && { gitCommit }),
+    ...config,
+  };
+}
+
+/** When a resumed run was first started; undefined if its config does not say. */
+async function readStartedAt(dir: string): Promise<string | undefined> {
+  const text = await readFile(runFile(dir, 'config'), 'utf8').catch(() => undefined);
+  const startedAt = parseObject(text)?.startedAt;
+  return typeof startedAt === 'string' ? startedAt : undefined;
+}
+
+/** The commit of the working directory; undefined outside a repository. */
+function findGitCommit(): string | undefined {
+  try {
+    return execFileSync('git', ['rev-parse', 'HEAD'], {
+      encoding: 'utf8',
+      stdio: ['ignore', 'pipe', 'ignore'],
+      timeout: 2000,
+    }).trim();
+  } catch {
+    return undefined;
+  }
+}
