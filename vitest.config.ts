@@ -18,6 +18,10 @@ export default defineConfig(({ mode }) => ({
         find: /^deepend\/cli$/,
         replacement: new URL('./packages/deepend/src/cli/index.ts', import.meta.url).pathname,
       },
+      {
+        find: /^@deepend\/([^/]+)\/([^/.]+)$/, // a subpath
+        replacement: new URL('./packages/$1/src/$2.ts', import.meta.url).pathname,
+      },
       // So do the workers that tests start.
       {
         find: /^\.\/generated\/replica$/,

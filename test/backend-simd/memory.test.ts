@@ -1,6 +1,7 @@
 /** The one memory: blocks, its limit, its growth, and addresses above 2 GiB. */
 import '@deepend/backend-simd';
 import '@tensorflow/tfjs-layers'; // registers the gradients
+import { OutOfMemoryError } from '@deepend/core';
 import * as tf from '@tensorflow/tfjs-core';
 import fc from 'fast-check';
 import { beforeAll, describe, expect, it } from 'vitest';
@@ -9,7 +10,6 @@ import {
   createMemory,
   defaultMemoryLimit,
   HEAP_START,
-  OutOfMemoryError,
 } from '../../packages/backend-simd/src/memory';
 import { runtime } from '../../packages/backend-simd/src/runtime';
 import { simdInfo } from '../../packages/backend-simd/src/settings';

@@ -3,12 +3,12 @@
  */
 import '@deepend/backend-simd';
 import '@tensorflow/tfjs-layers'; // registers the gradients
+import { OutOfMemoryError } from '@deepend/core';
 import * as tf from '@tensorflow/tfjs-core';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { Task, UnaryOp } from '../../packages/backend-simd/assembly/ops';
 import { chooseBuild } from '../../packages/backend-simd/src/build';
 import { THREADS } from '../../packages/backend-simd/src/generated/bindings';
-import { OutOfMemoryError } from '../../packages/backend-simd/src/memory';
 import { runtime } from '../../packages/backend-simd/src/runtime';
 import {
   getThreads,

@@ -3,10 +3,10 @@
  */
 import '@deepend/backend-simd';
 import '@tensorflow/tfjs-backend-cpu';
+import { OutOfMemoryError } from '@deepend/core';
 import * as tf from '@tensorflow/tfjs-core';
 import * as layers from '@tensorflow/tfjs-layers';
 import { beforeEach, describe, expect, it, vi } from 'vitest';
-import { OutOfMemoryError } from '../../packages/backend-simd/src/memory';
 import { runtime } from '../../packages/backend-simd/src/runtime';
 import { expectNoLeak } from '../helpers/leaks';
 
@@ -130,7 +130,7 @@ describe("a tensor's numbers", () => {
   it('come from shared memory where the module has no room for them', () => {
     const shared = new Float32Array(new SharedArrayBuffer(16)).fill(2);
     const alloc = vi.spyOn(runtime(), 'alloc').mockImplementationOnce(() => {
-      throw new OutOfMemoryError(16, 0, 0, 0);
+      throw new OutOfMemoryError('no room', { asked: 16, inUse: 0, limit: 0 });
     });
     const x = tf.tensor2d(shared, [2, 2]);
     expect(alloc).toHaveBeenCalledTimes(1);

@@ -10,7 +10,7 @@ import type {
   UpdateCoefficients,
   UpdateEntry,
   UpdateRule,
-} from '../../packages/compiler/src/update-rules';
+} from '../../packages/compiler/src/fused-kernels';
 import { RULES } from '../../packages/optim/src/optimizers/rules';
 import { composed, update } from '../../packages/optim/src/optimizers/update';
 import { mix } from '../helpers/fill';

@@ -58,27 +58,27 @@ const REFUSED: [why: string, net: () => tfl.LayersModel, message: RegExp][] = [
         tfl.layers.flatten({ inputShape: [4, 4, 1] }),
         tfl.layers.dense({ units: 2, kernelRegularizer: regularized }),
       ),
-    /kernelRegularizer is not part of a training plan/,
+    /a training plan has no kernelRegularizer; leave it out/,
   ],
   [
-    'a dilation that the layer passes over',
+    'a dilation that the layer ignores',
     () =>
       sequence(
         tfl.layers.depthwiseConv2d({ inputShape: [9, 9, 1], kernelSize: 2, dilationRate: 2 }),
         tfl.layers.flatten(),
         tfl.layers.dense({ units: 2 }),
       ),
-    /layer '.*' \(DepthwiseConv2D\): dilationRate \[2, 2\] is passed over/,
+    /layer '.*' \(DepthwiseConv2D\): TensorFlow.js's own layer ignores dilationRate \[2, 2\]/,
   ],
   [
-    'draws that are neither for a number nor for a sample',
+    'dropout that is neither per number nor per sample',
     () =>
       sequence(
         tfl.layers.flatten({ inputShape: [4, 4, 1] }),
         tfl.layers.dropout({ rate: 0.5, noiseShape: [1, 16] }),
         tfl.layers.dense({ units: 2 }),
       ),
-    /layer '.*' \(Dropout\): expected noiseShape \[null, 1, 1, 1\], for one draw a sample, got \[1, 16\]/,
+    /layer '.*' \(Dropout\): expected noiseShape \[null, 1, 1, 1\], for one draw per sample, got \[1, 16\]/,
   ],
   [
     'noise that cannot be drawn twice',
@@ -88,11 +88,11 @@ const REFUSED: [why: string, net: () => tfl.LayersModel, message: RegExp][] = [
         tfl.layers.gaussianNoise({ stddev: 1 }),
         tfl.layers.dense({ units: 2 }),
       ),
-    /cannot be drawn twice alike; use Dropout/,
+    /cannot be drawn again for the gradient; use Dropout/,
   ],
 ];
 
-describe('a net that no plan can be made of', () => {
+describe('a model that cannot be compiled', () => {
   it.each(REFUSED)('%s', (_, net, message) => {
     expect(() => compile(net())).toThrow(message);
   });

@@ -91,7 +91,7 @@ describe('why libtensorflow uses no GPU', () => {
       missing('libnvinfer.so.7'),
     ];
     expect(gpuAbsence(notes.join('\n'))).toBe(
-      'libcudart.so.11.0, libcudnn.so.8 not found; it wants CUDA 11.2 and cuDNN 8.1: install those versions, or take webgpu',
+      'libcudart.so.11.0, libcudnn.so.8 not found; it needs CUDA 11.2 and cuDNN 8.1: install those versions, or use webgpu',
     );
   });
 
@@ -103,6 +103,6 @@ describe('why libtensorflow uses no GPU', () => {
       ),
     ).toMatch(/CUDA does not start \(CUDA_ERROR_NO_DEVICE: no device\)/);
     expect(gpuAbsence('CUDA_ERROR_OUT_OF_MEMORY: out of memory')).toMatch(/no memory left/);
-    expect(gpuAbsence('')).toMatch(/it sees no GPU; it wants CUDA 11.2 and cuDNN 8.1/);
+    expect(gpuAbsence('')).toMatch(/it sees no GPU; it needs CUDA 11.2 and cuDNN 8.1/);
   });
 });

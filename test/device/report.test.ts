@@ -29,7 +29,7 @@ async function driver(says: string): Promise<string> {
 }
 
 describe('the report of what computes here', () => {
-  it('has a row for each engine, the best first, and makes none current', async () => {
+  it('has a row for each backend, best first, and makes none current', async () => {
     await device('cpu-js');
     const { backends, node } = await deviceReport();
     expect(tf.getBackend()).toBe('cpu');
@@ -132,7 +132,7 @@ describe('options of a choice', () => {
     vi.stubEnv('DEEPEND_DEVICE', 'cpu-js,wasm');
     expect((await tryGpu()).backend).toBe('cpu-js');
     await expect(tryGpu(0, { order: ['webgpu', 'cuda'] })).rejects.toThrow(
-      /no engine computes here: none of webgpu, cuda is a CPU's/,
+      /no backend computes here: none of webgpu, cuda is a CPU's/,
     );
   });
 });

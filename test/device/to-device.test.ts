@@ -51,21 +51,21 @@ describe.each(allEngines)('moving to $title', ({ name, absent }) => {
   });
 });
 
-describe('a net on another engine than the one that computes', () => {
+describe('a model on another backend than the current one', () => {
   it('is an error that says where it lives', async () => {
     await use('simd');
     const lenet = net();
     await use('wasm');
     const features = image();
     const message =
-      /net '.*' lives on simd \(its weight .*\), and wasm computes now; move it by `await toDevice/;
+      /model '.*' lives on simd \(its weight .*\), and wasm computes now; move it by `await toDevice/;
     expect(() => compile(lenet).logits(features)).toThrow(message);
     await expect(predict(lenet, features)).rejects.toThrow(message);
     await expect(evaluate(lenet, batchesOf())).rejects.toThrow(message);
     features.dispose();
   });
 
-  it('goes along where it was built before any device was chosen: in plain JavaScript', async () => {
+  it('is moved automatically when it was built before a device was chosen', async () => {
     await use('cpu-js');
     const lenet = net();
     await use('simd');
@@ -88,7 +88,7 @@ describe('a net on another engine than the one that computes', () => {
 
   it('refuses to move what is neither', async () => {
     await expect(toDevice(3 as never, { backend: 'simd' })).rejects.toThrow(
-      /toDevice: expected a tensor or a net, got 3/,
+      /toDevice: expected a tensor or a model, got 3/,
     );
     await expect(toDevice(image(), { backend: 'gpu' as never })).rejects.toThrow(/got 'gpu'/);
   });

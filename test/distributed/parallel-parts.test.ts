@@ -3,7 +3,7 @@
 import { closeSync } from 'node:fs';
 import { getThreads, setThreads } from '@deepend/backend-simd';
 import { compile } from '@deepend/compiler';
-import { type Device, device, environmentApart, shareCores } from '@deepend/device';
+import { type Device, device, shareCores, workerEnvironment } from '@deepend/device';
 import { book } from '@deepend/models';
 import { softmaxCrossEntropy } from '@deepend/optim';
 import { train } from '@deepend/trainer';
@@ -113,12 +113,12 @@ describe('the cores', () => {
 it('a worker has the variables of this process, its threads, and none of its programs', () => {
   vi.stubEnv('NODE_OPTIONS', '--max-old-space-size=4096');
   vi.stubEnv('DEEPEND_MEMORY_MIB', '64');
-  expect(environmentApart(3)).toMatchObject({
+  expect(workerEnvironment(3)).toMatchObject({
     DEEPEND_MEMORY_MIB: '64',
     DEEPEND_THREADS: '3',
     PATH: process.env.PATH,
   });
-  expect(environmentApart(3)).not.toHaveProperty('NODE_OPTIONS');
+  expect(workerEnvironment(3)).not.toHaveProperty('NODE_OPTIONS');
 });
 
 describe('an open step', () => {

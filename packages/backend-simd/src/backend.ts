@@ -1,3 +1,4 @@
+import { OutOfMemoryError } from '@deepend/core';
 import { MathBackendCPU } from '@tensorflow/tfjs-backend-cpu';
 import {
   type BackendValues,
@@ -8,7 +9,6 @@ import {
 } from '@tensorflow/tfjs-core';
 import type { Task } from '../assembly/ops';
 import type { Layout, TaskArguments } from './generated/bindings';
-import { OutOfMemoryError } from './memory';
 import { runtime } from './runtime';
 import { TensorData } from './tensor-data';
 

@@ -10,8 +10,8 @@
  */
 import { register } from './register';
 
+export { OutOfMemoryError } from '@deepend/core';
 export type { BuildName } from './build';
-export { OutOfMemoryError } from './memory';
 export { getThreads, type SimdInfo, setThreads, simdInfo, wasmBuild } from './settings';
 
 register();

@@ -1,4 +1,5 @@
 /** The one shared memory: its map, its limit, and the error when tensors do not fit. */
+import { type OutOfMemoryDetails, OutOfMemoryError } from '@deepend/core';
 
 /** wasm32 addresses 65,536 pages of 64 KiB. */
 export const PAGE = 1 << 16;
@@ -53,35 +54,14 @@ export function createMemory(limit: number): WebAssembly.Memory {
   }
 }
 
-const OUT_OF_MEMORY = 'OutOfMemoryError';
-
-/**
- * Thrown when tensors need more memory than the backend may use. The backend stays usable: dispose
- * tensors, or use a smaller batch size.
- */
-export class OutOfMemoryError extends Error {
-  override readonly name = OUT_OF_MEMORY;
-
-  constructor(
-    /** Bytes that were requested. */
-    readonly asked: number,
-    /** Bytes that tensors and kernels hold. */
-    readonly inUse: number,
-    /** Bytes that they may hold in total: about 4 GiB, or `DEEPEND_MEMORY_MIB`. */
-    readonly limit: number,
-    /** Bytes of the largest free block: less than all free bytes if memory is fragmented. */
-    readonly largestFree: number,
-  ) {
-    const mib = (bytes: number) => `${(bytes / MIB).toFixed(1)} MiB`;
-    super(
-      `[backend-simd] out of memory: ${mib(asked)} asked for, ${mib(inUse)} in use of ` +
-        `${mib(limit)}, the largest free block has ${mib(largestFree)}; dispose tensors or use a ` +
-        'smaller batch size',
-    );
-  }
-
-  /** Also recognizes an error of another copy of this package in the process (ESM and CJS). */
-  static override [Symbol.hasInstance](value: unknown): boolean {
-    return value instanceof Error && value.name === OUT_OF_MEMORY && 'asked' in value;
-  }
+/** The error that this backend throws when tensors need more memory than it may use. */
+export function outOfMemory(details: Required<OutOfMemoryDetails>): OutOfMemoryError {
+  const { asked, inUse, limit, largestFree } = details;
+  const mib = (bytes: number) => `${(bytes / MIB).toFixed(1)} MiB`;
+  return new OutOfMemoryError(
+    `[backend-simd] out of memory: ${mib(asked)} asked for, ${mib(inUse)} in use of ` +
+      `${mib(limit)}, the largest free block has ${mib(largestFree)}; dispose tensors or use a ` +
+      'smaller batch size',
+    details,
+  );
 }

@@ -11,7 +11,7 @@ import {
   defaultMemoryLimit,
   HEAP_START,
   MAX_THREADS,
-  OutOfMemoryError,
+  outOfMemory,
   PAGE,
   SCRATCH_BYTES,
   SCRATCH_START,
@@ -179,12 +179,12 @@ export class Runtime {
     const { heap, memoryLimit } = this;
     const at = heap.alloc(bytes);
     if (at) return at;
-    throw new OutOfMemoryError(
-      bytes,
-      heap.bytes,
-      memoryLimit,
-      heap.largestFree(HEAP_START + memoryLimit),
-    );
+    throw outOfMemory({
+      asked: bytes,
+      inUse: heap.bytes,
+      limit: memoryLimit,
+      largestFree: heap.largestFree(HEAP_START + memoryLimit),
+    });
   }
 
   free(at: number): void {

@@ -1,6 +1,6 @@
+/** Executes a plan's operations on one batch, and detects numbers that are not finite. */
 import * as tf from '@tensorflow/tfjs-core';
 import type { Liveness } from './liveness';
-import type { NonFiniteDetector } from './non-finite';
 import type {
   Backward,
   BackwardCall,
@@ -10,53 +10,88 @@ import type {
   ParameterGradient,
 } from './program';
 
-/** How a pass computes. */
+export interface NonFinite {
+  readonly what: 'weight' | 'output' | 'loss' | 'gradient';
+  /**
+   * The layers of the operation, several when they are fused; the input layer for features; none for
+   * the loss.
+   */
+  readonly layers: readonly string[];
+}
+
+/** A finite number times 0 is 0; NaN and infinity give NaN. Reads one scalar back. */
+export function areFinite(tensor: tf.Tensor): boolean {
+  const sum = tf.tidy(() => tf.sum(tf.mul(tensor, 0)));
+  const [value] = sum.dataSync();
+  sum.dispose();
+  return value === 0;
+}
+
+/** Remembers the first tensor that is not finite; later checks do nothing. */
+export class NonFiniteDetector {
+  first: NonFinite | undefined;
+
+  check(
+    what: NonFinite['what'],
+    layers: readonly string[],
+    tensors: readonly (tf.Tensor | null)[],
+  ): void {
+    if (this.first || tensors.every((tensor) => !tensor || areFinite(tensor))) return;
+    this.first = { what, layers };
+  }
+}
+
+/** The settings of a pass. */
 export interface Mode {
   readonly training: boolean;
   readonly seed: number;
-  /** Looks at each output and gradient when it is made. */
-  readonly finder?: NonFiniteDetector;
+  /** Checks each output and gradient as it is computed. */
+  readonly detector?: NonFiniteDetector;
 }
 
-/** One pass of one batch through a schedule: the tensors that are alive. */
+/** One pass of one batch: holds the tensors that are alive. */
 export class Execution {
-  private readonly values = new Map<number, tf.Tensor>();
-  private readonly saved: (readonly tf.Tensor[])[] = [];
-  private readonly gradients = new Map<number, tf.Tensor>(); // by value
-  private readonly found = new Map<number, ParameterGradient>(); // by variable
+  readonly #liveness: Liveness;
+  readonly #features: tf.Tensor;
+  readonly #mode: Mode;
+  readonly #values = new Map<number, tf.Tensor>();
+  readonly #saved: (readonly tf.Tensor[])[] = [];
+  readonly #gradients = new Map<number, tf.Tensor>(); // by value
+  readonly #found = new Map<number, ParameterGradient>(); // by variable
 
-  constructor(
-    private readonly schedule: Liveness,
-    private readonly features: tf.Tensor,
-    private readonly mode: Mode,
-  ) {}
+  constructor(liveness: Liveness, features: tf.Tensor, mode: Mode) {
+    this.#liveness = liveness;
+    this.#features = features;
+    this.#mode = mode;
+  }
 
-  /** @returns the logits, which are the caller's then */
+  /** @returns the logits; the caller disposes them */
   forward(): tf.Tensor2D {
-    const { operations, freedAfterForward, learns } = this.schedule;
+    const { operations, freedAfterForward, learns } = this.#liveness;
     operations.forEach((operation, i) => {
       const { output, saved = [] } = tf.tidy(() => {
         const result = operation.kind.forward({
-          ...this.call(operation, i),
-          training: this.mode.training,
+          ...this.#call(operation, i),
+          training: this.#mode.training,
         });
         return { output: result.output, saved: [...(result.saved ?? [])] };
       });
-      this.values.set(operation.output.id, output);
-      this.mode.finder?.check('output', operation.layers, [output]);
-      if (learns[i] && this.mode.training) this.saved[i] = saved;
+      this.#values.set(operation.output.id, output);
+      this.#mode.detector?.check('output', operation.layers, [output]);
+      if (learns[i] && this.#mode.training) this.#saved[i] = saved;
       else tf.dispose(saved);
-      this.free(freedAfterForward[i]);
+      this.#free(freedAfterForward[i]);
     });
-    const { id } = this.schedule.logits;
-    const logits = tf.clone(this.values.get(id) as tf.Tensor2D);
-    if (!this.mode.training) this.free([id]); // else the last operation may read them again
+    const { id } = this.#liveness.logits;
+    const logits = tf.clone(this.#values.get(id) as tf.Tensor2D);
+    if (!this.#mode.training) this.#free([id]); // in training the last operation may read them
     return logits;
   }
 
   backward(dLogits: tf.Tensor): ParameterGradient[] {
-    const { operations, freedAfterBackward, learns, logits } = this.schedule;
-    const { gradients, found } = this;
+    const { operations, freedAfterBackward, learns, logits } = this.#liveness;
+    const gradients = this.#gradients;
+    const found = this.#found;
     gradients.set(logits.id, dLogits);
     const wanted = new Set(operations.flatMap((op, i) => (learns[i] ? [op.output.id] : [])));
     for (let i = operations.length - 1; i >= 0; i--) {
@@ -64,16 +99,19 @@ export class Execution {
       const dy = gradients.get(operation.output.id);
       if (learns[i] && dy) {
         const wants = operation.inputs.map((value) => wanted.has(value.id));
-        const output = this.values.get(operation.output.id) as tf.Tensor;
+        const output = this.#values.get(operation.output.id) as tf.Tensor;
         const call = {
-          ...this.call(operation, i),
+          ...this.#call(operation, i),
           dy,
           output,
-          saved: this.saved[i] ?? [],
+          saved: this.#saved[i] ?? [],
           wanted: wants,
         };
         const result = tidyBackward(operation, call);
-        this.mode.finder?.check('gradient', operation.layers, [...result.inputs, ...result.params]);
+        this.#mode.detector?.check('gradient', operation.layers, [
+          ...result.inputs,
+          ...result.params,
+        ]);
         result.inputs.forEach((dx, j) => {
           if (dx) accumulate(gradients, (operation.inputs[j] as { id: number }).id, dx);
         });
@@ -82,53 +120,50 @@ export class Execution {
           collect(found, parameter, result.params[j] as tf.Tensor);
         });
       }
-      tf.dispose([dy ?? [], this.saved[i] ?? []].flat() as tf.Tensor[]);
-      this.free(freedAfterBackward[i]);
+      tf.dispose([dy ?? [], this.#saved[i] ?? []].flat() as tf.Tensor[]);
+      this.#free(freedAfterBackward[i]);
     }
-    this.free([logits.id]);
+    this.#free([logits.id]);
     return [...found.values()];
   }
 
-  /** Frees everything, when the pass has ended early. */
+  /** Frees everything; for a pass that ends early. */
   dispose(): void {
-    const found = [...this.found.values()].map(({ gradient }) => gradient);
+    const found = [...this.#found.values()].map(({ gradient }) => gradient);
     const tensors = [
-      ...this.values.values(),
-      ...this.gradients.values(),
-      ...this.saved.flat(),
+      ...this.#values.values(),
+      ...this.#gradients.values(),
+      ...this.#saved.flat(),
       ...found,
     ];
     for (const tensor of tensors) if (!tensor?.isDisposed) tensor?.dispose();
   }
 
-  private call(
+  #call(
     { attrs, inputs, params, ...rest }: Operation,
-    place: number,
+    index: number,
   ): Omit<Call<unknown>, 'training'> {
-    const { input, operations } = this.schedule;
+    const { input, operations } = this.#liveness;
     return {
       attrs,
       inputs: inputs.map(({ id }) =>
-        id === input.id ? this.features : (this.values.get(id) as tf.Tensor),
+        id === input.id ? this.#features : (this.#values.get(id) as tf.Tensor),
       ),
       params: params.map((param) => param.variable),
       operation: { attrs, inputs, params, ...rest },
-      seed: this.mode.seed * Math.max(1009, operations.length) + place, // no two of a run alike
+      seed: this.#mode.seed * Math.max(1009, operations.length) + index, // distinct within a run
     };
   }
 
-  private free(ids: readonly number[] = []): void {
+  #free(ids: readonly number[] = []): void {
     for (const id of ids) {
-      this.values.get(id)?.dispose();
-      this.values.delete(id);
+      this.#values.get(id)?.dispose();
+      this.#values.delete(id);
     }
   }
 }
 
-/**
- * The backward part under `tf.tidy`, which knows no nulls: what is not wanted is disposed with the
- * rest.
- */
+/** Runs the backward pass under `tf.tidy`, which takes no nulls. Unneeded gradients are disposed. */
 function tidyBackward(operation: Operation, call: BackwardCall<unknown>): Backward {
   let result: Backward = { inputs: [], params: [] };
   tf.tidy(() => {
@@ -145,7 +180,7 @@ function accumulate(gradients: Map<number, tf.Tensor>, id: number, dx: tf.Tensor
   if (before) tf.dispose([before, dx]);
 }
 
-/** A weight that is used twice gets the sum of both gradients. */
+/** The gradient of a weight that is used twice is the sum of both. */
 function collect(
   found: Map<number, ParameterGradient>,
   parameter: Parameter,

@@ -1,6 +1,6 @@
 /**
- * Joins operations that compute faster as one. Each pattern is a row: a producer, its only
- * consumer, and what the two become.
+ * Fuses operations that compute faster as one. Each pattern is a row: a producer, its only consumer,
+ * and the fused operation.
  */
 import type { Program } from './lower';
 import { type BatchNormAttrs, batchNorm } from './ops/batch-norm';
@@ -11,17 +11,17 @@ import { activation, add, dense, pad } from './ops/simple';
 import { NO_PADDING, type Padding } from './primitives';
 import type { Operation } from './program';
 
-type Joined = Pick<Operation, 'kind' | 'attrs' | 'inputs'>;
-/** `source`: what makes the producer's input, where an operation does. */
+type Fused = Pick<Operation, 'kind' | 'attrs' | 'inputs'>;
+/** `source` is the operation that computes the producer's input, if one does. */
 type Fusion = (
   producer: Operation,
   consumer: Operation,
   source: Operation | undefined,
-) => Joined | null;
+) => Fused | null;
 
 const isKind = (operation: Operation, kind: { name: string }) => operation.kind.name === kind.name;
 
-/** Zeros around the image become the convolution's own padding. */
+/** Zero padding becomes the convolution's own padding. */
 const padIntoConv: Fusion = (producer, consumer) => {
   if (!isKind(producer, pad) || ![conv2d, depthwiseConv2d].some((kind) => isKind(consumer, kind)))
     return null;
@@ -39,8 +39,7 @@ const endsInRelu = ({ kind, attrs }: Operation) =>
   (kind.name === activation.name && (attrs as { name: string }).name === 'relu');
 
 /**
- * Zeros around numbers that are never below zero change no maximum: the pool may pass over them, as
- * PyTorch's does.
+ * After a ReLU, zero padding changes no maximum, so the pool may pass over it, as PyTorch's does.
  */
 const padIntoMaxPool: Fusion = (producer, consumer, source) => {
   if (!isKind(producer, pad) || !isKind(consumer, maxPool) || !source || !endsInRelu(source))
@@ -54,7 +53,7 @@ const padIntoMaxPool: Fusion = (producer, consumer, source) => {
   };
 };
 
-/** The sum at the end of a residual block is taken while the normalized numbers are at hand. */
+/** The sum at the end of a residual block joins the normalization before it. */
 const addIntoBatchNorm: Fusion = (producer, consumer) => {
   if (!isKind(producer, batchNorm) || !isKind(consumer, add)) return null;
   const attrs = producer.attrs as BatchNormAttrs;
@@ -75,7 +74,7 @@ const addIntoBatchNorm: Fusion = (producer, consumer) => {
     : null;
 };
 
-/** ReLU is one comparison more in the operation before it. */
+/** ReLU joins the operation before it. */
 const reluIntoProducer: Fusion = (producer, consumer) => {
   if (!isKind(consumer, activation) || (consumer.attrs as { name: string }).name !== 'relu')
     return null;
@@ -93,14 +92,13 @@ const FUSIONS: readonly Fusion[] = [
   reluIntoProducer,
 ];
 
-/** The operations so far by the values they make, in their order. */
+/** The operations so far, by the values that they compute, in order. */
 type Makers = Map<number, Operation>;
 
 /**
- * Applies the patterns until none fits. The fused operation stands where the consumer stood: all
- * its inputs are there by then. What
- * is fused changes nothing for the operations before it, so one walk is enough, in which each new
- * operation is tried again.
+ * Applies the patterns until none matches. A fused operation takes the consumer's place, where all
+ * its inputs are computed. Fusing changes nothing for the operations before it, so one walk is
+ * enough, in which each fused operation is tried again.
  */
 export function fuse(program: Program): Program {
   const makers: Makers = new Map();
@@ -125,8 +123,7 @@ export function fuse(program: Program): Program {
 }
 
 /**
- * How often each value is read; the loss reads the logits. A fused operation reads what its parts
- * read, so the counts stay.
+ * How often each value is read; the loss reads the logits. Fusing does not change these counts.
  */
 function countUses({ operations, logits }: Program): Map<number, number> {
   const uses = new Map([[logits.id, 1]]);
@@ -134,7 +131,7 @@ function countUses({ operations, logits }: Program): Map<number, number> {
   return uses;
 }
 
-/** Which operations read each value; one that reads it twice stands there twice. */
+/** The operations that read each value; one that reads it twice is listed twice. */
 function readersOf(operations: readonly Operation[]): Map<number, Operation[]> {
   const readers = new Map<number, Operation[]>(operations.map((op) => [op.output.id, []]));
   for (const op of operations) for (const { id } of op.inputs) readers.get(id)?.push(op);
@@ -142,9 +139,8 @@ function readersOf(operations: readonly Operation[]): Map<number, Operation[]> {
 }
 
 /**
- * Batch normalization by the batch's own statistics takes the mean away, and with it all that a
- * bias adds: the bias before it has no
- * gradient to sum up. A frozen one takes the moving mean away, which a bias does not move.
+ * Batch normalization subtracts the batch's mean, and with it any bias of the convolution before:
+ * that bias has gradient 0. Frozen normalization subtracts the moving mean, which ignores the bias.
  */
 function markNormalized(operation: Operation, readers: Map<number, Operation[]>): Operation {
   if (![conv2d, depthwiseConv2d].some((kind) => isKind(operation, kind))) return operation;
@@ -169,11 +165,11 @@ function fuseInto(consumer: Operation, makers: Makers, uses: Map<number, number>
     if (!producer || uses.get(id) !== 1) continue;
     const source = makers.get(producer.inputs[0]?.id ?? -1);
     for (const fusion of FUSIONS) {
-      const joined = fusion(producer, consumer, source);
-      if (!joined) continue;
+      const fused = fusion(producer, consumer, source);
+      if (!fused) continue;
       const layers = [...producer.layers, ...consumer.layers];
       const params = [...producer.params, ...consumer.params];
-      return { producer, operation: { ...joined, params, layers, output: consumer.output } };
+      return { producer, operation: { ...fused, params, layers, output: consumer.output } };
     }
   }
   return null;

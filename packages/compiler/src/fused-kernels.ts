@@ -1,57 +1,318 @@
 /**
- * An engine's own forms of the fused operations. An engine offers one by registering a
- * TensorFlow.js kernel under the name below; the plan asks
- * for it there, so neither package knows the other. Where none is registered, the operation is
- * composed of core ops.
+ * The contract of the fused kernels. A backend implements some of them and registers them in
+ * TensorFlow.js's own registry (`registerFusedKernels`); operations ask for them by name
+ * (`runFusedKernel`) and compute with core ops where the backend has none.
  */
 import * as tf from '@tensorflow/tfjs-core';
+import type { ActivationName } from './ops/simple';
+import type { ConvAttrs, Padding } from './primitives';
+
+type Tensor = tf.Tensor;
+type Vector = tf.Tensor1D;
+type Image = tf.Tensor4D;
+type Optional<T> = T | undefined;
+/** For a kernel without attributes, or without inputs. */
+type None = Readonly<Record<never, never>>;
 
 /**
- * Inputs in braces (`?`: may be missing), then what the kernel gives. `conv` is a `ConvAttrs`; with
- * `groups` beside it the filter has one
- * group's input channels, `[kh, kw, in / groups, out]`.
+ * Every fused kernel by its name: named inputs, attributes, and a tuple of outputs. A `context` is
+ * what a forward kernel hands to its own backend's gradient kernel; nobody else reads it.
  */
-export type FusedKernel =
-  | 'deepend.conv2d' //                 {x, filter, bias?} + conv, relu → y, extra?: what its gradient is given
-  | 'deepend.conv2dInputGradient' //    {dy, filter, extra?} + conv, xShape → dx
-  | 'deepend.conv2dFilterGradient' //   {x, dy} + conv, filterShape → dFilter
-  | 'deepend.channelSums' //            {x} → [channels]
-  | 'deepend.activationGradient' //     {dy, y} + name: relu, relu6, sigmoid or tanh → dx
-  | 'deepend.batchNorm' //              {x, gamma?, beta?, movingMean, movingVariance, residual?} + epsilon, momentum, relu → y, mean, deviation, extra?: what its gradient is given; moves the statistics in place
-  | 'deepend.normalize' //              {x, gamma?, beta?, mean, variance, residual?} + epsilon, relu → y
-  | 'deepend.batchNormGradient' //      {x, y, dy, mean, deviation, extra?, gamma?} + epsilon, relu, residual → dx, dGamma, dBeta, dz where residual
-  | 'deepend.maxPool' //                {x} + size, strides, padding → y
-  | 'deepend.maxPoolGradient' //        {x, y, dy} + size, strides, padding → dx
-  | 'deepend.dense' //                  {x, kernel, bias?} + relu → y
-  | 'deepend.dropout' //                {x} + rate, seed → y; its gradient is the same of dy
-  | 'deepend.softmaxCrossEntropy' //    {logits, labels} → loss, correct, dLogits
-  | 'deepend.update'; //                rule, entries and coefficients (optimizers/update.ts) as attributes; in place, gives nothing
+export interface FusedKernels {
+  /** Convolution, bias and ReLU. With `groups`, a filter sees one group's input channels. */
+  'deepend.conv2d': {
+    inputs: {
+      x: Image; //                     [batch, height, width, in]
+      filter: Image; //                [kh, kw, in / groups, out]
+      bias?: Optional<Vector>; //      [out]
+    };
+    attrs: ConvAttrs & { readonly relu: boolean };
+    outputs: [
+      y: Image, //                     [batch, height', width', out]
+      context?: Tensor,
+    ];
+  };
+  /** The gradient of a convolution's input. */
+  'deepend.conv2dInputGradient': {
+    inputs: {
+      dy: Image; //                    [batch, height', width', out]
+      filter: Image; //                [kh, kw, in / groups, out]
+      context?: Optional<Tensor>;
+    };
+    attrs: ConvAttrs & { readonly xShape: readonly number[] };
+    outputs: [dx: Image]; //           xShape
+  };
+  /** The gradient of a convolution's filter. */
+  'deepend.conv2dFilterGradient': {
+    inputs: {
+      x: Image; //                     [batch, height, width, in]
+      dy: Image; //                    [batch, height', width', out]
+    };
+    attrs: ConvAttrs & { readonly filterShape: readonly number[] };
+    outputs: [dFilter: Image]; //      filterShape
+  };
+  /** Linear layer, bias and ReLU. */
+  'deepend.dense': {
+    inputs: {
+      x: tf.Tensor2D; //               [batch, in]
+      kernel: tf.Tensor2D; //          [in, out]
+      bias?: Optional<Vector>; //      [out]
+    };
+    attrs: { readonly relu: boolean };
+    outputs: [y: tf.Tensor2D]; //      [batch, out]
+  };
+  /** Sums over all axes but the last. */
+  'deepend.channelSums': {
+    inputs: { x: Tensor }; //          [..., channels]
+    attrs: None;
+    outputs: [sums: Vector]; //        [channels]
+  };
+  /** The gradient of an activation, from its output. */
+  'deepend.activationGradient': {
+    inputs: {
+      dy: Tensor; //                   [...]
+      y: Tensor; //                    the same shape
+    };
+    attrs: { readonly name: ActivationName };
+    outputs: [dx: Tensor]; //          the same shape
+  };
+  /**
+   * Batch normalization by the batch's statistics, sum with a shortcut, ReLU. Updates the moving
+   * statistics in place: `moving · momentum + batch · (1 − momentum)`, with the unbiased variance.
+   */
+  'deepend.batchNorm': {
+    inputs: {
+      x: Tensor; //                    [..., channels]
+      gamma?: Optional<Tensor>; //     [channels]
+      beta?: Optional<Tensor>; //      [channels]
+      movingMean: Tensor; //           [channels]
+      movingVariance: Tensor; //       [channels]
+      residual?: Optional<Tensor>; //  x's shape
+    };
+    attrs: { readonly epsilon: number; readonly momentum: number; readonly relu: boolean };
+    outputs: [
+      y: Tensor, //                    x's shape
+      mean: Tensor, //                 [channels], of the batch
+      invStd: Tensor, //               [channels], 1 / √(variance + epsilon); `tensorflow`: variance
+      context?: Tensor,
+    ];
+  };
+  /** Batch normalization by given statistics, sum with a shortcut, ReLU. */
+  'deepend.normalize': {
+    inputs: {
+      x: Tensor; //                    [..., channels]
+      gamma?: Optional<Tensor>; //     [channels]
+      beta?: Optional<Tensor>; //      [channels]
+      mean: Tensor; //                 [channels]
+      variance: Tensor; //             [channels]
+      residual?: Optional<Tensor>; //  x's shape
+    };
+    attrs: { readonly epsilon: number; readonly relu: boolean };
+    outputs: [y: Tensor]; //           x's shape
+  };
+  /** The gradient of 'deepend.batchNorm'. */
+  'deepend.batchNormGradient': {
+    inputs: {
+      x: Tensor; //                    [..., channels]
+      y: Tensor; //                    x's shape; may be read only with `relu`
+      dy: Tensor; //                   x's shape
+      mean: Tensor; //                 [channels], an output of 'deepend.batchNorm'
+      invStd: Tensor; //               [channels], an output of 'deepend.batchNorm'
+      context?: Optional<Tensor>;
+      gamma?: Optional<Tensor>; //     [channels]
+    };
+    attrs: { readonly epsilon: number; readonly relu: boolean; readonly residual: boolean };
+    outputs: [
+      dx: Tensor, //                   x's shape
+      dGamma: Tensor, //               [channels]
+      dBeta: Tensor, //                [channels]
+      dResidual?: Tensor, //           x's shape, with `residual`
+    ];
+  };
+  /** Max-pool that passes over its padding. */
+  'deepend.maxPool': {
+    inputs: { x: Image }; //           [batch, height, width, channels]
+    attrs: FusedPoolAttrs;
+    outputs: [y: Image]; //            [batch, height', width', channels]
+  };
+  /** Each window's gradient goes to its first largest pixel, as in PyTorch. */
+  'deepend.maxPoolGradient': {
+    inputs: {
+      x: Image; //                     [batch, height, width, channels]
+      y: Image; //                     [batch, height', width', channels]
+      dy: Image; //                    y's shape
+    };
+    attrs: FusedPoolAttrs;
+    outputs: [dx: Image]; //           x's shape
+  };
+  /** Zeroes a number with probability `rate` and scales the others by 1 / (1 − rate). */
+  'deepend.dropout': {
+    inputs: { x: Tensor }; //          [...]; for the gradient, dy with the same seed
+    attrs: { readonly rate: number; readonly seed: number };
+    outputs: [y: Tensor]; //           the same shape
+  };
+  /** Mean cross-entropy of logits, the number of correct predictions, and the gradient. */
+  'deepend.softmaxCrossEntropy': {
+    inputs: {
+      logits: tf.Tensor2D; //          [batch, classes]
+      labels: Tensor; //               int32 [batch], or probabilities [batch, classes]
+    };
+    attrs: None;
+    outputs: [loss: tf.Scalar, correct: tf.Scalar, dLogits: tf.Tensor2D];
+  };
+  /** One optimizer update of all weights, in place. */
+  'deepend.update': {
+    inputs: None;
+    attrs: UpdateAttrs;
+    outputs: [];
+  };
+}
 
-type Inputs = Readonly<Record<string, tf.Tensor | undefined>>;
+export interface FusedPoolAttrs {
+  readonly size: readonly [height: number, width: number];
+  readonly strides: readonly [down: number, across: number];
+  readonly padding: Padding;
+}
 
-/** Whether the current engine has its own form. */
-export const hasFusedKernel = (name: FusedKernel): boolean =>
-  tf.getKernel(name, tf.getBackend()) !== undefined;
+export interface UpdateAttrs extends UpdateCoefficients {
+  readonly rule: UpdateRule;
+  readonly entries: readonly UpdateEntry[];
+}
 
-/** Runs the current engine's own form; undefined where it has none. */
-export function runFusedKernel(
-  name: FusedKernel,
-  inputs: Inputs,
-  attrs: object = {},
-): tf.Tensor[] | undefined {
-  if (!hasFusedKernel(name)) return undefined;
-  const present = Object.fromEntries(
-    Object.entries(inputs).filter(([, tensor]) => tensor),
-  ) as tf.NamedTensorMap;
-  const result = tf.engine().runKernel(name, present, attrs as tf.NamedAttrMap) as
-    | tf.Tensor
-    | tf.Tensor[];
-  return Array.isArray(result) ? result : [result];
+export type UpdateRule =
+  | 'sgd'
+  | 'momentum'
+  | 'nesterov'
+  | 'adam'
+  | 'rmsprop'
+  | 'rmspropMomentum'
+  | 'rmspropCentered'
+  | 'rmspropCenteredMomentum'
+  | 'adagrad'
+  | 'lion';
+
+export interface UpdateCoefficients {
+  /** Decay rate of the velocity, or of the first moment. @default 0 */
+  readonly beta1?: number;
+  /** Decay rate of the second moment. @default 0 */
+  readonly beta2?: number;
+  /** @default 0 */
+  readonly epsilon?: number;
+}
+
+/** The update of one weight: w ← shrink·w − lr·change(gradient + decay·w). */
+export interface UpdateEntry {
+  readonly weight: tf.Variable;
+  readonly gradient: tf.Tensor;
+  /** The rule's slots, in order. @default none */
+  readonly slots?: readonly tf.Variable[];
+  readonly lr: number;
+  /** Weight decay that is added to the gradient. @default 0 */
+  readonly decay?: number;
+  /**
+   * Decoupled weight decay (Loshchilov & Hutter 2017, https://arxiv.org/abs/1711.05101): 1 − lr·λ.
+   * @default 1
+   */
+  readonly shrink?: number;
+  /** Adam's √(1 − β₂ᵗ). @default 1 */
+  readonly correction?: number;
+}
+
+export type FusedKernelName = keyof FusedKernels;
+
+/** What a backend's kernel receives. Inputs that are absent are not in the record. */
+export interface FusedKernelCall<K extends FusedKernelName, Backend = tf.KernelBackend> {
+  readonly backend: Backend;
+  readonly inputs: Readonly<FusedKernels[K]['inputs']>;
+  readonly attrs: FusedKernels[K]['attrs'];
+}
+
+/** A tuple of `TensorInfo` in place of tensors: a backend may give either. */
+type AsInfo<Outputs extends readonly unknown[]> = { [I in keyof Outputs]: tf.TensorInfo };
+
+/** The outputs of a backend's kernel. */
+export type FusedKernelOutputs<K extends FusedKernelName> = AsInfo<FusedKernels[K]['outputs']>;
+
+/** One backend's implementation of one fused kernel. */
+export interface FusedKernel<K extends FusedKernelName, Backend = tf.KernelBackend> {
+  /**
+   * Whether the kernel computes this call. Where it does not, the operation computes with core ops.
+   * @default always
+   */
+  supports?(call: Omit<FusedKernelCall<K, Backend>, 'backend'>): boolean;
+  run(call: FusedKernelCall<K, Backend>): FusedKernelOutputs<K>;
+}
+
+/** The fused kernels that a backend has: one row each. */
+export type FusedKernelTable<Backend> = {
+  readonly [K in FusedKernelName]?: FusedKernel<K, Backend>;
+};
+
+/** A row of TensorFlow.js's registry, which keeps `supports` as it is. */
+type RegisteredKernel = tf.KernelConfig & Pick<FusedKernel<FusedKernelName>, 'supports'>;
+
+/**
+ * Registers a backend's fused kernels. The backend need not be started, or even be installed. A
+ * kernel's intermediate tensors are disposed when it returns.
+ * @param backendName the backend's name in TensorFlow.js
+ */
+export function registerFusedKernels<Backend>(
+  backendName: string,
+  kernels: FusedKernelTable<Backend>,
+): void {
+  for (const [kernelName, kernel] of Object.entries(kernels)) {
+    if (tf.getKernel(kernelName, backendName)) continue; // the ES or CommonJS copy was first
+    const { supports, run } = kernel as FusedKernel<FusedKernelName>;
+    const kernelFunc = (call: unknown) => tf.tidy(() => run(call as never) as never);
+    const row: RegisteredKernel = {
+      kernelName,
+      backendName,
+      kernelFunc,
+      ...(supports && { supports }),
+    };
+    tf.registerKernel(row);
+  }
+}
+
+/** What decides whether a kernel computes a call. */
+type Request<K extends FusedKernelName> = Omit<FusedKernelCall<K>, 'backend'>;
+
+/**
+ * Whether the current backend has this kernel.
+ * @param call also asks whether the kernel computes this call @default any
+ */
+export function hasFusedKernel<K extends FusedKernelName>(name: K, call?: Request<K>): boolean {
+  const kernel = tf.getKernel(name, tf.getBackend()) as RegisteredKernel | undefined;
+  if (!kernel) return false;
+  return !call || !kernel.supports || kernel.supports(call as never);
 }
 
 /**
- * Gives a variable numbers of its own on this engine where a clone shares them, or another engine
- * has them, so that it may be written in place.
+ * Runs a fused kernel of the current backend. The caller disposes the outputs.
+ * @returns the outputs; undefined where the backend has no such kernel, or not for this call
+ */
+export function runFusedKernel<K extends FusedKernelName>(
+  name: K,
+  inputs: FusedKernels[K]['inputs'],
+  attrs: FusedKernels[K]['attrs'],
+): FusedKernels[K]['outputs'] | undefined {
+  const kernel = tf.getKernel(name, tf.getBackend()) as RegisteredKernel | undefined;
+  if (!kernel) return undefined;
+  if (kernel.supports && !kernel.supports({ inputs, attrs } as never)) return undefined;
+  const present: tf.NamedTensorMap = {}; // TensorFlow.js expects no undefined inputs
+  for (const key in inputs) {
+    const tensor = inputs[key] as tf.Tensor | undefined;
+    if (tensor) present[key] = tensor;
+  }
+  const outputs: tf.Tensor | tf.Tensor[] = tf
+    .engine()
+    .runKernel(name, present, attrs as tf.NamedAttrMap);
+  return (Array.isArray(outputs) ? outputs : [outputs]) as FusedKernels[K]['outputs'];
+}
+
+/**
+ * Makes sure that a variable has its own memory on the current backend, so that a kernel may write
+ * it in place: copies it when a clone shares its memory or another backend holds it.
  */
 export function ensureUnique(variable: tf.Variable): void {
   if (tf.backend().refCount(variable.dataId) !== 1)

@@ -1,13 +1,13 @@
 /** Reads a `LayersModel` into a list of layer calls in the order of computation. */
 import type * as tfl from '@tensorflow/tfjs-layers';
 
-/** One tensor of the net's graph. Its shape's null is the batch. */
+/** One tensor of the model's graph. A null in its shape is the batch. */
 export interface Value {
   readonly id: number;
   readonly shape: readonly (number | null)[];
 }
 
-/** One use of one layer. */
+/** One call of one layer. */
 export interface LayerCall {
   readonly layer: tfl.layers.Layer;
   readonly inputs: readonly Value[];
@@ -28,7 +28,7 @@ interface Container extends tfl.layers.Layer {
 const isContainer = (layer: tfl.layers.Layer): layer is Container =>
   'layers' in layer && 'outputs' in layer;
 
-/** Where a symbolic tensor comes from; tfjs's types hide these fields. */
+/** The origin of a symbolic tensor; tfjs's types hide these fields. */
 interface Origin {
   sourceLayer: tfl.layers.Layer;
   nodeIndex: number;
@@ -36,61 +36,59 @@ interface Origin {
 }
 
 /**
- * Walks the net from its output to its input, through nets that are layers of it.
- * @throws Error when the net has several inputs or outputs, or a layer has several outputs
+ * Walks a model from its output to its input, through models that are its layers.
+ * @throws Error when the model has several inputs or outputs, or a layer has several outputs
  */
-export function readGraph(net: tfl.LayersModel): Graph {
-  if (net.inputs.length !== 1 || net.outputs.length !== 1) {
+export function readGraph(model: tfl.LayersModel): Graph {
+  if (model.inputs.length !== 1 || model.outputs.length !== 1) {
     throw new Error(
-      `[compiler] net '${net.name}': expected one input and one output, got ${net.inputs.length} and ${net.outputs.length}; ` +
-        'train such a net with tfjs itself',
+      `[compiler] model '${model.name}': expected one input and one output, got ` +
+        `${model.inputs.length} and ${model.outputs.length}; train such a model with tfjs itself`,
     );
   }
   const calls: LayerCall[] = [];
   let ids = 0;
   const value = (shape: readonly (number | null)[]): Value => ({ id: ids++, shape });
 
-  const input = value((net.inputs[0] as tfl.SymbolicTensor).shape);
+  const input = value((model.inputs[0] as tfl.SymbolicTensor).shape);
   const call = (layer: tfl.layers.Layer, inputs: Value[], tensor: tfl.SymbolicTensor): Value => {
     const output = value(tensor.shape);
     if (!Array.isArray(layer.outputShape[0])) calls.push({ layer, inputs, output });
     else
       throw new Error(
-        `[compiler] layer '${layer.name}' (${layer.getClassName()}): expected one output, got ${layer.outputShape.length}`,
+        `[compiler] layer '${layer.name}' (${layer.getClassName()}): expected one output, got ` +
+          `${layer.outputShape.length}`,
       );
     return output;
   };
-  const output = resolve(
-    net.outputs[0] as tfl.SymbolicTensor,
-    new Map([[net.inputs[0] as tfl.SymbolicTensor, input]]),
+  const output = visit(
+    model.outputs[0] as tfl.SymbolicTensor,
+    new Map([[model.inputs[0] as tfl.SymbolicTensor, input]]),
     call,
   );
   return { input, output, calls };
 }
 
-/** The layer that stands for the net's only input. */
-export const inputLayerOf = (net: tfl.LayersModel): tfl.layers.Layer =>
-  (net.inputs[0] as unknown as Origin).sourceLayer;
+/** The input layer of a model with one input. */
+export const inputLayerOf = (model: tfl.LayersModel): tfl.layers.Layer =>
+  (model.inputs[0] as unknown as Origin).sourceLayer;
 
-/** The values of one net's symbolic tensors, as far as they are known. */
+/** The values of one model's symbolic tensors that have been visited. */
 type Known = Map<tfl.SymbolicTensor, Value>;
 
-/**
- * A tensor that waits for the layers before it; `inside`: the values of the net that makes it, once
- * its inputs are known.
- */
+/** A tensor that waits for the layers before it. */
 interface Pending {
   readonly tensor: tfl.SymbolicTensor;
   readonly known: Known;
+  /** The values of the inner model that computes it, once its inputs are known. */
   inside?: Known;
 }
 
 /**
- * The value of a tensor, after a call of every layer before it, inputs first. What waits stands in
- * a list: a net of thousands of layers
- * would overflow the stack of a function that calls itself.
+ * Calls every layer before a tensor, inputs first, and returns the tensor's value. It keeps an
+ * explicit stack: recursion would overflow on a model of thousands of layers.
  */
-function resolve(
+function visit(
   last: tfl.SymbolicTensor,
   values: Known,
   call: (layer: tfl.layers.Layer, inputs: Value[], tensor: tfl.SymbolicTensor) => Value,
@@ -114,10 +112,7 @@ function resolve(
   return values.get(last) as Value;
 }
 
-/**
- * Goes into a net that is a layer: its output waits next, and when that is known, it is the
- * layer's.
- */
+/** Enters a model that is a layer: the inner output is visited next, and is the layer's output. */
 function enter(
   pending: Pending,
   container: Container,

@@ -1,16 +1,36 @@
-/** Compiles a model into a training plan, and the contract of the fused kernels. */
+/** Compiles a model into a training plan, and defines the contract of the fused kernels. */
 
-export { ensureUnique, type FusedKernel, hasFusedKernel, runFusedKernel } from './fused-kernels';
-export type { Loss, LossResult } from './loss';
+export type { NonFinite } from './execution';
+export {
+  ensureUnique,
+  type FusedKernel,
+  type FusedKernelCall,
+  type FusedKernelName,
+  type FusedKernelOutputs,
+  type FusedKernels,
+  type FusedKernelTable,
+  type FusedPoolAttrs,
+  hasFusedKernel,
+  registerFusedKernels,
+  runFusedKernel,
+  type UpdateAttrs,
+  type UpdateCoefficients,
+  type UpdateEntry,
+  type UpdateRule,
+} from './fused-kernels';
 export { type CustomLayer, findCustomLayer } from './lower';
-export type { NonFinite } from './non-finite';
-export { resolve } from './ops/conv';
-export type { PoolAttrs } from './ops/pool';
+export { resolvePadding } from './ops/conv';
 export type { ActivationName } from './ops/simple';
-export { compile, type ForwardPass, Plan, type StepOptions, type StepResult } from './plan';
+export {
+  compile,
+  type ForwardPass,
+  type PeakBytesOptions,
+  Plan,
+  type StepOptions,
+  type StepResult,
+} from './plan';
 export {
   type ConvAttrs,
-  composedFilterGradient,
   composedInputGradient,
   convolve,
   isEmpty,
@@ -18,5 +38,4 @@ export {
   pairs,
   zeroPad,
 } from './primitives';
-export type { Parameter, ParameterGradient } from './program';
-export type { UpdateCoefficients, UpdateEntry, UpdateRule } from './update-rules';
+export type { Loss, LossResult, Parameter, ParameterGradient } from './program';

@@ -1,16 +1,16 @@
-/** When each value of a program is made, read for the last time, and freed. */
+/** Liveness analysis: after which operation each value is read for the last time and freed. */
 import type { Program } from './lower';
 
-/** A net as fused operations, with the values that are freed after each. */
+/** A program with the values that are freed after each operation. */
 export interface Liveness extends Program {
-  /** Values that nothing reads after the i-th operation's forward (or backward) part. */
+  /** Values that nothing reads after the i-th operation's forward (or backward) pass. */
   readonly freedAfterForward: readonly (readonly number[])[];
   readonly freedAfterBackward: readonly (readonly number[])[];
-  /** Whether the i-th operation, or one before it, has parameters to learn. */
+  /** Whether the i-th operation, or one that it depends on, has trainable parameters. */
   readonly learns: readonly boolean[];
 }
 
-/** @param options.backward whether a backward pass follows, which reads values again */
+/** @param options.backward whether a backward pass follows, which reads some values again */
 export function analyzeLiveness(program: Program, { backward }: { backward: boolean }): Liveness {
   const { operations, input, logits } = program;
   const learning = new Set<number>(); // values whose gradient is wanted
@@ -21,8 +21,7 @@ export function analyzeLiveness(program: Program, { backward }: { backward: bool
     if (wanted) learning.add(op.output.id);
     return wanted;
   });
-  // The last moment a value is read: forward parts are 0 … n−1, backward parts count down behind
-  // them.
+  // The last time that a value is read: forward passes are 0 … n−1, backward passes n … 2n−1.
   const last = new Map<number, number>(operations.map((op, i) => [op.output.id, i]));
   const read = (id: number, moment: number) => last.set(id, Math.max(last.get(id) ?? 0, moment));
   operations.forEach((op, i) => {
@@ -33,7 +32,7 @@ export function analyzeLiveness(program: Program, { backward }: { backward: bool
     if (reads.output) read(op.output.id, moment);
     if (reads.inputs) for (const value of op.inputs) read(value.id, moment);
   });
-  last.delete(input.id); // the caller's
+  last.delete(input.id); // the caller disposes it
   const freedAt = new Map<number, number[]>();
   for (const [id, moment] of last) {
     if (id === logits.id) continue;

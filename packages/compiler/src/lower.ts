@@ -1,4 +1,4 @@
-/** From layers to operations: a row for each class of layer. */
+/** Lowers layers to operations: one row per layer class. */
 import type * as tfl from '@tensorflow/tfjs-layers';
 import type { Graph, LayerCall, Value } from './graph';
 import { batchNorm } from './ops/batch-norm';
@@ -22,13 +22,11 @@ import {
 import { NO_PADDING } from './primitives';
 import type { Operation, OperationKind, Parameter } from './program';
 
-/** A layer's configuration as tfjs serializes it; each row knows what its class writes there. */
+/** A layer's configuration as tfjs serializes it. */
 // biome-ignore lint/suspicious/noExplicitAny: every class has other fields
 type Config = Record<string, any>;
 
-/**
- * The operation of a layer, but for what every operation has; null where the layer does nothing.
- */
+/** The kind and attributes of a layer's operation; null when the layer does nothing. */
 type Lowered = Pick<Operation, 'kind' | 'attrs'> | null;
 const row = <A>(kind: OperationKind<A>, attrs: A): Lowered => ({
   // biome-ignore lint/suspicious/noExplicitAny: rows of many operations
@@ -52,7 +50,7 @@ const pool = (config: Config) => ({
   padding: config.padding,
 });
 
-/** undefined: the layer runs through tfjs's own gradient. */
+/** A row returns undefined when the layer needs tfjs's own gradient. */
 const LOWERINGS: Record<string, (config: Config, call: LayerCall) => Lowered | undefined> = {
   Conv2D: (c) =>
     row(conv2d, {
@@ -64,7 +62,8 @@ const LOWERINGS: Record<string, (config: Config, call: LayerCall) => Lowered | u
     const attrs = convolution(c);
     if (attrs.dilations.every((rate) => rate === 1)) return row(depthwiseConv2d, attrs);
     throw new Error(
-      `${where(layer)}: dilationRate [${attrs.dilations.join(', ')}] is passed over by TensorFlow.js's own layer; leave it out, or take Conv2D`,
+      `${where(layer)}: TensorFlow.js's own layer ignores dilationRate ` +
+        `[${attrs.dilations.join(', ')}]; leave it out, or use Conv2D`,
     );
   },
   Dense: (_, { inputs: [x] }) => (x?.shape.length === 2 ? row(dense, { relu: false }) : undefined),
@@ -110,8 +109,8 @@ const LOWERINGS: Record<string, (config: Config, call: LayerCall) => Lowered | u
     const [samples, ...others] = noiseShape as (number | null)[];
     if (samples === null && others.every((size) => size === 1)) return row(dropSamples, { rate });
     throw new Error(
-      `${where(layer)}: expected noiseShape [null, 1, 1, 1], for one draw a sample, got [${noiseShape.map(String).join(', ')}]; ` +
-        'leave it out for one draw a number',
+      `${where(layer)}: expected noiseShape [null, 1, 1, 1], for one draw per sample, got ` +
+        `[${noiseShape.map(String).join(', ')}]; leave it out for one draw per number`,
     );
   },
   Concatenate: ({ axis }, { inputs, output }) =>
@@ -120,18 +119,12 @@ const LOWERINGS: Record<string, (config: Config, call: LayerCall) => Lowered | u
       : undefined,
 };
 
-/**
- * What `channelsFirst` means for an image whose channels are last: the padding of rows and columns
- * meets columns and channels.
- */
+/** `channelsFirst` on a channels-last image: padding of rows and columns hits columns and channels. */
 const CHANNELS_FIRST: typeof LOWERINGS = {
   ZeroPadding2D: ({ padding: [width, channels] }) => row(padChannels, { width, channels }),
 };
 
-/**
- * A batch normalization by itself, or with the whole net it is in, which leaves the layer's own
- * flag as it is.
- */
+/** Frozen by itself, or with the whole model, which leaves the layer's own flag unchanged. */
 const isFrozen = (layer: tfl.layers.Layer, { scale, center }: Config) =>
   !layer.trainable || ((scale || center) && layer.trainableWeights.length === 0);
 
@@ -159,7 +152,7 @@ const isGate = ({ shape }: Value, image: Value) =>
 const sameShape = (a: Value, b: Value) =>
   a.shape.length === b.shape.length && a.shape.every((size, i) => size === b.shape[i]);
 
-/** Layers that draw random numbers: computing them again for the gradient would draw others. */
+/** Layers with random numbers: recomputing them for the gradient would draw other numbers. */
 const RANDOM = [
   'AlphaDropout',
   'GaussianDropout',
@@ -168,7 +161,7 @@ const RANDOM = [
   'RandomWidth',
 ];
 
-/** What a net is once its layers are operations; `logits` is what the loss takes. */
+/** A model as operations. The loss reads `logits`. */
 export interface Program {
   readonly input: Value;
   readonly logits: Value;
@@ -176,7 +169,7 @@ export interface Program {
 }
 
 /**
- * Turns each layer call into operations. A softmax at the very end is left to the loss, which takes
+ * Turns each layer call into operations. A softmax at the very end is dropped, since the loss takes
  * logits.
  */
 export function lower(graph: Graph): Program {
@@ -225,12 +218,13 @@ const where = (layer: tfl.layers.Layer) =>
 
 function refuse(layer: tfl.layers.Layer, config: Config): void {
   if (RANDOM.includes(layer.getClassName()))
-    throw new Error(`${where(layer)}: its random numbers cannot be drawn twice alike; use Dropout`);
+    throw new Error(
+      `${where(layer)}: its random numbers cannot be drawn again for the gradient; use Dropout`,
+    );
   const unknown = Object.keys(config).find(
     (key) => /(Regularizer|Constraint)$/.test(key) && config[key],
   );
-  if (unknown)
-    throw new Error(`${where(layer)}: ${unknown} is not part of a training plan; leave it out`);
+  if (unknown) throw new Error(`${where(layer)}: a training plan has no ${unknown}; leave it out`);
 }
 
 function parametersOf(layer: tfl.layers.Layer): Parameter[] {
@@ -239,7 +233,7 @@ function parametersOf(layer: tfl.layers.Layer): Parameter[] {
     shape: layerVariable.shape.map((size) => size ?? 1),
     trainable: layer.trainable && layer.trainableWeights.includes(layerVariable),
     layerVariable,
-    // LayerVariable.read() gives this very variable, typed as a tensor.
+    // LayerVariable.read() returns this variable, typed as a tensor.
     variable: layerVariable.read() as Parameter['variable'],
   }));
 }

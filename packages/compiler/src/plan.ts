@@ -1,16 +1,15 @@
+/** The training plan of a model: compiled once, then run on batch after batch. */
+import { backendTraits, type WorkspaceQuery } from '@deepend/core';
 import * as tf from '@tensorflow/tfjs-core';
 import type * as tfl from '@tensorflow/tfjs-layers';
-import { Execution, type Mode } from './execution';
+import { areFinite, Execution, type Mode, type NonFinite, NonFiniteDetector } from './execution';
 import { fuse } from './fuse';
 import { inputLayerOf, readGraph } from './graph';
 import { analyzeLiveness, type Liveness } from './liveness';
-import type { Loss, LossResult } from './loss';
 import { lower } from './lower';
 import { adviseBatch, peakBytes } from './memory';
-import { areFinite, type NonFinite, NonFiniteDetector } from './non-finite';
 import { statisticsOf } from './ops/batch-norm';
-import { checkPlacement } from './placement';
-import type { Parameter, ParameterGradient } from './program';
+import type { Loss, LossResult, Parameter, ParameterGradient } from './program';
 
 type Correct = tf.Scalar | null;
 
@@ -19,162 +18,174 @@ export interface StepResult<C extends Correct = tf.Scalar>
   readonly gradients: readonly ParameterGradient[];
 }
 
+export interface PeakBytesOptions {
+  /** A whole step, or inference only. @default true */
+  training?: boolean;
+  /** The kernels' workspace. @default that of the current backend */
+  workspaceBytes?: (query: WorkspaceQuery) => number;
+}
+
 export interface StepOptions<C extends Correct = tf.Scalar> {
-  /** Where this step's dropout comes from. @default 0 */
+  /** Seed of this step's dropout. @default 0 */
   seed?: number;
-  /** What the step minimizes. */
   loss: Loss<C>;
 }
 
-/** A step whose loss is computed elsewhere: from many devices' outputs, say. */
+/**
+ * A forward pass whose loss the caller computes, for example from the outputs of several devices.
+ * End it by `backward` or `dispose`.
+ */
 export interface ForwardPass {
-  /** `[batch, numClasses]`, in training mode. The caller disposes them. */
+  /** `[batch, numClasses]`. The caller disposes them. */
   readonly logits: tf.Tensor2D;
   /**
-   * The gradient of every parameter, from the loss's with respect to the logits, which is disposed.
-   * The step is closed then.
-   * @throws the engine's error when its memory is not enough; all of the pass is freed then
+   * Computes the gradient of every parameter and frees the pass.
+   * @param dLogits the loss's gradient with respect to the logits, `[batch, numClasses]`; disposed
+   * @throws OutOfMemoryError when the backend has too little memory; the pass is freed
    */
   backward(dLogits: tf.Tensor2D): readonly ParameterGradient[];
-  /** Frees the pass where there is no way back. */
+  /** Frees the pass without a backward pass. */
   dispose(): void;
 }
 
 /**
- * A net compiled for computing: forward and backward lists over fused operations with the lifetime
- * of every tensor. Nothing goes
- * through tfjs's tape; an activation is freed as soon as its last use is done.
+ * A compiled model: forward and backward lists of fused operations, with the lifetime of every
+ * tensor. Nothing goes through tfjs's tape, and an activation is freed after its last use.
  */
 export class Plan {
-  /** The weights that the net learns, each once. */
+  /** The trainable weights, each once. */
   readonly parameters: readonly Parameter[];
-  /** The moving means and variances that a training step moves, each once. */
+  /** The moving means and variances that a training step updates, each once. */
   readonly statistics: readonly Parameter[];
   readonly numClasses: number;
   readonly inputShape: readonly (number | null)[];
-  private readonly name: string;
-  /** Learned or not, each once. */
-  private readonly weights: readonly Parameter[];
-  private readonly inputLayer: string;
-  private readonly training: Liveness;
-  private readonly inference: Liveness;
+  readonly #name: string;
+  /** Trainable or not, each once. */
+  readonly #weights: readonly Parameter[];
+  readonly #inputLayer: string;
+  readonly #training: Liveness;
+  readonly #inference: Liveness;
 
-  constructor(net: tfl.LayersModel) {
-    const program = fuse(lower(readGraph(net)));
+  /** @throws Error when the model's output is not `[batch, numClasses]` */
+  constructor(model: tfl.LayersModel) {
+    const program = fuse(lower(readGraph(model)));
     const { shape } = program.logits;
     if (shape.length !== 2 || !shape[1]) {
       throw new Error(
-        `[compiler] net '${net.name}': expected logits [batch, numClasses], its output is [${shape.join(', ')}]`,
+        `[compiler] model '${model.name}': expected logits [batch, numClasses], its output is ` +
+          `[${shape.join(', ')}]`,
       );
     }
     this.inputShape = program.input.shape.slice(1);
     this.numClasses = shape[1];
-    this.name = net.name;
-    this.weights = unique(program.operations.flatMap((op) => op.params));
-    this.parameters = this.weights.filter((param) => param.trainable);
+    this.#name = model.name;
+    this.#weights = unique(program.operations.flatMap((op) => op.params));
+    this.parameters = this.#weights.filter((param) => param.trainable);
     this.statistics = unique(program.operations.flatMap(statisticsOf));
-    this.inputLayer = inputLayerOf(net).name;
-    this.training = analyzeLiveness(program, { backward: true });
-    this.inference = analyzeLiveness(program, { backward: false });
+    this.#inputLayer = inputLayerOf(model).name;
+    this.#training = analyzeLiveness(program, { backward: true });
+    this.#inference = analyzeLiveness(program, { backward: false });
   }
 
   /**
-   * `[batch, height, width, channels]` → logits `[batch, numClasses]`, in inference mode. The
-   * caller disposes them.
+   * Computes logits `[batch, numClasses]` from features `[batch, height, width, channels]`, in
+   * inference mode. The caller disposes them.
    */
   logits(features: tf.Tensor): tf.Tensor2D {
-    return this.pass(this.inference, features, { training: false, seed: 0 }, (run) =>
-      run.forward(),
+    return this.#pass(this.#inference, features, { training: false, seed: 0 }, (execution) =>
+      execution.forward(),
     );
   }
 
   /**
-   * Loss and number of right answers (null where the loss knows none) on a batch, in inference
-   * mode. The caller disposes both.
+   * Computes the mean loss and the number of correct predictions of a batch, in inference mode. The
+   * caller disposes both.
    */
   evaluate<C extends Correct = tf.Scalar>(
     features: tf.Tensor,
     labels: tf.Tensor,
-    { loss: lossOf }: Pick<StepOptions<C>, 'loss'>,
+    options: Pick<StepOptions<C>, 'loss'>,
   ): Pick<LossResult<C>, 'loss' | 'correct'> {
-    const { loss, correct, dLogits } = computeLoss(lossOf, this.logits(features), labels);
+    const { loss, correct, dLogits } = computeLoss(options.loss, this.logits(features), labels);
     dLogits.dispose();
     return { loss, correct };
   }
 
   /**
-   * One pass forward and back in training mode: the batch's loss and right answers, and the
-   * gradient of every parameter. Moves the
-   * statistics of batch normalization. The caller disposes what it gets; features and labels stay
-   * the caller's.
-   * @throws the engine's error when its memory is not enough; all of the pass is freed then, and
-   *   the plan works on
+   * One forward and backward pass in training mode: the batch's mean loss, the number of correct
+   * predictions, and the gradient of every parameter. It updates batch normalization's statistics,
+   * but no weights. The caller disposes the results; features and labels stay alive.
+   * @throws OutOfMemoryError when the backend has too little memory; the pass is freed, and the plan
+   *   can be used again
    */
   forwardBackward<C extends Correct = tf.Scalar>(
     features: tf.Tensor,
     labels: tf.Tensor,
-    { seed = 0, loss: lossOf }: StepOptions<C>,
+    { seed = 0, loss: lossFunction }: StepOptions<C>,
   ): StepResult<C> {
-    return this.pass(this.training, features, { training: true, seed }, (run) => {
-      const { loss, correct, dLogits } = computeLoss(lossOf, run.forward(), labels);
-      return { loss, correct, gradients: run.backward(dLogits) };
+    return this.#pass(this.#training, features, { training: true, seed }, (execution) => {
+      const { loss, correct, dLogits } = computeLoss(lossFunction, execution.forward(), labels);
+      return { loss, correct, gradients: execution.backward(dLogits) };
     });
   }
 
   /**
-   * The first half of `step`: the forward pass in training mode, which moves the statistics of
-   * batch normalization. The features stay the
-   * caller's, and must live until the step is closed.
+   * The first half of `forwardBackward`: the forward pass in training mode, which updates batch
+   * normalization's statistics. The features must live until the pass has ended.
    */
   forward(features: tf.Tensor, { seed = 0 }: Pick<StepOptions, 'seed'> = {}): ForwardPass {
-    checkPlacement(this.name, this.weights);
+    checkPlacement(this.#name, this.#weights);
     const mode = { training: true, seed };
-    const run = new Execution(this.training, features, mode);
+    const execution = new Execution(this.#training, features, mode);
     const guarded = <T>(work: () => T) =>
-      this.guarded(this.training, { run, features, mode }, work);
+      this.#guarded(this.#training, { execution, features, mode }, work);
     return {
-      logits: guarded(() => run.forward()),
-      backward: (dLogits) => guarded(() => run.backward(dLogits)),
-      dispose: () => run.dispose(),
+      logits: guarded(() => execution.forward()),
+      backward: (dLogits) => guarded(() => execution.backward(dLogits)),
+      dispose: () => execution.dispose(),
     };
   }
 
   /**
-   * The first place where a step's numbers are not finite, in the order of computation: weights,
-   * features and outputs, the loss, gradients from
-   * the last layer to the first. It computes the step as `step` would, but moves no statistics and
-   * gives no gradients.
-   * @returns undefined where all are finite
+   * Finds the first NaN or infinity of a step, in the order of computation: weights, features,
+   * outputs, loss, gradients from the last layer to the first. It computes what `forwardBackward`
+   * would, but updates no statistics.
+   * @returns undefined when all numbers are finite
    */
   firstNonFinite(
     features: tf.Tensor,
     labels: tf.Tensor,
-    { seed = 0, loss: lossOf }: StepOptions<Correct>,
+    { seed = 0, loss: lossFunction }: StepOptions<Correct>,
   ): NonFinite | undefined {
-    const finder = new NonFiniteDetector();
-    for (const { layers, params } of this.training.operations) {
-      for (const { variable } of params) finder.check('weight', layers, [variable]);
+    const detector = new NonFiniteDetector();
+    for (const { layers, params } of this.#training.operations) {
+      for (const { variable } of params) detector.check('weight', layers, [variable]);
     }
-    finder.check('output', [this.inputLayer], [features]);
-    if (finder.first) return finder.first;
-    return this.keepingStatistics(() =>
-      this.pass(this.training, features, { training: true, seed, finder }, (run) => {
-        const { loss, correct, dLogits } = computeLoss(lossOf, run.forward(), labels);
-        if (!finder.first && !areFinite(loss)) finder.first = { what: 'loss', layers: [] };
-        finder.check('gradient', [], [dLogits]);
-        if (!finder.first) tf.dispose(run.backward(dLogits).map(({ gradient }) => gradient));
+    detector.check('output', [this.#inputLayer], [features]);
+    if (detector.first) return detector.first;
+    const mode = { training: true, seed, detector };
+    return this.#keepingStatistics(() =>
+      this.#pass(this.#training, features, mode, (execution) => {
+        const { loss, correct, dLogits } = computeLoss(lossFunction, execution.forward(), labels);
+        if (!detector.first && !areFinite(loss)) detector.first = { what: 'loss', layers: [] };
+        detector.check('gradient', [], [dLogits]);
+        if (!detector.first)
+          tf.dispose(execution.backward(dLogits).map(({ gradient }) => gradient));
         else {
           dLogits.dispose();
-          run.dispose();
+          execution.dispose();
         }
         tf.dispose(correct ? [loss, correct] : loss);
-        return finder.first;
+        return detector.first;
       }),
     );
   }
 
-  /** Batch normalization writes its statistics in place, but never where a clone shares them. */
-  private keepingStatistics<T>(work: () => T): T {
+  /**
+   * Restores the statistics after `work`. Batch normalization updates them in place, but copies them
+   * first when a clone shares their memory.
+   */
+  #keepingStatistics<T>(work: () => T): T {
     const kept = this.statistics.map(({ variable }) => tf.clone(variable));
     try {
       return work();
@@ -187,75 +198,85 @@ export class Plan {
   }
 
   /**
-   * Bytes that a pass over a batch holds at its fullest, weights apart.
-   * @param batch images
-   * @param options.training a whole step, or inference alone @default true
+   * The most bytes that a pass over a batch holds, weights not included.
+   * @param batch number of images
    */
-  peakBytes(batch: number, { training = true }: { training?: boolean } = {}): number {
-    return peakBytes(training ? this.training : this.inference, batch, { backward: training });
+  peakBytes(batch: number, options: PeakBytesOptions = {}): number {
+    const { training = true, workspaceBytes = currentWorkspace() } = options;
+    const liveness = training ? this.#training : this.#inference;
+    return peakBytes(liveness, batch, { backward: training, workspaceBytes });
   }
 
-  private pass<T>(
-    schedule: Liveness,
+  #pass<T>(
+    liveness: Liveness,
     features: tf.Tensor,
     mode: Mode,
-    work: (run: Execution) => T,
+    work: (execution: Execution) => T,
   ): T {
-    checkPlacement(this.name, this.weights);
-    const run = new Execution(schedule, features, mode);
-    return this.guarded(schedule, { run, features, mode }, () => work(run));
+    checkPlacement(this.#name, this.#weights);
+    const execution = new Execution(liveness, features, mode);
+    return this.#guarded(liveness, { execution, features, mode }, () => work(execution));
   }
 
-  /**
-   * A part of a pass: where it fails, all of the pass is freed, and an error about memory says what
-   * would fit.
-   */
-  private guarded<T>(
-    schedule: Liveness,
-    { run, features, mode }: { run: Execution; features: tf.Tensor; mode: Mode },
+  /** Runs a part of a pass. On an error it frees the pass and adds advice about the batch size. */
+  #guarded<T>(
+    liveness: Liveness,
+    { execution, features, mode }: { execution: Execution; features: tf.Tensor; mode: Mode },
     work: () => T,
   ): T {
     try {
       return work();
     } catch (error) {
-      run.dispose();
-      // Weights, an optimizer's slots, an average: all but the batch, which is part of the pass.
+      execution.dispose();
+      // Weights, an optimizer's slots, an EMA: everything but the batch, which is part of the pass.
       const held = tf.memory().numBytes - 4 * features.size;
-      adviseBatch(error, schedule, {
+      adviseBatch(error, liveness, {
         batch: features.shape[0] ?? 1,
         backward: mode.training,
         held,
+        workspaceBytes: currentWorkspace(),
       });
       throw error;
     }
   }
 
-  /** A line for each operation: what it computes, and which layers it stands for. */
+  /** One line per operation: its name, output shape and layers. */
   describe(): string {
-    return this.training.operations
+    return this.#training.operations
       .map(({ kind, attrs, layers, output }) => {
         const flags = Object.entries((attrs ?? {}) as object).flatMap(([key, value]) =>
           value === true ? [key] : [],
         );
-        return `${[kind.name, ...flags].join(' + ')}  [${output.shape.map((n) => n ?? 'batch').join(', ')}]  ${layers.join(', ')}`;
+        const shape = output.shape.map((size) => size ?? 'batch').join(', ');
+        return `${[kind.name, ...flags].join(' + ')}  [${shape}]  ${layers.join(', ')}`;
       })
       .join('\n');
   }
 }
 
-/** Compiles a net. The same net compiled again shares its weights with the first plan. */
-export function compile(net: tfl.LayersModel): Plan {
-  return new Plan(net);
+/**
+ * Compiles a model into a training plan. Plans of the same model share its weights.
+ * @throws Error when the model has several inputs or outputs, or a layer that cannot be trained
+ * @example
+ * const plan = compile(model);
+ * const { loss, correct, gradients } = plan.forwardBackward(features, labels, {
+ *   loss: softmaxCrossEntropy,
+ * });
+ */
+export function compile(model: tfl.LayersModel): Plan {
+  return new Plan(model);
 }
 
-/** The loss of logits, which are disposed. */
+const currentWorkspace = () => backendTraits(tf.getBackend()).workspaceBytes;
+
+/** Computes the loss of logits, and disposes the logits. */
 function computeLoss<C extends Correct>(
-  lossOf: Loss<C>,
+  lossFunction: Loss<C>,
   logits: tf.Tensor2D,
   labels: tf.Tensor,
 ): LossResult<C> {
   try {
-    return lossOf(logits, labels);
+    return lossFunction(logits, labels);
   } finally {
     logits.dispose();
   }
@@ -263,4 +284,37 @@ function computeLoss<C extends Correct>(
 
 function unique(params: Parameter[]): Parameter[] {
   return [...new Map(params.map((param) => [param.variable.id, param])).values()];
+}
+
+/** The part of `tf.engine()` that knows which backend holds a tensor. */
+interface TensorPlaces {
+  readonly registry: Readonly<Record<string, tf.KernelBackend>>;
+  readonly state: {
+    readonly tensorInfo: {
+      get(dataId: object): { readonly backend: tf.KernelBackend } | undefined;
+    };
+  };
+}
+
+/**
+ * Checks that the current backend holds the weights: TensorFlow.js would silently copy them there,
+ * one by one. Weights on plain JavaScript may be copied, since a model that is built before any
+ * device is chosen has them there.
+ * @throws Error when another backend holds a weight
+ */
+function checkPlacement(model: string, parameters: readonly Parameter[]): void {
+  const current = tf.backend();
+  const { registry, state } = tf.engine() as unknown as TensorPlaces;
+  for (const { name, variable } of parameters) {
+    const holder = state.tensorInfo.get(variable.dataId)?.backend;
+    if (holder === undefined || holder === current || holder === registry.cpu) continue;
+    const found = Object.keys(registry).find((key) => registry[key] === holder);
+    const lives = found ? backendTraits(found).name : 'another backend';
+    const computes = backendTraits(tf.getBackend()).name;
+    throw new Error(
+      `[compiler] model '${model}' lives on ${lives} (its weight ${name} does), and ${computes} ` +
+        'computes now; move it by `await toDevice(model, device)`, pass the device to `train`, or ' +
+        'choose the device before you build the model',
+    );
+  }
 }

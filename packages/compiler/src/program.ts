@@ -1,39 +1,39 @@
-/** The words that operations and plans share. */
-import type { Tensor, Variable } from '@tensorflow/tfjs-core';
+/** The types that operations and plans share. */
+import type { Scalar, Tensor, Tensor2D, Variable } from '@tensorflow/tfjs-core';
 import type { LayerVariable } from '@tensorflow/tfjs-layers';
 import type { Value } from './graph';
 
-/** A weight of the net: a layer's variable, and the tfjs variable that holds it. */
+/** A weight of the model: a layer's variable, and the tfjs variable that holds its value. */
 export interface Parameter {
   readonly name: string;
   readonly shape: readonly number[];
   readonly trainable: boolean;
   readonly layerVariable: LayerVariable;
-  /** Its present value. tfjs keeps it private; the plan reads and writes it in place. */
+  /** The current value. tfjs keeps it private; the plan reads it and updates it in place. */
   readonly variable: Variable;
 }
 
 /**
- * A parameter and the gradient of the loss with respect to it, of the same shape. Clipping puts
- * another tensor in its place.
+ * A parameter and the gradient of the loss with respect to it, of the same shape. Clipping replaces
+ * the gradient.
  */
 export interface ParameterGradient {
   readonly parameter: Parameter;
   gradient: Tensor;
 }
 
-/** One operation of a program: a row of an operation's table, applied to values and parameters. */
+/** One operation of a program: an operation kind, applied to values and parameters. */
 export interface Operation<A = unknown> {
   readonly kind: OperationKind<A>;
   readonly attrs: A;
   readonly inputs: readonly Value[];
   readonly params: readonly Parameter[];
   readonly output: Value;
-  /** The layers it stands for, for messages and `describe`. */
+  /** The layers that it computes, for messages and `describe`. */
   readonly layers: readonly string[];
 }
 
-/** What an operation is given when it computes. */
+/** The arguments of an operation's forward pass. */
 export interface Call<A> {
   readonly attrs: A;
   readonly inputs: readonly Tensor[];
@@ -42,47 +42,60 @@ export interface Call<A> {
   readonly operation: Operation<A>;
   /** True in a training step: batch statistics, dropout. */
   readonly training: boolean;
-  /** Where this call's random numbers come from; another number in each step and operation. */
+  /** Seed of this call's random numbers; differs between steps and between operations. */
   readonly seed: number;
 }
 
 export interface Forward {
   readonly output: Tensor;
-  /** What the backward pass needs beside inputs and output; disposed after it. */
+  /** What the backward pass needs besides inputs and output; disposed after it. */
   readonly saved?: readonly Tensor[];
 }
 
 export interface BackwardCall<A> extends Omit<Call<A>, 'training'> {
-  /** The loss's gradient with respect to the output; stays the plan's own. */
+  /** The loss's gradient with respect to the output; the plan disposes it. */
   readonly dy: Tensor;
-  /**
-   * Read it only when `kind.reads` says so: the plan has freed it otherwise. The same holds for
-   * inputs.
-   */
+  /** Valid only if `kind.reads` says so; the plan has freed it otherwise. Inputs likewise. */
   readonly output: Tensor;
   readonly saved: readonly Tensor[];
-  /** Which inputs' gradients are wanted; the others may be null. */
+  /** Which inputs' gradients are needed; the others may be null. */
   readonly wanted: readonly boolean[];
 }
 
 export interface Backward {
   readonly inputs: readonly (Tensor | null)[];
-  /** One for each trainable parameter, in order. */
+  /** One per trainable parameter, in order. */
   readonly params: readonly Tensor[];
 }
 
 /**
- * One fused operation: its one definition, in core ops that every engine has. An engine's fast form
- * replaces the functions that
- * these call (`primitives.ts`), never the definition. Both run inside `tf.tidy`: what they do not
- * return is disposed.
+ * The definition of a fused operation, in core ops that every backend has. A backend's fused kernel
+ * replaces functions that these call (`primitives.ts`), never the definition. Both run inside
+ * `tf.tidy`, which disposes what they do not return.
  */
 export interface OperationKind<A = unknown> {
   readonly name: string;
-  /**
-   * What the backward pass reads again, so that the plan can free all else during the forward pass.
-   */
+  /** What the backward pass reads; the plan frees everything else during the forward pass. */
   reads(attrs: A): { readonly inputs: boolean; readonly output: boolean };
   forward(call: Call<A>): Forward;
   backward(call: BackwardCall<A>): Backward;
 }
+
+/** The result of a loss on a batch. The caller disposes it. */
+export interface LossResult<Correct extends Scalar | null = Scalar | null> {
+  /** Mean loss over the batch, a scalar. */
+  readonly loss: Scalar;
+  /** Number of correct predictions, a scalar; null for a loss without that notion. */
+  readonly correct: Correct;
+  /** The loss's gradient with respect to the model's outputs, `[batch, outputs]`. */
+  readonly dLogits: Tensor2D;
+}
+
+/**
+ * Computes the mean loss and its gradient from outputs `[batch, outputs]` and labels. It runs inside
+ * no `tf.tidy`: it disposes its intermediate tensors itself.
+ */
+export type Loss<Correct extends Scalar | null = Scalar | null> = (
+  outputs: Tensor2D,
+  labels: Tensor,
+) => LossResult<Correct>;

@@ -1,5 +1,12 @@
 /** Internal: what the other packages of deepend share. Its names may change in any release. */
 export {
+  type BackendTraits,
+  backendTraits,
+  registerBackendTraits,
+  type WorkspaceQuery,
+} from './backends';
+export { type OutOfMemoryDetails, OutOfMemoryError } from './errors';
+export {
   appendToFile,
   type FileContent,
   publishFile,

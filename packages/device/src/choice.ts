@@ -1,8 +1,8 @@
-/** What is tried, and in what order: by option, by `DEEPEND_DEVICE`, or as deepend finds best. */
+/** The order in which devices are tried: by options, by `DEEPEND_DEVICE`, or deepend's own. */
 import { checkOptions, closest, formatValue, rule } from '@deepend/core';
 import type { CandidateName, ChoiceOptions, DeviceName } from './types';
 
-/** The best first. */
+/** Best first. */
 export const ORDER: readonly CandidateName[] = [
   'cuda',
   'webgpu',
@@ -16,10 +16,10 @@ const GPUS: readonly CandidateName[] = ['cuda', 'webgpu'];
 export const isGpu = (name: CandidateName): boolean => GPUS.includes(name);
 
 export interface Choice {
-  /** One device and no other. */
+  /** Only this device. */
   readonly fixed?: DeviceName;
   readonly order: readonly CandidateName[];
-  /** What says so, for `why`. */
+  /** Where the choice comes from, for `Device.why`. */
   readonly by?: string;
 }
 
@@ -28,9 +28,9 @@ const names = rule.list(candidate, `a list of names of ${ORDER.join(', ')}`).opt
 const choiceOptions = rule.object({ order: names, exclude: names });
 
 /**
- * Options go before the variable. It takes a device's name (`simd`, `cuda:0`), an order
- * (`webgpu,simd`), or what is left out (`!webgpu`).
- * @throws TypeError or RangeError when an option or the variable makes no sense
+ * Options take precedence over the variable, which holds a device's name (`simd`, `cuda:0`), an order
+ * (`webgpu,simd`), or exclusions (`!webgpu`).
+ * @throws TypeError or RangeError when an option or the variable is invalid
  */
 export function choose(
   where: string,
@@ -53,15 +53,15 @@ const BY = 'DEEPEND_DEVICE asks for it';
 
 function readVariable(text: string): Choice {
   const parts = text.split(',').map((part) => part.trim());
-  const out = parts
+  const excluded = parts
     .filter((part) => part.startsWith('!'))
     .map((part) => candidateNamed(part.slice(1)));
   const taken = parts.filter((part) => !part.startsWith('!'));
-  // One name: a device, which `device()` knows or refuses.
-  if (taken.length === 1 && out.length === 0)
+  // A single name is a device; `device()` checks it.
+  if (taken.length === 1 && excluded.length === 0)
     return { fixed: taken[0] as DeviceName, order: [], by: BY };
   const order = taken.length > 0 ? taken.map(candidateNamed) : ORDER;
-  const left = order.filter((name) => !out.includes(name));
+  const left = order.filter((name) => !excluded.includes(name));
   if (left.length === 0)
     throw new RangeError(
       `[device] DEEPEND_DEVICE='${text}' leaves nothing; leave one of ${ORDER.join(', ')}`,
@@ -74,6 +74,6 @@ function candidateNamed(name: string): CandidateName {
   const near = closest(name, [...ORDER]);
   const hint = near ? `; did you mean '${near}'?` : '';
   throw new TypeError(
-    `[device] DEEPEND_DEVICE: expected names of ${ORDER.join(', ')} with commas between, got ${formatValue(name)}${hint}`,
+    `[device] DEEPEND_DEVICE: expected names of ${ORDER.join(', ')}, separated by commas, got ${formatValue(name)}${hint}`,
   );
 }

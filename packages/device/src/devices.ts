@@ -1,23 +1,26 @@
-/** What can compute here, and starting it. */
+/** Chooses, starts and describes devices. */
 import { closest, formatValue } from '@deepend/core';
 import * as tf from '@tensorflow/tfjs-core';
 import { BACKEND_NAMES, BACKENDS, startBackend } from './backends';
 import { choose, isGpu, ORDER } from './choice';
 import { cpuHardware } from './hardware';
-import { state } from './state';
 import { cudaFault, cudaGpus, startCuda } from './tensorflow/cuda';
 import { probeNative } from './tensorflow/native';
 import type { BackendName, CandidateName, ChoiceOptions, Device, DeviceName } from './types';
-import { probeWebgpu, webgpuHardware } from './webgpu/probe';
+import { probeWebgpu } from './webgpu/probe';
 
 /**
- * GPU `i` if it can compute, through CUDA or WebGPU, else the best CPU engine; `why` then says what
- * kept the GPU. Makes its engine current.
- * `DEEPEND_DEVICE` overrides the choice: `simd` takes that device, `webgpu,simd` that order,
- * `!webgpu` all but that. The book's `try_gpu`.
- * A software adapter is no GPU: `device('webgpu:0')` takes it.
- * @throws RangeError or TypeError when the index, an option or the variable makes no sense; Error
- *   when the variable's device cannot compute
+ * Returns GPU `i` if it can compute, through CUDA or WebGPU, else the best CPU backend; `why` then
+ * says why not the GPU. Makes the device's backend current. The book's `try_gpu`.
+ *
+ * `DEEPEND_DEVICE` overrides the choice: `simd` is that device, `webgpu,simd` that order, `!webgpu`
+ * everything else. A software adapter does not count as a GPU; `device('webgpu:0')` uses it.
+ * @param i index of the GPU @default 0
+ * @throws RangeError or TypeError when the index, an option or the variable is invalid; Error when
+ *   the variable's device cannot compute
+ * @example
+ * const device = await tryGpu();
+ * console.log(`${device.name}: ${device.hardware} (${device.why})`);
  */
 export async function tryGpu(i = 0, options: ChoiceOptions = {}): Promise<Device> {
   if (!Number.isInteger(i) || i < 0)
@@ -37,9 +40,8 @@ export async function tryGpu(i = 0, options: ChoiceOptions = {}): Promise<Device
 }
 
 /**
- * Every GPU that can compute, the first one made current; the best CPU engine alone where there is
- * none. The book's `try_all_gpus`.
- * Give them to `train` as `devices`.
+ * Returns all GPUs, or only the best CPU backend if there are none. Makes the first one current. Pass
+ * them to `train` as `devices`. The book's `try_all_gpus`.
  */
 export async function tryAllGpus(options: ChoiceOptions = {}): Promise<Device[]> {
   const first = await tryGpu(0, options);
@@ -52,20 +54,19 @@ export async function tryAllGpus(options: ChoiceOptions = {}): Promise<Device[]>
 }
 
 /**
- * The best CPU engine that works here, made current. A CPU engine in `DEEPEND_DEVICE` overrides the
- * choice.
+ * Returns the best CPU backend that works here, and makes it current. A CPU backend in
+ * `DEEPEND_DEVICE` overrides the choice.
  */
 export async function cpu(options: ChoiceOptions = {}): Promise<Device> {
   const { fixed, order, by } = choose('[device] cpu', options);
-  if (fixed && fixed !== 'webgpu' && (BACKEND_NAMES as string[]).includes(fixed))
-    return device(fixed, { why: by });
+  if (fixed && fixed !== 'webgpu' && isBackendName(fixed)) return device(fixed, { why: by });
   return bestCpu(fixed ? ORDER : order, by && !fixed ? by : 'a CPU was asked for');
 }
 
 /**
- * The device of that name, made current: `cuda:0`, `webgpu:0`, `cpu` (the best CPU engine), or an
- * engine: `simd`, `tensorflow`, `wasm`, `cpu-js`.
- * @throws Error when it cannot compute here, with the reason; nothing else is taken in its place
+ * Returns the device of that name and makes its backend current: `cuda:0`, `webgpu:0`, `cpu` (the
+ * best CPU backend), or a backend: `simd`, `tensorflow`, `wasm`, `cpu-js`.
+ * @throws TypeError when there is no such name; Error with the reason when it cannot compute here
  */
 export async function device(
   name: DeviceName,
@@ -79,26 +80,31 @@ export async function device(
     await startCuda(index);
     return describe('tensorflow', why);
   }
-  const engine = (name === 'webgpu:0' ? 'webgpu' : name) as BackendName;
-  if (!BACKEND_NAMES.includes(engine)) throw unknownDevice(name);
-  const fault = await BACKENDS[engine].fault();
-  if (fault) throw new Error(`[device] ${engine}: cannot compute here: ${fault}`);
-  await startBackend(engine);
-  return describe(engine, why);
+  const backend = name === 'webgpu:0' ? 'webgpu' : name;
+  if (!isBackendName(backend)) throw unknownDevice(name);
+  const fault = await BACKENDS[backend].probe();
+  if (fault) throw new Error(`[device] ${backend}: cannot compute here: ${fault}`);
+  await startBackend(backend);
+  return describe(backend, why);
 }
 
-/** The device that is current in TensorFlow.js: what computes when nobody chose. */
+/** The device of TensorFlow.js's current backend, whether deepend chose it or not. */
 export function currentDevice(): Device {
-  const backend = tf.getBackend();
-  const engine = BACKEND_NAMES.find((name) => BACKENDS[name].backend === backend);
-  return describe(engine ?? (backend as BackendName), 'it is the current engine of TensorFlow.js');
+  const tfjsName = tf.getBackend();
+  const why = 'it is the current backend of TensorFlow.js';
+  const name = BACKEND_NAMES.find((one) => BACKENDS[one].tfjsName === tfjsName);
+  if (name) return describe(name, why);
+  return { name: 'cpu', backend: tfjsName as BackendName, hardware: cpuHardware('all'), why };
 }
 
-/** Makes a device's engine current again. */
-export async function activate({ backend: engine }: Pick<Device, 'backend'>): Promise<void> {
-  if (!BACKENDS[engine]) throw unknownDevice(engine);
-  await startBackend(engine);
+/** Makes a device's backend current again. @throws TypeError when there is no such backend */
+export async function activate({ backend }: Pick<Device, 'backend'>): Promise<void> {
+  if (!isBackendName(backend)) throw unknownDevice(backend);
+  await startBackend(backend);
 }
+
+const isBackendName = (name: unknown): name is BackendName =>
+  (BACKEND_NAMES as unknown[]).includes(name);
 
 function unknownDevice(name: unknown): TypeError {
   const names = ['cuda:0', 'webgpu:0', 'cpu', ...BACKEND_NAMES];
@@ -109,12 +115,12 @@ function unknownDevice(name: unknown): TypeError {
   );
 }
 
-/** Why a candidate cannot be chosen; undefined when it can. Nothing is made current. */
+/** Why a candidate cannot be chosen; undefined when it can. Makes nothing current. */
 export async function faultOf(name: CandidateName, index = 0): Promise<string | undefined> {
   if (name === 'cuda') return cudaFault(index);
-  // A native library that found a GPU computes there: it is no CPU engine.
+  // A native library that found a GPU computes there, so it is no CPU backend.
   if (name === 'tensorflow' && (await probeNative()).usesGpu) return 'it computes on the GPU';
-  if (name !== 'webgpu') return BACKENDS[name].fault();
+  if (name !== 'webgpu') return BACKENDS[name].probe();
   const { fault, adapter } = await probeWebgpu();
   if (fault) return fault;
   if (adapter?.software)
@@ -161,37 +167,29 @@ async function bestCpu(order: readonly CandidateName[], why: string): Promise<De
     if (typeof found !== 'string') return found;
     passed.push(found);
   }
-  throw new Error(
-    `[device] cpu: no engine computes here: ${passed.join('; ') || `none of ${order.join(', ')} is a CPU's; ${why}`}`,
-  );
+  const reasons = passed.join('; ') || `none of ${order.join(', ')} is a CPU's; ${why}`;
+  throw new Error(`[device] cpu: no backend computes here: ${reasons}`);
 }
 
-/** What a started engine is, as a device. */
-export function describe(engine: BackendName, why: string): Device {
-  if (engine === 'webgpu')
-    return { name: 'webgpu:0', backend: engine, hardware: webgpuHardware(), why };
-  const { loaded, gpus } = state();
-  if (engine === 'tensorflow' && loaded?.usesGpu) {
-    const index = loaded.gpu ?? 0;
-    const gpu = gpus?.[index];
-    return {
-      name: `cuda:${index}`,
-      backend: engine,
-      hardware: gpu?.name ?? 'NVIDIA GPU',
-      why,
-      ...(gpu?.memory && { memory: gpu.memory }),
-    };
-  }
-  const { cores = 'all', detail } = BACKENDS[engine] ?? {};
-  const processor = cpuHardware(typeof cores === 'function' ? cores() : cores);
-  const note =
-    engine === 'tensorflow' && loaded
-      ? `${loaded.package.replace('@tensorflow/', '')} on the CPU`
-      : detail?.();
+/** The device of a started backend. */
+export const describe = (name: BackendName, why: string): Device => ({
+  ...BACKENDS[name].describe(),
+  backend: name,
+  why,
+});
+
+/**
+ * The device that `device(name)` would return, without starting it; for a worker that starts it.
+ * @throws TypeError when there is no such device
+ */
+export function unstartedDevice(name: DeviceName): Device {
+  const [kind = '', index] = name.split(':');
+  const backend = { cuda: 'tensorflow', cpu: 'simd' }[kind] ?? kind;
+  if (!isBackendName(backend)) throw unknownDevice(name);
   return {
-    name: 'cpu',
-    backend: engine,
-    hardware: note ? `${processor}, ${note}` : processor,
-    why,
+    name: index === undefined ? 'cpu' : name,
+    backend,
+    hardware: '',
+    why: 'it was asked for',
   };
 }

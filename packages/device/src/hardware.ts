@@ -1,13 +1,10 @@
-/** What the system and the drivers tell of processors. */
+/** Processors and GPUs, as the system and the drivers report them. */
 import { execFile } from 'node:child_process';
 import os from 'node:os';
 import { promisify } from 'node:util';
 import type { DeviceMemory } from './types';
 
-/**
- * The processor's name, and how many of its cores the engine uses. @param cores a count, where the
- * engine has its own
- */
+/** The processor's name, and how many of its cores the backend uses. @param cores used cores */
 export function cpuHardware(cores: 'one' | 'all' | number): string {
   const model = os.cpus()[0]?.model.trim().replace(/\s+/g, ' ') || `${os.arch()} processor`;
   const present = os.availableParallelism();
@@ -17,30 +14,27 @@ export function cpuHardware(cores: 'one' | 'all' | number): string {
 
 export interface NvidiaGpu {
   readonly name: string;
-  /** As `CUDA_VISIBLE_DEVICES` names it. */
+  /** Its id in `CUDA_VISIBLE_DEVICES`. */
   readonly id: string;
   readonly memory?: DeviceMemory;
 }
 
 const MIB = 2 ** 20;
 
-/**
- * Reads nvidia-smi's lines: index, name, total and used MiB. A GPU that tells no memory (`[N/A]`)
- * has none here.
- */
+/** Parses nvidia-smi's lines: index, name, total and used MiB. `[N/A]` gives no `memory`. */
 export function parseGpus(text: string): NvidiaGpu[] {
   return text.split('\n').flatMap((line) => {
     const [id = '', name = '', total, used] = line.split(',').map((field) => field.trim());
     if (!/^\d+$/.test(id) || name === '') return [];
-    const [all, taken] = [Number(total), Number(used)];
-    const told = Number.isFinite(all) && Number.isFinite(taken) && all > 0;
-    return [{ id, name, ...(told && { memory: { total: all * MIB, used: taken * MIB } }) }];
+    const memory = { total: Number(total) * MIB, used: Number(used) * MIB };
+    const isKnown = Number.isFinite(memory.total + memory.used) && memory.total > 0;
+    return [{ id, name, ...(isKnown && { memory }) }];
   });
 }
 
 /**
- * Those of `gpus` that `CUDA_VISIBLE_DEVICES` leaves, in its order. CUDA ends the list at the first
- * entry that it does not know.
+ * The GPUs that `CUDA_VISIBLE_DEVICES` selects, in its order. As in CUDA, the list ends at the first
+ * unknown entry.
  */
 export function visibleGpus(gpus: readonly NvidiaGpu[], visible: string | undefined): NvidiaGpu[] {
   if (visible === undefined) return [...gpus];
@@ -49,7 +43,7 @@ export function visibleGpus(gpus: readonly NvidiaGpu[], visible: string | undefi
   return (end < 0 ? named : named.slice(0, end)) as NvidiaGpu[];
 }
 
-/** NVIDIA's GPUs here, by their index; a text says why there are none. */
+/** The NVIDIA GPUs by index, or a string that says why there are none. */
 export async function nvidiaGpus(): Promise<NvidiaGpu[] | string> {
   const query = [
     '--query-gpu=index,name,memory.total,memory.used',

@@ -1,9 +1,17 @@
 /** Detects, explains and starts the best available TensorFlow.js backend. */
-import { registerTensorflow } from './tensorflow/kernels';
-import { registerWebgpu } from './webgpu/kernels';
+import { registerBackends } from './backends';
 
-export { type CoreShare, environmentApart, shareCores } from './apart';
-export { activate, cpu, currentDevice, device, tryAllGpus, tryGpu } from './devices';
+export type { Backend } from './backend';
+export { BACKENDS } from './backends';
+export {
+  activate,
+  cpu,
+  currentDevice,
+  device,
+  tryAllGpus,
+  tryGpu,
+  unstartedDevice,
+} from './devices';
 export {
   type BackendReport,
   type BackendState,
@@ -21,6 +29,6 @@ export type {
   DeviceMemory,
   DeviceName,
 } from './types';
+export { type CoreShare, shareCores, workerEnvironment } from './workers';
 
-registerTensorflow();
-registerWebgpu();
+registerBackends();

@@ -1,4 +1,4 @@
-/** What computes here, and why not a better one: for people and for bug reports. */
+/** The report of all backends, for people and for bug reports. */
 import * as tf from '@tensorflow/tfjs-core';
 import { BACKENDS } from './backends';
 import { ORDER } from './choice';
@@ -11,20 +11,20 @@ import type { BackendName, CandidateName, Device, DeviceMemory } from './types';
 import { probeWebgpu } from './webgpu/probe';
 
 /**
- * `current`: computes now; `started`: in this process; `ready`: would start; `refused`: cannot
- * compute, or is not chosen by itself.
+ * `current`: computes now; `started`: earlier in this process; `ready`: can be started; `refused`:
+ * cannot compute, or is never chosen automatically.
  */
 export type BackendState = 'current' | 'started' | 'ready' | 'refused';
 
 export interface BackendReport {
-  /** What it is asked for by: `cuda:0`, `webgpu:0`, or the engine's name. */
+  /** Its name for `device()`: `cuda:0`, `webgpu:0`, or the backend's name. */
   readonly name: string;
   readonly backend: BackendName;
   readonly state: BackendState;
-  /** Where it can compute. */
+  /** If it can compute. */
   readonly hardware?: string;
   readonly memory?: DeviceMemory;
-  /** Why it was refused and what to do, or what one should know of it. */
+  /** Why it was refused and what to do, or a note. */
   readonly reason?: string;
 }
 
@@ -33,31 +33,31 @@ export interface DeviceReport {
   readonly node: string;
   /** `linux x64`. */
   readonly platform: string;
-  /** `DEEPEND_DEVICE`, where it is set. */
+  /** `DEEPEND_DEVICE`, if it is set. */
   readonly variable?: string;
   /** The best first. */
   readonly backends: readonly BackendReport[];
 }
 
 /**
- * Each engine: whether it can compute here, on what, and why not. Native engines are tried in a
- * child process; none is made current.
+ * Reports of each backend whether it can compute here, on what hardware, or why not. Native backends
+ * are tried in a child process; none is made current.
  */
 export async function deviceReport(): Promise<DeviceReport> {
-  const engines: BackendReport[] = [];
-  for (const name of ORDER) engines.push(...(await reportOn(name)));
+  const backends: BackendReport[] = [];
+  for (const name of ORDER) backends.push(...(await reportOn(name)));
   const variable = process.env.DEEPEND_DEVICE;
   return {
     node: process.version,
     platform: `${process.platform} ${process.arch}`,
     ...(variable && { variable }),
-    backends: engines,
+    backends,
   };
 }
 
 /**
- * The devices that can compute here, the best first; a software adapter is among them, at the end
- * of its `hardware`. None is made current.
+ * The devices that can compute here, best first. Software adapters are included; their `hardware`
+ * says so. None is made current.
  */
 export async function listDevices(): Promise<Omit<Device, 'why'>[]> {
   const { backends } = await deviceReport();
@@ -72,13 +72,13 @@ export async function listDevices(): Promise<Omit<Device, 'why'>[]> {
 
 async function reportOn(name: CandidateName): Promise<BackendReport[]> {
   if (name === 'cuda') return reportOnCuda();
-  const own = { name: name === 'webgpu' ? 'webgpu:0' : name, backend: name };
+  const names = { name: name === 'webgpu' ? 'webgpu:0' : name, backend: name };
   const fault = await faultOf(name);
   const hardware = fault && name !== 'webgpu' ? undefined : await hardwareOf(name);
   const reason = fault ?? (name === 'tensorflow' ? await nativeNote() : undefined);
   return [
     {
-      ...own,
+      ...names,
       state: fault ? 'refused' : stateOf(name),
       ...(hardware && { hardware }),
       ...(reason && { reason }),
@@ -86,7 +86,7 @@ async function reportOn(name: CandidateName): Promise<BackendReport[]> {
   ];
 }
 
-/** A row for each GPU, or one that says why there is none. */
+/** One row per GPU, or one that says why there are none. */
 async function reportOnCuda(): Promise<BackendReport[]> {
   const gpus = await cudaGpus();
   if (typeof gpus === 'string')
@@ -106,20 +106,20 @@ async function reportOnCuda(): Promise<BackendReport[]> {
   return rows;
 }
 
-function stateOf(engine: BackendName): BackendState {
-  const { backend } = BACKENDS[engine];
-  if (tf.getBackend() === backend) return 'current';
-  return tf.findBackend(backend) ? 'started' : 'ready';
+function stateOf(name: BackendName): BackendState {
+  const { tfjsName } = BACKENDS[name];
+  if (tf.getBackend() === tfjsName) return 'current';
+  return tf.findBackend(tfjsName) ? 'started' : 'ready';
 }
 
-/** tfjs-node-gpu that computes on the CPU does not say so itself. */
+/** tfjs-node-gpu does not say itself when it computes on the CPU. */
 async function nativeNote(): Promise<string | undefined> {
   const { package: name, noGpu } = await probeNative();
   return name?.endsWith('-gpu') ? noGpu : undefined;
 }
 
-async function hardwareOf(engine: BackendName): Promise<string | undefined> {
-  if (engine === 'webgpu') {
+async function hardwareOf(name: BackendName): Promise<string | undefined> {
+  if (name === 'webgpu') {
     const { adapter } = await probeWebgpu();
     return (
       adapter &&
@@ -127,27 +127,23 @@ async function hardwareOf(engine: BackendName): Promise<string | undefined> {
     );
   }
   const { loaded } = state();
-  if (engine === 'tensorflow' && !loaded) {
-    const { package: name = '' } = await probeNative();
-    return `${cpuHardware('all')}, ${name.replace('@tensorflow/', '')} on the CPU`;
+  if (name === 'tensorflow' && !loaded) {
+    const { package: library = '' } = await probeNative();
+    return `${cpuHardware('all')}, ${library.replace('@tensorflow/', '')} on the CPU`;
   }
-  return describe(engine, '').hardware;
+  return describe(name, '').hardware;
 }
 
 const gib = (bytes: number) => `${(bytes / 2 ** 30).toFixed(1)} GiB`;
 
-/** A report as lines of text. */
-export function formatReport({
-  node,
-  platform,
-  variable,
-  backends: engines,
-}: DeviceReport): string {
-  const wide = Math.max(...engines.map(({ name }) => name.length));
+/** A report as lines of text, one per backend. */
+export function formatReport({ node, platform, variable, backends }: DeviceReport): string {
+  const width = Math.max(...backends.map(({ name }) => name.length));
   const head = `Node ${node}, ${platform}${variable ? `, DEEPEND_DEVICE=${variable}` : ''}`;
-  const lines = engines.map(({ name, state: at, hardware, memory, reason }) => {
-    const room = memory && `${gib(memory.total)}, ${gib(memory.used)} in use`;
-    return `${name.padEnd(wide)}  ${at.padEnd(7)}  ${[hardware, room, reason].filter(Boolean).join('; ')}`.trimEnd();
+  const lines = backends.map(({ name, state: at, hardware, memory, reason }) => {
+    const usage = memory && `${gib(memory.total)}, ${gib(memory.used)} in use`;
+    const details = [hardware, usage, reason].filter(Boolean).join('; ');
+    return `${name.padEnd(width)}  ${at.padEnd(7)}  ${details}`.trimEnd();
   });
   return [head, ...lines].join('\n');
 }

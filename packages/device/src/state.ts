@@ -2,25 +2,19 @@ import type { NvidiaGpu } from './hardware';
 import type { Probe } from './tensorflow/native';
 import type { WebgpuProbe } from './webgpu/probe';
 
-/** What one process knows once, however many copies of this module it has loaded (ESM and CJS). */
+/** State of the process, shared by the ES and CommonJS copies of this package. */
 interface State {
-  /**
-   * What became of the native engine, by the GPUs it may see; asked at most once, since a child
-   * process answers.
-   */
+  /** The probe of the native library by its visible GPUs; probed once, in a child process. */
   native?: Map<string, Promise<Probe>>;
-  /** `CUDA_VISIBLE_DEVICES` as the process was started with it. */
+  /** `CUDA_VISIBLE_DEVICES` at the start of the process. */
   visible?: { readonly asStarted: string | undefined };
-  /** What Dawn found; asked likewise. */
+  /** Dawn's probe, likewise. */
   webgpu?: Promise<WebgpuProbe>;
-  /** NVIDIA's GPUs that this process may use, as they were asked for last. */
+  /** The NVIDIA GPUs that this process may use, as of the last query. */
   gpus?: readonly NvidiaGpu[];
-  /** The native package that this process has loaded: a second one cannot come beside it. */
+  /** The native package that this process has loaded; it cannot load a second one. */
   loaded?: { package: string; usesGpu: boolean; gpu?: number };
-  /**
-   * The last engine start asked for; the next waits for it, since TensorFlow.js gives up a start
-   * when another begins.
-   */
+  /** The last start of a backend; the next start waits for it. */
   starting?: Promise<void>;
 }
 

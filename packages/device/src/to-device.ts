@@ -1,34 +1,36 @@
-/** Moving tensors and nets from one engine to another. */
+/** Moves tensors and models from one backend to another. */
 import { formatValue } from '@deepend/core';
 import * as tf from '@tensorflow/tfjs-core';
 import { BACKENDS } from './backends';
 import { activate } from './devices';
 import type { Device } from './types';
 
-/** What has weights: a `tf.LayersModel`, by the part that is used here. */
-interface Net {
+/** A `tf.LayersModel`, as far as it is used here. */
+interface Model {
   readonly name: string;
   readonly weights: readonly { read(): tf.Tensor }[];
 }
 
-const isNet = (what: unknown): what is Net => Array.isArray((what as Net | null)?.weights);
+const isModel = (what: unknown): what is Model => Array.isArray((what as Model | null)?.weights);
 
 /**
- * A tensor's copy on a device, which is the caller's to dispose; or a net, whose weights are moved
- * there in place. The engine that was
- * current stays current. `train` with a `device` moves its net by itself.
- * @throws TypeError when it is neither
+ * Copies a tensor to a device; the caller disposes the copy. Or moves the weights of a model there,
+ * in place. The current backend stays current. `train` with a `device` moves its model itself.
+ * @returns the copy, or the model
+ * @throws TypeError when `what` is neither
  * @example
  * const gpu = await tryGpu();
- * await toDevice(net, gpu);
+ * await toDevice(model, gpu);
  */
-export async function toDevice<T extends tf.Tensor | Net>(
+export async function toDevice<T extends tf.Tensor | Model>(
   what: T,
   device: Pick<Device, 'backend'>,
 ): Promise<T> {
   const isTensor = what instanceof tf.Tensor;
-  if (!isTensor && !isNet(what))
-    throw new TypeError(`[device] toDevice: expected a tensor or a net, got ${formatValue(what)}`);
+  if (!isTensor && !isModel(what))
+    throw new TypeError(
+      `[device] toDevice: expected a tensor or a model, got ${formatValue(what)}`,
+    );
   const before = tf.getBackend();
   try {
     await activate(device);
@@ -40,21 +42,18 @@ export async function toDevice<T extends tf.Tensor | Net>(
   }
 }
 
-/** Under a current engine, numbers read from wherever they are. */
+/** A copy on the current backend. */
 const copy = async (tensor: tf.Tensor): Promise<tf.Tensor> =>
   tf.tensor(await tensor.data(), tensor.shape, tensor.dtype as 'float32');
 
-async function move(
-  variable: tf.Variable,
-  { backend: engine }: Pick<Device, 'backend'>,
-): Promise<void> {
-  if (backendOf(variable) === BACKENDS[engine].backend) return;
-  const there = await copy(variable);
-  variable.assign(there);
-  there.dispose();
+async function move(variable: tf.Variable, { backend }: Pick<Device, 'backend'>): Promise<void> {
+  if (backendOf(variable) === BACKENDS[backend].tfjsName) return;
+  const moved = await copy(variable);
+  variable.assign(moved);
+  moved.dispose();
 }
 
-/** The TensorFlow.js name of the backend that holds a tensor's numbers. */
+/** The TensorFlow.js name of the backend that holds a tensor. */
 export function backendOf({ dataId }: tf.Tensor): string | undefined {
   const { registry, state } = tf.engine() as unknown as {
     registry: Record<string, tf.KernelBackend>;

@@ -1,44 +1,41 @@
 /** A TensorFlow.js backend, under the name that deepend gives it. */
 export type BackendName = 'webgpu' | 'simd' | 'tensorflow' | 'wasm' | 'cpu-js';
 
-/** Bytes of a device's own memory. */
+/** Bytes of a device's memory. */
 export interface DeviceMemory {
   readonly total: number;
-  /** By every process, when it was asked. */
+  /** By all processes, at the time of the query. */
   readonly used: number;
 }
 
-/** Something that can compute. Getting one makes its engine the current one of TensorFlow.js. */
+/** Hardware that computes, and the backend for it. Choosing one makes its backend current. */
 export interface Device {
-  /** `cuda:0`, `webgpu:0`, or `cpu` for every CPU engine. */
+  /** `cuda:0`, `webgpu:0`, or `cpu` for every CPU backend. */
   readonly name: string;
   readonly backend: BackendName;
-  /**
-   * The processor by its maker's name, and how much of it the engine uses; for `simd` the build of
-   * its module too.
-   */
+  /** The processor's name and how many cores the backend uses; for `simd` also its build. */
   readonly hardware: string;
-  /** Why this one, and not a better one. */
+  /** Why this device was chosen, and not a better one. */
   readonly why: string;
-  /** Where the driver tells it. */
+  /** If the driver reports it. */
   readonly memory?: DeviceMemory;
 }
 
-/** What a device can be asked for by: what `device()` and `DEEPEND_DEVICE` take. */
+/** A device's name for `device()` and `DEEPEND_DEVICE`. */
 export type DeviceName = `cuda:${number}` | 'webgpu:0' | 'cpu' | BackendName;
 
 /**
- * What is chosen among: the GPU through CUDA, and the engines. `tensorflow` stands for
+ * A candidate of the automatic choice: the GPU through CUDA, or a backend. `tensorflow` is
  * libtensorflow on the CPU.
  */
 export type CandidateName = 'cuda' | BackendName;
 
 export interface ChoiceOptions {
   /**
-   * What is tried, the best first; what is not named is not taken. @default cuda, webgpu, simd,
-   * tensorflow, wasm, cpu-js
+   * The candidates to try, best first; others are not used.
+   * @default cuda, webgpu, simd, tensorflow, wasm, cpu-js
    */
   order?: readonly CandidateName[];
-  /** What is not taken. @default none */
+  /** Candidates that are not used. @default none */
   exclude?: readonly CandidateName[];
 }

@@ -12,7 +12,7 @@ import path from 'node:path';
 import { build } from 'esbuild';
 
 const root = path.resolve(import.meta.dirname, '..');
-const source = (folder) => path.join(root, `../${folder}/src/index.ts`);
+const source = (folder, entry = 'index') => path.join(root, `../${folder}/src/${entry}.ts`);
 
 /**
  * `from` is a file of this package's, which the text is given: what it needs is looked for from
@@ -29,12 +29,15 @@ const TEXTS = {
   replica: { external: ['@deepend/*', '@tensorflow/*'] },
   'replica-of-sources': {
     external: ['@tensorflow/*'],
-    alias: Object.fromEntries(
-      ['core', 'compiler', 'optim', 'device', 'backend-simd'].map((name) => [
-        `@deepend/${name}`,
-        source(name),
-      ]),
-    ),
+    alias: {
+      '@deepend/backend-simd/workspace': source('backend-simd', 'workspace'),
+      ...Object.fromEntries(
+        ['core', 'compiler', 'device', 'backend-simd'].map((name) => [
+          `@deepend/${name}`,
+          source(name),
+        ]),
+      ),
+    },
     inject: [path.join(root, '../nn/src/grouped-conv.ts')], // which @deepend/nn would register
     define: { 'import.meta.url': 'undefined' },
   },

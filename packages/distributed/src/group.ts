@@ -6,7 +6,7 @@
  * gradient that one device would have; here they are summed.
  */
 import type { ForwardPass, Loss, ParameterGradient, Plan, StepResult } from '@deepend/compiler';
-import { type CoreShare, type Device, environmentApart, shareCores } from '@deepend/device';
+import { type CoreShare, type Device, shareCores, workerEnvironment } from '@deepend/device';
 import * as tf from '@tensorflow/tfjs-core';
 import type { LayersModel } from '@tensorflow/tfjs-layers';
 import { LINKS, placeOf, requestOf } from './devices';
@@ -70,7 +70,7 @@ export class DeviceGroup {
   async begin(): Promise<void> {
     const { net, plan, devices, start, patience = BEGIN_PATIENCE } = this.options;
     this.cores = await shareCores(devices);
-    const env = environmentApart(this.cores.threads);
+    const env = workerEnvironment(this.cores.threads);
     const text = describeNet(net);
     this.peers = devices.slice(1).map((device, i) => {
       const name = `${WHERE}: ${placeOf(device, i + 1, devices.length)}`;

@@ -5,14 +5,13 @@
 import { Task } from '../../assembly/ops';
 import type { SimdBackend } from '../backend';
 import type { GatherArgs } from '../generated/bindings';
+import { FEW_CHANNELS } from '../limits';
 import { chooseBlocks, type Finish, sumPartials } from './conv-direct';
 import { flipGeometry, type Geometry, listTaps, paddedSize } from './conv-geometry';
 import { countPanels, withPanels } from './matmul';
 
 /** Maximum number of floats in a window: a thread's scratch memory has room for 128 windows. */
 const WINDOW_LIMIT = 4096;
-/** From this many channels on, the product of a single tap is long enough. */
-const FEW_CHANNELS = 32;
 
 /** Whether each window should be gathered into one row first, with zeros for padding. */
 export const shouldGather = (g: Geometry): boolean =>

@@ -5,14 +5,11 @@
 import { Task } from '../../assembly/ops';
 import type { SimdBackend } from '../backend';
 import type { WinogradArgs } from '../generated/bindings';
+import { CACHE_BYTES, CHUNK_BYTES, MIN_BLOCK_TILES } from '../limits';
 import type { Finish } from './conv-direct';
 import type { Geometry, TileSize } from './conv-geometry';
 import { countPanels, NR } from './matmul';
 
-/** Bytes that a block of tiles may take in all three steps: they stay in a second-level cache. */
-const CACHE_BYTES = 1_200_000;
-/** Bytes that the planes of a chunk may take if a block does not fit in the cache. */
-const CHUNK_BYTES = 16 << 20;
 /** Winograd tiles that one tile of a job transforms, and that one writes. */
 const TRANSFORM_BLOCK = 8;
 const WRITE_BLOCK = 4;
@@ -144,7 +141,8 @@ function runWinograd(
     );
     const bytesPerTile = planes * 4 * (channels + panels * NR);
     const block = Math.floor(CACHE_BYTES / bytesPerTile / 6) * 6;
-    if (block >= 30) runInBlocks(backend, source, { target, u, block: Math.min(block, 60) });
+    if (block >= MIN_BLOCK_TILES)
+      runInBlocks(backend, source, { target, u, block: Math.min(block, 60) });
     else runInChunks(backend, source, { target, u, bytesPerTile });
   });
 }

@@ -3,6 +3,7 @@ import { backend_util, type TensorInfo } from '@tensorflow/tfjs-core';
 import { Task } from '../../assembly/ops';
 import type { SimdBackend } from '../backend';
 import { MICRO } from '../generated/bindings';
+import { ONE_BLOCK } from '../limits';
 import { type Call, isFloat, type Kernel, size } from './types';
 
 /** Columns of a panel. */
@@ -145,9 +146,6 @@ interface BStrides {
   row: number;
   column: number;
 }
-
-/** Maximum number of rows in a tile. */
-const ONE_BLOCK = 120;
 
 /** Panels that a tile packs itself: they stay in the second-level cache. */
 const panelsPerTile = (n: number, batch: number): number =>

@@ -6,10 +6,9 @@ import type { TensorInfo } from '@tensorflow/tfjs-core';
 import { Task } from '../../assembly/ops';
 import type { SimdBackend } from '../backend';
 import type { NormArgs } from '../generated/bindings';
+import { BLOCK_NUMBERS } from '../limits';
 import { type Attrs, type Call, type Kernel, size } from './types';
 
-/** Numbers in a block of rows: they stay in the cache for the block's second pass. */
-const BLOCK_NUMBERS = 16_384;
 const CHANNEL_BLOCK = 64;
 
 type Rows = Pick<NormArgs, 'rows' | 'channels' | 'block' | 'blocks'>;
@@ -134,7 +133,7 @@ function batchNorm({ inputs, attrs, backend }: Call): TensorInfo[] {
 
 /** dx, dGamma, dBeta and, with attrs.residual, the shortcut's gradient dz. */
 function batchNormGradient({ inputs, attrs, backend }: Call): TensorInfo[] {
-  const { x, y, dy, mean, deviation: invStd, gamma } = inputs as Inputs;
+  const { x, y, dy, mean, invStd, gamma } = inputs as Inputs;
   const rows = splitRows(x);
   const { channels, blocks } = rows;
   const dx = backend.output([...x.shape]);
@@ -198,7 +197,7 @@ export const normKernels: Kernel[] = [
   // {x, gamma?, beta?, movingMean, movingVariance, residual?} + epsilon, momentum, relu
   // → [y, mean, 1 / √(variance + epsilon)]
   { name: 'deepend.batchNorm', run: batchNorm },
-  // {x, y, dy, mean, deviation, gamma?} + relu, residual → [dx, dGamma, dBeta, dz?]; reads only the
+  // {x, y, dy, mean, invStd, gamma?} + relu, residual → [dx, dGamma, dBeta, dz?]; reads only the
   // sign of y, for the ReLU
   { name: 'deepend.batchNormGradient', run: batchNormGradient },
   // {x} → sums

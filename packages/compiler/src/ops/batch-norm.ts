@@ -5,14 +5,14 @@ import type { Backward, BackwardCall, Operation, OperationKind, Parameter } from
 
 export interface BatchNormAttrs {
   readonly epsilon: number;
-  /** How much of the moving statistics stays at each step: 0.9 is PyTorch's momentum of 0.1. */
+  /** Decay rate of the moving statistics: 0.9 is PyTorch's momentum of 0.1. */
   readonly momentum: number;
   readonly scale: boolean;
   readonly center: boolean;
   readonly relu: boolean;
   /**
-   * Its layer is not trainable: it normalizes by its moving statistics in training too, as Keras's
-   * does, and keeps them.
+   * The layer is not trainable. As in Keras, it then normalizes by its moving statistics in training
+   * too, and does not update them.
    */
   readonly frozen: boolean;
   /** The second input is added before the ReLU: the end of a residual block. */
@@ -28,10 +28,9 @@ function unpack(attrs: BatchNormAttrs, params: readonly tf.Tensor[]) {
 }
 
 /**
- * Batch normalization over the last axis (Ioffe & Szegedy 2015), then, when fused, the sum with a
- * shortcut, then ReLU.
- * It normalizes with the biased variance of the batch and moves the statistics with the unbiased
- * one, as PyTorch does.
+ * Batch normalization over the last axis (Ioffe & Szegedy 2015, https://arxiv.org/abs/1502.03167);
+ * when fused, then the sum with a shortcut, then ReLU. As in PyTorch, it normalizes with the biased
+ * variance of the batch and updates the moving variance with the unbiased one.
  */
 export const batchNorm: OperationKind<BatchNormAttrs> = {
   name: 'batchNorm',
@@ -42,17 +41,17 @@ export const batchNorm: OperationKind<BatchNormAttrs> = {
     const { gamma, beta, movingMean, movingVariance } = unpack(attrs, params);
     if (training && hasFusedKernel('deepend.batchNorm')) {
       for (const param of operation.params.slice(-2)) ensureUnique(param.variable);
-      const [y, ...saved] = runFusedKernel(
+      const fused = runFusedKernel(
         'deepend.batchNorm',
         { x, gamma, beta, movingMean, movingVariance, residual },
         attrs,
-      ) as tf.Tensor[];
-      return { output: y as tf.Tensor, saved };
+      );
+      if (fused) return { output: fused[0], saved: fused.slice(1) as tf.Tensor[] };
     }
     if (!training) {
-      const places = { x, gamma, beta, mean: movingMean, variance: movingVariance, residual };
-      const own = runFusedKernel('deepend.normalize', places, attrs);
-      if (own) return { output: own[0] as tf.Tensor };
+      const tensors = { x, gamma, beta, mean: movingMean, variance: movingVariance, residual };
+      const fused = runFusedKernel('deepend.normalize', tensors, attrs);
+      if (fused) return { output: fused[0] };
     }
     const count = x.size / (x.shape[x.rank - 1] ?? 1); // batch·height·width
     const mean = training ? tf.div(channelSums(x), count) : movingMean;
@@ -60,53 +59,52 @@ export const batchNorm: OperationKind<BatchNormAttrs> = {
     const variance = training
       ? tf.div(channelSums(tf.squaredDifference(x, mean)), count)
       : movingVariance;
-    const deviation = tf.rsqrt(tf.add(variance, attrs.epsilon)); // 1 / √(variance + ε), [channels]
-    const factor = gamma ? tf.mul(gamma, deviation) : deviation;
+    const invStd = tf.rsqrt(tf.add(variance, attrs.epsilon)); // 1 / √(variance + ε), [channels]
+    const factor = gamma ? tf.mul(gamma, invStd) : invStd;
     const shift = tf.sub(beta ?? 0, tf.mul(mean, factor));
     let y = tf.add(tf.mul(x, factor), shift);
     if (residual) y = tf.add(y, residual);
     if (attrs.relu) y = tf.relu(y);
     if (!training) return { output: y };
     const statistics = operation.params.slice(-2).map((param) => param.variable);
-    move(statistics[0] as tf.Variable, mean, attrs.momentum);
-    move(
+    updateMoving(statistics[0] as tf.Variable, mean, attrs.momentum);
+    updateMoving(
       statistics[1] as tf.Variable,
       tf.mul(variance, count / Math.max(count - 1, 1)),
       attrs.momentum,
     );
-    return { output: y, saved: [mean, deviation] };
+    return { output: y, saved: [mean, invStd] };
   },
   backward({ attrs, inputs, params, output, saved, dy, operation, wanted }) {
     if (attrs.frozen) return frozenGradients(attrs, { params, output, dy, wanted });
     const [x] = inputs as [tf.Tensor];
     const { gamma } = unpack(attrs, params);
-    const [mean, deviation, extra] = saved as [tf.Tensor, tf.Tensor, tf.Tensor?];
-    const own = runFusedKernel(
+    const [mean, invStd, context] = saved as [tf.Tensor, tf.Tensor, tf.Tensor?];
+    const fused = runFusedKernel(
       'deepend.batchNormGradient',
-      { x, y: output, dy, mean, deviation, extra, gamma },
+      { x, y: output, dy, mean, invStd, context, gamma },
       attrs,
     );
-    if (own) return gradients(own, attrs, operation);
+    if (fused) return sortGradients(fused, attrs, operation);
     const count = x.size / (x.shape[x.rank - 1] ?? 1);
     const dz = attrs.relu ? reluGradient(dy, output) : dy;
     const dBeta = channelSums(dz);
-    const dGamma = tf.mul(channelSums(tf.mul(dz, tf.sub(x, mean))), deviation);
-    // dx = γ·d·(dz − Σdz/n − x̂·Σ(dz·x̂)/n), gathered by powers of x: a·dz + b·x + c, each of a, b,
-    // c [channels]
-    const a = gamma ? tf.mul(gamma, deviation) : deviation;
-    const b = tf.mul(tf.mul(a, tf.mul(deviation, dGamma)), -1 / count);
+    const dGamma = tf.mul(channelSums(tf.mul(dz, tf.sub(x, mean))), invStd);
+    // dx = γ·invStd·(dz − Σdz/n − x̂·Σ(dz·x̂)/n), as a·dz + b·x + c with a, b, c [channels]
+    const a = gamma ? tf.mul(gamma, invStd) : invStd;
+    const b = tf.mul(tf.mul(a, tf.mul(invStd, dGamma)), -1 / count);
     const c = tf.sub(tf.mul(tf.mul(a, dBeta), -1 / count), tf.mul(b, mean));
     const dx = wanted[0] ? tf.add(tf.add(tf.mul(dz, a), tf.mul(x, b)), c) : null;
-    return gradients([dx, dGamma, dBeta, wanted[1] ? tf.clone(dz) : null], attrs, operation);
+    return sortGradients([dx, dGamma, dBeta, wanted[1] ? tf.clone(dz) : null], attrs, operation);
   },
 };
 
-/** The moving mean and variance, where a training step moves them. */
+/** The moving mean and variance, if a training step updates them. */
 export function statisticsOf({ kind, attrs, params }: Operation): readonly Parameter[] {
   return kind.name === batchNorm.name && !(attrs as BatchNormAttrs).frozen ? params.slice(-2) : [];
 }
 
-/** By constants, normalization is a linear map: dx = dz·γ / √(variance + ε). */
+/** With constant statistics, normalization is linear: dx = dz·γ / √(variance + ε). */
 function frozenGradients(
   attrs: BatchNormAttrs,
   {
@@ -117,15 +115,15 @@ function frozenGradients(
   }: Pick<BackwardCall<BatchNormAttrs>, 'params' | 'output' | 'dy' | 'wanted'>,
 ): Backward {
   const { gamma, movingVariance } = unpack(attrs, params);
-  const deviation = tf.rsqrt(tf.add(movingVariance, attrs.epsilon)); // [channels]
+  const invStd = tf.rsqrt(tf.add(movingVariance, attrs.epsilon)); // [channels]
   const dz = attrs.relu ? reluGradient(dy, output) : dy;
-  const dx = wanted[0] ? tf.mul(dz, gamma ? tf.mul(gamma, deviation) : deviation) : null;
+  const dx = wanted[0] ? tf.mul(dz, gamma ? tf.mul(gamma, invStd) : invStd) : null;
   return { inputs: attrs.residual ? [dx, wanted[1] ? tf.clone(dz) : null] : [dx], params: [] };
 }
 
 /** Sorts dx, dGamma, dBeta and the shortcut's gradient by inputs and parameters. */
-function gradients(
-  [dx = null, dGamma, dBeta, dz = null]: readonly (tf.Tensor | null)[],
+function sortGradients(
+  [dx = null, dGamma, dBeta, dz = null]: readonly (tf.Tensor | null | undefined)[],
   { scale, center, residual }: BatchNormAttrs,
   { params }: Operation<BatchNormAttrs>,
 ): Backward {
@@ -136,6 +134,6 @@ function gradients(
   };
 }
 
-function move(statistic: tf.Variable, batch: tf.Tensor, momentum: number): void {
+function updateMoving(statistic: tf.Variable, batch: tf.Tensor, momentum: number): void {
   statistic.assign(tf.add(tf.mul(statistic, momentum), tf.mul(batch, 1 - momentum)));
 }

@@ -14,18 +14,16 @@ import type { OperationKind } from '../program';
 export interface ConvLayerAttrs {
   readonly strides: readonly [number, number];
   readonly dilations: readonly [number, number];
-  /** As TensorFlow's `same`, or explicit. */
+  /** TensorFlow's `same`, or explicit. */
   readonly padding: 'same' | ConvAttrs['padding'];
   readonly relu: boolean;
   /** @default 1 */
   readonly groups?: number;
-  /** Batch normalization alone reads the output, so that the bias's gradient is 0. */
+  /** Only batch normalization reads the output, so that the bias's gradient is 0. */
   readonly normalized?: boolean;
 }
 
-/**
- * TensorFlow's `same`: ⌈size / stride⌉ pixels, and what padding that takes, the odd row at the end.
- */
+/** The padding of TensorFlow's `same` for ⌈size / stride⌉ pixels; an odd row goes to the end. */
 function sameAxis(
   size: number,
   kernel: number,
@@ -39,8 +37,8 @@ function sameAxis(
   return [Math.floor(total / 2), Math.ceil(total / 2)];
 }
 
-/** The padding in rows and columns, from the shapes of image and filter. */
-export function resolve(
+/** Resolves `same` to explicit padding, from the shapes of image and filter. */
+export function resolvePadding(
   attrs: Pick<ConvLayerAttrs, 'strides' | 'dilations' | 'padding' | 'groups'>,
   x: readonly number[],
   filter: readonly number[],
@@ -59,28 +57,32 @@ export const conv2d: OperationKind<ConvLayerAttrs> = {
   name: 'conv2d',
   reads: ({ relu }) => ({ inputs: true, output: relu }),
   forward({ attrs, inputs, params }) {
-    const [x, [filter, bias]] = [inputs[0] as tf.Tensor4D, params as [tf.Tensor4D, tf.Tensor1D?]];
-    const conv = resolve(attrs, x.shape, filter.shape);
-    const own = runFusedKernel(
+    const x = inputs[0] as tf.Tensor4D;
+    const [filter, bias] = params as [tf.Tensor4D, tf.Tensor1D?];
+    const conv = resolvePadding(attrs, x.shape, filter.shape);
+    const fused = runFusedKernel(
       'deepend.conv2d',
       { x, filter, bias },
       { ...conv, relu: attrs.relu },
     );
-    if (own) return { output: own[0] as tf.Tensor, saved: own.slice(1) };
+    if (fused) return { output: fused[0], saved: fused.slice(1) as tf.Tensor[] };
     const linear = convolve(x, filter, conv);
     const biased = bias ? tf.add(linear, bias) : linear;
     return { output: attrs.relu ? tf.relu(biased) : biased };
   },
   backward({ attrs, inputs, params, output, dy, operation, wanted, saved }) {
-    const [x, filter] = [inputs[0] as tf.Tensor4D, params[0] as tf.Tensor4D];
-    const conv = resolve(attrs, x.shape, filter.shape);
+    const x = inputs[0] as tf.Tensor4D;
+    const filter = params[0] as tf.Tensor4D;
+    const conv = resolvePadding(attrs, x.shape, filter.shape);
     const dz = (attrs.relu ? reluGradient(dy, output) : dy) as tf.Tensor4D;
     const gradients = [
       () => filterGradient(x, dz, filter.shape, conv),
       () => (attrs.normalized ? tf.zeros([filter.shape[3]]) : channelSums(dz)),
     ];
     return {
-      inputs: [wanted[0] ? inputGradient(dz, filter, x.shape, { ...conv, extra: saved[0] }) : null],
+      inputs: [
+        wanted[0] ? inputGradient(dz, filter, { conv, xShape: x.shape, context: saved[0] }) : null,
+      ],
       params: gradients
         .filter((_, i) => operation.params[i]?.trainable)
         .map((gradient) => gradient()),

@@ -1,21 +1,21 @@
 /**
- * Depthwise convolution: each channel by filters of its own. Engines' own gradient kernels serve
- * where there are any, and forms composed of
- * core ops where there are none, as on stock wasm.
+ * Depthwise convolution: each channel has its own filters. Its gradients use the backend's stock
+ * kernels if it has them, and core ops otherwise, as on `wasm`.
  */
+import { backendTraits } from '@deepend/core';
 import * as tf from '@tensorflow/tfjs-core';
 import {
   type ConvAttrs,
   channelSums,
+  dilate,
   isEmpty,
   NO_PADDING,
   pairs,
-  spreadBy,
-  throughTurned,
+  transposedConvByDilation,
   zeroPad,
 } from '../primitives';
 import type { OperationKind } from '../program';
-import { type ConvLayerAttrs, resolve } from './conv';
+import { type ConvLayerAttrs, resolvePadding } from './conv';
 
 export type DepthwiseAttrs = Pick<
   ConvLayerAttrs,
@@ -29,8 +29,8 @@ const run = (kernel: string, tensors: tf.NamedTensorMap, attrs: object) =>
   tf.engine().runKernel(kernel, tensors, attrs as tf.NamedAttrMap) as tf.Tensor4D;
 
 const padOf = ({ padding }: ConvAttrs) => (isEmpty(padding) ? 'valid' : pairs(padding));
-/** What a stock gradient kernel is told. */
-const stock = (conv: ConvAttrs) => ({
+/** The attributes of a stock gradient kernel. */
+const stockAttrs = (conv: ConvAttrs) => ({
   strides: [...conv.strides],
   dilations: [1, 1],
   pad: padOf(conv),
@@ -45,31 +45,34 @@ function inputGradient(
   filter: tf.Tensor4D,
   { conv, inputShape }: { conv: ConvAttrs; inputShape: Shape4D },
 ): tf.Tensor4D {
-  const own = tf.DepthwiseConv2dNativeBackpropInput;
-  if (has(own)) return run(own, { dy, filter }, { ...stock(conv), inputShape });
+  const kernel = tf.DepthwiseConv2dNativeBackpropInput;
+  if (has(kernel)) return run(kernel, { dy, filter }, { ...stockAttrs(conv), inputShape });
   const [kh, kw, channels, multiplier] = filter.shape;
-  const turned: tf.Tensor4D = tf.reverse(
+  const flipped: tf.Tensor4D = tf.reverse(
     tf.reshape(filter, [kh, kw, channels * multiplier, 1]),
     [0, 1],
   );
   const geometry = { xShape: inputShape, kernel: [kh, kw] as const, attrs: conv };
-  const each = throughTurned(dy, geometry, (spread, at) => convolve(spread, turned, at)); // [batch, h, w, in·multiplier]
+  // [batch, h, w, in·multiplier]
+  const each = transposedConvByDilation(dy, geometry, (dilated, at) =>
+    convolve(dilated, flipped, at),
+  );
   return multiplier === 1
     ? each
     : tf.reshape(tf.sum(tf.reshape(each, [-1, multiplier]), 1), inputShape);
 }
 
 /**
- * Without a kernel for it, tap by tap: what a tap sees of the image, times dy, summed over the
- * pixels.
+ * Without a stock kernel it is computed tap by tap: the pixels that a tap sees, times dy, summed
+ * over the pixels.
  */
 function filterGradient(
   x: tf.Tensor4D,
   dy: tf.Tensor4D,
   { conv, filterShape }: { conv: ConvAttrs; filterShape: Shape4D },
 ): tf.Tensor4D {
-  const own = tf.DepthwiseConv2dNativeBackpropFilter;
-  if (has(own)) return run(own, { x, dy }, { ...stock(conv), filterShape });
+  const kernel = tf.DepthwiseConv2dNativeBackpropFilter;
+  if (has(kernel)) return run(kernel, { x, dy }, { ...stockAttrs(conv), filterShape });
   const [kh, kw, channels, multiplier] = filterShape;
   const [batch, height, width] = dy.shape;
   const [down, across] = conv.strides;
@@ -81,7 +84,7 @@ function filterGradient(
     const products = tf.mul(tf.reshape(seen, [-1, channels, 1]), each);
     return channelSums(tf.reshape(products, [-1, channels * multiplier]));
   };
-  // Each tap tidies up for itself: its products are as large as dy.
+  // One tidy per tap: a tap's products are as large as dy.
   const taps = Array.from({ length: kh * kw }, (_, i) =>
     tf.tidy(() => tap(Math.floor(i / kw), i % kw)),
   );
@@ -89,38 +92,38 @@ function filterGradient(
 }
 
 /**
- * The filter with zeros between its taps, so that nothing else need know of dilation: the stock
- * gradients of cpu and TensorFlow do not.
- * `[kh, kw, in, multiplier]` → `[(kh − 1)·dilation + 1, …, in, multiplier]`
+ * Inserts zeros between a filter's taps, since the stock gradients of `cpu` and TensorFlow ignore
+ * dilation: `[kh, kw, in, multiplier]` → `[(kh − 1)·dilation + 1, …, in, multiplier]`.
  */
-function dilate(filter: tf.Tensor4D, dilations: readonly [number, number]): tf.Tensor4D {
+function dilateFilter(filter: tf.Tensor4D, dilations: readonly [number, number]): tf.Tensor4D {
   const [kh, kw, channels, multiplier] = filter.shape;
-  const wide: tf.Tensor4D = spreadBy(
-    tf.reshape(filter, [1, kh, kw, channels * multiplier]),
-    dilations,
-  );
+  const wide = dilate(tf.reshape(filter, [1, kh, kw, channels * multiplier]), dilations);
   return tf.reshape(wide, [wide.shape[1], wide.shape[2], channels, multiplier]);
 }
 
-/** The taps out of a dilated filter's gradient. */
-const contract = (gradient: tf.Tensor, [down, across]: readonly [number, number]): tf.Tensor =>
+/** The gradient of the filter from that of the dilated filter. */
+const contractFilter = (
+  gradient: tf.Tensor,
+  [down, across]: readonly [number, number],
+): tf.Tensor =>
   down === 1 && across === 1
     ? gradient
     : tf.stridedSlice(gradient, [0, 0, 0, 0], gradient.shape, [down, across, 1, 1]);
 
 /**
- * What every part computes with. TensorFlow's gradients take no explicit padding: there the zeros
- * lie in memory.
+ * The image, filter and geometry that forward and backward compute with. Where the backend's
+ * gradient kernels take no explicit padding, the image is padded in memory, and `crop` undoes that.
  */
 function prepare(
   x: tf.Tensor4D,
   kernel: tf.Tensor4D,
   { strides, dilations, padding }: DepthwiseAttrs,
 ) {
-  const filter = dilate(kernel, dilations);
-  const conv = resolve({ strides, dilations: [1, 1], padding }, x.shape, filter.shape);
-  const inMemory = tf.getBackend() === 'tensorflow' && !isEmpty(conv.padding);
-  if (!inMemory) return { image: x, filter, conv, crop: (dx: tf.Tensor4D) => dx };
+  const filter = dilateFilter(kernel, dilations);
+  const conv = resolvePadding({ strides, dilations: [1, 1], padding }, x.shape, filter.shape);
+  const { explicitPadding } = backendTraits(tf.getBackend());
+  if (explicitPadding || isEmpty(conv.padding))
+    return { image: x, filter, conv, crop: (dx: tf.Tensor4D) => dx };
   const crop = (dx: tf.Tensor4D): tf.Tensor4D =>
     tf.slice(dx, [0, conv.padding.top, conv.padding.left, 0], x.shape);
   return { image: zeroPad(x, conv.padding), filter, conv: { ...conv, padding: NO_PADDING }, crop };
@@ -148,7 +151,10 @@ export const depthwiseConv2d: OperationKind<DepthwiseAttrs> = {
     const dz = dy as tf.Tensor4D;
     const gradients = [
       () =>
-        contract(filterGradient(image, dz, { conv, filterShape: filter.shape }), attrs.dilations),
+        contractFilter(
+          filterGradient(image, dz, { conv, filterShape: filter.shape }),
+          attrs.dilations,
+        ),
       () => (attrs.normalized ? tf.zeros([dz.shape[3]]) : channelSums(dz)),
     ];
     return {

@@ -3,8 +3,8 @@ import type * as tfl from '@tensorflow/tfjs-layers';
 import type { OperationKind } from '../program';
 
 /**
- * A layer that no pattern knows runs alone, through tfjs's own gradient; the forward pass is
- * computed again for it.
+ * A layer without a lowering: runs unfused, and gets its gradient from TensorFlow.js's tape, for
+ * which the forward pass is computed a second time.
  */
 export const layer: OperationKind<tfl.layers.Layer> = {
   name: 'layer',

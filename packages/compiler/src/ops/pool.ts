@@ -1,3 +1,4 @@
+import { backendTraits } from '@deepend/core';
 import * as tf from '@tensorflow/tfjs-core';
 import { runFusedKernel } from '../fused-kernels';
 import { type Padding, zeroPad } from '../primitives';
@@ -6,12 +7,16 @@ import type { OperationKind } from '../program';
 export interface PoolAttrs {
   readonly size: readonly [number, number];
   readonly strides: readonly [number, number];
-  /** TensorFlow's, or explicit: no window counts what lies outside. */
+  /** TensorFlow's, or explicit: windows then pass over the padding. */
   readonly padding: 'valid' | 'same' | Padding;
 }
 
-/** The kernel's own name for an average pool's or a max-pool's gradient; it gives dx. */
-function gradient(kernel: string, tensors: Record<string, tf.Tensor>, attrs: PoolAttrs): tf.Tensor {
+/** dx by a stock gradient kernel: `AvgPoolGrad` or `MaxPoolGrad`. */
+function stockGradient(
+  kernel: string,
+  tensors: Record<string, tf.Tensor>,
+  attrs: PoolAttrs,
+): tf.Tensor {
   const { size, strides } = attrs;
   return tf.engine().runKernel(kernel, tensors, {
     filterSize: [...size],
@@ -21,18 +26,18 @@ function gradient(kernel: string, tensors: Record<string, tf.Tensor>, attrs: Poo
 }
 
 /**
- * Stock wasm's MaxPoolGrad takes the first pixel of the image for the largest of a window without a
- * positive number. Moved above
- * zero, each window keeps its largest.
+ * Stock wasm's MaxPoolGrad takes the image's first pixel for the maximum of a window that has no
+ * positive number. Shifting the image above zero keeps each window's maximum where it is.
  */
-function aboveZero(x: tf.Tensor): tf.Tensor {
-  return tf.getBackend() === 'wasm' ? tf.add(tf.sub(x, tf.min(x)), 1) : x;
+function shiftAboveZero(x: tf.Tensor): tf.Tensor {
+  const { maxPoolGradNeedsPositive } = backendTraits(tf.getBackend());
+  return maxPoolGradNeedsPositive ? tf.add(tf.sub(x, tf.min(x)), 1) : x;
 }
 
-/** What TensorFlow.js's own pools are told: images that need explicit padding have it by then. */
+/** The padding for a stock kernel. Explicit padding is already in the image. */
 const stockPadding = ({ padding }: PoolAttrs) => (typeof padding === 'string' ? padding : 'valid');
 
-/** Zeros around the image, which is never below zero where the padding is explicit. */
+/** Pads with zeros. Explicit padding occurs only where the image is never below zero. */
 const padded = (x: tf.Tensor4D, { padding }: PoolAttrs): tf.Tensor4D =>
   typeof padding === 'string' ? x : zeroPad(x, padding);
 
@@ -41,41 +46,36 @@ export const maxPool: OperationKind<PoolAttrs> = {
   reads: () => ({ inputs: true, output: true }),
   forward({ inputs, attrs }) {
     const x = inputs[0] as tf.Tensor4D;
-    const own =
-      typeof attrs.padding === 'string'
+    const { size, strides, padding } = attrs;
+    const fused =
+      typeof padding === 'string'
         ? undefined
-        : runFusedKernel('deepend.maxPool', { x }, attrs);
-    if (own) return { output: own[0] as tf.Tensor };
+        : runFusedKernel('deepend.maxPool', { x }, { size, strides, padding });
+    if (fused) return { output: fused[0] };
     return {
-      output: tf.maxPool(
-        padded(x, attrs),
-        [...attrs.size],
-        [...attrs.strides],
-        stockPadding(attrs),
-      ),
+      output: tf.maxPool(padded(x, attrs), [...size], [...strides], stockPadding(attrs)),
     };
   },
   backward({ dy, inputs, output, attrs }) {
     const x = inputs[0] as tf.Tensor4D;
-    const { padding } = attrs;
+    const { size, strides, padding } = attrs;
     if (typeof padding === 'string') {
+      const input = shiftAboveZero(x);
       return {
-        inputs: [gradient(tf.MaxPoolGrad, { dy, input: aboveZero(x), output }, attrs)],
+        inputs: [stockGradient(tf.MaxPoolGrad, { dy, input, output }, attrs)],
         params: [],
       };
     }
-    const own = runFusedKernel('deepend.maxPoolGradient', { x, y: output, dy }, attrs);
-    if (own) return { inputs: [own[0] as tf.Tensor], params: [] };
-    const wide = gradient(
-      tf.MaxPoolGrad,
-      { dy, input: aboveZero(padded(x, attrs)), output },
-      attrs,
-    );
+    const tensors = { x, y: output as tf.Tensor4D, dy: dy as tf.Tensor4D };
+    const fused = runFusedKernel('deepend.maxPoolGradient', tensors, { size, strides, padding });
+    if (fused) return { inputs: [fused[0]], params: [] };
+    const input = shiftAboveZero(padded(x, attrs));
+    const wide = stockGradient(tf.MaxPoolGrad, { dy, input, output }, attrs);
     return { inputs: [tf.slice(wide, [0, padding.top, padding.left, 0], x.shape)], params: [] };
   },
 };
 
-/** How many pixels of the image the windows of one axis take in. */
+/** How many pixels of the image each window of one axis covers. */
 function windowSizes(
   size: number,
   { kernel, stride, count }: { kernel: number; stride: number; count: number },
@@ -88,10 +88,10 @@ function windowSizes(
 }
 
 /**
- * `[1, h', w', 1]`: the kernel's size over the pixels that a window has. Stock AvgPoolGrad divides
- * by the size, whatever is padding.
+ * `[1, h', w', 1]`: the kernel's size divided by the pixels that a window covers. Stock AvgPoolGrad
+ * always divides by the kernel's size, padding included.
  */
-function windowShares(
+function windowScales(
   x: readonly number[],
   y: readonly number[],
   { size, strides }: PoolAttrs,
@@ -122,8 +122,8 @@ export const averagePool: OperationKind<PoolAttrs> = {
   }),
   backward({ dy, inputs, attrs }) {
     const x = inputs[0] as tf.Tensor;
-    const shared =
-      attrs.padding === 'same' ? tf.mul(dy, windowShares(x.shape, dy.shape, attrs)) : dy;
-    return { inputs: [gradient(tf.AvgPoolGrad, { dy: shared, input: x }, attrs)], params: [] };
+    const scaled =
+      attrs.padding === 'same' ? tf.mul(dy, windowScales(x.shape, dy.shape, attrs)) : dy;
+    return { inputs: [stockGradient(tf.AvgPoolGrad, { dy: scaled, input: x }, attrs)], params: [] };
   },
 };

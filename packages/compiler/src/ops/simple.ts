@@ -1,13 +1,13 @@
-/** The operations with no more to them than a line forward and a line back. */
+/** The operations with a line forward and a few lines backward. */
 import * as tf from '@tensorflow/tfjs-core';
 import { runFusedKernel } from '../fused-kernels';
 import { channelSums, type Padding, reluGradient, zeroPad } from '../primitives';
 import type { OperationKind } from '../program';
 
-/** Each from its output alone, so that the input can be freed. */
+/** Gradients read only the output, so that the input can be freed. */
 const ACTIVATIONS = {
   relu: { forward: tf.relu, gradient: reluGradient },
-  // Howard et al. 2017: ReLU that stops at 6. At 0 and at 6 the gradient is 0, as PyTorch has it.
+  // Howard et al. 2017, https://arxiv.org/abs/1704.04861. As in PyTorch, the gradient is 0 at 0 and 6.
   relu6: {
     forward: tf.relu6,
     gradient: (dy: tf.Tensor, y: tf.Tensor) =>
@@ -24,10 +24,8 @@ const ACTIVATIONS = {
 };
 
 function activationGradient(name: ActivationName, dy: tf.Tensor, y: tf.Tensor): tf.Tensor {
-  return (
-    runFusedKernel('deepend.activationGradient', { dy, y }, { name })?.[0] ??
-    ACTIVATIONS[name].gradient(dy, y)
-  );
+  const fused = runFusedKernel('deepend.activationGradient', { dy, y }, { name });
+  return fused ? fused[0] : ACTIVATIONS[name].gradient(dy, y);
 }
 
 export type ActivationName = keyof typeof ACTIVATIONS;
@@ -46,7 +44,7 @@ export const activation: OperationKind<{ name: ActivationName }> = {
   }),
 };
 
-/** Sum of two or more, then, when fused, ReLU. */
+/** The sum of two or more inputs; when fused, then ReLU. */
 export const add: OperationKind<{ relu: boolean }> = {
   name: 'add',
   reads: ({ relu }) => ({ inputs: false, output: relu }),
@@ -61,16 +59,13 @@ export const add: OperationKind<{ relu: boolean }> = {
 };
 
 /**
- * The sum of a gradient over what was broadcast: `[batch, height, width, channels]` → `[batch, 1,
- * 1, channels]`.
+ * Sums a gradient over broadcast axes: `[batch, height, width, channels]` → `[batch, 1, 1,
+ * channels]`.
  */
 const sumTo = (gradient: tf.Tensor, { shape }: tf.Tensor): tf.Tensor =>
   tf.util.arraysEqual(gradient.shape, shape) ? gradient : tf.sum(gradient, [1, 2], true);
 
-/**
- * Product of two of one shape, or of an image with a number for each of its channels, `[batch, 1,
- * 1, channels]`.
- */
+/** The product of two inputs of one shape, or of an image and a gate `[batch, 1, 1, channels]`. */
 export const multiply: OperationKind<Record<string, never>> = {
   name: 'multiply',
   reads: () => ({ inputs: true, output: false }),
@@ -82,7 +77,7 @@ export const multiply: OperationKind<Record<string, never>> = {
   },
 };
 
-/** Zeros around an image, where no convolution takes them in. */
+/** Zero padding that no convolution or pool absorbed. */
 export const pad: OperationKind<Padding> = {
   name: 'pad',
   reads: () => ({ inputs: false, output: false }),
@@ -97,9 +92,9 @@ export const pad: OperationKind<Padding> = {
 type Ends = readonly [before: number, after: number];
 
 /**
- * Zeros before and after the channels of a pixel, and the pixels of a row: what `channelsFirst`
- * padding does to a channels-last image.
- * The shortcut of He et al. 2015 that has no weights (option A) gets its new channels so.
+ * Zeros before and after the channels of a pixel, and the pixels of a row: the effect of
+ * `channelsFirst` padding on a channels-last image. The parameter-free shortcut (option A) of He et
+ * al. 2015, https://arxiv.org/abs/1512.03385, adds its new channels this way.
  */
 export const padChannels: OperationKind<{ width: Ends; channels: Ends }> = {
   name: 'padChannels',
@@ -116,7 +111,7 @@ export const padChannels: OperationKind<{ width: Ends; channels: Ends }> = {
   },
 };
 
-/** Another shape for the same numbers; the batch stays first. */
+/** Reshape; the batch axis stays first. */
 export const reshape: OperationKind<{ from: readonly number[]; to: readonly number[] }> = {
   name: 'reshape',
   reads: () => ({ inputs: false, output: false }),
@@ -132,28 +127,27 @@ export const globalAveragePool: OperationKind<{ height: number; width: number }>
   reads: () => ({ inputs: false, output: false }),
   forward: ({ inputs }) => ({ output: tf.mean(inputs[0] as tf.Tensor, [1, 2]) }),
   backward({ dy, attrs: { height, width } }) {
-    const share = tf.reshape(tf.div(dy, height * width), [-1, 1, 1, dy.shape[1] ?? 1]);
-    return { inputs: [tf.tile(share, [1, height, width, 1])], params: [] };
+    const pixel = tf.reshape(tf.div(dy, height * width), [-1, 1, 1, dy.shape[1] ?? 1]);
+    return { inputs: [tf.tile(pixel, [1, height, width, 1])], params: [] };
   },
 };
 
-/**
- * Linear layer, then, when fused, ReLU. Parameters: kernel `[in, out]`, and bias `[out]` if there
- * is one.
- */
+/** Linear layer; when fused, then ReLU. Parameters: kernel `[in, out]`, optional bias `[out]`. */
 export const dense: OperationKind<{ relu: boolean }> = {
   name: 'dense',
   reads: ({ relu }) => ({ inputs: true, output: relu }),
   forward({ inputs, params, attrs }) {
+    const x = inputs[0] as tf.Tensor2D;
     const [kernel, bias] = params as [tf.Tensor2D, tf.Tensor1D?];
-    const own = runFusedKernel('deepend.dense', { x: inputs[0], kernel, bias }, attrs);
-    if (own) return { output: own[0] as tf.Tensor };
-    const linear = tf.matMul(inputs[0] as tf.Tensor2D, kernel);
+    const fused = runFusedKernel('deepend.dense', { x, kernel, bias }, attrs);
+    if (fused) return { output: fused[0] };
+    const linear = tf.matMul(x, kernel);
     const biased = bias ? tf.add(linear, bias) : linear;
     return { output: attrs.relu ? tf.relu(biased) : biased };
   },
   backward({ inputs, params, output, dy, attrs, operation, wanted }) {
-    const [x, kernel] = [inputs[0] as tf.Tensor2D, params[0] as tf.Tensor2D];
+    const x = inputs[0] as tf.Tensor2D;
+    const kernel = params[0] as tf.Tensor2D;
     const dz = (attrs.relu ? reluGradient(dy, output) : dy) as tf.Tensor2D;
     const gradients = [() => tf.matMul(x, dz, true, false), () => channelSums(dz)];
     return {
@@ -165,7 +159,7 @@ export const dense: OperationKind<{ relu: boolean }> = {
   },
 };
 
-/** Joins along the last axis. */
+/** Concatenation along the last axis. */
 export const concat: OperationKind<{ sizes: readonly number[] }> = {
   name: 'concat',
   reads: () => ({ inputs: false, output: false }),

@@ -1,16 +1,12 @@
 /**
- * NVIDIA's GPUs through tfjs-node-gpu. It computes on the first GPU that it sees: which one that
- * is, is decided before it is loaded.
+ * NVIDIA GPUs through tfjs-node-gpu. It computes on the first GPU that is visible when it is loaded.
  */
 import { startBackend } from '../backends';
 import { type NvidiaGpu, nvidiaGpus, visibleGpus } from '../hardware';
 import { state } from '../state';
 import { probeNative, startNative } from './native';
 
-/**
- * The GPUs that this process may use, by the index of `cuda:0`, `cuda:1`, …; a text says why there
- * are none.
- */
+/** The GPUs of `cuda:0`, `cuda:1`, …, or a string that says why there are none. */
 export async function cudaGpus(): Promise<NvidiaGpu[] | string> {
   const shared = state();
   shared.visible ??= { asStarted: process.env.CUDA_VISIBLE_DEVICES };
@@ -24,8 +20,8 @@ export async function cudaGpus(): Promise<NvidiaGpu[] | string> {
 }
 
 /**
- * Why GPU `i` cannot compute, and what to do; undefined when it can. @param found the GPUs, where
- * the driver has just been asked
+ * Why GPU `i` cannot compute, and what to do; undefined when it can.
+ * @param found the GPUs, if the driver has just been queried
  */
 export async function cudaFault(i: number, found?: NvidiaGpu[]): Promise<string | undefined> {
   const gpus = found ?? (await cudaGpus());
@@ -34,13 +30,16 @@ export async function cudaFault(i: number, found?: NvidiaGpu[]): Promise<string 
   if (!gpu) return `there are ${gpus.length} GPUs, cuda:0 to cuda:${gpus.length - 1}`;
   const { loaded } = state();
   if (loaded?.usesGpu && loaded.gpu !== i) {
-    return `this process computes on cuda:${loaded.gpu}, and libtensorflow keeps to the GPU that it was loaded for; take cuda:${i} in another process`;
+    return (
+      `this process computes on cuda:${loaded.gpu}, and libtensorflow stays on the GPU that it was ` +
+      `loaded for; use cuda:${i} in another process`
+    );
   }
   const { usesGpu, noGpu } = await probeNative(gpu.id);
   return usesGpu ? undefined : noGpu;
 }
 
-/** After `cudaFault`, which has asked the driver. */
+/** Starts `cuda:index`. Call `cudaFault` before, which queries the driver. */
 export async function startCuda(index: number): Promise<void> {
   const gpu = state().gpus?.[index];
   await startBackend('tensorflow', () => startNative(gpu && { index, id: gpu.id }));

@@ -1,7 +1,6 @@
 /**
- * The parts of WebGPU and of `@tensorflow/tfjs-backend-webgpu` 4.22 that deepend touches. Their own
- * types are not there where these optional
- * packages are not installed.
+ * Types of the parts of WebGPU and of `@tensorflow/tfjs-backend-webgpu` 4.22 that deepend uses. Both
+ * packages are optional, so their own types may be absent.
  */
 import type { BackendValues, DataStorage, DataType, KernelBackend } from '@tensorflow/tfjs-core';
 
@@ -16,7 +15,7 @@ export interface GpuBuffer {
 
 export interface GpuDevice {
   readonly limits: Readonly<Record<string, number>>;
-  /** Settles when the device is gone, and not before. */
+  /** Settles when the device is lost. */
   readonly lost: Promise<{ readonly reason: string; readonly message: string }>;
   createBuffer(descriptor: { size: number; usage: number; mappedAtCreation?: boolean }): GpuBuffer;
   addEventListener(type: 'uncapturederror', listener: (event: GpuErrorEvent) => void): void;
@@ -49,7 +48,7 @@ interface BufferManager {
     reuse?: boolean,
   ): GpuBuffer;
   releaseBuffer(buffer: GpuBuffer, reuse?: boolean): void;
-  /** By size and use: what has been released, kept for the next. */
+  /** Released buffers that are kept for reuse, by size and usage. */
   freeBuffers: Map<string, GpuBuffer[]>;
   numFreeBuffers: number;
   numBytesUsed: number;

@@ -1,3 +1,4 @@
+import { workspaceBytes } from '@deepend/backend-simd/workspace';
 import { compile } from '@deepend/compiler';
 import { checkOptions, rule } from '@deepend/core';
 import type * as tfl from '@tensorflow/tfjs-layers';
@@ -55,8 +56,8 @@ export function estimateMemory(
   const weights = bytesOf([...new Set(net.weights)]);
   const optimizer = slots * bytesOf(plan.parameters);
   return {
-    training: weights + optimizer + plan.peakBytes(batchSize, { training: true }),
-    inference: weights + plan.peakBytes(batchSize, { training: false }),
+    training: weights + optimizer + plan.peakBytes(batchSize, { training: true, workspaceBytes }),
+    inference: weights + plan.peakBytes(batchSize, { training: false, workspaceBytes }),
     weights,
   };
 }

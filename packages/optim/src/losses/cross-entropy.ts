@@ -19,7 +19,7 @@ import { classLabels } from './labels';
 export function softmaxCrossEntropy(logits: tf.Tensor2D, labels: tf.Tensor): LossResult<tf.Scalar> {
   return tf.tidy(() => {
     const typed = classLabels('[optim] softmaxCrossEntropy', logits, labels);
-    const own = runFusedKernel('deepend.softmaxCrossEntropy', { logits, labels: typed });
+    const own = runFusedKernel('deepend.softmaxCrossEntropy', { logits, labels: typed }, {});
     if (own) {
       const [loss, correct, dLogits] = own as [tf.Scalar, tf.Scalar, tf.Tensor2D];
       return { loss, correct, dLogits };

@@ -20,7 +20,8 @@ export function update(
   coefficients: UpdateCoefficients = {},
 ): void {
   if (entries.length === 0) return;
-  if (hasFusedKernel('deepend.update')) fused(rule, entries, coefficients);
+  const attrs = { rule, entries, ...coefficients };
+  if (hasFusedKernel('deepend.update', { inputs: {}, attrs })) fused(rule, entries, coefficients);
   else composed(rule, entries, coefficients);
 }
 

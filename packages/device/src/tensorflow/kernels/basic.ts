@@ -1,37 +1,33 @@
 /** The gradients of activations and pools, sums over channels, and the loss. */
+import type { ActivationName, FusedPoolAttrs } from '@deepend/compiler';
 import * as tf from '@tensorflow/tfjs-core';
-import { attributes, FLOAT, type Form, type Given, type NodeBackend } from './native';
+import { attributes, FLOAT, type Kernel, type NodeBackend } from './native';
 
-const ACTIVATION_GRADIENTS: Record<string, string> = {
+/** Those of sigmoid and tanh take the output first. */
+const ACTIVATION_GRADIENTS: Readonly<Record<ActivationName, string>> = {
   relu: 'ReluGrad',
   relu6: 'Relu6Grad',
   sigmoid: 'SigmoidGrad',
   tanh: 'TanhGrad',
 };
 
-/** {dy, y} + name → dx. The operations of sigmoid and tanh take the output first. */
-export const activationGradient: Form = ({ backend, inputs, attrs: { name } }) => {
-  const { dy, y } = inputs as { dy: tf.Tensor; y: tf.Tensor };
-  const order = name.startsWith('relu') ? [dy, y] : [y, dy];
-  return backend.executeSingleOutput(
-    ACTIVATION_GRADIENTS[name] as string,
-    attributes(backend, { T: FLOAT }),
-    order,
-  );
+export const activationGradient: Kernel<'deepend.activationGradient'> = {
+  run({ backend, inputs: { dy, y }, attrs: { name } }) {
+    const order = name.startsWith('relu') ? [dy, y] : [y, dy];
+    const attrs = attributes(backend, { T: FLOAT });
+    return [backend.executeSingleOutput(ACTIVATION_GRADIENTS[name], attrs, order)];
+  },
 };
 
-/** {x} → [channels]. */
-export const channelSums: Form = ({ backend, inputs }) => {
-  const { x } = inputs as { x: tf.Tensor };
-  const rows = x.rank === 1 ? tf.reshape(x, [1, -1]) : x;
-  return backend.executeSingleOutput(
-    'BiasAddGrad',
-    attributes(backend, { T: FLOAT, data_format: ['string', 'NHWC'] }),
-    [rows],
-  );
+export const channelSums: Kernel<'deepend.channelSums'> = {
+  run({ backend, inputs: { x } }) {
+    const rows = x.rank === 1 ? tf.reshape(x, [1, -1]) : x;
+    const attrs = attributes(backend, { T: FLOAT, data_format: ['string', 'NHWC'] });
+    return [backend.executeSingleOutput('BiasAddGrad', attrs, [rows])];
+  },
 };
 
-function pooling(backend: NodeBackend, { size, strides, padding }: Given['attrs']) {
+function poolAttributes(backend: NodeBackend, { size, strides, padding }: FusedPoolAttrs) {
   const { top, bottom, left, right } = padding;
   return attributes(backend, {
     T: FLOAT,
@@ -43,30 +39,34 @@ function pooling(backend: NodeBackend, { size, strides, padding }: Given['attrs'
   });
 }
 
-/** {x} + size, strides, padding → y. */
-export const maxPool: Form = ({ backend, inputs, attrs }) =>
-  backend.executeSingleOutput('MaxPool', pooling(backend, attrs), [inputs.x as tf.Tensor]);
-
-/** {x, y, dy} + size, strides, padding → dx. */
-export const maxPoolGradient: Form = ({ backend, inputs, attrs }) => {
-  const { x, y, dy } = inputs as { x: tf.Tensor; y: tf.Tensor; dy: tf.Tensor };
-  return backend.executeSingleOutput('MaxPoolGrad', pooling(backend, attrs), [x, y, dy]);
+export const maxPool: Kernel<'deepend.maxPool'> = {
+  run({ backend, inputs: { x }, attrs }) {
+    return [backend.executeSingleOutput('MaxPool', poolAttributes(backend, attrs), [x])];
+  },
 };
 
-/** {logits, labels} → mean loss, number of right answers, the loss's gradient. */
-export const softmaxCrossEntropy: Form = ({ backend, inputs }) => {
-  const { logits, labels } = inputs as { logits: tf.Tensor2D; labels: tf.Tensor };
-  const isSparse = labels.rank === 1;
-  const name = isSparse ? 'SparseSoftmaxCrossEntropyWithLogits' : 'SoftmaxCrossEntropyWithLogits';
-  const attrs = attributes(
-    backend,
-    isSparse ? { T: FLOAT, Tlabels: ['type', 'int32'] } : { T: FLOAT },
-  );
-  const [losses, slopes] = backend.executeMultipleOutputs(name, attrs, [logits, labels], 2) as [
-    tf.Tensor,
-    tf.Tensor,
-  ];
-  const truth = isSparse ? labels : tf.argMax(labels, 1);
-  const correct = tf.sum(tf.cast(tf.equal(tf.argMax(logits, 1), truth), 'float32'));
-  return [tf.mean(losses), correct, tf.div(slopes, logits.shape[0])];
+export const maxPoolGradient: Kernel<'deepend.maxPoolGradient'> = {
+  run({ backend, inputs: { x, y, dy }, attrs }) {
+    return [backend.executeSingleOutput('MaxPoolGrad', poolAttributes(backend, attrs), [x, y, dy])];
+  },
+};
+
+export const softmaxCrossEntropy: Kernel<'deepend.softmaxCrossEntropy'> = {
+  run({ backend, inputs: { logits, labels } }) {
+    const isSparse = labels.rank === 1;
+    const name = isSparse ? 'SparseSoftmaxCrossEntropyWithLogits' : 'SoftmaxCrossEntropyWithLogits';
+    const attrs = attributes(
+      backend,
+      isSparse ? { T: FLOAT, Tlabels: ['type', 'int32'] } : { T: FLOAT },
+    );
+    const [losses, gradients] = backend.executeMultipleOutputs(
+      name,
+      attrs,
+      [logits, labels],
+      2,
+    ) as [tf.Tensor, tf.Tensor];
+    const truth = isSparse ? labels : tf.argMax(labels, 1);
+    const correct = tf.sum(tf.cast(tf.equal(tf.argMax(logits, 1), truth), 'float32'));
+    return [tf.mean(losses), correct, tf.div(gradients, logits.shape[0])];
+  },
 };

@@ -1,25 +1,22 @@
 /**
  * Convolution and its gradients. libtensorflow's own gradient of the input is pathologically slow
- * for small images; as a forward
- * convolution, or as a matrix product, it is fast. Its filter gradient is fast for TensorFlow's
- * `same` padding and slow for explicit one.
+ * for small images, but fast as a forward convolution or a matrix product. Its filter gradient is
+ * fast for TensorFlow's `same` padding, and slow for explicit padding.
  */
-
 import {
   type ConvAttrs,
-  composedFilterGradient,
   composedInputGradient,
   convolve,
   isEmpty,
-  resolve,
+  resolvePadding,
   zeroPad,
 } from '@deepend/compiler';
 import * as tf from '@tensorflow/tfjs-core';
-import { attributes, FLOAT, type Form, type NodeBackend } from './native';
+import { attributes, FLOAT, type Kernel, type NodeBackend } from './native';
 import {
+  filterMatrix,
   type Geometry,
   isSmall,
-  matrixOf,
   smallConvolve,
   smallFilterGradient,
   smallInputGradient,
@@ -29,12 +26,12 @@ type Shape = readonly number[];
 
 /** Whether the padding is what TensorFlow calls `same`. */
 function isSame(conv: ConvAttrs, x: Shape, filter: Shape): boolean {
-  const same = resolve({ ...conv, padding: 'same' }, x, filter).padding;
+  const same = resolvePadding({ ...conv, padding: 'same' }, x, filter).padding;
   const sides = ['top', 'bottom', 'left', 'right'] as const;
   return sides.every((side) => conv.padding[side] === same[side]);
 }
 
-const options = (backend: NodeBackend, { strides, dilations }: ConvAttrs, padding: string) =>
+const convAttributes = (backend: NodeBackend, { strides, dilations }: ConvAttrs, padding: string) =>
   attributes(backend, {
     T: FLOAT,
     strides: ['int', [1, ...strides, 1]],
@@ -44,62 +41,50 @@ const options = (backend: NodeBackend, { strides, dilations }: ConvAttrs, paddin
     dilations: ['int', [1, ...dilations, 1]],
   });
 
-const geometryOf = (attrs: ConvAttrs, x: Shape, filter: Shape): Geometry => ({
-  ...attrs,
-  x,
-  filter,
-});
-
-/**
- * {x, filter, bias?} + conv, relu → y, and for a few pixels the filter as a matrix, which the
- * input's gradient reads again.
- */
-export const conv2d: Form = ({ backend, inputs, attrs }) => {
-  const { x, filter, bias } = inputs as { x: tf.Tensor4D; filter: tf.Tensor4D; bias?: tf.Tensor1D };
-  const conv = attrs as unknown as ConvAttrs;
-  const geometry = geometryOf(conv, x.shape, filter.shape);
-  const matrix = isSmall(geometry) ? matrixOf(filter, geometry) : undefined;
-  const linear = matrix ? smallConvolve(backend, x, matrix, geometry) : convolve(x, filter, conv);
-  const biasAdd = attributes(backend, { T: FLOAT, data_format: ['string', 'NHWC'] });
-  const biased = bias ? backend.executeSingleOutput('BiasAdd', biasAdd, [linear, bias]) : linear;
-  return [attrs.relu ? tf.relu(biased) : biased, ...(matrix ? [matrix] : [])];
+/** The geometry of images so small that one matrix product replaces the convolution. */
+const smallGeometry = (conv: ConvAttrs, x: Shape, filter: Shape): Geometry | undefined => {
+  const geometry = { ...conv, x, filter };
+  return isSmall(geometry) ? geometry : undefined;
 };
 
-/** {dy, filter, extra?} + conv, xShape → dx. */
-export const conv2dInputGradient: Form = ({ backend, inputs, attrs: { xShape, ...attrs } }) => {
-  const { dy, filter, extra } = inputs as {
-    dy: tf.Tensor4D;
-    filter: tf.Tensor4D;
-    extra?: tf.Tensor2D;
-  };
-  const geometry = geometryOf(attrs as unknown as ConvAttrs, xShape, filter.shape);
-  if (isSmall(geometry))
-    return smallInputGradient(backend, dy, extra ?? matrixOf(filter, geometry), geometry);
-  return composedInputGradient(dy, filter, xShape, attrs as unknown as ConvAttrs);
+/** The `context` is a small image's filter as a matrix, which the input's gradient reads again. */
+export const conv2d: Kernel<'deepend.conv2d'> = {
+  run({ backend, inputs: { x, filter, bias }, attrs: { relu, ...conv } }) {
+    const geometry = smallGeometry(conv, x.shape, filter.shape);
+    const matrix = geometry && filterMatrix(filter, geometry);
+    const linear = matrix ? smallConvolve(backend, x, matrix, geometry) : convolve(x, filter, conv);
+    const biasAdd = attributes(backend, { T: FLOAT, data_format: ['string', 'NHWC'] });
+    const biased = bias ? backend.executeSingleOutput('BiasAdd', biasAdd, [linear, bias]) : linear;
+    const y = relu ? tf.relu(biased) : biased;
+    return matrix ? [y, matrix] : [y];
+  },
 };
 
-/** {x, dy} + conv, filterShape → dFilter. */
-export const conv2dFilterGradient: Form = ({
-  backend,
-  inputs,
-  attrs: { filterShape, ...attrs },
-}) => {
-  const { x, dy } = inputs as { x: tf.Tensor4D; dy: tf.Tensor4D };
-  const conv = attrs as unknown as ConvAttrs;
-  const geometry = geometryOf(conv, x.shape, filterShape);
-  if (isSmall(geometry)) return smallFilterGradient(backend, x, dy, geometry);
-  const [kh, kw] = filterShape as [number, number];
-  const isPlain = kh * kw === 1 && conv.strides[0] * conv.strides[1] === 1 && isEmpty(conv.padding);
-  // Dilation: libtensorflow's CPU has no gradient for it.
-  if (isPlain || (conv.groups ?? 1) > 1 || conv.dilations.some((rate) => rate > 1)) {
-    return composedFilterGradient(x, dy, filterShape, conv);
-  }
-  const same = isSame(conv, x.shape, filterShape);
-  const image = same || isEmpty(conv.padding) ? x : zeroPad(x, conv.padding);
-  const size = tf.tensor1d(filterShape as number[], 'int32');
-  return backend.executeSingleOutput(
-    'Conv2DBackpropFilter',
-    options(backend, conv, same ? 'SAME' : 'VALID'),
-    [image, size, dy],
-  );
+export const conv2dInputGradient: Kernel<'deepend.conv2dInputGradient'> = {
+  run({ backend, inputs: { dy, filter, context }, attrs: { xShape, ...conv } }) {
+    const geometry = smallGeometry(conv, xShape, filter.shape);
+    if (!geometry) return [composedInputGradient(dy, filter, xShape, conv)];
+    const matrix = context ?? filterMatrix(filter, geometry);
+    return [smallInputGradient(backend, dy, matrix, geometry)];
+  },
+};
+
+export const conv2dFilterGradient: Kernel<'deepend.conv2dFilterGradient'> = {
+  supports({ inputs: { x }, attrs: { filterShape, ...conv } }) {
+    if (smallGeometry(conv, x.shape, filterShape)) return true;
+    const { strides, dilations, padding, groups = 1 } = conv;
+    const isPointwise = filterShape[0] === 1 && filterShape[1] === 1;
+    const isPlain = isPointwise && strides[0] * strides[1] === 1 && isEmpty(padding);
+    // libtensorflow has no gradient for dilation on the CPU.
+    return !isPlain && groups === 1 && dilations.every((rate) => rate === 1);
+  },
+  run({ backend, inputs: { x, dy }, attrs: { filterShape, ...conv } }) {
+    const geometry = smallGeometry(conv, x.shape, filterShape);
+    if (geometry) return [smallFilterGradient(backend, x, dy, geometry)];
+    const same = isSame(conv, x.shape, filterShape);
+    const image = same || isEmpty(conv.padding) ? x : zeroPad(x, conv.padding);
+    const size = tf.tensor1d([...filterShape], 'int32');
+    const attrs = convAttributes(backend, conv, same ? 'SAME' : 'VALID');
+    return [backend.executeSingleOutput('Conv2DBackpropFilter', attrs, [image, size, dy])];
+  },
 };

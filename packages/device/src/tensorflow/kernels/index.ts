@@ -1,6 +1,5 @@
-/** The fused operations' forms on tfjs-node's engine. */
-import type { FusedKernel } from '@deepend/compiler';
-import { registerForms } from '../../register-kernels';
+/** The fused kernels of tfjs-node's backend, by libtensorflow's own operations. */
+import type { FusedKernelTable } from '@deepend/compiler';
 import {
   activationGradient,
   channelSums,
@@ -9,24 +8,21 @@ import {
   softmaxCrossEntropy,
 } from './basic';
 import { conv2d, conv2dFilterGradient, conv2dInputGradient } from './conv';
-import type { Form, Given } from './native';
-import { batchNorm, batchNormGradient, normalizeBy } from './norm';
+import type { NodeBackend } from './native';
+import { batchNorm, batchNormGradient, normalize } from './norm';
 import { update } from './update';
 
-const FORMS: Partial<Record<FusedKernel, Form>> = {
+export const TENSORFLOW_KERNELS: FusedKernelTable<NodeBackend> = {
   'deepend.conv2d': conv2d,
   'deepend.conv2dInputGradient': conv2dInputGradient,
   'deepend.conv2dFilterGradient': conv2dFilterGradient,
   'deepend.channelSums': channelSums,
   'deepend.activationGradient': activationGradient,
   'deepend.batchNorm': batchNorm,
-  'deepend.normalize': normalizeBy,
+  'deepend.normalize': normalize,
   'deepend.batchNormGradient': batchNormGradient,
   'deepend.maxPool': maxPool,
   'deepend.maxPoolGradient': maxPoolGradient,
   'deepend.softmaxCrossEntropy': softmaxCrossEntropy,
   'deepend.update': update,
 };
-
-/** Adds the rows. */
-export const registerTensorflow = (): void => registerForms<Given>('tensorflow', FORMS);

@@ -1,10 +1,8 @@
-/**
- * libtensorflow's own operations, by name: what tfjs-node's backend offers beside TensorFlow.js's
- * kernels.
- */
+/** libtensorflow's own operations by name, through tfjs-node's backend. */
+import type { FusedKernel, FusedKernelName } from '@deepend/compiler';
 import type * as tf from '@tensorflow/tfjs-core';
 
-/** What `@tensorflow/tfjs-node` calls its attributes' types; numbers that the binding gives. */
+/** tfjs-node's binding, with its codes for the types of attributes. */
 interface Binding {
   readonly TF_ATTR_TYPE: number;
   readonly TF_ATTR_INT: number;
@@ -23,13 +21,13 @@ interface Binding {
   deleteTensor(id: number): void;
 }
 
-/** Where a tensor's numbers lie. */
+/** A tensor's entry in the backend. */
 interface TensorEntry {
   id: number;
   readonly refCount: number;
 }
 
-/** The part of tfjs-node's `NodeJSKernelBackend` that is used here. */
+/** The part of tfjs-node's `NodeJSKernelBackend` that the kernels use. */
 export interface NodeBackend extends tf.KernelBackend {
   readonly binding: Binding;
   readonly tensorMap: { get(dataId: object): TensorEntry };
@@ -54,10 +52,10 @@ interface OpAttr {
 }
 
 type Kind = 'type' | 'int' | 'float' | 'bool' | 'string' | 'shape';
-/** An attribute by its kind and value; a type is float32 or int32. */
+/** An attribute's kind and value; the value of a type is `float32` or `int32`. */
 export type Attr = readonly [kind: Kind, value: unknown];
 
-/** libtensorflow's attributes from a table of names, with `T`, the type of the tensors, first. */
+/** libtensorflow's attributes from a table of names; `T`, the type of the tensors, comes first. */
 export function attributes(
   { binding }: NodeBackend,
   table: Readonly<Record<string, Attr>>,
@@ -80,38 +78,27 @@ export function attributes(
 
 export const FLOAT: Attr = ['type', 'float32'];
 
-/**
- * What each of these forms is given: the inputs are tensors, since the plan calls them with
- * tensors.
- */
-export interface Given {
-  readonly backend: NodeBackend;
-  readonly inputs: Readonly<Record<string, tf.Tensor | undefined>>;
-  // biome-ignore lint/suspicious/noExplicitAny: every kernel has other attributes
-  readonly attrs: Record<string, any>;
+/** A fused kernel of this backend. */
+export type Kernel<K extends FusedKernelName> = FusedKernel<K, NodeBackend>;
+
+export interface ProductOptions {
+  /** @default false */
+  readonly transposeA?: boolean;
+  /** @default false */
+  readonly transposeB?: boolean;
 }
 
-export type Form = (given: Given) => tf.Tensor | tf.Tensor[];
-
-interface Turned {
-  readonly a?: boolean;
-  readonly b?: boolean;
-}
-
-/**
- * A product of two matrices, of which each may be turned. TensorFlow.js's own goes through batches
- * of one, with three reshapes.
- */
+/** A matrix product. `tf.matMul` reshapes to batches of one first, and back. */
 export function product(
   backend: NodeBackend,
   a: tf.Tensor,
   b: tf.Tensor,
-  turned: Turned = {},
+  { transposeA = false, transposeB = false }: ProductOptions = {},
 ): tf.Tensor {
   const attrs = attributes(backend, {
     T: FLOAT,
-    adj_x: ['bool', turned.a === true],
-    adj_y: ['bool', turned.b === true],
+    adj_x: ['bool', transposeA],
+    adj_y: ['bool', transposeB],
   });
   return backend.executeSingleOutput('BatchMatMulV2', attrs, [a, b]);
 }

@@ -1,12 +1,8 @@
-/**
- * Batch normalization by libtensorflow's fused operations: forward, in inference, and its gradient.
- */
+/** Batch normalization and its gradient by libtensorflow's fused operations. */
 import * as tf from '@tensorflow/tfjs-core';
-import { attributes, FLOAT, type Form, type Given, type NodeBackend } from './native';
+import { attributes, FLOAT, type Kernel, type NodeBackend } from './native';
 
-/**
- * The operation wants images: `[..., channels]` → `[rows, 1, 1, channels]` where there are none.
- */
+/** The operation takes only images: `[..., channels]` → `[rows, 1, 1, channels]`. */
 const asImages = (x: tf.Tensor): tf.Tensor =>
   x.rank === 4 ? x : tf.reshape(x, [-1, 1, 1, x.shape.at(-1) ?? 1]);
 
@@ -18,136 +14,124 @@ const channelsOf = (x: tf.Tensor) => x.shape.at(-1) ?? 1;
 interface Mode {
   readonly epsilon: number;
   readonly training: boolean;
-  /** How much of the batch's statistics goes into the moving ones. */
+  /** The fraction of the batch's statistics in the moving ones: 1 − momentum. */
   readonly factor: number;
 }
 
+interface NormTensors {
+  readonly x: tf.Tensor;
+  readonly gamma?: tf.Tensor | undefined;
+  readonly beta?: tf.Tensor | undefined;
+  readonly residual?: tf.Tensor | undefined;
+}
+
+interface Statistics {
+  readonly mean: tf.Tensor;
+  readonly variance: tf.Tensor;
+}
+
 /**
- * y, moving mean, moving variance (the unbiased one's), the batch's mean, its variance, and what a
- * GPU keeps for the gradient.
+ * libtensorflow's batch normalization.
+ * @returns y, moving mean, moving variance (unbiased), the batch's mean, its variance, and what a GPU
+ *   saves for the gradient
  */
-function normalize(
-  { backend, inputs }: Given,
-  mean: tf.Tensor,
-  variance: tf.Tensor,
-  mode: Mode,
+function fusedBatchNorm(
+  backend: NodeBackend,
+  { x, gamma, beta }: NormTensors,
+  { mean, variance, epsilon, training, factor }: Statistics & Mode,
 ): tf.Tensor[] {
-  const { x, gamma, beta } = inputs as { x: tf.Tensor; gamma?: tf.Tensor; beta?: tf.Tensor };
   const channels = [channelsOf(x)];
   const attrs = attributes(backend, {
     T: FLOAT,
     U: FLOAT,
-    epsilon: ['float', mode.epsilon],
-    exponential_avg_factor: ['float', mode.factor],
+    epsilon: ['float', epsilon],
+    exponential_avg_factor: ['float', factor],
     data_format: ['string', 'NHWC'],
-    is_training: ['bool', mode.training],
+    is_training: ['bool', training],
   });
-  const given = [
+  const inputs = [
     asImages(x),
     gamma ?? tf.ones(channels),
     beta ?? tf.zeros(channels),
     mean,
     variance,
   ];
-  return backend.executeMultipleOutputs('FusedBatchNormV3', attrs, given, 6);
+  return backend.executeMultipleOutputs('FusedBatchNormV3', attrs, inputs, 6);
 }
 
-/** The sum with a shortcut and the ReLU that are fused behind a normalization. */
-function finish(y: tf.Tensor, { inputs: { x, residual }, attrs }: Given): tf.Tensor {
-  const shaped = shapedAs(y, x as tf.Tensor);
+/** Adds the shortcut and applies the ReLU that are fused after a normalization. */
+function finish(y: tf.Tensor, { x, residual }: NormTensors, relu: boolean): tf.Tensor {
+  const shaped = shapedAs(y, x);
   const sum = residual ? tf.add(shaped, residual) : shaped;
-  return attrs.relu ? tf.relu(sum) : sum;
+  return relu ? tf.relu(sum) : sum;
 }
 
 /**
- * Gives `statistic` the numbers of `moved`, which is disposed: tensors that others hold see them
- * too, as after an update in place.
+ * Gives `statistic` the memory of `updated`, which is disposed. Tensors that share the statistic see
+ * the new values, as after an update in place.
  */
-function replace(backend: NodeBackend, statistic: tf.Tensor, moved: tf.Tensor): void {
-  const [old, fresh] = [
-    backend.tensorMap.get(statistic.dataId),
-    backend.tensorMap.get(moved.dataId),
-  ];
-  backend.getInputTensorIds([statistic]); // numbers that have not been sent yet get a place first
-  [old.id, fresh.id] = [fresh.id, old.id];
-  moved.dispose();
+function replaceInPlace(backend: NodeBackend, statistic: tf.Tensor, updated: tf.Tensor): void {
+  const before = backend.tensorMap.get(statistic.dataId);
+  const after = backend.tensorMap.get(updated.dataId);
+  backend.getInputTensorIds([statistic]); // uploads values that have not been sent yet
+  const { id } = before;
+  before.id = after.id;
+  after.id = id;
+  updated.dispose();
 }
 
-/**
- * {x, gamma?, beta?, movingMean, movingVariance, residual?} → y, mean, variance and a GPU's own;
- * moves the statistics in place.
- */
-export const batchNorm: Form = (given) => {
-  const { backend, attrs } = given;
-  const { movingMean, movingVariance } = given.inputs as {
-    movingMean: tf.Tensor;
-    movingVariance: tf.Tensor;
-  };
-  const factor = 1 - attrs.momentum;
-  // At a factor of 1 the operation wants no statistics: nothing of them would stay.
-  const before = factor === 1 ? [tf.zeros([0]), tf.zeros([0])] : [movingMean, movingVariance];
-  const made = normalize(given, before[0] as tf.Tensor, before[1] as tf.Tensor, {
-    epsilon: attrs.epsilon,
-    training: true,
-    factor,
-  });
-  const [y, nextMean, nextVariance, ...saved] = made as [
-    tf.Tensor,
-    tf.Tensor,
-    tf.Tensor,
-    ...tf.Tensor[],
-  ];
-  replace(backend, movingMean, nextMean);
-  replace(backend, movingVariance, nextVariance);
-  return [finish(y, given), ...saved];
+/** Its mean, invStd and context are libtensorflow's three reserve spaces. */
+export const batchNorm: Kernel<'deepend.batchNorm'> = {
+  run({ backend, inputs, attrs: { epsilon, momentum, relu } }) {
+    const { movingMean, movingVariance } = inputs;
+    const factor = 1 - momentum;
+    // At a factor of 1 the operation takes no statistics, since it would keep nothing of them.
+    const statistics =
+      factor === 1
+        ? { mean: tf.zeros([0]), variance: tf.zeros([0]) }
+        : { mean: movingMean, variance: movingVariance };
+    const mode = { epsilon, training: true, factor };
+    const [y, nextMean, nextVariance, mean, variance, context] = fusedBatchNorm(backend, inputs, {
+      ...statistics,
+      ...mode,
+    }) as [tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor];
+    replaceInPlace(backend, movingMean, nextMean);
+    replaceInPlace(backend, movingVariance, nextVariance);
+    return [finish(y, inputs, relu), mean, variance, context];
+  },
 };
 
-/** {x, gamma?, beta?, mean, variance, residual?} → y. */
-export const normalizeBy: Form = (given) => {
-  const { mean, variance } = given.inputs as { mean: tf.Tensor; variance: tf.Tensor };
-  const [y] = normalize(given, mean, variance, {
-    epsilon: given.attrs.epsilon,
-    training: false,
-    factor: 1,
-  });
-  return finish(y as tf.Tensor, given);
+export const normalize: Kernel<'deepend.normalize'> = {
+  run({ backend, inputs, attrs: { epsilon, relu } }) {
+    const { mean, variance } = inputs;
+    const mode = { mean, variance, epsilon, training: false, factor: 1 };
+    const [y] = fusedBatchNorm(backend, inputs, mode) as [tf.Tensor];
+    return [finish(y, inputs, relu)];
+  },
 };
 
-/**
- * {x, y, dy, mean, deviation, gamma?} as `batchNorm` gave them → dx, dGamma, dBeta, and the
- * shortcut's gradient.
- */
-export const batchNormGradient: Form = ({ backend, inputs, attrs }) => {
-  const { x, y, dy, mean, deviation, extra, gamma } = inputs as Record<
-    'x' | 'y' | 'dy' | 'mean' | 'deviation' | 'extra',
-    tf.Tensor
-  > & {
-    gamma?: tf.Tensor;
-  };
-  const dz = attrs.relu
-    ? backend.executeSingleOutput('ReluGrad', attributes(backend, { T: FLOAT }), [dy, y])
-    : dy;
-  const options = attributes(backend, {
-    T: FLOAT,
-    U: FLOAT,
-    epsilon: ['float', attrs.epsilon],
-    data_format: ['string', 'NHWC'],
-    is_training: ['bool', true],
-  });
-  const given = [
-    asImages(dz),
-    asImages(x),
-    gamma ?? tf.ones([channelsOf(x)]),
-    mean,
-    deviation,
-    extra,
-  ];
-  const [dx, dGamma, dBeta] = backend.executeMultipleOutputs(
-    'FusedBatchNormGradV3',
-    options,
-    given,
-    5,
-  ) as [tf.Tensor, tf.Tensor, tf.Tensor];
-  const found = [shapedAs(dx, x), dGamma, dBeta];
-  return attrs.residual ? [...found, tf.clone(dz)] : found;
+export const batchNormGradient: Kernel<'deepend.batchNormGradient'> = {
+  run({ backend, inputs, attrs: { epsilon, relu, residual } }) {
+    const { x, y, dy, mean, invStd, context, gamma } = inputs;
+    const dz = relu
+      ? backend.executeSingleOutput('ReluGrad', attributes(backend, { T: FLOAT }), [dy, y])
+      : dy;
+    const options = attributes(backend, {
+      T: FLOAT,
+      U: FLOAT,
+      epsilon: ['float', epsilon],
+      data_format: ['string', 'NHWC'],
+      is_training: ['bool', true],
+    });
+    const scale = gamma ?? tf.ones([channelsOf(x)]);
+    const tensors = [asImages(dz), asImages(x), scale, mean, invStd, context as tf.Tensor];
+    const [dx, dGamma, dBeta] = backend.executeMultipleOutputs(
+      'FusedBatchNormGradV3',
+      options,
+      tensors,
+      5,
+    ) as [tf.Tensor, tf.Tensor, tf.Tensor];
+    const shaped = shapedAs(dx, x);
+    return residual ? [shaped, dGamma, dBeta, tf.clone(dz)] : [shaped, dGamma, dBeta];
+  },
 };

@@ -1,10 +1,8 @@
 /**
  * Convolution of images of a few pixels as one matrix product: `[batch, pixels·in] × [pixels·in,
- * pixels'·out]`. A 3×3 filter on one pixel
- * multiplies one tap of nine by data and eight by padding, and on 2×2 pixels four of nine; here
- * none meets padding.
+ * pixels'·out]`. On one pixel, a 3×3 convolution multiplies eight of nine taps by padding, and on 2×2
+ * pixels five of nine; the matrix has no padding.
  */
-
 import type { ConvAttrs } from '@deepend/compiler';
 import * as tf from '@tensorflow/tfjs-core';
 import { type NodeBackend, product } from './native';
@@ -20,7 +18,8 @@ export interface Geometry extends ConvAttrs {
 
 /** Whether the matrix has fewer products than the convolution. */
 export function isSmall({ x, filter, groups = 1 }: Geometry): boolean {
-  const [pixels, taps] = [(x[1] ?? 1) * (x[2] ?? 1), (filter[0] ?? 1) * (filter[1] ?? 1)];
+  const pixels = (x[1] ?? 1) * (x[2] ?? 1);
+  const taps = (filter[0] ?? 1) * (filter[1] ?? 1);
   return groups === 1 && pixels <= MOST_PIXELS && pixels < taps;
 }
 
@@ -30,10 +29,7 @@ const outSize = ({ x, filter, strides, dilations, padding }: Geometry): [number,
     return Math.floor(((x[axis + 1] ?? 1) + pad - reach) / (strides[axis] as number)) + 1;
   }) as [number, number];
 
-/**
- * For each pixel of the image and, within, each of the output: the filter's tap between them, or
- * −1.
- */
+/** For each input pixel and each output pixel: the filter tap that connects them, or −1. */
 function taps(geometry: Geometry): number[] {
   const {
     x: [, height = 1, width = 1],
@@ -72,8 +68,8 @@ const sizes = ({ x: [, height = 1, width = 1, ins = 1], filter }: Geometry) => (
   outs: filter[3] ?? 1,
 });
 
-/** The matrix `[pixels·in, pixels'·out]` of a filter: what both products read. */
-export function matrixOf(filter: tf.Tensor4D, geometry: Geometry): tf.Tensor2D {
+/** A filter as a matrix `[pixels·in, pixels'·out]`. */
+export function filterMatrix(filter: tf.Tensor4D, geometry: Geometry): tf.Tensor2D {
   const { pixels, ins, outs } = sizes(geometry);
   const places = taps(geometry);
   const numOut = places.length / pixels;
@@ -96,7 +92,7 @@ export function matrixOf(filter: tf.Tensor4D, geometry: Geometry): tf.Tensor2D {
   return tf.reshape(tf.transpose(blocks, [0, 2, 1, 3]), [pixels * ins, numOut * outs]);
 }
 
-/** `[batch, h, w, c]` as rows of a matrix. */
+/** `[batch, h, w, c]` → `[batch, h·w·c]` */
 const rowsOf = (image: tf.Tensor4D): tf.Tensor => tf.reshape(image, [image.shape[0], -1]);
 
 export function smallConvolve(
@@ -115,11 +111,11 @@ export function smallInputGradient(
   matrix: tf.Tensor,
   geometry: Geometry,
 ): tf.Tensor4D {
-  const dx = product(backend, rowsOf(dy), matrix, { b: true });
+  const dx = product(backend, rowsOf(dy), matrix, { transposeB: true });
   return tf.reshape(dx, geometry.x as [number, number, number, number]);
 }
 
-/** Each tap's gradient is the sum of its blocks of the matrix's. */
+/** A tap's gradient is the sum of its blocks in the matrix's gradient. */
 export function smallFilterGradient(
   backend: NodeBackend,
   x: tf.Tensor4D,
@@ -130,7 +126,7 @@ export function smallFilterGradient(
   const shape = geometry.filter as [number, number, number, number];
   const places = taps(geometry);
   const numTaps = shape[0] * shape[1];
-  const matrix = product(backend, rowsOf(x), rowsOf(dy), { a: true });
+  const matrix = product(backend, rowsOf(x), rowsOf(dy), { transposeA: true });
   if (places.length === 1) {
     const tap = places[0] as number;
     return tf.reshape(
@@ -145,12 +141,12 @@ export function smallFilterGradient(
     tf.reshape(matrix, [pixels, ins, places.length / pixels, outs]),
     [0, 2, 1, 3],
   );
-  const owned = Array.from({ length: numTaps }, (_, tap) =>
+  const selected = Array.from({ length: numTaps }, (_, tap) =>
     places.map((at) => (at === tap ? 1 : 0)),
   );
-  // A product with zeros and ones: libtensorflow's own sum of segments runs on one core.
+  // A product with zeros and ones: libtensorflow's segment sum runs on one core.
   return tf.reshape(
-    product(backend, tf.tensor2d(owned), tf.reshape(blocks, [places.length, -1])),
+    product(backend, tf.tensor2d(selected), tf.reshape(blocks, [places.length, -1])),
     shape,
   );
 }

@@ -1,20 +1,18 @@
-/** Updates in place, by libtensorflow's operations on variables. */
-
+/** Optimizer updates in place, by libtensorflow's operations on variables. */
 import type { UpdateCoefficients, UpdateEntry, UpdateRule } from '@deepend/compiler';
-import { composed } from '@deepend/optim';
 import * as tf from '@tensorflow/tfjs-core';
-import { type Attr, attributes, FLOAT, type Form, type NodeBackend } from './native';
+import { type Attr, attributes, FLOAT, type Kernel, type NodeBackend } from './native';
 
 /**
- * The variables that operations update in, by their ids. One serves for all weights in turn, and
- * another for each slot.
+ * The ids of libtensorflow's variables, in which its operations update. One variable holds each
+ * weight in turn, and one each slot.
  */
 const places = new WeakMap<NodeBackend, number[]>();
 
 interface Native {
   readonly operation: string;
   readonly attrs?: Readonly<Record<string, Attr>>;
-  /** What follows the variables, in the operation's order. `lr` with Adam's correction. */
+  /** The inputs after the variables, in the operation's order. `lr` includes Adam's correction. */
   inputs(at: {
     number(value: number): tf.Tensor;
     entry: UpdateEntry;
@@ -34,8 +32,8 @@ const momentum = (nesterov: boolean): Native => ({
 });
 
 /**
- * The rules that libtensorflow has just as `optimizers/rules.ts` defines them; its RMSProp has its
- * epsilon within the root.
+ * The rules that libtensorflow computes exactly as optim's `rules.ts` defines them. RMSProp is not
+ * among them: libtensorflow adds epsilon inside the root.
  */
 const NATIVE: Partial<Record<UpdateRule, Native>> = {
   sgd: {
@@ -47,23 +45,21 @@ const NATIVE: Partial<Record<UpdateRule, Native>> = {
   adam: {
     operation: 'ResourceApplyAdam',
     attrs: { use_nesterov: ['bool', false] },
-    // It computes lr·√(1 − power₂)/(1 − power₁)·mean/(√square + ε), and the rule lr·mean/(√square/c
-    // + ε) with a correction c.
+    // libtensorflow: lr·√(1 − power₂)/(1 − power₁)·mean/(√square + ε).
+    // The rule, with a correction c: lr·mean/(√square/c + ε).
     inputs({
       number,
       entry: { lr, correction = 1 },
       gradient,
       coefficients: { beta1 = 0, beta2 = 0, epsilon = 0 },
     }) {
-      // It takes 1 − β₂ in float32, and 1 − 0.999 is off by 5e-5 there: the squares are too large
-      // by that, and so are lr and ε then.
+      // libtensorflow computes 1 − β₂ in float32, where 1 − 0.999 is off by 5e-5. The squares are
+      // too large by that; lr and ε are scaled to match.
       const excess = beta2 < 1 ? Math.sqrt((1 - Math.fround(beta2)) / (1 - beta2)) : 1;
-      const [none, rate, least] = [
-        number(0),
-        number(lr * correction * excess),
-        number(epsilon * correction * excess),
-      ];
-      return [none, none, rate, number(beta1), number(beta2), least, gradient];
+      const zero = number(0);
+      const rate = number(lr * correction * excess);
+      const scaledEpsilon = number(epsilon * correction * excess);
+      return [zero, zero, rate, number(beta1), number(beta2), scaledEpsilon, gradient];
     },
   },
   adagrad: {
@@ -77,16 +73,13 @@ const NATIVE: Partial<Record<UpdateRule, Native>> = {
   },
 };
 
-/** attrs: rule, entries and coefficients, as `optimizers/update.ts` has them. Gives nothing. */
-export const update: Form = ({ backend, attrs }) => {
-  const { rule, entries, ...coefficients } = attrs as {
-    rule: UpdateRule;
-    entries: readonly UpdateEntry[];
-  } & UpdateCoefficients;
-  const native = NATIVE[rule];
-  if (!native) composed(rule, entries, coefficients);
-  else updateAll(backend, native, { entries, coefficients });
-  return [];
+/** Rules without a row are updated with core ops. */
+export const update: Kernel<'deepend.update'> = {
+  supports: ({ attrs }) => attrs.rule in NATIVE,
+  run({ backend, attrs: { rule, entries, ...coefficients } }) {
+    updateAll(backend, NATIVE[rule] as Native, { entries, coefficients });
+    return [];
+  },
 };
 
 function updateAll(
@@ -96,7 +89,7 @@ function updateAll(
 ): void {
   const numbers = new Map<number, tf.Tensor>();
   const number = (value: number): tf.Tensor => {
-    const scalar = numbers.get(value) ?? tf.keep(tf.scalar(value)); // it outlives the entry that is its first
+    const scalar = numbers.get(value) ?? tf.keep(tf.scalar(value)); // later entries use it too
     numbers.set(value, scalar);
     return scalar;
   };
@@ -107,7 +100,7 @@ function updateAll(
       decay === 0 ? entry.gradient : tf.add(entry.gradient, tf.mul(weight, number(decay)));
     if (shrink !== 1) weight.assign(tf.mul(weight, number(shrink)));
     const given = inputs({ number, entry, gradient, coefficients });
-    inPlaces(backend, [weight, ...slots], (variables) => {
+    withVariables(backend, [weight, ...slots], (variables) => {
       backend.binding.executeOp(
         operation,
         options,
@@ -124,7 +117,7 @@ function updateAll(
   }
 }
 
-/** Lets go of the numbers: the next update would find them held twice, and copy them. */
+/** Empties the variables: the next update would find the memory shared, and copy it. */
 function emptyPlaces(backend: NodeBackend): void {
   const nothing = tf.scalar(0);
   const type = attributes(backend, { dtype: FLOAT });
@@ -135,11 +128,11 @@ function emptyPlaces(backend: NodeBackend): void {
 }
 
 /**
- * Moves the tensors' numbers into variables, so that nobody else holds them and `use` writes where
- * they lie, and back again.
- * What fails leaves each tensor with its numbers. `use` is given the variables' ids.
+ * Moves the tensors' memory into variables, so that nobody shares it and `use` updates it in place,
+ * and back again. After an error, each tensor still has its values.
+ * @param use receives the variables' ids
  */
-function inPlaces(
+function withVariables(
   backend: NodeBackend,
   tensors: readonly tf.Tensor[],
   use: (variables: number[]) => void,
@@ -153,7 +146,8 @@ function inPlaces(
   ids.forEach((id, i) => {
     write(variables[i] as number, id);
   });
-  for (const id of ids) binding.deleteTensor(id); // after all writes: one that fails has taken nothing away
+  // After all writes, so that one that fails has changed nothing.
+  for (const id of ids) binding.deleteTensor(id);
   try {
     use(variables);
   } finally {

@@ -1,8 +1,7 @@
 /** The gradient of activations, and softmax cross-entropy with its gradient. */
 
 import type { ActivationName } from '@deepend/compiler';
-import type { TensorInfo } from '@tensorflow/tfjs-core';
-import { type Form, grid, INDEX, launch, output, scratch, size, THREADS } from './launch';
+import { grid, INDEX, type Kernel, launch, output, scratch, size, THREADS } from './launch';
 
 /** From the activation's output `v` and the gradient `g` of it, as `ops/simple.ts` has them. */
 const GRADIENTS: Readonly<Record<ActivationName, string>> = {
@@ -13,23 +12,23 @@ const GRADIENTS: Readonly<Record<ActivationName, string>> = {
 };
 
 /** {dy, y} + name → dx. */
-export const activationGradient: Form = ({ backend, inputs, attrs: { name } }) => {
-  const { dy, y } = inputs as { dy: TensorInfo; y: TensorInfo };
-  const dx = output(backend, dy.shape);
-  const wide = size(dy) % 4 === 0;
-  const count = wide ? size(dy) / 4 : size(dy);
-  launch(backend, {
-    name: 'activationGradient',
-    variant: name,
-    writes: { dx },
-    reads: { dy, y },
-    integers: { count },
-    vectors: wide,
-    groups: grid(count),
-    main: () =>
-      `${INDEX}\n  let g = dy[i];\n  let v = y[i];\n  dx[i] = ${GRADIENTS[name as ActivationName]};`,
-  });
-  return dx;
+export const activationGradient: Kernel<'deepend.activationGradient'> = {
+  run({ backend, inputs: { dy, y }, attrs: { name } }) {
+    const dx = output(backend, dy.shape);
+    const wide = size(dy) % 4 === 0;
+    const count = wide ? size(dy) / 4 : size(dy);
+    launch(backend, {
+      name: 'activationGradient',
+      variant: name,
+      writes: { dx },
+      reads: { dy, y },
+      integers: { count },
+      vectors: wide,
+      groups: grid(count),
+      main: () => `${INDEX}\n  let g = dy[i];\n  let v = y[i];\n  dx[i] = ${GRADIENTS[name]};`,
+    });
+    return [dx];
+  },
 };
 
 /** Threads that share a row of logits. */
@@ -70,30 +69,29 @@ fn sum_of(mine: f32, lane: u32) -> f32 {
 }`;
 
 /** {logits, labels} → loss, correct, dLogits: of class indices, or of probabilities. */
-export const softmaxCrossEntropy: Form = ({ backend, inputs }) => {
-  const { logits, labels } = inputs as { logits: TensorInfo; labels: TensorInfo };
-  const [rows = 0, columns = 0] = logits.shape;
-  const [loss, correct, dLogits] = [
-    output(backend, []),
-    output(backend, []),
-    output(backend, [rows, columns]),
-  ];
-  const indices = labels.shape.length === 1;
-  scratch(backend, 2 * rows, (judged) => {
-    launch(backend, {
-      name: 'crossEntropyOfRows',
-      variant: String(indices),
-      writes: { dLogits, judged },
-      reads: { logits, labels },
-      integers: { rows, columns },
-      threads: ROW_THREADS,
-      groups: [Math.min(rows, 65_535), Math.ceil(rows / 65_535)],
-      before: () => ROW,
-      main: () => rowCode(indices),
+export const softmaxCrossEntropy: Kernel<'deepend.softmaxCrossEntropy'> = {
+  run({ backend, inputs: { logits, labels } }) {
+    const [rows = 0, columns = 0] = logits.shape;
+    const loss = output(backend, []);
+    const correct = output(backend, []);
+    const dLogits = output(backend, [rows, columns]);
+    const indices = labels.shape.length === 1;
+    scratch(backend, 2 * rows, (judged) => {
+      launch(backend, {
+        name: 'crossEntropyOfRows',
+        variant: String(indices),
+        writes: { dLogits, judged },
+        reads: { logits, labels },
+        integers: { rows, columns },
+        threads: ROW_THREADS,
+        groups: [Math.min(rows, 65_535), Math.ceil(rows / 65_535)],
+        before: () => ROW,
+        main: () => rowCode(indices),
+      });
+      launch(backend, { ...overRows(rows), writes: { loss, correct }, reads: { judged } });
     });
-    launch(backend, { ...overRows(rows), writes: { loss, correct }, reads: { judged } });
-  });
-  return [loss, correct, dLogits];
+    return [loss, correct, dLogits];
+  },
 };
 
 /**
@@ -166,19 +164,20 @@ fn draw(place: u32) -> u32 {
  * {x} + rate, seed → y: numbers that drew less than the rate become 0, the others grow by 1 / (1 −
  * rate). The gradient: the same of dy.
  */
-export const dropout: Form = ({ backend, inputs, attrs: { rate, seed } }) => {
-  const { x } = inputs as { x: TensorInfo };
-  const y = output(backend, x.shape);
-  launch(backend, {
-    name: 'dropout',
-    writes: { y },
-    reads: { x },
-    integers: { count: size(x), low: seed % WORD, high: Math.floor(seed / WORD) },
-    floats: { rate, scale: rate < 1 ? 1 / (1 - rate) : 0 },
-    groups: grid(size(x)),
-    before: () => DRAW,
-    main: () =>
-      /* wgsl */ `${INDEX}\n  y[i] = select(x[i] * u.scale, 0.0, f32(draw(u32(i))) < u.rate * 16777216.0);`,
-  });
-  return y;
+export const dropout: Kernel<'deepend.dropout'> = {
+  run({ backend, inputs: { x }, attrs: { rate, seed } }) {
+    const y = output(backend, x.shape);
+    launch(backend, {
+      name: 'dropout',
+      writes: { y },
+      reads: { x },
+      integers: { count: size(x), low: seed % WORD, high: Math.floor(seed / WORD) },
+      floats: { rate, scale: rate < 1 ? 1 / (1 - rate) : 0 },
+      groups: grid(size(x)),
+      before: () => DRAW,
+      main: () =>
+        /* wgsl */ `${INDEX}\n  y[i] = select(x[i] * u.scale, 0.0, f32(draw(u32(i))) < u.rate * 16777216.0);`,
+    });
+    return [y];
+  },
 };

@@ -4,7 +4,7 @@
  * made of.
  */
 import type { TensorInfo } from '@tensorflow/tfjs-core';
-import { type Form, launch, output, type Shader, scratch } from './launch';
+import { type Kernel, launch, output, type Shader, scratch } from './launch';
 
 /** A workgroup's threads: channels beside each other, as they lie in memory, times rows. */
 export const [ACROSS, DOWN] = [32, 8];
@@ -103,28 +103,29 @@ export const sumBlocks = (planes: 1 | 2) => /* wgsl */ `${PLACE}
   let all = reduce(mine, lane);`;
 
 /** {x} → the sum of each channel, `[channels]`. */
-export const channelSums: Form = ({ backend, inputs }) => {
-  const { x } = inputs as { x: TensorInfo };
-  const rows = rowsOf(x);
-  const sums = output(backend, [rows.channels]);
-  scratch(backend, rows.blocks * rows.channels, (partials) => {
-    launch(
-      backend,
-      sumsOfBlocks(x, partials, {
-        name: 'channelSumsOfBlocks',
-        reads: { x },
-        each: 'mine.x += x[at];',
-        planes: 1,
-      }),
-    );
-    launch(backend, {
-      name: 'channelSums',
-      writes: { sums },
-      reads: { partials },
-      ...overChannels(rows),
-      before: () => SUMS,
-      main: () => `${sumBlocks(1)}\n  if (down == 0 && inside) { sums[c] = all.x; }`,
+export const channelSums: Kernel<'deepend.channelSums'> = {
+  run({ backend, inputs: { x } }) {
+    const rows = rowsOf(x);
+    const sums = output(backend, [rows.channels]);
+    scratch(backend, rows.blocks * rows.channels, (partials) => {
+      launch(
+        backend,
+        sumsOfBlocks(x, partials, {
+          name: 'channelSumsOfBlocks',
+          reads: { x },
+          each: 'mine.x += x[at];',
+          planes: 1,
+        }),
+      );
+      launch(backend, {
+        name: 'channelSums',
+        writes: { sums },
+        reads: { partials },
+        ...overChannels(rows),
+        before: () => SUMS,
+        main: () => `${sumBlocks(1)}\n  if (down == 0 && inside) { sums[c] = all.x; }`,
+      });
     });
-  });
-  return sums;
+    return [sums];
+  },
 };

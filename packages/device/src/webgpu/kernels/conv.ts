@@ -5,43 +5,36 @@
  * pixels, and the parts are added up.
  */
 
-import {
-  type ConvAttrs,
-  composedFilterGradient,
-  convolve,
-  isEmpty,
-  pairs,
-} from '@deepend/compiler';
+import { type ConvAttrs, isEmpty, pairs } from '@deepend/compiler';
 import * as tf from '@tensorflow/tfjs-core';
 import {
-  type Form,
   type GpuBackend,
   grid,
   INDEX,
+  type Kernel,
   launch,
   output,
   scratch,
   THREADS,
 } from './launch';
 
-/** {x, filter, bias?} + conv, relu → y. */
-export const conv2d: Form = ({ inputs, attrs }) => {
-  const { x, filter, bias } = inputs as { x: tf.Tensor4D; filter: tf.Tensor4D; bias?: tf.Tensor1D };
-  const { strides, dilations, padding, groups = 1, relu } = attrs as ConvAttrs & { relu: boolean };
-  if (groups > 1) {
-    const linear = convolve(x, filter, attrs as ConvAttrs);
-    const biased = bias ? tf.add(linear, bias) : linear;
-    return relu ? tf.relu(biased) : biased;
-  }
-  return tf.fused.conv2d({
-    x,
-    filter,
-    strides: [...strides],
-    pad: isEmpty(padding) ? 'valid' : pairs(padding),
-    dilations: [...dilations],
-    ...(bias && { bias }),
-    activation: relu ? 'relu' : 'linear',
-  });
+/** Grouped convolution falls back to core ops, one group after another. */
+const hasOneGroup = ({ attrs: { groups = 1 } }: { readonly attrs: ConvAttrs }) => groups === 1;
+
+export const conv2d: Kernel<'deepend.conv2d'> = {
+  supports: hasOneGroup,
+  run({ inputs: { x, filter, bias }, attrs: { strides, dilations, padding, relu } }) {
+    const y = tf.fused.conv2d({
+      x,
+      filter,
+      strides: [...strides],
+      pad: isEmpty(padding) ? 'valid' : pairs(padding),
+      dilations: [...dilations],
+      ...(bias && { bias }),
+      activation: relu ? 'relu' : 'linear',
+    });
+    return [y];
+  },
 };
 
 /**
@@ -56,40 +49,36 @@ const ENOUGH = 1024;
 const FEWEST_PIXELS = 256;
 
 /** {x, dy} + conv, filterShape → dFilter. */
-export const conv2dFilterGradient: Form = ({
-  backend,
-  inputs,
-  attrs: { filterShape, ...attrs },
-}) => {
-  const { x, dy } = inputs as { x: tf.Tensor4D; dy: tf.Tensor4D };
-  const conv = attrs as unknown as ConvAttrs;
-  if ((conv.groups ?? 1) > 1) return composedFilterGradient(x, dy, filterShape, conv);
-  const [kh = 1, kw = 1, channels = 1, filters = 1] = filterShape as readonly number[];
-  const lines = kh * kw * channels; // of the matrix that the filter is
-  const dFilter = output(backend, filterShape);
-  const geometry = {
-    ...sizes(x, dy, conv),
-    kw,
-    channels,
-    filters,
-    lines,
-    tiles: Math.ceil(lines / TILE),
-  };
-  const tiles = geometry.tiles * Math.ceil(filters / TILE);
-  const parts = Math.min(Math.ceil(ENOUGH / tiles), Math.ceil(geometry.pixels / FEWEST_PIXELS));
-  const call: ProductCall = {
-    x,
-    dy,
-    integers: { ...geometry, part: STEP * Math.ceil(geometry.pixels / parts / STEP) },
-    groups: [tiles, parts],
-  };
-  if (parts === 1) product(backend, dFilter, call);
-  else
-    scratch(backend, parts * lines * filters, (partials) => {
-      product(backend, partials, call);
-      addParts(backend, dFilter, { partials, count: lines * filters, parts });
-    });
-  return dFilter;
+export const conv2dFilterGradient: Kernel<'deepend.conv2dFilterGradient'> = {
+  supports: hasOneGroup,
+  run({ backend, inputs: { x, dy }, attrs: { filterShape, ...conv } }) {
+    const [kh = 1, kw = 1, channels = 1, filters = 1] = filterShape;
+    const lines = kh * kw * channels; // of the matrix that the filter is
+    const dFilter = output(backend, filterShape);
+    const geometry = {
+      ...sizes(x, dy, conv),
+      kw,
+      channels,
+      filters,
+      lines,
+      tiles: Math.ceil(lines / TILE),
+    };
+    const tiles = geometry.tiles * Math.ceil(filters / TILE);
+    const parts = Math.min(Math.ceil(ENOUGH / tiles), Math.ceil(geometry.pixels / FEWEST_PIXELS));
+    const call: ProductCall = {
+      x,
+      dy,
+      integers: { ...geometry, part: STEP * Math.ceil(geometry.pixels / parts / STEP) },
+      groups: [tiles, parts],
+    };
+    if (parts === 1) product(backend, dFilter, call);
+    else
+      scratch(backend, parts * lines * filters, (partials) => {
+        product(backend, partials, call);
+        addParts(backend, dFilter, { partials, count: lines * filters, parts });
+      });
+    return [dFilter];
+  },
 };
 
 function sizes(

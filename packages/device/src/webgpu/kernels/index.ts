@@ -1,16 +1,15 @@
-/** The fused operations' forms on WebGPU, as compute shaders. */
-import type { FusedKernel } from '@deepend/compiler';
-import { registerForms } from '../../register-kernels';
+/** The fused kernels of WebGPU, as compute shaders. */
+import type { FusedKernelTable } from '@deepend/compiler';
 import { activationGradient, dropout, softmaxCrossEntropy } from './basic';
 import { channelSums } from './channels';
 import { conv2d, conv2dFilterGradient } from './conv';
-import type { Form, Given } from './launch';
+import type { GpuBackend } from './launch';
 import { batchNorm, normalize } from './norm';
 import { batchNormGradient } from './norm-gradient';
 import { maxPool, maxPoolGradient } from './pool';
 import { update } from './update';
 
-const FORMS: Partial<Record<FusedKernel, Form>> = {
+export const WEBGPU_KERNELS: FusedKernelTable<GpuBackend> = {
   'deepend.conv2d': conv2d,
   'deepend.conv2dFilterGradient': conv2dFilterGradient,
   'deepend.channelSums': channelSums,
@@ -24,6 +23,3 @@ const FORMS: Partial<Record<FusedKernel, Form>> = {
   'deepend.softmaxCrossEntropy': softmaxCrossEntropy,
   'deepend.update': update,
 };
-
-/** Adds the rows. */
-export const registerWebgpu = (): void => registerForms<Given>('webgpu', FORMS);

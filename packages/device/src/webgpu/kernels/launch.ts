@@ -1,12 +1,12 @@
 /**
- * Compute shaders on the stock WebGPU backend's own queue. Its `runWebGPUProgram` writes one tensor
- * a shader, and a fresh one; these write
- * several, and in place. `@tensorflow/tfjs-backend-webgpu` 4.22.
+ * Compute shaders on the stock WebGPU backend's own queue. Stock's `runWebGPUProgram` writes one new
+ * tensor per shader; these write several, also in place. For `@tensorflow/tfjs-backend-webgpu` 4.22.
  */
+import type { FusedKernel, FusedKernelName } from '@deepend/compiler';
 import type * as tf from '@tensorflow/tfjs-core';
 import { env, util } from '@tensorflow/tfjs-core';
 
-/** An object of WebGPU's that is only handed on. */
+/** A WebGPU object that this module only passes on. */
 type Handle = object;
 
 interface Pipeline extends Handle {
@@ -21,12 +21,12 @@ interface Pass {
 
 interface TensorData {
   values: unknown;
-  /** Of the numbers as they lie: a cast from int32 to float32 leaves them as they are. */
+  /** The type of the stored numbers; a cast from int32 to float32 does not change them. */
   readonly dtype: tf.DataType;
   readonly resource: Handle;
 }
 
-/** The part of the stock backend that is used here. */
+/** The part of the stock backend that this module uses. */
 export interface GpuBackend extends tf.KernelBackend {
   readonly device: {
     createShaderModule(descriptor: { code: string; label: string }): Handle;
@@ -52,43 +52,38 @@ type Tensors = Readonly<Record<string, tf.TensorInfo | undefined>>;
 type Numbers = Readonly<Record<string, number>>;
 
 export interface Shader {
-  /** For errors; with `variant` it tells the code from any other. */
+  /** For error messages. `name` and `variant` identify the code in the pipeline cache. */
   readonly name: string;
   readonly variant?: string;
   /**
-   * Storage by its name in the code. What is undefined is not there; the code's variant does
-   * without. A tensor stands in one place only.
+   * Storage buffers by their names in the code. Undefined ones are not declared, so `variant` must
+   * tell. A tensor is bound once only.
    */
   readonly writes: Tensors;
   readonly reads: Tensors;
-  /** `u.name` in the code. */
+  /** Uniforms: `u.name` in the code. */
   readonly integers?: Numbers;
   readonly floats?: Numbers;
-  /**
-   * Whether float32 storage is of `vec4<f32>`; the code calls its elements `number`. @default false
-   */
+  /** Declares float32 storage as `vec4<f32>`; the code says `number`. @default false */
   readonly vectors?: boolean;
-  /** Threads of a workgroup. @default 256 */
+  /** Threads per workgroup. @default 256 */
   readonly threads?: number;
   /** Workgroups along x and y. */
   readonly groups: readonly [number, number];
   /** WGSL before `main`: functions, workgroup memory. */
   readonly before?: () => string;
-  /** The body of `main`: `lane` in the workgroup, `group` and `groups`, its place among them. */
+  /** The body of `main`: thread `lane` of workgroup `group`, of `groups` workgroups. */
   readonly main: () => string;
 }
 
-/** Threads of a workgroup. */
+/** Threads per workgroup. */
 export const THREADS = 256;
 const UNIFORM_USE = 0x40 | 0x8; // GPUBufferUsage.UNIFORM | COPY_DST
-const MOST_GROUPS = 65_535; // in one direction, as every device has
+const MOST_GROUPS = 65_535; // per axis; every device has as many
 
 const pipelines = new WeakMap<Handle, Map<string, { pipeline: Pipeline; layout: Handle }>>();
 
-/**
- * Workgroups for so many threads, and the WGSL for a thread's number `i`; it returns past
- * `u.count`.
- */
+/** The workgroups for `count` threads. `INDEX` is the WGSL for thread `i` that ends after `count`. */
 export const grid = (count: number): [number, number] => {
   const groups = Math.max(1, Math.ceil(count / THREADS));
   const across = Math.min(groups, MOST_GROUPS);
@@ -103,7 +98,7 @@ const present = (tensors: Tensors) =>
     (entry): entry is [string, tf.TensorInfo] => entry[1] !== undefined,
   );
 
-/** Sends a shader on its way. Nothing is waited for, and nothing is read back. */
+/** Enqueues a shader. It neither waits nor reads back. */
 export function launch(backend: GpuBackend, shader: Shader): void {
   const casts = present(shader.reads).filter(([, tensor]) => isOnlyCalledFloat(backend, tensor));
   const floats = casts.map(([name, tensor]) => [name, toFloats(backend, tensor)] as const);
@@ -137,8 +132,9 @@ function send(backend: GpuBackend, shader: Shader): void {
     binding,
     resource: { buffer },
   }));
-  for (const [, { dataId }] of storage) backend.commandQueueOwnedIds.add(dataId); // its memory stays until the commands are sent
-  // Numbers that were read before are not the tensor's any more.
+  // Their memory stays until the commands are submitted.
+  for (const [, { dataId }] of storage) backend.commandQueueOwnedIds.add(dataId);
+  // Values that were read back before are stale.
   for (const [, { dataId }] of present(shader.writes)) backend.tensorMap.get(dataId).values = null;
   backend.ensureCommandEncoderReady();
   backend.computePassEncoder ??= backend.commandEncoder.beginComputePass({});
@@ -204,12 +200,16 @@ struct Uniforms { ${fields.join(', ')} }
 ${declared.map((text, binding) => `@group(0) @binding(${binding}) ${text}`).join('\n')}
 ${before?.() ?? ''}
 @compute @workgroup_size(${threads})
-fn main(@builtin(local_invocation_index) lane: u32, @builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>) {
+fn main(
+  @builtin(local_invocation_index) lane: u32,
+  @builtin(workgroup_id) group: vec3<u32>,
+  @builtin(num_workgroups) groups: vec3<u32>,
+) {
 ${main()}
 }`;
 }
 
-/** Four bytes a number, integers first, in the order of the struct. */
+/** Four bytes per number, integers first, in the order of the struct. */
 function uniformBuffer(backend: GpuBackend, { integers = {}, floats = {} }: Shader): Handle {
   const [whole, real] = [Object.values(integers), Object.values(floats)];
   const bytes = new ArrayBuffer(16 * Math.ceil((whole.length + real.length) / 4));
@@ -221,11 +221,11 @@ function uniformBuffer(backend: GpuBackend, { integers = {}, floats = {} }: Shad
   return buffer;
 }
 
-/** A fresh float32 tensor. */
+/** A new float32 tensor. */
 export const output = (backend: GpuBackend, shape: readonly number[]): tf.TensorInfo =>
   backend.makeTensorInfo([...shape], 'float32');
 
-/** Memory for a moment: `use` is given it, and it is released after. */
+/** Temporary memory that is released after `use`. */
 export function scratch(
   backend: GpuBackend,
   size: number,
@@ -239,14 +239,7 @@ export function scratch(
   }
 }
 
-/** What each of these forms is given: the plan calls them with tensors. */
-export interface Given {
-  readonly backend: GpuBackend;
-  readonly inputs: Readonly<Record<string, tf.TensorInfo | undefined>>;
-  // biome-ignore lint/suspicious/noExplicitAny: every kernel has other attributes
-  readonly attrs: Record<string, any>;
-}
-
-export type Form = (given: Given) => tf.TensorInfo | tf.TensorInfo[];
+/** A fused kernel of this backend. */
+export type Kernel<K extends FusedKernelName> = FusedKernel<K, GpuBackend>;
 
 export const size = ({ shape }: tf.TensorInfo): number => util.sizeFromShape([...shape]);

@@ -2,10 +2,10 @@
 import type { TensorInfo } from '@tensorflow/tfjs-core';
 import { overChannels, type Rows, rowsOf, SUMS, sumBlocks, sumsOfBlocks } from './channels';
 import {
-  type Form,
   type GpuBackend,
   grid,
   INDEX,
+  type Kernel,
   launch,
   output,
   type Shader,
@@ -14,8 +14,8 @@ import {
 } from './launch';
 
 /**
- * dβ = Σdz, dγ = Σdz·x̂, and dx = γ·deviation·(dz − dβ/n − x̂·dγ/n), gathered as a·dz + b·(x −
- * mean) + c for each channel.
+ * dβ = Σdz, dγ = Σdz·x̂, and dx = γ·invStd·(dz − dβ/n − x̂·dγ/n), written as
+ * a·dz + b·(x − mean) + c with factors a, b, c per channel.
  */
 const gradientOfChannels = (
   rows: Rows,
@@ -30,46 +30,49 @@ const gradientOfChannels = (
     dBeta[c] = all.x;
     dGamma[c] = all.y;
     let n = f32(u.rows);
-    let a = deviation[c]${tensors.reads.gamma ? ' * gamma[c]' : ''};
+    let a = invStd[c]${tensors.reads.gamma ? ' * gamma[c]' : ''};
     factors[c] = a;
-    factors[u.channels + c] = -a * deviation[c] * all.y / n;
+    factors[u.channels + c] = -a * invStd[c] * all.y / n;
     factors[2 * u.channels + c] = -a * all.x / n;
     factors[3 * u.channels + c] = mean[c];
   }`,
 });
 
-/** {x, y, dy, mean, deviation, gamma?} + relu, residual → dx, dGamma, dBeta, dz where residual. */
-export const batchNormGradient: Form = ({ backend, inputs, attrs: { relu, residual } }) => {
-  const { x, dy, mean, deviation, gamma } = inputs as { x: TensorInfo; dy: TensorInfo } & Record<
-    string,
-    TensorInfo | undefined
-  >;
-  const y = relu ? inputs.y : undefined;
-  const rows = rowsOf(x);
-  const dx = output(backend, x.shape);
-  const dz = residual ? output(backend, x.shape) : undefined;
-  const [dGamma, dBeta] = [output(backend, [rows.channels]), output(backend, [rows.channels])];
-  const each = `let z = ${relu ? 'select(0.0, dy[at], y[at] > 0.0)' : 'dy[at]'}; mine += vec2<f32>(z, z * (x[at] - mean[c]) * deviation[c]);`;
-  scratch(backend, 4 * rows.channels, (factors) => {
-    scratch(backend, 2 * rows.blocks * rows.channels, (partials) => {
-      const reads = { x, y, dy, mean, deviation };
-      launch(
-        backend,
-        sumsOfBlocks(x, partials, { name: 'normGradientOfBlocks', reads, each, planes: 2 }),
-      );
-      const tensors = {
-        writes: { dGamma, dBeta, factors },
-        reads: { partials, mean, deviation, gamma },
-      };
-      launch(backend, gradientOfChannels(rows, tensors));
+export const batchNormGradient: Kernel<'deepend.batchNormGradient'> = {
+  run({ backend, inputs, attrs: { relu, residual } }) {
+    const { x, dy, mean, invStd, gamma } = inputs;
+    const y = relu ? inputs.y : undefined;
+    const rows = rowsOf(x);
+    const dx = output(backend, x.shape);
+    const dz = residual ? output(backend, x.shape) : undefined;
+    const dGamma = output(backend, [rows.channels]);
+    const dBeta = output(backend, [rows.channels]);
+    const each = `let z = ${relu ? 'select(0.0, dy[at], y[at] > 0.0)' : 'dy[at]'};
+    mine += vec2<f32>(z, z * (x[at] - mean[c]) * invStd[c]);`;
+    scratch(backend, 4 * rows.channels, (factors) => {
+      scratch(backend, 2 * rows.blocks * rows.channels, (partials) => {
+        const reads = { x, y, dy, mean, invStd };
+        launch(
+          backend,
+          sumsOfBlocks(x, partials, { name: 'normGradientOfBlocks', reads, each, planes: 2 }),
+        );
+        const tensors = {
+          writes: { dGamma, dBeta, factors },
+          reads: { partials, mean, invStd, gamma },
+        };
+        launch(backend, gradientOfChannels(rows, tensors));
+      });
+      applyFactors(backend, { writes: { dx, dz }, reads: { x, y, dy, factors } });
     });
-    moved(backend, { writes: { dx, dz }, reads: { x, y, dy, factors } });
-  });
-  return dz ? [dx, dGamma, dBeta, dz] : [dx, dGamma, dBeta];
+    return dz ? [dx, dGamma, dBeta, dz] : [dx, dGamma, dBeta];
+  },
 };
 
-/** dx, and dz for the shortcut. */
-function moved(backend: GpuBackend, { writes, reads }: Pick<Shader, 'writes' | 'reads'>): void {
+/** Writes dx, and dz for the shortcut. */
+function applyFactors(
+  backend: GpuBackend,
+  { writes, reads }: Pick<Shader, 'writes' | 'reads'>,
+): void {
   const x = reads.x as TensorInfo;
   const channels = x.shape.at(-1) ?? 1;
   const wide = channels % 4 === 0;
@@ -85,6 +88,7 @@ function moved(backend: GpuBackend, { writes, reads }: Pick<Shader, 'writes' | '
   let c = i % u.channels;
   let z = ${reads.y ? 'select(number(0.0), dy[i], y[i] > number(0.0))' : 'dy[i]'};
   ${writes.dz ? 'dz[i] = z;' : ''}
-  dx[i] = factors[c] * z + factors[u.channels + c] * (x[i] - factors[3 * u.channels + c]) + factors[2 * u.channels + c];`,
+  let centered = x[i] - factors[3 * u.channels + c];
+  dx[i] = factors[c] * z + factors[u.channels + c] * centered + factors[2 * u.channels + c];`,
   });
 }

@@ -13,19 +13,30 @@ import {
   type Rows,
   rowsOf,
 } from './channels';
-import { type Form, grid, INDEX, launch, output, type Shader, scratch, size } from './launch';
+import {
+  type GpuBackend,
+  grid,
+  INDEX,
+  type Kernel,
+  launch,
+  output,
+  type Shader,
+  scratch,
+  size,
+} from './launch';
 
 /**
- * Count, mean, and sum of squared distances from it, of two sets as of one: Chan et al. 1979,
- * Updating Formulae, eq. 2.1. No digits cancel.
+ * Merges count, mean and sum of squared deviations of two sets (Chan et al. 1979, Updating Formulae
+ * and a Pairwise Algorithm for Computing Sample Variances, eq. 2.1), which avoids cancellation.
  */
 const MOMENTS = /* wgsl */ `
 struct Moments { n: f32, mean: f32, squares: f32 }
 fn joined(a: Moments, b: Moments) -> Moments {
   let n = a.n + b.n;
   if (n == 0.0) { return a; }
-  let apart = b.mean - a.mean;
-  return Moments(n, a.mean + apart * (b.n / n), a.squares + b.squares + apart * apart * (a.n * b.n / n));
+  let delta = b.mean - a.mean;
+  let squares = a.squares + b.squares + delta * delta * (a.n * b.n / n);
+  return Moments(n, a.mean + delta * (b.n / n), squares);
 }
 var<workgroup> shared_moments: array<Moments, ${ACROSS * DOWN}>;
 fn reduce(mine: Moments, lane: u32) -> Moments {
@@ -37,7 +48,7 @@ fn reduce(mine: Moments, lane: u32) -> Moments {
   return shared_moments[lane];
 }`;
 
-/** The moments of each block's channels: means, then squares, `[2, blocks, channels]`. */
+/** The moments of each block: means, then squared deviations, `[2, blocks, channels]`. */
 const momentsOfBlocks = (x: TensorInfo, partials: TensorInfo): Shader => ({
   name: 'momentsOfBlocks',
   writes: { partials },
@@ -51,11 +62,18 @@ const momentsOfBlocks = (x: TensorInfo, partials: TensorInfo): Shader => ({
     var here = Moments(0.0, 0.0, 0.0);
     for (var k = 0; k < ${HELD}; k++) {
       let row = top + k * ${DOWN};
-      if (row < end) { held[k] = x[row * u.channels + c]; here.mean += held[k]; here.n += 1.0; }
+      if (row < end) {
+        held[k] = x[row * u.channels + c];
+        here.mean += held[k];
+        here.n += 1.0;
+      }
     }
     here.mean /= here.n;
     for (var k = 0; k < ${HELD}; k++) {
-      if (top + k * ${DOWN} < end) { let apart = held[k] - here.mean; here.squares += apart * apart; }
+      if (top + k * ${DOWN} < end) {
+        let delta = held[k] - here.mean;
+        here.squares += delta * delta;
+      }
     }
     mine = joined(mine, here);
   }
@@ -64,8 +82,8 @@ const momentsOfBlocks = (x: TensorInfo, partials: TensorInfo): Shader => ({
 });
 
 /**
- * Blocks to mean and 1 / √(variance + ε); the moving statistics take in the unbiased variance, in
- * place.
+ * Merges the blocks into mean and invStd, and updates the moving statistics in place, with the
+ * unbiased variance.
  */
 const momentsOfChannels = (
   rows: Rows,
@@ -88,86 +106,86 @@ const momentsOfChannels = (
   let all = reduce(mine, lane);
   if (down == 0 && inside) {
     mean[c] = all.mean;
-    deviation[c] = 1.0 / sqrt(all.squares / all.n + u.epsilon);
+    invStd[c] = 1.0 / sqrt(all.squares / all.n + u.epsilon);
     movingMean[c] = movingMean[c] * u.momentum + all.mean * u.rest;
-    movingVariance[c] = movingVariance[c] * u.momentum + all.squares / max(all.n - 1.0, 1.0) * u.rest;
+    let unbiased = all.squares / max(all.n - 1.0, 1.0);
+    movingVariance[c] = movingVariance[c] * u.momentum + unbiased * u.rest;
   }`,
 });
 
+interface NormalizeCall {
+  readonly backend: GpuBackend;
+  readonly inputs: Readonly<
+    { x: TensorInfo } & Partial<Record<'gamma' | 'beta' | 'residual', TensorInfo | undefined>>
+  >;
+}
+
 /**
- * (x − mean)·deviation·γ + β, the shortcut, and ReLU; it lets NaN through. With `epsilon`,
- * `deviation` is the variance.
+ * (x − mean)·invStd·γ + β, plus the shortcut, then ReLU, which keeps NaN. With `epsilon`, `invStd`
+ * holds the variance.
  */
-function normalized(
-  { backend, inputs }: Parameters<Form>[0],
+function writeNormalized(
+  { backend, inputs }: NormalizeCall,
   {
     mean,
-    deviation,
+    invStd,
     relu,
     epsilon,
-  }: { mean?: TensorInfo; deviation?: TensorInfo; relu: boolean; epsilon?: number },
+  }: { mean: TensorInfo; invStd: TensorInfo; relu: boolean; epsilon?: number },
 ): TensorInfo {
-  const { x, gamma, beta, residual } = inputs as { x: TensorInfo } & Record<
-    string,
-    TensorInfo | undefined
-  >;
+  const { x, gamma, beta, residual } = inputs;
   const y = output(backend, x.shape);
   const channels = x.shape.at(-1) ?? 1;
   const wide = channels % 4 === 0;
   const [step, count] = wide ? [channels / 4, size(x) / 4] : [channels, size(x)];
-  const scale = epsilon === undefined ? 'deviation[c]' : '1.0 / sqrt(deviation[c] + u.epsilon)';
+  const scale = epsilon === undefined ? 'invStd[c]' : '1.0 / sqrt(invStd[c] + u.epsilon)';
   launch(backend, {
     name: 'normalize',
     variant: `${relu} ${epsilon === undefined}`,
     writes: { y },
-    reads: { x, mean, deviation, gamma, beta, residual },
+    reads: { x, mean, invStd, gamma, beta, residual },
     integers: { count, channels: step },
     floats: { epsilon: epsilon ?? 0 },
     vectors: wide,
     groups: grid(count),
     main: () => /* wgsl */ `${INDEX}
   let c = i % u.channels;
-  var v = (x[i] - mean[c]) * (${scale}${gamma ? ' * gamma[c]' : ''})${beta ? ' + beta[c]' : ''}${residual ? ' + residual[i]' : ''};
+  var v = (x[i] - mean[c]) * (${scale}${gamma ? ' * gamma[c]' : ''});
+  ${beta ? 'v += beta[c];' : ''}
+  ${residual ? 'v += residual[i];' : ''}
   ${relu ? 'v = select(v, number(0.0), v < number(0.0));' : ''}
   y[i] = v;`,
   });
   return y;
 }
 
-/**
- * {x, gamma?, beta?, movingMean, movingVariance, residual?} → y, mean, deviation; moves the
- * statistics in place.
- */
-export const batchNorm: Form = (given) => {
-  const { backend, inputs, attrs } = given;
-  const { x, movingMean, movingVariance } = inputs as { x: TensorInfo } & Record<
-    string,
-    TensorInfo | undefined
-  >;
-  const rows = rowsOf(x);
-  const [mean, deviation] = [output(backend, [rows.channels]), output(backend, [rows.channels])];
-  const writes = { mean, deviation, movingMean, movingVariance };
-  scratch(backend, 2 * rows.blocks * rows.channels, (partials) => {
-    launch(backend, momentsOfBlocks(x, partials));
-    launch(
-      backend,
-      momentsOfChannels(rows, partials, {
-        writes,
-        epsilon: attrs.epsilon,
-        momentum: attrs.momentum,
-      }),
-    );
-  });
-  return [normalized(given, { mean, deviation, relu: attrs.relu }), mean, deviation];
+export const batchNorm: Kernel<'deepend.batchNorm'> = {
+  run(call) {
+    const { backend, inputs, attrs } = call;
+    const { x, movingMean, movingVariance } = inputs;
+    const rows = rowsOf(x);
+    const mean = output(backend, [rows.channels]);
+    const invStd = output(backend, [rows.channels]);
+    const writes = { mean, invStd, movingMean, movingVariance };
+    scratch(backend, 2 * rows.blocks * rows.channels, (partials) => {
+      launch(backend, momentsOfBlocks(x, partials));
+      launch(
+        backend,
+        momentsOfChannels(rows, partials, {
+          writes,
+          epsilon: attrs.epsilon,
+          momentum: attrs.momentum,
+        }),
+      );
+    });
+    return [writeNormalized(call, { mean, invStd, relu: attrs.relu }), mean, invStd];
+  },
 };
 
-/** {x, gamma?, beta?, mean, variance, residual?} + epsilon, relu → y. */
-export const normalize: Form = (given) => {
-  const { mean, variance } = given.inputs;
-  return normalized(given, {
-    mean,
-    deviation: variance,
-    relu: given.attrs.relu,
-    epsilon: given.attrs.epsilon,
-  });
+export const normalize: Kernel<'deepend.normalize'> = {
+  run(call) {
+    const { mean, variance } = call.inputs;
+    const { relu, epsilon } = call.attrs;
+    return [writeNormalized(call, { mean, invStd: variance, relu, epsilon })];
+  },
 };

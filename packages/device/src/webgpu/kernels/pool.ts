@@ -1,16 +1,14 @@
-/** Max-pools with explicit padding, which no window counts, and the gradient of it. */
+/** Max-pool that passes over explicit padding, and its gradient. */
+import type { FusedPoolAttrs } from '@deepend/compiler';
+import { grid, INDEX, type Kernel, launch, output, size } from './launch';
 
-import type { Padding, PoolAttrs } from '@deepend/compiler';
-import type { TensorInfo } from '@tensorflow/tfjs-core';
-import { type Form, grid, INDEX, launch, output, size } from './launch';
-
-/** Images `[batch, height, width, channels]` and what the windows make of them, for the shaders. */
+/** The geometry of images and windows, as the shaders' uniforms. */
 function windows(
   x: readonly number[],
   y: readonly number[],
-  { size: [kh, kw], strides: [sy, sx], padding }: PoolAttrs,
+  { size: [kh, kw], strides: [sy, sx], padding }: FusedPoolAttrs,
 ) {
-  const { top, left } = padding as Padding;
+  const { top, left } = padding;
   const [, height = 1, width = 1, channels = 1] = x;
   return {
     height,
@@ -29,33 +27,32 @@ function windows(
 
 function pooledShape(
   x: readonly number[],
-  { size: kernel, strides, padding }: PoolAttrs,
+  { size: kernel, strides, padding }: FusedPoolAttrs,
 ): number[] {
-  const { top, bottom, left, right } = padding as Padding;
+  const { top, bottom, left, right } = padding;
   const [batch = 1, height = 1, width = 1, channels = 1] = x;
   const positions = (length: number, axis: 0 | 1) =>
     Math.floor((length - kernel[axis]) / strides[axis]) + 1;
   return [batch, positions(height + top + bottom, 0), positions(width + left + right, 1), channels];
 }
 
-/** A thread's channel, column, row and image, of pixels in so many rows and columns. */
+/** WGSL: a thread's channel, column, row and image, of images with these rows and columns. */
 const pixel = (height: string, width: string) => /* wgsl */ `${INDEX}
   let c = i % u.channels;
   let column = i / u.channels % u.${width};
   let row = i / (u.channels * u.${width}) % u.${height};
   let image = i / (u.channels * u.${width} * u.${height});`;
 
-/** {x} + size, strides, padding → y. */
-export const maxPool: Form = ({ backend, inputs, attrs }) => {
-  const { x } = inputs as { x: TensorInfo };
-  const y = output(backend, pooledShape(x.shape, attrs as PoolAttrs));
-  launch(backend, {
-    name: 'maxPool',
-    writes: { y },
-    reads: { x },
-    integers: { count: size(y), ...windows(x.shape, y.shape, attrs as PoolAttrs) },
-    groups: grid(size(y)),
-    main: () => /* wgsl */ `${pixel('outHeight', 'outWidth')}
+export const maxPool: Kernel<'deepend.maxPool'> = {
+  run({ backend, inputs: { x }, attrs }) {
+    const y = output(backend, pooledShape(x.shape, attrs));
+    launch(backend, {
+      name: 'maxPool',
+      writes: { y },
+      reads: { x },
+      integers: { count: size(y), ...windows(x.shape, y.shape, attrs) },
+      groups: grid(size(y)),
+      main: () => /* wgsl */ `${pixel('outHeight', 'outWidth')}
   let y0 = row * u.sy - u.top;
   let x0 = column * u.sx - u.left;
   var largest = 0.0;
@@ -68,25 +65,24 @@ export const maxPool: Form = ({ backend, inputs, attrs }) => {
     }
   }
   y[i] = largest;`,
-  });
-  return y;
+    });
+    return [y];
+  },
 };
 
-/**
- * {x, y, dy} + size, strides, padding → dx: each window's gradient goes to its first largest pixel,
- * as in PyTorch.
- */
-export const maxPoolGradient: Form = ({ backend, inputs, attrs }) => {
-  const { x, y, dy } = inputs as { x: TensorInfo; y: TensorInfo; dy: TensorInfo };
-  const dx = output(backend, x.shape);
-  launch(backend, {
-    name: 'maxPoolGradient',
-    writes: { dx },
-    reads: { x, y, dy },
-    integers: { count: size(x), ...windows(x.shape, y.shape, attrs as PoolAttrs) },
-    groups: grid(size(x)),
-    before: () => /* wgsl */ `
-fn at(image: i32, row: i32, column: i32, c: i32) -> f32 { return x[((image * u.height + row) * u.width + column) * u.channels + c]; }
+export const maxPoolGradient: Kernel<'deepend.maxPoolGradient'> = {
+  run({ backend, inputs: { x, y, dy }, attrs }) {
+    const dx = output(backend, x.shape);
+    launch(backend, {
+      name: 'maxPoolGradient',
+      writes: { dx },
+      reads: { x, y, dy },
+      integers: { count: size(x), ...windows(x.shape, y.shape, attrs) },
+      groups: grid(size(x)),
+      before: () => /* wgsl */ `
+fn at(image: i32, row: i32, column: i32, c: i32) -> f32 {
+  return x[((image * u.height + row) * u.width + column) * u.channels + c];
+}
 // Whether no pixel of the window before this one has the same value.
 fn is_first(image: i32, corner: vec2<i32>, here: vec2<i32>, c: i32, value: f32) -> bool {
   for (var r = max(corner.x, 0); r <= here.x; r++) {
@@ -97,11 +93,10 @@ fn is_first(image: i32, corner: vec2<i32>, here: vec2<i32>, c: i32, value: f32) 
   }
   return true;
 }`,
-    main: () => /* wgsl */ `${pixel('height', 'width')}
+      main: () => /* wgsl */ `${pixel('height', 'width')}
   let value = x[i];
   var sum = 0.0;
-  // The windows that this pixel is in: those from ⌈(row + top − kh + 1) / sy⌉ to ⌊(row + top) /
-  // sy⌋.
+  // The windows of this pixel: rows from ⌈(row + top − kh + 1) / sy⌉ to ⌊(row + top) / sy⌋.
   let last_row = min((row + u.top) / u.sy, u.outHeight - 1);
   let last_column = min((column + u.left) / u.sx, u.outWidth - 1);
   for (var r = max((row + u.top - u.kh + u.sy) / u.sy, 0); r <= last_row; r++) {
@@ -113,6 +108,7 @@ fn is_first(image: i32, corner: vec2<i32>, here: vec2<i32>, c: i32, value: f32) 
     }
   }
   dx[i] = sum;`,
-  });
-  return dx;
+    });
+    return [dx];
+  },
 };

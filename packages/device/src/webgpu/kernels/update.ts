@@ -1,16 +1,16 @@
 /**
- * Updates in place, a shader a weight: the weight, the rule's slots and the gradient are read and
- * written once.
+ * Optimizer updates in place, one shader per weight: it reads and writes the weight, the rule's slots
+ * and the gradient once.
  */
-import type { UpdateCoefficients, UpdateEntry, UpdateRule } from '@deepend/compiler';
-import { type Form, grid, INDEX, launch, size } from './launch';
+import type { UpdateRule } from '@deepend/compiler';
+import { grid, INDEX, type Kernel, launch, size } from './launch';
 
 const MEAN = (slot: string, beta: 1 | 2, now: string) =>
   `${slot}[i] * u.beta${beta} + (${now}) * u.rest${beta}`;
 
 /**
- * WGSL: moves the slots `p`, `q` and `r`, and gives the `change` for the gradient `g`. The formulas
- * are those of `optimizers/rules.ts`.
+ * WGSL: updates the slots `p`, `q` and `r`, and computes `change` from the gradient `g`, by the
+ * formulas of optim's `rules.ts`.
  */
 const RULES: Readonly<Record<UpdateRule, string>> = {
   sgd: 'let change = g;',
@@ -32,53 +32,48 @@ const RULES: Readonly<Record<UpdateRule, string>> = {
   lion: `let change = sign(${MEAN('p', 1, 'g')}); p[i] = ${MEAN('p', 2, 'g')};`,
 };
 
-/** attrs: rule, entries and coefficients, as `optimizers/update.ts` has them. Gives nothing. */
-export const update: Form = ({ backend, attrs }) => {
-  const {
-    rule,
-    entries,
-    beta1 = 0,
-    beta2 = 0,
-    epsilon = 0,
-  } = attrs as { rule: UpdateRule; entries: readonly UpdateEntry[] } & UpdateCoefficients;
-  for (const {
-    weight,
-    gradient,
-    slots = [],
-    lr,
-    decay = 0,
-    shrink = 1,
-    correction = 1,
-  } of entries) {
-    const [p, q, r] = slots;
-    const wide = weight.size % 4 === 0;
-    const count = wide ? size(weight) / 4 : size(weight);
-    launch(backend, {
-      name: 'update',
-      variant: rule,
-      writes: { weight, p, q, r },
-      reads: { gradient },
-      integers: { count },
-      // 1 − β is rounded by itself: float32's 1 − 0.999 is off by a hundred-thousandth.
-      floats: {
-        beta1,
-        rest1: 1 - beta1,
-        beta2,
-        rest2: 1 - beta2,
-        epsilon,
-        lr,
-        decay,
-        shrink,
-        correction,
-      },
-      vectors: wide,
-      groups: grid(count),
-      main: () => /* wgsl */ `${INDEX}
+export const update: Kernel<'deepend.update'> = {
+  run({ backend, attrs }) {
+    const { rule, entries, beta1 = 0, beta2 = 0, epsilon = 0 } = attrs;
+    for (const {
+      weight,
+      gradient,
+      slots = [],
+      lr,
+      decay = 0,
+      shrink = 1,
+      correction = 1,
+    } of entries) {
+      const [p, q, r] = slots;
+      const wide = weight.size % 4 === 0;
+      const count = wide ? size(weight) / 4 : size(weight);
+      launch(backend, {
+        name: 'update',
+        variant: rule,
+        writes: { weight, p, q, r },
+        reads: { gradient },
+        integers: { count },
+        // 1 − β is rounded by itself: float32's 1 − 0.999 is off by a hundred-thousandth.
+        floats: {
+          beta1,
+          rest1: 1 - beta1,
+          beta2,
+          rest2: 1 - beta2,
+          epsilon,
+          lr,
+          decay,
+          shrink,
+          correction,
+        },
+        vectors: wide,
+        groups: grid(count),
+        main: () => /* wgsl */ `${INDEX}
   let w = weight[i];
   let g = gradient[i] + w * u.decay;
   ${RULES[rule]}
   weight[i] = w * u.shrink - change * u.lr;`,
-    });
-  }
-  return [];
+      });
+    }
+    return [];
+  },
 };

@@ -1,27 +1,24 @@
 /**
- * The gradient of a strided convolution's input without a zero between the pixels: the rows and
- * columns of the image fall into
- * strides[0]·strides[1] phases, and each is a plain convolution of dy with those taps of the filter
- * that reach it.
+ * Transposed convolution by sub-pixel decomposition (Shi et al. 2016,
+ * https://arxiv.org/abs/1609.07009): the pixels of a strided convolution's input fall into
+ * strides[0]·strides[1] phases, and each phase is a stride-1 convolution of dy with the filter taps
+ * that reach it. Compared with dilating dy, no product meets an inserted zero.
  */
 import * as tf from '@tensorflow/tfjs-core';
 import type { ConvAttrs, Padding } from './primitives';
 
 interface Phase {
-  /**
-   * The filter's rows that reach these rows of the image, in the order in which dy's rows meet
-   * them.
-   */
+  /** The filter rows that reach this phase's image rows, in the order of dy's rows. */
   readonly taps: readonly number[];
-  /** Rows of zeros before and after dy; below 0: rows that are left out. */
+  /** Rows of zeros before and after dy; a negative number crops rows. */
   readonly before: number;
   readonly after: number;
 }
 
 interface AxisGeometry {
-  /** Of the image. */
+  /** Rows of the image. */
   readonly size: number;
-  /** Of dy. */
+  /** Rows of dy. */
   readonly count: number;
   readonly kernel: number;
   readonly stride: number;
@@ -30,21 +27,21 @@ interface AxisGeometry {
 }
 
 /**
- * Row stride·j + p of the image, which dy's row j + reach − u meets with the filter's row first +
- * stride·u.
+ * The phase of image rows stride·j + p: dy's row j + reach − u reaches them through the filter's row
+ * first + stride·u.
  */
-function phase(p: number, { size, count, kernel, stride, padding }: AxisGeometry): Phase {
+function makePhase(p: number, { size, count, kernel, stride, padding }: AxisGeometry): Phase {
   const first = (p + padding) % stride;
   const reach = Math.floor((p + padding) / stride);
   const numTaps = Math.max(0, Math.ceil((kernel - first) / stride));
   const taps = Array.from({ length: numTaps }, (_, u) => first + stride * (numTaps - 1 - u));
-  const rows = Math.ceil(size / stride); // of every phase alike: what is beyond the image is cut off at the end
+  const rows = Math.ceil(size / stride); // the same for every phase; rows outside are cropped last
   const before = numTaps - 1 - reach;
   return { taps, before, after: rows + numTaps - 1 - before - count };
 }
 
-/** `filter` `[kh, kw, out, in]` with these rows and columns alone. */
-function pick(
+/** Some rows and columns of a filter `[kh, kw, out, in]`. */
+function selectTaps(
   filter: tf.Tensor4D,
   rows: readonly number[],
   columns: readonly number[],
@@ -61,19 +58,19 @@ function pick(
   return tf.concat(whole, 0) as tf.Tensor4D;
 }
 
-/** dy with rows and columns cut off where padding is negative, and the padding that is left. */
-function cut(dy: tf.Tensor4D, down: Phase, across: Phase): [tf.Tensor4D, Padding] {
+/** Crops dy where padding is negative. @returns the rest of dy, and the rest of the padding */
+function crop(dy: tf.Tensor4D, down: Phase, across: Phase): [tf.Tensor4D, Padding] {
   const [batch, height, width, channels] = dy.shape;
   const [top, bottom, left, right] = [down.before, down.after, across.before, across.after];
-  const off = (rows: number) => Math.max(-rows, 0);
+  const cropped = (rows: number) => Math.max(-rows, 0);
   const whole = [top, bottom, left, right].every((rows) => rows >= 0);
   const size: [number, number, number, number] = [
     batch,
-    height - off(top) - off(bottom),
-    width - off(left) - off(right),
+    height - cropped(top) - cropped(bottom),
+    width - cropped(left) - cropped(right),
     channels,
   ];
-  const part = whole ? dy : tf.slice(dy, [0, off(top), off(left), 0], size);
+  const part = whole ? dy : tf.slice(dy, [0, cropped(top), cropped(left), 0], size);
   return [
     part,
     {
@@ -85,18 +82,22 @@ function cut(dy: tf.Tensor4D, down: Phase, across: Phase): [tf.Tensor4D, Padding
   ];
 }
 
-/** @param use convolves at stride 1 → the image's gradient `[batch, h, w, in]` */
-export function throughPhases(
+/**
+ * The transposed convolution of dy.
+ * @param options.convolve convolves at stride 1
+ * @returns the gradient of the convolution's input, `[batch, h, w, in]`
+ */
+export function transposedConvBySubpixels(
   dy: tf.Tensor4D,
   filter: tf.Tensor4D,
   {
     xShape,
     attrs,
-    use,
+    convolve,
   }: {
     xShape: readonly number[];
     attrs: ConvAttrs;
-    use: (dy: tf.Tensor4D, filter: tf.Tensor4D, conv: ConvAttrs) => tf.Tensor4D;
+    convolve: (dy: tf.Tensor4D, filter: tf.Tensor4D, conv: ConvAttrs) => tf.Tensor4D;
   },
 ): tf.Tensor4D {
   const [batch, countDown, countAcross] = dy.shape;
@@ -106,20 +107,27 @@ export function throughPhases(
     strides: [sy, sx],
     padding,
   } = attrs;
-  const turned: tf.Tensor4D = tf.transpose(filter, [0, 1, 3, 2]); // [kh, kw, out, in]
+  const swapped: tf.Tensor4D = tf.transpose(filter, [0, 1, 3, 2]); // [kh, kw, out, in]
   const rows = Array.from({ length: sy }, (_, p) =>
-    phase(p, { size: height, count: countDown, kernel: kh, stride: sy, padding: padding.top }),
+    makePhase(p, { size: height, count: countDown, kernel: kh, stride: sy, padding: padding.top }),
   );
   const columns = Array.from({ length: sx }, (_, p) =>
-    phase(p, { size: width, count: countAcross, kernel: kw, stride: sx, padding: padding.left }),
+    makePhase(p, {
+      size: width,
+      count: countAcross,
+      kernel: kw,
+      stride: sx,
+      padding: padding.left,
+    }),
   );
   const [tall, wide] = [Math.ceil(height / sy), Math.ceil(width / sx)];
   const plane = (down: Phase, across: Phase): tf.Tensor4D => {
-    const nothing = () => tf.fill([batch, tall, wide, channels], 0) as tf.Tensor4D; // made where it is read: zeros() come from the host
-    if (down.taps.length === 0 || across.taps.length === 0) return nothing();
-    const [part, padded] = cut(dy, down, across);
-    if (part.size === 0) return nothing(); // WebGPU reads no tensor without a number
-    return use(part, pick(turned, down.taps, across.taps), {
+    // tf.fill computes on the device; tf.zeros uploads.
+    const zeros = () => tf.fill([batch, tall, wide, channels], 0) as tf.Tensor4D;
+    if (down.taps.length === 0 || across.taps.length === 0) return zeros();
+    const [part, padded] = crop(dy, down, across);
+    if (part.size === 0) return zeros(); // WebGPU cannot read an empty tensor
+    return convolve(part, selectTaps(swapped, down.taps, across.taps), {
       strides: [1, 1],
       dilations: [1, 1],
       padding: padded,
