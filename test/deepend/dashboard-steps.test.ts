@@ -26,7 +26,7 @@ const stopAt = (globalStep: number): Callback => {
   let stop = () => {};
   return {
     onTrainBegin: ({ control }) => {
-      stop = () => control.stop('interrupted', { toGoOn: true });
+      stop = () => control.stop('interrupted', { resumable: true });
     },
     onStep: (record) => {
       if (record.globalStep === globalStep) stop();

@@ -48,8 +48,8 @@ it('saves, says how to resume, exits with 130, and resumes', async () => {
   expect(await ended, output()).toBe(130);
   expect(output()).toContain(`resume with: npx deepend resume ${run}`);
   const found = await newestCheckpoint(run);
-  const { epoch, step, globalStep } = found?.checkpoint.progress ?? {};
-  expect(globalStep).toBe(80 * (epoch ?? 0) + (step ?? 0));
+  const { epochsDone, step, globalStep } = found?.checkpoint.progress ?? {};
+  expect(globalStep).toBe(80 * (epochsDone ?? 0) + (step ?? 0));
   expect(globalStep).toBeGreaterThanOrEqual(90);
   expect(await fs.pathExists(path.join(run, 'model'))).toBe(false);
 

@@ -89,7 +89,7 @@ for (const { name: engine, title, absent } of allEngines) {
       expect(numberOf(right.correct)).toBe(2);
     });
 
-    it('take a label a sample where the net has one output', () => {
+    it('take one label per sample where the model has one output', () => {
       const one = tf.tensor2d([[0.5], [-2], [3]]);
       for (const loss of [meanSquaredError(), binaryCrossEntropy()]) {
         const [flat, tall] = [
@@ -162,7 +162,7 @@ describe('a loss', () => {
     [
       crossEntropy({ classWeights: [1, 2] }),
       tf.zeros([6], 'int32'),
-      "expected classWeights for the net's 5 classes, got 2; give each class one",
+      "expected classWeights for the model's 5 classes, got 2; give one for each class",
     ],
     [
       meanSquaredError(),

@@ -142,7 +142,7 @@ describe('a metric over any samples', () => {
 });
 
 describe('a metric', () => {
-  it('takes soft labels by their largest, and begins anew when reset', async () => {
+  it('takes soft labels by their largest, and starts again when reset', async () => {
     const [logits, labels] = [
       tf.tensor2d([
         [1, 2],
@@ -199,7 +199,7 @@ describe('a metric', () => {
     const two = { logits: tf.zeros([2, 2]) as tf.Tensor2D, labels: tf.tensor1d([0, 1], 'int32') };
     const three = tf.zeros([2, 3]) as tf.Tensor2D;
     await expect(metrics.topK(3).update(two.logits, two.labels)).rejects.toThrow(
-      "topK(3): expected at most the net's 2 classes",
+      "topK(3): expected at most the model's 2 classes",
     );
     const short = tf.slice(two.labels, 0, 1);
     await expect(metrics.accuracy().update(two.logits, short)).rejects.toThrow(

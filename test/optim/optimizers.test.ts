@@ -66,7 +66,7 @@ for (const { name: engine, title: engineTitle, absent: missing } of allEngines) 
     });
 
     it.each(rows)(
-      '%s goes on from a state, bit for bit, and leaves no tensor',
+      '%s continues from a state, bit for bit, and leaves no tensor',
       async (_, { options, absent }) => {
         await expectNoLeak(() => {
           const [straight, halfway, aside] = [
@@ -87,7 +87,7 @@ for (const { name: engine, title: engineTitle, absent: missing } of allEngines) 
           before.dispose();
           steps(after, halfway, [4, 10], absent);
           expect(valuesOf(halfway)).toEqual(valuesOf(straight));
-          expect(after.state().step).toBe(10);
+          expect(after.state().updates).toBe(10);
           expect(Object.keys(after.state().slots).sort()).toEqual(
             Object.keys(whole.state().slots).sort(),
           );
@@ -111,7 +111,7 @@ for (const { name: engine, title: engineTitle, absent: missing } of allEngines) 
       const parameters = goldenParameters();
       const optimizer = createOptimizer({ name: 'adam', weightDecay: 0.01 });
       const before = tf.memory();
-      expect(optimizer.state()).toEqual({ step: 0, slots: {} });
+      expect(optimizer.state()).toEqual({ updates: 0, slots: {} });
       steps(optimizer, parameters.slice(1, 2), [0, 1]);
       const one = tf.memory();
       expect(Object.keys(optimizer.state().slots)).toEqual(['conv/bias/mean', 'conv/bias/square']);
@@ -123,7 +123,7 @@ for (const { name: engine, title: engineTitle, absent: missing } of allEngines) 
         disposeAll(gradients);
       }
       expect(tf.memory()).toMatchObject({ numTensors: one.numTensors, numBytes: one.numBytes });
-      expect(optimizer.state().step).toBe(1000);
+      expect(optimizer.state().updates).toBe(1000);
       optimizer.dispose();
       expect(tf.memory()).toMatchObject({
         numTensors: before.numTensors,
@@ -254,14 +254,14 @@ describe('an optimizer', () => {
         '[optim] optimizer.step: option "lr" must be a number of at least 0, got',
       );
       expect(valuesOf(parameters)).toEqual(before);
-      expect(optimizer.state()).toEqual({ step: 0, slots: {} });
+      expect(optimizer.state()).toEqual({ updates: 0, slots: {} });
     },
   );
 
   it('refuses a group that no parameter is in, and says which there are', () => {
     const optimizer = createOptimizer({ name: 'sgd', groups: [{ params: 'con' }] });
     expect(() => optimizer.step(goldenGradients(goldenParameters(), 0), { lr })).toThrow(
-      'no parameter that learns is in the group con; those that learn are conv/kernel, conv/bias, bn/gamma, fc/kernel',
+      'no trainable parameter is in the group con; the trainable ones are conv/kernel, conv/bias, bn/gamma, fc/kernel',
     );
   });
 
@@ -275,12 +275,12 @@ describe('an optimizer', () => {
   it.each([
     [
       'a step that is none',
-      { step: -1, slots: {} },
-      'expected a state whose step is an integer of at least 0, got -1',
+      { updates: -1, slots: {} },
+      'expected a state whose updates are an integer of at least 0, got -1',
     ],
     [
       'slots of another rule',
-      { step: 1, slots: { 'fc/kernel/momentum': tf.scalar(0) } },
+      { updates: 1, slots: { 'fc/kernel/momentum': tf.scalar(0) } },
       "expected slots mean, square, missed of 'adam', got fc/kernel/momentum",
     ],
   ])('refuses a state with %s, and keeps its own', (_, state, message) => {
@@ -296,14 +296,14 @@ describe('an optimizer', () => {
     const before = valuesOf(parameters);
     const restored = (slots: Record<string, tf.Tensor>) => {
       const optimizer = createOptimizer({ name: 'sgd', momentum: 0.9 });
-      optimizer.restore({ step: 3, slots });
+      optimizer.restore({ updates: 3, slots });
       return () => optimizer.step(goldenGradients(parameters, 0), { lr });
     };
     expect(restored({ 'fc/kernel/momentum': tf.zeros([4, 3]) })).toThrow(
       'expected a slot fc/kernel/momentum of [3, 4], got [4, 3]',
     );
     expect(restored({ 'head/kernel/momentum': tf.zeros([3, 4]) })).toThrow(
-      'the state restored is of another net: it has head/kernel/momentum, ... and none for conv/kernel, ...',
+      'the restored state is of another model: it has head/kernel/momentum, ... and none for conv/kernel, ...',
     );
     expect(valuesOf(parameters)).toEqual(before);
   });

@@ -1,6 +1,7 @@
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
+import { toCsv } from '@deepend/core';
 import { metrics } from '@deepend/optim';
 import {
   type Callback,
@@ -49,6 +50,9 @@ afterAll(() => rm(dir, { recursive: true }));
 
 describe('history files', () => {
   beforeAll(() => use('cpu-js'));
+  /** The cells of a line of a CSV file. */
+  const cells = (line: string) =>
+    (line.match(/"[^"]*"|[^,]+/g) ?? []).map((cell) => cell.replace(/^"(.*)"$/, '$1'));
   const read = async (file: string) => (await readFile(file, 'utf8')).split('\n');
 
   it('have a whole line more after each epoch, and nothing of an older run', async () => {
@@ -86,7 +90,8 @@ describe('history files', () => {
     });
     const lines = (await read(jsonl)).filter((line) => line !== '');
     expect(lines.map((line) => JSON.parse(line) as unknown)).toEqual(history);
-    const [head = [], ...rows] = (await read(csv)).slice(0, -1).map((line) => line.split(','));
+    expect(await readFile(csv, 'utf8')).toBe(toCsv(history));
+    const [head = [], ...rows] = (await read(csv)).slice(0, -1).map(cells);
     expect(head).toEqual([
       'epoch',
       'loss',
@@ -94,24 +99,27 @@ describe('history files', () => {
       'testAcc',
       'testLoss',
       'lr',
+      'metrics.accuracy',
+      'metrics.confusionMatrix',
       'seconds',
       'samplesPerSecond',
       'samplesPerSecondWithLoading',
-      'metrics.accuracy',
     ]);
     rows.forEach((row, i) => {
       const { metrics: found, ...record } = { ...history[i] } as Record<string, unknown>;
-      const expected = {
+      const { accuracy, confusionMatrix } = found as Record<string, unknown>;
+      const expected: Record<string, unknown> = {
         ...record,
-        'metrics.accuracy': (found as { accuracy: number }).accuracy,
-      } as Record<string, number>;
+        'metrics.accuracy': accuracy,
+        'metrics.confusionMatrix': confusionMatrix,
+      };
       head.forEach((column, j) => {
-        expect(Number(row[j]), column).toBe(expected[column]);
+        expect(JSON.parse(row[j] as string), column).toEqual(expected[column]);
       });
     });
   });
 
-  it('begin with the epochs before a run that goes on', async () => {
+  it('begin with the epochs before a run that resumes', async () => {
     const { history } = await train(linearNet(), fakeLoader(6, 3), null, quiet);
     for (const [name, make] of Object.entries({ 'a.jsonl': jsonlHistory, 'a.csv': csvHistory })) {
       const [whole, parts] = [path.join(dir, name), path.join(dir, `parts-${name}`)];
@@ -166,11 +174,11 @@ describe.each(engines)('earlyStopping on $title', ({ name, absent }) => {
       const best = losses.indexOf(Math.min(...losses));
       expect(history).toHaveLength(best + 3);
       expect(stopped).toBe(
-        `testLoss got no better for 2 epochs, which was ${losses[best]} in epoch ${best + 1}`,
+        `testLoss did not improve for 2 epochs, which was ${losses[best]} in epoch ${best + 1}`,
       );
       expect((await evaluate(net, fakeLoader(12, 6))).loss).toBeCloseTo(losses[best] as number, 5);
       expect(losses.at(-1)).toBeGreaterThan(1.1 * (losses[best] as number)); // else the line before would show nothing
-      expect(seen).toEqual([weights(net), weights(net)]); // whoever saves the net then has the best, before or after in the list
+      expect(seen).toEqual([weights(net), weights(net)]); // a callback that saves the model then has the best, before or after in the list
     }
   });
 });
@@ -233,7 +241,7 @@ describe('earlyStopping', () => {
     return ended < 0 ? undefined : ended + 1;
   };
 
-  it('waits as long as it is told to', () => {
+  it('waits for `patience` epochs', () => {
     expect(values([0.5, 0.6, 0.6, 0.59, 0.58, 0.57, 0.56], {})).toBe(7); // patience 5
     expect(values([0.5, 0.6, 0.6, 0.59, 0.61, 0.6, 0.6], { patience: 2 })).toBe(4);
     expect(values([0.5, 0.6, 0.6, 0.61, 0.61, 0.6], { patience: 2 })).toBe(6);
@@ -342,7 +350,7 @@ describe.each(engines)('stopOnNaN on $title', ({ name, absent }) => {
     },
   );
 
-  it.skipIf(absent)('changes nothing of a sound run, and leaves no tensor behind', async () => {
+  it.skipIf(absent)('changes nothing of a valid run, and leaves no tensor behind', async () => {
     const [with_, without] = [normNet(), normNet()];
     await train(with_, fakeLoader(30, 3), null, { ...quiet, callbacks: [stopOnNaN({ every: 3 })] });
     await train(without, fakeLoader(30, 3), null, quiet);
@@ -389,7 +397,7 @@ describe('clocks', () => {
     );
   });
 
-  it('samplesPerSecond prints the samples of its steps over their time, each epoch anew', async () => {
+  it('samplesPerSecond prints the samples of its steps over their time, from zero in each epoch', async () => {
     let now = 0;
     vi.spyOn(performance, 'now').mockImplementation(() => now);
     const callback = samplesPerSecond({ every: 2 });

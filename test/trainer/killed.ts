@@ -1,5 +1,5 @@
 /**
- * A run for a test that kills it: `killed.ts DIR` trains with a checkpoint at each step, goes on
+ * A run for a test that kills it: `killed.ts DIR` trains with a checkpoint at each step, resumes
  * from the last, and prints what its net came to.
  */
 import { createHash } from 'node:crypto';

@@ -14,7 +14,7 @@ const shape: [number, number, number] = [8, 8, 1];
 const wide = { minLr: 1e-4, maxLr: 1e3, steps: 60 };
 
 describe.each(engines)('lrFind on $title', ({ name, absent }) => {
-  it.skipIf(absent)('gives weights and statistics back, whatever it did to them', async () => {
+  it.skipIf(absent)('restores weights and statistics', async () => {
     await use(name);
     const net = book.resnet8({ inputShape: shape, numClasses: 3 });
     const before = weights(net);

@@ -9,7 +9,7 @@ import { fakeLoader, linearNet } from '../helpers/loaders';
 
 beforeAll(() => use('cpu-js'));
 
-/** Each sample alone, by the definition of cross-entropy. */
+/** The loss of each sample, by the definition of cross-entropy. */
 async function slowly(loader: Loader) {
   const net = linearNet();
   const found: {
@@ -113,11 +113,11 @@ const MATRIX = [
 ];
 
 describe('confusedPairs', () => {
-  it('are the largest counts beside the diagonal', () => {
+  it('are the largest counts off the diagonal', () => {
     expect(confusedPairs(MATRIX, NAMES, 3)).toEqual([
-      { truth: 'shirt', predicted: 'bag', count: 5, share: 0.5 },
-      { truth: 'coat', predicted: 'shirt', count: 5, share: 5 / 13 },
-      { truth: 'bag', predicted: 'shirt', count: 4, share: 0.4 },
+      { truth: 'shirt', predicted: 'bag', count: 5, fraction: 0.5 },
+      { truth: 'coat', predicted: 'shirt', count: 5, fraction: 5 / 13 },
+      { truth: 'bag', predicted: 'shirt', count: 4, fraction: 0.4 },
     ]);
     expect(confusedPairs(MATRIX, NAMES, 99)).toHaveLength(5);
     expect(
@@ -142,7 +142,7 @@ describe('worstClasses', () => {
 
   it('refuse what is no matrix of named classes', () => {
     expect(() => worstClasses([[1, 2]], ['a', 'b'])).toThrow(
-      /worstClasses: expected a square matrix of counts, as confusionMatrix\(\) gives/,
+      /worstClasses: expected a square matrix of counts, as metrics.confusionMatrix\(\) gives/,
     );
     expect(() => worstClasses(metrics.confusionMatrix().compute() as number[][], [])).toThrow(
       /expected a square matrix/,

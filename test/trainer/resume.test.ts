@@ -1,4 +1,4 @@
-/** Runs that stop and go on: the same bits as if they had not. */
+/** Runs that stop and resume: the same bits as if they had not stopped. */
 import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { tmpdir } from 'node:os';
@@ -68,7 +68,6 @@ const bits = (net: LayersModel) => {
   return hash.digest('hex');
 };
 
-/** Options as a function: a schedule has a state of its own. */
 const SETTINGS: Record<string, () => Partial<TrainOptions>> = {
   'plain SGD': () => ({ lr: 0.05 }),
   'momentum, a schedule, averaged weights and clipped gradients': () => ({
@@ -87,7 +86,7 @@ const SETTINGS: Record<string, () => Partial<TrainOptions>> = {
 
 const base = { numEpochs: 4, seed: 5, progress: false } as const;
 
-/** Ends a run by an error, as a fault would, after so many steps. */
+/** Ends a run by an error, as a fault would, after this many steps. */
 const breaksAfter = (steps: number): Callback => ({
   onStep: ({ globalStep }) => {
     if (globalStep === steps) throw new Error('pulled the plug');
@@ -126,7 +125,7 @@ describe.each(Object.entries(SETTINGS))('with %s', (_, options) => {
     expect(bits(later)).toBe(bits(whole));
   });
 
-  it('goes on in the middle of an epoch', async () => {
+  it('resumes in the middle of an epoch', async () => {
     const make = nets.resnet8 as () => LayersModel;
     const whole = make();
     const { history } = await train(whole, trainLoader(), testLoader(), {
@@ -142,7 +141,7 @@ describe.each(Object.entries(SETTINGS))('with %s', (_, options) => {
     const { checkpoint } = (await newestCheckpoint(run)) as NonNullable<
       Awaited<ReturnType<typeof newestCheckpoint>>
     >;
-    expect(checkpoint.progress.epoch).toBe(1);
+    expect(checkpoint.progress.epochsDone).toBe(1);
     expect([3, 4]).toContain(checkpoint.progress.step); // of 5; accumulated gradients are waited for
     const later = make();
     const resumed = await train(later, trainLoader(), testLoader(), {
@@ -162,7 +161,7 @@ describe('checkpoints', () => {
   const names = async () =>
     (await listCheckpoints(path.join(run, 'checkpoints'))).map((file) => path.basename(file));
 
-  it('keep the newest, and the best beside them', async () => {
+  it('keep the newest, and the best besides', async () => {
     await train(
       make(),
       trainLoader(),
@@ -180,7 +179,7 @@ describe('checkpoints', () => {
     expect(best).toHaveLength(1);
   });
 
-  it('that are damaged are passed over', async () => {
+  it('that are damaged are skipped', async () => {
     await train(
       make(),
       trainLoader(),
@@ -194,11 +193,11 @@ describe('checkpoints', () => {
     await fs.writeFile(newest as string, bytes);
     const found = await newestCheckpoint(run);
     expect(found?.file).toBe(older);
-    expect(found?.damaged[0]).toMatch(/its sum is wrong: it is damaged or cut off/);
+    expect(found?.damaged[0]?.reason).toMatch(/its checksum is wrong: it is damaged or cut off/);
     await fs.truncate(older as string, 100);
     await expect(
       train(make(), trainLoader(), testLoader(), options({ resume: run })),
-    ).rejects.toThrow(/no checkpoint in .* is sound/);
+    ).rejects.toThrow(/no checkpoint in .* is valid/);
   });
 
   const foreign: [string, Buffer, RegExp][] = [
@@ -207,16 +206,16 @@ describe('checkpoints', () => {
     [
       'of a later format',
       Buffer.concat([Buffer.from('DEEPEND'), Buffer.from([9]), Buffer.alloc(100)]),
-      /expected format 1, got 9/,
+      /expected format 2, got 9/,
     ],
     [
       'with a header beyond its end',
       Buffer.concat([
         Buffer.from('DEEPEND'),
-        Buffer.from([1, 255, 255, 255, 255]),
+        Buffer.from([2, 255, 255, 255, 255]),
         Buffer.alloc(100),
       ]),
-      /its sum is wrong/,
+      /its checksum is wrong/,
     ],
   ];
   it.each(foreign)('a file %s is refused', async (_, bytes, message) => {
@@ -237,7 +236,7 @@ describe('checkpoints', () => {
       /is of another run: seed: 5 there, 6 here/,
     );
     await expect(go(make(), { optimizer: 'adam' })).rejects.toThrow(
-      /optimizer: nothing there, 'adam' here/,
+      /optimizer: undefined there, 'adam' here/,
     );
     await expect(go(book.lenet({ inputShape: [28, 28, 1] }), {})).rejects.toThrow(/28/);
     await expect(
@@ -245,7 +244,7 @@ describe('checkpoints', () => {
     ).rejects.toThrow(/expected the weight head.dense\/kernel of \[64, 11\], got \[64, 10\]/);
   });
 
-  it('begin anew where there is none, and end at once where the run has ended', async () => {
+  it('start from the beginning when there is none, and end at once when the run has ended', async () => {
     const first = await train(
       make(),
       trainLoader(),
@@ -283,7 +282,7 @@ describe('a run that is killed at random moments', () => {
       detached: true,
     });
 
-  it('always goes on, to the same end', async () => {
+  it('always resumes, to the same result', async () => {
     const whole = path.join(dir, 'whole');
     const finish = (folder: string) =>
       new Promise<string>((resolve, reject) => {

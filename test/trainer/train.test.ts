@@ -81,7 +81,7 @@ describe('train', () => {
     expect(Number.isFinite(history[0]?.loss)).toBe(true);
   });
 
-  it('goes on from the weights that the net has', async () => {
+  it('starts from the weights that the model has', async () => {
     const [together, apart] = [linearNet(), linearNet()];
     await train(together, fakeLoader(9, 3), null, { ...quiet, numEpochs: 2 });
     await train(apart, fakeLoader(9, 3), null, quiet);
@@ -247,7 +247,7 @@ describe('bad input to train', () => {
     [
       'images of another shape',
       () => train(linearNet(), fakeLoader(6, 3, { shape: [5, 4, 1] }), null, quiet),
-      /the net takes images of \[4, 4, 1\], the loader gives \[5, 4, 1\]; build the net with that inputShape, or resize/,
+      /the model takes images of \[4, 4, 1\], the loader gives \[5, 4, 1\]; build the model with that inputShape, or resize/,
     ],
     [
       'test images of another shape',
@@ -257,7 +257,7 @@ describe('bad input to train', () => {
     [
       'more classes than outputs',
       () => train(linearNet(), changed({ numClasses: 4 }), null, quiet),
-      /the loader has 4 classes, the net's output 3; build it with numClasses: 4/,
+      /the loader has 4 classes, the model's output 3; build it with numClasses: 4/,
     ],
     [
       'more class names than outputs',
@@ -305,7 +305,7 @@ describe('bad input to train', () => {
     [
       'a label outside the classes',
       () => batchOf(images, () => tf.tensor1d([1, 3], 'int32')),
-      /expected labels from 0 to 2, the net's classes, got 3 for sample 1/,
+      /expected labels from 0 to 2, the model's classes, got 3 for sample 1/,
     ],
     [
       'a negative label',
@@ -363,7 +363,7 @@ describe('predict', () => {
 
   it('refuses images that the net cannot take', async () => {
     await expect(predict(linearNet(), tf.zeros([2, 5, 4, 1]))).rejects.toThrow(
-      /the net takes images of \[4, 4, 1\]/,
+      /the model takes images of \[4, 4, 1\]/,
     );
   });
 

@@ -1,10 +1,10 @@
-/** What is done to gradients between the backward pass and the update. */
+/** Clipping and accumulation of gradients, between the backward pass and the update. */
 
 import type { Parameter, ParameterGradient } from '@deepend/compiler';
 import * as tf from '@tensorflow/tfjs-core';
 import { update } from './optimizers/update';
 
-/** Puts another gradient in the place of each, and disposes the one before. */
+/** Replaces each gradient, and disposes the old one. */
 function replace(
   gradients: readonly ParameterGradient[],
   by: (gradient: tf.Tensor) => tf.Tensor,
@@ -16,11 +16,12 @@ function replace(
   }
 }
 
-/** As PyTorch's `clip_grad_norm_` has it, so that a norm of 0 divides nothing. */
+/** PyTorch's, so that a norm of 0 is not divided by. */
 const NORM_EPSILON = 1e-6;
 
 /**
- * Scales all gradients alike, so that the norm of all of them together is at most `maxNorm`
+ * Scales all gradients by the same factor, so that the norm of all of them together is at most
+ * `maxNorm`
  * (Pascanu et al. 2012,
  * https://arxiv.org/abs/1211.5063; PyTorch's `clip_grad_norm_`). Nothing is read back from the
  * device.
@@ -44,7 +45,7 @@ export function clipByNorm(gradients: readonly ParameterGradient[], maxNorm: num
 }
 
 /**
- * Cuts every number of every gradient to −limit … limit: PyTorch's `clip_grad_value_`.
+ * Limits every number of every gradient to −limit … limit: PyTorch's `clip_grad_value_`.
  * @param limit above 0
  */
 export function clipByValue(gradients: readonly ParameterGradient[], limit: number): void {
@@ -58,16 +59,23 @@ function requireAbove0(where: string, value: number): void {
 }
 
 /**
- * Σ weight·gradient over several passes: one update from the parts of a batch that does not fit, or
- * from several batches.
+ * Σ weight·gradient over several backward passes: one update from several batches, or from the parts
+ * of a batch that does not fit the device's memory.
+ * @example
+ * const accumulator = new GradientAccumulator();
+ * for (const { features, labels } of parts) {
+ *   const { gradients } = plan.forwardBackward(features, labels, { loss });
+ *   accumulator.add(gradients, 1 / parts.length);
+ * }
+ * optimizer.step(accumulator.take(), { lr: 0.1 });
  */
 export class GradientAccumulator {
-  private readonly sums = new Map<number, { parameter: Parameter; gradient: tf.Variable }>(); // by variable
+  readonly #sums = new Map<number, { parameter: Parameter; gradient: tf.Variable }>(); // by variable
 
   /**
    * Adds the gradients, which stay the caller's.
-   * @param weight what each is multiplied by: a part's share of the batch, so that the sum is the
-   *   whole batch's gradient
+   * @param weight what each is multiplied by, such as a part's fraction of the batch, so that the
+   *   sum is the whole batch's gradient
    */
   add(gradients: readonly ParameterGradient[], weight: number): void {
     if (!Number.isFinite(weight)) {
@@ -75,21 +83,21 @@ export class GradientAccumulator {
         `[optim] GradientAccumulator.add: weight must be a finite number, got ${weight}`,
       );
     }
-    const known = gradients.filter(({ parameter }) => this.sums.has(parameter.variable.id));
+    const known = gradients.filter(({ parameter }) => this.#sums.has(parameter.variable.id));
     update(
       'sgd',
-      known.map(({ parameter, gradient }) => this.entry(parameter, gradient, weight)),
+      known.map(({ parameter, gradient }) => this.#entry(parameter, gradient, weight)),
     );
     for (const { parameter, gradient } of gradients.filter((entry) => !known.includes(entry))) {
       const first = tf.tidy(() => tf.variable(tf.mul(gradient, weight), false));
-      this.sums.set(parameter.variable.id, { parameter, gradient: first });
+      this.#sums.set(parameter.variable.id, { parameter, gradient: first });
     }
   }
 
-  /** The sums, which are the caller's then; the next `add` begins anew. */
+  /** The sums, which are the caller's from then on. The next `add` starts from zero. */
   take(): ParameterGradient[] {
-    const taken = [...this.sums.values()];
-    this.sums.clear();
+    const taken = [...this.#sums.values()];
+    this.#sums.clear();
     return taken;
   }
 
@@ -98,8 +106,8 @@ export class GradientAccumulator {
   }
 
   /** A sum moves by −(−weight)·gradient, as a weight does. */
-  private entry({ variable }: Parameter, gradient: tf.Tensor, weight: number) {
-    const { gradient: sum } = this.sums.get(variable.id) as { gradient: tf.Variable };
+  #entry({ variable }: Parameter, gradient: tf.Tensor, weight: number) {
+    const { gradient: sum } = this.#sums.get(variable.id) as { gradient: tf.Variable };
     return { weight: sum, gradient, lr: -weight };
   }
 }

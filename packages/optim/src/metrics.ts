@@ -1,36 +1,40 @@
-/** What a net gets right, counted in whole samples: exact however the samples come in batches. */
+/**
+ * Metrics, as the namespace `metrics`. They count samples, so results do not depend on how samples are
+ * grouped into batches.
+ */
 import { formatValue } from '@deepend/core';
 import * as tf from '@tensorflow/tfjs-core';
 
-/** Something measured over batches. It keeps plain numbers and no tensor. */
+/** A quantity measured over batches. It keeps plain numbers and no tensors. */
 export interface Metric {
+  /** Key in `history[i].metrics` and `Evaluation.metrics`. */
   readonly name: string;
   /**
    * Counts a batch, which stays the caller's.
    * @param logits `[batch, numClasses]`
-   * @param labels int32 `[batch]` of class indices, or float32 `[batch, numClasses]`, of which the
-   *   largest is the class
+   * @param labels int32 `[batch]` of class indices, or float32 `[batch, numClasses]`, where the
+   *   largest number is the class
    */
   update(logits: tf.Tensor2D, labels: tf.Tensor): void | Promise<void>;
-  /** What it came to since the last reset. */
+  /** The result over all batches since the last reset. */
   compute(): number | object;
   reset(): void;
 }
 
-/** What one class came to; a share of nothing is 0, as scikit-learn has it. */
+/** Results for one class; 0 / 0 is 0, as in scikit-learn. */
 export interface ClassReport {
-  /** Of the samples called this class, the share that is. */
+  /** Fraction of the samples predicted as this class that are of it. */
   readonly precision: number;
-  /** Of the samples of this class, the share that was found. */
+  /** Fraction of the samples of this class that are predicted as it. */
   readonly recall: number;
   /** The harmonic mean of precision and recall. */
   readonly f1: number;
-  /** Samples of this class. */
+  /** Number of samples of this class. */
   readonly support: number;
 }
 
 /**
- * How many of a batch are right. The book's `accuracy`: a count, not a share. Waits for the device.
+ * The number of correct predictions in a batch: the book's `accuracy`. Waits for the device.
  * @param logits `[batch, numClasses]`, or the classes themselves, `[batch]`
  * @param labels int32 `[batch]` of class indices, or `[batch, numClasses]`
  */
@@ -51,7 +55,11 @@ export function numCorrect(logits: tf.Tensor, labels: tf.Tensor): number {
 const classTensor = (tensor: tf.Tensor): tf.Tensor =>
   tensor.rank > 1 ? tf.argMax(tensor, 1) : tensor.clone();
 
-/** The share of right answers, 0 to 1; NaN before the first. */
+/**
+ * The fraction of correct predictions, 0 to 1; NaN before the first batch. Its name is `accuracy`.
+ * @example
+ * await evaluate(net, testIter, { metrics: [metrics.accuracy()] });
+ */
 export const accuracy = (): Metric =>
   ofMatrix('accuracy', (matrix) => {
     const all = sum(matrix.flat());
@@ -65,24 +73,25 @@ export const confusionMatrix = (): Metric => ofMatrix('confusionMatrix', (matrix
 export const perClass = (): Metric =>
   ofMatrix('perClass', (matrix) => matrix.map((_, index) => classReport(matrix, index)));
 
-/** What a class came to by a confusion matrix of `[true][predicted]`. */
+/** Results for one class from a confusion matrix of `[true class][predicted class]`. */
 export function classReport(matrix: readonly (readonly number[])[], index: number): ClassReport {
   const right = matrix[index]?.[index] ?? 0;
   const support = sum(matrix[index] ?? []);
   const called = sum(matrix.map((row) => row[index] ?? 0));
-  const share = (part: number, whole: number) => (whole === 0 ? 0 : part / whole);
+  const ratio = (part: number, whole: number) => (whole === 0 ? 0 : part / whole);
   return {
-    precision: share(right, called),
-    recall: share(right, support),
-    f1: share(2 * right, called + support),
+    precision: ratio(right, called),
+    recall: ratio(right, support),
+    f1: ratio(2 * right, called + support),
     support,
   };
 }
 
 /**
- * The share of samples whose class is among the `k` with the largest logits, 0 to 1; NaN before the
- * first. Of equal logits the lower
- * class comes first, as `argMax` has it; a logit that is not a number comes before all.
+ * The fraction of samples whose class is among the `k` with the largest logits, 0 to 1; NaN before
+ * the first batch. Its name is `top5` for k = 5. Among equal logits the lower class comes first, as
+ * in `argMax`; NaN comes before all other logits.
+ * @param k at least 1, at most the number of classes
  */
 export function topK(k: number): Metric {
   if (!Number.isInteger(k) || k < 1)
@@ -98,7 +107,7 @@ export function topK(k: number): Metric {
       const [batch, numClasses] = logits.shape;
       if (k > numClasses)
         throw new RangeError(
-          `${where}: expected at most the net's ${numClasses} classes; choose a smaller k`,
+          `${where}: expected at most the model's ${numClasses} classes; choose a smaller k`,
         );
       const values = await logits.data();
       truth.forEach((label, i) => {
@@ -116,7 +125,7 @@ export function topK(k: number): Metric {
   };
 }
 
-/** A metric that is read off the counts of `[true class][predicted class]`. */
+/** A metric that is computed from the counts `[true class][predicted class]`. */
 function ofMatrix(name: string, read: (matrix: number[][]) => number | object): Metric {
   let [counts, numClasses] = [new Float64Array(0), 0];
   const where = `[optim] metrics.${name}`;
@@ -150,7 +159,7 @@ function ofMatrix(name: string, read: (matrix: number[][]) => number | object): 
   };
 }
 
-/** The class of each sample. @throws RangeError when logits and labels do not fit together */
+/** The true class of each sample. @throws RangeError when logits and labels do not fit together */
 async function readTruth(where: string, logits: tf.Tensor2D, labels: tf.Tensor): Promise<number[]> {
   const [batch, numClasses] = logits.shape;
   const shape = labels.rank === 2 ? [batch, numClasses] : [batch];

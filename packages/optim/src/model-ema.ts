@@ -5,13 +5,14 @@ import { update } from './optimizers/update';
 import { ParameterNames } from './parameter-names';
 
 export interface ModelEmaOptions {
-  /** How much of the average stays at each update, 0 to below 1. @default 0.999 */
+  /** Fraction of the average that each update keeps, from 0 to below 1. @default 0.999 */
   decay?: number;
 }
 
 export interface ModelEmaState {
+  /** Number of updates so far. */
   readonly updates: number;
-  /** By the parameters' names: `conv1/kernel`. */
+  /** The averages by the parameters' names: `conv1/kernel`. */
   readonly weights: Record<string, tf.Tensor>;
 }
 
@@ -26,28 +27,27 @@ const averageOptions = rule.object({
 
 const WHERE = '[optim] ModelEma';
 
-/** A weight, and its average beside it. */
+/** A weight and its average. */
 interface Pair {
   readonly weight: tf.Variable;
   readonly average: tf.Variable;
 }
 
 /**
- * An exponential moving average of what a net learns, and of the statistics that its batch
- * normalization moves (Polyak & Juditsky 1992;
- * PyTorch's `swa_utils.AveragedModel` with `get_ema_multi_avg_fn` and `use_buffers`). The first
- * update copies the weights.
+ * An exponential moving average of a model's weights, and of the moving statistics of its batch
+ * normalization (Polyak & Juditsky 1992; PyTorch's `swa_utils.AveragedModel` with
+ * `get_ema_multi_avg_fn` and `use_buffers`). The first update copies the weights.
  * @example
- * const average = new ModelEma(plan, { decay: 0.999 });
- * average.update(); // after each step
- * average.swap(); // the net has the averages now, to be evaluated or saved
- * average.swap(); // and its own weights again
+ * const ema = new ModelEma(plan, { decay: 0.999 });
+ * ema.update(); // after each step
+ * ema.swap(); // the model has the averages now, to be evaluated or saved
+ * ema.swap(); // and its own weights again
  */
 export class ModelEma {
   readonly decay: number;
-  private readonly pairs: ReadonlyMap<string, Pair>;
-  private updates = 0;
-  private isSwapped = false;
+  readonly #pairs: ReadonlyMap<string, Pair>;
+  #updates = 0;
+  #isSwapped = false;
 
   /**
    * @param plan whose weights are averaged
@@ -59,7 +59,7 @@ export class ModelEma {
   ) {
     this.decay = checkOptions(WHERE, averageOptions, options).decay ?? 0.999;
     const names = new ParameterNames();
-    this.pairs = new Map(
+    this.#pairs = new Map(
       [...plan.parameters, ...plan.statistics].map((parameter) => {
         const weight = parameter.variable;
         return [
@@ -70,19 +70,19 @@ export class ModelEma {
     );
   }
 
-  /** Whether the net has the averages, and its own weights wait here. */
+  /** Whether the model has the averages, and its own weights are kept here. */
   get swapped(): boolean {
-    return this.isSwapped;
+    return this.#isSwapped;
   }
 
   /** average ← decay·average + (1 − decay)·weight, after a step. */
   update(): void {
-    if (this.isSwapped)
+    if (this.#isSwapped)
       throw new Error(
-        `${WHERE}.update: the net has the averages for its weights; swap them back first`,
+        `${WHERE}.update: the model has the averages for its weights; swap them back first`,
       );
-    const decay = this.updates++ === 0 ? 0 : this.decay;
-    const pairs = [...this.pairs.values()];
+    const decay = this.#updates++ === 0 ? 0 : this.decay;
+    const pairs = [...this.#pairs.values()];
     update(
       'sgd',
       pairs.map(({ weight, average }) => ({
@@ -94,63 +94,62 @@ export class ModelEma {
     );
   }
 
-  /** Exchanges the net's weights with the averages; the second time back. */
+  /** Exchanges the model's weights and the averages. A second call exchanges them back. */
   swap(): void {
     tf.tidy(() => {
-      for (const { weight, average } of this.pairs.values()) {
+      for (const { weight, average } of this.#pairs.values()) {
         const kept = tf.clone(weight);
         weight.assign(average);
         average.assign(kept);
       }
     });
-    this.isSwapped = !this.isSwapped;
+    this.#isSwapped = !this.#isSwapped;
   }
 
   /**
-   * The averages, also while the net has them. The tensors stay as they are owned: the next update
-   * writes in them.
+   * The averages, also while the model has them. The tensors stay this object's: the next update
+   * writes to them.
    */
   state(): ModelEmaState {
-    const now = [...this.pairs].map(
-      ([name, { weight, average }]) => [name, this.isSwapped ? weight : average] as const,
+    const now = [...this.#pairs].map(
+      ([name, { weight, average }]) => [name, this.#isSwapped ? weight : average] as const,
     );
-    return { updates: this.updates, weights: Object.fromEntries(now) };
+    return { updates: this.#updates, weights: Object.fromEntries(now) };
   }
 
   /**
-   * Goes on from a state. The tensors stay the caller's.
-   * @throws Error while swapped; RangeError when the state is not of this net, and all stays as it
-   *   was
+   * Continues from a state. The tensors stay the caller's.
+   * @throws Error while swapped; RangeError when the state is of another model, and nothing changes
    */
   restore({ updates, weights }: ModelEmaState): void {
-    if (this.isSwapped)
+    if (this.#isSwapped)
       throw new Error(
-        `${WHERE}.restore: the net has the averages for its weights; swap them back first`,
+        `${WHERE}.restore: the model has the averages for its weights; swap them back first`,
       );
     if (!Number.isInteger(updates) || updates < 0) {
       throw new RangeError(
         `${WHERE}.restore: expected a state whose updates are an integer of at least 0, got ${formatValue(updates)}`,
       );
     }
-    const unknown = Object.keys(weights).find((name) => !this.pairs.has(name));
+    const unknown = Object.keys(weights).find((name) => !this.#pairs.has(name));
     if (unknown)
       throw new RangeError(
-        `${WHERE}.restore: the net has no ${unknown}; restore the state of this very net`,
+        `${WHERE}.restore: the model has no ${unknown}; restore a state of this model`,
       );
-    for (const [name, { average }] of this.pairs) {
+    for (const [name, { average }] of this.#pairs) {
       if (weights[name]?.shape.join() === average.shape.join()) continue;
       const got = weights[name] ? `[${weights[name].shape.join(', ')}]` : 'nothing';
       throw new RangeError(
-        `${WHERE}.restore: expected ${name} of [${average.shape.join(', ')}], got ${got}; restore the state of this very net`,
+        `${WHERE}.restore: expected ${name} of [${average.shape.join(', ')}], got ${got}; restore a state of this model`,
       );
     }
-    for (const [name, { average }] of this.pairs) average.assign(weights[name] as tf.Tensor);
-    this.updates = updates;
+    for (const [name, { average }] of this.#pairs) average.assign(weights[name] as tf.Tensor);
+    this.#updates = updates;
   }
 
-  /** Frees the averages. Swapped, it first gives the net its own weights back. */
+  /** Frees the averages. If swapped, it first restores the model's own weights. */
   dispose(): void {
-    if (this.isSwapped) this.swap();
-    tf.dispose([...this.pairs.values()].map(({ average }) => average));
+    if (this.#isSwapped) this.swap();
+    tf.dispose([...this.#pairs.values()].map(({ average }) => average));
   }
 }

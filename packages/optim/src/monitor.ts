@@ -1,4 +1,4 @@
-/** Quantities of an epoch that a schedule or callback can watch, and which way each gets better. */
+/** The quantities of an epoch that a schedule or callback can watch. */
 
 import type { EpochRecord } from '@deepend/core';
 import { rule } from '@deepend/core';
@@ -6,18 +6,19 @@ import { rule } from '@deepend/core';
 const MONITORS = { loss: 'min', trainAcc: 'max', testLoss: 'min', testAcc: 'max' } as const;
 
 export type Monitor = keyof typeof MONITORS;
+const MONITOR_NAMES = Object.keys(MONITORS) as [Monitor, ...Monitor[]];
 export type MonitorMode = 'min' | 'max';
 
-/** Options that say what is watched. */
+/** Rules of the options `monitor` and `mode`. */
 export const monitorRules = {
-  monitor: rule.oneOf(['loss', 'trainAcc', 'testLoss', 'testAcc']).optional(),
+  monitor: rule.oneOf(MONITOR_NAMES).optional(),
   mode: rule.oneOf(['min', 'max']).optional(),
 };
 
-/** Which way a quantity gets better: losses fall, accuracies rise. */
+/** Whether smaller or larger is better: losses fall, accuracies rise. */
 export const modeOf = (monitor: Monitor): MonitorMode => MONITORS[monitor];
 
-/** The watched value of an epoch. @throws Error when the run does not measure it */
+/** The monitored value of an epoch. @throws Error when the run does not measure it */
 export function monitored(where: string, record: EpochRecord, monitor: Monitor): number {
   const value = record[monitor];
   if (typeof value === 'number') return value;

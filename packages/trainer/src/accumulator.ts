@@ -1,40 +1,114 @@
+/** Sums over batches: the book's `Accumulator`, and the running loss and accuracy of an epoch. */
+
 import { formatValue } from '@deepend/core';
+import * as tf from '@tensorflow/tfjs-core';
 
-/** Sums of `n` quantities. The book's `Accumulator`. */
+/**
+ * Sums of `n` quantities. The book's `Accumulator`.
+ * @example
+ * const metric = new Accumulator(2); // number correct, number of samples
+ * metric.add(12, 32);
+ * const accuracy = metric.get(0) / metric.get(1);
+ */
 export class Accumulator {
-  private readonly sums: number[];
+  readonly #sums: number[];
 
+  /** @param n number of sums, at least 1 */
   constructor(n: number) {
     if (!Number.isInteger(n) || n < 1)
       throw new RangeError(
         `[trainer] Accumulator: expected a number of sums of at least 1, got ${formatValue(n)}`,
       );
-    this.sums = new Array<number>(n).fill(0);
+    this.#sums = new Array<number>(n).fill(0);
   }
 
   /** Adds one value to each sum. @throws RangeError when there are more or fewer */
   add(...values: number[]): void {
-    if (values.length !== this.sums.length) {
+    if (values.length !== this.#sums.length) {
       throw new RangeError(
-        `[trainer] Accumulator: expected ${this.sums.length} values, one for each sum, got ${values.length}`,
+        `[trainer] Accumulator: expected ${this.#sums.length} values, one for each sum, got ${values.length}`,
       );
     }
     values.forEach((value, i) => {
-      this.sums[i] = (this.sums[i] ?? 0) + value;
+      this.#sums[i] = (this.#sums[i] ?? 0) + value;
     });
   }
 
+  /** Sets all sums to 0. */
   reset(): void {
-    this.sums.fill(0);
+    this.#sums.fill(0);
   }
 
-  /** @throws RangeError when there is no such sum */
+  /** The sum at index `i`, from 0. @throws RangeError when there is no such sum */
   get(i: number): number {
-    const sum = this.sums[i];
+    const sum = this.#sums[i];
     if (sum === undefined)
       throw new RangeError(
-        `[trainer] Accumulator: expected an index from 0 to ${this.sums.length - 1}, got ${formatValue(i)}`,
+        `[trainer] Accumulator: expected an index from 0 to ${this.#sums.length - 1}, got ${formatValue(i)}`,
       );
     return sum;
+  }
+}
+
+/** What the running metrics have summed, as a checkpoint saves it. */
+export type MetricTotals = readonly [loss: number, numCorrect: number, numSamples: number];
+
+/** What one batch contributes: its mean loss and number correct, still on the device. */
+export interface BatchMetrics {
+  readonly loss: tf.Scalar;
+  /** null when the loss has no notion of a correct answer. */
+  readonly correct: tf.Scalar | null;
+  readonly count: number;
+}
+
+/**
+ * Loss and accuracy of an epoch so far. Scalars stay on the device until `read`, so that a training
+ * step does not wait for them.
+ */
+export class RunningMetrics {
+  readonly #totals = new Accumulator(3);
+  #unread: BatchMetrics[] = [];
+
+  /** Adds a batch, and takes ownership of its scalars. */
+  add(batch: BatchMetrics): void {
+    this.#unread.push(batch);
+  }
+
+  /**
+   * Means over all samples so far; waits for the device. The accuracy is NaN when the loss has no
+   * notion of a correct answer.
+   */
+  async read(): Promise<{ loss: number; accuracy: number; numSamples: number }> {
+    const batches = this.#unread;
+    this.#unread = [];
+    for (const { loss, correct, count } of batches) {
+      const [meanLoss = Number.NaN] = await loss.data();
+      const [numCorrect = Number.NaN] = correct ? await correct.data() : [Number.NaN];
+      this.#totals.add(meanLoss * count, numCorrect, count);
+      tf.dispose(correct ? [loss, correct] : [loss]);
+    }
+    const [loss, numCorrect, numSamples] = this.totals();
+    return { loss: loss / numSamples, accuracy: numCorrect / numSamples, numSamples };
+  }
+
+  /** The sums up to the last `read`. */
+  totals(): MetricTotals {
+    return [this.#totals.get(0), this.#totals.get(1), this.#totals.get(2)];
+  }
+
+  /** Continues from sums that `totals` returned. */
+  restore(totals: MetricTotals): void {
+    this.reset();
+    this.#totals.add(...totals);
+  }
+
+  reset(): void {
+    this.dispose();
+    this.#totals.reset();
+  }
+
+  dispose(): void {
+    for (const { loss, correct } of this.#unread) tf.dispose(correct ? [loss, correct] : [loss]);
+    this.#unread = [];
   }
 }

@@ -1,96 +1,110 @@
+/** Evaluation and prediction in inference mode. */
+
 import { compile, type Loss, type Plan } from '@deepend/compiler';
 import type { Metric } from '@deepend/optim';
 import { softmaxCrossEntropy } from '@deepend/optim';
 import * as tf from '@tensorflow/tfjs-core';
 import type { LayersModel } from '@tensorflow/tfjs-layers';
-import { checkBatch, checkLoader } from './check';
-import { MetricSums } from './sums';
-import type { Loader } from './types';
+import { RunningMetrics } from './accumulator';
+import { checkBatch, checkLoader, type Loader } from './loader';
 
 export interface Evaluation {
   /** Mean loss over all samples. */
   readonly loss: number;
-  /** Share of right answers, 0 to 1; NaN where the loss knows none. */
+  /** Fraction of correct answers, 0 to 1; NaN when the loss has no notion of a correct answer. */
   readonly accuracy: number;
   readonly numSamples: number;
-  /** What each metric came to, by its name. */
+  /** The result of each metric, by its name. */
   readonly metrics?: Record<string, unknown>;
 }
 
 export interface EvaluateOptions {
-  /** @default softmax cross-entropy on the logits */
+  /**
+   * @default softmax cross-entropy on the logits
+   * @example meanSquaredError()
+   */
   loss?: Loss<tf.Scalar | null> | undefined;
+  /**
+   * What else to measure. @default none
+   * @example [metrics.topK(5), metrics.confusionMatrix()]
+   */
   metrics?: readonly Metric[] | undefined;
 }
 
 /**
- * Loss, accuracy and metrics of a net over all batches of a loader, in inference mode. Every sample
- * weighs the same.
+ * Loss, accuracy and metrics of a model over all batches of a loader, in inference mode. Every
+ * sample has the same weight, also in a smaller last batch.
+ * @throws TypeError or RangeError when model, loader and labels do not fit together
+ * @example
+ * const { loss, accuracy } = await evaluate(net, testIter);
  */
 export async function evaluate(
-  net: LayersModel,
+  model: LayersModel,
   loader: Loader,
   options: EvaluateOptions = {},
 ): Promise<Evaluation> {
   const where = '[trainer] evaluate';
-  const plan = compile(net);
+  const plan = compile(model);
   checkLoader(where, loader, plan);
   return evaluatePlan(where, plan, loader, options);
 }
 
+/** `evaluate` for a model that is compiled, and a loader that is checked. */
 export async function evaluatePlan(
   where: string,
   plan: Plan,
   loader: Loader,
   options: EvaluateOptions,
 ): Promise<Evaluation> {
-  const { metrics = [] } = options;
-  const lossOf: Loss<tf.Scalar | null> = options.loss ?? softmaxCrossEntropy;
-  const sums = new MetricSums();
+  const { metrics = [], loss: computeLoss = softmaxCrossEntropy } = options;
+  const allowContinuous = options.loss !== undefined;
+  const running = new RunningMetrics();
   for (const metric of metrics) metric.reset();
   try {
     for await (const batch of loader) {
       const { features, labels } = batch;
-      let logits: tf.Tensor2D | undefined;
+      let logits: tf.Tensor2D | undefined; // [batch, outputs]
       try {
-        checkBatch(where, batch, plan, { labels: true, values: options.loss !== undefined });
+        checkBatch(where, batch, plan, { checkLabels: true, allowContinuous });
         logits = plan.logits(features);
-        const { loss, correct, dLogits } = lossOf(logits, labels);
+        const { loss, correct, dLogits } = computeLoss(logits, labels);
         dLogits.dispose();
-        sums.add(loss, correct, features.shape[0] ?? 0);
+        running.add({ loss, correct, count: features.shape[0] ?? 0 });
         for (const metric of metrics) await metric.update(logits, labels);
       } finally {
         tf.dispose([features, labels, ...(logits ? [logits] : [])]);
       }
     }
-    const result = await sums.read();
+    const result = await running.read();
     if (result.numSamples === 0)
       throw new RangeError(`${where}: the loader gave no batch; expected ${loader.numBatches}`);
     if (metrics.length === 0) return result;
-    return {
-      ...result,
-      metrics: Object.fromEntries(metrics.map((metric) => [metric.name, metric.compute()])),
-    };
+    const measured = metrics.map((metric) => [metric.name, metric.compute()]);
+    return { ...result, metrics: Object.fromEntries(measured) as Record<string, unknown> };
   } finally {
-    sums.dispose();
+    running.dispose();
   }
 }
 
 /**
- * Logits `[numSamples, numClasses]`, in inference mode. The caller disposes them.
+ * Logits `[numSamples, numClasses]` in inference mode. The caller disposes them.
  * @param features float32 `[batch, height, width, channels]`, which stay the caller's; or a loader,
  *   whose batches are disposed
+ * @throws TypeError or RangeError when model and features do not fit together
+ * @example
+ * const logits = await predict(net, features);
+ * const classes = logits.argMax(1); // [batch]
  */
 export async function predict(
-  net: LayersModel,
+  model: LayersModel,
   features: tf.Tensor | Loader,
 ): Promise<tf.Tensor2D> {
   const where = '[trainer] predict';
-  const plan = compile(net);
+  const plan = compile(model);
   if (features instanceof tf.Tensor) {
     const labels = tf.zeros([features.shape[0] ?? 0], 'int32');
     try {
-      checkBatch(where, { features, labels }, plan, { labels: false });
+      checkBatch(where, { features, labels }, plan, { checkLabels: false });
     } finally {
       labels.dispose();
     }
@@ -101,7 +115,7 @@ export async function predict(
   try {
     for await (const batch of features) {
       try {
-        checkBatch(where, batch, plan, { labels: false, values: true });
+        checkBatch(where, batch, plan, { checkLabels: false, allowContinuous: true });
         parts.push(plan.logits(batch.features));
       } finally {
         tf.dispose([batch.features, batch.labels]);

@@ -1,12 +1,32 @@
-/** Training and evaluating nets. */
+/** Training, evaluation and prediction with models of TensorFlow.js layers. */
 export { Accumulator } from './accumulator';
-export * from './callbacks';
-export { type CheckpointOptions, checkpoints } from './checkpoints/callback';
+export type {
+  Callback,
+  RunControl,
+  RunInfo,
+  RunProgress,
+  RunState,
+  TrainResult,
+} from './callbacks/callback';
+export { samplesPerSecond, timeLimit } from './callbacks/clock';
+export { type EarlyStoppingOptions, earlyStopping } from './callbacks/early-stopping';
+export { csvHistory, jsonlHistory } from './callbacks/history-files';
+export { stopOnNaN } from './callbacks/stop-on-nan';
+export { type CheckpointOptions, checkpoints } from './checkpoints/checkpoints';
 export { type Checkpoint, readCheckpoint, type SavedTensor } from './checkpoints/file';
-export { listCheckpoints, newestCheckpoint } from './checkpoints/folder';
+export {
+  bestCheckpoint,
+  type DamagedCheckpoint,
+  type FoundCheckpoint,
+  listCheckpoints,
+  newestCheckpoint,
+} from './checkpoints/folder';
+export { restoreWeights } from './checkpoints/restore';
 export { type EvaluateOptions, type Evaluation, evaluate, predict } from './evaluate';
+export type { LearningRate } from './learning-rate';
+export type { Batch, Loader } from './loader';
 export { type LrFind, type LrFindOptions, lrFind } from './lr-find';
-
+export type { TrainOptions } from './options';
 export { metricsLine, throughputLine } from './progress';
 export {
   type ConfusedPair,
@@ -16,17 +36,5 @@ export {
   WorstSamples,
   worstClasses,
 } from './reports';
-
 export { Timer } from './timer';
 export { train, trainEpoch } from './train';
-export type {
-  Batch,
-  Callback,
-  Loader,
-  RunControl,
-  RunInfo,
-  RunProgress,
-  RunState,
-  TrainOptions,
-  TrainResult,
-} from './types';

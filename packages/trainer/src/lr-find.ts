@@ -1,6 +1,6 @@
 /**
- * A learning rate from a short trial. Smith 2015, https://arxiv.org/abs/1506.01186, section 3.3;
- * averaging, end and choice as fastai has them.
+ * Finds a learning rate by a short trial. Smith 2015, https://arxiv.org/abs/1506.01186, section 3.3;
+ * the averaging, the end and the choice are fastai's.
  */
 
 import { compile, type Loss, type Plan } from '@deepend/compiler';
@@ -14,13 +14,12 @@ import {
 } from '@deepend/optim';
 import * as tf from '@tensorflow/tfjs-core';
 import type { LayersModel } from '@tensorflow/tfjs-layers';
-import { checkBatch, checkLoader } from './check';
-import type { Batch, Loader } from './types';
+import { type Batch, checkBatch, checkLoader, type Loader } from './loader';
 
 const WHERE = '[trainer] lrFind';
-const DIVERGED = 4; // times the least loss: beyond it the trial ends
+const DIVERGENCE_FACTOR = 4; // the trial ends when the loss exceeds this many times its minimum
 
-const lrFindOptions = rule.object({
+const rules = rule.object({
   minLr: rule.positiveNumber().optional(),
   maxLr: rule.positiveNumber().optional(),
   steps: rule.positiveInteger().min(10, 'an integer of at least 10').optional(),
@@ -48,130 +47,130 @@ const lrFindOptions = rule.object({
 });
 
 export interface LrFindOptions {
-  /** The first step's rate. @default 1e-6 */
+  /** The learning rate of the first step, above 0. @default 1e-6 */
   minLr?: number;
-  /** The last step's rate. @default 1 */
+  /** The learning rate of the last step, above `minLr`. @default 1 */
   maxLr?: number;
-  /** @default 100 */
+  /** Number of steps, at least 10. @default 100 */
   steps?: number;
-  /** The weight of the newest loss in the running mean; 1 averages nothing. @default 0.05 */
+  /** Weight of the newest loss in the running mean, above 0; 1 means no averaging. @default 0.05 */
   smooth?: number;
-  /** What computes. @default the engine that is current in TensorFlow.js */
+  /**
+   * The device that computes. @default the current backend of TensorFlow.js
+   * @example await tryGpu()
+   */
   device?: Device;
-  /** Where dropout and the like come from. @default 0 */
+  /** Seed of dropout and other random layers, an integer of at least 0. @default 0 */
   seed?: number;
-  /** A name, or a name with its options, as `train` takes it. @default 'sgd' */
+  /** An optimizer's name, or its name with options, as in `train`. @default 'sgd' */
   optimizer?: OptimizerOptions['name'] | OptimizerOptions;
-  /** @default softmax cross-entropy on the logits */
+  /** As in `train`. @default softmax cross-entropy on the logits */
   loss?: Loss<tf.Scalar | null>;
 }
 
 export interface LrFind {
-  /** The rate of each step, up to the end or until the loss was lost. */
+  /** The learning rate of each step, until the last one or until the loss diverged. */
   readonly lrs: number[];
-  /** The running mean of the loss, measured before each of the steps. */
+  /** The running mean of the loss before each of these steps. */
   readonly losses: number[];
-  /** A rate in the middle of where the loss falls; null when it never does. */
+  /** A learning rate in the middle of the range where the loss falls; null when it never does. */
   readonly suggestion: number | null;
 }
 
 /**
- * Trains for some steps with a rate that grows from step to step by the same factor, and watches
- * the loss. It
- * ends early when the averaged loss is above 4 times its least. The net has its weights and
- * statistics back afterwards, and a loader with
- * `state` and `restore` its place.
- * @throws TypeError or RangeError before anything is computed, when options, net and loader do not
- *   fit together; Error when the very first
- * loss is not finite
+ * Suggests a learning rate: trains for some steps while the learning rate grows by a constant
+ * factor, and watches the loss. It stops early when the averaged loss exceeds 4 times its minimum.
+ * Afterwards the model has its weights and statistics back, and a loader with `state` and `restore`
+ * its position.
+ * @throws TypeError or RangeError before anything is computed, when options, model and loader do
+ *   not fit together
+ * @throws Error when the loss of the first step is not finite
  * @example
  * const { suggestion } = await lrFind(net, trainIter);
  */
 export async function lrFind(
-  net: LayersModel,
+  model: LayersModel,
   trainIter: Loader,
   settings: LrFindOptions = {},
 ): Promise<LrFind> {
-  const {
-    device,
-    optimizer: named = 'sgd',
-    loss,
-    ...given
-  } = checkOptions(WHERE, lrFindOptions, settings);
-  const options = { minLr: 1e-6, maxLr: 1, steps: 100, smooth: 0.05, seed: 0, ...given };
-  if (options.minLr >= options.maxLr)
+  const { device, optimizer: named, loss, ...given } = checkOptions(WHERE, rules, settings);
+  const range = { minLr: 1e-6, maxLr: 1, steps: 100, smooth: 0.05, seed: 0, ...given };
+  if (range.minLr >= range.maxLr)
     throw new RangeError(
-      `${WHERE}: expected "minLr" below "maxLr", got ${options.minLr} and ${options.maxLr}`,
+      `${WHERE}: expected "minLr" below "maxLr", got ${range.minLr} and ${range.maxLr}`,
     );
-  const plan = compile(net);
+  const plan = compile(model);
   checkLoader(WHERE, trainIter, plan);
-  const optimizer = createOptimizer(typeof named === 'string' ? { name: named } : named);
+  const optimizer = createOptimizer(typeof named === 'object' ? named : { name: named ?? 'sgd' });
   if (device) {
     await activate(device);
-    await toDevice(net, device);
+    await toDevice(model, device);
   }
-  const putBack = placeOf(trainIter);
-  const before = net.getWeights().map((weight) => weight.clone());
+  const restorePosition = savePosition(trainIter);
+  const weights = model.getWeights().map((weight) => weight.clone());
   try {
-    const { lrs, losses } = await sweep({ plan, optimizer, loss }, trainIter, options);
-    return { lrs, losses, suggestion: valley(lrs, losses) };
+    const { lrs, losses } = await sweep({ plan, optimizer, loss }, trainIter, range);
+    return { lrs, losses, suggestion: findValley(lrs, losses) };
   } finally {
-    net.setWeights(before);
-    tf.dispose(before);
+    model.setWeights(weights);
+    tf.dispose(weights);
     optimizer.dispose();
-    putBack();
+    restorePosition();
   }
 }
 
 type Range = Required<Pick<LrFindOptions, 'minLr' | 'maxLr' | 'steps' | 'smooth' | 'seed'>>;
 
-/** What a step needs beside a batch. */
+/** What a step needs besides a batch. */
 interface Trial {
   readonly plan: Plan;
   readonly optimizer: Optimizer;
   readonly loss: Loss<tf.Scalar | null> | undefined;
 }
 
+/** Trains with the learning rates of the range, and records the averaged losses. */
 async function sweep(trial: Trial, loader: Loader, { minLr, maxLr, steps, smooth, seed }: Range) {
-  const [lrs, losses]: [number[], number[]] = [[], []];
-  let [mean, least] = [0, Number.POSITIVE_INFINITY];
-  for await (const batch of endless(loader)) {
+  const lrs: number[] = [];
+  const losses: number[] = [];
+  let mean = 0;
+  let least = Number.POSITIVE_INFINITY;
+  for await (const batch of repeatEpochs(loader)) {
     const step = lrs.length;
     const lr = minLr * (maxLr / minLr) ** (step / (steps - 1));
-    const loss = await stepOn(trial, batch, {
+    const loss = await trainStep(trial, batch, {
       lr,
       seed: seed * 100_003 + step,
       checkLabels: step < loader.numBatches,
     });
     mean += smooth * (loss - mean);
-    const averaged = mean / (1 - (1 - smooth) ** (step + 1)); // as if the mean had not begun at 0
+    const averaged = mean / (1 - (1 - smooth) ** (step + 1)); // corrects the mean's start at 0
     if (!Number.isFinite(averaged)) {
       if (step > 0) break;
       throw new Error(
-        `${WHERE}: expected a finite loss at the first step, got ${loss}; look for what is not finite in images and weights`,
+        `${WHERE}: expected a finite loss at the first step, got ${loss}; look for numbers that are not finite in images and weights`,
       );
     }
     lrs.push(lr);
     losses.push(averaged);
     least = Math.min(least, averaged);
-    if (averaged > DIVERGED * least || lrs.length === steps) break;
+    if (averaged > DIVERGENCE_FACTOR * least || lrs.length === steps) break;
   }
   return { lrs, losses };
 }
 
-/** One update; gives the loss before it, and disposes the batch. */
-async function stepOn(
-  { plan, optimizer, loss: lossOf }: Trial,
+/** Makes one update and disposes the batch. @returns the loss before the update */
+async function trainStep(
+  { plan, optimizer, loss: computeLoss }: Trial,
   batch: Batch,
-  options: { lr: number; seed: number; checkLabels: boolean },
+  { lr, seed, checkLabels }: { lr: number; seed: number; checkLabels: boolean },
 ): Promise<number> {
   try {
-    checkBatch(WHERE, batch, plan, { labels: options.checkLabels, values: lossOf !== undefined });
+    checkBatch(WHERE, batch, plan, { checkLabels, allowContinuous: computeLoss !== undefined });
     const { loss, correct, gradients } = plan.forwardBackward(batch.features, batch.labels, {
-      seed: options.seed,
-      loss: lossOf ?? softmaxCrossEntropy,
+      seed,
+      loss: computeLoss ?? softmaxCrossEntropy,
     });
-    optimizer.step(gradients, { lr: options.lr });
+    optimizer.step(gradients, { lr });
     const [value = Number.NaN] = await loss.data();
     tf.dispose([loss, ...(correct ? [correct] : []), ...gradients.map(({ gradient }) => gradient)]);
     return value;
@@ -180,14 +179,15 @@ async function stepOn(
   }
 }
 
-/** Epoch after epoch. */
-async function* endless(loader: Loader): AsyncGenerator<Batch> {
-  for (let batches = 0; ; batches = 0) {
+/** The batches of one epoch after another, without end. */
+async function* repeatEpochs(loader: Loader): AsyncGenerator<Batch> {
+  for (;;) {
+    let count = 0;
     for await (const batch of loader) {
-      batches++;
+      count++;
       yield batch;
     }
-    if (batches === 0)
+    if (count === 0)
       throw new RangeError(
         `${WHERE}: the training loader gave no batch; expected ${loader.numBatches}`,
       );
@@ -195,28 +195,27 @@ async function* endless(loader: Loader): AsyncGenerator<Batch> {
 }
 
 /**
- * A loader that can tell its place goes back there, so that training after a trial sees the batches
- * that it would have seen without.
+ * @returns a function that moves the loader back to its present position, so that training after a
+ *   trial sees the same batches as without one
  */
-function placeOf(loader: Loader): () => void {
-  const place = loader.state?.();
-  return () => (place ? loader.restore?.(place) : undefined);
+function savePosition(loader: Loader): () => void {
+  const position = loader.state?.();
+  return () => (position ? loader.restore?.(position) : undefined);
 }
 
 /**
- * The middle of the longest valley: of the longest list of losses, in order but not side by side,
- * of which each is below the one before.
- * fastai's `valley`. The suggestion stands halfway down in steps, where rates are logarithmic.
+ * The middle of the longest valley, fastai's `valley`: of the longest subsequence of falling losses,
+ * the step halfway down. Learning rates are logarithmic in the steps.
  */
-function valley(lrs: readonly number[], losses: readonly number[]): number | null {
-  const lengths = losses.map(() => 1); // of the longest falling list that ends here
+function findValley(lrs: readonly number[], losses: readonly number[]): number | null {
+  const lengths = losses.map(() => 1); // of the longest falling subsequence that ends here
   losses.forEach((loss, i) => {
     for (let j = 0; j < i; j++)
       if (loss < (losses[j] as number))
         lengths[i] = Math.max(lengths[i] as number, (lengths[j] as number) + 1);
   });
   const length = Math.max(...lengths);
-  if (length < 3) return null; // two losses in the right order are chance
+  if (length < 3) return null; // two falling losses may be chance
   const end = lengths.indexOf(length);
   return lrs[Math.max(0, Math.round(end - length / 2))] ?? null;
 }

@@ -1,12 +1,101 @@
-/** What `train` may be asked for, checked before anything is computed. */
-import { checkOptions, formatValue, rule } from '@deepend/core';
+/** The options of `train`: their meaning, and the rules that are checked before it computes. */
+
+import type { Loss } from '@deepend/compiler';
+import { checkOptions, rule } from '@deepend/core';
 import type { Device } from '@deepend/device';
-import { type Metric, OPTIMIZER_NAMES, type Schedule, type ScheduleRun } from '@deepend/optim';
-import type { Callback, TrainOptions } from './types';
+import { type Metric, OPTIMIZER_NAMES, type OptimizerOptions } from '@deepend/optim';
+import type { Rank, Tensor } from '@tensorflow/tfjs-core';
+import type { Callback } from './callbacks/callback';
+import { describeRate, firstRate, type LearningRate } from './learning-rate';
+
+export interface TrainOptions {
+  /** Number of passes over the training data. @example 10 */
+  numEpochs: number;
+  /**
+   * Learning rate: a number, a function of the epoch (from 1), or a schedule.
+   * @example 0.05
+   * @example (epoch) => (epoch <= 6 ? 0.1 : 0.01)
+   * @example schedules.cosine({ lr: 0.1 })
+   */
+  lr: LearningRate;
+  /**
+   * The device that computes. @default the current backend of TensorFlow.js
+   * @example await tryGpu()
+   */
+  device?: Device;
+  /**
+   * Devices that share each batch (data parallelism). The first one computes in this thread,
+   * evaluates, and has the model at the end; each of the others has a thread or process of its own.
+   * With one device, training is the same as with `device`.
+   * @default only `device`
+   * @example await tryAllGpus()
+   */
+  devices?: readonly Device[];
+  /** Seed of dropout and other random layers, an integer of at least 0. @default 0 */
+  seed?: number;
+  /** Objects that watch the run, in the order in which they are called. @default [] */
+  callbacks?: readonly Callback[];
+  /** Whether to show progress and the book's two closing lines. @default true */
+  progress?: boolean;
+  /**
+   * An optimizer's name, or its name with options.
+   * @default 'sgd', plain stochastic gradient descent
+   * @example { name: 'sgd', momentum: 0.9, weightDecay: 5e-4 }
+   */
+  optimizer?: OptimizerOptions['name'] | OptimizerOptions;
+  /**
+   * What training minimizes: a loss of @deepend/optim, or your own function of outputs and labels.
+   * @default softmax cross-entropy on the logits
+   * @example crossEntropy({ labelSmoothing: 0.1 })
+   */
+  loss?: Loss<Tensor<Rank.R0> | null>;
+  /**
+   * Measured on the test set after each epoch, for `history[i].metrics`. @default none
+   * @example [metrics.topK(5)]
+   */
+  metrics?: readonly Metric[];
+  /**
+   * Scales the gradients down when the norm of all of them together is above this. @default none
+   * @example 1
+   */
+  clipNorm?: number;
+  /** Limits each number of the gradients to ± this. @default none */
+  clipValue?: number;
+  /**
+   * Number of batches whose gradients make one update, as one larger batch would. @default 1
+   * @example 4
+   */
+  gradientAccumulationSteps?: number;
+  /**
+   * Decay of an exponential moving average of the weights, above 0 and below 1. The averaged
+   * weights are evaluated, and the model has them at the end. @default no average
+   * @example 0.999
+   */
+  emaDecay?: number;
+  /**
+   * Trains each batch in parts of this many samples, as one update; batch normalization then sees
+   * one part at a time. `'auto'` does so only when a batch does not fit the device's memory, and
+   * prints a warning. @default 'auto'
+   */
+  microBatch?: number | 'auto';
+  /**
+   * A run's folder. Resumes from the newest valid checkpoint in it, and starts from the beginning
+   * when there is none. @default no checkpoint is read
+   * @example 'runs/resnet18'
+   */
+  resume?: string;
+  /**
+   * Smoke test: one epoch of two batches of training and two of test data. @default false
+   */
+  fastDevRun?: boolean;
+  /**
+   * Trains on the first batches only, this many, which a model that can learn must overfit.
+   * @default all batches
+   */
+  overfitBatches?: number;
+}
 
 const isObject = (value: unknown) => typeof value === 'object' && value !== null;
-const isSchedule = (value: unknown): value is Schedule =>
-  isObject(value) && typeof (value as Schedule).start === 'function';
 
 const OPTIMIZER = `one of ${OPTIMIZER_NAMES.map((name) => `'${name}'`).join(', ')}, or an object with such a name`;
 
@@ -59,69 +148,21 @@ const trainOptions = rule.object({
   overfitBatches: rule.positiveInteger().optional(),
 });
 
-/** What has no place in a file of settings. */
-const LIVE = ['device', 'devices', 'callbacks', 'progress', 'metrics', 'loss', 'resume'];
+/** Options that are no plain values, or do not change what a run computes. */
+const NOT_IN_CONFIG = ['device', 'devices', 'callbacks', 'progress', 'metrics', 'loss', 'resume'];
 
-/**
- * The options, with `lr` as it was given. @throws TypeError or RangeError for the first that is not
- * right
- */
+/** @throws TypeError or RangeError for the first option that is wrong */
 export function checkTrainOptions(where: string, options: TrainOptions): TrainOptions {
-  const { lr } = options ?? {};
-  // A function is asked for its first rate, which must be as good as a number; a schedule, where
-  // the run begins, once its length is known.
-  const first = isSchedule(lr)
-    ? 1
-    : typeof lr === 'function'
-      ? checkRate(where, lr(1), { epoch: 1, least: Number.MIN_VALUE })
-      : lr;
-  checkOptions(where, trainOptions, { ...options, lr: first });
+  const lr = firstRate(where, options?.lr);
+  checkOptions(where, trainOptions, { ...options, lr });
   return options;
-}
-
-/**
- * The learning rate within a run: of a number, of a function of the epoch, or of a schedule, whose
- * state belongs to the run.
- * @throws RangeError from `at` when the rate is no number above 0; a schedule may end at 0, where
- *   an update moves nothing
- */
-export function startSchedule(where: string, lr: TrainOptions['lr']): ScheduleRun {
-  if (!isSchedule(lr)) {
-    const rateOf = typeof lr === 'function' ? lr : () => lr;
-    return {
-      at: ({ epoch }) => checkRate(where, rateOf(epoch), { epoch, least: Number.MIN_VALUE }),
-    };
-  }
-  const run = lr.start();
-  return {
-    at: (state) => checkRate(where, run.at(state), { epoch: state.epoch, least: 0 }),
-    observe: (record) => run.observe?.(record),
-    ...(run.memory && { memory: () => run.memory?.() ?? {} }),
-    restore: (memory) => run.restore?.(memory),
-  };
-}
-
-function checkRate(
-  where: string,
-  rate: number,
-  { epoch, least }: { epoch: number; least: number },
-): number {
-  if (typeof rate === 'number' && Number.isFinite(rate) && rate >= least) return rate;
-  throw new RangeError(
-    `${where}: option "lr" must give a number above 0 for each epoch, got ${formatValue(rate)} for epoch ${epoch}`,
-  );
 }
 
 /** The options as plain JSON, for `config.json` and checkpoints. */
 export function configOf(options: TrainOptions): Record<string, unknown> {
   const plain = Object.entries(options).filter(
-    ([key, value]) => !LIVE.includes(key) && value !== undefined,
+    ([key, value]) => !NOT_IN_CONFIG.includes(key) && value !== undefined,
   );
-  const { lr } = options;
-  const rate = isSchedule(lr)
-    ? { name: lr.name, options: lr.options }
-    : typeof lr === 'function'
-      ? 'a function of the epoch'
-      : lr;
-  return JSON.parse(JSON.stringify({ ...Object.fromEntries(plain), lr: rate }));
+  const config = { ...Object.fromEntries(plain), lr: describeRate(options.lr) };
+  return JSON.parse(JSON.stringify(config)) as Record<string, unknown>;
 }

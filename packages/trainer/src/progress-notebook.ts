@@ -1,37 +1,35 @@
-/**
- * A run's progress in a notebook: one output below the cell that changes, however long the run is.
- */
+/** A run's progress in a notebook: one output below the cell, updated in place. */
 
 import type { StepRecord } from '@deepend/core';
 import { type NotebookOutput, notebook } from '@deepend/core';
+import type { TrainResult } from './callbacks/callback';
 import type { Bars } from './progress';
-import type { TrainResult } from './types';
 
-const LINES = 20; // of epochs that have ended; what came before them is counted
-const PAUSE = 250; // ms between two looks at an epoch
-const WIDTH = 24; // characters of a bar
+const MAX_LINES = 20; // lines of finished epochs that are shown; earlier ones are counted
+const UPDATE_INTERVAL_MS = 250;
+const BAR_WIDTH = 24; // characters
 
-/** Bars and lines as text that is shown in place of itself. */
+/** Bars and lines as text that replaces what was shown before. */
 export function notebookBars({ quietEpochs }: { quietEpochs: boolean }): Bars {
   const output: NotebookOutput | undefined = notebook()?.newOutput();
   let lines: string[] = [];
-  let begun: { epoch: number; step: number; at: number } | undefined;
+  let epochStart: { epoch: number; step: number; at: number } | undefined;
   let shownAt = Number.NEGATIVE_INFINITY;
   const show = (bar?: string) => {
     output?.show({
-      'text/plain': [...lastOf(lines), ...(bar === undefined ? [] : [bar])].join('\n'),
+      'text/plain': [...lastLines(lines), ...(bar === undefined ? [] : [bar])].join('\n'),
     });
     shownAt = performance.now();
   };
   return {
     step: (record, { numEpochs, metrics }) => {
       const now = performance.now();
-      if (begun?.epoch !== record.epoch)
-        begun = { epoch: record.epoch, step: record.step, at: now };
-      if (now - shownAt < PAUSE) return;
+      if (epochStart?.epoch !== record.epoch)
+        epochStart = { epoch: record.epoch, step: record.step, at: now };
+      if (now - shownAt < UPDATE_INTERVAL_MS) return;
       const place = `epoch ${record.epoch}/${numEpochs}`;
       show(
-        `${place} ${drawBar(record)} | ${timeLeft(record, { steps: record.step - begun.step, milliseconds: now - begun.at })}${metrics}`,
+        `${place} ${drawBar(record)} | ${timeLeft(record, { steps: record.step - epochStart.step, milliseconds: now - epochStart.at })}${metrics}`,
       );
     },
     epoch: (line) => {
@@ -42,17 +40,17 @@ export function notebookBars({ quietEpochs }: { quietEpochs: boolean }): Bars {
   };
 }
 
-function lastOf(lines: readonly string[]): readonly string[] {
-  if (lines.length <= LINES) return lines;
-  return [`(${lines.length - LINES} epochs before)`, ...lines.slice(-LINES)];
+function lastLines(lines: readonly string[]): readonly string[] {
+  if (lines.length <= MAX_LINES) return lines;
+  return [`(${lines.length - MAX_LINES} epochs before)`, ...lines.slice(-MAX_LINES)];
 }
 
 function drawBar({ step, numBatches }: StepRecord): string {
-  const done = Math.round((WIDTH * step) / numBatches);
-  return `${'█'.repeat(done)}${'░'.repeat(WIDTH - done)} ${step}/${numBatches}`;
+  const done = Math.round((BAR_WIDTH * step) / numBatches);
+  return `${'█'.repeat(done)}${'░'.repeat(BAR_WIDTH - done)} ${step}/${numBatches}`;
 }
 
-/** `12s to go | `, once there is a step to go by. */
+/** `12s to go | `, once there is a step to estimate from. */
 function timeLeft(
   { step, numBatches }: StepRecord,
   taken: { steps: number; milliseconds: number },
@@ -63,14 +61,14 @@ function timeLeft(
 }
 
 /**
- * A result as it is, but for how it is printed in a notebook, which prints what ends a cell: an
- * epoch's record would take ten lines.
+ * The same result, with a one-line form for notebooks, which print the value of a cell's last
+ * expression: the history by itself would take ten lines per epoch.
  */
-export function briefInNotebooks(result: TrainResult): TrainResult {
+export function summarizeInNotebooks(result: TrainResult): TrainResult {
   if (!notebook()) return result;
   const { history, device, samplesPerSecond } = result;
-  const brief = `{ history: [${history.length} records], device: ${device.name}, samplesPerSecond: ${samplesPerSecond.toFixed(1)} }`;
+  const summary = `{ history: [${history.length} records], device: ${device.name}, samplesPerSecond: ${samplesPerSecond.toFixed(1)} }`;
   return Object.defineProperty(result, Symbol.for('nodejs.util.inspect.custom'), {
-    value: () => brief,
+    value: () => summary,
   });
 }

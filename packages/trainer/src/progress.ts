@@ -1,15 +1,15 @@
 /**
- * What a person sees of a run: a bar an epoch on a terminal or in a notebook, a line an epoch
- * elsewhere, the book's two lines at the end.
+ * The progress of a run for people: one bar per epoch on a terminal or in a notebook, one line per
+ * epoch elsewhere, and the book's two lines at the end.
  */
 
 import type { EpochRecord, StepRecord } from '@deepend/core';
 import { notebook } from '@deepend/core';
 import cliProgress from 'cli-progress';
+import type { Callback, RunInfo, TrainResult } from './callbacks/callback';
 import { notebookBars } from './progress-notebook';
-import type { Callback, RunInfo, TrainResult } from './types';
 
-const percent = (share: number) => share.toFixed(3);
+const formatFraction = (fraction: number) => fraction.toFixed(3);
 
 /** `loss 0.411, train acc 0.853, test acc 0.838` */
 export function metricsLine({
@@ -17,8 +17,8 @@ export function metricsLine({
   trainAcc,
   testAcc,
 }: Pick<EpochRecord, 'loss' | 'trainAcc' | 'testAcc'>): string {
-  const test = testAcc === null ? '' : `, test acc ${percent(testAcc)}`;
-  return `loss ${loss.toFixed(3)}, train acc ${percent(trainAcc)}${test}`;
+  const test = testAcc === null ? '' : `, test acc ${formatFraction(testAcc)}`;
+  return `loss ${loss.toFixed(3)}, train acc ${formatFraction(trainAcc)}${test}`;
 }
 
 /** `312.4 examples/sec on cpu`, `5032.7 examples/sec on [cuda:0, cuda:1]` */
@@ -31,27 +31,24 @@ export function throughputLine({
   return `${samplesPerSecond.toFixed(1)} examples/sec on ${where}`;
 }
 
-/** Where an epoch's progress is seen. */
+/** Shows the progress of epochs. */
 export interface Bars {
-  /** The epoch goes on. `metrics` is its line so far. */
+  /** After a step. `metrics` is the epoch's line so far. */
   step(record: StepRecord, about: { numEpochs: number; metrics: string }): void;
-  /**
-   * The epoch has ended; `line` tells what it came to, and is not to stay where the curves are
-   * drawn anyway.
-   */
+  /** After an epoch, with its line. */
   epoch(line: string): void;
-  /** No more comes. */
+  /** After the run, or when it failed. */
   close(): void;
 }
 
-/** The display as a callback of its own. */
-export function progressDisplay({
-  quietEpochs,
-}: {
-  quietEpochs: boolean;
-}): Callback & { close(): void } {
-  let run: RunInfo | undefined;
+/**
+ * The progress display, as a callback.
+ * @param callbacks the run's own: epochs have no lines when one of them draws live
+ */
+export function progressDisplay(callbacks: readonly Callback[]): Callback & { close(): void } {
+  const quietEpochs = callbacks.some(({ drawsLive }) => drawsLive);
   const bars = notebook() ? notebookBars({ quietEpochs }) : terminalBars({ quietEpochs });
+  let run: RunInfo | undefined;
   return {
     onTrainBegin: (info) => {
       run = info;
@@ -63,9 +60,10 @@ export function progressDisplay({
       });
     },
     onEpochEnd: (record) => {
-      const epochs = run?.numEpochs ?? record.epoch;
-      const place = `epoch ${String(record.epoch).padStart(String(epochs).length)}/${epochs}`;
-      bars.epoch(`${place}  ${metricsLine(record)}  (${record.seconds.toFixed(1)} s)`);
+      const numEpochs = run?.numEpochs ?? record.epoch;
+      const number = String(record.epoch).padStart(String(numEpochs).length);
+      const seconds = record.seconds.toFixed(1);
+      bars.epoch(`epoch ${number}/${numEpochs}  ${metricsLine(record)}  (${seconds} s)`);
     },
     onTrainEnd: (result) => {
       const last = result.history.at(-1);
@@ -76,7 +74,7 @@ export function progressDisplay({
   };
 }
 
-/** Bars go to stderr and are gone with their epoch; lines go to stdout. */
+/** Bars go to stderr and disappear at the end of their epoch; lines go to stdout. */
 function terminalBars({ quietEpochs }: { quietEpochs: boolean }): Bars {
   let bar: cliProgress.SingleBar | undefined;
   const close = () => {
@@ -102,7 +100,7 @@ function startBar({ epoch, numBatches }: StepRecord, numEpochs: number): cliProg
     {
       format: `epoch ${epoch}/${numEpochs} {bar} {value}/{total} | {eta_formatted} to go | {metrics}`,
       stream: process.stderr,
-      hideCursor: null, // an interrupted run would leave the terminal without one
+      hideCursor: null, // otherwise an interrupted run leaves the terminal without a cursor
       clearOnComplete: true,
       barsize: 24,
     },

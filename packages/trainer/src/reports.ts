@@ -1,45 +1,48 @@
-/** What a trained net gets wrong: single samples, pairs of classes, classes. */
+/** Reports on a trained model's errors: single samples, pairs of classes, classes. */
 
 import { compile } from '@deepend/compiler';
 import { formatValue } from '@deepend/core';
 import { type ClassReport, metrics } from '@deepend/optim';
 import * as tf from '@tensorflow/tfjs-core';
 import type { LayersModel } from '@tensorflow/tfjs-layers';
-import { checkBatch, checkLoader } from './check';
-import type { Batch, Loader } from './types';
+import { type Batch, checkBatch, checkLoader, type Loader } from './loader';
 
-/** A sample and what the net makes of it. */
+/** A sample and the model's prediction for it. */
 export interface TopLoss {
-  /** Its place in the loader's order, from 0. */
+  /** Its index in the loader's order, from 0. */
   readonly index: number;
-  /** Its own cross-entropy. */
+  /** Its cross-entropy. */
   readonly loss: number;
-  /** The class that the net calls. */
+  /** The predicted class. */
   readonly predicted: number;
-  /** Its true class; of soft labels the likeliest. */
+  /** Its true class; for soft labels, the most probable one. */
   readonly truth: number;
-  /** Its image where they were asked for, `[height, width, channels]`. */
+  /** Its image with the option `images`, `[height, width, channels]`. */
   readonly image?: { readonly shape: readonly number[]; readonly values: Float32Array };
 }
 
 /**
  * The `k` samples with the largest loss, worst first, in one pass over a loader in inference mode.
- * @param options.images whether each has its image with it, as plain numbers @default false
+ * @param k number of samples, at least 1
+ * @param options.images whether to add each sample's image, as plain numbers @default false
+ * @throws TypeError or RangeError when model, loader and labels do not fit together
+ * @example
+ * const [worst] = await topLosses(net, testIter, 9);
  */
 export async function topLosses(
-  net: LayersModel,
+  model: LayersModel,
   loader: Loader,
   k: number,
   { images = false }: { images?: boolean } = {},
 ): Promise<TopLoss[]> {
   const where = '[trainer] topLosses';
   checkCount(where, k);
-  const plan = compile(net);
+  const plan = compile(model);
   checkLoader(where, loader, plan);
   const worst = new WorstSamples(k, { images });
   for await (const batch of loader) {
     try {
-      checkBatch(where, batch, plan, { labels: true });
+      checkBatch(where, batch, plan, { checkLabels: true });
       const logits = plan.logits(batch.features); // [batch, numClasses]
       await worst.add(logits, batch).finally(() => logits.dispose());
     } finally {
@@ -50,47 +53,47 @@ export async function topLosses(
 }
 
 /**
- * What `topLosses` gathers, for who has the logits already. It keeps plain numbers and no tensor.
+ * Collects the samples with the largest losses, for code that has the logits already. It keeps
+ * plain numbers and no tensors.
  */
 export class WorstSamples {
-  /** Worst first, of all so far. */
+  /** Of all batches so far, worst first. */
   samples: TopLoss[] = [];
-  private seen = 0;
+  readonly #count: number;
+  readonly #images: boolean;
+  #numSeen = 0;
 
-  /** @param count how many to keep */
-  constructor(
-    private readonly count: number,
-    private readonly options: { images: boolean },
-  ) {}
+  /**
+   * @param count number of samples to keep
+   * @param options.images whether to add each sample's image
+   */
+  constructor(count: number, { images }: { images: boolean }) {
+    this.#count = count;
+    this.#images = images;
+  }
 
   /**
    * Takes in a batch, which stays the caller's.
    * @param logits `[batch, numClasses]`
    */
   async add(logits: tf.Tensor2D, batch: Batch): Promise<void> {
-    const found = await lossesOf(logits, batch.labels);
-    const first = this.seen;
-    const together = [
-      ...this.samples,
-      ...found.map((one) => ({ ...one, index: first + one.index })),
-    ];
-    const worst = together
-      .sort((a, b) => size(b.loss) - size(a.loss) || a.index - b.index)
-      .slice(0, this.count);
-    const pictured = (one: TopLoss) =>
+    const found = await computeLosses(logits, batch.labels);
+    const first = this.#numSeen;
+    const all = [...this.samples, ...found.map((one) => ({ ...one, index: first + one.index }))];
+    const worst = all
+      .sort((a, b) => rank(b.loss) - rank(a.loss) || a.index - b.index)
+      .slice(0, this.#count);
+    const addImage = (one: TopLoss) =>
       one.index < first ? one : withImage(one, batch, one.index - first);
-    this.samples = this.options.images ? await Promise.all(worst.map(pictured)) : worst;
-    this.seen += found.length;
+    this.samples = this.#images ? await Promise.all(worst.map(addImage)) : worst;
+    this.#numSeen += found.length;
   }
 }
 
-/**
- * A loss that is not a number is the worst of all; the largest number keeps differences of two such
- * finite.
- */
-const size = (loss: number): number => (Number.isFinite(loss) ? loss : Number.MAX_VALUE);
+/** NaN ranks as the worst loss; a finite number keeps differences of two such ranks defined. */
+const rank = (loss: number): number => (Number.isFinite(loss) ? loss : Number.MAX_VALUE);
 
-async function lossesOf(logits: tf.Tensor2D, labels: tf.Tensor): Promise<TopLoss[]> {
+async function computeLosses(logits: tf.Tensor2D, labels: tf.Tensor): Promise<TopLoss[]> {
   const [batch, numClasses] = logits.shape;
   const [values, truths] = (await Promise.all([logits.data(), labels.data()])).map((numbers) =>
     Float32Array.from(numbers),
@@ -99,7 +102,7 @@ async function lossesOf(logits: tf.Tensor2D, labels: tf.Tensor): Promise<TopLoss
     const row = values.subarray(index * numClasses, (index + 1) * numClasses); // [numClasses]
     const soft =
       labels.rank === 2 ? truths.subarray(index * numClasses, (index + 1) * numClasses) : undefined;
-    const truth = soft ? largest(soft) : (truths[index] as number);
+    const truth = soft ? argMax(soft) : (truths[index] as number);
     const top = Math.max(...row);
     const logSum = top + Math.log(row.reduce((sum, logit) => sum + Math.exp(logit - top), 0));
     const loss = soft
@@ -108,11 +111,11 @@ async function lossesOf(logits: tf.Tensor2D, labels: tf.Tensor): Promise<TopLoss
           0,
         )
       : logSum - (row[truth] as number);
-    return { index, loss, predicted: largest(row), truth };
+    return { index, loss, predicted: argMax(row), truth };
   });
 }
 
-const largest = (values: ArrayLike<number>): number =>
+const argMax = (values: ArrayLike<number>): number =>
   Array.from(values).indexOf(Math.max(...Array.from(values)));
 
 async function withImage(one: TopLoss, { features }: Batch, place: number): Promise<TopLoss> {
@@ -127,18 +130,20 @@ async function withImage(one: TopLoss, { features }: Batch, place: number): Prom
   }
 }
 
-/** A true class, the class it was taken for, and how often. */
+/** A true class, a class predicted for it, and how often. */
 export interface ConfusedPair {
   readonly truth: string;
   readonly predicted: string;
   readonly count: number;
-  /** Of the samples of the true class, 0 to 1. */
-  readonly share: number;
+  /** Fraction of the true class's samples, 0 to 1. */
+  readonly fraction: number;
 }
 
 /**
- * The `k` most frequent confusions, most frequent first; pairs that never occurred are left out.
- * @param matrix counts `[true class][predicted class]`, as `confusionMatrix()` gives
+ * The `k` most frequent confusions, most frequent first; pairs that never occurred are omitted.
+ * @param matrix counts `[true class][predicted class]`, as `metrics.confusionMatrix()` gives
+ * @example
+ * confusedPairs(confusion.compute() as number[][], testIter.classNames, 5);
  */
 export function confusedPairs(
   matrix: readonly (readonly number[])[],
@@ -157,19 +162,19 @@ export function confusedPairs(
     return row.map((count, predicted) => ({
       ...names(predicted),
       count: predicted === truth ? 0 : count,
-      share: count / all,
+      fraction: count / all,
     }));
   });
   return pairs
     .filter(({ count }) => count > 0)
-    .sort((a, b) => b.count - a.count || b.share - a.share)
+    .sort((a, b) => b.count - a.count || b.fraction - a.fraction)
     .slice(0, k);
 }
 
 /**
- * The classes by the share of their samples that was found (recall), worst first; classes without a
- * sample are left out.
- * @param matrix counts `[true class][predicted class]`, as `confusionMatrix()` gives
+ * The classes by recall, the fraction of their samples that the model finds, worst first; classes
+ * without a sample are omitted.
+ * @param matrix counts `[true class][predicted class]`, as `metrics.confusionMatrix()` gives
  */
 export function worstClasses(
   matrix: readonly (readonly number[])[],
@@ -198,7 +203,7 @@ function checkMatrix(
     matrix.every((row) => row.length === matrix.length);
   if (!square)
     throw new RangeError(
-      `${where}: expected a square matrix of counts, as confusionMatrix() gives, got ${formatValue(matrix)}`,
+      `${where}: expected a square matrix of counts, as metrics.confusionMatrix() gives, got ${formatValue(matrix)}`,
     );
   if (classNames?.length === matrix.length) return;
   throw new RangeError(

@@ -1,25 +1,34 @@
-/** A stopwatch that remembers its laps. The book's `Timer`. */
+/**
+ * A stopwatch that records laps. The book's `Timer`; unlike there, the first lap begins with
+ * `start()`.
+ * @example
+ * const timer = new Timer();
+ * timer.start();
+ * await train(net, trainIter, null, { numEpochs: 1, lr: 0.1 });
+ * console.log(`${timer.stop().toFixed(2)} sec`);
+ */
 export class Timer {
   /** Seconds of each lap. */
   readonly times: number[] = [];
-  private started: number | undefined;
+  #startedAt: number | undefined;
 
+  /** Begins a lap. */
   start(): this {
-    this.started = performance.now();
+    this.#startedAt = performance.now();
     return this;
   }
 
   /** Ends a lap. @returns its seconds. @throws Error when no lap was started */
   stop(): number {
-    if (this.started === undefined)
+    if (this.#startedAt === undefined)
       throw new Error('[trainer] Timer: stop() came before start(); call start() first');
-    const seconds = (performance.now() - this.started) / 1000;
-    this.started = undefined;
+    const seconds = (performance.now() - this.#startedAt) / 1000;
+    this.#startedAt = undefined;
     this.times.push(seconds);
     return seconds;
   }
 
-  /** Seconds of all laps. */
+  /** Seconds of all laps together. */
   sum(): number {
     return this.times.reduce((total, seconds) => total + seconds, 0);
   }
@@ -29,7 +38,7 @@ export class Timer {
     return this.times.length === 0 ? 0 : this.sum() / this.times.length;
   }
 
-  /** Running totals of the laps. */
+  /** Running totals of the laps, in seconds. */
   cumsum(): number[] {
     let total = 0;
     return this.times.map((seconds) => {

@@ -1,70 +1,85 @@
-/** Training a net: the book's `train_ch6`. */
+/** Training a model: the book's `train_ch6`. */
 
-import type { EpochRecord } from '@deepend/core';
-import { activate, currentDevice, toDevice } from '@deepend/device';
+import type { EpochRecord, StepRecord } from '@deepend/core';
+import { activate, currentDevice, type Device, toDevice } from '@deepend/device';
 import { checkDevices, requireFirst } from '@deepend/distributed';
 import * as tf from '@tensorflow/tfjs-core';
 import type { LayersModel } from '@tensorflow/tfjs-layers';
-import { checkBatch, checkLoader } from './check';
-import { evaluatePlan } from './evaluate';
-import { limited } from './limits';
-import { checkTrainOptions } from './options';
+import { type Callback, emit, emitFailure, type TrainResult } from './callbacks/callback';
+import { type Evaluation, evaluatePlan } from './evaluate';
+import { limitLoaders } from './limit-loaders';
+import { checkBatch, checkLoader, type Loader } from './loader';
+import { checkTrainOptions, type TrainOptions } from './options';
+import { progressDisplay } from './progress';
+import { summarizeInNotebooks } from './progress-notebook';
 import { Run } from './run';
 import { Timer } from './timer';
-import type { Loader, TrainOptions, TrainResult } from './types';
 
 const WHERE = '[trainer] train';
+const READS_PER_EPOCH = 5; // points of the book's training curve in each epoch
+const YIELD_INTERVAL_MS = 20;
 
 /**
- * Trains a net, by stochastic gradient descent on softmax cross-entropy unless told otherwise, and
- * evaluates it after each epoch. Goes on from
- * the weights that the net has: nothing resets them. Ends with the book's two lines.
+ * Trains a model, by default with stochastic gradient descent on softmax cross-entropy, and
+ * evaluates it after each epoch. Training starts from the weights that the model has: nothing
+ * resets them. At the end it prints the book's two lines.
  * @param testIter null to train without evaluation
- * @throws TypeError or RangeError before anything is computed, when options, net and loaders do not
- *   fit together
+ * @throws TypeError or RangeError before anything is computed, when options, model and loaders do
+ *   not fit together
+ * @throws Error when the loss becomes NaN or infinite
  * @example
- * const { history } = await train(net, trainIter, testIter, { numEpochs: 10, lr: 0.05, device:
- * await tryGpu() });
- * await train(net, trainIter, testIter, { numEpochs: 8, lr: (epoch) => (epoch <= 6 ? 0.1 : 0.01)
+ * const { history } = await train(net, trainIter, testIter, { numEpochs: 10, lr: 0.05 });
+ * @example
+ * await train(net, trainIter, testIter, {
+ *   numEpochs: 30,
+ *   lr: schedules.cosine({ lr: 0.1 }),
+ *   optimizer: { name: 'sgd', momentum: 0.9 },
+ *   device: await tryGpu(),
+ *   callbacks: [new Animator(), saveRun('runs/resnet18')],
  * });
- * await train(net, trainIter, testIter, { numEpochs: 10, lr: 0.1, devices: await tryAllGpus() });
- * await train(net, trainIter, testIter, { numEpochs: 30, lr: cosineSchedule({ lr: 0.1 }),
- * optimizer: { name: 'sgd', momentum: 0.9 } });
  */
 export async function train(
-  net: LayersModel,
+  model: LayersModel,
   trainIter: Loader,
   testIter: Loader | null,
   trainOptions: TrainOptions,
 ): Promise<TrainResult> {
   const options = checkTrainOptions(WHERE, trainOptions);
-  const devices = checkDevices(WHERE, options);
-  const device = options.device ?? options.devices?.[0];
-  if (device) {
-    await activate(device);
-    await toDevice(net, device);
-  }
-  if (devices) requireFirst(WHERE, devices, currentDevice());
-  const { train: trainLoader, test: testLoader, dispose } = limited(trainIter, testIter, options);
-  const run = new Run(net, trainLoader, { ...options, device: device ?? currentDevice() });
+  const device = await prepareDevice(model, options);
+  const { trainLoader, testLoader, dispose } = limitLoaders(trainIter, testIter, options);
+  const { callbacks: userCallbacks = [], progress = true } = options;
+  const display = progress && progressDisplay(userCallbacks);
+  const callbacks = display ? [display, ...userCallbacks] : userCallbacks;
+  const run = new Run(model, trainLoader, { ...options, device });
+  const { stepRunner } = run;
   try {
-    checkLoader(WHERE, trainIter, run.stepRunner.plan);
-    if (testIter) checkLoader(WHERE, testIter, run.stepRunner.plan);
-    await run.stepRunner.begin();
-    await run.begin();
-    while (run.shouldContinue) {
-      const whole = new Timer().start();
-      await run.emit('onEpochBegin', { epoch: run.epoch });
-      const trained = await passOver(run, trainLoader);
+    checkLoader(WHERE, trainIter, stepRunner.plan);
+    if (testIter) checkLoader(WHERE, testIter, stepRunner.plan);
+    await stepRunner.start();
+    await run.resume();
+    await emit(callbacks, 'onTrainBegin', run.info());
+
+    while (run.epoch <= run.numEpochs && run.stopReason === undefined) {
+      const timer = new Timer().start();
+      await emit(callbacks, 'onEpochBegin', { epoch: run.epoch });
+      const trained = await trainOneEpoch(run, trainLoader, { options, callbacks });
       if (!trained) break; // stopped within the epoch
       const tested = testLoader
-        ? await run.averaged(() => evaluatePlan(WHERE, run.stepRunner.plan, testLoader, options))
+        ? await stepRunner.withEma(() => evaluatePlan(WHERE, stepRunner.plan, testLoader, options))
         : null;
-      await run.endEpoch(recordOf(run, { trained, tested, seconds: whole.stop() }));
+      const record = epochRecord(run, { trained, tested, seconds: timer.stop() });
+      run.endEpoch(record);
+      await emit(callbacks, 'onEpochEnd', record);
     }
-    return await run.end();
+
+    if (!run.resumable) stepRunner.applyEma(); // a run that resumes continues from its own weights
+    const result = summarizeInNotebooks(run.result());
+    if (display) display.close();
+    await emit([...callbacks].reverse(), 'onTrainEnd', result);
+    return result;
   } catch (error) {
-    await run.fail(error);
+    if (display) display.close();
+    await emitFailure(callbacks, error);
     throw error;
   } finally {
     await run.dispose();
@@ -73,73 +88,129 @@ export async function train(
 }
 
 /**
- * One pass over the training data, with nothing shown: the book's `train_epoch_ch3`.
+ * Trains for one pass over the training data and prints nothing: the book's `train_epoch_ch3`.
  * @returns the epoch's record
+ * @example
+ * const { loss, trainAcc } = await trainEpoch(net, trainIter, { lr: 0.1 });
  */
 export async function trainEpoch(
-  net: LayersModel,
+  model: LayersModel,
   trainIter: Loader,
   options: Omit<TrainOptions, 'numEpochs'>,
 ): Promise<EpochRecord> {
-  const { history } = await train(net, trainIter, null, {
-    progress: false,
-    ...options,
-    numEpochs: 1,
-  });
+  const once = { progress: false, ...options, numEpochs: 1 };
+  const { history } = await train(model, trainIter, null, once);
   return history[0] as EpochRecord;
 }
 
-interface EpochResult {
-  loss: number;
-  accuracy: number;
-  numSamples: number;
-  computeSeconds: number;
-  trainSeconds: number;
+/** Starts the device, or the first of the devices, and moves the model there. */
+async function prepareDevice(model: LayersModel, options: TrainOptions): Promise<Device> {
+  const devices = checkDevices(WHERE, options);
+  const device = options.device ?? options.devices?.[0];
+  if (device) {
+    await activate(device);
+    await toDevice(model, device);
+  }
+  if (devices) requireFirst(WHERE, devices, currentDevice());
+  return device ?? currentDevice();
+}
+
+interface TrainedEpoch {
+  readonly loss: number;
+  readonly accuracy: number;
+  readonly numSamples: number;
+  /** Seconds in this process, waiting for the loader included. */
+  readonly seconds: number;
 }
 
 /**
- * One pass over the training data: for each batch a step, a count, a report. undefined when the run
- * was stopped on the way.
+ * One pass over the training data: for each batch a step, a count and a report.
+ * @returns undefined when a callback stopped the run before the epoch's end
  */
-async function passOver(run: Run, loader: Loader): Promise<EpochResult | undefined> {
-  const { sums, stepRunner: session } = run;
-  const [whole, compute] = [new Timer().start(), new Timer()];
-  const before = run.computed; // not 0 where the run goes on within an epoch
+async function trainOneEpoch(
+  run: Run,
+  loader: Loader,
+  { options, callbacks }: { options: TrainOptions; callbacks: readonly Callback[] },
+): Promise<TrainedEpoch | undefined> {
+  const { stepRunner, metrics } = run;
+  const epochTimer = new Timer().start();
+  const stepTimer = new Timer();
+  const allowContinuous = options.loss !== undefined;
   for await (const batch of loader) {
     try {
-      checkBatch(WHERE, batch, session.plan, {
-        labels: run.epoch === 1,
-        values: run.allowsContinuousLabels,
-      });
-      compute.start();
-      const { loss, correct, count } = await session.step(batch, run.nextStep());
-      sums.add(loss, correct, count);
-      // Reading waits for the device, so an engine that computes behind our back is timed rightly.
-      if (run.shouldReadMetrics) await run.readMetrics();
-      compute.stop();
-      run.computed = before + compute.sum();
-      await run.endStep(batch);
+      checkBatch(WHERE, batch, stepRunner.plan, { checkLabels: run.epoch === 1, allowContinuous });
+      stepTimer.start();
+      metrics.add(await stepRunner.step(batch, run.nextStep()));
+      run.step++;
+      run.globalStep++;
+      // Reading waits for the device, so asynchronous backends are timed correctly.
+      if (shouldReadMetrics(run)) await readMetrics(run);
+      run.computeSeconds += stepTimer.stop();
+
+      run.batch = batch;
+      await emit(callbacks, 'onStep', stepRecord(run));
+      requireFiniteLoss(run); // after the callbacks, since stopOnNaN can say more
+      await yieldToEventLoop(run);
     } finally {
+      run.batch = undefined;
       tf.dispose([batch.features, batch.labels]);
     }
-    if (run.shouldStop) return undefined;
+    const isStopped = run.stopReason !== undefined && stepRunner.settled;
+    if (isStopped && run.step < run.numBatches) return undefined;
   }
   if (run.step === 0)
     throw new RangeError(
       `${WHERE}: the training loader gave no batch; expected ${loader.numBatches}`,
     );
-  const { loss, accuracy, numSamples } = await sums.read();
-  return { loss, accuracy, numSamples, computeSeconds: run.computed, trainSeconds: whole.stop() };
+  return { ...(await metrics.read()), seconds: epochTimer.stop() };
 }
 
-interface Finished {
-  trained: EpochResult;
-  tested: { loss: number; accuracy: number; metrics?: Record<string, unknown> } | null;
-  seconds: number;
+/** Some five times an epoch, after its first step, and after the first step of a resumed run. */
+function shouldReadMetrics({ step, numBatches, latest }: Run): boolean {
+  const interval = Math.max(1, Math.floor(numBatches / READS_PER_EPOCH));
+  const isFirst = step === 1 || Number.isNaN(latest.loss);
+  return isFirst || step % interval === 0 || step === numBatches;
 }
 
-function recordOf(run: Run, { trained, tested, seconds }: Finished): EpochRecord {
-  const { loss, accuracy: trainAcc, numSamples, computeSeconds, trainSeconds } = trained;
+async function readMetrics(run: Run): Promise<void> {
+  const { loss, accuracy: trainAcc } = await run.metrics.read();
+  run.latest = { loss, trainAcc };
+}
+
+const stepRecord = ({ epoch, step, globalStep, numBatches, lr, latest }: Run): StepRecord => ({
+  epoch,
+  step,
+  globalStep,
+  numBatches,
+  lr,
+  ...latest,
+});
+
+function requireFiniteLoss({ latest: { loss }, step, epoch, lr }: Run): void {
+  if (Number.isFinite(loss)) return;
+  throw new Error(
+    `${WHERE}: the loss became ${loss} by step ${step} of epoch ${epoch}; lower the learning rate, which was ${lr}`,
+  );
+}
+
+/**
+ * Synchronous backends never yield to the event loop, so this does every 20 ms: SIGINT and timers
+ * are then handled during training.
+ */
+async function yieldToEventLoop(run: Run): Promise<void> {
+  if (performance.now() - run.yieldedAt < YIELD_INTERVAL_MS) return;
+  await new Promise((resolve) => setImmediate(resolve));
+  run.yieldedAt = performance.now();
+}
+
+interface FinishedEpoch {
+  readonly trained: TrainedEpoch;
+  readonly tested: Evaluation | null;
+  readonly seconds: number;
+}
+
+function epochRecord(run: Run, { trained, tested, seconds }: FinishedEpoch): EpochRecord {
+  const { loss, accuracy: trainAcc, numSamples } = trained;
   return {
     epoch: run.epoch,
     loss,
@@ -149,7 +220,7 @@ function recordOf(run: Run, { trained, tested, seconds }: Finished): EpochRecord
     lr: run.lr,
     ...(tested?.metrics && { metrics: tested.metrics }),
     seconds,
-    samplesPerSecond: numSamples / computeSeconds,
-    samplesPerSecondWithLoading: numSamples / trainSeconds,
+    samplesPerSecond: numSamples / run.computeSeconds,
+    samplesPerSecondWithLoading: numSamples / trained.seconds,
   };
 }

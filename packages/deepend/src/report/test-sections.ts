@@ -102,7 +102,7 @@ function confusedBody({ confused }: Tested): Html {
       pair.truth,
       pair.predicted,
       formatCount(pair.count),
-      formatPercent(pair.share),
+      formatPercent(pair.fraction),
     ]),
   );
 }

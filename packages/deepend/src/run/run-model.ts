@@ -1,14 +1,8 @@
 /** The model of a run: the final one, or that of a checkpoint while there is none. */
-import { access, readdir } from 'node:fs/promises';
+import { access } from 'node:fs/promises';
 import path from 'node:path';
 import { loadModel } from '@deepend/models';
-import {
-  type Checkpoint,
-  newestCheckpoint,
-  readCheckpoint,
-  type SavedTensor,
-} from '@deepend/trainer';
-import * as tf from '@tensorflow/tfjs-core';
+import { bestCheckpoint, type Checkpoint, restoreWeights } from '@deepend/trainer';
 import type { LayersModel } from '@tensorflow/tfjs-layers';
 import { buildModel } from '../experiment';
 import { runFile } from './layout';
@@ -68,44 +62,12 @@ interface Saved {
 
 /** The best valid checkpoint, else the newest; undefined when there is none at all. */
 async function findCheckpoint(dir: string): Promise<Saved | undefined> {
-  const damaged: string[] = [];
-  for (const file of await listBest(runFile(dir, 'checkpoints'))) {
-    try {
-      return {
-        checkpoint: await readCheckpoint(file),
-        from: `the best checkpoint (${path.basename(file)}${skipped(damaged)})`,
-      };
-    } catch {
-      damaged.push(path.basename(file));
-    }
-  }
-  const newest = await newestCheckpoint(dir);
-  if (!newest) return undefined;
-  const passed = [
-    ...damaged,
-    ...newest.damaged.map((why) => /[^/\\:]+\.ckpt/.exec(why)?.[0] ?? why),
-  ];
-  return {
-    checkpoint: newest.checkpoint,
-    from: `the newest checkpoint (${path.basename(newest.file)}${skipped(passed)})`,
-  };
-}
-
-const skipped = (damaged: readonly string[]) =>
-  damaged.length > 0 ? `; damaged: ${damaged.join(', ')}` : '';
-
-const BEST = /^best-epoch-\d+-(\w+)-([\d.]+)\.ckpt$/;
-
-/** The best checkpoints, best first, by the values in their names. */
-async function listBest(folder: string): Promise<string[]> {
-  const names = await readdir(folder).catch(() => []);
-  const found = names.flatMap((name) => {
-    const [, key = '', value] = BEST.exec(name) ?? [];
-    return value === undefined
-      ? []
-      : [{ name, value: key.endsWith('Acc') ? Number(value) : -Number(value) }];
-  });
-  return found.sort((a, b) => b.value - a.value).map(({ name }) => path.join(folder, name));
+  const found = await bestCheckpoint(dir);
+  if (!found) return undefined;
+  const { file, checkpoint, damaged, isBest } = found;
+  const skipped = damaged.map((one) => path.basename(one.file)).join(', ');
+  const name = `${path.basename(file)}${skipped && `; damaged: ${skipped}`}`;
+  return { checkpoint, from: `the ${isBest ? 'best' : 'newest'} checkpoint (${name})` };
 }
 
 async function rebuildModel(
@@ -127,32 +89,16 @@ async function rebuildModel(
     };
   const model = buildModel(settings, { inputShape, numClasses });
   try {
-    putWeights(model, checkpoint);
+    restoreWeights(model, checkpoint, {
+      ema: true, // a run with an EMA evaluates it
+      where: 'the checkpoint belongs to another model than config.json',
+    });
   } catch (error) {
     model.dispose();
     throw error;
   }
-  const { epoch, step } = checkpoint.progress;
+  const { epochsDone, step } = checkpoint.progress;
   const steps = step > 0 ? ` and ${step} steps` : '';
-  return { model, from: `${from}, after ${epoch} ${epoch === 1 ? 'epoch' : 'epochs'}${steps}` };
+  const epochs = epochsDone === 1 ? 'epoch' : 'epochs';
+  return { model, from: `${from}, after ${epochsDone} ${epochs}${steps}` };
 }
-
-/** Takes the EMA of the weights if the run keeps one, since it evaluates that. */
-function putWeights(net: LayersModel, { tensors }: Checkpoint): void {
-  const byName = new Map(tensors.map((tensor) => [tensor.name, tensor]));
-  const pairs = net.weights.map((weight) => {
-    const saved =
-      byName.get(`average/${weight.originalName}`) ?? byName.get(`net/${weight.originalName}`);
-    const shape = weight.shape.map((size) => size ?? 1);
-    if (saved && saved.shape.join() === shape.join()) return { weight, saved };
-    const got = saved ? `[${saved.shape.join(', ')}]` : 'nothing';
-    throw new Error(
-      `the checkpoint belongs to another model than config.json: expected ${weight.originalName} of [${shape.join(', ')}], got ${got}`,
-    );
-  });
-  tf.tidy(() => {
-    for (const { weight, saved } of pairs) weight.write(tensorOf(saved));
-  });
-}
-
-const tensorOf = ({ values, shape, dtype }: SavedTensor) => tf.tensor(values, [...shape], dtype);

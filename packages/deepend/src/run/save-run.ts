@@ -65,7 +65,7 @@ export function saveRun(
       await beginFolder(dir, info, config);
       await steps.begin(info);
       await saver?.onTrainBegin?.(info);
-      removeListener = onSigint(() => info.control.stop(INTERRUPTED, { toGoOn: true }));
+      removeListener = onSigint(() => info.control.stop(INTERRUPTED, { resumable: true }));
     },
     onEpochBegin: () => steps.beginEpoch(),
     onStep: async (record) => {

@@ -10,31 +10,31 @@ import * as tf from '@tensorflow/tfjs-core';
 import { classLabels } from './labels';
 
 /**
- * Softmax cross-entropy on logits in its stable form, with its gradient: logits minus their
- * largest, then log-sum-exp. (tfjs's
- * `sparseCategoricalCrossentropy` with `fromLogits` clips the logits first, which is wrong.)
+ * Softmax cross-entropy on logits, with its gradient, in its stable form: the logits minus the
+ * largest one, then log-sum-exp. (`sparseCategoricalCrossentropy` of TensorFlow.js with `fromLogits`
+ * clips the logits first, which is wrong.)
  * @param labels int32 `[batch]` of class indices, or float32 `[batch, numClasses]` of probabilities
- * @throws RangeError when the labels are of another shape
+ * @throws RangeError when the labels have another shape
  */
 export function softmaxCrossEntropy(logits: tf.Tensor2D, labels: tf.Tensor): LossResult<tf.Scalar> {
   return tf.tidy(() => {
     const typed = classLabels('[optim] softmaxCrossEntropy', logits, labels);
-    const own = runFusedKernel('deepend.softmaxCrossEntropy', { logits, labels: typed }, {});
-    if (own) {
-      const [loss, correct, dLogits] = own as [tf.Scalar, tf.Scalar, tf.Tensor2D];
+    const fused = runFusedKernel('deepend.softmaxCrossEntropy', { logits, labels: typed }, {});
+    if (fused) {
+      const [loss, correct, dLogits] = fused as [tf.Scalar, tf.Scalar, tf.Tensor2D];
       return { loss, correct, dLogits };
     }
     return composed(logits, typed, {
-      shares: sharesOf(logits, typed),
+      targets: probabilitiesOf(logits, typed),
       mass: tf.scalar(logits.shape[0]),
     });
   });
 }
 
 export interface CrossEntropyOptions {
-  /** So much of each label is spread evenly over all classes, 0 to below 1. @default 0 */
+  /** Fraction of each label that is spread evenly over all classes, 0 to below 1. @default 0 */
   labelSmoothing?: number;
-  /** A weight of at least 0 for each class. @default 1 for all */
+  /** A weight for each class, at least 0. @default 1 for all */
   classWeights?: readonly number[];
 }
 
@@ -57,18 +57,17 @@ const crossEntropyOptions = rule.object({
 });
 
 /**
- * The least that a batch's weights count for: where a batch has classes of weight 0 alone, its loss
- * is 0, not 0 / 0.
+ * The smallest sum of a batch's weights: when all its classes have weight 0, the loss is 0, not
+ * 0 / 0.
  */
-const LEAST = 1e-30;
+const MIN_MASS = 1e-30;
 
 /**
- * Makes a cross-entropy on logits with label smoothing and class weights, as PyTorch's
- * `cross_entropy` has them. Of class indices it is the
- * weighted mean, divided by the sum of the labels' weights; of probabilities it is divided by the
- * batch.
+ * Makes a cross-entropy on logits with label smoothing and class weights: PyTorch's `cross_entropy`.
+ * For class indices it is the weighted mean, divided by the sum of the labels' weights; for
+ * probabilities it is divided by the batch size.
  * @throws TypeError or RangeError when an option is wrong; the loss throws RangeError when labels
- *   or weights do not fit the net
+ *   or weights do not fit the model
  * @example plan.step(features, labels, { loss: crossEntropy({ labelSmoothing: 0.1 }) });
  */
 export function crossEntropy(options: CrossEntropyOptions = {}): Loss<tf.Scalar> {
@@ -79,7 +78,7 @@ export function crossEntropy(options: CrossEntropyOptions = {}): Loss<tf.Scalar>
     tf.tidy(() => {
       const [batch, numClasses] = logits.shape;
       const typed = classLabels(where, logits, labels);
-      const sharp = sharesOf(logits, typed); // [batch, numClasses]
+      const sharp = probabilitiesOf(logits, typed); // [batch, numClasses]
       const smooth = tf.add(
         tf.mul(sharp, 1 - labelSmoothing),
         labelSmoothing / numClasses,
@@ -87,40 +86,40 @@ export function crossEntropy(options: CrossEntropyOptions = {}): Loss<tf.Scalar>
       if (!classWeights) return { ...softmaxCrossEntropy(logits, smooth) };
       if (classWeights.length !== numClasses) {
         throw new RangeError(
-          `${where}: expected classWeights for the net's ${numClasses} classes, got ${classWeights.length}; give each class one`,
+          `${where}: expected classWeights for the model's ${numClasses} classes, got ${classWeights.length}; give one for each class`,
         );
       }
       const weights = tf.tensor2d([...classWeights], [1, numClasses]);
       const mass =
-        typed.rank === 1 ? tf.maximum(tf.sum(tf.mul(sharp, weights)), LEAST) : tf.scalar(batch);
-      return composed(logits, typed, { shares: tf.mul(smooth, weights) as tf.Tensor2D, mass });
+        typed.rank === 1 ? tf.maximum(tf.sum(tf.mul(sharp, weights)), MIN_MASS) : tf.scalar(batch);
+      return composed(logits, typed, { targets: tf.mul(smooth, weights) as tf.Tensor2D, mass });
     });
 }
 
-/** How much of each sample each class is: `[batch, numClasses]`. */
-function sharesOf({ shape }: tf.Tensor2D, labels: tf.Tensor): tf.Tensor2D {
+/** The probability of each class for each sample: `[batch, numClasses]`. */
+function probabilitiesOf({ shape }: tf.Tensor2D, labels: tf.Tensor): tf.Tensor2D {
   return (
     labels.rank === 1 ? tf.cast(tf.oneHot(labels as tf.Tensor1D, shape[1]), 'float32') : labels
   ) as tf.Tensor2D;
 }
 
 /**
- * −Σ shares·log softmax / mass, in core ops. A sample's shares need not add up to 1.
- * @param labels what says which answers are right
+ * −Σ targets·log softmax / mass, in core ops. A sample's targets need not add up to 1.
+ * @param labels for the number of correct predictions
  */
 function composed(
   logits: tf.Tensor2D,
   labels: tf.Tensor,
-  { shares, mass }: { shares: tf.Tensor2D; mass: tf.Tensor },
+  { targets, mass }: { targets: tf.Tensor2D; mass: tf.Tensor },
 ): { loss: tf.Scalar; correct: tf.Scalar; dLogits: tf.Tensor2D } {
   const shifted = tf.sub(logits, tf.max(logits, 1, true));
   const exponentials = tf.exp(shifted);
   const sums = tf.sum(exponentials, 1, true); // [batch, 1]
   const logProbabilities = tf.sub(shifted, tf.log(sums));
-  const loss: tf.Scalar = tf.div(tf.sub(0, tf.sum(tf.mul(shares, logProbabilities))), mass);
-  const whole = tf.sum(shares, 1, true); // [batch, 1]
+  const loss: tf.Scalar = tf.div(tf.sub(0, tf.sum(tf.mul(targets, logProbabilities))), mass);
+  const whole = tf.sum(targets, 1, true); // [batch, 1]
   const dLogits: tf.Tensor2D = tf.div(
-    tf.sub(tf.mul(tf.div(exponentials, sums), whole), shares),
+    tf.sub(tf.mul(tf.div(exponentials, sums), whole), targets),
     mass,
   );
   const truth = labels.rank === 1 ? labels : tf.argMax(labels, 1);

@@ -1,6 +1,5 @@
 /**
- * Losses with a number for each output of the net, as PyTorch has them: means over batch and
- * outputs.
+ * Losses with one target for each output of the model, as in PyTorch: means over batch and outputs.
  */
 
 import type { Loss } from '@deepend/compiler';
@@ -8,9 +7,12 @@ import * as tf from '@tensorflow/tfjs-core';
 import { targets } from './labels';
 
 /**
- * Makes the mean of squared differences, for regression: PyTorch's `mse_loss`. It knows no right
- * answers. (The book's `squared_loss` is
- * half of it.) Labels: float32 `[batch, outputs]`, or `[batch]` for a net of one output.
+ * Makes the mean squared error, for regression: PyTorch's `mse_loss`; the book's `squared_loss` is
+ * half of it. It has no notion of a correct answer, so accuracies are NaN.
+ *
+ * Labels: float32 `[batch, outputs]`, or `[batch]` for a model with one output.
+ * @example
+ * await train(net, trainIter, testIter, { numEpochs: 3, lr: 0.03, loss: meanSquaredError() });
  */
 export function meanSquaredError(): Loss<null> {
   return (outputs, labels) => {
@@ -29,9 +31,12 @@ export function meanSquaredError(): Loss<null> {
 /**
  * Makes the binary cross-entropy on logits in its stable form, max(x, 0) − x·y + log(1 + e^−|x|):
  * PyTorch's
- * `binary_cross_entropy_with_logits`. The net ends without a sigmoid. A sample is right when each
- * of its outputs is on its label's side of one half.
- * Labels: 0 to 1, float32 `[batch, outputs]`, or `[batch]` for a net of one output.
+ * `binary_cross_entropy_with_logits`. The model ends without a sigmoid. A sample counts as correct
+ * when each of its outputs is on the same side of one half as its label.
+ *
+ * Labels: 0 to 1, float32 `[batch, outputs]`, or `[batch]` for a model with one output.
+ * @example
+ * await train(net, trainIter, testIter, { numEpochs: 3, lr: 0.1, loss: binaryCrossEntropy() });
  */
 export function binaryCrossEntropy(): Loss<tf.Scalar> {
   return (x, labels) =>

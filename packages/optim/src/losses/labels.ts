@@ -1,11 +1,10 @@
-/** Labels as the losses read them. */
+/** Labels in the form that the losses read. */
 import * as tf from '@tensorflow/tfjs-core';
 
 const list = (shape: readonly number[]) => `[${shape.join(', ')}]`;
 
 /**
- * Class indices as int32, probabilities as float32: an engine's own kernel reads their bits as they
- * are.
+ * Class indices as int32, probabilities as float32: fused kernels read the numbers without a cast.
  * @throws RangeError when the labels are neither `[batch]` nor `[batch, numClasses]`
  */
 export function classLabels(where: string, { shape }: tf.Tensor2D, labels: tf.Tensor): tf.Tensor {
@@ -20,9 +19,9 @@ export function classLabels(where: string, { shape }: tf.Tensor2D, labels: tf.Te
 }
 
 /**
- * A number for each output, float32 `[batch, outputs]`; of a net with one output, `[batch]` will
- * do.
- * @throws RangeError when there are more or fewer
+ * One number for each output, float32 `[batch, outputs]`; for a model with one output, `[batch]` is
+ * accepted.
+ * @throws RangeError for another shape
  */
 export function targets(where: string, { shape }: tf.Tensor2D, labels: tf.Tensor): tf.Tensor2D {
   const fits =
@@ -31,7 +30,7 @@ export function targets(where: string, { shape }: tf.Tensor2D, labels: tf.Tensor
   if (!fits) {
     const also = shape[1] === 1 ? ` or ${list(shape.slice(0, 1))}` : '';
     throw new RangeError(
-      `${where}: expected labels ${list(shape)}${also}, a number for each output of the net, got ${list(labels.shape)}`,
+      `${where}: expected labels ${list(shape)}${also}, one number for each output of the model, got ${list(labels.shape)}`,
     );
   }
   return tf.reshape(tf.cast(labels, 'float32'), shape);

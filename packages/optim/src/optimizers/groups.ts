@@ -1,4 +1,4 @@
-/** How each parameter learns: its group's scale of the learning rate, and its weight decay. */
+/** Parameter groups: the learning-rate scale and the weight decay of each parameter. */
 
 import type { Parameter, ParameterGradient } from '@deepend/compiler';
 import { nameOf } from '../parameter-names';
@@ -10,12 +10,12 @@ export interface Settings {
 }
 
 /**
- * Batch normalization's and any layer's: numbers that scale or shift, where decay does no good (He
- * et al. 2018, https://arxiv.org/abs/1812.01187).
+ * Parameters that scale or shift, of normalizations and other layers, where weight decay does not
+ * help (He et al. 2018, https://arxiv.org/abs/1812.01187).
  */
 const NORM_AND_BIAS = /(^|\/)(gamma|beta|bias)$/;
 
-/** Whether a pattern, in which `*` stands for anything, is the whole name. */
+/** Whether a pattern, in which `*` stands for any characters, matches the whole name. */
 function matches(pattern: string, name: string): boolean {
   const parts = pattern.split('*').map((part) => part.replaceAll(/[.*+?^${}()|[\]\\]/g, '\\$&'));
   return new RegExp(`^${parts.join('.*')}$`).test(name);
@@ -40,8 +40,7 @@ export function settingsOf(
 }
 
 /**
- * @throws RangeError when a group has no parameter among those that learn: its name is not the
- * net's
+ * @throws RangeError when a group has no trainable parameter, since its name is not in the model
  */
 export function checkGroups(
   where: string,
@@ -53,6 +52,6 @@ export function checkGroups(
   const names = gradients.map(({ parameter }) => nameOf(parameter));
   const shown = names.length > 6 ? `${names.slice(0, 6).join(', ')}, ...` : names.join(', ');
   throw new RangeError(
-    `${where}: no parameter that learns is in the group ${[empty.params].flat().join(', ')}; those that learn are ${shown}`,
+    `${where}: no trainable parameter is in the group ${[empty.params].flat().join(', ')}; the trainable ones are ${shown}`,
   );
 }

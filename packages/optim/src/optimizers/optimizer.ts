@@ -12,34 +12,33 @@ import {
 import { ruleNamed } from './rules';
 import { update } from './update';
 
-/** All that an optimizer remembers. */
+/** The state of an optimizer. */
 export interface OptimizerState {
-  /** Updates done. */
-  readonly step: number;
-  /** By `parameter/slot`: `conv1/kernel/momentum`. */
+  /** Number of updates so far. */
+  readonly updates: number;
+  /** Tensors by `parameter/slot`: `conv1/kernel/momentum`. */
   readonly slots: Record<string, tf.Tensor>;
 }
 
 /**
- * Moves weights by their gradients. It keeps slots for the parameters that it has seen, and for no
- * others.
+ * Updates weights by their gradients. It has slots for the parameters that it has seen.
  */
 export interface Optimizer {
-  /** As checked, with their defaults. */
+  /** The options with their defaults. */
   readonly options: Readonly<OptimizerOptions>;
   /**
    * One update of every parameter that has a gradient, in place. The gradients stay the caller's.
-   * @param options.lr at least 0; a group's parameters have it times their scale
-   * @throws RangeError when the learning rate is no number of at least 0, or a group of the options
-   *   has no parameter
+   * @param options.lr learning rate, at least 0; a group's parameters have it times `lrScale`
+   * @throws RangeError when the learning rate is not a number of at least 0, or a group has no
+   *   parameter
    */
   step(gradients: readonly ParameterGradient[], options: { lr: number }): void;
-  /** What it remembers now. The tensors stay its own, and the next step writes in them. */
+  /** The current state. The tensors stay the optimizer's: the next step writes to them. */
   state(): OptimizerState;
   /**
-   * Goes on from a state of an optimizer of the same rule. The tensors stay the caller's.
-   * @throws RangeError when the state is another rule's; the next step does when it is another
-   *   net's. All stays as it was then
+   * Continues from the state of an optimizer with the same rule. The tensors stay the caller's.
+   * @throws RangeError when the state is of another rule, and nothing changes; the next step throws
+   *   when it is of another model
    */
   restore(state: OptimizerState): void;
   /** Frees the slots. */
@@ -48,8 +47,8 @@ export interface Optimizer {
 
 const WHERE = '[optim] optimizer';
 /**
- * A scalar slot of parameters that had no gradient in some steps: how many. Adam's corrections go
- * by the steps that a parameter had.
+ * A scalar slot of parameters that had no gradient in some updates: the number of those. Adam's
+ * corrections depend on the updates that a parameter took part in.
  */
 const MISSED = 'missed';
 
@@ -64,15 +63,15 @@ const keptCopy = (tensor: tf.Tensor): tf.Variable => tf.tidy(() => tf.variable(t
 
 class RuleOptimizer implements Optimizer {
   readonly options: CheckedOptions;
-  private readonly rule: ReturnType<typeof ruleOf>;
-  private readonly slots = new Map<string, tf.Variable>();
-  private names = new ParameterNames();
-  private seen = new Map<number, Seen>(); // by variable
-  private steps = 0;
+  readonly #rule: ReturnType<typeof ruleOf>;
+  readonly #slots = new Map<string, tf.Variable>();
+  #names = new ParameterNames();
+  #seen = new Map<number, Seen>(); // by variable
+  #updates = 0;
 
   constructor(options: OptimizerOptions) {
     this.options = checkOptimizerOptions('[optim] createOptimizer', options);
-    this.rule = ruleOf(this.options);
+    this.#rule = ruleOf(this.options);
   }
 
   step(gradients: readonly ParameterGradient[], { lr }: { lr: number }): void {
@@ -81,27 +80,27 @@ class RuleOptimizer implements Optimizer {
         `${WHERE}.step: option "lr" must be a number of at least 0, got ${formatValue(lr)}`,
       );
     }
-    if (this.seen.size === 0 && gradients.length > 0) this.checkFirst(gradients);
-    const seen = gradients.map(({ parameter }) => this.see(parameter));
-    const entries = gradients.map((gradient, i) => this.entry(gradient, seen[i] as Seen, lr));
-    update(this.rule.rule, entries, this.rule.coefficients);
-    this.steps++;
-    if (gradients.length < this.seen.size) this.countMissed(new Set(seen));
+    if (this.#seen.size === 0 && gradients.length > 0) this.#checkFirst(gradients);
+    const seen = gradients.map(({ parameter }) => this.#see(parameter));
+    const entries = gradients.map((gradient, i) => this.#entry(gradient, seen[i] as Seen, lr));
+    update(this.#rule.rule, entries, this.#rule.coefficients);
+    this.#updates++;
+    if (gradients.length < this.#seen.size) this.#countMissed(new Set(seen));
   }
 
-  private checkFirst(gradients: readonly ParameterGradient[]): void {
+  #checkFirst(gradients: readonly ParameterGradient[]): void {
     checkGroups(WHERE, this.options, gradients);
-    const [restored] = this.slots.keys();
-    const names = gradients.map(({ parameter }) => this.names.of(parameter));
-    const slots = ruleNamed(this.rule.rule).slots;
-    if (!restored || names.some((name) => slots.some((slot) => this.slots.has(`${name}/${slot}`))))
+    const [restored] = this.#slots.keys();
+    const names = gradients.map(({ parameter }) => this.#names.of(parameter));
+    const slots = ruleNamed(this.#rule.rule).slots;
+    if (!restored || names.some((name) => slots.some((slot) => this.#slots.has(`${name}/${slot}`))))
       return;
     throw new RangeError(
-      `${WHERE}.step: the state restored is of another net: it has ${restored}, ... and none for ${names[0]}, ...; restore the state of this very net`,
+      `${WHERE}.step: the restored state is of another model: it has ${restored}, ... and none for ${names[0]}, ...; restore a state of this model`,
     );
   }
 
-  private entry(
+  #entry(
     { parameter, gradient }: ParameterGradient,
     { slots, lrScale, weightDecay, missed }: Seen,
     lr: number,
@@ -110,65 +109,65 @@ class RuleOptimizer implements Optimizer {
     const { decoupled } = this.options;
     const decay = decoupled ? { shrink: 1 - rate * weightDecay } : { decay: weightDecay };
     const common = { weight: parameter.variable, gradient, slots, ...decay };
-    if (this.rule.rule !== 'adam') return { ...common, lr: rate };
-    const { beta1 = 0, beta2 = 0 } = this.rule.coefficients;
-    const t = this.steps + 1 - missed;
+    if (this.#rule.rule !== 'adam') return { ...common, lr: rate };
+    const { beta1 = 0, beta2 = 0 } = this.#rule.coefficients;
+    const t = this.#updates + 1 - missed;
     return { ...common, lr: rate / (1 - beta1 ** t), correction: Math.sqrt(1 - beta2 ** t) };
   }
 
-  private see(parameter: Parameter): Seen {
-    const known = this.seen.get(parameter.variable.id);
+  #see(parameter: Parameter): Seen {
+    const known = this.#seen.get(parameter.variable.id);
     if (known) return known;
-    const name = this.names.of(parameter);
-    const names = ruleNamed(this.rule.rule).slots;
-    const isNew = names.every((slot) => !this.slots.has(`${name}/${slot}`));
-    const slots = names.map((slot) => this.slot(`${name}/${slot}`, parameter.shape));
-    const missed = this.slots.get(`${name}/${MISSED}`)?.dataSync()[0] ?? 0;
+    const name = this.#names.of(parameter);
+    const names = ruleNamed(this.#rule.rule).slots;
+    const isNew = names.every((slot) => !this.#slots.has(`${name}/${slot}`));
+    const slots = names.map((slot) => this.#slot(`${name}/${slot}`, parameter.shape));
+    const missed = this.#slots.get(`${name}/${MISSED}`)?.dataSync()[0] ?? 0;
     const seen: Seen = { name, slots, missed, ...settingsOf(this.options, parameter) };
-    this.seen.set(parameter.variable.id, seen);
-    if (isNew && this.steps > 0) this.miss(seen, this.steps);
+    this.#seen.set(parameter.variable.id, seen);
+    if (isNew && this.#updates > 0) this.#miss(seen, this.#updates);
     return seen;
   }
 
-  /** A slot that was restored, or zeros. */
-  private slot(name: string, shape: readonly number[]): tf.Variable {
-    const restored = this.slots.get(name);
+  /** A restored slot, or zeros. */
+  #slot(name: string, shape: readonly number[]): tf.Variable {
+    const restored = this.#slots.get(name);
     if (restored && restored.shape.join() !== shape.join()) {
       throw new RangeError(
-        `${WHERE}.step: expected a slot ${name} of [${shape.join(', ')}], got [${restored.shape.join(', ')}]; restore the state of this very net`,
+        `${WHERE}.step: expected a slot ${name} of [${shape.join(', ')}], got [${restored.shape.join(', ')}]; restore a state of this model`,
       );
     }
     const slot = restored ?? tf.tidy(() => tf.variable(tf.zeros([...shape]), false));
-    this.slots.set(name, slot);
+    this.#slots.set(name, slot);
     return slot;
   }
 
-  private countMissed(now: ReadonlySet<Seen>): void {
-    for (const seen of this.seen.values()) if (!now.has(seen)) this.miss(seen, seen.missed + 1);
+  #countMissed(now: ReadonlySet<Seen>): void {
+    for (const seen of this.#seen.values()) if (!now.has(seen)) this.#miss(seen, seen.missed + 1);
   }
 
-  private miss(seen: Seen, missed: number): void {
-    if (this.rule.rule !== 'adam') return; // the others go by no count
+  #miss(seen: Seen, missed: number): void {
+    if (this.#rule.rule !== 'adam') return; // other rules do not count updates
     seen.missed = missed;
     const name = `${seen.name}/${MISSED}`;
-    this.slots.get(name)?.dispose();
-    this.slots.set(
+    this.#slots.get(name)?.dispose();
+    this.#slots.set(
       name,
       tf.tidy(() => tf.variable(tf.scalar(missed), false)),
     );
   }
 
   state(): OptimizerState {
-    return { step: this.steps, slots: Object.fromEntries(this.slots) };
+    return { updates: this.#updates, slots: Object.fromEntries(this.#slots) };
   }
 
-  restore({ step, slots }: OptimizerState): void {
-    if (!Number.isInteger(step) || step < 0) {
+  restore({ updates, slots }: OptimizerState): void {
+    if (!Number.isInteger(updates) || updates < 0) {
       throw new RangeError(
-        `${WHERE}.restore: expected a state whose step is an integer of at least 0, got ${formatValue(step)}`,
+        `${WHERE}.restore: expected a state whose updates are an integer of at least 0, got ${formatValue(updates)}`,
       );
     }
-    const known: string[] = [...ruleNamed(this.rule.rule).slots, MISSED];
+    const known: string[] = [...ruleNamed(this.#rule.rule).slots, MISSED];
     const other = Object.keys(slots).find(
       (name) => !known.includes(name.slice(name.lastIndexOf('/') + 1)),
     );
@@ -177,26 +176,26 @@ class RuleOptimizer implements Optimizer {
         `${WHERE}.restore: expected slots ${known.join(', ')} of '${this.options.name}', got ${other}; restore the state of an optimizer with the same options`,
       );
     }
-    // Before the old ones go: they may be the very state.
+    // Copy before disposing the old slots: they may be the state that is restored.
     const copies = Object.entries(slots).map(([name, tensor]) => [name, keptCopy(tensor)] as const);
     this.dispose();
-    for (const [name, slot] of copies) this.slots.set(name, slot);
-    this.steps = step;
+    for (const [name, slot] of copies) this.#slots.set(name, slot);
+    this.#updates = updates;
   }
 
   dispose(): void {
-    tf.dispose([...this.slots.values()]);
-    this.slots.clear();
-    this.seen = new Map();
-    this.names = new ParameterNames();
-    this.steps = 0;
+    tf.dispose([...this.#slots.values()]);
+    this.#slots.clear();
+    this.#seen = new Map();
+    this.#names = new ParameterNames();
+    this.#updates = 0;
   }
 }
 
 /**
  * Makes an optimizer: plain SGD, momentum, Nesterov, Adam, AdamW, RMSprop, Adagrad or Lion, with
  * PyTorch's formulas and defaults.
- * @throws TypeError or RangeError when an option is wrong, or none of the optimizer's
+ * @throws TypeError or RangeError when an option is wrong, or the optimizer does not have it
  * @example
  * const optimizer = createOptimizer({ name: 'sgd', momentum: 0.9, weightDecay: 5e-4,
  * excludeFromDecay: 'norm-and-bias' });

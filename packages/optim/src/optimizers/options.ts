@@ -1,51 +1,58 @@
-/** What each optimizer can be told, with PyTorch's defaults. */
+/** The options of each optimizer, with PyTorch's defaults. */
 
 import type { UpdateRule } from '@deepend/compiler';
 import { checkOptions, rule } from '@deepend/core';
 
-/** Parameters that learn in their own way. The first group that a parameter is in counts. */
+/** Parameters with options of their own. The first group that contains a parameter counts. */
 export interface ParameterGroup {
-  /** Names of layers (`layer4.0.conv1`) or of parameters (`fc/bias`); `*` stands for anything. */
+  /**
+   * Names of layers (`layer4.0.conv1`) or of parameters (`fc/bias`); `*` stands for any characters.
+   */
   params: string | readonly string[];
-  /** What the learning rate is multiplied by. @default 1 */
+  /** Factor of the learning rate, at least 0. @default 1 */
   lrScale?: number;
-  /** @default the optimizer's */
+  /** Weight decay of the group, at least 0. @default the optimizer's */
   weightDecay?: number;
 }
 
-/** An optimizer by its name. It takes the options that its rule has and refuses the others. */
+/**
+ * An optimizer by its name. Each optimizer has some of the options; another one is an error.
+ * @example
+ * { name: 'adamw', weightDecay: 0.05, excludeFromDecay: 'norm-and-bias' }
+ */
 export interface OptimizerOptions {
+  /** The rule, with PyTorch's formula and defaults. */
   name: OptimizerName;
-  /** sgd, rmsprop: how much of the velocity stays. @default 0 */
+  /** sgd, rmsprop: fraction of the velocity that each update keeps, 0 to below 1. @default 0 */
   momentum?: number;
-  /** sgd: looks ahead by one velocity. @default false */
+  /** sgd: Nesterov's momentum. Needs `momentum`. @default false */
   nesterov?: boolean;
-  /** @default 0; adamw 0.01 */
+  /** Weight decay λ, at least 0. @default 0; adamw 0.01 */
   weightDecay?: number;
   /**
-   * Weight decay beside the rule, w ← (1 − lr·λ)·w, rather than λ·w in the gradient. @default
-   * false; adamw and lion true
+   * Whether weight decay is separate from the rule, w ← (1 − lr·λ)·w, instead of λ·w added to the
+   * gradient. @default false; adamw and lion true
    */
   decoupled?: boolean;
-  /** adam, adamw, lion: how much of the gradients' running mean stays. @default 0.9 */
+  /** adam, adamw, lion: decay of the running mean of gradients, 0 to below 1. @default 0.9 */
   beta1?: number;
   /**
-   * adam, adamw: the same of the squares. lion: what the running mean itself keeps. @default 0.999;
-   * lion 0.99
+   * adam, adamw: decay of the running mean of squares. lion: decay of the running mean for the next
+   * update. 0 to below 1. @default 0.999; lion 0.99
    */
   beta2?: number;
-  /** What is added to the root that divides. @default 1e-8; adagrad 1e-10 */
+  /** Added to the denominator, at least 0. @default 1e-8; adagrad 1e-10 */
   epsilon?: number;
-  /** rmsprop: how much of the squares' running mean stays. @default 0.99 */
+  /** rmsprop: decay of the running mean of squares, 0 to below 1. @default 0.99 */
   alpha?: number;
-  /** rmsprop: divides by the deviation from the running mean. @default false */
+  /** rmsprop: divides by the standard deviation of the gradients. @default false */
   centered?: boolean;
   /**
-   * Whether gamma, beta and bias go without weight decay, in groups too. @default 'none', all
-   * decay, as in PyTorch
+   * Parameters without weight decay, also in groups: `'norm-and-bias'` are gamma, beta and bias.
+   * @default 'none', as in PyTorch
    */
   excludeFromDecay?: 'norm-and-bias' | 'none';
-  /** @default none: all learn alike */
+  /** Parameters with options of their own. @default none */
   groups?: readonly ParameterGroup[];
 }
 
@@ -58,7 +65,7 @@ export const OPTIMIZER_NAMES = ['sgd', 'adam', 'adamw', 'rmsprop', 'adagrad', 'l
 
 export type OptimizerName = (typeof OPTIMIZER_NAMES)[number];
 
-const share = (byDefault: number) =>
+const fraction = (byDefault: number) =>
   rule
     .custom<number>(
       (value) => typeof value === 'number' && value >= 0 && value < 1,
@@ -83,7 +90,7 @@ const forAll = ({ weightDecay = 0 } = {}) => ({
 });
 const decoupled = (byDefault: boolean) => ({ decoupled: rule.boolean().default(byDefault) });
 const epsilon = (byDefault: number) => ({ epsilon: rule.nonNegativeNumber().default(byDefault) });
-const adam = { beta1: share(0.9), beta2: share(0.999), ...epsilon(1e-8) };
+const adam = { beta1: fraction(0.9), beta2: fraction(0.999), ...epsilon(1e-8) };
 const always = rule
   .custom<boolean>((value) => value === true, "true; 'adam' has the other form")
   .default(true);
@@ -92,7 +99,7 @@ const SCHEMAS = {
   sgd: rule.object({
     ...forAll(),
     ...decoupled(false),
-    momentum: share(0),
+    momentum: fraction(0),
     nesterov: rule.boolean().default(false),
   }),
   adam: rule.object({ ...forAll(), ...decoupled(false), ...adam }),
@@ -101,17 +108,22 @@ const SCHEMAS = {
     ...forAll(),
     ...decoupled(false),
     ...epsilon(1e-8),
-    alpha: share(0.99),
-    momentum: share(0),
+    alpha: fraction(0.99),
+    momentum: fraction(0),
     centered: rule.boolean().default(false),
   }),
   adagrad: rule.object({ ...forAll(), ...decoupled(false), ...epsilon(1e-10) }),
-  lion: rule.object({ ...forAll(), ...decoupled(true), beta1: share(0.9), beta2: share(0.99) }),
+  lion: rule.object({
+    ...forAll(),
+    ...decoupled(true),
+    beta1: fraction(0.9),
+    beta2: fraction(0.99),
+  }),
 };
 
 const NAME = rule.object({ name: rule.oneOf(OPTIMIZER_NAMES) });
 
-/** @throws TypeError or RangeError when an option is wrong, or none of the optimizer's */
+/** @throws TypeError or RangeError when an option is wrong, or the optimizer does not have it */
 export function checkOptimizerOptions(where: string, options: OptimizerOptions): CheckedOptions {
   const { name } = checkOptions(where, NAME, { name: options?.name });
   const checked: CheckedOptions = checkOptions(where, SCHEMAS[name], options);
@@ -123,7 +135,7 @@ export function checkOptimizerOptions(where: string, options: OptimizerOptions):
   return checked;
 }
 
-/** Which rule the options ask for, and its numbers. */
+/** The update rule for the options, and its coefficients. */
 export function ruleOf({
   name,
   momentum = 0,

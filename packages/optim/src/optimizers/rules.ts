@@ -1,14 +1,14 @@
 /**
- * The update rules: for each what it keeps beside a weight, and how far a gradient moves the
- * weight. Formulas are PyTorch's (torch.optim).
+ * The update rules: the slots of each, and the change of a weight by its gradient. The formulas are
+ * PyTorch's (torch.optim).
  */
 
 import type { UpdateCoefficients, UpdateRule } from '@deepend/compiler';
 import * as tf from '@tensorflow/tfjs-core';
 
 /**
- * What a rule keeps for each weight, of the weight's shape: running means of gradients and of their
- * squares, a sum of squares, a velocity.
+ * The tensors that a rule keeps for each weight, of the weight's shape: a velocity, running means of
+ * gradients and of their squares, a sum of squares.
  */
 export type SlotName = 'momentum' | 'mean' | 'square' | 'sum';
 
@@ -21,7 +21,7 @@ interface Moved {
 
 interface Rule {
   readonly slots: readonly SlotName[];
-  /** In core ops, for engines without a kernel of their own. `correction`: Adam's √(1 − β₂ᵗ). */
+  /** In core ops, for backends without a fused kernel. `correction` is Adam's √(1 − β₂ᵗ). */
   move(
     g: tf.Tensor,
     slots: readonly tf.Tensor[],
@@ -52,7 +52,7 @@ function rmsprop({ centered, momentum }: { centered: boolean; momentum: boolean 
     move(g, before, { beta1, beta2, epsilon }) {
       const square = average(beta2, before[0] as tf.Tensor, tf.square(g));
       const mean = centered ? average(beta2, before[1] as tf.Tensor, g) : undefined;
-      // Where all gradients were alike, rounding can put the variance below 0.
+      // When all gradients were equal, rounding can make the variance negative.
       const variance = mean ? tf.relu(tf.sub(square, tf.square(mean))) : square;
       const scaled = tf.div(g, tf.add(tf.sqrt(variance), epsilon));
       const change = momentum ? velocity(beta1, before.at(-1) as tf.Tensor, scaled) : scaled;

@@ -1,6 +1,6 @@
 /**
- * Moves weights by their gradients, in place: all of them in one pass on engines that have one,
- * else one by one in core ops.
+ * Updates weights in place: all of them in one pass on backends with a fused kernel, else one by one
+ * in core ops.
  */
 
 import type {
@@ -35,7 +35,7 @@ function fused(
   runFusedKernel('deepend.update', {}, { rule, entries, ...coefficients });
 }
 
-/** The definition, which an engine's own form follows. */
+/** The definition in core ops, which fused kernels must match. */
 export function composed(
   rule: UpdateRule,
   entries: readonly UpdateEntry[],

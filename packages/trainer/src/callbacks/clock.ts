@@ -1,11 +1,13 @@
-/** Callbacks that look at the clock. */
+/** Callbacks that measure time: a time limit, and the throughput of a run. */
 import { checkOptions, formatValue, rule } from '@deepend/core';
-import type { Callback, RunInfo } from '../types';
+import type { Callback, RunInfo } from './callback';
 
 /**
- * Ends the run in good order at the first step after so many seconds from its beginning,
- * evaluations counted.
+ * Ends the run after the first step that ends this many seconds after its beginning, evaluations
+ * included. The run ends as if it had reached its last epoch.
  * @param seconds above 0
+ * @example
+ * callbacks: [timeLimit(3600)]
  */
 export function timeLimit(seconds: number): Callback {
   if (!(typeof seconds === 'number' && seconds > 0))
@@ -13,14 +15,14 @@ export function timeLimit(seconds: number): Callback {
       `[trainer] timeLimit: expected a number of seconds above 0, got ${formatValue(seconds)}`,
     );
   let run: RunInfo | undefined;
-  let started = 0;
+  let startedAt = 0; // milliseconds
   return {
     onTrainBegin(info) {
       run = info;
-      started = performance.now();
+      startedAt = performance.now();
     },
     onStep() {
-      if (performance.now() - started >= 1000 * seconds)
+      if (performance.now() - startedAt >= 1000 * seconds)
         run?.control.stop(`the time limit of ${seconds} s is over`);
     },
   };
@@ -29,30 +31,33 @@ export function timeLimit(seconds: number): Callback {
 const rules = rule.object({ every: rule.positiveInteger().optional() });
 
 /**
- * Prints the training throughput of the steps since the last line, waiting for the loader included
- * and evaluation not:
- * `epoch 2, step 300/469: 1234.5 examples/sec`.
- * @param settings.every steps from line to line; an epoch's last ones may have none @default 100
+ * Prints the training throughput since its last line, waiting for the loader included, evaluation
+ * excluded: `epoch 2, step 300/469: 1234.5 examples/sec`.
+ * @param settings.every steps from one line to the next within an epoch @default 100
+ * @example
+ * callbacks: [samplesPerSecond({ every: 50 })]
  */
 export function samplesPerSecond(settings: { every?: number } = {}): Callback {
   const { every = 100 } = checkOptions('[trainer] samplesPerSecond', rules, settings);
   let run: RunInfo | undefined;
-  let [since, samples] = [0, 0];
-  const begin = () => {
-    [since, samples] = [performance.now(), 0];
+  let startedAt = 0; // milliseconds
+  let numSamples = 0;
+  const restart = () => {
+    startedAt = performance.now();
+    numSamples = 0;
   };
   return {
     onTrainBegin(info) {
       run = info;
-      begin();
+      restart();
     },
-    onEpochBegin: begin,
+    onEpochBegin: restart,
     onStep({ epoch, step, numBatches }) {
-      samples += run?.control.lastBatch()?.features.shape[0] ?? 0;
+      numSamples += run?.control.lastBatch()?.features.shape[0] ?? 0;
       if (step % every !== 0) return;
-      const rate = samples / ((performance.now() - since) / 1000);
+      const rate = numSamples / ((performance.now() - startedAt) / 1000);
       console.log(`epoch ${epoch}, step ${step}/${numBatches}: ${rate.toFixed(1)} examples/sec`);
-      begin();
+      restart();
     },
   };
 }

@@ -1,8 +1,8 @@
-/** Ends a run that gets no better. */
+/** A callback that ends a run when it stops improving. */
 import { checkOptions, rule } from '@deepend/core';
 import { type Monitor, type MonitorMode, modeOf, monitored, monitorRules } from '@deepend/optim';
 import * as tf from '@tensorflow/tfjs-core';
-import type { Callback, RunInfo } from '../types';
+import type { Callback, RunInfo } from './callback';
 
 const WHERE = '[trainer] earlyStopping';
 
@@ -13,60 +13,48 @@ const rules = rule.object({
 });
 
 export interface EarlyStoppingOptions {
-  /** @default 'testAcc' */
+  /** The quantity of each epoch that is watched. @default 'testAcc' */
   monitor?: Monitor;
-  /** Epochs in a row without a better one after which the run ends. @default 5 */
+  /** Number of epochs in a row without improvement after which the run ends. @default 5 */
   patience?: number;
-  /** By how much more than this a value must be better to count. @default 0 */
+  /** A value must be better than the best one by more than this to count. @default 0 */
   minDelta?: number;
-  /** Which way is better. @default as the monitor goes: losses fall, accuracies rise */
+  /** Whether smaller or larger values are better. @default 'min' for losses, 'max' for accuracies */
   mode?: MonitorMode;
 }
 
-/**
- * The best epoch so far; its weights, statistics of batch normalization included, and their moving
- * averages where the run keeps them.
- */
-interface Best {
+/** The best epoch so far, with copies of the model's weights and statistics. */
+interface BestEpoch {
   readonly value: number;
   readonly epoch: number;
   readonly weights: readonly tf.Tensor[];
-  readonly averages: readonly tf.Tensor[] | undefined;
+  /** The averaged weights, if the run keeps an EMA. */
+  readonly emaWeights: readonly tf.Tensor[] | undefined;
 }
 
 /**
- * Ends the run when the monitor has got no better for `patience` epochs. Whichever way a run ends,
- * but by an error, the net has the weights
- * and statistics of its best epoch afterwards; until then they are held beside its own. Prechelt
- * 1998, "Early Stopping - But When?".
- * A run that is resumed begins to count anew.
- * @throws Error after the first epoch when the run does not measure what is watched
+ * Ends the run when the monitored quantity has not improved for `patience` epochs. However the run
+ * ends, except by an error, the model then has the weights and statistics of its best epoch. Until
+ * then a second copy of the weights is kept. Prechelt 1998, "Early Stopping - But When?". A run
+ * that is resumed starts counting again.
+ * @throws Error after the first epoch when the run does not measure the monitored quantity
+ * @example
+ * await train(net, trainIter, testIter, {
+ *   numEpochs: 100,
+ *   lr: 0.1,
+ *   callbacks: [earlyStopping({ monitor: 'testLoss', patience: 10 })],
+ * });
  */
 export function earlyStopping(settings: EarlyStoppingOptions = {}): Callback {
-  const {
-    monitor = 'testAcc',
-    patience = 5,
-    minDelta = 0,
-    mode = modeOf(monitor),
-  } = checkOptions(WHERE, rules, settings);
-  const sign = mode === 'max' ? 1 : -1;
+  const checked = checkOptions(WHERE, rules, settings);
+  const { monitor = 'testAcc', patience = 5, minDelta = 0 } = checked;
+  const sign = (checked.mode ?? modeOf(monitor)) === 'max' ? 1 : -1;
   let run: RunInfo | undefined;
-  let best: Best | undefined;
+  let best: BestEpoch | undefined;
   let badEpochs = 0;
   const forget = () => {
-    if (best) tf.dispose([...best.weights, ...(best.averages ?? [])]);
+    if (best) tf.dispose([...best.weights, ...(best.emaWeights ?? [])]);
     best = undefined;
-  };
-  const restore = () => {
-    if (best && run) giveBack(run, best);
-    forget();
-  };
-  /**
-   * Of a run that something else ended: there is no more to be done with it than to use the net.
-   */
-  const restoreNet = () => {
-    if (best) run?.model.setWeights([...(best.averages ?? best.weights)]);
-    forget();
   };
   return {
     onTrainBegin(info) {
@@ -80,59 +68,65 @@ export function earlyStopping(settings: EarlyStoppingOptions = {}): Callback {
       const isBetter = !Number.isNaN(value) && (!best || sign * (value - best.value) > minDelta);
       if (isBetter) {
         forget();
-        best = { value, epoch: record.epoch, ...keep(run) };
+        best = { value, epoch: record.epoch, ...copyWeights(run) };
       }
       badEpochs = isBetter ? 0 : badEpochs + 1;
       const isOver = badEpochs >= patience;
       if (isOver) {
         const reached = best ? `, which was ${best.value} in epoch ${best.epoch}` : '';
-        run.control.stop(`${monitor} got no better for ${patience} epochs${reached}`);
+        run.control.stop(`${monitor} did not improve for ${patience} epochs${reached}`);
       }
-      // Now rather than at the run's end, so that whoever saves the net then has the best one, in
-      // whatever order callbacks stand.
-      if (isOver || record.epoch === run.numEpochs) restore();
+      // Restore now rather than in onTrainEnd, so that callbacks that save the model then save the
+      // best one, wherever they stand in the list.
+      if (isOver || record.epoch === run.numEpochs) {
+        if (best) restoreWeights(run, best);
+        forget();
+      }
     },
-    onTrainEnd: restoreNet,
+    // Called when the run ended for another reason. No more updates will follow, so it is enough to
+    // restore the weights that the model is used with.
+    onTrainEnd() {
+      if (best) run?.model.setWeights([...(best.emaWeights ?? best.weights)]);
+      forget();
+    },
     onFailure: forget,
   };
 }
 
-const weightsOf = ({ model: net }: RunInfo) => net.getWeights().map((weight) => weight.clone());
+const cloneWeights = ({ model }: RunInfo) => model.getWeights().map((weight) => weight.clone());
 
-function keep(run: RunInfo): Pick<Best, 'weights' | 'averages'> {
+function copyWeights(run: RunInfo): Pick<BestEpoch, 'weights' | 'emaWeights'> {
   return withOwnWeights(run, () => {
-    const weights = weightsOf(run);
-    return { weights, averages: inAverages(run, () => weightsOf(run)) };
+    const weights = cloneWeights(run);
+    return { weights, emaWeights: withEmaWeights(run, () => cloneWeights(run)) };
   });
 }
 
-function giveBack(run: RunInfo, { weights, averages }: Best): void {
+function restoreWeights(run: RunInfo, { weights, emaWeights }: BestEpoch): void {
   withOwnWeights(run, () => {
-    inAverages(run, () => run.model.setWeights([...(averages ?? [])]));
+    withEmaWeights(run, () => run.model.setWeights([...(emaWeights ?? [])]));
     run.model.setWeights([...weights]);
   });
 }
 
-/**
- * Does `work` while the net has the averages for its weights; not at all where the run keeps none.
- */
-function inAverages<T>({ control: { ema: average } }: RunInfo, work: () => T): T | undefined {
-  if (!average) return undefined;
-  average.swap();
+/** Runs `work` while the model has its averaged weights; not at all when the run keeps no EMA. */
+function withEmaWeights<T>({ control: { ema } }: RunInfo, work: () => T): T | undefined {
+  if (!ema) return undefined;
+  ema.swap();
   try {
     return work();
   } finally {
-    average.swap();
+    ema.swap();
   }
 }
 
-/** Does `work` while the net has its own weights, and leaves it with what it had. */
-function withOwnWeights<T>({ control: { ema: average } }: RunInfo, work: () => T): T {
-  if (!average?.swapped) return work();
-  average.swap();
+/** Runs `work` while the model has its own weights, and leaves it with those that it had. */
+function withOwnWeights<T>({ control: { ema } }: RunInfo, work: () => T): T {
+  if (!ema?.swapped) return work();
+  ema.swap();
   try {
     return work();
   } finally {
-    average.swap();
+    ema.swap();
   }
 }

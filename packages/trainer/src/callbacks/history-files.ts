@@ -1,67 +1,52 @@
-/** A run's history as a file that has a line more after each epoch. */
+/** Callbacks that keep a file of the run's history up to date. */
 
 import type { EpochRecord } from '@deepend/core';
-import { appendToFile, formatValue, writeFileAtomic } from '@deepend/core';
-import type { Callback } from '../types';
+import { appendToFile, formatValue, toCsv, toJsonl, writeFileAtomic } from '@deepend/core';
+import type { Callback } from './callback';
 
 /**
- * A line of JSON for each epoch. Numbers that JSON lacks (NaN, Infinity) become null. A run
- * replaces what an earlier one left; one that is
- * resumed first writes the epochs that came before. The file is sound whenever the process is
- * killed.
+ * Writes one line of JSON per epoch. Numbers that JSON lacks (NaN, Infinity) become null. The file
+ * of an earlier run is replaced; a run that resumes first writes the epochs before its checkpoint.
+ * The file is valid whenever the process is killed.
  * @throws Error before training when the file cannot be written
+ * @example
+ * callbacks: [jsonlHistory('run/history.jsonl')]
  */
-export const jsonlHistory = (file: string): Callback =>
-  historyFile('[trainer] jsonlHistory', file, () => (record) => [JSON.stringify(record)]);
-
-/**
- * Comma-separated values: a head, then a line for each epoch. The columns are the numbers of the
- * first epoch, those of metrics as
- * `metrics.NAME`; what is no number, such as a matrix, is left out, and a null is an empty cell.
- * Otherwise as `jsonlHistory`.
- * @throws Error before training when the file cannot be written
- */
-export const csvHistory = (file: string): Callback =>
-  historyFile('[trainer] csvHistory', file, () => {
-    let columns: string[] | undefined;
-    return (record) => {
-      const numbers = numbersOf(record);
-      const head = columns ? [] : [Object.keys(numbers).join(',')];
-      columns ??= Object.keys(numbers);
-      return [...head, columns.map((column) => numbers[column] ?? '').join(',')];
-    };
-  });
-
-function numbersOf({ metrics = {}, ...record }: EpochRecord): Record<string, number | null> {
-  const named = Object.entries(metrics).map(([name, value]) => [
-    `metrics.${name.replace(/[",\n\r]/g, '_')}`,
-    value,
-  ]);
-  const all = [...Object.entries(record), ...named];
-  return Object.fromEntries(
-    all.filter(([, value]) => typeof value === 'number' || value === null),
-  ) as Record<string, number | null>;
+export function jsonlHistory(file: string): Callback {
+  const where = '[trainer] jsonlHistory';
+  checkName(where, file);
+  return {
+    onTrainBegin: ({ history }) => writeFileAtomic(file, toJsonl(history), { where }),
+    onEpochEnd: (record) => appendToFile(file, toJsonl([record]), { where }),
+  };
 }
 
-/** @param format gives a run's way from an epoch to its lines, the head's with the first */
-function historyFile(
-  where: string,
-  file: string,
-  format: () => (record: EpochRecord) => string[],
-): Callback {
+/**
+ * Writes comma-separated values: a header, then one line per epoch. Columns and cells are those of
+ * `toCsv`: a metric's column is `metrics.NAME`, a list such as a confusion matrix is one cell of
+ * JSON, and null is an empty cell. Otherwise the same as `jsonlHistory`.
+ * @throws Error before training when the file cannot be written
+ * @example
+ * callbacks: [csvHistory('run/history.csv')]
+ */
+export function csvHistory(file: string): Callback {
+  const where = '[trainer] csvHistory';
+  checkName(where, file);
+  const history: EpochRecord[] = [];
+  const write = () => writeFileAtomic(file, toCsv(history), { where });
+  return {
+    onTrainBegin: async (run) => {
+      history.splice(0, history.length, ...run.history);
+      await write();
+    },
+    onEpochEnd: async (record) => {
+      history.push(record);
+      await write();
+    },
+  };
+}
+
+function checkName(where: string, file: string): void {
   if (typeof file !== 'string' || file === '')
     throw new TypeError(`${where}: expected the name of a file, got ${formatValue(file)}`);
-  let lines = format();
-  const text = (records: readonly EpochRecord[]) =>
-    records
-      .flatMap(lines)
-      .map((line) => `${line}\n`)
-      .join('');
-  return {
-    onTrainBegin: async ({ history }) => {
-      lines = format();
-      await writeFileAtomic(file, text(history), { where });
-    },
-    onEpochEnd: (record) => appendToFile(file, text([record]), { where }),
-  };
 }

@@ -1,10 +1,10 @@
-/** Ends a run at the first number that is not finite, and says where it arose. */
+/** A callback that ends a run at the first NaN or infinite number, and says where it arose. */
 
 import type { NonFinite } from '@deepend/compiler';
 import { checkOptions, rule } from '@deepend/core';
 import * as tf from '@tensorflow/tfjs-core';
 import type { LayersModel } from '@tensorflow/tfjs-layers';
-import type { Callback, RunInfo } from '../types';
+import type { Callback, RunInfo } from './callback';
 
 const WHERE = '[trainer] stopOnNaN';
 const rules = rule.object({ every: rule.positiveInteger().optional() });
@@ -17,26 +17,27 @@ const PLACES: Record<NonFinite['what'], (layers: string) => string> = {
 };
 
 /**
- * Looks after each step whether loss and weights are finite, and where they are not, takes that
- * step again from the weights before it to name
- * the first layer whose output or gradient is not. The net is left with those last finite weights.
- * It costs a second copy of the weights,
- * and a number read from the device for each look.
- * @param settings.every how often it looks, in steps; beyond 1 the step that went wrong may be
- *   past, and the place is the weights' @default 1
- * @throws Error out of the run, that names the layer
+ * Checks after each step whether loss and weights are finite. When they are not, it repeats the
+ * step from the weights before it, to name the first layer whose output or gradient is not finite,
+ * and ends the run. The model keeps the last finite weights. It costs a second copy of the weights,
+ * and reading one number from the device in each check.
+ * @param settings.every steps from one check to the next; with more than 1 the faulty step may be
+ *   past, and the error then names weights @default 1
+ * @throws Error from `train`, which names the layer
+ * @example
+ * callbacks: [stopOnNaN({ every: 10 })]
  */
 export function stopOnNaN(settings: { every?: number } = {}): Callback {
   const { every = 1 } = checkOptions(WHERE, rules, settings);
   let run: RunInfo | undefined;
-  let before: tf.Tensor[] = [];
+  let lastFinite: tf.Tensor[] = [];
   const forget = () => {
-    tf.dispose(before);
-    before = [];
+    tf.dispose(lastFinite);
+    lastFinite = [];
   };
-  const remember = (net: LayersModel) => {
+  const remember = (model: LayersModel) => {
     forget();
-    before = net.getWeights().map((weight) => weight.clone());
+    lastFinite = model.getWeights().map((weight) => weight.clone());
   };
   return {
     onTrainBegin(info) {
@@ -45,10 +46,10 @@ export function stopOnNaN(settings: { every?: number } = {}): Callback {
     },
     async onStep({ epoch, step, globalStep, loss, lr }) {
       if (!run || (globalStep % every !== 0 && Number.isFinite(loss))) return;
-      if (Number.isFinite(loss) && (await allFinite(run.model))) return remember(run.model);
-      const now = find(run);
-      run.model.setWeights(before);
-      const found = find(run) ?? now;
+      if (Number.isFinite(loss) && (await areWeightsFinite(run.model))) return remember(run.model);
+      const after = firstNonFinite(run);
+      run.model.setWeights(lastFinite);
+      const found = firstNonFinite(run) ?? after;
       const place = found
         ? PLACES[found.what](found.layers.map((layer) => `'${layer}'`).join(', '))
         : 'the loss of an earlier step';
@@ -61,14 +62,14 @@ export function stopOnNaN(settings: { every?: number } = {}): Callback {
   };
 }
 
-function find({ control }: RunInfo): NonFinite | undefined {
+function firstNonFinite({ control }: RunInfo): NonFinite | undefined {
   const batch = control.lastBatch();
   return batch && control.plan.firstNonFinite(batch.features, batch.labels, { loss: control.loss });
 }
 
-/** A number times 0 is 0, but for what is not finite: so one sum tells of all weights. */
-async function allFinite(net: LayersModel): Promise<boolean> {
-  const sum = tf.tidy(() => tf.addN(net.getWeights().map((weight) => tf.sum(tf.mul(weight, 0)))));
+/** A finite number times 0 is 0, any other is NaN: one sum shows whether all weights are finite. */
+async function areWeightsFinite(model: LayersModel): Promise<boolean> {
+  const sum = tf.tidy(() => tf.addN(model.getWeights().map((weight) => tf.sum(tf.mul(weight, 0)))));
   try {
     const [value] = await sum.data();
     return value === 0;

@@ -1,51 +1,59 @@
 /**
- * A checkpoint's file. Little-endian:
+ * The format of a checkpoint file. Little-endian:
  *
- *   8 bytes    DEEPEND and the format's version, 1
+ *   8 bytes    DEEPEND and the format's version, 2
  *   4 bytes    length n of the header
  *   n bytes    header, UTF-8 JSON: { progress, tensors: [{ name, dtype, shape }] }
  *   ...        the tensors' numbers, one after another, in the header's order: float32 or int32
- *   32 bytes   SHA-256 of all before
+ *   32 bytes   SHA-256 of all bytes before
  *
- * It appears whole or not at all, and what is read is checked against its sum.
+ * A file appears complete or not at all, and a reader compares it with its checksum.
  */
-import { createHash, randomUUID } from 'node:crypto';
-import { type FileHandle, open, rename, rm } from 'node:fs/promises';
-import path from 'node:path';
-import type { RunProgress } from '../types';
+import { createHash } from 'node:crypto';
+import { readFile } from 'node:fs/promises';
+import { writeFileAtomic } from '@deepend/core';
+import * as tf from '@tensorflow/tfjs-core';
+import type { RunProgress } from '../callbacks/callback';
 
+const WHERE = '[trainer] checkpoint';
 const MAGIC = Buffer.from('DEEPEND');
-const VERSION = 1;
-const SUM_BYTES = 32;
-const WORD = 4;
+const VERSION = 2;
+const CHECKSUM_BYTES = 32;
+const WORD_BYTES = 4;
+const MIN_BYTES = MAGIC.length + 1 + WORD_BYTES + CHECKSUM_BYTES;
 
 export interface SavedTensor {
+  /** `model/…`, `optimizer/…` or `ema/…`, then the tensor's own name. */
   readonly name: string;
   readonly dtype: 'float32' | 'int32';
   readonly shape: readonly number[];
   readonly values: Float32Array | Int32Array;
 }
 
+/** All that a run needs to resume. */
 export interface Checkpoint {
   readonly progress: RunProgress;
   readonly tensors: readonly SavedTensor[];
 }
 
+/** A saved tensor as a new tensor, which is the caller's. */
+export const toTensor = ({ values, shape, dtype }: SavedTensor): tf.Tensor =>
+  tf.tensor(values, [...shape], dtype);
+
 const bytesOf = (values: Float32Array | Int32Array) =>
   Buffer.from(values.buffer, values.byteOffset, values.byteLength);
 
-/** @throws Error when the folder cannot be written; nothing of the file is there then */
+/**
+ * Writes a checkpoint.
+ * @throws Error when the file cannot be written; a file that was there before stays
+ */
 export async function writeCheckpoint(
   file: string,
   { progress, tensors }: Checkpoint,
 ): Promise<void> {
-  const header = Buffer.from(
-    JSON.stringify({
-      progress,
-      tensors: tensors.map(({ name, dtype, shape }) => ({ name, dtype, shape })),
-    }),
-  );
-  const length = Buffer.alloc(WORD);
+  const described = tensors.map(({ name, dtype, shape }) => ({ name, dtype, shape }));
+  const header = Buffer.from(JSON.stringify({ progress, tensors: described }));
+  const length = Buffer.alloc(WORD_BYTES);
   length.writeUInt32LE(header.length);
   const parts = [
     Buffer.concat([MAGIC, Buffer.from([VERSION]), length, header]),
@@ -53,85 +61,58 @@ export async function writeCheckpoint(
   ];
   const hash = createHash('sha256');
   for (const part of parts) hash.update(part);
-  const temporary = path.join(path.dirname(file), `.${path.basename(file)}.${randomUUID()}`);
-  try {
-    const handle = await open(temporary, 'w');
-    try {
-      for (const part of [...parts, hash.digest()]) await handle.writeFile(part);
-      await handle.sync(); // before the name: a power cut must not leave a whole name on half a file
-    } finally {
-      await handle.close();
-    }
-    await rename(temporary, file);
-    await syncFolder(path.dirname(file));
-  } catch (cause) {
-    await rm(temporary, { force: true }).catch(() => {});
-    const next = 'free the disk or name another folder';
-    throw new Error(
-      `[trainer] checkpoint: cannot write ${file}: ${(cause as Error).message}; ${next}`,
-      { cause },
-    );
-  }
+  parts.push(hash.digest());
+  await writeFileAtomic(
+    file,
+    async (handle) => {
+      for (const part of parts) await handle.writeFile(part);
+    },
+    { where: WHERE, hint: 'free the disk or name another folder' },
+  );
 }
 
-/** The new name itself must survive a power cut; not every system can be asked. */
-async function syncFolder(folder: string): Promise<void> {
-  let handle: FileHandle | undefined;
-  try {
-    handle = await open(folder, 'r');
-    await handle.sync();
-  } catch {
-  } finally {
-    await handle?.close();
-  }
-}
-
-/** @throws Error that says what is wrong with the file */
+/**
+ * Reads a checkpoint.
+ * @throws Error when the file cannot be read, is damaged, or has another version
+ * @example
+ * const { progress, tensors } = await readCheckpoint('run/checkpoints/step-00000120.ckpt');
+ */
 export async function readCheckpoint(file: string): Promise<Checkpoint> {
-  const bytes = await readWhole(file);
-  const unsound = (what: string) =>
-    new Error(`[trainer] checkpoint: ${file}: ${what}; delete it and go on from an older one`);
-  const least = MAGIC.length + 1 + WORD + SUM_BYTES;
-  if (bytes.length < least || !bytes.subarray(0, MAGIC.length).equals(MAGIC))
-    throw unsound('expected a checkpoint, got something else');
-  const version = bytes[MAGIC.length];
-  if (version !== VERSION)
-    throw new Error(
-      `[trainer] checkpoint: ${file}: expected format ${VERSION}, got ${version}; read it with the deepend that wrote it`,
-    );
-  const body = bytes.subarray(0, -SUM_BYTES);
-  if (!createHash('sha256').update(body).digest().equals(bytes.subarray(-SUM_BYTES)))
-    throw unsound('its sum is wrong: it is damaged or cut off');
-  // The sum is right, so the file is what was written.
-  let at = MAGIC.length + 1;
-  const headerLength = body.readUInt32LE(at);
-  at += WORD;
-  const { progress, tensors } = JSON.parse(body.toString('utf8', at, at + headerLength)) as {
+  const bytes = await readFile(file).catch((cause: Error) => {
+    throw new Error(`${WHERE}: ${file}: cannot be read (${cause.message})`, { cause });
+  });
+  const body = checkFile(file, bytes);
+  let at = MAGIC.length + 1 + WORD_BYTES;
+  const headerLength = body.readUInt32LE(at - WORD_BYTES);
+  const header = JSON.parse(body.toString('utf8', at, at + headerLength)) as {
     progress: RunProgress;
     tensors: Omit<SavedTensor, 'values'>[];
   };
   at += headerLength;
-  const read = tensors.map(({ name, dtype, shape }): SavedTensor => {
-    const size = shape.reduce((product, length) => product * length, 1);
-    const copy = new Uint8Array(body.subarray(at, at + size * WORD)).buffer; // of its own, so aligned
-    at += size * WORD;
-    return {
-      name,
-      dtype,
-      shape,
-      values: dtype === 'int32' ? new Int32Array(copy) : new Float32Array(copy),
-    };
+  const tensors = header.tensors.map(({ name, dtype, shape }): SavedTensor => {
+    const numBytes = WORD_BYTES * shape.reduce((product, size) => product * size, 1);
+    const copy = new Uint8Array(body.subarray(at, at + numBytes)).buffer; // a copy, so it is aligned
+    at += numBytes;
+    const values = dtype === 'int32' ? new Int32Array(copy) : new Float32Array(copy);
+    return { name, dtype, shape, values };
   });
-  return { progress, tensors: read };
+  return { progress: header.progress, tensors };
 }
 
-async function readWhole(file: string): Promise<Buffer> {
-  const handle = await open(file, 'r').catch((cause: Error) => {
-    throw new Error(`[trainer] checkpoint: ${file}: cannot be read (${cause.message})`, { cause });
-  });
-  try {
-    return await handle.readFile();
-  } finally {
-    await handle.close();
-  }
+/** @returns the bytes before the checksum. @throws Error when they are no valid checkpoint */
+function checkFile(file: string, bytes: Buffer): Buffer {
+  const invalid = (what: string) =>
+    new Error(`${WHERE}: ${file}: ${what}; delete it and resume from an older one`);
+  if (bytes.length < MIN_BYTES || !bytes.subarray(0, MAGIC.length).equals(MAGIC))
+    throw invalid('expected a checkpoint, got something else');
+  const version = bytes[MAGIC.length];
+  if (version !== VERSION)
+    throw new Error(
+      `${WHERE}: ${file}: expected format ${VERSION}, got ${version}; read it with the version of deepend that wrote it`,
+    );
+  const body = bytes.subarray(0, -CHECKSUM_BYTES);
+  const checksum = createHash('sha256').update(body).digest();
+  if (!checksum.equals(bytes.subarray(-CHECKSUM_BYTES)))
+    throw invalid('its checksum is wrong: it is damaged or cut off');
+  return body;
 }

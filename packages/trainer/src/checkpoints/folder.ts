@@ -1,71 +1,136 @@
-/**
- * A run's checkpoints: `checkpoints/step-00000120.ckpt` and their kin, newest last; `best-….ckpt`
- * beside them.
- */
+/** A run's checkpoints: `checkpoints/step-00000120.ckpt`, and `best-….ckpt` next to them. */
 import { mkdir, readdir, rm } from 'node:fs/promises';
 import path from 'node:path';
 import { type Checkpoint, readCheckpoint } from './file';
 
-const NAME = /^step-(\d{8,})\.ckpt$/;
+const WHERE = '[trainer] checkpoint';
+const STEP_NAME = /^step-(\d{8,})\.ckpt$/;
+const BEST_NAME = /^best-epoch-\d+-(\w+)-([\d.]+)\.ckpt$/;
 const LEFTOVER = /^\.(step|best)-.*\.ckpt\./; // what a killed process was writing
 
-export const nameOf = (globalStep: number): string =>
+/** The quantities that can rank checkpoints. */
+export const BEST_MONITORS = ['testAcc', 'testLoss', 'loss', 'trainAcc'] as const;
+export type BestMonitor = (typeof BEST_MONITORS)[number];
+
+export const stepName = (globalStep: number): string =>
   `step-${String(globalStep).padStart(8, '0')}.ckpt`;
 
-/** The checkpoints of a folder, oldest first. A folder that is not there has none. */
-export async function listCheckpoints(folder: string): Promise<string[]> {
-  const names = await readdir(folder).catch((error: NodeJS.ErrnoException) => {
+export const bestName = (epoch: number, monitor: BestMonitor, value: number): string =>
+  `best-epoch-${String(epoch).padStart(4, '0')}-${monitor}-${value.toFixed(4)}.ckpt`;
+
+/** Compares two values of a monitor, for sorting the best first: accuracies rise, losses fall. */
+export const compareBest = (monitor: string, a: number, b: number): number =>
+  monitor.endsWith('Acc') ? b - a : a - b;
+
+async function listNames(folder: string): Promise<string[]> {
+  return readdir(folder).catch((error: NodeJS.ErrnoException) => {
     if (error.code === 'ENOENT') return [];
-    throw new Error(
-      `[trainer] checkpoint: cannot look into ${folder}: ${error.message}; name another folder`,
-      { cause: error },
-    );
+    throw new Error(`${WHERE}: cannot read ${folder}: ${error.message}; name another folder`, {
+      cause: error,
+    });
   });
-  const steps = (name: string) => Number(NAME.exec(name)?.[1]);
-  return names
-    .filter((name) => NAME.test(name))
+}
+
+/** The checkpoints of a folder, oldest first. A folder that does not exist has none. */
+export async function listCheckpoints(folder: string): Promise<string[]> {
+  const steps = (name: string) => Number(STEP_NAME.exec(name)?.[1]);
+  return (await listNames(folder))
+    .filter((name) => STEP_NAME.test(name))
     .sort((a, b) => steps(a) - steps(b))
     .map((name) => path.join(folder, name));
 }
 
-export interface Found {
+export interface RankedCheckpoint {
+  readonly file: string;
+  /** The monitor's value, as in the file's name. */
+  readonly value: number;
+}
+
+/** The checkpoints that the option `best` keeps in a folder, best first. */
+export async function listBestCheckpoints(folder: string): Promise<RankedCheckpoint[]> {
+  const found = (await listNames(folder)).flatMap((name) => {
+    const [, monitor, value] = BEST_NAME.exec(name) ?? [];
+    if (monitor === undefined) return [];
+    return [{ monitor, file: path.join(folder, name), value: Number(value) }];
+  });
+  return found
+    .sort((a, b) => compareBest(a.monitor, a.value, b.value))
+    .map(({ file, value }) => ({ file, value }));
+}
+
+export interface DamagedCheckpoint {
+  readonly file: string;
+  /** Why it cannot be used. */
+  readonly reason: string;
+}
+
+export interface FoundCheckpoint {
   readonly file: string;
   readonly checkpoint: Checkpoint;
-  /** Newer ones that are damaged, and why. */
-  readonly damaged: readonly string[];
+  /** Files that come before it, but cannot be used. */
+  readonly damaged: readonly DamagedCheckpoint[];
+}
+
+/** The first valid one of the files, and the damaged ones before it. */
+async function firstValid(
+  files: readonly string[],
+): Promise<{ found?: Omit<FoundCheckpoint, 'damaged'>; damaged: DamagedCheckpoint[] }> {
+  const damaged: DamagedCheckpoint[] = [];
+  for (const file of files) {
+    try {
+      return { found: { file, checkpoint: await readCheckpoint(file) }, damaged };
+    } catch (error) {
+      damaged.push({ file, reason: (error as Error).message });
+    }
+  }
+  return { damaged };
 }
 
 /**
- * The newest sound checkpoint of `dir/checkpoints`, or of `dir` itself; undefined where there is
- * none at all. @throws Error when none is sound
+ * The newest valid checkpoint of `dir/checkpoints`, or of `dir` itself; undefined when there is
+ * none.
+ * @throws Error when there are checkpoints and none is valid
  */
-export async function newestCheckpoint(dir: string): Promise<Found | undefined> {
+export async function newestCheckpoint(dir: string): Promise<FoundCheckpoint | undefined> {
   const inside = await listCheckpoints(path.join(dir, 'checkpoints'));
   const files = inside.length > 0 ? inside : await listCheckpoints(dir);
-  const damaged: string[] = [];
-  for (const file of files.reverse()) {
-    try {
-      return { file, checkpoint: await readCheckpoint(file), damaged };
-    } catch (error) {
-      damaged.push((error as Error).message);
-    }
-  }
+  const { found, damaged } = await firstValid(files.reverse());
+  if (found) return { ...found, damaged };
   if (damaged.length === 0) return undefined;
+  const reasons = damaged.map(({ reason }) => `\n  - ${reason}`).join('');
   throw new Error(
-    `[trainer] resume: no checkpoint in ${dir} is sound:\n  - ${damaged.join('\n  - ')}\ndelete them to begin anew`,
+    `[trainer] resume: no checkpoint in ${dir} is valid:${reasons}\ndelete them to start from the beginning`,
   );
 }
 
-/** Makes the folder, and removes what a killed process left half written. */
+/**
+ * The best valid checkpoint of `dir/checkpoints` that the option `best` kept, else the newest valid
+ * one; undefined when there is none.
+ * @returns also `isBest`, whether it is a best one
+ * @throws Error when there are checkpoints and none is valid
+ * @example
+ * const found = await bestCheckpoint('runs/resnet18');
+ * if (found) restoreWeights(net, found.checkpoint, { ema: true });
+ */
+export async function bestCheckpoint(
+  dir: string,
+): Promise<(FoundCheckpoint & { readonly isBest: boolean }) | undefined> {
+  const ranked = await listBestCheckpoints(path.join(dir, 'checkpoints'));
+  const { found, damaged } = await firstValid(ranked.map(({ file }) => file));
+  if (found) return { ...found, damaged, isBest: true };
+  const newest = await newestCheckpoint(dir);
+  return newest && { ...newest, damaged: [...damaged, ...newest.damaged], isBest: false };
+}
+
+/** Makes the folder, and removes what a killed process left incomplete. */
 export async function prepareFolder(folder: string): Promise<void> {
   try {
     await mkdir(folder, { recursive: true });
     for (const name of await readdir(folder))
       if (LEFTOVER.test(name)) await rm(path.join(folder, name), { force: true });
   } catch (cause) {
-    const next = 'name another folder';
     throw new Error(
-      `[trainer] checkpoint: cannot write into ${folder}: ${(cause as Error).message}; ${next}`,
+      `${WHERE}: cannot write into ${folder}: ${(cause as Error).message}; name another folder`,
       { cause },
     );
   }

@@ -1,80 +1,88 @@
-/** From a checkpoint back into a run. */
+/** Restores weights and optimizer from a checkpoint. */
 import { formatValue } from '@deepend/core';
 import * as tf from '@tensorflow/tfjs-core';
 import type { LayersModel } from '@tensorflow/tfjs-layers';
-import type { StepRunner } from '../session';
-import type { RunProgress } from '../types';
-import type { SavedTensor } from './file';
+import type { StepRunner } from '../step-runner';
+import { type Checkpoint, type SavedTensor, toTensor } from './file';
 
-/** Settings that may be other ones when a run goes on. */
-const FREE = ['numEpochs', 'lr', 'microBatch', 'clipNorm', 'clipValue', 'fastDevRun'];
+/** Options that may change when a run resumes. */
+const MUTABLE_KEYS = ['numEpochs', 'lr', 'microBatch', 'clipNorm', 'clipValue', 'fastDevRun'];
 
-/** @throws Error when the run is not the one that the checkpoint is of */
-export function refuseOther(
-  file: string,
-  {
-    saved,
-    now,
-  }: { saved: Readonly<Record<string, unknown>>; now: Readonly<Record<string, unknown>> },
-): void {
-  const keys = [...new Set([...Object.keys(saved), ...Object.keys(now)])].filter(
-    (key) => !FREE.includes(key),
-  );
-  const differing = keys.filter((key) => JSON.stringify(saved[key]) !== JSON.stringify(now[key]));
+type Config = Readonly<Record<string, unknown>>;
+
+/** @throws Error when the checkpoint is of a run with other options */
+export function assertSameRun(file: string, { saved, now }: { saved: Config; now: Config }): void {
+  const keys = new Set([...Object.keys(saved), ...Object.keys(now)]);
+  const differing = [...keys]
+    .filter((key) => !MUTABLE_KEYS.includes(key))
+    .filter((key) => JSON.stringify(saved[key]) !== JSON.stringify(now[key]))
+    .map((key) => `${key}: ${format(saved[key])} there, ${format(now[key])} here`);
   if (differing.length === 0) return;
-  const list = differing
-    .map((key) => `${key}: ${text(saved[key])} there, ${text(now[key])} here`)
-    .join('; ');
   throw new Error(
-    `[trainer] resume: ${file} is of another run: ${list}; use the same settings, or another folder`,
+    `[trainer] resume: ${file} is of another run: ${differing.join('; ')}; use the same settings, or another folder`,
   );
 }
 
-const text = (value: unknown) =>
+const format = (value: unknown) =>
   typeof value === 'object' && value !== null ? JSON.stringify(value) : formatValue(value);
 
-interface Target {
-  readonly net: LayersModel;
-  readonly session: StepRunner;
-  readonly progress: RunProgress;
-}
-
-/** @throws Error when the net's weights are others than the checkpoint's, before any is written */
-export function putBack(
-  file: string,
-  tensors: readonly SavedTensor[],
-  { net, session, progress }: Target,
+/**
+ * Writes a checkpoint's weights and statistics into a model.
+ * @param options.ema whether to prefer the averaged weights, which a run with `emaDecay` evaluates
+ *   @default false
+ * @param options.where the beginning of errors
+ * @throws Error when the model has other weights than the checkpoint; nothing is written then
+ * @example
+ * const found = await bestCheckpoint('runs/resnet18');
+ * if (found) restoreWeights(net, found.checkpoint, { ema: true });
+ */
+export function restoreWeights(
+  model: LayersModel,
+  { tensors }: Checkpoint,
+  { ema = false, where = '[trainer] restoreWeights' }: { ema?: boolean; where?: string } = {},
 ): void {
   const byName = new Map(tensors.map((tensor) => [tensor.name, tensor]));
-  const pairs = net.weights.map((weight) => {
-    const saved = byName.get(`net/${weight.originalName}`);
+  const pairs = model.weights.map((weight) => {
+    const averaged = ema ? byName.get(`ema/${weight.originalName}`) : undefined;
+    const saved = averaged ?? byName.get(`model/${weight.originalName}`);
     const shape = weight.shape.map((size) => size ?? 1);
     if (saved && saved.shape.join() === shape.join()) return { weight, saved };
-    const got = saved ? `[${saved.shape.join(', ')}]` : 'nothing';
+    const got = saved ? `[${saved.shape.join(', ')}]` : 'none';
     throw new Error(
-      `[trainer] resume: ${file}: expected the weight ${weight.originalName} of [${shape.join(', ')}], got ${got}; build the same net`,
+      `${where}: expected the weight ${weight.originalName} of [${shape.join(', ')}], got ${got}; build the same model`,
     );
   });
   tf.tidy(() => {
-    for (const { weight, saved } of pairs) weight.write(tensorOf(saved));
-    session.optimizer.restore({
-      step: progress.optimizerStep,
-      slots: section('optimizer', tensors),
-    });
-    session.ema?.restore({
-      updates: progress.averageUpdates ?? 0,
-      weights: section('average', tensors),
-    });
+    for (const { weight, saved } of pairs) weight.write(toTensor(saved));
   });
-  session.updates = progress.updates;
-  if (progress.microBatch !== undefined) session.part = progress.microBatch;
 }
 
-const tensorOf = ({ values, shape, dtype }: SavedTensor) => tf.tensor(values, [...shape], dtype);
+/**
+ * Restores model, optimizer and EMA of a run.
+ * @throws Error when the model has other weights than the checkpoint; nothing is written then
+ */
+export function restoreTensors(
+  file: string,
+  checkpoint: Checkpoint,
+  { model, stepRunner }: { model: LayersModel; stepRunner: StepRunner },
+): void {
+  const { progress, tensors } = checkpoint;
+  restoreWeights(model, checkpoint, { where: `[trainer] resume: ${file}` });
+  tf.tidy(() => {
+    stepRunner.optimizer.restore({
+      updates: progress.optimizerUpdates,
+      slots: withPrefix('optimizer', tensors),
+    });
+    stepRunner.ema?.restore({
+      updates: progress.emaUpdates ?? 0,
+      weights: withPrefix('ema', tensors),
+    });
+  });
+}
 
-const section = (prefix: string, tensors: readonly SavedTensor[]): Record<string, tf.Tensor> =>
+const withPrefix = (prefix: string, tensors: readonly SavedTensor[]): Record<string, tf.Tensor> =>
   Object.fromEntries(
     tensors
       .filter(({ name }) => name.startsWith(`${prefix}/`))
-      .map((saved) => [saved.name.slice(prefix.length + 1), tensorOf(saved)]),
+      .map((saved) => [saved.name.slice(prefix.length + 1), toTensor(saved)]),
   );

@@ -1,4 +1,4 @@
-/** What the loop does beside plain descent. */
+/** Options of train: parts of batches, accumulation, clipping, EMA, losses, limits, callbacks. */
 
 import type { EpochRecord, StepRecord } from '@deepend/core';
 import { crossEntropy, meanSquaredError, metrics } from '@deepend/optim';
@@ -130,7 +130,7 @@ describe('averaged weights', () => {
 });
 
 describe('averaged weights of a run that is stopped', () => {
-  const stopped = async (options?: { toGoOn: boolean }) => {
+  const stopped = async (options?: { resumable: boolean }) => {
     const net = linearNet();
     let own: number[] = [];
     let control: Parameters<NonNullable<Callback['onTrainBegin']>>[0]['control'] | undefined;
@@ -152,9 +152,9 @@ describe('averaged weights of a run that is stopped', () => {
     return far(weights(net), own);
   };
 
-  it('are what the net ends with, unless the run is to go on', async () => {
+  it('are what the model ends with, unless the run is to be resumed', async () => {
     expect(await stopped()).toBeGreaterThan(1e-3);
-    expect(await stopped({ toGoOn: true })).toBe(0);
+    expect(await stopped({ resumable: true })).toBe(0);
   });
 });
 
@@ -236,7 +236,7 @@ describe('short runs', () => {
 });
 
 describe('callbacks', () => {
-  it('are told everything, in order', async () => {
+  it('learn everything, in order', async () => {
     const told: string[] = [];
     const say = (event: string) => () => {
       told.push(event);
@@ -286,7 +286,7 @@ describe('callbacks', () => {
     expect(behind.history).toHaveLength(2);
   });
 
-  it('that throw end the run with their error, and all are told', async () => {
+  it('that throw end the run with their error, which all learn', async () => {
     const told: unknown[] = [];
     const onFailure = (error: unknown) => {
       told.push(error);

@@ -1,0 +1,158 @@
+/** The interface of callbacks, what they learn about a run, and how a run calls them. */
+
+import type { Loss, Plan } from '@deepend/compiler';
+import type { EpochRecord, StepRecord } from '@deepend/core';
+import type { Device } from '@deepend/device';
+import type { ModelEma, Optimizer } from '@deepend/optim';
+import type { Rank, Tensor } from '@tensorflow/tfjs-core';
+import type { LayersModel } from '@tensorflow/tfjs-layers';
+import type { MetricTotals } from '../accumulator';
+import type { Batch } from '../loader';
+
+/**
+ * Watches a run. Each method is awaited; an error that it throws ends the run.
+ * @example
+ * const printLr: Callback = { onEpochEnd: ({ epoch, lr }) => console.log(epoch, lr) };
+ */
+export interface Callback {
+  /** Whether it redraws the terminal itself: the progress display then prints no epoch lines. */
+  readonly drawsLive?: boolean;
+  /** Before the first step, and after a checkpoint was restored. */
+  onTrainBegin?(run: RunInfo): void | Promise<void>;
+  /** @param record.epoch the epoch that begins, from 1 */
+  onEpochBegin?(record: { readonly epoch: number }): void | Promise<void>;
+  /** After each batch. */
+  onStep?(record: StepRecord): void | Promise<void>;
+  /** After the epoch's evaluation. */
+  onEpochEnd?(record: EpochRecord): void | Promise<void>;
+  /** After the last epoch, or when the run was stopped. Called in reverse order of the list. */
+  onTrainEnd?(result: TrainResult): void | Promise<void>;
+  /** The run failed with this error. `train` throws it after all callbacks were called. */
+  onFailure?(error: unknown): void | Promise<void>;
+}
+
+/** What a callback learns about the run before its first step. */
+export interface RunInfo {
+  readonly model: LayersModel;
+  readonly device: Device;
+  /** All devices of data parallel training; `device` is the first of them. */
+  readonly devices?: readonly Device[];
+  readonly numEpochs: number;
+  /** The learning rate of the first step. */
+  readonly lr: number;
+  readonly seed: number;
+  readonly batchSize: number;
+  readonly numSamples: number;
+  readonly numBatches: number;
+  /** All options as plain JSON. */
+  readonly config: Readonly<Record<string, unknown>>;
+  /** Whether the run resumes from a checkpoint. */
+  readonly resumed: boolean;
+  /** The epochs before the checkpoint that it resumes from; else empty. */
+  readonly history: readonly EpochRecord[];
+  readonly control: RunControl;
+}
+
+/** What callbacks can do to a run. */
+export interface RunControl {
+  readonly plan: Plan;
+  readonly optimizer: Optimizer;
+  /** The moving average of the weights; undefined without the option `emaDecay`. */
+  readonly ema: ModelEma | undefined;
+  /** The loss that the run minimizes. */
+  readonly loss: Loss<Tensor<Rank.R0> | null>;
+  /**
+   * Ends the run after the present step or epoch, as if it had reached its end.
+   * @param reason for `TrainResult.stopped`
+   * @param options.resumable whether the run is to be resumed later: the model then keeps its own
+   *   weights instead of their EMA @default false
+   */
+  stop(reason: string, options?: { resumable?: boolean }): void;
+  /** The batch of the present step. It is alive during `onStep` only. */
+  lastBatch(): Batch | undefined;
+  /**
+   * Whether the weights have taken in all gradients so far. Between the batches of one accumulated
+   * update they have not, and the run cannot be saved.
+   */
+  readonly settled: boolean;
+  /**
+   * All that a checkpoint needs. Waits for the device. The run owns the tensors: copy what you keep
+   * before the next step.
+   */
+  state(): Promise<RunState>;
+}
+
+/** The state of a run at some moment: all it needs to resume as if it had not stopped. */
+export interface RunState {
+  /** Plain JSON. */
+  readonly progress: RunProgress;
+  /**
+   * The current tensors by name: `model/…` (weights and statistics of batch normalization),
+   * `optimizer/…` (slots) and `ema/…` (averaged weights).
+   */
+  readonly tensors: Readonly<Record<string, Tensor>>;
+}
+
+/** The numbers of a run's state. */
+export interface RunProgress {
+  /** Number of finished epochs. */
+  readonly epochsDone: number;
+  /** Number of finished steps of the epoch after those. */
+  readonly step: number;
+  /** Number of finished steps of the whole run. */
+  readonly globalStep: number;
+  /** Number of weight updates. */
+  readonly updates: number;
+  /** The optimizer's own count of updates. */
+  readonly optimizerUpdates: number;
+  readonly emaUpdates?: number;
+  /** Sums over the present epoch so far. */
+  readonly totals: MetricTotals;
+  /** Seconds of compute in the present epoch so far. */
+  readonly computeSeconds: number;
+  readonly history: readonly EpochRecord[];
+  /** The options; a run that resumes must have the same, with few exceptions. */
+  readonly config: Readonly<Record<string, unknown>>;
+  /** The loader's position. */
+  readonly loader?: unknown;
+  /** What the learning-rate schedule remembers. */
+  readonly schedule?: unknown;
+  /** Samples in each part of a batch, when whole batches did not fit the device's memory. */
+  readonly microBatch?: number;
+}
+
+/** What `train` returns. */
+export interface TrainResult {
+  /** One record per epoch. */
+  readonly history: EpochRecord[];
+  readonly device: Device;
+  /** All devices of data parallel training; `device` is the first of them. */
+  readonly devices?: readonly Device[];
+  /** Training throughput of the whole run, counting only the compute of its steps. */
+  readonly samplesPerSecond: number;
+  /** Why the run ended before its last epoch, if it did. */
+  readonly stopped?: string;
+}
+
+type Event = 'onTrainBegin' | 'onEpochBegin' | 'onStep' | 'onEpochEnd' | 'onTrainEnd';
+
+/** Calls one method of each callback, in order, and awaits each. */
+export async function emit<E extends Event>(
+  callbacks: readonly Callback[],
+  event: E,
+  argument: Parameters<NonNullable<Callback[E]>>[0],
+): Promise<void> {
+  for (const callback of callbacks) {
+    const method = callback[event] as ((argument: unknown) => void | Promise<void>) | undefined;
+    await method?.call(callback, argument);
+  }
+}
+
+/** Calls `onFailure` of each callback. Errors in them are dropped: the run's own error counts. */
+export async function emitFailure(callbacks: readonly Callback[], error: unknown): Promise<void> {
+  for (const callback of callbacks) {
+    try {
+      await callback.onFailure?.(error);
+    } catch {}
+  }
+}

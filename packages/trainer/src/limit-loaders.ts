@@ -1,0 +1,94 @@
+/** Truncated loaders for `fastDevRun` (smoke test) and `overfitBatches` (overfit a few batches). */
+
+import * as tf from '@tensorflow/tfjs-core';
+import type { Batch, Loader } from './loader';
+import type { TrainOptions } from './options';
+
+const FAST_DEV_BATCHES = 2;
+
+export interface LimitedLoaders {
+  readonly trainLoader: Loader;
+  readonly testLoader: Loader | null;
+  /** Frees the batches that `overfitBatches` keeps. */
+  readonly dispose: () => void;
+}
+
+/** The loaders as `fastDevRun` and `overfitBatches` ask for; unchanged without these options. */
+export function limitLoaders(
+  trainIter: Loader,
+  testIter: Loader | null,
+  { fastDevRun, overfitBatches }: TrainOptions,
+): LimitedLoaders {
+  if (overfitBatches !== undefined) {
+    const kept = new KeptBatches(trainIter, overfitBatches);
+    return { trainLoader: kept, testLoader: testIter, dispose: () => kept.dispose() };
+  }
+  const limit = (loader: Loader) => (fastDevRun ? firstBatches(loader, FAST_DEV_BATCHES) : loader);
+  return {
+    trainLoader: limit(trainIter),
+    testLoader: testIter && limit(testIter),
+    dispose: () => {},
+  };
+}
+
+function limitedSize(loader: Loader, count: number) {
+  const numBatches = Math.min(count, loader.numBatches);
+  return { numBatches, numSamples: Math.min(numBatches * loader.batchSize, loader.numSamples) };
+}
+
+const describeLoader = ({ batchSize, inputShape, classNames, numClasses }: Loader) => ({
+  batchSize,
+  ...(inputShape && { inputShape }),
+  ...(classNames && { classNames }),
+  ...(numClasses !== undefined && { numClasses }),
+});
+
+/** The first batches of each epoch. */
+function firstBatches(loader: Loader, count: number): Loader {
+  const { numBatches, numSamples } = limitedSize(loader, count);
+  return {
+    ...describeLoader(loader),
+    numBatches,
+    numSamples,
+    async *[Symbol.asyncIterator]() {
+      let yielded = 0;
+      for await (const batch of loader) {
+        yield batch;
+        if (++yielded === numBatches) return;
+      }
+    },
+  };
+}
+
+/** The first batches of the first epoch, kept and repeated in every epoch. */
+class KeptBatches implements Loader {
+  readonly numBatches: number;
+  readonly numSamples: number;
+  readonly batchSize: number;
+  readonly #loader: Loader;
+  readonly #batches: Batch[] = [];
+
+  constructor(loader: Loader, count: number) {
+    const { numBatches, numSamples } = limitedSize(loader, count);
+    this.#loader = loader;
+    this.numBatches = numBatches;
+    this.numSamples = numSamples;
+    this.batchSize = loader.batchSize;
+    Object.assign(this, describeLoader(loader));
+  }
+
+  async *[Symbol.asyncIterator](): AsyncGenerator<Batch, void, undefined> {
+    if (this.#batches.length === 0) {
+      for await (const batch of this.#loader) {
+        this.#batches.push(batch);
+        if (this.#batches.length === this.numBatches) break;
+      }
+    }
+    for (const { features, labels } of this.#batches)
+      yield { features: tf.clone(features), labels: tf.clone(labels) };
+  }
+
+  dispose(): void {
+    for (const { features, labels } of this.#batches) tf.dispose([features, labels]);
+  }
+}

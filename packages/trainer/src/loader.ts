@@ -1,0 +1,110 @@
+/** Minibatches and loaders: their types, and the checks that they fit a model. */
+
+import type { Plan } from '@deepend/compiler';
+import { formatValue } from '@deepend/core';
+import { Tensor } from '@tensorflow/tfjs-core';
+
+/** One minibatch. The code that takes it from a loader owns it and disposes it. */
+export interface Batch {
+  /** float32 `[batch, height, width, channels]`. */
+  readonly features: Tensor;
+  /** int32 `[batch]` of class indices, or float32 `[batch, numClasses]` of probabilities. */
+  readonly labels: Tensor;
+}
+
+/** An async iterable that yields one epoch's batches each time it is looped over. */
+export interface Loader extends AsyncIterable<Batch> {
+  readonly numSamples: number;
+  readonly numBatches: number;
+  readonly batchSize: number;
+  /** Shape of a sample, without the batch: `[height, width, channels]`. */
+  readonly inputShape?: readonly number[];
+  readonly classNames?: readonly string[];
+  /** Number of classes: every label is below it. */
+  readonly numClasses?: number;
+  /**
+   * The position in the data, as plain JSON. With `restore` a run resumes in the middle of an epoch
+   * as if it had not stopped.
+   */
+  state?(): object;
+  /** Continues at a position that `state` returned. */
+  restore?(state: object): void;
+}
+
+/** @throws TypeError or RangeError when the loader does not fit the model */
+export function checkLoader(where: string, loader: Loader, plan: Plan): void {
+  if (typeof loader?.[Symbol.asyncIterator] !== 'function') {
+    throw new TypeError(
+      `${where}: expected a loader, an async iterable of { features, labels }, got ${formatValue(loader)}`,
+    );
+  }
+  for (const key of ['numSamples', 'numBatches', 'batchSize'] as const) {
+    if (!Number.isInteger(loader[key]) || loader[key] < 1) {
+      throw new RangeError(
+        `${where}: expected a loader with "${key}" of at least 1, got ${formatValue(loader[key])}`,
+      );
+    }
+  }
+  if (loader.inputShape) checkShape(where, loader.inputShape, plan);
+  const classes = loader.numClasses ?? loader.classNames?.length ?? 0;
+  if (classes > plan.numClasses) {
+    throw new RangeError(
+      `${where}: the loader has ${classes} classes, the model's output ${plan.numClasses}; build it with numClasses: ${classes}`,
+    );
+  }
+}
+
+function checkShape(where: string, shape: readonly number[], { inputShape }: Plan): void {
+  const fits =
+    shape.length === inputShape.length &&
+    inputShape.every((size, i) => size === null || size === shape[i]);
+  if (fits) return;
+  const expected = inputShape.map((size) => size ?? 'any').join(', ');
+  throw new RangeError(
+    `${where}: the model takes images of [${expected}], the loader gives [${shape.join(', ')}]; build the model with that inputShape, or resize`,
+  );
+}
+
+/**
+ * @param options.checkLabels whether to read each label; after one epoch the loader is trusted
+ * @param options.allowContinuous whether labels may be numbers rather than classes, as for losses
+ *   of regression
+ * @throws TypeError or RangeError when the batch does not fit the model
+ */
+export function checkBatch(
+  where: string,
+  batch: Batch,
+  plan: Plan,
+  { checkLabels, allowContinuous = false }: { checkLabels: boolean; allowContinuous?: boolean },
+): void {
+  const { features, labels } = batch ?? {};
+  if (!(features instanceof Tensor) || !(labels instanceof Tensor)) {
+    throw new TypeError(
+      `${where}: expected batches of { features, labels }, both tensors, got ${formatValue(batch)}`,
+    );
+  }
+  if (features.dtype !== 'float32')
+    throw new TypeError(`${where}: expected features of float32, got ${features.dtype}; cast them`);
+  checkShape(where, features.shape.slice(1), plan);
+  const isContinuous = labels.dtype === 'float32' && labels.shape[0] === features.shape[0];
+  if (allowContinuous && isContinuous) return;
+  const isSoft = labels.rank === 2; // probabilities of the classes
+  const expected = isSoft ? [features.shape[0], plan.numClasses] : [features.shape[0]];
+  if (labels.shape.join() !== expected.join()) {
+    throw new RangeError(
+      `${where}: expected labels of [${expected.join(', ')}], got [${labels.shape.join(', ')}]`,
+    );
+  }
+  if (checkLabels && !isSoft) checkClasses(where, labels, plan);
+}
+
+function checkClasses(where: string, labels: Tensor, { numClasses }: Plan): void {
+  const values = labels.dataSync();
+  const bad = values.findIndex(
+    (label) => !(label >= 0 && label < numClasses && Number.isInteger(label)),
+  );
+  if (bad < 0) return;
+  throw new RangeError(
+    `${where}: expected labels from 0 to ${numClasses - 1}, the model's classes, got ${formatValue(values[bad])} for sample ${bad} of a batch`,
+  );
+}

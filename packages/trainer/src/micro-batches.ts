@@ -1,0 +1,143 @@
+/**
+ * Forward and backward passes of a batch in parts, when the whole does not fit the device's memory.
+ * The summed gradients make one update.
+ */
+
+import type { Loss, Plan, StepResult } from '@deepend/compiler';
+import { GradientAccumulator } from '@deepend/optim';
+import * as tf from '@tensorflow/tfjs-core';
+import type { LayersModel } from '@tensorflow/tfjs-layers';
+import type { BatchMetrics } from './accumulator';
+import type { Batch } from './loader';
+
+interface MicroBatchOptions {
+  readonly model: LayersModel;
+  readonly plan: Plan;
+  readonly loss: Loss<tf.Scalar | null>;
+  /** Samples in each part. @default 'auto': whole batches until one does not fit */
+  readonly size: number | 'auto' | undefined;
+}
+
+type Gradients = StepResult<tf.Scalar | null>;
+
+export class MicroBatches {
+  /** Samples in each part; undefined while batches are trained whole. */
+  size: number | undefined;
+  readonly #options: MicroBatchOptions;
+  readonly #isAuto: boolean;
+  #hasFitted = false; // whether a batch went through: later ones are not larger
+
+  constructor(options: MicroBatchOptions) {
+    const { size = 'auto' } = options;
+    this.#options = options;
+    this.#isAuto = size === 'auto';
+    if (size !== 'auto') this.size = size;
+  }
+
+  /**
+   * Mean loss, number correct and mean gradients of a batch. With `'auto'` it halves the parts until
+   * one fits, and warns.
+   */
+  forwardBackward(batch: Batch, seed: number): Gradients {
+    if (!this.#isAuto || this.size !== undefined || this.#hasFitted)
+      return this.#inParts(batch, seed);
+    const statistics = new MovingStatistics(this.#options.model); // a failed pass changes some
+    try {
+      for (;;) {
+        try {
+          const result = this.#inParts(batch, seed);
+          this.#hasFitted = true;
+          return result;
+        } catch (error) {
+          const count = batch.features.shape[0] ?? 1;
+          const tried = this.size ?? count;
+          if ((error as Error).name !== 'OutOfMemoryError' || tried <= 1) throw error;
+          statistics.restore();
+          this.size = smallerSize(tried, (error as { fits?: number }).fits);
+          console.warn(splitMessage(count, this.size));
+        }
+      }
+    } finally {
+      statistics.dispose();
+    }
+  }
+
+  #inParts({ features, labels }: Batch, seed: number): Gradients {
+    const { plan, loss } = this.#options;
+    const count = features.shape[0] ?? 0;
+    const size = this.size ?? count;
+    if (size >= count) return plan.forwardBackward(features, labels, { seed, loss });
+    const accumulator = new GradientAccumulator();
+    const parts: BatchMetrics[] = [];
+    try {
+      for (let start = 0; start < count; start += size) {
+        const length = Math.min(size, count - start);
+        const x = slice(features, start, length);
+        const y = slice(labels, start, length);
+        try {
+          const result = plan.forwardBackward(x, y, { seed: seed + start, loss });
+          accumulator.add(result.gradients, length / count);
+          tf.dispose(result.gradients.map(({ gradient }) => gradient));
+          parts.push({ loss: result.loss, correct: result.correct, count: length });
+        } finally {
+          tf.dispose([x, y]);
+        }
+      }
+      return { ...combine(parts, count), gradients: accumulator.take() };
+    } finally {
+      tf.dispose(parts.flatMap((part) => (part.correct ? [part.loss, part.correct] : [part.loss])));
+      accumulator.dispose();
+    }
+  }
+}
+
+const slice = (x: tf.Tensor, start: number, length: number): tf.Tensor =>
+  tf.slice(x, [start, ...x.shape.slice(1).map(() => 0)], [length, ...x.shape.slice(1)]);
+
+/** Mean loss and number correct of a batch of `count` samples from those of its parts. */
+function combine(
+  parts: readonly BatchMetrics[],
+  count: number,
+): Pick<Gradients, 'loss' | 'correct'> {
+  const loss = tf.tidy(
+    () => tf.addN(parts.map((part) => tf.mul(part.loss, part.count / count))) as tf.Scalar,
+  );
+  const correct = parts.flatMap((part) => (part.correct ? [part.correct] : []));
+  return {
+    loss,
+    correct: correct.length > 0 ? tf.tidy(() => tf.addN(correct) as tf.Scalar) : null,
+  };
+}
+
+/** The size that the backend says would fit, or half, evened out over the parts. */
+function smallerSize(size: number, fits: number | undefined): number {
+  const most = fits !== undefined && fits >= 1 && fits < size ? fits : Math.floor(size / 2);
+  return Math.ceil(size / Math.ceil(size / most));
+}
+
+const splitMessage = (count: number, size: number) =>
+  `[trainer] train: a batch of ${count} does not fit the device's memory: it is trained in parts of ${size}, as one update. ` +
+  `Batch normalization then sees ${size} samples at a time; set microBatch to choose, or lower the batch size`;
+
+/** Copies of the moving statistics of batch normalization, which a forward pass changes. */
+class MovingStatistics {
+  readonly #copies: { weight: LayersModel['weights'][number]; value: tf.Tensor }[];
+
+  constructor(model: LayersModel) {
+    const moving = model.weights.filter(({ originalName }) =>
+      /\/moving_(mean|variance)$/.test(originalName),
+    );
+    this.#copies = moving.map((weight) => ({
+      weight,
+      value: tf.tidy(() => tf.add(weight.read(), 0)),
+    }));
+  }
+
+  restore(): void {
+    for (const { weight, value } of this.#copies) weight.write(value);
+  }
+
+  dispose(): void {
+    tf.dispose(this.#copies.map(({ value }) => value));
+  }
+}

@@ -1,0 +1,164 @@
+/** The arithmetic of one training step: forward, backward, accumulation, clipping, update, EMA. */
+
+import { compile, type Loss, type ParameterGradient, type Plan } from '@deepend/compiler';
+import { DeviceGroup } from '@deepend/distributed';
+import {
+  clipByNorm,
+  clipByValue,
+  createOptimizer,
+  GradientAccumulator,
+  ModelEma,
+  type Optimizer,
+  softmaxCrossEntropy,
+} from '@deepend/optim';
+import * as tf from '@tensorflow/tfjs-core';
+import type { LayersModel } from '@tensorflow/tfjs-layers';
+import type { BatchMetrics } from './accumulator';
+import type { Batch } from './loader';
+import { MicroBatches } from './micro-batches';
+import type { TrainOptions } from './options';
+
+type StepOptions = Pick<
+  TrainOptions,
+  | 'optimizer'
+  | 'loss'
+  | 'clipNorm'
+  | 'clipValue'
+  | 'gradientAccumulationSteps'
+  | 'emaDecay'
+  | 'microBatch'
+  | 'devices'
+>;
+
+export interface StepSettings {
+  /** Seed of dropout and other random layers in this step. */
+  readonly seed: number;
+  readonly lr: number;
+  /** Whether the epoch ends with this batch: gradients that wait for an update then get one. */
+  readonly isLast: boolean;
+}
+
+/** Runs training steps on a model. It owns the plan, the optimizer, the EMA and the devices. */
+export class StepRunner {
+  readonly plan: Plan;
+  readonly optimizer: Optimizer;
+  readonly ema: ModelEma | undefined;
+  readonly loss: Loss<tf.Scalar | null>;
+  /** Splits batches that do not fit the device's memory. */
+  readonly microBatches: MicroBatches;
+  /** Number of weight updates so far. */
+  updates = 0;
+  readonly #model: LayersModel;
+  readonly #options: StepOptions;
+  readonly #accumulator: GradientAccumulator | undefined;
+  readonly #group: DeviceGroup | undefined; // several devices that share each batch
+  #pendingBatches = 0; // whose gradients wait for an update
+  #pendingSamples = 0;
+
+  constructor(model: LayersModel, options: StepOptions) {
+    const { optimizer = 'sgd', loss = softmaxCrossEntropy, emaDecay, microBatch } = options;
+    const { gradientAccumulationSteps = 1, devices } = options;
+    const plan = compile(model);
+    this.#model = model;
+    this.#options = options;
+    this.plan = plan;
+    this.optimizer = createOptimizer(
+      typeof optimizer === 'string' ? { name: optimizer } : optimizer,
+    );
+    this.loss = loss;
+    this.microBatches = new MicroBatches({ model, plan, loss, size: microBatch });
+    if (emaDecay !== undefined) this.ema = new ModelEma(plan, { decay: emaDecay });
+    if (gradientAccumulationSteps > 1) this.#accumulator = new GradientAccumulator();
+    if (devices && devices.length > 1)
+      this.#group = new DeviceGroup({ net: model, plan, loss, devices });
+  }
+
+  /** Starts the workers of the other devices. @throws Error when one does not start */
+  async start(): Promise<void> {
+    await this.#group?.begin();
+  }
+
+  /** Whether the weights have taken in all gradients so far: only then can the run be saved. */
+  get settled(): boolean {
+    return this.#pendingBatches === 0;
+  }
+
+  /**
+   * Computes loss and gradients of a batch, which stays the caller's, and updates the weights, or
+   * every `gradientAccumulationSteps` batches.
+   * @returns the batch's metrics, whose scalars are the caller's
+   */
+  async step(batch: Batch, { seed, lr, isLast }: StepSettings): Promise<BatchMetrics> {
+    const { gradientAccumulationSteps = 1 } = this.#options;
+    const count = batch.features.shape[0] ?? 0;
+    const { loss, correct, gradients } = this.#group
+      ? await this.#group.step(batch, seed)
+      : this.microBatches.forwardBackward(batch, seed);
+    this.#pendingBatches++;
+    this.#pendingSamples += count;
+    if (!this.#accumulator) this.#update(gradients, lr);
+    else {
+      this.#accumulator.add(gradients, count);
+      disposeAll(gradients);
+      if (this.#pendingBatches === gradientAccumulationSteps || isLast)
+        this.#update(divide(this.#accumulator.take(), this.#pendingSamples), lr);
+    }
+    return { loss, correct, count };
+  }
+
+  /** Clips the gradients, updates weights and EMA, and disposes the gradients. */
+  #update(gradients: readonly ParameterGradient[], lr: number): void {
+    const { clipNorm, clipValue } = this.#options;
+    if (clipValue !== undefined) clipByValue(gradients, clipValue);
+    if (clipNorm !== undefined) tf.dispose(clipByNorm(gradients, clipNorm));
+    this.optimizer.step(gradients, { lr });
+    disposeAll(gradients);
+    this.ema?.update();
+    this.updates++;
+    this.#pendingBatches = 0;
+    this.#pendingSamples = 0;
+  }
+
+  /** Runs `work` while the model has its averaged weights, if the run keeps an EMA. */
+  async withEma<T>(work: () => Promise<T>): Promise<T> {
+    this.ema?.swap();
+    try {
+      return await work();
+    } finally {
+      this.ema?.swap();
+    }
+  }
+
+  /** Leaves the model with its averaged weights, if the run keeps an EMA. */
+  applyEma(): void {
+    const { ema } = this;
+    if (!ema) return;
+    tf.tidy(() => {
+      ema.swap();
+      const averaged = this.#model.weights.map((weight) => tf.clone(weight.read()));
+      ema.swap(); // since a swapped EMA restores the model's own weights when it is disposed
+      this.#model.weights.forEach((weight, i) => {
+        weight.write(averaged[i] as tf.Tensor);
+      });
+    });
+  }
+
+  async dispose(): Promise<void> {
+    this.optimizer.dispose();
+    this.ema?.dispose();
+    this.#accumulator?.dispose();
+    await this.#group?.end();
+  }
+}
+
+const disposeAll = (gradients: readonly ParameterGradient[]) =>
+  tf.dispose(gradients.map(({ gradient }) => gradient));
+
+/** Divides gradients that are sums over samples by their number, and disposes the sums. */
+function divide(sums: readonly ParameterGradient[], numSamples: number): ParameterGradient[] {
+  return sums.map(({ parameter, gradient: sum }) => {
+    const gradient = tf.div(sum, numSamples);
+    sum.dispose();
+    return { parameter, gradient };
+  });
+}
