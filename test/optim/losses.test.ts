@@ -167,7 +167,7 @@ describe('a loss', () => {
     [
       meanSquaredError(),
       tf.zeros([6]),
-      '[optim] meanSquaredError: expected labels [6, 5], a number for each output of the net, got [6]',
+      '[optim] meanSquaredError: expected labels [6, 5], one number for each output of the model, got [6]',
     ],
     [binaryCrossEntropy(), bad, '[optim] binaryCrossEntropy: expected labels [6, 5]'],
   ] as const)('refuses labels that do not fit: %#', (loss, labels, message) => {
