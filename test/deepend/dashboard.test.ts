@@ -92,7 +92,7 @@ describe('startDashboard', () => {
     [
       'a port that is none',
       () => startDashboard(root, { port: 65_536 }),
-      /option "port" must be an integer of at most 65535, got 65536/,
+      /option "port" must be an integer from 0 to 65535, got 65536/,
     ],
     [
       'an option that does not exist',

@@ -193,7 +193,7 @@ describe('a direction', () => {
       "the net 'none' has no layer with a matrix of weights",
     );
     await expect(plots.lossLandscape(smallNet(), loader(), { steps: 1 })).rejects.toThrow(
-      '"steps" must be an integer of at least 2',
+      '"steps" must be an integer from 2 to 501',
     );
   });
 });

@@ -251,7 +251,7 @@ describe('exportTfjs', () => {
     );
     await fs.writeFile(at('file'), '');
     await expect(exportTfjs(net, at('file', 'net'))).rejects.toThrow(
-      /\[export\] exportTfjs: cannot write .*; nothing was changed there/,
+      /\[export\] exportTfjs: cannot write .*; choose another place/,
     );
   });
 });

@@ -126,7 +126,7 @@ describe('a folder that holds no sound net', () => {
   it('a place where no folder can be', async () => {
     await fs.writeFile(at('file'), '');
     await expect(saveModel(net(), at('file', 'net'))).rejects.toThrow(
-      /cannot write .*net: .*; nothing was changed there/,
+      /cannot write .*net: .*; choose another place/,
     );
     expect((await fs.readdir(dir)).filter((name) => name.startsWith('.'))).toEqual([]);
   });

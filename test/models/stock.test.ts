@@ -45,7 +45,13 @@ async function predictElsewhere(
   fillNet(net);
   const folder = path.join(dir, id.replace('/', '-'));
   await saveModel(net, folder);
-  const image = tf.randomUniform([2, ...(options.inputShape as number[])], 0, 1, 'float32', 3);
+  const image = tf.randomUniform(
+    [2, ...(options.inputShape as readonly number[])],
+    0,
+    1,
+    'float32',
+    3,
+  );
   const logits = compile(net).logits(image);
   const here = [...logits.dataSync()];
   const input = JSON.stringify({ shape: image.shape, values: [...image.dataSync()] });

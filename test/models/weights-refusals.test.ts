@@ -329,11 +329,11 @@ describe('saveWeights', () => {
   it('says so where no file can be', async () => {
     await fs.writeFile(at('file'), '');
     await expect(saveWeights(smallNet(), at('file/net'))).rejects.toThrow(
-      /\[models\] saveWeights: cannot write .*net: .*; nothing was changed there/,
+      /\[models\] saveWeights: cannot write .*net: .*; choose another place/,
     );
     await fs.ensureDir(at('folder'));
     await expect(saveWeights(smallNet(), at('folder'))).rejects.toThrow(
-      /cannot write .*folder: .*; nothing was changed there/,
+      /cannot write .*folder: .*; choose another place/,
     );
     expect((await fs.readdir(dir)).filter((name) => name.startsWith('.'))).toEqual([]);
   });

@@ -407,7 +407,7 @@ describe('bad input', () => {
     [
       'a dropout of everything',
       () => book.vgg11({ dropout: 1 }),
-      /"dropout" must be a number below 1, got 1/,
+      /"dropout" must be a number of at least 0 and below 1, got 1/,
     ],
     [
       'a VGG for images too small',
@@ -442,7 +442,7 @@ describe('bad input', () => {
     [
       'a certain drop',
       () => resnet18({ stochasticDepth: 1 }),
-      /"stochasticDepth" must be a number below 1, got 1/,
+      /"stochasticDepth" must be a number of at least 0 and below 1, got 1/,
     ],
     [
       "another net's option",

@@ -6,21 +6,25 @@
  */
 import { randomUUID } from 'node:crypto';
 import { type FileHandle, mkdir, open, readdir, rename, rm } from 'node:fs/promises';
+import { hostname } from 'node:os';
 import path from 'node:path';
 
-/** The content of a file, or a function that writes it to an open file piece by piece. */
+/**
+ * The content of a file, or a function that writes it to an open file piece by piece, for content
+ * that should not be held in memory at once.
+ */
 export type FileContent = string | Uint8Array | ((file: FileHandle) => Promise<void>);
 
 export interface WriteOptions {
   /** The beginning of each error: `[trainer] checkpoint`. */
   readonly where: string;
-  /** What the user can do about an error. @default 'free the disk or name another place' */
+  /** What the user can do about an error. @default advice that fits the system's error code */
   readonly hint?: string;
 }
 
 /**
- * Writes `file` as a whole. Its folder is made where it is missing.
- * @throws Error when it cannot be written; what was there before stays
+ * Writes `file` as a whole. Its folder is created if it does not exist.
+ * @throws Error when it cannot be written; the old content stays
  */
 export async function writeFileAtomic(
   file: string,
@@ -30,6 +34,7 @@ export async function writeFileAtomic(
   const staging = stagingName(file);
   try {
     await mkdir(path.dirname(staging), { recursive: true });
+    await removeAbandoned(file);
     await writeAndFlush(staging, content);
     await publishFile(staging, file);
   } catch (cause) {
@@ -38,7 +43,7 @@ export async function writeFileAtomic(
   }
 }
 
-/** Gives a file that is complete and flushed its final name, for good. */
+/** Gives a complete, flushed file its final name, and makes that name survive a power cut. */
 export async function publishFile(staging: string, file: string): Promise<void> {
   await rename(staging, file);
   await flushFolder(path.dirname(file));
@@ -58,6 +63,7 @@ export async function writeFolderAtomic(
   const staging = stagingName(folder);
   try {
     await mkdir(staging, { recursive: true });
+    await removeAbandoned(folder);
     for (const [name, content] of Object.entries(files))
       await writeAndFlush(path.join(staging, name), content);
     await flushFolder(staging);
@@ -92,11 +98,37 @@ export async function appendToFile(
   }
 }
 
-/** A hidden name next to `place`, so that the rename stays within one file system. */
-const stagingName = (place: string) => {
-  const whole = path.resolve(place);
-  return path.join(path.dirname(whole), `.${path.basename(whole)}.${randomUUID()}.part`);
+/**
+ * A hidden name next to `place`, so that the rename stays within one file system. It says which
+ * process writes it, so that what a killed process leaves can be found.
+ */
+export const stagingName = (place: string): string => {
+  const { folder, prefix } = stagingPlace(place);
+  return path.join(folder, `${prefix}${process.pid}.${randomUUID()}.part`);
 };
+
+function stagingPlace(place: string): { folder: string; prefix: string } {
+  const { dir, base } = path.parse(path.resolve(place));
+  return { folder: dir, prefix: `.${base}.${hostname()}.` };
+}
+
+/** Removes staging files of `place` whose process, on this machine, no longer runs. */
+async function removeAbandoned(place: string): Promise<void> {
+  const { folder, prefix } = stagingPlace(place);
+  for (const name of await readdir(folder)) {
+    if (!name.startsWith(prefix) || !name.endsWith('.part')) continue;
+    const pid = Number.parseInt(name.slice(prefix.length), 10);
+    if (Number.isInteger(pid) && !isRunning(pid)) await remove(path.join(folder, name));
+  }
+}
+
+function isRunning(pid: number): boolean {
+  try {
+    return process.kill(pid, 0); // signal 0 only asks
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code !== 'ESRCH'; // EPERM: it runs as another user
+  }
+}
 
 async function writeAndFlush(file: string, content: FileContent): Promise<void> {
   const handle = await open(file, 'w');
@@ -109,24 +141,36 @@ async function writeAndFlush(file: string, content: FileContent): Promise<void> 
   }
 }
 
-/** Some systems cannot open or flush a folder; the rename is in place there all the same. */
+/** Error codes of systems that cannot open or flush a folder; the rename is in place even there. */
+const NO_FOLDER_FLUSH = ['EISDIR', 'EPERM', 'EACCES', 'EINVAL', 'ENOTSUP', 'ENOSYS', 'EBADF'];
+
 async function flushFolder(folder: string): Promise<void> {
   let handle: FileHandle | undefined;
   try {
     handle = await open(folder, 'r');
     await handle.sync();
-  } catch {
+  } catch (error) {
+    if (!NO_FOLDER_FLUSH.includes((error as NodeJS.ErrnoException).code ?? '')) throw error;
   } finally {
     await handle?.close();
   }
 }
 
-/** A staging file that could not be made need not be removed. */
+/** A staging file that could not be created need not be removed. */
 const remove = (staging: string) => rm(staging, { recursive: true, force: true }).catch(() => {});
 
+/** By the system's error code. */
+const HINTS: Readonly<Record<string, string>> = {
+  ENOSPC: 'free some disk space or choose another place',
+  EDQUOT: 'free some disk space or choose another place',
+  EACCES: 'check the permissions of its folder or choose another place',
+  EPERM: 'check the permissions of its folder or choose another place',
+  EROFS: 'the file system is read-only; choose another place',
+};
+
 function cannotWrite(place: string, cause: unknown, { where, hint }: WriteOptions): Error {
-  const next = hint ?? 'free the disk or name another place';
-  return new Error(`${where}: cannot write ${place}: ${(cause as Error).message}; ${next}`, {
-    cause,
-  });
+  const { message, code } = cause as NodeJS.ErrnoException;
+  const byCode = code === undefined ? 'nothing was changed there' : 'choose another place';
+  const next = hint ?? HINTS[code ?? ''] ?? byCode;
+  return new Error(`${where}: cannot write ${place}: ${message}; ${next}`, { cause });
 }

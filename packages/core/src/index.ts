@@ -1,4 +1,8 @@
-/** Internal: what the other packages of deepend share. Its names may change in any release. */
+/**
+ * Internal: code that several packages of deepend share. Its names may change in any release, so do
+ * not import it from outside.
+ */
+
 export {
   type BackendTraits,
   backendTraits,
@@ -10,6 +14,7 @@ export {
   appendToFile,
   type FileContent,
   publishFile,
+  stagingName,
   type WriteOptions,
   writeFileAtomic,
   writeFolderAtomic,
@@ -19,3 +24,5 @@ export { type Bundle, type Notebook, type NotebookOutput, notebook } from './not
 export { checkOptions, closest, formatValue } from './options';
 export type { EpochRecord, StepRecord } from './records';
 export * as rule from './rules';
+export { deserializeError, type SerializedError, serializeError } from './serialized-error';
+export type { ImageShape } from './shapes';

@@ -1,22 +1,79 @@
-/** Rules for single options. Each message completes the sentence `option "x" must be …`. */
+/**
+ * Rules for single options. Each message completes the sentence `option "x" must be …`. A rule is a
+ * zod schema, but callers chain only `.optional()` and `.default(value)`; everything else is an
+ * argument here, so that each rule has one message.
+ */
 import { z } from 'zod';
+import type { ImageShape } from './shapes';
 
-const number = (message: string) => z.number({ error: message });
+/** An integer from `min` to `max`, both included: `an integer from 1 to 512`. */
+export const integer = ({ min, max }: { min?: number; max?: number } = {}) => {
+  const message = `an integer${between(min, max)}`;
+  const lowest = min ?? Number.MIN_SAFE_INTEGER;
+  const highest = max ?? Number.MAX_SAFE_INTEGER;
+  return z.number({ error: message }).int(message).min(lowest, message).max(highest, message);
+};
+export const positiveInteger = () => integer({ min: 1 });
+export const nonNegativeInteger = () => integer({ min: 0 });
 
-export const positiveInteger = () =>
-  number('an integer of at least 1')
-    .int('an integer of at least 1')
-    .min(1, 'an integer of at least 1');
-export const nonNegativeInteger = () =>
-  number('an integer of at least 0')
-    .int('an integer of at least 0')
-    .min(0, 'an integer of at least 0');
-export const positiveNumber = () => number('a number above 0').positive('a number above 0');
-export const nonNegativeNumber = () =>
-  number('a number of at least 0').min(0, 'a number of at least 0');
-export const finiteNumber = () => number('a finite number');
+const between = (min: number | undefined, max: number | undefined) => {
+  if (min === undefined) return max === undefined ? '' : ` of at most ${max}`;
+  return max === undefined ? ` of at least ${min}` : ` from ${min} to ${max}`;
+};
+
+interface NumberRange {
+  /** The smallest number allowed. */
+  min?: number;
+  /** The largest number allowed. */
+  max?: number;
+  /** A number that is too small. */
+  above?: number;
+  /** A number that is too large. */
+  below?: number;
+}
+
+/** A finite number within a range: `a number of at least 0 and below 1`. */
+export const number = (range: NumberRange = {}) => {
+  const { min, max, above, below } = range;
+  const limits = [
+    ...(min === undefined ? [] : [`of at least ${min}`]),
+    ...(above === undefined ? [] : [`above ${above}`]),
+    ...(max === undefined ? [] : [`of at most ${max}`]),
+    ...(below === undefined ? [] : [`below ${below}`]),
+  ];
+  const message = limits.length > 0 ? `a number ${limits.join(' and ')}` : 'a finite number';
+  const { NEGATIVE_INFINITY, POSITIVE_INFINITY } = Number;
+  return z
+    .number({ error: message })
+    .min(min ?? NEGATIVE_INFINITY, message)
+    .max(max ?? POSITIVE_INFINITY, message)
+    .gt(above ?? NEGATIVE_INFINITY, message)
+    .lt(below ?? POSITIVE_INFINITY, message);
+};
+export const finiteNumber = () => number();
+export const positiveNumber = () => number({ above: 0 });
+export const nonNegativeNumber = () => number({ min: 0 });
+/** A probability or a part of a whole that leaves something over: 0 up to, not including, 1. */
+export const fraction = () => number({ min: 0, below: 1 });
+
 export const boolean = () => z.boolean({ error: 'true or false' });
-export const string = () => z.string({ error: 'a string' });
+
+/**
+ * A string that matches `pattern`.
+ * @param options.expected what such a string is, for the error
+ */
+export const string = ({ pattern, expected = 'a string' }: StringOptions = {}) => {
+  const rule = z.string({ error: expected });
+  return pattern ? rule.regex(pattern, expected) : rule;
+};
+interface StringOptions {
+  pattern?: RegExp;
+  /** @default 'a string' */
+  expected?: string;
+}
+export const nonEmptyString = (expected = 'a string that is not empty') =>
+  z.string({ error: expected }).min(1, expected);
+
 export const oneOf = <const T extends readonly [string, ...string[]]>(choices: T) =>
   z.enum(choices, { error: `one of ${choices.map((choice) => `'${choice}'`).join(', ')}` });
 export const func = <F extends (...args: never[]) => unknown>() =>
@@ -24,15 +81,28 @@ export const func = <F extends (...args: never[]) => unknown>() =>
 /** A value that passes `test`; `message` says what it must be. */
 export const custom = <T>(test: (value: unknown) => boolean, message: string) =>
   z.custom<T>(test, { error: message });
+/** A value that fits one of two rules. */
+export const either = <A extends z.ZodType, B extends z.ZodType>(a: A, b: B, message: string) =>
+  z.union([a, b], { error: message });
 /** `[height, width, channels]`, each at least 1. */
 export const imageShape = () =>
-  custom<[number, number, number]>(
+  custom<ImageShape>(
     (value) =>
       Array.isArray(value) &&
       value.length === 3 &&
       value.every((size) => Number.isInteger(size) && size >= 1),
     '[height, width, channels] of integers of at least 1',
   );
-export const list = <T extends z.ZodType>(element: T, message: string) =>
-  z.array(element, { error: message });
-export { strictObject as object } from 'zod';
+
+/** A list of at least `min` elements, 0 by default, or of exactly `length`. */
+export const list = <T extends z.ZodType>(
+  element: T,
+  message: string,
+  { min = 0, length }: { min?: number; length?: number } = {},
+) => {
+  const rule = z.array(element, { error: message }).min(length ?? min, message);
+  return length === undefined ? rule : rule.max(length, message);
+};
+
+/** An object with these options and no others. */
+export const object = z.strictObject;

@@ -1,4 +1,4 @@
-/** Errors about files and mirrors, and how errors travel between threads. */
+/** Errors about files and mirrors. */
 
 /** A data file or folder that cannot be used. `file` is its path. */
 export class DataError extends Error {
@@ -64,29 +64,5 @@ export function reason(error: unknown): string {
   return error.cause instanceof Error && error.cause.message ? error.cause.message : error.message;
 }
 
-/** An error as plain data: structured clones lose an error's class and properties. */
-export interface SerializedError {
-  readonly name: string;
-  readonly message: string;
-  readonly stack: string | undefined;
-  /** Only for a DataError. */
-  readonly data?: { readonly file: string; readonly fault: string };
-}
-
-export function serializeError(error: unknown): SerializedError {
-  if (!(error instanceof Error)) return { name: 'Error', message: String(error), stack: undefined };
-  const { name, message, stack } = error;
-  // Compared by name: a worker's bundle has its own copy of the class.
-  if (name !== 'DataError') return { name, message, stack };
-  const { file, fault } = error as DataError;
-  return { name, message, stack, data: { file, fault } };
-}
-
-export function deserializeError({ name, message, stack, data }: SerializedError): Error {
-  if (data) {
-    const error = new DataError(data.file, '', '', '');
-    return Object.assign(error, { message, fault: data.fault }, stack && { stack });
-  }
-  const ErrorClass = { RangeError, TypeError }[name] ?? Error;
-  return Object.assign(new ErrorClass(message), stack && { stack });
-}
+/** Errors from worker threads whose class only this package knows, for `deserializeError`. */
+export const ERROR_CLASSES = { DataError: () => new DataError('', '', '', '') };

@@ -2,10 +2,10 @@
  * The types that the rest of deepend shares with this package. They are structural, so that any
  * dataset or loader of the right shape fits.
  */
+import type { ImageShape } from '@deepend/core';
 import type { Tensor } from '@tensorflow/tfjs-core';
 
-/** `[height, width, channels]` of one image. */
-export type ImageShape = readonly [height: number, width: number, channels: number];
+export type { ImageShape };
 
 /** One minibatch. Who takes it from a loader owns both tensors and disposes them. */
 export interface Batch {

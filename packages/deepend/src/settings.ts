@@ -44,7 +44,7 @@ const boolean = (flag: string, about: string): SettingEntry => ({
   kind: 'boolean',
   rule: rule.boolean().optional(),
 });
-const fraction = () => rule.nonNegativeNumber().lt(1, 'a number below 1').optional();
+const fraction = () => rule.fraction().optional();
 const fromZero = () => rule.nonNegativeInteger().optional();
 
 export const SETTINGS = {

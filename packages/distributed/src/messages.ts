@@ -3,6 +3,7 @@
  * shared memory, which threads read where it is;
  * between processes their numbers go through files.
  */
+import type { SerializedError } from '@deepend/core';
 import type { Sketch } from './net-text';
 
 /** A net as another thread or process can build it again. */
@@ -57,21 +58,8 @@ export type Task<Q extends Question = Question> = {
  */
 export const SPOOLS = { tasks: 4, answers: 5 } as const;
 
-/** An error on its way between threads: structured clones lose its own properties. */
-export interface Fault {
-  readonly name: string;
-  readonly message: string;
-  readonly stack: string | undefined;
-}
-
 /** `loaded` comes once, before anything was asked. */
 export type Reply =
   | { readonly loaded: true }
   | { readonly id: number; readonly answer: Answers[Question] }
-  | { readonly id: number; readonly fault: Fault };
-
-export function faultOf(error: unknown): Fault {
-  if (!(error instanceof Error)) return { name: 'Error', message: String(error), stack: undefined };
-  const { name, message, stack } = error;
-  return { name, message, stack };
-}
+  | { readonly id: number; readonly fault: SerializedError };

@@ -2,6 +2,7 @@
  * A device's worker as the thread sees it that trains: asked one thing at a time, and given up when
  * it dies or stays silent.
  */
+import { deserializeError, type SerializedError } from '@deepend/core';
 import type { Link, StartLink } from './link';
 import type { Answers, Question, Reply, Task, Tasks } from './messages';
 
@@ -82,17 +83,11 @@ export class Peer {
     this.wake?.();
   }
 
-  private errorOf({
-    name,
-    message,
-    stack,
-  }: {
-    name: string;
-    message: string;
-    stack: string | undefined;
-  }): Error {
-    const cause = Object.assign(new Error(message), { name }, stack && { stack });
-    return Object.assign(new Error(`${this.name}: ${message}`, { cause }), { name });
+  private errorOf(fault: SerializedError): Error {
+    const cause = deserializeError(fault);
+    return Object.assign(new Error(`${this.name}: ${cause.message}`, { cause }), {
+      name: cause.name,
+    });
   }
 
   private silence(patience: number): Error {

@@ -2,7 +2,8 @@
  * What a device's worker runs, a thread or a process. scripts/build-worker.mjs makes a text of it.
  */
 import { parentPort } from 'node:worker_threads';
-import { type Answers, faultOf, type Question, type Reply, SPOOLS, type Task } from './messages';
+import { serializeError } from '@deepend/core';
+import { type Answers, type Question, type Reply, SPOOLS, type Task } from './messages';
 import { Replica } from './replica';
 import { SpoolReader, spool } from './spool';
 
@@ -31,7 +32,7 @@ const onTask = (task: Task): void => {
     try {
       post({ id: task.id, answer: await answer(task) });
     } catch (error) {
-      post({ id: task.id, fault: faultOf(error) });
+      post({ id: task.id, fault: serializeError(error) });
     }
   });
 };

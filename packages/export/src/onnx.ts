@@ -2,9 +2,7 @@
  * A net as an ONNX file, https://onnx.ai, which ONNX Runtime and the runtimes of phones, browsers
  * and GPUs' makers read.
  */
-import { open } from 'node:fs/promises';
-import { checkOptions, rule } from '@deepend/core';
-import { writeWhole } from '@deepend/models';
+import { checkOptions, rule, writeFileAtomic } from '@deepend/core';
 import type { LayersModel } from '@tensorflow/tfjs-layers';
 import { version } from '../package.json';
 import { buildModel } from './onnx/build';
@@ -90,15 +88,10 @@ export async function writeOnnx(file: string, model: OnnxModel): Promise<void> {
       `${WHERE}: net '${model.name}': expected a file of less than 2 GiB, the most that protobuf holds, got ${bytes} bytes; keep it with saveModel`,
     );
   }
-  await writeWhole(
+  await writeFileAtomic(
     file,
-    async (staging) => {
-      const handle = await open(staging, 'wx');
-      try {
-        for await (const piece of pieces(encoded)) await handle.writeFile(piece);
-      } finally {
-        await handle.close();
-      }
+    async (handle) => {
+      for await (const piece of pieces(encoded)) await handle.writeFile(piece);
     },
     { where: WHERE },
   );

@@ -1,9 +1,9 @@
 import path from 'node:path';
+import { writeFolderAtomic } from '@deepend/core';
 import { GroupedConv2D } from '@deepend/nn';
 import { io } from '@tensorflow/tfjs-core';
 import * as tfl from '@tensorflow/tfjs-layers';
 import fs from 'fs-extra';
-import { writeFolder } from './whole';
 
 const TOPOLOGY = 'model.json';
 const WEIGHTS = 'weights.bin';
@@ -28,7 +28,7 @@ export async function saveModel(net: tfl.LayersModel, dir: string): Promise<void
   };
   const weights = io.CompositeArrayBuffer.join(weightData);
   const files = { [WEIGHTS]: new Uint8Array(weights), [TOPOLOGY]: `${JSON.stringify(topology)}\n` };
-  await writeFolder(dir, files, { where: '[models] saveModel' });
+  await writeFolderAtomic(dir, files, { where: '[models] saveModel' });
 }
 
 /** What stock TensorFlow.js lacks for a net. */

@@ -32,7 +32,6 @@ export {
   saveWeights,
   writeWeights,
 } from './weights/weights';
-export { writeFolder, writeWhole } from './whole';
 export { type AlexNetOptions, alexNetStage } from './zoo/alexnet';
 export {
   ANYNETS,

@@ -1,3 +1,4 @@
+export type { ImageShape } from '@deepend/core';
 export { adaptiveAveragePool } from './adaptive-pool';
 export {
   BLOCK_ORDER_NAMES,
@@ -34,7 +35,7 @@ export {
 } from './layers';
 export { byKind, modules, type Part, part } from './modules';
 export { isDry, layerConfig, numbered, scope } from './naming';
-export { type ModelOptions, modelRules, rate, settle } from './options';
+export { type ModelOptions, modelRules, settle } from './options';
 export { type BlockOptions, type ResidualOptions, residual, type Shortcut } from './residual';
 export {
   cifarStem,
@@ -45,5 +46,5 @@ export {
   residualStem,
   type StemOptions,
 } from './residual-stage';
-export { type ImageShape, type SequentialOptions, sequential } from './sequential';
+export { type SequentialOptions, sequential } from './sequential';
 export { squeezeExcitation } from './squeeze-excitation';

@@ -1,7 +1,6 @@
 /** The options that every net has, and their rules. */
-import { rule } from '@deepend/core';
+import { type ImageShape, rule } from '@deepend/core';
 import { INITS, type Init } from './initializers';
-import type { ImageShape } from './sequential';
 
 export interface ModelOptions {
   /**
@@ -25,9 +24,6 @@ export const modelRules = {
   init: rule.oneOf(INITS).optional(),
   seed: rule.nonNegativeInteger().optional(),
 };
-
-/** A rate of dropout, or a probability to drop. */
-export const rate = () => rule.nonNegativeNumber().lt(1, 'a number below 1');
 
 /** The options given, and the defaults of those that are not. */
 export function settle<D extends object, O extends object>(defaults: D, options: O): D & O {

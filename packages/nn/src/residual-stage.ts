@@ -13,7 +13,6 @@ import {
   shapeOf,
 } from './layers';
 import { numbered, scope } from './naming';
-import { rate } from './options';
 import { type BlockOptions, blockRules, residual, type Shortcut } from './residual';
 
 export interface ResidualStageOptions extends BlockOptions {
@@ -40,7 +39,7 @@ export const stageRules = {
   firstBlock: rule.boolean().optional(),
   stride: rule.positiveInteger().optional(),
   shortcut: rule.oneOf(['A', 'B', 'C']).optional(),
-  dropRates: rule.list(rate(), 'a list of probabilities').optional(),
+  dropRates: rule.list(rule.fraction(), 'a list of probabilities').optional(),
   name: rule.string().optional(),
   blockName: rule.func<(place: number) => string>().optional(),
 };

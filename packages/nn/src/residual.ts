@@ -26,7 +26,6 @@ import {
   shapeOf,
 } from './layers';
 import { numbered, scope } from './naming';
-import { rate } from './options';
 import { squeezeExcitation } from './squeeze-excitation';
 
 /**
@@ -101,12 +100,9 @@ export const blockRules = {
   bias: rule.boolean().optional(),
   normalizedProjection: rule.boolean().optional(),
   zeroInitResidual: rule.boolean().optional(),
-  dropRate: rate().optional(),
+  dropRate: rule.fraction().optional(),
   squeezeRatio: rule.positiveInteger().optional(),
-  projectionNames: rule
-    .list(rule.string(), 'the names of two layers')
-    .length(2, 'the names of two layers')
-    .optional(),
+  projectionNames: rule.list(rule.string(), 'the names of two layers', { length: 2 }).optional(),
 };
 
 const residualOptions = rule.object({

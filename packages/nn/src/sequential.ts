@@ -1,11 +1,8 @@
-import { checkOptions, rule } from '@deepend/core';
+import { checkOptions, type ImageShape, rule } from '@deepend/core';
 import * as tfl from '@tensorflow/tfjs-layers';
 import { INITS, type Init } from './initializers';
 import { type Block, ImageTooSmallError } from './layers';
 import { build } from './naming';
-
-/** `[height, width, channels]` */
-export type ImageShape = [height: number, width: number, channels: number];
 
 export interface SequentialOptions {
   /** `[height, width, channels]` of one image, without the batch. */
@@ -43,7 +40,7 @@ export function sequential(
   const problem = tooSmall(blocks, inputShape);
   if (problem) throw new RangeError(`[models] ${name}: ${problem}; ${advice(blocks, inputShape)}`);
   return build({ init, seed }, () => {
-    const image = tfl.input({ shape: inputShape, name: 'input' });
+    const image = tfl.input({ shape: [...inputShape], name: 'input' });
     return tfl.model({ name, inputs: image, outputs: through(blocks, image) });
   });
 }

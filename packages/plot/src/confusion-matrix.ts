@@ -44,8 +44,11 @@ export interface ConfusionMatrixOptions {
 const options = rule.object({
   classNames: rule.list(rule.string(), 'a list of names').optional(),
   normalize: rule
-    .oneOf(['true', 'predicted', 'all'])
-    .or(rule.custom<false>((value) => value === false, "'true', 'predicted', 'all' or false"))
+    .either(
+      rule.oneOf(['true', 'predicted', 'all']),
+      rule.custom<false>((value) => value === false, "'true', 'predicted', 'all' or false"),
+      "'true', 'predicted', 'all' or false",
+    )
     .optional(),
   title: rule.string().optional(),
   cmap: rule.oneOf(COLORMAPS).optional(),

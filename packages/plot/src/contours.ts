@@ -57,11 +57,7 @@ const options = rule.object({
   zscale: rule.oneOf(['linear', 'log']).optional(),
   filled: rule.boolean().optional(),
   cmap: rule.oneOf(COLORMAPS).optional(),
-  resolution: rule
-    .positiveInteger()
-    .min(2, 'an integer of at least 2')
-    .max(1000, 'an integer of at most 1000')
-    .optional(),
+  resolution: rule.integer({ min: 2, max: 1000 }).optional(),
 });
 
 function isIncreasing(value: unknown): boolean {

@@ -61,9 +61,15 @@ const pngOptions = rule.object({
     .optional(),
 });
 const textOptions = rule.object({
-  width: rule.positiveInteger().min(20, 'an integer of at least 20').optional(),
-  height: rule.positiveInteger().min(6, 'an integer of at least 6').optional(),
-  color: rule.oneOf(['ansi256', 'truecolor']).or(rule.boolean()).optional(),
+  width: rule.integer({ min: 20 }).optional(),
+  height: rule.integer({ min: 6 }).optional(),
+  color: rule
+    .either(
+      rule.oneOf(['ansi256', 'truecolor']),
+      rule.boolean(),
+      "'ansi256', 'truecolor', true or false",
+    )
+    .optional(),
 });
 
 /** A drawn chart or image grid, to be shown or saved as SVG, PNG, HTML or text. */

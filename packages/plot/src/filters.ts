@@ -42,7 +42,7 @@ const gridRules = {
   count: rule.positiveInteger().optional(),
   cmap: rule.oneOf(COLORMAPS).optional(),
   cols: rule.positiveInteger().optional(),
-  size: rule.positiveInteger().max(512, 'an integer of at most 512').optional(),
+  size: rule.integer({ min: 1, max: 512 }).optional(),
 };
 const filtersOptions = rule.object({
   ...gridRules,

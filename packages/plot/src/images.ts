@@ -26,8 +26,8 @@ const imagesOptions = rule.object({
   cols: rule.positiveInteger().optional(),
   titles: rule.list(rule.string(), 'a list of strings').optional(),
   titleColors: rule.list(rule.string(), 'a list of colours').optional(),
-  size: rule.positiveInteger().max(2048, 'an integer of at most 2048').optional(),
-  scale: rule.positiveNumber().max(32, 'a number of at most 32').optional(),
+  size: rule.integer({ min: 1, max: 2048 }).optional(),
+  scale: rule.number({ above: 0, max: 32 }).optional(),
 });
 
 const WHERE = '[plot] showImages';

@@ -81,11 +81,7 @@ export const limits = () =>
       value[0] < value[1],
     'two finite numbers, [low, high]',
   );
-export const side = () =>
-  rule
-    .positiveInteger()
-    .min(120, 'an integer of at least 120')
-    .max(8192, 'an integer of at most 8192');
+export const side = () => rule.integer({ min: 120, max: 8192 });
 
 export const chartRules = {
   title: rule.string().optional(),
@@ -97,8 +93,11 @@ export const chartRules = {
   xscale: rule.oneOf(['linear', 'log']).optional(),
   yscale: rule.oneOf(['linear', 'log']).optional(),
   fmts: rule
-    .list(rule.custom<string>(isFmt, "a format such as '-', 'm--' or 'ro'"), 'a list of formats')
-    .min(1, 'a list of at least one format')
+    .list(
+      rule.custom<string>(isFmt, "a format such as '-', 'm--' or 'ro'"),
+      'a list of at least one format',
+      { min: 1 },
+    )
     .optional(),
   annotate: annotationsRule.optional(),
   width: side().optional(),

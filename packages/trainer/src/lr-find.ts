@@ -22,7 +22,7 @@ const DIVERGENCE_FACTOR = 4; // the trial ends when the loss exceeds this many t
 const rules = rule.object({
   minLr: rule.positiveNumber().optional(),
   maxLr: rule.positiveNumber().optional(),
-  steps: rule.positiveInteger().min(10, 'an integer of at least 10').optional(),
+  steps: rule.integer({ min: 10 }).optional(),
   smooth: rule
     .custom<number>(
       (value) => typeof value === 'number' && value > 0 && value <= 1,

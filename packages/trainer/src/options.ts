@@ -136,14 +136,14 @@ const trainOptions = rule.object({
   clipNorm: rule.positiveNumber().optional(),
   clipValue: rule.positiveNumber().optional(),
   gradientAccumulationSteps: rule.positiveInteger().optional(),
-  emaDecay: rule.positiveNumber().lt(1, 'a number below 1').optional(),
+  emaDecay: rule.number({ above: 0, below: 1 }).optional(),
   microBatch: rule
     .custom<number | 'auto'>(
       (value) => value === 'auto' || (Number.isInteger(value) && (value as number) >= 1),
       "'auto' or an integer of at least 1",
     )
     .optional(),
-  resume: rule.string().min(1, 'the path of a folder').optional(),
+  resume: rule.nonEmptyString('the path of a folder').optional(),
   fastDevRun: rule.boolean().optional(),
   overfitBatches: rule.positiveInteger().optional(),
 });

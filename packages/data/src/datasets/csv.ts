@@ -33,10 +33,7 @@ const OPTIONS = rule.object({
     .optional(),
   imageShape: rule.imageShape().optional(),
   header: rule.boolean().optional(),
-  classNames: rule
-    .list(rule.string(), 'a list of strings')
-    .min(1, 'a list of at least one string')
-    .optional(),
+  classNames: rule.list(rule.string(), 'a list of at least one string', { min: 1 }).optional(),
 });
 
 /**

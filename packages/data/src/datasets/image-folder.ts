@@ -23,10 +23,10 @@ const OPTIONS = rule.object({
   channels: rule.custom<1 | 3>((value) => value === 1 || value === 3, '1 or 3').optional(),
   extensions: rule
     .list(
-      rule.string().regex(/^\.?[a-z0-9]+$/i, "an extension, such as 'png'"),
-      'a list of extensions',
+      rule.string({ pattern: /^\.?[a-z0-9]+$/i, expected: "an extension, such as 'png'" }),
+      'a list of at least one extension',
+      { min: 1 },
     )
-    .min(1, 'a list of at least one extension')
     .optional(),
   onError: rule.oneOf(['throw', 'skip']).optional(),
 });

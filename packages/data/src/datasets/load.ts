@@ -68,7 +68,7 @@ const OPTIONS = rule.object({
   resize: resizeRule(),
   transforms: transformsRule(),
   augmentTest: rule.boolean().optional(),
-  root: rule.string().min(1, 'the path of a folder').optional(),
+  root: rule.nonEmptyString('the path of a folder').optional(),
   seed: rule.nonNegativeInteger().optional(),
   shuffle: rule.boolean().optional(),
   numTrain: rule.positiveInteger().optional(),

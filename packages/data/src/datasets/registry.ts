@@ -32,7 +32,7 @@ function table(): Map<string, DatasetEntry> {
 const ID = /^[a-z0-9]+(-[a-z0-9]+)*$/;
 const SHA256 = /^[0-9a-f]{64}$/;
 
-const id = () => rule.string().regex(ID, 'lower case letters, digits and hyphens');
+const id = () => rule.string({ pattern: ID, expected: 'lower case letters, digits and hyphens' });
 const strings = () => rule.list(rule.string(), 'a list of strings');
 const numbers = () => rule.list(rule.finiteNumber(), 'a list of numbers');
 
@@ -43,7 +43,7 @@ const CUSTOM = rule.object({
 });
 const SPEC = rule.object({
   format: rule.oneOf(['idx', 'cifar']),
-  title: rule.string().min(1, 'a string that is not empty'),
+  title: rule.nonEmptyString('a string that is not empty'),
   id: id(),
   subfolders: strings(),
   systemFolders: strings(),
@@ -56,7 +56,7 @@ const SPEC = rule.object({
     )
     .optional(),
   imageShape: rule.imageShape(),
-  classNames: strings().min(1, 'a list of at least one string'),
+  classNames: rule.list(rule.string(), 'a list of at least one string', { min: 1 }),
   mean: numbers(),
   std: numbers(),
   firstLabel: rule.nonNegativeInteger().optional(),

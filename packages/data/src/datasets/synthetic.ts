@@ -12,7 +12,7 @@ export interface SyntheticOptions {
 }
 
 const OPTIONS = rule.object({
-  w: rule.list(rule.finiteNumber(), 'a list of numbers').min(1, 'a list of at least one number'),
+  w: rule.list(rule.finiteNumber(), 'a list of at least one number', { min: 1 }),
   b: rule.finiteNumber(),
   numExamples: rule.positiveInteger(),
   seed: rule.nonNegativeInteger().optional(),

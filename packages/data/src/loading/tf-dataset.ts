@@ -87,10 +87,7 @@ const OPTIONS = rule.object({
   batchSize: rule.positiveInteger(),
   numSamples: rule.positiveInteger(),
   numClasses: rule.positiveInteger().optional(),
-  classNames: rule
-    .list(rule.string(), 'a list of strings')
-    .min(1, 'a list of at least one string')
-    .optional(),
+  classNames: rule.list(rule.string(), 'a list of at least one string', { min: 1 }).optional(),
   inputShape: rule.imageShape().optional(),
 });
 

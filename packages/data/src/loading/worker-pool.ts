@@ -1,7 +1,8 @@
 /** The worker threads that prepare batches ahead of a loop. They live as long as the loop. */
 import { pathToFileURL } from 'node:url';
 import { Worker } from 'node:worker_threads';
-import { deserializeError, type SerializedError } from '../errors';
+import { deserializeError, type SerializedError } from '@deepend/core';
+import { ERROR_CLASSES } from '../errors';
 import { source } from '../generated/worker';
 import type { BatchRequest, EpochSpec, PreparedBatch } from './prepare';
 
@@ -95,7 +96,9 @@ export class WorkerPool {
       thread.pending.delete(batch);
       this.#settle(
         batch,
-        prepared ? { prepared } : { error: deserializeError(error as SerializedError) },
+        prepared
+          ? { prepared }
+          : { error: deserializeError(error as SerializedError, ERROR_CLASSES) },
       );
     });
     worker.on('error', (error) => {

@@ -3,7 +3,7 @@
  * is separate from the pool that starts it.
  */
 import { parentPort, workerData } from 'node:worker_threads';
-import { serializeError } from '../errors';
+import { serializeError } from '@deepend/core';
 import { type BatchRequest, batchPreparer } from './prepare';
 import type { WorkerData, WorkerReply } from './worker-pool';
 

@@ -24,7 +24,7 @@ export interface Dashboard {
 }
 
 const rules = rule.object({
-  port: rule.nonNegativeInteger().max(65_535, 'an integer of at most 65535').optional(),
+  port: rule.integer({ min: 0, max: 65_535 }).optional(),
 });
 
 /**

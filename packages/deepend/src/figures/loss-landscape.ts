@@ -37,11 +37,7 @@ export interface LossLandscape {
 }
 
 const options = rule.object({
-  steps: rule
-    .positiveInteger()
-    .min(2, 'an integer of at least 2')
-    .max(501, 'an integer of at most 501')
-    .optional(),
+  steps: rule.integer({ min: 2, max: 501 }).optional(),
   range: rule.positiveNumber().optional(),
   seed: rule.nonNegativeInteger().optional(),
   loss: rule.func<NonNullable<EvaluateOptions['loss']>>().optional(),

@@ -53,8 +53,8 @@ export interface ReportOptions {
 
 const isObject = (value: unknown): value is object => typeof value === 'object' && value !== null;
 const options = rule.object({
-  out: rule.string().min(1, 'the path of a file').optional(),
-  samples: rule.nonNegativeInteger().max(1000, 'an integer of at most 1000').optional(),
+  out: rule.nonEmptyString('the path of a file').optional(),
+  samples: rule.integer({ min: 0, max: 1000 }).optional(),
   data: rule.boolean().optional(),
   device: rule
     .custom<Device | string>(

@@ -1,5 +1,5 @@
 /** The file of a Keras 3 model: a zip archive of two JSON files and the weights in HDF5. */
-import { type FileHandle, open } from 'node:fs/promises';
+import type { FileHandle } from 'node:fs/promises';
 import { Zip, ZipDeflate, ZipPassThrough } from 'fflate';
 import fs from 'fs-extra';
 
@@ -17,20 +17,23 @@ export interface WeightGroup {
 
 const CHUNK = 2 ** 24; // bytes held at a time on the way from the weights' file into the archive
 
-/** Writes the archive under a name of its own; what lies beside it meanwhile is taken away. */
+/** Writes the archive. The weights are written to `weightsFile` first, which is removed at the end. */
 export async function writeArchive(
-  file: string,
-  { texts, groups }: { texts: Readonly<Record<string, string>>; groups: readonly WeightGroup[] },
+  archive: FileHandle,
+  { texts, groups, weightsFile }: ArchiveContent,
 ): Promise<void> {
-  const archive = await open(file, 'wx');
-  const weights = `${file}.h5`;
   try {
-    await writeHdf5(weights, groups);
-    await pack(archive, texts, weights);
+    await writeHdf5(weightsFile, groups);
+    await pack(archive, texts, weightsFile);
   } finally {
-    await archive.close();
-    await fs.remove(weights);
+    await fs.remove(weightsFile);
   }
+}
+
+interface ArchiveContent {
+  readonly texts: Readonly<Record<string, string>>;
+  readonly groups: readonly WeightGroup[];
+  readonly weightsFile: string;
 }
 
 async function writeHdf5(file: string, groups: readonly WeightGroup[]): Promise<void> {

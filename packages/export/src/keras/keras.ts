@@ -1,7 +1,6 @@
 /** A net as a file of Keras 3. Format: keras/src/saving/saving_lib.py of 3.15. */
 import path from 'node:path';
-import { formatValue } from '@deepend/core';
-import { writeWhole } from '@deepend/models';
+import { formatValue, stagingName, writeFileAtomic } from '@deepend/core';
 import type { LayersModel } from '@tensorflow/tfjs-layers';
 import { type FlatGraph, flatGraph, nameOf, weightKind } from '../flat-graph';
 import { type WeightGroup, writeArchive } from './archive';
@@ -52,7 +51,10 @@ export async function exportKeras(net: LayersModel, file: string): Promise<void>
     'metadata.json': JSON.stringify(metadata),
     'config.json': JSON.stringify(config),
   };
-  await writeWhole(file, (staging) => writeArchive(staging, { texts, groups }), { where: WHERE });
+  const weightsFile = stagingName(file); // libhdf5 writes by a path, not by an open file
+  await writeFileAtomic(file, (archive) => writeArchive(archive, { texts, groups, weightsFile }), {
+    where: WHERE,
+  });
 }
 
 function checkWeights({ calls }: FlatGraph): void {

@@ -1,6 +1,5 @@
 /** A net as files that TensorFlow.js loads in a browser. */
-import { checkOptions, rule } from '@deepend/core';
-import { writeFolder } from '@deepend/models';
+import { checkOptions, rule, writeFolderAtomic } from '@deepend/core';
 import type { LayersModel } from '@tensorflow/tfjs-layers';
 import { version_layers } from '@tensorflow/tfjs-layers';
 import { version } from '../../package.json';
@@ -72,7 +71,7 @@ export async function exportTfjs(
     ...(classNames && { userDefinedMetadata: { classNames } }),
   };
   const files = { ...shards, 'model.json': `${JSON.stringify(model)}\n` };
-  await writeFolder(dir, files, {
+  await writeFolderAtomic(dir, files, {
     where: WHERE,
     outdated: (name) => /^group1-shard\d+of\d+\.bin$/.test(name),
   });

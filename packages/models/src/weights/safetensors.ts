@@ -3,9 +3,8 @@
  * https://github.com/huggingface/safetensors#format.
  */
 import { type FileHandle, open } from 'node:fs/promises';
-import { formatValue } from '@deepend/core';
+import { formatValue, writeFileAtomic } from '@deepend/core';
 import fs from 'fs-extra';
-import { writeWhole } from '../whole';
 import { FLOAT_DECODERS, type FloatDtype } from './float-formats';
 import { parseHeader, type SafetensorsHeader, type SafetensorsTensor } from './safetensors-header';
 
@@ -157,16 +156,11 @@ export async function writeSafetensors(
   { where, metadata }: { where: string; metadata: Readonly<Record<string, string>> },
 ): Promise<void> {
   const sorted = [...tensors].sort((a, b) => (a.name < b.name ? -1 : 1));
-  const fill = async (staging: string) => {
-    const handle = await open(staging, 'wx');
-    try {
-      await handle.writeFile(encodeHeader(sorted, metadata));
-      for (const tensor of sorted) await handle.writeFile(await bytesOf(tensor));
-    } finally {
-      await handle.close();
-    }
+  const content = async (handle: FileHandle) => {
+    await handle.writeFile(encodeHeader(sorted, metadata));
+    for (const tensor of sorted) await handle.writeFile(await bytesOf(tensor));
   };
-  await writeWhole(file, fill, { where });
+  await writeFileAtomic(file, content, { where });
 }
 
 async function bytesOf({ name, shape, values }: TensorToWrite): Promise<Uint8Array> {

@@ -21,7 +21,6 @@ import {
   numbered,
   type Part,
   part,
-  rate,
   relu,
   scope,
   sequential,
@@ -61,7 +60,7 @@ export interface AlexNetOptions extends ModelOptions {
   dropout?: number;
 }
 
-const alexNetOptions = rule.object({ ...modelRules, dropout: rate().optional() });
+const alexNetOptions = rule.object({ ...modelRules, dropout: rule.fraction().optional() });
 
 const stageParts = (convolutions: readonly Convolution[]): Part[] => [
   ...convolutions.flatMap(([filters, kernel, stride, padding]) => [

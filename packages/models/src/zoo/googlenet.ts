@@ -17,7 +17,6 @@ import {
   maxPool,
   modelRules,
   numbered,
-  rate,
   relu,
   scope,
   sequential,
@@ -171,7 +170,7 @@ export interface GoogLeNetOptions extends ModelOptions {
 
 const googlenetOptions = rule.object({
   ...modelRules,
-  dropout: rate().optional(),
+  dropout: rule.fraction().optional(),
   transformInput: rule.boolean().optional(),
 });
 

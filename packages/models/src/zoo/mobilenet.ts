@@ -16,7 +16,6 @@ import {
   numbered,
   type Part,
   part,
-  rate,
   relu6,
   scope,
   sequential,
@@ -101,7 +100,7 @@ export interface MobileNetOptions extends ModelOptions {
 const mobileNetOptions = rule.object({
   ...modelRules,
   widthMultiplier: rule.positiveNumber().optional(),
-  dropout: rate().optional(),
+  dropout: rule.fraction().optional(),
 });
 
 /**

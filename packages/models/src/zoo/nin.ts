@@ -13,7 +13,6 @@ import {
   maxPool,
   modelRules,
   numbered,
-  rate,
   relu,
   scope,
   sequential,
@@ -76,7 +75,7 @@ export interface NinOptions extends ModelOptions {
   dropout?: number;
 }
 
-const ninOptions = rule.object({ ...modelRules, dropout: rate().optional() });
+const ninOptions = rule.object({ ...modelRules, dropout: rule.fraction().optional() });
 
 /**
  * Builds the book's NiN: `[batch, height, width, channels]` → logits `[batch, numClasses]`. It has

@@ -15,7 +15,6 @@ import {
   type ImageShape,
   type ModelOptions,
   modelRules,
-  rate,
   residualEnd,
   residualStage,
   residualStem,
@@ -130,7 +129,7 @@ export const resNetRules = {
   stem: rule.oneOf(STEM_NAMES).optional(),
   shortcut: rule.oneOf(['A', 'B', 'C']).optional(),
   zeroInitResidual: rule.boolean().optional(),
-  stochasticDepth: rate().optional(),
+  stochasticDepth: rule.fraction().optional(),
   squeezeRatio: rule.positiveInteger().optional(),
 };
 

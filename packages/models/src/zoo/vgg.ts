@@ -17,7 +17,6 @@ import {
   numbered,
   type Part,
   part,
-  rate,
   relu,
   scope,
   sequential,
@@ -64,7 +63,7 @@ export const vggRules = {
     .positiveInteger()
     .refine((divisor) => FILTERS[0] % divisor === 0, DIVISOR)
     .optional(),
-  dropout: rate().optional(),
+  dropout: rule.fraction().optional(),
 };
 
 interface StageOptions {

@@ -54,9 +54,9 @@ export function step(settings: StepOptions): Schedule {
 
 const multiStepRules = rule.object({
   lr: sharedRules.lr,
-  milestones: rule
-    .list(rule.positiveInteger(), 'a list of integers of at least 1')
-    .min(1, 'a list of at least one epoch'),
+  milestones: rule.list(rule.positiveInteger(), 'a list of at least one integer of at least 1', {
+    min: 1,
+  }),
   gamma: fractionRule().optional(),
 });
 

@@ -109,10 +109,7 @@ export interface IdxDatasetOptions {
 const OPTIONS = rule.object({
   images: rule.string(),
   labels: rule.string(),
-  classNames: rule
-    .list(rule.string(), 'a list of strings')
-    .min(1, 'a list of at least one string')
-    .optional(),
+  classNames: rule.list(rule.string(), 'a list of at least one string', { min: 1 }).optional(),
 });
 
 /**
