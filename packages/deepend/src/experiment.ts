@@ -1,4 +1,5 @@
 /** Training from settings: what `deepend train` and `deepend resume` do. */
+
 import {
   cutMix,
   cutout,
@@ -15,6 +16,7 @@ import {
 import { type Device, type DeviceName, device, tryAllGpus, tryGpu } from '@deepend/device';
 import { tensorBoard } from '@deepend/export';
 import { createModel } from '@deepend/models';
+import type { ImageShape } from '@deepend/nn';
 import { crossEntropy, schedules } from '@deepend/optim';
 import {
   type Callback,
@@ -120,11 +122,11 @@ export async function createLoaders(
 /** Builds the untrained model for the images of a loader. */
 export function buildModel(
   settings: Settings,
-  loader: { inputShape: readonly number[]; numClasses?: number },
+  loader: { inputShape: ImageShape; numClasses?: number },
 ): LayersModel {
   const { model, modelOptions, init, seed } = settings;
   const options = {
-    inputShape: [...loader.inputShape],
+    inputShape: loader.inputShape,
     numClasses: loader.numClasses ?? 10,
     seed,
     ...(init && { init }),

@@ -73,7 +73,7 @@ function findInputShape(
   if (size === undefined && channels === undefined) return undefined;
   if (size !== undefined && channels !== undefined) return [size, size, channels];
   const model = createModel(id);
-  const [height, width, own] = (model.inputs[0]?.shape ?? []).slice(1) as ImageShape;
+  const [height, width, own] = (model.inputs[0]?.shape.slice(1) ?? []) as unknown as ImageShape;
   model.dispose();
   return [size ?? height, size ?? width, channels ?? own];
 }
