@@ -122,11 +122,11 @@ export async function createLoaders(
 /** Builds the untrained model for the images of a loader. */
 export function buildModel(
   settings: Settings,
-  loader: { inputShape: ImageShape; numClasses?: number },
+  loader: { inputShape: readonly number[]; numClasses?: number },
 ): LayersModel {
   const { model, modelOptions, init, seed } = settings;
   const options = {
-    inputShape: loader.inputShape,
+    inputShape: loader.inputShape as ImageShape,
     numClasses: loader.numClasses ?? 10,
     seed,
     ...(init && { init }),
