@@ -1,4 +1,5 @@
 /** Executes a plan's operations on one batch, and detects numbers that are not finite. */
+import { mixSeed } from '@deepend/core';
 import * as tf from '@tensorflow/tfjs-core';
 import type { Liveness } from './liveness';
 import type {
@@ -143,7 +144,7 @@ export class Execution {
     { attrs, inputs, params, ...rest }: Operation,
     index: number,
   ): Omit<Call<unknown>, 'training'> {
-    const { input, operations } = this.#liveness;
+    const { input } = this.#liveness;
     return {
       attrs,
       inputs: inputs.map(({ id }) =>
@@ -151,7 +152,7 @@ export class Execution {
       ),
       params: params.map((param) => param.variable),
       operation: { attrs, inputs, params, ...rest },
-      seed: this.#mode.seed * Math.max(1009, operations.length) + index, // distinct within a run
+      seed: mixSeed(this.#mode.seed, index), // each operation of each step draws its own numbers
     };
   }
 

@@ -9,6 +9,7 @@ export {
   registerBackendTraits,
   type WorkspaceQuery,
 } from './backends';
+export { EnvironmentError, type EnvRule, envRule, readEnv } from './environment';
 export { type OutOfMemoryDetails, OutOfMemoryError } from './errors';
 export {
   appendToFile,
@@ -22,6 +23,7 @@ export {
 export { toCsv, toJson, toJsonl } from './history';
 export { type Bundle, type Notebook, type NotebookOutput, notebook } from './notebook';
 export { checkOptions, closest, formatValue } from './options';
+export { mixSeed } from './random';
 export type { EpochRecord, StepRecord } from './records';
 export * as rule from './rules';
 export { deserializeError, type SerializedError, serializeError } from './serialized-error';

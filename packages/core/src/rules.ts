@@ -15,6 +15,11 @@ export const integer = ({ min, max }: { min?: number; max?: number } = {}) => {
 };
 export const positiveInteger = () => integer({ min: 1 });
 export const nonNegativeInteger = () => integer({ min: 0 });
+/** Any safe integer, negative ones included: `Date.now()` is as good a seed as 0. */
+export const seed = () => {
+  const message = `a safe integer (from ${Number.MIN_SAFE_INTEGER} to ${Number.MAX_SAFE_INTEGER})`;
+  return z.number({ error: message }).refine(Number.isSafeInteger, message);
+};
 
 const between = (min: number | undefined, max: number | undefined) => {
   if (min === undefined) return max === undefined ? '' : ` of at most ${max}`;

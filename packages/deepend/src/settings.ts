@@ -115,7 +115,7 @@ export const SETTINGS = {
   seed: integer(
     '--seed <number>',
     'seed of the sample order, augmentation, initialization and dropout',
-    { rule: fromZero(), default: 0 },
+    { rule: rule.seed().optional(), default: 0 },
   ),
   device: string(
     '--device <name>',

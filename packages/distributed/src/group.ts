@@ -6,6 +6,7 @@
  * gradient that one device would have; here they are summed.
  */
 import type { ForwardPass, Loss, ParameterGradient, Plan, StepResult } from '@deepend/compiler';
+import { mixSeed } from '@deepend/core';
 import { type CoreShare, type Device, shareCores, workerEnvironment } from '@deepend/device';
 import * as tf from '@tensorflow/tfjs-core';
 import type { LayersModel } from '@tensorflow/tfjs-layers';
@@ -106,7 +107,7 @@ export class DeviceGroup {
     const own = rows(features, first);
     let open: ForwardPass | undefined;
     try {
-      open = plan.forward(own, { seed: seedOf(seed, 0, devices.length) });
+      open = plan.forward(own, { seed: mixSeed(seed, 0) });
       const answers = await Promise.all(
         peers.map((peer) => peer.answer('forward', this.patienceSince(began))),
       );
@@ -144,7 +145,7 @@ export class DeviceGroup {
     features: tf.Tensor,
     { parts, seed }: { parts: readonly Part[]; seed: number },
   ): Promise<void> {
-    const { net, plan, devices } = this.options;
+    const { net, plan } = this.options;
     if (parts.length === 0) return;
     const [values] = await Promise.all([
       features.data() as Promise<Float32Array>,
@@ -160,7 +161,7 @@ export class DeviceGroup {
         features: memory.subarray(0, length * size),
         shape: [length, ...features.shape.slice(1)],
         moving: this.moving,
-        seed: seedOf(seed, i + 1, devices.length),
+        seed: mixSeed(seed, i + 1),
         ...(!this.sent.has(peer) && { fixed: await fixedNumbers(net, plan) }),
       });
       this.sent.add(peer);
@@ -252,9 +253,6 @@ export class DeviceGroup {
     return this.options.patience ?? Math.max(STEP_PATIENCE, SLOWER * (performance.now() - began));
   }
 }
-
-/** No two devices and no two steps of a run alike. */
-const seedOf = (seed: number, i: number, count: number): number => seed * count + i;
 
 const variables = ({ parameters, statistics }: Plan) =>
   [...parameters, ...statistics].map(({ variable }) => variable);

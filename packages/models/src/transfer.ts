@@ -113,14 +113,14 @@ const prefixes = (name: string): string[] =>
 export interface ReplaceHeadOptions {
   /** How the new kernel begins. @default 'xavier-uniform' */
   init?: Init;
-  /** Where the new kernel comes from. @default 0 */
+  /** Seeds the new kernel: any safe integer. @default 0 */
   seed?: number;
 }
 
 const headOptions = rule.object({
   numClasses: rule.positiveInteger(),
   init: rule.oneOf(INITS).optional(),
-  seed: rule.nonNegativeInteger().optional(),
+  seed: rule.seed().optional(),
 });
 
 /**

@@ -4,6 +4,7 @@
  * is called `stage2.block1.conv1` wherever its block is used, and its initial weights depend on the
  * net's seed and its place alone.
  */
+import { mixSeed } from '@deepend/core';
 import type { layers } from '@tensorflow/tfjs-layers';
 import type { Init } from './initializers';
 
@@ -86,8 +87,6 @@ export function numbered(kind: string, name?: string): string {
  */
 export function layerConfig(name: string): { name: string | undefined; seed: number; init: Init } {
   if (!current) return { name: undefined, seed: loose++, init: 'xavier-uniform' };
-  // Distinct for each layer of a net; a large odd step keeps the sequences of neighbouring net
-  // seeds apart.
-  const seed = (current.seed * 1_000_003 + current.layers++) % 2_147_483_647;
+  const seed = mixSeed(current.seed, current.layers++);
   return { name: [...current.scopes, name].join('.'), seed, init: current.init };
 }

@@ -14,7 +14,7 @@ export interface ModelOptions {
    * How kernels begin. @default 'xavier-uniform' for the book's nets, 'he-normal' for the others
    */
   init?: Init;
-  /** Where the initial weights come from. @default 0 */
+  /** Seeds the initial weights: any safe integer. @default 0 */
   seed?: number;
 }
 
@@ -22,7 +22,7 @@ export const modelRules = {
   inputShape: rule.imageShape().optional(),
   numClasses: rule.positiveInteger().optional(),
   init: rule.oneOf(INITS).optional(),
-  seed: rule.nonNegativeInteger().optional(),
+  seed: rule.seed().optional(),
 };
 
 /** The options given, and the defaults of those that are not. */

@@ -2,6 +2,7 @@
  * Pseudo-random numbers for initial weights: fast enough for VGG's 138 million, and the same on
  * every engine.
  */
+import { mixSeed } from '@deepend/core';
 
 /** Numbers in [0, 1), one a call. */
 export type Random = () => number;
@@ -9,9 +10,10 @@ export type Random = () => number;
 /**
  * xoshiro128++ (Blackman & Vigna 2019, https://prng.di.unimi.it), its state filled from the seed by
  * a 32-bit splitmix.
+ * @param seed any safe integer
  */
 export function randomFrom(seed: number): Random {
-  let at = seed | 0;
+  let at = mixSeed(seed);
   const fill = () => {
     at = (at + 0x9e3779b9) | 0;
     let h = Math.imul(at ^ (at >>> 16), 0x21f0aaad);

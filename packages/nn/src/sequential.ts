@@ -9,7 +9,7 @@ export interface SequentialOptions {
   inputShape: ImageShape;
   /** How kernels begin. @default 'xavier-uniform' */
   init?: Init;
-  /** Where the initial weights come from: the same seed, the same weights. @default 0 */
+  /** Seeds the initial weights: any safe integer. @default 0 */
   seed?: number;
   /** @default 'net' */
   name?: string;
@@ -18,7 +18,7 @@ export interface SequentialOptions {
 const options = rule.object({
   inputShape: rule.imageShape(),
   init: rule.oneOf(INITS).optional(),
-  seed: rule.nonNegativeInteger().optional(),
+  seed: rule.seed().optional(),
   name: rule.string().optional(),
 });
 

@@ -4,7 +4,7 @@
  */
 
 import { compile, type Loss, type Plan } from '@deepend/compiler';
-import { checkOptions, rule } from '@deepend/core';
+import { checkOptions, mixSeed, rule } from '@deepend/core';
 import { activate, type Device, toDevice } from '@deepend/device';
 import {
   createOptimizer,
@@ -35,7 +35,7 @@ const rules = rule.object({
       'a device, such as tryGpu() gives',
     )
     .optional(),
-  seed: rule.nonNegativeInteger().optional(),
+  seed: rule.seed().optional(),
   // The optimizer's own options are checked where it is made.
   optimizer: rule
     .custom<OptimizerOptions['name'] | OptimizerOptions>(
@@ -60,7 +60,7 @@ export interface LrFindOptions {
    * @example await tryGpu()
    */
   device?: Device;
-  /** Seed of dropout and other random layers, an integer of at least 0. @default 0 */
+  /** Seed of dropout and other random layers: any safe integer. @default 0 */
   seed?: number;
   /** An optimizer's name, or its name with options, as in `train`. @default 'sgd' */
   optimizer?: OptimizerOptions['name'] | OptimizerOptions;
@@ -139,7 +139,7 @@ async function sweep(trial: Trial, loader: Loader, { minLr, maxLr, steps, smooth
     const lr = minLr * (maxLr / minLr) ** (step / (steps - 1));
     const loss = await trainStep(trial, batch, {
       lr,
-      seed: seed * 100_003 + step,
+      seed: mixSeed(seed, step),
       checkLabels: step < loader.numBatches,
     });
     mean += smooth * (loss - mean);

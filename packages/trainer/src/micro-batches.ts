@@ -4,6 +4,7 @@
  */
 
 import type { Loss, Plan, StepResult } from '@deepend/compiler';
+import { mixSeed } from '@deepend/core';
 import { GradientAccumulator } from '@deepend/optim';
 import * as tf from '@tensorflow/tfjs-core';
 import type { LayersModel } from '@tensorflow/tfjs-layers';
@@ -75,7 +76,7 @@ export class MicroBatches {
         const x = slice(features, start, length);
         const y = slice(labels, start, length);
         try {
-          const result = plan.forwardBackward(x, y, { seed: seed + start, loss });
+          const result = plan.forwardBackward(x, y, { seed: mixSeed(seed, start), loss });
           accumulator.add(result.gradients, length / count);
           tf.dispose(result.gradients.map(({ gradient }) => gradient));
           parts.push({ loss: result.loss, correct: result.correct, count: length });

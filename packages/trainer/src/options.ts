@@ -31,7 +31,7 @@ export interface TrainOptions {
    * @example await tryAllGpus()
    */
   devices?: readonly Device[];
-  /** Seed of dropout and other random layers, an integer of at least 0. @default 0 */
+  /** Seed of dropout and other random layers: any safe integer. @default 0 */
   seed?: number;
   /** Objects that watch the run, in the order in which they are called. @default [] */
   callbacks?: readonly Callback[];
@@ -109,7 +109,7 @@ const trainOptions = rule.object({
   lr: rule.positiveNumber(),
   device: device.optional(),
   devices: rule.list(device, 'a list of devices, such as tryAllGpus() gives').optional(),
-  seed: rule.nonNegativeInteger().optional(),
+  seed: rule.seed().optional(),
   callbacks: rule
     .list(rule.custom<Callback>(isObject, 'an object with callbacks'), 'a list of callbacks')
     .optional(),

@@ -1,6 +1,6 @@
 /** The state of one call of `train`: its counters, and how checkpoints save and restore it. */
 
-import type { EpochRecord, StepRecord } from '@deepend/core';
+import { type EpochRecord, mixSeed, type StepRecord } from '@deepend/core';
 import type { Device } from '@deepend/device';
 import type { ScheduleRun } from '@deepend/optim';
 import type * as tf from '@tensorflow/tfjs-core';
@@ -85,7 +85,7 @@ export class Run {
     const { seed = 0 } = this.#options;
     this.lr = this.#nextLr();
     return {
-      seed: (seed * 1009 + this.epoch) * 100_003 + this.step,
+      seed: mixSeed(seed, this.epoch, this.step),
       lr: this.lr,
       isLast: this.step + 1 >= this.numBatches,
     };

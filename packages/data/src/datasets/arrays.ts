@@ -39,7 +39,7 @@ export interface ArrayLoader extends AsyncIterable<Batch> {
 const OPTIONS = rule.object({
   batchSize: rule.positiveInteger(),
   shuffle: rule.boolean().optional(),
-  seed: rule.nonNegativeInteger().optional(),
+  seed: rule.seed().optional(),
 });
 
 /**

@@ -69,7 +69,7 @@ const OPTIONS = rule.object({
   transforms: transformsRule(),
   augmentTest: rule.boolean().optional(),
   root: rule.nonEmptyString('the path of a folder').optional(),
-  seed: rule.nonNegativeInteger().optional(),
+  seed: rule.seed().optional(),
   shuffle: rule.boolean().optional(),
   numTrain: rule.positiveInteger().optional(),
   numTest: rule.positiveInteger().optional(),

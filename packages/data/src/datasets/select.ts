@@ -57,7 +57,7 @@ export interface SplitOptions {
 }
 
 const SPLIT = rule.object({
-  seed: rule.nonNegativeInteger().optional(),
+  seed: rule.seed().optional(),
   stratified: rule.boolean().optional(),
 });
 

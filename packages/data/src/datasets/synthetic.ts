@@ -15,7 +15,7 @@ const OPTIONS = rule.object({
   w: rule.list(rule.finiteNumber(), 'a list of at least one number', { min: 1 }),
   b: rule.finiteNumber(),
   numExamples: rule.positiveInteger(),
-  seed: rule.nonNegativeInteger().optional(),
+  seed: rule.seed().optional(),
   noise: rule.nonNegativeNumber().optional(),
 });
 

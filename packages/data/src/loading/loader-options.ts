@@ -12,7 +12,7 @@ export interface DataLoaderOptions {
   shuffle?: boolean;
   /** Whether to leave out the last batch when it is not full. @default false */
   dropLast?: boolean;
-  /** Seeds the order of each epoch and the random transforms. @default 0 */
+  /** Seeds the order of each epoch and the random transforms: any safe integer. @default 0 */
   seed?: number;
   /**
    * New size of the images in pixels: the shorter side, or `[height, width]`. Same as `resize(...)`
@@ -85,7 +85,7 @@ export const LOADER_OPTIONS = rule.object({
   batchSize: rule.positiveInteger(),
   shuffle: rule.boolean().optional(),
   dropLast: rule.boolean().optional(),
-  seed: rule.nonNegativeInteger().optional(),
+  seed: rule.seed().optional(),
   resize: resizeRule(),
   transforms: transformsRule(),
   workers: workersRule(),

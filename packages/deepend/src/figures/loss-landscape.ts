@@ -39,7 +39,7 @@ export interface LossLandscape {
 const options = rule.object({
   steps: rule.integer({ min: 2, max: 501 }).optional(),
   range: rule.positiveNumber().optional(),
-  seed: rule.nonNegativeInteger().optional(),
+  seed: rule.seed().optional(),
   loss: rule.func<NonNullable<EvaluateOptions['loss']>>().optional(),
   onPoint: rule.func<(done: number, total: number) => void>().optional(),
 });
