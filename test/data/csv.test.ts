@@ -5,7 +5,7 @@ import { csvDataset, DataError } from '@deepend/data';
 import fc from 'fast-check';
 import fs from 'fs-extra';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { CsvParser } from '../../packages/data/src/datasets/csv';
+import { CsvParser } from '../../packages/data/src/datasets/csv-parser';
 
 let dir: string;
 beforeAll(async () => {
@@ -60,6 +60,81 @@ describe('csvDataset', () => {
       ]);
     }
     expect((await csvDataset(await write('1,2\n3,4\n'), { header: true })).labels).toHaveLength(1);
+  });
+
+  const numbers = (count: number) => Array.from({ length: count }, (_, i) => i);
+  const pixels = Array.from({ length: 64 }, (_, i) => (37 * i) % 256);
+  const sample = { images: [...pixels, ...pixels], labels: [3, 5], classNames: undefined };
+  const words = { ...sample, labels: [1, 0], classNames: ['cat', 'dog'] };
+  const readable: [string, string | Uint8Array, object, object][] = [
+    ['the column numbers of pandas', `${numbers(65)}\n3,${pixels}\n5,${pixels}\n`, {}, sample],
+    [
+      "pandas' index before column numbers",
+      `,${numbers(65)}\n0,3,${pixels}\n1,5,${pixels}\n`,
+      {},
+      sample,
+    ],
+    [
+      "pandas' index, saved and read once more",
+      `Unnamed: 0,label,${numbers(64)}\n0,3,${pixels}\n1,5,${pixels}\n`,
+      {},
+      sample,
+    ],
+    [
+      'an id, and the label last',
+      `id,${pixels.map((_, i) => `p${i}`)},label\n7,${pixels},3\n8,${pixels},5\n`,
+      {},
+      sample,
+    ],
+    [
+      'column numbers and a named label at the end',
+      `${numbers(64)},target\n${pixels},3\n${pixels},5\n`,
+      {},
+      sample,
+    ],
+    [
+      'floats',
+      `label,${numbers(64)}\n3.0,${pixels.map((p) => p.toFixed(1))}\n` +
+        `5.,${pixels.map((p) => p.toExponential(18))}\n`,
+      {},
+      sample,
+    ],
+    ['semicolons', `3;${pixels.join(';')}\n5;${pixels.join(';')}\n`, {}, sample],
+    ['tabs', `3\t${pixels.join('\t')}\r\n5\t${pixels.join('\t')}\r\n`, {}, sample],
+    ['words for labels', `dog,${pixels}\n"cat",${pixels}\n`, {}, words],
+    ['words and a header', `class,${numbers(64)}\ndog,${pixels}\ncat,${pixels}\n`, {}, words],
+    [
+      'names of given classes',
+      `dog,${pixels}\n"cat, small",${pixels}\n`,
+      { classNames: ['cat, small', 'ant', 'dog'] },
+      { ...sample, labels: [2, 0], classNames: ['cat, small', 'ant', 'dog'] },
+    ],
+    [
+      'UTF-16 with tabs',
+      Buffer.from(
+        `\ufefflabel\t${numbers(64).join('\t')}\r\n` +
+          `dog\t${pixels.join('\t')}\r\ncat\t${pixels.join('\t')}\r\n`,
+        'utf16le',
+      ),
+      {},
+      words,
+    ],
+    [
+      'UTF-16, big-endian',
+      Buffer.from(`\ufeff3,${pixels}\n5,${pixels}\n`, 'utf16le').swap16(),
+      {},
+      sample,
+    ],
+    [
+      'lines of blanks and of empty cells at the end',
+      `\n3,${pixels}\n \n5,${pixels}\n\n  \r\n${','.repeat(64)}\n${','.repeat(64)}\r\n`,
+      {},
+      sample,
+    ],
+  ];
+  it.each(readable)('reads %s', async (_, content, options, expected) => {
+    const { images, labels, classNames } = await csvDataset(await write(content), options);
+    expect({ images: [...images], labels: [...labels], classNames }).toEqual(expected);
   });
 
   it('reads the same for any division into pieces', () => {
@@ -161,6 +236,59 @@ describe('csvDataset', () => {
       '1'.repeat(2 ** 24 + 1),
       {},
       /expected lines of at most 16777216 bytes, got a longer one/,
+    ],
+    ['a sample without its label', `,${pixels}\n`, {}, /line 1: expected an integer .*, got ''/],
+    ['a missing pixel in the first row', '5,0,nan,1,2\n', {}, /column 3, got 'nan'; correct it/],
+    [
+      'a word among the pixels of the first row',
+      '5,0,x,1,2\n',
+      {},
+      /line 1: expected names in all cells, or numbers in all but the label, got 'x' among numbers; correct it, or pass "header: true"/,
+    ],
+    [
+      'pixels in [0, 1]',
+      '5,0.0,0.25,1.0,0.5\n',
+      {},
+      /line 1: .* in column 3, got '0\.25'; multiply pixels in \[0, 1\] by 255/,
+    ],
+    ['floats of 0 and 1 only', '5,0.0,1.0,1.0,0.0\n', {}, /got floats from 0 to 1; multiply/],
+    ['decimal commas', '5;0,0;1,0;2,0;3,0\n', {}, /got '0,0' among numbers/],
+    ['a number among words', 'dog,1\n7,1\n', {}, /line 2: expected a word, as .*, got '7'/],
+    ['a word among numbers', '7,1\ndog,1\n', {}, /line 2: expected an integer, as .*, got 'dog'/],
+    [
+      'a word that is no class',
+      'cat,1\nfox,1\n',
+      { classNames: ['cat', 'dog'] },
+      /line 2: expected one of cat, dog in column 1, got 'fox'/,
+    ],
+    [
+      'a label that is an id',
+      '2147483646,1\n',
+      {},
+      /expected an integer from 0 to 1048575 in column 1, got '2147483646'/,
+    ],
+    ['an index without a name', '0,7,1,2,3,4\n', {}, /got 6 columns; if one column is an index/],
+    ['the index as label', ',label,p\n0,1,2\n', { labelColumn: 0 }, /got an index in column 1/],
+    ['spaces between cells', '7 1 2 3 4\n', {}, /got 1 columns; separate cells by commas/],
+    ['empty cells between samples', '7,1\n,\n7,1\n', {}, /line 2: .* got a row of empty cells/],
+    ['lines that end with CR', '7,1\r7,2\r', {}, /got carriage returns without line feeds/],
+    [
+      'UTF-16 without a mark',
+      Buffer.from('7,1\n', 'utf16le'),
+      {},
+      /got bytes of zero; save it as CSV in UTF-8/,
+    ],
+    [
+      'half a character of UTF-16',
+      Buffer.from([0xff, 0xfe, 0x37, 0, 0x2c]),
+      {},
+      /expected text in UTF-16, got other bytes/,
+    ],
+    [
+      'an Excel workbook',
+      Buffer.from('PK\x03\x04etc.'),
+      {},
+      /expected a CSV file, got a zip archive or an Excel workbook; save it as CSV/,
     ],
     [
       'a packed file cut off',

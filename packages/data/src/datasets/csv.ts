@@ -8,19 +8,30 @@ import { createGunzip } from 'node:zlib';
 import { checkOptions, rule } from '@deepend/core';
 import { DataError, reason } from '../errors';
 import type { Dataset, ImageShape } from '../types';
-import { gzipError, MAX_BYTES } from './files/read';
+import { CsvParser } from './csv-parser';
+import { gzipError } from './files/read';
 
 export interface CsvOptions {
-  /** Column of the label, from 0; -1 is the last. @default 0 */
+  /**
+   * Column of the label in the file, from 0; -1 is the last.
+   * @default the column that the header calls `label`, `class`, `target` or `y`; else the first one
+   *   that is not an index
+   */
   labelColumn?: number;
   /**
    * Shape of an image: pixels in row-major order, the channels of a pixel together.
    * @default `[side, side, 1]`
    */
   imageShape?: ImageShape;
-  /** Whether the first row has names. @default true if one of its cells is not a number */
+  /**
+   * Whether the first row has names.
+   * @default true if its pixels are words, or the column numbers 0, 1, 2, ... that pandas writes
+   */
   header?: boolean;
-  /** Names of the classes; a label beyond them is an error. */
+  /**
+   * Names of the classes. Labels are indices below their number, or the names themselves; another
+   * label is an error. @default the words among the labels, sorted, if labels are words
+   */
   classNames?: readonly string[];
 }
 
@@ -38,28 +49,29 @@ const OPTIONS = rule.object({
 
 /**
  * Reads a dataset from a CSV file of pixels, gzipped or not, without loading the text into memory.
+ * Cells are separated by commas, semicolons or tabs; numbers may be written as floats (`255.0`);
+ * labels are numbers or words. An index column is left out if its name in the header is empty,
+ * `Unnamed: 0`, `index` or `id`. The text is UTF-8, or UTF-16 with a byte order mark. Blank lines
+ * are skipped.
  * @returns images uint8 `[numSamples, height, width, channels]`, labels int32
- * @throws DataError that names the line, for a cell that is not an integer from 0 to 255 (for
- *   labels: from 0), a row of another length, or bytes that are not text
+ * @throws DataError that names the line, for a pixel that is not an integer from 0 to 255, a label
+ *   that is neither a class index nor a name, a row of another length, or bytes that are not text
  * @example
  * const train = await csvDataset('fashion-mnist_train.csv');
  */
 export async function csvDataset(file: string, options: CsvOptions = {}): Promise<Dataset> {
-  const { classNames, ...format } = checkOptions('[data] csvDataset', OPTIONS, options);
-  const parser = new CsvParser(file, {
-    ...format,
-    ...(classNames && { numClasses: classNames.length }),
-  });
+  const format = checkOptions('[data] csvDataset', OPTIONS, options);
+  const parser = new CsvParser(file, format);
   try {
     if (!(await stat(file)).isFile())
       throw new DataError(file, 'a file', 'a folder or device', 'name another file');
-    for await (const piece of readUnpacked(file)) parser.add(piece);
+    for await (const piece of decodeText(file, readUnpacked(file))) parser.add(piece);
   } catch (cause) {
     if (cause instanceof DataError) throw cause;
     const expected = 'a CSV file that can be read';
     throw new DataError(file, expected, reason(cause), 'get the file again', { cause });
   }
-  return { ...parser.finish(), ...(classNames && { classNames }), source: file };
+  return { ...parser.finish(), source: file };
 }
 
 async function* readUnpacked(file: string): AsyncGenerator<Uint8Array> {
@@ -82,183 +94,51 @@ async function* readUnpacked(file: string): AsyncGenerator<Uint8Array> {
   }
 }
 
-interface CsvFormat {
-  labelColumn?: number | undefined;
-  imageShape?: ImageShape | undefined;
-  header?: boolean | undefined;
-  /** Every label must be below it. */
-  numClasses?: number;
+/** Beginnings of files, in hexadecimal, that are not UTF-8. */
+const BEGINNINGS = [
+  { hex: 'fffe0000', refused: 'UTF-32' },
+  { hex: '0000feff', refused: 'UTF-32' },
+  { hex: 'fffe', encoding: 'utf-16le' },
+  { hex: 'feff', encoding: 'utf-16be' },
+  { hex: '504b0304', refused: 'a zip archive or an Excel workbook' },
+  { hex: 'd0cf11e0', refused: 'an Excel workbook' },
+] as const;
+
+/** Converts the text to UTF-8, as Excel's and PowerShell's UTF-16 needs. */
+async function* decodeText(
+  file: string,
+  pieces: AsyncIterable<Uint8Array>,
+): AsyncGenerator<Uint8Array> {
+  let head = Buffer.alloc(0);
+  let decode: ((piece?: Uint8Array) => Uint8Array) | undefined;
+  for await (const piece of pieces) {
+    if (decode) {
+      yield decode(piece);
+      continue;
+    }
+    head = Buffer.concat([head, piece]);
+    if (head.length < 4) continue;
+    decode = textDecoder(file, head);
+    yield decode(head);
+  }
+  decode ??= textDecoder(file, head);
+  if (head.length < 4) yield decode(head);
+  yield decode();
 }
 
-/** Samples as in a `Dataset`. */
-interface CsvSamples {
-  images: Uint8Array;
-  labels: Int32Array;
-  imageShape: ImageShape;
-}
-
-const COMMA = 0x2c;
-const NEWLINE = 0x0a;
-/** No row of pixels is longer. The limit keeps a file without line breaks out of memory. */
-const MAX_ROW_BYTES = 2 ** 24;
-
-/** Parses CSV of integers piece by piece; its errors name the line. */
-export class CsvParser {
-  readonly #file: string;
-  readonly #format: CsvFormat;
-  #rest: Uint8Array = new Uint8Array(0);
-  #line = 0;
-  #columns = 0;
-  #images = new Uint8Array(0);
-  #labels: number[] = [];
-
-  constructor(file: string, format: CsvFormat) {
-    this.#file = file;
-    this.#format = format;
-  }
-
-  /** Parses the next bytes of the file. @throws DataError at the first error */
-  add(piece: Uint8Array): void {
-    const bytes = this.#rest.length === 0 ? piece : Buffer.concat([this.#rest, piece]);
-    let start = 0;
-    for (let end = bytes.indexOf(NEWLINE); end >= 0; end = bytes.indexOf(NEWLINE, start)) {
-      this.#parseRow(bytes.subarray(start, end));
-      start = end + 1;
+/** @returns a function that converts the next bytes, or without bytes ends the text */
+function textDecoder(file: string, head: Buffer): (piece?: Uint8Array) => Uint8Array {
+  const hex = head.toString('hex', 0, 4);
+  const known = BEGINNINGS.find((beginning) => hex.startsWith(beginning.hex));
+  if (!known) return (piece = Buffer.alloc(0)) => piece;
+  const next = 'save it as CSV in UTF-8';
+  if ('refused' in known) throw new DataError(file, 'a CSV file', known.refused, next);
+  const decoder = new TextDecoder(known.encoding, { fatal: true });
+  return (piece) => {
+    try {
+      return Buffer.from(piece ? decoder.decode(piece, { stream: true }) : decoder.decode());
+    } catch (cause) {
+      throw new DataError(file, 'text in UTF-16', 'other bytes', next, { cause });
     }
-    this.#rest = bytes.subarray(start);
-    if (this.#rest.length > MAX_ROW_BYTES)
-      throw this.#error(`lines of at most ${MAX_ROW_BYTES} bytes`, 'a longer one');
-  }
-
-  /** Ends the file and returns its samples. @throws DataError when it had no rows */
-  finish(): CsvSamples {
-    if (this.#rest.length > 0) this.#parseRow(this.#rest);
-    this.#rest = new Uint8Array(0);
-    if (this.#labels.length === 0)
-      throw new DataError(this.#file, 'rows of a label and pixels', 'none', 'get the file again');
-    const imageShape = this.#findShape();
-    const size = this.#columns - 1;
-    return {
-      images: this.#images.slice(0, this.#labels.length * size),
-      labels: Int32Array.from(this.#labels),
-      imageShape,
-    };
-  }
-
-  #parseRow(bytes: Uint8Array): void {
-    this.#line++;
-    const row = trimRow(bytes, this.#line === 1);
-    if (row.length === 0) return; // many files end with an empty line
-    if (this.#columns === 0) {
-      this.#columns = 1 + row.reduce((commas, byte) => commas + (byte === COMMA ? 1 : 0), 0);
-      this.#findShape();
-      if (this.#format.header ?? !hasOnlyIntegers(row)) return;
-    }
-    this.#parseSample(row);
-  }
-
-  #parseSample(row: Uint8Array): void {
-    const { labelColumn = 0, numClasses = 2 ** 31 } = this.#format;
-    const labelAt = labelColumn < 0 ? this.#columns - 1 : labelColumn;
-    const at = this.#reserveImage();
-    let column = 0;
-    let pixel = 0;
-    let start = 0;
-    for (let i = 0; i <= row.length; i++) {
-      if (i < row.length && row[i] !== COMMA) continue;
-      if (column === this.#columns)
-        throw this.#error(`${this.#columns} columns, as in the first row`, 'more');
-      const most = column === labelAt ? numClasses - 1 : 255;
-      const value = parseInteger(row, start, i);
-      if (value === undefined || value > most)
-        throw this.#cellError(row.subarray(start, i), column, most);
-      if (column === labelAt) this.#labels.push(value);
-      else this.#images[at + pixel++] = value;
-      column++;
-      start = i + 1;
-    }
-    if (column < this.#columns)
-      throw this.#error(`${this.#columns} columns, as in the first row`, `${column}`);
-  }
-
-  /** Returns the position of the next image; doubles the array when it is full. */
-  #reserveImage(): number {
-    const size = this.#columns - 1;
-    const at = this.#labels.length * size;
-    if (at + size > MAX_BYTES) throw this.#error(`at most ${MAX_BYTES} pixels in all`, 'more');
-    if (at + size > this.#images.length) {
-      const wanted = Math.max(64 * size, 2 * this.#images.length);
-      const larger = new Uint8Array(Math.min(MAX_BYTES, wanted));
-      larger.set(this.#images);
-      this.#images = larger;
-    }
-    return at;
-  }
-
-  #findShape(): ImageShape {
-    const { imageShape, labelColumn = 0 } = this.#format;
-    const pixels = this.#columns - 1;
-    if (labelColumn >= this.#columns)
-      throw this.#error(`more than ${labelColumn} columns, for the label`, `${this.#columns}`);
-    if (imageShape) {
-      const [height, width, channels] = imageShape;
-      const size = height * width * channels;
-      if (size === pixels) return imageShape;
-      const expected = `a label and ${size} pixels for images of [${imageShape.join(', ')}]`;
-      throw this.#error(expected, `${this.#columns} columns`);
-    }
-    const side = Math.round(Math.sqrt(pixels));
-    if (pixels > 0 && side * side === pixels) return [side, side, 1];
-    const expected = 'a label and the pixels of a gray square, unless "imageShape" is given';
-    throw this.#error(expected, `${this.#columns} columns`);
-  }
-
-  #cellError(cell: Uint8Array, column: number, most: number): DataError {
-    const text = Buffer.from(cell.subarray(0, 20)).toString('utf8');
-    return this.#error(`an integer from 0 to ${most} in column ${column + 1}`, `'${text}'`);
-  }
-
-  #error(expected: string, got: string): DataError {
-    const where = `${this.#file}, line ${Math.max(1, this.#line)}`;
-    return new DataError(where, expected, got, 'correct it or get the file again');
-  }
-}
-
-/** Removes a carriage return at the end, and a byte order mark at the beginning of the file. */
-function trimRow(bytes: Uint8Array, first: boolean): Uint8Array {
-  const start = first && bytes[0] === 0xef && bytes[1] === 0xbb && bytes[2] === 0xbf ? 3 : 0;
-  return bytes.subarray(start, bytes.at(-1) === 0x0d ? -1 : undefined);
-}
-
-function hasOnlyIntegers(row: Uint8Array): boolean {
-  let start = 0;
-  for (let i = 0; i <= row.length; i++) {
-    if (i < row.length && row[i] !== COMMA) continue;
-    if (parseInteger(row, start, i) === undefined) return false;
-    start = i + 1;
-  }
-  return true;
-}
-
-/**
- * Parses a cell of digits, which may have spaces and quotes around them.
- * @returns undefined for anything else
- */
-function parseInteger(row: Uint8Array, from: number, to: number): number | undefined {
-  let start = from;
-  let end = to;
-  while (start < end && row[start] === 0x20) start++;
-  while (end > start && row[end - 1] === 0x20) end--;
-  if (end - start >= 2 && row[start] === 0x22 && row[end - 1] === 0x22) {
-    start++;
-    end--;
-  }
-  if (start === end || end - start > 10) return undefined;
-  let value = 0;
-  for (let i = start; i < end; i++) {
-    const digit = (row[i] as number) - 0x30;
-    if (digit < 0 || digit > 9) return undefined;
-    value = 10 * value + digit;
-  }
-  return value;
+  };
 }

@@ -2,6 +2,12 @@
 import { formatValue } from '@deepend/core';
 import type { AnyDataset, Dataset, FileDataset, ImageShape } from '../types';
 
+/**
+ * Class indices are below it. Counts and soft labels take memory for each class, so a label of two
+ * billion, such as a hash or an id, must not count as a class.
+ */
+export const MAX_CLASSES = 2 ** 20;
+
 /** Whether a dataset's images are files, which are decoded when their batch is prepared. */
 export function isFileDataset(dataset: AnyDataset): dataset is FileDataset {
   return 'files' in dataset;
