@@ -60,9 +60,9 @@ describe('an adapter', () => {
     ],
     [
       'Warning: Vulkan shaderUniform*ArrayDynamicIndexing required.',
-      "Dawn found no adapter: Vulkan shaderUniform*ArrayDynamicIndexing required.; see that the GPU's Vulkan driver is installed and new enough",
+      "Dawn found no adapter: Vulkan shaderUniform*ArrayDynamicIndexing required.; check that the GPU's Vulkan driver is installed and new enough",
     ],
-    ['', "Dawn found no adapter; see that the GPU's Vulkan driver is installed and new enough"],
+    ['', "Dawn found no adapter; check that the GPU's Vulkan driver is installed and new enough"],
   ])('that is not there has a reason: %s', (stderr, reason) => {
     expect(noAdapter(stderr)).toBe(reason);
   });
@@ -162,7 +162,7 @@ describe.skipIf(absent)(`the device webgpu:0: ${title}`, () => {
     gone.destroy();
     expect(() => kept.dataSync()).toThrow(/^\[webgpu\] /);
     await expect(tf.add(kept, 1).data()).rejects.toThrow(
-      /^\[webgpu\] .* was lost: .* what was on it is gone: take a device again/,
+      /^\[webgpu\] .* was lost: .* its tensors are gone: choose a device again/,
     );
     expect(() => tf.add(kept, 1)).toThrow(/was lost/);
     expect((await cpu()).backend).toBe('simd');

@@ -13,7 +13,14 @@ import {
   randomRotation,
   type Transform,
 } from '@deepend/data';
-import { type Device, type DeviceName, device, tryAllGpus, tryGpu } from '@deepend/device';
+import {
+  type Device,
+  type DeviceName,
+  device,
+  tryAllGpus,
+  tryGpu,
+  unstartedDevice,
+} from '@deepend/device';
 import { tensorBoard } from '@deepend/export';
 import { createModel } from '@deepend/models';
 import type { ImageShape } from '@deepend/nn';
@@ -59,24 +66,10 @@ async function startDevices(list: string, single: string): Promise<readonly Devi
   if (list === 'all') return tryAllGpus();
   const [name = '', ...others] = list.split(',').map((text) => text.trim());
   const first = await device(name as DeviceName);
-  return [first, ...others.map((other) => (other === name ? first : describeDevice(other)))];
-}
-
-/** What `device()` returns for a name, without starting the device. */
-function describeDevice(name: string): Device {
-  const backend = name.startsWith('cuda:')
-    ? 'tensorflow'
-    : name.startsWith('webgpu:')
-      ? 'webgpu'
-      : name === 'cpu'
-        ? 'simd'
-        : name;
-  return {
-    name: name.includes(':') ? name : 'cpu',
-    backend: backend as Device['backend'],
-    hardware: '',
-    why: 'it was asked for',
-  };
+  return [
+    first,
+    ...others.map((other) => (other === name ? first : unstartedDevice(other as DeviceName))),
+  ];
 }
 
 /** @throws RangeError for a transform that does not exist */

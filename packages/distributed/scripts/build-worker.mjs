@@ -1,11 +1,10 @@
 /**
- * Makes a text of src/worker.ts, in src/generated/: what a device's worker runs, so that
- * it needs no file beside the package's bundle.
+ * Bundles src/worker.ts, the program of a device's worker, into strings in src/generated/, so that it
+ * needs no file besides the package's bundle.
  *
- *   replica.ts               for the built package: it asks for the other packages as this
- *   package itself does
- *   replica-of-sources.ts    for unit tests, which read the sources: all of deepend is in it, so
- *   that nothing must be built before
+ *   replica.ts             for the built package: imports the other packages
+ *   replica-of-sources.ts  for unit tests, which read sources: contains the other packages, so that
+ *                          nothing must be built before
  */
 import { mkdir, readFile, rename, writeFile } from 'node:fs/promises';
 import path from 'node:path';
@@ -14,10 +13,7 @@ import { build } from 'esbuild';
 const root = path.resolve(import.meta.dirname, '..');
 const source = (folder, entry = 'index') => path.join(root, `../${folder}/src/${entry}.ts`);
 
-/**
- * `from` is a file of this package's, which the text is given: what it needs is looked for from
- * there.
- */
+/** The program resolves its imports from `from`, a file of this package. */
 const WRAP = {
   banner: { js: '((require, __filename) => {' },
   footer: {
@@ -38,7 +34,7 @@ const TEXTS = {
         ]),
       ),
     },
-    inject: [path.join(root, '../nn/src/grouped-conv.ts')], // which @deepend/nn would register
+    inject: [path.join(root, '../nn/src/grouped-conv.ts')], // registers a layer class
     define: { 'import.meta.url': 'undefined' },
   },
 };
@@ -52,7 +48,7 @@ async function textOf(options) {
     platform: 'node',
     target: 'node20',
     minify: true,
-    keepNames: true, // errors are told by their names
+    keepNames: true, // errors are recognised by their names
     ...WRAP,
     ...options,
   });
@@ -65,7 +61,7 @@ for (const [name, options] of Object.entries(TEXTS)) {
   const content = `/** Made by scripts/build-worker.mjs from worker.ts. */\nexport const source: string =\n  ${text};\n`;
   if ((await readFile(target, 'utf8').catch(() => '')) === content) continue;
   await mkdir(path.dirname(target), { recursive: true });
-  // Tests and builds may read it meanwhile: it appears whole.
+  // Tests and builds may read the file at any time: replace it atomically.
   await writeFile(`${target}.${process.pid}`, content);
   await rename(`${target}.${process.pid}`, target);
 }

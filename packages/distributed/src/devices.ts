@@ -1,21 +1,13 @@
-/** Which devices can train together, and how each has its worker. */
+/** Which devices can train together, and how their workers are started. */
 import { closest, formatValue } from '@deepend/core';
-import type { BackendName, Device } from '@deepend/device';
-import { type StartLink, startProcess, startThread } from './link';
+import { BACKENDS, type Device } from '@deepend/device';
+import { type StartTransport, startProcess, startThread } from './transport';
 
-/**
- * libtensorflow keeps to one GPU a process, cannot be loaded in two threads, and may end its
- * process, as a GPU's driver may.
- */
-export const LINKS: Readonly<Record<BackendName, StartLink>> = {
-  simd: startThread,
-  wasm: startThread,
-  'cpu-js': startThread,
-  webgpu: startProcess,
-  tensorflow: startProcess,
-};
+/** A thread if the backend can run in several threads of a process, else a process. */
+export const transportFor = ({ backend }: Device): StartTransport =>
+  BACKENDS[backend].runsInThreads ? startThread : startProcess;
 
-/** The part of `train`'s options that decides how many devices compute. */
+/** The options of `train` that concern devices. */
 export interface DeviceOptions {
   readonly device?: Device;
   readonly devices?: readonly Device[];
@@ -24,22 +16,20 @@ export interface DeviceOptions {
 
 const isGpu = ({ name }: Device) => /^(cuda|webgpu):/.test(name);
 
-/**
- * What a worker asks for by `device()`: a CPU engine by its own name, since `cpu` would be the best
- * one.
- */
-export const requestOf = ({ name, backend: engine }: Device): string =>
-  name.startsWith('cuda:') ? name : engine;
+/** The name that a worker gives to `device()`: a CPU backend's own, since `cpu` means the best. */
+export const deviceNameForWorker = ({ name, backend }: Device): string =>
+  name.startsWith('cuda:') ? name : backend;
 
 /** `device 2 of 3, cuda:1` */
-export function placeOf(device: Device, i: number, count: number): string {
+export function describePlace(device: Device, i: number, count: number): string {
   const what = device.name === 'cpu' ? `cpu (${device.backend})` : device.name;
   return `device ${i + 1} of ${count}, ${what}`;
 }
 
 /**
- * The devices that train together; undefined for one alone, which trains as ever.
- * @throws TypeError or RangeError when they cannot, or not with the other options
+ * Checks the devices that train together.
+ * @returns undefined for a single device, which needs no group
+ * @throws TypeError or RangeError when they cannot train together, or not with the other options
  */
 export function checkDevices(
   where: string,
@@ -49,14 +39,14 @@ export function checkDevices(
   const option = `${where}: option "devices"`;
   if (device)
     throw new TypeError(
-      `${where}: expected "device" or "devices", got both; leave "device" out: the first of "devices" is it`,
+      `${where}: expected "device" or "devices", got both; leave "device" out: it is the first of "devices"`,
     );
   if (devices.length === 0)
     throw new RangeError(
-      `${option} must have a device at least, got none; await tryAllGpus() gives what is there`,
+      `${option} must have at least one device, got none; tryAllGpus() returns those of this machine`,
     );
-  for (const [i, { backend: engine, name }] of devices.entries()) {
-    if (!Object.hasOwn(LINKS, engine)) throw new TypeError(`${option}: ${unknown(engine)}`);
+  for (const [i, { backend, name }] of devices.entries()) {
+    if (!Object.hasOwn(BACKENDS, backend)) throw new TypeError(`${option}: ${unknown(backend)}`);
     if (isGpu(devices[i] as Device) && devices.findIndex((other) => other.name === name) < i)
       throw new RangeError(`${option} must have each GPU once, got ${name} twice; leave one out`);
   }
@@ -69,8 +59,9 @@ export function checkDevices(
 }
 
 /**
- * The first device is this thread's, and libtensorflow stays on the GPU that it was loaded for.
- * @throws Error when another one computes here
+ * Checks that the first device computes in this thread: libtensorflow stays on the GPU that it was
+ * loaded for.
+ * @throws Error when another device computes here
  */
 export function requireFirst(where: string, devices: readonly Device[], current: Device): void {
   const first = devices[0] as Device;
@@ -81,8 +72,9 @@ export function requireFirst(where: string, devices: readonly Device[], current:
   );
 }
 
-function unknown(engine: string): string {
-  const names = Object.keys(LINKS);
-  const near = typeof engine === 'string' ? closest(engine, names) : undefined;
-  return `expected devices of the engines ${names.join(', ')}, got ${formatValue(engine)}${near ? `; did you mean '${near}'?` : ''}`;
+function unknown(backend: string): string {
+  const names = Object.keys(BACKENDS);
+  const near = typeof backend === 'string' ? closest(backend, names) : undefined;
+  const hint = near ? `; did you mean '${near}'?` : '';
+  return `expected backends of ${names.join(', ')}, got ${formatValue(backend)}${hint}`;
 }

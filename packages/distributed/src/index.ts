@@ -1,2 +1,4 @@
+/** Data-parallel training over several devices of one machine. */
+
+export { DeviceGroup, type GroupOptions } from './device-group';
 export { checkDevices, requireFirst } from './devices';
-export { DeviceGroup } from './group';

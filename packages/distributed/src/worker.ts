@@ -1,47 +1,45 @@
-/**
- * What a device's worker runs, a thread or a process. scripts/build-worker.mjs makes a text of it.
- */
+/** The program of a device's worker; scripts/build-worker.mjs bundles it into a string. */
 import { parentPort } from 'node:worker_threads';
 import { serializeError } from '@deepend/core';
-import { type Answers, type Question, type Reply, SPOOLS, type Task } from './messages';
+import { type Reply, type Request, type RequestName, type Responses, SHARED_FILES } from './protocol';
 import { Replica } from './replica';
-import { SpoolReader, spool } from './spool';
+import { ArrayReader, writeArrays } from './shared-file';
 
-const post = (reply: Reply): void => {
-  if (parentPort) parentPort.postMessage(reply);
-  else
-    process.send?.(
-      'answer' in reply ? { ...reply, answer: spool(SPOOLS.answers, reply.answer) } : reply,
-    );
-};
+function reply(message: Reply): void {
+  if (parentPort) parentPort.postMessage(message);
+  else if ('response' in message)
+    process.send?.({ ...message, response: writeArrays(SHARED_FILES.responses, message.response) });
+  else process.send?.(message);
+}
 
 let replica: Replica | undefined;
 
-async function answer(task: Task): Promise<Answers[Question]> {
-  if (task.question === 'begin') {
-    replica = await Replica.begin(task);
-    return replica.answer();
+async function compute(request: Request): Promise<Responses[RequestName]> {
+  if (request.request === 'begin') {
+    replica = await Replica.begin(request);
+    return { signature: replica.signature() };
   }
-  if (!replica) throw new Error(`${task.question} was asked for before begin`);
-  return task.question === 'forward' ? replica.forward(task) : replica.backward(task);
+  if (!replica) throw new Error(`${request.request} was requested before begin`);
+  return request.request === 'forward' ? replica.forward(request) : replica.backward(request);
 }
 
-let before: Promise<void> = Promise.resolve();
-const onTask = (task: Task): void => {
-  before = before.then(async () => {
+let previous: Promise<void> = Promise.resolve();
+const onRequest = (request: Request): void => {
+  previous = previous.then(async () => {
     try {
-      post({ id: task.id, answer: await answer(task) });
+      reply({ id: request.id, response: await compute(request) });
     } catch (error) {
-      post({ id: task.id, fault: serializeError(error) });
+      reply({ id: request.id, error: serializeError(error) });
     }
   });
 };
 
-if (parentPort) parentPort.on('message', onTask);
+if (parentPort) parentPort.on('message', onRequest);
 else {
-  const reader = new SpoolReader(SPOOLS.tasks);
-  process.on('message', (task: Task) => onTask(reader.read(task)));
-  process.on('disconnect', () => process.exit()); // whoever asks has ended, however it did
-  process.on('SIGINT', () => {}); // Ctrl-C reaches every process of a terminal; it is for the one that trains to end the step
+  const reader = new ArrayReader(SHARED_FILES.requests);
+  process.on('message', (request: Request) => onRequest(reader.read(request)));
+  process.on('disconnect', () => process.exit()); // the training process has ended
+  // Ctrl-C reaches every process of a terminal; the training process decides how the run ends.
+  process.on('SIGINT', () => {});
 }
-post({ loaded: true });
+reply({ loaded: true });

@@ -4,7 +4,7 @@
  */
 
 import type { Loss, Plan, StepResult } from '@deepend/compiler';
-import { mixSeed } from '@deepend/core';
+import { mixSeed, OutOfMemoryError } from '@deepend/core';
 import { GradientAccumulator } from '@deepend/optim';
 import * as tf from '@tensorflow/tfjs-core';
 import type { LayersModel } from '@tensorflow/tfjs-layers';
@@ -52,9 +52,9 @@ export class MicroBatches {
         } catch (error) {
           const count = batch.features.shape[0] ?? 1;
           const tried = this.size ?? count;
-          if ((error as Error).name !== 'OutOfMemoryError' || tried <= 1) throw error;
+          if (!(error instanceof OutOfMemoryError) || tried <= 1) throw error;
           statistics.restore();
-          this.size = smallerSize(tried, (error as { fits?: number }).fits);
+          this.size = smallerSize(tried, error.fits);
           console.warn(splitMessage(count, this.size));
         }
       }

@@ -70,7 +70,7 @@ export class StepRunner {
     if (emaDecay !== undefined) this.ema = new ModelEma(plan, { decay: emaDecay });
     if (gradientAccumulationSteps > 1) this.#accumulator = new GradientAccumulator();
     if (devices && devices.length > 1)
-      this.#group = new DeviceGroup({ net: model, plan, loss, devices });
+      this.#group = new DeviceGroup({ model, plan, loss, devices });
   }
 
   /** Starts the workers of the other devices. @throws Error when one does not start */

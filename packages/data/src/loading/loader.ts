@@ -1,5 +1,5 @@
 /** DataLoader: minibatches of a dataset. Each loop over it is one epoch. */
-import { checkOptions, formatValue } from '@deepend/core';
+import { backendTraits, checkOptions, formatValue } from '@deepend/core';
 import { getBackend, type Tensor, tensor, tensor4d } from '@tensorflow/tfjs-core';
 import {
   checkDataset,
@@ -268,16 +268,11 @@ function countBatchValues(shape: ImageShape, batchSize: number, numSamples: numb
   );
 }
 
-/**
- * Backends that copy an array when a tensor is made of it. Others keep the array itself, some of
- * them until they compute.
- */
-const COPYING: readonly string[] = ['simd', 'wasm'];
-
 /** Makes the tensors of a batch. Values in shared memory are overwritten by the next batch. */
 function toTensors({ values, prepared }: BatchBuffer, inputShape: ImageShape): Batch {
   const reused = values.buffer instanceof SharedArrayBuffer;
-  const kept = reused && !COPYING.includes(getBackend()) ? values.slice() : values;
+  const isCopied = !reused || backendTraits(getBackend()).copiesOnUpload;
+  const kept = isCopied ? values : values.slice();
   const features = tensor4d(kept, [prepared.count, ...inputShape]);
   return { features, labels: labelTensor(prepared) };
 }

@@ -345,7 +345,7 @@ describe('refused before work starts', () => {
   const REFUSED: Record<string, [options: () => object, message: RegExp]> = {
     'no device': [
       () => ({ devices: [] }),
-      /option "devices" must have a device at least, got none; await tryAllGpus\(\)/,
+      /option "devices" must have at least one device, got none; tryAllGpus\(\)/,
     ],
     'no list': [() => ({ devices: simd }), /option "devices" must be a list of devices/],
     'no device in the list': [
@@ -356,7 +356,7 @@ describe('refused before work starts', () => {
       () => ({ device: simd, devices: many(2) }),
       /expected "device" or "devices", got both/,
     ],
-    'an engine that is none': [
+    'an unknown backend': [
       () => ({ devices: [simd, { ...simd, backend: 'smd' }] }),
       /got 'smd'; did you mean 'simd'\?/,
     ],
@@ -393,7 +393,7 @@ describe('refused before work starts', () => {
       devices: many(2),
     });
     await expect(attempt).rejects.toThrow(
-      /device 2 of 2, cpu \(simd\): the net has layers of the class Doubled/,
+      /device 2 of 2, cpu \(simd\): the model has layers of the class Doubled/,
     );
   });
 });

@@ -1,5 +1,4 @@
-/** What training on many devices is put together from. */
-
+/** The parts of data-parallel training: batch splits, files between processes, cores. */
 import { closeSync } from 'node:fs';
 import { getThreads, setThreads } from '@deepend/backend-simd';
 import { compile } from '@deepend/compiler';
@@ -9,9 +8,13 @@ import { softmaxCrossEntropy } from '@deepend/optim';
 import { train } from '@deepend/trainer';
 import * as tf from '@tensorflow/tfjs-core';
 import fc from 'fast-check';
-import { afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
-import { splitBatch } from '../../packages/distributed/src/split';
-import { openSpool, SpoolReader, spool } from '../../packages/distributed/src/spool';
+import { afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
+import { splitBatch } from '../../packages/distributed/src/arrays';
+import {
+  ArrayReader,
+  openSharedFile,
+  writeArrays,
+} from '../../packages/distributed/src/shared-file';
 import { goldenBatch } from '../helpers/fill';
 import { expectNoLeak } from '../helpers/leaks';
 import { fakeLoader, linearNet } from '../helpers/loaders';
@@ -52,8 +55,8 @@ describe('splitBatch', () => {
 });
 
 it('numbers come out of a spool as they went in, beside what is none', () => {
-  const descriptor = openSpool();
-  const reader = new SpoolReader(descriptor);
+  const descriptor = openSharedFile();
+  const reader = new ArrayReader(descriptor);
   const floats = fc.float32Array({ maxLength: 300 });
   const message = fc.record({
     id: fc.nat(),
@@ -65,7 +68,7 @@ it('numbers come out of a spool as they went in, beside what is none', () => {
   try {
     fc.assert(
       fc.property(message, (sent) => {
-        const onTheWay = JSON.parse(JSON.stringify(spool(descriptor, sent))) as typeof sent; // no array is left in it
+        const onTheWay = JSON.parse(JSON.stringify(writeArrays(descriptor, sent))) as typeof sent; // no array is left in it
         const { a, b, ...rest } = reader.read(onTheWay);
         expect([...a]).toEqual([...sent.a]);
         expect([...b]).toEqual([...sent.b]);
@@ -78,7 +81,9 @@ it('numbers come out of a spool as they went in, beside what is none', () => {
 });
 
 describe('the cores', () => {
-  it('are shared while many simd devices train, and given back', async () => {
+  beforeEach(() => vi.stubEnv('DEEPEND_THREADS', '')); // the test runner sets it
+
+  it('are divided among simd devices that train together, and restored', async () => {
     const before = getThreads();
     setThreads(4);
     try {
@@ -97,7 +102,7 @@ describe('the cores', () => {
     }
   });
 
-  it('are one for each at least, and as DEEPEND_THREADS says where it is set', async () => {
+  it('are at least one each, or as many as DEEPEND_THREADS says', async () => {
     const before = getThreads();
     const many = await shareCores(new Array<Device>(20).fill(simd));
     expect([many.threads, getThreads()]).toEqual([1, 1]);

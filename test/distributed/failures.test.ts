@@ -13,13 +13,13 @@ import * as tfl from '@tensorflow/tfjs-layers';
 import * as esbuild from 'esbuild';
 import fs from 'fs-extra';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import { DeviceGroup } from '../../packages/distributed/src/group';
+import { DeviceGroup } from '../../packages/distributed/src/device-group';
 import {
-  type Link,
-  type StartLink,
+  type StartTransport,
   startProcess,
   startThread,
-} from '../../packages/distributed/src/link';
+  type Transport,
+} from '../../packages/distributed/src/transport';
 import { testEngine } from '../helpers/engines';
 import { mix } from '../helpers/fill';
 
@@ -56,25 +56,25 @@ const batchOf = (count: number) => ({
 });
 
 let group: DeviceGroup;
-const links: Link[] = [];
+const links: Transport[] = [];
 /** Starts by `start`, and keeps the link. */
 const kept =
-  (start: StartLink): StartLink =>
+  (start: StartTransport): StartTransport =>
   (options) => {
     const link = start(options);
     links.push(link);
     return link;
   };
 async function begin(
-  start: StartLink,
-  { patience = 30_000, count = 2 } = {},
+  start: StartTransport,
+  { timeout = 30_000, count = 2 } = {},
 ): Promise<DeviceGroup> {
   group = new DeviceGroup({
-    net,
+    model: net,
     plan,
     loss: softmaxCrossEntropy,
     devices: new Array<Device>(count).fill(simd),
-    patience,
+    timeout,
     start: kept(start),
   });
   await group.begin();
@@ -137,7 +137,7 @@ describe.each(Object.entries(LINKS))('a device in %s', (kind, start) => {
   it('that dies between steps', async () => {
     await begin(start);
     await step();
-    await (links[0] as Link).end();
+    await (links[0] as Transport).end();
     const next = step();
     await expect(next).rejects.toThrow(ended);
     await expect(next).rejects.toThrow(PLACE);
@@ -146,12 +146,12 @@ describe.each(Object.entries(LINKS))('a device in %s', (kind, start) => {
   it('that dies while it computes', async () => {
     await begin(start);
     const next = step();
-    void (links[0] as Link).end();
+    void (links[0] as Transport).end();
     await expect(next).rejects.toThrow(ended);
   });
 
   it('that dies before it begins', async () => {
-    const dying: StartLink = (options) => {
+    const dying: StartTransport = (options) => {
       const link = start(options);
       void link.end();
       return link;
@@ -161,12 +161,15 @@ describe.each(Object.entries(LINKS))('a device in %s', (kind, start) => {
 
   it.each(['begin', 'forward', 'backward'] as const)(
     'that stays silent when asked for %s',
-    async (question) => {
-      const silent: StartLink = (options) => {
+    async (silentOn) => {
+      const silent: StartTransport = (options) => {
         const link = start(options);
-        return { ...link, post: (task) => void (task.question !== question && link.post(task)) };
+        return {
+          ...link,
+          send: (request) => void (request.request !== silentOn && link.send(request)),
+        };
       };
-      const attempt = begin(silent, { patience: 2000 }).then(() => step());
+      const attempt = begin(silent, { timeout: 2000 }).then(() => step());
       await expect(attempt).rejects.toThrow(/device 2 of 2, cpu \(simd\): no answer for 2 s/);
     },
   );
@@ -185,12 +188,12 @@ describe.each(Object.entries(LINKS))('a device in %s', (kind, start) => {
   });
 });
 
-it('tells of a stopped process within its patience', async () => {
+it('tells of a stopped process within its timeout', async () => {
   const before = workersOf(process.pid);
-  await begin(startProcess, { patience: 2000 });
+  await begin(startProcess, { timeout: 10_000 }); // a process starts within it
   const [worker] = workersOf(process.pid).filter((pid) => !before.includes(pid));
   process.kill(worker as number, 'SIGSTOP');
-  await expect(step()).rejects.toThrow(/no answer for 2 s/);
+  await expect(step()).rejects.toThrow(/no answer for 10 s/);
   await group.end();
   expect(() => process.kill(worker as number, 0)).toThrow('ESRCH');
 });
@@ -225,20 +228,26 @@ describe('a program that trains on many devices', () => {
   const program = path.join(dir, 'program.mjs');
   beforeAll(async () => {
     await fs.emptyDir(dir);
-    const packages = ['core', 'compiler', 'device', 'backend-simd', 'trainer', 'models', 'plot'];
+    const packages = (await fs.readdir('packages')).filter((name) => name !== 'deepend');
     // The sources in one file: a process of its own knows nothing of this one's.
     await esbuild.build({
       ...{
-        entryPoints: ['test/distributed/parallel-ends.ts'],
+        entryPoints: ['test/distributed/failures-program.ts'],
         outfile: program,
         bundle: true,
         format: 'esm',
         platform: 'node',
         target: 'node20',
       },
-      alias: Object.fromEntries(
-        packages.map((name) => [`@deepend/${name}`, path.resolve(`packages/${name}/src/index.ts`)]),
-      ),
+      alias: {
+        '@deepend/backend-simd/workspace': path.resolve('packages/backend-simd/src/workspace.ts'),
+        ...Object.fromEntries(
+          packages.map((name) => [
+            `@deepend/${name}`,
+            path.resolve(`packages/${name}/src/index.ts`),
+          ]),
+        ),
+      },
       packages: 'bundle',
       external: [
         '@tensorflow/*',
@@ -254,7 +263,7 @@ describe('a program that trains on many devices', () => {
           name: 'sources',
           setup: (building) => {
             const file = path.resolve('packages/distributed/src/generated/replica-of-sources.ts');
-            building.onResolve({ filter: /^\.\.\/generated\/replica$/ }, () => ({ path: file }));
+            building.onResolve({ filter: /^\.\/generated\/replica$/ }, () => ({ path: file }));
           },
         },
       ],
