@@ -1,7 +1,13 @@
 /** The program of a device's worker; scripts/build-worker.mjs bundles it into a string. */
 import { parentPort } from 'node:worker_threads';
 import { serializeError } from '@deepend/core';
-import { type Reply, type Request, type RequestName, type Responses, SHARED_FILES } from './protocol';
+import {
+  type Reply,
+  type Request,
+  type RequestName,
+  type Responses,
+  SHARED_FILES,
+} from './protocol';
 import { Replica } from './replica';
 import { ArrayReader, writeArrays } from './shared-file';
 
