@@ -21,10 +21,8 @@ const NORM_EPSILON = 1e-6;
 
 /**
  * Scales all gradients by the same factor, so that the norm of all of them together is at most
- * `maxNorm`
- * (Pascanu et al. 2012,
- * https://arxiv.org/abs/1211.5063; PyTorch's `clip_grad_norm_`). Nothing is read back from the
- * device.
+ * `maxNorm` (Pascanu et al. 2012, https://arxiv.org/abs/1211.5063; PyTorch's `clip_grad_norm_`).
+ * Nothing is read back from the device.
  * @param maxNorm above 0
  * @returns the norm before, a scalar on the device that the caller disposes
  */
@@ -59,8 +57,8 @@ function requireAbove0(where: string, value: number): void {
 }
 
 /**
- * Σ weight·gradient over several backward passes: one update from several batches, or from the parts
- * of a batch that does not fit the device's memory.
+ * Σ weight·gradient over several backward passes: one update from several batches, or from the
+ * parts of a batch that does not fit the device's memory.
  * @example
  * const accumulator = new GradientAccumulator();
  * for (const { features, labels } of parts) {
@@ -70,7 +68,7 @@ function requireAbove0(where: string, value: number): void {
  * optimizer.step(accumulator.take(), { lr: 0.1 });
  */
 export class GradientAccumulator {
-  readonly #sums = new Map<number, { parameter: Parameter; gradient: tf.Variable }>(); // by variable
+  readonly #sums = new Map<number, { parameter: Parameter; gradient: tf.Variable }>(); // by id
 
   /**
    * Adds the gradients, which stay the caller's.

@@ -1,6 +1,6 @@
 /**
- * Metrics, as the namespace `metrics`. They count samples, so results do not depend on how samples are
- * grouped into batches.
+ * Metrics, as the namespace `metrics`. They count samples, so results do not depend on how samples
+ * are grouped into batches.
  */
 import { formatValue } from '@deepend/core';
 import * as tf from '@tensorflow/tfjs-core';
@@ -44,7 +44,8 @@ export function numCorrect(logits: tf.Tensor, labels: tf.Tensor): number {
     const [calls, classes] = [Array.from(predicted.dataSync()), truth.dataSync()];
     if (calls.length !== classes.length)
       throw new RangeError(
-        `[optim] metrics.numCorrect: expected a label for each of ${calls.length} samples, got ${classes.length}`,
+        `[optim] metrics.numCorrect: expected a label for each of ${calls.length} samples, got ` +
+          `${classes.length}`,
       );
     return calls.filter((call, i) => call === classes[i]).length;
   } finally {
@@ -140,7 +141,8 @@ function ofMatrix(name: string, read: (matrix: number[][]) => number | object): 
         [counts, numClasses] = [new Float64Array(logits.shape[1] ** 2), logits.shape[1]];
       if (logits.shape[1] !== numClasses)
         throw new RangeError(
-          `${where}: expected logits of ${numClasses} classes as before, got ${logits.shape[1]}; reset it first`,
+          `${where}: expected logits of ${numClasses} classes as before, got ${logits.shape[1]}; ` +
+            'reset it first',
         );
       truth.forEach((label, i) => {
         const place = label * numClasses + (predicted[i] as number);
@@ -165,7 +167,8 @@ async function readTruth(where: string, logits: tf.Tensor2D, labels: tf.Tensor):
   const shape = labels.rank === 2 ? [batch, numClasses] : [batch];
   if (logits.rank !== 2 || numClasses < 2 || labels.shape.join() !== shape.join()) {
     throw new RangeError(
-      `${where}: expected logits [batch, 2 or more classes] and labels [batch] or as the logits, got [${logits.shape}] and [${labels.shape}]`,
+      `${where}: expected logits [batch, 2 or more classes] and labels [batch] or as the logits, ` +
+        `got [${logits.shape}] and [${labels.shape}]`,
     );
   }
   const classes = classTensor(labels);

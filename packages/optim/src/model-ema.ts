@@ -128,7 +128,8 @@ export class ModelEma {
       );
     if (!Number.isInteger(updates) || updates < 0) {
       throw new RangeError(
-        `${WHERE}.restore: expected a state whose updates are an integer of at least 0, got ${formatValue(updates)}`,
+        `${WHERE}.restore: expected a state whose updates are an integer of at least 0, got ` +
+          `${formatValue(updates)}`,
       );
     }
     const unknown = Object.keys(weights).find((name) => !this.#pairs.has(name));
@@ -140,7 +141,8 @@ export class ModelEma {
       if (weights[name]?.shape.join() === average.shape.join()) continue;
       const got = weights[name] ? `[${weights[name].shape.join(', ')}]` : 'nothing';
       throw new RangeError(
-        `${WHERE}.restore: expected ${name} of [${average.shape.join(', ')}], got ${got}; restore a state of this model`,
+        `${WHERE}.restore: expected ${name} of [${average.shape.join(', ')}], got ${got}; ` +
+          'restore a state of this model',
       );
     }
     for (const [name, { average }] of this.#pairs) average.assign(weights[name] as tf.Tensor);

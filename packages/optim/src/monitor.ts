@@ -23,6 +23,7 @@ export function monitored(where: string, record: EpochRecord, monitor: Monitor):
   const value = record[monitor];
   if (typeof value === 'number') return value;
   throw new Error(
-    `${where}: watches "${monitor}", which this run does not measure; give train a test loader, or watch "loss"`,
+    `${where}: watches "${monitor}", which this run does not measure; ` +
+      'give train a test loader, or watch "loss"',
   );
 }

@@ -26,7 +26,8 @@ export class Accumulator {
   add(...values: number[]): void {
     if (values.length !== this.#sums.length) {
       throw new RangeError(
-        `[trainer] Accumulator: expected ${this.#sums.length} values, one for each sum, got ${values.length}`,
+        `[trainer] Accumulator: expected ${this.#sums.length} values, one for each sum, got ` +
+          `${values.length}`,
       );
     }
     values.forEach((value, i) => {
@@ -44,7 +45,8 @@ export class Accumulator {
     const sum = this.#sums[i];
     if (sum === undefined)
       throw new RangeError(
-        `[trainer] Accumulator: expected an index from 0 to ${this.#sums.length - 1}, got ${formatValue(i)}`,
+        `[trainer] Accumulator: expected an index from 0 to ${this.#sums.length - 1}, got ` +
+          `${formatValue(i)}`,
       );
     return sum;
   }

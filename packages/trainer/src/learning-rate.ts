@@ -35,13 +35,14 @@ function checkRate(
 ): number {
   if (typeof rate === 'number' && Number.isFinite(rate) && rate >= min) return rate;
   throw new RangeError(
-    `${where}: option "lr" must give a number above 0 for each epoch, got ${formatValue(rate)} for epoch ${epoch}`,
+    `${where}: option "lr" must give a number above 0 for each epoch, got ${formatValue(rate)} ` +
+      `for epoch ${epoch}`,
   );
 }
 
 /**
- * A rate that the rule of the option `lr` can check before anything is computed. A function is asked
- * for its first rate; a schedule checked its options when it was made.
+ * A rate that the rule of the option `lr` can check before anything is computed. A function is
+ * asked for its first rate; a schedule checked its options when it was made.
  */
 export function firstRate(where: string, lr: LearningRate): number {
   if (isSchedule(lr)) return 1;

@@ -35,7 +35,8 @@ export interface Loader extends AsyncIterable<Batch> {
 export function checkLoader(where: string, loader: Loader, plan: Plan): void {
   if (typeof loader?.[Symbol.asyncIterator] !== 'function') {
     throw new TypeError(
-      `${where}: expected a loader, an async iterable of { features, labels }, got ${formatValue(loader)}`,
+      `${where}: expected a loader, an async iterable of { features, labels }, got ` +
+        `${formatValue(loader)}`,
     );
   }
   for (const key of ['numSamples', 'numBatches', 'batchSize'] as const) {
@@ -49,7 +50,8 @@ export function checkLoader(where: string, loader: Loader, plan: Plan): void {
   const classes = loader.numClasses ?? loader.classNames?.length ?? 0;
   if (classes > plan.numClasses) {
     throw new RangeError(
-      `${where}: the loader has ${classes} classes, the model's output ${plan.numClasses}; build it with numClasses: ${classes}`,
+      `${where}: the loader has ${classes} classes, the model's output ${plan.numClasses}; ` +
+        `build it with numClasses: ${classes}`,
     );
   }
 }
@@ -61,7 +63,8 @@ function checkShape(where: string, shape: readonly number[], { inputShape }: Pla
   if (fits) return;
   const expected = inputShape.map((size) => size ?? 'any').join(', ');
   throw new RangeError(
-    `${where}: the model takes images of [${expected}], the loader gives [${shape.join(', ')}]; build the model with that inputShape, or resize`,
+    `${where}: the model takes images of [${expected}], the loader gives [${shape.join(', ')}]; ` +
+      'build the model with that inputShape, or resize',
   );
 }
 
@@ -105,6 +108,7 @@ function checkClasses(where: string, labels: Tensor, { numClasses }: Plan): void
   );
   if (bad < 0) return;
   throw new RangeError(
-    `${where}: expected labels from 0 to ${numClasses - 1}, the model's classes, got ${formatValue(values[bad])} for sample ${bad} of a batch`,
+    `${where}: expected labels from 0 to ${numClasses - 1}, the model's classes, got ` +
+      `${formatValue(values[bad])} for sample ${bad} of a batch`,
   );
 }

@@ -1,6 +1,6 @@
 /**
- * Finds a learning rate by a short trial. Smith 2015, https://arxiv.org/abs/1506.01186, section 3.3;
- * the averaging, the end and the choice are fastai's.
+ * Finds a learning rate by a short trial. Smith 2015, https://arxiv.org/abs/1506.01186, section
+ * 3.3; the averaging, the end and the choice are fastai's.
  */
 
 import { compile, type Loss, type Plan } from '@deepend/compiler';
@@ -57,7 +57,8 @@ export interface LrFindOptions {
   smooth?: number;
   /**
    * The device that computes. @default the current backend of TensorFlow.js
-   * @example await tryGpu()
+   * @example
+   * await tryGpu()
    */
   device?: Device;
   /** Seed of dropout and other random layers: any safe integer. @default 0 */
@@ -147,7 +148,8 @@ async function sweep(trial: Trial, loader: Loader, { minLr, maxLr, steps, smooth
     if (!Number.isFinite(averaged)) {
       if (step > 0) break;
       throw new Error(
-        `${WHERE}: expected a finite loss at the first step, got ${loss}; look for numbers that are not finite in images and weights`,
+        `${WHERE}: expected a finite loss at the first step, got ${loss}; ` +
+          'look for numbers that are not finite in images and weights',
       );
     }
     lrs.push(lr);
@@ -204,8 +206,8 @@ function savePosition(loader: Loader): () => void {
 }
 
 /**
- * The middle of the longest valley, fastai's `valley`: of the longest subsequence of falling losses,
- * the step halfway down. Learning rates are logarithmic in the steps.
+ * The middle of the longest valley, fastai's `valley`: of the longest subsequence of falling
+ * losses, the step halfway down. Learning rates are logarithmic in the steps.
  */
 function findValley(lrs: readonly number[], losses: readonly number[]): number | null {
   const lengths = losses.map(() => 1); // of the longest falling subsequence that ends here

@@ -36,8 +36,8 @@ export class MicroBatches {
   }
 
   /**
-   * Mean loss, number correct and mean gradients of a batch. With `'auto'` it halves the parts until
-   * one fits, and warns.
+   * Mean loss, number correct and mean gradients of a batch. With `'auto'` it halves the parts
+   * until one fits, and warns.
    */
   forwardBackward(batch: Batch, seed: number): Gradients {
     if (!this.#isAuto || this.size !== undefined || this.#hasFitted)
@@ -117,8 +117,10 @@ function smallerSize(size: number, fits: number | undefined): number {
 }
 
 const splitMessage = (count: number, size: number) =>
-  `[trainer] train: a batch of ${count} does not fit the device's memory: it is trained in parts of ${size}, as one update. ` +
-  `Batch normalization then sees ${size} samples at a time; set microBatch to choose, or lower the batch size`;
+  `[trainer] train: a batch of ${count} does not fit the device's memory: ` +
+  `it is trained in parts of ${size}, as one update. ` +
+  `Batch normalization then sees ${size} samples at a time; ` +
+  'set microBatch to choose, or lower the batch size';
 
 /** Copies of the moving statistics of batch normalization, which a forward pass changes. */
 class MovingStatistics {

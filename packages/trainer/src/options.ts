@@ -15,12 +15,14 @@ export interface TrainOptions {
    * Learning rate: a number, a function of the epoch (from 1), or a schedule.
    * @example 0.05
    * @example (epoch) => (epoch <= 6 ? 0.1 : 0.01)
-   * @example schedules.cosine({ lr: 0.1 })
+   * @example
+   * schedules.cosine({ lr: 0.1 })
    */
   lr: LearningRate;
   /**
    * The device that computes. @default the current backend of TensorFlow.js
-   * @example await tryGpu()
+   * @example
+   * await tryGpu()
    */
   device?: Device;
   /**
@@ -28,7 +30,8 @@ export interface TrainOptions {
    * evaluates, and has the model at the end; each of the others has a thread or process of its own.
    * With one device, training is the same as with `device`.
    * @default only `device`
-   * @example await tryAllGpus()
+   * @example
+   * await tryAllGpus()
    */
   devices?: readonly Device[];
   /** Seed of dropout and other random layers: any safe integer. @default 0 */
@@ -97,7 +100,7 @@ export interface TrainOptions {
 
 const isObject = (value: unknown) => typeof value === 'object' && value !== null;
 
-const OPTIMIZER = `one of ${OPTIMIZER_NAMES.map((name) => `'${name}'`).join(', ')}, or an object with such a name`;
+const QUOTED_NAMES = OPTIMIZER_NAMES.map((name) => `'${name}'`).join(', ');
 
 const device = rule.custom<Device>(
   (value) => typeof (value as Device | null)?.backend === 'string',
@@ -120,7 +123,7 @@ const trainOptions = rule.object({
         OPTIMIZER_NAMES.some(
           (name) => name === (isObject(value) ? (value as { name: unknown }).name : value),
         ),
-      OPTIMIZER,
+      `one of ${QUOTED_NAMES}, or an object with such a name`,
     )
     .optional(),
   loss: rule.func<NonNullable<TrainOptions['loss']>>().optional(),

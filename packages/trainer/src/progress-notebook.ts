@@ -28,9 +28,8 @@ export function notebookBars({ quietEpochs }: { quietEpochs: boolean }): Bars {
         epochStart = { epoch: record.epoch, step: record.step, at: now };
       if (now - shownAt < UPDATE_INTERVAL_MS) return;
       const place = `epoch ${record.epoch}/${numEpochs}`;
-      show(
-        `${place} ${drawBar(record)} | ${timeLeft(record, { steps: record.step - epochStart.step, milliseconds: now - epochStart.at })}${metrics}`,
-      );
+      const taken = { steps: record.step - epochStart.step, milliseconds: now - epochStart.at };
+      show(`${place} ${drawBar(record)} | ${timeLeft(record, taken)}${metrics}`);
     },
     epoch: (line) => {
       lines = quietEpochs ? [line] : [...lines, line];
@@ -57,7 +56,9 @@ function timeLeft(
 ): string {
   if (taken.steps === 0) return '';
   const seconds = Math.round((taken.milliseconds / taken.steps / 1000) * (numBatches - step));
-  return `${seconds < 60 ? `${seconds}s` : `${Math.floor(seconds / 60)}m${seconds % 60}s`} to go | `;
+  const short = `${seconds}s`;
+  const long = `${Math.floor(seconds / 60)}m${seconds % 60}s`;
+  return `${seconds < 60 ? short : long} to go | `;
 }
 
 /**
@@ -67,7 +68,9 @@ function timeLeft(
 export function summarizeInNotebooks(result: TrainResult): TrainResult {
   if (!notebook()) return result;
   const { history, device, samplesPerSecond } = result;
-  const summary = `{ history: [${history.length} records], device: ${device.name}, samplesPerSecond: ${samplesPerSecond.toFixed(1)} }`;
+  const summary =
+    `{ history: [${history.length} records], device: ` +
+    `${device.name}, samplesPerSecond: ${samplesPerSecond.toFixed(1)} }`;
   return Object.defineProperty(result, Symbol.for('nodejs.util.inspect.custom'), {
     value: () => summary,
   });

@@ -98,7 +98,9 @@ function terminalBars({ quietEpochs }: { quietEpochs: boolean }): Bars {
 function startBar({ epoch, numBatches }: StepRecord, numEpochs: number): cliProgress.SingleBar {
   const bar = new cliProgress.SingleBar(
     {
-      format: `epoch ${epoch}/${numEpochs} {bar} {value}/{total} | {eta_formatted} to go | {metrics}`,
+      format:
+        `epoch ${epoch}/${numEpochs} {bar} {value}/{total} | {eta_formatted} to go | ` +
+        '{metrics}',
       stream: process.stderr,
       hideCursor: null, // otherwise an interrupted run leaves the terminal without a cursor
       clearOnComplete: true,

@@ -203,10 +203,12 @@ function checkMatrix(
     matrix.every((row) => row.length === matrix.length);
   if (!square)
     throw new RangeError(
-      `${where}: expected a square matrix of counts, as metrics.confusionMatrix() gives, got ${formatValue(matrix)}`,
+      `${where}: expected a square matrix of counts, as metrics.confusionMatrix() gives, got ` +
+        `${formatValue(matrix)}`,
     );
   if (classNames?.length === matrix.length) return;
   throw new RangeError(
-    `${where}: expected a name for each of the ${matrix.length} classes, got ${formatValue(classNames)}`,
+    `${where}: expected a name for each of the ${matrix.length} classes, got ` +
+      `${formatValue(classNames)}`,
   );
 }

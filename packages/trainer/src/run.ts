@@ -141,7 +141,8 @@ export class Run {
       this.#loader.restore(progress.loader as object);
     else if (this.step > 0) {
       throw new Error(
-        `[trainer] resume: ${file} was written within an epoch, and this loader cannot continue there (it has no restore()); use a loader that has, or a checkpoint of an epoch's end`,
+        `[trainer] resume: ${file} was written within an epoch, and this loader cannot continue ` +
+          `there (it has no restore()); use a loader that has, or a checkpoint of an epoch's end`,
       );
     }
   }
@@ -194,7 +195,8 @@ export class Run {
     const { optimizer, ema, updates, microBatches, settled } = this.stepRunner;
     if (!settled) {
       throw new Error(
-        `${WHERE}: gradients of ${this.#options.gradientAccumulationSteps} batches are being accumulated; save at the end of an epoch`,
+        `${WHERE}: gradients of ${this.#options.gradientAccumulationSteps} batches are being ` +
+          'accumulated; save at the end of an epoch',
       );
     }
     await this.metrics.read();

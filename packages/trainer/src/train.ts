@@ -189,7 +189,8 @@ const stepRecord = ({ epoch, step, globalStep, numBatches, lr, latest }: Run): S
 function requireFiniteLoss({ latest: { loss }, step, epoch, lr }: Run): void {
   if (Number.isFinite(loss)) return;
   throw new Error(
-    `${WHERE}: the loss became ${loss} by step ${step} of epoch ${epoch}; lower the learning rate, which was ${lr}`,
+    `${WHERE}: the loss became ${loss} by step ${step} of epoch ${epoch}; ` +
+      `lower the learning rate, which was ${lr}`,
   );
 }
 

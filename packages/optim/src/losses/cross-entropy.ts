@@ -11,8 +11,8 @@ import { classLabels } from './labels';
 
 /**
  * Softmax cross-entropy on logits, with its gradient, in its stable form: the logits minus the
- * largest one, then log-sum-exp. (`sparseCategoricalCrossentropy` of TensorFlow.js with `fromLogits`
- * clips the logits first, which is wrong.)
+ * largest one, then log-sum-exp. (`sparseCategoricalCrossentropy` of TensorFlow.js with
+ * `fromLogits` clips the logits first, which is wrong.)
  * @param labels int32 `[batch]` of class indices, or float32 `[batch, numClasses]` of probabilities
  * @throws RangeError when the labels have another shape
  */
@@ -63,12 +63,15 @@ const crossEntropyOptions = rule.object({
 const MIN_MASS = 1e-30;
 
 /**
- * Makes a cross-entropy on logits with label smoothing and class weights: PyTorch's `cross_entropy`.
+ * Makes a cross-entropy on logits with label smoothing and class weights: PyTorch's
+ * `cross_entropy`.
  * For class indices it is the weighted mean, divided by the sum of the labels' weights; for
  * probabilities it is divided by the batch size.
  * @throws TypeError or RangeError when an option is wrong; the loss throws RangeError when labels
  *   or weights do not fit the model
- * @example plan.step(features, labels, { loss: crossEntropy({ labelSmoothing: 0.1 }) });
+ * @example
+ * const loss = crossEntropy({ labelSmoothing: 0.1 });
+ * await train(net, trainIter, testIter, { numEpochs: 10, lr: 0.1, loss });
  */
 export function crossEntropy(options: CrossEntropyOptions = {}): Loss<tf.Scalar> {
   const where = '[optim] crossEntropy';
@@ -86,7 +89,8 @@ export function crossEntropy(options: CrossEntropyOptions = {}): Loss<tf.Scalar>
       if (!classWeights) return { ...softmaxCrossEntropy(logits, smooth) };
       if (classWeights.length !== numClasses) {
         throw new RangeError(
-          `${where}: expected classWeights for the model's ${numClasses} classes, got ${classWeights.length}; give one for each class`,
+          `${where}: expected classWeights for the model's ${numClasses} classes, got ` +
+            `${classWeights.length}; give one for each class`,
         );
       }
       const weights = tf.tensor2d([...classWeights], [1, numClasses]);

@@ -11,7 +11,8 @@ export function classLabels(where: string, { shape }: tf.Tensor2D, labels: tf.Te
   const expected = labels.rank === 1 ? shape.slice(0, 1) : shape;
   if (labels.shape.join() !== expected.join()) {
     throw new RangeError(
-      `${where}: expected labels ${list(shape.slice(0, 1))} of class indices or ${list(shape)} of probabilities, got ${list(labels.shape)}`,
+      `${where}: expected labels ${list(shape.slice(0, 1))} of class indices or ${list(shape)} ` +
+        `of probabilities, got ${list(labels.shape)}`,
     );
   }
   const dtype = labels.rank === 1 ? 'int32' : 'float32';
@@ -30,7 +31,8 @@ export function targets(where: string, { shape }: tf.Tensor2D, labels: tf.Tensor
   if (!fits) {
     const also = shape[1] === 1 ? ` or ${list(shape.slice(0, 1))}` : '';
     throw new RangeError(
-      `${where}: expected labels ${list(shape)}${also}, one number for each output of the model, got ${list(labels.shape)}`,
+      `${where}: expected labels ${list(shape)}${also}, one number for each output of the model, ` +
+        `got ${list(labels.shape)}`,
     );
   }
   return tf.reshape(tf.cast(labels, 'float32'), shape);

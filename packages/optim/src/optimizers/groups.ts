@@ -52,6 +52,7 @@ export function checkGroups(
   const names = gradients.map(({ parameter }) => nameOf(parameter));
   const shown = names.length > 6 ? `${names.slice(0, 6).join(', ')}, ...` : names.join(', ');
   throw new RangeError(
-    `${where}: no trainable parameter is in the group ${[empty.params].flat().join(', ')}; the trainable ones are ${shown}`,
+    `${where}: no trainable parameter is in the group ${[empty.params].flat().join(', ')}; ` +
+      `the trainable ones are ${shown}`,
   );
 }

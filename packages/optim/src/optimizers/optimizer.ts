@@ -96,7 +96,8 @@ class RuleOptimizer implements Optimizer {
     if (!restored || names.some((name) => slots.some((slot) => this.#slots.has(`${name}/${slot}`))))
       return;
     throw new RangeError(
-      `${WHERE}.step: the restored state is of another model: it has ${restored}, ... and none for ${names[0]}, ...; restore a state of this model`,
+      `${WHERE}.step: the restored state is of another model: ` +
+        `it has ${restored}, ... and none for ${names[0]}, ...; restore a state of this model`,
     );
   }
 
@@ -134,7 +135,8 @@ class RuleOptimizer implements Optimizer {
     const restored = this.#slots.get(name);
     if (restored && restored.shape.join() !== shape.join()) {
       throw new RangeError(
-        `${WHERE}.step: expected a slot ${name} of [${shape.join(', ')}], got [${restored.shape.join(', ')}]; restore a state of this model`,
+        `${WHERE}.step: expected a slot ${name} of [${shape.join(', ')}], got ` +
+          `[${restored.shape.join(', ')}]; restore a state of this model`,
       );
     }
     const slot = restored ?? tf.tidy(() => tf.variable(tf.zeros([...shape]), false));
@@ -164,7 +166,8 @@ class RuleOptimizer implements Optimizer {
   restore({ updates, slots }: OptimizerState): void {
     if (!Number.isInteger(updates) || updates < 0) {
       throw new RangeError(
-        `${WHERE}.restore: expected a state whose updates are an integer of at least 0, got ${formatValue(updates)}`,
+        `${WHERE}.restore: expected a state whose updates are an integer of at least 0, got ` +
+          `${formatValue(updates)}`,
       );
     }
     const known: string[] = [...ruleNamed(this.#rule.rule).slots, MISSED];
@@ -173,7 +176,8 @@ class RuleOptimizer implements Optimizer {
     );
     if (other) {
       throw new RangeError(
-        `${WHERE}.restore: expected slots ${known.join(', ')} of '${this.options.name}', got ${other}; restore the state of an optimizer with the same options`,
+        `${WHERE}.restore: expected slots ${known.join(', ')} of '${this.options.name}', got ` +
+          `${other}; restore the state of an optimizer with the same options`,
       );
     }
     // Copy before disposing the old slots: they may be the state that is restored.
@@ -197,8 +201,7 @@ class RuleOptimizer implements Optimizer {
  * PyTorch's formulas and defaults.
  * @throws TypeError or RangeError when an option is wrong, or the optimizer does not have it
  * @example
- * const optimizer = createOptimizer({ name: 'sgd', momentum: 0.9, weightDecay: 5e-4,
- * excludeFromDecay: 'norm-and-bias' });
+ * const optimizer = createOptimizer({ name: 'sgd', momentum: 0.9, weightDecay: 5e-4 });
  * optimizer.step(gradients, { lr: 0.1 });
  */
 export function createOptimizer(options: OptimizerOptions): Optimizer {

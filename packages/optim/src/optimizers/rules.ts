@@ -7,8 +7,8 @@ import type { UpdateCoefficients, UpdateRule } from '@deepend/compiler';
 import * as tf from '@tensorflow/tfjs-core';
 
 /**
- * The tensors that a rule keeps for each weight, of the weight's shape: a velocity, running means of
- * gradients and of their squares, a sum of squares.
+ * The tensors that a rule keeps for each weight, of the weight's shape: a velocity, running means
+ * of gradients and of their squares, a sum of squares.
  */
 export type SlotName = 'momentum' | 'mean' | 'square' | 'sum';
 

@@ -1,6 +1,6 @@
 /**
- * Updates weights in place: all of them in one pass on backends with a fused kernel, else one by one
- * in core ops.
+ * Updates weights in place: all of them in one pass on backends with a fused kernel, else one by
+ * one in core ops.
  */
 
 import type {

@@ -28,7 +28,9 @@ export interface PlateauOptions {
   lr: number;
   /** The quantity of each epoch that is watched. @default 'testLoss' */
   monitor?: Monitor;
-  /** Whether smaller or larger values are better. @default 'min' for losses, 'max' for accuracies */
+  /**
+   * Whether smaller or larger values are better. @default 'min' for losses, 'max' for accuracies
+   */
   mode?: MonitorMode;
   /** What the rate is multiplied by, above 0 and below 1. @default 0.1 */
   factor?: number;

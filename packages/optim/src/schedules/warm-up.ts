@@ -33,7 +33,8 @@ export interface WarmUpOptions {
 export function warmUp(schedule: Schedule, settings: WarmUpOptions): Schedule {
   if (typeof schedule?.start !== 'function')
     throw new TypeError(
-      `${WHERE}: expected a schedule first, such as schedules.constant(0.1); wrap a number in constant()`,
+      `${WHERE}: expected a schedule first, such as schedules.constant(0.1); ` +
+        'wrap a number in constant()',
     );
   const { steps, epochs, from } = checkOptions(WHERE, rules, settings);
   if ((steps === undefined) === (epochs === undefined))

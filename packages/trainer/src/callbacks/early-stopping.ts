@@ -19,7 +19,9 @@ export interface EarlyStoppingOptions {
   patience?: number;
   /** A value must be better than the best one by more than this to count. @default 0 */
   minDelta?: number;
-  /** Whether smaller or larger values are better. @default 'min' for losses, 'max' for accuracies */
+  /**
+   * Whether smaller or larger values are better. @default 'min' for losses, 'max' for accuracies
+   */
   mode?: MonitorMode;
 }
 

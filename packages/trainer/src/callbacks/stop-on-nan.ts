@@ -54,7 +54,8 @@ export function stopOnNaN(settings: { every?: number } = {}): Callback {
         ? PLACES[found.what](found.layers.map((layer) => `'${layer}'`).join(', '))
         : 'the loss of an earlier step';
       throw new Error(
-        `${WHERE}: ${place} became not finite at step ${step} of epoch ${epoch}; lower the learning rate, which was ${lr}, or look at the batch`,
+        `${WHERE}: ${place} became not finite at step ${step} of epoch ${epoch}; ` +
+          `lower the learning rate, which was ${lr}, or look at the batch`,
       );
     },
     onTrainEnd: forget,

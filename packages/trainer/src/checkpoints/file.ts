@@ -75,7 +75,7 @@ export async function writeCheckpoint(
  * Reads a checkpoint.
  * @throws Error when the file cannot be read, is damaged, or has another version
  * @example
- * const { progress, tensors } = await readCheckpoint('run/checkpoints/step-00000120.ckpt');
+ * const { progress } = await readCheckpoint('run/checkpoints/step-00000120.ckpt');
  */
 export async function readCheckpoint(file: string): Promise<Checkpoint> {
   const bytes = await readFile(file).catch((cause: Error) => {
@@ -91,7 +91,7 @@ export async function readCheckpoint(file: string): Promise<Checkpoint> {
   at += headerLength;
   const tensors = header.tensors.map(({ name, dtype, shape }): SavedTensor => {
     const numBytes = WORD_BYTES * shape.reduce((product, size) => product * size, 1);
-    const copy = new Uint8Array(body.subarray(at, at + numBytes)).buffer; // a copy, so it is aligned
+    const copy = new Uint8Array(body.subarray(at, at + numBytes)).buffer; // aligned, as a copy
     at += numBytes;
     const values = dtype === 'int32' ? new Int32Array(copy) : new Float32Array(copy);
     return { name, dtype, shape, values };
@@ -108,7 +108,8 @@ function checkFile(file: string, bytes: Buffer): Buffer {
   const version = bytes[MAGIC.length];
   if (version !== VERSION)
     throw new Error(
-      `${WHERE}: ${file}: expected format ${VERSION}, got ${version}; read it with the version of deepend that wrote it`,
+      `${WHERE}: ${file}: expected format ${VERSION}, got ${version}; ` +
+        'read it with the version of deepend that wrote it',
     );
   const body = bytes.subarray(0, -CHECKSUM_BYTES);
   const checksum = createHash('sha256').update(body).digest();

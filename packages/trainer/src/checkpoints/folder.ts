@@ -99,7 +99,8 @@ export async function newestCheckpoint(dir: string): Promise<FoundCheckpoint | u
   if (damaged.length === 0) return undefined;
   const reasons = damaged.map(({ reason }) => `\n  - ${reason}`).join('');
   throw new Error(
-    `[trainer] resume: no checkpoint in ${dir} is valid:${reasons}\ndelete them to start from the beginning`,
+    `[trainer] resume: no checkpoint in ${dir} is valid:${reasons}\ndelete them to start from ` +
+      'the beginning',
   );
 }
 

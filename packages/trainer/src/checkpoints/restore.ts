@@ -19,7 +19,8 @@ export function assertSameRun(file: string, { saved, now }: { saved: Config; now
     .map((key) => `${key}: ${format(saved[key])} there, ${format(now[key])} here`);
   if (differing.length === 0) return;
   throw new Error(
-    `[trainer] resume: ${file} is of another run: ${differing.join('; ')}; use the same settings, or another folder`,
+    `[trainer] resume: ${file} is of another run: ${differing.join('; ')}; ` +
+      'use the same settings, or another folder',
   );
 }
 
@@ -49,7 +50,8 @@ export function restoreWeights(
     if (saved && saved.shape.join() === shape.join()) return { weight, saved };
     const got = saved ? `[${saved.shape.join(', ')}]` : 'none';
     throw new Error(
-      `${where}: expected the weight ${weight.originalName} of [${shape.join(', ')}], got ${got}; build the same model`,
+      `${where}: expected the weight ${weight.originalName} of [${shape.join(', ')}], got ` +
+        `${got}; build the same model`,
     );
   });
   tf.tidy(() => {
