@@ -16,6 +16,8 @@ async function write(name: string, content: Uint8Array): Promise<string> {
   await fs.writeFile(path.join(dir, name), content);
   return path.join(dir, name);
 }
+const goldenFile = (name: string) =>
+  bytes(golden.images.find((image) => image.name === name)?.file ?? '');
 const bytes = (base64: string) => Buffer.from(base64, 'base64');
 
 describe('decodeImage', () => {
@@ -40,6 +42,19 @@ describe('decodeImage', () => {
     );
     expect((await sharp(file).metadata()).depth).toBe('ushort');
     expect([...(await decodeImage(file, 1)).pixels]).toEqual([0, 0, 1, 0x7f, 0x80, 0xff]);
+  });
+
+  it('reads the first image of an AVIF file', async () => {
+    const raw = { width: 8, height: 8, channels: 3 } as const;
+    const red = Buffer.alloc(192, Buffer.from([255, 0, 0]));
+    const file = await write(
+      'red.avif',
+      await sharp(red, { raw }).avif({ quality: 90 }).toBuffer(),
+    );
+    const { pixels, shape } = await decodeImage(file, 3);
+    expect(shape).toEqual([8, 8, 3]);
+    expect(pixels[0]).toBeGreaterThan(245);
+    expect(pixels[1]).toBeLessThan(10);
   });
 
   const [photo, picture] = ['rgb.jpg', 'rgb.png'].map((name) =>
@@ -67,6 +82,33 @@ describe('decodeImage', () => {
       () => write('noise.jpg', Buffer.alloc(500, 'noise')),
       /noise\.jpg: .*; replace or remove the file/,
     ],
+    [
+      'a BMP cut off',
+      () => write('cut.bmp', goldenFile('rgb.bmp').subarray(0, 200)),
+      /cut\.bmp: expected a complete image, got one that .* \(a BMP of 13 × 10 that is truncated\)/,
+    ],
+    [
+      'a BMP of another compression',
+      () => {
+        const file = Buffer.from(goldenFile('gray.bmp'));
+        file.writeUInt32LE(1, 30);
+        return write('rle.bmp', file);
+      },
+      /a BMP of 8 bits and compression 1/,
+    ],
+    [
+      'a PPM cut off',
+      () => write('cut.ppm', goldenFile('rgb.ppm').subarray(0, 100)),
+      /a Netpbm image of 13 × 10 that is truncated/,
+    ],
+    [
+      'a PPM that promises more than it has',
+      () => write('bomb.ppm', Buffer.from('P6 60000 60000 255\n')),
+      /a Netpbm image of 60000 × 60000 that is truncated/,
+    ],
+    ['a PGM without numbers', () => write('x.pgm', Buffer.from('P5 x')), /without its numbers/],
+    ['a PGM above its limit', () => write('y.pgm', Buffer.from('P2 1 1 9 10')), /10, above 9/],
+    ['a device', async () => '/dev/zero', /got a device or pipe/],
     ['an empty file', () => write('empty.png', Buffer.alloc(0)), /got an empty file/],
     [
       'one that is not there',

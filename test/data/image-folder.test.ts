@@ -50,6 +50,62 @@ describe('imageFolder', () => {
     ).toBe(1);
   });
 
+  it('reads what torchvision reads, and counts what it leaves out', async () => {
+    const images = [
+      'bmp',
+      'gif',
+      'jfif',
+      'jpeg',
+      'jpg',
+      'pgm',
+      'png',
+      'ppm',
+      'tif',
+      'tiff',
+      'webp',
+    ];
+    await fill(...images.map((ending) => `a/1.${ending}`), 'b/1.avif');
+    const said = vi.spyOn(process.stderr, 'write').mockReturnValue(true);
+    const whole = await imageFolder(dir);
+    expect([whole.files.length, whole.leftOut, said.mock.calls]).toEqual([12, undefined, []]);
+    const others = ['a/notes.txt', 'a/1.HEIC', 'b/2.heic', 'b/deep/LICENSE', 'b/.hidden.png'];
+    await fill(...others, 'b/.DS_Store', 'b/._1.avif', 'loose.png', 'readme.md');
+    const { files, leftOut = [] } = await imageFolder(dir);
+    expect(files).toEqual(whole.files);
+    expect(said.mock.calls.join()).toMatch(
+      /6 entries left out next to 12 images: \.heic 2, an image outside the class folders 1, \.txt 1, a hidden image 1, a file without extension 1; the first: .*loose\.png: an image outside/,
+    );
+    expect(names(leftOut.map(({ file }) => file)).sort()).toEqual([...others, 'loose.png'].sort());
+  });
+
+  it('numbers the classes by given names', async () => {
+    await fill('train/cat/1.png', 'train/dog/1.png', 'train/fox/1.png');
+    await fill('test/cat/1.png', 'test/fox/1.png');
+    const { classNames = [] } = await imageFolder(path.join(dir, 'train'));
+    const test = await imageFolder(path.join(dir, 'test'), { classNames });
+    expect([test.classNames, [...test.labels]]).toEqual([
+      ['cat', 'dog', 'fox'],
+      [0, 2],
+    ]);
+    const reversed = { classNames: ['fox', 'dog', 'cat'] };
+    const turned = await imageFolder(path.join(dir, 'test'), reversed);
+    expect([names(turned.files), [...turned.labels]]).toEqual([
+      ['test/fox/1.png', 'test/cat/1.png'],
+      [0, 2],
+    ]);
+    await fill('test/cow/1.png');
+    await expect(imageFolder(path.join(dir, 'test'), { classNames })).rejects.toThrow(
+      /cow: expected a folder of one of the classes cat, dog, fox, got 'cow'; remove the folder, or/,
+    );
+    const said = vi.spyOn(process.stderr, 'write').mockReturnValue(true);
+    const skipped = await imageFolder(path.join(dir, 'test'), { classNames, onError: 'skip' });
+    expect([...skipped.labels]).toEqual([0, 2]);
+    expect(said.mock.calls.join()).toMatch(/1 entry left out/);
+    await expect(imageFolder(dir, { classNames: ['a', 'b', 'a'] })).rejects.toThrow(
+      /"classNames" must have each name once, got 'a' twice/,
+    );
+  });
+
   it('follows links, and stops at one that leads back', async () => {
     await fill('a/1.png', 'b/1.png', '../elsewhere.png');
     await fs.symlink(path.join(dir, 'a'), path.join(dir, 'b', 'of-a'));
@@ -66,7 +122,7 @@ describe('imageFolder', () => {
       'b/of-a/1.png',
     ]);
     expect(said.mock.calls.join()).toMatch(
-      /2 entries left out, the first: .*loop: expected a folder/,
+      /2 entries left out next to 3 images: .*; the first: .*loop: expected a folder/,
     );
     await fs.remove(path.join(dir, '..', 'elsewhere.png'));
   });
@@ -95,14 +151,14 @@ describe('imageFolder', () => {
     );
     const said = vi.spyOn(process.stderr, 'write').mockReturnValue(true);
     expect((await imageFolder(dir, { onError: 'skip' })).files).toHaveLength(2);
-    expect(said.mock.calls.join()).toMatch(/1 entries left out/);
+    expect(said.mock.calls.join()).toMatch(/1 entry left out next to 2 images/);
   });
 
   it('keeps the number of a class without images, when told so', async () => {
     await fill('a/1.png', 'c/1.png');
     await fs.ensureDir(path.join(dir, 'b'));
     await expect(imageFolder(dir)).rejects.toThrow(
-      /b: expected images of a class \(\.jpg, \.jpeg, \.png, \.webp\), got none; add some/,
+      /b: expected images of a class \(\.jpg, \.jpeg, .*\.pnm\), got none; add some/,
     );
     vi.spyOn(process.stderr, 'write').mockReturnValue(true);
     const set = await imageFolder(dir, { onError: 'skip' });
@@ -137,9 +193,9 @@ describe('imageFolder', () => {
     ],
     [
       'no image of the kind',
-      ['a/1.gif', 'b/1.gif'],
+      ['a/1.heic', 'b/1.heic', 'b/2.txt'],
       { onError: 'skip' },
-      /expected images \(\.jpg, .*\) in class folders, got none/,
+      /expected images \(\.jpg, .*\) in class folders, got none, but other entries \(\.heic 2, an entry with an error 2, \.txt 1\)/,
     ],
   ];
   it.each(cases)('refuses %s', async (_, files, options, message) => {

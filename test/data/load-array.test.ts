@@ -38,7 +38,7 @@ describe('loadArray', () => {
     const features = make();
     const loader = loadArray([features, [0.5, 1.5, 2.5]], 2, { shuffle: false });
     expect(loader).toMatchObject({ numSamples: 3, numBatches: 2, batchSize: 2 });
-    expect([loader.imageShape, loader.numClasses]).toEqual([undefined, undefined]);
+    expect([loader.inputShape, loader.numClasses]).toEqual([undefined, undefined]);
     const batches = await epoch(loader);
     expect(batches.map(({ features: values }) => values)).toEqual([
       [1, 2, 3, 4],
@@ -57,7 +57,7 @@ describe('loadArray', () => {
       tf.tensor1d([0, 4, 1], 'int32'),
     ]) {
       const loader = loadArray([features, labels], 3);
-      expect([loader.imageShape, loader.numClasses]).toEqual([[2, 2, 1], 5]);
+      expect([loader.inputShape, loader.numClasses]).toEqual([[2, 2, 1], 5]);
       expect((await epoch(loader))[0]).toMatchObject({
         shapes: [[3, 2, 2, 1], [3]],
         types: ['float32', 'int32'],

@@ -253,6 +253,16 @@ const cases: [string, () => unknown, RegExp][] = [
     /expected labels from 0 to 3, got -1 for sample 1/,
   ],
   [
+    'a label that is an id and not a class',
+    () =>
+      classCounts({
+        images: new Uint8Array(2),
+        imageShape: [1, 1, 1],
+        labels: Int32Array.of(0, 2147483646),
+      }),
+    /expected labels from 0 to 1048575, got 2147483646 for sample 1/,
+  ],
+  [
     'fewer labels than files',
     () => classCounts({ ...files([0, 1]), labels: Int32Array.of(0) }),
     /a label for each of the 2 files, got 1 labels/,

@@ -47,6 +47,29 @@ def png16(color_type, channels):
     return png(color_type, 16, [row.astype(">u2").tobytes() for row in values])
 
 
+def bmp(bits, rows, masks=()):
+    """A BMP written by hand, with its rows from the top, since Pillow writes no 16-bit one."""
+    offset = 54 + 4 * len(masks)
+    rows = b"".join(row + bytes(-len(row) % 4) for row in rows)
+    header = struct.pack("<IiiHHIIiiII", 40, WIDTH, -HEIGHT, 1, bits, 3 if masks else 0, len(rows), 0, 0, 0, 0)
+    file = struct.pack("<2sIHHI", b"BM", offset + len(rows), 0, 0, offset)
+    return file + header + b"".join(struct.pack("<I", mask) for mask in masks) + rows
+
+
+def four_bit(values):
+    """A BMP of a palette of sixteen colours, two pixels in a byte."""
+    palette = b"".join(bytes((17 * i, 255 - 17 * i, 9 * i, 0)) for i in range(16))
+    pairs = np.pad(values, ((0, 0), (0, 1)))
+    rows = [(row[::2] << 4 | row[1::2]).astype(np.uint8).tobytes() for row in pairs]
+    file = bmp(4, rows)
+    return file[:10] + struct.pack("<I", 54 + len(palette)) + file[14:54] + palette + file[54:]
+
+
+def pnm_text(kind, values, most=None):
+    header = f"{kind} # a comment\n{WIDTH} {HEIGHT}\n" + (f"{most}\n" if most else "")
+    return (header + "\n".join(" ".join(str(value) for value in row.ravel()) for row in values) + "\n").encode()
+
+
 def images():
     rgb, gray, alpha = Image.fromarray(wave(3)), Image.fromarray(wave(1)[:, :, 0]), Image.fromarray(wave(4), "RGBA")
     turned = Image.Exif()
@@ -71,6 +94,29 @@ def images():
     yield "lossless.webp", saved(rgb, "WEBP", lossless=True)
     yield "lossy.webp", saved(rgb, "WEBP", quality=80)
     yield "alpha.webp", saved(alpha, "WEBP", lossless=True, exact=True)
+    yield "rgb.tif", saved(rgb, "TIFF")
+    yield "lzw.tiff", saved(gray, "TIFF", compression="tiff_lzw")
+    yield "palette.gif", saved(rgb.quantize(7), "GIF")
+    yield "animated.gif", saved(gray, "GIF", save_all=True, append_images=[gray.transpose(Image.Transpose.ROTATE_180)])
+    yield "photo.jfif", saved(rgb, "JPEG", quality=90)
+    yield "rgb.bmp", saved(rgb, "BMP")
+    yield "gray.bmp", saved(gray, "BMP")
+    yield "palette.bmp", saved(rgb.quantize(7), "BMP")
+    yield "one-bit.bmp", saved(gray.convert("1"), "BMP")
+    yield "alpha.bmp", saved(alpha, "BMP")
+    yield "top-down.bmp", bmp(24, [row[:, ::-1].tobytes() for row in wave(3)])
+    yield "four-bit.bmp", four_bit(wave(1)[:, :, 0] >> 4)
+    words = wave(3).astype("<u2") >> 3
+    yield "555.bmp", bmp(16, [(row[:, 0] << 10 | row[:, 1] << 5 | row[:, 2]).tobytes() for row in words])
+    words = [(row[:, 0] << 11 | row[:, 1] << 6 | row[:, 2]).astype("<u2").tobytes() for row in words]
+    yield "565.bmp", bmp(16, words, (0xF800, 0x7E0, 0x1F))
+    yield "rgb.ppm", saved(rgb, "PPM")
+    yield "gray.pgm", saved(gray, "PPM")
+    yield "one-bit.pbm", saved(gray.convert("1"), "PPM")
+    yield "text.ppm", pnm_text("P3", wave(3), 255)
+    yield "text.pgm", pnm_text("P2", wave(1) % 100, 99)
+    yield "text.pbm", pnm_text("P1", wave(1) >> 7)
+    yield "rgb16.ppm", f"P6 {WIDTH} {HEIGHT} 1000\n".encode() + (wave(3).astype(int) * 3).astype(">u2").tobytes()
 
 
 MEMBERS = {"folder/a.bin": bytes(range(256)) * 5, "folder/b.bin": b"b", "readme.txt": b"text"}

@@ -210,6 +210,14 @@ describe('bad input to train', () => {
       /train: there is no option "epochs"; did you mean "numEpochs"\?/,
     ],
     [
+      'test data with other classes',
+      () => {
+        const training = changed({ classNames: ['cat', 'dog', 'fox'] });
+        return train(linearNet(), training, changed({ classNames: ['cat', 'fox'] }), quiet);
+      },
+      /got class 1 'dog' there and 'fox' in the test data; pass the training data's names to both: imageFolder\(folder, \{ classNames \}\)/,
+    ],
+    [
       'a negative learning rate',
       () => train(linearNet(), good(), null, { ...quiet, lr: -0.1 }),
       /option "lr" must be a number above 0, got -0.1/,

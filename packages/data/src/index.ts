@@ -24,6 +24,7 @@ export type {
   Dataset,
   FileDataset,
   ImageShape,
+  LeftOutFile,
   Loader,
   Rng,
   Transform,

@@ -37,14 +37,22 @@ export interface Dataset {
   readonly source?: string;
 }
 
+/** A file or folder that is not part of a dataset, and why. */
+export interface LeftOutFile {
+  readonly file: string;
+  readonly reason: string;
+}
+
 /** Samples in files, which are decoded when their batch is prepared; sizes may differ. */
 export interface FileDataset {
-  /** Paths of images: jpg, png, webp. */
+  /** Paths of images in any format that `decodeImage` reads. */
   readonly files: readonly string[];
   /** A class index for each file. */
   readonly labels: Int32Array;
   /** Channels that every image is converted to: 3 for RGB, 1 for gray. */
   readonly channels: 1 | 3;
+  /** Files and folders that `imageFolder` found and did not use, with the reasons. */
+  readonly leftOut?: readonly LeftOutFile[];
   readonly classNames?: readonly string[];
   readonly mean?: readonly number[];
   readonly std?: readonly number[];

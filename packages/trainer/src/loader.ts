@@ -56,6 +56,26 @@ export function checkLoader(where: string, loader: Loader, plan: Plan): void {
   }
 }
 
+/**
+ * Two lists of classes that differ give the same label another meaning in each, which no accuracy
+ * would show.
+ * @throws RangeError when both loaders have class names and these differ
+ */
+export function checkSameClasses(where: string, train: Loader, test: Loader): void {
+  const names = train.classNames;
+  const others = test.classNames;
+  if (!names || !others) return;
+  const { length } = names.length > others.length ? names : others;
+  const differs = Array.from({ length }, (_, i) => i).find((i) => names[i] !== others[i]);
+  if (differs === undefined) return;
+  throw new RangeError(
+    `${where}: expected test data with the classes of the training data, got class ${differs} ` +
+      `${formatValue(names[differs])} there and ${formatValue(others[differs])} in the test data; ` +
+      "pass the training data's names to both: imageFolder(folder, { classNames }), or " +
+      'csvDataset(file, { classNames })',
+  );
+}
+
 function checkShape(where: string, shape: readonly number[], { inputShape }: Plan): void {
   const fits =
     shape.length === inputShape.length &&

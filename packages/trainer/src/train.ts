@@ -8,7 +8,7 @@ import type { LayersModel } from '@tensorflow/tfjs-layers';
 import { type Callback, emit, emitFailure, type TrainResult } from './callbacks/callback';
 import { type Evaluation, evaluatePlan } from './evaluate';
 import { limitLoaders } from './limit-loaders';
-import { checkBatch, checkLoader, type Loader } from './loader';
+import { checkBatch, checkLoader, checkSameClasses, type Loader } from './loader';
 import { checkTrainOptions, type TrainOptions } from './options';
 import { progressDisplay } from './progress';
 import { summarizeInNotebooks } from './progress-notebook';
@@ -54,7 +54,10 @@ export async function train(
   const { stepRunner } = run;
   try {
     checkLoader(WHERE, trainIter, stepRunner.plan);
-    if (testIter) checkLoader(WHERE, testIter, stepRunner.plan);
+    if (testIter) {
+      checkLoader(WHERE, testIter, stepRunner.plan);
+      checkSameClasses(WHERE, trainIter, testIter);
+    }
     await stepRunner.start();
     await run.resume();
     await emit(callbacks, 'onTrainBegin', run.info());

@@ -3,6 +3,7 @@ import { checkOptions, formatValue, rule } from '@deepend/core';
 import { Tensor, tensor } from '@tensorflow/tfjs-core';
 import { permutation } from '../random';
 import type { Batch, ImageShape } from '../types';
+import { MAX_CLASSES } from './dataset';
 
 /** Numbers with a shape, in row-major order. */
 export interface ShapedArray {
@@ -31,7 +32,7 @@ export interface ArrayLoader extends AsyncIterable<Batch> {
   readonly numBatches: number;
   readonly batchSize: number;
   /** Only if features are `[numSamples, height, width, channels]`. */
-  readonly imageShape?: ImageShape;
+  readonly inputShape?: ImageShape;
   /** Only if labels are class indices: one more than the largest. */
   readonly numClasses?: number;
 }
@@ -75,6 +76,7 @@ export function loadArray(
         `got ${labels.shape[0]} labels`,
     );
   }
+  const numClasses = countClasses(where, labels);
   let epoch = 0;
   async function* batches(order: Uint32Array): AsyncGenerator<Batch, void, undefined> {
     for (let start = 0; start < numSamples; start += batchSize) {
@@ -87,10 +89,8 @@ export function loadArray(
     numSamples,
     batchSize,
     numBatches: Math.ceil(numSamples / batchSize),
-    ...(shape.length === 3 && { imageShape: shape as unknown as ImageShape }),
-    ...(labels.values instanceof Int32Array && {
-      numClasses: 1 + labels.values.reduce((a, b) => Math.max(a, b), -1),
-    }),
+    ...(shape.length === 3 && { inputShape: shape as unknown as ImageShape }),
+    ...(numClasses !== undefined && { numClasses }),
     [Symbol.asyncIterator]() {
       const stream = epoch++; // taken now, so that two loops at once are two epochs
       return batches(
@@ -124,6 +124,17 @@ function asLabels({ values, shape }: ShapedArray): ShapedArray {
   return values instanceof Float32Array
     ? { values, shape }
     : { values: Int32Array.from(values), shape };
+}
+
+/** @returns one more than the largest class index, or undefined for continuous labels */
+function countClasses(where: string, { values }: ShapedArray): number | undefined {
+  if (!(values instanceof Int32Array)) return undefined;
+  const largest = values.reduce((a, b) => Math.max(a, b), -1);
+  if (largest < MAX_CLASSES) return largest + 1;
+  throw new RangeError(
+    `${where}: expected class indices below ${MAX_CLASSES}, got ${largest}; ` +
+      'pass continuous labels in a Float32Array',
+  );
 }
 
 /** @throws TypeError or RangeError, naming the array, for anything but an array of numbers */

@@ -108,10 +108,13 @@ function findLabelsProblem({ labels, classNames }: AnyDataset): Problem | undefi
     if (at < 0) return undefined;
     return { expected: 'labels that are finite numbers', got: `${labels[at]} at index ${at}` };
   }
-  const most = classNames ? classNames.length - 1 : 2 ** 31 - 1;
+  const most = (classNames?.length ?? MAX_CLASSES) - 1;
   const at = labels.findIndex((label) => !(label >= 0 && label <= most));
   if (at < 0) return undefined;
-  const expected = classNames ? `labels from 0 to ${most}` : 'labels of at least 0';
+  const expected =
+    classNames || (labels[at] as number) > most
+      ? `labels from 0 to ${most}`
+      : 'labels of at least 0';
   return { expected, got: `${labels[at]} for sample ${at}` };
 }
 

@@ -2,9 +2,15 @@
  * Decodes one image file as torchvision's `ImageFolder` does: Pillow's
  * `Image.open(file).convert('RGB')`, or `convert('L')`.
  */
-import { readFile } from 'node:fs/promises';
+import { readFile, stat } from 'node:fs/promises';
 import { DataError, reason } from '../errors';
 import type { ImageShape } from '../types';
+import { decodeBitmap } from './bitmaps';
+
+const BY_SHARP = ['jpg', 'jpeg', 'jpe', 'jfif', 'png', 'webp', 'gif', 'tif', 'tiff', 'avif'];
+const BY_BITMAPS = ['bmp', 'ppm', 'pgm', 'pbm', 'pnm'];
+/** Extensions of the files that `decodeImage` reads. It decides by their content, not by these. */
+export const IMAGE_EXTENSIONS: readonly string[] = [...BY_SHARP, ...BY_BITMAPS];
 
 /** An image in memory. */
 export interface DecodedImage {
@@ -14,24 +20,39 @@ export interface DecodedImage {
 }
 
 const NEXT = 'replace or remove the file';
+/** The largest file that is read: a raw photo of 100 megapixels has half of it. */
+const MAX_FILE_BYTES = 2 ** 30;
 
 /**
- * Decodes a jpg, png or webp file; of an animation, the first image. Alpha is dropped without
- * blending, palettes are looked up, and CMYK becomes RGB by Pillow's formula. 16-bit images keep
+ * Decodes a JPEG, PNG, WebP, GIF, TIFF, AVIF, BMP or Netpbm (PPM, PGM, PBM) file; of an animation
+ * or several pages, the first image. Alpha is dropped without blending, palettes are looked up, and CMYK becomes RGB by Pillow's formula. 16-bit images keep
  * their upper 8 bits (Pillow does so for color, but makes bright gray values white). Color profiles
  * and the camera's orientation are ignored.
  * @throws DataError when the file cannot be read, is not an image, or is damaged or truncated
  */
 export async function decodeImage(path: string, channels: 1 | 3): Promise<DecodedImage> {
-  const file = await readFile(path).catch((cause) => {
-    throw new DataError(path, 'an image file that can be read', reason(cause), NEXT, { cause });
-  });
+  const file = await readImageFile(path);
   try {
     return await decode(file, channels);
   } catch (cause) {
     const detail = reason(cause).split('\n')[0];
     const got = file.length === 0 ? 'an empty file' : `one that cannot be decoded (${detail})`;
     throw new DataError(path, 'a complete image', got, NEXT, { cause });
+  }
+}
+
+async function readImageFile(path: string): Promise<Buffer> {
+  const expected = 'an image file that can be read';
+  try {
+    const info = await stat(path);
+    if (!info.isFile() && !info.isDirectory())
+      throw new DataError(path, expected, 'a device or pipe', NEXT);
+    if (info.size > MAX_FILE_BYTES)
+      throw new DataError(path, expected, `one of ${info.size} bytes`, NEXT);
+    return await readFile(path);
+  } catch (cause) {
+    if (cause instanceof DataError) throw cause;
+    throw new DataError(path, expected, reason(cause), NEXT, { cause });
   }
 }
 
@@ -46,6 +67,12 @@ async function loadSharp() {
 let loading: ReturnType<typeof loadSharp> | undefined;
 
 async function decode(file: Buffer, channels: 1 | 3): Promise<DecodedImage> {
+  const bitmap = decodeBitmap(file);
+  if (bitmap) {
+    const { pixels, height, width } = bitmap;
+    const values = channels === 3 ? pixels : rgbToGray(pixels);
+    return { pixels: values, shape: [height, width, channels] };
+  }
   loading ??= loadSharp();
   const sharp = await loading;
   const image = sharp(file, { failOn: 'error', ignoreIcc: true });
