@@ -15,7 +15,8 @@ const COMMON: Options = {
   // Bare imports are dependencies or peers: one copy of each per process, never bundled.
   external: [/^[^./]/],
   // d3 is published only as ESM, which `require` on Node 20 cannot load.
-  noExternal: [/^d3-/, 'internmap'],
+  // zod has 95 modules that load slowly, of which @deepend/core uses a few functions.
+  noExternal: [/^d3-/, 'internmap', 'zod'],
 };
 
 /** CommonJS has no import.meta; split CommonJS is converted from ESM, which would leave it. */

@@ -3,7 +3,7 @@
  * zod schema, but callers chain only `.optional()` and `.default(value)`; everything else is an
  * argument here, so that each rule has one message.
  */
-import { z } from 'zod';
+import * as z from 'zod'; // bundled with only what is used here: the whole of it loads slowly
 import type { ImageShape } from './shapes';
 
 /** An integer from `min` to `max`, both included: `an integer from 1 to 512`. */

@@ -1,6 +1,5 @@
 /** The file of a Keras 3 model: a zip archive of two JSON files and the weights in HDF5. */
 import type { FileHandle } from 'node:fs/promises';
-import { Zip, ZipDeflate, ZipPassThrough } from 'fflate';
 import fs from 'fs-extra';
 
 /** The weights of one layer in Keras's order. */
@@ -67,6 +66,7 @@ async function pack(
   texts: Readonly<Record<string, string>>,
   weights: string,
 ): Promise<void> {
+  const { Zip, ZipDeflate, ZipPassThrough } = await import('fflate');
   let chunks: Uint8Array[] = [];
   const zip = new Zip((error, chunk) => {
     if (error) throw error;

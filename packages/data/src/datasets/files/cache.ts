@@ -5,7 +5,6 @@
 import { mkdir } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { isAbsolute, join } from 'node:path';
-import lockfile from 'proper-lockfile';
 import { DataError, errorCode, reason } from '../../errors';
 import type { Reporter } from './progress';
 
@@ -44,15 +43,16 @@ export async function withLock<T>(
 async function acquire(folder: string, report: Reporter): Promise<() => Promise<void>> {
   // Losing the lock is harmless: files enter the cache by a rename, and are checked when read.
   const options = { stale: STALE_MS, onCompromised: () => {} };
+  const { lock } = await import('proper-lockfile');
   try {
-    return await lockfile.lock(folder, options);
+    return await lock(folder, options);
   } catch (error) {
     if (errorCode(error) !== 'ELOCKED') throw folderError(folder, error);
   }
   report.say(`another process is filling ${folder}; waiting for it`);
   try {
     const retries = { forever: true, minTimeout: 100, maxTimeout: 1000 };
-    return await lockfile.lock(folder, { ...options, retries });
+    return await lock(folder, { ...options, retries });
   } catch (error) {
     throw folderError(folder, error);
   }
