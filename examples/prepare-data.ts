@@ -1,14 +1,13 @@
 /**
- * Sees to it that Fashion-MNIST is there before the quickstart begins. Where no mirror can be
- * reached, Debian and Ubuntu have the
- * set as a package: this script, and not the library, installs it.
+ * Makes sure that Fashion-MNIST is on this machine before the quickstart. If no mirror can be
+ * reached, it installs the package of Debian and Ubuntu; the library itself installs nothing.
  */
 import { execFileSync, spawnSync } from 'node:child_process';
 import { datasets, loadFashionMnist } from 'deepend';
 
 const PACKAGE = 'dataset-fashion-mnist';
 
-/** What runs apt-get with the rights to install, or undefined where nothing does. */
+/** The command that runs apt-get with the right to install, or undefined. */
 function aptGet(): string[] | undefined {
   const works = (command: string, ...args: string[]) =>
     spawnSync(command, args, { stdio: 'ignore' }).status === 0;
@@ -27,7 +26,7 @@ try {
   }
   const [program = '', ...args] = command;
   console.log(
-    `Fashion-MNIST is not on this machine and no mirror answers. Installing Debian's package of it: ${command.join(' ')} install ${PACKAGE}`,
+    `Fashion-MNIST is not on this machine and no mirror answers. Installing the package: ${command.join(' ')} install ${PACKAGE}`,
   );
   const apt = (...more: string[]) =>
     execFileSync(program, [...args, ...more], { stdio: ['ignore', 'ignore', 'inherit'] });

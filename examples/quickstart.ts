@@ -1,6 +1,6 @@
 /**
- * Trains a small ResNet on Fashion-MNIST to 0.9 test accuracy in a minute or two, and writes what
- * came of it to runs/quickstart.
+ * Trains a small ResNet on Fashion-MNIST to a test accuracy of 0.9 in a minute or two, and saves the
+ * run in runs/quickstart.
  */
 import { book, loadFashionMnist, saveRun, showPredictions, summary, train, tryGpu } from 'deepend';
 
@@ -14,7 +14,7 @@ const [trainIter, testIter] = await loadFashionMnist(64, { numTrain, seed: 1 });
 const net = book.resnet8({ inputShape: [28, 28, 1], numClasses: 10, seed: 1 });
 console.log(`${summary(net)}\n`);
 
-const lr = (epoch: number) => (epoch <= 6 ? 0.1 : 0.01); // large steps first, then small ones settle
+const lr = (epoch: number) => (epoch <= 6 ? 0.1 : 0.01); // large steps first, then small ones
 await train(net, trainIter, testIter, {
   numEpochs: 8,
   lr,
@@ -24,4 +24,4 @@ await train(net, trainIter, testIter, {
 
 const picture = await showPredictions(net, testIter, { count: 18 });
 await picture.save(`${out}/predictions.png`);
-console.log(`\nthe curves, the net and its predictions are in ${out}`);
+console.log(`\nthe curves, the model and its predictions are in ${out}`);
