@@ -4,6 +4,7 @@
  *
  *   node packages/deepend/scripts/api-table.mjs
  */
+import { spawnSync } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import path from 'node:path';
 import ts from 'typescript';
@@ -89,7 +90,16 @@ export function renderPage(names) {
     ({ name, about, members }) => `## \`${name}\`\n\n${about}\n\n${table(members)}\n`,
   );
   const flat = names.filter(({ members }) => !members);
-  return `${INTRO}\n## Flat names\n\n${table(flat)}\n\n${sections.join('\n')}`;
+  return format(`${INTRO}\n## Flat names\n\n${table(flat)}\n\n${sections.join('\n')}`);
+}
+
+/** As `npm run format` would write the page. */
+function format(page) {
+  const biome = path.join(ROOT, 'node_modules/@biomejs/biome/bin/biome');
+  const args = [biome, 'format', `--stdin-file-path=${API_PAGE}`];
+  const { stdout, status } = spawnSync(process.execPath, args, { input: page, encoding: 'utf8' });
+  if (status !== 0) throw new Error('[api-table] biome cannot format the page');
+  return stdout;
 }
 
 if (process.argv[1] === import.meta.filename) writeFileSync(API_PAGE, renderPage(listNames()));
