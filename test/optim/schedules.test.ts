@@ -269,7 +269,7 @@ describe('bad input', () => {
     [
       'no milestones',
       () => schedules.multiStep({ lr: 1, milestones: [] }),
-      /"milestones" must be a list of at least one epoch, got \[\]/,
+      /"milestones" must be a list of at least one integer of at least 1, got \[\]/,
     ],
     [
       'a factor above 1',
