@@ -138,7 +138,7 @@ describe('settings from outside', () => {
     async (name) => {
       const failing = node(`${IMPORTS} simd.simdInfo();`, { env: { [name]: 'none' } });
       await expect(failing).rejects.toThrow(
-        new RegExp(`RangeError: \\[backend-simd\\] ${name}: expected .*, got 'none'`),
+        new RegExp(`EnvironmentError: \\[backend-simd\\] ${name}: expected .*, got 'none'`),
       );
     },
   );

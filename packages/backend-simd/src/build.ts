@@ -1,6 +1,7 @@
 /// <reference path="./webassembly.d.ts" />
 /** Chooses the build of the WebAssembly module. */
 import v8 from 'node:v8';
+import { EnvironmentError, envRule, readEnv } from '@deepend/core';
 import { plain, relaxed } from './generated/modules';
 
 export type BuildName = 'plain' | 'relaxed';
@@ -21,16 +22,13 @@ function hasRelaxed(): boolean {
   return validate();
 }
 
-function chooseName(wanted: string | undefined): BuildName {
-  if (wanted && wanted !== 'plain' && wanted !== 'relaxed') {
-    throw new RangeError(
-      `[backend-simd] DEEPEND_WASM: expected 'plain' or 'relaxed', got '${wanted}'`,
-    );
-  }
+function chooseName(asked: string | undefined): BuildName {
+  const rule = envRule.oneOf(['plain', 'relaxed']);
+  const wanted = readEnv('backend-simd', 'DEEPEND_WASM', rule, asked);
   if (wanted === 'plain') return 'plain';
   if (hasRelaxed()) return 'relaxed';
   if (wanted === 'relaxed') {
-    throw new Error(
+    throw new EnvironmentError(
       `[backend-simd] DEEPEND_WASM: expected a Node with relaxed SIMD, got ${process.version}; ` +
         'leave DEEPEND_WASM unset',
     );
@@ -41,7 +39,7 @@ function chooseName(wanted: string | undefined): BuildName {
 /**
  * The relaxed build if Node has relaxed SIMD, or else the plain build. `DEEPEND_WASM` overrides the
  * choice: the results of `plain` are the same on every machine.
- * @throws RangeError when `DEEPEND_WASM` is neither `plain` nor `relaxed`
+ * @throws EnvironmentError when `DEEPEND_WASM` is neither `plain` nor `relaxed`
  */
 export function chooseBuild(wanted = process.env.DEEPEND_WASM): {
   name: BuildName;

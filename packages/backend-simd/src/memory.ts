@@ -1,5 +1,5 @@
 /** The one shared memory: its map, its limit, and the error when tensors do not fit. */
-import { type OutOfMemoryDetails, OutOfMemoryError } from '@deepend/core';
+import { envRule, type OutOfMemoryDetails, OutOfMemoryError, readEnv } from '@deepend/core';
 
 /** wasm32 addresses 65,536 pages of 64 KiB. */
 export const PAGE = 1 << 16;
@@ -20,16 +20,13 @@ const MIN_LIMIT = 16 * MIB;
 /**
  * The number of bytes that tensors may take: `DEEPEND_MEMORY_MIB`, or else everything that
  * WebAssembly can address.
- * @throws RangeError when `DEEPEND_MEMORY_MIB` is not a number of at least 16
+ * @throws EnvironmentError when `DEEPEND_MEMORY_MIB` is not a number of at least 16
  */
 export function defaultMemoryLimit(asked = process.env.DEEPEND_MEMORY_MIB): number {
-  if (asked === undefined || asked === '') return MAX_LIMIT;
-  const bytes = Number(asked) * MIB;
-  if (bytes >= MIN_LIMIT) return Math.min(MAX_LIMIT, Math.ceil(bytes / PAGE) * PAGE);
-  throw new RangeError(
-    `[backend-simd] DEEPEND_MEMORY_MIB: expected a number of MiB, ${MIN_LIMIT / MIB} or more, ` +
-      `got '${asked}'`,
-  );
+  const rule = envRule.numberFrom(MIN_LIMIT / MIB, 'MiB');
+  const mib = readEnv('backend-simd', 'DEEPEND_MEMORY_MIB', rule, asked);
+  if (mib === undefined) return MAX_LIMIT;
+  return Math.min(MAX_LIMIT, Math.ceil((mib * MIB) / PAGE) * PAGE);
 }
 
 /**

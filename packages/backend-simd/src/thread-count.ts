@@ -1,21 +1,17 @@
 /** The default number of threads. */
 import { readFileSync } from 'node:fs';
 import os from 'node:os';
+import { envRule, readEnv } from '@deepend/core';
 import { MAX_THREADS } from './memory';
 
 /**
  * `DEEPEND_THREADS`, or else one thread for each physical core that this process may use, up to 8.
- * @throws RangeError when `DEEPEND_THREADS` is not an integer from 1 to 8
+ * @throws EnvironmentError when `DEEPEND_THREADS` is not an integer from 1 to 8
  */
 export function defaultThreads(asked = process.env.DEEPEND_THREADS): number {
-  if (asked !== undefined && asked !== '') {
-    const count = Number(asked);
-    if (Number.isInteger(count) && count >= 1 && count <= MAX_THREADS) return count;
-    throw new RangeError(
-      `[backend-simd] DEEPEND_THREADS: expected an integer from 1 to ${MAX_THREADS}, ` +
-        `got '${asked}'`,
-    );
-  }
+  const rule = envRule.integer(1, MAX_THREADS);
+  const count = readEnv('backend-simd', 'DEEPEND_THREADS', rule, asked);
+  if (count !== undefined) return count;
   return Math.max(
     1,
     Math.min(physicalCores() ?? Number.POSITIVE_INFINITY, os.availableParallelism(), MAX_THREADS),

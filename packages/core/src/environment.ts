@@ -48,9 +48,9 @@ export function readEnv<T>(
   );
 }
 
-const DECIMAL = /^[+-]?\d+(\.\d+)?$/;
+const DECIMAL = /^[+-]?\d+(\.\d+)?(e\+?\d+)?$/i;
 
-/** Decimal digits only: `Number` would also read `0x8`, `1e1` and `Infinity`. */
+/** Decimal digits only: `Number` would also read `0x8` and `Infinity`. */
 const decimal = (text: string): number => (DECIMAL.test(text) ? Number(text) : Number.NaN);
 
 /** The rules that the project's variables have. */

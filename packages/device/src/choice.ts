@@ -1,5 +1,13 @@
 /** The order in which devices are tried: by options, by `DEEPEND_DEVICE`, or deepend's own. */
-import { checkOptions, closest, formatValue, rule } from '@deepend/core';
+import {
+  checkOptions,
+  closest,
+  EnvironmentError,
+  envRule,
+  formatValue,
+  readEnv,
+  rule,
+} from '@deepend/core';
 import type { CandidateName, ChoiceOptions, DeviceName } from './types';
 
 /** Best first. */
@@ -46,7 +54,9 @@ export function choose(
       );
     return { order: left, by: 'the options leave it' };
   }
-  return variable ? readVariable(variable) : { order: ORDER };
+  const rule = envRule.string('a device, an order of backends, or exclusions');
+  const text = readEnv('device', 'DEEPEND_DEVICE', rule, variable);
+  return text === undefined ? { order: ORDER } : readVariable(text);
 }
 
 const BY = 'DEEPEND_DEVICE asks for it';
@@ -57,23 +67,34 @@ function readVariable(text: string): Choice {
     .filter((part) => part.startsWith('!'))
     .map((part) => candidateNamed(part.slice(1)));
   const taken = parts.filter((part) => !part.startsWith('!'));
-  // A single name is a device; `device()` checks it.
   if (taken.length === 1 && excluded.length === 0)
-    return { fixed: taken[0] as DeviceName, order: [], by: BY };
+    return { fixed: deviceNamed(taken[0] as string), order: [], by: BY };
   const order = taken.length > 0 ? taken.map(candidateNamed) : ORDER;
   const left = order.filter((name) => !excluded.includes(name));
   if (left.length === 0)
-    throw new RangeError(
+    throw new EnvironmentError(
       `[device] DEEPEND_DEVICE='${text}' leaves nothing; leave one of ${ORDER.join(', ')}`,
     );
   return { order: left, by: BY };
+}
+
+/** A single name is a device; `cpu()` would ignore a misspelled one. */
+function deviceNamed(name: string): DeviceName {
+  const names = ['cuda:0', 'webgpu:0', 'cpu', ...ORDER.filter((candidate) => candidate !== 'cuda')];
+  if (/^cuda:\d+$/.test(name) || names.includes(name)) return name as DeviceName;
+  const near = closest(name, names);
+  const hint = near ? `; did you mean '${near}'?` : '';
+  throw new EnvironmentError(
+    `[device] DEEPEND_DEVICE: expected one of ${names.join(', ')}, or several backends separated ` +
+      `by commas, got ${formatValue(name)}${hint}`,
+  );
 }
 
 function candidateNamed(name: string): CandidateName {
   if ((ORDER as readonly string[]).includes(name)) return name as CandidateName;
   const near = closest(name, [...ORDER]);
   const hint = near ? `; did you mean '${near}'?` : '';
-  throw new TypeError(
+  throw new EnvironmentError(
     `[device] DEEPEND_DEVICE: expected names of ${ORDER.join(', ')}, separated by commas, got ${formatValue(name)}${hint}`,
   );
 }

@@ -1,5 +1,6 @@
 /** The CPU backends that need no native library: `simd`, `wasm` and `cpu-js`. */
 import { workspaceBytes } from '@deepend/backend-simd/workspace';
+import { EnvironmentError } from '@deepend/core';
 import { type Backend, setBackend } from './backend';
 import { cpuHardware } from './hardware';
 
@@ -17,6 +18,7 @@ export const SIMD: Backend = {
       simdModule.wasmBuild(); // starts its memory and threads, or throws
       return undefined;
     } catch (error) {
+      if (error instanceof EnvironmentError) throw error; // no reason to take another backend
       return (error as Error).message.split('\n')[0];
     }
   },

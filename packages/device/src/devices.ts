@@ -1,5 +1,5 @@
 /** Chooses, starts and describes devices. */
-import { closest, formatValue } from '@deepend/core';
+import { closest, EnvironmentError, formatValue } from '@deepend/core';
 import * as tf from '@tensorflow/tfjs-core';
 import { BACKEND_NAMES, BACKENDS, startBackend } from './backends';
 import { choose, isGpu, ORDER } from './choice';
@@ -144,6 +144,7 @@ async function tryCandidate(
     if (isGpu(name)) await computeOnce();
     return describe(name === 'cuda' ? 'tensorflow' : name, why);
   } catch (error) {
+    if (error instanceof EnvironmentError) throw error;
     return `${name}: ${(error as Error).message.split('\n')[0]}`;
   }
 }

@@ -1,7 +1,7 @@
 /** The report of all backends, for people and for bug reports. */
 import * as tf from '@tensorflow/tfjs-core';
 import { BACKENDS } from './backends';
-import { ORDER } from './choice';
+import { choose, ORDER } from './choice';
 import { describe, faultOf } from './devices';
 import { cpuHardware } from './hardware';
 import { state } from './state';
@@ -44,6 +44,7 @@ export interface DeviceReport {
  * are tried in a child process; none is made current.
  */
 export async function deviceReport(): Promise<DeviceReport> {
+  choose('[device] deviceReport'); // throws when `DEEPEND_DEVICE` makes no sense
   const backends: BackendReport[] = [];
   for (const name of ORDER) backends.push(...(await reportOn(name)));
   const variable = process.env.DEEPEND_DEVICE;

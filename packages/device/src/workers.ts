@@ -3,6 +3,7 @@
  * that they start with.
  */
 import os from 'node:os';
+import { envRule, readEnv } from '@deepend/core';
 import { state } from './state';
 import type { Device } from './types';
 
@@ -24,7 +25,8 @@ export interface CoreShare {
  */
 export async function shareCores(devices: readonly Pick<Device, 'backend'>[]): Promise<CoreShare> {
   const count = devices.filter(({ backend }) => backend === 'simd').length;
-  if (count < 2 || process.env.DEEPEND_THREADS) return { threads: undefined, restore: () => {} };
+  const threadsSet = readEnv('device', 'DEEPEND_THREADS', envRule.integer(1, MAX_THREADS));
+  if (count < 2 || threadsSet !== undefined) return { threads: undefined, restore: () => {} };
   const each = (cores: number) => Math.max(1, Math.min(MAX_THREADS, Math.floor(cores / count)));
   if (devices[0]?.backend !== 'simd')
     return { threads: each(os.availableParallelism()), restore: () => {} };
