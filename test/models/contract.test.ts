@@ -1,4 +1,7 @@
-/** What every net of the zoo keeps, on every engine that is here. */
+/**
+ * What every model of the zoo keeps, on every backend that this machine has. By default one model of
+ * each family runs.
+ */
 
 import { tmpdir } from 'node:os';
 import path from 'node:path';
@@ -10,6 +13,7 @@ import type { LayersModel } from '@tensorflow/tfjs-layers';
 import fs from 'fs-extra';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { engines, use } from '../helpers/engines';
+import { isFull } from '../helpers/full';
 
 const NUM_CLASSES = 7;
 
@@ -116,67 +120,80 @@ const others = engines
   .filter(({ name, absent }) => name !== 'simd' && !absent)
   .map(({ name }) => name);
 
-describe.each(listModels())('%s', (id) => {
-  it('builds, computes alike on every engine, learns, saves, loads, and leaves nothing', async () => {
-    await use('simd');
-    const before = tf.memory().numTensors;
-    const net = make(id);
-    expect(net.inputs[0]?.shape).toEqual([null, ...imageOf(id)]);
-    expect(net.outputs[0]?.shape).toEqual([null, NUM_CLASSES]);
-    const names = net.layers.map(({ name }) => name);
-    expect(new Set(names).size).toBe(names.length);
-    const trainable = net.trainableWeights.reduce(
-      (sum, weight) => sum + tf.util.sizeFromShape(weight.shape as number[]),
-      0,
-    );
-    expect(summarize(net).reduce((sum, row) => sum + row.parameters, 0)).toBe(trainable);
+/** One model of each family and form, the smallest; every model when all rows run. */
+const REPRESENTATIVE = [
+  ...['book/alexnet', 'book/bn_lenet', 'book/densenet', 'book/googlenet', 'book/mlp', 'book/nin'],
+  ...['book/regnetx32', 'book/resnet18', 'book/resnext18', 'book/vgg11'],
+  ...['cifar/resnet20', 'mobilenet_v2', 'resnet18'],
+];
+const skippedHere = (id: string) => !isFull && !REPRESENTATIVE.includes(id);
+const titled = (id: string) => (skippedHere(id) ? `${id}: DEEPEND_FULL=1 runs all rows` : id);
 
-    const plan = compile(net);
-    const batch = batchOf(id, 4);
-    const logits = read(plan.logits(batch.features));
-    expect(logits.every(Number.isFinite)).toBe(true);
+describe.each(listModels().map((id) => ({ id, title: titled(id) })))('$title', ({ id }) => {
+  it.skipIf(skippedHere(id))(
+    'builds, computes alike on every engine, learns, saves, loads, and leaves nothing',
+    async () => {
+      await use('simd');
+      const before = tf.memory().numTensors;
+      const net = make(id);
+      expect(net.inputs[0]?.shape).toEqual([null, ...imageOf(id)]);
+      expect(net.outputs[0]?.shape).toEqual([null, NUM_CLASSES]);
+      const names = net.layers.map(({ name }) => name);
+      expect(new Set(names).size).toBe(names.length);
+      const trainable = net.trainableWeights.reduce(
+        (sum, weight) => sum + tf.util.sizeFromShape(weight.shape as number[]),
+        0,
+      );
+      expect(summarize(net).reduce((sum, row) => sum + row.parameters, 0)).toBe(trainable);
 
-    const first = stepOf(plan, batch);
-    const lr = (0.02 * first.loss) / squaredNorm(first.gradients);
-    sgd(first.gradients, { lr });
-    free(first.gradients);
-    const second = stepOf(plan, batch);
-    free(second.gradients);
-    expect(second.loss).toBeLessThan(first.loss);
+      const plan = compile(net);
+      const batch = batchOf(id, 4);
+      const logits = read(plan.logits(batch.features));
+      expect(logits.every(Number.isFinite)).toBe(true);
 
-    const trained = read(plan.logits(batch.features));
-    const folder = path.join(dir, id.replace('/', '-'));
-    await saveModel(net, folder);
-    const { modelTopology, userDefinedMetadata } = await fs.readJson(
-      path.join(folder, 'model.json'),
-    );
-    const foreign = modelTopology.config.layers
-      .map(({ class_name: name }: { class_name: string }) => name)
-      .filter((name: string) => !STOCK.includes(name));
-    expect([...new Set(foreign)]).toEqual(GROUPED.test(id) ? ['deepend>GroupedConv2D'] : []);
-    expect(JSON.stringify(userDefinedMetadata ?? {}).includes('@deepend/models')).toBe(
-      GROUPED.test(id),
-    );
-    const loaded = await loadModel(folder);
-    await fs.remove(folder);
-    expect(read(compile(loaded).logits(batch.features))).toEqual(trained);
-    loaded.dispose();
+      const first = stepOf(plan, batch);
+      const lr = (0.02 * first.loss) / squaredNorm(first.gradients);
+      sgd(first.gradients, { lr });
+      free(first.gradients);
+      const second = stepOf(plan, batch);
+      free(second.gradients);
+      expect(second.loss).toBeLessThan(first.loss);
 
-    const features = batch.features.arraySync() as number[][][][];
-    tf.dispose([batch.features, batch.labels]);
-    net.dispose();
-    expect(tf.memory().numTensors).toBe(before);
+      const trained = read(plan.logits(batch.features));
+      const folder = path.join(dir, id.replace('/', '-'));
+      await saveModel(net, folder);
+      const { modelTopology, userDefinedMetadata } = await fs.readJson(
+        path.join(folder, 'model.json'),
+      );
+      const foreign = modelTopology.config.layers
+        .map(({ class_name: name }: { class_name: string }) => name)
+        .filter((name: string) => !STOCK.includes(name));
+      expect([...new Set(foreign)]).toEqual(GROUPED.test(id) ? ['deepend>GroupedConv2D'] : []);
+      expect(JSON.stringify(userDefinedMetadata ?? {}).includes('@deepend/models')).toBe(
+        GROUPED.test(id),
+      );
+      const loaded = await loadModel(folder);
+      await fs.remove(folder);
+      expect(read(compile(loaded).logits(batch.features))).toEqual(trained);
+      loaded.dispose();
 
-    for (const engine of others) {
-      await use(engine);
-      const start = tf.memory().numTensors;
-      const again = make(id);
-      const images = tf.tensor4d(features.slice(0, 1));
-      const values = read(compile(again).logits(images));
-      expect(distance(logits.slice(0, NUM_CLASSES), values), engine).toBeLessThan(1e-4);
-      tf.dispose(images);
-      again.dispose();
-      expect(tf.memory().numTensors).toBe(start);
-    }
-  }, 300_000);
+      const features = batch.features.arraySync() as number[][][][];
+      tf.dispose([batch.features, batch.labels]);
+      net.dispose();
+      expect(tf.memory().numTensors).toBe(before);
+
+      for (const engine of others) {
+        await use(engine);
+        const start = tf.memory().numTensors;
+        const again = make(id);
+        const images = tf.tensor4d(features.slice(0, 1));
+        const values = read(compile(again).logits(images));
+        expect(distance(logits.slice(0, NUM_CLASSES), values), engine).toBeLessThan(1e-4);
+        tf.dispose(images);
+        again.dispose();
+        expect(tf.memory().numTensors).toBe(start);
+      }
+    },
+    300_000,
+  );
 });

@@ -38,6 +38,7 @@ import * as tfl from '@tensorflow/tfjs-layers';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { normal, randomFrom, uniform } from '../../packages/nn/src/random';
 import { use } from '../helpers/engines';
+import { isFull } from '../helpers/full';
 
 beforeAll(() => use('cpu-js'));
 
@@ -287,10 +288,13 @@ describe('block orders', () => {
     for (const end of ends.slice(0, 3)) expect(end.join()).not.toMatch(/relu_end/);
   });
 
+  // Every stem and shortcut with one order and every order with one stem, or all combinations.
   it('go with bottlenecks, stems and shortcuts', () => {
     for (const blockOrder of ORDERS) {
       for (const stem of ['imagenet', 'cifar', 'book'] as const) {
         for (const shortcut of ['A', 'B', 'C'] as const) {
+          const isAxis = blockOrder === 'original' || (stem === 'cifar' && shortcut === 'B');
+          if (!isFull && !isAxis) continue;
           const net = resnet50({
             inputShape: [32, 32, 3],
             numClasses: 3,

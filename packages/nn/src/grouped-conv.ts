@@ -7,6 +7,7 @@ import type { CustomLayer } from '@deepend/compiler';
 import { checkOptions, rule } from '@deepend/core';
 import * as tf from '@tensorflow/tfjs-core';
 import * as tfl from '@tensorflow/tfjs-layers';
+import { nextGroupedConvName } from './naming';
 
 type Initializer = ReturnType<typeof tfl.initializers.zeros>;
 type Size = number | [height: number, width: number];
@@ -45,22 +46,17 @@ const options = rule.object({
   padding: rule.oneOf(['valid']).optional(),
   useBias: rule.boolean().optional(),
   kernelInitializer: anything(),
-  // Those of every layer, which tfjs reads by itself.
-  ...{
-    name: anything(),
-    trainable: anything(),
-    dtype: anything(),
-    inputShape: anything(),
-    batchInputShape: anything(),
-  },
+  // The options of every layer, which tfjs reads itself.
+  name: anything(),
+  trainable: anything(),
+  dtype: anything(),
+  inputShape: anything(),
+  batchInputShape: anything(),
   // What tfjs adds to the configuration that it reads from a file.
   customObjects: anything(),
 });
 
 const pair = (value: Size): [number, number] => (Array.isArray(value) ? value : [value, value]);
-
-/** tfjs would name a layer after its class, whose name is none that a tensor may have. */
-let unnamed = 0;
 
 /**
  * tfjs keeps its own way from a name to an initializer to itself; the map of what it can load is
@@ -104,31 +100,31 @@ export class GroupedConv2D extends tfl.layers.Layer {
   static readonly className = 'deepend>GroupedConv2D';
   /** A training plan reads `groups` too; workers load whichever build of this package runs. */
   static readonly customLayer: CustomLayer = { lowersLike: 'Conv2D', module: HERE };
-  private readonly filters: number;
-  private readonly groups: number;
-  private readonly kernelSize: [number, number];
-  private readonly strides: [number, number];
-  private readonly useBias: boolean;
-  private readonly kernelInitializer: Initializer;
-  private kernel?: tfl.LayerVariable;
-  private bias?: tfl.LayerVariable;
+  readonly #filters: number;
+  readonly #groups: number;
+  readonly #kernelSize: [number, number];
+  readonly #strides: [number, number];
+  readonly #useBias: boolean;
+  readonly #kernelInitializer: Initializer;
+  #kernel?: tfl.LayerVariable;
+  #bias?: tfl.LayerVariable;
 
   constructor(config: GroupedConv2DConfig) {
     super({
       ...config,
-      name: config?.name ?? `grouped_conv2d_${++unnamed}`,
+      name: config?.name ?? nextGroupedConvName(),
     } as ConstructorParameters<typeof tfl.layers.Layer>[0]);
-    const checked = checkOptions(this.where(), options, config) as GroupedConv2DConfig;
-    this.filters = checked.filters;
-    this.groups = checked.groups;
-    this.kernelSize = pair(checked.kernelSize);
-    this.strides = pair(checked.strides ?? 1);
-    this.useBias = checked.useBias ?? true;
-    this.kernelInitializer = readInitializer(
+    const checked = checkOptions(this.#where(), options, config) as GroupedConv2DConfig;
+    this.#filters = checked.filters;
+    this.#groups = checked.groups;
+    this.#kernelSize = pair(checked.kernelSize);
+    this.#strides = pair(checked.strides ?? 1);
+    this.#useBias = checked.useBias ?? true;
+    this.#kernelInitializer = readInitializer(
       checked.kernelInitializer ?? 'glorotUniform',
-      this.where(),
+      this.#where(),
     );
-    this.refuseRest('filters', this.filters);
+    this.#refuseRest('filters', this.#filters);
   }
 
   override build(inputShape: tfl.Shape | tfl.Shape[]): void {
@@ -136,19 +132,19 @@ export class GroupedConv2D extends tfl.layers.Layer {
     const channels = shape[3];
     if (shape.length !== 4 || !channels) {
       throw new RangeError(
-        `${this.where()}: expected images [batch, height, width, channels], got [${shape.map(String).join(', ')}]`,
+        `${this.#where()}: expected images [batch, height, width, channels], got [${shape.map(String).join(', ')}]`,
       );
     }
-    this.refuseRest('input channels', channels);
-    const [kh, kw] = this.kernelSize;
-    this.kernel = this.addWeight(
+    this.#refuseRest('input channels', channels);
+    const [kh, kw] = this.#kernelSize;
+    this.#kernel = this.addWeight(
       'kernel',
-      [kh, kw, channels / this.groups, this.filters],
+      [kh, kw, channels / this.#groups, this.#filters],
       'float32',
-      this.kernelInitializer,
+      this.#kernelInitializer,
     );
-    if (this.useBias)
-      this.bias = this.addWeight('bias', [this.filters], 'float32', tfl.initializers.zeros());
+    if (this.#useBias)
+      this.#bias = this.addWeight('bias', [this.#filters], 'float32', tfl.initializers.zeros());
     super.build(inputShape);
   }
 
@@ -157,12 +153,12 @@ export class GroupedConv2D extends tfl.layers.Layer {
     const positions = [0, 1].map((axis) => {
       const [length = null, kernel = 1, stride = 1] = [
         size[axis],
-        this.kernelSize[axis],
-        this.strides[axis],
+        this.#kernelSize[axis],
+        this.#strides[axis],
       ];
       return length === null ? null : Math.floor((length - kernel) / stride) + 1;
     });
-    return [batch, ...positions, this.filters];
+    return [batch, ...positions, this.#filters];
   }
 
   /** Each group by itself, of operations that every engine has. */
@@ -173,21 +169,26 @@ export class GroupedConv2D extends tfl.layers.Layer {
     return tf.tidy(() => {
       this.invokeCallHook(inputs, kwargs);
       const x = (Array.isArray(inputs) ? inputs[0] : inputs) as tf.Tensor4D;
-      const kernels = tf.split(this.kernel?.read() as tf.Tensor4D, this.groups, 3);
-      const images: tf.Tensor4D[] = tf.split(x, this.groups, 3);
+      const kernels = tf.split(this.#kernel?.read() as tf.Tensor4D, this.#groups, 3);
+      const images: tf.Tensor4D[] = tf.split(x, this.#groups, 3);
       const parts = images.map((part, group) =>
-        tf.conv2d(part, kernels[group] as tf.Tensor4D, this.strides, 'valid'),
+        tf.conv2d(part, kernels[group] as tf.Tensor4D, this.#strides, 'valid'),
       );
       const joined: tf.Tensor = tf.concat(parts, 3); // [batch, h', w', filters]
-      return this.bias ? tf.add(joined, this.bias.read()) : joined;
+      return this.#bias ? tf.add(joined, this.#bias.read()) : joined;
     });
   }
 
   override getConfig(): tf.serialization.ConfigDict {
-    const { filters, groups, kernelSize, strides, useBias, kernelInitializer } = this;
+    const kernelInitializer = this.#kernelInitializer;
     return {
       ...super.getConfig(),
-      ...{ filters, groups, kernelSize, strides, padding: 'valid', useBias },
+      filters: this.#filters,
+      groups: this.#groups,
+      kernelSize: this.#kernelSize,
+      strides: this.#strides,
+      padding: 'valid',
+      useBias: this.#useBias,
       kernelInitializer: {
         className: kernelInitializer.getClassName(),
         config: kernelInitializer.getConfig(),
@@ -195,14 +196,14 @@ export class GroupedConv2D extends tfl.layers.Layer {
     };
   }
 
-  private where(): string {
+  #where(): string {
     return `[nn] layer '${this.name}' (GroupedConv2D)`;
   }
 
-  private refuseRest(what: string, count: number): void {
-    if (count % this.groups === 0) return;
+  #refuseRest(what: string, count: number): void {
+    if (count % this.#groups === 0) return;
     throw new RangeError(
-      `${this.where()}: expected ${what} that ${this.groups} groups divide, got ${count}; take another number of groups`,
+      `${this.#where()}: expected ${what} that ${this.#groups} groups divide, got ${count}; take another number of groups`,
     );
   }
 }

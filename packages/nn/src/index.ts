@@ -21,8 +21,8 @@ export {
   conv,
   dense,
   depthwiseConv,
-  dropBranch,
   dropout,
+  dropPath,
   flatten,
   globalAveragePool,
   maxPool,
@@ -33,9 +33,9 @@ export {
   shapeOf,
   sigmoid,
 } from './layers';
-export { byKind, modules, type Part, part } from './modules';
+export { modules, type NamedLayer, namedLayer, numberedByKind } from './modules';
 export { isDry, layerConfig, numbered, scope } from './naming';
-export { type ModelOptions, modelRules, settle } from './options';
+export { type ModelOptions, modelRules, withDefaults } from './options';
 export { type BlockOptions, type ResidualOptions, residual, type Shortcut } from './residual';
 export {
   cifarStem,

@@ -269,7 +269,7 @@ export const dropout =
  * probability `rate` and grows by 1 / (1 − rate) otherwise. deepend trains it; stock tfjs can only
  * predict with it.
  */
-export const dropBranch =
+export const dropPath =
   (rate: number, name: string): Block =>
   (x) => {
     if (rate === 0) return x;

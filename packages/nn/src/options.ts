@@ -26,7 +26,7 @@ export const modelRules = {
 };
 
 /** The options given, and the defaults of those that are not. */
-export function settle<D extends object, O extends object>(defaults: D, options: O): D & O {
+export function withDefaults<D extends object, O extends object>(defaults: D, options: O): D & O {
   const given = Object.entries(options).filter(([, value]) => value !== undefined);
   return { ...defaults, ...Object.fromEntries(given) } as D & O;
 }

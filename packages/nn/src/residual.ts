@@ -20,7 +20,7 @@ import {
   type ConvOptions,
   chain,
   conv,
-  dropBranch,
+  dropPath,
   padChannels,
   relu,
   shapeOf,
@@ -187,8 +187,8 @@ export function residual(filters: number, options: ResidualOptions = {}): Block 
  */
 class BlockLayers {
   convolutions = 0;
-  private norms = 0;
-  private relus = 0;
+  #norms = 0;
+  #relus = 0;
 
   conv({ filters, ...options }: Convolution, bias: boolean): Block {
     return conv(filters, { ...options, bias, name: `conv${++this.convolutions}` });
@@ -197,7 +197,7 @@ class BlockLayers {
   steps(steps: readonly Step[], { zero = false }: { zero?: boolean } = {}): Block {
     return chain(
       ...steps.map((step) =>
-        step === 'norm' ? batchNorm(`bn${++this.norms}`, { zero }) : relu(`relu${++this.relus}`),
+        step === 'norm' ? batchNorm(`bn${++this.#norms}`, { zero }) : relu(`relu${++this.#relus}`),
       ),
     );
   }
@@ -231,7 +231,7 @@ function branch(filters: number, { order, first, layers, ...options }: Branch): 
     ];
   });
   const excite = squeezeRatio ? [squeezeExcitation(squeezeRatio, { name: 'se' })] : [];
-  return chain(...parts, ...excite, dropBranch(dropRate, 'drop'));
+  return chain(...parts, ...excite, dropPath(dropRate, 'drop'));
 }
 
 type Past = ResidualOptions & { stride: number; order: BlockOrder; convolutions: number };

@@ -7,7 +7,6 @@ import { checkOptions, rule } from '@deepend/core';
 import {
   adaptiveAveragePool,
   type Block,
-  byKind,
   chain,
   conv,
   dense,
@@ -18,13 +17,14 @@ import {
   maxPool,
   modelRules,
   modules,
+  type NamedLayer,
+  namedLayer,
   numbered,
-  type Part,
-  part,
+  numberedByKind,
   relu,
   scope,
   sequential,
-  settle,
+  withDefaults,
 } from '@deepend/nn';
 import type { LayersModel } from '@tensorflow/tfjs-layers';
 
@@ -62,17 +62,17 @@ export interface AlexNetOptions extends ModelOptions {
 
 const alexNetOptions = rule.object({ ...modelRules, dropout: rule.fraction().optional() });
 
-const stageParts = (convolutions: readonly Convolution[]): Part[] => [
+const stageParts = (convolutions: readonly Convolution[]): NamedLayer[] => [
   ...convolutions.flatMap(([filters, kernel, stride, padding]) => [
-    part('conv', (name) => conv(filters, { kernel, stride, padding, name })),
-    part('relu', relu),
+    namedLayer('conv', (name) => conv(filters, { kernel, stride, padding, name })),
+    namedLayer('relu', relu),
   ]),
-  part('pool', (name) => maxPool({ size: 3, stride: 2, name })),
+  namedLayer('pool', (name) => maxPool({ size: 3, stride: 2, name })),
 ];
 
 const [linear, drop] = [
-  (units: number) => part('dense', (name) => dense(units, name)),
-  (rate: number) => part('dropout', (name) => dropout(rate, name)),
+  (units: number) => namedLayer('dense', (name) => dense(units, name)),
+  (rate: number) => namedLayer('dropout', (name) => dropout(rate, name)),
 ];
 
 /**
@@ -80,7 +80,7 @@ const [linear, drop] = [
  * filters, kernel, stride and padding.
  */
 export function alexNetStage(convolutions: readonly Convolution[]): Block {
-  return (x) => byKind(numbered('stage'), stageParts(convolutions))(x);
+  return (x) => numberedByKind(numbered('stage'), stageParts(convolutions))(x);
 }
 
 /**
@@ -92,7 +92,7 @@ export function alexnet(options: AlexNetOptions = {}): LayersModel {
     numClasses,
     dropout: p,
     ...rest
-  } = settle(
+  } = withDefaults(
     {
       inputShape: [224, 224, 3] as ImageShape,
       numClasses: 1000,
@@ -104,10 +104,10 @@ export function alexnet(options: AlexNetOptions = {}): LayersModel {
   const hidden = [
     drop(p),
     linear(4096),
-    part('relu', relu),
+    namedLayer('relu', relu),
     drop(p),
     linear(4096),
-    part('relu', relu),
+    namedLayer('relu', relu),
     linear(numClasses),
   ];
   const head = chain(
@@ -127,12 +127,18 @@ export function bookAlexnet(options: AlexNetOptions = {}): LayersModel {
     numClasses,
     dropout: p,
     ...rest
-  } = settle(
+  } = withDefaults(
     { inputShape: [224, 224, 1] as ImageShape, numClasses: 10, dropout: 0.5 },
     checkOptions('[models] book.alexnet', alexNetOptions, options),
   );
-  const hidden = [4096, 4096].flatMap((units) => [linear(units), part('relu', relu), drop(p)]);
+  const hidden = [4096, 4096].flatMap((units) => [
+    linear(units),
+    namedLayer('relu', relu),
+    drop(p),
+  ]);
   const head: Block = (x) =>
-    scope('head', () => chain(flatten('flatten'), byKind('', [...hidden, linear(numClasses)]))(x));
+    scope('head', () =>
+      chain(flatten('flatten'), numberedByKind('', [...hidden, linear(numClasses)]))(x),
+    );
   return sequential([...ALEXNETS.book.map(alexNetStage), head], { name: 'book/alexnet', ...rest });
 }

@@ -18,7 +18,7 @@ import {
   residualStem,
   scope,
   sequential,
-  settle,
+  withDefaults,
 } from '@deepend/nn';
 import type { LayersModel } from '@tensorflow/tfjs-layers';
 
@@ -152,7 +152,7 @@ export function anyNet(
 ): LayersModel {
   const { stem, ...rest } = checkOptions('[models] anyNet', spec, design) as AnyNetSpec;
   const named = rule.object({ ...modelRules, name: rule.string().optional() });
-  const { numClasses, ...net } = settle(
+  const { numClasses, ...net } = withDefaults(
     { inputShape: [96, 96, 1] as ImageShape, numClasses: 10, name: 'anynet' },
     checkOptions('[models] anyNet', named, options),
   );
@@ -175,7 +175,7 @@ export function bookRegnetx32(options: ModelOptions = {}): LayersModel {
  * logits `[batch, numClasses]`.
  */
 export function bookResnext18(options: ModelOptions = {}): LayersModel {
-  const { numClasses, ...net } = settle(
+  const { numClasses, ...net } = withDefaults(
     { inputShape: [96, 96, 1] as ImageShape, numClasses: 10 },
     checkOptions('[models] book.resnext18', rule.object(modelRules), options),
   );

@@ -17,8 +17,8 @@ import {
   residualStem,
   scope,
   sequential,
-  settle,
   shapeOf,
+  withDefaults,
 } from '@deepend/nn';
 import type { LayersModel } from '@tensorflow/tfjs-layers';
 
@@ -120,7 +120,7 @@ const isLast = (i: number, depths: readonly number[]) => i === depths.length - 1
  * numClasses]`.
  */
 export function densenet(name: DenseNetName, options: ModelOptions = {}): LayersModel {
-  const { numClasses, ...rest } = settle(
+  const { numClasses, ...rest } = withDefaults(
     { inputShape: [224, 224, 3] as ImageShape, numClasses: 1000, init: 'he-normal' as const },
     checkOptions(`[models] ${name}`, netOptions, options),
   );
@@ -148,7 +148,7 @@ export function densenet(name: DenseNetName, options: ModelOptions = {}): Layers
  * `[batch, numClasses]`.
  */
 export function bookDensenet(options: ModelOptions = {}): LayersModel {
-  const { numClasses, ...rest } = settle(
+  const { numClasses, ...rest } = withDefaults(
     { inputShape: [96, 96, 1] as ImageShape, numClasses: 10 },
     checkOptions('[models] book.densenet', netOptions, options),
   );

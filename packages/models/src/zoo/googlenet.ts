@@ -20,7 +20,7 @@ import {
   relu,
   scope,
   sequential,
-  settle,
+  withDefaults,
 } from '@deepend/nn';
 import * as tf from '@tensorflow/tfjs-core';
 import * as tfl from '@tensorflow/tfjs-layers';
@@ -132,7 +132,7 @@ const INCEPTIONS: Readonly<Record<string, Filters>>[] = [
  * Builds the book's GoogLeNet: `[batch, height, width, channels]` → logits `[batch, numClasses]`.
  */
 export function bookGooglenet(options: ModelOptions = {}): tfl.LayersModel {
-  const { numClasses, ...rest } = settle(
+  const { numClasses, ...rest } = withDefaults(
     { inputShape: [96, 96, 1] as ImageShape, numClasses: 10 },
     checkOptions('[models] book.googlenet', rule.object(modelRules), options),
   );
@@ -184,7 +184,7 @@ export function googlenet(options: GoogLeNetOptions = {}): tfl.LayersModel {
     dropout: p,
     transformInput,
     ...rest
-  } = settle(
+  } = withDefaults(
     {
       inputShape: [224, 224, 3] as ImageShape,
       numClasses: 1000,

@@ -7,7 +7,6 @@ import {
   averagePool,
   type Block,
   batchNorm,
-  byKind,
   chain,
   conv,
   dense,
@@ -15,13 +14,14 @@ import {
   type ImageShape,
   type ModelOptions,
   modelRules,
+  type NamedLayer,
+  namedLayer,
   numbered,
-  type Part,
-  part,
+  numberedByKind,
   scope,
   sequential,
-  settle,
   sigmoid,
+  withDefaults,
 } from '@deepend/nn';
 import type { LayersModel } from '@tensorflow/tfjs-layers';
 
@@ -44,9 +44,9 @@ interface LenetOptions {
 }
 
 /** What stands behind a convolution or a hidden linear layer. */
-const activate = (normalize: boolean): Part[] => [
-  ...(normalize ? [part('bn', (name) => batchNorm(name))] : []),
-  part('sigmoid', sigmoid),
+const activate = (normalize: boolean): NamedLayer[] => [
+  ...(normalize ? [namedLayer('bn', (name) => batchNorm(name))] : []),
+  namedLayer('sigmoid', sigmoid),
 ];
 
 /**
@@ -59,11 +59,11 @@ export function lenetStage(
 ): Block {
   const { padding = 0, batchNorm: normalize = false } = options;
   const parts = [
-    part('conv', (name) => conv(filters, { kernel: 5, padding, name })),
+    namedLayer('conv', (name) => conv(filters, { kernel: 5, padding, name })),
     ...activate(normalize),
-    part('pool', (name) => averagePool({ size: 2, name })),
+    namedLayer('pool', (name) => averagePool({ size: 2, name })),
   ];
-  return (x) => byKind(numbered('stage'), parts)(x);
+  return (x) => numberedByKind(numbered('stage'), parts)(x);
 }
 
 /**
@@ -75,19 +75,19 @@ export function lenetHead(
   numClasses: number,
   options: LenetOptions = {},
 ): Block {
-  const linear = (units: number) => part('dense', (name) => dense(units, name));
+  const linear = (units: number) => namedLayer('dense', (name) => dense(units, name));
   const parts = [
     ...hidden.flatMap((units) => [linear(units), ...activate(options.batchNorm ?? false)]),
     linear(numClasses),
   ];
-  return (x) => scope('head', () => chain(flatten('flatten'), byKind('', parts))(x));
+  return (x) => scope('head', () => chain(flatten('flatten'), numberedByKind('', parts))(x));
 }
 
 /**
  * Builds a LeNet of the book: `[batch, height, width, channels]` → logits `[batch, numClasses]`.
  */
 export function bookLenet(name: BookLenetName, options: ModelOptions = {}): LayersModel {
-  const { numClasses, ...rest } = settle(
+  const { numClasses, ...rest } = withDefaults(
     { inputShape: [28, 28, 1] as ImageShape, numClasses: 10 },
     checkOptions(`[models] book.${name}`, rule.object(modelRules), options),
   );

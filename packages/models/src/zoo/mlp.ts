@@ -12,7 +12,7 @@ import {
   modelRules,
   relu,
   sequential,
-  settle,
+  withDefaults,
 } from '@deepend/nn';
 import type { LayersModel } from '@tensorflow/tfjs-layers';
 
@@ -34,7 +34,7 @@ const mlpOptions = rule.object({
  */
 export function bookMlp(name: keyof typeof ROWS, options: MlpOptions = {}): LayersModel {
   const schema = name === 'mlp' ? mlpOptions : rule.object(modelRules);
-  const { numClasses, hidden, ...rest } = settle(
+  const { numClasses, hidden, ...rest } = withDefaults(
     {
       inputShape: [28, 28, 1] as ImageShape,
       numClasses: 10,

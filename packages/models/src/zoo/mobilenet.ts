@@ -13,14 +13,14 @@ import {
   type ModelOptions,
   modelRules,
   modules,
+  type NamedLayer,
+  namedLayer,
   numbered,
-  type Part,
-  part,
   relu6,
   scope,
   sequential,
-  settle,
   shapeOf,
+  withDefaults,
 } from '@deepend/nn';
 import type { LayersModel } from '@tensorflow/tfjs-layers';
 
@@ -45,9 +45,13 @@ const STAGES: readonly (readonly [
 const [FIRST, LAST] = [32, 1280];
 
 /** Convolution, batch norm, ReLU6: PyTorch's modules 0, 1 and 2 of a `ConvBNReLU`. */
-const unit = (make: (name: string) => Block): Part =>
-  part('unit', (name) =>
-    modules(name, [part('conv', make), part('bn', (bn) => batchNorm(bn)), part('relu', relu6)]),
+const unit = (make: (name: string) => Block): NamedLayer =>
+  namedLayer('unit', (name) =>
+    modules(name, [
+      namedLayer('conv', make),
+      namedLayer('bn', (bn) => batchNorm(bn)),
+      namedLayer('relu', relu6),
+    ]),
   );
 
 export interface InvertedResidualOptions {
@@ -82,8 +86,8 @@ export function invertedResidual(filters: number, options: InvertedResidualOptio
           ? []
           : [unit((at) => conv(channels * expansion, { kernel: 1, bias: false, name: at }))]),
         unit((at) => depthwiseConv({ kernel: 3, stride, padding: 1, bias: false, name: at })),
-        part('conv', (at) => conv(filters, { kernel: 1, bias: false, name: at })),
-        part('bn', (at) => batchNorm(at)),
+        namedLayer('conv', (at) => conv(filters, { kernel: 1, bias: false, name: at })),
+        namedLayer('bn', (at) => batchNorm(at)),
       ];
       const y = modules('conv', parts)(x); // [batch, ⌈h / stride⌉, ⌈w / stride⌉, filters]
       return stride === 1 && channels === filters ? add('add')(x, y) : y;
@@ -122,7 +126,7 @@ export function mobilenet_v2(options: MobileNetOptions = {}): LayersModel {
     widthMultiplier,
     dropout: p,
     ...rest
-  } = settle(
+  } = withDefaults(
     {
       inputShape: [224, 224, 3] as ImageShape,
       numClasses: 1000,
@@ -134,7 +138,7 @@ export function mobilenet_v2(options: MobileNetOptions = {}): LayersModel {
   );
   const stages = STAGES.flatMap(([expansion, filters, depth, first]) =>
     Array.from({ length: depth }, (_, i) =>
-      part('block', (name) =>
+      namedLayer('block', (name) =>
         invertedResidual(toEights(filters * widthMultiplier), {
           expansion,
           stride: i === 0 ? first : 1,
@@ -158,8 +162,8 @@ export function mobilenet_v2(options: MobileNetOptions = {}): LayersModel {
     unit((name) => conv(last, { kernel: 1, bias: false, name })),
   ];
   const head = modules('classifier', [
-    part('dropout', (name) => dropout(p, name)),
-    part('dense', (name) => dense(numClasses, name)),
+    namedLayer('dropout', (name) => dropout(p, name)),
+    namedLayer('dense', (name) => dense(numClasses, name)),
   ]);
   return sequential([modules('features', features), globalAveragePool('avgpool'), head], {
     name: 'mobilenet_v2',

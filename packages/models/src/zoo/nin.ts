@@ -16,7 +16,7 @@ import {
   relu,
   scope,
   sequential,
-  settle,
+  withDefaults,
 } from '@deepend/nn';
 import type { LayersModel } from '@tensorflow/tfjs-layers';
 
@@ -86,7 +86,7 @@ export function bookNin(options: NinOptions = {}): LayersModel {
     numClasses,
     dropout: p,
     ...rest
-  } = settle(
+  } = withDefaults(
     { inputShape: [224, 224, 1] as ImageShape, numClasses: 10, dropout: 0.5 },
     checkOptions('[models] book.nin', ninOptions, options),
   );

@@ -19,7 +19,7 @@ import {
   residualStage,
   residualStem,
   sequential,
-  settle,
+  withDefaults,
 } from '@deepend/nn';
 import type { LayersModel } from '@tensorflow/tfjs-layers';
 
@@ -215,7 +215,7 @@ export function buildResNet(
     zeroInitResidual,
     squeezeRatio,
     ...rest
-  } = settle(defaults, options);
+  } = withDefaults(defaults, options);
   const { block, depths, filters = 64, groups = 1, groupWidth = 64 } = spec;
   const total = depths.reduce((sum, depth) => sum + depth, 0);
   const common: BlockOptions = { block, blockOrder, groups, bias, normalizedProjection };

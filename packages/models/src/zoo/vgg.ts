@@ -4,7 +4,6 @@ import {
   adaptiveAveragePool,
   type Block,
   batchNorm,
-  byKind,
   chain,
   conv,
   dense,
@@ -14,13 +13,14 @@ import {
   maxPool,
   modelRules,
   modules,
+  type NamedLayer,
+  namedLayer,
   numbered,
-  type Part,
-  part,
+  numberedByKind,
   relu,
   scope,
   sequential,
-  settle,
+  withDefaults,
 } from '@deepend/nn';
 import type { LayersModel } from '@tensorflow/tfjs-layers';
 
@@ -76,13 +76,13 @@ const stageParts = (
   filters: number,
   depth: number,
   { batchNorm: normalize = false }: StageOptions,
-): Part[] => [
+): NamedLayer[] => [
   ...Array.from({ length: depth }, () => [
-    part('conv', (name) => conv(filters, { kernel: 3, padding: 1, name })),
-    ...(normalize ? [part('bn', (name) => batchNorm(name))] : []),
-    part('relu', relu),
+    namedLayer('conv', (name) => conv(filters, { kernel: 3, padding: 1, name })),
+    ...(normalize ? [namedLayer('bn', (name) => batchNorm(name))] : []),
+    namedLayer('relu', relu),
   ]).flat(),
-  part('pool', (name) => maxPool({ size: 2, name })),
+  namedLayer('pool', (name) => maxPool({ size: 2, name })),
 ];
 
 /**
@@ -90,7 +90,7 @@ const stageParts = (
  * ⌊w / 2⌋, filters]`.
  */
 export function vggBlock(filters: number, depth: number, options: StageOptions = {}): Block {
-  return (x) => byKind(numbered('stage'), stageParts(filters, depth, options))(x);
+  return (x) => numberedByKind(numbered('stage'), stageParts(filters, depth, options))(x);
 }
 
 export interface VggHeadOptions {
@@ -108,17 +108,20 @@ export interface VggHeadOptions {
 export function vggHead({ hidden, dropout: drop, numClasses }: VggHeadOptions): Block {
   return (x) =>
     scope('head', () =>
-      chain(flatten('flatten'), byKind('', headParts({ hidden, dropout: drop, numClasses })))(x),
+      chain(
+        flatten('flatten'),
+        numberedByKind('', headParts({ hidden, dropout: drop, numClasses })),
+      )(x),
     );
 }
 
-const headParts = ({ hidden, dropout: drop, numClasses }: VggHeadOptions): Part[] => [
+const headParts = ({ hidden, dropout: drop, numClasses }: VggHeadOptions): NamedLayer[] => [
   ...hidden.flatMap((units) => [
-    part('dense', (name) => dense(units, name)),
-    part('relu', relu),
-    part('dropout', (name) => dropout(drop, name)),
+    namedLayer('dense', (name) => dense(units, name)),
+    namedLayer('relu', relu),
+    namedLayer('dropout', (name) => dropout(drop, name)),
   ]),
-  part('dense', (name) => dense(numClasses, name)),
+  namedLayer('dense', (name) => dense(numClasses, name)),
 ];
 
 const filtersOf = (depth: VggDepth, divisor: number) =>
@@ -137,7 +140,7 @@ export function vgg(name: VggName, options: VggOptions = {}): LayersModel {
     widthDivisor,
     dropout: drop,
     ...rest
-  } = settle(
+  } = withDefaults(
     {
       inputShape: [224, 224, 3] as [number, number, number],
       numClasses: 1000,
@@ -168,7 +171,7 @@ export function bookVgg(name: VggDepth, options: BookVggOptions = {}): LayersMod
     dropout: drop,
     batchNorm: normalize,
     ...rest
-  } = settle(
+  } = withDefaults(
     {
       inputShape: [224, 224, 1] as [number, number, number],
       numClasses: 10,
