@@ -104,7 +104,7 @@ describe('GroupedConv2D', () => {
 
   it('says which layer has channels that do not fit its groups', () => {
     const image = tfl.input({ shape: [9, 7, 5] });
-    const where = /^\[models\] layer 'layer1\.0\.conv2' \(GroupedConv2D\): /;
+    const where = /^\[nn\] layer 'layer1\.0\.conv2' \(GroupedConv2D\): /;
     const refused: [make: () => unknown, message: RegExp][] = [
       [
         () => groupedConv2d({ ...CONFIG, filters: 5 }),
