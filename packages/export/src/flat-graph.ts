@@ -1,12 +1,12 @@
 /**
  * A net as exporters walk it: its layers' calls in the order of computation, with nets inside the
- * net taken apart.
+ * model taken apart.
  */
 
 import { isContainer, isInput, nodesOf } from '@deepend/models';
 import type { LayersModel, layers, Shape } from '@tensorflow/tfjs-layers';
 
-/** What one call of a layer gives, or an input of the net. */
+/** What one call of a layer gives, or an input of the model. */
 export interface Value {
   /** Its first size, the batch, is null. */
   readonly shape: Shape;
@@ -21,7 +21,7 @@ export interface Call {
 }
 
 export interface FlatGraph {
-  /** In the order that the net takes them. */
+  /** In the order that the model takes them. */
   readonly inputs: readonly (Value & { readonly name: string })[];
   readonly calls: readonly Call[];
   readonly outputs: readonly Value[];
@@ -79,7 +79,7 @@ export const nameOf = (layer: layers.Layer): string =>
 
 /**
  * A name for each layer and input, made of its own by `clean` and each but once: layers of two nets
- * inside the net may have the same.
+ * inside the model may have the same.
  * @param clean what a format leaves of a name
  */
 export function uniqueNames(

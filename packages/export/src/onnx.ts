@@ -1,5 +1,5 @@
 /**
- * A net as an ONNX file, https://onnx.ai, which ONNX Runtime and the runtimes of phones, browsers
+ * A model as an ONNX file, https://onnx.ai, which ONNX Runtime and the runtimes of phones, browsers
  * and GPUs' makers read.
  */
 import { checkOptions, rule, writeFileAtomic } from '@deepend/core';
@@ -12,14 +12,14 @@ import { byteLength, pieces } from './onnx/protobuf';
 export interface OnnxOptions {
   /**
    * The order of four-dimensional inputs and outputs: `'nhwc'`, [batch, height, width, channels],
-   * is the net's own, so that the file takes what the
-   * net takes; `'nchw'`, [batch, channels, height, width], is PyTorch's. The inside is [batch,
+   * is the model's own, so that the file takes what the
+   * model takes; `'nchw'`, [batch, channels, height, width], is PyTorch's. The inside is [batch,
    * channels, height, width] in both. @default 'nhwc'
    */
   layout?: 'nhwc' | 'nchw';
   /**
    * Batch normalization becomes a part of the convolution before it: faster where the runtime does
-   * not do so itself, but no longer the net's weights. @default false
+   * not do so itself, but no longer the model's weights. @default false
    */
   fuse?: boolean;
   /**
@@ -39,17 +39,17 @@ const onnxOptions = rule.object({
 });
 
 /**
- * Writes a net into an ONNX file (opset 17, IR version 8), as inference computes it. The batch is
+ * Writes a model into an ONNX file (opset 17, IR version 8), as inference computes it. The batch is
  * open; weights are float32 and have PyTorch's names
  * and layouts (`layer1.0.conv1.weight`, as `saveWeights` writes them), inputs and outputs the names
- * of their layers. Its metadata say the net's
+ * of their layers. Its metadata say the model's
  * name (`model`), `layout` and `classNames`. The file appears whole or not at all; one weight at a
  * time is held.
  * @param options.layout order of images at the inputs and outputs @default 'nhwc'
  * @param options.fuse batch normalization inside convolutions @default false
  * @param options.classNames names of the classes @default none
  * @throws Error for a layer that ONNX, or this exporter, does not have (it names the layer), and
- *   for a net of 2 GiB, before anything is written;
+ *   for a model of 2 GiB, before anything is written;
  *   RangeError for class names that are not as many as the logits
  */
 export async function exportOnnx(

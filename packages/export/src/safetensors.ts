@@ -1,4 +1,4 @@
-/** A net's weights as a safetensors file for PyTorch. */
+/** A model's weights as a safetensors file for PyTorch. */
 import { checkOptions, rule } from '@deepend/core';
 import { writeWeights } from '@deepend/models';
 import type { LayersModel } from '@tensorflow/tfjs-layers';

@@ -10,7 +10,7 @@ const WEIGHTS = 'weights.bin';
 
 /**
  * Writes `dir/model.json` and `dir/weights.bin`, the layers format of TensorFlow.js, on every
- * engine. Stock tfjs loads it, alone; but a net
+ * backend. Stock tfjs loads it, alone; but a model
  * with grouped convolutions (ResNeXt, RegNetX) only where `@deepend/models` is imported beside it,
  * and its `model.json` says so under
  * `userDefinedMetadata`. Each file appears whole or not at all, and a new folder only with both.
@@ -31,7 +31,7 @@ export async function saveModel(net: tfl.LayersModel, dir: string): Promise<void
   await writeFolderAtomic(dir, files, { where: '[models] saveModel' });
 }
 
-/** What stock TensorFlow.js lacks for a net. */
+/** What stock TensorFlow.js lacks for a model. */
 function needs(net: tfl.LayersModel): { userDefinedMetadata?: object } {
   const { className } = GroupedConv2D;
   if (!net.layers.some((layer) => layer.getClassName() === className)) return {};
@@ -40,7 +40,7 @@ function needs(net: tfl.LayersModel): { userDefinedMetadata?: object } {
   };
 }
 
-/** What tfjs would save of a net. */
+/** What tfjs would save of a model. */
 export async function collectArtifacts(net: tfl.LayersModel): Promise<io.ModelArtifacts> {
   let collected: io.ModelArtifacts | undefined;
   await net.save(

@@ -14,7 +14,7 @@ import type { ResNetOptions } from './zoo/resnet';
 import * as nets from './zoo/torchvision';
 import type { VggOptions } from './zoo/vgg';
 
-/** Options of some net of the zoo; a net refuses those that it does not have. */
+/** Options of some model of the zoo; a model refuses those that it does not have. */
 export type AnyNetOptions =
   | ModelOptions
   | BookNetOptions
@@ -25,8 +25,8 @@ export type AnyNetOptions =
   | MobileNetOptions
   | (ModelOptions & Readonly<Record<string, unknown>>);
 
-/** Makes an untrained net. */
-// biome-ignore lint/suspicious/noExplicitAny: each net has options of its own, and checks them
+/** Makes an untrained model. */
+// biome-ignore lint/suspicious/noExplicitAny: each model has options of its own, and checks them
 export type ModelBuilder = (options?: any) => LayersModel;
 
 interface Entry {
@@ -61,9 +61,9 @@ const registry = (): Map<string, Entry> => {
 };
 
 /**
- * Builds the net that `id` names: `createModel('resnet50', { numClasses: 10 })`,
+ * Builds the model that `id` names: `createModel('resnet50', { numClasses: 10 })`,
  * `createModel('book/resnet18', { inputShape: [96, 96, 1] })`.
- * @throws RangeError for an id that no net has; `listModels()` gives those that exist
+ * @throws RangeError for an id that no model has; `listModels()` gives those that exist
  */
 export function createModel(id: string, options: AnyNetOptions = {}): LayersModel {
   return entryOf(id, 'createModel').builder(options);
@@ -78,10 +78,10 @@ export function listModels(pattern = '*'): string[] {
 }
 
 /**
- * Adds a net of one's own to `createModel` and `listModels`.
+ * Adds a model of one's own to `createModel` and `listModels`.
  * @param builder takes `{ inputShape, numClasses, ... }`
  * @param options.recipe the settings that it is trained with
- * @throws RangeError when another net has the id
+ * @throws RangeError when another model has the id
  * @example
  * registerModel('mine/tiny', ({ inputShape = [28, 28, 1], numClasses = 10 } = {}) =>
  *   sequential([cifarStem(8), residualStage(8, 1, { firstBlock: true }), classifier(numClasses)], {

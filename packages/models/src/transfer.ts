@@ -9,13 +9,13 @@ import { allLayers, isFixed, isInput, type LayerCall, ownCalls } from './summary
 import { countOf, parametersOf } from './summary/costs';
 
 /**
- * A net that gives what `net` has at the ends of the named layers or blocks: one tensor for one
+ * A model that gives what `net` has at the ends of the named layers or blocks: one tensor for one
  * name, a list in the order of the names
  * for several. It shares the weights, so training one trains the other; either can be disposed
  * without the other.
  * @param names layers, or blocks by the part of their layers' names before a dot: `layer3`,
  *   `features.denseblock1`, `stage2.block1`
- * @throws RangeError for a name that the net does not have; it tells the nearest
+ * @throws RangeError for a name that the model does not have; it tells the nearest
  * @example
  * const features = featureExtractor(net, ['layer1', 'layer4']);
  * const [shallow, deep] = features.predict(images) as tf.Tensor[]; // each [batch, height, width,
@@ -45,11 +45,11 @@ export function featureExtractor(
  * statistics.
  * @param names layers, blocks (the part of their layers' names before a dot), or either with `*`
  *   for any characters; all without
- * @returns how many parameters of the net still learn
+ * @returns how many parameters of the model still learn
  * @throws RangeError for a name that matches nothing, before anything is changed
  *
  * A plan that was compiled before (`compile`, a run of `train` that goes on) keeps its own; freeze
- * first. Layers that other nets share
+ * first. Layers that other models share
  * are frozen there too.
  */
 export function freeze(net: tfl.LayersModel, names?: string | readonly string[]): number {
@@ -60,7 +60,7 @@ export function freeze(net: tfl.LayersModel, names?: string | readonly string[])
  * Lets layers learn that were frozen. Layers that compute a constant map (`…_fixed`) stay as they
  * are.
  * @param names as for `freeze`; all without
- * @returns how many parameters of the net learn now
+ * @returns how many parameters of the model learn now
  * @throws RangeError for a name that matches nothing, before anything is changed
  *
  * A plan that was compiled before keeps its own, as with `freeze`.
@@ -126,7 +126,7 @@ const headOptions = rule.object({
 /**
  * The same net for other classes: the last layer with weights, a linear layer or a 1×1 convolution
  * (NiN's), is a new one of its name with
- * `numClasses` outputs; layers behind it are applied anew, all others shared. So training one net
+ * `numClasses` outputs; layers behind it are applied anew, all others shared. So training one model
  * trains the other's shared layers (freeze
  * them where that is not wanted); either can be disposed without the other. The net keeps its name
  * and input.
@@ -213,8 +213,8 @@ function reapplied(
 
 /**
  * tfjs disposes a layer's weights once nobody refers to it, and counts the layer's calls for that,
- * not the nets that share a call. A net
- * inside a net it counts twice.
+ * not the models that share a call. A model
+ * inside a model it counts twice.
  */
 function sharing(net: tfl.LayersModel, other: tfl.LayersModel): tfl.LayersModel {
   const mine = new Set(net.layers);

@@ -17,9 +17,9 @@ export interface BlockOrder {
   readonly last: readonly Step[];
   /** After the sum. */
   readonly sum: readonly Step[];
-  /** After the last block of the net: what the next block's `before` would have done. */
+  /** After the last block of the model: what the next block's `before` would have done. */
   readonly end: readonly Step[];
-  /** Whether a projection on the shortcut is normalized, in nets that normalize it at all. */
+  /** Whether a projection on the shortcut is normalized, in models that normalize it at all. */
   readonly normalizedProjection: boolean;
 }
 

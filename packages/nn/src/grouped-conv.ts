@@ -89,9 +89,9 @@ const HERE = typeof __filename === 'string' ? pathToFileURL(__filename).href : i
  * group's filters see its own channels alone. Weights: `kernel` `[kh, kw, channels / groups,
  * filters]` and `bias` `[filters]`, which begins at 0.
  *
- * TensorFlow.js has no such layer. A net that holds one saves and loads like any other, but stock
+ * TensorFlow.js has no such layer. A model that holds one saves and loads like any other, but stock
  * TensorFlow.js loads it only where deepend is
- * imported. It predicts on every engine; a training plan computes its gradients.
+ * imported. It predicts on every backend; a training plan computes its gradients.
  * @throws RangeError when `groups` divides the filters or the input channels not; it names the
  *   layer
  */
@@ -161,7 +161,7 @@ export class GroupedConv2D extends tfl.layers.Layer {
     return [batch, ...positions, this.#filters];
   }
 
-  /** Each group by itself, of operations that every engine has. */
+  /** Each group by itself, of operations that every backend has. */
   override call(
     inputs: tf.Tensor | tf.Tensor[],
     kwargs: Parameters<tfl.layers.Layer['call']>[1],

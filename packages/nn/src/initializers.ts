@@ -1,5 +1,5 @@
 /**
- * How weights begin. Each initializer is stock TensorFlow.js's, so that a saved net names nothing
+ * How weights begin. Each initializer is stock TensorFlow.js's, so that a saved model names nothing
  * of deepend's, with its numbers
  * drawn by `random.ts`: stock tfjs takes ten seconds for VGG-16, and cuts the tails off its normal
  * ones.
@@ -8,7 +8,7 @@ import * as tf from '@tensorflow/tfjs-core';
 import * as tfl from '@tensorflow/tfjs-layers';
 import { normal, uniform } from './random';
 
-/** How the kernels of a net begin; biases begin at 0. */
+/** How the kernels of a model begin; biases begin at 0. */
 export type Init = 'xavier-uniform' | 'he-normal';
 
 type Initializer = ReturnType<typeof tfl.initializers.zeros>;

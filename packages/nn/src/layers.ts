@@ -8,7 +8,7 @@ import { GroupedConv2D, type GroupedConv2DConfig } from './grouped-conv';
 import { INITIALIZERS } from './initializers';
 import { isDry, layerConfig, remember } from './naming';
 
-/** A part of a net: takes a symbolic tensor and returns one. */
+/** A part of a model: takes a symbolic tensor and returns one. */
 export type Block = (x: tfl.SymbolicTensor) => tfl.SymbolicTensor;
 
 export const shapeOf = (x: tfl.SymbolicTensor): number[] =>

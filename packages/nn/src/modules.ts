@@ -1,6 +1,6 @@
 /**
  * Lists of layers named by their place, as PyTorch's `nn.Sequential` names them, or by their kind,
- * as the book's nets do here.
+ * as the book's models do here.
  */
 import { type Block, chain } from './layers';
 import { scope } from './naming';

@@ -1,17 +1,17 @@
-/** The options that every net has, and their rules. */
+/** The options that every model has, and their rules. */
 import { type ImageShape, rule } from '@deepend/core';
 import { INITS, type Init } from './initializers';
 
 export interface ModelOptions {
   /**
    * `[height, width, channels]` of one image. @default the size its authors train at, and [224,
-   * 224, 3] for torchvision's nets
+   * 224, 3] for torchvision's models
    */
   inputShape?: ImageShape;
-  /** @default 10 for the book's and the CIFAR nets, 1000 for torchvision's */
+  /** @default 10 for the book's and the CIFAR models, 1000 for torchvision's */
   numClasses?: number;
   /**
-   * How kernels begin. @default 'xavier-uniform' for the book's nets, 'he-normal' for the others
+   * How kernels begin. @default 'xavier-uniform' for the book's models, 'he-normal' for the others
    */
   init?: Init;
   /** Seeds the initial weights: any safe integer. @default 0 */

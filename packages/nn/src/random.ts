@@ -1,6 +1,6 @@
 /**
  * Pseudo-random numbers for initial weights: fast enough for VGG's 138 million, and the same on
- * every engine.
+ * every backend.
  */
 import { mixSeed } from '@deepend/core';
 

@@ -36,7 +36,7 @@ import { squeezeExcitation } from './squeeze-excitation';
  */
 export type Shortcut = 'A' | 'B' | 'C';
 
-/** What the blocks of a net have in common. */
+/** What the blocks of a model have in common. */
 export interface BlockOptions {
   /** Two 3×3 convolutions, or 1×1, 3×3 and 1×1. @default 'basic' */
   block?: 'basic' | 'bottleneck';

@@ -23,7 +23,7 @@ const options = rule.object({
 });
 
 /**
- * Builds a net from blocks, one after the other: `sequential([stem, residualStage(64, 2, {
+ * Builds a model from blocks, one after the other: `sequential([stem, residualStage(64, 2, {
  * firstBlock: true }), ...], { inputShape })`.
  * Its weights are initialized here; nothing resets them later.
  * @throws RangeError when the image is too small for a layer, before any weight is made; it names

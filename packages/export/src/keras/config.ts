@@ -1,4 +1,4 @@
-/** A net as the `config.json` of a Keras 3 file tells it: a functional model. */
+/** A model as the `config.json` of a Keras 3 file tells it: a functional model. */
 import type { layers, Shape } from '@tensorflow/tfjs-layers';
 import { type FlatGraph, uniqueNames, type Value } from '../flat-graph';
 import { type KerasLayer, kerasLayer } from './layers';

@@ -1,4 +1,4 @@
-/** A net as a file of Keras 3. Format: keras/src/saving/saving_lib.py of 3.15. */
+/** A model as a file of Keras 3. Format: keras/src/saving/saving_lib.py of 3.15. */
 import path from 'node:path';
 import { formatValue, stagingName, writeFileAtomic } from '@deepend/core';
 import type { LayersModel } from '@tensorflow/tfjs-layers';
@@ -15,7 +15,7 @@ const MOST_BYTES = 2 ** 32 - 2 ** 24; // a plain zip archive ends at 4 GiB
  * Writes a net as a `.keras` file, which `keras.models.load_model` of Keras 3 reads on each of its
  * backends: architecture and weights. A
  * layer's name has `_` where it has a dot or a slash here; grouped convolutions are
- * `Conv2D(groups=...)`; a net inside the net is taken apart.
+ * `Conv2D(groups=...)`; a model inside the model is taken apart.
  * Initializers, regularizers and constraints stay behind. The file appears whole or not at all.
  * @param file ends in `.keras`
  * @throws Error for a layer that Keras has not, or that computes something else there (it names the

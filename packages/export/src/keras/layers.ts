@@ -1,4 +1,4 @@
-/** What Keras 3 calls the layers of a net and their settings. */
+/** What Keras 3 calls the layers of a model and their settings. */
 import type { layers } from '@tensorflow/tfjs-layers';
 import { nameOf } from '../flat-graph';
 

@@ -14,7 +14,7 @@ interface Node {
 }
 
 /**
- * The layers and inputs of a net in the order of `model.layers`: by depth, the farthest from the
+ * The layers and inputs of a model in the order of `model.layers`: by depth, the farthest from the
  * outputs first, and among those of one depth
  * as a search from the outputs meets them. keras/src/ops/function.py, map_graph, of 3.15.
  */

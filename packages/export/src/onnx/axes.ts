@@ -23,7 +23,7 @@ export const liesTheSame = (
 
 /**
  * Numbers of `shape` with their axes in another order: axis i of the result is axis `order[i]`.
- * Always a copy: an engine's own numbers stay.
+ * Always a copy: a backend's own numbers stay.
  */
 export function permuted(
   values: Float32Array,

@@ -92,7 +92,7 @@ function emit(
   };
 }
 
-/** Open sizes have names: the batch has one in all of the net. */
+/** Open sizes have names: the batch has one in all of the model. */
 function valueInfo({ name, shape, order }: Value): OnnxValue {
   const open = (place: number) => (place === 0 ? 'batch' : `${name}.axis${place}`);
   return { name, shape: order.map((axis, place) => shape[axis] ?? open(place)) };

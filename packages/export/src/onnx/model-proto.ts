@@ -46,7 +46,7 @@ export interface OnnxModel {
 const TYPES = { float32: { code: 1, width: 4 }, int64: { code: 7, width: 8 } } as const;
 
 /**
- * Opset 17 is the first with every operator that a net here may need (LayerNormalization came
+ * Opset 17 is the first with every operator that a model here may need (LayerNormalization came
  * last), IR version 8 what ONNX 1.12 of 2022
  * published with it: whatever reads ONNX since then reads it.
  */

@@ -1,4 +1,4 @@
-/** A net as a graph model of TensorFlow.js: a TensorFlow graph for inference. */
+/** A model as a graph model of TensorFlow.js: a TensorFlow graph for inference. */
 import type { layers } from '@tensorflow/tfjs-layers';
 import { type FlatGraph, uniqueNames, type Value } from '../flat-graph';
 import { type Numbers, refusal } from './graph-call';

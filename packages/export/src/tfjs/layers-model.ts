@@ -1,5 +1,5 @@
 /**
- * A net as TensorFlow.js's layers format has it, of stock layers alone: what a browser without
+ * A model as TensorFlow.js's layers format has it, of stock layers alone: what a browser without
  * deepend loads.
  */
 
@@ -12,7 +12,7 @@ import type { StoredTensor } from './graph-def';
 import { groupsOf } from './groups';
 import { confusedLayer } from './load-order';
 
-/** A layer, or a net inside the net, in `model.json`. */
+/** A layer, or a model inside the net, in `model.json`. */
 interface Entry {
   readonly name: string;
   readonly class_name: string;
@@ -84,7 +84,7 @@ function checkStock(layer: tfl.layers.Layer, where: string): void {
 
 /**
  * TensorFlow.js finds weights by their layer's name, which two layers have when they are of two
- * nets inside the net.
+ * models inside the model.
  */
 function checkNames(all: readonly tfl.layers.Layer[], where: string): void {
   const weighted = all.filter(({ weights }) => weights.length > 0);
@@ -124,7 +124,7 @@ function groupTensors(tensor: StoredTensor, layer: tfl.layers.Layer): StoredTens
   }));
 }
 
-/** A net's entry with each grouped convolution taken apart, in nets inside it too. */
+/** A model's entry with each grouped convolution taken apart, in models inside it too. */
 function withoutGroups(
   entry: Entry,
   grouped: ReadonlyMap<string, tfl.layers.Layer>,

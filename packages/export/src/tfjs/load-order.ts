@@ -2,7 +2,7 @@
  * Whether TensorFlow.js, when it loads a net, makes a shared layer's calls in the order that the
  * file counts them in. It makes each call as soon as
  * its inputs are there (tfjs-layers, Container.fromConfig, of 4.22), so a later call may come
- * before an earlier one, and the net silently
+ * before an earlier one, and the model silently
  * computes something else.
  */
 
@@ -26,7 +26,7 @@ export function confusedLayer({
 }): string | undefined {
   const inside = layers.map(confusedLayer).find((name) => name !== undefined);
   if (inside !== undefined || layers.some(({ inbound_nodes: nodes }) => !nodes)) return inside; // a Sequential has no calls to confuse
-  // An input, and a net inside the net, have a call of their own when they are made.
+  // An input, and a model inside the net, have a call of their own when they are made.
   const own = ({ class_name: kind, config }: Entry) =>
     kind === 'InputLayer' || config.layers ? 1 : 0;
   const made = new Map(layers.map((layer) => [layer.name, own(layer)]));

@@ -1,4 +1,4 @@
-/** A net as files that TensorFlow.js loads in a browser. */
+/** A model as files that TensorFlow.js loads in a browser. */
 import { checkOptions, rule, writeFolderAtomic } from '@deepend/core';
 import type { LayersModel } from '@tensorflow/tfjs-layers';
 import { version_layers } from '@tensorflow/tfjs-layers';
@@ -12,7 +12,7 @@ const WHERE = '[export] exportTfjs';
 
 export interface ExportTfjsOptions {
   /**
-   * `layers`: a net of layers, which `tf.loadLayersModel` loads, and which can be trained on.
+   * `layers`: a model of layers, which `tf.loadLayersModel` loads, and which can be trained on.
    * `graph`: a graph for inference, which
    * `tf.loadGraphModel` loads: faster to start, and without tfjs-layers. @default 'layers'
    */

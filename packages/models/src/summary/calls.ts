@@ -1,5 +1,5 @@
 /**
- * The layers of a net as they are used: what its summary, its arithmetic and transfer learning
+ * The layers of a model as they are used: what its summary, its arithmetic and transfer learning
  * read.
  */
 import type * as tfl from '@tensorflow/tfjs-layers';
@@ -26,7 +26,7 @@ export const isContainer = (layer: tfl.layers.Layer): layer is Container => 'nod
 export const isInput = (layer: tfl.layers.Layer): boolean => layer.getClassName() === 'InputLayer';
 
 /**
- * Every use of a layer in the order of computation, inputs first; of a net inside the net its
+ * Every use of a layer in the order of computation, inputs first; of a model inside the model its
  * layers.
  */
 export function layerCalls(net: tfl.LayersModel): LayerCall[] {
@@ -38,7 +38,7 @@ export function layerCalls(net: tfl.LayersModel): LayerCall[] {
   });
 }
 
-/** The net's own layers alone, each use of one; a net inside the net is one of them. */
+/** The model's own layers alone, each use of one; a model inside the model is one of them. */
 export function ownCalls(net: tfl.LayersModel): LayerCall[] {
   return nodesOf(net).map(({ outboundLayer: layer, inputTensors, outputTensors }) => ({
     layer,
@@ -47,7 +47,7 @@ export function ownCalls(net: tfl.LayersModel): LayerCall[] {
   }));
 }
 
-/** A net's calls of its own layers. The deeper a node, the earlier it is computed. */
+/** A model's calls of its own layers. The deeper a node, the earlier it is computed. */
 export function nodesOf(net: tfl.LayersModel | Container): Node[] {
   const container = net as unknown as Container;
   if (!container.built) container.build([]); // a Sequential joins its layers only then, and asks for no shape
@@ -58,7 +58,7 @@ export function nodesOf(net: tfl.LayersModel | Container): Node[] {
   return depths.flatMap((depth) => nodesByDepth[depth] ?? []);
 }
 
-/** Every layer once, those of nets inside the net too. */
+/** Every layer once, those of models inside the model too. */
 export const allLayers = (net: tfl.LayersModel): tfl.layers.Layer[] => [
   ...new Set(layerCalls(net).map(({ layer }) => layer)),
 ];

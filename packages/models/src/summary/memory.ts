@@ -33,12 +33,12 @@ const memoryOptions = rule.object({
 
 /**
  * How much memory a batch needs, before the run: worked out from the plan's lifetimes without
- * computing anything. It is the engine `simd`'s
- * account, where it is within a few percent; other engines hold more for a moment. What JavaScript
+ * computing anything. It is the backend `simd`'s
+ * account, where it is within a few percent; other backends hold more for a moment. What JavaScript
  * takes itself (a loader's images, some
  * 100 MiB for Node) comes on top.
  * @param batchSize images
- * @throws Error when no plan can be made of the net
+ * @throws Error when no plan can be made of the model
  * @example
  * const { training } = estimateMemory(book.resnet18({ inputShape: [96, 96, 1] }), 256);
  * console.log(`${Math.round(training / 2 ** 20)} MiB`);

@@ -5,7 +5,7 @@ import { allLayers, isFixed, type LayerCall, layerCalls } from './calls';
 import { countOf, macFormula, parametersOf, statisticsOf } from './costs';
 import { bytesText, columns } from './table';
 
-/** What one block of a net (or one layer) gives and costs. */
+/** What one block of a model (or one layer) gives and costs. */
 export interface SummaryRow {
   /**
    * The block's name, the part of its layers' names before the first dot (after `features.` and
@@ -79,7 +79,7 @@ export function summarize(net: tfl.LayersModel, options: SummaryOptions = {}): S
   return [...rows.values()];
 }
 
-/** PyTorch's nets have their blocks below these two. */
+/** PyTorch's models have their blocks below these two. */
 const CONTAINERS = ['features', 'classifier'];
 
 /** `layer1.0.conv1` → `layer1`, `features.denseblock1.norm1` → `features.denseblock1`. */
@@ -148,7 +148,7 @@ const joined = (a: SummaryRow, b: SummaryRow): SummaryRow => ({
  * multiply-accumulates (MACs) for one image, and activations:
  * the size of all layers' outputs for the batch, which says where a net is wide, not what training
  * holds. Below it stands how many of the
- * net's numbers learn, where some are frozen or are moving statistics.
+ * model's numbers learn, where some are frozen or are moving statistics.
  * @throws Error when a layer's output has no fixed size
  */
 export function summary(net: tfl.LayersModel, options: SummaryOptions = {}): string {

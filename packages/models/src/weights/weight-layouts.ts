@@ -1,9 +1,9 @@
-/** What PyTorch calls the weights of a net's layers, and how their numbers lie there. */
+/** What PyTorch calls the weights of a model's layers, and how their numbers lie there. */
 import type { LayersModel, LayerVariable, layers, Shape } from '@tensorflow/tfjs-layers';
 import { isFixed } from '../summary/calls';
 import { type FlattenedImage, flattenedImages } from './flattened';
 
-/** One weight of a net and its place in a PyTorch module of the same layers. */
+/** One weight of a model and its place in a PyTorch module of the same layers. */
 export interface Parameter {
   /** PyTorch's name: `layer1.0.conv1.weight`. */
   readonly name: string;
@@ -71,7 +71,7 @@ const needsOrder = (layer: layers.Layer) =>
   layer.weights.length > 0 || layer.getClassName() === 'Reshape';
 
 /**
- * Every weight of a net with its PyTorch name, in the order of the layers.
+ * Every weight of a model with its PyTorch name, in the order of the layers.
  * @param options.where who asks: the beginning of each error
  * @throws Error for a layer whose weights have no known counterpart in PyTorch; it names the layer
  */

@@ -1,4 +1,4 @@
-/** A net's weights from and to safetensors files with PyTorch's names and layouts. */
+/** A model's weights from and to safetensors files with PyTorch's names and layouts. */
 import { checkOptions, closest, formatValue, rule } from '@deepend/core';
 import * as tf from '@tensorflow/tfjs-core';
 import type { LayersModel } from '@tensorflow/tfjs-layers';
@@ -9,12 +9,12 @@ import { type Parameter, reverseAxes, torchParameters } from './weight-layouts';
 
 export interface LoadWeightsOptions {
   /**
-   * The file must hold every parameter of the net and no others. False loads what has the same
+   * The file must hold every parameter of the model and no others. False loads what has the same
    * name. @default true
    */
   strict?: boolean;
   /**
-   * The net's last layer with weights stays as it was built, whatever the file has for it: for a
+   * The model's last layer with weights stays as it was built, whatever the file has for it: for a
    * head of another size. @default false
    */
   skipHead?: boolean;
@@ -23,9 +23,9 @@ export interface LoadWeightsOptions {
 /** What `loadWeights` did, in PyTorch's names. */
 export interface LoadedWeights {
   readonly loaded: string[];
-  /** Parameters of the net that the file has not. */
+  /** Parameters of the model that the file has not. */
   readonly missing: string[];
-  /** Tensors of the file that the net has not. */
+  /** Tensors of the file that the model has not. */
   readonly leftOver: string[];
   /** Parameters of the head that `skipHead` left alone. */
   readonly skipped: string[];
@@ -45,7 +45,7 @@ const loadOptions = rule.object({
  * for a disk that fails meanwhile. One tensor of the file is held at a time.
  *
  * Batch counters (`num_batches_tracked`) are passed over, and so are GoogLeNet's auxiliary
- * classifiers (`aux1.`, `aux2.`) where the net has none:
+ * classifiers (`aux1.`, `aux2.`) where the model has none:
  * torchvision drops them itself after loading. Neither is left over.
  * @param options.strict @default true
  * @param options.skipHead @default false
@@ -109,7 +109,7 @@ function match(
   return { pairs, missing, skipped, leftOver };
 }
 
-/** What a PyTorch checkpoint may hold beside the net's parameters. */
+/** What a PyTorch checkpoint may hold beside the model's parameters. */
 function isPassedOver(name: string, parameters: readonly Parameter[]): boolean {
   if (name.endsWith('num_batches_tracked')) return true;
   const auxiliary = /^aux[12]\./.exec(name)?.[0];
@@ -174,7 +174,7 @@ function writeParameter({ variable, shape, torch }: Parameter, values: Float32Ar
 }
 
 /**
- * Writes a net's weights into a safetensors file, float32, with PyTorch's names and layouts, so
+ * Writes a model's weights into a safetensors file, float32, with PyTorch's names and layouts, so
  * that `load_state_dict` of a PyTorch module of the
  * same layers takes them: kernels OIHW, linear layers [out, in] with the inputs behind a flattened
  * image as c·h·w, batch norm's statistics.

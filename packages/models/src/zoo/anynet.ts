@@ -143,7 +143,7 @@ function stages(
 }
 
 /**
- * Builds any net of the design space: `[batch, height, width, channels]` → logits `[batch,
+ * Builds any model of the design space: `[batch, height, width, channels]` → logits `[batch,
  * numClasses]`.
  */
 export function anyNet(

@@ -31,7 +31,7 @@ export const BOOK_RESNETS = {
 
 export type BookResNetName = keyof typeof BOOK_RESNETS;
 
-/** The book's residual net: biased convolutions, no normalization on the projection. */
+/** The book's residual model: biased convolutions, no normalization on the projection. */
 const BOOK_STYLE: ResNetStyle = {
   names: {
     stem: ['stem', 'conv', 'bn', 'relu', 'pool'],
@@ -58,7 +58,7 @@ function bookResnet(name: BookResNetName, options: ResNetOptions = {}): LayersMo
   return buildResNet(`book/${name}`, BOOK_RESNETS[name], checked, BOOK_STYLE);
 }
 
-/** What a net of the book may be asked for; each refuses what is another's. */
+/** What a model of the book may be asked for; each refuses what is another's. */
 export type BookNetOptions =
   | ModelOptions
   | BookVggOptions

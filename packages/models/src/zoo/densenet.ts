@@ -25,7 +25,7 @@ import type { LayersModel } from '@tensorflow/tfjs-layers';
 export interface DenseBlockOptions {
   /**
    * A 1×1 convolution to that many times the growth rate stands before each 3×3 one; torchvision's
-   * nets have 4. @default none
+   * models have 4. @default none
    */
   bottleneck?: number;
   /** Biases of the convolutions. @default true, as in the book */

@@ -28,7 +28,7 @@ import * as tfl from '@tensorflow/tfjs-layers';
 type Reduced = readonly [reduce: number, filters: number];
 type Filters = readonly [point: number, three: Reduced, five: Reduced, pooled: number];
 
-/** What tells the book's net from torchvision's. */
+/** What tells the book's model from torchvision's. */
 interface Style {
   /** Convolutions without bias and with a batch normalization of epsilon 1e-3. */
   readonly normalized: boolean;
@@ -161,7 +161,7 @@ export interface GoogLeNetOptions extends ModelOptions {
   /** The rate of dropout before the linear layer, from 0 up to but not including 1. @default 0.2 */
   dropout?: number;
   /**
-   * Takes images normalized by ImageNet's mean and deviation, as torchvision's other nets do, to
+   * Takes images normalized by ImageNet's mean and deviation, as torchvision's other models do, to
    * the mean and deviation of 0.5 that the
    * published weights were trained with. torchvision sets it whenever it loads them. @default false
    */

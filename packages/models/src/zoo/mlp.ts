@@ -29,7 +29,7 @@ const mlpOptions = rule.object({
 });
 
 /**
- * Builds a net of linear layers with ReLUs between them: `[batch, height, width, channels]` →
+ * Builds a model of linear layers with ReLUs between them: `[batch, height, width, channels]` →
  * logits `[batch, numClasses]`.
  */
 export function bookMlp(name: keyof typeof ROWS, options: MlpOptions = {}): LayersModel {

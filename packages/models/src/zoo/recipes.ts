@@ -10,7 +10,7 @@ export interface Recipe {
   /** Height and width that images are resized to. */
   readonly size: number;
   readonly numEpochs: number;
-  /** Options that the run gave the net beside its shape. */
+  /** Options that the run gave the model beside its shape. */
   readonly options?: Readonly<Record<string, unknown>>;
   /**
    * What the book's own run reached, where it was published. Test accuracy wanders by 0.02 from run
@@ -25,7 +25,7 @@ export interface Recipe {
 
 const numEpochs = 10;
 
-/** A row a net of the book, by its id. */
+/** A row a model of the book, by its id. */
 export const RECIPES = {
   'book/softmax_regression': { lr: 0.1, batchSize: 256, size: 28, numEpochs },
   'book/mlp': { lr: 0.1, batchSize: 256, size: 28, numEpochs },

@@ -23,7 +23,7 @@ import {
 } from '@deepend/nn';
 import type { LayersModel } from '@tensorflow/tfjs-layers';
 
-/** A net of the family. */
+/** A model of the family. */
 export interface ResNetSpec {
   readonly block: 'basic' | 'bottleneck';
   /** Blocks of each stage; a stage has twice the filters of the one before. */
@@ -78,7 +78,7 @@ export type CifarResNetName = keyof typeof CIFAR_RESNETS;
 /**
  * `imagenet`: 7×7 at stride 2 and max-pool; `book`: the same with a bias; `cifar`: 3×3 at stride 1,
  * which keeps a small image whole, with
- * a bias where the net's other convolutions have one.
+ * a bias where the model's other convolutions have one.
  */
 export const STEMS = {
   imagenet: (filters, { names }) => residualStem(filters, { bias: false, names }),
@@ -98,12 +98,12 @@ export interface ResNetOptions extends ModelOptions {
   /** How a block arranges convolution, normalization and activation. @default 'original' */
   blockOrder?: BlockOrderName;
   /**
-   * @default 'imagenet' for torchvision's nets, 'book' for the book's, 'cifar' for those of CIFAR
+   * @default 'imagenet' for torchvision's models, 'book' for the book's, 'cifar' for those of CIFAR
    */
   stem?: ResNetStem;
   /**
    * What a block does that changes the image. @default 'B', a projection; 'A', zeros, for CIFAR
-   * nets of basic blocks
+   * models of basic blocks
    */
   shortcut?: Shortcut;
   /**
@@ -136,7 +136,7 @@ export const resNetRules = {
 const resNetOptions = rule.object(resNetRules);
 
 /**
- * What tells the nets of one origin from those of another: their names for layers, their biases,
+ * What tells the models of one origin from those of another: their names for layers, their biases,
  * and what is taken where nothing is asked.
  */
 export interface ResNetStyle {

@@ -1,5 +1,5 @@
 /**
- * torchvision's nets by torchvision's ids: the same parameters, the same names of them, the same
+ * torchvision's models by torchvision's ids: the same parameters, the same names of them, the same
  * logits.
  */
 

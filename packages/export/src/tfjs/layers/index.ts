@@ -1,4 +1,4 @@
-/** The layers of a net and the nodes of TensorFlow's graphs that compute what they do. */
+/** The layers of a model and the nodes of TensorFlow's graphs that compute what they do. */
 import type { layers } from '@tensorflow/tfjs-layers';
 import { nameOf } from '../../flat-graph';
 import { channelsLast, first, INT32, type Row, reshaped, sizesOf } from '../graph-call';
