@@ -7,6 +7,7 @@ import { promisify } from 'node:util';
 import { loadFashionMnist } from '@deepend/data';
 import fs from 'fs-extra';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { isFull, rowsOf } from '../helpers/full';
 
 const absent = await loadFashionMnist(1, { progress: false }).then(
   () => undefined,
@@ -103,7 +104,8 @@ describe.skipIf(absent)(`the examples (${absent ?? 'real data'})`, () => {
     ],
     ['densenet', { size: 32, train: 1280, epochs: 2, 'batch-size': 32, lr: 0.1 }, 0.5],
   ];
-  it.each(MODELS)(
+  // Every model is built and trained elsewhere; here the script runs, with each in a full run.
+  it.each(rowsOf(MODELS, ([name]) => name === 'densenet'))(
     'book-cnns: %s learns, at small sizes',
     async (name, flags, target) => {
       const out = path.join(dir, name);
@@ -124,11 +126,11 @@ describe.skipIf(absent)(`the examples (${absent ?? 'real data'})`, () => {
     const out = path.join(dir, 'block-orders');
     const output = await run('block-orders', [
       '--train',
-      '960',
+      isFull ? '960' : '640',
       '--test',
       '200',
       '--epochs',
-      '2',
+      isFull ? '2' : '1',
       '--batch-size',
       '32',
       '--out',
@@ -138,7 +140,7 @@ describe.skipIf(absent)(`the examples (${absent ?? 'real data'})`, () => {
       Number(testAcc),
     );
     expect(accuracies).toHaveLength(5);
-    for (const accuracy of accuracies) expect(accuracy).toBeGreaterThan(0.3);
+    for (const accuracy of accuracies) expect(accuracy).toBeGreaterThan(isFull ? 0.3 : 0.2);
     for (const order of ['original', 'full-pre-activation'])
       expect(output).toMatch(new RegExp(`^${order}$`, 'm'));
     expect((await fs.readdir(out)).sort()).toEqual(['accuracies.png', 'losses.png']);
