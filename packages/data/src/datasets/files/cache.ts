@@ -31,19 +31,57 @@ export async function withLock<T>(
   } catch (error) {
     throw folderError(folder, error);
   }
-  const release = await acquire(folder, report);
+  const { lock, done } = await loadLock();
   try {
-    return await work();
+    const release = await acquire(lock, folder, report);
+    try {
+      return await work();
+    } finally {
+      // This fails if another process took the lock over while this one was suspended.
+      await release().catch(() => {});
+    }
   } finally {
-    // This fails if another process took the lock over while this one was suspended.
-    await release().catch(() => {});
+    done();
   }
 }
 
-async function acquire(folder: string, report: Reporter): Promise<() => Promise<void>> {
+type Lock = typeof import('proper-lockfile').lock;
+
+const listenedSignals = () =>
+  process.eventNames().filter((event) => String(event).startsWith('SIG')) as NodeJS.Signals[];
+
+/** proper-lockfile's signal listeners, and the number of callers that need them at present. */
+const listening = { listeners: new Map<NodeJS.Signals, () => void>(), callers: 0 };
+
+/**
+ * Loads proper-lockfile. It listens for signals, to remove its locks when the process ends. With a
+ * listener, a program that is busy computing no longer ends at Ctrl-C, so the listeners are removed
+ * when no lock is in use.
+ */
+async function loadLock(): Promise<{ lock: Lock; done: () => void }> {
+  const { listeners } = listening;
+  listening.callers++;
+  const before = new Map(listenedSignals().map((signal) => [signal, process.listeners(signal)]));
+  const { lock } = await import('proper-lockfile');
+  for (const signal of listenedSignals()) {
+    // Its listeners have this name, and the listeners of other modules are not touched.
+    const added = process
+      .listeners(signal)
+      .find((found) => found.name === 'listener' && !before.get(signal)?.includes(found));
+    if (added && !listeners.has(signal)) listeners.set(signal, added as () => void);
+  }
+  for (const [signal, listener] of listeners)
+    if (!process.listeners(signal).includes(listener)) process.on(signal, listener);
+  const done = () => {
+    if (--listening.callers > 0) return;
+    for (const [signal, listener] of listeners) process.removeListener(signal, listener);
+  };
+  return { lock, done };
+}
+
+async function acquire(lock: Lock, folder: string, report: Reporter): Promise<() => Promise<void>> {
   // Losing the lock is harmless: files enter the cache by a rename, and are checked when read.
   const options = { stale: STALE_MS, onCompromised: () => {} };
-  const { lock } = await import('proper-lockfile');
   try {
     return await lock(folder, options);
   } catch (error) {
