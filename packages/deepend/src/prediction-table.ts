@@ -1,4 +1,4 @@
-/** What a net makes of each sample of a set, as a table. */
+/** The predictions of a model for each sample of a dataset, as a table. */
 import { checkOptions, rule, toCsv } from '@deepend/core';
 import type { Metric } from '@deepend/optim';
 import { evaluate, type Loader } from '@deepend/trainer';
@@ -12,14 +12,13 @@ export interface PredictionsOptions {
 const options = rule.object({ probabilities: rule.boolean().optional() });
 
 /**
- * The predictions of a net for all samples of a loader as comma-separated values, a line a sample:
- * `index`, its place in the loader's order, from 0;
- * `truth` and `predicted`, class indices (of soft labels the likeliest), and where the loader names
- * classes `truthName` and `predictedName`;
- * `right`; `probability`, the softmax of the logits at the predicted class; `loss`, its
- * cross-entropy.
- * @param settings.probabilities a column for each class's probability @default false
- * @throws RangeError or TypeError when net and loader do not fit together
+ * Predicts all samples of a loader and returns comma-separated values, a line a sample: `index`,
+ * from 0 in the loader's order; `truth` and `predicted`, class indices (for soft labels the most
+ * likely class), with `truthName` and `predictedName` if the loader has class names; `right`;
+ * `probability`, the softmax at the predicted class; `loss`, the sample's cross-entropy.
+ * @param settings.probabilities whether to add a column with each class's probability
+ *   @default false
+ * @throws RangeError or TypeError when the model cannot process the loader's batches
  * @example
  * await fs.promises.writeFile('predictions.csv', await predictionsToCsv(net, testIter));
  */
@@ -43,7 +42,7 @@ export async function predictionsToCsv(
             : (truths[i] as number);
         rows.push({
           index: rows.length,
-          ...rowOf(row, label, { classNames: loader.classNames, probabilities }),
+          ...makeRow(row, label, { classNames: loader.classNames, probabilities }),
         });
       }
     },
@@ -59,24 +58,25 @@ interface RowOptions {
   probabilities: boolean;
 }
 
-/** @param label the class, or a share of each, `[numClasses]` */
-function rowOf(
+/** @param label the class, or a fraction of each, `[numClasses]` */
+function makeRow(
   logits: ArrayLike<number>,
   label: number | ArrayLike<number>,
   { classNames, probabilities }: RowOptions,
 ): object {
-  const logShares = logSoftmax(logits);
-  const [truth, predicted] = [typeof label === 'number' ? label : largest(label), largest(logits)];
-  const nameOf = (index: number) => classNames?.[index] ?? `class ${index}`;
-  const shares = logShares.map((share) => rounded(Math.exp(share)));
+  const logProbabilities = logSoftmax(logits);
+  const truth = typeof label === 'number' ? label : largest(label);
+  const predicted = largest(logits);
+  const className = (index: number) => classNames?.[index] ?? `class ${index}`;
+  const shares = logProbabilities.map((share) => rounded(Math.exp(share)));
   const loss =
     typeof label === 'number'
-      ? -(logShares[label] as number)
-      : -logShares.reduce((sum, share, i) => sum + product(label[i] as number, share), 0);
+      ? -(logProbabilities[label] as number)
+      : -logProbabilities.reduce((sum, share, i) => sum + product(label[i] as number, share), 0);
   return {
     truth,
     predicted,
-    ...(classNames && { truthName: nameOf(truth), predictedName: nameOf(predicted) }),
+    ...(classNames && { truthName: className(truth), predictedName: className(predicted) }),
     right: truth === predicted,
     probability: shares[predicted],
     loss: rounded(loss),
@@ -93,7 +93,7 @@ function logSoftmax(logits: ArrayLike<number>): number[] {
 
 const largest = (values: ArrayLike<number>): number =>
   Array.from(values).indexOf(Math.max(...Array.from(values)));
-/** A class of share 0 costs nothing, however unlikely the net calls it. */
+/** A class of fraction 0 adds nothing, even if its predicted probability is 0. */
 const product = (share: number, logShare: number) => (share === 0 ? 0 : share * logShare);
 /** As many digits as float32 has. */
 const rounded = (value: number) => Number(value.toPrecision(8));

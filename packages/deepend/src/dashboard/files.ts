@@ -1,19 +1,17 @@
-/** The files that the dashboard gives: a run's pictures, and its own files by their names. */
+/** The files that the dashboard serves: a run's pictures, and its own files by their names. */
 import { readdir, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { realInside } from './confine';
 import type { Picture } from './types';
 
-const MOST_PICTURES = 24; // of a run
+const MAX_PICTURES = 24; // of a run
 
-/** What runs on an SVG's own page: nothing, nor does it reach this one. */
+/** An SVG that is opened as a page runs no script and cannot reach the dashboard. */
 const SVG_POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; sandbox";
-/**
- * A report has a script of its own for values under the pointer; it runs apart from this server's
- * pages.
- */
+/** A report's script shows values under the pointer; the sandbox keeps it from the dashboard. */
 const REPORT_POLICY =
-  "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data:; sandbox allow-scripts";
+  "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; " +
+  'img-src data:; sandbox allow-scripts';
 
 const PICTURES: Readonly<Record<string, FileKind>> = {
   '.png': { type: 'image/png' },
@@ -34,8 +32,8 @@ export interface FileKind {
   readonly policy?: string;
 }
 
-/** How a file of this name is given; undefined for what is not given at all. */
-export function kindOf(name: string): FileKind | undefined {
+/** How a file of this name is served; undefined if it is not served. */
+export function findKind(name: string): FileKind | undefined {
   if (Object.hasOwn(KNOWN, name)) return KNOWN[name];
   const extension = path.posix.extname(name).toLowerCase();
   return !name.startsWith('.') && Object.hasOwn(PICTURES, extension)
@@ -44,18 +42,18 @@ export function kindOf(name: string): FileKind | undefined {
 }
 
 /**
- * The pictures of a run's folder by their names, with addresses that change when they do. @param
- * root a real path
+ * The pictures of a run's folder by their names, with addresses that change when they do.
+ * @param root a real path
  */
-export async function picturesOf(root: string, id: string): Promise<Picture[]> {
+export async function listPictures(root: string, id: string): Promise<Picture[]> {
   const folder = await realInside(root, id);
   if (folder === undefined) return [];
   const names = await readdir(folder).catch(() => []);
-  const images = names.filter((name) => kindOf(name)?.type.startsWith('image/')).sort();
-  // Of a picture that is there both ways, the one that is sharp at any size.
+  const images = names.filter((name) => findKind(name)?.type.startsWith('image/')).sort();
+  // If a picture exists as SVG and PNG, show the SVG, which is sharp at any size.
   const pictures = images
     .filter((name) => !/\.png$/i.test(name) || !images.includes(name.replace(/\.png$/i, '.svg')))
-    .slice(0, MOST_PICTURES);
+    .slice(0, MAX_PICTURES);
   const found = await Promise.all(
     pictures.map(async (name) => {
       const found = await stat(path.join(folder, name)).catch(() => undefined);

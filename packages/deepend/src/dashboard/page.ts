@@ -1,11 +1,8 @@
-/**
- * The dashboard's one page. Its style and script are files of the same server: the policy allows
- * nothing else.
- */
+/** The dashboard's page. Its policy allows only the style and script of the same server. */
 import { html } from '../report/html';
 
-/** @param folder as it was named on the command line */
-export function pageOf(folder: string): string {
+/** @param folder as the user named it */
+export function renderPage(folder: string): string {
   return html`<!doctype html>
 <html lang="en">
 <head>
@@ -30,10 +27,12 @@ export function pageOf(folder: string): string {
 <div class="bar">
 <h2 id="runs">Runs</h2>
 <span id="count"></span>
-<input id="filter" type="search" aria-label="show runs with these words" placeholder="show runs with …" autocomplete="off" spellcheck="false">
+<input id="filter" type="search" aria-label="show runs with these words"
+  placeholder="show runs with …" autocomplete="off" spellcheck="false">
 </div>
-<p id="cut" hidden>There are more folders than are looked through; name one further in.</p>
-<p id="empty" class="none">No runs yet. deepend train --out ${folder.replace(/\/+$/, '')}/NAME makes one.</p>
+<p id="cut" hidden>There are too many folders to search; name a folder further down.</p>
+<p id="empty" class="none">No runs yet. deepend train --out ${folder.replace(/\/+$/, '')}/NAME
+starts one.</p>
 <div id="list" class="scroll" role="region" aria-labelledby="runs" tabindex="0">
 <table>
 <thead><tr id="heads"></tr></thead>

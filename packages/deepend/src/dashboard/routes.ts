@@ -1,4 +1,4 @@
-/** What can be asked of the dashboard, by path. */
+/** The routes of the dashboard's server. */
 import { createReadStream } from 'node:fs';
 import type { FileHandle } from 'node:fs/promises';
 import type { ServerResponse } from 'node:http';
@@ -7,36 +7,37 @@ import { script, style } from '../generated/page';
 import { drawMetric, isMetric } from './charts';
 import { compareSettings } from './compare';
 import { openInside } from './confine';
-import { kindOf, picturesOf } from './files';
+import { findKind, listPictures } from './files';
 import type { LiveRun } from './live-run';
 import type { Machine } from './machine';
-import { ICON, pageOf } from './page';
+import { ICON, renderPage } from './page';
 import { type Comparison, type LoadSample, MOST_CHOSEN, type News } from './types';
 import type { Watcher } from './watcher';
 
-const MOST_LISTENERS = 64; // pages that are open
-const MOST_WAITING = 4 * 1024 * 1024; // bytes that a page has not taken: it comes again
-const [NARROWEST, WIDEST] = [240, 1200]; // pixels of a chart
+const MAX_LISTENERS = 64; // open pages
+const MAX_UNSENT = 4 * 1024 * 1024; // bytes; a slower page is disconnected, and reconnects
+const MIN_WIDTH = 240; // pixels of a chart
+const MAX_WIDTH = 1200;
 
-/** What the dashboard of one folder works with. */
+/** The state of one dashboard. */
 export interface Dashboarding {
   /** A real path. */
   readonly root: string;
-  /** As it was named. */
+  /** As the user named it. */
   readonly folder: string;
   readonly watcher: Watcher;
   readonly machine: Machine;
-  /** Pages that take news. */
+  /** Open pages, which receive news. */
   readonly listeners: Set<ServerResponse>;
 }
 
 export interface Asked {
-  /** Names of the path, decoded. */
+  /** The decoded parts of the path. */
   readonly names: readonly string[];
   readonly query: URLSearchParams;
 }
 
-/** What is wrong with a request, and its status. */
+/** Why a request is refused, and the HTTP status. */
 export class Refusal extends Error {
   constructor(
     readonly status: number,
@@ -53,18 +54,19 @@ const text =
   (response, _, own) =>
     send(response, type, content(own));
 
-/** By the first name of the path. */
+/** By the first part of the path. */
 export const ROUTES: Readonly<Record<string, Route>> = {
-  '': text('text/html; charset=utf-8', ({ folder }) => pageOf(folder)),
+  '': text('text/html; charset=utf-8', ({ folder }) => renderPage(folder)),
   'page.css': text('text/css; charset=utf-8', () => `${style}\n${figureStyle}`),
   'page.js': text('text/javascript; charset=utf-8', () => `${hoverScript}\n${script}`),
   'icon.svg': text('image/svg+xml', () => ICON),
   news: sendNews,
   chart: async (response, { query }, own) => {
-    const [metric, width] = [query.get('metric'), Number(query.get('width') ?? 560)];
+    const metric = query.get('metric');
+    const width = Number(query.get('width') ?? 560);
     if (!isMetric(metric)) throw new Refusal(400, 'there is no such metric');
-    if (!(width >= NARROWEST && width <= WIDEST))
-      throw new Refusal(400, `a chart is ${NARROWEST} to ${WIDEST} pixels wide`);
+    if (!(width >= MIN_WIDTH && width <= MAX_WIDTH))
+      throw new Refusal(400, `a chart is ${MIN_WIDTH} to ${MAX_WIDTH} pixels wide`);
     const runs = (await chosen(query, own)).map(({ name, history }) => ({ name, history }));
     send(
       response,
@@ -74,7 +76,7 @@ export const ROUTES: Readonly<Record<string, Route>> = {
   },
   compare: async (response, { query }, own) => {
     const runs = await chosen(query, own);
-    const pictures = await Promise.all(runs.map(({ id }) => picturesOf(own.root, id)));
+    const pictures = await Promise.all(runs.map(({ id }) => listPictures(own.root, id)));
     const found: Comparison = {
       ids: runs.map(({ id }) => id),
       ...compareSettings(runs.map(({ config }) => config)),
@@ -90,7 +92,7 @@ function send(response: ServerResponse, type: string, content: string): void {
   response.end(content);
 }
 
-/** The runs that a request names; those that are gone are left out. */
+/** The runs that a request names, without those that were deleted. */
 async function chosen(query: URLSearchParams, { watcher }: Dashboarding): Promise<LiveRun[]> {
   const ids = [...new Set(query.getAll('run'))];
   if (ids.length > MOST_CHOSEN) throw new Refusal(400, `at most ${MOST_CHOSEN} runs are compared`);
@@ -98,15 +100,13 @@ async function chosen(query: URLSearchParams, { watcher }: Dashboarding): Promis
   return ids.flatMap((id) => watcher.run(id) ?? []);
 }
 
-/**
- * Server-sent events: `runs`, all at first and then what changes, and `load`, a sample a second.
- */
+/** Server-sent events: `runs`, first all and then changes, and `load`, a sample a second. */
 async function sendNews(
   response: ServerResponse,
   _: Asked,
   { watcher, machine, listeners }: Dashboarding,
 ): Promise<void> {
-  if (listeners.size >= MOST_LISTENERS) throw new Refusal(503, 'too many pages are open');
+  if (listeners.size >= MAX_LISTENERS) throw new Refusal(503, 'too many pages are open');
   listeners.add(response);
   const ends: (() => void)[] = [() => listeners.delete(response)];
   response.on('close', () => {
@@ -114,20 +114,20 @@ async function sendNews(
   });
   response.writeHead(200, { 'content-type': 'text/event-stream' });
   response.write('retry: 2000\n\n');
-  const tell = (
+  const emit = (
     event: 'runs' | 'load',
     data: News | { samples: readonly LoadSample[]; whole: boolean },
   ) => {
-    if (response.writableLength > MOST_WAITING) response.destroy();
+    if (response.writableLength > MAX_UNSENT) response.destroy();
     else if (!response.destroyed)
       response.write(`event: ${event}\ndata: ${JSON.stringify(data)}\n\n`);
   };
   await watcher.refreshIfOld();
-  if (response.destroyed) return; // the page was closed meanwhile
-  ends.push(watcher.listen((news) => tell('runs', news)));
-  ends.push(machine.listen((sample) => tell('load', { samples: [sample], whole: false })));
-  tell('load', { samples: machine.samples, whole: true });
-  tell('runs', watcher.all);
+  if (response.destroyed) return; // the page was closed in the meantime
+  ends.push(watcher.listen((news) => emit('runs', news)));
+  ends.push(machine.listen((sample) => emit('load', { samples: [sample], whole: false })));
+  emit('load', { samples: machine.samples, whole: true });
+  emit('runs', watcher.all);
 }
 
 async function sendFile(
@@ -136,13 +136,13 @@ async function sendFile(
   { root }: Dashboarding,
 ): Promise<void> {
   const place = names.slice(1);
-  const kind = kindOf(place.at(-1) ?? '');
+  const kind = findKind(place.at(-1) ?? '');
   const file = kind && (await openInside(root, place.join('/')));
   if (!kind || !file) throw new Refusal(404, 'there is no such file');
   await sendHandle(response, file, kind);
 }
 
-/** What the file had when it was opened: one that grows meanwhile is sent as it was. */
+/** Sends a file as it was when it was opened, even if it grows in the meantime. */
 async function sendHandle(
   response: ServerResponse,
   file: FileHandle,

@@ -1,4 +1,4 @@
-/** Starting and ending a dashboard. */
+/** Starts and stops a dashboard. */
 import { realpath, stat } from 'node:fs/promises';
 import type { Server, ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
@@ -9,17 +9,18 @@ import { Watcher } from './watcher';
 
 const WHERE = '[deepend] startDashboard';
 const HOST = '127.0.0.1';
-const [FIRST_PORT, LAST_PORT] = [6060, 6079];
+const FIRST_PORT = 6060;
+const LAST_PORT = 6079;
 
 export interface DashboardOptions {
-  /** 0 is any that is free. @default 6060, or the next free one up to 6079 */
+  /** 0 takes any free port. @default 6060, or the next free one up to 6079 */
   port?: number;
 }
 
 export interface Dashboard {
   /** Such as `http://127.0.0.1:6060/`. */
   readonly url: string;
-  /** Ends it: no timer, socket or process of it is left. */
+  /** Stops it. No timer, socket or process is left. */
   close(): Promise<void>;
 }
 
@@ -28,11 +29,10 @@ const rules = rule.object({
 });
 
 /**
- * Serves a page that shows the runs below `dir` as they train: their figures, curves beside one
- * another, settings and pictures, and the machine's
- * load. It listens on 127.0.0.1 alone and reads nothing outside `dir`. While no page is open it
- * does nothing.
- * @param dir of runs' directories, or one of them
+ * Serves a page that shows the runs below `dir` while they train: metrics, curves, settings and
+ * pictures of the chosen runs, and the machine's load. It listens on 127.0.0.1 only, reads nothing
+ * outside `dir`, and does nothing while no page is open.
+ * @param dir folder that holds the folders of runs, or the folder of one run
  * @throws TypeError or RangeError for options out of range; Error when there is no such folder, or
  *   the port is taken
  * @example
@@ -45,8 +45,9 @@ export async function startDashboard(
   options: DashboardOptions = {},
 ): Promise<Dashboard> {
   const { port } = checkOptions(WHERE, rules, options);
-  const root = await folderOf(dir);
-  const [watcher, machine] = [new Watcher(root), new Machine()];
+  const root = await resolveFolder(dir);
+  const watcher = new Watcher(root);
+  const machine = new Machine();
   const listeners = new Set<ServerResponse>();
   const server = makeServer({ root, folder: dir, watcher, machine, listeners });
   await listen(server, port);
@@ -62,7 +63,7 @@ export async function startDashboard(
   return { url: `http://${HOST}:${own}/`, close };
 }
 
-async function folderOf(dir: string): Promise<string> {
+async function resolveFolder(dir: string): Promise<string> {
   if (typeof dir !== 'string' || dir === '')
     throw new TypeError(`${WHERE}: expected the name of a folder, got ${formatValue(dir)}`);
   const isFolder = await stat(dir).then(
@@ -71,11 +72,12 @@ async function folderOf(dir: string): Promise<string> {
   );
   if (isFolder) return realpath(dir);
   throw new Error(
-    `${WHERE}: ${dir}: expected a folder of runs, there is none; name another, or train with --out ${dir}/NAME`,
+    `${WHERE}: ${dir}: expected a folder of runs, there is none; name another, ` +
+      `or train with --out ${dir}/NAME`,
   );
 }
 
-/** @throws Error when the port, or each that is tried, is taken */
+/** @throws Error when the port, or each port in the range, is taken */
 async function listen(server: Server, port: number | undefined): Promise<void> {
   const tried =
     port === undefined

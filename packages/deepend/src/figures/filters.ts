@@ -13,10 +13,9 @@ import type { LayersModel, layers } from '@tensorflow/tfjs-layers';
 type Layer = layers.Layer;
 
 /**
- * The filters of a convolution, each under its number: in red, green and blue where the layer sees
- * three channels, else one input channel
- * with negative weights blue and positive ones red.
- * @throws RangeError when the net has no such layer or the layer is no convolution
+ * Draws the filters of a convolution, each with its number: in colour if the layer has three input
+ * channels, else one input channel with negative weights in blue and positive ones in red.
+ * @throws RangeError when the model has no such layer or the layer is not a convolution
  * @example
  * await (await showFilters(net, 'conv1')).save('filters.png');
  */
@@ -41,7 +40,7 @@ export async function showFilters(
 
 const kernelOf = (layer: Layer): tf.Tensor | undefined => layer.getWeights()[0];
 
-/** A net's layers, those of nets inside the net too. */
+/** All layers of a model, including those of models inside it. */
 function layersOf(net: LayersModel): Layer[] {
   return net.layers.flatMap((layer) =>
     'layers' in layer ? layersOf(layer as unknown as LayersModel) : [layer],
@@ -68,14 +67,14 @@ function noConvolution(
 const mapsRules = rule.object({ image: rule.nonNegativeInteger().optional() });
 
 /**
- * What the channels of a layer make of an image, each under its number.
+ * Draws a layer's output for an image, each channel with its number.
  * @param features float32 `[batch, height, width, channels]`, of which `image` is taken, or one
  *   image `[height, width, channels]`; it stays the caller's
  * @param layerName a layer, or a block by the part of its layers' names before a dot: what comes
  *   out at its end
  * @param options.image which of the batch @default 0
- * @throws RangeError when the net has no such layer, its output is no image, or the batch has no
- *   such image
+ * @throws RangeError when the model has no such layer, its output is not an image, or the batch has
+ *   no such image
  * @example
  * await (await showFeatureMaps(net, features, 'layer1')).save('maps.png');
  */
@@ -92,7 +91,8 @@ export async function showFeatureMaps(
   let maps: tf.Tensor | undefined;
   try {
     const [, height, width, channels] = outputShape(where, extractor, layerName);
-    maps = tf.tidy(() => extractor.predict(imageOf(where, features, index)) as tf.Tensor); // [1, height, width, channels]
+    // [1, height, width, channels]
+    maps = tf.tidy(() => extractor.predict(takeImage(where, features, index)) as tf.Tensor);
     const shape = [maps.shape[1] ?? height, maps.shape[2] ?? width, channels] as number[];
     return await drawFeatureMaps(await maps.data(), shape, rest);
   } finally {
@@ -105,17 +105,19 @@ function outputShape(where: string, extractor: LayersModel, layerName: string): 
   const shape = extractor.outputs[0]?.shape ?? [];
   if (shape.length === 4) return shape;
   throw new RangeError(
-    `${where}: '${layerName}' gives [${shape.map((side) => side ?? 'batch').join(', ')}]; expected a layer that gives [batch, height, width, channels]`,
+    `${where}: expected a layer with the output [batch, height, width, channels], ` +
+      `'${layerName}' gives [${shape.map((side) => side ?? 'batch').join(', ')}]`,
   );
 }
 
 /** `[1, height, width, channels]` */
-function imageOf(where: string, features: tf.Tensor, index: number): tf.Tensor {
+function takeImage(where: string, features: tf.Tensor, index: number): tf.Tensor {
   if (features.rank === 3) return tf.expandDims(features, 0);
   const count = features.rank === 4 ? (features.shape[0] ?? 0) : 0;
   if (index >= count) {
     throw new RangeError(
-      `${where}: expected features [batch, height, width, channels] of more than ${index} images, got [${features.shape}]`,
+      `${where}: expected features [batch, height, width, channels] of more than ${index} ` +
+        `images, got [${features.shape}]`,
     );
   }
   return tf.slice(features, [index, 0, 0, 0], [1, -1, -1, -1]);

@@ -1,5 +1,5 @@
 /**
- * The loss of a net around its weights: Li et al. 2018, Visualizing the Loss Landscape of Neural
+ * The loss of a model around its weights: Li et al. 2018, Visualizing the Loss Landscape of Neural
  * Nets, https://arxiv.org/abs/1712.09913.
  */
 import { checkOptions, rule } from '@deepend/core';
@@ -10,12 +10,12 @@ import type { LayersModel, layers } from '@tensorflow/tfjs-layers';
 
 export interface LossLandscapeOptions {
   /**
-   * Points along each of the two directions; an odd number has the net itself in the middle.
+   * Points along each of the two directions; an odd number has the model itself in the middle.
    * @default 21
    */
   steps?: number;
   /**
-   * How far to go on either side; 1 is a step as long as the weights of each filter are. @default 1
+   * How far to go on either side; 1 is the norm of the weights of each filter. @default 1
    */
   range?: number;
   /** Of the directions. @default 0 */
@@ -54,13 +54,12 @@ interface Way {
 }
 
 /**
- * The loss on a plane through the net's weights, along two random directions of which each filter
- * has the length of the net's own
- * ("filter-normalized"). Biases and normalizations stay as they are. While it runs the net has
- * other weights; at the end, and after an
- * error, it has its own again, bit for bit.
- * @param data a batch, or a loader whose every batch is evaluated at each point; a batch stays the
- *   caller's
+ * Computes the loss on a plane through the model's weights, along two random directions in which
+ * each filter has the norm of the model's own filter ("filter-normalized"). Biases and
+ * normalization layers are not changed. The weights change while it runs; at the end, and after an
+ * error, they are restored bit by bit.
+ * @param data a batch, which the caller disposes, or a loader, all of whose batches are evaluated
+ *   at each point
  * @example
  * await plotContours(await lossLandscape(net, batch), { zscale: 'log' }).save('landscape.png');
  */
@@ -97,17 +96,14 @@ export async function lossLandscape(
   }
 }
 
-/** Sets a weight to where it was and so far along the directions. */
+/** Moves a weight from its start by `a` and `b` along the two directions. */
 function move({ weight, start, directions: [first, second] }: Way, a: number, b: number): void {
   const there = tf.tidy(() => tf.add(start, tf.add(tf.mul(first, a), tf.mul(second, b))));
   weight.write(there);
   there.dispose();
 }
 
-/**
- * The batch over and over: evaluation disposes what it takes, so it gets copies, which share the
- * values.
- */
+/** A loader that repeats a batch. Evaluation disposes what it takes, so it gets clones. */
 const loaderOf = ({ features, labels }: Batch): Loader => ({
   numSamples: features.shape[0] ?? 0,
   batchSize: features.shape[0] ?? 0,
@@ -166,10 +162,7 @@ export function filterNormalized(
   );
 }
 
-/**
- * Normally distributed numbers of mean 0 and variance 1 from whole ones in [0, 2³²): Box and Muller
- * 1958.
- */
+/** Standard normal numbers from integers in [0, 2³²): Box and Muller 1958. */
 function normal(next: () => number): () => number {
   return () =>
     Math.sqrt(-2 * Math.log((next() + 1) / 2 ** 32)) * Math.cos((2 * Math.PI * next()) / 2 ** 32);

@@ -2,8 +2,8 @@ import { type Figure, plot } from '@deepend/plot';
 import type { LrFind } from '@deepend/trainer';
 
 /**
- * The loss of a trial over its learning rates, the rates on a logarithmic axis and the suggestion
- * marked.
+ * Draws the result of `lrFind`: the loss over the learning rate on a logarithmic axis, with the
+ * suggestion marked.
  * @example
  * const found = await lrFind(net, trainIter);
  * await plotLrFind(found).save('lr.svg');

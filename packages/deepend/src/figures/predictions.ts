@@ -13,10 +13,10 @@ const RIGHT = '#262626';
 const WRONG = '#C03A00';
 
 /**
- * The first images of a loader with their true and predicted classes, wrong ones in red. The book's
- * `predict_ch3`.
- * @param settings.count how many images, at most a batch @default 18
- * @param settings.cols images in a row @default 6
+ * Draws the first images of a loader with their true and predicted classes, wrong ones in red. The
+ * book's `predict_ch3`.
+ * @param settings.count number of images, at most a batch @default 18
+ * @param settings.cols number of images in a row @default 6
  */
 export async function showPredictions(
   net: LayersModel,

@@ -10,10 +10,10 @@ const options = rule.object({
 });
 
 /**
- * The images of a loader with the largest losses, worst first, with their true and predicted
+ * Draws the images of a loader with the largest losses, worst first, with their true and predicted
  * classes and the loss.
- * @param settings.count how many images @default 18
- * @param settings.cols images in a row @default 6
+ * @param settings.count number of images @default 18
+ * @param settings.cols number of images in a row @default 6
  */
 export async function showTopLosses(
   net: LayersModel,

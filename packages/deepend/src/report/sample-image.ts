@@ -63,7 +63,7 @@ export function png(
   const header = Buffer.alloc(13);
   header.writeUInt32BE(width, 0);
   header.writeUInt32BE(height, 4);
-  header.set([8, channels === 3 ? 2 : 0, 0, 0, 0], 8); // bits, colour type, deflate, filters, not interlaced
+  header.set([8, channels === 3 ? 2 : 0, 0, 0, 0], 8); // bit depth, colour type, deflate, ...
   const stride = width * channels;
   const rows = Buffer.alloc(height * (stride + 1)); // a filter's byte before each row
   for (let y = 0; y < height; y++)

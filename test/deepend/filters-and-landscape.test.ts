@@ -1,4 +1,4 @@
-/** Looking into a net: its filters, its feature maps, its loss around the weights that it has. */
+/** Filters, feature maps and the loss landscape of a model. */
 
 import * as tf from '@tensorflow/tfjs-core';
 import * as tfl from '@tensorflow/tfjs-layers';
