@@ -7,7 +7,7 @@ import fc from 'fast-check';
 import fs from 'fs-extra';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { realInside } from '../../packages/deepend/src/dashboard/confine';
-import { parseGpus } from '../../packages/deepend/src/dashboard/machine';
+import { parseGpuLoad } from '../../packages/deepend/src/dashboard/machine';
 import { summarize } from '../../packages/deepend/src/dashboard/summary';
 import type { RunSummary } from '../../packages/deepend/src/dashboard/types';
 import { JsonLines } from '../../packages/deepend/src/run/json-lines';
@@ -540,7 +540,7 @@ describe('nvidia-smi', () => {
   it('is read as it writes', () => {
     const text =
       'NVIDIA H100 80GB HBM3, 37, 1024, 81559\nTesla, K80 (old), [N/A], [Not Supported], 11441\n';
-    expect(parseGpus(text)).toEqual([
+    expect(parseGpuLoad(text)).toEqual([
       {
         name: 'NVIDIA H100 80GB HBM3',
         busy: 0.37,
@@ -549,8 +549,8 @@ describe('nvidia-smi', () => {
       },
       { name: 'Tesla, K80 (old)', busy: null, memoryUsed: null, memoryTotal: 11_441 * 1024 ** 2 },
     ]);
-    expect(parseGpus('')).toEqual([]);
-    expect(parseGpus('No devices were found')).toEqual([
+    expect(parseGpuLoad('')).toEqual([]);
+    expect(parseGpuLoad('No devices were found')).toEqual([
       { name: '', busy: null, memoryUsed: null, memoryTotal: null },
     ]);
   });

@@ -6,7 +6,7 @@ import { METRICS, type Metric } from '../src/dashboard/types';
 import { query } from './choice';
 import { byId, element, throttled } from './dom';
 
-const STEP = 20; // pixels: a chart is drawn anew when its room has changed by so many
+const STEP = 20; // pixels by which the available width must change before a chart is redrawn
 const [NARROWEST, WIDEST] = [280, 900];
 
 interface Place {
@@ -54,7 +54,7 @@ export class Charts {
 
   #put({ box, none }: Place, markup: string): void {
     const holder = element('template');
-    holder.innerHTML = markup; // the server's own picture; the page's policy lets no script in it run
+    holder.innerHTML = markup; // the server's own figure; the page's policy allows no script in it
     const fresh = holder.content.querySelector('figure');
     const old = box.querySelector('figure');
     none.hidden = fresh !== null;

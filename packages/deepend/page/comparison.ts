@@ -1,4 +1,4 @@
-/** What the chosen runs were told, beside one another, and the pictures in their folders. */
+/** The settings of the chosen runs, side by side, and the pictures in their folders. */
 import type { Comparison, RunSummary } from '../src/dashboard/types';
 import { query } from './choice';
 import { byId, element, throttled } from './dom';
@@ -48,8 +48,8 @@ export class ComparisonView {
     const table = element('table', {}, head, element('tbody', {}, ...rows));
     const say =
       ids.length < 2
-        ? 'Choose two runs or more to see in what they differ.'
-        : 'These runs were told the same.';
+        ? 'Choose two or more runs to see their differences.'
+        : 'These runs have the same settings.';
     byId('differences').replaceChildren(
       ids.length > 1 && rows.length > 0 ? table : element('p', { class: 'none' }, say),
     );

@@ -27,17 +27,14 @@ export function byId<T extends HTMLElement = HTMLElement>(id: string): T {
   return found as T;
 }
 
-/**
- * Writes a text where it is another: what stays the same is not touched, so that nothing flickers
- * and selections last.
- */
+/** Sets the text of a node only if it changes, so that nothing flickers and selections stay. */
 export function setText(node: HTMLElement, text: string): void {
   if (node.textContent !== text) node.textContent = text;
 }
 
 /**
- * Calls `work` at most once in so many milliseconds, and once more after the last call; `work` is
- * awaited.
+ * Calls `work` at most once per interval in milliseconds, and once more after the last call; waits
+ * for `work`.
  */
 export function throttled(work: () => Promise<void>, ms: number): () => void {
   let [runs, again] = [false, false];

@@ -50,7 +50,7 @@ export class MachineView {
   #make(name: string): Gauge {
     const svg = document.createElementNS(SVG, 'svg');
     svg.setAttribute('viewBox', `0 0 ${WIDTH} ${HEIGHT}`);
-    svg.setAttribute('aria-hidden', 'true'); // the value beside it says it
+    svg.setAttribute('aria-hidden', 'true'); // the value next to it has the same content
     const line = document.createElementNS(SVG, 'path');
     svg.append(line);
     const value = element('dd');

@@ -52,8 +52,8 @@ const COLUMNS: readonly Column[] = [
 ];
 
 /**
- * `silent for 12 min`: no news for so long, by the server's clock. What `…` stands for is told
- * below the list when the run is chosen.
+ * `silent for 12 min`: time without news by the server's clock. A reason that is cut off with `…`
+ * is shown below the list when the run is chosen.
  */
 function stateText({ state, reason, lastNews }: RunSummary, now: number): string {
   const word =

@@ -67,7 +67,8 @@ export function addResume(command: Command): void {
         const settings = settingsFrom(where, saved, epochs === undefined ? {} : { epochs });
         const result = await readRunResult(folder, where);
         if (result && result.epochs >= settings.epochs) {
-          const text = `${folder} has finished all ${settings.epochs} epochs; use --epochs for more`;
+          const done = `${folder} has finished all ${settings.epochs} epochs`;
+          const text = `${done}; use --epochs for more`;
           console.log(json ? JSON.stringify({ finished: true }) : text);
           return;
         }

@@ -34,7 +34,8 @@ export function drawMetric(
   }));
   if (shown.every(({ history }) => history.length === 0)) return '';
   const height = Math.max(MIN_HEIGHT, Math.round(width * ASPECT)) + legendHeight(shown, width);
-  return plotRuns(shown, { metric, ylabel: '', width, height }).toHtmlFragment(); // the page has the title
+  // The page shows the metric as a title, so the axis needs no label.
+  return plotRuns(shown, { metric, ylabel: '', width, height }).toHtmlFragment();
 }
 
 /** Height of the legend's rows after the first, so that many names do not shrink the curves. */

@@ -1,4 +1,4 @@
-/** Opens files of one folder and no others, whatever a request or a link asks for. */
+/** Opens files of one folder and no others, even if a request or a link asks for them. */
 import { constants } from 'node:fs';
 import { type FileHandle, open, realpath } from 'node:fs/promises';
 import path from 'node:path';

@@ -77,7 +77,7 @@ export class Machine {
       (error, stdout) => {
         this.#query = undefined;
         this.#hasGpus = (error as NodeJS.ErrnoException | null)?.code !== 'ENOENT';
-        this.#gpus = error ? [] : parseGpus(stdout);
+        this.#gpus = error ? [] : parseGpuLoad(stdout);
       },
     );
   }
@@ -94,7 +94,7 @@ function cpuTimes(): { busy: number; all: number } {
  * A line a GPU: `NVIDIA H100, 37, 1024, 81559`, in percent and MiB; `[N/A]` where the driver does
  * not tell.
  */
-export function parseGpus(text: string): GpuSample[] {
+export function parseGpuLoad(text: string): GpuSample[] {
   return text
     .split('\n')
     .filter((line) => line.trim() !== '')

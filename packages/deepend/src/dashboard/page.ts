@@ -48,7 +48,8 @@ starts one.</p>
 <section id="settings" aria-labelledby="differing">
 <div class="bar"><h2 id="differing">Differences</h2></div>
 <div class="scroll" id="differences" role="region" aria-labelledby="differing" tabindex="0"></div>
-<details id="same" hidden><summary>the same in all</summary><div class="scroll"><table id="shared"></table></div></details>
+<details id="same" hidden><summary>the same in all</summary>
+<div class="scroll"><table id="shared"></table></div></details>
 </section>
 <section aria-labelledby="drawn">
 <div class="bar"><h2 id="drawn">Pictures</h2></div>
@@ -61,4 +62,7 @@ starts one.</p>
 `.markup;
 }
 
-export const ICON = `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 16 16"><rect width="16" height="16" rx="3" fill="#0072B2"/><path d="M2.5 3C4 11 8 12 13.500 12.500" fill="none" stroke="#fff" stroke-width="2" stroke-linecap="round"/></svg>`;
+export const ICON =
+  '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 16 16"><rect width="16" height="16"' +
+  ' rx="3" fill="#0072B2"/><path d="M2.5 3C4 11 8 12 13.500 12.500" fill="none"' +
+  ' stroke="#fff" stroke-width="2" stroke-linecap="round"/></svg>';

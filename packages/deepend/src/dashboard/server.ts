@@ -8,8 +8,8 @@ import { type Asked, type Dashboarding, Refusal, ROUTES } from './routes';
 const LONGEST_URL = 16 * 1024; // characters
 
 /**
- * Pages of this machine alone, whatever port leads here: a tunnel's may be another. A name that an
- * attacker's DNS leads here is none of these.
+ * Host names of this machine, with any port, since a tunnel may use another one. A name that an
+ * attacker's DNS resolves to this machine is not among them.
  */
 const OWN_HOST = /^(localhost|127\.0\.0\.1|\[::1\])(:\d{1,5})?$/i;
 
@@ -42,8 +42,8 @@ async function answer(
 ): Promise<void> {
   const { headers, method, url = '/' } = request;
   if (!OWN_HOST.test(headers.host ?? ''))
-    throw new Refusal(403, 'the dashboard answers to 127.0.0.1 and localhost alone');
-  if (method !== 'GET') throw new Refusal(405, 'the dashboard is to be read alone');
+    throw new Refusal(403, 'the dashboard answers only to 127.0.0.1 and localhost');
+  if (method !== 'GET') throw new Refusal(405, 'the dashboard can only be read');
   if (url.length > LONGEST_URL) throw new Refusal(414, 'the address is too long');
   const asked = parse(url);
   const [first = ''] = asked.names;

@@ -1,4 +1,4 @@
-/** What the dashboard's server tells its page: plain JSON, read by both. */
+/** What the dashboard's server sends to its page, as JSON. */
 
 /**
  * `silent`: no word of its end, and no news for longer than an epoch took; the machine or the
@@ -77,7 +77,7 @@ export interface Difference {
   readonly values: readonly (string | null)[];
 }
 
-/** What is shown of the chosen runs beside charts. */
+/** What the page shows of the chosen runs in addition to charts. */
 export interface Comparison {
   readonly ids: readonly string[];
   readonly differences: readonly Difference[];

@@ -15,14 +15,14 @@ export interface LossLandscapeOptions {
    */
   steps?: number;
   /**
-   * How far to go on either side; 1 is the norm of the weights of each filter. @default 1
+   * Distance to either side; 1 is the norm of the weights of each filter. @default 1
    */
   range?: number;
-  /** Of the directions. @default 0 */
+  /** Seed of the random directions. @default 0 */
   seed?: number;
   /** @default softmax cross-entropy on the logits */
   loss?: EvaluateOptions['loss'];
-  /** Told after each of `total` points. */
+  /** Called after each of `total` points. */
   onPoint?: (done: number, total: number) => void;
 }
 

@@ -1,6 +1,6 @@
-/** HTML that escapes whatever is put into it. */
+/** HTML templates that escape all values. */
 
-/** Markup: what the template below gives, and nothing else becomes by accident. */
+/** Markup. Only the template below and `trusted` make it, so that no string becomes markup. */
 export class Html {
   constructor(readonly markup: string) {}
 

@@ -245,7 +245,7 @@ async function attempt<T extends object>(
   }
 }
 
-/** Shows progress: a line that is overwritten on a terminal, one line at the beginning elsewhere. */
+/** Shows progress: a line that is overwritten on a terminal, else one line at the beginning. */
 function progressLine(): (done: number, total: number) => void {
   let started = false;
   return (done, total) => {

@@ -75,8 +75,7 @@ function confusionBody({ counts, classNames }: Tested): Html {
   if (counts.length > MAX_DRAWN)
     return html`<p>Not drawn: there are ${formatCount(counts.length)} classes, and a figure shows at
 most ${MAX_DRAWN}. The pairs below are the largest cells.</p>`;
-  const caption =
-    'Counts, coloured by their fraction of the true class. Correct predictions are on the diagonal.';
+  const caption = 'Counts, coloured by their fraction of the true class. The diagonal is correct.';
   const figure = plotConfusionMatrix(counts, {
     classNames: classNames.map(printable),
     width: counts.length > 12 ? 760 : 620,

@@ -25,7 +25,7 @@ function flagOf(name: SettingName, value: unknown): string[] {
   return [value === true ? flag : `${flag} ${quote(String(value))}`];
 }
 
-/** As `--model-option` reads it: JSON, or a text that is none. */
+/** As `--model-option` reads it: JSON, or a string that is not JSON. */
 function plain(value: unknown): string {
   if (typeof value !== 'string') return JSON.stringify(value);
   try {

@@ -155,7 +155,8 @@ async function saveInterrupted(
   if (saver) {
     await saver.save();
     console.error(
-      `saved; resume with: npx deepend resume ${dir}\nor, in a script: train(..., { resume: '${dir}' })`,
+      `saved; resume with: npx deepend resume ${dir}\n` +
+        `or, in a script: train(..., { resume: '${dir}' })`,
     );
   }
   if (onInterrupt === 'exit') process.exit(130);
