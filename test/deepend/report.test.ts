@@ -419,7 +419,7 @@ describe('what is wrong', () => {
     await fs.outputFile(path.join(run, 'config.json'), '[]');
     const refused = (options: object) => expect(writeReport(run, options)).rejects;
     await refused({ sampels: 3 }).toThrow(/there is no option "sampels"; did you mean "samples"/);
-    await refused({ samples: -1 }).toThrow(/"samples" must be an integer of at least 0/);
+    await refused({ samples: -1 }).toThrow(/"samples" must be an integer from 0 to 1000/);
     await refused({}).toThrow(
       /wrong.config.json: expected a run's config, JSON, got something else/,
     );
