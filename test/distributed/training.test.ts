@@ -241,7 +241,7 @@ describe('batch normalization', () => {
     const loader = () => fakeLoader(48, 16, { shape: [12, 12, 1] });
     const { history } = await train(net, loader(), loader(), {
       ...base,
-      numEpochs: 6,
+      numEpochs: 10,
       lr: 0.05,
       devices: many(2),
     });
