@@ -72,14 +72,14 @@ describe(`deepend train --devices (${absent ?? 'real data'})`, () => {
 
 const PROGRAM = `
   const simd = await device('simd');
-  const grouped = groupedConv2d({ filters: 4, kernelSize: 3, groups: 2, inputShape: [8, 8, 2], name: 'grouped' }); // tfjs has no such layer
+  const grouped = nn.groupedConv2d({ filters: 4, kernelSize: 3, groups: 2, inputShape: [8, 8, 2], name: 'grouped' }); // tfjs has no such layer
   const net = tfl.sequential({ layers: [grouped, tfl.layers.flatten(), tfl.layers.dense({ units: 3 })] });
   const batch = () => ({ features: tf.randomUniform([6, 8, 8, 2], 0, 1, 'float32', 1), labels: tf.tensor1d([0, 1, 2, 0, 1, 2], 'int32') });
   const loader = { numSamples: 6, numBatches: 1, batchSize: 6, async *[Symbol.asyncIterator]() { yield batch(); } };
   const { history } = await train(net, loader, null, { numEpochs: 30, lr: 0.05, devices: [simd, simd], progress: false });
   console.log(history[0].loss > history.at(-1).loss);
 `;
-const NAMES = '{ device, groupedConv2d, train }';
+const NAMES = '{ device, nn, train }';
 
 it.each(
   Object.entries({

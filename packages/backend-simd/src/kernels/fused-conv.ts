@@ -7,7 +7,7 @@ import { convForward, filterGradient, inputGradient } from './conv';
 import type { Geometry } from './conv-geometry';
 import { convGrouped, filterGradientGrouped, inputGradientGrouped } from './conv-grouped';
 import { product } from './matmul';
-import type { Attrs, Kernel } from './types';
+import type { Attrs, FusedKernel } from './types';
 
 const RELU = 1;
 
@@ -43,7 +43,7 @@ function geometry(
   };
 }
 
-export const fusedConvKernels: Kernel[] = [
+export const fusedConvKernels: readonly FusedKernel[] = [
   {
     name: 'deepend.conv2d',
     run({ inputs, attrs, backend }) {

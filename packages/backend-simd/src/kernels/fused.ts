@@ -6,7 +6,7 @@ import type { TensorInfo } from '@tensorflow/tfjs-core';
 import { BinaryOp, SoftmaxKind, Task, UpdateRule } from '../../assembly/ops';
 import { UpdateEntry } from '../generated/bindings';
 import { pairwise } from './elementwise';
-import { type Kernel, size } from './types';
+import { type FusedKernel, size } from './types';
 
 /** Rows of logits in a tile. */
 const ROW_BLOCK = 32;
@@ -37,7 +37,7 @@ interface WeightUpdate {
   readonly correction?: number;
 }
 
-export const fusedKernels: Kernel[] = [
+export const fusedKernels: readonly FusedKernel[] = [
   {
     // {dy, y} + name → dx, computed from the output y of the activation
     name: 'deepend.activationGradient',

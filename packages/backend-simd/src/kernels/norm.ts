@@ -7,7 +7,7 @@ import { Task } from '../../assembly/ops';
 import type { SimdBackend } from '../backend';
 import type { NormArgs } from '../generated/bindings';
 import { BLOCK_NUMBERS } from '../limits';
-import { type Attrs, type Call, type Kernel, size } from './types';
+import { type Attrs, type Call, type FusedKernel, size } from './types';
 
 const CHANNEL_BLOCK = 64;
 
@@ -191,7 +191,7 @@ function channelSums({ inputs, backend }: Call): TensorInfo {
   return out;
 }
 
-export const normKernels: Kernel[] = [
+export const normKernels: readonly FusedKernel[] = [
   // {x, gamma?, beta?, mean, variance, residual?} + epsilon, relu → y
   { name: 'deepend.normalize', run: normalize },
   // {x, gamma?, beta?, movingMean, movingVariance, residual?} + epsilon, momentum, relu

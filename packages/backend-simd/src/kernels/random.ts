@@ -5,7 +5,7 @@
 import type { TensorInfo } from '@tensorflow/tfjs-core';
 import { Task } from '../../assembly/ops';
 import { BLOCK } from './strides';
-import { type Kernel, size } from './types';
+import { type FusedKernel, size } from './types';
 
 /** Hashes a seed to two 32-bit keys: the bits of its double, through MurmurHash3's finalizer. */
 function hashSeed(name: string, seed: unknown): [number, number] {
@@ -25,7 +25,7 @@ function mix(h: number): number {
   return bits ^ (bits >>> 16);
 }
 
-export const randomKernels: readonly Kernel[] = [
+export const randomKernels: readonly FusedKernel[] = [
   {
     // {} + shape, seed → float32 in [0, 1)
     name: 'deepend.randomUniform',

@@ -1,3 +1,4 @@
+import type { FusedKernelName } from '@deepend/compiler';
 import type { KernelFunc, TensorInfo } from '@tensorflow/tfjs-core';
 import type { SimdBackend } from '../backend';
 
@@ -12,7 +13,7 @@ export interface Call {
 
 /** A kernel; register.ts registers those in index.ts. */
 export interface Kernel {
-  /** TensorFlow.js's name, or `deepend.…` for a fused kernel of `compiler`. */
+  /** TensorFlow.js's name, or that of a fused kernel. */
   readonly name: string;
   /**
    * Whether it can compute this call; if not, the stock cpu kernel does.
@@ -20,6 +21,11 @@ export interface Kernel {
    */
   takes?(call: Call): boolean;
   run(call: Call): TensorInfo | TensorInfo[];
+}
+
+/** A fused kernel of `compiler`'s contract, `FusedKernels`, or one that only this backend has. */
+export interface FusedKernel extends Kernel {
+  readonly name: FusedKernelName | 'deepend.randomUniform';
 }
 
 export const isFloat = ({ inputs }: Call): boolean =>
