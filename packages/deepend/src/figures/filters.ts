@@ -105,8 +105,8 @@ function outputShape(where: string, extractor: LayersModel, layerName: string): 
   const shape = extractor.outputs[0]?.shape ?? [];
   if (shape.length === 4) return shape;
   throw new RangeError(
-    `${where}: expected a layer with the output [batch, height, width, channels], ` +
-      `'${layerName}' gives [${shape.map((side) => side ?? 'batch').join(', ')}]`,
+    `${where}: '${layerName}' gives [${shape.map((side) => side ?? 'batch').join(', ')}]; ` +
+      'expected a layer that gives [batch, height, width, channels]',
   );
 }
 
