@@ -25,9 +25,10 @@ const MAX_FILE_BYTES = 2 ** 30;
 
 /**
  * Decodes a JPEG, PNG, WebP, GIF, TIFF, AVIF, BMP or Netpbm (PPM, PGM, PBM) file; of an animation
- * or several pages, the first image. Alpha is dropped without blending, palettes are looked up, and CMYK becomes RGB by Pillow's formula. 16-bit images keep
- * their upper 8 bits (Pillow does so for color, but makes bright gray values white). Color profiles
- * and the camera's orientation are ignored.
+ * or several pages, the first image. Alpha is dropped without blending, palettes are looked up, and
+ * CMYK becomes RGB by Pillow's formula. 16-bit images keep their upper 8 bits (Pillow does so for
+ * color, but makes bright gray values white). Color profiles and the camera's orientation are
+ * ignored.
  * @throws DataError when the file cannot be read, is not an image, or is damaged or truncated
  */
 export async function decodeImage(path: string, channels: 1 | 3): Promise<DecodedImage> {
