@@ -229,6 +229,17 @@ describe('readZip', () => {
     await expect(read(bytes)).rejects.toThrow(message);
   });
 
+  it('refuses members that are too large together, and a device', async () => {
+    const options = { wanted: () => true, maxBytes: () => 5000, next: 'x' };
+    const file = path.join(dir, 'many.zip');
+    const members = Object.fromEntries([...'abc'].map((name) => [name, Buffer.alloc(4000)]));
+    await fs.writeFile(file, zip(members));
+    await expect(readZip(file, { ...options, maxTotalBytes: 10_000 })).rejects.toThrow(
+      /members of 12000 bytes in all, more than the 10000 of the dataset/,
+    );
+    await expect(readZip('/dev/zero', options)).rejects.toThrow(/got a folder, device or pipe/);
+  });
+
   it('says so when there is no file', async () => {
     await expect(
       readZip(path.join(dir, 'none.zip'), { wanted: () => true, maxBytes: () => 1, next: 'x' }),

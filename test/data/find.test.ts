@@ -1,10 +1,11 @@
 import type { RequestListener } from 'node:http';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
+import { gzipSync } from 'node:zlib';
 import { cacheFolder, DataError, loadDataset, loadFashionMnist } from '@deepend/data';
 import fs from 'fs-extra';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { smallSet } from '../helpers/idx';
+import { idx, smallSet } from '../helpers/idx';
 import { hasRightsToTest, withoutRights } from '../helpers/rights';
 import { fileServer, serve, type TestServer } from '../helpers/server';
 
@@ -56,6 +57,30 @@ describe('where a dataset is searched', () => {
     expect(train.classNames).toEqual(['a', 'b', 'c']);
   });
 
+  it.each([
+    ['a dot before idx', (name: string) => name.replace('-idx', '.idx')],
+    ['a dot before idx, packed', (name: string) => `${name.replace('-idx', '.idx')}.gz`],
+    ['folders of their names', (name: string) => path.join(name, name)],
+  ])('finds files with %s', async (_, variant) => {
+    const files = new Map<string, Buffer>();
+    const file = (name: string, bytes: Buffer) => {
+      files.set(name, bytes);
+      return { name };
+    };
+    const split = (name: string) => ({
+      numSamples: 2,
+      images: file(`${name}-images-idx3-ubyte`, idx([2, 3, 2], new Uint8Array(12).fill(7))),
+      labels: file(`${name}-labels-idx1-ubyte`, idx([2], Uint8Array.of(0, 2))),
+    });
+    const splits = { train: split('train'), test: split('t10k') };
+    for (const [name, bytes] of files) {
+      const to = path.join(dir, variant(name));
+      await fs.outputFile(to, to.endsWith('.gz') ? gzipSync(bytes) : bytes);
+    }
+    const [train] = await loadDataset({ ...spec, splits }, 2, { root: dir });
+    expect([...train.dataset.labels]).toEqual([0, 2]);
+  });
+
   it('searches root, DEEPEND_DATA, the cache and the system folders, in this order', async () => {
     const system = await fill(path.join(dir, 'system'));
     const withSystem = { ...spec, systemFolders: [system] };
@@ -74,7 +99,7 @@ describe('where a dataset is searched', () => {
   it('searches no other place when root or DEEPEND_DATA names a folder without it', async () => {
     await fill(cache());
     await expect(load({ root: path.join(dir, 'none') })).rejects.toThrow(
-      /none: expected Small set \(train-images, .*\), got no folder with all of them among .*none.small, .*none; it is set by option "root"/,
+      /none: expected Small set \(train-images, .*\), got no folder with all of them among .*none.small, .*none; it is set by option "root" \(--root\)/,
     );
     vi.stubEnv('DEEPEND_DATA', path.join(dir, 'none'));
     await expect(load()).rejects.toThrow(/it is set by DEEPEND_DATA: correct it/);
@@ -101,6 +126,29 @@ describe('a download', () => {
     expect((await fs.readdir(cache())).sort()).toEqual([...files.keys()].sort());
     await load({ mirrors: [server.url] });
     expect(server.requests).toHaveLength(4);
+  });
+
+  it('comes from DEEPEND_MIRROR before the other mirrors', async () => {
+    const usual = await mirror(fileServer(files));
+    const withUsual = { ...spec, mirrors: [usual.url] };
+    const inFolder = [...files].map(([name, bytes]) => [`data/small-set/${name}`, bytes] as const);
+    const own = await mirror(fileServer(new Map(inFolder)));
+    for (const slash of ['', '/']) {
+      vi.stubEnv('DEEPEND_MIRROR', `${own.url}data${slash}`);
+      await loadDataset(withUsual, 2, { progress: false });
+      await fs.remove(cache());
+    }
+    expect([own.requests.length, usual.requests.length]).toEqual([8, 0]);
+    vi.stubEnv('DEEPEND_MIRROR', `${own.url}elsewhere`);
+    await loadDataset(withUsual, 2, { progress: false });
+    expect([own.requests.length, usual.requests.length]).toEqual([12, 4]);
+    await fs.remove(cache());
+    for (const wrong of ['mirror.example', 'ftp://mirror.example/data', 'file:///data']) {
+      vi.stubEnv('DEEPEND_MIRROR', wrong);
+      await expect(loadDataset(withUsual, 2, { progress: false })).rejects.toThrow(
+        /DEEPEND_MIRROR: expected a URL of http or https, .*; correct or unset it/,
+      );
+    }
   });
 
   it('comes from the next mirror when one fails', async () => {
@@ -254,8 +302,10 @@ describe('a download', () => {
     ];
     for (const text of [
       ...expected,
-      'option "root"',
+      'option "root" (--root)',
       'DEEPEND_DATA',
+      'HTTPS_PROXY',
+      'DEEPEND_MIRROR',
       'apt-get install dataset-small',
     ])
       expect(message).toContain(text);
@@ -325,7 +375,7 @@ describe('bad input', () => {
     [
       'more images than there are',
       () => loadFashionMnist(8, { numTrain: 60_001 }),
-      /"numTrain" must be at most 60000, the size of the dataset, got 60001/,
+      /"numTrain" \(--train\) must be at most 60000, the size of the dataset, got 60001/,
     ],
     [
       'a seed below 0',

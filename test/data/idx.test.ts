@@ -135,6 +135,19 @@ describe('readIdx', () => {
       /which cannot contain that/,
     ],
     [
+      'a bomb that is larger than the shape, before unpacking it',
+      () => write('large.gz', gzipSync(idx([1000, 256, 256], new Uint8Array(65_536_000)))),
+      { shape: [10, 256, 256] },
+      /expected the shape \[10, 256, 256\], got \[1000, 256, 256\]/,
+    ],
+    [
+      'a file that is larger than the shape, before reading it',
+      () => write('long', Buffer.alloc(5000)),
+      { shape: [10, 2, 2] },
+      /expected at most \d+ bytes, got 5000/,
+    ],
+    ['a device', async () => '/dev/zero', {}, /expected a file, got a device or pipe/],
+    [
       'a gzip bomb behind a small header',
       () => write('zeros.gz', gzipSync(Buffer.concat([bytes, Buffer.alloc(50_000_000)]))),
       {},

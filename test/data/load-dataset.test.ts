@@ -459,7 +459,7 @@ describe('custom datasets', () => {
       /"transforms.0" must be a transform, such as resize\(96\); .* got 3/,
     );
     await expect(loadDataset(custom, 2, { numTest: 3 })).rejects.toThrow(
-      /"numTest" must be at most 2, the size of the dataset, got 3/,
+      /"numTest" \(--test\) must be at most 2, the size of the dataset, got 3/,
     );
   });
 });

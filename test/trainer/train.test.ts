@@ -215,7 +215,7 @@ describe('bad input to train', () => {
         const training = changed({ classNames: ['cat', 'dog', 'fox'] });
         return train(linearNet(), training, changed({ classNames: ['cat', 'fox'] }), quiet);
       },
-      /got class 1 'dog' there and 'fox' in the test data; pass the training data's names to both: imageFolder\(folder, \{ classNames \}\)/,
+      /got class 1 'dog' in the training data and 'fox' in the test data; pass the training data's names to both: imageFolder\(folder, \{ classNames \}\)/,
     ],
     [
       'a negative learning rate',

@@ -69,8 +69,9 @@ export function checkSameClasses(where: string, train: Loader, test: Loader): vo
   const differs = Array.from({ length }, (_, i) => i).find((i) => names[i] !== others[i]);
   if (differs === undefined) return;
   throw new RangeError(
-    `${where}: expected test data with the classes of the training data, got class ${differs} ` +
-      `${formatValue(names[differs])} there and ${formatValue(others[differs])} in the test data; ` +
+    `${where}: expected test data with the training data's classes, got class ${differs} ` +
+      `${formatValue(names[differs])} in the training data and ${formatValue(others[differs])} ` +
+      'in the test data; ' +
       "pass the training data's names to both: imageFolder(folder, { classNames }), or " +
       'csvDataset(file, { classNames })',
   );

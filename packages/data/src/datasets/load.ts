@@ -255,9 +255,9 @@ async function loadCustom(
 
 function checkCount(where: string, split: Split, count: number | undefined, most: number): void {
   if (count === undefined || count <= most) return;
-  const name = split === 'train' ? 'numTrain' : 'numTest';
+  const option = split === 'train' ? '"numTrain" (--train)' : '"numTest" (--test)';
   throw new RangeError(
-    `${where}: option "${name}" must be at most ${most}, the size of the dataset, got ${count}`,
+    `${where}: option ${option} must be at most ${most}, the size of the dataset, got ${count}`,
   );
 }
 

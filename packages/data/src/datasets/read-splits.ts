@@ -113,8 +113,8 @@ async function readRecords(
   { name, sha256 }: FileSpec,
   { file, next, ...source }: SourceFile & { next: string },
 ): Promise<Required<SourceFile>> {
-  const bytes = source.bytes ?? (await readWholeFile(file, next));
   const expected = unpackedBytes(spec).get(name);
+  const bytes = source.bytes ?? (await readWholeFile(file, next));
   if (bytes.length !== expected)
     throw new DataError(file, `${expected} bytes`, `${bytes.length}`, next);
   const actual = sha256 === undefined ? undefined : sha256Of(bytes);

@@ -22,6 +22,8 @@ export interface DecodedImage {
 const NEXT = 'replace or remove the file';
 /** The largest file that is read: a raw photo of 100 megapixels has half of it. */
 const MAX_FILE_BYTES = 2 ** 30;
+/** Pillow refuses more, because a small file may unpack to that. */
+const MAX_PIXELS = 178_956_970;
 
 /**
  * Decodes a JPEG, PNG, WebP, GIF, TIFF, AVIF, BMP or Netpbm (PPM, PGM, PBM) file; of an animation
@@ -76,7 +78,8 @@ async function decode(file: Buffer, channels: 1 | 3): Promise<DecodedImage> {
   }
   loading ??= loadSharp();
   const sharp = await loading;
-  const image = sharp(file, { failOn: 'error', ignoreIcc: true });
+  const options = { failOn: 'error', ignoreIcc: true, limitInputPixels: MAX_PIXELS } as const;
+  const image = sharp(file, options);
   const { space, channels: stored, depth } = await image.metadata();
   const isCmyk = space === 'cmyk';
   // Most images are 8-bit RGB and need no conversion; asking for one takes time.

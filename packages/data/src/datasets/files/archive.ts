@@ -4,7 +4,7 @@ import { promisify } from 'node:util';
 import { gunzip } from 'node:zlib';
 import { DataError, errorCode } from '../../errors';
 import { type DatasetSpec, listFiles, unpackedBytes } from '../spec';
-import { describeGzipError, readWholeFile } from './read';
+import { describeGzipError, maxPackedBytes, readWholeFile } from './read';
 import { parseTar, type TarMember } from './tar';
 import { readZip } from './zip';
 
@@ -18,12 +18,6 @@ export interface ArchivedFile {
 const EXTRA_BYTES = 2 ** 20;
 
 /**
- * The largest gzip file of `bytes`: DEFLATE adds 5 bytes to each 16 KB that it cannot compress, and
- * gzip a header.
- */
-const maxPackedBytes = (bytes: number) => Math.ceil(1.001 * bytes) + 1024;
-
-/**
  * Extracts the dataset's files, by their names, from its archive at `path`.
  * @throws DataError when the archive is in another format, damaged or larger than the dataset, or
  *   lacks a file
@@ -34,11 +28,15 @@ export async function readArchive(
   next: string,
 ): Promise<Map<string, ArchivedFile>> {
   const sizes = unpackedBytes(spec);
-  const toName = (member: string) => basename(member).replace(/\.gz$/, '');
+  const toName = (member: string) =>
+    basename(member)
+      .replace(/\.gz$/, '')
+      .replace(/\.(idx\d-ubyte)$/, '-$1');
   const wanted = (member: string) => sizes.has(toName(member));
   const maxBytes = (member: string) => maxPackedBytes(sizes.get(toName(member)) ?? 0);
+  const maxTotalBytes = [...sizes.values()].reduce((sum, size) => sum + maxPackedBytes(size), 0);
   const members = path.endsWith('.zip')
-    ? await readZip(path, { wanted, maxBytes, next })
+    ? await readZip(path, { wanted, maxBytes, maxTotalBytes, next })
     : (await readTar(path, [...sizes.values()], next)).filter(({ path: member }) => wanted(member));
   const found = new Map(
     members.map((member) => [
@@ -56,7 +54,10 @@ async function readTar(path: string, sizes: readonly number[], next: string): Pr
   const maxOutputLength = sizes.reduce((sum, bytes) => sum + bytes, EXTRA_BYTES);
   try {
     const options = { maxOutputLength, chunkSize: 2 ** 22 };
-    const archive = await promisify(gunzip)(await readWholeFile(path, next), options);
+    const archive = await promisify(gunzip)(
+      await readWholeFile(path, next, maxPackedBytes(maxOutputLength)),
+      options,
+    );
     return parseTar(archive, path, next);
   } catch (error) {
     if (error instanceof DataError) throw error;

@@ -11,6 +11,7 @@ import { reason } from '../../errors';
 import type { PackedFile } from '../spec';
 import { folderError } from './cache';
 import type { Reporter } from './progress';
+import { describeProxy, fetchByProxy } from './proxy';
 
 /** The file to download. */
 export interface WantedFile {
@@ -101,12 +102,15 @@ async function fetchInto(attempt: Attempt, start: number): Promise<void> {
   const silence = new AbortController();
   const abort = () => silence.abort(new Error(`no answer for ${timeout / 1000} s`));
   const timer = setTimeout(abort, timeout);
+  let close = async () => {};
   try {
     const headers = {
       'accept-encoding': 'identity',
       ...(start > 0 && { range: `bytes=${start}-` }),
     };
-    const response = await fetch(url, { headers, signal: silence.signal });
+    const request = await fetchByProxy(url, { headers, signal: silence.signal });
+    const { response } = request;
+    close = request.close;
     const from = acceptedStart(response, start);
     if (!response.body) throw new MirrorFailure('an empty answer');
     const onData = () => timer.refresh();
@@ -114,11 +118,15 @@ async function fetchInto(attempt: Attempt, start: number): Promise<void> {
   } catch (error) {
     if (error instanceof MirrorFailure || !(error instanceof Error) || error.name === 'DataError')
       throw error;
-    const message = reason(silence.signal.aborted ? silence.signal.reason : error);
-    throw new MirrorFailure(message, { cause: error });
+    const [message = ''] = reason(silence.signal.aborted ? silence.signal.reason : error).split(
+      '\n',
+    );
+    const proxy = describeProxy(url);
+    throw new MirrorFailure(proxy ? `${message}, through ${proxy}` : message, { cause: error });
   } finally {
     clearTimeout(timer);
     silence.abort(); // closes a connection whose response was not read to its end
+    void close();
   }
 }
 

@@ -5,7 +5,7 @@
 import { rm } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
-import { writeFileAtomic } from '@deepend/core';
+import { formatValue, writeFileAtomic } from '@deepend/core';
 import { DataError } from '../../errors';
 import {
   checkFile,
@@ -19,7 +19,7 @@ import { readArchive } from './archive';
 import { cacheFolder, folderError, withLock } from './cache';
 import { download, hashFile } from './download';
 import { type Reporter, reporter } from './progress';
-import { isGzip, pathExists } from './read';
+import { fileExists, isGzip, pathExists } from './read';
 
 export interface FindOptions {
   /**
@@ -43,7 +43,7 @@ export async function findDataset(
   options: FindOptions = {},
 ): Promise<DatasetSplits> {
   const report = reporter(options.progress ?? true);
-  if (options.root !== undefined) return readFromRoot(spec, options.root, 'option "root"');
+  if (options.root !== undefined) return readFromRoot(spec, options.root, 'option "root" (--root)');
   const { DEEPEND_DATA } = process.env;
   if (DEEPEND_DATA) return readFromRoot(spec, DEEPEND_DATA, 'DEEPEND_DATA');
   const cache = cacheFolder(spec.id);
@@ -117,7 +117,8 @@ interface FillOptions extends FindOptions {
 
 /** Downloads the files that the cache lacks. A damaged file counts as missing. */
 async function fillCache(spec: DatasetSpec, cache: string, options: FillOptions): Promise<void> {
-  const { report, tried, mirrors = spec.mirrors, timeout = 30_000 } = options;
+  const { report, tried, timeout = 30_000 } = options;
+  const mirrors = options.mirrors ?? [...ownMirror(spec), ...spec.mirrors];
   const archive = spec.archive && join(cache, spec.archive.name);
   const mayDownload = options.download !== false;
   const notAsked = () =>
@@ -164,6 +165,22 @@ async function extractArchive(spec: DatasetSpec, cache: string, archive: string)
   await rm(archive, { force: true });
 }
 
+/**
+ * The mirror that `DEEPEND_MIRROR` names: a URL below which each dataset has a folder by its id.
+ * @throws RangeError when it is not a URL of http or https
+ */
+function ownMirror({ id }: DatasetSpec): string[] {
+  const { DEEPEND_MIRROR: mirror = '' } = process.env;
+  if (mirror === '') return [];
+  if (URL.canParse(mirror) && /^https?:$/.test(new URL(mirror).protocol))
+    return [`${mirror.replace(/\/+$/, '')}/${id}/`];
+  throw new RangeError(
+    '[data] DEEPEND_MIRROR: expected a URL of http or https, ' +
+      'such as https://mirror.example/data, ' +
+      `got ${formatValue(mirror)}; correct or unset it`,
+  );
+}
+
 /** Whether the cache has a file; deletes it if it is damaged. */
 async function hasValidFile(
   spec: DatasetSpec,
@@ -185,9 +202,10 @@ async function hasValidFile(
 
 function nowhereError(spec: DatasetSpec, tried: readonly string[]): DataError {
   const solutions = [
-    'pass the folder that contains it as option "root" or in DEEPEND_DATA',
+    'pass the folder that contains it as option "root" (--root) or in DEEPEND_DATA',
     ...(spec.debianPackage ? [`apt-get install ${spec.debianPackage}`] : []),
-    'try again with a network connection',
+    'try again with a network connection; behind a proxy set HTTPS_PROXY, ' +
+      'and for a mirror nearby DEEPEND_MIRROR',
   ];
   const list = tried.map((line) => `\n  - ${line}`).join('');
   return new DataError(
@@ -215,11 +233,21 @@ async function findFilesOrArchive(
 async function findFiles(spec: DatasetSpec, folder: string): Promise<SourceFiles> {
   const files = new Map<string, SourceFile>();
   for (const { name } of listFiles(spec)) {
-    for (const file of [join(folder, `${name}.gz`), join(folder, name)]) {
-      if (!files.has(name) && (await pathExists(file))) files.set(name, { file });
+    for (const file of nameVariants(name).map((variant) => join(folder, variant))) {
+      if (!files.has(name) && (await fileExists(file))) files.set(name, { file });
     }
   }
   return files;
+}
+
+/**
+ * Some tools unpack `train-images-idx3-ubyte.gz` to `train-images.idx3-ubyte`; Kaggle's archive of
+ * MNIST has each file in a folder of its own name.
+ */
+function nameVariants(name: string): string[] {
+  const dotted = name.replace(/-(idx\d-ubyte)$/, '.$1');
+  const names = dotted === name ? [name] : [name, dotted];
+  return names.flatMap((each) => [`${each}.gz`, each, join(each, each)]);
 }
 
 const missingFiles = (spec: DatasetSpec, files: SourceFiles) =>

@@ -3,16 +3,19 @@
  * letters are 6 %. The format: https://pkware.cachefly.net/webdocs/casestudies/APPNOTE.TXT,
  * sections 4.3.7, 4.3.12 and 4.3.16. Archives of 4 GB and more (ZIP64) are not supported.
  */
-import { type FileHandle, open } from 'node:fs/promises';
+import { type FileHandle, open, stat } from 'node:fs/promises';
 import { promisify } from 'node:util';
 import { inflateRaw } from 'node:zlib';
 import { DataError, reason } from '../../errors';
+import { MAX_BYTES } from './read';
 
 /** Signatures and lengths of the records. */
 const END = { signature: 0x06054b50, bytes: 22 };
 const ENTRY = { signature: 0x02014b50, bytes: 46 };
 const LOCAL = { signature: 0x04034b50, bytes: 30 };
 const MAX_COMMENT = 0xffff;
+/** A directory of some 100,000 members. */
+const MAX_DIRECTORY = 2 ** 24;
 const STORED = 0;
 const DEFLATED = 8;
 
@@ -35,6 +38,8 @@ export interface ZipOptions {
   wanted: (path: string) => boolean;
   /** Largest allowed size of a wanted member. */
   maxBytes: (path: string) => number;
+  /** Largest allowed size of all wanted members together. */
+  maxTotalBytes?: number;
   /** The advice in errors. */
   next: string;
 }
@@ -46,14 +51,16 @@ export interface ZipOptions {
  */
 export async function readZip(
   file: string,
-  { wanted, maxBytes, next }: ZipOptions,
+  { wanted, maxBytes, maxTotalBytes = MAX_BYTES, next }: ZipOptions,
 ): Promise<ZipMember[]> {
-  const handle = await open(file).catch((error) => {
-    throw new DataError(file, 'a file that can be read', reason(error), next, { cause: error });
-  });
+  const handle = await openFile(file, next);
   const fail: Fail = (got) => new DataError(file, 'a complete zip archive', got, next);
   try {
     const entries = (await readDirectory(handle, fail)).filter(({ path }) => wanted(path));
+    const total = entries.reduce((sum, { bytes }) => sum + bytes, 0);
+    // Many entries may share the same packed bytes, and together unpack to any size.
+    if (total > maxTotalBytes)
+      throw fail(`members of ${total} bytes in all, more than the ${maxTotalBytes} of the dataset`);
     const members: ZipMember[] = [];
     for (const entry of entries) {
       const most = maxBytes(entry.path);
@@ -69,6 +76,19 @@ export async function readZip(
 
 type Fail = (got: string) => DataError;
 
+/** Opens a regular file: a pipe would wait for a writer, and a device has no end. */
+async function openFile(file: string, next: string): Promise<FileHandle> {
+  const expected = 'a file that can be read';
+  try {
+    if (!(await stat(file)).isFile())
+      throw new DataError(file, expected, 'a folder, device or pipe', next);
+    return await open(file);
+  } catch (error) {
+    if (error instanceof DataError) throw error;
+    throw new DataError(file, expected, reason(error), next, { cause: error });
+  }
+}
+
 async function readDirectory(handle: FileHandle, fail: Fail): Promise<ZipEntry[]> {
   const { size } = await handle.stat();
   const tailBytes = Math.min(size, END.bytes + MAX_COMMENT);
@@ -80,6 +100,7 @@ async function readDirectory(handle: FileHandle, fail: Fail): Promise<ZipEntry[]
   const length = tail.readUInt32LE(at + 12);
   const position = tail.readUInt32LE(at + 16);
   if (position + length > size) throw fail('a directory that lies outside the file');
+  if (length > MAX_DIRECTORY) throw fail(`a directory of ${length} bytes`);
   return parseDirectory(await readPiece(handle, { position, length }, fail), fail);
 }
 

@@ -8,7 +8,14 @@ import { checkOptions, rule } from '@deepend/core';
 import { DataError, errorCode } from '../../errors';
 import type { Dataset } from '../../types';
 import { findDatasetProblem } from '../dataset';
-import { gzipError, isGzip, MAX_BYTES, readWholeFile, sha256Of } from '../files/read';
+import {
+  gzipError,
+  isGzip,
+  MAX_BYTES,
+  maxPackedBytes,
+  readWholeFile,
+  sha256Of,
+} from '../files/read';
 import { type IdxArray, type IdxHeader, parseIdx, parseIdxHeader, sizeError } from './format';
 
 export interface ReadIdxOptions {
@@ -35,9 +42,9 @@ const PEEK_BYTES = 4096;
  */
 export async function readIdx(file: string, options: ReadIdxOptions = {}): Promise<IdxArray> {
   const { shape, sha256, gzipSha256 = [], next = 'get the file again' } = options;
-  const bytes = options.bytes ?? (await readWholeFile(file, next));
+  const bytes = options.bytes ?? (await readWholeFile(file, next, maxFileBytes(shape)));
   const gzipped = isGzip(bytes);
-  const unpacking = gzipped ? unpack(bytes, file, next) : Promise.resolve(bytes);
+  const unpacking = gzipped ? unpack(bytes, { file, shape, next }) : Promise.resolve(bytes);
   unpacking.catch(() => {}); // awaited below, unless the checksum fails first
   // Computed here while another thread unpacks.
   const gzipHash = gzipped && gzipSha256.length > 0 ? sha256Of(bytes) : undefined;
@@ -49,10 +56,7 @@ export async function readIdx(file: string, options: ReadIdxOptions = {}): Promi
   }
   const unpacked = await unpacking;
   const array = parseIdx(unpacked, file, next);
-  if (shape && shape.join() !== array.shape.join()) {
-    const got = `[${array.shape.join(', ')}]`;
-    throw new DataError(file, `the shape [${shape.join(', ')}]`, got, next);
-  }
+  checkShape(array.shape, { file, shape, next });
   // A repacked file is valid if its content is the same.
   if (sha256 !== undefined && !known) {
     const actual = sha256Of(unpacked);
@@ -62,12 +66,34 @@ export async function readIdx(file: string, options: ReadIdxOptions = {}): Promi
   return array;
 }
 
+/** What a file must be, and what errors about it say. */
+interface Expected {
+  file: string;
+  /** The shape that it must have; any if undefined. */
+  shape: readonly number[] | undefined;
+  next: string;
+}
+
+/** The largest file, gzipped or not, of an array of that shape. */
+function maxFileBytes(shape: readonly number[] | undefined): number {
+  if (!shape) return MAX_BYTES;
+  const values = shape.reduce((product, length) => product * length, 1);
+  return Math.min(MAX_BYTES, maxPackedBytes(4 + 4 * shape.length + values));
+}
+
+function checkShape(got: readonly number[], { file, shape, next }: Expected): void {
+  if (!shape || shape.join() === got.join()) return;
+  throw new DataError(file, `the shape [${shape.join(', ')}]`, `[${got.join(', ')}]`, next);
+}
+
 /**
- * Unpacks no more than the header inside promises, and only trusts a header that the packed length
- * allows.
+ * Unpacks no more than the header inside promises, and only trusts a header that the expected shape
+ * and the packed length allow.
  */
-async function unpack(packed: Uint8Array, file: string, next: string): Promise<Uint8Array> {
+async function unpack(packed: Uint8Array, expected: Expected): Promise<Uint8Array> {
+  const { file, next } = expected;
   const header = peekHeader(packed, file, next);
+  checkShape(header.shape, expected);
   if (header.size > MAX_BYTES || header.size > packed.length * MAX_RATIO) {
     const got = `a gzip file of ${packed.length} bytes, which cannot contain that`;
     throw sizeError(file, header, got, next);
