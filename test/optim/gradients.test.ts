@@ -18,7 +18,7 @@ import { allEngines } from '../helpers/all-engines';
 import { use } from '../helpers/engines';
 import { goldenBatch } from '../helpers/fill';
 import { expectNoLeak } from '../helpers/leaks';
-import { disposeAll, expectNumbers, golden, goldenGradients, goldenParameters } from './goldens';
+import { disposeAll, expectNumbers, golden, goldenGradients, goldenParameters } from '../compiler/goldens';
 
 const valuesOf = (gradients: readonly ParameterGradient[]) =>
   gradients.map(({ gradient }) => [...gradient.dataSync()]);
@@ -194,7 +194,7 @@ for (const { name: engine, title, absent } of allEngines) {
         Object.values(average.state().weights).map((tensor) => [...tensor.dataSync()]),
       ).toEqual(before);
       expect(() => average.update()).toThrow(
-        'the net has the averages for its weights; swap them back first',
+        'the model has the averages for its weights; swap them back first',
       );
       expect(() => average.restore(average.state())).toThrow('swap them back first');
       average.swap();
@@ -266,7 +266,7 @@ describe('what they refuse', () => {
     );
     const more = { ...weights, 'head/kernel': tf.zeros([1]) };
     expect(() => average.restore({ updates: 1, weights: more })).toThrow(
-      'the net has no head/kernel',
+      'the model has no head/kernel',
     );
     expect(() => average.restore({ updates: 0.5, weights })).toThrow(
       'integer of at least 0, got 0.5',
