@@ -1,5 +1,5 @@
 /**
- * Grouped and depthwise convolution and their gradients, on every engine, against their definition.
+ * Grouped and depthwise convolution and their gradients, on every backend, against their definition.
  */
 import { MathBackendCPU } from '@tensorflow/tfjs-backend-cpu';
 import * as tf from '@tensorflow/tfjs-core';
@@ -9,8 +9,8 @@ import { conv2d } from '../../packages/compiler/src/ops/conv';
 import { depthwiseConv2d } from '../../packages/compiler/src/ops/depthwise';
 import type { ConvAttrs } from '../../packages/compiler/src/primitives';
 import type { BackwardCall, Call, OperationKind } from '../../packages/compiler/src/program';
-import { allEngines } from '../helpers/all-engines';
-import { use } from '../helpers/engines';
+import { allBackends } from '../helpers/all-backends';
+import { use } from '../helpers/backends';
 import { mix } from '../helpers/fill';
 
 type Shape = [number, number, number, number];
@@ -177,7 +177,7 @@ function computed(kind: Kind, g: Geometry, { x, filter, dy }: Record<keyof Tenso
   return { y, dx: inputs[0] as tf.Tensor, dFilter: params[0] as tf.Tensor };
 }
 
-/** Random geometries, on the engine that is current. */
+/** Random geometries, on the backend that is current. */
 function expectDefinition([, kind, channels, filterShape]: (typeof KINDS)[number]): void {
   const property = fc.property(geometries(channels), (g) => {
     const { shapes, values } = cast(g);
@@ -193,9 +193,9 @@ function expectDefinition([, kind, channels, filterShape]: (typeof KINDS)[number
   fc.assert(property, { numRuns: 60 });
 }
 
-for (const { name: engine, title, absent } of allEngines) {
+for (const { name: backend, title, absent } of allBackends) {
   describe.skipIf(absent)(`convolution on ${title}`, () => {
-    beforeAll(() => use(engine));
+    beforeAll(() => use(backend));
 
     it.each(KINDS)('of %s is what it is defined to be, and so are its gradients', (...row) =>
       expectDefinition(row),
@@ -224,9 +224,9 @@ function standInForTensorFlow(): void {
   }
 }
 
-const present = allEngines.some(({ name, absent }) => name === 'tensorflow' && !absent);
+const present = allBackends.some(({ name, absent }) => name === 'tensorflow' && !absent);
 describe.skipIf(present)(
-  `convolution where gradients take no explicit padding${present ? ' (skipped: the engine itself is here)' : ''}`,
+  `convolution where gradients take no explicit padding${present ? ' (skipped: the backend itself is here)' : ''}`,
   () => {
     it('of single channels is what it is defined to be', async () => {
       standInForTensorFlow();

@@ -2,7 +2,7 @@ import { compile } from '@deepend/compiler';
 import { book } from '@deepend/models';
 import * as tfl from '@tensorflow/tfjs-layers';
 import { describe, expect, it } from 'vitest';
-import { use } from '../helpers/engines';
+import { use } from '../helpers/backends';
 
 const lines = (text: string) => text.split('\n').map((line) => line.split('  ')[0]);
 

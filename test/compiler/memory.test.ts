@@ -6,7 +6,7 @@ import * as tf from '@tensorflow/tfjs-core';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { batchOf, heldBytes, peakOf } from '../helpers/heap';
 
-process.env.DEEPEND_MEMORY_MIB = '160'; // read when the engine starts, which is below
+process.env.DEEPEND_MEMORY_MIB = '160'; // read when the backend starts, which is below
 
 const net = () => book.resnet8({ inputShape: [64, 64, 1], numClasses: 10 });
 const batch = (count: number) => batchOf(count, [64, 64, 1]);
@@ -24,7 +24,7 @@ describe('memory of a step on simd', () => {
   ])('is what the lifetimes say, to a quarter: batch %i, training %s', async (count, training) => {
     const plan = compile(net());
     const image = tf.zeros([1, 64, 64, 1]);
-    tf.dispose([image, plan.logits(image)]); // by now the engine has all weights
+    tf.dispose([image, plan.logits(image)]); // by now the backend has all weights
     const { features, labels } = batch(count);
     const before = heldBytes();
     const peak = peakOf(() => {
@@ -80,7 +80,7 @@ describe('memory of a step on simd', () => {
       }
     };
     const alone = advised() ?? Number.NaN;
-    const others = tf.tidy(() => tf.relu(tf.zeros([40 << 18]))); // 40 MiB on the engine
+    const others = tf.tidy(() => tf.relu(tf.zeros([40 << 18]))); // 40 MiB on the backend
     const beside = advised() ?? Number.NaN;
     expect(beside).toBeLessThan(0.8 * alone);
     const [some, theirs] = [tf.slice(features, 0, beside), tf.slice(labels, 0, beside)];
@@ -112,7 +112,7 @@ describe('memory of a step on simd', () => {
       optimizer.step(gradients, { lr: 1e-3 });
       tf.dispose([loss, correct, gradients.map(({ gradient }) => gradient)]);
     };
-    const first = plan.forwardBackward(features, labels, { loss: softmaxCrossEntropy }); // by now the engine has all weights
+    const first = plan.forwardBackward(features, labels, { loss: softmaxCrossEntropy }); // by now the backend has all weights
     sgd(first.gradients, { lr: 0 }); // each in numbers of its own
     tf.dispose([first.loss, first.correct, first.gradients.map(({ gradient }) => gradient)]);
     const before = heldBytes();

@@ -450,7 +450,7 @@ export const NO_TAPE = [
  */
 export const isFrozen = (name: string) => /frozen/.test(name);
 
-/** Layers whose tape gradient the stock wasm engine lacks. */
+/** Layers whose tape gradient the stock wasm backend lacks. */
 export const NOT_ON_WASM = ['a layer that no pattern knows'];
 
 /**

@@ -4,8 +4,8 @@ import { meanSquaredError, softmaxCrossEntropy } from '@deepend/optim';
 import * as tf from '@tensorflow/tfjs-core';
 import * as tfl from '@tensorflow/tfjs-layers';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { allEngines } from '../helpers/all-engines';
-import { use } from '../helpers/engines';
+import { allBackends } from '../helpers/all-backends';
+import { use } from '../helpers/backends';
 import { fillNet, goldenBatch } from '../helpers/fill';
 import { expectNoLeak } from '../helpers/leaks';
 
@@ -31,9 +31,9 @@ function poison(net: tfl.LayersModel, name: string, value: number): void {
   weight?.write(tf.tensor(values.with(values.length - 1, value), weight.shape as number[]));
 }
 
-for (const { name: engine, title, absent } of allEngines) {
+for (const { name: backend, title, absent } of allBackends) {
   describe.skipIf(absent)(`the first number that is not finite, on ${title}`, () => {
-    beforeAll(() => use(engine));
+    beforeAll(() => use(backend));
 
     it('is nowhere in a sound step; statistics, weights and tensors stay as they were', async () => {
       const { net, plan, features, labels } = makeCase();

@@ -3,7 +3,7 @@ import { softmaxCrossEntropy } from '@deepend/optim';
 import * as tf from '@tensorflow/tfjs-core';
 import * as tfl from '@tensorflow/tfjs-layers';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { use } from '../helpers/engines';
+import { use } from '../helpers/backends';
 
 beforeAll(() => use('cpu-js'));
 

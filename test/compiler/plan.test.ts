@@ -4,8 +4,8 @@ import { sgd, softmaxCrossEntropy } from '@deepend/optim';
 import * as tf from '@tensorflow/tfjs-core';
 import type { LayersModel } from '@tensorflow/tfjs-layers';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { allEngines } from '../helpers/all-engines';
-import { use } from '../helpers/engines';
+import { allBackends } from '../helpers/all-backends';
+import { use } from '../helpers/backends';
 import { mix } from '../helpers/fill';
 import { expectNoLeak } from '../helpers/leaks';
 import { buildNet, isFrozen, NETS, NO_TAPE, NOT_ON_WASM, ON_WEBGPU } from './nets';
@@ -69,11 +69,11 @@ function relativeError(
   return worst / scale;
 }
 
-for (const { name: engine, title, absent } of allEngines) {
+for (const { name: backend, title, absent } of allBackends) {
   describe.skipIf(absent)(`a plan on ${title}`, () => {
-    beforeAll(() => use(engine));
+    beforeAll(() => use(backend));
 
-    for (const name of engine === 'webgpu' ? ON_WEBGPU : Object.keys(NETS)) {
+    for (const name of backend === 'webgpu' ? ON_WEBGPU : Object.keys(NETS)) {
       describe(name, () => {
         it('gives the logits that the layers give', async () => {
           const { net, plan, features } = makeCase(name);
@@ -84,14 +84,15 @@ for (const { name: engine, title, absent } of allEngines) {
           expect(relativeError(await logits.data(), await expected.data(), 1)).toBeLessThan(2e-5);
         });
 
-        const untaped = NO_TAPE.includes(name) || (engine === 'wasm' && NOT_ON_WASM.includes(name));
+        const untaped =
+          NO_TAPE.includes(name) || (backend === 'wasm' && NOT_ON_WASM.includes(name));
         it.skipIf(untaped)("gives the gradients of tfjs's tape", async () => {
           const made = makeCase(name);
           const kept = statistics(made.net).map((weight) => weight.read().clone());
           await use('cpu-js');
           const expected = tapeGradients(made, { training: !isFrozen(name) });
-          await use(engine);
-          await toDevice(made.net, { backend: engine });
+          await use(backend);
+          await toDevice(made.net, { backend: backend });
           statistics(made.net).forEach((weight, i) => {
             weight.write(kept[i] as tf.Tensor);
           });
@@ -115,7 +116,7 @@ for (const { name: engine, title, absent } of allEngines) {
           }
         });
 
-        it.skipIf(engine === 'wasm' && NOT_ON_WASM.includes(name))(
+        it.skipIf(backend === 'wasm' && NOT_ON_WASM.includes(name))(
           'leaves no tensor behind',
           async () => {
             const { plan, features, labels } = makeCase(name);

@@ -1,4 +1,4 @@
-/** Dropout of whole samples, on every engine. */
+/** Dropout of whole samples, on every backend. */
 
 import { setThreads } from '@deepend/backend-simd';
 import { compile } from '@deepend/compiler';
@@ -6,8 +6,8 @@ import { softmaxCrossEntropy } from '@deepend/optim';
 import * as tf from '@tensorflow/tfjs-core';
 import * as tfl from '@tensorflow/tfjs-layers';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { allEngines } from '../helpers/all-engines';
-import { use } from '../helpers/engines';
+import { allBackends } from '../helpers/all-backends';
+import { use } from '../helpers/backends';
 
 const RATE = 0.25;
 const BATCH = 400;
@@ -36,9 +36,9 @@ function lossesOf(seed: number, rate?: number): number[] {
 }
 const lossAt = (scale: number) => Math.log(Math.exp(2 * scale) + 11 * Math.exp(scale)) - 2 * scale;
 
-for (const { name: engine, title, absent } of allEngines) {
+for (const { name: backend, title, absent } of allBackends) {
   describe.skipIf(absent)(`stochastic depth on ${title}`, () => {
-    beforeAll(() => use(engine));
+    beforeAll(() => use(backend));
 
     it('keeps a sample whole, 1 / (1 − rate) as large, or drops it whole', () => {
       const [kept, dropped] = [lossAt(1 / (1 - RATE)), lossAt(0)];

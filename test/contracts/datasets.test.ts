@@ -26,7 +26,7 @@ import * as tf from '@tensorflow/tfjs-core';
 import fs from 'fs-extra';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import golden from '../golden/data-files.json';
-import { use } from '../helpers/engines';
+import { use } from '../helpers/backends';
 import { idx } from '../helpers/idx';
 import { expectNoLeak } from '../helpers/leaks';
 import { smallSets } from '../helpers/small-sets';

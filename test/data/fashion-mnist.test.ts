@@ -12,7 +12,7 @@ import {
 } from '@deepend/data';
 import * as tf from '@tensorflow/tfjs-core';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { use } from '../helpers/engines';
+import { use } from '../helpers/backends';
 
 const found = await loadFashionMnist(256, { progress: false }).catch(
   (error: Error) => error.message,

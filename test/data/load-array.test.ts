@@ -1,7 +1,7 @@
 import { type ArrayData, loadArray, syntheticData } from '@deepend/data';
 import * as tf from '@tensorflow/tfjs-core';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { use } from '../helpers/engines';
+import { use } from '../helpers/backends';
 import { expectNoLeak } from '../helpers/leaks';
 
 beforeAll(() => use('cpu-js'));

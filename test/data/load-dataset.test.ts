@@ -27,7 +27,7 @@ import fs from 'fs-extra';
 import { afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import { listFiles, unpackedBytes } from '../../packages/data/src/datasets/spec';
 import { tar, zip } from '../helpers/archives';
-import { use } from '../helpers/engines';
+import { use } from '../helpers/backends';
 import { idx } from '../helpers/idx';
 import { fileServer, serve, type TestServer } from '../helpers/server';
 import { type SmallSet, smallSets } from '../helpers/small-sets';

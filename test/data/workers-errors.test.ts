@@ -9,8 +9,8 @@ import {
 } from '@deepend/data';
 import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import { batchPreparer } from '../../packages/data/src/loading/prepare';
+import { use } from '../helpers/backends';
 import { epoch, valuesOf, watchThreads } from '../helpers/batches';
-import { use } from '../helpers/engines';
 import { forgetPhotos, photos } from '../helpers/photos';
 
 const dataset = arrayDataset({

@@ -20,8 +20,8 @@ import {
 import * as tf from '@tensorflow/tfjs-core';
 import fc from 'fast-check';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { backends, use } from '../helpers/backends';
 import { epoch, valuesOf, watchThreads } from '../helpers/batches';
-import { engines, use } from '../helpers/engines';
 import { expectNoLeak } from '../helpers/leaks';
 import { forgetPhotos, photos } from '../helpers/photos';
 
@@ -173,7 +173,7 @@ describe('workers', () => {
     expect(await images(7, 1)).toEqual(await images(50, 0));
   });
 
-  describe.each(engines)('on $title', ({ name, absent }) => {
+  describe.each(backends)('on $title', ({ name, absent }) => {
     it.skipIf(absent)('do not change earlier batches', async () => {
       await use(name);
       const expected = await epoch(

@@ -3,7 +3,7 @@ import { promisify } from 'node:util';
 import { book, listModels, summary } from 'deepend';
 import { main } from 'deepend/cli';
 import { afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
-import { use } from '../helpers/engines';
+import { use } from '../helpers/backends';
 
 beforeAll(() => use('cpu-js'));
 afterEach(() => {

@@ -4,7 +4,7 @@ import path from 'node:path';
 import { type Callback, saveRun, train } from 'deepend';
 import fs from 'fs-extra';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { use } from '../helpers/engines';
+import { use } from '../helpers/backends';
 import { fakeLoader, linearNet } from '../helpers/loaders';
 
 let dir: string;

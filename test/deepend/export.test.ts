@@ -25,7 +25,7 @@ import fc from 'fast-check';
 import { unzipSync } from 'fflate';
 import fs from 'fs-extra';
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
-import { use } from '../helpers/engines';
+import { use } from '../helpers/backends';
 import { mix } from '../helpers/fill';
 import { expectNoLeak } from '../helpers/leaks';
 import { fakeLoader, linearNet } from '../helpers/loaders';

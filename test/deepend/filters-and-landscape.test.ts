@@ -5,7 +5,7 @@ import * as tfl from '@tensorflow/tfjs-layers';
 import { evaluate, plots } from 'deepend';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { filterNormalized } from '../../packages/deepend/src/figures/loss-landscape';
-import { engines, use } from '../helpers/engines';
+import { backends, use } from '../helpers/backends';
 import { expectNoLeak } from '../helpers/leaks';
 import { fakeLoader } from '../helpers/loaders';
 
@@ -48,7 +48,7 @@ const bytesOf = (net: tfl.LayersModel) =>
     );
 const imagesOf = (svg: string) => svg.match(/<image /g)?.length ?? 0;
 
-describe.for(engines.filter(({ name }) => name === 'cpu-js' || name === 'simd'))(
+describe.for(backends.filter(({ name }) => name === 'cpu-js' || name === 'simd'))(
   'on $title',
   ({ name, absent }) => {
     beforeAll(async () => {

@@ -13,7 +13,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest
 import { formatDuration, formatRate, formatTime } from '../../packages/deepend/src/report/format';
 import { escapeHtml, html } from '../../packages/deepend/src/report/html';
 import { png, sampleImage } from '../../packages/deepend/src/report/sample-image';
-import { use } from '../helpers/engines';
+import { use } from '../helpers/backends';
 import { mix } from '../helpers/fill';
 import { expectNoLeak } from '../helpers/leaks';
 import { fakeLoader, linearNet } from '../helpers/loaders';

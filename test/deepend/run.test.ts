@@ -3,7 +3,7 @@ import path from 'node:path';
 import { cpu, loadModel, saveRun, showPredictions, train } from 'deepend';
 import fs from 'fs-extra';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { use } from '../helpers/engines';
+import { use } from '../helpers/backends';
 import { expectNoLeak } from '../helpers/leaks';
 import { fakeLoader, linearNet } from '../helpers/loaders';
 

@@ -1,7 +1,7 @@
 import { activate, cpu, currentDevice, device, tryAllGpus, tryGpu } from '@deepend/device';
 import * as tf from '@tensorflow/tfjs-core';
 import { afterEach, describe, expect, it, vi } from 'vitest';
-import { engines } from '../helpers/engines';
+import { backends } from '../helpers/backends';
 
 afterEach(() => vi.unstubAllEnvs());
 
@@ -9,7 +9,7 @@ const onGpu = (await tryGpu()).name.startsWith('cuda:');
 
 describe('tryGpu', () => {
   it.skipIf(onGpu)(
-    'takes the best CPU engine where there is no GPU, and says what kept the GPU',
+    'takes the best CPU backend where there is no GPU, and says what kept the GPU',
     async () => {
       const found = await tryGpu();
       expect(found.name).toBe('cpu');
@@ -38,7 +38,7 @@ describe('tryGpu', () => {
 });
 
 describe('device', () => {
-  it.each(engines.filter(({ absent }) => !absent))('computes on $name', async ({ name }) => {
+  it.each(backends.filter(({ absent }) => !absent))('computes on $name', async ({ name }) => {
     const found = await device(name);
     expect(found).toMatchObject({ backend: name, why: 'it was asked for' });
     expect(await tf.matMul(tf.ones([2, 3]), tf.ones([3, 2])).data()).toEqual(

@@ -4,15 +4,15 @@ import { createModel } from '@deepend/models';
 import { evaluate, predict, train } from '@deepend/trainer';
 import * as tf from '@tensorflow/tfjs-core';
 import { describe, expect, it } from 'vitest';
-import { allEngines } from '../helpers/all-engines';
-import { use } from '../helpers/engines';
+import { allBackends } from '../helpers/all-backends';
+import { use } from '../helpers/backends';
 import { fakeLoader } from '../helpers/loaders';
 
 const net = () => createModel('book/lenet', { inputShape: [28, 28, 1], numClasses: 10, seed: 3 });
 const batchesOf = () => fakeLoader(6, 3, { shape: [28, 28, 1], classes: 10 });
 const image = () => tf.randomUniform<tf.Rank.R4>([2, 28, 28, 1], 0, 1, 'float32', 5);
 
-describe.each(allEngines)('moving to $title', ({ name, absent }) => {
+describe.each(allBackends)('moving to $title', ({ name, absent }) => {
   it.skipIf(absent)('copies a tensor, and leaves what is current', async () => {
     await use('cpu-js');
     const before = tf.memory().numTensors;

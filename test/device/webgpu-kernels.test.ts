@@ -15,29 +15,29 @@ import { maxPool, type PoolAttrs } from '../../packages/compiler/src/ops/pool';
 import { type ActivationName, activation } from '../../packages/compiler/src/ops/simple';
 import { channelSums } from '../../packages/compiler/src/primitives';
 import type { BackwardCall, Call, OperationKind } from '../../packages/compiler/src/program';
-import { allEngines } from '../helpers/all-engines';
-import { use } from '../helpers/engines';
+import { allBackends } from '../helpers/all-backends';
+import { use } from '../helpers/backends';
 import { mix } from '../helpers/fill';
 
-const webgpu = allEngines.find(({ name }) => name === 'webgpu');
+const webgpu = allBackends.find(({ name }) => name === 'webgpu');
 const [absent, title] = [webgpu?.absent, webgpu?.title];
 
 type Values = Record<string, Float32Array | Int32Array>;
 
-/** What `work` makes, by name, on an engine. */
-async function on(engine: BackendName, work: () => Record<string, tf.Tensor>): Promise<Values> {
-  await use(engine);
+/** What `work` makes, by name, on an backend. */
+async function on(backend: BackendName, work: () => Record<string, tf.Tensor>): Promise<Values> {
+  await use(backend);
   const before = tf.memory().numTensors;
   const made = tf.tidy(work);
   const values: Values = {};
   for (const [name, tensor] of Object.entries(made))
     values[name] = (await tensor.data()) as Float32Array;
   tf.dispose(made);
-  expect(tf.memory().numTensors, `tensors on ${engine}`).toBe(before);
+  expect(tf.memory().numTensors, `tensors on ${backend}`).toBe(before);
   return values;
 }
 
-/** The same from WebGPU as from another engine, to `tolerance` of the largest number. */
+/** The same from WebGPU as from another backend, to `tolerance` of the largest number. */
 async function expectSame(
   work: () => Record<string, tf.Tensor>,
   { like = 'cpu-js' as BackendName, tolerance = 2e-5 } = {},

@@ -1,5 +1,5 @@
 /**
- * Training on WebGPU: the losses of another engine, no number read back, memory that stays, and
+ * Training on WebGPU: the losses of another backend, no number read back, memory that stays, and
  * what happens where it does not do.
  */
 import { compile } from '@deepend/compiler';
@@ -9,18 +9,18 @@ import * as tf from '@tensorflow/tfjs-core';
 import * as tfl from '@tensorflow/tfjs-layers';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { buildResNet, type ResNetStyle } from '../../packages/models/src/zoo/resnet';
-import { allEngines } from '../helpers/all-engines';
-import { use } from '../helpers/engines';
+import { allBackends } from '../helpers/all-backends';
+import { use } from '../helpers/backends';
 import { mix } from '../helpers/fill';
 
-const { absent, title } = allEngines.find(
+const { absent, title } = allBackends.find(
   ({ name }) => name === 'webgpu',
-) as (typeof allEngines)[number];
+) as (typeof allBackends)[number];
 
 type Shape = [number, number, number];
 
 /**
- * At 0.05 four images' losses part in the third step on any two engines whose sums round otherwise.
+ * At 0.05 four images' losses part in the third step on any two backends whose sums round otherwise.
  */
 const LR = 0.01;
 
@@ -64,7 +64,7 @@ const STYLE: ResNetStyle = {
 const narrowResNet18: BuildNet = (options) =>
   buildResNet('narrow', { block: 'basic', depths: [2, 2, 2, 2], filters: 8 }, options, STYLE);
 
-/** A net on the engine that is current, and a step of its training. */
+/** A net on the backend that is current, and a step of its training. */
 function session(
   build: BuildNet,
   {

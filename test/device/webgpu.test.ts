@@ -1,5 +1,5 @@
 /**
- * The engine webgpu: what it is, how values are read, what a full memory and a lost device come to,
+ * The backend webgpu: what it is, how values are read, what a full memory and a lost device come to,
  * and how its process ends.
  */
 import { spawnSync } from 'node:child_process';
@@ -7,11 +7,11 @@ import { cpu, currentDevice, device, tryGpu } from '@deepend/device';
 import * as tf from '@tensorflow/tfjs-core';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { describeAdapter, noAdapter, probeWebgpu } from '../../packages/device/src/webgpu/probe';
-import { allEngines } from '../helpers/all-engines';
+import { allBackends } from '../helpers/all-backends';
 
-const { absent, title } = allEngines.find(
+const { absent, title } = allBackends.find(
   ({ name }) => name === 'webgpu',
-) as (typeof allEngines)[number];
+) as (typeof allBackends)[number];
 const software = (await probeWebgpu()).adapter?.software;
 
 afterEach(() => vi.restoreAllMocks());
@@ -95,7 +95,7 @@ describe.skipIf(absent)(`the device webgpu:0: ${title}`, () => {
     tf.disposeVariables();
   });
 
-  it('gives its tensors to another engine', async () => {
+  it('gives its tensors to another backend', async () => {
     const a = tf.matMul(tf.ones([64, 64]), tf.ones([64, 64]));
     await device('cpu-js');
     expect(tf.add(a, 1).dataSync()[0]).toBe(65);
@@ -208,7 +208,7 @@ describe.skipIf(absent)(`a process on ${title}`, () => {
     120_000,
   );
 
-  it('that finds no driver says so, and another engine works', () => {
+  it('that finds no driver says so, and another backend works', () => {
     const { status, stdout } = run('no driver', {
       VK_ICD_FILENAMES: '/nowhere.json',
       VK_DRIVER_FILES: '/nowhere.json',

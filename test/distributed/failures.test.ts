@@ -20,7 +20,7 @@ import {
   startThread,
   type Transport,
 } from '../../packages/distributed/src/transport';
-import { testEngine } from '../helpers/engines';
+import { testBackend } from '../helpers/backends';
 import { mix } from '../helpers/fill';
 
 const init = (seed: number) => tfl.initializers.glorotUniform({ seed });
@@ -219,7 +219,7 @@ it('frees what was open when this thread fails', async () => {
   await step(); // and it goes on
 });
 
-const tensorflow = await testEngine('tensorflow');
+const tensorflow = await testBackend('tensorflow');
 const WITH_PROCESS = tensorflow.absent ? 'simd' : 'tensorflow';
 const WHY = tensorflow.absent ? ` (skipped: ${tensorflow.absent}; npm run peers installs it)` : '';
 

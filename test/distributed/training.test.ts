@@ -20,13 +20,13 @@ import * as tf from '@tensorflow/tfjs-core';
 import * as tfl from '@tensorflow/tfjs-layers';
 import fs from 'fs-extra';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { type TestEngine, testEngine } from '../helpers/engines';
+import { type TestBackend, testBackend } from '../helpers/backends';
 import { mix } from '../helpers/fill';
 import { expectNoLeak } from '../helpers/leaks';
 import { fakeLoader } from '../helpers/loaders';
 
-const others: readonly TestEngine[] = await Promise.all(
-  (['cpu-js', 'wasm', 'tensorflow', 'webgpu'] as const).map(testEngine),
+const others: readonly TestBackend[] = await Promise.all(
+  (['cpu-js', 'wasm', 'tensorflow', 'webgpu'] as const).map(testBackend),
 );
 let simd: Device;
 beforeAll(async () => {

@@ -8,7 +8,7 @@ import * as tfl from '@tensorflow/tfjs-layers';
 import { unzipSync } from 'fflate';
 import fs from 'fs-extra';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { use } from '../helpers/engines';
+import { use } from '../helpers/backends';
 import { EXPORT_NETS, expectedOf, expectLogits } from '../helpers/export-nets';
 import { expectNoLeak } from '../helpers/leaks';
 import { pythonAbsent } from '../helpers/python';

@@ -5,7 +5,7 @@
 import { adaptiveAveragePool, GroupedConv2D } from '@deepend/nn';
 import * as tfl from '@tensorflow/tfjs-layers';
 import { beforeAll, describe, it } from 'vitest';
-import { use } from '../helpers/engines';
+import { use } from '../helpers/backends';
 import { chain, expectSame, fillAll } from '../helpers/onnx';
 import { ortAbsent } from '../helpers/onnxruntime';
 
@@ -515,7 +515,7 @@ describe(`ONNX Runtime${ortAbsent && ` (skipped: ${ortAbsent})`}`, () => {
   });
 
   it.skipIf(ortAbsent)(
-    'computes BatchNormalization along the rows, where engines for CPUs take the last axis',
+    'computes BatchNormalization along the rows, where backends for CPUs take the last axis',
     async () => {
       const permute = () => layers.permute({ dims: [3, 2, 1] });
       const net = chain(IMAGE, layers.batchNormalization({ axis: 1 }));

@@ -8,7 +8,7 @@ import type { LayersModel } from '@tensorflow/tfjs-layers';
 import fs from 'fs-extra';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { buildModel } from '../../packages/export/src/onnx/build';
-import { use } from '../helpers/engines';
+import { use } from '../helpers/backends';
 import { goldenBatch, weightValues } from '../helpers/fill';
 import { ortAbsent, runOnnx } from '../helpers/onnxruntime';
 

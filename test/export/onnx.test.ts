@@ -26,7 +26,7 @@ import { writeOnnx } from '../../packages/export/src/onnx';
 import { permuted } from '../../packages/export/src/onnx/axes';
 import * as protobuf from '../../packages/export/src/onnx/protobuf';
 import { withSafetensors } from '../../packages/models/src/weights/safetensors';
-import { use } from '../helpers/engines';
+import { use } from '../helpers/backends';
 import { expectNoLeak } from '../helpers/leaks';
 import { chain, expectSame, fillAll } from '../helpers/onnx';
 import { ortAbsent } from '../helpers/onnxruntime';

@@ -17,7 +17,7 @@ import {
 import * as tfl from '@tensorflow/tfjs-layers';
 import fs from 'fs-extra';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { use } from '../helpers/engines';
+import { use } from '../helpers/backends';
 import { type Expected, expectedOf, expectLogits } from '../helpers/export-nets';
 import { fillNet } from '../helpers/fill';
 import { expectNoLeak } from '../helpers/leaks';

@@ -9,7 +9,7 @@ import { metrics } from '@deepend/optim';
 import { type Callback, train } from '@deepend/trainer';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { crc32c, record } from '../../packages/export/src/tensorboard/event-file';
-import { use } from '../helpers/engines';
+import { use } from '../helpers/backends';
 import { expectNoLeak } from '../helpers/leaks';
 import { fakeLoader, linearNet } from '../helpers/loaders';
 

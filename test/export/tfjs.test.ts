@@ -13,8 +13,8 @@ import fs from 'fs-extra';
 import type { Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { groupedConv2d } from '../../packages/nn/src/grouped-conv';
+import { use } from '../helpers/backends';
 import { noBrowser, openBrowser } from '../helpers/browser';
-import { use } from '../helpers/engines';
 import {
   EXPORT_NETS,
   type Expected,

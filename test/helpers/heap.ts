@@ -1,4 +1,4 @@
-/** What the engine `simd` holds. It must be the current engine. */
+/** What the backend `simd` holds. It must be the current backend. */
 import * as tf from '@tensorflow/tfjs-core';
 import { runtime } from '../../packages/backend-simd/src/runtime';
 
@@ -23,7 +23,7 @@ export function peakOf(work: () => void): number {
 /** Bytes that are taken now. */
 export const heldBytes = (): number => runtime().heap.bytes;
 
-/** Images and labels of so many classes, and nothing of them on the engine yet. */
+/** Images and labels of so many classes, and nothing of them on the backend yet. */
 export function batchOf(
   count: number,
   shape: readonly number[],

@@ -2,7 +2,7 @@
 import { book, createModel, listModels, RECIPES, recipeOf, summarize } from '@deepend/models';
 import type { LayersModel } from '@tensorflow/tfjs-layers';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { use } from '../helpers/engines';
+import { use } from '../helpers/backends';
 
 beforeAll(() => use('cpu-js'));
 

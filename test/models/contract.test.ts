@@ -12,7 +12,7 @@ import * as tf from '@tensorflow/tfjs-core';
 import type { LayersModel } from '@tensorflow/tfjs-layers';
 import fs from 'fs-extra';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { engines, use } from '../helpers/engines';
+import { backends, use } from '../helpers/backends';
 import { isFull } from '../helpers/full';
 
 const NUM_CLASSES = 7;
@@ -116,7 +116,7 @@ beforeAll(async () => {
 });
 afterAll(() => fs.remove(dir));
 
-const others = engines
+const others = backends
   .filter(({ name, absent }) => name !== 'simd' && !absent)
   .map(({ name }) => name);
 
@@ -131,7 +131,7 @@ const titled = (id: string) => (skippedHere(id) ? `${id}: DEEPEND_FULL=1 runs al
 
 describe.each(listModels().map((id) => ({ id, title: titled(id) })))('$title', ({ id }) => {
   it.skipIf(skippedHere(id))(
-    'builds, computes alike on every engine, learns, saves, loads, and leaves nothing',
+    'builds, computes alike on every backend, learns, saves, loads, and leaves nothing',
     async () => {
       await use('simd');
       const before = tf.memory().numTensors;
@@ -182,13 +182,13 @@ describe.each(listModels().map((id) => ({ id, title: titled(id) })))('$title', (
       net.dispose();
       expect(tf.memory().numTensors).toBe(before);
 
-      for (const engine of others) {
-        await use(engine);
+      for (const backend of others) {
+        await use(backend);
         const start = tf.memory().numTensors;
         const again = make(id);
         const images = tf.tensor4d(features.slice(0, 1));
         const values = read(compile(again).logits(images));
-        expect(distance(logits.slice(0, NUM_CLASSES), values), engine).toBeLessThan(1e-4);
+        expect(distance(logits.slice(0, NUM_CLASSES), values), backend).toBeLessThan(1e-4);
         tf.dispose(images);
         again.dispose();
         expect(tf.memory().numTensors).toBe(start);

@@ -28,7 +28,7 @@ export interface Run {
   readonly options?: AnyNetOptions;
   readonly shape: [batch: number, height: number, width: number, channels: number];
   readonly steps: number;
-  /** Small enough for every engine. */
+  /** Small enough for every backend. */
   readonly everywhere?: boolean;
   readonly logits: number[][];
 }

@@ -37,7 +37,7 @@ describe('estimateMemory', () => {
     const plan = compile(net);
     const estimate = estimateMemory(net, batch);
     const image = tf.zeros([1, ...shape]);
-    tf.dispose([image, plan.logits(image)]); // by now the engine has all weights
+    tf.dispose([image, plan.logits(image)]); // by now the backend has all weights
     for (const part of ['inference', 'training'] as const) {
       const { features, labels } = batchOf(batch, shape);
       const peak = peakOf(() => {

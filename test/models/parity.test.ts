@@ -9,7 +9,7 @@ import { fuse } from '../../packages/compiler/src/fuse';
 import { readGraph } from '../../packages/compiler/src/graph';
 import { analyzeLiveness } from '../../packages/compiler/src/liveness';
 import { lower } from '../../packages/compiler/src/lower';
-import { engines, use } from '../helpers/engines';
+import { backends, use } from '../helpers/backends';
 import { isFull } from '../helpers/full';
 import { expectClose, type Run, readGolden, setUp, type TrainingRun, trains } from './golden-runs';
 
@@ -153,11 +153,11 @@ function expectSteps(made: Case, run: TrainingRun): void {
   );
 }
 
-for (const { name: engine, title, absent } of engines) {
+for (const { name: backend, title, absent } of backends) {
   describe.skipIf(absent)(`PyTorch's numbers on ${title}`, () => {
-    beforeAll(() => use(engine));
+    beforeAll(() => use(backend));
 
-    const runs = RUNS.filter(({ everywhere }) => everywhere || engine === 'simd');
+    const runs = RUNS.filter(({ everywhere }) => everywhere || backend === 'simd');
     const ran = runs.filter((run) => isFull || REPRESENTATIVE.includes(run));
     const skipped = runs.length - ran.length;
     it.runIf(skipped > 0).skip(`${skipped} more runs: DEEPEND_FULL=1 runs all rows`, () => {});
@@ -178,7 +178,7 @@ for (const { name: engine, title, absent } of engines) {
       expect(tf.memory().numTensors).toBe(before);
     });
 
-    it.skipIf(engine !== 'simd').each(LONG_RUNS)(
+    it.skipIf(backend !== 'simd').each(LONG_RUNS)(
       '$id: the loss of every step, within 0.001 (5 steps; DEEPEND_FULL=1 runs all $steps)',
       (run) => {
         const made = begin(run);
@@ -196,7 +196,7 @@ for (const { name: engine, title, absent } of engines) {
 }
 
 describe('the golden runs', () => {
-  it('train every family somewhere, and run every family on every engine', () => {
+  it('train every family somewhere, and run every family on every backend', () => {
     const families = (runs: readonly Run[]) => new Set(runs.map(({ id }) => family(id)));
     expect([...families(RUNS.filter(trains))].sort()).toEqual([...families(RUNS)].sort());
     expect([...families(RUNS.filter(({ everywhere }) => everywhere))].sort()).toEqual(

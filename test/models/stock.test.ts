@@ -7,7 +7,7 @@ import { type AnyNetOptions, createModel, saveModel } from '@deepend/models';
 import * as tf from '@tensorflow/tfjs-core';
 import fs from 'fs-extra';
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { use } from '../helpers/engines';
+import { use } from '../helpers/backends';
 import { fillNet } from '../helpers/fill';
 
 let dir: string;

@@ -4,7 +4,7 @@ import * as tfl from '@tensorflow/tfjs-layers';
 import * as fc from 'fast-check';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { groupedConv2d } from '../../packages/nn/src/grouped-conv';
-import { use } from '../helpers/engines';
+import { use } from '../helpers/backends';
 
 beforeAll(() => use('cpu-js'));
 

@@ -8,7 +8,7 @@ import * as tf from '@tensorflow/tfjs-core';
 import type { LayersModel } from '@tensorflow/tfjs-layers';
 import { beforeAll, describe, expect, it, vi } from 'vitest';
 import { torchParameters } from '../../packages/models/src/weights/weight-layouts';
-import { use } from '../helpers/engines';
+import { use } from '../helpers/backends';
 import { fillNet, goldenBatch } from '../helpers/fill';
 import { expectClose, readGolden } from './golden-runs';
 

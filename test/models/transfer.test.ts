@@ -11,7 +11,7 @@ import { sgd, softmaxCrossEntropy } from '@deepend/optim';
 import * as tf from '@tensorflow/tfjs-core';
 import * as tfl from '@tensorflow/tfjs-layers';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { engines, use } from '../helpers/engines';
+import { backends, use } from '../helpers/backends';
 
 beforeAll(() => use('cpu-js'));
 
@@ -120,7 +120,7 @@ describe('freeze and unfreeze', () => {
   });
 });
 
-describe.each(engines)('frozen layers on $title', ({ name, absent }) => {
+describe.each(backends)('frozen layers on $title', ({ name, absent }) => {
   afterAll(() => use('cpu-js'));
 
   it.skipIf(absent)('stay as they are, statistics too', async () => {

@@ -8,7 +8,7 @@ import fc from 'fast-check';
 import fs from 'fs-extra';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { reverseAxes } from '../../packages/models/src/weights/weight-layouts';
-import { use } from '../helpers/engines';
+import { use } from '../helpers/backends';
 import { mix } from '../helpers/fill';
 
 let dir: string;

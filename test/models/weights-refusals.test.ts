@@ -5,7 +5,7 @@ import { type LoadWeightsOptions, loadWeights, saveWeights } from '@deepend/mode
 import * as tfl from '@tensorflow/tfjs-layers';
 import fs from 'fs-extra';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { use } from '../helpers/engines';
+import { use } from '../helpers/backends';
 
 let dir: string;
 const at = (name: string) => path.join(dir, name);

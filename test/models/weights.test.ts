@@ -9,7 +9,7 @@ import fs from 'fs-extra';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { GroupedConv2D } from '../../packages/nn/src/grouped-conv';
 import golden from '../golden/safetensors.json' with { type: 'json' };
-import { engines, use } from '../helpers/engines';
+import { backends, use } from '../helpers/backends';
 import { mix } from '../helpers/fill';
 import { expectNoLeak } from '../helpers/leaks';
 
@@ -99,7 +99,7 @@ function expectClose(got: readonly number[], expected: readonly number[]): void 
   });
 }
 
-describe.each(engines)("PyTorch's weights on $title", ({ name, absent }) => {
+describe.each(backends)("PyTorch's weights on $title", ({ name, absent }) => {
   it.skipIf(absent)("give PyTorch's logits", async () => {
     await use(name);
     try {

@@ -37,7 +37,7 @@ import * as tf from '@tensorflow/tfjs-core';
 import * as tfl from '@tensorflow/tfjs-layers';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { normal, randomFrom, uniform } from '../../packages/nn/src/random';
-import { use } from '../helpers/engines';
+import { use } from '../helpers/backends';
 import { isFull } from '../helpers/full';
 
 beforeAll(() => use('cpu-js'));

@@ -10,7 +10,7 @@ import {
   type GroupedConv2DConfig,
   groupedConv2d,
 } from '../../packages/nn/src/grouped-conv';
-import { engines, use } from '../helpers/engines';
+import { backends, use } from '../helpers/backends';
 import { fillNet, goldenBatch } from '../helpers/fill';
 import { expectNoLeak } from '../helpers/leaks';
 
@@ -146,13 +146,13 @@ describe('GroupedConv2D', () => {
   });
 });
 
-for (const { name: engine, title, absent } of engines.filter(({ name }) => name !== 'cpu-js')) {
+for (const { name: backend, title, absent } of backends.filter(({ name }) => name !== 'cpu-js')) {
   describe.skipIf(absent)(`GroupedConv2D on ${title}`, () => {
     it('predicts as on cpu-js, and leaves no tensor behind', async () => {
       const made = net();
       await use('cpu-js');
       const expected = output(made);
-      await use(engine);
+      await use(backend);
       const actual = output(made);
       for (const [i, value] of expected.entries()) expect(actual[i]).toBeCloseTo(value, 5);
       const { features } = goldenBatch([2, 9, 7, 4], 'grouped');

@@ -1,7 +1,7 @@
 /** Initial weights depend on the seed and the layer's place; any safe integer is a seed. */
 import { dense, flatten, sequential } from '@deepend/nn';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { use } from '../helpers/engines';
+import { use } from '../helpers/backends';
 
 const SEEDS = [
   0,

@@ -14,11 +14,17 @@ import {
 import * as tf from '@tensorflow/tfjs-core';
 import * as tfl from '@tensorflow/tfjs-layers';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { allEngines } from '../helpers/all-engines';
-import { use } from '../helpers/engines';
+import {
+  disposeAll,
+  expectNumbers,
+  golden,
+  goldenGradients,
+  goldenParameters,
+} from '../compiler/goldens';
+import { allBackends } from '../helpers/all-backends';
+import { use } from '../helpers/backends';
 import { goldenBatch } from '../helpers/fill';
 import { expectNoLeak } from '../helpers/leaks';
-import { disposeAll, expectNumbers, golden, goldenGradients, goldenParameters } from '../compiler/goldens';
 
 const valuesOf = (gradients: readonly ParameterGradient[]) =>
   gradients.map(({ gradient }) => [...gradient.dataSync()]);
@@ -44,9 +50,9 @@ function smallNet() {
   return tfl.sequential({ layers });
 }
 
-for (const { name: engine, title, absent } of allEngines) {
+for (const { name: backend, title, absent } of allBackends) {
   describe.skipIf(absent)(`gradients on ${title}`, () => {
-    beforeAll(() => use(engine));
+    beforeAll(() => use(backend));
 
     const byNorm = golden.clipping.flatMap(({ maxNorm, norm, gradients }) =>
       maxNorm && norm ? [{ maxNorm, norm, gradients }] : [],
@@ -150,7 +156,7 @@ for (const { name: engine, title, absent } of allEngines) {
   });
 
   describe.skipIf(absent)(`an average of weights on ${title}`, () => {
-    beforeAll(() => use(engine));
+    beforeAll(() => use(backend));
 
     it("is PyTorch's, and comes back from its state", async () => {
       await expectNoLeak(() => {

@@ -12,8 +12,8 @@ import * as tf from '@tensorflow/tfjs-core';
 import * as tfl from '@tensorflow/tfjs-layers';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { expectNumbers, type Golden, golden, OUTPUT_SHAPE } from '../compiler/goldens';
-import { allEngines } from '../helpers/all-engines';
-import { use } from '../helpers/engines';
+import { allBackends } from '../helpers/all-backends';
+import { use } from '../helpers/backends';
 import { mix } from '../helpers/fill';
 import { expectNoLeak } from '../helpers/leaks';
 
@@ -31,9 +31,9 @@ const rows = golden.losses.map(
   (row) => [`${row.loss} ${JSON.stringify(row.options ?? {})} of ${row.labels}`, row] as const,
 );
 
-for (const { name: engine, title, absent } of allEngines) {
+for (const { name: backend, title, absent } of allBackends) {
   describe.skipIf(absent)(`losses on ${title}`, () => {
-    beforeAll(() => use(engine));
+    beforeAll(() => use(backend));
 
     it.each(rows)(
       "%s is PyTorch's, and so is its gradient",

@@ -2,7 +2,7 @@ import { type Metric, metrics } from '@deepend/optim';
 import * as tf from '@tensorflow/tfjs-core';
 import fc from 'fast-check';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { use } from '../helpers/engines';
+import { use } from '../helpers/backends';
 import { expectNoLeak } from '../helpers/leaks';
 
 beforeAll(() => use('cpu-js'));

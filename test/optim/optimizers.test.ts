@@ -11,8 +11,8 @@ import {
   goldenGradients,
   goldenParameters,
 } from '../compiler/goldens';
-import { allEngines } from '../helpers/all-engines';
-import { use } from '../helpers/engines';
+import { allBackends } from '../helpers/all-backends';
+import { use } from '../helpers/backends';
 import { expectNoLeak } from '../helpers/leaks';
 
 const { lr } = golden;
@@ -52,9 +52,9 @@ const rows = golden.optimizers.map((row) => {
   return [JSON.stringify({ ...options, ...(absent && { absent }) }), row] as const;
 });
 
-for (const { name: engine, title: engineTitle, absent: missing } of allEngines) {
+for (const { name: backend, title: engineTitle, absent: missing } of allBackends) {
   describe.skipIf(missing)(`optimizers on ${engineTitle}`, () => {
-    beforeAll(() => use(engine));
+    beforeAll(() => use(backend));
 
     it.each(rows)("%s ends where PyTorch's does", (_, { options, first, last, absent }) => {
       const parameters = goldenParameters();
@@ -143,7 +143,7 @@ for (const { name: engine, title: engineTitle, absent: missing } of allEngines) 
 describe('an optimizer', () => {
   beforeAll(() => use('cpu-js'));
 
-  it('moves from one engine to another with its slots', async () => {
+  it('moves from one backend to another with its slots', async () => {
     const run = async (second: 'cpu-js' | 'simd') => {
       await use('cpu-js');
       const parameters = goldenParameters();

@@ -3,7 +3,7 @@ import { train } from '@deepend/trainer';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import golden from '../golden/schedules.json';
-import { use } from '../helpers/engines';
+import { use } from '../helpers/backends';
 import { fakeLoader, linearNet } from '../helpers/loaders';
 
 const MAKERS: Record<string, (options: never) => Schedule> = {

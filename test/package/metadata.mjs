@@ -66,7 +66,7 @@ function typesForNode10(exports = {}) {
 }
 
 /** A package.json with the fields that all packages share. */
-function withSharedFields({ folder, manifest }, { author, engines, repository, version }) {
+function withSharedFields({ folder, manifest }, { author, backends, repository, version }) {
   const directory = `packages/${folder}`;
   const { homepage: _, bugs: __, repository: ___, typesVersions: ____, ...own } = manifest;
   const shared = {
@@ -80,7 +80,7 @@ function withSharedFields({ folder, manifest }, { author, engines, repository, v
       repository: { type: 'git', url: `git+${repository}.git`, directory },
     }),
     type: 'module',
-    engines,
+    backends,
     ...typesForNode10(own.exports),
     publishConfig: { access: 'public' },
     scripts: {
@@ -120,9 +120,9 @@ function withLinks(readme, { folder }, { repository }) {
  */
 export function sharedFiles(root = ROOT) {
   const packages = listPackages(root);
-  const { author, engines } = readJson(path.join(root, 'package.json'));
+  const { author, backends } = readJson(path.join(root, 'package.json'));
   const { version } = packages.find(({ name }) => name === 'deepend').manifest;
-  const owner = { author, engines, version, repository: readRepository(root) };
+  const owner = { author, backends, version, repository: readRepository(root) };
   return packages.flatMap((package_) => {
     const json = path.join(package_.dir, 'package.json');
     const readme = path.join(package_.dir, 'README.md');

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Puts into node_modules, and into the Python that is at hand, what only tests and benchmarks use: the programs that read
-# back what deepend exports, the notebook kernel, and the engines that are optional. Nothing here is needed to use deepend;
+# back what deepend exports, the notebook kernel, and the backends that are optional. Nothing here is needed to use deepend;
 # a test whose peer is absent is skipped and says so.
 # usage: test/peers/install.sh [PART...]   parts: npm python tfjs-node; without any, all of them   (some minutes the first time)
 set -euo pipefail

@@ -17,7 +17,7 @@ import {
 import * as tf from '@tensorflow/tfjs-core';
 import * as tfl from '@tensorflow/tfjs-layers';
 import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
-import { engines, use } from '../helpers/engines';
+import { backends, use } from '../helpers/backends';
 import { expectNoLeak } from '../helpers/leaks';
 import { fakeLoader, linearNet } from '../helpers/loaders';
 
@@ -156,7 +156,7 @@ describe('history files', () => {
 /** Good rates for three epochs, then one that drives the weights off. */
 const spoiled = (epoch: number) => (epoch <= 3 ? 0.3 : 30);
 
-describe.each(engines)('earlyStopping on $title', ({ name, absent }) => {
+describe.each(backends)('earlyStopping on $title', ({ name, absent }) => {
   it.skipIf(absent)('ends the run, with weights and statistics of the best epoch', async () => {
     await use(name);
     for (const average of [undefined, 0.5]) {
@@ -292,7 +292,7 @@ describe('earlyStopping', () => {
   });
 });
 
-describe.each(engines)('stopOnNaN on $title', ({ name, absent }) => {
+describe.each(backends)('stopOnNaN on $title', ({ name, absent }) => {
   beforeAll(async () => {
     if (!absent) await use(name);
   });

@@ -5,7 +5,7 @@ import * as tf from '@tensorflow/tfjs-core';
 import type * as tfl from '@tensorflow/tfjs-layers';
 import { plots } from 'deepend';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { engines, use } from '../helpers/engines';
+import { backends, use } from '../helpers/backends';
 import { expectNoLeak } from '../helpers/leaks';
 import { fakeLoader, linearNet } from '../helpers/loaders';
 
@@ -13,7 +13,7 @@ const weights = (net: tfl.LayersModel) => net.getWeights().map((weight) => [...w
 const shape: [number, number, number] = [8, 8, 1];
 const wide = { minLr: 1e-4, maxLr: 1e3, steps: 60 };
 
-describe.each(engines)('lrFind on $title', ({ name, absent }) => {
+describe.each(backends)('lrFind on $title', ({ name, absent }) => {
   it.skipIf(absent)('restores weights and statistics', async () => {
     await use(name);
     const net = book.resnet8({ inputShape: shape, numClasses: 3 });

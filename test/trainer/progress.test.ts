@@ -2,7 +2,7 @@
 import { inspect } from 'node:util';
 import { train } from '@deepend/trainer';
 import { afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
-import { use } from '../helpers/engines';
+import { use } from '../helpers/backends';
 import { fakeLoader, linearNet } from '../helpers/loaders';
 import { type FakeNotebook, fakeTslab } from '../helpers/notebook';
 

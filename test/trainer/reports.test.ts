@@ -3,7 +3,7 @@ import { confusedPairs, type Loader, predict, topLosses, worstClasses } from '@d
 import * as tf from '@tensorflow/tfjs-core';
 import { plots } from 'deepend';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { use } from '../helpers/engines';
+import { use } from '../helpers/backends';
 import { expectNoLeak } from '../helpers/leaks';
 import { fakeLoader, linearNet } from '../helpers/loaders';
 

@@ -4,8 +4,8 @@ import { train } from '@deepend/trainer';
 import * as tf from '@tensorflow/tfjs-core';
 import * as tfl from '@tensorflow/tfjs-layers';
 import { describe, expect, it } from 'vitest';
-import { allEngines } from '../helpers/all-engines';
-import { use } from '../helpers/engines';
+import { allBackends } from '../helpers/all-backends';
+import { use } from '../helpers/backends';
 
 const SEEDS = [
   0,
@@ -64,7 +64,7 @@ async function masksOf(seed: number, options: { microBatch?: number } = {}): Pro
   return masks;
 }
 
-describe.each(allEngines)('dropout on $title', ({ name, absent }) => {
+describe.each(allBackends)('dropout on $title', ({ name, absent }) => {
   it.skipIf(absent).each(SEEDS)(
     'has another mask for each layer, sample and step with seed %s',
     async (seed) => {

@@ -6,7 +6,7 @@ import { type Callback, evaluate, train } from '@deepend/trainer';
 import * as tf from '@tensorflow/tfjs-core';
 import * as tfl from '@tensorflow/tfjs-layers';
 import { afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
-import { use } from '../helpers/engines';
+import { use } from '../helpers/backends';
 import { expectNoLeak } from '../helpers/leaks';
 import { fakeLoader, linearNet } from '../helpers/loaders';
 

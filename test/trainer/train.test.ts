@@ -4,7 +4,7 @@ import { type Callback, evaluate, predict, train } from '@deepend/trainer';
 import * as tf from '@tensorflow/tfjs-core';
 import * as tfl from '@tensorflow/tfjs-layers';
 import { beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
-import { use } from '../helpers/engines';
+import { use } from '../helpers/backends';
 import { expectNoLeak } from '../helpers/leaks';
 import { type FakeLoader, fakeLoader, linearNet } from '../helpers/loaders';
 

@@ -1,20 +1,20 @@
 /**
- * The engines that tests run on. One that is absent here is skipped, and the reason stands in the
+ * The backends that tests run on. One that is absent here is skipped, and the reason stands in the
  * test's name.
  */
 import { activate, type BackendName, device } from '@deepend/device';
 
-const ENGINES: readonly BackendName[] = ['cpu-js', 'simd', 'wasm', 'tensorflow'];
+const BACKENDS: readonly BackendName[] = ['cpu-js', 'simd', 'wasm', 'tensorflow'];
 
-export interface TestEngine {
+export interface TestBackend {
   readonly name: BackendName;
   /** Why it cannot be tested here. */
   readonly absent: string | undefined;
   readonly title: string;
 }
 
-/** Asks whether an engine computes here. */
-export async function testEngine(name: BackendName): Promise<TestEngine> {
+/** Asks whether an backend computes here. */
+export async function testBackend(name: BackendName): Promise<TestBackend> {
   const absent = await device(name).then(
     () => undefined,
     (error: Error) => error.message,
@@ -22,7 +22,7 @@ export async function testEngine(name: BackendName): Promise<TestEngine> {
   return { name, absent, title: absent ? `${name} (skipped: ${absent})` : name };
 }
 
-/** The engines on a CPU: what most tests run on. */
-export const engines: readonly TestEngine[] = await Promise.all(ENGINES.map(testEngine));
+/** The backends on a CPU: what most tests run on. */
+export const backends: readonly TestBackend[] = await Promise.all(BACKENDS.map(testBackend));
 
 export const use = (name: BackendName) => activate({ backend: name });
