@@ -4,11 +4,15 @@ import { apply, averagePool, type Block, chain, shapeOf } from './layers';
 import { isDry, layerConfig } from './naming';
 
 /**
- * PyTorch's adaptive average pool: the image becomes `size`×`size`, the i-th row the mean of rows
- * ⌊i·h / size⌋ up to ⌈(i + 1)·h / size⌉.
- * It may grow the image. Where `size` divides height and width it is a plain average pool, and
- * nothing where they are equal; else two matrix
- * products with fixed weights, one an axis: layers that stock TensorFlow.js loads.
+ * PyTorch's `AdaptiveAvgPool2d`: `[batch, h, w, c]` → `[batch, size, size, c]`. Output row i is the
+ * mean of the input rows from ⌊i·h / size⌋ to ⌈(i + 1)·h / size⌉ − 1; columns alike. `size` may be
+ * larger than the image.
+ *
+ * The block uses only layers that stock TensorFlow.js loads: none where the image has this size
+ * already, an average pool where `size` divides a square image, otherwise two linear layers with
+ * fixed weights, one for each axis.
+ * @param size height and width of the output, in pixels
+ * @param name @default adaptive_pool1, adaptive_pool2, ..., counted in the scope
  */
 export function adaptiveAveragePool(size: number, name: string): Block {
   return (x) => {
@@ -31,7 +35,7 @@ const permute =
   (x) =>
     apply(tfl.layers.permute({ dims, name: layerConfig(name).name }), x);
 
-/** Multiplies the last axis by the matrix `[from, to]` of each window's shares. */
+/** Multiplies the last axis by the fixed matrix `[from, to]` that averages each window. */
 const shares =
   (from: number, to: number, name: string): Block =>
   (x) => {

@@ -1,11 +1,10 @@
 /**
  * How a residual block arranges convolution, batch normalization and ReLU: He et al. 2016,
- * "Identity mappings in deep residual
- * networks", https://arxiv.org/abs/1603.05027, figure 4. x is the block's input, g its branch, h
- * its output.
+ * "Identity mappings in deep residual networks", https://arxiv.org/abs/1603.05027, figure 4. x is
+ * the block's input, g its branch, h its output.
  */
 
-/** Batch normalization, and ReLU. */
+/** One step of a block: batch normalization or ReLU. */
 export type Step = 'norm' | 'relu';
 
 export interface BlockOrder {
@@ -17,9 +16,9 @@ export interface BlockOrder {
   readonly last: readonly Step[];
   /** After the sum. */
   readonly sum: readonly Step[];
-  /** After the last block of the model: what the next block's `before` would have done. */
+  /** After the last block of the model, in place of the next block's `before`. */
   readonly end: readonly Step[];
-  /** Whether a projection on the shortcut is normalized, in models that normalize it at all. */
+  /** Whether this order normalizes the projection, in models with `normalizedProjection`. */
   readonly normalizedProjection: boolean;
 }
 

@@ -20,7 +20,7 @@ export interface GroupedConv2DConfig {
   groups: number;
   /** @default 1 */
   strides?: Size;
-  /** Rows and columns of zeros are a ZeroPadding2D's to add. @default 'valid' */
+  /** Only `'valid'`: add zeros around the image with a ZeroPadding2D before. @default 'valid' */
   padding?: 'valid';
   /** @default true */
   useBias?: boolean;
@@ -59,8 +59,8 @@ const options = rule.object({
 const pair = (value: Size): [number, number] => (Array.isArray(value) ? value : [value, value]);
 
 /**
- * tfjs keeps its own way from a name to an initializer to itself; the map of what it can load is
- * open.
+ * Makes an initializer from its name or its serialized form. tfjs does not export the function that
+ * does this, but it does export the map of the classes that it can load.
  */
 function readInitializer(
   given: NonNullable<GroupedConv2DConfig['kernelInitializer']>,
@@ -80,25 +80,25 @@ function readInitializer(
   );
 }
 
-/** This file: CommonJS knows its name, ES modules know its URL. */
+/** The URL of this file, in CommonJS and in ES modules. */
 const HERE = typeof __filename === 'string' ? pathToFileURL(__filename).href : import.meta.url;
 
 /**
  * `[batch, height, width, channels]` → `[batch, ⌊(height − kh) / stride⌋ + 1, …, filters]`:
- * channels and filters are cut into `groups` groups, and each
- * group's filters see its own channels alone. Weights: `kernel` `[kh, kw, channels / groups,
- * filters]` and `bias` `[filters]`, which begins at 0.
+ * channels and filters are split into `groups` groups, and the filters of a group see only the
+ * channels of that group. Weights: `kernel` `[kh, kw, channels / groups, filters]` and `bias`
+ * `[filters]`, which is initialized with 0.
  *
- * TensorFlow.js has no such layer. A model that holds one saves and loads like any other, but stock
- * TensorFlow.js loads it only where deepend is
- * imported. It predicts on every backend; a training plan computes its gradients.
- * @throws RangeError when `groups` divides the filters or the input channels not; it names the
- *   layer
+ * TensorFlow.js has no such layer. A model with this layer saves and loads like any other, but
+ * stock TensorFlow.js loads it only in a program that imports deepend. It predicts on every
+ * backend; deepend's training plan computes its gradients.
+ * @throws RangeError when `groups` does not divide the filters or the input channels; the error
+ *   names the layer
  */
 export class GroupedConv2D extends tfl.layers.Layer {
   /** @nocollapse */
   static readonly className = 'deepend>GroupedConv2D';
-  /** A training plan reads `groups` too; workers load whichever build of this package runs. */
+  /** Tells the compiler to lower the layer like a Conv2D, and workers which file to import. */
   static readonly customLayer: CustomLayer = { lowersLike: 'Conv2D', module: HERE };
   readonly #filters: number;
   readonly #groups: number;
@@ -161,7 +161,7 @@ export class GroupedConv2D extends tfl.layers.Layer {
     return [batch, ...positions, this.#filters];
   }
 
-  /** Each group by itself, of operations that every backend has. */
+  /** Convolves each group separately, with operations that every backend has. */
   override call(
     inputs: tf.Tensor | tf.Tensor[],
     kwargs: Parameters<tfl.layers.Layer['call']>[1],
@@ -209,7 +209,7 @@ export class GroupedConv2D extends tfl.layers.Layer {
 }
 
 tf.serialization.registerClass(GroupedConv2D);
-/** A `GroupedConv2D`, made as `tfl.layers.conv2d` makes its layer. */
+/** Makes a `GroupedConv2D`, in the style of `tfl.layers.conv2d`. */
 export const groupedConv2d = (config: GroupedConv2DConfig): GroupedConv2D =>
   new GroupedConv2D(config);
 

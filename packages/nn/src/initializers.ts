@@ -1,21 +1,20 @@
 /**
- * How weights begin. Each initializer is stock TensorFlow.js's, so that a saved model names nothing
- * of deepend's, with its numbers
- * drawn by `random.ts`: stock tfjs takes ten seconds for VGG-16, and cuts the tails off its normal
- * ones.
+ * Initializers of kernels. Each is an initializer of stock TensorFlow.js, so that stock tfjs can
+ * load the saved model, but `random.ts` draws its numbers: stock tfjs takes ten seconds for VGG-16,
+ * and truncates its normal distribution.
  */
 import * as tf from '@tensorflow/tfjs-core';
 import * as tfl from '@tensorflow/tfjs-layers';
 import { normal, uniform } from './random';
 
-/** How the kernels of a model begin; biases begin at 0. */
+/** How the kernels of a model are initialized; biases are initialized with 0. */
 export type Init = 'xavier-uniform' | 'he-normal';
 
 type Initializer = ReturnType<typeof tfl.initializers.zeros>;
 
 interface Kernel {
   readonly seed: number;
-  /** Numbers that one output is computed from, and outputs that one number goes into. */
+  /** Inputs of one output, and outputs that one input contributes to. */
   readonly fanIn: number;
   readonly fanOut: number;
 }
@@ -41,15 +40,14 @@ const glorot = ({ seed, fanIn, fanOut }: Kernel) => {
   return drawing(tfl.initializers.glorotUniform({ seed }), (size) => uniform(size, bound, seed));
 };
 
-/** A row: the kernels of convolutions, and those of linear layers. */
+/** The initializers of convolutions' and of linear layers' kernels, by the option `init`. */
 export const INITIALIZERS: Record<
   Init,
   Record<'conv' | 'dense', (kernel: Kernel) => Initializer>
 > = {
   // Glorot & Bengio 2010: the book's runs
   'xavier-uniform': { conv: glorot, dense: glorot },
-  // He et al. 2015 with fan-out, and PyTorch's own beginning for linear layers: torchvision's
-  // ResNets
+  // He et al. 2015 with fan-out, and PyTorch's default for linear layers: torchvision's ResNets
   'he-normal': {
     conv: ({ seed, fanOut }) => normalWith(Math.sqrt(2 / fanOut), seed),
     dense: ({ seed, fanIn }) => uniformWithin(1 / Math.sqrt(fanIn), seed),

@@ -1,7 +1,8 @@
 /**
- * The stock layers with PyTorch's conventions: symmetric explicit padding, batch norm with epsilon
- * 1e-5 and moving average 0.9.
- * Each is a `Block`: a function from symbolic tensor to symbolic tensor.
+ * Stock layers of TensorFlow.js with PyTorch's conventions: symmetric explicit padding, batch norm
+ * with epsilon 1e-5 and moving average 0.9. Each function returns a `Block`, a function from
+ * symbolic tensor to symbolic tensor. A layer's name is optional: by default it is numbered in its
+ * scope (`relu1`, `relu2`, ...).
  */
 import * as tfl from '@tensorflow/tfjs-layers';
 import { GroupedConv2D, type GroupedConv2DConfig } from './grouped-conv';
@@ -14,14 +15,14 @@ export type Block = (x: tfl.SymbolicTensor) => tfl.SymbolicTensor;
 export const shapeOf = (x: tfl.SymbolicTensor): number[] =>
   x.shape.slice(1).map((size) => size ?? 0);
 
-/** An image that a layer leaves nothing of. */
+/** Thrown when a layer's output would have no pixels left. */
 export class ImageTooSmallError extends RangeError {
   override name = 'ImageTooSmallError';
 }
 
 /**
- * Puts a layer behind symbolic tensors. In a dry build it works out the shape alone.
- * @throws ImageTooSmallError when nothing of the image is left; it names the layer
+ * Applies a layer to symbolic tensors. In a dry build it only computes the output's shape.
+ * @throws ImageTooSmallError when the output would have no pixels; the error names the layer
  */
 export function apply(
   layer: tfl.layers.Layer,
@@ -38,7 +39,7 @@ export function apply(
       `layer '${layer.name}' (${layer.getClassName()}) would give ${inner(shape)} from ${given}`,
     );
   }
-  // Blocks read nothing of a symbolic tensor but its shape.
+  // Blocks read only the shape of a symbolic tensor.
   if (isDry()) return { shape, dtype: 'float32' } as tfl.SymbolicTensor;
   remember(layer);
   return layer.apply(x) as tfl.SymbolicTensor;
@@ -47,7 +48,7 @@ export function apply(
 type Sides = readonly [before: number, after: number];
 
 /**
- * Rows and columns of zeros around the image. Stock tfjs's `same` pads unevenly at stride 2;
+ * Adds rows and columns of zeros around the image. tfjs's `same` pads unevenly at stride 2, which
  * PyTorch never does.
  */
 const padSides =
@@ -68,8 +69,8 @@ export const pad = (padding: number, name: string): Block =>
   padSides([padding, padding], [padding, padding], name);
 
 /**
- * Zeros behind the last channel, `count` of them: ZeroPadding2D pads the last two axes when told
- * that channels come first.
+ * Adds `count` channels of zeros after the last one. With `channelsFirst`, ZeroPadding2D pads the
+ * last two axes, of which the last holds the channels here.
  */
 export const padChannels =
   (count: number, name: string): Block =>
@@ -91,7 +92,9 @@ export interface ConvOptions {
   stride?: number;
   padding?: number;
   bias?: boolean;
-  /** Input and output channels fall into as many groups, each convolved alone. @default 1 */
+  /**
+   * Groups that input and output channels are split into; each is convolved separately. @default 1
+   */
   groups?: number;
   name: string;
 }
@@ -124,7 +127,10 @@ export const conv =
     return apply(tfl.layers.conv2d({ ...config, padding: 'valid' }), padded);
   };
 
-/** Each channel convolved alone with a kernel of its own; the number of channels stays. */
+/**
+ * Depthwise convolution, `[batch, h, w, c]` → `[batch, h', w', c]`: each channel is convolved with
+ * its own kernel.
+ */
 export const depthwiseConv =
   ({ kernel, stride = 1, padding = 0, bias = true, name }: Omit<ConvOptions, 'groups'>): Block =>
   (x) => {
@@ -151,7 +157,8 @@ export interface BatchNormOptions {
   /** @default 1e-5 */
   epsilon?: number;
   /**
-   * Begins with a factor of 0, so that the block around it begins as the identity. @default false
+   * Initializes the factor gamma with 0, so that the residual block around it starts as the
+   * identity. @default false
    */
   zero?: boolean;
 }
@@ -175,7 +182,7 @@ export const relu =
   (x) =>
     apply(tfl.layers.reLU({ name: layerConfig(name).name }), x);
 
-/** ReLU that ends at 6, Sandler et al. 2018. */
+/** min(max(x, 0), 6), Sandler et al. 2018. */
 export const relu6 =
   (name: string): Block =>
   (x) =>
@@ -192,16 +199,14 @@ export interface PoolOptions {
   stride?: number;
   padding?: number;
   /**
-   * A last window that the image does not fill is taken too, as PyTorch's `ceil_mode`. @default
-   * false
+   * Whether a last window that reaches beyond the image counts too, as with PyTorch's `ceil_mode`.
+   * @default false
    */
   ceil?: boolean;
   name: string;
 }
 
-/**
- * Max-pooling. Its padding is zeros, which equals PyTorch's −∞ where the input is a ReLU's output.
- */
+/** Max-pooling. It pads with zeros, which gives PyTorch's values (it pads with −∞) after a ReLU. */
 export const maxPool =
   ({ size, stride = size, padding = 0, ceil = false, name }: PoolOptions): Block =>
   (x) => {
@@ -217,8 +222,8 @@ export const maxPool =
   };
 
 /**
- * Pixels that the last window lacks. One that would begin in the padding behind the image is left
- * out, as PyTorch does.
+ * Number of pixels that the last window reaches beyond the padded image. A window that would start
+ * in the padding after the image is left out, as in PyTorch.
  */
 function missing(
   length: number,
@@ -230,7 +235,8 @@ function missing(
 }
 
 /**
- * Mean of each `size`×`size` square, side by side: height and width become ⌊1 / size⌋ of theirs.
+ * Mean of each `size`×`size` window: `[batch, h, w, c]` → `[batch, ⌊(h − size) / stride⌋ + 1, …,
+ * c]`.
  */
 export const averagePool =
   ({ size, stride = size, name }: { size: number; stride?: number; name: string }): Block =>
@@ -246,8 +252,8 @@ export const averagePool =
     );
 
 /**
- * `[batch, height, width, channels]` → `[batch, height·width·channels]`, channels last: PyTorch
- * puts them first.
+ * `[batch, height, width, channels]` → `[batch, height·width·channels]`, channels last; PyTorch's
+ * has the channels first.
  */
 export const flatten =
   (name: string): Block =>
@@ -255,8 +261,8 @@ export const flatten =
     apply(tfl.layers.flatten({ name: layerConfig(name).name }), x);
 
 /**
- * Srivastava et al. 2014. Where its random numbers come from is the training plan's to say. A rate
- * of 0 is no layer.
+ * Dropout, Srivastava et al. 2014. In training by deepend the seed of the run determines the mask.
+ * A rate of 0 adds no layer.
  */
 export const dropout =
   (rate: number, name: string): Block =>
@@ -264,16 +270,15 @@ export const dropout =
     rate === 0 ? x : apply(tfl.layers.dropout({ rate, name: layerConfig(name).name }), x);
 
 /**
- * Stochastic depth, Huang et al. 2016, https://arxiv.org/abs/1603.09382: in training the whole
- * branch of a sample is dropped with
- * probability `rate` and grows by 1 / (1 − rate) otherwise. deepend trains it; stock tfjs can only
- * predict with it.
+ * Stochastic depth, Huang et al. 2016, https://arxiv.org/abs/1603.09382: in training, the whole
+ * branch of a sample is dropped with probability `rate`, and multiplied by 1 / (1 − rate)
+ * otherwise. Only deepend trains it; stock tfjs can load it and predict. A rate of 0 adds no layer.
  */
 export const dropPath =
   (rate: number, name: string): Block =>
   (x) => {
     if (rate === 0) return x;
-    const noiseShape = [null, 1, 1, 1] as unknown as number[]; // null is the batch; tfjs's types know numbers alone
+    const noiseShape = [null, 1, 1, 1] as unknown as number[]; // null is the batch; tfjs's types allow only numbers
     return apply(tfl.layers.dropout({ rate, noiseShape, name: layerConfig(name).name }), x);
   };
 
@@ -314,13 +319,15 @@ export const add =
   (...parts) =>
     apply(tfl.layers.add({ name: layerConfig(name).name }), [...parts]);
 
-/** Number by number, or pixel by pixel where one part is `[batch, 1, 1, channels]`. */
+/**
+ * Multiplies elementwise; a part of shape `[batch, 1, 1, channels]` is broadcast over all pixels.
+ */
 export const multiply =
   (name: string): Join =>
   (...parts) =>
     apply(tfl.layers.multiply({ name: layerConfig(name).name }), [...parts]);
 
-/** Joins the channels. */
+/** Concatenates along the channels; one part is returned as it is. */
 export const concatenate =
   (name: string): Join =>
   (...parts) =>
@@ -328,7 +335,7 @@ export const concatenate =
       ? parts[0]
       : apply(tfl.layers.concatenate({ axis: -1, name: layerConfig(name).name }), [...parts]);
 
-/** One block after the other. */
+/** Applies the blocks one after the other. */
 export const chain =
   (...blocks: readonly Block[]): Block =>
   (x) =>

@@ -1,13 +1,13 @@
 /**
- * Lists of layers named by their place, as PyTorch's `nn.Sequential` names them, or by their kind,
- * as the book's models do here.
+ * Lists of layers that are named by their index, as in PyTorch's `nn.Sequential`, or by their kind,
+ * as in the book's models here.
  */
 import { type Block, chain } from './layers';
 import { scope } from './naming';
 
-/** A layer that waits for its name. */
+/** A layer that gets its name later. */
 export interface NamedLayer {
-  /** `conv`, `relu`, `pool`, ...: its name where names tell the kind. */
+  /** `conv`, `relu`, `pool`, ...: what `numberedByKind` calls it. */
   readonly kind: string;
   readonly make: (name: string) => Block;
 }
@@ -17,10 +17,7 @@ export const namedLayer = (kind: string, make: (name: string) => Block): NamedLa
   make,
 });
 
-/**
- * `nn.Sequential`: the layers are called `0`, `1`, `2`, ... from `first` on, inside the scope
- * `name`.
- */
+/** `nn.Sequential`: names the layers `first`, `first + 1`, ..., inside the scope `name`. */
 export function modules(
   name: string,
   parts: readonly NamedLayer[],
@@ -30,8 +27,8 @@ export function modules(
 }
 
 /**
- * The layers are called by their kind and its count: `conv1`, `relu1`, `conv2`, ...; a kind that
- * comes once has no number.
+ * Names the layers by their kind and a number: `conv1`, `relu1`, `conv2`, ...; a kind that occurs
+ * once has no number.
  */
 export function numberedByKind(name: string, parts: readonly NamedLayer[]): Block {
   const counts = new Map<string, number>();

@@ -1,10 +1,10 @@
 /**
- * Pseudo-random numbers for initial weights: fast enough for VGG's 138 million, and the same on
- * every backend.
+ * Pseudo-random numbers for initial weights: fast enough for the 138 million of VGG-16, and the
+ * same on every backend.
  */
 import { mixSeed } from '@deepend/core';
 
-/** Numbers in [0, 1), one a call. */
+/** Returns the next number in [0, 1). */
 export type Random = () => number;
 
 /**
@@ -35,7 +35,7 @@ export function randomFrom(seed: number): Random {
   };
 }
 
-/** `size` numbers from −bound up to bound, each as likely as the other. */
+/** `size` numbers, uniform in [−bound, bound). */
 export function uniform(size: number, bound: number, seed: number): Float32Array {
   const random = randomFrom(seed);
   const values = new Float32Array(size);

@@ -1,4 +1,4 @@
-/** Stages of residual blocks, and what stands before and behind them. */
+/** Stages of residual blocks, and the stems and heads of residual models. */
 import { checkOptions, rule } from '@deepend/core';
 import { BLOCK_ORDER_NAMES, BLOCK_ORDERS, type BlockOrderName } from './block-orders';
 import {
@@ -23,14 +23,15 @@ export interface ResidualStageOptions extends BlockOptions {
   firstBlock?: boolean;
   /** Stride of the first block. @default 1 for the first stage, else 2 */
   stride?: number;
-  /** What a block does that changes the image or its channels. @default 'B', a projection */
-  shortcut?: Shortcut;
   /**
-   * For each block the probability with which training drops its branch, in place of `dropRate`.
+   * What the shortcut does where a block changes height, width or channels. @default 'B', a
+   * projection
    */
+  shortcut?: Shortcut;
+  /** Probability for each block with which training drops its branch, in place of `dropRate`. */
   dropRates?: readonly number[];
   name?: string;
-  /** What the blocks are called; gets their place from 0. @default block1, block2, ... */
+  /** Name of each block, from its index (the first is 0). @default block1, block2, ... */
   blockName?: (place: number) => string;
 }
 
@@ -47,9 +48,9 @@ export const stageRules = {
 const stageOptions = rule.object(stageRules);
 
 /**
- * `depth` residual blocks of `filters` output channels. The first halves height and width and
- * brings the channels to `filters`, unless
- * `firstBlock`: `[batch, h, w, c]` → `[batch, ⌈h / 2⌉, ⌈w / 2⌉, filters]`.
+ * `depth` residual blocks of `filters` output channels. The first block halves height and width
+ * (not with `firstBlock`) and changes the channels to `filters`: `[batch, h, w, c]` → `[batch, ⌈h /
+ * 2⌉, ⌈w / 2⌉, filters]`.
  */
 export function residualStage(
   filters: number,
@@ -103,9 +104,9 @@ export function residualEnd(
 }
 
 export interface StemOptions {
-  /** Of the convolution. @default true, as in the book */
+  /** Whether the convolution has a bias. @default true, as in the book */
   bias?: boolean;
-  /** What the layers are called. @default stem.conv, stem.bn, stem.relu, stem.pool */
+  /** Names of the scope and of the layers. @default stem.conv, stem.bn, stem.relu, stem.pool */
   names?: readonly [scope: string, conv: string, norm: string, relu: string, pool: string];
 }
 
@@ -154,7 +155,7 @@ type First = {
   names: readonly [string, string, string];
 };
 
-/** Convolution that keeps the size but for its stride, batch norm, ReLU. */
+/** Convolution (padded by half the kernel), batch norm, ReLU. */
 const cifarParts = (
   filters: number,
   { kernel, stride = 1, bias, names: [convName, normName, reluName] }: First,

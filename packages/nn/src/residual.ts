@@ -1,8 +1,7 @@
 /**
  * Residual blocks: He et al. 2015, https://arxiv.org/abs/1512.03385; ResNeXt's groups: Xie et al.
- * 2016, https://arxiv.org/abs/1611.05431.
- * The defaults are those of the book (Dive into Deep Learning, chapter 8.6): biased convolutions,
- * no normalization on the projection.
+ * 2016, https://arxiv.org/abs/1611.05431. The defaults are those of the book (Dive into Deep
+ * Learning, chapter 8.6): biased convolutions, no normalization on the projection.
  */
 import { checkOptions, rule } from '@deepend/core';
 import {
@@ -29,24 +28,25 @@ import { numbered, scope } from './naming';
 import { squeezeExcitation } from './squeeze-excitation';
 
 /**
- * What the shortcut of a block does when the block changes the image: `A` takes every stride-th
- * pixel and adds channels of zeros, so that no
- * shortcut learns; `B` projects there by a 1×1 convolution; `C` projects in every block. He et al.
- * 2015, section 4.1.
+ * What the shortcut does where a block changes height, width or channels: `A` takes every stride-th
+ * pixel and adds channels of zeros, which needs no parameters; `B` projects by a 1×1 convolution;
+ * `C` projects in every block, changed or not. He et al. 2015, section 4.1.
  */
 export type Shortcut = 'A' | 'B' | 'C';
 
-/** What the blocks of a model have in common. */
+/** Options that the blocks of a model share. */
 export interface BlockOptions {
-  /** Two 3×3 convolutions, or 1×1, 3×3 and 1×1. @default 'basic' */
+  /** `basic`: two 3×3 convolutions; `bottleneck`: 1×1, 3×3 and 1×1. @default 'basic' */
   block?: 'basic' | 'bottleneck';
-  /** How convolution, normalization and ReLU follow one another. @default 'original' */
+  /** The order of convolution, normalization and ReLU. @default 'original' */
   blockOrder?: BlockOrderName;
-  /** Channels between a bottleneck's 1×1 convolutions. @default a quarter of the filters */
+  /** Output channels of a bottleneck's 3×3 convolution. @default a quarter of the filters */
   width?: number;
   /** Groups of the bottleneck's 3×3 convolution. @default 1 */
   groups?: number;
-  /** Biases of the convolutions. @default true, as in the book; torchvision's have none */
+  /**
+   * Whether the convolutions have biases. @default true, as in the book; torchvision's have none
+   */
   bias?: boolean;
   /**
    * Whether a batch normalization follows the projection. @default false, as in the book;
@@ -54,19 +54,20 @@ export interface BlockOptions {
    */
   normalizedProjection?: boolean;
   /**
-   * The last normalization of the branch begins with a factor of 0: each block begins as the
-   * identity. @default false
+   * Initializes the factor of the branch's last normalization with 0, so that each block starts as
+   * the identity. @default false
    */
   zeroInitResidual?: boolean;
-  /** The probability with which training drops the whole branch of a sample. @default 0 */
+  /** Probability, in [0, 1), with which training drops the whole branch of a sample. @default 0 */
   dropRate?: number;
   /**
-   * Channels over the hidden units of a squeeze-and-excitation at the branch's end. @default none
+   * Adds a squeeze-and-excitation at the end of the branch, with channels / squeezeRatio hidden
+   * units; 16 in the paper. @default none
    */
   squeezeRatio?: number;
   /**
-   * What the layers on the shortcut are called. @default the convolution and normalization after
-   * the branch's last: `conv3`, `bn3`
+   * Names of the layers on the shortcut. @default the numbers after those of the branch: `conv3`,
+   * `bn3` in a basic block
    */
   projectionNames?: readonly [conv: string, norm: string];
 }
@@ -78,8 +79,8 @@ export interface ResidualOptions extends BlockOptions {
    */
   projection?: boolean;
   /**
-   * On a shortcut that changes the image and does not project: every stride-th pixel and channels
-   * of zeros. @default false
+   * Whether a shortcut without projection takes every stride-th pixel and adds channels of zeros.
+   * @default false
    */
   zeroPadding?: boolean;
   /** Stride of the first 3×3 convolution and of the shortcut. @default 1 */
@@ -118,7 +119,7 @@ type Convolution = Pick<ConvOptions, 'kernel' | 'stride' | 'padding' | 'groups'>
   filters: number;
 };
 
-/** A row: the convolutions of a block's branch. */
+/** The convolutions of the branch, by the kind of block. */
 const CONVOLUTIONS: Record<
   'basic' | 'bottleneck',
   (filters: number, options: { stride: number; width: number; groups: number }) => Convolution[]
@@ -138,9 +139,9 @@ const CONVOLUTIONS: Record<
 
 /**
  * A residual block of `filters` output channels: `[batch, h, w, c]` → `[batch, ⌈h / stride⌉, ⌈w /
- * stride⌉, filters]`. By default the book's:
- * f(x) = relu(x + g(x)), g: 3×3 convolution, batch norm, ReLU, 3×3 convolution, batch norm.
- * @throws TypeError or RangeError for options that do not fit one another
+ * stride⌉, filters]`. By default the book's block: f(x) = relu(x + g(x)), where g is 3×3
+ * convolution, batch norm, ReLU, 3×3 convolution, batch norm.
+ * @throws TypeError or RangeError for options that contradict each other
  */
 export function residual(filters: number, options: ResidualOptions = {}): Block {
   const checked = checkOptions('[nn] residual', residualOptions, options) as ResidualOptions;
@@ -162,8 +163,7 @@ export function residual(filters: number, options: ResidualOptions = {}): Block 
     scope(numbered('block', name), () => {
       const layers = new BlockLayers();
       const before = activated ? [] : order.before;
-      // A projection sees what the branch sees, He et al. 2016, section 3.2; an identity passes x
-      // itself on.
+      // A projection gets the branch's input, He et al. 2016, section 3.2; an identity gets x.
       const shared = projection ? layers.steps(before)(x) : x;
       const branched = branch(filters, {
         ...checked,
@@ -221,7 +221,7 @@ function branch(filters: number, { order, first, layers, ...options }: Branch): 
   const parts = convolutions.flatMap((convolution, i) => {
     const before = i === 0 ? first : order.before;
     const after = i < count - 1 ? order.between : order.last;
-    // The last normalization of the branch stands behind the last convolution, or before it.
+    // The last normalization of the branch comes after the last convolution or before it.
     const zeroAfter = zeroInitResidual && i === count - 1;
     const zeroBefore = zeroAfter && !order.last.includes('norm');
     return [

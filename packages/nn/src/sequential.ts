@@ -7,11 +7,11 @@ import { build } from './naming';
 export interface SequentialOptions {
   /** `[height, width, channels]` of one image, without the batch. */
   inputShape: ImageShape;
-  /** How kernels begin. @default 'xavier-uniform' */
+  /** How kernels are initialized; biases are initialized with 0. @default 'xavier-uniform' */
   init?: Init;
   /** Seeds the initial weights: any safe integer. @default 0 */
   seed?: number;
-  /** @default 'net' */
+  /** The model's name. @default 'net' */
   name?: string;
 }
 
@@ -23,11 +23,16 @@ const options = rule.object({
 });
 
 /**
- * Builds a model from blocks, one after the other: `sequential([stem, residualStage(64, 2, {
- * firstBlock: true }), ...], { inputShape })`.
- * Its weights are initialized here; nothing resets them later.
- * @throws RangeError when the image is too small for a layer, before any weight is made; it names
- *   the layer and the smallest size
+ * Builds a model from blocks that are applied one after the other. Its weights are initialized
+ * here; nothing resets them later.
+ * @param blocks functions from symbolic tensor to symbolic tensor
+ * @throws RangeError when the image is too small for a layer, before any weight is made; the error
+ *   names the layer and the smallest size that works
+ * @example
+ * const model = sequential(
+ *   [conv(16, { kernel: 3, padding: 1 }), batchNorm(), relu(), globalAveragePool(), dense(10)],
+ *   { inputShape: [32, 32, 3] },
+ * );
  */
 export function sequential(
   blocks: readonly Block[],
@@ -49,8 +54,8 @@ const through = (blocks: readonly Block[], image: tfl.SymbolicTensor) =>
   blocks.reduce((x, block) => block(x), image);
 
 /**
- * Why an image is too small; undefined when it is not, or when a block of the caller's own works on
- * real layers alone.
+ * Why an image is too small; undefined when it is not, or when the caller's own block cannot run
+ * without creating layers.
  */
 function tooSmall(blocks: readonly Block[], inputShape: ImageShape): string | undefined {
   const image = { shape: [null, ...inputShape], dtype: 'float32' } as tfl.SymbolicTensor;
@@ -65,7 +70,8 @@ function tooSmall(blocks: readonly Block[], inputShape: ImageShape): string | un
 const LARGEST = 1024;
 
 /**
- * The smallest square image that works, found by halving: what fits a size fits every larger one.
+ * Finds the smallest square image that works by bisection: a model that works at one size works at
+ * every larger one.
  */
 function advice(blocks: readonly Block[], [, , channels]: ImageShape): string {
   const fits = (size: number) => tooSmall(blocks, [size, size, channels]) === undefined;

@@ -15,7 +15,7 @@ import { scope } from './naming';
 /**
  * Scales each channel by a number in 0 … 1 that a small net makes of all channels' means: `[batch,
  * h, w, c]` → the same shape.
- * @param ratio channels over hidden units; 16 in the paper
+ * @param ratio the hidden layer has channels / ratio units; 16 in the paper
  */
 export function squeezeExcitation(ratio: number, { name = 'se' }: { name?: string } = {}): Block {
   return (x) =>
