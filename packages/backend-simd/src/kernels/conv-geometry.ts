@@ -39,6 +39,29 @@ export function parseGeometry(info: backend_util.Conv2DInfo): Geometry {
   };
 }
 
+type Windows = Pick<
+  Geometry,
+  'height' | 'width' | 'outHeight' | 'outWidth' | 'kernelHeight' | 'kernelWidth'
+> &
+  Partial<Pick<Geometry, 'dilationY' | 'dilationX'>>;
+
+/**
+ * Returns `g`, whose output may be empty. TensorFlow.js computes a negative output size for a
+ * larger kernel, and its stock kernels return a tensor of that shape, such as `[1, -4, -4, 3]`.
+ * @throws RangeError when the window exceeds the padded image by more than a stride
+ */
+export function requireFit<T extends Windows>(where: string, g: T): T {
+  if (g.outHeight >= 0 && g.outWidth >= 0) return g;
+  const { kernelHeight, kernelWidth, dilationY = 1, dilationX = 1 } = g;
+  const reach = [(kernelHeight - 1) * dilationY + 1, (kernelWidth - 1) * dilationX + 1];
+  throw new RangeError(
+    `[backend-simd] ${where}: expected a window that fits into the padded image, got one of ` +
+      `${reach.join(' × ')} pixels, dilation included, for an image of ${g.height} × ${g.width}, ` +
+      `which would have ${g.outHeight} × ${g.outWidth} outputs; pad the image, or use a smaller ` +
+      'kernel or dilation',
+  );
+}
+
 /**
  * One tap of the kernel: the source pixel that it reads for position (0, 0), and the index of its
  * [channels][outChannels] matrix in the filter.

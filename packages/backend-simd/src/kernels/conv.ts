@@ -17,6 +17,7 @@ import {
   type Geometry,
   isPointwise,
   parseGeometry,
+  requireFit,
   winogradTile,
 } from './conv-geometry';
 import { inputGradientScattered, shouldScatter } from './conv-scatter';
@@ -119,18 +120,17 @@ export function filterGradient(
 /** The geometry of a call of TensorFlow.js's own kernels. */
 function geometry(x: readonly number[], filter: readonly number[], attrs: Attrs): Geometry {
   const { strides, pad, dilations = 1, dimRoundingMode } = attrs;
-  return parseGeometry(
-    backend_util.computeConv2DInfo(
-      x as [number, number, number, number],
-      filter as [number, number, number, number],
-      strides,
-      dilations,
-      pad,
-      dimRoundingMode,
-      false,
-      'channelsLast',
-    ),
+  const info = backend_util.computeConv2DInfo(
+    x as [number, number, number, number],
+    filter as [number, number, number, number],
+    strides,
+    dilations,
+    pad,
+    dimRoundingMode,
+    false,
+    'channelsLast',
   );
+  return requireFit('conv2d', parseGeometry(info));
 }
 
 const channelsLast = ({ attrs }: Call) => !attrs.dataFormat || attrs.dataFormat === 'NHWC';

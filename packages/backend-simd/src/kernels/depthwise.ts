@@ -6,6 +6,7 @@ import { backend_util, type TensorInfo } from '@tensorflow/tfjs-core';
 import { ReduceOp, Task } from '../../assembly/ops';
 import type { SimdBackend } from '../backend';
 import type { DepthwiseArgs } from '../generated/bindings';
+import { parseGeometry, requireFit } from './conv-geometry';
 import { reduce } from './reduce';
 import { copy } from './strided-copy';
 import { type Attrs, type Call, isFloat, type Kernel, size } from './types';
@@ -15,7 +16,7 @@ function parseInfo(
   filter: readonly number[],
   { strides, pad, dilations, dimRoundingMode }: Attrs,
 ) {
-  return backend_util.computeConv2DInfo(
+  const info = backend_util.computeConv2DInfo(
     x as [number, number, number, number],
     filter as [number, number, number, number],
     strides,
@@ -24,6 +25,8 @@ function parseInfo(
     dimRoundingMode,
     true,
   );
+  requireFit('depthwiseConv2d', parseGeometry(info));
+  return info;
 }
 
 interface Addresses {

@@ -4,7 +4,7 @@
  */
 import type { TensorInfo } from '@tensorflow/tfjs-core';
 import { convForward, filterGradient, inputGradient } from './conv';
-import type { Geometry } from './conv-geometry';
+import { type Geometry, requireFit } from './conv-geometry';
 import { convGrouped, filterGradientGrouped, inputGradientGrouped } from './conv-grouped';
 import { product } from './matmul';
 import type { Attrs, FusedKernel } from './types';
@@ -24,7 +24,7 @@ function geometry(
   const { top, bottom, left, right } = padding;
   const positions = (length: number, kernel: number, axis: number) =>
     Math.floor((length - (kernel - 1) * dilations[axis] - 1) / strides[axis]) + 1;
-  return {
+  return requireFit('conv2d', {
     batch,
     height,
     width,
@@ -40,7 +40,7 @@ function geometry(
     dilationX: dilations[1],
     padTop: top,
     padLeft: left,
-  };
+  });
 }
 
 export const fusedConvKernels: readonly FusedKernel[] = [

@@ -6,6 +6,7 @@ import { backend_util, type TensorInfo } from '@tensorflow/tfjs-core';
 import { Task } from '../../assembly/ops';
 import type { SimdBackend } from '../backend';
 import type { PoolArgs } from '../generated/bindings';
+import { requireFit } from './conv-geometry';
 import { type Attrs, type Call, isFloat, type Kernel, size } from './types';
 
 /** Shapes, strides and padding of a pooling layer. */
@@ -24,7 +25,7 @@ function stockWindow(
     pad,
     dimRoundingMode,
   );
-  return {
+  return requireFit('pool', {
     batch: info.batchSize,
     height: info.inHeight,
     width: info.inWidth,
@@ -37,7 +38,7 @@ function stockWindow(
     strideX: info.strideWidth,
     padTop: info.padInfo.top,
     padLeft: info.padInfo.left,
-  };
+  });
 }
 
 /** The window of fused kernels: padding is `{ top, bottom, left, right }`. */
@@ -45,7 +46,7 @@ function fusedWindow(x: readonly number[], { size: kernel, strides, padding }: A
   const [batch = 1, height = 1, width = 1, channels = 1] = x;
   const positions = (length: number, axis: number, pad: number) =>
     Math.floor((length + pad - kernel[axis]) / strides[axis]) + 1;
-  return {
+  return requireFit('pool', {
     batch,
     height,
     width,
@@ -58,7 +59,7 @@ function fusedWindow(x: readonly number[], { size: kernel, strides, padding }: A
     strideX: strides[1],
     padTop: padding.top,
     padLeft: padding.left,
-  };
+  });
 }
 
 interface Tensors {
