@@ -4,7 +4,7 @@ import path from 'node:path';
 import { describe, expect, it } from 'vitest';
 
 const page = readFileSync('docs/environment.md', 'utf8');
-const listed = new Set([...page.matchAll(/^\| `([A-Z_]+)` \|/gm)].map(([, name]) => name));
+const listed = new Set([...page.matchAll(/^\| `([A-Z_]+)` +\|/gm)].map(([, name]) => name));
 
 const sources = readdirSync('packages', { recursive: true, encoding: 'utf8' }).filter(
   (name) => /^[^/]+\/(src|bin)\/.*\.m?[jt]s$/.test(name) && !name.includes('/generated/'),
