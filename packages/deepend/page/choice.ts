@@ -51,7 +51,8 @@ export class Choice {
     else {
       const newest = [...runs.values()].sort((a, b) => b.started - a.started);
       const running = newest.filter(({ state }) => state === 'running');
-      const kept = this.#ids.filter((id) => runs.has(id)); // a run that has just ended stays in view
+      // A run that has just ended stays in view.
+      const kept = this.#ids.filter((id) => runs.has(id));
       const fresh = (running.length > 0 ? running : newest.slice(0, FIRST)).map(({ id }) => id);
       this.#ids = [
         ...new Set(kept.length > 0 ? [...kept, ...running.map(({ id }) => id)] : fresh),

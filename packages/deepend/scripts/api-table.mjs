@@ -22,7 +22,8 @@ This page is generated; after a change run \`node packages/deepend/scripts/api-t
 `;
 
 /**
- * @typedef {{ name: string, about: string, members?: Name[] }} Name a value; a namespace has members
+ * @typedef {{ name: string, about: string, members?: Name[] }} Name
+ *   a value; a namespace has members
  * @returns {Name[]} what `deepend` exports, in alphabetical order
  */
 export function listNames() {

@@ -1,7 +1,6 @@
 /**
- * Makes texts of the dashboard's script and style, in src/generated/page.ts: the server then needs
- * no file beside the package's bundle, and
- * serves the same from the sources and from dist.
+ * Writes the dashboard's script and style as strings to src/generated/page.ts. The server then
+ * needs no file except the package's bundle, and serves the same from the sources and from dist.
  */
 import { mkdir, readFile, rename, writeFile } from 'node:fs/promises';
 import path from 'node:path';
