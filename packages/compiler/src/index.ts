@@ -38,4 +38,4 @@ export {
   pairs,
   zeroPad,
 } from './primitives';
-export type { Loss, LossResult, Parameter, ParameterGradient } from './program';
+export type { FinalActivation, Loss, LossResult, Parameter, ParameterGradient } from './program';

@@ -20,7 +20,7 @@ import {
   reshape,
 } from './ops/simple';
 import { NO_PADDING } from './primitives';
-import type { Operation, OperationKind, Parameter } from './program';
+import type { FinalActivation, Operation, OperationKind, Parameter } from './program';
 
 /** A layer's configuration as tfjs serializes it. */
 // biome-ignore lint/suspicious/noExplicitAny: every class has other fields
@@ -161,19 +161,23 @@ const RANDOM = [
   'RandomWidth',
 ];
 
-/** A model as operations. The loss reads `logits`. */
+/** A model as operations, up to `logits`. */
 export interface Program {
   readonly input: Value;
+  /** The model's output before its final activation. */
   readonly logits: Value;
+  /** Turns logits into the model's output; no operation computes it. Undefined when they are it. */
+  readonly finalActivation: FinalActivation | undefined;
   readonly operations: readonly Operation[];
 }
 
 /**
- * Turns each layer call into operations. A softmax at the very end is dropped, since the loss takes
- * logits.
+ * Turns each layer call into operations. A softmax or sigmoid at the very end is no operation: a
+ * cross-entropy takes the logits, and for every other loss the plan applies it.
  */
 export function lower(graph: Graph): Program {
   let logits = graph.output;
+  let finalActivation: FinalActivation | undefined;
   const alias = new Map<number, Value>();
   const resolve = (value: Value): Value => alias.get(value.id) ?? value;
   let ids = Math.max(graph.input.id, ...graph.calls.map((call) => call.output.id)) + 1;
@@ -193,16 +197,16 @@ export function lower(graph: Graph): Program {
       params: readonly Parameter[],
     ) => operations.push({ ...lowered, inputs: from, output: to, params, layers: [layer.name] });
 
-    const isSoftmax =
-      (className === 'Activation' && fused === 'softmax') || className === 'Softmax';
+    const ending = last ? endingOf(className, config, output) : undefined;
+    if (ending) finalActivation = ending;
     const rows = config.dataFormat === 'channelsFirst' ? CHANNELS_FIRST : LOWERINGS;
-    const lowered = isSoftmax && last ? null : rows[className]?.(config, { ...call, inputs });
+    const isOnlyEnding = ending && (className === 'Activation' || className === 'Softmax');
+    const lowered = isOnlyEnding ? null : rows[className]?.(config, { ...call, inputs });
     const splits =
       ['Conv2D', 'DepthwiseConv2D', 'Dense'].includes(className) && fused && fused !== 'linear';
     if (lowered === null) alias.set(output.id, inputs[0] as Value);
     else if (lowered && !splits) emit(lowered, inputs, output, parametersOf(layer));
-    else if (lowered && fused === 'softmax' && last)
-      emit(lowered, inputs, output, parametersOf(layer));
+    else if (lowered && ending) emit(lowered, inputs, output, parametersOf(layer));
     else if (lowered && isActivation(fused)) {
       const linear: Value = { id: ids++, shape: output.shape };
       emit(lowered, inputs, linear, parametersOf(layer));
@@ -210,7 +214,23 @@ export function lower(graph: Graph): Program {
     } else emit(row(anyLayer, layer) as NonNullable<Lowered>, inputs, output, parametersOf(layer));
     if (last) logits = resolve(output);
   }
-  return { input: graph.input, logits, operations };
+  return { input: graph.input, logits, finalActivation, operations };
+}
+
+/** The activation with which a model's last layer ends, if a loss may look through it. */
+function endingOf(
+  className: string,
+  config: Config,
+  { shape }: Value,
+): FinalActivation | undefined {
+  if (shape.length !== 2) return undefined;
+  if (className === 'Softmax') {
+    const axis = (config.axis as number | undefined) ?? -1;
+    return axis === -1 || axis === 1 ? 'softmax' : undefined;
+  }
+  if (!['Activation', 'Dense'].includes(className)) return undefined;
+  const { activation: name } = config;
+  return name === 'softmax' || name === 'sigmoid' ? name : undefined;
 }
 
 const where = (layer: tfl.layers.Layer) =>

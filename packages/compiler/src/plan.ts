@@ -3,13 +3,14 @@ import { backendTraits, type WorkspaceQuery } from '@deepend/core';
 import * as tf from '@tensorflow/tfjs-core';
 import type * as tfl from '@tensorflow/tfjs-layers';
 import { areFinite, Execution, type Mode, type NonFinite, NonFiniteDetector } from './execution';
+import { activate, activationGradient } from './final-activation';
 import { fuse } from './fuse';
 import { inputLayerOf, readGraph } from './graph';
 import { analyzeLiveness, type Liveness } from './liveness';
 import { lower } from './lower';
 import { adviseBatch, peakBytes } from './memory';
 import { statisticsOf } from './ops/batch-norm';
-import type { Loss, LossResult, Parameter, ParameterGradient } from './program';
+import type { FinalActivation, Loss, LossResult, Parameter, ParameterGradient } from './program';
 
 type Correct = tf.Scalar | null;
 
@@ -59,6 +60,8 @@ export class Plan {
   readonly statistics: readonly Parameter[];
   readonly numClasses: number;
   readonly inputShape: readonly (number | null)[];
+  /** The activation between the logits and the model's output; undefined when there is none. */
+  readonly finalActivation: FinalActivation | undefined;
   readonly #name: string;
   /** Trainable or not, each once. */
   readonly #weights: readonly Parameter[];
@@ -78,6 +81,7 @@ export class Plan {
     }
     this.inputShape = program.input.shape.slice(1);
     this.numClasses = shape[1];
+    this.finalActivation = program.finalActivation;
     this.#name = model.name;
     this.#weights = unique(program.operations.flatMap((op) => op.params));
     this.parameters = this.#weights.filter((param) => param.trainable);
@@ -89,12 +93,48 @@ export class Plan {
 
   /**
    * Computes logits `[batch, numClasses]` from features `[batch, height, width, channels]`, in
-   * inference mode. The caller disposes them.
+   * inference mode: the outputs before a final softmax or sigmoid. The caller disposes them.
    */
   logits(features: tf.Tensor): tf.Tensor2D {
     return this.#pass(this.#inference, features, { training: false, seed: 0 }, (execution) =>
       execution.forward(),
     );
+  }
+
+  /** Computes what `model.predict` gives, `[batch, numClasses]`. The caller disposes it. */
+  predict(features: tf.Tensor): tf.Tensor2D {
+    const logits = this.logits(features);
+    const outputs = this.outputs(logits);
+    logits.dispose();
+    return outputs;
+  }
+
+  /** The model's outputs from its logits, which stay the caller's. The caller disposes both. */
+  outputs(logits: tf.Tensor2D): tf.Tensor2D {
+    return this.finalActivation ? activate(this.finalActivation, logits) : tf.clone(logits);
+  }
+
+  /**
+   * Computes a loss from logits `[batch, numClasses]`, which stay the caller's: through the model's
+   * final activation, unless the loss applies that itself. `dLogits` is the gradient with respect to
+   * the logits.
+   */
+  lossOfLogits<C extends Correct>(
+    loss: Loss<C>,
+    logits: tf.Tensor2D,
+    labels: tf.Tensor,
+  ): LossResult<C> {
+    const { finalActivation } = this;
+    if (!finalActivation || loss.appliesActivation === finalActivation) return loss(logits, labels);
+    const outputs = activate(finalActivation, logits);
+    try {
+      const { dLogits: dOutputs, ...result } = loss(outputs, labels);
+      const dLogits = activationGradient(finalActivation, dOutputs, outputs);
+      dOutputs.dispose();
+      return { ...result, dLogits } as LossResult<C>;
+    } finally {
+      outputs.dispose();
+    }
   }
 
   /**
@@ -106,7 +146,8 @@ export class Plan {
     labels: tf.Tensor,
     options: Pick<StepOptions<C>, 'loss'>,
   ): Pick<LossResult<C>, 'loss' | 'correct'> {
-    const { loss, correct, dLogits } = computeLoss(options.loss, this.logits(features), labels);
+    const logits = this.logits(features);
+    const { loss, correct, dLogits } = this.#computeLoss(options.loss, logits, labels);
     dLogits.dispose();
     return { loss, correct };
   }
@@ -124,7 +165,11 @@ export class Plan {
     { seed = 0, loss: lossFunction }: StepOptions<C>,
   ): StepResult<C> {
     return this.#pass(this.#training, features, { training: true, seed }, (execution) => {
-      const { loss, correct, dLogits } = computeLoss(lossFunction, execution.forward(), labels);
+      const { loss, correct, dLogits } = this.#computeLoss(
+        lossFunction,
+        execution.forward(),
+        labels,
+      );
       return { loss, correct, gradients: execution.backward(dLogits) };
     });
   }
@@ -166,7 +211,11 @@ export class Plan {
     const mode = { training: true, seed, detector };
     return this.#keepingStatistics(() =>
       this.#pass(this.#training, features, mode, (execution) => {
-        const { loss, correct, dLogits } = computeLoss(lossFunction, execution.forward(), labels);
+        const { loss, correct, dLogits } = this.#computeLoss(
+          lossFunction,
+          execution.forward(),
+          labels,
+        );
         if (!detector.first && !areFinite(loss)) detector.first = { what: 'loss', layers: [] };
         detector.check('gradient', [], [dLogits]);
         if (!detector.first)
@@ -205,6 +254,19 @@ export class Plan {
     const { training = true, workspaceBytes = currentWorkspace() } = options;
     const liveness = training ? this.#training : this.#inference;
     return peakBytes(liveness, batch, { backward: training, workspaceBytes });
+  }
+
+  /** Computes the loss of logits, and disposes the logits. */
+  #computeLoss<C extends Correct>(
+    loss: Loss<C>,
+    logits: tf.Tensor2D,
+    labels: tf.Tensor,
+  ): LossResult<C> {
+    try {
+      return this.lossOfLogits(loss, logits, labels);
+    } finally {
+      logits.dispose();
+    }
   }
 
   #pass<T>(
@@ -268,19 +330,6 @@ export function compile(model: tfl.LayersModel): Plan {
 }
 
 const currentWorkspace = () => backendTraits(tf.getBackend()).workspaceBytes;
-
-/** Computes the loss of logits, and disposes the logits. */
-function computeLoss<C extends Correct>(
-  lossFunction: Loss<C>,
-  logits: tf.Tensor2D,
-  labels: tf.Tensor,
-): LossResult<C> {
-  try {
-    return lossFunction(logits, labels);
-  } finally {
-    logits.dispose();
-  }
-}
 
 function unique(params: Parameter[]): Parameter[] {
   return [...new Map(params.map((param) => [param.variable.id, param])).values()];

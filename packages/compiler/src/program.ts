@@ -91,11 +91,25 @@ export interface LossResult<Correct extends Scalar | null = Scalar | null> {
   readonly dLogits: Tensor2D;
 }
 
+/** An activation at the end of a model that a loss may look through. */
+export type FinalActivation = 'softmax' | 'sigmoid';
+
 /**
- * Computes the mean loss and its gradient from outputs `[batch, outputs]` and labels. It runs inside
- * no `tf.tidy`: it disposes its intermediate tensors itself.
+ * Computes the mean loss and its gradient from the model's outputs `[batch, outputs]` and labels. It
+ * runs inside no `tf.tidy`: it disposes its intermediate tensors itself.
  */
-export type Loss<Correct extends Scalar | null = Scalar | null> = (
-  outputs: Tensor2D,
-  labels: Tensor,
-) => LossResult<Correct>;
+export interface Loss<Correct extends Scalar | null = Scalar | null> {
+  (outputs: Tensor2D, labels: Tensor): LossResult<Correct>;
+  /**
+   * The loss applies this activation itself, in a stable form: when the model ends with it, the loss
+   * gets the logits before it. Any other loss gets what `model.predict` gives.
+   * @default none
+   */
+  readonly appliesActivation?: FinalActivation;
+  /**
+   * The mass of a batch, above 0: the mean loss is a sum divided by it. Means of several batches, or
+   * of the parts of one, are joined in proportion to their masses. The caller disposes it.
+   * @default the number of samples
+   */
+  readonly mass?: (labels: Tensor) => Scalar;
+}

@@ -189,7 +189,7 @@ export class DeviceGroup {
       return tf.concat([logits, ...theirs], 0) as tf.Tensor2D; // [batch, numClasses]
     });
     try {
-      return loss(whole, labels);
+      return plan.lossOfLogits(loss, whole, labels);
     } finally {
       tf.dispose([logits, whole]);
     }

@@ -73,9 +73,13 @@ export class GradientAccumulator {
   /**
    * Adds the gradients, which stay the caller's.
    * @param weight what each is multiplied by, such as a part's fraction of the batch, so that the
-   *   sum is the whole batch's gradient
+   *   sum is the whole batch's gradient; a scalar stays the caller's
    */
-  add(gradients: readonly ParameterGradient[], weight: number): void {
+  add(gradients: readonly ParameterGradient[], weight: number | tf.Scalar): void {
+    if (typeof weight !== 'number') {
+      this.#addScaled(gradients, weight);
+      return;
+    }
     if (!Number.isFinite(weight)) {
       throw new RangeError(
         `[optim] GradientAccumulator.add: weight must be a finite number, got ${weight}`,
@@ -90,6 +94,16 @@ export class GradientAccumulator {
       const first = tf.tidy(() => tf.variable(tf.mul(gradient, weight), false));
       this.#sums.set(parameter.variable.id, { parameter, gradient: first });
     }
+  }
+
+  /** Adds the gradients, multiplied by a number that is still on the device. */
+  #addScaled(gradients: readonly ParameterGradient[], weight: tf.Scalar): void {
+    const scaled = gradients.map(({ parameter, gradient }) => ({
+      parameter,
+      gradient: tf.mul(gradient, weight) as tf.Tensor,
+    }));
+    this.add(scaled, 1);
+    tf.dispose(scaled.map(({ gradient }) => gradient));
   }
 
   /** The sums, which are the caller's from then on. The next `add` starts from zero. */

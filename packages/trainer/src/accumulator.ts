@@ -1,5 +1,6 @@
 /** Sums over batches: the book's `Accumulator`, and the running loss and accuracy of an epoch. */
 
+import type { Loss } from '@deepend/compiler';
 import { formatValue } from '@deepend/core';
 import * as tf from '@tensorflow/tfjs-core';
 
@@ -52,8 +53,16 @@ export class Accumulator {
   }
 }
 
-/** What the running metrics have summed, as a checkpoint saves it. */
-export type MetricTotals = readonly [loss: number, numCorrect: number, numSamples: number];
+/**
+ * What the running metrics have summed, as a checkpoint saves it: the loss times its mass, the number
+ * correct, the number of samples, and the mass, without which it is the number of samples.
+ */
+export type MetricTotals = readonly [
+  loss: number,
+  numCorrect: number,
+  numSamples: number,
+  mass?: number,
+];
 
 /** What one batch contributes: its mean loss and number correct, still on the device. */
 export interface BatchMetrics {
@@ -61,14 +70,24 @@ export interface BatchMetrics {
   /** null when the loss has no notion of a correct answer. */
   readonly correct: tf.Scalar | null;
   readonly count: number;
+  /** What the loss is weighted by. @default `count` */
+  readonly mass?: tf.Scalar | undefined;
 }
+
+/** The mass of a batch, if the loss has one that is not its number of samples. */
+export const massOf = (loss: Loss<tf.Scalar | null>, labels: tf.Tensor): tf.Scalar | undefined =>
+  loss.mass?.(labels);
+
+/** The scalars of a batch's metrics. */
+export const scalarsOf = ({ loss, correct, mass }: BatchMetrics): tf.Scalar[] =>
+  [loss, correct, mass].filter((scalar) => scalar instanceof tf.Tensor);
 
 /**
  * Loss and accuracy of an epoch so far. Scalars stay on the device until `read`, so that a training
  * step does not wait for them.
  */
 export class RunningMetrics {
-  readonly #totals = new Accumulator(3);
+  readonly #totals = new Accumulator(4);
   #unread: BatchMetrics[] = [];
 
   /** Adds a batch, and takes ownership of its scalars. */
@@ -77,31 +96,34 @@ export class RunningMetrics {
   }
 
   /**
-   * Means over all samples so far; waits for the device. The accuracy is NaN when the loss has no
+   * Means over all samples so far, the loss by mass; waits for the device. The accuracy is NaN when the loss has no
    * notion of a correct answer.
    */
   async read(): Promise<{ loss: number; accuracy: number; numSamples: number }> {
     const batches = this.#unread;
     this.#unread = [];
-    for (const { loss, correct, count } of batches) {
+    for (const batch of batches) {
+      const { loss, correct, count, mass } = batch;
       const [meanLoss = Number.NaN] = await loss.data();
       const [numCorrect = Number.NaN] = correct ? await correct.data() : [Number.NaN];
-      this.#totals.add(meanLoss * count, numCorrect, count);
-      tf.dispose(correct ? [loss, correct] : [loss]);
+      const [weight = count] = mass ? await mass.data() : [];
+      this.#totals.add(meanLoss * weight, numCorrect, count, weight);
+      tf.dispose(scalarsOf(batch));
     }
-    const [loss, numCorrect, numSamples] = this.totals();
-    return { loss: loss / numSamples, accuracy: numCorrect / numSamples, numSamples };
+    const [loss, numCorrect, numSamples, mass = numSamples] = this.totals();
+    return { loss: loss / mass, accuracy: numCorrect / numSamples, numSamples };
   }
 
   /** The sums up to the last `read`. */
   totals(): MetricTotals {
-    return [this.#totals.get(0), this.#totals.get(1), this.#totals.get(2)];
+    const sum = (i: number) => this.#totals.get(i);
+    return [sum(0), sum(1), sum(2), sum(3)];
   }
 
   /** Continues from sums that `totals` returned. */
-  restore(totals: MetricTotals): void {
+  restore([loss, numCorrect, numSamples, mass = numSamples]: MetricTotals): void {
     this.reset();
-    this.#totals.add(...totals);
+    this.#totals.add(loss, numCorrect, numSamples, mass);
   }
 
   reset(): void {
@@ -110,7 +132,7 @@ export class RunningMetrics {
   }
 
   dispose(): void {
-    for (const { loss, correct } of this.#unread) tf.dispose(correct ? [loss, correct] : [loss]);
+    for (const batch of this.#unread) tf.dispose(scalarsOf(batch));
     this.#unread = [];
   }
 }

@@ -5,7 +5,7 @@ import type { Metric } from '@deepend/optim';
 import { softmaxCrossEntropy } from '@deepend/optim';
 import * as tf from '@tensorflow/tfjs-core';
 import type { LayersModel } from '@tensorflow/tfjs-layers';
-import { RunningMetrics } from './accumulator';
+import { massOf, RunningMetrics } from './accumulator';
 import { checkBatch, checkLoader, type Loader } from './loader';
 
 export interface Evaluation {
@@ -33,7 +33,8 @@ export interface EvaluateOptions {
 
 /**
  * Loss, accuracy and metrics of a model over all batches of a loader, in inference mode. Every
- * sample has the same weight, also in a smaller last batch.
+ * sample has the same weight, also in a smaller last batch; with class weights the loss is the
+ * weighted mean over all samples. Metrics get what `predict` gives.
  * @throws TypeError or RangeError when model, loader and labels do not fit together
  * @example
  * const { loss, accuracy } = await evaluate(net, testIter);
@@ -64,15 +65,24 @@ export async function evaluatePlan(
     for await (const batch of loader) {
       const { features, labels } = batch;
       let logits: tf.Tensor2D | undefined; // [batch, outputs]
+      let outputs: tf.Tensor2D | undefined; // [batch, outputs]
       try {
         checkBatch(where, batch, plan, { checkLabels: true, allowContinuous });
         logits = plan.logits(features);
-        const { loss, correct, dLogits } = computeLoss(logits, labels);
+        const { loss, correct, dLogits } = plan.lossOfLogits(computeLoss, logits, labels);
         dLogits.dispose();
-        running.add({ loss, correct, count: features.shape[0] ?? 0 });
-        for (const metric of metrics) await metric.update(logits, labels);
+        running.add({
+          loss,
+          correct,
+          count: features.shape[0] ?? 0,
+          mass: massOf(computeLoss, labels),
+        });
+        if (metrics.length > 0) outputs = plan.outputs(logits);
+        for (const metric of metrics) await metric.update(outputs as tf.Tensor2D, labels);
       } finally {
-        tf.dispose([features, labels, ...(logits ? [logits] : [])]);
+        tf.dispose([features, labels]);
+        if (logits) logits.dispose();
+        if (outputs) outputs.dispose();
       }
     }
     const result = await running.read();
@@ -87,13 +97,14 @@ export async function evaluatePlan(
 }
 
 /**
- * Logits `[numSamples, numClasses]` in inference mode. The caller disposes them.
+ * The model's outputs `[numSamples, numClasses]` in inference mode, as `model.predict` gives them:
+ * logits, or probabilities when the model ends with a softmax or sigmoid. The caller disposes them.
  * @param features float32 `[batch, height, width, channels]`, which stay the caller's; or a loader,
  *   whose batches are disposed
  * @throws TypeError or RangeError when model and features do not fit together
  * @example
- * const logits = await predict(net, features);
- * const classes = logits.argMax(1); // [batch]
+ * const outputs = await predict(net, features);
+ * const classes = outputs.argMax(1); // [batch]
  */
 export async function predict(
   model: LayersModel,
@@ -108,7 +119,7 @@ export async function predict(
     } finally {
       labels.dispose();
     }
-    return plan.logits(features);
+    return plan.predict(features);
   }
   checkLoader(where, features, plan);
   const parts: tf.Tensor2D[] = [];
@@ -116,7 +127,7 @@ export async function predict(
     for await (const batch of features) {
       try {
         checkBatch(where, batch, plan, { checkLabels: false, allowContinuous: true });
-        parts.push(plan.logits(batch.features));
+        parts.push(plan.predict(batch.features));
       } finally {
         tf.dispose([batch.features, batch.labels]);
       }

@@ -8,7 +8,7 @@ import { mixSeed, OutOfMemoryError } from '@deepend/core';
 import { GradientAccumulator } from '@deepend/optim';
 import * as tf from '@tensorflow/tfjs-core';
 import type { LayersModel } from '@tensorflow/tfjs-layers';
-import type { BatchMetrics } from './accumulator';
+import { type BatchMetrics, massOf, scalarsOf } from './accumulator';
 import type { Batch } from './loader';
 
 interface MicroBatchOptions {
@@ -70,6 +70,7 @@ export class MicroBatches {
     if (size >= count) return plan.forwardBackward(features, labels, { seed, loss });
     const accumulator = new GradientAccumulator();
     const parts: BatchMetrics[] = [];
+    const total = massOf(loss, labels);
     try {
       for (let start = 0; start < count; start += size) {
         const length = Math.min(size, count - start);
@@ -77,16 +78,20 @@ export class MicroBatches {
         const y = slice(labels, start, length);
         try {
           const result = plan.forwardBackward(x, y, { seed: mixSeed(seed, start), loss });
-          accumulator.add(result.gradients, length / count);
+          const mass = massOf(loss, y);
+          parts.push({ loss: result.loss, correct: result.correct, count: length, mass });
+          const fraction = mass && total ? tf.div<tf.Scalar>(mass, total) : length / count;
+          accumulator.add(result.gradients, fraction);
           tf.dispose(result.gradients.map(({ gradient }) => gradient));
-          parts.push({ loss: result.loss, correct: result.correct, count: length });
+          if (typeof fraction !== 'number') fraction.dispose();
         } finally {
           tf.dispose([x, y]);
         }
       }
-      return { ...combine(parts, count), gradients: accumulator.take() };
+      return { ...combine(parts, total ?? count), gradients: accumulator.take() };
     } finally {
-      tf.dispose(parts.flatMap((part) => (part.correct ? [part.loss, part.correct] : [part.loss])));
+      tf.dispose(parts.flatMap(scalarsOf));
+      total?.dispose();
       accumulator.dispose();
     }
   }
@@ -95,13 +100,17 @@ export class MicroBatches {
 const slice = (x: tf.Tensor, start: number, length: number): tf.Tensor =>
   tf.slice(x, [start, ...x.shape.slice(1).map(() => 0)], [length, ...x.shape.slice(1)]);
 
-/** Mean loss and number correct of a batch of `count` samples from those of its parts. */
+/** Mean loss and number correct of a batch from those of its parts, by their masses. */
 function combine(
   parts: readonly BatchMetrics[],
-  count: number,
+  total: number | tf.Scalar,
 ): Pick<Gradients, 'loss' | 'correct'> {
   const loss = tf.tidy(
-    () => tf.addN(parts.map((part) => tf.mul(part.loss, part.count / count))) as tf.Scalar,
+    () =>
+      tf.div(
+        tf.addN(parts.map(({ loss, count, mass }) => tf.mul(loss, mass ?? count))),
+        total,
+      ) as tf.Scalar,
   );
   const correct = parts.flatMap((part) => (part.correct ? [part.correct] : []));
   return {

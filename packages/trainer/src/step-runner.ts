@@ -13,7 +13,7 @@ import {
 } from '@deepend/optim';
 import * as tf from '@tensorflow/tfjs-core';
 import type { LayersModel } from '@tensorflow/tfjs-layers';
-import type { BatchMetrics } from './accumulator';
+import { type BatchMetrics, massOf } from './accumulator';
 import type { Batch } from './loader';
 import { MicroBatches } from './micro-batches';
 import type { TrainOptions } from './options';
@@ -53,7 +53,8 @@ export class StepRunner {
   readonly #accumulator: GradientAccumulator | undefined;
   readonly #group: DeviceGroup | undefined; // several devices that share each batch
   #pendingBatches = 0; // whose gradients wait for an update
-  #pendingSamples = 0;
+  /** Samples or mass of those batches. */
+  #pendingMass: number | tf.Scalar = 0;
 
   constructor(model: LayersModel, options: StepOptions) {
     const { optimizer = 'sgd', loss = softmaxCrossEntropy, emaDecay, microBatch } = options;
@@ -95,15 +96,16 @@ export class StepRunner {
       ? await this.#group.step(batch, seed)
       : this.microBatches.forwardBackward(batch, seed);
     this.#pendingBatches++;
-    this.#pendingSamples += count;
+    const mass = massOf(this.loss, batch.labels);
     if (!this.#accumulator) this.#update(gradients, lr);
     else {
-      this.#accumulator.add(gradients, count);
+      this.#accumulator.add(gradients, mass ?? count);
+      this.#addPendingMass(mass ?? count);
       disposeAll(gradients);
       if (this.#pendingBatches === gradientAccumulationSteps || isLast)
-        this.#update(divide(this.#accumulator.take(), this.#pendingSamples), lr);
+        this.#update(divide(this.#accumulator.take(), this.#pendingMass), lr);
     }
-    return { loss, correct, count };
+    return { loss, correct, count, mass };
   }
 
   /** Clips the gradients, updates weights and EMA, and disposes the gradients. */
@@ -116,7 +118,22 @@ export class StepRunner {
     this.ema?.update();
     this.updates++;
     this.#pendingBatches = 0;
-    this.#pendingSamples = 0;
+    this.#forgetPendingMass();
+  }
+
+  #addPendingMass(mass: number | tf.Scalar): void {
+    const sum = tf.tidy(() =>
+      typeof mass === 'number' && typeof this.#pendingMass === 'number'
+        ? mass + this.#pendingMass
+        : (tf.add(this.#pendingMass, mass) as tf.Scalar),
+    );
+    this.#forgetPendingMass();
+    this.#pendingMass = sum;
+  }
+
+  #forgetPendingMass(): void {
+    if (typeof this.#pendingMass !== 'number') this.#pendingMass.dispose();
+    this.#pendingMass = 0;
   }
 
   /** Runs `work` while the model has its averaged weights, if the run keeps an EMA. */
@@ -147,6 +164,7 @@ export class StepRunner {
     this.optimizer.dispose();
     this.ema?.dispose();
     this.#accumulator?.dispose();
+    this.#forgetPendingMass();
     await this.#group?.end();
   }
 }
@@ -154,10 +172,10 @@ export class StepRunner {
 const disposeAll = (gradients: readonly ParameterGradient[]) =>
   tf.dispose(gradients.map(({ gradient }) => gradient));
 
-/** Divides gradients that are sums over samples by their number, and disposes the sums. */
-function divide(sums: readonly ParameterGradient[], numSamples: number): ParameterGradient[] {
+/** Divides gradients that are sums by their number of samples or mass, and disposes the sums. */
+function divide(sums: readonly ParameterGradient[], mass: number | tf.Scalar): ParameterGradient[] {
   return sums.map(({ parameter, gradient: sum }) => {
-    const gradient = tf.div(sum, numSamples);
+    const gradient = tf.div(sum, mass);
     sum.dispose();
     return { parameter, gradient };
   });

@@ -1,8 +1,9 @@
 /** `deepend evaluate` and `deepend predict`. */
+import { compile } from '@deepend/compiler';
 import { decodeImage, resizeImages } from '@deepend/data';
 import { loadModel } from '@deepend/models';
 import { metrics } from '@deepend/optim';
-import { confusedPairs, evaluate, predict, worstClasses } from '@deepend/trainer';
+import { confusedPairs, evaluate, worstClasses } from '@deepend/trainer';
 import * as tf from '@tensorflow/tfjs-core';
 import type { LayersModel } from '@tensorflow/tfjs-layers';
 import type { Command } from 'commander';
@@ -92,7 +93,7 @@ async function classify(
   const features = tf.tidy(() =>
     tf.div(tf.tensor4d(Float32Array.from(resized), [1, height, width, channels]), 255),
   );
-  const logits = await predict(model, features);
+  const logits = compile(model).logits(features);
   const probabilities = tf.tidy(() => tf.softmax(logits));
   try {
     const values = [...(await probabilities.data())];

@@ -55,8 +55,8 @@ async function drawBatch(
   const count = Math.min(drawing.count, batch.features.shape[0] ?? 0);
   const rest = batch.features.shape.slice(1);
   const images = tf.slice(batch.features, 0, [count, ...rest]); // [count, height, width, channels]
-  const logits = await predict(net, images);
-  const classes = tf.argMax(logits, 1);
+  const outputs = await predict(net, images);
+  const classes = tf.argMax(outputs, 1);
   try {
     const [predicted, truth] = await Promise.all([classes.data(), batch.labels.data()]);
     const name = (index: number | undefined) => classNames?.[index ?? -1] ?? `class ${index}`;
@@ -67,6 +67,6 @@ async function drawBatch(
       titleColors: each.map((i) => (truth[i] === predicted[i] ? RIGHT : WRONG)),
     });
   } finally {
-    tf.dispose([images, logits, classes]);
+    tf.dispose([images, outputs, classes]);
   }
 }

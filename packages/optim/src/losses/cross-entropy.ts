@@ -31,6 +31,8 @@ export function softmaxCrossEntropy(logits: tf.Tensor2D, labels: tf.Tensor): Los
   });
 }
 
+softmaxCrossEntropy.appliesActivation = 'softmax' as const;
+
 export interface CrossEntropyOptions {
   /** Fraction of each label that is spread evenly over all classes, 0 to below 1. @default 0 */
   labelSmoothing?: number;
@@ -64,7 +66,7 @@ const MIN_MASS = 1e-30;
 
 /**
  * Makes a cross-entropy on logits with label smoothing and class weights: PyTorch's
- * `cross_entropy`.
+ * `cross_entropy`. When the model ends with a softmax, it takes the logits before that.
  * For class indices it is the weighted mean, divided by the sum of the labels' weights; for
  * probabilities it is divided by the batch size.
  * @throws TypeError or RangeError when an option is wrong; the loss throws RangeError when labels
@@ -77,9 +79,9 @@ export function crossEntropy(options: CrossEntropyOptions = {}): Loss<tf.Scalar>
   const where = '[optim] crossEntropy';
   const { labelSmoothing = 0, classWeights } = checkOptions(where, crossEntropyOptions, options);
   if (labelSmoothing === 0 && !classWeights) return softmaxCrossEntropy;
-  return (logits, labels) =>
+  const loss = (logits: tf.Tensor2D, labels: tf.Tensor) =>
     tf.tidy(() => {
-      const [batch, numClasses] = logits.shape;
+      const numClasses = logits.shape[1];
       const typed = classLabels(where, logits, labels);
       const sharp = probabilitiesOf(logits, typed); // [batch, numClasses]
       const smooth = tf.add(
@@ -94,10 +96,24 @@ export function crossEntropy(options: CrossEntropyOptions = {}): Loss<tf.Scalar>
         );
       }
       const weights = tf.tensor2d([...classWeights], [1, numClasses]);
-      const mass =
-        typed.rank === 1 ? tf.maximum(tf.sum(tf.mul(sharp, weights)), MIN_MASS) : tf.scalar(batch);
+      const mass = massOf(typed, classWeights);
       return composed(logits, typed, { targets: tf.mul(smooth, weights) as tf.Tensor2D, mass });
     });
+  return Object.assign(loss, {
+    appliesActivation: 'softmax' as const,
+    ...(classWeights && { mass: (labels: tf.Tensor) => massOf(labels, classWeights) }),
+  });
+}
+
+/** The sum of the weights of the labels' classes; for probabilities the number of samples. */
+function massOf(labels: tf.Tensor, classWeights: readonly number[]): tf.Scalar {
+  const [batch = 0] = labels.shape;
+  if (labels.rank !== 1) return tf.scalar(batch);
+  return tf.tidy(() => {
+    const classes = tf.cast(labels, 'int32') as tf.Tensor1D;
+    const oneHot = tf.oneHot(classes, classWeights.length);
+    return tf.maximum(tf.sum(tf.mul(oneHot, tf.tensor1d([...classWeights]))), MIN_MASS);
+  });
 }
 
 /** The probability of each class for each sample: `[batch, numClasses]`. */

@@ -30,16 +30,16 @@ export function meanSquaredError(): Loss<null> {
 
 /**
  * Makes the binary cross-entropy on logits in its stable form, max(x, 0) − x·y + log(1 + e^−|x|):
- * PyTorch's
- * `binary_cross_entropy_with_logits`. The model ends without a sigmoid. A sample counts as correct
- * when each of its outputs is on the same side of one half as its label.
+ * PyTorch's `binary_cross_entropy_with_logits`. When the model ends with a sigmoid, it takes the
+ * logits before that. A sample counts as correct when each of its outputs is on the same side of one
+ * half as its label.
  *
  * Labels: 0 to 1, float32 `[batch, outputs]`, or `[batch]` for a model with one output.
  * @example
  * await train(net, trainIter, testIter, { numEpochs: 3, lr: 0.1, loss: binaryCrossEntropy() });
  */
 export function binaryCrossEntropy(): Loss<tf.Scalar> {
-  return (x, labels) =>
+  const loss = (x: tf.Tensor2D, labels: tf.Tensor) =>
     tf.tidy(() => {
       const y = targets('[optim] binaryCrossEntropy', x, labels); // [batch, outputs]
       const losses = tf.add(tf.sub(tf.relu(x), tf.mul(x, y)), tf.log1p(tf.exp(tf.neg(tf.abs(x)))));
@@ -49,4 +49,5 @@ export function binaryCrossEntropy(): Loss<tf.Scalar> {
       const right = tf.equal(tf.sum(wrong, 1), 0); // [batch]
       return { loss, correct: tf.sum(tf.cast(right, 'float32')) as tf.Scalar, dLogits };
     });
+  return Object.assign(loss, { appliesActivation: 'sigmoid' as const });
 }
