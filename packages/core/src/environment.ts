@@ -1,5 +1,7 @@
 /** Reading the environment variables that docs/environment.md lists. */
+
 import { formatValue } from './options';
+import { isError } from './realms';
 
 /** What the value of a variable must be, and how it is read. */
 export interface EnvRule<T> {
@@ -20,7 +22,7 @@ export class EnvironmentError extends RangeError {
 
   /** Also recognizes an error of another copy of this package in the process (ESM and CJS). */
   static override [Symbol.hasInstance](value: unknown): boolean {
-    return value instanceof Error && value.name === ENVIRONMENT_ERROR;
+    return isError(value) && value.name === ENVIRONMENT_ERROR;
   }
 }
 

@@ -1,5 +1,7 @@
 /** Error classes that several packages throw or recognise. */
 
+import { isError } from './realms';
+
 const OUT_OF_MEMORY = 'OutOfMemoryError';
 
 export interface OutOfMemoryDetails {
@@ -36,6 +38,6 @@ export class OutOfMemoryError extends Error {
 
   /** `instanceof` also accepts an error of another copy of this package (ES module, CommonJS). */
   static override [Symbol.hasInstance](value: unknown): boolean {
-    return value instanceof Error && value.name === OUT_OF_MEMORY && 'asked' in value;
+    return isError(value) && value.name === OUT_OF_MEMORY && 'asked' in value;
   }
 }

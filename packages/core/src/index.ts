@@ -24,6 +24,15 @@ export { toCsv, toJson, toJsonl } from './history';
 export { type Bundle, type Notebook, type NotebookOutput, notebook } from './notebook';
 export { checkOptions, closest, formatValue } from './options';
 export { mixSeed } from './random';
+export {
+  isDate,
+  isError,
+  isFloat32Array,
+  isFloat64Array,
+  isInt32Array,
+  isSharedBuffer,
+  isUint8Array,
+} from './realms';
 export type { EpochRecord, StepRecord } from './records';
 export * as rule from './rules';
 export { deserializeError, type SerializedError, serializeError } from './serialized-error';

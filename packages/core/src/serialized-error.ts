@@ -3,6 +3,7 @@
  * its own properties, so an error is sent as a plain record and made into an error again.
  */
 
+import { isError } from './realms';
 export interface SerializedError {
   readonly name: string;
   readonly message: string;
@@ -13,7 +14,7 @@ export interface SerializedError {
 
 /** An error as a record that a thread or a process can send. */
 export function serializeError(error: unknown): SerializedError {
-  if (!(error instanceof Error)) return { name: 'Error', message: String(error), stack: undefined };
+  if (!isError(error)) return { name: 'Error', message: String(error), stack: undefined };
   const { name, message, stack } = error;
   const own = Object.entries(error).filter(
     (entry): entry is [string, string] => entry[0] !== 'name' && typeof entry[1] === 'string',

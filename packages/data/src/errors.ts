@@ -1,6 +1,7 @@
 /** Errors about files and mirrors. */
 
 /** A data file or folder that cannot be used. `file` is its path. */
+import { isError } from '@deepend/core';
 export class DataError extends Error {
   override readonly name = 'DataError';
   readonly file: string;
@@ -49,7 +50,7 @@ const SYSTEM_ERRORS: Record<string, string> = {
 
 /** Finds the system's code of an error (`ENOSPC`), also when `fetch` has wrapped the error. */
 export function errorCode(error: unknown): string | undefined {
-  for (let at = error; at instanceof Error; at = at.cause) {
+  for (let at = error; isError(at); at = at.cause) {
     const { code } = at as NodeJS.ErrnoException;
     if (typeof code === 'string') return code;
   }
@@ -60,8 +61,8 @@ export function errorCode(error: unknown): string | undefined {
 export function reason(error: unknown): string {
   const code = errorCode(error);
   if (code !== undefined && code in SYSTEM_ERRORS) return SYSTEM_ERRORS[code] as string;
-  if (!(error instanceof Error)) return String(error);
-  return error.cause instanceof Error && error.cause.message ? error.cause.message : error.message;
+  if (!isError(error)) return String(error);
+  return isError(error.cause) && error.cause.message ? error.cause.message : error.message;
 }
 
 /** Errors from worker threads whose class only this package knows, for `deserializeError`. */

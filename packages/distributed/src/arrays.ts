@@ -1,5 +1,5 @@
 /** Flat arrays that hold the values of many tensors, and the parts of a batch. */
-import { backendTraits } from '@deepend/core';
+import { backendTraits, isSharedBuffer } from '@deepend/core';
 import * as tf from '@tensorflow/tfjs-core';
 
 type Shaped = { readonly shape: readonly number[] };
@@ -34,7 +34,7 @@ export async function readTensors(
 
 /** A tensor of values whose memory will be overwritten: they are copied unless the backend does. */
 export function tensorOf(values: Float32Array, shape: readonly number[]): tf.Tensor {
-  const isShared = values.buffer instanceof SharedArrayBuffer;
+  const isShared = isSharedBuffer(values.buffer);
   const isCopied = isShared && backendTraits(tf.getBackend()).copiesOnUpload;
   return tf.tensor(isCopied ? values : values.slice(), [...shape]);
 }

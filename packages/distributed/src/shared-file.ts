@@ -3,10 +3,12 @@
  * weights in many small pieces. The file has no name, so the system deletes it when both processes
  * have ended, however they end.
  */
+
 import { randomUUID } from 'node:crypto';
 import { openSync, readSync, rmSync, statfsSync, writeSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
+import { isFloat32Array } from '@deepend/core';
 import { ensureLength } from './arrays';
 
 const MEMORY = '/dev/shm'; // Linux keeps its files in memory; containers may have little of it
@@ -47,7 +49,7 @@ const isPlace = (value: unknown): value is Place => (value as Place | null)?.inF
 export function writeArrays(descriptor: number, message: object): object {
   let offset = 0;
   const fields = Object.entries(message).map(([key, value]): [string, unknown] => {
-    if (!(value instanceof Float32Array)) return [key, value];
+    if (!isFloat32Array(value)) return [key, value];
     const place: Place = { inFile: true, offset, length: value.length };
     for (let done = 0; done < value.byteLength; )
       done += writeSync(descriptor, value, done, value.byteLength - done, offset + done);

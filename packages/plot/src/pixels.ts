@@ -1,5 +1,5 @@
 /** Reads the images that callers pass, tensors or arrays, into bytes. */
-import { formatValue } from '@deepend/core';
+import { formatValue, isFloat32Array, isFloat64Array } from '@deepend/core';
 import type { Pixels } from './blocks';
 import type { Rgb } from './characters';
 
@@ -83,7 +83,7 @@ async function readBatch(where: string, images: ImageBatch): Promise<Raster[]> {
 /** The factor from a value to a byte. */
 function toByte(where: string, values: ArrayLike<number>, dtype: string | undefined): 1 | 255 {
   if (dtype !== undefined) return /^(float|bool)/.test(dtype) ? 255 : 1;
-  if (values instanceof Float32Array || values instanceof Float64Array) return 255;
+  if (isFloat32Array(values) || isFloat64Array(values)) return 255;
   if (ArrayBuffer.isView(values)) return 1;
   for (let i = 0; i < values.length; i++) {
     if ((values[i] ?? 0) > 1) {

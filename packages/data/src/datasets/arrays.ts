@@ -1,5 +1,12 @@
 /** Loads batches of arrays of any shape: the book's `load_array`. */
-import { checkOptions, formatValue, rule } from '@deepend/core';
+import {
+  checkOptions,
+  formatValue,
+  isFloat32Array,
+  isInt32Array,
+  isUint8Array,
+  rule,
+} from '@deepend/core';
 import { Tensor, tensor } from '@tensorflow/tfjs-core';
 import { permutation } from '../random';
 import type { Batch, ImageShape } from '../types';
@@ -106,12 +113,12 @@ export function loadArray(
 function takeRows({ values, shape: [, ...rest] }: ShapedArray, indices: Uint32Array): Tensor {
   const size = rest.reduce((product, length) => product * length, 1);
   // Backends may keep the array, so each batch gets a new one.
-  const Values = values instanceof Int32Array ? Int32Array : Float32Array;
+  const Values = isInt32Array(values) ? Int32Array : Float32Array;
   const rows = new Values(indices.length * size);
   indices.forEach((index, i) => {
     rows.set(values.subarray(index * size, (index + 1) * size), i * size);
   });
-  return tensor(rows, [indices.length, ...rest], rows instanceof Int32Array ? 'int32' : 'float32');
+  return tensor(rows, [indices.length, ...rest], isInt32Array(rows) ? 'int32' : 'float32');
 }
 
 const asFloats = ({ values, shape }: ShapedArray): ShapedArray => ({
@@ -121,14 +128,12 @@ const asFloats = ({ values, shape }: ShapedArray): ShapedArray => ({
 
 /** Converts labels to the type of the batches: int32 for class indices, float32 otherwise. */
 function asLabels({ values, shape }: ShapedArray): ShapedArray {
-  return values instanceof Float32Array
-    ? { values, shape }
-    : { values: Int32Array.from(values), shape };
+  return isFloat32Array(values) ? { values, shape } : { values: Int32Array.from(values), shape };
 }
 
 /** @returns one more than the largest class index, or undefined for continuous labels */
 function countClasses(where: string, { values }: ShapedArray): number | undefined {
-  if (!(values instanceof Int32Array)) return undefined;
+  if (!isInt32Array(values)) return undefined;
   const largest = values.reduce((a, b) => Math.max(a, b), -1);
   if (largest < MAX_CLASSES) return largest + 1;
   throw new RangeError(
@@ -180,7 +185,7 @@ function readArray(where: string, name: string, data: ArrayData): ShapedArray {
 }
 
 const isTyped = (data: unknown): data is ShapedArray['values'] =>
-  data instanceof Float32Array || data instanceof Int32Array || data instanceof Uint8Array;
+  isFloat32Array(data) || isInt32Array(data) || isUint8Array(data);
 
 /** Returns the shape of a nested array, by the first element at each depth. */
 function nestedShape(data: unknown): number[] {

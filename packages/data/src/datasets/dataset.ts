@@ -1,5 +1,5 @@
 /** Datasets: their sizes, what makes one valid, and datasets from arrays in memory. */
-import { formatValue } from '@deepend/core';
+import { formatValue, isFloat32Array, isUint8Array } from '@deepend/core';
 import type { AnyDataset, Dataset, FileDataset, ImageShape } from '../types';
 
 /**
@@ -28,7 +28,7 @@ export function labelSize(dataset: AnyDataset): number {
  * @throws RangeError when labels are continuous values
  */
 export function numClassesOf(dataset: AnyDataset): number {
-  if (dataset.labels instanceof Float32Array) {
+  if (isFloat32Array(dataset.labels)) {
     throw new RangeError(
       '[data] numClassesOf: expected labels that are class indices, got float32 values',
     );
@@ -82,16 +82,16 @@ function findFilesProblem({ files, labels, channels }: FileDataset): Problem | u
 
 function findImagesProblem(dataset: Dataset): Problem | undefined {
   const { images, labels, imageShape, labelSize = 1 } = dataset;
-  if (!(images instanceof Uint8Array || images instanceof Float32Array))
+  if (!(isUint8Array(images) || isFloat32Array(images)))
     return { expected: 'images in a Uint8Array or a Float32Array', got: formatValue(images) };
   if (!isImageShape(imageShape))
     return { expected: 'an image shape [height, width, channels]', got: formatValue(imageShape) };
   const size = imageShape[0] * imageShape[1] * imageShape[2];
-  const unit = images instanceof Uint8Array ? 'bytes' : 'numbers';
+  const unit = isUint8Array(images) ? 'bytes' : 'numbers';
   if (labels.length === 0) return { expected: 'at least one sample', got: 'none' };
   if (images.length % size !== 0)
     return { expected: `images of ${size} ${unit} each`, got: `${images.length} ${unit} in all` };
-  const continuous = labels instanceof Float32Array;
+  const continuous = isFloat32Array(labels);
   if (!Number.isInteger(labelSize) || labelSize < 1 || (labelSize > 1 && !continuous)) {
     const expected = 'a "labelSize" of 1, or more if labels are float32';
     return { expected, got: formatValue(labelSize) };
@@ -103,7 +103,7 @@ function findImagesProblem(dataset: Dataset): Problem | undefined {
 
 /** Class indices must be below the number of class names, continuous labels finite. */
 function findLabelsProblem({ labels, classNames }: AnyDataset): Problem | undefined {
-  if (labels instanceof Float32Array) {
+  if (isFloat32Array(labels)) {
     const at = labels.findIndex((label) => !Number.isFinite(label));
     if (at < 0) return undefined;
     return { expected: 'labels that are finite numbers', got: `${labels[at]} at index ${at}` };

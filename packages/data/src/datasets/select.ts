@@ -1,5 +1,12 @@
 /** Parts and combinations of datasets: `take`, `subset`, `split`, `concat`, `classCounts`. */
-import { checkOptions, formatValue, rule } from '@deepend/core';
+import {
+  checkOptions,
+  formatValue,
+  isFloat32Array,
+  isInt32Array,
+  isUint8Array,
+  rule,
+} from '@deepend/core';
 import { permutation } from '../random';
 import type { AnyDataset, Dataset, FileDataset } from '../types';
 import { checkDataset, isFileDataset, labelSize, numClassesOf, numSamplesOf } from './dataset';
@@ -162,15 +169,14 @@ export function concat<T extends AnyDataset>(...datasets: readonly T[]): T {
 
 /** Describes what must be equal in datasets that are concatenated. */
 function describeKind(dataset: AnyDataset): string {
-  const labels =
-    dataset.labels instanceof Float32Array
-      ? `${labelSize(dataset)} numbers per label`
-      : 'class labels';
+  const labels = isFloat32Array(dataset.labels)
+    ? `${labelSize(dataset)} numbers per label`
+    : 'class labels';
   const names = dataset.classNames
     ? `classes ${dataset.classNames.join(', ')}`
     : 'classes without names';
   if (isFileDataset(dataset)) return `files of ${dataset.channels} channels, ${labels}, ${names}`;
-  const pixels = dataset.images instanceof Uint8Array ? 'uint8' : 'float32';
+  const pixels = isUint8Array(dataset.images) ? 'uint8' : 'float32';
   return `${pixels} images of [${dataset.imageShape.join(', ')}], ${labels}, ${names}`;
 }
 
@@ -192,8 +198,8 @@ type Numbers = Uint8Array | Int32Array | Float32Array;
 
 /** Makes an array of the same type. */
 function emptyLike<T extends Numbers>(array: T, length: number): T {
-  if (array instanceof Uint8Array) return new Uint8Array(length) as T;
-  return (array instanceof Int32Array ? new Int32Array(length) : new Float32Array(length)) as T;
+  if (isUint8Array(array)) return new Uint8Array(length) as T;
+  return (isInt32Array(array) ? new Int32Array(length) : new Float32Array(length)) as T;
 }
 
 function gather<T extends Numbers>(array: T, order: readonly number[], size: number): T {
@@ -206,7 +212,7 @@ function gather<T extends Numbers>(array: T, order: readonly number[], size: num
 
 /** Concatenates arrays. Byte and int32 labels together become int32. */
 function concatArrays<T extends Numbers>(arrays: readonly T[]): T {
-  const widest = arrays.find((array) => array instanceof Int32Array) ?? (arrays[0] as T);
+  const widest = arrays.find((array) => isInt32Array(array)) ?? (arrays[0] as T);
   const length = arrays.reduce((sum, array) => sum + array.length, 0);
   const all = emptyLike(widest, length);
   let at = 0;

@@ -2,6 +2,7 @@
  * The batches of one epoch: their order, the memory they are written to, and who prepares them:
  * worker threads ahead of the loop, or the main thread when the loop asks.
  */
+import { isFloat32Array, isSharedBuffer, isUint8Array } from '@deepend/core';
 import { isFileDataset, labelSize, numSamplesOf } from '../datasets/dataset';
 import { batchRng, permutation } from '../random';
 import type { AnyDataset, ImageShape, Transform } from '../types';
@@ -152,8 +153,7 @@ export function orderEpoch(
 
 function gatherLabels(dataset: AnyDataset, indices: Uint32Array): BatchRequest['labels'] {
   const { labels } = dataset;
-  if (!(labels instanceof Float32Array))
-    return Int32Array.from(indices, (index) => labels[index] as number);
+  if (!isFloat32Array(labels)) return Int32Array.from(indices, (index) => labels[index] as number);
   const size = labelSize(dataset);
   const gathered = new Float32Array(indices.length * size);
   indices.forEach((index, i) => {
@@ -169,11 +169,11 @@ const sharedCopies = new WeakMap<Values, Values>();
 
 /** Copies values to shared memory, once. Later writes to `values` do not reach the copy. */
 export function toSharedMemory(values: Values): Values {
-  if (values.buffer instanceof SharedArrayBuffer) return values;
+  if (isSharedBuffer(values.buffer)) return values;
   let copy = sharedCopies.get(values);
   if (!copy) {
     const memory = new SharedArrayBuffer(values.byteLength);
-    copy = values instanceof Uint8Array ? new Uint8Array(memory) : new Float32Array(memory);
+    copy = isUint8Array(values) ? new Uint8Array(memory) : new Float32Array(memory);
     copy.set(values);
     sharedCopies.set(values, copy);
   }

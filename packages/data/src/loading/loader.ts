@@ -1,5 +1,12 @@
 /** DataLoader: minibatches of a dataset. Each loop over it is one epoch. */
-import { backendTraits, checkOptions, formatValue } from '@deepend/core';
+import {
+  backendTraits,
+  checkOptions,
+  formatValue,
+  isFloat32Array,
+  isInt32Array,
+  isSharedBuffer,
+} from '@deepend/core';
 import { getBackend, type Tensor, tensor, tensor4d } from '@tensorflow/tfjs-core';
 import {
   checkDataset,
@@ -37,6 +44,14 @@ export interface LoaderState {
   readonly epoch: number;
   readonly batch: number;
 }
+
+/**
+ * Closes the epoch of a loop that was neither finished nor returned, once its iterator has been
+ * collected: `const { value } = await loader[Symbol.asyncIterator]().next()`.
+ */
+const abandoned = new FinalizationRegistry<{ epoch?: Epoch }>(({ epoch }) => {
+  void epoch?.close();
+});
 
 /** Typed arrays may not be much longer, and no backend takes a larger tensor. */
 const MAX_BATCH_VALUES = 2 ** 30;
@@ -108,7 +123,7 @@ export class DataLoader<D extends AnyDataset = Dataset> implements Loader {
     this.numSamples = dropLast ? this.numBatches * batchSize : total;
     this.inputShape = loaderOutputShape(dataset, transforms);
     if (dataset.classNames) this.classNames = dataset.classNames;
-    if (!(dataset.labels instanceof Float32Array)) this.numClasses = numClassesOf(dataset);
+    if (!isFloat32Array(dataset.labels)) this.numClasses = numClassesOf(dataset);
     if (this.numBatches === 0) {
       throw new RangeError(
         `${WHERE}: with "dropLast" the batch size must be at most ${total}, got ${batchSize}`,
@@ -181,16 +196,24 @@ export class DataLoader<D extends AnyDataset = Dataset> implements Loader {
     const at = { ...this.#next };
     this.#next = { epoch: at.epoch + 1, batch: 0 };
     this.#current = at;
-    return this.#batches(at);
+    const opened: { epoch?: Epoch } = {};
+    const batches = this.#batches(at, opened);
+    abandoned.register(batches, opened);
+    return batches;
   }
 
-  async *#batches(at: { epoch: number; batch: number }): AsyncGenerator<Batch, void, undefined> {
+  /** @param opened receives the epoch, to be closed should the generator be abandoned */
+  async *#batches(
+    at: { epoch: number; batch: number },
+    opened: { epoch?: Epoch },
+  ): AsyncGenerator<Batch, void, undefined> {
     const { inputShape, numBatches } = this;
     const buffers = this.#takeBuffers();
     const skippedBefore = this.#skipped.size;
     let epoch: Epoch | undefined;
     try {
       epoch = this.#startEpoch(at, buffers);
+      opened.epoch = epoch;
       while (at.batch < numBatches) {
         const buffer = await epoch.take(at.batch);
         for (const skipped of buffer.prepared.skipped) this.#skipped.set(skipped.file, skipped);
@@ -270,7 +293,7 @@ function countBatchValues(shape: ImageShape, batchSize: number, numSamples: numb
 
 /** Makes the tensors of a batch. Values in shared memory are overwritten by the next batch. */
 function toTensors({ values, prepared }: BatchBuffer, inputShape: ImageShape): Batch {
-  const reused = values.buffer instanceof SharedArrayBuffer;
+  const reused = isSharedBuffer(values.buffer);
   const isCopied = !reused || backendTraits(getBackend()).copiesOnUpload;
   const kept = isCopied ? values : values.slice();
   const features = tensor4d(kept, [prepared.count, ...inputShape]);
@@ -282,7 +305,7 @@ function toTensors({ values, prepared }: BatchBuffer, inputShape: ImageShape): B
  * each image, float32 `[count, size]`; other continuous labels float32 `[count]`.
  */
 function labelTensor({ labels, count }: PreparedBatch): Tensor {
-  if (labels instanceof Int32Array) return tensor(labels, [count], 'int32');
+  if (isInt32Array(labels)) return tensor(labels, [count], 'int32');
   const size = labels.length / count;
   return tensor(labels, size === 1 ? [count] : [count, size], 'float32');
 }

@@ -2,6 +2,7 @@
  * Prepares one batch without tensors: gathers or decodes its images, transforms them and writes
  * them as floats. Worker threads and the main thread run the same code with the same result.
  */
+import { isUint8Array } from '@deepend/core';
 import { batchRng, singleImageRng } from '../random';
 import { applyTransforms } from '../transforms/apply';
 import type { ImageBatch, ImageShape, Transform } from '../types';
@@ -112,7 +113,7 @@ type Gather = (indices: Uint32Array) => Uint8Array | Float32Array;
 function imageGatherer(spec: EpochSpec): Gather {
   const { images = new Uint8Array(0), storedShape: shape = [0, 0, 0] } = spec;
   const size = shape[0] * shape[1] * shape[2];
-  const Values = images instanceof Uint8Array ? Uint8Array : Float32Array;
+  const Values = isUint8Array(images) ? Uint8Array : Float32Array;
   let buffer = new Values(0);
   return (indices) => {
     if (buffer.length < indices.length * size) buffer = new Values(indices.length * size);

@@ -1,5 +1,6 @@
 /** Sends images through transforms, together or one by one, with errors that name the sample. */
 
+import { isError, isFloat32Array, isInt32Array, isUint8Array } from '@deepend/core';
 import { singleImageRng } from '../random';
 import { applyTransforms, isBatchwise, outputShape, transformToFloats } from '../transforms/apply';
 import { toFloats } from '../transforms/implementation';
@@ -46,14 +47,14 @@ export function joinImages(
 ): ImageBatch {
   const [first] = parts as [ImageBatch];
   const size = first.shape[0] * first.shape[1] * first.shape[2];
-  const bytes = parts.every(({ images }) => images instanceof Uint8Array);
+  const bytes = parts.every(({ images }) => isUint8Array(images));
   const images = new (bytes ? Uint8Array : Float32Array)(parts.length * size);
-  const Labels = first.labels instanceof Int32Array ? Int32Array : Float32Array;
+  const Labels = isInt32Array(first.labels) ? Int32Array : Float32Array;
   const labels = new Labels(parts.length * first.labels.length);
   parts.forEach((part, index) => {
     checkShape(part.shape, first.shape, nameAt(index));
     const into = images.subarray(index * size, (index + 1) * size);
-    if (into instanceof Float32Array) toFloats(part, into);
+    if (isFloat32Array(into)) toFloats(part, into);
     else into.set(part.images);
     labels.set(part.labels, index * first.labels.length);
   });
@@ -107,6 +108,6 @@ export function withContext<T>(name: string, work: () => T): T {
 }
 
 export function errorWithContext(name: string, error: unknown): Error {
-  const message = error instanceof Error ? error.message : String(error);
+  const message = isError(error) ? error.message : String(error);
   return new Error(`[data] DataLoader: ${name}: ${message}`, { cause: error });
 }

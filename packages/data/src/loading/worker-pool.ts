@@ -1,4 +1,7 @@
-/** The worker threads that prepare batches ahead of a loop. They live as long as the loop. */
+/**
+ * The worker threads that prepare batches ahead of a loop. They end with the loop, and when they
+ * have had nothing to do for a while; the next request then starts others.
+ */
 import { pathToFileURL } from 'node:url';
 import { Worker } from 'node:worker_threads';
 import { deserializeError, type SerializedError } from '@deepend/core';
@@ -31,28 +34,63 @@ interface Thread {
   readonly pending: Set<number>;
 }
 
+/** Milliseconds without work after which threads end: a loop may wait in a debugger or for ever. */
+const IDLE_MS = 60_000;
+
 export class WorkerPool {
+  readonly #count: number;
+  readonly #workerData: WorkerData;
+  readonly #idleMs: number;
   readonly #running: Thread[] = [];
-  readonly #workers: Worker[] = [];
+  #workers: Worker[] = [];
+  #idleTimer: NodeJS.Timeout | undefined;
+  #retired = false;
   readonly #outcomes = new Map<number, Outcome>();
   #waiting: { batch: number; wake: () => void } | undefined;
   #closed = false;
   #lastError = '';
 
   /** @throws Error when a worker cannot be started */
-  constructor(count: number, spec: EpochSpec) {
-    const workerData: WorkerData = { spec, from: FROM };
+  constructor(count: number, spec: EpochSpec, { idleMs = IDLE_MS } = {}) {
+    this.#count = count;
+    this.#workerData = { spec, from: FROM };
+    this.#idleMs = idleMs;
+    this.#startAll();
+  }
+
+  /** Number of threads that have not ended. */
+  get size(): number {
+    return this.#running.length;
+  }
+
+  #startAll(): void {
+    this.#retired = false;
     try {
-      for (let i = 0; i < count; i++) this.#start(workerData);
+      for (let i = 0; i < this.#count; i++) this.#start(this.#workerData);
     } catch (error) {
       void this.close();
       throw error;
     }
   }
 
+  /** Starts the time after which threads without work end. */
+  #awaitIdle(): void {
+    clearTimeout(this.#idleTimer);
+    this.#idleTimer = setTimeout(() => this.#retire(), this.#idleMs).unref();
+  }
+
+  #retire(): void {
+    const isBusy = this.#running.some(({ pending }) => pending.size > 0);
+    if (isBusy || this.#running.length === 0) return;
+    this.#retired = true;
+    this.#running.length = 0;
+    for (const worker of this.#workers.splice(0)) void worker.terminate();
+  }
+
   /** Sends a request to the thread with the fewest pending batches. */
   submit(request: BatchRequest): void {
     const { batch } = request;
+    if (this.#retired && !this.#closed) this.#startAll();
     const [first, ...others] = this.#running;
     if (!first) {
       this.#settle(batch, { error: this.#exitError(batch) });
@@ -78,6 +116,7 @@ export class WorkerPool {
   /** Terminates all threads at once. */
   async close(): Promise<void> {
     this.#closed = true;
+    clearTimeout(this.#idleTimer);
     await Promise.all(this.#workers.map((worker) => worker.terminate()));
   }
 
@@ -94,6 +133,7 @@ export class WorkerPool {
     const thread: Thread = { worker, pending: new Set() };
     worker.on('message', ({ batch, prepared, error }: WorkerReply) => {
       thread.pending.delete(batch);
+      this.#awaitIdle();
       this.#settle(
         batch,
         prepared
@@ -113,8 +153,9 @@ export class WorkerPool {
 
   /** When a thread ends by itself, its pending batches fail. */
   #onExit(thread: Thread): void {
-    this.#running.splice(this.#running.indexOf(thread), 1);
-    if (this.#closed) return;
+    const at = this.#running.indexOf(thread);
+    if (at < 0 || this.#closed) return; // it was terminated here
+    this.#running.splice(at, 1);
     for (const batch of thread.pending) this.#settle(batch, { error: this.#exitError(batch) });
   }
 

@@ -1,5 +1,5 @@
 /** Color transforms: toRgb and colorJitter. */
-import { checkOptions, rule } from '@deepend/core';
+import { checkOptions, isUint8Array, rule } from '@deepend/core';
 import type { ImageBatch, Rng, Transform } from '../types';
 import { uniform } from './distributions';
 import { emptyLike, imageAt, type Range, type TransformImpl } from './implementation';
@@ -104,7 +104,7 @@ function jitter(
   batch: ImageBatch,
   { brightness, contrast, contrastFirst }: Factors,
 ): void {
-  const blend = image instanceof Uint8Array ? blendBytes : blendFloats;
+  const blend = isUint8Array(image) ? blendBytes : blendFloats;
   const changes = [
     () => blend(image, 0, brightness),
     () => blend(image, meanGray(image, batch.shape[2]), contrast),
@@ -138,7 +138,7 @@ function blendFloats(image: Uint8Array | Float32Array, gray: number, factor: num
  * point and rounded.
  */
 function meanGray(image: Uint8Array | Float32Array, channels: number): number {
-  const bytes = image instanceof Uint8Array;
+  const bytes = isUint8Array(image);
   let sum = 0;
   for (let i = 0; i < image.length; i += channels) {
     const red = image[i] as number;

@@ -1,5 +1,5 @@
 /** custom: your own function as a transform. Its result is checked before it is used. */
-import { checkOptions, rule } from '@deepend/core';
+import { checkOptions, isFloat32Array, isUint8Array, rule } from '@deepend/core';
 import type { BatchRng, ImageBatch, ImageShape, Transform } from '../types';
 import { imageLength, type TransformImpl } from './implementation';
 
@@ -83,7 +83,7 @@ function findProblem(
   expected: ImageShape,
 ): string | undefined {
   const images = after?.images;
-  if (!(images instanceof Uint8Array || images instanceof Float32Array))
+  if (!(isUint8Array(images) || isFloat32Array(images)))
     return 'a batch with images of uint8 or float32, got none';
   if (after.count !== before.count) return `${before.count} images, got ${after.count}`;
   const got = `[${[...(after.shape ?? [])].join(', ')}]`;

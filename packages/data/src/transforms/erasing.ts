@@ -1,5 +1,5 @@
 /** Transforms that erase a part of each image: randomErasing and cutout. */
-import { checkOptions, rule } from '@deepend/core';
+import { checkOptions, isUint8Array, rule } from '@deepend/core';
 import type { ImageBatch, ImageShape, Rng, Transform } from '../types';
 import { below, logUniform, normal, roundHalfEven, uniform } from './distributions';
 import { imageAt, type Range, type TransformImpl, toStoredUnits } from './implementation';
@@ -107,8 +107,7 @@ function valueSource(
   value: ErasingImplOptions['value'],
   rng: Rng,
 ): ValueSource {
-  if (value === 'random')
-    return images instanceof Uint8Array ? () => below(rng, 256) : () => normal(rng);
+  if (value === 'random') return isUint8Array(images) ? () => below(rng, 256) : () => normal(rng);
   const perChannel = value.map((each) => toStoredUnits(images, each));
   return (channel) => perChannel[channel % perChannel.length] as number;
 }

@@ -1,4 +1,5 @@
 /** What every transform implements, and helpers for the images that they work on. */
+import { isFloat32Array, isUint8Array } from '@deepend/core';
 import type { BatchRng, ImageBatch, ImageShape } from '../types';
 import { bytesToFloats, hasKernel, type Normalization } from './resample/kernel';
 
@@ -41,12 +42,12 @@ export const imageLength = ([height, width, channels]: ImageShape): number =>
 
 /** Makes an array of the same type: bytes for bytes, floats for floats. */
 export function emptyLike<T extends Uint8Array | Float32Array>(images: T, length: number): T {
-  return (images instanceof Uint8Array ? new Uint8Array(length) : new Float32Array(length)) as T;
+  return (isUint8Array(images) ? new Uint8Array(length) : new Float32Array(length)) as T;
 }
 
 /** Converts a value in units of floats (1 is white) to the units of these images. */
 export const toStoredUnits = (images: Uint8Array | Float32Array, value: number): number =>
-  images instanceof Uint8Array ? Math.min(255, Math.max(0, Math.round(255 * value))) : value;
+  isUint8Array(images) ? Math.min(255, Math.max(0, Math.round(255 * value))) : value;
 
 /** The pixels of one image of a batch, as a view. */
 export function imageAt({ images, shape }: ImageBatch, index: number): Uint8Array | Float32Array {
@@ -68,14 +69,14 @@ export function toFloats({ images }: ImageBatch, into: Float32Array): void {
       `[data] toFloats: expected memory for ${images.length} floats, got ${into.length}`,
     );
   }
-  if (!(images instanceof Uint8Array)) into.set(images);
+  if (!isUint8Array(images)) into.set(images);
   else if (hasKernel) bytesToFloats(images, into);
   else for (let i = 0; i < images.length; i++) into[i] = UNIT[images[i] as number] as number;
 }
 
 /** Returns a batch's images as floats: the same array if they are floats, else a new one. */
 export function asFloats(batch: ImageBatch): Float32Array {
-  if (batch.images instanceof Float32Array) return batch.images;
+  if (isFloat32Array(batch.images)) return batch.images;
   const floats = new Float32Array(batch.images.length);
   toFloats(batch, floats);
   return floats;

@@ -1,5 +1,5 @@
 /** Transforms that mix the images of a batch and their labels: mixUp and cutMix. */
-import { checkOptions, rule } from '@deepend/core';
+import { checkOptions, isFloat32Array, rule } from '@deepend/core';
 import type { ImageBatch, ImageShape, Rng, Transform } from '../types';
 import { below, beta, shuffled } from './distributions';
 import { asFloats, imageLength, type TransformImpl } from './implementation';
@@ -117,7 +117,7 @@ function mixRows(rows: Float32Array, partners: Uint32Array, fraction: number): F
  * @throws RangeError for a label that is not a class
  */
 function softLabels({ labels, numClasses, count }: ImageBatch): Float32Array {
-  if (labels instanceof Float32Array) return labels;
+  if (isFloat32Array(labels)) return labels;
   const soft = new Float32Array(count * numClasses);
   labels.forEach((label, index) => {
     if (!(label >= 0 && label < numClasses)) {

@@ -1,5 +1,5 @@
 /** normalize: subtracts the mean of each channel and divides by its standard deviation. */
-import { checkOptions, rule } from '@deepend/core';
+import { checkOptions, isUint8Array, rule } from '@deepend/core';
 import type { Transform } from '../types';
 import { asFloats, type TransformImpl } from './implementation';
 import { channelValues } from './option-rules';
@@ -56,7 +56,7 @@ export const normalizeImpl: TransformImpl<Normalization> = {
     return { ...batch, images };
   },
   applyInto: ({ images, shape }, options, _, { into }) => {
-    if (!(images instanceof Uint8Array && hasKernel)) return false;
+    if (!(isUint8Array(images) && hasKernel)) return false;
     // Resized to its own size, an image keeps its bytes.
     const to = [shape[0], shape[1]] as const;
     const target = { into, normalization: options };

@@ -6,6 +6,7 @@
 /**
  * Bytes that are made when it is their turn to be written, so that one tensor at a time is held.
  */
+import { isUint8Array } from '@deepend/core';
 export interface LateBytes {
   readonly byteLength: number;
   readonly read: () => Promise<Uint8Array>;
@@ -60,7 +61,7 @@ export const byteLength = (encoded: Encoded): number =>
 export async function* pieces(encoded: Encoded): AsyncGenerator<Uint8Array> {
   let small: Uint8Array[] = [];
   for (const piece of encoded) {
-    if (piece instanceof Uint8Array) {
+    if (isUint8Array(piece)) {
       small.push(piece);
       continue;
     }

@@ -1,6 +1,13 @@
 /** The history of a run that has been, for TensorBoard. */
 import path from 'node:path';
-import { checkOptions, type EpochRecord, formatValue, rule, writeFileAtomic } from '@deepend/core';
+import {
+  checkOptions,
+  type EpochRecord,
+  formatValue,
+  isDate,
+  rule,
+  writeFileAtomic,
+} from '@deepend/core';
 import { epochScalars } from './callback';
 import { scalarRecord, versionRecord } from './event-file';
 
@@ -19,7 +26,7 @@ export interface ExportTensorBoardOptions {
 const rules = rule.object({
   stepsPerEpoch: rule.positiveInteger().optional(),
   endedAt: rule
-    .custom<Date>((value) => value instanceof Date && !Number.isNaN(value.getTime()), 'a date')
+    .custom<Date>((value) => isDate(value) && !Number.isNaN(value.getTime()), 'a date')
     .optional(),
 });
 

@@ -6,7 +6,7 @@ import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { open, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { publishFile } from '@deepend/core';
+import { isError, publishFile } from '@deepend/core';
 import { reason } from '../../errors';
 import type { PackedFile } from '../spec';
 import { folderError } from './cache';
@@ -116,7 +116,7 @@ async function fetchInto(attempt: Attempt, start: number): Promise<void> {
     const onData = () => timer.refresh();
     await writePart(response.body, { part, file, report, from, onData });
   } catch (error) {
-    if (error instanceof MirrorFailure || !(error instanceof Error) || error.name === 'DataError')
+    if (error instanceof MirrorFailure || !isError(error) || error.name === 'DataError')
       throw error;
     const [message = ''] = reason(silence.signal.aborted ? silence.signal.reason : error).split(
       '\n',

@@ -2,6 +2,7 @@
  * Runs the WebAssembly kernel of assembly/resize.ts: lays out its memory and feeds it portions of
  * images that stay in the processor's cache.
  */
+import { isFloat32Array, isUint8Array } from '@deepend/core';
 import { ACROSS_ARGS, DOWN_ARGS, OUTPUT_KINDS, RESIZE_MODULE } from '../../generated/resize-module';
 import { isIdentity, type Layout, rowFinder } from './layout';
 
@@ -91,7 +92,7 @@ class Kernel {
   /** Copies numbers into newly allocated memory. */
   table(values: Int32Array | Float32Array): number {
     const at = this.allocate(values.byteLength);
-    const Values = values instanceof Float32Array ? Float32Array : Int32Array;
+    const Values = isFloat32Array(values) ? Float32Array : Int32Array;
     new Values(this.#memory.buffer, at, values.length).set(values);
     return at;
   }
@@ -132,7 +133,7 @@ export function runResizeKernel(
   const { across, down, shape } = layout;
   const rowLength = across.to * shape[2];
   const imageLength = down.to * rowLength;
-  const asBytes = into instanceof Uint8Array;
+  const asBytes = isUint8Array(into);
   const size = asBytes ? 1 : 4;
   const count = into.length / imageLength;
   const atOnce = Math.min(count, Math.max(1, Math.floor(OUT_BYTES / (imageLength * size))));

@@ -3,6 +3,7 @@
  * to float32 after each pass. Bytes come here only when Node has no WebAssembly (`--jitless`); they
  * use the fixed point of assembly/resize.ts, with the same results. Nearest neighbor is here too.
  */
+import { isUint8Array } from '@deepend/core';
 import { emptyLike } from '../implementation';
 import { type Axis, PRECISION_BITS } from './axis';
 import { fullBox, isIdentity, type Layout, type Resampling, rowFinder } from './layout';
@@ -49,7 +50,7 @@ function pass<T extends Uint8Array | Float32Array>(
 ): T {
   const { from, to, starts } = axis;
   const into = emptyLike(source, outer * to * inner);
-  const blend = source instanceof Uint8Array ? blendBytes : blendFloats;
+  const blend = isUint8Array(source) ? blendBytes : blendFloats;
   for (let o = 0; o < outer; o++) {
     for (let i = 0; i < to; i++) {
       const first = (o * from + (starts[i] as number)) * inner;

@@ -1,4 +1,5 @@
 /** Resamples batches of images with the fastest code for the request. */
+import { isUint8Array } from '@deepend/core';
 import { hasKernel, type Normalization, runResizeKernel } from './kernel';
 import { computeLayout, type Resampling, resultShape } from './layout';
 import { resampleNearest, resamplePlain } from './plain';
@@ -14,7 +15,7 @@ export function resample(
 ): Uint8Array | Float32Array {
   if (request.interpolation === 'nearest') return resampleNearest(images, count, request);
   const layout = computeLayout(request, request.interpolation);
-  if (!(images instanceof Uint8Array && hasKernel)) return resamplePlain(images, count, layout);
+  if (!(isUint8Array(images) && hasKernel)) return resamplePlain(images, count, layout);
   const [height, width, channels] = resultShape(request);
   const into = new Uint8Array(count * height * width * channels);
   runResizeKernel(images, layout, { into });
@@ -26,7 +27,7 @@ export function canFuse(
   images: Uint8Array | Float32Array,
   { interpolation }: Pick<Resampling, 'interpolation'>,
 ): boolean {
-  return hasKernel && images instanceof Uint8Array && interpolation !== 'nearest';
+  return hasKernel && isUint8Array(images) && interpolation !== 'nearest';
 }
 
 /** Resamples bytes and converts them to floats in one pass. Call it only if `canFuse`. */
