@@ -70,7 +70,7 @@ export function toFloats({ images }: ImageBatch, into: Float32Array): void {
     );
   }
   if (!isUint8Array(images)) into.set(images);
-  else if (hasKernel) bytesToFloats(images, into);
+  else if (hasKernel()) bytesToFloats(images, into);
   else for (let i = 0; i < images.length; i++) into[i] = UNIT[images[i] as number] as number;
 }
 

@@ -56,7 +56,7 @@ export const normalizeImpl: TransformImpl<Normalization> = {
     return { ...batch, images };
   },
   applyInto: ({ images, shape }, options, _, { into }) => {
-    if (!(isUint8Array(images) && hasKernel)) return false;
+    if (!(isUint8Array(images) && hasKernel())) return false;
     // Resized to its own size, an image keeps its bytes.
     const to = [shape[0], shape[1]] as const;
     const target = { into, normalization: options };

@@ -40,9 +40,6 @@ const roundUp = (bytes: number) => Math.ceil(bytes / BLOCK) * BLOCK;
 
 const wasm = (globalThis as unknown as { WebAssembly?: Wasm }).WebAssembly;
 
-/** Whether this Node has WebAssembly: `--jitless` disables it. */
-export const hasKernel = wasm !== undefined;
-
 class Kernel {
   readonly #memory: Memory;
   readonly exports: Exports;
@@ -107,13 +104,32 @@ class Kernel {
   }
 }
 
-let current: Kernel | undefined;
+/** The thread's kernel; null when it cannot run here. */
+let current: Kernel | null | undefined;
+
+/**
+ * Whether this thread can run the kernel. Node's `--jitless` disables WebAssembly, and a limit of
+ * the address space (`ulimit -v`, some clusters) leaves no room for the 8 GiB that V8 reserves for
+ * a memory of WebAssembly; then the same arithmetic runs in JavaScript, more slowly.
+ */
+export function hasKernel(): boolean {
+  if (current === undefined) {
+    try {
+      current = wasm ? new Kernel(wasm) : null;
+    } catch (error) {
+      if (!(error instanceof RangeError)) throw error;
+      current = null;
+    }
+  }
+  return current !== null;
+}
 
 /** Returns the thread's kernel with all its memory free. */
 function freshKernel(): Kernel {
-  current ??= new Kernel(wasm as Wasm);
-  current.clear();
-  return current;
+  if (!hasKernel()) throw new Error('[data] the kernel needs WebAssembly');
+  const kernel = current as Kernel;
+  kernel.clear();
+  return kernel;
 }
 
 interface ResizeTarget {
@@ -123,7 +139,7 @@ interface ResizeTarget {
 
 /**
  * uint8 `[count, height, width, channels]` → `into`, `[count, newHeight, newWidth, channels]`:
- * bytes, or float32 in [0, 1], normalized on request. Call it only if `hasKernel`.
+ * bytes, or float32 in [0, 1], normalized on request. Call it only if `hasKernel()`.
  */
 export function runResizeKernel(
   images: Uint8Array,
@@ -278,7 +294,7 @@ function repeatChannels(perChannel: readonly number[], length: number): Float32A
 
 const UNIT_PORTION = OUT_BYTES / 4;
 
-/** Bytes → float32 in [0, 1]. Call it only if `hasKernel`. */
+/** Bytes → float32 in [0, 1]. Call it only if `hasKernel()`. */
 export function bytesToFloats(bytes: Uint8Array, into: Float32Array): void {
   const kernel = freshKernel();
   const most = Math.min(bytes.length, UNIT_PORTION);

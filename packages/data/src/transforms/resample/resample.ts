@@ -15,7 +15,7 @@ export function resample(
 ): Uint8Array | Float32Array {
   if (request.interpolation === 'nearest') return resampleNearest(images, count, request);
   const layout = computeLayout(request, request.interpolation);
-  if (!(isUint8Array(images) && hasKernel)) return resamplePlain(images, count, layout);
+  if (!(isUint8Array(images) && hasKernel())) return resamplePlain(images, count, layout);
   const [height, width, channels] = resultShape(request);
   const into = new Uint8Array(count * height * width * channels);
   runResizeKernel(images, layout, { into });
@@ -27,7 +27,7 @@ export function canFuse(
   images: Uint8Array | Float32Array,
   { interpolation }: Pick<Resampling, 'interpolation'>,
 ): boolean {
-  return hasKernel && isUint8Array(images) && interpolation !== 'nearest';
+  return hasKernel() && isUint8Array(images) && interpolation !== 'nearest';
 }
 
 /** Resamples bytes and converts them to floats in one pass. Call it only if `canFuse`. */
