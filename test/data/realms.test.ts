@@ -4,7 +4,7 @@ import { arrayDataset, classCounts, concat, DataLoader, loadArray } from '@deepe
 import * as tf from '@tensorflow/tfjs-core';
 import { beforeAll, expect, it } from 'vitest';
 import { isDate, isError } from '../../packages/core/src/realms';
-import { use } from '../helpers/engines';
+import { use } from '../helpers/backends';
 
 beforeAll(() => use('cpu-js'));
 

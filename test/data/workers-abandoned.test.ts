@@ -6,7 +6,7 @@ import { arrayDataset, DataLoader } from '@deepend/data';
 import * as tf from '@tensorflow/tfjs-core';
 import { beforeAll, expect, it, vi } from 'vitest';
 import { WorkerPool } from '../../packages/data/src/loading/worker-pool';
-import { use } from '../helpers/engines';
+import { use } from '../helpers/backends';
 
 beforeAll(() => use('cpu-js'));
 
