@@ -48,6 +48,6 @@ await train(net, trainIter, testIter, {
   lr: number('lr', recipe.lr),
   seed,
   device,
-  callbacks: [new Animator(), saveRun(out, data)],
+  callbacks: [new Animator(), saveRun(out, data, { overwrite: true })],
 });
 console.log(`the three curves are in ${out}/curves.png`);

@@ -19,7 +19,7 @@ await train(net, trainIter, testIter, {
   numEpochs: 8,
   lr,
   device,
-  callbacks: [saveRun(out, { numTrain })],
+  callbacks: [saveRun(out, { numTrain }, { overwrite: true })],
 });
 
 const picture = await showPredictions(net, testIter, { count: 18 });

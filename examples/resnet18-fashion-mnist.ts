@@ -42,6 +42,6 @@ await train(net, trainIter, testIter, {
   lr: number('lr'),
   seed,
   device,
-  callbacks: [new Animator(), saveRun(out, data)],
+  callbacks: [new Animator(), saveRun(out, data, { overwrite: true })],
 });
 console.log(`the three curves are in ${out}/curves.png`);

@@ -21,14 +21,21 @@ describe('saveRun', () => {
     const out = path.join(dir, 'run');
     await fs.outputFile(path.join(out, 'notes.txt'), 'mine');
     await fs.outputFile(path.join(out, 'history.jsonl'), 'old');
+    await fs.outputJson(path.join(out, 'config.json'), { versions: { deepend: '0.0.0' } });
     const seen: string[][] = [];
     const watcher = { onStep: async () => void seen.push(await fs.readdir(out)) };
     const net = linearNet();
     const { history } = await train(net, fakeLoader(6, 3), fakeLoader(6, 3), {
       ...quiet,
-      callbacks: [saveRun(out, { resize: 4 }), watcher],
+      callbacks: [saveRun(out, { resize: 4 }, { overwrite: true }), watcher],
     });
-    expect(seen[0]?.sort()).toEqual(['checkpoints', 'config.json', 'notes.txt', 'steps.jsonl']);
+    expect(seen[0]?.sort()).toEqual([
+      '.deepend.lock',
+      'checkpoints',
+      'config.json',
+      'notes.txt',
+      'steps.jsonl',
+    ]);
     expect((await fs.readdir(out)).sort()).toEqual([
       'checkpoints',
       'config.json',

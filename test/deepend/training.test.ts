@@ -1,6 +1,8 @@
 /** `deepend train` and what can be done with its runs, from the sources. */
+import { execFile } from 'node:child_process';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
+import { promisify } from 'node:util';
 import { loadFashionMnist } from '@deepend/data';
 import { runs } from 'deepend';
 import { main } from 'deepend/cli';
@@ -119,6 +121,42 @@ describe.skipIf(absent)(`deepend train (${absent ?? 'real data'})`, () => {
     expect(settings).toMatchObject({ epochs: 1, lr: 0.1, modelOptions: { squeezeRatio: 4 } });
   });
 
+  it.each([
+    ['UTF-8', Buffer.from('\uFEFF{ "model": "book/lenet", "epochs": 1 }')],
+    ['UTF-16', Buffer.from('\uFEFF{ "model": "book/lenet", "epochs": 1 }', 'utf16le')],
+  ])('takes a recipe with a byte order mark: %s', async (_, bytes) => {
+    const recipe = path.join(dir, 'marked.json');
+    const run = path.join(dir, 'marked');
+    await fs.writeFile(recipe, bytes);
+    await deepend(`train --config ${recipe} ${SMALL} --out ${run} --overwrite`);
+    expect(err).toEqual([]);
+    expect(await history(run)).toHaveLength(1);
+  });
+
+  it('stores the folder of the data as an absolute path', async () => {
+    const run = path.join(dir, 'rooted');
+    const found = '/usr/share/datasets/fashion-mnist';
+    const root = (await fs.pathExists(found)) ? path.relative('.', found) : 'data';
+    await deepend(`train ${SMALL} --epochs 1 --root ${root} --out ${run}`);
+    if (err.length > 0) return; // the data is in another folder here
+    const { settings } = await fs.readJson(path.join(run, 'config.json'));
+    expect(settings.root).toBe(path.resolve(root));
+  });
+
+  it('trains to the end when the reader of its output ends', async () => {
+    const run = path.join(dir, 'piped');
+    const command = `node --import tsx test/deepend/dashboard-run.ts train ${SMALL} --epochs 3`;
+    const { stdout, stderr } = await promisify(execFile)(
+      'sh',
+      ['-c', `${command} --json --out ${run} | head -1`],
+      { env: { ...process.env, TSX_TSCONFIG_PATH: 'tsconfig.json' } },
+    );
+    expect([stdout.split('\n').length, stderr]).toEqual([2, '']);
+    // The shell waits for `head` and for the training.
+    expect(await history(run)).toHaveLength(3);
+    expect(await fs.pathExists(path.join(run, 'result.json'))).toBe(true);
+  });
+
   it('evaluates, predicts and plots a run', async () => {
     const run = path.join(dir, 'used');
     await deepend(`train ${SMALL} --epochs 1 --out ${run}`);
@@ -178,6 +216,21 @@ describe('what is wrong', () => {
       'half a model option',
       'train --model book/lenet --out x --model-option stem',
       /expected key=value, got 'stem'/,
+    ],
+    ...['abc', '0', '1.5', '-1', 'NaN'].map((top): [string, string, RegExp] => [
+      `no number of classes: ${top}`,
+      `predict x.png --run x --top=${top}`,
+      /option '--top <classes>' argument '.*' is invalid. expected an integer of at least 1/,
+    ]),
+    [
+      'no batch size',
+      'evaluate x --batch-size abc',
+      /option '--batch-size <images>' argument 'abc' is invalid/,
+    ],
+    [
+      'no number of samples',
+      'report x --samples abc',
+      /option '--samples <number>' argument 'abc' is invalid. expected an integer of at least 0/,
     ],
     ['a set that does not exist', 'data verify fashionmnist', /fashion-mnist/],
   ];

@@ -160,6 +160,8 @@ export interface ExperimentOptions {
   out: string;
   /** Whether to resume from its newest checkpoint. @default false */
   resume?: boolean;
+  /** Whether to remove an earlier run in the folder. @default false */
+  overwrite?: boolean;
   /** Whether to print progress. @default true */
   progress?: boolean;
   callbacks?: readonly Callback[];
@@ -177,6 +179,8 @@ export async function runExperiment(
   options: ExperimentOptions,
 ): Promise<TrainResult> {
   const { out, resume = false, progress = true, callbacks = [] } = options;
+  // A run that is resumed before its first checkpoint starts from the beginning.
+  const overwrite = resume || (options.overwrite ?? false);
   const { device: name, devices: list } = settings;
   const devices = list
     ? { devices: await startDevices(list, name) }
@@ -187,7 +191,10 @@ export async function runExperiment(
     ...trainOptions(settings),
     ...devices,
     progress,
-    callbacks: [...settingsCallbacks(settings, out, trainIter.classNames), ...callbacks],
+    callbacks: [
+      ...settingsCallbacks(settings, { out, overwrite, classNames: trainIter.classNames }),
+      ...callbacks,
+    ],
     ...(resume && { resume: out }),
   });
 }
@@ -195,8 +202,11 @@ export async function runExperiment(
 /** saveRun comes first: it clears the folder, and saves before the others may stop the run. */
 function settingsCallbacks(
   settings: Settings,
-  out: string,
-  classNames: readonly string[] | undefined,
+  {
+    out,
+    overwrite,
+    classNames,
+  }: { out: string; overwrite: boolean; classNames: readonly string[] | undefined },
 ): Callback[] {
   const { checkpointSteps, checkpointSeconds, best, patience, timeLimit: limit } = settings;
   const checkpoints = {
@@ -205,7 +215,7 @@ function settingsCallbacks(
     ...(best && { best }),
   };
   return [
-    saveRun(out, { settings, classNames }, { checkpoints }),
+    saveRun(out, { settings, classNames }, { checkpoints, overwrite }),
     ...(patience ? [earlyStopping({ patience })] : []),
     ...(limit ? [timeLimit(limit)] : []),
     ...(settings.tensorBoard ? [tensorBoard(runFile(out, 'tensorBoard'))] : []),

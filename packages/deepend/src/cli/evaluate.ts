@@ -11,13 +11,14 @@ import { createLoaders, startDevice } from '../experiment';
 import { runFile } from '../run/layout';
 import { readRunConfig } from '../run/read-run';
 import { settingsFrom } from '../settings';
+import { toCount } from './numbers';
 import { requireSettings } from './settings-of-run';
 
 export function addEvaluate(command: Command): void {
   command
     .argument('<folder>', 'folder of the run')
     .option('--data <dataset>', "dataset (default: the run's own)")
-    .option('--batch-size <images>', 'number of images in a batch', Number)
+    .option('--batch-size <images>', 'number of images in a batch', toCount)
     .option(
       '--device <name>',
       'device or backend: auto, cuda:0, webgpu:0, cpu, simd, tensorflow, wasm, cpu-js',
@@ -59,7 +60,7 @@ export function addPredict(command: Command): void {
   command
     .argument('<images...>', 'jpg, png or webp files')
     .requiredOption('--run <folder>', 'folder of the run')
-    .option('--top <classes>', 'number of most likely classes to show', Number, 3)
+    .option('--top <classes>', 'number of most likely classes to show', toCount, 3)
     .option('--json', 'print the results as JSON')
     .action(async (images: string[], { run, top, json = false }: PredictFlags) => {
       const where = 'deepend predict';

@@ -81,6 +81,7 @@ const COMMANDS: readonly CommandEntry[] = [
  * @param argv as in `process.argv`
  */
 export async function main(argv: readonly string[]): Promise<void> {
+  ignoreClosedPipes();
   const program = new Command('deepend')
     .description('A deep-learning training toolkit on TensorFlow.js')
     .version(version)
@@ -97,6 +98,21 @@ export async function main(argv: readonly string[]): Promise<void> {
   } catch (error) {
     process.exitCode = report(error, argv.includes('--verbose'));
   }
+}
+
+let ignoresClosedPipes = false;
+
+/**
+ * When the reader of the output ends, as in `deepend train --json ... | head -1`, the command
+ * continues and the rest of its output is dropped.
+ */
+function ignoreClosedPipes(): void {
+  if (ignoresClosedPipes) return;
+  ignoresClosedPipes = true;
+  for (const stream of [process.stdout, process.stderr])
+    stream.on('error', (error: NodeJS.ErrnoException) => {
+      if (error.code !== 'EPIPE') throw error;
+    });
 }
 
 /** Prints an error. @returns the exit code */

@@ -2,7 +2,8 @@
 import { type Device, device, deviceReport, formatReport, tryGpu } from '@deepend/device';
 import { createModel, listModels, summary } from '@deepend/models';
 import type { ImageShape } from '@deepend/nn';
-import { type Command, InvalidArgumentError } from 'commander';
+import type { Command } from 'commander';
+import { toCount } from './numbers';
 
 export function addDevices(command: Command): void {
   command
@@ -76,10 +77,4 @@ function findInputShape(
   const [height, width, own] = (model.inputs[0]?.shape.slice(1) ?? []) as unknown as ImageShape;
   model.dispose();
   return [size ?? height, size ?? width, channels ?? own];
-}
-
-function toCount(text: string): number {
-  const value = Number(text);
-  if (Number.isInteger(value) && value >= 1) return value;
-  throw new InvalidArgumentError('expected an integer of at least 1');
 }

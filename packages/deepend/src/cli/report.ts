@@ -2,6 +2,7 @@
 import type { Command } from 'commander';
 import { makeReport } from '../report/report';
 import { isUnavailable, readRun } from '../run/read-run';
+import { toCountOrZero } from './numbers';
 
 interface ReportFlags {
   out?: string;
@@ -18,7 +19,7 @@ export function addReport(command: Command): void {
     .option(
       '--samples <number>',
       'number of test images with the largest losses to show (default: 24)',
-      Number,
+      toCountOrZero,
     )
     .option('--no-data', 'skip loading the test set, and omit the sections that need it')
     .option(

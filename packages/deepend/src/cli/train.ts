@@ -1,7 +1,9 @@
 /** `deepend train` and `deepend resume`. */
 import { readFile } from 'node:fs/promises';
+import path from 'node:path';
 import type { Command } from 'commander';
 import { runExperiment } from '../experiment';
+import { checkRunFolder } from '../run/prepare-folder';
 import { readRunConfig, readRunResult } from '../run/read-run';
 import { SETTINGS, type Settings, settingsFrom } from '../settings';
 import { requireSettings } from './settings-of-run';
@@ -20,6 +22,7 @@ interface TrainFlags {
   out: string;
   config?: string;
   modelOption?: string[];
+  overwrite?: boolean;
   json?: boolean;
   [setting: string]: unknown;
 }
@@ -39,15 +42,17 @@ export function addTrain(command: Command): void {
     )
     .option('--config <file>', 'recipe: a JSON file of settings; flags override it')
     .requiredOption('--out <folder>', 'folder of the run')
+    .option('--overwrite', 'remove an earlier run in the folder; files of yours stay')
     .option('--json', 'print one line of JSON an epoch and nothing else')
-    .action(async ({ out, config, modelOption, json = false, ...flags }: TrainFlags) => {
+    .action(async ({ out, config, modelOption, overwrite, json, ...flags }: TrainFlags) => {
       const recipe = config === undefined ? {} : await readRecipe(config);
       const modelOptions = modelOption && Object.fromEntries(modelOption.map(parseKeyAndValue));
       const settings = settingsFrom('deepend train', recipe, {
         ...flags,
         ...(modelOptions && { modelOptions }),
       });
-      await trainInto(out, settings, { json });
+      await checkRunFolder('deepend train', out, { overwrite }); // before the data is loaded
+      await trainInto(out, withAbsolutePaths(settings), { json, overwrite });
     });
 }
 
@@ -80,17 +85,23 @@ export function addResume(command: Command): void {
 async function trainInto(
   out: string,
   settings: Settings,
-  { json, resume = false }: { json: boolean; resume?: boolean },
+  { json = false, ...use }: { json?: boolean; resume?: boolean; overwrite?: boolean },
 ): Promise<void> {
   const printRecord = { onEpochEnd: (record: object) => console.log(JSON.stringify(record)) };
   const { stopped } = await runExperiment(settings, {
     out,
-    resume,
+    ...use,
     progress: !json,
     callbacks: json ? [printRecord] : [],
   });
   if (!json) console.log(`${stopped ? `stopped: ${stopped}; ` : ''}the run is in ${out}`);
 }
+
+/** Resolves paths, so that a later command finds the files from any working directory. */
+const withAbsolutePaths = ({ root, ...settings }: Settings): Settings => ({
+  ...settings,
+  ...(root !== undefined && { root: path.resolve(root) }),
+});
 
 /** A string that is not a number becomes NaN, which the rule of the setting refuses. */
 const toNumber = (text: string) => (text.trim() === '' ? Number.NaN : Number(text));
@@ -109,14 +120,21 @@ function parseKeyAndValue(text: string): [string, unknown] {
 }
 
 async function readRecipe(file: string): Promise<object> {
-  const text = await readFile(file, 'utf8').catch((error: Error) => {
+  const bytes = await readFile(file).catch((error: Error) => {
     throw new Error(
       `${file}: cannot be read (${error.message}); expected a recipe, a JSON file of settings`,
     );
   });
   try {
-    return JSON.parse(text);
+    return JSON.parse(decodeText(bytes));
   } catch (error) {
     throw new Error(`${file}: expected JSON, got something else (${(error as Error).message})`);
   }
+}
+
+/** Decodes UTF-8, or UTF-16 if a byte order mark says so, as editors on Windows may save it. */
+function decodeText(bytes: Buffer): string {
+  const encodings = { fffe: 'utf-16le', feff: 'utf-16be' } as Record<string, string>;
+  const mark = bytes.subarray(0, 2).toString('hex');
+  return new TextDecoder(encodings[mark] ?? 'utf-8').decode(bytes); // which drops the mark
 }

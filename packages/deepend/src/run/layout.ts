@@ -14,7 +14,7 @@ export const RUN_FILES = {
   model: 'model',
   curvesSvg: 'curves.svg',
   curvesPng: 'curves.png',
-  /** Written last: the run has ended. */
+  /** Written after the model, before the pictures: the run has ended. */
   result: 'result.json',
   tensorBoard: 'tensorboard',
   report: 'report.html',

@@ -49,10 +49,13 @@ export function toText(value: unknown): string | null {
     : value;
 }
 
-/** The object that a JSON string stands for; undefined for any other string. */
+/**
+ * The object that a JSON string stands for; undefined for any other string. A byte order mark,
+ * which some editors write, is skipped.
+ */
 export function parseObject(text: string | undefined): Fields | undefined {
   try {
-    const value: unknown = JSON.parse(text ?? '');
+    const value: unknown = JSON.parse((text ?? '').replace(/^\uFEFF/, ''));
     return isObject(value) ? value : undefined;
   } catch {
     return undefined;

@@ -13,7 +13,9 @@ import {
 } from '@deepend/trainer';
 import * as tf from '@tensorflow/tfjs-core';
 import { version } from '../../package.json';
-import { RUN_FILES, type RunFile, runFile } from './layout';
+import { lockFolder } from './folder-lock';
+import { type RunFile, runFile } from './layout';
+import { checkRunFolder, removeRunFiles } from './prepare-folder';
 import { parseObject } from './records';
 import { StepsWriter } from './steps-writer';
 
@@ -28,6 +30,11 @@ export interface SaveRunOptions {
    * code 130, `stop` ends only the run. @default 'exit'
    */
   onInterrupt?: 'exit' | 'stop';
+  /**
+   * Whether to remove an earlier run in the folder. Files that deepend did not write always stay.
+   * @default false
+   */
+  overwrite?: boolean;
 }
 
 const WHERE = '[deepend] saveRun';
@@ -38,11 +45,12 @@ const INTERRUPTED = 'interrupted';
  * A callback that writes a run's folder: `config.json` before the first step; `history.jsonl`, a
  * line an epoch; `steps.jsonl`, about five lines an epoch, from which other programs see the
  * progress; `checkpoints/`, from which `train(..., { resume: dir })` resumes; and at the end
- * `model/`, which stock TensorFlow.js loads, `curves.svg`, `curves.png` and `result.json`. The
- * files of an earlier run in the folder are removed unless this run resumes it. The first Ctrl-C
- * finishes the step, saves, prints how to resume and exits with 130; a second one exits at once.
+ * `model/`, which stock TensorFlow.js loads, `result.json`, `curves.svg` and `curves.png`. The
+ * first Ctrl-C finishes the step, saves, prints how to resume and exits with 130; a second one
+ * exits at once.
  * @param config what `config.json` should record in addition, such as the loader's options
- * @throws Error before training when the folder cannot be written
+ * @throws Error before training when the folder cannot be written, holds an earlier run (see
+ *   `overwrite`) or files of another origin, or when another process is training into it
  * @example
  * await train(net, trainIter, testIter, {
  *   numEpochs: 10,
@@ -53,15 +61,17 @@ const INTERRUPTED = 'interrupted';
 export function saveRun(
   dir: string,
   config: Readonly<Record<string, unknown>> = {},
-  { checkpoints: when = {}, onInterrupt = 'exit' }: SaveRunOptions = {},
+  { checkpoints: when = {}, onInterrupt = 'exit', overwrite = false }: SaveRunOptions = {},
 ): Callback {
   const saver = when === false ? undefined : checkpoints(dir, when);
   const steps = new StepsWriter(runFile(dir, 'steps'));
   let run: RunInfo | undefined;
   let removeListener = () => {};
+  let unlock = async () => {};
   return {
     onTrainBegin: async (info) => {
-      run = info;
+      unlock = await prepareFolder(dir, { resumed: info.resumed, overwrite });
+      run = info; // the folder is this run's: from here on, its failure is recorded there
       await beginFolder(dir, info, config);
       await steps.begin(info);
       await saver?.onTrainBegin?.(info);
@@ -78,16 +88,55 @@ export function saveRun(
     },
     onFailure: async (error) => {
       removeListener();
-      if (run) await steps.end('failed', (error as Error).message);
+      try {
+        if (run) await steps.end('failed', (error as Error).message);
+      } finally {
+        await unlock();
+      }
     },
     onTrainEnd: async (result) => {
       removeListener();
       if (result.stopped === INTERRUPTED) {
         await steps.end('interrupted');
-        await saveInterrupted(dir, saver, onInterrupt);
-      } else if (run) await endFolder(dir, run, result);
+        await saveInterrupted(dir, saver);
+        await unlock();
+        if (onInterrupt === 'exit') process.exit(130);
+      } else {
+        if (run) await endFolder(dir, run, result);
+        await unlock();
+      }
     },
   };
+}
+
+/** Locks the folder and removes an earlier run. @returns unlocks it */
+async function prepareFolder(
+  dir: string,
+  use: { resumed: boolean; overwrite: boolean },
+): Promise<() => Promise<void>> {
+  const unlock = await withAdvice(dir, async () => {
+    await mkdir(dir, { recursive: true });
+    return lockFolder(WHERE, dir);
+  });
+  try {
+    await checkRunFolder(WHERE, dir, use);
+    if (!use.resumed) await withAdvice(dir, () => removeRunFiles(dir));
+    return unlock;
+  } catch (error) {
+    await unlock();
+    throw error;
+  }
+}
+
+/** Adds to an error of the file system which folder it was and what to do. */
+async function withAdvice<T>(dir: string, action: () => Promise<T>): Promise<T> {
+  try {
+    return await action();
+  } catch (cause) {
+    const { message, code } = cause as NodeJS.ErrnoException;
+    if (code === undefined) throw cause;
+    throw new Error(`${WHERE}: cannot write ${dir}: ${message}; name another folder`, { cause });
+  }
 }
 
 /** Writes the config, and makes the other files match what the run resumes from, if anything. */
@@ -97,7 +146,6 @@ async function beginFolder(
   config: Readonly<Record<string, unknown>>,
 ): Promise<void> {
   const startedAt = (info.resumed && (await readStartedAt(dir))) || new Date().toISOString();
-  if (!info.resumed) await removeRunFiles(dir);
   await rm(runFile(dir, 'result'), { force: true }); // a run that is resumed has not ended
   await writeJson(dir, 'config', { ...describeRun(info, config), startedAt });
   // A process killed between two writes may have left a line more, or fewer, than the checkpoint.
@@ -106,29 +154,23 @@ async function beginFolder(
   else await rm(history, { force: true });
 }
 
-/** Removes the files of an earlier run and nothing else: the folder may hold a user's notes. */
-async function removeRunFiles(dir: string): Promise<void> {
-  try {
-    await mkdir(dir, { recursive: true });
-    for (const name of Object.keys(RUN_FILES) as RunFile[])
-      await rm(runFile(dir, name), { recursive: true, force: true });
-  } catch (cause) {
-    const { message } = cause as Error;
-    throw new Error(`${WHERE}: cannot write ${dir}: ${message}; name another folder`, { cause });
-  }
-}
-
-/** Saves the model before any picture, so that a failing picture loses nothing. */
+/** Saves the model and the result before any picture, so that a failing picture loses nothing. */
 async function endFolder(dir: string, run: RunInfo, result: TrainResult): Promise<void> {
   const { history, samplesPerSecond, stopped } = result;
   await saveModel(run.model, runFile(dir, 'model'));
-  if (history.length > 0) {
-    const figure = curves(history);
-    await figure.save(runFile(dir, 'curvesSvg'));
-    await figure.save(runFile(dir, 'curvesPng'));
-  }
   const ended = { epochs: history.length, samplesPerSecond, stopped };
   await writeJson(dir, 'result', ended);
+  if (history.length === 0) return;
+  for (const file of ['curvesSvg', 'curvesPng'] as const) {
+    try {
+      await curves(history).save(runFile(dir, file));
+    } catch (error) {
+      console.warn(
+        `${WHERE}: the run is saved, but ${runFile(dir, file)} could not be drawn: ` +
+          `${(error as Error).message}; deepend plot ${dir} draws the curves later`,
+      );
+    }
+  }
 }
 
 const writeJson = (dir: string, file: RunFile, value: object) =>
@@ -150,16 +192,13 @@ function onSigint(stop: () => void): () => void {
 async function saveInterrupted(
   dir: string,
   saver: { save(): Promise<string> } | undefined,
-  onInterrupt: 'exit' | 'stop',
-) {
-  if (saver) {
-    await saver.save();
-    console.error(
-      `saved; resume with: npx deepend resume ${dir}\n` +
-        `or, in a script: train(..., { resume: '${dir}' })`,
-    );
-  }
-  if (onInterrupt === 'exit') process.exit(130);
+): Promise<void> {
+  if (!saver) return;
+  await saver.save();
+  console.error(
+    `saved; resume with: npx deepend resume ${dir}\n` +
+      `or, in a script: train(..., { resume: '${dir}' })`,
+  );
 }
 
 /** What `config.json` records. */
