@@ -36,7 +36,7 @@ export const NETS = {
   densenet121: { id: 'densenet121', options: {}, title: 'DenseNet-121' },
   googlenet: { id: 'googlenet', options: {}, title: 'GoogLeNet' },
   mobilenet_v2: { id: 'mobilenet_v2', options: {}, title: 'MobileNetV2' },
-} as const satisfies Record<string, { id: string; options: models.AnyNetOptions; title: string }>;
+} as const satisfies Record<string, { id: string; options: models.AnyModelOptions; title: string }>;
 
 export const channelsOf = (net: keyof typeof NETS): 1 | 3 =>
   NETS[net].id.startsWith('book/') ? 1 : 3;

@@ -60,7 +60,7 @@ describe.for(backends.filter(({ name }) => name === 'cpu-js' || name === 'simd')
       expect(imagesOf((await plots.showFilters(net, 'stem.conv')).svg)).toBe(4);
       expect(imagesOf((await plots.showFilters(net, 'deep')).svg)).toBe(8);
       await expect(plots.showFilters(net, 'stem.con')).rejects.toThrow(
-        "the net 'small' has no convolution 'stem.con'; did you mean 'stem.conv'?",
+        "the model 'small' has no convolution 'stem.con'; did you mean 'stem.conv'?",
       );
       await expect(plots.showFilters(net, 'fc')).rejects.toThrow(
         "has no convolution 'fc'; the first is 'stem.conv'",
@@ -190,7 +190,7 @@ describe('a direction', () => {
       layers: [tfl.layers.flatten({ inputShape: [6, 6, 3] })],
     });
     await expect(plots.lossLandscape(net, loader())).rejects.toThrow(
-      "the net 'none' has no layer with a matrix of weights",
+      "the model 'none' has no layer with a matrix of weights",
     );
     await expect(plots.lossLandscape(smallNet(), loader(), { steps: 1 })).rejects.toThrow(
       '"steps" must be an integer from 2 to 501',

@@ -97,7 +97,7 @@ describe('exportKeras', () => {
     [
       'a layer that Keras 3 has no more',
       () => tfl.layers.thresholdedReLU({ name: 'odd' }),
-      /layer 'odd' \(ThresholdedReLU\): expected a layer of .*Conv2D.*; keep such a net with saveModel/,
+      /layer 'odd' \(ThresholdedReLU\): expected a layer of .*Conv2D.*; keep such a model with saveModel/,
     ],
     [
       'an activation that means something else there',

@@ -528,7 +528,7 @@ describe('the file', () => {
     }));
     const model = { name: 'large', nodes: [], tensors, inputs: [], outputs: [], metadata: {} };
     await expect(writeOnnx(at('large.onnx'), model)).rejects.toThrow(
-      /net 'large': expected a file of less than 2 GiB, the most that protobuf holds, got 21474\d+ bytes; keep it with saveModel/,
+      /model 'large': expected a file of less than 2 GiB, the most that protobuf holds, got 21474\d+ bytes; keep it with saveModel/,
     );
     expect(await fs.pathExists(at('large.onnx'))).toBe(false);
   });
@@ -550,7 +550,7 @@ const REFUSED: [string, () => tfl.LayersModel, RegExp][] = [
   [
     'an LSTM',
     () => chain([5, 4], layers.lstm({ units: 2, name: 'memory', recurrentInitializer: 'zeros' })),
-    /\[export\] exportOnnx: layer 'memory' \(LSTM\): expected a layer of Activation, .*, got LSTM; build the net without it, or keep it with saveModel/,
+    /\[export\] exportOnnx: layer 'memory' \(LSTM\): expected a layer of Activation, .*, got LSTM; build the model without it, or keep it with saveModel/,
   ],
   [
     'a layer inside a net inside the net',
@@ -586,7 +586,7 @@ const REFUSED: [string, () => tfl.LayersModel, RegExp][] = [
         outputs: apply(layers.flatten(), apply(layers.reshape({ targetShape: [4, 1] }), x)),
       });
     },
-    /input 'numbers': expected float32, got int32; build the net with an input of numbers/,
+    /input 'numbers': expected float32, got int32; build the model with an input of numbers/,
   ],
   [
     'a dilated depthwise convolution',
@@ -622,7 +622,7 @@ describe('refusals', () => {
     [{ fuse: 1 }, /option "fuse" must be true or false, got 1/],
     [
       { classNames: ['a', 'b'] },
-      /option "classNames" must be a list of 10, as many as the net 'book\/lenet' has outputs, got 2/,
+      /option "classNames" must be a list of 10, as many as the model 'book\/lenet' has outputs, got 2/,
     ],
   ])('options %o', async (options, message) => {
     await expect(exportOnnx(book.lenet(), at('options.onnx'), options)).rejects.toThrow(message);

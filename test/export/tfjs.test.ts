@@ -157,7 +157,7 @@ const REFUSED: [title: string, format: Format, layer: () => tfl.layers.Layer, me
     'a layer of somebody else',
     'graph',
     () => new Unheard({ name: 'odd' }),
-    /layer 'odd' \(Unheard\): expected a layer of Conv2D, GroupedConv2D, .*; export the net in the format 'layers'/,
+    /layer 'odd' \(Unheard\): expected a layer of Conv2D, GroupedConv2D, .*; export the model in the format 'layers'/,
   ],
   [
     'what TensorFlow.js would not load again',
@@ -170,7 +170,7 @@ const REFUSED: [title: string, format: Format, layer: () => tfl.layers.Layer, me
     'groups that a Sequential cannot branch into',
     'layers',
     () => groupedConv2d({ filters: 4, kernelSize: 1, groups: 2, name: 'odd' }),
-    /layer 'odd' .*: expected a grouped convolution in a net of tfl\.model, got it in a Sequential/,
+    /layer 'odd' .*: expected a grouped convolution in a model of tfl\.model, got it in a Sequential/,
   ],
   [
     'an activation',

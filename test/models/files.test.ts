@@ -93,17 +93,17 @@ describe('a folder that holds no sound net', () => {
     [
       'not JSON',
       (folder) => fs.writeFile(path.join(folder, 'model.json'), '<html>'),
-      /model\.json: expected a net in the layers format/,
+      /model\.json: expected a model in the layers format/,
     ],
     [
       'JSON of something else',
       (folder) => fs.writeJson(path.join(folder, 'model.json'), { a: 1 }),
-      /model\.json: expected a net in the layers format/,
+      /model\.json: expected a model in the layers format/,
     ],
     [
       'JSON null',
       (folder) => fs.writeFile(path.join(folder, 'model.json'), 'null'),
-      /model\.json: expected a net in the layers format/,
+      /model\.json: expected a model in the layers format/,
     ],
     [
       'no weights',
@@ -113,7 +113,7 @@ describe('a folder that holds no sound net', () => {
     [
       'weights cut off',
       (folder) => fs.truncate(path.join(folder, 'weights.bin'), 1000),
-      /weights\.bin: expected \d+ bytes of weights, got 1000; save the net again/,
+      /weights\.bin: expected \d+ bytes of weights, got 1000; save the model again/,
     ],
   ];
   it.each(broken)('%s', async (name, spoil, message) => {

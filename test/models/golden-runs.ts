@@ -1,6 +1,6 @@
 /** What the tests of PyTorch's numbers share: reading test/golden, the net of a run, comparing. */
 import { readFileSync } from 'node:fs';
-import { type AnyNetOptions, createModel, listModels, registerModel } from '@deepend/models';
+import { type AnyModelOptions, createModel, listModels, registerModel } from '@deepend/models';
 import {
   type BlockOrderName,
   cifarStem,
@@ -25,7 +25,7 @@ type Named<T> = Readonly<Record<string, T>>;
 /** A run of make-golden.py. */
 export interface Run {
   readonly id: string;
-  readonly options?: AnyNetOptions;
+  readonly options?: AnyModelOptions;
   readonly shape: [batch: number, height: number, width: number, channels: number];
   readonly steps: number;
   /** Small enough for every backend. */

@@ -1,5 +1,11 @@
 import { compile } from '@deepend/compiler';
-import { type AnyNetOptions, createModel, estimateMemory, freeze, unfreeze } from '@deepend/models';
+import {
+  type AnyModelOptions,
+  createModel,
+  estimateMemory,
+  freeze,
+  unfreeze,
+} from '@deepend/models';
 import { softmaxCrossEntropy } from '@deepend/optim';
 import * as tf from '@tensorflow/tfjs-core';
 import { beforeAll, describe, expect, it } from 'vitest';
@@ -14,7 +20,7 @@ beforeAll(async () => {
  * A row: a net and a batch. Between them they hold every operation of the zoo, wide kernels and
  * wide images.
  */
-const NETS: [id: string, options: AnyNetOptions, batch: number][] = [
+const NETS: [id: string, options: AnyModelOptions, batch: number][] = [
   ['book/resnet18', { inputShape: [64, 64, 1] }, 32],
   ['book/resnet18', { inputShape: [96, 96, 1] }, 32],
   ['book/resnet18', { inputShape: [96, 96, 1] }, 2], // Winograd's transforms are as large as all activations

@@ -205,7 +205,7 @@ const HOSTILE: [string, Buffer, RegExp][] = [
   ['a string without an end', fileOf('{"a'), /expected a string as JSON writes it/],
   ['a wrong escape', fileOf('{"\\x":1}'), /expected a string as JSON writes it, got '"\\x"'/],
   ['a line break in a string', fileOf('{"a\nb":1}'), /expected a string as JSON writes it/],
-  ['text behind the header', fileOf('{}{}'), /expected nothing behind the last brace/],
+  ['text after the header', fileOf('{}{}'), /expected nothing after the last brace/],
   ['lists within lists', fileOf('['.repeat(100_000)), /expected '\{'/],
   ['a tensor that is a list', fileOf({ a: [] }), /tensor 'a': .*expected '\{', got '\[\]\}'/],
   [
@@ -313,7 +313,7 @@ const HOSTILE: [string, Buffer, RegExp][] = [
   [
     'data beyond the file',
     fileOf({ a: f32([2], [0, 8]) }, 4),
-    /tensor 'a': expected its data within the 4 bytes behind the header, got bytes 0 to 8/,
+    /tensor 'a': expected its data within the 4 bytes after the header, got bytes 0 to 8/,
   ],
   [
     'tensors that overlap',
@@ -338,12 +338,12 @@ const HOSTILE: [string, Buffer, RegExp][] = [
   [
     'data that no tensor has',
     fileOf({ a: f32([1], [0, 4]) }, 8),
-    /expected 4 bytes behind the header, as its tensors say, got 8/,
+    /expected 4 bytes after the header, as its tensors say, got 8/,
   ],
   [
     'data and no tensor',
     fileOf('{}', 1),
-    /expected 0 bytes behind the header, as its tensors say, got 1/,
+    /expected 0 bytes after the header, as its tensors say, got 1/,
   ],
   ['metadata that is a text', fileOf({ __metadata__: 'pt' }), /expected '\{', got '"pt"\}'/],
   ['metadata of numbers', fileOf({ __metadata__: { step: 3 } }), /expected a string, got '3\}\}'/],

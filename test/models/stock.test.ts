@@ -3,7 +3,7 @@ import { spawnSync } from 'node:child_process';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { compile } from '@deepend/compiler';
-import { type AnyNetOptions, createModel, saveModel } from '@deepend/models';
+import { type AnyModelOptions, createModel, saveModel } from '@deepend/models';
 import * as tf from '@tensorflow/tfjs-core';
 import fs from 'fs-extra';
 import { afterAll, beforeAll, expect, it } from 'vitest';
@@ -26,7 +26,7 @@ const EVERYTHING = {
 } as const;
 
 /** A net of each family, with all that its layers may be. */
-const NETS: [string, AnyNetOptions][] = [
+const NETS: [string, AnyModelOptions][] = [
   ['book/bn_lenet', { inputShape: [28, 28, 1] }],
   ['book/nin', { inputShape: [67, 67, 1] }],
   ['book/densenet', { inputShape: [32, 32, 1] }],
@@ -39,7 +39,7 @@ const NETS: [string, AnyNetOptions][] = [
 
 async function predictElsewhere(
   id: string,
-  options: AnyNetOptions,
+  options: AnyModelOptions,
 ): Promise<{ here: number[]; there: number[] | string }> {
   const net = createModel(id, { ...options, numClasses: 5, init: 'xavier-uniform' });
   fillNet(net);

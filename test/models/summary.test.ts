@@ -507,7 +507,7 @@ describe('summary', () => {
       'images of any size',
       () =>
         summary(netOf([null as never, null as never, 3], (x) => apply(conv({ name: 'it' }), x))),
-      /layer 'input': expected an output of a fixed size, got \[\?, \?, \?, 3\]; build the net for one image size/,
+      /layer 'input': expected an output of a fixed size, got \[\?, \?, \?, 3\]; build the model for one image size/,
     ],
   ];
   it.each(REFUSED)('refuses %s', (_, act, message) => {

@@ -3,7 +3,7 @@
  * and published figures; torchvision's at full size.
  */
 import { createHash } from 'node:crypto';
-import { type AnyNetOptions, createModel, listModels, summarize } from '@deepend/models';
+import { type AnyModelOptions, createModel, listModels, summarize } from '@deepend/models';
 import * as tf from '@tensorflow/tfjs-core';
 import type { LayersModel } from '@tensorflow/tfjs-layers';
 import { beforeAll, describe, expect, it, vi } from 'vitest';
@@ -21,7 +21,7 @@ vi.mock('../../packages/models/src/blocks/random', async (importOriginal) => {
 
 interface Counts {
   readonly id: string;
-  readonly options?: AnyNetOptions;
+  readonly options?: AnyModelOptions;
   readonly inputShape: [height: number, width: number, channels: number];
   readonly numClasses: number;
   readonly parameters: number;
@@ -125,14 +125,14 @@ describe("the book's nets and CIFAR's", () => {
 });
 
 /** A row of counts.json, which equals the net by the tests above; no option but those asked for. */
-function countsOf(id: string, options: AnyNetOptions = {}): Counts {
+function countsOf(id: string, options: AnyModelOptions = {}): Counts {
   const isAsked = (row: Counts) =>
     row.id === id && JSON.stringify(row.options ?? {}) === JSON.stringify(options);
   return [...GOLDEN.own, ...GOLDEN.torchvision].find(isAsked) as Counts;
 }
 
 /** By the anchors' names for them; the others are called as here, `book/…`. */
-const GRAY: Record<string, [id: string, options?: AnyNetOptions]> = {
+const GRAY: Record<string, [id: string, options?: AnyModelOptions]> = {
   vgg11_div4: ['book/vgg11', { widthDivisor: 4 }],
   d2l_resnet18: ['book/resnet18'],
   d2l_resnet18_small_stem: ['book/resnet18', { stem: 'cifar' }],

@@ -306,7 +306,7 @@ describe('bad input', () => {
     [
       'a block that is not there',
       () => featureExtractor(resnet(), 'stagee2'),
-      /\[models\] featureExtractor: the net 'book\/resnet8' has no layer or block 'stagee2'; did you mean 'stage2'\?/,
+      /\[models\] featureExtractor: the model 'book\/resnet8' has no layer or block 'stagee2'; did you mean 'stage2'\?/,
     ],
     [
       'a layer that is not there',
@@ -316,7 +316,7 @@ describe('bad input', () => {
     [
       'a pattern of nothing',
       () => unfreeze(resnet(), 'features.*'),
-      /\[models\] unfreeze: .* has no layer or block 'features\.\*'; summary\(net\) shows its blocks/,
+      /\[models\] unfreeze: .* has no layer or block 'features\.\*'; summary\(model\) shows its blocks/,
     ],
     ['no names', () => featureExtractor(resnet(), []), /expected at least one name, got none/],
     [
@@ -351,7 +351,7 @@ describe('bad input', () => {
           }),
           3,
         ),
-      /layer 'wide' \(Conv2D\): expected the last layer with weights to be linear or a 1×1 convolution; build the net with numClasses/,
+      /layer 'wide' \(Conv2D\): expected the last layer with weights to be linear or a 1×1 convolution; build the model with numClasses/,
     ],
   ];
   it.each(cases)('%s', (_, act, message) => {

@@ -102,7 +102,7 @@ const UNKNOWN: [string, () => tfl.LayersModel, RegExp][] = [
   [
     'a PReLU',
     () => chain(tfl.layers.prelu({ inputShape: [3], name: 'act' })),
-    /layer 'act' \(PReLU\): expected weights of Conv2D, .*, got act\/alpha; keep such a net with saveModel/,
+    /layer 'act' \(PReLU\): expected weights of Conv2D, .*, got act\/alpha; keep such a model with saveModel/,
   ],
   [
     'a transposed convolution',

@@ -126,7 +126,7 @@ const REFUSED: [string, Change, LoadWeightsOptions, RegExp][] = [
     'a file without a parameter',
     (t) => t.delete('fc.bias'),
     {},
-    /the parameters of the net 'small' and no others, got a file without 'fc.bias'; build the net that the file is of, or load .*\{ strict: false \}/,
+    /the parameters of the model 'small' and no others, got a file without 'fc.bias'; build the model that the file is of, or load .*\{ strict: false \}/,
   ],
   [
     'a file with one more',
@@ -138,13 +138,13 @@ const REFUSED: [string, Change, LoadWeightsOptions, RegExp][] = [
     'another name',
     rename('conv1.weight', 'conv.weight'),
     {},
-    /got a file without 'conv1.weight' and left over 'conv.weight'; is 'conv.weight' the net's 'conv1.weight'\?/,
+    /got a file without 'conv1.weight' and left over 'conv.weight'; is 'conv.weight' the model's 'conv1.weight'\?/,
   ],
   [
     'names with a prefix',
     (t) => PARAMETERS.forEach((name) => void rename(name, `module.${name}`)(t)),
     {},
-    /is 'module.conv1.weight' the net's 'conv1.weight'\?/,
+    /is 'module.conv1.weight' the model's 'conv1.weight'\?/,
   ],
   [
     'many left over',
@@ -158,7 +158,7 @@ const REFUSED: [string, Change, LoadWeightsOptions, RegExp][] = [
     'another shape',
     (t) => t.set('conv1.weight', zeros(3, 1, 5, 5)),
     {},
-    /tensor 'conv1.weight': expected shape \[3, 1, 3, 3\], as layer 'conv1' has it, got \[3, 1, 5, 5\]; build the net with the sizes/,
+    /tensor 'conv1.weight': expected shape \[3, 1, 3, 3\], as layer 'conv1' has it, got \[3, 1, 5, 5\]; build the model with the sizes/,
   ],
   [
     'a kernel whose axes lie as here',

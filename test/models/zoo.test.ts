@@ -168,10 +168,10 @@ describe('the registry', () => {
     expect(createModel('mine/tiny', { numClasses: 3 }).outputs[0]?.shape).toEqual([null, 3]);
     expect(listModels('mine/*')).toEqual(['mine/tiny']);
     expect(() => registerModel('mine/tiny', () => book.lenet())).toThrow(
-      /there is a net 'mine\/tiny' already/,
+      /there is a model 'mine\/tiny' already/,
     );
     expect(() => registerModel('resnet18', () => book.lenet())).toThrow(
-      /there is a net 'resnet18' already/,
+      /there is a model 'resnet18' already/,
     );
     expect(() => registerModel('not an id', () => book.lenet())).toThrow(
       /expected an id of letters/,
@@ -376,7 +376,7 @@ describe('bad input', () => {
     [
       'a net that does not exist',
       () => createModel('book/resnet9'),
-      /there is no net 'book\/resnet9'; did you mean 'book\/resnet8'\?/,
+      /there is no model 'book\/resnet9'; did you mean 'book\/resnet8'\?/,
     ],
     [
       'an option that does not exist',

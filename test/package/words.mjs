@@ -58,10 +58,6 @@ const WAITING_WORDS = [
   'packages/device/src/',
   'packages/distributed/scripts/',
   'packages/distributed/src/',
-  'packages/export/src/',
-  'packages/models/README.md',
-  'packages/models/src/',
-  'packages/nn/src/',
   'packages/plot/README.md',
   'packages/plot/src/',
 ];
@@ -71,10 +67,10 @@ const WAITING_LINES = [
   'packages/core/src/',
   'packages/device/src/',
   'packages/distributed/src/',
+  'packages/plot/src/',
   'packages/export/src/',
   'packages/models/src/',
   'packages/nn/src/',
-  'packages/plot/src/',
 ];
 
 const COLUMNS = 100;

@@ -1,14 +1,14 @@
 /**
- * A net as exporters walk it: its layers' calls in the order of computation, with nets inside the
- * model taken apart.
+ * A model as exporters read it: the calls of its layers in the order of computation, with nested
+ * models flattened.
  */
 
 import { isContainer, isInput, nodesOf } from '@deepend/models';
 import type { LayersModel, layers, Shape } from '@tensorflow/tfjs-layers';
 
-/** What one call of a layer gives, or an input of the model. */
+/** The output of one call of a layer, or an input of the model. */
 export interface Value {
-  /** Its first size, the batch, is null. */
+  /** The first size, the batch, is null. */
   readonly shape: Shape;
   readonly dtype: string;
 }
@@ -21,23 +21,22 @@ export interface Call {
 }
 
 export interface FlatGraph {
-  /** In the order that the model takes them. */
+  /** In the model's order. */
   readonly inputs: readonly (Value & { readonly name: string })[];
   readonly calls: readonly Call[];
   readonly outputs: readonly Value[];
 }
 
 /**
- * The calls of a net's layers. A layer that is shared is called several times; a net inside the net
- * gives its layers' calls, each time it is
- * called.
- * @param where who asks: the beginning of each error
- * @throws Error for a layer with several outputs; it names the layer
+ * Finds the calls of a model's layers. A shared layer has several calls; each call of a nested
+ * model is replaced by its layers' calls.
+ * @param where the beginning of each error
+ * @throws Error for a layer with several outputs; the error names the layer
  */
-export function flatGraph(net: LayersModel, where: string): FlatGraph {
+export function flatGraph(model: LayersModel, where: string): FlatGraph {
   const calls: Call[] = [];
   const walk = (part: LayersModel, given: readonly Value[]): Value[] => {
-    const nodes = nodesOf(part); // first: it joins the layers of a Sequential
+    const nodes = nodesOf(part); // first, since it connects the layers of a Sequential
     const values = new Map<unknown, Value>(
       part.inputs.map((tensor, i) => [tensor, given[i] as Value]),
     );
@@ -54,12 +53,12 @@ export function flatGraph(net: LayersModel, where: string): FlatGraph {
     }
     return part.outputs.map(seen);
   };
-  nodesOf(net);
-  const inputs = net.inputs.map((tensor, i) => ({
+  nodesOf(model);
+  const inputs = model.inputs.map((tensor, i) => ({
     ...freshValue(tensor),
-    name: net.inputNames[i] as string,
+    name: model.inputNames[i] as string,
   }));
-  const outputs = walk(net, inputs);
+  const outputs = walk(model, inputs);
   return { inputs, calls, outputs };
 }
 
@@ -70,17 +69,17 @@ const freshValue = (tensor: { shape: Shape; dtype: string } | undefined): Value 
 
 const several = (layer: layers.Layer, where: string) =>
   new Error(
-    `${where}: ${nameOf(layer)}: expected a layer with one output, got one with several; take it out of the net, or keep the net with saveModel`,
+    `${where}: ${nameOf(layer)}: expected a layer with one output, got one with several; take it out of the model, or keep the model with saveModel`,
   );
 
-/** A layer as errors call it. */
+/** A layer's name and class, for errors. */
 export const nameOf = (layer: layers.Layer): string =>
   `layer '${layer.name}' (${layer.getClassName()})`;
 
 /**
- * A name for each layer and input, made of its own by `clean` and each but once: layers of two nets
- * inside the model may have the same.
- * @param clean what a format leaves of a name
+ * Makes a unique name for each layer and input from its own name: layers of two nested models may
+ * have the same name.
+ * @param clean replaces characters that the format does not allow
  */
 export function uniqueNames(
   graph: FlatGraph,
@@ -99,6 +98,6 @@ export function uniqueNames(
   return names;
 }
 
-/** The last part of a weight's name: `kernel`. */
+/** The last part of a weight's name, such as `kernel`. */
 export const weightKind = ({ originalName }: { originalName: string }): string =>
   originalName.slice(originalName.lastIndexOf('/') + 1);

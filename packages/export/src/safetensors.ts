@@ -1,4 +1,4 @@
-/** A model's weights as a safetensors file for PyTorch. */
+/** Exports a model's weights as a safetensors file for PyTorch. */
 import { checkOptions, rule } from '@deepend/core';
 import { writeWeights } from '@deepend/models';
 import type { LayersModel } from '@tensorflow/tfjs-layers';
@@ -6,11 +6,11 @@ import { version } from '../package.json';
 
 export interface ExportSafetensorsOptions {
   /**
-   * The classes in the order of the logits; they stand in the file's metadata as `classNames`, a
-   * list in JSON. @default none
+   * Names of the classes in the order of the logits, stored in the file's metadata as `classNames`,
+   * a list in JSON. @default none
    */
   classNames?: readonly string[];
-  /** More texts for the file's metadata. @default none */
+  /** More strings for the file's metadata. @default none */
   metadata?: Readonly<Record<string, string>>;
 }
 
@@ -25,29 +25,28 @@ const options = rule.object({
 });
 
 /**
- * Writes what `saveWeights` writes, a state dict that a PyTorch module of the same layers takes
- * (`load_state_dict(safetensors.torch.load_file(file))`),
- * and says in the file's metadata what it is of: `format` ('pt'), `producer`, `model`, `inputShape`
- * ([height, width, channels] in JSON) and
- * `classNames`. The file appears whole or not at all.
+ * Writes what `saveWeights` writes, a state dict for a PyTorch module with the same layers
+ * (`load_state_dict(safetensors.torch.load_file(file))`), and metadata that describes it: `format`
+ * ('pt'), `producer`, `model`, `inputShape` ([height, width, channels] in JSON) and `classNames`.
+ * The file appears complete or not at all.
  * @param settings.classNames names of the classes @default none
- * @param settings.metadata more texts @default none
- * @throws Error when a layer's weights have no known counterpart in PyTorch (it names the layer;
- *   nothing is written), or the file cannot be written
+ * @param settings.metadata more strings @default none
+ * @throws Error when a layer's weights have no known counterpart in PyTorch (the error names the
+ *   layer; nothing is written), or the file cannot be written
  */
 export async function exportSafetensors(
-  net: LayersModel,
+  model: LayersModel,
   file: string,
   settings: ExportSafetensorsOptions = {},
 ): Promise<void> {
   const { classNames, metadata } = checkOptions(WHERE, options, settings);
   const about = {
     ...metadata,
-    format: 'pt', // loaders of other libraries ask for it
+    format: 'pt', // loaders of other libraries expect it
     producer: `deepend ${version}`,
-    model: net.name,
-    inputShape: JSON.stringify(net.inputs[0]?.shape.slice(1) ?? []),
+    model: model.name,
+    inputShape: JSON.stringify(model.inputs[0]?.shape.slice(1) ?? []),
     ...(classNames && { classNames: JSON.stringify(classNames) }),
   };
-  await writeWeights(net, file, { where: WHERE, metadata: about });
+  await writeWeights(model, file, { where: WHERE, metadata: about });
 }

@@ -10,13 +10,16 @@ const WEIGHTS = 'weights.bin';
 
 /**
  * Writes `dir/model.json` and `dir/weights.bin`, the layers format of TensorFlow.js, on every
- * backend. Stock tfjs loads it, alone; but a model
- * with grouped convolutions (ResNeXt, RegNetX) only where `@deepend/models` is imported beside it,
- * and its `model.json` says so under
- * `userDefinedMetadata`. Each file appears whole or not at all, and a new folder only with both.
+ * backend. Stock tfjs loads it without deepend, except for a model with grouped convolutions
+ * (ResNeXt, RegNetX): a program that loads one must import `@deepend/models`, and its `model.json`
+ * says so under `userDefinedMetadata`. Each file appears complete or not at all, and a new folder
+ * only with both.
+ * @example
+ * await saveModel(model, 'models/resnet18');
+ * const again = await loadModel('models/resnet18');
  */
-export async function saveModel(net: tfl.LayersModel, dir: string): Promise<void> {
-  const artifacts = await collectArtifacts(net);
+export async function saveModel(model: tfl.LayersModel, dir: string): Promise<void> {
+  const artifacts = await collectArtifacts(model);
   const { weightData, weightSpecs = [], ...rest } = artifacts;
   const topology = {
     format: 'layers-model',
@@ -24,39 +27,39 @@ export async function saveModel(net: tfl.LayersModel, dir: string): Promise<void
     convertedBy: null,
     modelTopology: rest.modelTopology,
     weightsManifest: [{ paths: [WEIGHTS], weights: weightSpecs }],
-    ...needs(net),
+    ...needs(model),
   };
   const weights = io.CompositeArrayBuffer.join(weightData);
   const files = { [WEIGHTS]: new Uint8Array(weights), [TOPOLOGY]: `${JSON.stringify(topology)}\n` };
   await writeFolderAtomic(dir, files, { where: '[models] saveModel' });
 }
 
-/** What stock TensorFlow.js lacks for a model. */
-function needs(net: tfl.LayersModel): { userDefinedMetadata?: object } {
+/** The import that stock TensorFlow.js needs before it loads the model. */
+function needs(model: tfl.LayersModel): { userDefinedMetadata?: object } {
   const { className } = GroupedConv2D;
-  if (!net.layers.some((layer) => layer.getClassName() === className)) return {};
+  if (!model.layers.some((layer) => layer.getClassName() === className)) return {};
   return {
     userDefinedMetadata: { needs: { [className]: "import '@deepend/models' before loading" } },
   };
 }
 
-/** What tfjs would save of a model. */
-export async function collectArtifacts(net: tfl.LayersModel): Promise<io.ModelArtifacts> {
+/** The artifacts that tfjs saves for a model: topology, weight specs and weights. */
+export async function collectArtifacts(model: tfl.LayersModel): Promise<io.ModelArtifacts> {
   let collected: io.ModelArtifacts | undefined;
-  await net.save(
+  await model.save(
     io.withSaveHandler(async (artifacts) => {
       collected = artifacts;
       return { modelArtifactsInfo: { dateSaved: new Date(), modelTopologyType: 'JSON' } };
     }),
   );
   if (!collected)
-    throw new Error(`[models] saveModel: tfjs gave no artifacts for the net '${net.name}'`);
+    throw new Error(`[models] saveModel: tfjs gave no artifacts for the model '${model.name}'`);
   return collected;
 }
 
 /**
- * Reads a net that `saveModel`, or stock tfjs's layers format, wrote: `dir/model.json` and the weight
- * files it names.
+ * Reads a model that `saveModel`, or stock tfjs's layers format, wrote: `dir/model.json` and the
+ * weight files it names.
  * @throws Error when a file is missing, truncated or not of the format; it names the file
  */
 export async function loadModel(dir: string): Promise<tfl.LayersModel> {
@@ -70,7 +73,7 @@ export async function loadModel(dir: string): Promise<tfl.LayersModel> {
     if (expected !== got) {
       const where = files.map((file) => path.join(dir, file)).join(', ');
       throw new Error(
-        `[models] ${where}: expected ${expected} bytes of weights, got ${got}; save the net again`,
+        `[models] ${where}: expected ${expected} bytes of weights, got ${got}; save the model again`,
       );
     }
     return [specs, buffers];
@@ -98,7 +101,7 @@ async function readTopology(file: string): Promise<io.ModelJSON> {
   } catch {}
   if (json?.modelTopology && Array.isArray(json.weightsManifest)) return json as io.ModelJSON;
   throw new Error(
-    `[models] ${file}: expected a net in the layers format of TensorFlow.js, got something else; save the net again`,
+    `[models] ${file}: expected a model in the layers format of TensorFlow.js, got something else; save the model again`,
   );
 }
 

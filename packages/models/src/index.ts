@@ -1,6 +1,6 @@
 export { collectArtifacts, loadModel, saveModel } from './files';
 export {
-  type AnyNetOptions,
+  type AnyModelOptions,
   createModel,
   listModels,
   type ModelBuilder,
@@ -40,7 +40,7 @@ export {
   type ResNextBlockOptions,
   resnextBlock,
 } from './zoo/anynet';
-export { BOOK_RESNETS, type BookNetOptions, type BookResNetName, book } from './zoo/book';
+export { BOOK_RESNETS, type BookModelOptions, type BookResNetName, book } from './zoo/book';
 export {
   DENSENETS,
   type DenseBlockOptions,

@@ -1,23 +1,23 @@
 /**
- * The nets by their ids: torchvision's as torchvision calls them, `book/…`, `cifar/…`, and a user's
- * own.
+ * The registry of models by their ids: torchvision's ids, `book/…`, `cifar/…`, and ids that users
+ * register.
  */
 import { closest } from '@deepend/core';
 import type { ModelOptions } from '@deepend/nn';
 import type { LayersModel } from '@tensorflow/tfjs-layers';
 import type { AlexNetOptions } from './zoo/alexnet';
-import { type BookNetOptions, book } from './zoo/book';
+import { type BookModelOptions, book } from './zoo/book';
 import type { GoogLeNetOptions } from './zoo/googlenet';
 import type { MobileNetOptions } from './zoo/mobilenet';
 import { RECIPES, type Recipe } from './zoo/recipes';
 import type { ResNetOptions } from './zoo/resnet';
-import * as nets from './zoo/torchvision';
+import * as builders from './zoo/torchvision';
 import type { VggOptions } from './zoo/vgg';
 
-/** Options of some model of the zoo; a model refuses those that it does not have. */
-export type AnyNetOptions =
+/** The options of any model of the zoo. A model refuses options that it does not have. */
+export type AnyModelOptions =
   | ModelOptions
-  | BookNetOptions
+  | BookModelOptions
   | ResNetOptions
   | VggOptions
   | AlexNetOptions
@@ -25,7 +25,7 @@ export type AnyNetOptions =
   | MobileNetOptions
   | (ModelOptions & Readonly<Record<string, unknown>>);
 
-/** Makes an untrained model. */
+/** Builds an untrained model. */
 // biome-ignore lint/suspicious/noExplicitAny: each model has options of its own, and checks them
 export type ModelBuilder = (options?: any) => LayersModel;
 
@@ -34,7 +34,7 @@ interface Entry {
   readonly recipe?: Recipe | undefined;
 }
 
-const { cifar, ...torchvision } = nets;
+const { cifar, ...torchvision } = builders;
 
 const prefixed = (
   prefix: string,
@@ -52,7 +52,9 @@ const zoo = () =>
     ...prefixed('cifar/', cifar),
   ]);
 
-/** One list a process: an ESM and a CommonJS copy of this package may both be loaded. */
+/**
+ * One registry per process, though an ESM and a CommonJS copy of this package may both be loaded.
+ */
 const KEY = Symbol.for('deepend.models.registry');
 const shared = globalThis as unknown as Record<symbol, Map<string, Entry> | undefined>;
 const registry = (): Map<string, Entry> => {
@@ -61,16 +63,19 @@ const registry = (): Map<string, Entry> => {
 };
 
 /**
- * Builds the model that `id` names: `createModel('resnet50', { numClasses: 10 })`,
- * `createModel('book/resnet18', { inputShape: [96, 96, 1] })`.
- * @throws RangeError for an id that no model has; `listModels()` gives those that exist
+ * Builds the model with this id, untrained: `[batch, height, width, channels]` → logits `[batch,
+ * numClasses]`.
+ * @throws RangeError for an unknown id; `listModels()` returns the known ones
+ * @example
+ * const model = createModel('book/resnet18', { inputShape: [96, 96, 1], numClasses: 10, seed: 1 });
  */
-export function createModel(id: string, options: AnyNetOptions = {}): LayersModel {
+export function createModel(id: string, options: AnyModelOptions = {}): LayersModel {
   return entryOf(id, 'createModel').builder(options);
 }
 
 /**
- * The ids of all nets, sorted; `pattern` may hold `*` for any characters: `listModels('*resnet*')`.
+ * The ids of all models, sorted.
+ * @param pattern `*` stands for any characters: `listModels('*resnet*')` @default '*'
  */
 export function listModels(pattern = '*'): string[] {
   const escaped = pattern.replace(/[.+?^${}()|[\]\\]/g, '\\$&').replaceAll('*', '.*');
@@ -78,9 +83,9 @@ export function listModels(pattern = '*'): string[] {
 }
 
 /**
- * Adds a model of one's own to `createModel` and `listModels`.
+ * Adds your own model to `createModel` and `listModels`.
  * @param builder takes `{ inputShape, numClasses, ... }`
- * @param options.recipe the settings that it is trained with
+ * @param options.recipe the settings to train it with @default none
  * @throws RangeError when another model has the id
  * @example
  * registerModel('mine/tiny', ({ inputShape = [28, 28, 1], numClasses = 10 } = {}) =>
@@ -94,21 +99,23 @@ export function registerModel(
 ): void {
   if (typeof id !== 'string' || !/^[\w.-]+(\/[\w.-]+)*$/.test(id)) {
     throw new TypeError(
-      `[models] registerModel: expected an id of letters, digits, . _ - and /, such as 'mine/net', got '${id}'`,
+      `[models] registerModel: expected an id of letters, digits, . _ - and /, such as 'mine/model', got '${id}'`,
     );
   }
   if (typeof builder !== 'function')
     throw new TypeError(
-      `[models] registerModel: the builder of '${id}' must be a function that makes a net`,
+      `[models] registerModel: the builder of '${id}' must be a function that makes a model`,
     );
   if (registry().has(id))
-    throw new RangeError(`[models] registerModel: there is a net '${id}' already; take another id`);
+    throw new RangeError(
+      `[models] registerModel: there is a model '${id}' already; take another id`,
+    );
   registry().set(id, { builder, recipe });
 }
 
 /**
- * The settings of the book's run of a net, or of one registered with them; undefined where there
- * are none.
+ * The settings of the book's run of a model, or those that a model was registered with; undefined
+ * where there are none.
  */
 export function recipeOf(id: keyof typeof RECIPES): Recipe;
 export function recipeOf(id: string): Recipe | undefined;
@@ -121,5 +128,5 @@ function entryOf(id: string, asker: string): Entry {
   if (entry) return entry;
   const near = closest(String(id), listModels());
   const hint = near ? `did you mean '${near}'?` : `there are ${listModels().join(', ')}`;
-  throw new RangeError(`[models] ${asker}: there is no net '${id}'; ${hint}`);
+  throw new RangeError(`[models] ${asker}: there is no model '${id}'; ${hint}`);
 }

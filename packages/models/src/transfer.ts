@@ -1,5 +1,5 @@
 /**
- * Transfer learning: parts of a net that has learned, for another purpose (Dive into Deep Learning,
+ * Transfer learning: features, freezing and new heads of trained models (Dive into Deep Learning,
  * chapter 14.2: fine-tuning).
  */
 import { checkOptions, closest, formatValue, rule } from '@deepend/core';
@@ -9,78 +9,77 @@ import { allLayers, isFixed, isInput, type LayerCall, ownCalls } from './summary
 import { countOf, parametersOf } from './summary/costs';
 
 /**
- * A model that gives what `net` has at the ends of the named layers or blocks: one tensor for one
- * name, a list in the order of the names
- * for several. It shares the weights, so training one trains the other; either can be disposed
- * without the other.
- * @param names layers, or blocks by the part of their layers' names before a dot: `layer3`,
+ * Builds a model whose outputs are those of the named layers or blocks: one tensor for one name, a
+ * list in the order of the names for several. Both models share their weights, so training one
+ * trains the other; either can be disposed without the other.
+ * @param names layers, or blocks, by the part of their layers' names before a dot: `layer3`,
  *   `features.denseblock1`, `stage2.block1`
- * @throws RangeError for a name that the model does not have; it tells the nearest
+ * @throws RangeError for a name that the model does not have; the error suggests the nearest one
  * @example
- * const features = featureExtractor(net, ['layer1', 'layer4']);
+ * const features = featureExtractor(model, ['layer1', 'layer4']);
  * const [shallow, deep] = features.predict(images) as tf.Tensor[]; // each [batch, height, width,
  * channels]
  */
 export function featureExtractor(
-  net: tfl.LayersModel,
+  model: tfl.LayersModel,
   names: string | readonly string[],
 ): tfl.LayersModel {
   const asked = typeof names === 'string' ? [names] : [...names];
   if (asked.length === 0)
     throw new RangeError('[models] featureExtractor: expected at least one name, got none');
-  const calls = ownCalls(net);
+  const calls = ownCalls(model);
   const outputs = asked.map((name) => {
     const matches = matcher(
       name,
       calls.map(({ layer }) => layer),
-      `featureExtractor: the net '${net.name}'`,
+      `featureExtractor: the model '${model.name}'`,
     );
     return (calls.findLast(({ layer }) => matches(layer)) as LayerCall).output;
   });
-  return sharing(net, tfl.model({ name: `${net.name}.features`, inputs: net.inputs, outputs }));
+  return sharing(
+    model,
+    tfl.model({ name: `${model.name}.features`, inputs: model.inputs, outputs }),
+  );
 }
 
 /**
- * Keeps layers as they are: their weights learn no more, and batch normalization keeps its
- * statistics.
+ * Freezes layers: training no longer changes their weights, nor batch normalization's statistics.
  * @param names layers, blocks (the part of their layers' names before a dot), or either with `*`
- *   for any characters; all without
- * @returns how many parameters of the model still learn
+ *   for any characters @default all
+ * @returns the number of the model's parameters that are still trainable
  * @throws RangeError for a name that matches nothing, before anything is changed
  *
- * A plan that was compiled before (`compile`, a run of `train` that goes on) keeps its own; freeze
- * first. Layers that other models share
- * are frozen there too.
+ * A plan that was compiled before (by `compile`, or by a run of `train` that is under way) does not
+ * notice, so freeze first. A layer that other models share is frozen there too.
  */
-export function freeze(net: tfl.LayersModel, names?: string | readonly string[]): number {
-  return setTrainable('freeze', net, { names, trainable: false });
+export function freeze(model: tfl.LayersModel, names?: string | readonly string[]): number {
+  return setTrainable('freeze', model, { names, trainable: false });
 }
 
 /**
- * Lets layers learn that were frozen. Layers that compute a constant map (`…_fixed`) stay as they
- * are.
- * @param names as for `freeze`; all without
- * @returns how many parameters of the model learn now
+ * Makes frozen layers trainable again. Layers that compute a constant map (`…_fixed`) stay frozen.
+ * @param names as for `freeze` @default all
+ * @returns the number of the model's parameters that are trainable now
  * @throws RangeError for a name that matches nothing, before anything is changed
  *
- * A plan that was compiled before keeps its own, as with `freeze`.
+ * A plan that was compiled before does not notice, as with `freeze`.
  */
-export function unfreeze(net: tfl.LayersModel, names?: string | readonly string[]): number {
-  return setTrainable('unfreeze', net, { names, trainable: true });
+export function unfreeze(model: tfl.LayersModel, names?: string | readonly string[]): number {
+  return setTrainable('unfreeze', model, { names, trainable: true });
 }
 
 function setTrainable(
   who: string,
-  net: tfl.LayersModel,
+  model: tfl.LayersModel,
   {
     names = '*',
     trainable,
   }: { names?: string | readonly string[] | undefined; trainable: boolean },
 ): number {
-  const layers = allLayers(net);
+  const layers = allLayers(model);
   const matches = [names]
     .flat()
-    .map((name) => matcher(name, layers, `${who}: the net '${net.name}'`));
+    .map((name) => matcher(name, layers, `${who}: the model '${model.name}'`));
   for (const layer of layers) {
     if (!isFixed(layer) && matches.some((match) => match(layer))) layer.trainable = trainable;
   }
@@ -89,7 +88,10 @@ function setTrainable(
   ]);
 }
 
-/** Whether a layer is the named one, or one of the named block; `*` stands for any characters. */
+/**
+ * Returns a predicate: whether a layer is the named one or is in the named block; `*` stands for
+ * any characters.
+ */
 function matcher(
   name: string,
   layers: readonly tfl.layers.Layer[],
@@ -102,7 +104,7 @@ function matcher(
   const matches = (layer: tfl.layers.Layer) => whole.test(layer.name);
   if (layers.some(matches)) return matches;
   const near = closest(String(name), [...new Set(layers.flatMap((layer) => prefixes(layer.name)))]);
-  const hint = near ? `did you mean '${near}'?` : 'summary(net) shows its blocks';
+  const hint = near ? `did you mean '${near}'?` : 'summary(model) shows its blocks';
   throw new RangeError(`[models] ${where} has no layer or block ${formatValue(name)}; ${hint}`);
 }
 
@@ -111,7 +113,7 @@ const prefixes = (name: string): string[] =>
   name.split('.').map((_, i, parts) => parts.slice(0, i + 1).join('.'));
 
 export interface ReplaceHeadOptions {
-  /** How the new kernel begins. @default 'xavier-uniform' */
+  /** How the new kernel is initialized. @default 'xavier-uniform' */
   init?: Init;
   /** Seeds the new kernel: any safe integer. @default 0 */
   seed?: number;
@@ -124,22 +126,21 @@ const headOptions = rule.object({
 });
 
 /**
- * The same net for other classes: the last layer with weights, a linear layer or a 1×1 convolution
- * (NiN's), is a new one of its name with
- * `numClasses` outputs; layers behind it are applied anew, all others shared. So training one model
- * trains the other's shared layers (freeze
- * them where that is not wanted); either can be disposed without the other. The net keeps its name
- * and input.
- * @param numClasses classes to tell apart
+ * Builds the same model for other classes. The last layer with weights, a linear layer or a 1×1
+ * convolution (NiN's), is replaced by a new one with the same name and `numClasses` outputs; the
+ * layers after it are applied again, and all others are shared. Training one model therefore trains
+ * the shared layers of the other (freeze them to prevent that); either can be disposed without the
+ * other. The new model has the old one's name and input.
+ * @param numClasses number of classes
  * @returns `[batch, height, width, channels]` → logits `[batch, numClasses]`
- * @throws Error when the last layer with weights is of another kind
+ * @throws Error when the last layer with weights is neither linear nor a 1×1 convolution
  * @example
- * const mine = replaceHead(net, 5);
+ * const mine = replaceHead(model, 5);
  * freeze(mine);
- * unfreeze(mine, 'fc'); // the head alone learns
+ * unfreeze(mine, 'fc'); // only the head learns
  */
 export function replaceHead(
-  net: tfl.LayersModel,
+  model: tfl.LayersModel,
   numClasses: number,
   options: ReplaceHeadOptions = {},
 ): tfl.LayersModel {
@@ -147,20 +148,20 @@ export function replaceHead(
     numClasses,
     ...options,
   });
-  const calls = ownCalls(net);
+  const calls = ownCalls(model);
   const head = calls.findLast(({ layer }) => parametersOf(layer).length > 0);
   if (!head)
     throw new Error(
-      `[models] replaceHead: the net '${net.name}': expected a layer with weights, got none`,
+      `[models] replaceHead: the model '${model.name}': expected a layer with weights, got none`,
     );
-  const fresh = new Map([[head.output, freshHead(head, numClasses, { init, seed })]]); // old tensors → their successors
+  const fresh = new Map([[head.output, freshHead(head, numClasses, { init, seed })]]); // old tensors → new tensors
   for (const { layer, inputs, output } of calls.slice(calls.indexOf(head) + 1)) {
     if (!inputs.some((input) => fresh.has(input))) continue;
     const renewed = inputs.map((input) => fresh.get(input) ?? input);
     fresh.set(output, reapplied(layer, renewed));
   }
-  const outputs = net.outputs.map((output) => fresh.get(output) ?? output);
-  return sharing(net, tfl.model({ name: net.name, inputs: net.inputs, outputs }));
+  const outputs = model.outputs.map((output) => fresh.get(output) ?? output);
+  return sharing(model, tfl.model({ name: model.name, inputs: model.inputs, outputs }));
 }
 
 type LayerClass = new (config: object) => tfl.layers.Layer;
@@ -181,13 +182,13 @@ function freshHead(
   if (kind !== 'Dense' && !isPointwise) {
     throw new Error(
       `[models] replaceHead: layer '${layer.name}' (${kind}): expected the last layer with weights to be linear or a 1×1 convolution; ` +
-        'build the net with numClasses',
+        'build the model with numClasses',
     );
   }
   const fans = { seed, fanIn: inputs[0]?.shape.at(-1) ?? 1, fanOut: numClasses };
   const kernelInitializer = INITIALIZERS[init][kind === 'Dense' ? 'dense' : 'conv'](fans);
   const size = kind === 'Dense' ? { units: numClasses } : { filters: numClasses };
-  // A frozen layer's successor has everything to learn.
+  // The new head is trainable even where the old one was frozen.
   const made = new (layer.constructor as LayerClass)({
     ...config,
     ...size,
@@ -198,8 +199,8 @@ function freshHead(
 }
 
 /**
- * Applies a layer of its own with the same configuration: one that is called twice has no shape of
- * its own any more.
+ * Applies a copy of a layer. tfjs forgets a layer's output shape when the layer itself is called
+ * twice.
  */
 function reapplied(
   layer: tfl.layers.Layer,
@@ -207,17 +208,17 @@ function reapplied(
 ): tfl.SymbolicTensor {
   const copy = new (layer.constructor as LayerClass)(layer.getConfig());
   const output = applied(copy, inputs);
-  if (layer.weights.length > 0) copy.setWeights(layer.getWeights()); // those of a constant map: the head was the last that learns
+  if (layer.weights.length > 0) copy.setWeights(layer.getWeights()); // only constant maps have weights after the head
   return output;
 }
 
 /**
- * tfjs disposes a layer's weights once nobody refers to it, and counts the layer's calls for that,
- * not the models that share a call. A model
- * inside a model it counts twice.
+ * Counts the new model as another user of the shared layers. tfjs disposes a layer's weights when
+ * its reference count is 0, and it counts the layer's calls, not the models that share a call; a
+ * model inside a model it counts twice.
  */
-function sharing(net: tfl.LayersModel, other: tfl.LayersModel): tfl.LayersModel {
-  const mine = new Set(net.layers);
+function sharing(model: tfl.LayersModel, other: tfl.LayersModel): tfl.LayersModel {
+  const mine = new Set(model.layers);
   for (const layer of other.layers) {
     if (mine.has(layer) && !isInput(layer))
       (layer as unknown as { _refCount: number })._refCount += 'layers' in layer ? 2 : 1;

@@ -17,8 +17,8 @@ import { type BlockOptions, blockRules, residual, type Shortcut } from './residu
 
 export interface ResidualStageOptions extends BlockOptions {
   /**
-   * The first stage of a net, which does not halve the image; its input is activated already.
-   * @default false
+   * Whether this is the first stage of a model: it does not halve the image, and its input is
+   * already activated by the stem. @default false
    */
   firstBlock?: boolean;
   /** Stride of the first block. @default 1 for the first stage, else 2 */
@@ -88,7 +88,10 @@ export function residualStage(
   return (x) => scope(numbered('stage', name), () => chain(...blocks)(x));
 }
 
-/** What a net of pre-activated blocks needs behind the last one; no layer for the other orders. */
+/**
+ * Ends a model of pre-activated blocks, with the normalization and ReLU that their order leaves to
+ * the next block; adds no layer for the other orders.
+ */
 export function residualEnd(
   blockOrder: BlockOrderName = 'original',
   names: { norm?: string; relu?: string } = {},

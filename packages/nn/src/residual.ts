@@ -74,8 +74,8 @@ export interface BlockOptions {
 
 export interface ResidualOptions extends BlockOptions {
   /**
-   * A 1×1 convolution on the shortcut. Needed where the number of channels or the stride changes.
-   * @default false
+   * Whether a 1×1 convolution is on the shortcut. It is needed where the channels or the stride
+   * change. @default false
    */
   projection?: boolean;
   /**
@@ -86,8 +86,8 @@ export interface ResidualOptions extends BlockOptions {
   /** Stride of the first 3×3 convolution and of the shortcut. @default 1 */
   stride?: number;
   /**
-   * Its input is activated already, as a stem's output is: a pre-activation would do it twice.
-   * @default false
+   * Whether the input is already activated, as the output of a stem is; the block then skips its
+   * pre-activation. @default false
    */
   activated?: boolean;
   name?: string;

@@ -13,8 +13,8 @@ import {
 import { scope } from './naming';
 
 /**
- * Scales each channel by a number in 0 … 1 that a small net makes of all channels' means: `[batch,
- * h, w, c]` → the same shape.
+ * Multiplies each channel by a number in (0, 1), which two 1×1 convolutions compute from the means
+ * of all channels: `[batch, h, w, c]` → the same shape.
  * @param ratio the hidden layer has channels / ratio units; 16 in the paper
  */
 export function squeezeExcitation(ratio: number, { name = 'se' }: { name?: string } = {}): Block {

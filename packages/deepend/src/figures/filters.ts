@@ -60,7 +60,7 @@ function noConvolution(
       ? `the first is '${names[0]}'`
       : 'it has none at all';
   return new RangeError(
-    `[deepend] showFilters: the net '${net.name}' has no convolution '${layerName}'; ${hint}`,
+    `[deepend] showFilters: the model '${net.name}' has no convolution '${layerName}'; ${hint}`,
   );
 }
 

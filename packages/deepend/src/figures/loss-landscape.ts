@@ -122,7 +122,7 @@ async function waysOf(where: string, net: LayersModel, seed: number): Promise<Wa
     ({ shape }) => shape.length >= 2, // biases and normalizations are vectors
   );
   if (kernels.length === 0)
-    throw new RangeError(`${where}: the net '${net.name}' has no layer with a matrix of weights`);
+    throw new RangeError(`${where}: the model '${net.name}' has no layer with a matrix of weights`);
   const gaussian = normal(sfc32(seed));
   const ways: Way[] = [];
   for (const weight of kernels) {

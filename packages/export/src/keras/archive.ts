@@ -4,9 +4,9 @@ import fs from 'fs-extra';
 
 /** The weights of one layer in Keras's order. */
 export interface WeightGroup {
-  /** `conv2d_1`, in `layers/`. */
+  /** Group in `layers/`, such as `conv2d_1`. */
   readonly group: string;
-  /** The layer's. */
+  /** The layer's name. */
   readonly name: string;
   readonly weights: readonly {
     readonly shape: readonly number[];
@@ -14,9 +14,11 @@ export interface WeightGroup {
   }[];
 }
 
-const CHUNK = 2 ** 24; // bytes held at a time on the way from the weights' file into the archive
+const CHUNK = 2 ** 24; // bytes copied at a time from the weights' file into the archive
 
-/** Writes the archive. The weights are written to `weightsFile` first, which is removed at the end. */
+/**
+ * Writes the archive. The weights are written to `weightsFile` first, which is removed at the end.
+ */
 export async function writeArchive(
   archive: FileHandle,
   { texts, groups, weightsFile }: ArchiveContent,
@@ -36,7 +38,7 @@ interface ArchiveContent {
 }
 
 async function writeHdf5(file: string, groups: readonly WeightGroup[]): Promise<void> {
-  const { File, ready } = await import('h5wasm/node'); // four megabytes, for this alone
+  const { File, ready } = await import('h5wasm/node'); // four megabytes, which only this function needs
   await ready;
   const hdf5 = new File(file, 'w');
   let bytes = 0;
@@ -60,7 +62,9 @@ async function writeHdf5(file: string, groups: readonly WeightGroup[]): Promise<
     throw new Error(`expected ${bytes} bytes of weights in HDF5, got a file of ${size}`); // a full disk
 }
 
-/** The weights go as they are: they would hardly get smaller. */
+/**
+ * Packs the files. The weights are stored uncompressed, since compression would hardly shrink them.
+ */
 async function pack(
   archive: FileHandle,
   texts: Readonly<Record<string, string>>,

@@ -1,4 +1,4 @@
-/** A model as the `config.json` of a Keras 3 file tells it: a functional model. */
+/** The `config.json` of a Keras 3 file: a functional model. */
 import type { layers, Shape } from '@tensorflow/tfjs-layers';
 import { type FlatGraph, uniqueNames, type Value } from '../flat-graph';
 import { type KerasLayer, kerasLayer } from './layers';
@@ -14,12 +14,12 @@ export interface KerasModel {
   }[];
 }
 
-/** Keras on PyTorch takes no dots in a name, and none takes a slash. */
+/** Keras on PyTorch allows no dots in names, and no backend allows slashes. */
 const plain = (name: string) => name.replace(/[./]/g, '_');
 
 /**
- * @param options.where who asks: the beginning of each error
- * @throws Error for a layer that Keras has not; it names the layer
+ * @param options.where who asks: beginning of each error
+ * @throws Error for a layer that Keras does not have; the error names the layer
  */
 export function kerasModel(
   graph: FlatGraph,
@@ -73,7 +73,7 @@ const inputLayer = ({ shape, dtype }: Value, name: string) =>
 
 type History = (value: Value) => [layer: string, call: number, output: number];
 
-/** Where a value comes from: a layer, and which of its calls. */
+/** Finds the layer that computes a value, and which of its calls. */
 function historyOf({ inputs, calls }: FlatGraph, names: ReadonlyMap<Operation, string>): History {
   const found = new Map<Value, [string, number, number]>(
     inputs.map((input) => [input, [names.get(input) as string, 0, 0]]),
@@ -100,8 +100,8 @@ function nodesOf({ calls }: FlatGraph, layer: layers.Layer, history: History): o
 const single = <T>(values: T[]): T | T[] => (values.length === 1 ? (values[0] as T) : values);
 
 /**
- * `layers/conv2d`, `layers/conv2d_1`, ...: classes, counted. keras/src/saving/saving_lib.py,
- * _save_container_state, of 3.15.
+ * Names of groups: `layers/conv2d`, `layers/conv2d_1`, ..., numbered by class. From
+ * keras/src/saving/saving_lib.py, _save_container_state, of 3.15.
  */
 function withGroups(
   operations: readonly { operation: Operation; name: string }[],

@@ -1,4 +1,4 @@
-/** A model as a file of Keras 3. Format: keras/src/saving/saving_lib.py of 3.15. */
+/** Exports a model as a file of Keras 3. Format: keras/src/saving/saving_lib.py of 3.15. */
 import path from 'node:path';
 import { formatValue, stagingName, writeFileAtomic } from '@deepend/core';
 import type { LayersModel } from '@tensorflow/tfjs-layers';
@@ -12,24 +12,22 @@ const KERAS = '3.15.1'; // the version whose format this is
 const MOST_BYTES = 2 ** 32 - 2 ** 24; // a plain zip archive ends at 4 GiB
 
 /**
- * Writes a net as a `.keras` file, which `keras.models.load_model` of Keras 3 reads on each of its
- * backends: architecture and weights. A
- * layer's name has `_` where it has a dot or a slash here; grouped convolutions are
- * `Conv2D(groups=...)`; a model inside the model is taken apart.
- * Initializers, regularizers and constraints stay behind. The file appears whole or not at all.
+ * Writes a model as a `.keras` file, which `keras.models.load_model` of Keras 3 reads on each of
+ * its backends: architecture and weights. Dots and slashes in layers' names become `_`; grouped
+ * convolutions become `Conv2D(groups=...)`; nested models are flattened. Initializers, regularizers
+ * and constraints are not written. The file appears complete or not at all.
  * @param file ends in `.keras`
- * @throws Error for a layer that Keras has not, or that computes something else there (it names the
- *   layer; nothing is written), or when the
- *   file cannot be written
+ * @throws Error for a layer that Keras does not have or computes differently (the error names the
+ *   layer; nothing is written), or when the file cannot be written
  */
-export async function exportKeras(net: LayersModel, file: string): Promise<void> {
+export async function exportKeras(model: LayersModel, file: string): Promise<void> {
   if (typeof file !== 'string' || path.extname(file) !== '.keras') {
     throw new RangeError(
       `${WHERE}: expected a file whose name ends in .keras, as Keras asks for, got ${formatValue(file)}`,
     );
   }
-  const graph = flatGraph(net, WHERE);
-  const { config, layers } = kerasModel(graph, { name: net.name, where: WHERE });
+  const graph = flatGraph(model, WHERE);
+  const { config, layers } = kerasModel(graph, { name: model.name, where: WHERE });
   checkWeights(graph);
   const groups = layers.map(({ operation, name, group }): WeightGroup => {
     const weights = 'getClassName' in operation ? [...operation.weights] : [];
@@ -65,12 +63,12 @@ function checkWeights({ calls }: FlatGraph): void {
   if (strange) {
     const got = strange.weights.map(weightKind).join(', ');
     throw new Error(
-      `${WHERE}: ${nameOf(strange)}: expected weights that Keras has too, got ${got}; keep such a net with saveModel`,
+      `${WHERE}: ${nameOf(strange)}: expected weights that Keras has too, got ${got}; keep such a model with saveModel`,
     );
   }
   const bytes = layers.reduce((sum, layer) => sum + 4 * layer.countParams(), 0);
   if (bytes <= MOST_BYTES) return;
   throw new RangeError(
-    `${WHERE}: expected at most ${MOST_BYTES} bytes of weights, which a zip archive holds, got ${bytes}; keep the net with saveModel`,
+    `${WHERE}: expected at most ${MOST_BYTES} bytes of weights, which a zip archive holds, got ${bytes}; keep the model with saveModel`,
   );
 }

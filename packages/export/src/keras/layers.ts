@@ -1,4 +1,4 @@
-/** What Keras 3 calls the layers of a model and their settings. */
+/** Keras 3's names of layers and of their settings. */
 import type { layers } from '@tensorflow/tfjs-layers';
 import { nameOf } from '../flat-graph';
 
@@ -7,11 +7,11 @@ type Config = Readonly<Record<string, unknown>>;
 interface Row {
   /** Keras's name of the class. @default the layer's own */
   readonly as?: string;
-  /** Settings that Keras has too, by TensorFlow.js's names. */
+  /** Settings that Keras has under the same name in snake case. */
   readonly keys?: readonly string[];
-  /** Those that Keras calls otherwise. */
+  /** Settings that have another name in Keras. */
   readonly renamed?: Readonly<Record<string, string>>;
-  /** Settings that TensorFlow.js leaves out of a layer's configuration. */
+  /** Settings that TensorFlow.js omits from a layer's configuration. */
   readonly more?: (layer: layers.Layer) => Config;
 }
 
@@ -65,8 +65,8 @@ const ROWS: Record<string, Row> = {
 };
 
 /**
- * By TensorFlow.js's names. Its `hardSigmoid` and `gelu_new` are not Keras 3's functions of these
- * names.
+ * By TensorFlow.js's names. Its `hardSigmoid` and `gelu_new` differ from Keras 3's functions of
+ * these names.
  */
 const ACTIVATIONS: Record<string, string> = {
   linear: 'linear',
@@ -85,7 +85,7 @@ const ACTIVATIONS: Record<string, string> = {
   gelu: 'gelu',
 };
 
-/** The order that Keras keeps a layer's weights in. */
+/** The order of a layer's weights in Keras. */
 const WEIGHTS = [
   'kernel',
   'depthwise_kernel',
@@ -98,7 +98,7 @@ const WEIGHTS = [
   'moving_variance',
 ];
 
-/** A weight's place in a Keras layer, whose weights stand in ascending order. */
+/** The index by which Keras orders a layer's weights; −1 for a kind that it does not have. */
 export const placeOf = (kind: string): number => WEIGHTS.indexOf(kind);
 
 export interface KerasLayer {
@@ -107,10 +107,10 @@ export interface KerasLayer {
 }
 
 /**
- * A layer as Keras 3 writes it down, but for its name.
- * @param where who asks: the beginning of each error
- * @throws Error for a layer that Keras has not, or an activation that computes something else
- *   there; it names the layer
+ * A layer's class and configuration in Keras 3, without its name.
+ * @param where beginning of each error
+ * @throws Error for a layer that Keras does not have, or an activation that Keras computes
+ *   differently; the error names the layer
  */
 export function kerasLayer(layer: layers.Layer, where: string): KerasLayer {
   const kind = layer.getClassName();
@@ -120,7 +120,7 @@ export function kerasLayer(layer: layers.Layer, where: string): KerasLayer {
       .map((name) => name.replace('deepend>', ''))
       .join(', ');
     throw new Error(
-      `${where}: ${nameOf(layer)}: expected a layer of ${known}, got another; keep such a net with saveModel`,
+      `${where}: ${nameOf(layer)}: expected a layer of ${known}, got another; keep such a model with saveModel`,
     );
   }
   const config = layer.getConfig() as Config;
@@ -155,7 +155,7 @@ function kerasValue(
   if (Object.hasOwn(ACTIVATIONS, String(value))) return ACTIVATIONS[String(value)];
   throw new Error(
     `${where}: ${nameOf(layer)}: expected an activation that Keras 3 computes alike, ${Object.keys(ACTIVATIONS).join(', ')}, ` +
-      `got '${value}'; keep such a net with saveModel`,
+      `got '${value}'; keep such a model with saveModel`,
   );
 }
 

@@ -1,10 +1,10 @@
 /**
- * The order in which Keras lists a net's layers, on which the names of its weights' groups depend.
+ * The order in which Keras lists a model's layers; the names of the weights' groups depend on it.
  */
 import type { layers } from '@tensorflow/tfjs-layers';
 import type { Call, FlatGraph, Value } from '../flat-graph';
 
-/** A layer, or an input of the net, which is a layer to Keras. */
+/** A layer, or an input of the model, which is a layer in Keras. */
 export type Operation = layers.Layer | Value;
 
 /** One call of an operation. */
@@ -15,8 +15,8 @@ interface Node {
 
 /**
  * The layers and inputs of a model in the order of `model.layers`: by depth, the farthest from the
- * outputs first, and among those of one depth
- * as a search from the outputs meets them. keras/src/ops/function.py, map_graph, of 3.15.
+ * outputs first, and within one depth in the order in which a depth-first search from the outputs
+ * meets them. From keras/src/ops/function.py, map_graph, of 3.15.
  */
 export function kerasOrder(graph: FlatGraph): Operation[] {
   const producers = producersOf(graph);
@@ -24,7 +24,7 @@ export function kerasOrder(graph: FlatGraph): Operation[] {
   const nodeDepths = new Map<Node, number>();
   const depths = new Map<Operation, number>();
   for (const node of finished.toReversed()) {
-    // A layer that is called at several depths stands at the greatest.
+    // A layer that is called at several depths has the greatest of them.
     const depth = Math.max(nodeDepths.get(node) ?? 0, depths.get(node.operation) ?? 0);
     depths.set(node.operation, depth);
     for (const input of node.inputs) {
@@ -49,8 +49,8 @@ function producersOf({ inputs, calls }: FlatGraph): Map<Value, Node> {
 }
 
 /**
- * Depth first from the outputs: nodes in the order they were finished, and each operation's place
- * in the order they were met.
+ * Searches depth first from the outputs. Returns the nodes in the order in which they were
+ * finished, and for each operation its index in the order in which they were met.
  */
 function search(
   outputs: readonly Value[],

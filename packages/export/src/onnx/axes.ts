@@ -1,4 +1,4 @@
-/** Arrays of numbers whose axes stand in another order. */
+/** Permuting the axes of arrays. */
 import { reverseAxes } from '@deepend/models';
 
 /** 0, 1, …, rank − 1 */
@@ -8,7 +8,7 @@ export const sameList = (a: readonly unknown[], b: readonly unknown[]): boolean 
   a.length === b.length && a.every((one, i) => one === b[i]);
 
 /**
- * Whether numbers of these sizes lie the same in either order: only axes of size 1 change their
+ * Whether two orders of axes give the same memory layout: only axes of size 1 differ in their
  * place.
  */
 export const liesTheSame = (
@@ -22,8 +22,8 @@ export const liesTheSame = (
   );
 
 /**
- * Numbers of `shape` with their axes in another order: axis i of the result is axis `order[i]`.
- * Always a copy: a backend's own numbers stay.
+ * Permutes the axes of an array of `shape`: axis i of the result is axis `order[i]`. Always returns
+ * a copy, since the backend owns the values.
  */
 export function permuted(
   values: Float32Array,
@@ -38,10 +38,7 @@ export function permuted(
   return gathered(values, sizes, places);
 }
 
-/**
- * The same with as few axes as will do: those that stay side by side are one, those of size 1 are
- * none.
- */
+/** Simplifies a permutation: merges axes that stay adjacent and drops axes of size 1. */
 function merged(
   shape: readonly number[],
   order: readonly number[],

@@ -1,6 +1,6 @@
 /**
- * From a net to an ONNX model. Nothing is read of the weights yet, and whatever ONNX cannot hold is
- * refused here.
+ * Builds an ONNX model from a model. Weights are read later, when the file is written; a model that
+ * ONNX cannot represent is refused here.
  */
 import type { LayersModel, Shape } from '@tensorflow/tfjs-layers';
 import { type Call, type Value as FlatValue, flatGraph, uniqueNames } from '../flat-graph';
@@ -20,12 +20,12 @@ export interface BuildOptions {
   readonly metadata: Readonly<Record<string, string>>;
 }
 
-/** @throws Error for a layer that ONNX, or this exporter, does not have; it names the layer */
+/** @throws Error for a layer that ONNX or this exporter does not have; the error names the layer */
 export function buildModel(
-  net: LayersModel,
+  model: LayersModel,
   { where, layout, fuse, metadata }: BuildOptions,
 ): OnnxModel {
-  const flat = flatGraph(net, where);
+  const flat = flatGraph(model, where);
   const names = uniqueNames(flat, (name) => name);
   const graph = new OnnxGraph({ where, names });
   const orderOf = ({ length }: Shape) =>
@@ -45,14 +45,14 @@ export function buildModel(
   const results = flat.outputs
     .map((output) => settled(graph, values.get(output) as Value))
     .map((value) => inOrder(graph, value, orderOf(value.shape)));
-  const outputs = nameOutputs(graph, results, { wanted: net.outputNames, inputs });
+  const outputs = nameOutputs(graph, results, { wanted: model.outputNames, inputs });
   const ends = outputs.map(({ name }) => name);
   const used = withoutUnused(graph.nodes, ends);
   const nodes = fuse ? foldBatchNorms(graph, used, ends) : used;
   const mentioned = new Set(nodes.flatMap((node) => node.inputs));
   const tensors = [...graph.tensors.values()].filter(({ name }) => mentioned.has(name));
   return {
-    name: net.name,
+    name: model.name,
     nodes,
     tensors,
     inputs: inputs.map(valueInfo),
@@ -92,7 +92,7 @@ function emit(
   };
 }
 
-/** Open sizes have names: the batch has one in all of the model. */
+/** Unknown sizes get names; all batch sizes share the name `batch`. */
 function valueInfo({ name, shape, order }: Value): OnnxValue {
   const open = (place: number) => (place === 0 ? 'batch' : `${name}.axis${place}`);
   return { name, shape: order.map((axis, place) => shape[axis] ?? open(place)) };
@@ -100,5 +100,5 @@ function valueInfo({ name, shape, order }: Value): OnnxValue {
 
 const wrongInput = (where: string, { name, dtype }: { name: string; dtype: string }) =>
   new Error(
-    `${where}: input '${name}': expected float32, got ${dtype}; build the net with an input of numbers, or keep it with saveModel`,
+    `${where}: input '${name}': expected float32, got ${dtype}; build the model with an input of numbers, or keep it with saveModel`,
   );

@@ -1,6 +1,6 @@
 /**
- * Batch normalization as a part of the convolution or linear layer before it, as runtimes do it to
- * save a pass over the image.
+ * Folds batch normalization into the convolution or linear layer before it, which saves a pass over
+ * the image.
  */
 import type { OnnxGraph } from './graph';
 import type { OnnxNode, OnnxTensor } from './model-proto';
@@ -9,9 +9,9 @@ import type { OnnxNode, OnnxTensor } from './model-proto';
 const LINEAR = ['Conv', 'Gemm'];
 
 /**
- * The nodes with each BatchNormalization folded into the node before it, where that is linear and
- * nobody else uses its value or its kernel:
- * γ/√(σ² + ε) goes into the kernel, and the rest into a bias, which the node gets if it has none.
+ * The nodes with each BatchNormalization folded into the node before it, where that node is linear
+ * and no other node uses its output or its kernel. The kernel is multiplied by γ/√(σ² + ε), and the
+ * rest goes into the bias, which is added where there was none.
  */
 export function foldBatchNorms(
   graph: OnnxGraph,
@@ -22,12 +22,12 @@ export function foldBatchNorms(
   for (const name of nodes.flatMap(({ inputs }) => inputs))
     uses.set(name, (uses.get(name) ?? 0) + 1);
   const byOutput = new Map(nodes.map((node) => [node.output, node]));
-  const folded = new Map<OnnxNode, OnnxNode | undefined>(); // undefined: is gone
+  const folded = new Map<OnnxNode, OnnxNode | undefined>(); // undefined: removed
   for (const norm of nodes.filter(({ op }) => op === 'BatchNormalization')) {
     const linear = byOutput.get(norm.inputs[0] as string);
-    const alone =
+    const isOnlyUse =
       linear && [linear.output, ...linear.inputs.slice(1)].every((name) => uses.get(name) === 1);
-    if (!alone || !LINEAR.includes(linear.op)) continue;
+    if (!isOnlyUse || !LINEAR.includes(linear.op)) continue;
     folded.set(linear, fold(graph, linear, norm));
     folded.set(norm, undefined);
   }

@@ -1,13 +1,13 @@
 /**
- * An ONNX graph while it is put together: nodes in the order of computation, weights and constants,
- * each under a name of its own.
+ * An ONNX graph under construction: nodes in the order of computation, weights and constants, all
+ * with unique names.
  */
 import type { layers } from '@tensorflow/tfjs-layers';
 import { nameOf, weightKind } from '../flat-graph';
 import { permuted } from './axes';
 import type { Attributes, OnnxNode, OnnxTensor } from './model-proto';
 
-/** What PyTorch calls the weights that TensorFlow.js calls so. */
+/** PyTorch's names of weights, by TensorFlow.js's. */
 const TORCH_NAMES: Readonly<Record<string, string>> = {
   kernel: 'weight',
   depthwise_kernel: 'weight',
@@ -19,7 +19,7 @@ const TORCH_NAMES: Readonly<Record<string, string>> = {
   alpha: 'weight',
 };
 
-/** How a weight's numbers go into the file. */
+/** The layout of a weight in the file. */
 export interface WeightLayout {
   /** TensorFlow.js's shape, or one with the same numbers in more axes. */
   readonly view: readonly number[];
@@ -34,30 +34,30 @@ export class OnnxGraph {
   readonly tensors = new Map<string, OnnxTensor>();
   /** Beginning of each error. */
   readonly where: string;
-  private readonly names: ReadonlyMap<unknown, string>;
-  private readonly taken = new Set<string>();
-  private readonly renames = new Map<string, string>();
-  private readonly made = new Map<string, unknown>();
+  readonly #names: ReadonlyMap<unknown, string>;
+  readonly #taken = new Set<string>();
+  readonly #renames = new Map<string, string>();
+  readonly #made = new Map<string, unknown>();
 
   /** @param names of the layers */
   constructor({ where, names }: { where: string; names: ReadonlyMap<unknown, string> }) {
     this.where = where;
-    this.names = names;
+    this.#names = names;
   }
 
   nameOf(layer: layers.Layer): string {
-    return this.names.get(layer) as string;
+    return this.#names.get(layer) as string;
   }
 
-  /** `name`, or where it is taken `name_1`, `name_2`, ... */
+  /** `name`, or `name_1`, `name_2`, ... where it is taken. */
   unique(name: string): string {
     let free = name;
-    for (let count = 1; this.taken.has(free); count++) free = `${name}_${count}`;
-    this.taken.add(free);
+    for (let count = 1; this.#taken.has(free); count++) free = `${name}_${count}`;
+    this.#taken.add(free);
     return free;
   }
 
-  /** Adds a node; its value has its name. */
+  /** Adds a node; its output has the node's name. */
   node(
     op: string,
     inputs: readonly string[],
@@ -68,14 +68,12 @@ export class OnnxGraph {
     return unique;
   }
 
-  /**
-   * Gives a node's value another name; a value that has it already is called after its operator.
-   */
+  /** Renames a node's output. Another value with that name is renamed after its operator. */
   rename(from: string, to: string): void {
     const other = this.nodes.find(({ output }) => output === to);
     const names = new Map([[from, to]]);
     if (other) names.set(to, this.unique(`${to}/${other.op}`));
-    for (const [old, now] of names) this.renames.set(old, now);
+    for (const [old, now] of names) this.#renames.set(old, now);
     const nameNow = (name: string) => names.get(name) ?? name;
     this.nodes.splice(
       0,
@@ -86,29 +84,32 @@ export class OnnxGraph {
         output: nameNow(node.output),
       })),
     );
-    this.taken.add(to);
+    this.#taken.add(to);
   }
 
-  /** What a value is called now. */
+  /** The current name of a value. */
   renamed(name: string): string {
-    return this.renames.get(name) ?? name;
+    return this.#renames.get(name) ?? name;
   }
 
   /**
-   * What is made once and then used again: a transposition of a value, a weight of a layer that is
-   * called twice.
+   * Calls `make` once per key and reuses its result: a transposition of a value, a weight of a
+   * layer that is called twice.
    */
   once<T>(key: string, make: () => T): T {
-    if (!this.made.has(key)) this.made.set(key, make());
-    return this.made.get(key) as T;
+    if (!this.#made.has(key)) this.#made.set(key, make());
+    return this.#made.get(key) as T;
   }
 
-  /** One number everywhere. @param shape none for a scalar */
+  /**
+   * Adds a constant filled with one number.
+   * @param shape empty for a scalar
+   */
   constant(value: number, shape: readonly number[] = []): string {
     const plain = ['constant', value, ...shape].join('_');
     return this.once(plain, () => {
       const count = shape.reduce((a, b) => a * b, 1);
-      return this.tensor({
+      return this.#tensor({
         name: this.unique(plain),
         type: 'float32',
         shape,
@@ -117,11 +118,11 @@ export class OnnxGraph {
     });
   }
 
-  /** A list of integers: a shape, axes, paddings. */
+  /** Adds a constant list of integers: a shape, axes, paddings. */
   integers(values: readonly number[]): string {
     return this.once(`integers ${values}`, () => {
       const name = this.unique(`integers_${values.join('_')}`);
-      return this.tensor({
+      return this.#tensor({
         name,
         type: 'int64',
         shape: [values.length],
@@ -133,7 +134,7 @@ export class OnnxGraph {
   floats(values: readonly number[]): string {
     return this.once(`floats ${values}`, () => {
       const name = this.unique(`floats_${values.join('_')}`);
-      return this.tensor({
+      return this.#tensor({
         name,
         type: 'float32',
         shape: [values.length],
@@ -143,9 +144,9 @@ export class OnnxGraph {
   }
 
   /**
-   * A layer's weight, under PyTorch's name.
-   * @param kind TensorFlow.js's name of it: `kernel`
-   * @param options.suffix the end of its name where it is not the usual one
+   * Adds a layer's weight, under PyTorch's name.
+   * @param kind TensorFlow.js's name of it, such as `kernel`
+   * @param options.suffix the last part of its name @default PyTorch's name for this kind
    */
   weight(
     layer: layers.Layer,
@@ -159,19 +160,19 @@ export class OnnxGraph {
     return this.once(`weight ${plain} ${view} ${order} ${sizes}`, () => {
       const values = async () =>
         permuted((await variable.read().data()) as Float32Array, view, order);
-      return this.tensor({ name: this.unique(plain), type: 'float32', shape: sizes, values });
+      return this.#tensor({ name: this.unique(plain), type: 'float32', shape: sizes, values });
     });
   }
 
-  private tensor(tensor: OnnxTensor): string {
+  #tensor(tensor: OnnxTensor): string {
     this.tensors.set(tensor.name, tensor);
     return tensor.name;
   }
 
-  /** Why a layer cannot be exported. */
+  /** The error for a layer that cannot be exported. */
   refuse(layer: layers.Layer, { expected, got }: { expected: string; got: string }): Error {
     return new Error(
-      `${this.where}: ${nameOf(layer)}: expected ${expected}, got ${got}; build the net without it, or keep it with saveModel`,
+      `${this.where}: ${nameOf(layer)}: expected ${expected}, got ${got}; build the model without it, or keep it with saveModel`,
     );
   }
 }

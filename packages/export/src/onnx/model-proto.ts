@@ -1,10 +1,10 @@
 /**
- * The messages of an ONNX file and the numbers of their fields, as
- * https://github.com/onnx/onnx/blob/main/onnx/onnx.proto has them.
+ * The messages of an ONNX file and the numbers of their fields, from
+ * https://github.com/onnx/onnx/blob/main/onnx/onnx.proto.
  */
 import { type Encoded, float, integer, integers, type LateBytes, message, text } from './protobuf';
 
-/** What `float` marks is a float; of other numbers every attribute is an integer. */
+/** An attribute; `{ float }` is a float, and plain numbers are integers. */
 export type Attribute = number | readonly number[] | string | { readonly float: number };
 export type Attributes = Readonly<Record<string, Attribute>>;
 
@@ -12,12 +12,12 @@ export interface OnnxNode {
   readonly op: string;
   readonly name: string;
   readonly inputs: readonly string[];
-  /** No operator that is used here gives more than one value. */
+  /** Every operator used here has one output. */
   readonly output: string;
   readonly attributes: Attributes;
 }
 
-/** A constant or a weight; its numbers are asked for when they are written. */
+/** A constant or a weight; `values` is called when it is written. */
 export interface OnnxTensor {
   readonly name: string;
   readonly type: keyof typeof TYPES;
@@ -25,7 +25,7 @@ export interface OnnxTensor {
   readonly values: () => Promise<Float32Array | BigInt64Array>;
 }
 
-/** A size, or the name of one that is open. */
+/** A size, or the name of an unknown one. */
 export type Dimension = number | string;
 
 export interface OnnxValue {
@@ -46,9 +46,8 @@ export interface OnnxModel {
 const TYPES = { float32: { code: 1, width: 4 }, int64: { code: 7, width: 8 } } as const;
 
 /**
- * Opset 17 is the first with every operator that a model here may need (LayerNormalization came
- * last), IR version 8 what ONNX 1.12 of 2022
- * published with it: whatever reads ONNX since then reads it.
+ * Opset 17 is the first with every operator that is used here (LayerNormalization was added last);
+ * ONNX 1.12 of 2022 published it with IR version 8. Programs that read ONNX since 2022 can read it.
  */
 export const OPSET = 17;
 export const IR_VERSION = 8;

@@ -1,12 +1,11 @@
-/** The end of a graph: what its outputs are called, and what none of them needs. */
+/** The end of a graph: names its outputs and removes unused nodes. */
 import type { OnnxGraph } from './graph';
 import type { OnnxNode } from './model-proto';
 import type { Value } from './value';
 
 /**
- * The outputs under the names of their layers, the nodes renamed for it. An output that is an input
- * too, or another output, gets a node that
- * copies it, since ONNX wants a value of its own for each.
+ * Renames the outputs to the names of their layers. An output that is also an input, or another
+ * output, gets an Identity node, since ONNX requires a separate value for each.
  */
 export function nameOutputs(
   graph: OnnxGraph,
@@ -30,7 +29,7 @@ export function nameOutputs(
   return done;
 }
 
-/** The nodes that some output is computed from. */
+/** The nodes that the outputs depend on. */
 export function withoutUnused(nodes: readonly OnnxNode[], outputs: readonly string[]): OnnxNode[] {
   const needed = new Set(outputs);
   const kept = [...nodes].reverse().filter(({ output, inputs }) => {

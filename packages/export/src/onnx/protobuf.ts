@@ -1,10 +1,11 @@
 /**
- * The wire format of protocol buffers, https://protobuf.dev/programming-guides/encoding/: as much
- * of it as a writer of ONNX files needs.
+ * The wire format of protocol buffers, https://protobuf.dev/programming-guides/encoding/: the part
+ * that writing ONNX files needs.
  */
 
 /**
- * Bytes that are made when it is their turn to be written, so that one tensor at a time is held.
+ * Bytes that are read when their turn to be written comes, so that only one tensor is in memory at
+ * a time.
  */
 import { isUint8Array } from '@deepend/core';
 export interface LateBytes {
@@ -12,7 +13,7 @@ export interface LateBytes {
   readonly read: () => Promise<Uint8Array>;
 }
 
-/** A field, or the fields of a message one after the other. */
+/** An encoded field, or the concatenated fields of a message. */
 export type Encoded = readonly (Uint8Array | LateBytes)[];
 
 const WIRE = { varint: 0, length: 2, fixed32: 5 } as const;
@@ -20,8 +21,8 @@ const WIRE = { varint: 0, length: 2, fixed32: 5 } as const;
 const tag = (field: number, wire: keyof typeof WIRE) => varint(field * 8 + WIRE[wire]);
 
 /**
- * Seven bits a byte, the lowest first, and the eighth says that more follow. Negative numbers go as
- * 64 bits in two's complement.
+ * A varint: seven bits per byte, the lowest first; the eighth bit is set when more bytes follow.
+ * Negative numbers are encoded as 64 bits in two's complement.
  */
 export function varint(value: number | bigint): number[] {
   let rest = BigInt.asUintN(64, BigInt(value));
@@ -35,7 +36,10 @@ export const integer = (field: number, value: number | bigint): Encoded => [
   Uint8Array.from([...tag(field, 'varint'), ...varint(value)]),
 ];
 
-/** A repeated integer, a field each: proto2 packs none that do not say so, and ONNX's do not. */
+/**
+ * A repeated integer, one field for each value: proto2 packs only fields declared so, which ONNX's
+ * are not.
+ */
 export const integers = (field: number, values: readonly number[]): Encoded =>
   values.flatMap((value) => integer(field, value));
 
@@ -45,7 +49,7 @@ export function float(field: number, value: number): Encoded {
   return [Uint8Array.from([...tag(field, 'fixed32'), ...bytes])];
 }
 
-/** Fields of `bytes`, and of a message that is inside another: the length goes before. */
+/** A field of bytes or of a nested message, preceded by its length. */
 export const message = (field: number, ...parts: readonly Encoded[]): Encoded => {
   const content = parts.flat();
   return [Uint8Array.from([...tag(field, 'length'), ...varint(byteLength(content))]), ...content];
@@ -57,7 +61,7 @@ export const text = (field: number, value: string): Encoded =>
 export const byteLength = (encoded: Encoded): number =>
   encoded.reduce((sum, piece) => sum + piece.byteLength, 0);
 
-/** The bytes in pieces that are worth a write each: small ones are joined. */
+/** The bytes in pieces for writing; small pieces are joined. */
 export async function* pieces(encoded: Encoded): AsyncGenerator<Uint8Array> {
   let small: Uint8Array[] = [];
   for (const piece of encoded) {

@@ -1,10 +1,9 @@
 /**
- * Values on their way through the graph. TensorFlow.js's images are [batch, height, width,
- * channels] and ONNX's are [batch, channels, height,
- * width]. A value stays in the order in which its numbers lie, and remembers it; a node turns it
- * only where a layer needs another one. So
- * two turns that meet cost nothing, and a `Permute` is but a new note. Zeros around an image and
- * the order of a flattened one wait alike.
+ * Values of the ONNX graph, with their memory layout. TensorFlow.js's images are [batch, height,
+ * width, channels] and ONNX's are [batch, channels, height, width]. A value records the order of
+ * its axes in the file, and a Transpose is added only where a layer needs another order. So
+ * opposite transpositions cancel, and a `Permute` only changes the record. The zeros around an
+ * image and the order of a flattened image are recorded in the same way until a layer needs them.
  */
 import type { Shape } from '@tensorflow/tfjs-layers';
 import { liesTheSame, range, sameList } from './axes';
@@ -12,20 +11,17 @@ import type { OnnxGraph } from './graph';
 
 export interface Value {
   readonly name: string;
-  /** As TensorFlow.js has it, the batch first; null is open. */
+  /** The shape in TensorFlow.js, the batch first; null is unknown. */
   readonly shape: Shape;
   /** Axis i in the file is axis `order[i]` of `shape`. */
   readonly order: readonly number[];
-  /**
-   * Of a row that was an image of these sizes: the order of the image's axes in it, where that is
-   * not 0, 1, 2.
-   */
+  /** For a flattened image: its sizes, and the order of its axes where that is not 0, 1, 2. */
   readonly row?: Row | undefined;
   /**
-   * Zeros around the image that no node has added yet, by the axes of `shape`, which counts them.
+   * Zeros around the image that no node has added yet, by the axes of `shape`, which includes them.
    */
   readonly padding?: Padding | undefined;
-  /** Certainly no number below 0: then zeros around it change no maximum. */
+  /** Whether no number can be negative: then zeros around the image do not change a maximum. */
   readonly nonNegative?: boolean | undefined;
 }
 
@@ -36,23 +32,23 @@ export interface Row {
 
 export type Padding = readonly (readonly [before: number, after: number])[];
 
-/** The order of ONNX's images, where TensorFlow.js has the channels at `axis`. */
+/** The order of axes of ONNX's images, for TensorFlow.js's with the channels at `axis`. */
 export const channelsSecond = (rank: number, axis: number): number[] => [
   0,
   ...(axis > 0 ? [axis] : []),
   ...range(rank).filter((one) => one !== 0 && one !== axis),
 ];
 
-/** The sizes in the file. */
+/** The shape in the file. */
 const stored = ({ shape, order }: Pick<Value, 'shape' | 'order'>) =>
   order.map((axis) => shape[axis] ?? null);
 
-/** Without the zeros that wait. */
+/** The shape without pending zeros. */
 const bare = ({ shape, padding }: Value): Shape =>
   padding ? shape.map((size, axis) => (size === null ? null : size - sum(padding[axis]))) : shape;
 const sum = (ends: readonly [number, number] = [0, 0]) => ends[0] + ends[1];
 
-/** The value with its axes in another order; zeros that wait go on waiting. */
+/** Transposes a value to another order of axes; pending zeros stay pending. */
 export function inOrder(graph: OnnxGraph, value: Value, order: readonly number[]): Value {
   if (sameList(value.order, order)) return value;
   const shape = bare(value);
@@ -65,20 +61,20 @@ export function inOrder(graph: OnnxGraph, value: Value, order: readonly number[]
   return { ...value, name, order };
 }
 
-/** Whether all sizes but the batch's are. */
+/** Whether all sizes except the batch's are known. */
 const isKnown = (shape: Shape) => shape.slice(1).every((size) => size !== null);
 
 const waiting = ({ shape, padding }: Value) => ({ shape, padding });
 
-/** With nothing that waits. */
+/** Adds pending zeros and restores the order of a flattened image. */
 export const settled = (graph: OnnxGraph, value: Value): Value =>
   unrolled(graph, padded(graph, value));
 
-/** The value in TensorFlow.js's own order, with nothing that waits. */
+/** The value in TensorFlow.js's order of axes, with nothing pending. */
 export const asItIs = (graph: OnnxGraph, value: Value): Value =>
   inOrder(graph, settled(graph, value), range(value.shape.length));
 
-/** With the zeros around it, if any wait. */
+/** Adds the pending zeros around the image, if any. */
 export function padded(graph: OnnxGraph, value: Value): Value {
   const { padding, order, name } = value;
   if (!padding) return value;
@@ -89,7 +85,7 @@ export function padded(graph: OnnxGraph, value: Value): Value {
   return { ...value, name: made, padding: undefined };
 }
 
-/** A row with its numbers as TensorFlow.js has them. */
+/** Restores TensorFlow.js's order of a flattened image. */
 export function unrolled(graph: OnnxGraph, value: Value): Value {
   const { row, ...plain } = value;
   if (!row) return value;
@@ -101,8 +97,8 @@ export function unrolled(graph: OnnxGraph, value: Value): Value {
 }
 
 /**
- * The same numbers as they lie, under another shape.
- * @param to.name the node's, where it is to have its layer's
+ * Gives the same numbers in memory another shape.
+ * @param to.name the node's name, where it is to have its layer's
  */
 export function reshaped(
   graph: OnnxGraph,
@@ -118,7 +114,7 @@ export function reshaped(
     nonNegative: value.nonNegative,
   });
   if (isKnown(target) && sameList(from, target)) return result(value.name);
-  if (isKnown(target) && sameList(source.sizes, target)) return result(source.name); // there and back
+  if (isKnown(target) && sameList(source.sizes, target)) return result(source.name); // two reshapes cancel
   const name = to.name ?? `${value.name}/Reshape`;
   const made = graph.once(`${source.name} reshaped ${target}`, () =>
     target.length === 2
@@ -133,10 +129,10 @@ export function reshaped(
   return result(made);
 }
 
-/** An image as one row, its numbers as they lie. */
+/** Flattens an image without reordering its numbers. */
 export function rolled(graph: OnnxGraph, value: Value, to: { shape: Shape; name?: string }): Value {
   const made = reshaped(graph, value, { ...to, order: [0, 1] });
-  const sizes = value.shape.slice(1).map((size) => size ?? 1); // TensorFlow.js flattens no open sizes
+  const sizes = value.shape.slice(1).map((size) => size ?? 1); // TensorFlow.js flattens only known sizes
   const order = value.order.slice(1).map((axis) => axis - 1);
   return liesTheSame(sizes, order, range(sizes.length)) ? made : { ...made, row: { sizes, order } };
 }

@@ -1,4 +1,4 @@
-/** Curves for TensorBoard. */
+/** A callback that writes curves for TensorBoard during training. */
 import { hostname } from 'node:os';
 import path from 'node:path';
 import {
@@ -13,7 +13,7 @@ import {
 import { scalarRecord, sessionRecord, versionRecord } from './event-file';
 
 const WHERE = '[export] tensorBoard';
-/** The part of a trainer's callback that writes the event file. */
+/** The methods of a trainer's callback that write the event file. */
 export interface TensorBoardCallback {
   onTrainBegin(run: { readonly resumed: boolean }): Promise<void>;
   onStep(record: StepRecord): Promise<void>;
@@ -22,17 +22,18 @@ export interface TensorBoardCallback {
 
 const rules = rule.object({ everySteps: rule.positiveInteger().optional() });
 
-let files = 0; // two runs of a process may begin in the same second
+let files = 0; // two runs of a process may start in the same second
 
 /**
  * Writes an event file into `dir` for TensorBoard (`tensorboard --logdir DIR`), with the scalars
- * train/loss, train/accuracy, test/loss,
- * test/accuracy, lr, samples_per_second, and test/NAME of each metric that is a number, over steps.
- * Each run has a file of its own; one that
- * is resumed takes back what the interrupted one had from its step on. Whenever the process is
- * killed, what is written can be read.
- * @param settings.everySteps how often an epoch's training so far is written, beside the end of
- *   each epoch @default 50
+ * train/loss, train/accuracy, test/loss, test/accuracy, lr, samples_per_second, and test/NAME of
+ * each metric that is a number; the x-axis is in steps. Each run has its own file. A resumed run
+ * replaces the interrupted run's values from its first step on. A file can be read even when the
+ * process was killed while writing.
+ * @example
+ * await train(model, trainIter, testIter, { numEpochs: 10, lr: 0.1, callbacks: [tensorBoard('boards/a')] });
+ * @param settings.everySteps number of steps between values within an epoch; the end of each epoch
+ *   is always written @default 50
  * @throws Error before training when the folder cannot be written
  */
 export function tensorBoard(
@@ -44,7 +45,7 @@ export function tensorBoard(
     throw new TypeError(`${WHERE}: expected the name of a folder, got ${formatValue(dir)}`);
   let file = '';
   let steps = 0; // of the whole run
-  let goesOn = false; // whether the file has still to say that it goes on
+  let mustMarkResume = false; // whether the record of a resumed session is still to be written
   const now = () => Date.now() / 1000;
   const write = (step: number, scalars: Record<string, number>) =>
     appendToFile(file, scalarRecord({ wallTime: now(), step, scalars }), { where: WHERE });
@@ -55,16 +56,16 @@ export function tensorBoard(
         `events.out.tfevents.${Math.floor(now())}.${hostname()}.${process.pid}.${files++}`,
       );
       steps = 0;
-      goesOn = resumed;
+      mustMarkResume = resumed;
       await writeFileAtomic(file, versionRecord(now()), { where: WHERE });
     },
     async onStep({ step, numBatches, globalStep, loss, trainAcc, lr }) {
       steps = globalStep;
-      if (goesOn)
+      if (mustMarkResume)
         await appendToFile(file, sessionRecord({ wallTime: now(), step: globalStep }), {
           where: WHERE,
         });
-      goesOn = false;
+      mustMarkResume = false;
       const isLast = step === numBatches; // the epoch's own record follows
       if (globalStep % everySteps === 0 && !isLast)
         await write(globalStep, { 'train/loss': loss, 'train/accuracy': trainAcc, lr });
@@ -75,7 +76,7 @@ export function tensorBoard(
   };
 }
 
-/** An epoch's scalars by their tags; what is no number has none. */
+/** An epoch's scalars by their tags; values that are not numbers are left out. */
 export function epochScalars(record: EpochRecord): Record<string, number> {
   const { loss, trainAcc, testLoss, testAcc, lr, samplesPerSecond, metrics = {} } = record;
   const named = {

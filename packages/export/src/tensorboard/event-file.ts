@@ -1,8 +1,7 @@
 /**
  * Event files as TensorBoard reads them: records in TensorFlow's framing, each a protobuf `Event`
- * with a step's scalars. Formats:
- * tensorflow/core/lib/io/record_writer.h, tensorflow/core/util/event.proto and
- * tensorflow/core/framework/summary.proto.
+ * with a step's scalars. Formats: tensorflow/core/lib/io/record_writer.h,
+ * tensorflow/core/util/event.proto and tensorflow/core/framework/summary.proto.
  */
 
 export interface ScalarEvent {
@@ -15,13 +14,13 @@ export interface ScalarEvent {
 
 const SESSION_START = 1; // of event.proto's SessionLog.SessionStatus
 
-/** The record that a file of events begins with. */
+/** The first record of an event file. */
 export const versionRecord = (wallTime: number): Buffer =>
   record(Buffer.concat([double(1, wallTime), bytes(3, Buffer.from('brain.Event:2'))]));
 
 /**
- * Tells the reader that a run goes on at this step: what an earlier file of the folder has from
- * there on is void.
+ * Marks that a run was resumed at this step; readers discard later steps of earlier files in the
+ * folder.
  */
 export const sessionRecord = ({ wallTime, step }: Omit<ScalarEvent, 'scalars'>): Buffer =>
   record(
@@ -32,7 +31,7 @@ export const sessionRecord = ({ wallTime, step }: Omit<ScalarEvent, 'scalars'>):
     ]),
   );
 
-/** One event with some scalars, ready to be added to a file. */
+/** One event with scalars, ready to be appended to a file. */
 export function scalarRecord({ wallTime, step, scalars }: ScalarEvent): Buffer {
   const values = Object.entries(scalars).map(([tag, value]) =>
     bytes(1, Buffer.concat([bytes(1, Buffer.from(tag)), float(2, value)])),
@@ -66,7 +65,10 @@ export function crc32c(data: Uint8Array): number {
   return ~crc >>> 0;
 }
 
-/** Turned and shifted: a checksum of data that holds checksums would be weak. */
+/**
+ * TensorFlow's masked CRC: rotated, with a constant added, since the CRC of data that contains CRCs
+ * is weak.
+ */
 function maskedCrc(data: Uint8Array): number {
   const crc = crc32c(data);
   return (((crc >>> 15) | (crc << 17)) + 0xa282ead8) >>> 0;

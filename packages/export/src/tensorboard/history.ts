@@ -1,4 +1,4 @@
-/** The history of a run that has been, for TensorBoard. */
+/** Exports the history of a finished run for TensorBoard. */
 import path from 'node:path';
 import {
   checkOptions,
@@ -15,11 +15,11 @@ const WHERE = '[export] exportTensorBoard';
 
 export interface ExportTensorBoardOptions {
   /**
-   * Steps of an epoch, so that curves stand over steps as those of `tensorBoard` do. @default 1:
-   * they stand over epochs
+   * Steps per epoch, for an x-axis in steps like that of the callback `tensorBoard`. @default 1:
+   * the x-axis is in epochs
    */
   stepsPerEpoch?: number;
-  /** When the last epoch ended; each epoch's own seconds tell the others. @default now */
+  /** When the last epoch ended; the other times follow from the epochs' seconds. @default now */
   endedAt?: Date;
 }
 
@@ -32,13 +32,12 @@ const rules = rule.object({
 
 /**
  * Writes an event file into `dir` for TensorBoard (`tensorboard --logdir DIR`), with the scalars
- * that the callback `tensorBoard` writes at the
- * end of each epoch. The file appears whole or not at all; the same history, ended at the same
- * time, replaces the one it made before.
- * @param settings.stepsPerEpoch @default 1
- * @param settings.endedAt @default now
- * @returns the file
- * @throws RangeError for a history without an epoch; Error when the file cannot be written
+ * that the callback `tensorBoard` writes at the end of each epoch. The file appears complete or not
+ * at all. Exporting the same history with the same `endedAt` replaces the file.
+ * @param settings.stepsPerEpoch steps per epoch @default 1
+ * @param settings.endedAt when the last epoch ended @default now
+ * @returns the path of the file
+ * @throws RangeError for an empty history; Error when the file cannot be written
  */
 export async function exportTensorBoard(
   history: readonly EpochRecord[],

@@ -1,12 +1,12 @@
 /**
- * A call of a layer on its way into a TensorFlow graph, and what the rows of the table of layers
- * have in common.
+ * The conversion of one layer call to nodes of a TensorFlow graph: helpers that the rows of the
+ * layer table share.
  */
 import type { layers } from '@tensorflow/tfjs-layers';
 import { type Call, nameOf, weightKind } from '../flat-graph';
 import { type GraphDef, integers, text } from './graph-def';
 
-/** Numbers that are stored beside the graph. */
+/** Numbers that are stored in the weight files. */
 export interface Numbers {
   readonly shape: readonly number[];
   readonly values: () => Promise<Float32Array>;
@@ -14,24 +14,24 @@ export interface Numbers {
 
 export interface GraphCall extends Call {
   readonly graph: GraphDef;
-  /** The layer's, as the graph has it. */
+  /** The layer's name in the graph. */
   readonly name: string;
-  /** The nodes that give the call's inputs. */
+  /** The nodes that compute the call's inputs. */
   readonly from: readonly string[];
   readonly config: Readonly<Record<string, unknown>>;
-  /** The constant that holds some numbers of the layer; one for all its calls. */
+  /** Returns the constant that holds some numbers of the layer; all its calls share it. */
   readonly constant: (kind: string, numbers: Numbers) => string;
   readonly refuse: (expected: string, got: unknown) => never;
 }
 
-/** Puts a call into the graph; gives the node of its output. */
+/** Adds a call to the graph and returns the node of its output. */
 export type Row = (call: GraphCall) => string;
 
 export const first = ({ from }: GraphCall): string => from[0] as string;
 export const INT32 = { type: 'DT_INT32' };
 export const NHWC = text('NHWC');
 
-/** A layer's weight; undefined where it has none of that kind. */
+/** Finds a layer's weight of a kind; undefined where it has none. */
 export const weightOf = (layer: layers.Layer, kind: string) =>
   layer.weights.find((weight) => weightKind(weight) === kind);
 
@@ -41,7 +41,7 @@ export const readWeight = async (
 ): Promise<Float32Array | undefined> =>
   (await weightOf(layer, kind)?.read().data()) as Float32Array | undefined;
 
-/** The constant of a weight that the layer has. */
+/** Returns the constant of a weight of the layer. */
 export function weight({ layer, constant, refuse }: GraphCall, kind: string): string {
   const found = weightOf(layer, kind);
   if (!found)
@@ -53,8 +53,8 @@ export function weight({ layer, constant, refuse }: GraphCall, kind: string): st
 }
 
 /**
- * Attributes of an operation on windows of an image: its padding, and height and width of what
- * `sizes` has.
+ * Attributes of an operation on windows of an image: its padding, and each of `sizes` as [1,
+ * height, width, 1].
  */
 export function windows(call: GraphCall, sizes: Readonly<Record<string, unknown>> = {}) {
   channelsLast(call);
@@ -75,11 +75,11 @@ export function channelsLast({ config: { dataFormat = 'channelsLast' }, refuse }
 export const isLastAxis = (axis: number, rank: number): boolean =>
   (axis + rank) % rank === rank - 1;
 
-/** A shape whose open size is the batch alone, as a constant: −1 for the batch. */
+/** The output's shape with −1 for the batch; refuses other unknown sizes. */
 export function sizesOf({ refuse, output }: GraphCall): number[] {
   const [, ...sizes] = output.shape;
   if (sizes.some((size) => size === null))
-    return refuse('known sizes but for the batch', `[${['batch', ...sizes].join(', ')}]`);
+    return refuse('known sizes except for the batch', `[${['batch', ...sizes].join(', ')}]`);
   return [-1, ...(sizes as number[])];
 }
 
@@ -98,6 +98,6 @@ export const refusal =
   (layer: layers.Layer, where: string) =>
   (expected: string, got: unknown): never => {
     throw new Error(
-      `${where}: ${nameOf(layer)}: expected ${expected}, got ${got}; export the net in the format 'layers'`,
+      `${where}: ${nameOf(layer)}: expected ${expected}, got ${got}; export the model in the format 'layers'`,
     );
   };

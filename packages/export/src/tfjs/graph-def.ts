@@ -19,7 +19,7 @@ export interface GraphNode {
   readonly attr: Readonly<Record<string, Attribute>>;
 }
 
-/** A constant of the graph; its numbers are asked for when they are written. */
+/** A constant of the graph; `values` is called when it is written. */
 export interface StoredTensor {
   readonly name: string;
   readonly shape: readonly number[];
@@ -34,31 +34,28 @@ export const integers = (values: readonly number[]): Attribute => ({
 
 const TYPES: Readonly<Record<string, string>> = { float32: 'DT_FLOAT', int32: 'DT_INT32' };
 
-/** TensorFlow's name of a type; undefined for one that graphs here have not. */
+/** TensorFlow's name of a type; undefined for a type that graphs here do not have. */
 export const typeOf = (dtype: string): string | undefined =>
   Object.hasOwn(TYPES, dtype) ? TYPES[dtype] : undefined;
 
-/** Open sizes, such as the batch, are −1. */
+/** Unknown sizes, such as the batch, are −1. */
 export const shapeOf = (shape: readonly (number | null)[]) => ({
   dim: shape.map((size) => ({ size: String(size ?? -1) })),
 });
 
-/** A graph while it is put together, in the order of computation. */
+/** A graph under construction, in the order of computation. */
 export class GraphDef {
   readonly nodes: GraphNode[] = [];
   readonly tensors: StoredTensor[] = [];
-  private readonly names = new Set<string>();
+  readonly #names = new Set<string>();
 
-  /**
-   * Adds a node of float32 numbers; gives its name, which is `name`, or `name_1`, ... where that is
-   * taken.
-   */
+  /** Adds a float32 node and returns its name: `name`, or `name_1`, ... where that is taken. */
   node(
     op: string,
     inputs: readonly string[],
     { name, ...attr }: { name: string } & Readonly<Record<string, Attribute | string>>,
   ): string {
-    const unique = this.unique(name);
+    const unique = this.#unique(name);
     const type = { T: { type: 'DT_FLOAT' } };
     this.nodes.push({
       name: unique,
@@ -73,15 +70,15 @@ export class GraphDef {
     name: string,
     { shape, dtype }: { shape: readonly (number | null)[]; dtype: string },
   ): string {
-    const unique = this.unique(name);
+    const unique = this.#unique(name);
     const attr = { dtype: { type: dtype }, shape: { shape: shapeOf(shape) } };
     this.nodes.push({ name: unique, op: 'Placeholder', input: [], attr });
     return unique;
   }
 
-  /** A constant whose numbers are stored beside the graph. */
+  /** Adds a constant whose numbers are stored in the weight files. */
   constant({ name, dtype, ...tensor }: StoredTensor): string {
-    const unique = this.unique(name);
+    const unique = this.#unique(name);
     this.nodes.push({
       name: unique,
       op: 'Const',
@@ -92,7 +89,7 @@ export class GraphDef {
     return unique;
   }
 
-  /** Whole numbers: axes, sizes, paddings. `shape` [] makes a scalar. */
+  /** Adds an int32 constant: axes, sizes, paddings. `shape` [] makes a scalar. */
   integers(
     name: string,
     values: readonly number[],
@@ -115,10 +112,10 @@ export class GraphDef {
     });
   }
 
-  private unique(name: string): string {
+  #unique(name: string): string {
     let free = name;
-    for (let count = 1; this.names.has(free); count++) free = `${name}_${count}`;
-    this.names.add(free);
+    for (let count = 1; this.#names.has(free); count++) free = `${name}_${count}`;
+    this.#names.add(free);
     return free;
   }
 }

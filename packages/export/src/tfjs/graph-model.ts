@@ -6,20 +6,20 @@ import { GraphDef, type StoredTensor, shapeOf, typeOf } from './graph-def';
 import { rowOf } from './layers';
 
 export interface GraphModel {
-  /** What `model.json` holds beside its weights. */
+  /** The contents of `model.json` without its weights. */
   readonly json: object;
   readonly tensors: readonly StoredTensor[];
 }
 
-const VERSIONS = { producer: 2474, minConsumer: 0 }; // TensorFlow 2.21's of the format
+const VERSIONS = { producer: 2474, minConsumer: 0 }; // the format's versions in TensorFlow 2.21
 
-/** What TensorFlow allows in a node's name. */
+/** Replaces characters that TensorFlow does not allow in a node's name. */
 const plain = (name: string) => name.replace(/[^\w./-]/g, '_').replace(/^[^\w.]/, 'n$&');
 
 /**
- * @param where who asks: the beginning of each error
- * @throws Error for a layer, or a setting of one, that graph models here have not; it names the
- *   layer
+ * @param where beginning of each error
+ * @throws Error for a layer, or a setting of one, that graph models here do not have; the error
+ *   names the layer
  */
 export function graphModel(flat: FlatGraph, where: string): GraphModel {
   const graph = new GraphDef();
@@ -29,7 +29,7 @@ export function graphModel(flat: FlatGraph, where: string): GraphModel {
     const dtype = typeOf(input.dtype);
     if (!dtype)
       throw new Error(
-        `${where}: input '${input.name}': expected float32 or int32, got ${input.dtype}; save the net with saveModel`,
+        `${where}: input '${input.name}': expected float32 or int32, got ${input.dtype}; save the model with saveModel`,
       );
     const name = graph.placeholder(names.get(input) as string, { shape: input.shape, dtype });
     nodes.set(input, name);

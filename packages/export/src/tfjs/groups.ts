@@ -1,13 +1,11 @@
 /**
- * Grouped convolutions, which TensorFlow.js has not, taken apart: each group has a kernel of its
- * own.
+ * Splits grouped convolutions, which TensorFlow.js does not have, into one convolution per group.
  */
 import type { Numbers } from './graph-call';
 
 /**
- * The kernels of the groups, `[kh, kw, channels / groups, filters / groups]`, of the kernel of all,
- * `[kh, kw, channels / groups, filters]`;
- * of a bias, `[filters]`, the same.
+ * Splits a kernel `[kh, kw, channels / groups, filters]` into the groups' kernels `[kh, kw,
+ * channels / groups, filters / groups]`, and a bias `[filters]` alike.
  */
 export function groupsOf({ shape, values }: Numbers, groups: number): Numbers[] {
   const filters = shape.at(-1) as number;

@@ -1,6 +1,6 @@
 /**
- * A model as TensorFlow.js's layers format has it, of stock layers alone: what a browser without
- * deepend loads.
+ * A model in TensorFlow.js's layers format with only stock layers, which a browser loads without
+ * deepend.
  */
 
 import { allLayers, collectArtifacts } from '@deepend/models';
@@ -12,7 +12,7 @@ import type { StoredTensor } from './graph-def';
 import { groupsOf } from './groups';
 import { confusedLayer } from './load-order';
 
-/** A layer, or a model inside the net, in `model.json`. */
+/** A layer, or a model inside the model, in `model.json`. */
 interface Entry {
   readonly name: string;
   readonly class_name: string;
@@ -21,26 +21,26 @@ interface Entry {
 }
 
 export interface LayersFormat {
-  /** What `model.json` holds beside its weights. */
+  /** The contents of `model.json` without its weights. */
   readonly json: object;
   readonly tensors: readonly StoredTensor[];
 }
 
 const GROUPED = GroupedConv2D.className;
-/** The classes of TensorFlow.js, by the names of the functions that make them, in small letters. */
+/** The classes of TensorFlow.js, in lower case, from the names of the functions that make them. */
 const STOCK = new Set(Object.keys(tfl.layers).map((name) => name.toLowerCase()));
 const CONTAINERS = ['Model', 'Functional', 'Sequential'];
 
 /**
- * @param where who asks: the beginning of each error
- * @throws Error for a layer that stock TensorFlow.js has not, or could not load again; it names the
- *   layer
+ * @param where beginning of each error
+ * @throws Error for a layer that stock TensorFlow.js does not have or cannot load again; the error
+ *   names the layer
  */
-export async function layersModel(net: tfl.LayersModel, where: string): Promise<LayersFormat> {
-  const all = allLayers(net);
+export async function layersModel(model: tfl.LayersModel, where: string): Promise<LayersFormat> {
+  const all = allLayers(model);
   for (const layer of all) checkStock(layer, where);
   checkNames(all, where);
-  const { modelTopology, weightSpecs = [], weightData } = await collectArtifacts(net);
+  const { modelTopology, weightSpecs = [], weightData } = await collectArtifacts(model);
   const grouped = new Map(
     all.filter((layer) => layer.getClassName() === GROUPED).map((layer) => [layer.name, layer]),
   );
@@ -71,20 +71,20 @@ function checkStock(layer: tfl.layers.Layer, where: string): void {
   const kind = layer.getClassName();
   if (kind !== GROUPED && !CONTAINERS.includes(kind) && !STOCK.has(kind.toLowerCase())) {
     throw new Error(
-      `${where}: ${nameOf(layer)}: expected a layer of stock TensorFlow.js, got another; save the net with saveModel`,
+      `${where}: ${nameOf(layer)}: expected a layer of stock TensorFlow.js, got another; save the model with saveModel`,
     );
   }
   if (kind !== 'SeparableConv2D' || layer.weights[0]?.shape[3] === 1) return;
-  // TensorFlow.js leaves it out of what it saves.
+  // TensorFlow.js does not save the depth multiplier.
   const got = layer.weights[0]?.shape[3];
   throw new Error(
-    `${where}: ${nameOf(layer)}: expected depthMultiplier 1, which stock TensorFlow.js loads, got ${got}; export the net in the format 'graph'`,
+    `${where}: ${nameOf(layer)}: expected depthMultiplier 1, which stock TensorFlow.js loads, got ${got}; export the model in the format 'graph'`,
   );
 }
 
 /**
- * TensorFlow.js finds weights by their layer's name, which two layers have when they are of two
- * models inside the model.
+ * TensorFlow.js finds weights by their layer's name. Layers of two nested models may have the same
+ * name.
  */
 function checkNames(all: readonly tfl.layers.Layer[], where: string): void {
   const weighted = all.filter(({ weights }) => weights.length > 0);
@@ -94,7 +94,7 @@ function checkNames(all: readonly tfl.layers.Layer[], where: string): void {
   if (!twice) return;
   throw new Error(
     `${where}: ${nameOf(twice)}: expected each layer with weights to have a name of its own, got two of this name; ` +
-      "name one of them otherwise, or export the net in the format 'graph'",
+      "name one of them otherwise, or export the model in the format 'graph'",
   );
 }
 
@@ -103,8 +103,8 @@ function checkCalls(topology: Entry, all: readonly tfl.layers.Layer[], where: st
   if (name === undefined) return;
   const layer = all.find((one) => one.name === name);
   throw new Error(
-    `${where}: ${layer ? nameOf(layer) : `layer '${name}'`}: expected calls that TensorFlow.js makes in this order when it loads the net, ` +
-      "got a later one that is ready before an earlier one; call it in the order of computation, or export the net in the format 'graph'",
+    `${where}: ${layer ? nameOf(layer) : `layer '${name}'`}: expected calls that TensorFlow.js makes in this order when it loads the model, ` +
+      "got a later one that is ready before an earlier one; call it in the order of computation, or export the model in the format 'graph'",
   );
 }
 
@@ -124,7 +124,7 @@ function groupTensors(tensor: StoredTensor, layer: tfl.layers.Layer): StoredTens
   }));
 }
 
-/** A model's entry with each grouped convolution taken apart, in models inside it too. */
+/** A model's entry with each grouped convolution split, also in nested models. */
 function withoutGroups(
   entry: Entry,
   grouped: ReadonlyMap<string, tfl.layers.Layer>,
@@ -137,8 +137,8 @@ function withoutGroups(
     if (!layer) return [withoutGroups(one, grouped, where)];
     if (one.inbound_nodes) return apart(one, layer);
     throw new Error(
-      `${where}: ${nameOf(layer)}: expected a grouped convolution in a net of tfl.model, got it in a Sequential, which cannot branch; ` +
-        "build the net with tfl.model, or export it in the format 'graph'",
+      `${where}: ${nameOf(layer)}: expected a grouped convolution in a model of tfl.model, got it in a Sequential, which cannot branch; ` +
+        "build the model with tfl.model, or export it in the format 'graph'",
     );
   });
   return { ...entry, config: { ...entry.config, layers: parts } };
@@ -150,8 +150,8 @@ interface Grouped {
 }
 
 /**
- * Each group's channels cut out, convolved and joined. The layer that joins has the old one's name,
- * by which others call it.
+ * Crops each group's channels, convolves them and concatenates the results. The concatenation keeps
+ * the name of the grouped convolution, by which other layers refer to it.
  */
 function apart(
   { name, config, inbound_nodes: nodes = [] }: Entry,
@@ -159,11 +159,11 @@ function apart(
 ): Entry[] {
   const { groups, filters } = config as unknown as Grouped;
   const { kernel_size, strides, use_bias, trainable } = config;
-  const channels = layer.weights[0]?.shape[2] as number; // of one group: the kernel is [kh, kw, channels, filters]
+  const channels = layer.weights[0]?.shape[2] as number; // per group: the kernel is [kh, kw, channels, filters]
   const each = Array.from({ length: groups }, (_, group) => group);
   const after = (names: readonly string[]) =>
     nodes.map((_, call) => names.map((from) => [from, call, 0, {}]));
-  // Cropping2D cuts the last two axes when told that channels come first.
+  // With channels_first, Cropping2D crops the last two axes.
   const cuts = each.map((group) => {
     const cropping = [
       [0, 0],

@@ -1,9 +1,8 @@
 /**
- * Whether TensorFlow.js, when it loads a net, makes a shared layer's calls in the order that the
- * file counts them in. It makes each call as soon as
- * its inputs are there (tfjs-layers, Container.fromConfig, of 4.22), so a later call may come
- * before an earlier one, and the model silently
- * computes something else.
+ * Checks whether TensorFlow.js, when it loads a model, makes the calls of a shared layer in the
+ * order in which the file numbers them. It makes each call as soon as its inputs exist (tfjs-layers
+ * 4.22, Container.fromConfig), so a later call may come before an earlier one, and the model
+ * silently computes something else.
  */
 
 type Source = readonly [layer: string, call: number, ...rest: unknown[]];
@@ -16,8 +15,8 @@ interface Entry {
 }
 
 /**
- * The first layer whose calls would change places, in nets inside the net too; undefined where all
- * keep theirs.
+ * The first layer whose calls would be made in another order, also in nested models; undefined
+ * where there is none.
  */
 export function confusedLayer({
   config: { layers = [] },
@@ -25,8 +24,8 @@ export function confusedLayer({
   config: Entry['config'];
 }): string | undefined {
   const inside = layers.map(confusedLayer).find((name) => name !== undefined);
-  if (inside !== undefined || layers.some(({ inbound_nodes: nodes }) => !nodes)) return inside; // a Sequential has no calls to confuse
-  // An input, and a model inside the net, have a call of their own when they are made.
+  if (inside !== undefined || layers.some(({ inbound_nodes: nodes }) => !nodes)) return inside; // a Sequential has no shared layers
+  // An input and a nested model already have one call when they are created.
   const own = ({ class_name: kind, config }: Entry) =>
     kind === 'InputLayer' || config.layers ? 1 : 0;
   const made = new Map(layers.map((layer) => [layer.name, own(layer)]));

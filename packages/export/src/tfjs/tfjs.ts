@@ -1,4 +1,4 @@
-/** A model as files that TensorFlow.js loads in a browser. */
+/** Exports a model as files that TensorFlow.js loads in a browser. */
 import { checkOptions, rule, writeFolderAtomic } from '@deepend/core';
 import type { LayersModel } from '@tensorflow/tfjs-layers';
 import { version_layers } from '@tensorflow/tfjs-layers';
@@ -12,14 +12,16 @@ const WHERE = '[export] exportTfjs';
 
 export interface ExportTfjsOptions {
   /**
-   * `layers`: a model of layers, which `tf.loadLayersModel` loads, and which can be trained on.
-   * `graph`: a graph for inference, which
-   * `tf.loadGraphModel` loads: faster to start, and without tfjs-layers. @default 'layers'
+   * `layers`: a model of layers, which `tf.loadLayersModel` loads and which can be trained further.
+   * `graph`: a graph for inference, which `tf.loadGraphModel` loads; it starts faster and needs no
+   * tfjs-layers. @default 'layers'
    */
   format?: 'layers' | 'graph';
-  /** The most bytes of a weight file. @default 4 MiB, as TensorFlow.js's own converter has it */
+  /**
+   * Maximal size of a weight file, in bytes. @default 4 MiB, as in TensorFlow.js's own converter
+   */
   shardBytes?: number;
-  /** Kept in `model.json` under `userDefinedMetadata`. @default none */
+  /** Names of the classes, stored in `model.json` under `userDefinedMetadata`. @default none */
   classNames?: readonly string[];
 }
 
@@ -30,25 +32,24 @@ const options = rule.object({
   classNames: rule.list(rule.string(), 'a list of names').optional(),
 });
 
-/** A row a format: what goes into `model.json`, and the weights. */
+/** For each format, the function that builds `model.json` and the weights. */
 const MODELS = {
-  layers: (net: LayersModel) => layersModel(net, WHERE),
-  graph: async (net: LayersModel) => graphModel(flatGraph(net, WHERE), WHERE),
+  layers: (model: LayersModel) => layersModel(model, WHERE),
+  graph: async (model: LayersModel) => graphModel(flatGraph(model, WHERE), WHERE),
 };
 
 /**
  * Writes `dir/model.json` and weight files `dir/group1-shard1of2.bin`, ... for TensorFlow.js
- * without deepend, in a browser first of all.
- * Grouped convolutions are taken apart into stock layers or nodes. A new folder appears with all
- * files or not at all; from one that exists,
- * weight files of an earlier export go.
- * @param settings.format @default 'layers'
- * @param settings.shardBytes @default 4 MiB
- * @throws Error for a layer that the format has not (it names the layer; nothing is written), or
- *   when the files cannot be written
+ * without deepend, mostly in a browser. Grouped convolutions are split into stock layers or nodes.
+ * A new folder appears with all files or not at all; in an existing folder the weight files of an
+ * earlier export are removed.
+ * @param settings.format `layers` to train further, `graph` for inference @default 'layers'
+ * @param settings.shardBytes maximal size of a weight file, in bytes @default 4 MiB
+ * @throws Error for a layer that the format does not have (the error names the layer; nothing is
+ *   written), or when the files cannot be written
  */
 export async function exportTfjs(
-  net: LayersModel,
+  model: LayersModel,
   dir: string,
   settings: ExportTfjsOptions = {},
 ): Promise<void> {
@@ -57,20 +58,20 @@ export async function exportTfjs(
     shardBytes = 2 ** 22,
     classNames,
   } = checkOptions(WHERE, options, settings);
-  const { json, tensors } = await MODELS[format](net);
+  const { json, tensors } = await MODELS[format](model);
   const shards = cut(await join(tensors), shardBytes);
   const weights = tensors.map(({ name, shape, dtype }) => ({ name, shape, dtype }));
   const about = {
     generatedBy: `deepend ${version}, TensorFlow.js tfjs-layers v${version_layers}`,
     convertedBy: null,
   };
-  const model = {
+  const contents = {
     ...about,
     ...json,
     weightsManifest: [{ paths: Object.keys(shards), weights }],
     ...(classNames && { userDefinedMetadata: { classNames } }),
   };
-  const files = { ...shards, 'model.json': `${JSON.stringify(model)}\n` };
+  const files = { ...shards, 'model.json': `${JSON.stringify(contents)}\n` };
   await writeFolderAtomic(dir, files, {
     where: WHERE,
     outdated: (name) => /^group1-shard\d+of\d+\.bin$/.test(name),

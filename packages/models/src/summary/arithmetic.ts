@@ -1,6 +1,6 @@
 /**
- * How a layer's output shape comes about, as formulas: convolution arithmetic, Dumoulin & Visin
- * 2016, https://arxiv.org/abs/1603.07285.
+ * A layer's output shape as formulas: convolution arithmetic, Dumoulin & Visin 2016,
+ * https://arxiv.org/abs/1603.07285.
  */
 import type { LayerCall } from './calls';
 import { macFormula, parameterFormula, statisticFormula } from './costs';
@@ -16,7 +16,7 @@ import {
   sum,
 } from './formula';
 
-/** One line of arithmetic: `of` is what it gives. */
+/** One line of arithmetic; `of` names its result. */
 export interface Arithmetic extends Formula {
   /**
    * `height`, `width`, `height and width`, `channels`, `numbers`, `parameters`, `moving
@@ -40,7 +40,7 @@ const pair = (value: number | readonly number[] | undefined): Pair =>
     ? [value ?? 1, value ?? 1]
     : [value[0] ?? 1, value[1] ?? 1];
 
-/** A layer's configuration, as far as shapes hang on it. */
+/** The part of a layer's configuration that determines shapes. */
 interface Config {
   kernelSize?: number | number[];
   poolSize?: number | number[];
@@ -61,19 +61,19 @@ const isChannelsFirst = (call: LayerCall) => configOf(call).dataFormat === 'chan
 /** The axes of height and width in a shape without its batch. */
 const imageAxes = (call: LayerCall): Pair => (isChannelsFirst(call) ? [1, 2] : [0, 1]);
 
-/** `2·3` where both sides have as much, else `2 + 3`. */
+/** `2·3` where both sides have 3 zeros, else `2 + 3`. */
 const zeros = ([before, after]: Sides): Formula =>
   before === after ? product([2, before]) : sum([before, after]);
 const withZeros = (size: Formula, sides: Sides) =>
   sides[0] + sides[1] === 0 ? size : sum([size, zeros(sides)]);
 
-/** Pixels from a dilated kernel's first row to its last. */
+/** Number of pixels that a dilated kernel spans. */
 const reach = (kernel: number, dilation: number): Formula =>
   dilation === 1
     ? number(kernel)
     : bracket(sum([product([bracket(minus(kernel, 1)), dilation]), 1]));
 
-/** Height and width in one line where they come about alike. */
+/** One line for height and width where their formulas are equal. */
 function heightAndWidth(height: Formula, width: Formula): Arithmetic[] {
   if (height.text === width.text) return [{ of: 'height and width', ...height }];
   return [
@@ -109,7 +109,7 @@ const axisName = (axis: number, rank: number) =>
 const zeroPadding: Explain = (call) => {
   const [rows, columns] = configOf(call).padding as [Sides, Sides];
   const sizes = inputOf(call);
-  const first = isChannelsFirst(call) ? 1 : 0; // told so, it pads the last two axes, whatever they hold
+  const first = isChannelsFirst(call) ? 1 : 0; // with channelsFirst it pads the last two axes, also where they hold width and channels
   return [rows, columns].flatMap((sides, i) =>
     sides[0] + sides[1] === 0
       ? []
@@ -131,8 +131,8 @@ const global =
   (call) => [{ of, ...product(imageAxes(call).map((axis) => inputOf(call)[axis] ?? 0)) }];
 
 /**
- * A row a class; the output of every other class has the shape of its input, or the one that its
- * configuration names.
+ * One row per class. The output of every other class has its input's shape, or the shape in its
+ * configuration.
  */
 const SHAPES: Record<string, Explain> = {
   Conv2D: window,
@@ -149,10 +149,9 @@ const SHAPES: Record<string, Explain> = {
 };
 
 /**
- * The arithmetic of one layer: its output's sizes, where they must be worked out, its parameters
- * and its MACs.
- * @param around zeros that a padding layer has put around its image, which the call's input does
- *   not count
+ * The arithmetic of one layer: its output's sizes, its parameters and its MACs.
+ * @param around zeros that a padding layer adds around the image; the shape of the call's input
+ *   excludes them
  */
 export function explainCall(call: LayerCall, around: Around = NOTHING_AROUND): Arithmetic[] {
   const { layer } = call;

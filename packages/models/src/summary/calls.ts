@@ -1,17 +1,14 @@
-/**
- * The layers of a model as they are used: what its summary, its arithmetic and transfer learning
- * read.
- */
+/** The calls of a model's layers, for summaries, arithmetic and transfer learning. */
 import type * as tfl from '@tensorflow/tfjs-layers';
 
-/** One use of one layer. */
+/** One call of one layer. */
 export interface LayerCall {
   readonly layer: tfl.layers.Layer;
   readonly inputs: readonly tfl.SymbolicTensor[];
   readonly output: tfl.SymbolicTensor;
 }
 
-/** tfjs's graph, which its types leave out. */
+/** A tfjs container with its graph, which tfjs's types omit. */
 export interface Container extends tfl.layers.Layer {
   readonly nodesByDepth: Readonly<Record<string, readonly Node[]>>;
 }
@@ -26,11 +23,11 @@ export const isContainer = (layer: tfl.layers.Layer): layer is Container => 'nod
 export const isInput = (layer: tfl.layers.Layer): boolean => layer.getClassName() === 'InputLayer';
 
 /**
- * Every use of a layer in the order of computation, inputs first; of a model inside the model its
- * layers.
+ * Every call of a layer in the order of computation, inputs first. A model inside the model is
+ * replaced by the calls of its layers.
  */
-export function layerCalls(net: tfl.LayersModel): LayerCall[] {
-  return nodesOf(net).flatMap(({ outboundLayer: layer, inputTensors, outputTensors }) => {
+export function layerCalls(model: tfl.LayersModel): LayerCall[] {
+  return nodesOf(model).flatMap(({ outboundLayer: layer, inputTensors, outputTensors }) => {
     if (isContainer(layer))
       return layerCalls(layer as unknown as tfl.LayersModel).filter((call) => !isInput(call.layer));
     const output = outputTensors[0] as tfl.SymbolicTensor;
@@ -38,19 +35,19 @@ export function layerCalls(net: tfl.LayersModel): LayerCall[] {
   });
 }
 
-/** The model's own layers alone, each use of one; a model inside the model is one of them. */
-export function ownCalls(net: tfl.LayersModel): LayerCall[] {
-  return nodesOf(net).map(({ outboundLayer: layer, inputTensors, outputTensors }) => ({
+/** Every call of the model's own layers; a model inside the model counts as one layer. */
+export function ownCalls(model: tfl.LayersModel): LayerCall[] {
+  return nodesOf(model).map(({ outboundLayer: layer, inputTensors, outputTensors }) => ({
     layer,
     inputs: isInput(layer) ? [] : inputTensors,
     output: outputTensors[0] as tfl.SymbolicTensor,
   }));
 }
 
-/** A model's calls of its own layers. The deeper a node, the earlier it is computed. */
-export function nodesOf(net: tfl.LayersModel | Container): Node[] {
-  const container = net as unknown as Container;
-  if (!container.built) container.build([]); // a Sequential joins its layers only then, and asks for no shape
+/** The nodes of a model's own graph in the order of computation (the deepest first). */
+export function nodesOf(model: tfl.LayersModel | Container): Node[] {
+  const container = model as unknown as Container;
+  if (!container.built) container.build([]); // a Sequential connects its layers only here, and needs no shape
   const { nodesByDepth } = container;
   const depths = Object.keys(nodesByDepth)
     .map(Number)
@@ -58,10 +55,13 @@ export function nodesOf(net: tfl.LayersModel | Container): Node[] {
   return depths.flatMap((depth) => nodesByDepth[depth] ?? []);
 }
 
-/** Every layer once, those of models inside the model too. */
-export const allLayers = (net: tfl.LayersModel): tfl.layers.Layer[] => [
-  ...new Set(layerCalls(net).map(({ layer }) => layer)),
+/** Every layer once, including those of models inside the model. */
+export const allLayers = (model: tfl.LayersModel): tfl.layers.Layer[] => [
+  ...new Set(layerCalls(model).map(({ layer }) => layer)),
 ];
 
-/** A layer that computes a constant linear map; its numbers are no parameters and never learn. */
+/**
+ * Whether a layer computes a constant linear map: its weights are not parameters and are never
+ * trained.
+ */
 export const isFixed = ({ name }: tfl.layers.Layer): boolean => name.endsWith('_fixed');

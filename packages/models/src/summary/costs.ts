@@ -1,4 +1,4 @@
-/** What a layer costs: its parameters and its multiply-accumulates (MACs), as formulas. */
+/** A layer's parameters and multiply-accumulates (MACs), as formulas. */
 import type * as tfl from '@tensorflow/tfjs-layers';
 import { isFixed, type LayerCall } from './calls';
 import { type Formula, number, product, share, sum } from './formula';
@@ -10,7 +10,7 @@ const isStatistic = ({ originalName }: tfl.LayerVariable) =>
 const groupsOf = (layer: tfl.layers.Layer) =>
   Number((layer.getConfig() as { groups?: number }).groups ?? 1);
 
-/** The weights that training may change, whether they are frozen now or not. */
+/** A layer's parameters, frozen or not. */
 export const parametersOf = (layer: tfl.layers.Layer): tfl.LayerVariable[] =>
   isFixed(layer) ? [] : layer.weights.filter((weight) => !isStatistic(weight));
 
@@ -18,11 +18,11 @@ export const parametersOf = (layer: tfl.layers.Layer): tfl.LayerVariable[] =>
 export const statisticsOf = (layer: tfl.layers.Layer): tfl.LayerVariable[] =>
   layer.weights.filter(isStatistic);
 
-/** How many numbers these weights hold. */
+/** The number of elements of these weights. */
 export const countOf = (weights: readonly tfl.LayerVariable[]): number =>
   weights.reduce((count, weight) => count + shapeOf(weight).reduce((a, b) => a * b, 1), 0);
 
-/** `7·7·3·64 + 64`; of vectors alone `2·64`. */
+/** `7·7·3·64 + 64`; `2·64` where all weights are vectors. */
 export function parameterFormula(layer: tfl.layers.Layer): Formula {
   return weightsFormula(layer, parametersOf(layer));
 }
@@ -44,7 +44,7 @@ function weightsFormula(layer: tfl.layers.Layer, weights: readonly tfl.LayerVari
     : sum(weights.map((weight) => weightFormula(layer, weight)));
 }
 
-/** A grouped kernel `[kh, kw, in / groups, out]` says where its third number comes from. */
+/** The third factor of a grouped kernel `[kh, kw, in / groups, out]` is written as a quotient. */
 function weightFormula(layer: tfl.layers.Layer, weight: tfl.LayerVariable): Formula {
   const shape = shapeOf(weight);
   const groups = groupsOf(layer);
@@ -53,15 +53,17 @@ function weightFormula(layer: tfl.layers.Layer, weight: tfl.LayerVariable): Form
   return product([...shape.slice(0, -2), share(own * groups, groups), shape.at(-1) ?? 1]);
 }
 
-/** The pixels, or places in a sequence, of a tensor without batch and channels. */
+/**
+ * The sizes of a tensor without batch and channels: height and width, or the length of a sequence.
+ */
 function positions({ layer }: LayerCall, { shape }: tfl.SymbolicTensor): number[] {
   const first = (layer.getConfig() as { dataFormat?: string }).dataFormat === 'channelsFirst';
   return (first ? shape.slice(2) : shape.slice(1, -1)).map((size) => size ?? 1);
 }
 
 /**
- * Where each of a layer's kernels is applied. `output`: each weight is used once for each place of
- * the output.
+ * Which tensor's positions a kernel is applied at. `output`: each weight is used once for each
+ * position of the output.
  */
 const KERNELS: Record<string, 'output' | 'input'> = {
   Conv1D: 'output',
@@ -69,15 +71,15 @@ const KERNELS: Record<string, 'output' | 'input'> = {
   Conv3D: 'output',
   'deepend>GroupedConv2D': 'output',
   DepthwiseConv2D: 'output',
-  SeparableConv2D: 'output', // both of its kernels: the depthwise one has made the image small before the pointwise one
+  SeparableConv2D: 'output', // both kernels: the depthwise one applies the stride, before the pointwise one
   Conv2DTranspose: 'input',
-  Dense: 'output', // once for each row where its input is an image
+  Dense: 'output', // once for each position where its input has several
 };
 
 /**
  * Multiply-accumulates of convolutions and linear layers for one image: `7·7·3·64·112·112`. All
- * other layers count none, as is
- * usual: a bias or a normalization is an addition or two for each number.
+ * other layers count as 0, as is usual: a bias or a normalization is one or two operations for each
+ * number.
  */
 export function macFormula(call: LayerCall): Formula {
   const where = KERNELS[call.layer.getClassName()];

@@ -1,4 +1,4 @@
-/** Sums as a student writes them down: the text and its value come from the same numbers. */
+/** Formulas with their text and their value, both computed from the same numbers. */
 
 /** `text` = `value`. */
 export interface Formula {
@@ -13,7 +13,7 @@ export const number = (value: number): Formula => ({ text: group(value), value }
 type Term = number | Formula;
 const formula = (term: Term): Formula => (typeof term === 'number' ? number(term) : term);
 
-/** `3·3·64`. A sum among the factors must be in brackets. */
+/** `3·3·64`. Put a sum among the factors in brackets first. */
 export const product = (factors: readonly Term[]): Formula => join(factors, '·', (a, b) => a * b);
 
 /** `64 + 128` */
@@ -28,10 +28,10 @@ export const share = (a: number, b: number): Formula => ({
   value: a / b,
 });
 
-/** In brackets. */
+/** `(a + b)` */
 export const bracket = ({ text, value }: Formula): Formula => ({ text: `(${text})`, value });
 
-/** `⌊(a)/b⌋`, a a sum. */
+/** `⌊(a)/b⌋`, where a is a sum. */
 export const floorQuotient = (a: Formula, b: number): Formula => ({
   text: `⌊(${a.text})/${group(b)}⌋`,
   value: Math.floor(a.value / b),

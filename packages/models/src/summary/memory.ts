@@ -5,22 +5,22 @@ import type * as tfl from '@tensorflow/tfjs-layers';
 
 export interface MemoryOptions {
   /**
-   * What the optimizer keeps beside each weight: 0 for plain SGD, 1 for momentum, 2 for Adam.
-   * @default 0
+   * Number of values that the optimizer keeps for each weight: 0 for plain SGD, 1 for momentum, 2
+   * for Adam. @default 0
    */
   slots?: 0 | 1 | 2;
 }
 
-/** Bytes. */
+/** Peak memory, in bytes. */
 export interface MemoryEstimate {
   /**
-   * What a training step holds at its fullest: weights, the optimizer's slots, the batch,
-   * activations, gradients, kernels' workspace.
+   * The peak of a training step: weights, the optimizer's slots, the batch, activations, gradients,
+   * kernels' workspace.
    */
   training: number;
-  /** What inference on a batch holds at its fullest, weights and batch included. */
+  /** The peak of inference on a batch, weights and batch included. */
   inference: number;
-  /** All weights alone, moving statistics too; in both of the others. */
+  /** All weights, including moving statistics; included in both of the others. */
   weights: number;
 }
 
@@ -32,19 +32,18 @@ const memoryOptions = rule.object({
 });
 
 /**
- * How much memory a batch needs, before the run: worked out from the plan's lifetimes without
- * computing anything. It is the backend `simd`'s
- * account, where it is within a few percent; other backends hold more for a moment. What JavaScript
- * takes itself (a loader's images, some
- * 100 MiB for Node) comes on top.
- * @param batchSize images
- * @throws Error when no plan can be made of the model
+ * Estimates how much memory a batch needs, from the lifetimes of the tensors in the compiled plan;
+ * nothing is computed. On the backend `simd` it is within a few percent; other backends briefly
+ * hold more. Memory of JavaScript itself (a loader's images, some 100 MiB for Node) is not
+ * included.
+ * @param batchSize number of images
+ * @throws Error when the compiler cannot make a plan for the model
  * @example
  * const { training } = estimateMemory(book.resnet18({ inputShape: [96, 96, 1] }), 256);
  * console.log(`${Math.round(training / 2 ** 20)} MiB`);
  */
 export function estimateMemory(
-  net: tfl.LayersModel,
+  model: tfl.LayersModel,
   batchSize: number,
   options: MemoryOptions = {},
 ): MemoryEstimate {
@@ -52,8 +51,8 @@ export function estimateMemory(
     batchSize,
     ...options,
   });
-  const plan = compile(net);
-  const weights = bytesOf([...new Set(net.weights)]);
+  const plan = compile(model);
+  const weights = bytesOf([...new Set(model.weights)]);
   const optimizer = slots * bytesOf(plan.parameters);
   return {
     training: weights + optimizer + plan.peakBytes(batchSize, { training: true, workspaceBytes }),

@@ -5,41 +5,38 @@ import { allLayers, isFixed, type LayerCall, layerCalls } from './calls';
 import { countOf, macFormula, parametersOf, statisticsOf } from './costs';
 import { bytesText, columns } from './table';
 
-/** What one block of a model (or one layer) gives and costs. */
+/** The output shape and the costs of one block (or one layer) of a model. */
 export interface SummaryRow {
   /**
-   * The block's name, the part of its layers' names before the first dot (after `features.` and
-   * `classifier.` the second), or the layer's.
+   * The layer's name, or the block's: the part of its layers' names before the first dot (the
+   * second dot after `features.` and `classifier.`).
    */
   name: string;
   /** With the batch: `[1, 56, 56, 64]`. */
   outputShape: number[];
-  /**
-   * Weights that training may change, frozen ones too. Batch normalization's moving statistics are
-   * not among them.
-   */
+  /** Number of parameters, frozen ones too, without batch normalization's moving statistics. */
   parameters: number;
   /** Multiply-accumulates of convolutions and linear layers for one image. */
   macs: number;
   /**
-   * Bytes of the outputs of the row's layers for the whole batch, each layer's counted, padding
-   * apart. Neither what training nor what
-   * inference holds at once: a plan joins layers and frees early. `estimateMemory` tells that.
+   * Bytes of the outputs of all layers in the row, padding layers excluded, for the whole batch.
+   * This is not the memory that training or inference needs at a time, since a plan fuses layers
+   * and frees tensors early: see `estimateMemory`.
    */
   activationBytes: number;
-  /** How its numbers come about, of a single layer that was asked to be explained. */
+  /** The formulas of the row's numbers, with `explain`. */
   arithmetic?: readonly Arithmetic[];
 }
 
 export interface SummaryOptions {
-  /** The batch that shapes and activations show. @default 1 */
+  /** The batch size of shapes and activations. @default 1 */
   batchSize?: number;
   /**
-   * A row for each block, as the book prints them, or for each layer. @default 'blocks', and
-   * 'layers' with `explain`
+   * One row for each block, as the book prints them, or for each layer. @default 'blocks'; 'layers'
+   * with `explain`
    */
   rows?: 'blocks' | 'layers';
-  /** Each layer with its arithmetic: `⌊(224 − 7 + 2·3)/2⌋ + 1 = 112`. @default false */
+  /** Adds the arithmetic of each layer: `⌊(224 − 7 + 2·3)/2⌋ + 1 = 112`. @default false */
   explain?: boolean;
 }
 
@@ -50,11 +47,12 @@ const summaryOptions = rule.object({
 });
 
 /**
- * The rows that `summary` prints, as data. The layer that pads an image for another (`conv1_pad`)
- * is part of that one.
- * @throws Error when a layer's output has no fixed size, or blocks are to be explained
+ * The rows that `summary` prints, as data. A layer that pads the image of another one (`conv1_pad`)
+ * is counted with it.
+ * @throws Error when a layer's output has no fixed size, or `explain` is combined with rows of
+ *   blocks
  */
-export function summarize(net: tfl.LayersModel, options: SummaryOptions = {}): SummaryRow[] {
+export function summarize(model: tfl.LayersModel, options: SummaryOptions = {}): SummaryRow[] {
   const {
     batchSize = 1,
     explain = false,
@@ -68,7 +66,7 @@ export function summarize(net: tfl.LayersModel, options: SummaryOptions = {}): S
   const kind = asked ?? (explain ? 'layers' : 'blocks');
   const rows = new Map<string, SummaryRow>();
   const seen = new Set<tfl.layers.Layer>();
-  for (const { call, around } of foldPadding(layerCalls(net))) {
+  for (const { call, around } of foldPadding(layerCalls(model))) {
     const name = kind === 'blocks' ? blockOf(call.layer.name) : call.layer.name;
     const row = rowOf(call, { name, batchSize, known: seen.has(call.layer) });
     if (explain) row.arithmetic = explainCall(call, around);
@@ -79,7 +77,7 @@ export function summarize(net: tfl.LayersModel, options: SummaryOptions = {}): S
   return [...rows.values()];
 }
 
-/** PyTorch's models have their blocks below these two. */
+/** Modules of PyTorch's models that contain the blocks. */
 const CONTAINERS = ['features', 'classifier'];
 
 /** `layer1.0.conv1` → `layer1`, `features.denseblock1.norm1` → `features.denseblock1`. */
@@ -93,7 +91,10 @@ interface Folded {
   around: Around;
 }
 
-/** Takes the layers that pad for another one out; that one's input is then the image before. */
+/**
+ * Merges each padding layer into the layer that it pads for; that layer's input is then the
+ * unpadded image.
+ */
 function foldPadding(calls: readonly LayerCall[]): Folded[] {
   const pads = new Map<tfl.SymbolicTensor, LayerCall>();
   const names = new Set(calls.map(({ layer }) => layer.name));
@@ -121,10 +122,10 @@ function rowOf(
   if (outputShape.some(Number.isNaN)) {
     throw new Error(
       `[models] summary: layer '${call.layer.name}': expected an output of a fixed size, got [${call.output.shape.map((size) => size ?? '?').join(', ')}]; ` +
-        'build the net for one image size (inputShape)',
+        'build the model for one image size (inputShape)',
     );
   }
-  const parameters = known ? 0 : countOf(parametersOf(call.layer)); // a layer that is used twice has its weights once
+  const parameters = known ? 0 : countOf(parametersOf(call.layer)); // a layer that is called twice has its weights once
   return {
     name,
     outputShape,
@@ -145,14 +146,13 @@ const joined = (a: SummaryRow, b: SummaryRow): SummaryRow => ({
 
 /**
  * A table of blocks (or layers): output shape as the book prints it, parameters,
- * multiply-accumulates (MACs) for one image, and activations:
- * the size of all layers' outputs for the batch, which says where a net is wide, not what training
- * holds. Below it stands how many of the
- * model's numbers learn, where some are frozen or are moving statistics.
+ * multiply-accumulates (MACs) for one image, and activations, the size of all layers' outputs for
+ * the batch. (`estimateMemory` computes what training needs.) The last line counts the trainable
+ * parameters where some numbers are frozen or are moving statistics.
  * @throws Error when a layer's output has no fixed size
  */
-export function summary(net: tfl.LayersModel, options: SummaryOptions = {}): string {
-  const rows = summarize(net, options);
+export function summary(model: tfl.LayersModel, options: SummaryOptions = {}): string {
+  const rows = summarize(model, options);
   const kind = options.explain || options.rows === 'layers' ? 'layer' : 'block';
   const total = (key: 'parameters' | 'macs' | 'activationBytes') =>
     rows.reduce((n, row) => n + row[key], 0);
@@ -182,17 +182,17 @@ export function summary(net: tfl.LayersModel, options: SummaryOptions = {}): str
     lines[i] ?? '',
     ...(row.arithmetic ?? []).map((line) => `    ${printed(line)}`),
   ]);
-  return [head, ruler, ...body, ruler, lines.at(-1), ...learningLine(net)].join('\n');
+  return [head, ruler, ...body, ruler, lines.at(-1), ...learningLine(model)].join('\n');
 }
 
 const count = (n: number) => n.toLocaleString('en-US');
 
 /**
- * `trainable 5,130 of 11,699,112 (11,684,382 frozen, 9,600 moving statistics)`; nothing where all
- * numbers learn.
+ * `trainable 5,130 of 11,699,112 (11,684,382 frozen, 9,600 moving statistics)`; no line where all
+ * numbers are trainable.
  */
-function learningLine(net: tfl.LayersModel): string[] {
-  const layers = allLayers(net).filter((layer) => !isFixed(layer));
+function learningLine(model: tfl.LayersModel): string[] {
+  const layers = allLayers(model).filter((layer) => !isFixed(layer));
   const parameters = layers.reduce((n, layer) => n + countOf(parametersOf(layer)), 0);
   const statistics = layers.reduce((n, layer) => n + countOf(statisticsOf(layer)), 0);
   const trainable = layers.reduce((n, layer) => n + countOf(layer.trainableWeights), 0);

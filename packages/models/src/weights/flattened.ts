@@ -1,7 +1,7 @@
 /**
- * Which layers stand behind a flattened image. Here an image is [height, width, channels] and
- * PyTorch's is [channels, height, width], so that
- * its flattened numbers come in another order, and the weights that meet them must too.
+ * Finds the layers whose input is a flattened image. An image is [height, width, channels] here and
+ * [channels, height, width] in PyTorch, so flattening gives another order, and the weights of the
+ * next layer must be reordered.
  */
 import type {
   LayersModel,
@@ -21,13 +21,13 @@ export interface FlattenedImage {
 }
 
 /**
- * What a tensor's numbers stand for: an image and the order of its axes, or a row that was one.
- * Undefined: nothing that has an order.
+ * What a tensor contains: an image with the order of its axes, or a flattened image. Undefined:
+ * anything else, whose order does not matter.
  */
 type Content = { readonly axes: string } | FlattenedImage | 'unclear' | undefined;
 
 const FLATTENS = ['Flatten', 'Reshape'];
-/** They keep each number in its place. */
+/** Layers that keep each number in its place. */
 const ELEMENTWISE = [
   'Activation',
   'AlphaDropout',
@@ -42,18 +42,18 @@ const ELEMENTWISE = [
 ];
 
 /**
- * The flattened image that each layer takes, of the layers that take one; `unclear` where its order
- * cannot be told.
+ * For each layer whose input is a flattened image, that image; `unclear` where its order cannot be
+ * determined.
  */
-export function flattenedImages(net: LayersModel): Map<layers.Layer, FlattenedImage | 'unclear'> {
-  if (!net.built) (net as Sequential).build(); // a Sequential joins its layers only then
+export function flattenedImages(model: LayersModel): Map<layers.Layer, FlattenedImage | 'unclear'> {
+  if (!model.built) (model as Sequential).build(); // a Sequential connects its layers only here
   const contents = new Map<SymbolicTensor, Content>(
-    net.inputs.map((tensor) => [tensor, imageOf(tensor.shape)]),
+    model.inputs.map((tensor) => [tensor, imageOf(tensor.shape)]),
   );
   const found = new Map<layers.Layer, FlattenedImage | 'unclear'>();
-  for (const { layer, inputs, output } of ownCalls(net)) {
+  for (const { layer, inputs, output } of ownCalls(model)) {
     const [from] = inputs;
-    if (!from) continue; // the net's own input
+    if (!from) continue; // the model's own input
     const given = inputs.map((tensor) => contents.get(tensor));
     const row = given.find(isRow);
     if (row) found.set(layer, found.has(layer) ? 'unclear' : row);
@@ -85,8 +85,8 @@ function contentAfter(
 }
 
 /**
- * A row made into an image of several pixels and channels: PyTorch would fill its channels one
- * after the other.
+ * Whether a Reshape makes an image of several pixels and channels from a row. PyTorch would fill
+ * the channels one after the other.
  */
 function makesImage(layer: layers.Layer, from: Shape): boolean {
   if (layer.getClassName() !== 'Reshape' || from.length !== 2) return false;
@@ -101,9 +101,9 @@ const permuted = (axes: string, layer: layers.Layer) =>
   (layer.getConfig().dims as number[]).map((dim) => axes[dim - 1]).join('');
 
 function flattened(axes: string, shape: Shape): Content {
-  const size = (axis: string) => shape[axes.indexOf(axis) + 1] ?? 1; // flattened sizes are never open
+  const size = (axis: string) => shape[axes.indexOf(axis) + 1] ?? 1; // sizes before a Flatten are always known
   const image = { area: size('h') * size('w'), channels: size('c') };
-  // One pixel or one channel has the same order everywhere, and channels first is PyTorch's own.
+  // With one pixel or one channel all orders are equal, and channels first is PyTorch's order.
   if (axes === 'chw' || image.area === 1 || image.channels === 1) return undefined;
   return axes === 'hwc' ? image : 'unclear';
 }

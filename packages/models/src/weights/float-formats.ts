@@ -1,9 +1,9 @@
 /**
- * Floating-point formats of weight files → float32. Little-endian, as the files and every machine
- * of TensorFlow.js are.
+ * Floating-point formats of weight files → float32. Little-endian, as the files are, and every
+ * machine that TensorFlow.js runs on.
  */
 
-/** How the bytes of a tensor, which begin its buffer, become float32. */
+/** Decodes a buffer that holds the bytes of one tensor, by their type. */
 export const FLOAT_DECODERS = {
   F32: (buffer) => new Float32Array(buffer),
   F16: (buffer) => decode(buffer, halfBits),
@@ -15,14 +15,14 @@ export type FloatDtype = keyof typeof FLOAT_DECODERS;
 
 function decode(buffer: ArrayBuffer, toFloatBits: (bits: number) => number): Float32Array {
   const from = new Uint16Array(buffer);
-  const to = new Uint32Array(from.length); // bits, since a NaN's would not survive arithmetic
+  const to = new Uint32Array(from.length); // bits, since arithmetic would change those of a NaN
   for (let i = 0; i < from.length; i++) to[i] = toFloatBits(from[i] as number);
   return new Float32Array(to.buffer);
 }
 
 /**
  * IEEE 754 binary16 → binary32: 1 sign, 5 exponent (bias 15) and 10 fraction bits → 1, 8 (bias 127)
- * and 23. Every value is kept.
+ * and 23. Every value is exact.
  */
 function halfBits(half: number): number {
   const sign = (half & 0x8000) << 16;
@@ -31,6 +31,6 @@ function halfBits(half: number): number {
   if (exponent === 0x1f) return sign | 0x7f800000 | (fraction << 13); // infinity, NaN
   if (exponent > 0) return sign | ((exponent + 127 - 15) << 23) | (fraction << 13);
   if (fraction === 0) return sign;
-  const shift = Math.clz32(fraction) - 21; // a subnormal's first one moves to where float32 implies it
+  const shift = Math.clz32(fraction) - 21; // shifts the leading one of a subnormal to float32's implicit bit
   return sign | ((127 - 14 - shift) << 23) | (((fraction << shift) & 0x3ff) << 13);
 }

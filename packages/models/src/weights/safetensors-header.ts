@@ -1,8 +1,8 @@
 /**
- * The header of a safetensors file (https://github.com/huggingface/safetensors#format), read by a
- * parser of its own: nothing but an object
- * of tensors is taken, so a hostile header ends at its first wrong character, and a key that stands
- * twice, which `JSON.parse` hides, is seen.
+ * The header of a safetensors file (https://github.com/huggingface/safetensors#format), read by its
+ * own parser instead of `JSON.parse`: it accepts only an object of tensors, so a hostile header is
+ * rejected at its first wrong character, and it detects keys that occur twice, which `JSON.parse`
+ * hides.
  */
 import { formatValue } from '@deepend/core';
 
@@ -32,19 +32,19 @@ export const DTYPE_BITS = {
 
 export type SafetensorsDtype = keyof typeof DTYPE_BITS;
 
-/** A tensor of a file, as its header tells it. */
+/** A tensor of a file, as the header describes it. */
 export interface SafetensorsTensor {
   readonly name: string;
   readonly dtype: SafetensorsDtype;
   readonly shape: readonly number[];
-  /** Its first byte, counted from the first after the header. */
+  /** Offset of its first byte from the end of the header. */
   readonly begin: number;
-  /** The byte behind its last. */
+  /** Offset of the first byte after it. */
   readonly end: number;
 }
 
 export interface SafetensorsHeader {
-  /** The texts that whoever wrote the file left in it, `{ format: 'pt' }` for instance. */
+  /** The strings that the writer of the file added, such as `{ format: 'pt' }`. */
   readonly metadata: Readonly<Record<string, string>>;
   /** In the order of their bytes. */
   readonly tensors: readonly SafetensorsTensor[];
@@ -54,9 +54,9 @@ const DAMAGED = 'the file is damaged or is no safetensors file; get it again';
 const MOST_SIZES = 64; // PyTorch's own limit to a tensor's dimensions
 
 /**
- * Reads and checks a header's text: tensors of known types that lie side by side, without hole or
- * overlap, in exactly `dataBytes` bytes.
- * @param options.where who asks, and for which file: the beginning of each error
+ * Parses and checks a header: tensors of known types, which must cover exactly `dataBytes` bytes
+ * without gaps or overlaps.
+ * @param options.where beginning of each error: the function and the file
  * @throws Error that names the tensor, what was expected and what came
  */
 export function parseHeader(
@@ -82,7 +82,7 @@ function checkPlaces(
     };
     if (end < begin) fail(`data_offsets [begin, end] with begin ≤ end`, `[${begin}, ${end}]`);
     if (end > dataBytes)
-      fail(`its data within the ${dataBytes} bytes behind the header`, `bytes ${begin} to ${end}`);
+      fail(`its data within the ${dataBytes} bytes after the header`, `bytes ${begin} to ${end}`);
     const bits = [...shape, DTYPE_BITS[dtype]].reduce(exactProduct, 1);
     if (Number.isNaN(bits)) fail('fewer than 2^53 bits', `shape ${formatValue(shape)}`);
     if (bits !== 8 * (end - begin))
@@ -93,137 +93,137 @@ function checkPlaces(
   }
   if (free === dataBytes) return;
   throw new Error(
-    `${where}: expected ${free} bytes behind the header, as its tensors say, got ${dataBytes}; ${DAMAGED}`,
+    `${where}: expected ${free} bytes after the header, as its tensors say, got ${dataBytes}; ${DAMAGED}`,
   );
 }
 
-/**
- * NaN where the product is too large to be exact, and from there on: a zero behind it must not hide
- * that.
- */
+/** The product, or NaN once it is too large to be exact; a later factor of 0 does not hide that. */
 const exactProduct = (a: number, b: number) => (Number.isSafeInteger(a * b) ? a * b : Number.NaN);
 
 class HeaderParser {
-  private at = 0;
-  private tensor: string | undefined;
+  readonly #text: string;
+  readonly #where: string;
+  #at = 0;
+  #tensor: string | undefined;
 
-  constructor(
-    private readonly text: string,
-    private readonly where: string,
-  ) {}
+  constructor(text: string, where: string) {
+    this.#text = text;
+    this.#where = where;
+  }
 
   read() {
-    if (this.text[0] !== '{') this.fail("'{' as its first character");
+    if (this.#text[0] !== '{') this.#fail("'{' as its first character");
     const metadata = new Map<string, string>();
     const tensors: SafetensorsTensor[] = [];
-    this.object((key) => {
+    this.#object((key) => {
       if (key === '__metadata__')
-        return this.object((name) => void metadata.set(name, this.string()));
-      this.tensor = key;
-      tensors.push(this.entry(key));
-      this.tensor = undefined;
+        return this.#object((name) => void metadata.set(name, this.#string()));
+      this.#tensor = key;
+      tensors.push(this.#entry(key));
+      this.#tensor = undefined;
     });
-    this.skipSpace();
-    if (this.at < this.text.length) this.fail('nothing behind the last brace');
+    this.#skipSpace();
+    if (this.#at < this.#text.length) this.#fail('nothing after the last brace');
     return { metadata, tensors };
   }
 
-  private entry(name: string): SafetensorsTensor {
+  #entry(name: string): SafetensorsTensor {
     let dtype: string | undefined;
     let shape: number[] | undefined;
     let offsets: number[] | undefined;
-    this.object((key) => {
-      if (key === 'dtype') dtype = this.string();
-      else if (key === 'shape') shape = this.integers(MOST_SIZES);
-      else if (key === 'data_offsets') offsets = this.integers(2);
-      else this.fail("'dtype', 'shape' and 'data_offsets'", formatValue(key));
+    this.#object((key) => {
+      if (key === 'dtype') dtype = this.#string();
+      else if (key === 'shape') shape = this.#integers(MOST_SIZES);
+      else if (key === 'data_offsets') offsets = this.#integers(2);
+      else this.#fail("'dtype', 'shape' and 'data_offsets'", formatValue(key));
     });
     if (dtype === undefined || !Object.hasOwn(DTYPE_BITS, dtype)) {
-      return this.fail(`a dtype of ${Object.keys(DTYPE_BITS).join(', ')}`, formatValue(dtype));
+      return this.#fail(`a dtype of ${Object.keys(DTYPE_BITS).join(', ')}`, formatValue(dtype));
     }
     const [begin, end] = offsets ?? [];
-    if (!shape) return this.fail("a 'shape'", 'none');
+    if (!shape) return this.#fail("a 'shape'", 'none');
     if (begin === undefined || end === undefined)
-      return this.fail("'data_offsets' of two numbers", formatValue(offsets));
+      return this.#fail("'data_offsets' of two numbers", formatValue(offsets));
     return { name, dtype: dtype as SafetensorsDtype, shape, begin, end };
   }
 
-  /** An object whose values `readValue` reads; each key may stand once. */
-  private object(readValue: (key: string) => void): void {
-    this.expect('{');
-    if (this.take('}')) return;
+  /** Reads an object whose values `readValue` reads; a key may occur only once. */
+  #object(readValue: (key: string) => void): void {
+    this.#expect('{');
+    if (this.#take('}')) return;
     const seen = new Set<string>();
     do {
-      const key = this.string();
-      if (seen.has(key)) this.fail('each name once', `${formatValue(key)} twice`);
+      const key = this.#string();
+      if (seen.has(key)) this.#fail('each name once', `${formatValue(key)} twice`);
       seen.add(key);
-      this.expect(':');
+      this.#expect(':');
       readValue(key);
-    } while (this.take(','));
-    this.expect('}');
+    } while (this.#take(','));
+    this.#expect('}');
   }
 
-  private integers(most: number): number[] {
-    this.expect('[');
+  #integers(most: number): number[] {
+    this.#expect('[');
     const values: number[] = [];
-    if (this.take(']')) return values;
+    if (this.#take(']')) return values;
     do {
-      if (values.length === most) this.fail(`at most ${most} numbers`, 'more');
-      values.push(this.integer());
-    } while (this.take(','));
-    this.expect(']');
+      if (values.length === most) this.#fail(`at most ${most} numbers`, 'more');
+      values.push(this.#integer());
+    } while (this.#take(','));
+    this.#expect(']');
     return values;
   }
 
-  private integer(): number {
-    this.skipSpace();
-    const [digits = ''] = /^(0|[1-9]\d*)/.exec(this.text.slice(this.at, this.at + 20)) ?? [];
+  #integer(): number {
+    this.#skipSpace();
+    const [digits = ''] = /^(0|[1-9]\d*)/.exec(this.#text.slice(this.#at, this.#at + 20)) ?? [];
     const value = Number(digits);
-    if (digits === '' || !Number.isSafeInteger(value)) this.fail('an integer from 0 to 2^53 − 1');
-    this.at += digits.length;
+    if (digits === '' || !Number.isSafeInteger(value)) this.#fail('an integer from 0 to 2^53 − 1');
+    this.#at += digits.length;
     return value;
   }
 
-  private string(): string {
-    this.skipSpace();
-    if (this.text[this.at] !== '"') this.fail('a string');
-    let end = this.at + 1;
-    while (end < this.text.length && this.text[end] !== '"') end += this.text[end] === '\\' ? 2 : 1;
-    const literal = this.text.slice(this.at, end + 1);
+  #string(): string {
+    this.#skipSpace();
+    if (this.#text[this.#at] !== '"') this.#fail('a string');
+    let end = this.#at + 1;
+    while (end < this.#text.length && this.#text[end] !== '"')
+      end += this.#text[end] === '\\' ? 2 : 1;
+    const literal = this.#text.slice(this.#at, end + 1);
     try {
       const value = JSON.parse(literal) as string;
-      this.at = end + 1;
+      this.#at = end + 1;
       return value;
     } catch {
-      return this.fail('a string as JSON writes it', formatValue(literal));
+      return this.#fail('a string as JSON writes it', formatValue(literal));
     }
   }
 
-  private expect(character: string): void {
-    if (!this.take(character)) this.fail(`'${character}'`);
+  #expect(character: string): void {
+    if (!this.#take(character)) this.#fail(`'${character}'`);
   }
 
-  private take(character: string): boolean {
-    this.skipSpace();
-    if (this.text[this.at] !== character) return false;
-    this.at++;
+  #take(character: string): boolean {
+    this.#skipSpace();
+    if (this.#text[this.#at] !== character) return false;
+    this.#at++;
     return true;
   }
 
-  private skipSpace(): void {
-    while (this.at < this.text.length && ' \t\n\r'.includes(this.text[this.at] as string))
-      this.at++;
+  #skipSpace(): void {
+    while (this.#at < this.#text.length && ' \t\n\r'.includes(this.#text[this.#at] as string))
+      this.#at++;
   }
 
-  private fail(
+  #fail(
     expected: string,
-    got = this.at < this.text.length
-      ? formatValue(this.text.slice(this.at, this.at + 12))
+    got = this.#at < this.#text.length
+      ? formatValue(this.#text.slice(this.#at, this.#at + 12))
       : 'its end',
   ): never {
-    const place = this.tensor === undefined ? '' : `tensor ${formatValue(this.tensor)}: `;
+    const place = this.#tensor === undefined ? '' : `tensor ${formatValue(this.#tensor)}: `;
     throw new Error(
-      `${this.where}: ${place}header, character ${this.at}: expected ${expected}, got ${got}; ${DAMAGED}`,
+      `${this.#where}: ${place}header, character ${this.#at}: expected ${expected}, got ${got}; ${DAMAGED}`,
     );
   }
 }

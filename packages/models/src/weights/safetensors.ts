@@ -13,10 +13,9 @@ const LENGTH_BYTES = 8;
 const MOST_READ = 2 ** 30; // Node reads less than 2 GiB at once
 
 /**
- * Reads what a safetensors file holds, without its numbers: names, types and shapes of its tensors,
- * and its metadata.
- * @throws Error when the file cannot be read or its header does not describe it; nothing of a
- *   header's size is allocated before it is checked
+ * Reads the header of a safetensors file: names, types and shapes of its tensors, and its metadata.
+ * @throws Error when the file cannot be read or its header does not describe it; the header's
+ *   length is checked before memory is allocated for it
  */
 export async function readSafetensorsHeader(file: string): Promise<SafetensorsHeader> {
   return withSafetensors(
@@ -28,7 +27,7 @@ export async function readSafetensorsHeader(file: string): Promise<SafetensorsHe
 
 export interface OpenSafetensors {
   readonly header: SafetensorsHeader;
-  /** A tensor's numbers as float32. */
+  /** Reads a tensor as float32. */
   readFloats(tensor: SafetensorsTensor & { dtype: FloatDtype }): Promise<Float32Array>;
 }
 
@@ -68,7 +67,7 @@ export async function withSafetensors<T>(
 
 async function openFile(file: string, where: string): Promise<FileHandle> {
   try {
-    // Asked before it is opened: to open a pipe would wait for its other end.
+    // Checked before opening: opening a pipe would wait for its other end.
     if ((await fs.stat(file)).isFile()) return await open(file);
   } catch (cause) {
     throw new Error(
@@ -104,8 +103,8 @@ const CONVERT = `convert it in Python:
   save_file(torch.load('weights.pth', map_location='cpu', weights_only=True), 'weights.safetensors')`;
 
 /**
- * torch.save writes a zip archive, before PyTorch 1.6 a bare pickle: a byte 0x80 and the protocol's
- * number.
+ * Whether a file was written by torch.save: a zip archive, or before PyTorch 1.6 a bare pickle
+ * (byte 0x80 and the protocol's number).
  */
 const isPickle = ([a, b, c, d]: Uint8Array) =>
   (a === 0x50 && b === 0x4b && c === 3 && d === 4) || (a === 0x80 && (b ?? 9) <= 5);
@@ -120,7 +119,7 @@ function decodeText(bytes: ArrayBuffer, where: string): string {
   }
 }
 
-/** The bytes from `begin` up to `end` in a buffer of their own. */
+/** Reads the bytes from `begin` to `end` (exclusive) into a new buffer. */
 async function readBytes(
   handle: FileHandle,
   { where, begin, end }: { where: string; begin: number; end: number },
@@ -138,7 +137,7 @@ async function readBytes(
   return bytes.buffer;
 }
 
-/** A float32 tensor on its way into a file; its numbers are asked for when it is written. */
+/** A float32 tensor to write; `values` is called when its turn comes. */
 export interface TensorToWrite {
   readonly name: string;
   readonly shape: readonly number[];
@@ -146,8 +145,8 @@ export interface TensorToWrite {
 }
 
 /**
- * Writes tensors, sorted by name, as float32; the file appears whole or not at all. One tensor at a
- * time is held.
+ * Writes tensors, sorted by name, as float32, one at a time. The file appears complete or not at
+ * all.
  * @param options.where the beginning of each error
  */
 export async function writeSafetensors(
@@ -186,8 +185,7 @@ function encodeHeader(
   const json = new TextEncoder().encode(
     `{${[`"__metadata__":${JSON.stringify(metadata)}`, ...entries].join(',')}}`,
   );
-  // Spaces to a multiple of 8, so that every tensor lies aligned in a file that is mapped into
-  // memory.
+  // Padded with spaces to a multiple of 8, so that tensors are aligned when the file is mapped.
   const bytes = new Uint8Array(LENGTH_BYTES + 8 * Math.ceil(json.length / 8)).fill(
     ' '.charCodeAt(0),
   );

@@ -1,9 +1,9 @@
-/** What PyTorch calls the weights of a model's layers, and how their numbers lie there. */
+/** PyTorch's names and layouts of the weights of a model's layers. */
 import type { LayersModel, LayerVariable, layers, Shape } from '@tensorflow/tfjs-layers';
 import { isFixed } from '../summary/calls';
 import { type FlattenedImage, flattenedImages } from './flattened';
 
-/** One weight of a model and its place in a PyTorch module of the same layers. */
+/** One weight of a model and its counterpart in PyTorch. */
 export interface Parameter {
   /** PyTorch's name: `layer1.0.conv1.weight`. */
   readonly name: string;
@@ -15,8 +15,8 @@ export interface Parameter {
 }
 
 /**
- * PyTorch's shape, and a view of ours in three axes [a, b, c] whose reversal [c, b, a] is PyTorch's
- * order.
+ * PyTorch's shape, and our numbers viewed with three axes [a, b, c]; reversing the axes to [c, b,
+ * a] gives PyTorch's order.
  */
 interface TorchLayout {
   readonly shape: readonly number[];
@@ -25,7 +25,10 @@ interface TorchLayout {
 
 type Layout = (shape: readonly number[], image: FlattenedImage | undefined) => TorchLayout;
 
-/** [kh, kw, in, out] → [out, in, kh, kw]; of a grouped convolution, `in` is one group's. */
+/**
+ * [kh, kw, in, out] → [out, in, kh, kw]; in a grouped convolution `in` is the number of input
+ * channels of one group.
+ */
 const convolution: Layout = ([height = 1, width = 1, input = 1, output = 1]) => ({
   shape: [output, input, height, width],
   view: [height * width, input, output],
@@ -37,22 +40,24 @@ const depthwise: Layout = ([height = 1, width = 1, channels = 1, multiplier = 1]
   view: [height * width, 1, channels * multiplier],
 });
 
-/** [in, out] → [out, in]; behind a flattened image `in` is h·w·c here and c·h·w there. */
+/**
+ * [in, out] → [out, in]; after a flattened image, `in` is ordered h·w·c here and c·h·w in PyTorch.
+ */
 const linear: Layout = ([input = 1, output = 1], image) => ({
   shape: [output, input],
   view: image ? [image.area, image.channels, output] : [input, 1, output],
 });
 
-/** [n], a number for each output. */
+/** [n], one number for each output. */
 const outputs: Layout = ([size = 1]) => ({ shape: [size], view: [1, 1, size] });
 
-/** [n], a number for each input, which may be a flattened image. */
+/** [n], one number for each input, which may be a flattened image. */
 const inputs: Layout = ([size = 1], image) => ({
   shape: [size],
   view: image ? [image.area, image.channels, 1] : [size, 1, 1],
 });
 
-/** By a layer's class: TensorFlow.js's name of each weight → PyTorch's, and its layout. */
+/** By class of layer: TensorFlow.js's name of each weight → PyTorch's name and layout. */
 const LAYERS: Record<string, Record<string, readonly [name: string, layout: Layout]>> = {
   Conv2D: { kernel: ['weight', convolution], bias: ['bias', outputs] },
   'deepend>GroupedConv2D': { kernel: ['weight', convolution], bias: ['bias', outputs] },
@@ -71,15 +76,16 @@ const needsOrder = (layer: layers.Layer) =>
   layer.weights.length > 0 || layer.getClassName() === 'Reshape';
 
 /**
- * Every weight of a model with its PyTorch name, in the order of the layers.
- * @param options.where who asks: the beginning of each error
- * @throws Error for a layer whose weights have no known counterpart in PyTorch; it names the layer
+ * Finds every weight of a model with its PyTorch name, in the order of the layers.
+ * @param options.where the beginning of each error
+ * @throws Error for a layer whose weights have no known counterpart in PyTorch; the error names the
+ *   layer
  */
-export function torchParameters(net: LayersModel, { where }: { where: string }): Parameter[] {
-  const images = flattenedImages(net);
-  const astray = net.layers.find((layer) => images.get(layer) === 'unclear' && needsOrder(layer));
+export function torchParameters(model: LayersModel, { where }: { where: string }): Parameter[] {
+  const images = flattenedImages(model);
+  const astray = model.layers.find((layer) => images.get(layer) === 'unclear' && needsOrder(layer));
   if (astray) throw unclear(astray, where);
-  return net.layers
+  return model.layers
     .filter((layer) => layer.weights.length > 0 && !isFixed(layer))
     .flatMap((layer) => {
       const image = images.get(layer) as FlattenedImage | undefined;
@@ -89,7 +95,7 @@ export function torchParameters(net: LayersModel, { where }: { where: string }):
       );
       if (!known || names.some((name) => !Object.hasOwn(known, name)))
         throw unknownKind(layer, where);
-      // PyTorch's batch norm has both or neither.
+      // PyTorch's batch norm has either both or none.
       if (names.includes('gamma') !== names.includes('beta') && 'gamma' in known)
         throw halfNorm(layer, where);
       return layer.weights.map((variable, i) => {
@@ -106,14 +112,14 @@ export function torchParameters(net: LayersModel, { where }: { where: string }):
     });
 }
 
-const sizes = (shape: Shape) => shape.map((size) => size ?? 1); // a weight's size is never open
+const sizes = (shape: Shape) => shape.map((size) => size ?? 1); // the sizes of a weight are always known
 const at = (layer: layers.Layer, where: string) =>
   `${where}: layer '${layer.name}' (${layer.getClassName()})`;
 
 const unknownKind = (layer: layers.Layer, where: string) =>
   new Error(
     `${at(layer, where)}: expected weights of ${Object.keys(LAYERS).join(', ')}, the kinds with a counterpart in PyTorch, ` +
-      `got ${layer.weights.map(({ originalName }) => originalName).join(', ')}; keep such a net with saveModel and loadModel`,
+      `got ${layer.weights.map(({ originalName }) => originalName).join(', ')}; keep such a model with saveModel and loadModel`,
   );
 
 const halfNorm = (layer: layers.Layer, where: string) =>
@@ -124,16 +130,16 @@ const halfNorm = (layer: layers.Layer, where: string) =>
 const unclear = (layer: layers.Layer, where: string) =>
   new Error(
     `${at(layer, where)}: expected rows that one Flatten made of an image, whose order in PyTorch is known, ` +
-      'got rows of another making; keep such a net with saveModel and loadModel',
+      'got rows made in another way; keep such a model with saveModel and loadModel',
   );
 
-/** Numbers of shape [a, b, c] in the order of [c, b, a]. */
+/** Reverses the axes of an array of shape [a, b, c]: the result has shape [c, b, a]. */
 export function reverseAxes(
   values: Float32Array,
   [a, b, c]: readonly [number, number, number],
 ): Float32Array {
   const result = new Float32Array(values.length);
-  const line = 16; // numbers in a cache line: reading a whole one each time is several times faster in a large matrix
+  const line = 16; // numbers per cache line; reading whole lines is several times faster for large matrices
   for (let first = 0; first < c; first += line) {
     const last = Math.min(first + line, c);
     for (let j = 0; j < b; j++) {

@@ -1,4 +1,4 @@
-/** A model's weights from and to safetensors files with PyTorch's names and layouts. */
+/** Loads and saves a model's weights as safetensors files with PyTorch's names and layouts. */
 import { checkOptions, closest, formatValue, rule } from '@deepend/core';
 import * as tf from '@tensorflow/tfjs-core';
 import type { LayersModel } from '@tensorflow/tfjs-layers';
@@ -9,25 +9,25 @@ import { type Parameter, reverseAxes, torchParameters } from './weight-layouts';
 
 export interface LoadWeightsOptions {
   /**
-   * The file must hold every parameter of the model and no others. False loads what has the same
-   * name. @default true
+   * Whether the file must have every parameter of the model and no others. With false, the
+   * parameters that the file has are loaded. @default true
    */
   strict?: boolean;
   /**
-   * The model's last layer with weights stays as it was built, whatever the file has for it: for a
-   * head of another size. @default false
+   * Whether the model's last layer with weights keeps its initial weights, for a head of another
+   * size. @default false
    */
   skipHead?: boolean;
 }
 
-/** What `loadWeights` did, in PyTorch's names. */
+/** The result of `loadWeights`, in PyTorch's names. */
 export interface LoadedWeights {
   readonly loaded: string[];
-  /** Parameters of the model that the file has not. */
+  /** Parameters of the model that the file does not have. */
   readonly missing: string[];
-  /** Tensors of the file that the model has not. */
+  /** Tensors of the file that the model does not have. */
   readonly leftOver: string[];
-  /** Parameters of the head that `skipHead` left alone. */
+  /** Parameters of the head that `skipHead` skipped. */
   readonly skipped: string[];
 }
 
@@ -38,25 +38,26 @@ const loadOptions = rule.object({
 
 /**
  * Reads weights from a safetensors file with PyTorch's names (`layer1.0.conv1.weight`) and layouts
- * (convolutions OIHW, linear layers [out, in]),
- * such as a torchvision checkpoint that was saved so. Float32, float16 and bfloat16 are read
- * exactly, float64 is rounded to float32.
- * Everything is checked before the first weight is written: an error leaves the net as it was, but
- * for a disk that fails meanwhile. One tensor of the file is held at a time.
+ * (convolutions OIHW, linear layers [out, in]), such as a torchvision checkpoint converted to
+ * safetensors. Float32, float16 and bfloat16 are read exactly, float64 is rounded to float32.
+ * Everything is checked before the first weight is written, so an error leaves the model unchanged
+ * (except when reading the disk fails later). Tensors are read one at a time.
  *
- * Batch counters (`num_batches_tracked`) are passed over, and so are GoogLeNet's auxiliary
- * classifiers (`aux1.`, `aux2.`) where the model has none:
- * torchvision drops them itself after loading. Neither is left over.
- * @param options.strict @default true
- * @param options.skipHead @default false
+ * Batch counters (`num_batches_tracked`) are ignored, and so are GoogLeNet's auxiliary classifiers
+ * (`aux1.`, `aux2.`) where the model has none: torchvision drops them itself after loading. Neither
+ * counts as left over.
+ * @param options.strict whether names must match exactly @default true
+ * @param options.skipHead whether the last layer keeps its initial weights @default false
  * @returns the names loaded, missing in the file, left over in it, and skipped
- * @throws Error when the file is no sound safetensors file; when names are missing or left over
- *   (unless `strict: false`); when a shape differs
- *   or a type is no floating-point one; when the net has a layer that PyTorch's names are not known
- *   for
+ * @throws Error when the file is not a valid safetensors file; when names are missing or left over
+ *   (unless `strict: false`); when a shape differs or a type is not floating-point; when the model
+ *   has a layer without a known counterpart in PyTorch
+ * @example
+ * const model = createModel('resnet18', { numClasses: 10 });
+ * await loadWeights(model, 'resnet18.safetensors', { skipHead: true });
  */
 export async function loadWeights(
-  net: LayersModel,
+  model: LayersModel,
   file: string,
   options: LoadWeightsOptions = {},
 ): Promise<LoadedWeights> {
@@ -66,11 +67,11 @@ export async function loadWeights(
     options,
   );
   const where = `[models] loadWeights: ${file}`;
-  const parameters = torchParameters(net, { where: '[models] loadWeights' });
+  const parameters = torchParameters(model, { where: '[models] loadWeights' });
   return withSafetensors(file, { where }, async ({ header, readFloats }) => {
     const { pairs, missing, leftOver, skipped } = match(parameters, header.tensors, { skipHead });
     if (strict && missing.length + leftOver.length > 0)
-      throw wrongNames(net, { where, missing, leftOver });
+      throw wrongNames(model, { where, missing, leftOver });
     const fitting = pairs.map((pair) => checkPair(pair, { where, head: headOf(parameters) }));
     for (const { parameter, tensor } of fitting)
       writeParameter(parameter, await readFloats(tensor));
@@ -109,7 +110,7 @@ function match(
   return { pairs, missing, skipped, leftOver };
 }
 
-/** What a PyTorch checkpoint may hold beside the model's parameters. */
+/** Whether a name is one that PyTorch checkpoints have in addition to the model's parameters. */
 function isPassedOver(name: string, parameters: readonly Parameter[]): boolean {
   if (name.endsWith('num_batches_tracked')) return true;
   const auxiliary = /^aux[12]\./.exec(name)?.[0];
@@ -122,7 +123,7 @@ const list = (names: readonly string[]) =>
   `${names.slice(0, 10).map(formatValue).join(', ')}${names.length > 10 ? `, ... (${names.length} in all)` : ''}`;
 
 function wrongNames(
-  net: LayersModel,
+  model: LayersModel,
   {
     where,
     missing,
@@ -137,10 +138,10 @@ function wrongNames(
     .slice(0, 10)
     .map((name) => ({ name, other: closest(name, leftOver) }))
     .find(({ other }) => other);
-  const hint = near ? `is ${formatValue(near.other)} the net's ${formatValue(near.name)}? ` : '';
+  const hint = near ? `is ${formatValue(near.other)} the model's ${formatValue(near.name)}? ` : '';
   return new Error(
-    `${where}: expected the parameters of the net '${net.name}' and no others, got ${faults.join(' and ')}; ` +
-      `${hint}build the net that the file is of, or load what has the same name with { strict: false }`,
+    `${where}: expected the parameters of the model '${model.name}' and no others, got ${faults.join(' and ')}; ` +
+      `${hint}build the model that the file is of, or load what has the same name with { strict: false }`,
   );
 }
 
@@ -153,7 +154,7 @@ function checkPair(
     const next = layer === head ? 'leave the head as it is with { skipHead: true }, or ' : '';
     throw new Error(
       `${where}: tensor ${formatValue(name)}: expected shape [${torch.shape.join(', ')}], as layer '${layer.name}' has it, ` +
-        `got [${tensor.shape.join(', ')}]; ${next}build the net with the sizes of the file's`,
+        `got [${tensor.shape.join(', ')}]; ${next}build the model with the sizes of the file's`,
     );
   }
   if (isFloat(tensor))
@@ -175,26 +176,29 @@ function writeParameter({ variable, shape, torch }: Parameter, values: Float32Ar
 
 /**
  * Writes a model's weights into a safetensors file, float32, with PyTorch's names and layouts, so
- * that `load_state_dict` of a PyTorch module of the
- * same layers takes them: kernels OIHW, linear layers [out, in] with the inputs behind a flattened
- * image as c·h·w, batch norm's statistics.
- * Layers whose name ends in `_fixed` compute a constant and are left out. The file appears whole or
- * not at all.
- * @throws Error when a layer's weights have no known counterpart in PyTorch (it names the layer;
- *   nothing is written), or the file cannot be
+ * that a PyTorch module with the same layers loads them by `load_state_dict`: kernels OIHW, linear
+ * layers [out, in] with the inputs after a flattened image ordered c·h·w, batch norm's statistics.
+ * Layers whose name ends in `_fixed` compute a constant map and are left out. The file appears
+ * complete or not at all.
+ * @throws Error when a layer's weights have no known counterpart in PyTorch (the error names the
+ *   layer; nothing is written), or when the file cannot be written
  */
-export async function saveWeights(net: LayersModel, file: string): Promise<void> {
-  // Loaders of other libraries ask for this mark.
-  await writeWeights(net, file, { where: '[models] saveWeights', metadata: { format: 'pt' } });
+export async function saveWeights(model: LayersModel, file: string): Promise<void> {
+  // Loaders of other libraries expect this entry.
+  await writeWeights(model, file, { where: '[models] saveWeights', metadata: { format: 'pt' } });
 }
 
-/** @param options.where who asks: the beginning of each error */
+/**
+ * Writes what `saveWeights` writes, with other metadata.
+ * @param options.where beginning of each error
+ * @param options.metadata strings for the file's header
+ */
 export async function writeWeights(
-  net: LayersModel,
+  model: LayersModel,
   file: string,
   { where, metadata }: { where: string; metadata: Readonly<Record<string, string>> },
 ): Promise<void> {
-  const tensors = torchParameters(net, { where }).map(({ name, variable, torch }) => ({
+  const tensors = torchParameters(model, { where }).map(({ name, variable, torch }) => ({
     name,
     shape: torch.shape,
     values: async () => reverseAxes((await variable.read().data()) as Float32Array, torch.view),

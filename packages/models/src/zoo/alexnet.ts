@@ -1,7 +1,6 @@
 /**
  * AlexNet, Krizhevsky et al. 2012, https://doi.org/10.1145/3065386; in the book chapter 8.1, in
- * torchvision as Krizhevsky 2014 has it,
- * https://arxiv.org/abs/1404.5997.
+ * torchvision in the form of Krizhevsky 2014, https://arxiv.org/abs/1404.5997.
  */
 import { checkOptions, rule } from '@deepend/core';
 import {
@@ -30,7 +29,9 @@ import type { LayersModel } from '@tensorflow/tfjs-layers';
 
 type Convolution = readonly [filters: number, kernel: number, stride: number, padding: number];
 
-/** A row: the convolutions of each stage; a stage ends in a 3×3 max-pool at stride 2. */
+/**
+ * One row per model: the convolutions of each stage. A stage ends with a 3×3 max-pool at stride 2.
+ */
 const ALEXNETS: Record<'torchvision' | 'book', readonly (readonly Convolution[])[]> = {
   torchvision: [
     [[64, 11, 4, 2]],
@@ -53,10 +54,7 @@ const ALEXNETS: Record<'torchvision' | 'book', readonly (readonly Convolution[])
 };
 
 export interface AlexNetOptions extends ModelOptions {
-  /**
-   * The rate of dropout beside each hidden linear layer, from 0 up to but not including 1. @default
-   * 0.5
-   */
+  /** Dropout rate at each hidden linear layer, in [0, 1). @default 0.5 */
   dropout?: number;
 }
 
@@ -77,7 +75,7 @@ const [linear, drop] = [
 
 /**
  * Convolutions, each with a ReLU, and a 3×3 max-pool at stride 2. A row of `convolutions` is
- * filters, kernel, stride and padding.
+ * filters, kernel, stride and padding: `[96, 11, 4, 1]`.
  */
 export function alexNetStage(convolutions: readonly Convolution[]): Block {
   return (x) => numberedByKind(numbered('stage'), stageParts(convolutions))(x);
@@ -85,7 +83,7 @@ export function alexNetStage(convolutions: readonly Convolution[]): Block {
 
 /**
  * Builds torchvision's AlexNet: `[batch, height, width, channels]` → logits `[batch, numClasses]`;
- * images from 63×63.
+ * images must have at least 63×63 pixels.
  */
 export function alexnet(options: AlexNetOptions = {}): LayersModel {
   const {

@@ -1,6 +1,6 @@
 /**
  * The design space AnyX and its RegNetX, Radosavovic et al. 2020, https://arxiv.org/abs/2003.13678,
- * as the book writes them: chapter 8.8.
+ * as in the book, chapter 8.8.
  */
 import { checkOptions, rule } from '@deepend/core';
 import {
@@ -24,9 +24,9 @@ import type { LayersModel } from '@tensorflow/tfjs-layers';
 
 export interface ResNextBlockOptions
   extends Pick<ResidualOptions, 'projection' | 'stride' | 'name'> {
-  /** Channels of one group of the 3×3 convolution. */
+  /** Channels of one group of the 3×3 convolution, such as 16. */
   groupWidth: number;
-  /** Channels between the 1×1 convolutions over the block's. @default 1 */
+  /** Ratio of the 3×3 convolution's output channels to the block's. @default 1 */
   bottleneck?: number;
 }
 
@@ -40,8 +40,8 @@ const blockOptions = rule.object({
 
 /**
  * The book's ResNeXt block (chapter 8.6.5): 1×1, grouped 3×3 and 1×1 convolutions with biases, each
- * normalized, and so is the projection.
- * `[batch, h, w, c]` → `[batch, ⌈h / stride⌉, ⌈w / stride⌉, filters]`.
+ * with batch normalization; the projection is normalized too. `[batch, h, w, c]` → `[batch, ⌈h /
+ * stride⌉, ⌈w / stride⌉, filters]`.
  */
 export function resnextBlock(filters: number, options: ResNextBlockOptions): Block {
   const {
@@ -67,15 +67,15 @@ export function resnextBlock(filters: number, options: ResNextBlockOptions): Blo
 export interface AnyNetSpec {
   /** Output channels of the stem. */
   readonly stem: number;
-  /** Blocks and output channels of each stage, all of which halve the image. */
+  /** Number of blocks and output channels of each stage; every stage halves the image. */
   readonly stages: readonly (readonly [depth: number, filters: number])[];
   /** Channels of one group. */
   readonly groupWidth: number;
-  /** Channels inside a block over its output channels. @default 1 */
+  /** Ratio of the channels inside a block to its output channels. @default 1 */
   readonly bottleneck?: number;
 }
 
-/** The book's; for 1 channel and 10 classes. */
+/** The book's designs, with their parameters for 1 channel and 10 classes. */
 export const ANYNETS = {
   regnetx32: {
     stem: 32,
@@ -152,13 +152,13 @@ export function anyNet(
 ): LayersModel {
   const { stem, ...rest } = checkOptions('[models] anyNet', spec, design) as AnyNetSpec;
   const named = rule.object({ ...modelRules, name: rule.string().optional() });
-  const { numClasses, ...net } = withDefaults(
+  const { numClasses, ...modelOptions } = withDefaults(
     { inputShape: [96, 96, 1] as ImageShape, numClasses: 10, name: 'anynet' },
     checkOptions('[models] anyNet', named, options),
   );
   return sequential(
     [anyStem(stem), ...stages(rest, { halveFirst: true }), classifier(numClasses)],
-    net,
+    modelOptions,
   );
 }
 
@@ -171,11 +171,11 @@ export function bookRegnetx32(options: ModelOptions = {}): LayersModel {
 }
 
 /**
- * Builds ResNet-18's stages of the book's ResNeXt blocks: `[batch, height, width, channels]` →
- * logits `[batch, numClasses]`.
+ * Builds ResNet-18 with the book's ResNeXt blocks: `[batch, height, width, channels]` → logits
+ * `[batch, numClasses]`.
  */
 export function bookResnext18(options: ModelOptions = {}): LayersModel {
-  const { numClasses, ...net } = withDefaults(
+  const { numClasses, ...modelOptions } = withDefaults(
     { inputShape: [96, 96, 1] as ImageShape, numClasses: 10 },
     checkOptions('[models] book.resnext18', rule.object(modelRules), options),
   );
@@ -185,5 +185,5 @@ export function bookResnext18(options: ModelOptions = {}): LayersModel {
     ...stages(rest, { halveFirst: false }),
     classifier(numClasses),
   ];
-  return sequential(blocks, { name: 'book/resnext18', ...net });
+  return sequential(blocks, { name: 'book/resnext18', ...modelOptions });
 }

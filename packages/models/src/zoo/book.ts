@@ -1,7 +1,4 @@
-/**
- * The nets of Dive into Deep Learning, https://d2l.ai, each by its own builder, and the settings of
- * the book's runs.
- */
+/** The models of Dive into Deep Learning, https://d2l.ai, each with its builder. */
 import { checkOptions, rule } from '@deepend/core';
 import type { ModelOptions } from '@deepend/nn';
 import type { LayersModel } from '@tensorflow/tfjs-layers';
@@ -25,7 +22,7 @@ export const BOOK_RESNETS = {
   // chapter 8.6; 11,178,378 parameters for 1 channel and 10 classes, with the stem for small images
   // 11,175,818
   resnet18: { block: 'basic', depths: [2, 2, 2, 2] },
-  // the same builder, small enough to learn on a laptop in a minute: 78,538 parameters
+  // the same builder, small enough to train on a laptop in a minute: 78,538 parameters
   resnet8: { block: 'basic', depths: [1, 1, 1], filters: 16 },
 } as const satisfies Record<string, ResNetSpec>;
 
@@ -58,8 +55,8 @@ function bookResnet(name: BookResNetName, options: ResNetOptions = {}): LayersMo
   return buildResNet(`book/${name}`, BOOK_RESNETS[name], checked, BOOK_STYLE);
 }
 
-/** What a model of the book may be asked for; each refuses what is another's. */
-export type BookNetOptions =
+/** The options of the book's models; a model refuses options of another one. */
+export type BookModelOptions =
   | ModelOptions
   | BookVggOptions
   | ResNetOptions
@@ -69,7 +66,7 @@ export type BookNetOptions =
 
 const lenet = (name: BookLenetName) => (options?: ModelOptions) => bookLenet(name, options);
 
-/** The builder of an id `book/x` is `book.x`. */
+/** The book's models: `book.x` builds the model with the id `book/x`. */
 export const book = {
   /** Softmax regression (chapter 4): one linear layer. */
   softmax_regression: (options?: ModelOptions): LayersModel =>
@@ -82,7 +79,7 @@ export const book = {
   bn_lenet: lenet('bn_lenet'),
   /** The book's AlexNet (chapter 8.1). */
   alexnet: bookAlexnet,
-  /** The book's VGG-11 (chapter 8.2), at full width unless `widthDivisor` says otherwise. */
+  /** The book's VGG-11 (chapter 8.2), at full width unless `widthDivisor` is set. */
   vgg11: (options?: BookVggOptions): LayersModel => bookVgg('vgg11', options),
   /** VGG-13 as the book writes VGG. */
   vgg13: (options?: BookVggOptions): LayersModel => bookVgg('vgg13', options),

@@ -24,11 +24,11 @@ import type { LayersModel } from '@tensorflow/tfjs-layers';
 
 export interface DenseBlockOptions {
   /**
-   * A 1×1 convolution to that many times the growth rate stands before each 3×3 one; torchvision's
-   * models have 4. @default none
+   * Adds a 1×1 convolution with `bottleneck`·growthRate output channels before each 3×3 one; 4 in
+   * torchvision's models. @default none
    */
   bottleneck?: number;
-  /** Biases of the convolutions. @default true, as in the book */
+  /** Whether the convolutions have biases. @default true, as in the book */
   bias?: boolean;
   name?: string;
 }
@@ -40,9 +40,8 @@ const denseBlockOptions = rule.object({
 });
 
 /**
- * `depth` times batch norm, ReLU and 3×3 convolution to `growthRate` channels, each from all
- * channels so far: `[batch, h, w, c]` →
- * `[batch, h, w, c + depth·growthRate]`.
+ * `depth` times batch norm, ReLU and a 3×3 convolution with `growthRate` output channels, which are
+ * concatenated to all channels before: `[batch, h, w, c]` → `[batch, h, w, c + depth·growthRate]`.
  */
 export function denseBlock(
   depth: number,
@@ -99,8 +98,8 @@ export function transitionBlock(
 }
 
 /**
- * torchvision's: layers of each dense block, channels that each adds, channels of the stem. The
- * parameters are those for 1,000 classes.
+ * torchvision's DenseNets: layers of each dense block, channels that each layer adds, output
+ * channels of the stem. The comments give the parameters for 1,000 classes.
  */
 export const DENSENETS = {
   densenet121: { depths: [6, 12, 24, 16], growthRate: 32, stem: 64 }, //   8.0 M
@@ -112,7 +111,7 @@ const BOOK = { depths: [4, 4, 4, 4], growthRate: 32, stem: 64 };
 
 export type DenseNetName = keyof typeof DENSENETS;
 
-const netOptions = rule.object(modelRules);
+const modelOptions = rule.object(modelRules);
 const isLast = (i: number, depths: readonly number[]) => i === depths.length - 1;
 
 /**
@@ -122,7 +121,7 @@ const isLast = (i: number, depths: readonly number[]) => i === depths.length - 1
 export function densenet(name: DenseNetName, options: ModelOptions = {}): LayersModel {
   const { numClasses, ...rest } = withDefaults(
     { inputShape: [224, 224, 3] as ImageShape, numClasses: 1000, init: 'he-normal' as const },
-    checkOptions(`[models] ${name}`, netOptions, options),
+    checkOptions(`[models] ${name}`, modelOptions, options),
   );
   const { depths, growthRate, stem } = DENSENETS[name];
   const bias = false;
@@ -150,7 +149,7 @@ export function densenet(name: DenseNetName, options: ModelOptions = {}): Layers
 export function bookDensenet(options: ModelOptions = {}): LayersModel {
   const { numClasses, ...rest } = withDefaults(
     { inputShape: [96, 96, 1] as ImageShape, numClasses: 10 },
-    checkOptions('[models] book.densenet', netOptions, options),
+    checkOptions('[models] book.densenet', modelOptions, options),
   );
   const { depths, growthRate, stem } = BOOK;
   const stages = depths.map((depth, i): Block => {

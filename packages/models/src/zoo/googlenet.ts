@@ -28,13 +28,13 @@ import * as tfl from '@tensorflow/tfjs-layers';
 type Reduced = readonly [reduce: number, filters: number];
 type Filters = readonly [point: number, three: Reduced, five: Reduced, pooled: number];
 
-/** What tells the book's model from torchvision's. */
+/** The differences between the book's model and torchvision's. */
 interface Style {
-  /** Convolutions without bias and with a batch normalization of epsilon 1e-3. */
+  /** Whether convolutions have no bias and a batch normalization of epsilon 1e-3. */
   readonly normalized: boolean;
   /**
-   * Kernel of the third branch: 5 in the paper. torchvision's has been 3 since it was published,
-   * and so are its weights.
+   * Kernel of the third branch: 5 in the paper. It is 3 in torchvision, also in its published
+   * weights.
    */
   readonly five: 3 | 5;
 }
@@ -42,7 +42,7 @@ interface Style {
 const BOOK: Style = { normalized: false, five: 5 };
 const TORCHVISION: Style = { normalized: true, five: 3 };
 
-/** Convolution, batch norm if the style has it, ReLU, in a scope of their own. */
+/** Convolution, batch norm if the style has it, ReLU, in their own scope. */
 const unit =
   (
     filters: number,
@@ -64,8 +64,8 @@ const unit =
 
 export interface InceptionOptions {
   /**
-   * Batch normalization behind each convolution, which then has no bias. @default false, as in the
-   * book
+   * Whether a batch normalization follows each convolution, which then has no bias. @default false,
+   * as in the book
    */
   batchNorm?: boolean;
   /** Kernel of the third branch: 5, or 3 as in torchvision. @default 5 */
@@ -81,8 +81,8 @@ const inceptionOptions = rule.object({
 
 /**
  * Four branches over one image, joined by channels: 1×1 convolution; 1×1 then 3×3; 1×1 then 5×5;
- * 3×3 max-pool then 1×1. `[batch, h, w, c]` →
- * `[batch, h, w, point + three[1] + five[1] + pooled]`. Its input is never below zero.
+ * 3×3 max-pool then 1×1. `[batch, h, w, c]` → `[batch, h, w, point + three[1] + five[1] + pooled]`.
+ * Its input must not be negative, since the max-pool pads with zeros.
  */
 export function inception(filters: Filters, options: InceptionOptions = {}): Block {
   const {
@@ -115,7 +115,7 @@ function inceptionOf([point, three, five, pooled]: Filters, style: Style, name?:
     });
 }
 
-/** A row an inception; a list a stage, with the letters that the paper gives them. */
+/** One object per stage with its inception blocks, by the paper's letters. */
 const INCEPTIONS: Readonly<Record<string, Filters>>[] = [
   { a: [64, [96, 128], [16, 32], 32], b: [128, [128, 192], [32, 96], 64] },
   {
@@ -158,17 +158,17 @@ export function bookGooglenet(options: ModelOptions = {}): tfl.LayersModel {
 }
 
 export interface GoogLeNetOptions extends ModelOptions {
-  /** The rate of dropout before the linear layer, from 0 up to but not including 1. @default 0.2 */
+  /** Dropout rate before the linear layer, in [0, 1). @default 0.2 */
   dropout?: number;
   /**
-   * Takes images normalized by ImageNet's mean and deviation, as torchvision's other models do, to
-   * the mean and deviation of 0.5 that the
-   * published weights were trained with. torchvision sets it whenever it loads them. @default false
+   * Whether to convert images that are normalized by ImageNet's mean and standard deviation, as for
+   * torchvision's other models, to the mean and standard deviation of 0.5 that the published
+   * weights were trained with. torchvision sets it whenever it loads them. @default false
    */
   transformInput?: boolean;
 }
 
-const googlenetOptions = rule.object({
+const googlemodelOptions = rule.object({
   ...modelRules,
   dropout: rule.fraction().optional(),
   transformInput: rule.boolean().optional(),
@@ -192,7 +192,7 @@ export function googlenet(options: GoogLeNetOptions = {}): tfl.LayersModel {
       dropout: 0.2,
       transformInput: false,
     },
-    checkOptions('[models] googlenet', googlenetOptions, options),
+    checkOptions('[models] googlenet', googlemodelOptions, options),
   );
   if (transformInput && rest.inputShape[2] !== 3) {
     throw new RangeError(

@@ -1,6 +1,6 @@
 /**
- * LeNet-5, LeCun et al. 1998, https://doi.org/10.1109/5.726791, as the book writes it: chapters 7.6
- * and, with batch norm, 8.5.
+ * LeNet-5, LeCun et al. 1998, https://doi.org/10.1109/5.726791, as in the book: chapter 7.6, and
+ * with batch norm chapter 8.5.
  */
 import { checkOptions, rule } from '@deepend/core';
 import {
@@ -26,7 +26,7 @@ import {
 import type { LayersModel } from '@tensorflow/tfjs-layers';
 
 /**
- * A row: the padding of each stage's convolution, and whether batch norm stands before each
+ * One row per model: the padding of each stage's convolution, and whether batch norm precedes each
  * sigmoid.
  */
 export const BOOK_LENETS = {
@@ -38,12 +38,12 @@ const HIDDEN = [120, 84] as const;
 
 export type BookLenetName = keyof typeof BOOK_LENETS;
 
-interface LenetOptions {
-  /** Batch normalization before each sigmoid. @default false */
+interface LemodelOptions {
+  /** Whether a batch normalization precedes each sigmoid. @default false */
   batchNorm?: boolean;
 }
 
-/** What stands behind a convolution or a hidden linear layer. */
+/** The layers after a convolution or a hidden linear layer. */
 const activate = (normalize: boolean): NamedLayer[] => [
   ...(normalize ? [namedLayer('bn', (name) => batchNorm(name))] : []),
   namedLayer('sigmoid', sigmoid),
@@ -55,7 +55,7 @@ const activate = (normalize: boolean): NamedLayer[] => [
  */
 export function lenetStage(
   filters: number,
-  options: LenetOptions & { padding?: number } = {},
+  options: LemodelOptions & { padding?: number } = {},
 ): Block {
   const { padding = 0, batchNorm: normalize = false } = options;
   const parts = [
@@ -73,7 +73,7 @@ export function lenetStage(
 export function lenetHead(
   hidden: readonly number[],
   numClasses: number,
-  options: LenetOptions = {},
+  options: LemodelOptions = {},
 ): Block {
   const linear = (units: number) => namedLayer('dense', (name) => dense(units, name));
   const parts = [

@@ -1,5 +1,5 @@
 /**
- * Nets without convolutions, from the book: softmax regression (chapter 4) and the multilayer
+ * The book's models without convolutions: softmax regression (chapter 4) and the multilayer
  * perceptron (chapter 5).
  */
 import { checkOptions, rule } from '@deepend/core';
@@ -17,7 +17,7 @@ import {
 import type { LayersModel } from '@tensorflow/tfjs-layers';
 
 export interface MlpOptions extends ModelOptions {
-  /** Units of each hidden layer. @default [256] for the multilayer perceptron */
+  /** Units of each hidden layer, such as [512, 256]. @default [256] */
   hidden?: readonly number[];
 }
 

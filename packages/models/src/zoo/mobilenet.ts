@@ -25,8 +25,8 @@ import {
 import type { LayersModel } from '@tensorflow/tfjs-layers';
 
 /**
- * A row: how often a block widens its channels inside, its output channels, blocks, and the stride
- * of the first.
+ * One row per stage: the expansion of channels inside a block, output channels, number of blocks,
+ * and the stride of the first block.
  */
 const STAGES: readonly (readonly [
   expansion: number,
@@ -55,7 +55,7 @@ const unit = (make: (name: string) => Block): NamedLayer =>
   );
 
 export interface InvertedResidualOptions {
-  /** How often the channels are widened inside. @default 6 */
+  /** Ratio of the channels inside the block to its input channels. @default 6 */
   expansion?: number;
   /** @default 1 */
   stride?: number;
@@ -69,8 +69,9 @@ const blockOptions = rule.object({
 });
 
 /**
- * 1×1 convolution to more channels, 3×3 depthwise, 1×1 to `filters` without activation; a shortcut
- * where nothing changes its size.
+ * 1×1 convolution to `expansion` times the channels, 3×3 depthwise convolution, 1×1 convolution to
+ * `filters` channels without activation; a shortcut where input and output have the same shape.
+ * `[batch, h, w, c]` → `[batch, ⌈h / stride⌉, ⌈w / stride⌉, filters]`.
  */
 export function invertedResidual(filters: number, options: InvertedResidualOptions = {}): Block {
   const {
@@ -95,9 +96,9 @@ export function invertedResidual(filters: number, options: InvertedResidualOptio
 }
 
 export interface MobileNetOptions extends ModelOptions {
-  /** What all channels are multiplied by, then rounded to eights. @default 1 */
+  /** Factor of all numbers of channels, which are then rounded to multiples of 8. @default 1 */
   widthMultiplier?: number;
-  /** The rate of dropout before the linear layer, from 0 up to but not including 1. @default 0.2 */
+  /** Dropout rate before the linear layer, in [0, 1). @default 0.2 */
   dropout?: number;
 }
 
@@ -108,8 +109,8 @@ const mobileNetOptions = rule.object({
 });
 
 /**
- * The nearest multiple of 8, at least 8 and not below nine tenths of the number, as the authors'
- * code rounds.
+ * Rounds to the nearest multiple of 8 that is at least 8 and at least 0.9 times the number, as the
+ * authors' code does.
  */
 function toEights(channels: number): number {
   const rounded = Math.max(8, Math.floor((channels + 4) / 8) * 8);

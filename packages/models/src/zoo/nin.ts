@@ -21,7 +21,7 @@ import {
 import type { LayersModel } from '@tensorflow/tfjs-layers';
 
 export interface NinBlockOptions {
-  /** Of the first convolution. */
+  /** Height and width of the first convolution's kernel. */
   kernel: number;
   /** @default 1 */
   stride?: number;
@@ -38,8 +38,8 @@ const blockOptions = rule.object({
 });
 
 /**
- * A convolution and two 1×1 convolutions, a linear layer for each pixel, each with a ReLU: `[batch,
- * h, w, c]` → `[batch, h', w', filters]`.
+ * A convolution and two 1×1 convolutions (linear layers applied to each pixel), each with a ReLU:
+ * `[batch, h, w, c]` → `[batch, h', w', filters]`.
  */
 export function ninBlock(filters: number, options: NinBlockOptions): Block {
   const {
@@ -62,7 +62,8 @@ export function ninBlock(filters: number, options: NinBlockOptions): Block {
 }
 
 /**
- * A row: each block's filters and first convolution. A 3×3 max-pool at stride 2 stands behind each.
+ * One row per block: its filters and its first convolution. A 3×3 max-pool at stride 2 follows
+ * each.
  */
 const BLOCKS = [
   { filters: 96, kernel: 11, stride: 4, padding: 0 },
@@ -71,7 +72,7 @@ const BLOCKS = [
 ] as const;
 
 export interface NinOptions extends ModelOptions {
-  /** The rate of dropout before the last block, from 0 up to but not including 1. @default 0.5 */
+  /** Dropout rate before the last block, in [0, 1). @default 0.5 */
   dropout?: number;
 }
 

@@ -1,7 +1,6 @@
 /**
  * The settings and results of the book's runs: plain SGD and 10 epochs of Fashion-MNIST, from the
- * executed PyTorch notebooks of
- * d2l-ai/d2l-zh (d2l-zh-pytorch-slides at 341c193).
+ * executed PyTorch notebooks of d2l-ai/d2l-zh (d2l-zh-pytorch-slides at 341c193).
  */
 
 export interface Recipe {
@@ -10,11 +9,11 @@ export interface Recipe {
   /** Height and width that images are resized to. */
   readonly size: number;
   readonly numEpochs: number;
-  /** Options that the run gave the model beside its shape. */
+  /** The model's options in this run, besides its shape. @default none */
   readonly options?: Readonly<Record<string, unknown>>;
   /**
-   * What the book's own run reached, where it was published. Test accuracy wanders by 0.02 from run
-   * to run.
+   * The results of the book's own run, where they were published. Test accuracy varies by 0.02
+   * between runs.
    */
   readonly published?: {
     readonly loss: number;
@@ -25,7 +24,7 @@ export interface Recipe {
 
 const numEpochs = 10;
 
-/** A row a model of the book, by its id. */
+/** The book's runs by the id of the model. */
 export const RECIPES = {
   'book/softmax_regression': { lr: 0.1, batchSize: 256, size: 28, numEpochs },
   'book/mlp': { lr: 0.1, batchSize: 256, size: 28, numEpochs },

@@ -1,9 +1,7 @@
 /**
  * ResNet and its family for NHWC images. He et al. 2015, https://arxiv.org/abs/1512.03385; block
- * orders: He et al. 2016,
- * https://arxiv.org/abs/1603.05027; wide: Zagoruyko & Komodakis 2016,
- * https://arxiv.org/abs/1605.07146; ResNeXt: Xie et al. 2016,
- * https://arxiv.org/abs/1611.05431.
+ * orders: He et al. 2016, https://arxiv.org/abs/1603.05027; wide: Zagoruyko & Komodakis 2016,
+ * https://arxiv.org/abs/1605.07146; ResNeXt: Xie et al. 2016, https://arxiv.org/abs/1611.05431.
  */
 import { checkOptions, rule } from '@deepend/core';
 import type { Block, BlockOptions, Init, Shortcut } from '@deepend/nn';
@@ -23,22 +21,22 @@ import {
 } from '@deepend/nn';
 import type { LayersModel } from '@tensorflow/tfjs-layers';
 
-/** A model of the family. */
+/** The architecture of one model of the family. */
 export interface ResNetSpec {
   readonly block: 'basic' | 'bottleneck';
   /** Blocks of each stage; a stage has twice the filters of the one before. */
   readonly depths: readonly number[];
-  /** Output channels of the stem, and of the first stage's 3×3 convolutions. @default 64 */
+  /** Output channels of the stem and of the first stage's 3×3 convolutions. @default 64 */
   readonly filters?: number;
   /**
-   * Groups of a bottleneck's 3×3 convolution, and the channels of one where the first stage has 64
-   * filters. @default 1 and 64
+   * Groups of a bottleneck's 3×3 convolution (@default 1), and the channels of one group in a stage
+   * of 64 filters (@default 64).
    */
   readonly groups?: number;
   readonly groupWidth?: number;
 }
 
-/** torchvision's; the parameters are those for 1,000 classes. */
+/** torchvision's ResNets. The comments give the parameters for 1,000 classes. */
 export const RESNETS = {
   resnet18: { block: 'basic', depths: [2, 2, 2, 2] }, //                                            11.7 M
   resnet34: { block: 'basic', depths: [3, 4, 6, 3] }, //                                            21.8 M
@@ -77,8 +75,7 @@ export type CifarResNetName = keyof typeof CIFAR_RESNETS;
 
 /**
  * `imagenet`: 7×7 at stride 2 and max-pool; `book`: the same with a bias; `cifar`: 3×3 at stride 1,
- * which keeps a small image whole, with
- * a bias where the model's other convolutions have one.
+ * which keeps the size of a small image, with a bias where the model's other convolutions have one.
  */
 export const STEMS = {
   imagenet: (filters, { names }) => residualStem(filters, { bias: false, names }),
@@ -102,23 +99,24 @@ export interface ResNetOptions extends ModelOptions {
    */
   stem?: ResNetStem;
   /**
-   * What a block does that changes the image. @default 'B', a projection; 'A', zeros, for CIFAR
-   * models of basic blocks
+   * What the shortcut does where a block changes height, width or channels: `A` adds channels of
+   * zeros, `B` projects, `C` projects in every block. @default 'B'; 'A' for CIFAR models of basic
+   * blocks
    */
   shortcut?: Shortcut;
   /**
-   * The last normalization of each branch begins with a factor of 0 (Goyal et al. 2017, section
+   * Initializes the factor of each branch's last normalization with 0 (Goyal et al. 2017, section
    * 5.1). @default false
    */
   zeroInitResidual?: boolean;
   /**
-   * The probability with which training drops the last block's branch; it falls to 0 towards the
-   * first (Huang et al. 2016). @default 0
+   * Probability, in [0, 1), with which training drops the last block's branch; it decreases
+   * linearly towards the first block (Huang et al. 2016). @default 0
    */
   stochasticDepth?: number;
   /**
-   * Squeeze-and-excitation at the end of each branch: channels over hidden units, 16 in the paper.
-   * @default none
+   * Adds a squeeze-and-excitation with channels / squeezeRatio hidden units at the end of each
+   * branch; 16 in the paper. @default none
    */
   squeezeRatio?: number;
 }
@@ -136,8 +134,8 @@ export const resNetRules = {
 const resNetOptions = rule.object(resNetRules);
 
 /**
- * What tells the models of one origin from those of another: their names for layers, their biases,
- * and what is taken where nothing is asked.
+ * The conventions of one source (torchvision, the book, CIFAR): names of layers, biases, and
+ * default options.
  */
 export interface ResNetStyle {
   readonly names: {
@@ -159,7 +157,7 @@ export interface ResNetStyle {
   };
 }
 
-/** PyTorch's modules. */
+/** The names of PyTorch's modules. */
 const TORCH_NAMES: ResNetStyle['names'] = {
   stem: ['', 'conv1', 'bn1', 'relu', 'maxpool'],
   stage: (place) => `layer${place + 1}`,
@@ -183,7 +181,7 @@ const TORCHVISION: ResNetStyle = {
 
 const cifarStyle = (block: ResNetSpec['block']): ResNetStyle => ({
   ...torch,
-  // Zeros are for channels that double; a bottleneck's first block takes 16 channels to 64.
+  // Zeros fit channels that double; the first bottleneck changes 16 channels to 64.
   defaults: {
     inputShape: [32, 32, 3],
     numClasses: 10,
@@ -193,11 +191,12 @@ const cifarStyle = (block: ResNetSpec['block']): ResNetStyle => ({
   },
 });
 
-/** Channels behind a stage of a bottleneck net, over those of its 3×3 convolutions. */
+/** Ratio of a stage's output channels to those of its 3×3 convolutions. */
 const EXPANSION = { basic: 1, bottleneck: 4 } as const;
 
 /**
- * Builds any net of the family: `[batch, height, width, channels]` → logits `[batch, numClasses]`.
+ * Builds any model of the family: `[batch, height, width, channels]` → logits `[batch,
+ * numClasses]`.
  */
 export function buildResNet(
   name: string,

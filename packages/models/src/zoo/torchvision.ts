@@ -1,5 +1,5 @@
 /**
- * torchvision's models by torchvision's ids: the same parameters, the same names of them, the same
+ * torchvision's models by torchvision's ids, with the same parameters, names of parameters and
  * logits.
  */
 
@@ -49,7 +49,7 @@ export const densenet169 = densenetOf('densenet169');
 export const densenet201 = densenetOf('densenet201');
 export { alexnet, googlenet, mobilenet_v2 };
 
-/** The ResNets for 32×32 pixels; the builder of an id `cifar/x` is `cifar.x`. */
+/** The ResNets for 32×32 pixels; `cifar.x` builds the model with the id `cifar/x`. */
 export const cifar = {
   resnet20: (options?: ResNetOptions): LayersModel => cifarResnet('resnet20', options),
   resnet32: (options?: ResNetOptions): LayersModel => cifarResnet('resnet32', options),

@@ -38,20 +38,14 @@ export type VggDepth = keyof typeof VGG_DEPTHS;
 export type VggName = VggDepth | `${VggDepth}_bn`;
 
 export interface VggOptions extends ModelOptions {
-  /**
-   * What every convolution's filters are divided by; the book trains with 4. It divides 64.
-   * @default 1
-   */
+  /** Divisor of every convolution's filters; a divisor of 64. The book trains with 4. @default 1 */
   widthDivisor?: number;
-  /**
-   * The rate of the dropout behind each hidden linear layer, from 0 up to but not including 1.
-   * @default 0.5
-   */
+  /** Dropout rate after each hidden linear layer, in [0, 1). @default 0.5 */
   dropout?: number;
 }
 
 export interface BookVggOptions extends VggOptions {
-  /** Batch normalization behind each convolution. @default false */
+  /** Whether a batch normalization follows each convolution. @default false */
   batchNorm?: boolean;
 }
 
@@ -67,7 +61,7 @@ export const vggRules = {
 };
 
 interface StageOptions {
-  /** Batch normalization between convolution and ReLU. @default false */
+  /** Whether a batch normalization is between convolution and ReLU. @default false */
   batchNorm?: boolean;
 }
 
@@ -94,9 +88,9 @@ export function vggBlock(filters: number, depth: number, options: StageOptions =
 }
 
 export interface VggHeadOptions {
-  /** Of each hidden linear layer. */
+  /** Units of each hidden linear layer, such as [4096, 4096]. */
   hidden: readonly number[];
-  /** The rate of the dropout behind each hidden layer. */
+  /** Dropout rate after each hidden layer, in [0, 1). */
   dropout: number;
   numClasses: number;
 }
@@ -132,7 +126,7 @@ const bookOptions = rule.object({ ...vggRules, batchNorm: rule.boolean().optiona
 
 /**
  * Builds a VGG of torchvision: `[batch, height, width, channels]` → logits `[batch, numClasses]`;
- * any size of image from 32×32.
+ * images must have at least 32×32 pixels.
  */
 export function vgg(name: VggName, options: VggOptions = {}): LayersModel {
   const {

@@ -2,7 +2,10 @@ import type { OnnxGraph } from '../graph';
 import type { Attributes } from '../model-proto';
 import { type Call, type Emitted, only, type Rows } from './row';
 
-/** Adds the function's last node under the name; the axis is the one that a softmax goes along. */
+/**
+ * Adds the nodes of a function and returns the name of the last; `axis` is the one that a softmax
+ * normalizes.
+ */
 type Function = (graph: OnnxGraph, x: string, given: { name: string; axis: number }) => string;
 
 const unary =
@@ -15,7 +18,7 @@ const clip =
   (graph, x, { name }) =>
     graph.node('Clip', [x, graph.constant(least), graph.constant(most)], { name });
 
-/** Functions that ONNX composes; nodes before the last are named after their operators. */
+/** Functions composed of several nodes; nodes before the last are named after their operators. */
 const composed =
   (
     build: (
@@ -37,7 +40,9 @@ const along =
   (graph, x, { name, axis }) =>
     graph.node(op, [x], { name, axis });
 
-/** By TensorFlow.js's names; ONNX's defaults of Selu and HardSigmoid are the same numbers. */
+/**
+ * By TensorFlow.js's names. ONNX's defaults for Selu and HardSigmoid are TensorFlow.js's constants.
+ */
 const ACTIVATIONS: Readonly<Record<string, Function>> = {
   linear: (_, x) => x,
   relu: unary('Relu'),
@@ -53,7 +58,7 @@ const ACTIVATIONS: Readonly<Record<string, Function>> = {
   logSoftmax: along('LogSoftmax'),
   swish: composed((x, node) => ['Mul', x, node('Sigmoid', x)]),
   mish: composed((x, node) => ['Mul', x, node('Tanh', node('Softplus', x))]),
-  // x · Φ(x); opset 17 has no Gelu yet
+  // x · Φ(x); opset 17 has no Gelu operator
   gelu: composed((x, node) => [
     'Mul',
     node('Mul', x, 0.5),
@@ -69,8 +74,8 @@ const ACTIVATIONS: Readonly<Record<string, Function>> = {
 const NON_NEGATIVE = ['relu', 'relu6', 'sigmoid', 'hardSigmoid', 'softplus', 'softmax'];
 
 /**
- * A layer's value after the activation that its configuration names.
- * @param call its layer's name goes to the activation's node where that is the layer's only one
+ * Applies the activation in a layer's configuration to a value.
+ * @param call an `Activation` layer's name becomes the name of the node
  */
 export function activated(
   graph: OnnxGraph,
@@ -95,7 +100,7 @@ export function activated(
 
 const FLOAT = (value: number) => ({ float: value });
 
-/** A row for a layer that is one function of its own. */
+/** A row for a layer that is one elementwise function. */
 const functionRow = (make: (call: Call) => Function, { nonNegative = false } = {}) => ({
   takes: ['row'] as const,
   emit: (call: Call, graph: OnnxGraph): Emitted => {
@@ -140,7 +145,7 @@ function softmax(call: Call, graph: OnnxGraph): Emitted {
   return { ...x, name: graph.node('Softmax', [x.name], { name, axis: place }), nonNegative: true };
 }
 
-/** A slope for each number of an image, or one for all along the axes that share it. */
+/** A slope for each number of an image, or one shared along some axes. */
 function prelu(call: Call, graph: OnnxGraph): Emitted {
   const { layer, name } = call;
   const x = only(call);

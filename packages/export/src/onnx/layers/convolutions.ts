@@ -1,6 +1,6 @@
 /**
- * Convolutions of every kind, and linear layers. Kernels go into the file as PyTorch has them:
- * [out, in, height, width] and [out, in].
+ * Convolutions of every kind, and linear layers. Kernels have PyTorch's layout in the file: [out,
+ * in, height, width] and [out, in].
  */
 import { weightKind } from '../../flat-graph';
 import { range } from '../axes';
@@ -49,8 +49,8 @@ function convolution(call: Call, graph: OnnxGraph): Emitted {
 }
 
 /**
- * A convolution in as many groups as channels; PyTorch's kernel is [channels · multiplier, 1,
- * height, width].
+ * A convolution with one group per channel; PyTorch's kernel is [channels · multiplier, 1, height,
+ * width].
  */
 function depthwise(
   graph: OnnxGraph,
@@ -76,8 +76,8 @@ function depthwise(
 
 function depthwiseLayer(call: Call, graph: OnnxGraph): Emitted {
   const { layer, config, name } = call;
-  // TensorFlow.js's own layer takes the option and passes it over: what it computes is not what was
-  // asked for.
+  // TensorFlow.js's layer accepts the option but ignores it, so its own output is not the one
+  // that the option asks for.
   if (!isTrivial(each(config.dilationRate, 2), 1))
     throw graph.refuse(layer, {
       expected: 'no dilation',
@@ -86,7 +86,7 @@ function depthwiseLayer(call: Call, graph: OnnxGraph): Emitted {
   return activated(graph, depthwise(graph, call, { name, bias: true }), call);
 }
 
-/** A depthwise convolution and a 1×1 one. */
+/** A depthwise convolution followed by a 1×1 convolution. */
 function separable(call: Call, graph: OnnxGraph): Emitted {
   const { layer, name } = call;
   const { name: x, order } = depthwise(graph, call, {
@@ -108,9 +108,9 @@ function separable(call: Call, graph: OnnxGraph): Emitted {
 }
 
 /**
- * [..., out, in] → [in, out, ...]. TensorFlow.js gives size · stride pixels, with `valid` kernel −
- * stride more where that is above 0: what
- * ONNX gives beyond is cut off at both ends, what it lacks is added behind.
+ * [..., out, in] → [in, out, ...]. TensorFlow.js's output has size · stride pixels, and with
+ * `valid` max(kernel − stride, 0) more. `pads` removes the surplus of ONNX's output at both ends;
+ * `output_padding` adds missing pixels at the end.
  */
 function transposed(call: Call, graph: OnnxGraph): Emitted {
   const { layer, config, name } = call;
@@ -147,7 +147,7 @@ function dense(call: Call, graph: OnnxGraph): Emitted {
   const x = only(call);
   if (x.shape.length > 2) return activated(graph, alongAxis(call, graph), call);
   const [count = 1, units = 1] = sizesOf(call, 'kernel');
-  // A row that was an image keeps PyTorch's order, and so does the kernel.
+  // A flattened image keeps PyTorch's order, and the kernel is reordered to match.
   const { sizes, order } = x.row ?? { sizes: [count], order: [0] };
   const kernel = graph.weight(layer, 'kernel', {
     view: [...sizes, units],
@@ -168,7 +168,7 @@ function dense(call: Call, graph: OnnxGraph): Emitted {
 
 /**
  * A linear layer along the last axis of an image or a sequence: a matrix product from the right or,
- * where the axis lies last but one, from the left.
+ * where this axis is the last but one in the file, from the left.
  */
 function alongAxis(call: Call, graph: OnnxGraph): Emitted {
   const { layer, config, name } = call;

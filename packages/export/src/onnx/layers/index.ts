@@ -1,4 +1,4 @@
-/** Every layer that can be exported: its class in TensorFlow.js, and how its nodes are made. */
+/** Every layer that can be exported: TensorFlow.js's class → the function that adds its nodes. */
 import { ACTIVATION_LAYERS } from './activations';
 import { CONVOLUTION_LAYERS } from './convolutions';
 import { MERGE_LAYERS } from './merges';

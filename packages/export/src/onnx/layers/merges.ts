@@ -1,12 +1,12 @@
-/** Layers that make one value of several. */
+/** Layers that merge several values into one. */
 import { range, sameList } from '../axes';
 import type { OnnxGraph } from '../graph';
 import { asItIs, unrolled, type Value } from '../value';
 import { alike, type Call, type Emitted, type Row, type Rows } from './row';
 
 /**
- * Inputs that lie alike and have as many axes as each other; rows that were images of one kind stay
- * as they are.
+ * Brings the inputs to the same order and the same number of axes; flattened images of equal sizes
+ * and orders stay as they are.
  */
 function matched(graph: OnnxGraph, { inputs, shape }: Call): Value[] {
   const rank = shape.length;
@@ -16,8 +16,7 @@ function matched(graph: OnnxGraph, { inputs, shape }: Call): Value[] {
   const oneRow = deep.every(({ row }) => sameRow(row, deep[0]?.row));
   const full = deep.findIndex((input) => input.shape.join() === shape.join());
   const plain = oneRow ? deep : deep.map((input) => unrolled(graph, input));
-  // In the order of one that is not spread over the others, the numbers of those may lie the same
-  // in any.
+  // The order of an input that is not broadcast decides: a broadcast input may fit several orders.
   const [first] = plain.slice(Math.max(full, 0));
   return alike(graph, [first as Value, ...plain]).slice(1);
 }
@@ -26,7 +25,7 @@ const sameRow = (a: Value['row'], b: Value['row']) =>
   a === b ||
   (a !== undefined && b !== undefined && sameList(a.sizes, b.sizes) && sameList(a.order, b.order));
 
-/** TensorFlow.js puts axes of size 1 behind the batch. */
+/** Inserts axes of size 1 after the batch, as TensorFlow.js does. */
 function expanded(graph: OnnxGraph, value: Value, rank: number): Value {
   const x = asItIs(graph, value);
   const count = rank - x.shape.length;
@@ -38,13 +37,13 @@ function expanded(graph: OnnxGraph, value: Value, rank: number): Value {
   return { name, shape: [batch, ...range(count).map(() => 1), ...sizes], order: range(rank) };
 }
 
-/** The order of those that are merged, and what is known of their numbers. */
+/** The merged value, with the order and the properties of its inputs. */
 const like = (inputs: readonly Value[], name: string): Emitted => {
   const { order, row } = inputs[0] as Value;
   return { name, order, row, nonNegative: inputs.every(({ nonNegative }) => nonNegative === true) };
 };
 
-/** Operators of two values, one after the other. */
+/** Operators of two values, applied in sequence. */
 const pairwise = (op: 'Add' | 'Mul'): Row => ({
   takes: ['row'],
   emit(call, graph) {

@@ -6,13 +6,13 @@ import { type Call, type Emitted, only, type Rows } from './row';
 
 const EPSILON = ({ config }: Call) => ({ epsilon: { float: config.epsilon as number } });
 
-/** A layer's axes, counted from the first. */
+/** A layer's axes as non-negative numbers. */
 const axesOf = ({ config, shape }: Call): number[] =>
   [config.axis as number | number[]].flat().map((axis) => (axis < 0 ? axis + shape.length : axis));
 
 /**
- * ONNX normalizes along the second axis. A row that was an image keeps its order, and the layer's
- * numbers take it on.
+ * ONNX normalizes along the second axis. A flattened image keeps its order, and the layer's weights
+ * are reordered to match.
  */
 function batchNorm(call: Call, graph: OnnxGraph): Emitted {
   const { layer, config, name, shape } = call;
@@ -36,7 +36,7 @@ function batchNorm(call: Call, graph: OnnxGraph): Emitted {
   };
 }
 
-/** ONNX normalizes over the last axes, all together. */
+/** ONNX normalizes over the last axes jointly. */
 function layerNorm(call: Call, graph: OnnxGraph): Emitted {
   const { layer, config, name, shape } = call;
   const axes = axesOf(call);

@@ -1,18 +1,18 @@
-/** Pools, over windows and over whole images. */
+/** Window pools and global pools. */
 import { padded, reshaped, type Value } from '../value';
 import { type Emitted, each, imageOf, type Row, type Rows } from './row';
 import { checkPadding, type Windows, windowAttributes } from './windows';
 
 type Kind = 'MaxPool' | 'AveragePool';
 
-/** Whether the zeros that wait around an image can be the pool's own border. */
+/** Whether the pending zeros around an image can become the pool's own padding. */
 function takesZeros(
   kind: Kind,
   { padding = [], nonNegative }: Value,
   { kernel, padding: mode }: Windows,
 ): boolean {
-  // ONNX's border of a maximum is −∞; of a mean it is left out, or zeros that count, and
-  // TensorFlow.js's own border is left out.
+  // ONNX pads a maximum with −∞; a mean excludes the padding, or counts zeros. TensorFlow.js's own
+  // padding is excluded.
   const fits = padding.every((ends) => ends.every((count) => count < Math.min(...kernel)));
   return fits && mode === 'valid' && (kind === 'AveragePool' || nonNegative === true);
 }
@@ -35,8 +35,8 @@ const windowPool = (kind: Kind): Row => ({
     checkPadding(graph, layer, windows.padding);
     const emitted = { order: x.order, nonNegative: x.nonNegative };
     if (x.padding && !takesZeros(kind, x, windows)) {
-      // ONNX Runtime moves a Pad into the pool behind it as if its zeros were −∞, but not into one
-      // whose border is told so.
+      // ONNX Runtime merges a Pad into the pool after it as if its zeros were −∞, but not into one
+      // with `auto_pad`.
       const attributes = {
         kernel_shape: kernel,
         strides: windows.strides,
@@ -53,7 +53,7 @@ const windowPool = (kind: Kind): Row => ({
   },
 });
 
-/** An image's mean or maximum by channel: [batch, ..., channels] → [batch, channels]. */
+/** The mean or maximum of each channel of an image: [batch, ..., channels] → [batch, channels]. */
 const globalPool = (op: 'GlobalAveragePool' | 'GlobalMaxPool'): Row => ({
   emit(call, graph): Emitted {
     const x = imageOf(graph, call);

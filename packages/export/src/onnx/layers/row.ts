@@ -1,12 +1,11 @@
-/** What a row of the tables of layers is. */
+/** The rows of the tables of layers, and helpers that they share. */
 import type { layers, Shape } from '@tensorflow/tfjs-layers';
 import { range } from '../axes';
 import type { OnnxGraph } from '../graph';
 import { channelsSecond, inOrder, padded, type Value } from '../value';
 
 /**
- * A layer's configuration as TensorFlow.js serializes it; each row knows what its class writes
- * there.
+ * A layer's configuration as TensorFlow.js serializes it; each row knows the fields of its class.
  */
 // biome-ignore lint/suspicious/noExplicitAny: every class has other fields
 export type Config = Record<string, any>;
@@ -16,34 +15,37 @@ export interface Call {
   readonly layer: layers.Layer;
   readonly config: Config;
   readonly inputs: readonly Value[];
-  /** Of the output, as TensorFlow.js has it. */
+  /** Shape of the output in TensorFlow.js. */
   readonly shape: Shape;
-  /** The layer's in the file. */
+  /** Name of the layer in the file. */
   readonly name: string;
 }
 
-/** A value but for what is known of it without its layer. */
+/** The value that a row returns; its shape is computed by the layer. */
 export type Emitted = Omit<Value, 'shape'>;
 
 export interface Row {
   /** Adds the layer's nodes. */
   readonly emit: (call: Call, graph: OnnxGraph) => Emitted;
-  /** What the row takes as it is; all else is settled by nodes before it. */
+  /**
+   * The pending records of its inputs that the row handles itself; nodes before it resolve the
+   * others.
+   */
   readonly takes?: readonly ('padding' | 'row')[];
 }
 
 export type Rows = Readonly<Record<string, Row>>;
 
-/** The only input of a layer that has one. */
+/** The input of a layer that has only one. */
 export const only = ({ inputs }: Call): Value => inputs[0] as Value;
 
-/** Where the channels are in TensorFlow.js's shape. */
+/** The axis of the channels in TensorFlow.js's shape. */
 export const channelAxis = ({ dataFormat }: Config, rank: number): number =>
   dataFormat === 'channelsFirst' ? 1 : rank - 1;
 
 /**
- * A layer's image as ONNX has it: [batch, channels, ...]. Zeros around it wait on, but no channels
- * of zeros.
+ * A layer's input image in ONNX's order, [batch, channels, ...]. Pending zeros stay pending, except
+ * channels of zeros.
  */
 export function imageOf(graph: OnnxGraph, call: Call): Value {
   const x = only(call);
@@ -53,7 +55,7 @@ export function imageOf(graph: OnnxGraph, call: Call): Value {
   return inOrder(graph, image, channelsSecond(rank, channels));
 }
 
-/** A number for each axis of the image, from one number or a list. */
+/** One number for each axis of the image, from a number or a list. */
 export const each = (
   value: number | readonly number[] | null | undefined,
   count: number,
@@ -63,6 +65,6 @@ export const each = (
     ? [...value]
     : range(count).map(() => [value].flat()[0] ?? otherwise);
 
-/** Inputs that lie alike: in the order of the first. */
+/** Transposes all inputs to the order of the first. */
 export const alike = (graph: OnnxGraph, [first, ...others]: readonly Value[]): Value[] =>
   first ? [first, ...others.map((other) => inOrder(graph, other, first.order))] : [];

@@ -1,13 +1,13 @@
-/** Layers that move numbers and do not change them. */
+/** Layers that rearrange numbers without changing them. */
 import { liesTheSame, range } from '../axes';
 import type { OnnxGraph } from '../graph';
 import { asItIs, channelsSecond, inOrder, type Padding, padded, reshaped, rolled } from '../value';
 import { type Call, channelAxis, type Emitted, each, only, type Row, type Rows } from './row';
 
-/** Layers that do something in training alone. */
+/** Layers that act only in training. */
 const nothing: Row = { takes: ['padding', 'row'], emit: only };
 
-/** No node: the axes are what they were under other numbers. `dims` count from 1. */
+/** Adds no node, only changes the recorded order of axes. `dims` count from 1. */
 const permute = (call: Call, dims: readonly number[]): Emitted => {
   const { order, padding, ...x } = only(call);
   const axes = [0, ...dims];
@@ -35,13 +35,13 @@ function reshape(call: Call, graph: OnnxGraph): Emitted {
   const x = only(call);
   if (shape.slice(1).filter((size) => size === null).length > 1) {
     throw graph.refuse(layer, {
-      expected: 'one open size at most',
+      expected: 'at most one unknown size',
       got: `[${shape.map(String).join(', ')}]`,
     });
   }
   const known = !x.shape.slice(1).includes(null);
   if (shape.length === 2 && x.shape.length > 2 && known) return rolled(graph, x, { shape, name });
-  // A row that becomes one pixel lies as an image of ONNX's does.
+  // A row that becomes a single pixel already has ONNX's order.
   const second = channelsSecond(shape.length, shape.length - 1);
   const order =
     shape.length > 2 && liesTheSame(shape, range(shape.length), second)
@@ -50,10 +50,10 @@ function reshape(call: Call, graph: OnnxGraph): Emitted {
   return reshaped(graph, asItIs(graph, x), { shape, order, name });
 }
 
-/** No node: the zeros wait for the convolution or pool that they are for. */
+/** Adds no node: the zeros stay pending for the convolution or pool that follows. */
 function zeroPadding(call: Call, graph: OnnxGraph): Emitted {
   const { config } = call;
-  const x = padded(graph, only(call)); // those of a layer before
+  const x = padded(graph, only(call)); // zeros of an earlier layer
   const [rows, columns] = config.padding as Padding;
   const first = config.dataFormat === 'channelsFirst' ? 2 : 1;
   const ends = (axis: number) => (axis === first ? rows : axis === first + 1 ? columns : undefined);
@@ -67,7 +67,7 @@ function cropping(call: Call, graph: OnnxGraph): Emitted {
   const crops = config.cropping as [number, number][];
   const axes = crops.map((_, i) => x.order.indexOf(first + i));
   const starts = crops.map(([before]) => before);
-  const ends = crops.map(([, after]) => (after === 0 ? 2 ** 31 - 1 : -after)); // to the end, or from it
+  const ends = crops.map(([, after]) => (after === 0 ? 2 ** 31 - 1 : -after)); // to the end, or counted from it
   const made = graph.node(
     'Slice',
     [x.name, graph.integers(starts), graph.integers(ends), graph.integers(axes)],
@@ -81,9 +81,7 @@ const INTERPOLATIONS = {
   bilinear: { mode: 'linear' },
 } as const;
 
-/**
- * TensorFlow.js's corners are those of the images, not of the pixels' middles: ONNX's `asymmetric`.
- */
+/** TensorFlow.js maps pixel i to i / scale, which is ONNX's `asymmetric`. */
 function upSampling(call: Call, graph: OnnxGraph): Emitted {
   const { config, name } = call;
   const given = only(call);

@@ -1,6 +1,6 @@
 /**
- * Windows that move over an image, a convolution's or a pool's: their sizes, steps and borders as
- * ONNX has them.
+ * The windows of convolutions and pools: ONNX's attributes for their sizes, strides, padding and
+ * dilation.
  */
 import type { layers } from '@tensorflow/tfjs-layers';
 import type { OnnxGraph } from '../graph';
@@ -12,14 +12,14 @@ export interface Windows {
   readonly strides: readonly number[];
   /** @default 1 */
   readonly dilations?: readonly number[];
-  /** TensorFlow.js's. */
+  /** TensorFlow.js's `padding`: 'same' or 'valid'. */
   readonly padding: string;
 }
 
 export const isTrivial = (numbers: readonly number[], value: number) =>
   numbers.every((number) => number === value);
 
-/** kernel_shape, strides, pads and dilations; those that say nothing are left out. */
+/** kernel_shape, strides, pads and dilations; defaults are left out. */
 export function windowAttributes(
   x: Value,
   { kernel, strides, dilations = kernel.map(() => 1), padding }: Windows,
@@ -40,16 +40,16 @@ export function windowAttributes(
   };
 }
 
-/** The zeros that wait at an axis of the image in the file. */
+/** The pending zeros at an axis of the image in the file. */
 const waitingPads = ({ padding, order }: Value, axis: number): [number, number] => {
   const [before = 0, after = 0] = padding?.[order[axis + 2] as number] ?? [];
   return [before, after];
 };
 
 /**
- * TensorFlow's `same`: ⌈size / stride⌉ windows, and of an odd number of zeros the larger half
- * behind the image. At stride 1 they do not depend on
- * the size; where they do and it is open, the runtime computes them, as ONNX's SAME_UPPER.
+ * The padding of TensorFlow's `same`: ⌈size / stride⌉ windows; of an odd number of zeros the larger
+ * half comes after the image. At stride 1 it does not depend on the size. Where it does and the
+ * size is unknown, the runtime computes it as ONNX's SAME_UPPER.
  */
 function samePads(x: Value, { kernel, strides, dilations }: Required<Omit<Windows, 'padding'>>) {
   const totals = kernel.map((size, i) => {
@@ -67,11 +67,11 @@ function samePads(x: Value, { kernel, strides, dilations }: Required<Omit<Window
   });
 }
 
-/** Zeros that wait are added by a node where the runtime is to compute others. */
+/** Adds pending zeros by a node where the runtime computes the padding itself. */
 export const withOwnPads = (graph: OnnxGraph, x: Value, { padding }: Windows): Value =>
   padding === 'same' && x.padding && x.shape.slice(1).includes(null) ? padded(graph, x) : x;
 
-/** @throws Error for a padding that no layer of TensorFlow.js computes either */
+/** @throws Error for any other padding, which TensorFlow.js does not compute either */
 export function checkPadding(graph: OnnxGraph, layer: layers.Layer, padding: string): void {
   if (padding === 'same' || padding === 'valid') return;
   throw graph.refuse(layer, { expected: "padding 'same' or 'valid'", got: `'${padding}'` });

@@ -1,4 +1,4 @@
-/** Functions of single numbers, as layers and at the end of others. */
+/** Activations, as separate layers and at the end of other layers. */
 import { first, type GraphCall, isLastAxis, NHWC, type Row, weight } from '../graph-call';
 
 /** By TensorFlow.js's names. */
@@ -30,7 +30,7 @@ export function activated({ graph, name, config, refuse }: GraphCall, from: stri
   return graph.node(op, [from], { name: `${name}/${op}` });
 }
 
-/** The bias and the activation that end a layer. */
+/** Adds a layer's bias and activation, where it has them. */
 export function ended(call: GraphCall, from: string): string {
   const { graph, name, config } = call;
   if (!config.useBias) return activated(call, from);

@@ -1,4 +1,4 @@
-/** The layers of a model and the nodes of TensorFlow's graphs that compute what they do. */
+/** The table of layers: how each becomes nodes of a TensorFlow graph. */
 import type { layers } from '@tensorflow/tfjs-layers';
 import { nameOf } from '../../flat-graph';
 import { channelsLast, first, INT32, type Row, reshaped, sizesOf } from '../graph-call';
@@ -20,7 +20,7 @@ const permute: Row = (call) => {
   });
 };
 
-/** Two at a time. */
+/** Merges the inputs two at a time. */
 const joined =
   (op: string): Row =>
   ({ graph, name, from }) =>
@@ -57,14 +57,14 @@ const ROWS: Readonly<Record<string, Row>> = {
   Minimum: joined('Minimum'),
   Average: average,
   Concatenate: concatenate,
-  // What training alone does.
+  // Layers that act only in training.
   Dropout: first,
   GaussianDropout: first,
   GaussianNoise: first,
   AlphaDropout: first,
 };
 
-/** @throws Error for a layer that has no row, by its name */
+/** @throws Error for a layer that has no row; the error names the layer */
 export function rowOf(layer: layers.Layer, where: string): Row {
   const kind = layer.getClassName();
   const row = Object.hasOwn(ROWS, kind) ? ROWS[kind] : undefined;
@@ -73,6 +73,6 @@ export function rowOf(layer: layers.Layer, where: string): Row {
     .map((name) => name.replace('deepend>', ''))
     .join(', ');
   throw new Error(
-    `${where}: ${nameOf(layer)}: expected a layer of ${known}, got another; export the net in the format 'layers'`,
+    `${where}: ${nameOf(layer)}: expected a layer of ${known}, got another; export the model in the format 'layers'`,
   );
 }

@@ -1,4 +1,4 @@
-/** Batch normalization by the statistics that training left. */
+/** Batch normalization in inference, with the moving statistics. */
 import {
   first,
   type GraphCall,
@@ -16,7 +16,7 @@ export const batchNorm: Row = (call) => {
   return rank === 4 ? image(call) : row(call);
 };
 
-/** An image's goes through a node of its own. */
+/** Images use one FusedBatchNormV3 node. */
 function image(call: GraphCall): string {
   const { graph, name, config } = call;
   const statistics = ['gamma', 'beta', 'moving_mean', 'moving_variance'].map((kind) =>
@@ -31,7 +31,7 @@ function image(call: GraphCall): string {
   });
 }
 
-/** A row's is a product and a sum: TensorFlow's node takes images alone. */
+/** Rows use a product and a sum, since TensorFlow's node accepts only images. */
 function row(call: GraphCall): string {
   const { graph, name, config } = call;
   const read = (kind: string) => numbersOf(call, kind).values();
@@ -63,7 +63,7 @@ function row(call: GraphCall): string {
   });
 }
 
-/** A factor of 1 or a sum of 0 where the layer has none, `[channels]`. */
+/** A layer's weight `[channels]`; where it has none, ones for gamma and zeros for beta. */
 function numbersOf({ layer, output }: GraphCall, kind: string): Numbers {
   const channels = output.shape.at(-1) as number;
   const absent = () => new Float32Array(channels).fill(kind === 'gamma' ? 1 : 0);

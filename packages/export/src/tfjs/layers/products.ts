@@ -33,7 +33,7 @@ const convolution =
     );
   };
 
-/** Each group by itself. */
+/** Splits the channels, convolves each group and concatenates the results. */
 const grouped: Row = (call) => {
   const { graph, name, layer } = call;
   const groups = call.config.groups as number;
@@ -78,7 +78,7 @@ const separable: Row = (call) => {
 
 const NOT_TRANSPOSED = { transpose_a: { b: false }, transpose_b: { b: false } };
 
-/** Of more axes than two, all but the last are rows. */
+/** With more than two axes, all but the last are flattened to rows. */
 const dense: Row = (call) => {
   const shape = call.inputs[0]?.shape ?? [];
   const product = (rows: string) =>

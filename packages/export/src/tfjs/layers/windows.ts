@@ -1,4 +1,4 @@
-/** Pools, and layers that add or take rows and columns. */
+/** Pools, and layers that add, remove or repeat rows and columns. */
 import {
   channelsLast,
   first,
@@ -35,7 +35,7 @@ const globalPool =
 
 type Pair = readonly [before: number, after: number];
 
-/** Pairs for rows and columns at their axes, nothing at the others. */
+/** The pairs for rows and columns at their axes, zeros at the others. */
 function atAxes({ config }: GraphCall, pairs: unknown): readonly Pair[] {
   const [rows, columns] = pairs as [Pair, Pair];
   const none: Pair = [0, 0];
