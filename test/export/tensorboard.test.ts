@@ -87,7 +87,7 @@ describe('an event file', () => {
       callbacks: [tensorBoard(path.join(dir, 'file', 'x'))],
     });
     await expect(run).rejects.toThrow(
-      /\[export\] tensorBoard: cannot write .*; free the disk or name another place/,
+      /\[export\] tensorBoard: cannot write .*; choose another place/,
     );
     expect(() => tensorBoard('')).toThrow("expected the name of a folder, got ''");
     expect(() => tensorBoard(dir, { every: 1 } as never)).toThrow(/there is no option "every"/);

@@ -1,4 +1,4 @@
-"""What torchvision's nets make of state dicts: python3 test/models/torchvision-read.py CASES.json prints {id: {logits, metadata}} as JSON.
+"""What torchvision's nets make of state dicts: python3 test/export/torchvision-read.py CASES.json prints {id: {logits, metadata}} as JSON.
 
 A case: id, file, images, shape, numClasses. Weights are loaded strictly: every name and shape must be the module's.
 """
