@@ -107,6 +107,11 @@ export interface Loss<Correct extends Scalar | null = Scalar | null> {
    */
   readonly appliesActivation?: FinalActivation;
   /**
+   * The loss and its options as plain JSON: a run is resumed only with the same loss.
+   * @default the function's name
+   */
+  readonly config?: object;
+  /**
    * The mass of a batch, above 0: the mean loss is a sum divided by it. Means of several batches, or
    * of the parts of one, are joined in proportion to their masses. The caller disposes it.
    * @default the number of samples

@@ -1,6 +1,7 @@
 /** Evaluation and prediction in inference mode. */
 
 import { compile, type Loss, type Plan } from '@deepend/compiler';
+import { OutOfMemoryError } from '@deepend/core';
 import type { Metric } from '@deepend/optim';
 import { softmaxCrossEntropy } from '@deepend/optim';
 import * as tf from '@tensorflow/tfjs-core';
@@ -68,7 +69,7 @@ export async function evaluatePlan(
       let outputs: tf.Tensor2D | undefined; // [batch, outputs]
       try {
         checkBatch(where, batch, plan, { checkLabels: true, allowContinuous });
-        logits = plan.logits(features);
+        logits = logitsInParts(where, plan, features);
         const { loss, correct, dLogits } = plan.lossOfLogits(computeLoss, logits, labels);
         dLogits.dispose();
         running.add({
@@ -96,6 +97,42 @@ export async function evaluatePlan(
   }
 }
 
+/** Samples that a forward pass takes at once, for plans whose batches did not fit the memory. */
+const fittingSizes = new WeakMap<Plan, number>();
+
+/** The logits of a batch, computed in parts when the whole does not fit the device's memory. */
+function logitsInParts(where: string, plan: Plan, features: tf.Tensor): tf.Tensor2D {
+  const count = features.shape[0] ?? 0;
+  for (;;) {
+    const size = Math.min(fittingSizes.get(plan) ?? count, count);
+    try {
+      if (size === count) return plan.logits(features);
+      return tf.tidy(() => {
+        const starts = Array.from({ length: Math.ceil(count / size) }, (_, i) => i * size);
+        const parts = starts.map((start) =>
+          plan.logits(tf.slice(features, start, Math.min(size, count - start))),
+        );
+        return tf.concat(parts, 0);
+      });
+    } catch (error) {
+      if (!(error instanceof OutOfMemoryError) || size <= 1) throw error;
+      const smaller = Math.ceil(size / 2);
+      fittingSizes.set(plan, smaller);
+      console.warn(
+        `${where}: a batch of ${count} does not fit the device's memory: it is evaluated in ` +
+          `parts of ${smaller}, with the same result`,
+      );
+    }
+  }
+}
+
+function predictInParts(where: string, plan: Plan, features: tf.Tensor): tf.Tensor2D {
+  const logits = logitsInParts(where, plan, features);
+  const outputs = plan.outputs(logits);
+  logits.dispose();
+  return outputs;
+}
+
 /**
  * The model's outputs `[numSamples, numClasses]` in inference mode, as `model.predict` gives them:
  * logits, or probabilities when the model ends with a softmax or sigmoid. The caller disposes them.
@@ -119,7 +156,7 @@ export async function predict(
     } finally {
       labels.dispose();
     }
-    return plan.predict(features);
+    return predictInParts(where, plan, features);
   }
   checkLoader(where, features, plan);
   const parts: tf.Tensor2D[] = [];
@@ -127,7 +164,7 @@ export async function predict(
     for await (const batch of features) {
       try {
         checkBatch(where, batch, plan, { checkLabels: false, allowContinuous: true });
-        parts.push(plan.predict(batch.features));
+        parts.push(predictInParts(where, plan, batch.features));
       } finally {
         tf.dispose([batch.features, batch.labels]);
       }

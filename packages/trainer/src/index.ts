@@ -2,6 +2,7 @@
 export { Accumulator } from './accumulator';
 export type {
   Callback,
+  CallbackState,
   RunControl,
   RunInfo,
   RunProgress,

@@ -27,6 +27,8 @@ export interface Loader extends AsyncIterable<Batch> {
    * as if it had not stopped.
    */
   state?(): object;
+  /** What decides the batches besides the data, as plain JSON: seed, order, transforms. */
+  config?(): object;
   /** Continues at a position that `state` returned. */
   restore?(state: object): void;
 }

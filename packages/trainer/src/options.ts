@@ -3,7 +3,12 @@
 import type { Loss } from '@deepend/compiler';
 import { checkOptions, rule } from '@deepend/core';
 import type { Device } from '@deepend/device';
-import { type Metric, OPTIMIZER_NAMES, type OptimizerOptions } from '@deepend/optim';
+import {
+  type Metric,
+  OPTIMIZER_NAMES,
+  type OptimizerOptions,
+  softmaxCrossEntropy,
+} from '@deepend/optim';
 import type { Rank, Tensor } from '@tensorflow/tfjs-core';
 import type { Callback } from './callbacks/callback';
 import { describeRate, firstRate, type LearningRate } from './learning-rate';
@@ -166,6 +171,11 @@ export function configOf(options: TrainOptions): Record<string, unknown> {
   const plain = Object.entries(options).filter(
     ([key, value]) => !NOT_IN_CONFIG.includes(key) && value !== undefined,
   );
-  const config = { ...Object.fromEntries(plain), lr: describeRate(options.lr) };
+  const { lr, loss = softmaxCrossEntropy } = options;
+  const config = {
+    ...Object.fromEntries(plain),
+    lr: describeRate(lr),
+    loss: loss.config ?? { name: loss.name || 'a function' },
+  };
   return JSON.parse(JSON.stringify(config)) as Record<string, unknown>;
 }

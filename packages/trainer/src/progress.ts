@@ -31,6 +31,15 @@ export function throughputLine({
   return `${samplesPerSecond.toFixed(1)} examples/sec on ${where}`;
 }
 
+/** `stopped after 3 of 20 steps of epoch 1: the time limit of 60 s is over` */
+function partialLine(
+  { steps = 0, stopped }: Pick<TrainResult, 'steps' | 'stopped'>,
+  numBatches: number,
+): string {
+  const reason = stopped === undefined ? '' : `: ${stopped}`;
+  return `stopped after ${steps} of ${numBatches} steps of epoch 1${reason}`;
+}
+
 /** Shows the progress of epochs. */
 export interface Bars {
   /** After a step. `metrics` is the epoch's line so far. */
@@ -67,8 +76,10 @@ export function progressDisplay(callbacks: readonly Callback[]): Callback & { cl
     },
     onTrainEnd: (result) => {
       const last = result.history.at(-1);
-      if (last) console.log(metricsLine(last));
-      console.log(throughputLine(result));
+      if (last) {
+        console.log(metricsLine(last));
+        console.log(throughputLine(result));
+      } else console.log(partialLine(result, run?.numBatches ?? 0));
     },
     close: bars.close,
   };

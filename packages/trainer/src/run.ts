@@ -1,14 +1,24 @@
 /** The state of one call of `train`: its counters, and how checkpoints save and restore it. */
 
+import { randomUUID } from 'node:crypto';
 import { type EpochRecord, mixSeed, type StepRecord } from '@deepend/core';
 import type { Device } from '@deepend/device';
 import type { ScheduleRun } from '@deepend/optim';
-import type * as tf from '@tensorflow/tfjs-core';
+import * as tf from '@tensorflow/tfjs-core';
 import type { LayersModel } from '@tensorflow/tfjs-layers';
 import { RunningMetrics } from './accumulator';
-import type { RunControl, RunInfo, RunProgress, RunState, TrainResult } from './callbacks/callback';
+import {
+  type Callback,
+  type RunControl,
+  type RunInfo,
+  type RunProgress,
+  type RunState,
+  statesOf,
+  type TrainResult,
+} from './callbacks/callback';
+import type { Checkpoint } from './checkpoints/file';
 import { newestCheckpoint } from './checkpoints/folder';
-import { assertSameRun, restoreTensors } from './checkpoints/restore';
+import { assertSameRun, restoreTensors, tensorsWithPrefix } from './checkpoints/restore';
 import { startSchedule } from './learning-rate';
 import type { Batch, Loader } from './loader';
 import { configOf, type TrainOptions } from './options';
@@ -36,6 +46,8 @@ export class Run {
   computeSeconds = 0;
   /** Loss and accuracy of this epoch as last read from the device; NaN before. */
   latest: Pick<StepRecord, 'loss' | 'trainAcc'> = { loss: Number.NaN, trainAcc: Number.NaN };
+  /** Whether all batches of the epoch in progress are trained: only its evaluation is left. */
+  isTrained = false;
   /** The batch of the step in progress, for callbacks. */
   batch: Batch | undefined;
   /** Why a callback stopped the run; undefined while it continues. */
@@ -47,10 +59,20 @@ export class Run {
   readonly #model: LayersModel;
   readonly #loader: Loader;
   readonly #options: RunOptions;
+  readonly #callbacks: readonly Callback[];
   readonly #schedule: ScheduleRun;
+  #runId: string = randomUUID();
+  /** What callbacks continue from, until they have. */
+  #restored: Checkpoint | undefined;
   #resumed = false;
 
-  constructor(model: LayersModel, loader: Loader, options: RunOptions) {
+  /** @param callbacks those whose state a checkpoint saves */
+  constructor(
+    model: LayersModel,
+    loader: Loader,
+    { callbacks, ...options }: RunOptions & { callbacks: readonly Callback[] },
+  ) {
+    this.#callbacks = callbacks;
     this.#model = model;
     this.#loader = loader;
     this.#options = options;
@@ -65,6 +87,7 @@ export class Run {
   info(): RunInfo {
     const { batchSize, numSamples, numBatches } = this.#loader;
     return {
+      runId: this.#runId,
       model: this.#model,
       ...this.#devices(),
       numEpochs: this.numEpochs,
@@ -97,6 +120,7 @@ export class Run {
     this.history.push(record);
     this.epoch++;
     this.step = 0;
+    this.isTrained = false;
     this.computeSeconds = 0;
     this.metrics.reset();
   }
@@ -105,10 +129,12 @@ export class Run {
     const { history, stopReason } = this;
     const { numSamples } = this.#loader;
     const seconds = history.reduce((sum, epoch) => sum + numSamples / epoch.samplesPerSecond, 0);
+    const partial = (this.step * this.#loader.batchSize) / this.computeSeconds; // of epoch 1
     return {
       history,
       ...this.#devices(),
-      samplesPerSecond: (history.length * numSamples) / seconds,
+      samplesPerSecond: history.length > 0 ? (history.length * numSamples) / seconds : partial || 0,
+      ...(history.length === 0 && { steps: this.step }),
       ...(stopReason !== undefined && { stopped: stopReason }),
     };
   }
@@ -120,13 +146,39 @@ export class Run {
     const { file, checkpoint, damaged } = found;
     const { progress } = checkpoint;
     for (const { reason } of damaged) console.warn(`${reason}; resuming from ${file}`);
+    const { backend } = this.#options.device;
+    if (progress.backend !== undefined && progress.backend !== backend) {
+      console.warn(
+        `[trainer] resume: ${file} was computed by ${progress.backend}, and the run continues on ` +
+          `${backend}: its numbers round otherwise, so the result is close but not bit for bit`,
+      );
+    }
     assertSameRun(file, { saved: progress.config, now: this.#config() });
     restoreTensors(file, checkpoint, { model: this.#model, stepRunner: this.stepRunner });
     this.#restoreProgress(file, progress);
+    this.#restored = checkpoint;
+  }
+
+  /** Gives callbacks the states that the checkpoint has for them. */
+  restoreCallbacks(): void {
+    const { progress, tensors } = this.#restored ?? {};
+    for (const [key, callback] of statesOf(this.#callbacks)) {
+      const data = progress?.callbacks?.[key];
+      if (data === undefined || !tensors) continue;
+      const restored = tensorsWithPrefix(`callback/${key}`, tensors);
+      try {
+        callback.restore?.({ data, tensors: restored });
+      } finally {
+        tf.dispose(restored);
+      }
+    }
+    this.#restored = undefined;
   }
 
   #restoreProgress(file: string, progress: RunProgress): void {
     this.#resumed = true;
+    this.#runId = progress.runId ?? this.#runId;
+    this.isTrained = progress.trained ?? false;
     if (progress.schedule) this.#schedule.restore?.(progress.schedule as object);
     this.stepRunner.updates = progress.updates;
     if (progress.microBatch !== undefined) this.stepRunner.microBatches.size = progress.microBatch;
@@ -139,7 +191,7 @@ export class Run {
     if (this.epoch > this.numEpochs) return; // the run had ended, so it needs no batches
     if (progress.loader !== undefined && this.#loader.restore)
       this.#loader.restore(progress.loader as object);
-    else if (this.step > 0) {
+    else if (this.step > 0 && !this.isTrained) {
       throw new Error(
         `[trainer] resume: ${file} was written within an epoch, and this loader cannot continue ` +
           `there (it has no restore()); use a loader that has, or a checkpoint of an epoch's end`,
@@ -168,12 +220,21 @@ export class Run {
   #config(): Record<string, unknown> {
     const { batchSize, numSamples } = this.#loader;
     const { name } = this.#model;
-    return { model: name, batchSize, numSamples, seed: 0, ...configOf(this.#options) };
+    const loader = this.#loader.config?.();
+    return {
+      model: name,
+      batchSize,
+      numSamples,
+      ...(loader && { loader }),
+      seed: 0,
+      ...configOf(this.#options),
+    };
   }
 
   #control(): RunControl {
     const { stepRunner } = this;
     const { plan, optimizer, ema, loss } = stepRunner;
+    const isResumable = () => this.resumable;
     return {
       plan,
       optimizer,
@@ -185,6 +246,9 @@ export class Run {
       stop: (reason, { resumable = false } = {}) => {
         this.stopReason ??= reason;
         this.resumable ||= resumable;
+      },
+      get resumable() {
+        return isResumable();
       },
       lastBatch: () => this.batch,
       state: () => this.#state(),
@@ -202,7 +266,16 @@ export class Run {
     await this.metrics.read();
     const optimizerState = optimizer.state();
     const emaState = ema?.state();
+    const states = statesOf(this.#callbacks).map(
+      ([key, callback]) => [key, (callback as Required<Callback>).state()] as const,
+    );
     const progress: RunProgress = {
+      runId: this.#runId,
+      backend: this.#options.device.backend,
+      ...(this.isTrained && { trained: true }),
+      ...(states.length > 0 && {
+        callbacks: Object.fromEntries(states.map(([key, { data }]) => [key, data])),
+      }),
       epochsDone: this.epoch - 1,
       step: this.step,
       globalStep: this.globalStep,
@@ -221,6 +294,7 @@ export class Run {
       ...this.#model.weights.map((weight) => [`model/${weight.originalName}`, weight.read()]),
       ...withPrefix('optimizer', optimizerState.slots),
       ...withPrefix('ema', emaState?.weights ?? {}),
+      ...states.flatMap(([key, state]) => withPrefix(`callback/${key}`, state.tensors ?? {})),
     ]);
     return { progress, tensors };
   }

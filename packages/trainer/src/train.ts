@@ -5,7 +5,14 @@ import { activate, currentDevice, type Device, toDevice } from '@deepend/device'
 import { checkDevices, requireFirst } from '@deepend/distributed';
 import * as tf from '@tensorflow/tfjs-core';
 import type { LayersModel } from '@tensorflow/tfjs-layers';
-import { type Callback, emit, emitFailure, type TrainResult } from './callbacks/callback';
+import {
+  type Callback,
+  emit,
+  emitFailure,
+  endOrder,
+  statefulFirst,
+  type TrainResult,
+} from './callbacks/callback';
 import { type Evaluation, evaluatePlan } from './evaluate';
 import { limitLoaders } from './limit-loaders';
 import { checkBatch, checkLoader, checkSameClasses, type Loader } from './loader';
@@ -50,7 +57,7 @@ export async function train(
   const { callbacks: userCallbacks = [], progress = true } = options;
   const display = progress && progressDisplay(userCallbacks);
   const callbacks = display ? [display, ...userCallbacks] : userCallbacks;
-  const run = new Run(model, trainLoader, { ...options, device });
+  const run = new Run(model, trainLoader, { ...options, device, callbacks });
   const { stepRunner } = run;
   try {
     checkLoader(WHERE, trainIter, stepRunner.plan);
@@ -61,24 +68,29 @@ export async function train(
     await stepRunner.start();
     await run.resume();
     await emit(callbacks, 'onTrainBegin', run.info());
+    run.restoreCallbacks();
 
     while (run.epoch <= run.numEpochs && run.stopReason === undefined) {
       const timer = new Timer().start();
       await emit(callbacks, 'onEpochBegin', { epoch: run.epoch });
-      const trained = await trainOneEpoch(run, trainLoader, { options, callbacks });
+      const trained = run.isTrained // by the run that this one resumes
+        ? { ...(await run.metrics.read()), seconds: run.computeSeconds }
+        : await trainOneEpoch(run, trainLoader, { options, callbacks });
       if (!trained) break; // stopped within the epoch
+      run.isTrained = true;
+      if (testLoader) await emit(callbacks, 'onEvaluationBegin', { epoch: run.epoch });
       const tested = testLoader
         ? await stepRunner.withEma(() => evaluatePlan(WHERE, stepRunner.plan, testLoader, options))
         : null;
       const record = epochRecord(run, { trained, tested, seconds: timer.stop() });
       run.endEpoch(record);
-      await emit(callbacks, 'onEpochEnd', record);
+      await emit(statefulFirst(callbacks), 'onEpochEnd', record);
     }
 
     if (!run.resumable) stepRunner.applyEma(); // a run that resumes continues from its own weights
     const result = summarizeInNotebooks(run.result());
     if (display) display.close();
-    await emit([...callbacks].reverse(), 'onTrainEnd', result);
+    await emit(endOrder(callbacks, run), 'onTrainEnd', result);
     return result;
   } catch (error) {
     if (display) display.close();

@@ -170,6 +170,13 @@ export class DataLoader<D extends AnyDataset = Dataset> implements Loader {
     return { ...(this.#current ?? this.#next) };
   }
 
+  /** What decides the batches besides the data: a run is resumed only with the same. */
+  config(): { seed: number; shuffle: boolean; transforms: unknown } {
+    const { seed, shuffle, workerTransforms, mainThreadTransforms } = this.#settings;
+    const transforms = [...workerTransforms, ...mainThreadTransforms];
+    return { seed, shuffle, transforms: JSON.parse(JSON.stringify(transforms)) };
+  }
+
   /**
    * Makes the next loop start where `state` was taken. It gets the same batches as the loop that
    * was interrupted.

@@ -26,8 +26,8 @@ export interface SaveRunOptions {
    */
   checkpoints?: CheckpointOptions | false;
   /**
-   * What Ctrl-C does after the current step is finished and saved: `exit` ends the process with
-   * code 130, `stop` ends only the run. @default 'exit'
+   * What Ctrl-C, SIGTERM and SIGHUP do after the current step is finished and saved: `exit` ends the
+   * process with code 130, 143 or 129, `stop` ends only the run. @default 'exit'
    */
   onInterrupt?: 'exit' | 'stop';
   /**
@@ -46,8 +46,8 @@ const INTERRUPTED = 'interrupted';
  * line an epoch; `steps.jsonl`, about five lines an epoch, from which other programs see the
  * progress; `checkpoints/`, from which `train(..., { resume: dir })` resumes; and at the end
  * `model/`, which stock TensorFlow.js loads, `result.json`, `curves.svg` and `curves.png`. The
- * first Ctrl-C finishes the step, saves, prints how to resume and exits with 130; a second one
- * exits at once.
+ * first Ctrl-C, SIGTERM or SIGHUP finishes the step, saves, prints how to resume and exits with 130,
+ * 143 or 129; a second one exits at once.
  * @param config what `config.json` should record in addition, such as the loader's options
  * @throws Error before training when the folder cannot be written, holds an earlier run (see
  *   `overwrite`) or files of another origin, or when another process is training into it
@@ -66,7 +66,8 @@ export function saveRun(
   const saver = when === false ? undefined : checkpoints(dir, when);
   const steps = new StepsWriter(runFile(dir, 'steps'));
   let run: RunInfo | undefined;
-  let removeListener = () => {};
+  let removeListeners = () => {};
+  let exitCode = 130;
   let unlock = async () => {};
   return {
     onTrainBegin: async (info) => {
@@ -75,19 +76,24 @@ export function saveRun(
       await beginFolder(dir, info, config);
       await steps.begin(info);
       await saver?.onTrainBegin?.(info);
-      removeListener = onSigint(() => info.control.stop(INTERRUPTED, { resumable: true }));
+      const interrupt = (code: number) => {
+        exitCode = code;
+        info.control.stop(INTERRUPTED, { resumable: true });
+      };
+      removeListeners = onSignals(interrupt);
     },
     onEpochBegin: () => steps.beginEpoch(),
     onStep: async (record) => {
       await steps.step(record);
       await saver?.onStep?.(record);
     },
+    onEvaluationBegin: (record) => saver?.onEvaluationBegin?.(record),
     onEpochEnd: async (record) => {
       await appendToFile(runFile(dir, 'history'), toJsonl([record]), WRITING);
       await saver?.onEpochEnd?.(record);
     },
     onFailure: async (error) => {
-      removeListener();
+      removeListeners();
       try {
         if (run) await steps.end('failed', (error as Error).message);
       } finally {
@@ -95,12 +101,12 @@ export function saveRun(
       }
     },
     onTrainEnd: async (result) => {
-      removeListener();
+      removeListeners();
       if (result.stopped === INTERRUPTED) {
         await steps.end('interrupted');
         await saveInterrupted(dir, saver);
         await unlock();
-        if (onInterrupt === 'exit') process.exit(130);
+        if (onInterrupt === 'exit') process.exit(exitCode);
       } else {
         if (run) await endFolder(dir, run, result);
         await unlock();
@@ -176,17 +182,28 @@ async function endFolder(dir: string, run: RunInfo, result: TrainResult): Promis
 const writeJson = (dir: string, file: RunFile, value: object) =>
   writeFileAtomic(runFile(dir, file), `${JSON.stringify(value, null, 2)}\n`, WRITING);
 
-/** The first Ctrl-C calls `stop`; the second ends the process. @returns removes the listener */
-function onSigint(stop: () => void): () => void {
+/** The signals that end a run, and the exit codes that shells expect after them. */
+const EXIT_CODES = { SIGINT: 130, SIGTERM: 143, SIGHUP: 129 } as const;
+
+/**
+ * The first signal (Ctrl-C; `docker stop`, `kubectl delete`; a closed terminal) calls `stop`, the
+ * second ends the process.
+ * @returns removes the listeners
+ */
+function onSignals(stop: (exitCode: number) => void): () => void {
+  const signals = Object.keys(EXIT_CODES) as (keyof typeof EXIT_CODES)[];
   let stopping = false;
-  const listener = () => {
-    if (stopping) process.exit(130);
+  const listener = (signal: keyof typeof EXIT_CODES) => {
+    if (stopping) process.exit(EXIT_CODES[signal]);
     stopping = true;
     console.error('\ninterrupted: finishing the step and saving; Ctrl-C again exits at once');
-    stop();
+    stop(EXIT_CODES[signal]);
   };
-  process.on('SIGINT', listener);
-  return () => process.removeListener('SIGINT', listener);
+  for (const signal of signals) process.on(signal, listener as NodeJS.SignalsListener);
+  return () => {
+    for (const signal of signals)
+      process.removeListener(signal, listener as NodeJS.SignalsListener);
+  };
 }
 
 async function saveInterrupted(

@@ -32,6 +32,7 @@ export function softmaxCrossEntropy(logits: tf.Tensor2D, labels: tf.Tensor): Los
 }
 
 softmaxCrossEntropy.appliesActivation = 'softmax' as const;
+softmaxCrossEntropy.config = { name: 'crossEntropy' };
 
 export interface CrossEntropyOptions {
   /** Fraction of each label that is spread evenly over all classes, 0 to below 1. @default 0 */
@@ -101,6 +102,7 @@ export function crossEntropy(options: CrossEntropyOptions = {}): Loss<tf.Scalar>
     });
   return Object.assign(loss, {
     appliesActivation: 'softmax' as const,
+    config: { name: 'crossEntropy', labelSmoothing, ...(classWeights && { classWeights }) },
     ...(classWeights && { mass: (labels: tf.Tensor) => massOf(labels, classWeights) }),
   });
 }

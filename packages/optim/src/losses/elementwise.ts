@@ -15,7 +15,7 @@ import { targets } from './labels';
  * await train(net, trainIter, testIter, { numEpochs: 3, lr: 0.03, loss: meanSquaredError() });
  */
 export function meanSquaredError(): Loss<null> {
-  return (outputs, labels) => {
+  const compute = (outputs: tf.Tensor2D, labels: tf.Tensor) => {
     const { loss, dLogits } = tf.tidy(() => {
       const difference = tf.sub(
         outputs,
@@ -26,6 +26,7 @@ export function meanSquaredError(): Loss<null> {
     });
     return { loss, correct: null, dLogits };
   };
+  return Object.assign(compute, { config: { name: 'meanSquaredError' } });
 }
 
 /**
@@ -49,5 +50,8 @@ export function binaryCrossEntropy(): Loss<tf.Scalar> {
       const right = tf.equal(tf.sum(wrong, 1), 0); // [batch]
       return { loss, correct: tf.sum(tf.cast(right, 'float32')) as tf.Scalar, dLogits };
     });
-  return Object.assign(loss, { appliesActivation: 'sigmoid' as const });
+  return Object.assign(loss, {
+    appliesActivation: 'sigmoid' as const,
+    config: { name: 'binaryCrossEntropy' },
+  });
 }

@@ -17,12 +17,26 @@ import type { Batch } from '../loader';
 export interface Callback {
   /** Whether it redraws the terminal itself: the progress display then prints no epoch lines. */
   readonly drawsLive?: boolean;
+  /** Names the callback's state in a checkpoint. Needed with `state`. */
+  readonly name?: string;
+  /**
+   * What a checkpoint saves of this callback. At the end of an epoch and of the run, callbacks with
+   * a state are called before the others, so that a checkpoint holds the state after that epoch.
+   */
+  state?(): CallbackState;
+  /**
+   * Continues from a state that `state` returned. Called after `onTrainBegin` of a run that resumes.
+   * The tensors stay the run's.
+   */
+  restore?(state: CallbackState): void;
   /** Before the first step, and after a checkpoint was restored. */
   onTrainBegin?(run: RunInfo): void | Promise<void>;
   /** @param record.epoch the epoch that begins, from 1 */
   onEpochBegin?(record: { readonly epoch: number }): void | Promise<void>;
   /** After each batch. */
   onStep?(record: StepRecord): void | Promise<void>;
+  /** After the epoch's last step, before its evaluation; not in a run without a test set. */
+  onEvaluationBegin?(record: { readonly epoch: number }): void | Promise<void>;
   /** After the epoch's evaluation. */
   onEpochEnd?(record: EpochRecord): void | Promise<void>;
   /** After the last epoch, or when the run was stopped. Called in reverse order of the list. */
@@ -31,8 +45,18 @@ export interface Callback {
   onFailure?(error: unknown): void | Promise<void>;
 }
 
+/** The state of a callback. */
+export interface CallbackState {
+  /** Plain JSON. */
+  readonly data: unknown;
+  /** The callback owns them. @default none */
+  readonly tensors?: Readonly<Record<string, Tensor>>;
+}
+
 /** What a callback learns about the run before its first step. */
 export interface RunInfo {
+  /** Identifies the run; a run that resumes keeps it. */
+  readonly runId: string;
   readonly model: LayersModel;
   readonly device: Device;
   /** All devices of data parallel training; `device` is the first of them. */
@@ -68,6 +92,8 @@ export interface RunControl {
    *   weights instead of their EMA @default false
    */
   stop(reason: string, options?: { resumable?: boolean }): void;
+  /** Whether a callback stopped the run so that it can be resumed later. */
+  readonly resumable: boolean;
   /** The batch of the present step. It is alive during `onStep` only. */
   lastBatch(): Batch | undefined;
   /**
@@ -88,13 +114,21 @@ export interface RunState {
   readonly progress: RunProgress;
   /**
    * The current tensors by name: `model/…` (weights and statistics of batch normalization),
-   * `optimizer/…` (slots) and `ema/…` (averaged weights).
+   * `optimizer/…` (slots), `ema/…` (averaged weights) and `callback/…` (states of callbacks).
    */
   readonly tensors: Readonly<Record<string, Tensor>>;
 }
 
 /** The numbers of a run's state. */
 export interface RunProgress {
+  /** Identifies the run. */
+  readonly runId: string;
+  /** The backend that computed. */
+  readonly backend: string;
+  /** Whether the epoch after the finished ones is trained, and only its evaluation is left. */
+  readonly trained?: boolean;
+  /** What callbacks remember, by name. */
+  readonly callbacks?: Readonly<Record<string, unknown>>;
   /** Number of finished epochs. */
   readonly epochsDone: number;
   /** Number of finished steps of the epoch after those. */
@@ -128,13 +162,58 @@ export interface TrainResult {
   readonly device: Device;
   /** All devices of data parallel training; `device` is the first of them. */
   readonly devices?: readonly Device[];
-  /** Training throughput of the whole run, counting only the compute of its steps. */
+  /**
+   * Training throughput of the whole run, counting only the compute of its steps; 0 when there was
+   * none.
+   */
   readonly samplesPerSecond: number;
+  /** Number of finished steps of a run that ended within its first epoch. */
+  readonly steps?: number;
   /** Why the run ended before its last epoch, if it did. */
   readonly stopped?: string;
 }
 
-type Event = 'onTrainBegin' | 'onEpochBegin' | 'onStep' | 'onEpochEnd' | 'onTrainEnd';
+type Event =
+  | 'onTrainBegin'
+  | 'onEpochBegin'
+  | 'onStep'
+  | 'onEvaluationBegin'
+  | 'onEpochEnd'
+  | 'onTrainEnd';
+
+const hasState = (callback: Callback) => callback.state !== undefined;
+
+/** The callbacks with a state first: the others may save it. */
+export const statefulFirst = (callbacks: readonly Callback[]): Callback[] => [
+  ...callbacks.filter(hasState),
+  ...callbacks.filter((callback) => !hasState(callback)),
+];
+
+/**
+ * The callbacks in the order of `onTrainEnd`, which is the reverse of the list. Callbacks with a
+ * state come first, since they may restore weights that others save; but last when the run is to be
+ * resumed, since others then save their state.
+ */
+export function endOrder(
+  callbacks: readonly Callback[],
+  { resumable }: { resumable: boolean },
+): Callback[] {
+  const reversed = [...callbacks].reverse();
+  const stateful = reversed.filter(hasState);
+  const others = reversed.filter((callback) => !hasState(callback));
+  return resumable ? [...others, ...stateful] : [...stateful, ...others];
+}
+
+/** The callbacks that have a state, by the name of that state in a checkpoint. */
+export function statesOf(callbacks: readonly Callback[]): [key: string, callback: Callback][] {
+  const counts = new Map<string, number>();
+  return callbacks.filter(hasState).map((callback) => {
+    const { name = 'callback' } = callback;
+    const count = (counts.get(name) ?? 0) + 1;
+    counts.set(name, count);
+    return [`${name}-${count}`, callback];
+  });
+}
 
 /** Calls one method of each callback, in order, and awaits each. */
 export async function emit<E extends Event>(

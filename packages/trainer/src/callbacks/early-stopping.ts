@@ -25,6 +25,13 @@ export interface EarlyStoppingOptions {
   mode?: MonitorMode;
 }
 
+/** What a checkpoint saves besides the weights. */
+interface SavedState {
+  readonly monitor: Monitor;
+  readonly badEpochs: number;
+  readonly best?: Pick<BestEpoch, 'value' | 'epoch'>;
+}
+
 /** The best epoch so far, with copies of the model's weights and statistics. */
 interface BestEpoch {
   readonly value: number;
@@ -36,9 +43,10 @@ interface BestEpoch {
 
 /**
  * Ends the run when the monitored quantity has not improved for `patience` epochs. However the run
- * ends, except by an error, the model then has the weights and statistics of its best epoch. Until
- * then a second copy of the weights is kept. Prechelt 1998, "Early Stopping - But When?". A run
- * that is resumed starts counting again.
+ * ends, except by an error or to be resumed later, the model then has the weights and statistics of
+ * its best epoch. Until then a second copy of the weights is kept. Prechelt 1998, "Early Stopping -
+ * But When?". Checkpoints save the count, the best value and its weights: a run that resumes stops
+ * where it would have stopped, and one that early stopping has ended trains no more.
  * @throws Error after the first epoch when the run does not measure the monitored quantity
  * @example
  * await train(net, trainIter, testIter, {
@@ -58,6 +66,11 @@ export function earlyStopping(settings: EarlyStoppingOptions = {}): Callback {
     if (best) tf.dispose([...best.weights, ...(best.emaWeights ?? [])]);
     best = undefined;
   };
+  const stopIfOver = () => {
+    if (badEpochs < patience) return;
+    const reached = best ? `, which was ${best.value} in epoch ${best.epoch}` : '';
+    run?.control.stop(`${monitor} did not improve for ${patience} epochs${reached}`);
+  };
   return {
     onTrainBegin(info) {
       forget();
@@ -67,31 +80,55 @@ export function earlyStopping(settings: EarlyStoppingOptions = {}): Callback {
     onEpochEnd(record) {
       if (!run) return;
       const value = monitored(WHERE, record, monitor);
-      const isBetter = !Number.isNaN(value) && (!best || sign * (value - best.value) > minDelta);
+      const isBetter = Number.isFinite(value) && (!best || sign * (value - best.value) > minDelta);
       if (isBetter) {
         forget();
         best = { value, epoch: record.epoch, ...copyWeights(run) };
       }
       badEpochs = isBetter ? 0 : badEpochs + 1;
-      const isOver = badEpochs >= patience;
-      if (isOver) {
-        const reached = best ? `, which was ${best.value} in epoch ${best.epoch}` : '';
-        run.control.stop(`${monitor} did not improve for ${patience} epochs${reached}`);
-      }
-      // Restore now rather than in onTrainEnd, so that callbacks that save the model then save the
-      // best one, wherever they stand in the list.
-      if (isOver || record.epoch === run.numEpochs) {
-        if (best) restoreWeights(run, best);
-        forget();
-      }
+      stopIfOver();
     },
-    // Called when the run ended for another reason. No more updates will follow, so it is enough to
-    // restore the weights that the model is used with.
+    // No more updates will follow, so it is enough to restore the weights that the model is used
+    // with. A run that is resumed continues from its last weights, not from the best ones.
     onTrainEnd() {
-      if (best) run?.model.setWeights([...(best.emaWeights ?? best.weights)]);
+      if (best && !run?.control.resumable)
+        run?.model.setWeights([...(best.emaWeights ?? best.weights)]);
       forget();
     },
     onFailure: forget,
+    name: 'earlyStopping',
+    state: () => ({
+      data: {
+        monitor,
+        badEpochs,
+        ...(best && { best: { value: best.value, epoch: best.epoch } }),
+      },
+      tensors: Object.fromEntries([
+        ...(best?.weights ?? []).map((weight, i) => [`weight-${i}`, weight]),
+        ...(best?.emaWeights ?? []).map((weight, i) => [`ema-${i}`, weight]),
+      ]),
+    }),
+    restore({ data, tensors = {} }) {
+      const saved = data as SavedState;
+      if (saved.monitor !== monitor) {
+        throw new Error(
+          `${WHERE}: resume: the run watched "${saved.monitor}" before, "${monitor}" now; watch ` +
+            'the same quantity, or begin another run',
+        );
+      }
+      forget();
+      badEpochs = saved.badEpochs;
+      if (saved.best) {
+        const weights = copiesNamed('weight', tensors);
+        const emaWeights = copiesNamed('ema', tensors);
+        best = {
+          ...saved.best,
+          weights,
+          emaWeights: emaWeights.length > 0 ? emaWeights : undefined,
+        };
+      }
+      stopIfOver();
+    },
   };
 }
 
@@ -104,11 +141,10 @@ function copyWeights(run: RunInfo): Pick<BestEpoch, 'weights' | 'emaWeights'> {
   });
 }
 
-function restoreWeights(run: RunInfo, { weights, emaWeights }: BestEpoch): void {
-  withOwnWeights(run, () => {
-    withEmaWeights(run, () => run.model.setWeights([...(emaWeights ?? [])]));
-    run.model.setWeights([...weights]);
-  });
+/** Copies of the tensors `prefix-0`, `prefix-1`, .... */
+function copiesNamed(prefix: string, tensors: Readonly<Record<string, tf.Tensor>>): tf.Tensor[] {
+  const names = Object.keys(tensors).filter((name) => name.startsWith(`${prefix}-`));
+  return names.map((_, i) => tf.clone(tensors[`${prefix}-${i}`] as tf.Tensor));
 }
 
 /** Runs `work` while the model has its averaged weights; not at all when the run keeps no EMA. */

@@ -3,14 +3,14 @@
  *
  *   8 bytes    DEEPEND and the format's version, 2
  *   4 bytes    length n of the header
- *   n bytes    header, UTF-8 JSON: { progress, tensors: [{ name, dtype, shape }] }
+ *   n bytes    header, UTF-8 JSON: { progress, tensors: [{ name, dtype, shape }], best }
  *   ...        the tensors' numbers, one after another, in the header's order: float32 or int32
  *   32 bytes   SHA-256 of all bytes before
  *
  * A file appears complete or not at all, and a reader compares it with its checksum.
  */
 import { createHash } from 'node:crypto';
-import { readFile } from 'node:fs/promises';
+import { open, readFile } from 'node:fs/promises';
 import { writeFileAtomic } from '@deepend/core';
 import * as tf from '@tensorflow/tfjs-core';
 import type { RunProgress } from '../callbacks/callback';
@@ -34,6 +34,19 @@ export interface SavedTensor {
 export interface Checkpoint {
   readonly progress: RunProgress;
   readonly tensors: readonly SavedTensor[];
+  /** Why the option `best` keeps the checkpoint; absent in others. */
+  readonly best?: BestValue;
+}
+
+/** What ranks a best checkpoint. */
+export interface BestValue {
+  readonly monitor: string;
+  readonly value: number;
+}
+
+/** A checkpoint's description, without the tensors' numbers. */
+export interface CheckpointHeader extends Omit<Checkpoint, 'tensors'> {
+  readonly tensors: readonly Omit<SavedTensor, 'values'>[];
 }
 
 /** A saved tensor as a new tensor, which is the caller's. */
@@ -49,10 +62,10 @@ const bytesOf = (values: Float32Array | Int32Array) =>
  */
 export async function writeCheckpoint(
   file: string,
-  { progress, tensors }: Checkpoint,
+  { progress, tensors, best }: Checkpoint,
 ): Promise<void> {
   const described = tensors.map(({ name, dtype, shape }) => ({ name, dtype, shape }));
-  const header = Buffer.from(JSON.stringify({ progress, tensors: described }));
+  const header = Buffer.from(JSON.stringify({ progress, tensors: described, best }));
   const length = Buffer.alloc(WORD_BYTES);
   length.writeUInt32LE(header.length);
   const parts = [
@@ -84,10 +97,7 @@ export async function readCheckpoint(file: string): Promise<Checkpoint> {
   const body = checkFile(file, bytes);
   let at = MAGIC.length + 1 + WORD_BYTES;
   const headerLength = body.readUInt32LE(at - WORD_BYTES);
-  const header = JSON.parse(body.toString('utf8', at, at + headerLength)) as {
-    progress: RunProgress;
-    tensors: Omit<SavedTensor, 'values'>[];
-  };
+  const header = JSON.parse(body.toString('utf8', at, at + headerLength)) as CheckpointHeader;
   at += headerLength;
   const tensors = header.tensors.map(({ name, dtype, shape }): SavedTensor => {
     const numBytes = WORD_BYTES * shape.reduce((product, size) => product * size, 1);
@@ -96,7 +106,32 @@ export async function readCheckpoint(file: string): Promise<Checkpoint> {
     const values = dtype === 'int32' ? new Int32Array(copy) : new Float32Array(copy);
     return { name, dtype, shape, values };
   });
-  return { progress: header.progress, tensors };
+  const { progress, best } = header;
+  return { progress, tensors, ...(best && { best }) };
+}
+
+/**
+ * Reads only a checkpoint's header, and does not compare the checksum.
+ * @returns undefined when the file is no checkpoint of this format
+ */
+export async function readCheckpointHeader(file: string): Promise<CheckpointHeader | undefined> {
+  const handle = await open(file).catch(() => undefined);
+  if (!handle) return undefined;
+  try {
+    const { size } = await handle.stat();
+    const start = Buffer.alloc(MAGIC.length + 1 + WORD_BYTES);
+    await handle.read(start, 0, start.length, 0);
+    const length = start.readUInt32LE(MAGIC.length + 1);
+    const isOurs = start.subarray(0, MAGIC.length).equals(MAGIC) && start[MAGIC.length] === VERSION;
+    if (!isOurs || length > size) return undefined;
+    const header = Buffer.alloc(length);
+    await handle.read(header, 0, length, start.length);
+    return JSON.parse(header.toString('utf8')) as CheckpointHeader;
+  } catch {
+    return undefined; // a damaged header
+  } finally {
+    await handle.close();
+  }
 }
 
 /** @returns the bytes before the checksum. @throws Error when they are no valid checkpoint */

@@ -1,11 +1,11 @@
 /** A run's checkpoints: `checkpoints/step-00000120.ckpt`, and `best-….ckpt` next to them. */
 import { mkdir, readdir, rm } from 'node:fs/promises';
 import path from 'node:path';
-import { type Checkpoint, readCheckpoint } from './file';
+import { type Checkpoint, readCheckpoint, readCheckpointHeader } from './file';
 
 const WHERE = '[trainer] checkpoint';
 const STEP_NAME = /^step-(\d{8,})\.ckpt$/;
-const BEST_NAME = /^best-epoch-\d+-(\w+)-([\d.]+)\.ckpt$/;
+const BEST_NAME = /^best-epoch-\d+-(\w+?)-(-?[\d.]+(?:e[+-]\d+)?)\.ckpt$/;
 const LEFTOVER = /^\.(step|best)-.*\.ckpt\./; // what a killed process was writing
 
 /** The quantities that can rank checkpoints. */
@@ -42,20 +42,38 @@ export async function listCheckpoints(folder: string): Promise<string[]> {
 
 export interface RankedCheckpoint {
   readonly file: string;
-  /** The monitor's value, as in the file's name. */
+  readonly monitor: string;
+  /** The monitor's value, from the file's header: its name has only four decimals. */
   readonly value: number;
+  /** The run that wrote it; undefined when the header cannot be read. */
+  readonly runId: string | undefined;
 }
 
-/** The checkpoints that the option `best` keeps in a folder, best first. */
+/** The checkpoints that the option `best` keeps in a folder, best first; damaged ones are last. */
 export async function listBestCheckpoints(folder: string): Promise<RankedCheckpoint[]> {
-  const found = (await listNames(folder)).flatMap((name) => {
+  const found: RankedCheckpoint[] = [];
+  for (const name of await listNames(folder)) {
     const [, monitor, value] = BEST_NAME.exec(name) ?? [];
-    if (monitor === undefined) return [];
-    return [{ monitor, file: path.join(folder, name), value: Number(value) }];
-  });
-  return found
-    .sort((a, b) => compareBest(a.monitor, a.value, b.value))
-    .map(({ file, value }) => ({ file, value }));
+    if (monitor === undefined) continue;
+    const file = path.join(folder, name);
+    const header = await readCheckpointHeader(file);
+    const runId = header?.progress.runId;
+    found.push({ file, monitor, value: Number(value), ...header?.best, runId });
+  }
+  const isDamaged = ({ runId }: RankedCheckpoint) => Number(runId === undefined);
+  return found.sort(
+    (a, b) => isDamaged(a) - isDamaged(b) || compareBest(a.monitor, a.value, b.value),
+  );
+}
+
+/** The path of a checkpoint of another run in a folder, if there is one. */
+export async function findOtherRun(folder: string, runId: string): Promise<string | undefined> {
+  const best = (await listBestCheckpoints(folder)).map(({ file }) => file);
+  for (const file of [...(await listCheckpoints(folder)), ...best]) {
+    const header = await readCheckpointHeader(file);
+    if (header && header.progress.runId !== runId) return file;
+  }
+  return undefined;
 }
 
 export interface DamagedCheckpoint {

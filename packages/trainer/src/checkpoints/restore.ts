@@ -15,7 +15,9 @@ export function assertSameRun(file: string, { saved, now }: { saved: Config; now
   const keys = new Set([...Object.keys(saved), ...Object.keys(now)]);
   const differing = [...keys]
     .filter((key) => !MUTABLE_KEYS.includes(key))
-    .filter((key) => JSON.stringify(saved[key]) !== JSON.stringify(now[key]))
+    .filter(
+      (key) => JSON.stringify(comparable(saved[key])) !== JSON.stringify(comparable(now[key])),
+    )
     .map((key) => `${key}: ${format(saved[key])} there, ${format(now[key])} here`);
   if (differing.length === 0) return;
   throw new Error(
@@ -24,11 +26,53 @@ export function assertSameRun(file: string, { saved, now }: { saved: Config; now
   );
 }
 
+/**
+ * TensorFlow.js numbers the models and layers that have no name of their own, over the whole process:
+ * `sequential_2`, `model3`, `dense_Dense4`. A model that is built again has other numbers.
+ */
+const COUNTERS = /^(sequential_|model|functional|[a-z][a-z\d_]*_[A-Z][A-Za-z\d]*?)\d+(?=\/|$)/;
+const withoutCounter = (name: string) => name.replace(COUNTERS, '$1');
+const comparable = (value: unknown) => (typeof value === 'string' ? withoutCounter(value) : value);
+
+/**
+ * A checkpoint under the names of a model that is the same but for TensorFlow.js's own counters:
+ * its weights are then matched by place and shape. Any other checkpoint stays as it is.
+ */
+function renameTensors(checkpoint: Checkpoint, model: LayersModel): Checkpoint {
+  const weights = checkpoint.tensors.filter(({ name }) => name.startsWith('model/'));
+  const savedNames = weights.map(({ name }) => name.slice('model/'.length));
+  const names = model.weights.map(({ originalName }) => originalName);
+  const known = new Set(savedNames);
+  if (names.every((name) => known.has(name))) return checkpoint;
+  const isSame =
+    names.length === savedNames.length &&
+    names.every((name, i) => withoutCounter(name) === withoutCounter(savedNames[i] as string)) &&
+    model.weights.every(({ shape }, i) => shape.join() === weights[i]?.shape.join());
+  if (!isSame) return checkpoint;
+  const newNames = new Map(savedNames.map((name, i) => [name, names[i] as string]));
+  const tensors = checkpoint.tensors.map((tensor) => ({
+    ...tensor,
+    name: renamed(tensor.name, newNames),
+  }));
+  return { ...checkpoint, tensors };
+}
+
+/** `model/WEIGHT`, `ema/WEIGHT` or `optimizer/WEIGHT/SLOT` with the weight's new name. */
+function renamed(name: string, newNames: ReadonlyMap<string, string>): string {
+  const [kind = '', ...rest] = name.split('/');
+  if (kind === 'callback') return name;
+  const slot = kind === 'optimizer' ? rest.pop() : undefined;
+  const weight = newNames.get(rest.join('/'));
+  if (weight === undefined) return name;
+  return [kind, weight, ...(slot === undefined ? [] : [slot])].join('/');
+}
+
 const format = (value: unknown) =>
   typeof value === 'object' && value !== null ? JSON.stringify(value) : formatValue(value);
 
 /**
- * Writes a checkpoint's weights and statistics into a model.
+ * Writes a checkpoint's weights and statistics into a model. Weights are matched by name; when names
+ * differ only by TensorFlow.js's own counters (`dense_Dense1`, `dense_Dense2`), by place and shape.
  * @param options.ema whether to prefer the averaged weights, which a run with `emaDecay` evaluates
  *   @default false
  * @param options.where the beginning of errors
@@ -39,9 +83,10 @@ const format = (value: unknown) =>
  */
 export function restoreWeights(
   model: LayersModel,
-  { tensors }: Checkpoint,
+  checkpoint: Checkpoint,
   { ema = false, where = '[trainer] restoreWeights' }: { ema?: boolean; where?: string } = {},
 ): void {
+  const { tensors } = renameTensors(checkpoint, model);
   const byName = new Map(tensors.map((tensor) => [tensor.name, tensor]));
   const pairs = model.weights.map((weight) => {
     const averaged = ema ? byName.get(`ema/${weight.originalName}`) : undefined;
@@ -68,21 +113,25 @@ export function restoreTensors(
   checkpoint: Checkpoint,
   { model, stepRunner }: { model: LayersModel; stepRunner: StepRunner },
 ): void {
-  const { progress, tensors } = checkpoint;
+  const { progress, tensors } = renameTensors(checkpoint, model);
   restoreWeights(model, checkpoint, { where: `[trainer] resume: ${file}` });
   tf.tidy(() => {
     stepRunner.optimizer.restore({
       updates: progress.optimizerUpdates,
-      slots: withPrefix('optimizer', tensors),
+      slots: tensorsWithPrefix('optimizer', tensors),
     });
     stepRunner.ema?.restore({
       updates: progress.emaUpdates ?? 0,
-      weights: withPrefix('ema', tensors),
+      weights: tensorsWithPrefix('ema', tensors),
     });
   });
 }
 
-const withPrefix = (prefix: string, tensors: readonly SavedTensor[]): Record<string, tf.Tensor> =>
+/** The tensors whose names begin with `prefix/`, as new tensors under the rest of their names. */
+export const tensorsWithPrefix = (
+  prefix: string,
+  tensors: readonly SavedTensor[],
+): Record<string, tf.Tensor> =>
   Object.fromEntries(
     tensors
       .filter(({ name }) => name.startsWith(`${prefix}/`))
