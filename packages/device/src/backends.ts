@@ -38,6 +38,7 @@ const isCurrent = ({ tfjsName, isCurrent }: Backend): boolean =>
  */
 export function startBackend(name: BackendName, start = BACKENDS[name].start): Promise<void> {
   const shared = state();
+  shared.isChosen = true;
   const turn = (shared.starting ?? Promise.resolve()).then(async () => {
     if (!isCurrent(BACKENDS[name])) await start();
   });
@@ -60,4 +61,33 @@ function silenceBanner(): void {
   }
 }
 
+/**
+ * TensorFlow.js starts a backend by itself when the first tensor is made. Only a backend that someone
+ * set is a choice: `tf.setBackend` is called in both cases, after `initializeBackendsAndReturnBest`
+ * in the first.
+ */
+function watchChoices(): void {
+  const shared = state();
+  if (shared.isChosen !== undefined) return;
+  const engine = tf.engine() as unknown as {
+    backendName: string | null;
+    setBackend(name: string): Promise<boolean>;
+    initializeBackendsAndReturnBest(): { name: string; asyncInit: boolean };
+  };
+  shared.isChosen = Boolean(engine.backendName);
+  const setBackend = engine.setBackend.bind(engine);
+  const initialize = engine.initializeBackendsAndReturnBest.bind(engine);
+  let isAutomatic = false;
+  engine.initializeBackendsAndReturnBest = () => {
+    isAutomatic = true;
+    return initialize();
+  };
+  engine.setBackend = (name) => {
+    if (!isAutomatic) shared.isChosen = true;
+    isAutomatic = false;
+    return setBackend(name);
+  };
+}
+
 silenceBanner();
+watchChoices();

@@ -4,6 +4,7 @@ import * as tf from '@tensorflow/tfjs-core';
 import { BACKEND_NAMES, BACKENDS, startBackend } from './backends';
 import { choose, isGpu, ORDER } from './choice';
 import { cpuHardware } from './hardware';
+import { state } from './state';
 import { cudaFault, cudaGpus, startCuda } from './tensorflow/cuda';
 import { probeNative } from './tensorflow/native';
 import type { BackendName, CandidateName, ChoiceOptions, Device, DeviceName } from './types';
@@ -57,10 +58,23 @@ export async function tryAllGpus(options: ChoiceOptions = {}): Promise<Device[]>
  * Returns the best CPU backend that works here, and makes it current. A CPU backend in
  * `DEEPEND_DEVICE` overrides the choice.
  */
-export async function cpu(options: ChoiceOptions = {}): Promise<Device> {
+export const cpu = (options: ChoiceOptions = {}): Promise<Device> =>
+  chooseCpu(options, 'a CPU was asked for');
+
+/**
+ * Returns the device that computes when the caller names none: the current one, if deepend or
+ * `tf.setBackend` chose it; else the best CPU backend, which it starts.
+ */
+export async function defaultDevice(): Promise<Device & { readonly isDefault: boolean }> {
+  if (state().isChosen) return { ...currentDevice(), isDefault: false };
+  const why = 'no device was chosen, so the best CPU backend computes';
+  return { ...(await chooseCpu({}, why)), isDefault: true };
+}
+
+async function chooseCpu(options: ChoiceOptions, why: string): Promise<Device> {
   const { fixed, order, by } = choose('[device] cpu', options);
   if (fixed && fixed !== 'webgpu' && isBackendName(fixed)) return device(fixed, { why: by });
-  return bestCpu(fixed ? ORDER : order, by && !fixed ? by : 'a CPU was asked for');
+  return bestCpu(fixed ? ORDER : order, by && !fixed ? by : why);
 }
 
 /**

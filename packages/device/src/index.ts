@@ -7,6 +7,7 @@ export {
   activate,
   cpu,
   currentDevice,
+  defaultDevice,
   device,
   tryAllGpus,
   tryGpu,

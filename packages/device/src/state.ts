@@ -14,6 +14,8 @@ interface State {
   gpus?: readonly NvidiaGpu[];
   /** The native package that this process has loaded; it cannot load a second one. */
   loaded?: { package: string; usesGpu: boolean; gpu?: number };
+  /** Whether deepend or the user chose a backend; undefined until that is watched. */
+  isChosen?: boolean;
   /** The last start of a backend; the next start waits for it. */
   starting?: Promise<void>;
 }

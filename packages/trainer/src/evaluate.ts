@@ -8,6 +8,7 @@ import * as tf from '@tensorflow/tfjs-core';
 import type { LayersModel } from '@tensorflow/tfjs-layers';
 import { massOf, RunningMetrics } from './accumulator';
 import { checkBatch, checkLoader, type Loader } from './loader';
+import { startDefaultDevice } from './start-device';
 
 export interface Evaluation {
   /** Mean loss over all samples. */
@@ -46,6 +47,7 @@ export async function evaluate(
   options: EvaluateOptions = {},
 ): Promise<Evaluation> {
   const where = '[trainer] evaluate';
+  await startDefaultDevice(model);
   const plan = compile(model);
   checkLoader(where, loader, plan);
   return evaluatePlan(where, plan, loader, options);
@@ -148,6 +150,7 @@ export async function predict(
   features: tf.Tensor | Loader,
 ): Promise<tf.Tensor2D> {
   const where = '[trainer] predict';
+  await startDefaultDevice(model);
   const plan = compile(model);
   if (features instanceof tf.Tensor) {
     const labels = tf.zeros([features.shape[0] ?? 0], 'int32');

@@ -15,6 +15,7 @@ import {
 import * as tf from '@tensorflow/tfjs-core';
 import type { LayersModel } from '@tensorflow/tfjs-layers';
 import { type Batch, checkBatch, checkLoader, type Loader } from './loader';
+import { startDefaultDevice } from './start-device';
 
 const WHERE = '[trainer] lrFind';
 const DIVERGENCE_FACTOR = 4; // the trial ends when the loss exceeds this many times its minimum
@@ -56,7 +57,7 @@ export interface LrFindOptions {
   /** Weight of the newest loss in the running mean, above 0; 1 means no averaging. @default 0.05 */
   smooth?: number;
   /**
-   * The device that computes. @default the current backend of TensorFlow.js
+   * The device that computes. @default as in `train`
    * @example
    * await tryGpu()
    */
@@ -106,7 +107,7 @@ export async function lrFind(
   if (device) {
     await activate(device);
     await toDevice(model, device);
-  }
+  } else await startDefaultDevice(model);
   const restorePosition = savePosition(trainIter);
   const weights = model.getWeights().map((weight) => weight.clone());
   try {

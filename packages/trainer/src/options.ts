@@ -25,7 +25,8 @@ export interface TrainOptions {
    */
   lr: LearningRate;
   /**
-   * The device that computes. @default the current backend of TensorFlow.js
+   * The device that computes. @default the one that was chosen before, by deepend or by
+   * `tf.setBackend`; without such a choice the best CPU backend
    * @example
    * await tryGpu()
    */

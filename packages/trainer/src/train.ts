@@ -20,6 +20,7 @@ import { checkTrainOptions, type TrainOptions } from './options';
 import { progressDisplay } from './progress';
 import { summarizeInNotebooks } from './progress-notebook';
 import { Run } from './run';
+import { startDefaultDevice } from './start-device';
 import { Timer } from './timer';
 
 const WHERE = '[trainer] train';
@@ -127,7 +128,11 @@ async function prepareDevice(model: LayersModel, options: TrainOptions): Promise
     await toDevice(model, device);
   }
   if (devices) requireFirst(WHERE, devices, currentDevice());
-  return device ?? currentDevice();
+  if (device) return device;
+  const { isDefault, ...found } = await startDefaultDevice(model);
+  if (isDefault && options.progress !== false)
+    console.log(`training on ${found.name}: ${found.hardware} (${found.why})`);
+  return found;
 }
 
 interface TrainedEpoch {
