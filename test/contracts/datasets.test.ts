@@ -49,7 +49,10 @@ const write = async (name: string, content: string | Uint8Array) => {
   return path.join(dir, name);
 };
 
-/** Two classes of photographs of one size, in all forms that Pillow was asked for. */
+/** File formats of the golden images; each is a class. */
+const numFormats = new Set(golden.images.map(({ name }) => path.extname(name))).size;
+
+/** A class of photographs of one size for each file format that Pillow wrote. */
 async function folder(channels: 1 | 3): Promise<AnyDataset> {
   for (const { name, file } of golden.images)
     await write(`photos/${path.extname(name).slice(1)}/${name}`, Buffer.from(file, 'base64'));
@@ -79,14 +82,14 @@ const sets: readonly Made[] = [
     name: 'imageFolder in colour',
     make: () => folder(3),
     numSamples: golden.images.length,
-    classes: 3,
+    classes: numFormats,
     shape: [10, 13, 3],
   },
   {
     name: 'imageFolder in gray',
     make: () => folder(1),
     numSamples: golden.images.length,
-    classes: 3,
+    classes: numFormats,
     shape: [10, 13, 1],
   },
   {
