@@ -267,6 +267,27 @@ describe('files that are not what they should be', () => {
     expect((await ask(url, '/chart?metric=loss&run=lines')).body).toBe('');
   });
 
+  it('no value of any field ends the server or hides the other runs', async () => {
+    const { root, url } = await begin();
+    const fields = ['startedAt', 'model', 'data', 'device', 'numEpochs', 'settings', 'training'];
+    const values: unknown[] = [
+      ...[{ toString: 1 }, { valueOf: 1, toString: null }, { toJSON: 1 }, [], [[]], null, true],
+      ...[-1, 1e308, '', 'now', '\u0000', '9'.repeat(400), { __proto__: null, length: -1 }],
+    ];
+    for (const [i, value] of values.entries()) {
+      const config = Object.fromEntries(fields.map((field) => [field, value]));
+      await fs.outputJson(path.join(root, `odd-${i}`, 'config.json'), config);
+      await fs.outputJson(path.join(root, `odd-${i}`, 'result.json'), { stopped: value });
+    }
+    const deep = `{"classes":${'['.repeat(400_000)}${']'.repeat(400_000)}}`;
+    await fs.outputFile(path.join(root, 'deep', 'config.json'), deep);
+    await fakeRun(path.join(root, 'right'), { epochs: 1 });
+    const { runs } = await heard(url, (news) => news.runs.length === values.length + 2);
+    expect(byId(runs).right).toMatchObject({ epoch: 1, state: 'running' });
+    const chosen = runs.map(({ id }: RunSummary) => `run=${id}`).join('&');
+    expect((await ask(url, `/compare?${chosen}`)).status).toBe(200);
+  });
+
   it('of a history of a gigabyte the end alone is read', async () => {
     const { root, url } = await begin();
     const file = path.join(root, 'huge', 'history.jsonl');

@@ -3,6 +3,7 @@
  * runs.
  */
 import { execFileSync, spawn } from 'node:child_process';
+import http from 'node:http';
 import net from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
@@ -353,6 +354,25 @@ describe('which files it gives', () => {
     const { status, body } = await ask(url, page);
     expect(status).toBe(404);
     expect(body).not.toContain(SECRET);
+  });
+
+  it.skipIf(process.platform !== 'linux')('closes each file when a client leaves', async () => {
+    await fs.writeFile(path.join(files(), 'large.png'), Buffer.alloc(4 * 1024 * 1024));
+    const isOpen = async () => {
+      const names = await fs.readdir('/proc/self/fd');
+      const links = names.map((name) => fs.readlink(`/proc/self/fd/${name}`).catch(() => ''));
+      return (await Promise.all(links)).some((link) => link.endsWith('large.png'));
+    };
+    const leave = (afterMs: number) =>
+      new Promise<void>((resolve) => {
+        const asked = http.get(new URL('files/lenet/large.png', url), { agent: false });
+        asked.on('error', () => {}).on('close', resolve);
+        asked.on('response', (response) => response.on('error', () => {}).pause());
+        setTimeout(() => asked.destroy(), afterMs);
+      });
+    for (let i = 0; i < 20; i++)
+      await Promise.all(Array.from({ length: 15 }, (_, at) => leave(at / 2)));
+    await vi.waitFor(async () => expect(await isOpen()).toBe(false), 5000);
   });
 
   it('an SVG and a report run apart from the dashboard', async () => {

@@ -43,7 +43,16 @@ function add(found: Map<string, string>, prefix: string, value: unknown, depth: 
     return;
   }
   const text = toText(
-    typeof value === 'string' || typeof value === 'number' ? value : JSON.stringify(value),
+    typeof value === 'string' || typeof value === 'number' ? value : toJson(value),
   );
   if (text !== null && prefix !== '') found.set(toText(prefix) as string, text);
+}
+
+/** JSON; a mark for a list that is nested too deeply to be written. */
+function toJson(value: unknown): string {
+  try {
+    return JSON.stringify(value);
+  } catch {
+    return '…';
+  }
 }

@@ -66,6 +66,17 @@ export class LiveRun {
     ];
   }
 
+  /** Shows the run as failed: its files cannot be understood. */
+  fail(error: unknown): void {
+    const reason = `its files cannot be read: ${(error as Error).message}`;
+    const now = Date.now();
+    const nothing = { config: {}, result: undefined, history: [], steps: [] };
+    const empty = summarize(this.#place, { ...nothing, started: now, lastNews: now, now });
+    const { started, lastNews } = this.summary ?? empty;
+    this.summary = { ...empty, state: 'failed', reason, started, lastNews };
+    this.#settled = undefined;
+  }
+
   /**
    * Reads the files that changed.
    * @param folderTime when the folder was last written; a run that has ended is not read again
@@ -81,7 +92,7 @@ export class LiveRun {
       result: this.#result,
       history: this.#history.records,
       steps: this.#steps.records,
-      started: Date.parse(String(this.config.startedAt)) || (time('config') ?? folderTime),
+      started: parseTime(this.config.startedAt) ?? time('config') ?? folderTime,
       lastNews: Math.max(...times, 0) || folderTime,
       now: Date.now(),
     });
@@ -120,6 +131,12 @@ export class LiveRun {
       await handle.close();
     }
   }
+}
+
+/** A time in milliseconds since 1970; undefined for anything that is not one. */
+function parseTime(value: unknown): number | undefined {
+  const time = typeof value === 'string' ? Date.parse(value) : Number.NaN;
+  return Number.isFinite(time) ? time : undefined;
 }
 
 /** The columns of an epoch that the dashboard draws. */

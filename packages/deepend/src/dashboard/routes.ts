@@ -1,7 +1,7 @@
 /** The routes of the dashboard's server. */
-import { createReadStream } from 'node:fs';
 import type { FileHandle } from 'node:fs/promises';
 import type { ServerResponse } from 'node:http';
+import { pipeline } from 'node:stream/promises';
 import { figureStyle, hoverScript } from '@deepend/plot';
 import { script, style } from '../generated/page';
 import { drawMetric, isMetric } from './charts';
@@ -148,19 +148,18 @@ async function sendHandle(
   file: FileHandle,
   { type, policy }: { type: string; policy?: string },
 ): Promise<void> {
-  const { size } = await file.stat();
-  response.writeHead(200, {
-    'content-type': type,
-    'content-length': size,
-    ...(policy && { 'content-security-policy': policy }),
-  });
-  if (size === 0) {
-    response.end();
+  try {
+    const { size } = await file.stat();
+    response.writeHead(200, {
+      'content-type': type,
+      'content-length': size,
+      ...(policy && { 'content-security-policy': policy }),
+    });
+    if (size === 0) response.end();
+    else await pipeline(file.createReadStream({ start: 0, end: size - 1 }), response);
+  } catch {
+    response.destroy(); // the client left, or the file cannot be read any more
+  } finally {
     await file.close();
-    return;
   }
-  const stream = createReadStream('', { fd: file, end: size - 1 });
-  stream.on('error', () => response.destroy());
-  response.on('close', () => stream.destroy());
-  stream.pipe(response);
 }

@@ -71,7 +71,7 @@ export class Watcher {
     clearTimeout(this.#timer);
     this.#timer = setTimeout(async () => {
       const startedAt = performance.now();
-      await this.refresh();
+      await this.refresh().catch(() => {}); // the folder cannot be read now: try again later
       if (this.#listeners.size > 0)
         this.#schedule(Math.max(INTERVAL_MS, PAUSE_FACTOR * (performance.now() - startedAt)));
     }, ms);
@@ -91,7 +91,8 @@ export class Watcher {
         this.#runs.get(id) ??
         new LiveRun(this.#root, { id, name: id === '.' ? path.basename(this.#root) : id });
       this.#runs.set(id, run);
-      await run.refresh(time);
+      // The files of one run never stop the server or hide the other runs.
+      await run.refresh(time).catch((error: unknown) => run.fail(error));
       const text = JSON.stringify(run.summary);
       if (run.summary && this.#sent.get(id) !== text) changed.push(run.summary);
       this.#sent.set(id, text);
