@@ -1,7 +1,7 @@
 import * as tf from '@tensorflow/tfjs-core';
 import * as tfl from '@tensorflow/tfjs-layers';
 import { apply, averagePool, type Block, chain, shapeOf } from './layers';
-import { isDry, layerConfig } from './naming';
+import { isDry, layerConfig, numbered } from './naming';
 
 /**
  * PyTorch's `AdaptiveAvgPool2d`: `[batch, h, w, c]` → `[batch, size, size, c]`. Output row i is the
@@ -12,10 +12,11 @@ import { isDry, layerConfig } from './naming';
  * already, an average pool where `size` divides a square image, otherwise two linear layers with
  * fixed weights, one for each axis.
  * @param size height and width of the output, in pixels
- * @param name @default adaptive_pool1, adaptive_pool2, ..., counted in the scope
+ * @param given name of the layer, and of the scope of its parts @default adaptive_pool1, adaptive_pool2, ..., numbered in the scope
  */
-export function adaptiveAveragePool(size: number, name: string): Block {
+export function adaptiveAveragePool(size: number, given?: string): Block {
   return (x) => {
+    const name = numbered('adaptive_pool', given);
     const [height = 1, width = 1] = shapeOf(x);
     if (height === size && width === size) return x;
     if (height % size === 0 && height === width)

@@ -7,7 +7,7 @@
 import * as tfl from '@tensorflow/tfjs-layers';
 import { GroupedConv2D, type GroupedConv2DConfig } from './grouped-conv';
 import { INITIALIZERS } from './initializers';
-import { isDry, layerConfig, remember } from './naming';
+import { isDry, layerConfig, numbered, remember } from './naming';
 
 /** A part of a model: takes a symbolic tensor and returns one. */
 export type Block = (x: tfl.SymbolicTensor) => tfl.SymbolicTensor;
@@ -96,7 +96,8 @@ export interface ConvOptions {
    * Groups that input and output channels are split into; each is convolved separately. @default 1
    */
   groups?: number;
-  name: string;
+  /** @default conv1, conv2, ..., numbered in the scope */
+  name?: string | undefined;
 }
 
 /**
@@ -109,8 +110,9 @@ export const conv =
     { kernel, stride = 1, padding = 0, bias = true, groups = 1, name }: ConvOptions,
   ): Block =>
   (x) => {
-    const padded = pad(padding, `${name}_pad`)(x);
-    const { seed, init, name: layerName } = layerConfig(name);
+    const own = numbered('conv', name);
+    const padded = pad(padding, `${own}_pad`)(x);
+    const { seed, init, name: layerName } = layerConfig(own);
     const area = kernel * kernel;
     const fans = { fanIn: (area * (x.shape.at(-1) ?? 1)) / groups, fanOut: area * filters };
     const kernelInitializer = INITIALIZERS[init].conv({ seed, ...fans });
@@ -134,8 +136,9 @@ export const conv =
 export const depthwiseConv =
   ({ kernel, stride = 1, padding = 0, bias = true, name }: Omit<ConvOptions, 'groups'>): Block =>
   (x) => {
-    const padded = pad(padding, `${name}_pad`)(x);
-    const { seed, init, name: layerName } = layerConfig(name);
+    const own = numbered('conv', name);
+    const padded = pad(padding, `${own}_pad`)(x);
+    const { seed, init, name: layerName } = layerConfig(own);
     const area = kernel * kernel;
     // PyTorch counts every output channel in the fan-out, though each comes from one input channel.
     const depthwiseInitializer = INITIALIZERS[init].conv({
@@ -165,33 +168,39 @@ export interface BatchNormOptions {
 
 /** Batch normalization, Ioffe & Szegedy 2015. tfjs's own defaults are epsilon 1e-3 and 0.99. */
 export const batchNorm =
-  (name: string, { epsilon = 1e-5, zero = false }: BatchNormOptions = {}): Block =>
+  (name?: string, { epsilon = 1e-5, zero = false }: BatchNormOptions = {}): Block =>
   (x) =>
     apply(
       tfl.layers.batchNormalization({
         epsilon,
         momentum: 0.9,
         ...(zero && { gammaInitializer: 'zeros' }),
-        name: layerConfig(name).name,
+        name: layerConfig(numbered('bn', name)).name,
       }),
       x,
     );
 
 export const relu =
-  (name: string): Block =>
+  (name?: string): Block =>
   (x) =>
-    apply(tfl.layers.reLU({ name: layerConfig(name).name }), x);
+    apply(tfl.layers.reLU({ name: layerConfig(numbered('relu', name)).name }), x);
 
 /** min(max(x, 0), 6), Sandler et al. 2018. */
 export const relu6 =
-  (name: string): Block =>
+  (name?: string): Block =>
   (x) =>
-    apply(tfl.layers.reLU({ maxValue: 6, name: layerConfig(name).name }), x);
+    apply(tfl.layers.reLU({ maxValue: 6, name: layerConfig(numbered('relu', name)).name }), x);
 
 export const sigmoid =
-  (name: string): Block =>
+  (name?: string): Block =>
   (x) =>
-    apply(tfl.layers.activation({ activation: 'sigmoid', name: layerConfig(name).name }), x);
+    apply(
+      tfl.layers.activation({
+        activation: 'sigmoid',
+        name: layerConfig(numbered('sigmoid', name)).name,
+      }),
+      x,
+    );
 
 export interface PoolOptions {
   size: number;
@@ -203,7 +212,8 @@ export interface PoolOptions {
    * @default false
    */
   ceil?: boolean;
-  name: string;
+  /** @default pool1, pool2, ..., numbered in the scope */
+  name?: string | undefined;
 }
 
 /** Max-pooling. It pads with zeros, which gives PyTorch's values (it pads with −∞) after a ReLU. */
@@ -214,10 +224,11 @@ export const maxPool =
       const rest = ceil ? missing(length, { size, stride, padding }) : 0;
       return [padding, padding + rest];
     }) as [Sides, Sides];
-    const config = { poolSize: size, strides: stride, name: layerConfig(name).name };
+    const own = numbered('pool', name);
+    const config = { poolSize: size, strides: stride, name: layerConfig(own).name };
     return apply(
       tfl.layers.maxPooling2d({ ...config, padding: 'valid' }),
-      padSides(rows, columns, `${name}_pad`)(x),
+      padSides(rows, columns, `${own}_pad`)(x),
     );
   };
 
@@ -239,14 +250,22 @@ function missing(
  * c]`.
  */
 export const averagePool =
-  ({ size, stride = size, name }: { size: number; stride?: number; name: string }): Block =>
+  ({
+    size,
+    stride = size,
+    name,
+  }: {
+    size: number;
+    stride?: number;
+    name?: string | undefined;
+  }): Block =>
   (x) =>
     apply(
       tfl.layers.averagePooling2d({
         poolSize: size,
         strides: stride,
         padding: 'valid',
-        name: layerConfig(name).name,
+        name: layerConfig(numbered('pool', name)).name,
       }),
       x,
     );
@@ -256,18 +275,20 @@ export const averagePool =
  * has the channels first.
  */
 export const flatten =
-  (name: string): Block =>
+  (name?: string): Block =>
   (x) =>
-    apply(tfl.layers.flatten({ name: layerConfig(name).name }), x);
+    apply(tfl.layers.flatten({ name: layerConfig(numbered('flatten', name)).name }), x);
 
 /**
  * Dropout, Srivastava et al. 2014. In training by deepend the seed of the run determines the mask.
  * A rate of 0 adds no layer.
  */
 export const dropout =
-  (rate: number, name: string): Block =>
+  (rate: number, name?: string): Block =>
   (x) =>
-    rate === 0 ? x : apply(tfl.layers.dropout({ rate, name: layerConfig(name).name }), x);
+    rate === 0
+      ? x
+      : apply(tfl.layers.dropout({ rate, name: layerConfig(numbered('dropout', name)).name }), x);
 
 /**
  * Stochastic depth, Huang et al. 2016, https://arxiv.org/abs/1603.09382: in training, the whole
@@ -275,23 +296,26 @@ export const dropout =
  * otherwise. Only deepend trains it; stock tfjs can load it and predict. A rate of 0 adds no layer.
  */
 export const dropPath =
-  (rate: number, name: string): Block =>
+  (rate: number, name?: string): Block =>
   (x) => {
     if (rate === 0) return x;
     const noiseShape = [null, 1, 1, 1] as unknown as number[]; // null is the batch; tfjs's types allow only numbers
-    return apply(tfl.layers.dropout({ rate, noiseShape, name: layerConfig(name).name }), x);
+    return apply(
+      tfl.layers.dropout({ rate, noiseShape, name: layerConfig(numbered('drop', name)).name }),
+      x,
+    );
   };
 
 /** `[batch, height, width, channels]` → `[batch, channels]`. */
 export const globalAveragePool =
-  (name: string): Block =>
+  (name?: string): Block =>
   (x) =>
-    apply(tfl.layers.globalAveragePooling2d({ name: layerConfig(name).name }), x);
+    apply(tfl.layers.globalAveragePooling2d({ name: layerConfig(numbered('pool', name)).name }), x);
 
 export const dense =
-  (units: number, name: string): Block =>
+  (units: number, name?: string): Block =>
   (x) => {
-    const { seed, init, name: layerName } = layerConfig(name);
+    const { seed, init, name: layerName } = layerConfig(numbered('dense', name));
     const kernelInitializer = INITIALIZERS[init].dense({
       seed,
       fanIn: x.shape.at(-1) ?? 1,
@@ -302,12 +326,12 @@ export const dense =
 
 /** `[batch, channels]` → `[batch, 1, 1, channels]`. */
 export const asPixel =
-  (name: string): Block =>
+  (name?: string): Block =>
   (x) =>
     apply(
       tfl.layers.reshape({
         targetShape: [1, 1, x.shape.at(-1) ?? 1],
-        name: layerConfig(name).name,
+        name: layerConfig(numbered('reshape', name)).name,
       }),
       x,
     );
@@ -315,25 +339,28 @@ export const asPixel =
 type Join = (...parts: readonly tfl.SymbolicTensor[]) => tfl.SymbolicTensor;
 
 export const add =
-  (name: string): Join =>
+  (name?: string): Join =>
   (...parts) =>
-    apply(tfl.layers.add({ name: layerConfig(name).name }), [...parts]);
+    apply(tfl.layers.add({ name: layerConfig(numbered('add', name)).name }), [...parts]);
 
 /**
  * Multiplies elementwise; a part of shape `[batch, 1, 1, channels]` is broadcast over all pixels.
  */
 export const multiply =
-  (name: string): Join =>
+  (name?: string): Join =>
   (...parts) =>
-    apply(tfl.layers.multiply({ name: layerConfig(name).name }), [...parts]);
+    apply(tfl.layers.multiply({ name: layerConfig(numbered('multiply', name)).name }), [...parts]);
 
 /** Concatenates along the channels; one part is returned as it is. */
 export const concatenate =
-  (name: string): Join =>
+  (name?: string): Join =>
   (...parts) =>
     parts.length === 1 && parts[0]
       ? parts[0]
-      : apply(tfl.layers.concatenate({ axis: -1, name: layerConfig(name).name }), [...parts]);
+      : apply(
+          tfl.layers.concatenate({ axis: -1, name: layerConfig(numbered('concat', name)).name }),
+          [...parts],
+        );
 
 /** Applies the blocks one after the other. */
 export const chain =
