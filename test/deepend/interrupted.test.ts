@@ -39,27 +39,35 @@ function watch(child: ChildProcess): {
   return { output: () => output, steps, ended };
 }
 
-it('saves, says how to resume, exits with 130, and resumes', async () => {
-  const run = path.join(dir, 'run');
-  const child = start(run);
-  const { output, steps, ended } = watch(child);
-  await steps(90); // in the second epoch of 80 steps
-  child.kill('SIGINT');
-  expect(await ended, output()).toBe(130);
-  expect(output()).toContain(`resume with: npx deepend resume ${run}`);
-  const found = await newestCheckpoint(run);
-  const { epochsDone, step, globalStep } = found?.checkpoint.progress ?? {};
-  expect(globalStep).toBe(80 * (epochsDone ?? 0) + (step ?? 0));
-  expect(globalStep).toBeGreaterThanOrEqual(90);
-  expect(await fs.pathExists(path.join(run, 'model'))).toBe(false);
+it.each([
+  ['SIGINT', 130],
+  ['SIGTERM', 143],
+  ['SIGHUP', 129],
+] as const)(
+  'at %s it saves, says how to resume, exits with %d, and resumes',
+  async (signal, code) => {
+    const run = path.join(dir, signal);
+    const child = start(run);
+    const { output, steps, ended } = watch(child);
+    await steps(90); // in the second epoch of 80 steps
+    child.kill(signal);
+    expect(await ended, output()).toBe(code);
+    expect(output()).toContain(`resume with: npx deepend resume ${run}`);
+    const found = await newestCheckpoint(run);
+    const { epochsDone, step, globalStep } = found?.checkpoint.progress ?? {};
+    expect(globalStep).toBe(80 * (epochsDone ?? 0) + (step ?? 0));
+    expect(globalStep).toBeGreaterThanOrEqual(90);
+    expect(await fs.pathExists(path.join(run, 'model'))).toBe(false);
 
-  const again = watch(start(run, 'resume'));
-  expect(await again.ended, again.output()).toBe(0);
-  expect(
-    (await fs.readFile(path.join(run, 'history.jsonl'), 'utf8')).trim().split('\n').length,
-  ).toBeGreaterThanOrEqual(3);
-  expect(await fs.pathExists(path.join(run, 'model', 'model.json'))).toBe(true);
-}, 120_000);
+    const again = watch(start(run, 'resume'));
+    expect(await again.ended, again.output()).toBe(0);
+    expect(
+      (await fs.readFile(path.join(run, 'history.jsonl'), 'utf8')).trim().split('\n').length,
+    ).toBeGreaterThanOrEqual(3);
+    expect(await fs.pathExists(path.join(run, 'model', 'model.json'))).toBe(true);
+  },
+  120_000,
+);
 
 it('ends at once when asked twice', async () => {
   const run = path.join(dir, 'twice');
