@@ -42,7 +42,6 @@ const WAITING_WORDS = [
   'README.md',
   'docs/architecture.md',
   'docs/devices.md',
-  'docs/exports.md',
   'docs/getting-started.md',
   'docs/notebooks.md',
   'docs/performance.md',

@@ -1,10 +1,10 @@
 /** Exports a model as an ONNX file, https://onnx.ai, for ONNX Runtime and other runtimes. */
 import { checkOptions, rule, writeFileAtomic } from '@deepend/core';
 import type { LayersModel } from '@tensorflow/tfjs-layers';
-import { version } from '../package.json';
-import { buildModel } from './onnx/build';
-import { encodeModel, type OnnxModel } from './onnx/model-proto';
-import { byteLength, pieces } from './onnx/protobuf';
+import { version } from '../../package.json';
+import { buildModel } from './build';
+import { encodeModel, type OnnxModel } from './model-proto';
+import { byteLength, pieces } from './protobuf';
 
 export interface OnnxOptions {
   /**

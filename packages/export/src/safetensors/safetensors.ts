@@ -2,7 +2,7 @@
 import { checkOptions, rule } from '@deepend/core';
 import { writeWeights } from '@deepend/models';
 import type { LayersModel } from '@tensorflow/tfjs-layers';
-import { version } from '../package.json';
+import { version } from '../../package.json';
 
 export interface ExportSafetensorsOptions {
   /**

@@ -55,10 +55,14 @@ async function predictElsewhere(
   const logits = compile(net).logits(image);
   const here = [...logits.dataSync()];
   const input = JSON.stringify({ shape: image.shape, values: [...image.dataSync()] });
-  const { stdout, stderr } = spawnSync(process.execPath, ['test/models/stock.mjs', folder], {
-    input,
-    encoding: 'utf8',
-  });
+  const { stdout, stderr } = spawnSync(
+    process.execPath,
+    ['test/models/load-in-stock-tfjs.mjs', folder],
+    {
+      input,
+      encoding: 'utf8',
+    },
+  );
   tf.dispose([image, logits]);
   net.dispose();
   expect(stderr).not.toMatch(/Error/);
