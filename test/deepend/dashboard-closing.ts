@@ -5,7 +5,7 @@
 import { startDashboard } from 'deepend';
 
 const { url, close } = await startDashboard(process.argv[2] ?? '', { port: 0 });
-const news = await fetch(`${url}news`);
+const news = await fetch(url.replace('?', 'news?'));
 const reader = news.body?.getReader();
 let text = '';
 while (!text.includes('"cpu"')) text += new TextDecoder().decode((await reader?.read())?.value); // the timers run

@@ -79,6 +79,11 @@ export interface Answer {
   readonly body: string;
 }
 
+/** The header that a request with the address's token has. */
+export const tokenHeader = (url: string) => ({
+  authorization: `Bearer ${new URL(url).searchParams.get('token')}`,
+});
+
 /** Asks for a path as it stands, without a client's tidying of `..` and the like. */
 export function ask(
   url: string,
@@ -88,7 +93,14 @@ export function ask(
   const { hostname, port } = new URL(url);
   return new Promise((resolve, reject) => {
     const request = http.request(
-      { hostname, port, path: asked, agent: false, ...options },
+      {
+        hostname,
+        port,
+        path: asked,
+        agent: false,
+        ...options,
+        headers: { ...tokenHeader(url), ...options.headers },
+      },
       (response) => {
         const chunks: Buffer[] = [];
         response.on('data', (chunk) => chunks.push(chunk));
@@ -116,7 +128,9 @@ export interface Heard {
 /** The dashboard's news, event by event. Leaving the loop closes the connection. */
 export async function* news(url: string): AsyncGenerator<Heard> {
   const response = await new Promise<http.IncomingMessage>((resolve, reject) => {
-    http.get(new URL('news', url), { agent: false }, resolve).on('error', reject);
+    http
+      .get(new URL('news', url), { agent: false, headers: tokenHeader(url) }, resolve)
+      .on('error', reject);
   });
   let text = '';
   try {

@@ -55,7 +55,10 @@ beforeEach(async () => {
   page.on(
     'request',
     (request) =>
-      void (request.url().startsWith(dashboard.url) || faults.push(`elsewhere: ${request.url()}`)),
+      void (
+        request.url().startsWith(new URL('/', dashboard.url).href) ||
+        faults.push(`elsewhere: ${request.url()}`)
+      ),
   );
   page.on('dialog', (dialog) => void faults.push(`a script ran: ${dialog.message()}`));
 });
@@ -147,7 +150,7 @@ describe.skipIf(noBrowser)(`the dashboard's page (${noBrowser ?? 'in Chromium'})
             img.complete && img.naturalWidth === 40,
         ),
     );
-    expect(page.url()).toBe(`${dashboard.url}#run=sweep%2Fb&run=a`); // what a reload shows again
+    expect(page.url()).toBe(`${new URL('/', dashboard.url)}#run=sweep%2Fb&run=a`); // what a reload shows again
     await page.reload();
     await until(async () => (await points('training loss')).length === 7);
     await row('sweep/b').getByRole('checkbox').uncheck();
@@ -230,11 +233,12 @@ describe.skipIf(noBrowser)(`the dashboard's page (${noBrowser ?? 'in Chromium'})
     await page.goto(dashboard.url);
     const connection = page.locator('#connection');
     await until(async () => (await connection.textContent()) === 'live');
-    const port = Number(new URL(dashboard.url).port);
+    const { port, searchParams } = new URL(dashboard.url);
+    const token = searchParams.get('token') as string;
     await dashboard.close();
     await until(async () => (await connection.textContent())?.includes('does not answer') === true);
     await fs.appendFile(at('a', 'history.jsonl'), jsonl([epochLine(2)]));
-    dashboard = await startDashboard(root, { port });
+    dashboard = await startDashboard(root, { port: Number(port), token });
     await until(async () => (await cells('a'))[1] === '2 of 5');
     expect(await connection.textContent()).toBe('live');
   });

@@ -11,7 +11,7 @@ import { type runs, startDashboard } from 'deepend';
 import { main } from 'deepend/cli';
 import fs from 'fs-extra';
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
-import { ask, fakeRun, heard, news } from './dashboard-fixtures';
+import { ask, fakeRun, heard, news, tokenHeader } from './dashboard-fixtures';
 
 let dir: string;
 let root: string;
@@ -55,7 +55,7 @@ describe('startDashboard', () => {
     });
 
   it('listens on 127.0.0.1 and nowhere else', async () => {
-    expect(url).toMatch(/^http:\/\/127\.0\.0\.1:\d+\/$/);
+    expect(url).toMatch(/^http:\/\/127\.0\.0\.1:\d+\/\?token=[0-9a-f]{48}$/);
     expect(await reaches('127.0.0.1')).toBe(true);
     const others = Object.values((await import('node:os')).networkInterfaces()).flatMap(
       (all) => all ?? [],
@@ -170,7 +170,8 @@ describe('who may ask', () => {
     );
     expect(
       await answer(
-        'GET http://evil.example/news HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n',
+        'GET http://evil.example/news HTTP/1.1\r\nHost: localhost\r\n' +
+          `Authorization: ${tokenHeader(url).authorization}\r\nConnection: close\r\n\r\n`,
       ),
     ).toMatch(/^HTTP\/1.1 404 /);
   });
@@ -264,6 +265,64 @@ describe('who may ask', () => {
     expect((await ask(url, '/news')).status).toBe(503);
     await Promise.all(open.map((iterator) => iterator.return(undefined)));
     await vi.waitFor(async () => expect((await heard(url)).whole).toBe(true), 5000);
+  });
+});
+
+describe('the token', () => {
+  const token = () => new URL(url).searchParams.get('token') as string;
+  const without = (page: string, headers: Record<string, string> = {}) =>
+    ask(url, page, { headers: { authorization: '', ...headers } });
+
+  it('is another one each time, unless it is given', async () => {
+    const two = [await startDashboard(root, { port: 0 }), await startDashboard(root, { port: 0 })];
+    const tokens = two.map((one) => new URL(one.url).searchParams.get('token'));
+    expect(new Set([...tokens, token()]).size).toBe(3);
+    await Promise.all(two.map((one) => one.close()));
+    const given = await startDashboard(root, { port: 0, token: 'a-long-enough-token' });
+    expect(given.url).toMatch(/\/\?token=a-long-enough-token$/);
+    await given.close();
+    for (const wrong of ['', 'short', 'with; a=semicolon and spaces', 'x'.repeat(15)])
+      await expect(startDashboard(root, { port: 0, token: wrong })).rejects.toThrow(/"token"/);
+  });
+
+  it.each(['/news', '/page.js', '/compare?run=lenet', '/files/lenet/config.json', '/nothing'])(
+    'without it, %s is refused',
+    async (page) => {
+      const half = token().slice(0, -1);
+      const wrong: Record<string, string>[] = [
+        {},
+        { authorization: `Bearer ${half}` },
+        { cookie: `deepend-1=${token()}` },
+      ];
+      for (const headers of wrong) expect((await without(page, headers)).status).toBe(401);
+      expect((await without(`${page}${page.includes('?') ? '&' : '?'}token=${half}`)).status).toBe(
+        401,
+      );
+    },
+  );
+
+  it('without it, the page only asks for it, and the answer names neither runs nor token', async () => {
+    for (const page of ['/', '/?token=wrong', '/?token=']) {
+      const { status, body, headers } = await without(page);
+      expect(status).toBe(401);
+      expect(body).toContain('name="token"');
+      expect(body).not.toMatch(/lenet|<script/);
+      expect(body).not.toContain(root);
+      expect(body).not.toContain(token());
+      expect(headers).toMatchObject({ 'referrer-policy': 'no-referrer' });
+      expect(headers['set-cookie']).toBeUndefined();
+    }
+  });
+
+  it('is kept in a cookie and leaves the address', async () => {
+    const host = `localhost:${new URL(url).port}`;
+    const { status, headers } = await without(`/?token=${token()}`, { host });
+    expect([status, headers.location]).toEqual([303, './']);
+    const [cookie = ''] = headers['set-cookie'] ?? [];
+    expect(cookie).toMatch(/^deepend-\d+=[0-9a-f]{48}; Path=\/; HttpOnly; SameSite=Lax$/);
+    const [own = ''] = cookie.split(';');
+    for (const page of ['/', '/page.js', '/files/lenet/config.json'])
+      expect((await without(page, { host, cookie: `a=b; ${own}; c=d` })).status).toBe(200);
   });
 });
 
@@ -365,7 +424,10 @@ describe('which files it gives', () => {
     };
     const leave = (afterMs: number) =>
       new Promise<void>((resolve) => {
-        const asked = http.get(new URL('files/lenet/large.png', url), { agent: false });
+        const asked = http.get(new URL('files/lenet/large.png', url), {
+          agent: false,
+          headers: tokenHeader(url),
+        });
         asked.on('error', () => {}).on('close', resolve);
         asked.on('response', (response) => response.on('error', () => {}).pause());
         setTimeout(() => asked.destroy(), afterMs);
@@ -423,11 +485,11 @@ describe('deepend dashboard', () => {
       '--port',
       '0',
     ]);
-    await vi.waitFor(() => expect(output()).toMatch(/http:\/\/127/), {
+    await vi.waitFor(() => expect(output()).toMatch(/http:\/\/127.*Ctrl/), {
       timeout: 30_000,
       interval: 50,
     });
-    const [own = ''] = /http:\/\/127\.0\.0\.1:\d+\//.exec(output()) ?? [];
+    const [own = ''] = /http:\/\/127\.0\.0\.1:\d+\/\?token=\w+/.exec(output()) ?? [];
     expect((await ask(own, '/')).body).toContain('<h2 id="runs">Runs</h2>');
     const listening = news(own);
     await listening.next(); // an open page does not hold it up

@@ -52,6 +52,11 @@ const say = (text: string, lost: boolean) => {
   byId('connection').classList.toggle('lost', lost);
 };
 news.addEventListener('open', () => say('live', false));
-news.addEventListener('error', () => say('the dashboard does not answer; trying again', true));
+news.addEventListener('error', () => {
+  // The browser tries again unless the server refused: one that was restarted has another token.
+  const isRefused = news.readyState === EventSource.CLOSED;
+  const next = isRefused ? 'open the address that it prints now' : 'trying again';
+  say(`the dashboard does not answer; ${next}`, true);
+});
 news.addEventListener('runs', ({ data }) => take(JSON.parse(data)));
 news.addEventListener('load', ({ data }) => takeLoad(JSON.parse(data)));

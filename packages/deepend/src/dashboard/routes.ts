@@ -25,6 +25,8 @@ export interface Dashboarding {
   readonly root: string;
   /** As the user named it. */
   readonly folder: string;
+  /** What a request must know. */
+  readonly token: string;
   readonly watcher: Watcher;
   readonly machine: Machine;
   /** Open pages, which receive news. */

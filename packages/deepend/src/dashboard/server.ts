@@ -4,6 +4,7 @@
  */
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { type Asked, type Dashboarding, Refusal, ROUTES } from './routes';
+import { hasToken, sendTokenPage, storeToken } from './token';
 
 const LONGEST_URL = 16 * 1024; // characters
 
@@ -49,6 +50,11 @@ async function answer(
   const [first = ''] = asked.names;
   if (!isOwnPage(request, first === ''))
     throw new Refusal(403, 'another page may not ask the dashboard');
+  if (!hasToken(request, asked.query, own.token)) {
+    if (first === '') return sendTokenPage(response);
+    throw new Refusal(401, 'open the address that deepend dashboard printed: it has a token');
+  }
+  if (first === '' && asked.query.has('token')) return storeToken(request, response, own.token);
   const route = Object.hasOwn(ROUTES, first) ? ROUTES[first] : undefined;
   if (!route || (first !== 'files' && asked.names.length > 1))
     throw new Refusal(404, 'there is no such page');

@@ -1,4 +1,5 @@
 /** Starts and stops a dashboard. */
+import { randomBytes } from 'node:crypto';
 import { realpath, stat } from 'node:fs/promises';
 import type { Server, ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
@@ -15,10 +16,15 @@ const LAST_PORT = 6079;
 export interface DashboardOptions {
   /** 0 takes any free port. @default 6060, or the next free one up to 6079 */
   port?: number;
+  /**
+   * The secret in the page's address, for an address that stays the same: at least 16 letters,
+   * digits, hyphens and underscores. @default a random one
+   */
+  token?: string;
 }
 
 export interface Dashboard {
-  /** Such as `http://127.0.0.1:6060/`. */
+  /** Such as `http://127.0.0.1:6060/?token=...`. Who has it can see the runs. */
   readonly url: string;
   /** Stops it. No timer, socket or process is left. */
   close(): Promise<void>;
@@ -26,12 +32,18 @@ export interface Dashboard {
 
 const rules = rule.object({
   port: rule.integer({ min: 0, max: 65_535 }).optional(),
+  token: rule
+    .custom<string>(
+      (value) => typeof value === 'string' && /^[\w-]{16,}$/.test(value),
+      'at least 16 letters, digits, hyphens and underscores',
+    )
+    .optional(),
 });
 
 /**
  * Serves a page that shows the runs below `dir` while they train: metrics, curves, settings and
  * pictures of the chosen runs, and the machine's load. It listens on 127.0.0.1 only, reads nothing
- * outside `dir`, and does nothing while no page is open.
+ * outside `dir`, answers only requests that know its token, and does nothing while no page is open.
  * @param dir folder that holds the folders of runs, or the folder of one run
  * @throws TypeError or RangeError for options out of range; Error when there is no such folder, or
  *   the port is taken
@@ -44,12 +56,12 @@ export async function startDashboard(
   dir: string,
   options: DashboardOptions = {},
 ): Promise<Dashboard> {
-  const { port } = checkOptions(WHERE, rules, options);
+  const { port, token = randomBytes(24).toString('hex') } = checkOptions(WHERE, rules, options);
   const root = await resolveFolder(dir);
   const watcher = new Watcher(root);
   const machine = new Machine();
   const listeners = new Set<ServerResponse>();
-  const server = makeServer({ root, folder: dir, watcher, machine, listeners });
+  const server = makeServer({ root, folder: dir, token, watcher, machine, listeners });
   await listen(server, port);
   const { port: own } = server.address() as AddressInfo;
   const close = async () => {
@@ -60,7 +72,7 @@ export async function startDashboard(
     server.closeAllConnections();
     await closed;
   };
-  return { url: `http://${HOST}:${own}/`, close };
+  return { url: `http://${HOST}:${own}/?token=${token}`, close };
 }
 
 async function resolveFolder(dir: string): Promise<string> {
