@@ -1,5 +1,6 @@
 /**
- * Trains a small ResNet on Fashion-MNIST to a test accuracy of 0.9 in a minute or two, and saves the
+ * Trains a small ResNet on Fashion-MNIST to a test accuracy of 0.9 in a minute or two, and saves
+ * the
  * run in runs/quickstart.
  */
 import { book, loadFashionMnist, saveRun, showPredictions, summary, train, tryGpu } from 'deepend';

@@ -1,4 +1,6 @@
-/** The simd backend's kernels one by one, at ResNet-18's shapes, against what the machine can do. */
+/**
+ * The simd backend's kernels one by one, at ResNet-18's shapes, against what the machine can do.
+ */
 import { getThreads, wasmBuild } from '@deepend/backend-simd';
 import { activate } from '@deepend/device';
 import * as tf from '@tensorflow/tfjs-core';

@@ -1,5 +1,6 @@
 /**
- * Grouped and depthwise convolution and their gradients, on every backend, against their definition.
+ * Grouped and depthwise convolution and their gradients, on every backend, against their
+ * definition.
  */
 import { MathBackendCPU } from '@tensorflow/tfjs-backend-cpu';
 import * as tf from '@tensorflow/tfjs-core';

@@ -1,5 +1,6 @@
 /**
- * Properties of every transform for any random numbers; and the laws of MixUp, CutMix, erasing and the
+ * Properties of every transform for any random numbers; and the laws of MixUp, CutMix, erasing and
+ * the
  * random numbers.
  */
 import {

@@ -1,5 +1,6 @@
 /**
- * Transforms compared with torchvision's, on the same images with the same draws; and what their factories
+ * Transforms compared with torchvision's, on the same images with the same draws; and what their
+ * factories
  * refuse.
  */
 import {

@@ -20,7 +20,8 @@ const { absent, title } = allBackends.find(
 type Shape = [number, number, number];
 
 /**
- * At 0.05 four images' losses part in the third step on any two backends whose sums round otherwise.
+ * At 0.05 four images' losses part in the third step on any two backends whose sums round
+ * otherwise.
  */
 const LR = 0.01;
 

@@ -1,5 +1,6 @@
 /**
- * The backend webgpu: what it is, how values are read, what a full memory and a lost device come to,
+ * The backend webgpu: what it is, how values are read, what a full memory and a lost device come
+ * to,
  * and how its process ends.
  */
 import { spawnSync } from 'node:child_process';

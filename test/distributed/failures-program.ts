@@ -1,5 +1,6 @@
 /**
- * A run on many devices for tests that look at its end: `failures-program.ts MODE DIR`. It never ends
+ * A run on many devices for tests that look at its end: `failures-program.ts MODE DIR`. It never
+ * ends
  * its process itself.
  *
  *   ends     trains on three devices, one of them in a process of its own where there is one to

@@ -1,5 +1,6 @@
 /**
- * What every model of the zoo keeps, on every backend that this machine has. By default one model of
+ * What every model of the zoo keeps, on every backend that this machine has. By default one model
+ * of
  * each family runs.
  */
 

@@ -1,5 +1,6 @@
 /**
- * What a program without deepend does with a saved net: `node load-in-stock-tfjs.mjs DIR`, the image's numbers
+ * What a program without deepend does with a saved net: `node load-in-stock-tfjs.mjs DIR`, the
+ * image's numbers
  * on stdin, logits on stdout.
  */
 import { readFileSync } from 'node:fs';

@@ -30,7 +30,9 @@ const GRADIENT_TOLERANCE = 1e-2;
 
 const FILES = ['book.json', 'book-residual.json', 'torchvision.json', 'residual.json'];
 const RUNS = FILES.flatMap((file) => readGolden<{ runs: Run[] }>(file).runs);
-/** Of each family the run with the smallest batch that trains, and every run small enough for all. */
+/**
+ * Of each family the run with the smallest batch that trains, and every run small enough for all.
+ */
 const REPRESENTATIVE = [...new Set(RUNS.map(({ id }) => family(id)))].flatMap((name) => {
   const runs = RUNS.filter(({ id }) => family(id) === name);
   const sizeOf = ({ id, shape }: Run) =>

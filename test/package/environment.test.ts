@@ -10,7 +10,9 @@ const sources = readdirSync('packages', { recursive: true, encoding: 'utf8' }).f
   (name) => /^[^/]+\/(src|bin)\/.*\.m?[jt]s$/.test(name) && !name.includes('/generated/'),
 );
 
-/** `process.env.NAME`, `const { NAME, OTHER: alias = '' } = process.env`, `readEnv(…, 'NAME', …)`. */
+/**
+ * `process.env.NAME`, `const { NAME, OTHER: alias = '' } = process.env`, `readEnv(…, 'NAME', …)`.
+ */
 function variablesOf(source: string): string[] {
   const direct = [...source.matchAll(/process\.env\.([A-Z_]+)/g)].map(([, name]) => name);
   const helper = [...source.matchAll(/readEnv\(\s*'[^']*',\s*'([A-Z_]+)'/g)].map(

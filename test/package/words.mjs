@@ -3,7 +3,8 @@
  * comments, strings and the examples' notebooks; the length of lines; and the number of format
  * suppressions.
  *
- *   node test/package/words.mjs             everything but what WAITING lists (part of `npm run lint`)
+ *   node test/package/words.mjs             everything but what WAITING lists (part of `npm run
+ *   lint`)
  *   node test/package/words.mjs --all       everything
  *   node test/package/words.mjs FILE ...    these files
  */

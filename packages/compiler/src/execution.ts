@@ -14,7 +14,8 @@ import type {
 export interface NonFinite {
   readonly what: 'weight' | 'output' | 'loss' | 'gradient';
   /**
-   * The layers of the operation, several when they are fused; the input layer for features; none for
+   * The layers of the operation, several when they are fused; the input layer for features; none
+   * for
    * the loss.
    */
   readonly layers: readonly string[];
@@ -164,7 +165,9 @@ export class Execution {
   }
 }
 
-/** Runs the backward pass under `tf.tidy`, which takes no nulls. Unneeded gradients are disposed. */
+/**
+ * Runs the backward pass under `tf.tidy`, which takes no nulls. Unneeded gradients are disposed.
+ */
 function tidyBackward(operation: Operation, call: BackwardCall<unknown>): Backward {
   let result: Backward = { inputs: [], params: [] };
   tf.tidy(() => {

@@ -1,5 +1,6 @@
 /**
- * Fuses operations that compute faster as one. Each pattern is a row: a producer, its only consumer,
+ * Fuses operations that compute faster as one. Each pattern is a row: a producer, its only
+ * consumer,
  * and the fused operation.
  */
 import type { Program } from './lower';

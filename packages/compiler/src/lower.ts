@@ -119,7 +119,9 @@ const LOWERINGS: Record<string, (config: Config, call: LayerCall) => Lowered | u
       : undefined,
 };
 
-/** `channelsFirst` on a channels-last image: padding of rows and columns hits columns and channels. */
+/**
+ * `channelsFirst` on a channels-last image: padding of rows and columns hits columns and channels.
+ */
 const CHANNELS_FIRST: typeof LOWERINGS = {
   ZeroPadding2D: ({ padding: [width, channels] }) => row(padChannels, { width, channels }),
 };

@@ -116,7 +116,8 @@ export class Plan {
 
   /**
    * Computes a loss from logits `[batch, numClasses]`, which stay the caller's: through the model's
-   * final activation, unless the loss applies that itself. `dLogits` is the gradient with respect to
+   * final activation, unless the loss applies that itself. `dLogits` is the gradient with respect
+   * to
    * the logits.
    */
   lossOfLogits<C extends Correct>(
@@ -156,7 +157,8 @@ export class Plan {
    * One forward and backward pass in training mode: the batch's mean loss, the number of correct
    * predictions, and the gradient of every parameter. It updates batch normalization's statistics,
    * but no weights. The caller disposes the results; features and labels stay alive.
-   * @throws OutOfMemoryError when the backend has too little memory; the pass is freed, and the plan
+   * @throws OutOfMemoryError when the backend has too little memory; the pass is freed, and the
+   *   plan
    *   can be used again
    */
   forwardBackward<C extends Correct = tf.Scalar>(
@@ -231,7 +233,8 @@ export class Plan {
   }
 
   /**
-   * Restores the statistics after `work`. Batch normalization updates them in place, but copies them
+   * Restores the statistics after `work`. Batch normalization updates them in place, but copies
+   * them
    * first when a clone shares their memory.
    */
   #keepingStatistics<T>(work: () => T): T {
@@ -362,7 +365,8 @@ function checkPlacement(model: string, parameters: readonly Parameter[]): void {
     const computes = backendTraits(tf.getBackend()).name;
     throw new Error(
       `[compiler] model '${model}' lives on ${lives} (its weight ${name} does), and ${computes} ` +
-        'computes now; move it by `await toDevice(model, device)`, pass the device to `train`, or ' +
+        'computes now; move it by `await toDevice(model, device)`, pass the device to ' +
+        '`train`, or ' +
         'choose the device before you build the model',
     );
   }

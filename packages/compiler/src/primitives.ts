@@ -168,7 +168,8 @@ export function composedInputGradient(
   }
   if (attrs.strides[0] * attrs.strides[1] > 1)
     return transposedConvBySubpixels(dy, filter, { xShape, attrs, convolve });
-  const flipped: tf.Tensor4D = tf.transpose(tf.reverse(filter, [0, 1]), [0, 1, 3, 2]); // [kh, kw, out, in]
+  // [kh, kw, out, in].
+  const flipped: tf.Tensor4D = tf.transpose(tf.reverse(filter, [0, 1]), [0, 1, 3, 2]);
   return transposedConvByDilation(dy, { xShape, kernel: [kh, kw], attrs }, (dilated, conv) =>
     convolve(dilated, flipped, conv),
   );
@@ -216,7 +217,9 @@ export function transposedConvByDilation(
     : tf.slice(full, [0, Math.max(-top, 0), Math.max(-left, 0), 0], [-1, height, width, -1]);
 }
 
-/** The padding at both ends of an axis with which a flipped kernel (reach = size − 1) restores it. */
+/**
+ * The padding at both ends of an axis with which a flipped kernel (reach = size − 1) restores it.
+ */
 function transposedPadding(
   size: number,
   dilatedSize: number,

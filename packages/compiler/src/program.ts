@@ -95,13 +95,15 @@ export interface LossResult<Correct extends Scalar | null = Scalar | null> {
 export type FinalActivation = 'softmax' | 'sigmoid';
 
 /**
- * Computes the mean loss and its gradient from the model's outputs `[batch, outputs]` and labels. It
+ * Computes the mean loss and its gradient from the model's outputs `[batch, outputs]` and labels.
+ * It
  * runs inside no `tf.tidy`: it disposes its intermediate tensors itself.
  */
 export interface Loss<Correct extends Scalar | null = Scalar | null> {
   (outputs: Tensor2D, labels: Tensor): LossResult<Correct>;
   /**
-   * The loss applies this activation itself, in a stable form: when the model ends with it, the loss
+   * The loss applies this activation itself, in a stable form: when the model ends with it, the
+   * loss
    * gets the logits before it. Any other loss gets what `model.predict` gives.
    * @default none
    */
@@ -112,7 +114,8 @@ export interface Loss<Correct extends Scalar | null = Scalar | null> {
    */
   readonly config?: object;
   /**
-   * The mass of a batch, above 0: the mean loss is a sum divided by it. Means of several batches, or
+   * The mass of a batch, above 0: the mean loss is a sum divided by it. Means of several batches,
+   * or
    * of the parts of one, are joined in proportion to their masses. The caller disposes it.
    * @default the number of samples
    */

@@ -27,7 +27,8 @@ interface AxisGeometry {
 }
 
 /**
- * The phase of image rows stride·j + p: dy's row j + reach − u reaches them through the filter's row
+ * The phase of image rows stride·j + p: dy's row j + reach − u reaches them through the filter's
+ * row
  * first + stride·u.
  */
 function makePhase(p: number, { size, count, kernel, stride, padding }: AxisGeometry): Phase {

@@ -21,7 +21,8 @@ export interface BackendTraits {
   /** deepend's name of the backend. @default TensorFlow.js's name */
   readonly name: string;
   /**
-   * Copies the values of a new tensor at once when they lie in shared memory, so that the memory can
+   * Copies the values of a new tensor at once when they lie in shared memory, so that the memory
+   * can
    * be reused. Other backends may keep the array until they compute. @default false
    */
   readonly copiesOnUpload: boolean;

@@ -95,7 +95,8 @@ function tslab(): Channel | undefined {
 }
 
 interface DenoJupyter {
-  broadcast(type: string, content: DisplayData): Promise<void> | void; // its types say a promise, Deno 2.9 gives none
+  // Its types say a promise, Deno 2.9 gives none.
+  broadcast(type: string, content: DisplayData): Promise<void> | void;
 }
 
 /** Deno, by the namespace that only its kernel has: elsewhere the property is absent or throws. */

@@ -22,7 +22,9 @@ export function checkOptions<T extends z.ZodObject>(
     (at, key) => (at as Record<PropertyKey, unknown> | undefined)?.[key],
     options,
   );
-  const message = `${where}: option "${issue.path.join('.')}" must be ${issue.message}, got ${formatValue(value)}`;
+  const message =
+    `${where}: option "${issue.path.join('.')}" must be ${issue.message}, got ` +
+    `${formatValue(value)}`;
   // zod calls 1.5 no integer and Infinity no number; to a caller both are numbers out of range.
   const numeric =
     issue.code === 'invalid_type' &&

@@ -47,7 +47,8 @@ export function startBackend(name: BackendName, start = BACKENDS[name].start): P
 }
 
 /**
- * The stock `cpu` backend prints an advertisement for tfjs-node at its first tensor in Node. deepend
+ * The stock `cpu` backend prints an advertisement for tfjs-node at its first tensor in Node.
+ * deepend
  * says itself which device computes and why.
  */
 function silenceBanner(): void {
@@ -62,7 +63,8 @@ function silenceBanner(): void {
 }
 
 /**
- * TensorFlow.js starts a backend by itself when the first tensor is made. Only a backend that someone
+ * TensorFlow.js starts a backend by itself when the first tensor is made. Only a backend that
+ * someone
  * set is a choice: `tf.setBackend` is called in both cases, after `initializeBackendsAndReturnBest`
  * in the first.
  */

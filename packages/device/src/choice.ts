@@ -36,7 +36,8 @@ const names = rule.list(candidate, `a list of names of ${ORDER.join(', ')}`).opt
 const choiceOptions = rule.object({ order: names, exclude: names });
 
 /**
- * Options take precedence over the variable, which holds a device's name (`simd`, `cuda:0`), an order
+ * Options take precedence over the variable, which holds a device's name (`simd`, `cuda:0`), an
+ * order
  * (`webgpu,simd`), or exclusions (`!webgpu`).
  * @throws TypeError or RangeError when an option or the variable is invalid
  */
@@ -95,6 +96,7 @@ function candidateNamed(name: string): CandidateName {
   const near = closest(name, [...ORDER]);
   const hint = near ? `; did you mean '${near}'?` : '';
   throw new EnvironmentError(
-    `[device] DEEPEND_DEVICE: expected names of ${ORDER.join(', ')}, separated by commas, got ${formatValue(name)}${hint}`,
+    `[device] DEEPEND_DEVICE: expected names of ${ORDER.join(', ')}, separated by commas, ` +
+      `got ${formatValue(name)}${hint}`,
   );
 }

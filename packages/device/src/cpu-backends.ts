@@ -45,7 +45,10 @@ export const WASM: Backend = {
       await import('@tensorflow/tfjs-backend-wasm');
       return undefined;
     } catch (error) {
-      return `@tensorflow/tfjs-backend-wasm does not load: ${(error as Error).message.split('\n')[0]}`;
+      return (
+        `@tensorflow/tfjs-backend-wasm does not load: ` +
+        `${(error as Error).message.split('\n')[0]}`
+      );
     }
   },
   start: async () => {

@@ -41,7 +41,8 @@ export async function tryGpu(i = 0, options: ChoiceOptions = {}): Promise<Device
 }
 
 /**
- * Returns all GPUs, or only the best CPU backend if there are none. Makes the first one current. Pass
+ * Returns all GPUs, or only the best CPU backend if there are none. Makes the first one current.
+ * Pass
  * them to `train` as `devices`. The book's `try_all_gpus`.
  */
 export async function tryAllGpus(options: ChoiceOptions = {}): Promise<Device[]> {
@@ -125,7 +126,8 @@ function unknownDevice(name: unknown): TypeError {
   const near = typeof name === 'string' ? closest(name, names) : undefined;
   const hint = near ? `; did you mean '${near}'?` : '';
   return new TypeError(
-    `[device] expected one of ${names.map((n) => `'${n}'`).join(', ')}, got ${formatValue(name)}${hint}`,
+    `[device] expected one of ${names.map((n) => `'${n}'`).join(', ')}, got ` +
+      `${formatValue(name)}${hint}`,
   );
 }
 

@@ -33,7 +33,8 @@ export function parseGpus(text: string): NvidiaGpu[] {
 }
 
 /**
- * The GPUs that `CUDA_VISIBLE_DEVICES` selects, in its order. As in CUDA, the list ends at the first
+ * The GPUs that `CUDA_VISIBLE_DEVICES` selects, in its order. As in CUDA, the list ends at the
+ * first
  * unknown entry.
  */
 export function visibleGpus(gpus: readonly NvidiaGpu[], visible: string | undefined): NvidiaGpu[] {

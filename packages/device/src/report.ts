@@ -40,7 +40,8 @@ export interface DeviceReport {
 }
 
 /**
- * Reports of each backend whether it can compute here, on what hardware, or why not. Native backends
+ * Reports of each backend whether it can compute here, on what hardware, or why not. Native
+ * backends
  * are tried in a child process; none is made current.
  */
 export async function deviceReport(): Promise<DeviceReport> {

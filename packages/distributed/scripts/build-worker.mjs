@@ -1,5 +1,6 @@
 /**
- * Bundles src/worker.ts, the program of a device's worker, into strings in src/generated/, so that it
+ * Bundles src/worker.ts, the program of a device's worker, into strings in src/generated/, so that
+ * it
  * needs no file besides the package's bundle.
  *
  *   replica.ts             for the built package: imports the other packages

@@ -1,7 +1,8 @@
 /**
  * Data-parallel training (the book's section 13.5). Each device has a replica of the model and
  * computes the outputs and gradients of its part of a batch. The loss is computed once, in the
- * training process, from the outputs of the whole batch, so that it can be any function; the devices'
+ * training process, from the outputs of the whole batch, so that it can be any function; the
+ * devices'
  * gradients are parts of the gradient that one device would compute, and are summed.
  */
 import type { ForwardPass, Loss, ParameterGradient, Plan, StepResult } from '@deepend/compiler';

@@ -39,11 +39,13 @@ export function checkDevices(
   const option = `${where}: option "devices"`;
   if (device)
     throw new TypeError(
-      `${where}: expected "device" or "devices", got both; leave "device" out: it is the first of "devices"`,
+      `${where}: expected "device" or "devices", got both; leave "device" out: it is the ` +
+        `first of "devices"`,
     );
   if (devices.length === 0)
     throw new RangeError(
-      `${option} must have at least one device, got none; tryAllGpus() returns those of this machine`,
+      `${option} must have at least one device, got none; tryAllGpus() returns those of this ` +
+        `machine`,
     );
   for (const [i, { backend, name }] of devices.entries()) {
     if (!Object.hasOwn(BACKENDS, backend)) throw new TypeError(`${option}: ${unknown(backend)}`);
@@ -53,7 +55,8 @@ export function checkDevices(
   if (devices.length === 1) return undefined;
   if (typeof microBatch === 'number')
     throw new RangeError(
-      `${where}: option "microBatch" must be left out with many devices, got ${microBatch}; lower the batch size`,
+      `${where}: option "microBatch" must be left out with many devices, got ${microBatch}; ` +
+        `lower the batch size`,
     );
   return devices;
 }
@@ -68,7 +71,8 @@ export function requireFirst(where: string, devices: readonly Device[], current:
   if (first.name === current.name) return;
   const got = `this process computes on ${current.name}`;
   throw new Error(
-    `${where}: option "devices": expected ${first.name} to compute here, but ${got}; put that one first`,
+    `${where}: option "devices": expected ${first.name} to compute here, but ${got}; put ` +
+      `that one first`,
   );
 }
 

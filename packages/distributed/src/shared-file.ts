@@ -1,5 +1,6 @@
 /**
- * Arrays between processes, through a file in memory: two copies, where a socket would take a model's
+ * Arrays between processes, through a file in memory: two copies, where a socket would take a
+ * model's
  * weights in many small pieces. The file has no name, so the system deletes it when both processes
  * have ended, however they end.
  */

@@ -69,7 +69,8 @@ const freshValue = (tensor: { shape: Shape; dtype: string } | undefined): Value 
 
 const several = (layer: layers.Layer, where: string) =>
   new Error(
-    `${where}: ${nameOf(layer)}: expected a layer with one output, got one with several; take it out of the model, or keep the model with saveModel`,
+    `${where}: ${nameOf(layer)}: expected a layer with one output, got one with several; ` +
+      `take it out of the model, or keep the model with saveModel`,
   );
 
 /** A layer's name and class, for errors. */

@@ -73,7 +73,8 @@ export async function loadModel(dir: string): Promise<tfl.LayersModel> {
     if (expected !== got) {
       const where = files.map((file) => path.join(dir, file)).join(', ');
       throw new Error(
-        `[models] ${where}: expected ${expected} bytes of weights, got ${got}; save the model again`,
+        `[models] ${where}: expected ${expected} bytes of weights, got ${got}; save the ` +
+          `model again`,
       );
     }
     return [specs, buffers];
@@ -101,14 +102,16 @@ async function readTopology(file: string): Promise<io.ModelJSON> {
   } catch {}
   if (json?.modelTopology && Array.isArray(json.weightsManifest)) return json as io.ModelJSON;
   throw new Error(
-    `[models] ${file}: expected a model in the layers format of TensorFlow.js, got something else; save the model again`,
+    `[models] ${file}: expected a model in the layers format of TensorFlow.js, got something ` +
+      `else; save the model again`,
   );
 }
 
 async function readWeights(file: string): Promise<ArrayBuffer> {
   const bytes = await fs.readFile(file).catch((cause: Error) => {
     throw new Error(
-      `[models] ${file}: cannot be read (${cause.message}); expected the weights that model.json names`,
+      `[models] ${file}: cannot be read (${cause.message}); expected the weights that ` +
+        `model.json names`,
       { cause },
     );
   });

@@ -99,7 +99,8 @@ export function registerModel(
 ): void {
   if (typeof id !== 'string' || !/^[\w.-]+(\/[\w.-]+)*$/.test(id)) {
     throw new TypeError(
-      `[models] registerModel: expected an id of letters, digits, . _ - and /, such as 'mine/model', got '${id}'`,
+      `[models] registerModel: expected an id of letters, digits, . _ - and /, such as ` +
+        `'mine/model', got '${id}'`,
     );
   }
   if (typeof builder !== 'function')

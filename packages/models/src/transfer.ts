@@ -154,7 +154,8 @@ export function replaceHead(
     throw new Error(
       `[models] replaceHead: the model '${model.name}': expected a layer with weights, got none`,
     );
-  const fresh = new Map([[head.output, freshHead(head, numClasses, { init, seed })]]); // old tensors → new tensors
+  // Old tensors → new tensors.
+  const fresh = new Map([[head.output, freshHead(head, numClasses, { init, seed })]]);
   for (const { layer, inputs, output } of calls.slice(calls.indexOf(head) + 1)) {
     if (!inputs.some((input) => fresh.has(input))) continue;
     const renewed = inputs.map((input) => fresh.get(input) ?? input);
@@ -181,7 +182,8 @@ function freshHead(
   const isPointwise = kind === 'Conv2D' && [config.kernelSize].flat().every((size) => size === 1);
   if (kind !== 'Dense' && !isPointwise) {
     throw new Error(
-      `[models] replaceHead: layer '${layer.name}' (${kind}): expected the last layer with weights to be linear or a 1×1 convolution; ` +
+      `[models] replaceHead: layer '${layer.name}' (${kind}): expected the last layer with ` +
+        `weights to be linear or a 1×1 convolution; ` +
         'build the model with numClasses',
     );
   }
@@ -208,7 +210,8 @@ function reapplied(
 ): tfl.SymbolicTensor {
   const copy = new (layer.constructor as LayerClass)(layer.getConfig());
   const output = applied(copy, inputs);
-  if (layer.weights.length > 0) copy.setWeights(layer.getWeights()); // only constant maps have weights after the head
+  // Only constant maps have weights after the head.
+  if (layer.weights.length > 0) copy.setWeights(layer.getWeights());
   return output;
 }
 

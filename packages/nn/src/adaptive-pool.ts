@@ -12,7 +12,8 @@ import { isDry, layerConfig, numbered } from './naming';
  * already, an average pool where `size` divides a square image, otherwise two linear layers with
  * fixed weights, one for each axis.
  * @param size height and width of the output, in pixels
- * @param given name of the layer, and of the scope of its parts @default adaptive_pool1, adaptive_pool2, ..., numbered in the scope
+ * @param given name of the layer, and of the scope of its parts @default adaptive_pool1,
+ *   adaptive_pool2, ..., numbered in the scope
  */
 export function adaptiveAveragePool(size: number, given?: string): Block {
   return (x) => {

@@ -76,7 +76,8 @@ function readInitializer(
   if (cls && make)
     return make(cls, config as tf.serialization.ConfigDict) as unknown as Initializer;
   throw new RangeError(
-    `${where}: option "kernelInitializer" must be the name of an initializer of TensorFlow.js, got '${className}'`,
+    `${where}: option "kernelInitializer" must be the name of an initializer of ` +
+      `TensorFlow.js, got '${className}'`,
   );
 }
 
@@ -132,7 +133,8 @@ export class GroupedConv2D extends tfl.layers.Layer {
     const channels = shape[3];
     if (shape.length !== 4 || !channels) {
       throw new RangeError(
-        `${this.#where()}: expected images [batch, height, width, channels], got [${shape.map(String).join(', ')}]`,
+        `${this.#where()}: expected images [batch, height, width, channels], got ` +
+          `[${shape.map(String).join(', ')}]`,
       );
     }
     this.#refuseRest('input channels', channels);
@@ -203,7 +205,8 @@ export class GroupedConv2D extends tfl.layers.Layer {
   #refuseRest(what: string, count: number): void {
     if (count % this.#groups === 0) return;
     throw new RangeError(
-      `${this.#where()}: expected ${what} that ${this.#groups} groups divide, got ${count}; take another number of groups`,
+      `${this.#where()}: expected ${what} that ${this.#groups} groups divide, got ${count}; ` +
+        `take another number of groups`,
     );
   }
 }

@@ -299,7 +299,8 @@ export const dropPath =
   (rate: number, name?: string): Block =>
   (x) => {
     if (rate === 0) return x;
-    const noiseShape = [null, 1, 1, 1] as unknown as number[]; // null is the batch; tfjs's types allow only numbers
+    // Null is the batch; tfjs's types allow only numbers.
+    const noiseShape = [null, 1, 1, 1] as unknown as number[];
     return apply(
       tfl.layers.dropout({ rate, noiseShape, name: layerConfig(numbered('drop', name)).name }),
       x,

@@ -20,7 +20,8 @@ interface Build {
 }
 
 /**
- * The state of this package, all of it. A block is a function from tensor to tensor with no argument
+ * The state of this package, all of it. A block is a function from tensor to tensor with no
+ * argument
  * for the build that uses it, so the build is kept here while its blocks run. They run
  * synchronously, so two builds never interleave; nested builds restore the outer one.
  */
@@ -97,5 +98,7 @@ export function layerConfig(name: string): { name: string | undefined; seed: num
   return { name: [...current.scopes, name].join('.'), seed, init: current.init };
 }
 
-/** tfjs would name the layer after its class, `deepend>GroupedConv2D`; no tensor may be called so. */
+/**
+ * tfjs would name the layer after its class, `deepend>GroupedConv2D`; no tensor may be called so.
+ */
 export const nextGroupedConvName = (): string => `grouped_conv2d_${++state.unnamedGroupedConvs}`;

@@ -155,7 +155,8 @@ export function residual(filters: number, options: ResidualOptions = {}): Block 
   } = checked;
   if (zeroInitResidual && blockOrder === 'bn-after-addition') {
     throw new RangeError(
-      "[nn] residual: zeroInitResidual with 'bn-after-addition' would silence the shortcut too; leave one of them out",
+      "[nn] residual: zeroInitResidual with 'bn-after-addition' would silence the shortcut " +
+        'too; leave one of them out',
     );
   }
   const order: BlockOrder = BLOCK_ORDERS[blockOrder];
@@ -177,7 +178,8 @@ export function residual(filters: number, options: ResidualOptions = {}): Block 
         order,
         convolutions: layers.convolutions,
       })(shared);
-      return layers.steps(order.sum)(add('add')(branched, past)); // [batch, ⌈h / stride⌉, ⌈w / stride⌉, filters]
+      // [batch, ⌈h / stride⌉, ⌈w / stride⌉, filters].
+      return layers.steps(order.sum)(add('add')(branched, past));
     });
 }
 
@@ -253,7 +255,8 @@ function shortcut(filters: number, { order, stride, convolutions, ...options }: 
   }
   if (!zeroPadding) return (x) => x;
   return (x) => {
-    const thinned = stride === 1 ? x : averagePool({ size: 1, stride, name: 'thin' })(x); // every stride-th pixel
+    // Every stride-th pixel.
+    const thinned = stride === 1 ? x : averagePool({ size: 1, stride, name: 'thin' })(x);
     const more = filters - (shapeOf(x).at(-1) ?? filters);
     return more > 0 ? padChannels(more, 'pad')(thinned) : thinned;
   };

@@ -82,5 +82,8 @@ function advice(blocks: readonly Block[], [, , channels]: ImageShape): string {
     if (fits(middle)) high = middle;
     else low = middle;
   }
-  return `the smallest image that works is ${high}×${high}: give it larger ones (the \`resize\` option of the data loaders)`;
+  return (
+    `the smallest image that works is ${high}×${high}: give it larger ones (the ` +
+    `\`resize\` option of the data loaders)`
+  );
 }

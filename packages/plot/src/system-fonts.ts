@@ -69,7 +69,8 @@ export async function findSystemLetters(
       missing.slice(0, MOST_NAMED).join(' ') + (missing.length > MOST_NAMED ? ' …' : '');
     process.emitWarning(
       `[plot] toPng: no font of this machine has ${named}; the figure shows their code points. ` +
-        'Install a font that has them (Noto Sans CJK, Noto Color Emoji), or save as .svg or .html ' +
+        'Install a font that has them (Noto Sans CJK, Noto Color Emoji), or save as .svg or ' +
+        '.html ' +
         'and view it on a machine that has such a font',
     );
   }

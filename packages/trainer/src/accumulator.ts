@@ -54,7 +54,8 @@ export class Accumulator {
 }
 
 /**
- * What the running metrics have summed, as a checkpoint saves it: the loss times its mass, the number
+ * What the running metrics have summed, as a checkpoint saves it: the loss times its mass, the
+ * number
  * correct, the number of samples, and the mass, without which it is the number of samples.
  */
 export type MetricTotals = readonly [
@@ -96,7 +97,8 @@ export class RunningMetrics {
   }
 
   /**
-   * Means over all samples so far, the loss by mass; waits for the device. The accuracy is NaN when the loss has no
+   * Means over all samples so far, the loss by mass; waits for the device. The accuracy is NaN when
+   * the loss has no
    * notion of a correct answer.
    */
   async read(): Promise<{ loss: number; accuracy: number; numSamples: number }> {

@@ -11,7 +11,8 @@ export interface BatchNormAttrs {
   readonly center: boolean;
   readonly relu: boolean;
   /**
-   * The layer is not trainable. As in Keras, it then normalizes by its moving statistics in training
+   * The layer is not trainable. As in Keras, it then normalizes by its moving statistics in
+   * training
    * too, and does not update them.
    */
   readonly frozen: boolean;

@@ -80,7 +80,8 @@ function filterGradient(
   const each = tf.reshape(dy, [-1, channels, multiplier]); // [batch·h'·w', in, multiplier]
   const tap = (ky: number, kx: number) => {
     const end = [batch, ky + (height - 1) * down + 1, kx + (width - 1) * across + 1, channels];
-    const seen = tf.stridedSlice(image, [0, ky, kx, 0], end, [1, down, across, 1]); // [batch, h', w', in]
+    // [batch, h', w', in].
+    const seen = tf.stridedSlice(image, [0, ky, kx, 0], end, [1, down, across, 1]);
     const products = tf.mul(tf.reshape(seen, [-1, channels, 1]), each);
     return channelSums(tf.reshape(products, [-1, channels * multiplier]));
   };

@@ -7,7 +7,8 @@ import type { OperationKind } from '../program';
 /** Gradients read only the output, so that the input can be freed. */
 const ACTIVATIONS = {
   relu: { forward: tf.relu, gradient: reluGradient },
-  // Howard et al. 2017, https://arxiv.org/abs/1704.04861. As in PyTorch, the gradient is 0 at 0 and 6.
+  // Howard et al. 2017, https://arxiv.org/abs/1704.04861. As in PyTorch, the gradient is 0 at 0 and
+  // 6.
   relu6: {
     forward: tf.relu6,
     gradient: (dy: tf.Tensor, y: tf.Tensor) =>

@@ -98,7 +98,9 @@ function isAlive(pid: number): boolean {
   }
 }
 
-/** When a process started, in clock ticks since the machine did; null where Linux's /proc is not. */
+/**
+ * When a process started, in clock ticks since the machine did; null where Linux's /proc is not.
+ */
 function startTime(pid: number): string | null {
   try {
     // The second field is the program's name in parentheses, which may contain spaces.

@@ -51,7 +51,8 @@ export async function checkRunFolder(
   if (resumed && hasCheckpoints && config === undefined) return;
   throw new Error(
     `${where}: ${dir} is not empty, and it is not the folder of a run: expected a config.json ` +
-      `that deepend wrote, found ${names.slice(0, 3).join(', ')}${names.length > 3 ? ', ...' : ''}; ` +
+      `that deepend wrote, found ` +
+      `${names.slice(0, 3).join(', ')}${names.length > 3 ? ', ...' : ''}; ` +
       `name another folder, such as ${path.join(dir, 'run')}, or move these files away`,
   );
 }

@@ -26,7 +26,8 @@ export interface SaveRunOptions {
    */
   checkpoints?: CheckpointOptions | false;
   /**
-   * What Ctrl-C, SIGTERM and SIGHUP do after the current step is finished and saved: `exit` ends the
+   * What Ctrl-C, SIGTERM and SIGHUP do after the current step is finished and saved: `exit` ends
+   * the
    * process with code 130, 143 or 129, `stop` ends only the run. @default 'exit'
    */
   onInterrupt?: 'exit' | 'stop';
@@ -46,7 +47,8 @@ const INTERRUPTED = 'interrupted';
  * line an epoch; `steps.jsonl`, about five lines an epoch, from which other programs see the
  * progress; `checkpoints/`, from which `train(..., { resume: dir })` resumes; and at the end
  * `model/`, which stock TensorFlow.js loads, `result.json`, `curves.svg` and `curves.png`. The
- * first Ctrl-C, SIGTERM or SIGHUP finishes the step, saves, prints how to resume and exits with 130,
+ * first Ctrl-C, SIGTERM or SIGHUP finishes the step, saves, prints how to resume and exits with
+ * 130,
  * 143 or 129; a second one exits at once.
  * @param config what `config.json` should record in addition, such as the loader's options
  * @throws Error before training when the folder cannot be written, holds an earlier run (see

@@ -1,5 +1,6 @@
 /**
- * NVIDIA GPUs through tfjs-node-gpu. It computes on the first GPU that is visible when it is loaded.
+ * NVIDIA GPUs through tfjs-node-gpu. It computes on the first GPU that is visible when it is
+ * loaded.
  */
 import { startBackend } from '../backends';
 import { type NvidiaGpu, nvidiaGpus, visibleGpus } from '../hardware';
@@ -31,7 +32,8 @@ export async function cudaFault(i: number, found?: NvidiaGpu[]): Promise<string 
   const { loaded } = state();
   if (loaded?.usesGpu && loaded.gpu !== i) {
     return (
-      `this process computes on cuda:${loaded.gpu}, and libtensorflow stays on the GPU that it was ` +
+      `this process computes on cuda:${loaded.gpu}, and libtensorflow stays on the GPU that ` +
+      `it was ` +
       `loaded for; use cuda:${i} in another process`
     );
   }

@@ -73,7 +73,10 @@ export function gpuAbsence(notes: string): string {
     return `${libraries.join(', ')} not found; ${WANTED}: install those versions, or use webgpu`;
   const failed = /failed call to cuInit: ([^\n]+)/.exec(notes)?.[1];
   if (failed)
-    return `CUDA does not start (${failed.trim()}); check that the driver is loaded and the GPU free`;
+    return (
+      `CUDA does not start (${failed.trim()}); check that the driver is loaded and the ` +
+      `GPU free`
+    );
   if (/out of memory|OUT_OF_MEMORY/.test(notes))
     return 'the GPU has no memory left; end the processes that hold it (nvidia-smi lists them)';
   return `it sees no GPU; ${WANTED}: install those versions, or use webgpu`;
@@ -116,7 +119,8 @@ const growth = () => ({
 
 /**
  * Loads the native package into this process and makes it current.
- * @param gpu its GPU: the index among the visible ones, and the `CUDA_VISIBLE_DEVICES` that selects it
+ * @param gpu its GPU: the index among the visible ones, and the `CUDA_VISIBLE_DEVICES` that selects
+ *   it
  * @throws Error when no package works
  */
 export async function startNative(gpu?: { index: number; id: string }): Promise<void> {

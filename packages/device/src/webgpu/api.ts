@@ -1,5 +1,6 @@
 /**
- * Types of the parts of WebGPU and of `@tensorflow/tfjs-backend-webgpu` 4.22 that deepend uses. Both
+ * Types of the parts of WebGPU and of `@tensorflow/tfjs-backend-webgpu` 4.22 that deepend uses.
+ * Both
  * packages are optional, so their own types may be absent.
  */
 import type { BackendValues, DataStorage, DataType, KernelBackend } from '@tensorflow/tfjs-core';

@@ -1,5 +1,6 @@
 /**
- * Adapts the stock WebGPU backend to Node: `dataSync()` works, and a lost device or a full memory is
+ * Adapts the stock WebGPU backend to Node: `dataSync()` works, and a lost device or a full memory
+ * is
  * an error.
  */
 import { OutOfMemoryError } from '@deepend/core';

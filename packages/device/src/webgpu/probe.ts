@@ -38,7 +38,9 @@ async function probe(): Promise<WebgpuProbe> {
   if (absent.length > 0) {
     const wanted = absent.map((name) => `${name}@${PACKAGES[name]}`).join(' ');
     return {
-      fault: `${absent.join(' and ')} ${absent.length > 1 ? 'are' : 'is'} not installed; npm i ${wanted}`,
+      fault:
+        `${absent.join(' and ')} ${absent.length > 1 ? 'are' : 'is'} not installed; npm ` +
+        `i ${wanted}`,
     };
   }
   return tryDawn(resolvePackage('webgpu') as string);

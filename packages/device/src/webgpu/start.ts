@@ -15,7 +15,8 @@ export const runningAdapter = (): NodeAdapter | undefined =>
   (tf.findBackend('webgpu') as AdaptedBackend | null)?.nodeAdapter;
 
 /**
- * Makes `webgpu` the current backend. A lost device is replaced by a new one; its tensors stay lost.
+ * Makes `webgpu` the current backend. A lost device is replaced by a new one; its tensors stay
+ * lost.
  * @throws Error when WebGPU does not work here
  */
 export async function startWebgpu(): Promise<void> {
@@ -40,7 +41,8 @@ interface Gpu {
 }
 
 /**
- * Defines WebGPU where TensorFlow.js's backend looks for it: `navigator.gpu`, and global classes such
+ * Defines WebGPU where TensorFlow.js's backend looks for it: `navigator.gpu`, and global classes
+ * such
  * as `GPUBuffer`.
  */
 async function openDawn(): Promise<Gpu> {

@@ -38,7 +38,8 @@ interface ArchiveContent {
 }
 
 async function writeHdf5(file: string, groups: readonly WeightGroup[]): Promise<void> {
-  const { File, ready } = await import('h5wasm/node'); // four megabytes, which only this function needs
+  // Four megabytes, which only this function needs.
+  const { File, ready } = await import('h5wasm/node');
   await ready;
   const hdf5 = new File(file, 'w');
   let bytes = 0;

@@ -23,7 +23,8 @@ const MOST_BYTES = 2 ** 32 - 2 ** 24; // a plain zip archive ends at 4 GiB
 export async function exportKeras(model: LayersModel, file: string): Promise<void> {
   if (typeof file !== 'string' || path.extname(file) !== '.keras') {
     throw new RangeError(
-      `${WHERE}: expected a file whose name ends in .keras, as Keras asks for, got ${formatValue(file)}`,
+      `${WHERE}: expected a file whose name ends in .keras, as Keras asks for, got ` +
+        `${formatValue(file)}`,
     );
   }
   const graph = flatGraph(model, WHERE);
@@ -63,12 +64,14 @@ function checkWeights({ calls }: FlatGraph): void {
   if (strange) {
     const got = strange.weights.map(weightKind).join(', ');
     throw new Error(
-      `${WHERE}: ${nameOf(strange)}: expected weights that Keras has too, got ${got}; keep such a model with saveModel`,
+      `${WHERE}: ${nameOf(strange)}: expected weights that Keras has too, got ${got}; keep ` +
+        `such a model with saveModel`,
     );
   }
   const bytes = layers.reduce((sum, layer) => sum + 4 * layer.countParams(), 0);
   if (bytes <= MOST_BYTES) return;
   throw new RangeError(
-    `${WHERE}: expected at most ${MOST_BYTES} bytes of weights, which a zip archive holds, got ${bytes}; keep the model with saveModel`,
+    `${WHERE}: expected at most ${MOST_BYTES} bytes of weights, which a zip archive holds, ` +
+      `got ${bytes}; keep the model with saveModel`,
   );
 }

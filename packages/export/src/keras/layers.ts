@@ -29,7 +29,8 @@ const ROWS: Record<string, Row> = {
   DepthwiseConv2D: { keys: [...KERNEL, 'dilationRate', 'depthMultiplier'] },
   SeparableConv2D: {
     keys: ['filters', ...KERNEL, 'dilationRate'],
-    more: ({ weights }) => ({ depth_multiplier: weights[0]?.shape[3] ?? 1 }), // [kh, kw, channels, multiplier]
+    // [kh, kw, channels, multiplier].
+    more: ({ weights }) => ({ depth_multiplier: weights[0]?.shape[3] ?? 1 }),
   },
   Conv2DTranspose: { keys: ['filters', ...KERNEL] },
   Dense: { keys: ['units', 'activation', 'useBias'] },
@@ -120,7 +121,8 @@ export function kerasLayer(layer: layers.Layer, where: string): KerasLayer {
       .map((name) => name.replace('deepend>', ''))
       .join(', ');
     throw new Error(
-      `${where}: ${nameOf(layer)}: expected a layer of ${known}, got another; keep such a model with saveModel`,
+      `${where}: ${nameOf(layer)}: expected a layer of ${known}, got another; keep such a ` +
+        `model with saveModel`,
     );
   }
   const config = layer.getConfig() as Config;
@@ -154,7 +156,8 @@ function kerasValue(
   if (key !== 'activation') return value;
   if (Object.hasOwn(ACTIVATIONS, String(value))) return ACTIVATIONS[String(value)];
   throw new Error(
-    `${where}: ${nameOf(layer)}: expected an activation that Keras 3 computes alike, ${Object.keys(ACTIVATIONS).join(', ')}, ` +
+    `${where}: ${nameOf(layer)}: expected an activation that Keras 3 computes alike, ` +
+      `${Object.keys(ACTIVATIONS).join(', ')}, ` +
       `got '${value}'; keep such a model with saveModel`,
   );
 }

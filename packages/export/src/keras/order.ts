@@ -32,7 +32,8 @@ export function kerasOrder(graph: FlatGraph): Operation[] {
       nodeDepths.set(parent, Math.max(depth + 1, nodeDepths.get(parent) ?? 0));
     }
   }
-  for (const input of graph.inputs.filter((one) => !depths.has(one))) depths.set(input, 0); // no output needs it
+  // No output needs it.
+  for (const input of graph.inputs.filter((one) => !depths.has(one))) depths.set(input, 0);
   const place = (operation: Operation) => met.get(operation) ?? -1;
   return [...depths.keys()].sort(
     (a, b) => (depths.get(b) ?? 0) - (depths.get(a) ?? 0) || place(a) - place(b),

@@ -100,5 +100,6 @@ function valueInfo({ name, shape, order }: Value): OnnxValue {
 
 const wrongInput = (where: string, { name, dtype }: { name: string; dtype: string }) =>
   new Error(
-    `${where}: input '${name}': expected float32, got ${dtype}; build the model with an input of numbers, or keep it with saveModel`,
+    `${where}: input '${name}': expected float32, got ${dtype}; build the model with an ` +
+      `input of numbers, or keep it with saveModel`,
   );

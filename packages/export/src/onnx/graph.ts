@@ -172,7 +172,8 @@ export class OnnxGraph {
   /** The error for a layer that cannot be exported. */
   refuse(layer: layers.Layer, { expected, got }: { expected: string; got: string }): Error {
     return new Error(
-      `${this.where}: ${nameOf(layer)}: expected ${expected}, got ${got}; build the model without it, or keep it with saveModel`,
+      `${this.where}: ${nameOf(layer)}: expected ${expected}, got ${got}; build the model ` +
+        `without it, or keep it with saveModel`,
     );
   }
 }

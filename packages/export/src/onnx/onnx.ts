@@ -70,7 +70,8 @@ function checkClassNames(model: LayersModel, classNames: readonly string[] | und
   const logits = model.outputs[0]?.shape.at(-1);
   if (classNames === undefined || classNames.length === logits) return;
   throw new RangeError(
-    `${WHERE}: option "classNames" must be a list of ${logits}, as many as the model '${model.name}' has outputs, got ${classNames.length}`,
+    `${WHERE}: option "classNames" must be a list of ${logits}, as many as the model ` +
+      `'${model.name}' has outputs, got ${classNames.length}`,
   );
 }
 
@@ -83,7 +84,8 @@ export async function writeOnnx(file: string, model: OnnxModel): Promise<void> {
   const bytes = byteLength(encoded);
   if (bytes > MOST_BYTES) {
     throw new Error(
-      `${WHERE}: model '${model.name}': expected a file of less than 2 GiB, the most that protobuf holds, got ${bytes} bytes; keep it with saveModel`,
+      `${WHERE}: model '${model.name}': expected a file of less than 2 GiB, the most that ` +
+        `protobuf holds, got ${bytes} bytes; keep it with saveModel`,
     );
   }
   await writeFileAtomic(

@@ -114,7 +114,8 @@ export function reshaped(
     nonNegative: value.nonNegative,
   });
   if (isKnown(target) && sameList(from, target)) return result(value.name);
-  if (isKnown(target) && sameList(source.sizes, target)) return result(source.name); // two reshapes cancel
+  // Two reshapes cancel.
+  if (isKnown(target) && sameList(source.sizes, target)) return result(source.name);
   const name = to.name ?? `${value.name}/Reshape`;
   const made = graph.once(`${source.name} reshaped ${target}`, () =>
     target.length === 2
@@ -132,7 +133,8 @@ export function reshaped(
 /** Flattens an image without reordering its numbers. */
 export function rolled(graph: OnnxGraph, value: Value, to: { shape: Shape; name?: string }): Value {
   const made = reshaped(graph, value, { ...to, order: [0, 1] });
-  const sizes = value.shape.slice(1).map((size) => size ?? 1); // TensorFlow.js flattens only known sizes
+  // TensorFlow.js flattens only known sizes.
+  const sizes = value.shape.slice(1).map((size) => size ?? 1);
   const order = value.order.slice(1).map((axis) => axis - 1);
   return liesTheSame(sizes, order, range(sizes.length)) ? made : { ...made, row: { sizes, order } };
 }

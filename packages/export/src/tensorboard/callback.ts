@@ -31,7 +31,8 @@ let files = 0; // two runs of a process may start in the same second
  * replaces the interrupted run's values from its first step on. A file can be read even when the
  * process was killed while writing.
  * @example
- * await train(model, trainIter, testIter, { numEpochs: 10, lr: 0.1, callbacks: [tensorBoard('boards/a')] });
+ * await train(model, trainIter, testIter, { numEpochs: 10, lr: 0.1, callbacks:
+ * [tensorBoard('boards/a')] });
  * @param settings.everySteps number of steps between values within an epoch; the end of each epoch
  *   is always written @default 50
  * @throws Error before training when the folder cannot be written

@@ -82,7 +82,8 @@ const key = (field: number, wire: keyof typeof WIRE) => varint((field << 3) | WI
 function varint(value: number): Buffer {
   const groups: number[] = [];
   let rest = value;
-  for (; rest >= 128; rest = Math.floor(rest / 128)) groups.push((rest % 128) | 128); // not >>: a step may pass 32 bits
+  // Not >>: a step may pass 32 bits.
+  for (; rest >= 128; rest = Math.floor(rest / 128)) groups.push((rest % 128) | 128);
   return Buffer.from([...groups, rest]);
 }
 

@@ -98,6 +98,7 @@ export const refusal =
   (layer: layers.Layer, where: string) =>
   (expected: string, got: unknown): never => {
     throw new Error(
-      `${where}: ${nameOf(layer)}: expected ${expected}, got ${got}; export the model in the format 'layers'`,
+      `${where}: ${nameOf(layer)}: expected ${expected}, got ${got}; export the model in the ` +
+        `format 'layers'`,
     );
   };

@@ -29,7 +29,8 @@ export function graphModel(flat: FlatGraph, where: string): GraphModel {
     const dtype = typeOf(input.dtype);
     if (!dtype)
       throw new Error(
-        `${where}: input '${input.name}': expected float32 or int32, got ${input.dtype}; save the model with saveModel`,
+        `${where}: input '${input.name}': expected float32 or int32, got ${input.dtype}; ` +
+          `save the model with saveModel`,
       );
     const name = graph.placeholder(names.get(input) as string, { shape: input.shape, dtype });
     nodes.set(input, name);

@@ -71,14 +71,16 @@ function checkStock(layer: tfl.layers.Layer, where: string): void {
   const kind = layer.getClassName();
   if (kind !== GROUPED && !CONTAINERS.includes(kind) && !STOCK.has(kind.toLowerCase())) {
     throw new Error(
-      `${where}: ${nameOf(layer)}: expected a layer of stock TensorFlow.js, got another; save the model with saveModel`,
+      `${where}: ${nameOf(layer)}: expected a layer of stock TensorFlow.js, got another; ` +
+        `save the model with saveModel`,
     );
   }
   if (kind !== 'SeparableConv2D' || layer.weights[0]?.shape[3] === 1) return;
   // TensorFlow.js does not save the depth multiplier.
   const got = layer.weights[0]?.shape[3];
   throw new Error(
-    `${where}: ${nameOf(layer)}: expected depthMultiplier 1, which stock TensorFlow.js loads, got ${got}; export the model in the format 'graph'`,
+    `${where}: ${nameOf(layer)}: expected depthMultiplier 1, which stock TensorFlow.js ` +
+      `loads, got ${got}; export the model in the format 'graph'`,
   );
 }
 
@@ -93,7 +95,8 @@ function checkNames(all: readonly tfl.layers.Layer[], where: string): void {
   );
   if (!twice) return;
   throw new Error(
-    `${where}: ${nameOf(twice)}: expected each layer with weights to have a name of its own, got two of this name; ` +
+    `${where}: ${nameOf(twice)}: expected each layer with weights to have a name of its own, ` +
+      `got two of this name; ` +
       "name one of them otherwise, or export the model in the format 'graph'",
   );
 }
@@ -103,8 +106,10 @@ function checkCalls(topology: Entry, all: readonly tfl.layers.Layer[], where: st
   if (name === undefined) return;
   const layer = all.find((one) => one.name === name);
   throw new Error(
-    `${where}: ${layer ? nameOf(layer) : `layer '${name}'`}: expected calls that TensorFlow.js makes in this order when it loads the model, ` +
-      "got a later one that is ready before an earlier one; call it in the order of computation, or export the model in the format 'graph'",
+    `${where}: ${layer ? nameOf(layer) : `layer '${name}'`}: expected calls that ` +
+      `TensorFlow.js makes in this order when it loads the model, ` +
+      'got a later one that is ready before an earlier one; call it in the order of ' +
+      "computation, or export the model in the format 'graph'",
   );
 }
 
@@ -137,7 +142,8 @@ function withoutGroups(
     if (!layer) return [withoutGroups(one, grouped, where)];
     if (one.inbound_nodes) return apart(one, layer);
     throw new Error(
-      `${where}: ${nameOf(layer)}: expected a grouped convolution in a model of tfl.model, got it in a Sequential, which cannot branch; ` +
+      `${where}: ${nameOf(layer)}: expected a grouped convolution in a model of tfl.model, ` +
+        `got it in a Sequential, which cannot branch; ` +
         "build the model with tfl.model, or export it in the format 'graph'",
     );
   });
@@ -159,7 +165,8 @@ function apart(
 ): Entry[] {
   const { groups, filters } = config as unknown as Grouped;
   const { kernel_size, strides, use_bias, trainable } = config;
-  const channels = layer.weights[0]?.shape[2] as number; // per group: the kernel is [kh, kw, channels, filters]
+  // Per group: the kernel is [kh, kw, channels, filters].
+  const channels = layer.weights[0]?.shape[2] as number;
   const each = Array.from({ length: groups }, (_, group) => group);
   const after = (names: readonly string[]) =>
     nodes.map((_, call) => names.map((from) => [from, call, 0, {}]));

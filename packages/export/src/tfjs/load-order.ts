@@ -24,7 +24,8 @@ export function confusedLayer({
   config: Entry['config'];
 }): string | undefined {
   const inside = layers.map(confusedLayer).find((name) => name !== undefined);
-  if (inside !== undefined || layers.some(({ inbound_nodes: nodes }) => !nodes)) return inside; // a Sequential has no shared layers
+  // A Sequential has no shared layers.
+  if (inside !== undefined || layers.some(({ inbound_nodes: nodes }) => !nodes)) return inside;
   // An input and a nested model already have one call when they are created.
   const own = ({ class_name: kind, config }: Entry) =>
     kind === 'InputLayer' || config.layers ? 1 : 0;

@@ -109,7 +109,8 @@ const axisName = (axis: number, rank: number) =>
 const zeroPadding: Explain = (call) => {
   const [rows, columns] = configOf(call).padding as [Sides, Sides];
   const sizes = inputOf(call);
-  const first = isChannelsFirst(call) ? 1 : 0; // with channelsFirst it pads the last two axes, also where they hold width and channels
+  // With channelsFirst it pads the last two axes, also where they hold width and channels.
+  const first = isChannelsFirst(call) ? 1 : 0;
   return [rows, columns].flatMap((sides, i) =>
     sides[0] + sides[1] === 0
       ? []

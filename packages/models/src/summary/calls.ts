@@ -47,7 +47,8 @@ export function ownCalls(model: tfl.LayersModel): LayerCall[] {
 /** The nodes of a model's own graph in the order of computation (the deepest first). */
 export function nodesOf(model: tfl.LayersModel | Container): Node[] {
   const container = model as unknown as Container;
-  if (!container.built) container.build([]); // a Sequential connects its layers only here, and needs no shape
+  // A Sequential connects its layers only here, and needs no shape.
+  if (!container.built) container.build([]);
   const { nodesByDepth } = container;
   const depths = Object.keys(nodesByDepth)
     .map(Number)

@@ -71,7 +71,8 @@ const KERNELS: Record<string, 'output' | 'input'> = {
   Conv3D: 'output',
   'deepend>GroupedConv2D': 'output',
   DepthwiseConv2D: 'output',
-  SeparableConv2D: 'output', // both kernels: the depthwise one applies the stride, before the pointwise one
+  // Both kernels: the depthwise one applies the stride, before the pointwise one.
+  SeparableConv2D: 'output',
   Conv2DTranspose: 'input',
   Dense: 'output', // once for each position where its input has several
 };

@@ -121,11 +121,13 @@ function rowOf(
   const outputShape = [batchSize, ...call.output.shape.slice(1).map((size) => size ?? Number.NaN)];
   if (outputShape.some(Number.isNaN)) {
     throw new Error(
-      `[models] summary: layer '${call.layer.name}': expected an output of a fixed size, got [${call.output.shape.map((size) => size ?? '?').join(', ')}]; ` +
+      `[models] summary: layer '${call.layer.name}': expected an output of a fixed size, got ` +
+        `[${call.output.shape.map((size) => size ?? '?').join(', ')}]; ` +
         'build the model for one image size (inputShape)',
     );
   }
-  const parameters = known ? 0 : countOf(parametersOf(call.layer)); // a layer that is called twice has its weights once
+  // A layer that is called twice has its weights once.
+  const parameters = known ? 0 : countOf(parametersOf(call.layer));
   return {
     name,
     outputShape,

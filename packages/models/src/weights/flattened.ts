@@ -101,7 +101,8 @@ const permuted = (axes: string, layer: layers.Layer) =>
   (layer.getConfig().dims as number[]).map((dim) => axes[dim - 1]).join('');
 
 function flattened(axes: string, shape: Shape): Content {
-  const size = (axis: string) => shape[axes.indexOf(axis) + 1] ?? 1; // sizes before a Flatten are always known
+  // Sizes before a Flatten are always known.
+  const size = (axis: string) => shape[axes.indexOf(axis) + 1] ?? 1;
   const image = { area: size('h') * size('w'), channels: size('c') };
   // With one pixel or one channel all orders are equal, and channels first is PyTorch's order.
   if (axes === 'chw' || image.area === 1 || image.channels === 1) return undefined;

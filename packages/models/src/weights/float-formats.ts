@@ -31,6 +31,7 @@ function halfBits(half: number): number {
   if (exponent === 0x1f) return sign | 0x7f800000 | (fraction << 13); // infinity, NaN
   if (exponent > 0) return sign | ((exponent + 127 - 15) << 23) | (fraction << 13);
   if (fraction === 0) return sign;
-  const shift = Math.clz32(fraction) - 21; // shifts the leading one of a subnormal to float32's implicit bit
+  // Shifts the leading one of a subnormal to float32's implicit bit.
+  const shift = Math.clz32(fraction) - 21;
   return sign | ((127 - 14 - shift) << 23) | (((fraction << shift) & 0x3ff) << 13);
 }

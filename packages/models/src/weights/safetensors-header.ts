@@ -93,7 +93,8 @@ function checkPlaces(
   }
   if (free === dataBytes) return;
   throw new Error(
-    `${where}: expected ${free} bytes after the header, as its tensors say, got ${dataBytes}; ${DAMAGED}`,
+    `${where}: expected ${free} bytes after the header, as its tensors say, got ` +
+      `${dataBytes}; ${DAMAGED}`,
   );
 }
 
@@ -223,7 +224,8 @@ class HeaderParser {
   ): never {
     const place = this.#tensor === undefined ? '' : `tensor ${formatValue(this.#tensor)}: `;
     throw new Error(
-      `${this.#where}: ${place}header, character ${this.#at}: expected ${expected}, got ${got}; ${DAMAGED}`,
+      `${this.#where}: ${place}header, character ${this.#at}: expected ${expected}, got ` +
+        `${got}; ${DAMAGED}`,
     );
   }
 }

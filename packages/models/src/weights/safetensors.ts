@@ -84,7 +84,8 @@ async function readHeaderLength(
 ): Promise<number> {
   if (size < LENGTH_BYTES) {
     throw new Error(
-      `${where}: expected a safetensors file, at least ${LENGTH_BYTES} bytes, got ${size}; get it again`,
+      `${where}: expected a safetensors file, at least ${LENGTH_BYTES} bytes, got ${size}; ` +
+        `get it again`,
     );
   }
   const first = await readBytes(handle, { where, begin: 0, end: LENGTH_BYTES });
@@ -94,7 +95,8 @@ async function readHeaderLength(
   if (isPickle(new Uint8Array(first)))
     throw new Error(`${where}: expected a safetensors file, got a pickle of PyTorch's; ${CONVERT}`);
   throw new Error(
-    `${where}: expected a header of at most ${most} bytes, got a length of ${length}; the file is cut off or is no safetensors file`,
+    `${where}: expected a header of at most ${most} bytes, got a length of ${length}; the ` +
+      `file is cut off or is no safetensors file`,
   );
 }
 

@@ -112,24 +112,29 @@ export function torchParameters(model: LayersModel, { where }: { where: string }
     });
 }
 
-const sizes = (shape: Shape) => shape.map((size) => size ?? 1); // the sizes of a weight are always known
+// The sizes of a weight are always known.
+const sizes = (shape: Shape) => shape.map((size) => size ?? 1);
 const at = (layer: layers.Layer, where: string) =>
   `${where}: layer '${layer.name}' (${layer.getClassName()})`;
 
 const unknownKind = (layer: layers.Layer, where: string) =>
   new Error(
-    `${at(layer, where)}: expected weights of ${Object.keys(LAYERS).join(', ')}, the kinds with a counterpart in PyTorch, ` +
-      `got ${layer.weights.map(({ originalName }) => originalName).join(', ')}; keep such a model with saveModel and loadModel`,
+    `${at(layer, where)}: expected weights of ${Object.keys(LAYERS).join(', ')}, the kinds ` +
+      `with a counterpart in PyTorch, ` +
+      `got ${layer.weights.map(({ originalName }) => originalName).join(', ')}; keep such a ` +
+      `model with saveModel and loadModel`,
   );
 
 const halfNorm = (layer: layers.Layer, where: string) =>
   new Error(
-    `${at(layer, where)}: expected scale and center, or neither, as PyTorch has them, got one; build the layer with both`,
+    `${at(layer, where)}: expected scale and center, or neither, as PyTorch has them, got ` +
+      `one; build the layer with both`,
   );
 
 const unclear = (layer: layers.Layer, where: string) =>
   new Error(
-    `${at(layer, where)}: expected rows that one Flatten made of an image, whose order in PyTorch is known, ` +
+    `${at(layer, where)}: expected rows that one Flatten made of an image, whose order in ` +
+      `PyTorch is known, ` +
       'got rows made in another way; keep such a model with saveModel and loadModel',
   );
 
@@ -139,7 +144,8 @@ export function reverseAxes(
   [a, b, c]: readonly [number, number, number],
 ): Float32Array {
   const result = new Float32Array(values.length);
-  const line = 16; // numbers per cache line; reading whole lines is several times faster for large matrices
+  // Numbers per cache line; reading whole lines is several times faster for large matrices.
+  const line = 16;
   for (let first = 0; first < c; first += line) {
     const last = Math.min(first + line, c);
     for (let j = 0; j < b; j++) {

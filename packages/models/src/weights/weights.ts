@@ -140,8 +140,10 @@ function wrongNames(
     .find(({ other }) => other);
   const hint = near ? `is ${formatValue(near.other)} the model's ${formatValue(near.name)}? ` : '';
   return new Error(
-    `${where}: expected the parameters of the model '${model.name}' and no others, got ${faults.join(' and ')}; ` +
-      `${hint}build the model that the file is of, or load what has the same name with { strict: false }`,
+    `${where}: expected the parameters of the model '${model.name}' and no others, got ` +
+      `${faults.join(' and ')}; ` +
+      `${hint}build the model that the file is of, or load what has the same name with { ` +
+      `strict: false }`,
   );
 }
 
@@ -153,14 +155,16 @@ function checkPair(
   if (torch.shape.join() !== tensor.shape.join()) {
     const next = layer === head ? 'leave the head as it is with { skipHead: true }, or ' : '';
     throw new Error(
-      `${where}: tensor ${formatValue(name)}: expected shape [${torch.shape.join(', ')}], as layer '${layer.name}' has it, ` +
+      `${where}: tensor ${formatValue(name)}: expected shape [${torch.shape.join(', ')}], as ` +
+        `layer '${layer.name}' has it, ` +
         `got [${tensor.shape.join(', ')}]; ${next}build the model with the sizes of the file's`,
     );
   }
   if (isFloat(tensor))
     return { parameter, tensor } satisfies Pair<SafetensorsTensor & { dtype: FloatDtype }>;
   throw new Error(
-    `${where}: tensor ${formatValue(name)}: expected F32, F16, BF16 or F64, got ${tensor.dtype}; save it as float32`,
+    `${where}: tensor ${formatValue(name)}: expected F32, F16, BF16 or F64, got ` +
+      `${tensor.dtype}; save it as float32`,
   );
 }
 

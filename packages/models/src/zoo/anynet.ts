@@ -52,7 +52,8 @@ export function resnextBlock(filters: number, options: ResNextBlockOptions): Blo
   const width = Math.round(filters * bottleneck);
   if (width % groupWidth !== 0) {
     throw new RangeError(
-      `[models] resnextBlock: option "groupWidth" must divide the ${width} channels inside, got ${groupWidth}`,
+      `[models] resnextBlock: option "groupWidth" must divide the ${width} channels inside, ` +
+        `got ${groupWidth}`,
     );
   }
   const style = {

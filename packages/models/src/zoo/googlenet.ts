@@ -196,7 +196,8 @@ export function googlenet(options: GoogLeNetOptions = {}): tfl.LayersModel {
   );
   if (transformInput && rest.inputShape[2] !== 3) {
     throw new RangeError(
-      `[models] googlenet: transformInput is for images of 3 channels, got ${rest.inputShape[2]}; leave it out`,
+      `[models] googlenet: transformInput is for images of 3 channels, got ` +
+        `${rest.inputShape[2]}; leave it out`,
     );
   }
   const style = TORCHVISION;

@@ -30,7 +30,8 @@ import type { LayersModel } from '@tensorflow/tfjs-layers';
  * sigmoid.
  */
 export const BOOK_LENETS = {
-  lenet: { paddings: [2, 0], batchNorm: false }, //    61,706 parameters for 28×28 pixels, 1 channel and 10 classes
+  //    61,706 parameters for 28×28 pixels, 1 channel and 10 classes.
+  lenet: { paddings: [2, 0], batchNorm: false },
   bn_lenet: { paddings: [0, 0], batchNorm: true }, //  44,878
 } as const;
 const FILTERS = [6, 16] as const;

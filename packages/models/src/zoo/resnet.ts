@@ -38,16 +38,26 @@ export interface ResNetSpec {
 
 /** torchvision's ResNets. The comments give the parameters for 1,000 classes. */
 export const RESNETS = {
-  resnet18: { block: 'basic', depths: [2, 2, 2, 2] }, //                                            11.7 M
-  resnet34: { block: 'basic', depths: [3, 4, 6, 3] }, //                                            21.8 M
-  resnet50: { block: 'bottleneck', depths: [3, 4, 6, 3] }, //                                       25.6 M
-  resnet101: { block: 'bottleneck', depths: [3, 4, 23, 3] }, //                                     44.5 M
-  resnet152: { block: 'bottleneck', depths: [3, 8, 36, 3] }, //                                     60.2 M
-  resnext50_32x4d: { block: 'bottleneck', depths: [3, 4, 6, 3], groups: 32, groupWidth: 4 }, //     25.0 M
-  resnext101_32x8d: { block: 'bottleneck', depths: [3, 4, 23, 3], groups: 32, groupWidth: 8 }, //   88.8 M
-  resnext101_64x4d: { block: 'bottleneck', depths: [3, 4, 23, 3], groups: 64, groupWidth: 4 }, //   83.5 M
-  wide_resnet50_2: { block: 'bottleneck', depths: [3, 4, 6, 3], groupWidth: 128 }, //               68.9 M
-  wide_resnet101_2: { block: 'bottleneck', depths: [3, 4, 23, 3], groupWidth: 128 }, //            126.9 M
+  //                                            11.7 M.
+  resnet18: { block: 'basic', depths: [2, 2, 2, 2] },
+  //                                            21.8 M.
+  resnet34: { block: 'basic', depths: [3, 4, 6, 3] },
+  //                                       25.6 M.
+  resnet50: { block: 'bottleneck', depths: [3, 4, 6, 3] },
+  //                                     44.5 M.
+  resnet101: { block: 'bottleneck', depths: [3, 4, 23, 3] },
+  //                                     60.2 M.
+  resnet152: { block: 'bottleneck', depths: [3, 8, 36, 3] },
+  //     25.0 M.
+  resnext50_32x4d: { block: 'bottleneck', depths: [3, 4, 6, 3], groups: 32, groupWidth: 4 },
+  //   88.8 M.
+  resnext101_32x8d: { block: 'bottleneck', depths: [3, 4, 23, 3], groups: 32, groupWidth: 8 },
+  //   83.5 M.
+  resnext101_64x4d: { block: 'bottleneck', depths: [3, 4, 23, 3], groups: 64, groupWidth: 4 },
+  //               68.9 M.
+  wide_resnet50_2: { block: 'bottleneck', depths: [3, 4, 6, 3], groupWidth: 128 },
+  //            126.9 M.
+  wide_resnet101_2: { block: 'bottleneck', depths: [3, 4, 23, 3], groupWidth: 128 },
 } as const satisfies Record<string, ResNetSpec>;
 
 export type ResNetName = keyof typeof RESNETS;

@@ -32,7 +32,8 @@ export function meanSquaredError(): Loss<null> {
 /**
  * Makes the binary cross-entropy on logits in its stable form, max(x, 0) − x·y + log(1 + e^−|x|):
  * PyTorch's `binary_cross_entropy_with_logits`. When the model ends with a sigmoid, it takes the
- * logits before that. A sample counts as correct when each of its outputs is on the same side of one
+ * logits before that. A sample counts as correct when each of its outputs is on the same side of
+ * one
  * half as its label.
  *
  * Labels: 0 to 1, float32 `[batch, outputs]`, or `[batch]` for a model with one output.

@@ -25,7 +25,8 @@ export interface Callback {
    */
   state?(): CallbackState;
   /**
-   * Continues from a state that `state` returned. Called after `onTrainBegin` of a run that resumes.
+   * Continues from a state that `state` returned. Called after `onTrainBegin` of a run that
+   * resumes.
    * The tensors stay the run's.
    */
   restore?(state: CallbackState): void;

@@ -54,7 +54,8 @@ const rules = rule.object({
  * A callback that writes checkpoints to `dir/checkpoints`: all that `train(..., { resume: dir })`
  * needs to continue as if the run had not stopped. If the process is killed at any moment, only the
  * work since the last checkpoint is lost.
- * A checkpoint whose weights or loss are not finite is never written. Of the files in the folder only
+ * A checkpoint whose weights or loss are not finite is never written. Of the files in the folder
+ * only
  * older ones that this run wrote are ever removed.
  * @returns the callback, with `save()` to write a checkpoint at once
  * @throws Error before training when the folder cannot be written, or has checkpoints of a run that

@@ -27,7 +27,8 @@ export function assertSameRun(file: string, { saved, now }: { saved: Config; now
 }
 
 /**
- * TensorFlow.js numbers the models and layers that have no name of their own, over the whole process:
+ * TensorFlow.js numbers the models and layers that have no name of their own, over the whole
+ * process:
  * `sequential_2`, `model3`, `dense_Dense4`. A model that is built again has other numbers.
  */
 const COUNTERS = /^(sequential_|model|functional|[a-z][a-z\d_]*_[A-Z][A-Za-z\d]*?)\d+(?=\/|$)/;
@@ -71,7 +72,8 @@ const format = (value: unknown) =>
   typeof value === 'object' && value !== null ? JSON.stringify(value) : formatValue(value);
 
 /**
- * Writes a checkpoint's weights and statistics into a model. Weights are matched by name; when names
+ * Writes a checkpoint's weights and statistics into a model. Weights are matched by name; when
+ * names
  * differ only by TensorFlow.js's own counters (`dense_Dense1`, `dense_Dense2`), by place and shape.
  * @param options.ema whether to prefer the averaged weights, which a run with `emaDecay` evaluates
  *   @default false

@@ -32,7 +32,8 @@ interface Statistics {
 
 /**
  * libtensorflow's batch normalization.
- * @returns y, moving mean, moving variance (unbiased), the batch's mean, its variance, and what a GPU
+ * @returns y, moving mean, moving variance (unbiased), the batch's mean, its variance, and what a
+ *   GPU
  *   saves for the gradient
  */
 function fusedBatchNorm(
@@ -67,7 +68,8 @@ function finish(y: tf.Tensor, { x, residual }: NormTensors, relu: boolean): tf.T
 }
 
 /**
- * Gives `statistic` the memory of `updated`, which is disposed. Tensors that share the statistic see
+ * Gives `statistic` the memory of `updated`, which is disposed. Tensors that share the statistic
+ * see
  * the new values, as after an update in place.
  */
 function replaceInPlace(backend: NodeBackend, statistic: tf.Tensor, updated: tf.Tensor): void {

@@ -1,6 +1,7 @@
 /**
  * Convolution of images of a few pixels as one matrix product: `[batch, pixels·in] × [pixels·in,
- * pixels'·out]`. On one pixel, a 3×3 convolution multiplies eight of nine taps by padding, and on 2×2
+ * pixels'·out]`. On one pixel, a 3×3 convolution multiplies eight of nine taps by padding, and on
+ * 2×2
  * pixels five of nine; the matrix has no padding.
  */
 import type { ConvAttrs } from '@deepend/compiler';

@@ -176,7 +176,8 @@ export const dropout: Kernel<'deepend.dropout'> = {
       groups: grid(size(x)),
       before: () => DRAW,
       main: () =>
-        /* wgsl */ `${INDEX}\n  y[i] = select(x[i] * u.scale, 0.0, f32(draw(u32(i))) < u.rate * 16777216.0);`,
+        /* wgsl */ `${INDEX}\n  y[i] = select(x[i] * u.scale, 0.0, f32(draw(u32(i))) < ` +
+        `u.rate * 16777216.0);`,
     });
     return [y];
   },

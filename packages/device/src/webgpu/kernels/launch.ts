@@ -1,6 +1,8 @@
 /**
- * Compute shaders on the stock WebGPU backend's own queue. Stock's `runWebGPUProgram` writes one new
- * tensor per shader; these write several, also in place. For `@tensorflow/tfjs-backend-webgpu` 4.22.
+ * Compute shaders on the stock WebGPU backend's own queue. Stock's `runWebGPUProgram` writes one
+ * new
+ * tensor per shader; these write several, also in place. For `@tensorflow/tfjs-backend-webgpu`
+ * 4.22.
  */
 import type { FusedKernel, FusedKernelName } from '@deepend/compiler';
 import type * as tf from '@tensorflow/tfjs-core';
@@ -83,7 +85,9 @@ const MOST_GROUPS = 65_535; // per axis; every device has as many
 
 const pipelines = new WeakMap<Handle, Map<string, { pipeline: Pipeline; layout: Handle }>>();
 
-/** The workgroups for `count` threads. `INDEX` is the WGSL for thread `i` that ends after `count`. */
+/**
+ * The workgroups for `count` threads. `INDEX` is the WGSL for thread `i` that ends after `count`.
+ */
 export const grid = (count: number): [number, number] => {
   const groups = Math.max(1, Math.ceil(count / THREADS));
   const across = Math.min(groups, MOST_GROUPS);

@@ -1,5 +1,6 @@
 /**
- * Optimizer updates in place, one shader per weight: it reads and writes the weight, the rule's slots
+ * Optimizer updates in place, one shader per weight: it reads and writes the weight, the rule's
+ * slots
  * and the gradient once.
  */
 import type { UpdateRule } from '@deepend/compiler';

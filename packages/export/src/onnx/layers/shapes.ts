@@ -67,7 +67,8 @@ function cropping(call: Call, graph: OnnxGraph): Emitted {
   const crops = config.cropping as [number, number][];
   const axes = crops.map((_, i) => x.order.indexOf(first + i));
   const starts = crops.map(([before]) => before);
-  const ends = crops.map(([, after]) => (after === 0 ? 2 ** 31 - 1 : -after)); // to the end, or counted from it
+  // To the end, or counted from it.
+  const ends = crops.map(([, after]) => (after === 0 ? 2 ** 31 - 1 : -after));
   const made = graph.node(
     'Slice',
     [x.name, graph.integers(starts), graph.integers(ends), graph.integers(axes)],

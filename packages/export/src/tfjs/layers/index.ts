@@ -73,6 +73,7 @@ export function rowOf(layer: layers.Layer, where: string): Row {
     .map((name) => name.replace('deepend>', ''))
     .join(', ');
   throw new Error(
-    `${where}: ${nameOf(layer)}: expected a layer of ${known}, got another; export the model in the format 'layers'`,
+    `${where}: ${nameOf(layer)}: expected a layer of ${known}, got another; export the model ` +
+      `in the format 'layers'`,
   );
 }
