@@ -3,9 +3,7 @@
  * comments, strings and the examples' notebooks; the length of lines; and the number of format
  * suppressions.
  *
- *   node test/package/words.mjs             everything but what WAITING lists (part of `npm run
- *   lint`)
- *   node test/package/words.mjs --all       everything
+ *   node test/package/words.mjs             everything (part of `npm run lint`)
  *   node test/package/words.mjs FILE ...    these files
  */
 import { execFileSync } from 'node:child_process';
@@ -37,39 +35,6 @@ const WORDS = [
 
 /** Sentences in which a word is right, each with its reason. */
 const ALLOWED = [{ file: 'CONTRIBUTING.md', text: /words to avoid/i, reason: 'the list itself' }];
-
-/** Folders that still have such words: delete a row when its folder passes with --all. */
-const WAITING_WORDS = [
-  'README.md',
-  'docs/architecture.md',
-  'docs/devices.md',
-  'docs/getting-started.md',
-  'docs/notebooks.md',
-  'docs/performance.md',
-  'docs/plots.md',
-  'docs/webgpu.md',
-  'examples/',
-  'packages/compiler/README.md',
-  'packages/compiler/src/',
-  'packages/core/src/',
-  'packages/device/README.md',
-  'packages/device/src/',
-  'packages/distributed/scripts/',
-  'packages/distributed/src/',
-  'packages/plot/README.md',
-  'packages/plot/src/',
-];
-/** Folders with lines that are too long: delete a row when its folder passes with --all. */
-const WAITING_LINES = [
-  'packages/compiler/src/',
-  'packages/core/src/',
-  'packages/device/src/',
-  'packages/distributed/src/',
-  'packages/plot/src/',
-  'packages/export/src/',
-  'packages/models/src/',
-  'packages/nn/src/',
-];
 
 const COLUMNS = 100;
 const SUPPRESSIONS = 20;
@@ -178,26 +143,18 @@ function findSuppressions(files) {
   ];
 }
 
-function check(flags) {
-  const named = flags.filter((flag) => flag !== '--all');
-  if (named.length > 0)
-    return named.map((file) => path.relative(ROOT, path.resolve(file))).flatMap(findWords);
-  const all = flags.includes('--all');
+function check(names) {
+  if (names.length > 0)
+    return names.map((file) => path.relative(ROOT, path.resolve(file))).flatMap(findWords);
   const files = tracked();
-  const isDone = (waiting) => (file) => all || !waiting.some((folder) => file.startsWith(folder));
   const sources = files.filter((file) => /^packages\/[^/]+\/src\/.+\.ts$/.test(file));
   return [
-    ...files.filter(isRead).filter(isDone(WAITING_WORDS)).flatMap(findWords),
-    ...sources
-      .filter((file) => !DATA.includes(file))
-      .filter(isDone(WAITING_LINES))
-      .flatMap(findLongLines),
+    ...files.filter(isRead).flatMap(findWords),
+    ...sources.filter((file) => !DATA.includes(file)).flatMap(findLongLines),
     ...findSuppressions(files),
   ];
 }
 
 const faults = check(process.argv.slice(2));
 for (const fault of faults) console.error(fault);
-if (WAITING_WORDS.length > 0) console.log(`words not checked yet in: ${WAITING_WORDS.join(' ')}`);
-if (WAITING_LINES.length > 0) console.log(`lines not checked yet in: ${WAITING_LINES.join(' ')}`);
 process.exitCode = faults.length > 0 ? 1 : 0;

@@ -112,7 +112,7 @@ function deno(): Channel | undefined {
     kernel: 'deno',
     send: (content, update) => {
       const sent = broadcast(update ? 'update_display_data' : 'display_data', content);
-      sent?.catch((error: unknown) => console.error(error)); // whoever draws does not wait
+      sent?.catch((error: unknown) => console.error(error)); // drawing does not wait
     },
   };
 }

@@ -18,7 +18,7 @@ export interface EpochRecord {
   readonly metrics?: Readonly<Record<string, unknown>>;
   /** Seconds that the epoch took in all, evaluation included. */
   readonly seconds: number;
-  /** Training throughput, counting the steps' compute alone. */
+  /** Training throughput, counting only the time of the steps. */
   readonly samplesPerSecond: number;
   /** Training throughput, with waiting for the loader. */
   readonly samplesPerSecondWithLoading: number;

@@ -145,8 +145,8 @@ export async function faultOf(name: CandidateName, index = 0): Promise<string | 
 }
 
 /**
- * Starts a candidate and lets it compute; a text says why not. A failed start leaves the others as
- * they were.
+ * Starts a candidate and lets it compute; a string says why not. A failed start leaves the others
+ * as they were.
  */
 async function tryCandidate(
   name: CandidateName,

@@ -1,4 +1,4 @@
-/** The book's `annotate`: a text in the plot with an arrow to a point. */
+/** The book's `annotate`: words in the plot with an arrow to a point. */
 import { rule } from '@deepend/core';
 import { type Plane, SIZE } from './frame';
 import { type Box, decimal, type Mark, tag } from './svg';
@@ -11,7 +11,7 @@ export interface Annotation {
   readonly text: string;
   /** The point of the arrow, in the axes' values. */
   readonly xy: Pair;
-  /** Where the text begins, in the axes' values; a text that would leave the axes is moved. */
+  /** Where the text begins, in the axes' values; text that would leave the axes is moved. */
   readonly xytext: Pair;
 }
 
@@ -26,7 +26,7 @@ export const annotationsRule = rule.list(
   'a list of { text, xy, xytext }',
 );
 
-const MARGIN = 3; // pixels between a text and the edge of its patch
+const MARGIN = 3; // pixels between text and the edge of its patch
 const HEAD = 7; // pixels, the length of an arrow's head
 
 /** @throws RangeError for a value of 0 or below on a logarithmic axis */

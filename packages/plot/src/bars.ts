@@ -75,7 +75,7 @@ const options = rule.object({
 });
 
 const WHERE = '[plot] plotBars';
-const MOST_SERIES = 7; // more colours could not be told apart
+const MOST_SERIES = 7; // more colours could not be distinguished
 
 /**
  * Draws bars from 0. A value that is not finite has no bar.

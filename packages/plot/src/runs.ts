@@ -116,7 +116,7 @@ function checkRuns(runs: readonly PlottedRun[]): void {
   if (runs.length > most) {
     throw new RangeError(
       `${WHERE}: expected at most ${most} runs, got ${runs.length}; ` +
-        'the lines of more could not be told apart',
+        'the lines of more could not be distinguished',
     );
   }
 }

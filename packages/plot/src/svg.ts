@@ -20,7 +20,7 @@ export interface TextMark {
 }
 
 /**
- * A part of a figure: an SVG element as a string, or a text, which becomes a text element or an
+ * A part of a figure: an SVG element as a string, or words, which become a `<text>` element or an
  * outline. A figure lists its marks from back to front.
  */
 export type Mark = string | TextMark;
@@ -41,7 +41,7 @@ export interface SvgOptions {
   /** `elements` can be selected and searched; `outlines` need no font on the viewer's machine. */
   text: 'elements' | 'outlines';
   /**
-   * With outlines: letters that the bundled font lacks and a system font has. A text with one of
+   * With outlines: letters that the bundled font lacks and a system font has. Text with one of
    * them is written as an element. @default none
    */
   letters?: ReadonlySet<string> | undefined;

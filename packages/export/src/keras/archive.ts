@@ -59,8 +59,9 @@ async function writeHdf5(file: string, groups: readonly WeightGroup[]): Promise<
     hdf5.close();
   }
   const { size } = await fs.stat(file);
+  // A full disk cuts the file short.
   if (size < bytes)
-    throw new Error(`expected ${bytes} bytes of weights in HDF5, got a file of ${size}`); // a full disk
+    throw new Error(`expected ${bytes} bytes of weights in HDF5, got a file of ${size}`);
 }
 
 /**

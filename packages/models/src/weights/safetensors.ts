@@ -102,7 +102,8 @@ async function readHeaderLength(
 
 const CONVERT = `convert it in Python:
   import torch; from safetensors.torch import save_file
-  save_file(torch.load('weights.pth', map_location='cpu', weights_only=True), 'weights.safetensors')`;
+  weights = torch.load('weights.pth', map_location='cpu', weights_only=True)
+  save_file(weights, 'weights.safetensors')`;
 
 /**
  * Whether a file was written by torch.save: a zip archive, or before PyTorch 1.6 a bare pickle
@@ -182,7 +183,8 @@ function encodeHeader(
   const entries = tensors.map(({ name, shape }) => {
     const begin = offset;
     offset += 4 * shape.reduce((a, b) => a * b, 1);
-    return `${JSON.stringify(name)}:${JSON.stringify({ dtype: 'F32', shape, data_offsets: [begin, offset] })}`;
+    const entry = { dtype: 'F32', shape, data_offsets: [begin, offset] };
+    return `${JSON.stringify(name)}:${JSON.stringify(entry)}`;
   });
   const json = new TextEncoder().encode(
     `{${[`"__metadata__":${JSON.stringify(metadata)}`, ...entries].join(',')}}`,

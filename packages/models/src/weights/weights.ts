@@ -119,8 +119,10 @@ function isPassedOver(name: string, parameters: readonly Parameter[]): boolean {
   );
 }
 
-const list = (names: readonly string[]) =>
-  `${names.slice(0, 10).map(formatValue).join(', ')}${names.length > 10 ? `, ... (${names.length} in all)` : ''}`;
+const list = (names: readonly string[]) => {
+  const rest = names.length > 10 ? `, ... (${names.length} in all)` : '';
+  return `${names.slice(0, 10).map(formatValue).join(', ')}${rest}`;
+};
 
 function wrongNames(
   model: LayersModel,

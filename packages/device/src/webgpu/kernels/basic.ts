@@ -44,7 +44,8 @@ var<workgroup> bests: array<Best, ${ROW_THREADS}>;
 var<workgroup> sums: array<f32, ${ROW_THREADS}>;
 // The first of the largest.
 fn better(a: Best, b: Best) -> Best {
-  if (b.index >= 0 && (a.index < 0 || b.value > a.value || (b.value == a.value && b.index < a.index))) { return b; }
+  let first = b.value == a.value && b.index < a.index;
+  if (b.index >= 0 && (a.index < 0 || b.value > a.value || first)) { return b; }
   return a;
 }
 fn best_of(mine: Best, lane: u32) -> Best {
@@ -103,10 +104,14 @@ const rowCode = (indices: boolean) => /* wgsl */ `
   if (row >= u.rows) { return; }
   let start = row * u.columns;
   var mine = Best(0.0, -1);
-  for (var c = i32(lane); c < u.columns; c += ${ROW_THREADS}) { mine = better(mine, Best(logits[start + c], c)); }
+  for (var c = i32(lane); c < u.columns; c += ${ROW_THREADS}) {
+    mine = better(mine, Best(logits[start + c], c));
+  }
   let top = best_of(mine, lane);
   var sum = 0.0;
-  for (var c = i32(lane); c < u.columns; c += ${ROW_THREADS}) { sum += exp(logits[start + c] - top.value); }
+  for (var c = i32(lane); c < u.columns; c += ${ROW_THREADS}) {
+    sum += exp(logits[start + c] - top.value);
+  }
   let whole = sum_of(sum, lane);
   let log_whole = log(whole);
   ${indices ? 'let truth = labels[row];' : LIKELIEST}
@@ -118,13 +123,19 @@ const rowCode = (indices: boolean) => /* wgsl */ `
     dLogits[start + c] = (exp(shifted) / whole * ${indices ? '1.0' : 'mass'} - share) / f32(u.rows);
   }
   let total = sum_of(loss, lane);
-  if (lane == 0u) { judged[2 * row] = total; judged[2 * row + 1] = select(0.0, 1.0, top.index == truth); }`;
+  if (lane == 0u) {
+    judged[2 * row] = total;
+    judged[2 * row + 1] = select(0.0, 1.0, top.index == truth);
+  }`;
 
 /** The class of the largest share, and the sum of the shares. */
 const LIKELIEST = /* wgsl */ `
   var likely = Best(0.0, -1);
   var shares = 0.0;
-  for (var c = i32(lane); c < u.columns; c += ${ROW_THREADS}) { likely = better(likely, Best(labels[start + c], c)); shares += labels[start + c]; }
+  for (var c = i32(lane); c < u.columns; c += ${ROW_THREADS}) {
+    likely = better(likely, Best(labels[start + c], c));
+    shares += labels[start + c];
+  }
   let truth = best_of(likely, lane).index;
   let mass = sum_of(shares, lane);`;
 
@@ -136,7 +147,9 @@ const overRows = (rows: number) => ({
   before: () => `var<workgroup> sums: array<vec2<f32>, ${THREADS}>;`,
   main: () => /* wgsl */ `
   var mine = vec2<f32>(0.0);
-  for (var r = i32(lane); r < u.rows; r += ${THREADS}) { mine += vec2<f32>(judged[2 * r], judged[2 * r + 1]); }
+  for (var r = i32(lane); r < u.rows; r += ${THREADS}) {
+    mine += vec2<f32>(judged[2 * r], judged[2 * r + 1]);
+  }
   sums[lane] = mine;
   for (var half = ${THREADS / 2}u; half > 0u; half /= 2u) {
     workgroupBarrier();

@@ -6,7 +6,7 @@
 import type { TensorInfo } from '@tensorflow/tfjs-core';
 import { type Kernel, launch, output, type Shader, scratch } from './launch';
 
-/** A workgroup's threads: channels beside each other, as they lie in memory, times rows. */
+/** A workgroup's threads: adjacent channels, as they lie in memory, times rows. */
 export const [ACROSS, DOWN] = [32, 8];
 /** Rows that a thread holds at a time. */
 export const HELD = 8;
@@ -98,9 +98,10 @@ export const sumBlocks = (planes: 1 | 2) => /* wgsl */ `${PLACE}
   var mine = vec2<f32>(0.0);
   for (var b = down; b < u.blocks && inside; b += ${DOWN}) {
     let at = b * u.channels + c;
-    mine += vec2<f32>(partials[at], ${planes === 2 ? 'partials[u.blocks * u.channels + at]' : '0.0'});
+    let second = ${planes === 2 ? 'partials[u.blocks * u.channels + at]' : '0.0'};
+    mine += vec2<f32>(partials[at], second);
   }
-  let all = reduce(mine, lane);`;
+  const all = reduce(mine, lane);`;
 
 /** {x} → the sum of each channel, `[channels]`. */
 export const channelSums: Kernel<'deepend.channelSums'> = {

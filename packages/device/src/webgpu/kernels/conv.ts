@@ -44,7 +44,7 @@ export const conv2d: Kernel<'deepend.conv2d'> = {
 const TILE = 64;
 /** Pixels that are in workgroup memory at a time. */
 const STEP = 16;
-/** So many workgroups keep a large GPU busy. */
+/** This many workgroups keep a large GPU busy. */
 const ENOUGH = 1024;
 const FEWEST_PIXELS = 256;
 
@@ -131,7 +131,7 @@ var<workgroup> wanted: array<f32, ${STEP * TILE}>; // [pixel, out]`,
   });
 }
 
-const LINES = THREADS / TILE; // pixels that the threads load beside each other
+const LINES = THREADS / TILE; // adjacent pixels that the threads load
 const EACH = STEP / LINES; // and how often
 
 const PRODUCT = /* wgsl */ `
@@ -148,7 +148,8 @@ const PRODUCT = /* wgsl */ `
   var places: array<vec3<i32>, ${EACH}>; // image, row, column
   for (var j = 0; j < ${EACH}; j++) {
     let at = start + first + j * ${LINES};
-    places[j] = vec3<i32>(at / (u.outWidth * u.outHeight), at / u.outWidth % u.outHeight, at % u.outWidth);
+    places[j] = vec3<i32>(at / (u.outWidth * u.outHeight), at / u.outWidth % u.outHeight,
+      at % u.outWidth);
   }
   let corner = vec2<u32>(lane / 16u, lane % 16u) * 4u;
   var totals: array<vec4<f32>, 4>;

@@ -43,7 +43,9 @@ fn reduce(mine: Moments, lane: u32) -> Moments {
   shared_moments[lane] = mine;
   for (var half = ${(ACROSS * DOWN) / 2}u; half >= ${ACROSS}u; half /= 2u) {
     workgroupBarrier();
-    if (lane < half) { shared_moments[lane] = joined(shared_moments[lane], shared_moments[lane + half]); }
+    if (lane < half) {
+      shared_moments[lane] = joined(shared_moments[lane], shared_moments[lane + half]);
+    }
   }
   return shared_moments[lane];
 }`;
@@ -78,7 +80,10 @@ const momentsOfBlocks = (x: TensorInfo, partials: TensorInfo): Shader => ({
     mine = joined(mine, here);
   }
   let all = reduce(mine, lane);
-  if (down == 0 && inside) { partials[partial] = all.mean; partials[plane + partial] = all.squares; }`,
+  if (down == 0 && inside) {
+    partials[partial] = all.mean;
+    partials[plane + partial] = all.squares;
+  }`,
 });
 
 /**

@@ -18,16 +18,20 @@ const RULES: Readonly<Record<UpdateRule, string>> = {
   momentum: 'let change = p[i] * u.beta1 + g; p[i] = change;',
   nesterov:
     'let velocity = p[i] * u.beta1 + g; p[i] = velocity; let change = velocity * u.beta1 + g;',
-  adam: `let mean = ${MEAN('p', 1, 'g')}; let square = ${MEAN('q', 2, 'g * g')}; p[i] = mean; q[i] = square;
+  adam: `let mean = ${MEAN('p', 1, 'g')}; let square = ${MEAN('q', 2, 'g * g')}; p[i] = mean;
+    q[i] = square;
   let change = mean / (sqrt(square) / u.correction + u.epsilon);`,
   rmsprop: `let square = ${MEAN('p', 2, 'g * g')}; p[i] = square;
   let change = g / (sqrt(square) + u.epsilon);`,
   rmspropMomentum: `let square = ${MEAN('p', 2, 'g * g')}; p[i] = square;
   let change = q[i] * u.beta1 + g / (sqrt(square) + u.epsilon); q[i] = change;`,
-  rmspropCentered: `let square = ${MEAN('p', 2, 'g * g')}; let mean = ${MEAN('q', 2, 'g')}; p[i] = square; q[i] = mean;
+  rmspropCentered: `let square = ${MEAN('p', 2, 'g * g')}; let mean = ${MEAN('q', 2, 'g')};
+    p[i] = square; q[i] = mean;
   let change = g / (sqrt(max(square - mean * mean, number(0.0))) + u.epsilon);`,
-  rmspropCenteredMomentum: `let square = ${MEAN('p', 2, 'g * g')}; let mean = ${MEAN('q', 2, 'g')}; p[i] = square; q[i] = mean;
-  let change = r[i] * u.beta1 + g / (sqrt(max(square - mean * mean, number(0.0))) + u.epsilon); r[i] = change;`,
+  rmspropCenteredMomentum: `let square = ${MEAN('p', 2, 'g * g')};
+    let mean = ${MEAN('q', 2, 'g')}; p[i] = square; q[i] = mean;
+  let change = r[i] * u.beta1 + g / (sqrt(max(square - mean * mean, number(0.0))) + u.epsilon);
+    r[i] = change;`,
   adagrad: `let sum = p[i] + g * g; p[i] = sum;
   let change = g / (sqrt(sum) + u.epsilon);`,
   lion: `let change = sign(${MEAN('p', 1, 'g')}); p[i] = ${MEAN('p', 2, 'g')};`,
