@@ -233,7 +233,7 @@ describe('tables', () => {
     const text = markdown(RESULTS);
     expect(text.match(/\| -+ \|/g)).toHaveLength(2);
     expect(text.split('\n').at(-1)).toBe(
-      'Medians of 1 interleaved rounds of 4 s, A processor, 2 cores, Node v20.0.0, simd on 2 threads (relaxed build), beside PyTorch 2.0, 2 threads; 2026-01-02, `npm run bench`.',
+      'Medians of 1 interleaved rounds of 4 s, A processor, 2 cores, Node v20.0.0, simd on 2 threads (relaxed build), compared with PyTorch 2.0, 2 threads; 2026-01-02, `npm run bench`.',
     );
   });
 

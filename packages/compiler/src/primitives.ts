@@ -151,11 +151,13 @@ export function composedInputGradient(
   attrs: ConvAttrs,
 ): tf.Tensor4D {
   const { groups = 1 } = attrs;
-  if (groups > 1)
-    return mapGroups([dy, filter], groups, (part, dPart) =>
-      inputGradient(part, dPart, { conv: oneGroup(attrs), xShape }),
-    );
   const [kh, kw, channels, filters] = filter.shape;
+  if (groups > 1) {
+    const groupShape = [...xShape.slice(0, 3), channels];
+    return mapGroups([dy, filter], groups, (part, filterPart) =>
+      inputGradient(part, filterPart, { conv: oneGroup(attrs), xShape: groupShape }),
+    );
+  }
   const [, height = 1, width = 1] = xShape;
   if (isPlain(filter.shape, attrs)) {
     const rows: tf.Tensor = tf.matMul(
