@@ -79,7 +79,7 @@ describe.skipIf(absent)(`a report in Chromium${absent ? ` (skipped: ${absent})` 
         expect.stringMatching(/^Test image \d+: .+, predicted .+$/),
       ]);
     await hover(page, '#curves', /^(train loss|train acc|test acc): \d\.\d+ at epoch [123]$/);
-    await hover(page, '#confusion', /^.+ taken for .+: \d+/);
+    await hover(page, '#confusion', /^.+ (predicted as .+|correct): \d+/);
     expect(heard).toEqual([]);
     await page.close();
   });

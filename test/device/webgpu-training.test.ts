@@ -61,9 +61,17 @@ const STYLE: ResNetStyle = {
   },
 };
 
-/** All of ResNet-18's layers, with 8 filters in the first where it has 64. */
+/**
+ * All of ResNet-18's layers, with 8 filters in the first where it has 64. With some seeds a ReLU's
+ * input is within rounding of 0 and opens on one backend only; with this one none is.
+ */
 const narrowResNet18: BuildNet = (options) =>
-  buildResNet('narrow', { block: 'basic', depths: [2, 2, 2, 2], filters: 8 }, options, STYLE);
+  buildResNet(
+    'narrow',
+    { block: 'basic', depths: [2, 2, 2, 2], filters: 8 },
+    { ...options, seed: 1 },
+    STYLE,
+  );
 
 /** A net on the backend that is current, and a step of its training. */
 function session(

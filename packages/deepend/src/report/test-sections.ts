@@ -90,7 +90,7 @@ function confusedBody({ confused }: Tested): Html {
   if (confused.length === 0) return html`<p>None: every prediction is correct.</p>`;
   const columns = [
     { name: 'true class' },
-    { name: 'taken for' },
+    { name: 'predicted as' },
     { name: 'images', numeric: true },
     { name: 'of the class', numeric: true },
   ];
