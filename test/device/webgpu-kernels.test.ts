@@ -108,6 +108,8 @@ describe.skipIf(absent)(`the fused operations on ${title}`, () => {
       flags,
       fc.constantFrom(0, 1000),
       (shape, flag, offset) => {
+        // Far from zero, the variance of a few pixels has no correct digit left.
+        fc.pre(offset === 0 || shape[0] * shape[1] * shape[2] >= 16);
         const attrs: BatchNormAttrs = { ...flag, epsilon: 1e-5, momentum: 0.9, frozen: false };
         const c = [shape[3]];
         return expectSame(

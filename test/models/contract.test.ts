@@ -153,7 +153,9 @@ describe.each(listModels().map((id) => ({ id, title: titled(id) })))('$title', (
       expect(logits.every(Number.isFinite)).toBe(true);
 
       const first = stepOf(plan, batch);
-      const lr = (0.02 * first.loss) / squaredNorm(first.gradients);
+      // The linear part of a thousand layers' loss is short.
+      const fraction = id === 'cifar/resnet1001' ? 0.001 : 0.02;
+      const lr = (fraction * first.loss) / squaredNorm(first.gradients);
       sgd(first.gradients, { lr });
       free(first.gradients);
       const second = stepOf(plan, batch);

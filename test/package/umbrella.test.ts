@@ -69,7 +69,7 @@ it('loads no command line, no image codec and no optional backend when it is imp
 it('starts no backend when it is imported', () => {
   const script = `
     require('deepend');
-    const { backend } = require('@tensorflow/tfjs-core');
+    const { engine } = require('@tensorflow/tfjs-core');
     console.log(Object.keys(engine().registry).length, engine().backendName ?? 'none');`;
   const output = execFileSync(process.execPath, ['-e', script], { encoding: 'utf8' });
   expect(output).toBe('0 none\n');
