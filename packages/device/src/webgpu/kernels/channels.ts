@@ -101,7 +101,7 @@ export const sumBlocks = (planes: 1 | 2) => /* wgsl */ `${PLACE}
     let second = ${planes === 2 ? 'partials[u.blocks * u.channels + at]' : '0.0'};
     mine += vec2<f32>(partials[at], second);
   }
-  const all = reduce(mine, lane);`;
+  let all = reduce(mine, lane);`;
 
 /** {x} → the sum of each channel, `[channels]`. */
 export const channelSums: Kernel<'deepend.channelSums'> = {
