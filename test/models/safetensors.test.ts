@@ -186,7 +186,7 @@ const HOSTILE: [string, Buffer, RegExp][] = [
   [
     "PyTorch's zip",
     Buffer.concat([Buffer.from('PK\x03\x04\0\0\x08\x08'), Buffer.alloc(50)]),
-    /got a pickle of PyTorch's; convert it in Python:\n {2}import torch; from safetensors.torch import save_file\n {2}save_file\(torch\.load/,
+    /got a pickle of PyTorch's; convert it in Python:\n {2}import torch; from safetensors.torch import save_file\n {2}weights = torch\.load\(.*\n {2}save_file\(weights/,
   ],
   [
     "PyTorch's old pickle",
