@@ -53,6 +53,21 @@ describe('golden figures', () => {
   ] as const)('%s', (name, draw) => expectGolden(name, draw().svg));
 });
 
+describe('contours of a plane with rounding errors', () => {
+  it.each([5e-324, 1e-305, 1 + Number.EPSILON])('are none, up to %d', (value) => {
+    const lowest = value > 1 ? 1 : 0;
+    const grid = {
+      x: [0, 1],
+      y: [0, 1],
+      z: [
+        [lowest, value],
+        [lowest, lowest],
+      ],
+    };
+    expect(plotContours(grid).svg).not.toMatch(/NaN|Infinity|undefined/);
+  });
+});
+
 const side = fc.integer({ min: 2, max: 9 });
 const value = fc.oneof(
   fc.double({ noNaN: true, min: -1e3, max: 1e3 }),

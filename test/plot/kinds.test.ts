@@ -171,7 +171,17 @@ describe('heatmaps', () => {
     expect(figure.toText({ width: 40, color: 'truecolor' })).toContain('▀');
   });
 
-  it('are sound for any finite matrix', () => {
+  it.each([
+    ['subnormal', 4.9e-308],
+    ['tiny', 1e-301],
+    ['next to each other', 1 + Number.EPSILON],
+  ])('have one label at their colours where the values are %s', (_, value) => {
+    const lowest = value > 1 ? 1 : 0;
+    const { svg } = heatmap([[lowest, value]]);
+    expect(svg).not.toMatch(/NaN|Infinity|undefined/);
+  });
+
+  it('are valid for any finite matrix', () => {
     const matrix = fc
       .integer({ min: 1, max: 30 })
       .chain((n) =>

@@ -43,7 +43,9 @@ export function makeAxis(options: AxisOptions): Axis {
   const domain = limits ?? (startsAtZero ? [0, largest(usable) || 1] : extent(usable, scale));
   const mapped = (scale === 'log' ? scaleLog() : scaleLinear()).domain(domain).range(pixels);
   if (nice && !limits) mapped.nice(room);
-  const candidates = mapped.ticks(room).filter((value) => !integers || Number.isInteger(value));
+  const candidates = isNarrow(domain) // steps between ticks would be lost in rounding
+    ? [domain[0]]
+    : mapped.ticks(room).filter((value) => !integers || Number.isInteger(value));
   const format =
     scale === 'log'
       ? mapped.tickFormat(room, '~g')
@@ -62,13 +64,19 @@ const smallest = (values: readonly number[]) =>
 const largest = (values: readonly number[]) =>
   values.reduce((a, b) => Math.max(a, b), Number.NEGATIVE_INFINITY);
 
+/** Whether two ends are so close that rounding hides what lies between them. */
+export function isNarrow([from, to]: readonly [number, number]): boolean {
+  const size = Math.max(Math.abs(from), Math.abs(to));
+  return Math.abs(to - from) <= Math.max(size * 1e-12, 1 / LARGEST);
+}
+
 /** The smallest and the largest value; around a constant value, a tenth of it on either side. */
 function extent(values: readonly number[], scale: 'linear' | 'log'): [number, number] {
   if (values.length === 0) return scale === 'log' ? [1, 10] : [0, 1];
   const low = smallest(values);
   const high = largest(values);
+  if (!isNarrow([low, high])) return [low, high];
   const size = Math.max(Math.abs(low), Math.abs(high));
-  if (high - low > Math.max(size * 1e-12, 1 / LARGEST)) return [low, high];
   const margin = size > 1 / LARGEST ? size / 10 : 0.5;
   return scale === 'log' ? [low / 10, low * 10] : [low - margin, low + margin];
 }

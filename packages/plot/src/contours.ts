@@ -1,6 +1,7 @@
 /** Contour plots of functions of two variables, loss landscapes, and the path of an optimizer. */
 import { checkOptions, formatValue, rule } from '@deepend/core';
 import { scaleLinear } from 'd3-scale';
+import { isNarrow } from './axis';
 import { toBlocks } from './blocks';
 import { checkMatrix, countColumns, type Matrix } from './cells';
 import type { TextSize } from './characters';
@@ -219,6 +220,7 @@ function chooseLevels(
   const values = z.flatMap((row) => Array.from(row));
   if (zscale === 'linear') {
     const [least, most] = finiteExtent(values);
+    if (isNarrow([least, most])) return []; // a plane: no level lies between
     return scaleLinear()
       .domain([least, most])
       .ticks(levels)
