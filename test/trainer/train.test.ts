@@ -182,14 +182,20 @@ describe('what a person sees', () => {
     return () => vi.restoreAllMocks();
   });
 
-  it("ends with the book's two lines", async () => {
+  it("begins with what it will do, and ends with the book's two lines", async () => {
     await train(linearNet(), fakeLoader(6, 2), fakeLoader(6, 2), { numEpochs: 2, lr: 0.1 });
-    expect(lines).toHaveLength(4);
+    expect(lines).toHaveLength(6);
     expect(lines[0]).toMatch(
+      /^training on cpu: .+ \(it is the current backend of TensorFlow.js\)$/,
+    );
+    expect(lines[1]).toMatch(
+      /^sequential\S* \(51 parameters\), 6 images of 4×4×1, 6 for the test: 2 epochs of 3 steps$/,
+    );
+    expect(lines[2]).toMatch(
       /^epoch 1\/2 {2}loss \d\.\d{3}, train acc \d\.\d{3}, test acc \d\.\d{3} {2}\(\d+\.\d s\)$/,
     );
-    expect(lines[2]).toMatch(/^loss \d\.\d{3}, train acc \d\.\d{3}, test acc \d\.\d{3}$/);
-    expect(lines[3]).toMatch(/^\d+\.\d examples\/sec on cpu$/);
+    expect(lines[4]).toMatch(/^loss \d\.\d{3}, train acc \d\.\d{3}, test acc \d\.\d{3}$/);
+    expect(lines[5]).toMatch(/^\d+\.\d examples\/sec on cpu$/);
   });
 
   it('is nothing at all with progress: false', async () => {

@@ -21,6 +21,7 @@ export {
   writeFolderAtomic,
 } from './files';
 export { toCsv, toJson, toJsonl } from './history';
+export { type LiveOutput, registerLiveOutput, releaseLiveOutput } from './live-output';
 export { type Bundle, type Notebook, type NotebookOutput, notebook } from './notebook';
 export { checkOptions, closest, formatValue } from './options';
 export { mixSeed } from './random';

@@ -1,5 +1,5 @@
 /** Shows figures where the program runs: below a notebook's cell, or on the terminal. */
-import { type Notebook, type NotebookOutput, notebook } from '@deepend/core';
+import { type Notebook, type NotebookOutput, notebook, registerLiveOutput } from '@deepend/core';
 import type { Figure } from './figure';
 
 /**
@@ -48,6 +48,7 @@ export class LiveView {
   #allowance = BURST;
   #allowedAt = performance.now();
   #later: NodeJS.Timeout | undefined;
+  readonly #live = { release: () => this.begin() };
 
   /**
    * @param makeFigure returns the figure to show now
@@ -102,5 +103,6 @@ export class LiveView {
     const back = this.#drawnLines > 0 ? `\r\u001b[${this.#drawnLines}A\u001b[0J` : '';
     stream.write(`${back}${text}\n`);
     this.#drawnLines = text.split('\n').length;
+    registerLiveOutput(this.#live);
   }
 }

@@ -1,9 +1,9 @@
 /** A run's progress in a notebook: one output below the cell, updated in place. */
 
-import type { StepRecord } from '@deepend/core';
 import { type NotebookOutput, notebook } from '@deepend/core';
 import type { TrainResult } from './callbacks/callback';
-import type { Bars } from './progress';
+import { type Bars, metricsLine } from './progress';
+import { drawBar } from './progress-bar';
 
 const MAX_LINES = 20; // lines of finished epochs that are shown; earlier ones are counted
 const UPDATE_INTERVAL_MS = 250;
@@ -13,7 +13,6 @@ const BAR_WIDTH = 24; // characters
 export function notebookBars({ quietEpochs }: { quietEpochs: boolean }): Bars {
   const output: NotebookOutput | undefined = notebook()?.newOutput();
   let lines: string[] = [];
-  let epochStart: { epoch: number; step: number; at: number } | undefined;
   let shownAt = Number.NEGATIVE_INFINITY;
   const show = (bar?: string) => {
     output?.show({
@@ -22,14 +21,13 @@ export function notebookBars({ quietEpochs }: { quietEpochs: boolean }): Bars {
     shownAt = performance.now();
   };
   return {
-    step: (record, { numEpochs, metrics }) => {
-      const now = performance.now();
-      if (epochStart?.epoch !== record.epoch)
-        epochStart = { epoch: record.epoch, step: record.step, at: now };
-      if (now - shownAt < UPDATE_INTERVAL_MS) return;
-      const place = `epoch ${record.epoch}/${numEpochs}`;
-      const taken = { steps: record.step - epochStart.step, milliseconds: now - epochStart.at };
-      show(`${place} ${drawBar(record)} | ${timeLeft(record, taken)}${metrics}`);
+    step: (record, { numEpochs, toGo }) => {
+      if (performance.now() - shownAt < UPDATE_INTERVAL_MS) return;
+      const { epoch, step, numBatches } = record;
+      const bar = `${drawBar(record, BAR_WIDTH)} ${step}/${numBatches}`;
+      const left = toGo === '' ? '' : `${toGo} | `;
+      const metrics = metricsLine({ ...record, testAcc: null });
+      show(`epoch ${epoch}/${numEpochs} ${bar} | ${left}${metrics}`);
     },
     epoch: (line) => {
       lines = quietEpochs ? [line] : [...lines, line];
@@ -42,23 +40,6 @@ export function notebookBars({ quietEpochs }: { quietEpochs: boolean }): Bars {
 function lastLines(lines: readonly string[]): readonly string[] {
   if (lines.length <= MAX_LINES) return lines;
   return [`(${lines.length - MAX_LINES} epochs before)`, ...lines.slice(-MAX_LINES)];
-}
-
-function drawBar({ step, numBatches }: StepRecord): string {
-  const done = Math.round((BAR_WIDTH * step) / numBatches);
-  return `${'█'.repeat(done)}${'░'.repeat(BAR_WIDTH - done)} ${step}/${numBatches}`;
-}
-
-/** `12s to go | `, once there is a step to estimate from. */
-function timeLeft(
-  { step, numBatches }: StepRecord,
-  taken: { steps: number; milliseconds: number },
-): string {
-  if (taken.steps === 0) return '';
-  const seconds = Math.round((taken.milliseconds / taken.steps / 1000) * (numBatches - step));
-  const short = `${seconds}s`;
-  const long = `${Math.floor(seconds / 60)}m${seconds % 60}s`;
-  return `${seconds < 60 ? short : long} to go | `;
 }
 
 /**

@@ -1,12 +1,15 @@
 /**
- * The progress of a run for people: one bar per epoch on a terminal or in a notebook, one line per
- * epoch elsewhere, and the book's two lines at the end.
+ * The progress of a run for people: what it is about to do, how long that takes, one bar per epoch
+ * on a terminal or in a notebook, lines elsewhere, and the book's two lines at the end.
  */
 
-import type { EpochRecord, StepRecord } from '@deepend/core';
-import { notebook } from '@deepend/core';
-import cliProgress from 'cli-progress';
+import { type EpochRecord, notebook, releaseLiveOutput, type StepRecord } from '@deepend/core';
+import { adviceFor } from './advice';
 import type { Callback, RunInfo, TrainResult } from './callbacks/callback';
+import { Estimate, formatDuration, workOf } from './estimate';
+import type { Loader } from './loader';
+import { openingLines, originalSizeOf } from './opening';
+import { ProgressBar } from './progress-bar';
 import { notebookBars } from './progress-notebook';
 
 const formatFraction = (fraction: number) => fraction.toFixed(3);
@@ -42,37 +45,65 @@ function partialLine(
 
 /** Shows the progress of epochs. */
 export interface Bars {
-  /** After a step. `metrics` is the epoch's line so far. */
-  step(record: StepRecord, about: { numEpochs: number; metrics: string }): void;
+  /** After a step, with what is left of the run: `7 min to go`, or nothing before it is known. */
+  step(record: StepRecord, about: { numEpochs: number; toGo: string }): void;
+  /** After the last step of an epoch, before its evaluation. */
+  evaluate?(about: { epoch: number; numEpochs: number }): void;
   /** After an epoch, with its line. */
   epoch(line: string): void;
   /** After the run, or when it failed. */
   close(): void;
 }
 
+const MIN_ESTIMATE_SECONDS = 10; // shorter runs are over before an estimate is read
+
 /**
  * The progress display, as a callback.
  * @param callbacks the run's own: epochs have no lines when one of them draws live
  */
-export function progressDisplay(callbacks: readonly Callback[]): Callback & { close(): void } {
-  const quietEpochs = callbacks.some(({ drawsLive }) => drawsLive);
-  const bars = notebook() ? notebookBars({ quietEpochs }) : terminalBars({ quietEpochs });
+export function progressDisplay(
+  callbacks: readonly Callback[],
+  { trainLoader, testLoader }: { trainLoader: Loader; testLoader: Loader | null },
+): Callback & { close(): void } {
+  const drawsLive = callbacks.some((callback) => callback.drawsLive);
+  const bars = makeBars(drawsLive);
   let run: RunInfo | undefined;
+  let estimate: Estimate | undefined;
+  let isAnnounced = false;
+  const toGo = (record: { epoch: number; step: number }) => {
+    const seconds = estimate?.secondsLeft(record);
+    return seconds === undefined ? '' : `${formatDuration(seconds)} to go`;
+  };
+  /** Prints once how long the run takes. */
+  const announce = (record: { epoch: number }) => {
+    const seconds = estimate?.secondsLeft({ ...record, step: 0 }); // of whole epochs
+    if (isAnnounced || seconds === undefined || !run) return;
+    isAnnounced = true;
+    if (seconds < MIN_ESTIMATE_SECONDS) return;
+    releaseLiveOutput();
+    console.log(estimateLine(run, { seconds, record, trainLoader }));
+  };
   return {
     onTrainBegin: (info) => {
       run = info;
+      estimate = new Estimate(workOf(trainLoader, testLoader, info));
+      for (const line of openingLines(info, { trainLoader, testLoader })) console.log(line);
     },
+    onEpochBegin: () => estimate?.beginEpoch(),
     onStep: (record) => {
-      bars.step(record, {
-        numEpochs: run?.numEpochs ?? record.epoch,
-        metrics: metricsLine({ ...record, testAcc: null }),
-      });
+      estimate?.step(record, { waits: run?.device.backend !== 'webgpu' });
+      announce(record);
+      bars.step(record, { numEpochs: run?.numEpochs ?? record.epoch, toGo: toGo(record) });
     },
+    onEvaluationBegin: ({ epoch }) =>
+      bars.evaluate?.({ epoch, numEpochs: run?.numEpochs ?? epoch }),
     onEpochEnd: (record) => {
       const numEpochs = run?.numEpochs ?? record.epoch;
       const number = String(record.epoch).padStart(String(numEpochs).length);
       const seconds = record.seconds.toFixed(1);
       bars.epoch(`epoch ${number}/${numEpochs}  ${metricsLine(record)}  (${seconds} s)`);
+      estimate?.endEpoch(record);
+      if (record.epoch < numEpochs) announce({ epoch: record.epoch + 1 });
     },
     onTrainEnd: (result) => {
       const last = result.history.at(-1);
@@ -85,40 +116,66 @@ export function progressDisplay(callbacks: readonly Callback[]): Callback & { cl
   };
 }
 
-/** Bars go to stderr and disappear at the end of their epoch; lines go to stdout. */
+/** `about 1 h 50 min for 10 epochs; \`resize: 28\` would take about 7 min` */
+function estimateLine(
+  { model, numEpochs }: RunInfo,
+  about: { seconds: number; record: { epoch: number }; trainLoader: Loader },
+): string {
+  const { seconds, record, trainLoader } = about;
+  const epochs = numEpochs - record.epoch + 1;
+  const advice = adviceFor({
+    model,
+    seconds,
+    numEpochs: epochs,
+    inputShape: trainLoader.inputShape ?? [],
+    originalSize: originalSizeOf(trainLoader),
+  });
+  const what = `${epochs} ${epochs === 1 ? 'epoch' : 'epochs'}`;
+  return `about ${formatDuration(seconds)} for ${what}${advice ? `; ${advice}` : ''}`;
+}
+
+/** A live chart leaves no room for lines; where it cannot be drawn, there are lines. */
+function makeBars(drawsLive: boolean): Bars {
+  if (notebook()) return notebookBars({ quietEpochs: drawsLive });
+  const quietEpochs = drawsLive && process.stdout.isTTY === true;
+  return process.stderr.isTTY ? terminalBars({ quietEpochs }) : plainLines({ quietEpochs });
+}
+
+/** A bar on stderr that disappears at the end of its epoch; lines go to stdout. */
 function terminalBars({ quietEpochs }: { quietEpochs: boolean }): Bars {
-  let bar: cliProgress.SingleBar | undefined;
-  const close = () => {
-    bar?.stop();
-    bar = undefined;
-  };
+  const bar = new ProgressBar(process.stderr);
   return {
-    step: (record, { numEpochs, metrics }) => {
-      if (!process.stderr.isTTY) return;
-      bar ??= startBar(record, numEpochs);
-      bar.update(record.step, { metrics });
-    },
+    step: (record, about) => bar.update({ ...record, ...about }),
     epoch: (line) => {
-      close();
+      bar.clear();
       if (!quietEpochs) console.log(line);
     },
-    close,
+    close: () => bar.clear(),
   };
 }
 
-function startBar({ epoch, numBatches }: StepRecord, numEpochs: number): cliProgress.SingleBar {
-  const bar = new cliProgress.SingleBar(
-    {
-      format:
-        `epoch ${epoch}/${numEpochs} {bar} {value}/{total} | {eta_formatted} to go | ` +
-        '{metrics}',
-      stream: process.stderr,
-      hideCursor: null, // otherwise an interrupted run leaves the terminal without a cursor
-      clearOnComplete: true,
-      barsize: 24,
+const LINE_INTERVAL_MS = 30_000;
+
+/** A line for each epoch, and within long epochs one every 30 s. */
+function plainLines({ quietEpochs }: { quietEpochs: boolean }): Bars {
+  let printedAt = performance.now();
+  const print = (line: string) => {
+    if (!quietEpochs) console.log(line);
+    printedAt = performance.now();
+  };
+  const isDue = () => performance.now() - printedAt >= LINE_INTERVAL_MS;
+  return {
+    step: (record, { numEpochs, toGo }) => {
+      const { epoch, step, numBatches } = record;
+      if (!isDue() || step === numBatches) return;
+      const left = toGo === '' ? '' : `  (about ${toGo})`;
+      const place = `epoch ${epoch}/${numEpochs}  step ${step}/${numBatches}`;
+      print(`${place}  ${metricsLine({ ...record, testAcc: null })}${left}`);
     },
-    cliProgress.Presets.shades_classic,
-  );
-  bar.start(numBatches, 0, { metrics: '' });
-  return bar;
+    evaluate: ({ epoch, numEpochs }) => {
+      if (isDue()) print(`epoch ${epoch}/${numEpochs}  all steps are done; evaluating`);
+    },
+    epoch: print,
+    close: () => {},
+  };
 }

@@ -30,7 +30,8 @@ const YIELD_INTERVAL_MS = 20;
 /**
  * Trains a model, by default with stochastic gradient descent on softmax cross-entropy, and
  * evaluates it after each epoch. Training starts from the weights that the model has: nothing
- * resets them. At the end it prints the book's two lines.
+ * resets them. It prints what it is about to do, after the first steps an estimate of the time, and
+ * at the end the book's two lines.
  * @param testIter null to train without evaluation
  * @throws TypeError or RangeError before anything is computed, when options, model and loaders do
  *   not fit together
@@ -56,7 +57,7 @@ export async function train(
   const device = await prepareDevice(model, options);
   const { trainLoader, testLoader, dispose } = limitLoaders(trainIter, testIter, options);
   const { callbacks: userCallbacks = [], progress = true } = options;
-  const display = progress && progressDisplay(userCallbacks);
+  const display = progress && progressDisplay(userCallbacks, { trainLoader, testLoader });
   const callbacks = display ? [display, ...userCallbacks] : userCallbacks;
   const run = new Run(model, trainLoader, { ...options, device, callbacks });
   const { stepRunner } = run;
@@ -129,9 +130,7 @@ async function prepareDevice(model: LayersModel, options: TrainOptions): Promise
   }
   if (devices) requireFirst(WHERE, devices, currentDevice());
   if (device) return device;
-  const { isDefault, ...found } = await startDefaultDevice(model);
-  if (isDefault && options.progress !== false)
-    console.log(`training on ${found.name}: ${found.hardware} (${found.why})`);
+  const { isDefault: _, ...found } = await startDefaultDevice(model);
   return found;
 }
 

@@ -1,7 +1,7 @@
 /** The callback that writes a run's folder. */
 import { execFileSync } from 'node:child_process';
 import { mkdir, readFile, rm } from 'node:fs/promises';
-import { appendToFile, toJsonl, writeFileAtomic } from '@deepend/core';
+import { appendToFile, releaseLiveOutput, toJsonl, writeFileAtomic } from '@deepend/core';
 import { saveModel } from '@deepend/models';
 import { curves } from '@deepend/plot';
 import {
@@ -196,9 +196,11 @@ function onSignals(stop: (exitCode: number) => void): () => void {
   const signals = Object.keys(EXIT_CODES) as (keyof typeof EXIT_CODES)[];
   let stopping = false;
   const listener = (signal: keyof typeof EXIT_CODES) => {
+    releaseLiveOutput(); // the message, or the prompt, stands on a line of its own
     if (stopping) process.exit(EXIT_CODES[signal]);
     stopping = true;
-    console.error('\ninterrupted: finishing the step and saving; Ctrl-C again exits at once');
+    if (process.stderr.isTTY) console.error(); // below the ^C of the terminal
+    console.error('interrupted: finishing the step and saving; Ctrl-C again exits at once');
     stop(EXIT_CODES[signal]);
   };
   for (const signal of signals) process.on(signal, listener as NodeJS.SignalsListener);
