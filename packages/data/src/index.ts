@@ -2,10 +2,12 @@
 export * from './datasets';
 export * as datasets from './datasets';
 export { DataError } from './errors';
-export { type DecodedImage, decodeImage } from './loading/decode';
+export { type DecodedImage, decodeImage, IMAGE_EXTENSIONS } from './loading/decode';
 export { DataLoader, type LoaderState } from './loading/loader';
 export type { DataLoaderOptions } from './loading/loader-options';
+export { type PreparedImage, type PrepareImageOptions, prepareImage } from './loading/photo';
 export type { SkippedFile } from './loading/prepare';
+export { type Preprocessing, parsePreprocessing } from './loading/preprocessing';
 export {
   type FromTfOptions,
   fromTfDataset,

@@ -23,6 +23,7 @@ export {
   loadFashionMnist,
   loadKmnist,
   loadMnist,
+  type Preprocessing,
   type Transform,
 } from '@deepend/data';
 export {
@@ -120,5 +121,10 @@ export * as callbacks from './namespaces/callbacks';
 export * as datasets from './namespaces/datasets';
 export * as runs from './namespaces/runs';
 export * as transforms from './namespaces/transforms';
+export {
+  type ImagePrediction,
+  type PredictImagesOptions,
+  predictImages,
+} from './predict-images';
 export { writeReport } from './report/report';
 export { type SaveRunOptions, saveRun } from './run/save-run';

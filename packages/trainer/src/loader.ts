@@ -29,6 +29,8 @@ export interface Loader extends AsyncIterable<Batch> {
   state?(): object;
   /** What decides the batches besides the data, as plain JSON: seed, order, transforms. */
   config?(): object;
+  /** What it does to each image, as plain JSON: a run records it, to predict photos later. */
+  preprocessing?(): Promise<object>;
   /** Continues at a position that `state` returned. */
   restore?(state: object): void;
 }

@@ -69,7 +69,9 @@ export async function train(
     }
     await stepRunner.start();
     await run.resume();
-    await emit(callbacks, 'onTrainBegin', run.info());
+    const preprocessing = async () =>
+      (testIter?.preprocessing ? testIter : trainIter).preprocessing?.();
+    await emit(callbacks, 'onTrainBegin', { ...run.info(), preprocessing });
     run.restoreCallbacks();
 
     while (run.epoch <= run.numEpochs && run.stopReason === undefined) {

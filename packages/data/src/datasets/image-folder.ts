@@ -73,7 +73,7 @@ interface Walk {
 export async function imageFolder(
   folder: string,
   options: ImageFolderOptions = {},
-): Promise<FileDataset> {
+): Promise<FileDataset & { readonly classNames: readonly string[] }> {
   const where = '[data] imageFolder';
   const checked = checkOptions(where, OPTIONS, options);
   const { channels = 3, onError = 'throw', extensions = IMAGE_EXTENSIONS } = checked;

@@ -77,11 +77,11 @@ const SPLIT = rule.object({
  * @example
  * const [train, valid] = split(dataset, [0.9, 0.1], { seed: 1, stratified: true });
  */
-export function split<T extends AnyDataset>(
+export function split<T extends AnyDataset, const F extends readonly number[]>(
   dataset: T,
-  fractions: readonly number[],
+  fractions: F,
   options: SplitOptions = {},
-): T[] {
+): { -readonly [Part in keyof F]: T } {
   const where = '[data] split';
   const { seed = 0, stratified = false } = checkOptions(where, SPLIT, options);
   checkDataset(where, dataset);
@@ -103,7 +103,7 @@ export function split<T extends AnyDataset>(
       `${where}: part ${empty} of ${order.length} samples would be empty; increase its fraction`,
     );
   }
-  return parts.map((part) => subset(dataset, part));
+  return parts.map((part) => subset(dataset, part)) as { -readonly [Part in keyof F]: T };
 }
 
 /** Groups sample numbers by class, in the order given. */

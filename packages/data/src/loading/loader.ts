@@ -35,6 +35,7 @@ import {
   splitTransforms,
 } from './loader-options';
 import type { EpochSpec, PreparedBatch, SkippedFile } from './prepare';
+import { describePreprocessing, type Preprocessing } from './preprocessing';
 
 /**
  * The position of a loader, as plain JSON: the loop has taken `batch` batches of epoch `epoch`.
@@ -175,6 +176,22 @@ export class DataLoader<D extends AnyDataset = Dataset> implements Loader {
     const { seed, shuffle, workerTransforms, mainThreadTransforms } = this.#settings;
     const transforms = [...workerTransforms, ...mainThreadTransforms];
     return { seed, shuffle, transforms: JSON.parse(JSON.stringify(transforms)) };
+  }
+
+  /**
+   * Describes what this loader does to each image, without its random transforms, as plain JSON
+   * (except for your own functions). With it, `predictImages` prepares a photo as this loader
+   * would. It reads up to 16 files of a dataset of files to find out whether they are dark at the
+   * edges.
+   */
+  preprocessing(): Promise<Preprocessing> {
+    const { workerTransforms, mainThreadTransforms } = this.#settings;
+    const transforms = [...workerTransforms, ...mainThreadTransforms];
+    return describePreprocessing({
+      dataset: this.dataset,
+      inputShape: this.inputShape,
+      transforms,
+    });
   }
 
   /**

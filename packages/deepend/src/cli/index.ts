@@ -29,8 +29,8 @@ const COMMANDS: readonly CommandEntry[] = [
   },
   {
     name: 'predict',
-    about: 'classify images with the model of a run',
-    load: async () => (await import('./evaluate')).addPredict,
+    about: 'classify image files with the model of a run',
+    load: async () => (await import('./predict')).addPredict,
   },
   {
     name: 'plot',

@@ -155,7 +155,9 @@ async function beginFolder(
 ): Promise<void> {
   const startedAt = (info.resumed && (await readStartedAt(dir))) || new Date().toISOString();
   await rm(runFile(dir, 'result'), { force: true }); // a run that is resumed has not ended
-  await writeJson(dir, 'config', { ...describeRun(info, config), startedAt });
+  const preprocessing = await info.preprocessing?.();
+  const record = { ...describeRun(info, config), ...(preprocessing && { preprocessing }) };
+  await writeJson(dir, 'config', { ...record, startedAt });
   // A process killed between two writes may have left a line more, or fewer, than the checkpoint.
   const history = runFile(dir, 'history');
   if (info.history.length > 0) await writeFileAtomic(history, toJsonl(info.history), WRITING);

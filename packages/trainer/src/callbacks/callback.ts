@@ -71,6 +71,11 @@ export interface RunInfo {
   readonly numBatches: number;
   /** All options as plain JSON. */
   readonly config: Readonly<Record<string, unknown>>;
+  /**
+   * Describes what the test loader, or else the training loader, does to each image; undefined when
+   * that loader cannot say.
+   */
+  readonly preprocessing?: () => Promise<object | undefined>;
   /** Whether the run resumes from a checkpoint. */
   readonly resumed: boolean;
   /** The epochs before the checkpoint that it resumes from; else empty. */
