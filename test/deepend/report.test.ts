@@ -361,7 +361,7 @@ describe('runs of other kinds', () => {
     const alone = await pageOf(path.join(run, 'report.html'));
     expect(alone.page).toContain('<dd>no test set</dd>');
     expect(alone.of('worst')).toMatch(
-      /a script started this run.*writeReport\(dir, \{ model, testIter \}\)/,
+      /the run was trained without a test set.*writeReport\(dir, \{ model, testIter \}\)/,
     );
     expect(alone.of('reproduce')).toContain('run the script again');
     expect(alone.of('configuration')).toContain('mine &lt;i&gt;');

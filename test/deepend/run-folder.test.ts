@@ -134,6 +134,7 @@ describe('the end of a run', () => {
     const warn = vi.spyOn(console, 'warn').mockImplementation(() => {});
     await trainInto(out);
     expect((await fs.readdir(out)).sort()).toEqual([
+      'architecture.json',
       'checkpoints',
       'config.json',
       'history.jsonl',

@@ -31,12 +31,14 @@ describe('saveRun', () => {
     });
     expect(seen[0]?.sort()).toEqual([
       '.deepend.lock',
+      'architecture.json',
       'checkpoints',
       'config.json',
       'notes.txt',
       'steps.jsonl',
     ]);
     expect((await fs.readdir(out)).sort()).toEqual([
+      'architecture.json',
       'checkpoints',
       'config.json',
       'curves.png',

@@ -49,6 +49,7 @@ describe.skipIf(absent)(`deepend train (${absent ?? 'real data'})`, () => {
     );
     expect(err).toEqual([]);
     expect((await fs.readdir(run)).sort()).toEqual([
+      'architecture.json',
       'checkpoints',
       'config.json',
       'curves.png',

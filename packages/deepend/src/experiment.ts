@@ -35,6 +35,7 @@ import {
   train,
 } from '@deepend/trainer';
 import type { LayersModel } from '@tensorflow/tfjs-layers';
+import { withAbsoluteRoot } from './run/describe-run';
 import { runFile } from './run/layout';
 import { saveRun } from './run/save-run';
 import type { Settings } from './settings';
@@ -175,9 +176,10 @@ export interface ExperimentOptions {
  * });
  */
 export async function runExperiment(
-  settings: Settings,
+  given: Settings,
   options: ExperimentOptions,
 ): Promise<TrainResult> {
+  const settings = withAbsoluteRoot(given);
   const { out, resume = false, progress = true, callbacks = [] } = options;
   // A run that is resumed before its first checkpoint starts from the beginning.
   const overwrite = resume || (options.overwrite ?? false);

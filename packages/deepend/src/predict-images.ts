@@ -104,6 +104,8 @@ export interface OpenRun {
   readonly model: LayersModel;
   /** Which of the run's models it is, for people. */
   readonly from: string;
+  /** Whether it is the model of a run that has ended. */
+  readonly isFinal: boolean;
   readonly preprocessing: Preprocessing;
   /** What was assumed because the run does not record it. */
   readonly assumed: readonly string[];
@@ -118,7 +120,8 @@ export async function openRun(where: string, dir: string): Promise<OpenRun> {
   const loaded = await loadRunModel(run);
   if (isUnavailable(loaded)) throw new Error(`${where}: ${dir}: ${loaded.reason}; ${loaded.hint}`);
   try {
-    return { ...loaded, ...preprocessingOf(where, run, loaded.model) };
+    const isFinal = run.result !== undefined;
+    return { ...loaded, isFinal, ...preprocessingOf(where, run, loaded.model) };
   } catch (error) {
     loaded.model.dispose();
     throw error;

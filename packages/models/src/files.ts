@@ -1,5 +1,5 @@
 import path from 'node:path';
-import { writeFolderAtomic } from '@deepend/core';
+import { writeFileAtomic, writeFolderAtomic } from '@deepend/core';
 import { GroupedConv2D } from '@deepend/nn';
 import { io } from '@tensorflow/tfjs-core';
 import * as tfl from '@tensorflow/tfjs-layers';
@@ -32,6 +32,29 @@ export async function saveModel(model: tfl.LayersModel, dir: string): Promise<vo
   const weights = io.CompositeArrayBuffer.join(weightData);
   const files = { [WEIGHTS]: new Uint8Array(weights), [TOPOLOGY]: `${JSON.stringify(topology)}\n` };
   await writeFolderAtomic(dir, files, { where: '[models] saveModel' });
+}
+
+/**
+ * Writes the layers of a model without their weights, in the format of `model.json`.
+ * @throws Error when the file cannot be written, or a layer cannot be described
+ */
+export async function saveArchitecture(model: tfl.LayersModel, file: string): Promise<void> {
+  const json = {
+    format: 'layers-model',
+    modelTopology: model.toJSON(undefined, false),
+    weightsManifest: [],
+  };
+  await writeFileAtomic(file, `${JSON.stringify(json)}\n`, { where: '[models] saveArchitecture' });
+}
+
+/**
+ * Builds a model from a file that `saveArchitecture` wrote, with initial weights.
+ * @throws Error when the file is missing or damaged, or has a layer of a class that this process
+ *   does not know
+ */
+export async function loadArchitecture(file: string): Promise<tfl.LayersModel> {
+  const { modelTopology } = await readTopology(file);
+  return tfl.models.modelFromJSON({ modelTopology } as never);
 }
 
 /** The import that stock TensorFlow.js needs before it loads the model. */

@@ -1,4 +1,10 @@
-export { collectArtifacts, loadModel, saveModel } from './files';
+export {
+  collectArtifacts,
+  loadArchitecture,
+  loadModel,
+  saveArchitecture,
+  saveModel,
+} from './files';
 export {
   type AnyModelOptions,
   createModel,

@@ -53,5 +53,5 @@ export function firstRate(where: string, lr: LearningRate): number {
 /** The learning rate as plain JSON. */
 export function describeRate(lr: LearningRate): unknown {
   if (isSchedule(lr)) return { name: lr.name, options: lr.options };
-  return typeof lr === 'function' ? 'a function of the epoch' : lr;
+  return typeof lr === 'function' ? { function: lr.name || '(anonymous)' } : lr;
 }

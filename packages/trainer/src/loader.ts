@@ -31,6 +31,11 @@ export interface Loader extends AsyncIterable<Batch> {
   config?(): object;
   /** What it does to each image, as plain JSON: a run records it, to predict photos later. */
   preprocessing?(): Promise<object>;
+  /**
+   * How another process makes this loader again, as plain JSON, or `{ reason }` when it cannot.
+   * Recorded in `config.json` of a run.
+   */
+  describe?(): object;
   /** Continues at a position that `state` returned. */
   restore?(state: object): void;
 }

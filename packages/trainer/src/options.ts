@@ -10,7 +10,7 @@ import {
   softmaxCrossEntropy,
 } from '@deepend/optim';
 import type { Rank, Tensor } from '@tensorflow/tfjs-core';
-import type { Callback } from './callbacks/callback';
+import { type Callback, PROGRESS } from './callbacks/callback';
 import { describeRate, firstRate, type LearningRate } from './learning-rate';
 
 export interface TrainOptions {
@@ -176,7 +176,30 @@ export function configOf(options: TrainOptions): Record<string, unknown> {
   const config = {
     ...Object.fromEntries(plain),
     lr: describeRate(lr),
-    loss: loss.config ?? { name: loss.name || 'a function' },
+    loss: loss.config ?? { function: nameOfFunction(loss) },
   };
   return JSON.parse(JSON.stringify(config)) as Record<string, unknown>;
+}
+
+/** What `train` was given, as plain JSON: also what does not decide whether a run may resume. */
+export function describeOptions(options: TrainOptions): Record<string, unknown> {
+  const { metrics = [], callbacks = [], devices } = options;
+  return {
+    ...configOf(options),
+    ...(metrics.length > 0 && { metrics: metrics.map(({ name }) => name) }),
+    ...(devices && { devices: devices.map(({ name }) => name) }),
+    callbacks: callbacks
+      .filter(({ name }) => name !== PROGRESS)
+      .map((callback) => ({ name: nameOfCallback(callback), ...callback.config })),
+  };
+}
+
+const nameOfFunction = ({ name }: { readonly name: string }) => name || '(anonymous)';
+
+/** The callback's own name or class, or the methods of an object without a name. */
+function nameOfCallback(callback: Callback): string {
+  const className = callback.constructor?.name;
+  if (callback.name !== undefined) return callback.name;
+  if (className && className !== 'Object') return className;
+  return `{ ${Object.keys(callback).join(', ')} }`;
 }

@@ -5,7 +5,7 @@
 
 import { type EpochRecord, notebook, releaseLiveOutput, type StepRecord } from '@deepend/core';
 import { adviceFor } from './advice';
-import type { Callback, RunInfo, TrainResult } from './callbacks/callback';
+import { type Callback, PROGRESS, type RunInfo, type TrainResult } from './callbacks/callback';
 import { Estimate, formatDuration, workOf } from './estimate';
 import type { Loader } from './loader';
 import { openingLines, originalSizeOf } from './opening';
@@ -84,6 +84,7 @@ export function progressDisplay(
     console.log(estimateLine(run, { seconds, record, trainLoader }));
   };
   return {
+    name: PROGRESS,
     onTrainBegin: (info) => {
       run = info;
       estimate = new Estimate(workOf(trainLoader, testLoader, info));

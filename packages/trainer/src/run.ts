@@ -21,7 +21,7 @@ import { newestCheckpoint } from './checkpoints/folder';
 import { assertSameRun, restoreTensors, tensorsWithPrefix } from './checkpoints/restore';
 import { startSchedule } from './learning-rate';
 import type { Batch, Loader } from './loader';
-import { configOf, type TrainOptions } from './options';
+import { configOf, describeOptions, type TrainOptions } from './options';
 import { StepRunner, type StepSettings } from './step-runner';
 
 const WHERE = '[trainer] train';
@@ -83,8 +83,11 @@ export class Run {
     this.lr = this.#nextLr();
   }
 
-  /** What callbacks learn before the first step. */
-  info(): RunInfo {
+  /**
+   * What callbacks learn before the first step.
+   * @param loaders as `train` was given them
+   */
+  info(loaders: Pick<RunInfo, 'trainIter' | 'testIter'>): RunInfo {
     const { batchSize, numSamples, numBatches } = this.#loader;
     return {
       runId: this.#runId,
@@ -97,6 +100,8 @@ export class Run {
       numSamples,
       numBatches,
       config: this.#config(),
+      given: describeOptions({ ...this.#options, callbacks: this.#callbacks }),
+      ...loaders,
       resumed: this.#resumed,
       history: [...this.history],
       control: this.#control(),

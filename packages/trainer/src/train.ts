@@ -71,7 +71,10 @@ export async function train(
     await run.resume();
     const preprocessing = async () =>
       (testIter?.preprocessing ? testIter : trainIter).preprocessing?.();
-    await emit(callbacks, 'onTrainBegin', { ...run.info(), preprocessing });
+    await emit(callbacks, 'onTrainBegin', {
+      ...run.info({ trainIter, testIter }),
+      preprocessing,
+    });
     run.restoreCallbacks();
 
     while (run.epoch <= run.numEpochs && run.stopReason === undefined) {

@@ -10,6 +10,7 @@ import { DataError, reason } from '../errors';
 import type { Dataset, ImageShape } from '../types';
 import { CsvParser } from './csv-parser';
 import { gzipError } from './files/read';
+import { absolutePath, givenOptions, recordOrigin } from './origin';
 
 export interface CsvOptions {
   /**
@@ -71,7 +72,10 @@ export async function csvDataset(file: string, options: CsvOptions = {}): Promis
     const expected = 'a CSV file that can be read';
     throw new DataError(file, expected, reason(cause), 'get the file again', { cause });
   }
-  return { ...parser.finish(), source: file };
+  return recordOrigin(
+    { ...parser.finish(), source: file },
+    { kind: 'csv', file: absolutePath(file), options: givenOptions(format) },
+  );
 }
 
 async function* readUnpacked(file: string): AsyncGenerator<Uint8Array> {

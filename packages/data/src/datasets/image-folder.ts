@@ -6,6 +6,7 @@ import { checkOptions, rule } from '@deepend/core';
 import { DataError, reason } from '../errors';
 import { IMAGE_EXTENSIONS } from '../loading/decode';
 import type { FileDataset, LeftOutFile } from '../types';
+import { absolutePath, givenOptions, recordOrigin } from './origin';
 
 export interface ImageFolderOptions {
   /** Channels that every image is converted to: 3 for RGB, 1 for gray. @default 3 */
@@ -111,10 +112,17 @@ export async function imageFolder(
     throw new DataError(folder, expected, describeNone(leftOut), 'name another folder');
   }
   const source = { classNames, source: folder };
-  const dataset = { files, labels: Int32Array.from(labels), channels, ...source };
-  if (leftOut.length === 0) return dataset;
-  reportLeftOut(folder, leftOut, files.length);
-  return { ...dataset, leftOut };
+  const dataset = {
+    ...{ files, labels: Int32Array.from(labels), channels, ...source },
+    ...(leftOut.length > 0 && { leftOut }),
+  };
+  if (leftOut.length > 0) reportLeftOut(folder, leftOut, files.length);
+  return recordOrigin(dataset, {
+    kind: 'imageFolder',
+    folder: absolutePath(folder),
+    // A class keeps its number when others appear.
+    options: { ...givenOptions(checked), classNames },
+  });
 }
 
 function checkNames(where: string, names: readonly string[] | undefined): void {

@@ -28,6 +28,8 @@ export {
   loadKmnist,
   loadMnist,
 } from './load';
+export { nameOfOrigin } from './load-origin';
+export type { DataOrigin } from './origin';
 export { type CustomDataset, type DatasetEntry, listDatasets, registerDataset } from './registry';
 export { classCounts, concat, type SplitOptions, split, subset, take } from './select';
 export type {

@@ -14,12 +14,14 @@ import { CIFAR_10, CIFAR_100 } from './cifar/specs';
 import { numSamplesOf } from './dataset';
 import { type FindOptions, findDataset } from './files/find';
 import { EMNIST_LETTERS, FASHION_MNIST, KMNIST, MNIST } from './idx/specs';
+import { absolutePath, recordOrigin } from './origin';
 import {
   type CustomDataset,
   checkSpec,
   type DatasetEntry,
   findEntry,
   isCustomDataset,
+  isRegistered,
 } from './registry';
 import { take } from './select';
 import type { DatasetSpec, Split } from './spec';
@@ -176,7 +178,8 @@ export async function loadDataset(
     return load(where, entry, batchSize, options);
   }
   const checked = checkLoadOptions(where, batchSize, options);
-  return makeLoaders(where, await loadCustom(where, entry, checked.find), checked);
+  const splits = await loadCustom(where, entry, checked.find);
+  return makeLoaders(where, recordOrigins(entry, splits, checked.find), checked);
 }
 
 async function load(
@@ -188,7 +191,21 @@ async function load(
   const checked = checkLoadOptions(where, batchSize, options);
   for (const split of ['train', 'test'] as const)
     checkCount(where, split, checked.counts[split], spec.splits[split].numSamples);
-  return makeLoaders(where, await findDataset(spec, checked.find), checked);
+  const splits = await findDataset(spec, checked.find);
+  return makeLoaders(where, recordOrigins(spec, splits, checked.find), checked);
+}
+
+/** Only a registered dataset is found again by its id. */
+function recordOrigins<T extends AnyDataset>(
+  entry: DatasetEntry,
+  splits: Record<Split, T>,
+  { root }: FindOptions,
+): Record<Split, T> {
+  if (!isRegistered(entry)) return splits;
+  const place = { id: entry.id, ...(root !== undefined && { root: absolutePath(root) }) };
+  for (const split of ['train', 'test'] as const)
+    recordOrigin(splits[split], { kind: 'dataset', split, ...place });
+  return splits;
 }
 
 /** Options, sorted by the functions that use them. */
@@ -240,7 +257,7 @@ function makeLoaders<T extends AnyDataset>(
   return [makeLoader('train'), makeLoader('test')];
 }
 
-async function loadCustom(
+export async function loadCustom(
   where: string,
   entry: CustomDataset,
   options: FindOptions,

@@ -97,6 +97,9 @@ export function registerDataset(entry: DatasetEntry): void {
   table().set(entry.id, entry);
 }
 
+/** Whether `loadDataset` finds this entry by its id. */
+export const isRegistered = (entry: DatasetEntry): boolean => table().get(entry.id) === entry;
+
 /** Whether your own function makes the dataset. */
 export const isCustomDataset = (entry: DatasetEntry): entry is CustomDataset =>
   typeof entry === 'object' && entry !== null && 'load' in entry;

@@ -10,6 +10,7 @@ import {
 import { permutation } from '../random';
 import type { AnyDataset, Dataset, FileDataset } from '../types';
 import { checkDataset, isFileDataset, labelSize, numClassesOf, numSamplesOf } from './dataset';
+import { givenOptions, originOf, recordOrigin } from './origin';
 
 /**
  * Returns the first `count` samples of a dataset, as a view of the same memory.
@@ -23,8 +24,11 @@ export function take<T extends AnyDataset>(dataset: T, count: number): T {
     );
   }
   const labels = dataset.labels.subarray(0, count * labelSize(dataset));
-  if (isFileDataset(dataset)) return { ...dataset, files: dataset.files.slice(0, count), labels };
-  return { ...dataset, images: dataset.images.subarray(0, count * imageLength(dataset)), labels };
+  const part = isFileDataset(dataset)
+    ? { ...dataset, files: dataset.files.slice(0, count), labels }
+    : { ...dataset, images: dataset.images.subarray(0, count * imageLength(dataset)), labels };
+  const of = originOf(dataset);
+  return recordOrigin(part, of && { kind: 'take', of, count });
 }
 
 /**
@@ -103,7 +107,14 @@ export function split<T extends AnyDataset, const F extends readonly number[]>(
       `${where}: part ${empty} of ${order.length} samples would be empty; increase its fraction`,
     );
   }
-  return parts.map((part) => subset(dataset, part)) as { -readonly [Part in keyof F]: T };
+  const of = originOf(dataset);
+  const given = givenOptions(options);
+  return parts.map((indices, part) =>
+    recordOrigin(
+      subset(dataset, indices),
+      of && { kind: 'split', of, fractions, options: given, part },
+    ),
+  ) as { -readonly [Part in keyof F]: T };
 }
 
 /** Groups sample numbers by class, in the order given. */

@@ -15,8 +15,10 @@ import {
   numClassesOf,
   numSamplesOf,
 } from '../datasets/dataset';
+import { givenOptions } from '../datasets/origin';
 import { resize } from '../transforms/resize';
 import type { AnyDataset, Batch, Dataset, ImageShape, Loader, Transform } from '../types';
+import { describeLoader, type LoaderDescription, type NotDescribed } from './describe';
 import {
   allocateBuffers,
   type BatchBuffer,
@@ -99,6 +101,7 @@ export class DataLoader<D extends AnyDataset = Dataset> implements Loader {
   /** Number of worker threads of each loop. */
   readonly workers: number;
   readonly #settings: Settings;
+  readonly #given: DataLoaderOptions;
   readonly #skipped = new Map<string, SkippedFile>();
   #next: LoaderState = { epoch: 1, batch: 0 };
   #current: LoaderState | undefined;
@@ -118,6 +121,8 @@ export class DataLoader<D extends AnyDataset = Dataset> implements Loader {
       ...(checked.resize === undefined ? [] : [resize(checked.resize)]),
       ...(checked.transforms ?? []),
     ];
+    const { workers: _, prefetch: __, resize: ___, ...given } = checked;
+    this.#given = givenOptions({ ...given, ...(transforms.length > 0 && { transforms }) });
     this.dataset = dataset;
     this.batchSize = batchSize;
     this.numBatches = dropLast ? Math.floor(total / batchSize) : Math.ceil(total / batchSize);
@@ -192,6 +197,14 @@ export class DataLoader<D extends AnyDataset = Dataset> implements Loader {
       inputShape: this.inputShape,
       transforms,
     });
+  }
+
+  /**
+   * How `loaderFrom` makes this loader again in another process, as plain JSON, or the reason why
+   * it cannot: arrays and functions of a script are not described.
+   */
+  describe(): LoaderDescription | NotDescribed {
+    return describeLoader(this.dataset, this.#given, this);
   }
 
   /**

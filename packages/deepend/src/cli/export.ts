@@ -5,11 +5,13 @@ import { closest } from '@deepend/core';
 import { device } from '@deepend/device';
 import { loadModel } from '@deepend/models';
 import type { Command } from 'commander';
-import { createLoaders, startDevice } from '../experiment';
+import { startDevice } from '../experiment';
 import { runFile } from '../run/layout';
-import { isUnavailable, type Run, readRun } from '../run/read-run';
-import { loadRunModel } from '../run/run-model';
+import { type Run, readRun } from '../run/read-run';
+import { requireTestSet } from '../run/run-data';
+import { requireRunModel } from '../run/run-model';
 import { EXPORT_FORMATS, type ExportFormatName, type ExportSource } from './export-formats';
+import { deviceOf } from './settings-of-run';
 
 interface ExportFlags {
   to: string;
@@ -110,14 +112,13 @@ function modelSource(folder: string): ExportSource {
 }
 
 function runSource(run: Run, { device: chosen, progress }: SourceOptions): ExportSource {
-  const { dir, config, history, settings } = run;
+  const { dir, config, history } = run;
   const historyFile = runFile(dir, 'history');
   let isComputing = false;
   return {
     model: async () => {
       if (!isComputing) await device('cpu-js'); // weights are only copied
-      const found = await loadRunModel(run);
-      if (isUnavailable(found)) throw new Error(`${dir}: ${found.reason}; ${found.hint}`);
+      const found = await requireRunModel(run);
       if (progress) console.log(`using ${found.from}`);
       return found.model;
     },
@@ -134,14 +135,9 @@ function runSource(run: Run, { device: chosen, progress }: SourceOptions): Expor
     },
     endedAt: async () => (await stat(historyFile)).mtime,
     testSet: async () => {
-      if (isUnavailable(settings))
-        throw new Error(
-          `${dir}: ${settings.reason}, so its test set is not known; ${settings.hint}`,
-        );
-      await startDevice(chosen ?? settings.device);
+      await startDevice(chosen ?? deviceOf(run));
       isComputing = true;
-      const [, testIter] = await createLoaders(settings, { progress });
-      return testIter;
+      return requireTestSet(run, { progress });
     },
   };
 }

@@ -48,8 +48,9 @@ async function predictFiles(images: string[], flags: PredictFlags): Promise<void
   const files = await listImages(images);
   await startDevice(device ?? ('device' in settings ? settings.device : 'auto'));
   const run = await openRun(where, dir);
-  const { model, preprocessing, assumed } = run;
+  const { model, preprocessing, assumed, from, isFinal } = run;
   try {
+    if (!json && !isFinal) console.log(`using ${from}`);
     if (!json) for (const one of assumed) console.error(`deepend: ${one}`);
     const known = json ? { assumed } : { assumed: [] };
     for await (const one of predictEach(model, files, { preprocessing, ...known, ...options })) {

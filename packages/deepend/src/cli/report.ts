@@ -3,6 +3,7 @@ import type { Command } from 'commander';
 import { makeReport } from '../report/report';
 import { isUnavailable, readRun } from '../run/read-run';
 import { toCountOrZero } from './numbers';
+import { deviceOf } from './settings-of-run';
 
 interface ReportFlags {
   out?: string;
@@ -28,10 +29,10 @@ export function addReport(command: Command): void {
     )
     .option('--json', 'print the results as JSON')
     .action(async (folder: string, { json = false, device, ...flags }: ReportFlags) => {
-      const { settings } = await readRun(folder, '[deepend] report');
+      const run = await readRun(folder, '[deepend] report');
       const { file, evaluation, model, ...rest } = await makeReport(folder, {
         ...flags,
-        device: device ?? (isUnavailable(settings) ? 'auto' : settings.device),
+        device: device ?? deviceOf(run),
         progress: !json,
       });
       if (json) {

@@ -1,6 +1,5 @@
 /** `deepend train` and `deepend resume`. */
 import { readFile } from 'node:fs/promises';
-import path from 'node:path';
 import type { Command } from 'commander';
 import { runExperiment } from '../experiment';
 import { checkRunFolder } from '../run/prepare-folder';
@@ -52,7 +51,7 @@ export function addTrain(command: Command): void {
         ...(modelOptions && { modelOptions }),
       });
       await checkRunFolder('deepend train', out, { overwrite }); // before the data is loaded
-      await trainInto(out, withAbsolutePaths(settings), { json, overwrite });
+      await trainInto(out, settings, { json, overwrite });
     });
 }
 
@@ -96,12 +95,6 @@ async function trainInto(
   });
   if (!json) console.log(`${stopped ? `stopped: ${stopped}; ` : ''}the run is in ${out}`);
 }
-
-/** Resolves paths, so that a later command finds the files from any working directory. */
-const withAbsolutePaths = ({ root, ...settings }: Settings): Settings => ({
-  ...settings,
-  ...(root !== undefined && { root: path.resolve(root) }),
-});
 
 /** A string that is not a number becomes NaN, which the rule of the setting refuses. */
 const toNumber = (text: string) => (text.trim() === '' ? Number.NaN : Number(text));

@@ -6,6 +6,8 @@ const MAX_SETTINGS = 200;
 const MAX_DEPTH = 6;
 /** Not settings, or repetitions of the settings. */
 const IGNORED = ['classNames', 'training', 'settings', 'startedAt'];
+/** Recorded of each run; the settings of `deepend train` have the same. */
+const IN_SETTINGS = ['loaders', 'checkpoints', 'preprocessing'];
 
 type Config = Readonly<Fields>;
 
@@ -29,7 +31,8 @@ export function compareSettings(
 /** Settings as text by their names; those of a nested object are called `part.name`. */
 function flattenSettings(config: Config): Map<string, string> {
   const found = new Map<string, string>();
-  const own = Object.entries(config).filter(([name]) => !IGNORED.includes(name));
+  const ignored = isObject(config.settings) ? [...IGNORED, ...IN_SETTINGS] : IGNORED;
+  const own = Object.entries(config).filter(([name]) => !ignored.includes(name));
   const recorded = config.settings ?? config.training;
   add(found, '', { ...(isObject(recorded) ? recorded : {}), ...Object.fromEntries(own) }, 0);
   return found;

@@ -5,11 +5,11 @@ import { currentDevice, type Device } from '@deepend/device';
 import type { Loader } from '@deepend/trainer';
 import type { LayersModel } from '@tensorflow/tfjs-layers';
 import { version } from '../../package.json';
-import { createLoaders, startDevice } from '../experiment';
+import { startDevice } from '../experiment';
 import { runFile } from '../run/layout';
 import { isUnavailable, type Run, readRun, type Unavailable } from '../run/read-run';
-import { FROM_SCRIPT, loadRunModel, type RunModel } from '../run/run-model';
-import type { Settings } from '../settings';
+import { loadTestSet, nameOfData } from '../run/run-data';
+import { loadRunModel, type RunModel } from '../run/run-model';
 import { type Evaluated, evaluateRun } from './evaluation';
 import { formatTime } from './format';
 import { html } from './html';
@@ -27,6 +27,7 @@ import { type Tested, testSections } from './test-sections';
 import { trainingSections } from './training-sections';
 
 const WHERE = '[deepend] writeReport';
+const PASS_BOTH = 'pass both in the script: writeReport(dir, { model, testIter })';
 
 export interface ReportOptions {
   /** @default `report.html` in the run's folder */
@@ -143,11 +144,9 @@ const allSections = (run: Run, { found, tested }: Evaluation) => [
 ];
 
 function describePage(run: Run) {
-  const { dir, config, settings } = run;
+  const { dir, config } = run;
   const name = path.basename(path.resolve(dir));
-  const what = [config.model, isUnavailable(settings) ? undefined : settings.data]
-    .filter(Boolean)
-    .join(' on ');
+  const what = [config.model, nameOfData(run)].filter(Boolean).join(' on ');
   return {
     title: `${name}${what && `: ${what}`}`,
     lead: html`<p class="state">${describeState(run)} · ${dir}</p>
@@ -191,7 +190,7 @@ async function evaluateModel(run: Run, checked: ReportOptions): Promise<Evaluati
   const result = await attempt(
     () =>
       evaluateRun(found.model, loader, { samples, classNames, ...(onProgress && { onProgress }) }),
-    FROM_SCRIPT,
+    PASS_BOTH,
   );
   if (isUnavailable(result)) return { found, tested: result };
   const tested = {
@@ -219,18 +218,11 @@ async function findTestSet(
 ): Promise<Loader | Unavailable> {
   const { settings } = run;
   if (testIter) return testIter;
-  if (isUnavailable(settings))
-    return { reason: `${settings.reason}, so its test set is not known`, hint: FROM_SCRIPT };
-  const hint = `npx deepend data verify ${settings.data} checks the files; or ${FROM_SCRIPT}`;
-  return attempt(
-    async () => (await createLoaders(withoutAugment(settings), { progress }))[1],
-    hint,
-  );
-}
-
-/** Augmentation concerns only the training set, whose loader is not used here. */
-function withoutAugment({ augment: _, ...settings }: Settings): Settings {
-  return settings;
+  const check = isUnavailable(settings)
+    ? ''
+    : `npx deepend data verify ${settings.data} checks the files; or `;
+  const found = await attempt(() => loadTestSet(run, { progress }), `${check}${PASS_BOTH}`);
+  return isUnavailable(found) ? { ...found, hint: `${check}${PASS_BOTH}` } : found;
 }
 
 /** The result of `work`, or why there is none. */

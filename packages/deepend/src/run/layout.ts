@@ -5,6 +5,8 @@ import path from 'node:path';
 export const RUN_FILES = {
   /** Written first: it marks a folder as a run's. */
   config: 'config.json',
+  /** The layers of the model without weights, so that a checkpoint's model can be built again. */
+  architecture: 'architecture.json',
   /** A line an epoch. */
   history: 'history.jsonl',
   /** Some five lines an epoch, and a last one if the run is interrupted or fails. */

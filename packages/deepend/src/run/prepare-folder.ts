@@ -20,9 +20,11 @@ const WRITTEN: Readonly<Record<string, RegExp>> = {
   'exports/tfjs': /^(model\.json|group1-shard\d+of\d+(\.bin)?)$/,
   'exports/tfjs-graph': /^(model\.json|group1-shard\d+of\d+(\.bin)?)$/,
   [RUN_FILES.exports]: /^(model\.(onnx|safetensors|keras)|history\.(csv|json)|predictions\.csv)$/,
-  // Last, since config.json marks the folder as a run's.
-  '.': /^(config\.json|result\.json|history\.jsonl|steps\.jsonl|curves\.(svg|png)|report\.html)$/,
+  '.': /^((architecture|result)\.json|(history|steps)\.jsonl|curves\.(svg|png)|report\.html)$/,
 };
+
+/** Removed last, since it marks the folder as a run's. */
+const MARK = RUN_FILES.config;
 
 /**
  * Checks that a run may write into `dir`. The folder may be missing, empty, or the folder of a run
@@ -63,6 +65,7 @@ export async function removeRunFiles(dir: string): Promise<void> {
     for (const file of await listWritten(dir, folder)) await rm(file, { force: true });
     if (folder !== '.') await rmdir(path.join(dir, folder)).catch(() => {}); // not empty, or absent
   }
+  await rm(path.join(dir, MARK), { force: true });
 }
 
 function isConfig(text: string | undefined): boolean {

@@ -122,6 +122,8 @@ export interface RunConfig {
   readonly gitCommit?: string;
   readonly versions?: Readonly<Record<string, string>>;
   readonly training?: Readonly<Record<string, unknown>>;
+  /** How the data were loaded. */
+  readonly loaders?: Readonly<Record<string, unknown>>;
   readonly [key: string]: unknown;
 }
 
@@ -147,6 +149,7 @@ const CONFIG_TYPES: Readonly<Record<string, (value: unknown) => boolean>> = {
   classNames: isList(isString),
   versions: isObject,
   training: isObject,
+  loaders: isObject,
 };
 
 /** The fields of `config.json`; those of another type than expected are undefined. */

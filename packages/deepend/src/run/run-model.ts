@@ -1,7 +1,7 @@
 /** The model of a run: the final one, or that of a checkpoint while there is none. */
 import { access } from 'node:fs/promises';
 import path from 'node:path';
-import { loadModel } from '@deepend/models';
+import { loadArchitecture, loadModel } from '@deepend/models';
 import { bestCheckpoint, type Checkpoint, restoreWeights } from '@deepend/trainer';
 import type { LayersModel } from '@tensorflow/tfjs-layers';
 import { buildModel } from '../experiment';
@@ -19,7 +19,20 @@ interface ModelShape {
   readonly numClasses: number;
 }
 
-export const FROM_SCRIPT = 'pass both in the script: writeReport(dir, { model, testIter })';
+export const FROM_SCRIPT =
+  'build the model in the script, restore its weights with restoreWeights(model, ' +
+  '(await bestCheckpoint(dir)).checkpoint), and pass it on: evaluate(model, testIter), ' +
+  'writeReport(dir, { model, testIter })';
+
+/**
+ * Loads the model of a run, for a command that cannot do without. The caller disposes it.
+ * @throws Error with the reason and what to do
+ */
+export async function requireRunModel(run: Run): Promise<RunModel> {
+  const found = await loadRunModel(run);
+  if (isUnavailable(found)) throw new Error(`${run.dir}: ${found.reason}; ${found.hint}`);
+  return found;
+}
 
 /**
  * Loads the model of a run. The caller disposes it.
@@ -71,23 +84,12 @@ async function findCheckpoint(dir: string): Promise<Saved | undefined> {
 }
 
 async function rebuildModel(
-  { settings, config }: Run,
+  run: Run,
   { checkpoint, from }: Saved,
   shape: Partial<ModelShape> = {},
 ): Promise<RunModel | Unavailable> {
-  if (isUnavailable(settings))
-    return {
-      reason: `${settings.reason}, so the model of its checkpoint cannot be built again`,
-      hint: FROM_SCRIPT,
-    };
-  const inputShape = config.inputShape ?? shape.inputShape;
-  const numClasses = config.numClasses ?? shape.numClasses;
-  if (!inputShape || !numClasses)
-    return {
-      reason: 'config.json does not have the shape of the model, and the data are not here',
-      hint: 'write the report on the machine that has the data',
-    };
-  const model = buildModel(settings, { inputShape, numClasses });
+  const model = await buildAgain(run, shape);
+  if (isUnavailable(model)) return model;
   try {
     restoreWeights(model, checkpoint, {
       ema: true, // a run with an EMA evaluates it
@@ -101,4 +103,31 @@ async function rebuildModel(
   const steps = step > 0 ? ` and ${step} steps` : '';
   const epochs = epochsDone === 1 ? 'epoch' : 'epochs';
   return { model, from: `${from}, after ${epochsDone} ${epochs}${steps}` };
+}
+
+/** The model of a run with initial weights, from its settings or its recorded layers. */
+export async function buildAgain(
+  { dir, settings, config }: Pick<Run, 'dir' | 'settings' | 'config'>,
+  shape: Partial<ModelShape> = {},
+): Promise<LayersModel | Unavailable> {
+  if (isUnavailable(settings)) return buildFromLayers(dir, settings);
+  const inputShape = config.inputShape ?? shape.inputShape;
+  const numClasses = config.numClasses ?? shape.numClasses;
+  if (inputShape && numClasses) return buildModel(settings, { inputShape, numClasses });
+  return {
+    reason: 'config.json does not have the shape of the model, and the data are not here',
+    hint: 'write the report on the machine that has the data',
+  };
+}
+
+/** The model of a script. */
+async function buildFromLayers(dir: string, { reason }: Unavailable) {
+  const file = runFile(dir, 'architecture');
+  const needsScript = `${reason}, so the model of its checkpoint cannot be built again`;
+  if (!(await exists(file))) return { reason: needsScript, hint: FROM_SCRIPT };
+  try {
+    return await loadArchitecture(file);
+  } catch (error) {
+    return { reason: `${needsScript}: ${(error as Error).message}`, hint: FROM_SCRIPT };
+  }
 }

@@ -1,8 +1,7 @@
 /** The callback that writes a run's folder. */
-import { execFileSync } from 'node:child_process';
 import { mkdir, readFile, rm } from 'node:fs/promises';
 import { appendToFile, releaseLiveOutput, toJsonl, writeFileAtomic } from '@deepend/core';
-import { saveModel } from '@deepend/models';
+import { saveArchitecture, saveModel } from '@deepend/models';
 import { curves } from '@deepend/plot';
 import {
   type Callback,
@@ -11,8 +10,7 @@ import {
   type RunInfo,
   type TrainResult,
 } from '@deepend/trainer';
-import * as tf from '@tensorflow/tfjs-core';
-import { version } from '../../package.json';
+import { describeResult, describeRun } from './describe-run';
 import { lockFolder } from './folder-lock';
 import { type RunFile, runFile } from './layout';
 import { checkRunFolder, removeRunFiles } from './prepare-folder';
@@ -72,10 +70,11 @@ export function saveRun(
   let exitCode = 130;
   let unlock = async () => {};
   return {
+    name: 'saveRun',
     onTrainBegin: async (info) => {
       unlock = await prepareFolder(dir, { resumed: info.resumed, overwrite });
       run = info; // the folder is this run's: from here on, its failure is recorded there
-      await beginFolder(dir, info, config);
+      await beginFolder(dir, info, { checkpoints: when, ...config });
       await steps.begin(info);
       await saver?.onTrainBegin?.(info);
       const interrupt = (code: number) => {
@@ -158,18 +157,30 @@ async function beginFolder(
   const preprocessing = await info.preprocessing?.();
   const record = { ...describeRun(info, config), ...(preprocessing && { preprocessing }) };
   await writeJson(dir, 'config', { ...record, startedAt });
+  await writeArchitecture(dir, info.model);
   // A process killed between two writes may have left a line more, or fewer, than the checkpoint.
   const history = runFile(dir, 'history');
   if (info.history.length > 0) await writeFileAtomic(history, toJsonl(info.history), WRITING);
   else await rm(history, { force: true });
 }
 
+/** Without it, which only layers of the script's own prevent, checkpoints need their script. */
+async function writeArchitecture(dir: string, model: RunInfo['model']): Promise<void> {
+  const file = runFile(dir, 'architecture');
+  await rm(file, { force: true });
+  try {
+    model.toJSON(undefined, false);
+  } catch {
+    return; // a layer without getConfig()
+  }
+  await saveArchitecture(model, file);
+}
+
 /** Saves the model and the result before any picture, so that a failing picture loses nothing. */
 async function endFolder(dir: string, run: RunInfo, result: TrainResult): Promise<void> {
-  const { history, samplesPerSecond, stopped } = result;
+  const { history } = result;
   await saveModel(run.model, runFile(dir, 'model'));
-  const ended = { epochs: history.length, samplesPerSecond, stopped };
-  await writeJson(dir, 'result', ended);
+  await writeJson(dir, 'result', describeResult(result));
   if (history.length === 0) return;
   for (const file of ['curvesSvg', 'curvesPng'] as const) {
     try {
@@ -224,50 +235,9 @@ async function saveInterrupted(
   );
 }
 
-/** What `config.json` records. */
-function describeRun(
-  info: RunInfo,
-  config: Readonly<Record<string, unknown>>,
-): Record<string, unknown> {
-  const { model, device, numEpochs, lr, seed, batchSize, numSamples } = info;
-  const gitCommit = findGitCommit();
-  return {
-    model: model.name,
-    // With the number of classes, enough to build a checkpoint's model again without the data.
-    inputShape: model.inputs[0]?.shape.slice(1),
-    numClasses: model.outputs[0]?.shape.at(-1),
-    device: device.name,
-    backend: device.backend,
-    hardware: device.hardware,
-    why: device.why,
-    numEpochs,
-    lr,
-    seed,
-    batchSize,
-    numSamples,
-    training: info.config,
-    versions: { deepend: version, tensorflowjs: tf.version_core, node: process.version },
-    ...(gitCommit && { gitCommit }),
-    ...config,
-  };
-}
-
 /** When a resumed run was first started; undefined if its config does not say. */
 async function readStartedAt(dir: string): Promise<string | undefined> {
   const text = await readFile(runFile(dir, 'config'), 'utf8').catch(() => undefined);
   const startedAt = parseObject(text)?.startedAt;
   return typeof startedAt === 'string' ? startedAt : undefined;
-}
-
-/** The commit of the working directory; undefined outside a repository. */
-function findGitCommit(): string | undefined {
-  try {
-    return execFileSync('git', ['rev-parse', 'HEAD'], {
-      encoding: 'utf8',
-      stdio: ['ignore', 'pipe', 'ignore'],
-      timeout: 2000,
-    }).trim();
-  } catch {
-    return undefined;
-  }
 }

@@ -15,6 +15,7 @@ import { scalarRecord, sessionRecord, versionRecord } from './event-file';
 const WHERE = '[export] tensorBoard';
 /** The methods of a trainer's callback that write the event file. */
 export interface TensorBoardCallback {
+  readonly name: string;
   onTrainBegin(run: { readonly resumed: boolean }): Promise<void>;
   onStep(record: StepRecord): Promise<void>;
   onEpochEnd(record: EpochRecord): Promise<void>;
@@ -51,6 +52,7 @@ export function tensorBoard(
   const write = (step: number, scalars: Record<string, number>) =>
     appendToFile(file, scalarRecord({ wallTime: now(), step, scalars }), { where: WHERE });
   return {
+    name: 'tensorBoard',
     async onTrainBegin({ resumed }) {
       file = path.join(
         dir,

@@ -7,7 +7,7 @@ import type { ModelEma, Optimizer } from '@deepend/optim';
 import type { Rank, Tensor } from '@tensorflow/tfjs-core';
 import type { LayersModel } from '@tensorflow/tfjs-layers';
 import type { MetricTotals } from '../accumulator';
-import type { Batch } from '../loader';
+import type { Batch, Loader } from '../loader';
 
 /**
  * Watches a run. Each method is awaited; an error that it throws ends the run.
@@ -17,8 +17,10 @@ import type { Batch } from '../loader';
 export interface Callback {
   /** Whether it redraws the terminal itself: the progress display then prints no epoch lines. */
   readonly drawsLive?: boolean;
-  /** Names the callback's state in a checkpoint. Needed with `state`. */
+  /** Names the callback in `config.json`, and its state in a checkpoint. Needed with `state`. */
   readonly name?: string;
+  /** The callback's options as plain JSON, for `config.json`. */
+  readonly config?: Readonly<Record<string, unknown>>;
   /**
    * What a checkpoint saves of this callback. At the end of an epoch and of the run, callbacks with
    * a state are called before the others, so that a checkpoint holds the state after that epoch.
@@ -69,13 +71,18 @@ export interface RunInfo {
   readonly batchSize: number;
   readonly numSamples: number;
   readonly numBatches: number;
-  /** All options as plain JSON. */
+  /** The settings that a run which resumes must share, as plain JSON. */
   readonly config: Readonly<Record<string, unknown>>;
   /**
    * Describes what the test loader, or else the training loader, does to each image; undefined when
    * that loader cannot say.
    */
   readonly preprocessing?: () => Promise<object | undefined>;
+  /** What `train` was given, as plain JSON; functions and callbacks by their names. */
+  readonly given: Readonly<Record<string, unknown>>;
+  readonly trainIter: Loader;
+  /** null in a run without evaluation. */
+  readonly testIter: Loader | null;
   /** Whether the run resumes from a checkpoint. */
   readonly resumed: boolean;
   /** The epochs before the checkpoint that it resumes from; else empty. */
@@ -178,6 +185,9 @@ export interface TrainResult {
   /** Why the run ended before its last epoch, if it did. */
   readonly stopped?: string;
 }
+
+/** The name of the display that `train` adds itself. */
+export const PROGRESS = 'progress';
 
 type Event =
   | 'onTrainBegin'

@@ -17,6 +17,8 @@ export function timeLimit(seconds: number): Callback {
   let run: RunInfo | undefined;
   let startedAt = 0; // milliseconds
   return {
+    name: 'timeLimit',
+    config: { seconds },
     onTrainBegin(info) {
       run = info;
       startedAt = performance.now();
@@ -47,6 +49,7 @@ export function samplesPerSecond(settings: { every?: number } = {}): Callback {
     numSamples = 0;
   };
   return {
+    name: 'samplesPerSecond',
     onTrainBegin(info) {
       run = info;
       restart();

@@ -97,6 +97,7 @@ export function earlyStopping(settings: EarlyStoppingOptions = {}): Callback {
     },
     onFailure: forget,
     name: 'earlyStopping',
+    config: checked,
     state: () => ({
       data: {
         monitor,

@@ -16,6 +16,7 @@ export function jsonlHistory(file: string): Callback {
   const where = '[trainer] jsonlHistory';
   checkName(where, file);
   return {
+    name: 'jsonlHistory',
     onTrainBegin: ({ history }) => writeFileAtomic(file, toJsonl(history), { where }),
     onEpochEnd: (record) => appendToFile(file, toJsonl([record]), { where }),
   };
@@ -35,6 +36,7 @@ export function csvHistory(file: string): Callback {
   const history: EpochRecord[] = [];
   const write = () => writeFileAtomic(file, toCsv(history), { where });
   return {
+    name: 'csvHistory',
     onTrainBegin: async (run) => {
       history.splice(0, history.length, ...run.history);
       await write();

@@ -40,6 +40,7 @@ export function stopOnNaN(settings: { every?: number } = {}): Callback {
     lastFinite = model.getWeights().map((weight) => weight.clone());
   };
   return {
+    name: 'stopOnNaN',
     onTrainBegin(info) {
       run = info;
       remember(run.model);

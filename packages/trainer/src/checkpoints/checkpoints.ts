@@ -73,6 +73,7 @@ export function checkpoints(
 ): Callback & { save(): Promise<string> } {
   const writer = new CheckpointWriter(path.join(dir, 'checkpoints'), options);
   return {
+    name: 'checkpoints',
     save: () => writer.save(),
     onTrainBegin: (run) => writer.begin(run),
     onStep: (record) => writer.endStep(record),

@@ -16,6 +16,7 @@ import {
   readWholeFile,
   sha256Of,
 } from '../files/read';
+import { absolutePath, recordOrigin } from '../origin';
 import { type IdxArray, type IdxHeader, parseIdx, parseIdxHeader, sizeError } from './format';
 
 export interface ReadIdxOptions {
@@ -144,7 +145,10 @@ const OPTIONS = rule.object({
  */
 export async function readIdxDataset(options: IdxDatasetOptions): Promise<Dataset> {
   const { images, labels, classNames } = checkOptions('[data] readIdxDataset', OPTIONS, options);
-  return readIdxPair({ file: images }, { file: labels }, { ...(classNames && { classNames }) });
+  const named = classNames ? { classNames } : {};
+  const dataset = await readIdxPair({ file: images }, { file: labels }, named);
+  const files = { images: absolutePath(images), labels: absolutePath(labels) };
+  return recordOrigin(dataset, { kind: 'idx', options: { ...files, ...named } });
 }
 
 export interface IdxSource extends ReadIdxOptions {

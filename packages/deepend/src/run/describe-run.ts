@@ -1,0 +1,88 @@
+/** What a run's `config.json` and `result.json` record. */
+import { execFileSync } from 'node:child_process';
+import path from 'node:path';
+import type { EpochRecord } from '@deepend/core';
+import type { RunInfo, TrainResult } from '@deepend/trainer';
+import * as tf from '@tensorflow/tfjs-core';
+import { version } from '../../package.json';
+
+/**
+ * The content of `config.json`: model, device, what `train` was given, the data, versions.
+ * @param config what the caller adds; it takes precedence
+ */
+export function describeRun(
+  info: RunInfo,
+  config: Readonly<Record<string, unknown>>,
+): Record<string, unknown> {
+  const { model, device, numEpochs, lr, seed, batchSize, numSamples, trainIter, testIter } = info;
+  const { classNames } = trainIter;
+  const gitCommit = findGitCommit();
+  return {
+    model: model.name,
+    // With the number of classes, enough to build a checkpoint's model again without the data.
+    inputShape: model.inputs[0]?.shape.slice(1),
+    numClasses: model.outputs[0]?.shape.at(-1),
+    ...(classNames && { classNames }),
+    device: device.name,
+    backend: device.backend,
+    hardware: device.hardware,
+    why: device.why,
+    numEpochs,
+    lr,
+    seed,
+    batchSize,
+    numSamples,
+    training: info.given,
+    loaders: { train: describeLoader(trainIter), test: testIter && describeLoader(testIter) },
+    versions: { deepend: version, tensorflowjs: tf.version_core, node: process.version },
+    ...(gitCommit && { gitCommit }),
+    ...withAbsoluteRoot(config),
+  };
+}
+
+const describeLoader = (loader: RunInfo['trainIter']): object =>
+  loader.describe?.() ?? { reason: 'its loader was made by the script' };
+
+/** A later command finds the data from any working directory. */
+export function withAbsoluteRoot<T extends object>(settings: T): T {
+  const { root } = settings as { root?: unknown };
+  return typeof root === 'string' ? { ...settings, root: path.resolve(root) } : settings;
+}
+
+/** The content of `result.json`: the figures of the last epoch, and the best test accuracy. */
+export function describeResult(result: TrainResult): Record<string, unknown> {
+  const { history, samplesPerSecond, steps, stopped } = result;
+  const last = history.at(-1);
+  const best = history.reduce<EpochRecord | undefined>(
+    (a, b) => (b.testAcc !== null && b.testAcc > (a?.testAcc ?? -1) ? b : a),
+    undefined,
+  );
+  return {
+    epochs: history.length,
+    ...(steps !== undefined && { steps }),
+    ...(last && {
+      loss: last.loss,
+      trainAcc: last.trainAcc,
+      testLoss: last.testLoss,
+      testAcc: last.testAcc,
+      ...(last.metrics && { metrics: last.metrics }),
+    }),
+    ...(best && { best: { epoch: best.epoch, testAcc: best.testAcc } }),
+    seconds: history.reduce((sum, { seconds }) => sum + seconds, 0),
+    samplesPerSecond,
+    stopped,
+  };
+}
+
+/** The commit of the working directory; undefined outside a repository. */
+function findGitCommit(): string | undefined {
+  try {
+    return execFileSync('git', ['rev-parse', 'HEAD'], {
+      encoding: 'utf8',
+      stdio: ['ignore', 'pipe', 'ignore'],
+      timeout: 2000,
+    }).trim();
+  } catch {
+    return undefined;
+  }
+}
