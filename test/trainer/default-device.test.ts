@@ -1,27 +1,75 @@
-/** Without a choice, the best CPU backend computes; a backend set through TensorFlow.js stays. */
-import { evaluate, predict, train } from '@deepend/trainer';
-import * as tf from '@tensorflow/tfjs-core';
-import { expect, it, vi } from 'vitest';
-import { fakeLoader, linearNet } from '../helpers/loaders';
+/**
+ * Without a choice the best CPU backend computes, whichever function is called first; a backend
+ * that was chosen stays. Each case is a process of its own, since a choice lasts as long as that.
+ */
+import { execFile } from 'node:child_process';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { promisify } from 'node:util';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
-it('the best CPU backend is the default, and a backend that the user sets stays', async () => {
-  const net = linearNet(); // TensorFlow.js has started plain JavaScript by itself
-  expect(tf.getBackend()).toBe('cpu');
-  const log = vi.spyOn(console, 'log').mockImplementation(() => {});
-  const { device } = await train(net, fakeLoader(12, 3), null, { numEpochs: 1, lr: 0.1 });
-  const lines = log.mock.calls.map(([line]) => String(line));
-  log.mockRestore();
-  expect(device).toMatchObject({ name: 'cpu', backend: 'simd' });
-  expect(device.why).toMatch(/^no device was chosen, so the best CPU backend computes/);
-  expect(lines[0]).toBe(`training on cpu: ${device.hardware} (${device.why})`);
+let dir: string;
+beforeAll(async () => {
+  dir = await mkdtemp(path.join(tmpdir(), 'deepend-'));
+  await run('save');
+});
+afterAll(() => rm(dir, { recursive: true }));
 
-  await tf.setBackend('cpu');
-  const plain = linearNet();
-  const quiet = { numEpochs: 1, lr: 0.1, progress: false };
-  const trained = await train(plain, fakeLoader(12, 3), null, quiet);
-  expect(trained.device.backend).toBe('cpu-js');
-  await evaluate(plain, fakeLoader(12, 3));
-  const outputs = await predict(plain, fakeLoader(12, 3));
-  outputs.dispose();
-  expect(tf.getBackend()).toBe('cpu');
+async function run(name: string, env: Record<string, string> = {}) {
+  const { DEEPEND_DEVICE: _, ...others } = process.env;
+  const args = ['--import', 'tsx', 'test/trainer/default-device.ts', name, path.join(dir, 'model')];
+  const { stdout, stderr } = await promisify(execFile)(process.execPath, args, {
+    env: { ...others, TSX_TSCONFIG_PATH: 'tsconfig.json', ...env },
+  });
+  const lines = stdout.trim().split('\n');
+  return { lines, last: lines.at(-1), stderr };
+}
+
+describe('without a choice', () => {
+  it.each(['builder', 'createModel', 'stock', 'loadModel', 'evaluate', 'predict', 'lrFind'])(
+    '%s',
+    async (name) => {
+      expect(await run(name)).toMatchObject({ last: 'current simd, weights simd', stderr: '' });
+    },
+  );
+
+  it('train, which says so', async () => {
+    const { lines, last } = await run('train');
+    expect(last).toBe('current simd, weights simd');
+    expect(lines[0]).toMatch(
+      /^training on cpu: .* SIMD \(no device was chosen, so the best CPU backend computes\)$/,
+    );
+    expect(lines[1]).toBe(
+      'book/lenet (61,706 parameters), 40 images of 28×28×1, 40 for the test: 1 epoch of 2 steps',
+    );
+  });
+});
+
+describe('a choice', () => {
+  it('of tf.setBackend stays', async () => {
+    const { last, stderr } = await run('tf.setBackend');
+    expect({ last, stderr }).toEqual({ last: 'current cpu, weights cpu', stderr: '' });
+  });
+
+  it('of DEEPEND_DEVICE stays', async () => {
+    const plain = await run('builder', { DEEPEND_DEVICE: 'cpu-js' });
+    expect(plain.last).toBe('current cpu, weights cpu');
+    const loaded = await run('loadModel', { DEEPEND_DEVICE: '!simd,!tensorflow' });
+    expect(loaded.last).toBe('current wasm, weights wasm');
+  });
+
+  it('that cannot be read is an error, and not another backend', async () => {
+    await expect(run('builder', { DEEPEND_DEVICE: 'smid' })).rejects.toThrow(
+      /DEEPEND_DEVICE: .*did you mean 'simd'/,
+    );
+    await expect(run('builder', { DEEPEND_THREADS: 'abc' })).rejects.toThrow(/DEEPEND_THREADS/);
+  });
+
+  it('that comes after the model moves it', async () => {
+    expect(await run('a device after the model')).toMatchObject({
+      last: 'current wasm, weights wasm',
+      stderr: '',
+    });
+  });
 });

@@ -1,5 +1,5 @@
 /** The training plan of a model: compiled once, then run on batch after batch. */
-import { backendTraits, type WorkspaceQuery } from '@deepend/core';
+import { automaticBackend, backendTraits, type WorkspaceQuery } from '@deepend/core';
 import * as tf from '@tensorflow/tfjs-core';
 import type * as tfl from '@tensorflow/tfjs-layers';
 import { areFinite, Execution, type Mode, type NonFinite, NonFiniteDetector } from './execution';
@@ -350,16 +350,17 @@ interface TensorPlaces {
 
 /**
  * Checks that the current backend holds the weights: TensorFlow.js would silently copy them there,
- * one by one. Weights on plain JavaScript may be copied, since a model that is built before any
- * device is chosen has them there.
+ * one by one. Weights on the backend that started by itself may be copied, since a model that is
+ * built before any device is chosen has them there; so may those on plain JavaScript.
  * @throws Error when another backend holds a weight
  */
 function checkPlacement(model: string, parameters: readonly Parameter[]): void {
   const current = tf.backend();
   const { registry, state } = tf.engine() as unknown as TensorPlaces;
+  const places = [current, registry.cpu, registry[automaticBackend() ?? 'cpu']];
   for (const { name, variable } of parameters) {
     const holder = state.tensorInfo.get(variable.dataId)?.backend;
-    if (holder === undefined || holder === current || holder === registry.cpu) continue;
+    if (holder === undefined || places.includes(holder)) continue;
     const found = Object.keys(registry).find((key) => registry[key] === holder);
     const lives = found ? backendTraits(found).name : 'another backend';
     const computes = backendTraits(tf.getBackend()).name;

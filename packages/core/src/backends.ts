@@ -26,6 +26,8 @@ export interface BackendTraits {
    * be reused. Other backends may keep the array until they compute. @default false
    */
   readonly copiesOnUpload: boolean;
+  /** A call returns before the device has computed; reading a value waits. @default false */
+  readonly isAsynchronous: boolean;
   /** Its depthwise gradient kernels take explicit padding. @default true */
   readonly explicitPadding: boolean;
   /** Its MaxPoolGrad is wrong for windows without a positive number. @default false */
@@ -36,6 +38,7 @@ export interface BackendTraits {
 
 const DEFAULTS: Omit<BackendTraits, 'name'> = {
   copiesOnUpload: false,
+  isAsynchronous: false,
   explicitPadding: true,
   maxPoolGradNeedsPositive: false,
   workspaceBytes: () => 0,
@@ -58,3 +61,14 @@ export function backendTraits(backendName: string): BackendTraits {
   registerBackendTraits(backendName, {});
   return traits.get(backendName) as BackendTraits;
 }
+
+const AUTOMATIC = Symbol.for('deepend.automatic-backend');
+const shared = globalThis as { [AUTOMATIC]?: string };
+
+/** Records the backend that was started because a tensor was made before any was chosen. */
+export function setAutomaticBackend(backendName: string): void {
+  shared[AUTOMATIC] = backendName;
+}
+
+/** TensorFlow.js's name of that backend; undefined when there was no need to start one. */
+export const automaticBackend = (): string | undefined => shared[AUTOMATIC];

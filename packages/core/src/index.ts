@@ -4,9 +4,11 @@
  */
 
 export {
+  automaticBackend,
   type BackendTraits,
   backendTraits,
   registerBackendTraits,
+  setAutomaticBackend,
   type WorkspaceQuery,
 } from './backends';
 export { EnvironmentError, type EnvRule, envRule, readEnv } from './environment';

@@ -1,9 +1,10 @@
 /** The table of backends, and starting one of them. */
-import '@tensorflow/tfjs-backend-cpu'; // so that a model can be built before a device is chosen
-import { registerBackendTraits } from '@deepend/core';
+import '@tensorflow/tfjs-backend-cpu'; // the last resort of every choice
+import { registerBackendTraits, setAutomaticBackend } from '@deepend/core';
 import * as tf from '@tensorflow/tfjs-core';
 import type { Backend } from './backend';
-import { CPU_JS, SIMD, WASM } from './cpu-backends';
+import { choose, isGpu, ORDER } from './choice';
+import { CPU_JS, faultOfSimd, SIMD, WASM } from './cpu-backends';
 import { state } from './state';
 import { TENSORFLOW } from './tensorflow';
 import type { BackendName } from './types';
@@ -63,6 +64,31 @@ function silenceBanner(): void {
 }
 
 /**
+ * The backend that TensorFlow.js starts by itself when the first tensor is made, such as a model's
+ * first weight: `simd`, since its own default is plain JavaScript, which is much slower. Undefined
+ * where someone registered a backend of a higher priority.
+ */
+function firstBackend(factories: Factories): 'simd' | 'cpu' | undefined {
+  const others = Object.entries(factories).filter(([name]) => name !== 'simd');
+  const priority = factories.simd?.priority ?? 0;
+  if (others.some(([, other]) => (other?.priority ?? 0) > priority)) return undefined;
+  const { fixed, order } = choose('[device] the default backend');
+  const isOther = fixed === 'wasm' || fixed === 'tensorflow' || fixed === 'cpu-js';
+  const first = fixed ? ORDER : order;
+  // Other backends start asynchronously: a device that is chosen later takes the weights over.
+  if (isOther || first.find((name) => !isGpu(name)) !== 'simd') return 'cpu';
+  const fault = faultOfSimd();
+  if (fault === undefined) return 'simd';
+  console.warn(
+    `[device] simd: cannot compute here: ${fault}; plain JavaScript computes, which is much ` +
+      'slower, until a device is chosen: await tryGpu() or await cpu()',
+  );
+  return 'cpu';
+}
+
+type Factories = Readonly<Record<string, { readonly priority: number } | undefined>>;
+
+/**
  * TensorFlow.js starts a backend by itself when the first tensor is made. Only a backend that
  * someone
  * set is a choice: `tf.setBackend` is called in both cases, after `initializeBackendsAndReturnBest`
@@ -73,6 +99,7 @@ function watchChoices(): void {
   if (shared.isChosen !== undefined) return;
   const engine = tf.engine() as unknown as {
     backendName: string | null;
+    registryFactory: Factories;
     setBackend(name: string): Promise<boolean>;
     initializeBackendsAndReturnBest(): { name: string; asyncInit: boolean };
   };
@@ -81,8 +108,11 @@ function watchChoices(): void {
   const initialize = engine.initializeBackendsAndReturnBest.bind(engine);
   let isAutomatic = false;
   engine.initializeBackendsAndReturnBest = () => {
+    const first = firstBackend(engine.registryFactory);
     isAutomatic = true;
-    return initialize();
+    const taken = first ? { name: first, asyncInit: false } : initialize();
+    setAutomaticBackend(taken.name);
+    return taken;
   };
   engine.setBackend = (name) => {
     if (!isAutomatic) shared.isChosen = true;

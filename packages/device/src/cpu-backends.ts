@@ -1,10 +1,20 @@
 /** The CPU backends that need no native library: `simd`, `wasm` and `cpu-js`. */
+import { getThreads, wasmBuild } from '@deepend/backend-simd';
 import { workspaceBytes } from '@deepend/backend-simd/workspace';
 import { EnvironmentError } from '@deepend/core';
 import { type Backend, setBackend } from './backend';
 import { cpuHardware } from './hardware';
 
-let simdModule: typeof import('@deepend/backend-simd') | undefined;
+/** Starts the memory and threads of `simd`. @returns why it cannot compute here */
+export function faultOfSimd(): string | undefined {
+  try {
+    wasmBuild();
+    return undefined;
+  } catch (error) {
+    if (error instanceof EnvironmentError) throw error; // no reason to take another backend
+    return (error as Error).message.split('\n')[0];
+  }
+}
 
 /** deepend's own backend. */
 export const SIMD: Backend = {
@@ -12,24 +22,12 @@ export const SIMD: Backend = {
   tfjsName: 'simd',
   traits: { copiesOnUpload: true, workspaceBytes },
   runsInThreads: true,
-  probe: async () => {
-    try {
-      simdModule = await import('@deepend/backend-simd');
-      simdModule.wasmBuild(); // starts its memory and threads, or throws
-      return undefined;
-    } catch (error) {
-      if (error instanceof EnvironmentError) throw error; // no reason to take another backend
-      return (error as Error).message.split('\n')[0];
-    }
-  },
-  start: async () => {
-    simdModule = await import('@deepend/backend-simd');
-    await setBackend('simd');
-  },
-  describe: () => {
-    const processor = cpuHardware(simdModule?.getThreads() ?? 1);
-    return { name: 'cpu', hardware: `${processor}, WebAssembly, ${simdModule?.wasmBuild()} SIMD` };
-  },
+  probe: async () => faultOfSimd(),
+  start: () => setBackend('simd'),
+  describe: () => ({
+    name: 'cpu',
+    hardware: `${cpuHardware(getThreads())}, WebAssembly, ${wasmBuild()} SIMD`,
+  }),
 };
 
 const UNCAUGHT = ['uncaughtException', 'unhandledRejection'] as unknown as 'uncaughtException'[];

@@ -1,5 +1,6 @@
 import path from 'node:path';
 import { writeFileAtomic, writeFolderAtomic } from '@deepend/core';
+import { defaultDevice } from '@deepend/device';
 import { GroupedConv2D } from '@deepend/nn';
 import { io } from '@tensorflow/tfjs-core';
 import * as tfl from '@tensorflow/tfjs-layers';
@@ -82,11 +83,13 @@ export async function collectArtifacts(model: tfl.LayersModel): Promise<io.Model
 
 /**
  * Reads a model that `saveModel`, or stock tfjs's layers format, wrote: `dir/model.json` and the
- * weight files it names.
+ * weight files it names. The weights are on the current backend; where none was chosen, on the best
+ * CPU backend, which is started.
  * @throws Error when a file is missing, truncated or not of the format; it names the file
  */
 export async function loadModel(dir: string): Promise<tfl.LayersModel> {
   const json = await readTopology(path.join(dir, TOPOLOGY));
+  await defaultDevice();
   const artifacts = await io.getModelArtifactsForJSON(json, async (manifest) => {
     const specs = manifest.flatMap((group) => group.weights);
     const files = manifest.flatMap((group) => group.paths);

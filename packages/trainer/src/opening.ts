@@ -6,7 +6,8 @@ const formatCount = (count: number) => count.toLocaleString('en-US');
 
 /**
  * `training on cpu: Intel Core i7, 8 of 8 cores (a CPU was asked for)` and
- * `lenet (61,706 parameters), 60,000 images of 28×28×1, 10,000 for the test: 5 epochs of 235 steps`
+ * `book/lenet (61,706 parameters), 60,000 images of 28×28×1, 10,000 for the test: 5 epochs of 235
+ * steps`
  */
 export function openingLines(
   info: RunInfo,

@@ -3,7 +3,14 @@
  * on a terminal or in a notebook, lines elsewhere, and the book's two lines at the end.
  */
 
-import { type EpochRecord, notebook, releaseLiveOutput, type StepRecord } from '@deepend/core';
+import {
+  backendTraits,
+  type EpochRecord,
+  notebook,
+  releaseLiveOutput,
+  type StepRecord,
+} from '@deepend/core';
+import * as tf from '@tensorflow/tfjs-core';
 import { adviceFor } from './advice';
 import { type Callback, PROGRESS, type RunInfo, type TrainResult } from './callbacks/callback';
 import { Estimate, formatDuration, workOf } from './estimate';
@@ -92,7 +99,7 @@ export function progressDisplay(
     },
     onEpochBegin: () => estimate?.beginEpoch(),
     onStep: (record) => {
-      estimate?.step(record, { waits: run?.device.backend !== 'webgpu' });
+      estimate?.step(record, { waits: !backendTraits(tf.getBackend()).isAsynchronous });
       announce(record);
       bars.step(record, { numEpochs: run?.numEpochs ?? record.epoch, toGo: toGo(record) });
     },

@@ -9,6 +9,7 @@ import { runningAdapter, startWebgpu } from './start';
 export const WEBGPU: Backend = {
   name: 'webgpu',
   tfjsName: 'webgpu',
+  traits: { isAsynchronous: true },
   runsInThreads: false, // a GPU's driver may end its process
   registerKernels: () => registerFusedKernels('webgpu', WEBGPU_KERNELS),
   probe: async () => (await probeWebgpu()).fault,
