@@ -242,6 +242,61 @@ describe("the commands on a script's run", () => {
   });
 });
 
+describe("deepend resume of a script's run", () => {
+  const schedule = () => schedules.warmUp(schedules.cosine({ lr: 0.01 }), { steps: 3 });
+  const given = (): Partial<TrainOptions> => ({
+    numEpochs: 3,
+    lr: schedule(),
+    optimizer: { name: 'adam', weightDecay: 1e-3 },
+    loss: crossEntropy({ labelSmoothing: 0.1 }),
+    metrics: [metrics.topK(2)],
+    emaDecay: 0.9,
+    seed: 5,
+  });
+  const weights = (run: string) => fs.readFile(path.join(run, 'model', 'weights.bin'));
+  const figures = async (run: string) => {
+    const {
+      seconds: _,
+      samplesPerSecond: __,
+      ...rest
+    } = await fs.readJson(path.join(run, 'result.json'));
+    return rest;
+  };
+
+  it('ends as the run that was not interrupted, bit for bit', async () => {
+    const stopping = () => earlyStopping({ patience: 3 });
+    const whole = await script('whole', { ...given(), callbacks: [stopping()] });
+    const callbacks = [stopping(), interruptAfter(7)];
+    const run = await script('parts', { ...given(), callbacks });
+    err.length = 0;
+    await deepend('resume', run);
+    expect(err).toEqual([]);
+    expect(await weights(run)).toEqual(await weights(whole));
+    expect(await figures(run)).toEqual(await figures(whole));
+    expect((await configOf(run)).loaders).toEqual((await configOf(whole)).loaders);
+    await deepend('resume', run);
+    expect(out.at(-1)).toMatch(/parts has finished all 3 epochs; use --epochs for more/);
+    await deepend('resume', run, '--epochs', '4', '--json');
+    expect(json().epoch).toBe(4);
+  });
+
+  it.each<[string, () => Partial<TrainOptions>, RegExp]>([
+    ['a learning rate', () => ({ lr: (n) => 0.1 / n }), /its learning rate is the function lr of/],
+    ['a callback', () => ({ callbacks: [{ name: 'mine' }] }), /its callback mine is one of the/],
+    [
+      'a metric',
+      () => ({ metrics: [{ ...metrics.accuracy(), name: 'mine' }] }),
+      /its metric 'mine' is one of the script/,
+    ],
+  ])('is refused for %s of the script, which it names', async (_, options, reason) => {
+    const run = await script('refused', { numEpochs: 1, ...options() });
+    await deepend('resume', run, '--epochs', '2');
+    expect(err[0]).toMatch(reason);
+    expect(err[0]).toMatch(/resume it in the script: train\(.*resume: '.*refused'/);
+    expect(process.exitCode).toBe(1);
+  });
+});
+
 describe('classes of other data', () => {
   it.each([
     ['indices', [0, 1, 1], [2, 0, 0]],

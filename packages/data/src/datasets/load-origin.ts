@@ -6,7 +6,7 @@ import { findDataset } from './files/find';
 import { readIdxDataset } from './idx/read';
 import { imageFolder } from './image-folder';
 import { loadCustom } from './load';
-import type { DataOrigin } from './origin';
+import { type DataOrigin, recordOrigin } from './origin';
 import { findEntry, isCustomDataset } from './registry';
 import { split, take } from './select';
 
@@ -41,18 +41,17 @@ const LOADERS: Loaders = {
 };
 
 /** @throws Error when the data are no longer there, or the origin is not of a known kind */
-export function loadOrigin(origin: DataOrigin, options: FindAgain): Promise<AnyDataset> {
+export async function loadOrigin(origin: DataOrigin, options: FindAgain): Promise<AnyDataset> {
   const kind = origin?.kind;
   const load = Object.hasOwn(LOADERS, kind) ? LOADERS[kind] : undefined;
-  if (load)
-    return (load as (origin: DataOrigin, options: FindAgain) => Promise<AnyDataset>)(
-      origin,
-      options,
+  if (!load) {
+    const kinds = Object.keys(LOADERS).join(', ');
+    throw new TypeError(
+      `${WHERE}: expected a description of data (${kinds}), got ${formatValue(kind)}; ` +
+        'use the version of deepend that wrote it',
     );
-  throw new TypeError(
-    `${WHERE}: expected a description of data (${Object.keys(LOADERS).join(', ')}), got ` +
-      `${formatValue(kind)}; use the version of deepend that wrote it`,
-  );
+  }
+  return recordOrigin(await (load as Loaders['dataset'])(origin as never, options), origin);
 }
 
 /** A short name for people: the id of the dataset, or the last part of its path. */

@@ -3,7 +3,8 @@ import { readFile } from 'node:fs/promises';
 import type { Command } from 'commander';
 import { runExperiment } from '../experiment';
 import { checkRunFolder } from '../run/prepare-folder';
-import { readRunConfig, readRunResult } from '../run/read-run';
+import { type Run, readRun, readRunResult } from '../run/read-run';
+import { resumeScriptRun } from '../run/resume-script';
 import { SETTINGS, type Settings, settingsFrom } from '../settings';
 import { requireSettings } from './settings-of-run';
 
@@ -67,33 +68,52 @@ export function addResume(command: Command): void {
     .action(
       async (folder: string, { epochs, json = false }: { epochs?: number; json?: boolean }) => {
         const where = 'deepend resume';
-        const saved = requireSettings(folder, await readRunConfig(folder, where));
-        const settings = settingsFrom(where, saved, epochs === undefined ? {} : { epochs });
+        const run = await readRun(folder, where);
+        const isScripted = run.config.settings === undefined;
+        const more = epochs === undefined ? {} : { epochs };
+        const settings = isScripted
+          ? undefined
+          : settingsFrom(where, requireSettings(folder, run), more);
+        const numEpochs = settings?.epochs ?? epochs ?? run.config.numEpochs ?? Infinity;
         const result = await readRunResult(folder, where);
-        if (result && result.epochs >= settings.epochs) {
-          const done = `${folder} has finished all ${settings.epochs} epochs`;
+        if (result && result.epochs >= numEpochs) {
+          const done = `${folder} has finished all ${numEpochs} epochs`;
           const text = `${done}; use --epochs for more`;
           console.log(json ? JSON.stringify({ finished: true }) : text);
           return;
         }
-        await trainInto(folder, settings, { json, resume: true });
+        if (settings) await trainInto(folder, settings, { json, resume: true });
+        else await resumeScript(run, { json, numEpochs: epochs });
       },
     );
 }
+
+async function resumeScript(
+  run: Run,
+  { json, numEpochs }: { json: boolean; numEpochs: number | undefined },
+): Promise<void> {
+  const callbacks = json ? [printRecord] : [];
+  const result = await resumeScriptRun(run, { numEpochs, progress: !json, callbacks });
+  if (!json) console.log(describeEnd(run.dir, result));
+}
+
+const printRecord = { onEpochEnd: (record: object) => console.log(JSON.stringify(record)) };
+
+const describeEnd = (out: string, { stopped }: { stopped?: string }) =>
+  `${stopped ? `stopped: ${stopped}; ` : ''}the run is in ${out}`;
 
 async function trainInto(
   out: string,
   settings: Settings,
   { json = false, ...use }: { json?: boolean; resume?: boolean; overwrite?: boolean },
 ): Promise<void> {
-  const printRecord = { onEpochEnd: (record: object) => console.log(JSON.stringify(record)) };
-  const { stopped } = await runExperiment(settings, {
+  const result = await runExperiment(settings, {
     out,
     ...use,
     progress: !json,
     callbacks: json ? [printRecord] : [],
   });
-  if (!json) console.log(`${stopped ? `stopped: ${stopped}; ` : ''}the run is in ${out}`);
+  if (!json) console.log(describeEnd(out, result));
 }
 
 /** A string that is not a number becomes NaN, which the rule of the setting refuses. */
