@@ -1,8 +1,11 @@
-/** The code that the documentation shows is code that compiles. */
-import { readFileSync } from 'node:fs';
+/** The code that the documentation shows compiles, and runs as it is printed (as built). */
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import path from 'node:path';
 import ts from 'typescript';
 import { describe, expect, it } from 'vitest';
+import { rowsOf } from '../helpers/full';
+import { blocksOf, prepareFolder, runBlocks, writeTorchvisionWeights } from './docs-blocks';
 
 const root = path.resolve(import.meta.dirname, '../..');
 const pages = [
@@ -109,5 +112,48 @@ describe('documentation', () => {
         !ts.sys.directoryExists(path.join(root, path.dirname(page), link)),
     );
     expect(missing).toEqual([]);
+  });
+});
+
+/** Pages whose blocks end soon; all others run in a full run. */
+const QUICK = ['docs/data.md', 'packages/nn/README.md', 'packages/plot/README.md'];
+const runnable = pages.filter((page) => blocksOf(read(page)).some(({ needs }) => !needs));
+
+/** What each block needs that is not on every machine. */
+const describeNeeds = (page: string) =>
+  [...new Set(blocksOf(read(page)).flatMap(({ needs }) => needs ?? []))]
+    .map((needs) => `; skipped: a block that needs ${needs}`)
+    .join('');
+
+describe('the code blocks, each as it is printed', () => {
+  const titles = rowsOf(runnable, (page) => QUICK.includes(page)).map(
+    (page) => [`${page}${describeNeeds(page)}`, page] as const,
+  );
+  it.each(titles)('%s', { timeout: 300_000 }, async (_, page) => {
+    const folder = mkdtempSync(path.join(tmpdir(), 'deepend-docs-'));
+    try {
+      await prepareFolder(folder, root);
+      if (page === 'docs/weights.md') await writeTorchvisionWeights(folder);
+      await runBlocks(
+        folder,
+        blocksOf(read(page)).filter(({ needs }) => !needs),
+      );
+    } finally {
+      rmSync(folder, { recursive: true });
+    }
+  });
+
+  it('fail where a name is missing', async () => {
+    const folder = mkdtempSync(path.join(tmpdir(), 'deepend-docs-'));
+    const page = '```ts\nconst x = 1;\n```\n\n```ts\nconsole.log(x);\n```\n';
+    try {
+      await prepareFolder(folder, root);
+      await expect(runBlocks(folder, blocksOf(page))).rejects.toThrow(
+        /block-2\.mjs: ReferenceError: x is not defined/,
+      );
+      await runBlocks(folder, blocksOf(`<!-- one script -->\n${page}`));
+    } finally {
+      rmSync(folder, { recursive: true });
+    }
   });
 });
