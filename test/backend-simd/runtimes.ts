@@ -5,8 +5,10 @@ import { Runtime, type RuntimeOptions } from '../../packages/backend-simd/src/ru
 
 export const MIB = 1 << 20;
 
+/** A runtime that computes in WebAssembly, or else with the native build that is asked for. */
 export function open(options: RuntimeOptions = {}): Runtime {
-  const runtime = new Runtime({ threads: 1, ...options });
+  const native = { reason: 'this test is about WebAssembly' };
+  const runtime = new Runtime({ threads: 1, native, ...options });
   onTestFinished(() => runtime.pool.stop());
   return runtime;
 }

@@ -103,7 +103,7 @@ describe('jobs', () => {
     expect(chosen('train', 'resnet18_cifar')).toEqual([
       'train ResNet-18, 3×3 stem, 28 px, batch 64',
     ]);
-    expect(chosen('infer', '224 px')).toEqual(['infer ResNet-18, 224 px, batch 16']);
+    expect(chosen('infer', '224 px', 'resnet-18')).toEqual(['infer ResNet-18, 224 px, batch 16']);
     expect(chosen('nothing')).toEqual([]);
   });
 });
@@ -193,7 +193,7 @@ const RESULTS: Results = {
       platform: 'linux x64',
       node: 'v20.0.0',
       versions: { PyTorch: '2.0, 2 threads' },
-      wasmBuild: 'relaxed',
+      build: 'WebAssembly, relaxed SIMD',
       threads: 2,
     },
     ...{ rounds: 1, seconds: 4, absent: {} },
@@ -233,7 +233,7 @@ describe('tables', () => {
     const text = markdown(RESULTS);
     expect(text.match(/\| -+ \|/g)).toHaveLength(2);
     expect(text.split('\n').at(-1)).toBe(
-      'Medians of 1 interleaved rounds of 4 s, A processor, 2 cores, Node v20.0.0, simd on 2 threads (relaxed build), compared with PyTorch 2.0, 2 threads; 2026-01-02, `npm run bench`.',
+      'Medians of 1 interleaved rounds of 4 s, A processor, 2 cores, Node v20.0.0, simd on 2 threads (WebAssembly, relaxed SIMD), compared with PyTorch 2.0, 2 threads; 2026-01-02, `npm run bench`.',
     );
   });
 

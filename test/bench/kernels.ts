@@ -1,7 +1,7 @@
 /**
  * The simd backend's kernels one by one, at ResNet-18's shapes, against what the machine can do.
  */
-import { getThreads, wasmBuild } from '@deepend/backend-simd';
+import { getThreads, simdInfo } from '@deepend/backend-simd';
 import { activate } from '@deepend/device';
 import * as tf from '@tensorflow/tfjs-core';
 import { type Contender, interleave, type Rounds, rate } from './interleave';
@@ -219,7 +219,7 @@ export async function measureKernels({
 }: KernelsOptions): Promise<void> {
   const peak = await peakGflops({
     threads: getThreads(),
-    relaxed: wasmBuild() === 'relaxed',
+    relaxed: simdInfo().build === 'relaxed',
     seconds: 1,
   });
   const limits = { 'GFLOP/s': limit('peak', peak), 'GB/s': limit('copy', copyBandwidth(1)) };

@@ -21,7 +21,7 @@ const WORDS = {
     missed: 'missed',
     caption: (about: Results['about']) =>
       `Medians of ${about.rounds} interleaved rounds of ${about.seconds} s, ${about.processor}, ${about.cores} cores, Node ${about.node}, ` +
-      `simd on ${about.threads} threads (${about.wasmBuild} build)${peer(about, ', compared with PyTorch ')}; ${about.date.slice(0, 10)}, ` +
+      `simd on ${about.threads} threads (${about.build})${peer(about, ', compared with PyTorch ')}; ${about.date.slice(0, 10)}, ` +
       `\`${about.command}\`.`,
   },
   zh: {
@@ -31,7 +31,7 @@ const WORDS = {
     missed: '未达到',
     caption: (about: Results['about']) =>
       `${about.rounds} 轮交替测量（每轮 ${about.seconds} 秒）的中位数；${about.processor}，${about.cores} 核，Node ${about.node}，` +
-      `simd 用 ${about.threads} 个线程（${about.wasmBuild} 版本）${peer(about, '，对照 PyTorch ')}；${about.date.slice(0, 10)}，` +
+      `simd 用 ${about.threads} 个线程（${about.build}）${peer(about, '，对照 PyTorch ')}；${about.date.slice(0, 10)}，` +
       `\`${about.command}\`。`,
   },
 } as const;

@@ -3,7 +3,7 @@
  * data loader.
  */
 
-import { setThreads } from '@deepend/backend-simd';
+import { type BuildName, setBuild, setThreads, simdInfo } from '@deepend/backend-simd';
 import { compile, type Plan } from '@deepend/compiler';
 import { activate, type BackendName } from '@deepend/device';
 import { sgd, softmaxCrossEntropy } from '@deepend/optim';
@@ -63,8 +63,10 @@ function predict({ plan, features }: Session): void {
 
 export interface OwnOptions {
   backend: BackendName;
-  /** Of the simd backend; as they are without it. */
+  /** Of the simd backend. @default as they are */
   threads?: number;
+  /** Of the simd backend. @default the best one */
+  build?: BuildName;
   name?: string;
 }
 
@@ -74,7 +76,7 @@ export interface OwnOptions {
  */
 export function netContender(
   job: NetJob,
-  { backend, threads, name = backend }: OwnOptions,
+  { backend, threads, build, name = backend }: OwnOptions,
 ): Contender {
   let session: Session | undefined;
   let seed = 0;
@@ -84,6 +86,7 @@ export function netContender(
     async round(seconds) {
       await activate({ backend: backend });
       if (threads) setThreads(threads);
+      if (backend === 'simd') setBuild(build ?? (simdInfo().builds[0] as BuildName));
       if (!session) {
         session = prepare(job);
         work(session);

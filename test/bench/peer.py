@@ -13,6 +13,7 @@ The threads are what PyTorch takes by itself.
 """
 import gzip
 import json
+import os
 import sys
 import time
 
@@ -20,6 +21,12 @@ import numpy as np
 import torch
 from torch import nn
 from torch.nn import functional as F
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "golden"))
+from book_plain import NETS as PLAIN_NETS
+from book_residual import NETS as RESIDUAL_NETS
+
+BOOK_NETS = {name: {**PLAIN_NETS, **RESIDUAL_NETS}["book/" + name] for name in ("alexnet", "vgg16", "nin", "densenet")}
 
 RESNETS = {
     "resnet8": (16, [(16, 1), (32, 1), (64, 1)]),
@@ -87,6 +94,8 @@ def build(net, size):
         return lenet()
     if net == "vgg11":
         return vgg11(size)
+    if net in BOOK_NETS:
+        return BOOK_NETS[net](1, (size, size), 10)
     if not net.startswith(("resnet8", "resnet18")):
         return torchvision_net(net)
     return resnet("resnet18", cifar=True) if net == "resnet18_cifar" else resnet(net)
@@ -117,7 +126,7 @@ def per_second(work, seconds):
 def network(net, size, batch, memory, training):
     torch.manual_seed(0)
     model = build(net, size).to(DEVICE, memory_format=memory).train(training)
-    channels = 1 if net in ("lenet", "vgg11") or net.startswith(("resnet8", "resnet18")) else 3
+    channels = 1 if net in ("lenet", "vgg11", *BOOK_NETS) or net.startswith(("resnet8", "resnet18")) else 3
     x = torch.rand(batch, channels, size, size).to(DEVICE).contiguous(memory_format=memory)
     y = torch.tensor([(7 * i + 3) % 10 for i in range(batch)], device=DEVICE)
     optimizer = torch.optim.SGD(model.parameters(), lr=0.01)

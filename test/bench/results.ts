@@ -46,7 +46,7 @@ export interface Results {
     readonly node: string;
     readonly versions: Readonly<Record<string, string>>;
     /** Which build of the simd backend's module ran, and on how many threads. */
-    readonly wasmBuild: string;
+    readonly build: string;
     readonly threads: number;
     readonly rounds: number;
     readonly seconds: number;

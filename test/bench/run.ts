@@ -6,7 +6,7 @@
 import { rmSync } from 'node:fs';
 import { loadavg } from 'node:os';
 import path from 'node:path';
-import { getThreads, setThreads, wasmBuild } from '@deepend/backend-simd';
+import { describeBuild, getThreads, setThreads, simdInfo } from '@deepend/backend-simd';
 import { type Dataset, device, loadFashionMnist } from 'deepend';
 import { type Contender, interleave } from './interleave';
 import {
@@ -106,7 +106,7 @@ function results(): Results {
   return {
     about: about({
       versions,
-      wasmBuild: wasmBuild(),
+      build: describeBuild(),
       threads: getThreads(),
       rounds,
       seconds,
@@ -124,8 +124,18 @@ interface Sets {
 
 function contendersFor(job: Job, sets: Sets): Contender[] {
   if (job.kind === 'load') return loadContenders(job, sets);
-  const own = backends.map((backend) => netContender(job, { backend }));
+  const own = backends.flatMap((backend) => ownContenders(job, backend));
   return [...own.slice(0, 1), ...(peer ? peerContenders(peer, job) : []), ...own.slice(1)];
+}
+
+/** A backend, and where it has a native build, its WebAssembly build too. */
+function ownContenders(job: NetJob, backend: Options['backends'][number]): Contender[] {
+  const { builds } = backend === 'simd' ? simdInfo() : { builds: [] };
+  const build = builds.length > 1 ? builds.at(-1) : undefined;
+  return [
+    netContender(job, { backend }),
+    ...(build ? [netContender(job, { backend, build, name: 'simd, WebAssembly' })] : []),
+  ];
 }
 
 function loadContenders(job: LoadJob, { clothes, photos }: Sets): Contender[] {
@@ -227,7 +237,7 @@ async function scaling(): Promise<void> {
 
 const { processor, cores, node } = results().about;
 console.log(
-  `${processor}, ${cores} cores; Node ${node}; simd: ${wasmBuild()} build, ${getThreads()} threads`,
+  `${processor}, ${cores} cores; Node ${node}; simd: ${describeBuild()}, ${getThreads()} threads`,
 );
 if (peer) console.log(`beside PyTorch ${peer.version}, ${peer.threads} threads`);
 for (const [name, why] of Object.entries(absent)) console.log(`without ${name}: ${why}`);

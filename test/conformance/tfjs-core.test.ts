@@ -15,7 +15,7 @@ const EXCLUDED: Record<string, string> = {};
 const SETTINGS: readonly Record<string, string>[] = [
   {},
   { DEEPEND_THREADS: '1' },
-  { DEEPEND_WASM: 'plain' },
+  { DEEPEND_NATIVE: '0', DEEPEND_WASM: 'plain' },
 ];
 
 interface Spec {

@@ -14,7 +14,9 @@ describe('tryGpu', () => {
       const found = await tryGpu();
       expect(found.name).toBe('cpu');
       expect(found.why).toMatch(/^no GPU: /);
-      expect(found.hardware).toMatch(/\d+ of \d+ cores?, WebAssembly, (plain|relaxed) SIMD$/);
+      expect(found.hardware).toMatch(
+        /\d+ of \d+ cores?, (native|WebAssembly,( relaxed)? SIMD \(.+\))/,
+      );
       expect(found.backend).toBe('simd');
       expect(currentDevice().backend).toBe(found.backend);
       expect(await tryAllGpus()).toEqual([found]);

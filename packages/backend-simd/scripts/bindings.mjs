@@ -36,20 +36,20 @@ function writeDouble(words: Int32Array, at: number, value: number): void {
 }
 `;
 
-const parse = (name, text) =>
+export const parse = (name, text) =>
   ts.createSourceFile(name, text, ts.ScriptTarget.Latest, /* setParentNodes */ true);
 
-const isExported = (node) =>
+export const isExported = (node) =>
   (ts.getModifiers(node) ?? []).some(({ kind }) => kind === ts.SyntaxKind.ExportKeyword);
 
-const isUnmanaged = (node) =>
+export const isUnmanaged = (node) =>
   (ts.getDecorators(node) ?? []).some(({ expression }) => expression.getText() === 'unmanaged');
 
 /** A launch has this much room for arguments: from ARGS_START to ARGS_SPARE in threads.ts. */
 const MAX_WORDS = 512;
 
 /** Fields of a class in order, with the index of the word at which each begins. */
-function readFields(file, node) {
+export function readFields(file, node) {
   let at = 0;
   const fields = node.members.map((member) => {
     const name = member.name.getText();
@@ -119,14 +119,14 @@ function printConstants(file, source) {
 }
 
 /** The pairs of `case Task.NAME: return kernel(changetype<CLASS>(args), tile);`. */
-function readTasks(source) {
+export function readTasks(source) {
   const pairs = [];
   const visit = (node) => {
     if (ts.isCaseClause(node)) {
       const [, task] = node.expression.getText().split('.');
-      const [, layout] = /changetype<(\w+)>/.exec(node.getText()) ?? [];
+      const [, kernel, layout] = /return (\w+)\(\s*changetype<(\w+)>/.exec(node.getText()) ?? [];
       if (!layout) throw new Error(`[backend-simd] tasks.ts: ${task} has no changetype<CLASS>`);
-      pairs.push({ task, layout });
+      pairs.push({ task, layout, kernel });
     }
     ts.forEachChild(node, visit);
   };

@@ -8,8 +8,9 @@
  * Does nothing when the sources have not changed.
  */
 import { createHash } from 'node:crypto';
-import { mkdir, readdir, readFile, rename, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, rename, writeFile } from 'node:fs/promises';
 import path from 'node:path';
+import { readAssembly } from './assembly.mjs';
 
 const root = path.resolve(import.meta.dirname, '..');
 const generated = path.join(root, 'src/generated');
@@ -23,19 +24,9 @@ const OPTIONS = [
 ];
 const BUILDS = { plain: [], relaxed: ['--enable', 'relaxed-simd'] };
 
-async function readSources() {
-  const folder = path.join(root, 'assembly');
-  const names = (await readdir(folder)).filter((name) => name.endsWith('.ts')).sort();
-  return Object.fromEntries(
-    await Promise.all(
-      names.map(async (name) => [name, await readFile(path.join(folder, name), 'utf8')]),
-    ),
-  );
-}
-
 async function hashSources(files) {
   const hash = createHash('sha256').update(JSON.stringify(files));
-  for (const script of ['build-wasm.mjs', 'bindings.mjs'])
+  for (const script of ['build-wasm.mjs', 'assembly.mjs', 'bindings.mjs'])
     hash.update(await readFile(path.join(root, 'scripts', script), 'utf8'));
   return hash.digest('hex');
 }
@@ -79,7 +70,7 @@ async function isCurrent(name, hash) {
   return text.includes(hash);
 }
 
-const files = await readSources();
+const files = await readAssembly(root);
 const hash = await hashSources(files);
 if (!(await isCurrent('modules.ts', hash)) || !(await isCurrent('bindings.ts', hash))) {
   await mkdir(generated, { recursive: true });

@@ -3,8 +3,13 @@
 import v8 from 'node:v8';
 import { EnvironmentError, envRule, readEnv } from '@deepend/core';
 import { plain, relaxed } from './generated/modules';
+import type { NativeBuild } from './native';
 
-export type BuildName = 'plain' | 'relaxed';
+/**
+ * Builds of the WebAssembly module. `relaxed` has fused multiply-add: one rounding, not two.
+ */
+export type WasmBuild = 'plain' | 'relaxed';
+export type BuildName = WasmBuild | NativeBuild;
 
 /** A module with one function, which contains `f32x4.relaxed_madd`. */
 const RELAXED_PROBE = [
@@ -22,7 +27,7 @@ function hasRelaxed(): boolean {
   return validate();
 }
 
-function chooseName(asked: string | undefined): BuildName {
+function chooseName(asked: string | undefined): WasmBuild {
   const rule = envRule.oneOf(['plain', 'relaxed']);
   const wanted = readEnv('backend-simd', 'DEEPEND_WASM', rule, asked);
   if (wanted === 'plain') return 'plain';
@@ -42,7 +47,7 @@ function chooseName(asked: string | undefined): BuildName {
  * @throws EnvironmentError when `DEEPEND_WASM` is neither `plain` nor `relaxed`
  */
 export function chooseBuild(wanted = process.env.DEEPEND_WASM): {
-  name: BuildName;
+  name: WasmBuild;
   module: WebAssembly.Module;
 } {
   if (typeof WebAssembly === 'undefined') {

@@ -12,6 +12,13 @@ import { register } from './register';
 
 export { OutOfMemoryError } from '@deepend/core';
 export type { BuildName } from './build';
-export { getThreads, type SimdInfo, setThreads, simdInfo, wasmBuild } from './settings';
+export {
+  describeBuild,
+  getThreads,
+  type SimdInfo,
+  setBuild,
+  setThreads,
+  simdInfo,
+} from './settings';
 
 register();

@@ -3,8 +3,14 @@
  * creates and disposes the backend.
  */
 import { Task } from '../assembly/ops';
-import { type BuildName, chooseBuild } from './build';
-import { type Memory32, TASK_LAYOUTS, type TaskArguments, THREADS } from './generated/bindings';
+import { type BuildName, chooseBuild, type WasmBuild } from './build';
+import {
+  type Memory32,
+  MICRO,
+  TASK_LAYOUTS,
+  type TaskArguments,
+  THREADS,
+} from './generated/bindings';
 import { Heap } from './heap';
 import {
   createMemory,
@@ -16,6 +22,13 @@ import {
   SCRATCH_BYTES,
   SCRATCH_START,
 } from './memory';
+import {
+  findNative,
+  type Native,
+  type NativeBuild,
+  type NativeSearch,
+  type NativeThreads,
+} from './native';
 import { defaultThreads } from './thread-count';
 import { type WorkerClass, WorkerPool } from './worker-pool';
 
@@ -36,6 +49,8 @@ export interface RuntimeOptions {
   readonly watchdogTimeout?: number;
   /** For tests. @default Node's `Worker` */
   readonly WorkerClass?: WorkerClass;
+  /** The native build to compute with, if any. @default the one for this machine */
+  readonly native?: NativeSearch;
 }
 
 /** What a worker does instead of a kernel when a test injects a fault. */
@@ -44,12 +59,23 @@ const FAULT_TILES = 100;
 
 export class Runtime {
   readonly memory: WebAssembly.Memory;
-  readonly build: BuildName;
   readonly heap: Heap;
   readonly pool: WorkerPool;
   /** Bytes that tensors may take. */
   readonly memoryLimit: number;
+  /** Builds that can compute here, the best first. */
+  readonly builds: readonly BuildName[];
+  /** Why no native build computes here. */
+  readonly whyNotNative: string | undefined;
   readonly #exports: Exports;
+  readonly #wasmBuild: WasmBuild;
+  #build: BuildName;
+  readonly #addon: Native | undefined;
+  readonly #pools = new Map<NativeBuild, NativeThreads>();
+  /** The threads of the native build that computes. */
+  #native: NativeThreads | undefined;
+  readonly #watchdogTimeout: number;
+  #threads = 1;
   /** The control block, which also receives the arguments of each launch. */
   readonly #control: Memory32;
 
@@ -59,10 +85,17 @@ export class Runtime {
       memoryLimit = defaultMemoryLimit(),
       watchdogTimeout = 60_000,
       WorkerClass,
+      native: search = findNative(),
     } = options;
+    const native = 'native' in search ? search.native : undefined;
     const { name, module } = chooseBuild();
     const memory = createMemory(memoryLimit);
-    this.build = name;
+    this.#wasmBuild = name;
+    this.#addon = native;
+    this.builds = [...(native?.builds ?? []), name];
+    this.#build = name;
+    this.whyNotNative = 'reason' in search ? search.reason : undefined;
+    this.#watchdogTimeout = watchdogTimeout;
     this.memory = memory;
     this.memoryLimit = memoryLimit;
     this.#control = {
@@ -82,11 +115,49 @@ export class Runtime {
       WorkerClass,
       onAllExited: () => this.#recover(),
     });
-    this.setThreads(threads);
+    this.#threads = threads;
+    this.setBuild(this.builds[0] as BuildName);
+  }
+
+  /** The build that computes. */
+  get build(): BuildName {
+    return this.#build;
+  }
+
+  /**
+   * Chooses the build that computes from now on. Results of different builds differ in the last
+   * bits.
+   * @throws RangeError when the build cannot compute here
+   */
+  setBuild(build: BuildName): void {
+    if (!this.builds.includes(build)) {
+      throw new RangeError(
+        `[backend-simd] setBuild: expected one of ${this.builds.join(', ')}, got '${build}'`,
+      );
+    }
+    this.#useThreads(1); // the threads of the other build sleep
+    this.#build = build;
+    this.#native = undefined;
+    if (build !== this.#wasmBuild) {
+      const name = build as NativeBuild;
+      this.#native = this.#pools.get(name) ?? (this.#addon as Native).start(name, this.memory);
+      this.#pools.set(name, this.#native);
+    }
+    this.#useThreads(this.#threads);
+  }
+
+  #useThreads(count: number): void {
+    if (this.#native) this.#native.setThreads(count);
+    else this.pool.setThreads(count);
   }
 
   get numThreads(): number {
-    return this.pool.threads;
+    return this.#native ? this.#threads : this.pool.threads;
+  }
+
+  /** Columns of a panel of a matrix product's second factor. */
+  get panelColumns(): number {
+    return this.#native?.nr ?? MICRO.NR;
   }
 
   /** @param count 1 to 8, the main thread included */
@@ -96,7 +167,8 @@ export class Runtime {
         `[backend-simd] setThreads: expected an integer from 1 to ${MAX_THREADS}, got ${count}`,
       );
     }
-    this.pool.setThreads(count);
+    this.#threads = count;
+    this.#useThreads(count);
   }
 
   /**
@@ -104,6 +176,11 @@ export class Runtime {
    * @throws Error when a thread failed. The result is lost, but the next launch works.
    */
   launch<T extends Task>(task: T, args: TaskArguments[T], tiles: number): void {
+    if (this.#native) {
+      TASK_LAYOUTS[task].write(this.#control, THREADS.ARGS_SPARE >> 2, args);
+      this.#runNative(task, tiles);
+      return;
+    }
     this.pool.complete();
     const at = this.#argumentsAddress();
     TASK_LAYOUTS[task].write(this.#control, at >> 2, args);
@@ -116,10 +193,32 @@ export class Runtime {
    *   `address`
    */
   injectFault(fault: keyof typeof FAULTS, address = 0): void {
+    if (this.#native) {
+      this.#runNative(FAULTS[fault], FAULT_TILES);
+      return;
+    }
     this.pool.complete();
     const at = this.#argumentsAddress();
     this.#control.words[at >> 2] = address;
     this.#run(FAULTS[fault], at, FAULT_TILES);
+  }
+
+  /**
+   * A native thread that hangs cannot be ended, and may still write to the memory of its job. So
+   * that memory is never used again, and WebAssembly computes from then on.
+   */
+  #runNative(task: number, tiles: number): void {
+    const native = this.#native as NativeThreads;
+    if (native.launch(task, THREADS.ARGS_SPARE, tiles, this.#watchdogTimeout)) return;
+    this.#native = undefined;
+    this.heap.quarantine();
+    this.#build = this.#wasmBuild;
+    this.pool.setThreads(this.#threads);
+    throw new Error(
+      `[backend-simd] a native thread failed in kernel ${Task[task] ?? task} (no tile finished ` +
+        `within ${this.#watchdogTimeout / 1000} s): the result is lost. From now on kernels run in ` +
+        'WebAssembly, whose results differ in the last bits; restart the process to train on',
+    );
   }
 
   /** A worker of a failed job may read its arguments until it has exited. */

@@ -19,15 +19,36 @@ export function getThreads(): number {
   return runtime().numThreads;
 }
 
-/** The build of the module that runs. `relaxed` has fused multiply-add: one rounding, not two. */
-export function wasmBuild(): BuildName {
-  return runtime().build;
+/** What each build is, in words. */
+const BUILDS: Readonly<Record<BuildName, string>> = {
+  avx512: 'native AVX-512',
+  avx2: 'native AVX2',
+  baseline: 'native',
+  relaxed: 'WebAssembly, relaxed SIMD',
+  plain: 'WebAssembly, SIMD',
+};
+
+/** The build that computes, in words: `native AVX2`, `WebAssembly, relaxed SIMD` and so on. */
+export const describeBuild = (): string => BUILDS[runtime().build];
+
+/**
+ * Chooses the build that computes from now on, for comparisons and tests. Results of different
+ * builds differ in the last bits.
+ * @param build one of `simdInfo().builds`
+ * @throws RangeError when the build cannot compute here
+ */
+export function setBuild(build: BuildName): void {
+  runtime().setBuild(build);
 }
 
 /** Build, threads and memory of the backend. */
 export interface SimdInfo {
-  /** Results are equal bit for bit only within a build. */
+  /** The build that computes. Results are equal bit for bit only within a build. */
   readonly build: BuildName;
+  /** Builds that can compute here, the best first. */
+  readonly builds: readonly BuildName[];
+  /** Why no native build computes here, if none does. */
+  readonly whyNotNative: string | undefined;
   /** Number of threads that compute, the main thread included. */
   readonly threads: number;
   /** Bytes that tensors and kernels hold at present. */
@@ -40,9 +61,11 @@ export interface SimdInfo {
 
 /** Reports build, threads and memory of the backend. The first call starts its threads. */
 export function simdInfo(): SimdInfo {
-  const { build, numThreads, heap, memory, memoryLimit } = runtime();
+  const { build, builds, whyNotNative, numThreads, heap, memory, memoryLimit } = runtime();
   return {
     build,
+    builds,
+    whyNotNative,
     threads: numThreads,
     heapBytes: heap.bytes,
     memoryBytes: memory.buffer.byteLength,

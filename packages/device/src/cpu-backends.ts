@@ -1,5 +1,5 @@
 /** The CPU backends that need no native library: `simd`, `wasm` and `cpu-js`. */
-import { getThreads, wasmBuild } from '@deepend/backend-simd';
+import { describeBuild, getThreads, simdInfo } from '@deepend/backend-simd';
 import { workspaceBytes } from '@deepend/backend-simd/workspace';
 import { EnvironmentError } from '@deepend/core';
 import { type Backend, setBackend } from './backend';
@@ -8,7 +8,7 @@ import { cpuHardware } from './hardware';
 /** Starts the memory and threads of `simd`. @returns why it cannot compute here */
 export function faultOfSimd(): string | undefined {
   try {
-    wasmBuild();
+    getThreads();
     return undefined;
   } catch (error) {
     if (error instanceof EnvironmentError) throw error; // no reason to take another backend
@@ -24,10 +24,11 @@ export const SIMD: Backend = {
   runsInThreads: true,
   probe: async () => faultOfSimd(),
   start: () => setBackend('simd'),
-  describe: () => ({
-    name: 'cpu',
-    hardware: `${cpuHardware(getThreads())}, WebAssembly, ${wasmBuild()} SIMD`,
-  }),
+  describe: () => {
+    const { whyNotNative } = simdInfo();
+    const build = `${describeBuild()}${whyNotNative ? ` (${whyNotNative})` : ''}`;
+    return { name: 'cpu', hardware: `${cpuHardware(getThreads())}, ${build}` };
+  },
 };
 
 const UNCAUGHT = ['uncaughtException', 'unhandledRejection'] as unknown as 'uncaughtException'[];

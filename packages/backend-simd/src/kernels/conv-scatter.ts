@@ -5,7 +5,7 @@
 import { Task } from '../../assembly/ops';
 import type { SimdBackend } from '../backend';
 import { type Geometry, paddedSize } from './conv-geometry';
-import { countPanels, NR, withPanels } from './matmul';
+import { countPanels, panelColumns, withPanels } from './matmul';
 
 /** Maximum number of floats in a padded image and in a window: they lie in scratch memory. */
 const IMAGE_LIMIT = 1 << 20;
@@ -22,10 +22,11 @@ export function shouldScatter(g: Geometry): boolean {
   if (g.dilationX !== 1 || height * width * g.channels > IMAGE_LIMIT || window > WINDOW_LIMIT)
     return false;
   const scattering =
-    g.outHeight * g.outWidth * (g.outChannels * countPanels(window) * NR + 4 * window);
+    g.outHeight * g.outWidth * (g.outChannels * countPanels(window) * panelColumns() + 4 * window);
   const taps = (g.kernelHeight * g.kernelWidth) / (g.strideY * g.strideX);
   return (
-    scattering < 0.8 * g.height * g.width * taps * g.outChannels * countPanels(g.channels) * NR
+    scattering <
+    0.8 * g.height * g.width * taps * g.outChannels * countPanels(g.channels) * panelColumns()
   );
 }
 

@@ -8,7 +8,7 @@ import type { WinogradArgs } from '../generated/bindings';
 import { CACHE_BYTES, CHUNK_BYTES, MIN_BLOCK_TILES } from '../limits';
 import type { Finish } from './conv-direct';
 import type { Geometry, TileSize } from './conv-geometry';
-import { countPanels, NR } from './matmul';
+import { countPanels, panelColumns } from './matmul';
 
 /** Winograd tiles that one tile of a job transforms, and that one writes. */
 const TRANSFORM_BLOCK = 8;
@@ -122,7 +122,7 @@ function runWinograd(
   const { channels } = source;
   const panels = countPanels(target.outChannels);
   const planes = countPlanes(target.tile);
-  backend.temporary(planes * panels * channels * NR * 4, (u) => {
+  backend.temporary(planes * panels * channels * panelColumns() * 4, (u) => {
     backend.launch(
       Task.TransformFilter,
       {
@@ -139,7 +139,7 @@ function runWinograd(
       },
       panels,
     );
-    const bytesPerTile = planes * 4 * (channels + panels * NR);
+    const bytesPerTile = planes * 4 * (channels + panels * panelColumns());
     const block = Math.floor(CACHE_BYTES / bytesPerTile / 6) * 6;
     if (block >= MIN_BLOCK_TILES)
       runInBlocks(backend, source, { target, u, block: Math.min(block, 60) });
@@ -210,7 +210,7 @@ function runInChunks(
   const { channels } = source;
   const panels = countPanels(target.outChannels);
   backend.temporary(planes * 4 * chunk * channels + 64, (v) =>
-    backend.temporary(planes * 4 * chunk * panels * NR + 64, (m) => {
+    backend.temporary(planes * 4 * chunk * panels * panelColumns() + 64, (m) => {
       for (let first = 0; first < tiles; first += chunk) {
         const count = Math.min(chunk, tiles - first);
         const stride = channels * 4;
@@ -296,7 +296,7 @@ function transformGradientTiles(
       first,
       count,
       block: TRANSFORM_BLOCK,
-      tileStep: NR * 4,
+      tileStep: panelColumns() * 4,
       planeStep: count * stride,
     },
     Math.ceil(count / TRANSFORM_BLOCK),
@@ -320,7 +320,7 @@ export function filterGradientWinograd(
   const tiles = g.batch * tilesY * tilesX;
   const planes = countPlanes(tile);
   const stride = channels * 4 + 64; // not a power of two: rows fall into different cache sets
-  const yStride = countPanels(outChannels) * NR * 4;
+  const yStride = countPanels(outChannels) * panelColumns() * 4;
   const chunk = Math.min(
     tiles,
     Math.max(64, Math.floor(CHUNK_BYTES / (planes * (stride + yStride)))),

@@ -2,12 +2,12 @@
 import { backend_util, type TensorInfo } from '@tensorflow/tfjs-core';
 import { Task } from '../../assembly/ops';
 import type { SimdBackend } from '../backend';
-import { MICRO } from '../generated/bindings';
 import { ONE_BLOCK } from '../limits';
+import { runtime } from '../runtime';
 import { type Call, isFloat, type Kernel, size } from './types';
 
-/** Columns of a panel. */
-export const { NR } = MICRO;
+/** Columns of a panel: a property of the build that computes. */
+export const panelColumns = (): number => runtime().panelColumns;
 const ACTIVATIONS: Record<string, number> = { linear: 0, relu: 1, relu6: 2 };
 
 export const activationCode = (name: string | undefined): number | undefined =>
@@ -32,14 +32,14 @@ export interface Panels {
   joined?: boolean;
 }
 
-export const countPanels = (columns: number): number => Math.ceil(columns / NR);
+export const countPanels = (columns: number): number => Math.ceil(columns / panelColumns());
 
 /** Calls `use` with the address of B in panels of eight columns, as the micro-kernels read it. */
 export function withPanels<T>(backend: SimdBackend, p: Panels, use: (at: number) => T): T {
   const panels = countPanels(p.columns);
   const count = p.list?.length ?? p.count;
-  return backend.temporary(count * panels * p.k * NR * 4, (at) => {
-    const panelBytes = p.k * NR * 4;
+  return backend.temporary(count * panels * p.k * panelColumns() * 4, (at) => {
+    const panelBytes = p.k * panelColumns() * 4;
     const pack = (list: number) =>
       backend.launch(
         Task.PackB,
@@ -127,7 +127,7 @@ export function product(backend: SimdBackend, p: Product): void {
     const blocks = { rowBlock: m, panelBlock: panelsPerTile(n, batch) };
     launch(p.b, blocks, { matrix: bMatrix, row: panels.kStride, column: panels.nStride });
   } else {
-    const matrix = bMatrix === 0 ? 0 : countPanels(n) * NR * k;
+    const matrix = bMatrix === 0 ? 0 : countPanels(n) * panelColumns() * k;
     withPanels(backend, panels, (packed) =>
       launch(packed, chooseBlocks(m, n, batch), { matrix, row: 0, column: 0 }),
     );

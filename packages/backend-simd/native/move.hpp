@@ -1,0 +1,155 @@
+/**
+ * Copies with strides, for transpose, pad, slice, concat, tile and reverse, and resizing of images.
+ * Numbers of copies are 32 bits of any type.
+ */
+#pragma once
+#include "gemm.hpp"
+#include "norm.hpp"
+
+namespace DEEPEND_ISA {
+
+/** out[Σ i·o] = x[Σ i·x] for every index. One tile of the job is a block of rows and columns. */
+inline void copyStrided(const CopyArgs& args, int tile, Thread& t) {
+  const int first = tile % args.columnBlocks * args.columnBlock;
+  const int length = min(args.columnBlock, args.size0 - first);
+  const ptrdiff_t x0 = args.x0, o0 = args.o0;
+  int r = tile / args.columnBlocks * args.block;
+  const int end = min(args.rows, r + args.block);
+  while (r < end) {
+    // Within the innermost dimension of the rows, the next row is one stride away. Only at its end
+    // is the start computed again.
+    const int runEnd = min(end, r + args.size1 - r % args.size1);
+    int rest = r;
+    const int i1 = rest % args.size1;
+    rest /= args.size1;
+    const int i2 = rest % args.size2;
+    rest /= args.size2;
+    const int i3 = rest % args.size3;
+    rest /= args.size3;
+    const int i4 = rest % args.size4;
+    rest /= args.size4;
+    auto place = [&](int s0, int s1, int s2, int s3, int s4, int s5) {
+      return ptrdiff_t(first) * s0 + ptrdiff_t(i1) * s1 + ptrdiff_t(i2) * s2 +
+             ptrdiff_t(i3) * s3 + ptrdiff_t(i4) * s4 + ptrdiff_t(rest) * s5;
+    };
+    const uint32_t* from = t.at<uint32_t>(args.x) +
+                           place(args.x0, args.x1, args.x2, args.x3, args.x4, args.x5);
+    uint32_t* to = t.at<uint32_t>(args.out) +
+                   place(args.o0, args.o1, args.o2, args.o3, args.o4, args.o5);
+    for (; r < runEnd; r++, from += args.x1, to += args.o1) {
+      if (x0 == 1 && o0 == 1) std::memcpy(to, from, size_t(length) * 4);
+      else
+        for (int i = 0; i < length; i++) to[i * o0] = from[i * x0];
+    }
+  }
+}
+
+/**
+ * Transposes matrices. One tile of the job is a block of one matrix, or several matrices if they
+ * are small.
+ */
+inline void transposeMatrix(const TransposeArgs& args, int tile, Thread& t) {
+  const int firstColumn = tile % args.columnBlocks * args.columnBlock;
+  tile /= args.columnBlocks;
+  const int firstRow = tile % args.rowBlocks * args.rowBlock;
+  tile /= args.rowBlocks;
+  const int endRow = min(args.rows, firstRow + args.rowBlock);
+  const int endColumn = min(args.columns, firstColumn + args.columnBlock);
+  const size_t xStep = args.xRow, oStep = args.oColumn;
+  const int endMatrix = min(args.matrices, (tile + 1) * args.matrixBlock);
+  for (int m = tile * args.matrixBlock; m < endMatrix; m++) {
+    int rest = m;
+    const int i1 = rest % args.size1;
+    rest /= args.size1;
+    const int i2 = rest % args.size2;
+    rest /= args.size2;
+    const int i3 = rest % args.size3;
+    rest /= args.size3;
+    auto place = [&](int s1, int s2, int s3, int s4) {
+      return ptrdiff_t(i1) * s1 + ptrdiff_t(i2) * s2 + ptrdiff_t(i3) * s3 + ptrdiff_t(rest) * s4;
+    };
+    const float* x = t.at(args.x) + place(args.x1, args.x2, args.x3, args.x4);
+    float* out = t.at(args.out) + place(args.o1, args.o2, args.o3, args.o4);
+    // Sixteen rows at a time fill whole cache lines of the result.
+    for (int r0 = firstRow; r0 < endRow; r0 += 16) {
+      const int r1 = min(endRow, r0 + 16);
+      for (int c = firstColumn; c < endColumn; c += 4) {
+        int r = r0;
+        if (c + 4 <= endColumn)
+          for (; r + 4 <= r1; r += 4) transpose4(x + r * xStep + c, xStep, out + c * oStep + r, oStep);
+        for (int column = c; column < min(endColumn, c + 4); column++)
+          for (int row = r; row < r1; row++)
+            std::memcpy(out + column * oStep + row, x + row * xStep + column, 4);
+      }
+    }
+  }
+}
+
+/** Interpolates a source row horizontally, to `outWidth` pixels in double precision. */
+inline void blendAcross(const ResizeArgs& args, const float* row, double* out, Thread& t) {
+  const ResizeEntry* columns = t.at<ResizeEntry>(args.columnTable);
+  for (int c = 0; c < args.outWidth; c++) {
+    const float *left = row + size_t(columns[c].first) * args.channels,
+                *right = row + size_t(columns[c].second) * args.channels;
+    for (int d = 0; d < args.channels; d++) {
+      const double a = left[d], b = right[d];
+      *out++ = a + (b - a) * columns[c].fraction;
+    }
+  }
+}
+
+/**
+ * In double precision and in stock cpu's order, so that the results are equal to the bit. The last
+ * two source rows are kept after horizontal interpolation: when an image is enlarged, several new
+ * rows lie between the same two. One tile of the job is a block of the result's rows.
+ */
+inline void resizeBilinear(const ResizeArgs& args, int tile, Thread& t) {
+  const int count = args.outWidth * args.channels;
+  const size_t stride = size_t(args.width) * args.channels;
+  const ResizeEntry* rows = t.at<ResizeEntry>(args.rowTable);
+  double *top = reinterpret_cast<double*>(t.scratch), *bottom = top + count;
+  int inTop = -1, inBottom = -1;
+  const int end = min(args.rows, (tile + 1) * args.block);
+  for (int r = tile * args.block; r < end; r++) {
+    const ResizeEntry& row = rows[r % args.outHeight];
+    const int first = r / args.outHeight * args.height + row.first;
+    const int second = first - row.first + row.second;
+    if (inTop != first && inBottom == first) {
+      double* kept = top;
+      top = bottom;
+      inTop = first;
+      bottom = kept;
+      inBottom = -1;
+    }
+    if (inTop != first) {
+      blendAcross(args, t.at(args.x) + first * stride, top, t);
+      inTop = first;
+    }
+    if (second != first && inBottom != second) {
+      blendAcross(args, t.at(args.x) + second * stride, bottom, t);
+      inBottom = second;
+    }
+    const double* below = second == first ? top : bottom;
+    float* out = t.at(args.out) + size_t(r) * count;
+    for (int i = 0; i < count; i++)
+      out[i] = float(top[i] + (below[i] - top[i]) * row.fraction);
+  }
+}
+
+/** Reads only `first` of each entry. One tile of the job is a block of the result's rows. */
+inline void resizeNearest(const ResizeArgs& args, int tile, Thread& t) {
+  const size_t pixel = args.channels, stride = args.width * pixel;
+  const ResizeEntry *rows = t.at<ResizeEntry>(args.rowTable),
+                    *columns = t.at<ResizeEntry>(args.columnTable);
+  const int end = min(args.rows, (tile + 1) * args.block);
+  for (int r = tile * args.block; r < end; r++) {
+    const float* row = t.at(args.x) +
+                       (size_t(r / args.outHeight) * args.height + rows[r % args.outHeight].first) *
+                           stride;
+    float* out = t.at(args.out) + size_t(r) * args.outWidth * pixel;
+    for (int c = 0; c < args.outWidth; c++, out += pixel)
+      std::memcpy(out, row + columns[c].first * pixel, pixel * 4);
+  }
+}
+
+}  // namespace DEEPEND_ISA
