@@ -216,8 +216,8 @@ export class Runtime {
     this.pool.setThreads(this.#threads);
     throw new Error(
       `[backend-simd] a native thread failed in kernel ${Task[task] ?? task} (no tile finished ` +
-        `within ${this.#watchdogTimeout / 1000} s): the result is lost. From now on kernels run in ` +
-        'WebAssembly, whose results differ in the last bits; restart the process to train on',
+        `within ${this.#watchdogTimeout / 1000} s): the result is lost. From now on kernels run ` +
+        'in WebAssembly, whose results differ in the last bits; restart the process and resume',
     );
   }
 
