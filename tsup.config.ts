@@ -35,12 +35,33 @@ function code(folder: string): Options[] {
       format,
       dts: false,
       splitting,
+      plugins: format === 'cjs' ? [sharedRequires] : [],
       define: format === 'cjs' ? NO_META : {},
       // The other format and the declarations are not written here, so they stay.
       clean: ['!**/*.d.{ts,cts}', `!**/*.${format === 'esm' ? 'cjs' : 'js'}`],
     };
   });
 }
+
+/**
+ * esbuild requires a package again in each file of a bundle, and copies all its exports each time:
+ * a fifth of the time that `require('deepend')` took. Later requires become the first one's result.
+ */
+const sharedRequires: NonNullable<Options['plugins']>[number] = {
+  name: 'shared requires',
+  renderChunk(code) {
+    const names = new Map<string, string>();
+    const shared = code.replace(
+      /^var (\w+) = ((?:__toESM\()?require\("[^"]+"\)(?:, 1\))?);$/gm,
+      (line, name: string, required: string) => {
+        const first = names.get(required);
+        if (first === undefined) names.set(required, name);
+        return first === undefined ? line : `var ${name} = ${first};`;
+      },
+    );
+    return { code: shared };
+  },
+};
 
 function types(): Options {
   const entry = readdirSync('packages').flatMap((folder) =>

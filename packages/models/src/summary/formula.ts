@@ -6,7 +6,8 @@ export interface Formula {
   readonly value: number;
 }
 
-const group = (n: number) => n.toLocaleString('en-US');
+/** 1234567 → 1,234,567. `toLocaleString` would load Node's locale data when this file is imported. */
+const group = (n: number) => String(n).replace(/\B(?=(\d{3})+$)/g, ',');
 
 export const number = (value: number): Formula => ({ text: group(value), value });
 
