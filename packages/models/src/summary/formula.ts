@@ -6,7 +6,7 @@ export interface Formula {
   readonly value: number;
 }
 
-/** 1234567 → 1,234,567. `toLocaleString` would load Node's locale data when this file is imported. */
+/** 1234567 → 1,234,567. `toLocaleString` would load Node's locale data at import. */
 const group = (n: number) => String(n).replace(/\B(?=(\d{3})+$)/g, ',');
 
 export const number = (value: number): Formula => ({ text: group(value), value });
