@@ -1,5 +1,5 @@
 /**
- * What all packages share is written from one place, the root package.json: `author` and
+ * What all packages share is written from one place, the root package.json: `engines`, `author` and
  * `repository` (an https address) there give author, homepage, bugs and repository of every
  * package, and the links at the end of its README.
  *
@@ -66,7 +66,8 @@ function typesForNode10(exports = {}) {
 }
 
 /** A package.json with the fields that all packages share. */
-function withSharedFields({ folder, manifest }, { author, backends, repository, version }) {
+function withSharedFields({ folder, manifest }, owner) {
+  const { author, backends, engines, repository, version } = owner;
   const directory = `packages/${folder}`;
   const { homepage: _, bugs: __, repository: ___, typesVersions: ____, ...own } = manifest;
   const shared = {
@@ -80,6 +81,7 @@ function withSharedFields({ folder, manifest }, { author, backends, repository, 
       repository: { type: 'git', url: `git+${repository}.git`, directory },
     }),
     type: 'module',
+    engines,
     backends,
     ...typesForNode10(own.exports),
     publishConfig: { access: 'public' },
@@ -120,9 +122,9 @@ function withLinks(readme, { folder }, { repository }) {
  */
 export function sharedFiles(root = ROOT) {
   const packages = listPackages(root);
-  const { author, backends } = readJson(path.join(root, 'package.json'));
+  const { author, backends, engines } = readJson(path.join(root, 'package.json'));
   const { version } = packages.find(({ name }) => name === 'deepend').manifest;
-  const owner = { author, backends, version, repository: readRepository(root) };
+  const owner = { author, backends, engines, version, repository: readRepository(root) };
   return packages.flatMap((package_) => {
     const json = path.join(package_.dir, 'package.json');
     const readme = path.join(package_.dir, 'README.md');

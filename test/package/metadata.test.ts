@@ -27,6 +27,21 @@ it('package-lock.json names every package and no registry', () => {
   }
 });
 
+it('asks for a Node.js that every dependency runs on', () => {
+  const { packages } = readJson('package-lock.json') as {
+    packages: Record<string, { dev?: boolean; engines?: { node?: string } }>;
+  };
+  const toNumber = (version: string) =>
+    version.split('.').reduce((sum, part, i) => sum + Number(part) * 1000 ** (2 - i), 0);
+  const least = (range = '>=0') => toNumber(/^>= ?([\d.]+)$/.exec(range)?.[1] ?? '0');
+  const own = readJson('package.json').engines.node;
+  const higher = Object.entries(packages)
+    .filter(([, { dev, engines }]) => !dev && least(engines?.node) > least(own))
+    .map(([name, { engines }]) => `${name} ${engines?.node}`);
+  expect(least('>=20.18.1')).toBe(20_018_001);
+  expect(higher).toEqual([]);
+});
+
 describe('in a copy of the repository', () => {
   let copy: string;
   const setRepository = (repository: string) => {
