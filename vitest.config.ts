@@ -1,10 +1,14 @@
-import { readdirSync } from 'node:fs';
+import { existsSync, readdirSync } from 'node:fs';
 import { defineConfig } from 'vitest/config';
 
 const source = (folder: string) =>
   new URL(`./packages/${folder}/src/index.ts`, import.meta.url).pathname;
 const generated = (folder: string, name: string) =>
   new URL(`./packages/${folder}/src/generated/${name}.ts`, import.meta.url).pathname;
+
+// The Python environment that `npm run peers` makes.
+const python = new URL('./node_modules/.python/bin', import.meta.url).pathname;
+if (existsSync(python)) process.env.PATH = `${python}:${process.env.PATH}`;
 
 export default defineConfig(({ mode }) => ({
   resolve: {

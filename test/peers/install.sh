@@ -1,11 +1,12 @@
 #!/usr/bin/env bash
-# Puts into node_modules, and into the Python that is at hand, what only tests and benchmarks use: the programs that read
-# back what deepend exports, the notebook kernel, and the backends that are optional. Nothing here is needed to use deepend;
-# a test whose peer is absent is skipped and says so.
+# Puts into node_modules, and into a virtual environment of Python in node_modules/.python, what only tests and benchmarks
+# use: the programs that read back what deepend exports, the notebook kernel, and the backends that are optional. Nothing
+# here is needed to use deepend; a test whose peer is absent is skipped and says so. With PYTHON set, that Python gets the
+# packages itself. The tests find the environment by themselves.
 # usage: test/peers/install.sh [PART...]   parts: npm python tfjs-node; without any, all of them   (some minutes the first time)
 set -euo pipefail
 project=$(cd "$(dirname "$0")/../.." && pwd)
-python=${PYTHON:-python3}
+python=${PYTHON:-}
 parts=${*:-npm python tfjs-node}
 
 # One command for all: `npm install` takes away whatever neither it nor package.json names. Without install scripts,
@@ -18,7 +19,23 @@ npm_packages() {
   echo 'npm packages are there'
 }
 
+# An environment that sees what the system has: Debian and others refuse pip in the system's own Python ("externally managed"), and rightly so.
+find_python() {
+  [ -n "$python" ] && return
+  local environment=$project/node_modules/.python
+  if [ ! -x "$environment/bin/python3" ]; then
+    if ! python3 -m venv --system-site-packages "$environment"; then
+      rm -rf "$environment"
+      echo 'python3 cannot make a virtual environment; on Debian or Ubuntu: apt-get install python3-venv' >&2
+      exit 1
+    fi
+  fi
+  python=$environment/bin/python3
+  echo "Python packages go to $environment; to use them: source $environment/bin/activate"
+}
+
 python_packages() {
+  find_python
   PIP_RETRIES=${PIP_RETRIES:-0} "$python" -m pip install --quiet --disable-pip-version-check \
     tensorflow-cpu nbclient nbconvert ipykernel safetensors onnx
   echo 'Python packages are there'
@@ -28,6 +45,7 @@ python_packages() {
 # the Python package tensorflow-cpu holds: CPU kernels only, so that tfjs-node-gpu loads and runs, and reports no GPU.
 tfjs_node() {
   local tensorflow headers nodedir name directory binding
+  find_python
   tensorflow=$("$python" -c 'import importlib.util; print(importlib.util.find_spec("tensorflow").submodule_search_locations[0])')
   nodedir=${NODEDIR:-$(npm config get nodedir 2>/dev/null)}
   case $nodedir in null | undefined | '') nodedir=$(dirname "$(dirname "$(node -p process.execPath)")") ;; esac
