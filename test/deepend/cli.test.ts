@@ -67,6 +67,7 @@ describe('deepend models', () => {
     expect((await run('models', 'book/resnet*')).stdout).toBe(
       `${listModels('book/resnet*').join('\n')}\n`,
     );
+    expect((await run('models', 'resnet')).stdout).toBe(`${listModels('*resnet*').join('\n')}\n`);
   });
 });
 

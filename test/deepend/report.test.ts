@@ -431,7 +431,7 @@ describe('what is wrong', () => {
     expect((await runs.readRun(run)).history.map(({ epoch }) => epoch)).toEqual([1]);
     await fs.appendFile(history, '\n');
     expect((await deepend('report', path.join(dir, 'nowhere'))).err).toEqual([
-      expect.stringMatching(/nowhere.config.json: cannot be read/),
+      expect.stringMatching(/there is no folder .*nowhere; expected the folder of a run/),
     ]);
     expect((await deepend('report', run, '--samples', 'all')).err).toEqual([
       expect.stringMatching(/'--samples <number>' argument 'all' is invalid/),

@@ -200,8 +200,27 @@ describe('what is wrong', () => {
     [
       'a rate that is none',
       'train --model book/lenet --out x --lr fast',
-      /option "lr" must be a number above 0, got NaN/,
+      /option '--lr <rate>' argument 'fast' is invalid. expected a number above 0$/,
     ],
+    ...['--epochs=x', '--epochs=1.5', '--epochs=', '--lr=0', '--momentum=1', '--seed=1e99'].map(
+      (flag): [string, string, RegExp] => [
+        `no number for its flag: ${flag}`,
+        `train --model book/lenet --out x ${flag}`,
+        new RegExp(`^deepend: option '${flag.split('=')[0]} .* is invalid. expected an? [^N]*$`),
+      ],
+    ),
+    [
+      'no number of epochs to resume for',
+      'resume x --epochs many',
+      /option '--epochs <number>' argument 'many' is invalid. expected an integer of at least 1$/,
+    ],
+    ...['train --model book/lenet --out x --device gpu', 'devices cuda'].map(
+      (line): [string, string, RegExp] => [
+        `a word for a GPU: ${line}`,
+        line,
+        /got '(gpu|cuda)'; did you mean 'cuda:0', 'webgpu:0' or 'auto'\?$/,
+      ],
+    ),
     [
       'a schedule that does not exist',
       'train --model book/lenet --out x --schedule exp',
@@ -212,7 +231,15 @@ describe('what is wrong', () => {
       'train --config nowhere.json --out x',
       /nowhere.json: cannot be read/,
     ],
-    ['a run that is not there', 'resume nowhere', /nowhere.*config.json: cannot be read/],
+    ...['resume nowhere', 'evaluate nowhere', 'predict x --run nowhere', 'plot nowhere'].map(
+      (line): [string, string, RegExp] => [
+        `a run that is not there: ${line}`,
+        line,
+        /: there is no folder nowhere; expected the folder of a run, as deepend train or saveRun/,
+      ],
+    ),
+    ['a folder without a run', 'resume test', /test has no config.json; expected the folder of a/],
+    ['a misspelled run', 'resume test/deepemd', /did you mean 'test\/deepend'\?$/],
     [
       'half a model option',
       'train --model book/lenet --out x --model-option stem',

@@ -13,14 +13,7 @@ import {
   randomRotation,
   type Transform,
 } from '@deepend/data';
-import {
-  type Device,
-  type DeviceName,
-  device,
-  tryAllGpus,
-  tryGpu,
-  unstartedDevice,
-} from '@deepend/device';
+import { type Device, type DeviceName, device, tryAllGpus, unstartedDevice } from '@deepend/device';
 import { tensorBoard } from '@deepend/export';
 import { createModel } from '@deepend/models';
 import type { ImageShape } from '@deepend/nn';
@@ -39,6 +32,7 @@ import { withAbsoluteRoot } from './run/describe-run';
 import { runFile } from './run/layout';
 import { saveRun } from './run/save-run';
 import type { Settings } from './settings';
+import { startDevice } from './start-device';
 
 /** Random transforms by the names that `--augment` takes, for images of `size` pixels. */
 const AUGMENTATIONS: Record<string, (size: number) => Transform> = {
@@ -52,10 +46,6 @@ const AUGMENTATIONS: Record<string, (size: number) => Transform> = {
   mixup: () => mixUp({ alpha: 0.2 }),
   cutmix: () => cutMix(),
 };
-
-/** Starts the device that a setting names, and makes it current. */
-export const startDevice = (name: string): Promise<Device> =>
-  name === 'auto' ? tryGpu() : device(name as DeviceName);
 
 /** Starts the first of the devices that share each batch; the others start in their own threads. */
 async function startDevices(list: string, single: string): Promise<readonly Device[]> {

@@ -20,6 +20,12 @@ export const ORDER: readonly CandidateName[] = [
   'cpu-js',
 ];
 
+/** What `device()` takes, besides `cuda:1` and so on. */
+const DEVICE_NAMES: readonly string[] = [
+  ...['cuda:0', 'webgpu:0', 'cpu'],
+  ...ORDER.filter((candidate) => candidate !== 'cuda'),
+];
+
 const GPUS: readonly CandidateName[] = ['cuda', 'webgpu'];
 export const isGpu = (name: CandidateName): boolean => GPUS.includes(name);
 
@@ -81,13 +87,10 @@ function readVariable(text: string): Choice {
 
 /** A single name is a device; `cpu()` would ignore a misspelled one. */
 function deviceNamed(name: string): DeviceName {
-  const names = ['cuda:0', 'webgpu:0', 'cpu', ...ORDER.filter((candidate) => candidate !== 'cuda')];
-  if (/^cuda:\d+$/.test(name) || names.includes(name)) return name as DeviceName;
-  const near = closest(name, names);
-  const hint = near ? `; did you mean '${near}'?` : '';
+  if (/^cuda:\d+$/.test(name) || DEVICE_NAMES.includes(name)) return name as DeviceName;
   throw new EnvironmentError(
-    `[device] DEEPEND_DEVICE: expected one of ${names.join(', ')}, or several backends separated ` +
-      `by commas, got ${formatValue(name)}${hint}`,
+    `[device] DEEPEND_DEVICE: expected one of ${DEVICE_NAMES.join(', ')}, or several backends ` +
+      `separated by commas, got ${formatValue(name)}${hintFor(name, DEVICE_NAMES)}`,
   );
 }
 
@@ -99,4 +102,44 @@ function candidateNamed(name: string): CandidateName {
     `[device] DEEPEND_DEVICE: expected names of ${ORDER.join(', ')}, separated by commas, ` +
       `got ${formatValue(name)}${hint}`,
   );
+}
+
+const GPU_WORDS = /^(gpu|gpus|cuda|nvidia|mps|metal|rocm|vulkan)(:\d+)?$/i;
+
+/** `; did you mean 'wasm'?`, or nothing. Words for a GPU stand for all names of GPUs. */
+function hintFor(name: unknown, names: readonly string[]): string {
+  if (typeof name !== 'string') return '';
+  if (GPU_WORDS.test(name)) {
+    const gpus = names.filter((one) => ['cuda:0', 'webgpu:0', 'auto'].includes(one));
+    const quoted = gpus.map((one) => `'${one}'`);
+    const list = `${quoted.slice(0, -1).join(', ')} or ${quoted.at(-1)}`;
+    const best = gpus.includes('auto') ? '' : ' tryGpu() takes the best GPU that works';
+    return `; did you mean ${list}?${best}`;
+  }
+  const near = closest(name, names);
+  return near ? `; did you mean '${near}'?` : '';
+}
+
+/** @param others names that the caller takes in addition */
+export function unknownDevice(
+  name: unknown,
+  { where = '[device]', others = [] }: { where?: string; others?: readonly string[] } = {},
+): TypeError {
+  const names = [...DEVICE_NAMES, ...others];
+  return new TypeError(
+    `${where} expected one of ${names.map((one) => `'${one}'`).join(', ')}, got ` +
+      `${formatValue(name)}${hintFor(name, names)}`,
+  );
+}
+
+/**
+ * The name as it is, if `device` knows it.
+ * @throws TypeError when it does not, with the name that was probably meant
+ */
+export function deviceNameFrom(
+  name: string,
+  about: { where?: string; others?: readonly string[] } = {},
+): DeviceName {
+  if (/^cuda:\d+$/.test(name) || DEVICE_NAMES.includes(name)) return name as DeviceName;
+  throw unknownDevice(name, about);
 }

@@ -1,8 +1,8 @@
 /** Chooses, starts and describes devices. */
-import { closest, EnvironmentError, formatValue } from '@deepend/core';
+import { EnvironmentError, formatValue } from '@deepend/core';
 import * as tf from '@tensorflow/tfjs-core';
 import { BACKEND_NAMES, BACKENDS, startBackend } from './backends';
-import { choose, isGpu, ORDER } from './choice';
+import { choose, isGpu, ORDER, unknownDevice } from './choice';
 import { cpuHardware } from './hardware';
 import { state } from './state';
 import { cudaFault, cudaGpus, startCuda } from './tensorflow/cuda';
@@ -120,16 +120,6 @@ export async function activate({ backend }: Pick<Device, 'backend'>): Promise<vo
 
 const isBackendName = (name: unknown): name is BackendName =>
   (BACKEND_NAMES as unknown[]).includes(name);
-
-function unknownDevice(name: unknown): TypeError {
-  const names = ['cuda:0', 'webgpu:0', 'cpu', ...BACKEND_NAMES];
-  const near = typeof name === 'string' ? closest(name, names) : undefined;
-  const hint = near ? `; did you mean '${near}'?` : '';
-  return new TypeError(
-    `[device] expected one of ${names.map((n) => `'${n}'`).join(', ')}, got ` +
-      `${formatValue(name)}${hint}`,
-  );
-}
 
 /** Why a candidate cannot be chosen; undefined when it can. Makes nothing current. */
 export async function faultOf(name: CandidateName, index = 0): Promise<string | undefined> {

@@ -3,6 +3,7 @@ import { registerBackends } from './backends';
 
 export type { Backend } from './backend';
 export { BACKENDS } from './backends';
+export { deviceNameFrom } from './choice';
 export {
   activate,
   cpu,

@@ -8,12 +8,12 @@ import {
   worstClasses,
 } from '@deepend/trainer';
 import type { Command } from 'commander';
-import { startDevice } from '../experiment';
 import { runFile } from '../run/layout';
 import { type Run, readRun } from '../run/read-run';
 import { requireTestSet } from '../run/run-data';
 import { requireRunModel } from '../run/run-model';
 import { lossFrom } from '../run/script-options';
+import { startDevice } from '../start-device';
 import { toCount } from './numbers';
 import { deviceOf } from './settings-of-run';
 

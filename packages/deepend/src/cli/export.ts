@@ -5,11 +5,11 @@ import { closest } from '@deepend/core';
 import { device } from '@deepend/device';
 import { loadModel } from '@deepend/models';
 import type { Command } from 'commander';
-import { startDevice } from '../experiment';
 import { runFile } from '../run/layout';
 import { type Run, readRun } from '../run/read-run';
 import { requireTestSet } from '../run/run-data';
 import { requireRunModel } from '../run/run-model';
+import { startDevice } from '../start-device';
 import { EXPORT_FORMATS, type ExportFormatName, type ExportSource } from './export-formats';
 import { deviceOf } from './settings-of-run';
 

@@ -1,8 +1,9 @@
 /** `deepend devices`, `models` and `summary`. */
-import { type Device, device, deviceReport, formatReport, tryGpu } from '@deepend/device';
+import { type Device, deviceReport, formatReport } from '@deepend/device';
 import { createModel, listModels, summary } from '@deepend/models';
 import type { ImageShape } from '@deepend/nn';
 import type { Command } from 'commander';
+import { startDevice } from '../start-device';
 import { toCount } from './numbers';
 
 export function addDevices(command: Command): void {
@@ -13,10 +14,7 @@ export function addDevices(command: Command): void {
     )
     .option('--json', 'print the report as JSON')
     .action(async (name: string | undefined, { json = false }: { json?: boolean }) => {
-      const taken =
-        !name || name === 'auto'
-          ? await tryGpu()
-          : await device(name as Parameters<typeof device>[0]);
+      const taken = await startDevice(name ?? 'auto');
       const report = name ? undefined : await deviceReport();
       const text = [...(report ? [formatReport(report), ''] : []), describeDevice(taken)];
       console.log(json ? JSON.stringify({ ...report, taken }, null, 2) : text.join('\n'));
@@ -28,7 +26,7 @@ const describeDevice = ({ name, hardware, backend, why }: Device) =>
 
 export function addModels(command: Command): void {
   command.argument('[pattern]', 'part of a name; * matches anything').action((pattern?: string) => {
-    const found = listModels(pattern);
+    const found = listModels(pattern?.includes('*') ? pattern : `*${pattern ?? ''}*`);
     if (found.length === 0)
       throw new RangeError(`no model matches '${pattern}'; deepend models lists them all`);
     console.log(found.join('\n'));

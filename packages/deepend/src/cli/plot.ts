@@ -4,7 +4,7 @@ import type { EpochRecord } from '@deepend/core';
 import { plotRuns } from '@deepend/plot';
 import type { Command } from 'commander';
 import { runFile } from '../run/layout';
-import { readHistory } from '../run/read-run';
+import { readHistory, readRunConfig } from '../run/read-run';
 
 interface PlotFlags {
   out: string;
@@ -40,9 +40,11 @@ function distinctNames(folders: readonly string[]): string[] {
 }
 
 async function readNonemptyHistory(folder: string): Promise<EpochRecord[]> {
-  const history = await readHistory(folder, '[deepend] plot');
+  const history = await readHistory(folder, 'deepend plot');
   if (history.length > 0) return history;
+  await readRunConfig(folder, 'deepend plot'); // or an error that says that this is no run
   throw new Error(
-    `${runFile(folder, 'history')}: expected the history of a run, it is missing or has no epoch`,
+    `${runFile(folder, 'history')}: expected the history of a run with at least one finished ` +
+      'epoch, there is none yet',
   );
 }

@@ -1,8 +1,8 @@
 /** `deepend predict`. */
 import type { Command } from 'commander';
-import { startDevice } from '../experiment';
 import { type ImagePrediction, listImages, openRun, predictEach } from '../predict-images';
 import { readRunConfig } from '../run/read-run';
+import { startDevice } from '../start-device';
 import { toCount } from './numbers';
 
 const EXAMPLES = `

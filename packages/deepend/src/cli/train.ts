@@ -6,6 +6,7 @@ import { checkRunFolder } from '../run/prepare-folder';
 import { type Run, readRun, readRunResult } from '../run/read-run';
 import { resumeScriptRun } from '../run/resume-script';
 import { SETTINGS, type Settings, settingsFrom } from '../settings';
+import { toSetting } from './numbers';
 import { requireSettings } from './settings-of-run';
 
 const EXAMPLES = `
@@ -29,9 +30,9 @@ interface TrainFlags {
 
 export function addTrain(command: Command): void {
   command.addHelpText('after', EXAMPLES);
-  for (const { flag, about, kind, ...entry } of Object.values(SETTINGS)) {
+  for (const { flag, about, kind, rule, ...entry } of Object.values(SETTINGS)) {
     const help = 'default' in entry ? `${about} (default: ${entry.default})` : about;
-    if (kind === 'number') command.option(flag, help, toNumber);
+    if (kind === 'number') command.option(flag, help, toSetting(rule));
     else command.option(flag, help);
   }
   command
@@ -62,7 +63,7 @@ export function addResume(command: Command): void {
     .option(
       '--epochs <number>',
       "total number of epochs (default: the run's own setting)",
-      toNumber,
+      toSetting(SETTINGS.epochs.rule),
     )
     .option('--json', 'print one line of JSON an epoch and nothing else')
     .action(
@@ -116,8 +117,6 @@ async function trainInto(
   if (!json) console.log(describeEnd(out, result));
 }
 
-/** A string that is not a number becomes NaN, which the rule of the setting refuses. */
-const toNumber = (text: string) => (text.trim() === '' ? Number.NaN : Number(text));
 const collect = (text: string, previous: string[] = []) => [...previous, text];
 
 function parseKeyAndValue(text: string): [string, unknown] {

@@ -1,6 +1,7 @@
 /** Reading a run's folder as a whole, without its model or data. */
-import { readFile } from 'node:fs/promises';
-import type { EpochRecord } from '@deepend/core';
+import { readdir, readFile, stat } from 'node:fs/promises';
+import path from 'node:path';
+import { closest, type EpochRecord } from '@deepend/core';
 import { type Settings, settingsFrom } from '../settings';
 import { parseJsonLines } from './json-lines';
 import { runFile } from './layout';
@@ -58,7 +59,8 @@ export async function readRunConfig(
   where: string,
 ): Promise<Pick<Run, 'config' | 'settings'>> {
   const file = runFile(dir, 'config');
-  const text = await readFile(file, 'utf8').catch((cause: Error) => {
+  const text = await readFile(file, 'utf8').catch(async (cause: NodeJS.ErrnoException) => {
+    if (cause.code === 'ENOENT' || cause.code === 'ENOTDIR') throw await noRun(where, dir);
     const expected = 'expected the folder of a run, as deepend train or saveRun writes it';
     throw new Error(`${where}: ${file}: cannot be read (${cause.message}); ${expected}`, { cause });
   });
@@ -66,6 +68,25 @@ export async function readRunConfig(
   if (!fields) throw damaged(`${where}: ${file}`, "a run's config");
   const config = parseConfig(fields);
   return { config, settings: parseSettings(config, where) };
+}
+
+/** The error for a folder without a run; it names a run nearby with a similar name. */
+async function noRun(where: string, dir: string): Promise<Error> {
+  const isFolder = await stat(dir).then(
+    (found) => found.isDirectory(),
+    () => false,
+  );
+  const parent = path.dirname(dir);
+  const entries = await readdir(parent, { withFileTypes: true }).catch(() => []);
+  const folders = entries.filter((entry) => entry.isDirectory()).map(({ name }) => name);
+  const near = closest(
+    path.basename(dir),
+    folders.filter((name) => name !== path.basename(dir)),
+  );
+  const hint = near ? `did you mean '${path.join(parent, near)}'?` : 'check the path';
+  const missing = isFolder ? `${dir} has no config.json` : `there is no folder ${dir}`;
+  const expected = 'expected the folder of a run, as deepend train or saveRun writes it';
+  return new Error(`${where}: ${missing}; ${expected}; ${hint}`);
 }
 
 function parseSettings({ settings }: RunConfig, where: string): Settings | Unavailable {

@@ -6,7 +6,7 @@ import {
   type TrainResult,
   train,
 } from '@deepend/trainer';
-import { startDevice } from '../experiment';
+import { startDevice } from '../start-device';
 import { isUnavailable, type Run, type Unavailable } from './read-run';
 import { isObject } from './records';
 import { loadRecorded } from './run-data';
