@@ -1,10 +1,14 @@
+import { randomUUID } from 'node:crypto';
 import path from 'node:path';
 import { writeFileAtomic, writeFolderAtomic } from '@deepend/core';
 import { defaultDevice } from '@deepend/device';
 import { GroupedConv2D } from '@deepend/nn';
-import { io } from '@tensorflow/tfjs-core';
+import { dispose, io } from '@tensorflow/tfjs-core';
 import * as tfl from '@tensorflow/tfjs-layers';
 import fs from 'fs-extra';
+import { buildModel, damaged } from './saved/build-model';
+import { checkTopology } from './saved/check-topology';
+import { readBytes, readWeights, regularSize, type Weights } from './saved/read-weights';
 
 const TOPOLOGY = 'model.json';
 const WEIGHTS = 'weights.bin';
@@ -13,8 +17,8 @@ const WEIGHTS = 'weights.bin';
  * Writes `dir/model.json` and `dir/weights.bin`, the layers format of TensorFlow.js, on every
  * backend. Stock tfjs loads it without deepend, except for a model with grouped convolutions
  * (ResNeXt, RegNetX): a program that loads one must import `@deepend/models`, and its `model.json`
- * says so under `userDefinedMetadata`. Each file appears complete or not at all, and a new folder
- * only with both.
+ * says so under `userDefinedMetadata`. The folder changes as a whole: a process that is killed leaves
+ * the old model or the new one.
  * @example
  * await saveModel(model, 'models/resnet18');
  * const again = await loadModel('models/resnet18');
@@ -22,18 +26,28 @@ const WEIGHTS = 'weights.bin';
 export async function saveModel(model: tfl.LayersModel, dir: string): Promise<void> {
   const artifacts = await collectArtifacts(model);
   const { weightData, weightSpecs = [], ...rest } = artifacts;
-  const topology = {
-    format: 'layers-model',
-    generatedBy: rest.generatedBy ?? `TensorFlow.js tfjs-layers v${tfl.version_layers}`,
-    convertedBy: null,
-    modelTopology: rest.modelTopology,
-    weightsManifest: [{ paths: [WEIGHTS], weights: weightSpecs }],
-    ...needs(model),
+  const data = new Uint8Array(io.CompositeArrayBuffer.join(weightData));
+  const write = async (weights: string) => {
+    const topology = {
+      format: 'layers-model',
+      generatedBy: rest.generatedBy ?? `TensorFlow.js tfjs-layers v${tfl.version_layers}`,
+      convertedBy: null,
+      modelTopology: rest.modelTopology,
+      weightsManifest: [{ paths: [weights], weights: weightSpecs }],
+      ...needs(model),
+    };
+    const files = { [weights]: data, [TOPOLOGY]: `${JSON.stringify(topology)}\n` };
+    await writeFolderAtomic(dir, files, { where: '[models] saveModel', outdated: isTemporary });
   };
-  const weights = io.CompositeArrayBuffer.join(weightData);
-  const files = { [WEIGHTS]: new Uint8Array(weights), [TOPOLOGY]: `${JSON.stringify(topology)}\n` };
-  await writeFolderAtomic(dir, files, { where: '[models] saveModel' });
+  // A model.json that is there must never meet the weights of another model: it is replaced by one
+  // that names a new file, and only then are its old weights replaced.
+  if (await fs.pathExists(path.join(dir, TOPOLOGY))) await write(`weights-${randomUUID()}.bin`);
+  await write(WEIGHTS);
 }
+
+/** Of a model that replaces another one. */
+const isTemporary = (name: string) =>
+  /^weights-[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\.bin$/.test(name);
 
 /**
  * Writes the layers of a model without their weights, in the format of `model.json`.
@@ -50,12 +64,16 @@ export async function saveArchitecture(model: tfl.LayersModel, file: string): Pr
 
 /**
  * Builds a model from a file that `saveArchitecture` wrote, with initial weights.
+ * @param options.maxValues the most values that its weights may have @default any number
  * @throws Error when the file is missing or damaged, or has a layer of a class that this process
  *   does not know
  */
-export async function loadArchitecture(file: string): Promise<tfl.LayersModel> {
+export async function loadArchitecture(
+  file: string,
+  options: { maxValues?: number } = {},
+): Promise<tfl.LayersModel> {
   const { modelTopology } = await readTopology(file);
-  return tfl.models.modelFromJSON({ modelTopology } as never);
+  return buildModel(`[models] ${file}`, modelTopology, options);
 }
 
 /** The import that stock TensorFlow.js needs before it loads the model. */
@@ -83,45 +101,60 @@ export async function collectArtifacts(model: tfl.LayersModel): Promise<io.Model
 
 /**
  * Reads a model that `saveModel`, or stock tfjs's layers format, wrote: `dir/model.json` and the
- * weight files it names. The weights are on the current backend; where none was chosen, on the best
- * CPU backend, which is started.
- * @throws Error when a file is missing, truncated or not of the format; it names the file
+ * weight files it names. Everything is checked before memory is allocated for it.
+ * @throws Error when a file is missing, damaged or not of the format, and when the manifest names a
+ *   file outside the folder; it names the file, and the layer if it is one
  */
 export async function loadModel(dir: string): Promise<tfl.LayersModel> {
-  const json = await readTopology(path.join(dir, TOPOLOGY));
+  const file = path.join(dir, TOPOLOGY);
+  const where = `[models] ${file}`;
+  const json = await readTopology(file);
+  checkTopology(where, json.modelTopology);
+  const { specs, data, numValues } = await readWeights(file, json.weightsManifest);
   await defaultDevice();
-  const artifacts = await io.getModelArtifactsForJSON(json, async (manifest) => {
-    const specs = manifest.flatMap((group) => group.weights);
-    const files = manifest.flatMap((group) => group.paths);
-    const buffers = await Promise.all(files.map((file) => readWeights(path.join(dir, file))));
-    const expected = specs.reduce((bytes, spec) => bytes + specBytes(spec), 0);
-    const got = buffers.reduce((bytes, buffer) => bytes + buffer.byteLength, 0);
-    if (expected !== got) {
-      const where = files.map((file) => path.join(dir, file)).join(', ');
-      throw new Error(
-        `[models] ${where}: expected ${expected} bytes of weights, got ${got}; save the ` +
-          `model again`,
-      );
-    }
-    return [specs, buffers];
-  });
-  return tfl.loadLayersModel(io.fromMemory(artifacts));
+  const modelSpecs = specs.filter(({ group }) => group !== 'optimizer');
+  const options = { maxValues: numValues, specs: modelSpecs };
+  const model = await buildModel(where, json.modelTopology, options);
+  try {
+    await setWeights(model, json, { specs, data });
+    return model;
+  } catch (error) {
+    model.dispose();
+    throw damaged(where, error as Error);
+  }
 }
 
-const specBytes = (spec: io.WeightsManifestEntry) => {
-  const dtype = spec.quantization?.dtype ?? spec.dtype;
-  const width =
-    ({ uint8: 1, bool: 1, uint16: 2, float16: 2 } as Record<string, number>)[dtype] ?? 4;
-  return spec.shape.reduce((a, b) => a * b, 1) * width;
-};
+async function setWeights(
+  model: tfl.LayersModel,
+  { trainingConfig, userDefinedMetadata }: io.ModelJSON,
+  { specs, data }: Pick<Weights, 'specs' | 'data'>,
+): Promise<void> {
+  if (trainingConfig) model.loadTrainingConfig(trainingConfig as never);
+  if (userDefinedMetadata) model.setUserDefinedMetadata(userDefinedMetadata);
+  const tensors = io.decodeWeights(data, specs);
+  try {
+    const groups = new Map(specs.map(({ name, group }) => [name, group]));
+    const ofModel = Object.entries(tensors).filter(([name]) => groups.get(name) !== 'optimizer');
+    model.loadWeights(Object.fromEntries(ofModel));
+    const ofOptimizer = specs
+      .filter(({ group }) => group === 'optimizer')
+      .map(({ name }) => ({ name, tensor: tensors[name] as never }));
+    if (model.optimizer && ofOptimizer.length > 0) await model.optimizer.setWeights(ofOptimizer);
+  } finally {
+    dispose(tensors);
+  }
+}
+
+const MAX_TOPOLOGY_BYTES = 2 ** 29; // Node's longest string
 
 async function readTopology(file: string): Promise<io.ModelJSON> {
-  const text = await fs.readFile(file, 'utf8').catch((cause: Error) => {
+  const size = await regularSize(file);
+  if (size > MAX_TOPOLOGY_BYTES)
     throw new Error(
-      `[models] ${file}: cannot be read (${cause.message}); expected a folder that saveModel wrote`,
-      { cause },
+      `[models] ${file}: expected at most ${MAX_TOPOLOGY_BYTES} bytes, got ${size}; name a folder ` +
+        'that saveModel wrote',
     );
-  });
+  const text = Buffer.from(await readBytes(file, size)).toString('utf8');
   let json: Partial<io.ModelJSON> | null = null;
   try {
     json = JSON.parse(text);
@@ -131,16 +164,4 @@ async function readTopology(file: string): Promise<io.ModelJSON> {
     `[models] ${file}: expected a model in the layers format of TensorFlow.js, got something ` +
       `else; save the model again`,
   );
-}
-
-async function readWeights(file: string): Promise<ArrayBuffer> {
-  const bytes = await fs.readFile(file).catch((cause: Error) => {
-    throw new Error(
-      `[models] ${file}: cannot be read (${cause.message}); expected the weights that ` +
-        `model.json names`,
-      { cause },
-    );
-  });
-  // A copy of its own: Node's small buffers are views into a shared pool.
-  return new Uint8Array(bytes).buffer;
 }

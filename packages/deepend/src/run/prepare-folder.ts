@@ -14,7 +14,7 @@ export interface FolderUse {
 /** The files that deepend writes into the folders of a run. All others belong to the user. */
 const WRITTEN: Readonly<Record<string, RegExp>> = {
   [RUN_FILES.checkpoints]: /^\.?(step-\d{8,}|best-epoch-\d+-\w+-[\d.]+)\.ckpt/,
-  [RUN_FILES.model]: /^(model\.json|weights\.bin)$/,
+  [RUN_FILES.model]: /^(model\.json|weights(-[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12})?\.bin)$/,
   [RUN_FILES.tensorBoard]: /^events\.out\.tfevents\./,
   'exports/tensorboard': /^events\.out\.tfevents\.\d+\.deepend$/,
   'exports/tfjs': /^(model\.json|group1-shard\d+of\d+(\.bin)?)$/,

@@ -88,7 +88,7 @@ async function rebuildModel(
   { checkpoint, from }: Saved,
   shape: Partial<ModelShape> = {},
 ): Promise<RunModel | Unavailable> {
-  const model = await buildAgain(run, shape);
+  const model = await buildAgain(run, { ...shape, maxValues: countValues(checkpoint) });
   if (isUnavailable(model)) return model;
   try {
     restoreWeights(model, checkpoint, {
@@ -105,12 +105,18 @@ async function rebuildModel(
   return { model, from: `${from}, after ${epochsDone} ${epochs}${steps}` };
 }
 
+/** Values of all weights of the model; a damaged description may not make it larger. */
+const countValues = ({ tensors }: Checkpoint) =>
+  tensors
+    .filter(({ name }) => name.startsWith('model/'))
+    .reduce((sum, { values }) => sum + values.length, 0);
+
 /** The model of a run with initial weights, from its settings or its recorded layers. */
 export async function buildAgain(
   { dir, settings, config }: Pick<Run, 'dir' | 'settings' | 'config'>,
-  shape: Partial<ModelShape> = {},
+  { maxValues, ...shape }: Partial<ModelShape> & { maxValues?: number } = {},
 ): Promise<LayersModel | Unavailable> {
-  if (isUnavailable(settings)) return buildFromLayers(dir, settings);
+  if (isUnavailable(settings)) return buildFromLayers(dir, settings, maxValues);
   const inputShape = config.inputShape ?? shape.inputShape;
   const numClasses = config.numClasses ?? shape.numClasses;
   if (inputShape && numClasses) return buildModel(settings, { inputShape, numClasses });
@@ -121,12 +127,12 @@ export async function buildAgain(
 }
 
 /** The model of a script. */
-async function buildFromLayers(dir: string, { reason }: Unavailable) {
+async function buildFromLayers(dir: string, { reason }: Unavailable, maxValues?: number) {
   const file = runFile(dir, 'architecture');
   const needsScript = `${reason}, so the model of its checkpoint cannot be built again`;
   if (!(await exists(file))) return { reason: needsScript, hint: FROM_SCRIPT };
   try {
-    return await loadArchitecture(file);
+    return await loadArchitecture(file, maxValues === undefined ? {} : { maxValues });
   } catch (error) {
     return { reason: `${needsScript}: ${(error as Error).message}`, hint: FROM_SCRIPT };
   }
