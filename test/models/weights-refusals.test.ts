@@ -140,11 +140,17 @@ const REFUSED: [string, Change, LoadWeightsOptions, RegExp][] = [
     {},
     /got a file without 'conv1.weight' and left over 'conv.weight'; is 'conv.weight' the model's 'conv1.weight'\?/,
   ],
+  ...[{}, { strict: false }].map((options): (typeof REFUSED)[number] => [
+    `names of which none is the model's, ${JSON.stringify(options)}`,
+    (t) => PARAMETERS.forEach((name) => void rename(name, `net.${name}`)(t)),
+    options,
+    /is 'net.conv1.weight' the model's 'conv1.weight'\? build the model that the file is of, since no name is the same/,
+  ]),
   [
-    'names with a prefix',
-    (t) => PARAMETERS.forEach((name) => void rename(name, `module.${name}`)(t)),
+    'a name with and without a prefix',
+    (t) => t.set('module.fc.bias', zeros(4)),
     {},
-    /is 'module.conv1.weight' the model's 'conv1.weight'\?/,
+    /left over 'module.fc.bias'/,
   ],
   [
     'many left over',
@@ -229,6 +235,37 @@ describe('loadWeights', () => {
     await expect(loadWeights(smallNet(), at('plain'), { skipHead: 1 } as never)).rejects.toThrow(
       /"skipHead" must be true or false/,
     );
+  });
+
+  it.each(['module.', '_orig_mod.', 'module._orig_mod.', '_orig_mod.module.', 'module.module.'])(
+    "leaves out the prefix of PyTorch's wrappers: %s",
+    async (prefix) => {
+      const tensors = await entries();
+      for (const name of PARAMETERS) rename(name, `${prefix}${name}`)(tensors);
+      tensors.set('n_averaged', counter).set(`${prefix}bn1.num_batches_tracked`, counter);
+      const net = smallNet();
+      expect(await loadWeights(net, await write(tensors))).toEqual({
+        loaded: PARAMETERS,
+        missing: [],
+        leftOver: [],
+        skipped: [],
+      });
+      expect(valuesOf(net)).toEqual(valuesOf(smallNet({ seed: 2 })));
+    },
+  );
+
+  it('leaves out the prefix of a compiled part', async () => {
+    const tensors = await entries();
+    rename('conv1.weight', 'conv1._orig_mod.weight')(tensors);
+    expect((await loadWeights(smallNet(), await write(tensors))).loaded).toEqual(PARAMETERS);
+  });
+
+  it("keeps such names that are the model's own", async () => {
+    const layer = tfl.layers.dense({ units: 2, inputShape: [2], name: 'module.fc' });
+    const net = tfl.sequential({ layers: [layer] });
+    await saveWeights(net, at('own'));
+    const { loaded } = await loadWeights(net, at('own'));
+    expect(loaded).toEqual(['module.fc.weight', 'module.fc.bias']);
   });
 
   it("passes over counters and GoogLeNet's auxiliary classifiers", async () => {

@@ -17,8 +17,8 @@ const WEIGHTS = 'weights.bin';
  * Writes `dir/model.json` and `dir/weights.bin`, the layers format of TensorFlow.js, on every
  * backend. Stock tfjs loads it without deepend, except for a model with grouped convolutions
  * (ResNeXt, RegNetX): a program that loads one must import `@deepend/models`, and its `model.json`
- * says so under `userDefinedMetadata`. The folder changes as a whole: a process that is killed leaves
- * the old model or the new one.
+ * says so under `userDefinedMetadata`. The folder changes as a whole: a process that is killed
+ * leaves the old model or the new one.
  * @example
  * await saveModel(model, 'models/resnet18');
  * const again = await loadModel('models/resnet18');
@@ -151,8 +151,8 @@ async function readTopology(file: string): Promise<io.ModelJSON> {
   const size = await regularSize(file);
   if (size > MAX_TOPOLOGY_BYTES)
     throw new Error(
-      `[models] ${file}: expected at most ${MAX_TOPOLOGY_BYTES} bytes, got ${size}; name a folder ` +
-        'that saveModel wrote',
+      `[models] ${file}: expected at most ${MAX_TOPOLOGY_BYTES} bytes, got ${size}; name a ` +
+        'folder that saveModel wrote',
     );
   const text = Buffer.from(await readBytes(file, size)).toString('utf8');
   let json: Partial<io.ModelJSON> | null = null;

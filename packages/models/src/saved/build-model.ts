@@ -43,8 +43,8 @@ export function buildModel(
     numValues += shape.reduce((a, b) => a * b, 1);
     if (!(numValues <= maxValues))
       throw new Error(
-        `layer ${formatValue(this.name)}: expected at most ${maxValues} values of weights in all, ` +
-          `as the weights have, got ${name} of [${shape.join(', ')}]`,
+        `layer ${formatValue(this.name)}: expected at most ${maxValues} values of weights in ` +
+          `all, as the weights have, got ${name} of [${shape.join(', ')}]`,
       );
     if (specs) this.setFastWeightInitDuringBuild(true);
     return addWeight.call(this, name, shape, ...rest);

@@ -127,8 +127,8 @@ export async function regularSize(file: string): Promise<number> {
 
 const cannotRead = (file: string, cause: Error) =>
   new Error(
-    `[models] ${file}: cannot be read (${cause.message}); expected a folder that saveModel wrote, ` +
-      'with model.json and the weights that it names',
+    `[models] ${file}: cannot be read (${cause.message}); expected a folder that saveModel ` +
+      'wrote, with model.json and the weights that it names',
     { cause },
   );
 

@@ -43,15 +43,16 @@ const loadOptions = rule.object({
  * Everything is checked before the first weight is written, so an error leaves the model unchanged
  * (except when reading the disk fails later). Tensors are read one at a time.
  *
- * Batch counters (`num_batches_tracked`) are ignored, and so are GoogLeNet's auxiliary classifiers
- * (`aux1.`, `aux2.`) where the model has none: torchvision drops them itself after loading. Neither
- * counts as left over.
+ * Names may have the prefixes of PyTorch's wrappers, `module.` and `_orig_mod.`; they are left out.
+ * Batch counters (`num_batches_tracked`, `n_averaged`) are ignored, and so are GoogLeNet's
+ * auxiliary classifiers (`aux1.`, `aux2.`) where the model has none: torchvision drops them itself
+ * after loading. Neither counts as left over.
  * @param options.strict whether names must match exactly @default true
  * @param options.skipHead whether the last layer keeps its initial weights @default false
  * @returns the names loaded, missing in the file, left over in it, and skipped
  * @throws Error when the file is not a valid safetensors file; when names are missing or left over
- *   (unless `strict: false`); when a shape differs or a type is not floating-point; when the model
- *   has a layer without a known counterpart in PyTorch
+ *   (unless `strict: false`), and also then when nothing would be loaded; when a shape differs or a
+ *   type is not floating-point; when the model has a layer without a known counterpart in PyTorch
  * @example
  * const model = createModel('resnet18', { numClasses: 10 });
  * await loadWeights(model, 'resnet18.safetensors', { skipHead: true });
@@ -69,9 +70,11 @@ export async function loadWeights(
   const where = `[models] loadWeights: ${file}`;
   const parameters = torchParameters(model, { where: '[models] loadWeights' });
   return withSafetensors(file, { where }, async ({ header, readFloats }) => {
-    const { pairs, missing, leftOver, skipped } = match(parameters, header.tensors, { skipHead });
-    if (strict && missing.length + leftOver.length > 0)
-      throw wrongNames(model, { where, missing, leftOver });
+    const tensors = withoutPrefixes(parameters, header.tensors);
+    const { pairs, missing, leftOver, skipped } = match(parameters, tensors, { skipHead });
+    const isNothing = pairs.length === 0 && missing.length > 0;
+    if (isNothing || (strict && missing.length + leftOver.length > 0))
+      throw wrongNames(model, { where, missing, leftOver, isNothing });
     const fitting = pairs.map((pair) => checkPair(pair, { where, head: headOf(parameters) }));
     for (const { parameter, tensor } of fitting)
       writeParameter(parameter, await readFloats(tensor));
@@ -86,6 +89,30 @@ interface Pair<T = SafetensorsTensor> {
 
 /** The last layer with weights. */
 const headOf = (parameters: readonly Parameter[]) => parameters.at(-1)?.layer;
+
+/** What PyTorch's wrappers add: `DataParallel` and `AveragedModel`; `torch.compile`. */
+const PREFIXES = /^(module\.)+|(?<=^|\.)_orig_mod\./g;
+
+/**
+ * The tensors under the names that they had before PyTorch's wrappers. Names stay as they are when
+ * the model itself has such names, or when two would become one.
+ */
+function withoutPrefixes(
+  parameters: readonly Parameter[],
+  tensors: readonly SafetensorsTensor[],
+): readonly SafetensorsTensor[] {
+  const isWrapped = (name: string) => name !== plainName(name);
+  if (parameters.some(({ name }) => isWrapped(name))) return tensors;
+  const names = new Set(tensors.map(({ name }) => plainName(name)));
+  if (names.size < tensors.length) return tensors;
+  return tensors.map((tensor) => ({ ...tensor, name: plainName(tensor.name) }));
+}
+
+/** Prefixes may be nested, as in `module._orig_mod.`. */
+function plainName(name: string): string {
+  const shorter = name.replace(PREFIXES, '');
+  return shorter === name ? name : plainName(shorter);
+}
 
 function match(
   parameters: readonly Parameter[],
@@ -113,6 +140,7 @@ function match(
 /** Whether a name is one that PyTorch checkpoints have in addition to the model's parameters. */
 function isPassedOver(name: string, parameters: readonly Parameter[]): boolean {
   if (name.endsWith('num_batches_tracked')) return true;
+  if (name === 'n_averaged') return true; // of AveragedModel
   const auxiliary = /^aux[12]\./.exec(name)?.[0];
   return (
     auxiliary !== undefined && !parameters.some((parameter) => parameter.name.startsWith(auxiliary))
@@ -130,7 +158,14 @@ function wrongNames(
     where,
     missing,
     leftOver,
-  }: { where: string; missing: readonly string[]; leftOver: readonly string[] },
+    isNothing,
+  }: {
+    where: string;
+    missing: readonly string[];
+    leftOver: readonly string[];
+    /** Whether no name of the file is one of the model's. */
+    isNothing: boolean;
+  },
 ): Error {
   const faults = [
     ...(missing.length > 0 ? [`a file without ${list(missing)}`] : []),
@@ -144,8 +179,11 @@ function wrongNames(
   return new Error(
     `${where}: expected the parameters of the model '${model.name}' and no others, got ` +
       `${faults.join(' and ')}; ` +
-      `${hint}build the model that the file is of, or load what has the same name with { ` +
-      `strict: false }`,
+      `${hint}build the model that the file is of${
+        isNothing
+          ? ', since no name is the same'
+          : ', or load what has the same name with { strict: false }'
+      }`,
   );
 }
 
