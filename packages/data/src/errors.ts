@@ -13,7 +13,10 @@ export class DataError extends Error {
    */
   readonly code: 'DEEPEND_NO_DATA' | undefined;
 
-  /** @param next what the reader should do about it */
+  /**
+   * @param next what the reader should do about it
+   * @param options.code for programs @default undefined
+   */
   constructor(
     file: string,
     expected: string,

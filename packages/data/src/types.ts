@@ -72,6 +72,7 @@ export interface Loader extends AsyncIterable<Batch> {
   readonly batchSize: number;
   /** Shape of an image after all transforms. */
   readonly inputShape: ImageShape;
+  /** Names of the classes, in the order of the labels. */
   readonly classNames?: readonly string[];
   /** Number of classes: every label is below it. */
   readonly numClasses?: number;

@@ -155,6 +155,7 @@ export interface ExperimentOptions {
   overwrite?: boolean;
   /** Whether to print progress. @default true */
   progress?: boolean;
+  /** Called after the run's own. @default [] */
   callbacks?: readonly Callback[];
 }
 

@@ -82,6 +82,7 @@ async function chooseCpu(options: ChoiceOptions, why: string): Promise<Device> {
  * Returns the device of that name and makes its backend current: `cuda:0`, `webgpu:0`, `cpu` (the
  * best CPU backend), or a backend: `simd`, `tensorflow`, `wasm`, `cpu-js`.
  * @throws TypeError when there is no such name; Error with the reason when it cannot compute here
+ * @param options.why what `Device.why` says @default 'it was asked for'
  */
 export async function device(
   name: DeviceName,

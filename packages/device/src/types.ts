@@ -12,6 +12,7 @@ export interface DeviceMemory {
 export interface Device {
   /** `cuda:0`, `webgpu:0`, or `cpu` for every CPU backend. */
   readonly name: string;
+  /** The backend that computes, by the name that deepend gives it. */
   readonly backend: BackendName;
   /** The processor's name and how many cores the backend uses; for `simd` also its build. */
   readonly hardware: string;
@@ -34,8 +35,12 @@ export interface ChoiceOptions {
   /**
    * The candidates to try, best first; others are not used.
    * @default cuda, webgpu, simd, tensorflow, wasm, cpu-js
+   * @example ['webgpu', 'simd']
    */
   order?: readonly CandidateName[];
-  /** Candidates that are not used. @default none */
+  /**
+   * Candidates that are not used. @default none
+   * @example ['cuda']
+   */
   exclude?: readonly CandidateName[];
 }

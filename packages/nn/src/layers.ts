@@ -88,9 +88,13 @@ export const padChannels =
     );
 
 export interface ConvOptions {
+  /** Height and width of the kernel, in pixels. */
   kernel: number;
+  /** Pixels between positions of the kernel. @default 1 */
   stride?: number;
+  /** Pixels of zeros that are added on each side. @default 0 */
   padding?: number;
+  /** Whether each output channel has a bias. @default true */
   bias?: boolean;
   /**
    * Groups that input and output channels are split into; each is convolved separately. @default 1
@@ -203,9 +207,11 @@ export const sigmoid =
     );
 
 export interface PoolOptions {
+  /** Height and width of the window, in pixels. */
   size: number;
   /** @default size */
   stride?: number;
+  /** Pixels that are added on each side. @default 0 */
   padding?: number;
   /**
    * Whether a last window that reaches beyond the image counts too, as with PyTorch's `ceil_mode`.
@@ -255,8 +261,11 @@ export const averagePool =
     stride = size,
     name,
   }: {
+    /** Height and width of the window, in pixels. */
     size: number;
+    /** Pixels between windows. @default size */
     stride?: number;
+    /** The layer's name. @default TensorFlow.js's */
     name?: string | undefined;
   }): Block =>
   (x) =>

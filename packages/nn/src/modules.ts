@@ -17,7 +17,10 @@ export const namedLayer = (kind: string, make: (name: string) => Block): NamedLa
   make,
 });
 
-/** `nn.Sequential`: names the layers `first`, `first + 1`, ..., inside the scope `name`. */
+/**
+ * `nn.Sequential`: names the layers `first`, `first + 1`, ..., inside the scope `name`.
+ * @param options.first the name of the first layer @default 0
+ */
 export function modules(
   name: string,
   parts: readonly NamedLayer[],

@@ -30,6 +30,7 @@ export interface ResidualStageOptions extends BlockOptions {
   shortcut?: Shortcut;
   /** Probability for each block with which training drops its branch, in place of `dropRate`. */
   dropRates?: readonly number[];
+  /** Scope of the names of its layers. @default none */
   name?: string;
   /** Name of each block, from its index (the first is 0). @default block1, block2, ... */
   blockName?: (place: number) => string;
@@ -91,6 +92,8 @@ export function residualStage(
 /**
  * Ends a model of pre-activated blocks, with the normalization and ReLU that their order leaves to
  * the next block; adds no layer for the other orders.
+ * @param names.norm the normalization's name
+ * @param names.relu the ReLU's name
  */
 export function residualEnd(
   blockOrder: BlockOrderName = 'original',
@@ -172,6 +175,7 @@ const cifarParts = (
 /**
  * Global average pool and a linear layer: `[batch, height, width, channels]` → logits `[batch,
  * numClasses]`.
+ * @param options.names of the scope and of its two layers @default ['head', 'pool', 'dense']
  */
 export function classifier(
   numClasses: number,

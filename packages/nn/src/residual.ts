@@ -90,6 +90,7 @@ export interface ResidualOptions extends BlockOptions {
    * pre-activation. @default false
    */
   activated?: boolean;
+  /** Scope of the names of its layers. @default none */
   name?: string;
 }
 

@@ -16,6 +16,7 @@ import { scope } from './naming';
  * Multiplies each channel by a number in (0, 1), which two 1×1 convolutions compute from the means
  * of all channels: `[batch, h, w, c]` → the same shape.
  * @param ratio the hidden layer has channels / ratio units; 16 in the paper
+ * @param options.name scope of the names of its layers @default 'se'
  */
 export function squeezeExcitation(ratio: number, { name = 'se' }: { name?: string } = {}): Block {
   return (x) =>

@@ -51,6 +51,8 @@ export class ModelEma {
 
   /**
    * @param plan whose weights are averaged
+   * @param plan.parameters those that the optimizer updates
+   * @param plan.statistics moving means and variances, which are averaged too
    * @throws TypeError or RangeError when an option is wrong
    */
   constructor(

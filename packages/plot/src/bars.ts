@@ -29,6 +29,7 @@ export interface BarsOptions {
   legend?: readonly string[];
   /** Drawn as whiskers at the bars' ends; the same shape as the values. @default none */
   errors?: readonly BarError[] | readonly (readonly BarError[])[];
+  /** A line above the chart. @default none */
   title?: string;
   /** The name of the labels' axis, vertical or not. */
   xlabel?: string;

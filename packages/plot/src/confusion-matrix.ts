@@ -34,6 +34,7 @@ export interface ConfusionMatrixOptions {
    * `predicted` as the class, or `all` samples. `false` shows counts only. @default 'true'
    */
   normalize?: 'true' | 'predicted' | 'all' | false;
+  /** A line above the chart. @default none */
   title?: string;
   /** @default 'viridis' */
   cmap?: ColormapName;

@@ -15,6 +15,7 @@ import { INK, PAPER } from './theme';
 export interface FunctionClassesOptions {
   /** Whether to draw classes that contain each other. @default both kinds, next to each other */
   nested?: boolean;
+  /** A line above the chart. @default none */
   title?: string;
   /** Pixels. @default 560, or 320 for one kind */
   width?: number;

@@ -22,7 +22,9 @@ import { EDGE } from './theme';
 export interface HeatmapOptions {
   /** Above the figure. */
   title?: string;
+  /** The label below each matrix. @default none */
   xlabel?: string;
+  /** The label left of each matrix. @default none */
   ylabel?: string;
   /** Names of the columns of each matrix. @default their numbers, from 0 */
   xticks?: readonly string[];

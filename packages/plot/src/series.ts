@@ -21,8 +21,11 @@ export type Limits = readonly [low: number, high: number];
 
 /** Options of a chart, under the book's and matplotlib's names. */
 export interface ChartSettings {
+  /** A line above the chart. @default none */
   title?: string;
+  /** The label of the x axis. @default none */
   xlabel?: string;
+  /** The label of the y axis. @default none */
   ylabel?: string;
   /** A name for each series. */
   legend?: readonly string[];

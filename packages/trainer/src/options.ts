@@ -40,11 +40,20 @@ export interface TrainOptions {
    * await tryAllGpus()
    */
   devices?: readonly Device[];
-  /** Seed of dropout and other random layers: any safe integer. @default 0 */
+  /**
+   * Seed of dropout and other random layers: any safe integer. @default 0
+   * @example 1
+   */
   seed?: number;
-  /** Objects that watch the run, in the order in which they are called. @default [] */
+  /**
+   * Objects that watch the run, in the order in which they are called. @default []
+   * @example [new Animator(), saveRun('runs/lenet')]
+   */
   callbacks?: readonly Callback[];
-  /** Whether to show progress and the book's two closing lines. @default true */
+  /**
+   * Whether to show progress and the book's two closing lines. @default true
+   * @example false
+   */
   progress?: boolean;
   /**
    * An optimizer's name, or its name with options.
@@ -68,7 +77,10 @@ export interface TrainOptions {
    * @example 1
    */
   clipNorm?: number;
-  /** Limits each number of the gradients to ± this. @default none */
+  /**
+   * Limits each number of the gradients to ± this. @default none
+   * @example 0.5
+   */
   clipValue?: number;
   /**
    * Number of batches whose gradients make one update, as one larger batch would. @default 1
@@ -85,6 +97,7 @@ export interface TrainOptions {
    * Trains each batch in parts of this many samples, as one update; batch normalization then sees
    * one part at a time. `'auto'` does so only when a batch does not fit the device's memory, and
    * prints a warning. @default 'auto'
+   * @example 32
    */
   microBatch?: number | 'auto';
   /**
@@ -95,11 +108,13 @@ export interface TrainOptions {
   resume?: string;
   /**
    * Smoke test: one epoch of two batches of training and two of test data. @default false
+   * @example true
    */
   fastDevRun?: boolean;
   /**
    * Trains on the first batches only, this many, which a model that can learn must overfit.
    * @default all batches
+   * @example 2
    */
   overfitBatches?: number;
 }

@@ -30,38 +30,84 @@ export interface LoadOptions {
   /**
    * New size of the images in pixels: the shorter side, or `[height, width]`.
    * @default the images keep their size
+   * @example 96
    */
   resize?: ResizeTo;
   /**
    * Transforms, applied in this order after `resize`. Random ones apply only to the training set.
    * @default none
+   * @example [transforms.randomHorizontalFlip()]
    */
   transforms?: readonly Transform[];
-  /** Whether random transforms apply to the test set too. @default false */
+  /**
+   * Whether random transforms apply to the test set too. @default false
+   * @example true
+   */
   augmentTest?: boolean;
-  /** The folder that contains the files, gzipped or not; no other place is tried. */
+  /**
+   * The folder that contains the files, gzipped or not; no other place is tried.
+   * @default `DEEPEND_DATA`, the cache, the system's folders, then mirrors
+   * @example 'data/fashion-mnist'
+   */
   root?: string;
-  /** Seeds the order of each epoch and the random transforms. @default 0 */
+  /**
+   * Seeds the order of each epoch and the random transforms. @default 0
+   * @example 1
+   */
   seed?: number;
-  /** Whether to shuffle the training set in each epoch. @default true */
+  /**
+   * Whether to shuffle the training set in each epoch. @default true
+   * @example false
+   */
   shuffle?: boolean;
-  /** Use only the first `numTrain` training images. @default all */
+  /**
+   * Use only the first `numTrain` training images. @default all
+   * @example 10_000
+   */
   numTrain?: number;
-  /** Use only the first `numTest` test images. @default all */
+  /**
+   * Use only the first `numTest` test images. @default all
+   * @example 1000
+   */
   numTest?: number;
-  /** Worker threads of each of both loaders: see `DataLoader`. */
+  /**
+   * Worker threads of each of both loaders: see `DataLoader`.
+   * @default 'auto'
+   * @example 2
+   */
   workers?: number | 'auto';
-  /** Batches to prepare ahead: see `DataLoader`. */
+  /**
+   * Batches to prepare ahead: see `DataLoader`.
+   * @default 2 for each worker
+   * @example 4
+   */
   prefetch?: number;
-  /** What to do about an image that cannot be decoded: see `DataLoader`. */
+  /**
+   * What to do about an image that cannot be decoded: see `DataLoader`.
+   * @default 'throw'
+   * @example 'skip'
+   */
   onError?: 'throw' | 'skip';
-  /** Whether to download the files when they are not on this machine. @default true */
+  /**
+   * Whether to download the files when they are not on this machine. @default true
+   * @example false
+   */
   download?: boolean;
-  /** Mirrors to use instead of the usual ones: URLs to which a file's name is added. */
+  /**
+   * Mirrors to use instead of the usual ones: URLs to which a file's name is added.
+   * @default `DEEPEND_MIRROR`, then the data set's own
+   * @example ['https://example.org/fashion-mnist']
+   */
   mirrors?: readonly string[];
-  /** Milliseconds without data after which the next mirror is tried. @default 30000 */
+  /**
+   * Milliseconds without data after which the next mirror is tried. @default 30000
+   * @example 60_000
+   */
   timeout?: number;
-  /** Whether to show downloads on stderr. @default true */
+  /**
+   * Whether to show downloads on stderr. @default true
+   * @example false
+   */
   progress?: boolean;
 }
 

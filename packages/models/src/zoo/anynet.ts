@@ -146,6 +146,7 @@ function stages(
 /**
  * Builds any model of the design space: `[batch, height, width, channels]` → logits `[batch,
  * numClasses]`.
+ * @param options.name the model's name @default 'anynet'
  */
 export function anyNet(
   design: AnyNetSpec,

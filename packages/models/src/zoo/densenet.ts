@@ -30,6 +30,7 @@ export interface DenseBlockOptions {
   bottleneck?: number;
   /** Whether the convolutions have biases. @default true, as in the book */
   bias?: boolean;
+  /** Scope of the names of its layers. @default none */
   name?: string;
 }
 
@@ -80,6 +81,8 @@ const normThenConv = (
  * Batch norm, ReLU, 1×1 convolution to `filters` channels and 2×2 average pool: `[batch, h, w, c]`
  * → `[batch, ⌊h / 2⌋, ⌊w / 2⌋, filters]`.
  * @param filters @default half of the channels
+ * @param options.bias whether the convolution has a bias @default true
+ * @param options.name scope of the names of its layers @default none
  */
 export function transitionBlock(
   filters?: number,

@@ -70,6 +70,7 @@ export interface InceptionOptions {
   batchNorm?: boolean;
   /** Kernel of the third branch: 5, or 3 as in torchvision. @default 5 */
   kernel?: 3 | 5;
+  /** Scope of the names of its layers. @default none */
   name?: string;
 }
 

@@ -53,6 +53,7 @@ const activate = (normalize: boolean): NamedLayer[] => [
 /**
  * 5×5 convolution, sigmoid, 2×2 average pool: `[batch, h, w, c]` → `[batch, ⌊(h + 2·padding − 4) /
  * 2⌋, …, filters]`.
+ * @param options.padding pixels of zeros that are added on each side @default 0
  */
 export function lenetStage(
   filters: number,

@@ -59,6 +59,7 @@ export interface InvertedResidualOptions {
   expansion?: number;
   /** @default 1 */
   stride?: number;
+  /** Scope of the names of its layers. @default none */
   name?: string;
 }
 

@@ -27,6 +27,7 @@ export interface NinBlockOptions {
   stride?: number;
   /** @default 0 */
   padding?: number;
+  /** Scope of the names of its layers. @default none */
   name?: string;
 }
 

@@ -92,6 +92,7 @@ export interface VggHeadOptions {
   hidden: readonly number[];
   /** Dropout rate after each hidden layer, in [0, 1). */
   dropout: number;
+  /** Number of outputs. */
   numClasses: number;
 }
 

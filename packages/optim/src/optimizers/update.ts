@@ -64,7 +64,10 @@ export function composed(
   }
 }
 
-/** Stochastic gradient descent: w ← w − lr·g, in place. */
+/**
+ * Stochastic gradient descent: w ← w − lr·g, in place.
+ * @param options.lr the learning rate
+ */
 export function sgd(gradients: readonly ParameterGradient[], { lr }: { lr: number }): void {
   update(
     'sgd',

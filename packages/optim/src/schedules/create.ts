@@ -8,6 +8,7 @@ import { plateau } from './plateau';
 import type { Schedule } from './schedule';
 
 interface RunLength {
+  /** Number of epochs over which the schedule runs. */
   readonly numEpochs: number;
 }
 

@@ -34,7 +34,7 @@ export interface Callback {
   restore?(state: CallbackState): void;
   /** Before the first step, and after a checkpoint was restored. */
   onTrainBegin?(run: RunInfo): void | Promise<void>;
-  /** @param record.epoch the epoch that begins, from 1 */
+  /** Before the first step of an epoch. @param record.epoch the epoch that begins, from 1 */
   onEpochBegin?(record: { readonly epoch: number }): void | Promise<void>;
   /** After each batch. */
   onStep?(record: StepRecord): void | Promise<void>;
@@ -60,16 +60,23 @@ export interface CallbackState {
 export interface RunInfo {
   /** Identifies the run; a run that resumes keeps it. */
   readonly runId: string;
+  /** The model that is trained. It is not disposed by the run. */
   readonly model: LayersModel;
+  /** The device that computes. */
   readonly device: Device;
   /** All devices of data parallel training; `device` is the first of them. */
   readonly devices?: readonly Device[];
+  /** Number of epochs of the whole run. */
   readonly numEpochs: number;
   /** The learning rate of the first step. */
   readonly lr: number;
+  /** Seed of dropout and other random layers. */
   readonly seed: number;
+  /** Number of samples in a batch. */
   readonly batchSize: number;
+  /** Number of training samples in an epoch. */
   readonly numSamples: number;
+  /** Number of steps in an epoch. */
   readonly numBatches: number;
   /** The settings that a run which resumes must share, as plain JSON. */
   readonly config: Readonly<Record<string, unknown>>;
@@ -80,6 +87,7 @@ export interface RunInfo {
   readonly preprocessing?: () => Promise<object | undefined>;
   /** What `train` was given, as plain JSON; functions and callbacks by their names. */
   readonly given: Readonly<Record<string, unknown>>;
+  /** The loader of the training data. */
   readonly trainIter: Loader;
   /** null in a run without evaluation. */
   readonly testIter: Loader | null;
@@ -87,12 +95,15 @@ export interface RunInfo {
   readonly resumed: boolean;
   /** The epochs before the checkpoint that it resumes from; else empty. */
   readonly history: readonly EpochRecord[];
+  /** Stops the run, or reads its state. */
   readonly control: RunControl;
 }
 
 /** What callbacks can do to a run. */
 export interface RunControl {
+  /** The compiled model. */
   readonly plan: Plan;
+  /** The run's optimizer, with its state. */
   readonly optimizer: Optimizer;
   /** The moving average of the weights; undefined without the option `emaDecay`. */
   readonly ema: ModelEma | undefined;
@@ -172,6 +183,7 @@ export interface RunProgress {
 export interface TrainResult {
   /** One record per epoch. */
   readonly history: EpochRecord[];
+  /** The device that computed. */
   readonly device: Device;
   /** All devices of data parallel training; `device` is the first of them. */
   readonly devices?: readonly Device[];
