@@ -4,9 +4,11 @@
  */
 #include <node_api.h>
 #include <cstring>
+#include <initializer_list>
 #include <string>
 #include "generated/arguments.hpp"
 #include "pool.hpp"
+#include "processor.hpp"
 
 namespace {
 
@@ -22,12 +24,9 @@ struct Build {
 
 /** Best first. */
 const Build BUILDS[] = {
-#if defined(DEEPEND_X86)
-    {"avx512", &avx512::kernels,
-     [] { return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl") &&
-                 __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512bw"); }},
-    {"avx2", &avx2::kernels,
-     [] { return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"); }},
+#if defined(__x86_64__)
+    {"avx512", &avx512::kernels, deepend::supportsAvx512},
+    {"avx2", &avx2::kernels, deepend::supportsAvx2},
 #endif
     {"baseline", &baseline::kernels, [] { return true; }},
 };
