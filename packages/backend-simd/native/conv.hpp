@@ -13,6 +13,12 @@ constexpr int CONV_KC = 512;
 /** Pixels in one product of a filter's gradient: both factors stay in the second-level cache. */
 constexpr int FILTER_KC = 128;
 
+/**
+ * Floats from one panel of FILTER_KC rows to the next. Not a power of two, so that the panels fall
+ * into different cache sets.
+ */
+constexpr int FILTER_PANEL = FILTER_KC * NR + 16;
+
 /** A position to compute: its image, the source pixel of tap (0, 0), and its output. */
 struct Position {
   const float* image;
@@ -192,8 +198,8 @@ inline void convFilterGather(const GatherArgs& args, int tile, Thread& t) {
     gatherWindows(args, position, count, xs, xStride, t);
     for (int p = 0; p < count; p++)
       packColumns(t.at(args.dy) + size_t(position + p) * args.outChannels + n0, dys + p * NR,
-                  columns, FILTER_KC * NR);
-    columnProduct(count, xs, xStride, k, dys, FILTER_KC * NR, columns, out, args.outChannels, edge,
+                  columns, FILTER_PANEL);
+    columnProduct(count, xs, xStride, k, dys, FILTER_PANEL, columns, out, args.outChannels, edge,
                   position > begin);
   }
 }
@@ -293,18 +299,18 @@ inline void convFilter(const FilterArgs& args, int tile, Thread& t) {
       const size_t from = (size_t(image) * args.height + sourceY) * args.width + sourceX;
       const float* source = t.at(args.x) + from * args.channels + m0;
       float* to = xs + p * xStride;
-      for (int c = 0; c < rows; c += 4) store(to + c, load<4>(source + c));
+      for (int c = 0; c < rows; c += W) store(to + c, load(source + c));
       const size_t position =
           (size_t(image) * args.gridHeight + y0 + y) * args.gridWidth + x0 + x;
       packColumns(t.at(args.dy) + position * args.outChannels + n0, dys + p * NR, columns,
-                  FILTER_KC * NR);
+                  FILTER_PANEL);
       if (++x < gridW) continue;
       x = 0;
       if (++y < gridH) continue;
       y = 0;
       image++;
     }
-    columnProduct(k, xs, xStride, rows, dys, FILTER_KC * NR, columns, out, args.outChannels, edge,
+    columnProduct(k, xs, xStride, rows, dys, FILTER_PANEL, columns, out, args.outChannels, edge,
                   pixel > begin);
   }
 }

@@ -10,8 +10,10 @@
 
 namespace DEEPEND_ISA {
 
-/** Floats of a tile's vectors between the two axes of a transform: 6 × 6 vectors. */
-constexpr int TEMPORARY = 36 * 16;
+/** Floats of a cache line. */
+constexpr int LINE = 16;
+/** Floats of a tile's vectors between the two axes of a transform: 6 × 6 cache lines. */
+constexpr int TEMPORARY = 36 * LINE;
 
 /** Planes along one axis: the number of values that a tile's axis is transformed to. */
 constexpr int planesOf(int m) { return m == 2 ? 3 : m + 2; }
@@ -172,14 +174,17 @@ INLINE void filterBack(const float* source, size_t step, float* out, size_t outS
   }
 }
 
-/** Calls `use` with the channel and the width of each vector: W at a time, then four. */
-template <class Use> INLINE void eachVector(int channels, Use use) {
+/**
+ * Calls `use` with the first channel of a cache line, the width of a vector and the vectors in the
+ * line. The planes of a tile often lie a power of two apart, so that their lines compete for one
+ * cache set: each line is read or written as a whole before it is replaced.
+ */
+template <class Use> INLINE void eachLine(int channels, Use use) {
+  using Four = std::integral_constant<int, 4>;
+  using Wide = std::integral_constant<int, W>;
   int c = 0;
-  if constexpr (W > 8)
-    for (; c + 16 <= channels; c += 16) use(c, std::integral_constant<int, 16>{});
-  if constexpr (W > 4)
-    for (; c + 8 <= channels; c += 8) use(c, std::integral_constant<int, 8>{});
-  for (; c < channels; c += 4) use(c, std::integral_constant<int, 4>{});
+  for (; c + LINE <= channels; c += LINE) use(c, Wide{}, std::integral_constant<int, LINE / W>{});
+  for (; c < channels; c += 4) use(c, Four{}, std::integral_constant<int, 1>{});
 }
 
 /** Calls `use` with the tile's size as a constant. */
@@ -195,14 +200,18 @@ INLINE void transformInput(const float* pixel, size_t rowStep, size_t columnStep
                            float* out, size_t planeStep) {
   constexpr int n = planesOf(M), patch = patchOf(M);
   alignas(64) float temporary[TEMPORARY];
-  eachVector(channels, [&](int c, auto width) {
-    constexpr int N = decltype(width)::value;
+  eachLine(channels, [&](int c, auto width, auto vectors) {
+    constexpr int N = decltype(width)::value, VS = decltype(vectors)::value, SIZE = patch * n * N;
+    for (int v = 0; v < VS; v++)
 #pragma GCC unroll 6
-    for (int x = 0; x < patch; x++)
-      inputTransform<M, N>(pixel + c + x * columnStep, rowStep, temporary + x * N, patch * N);
+      for (int x = 0; x < patch; x++)
+        inputTransform<M, N>(pixel + c + v * N + x * columnStep, rowStep,
+                             temporary + v * SIZE + x * N, patch * N);
 #pragma GCC unroll 6
     for (int y = 0; y < n; y++)
-      inputTransform<M, N>(temporary + y * patch * N, N, out + c + y * n * planeStep, planeStep);
+      for (int v = 0; v < VS; v++)
+        inputTransform<M, N>(temporary + v * SIZE + y * patch * N, N,
+                             out + c + v * N + y * n * planeStep, planeStep);
   });
 }
 
@@ -212,14 +221,18 @@ INLINE void transformOutput(const float* planes, size_t planeStep, int channels,
                             size_t rowStep, size_t columnStep) {
   constexpr int n = planesOf(M);
   alignas(64) float temporary[TEMPORARY];
-  eachVector(channels, [&](int c, auto width) {
-    constexpr int N = decltype(width)::value;
+  eachLine(channels, [&](int c, auto width, auto vectors) {
+    constexpr int N = decltype(width)::value, VS = decltype(vectors)::value, SIZE = M * n * N;
 #pragma GCC unroll 6
     for (int x = 0; x < n; x++)
-      outputTransform<M, N>(planes + c + x * planeStep, n * planeStep, temporary + x * N, n * N);
+      for (int v = 0; v < VS; v++)
+        outputTransform<M, N>(planes + c + v * N + x * planeStep, n * planeStep,
+                              temporary + v * SIZE + x * N, n * N);
+    for (int v = 0; v < VS; v++)
 #pragma GCC unroll 6
-    for (int y = 0; y < M; y++)
-      outputTransform<M, N>(temporary + y * n * N, N, out + c + y * rowStep, columnStep);
+      for (int y = 0; y < M; y++)
+        outputTransform<M, N>(temporary + v * SIZE + y * n * N, N, out + c + v * N + y * rowStep,
+                              columnStep);
   });
 }
 
@@ -363,49 +376,53 @@ inline void winogradWrite(const WinogradArgs& args, int job, Thread& t) {
 /** Input channels that are gathered at once. */
 constexpr int GROUP = 4;
 
-/** Gathers four columns of four k's of one tap, as four vectors of columns, padded with zeros. */
+/** Gathers the NR columns of four k's of one tap, padded with zeros. */
 INLINE void gatherTap(const float* at, size_t kStride, size_t nStride, int left, int kLeft,
                       float* out) {
-  if (left >= 4 && kLeft >= GROUP) {
-    if (nStride == 1)
-      for (int k = 0; k < 4; k++) store(out + k * 4, load<4>(at + k * kStride));
-    else
-      transpose4(at, nStride, out, 4);
+  if (left >= NR && kLeft >= GROUP && nStride == 1) {
+    for (int k = 0; k < GROUP; k++)
+      for (int v = 0; v < NV; v++)
+        store(out + k * NR + v * W, load(at + k * kStride + v * W));
+    return;
+  }
+  if (left >= NR && kLeft >= GROUP && kStride == 1) {
+    for (int n = 0; n < NR; n += 4) transpose4(at + n * nStride, nStride, out + n, NR);
     return;
   }
   for (int k = 0; k < GROUP; k++)
-    for (int n = 0; n < 4; n++)
-      out[k * 4 + n] = n < left && k < kLeft ? at[k * kStride + n * nStride] : 0;
+    for (int n = 0; n < NR; n++)
+      out[k * NR + n] = n < left && k < kLeft ? at[k * kStride + n * nStride] : 0;
 }
 
 /** U[planes²][panels][k][NR] = G g Gᵀ. One tile of the job is one panel. */
 inline void transformFilter(const FilterTransformArgs& args, int panel, Thread& t) {
   withTileSize(args.m, [&](auto size) {
-    constexpr int M = decltype(size)::value, n = planesOf(M);
-    alignas(64) float temporary[3 * 6 * 4]; // [planes][3] vectors
-    alignas(64) float taps[9 * GROUP * 4];  // [9][4 k's] vectors of four columns
+    constexpr int M = decltype(size)::value, n = planesOf(M), ROW = GROUP * NR;
+    alignas(64) float taps[9 * ROW];
+    alignas(64) float temporary[3 * n * W];  // [planes][3] vectors
+    alignas(64) float planes[n * n * ROW];   // of four k's, so that whole cache lines are written
     const size_t planeStep = size_t(args.panels) * args.k * NR;
-    for (int part = 0; part < NR; part += 4) {
-      const int column = panel * NR + part;
-      for (int k0 = 0; k0 < args.k; k0 += GROUP) {
-        const float* from =
-            t.at(args.filter) + size_t(k0) * args.kStride + size_t(column) * args.nStride;
-        for (int tap = 0; tap < 9; tap++)
-          gatherTap(from + size_t(args.flip ? 8 - tap : tap) * args.tapStride, args.kStride,
-                    args.nStride, args.outChannels - column, args.k - k0, taps + tap * 16);
-        for (int k = 0; k < min(GROUP, args.k - k0); k++) {
-          const float* at = taps + k * 4;
-          for (int x = 0; x < 3; x++)
-            filterTransform<M, 4>(load<4>(at + x * 16), load<4>(at + (x + 3) * 16),
-                                  load<4>(at + (x + 6) * 16), temporary + x * 4, 12);
-          float* to = t.at(args.out) + (size_t(panel) * args.k + k0 + k) * NR + part;
-          for (int y = 0; y < n; y++) {
-            const float* row = temporary + y * 12;
-            filterTransform<M, 4>(load<4>(row), load<4>(row + 4), load<4>(row + 8),
-                                  to + y * n * planeStep, planeStep);
-          }
+    const int column = panel * NR;
+    for (int k0 = 0; k0 < args.k; k0 += GROUP) {
+      const float* from =
+          t.at(args.filter) + size_t(k0) * args.kStride + size_t(column) * args.nStride;
+      for (int tap = 0; tap < 9; tap++)
+        gatherTap(from + size_t(args.flip ? 8 - tap : tap) * args.tapStride, args.kStride,
+                  args.nStride, args.outChannels - column, args.k - k0, taps + tap * ROW);
+      for (int at = 0; at < ROW; at += W) {
+        for (int x = 0; x < 3; x++)
+          filterTransform<M, W>(load(taps + x * ROW + at), load(taps + (x + 3) * ROW + at),
+                                load(taps + (x + 6) * ROW + at), temporary + x * W, 3 * W);
+        for (int y = 0; y < n; y++) {
+          const float* row = temporary + y * 3 * W;
+          filterTransform<M, W>(load(row), load(row + W), load(row + 2 * W),
+                                planes + y * n * ROW + at, ROW);
         }
       }
+      const size_t bytes = size_t(min(GROUP, args.k - k0)) * NR * 4;
+      float* to = t.at(args.out) + (size_t(panel) * args.k + k0) * NR;
+      for (int plane = 0; plane < n * n; plane++)
+        std::memcpy(to + plane * planeStep, planes + plane * ROW, bytes);
     }
   });
 }
@@ -440,14 +457,17 @@ inline void winogradGradientTiles(const TilesArgs& args, int job, Thread& t) {
       const float* from =
           inside ? image + (size_t(y) * args.width + x) * args.channels : square;
       const size_t step = size_t(inside ? args.width : M) * args.channels;
-      eachVector(args.channels, [&](int c, auto width) {
-        constexpr int N = decltype(width)::value;
-        for (int column = 0; column < M; column++)
-          gradientTransform<M, N>(from + c + size_t(column) * args.channels, step,
-                                  temporary + column * N, M * N);
-        float* to = t.at(args.out) + c / NR * panelStep + size_t(i) * NR + c % NR;
-        for (int row = 0; row < n; row++)
-          gradientTransform<M, N>(temporary + row * M * N, N, to + row * n * planeStep, planeStep);
+      eachLine(args.channels, [&](int c0, auto width, auto vectors) {
+        constexpr int N = decltype(width)::value, VS = decltype(vectors)::value;
+        for (int c = c0; c < c0 + VS * N; c += N) {
+          for (int column = 0; column < M; column++)
+            gradientTransform<M, N>(from + c + size_t(column) * args.channels, step,
+                                    temporary + column * N, M * N);
+          float* to = t.at(args.out) + c / NR * panelStep + size_t(i) * NR + c % NR;
+          for (int row = 0; row < n; row++)
+            gradientTransform<M, N>(temporary + row * M * N, N, to + row * n * planeStep,
+                                    planeStep);
+        }
       });
     }
   });
@@ -472,13 +492,17 @@ inline void untransformFilter(const UnfilterArgs& args, int channel, Thread& t) 
     constexpr int M = decltype(size)::value, n = planesOf(M);
     alignas(64) float temporary[TEMPORARY]; // [3][planes] vectors
     const size_t plane = size_t(args.channels) * args.outChannels;
-    eachVector(args.outChannels, [&](int c, auto width) {
-      constexpr int N = decltype(width)::value;
+    eachLine(args.outChannels, [&](int c, auto width, auto vectors) {
+      constexpr int N = decltype(width)::value, VS = decltype(vectors)::value, SIZE = 3 * n * N;
       const size_t offset = size_t(channel) * args.outChannels + c;
       for (int x = 0; x < n; x++)
-        filterBack<M, N>(t.at(args.u) + offset + x * plane, n * plane, temporary + x * N, n * N);
+        for (int v = 0; v < VS; v++)
+          filterBack<M, N>(t.at(args.u) + offset + v * N + x * plane, n * plane,
+                           temporary + v * SIZE + x * N, n * N);
       for (int y = 0; y < 3; y++)
-        filterBack<M, N>(temporary + y * n * N, N, t.at(args.out) + offset + 3 * y * plane, plane);
+        for (int v = 0; v < VS; v++)
+          filterBack<M, N>(temporary + v * SIZE + y * n * N, N,
+                           t.at(args.out) + offset + v * N + 3 * y * plane, plane);
     });
   });
 }
