@@ -2,7 +2,7 @@
  * Registers the backend with TensorFlow.js: every stock cpu kernel under the name `simd`, with the
  * hot ones replaced by WebAssembly kernels.
  */
-import '@tensorflow/tfjs-backend-cpu'; // registers the kernels that are not in WebAssembly
+import { version_cpu } from '@tensorflow/tfjs-backend-cpu';
 import {
   findBackendFactory,
   getKernel,
@@ -15,6 +15,13 @@ import {
 import { SimdBackend } from './backend';
 import { KERNELS } from './kernels';
 import { kernelFunc, settled } from './kernels/types';
+
+// Importing it registers the kernels that are not in WebAssembly. It says that it has no side
+// effects, so a bundler drops an import of which nothing is used.
+if (version_cpu === undefined)
+  throw new Error(
+    '[backend-simd] expected @tensorflow/tfjs-backend-cpu 4.22.0, got another module',
+  );
 
 export const BACKEND_NAME = 'simd';
 /** Above stock cpu (1) and wasm (2), so that importing this package makes it the default. */

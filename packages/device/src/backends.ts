@@ -1,6 +1,6 @@
 /** The table of backends, and starting one of them. */
-import '@tensorflow/tfjs-backend-cpu'; // the last resort of every choice
 import { registerBackendTraits, setAutomaticBackend } from '@deepend/core';
+import { version_cpu } from '@tensorflow/tfjs-backend-cpu'; // the last resort of every choice
 import * as tf from '@tensorflow/tfjs-core';
 import type { Backend } from './backend';
 import { choose, isGpu, ORDER } from './choice';
@@ -9,6 +9,11 @@ import { state } from './state';
 import { TENSORFLOW } from './tensorflow';
 import type { BackendName } from './types';
 import { WEBGPU } from './webgpu';
+
+// A bundler drops an import of which nothing is used, since that package says that it has no side
+// effects; but importing it registers the backend.
+if (version_cpu === undefined)
+  throw new Error('[device] expected @tensorflow/tfjs-backend-cpu 4.22.0, got another module');
 
 /** In the order in which `cpu()` tries those of the CPU. */
 export const BACKENDS: Readonly<Record<BackendName, Backend>> = {

@@ -1,7 +1,12 @@
 /** The CPU backends that need no native library: `simd`, `wasm` and `cpu-js`. */
+import { existsSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { describeBuild, getThreads, simdInfo } from '@deepend/backend-simd';
 import { workspaceBytes } from '@deepend/backend-simd/workspace';
 import { EnvironmentError } from '@deepend/core';
+import { findBackend } from '@tensorflow/tfjs-core';
 import { type Backend, setBackend } from './backend';
 import { cpuHardware } from './hardware';
 
@@ -33,6 +38,31 @@ export const SIMD: Backend = {
 
 const UNCAUGHT = ['uncaughtException', 'unhandledRejection'] as unknown as 'uncaughtException'[];
 
+const WASM_FILE = 'tfjs-backend-wasm-simd.wasm';
+
+/**
+ * Loads TensorFlow.js's backend. Its `.wasm` files lie next to its code, from which a bundler
+ * separates them: a bundle finds them in node_modules, or next to itself.
+ * @throws Error that says which files to copy
+ */
+async function pointToWasmFiles(): Promise<void> {
+  const { setWasmPaths } = await import('@tensorflow/tfjs-backend-wasm');
+  const self = import.meta.url ? fileURLToPath(import.meta.url) : __filename;
+  const require = createRequire(self);
+  let folder = path.dirname(self);
+  try {
+    const main = require.resolve('@tensorflow/tfjs-backend-wasm');
+    if (main in require.cache || findBackend('wasm')) return; // not bundled, or already started
+    folder = path.dirname(main);
+  } catch {} // no node_modules here
+  if (!existsSync(path.join(folder, WASM_FILE)))
+    throw new Error(
+      `[device] wasm: expected ${WASM_FILE} in ${folder}, found none; after bundling, copy ` +
+        'node_modules/@tensorflow/tfjs-backend-wasm/dist/*.wasm next to the bundle',
+    );
+  setWasmPaths(`${folder}${path.sep}`);
+}
+
 /** TensorFlow.js's WebAssembly backend. */
 export const WASM: Backend = {
   name: 'wasm',
@@ -51,7 +81,7 @@ export const WASM: Backend = {
     }
   },
   start: async () => {
-    await import('@tensorflow/tfjs-backend-wasm');
+    await pointToWasmFiles();
     const before = UNCAUGHT.map((event) => process.listeners(event));
     await setBackend('wasm');
     // Its loader catches every uncaught error of the process and throws it again, below a page of

@@ -37,10 +37,32 @@ interface ArchiveContent {
   readonly weightsFile: string;
 }
 
+/** Loads four megabytes that only `writeHdf5` needs. */
+async function loadHdf5(): Promise<typeof import('h5wasm/node')> {
+  try {
+    const hdf5 = await import('h5wasm/node');
+    await hdf5.ready;
+    return hdf5;
+  } catch (error) {
+    // In a CommonJS bundle h5wasm does not know its own place; from node_modules it does.
+    if ((error as NodeJS.ErrnoException).code !== 'ERR_INVALID_ARG_VALUE') throw error;
+    const unbundled = ['h5wasm', 'node'].join('/'); // which a bundler does not see
+    try {
+      const hdf5: typeof import('h5wasm/node') = await import(unbundled);
+      await hdf5.ready;
+      return hdf5;
+    } catch (cause) {
+      throw new Error(
+        'h5wasm cannot be part of a CommonJS bundle; install it where the bundle runs ' +
+          `(npm install h5wasm), or bundle as ESM (${(cause as Error).message.split('\n')[0]})`,
+        { cause },
+      );
+    }
+  }
+}
+
 async function writeHdf5(file: string, groups: readonly WeightGroup[]): Promise<void> {
-  // Four megabytes, which only this function needs.
-  const { File, ready } = await import('h5wasm/node');
-  await ready;
+  const { File } = await loadHdf5();
   const hdf5 = new File(file, 'w');
   let bytes = 0;
   try {
