@@ -1,7 +1,7 @@
 /** Compiles the native addon with any C++ compiler that takes GCC's flags. */
 import { execFile } from 'node:child_process';
-import { createRequire } from 'node:module';
 import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { createRequire } from 'node:module';
 import path from 'node:path';
 import { promisify } from 'node:util';
 import { readAssembly } from './assembly.mjs';

@@ -45,7 +45,17 @@ function findZig() {
 async function windowsLibrary(zig, folder) {
   const library = path.join(folder, 'node_api.lib');
   const definition = path.join(headers(), 'def/node_api.def');
-  await run(zig, ['dlltool', '-m', 'i386:x86-64', '-D', 'node.exe', '-d', definition, '-l', library]);
+  await run(zig, [
+    'dlltool',
+    '-m',
+    'i386:x86-64',
+    '-D',
+    'node.exe',
+    '-d',
+    definition,
+    '-l',
+    library,
+  ]);
   return library;
 }
 
