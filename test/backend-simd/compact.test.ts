@@ -1,3 +1,4 @@
+// Own process: it fills the one memory with pieces of its own.
 /** Joining free memory when what is left lies in pieces. */
 import '@deepend/backend-simd';
 import * as tf from '@tensorflow/tfjs-core';

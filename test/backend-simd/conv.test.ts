@@ -5,6 +5,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { parseGeometry, winogradTile } from '../../packages/backend-simd/src/kernels/conv-geometry';
+import { runsOf } from '../helpers/full';
 import { type Convolution, convolution, definedGradients, infoOf, numbers } from './convolutions';
 import {
   expectAlike,
@@ -94,7 +95,7 @@ describe.each(cases)('convolutions $kind: $direction', ({ arbitrary, direction }
   it('equal stock cpu', async () => {
     await fc.assert(
       fc.asyncProperty(stock, (c) => expectLikeCpu(callOf(c, direction), closeness(c, direction))),
-      { numRuns: runs },
+      { numRuns: runsOf(runs) },
     );
   });
 
@@ -108,7 +109,7 @@ describe.each(cases)('convolutions $kind: $direction', ({ arbitrary, direction }
       fc.asyncProperty(named, ([c, poison]) =>
         expectLikeCpu(poisoned(callOf(c, direction), poison), closeness(c, direction)),
       ),
-      { numRuns: runs / 2 },
+      { numRuns: runsOf(runs / 2) },
     );
   });
 });
@@ -121,7 +122,7 @@ describe('convolutions', () => {
         expectAlike(await runOn('simd', callOf(c, 'input')), dx, closeness(c, 'input'));
         expectAlike(await runOn('simd', callOf(c, 'filter')), dFilter, closeness(c, 'filter'));
       }),
-      { numRuns: 150 },
+      { numRuns: runsOf(150) },
     );
   });
 
@@ -138,7 +139,7 @@ describe('convolutions', () => {
         };
         return expectLikeCpu(call, closeness(c, 'forward'));
       }),
-      { numRuns: 150 },
+      { numRuns: runsOf(150) },
     );
   });
 

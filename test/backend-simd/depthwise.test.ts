@@ -1,6 +1,7 @@
 /** Depthwise convolution and its gradients on simd equal stock cpu's. */
 import fc from 'fast-check';
 import { describe, it } from 'vitest';
+import { runsOf } from '../helpers/full';
 import { type Convolution, convolution, definedGradients, infoOf, numbers } from './convolutions';
 import { expectAlike, expectLikeCpu, type KernelCall, poisoned, poisonOf, runOn } from './kernels';
 
@@ -61,7 +62,7 @@ describe('depthwise convolutions', () => {
           termsOf(c),
         );
       }),
-      { numRuns: 100 },
+      { numRuns: runsOf(100) },
     );
   });
 });
@@ -73,7 +74,7 @@ describe.each(DIRECTIONS)('depthwise convolutions: %s', (direction) => {
   it('equal stock cpu', async () => {
     await fc.assert(
       fc.asyncProperty(any, (c) => expectLikeCpu(callOf(c, direction), termsOf(c))),
-      { numRuns: 150 },
+      { numRuns: runsOf(150) },
     );
   });
 
@@ -85,7 +86,7 @@ describe.each(DIRECTIONS)('depthwise convolutions: %s', (direction) => {
       fc.asyncProperty(named, ([c, poison]) =>
         expectLikeCpu(poisoned(callOf(c, direction), poison), termsOf(c)),
       ),
-      { numRuns: 80 },
+      { numRuns: runsOf(80) },
     );
   });
 });

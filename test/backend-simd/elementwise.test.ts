@@ -3,6 +3,7 @@ import * as tf from '@tensorflow/tfjs-core';
 import fc from 'fast-check';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { Task } from '../../packages/backend-simd/assembly/ops';
+import { runsOf } from '../helpers/full';
 import {
   type Allowed,
   booleans,
@@ -68,7 +69,7 @@ describe.each(UNARY)('$kernel $attrs', ({ kernel, attrs, allowed }) => {
       fc.asyncProperty(shapes(), seeds, (shape, seed) =>
         expectLikeStock({ kernel, attrs, inputs: { x: oddNumbers(shape, seed) } }, allowed),
       ),
-      { numRuns: 25 },
+      { numRuns: runsOf(25) },
     );
   });
 
@@ -135,7 +136,7 @@ describe.each(BINARY)('$kernel', ({ kernel, names: [a, b] = ['a', 'b'], allowed 
           allowed,
         );
       }),
-      { numRuns: 60 },
+      { numRuns: runsOf(60) },
     );
   });
 
@@ -176,7 +177,7 @@ describe('other operations', () => {
       const inputs = Array.from({ length: count }, (_, i) => oddNumbers(shape, seed + i));
       return expectLikeStock({ kernel: 'AddN', inputs });
     });
-    await fc.assert(property, { numRuns: 30 });
+    await fc.assert(property, { numRuns: runsOf(30) });
     const inputs = [1, 2, 3].map((seed) => numbers([3], seed));
     expect(tasksOf({ kernel: 'AddN', inputs })).toEqual([Task.Binary, Task.Binary]);
   });
@@ -190,7 +191,7 @@ describe('other operations', () => {
     const property = fc.asyncProperty(cases, ({ shape, seed }) =>
       expectLikeStock({ kernel: 'Select', inputs: inputs(shape, seed) }),
     );
-    await fc.assert(property, { numRuns: 30 });
+    await fc.assert(property, { numRuns: runsOf(30) });
     await expectLikeStock({ kernel: 'Select', inputs: inputs([70_001], 5) });
     expect(tasksOf({ kernel: 'Select', inputs: inputs([5], 1) })).toEqual([Task.Select]);
   });
@@ -205,7 +206,7 @@ describe('other operations', () => {
         CLOSE,
       ),
     );
-    await fc.assert(property, { numRuns: 30 });
+    await fc.assert(property, { numRuns: runsOf(30) });
     expect(
       tasksOf({ kernel: 'EluGrad', inputs: { dy: numbers([3], 1), y: numbers([3], 2) } }),
     ).toEqual([Task.Binary]);

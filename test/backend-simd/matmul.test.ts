@@ -1,6 +1,7 @@
 /** Matrix products on simd equal stock cpu's. */
 import fc from 'fast-check';
 import { describe, it } from 'vitest';
+import { runsOf } from '../helpers/full';
 import { expectLikeCpu, input, type KernelCall, poisoned, poisonOf } from './kernels';
 
 const SIZE = fc.oneof(
@@ -63,7 +64,7 @@ describe('matrix products', () => {
   it('equal stock cpu, for every transposition, batch, bias and activation', async () => {
     await fc.assert(
       fc.asyncProperty(call, (it) => expectLikeCpu(it.call, it)),
-      { numRuns: 400 },
+      { numRuns: runsOf(400) },
     );
   });
 
@@ -87,7 +88,7 @@ describe('matrix products', () => {
           { terms: k },
         ),
       ),
-      { numRuns: 60 },
+      { numRuns: runsOf(60) },
     );
   });
 
@@ -96,7 +97,7 @@ describe('matrix products', () => {
       fc.asyncProperty(call, poisonOf(['a', 'b']), (it, poison) =>
         expectLikeCpu(poisoned(it.call, poison), it),
       ),
-      { numRuns: 200 },
+      { numRuns: runsOf(200) },
     );
   });
 });

@@ -1,3 +1,4 @@
+// Own process: it measures the one memory, which other tests would have grown.
 /** The one memory: blocks, its limit, its growth, and addresses above 2 GiB. */
 import '@deepend/backend-simd';
 import '@tensorflow/tfjs-layers'; // registers the gradients
@@ -14,6 +15,7 @@ import {
 import { runtime } from '../../packages/backend-simd/src/runtime';
 import { simdInfo } from '../../packages/backend-simd/src/settings';
 import { mix } from '../helpers/fill';
+import { runsOf } from '../helpers/full';
 import { expectRight, floats, MIB, open } from './runtimes';
 
 const START = 1 << 16;
@@ -59,7 +61,7 @@ describe('the heap', () => {
         if (end > START) expect(heap.alloc(end - START - 64)).toBe(START); // one block again
         expect(state.end).toBe(end);
       }),
-      { numRuns: 200 },
+      { numRuns: runsOf(200) },
     );
   });
 

@@ -3,6 +3,7 @@ import * as tf from '@tensorflow/tfjs-core';
 import fc from 'fast-check';
 import { beforeAll, describe, expect, it } from 'vitest';
 import type { Task } from '../../packages/backend-simd/assembly/ops';
+import { runsOf } from '../helpers/full';
 import {
   booleans,
   expectLikeStock,
@@ -45,7 +46,7 @@ export function describeMoves(moves: readonly Move[]): void {
     it("equals stock cpu's", async () => {
       await fc.assert(
         fc.asyncProperty(arbitrary, (call) => expectLikeStock({ kernel, ...call })),
-        { numRuns: 80 },
+        { numRuns: runsOf(80) },
       );
     });
 

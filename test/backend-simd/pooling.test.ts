@@ -2,6 +2,7 @@
 import * as tf from '@tensorflow/tfjs-core';
 import fc from 'fast-check';
 import { describe, it } from 'vitest';
+import { runsOf } from '../helpers/full';
 import { expectLikeCpu, input, type KernelCall, poisoned, poisonOf } from './kernels';
 
 interface Pooling {
@@ -79,7 +80,7 @@ describe.each(CASES)('$kernel', ({ kernel, poisonable }) => {
       fc.asyncProperty(pooling, async (p) =>
         expectLikeCpu(await withOutput(callOf(p, kernel)), { terms: 16 }),
       ),
-      { numRuns: 200 },
+      { numRuns: runsOf(200) },
     );
   });
 
@@ -90,7 +91,7 @@ describe.each(CASES)('$kernel', ({ kernel, poisonable }) => {
           terms: 16,
         }),
       ),
-      { numRuns: 100 },
+      { numRuns: runsOf(100) },
     );
   });
 });

@@ -1,3 +1,4 @@
+// Own process: it restarts the one runtime.
 /**
  * What the process's one runtime promises: the same bits on any number of threads, one memory
  * through every restart, true gradients.

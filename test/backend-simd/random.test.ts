@@ -2,6 +2,7 @@
 import * as tf from '@tensorflow/tfjs-core';
 import fc from 'fast-check';
 import { beforeAll, describe, expect, it } from 'vitest';
+import { runsOf } from '../helpers/full';
 import { numbers, oddNumbers, runOnThreads, runSimd } from './operations';
 
 beforeAll(() => tf.setBackend('simd'));
@@ -51,7 +52,7 @@ describe('deepend.randomUniform', () => {
         expect(uniform([count], seed)).toEqual(uniform([301], seed).slice(0, count));
         expect(uniform([count, 1], seed)).toEqual(uniform([count], seed));
       }),
-      { numRuns: 50 },
+      { numRuns: runsOf(50) },
     );
     runOnThreads({
       kernel: 'deepend.randomUniform',
@@ -91,7 +92,7 @@ describe('deepend.dropout', () => {
           expect(y?.values).toEqual(expected);
         },
       ),
-      { numRuns: 100 },
+      { numRuns: runsOf(100) },
     );
   });
 

@@ -3,6 +3,7 @@ import * as tf from '@tensorflow/tfjs-core';
 import fc from 'fast-check';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { Task } from '../../packages/backend-simd/assembly/ops';
+import { runsOf } from '../helpers/full';
 import {
   type Allowed,
   expectLikeStock,
@@ -83,7 +84,7 @@ describe.each(REDUCTIONS)('$kernel with $odd', ({ kernel, axes: name, odd, exact
         const x = withOdd ? oddNumbers(shape, seed, odd) : numbers(shape, seed);
         await check(x, axesOf(mask, shape.length), keepDims);
       }),
-      { numRuns: 80 },
+      { numRuns: runsOf(80) },
     );
   });
 
@@ -148,7 +149,7 @@ describe('softmax', () => {
           { relative: 2e-6, absolute: 3e-45 },
         );
       }),
-      { numRuns: 80 },
+      { numRuns: runsOf(80) },
     );
     await expectLikeStock(
       { kernel: 'Softmax', inputs: { logits: numbers([3001, 37], 1, 9) }, attrs: { dim: 1 } },
@@ -172,7 +173,7 @@ describe('softmax', () => {
         for (const [i, e] of expected.entries())
           expect(Math.abs((actual?.values[i] as number) - e)).toBeLessThan(2e-5);
       }),
-      { numRuns: 80 },
+      { numRuns: runsOf(80) },
     );
   });
 });

@@ -3,6 +3,7 @@ import * as tf from '@tensorflow/tfjs-core';
 import fc from 'fast-check';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { Task } from '../../packages/backend-simd/assembly/ops';
+import { runsOf } from '../helpers/full';
 import { expectLikeStock, integers, numbers, oddNumbers, seeds, tasksOf } from './operations';
 
 beforeAll(() => tf.setBackend('simd'));
@@ -34,7 +35,7 @@ describe.each([
           attrs: { size, ...mode },
         }),
       ),
-      { numRuns: 150 },
+      { numRuns: runsOf(150) },
     );
   });
 

@@ -1,3 +1,4 @@
+// Own process: it starts the runtime with other settings.
 /**
  * The runtime: jobs on any number of threads, and the defaults of threads and build.
  */

@@ -13,6 +13,7 @@ import type { BackwardCall, Call, OperationKind } from '../../packages/compiler/
 import { allBackends } from '../helpers/all-backends';
 import { use } from '../helpers/backends';
 import { mix } from '../helpers/fill';
+import { runsOf } from '../helpers/full';
 
 type Shape = [number, number, number, number];
 
@@ -191,7 +192,7 @@ function expectDefinition([, kind, channels, filterShape]: (typeof KINDS)[number
     });
     expect(tf.memory().numTensors).toBe(before);
   });
-  fc.assert(property, { numRuns: 60 });
+  fc.assert(property, { numRuns: runsOf(60) });
 }
 
 for (const { name: backend, title, absent } of allBackends) {

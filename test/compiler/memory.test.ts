@@ -1,3 +1,4 @@
+// Own process: it measures what the backend holds.
 /** What a step holds, and what happens when it is more than there is. */
 import { compile } from '@deepend/compiler';
 import { book } from '@deepend/models';

@@ -9,6 +9,7 @@ import { parseTar } from '../../packages/data/src/datasets/files/tar';
 import { readZip } from '../../packages/data/src/datasets/files/zip';
 import golden from '../golden/data-files.json';
 import { tar, tarHeader, zip } from '../helpers/archives';
+import { runsOf } from '../helpers/full';
 
 let dir: string;
 beforeAll(async () => {
@@ -51,7 +52,7 @@ describe('parseCifar', () => {
                 );
         }
       }),
-      { numRuns: 50 },
+      { numRuns: runsOf(50) },
     );
   });
 
@@ -104,7 +105,7 @@ describe('parseTar', () => {
           DataError,
         );
       }),
-      { numRuns: 50 },
+      { numRuns: runsOf(50) },
     );
   });
 
@@ -125,7 +126,7 @@ describe('parseTar', () => {
           if (names) expect(names).toEqual(Object.keys(files)); // content may differ: sums of the files catch that
         },
       ),
-      { numRuns: 200 },
+      { numRuns: runsOf(200) },
     );
   });
 
@@ -181,7 +182,7 @@ describe('readZip', () => {
         expect(found).toEqual(Object.entries(files).map(([name, bytes]) => [name, [...bytes]]));
         await expect(read(whole.subarray(0, at % whole.length))).rejects.toThrow(DataError);
       }),
-      { numRuns: 50 },
+      { numRuns: runsOf(50) },
     );
   });
 
@@ -203,7 +204,7 @@ describe('readZip', () => {
           if (error !== undefined) expect(error).toBeInstanceOf(DataError);
         },
       ),
-      { numRuns: 200 },
+      { numRuns: runsOf(200) },
     );
   });
 

@@ -6,6 +6,7 @@ import fc from 'fast-check';
 import fs from 'fs-extra';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { CsvParser } from '../../packages/data/src/datasets/csv-parser';
+import { runsOf } from '../helpers/full';
 
 let dir: string;
 beforeAll(async () => {
@@ -178,7 +179,7 @@ describe('csvDataset', () => {
           expect((error as DataError).file).toMatch(/^x\.csv(, line \d+)?$/);
         }
       }),
-      { numRuns: 1000 },
+      { numRuns: runsOf(1000) },
     );
   });
 

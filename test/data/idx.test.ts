@@ -5,6 +5,7 @@ import { DataError, parseIdx, readIdx } from '@deepend/data';
 import fc from 'fast-check';
 import fs from 'fs-extra';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { runsOf } from '../helpers/full';
 import { idx, sha256 } from '../helpers/idx';
 import { hasRightsToTest, withoutRights } from '../helpers/rights';
 
@@ -61,7 +62,7 @@ describe('parseIdx', () => {
           expect(Buffer.compare(idx(shape, values), bytes)).toBe(0);
         }
       }),
-      { numRuns: 2000 },
+      { numRuns: runsOf(2000) },
     );
   });
 

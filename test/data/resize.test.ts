@@ -12,6 +12,7 @@ import { resamplePlain } from '../../packages/data/src/transforms/resample/plain
 import { resample, resampleToFloats } from '../../packages/data/src/transforms/resample/resample';
 import golden from '../golden/resize.json';
 import { mix } from '../helpers/fill';
+import { runsOf } from '../helpers/full';
 
 type Shape = [number, number, number];
 type Interpolation = Resampling['interpolation'];
@@ -135,7 +136,7 @@ describe('the WebAssembly kernel', () => {
         const plan = computeLayout(resampling, rest.interpolation);
         expect(resample(images, count, resampling)).toEqual(resamplePlain(images, count, plan));
       }),
-      { numRuns: 300 },
+      { numRuns: runsOf(300) },
     );
   });
 
@@ -167,7 +168,7 @@ describe('the WebAssembly kernel', () => {
         });
         expect(normalized).toEqual(expected);
       }),
-      { numRuns: 100 },
+      { numRuns: runsOf(100) },
     );
   });
 

@@ -12,6 +12,7 @@ import {
 } from '@deepend/data';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { runsOf } from '../helpers/full';
 
 /** Sets whose samples can be told apart, in memory and in files. */
 const memory = (labels: readonly number[]): Dataset =>
@@ -134,7 +135,7 @@ describe('split', () => {
           });
         },
       ),
-      { numRuns: 300 },
+      { numRuns: runsOf(300) },
     );
   });
 

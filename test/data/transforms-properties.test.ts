@@ -40,6 +40,7 @@ import {
 } from '../../packages/data/src/transforms/distributions';
 import { toFloats } from '../../packages/data/src/transforms/implementation';
 import type { ImageBatch } from '../../packages/data/src/types';
+import { runsOf } from '../helpers/full';
 
 const random = (seed: number, stream: number) => {
   const next = sfc32(seed, stream);
@@ -147,7 +148,7 @@ describe.each(ALL.map((transform) => ({ title: title(transform), transform })))(
           ) as [ImageBatch, ImageBatch];
           expect(a).toEqual(b);
         }),
-        { numRuns: 20 },
+        { numRuns: runsOf(20) },
       );
     });
   },
@@ -183,7 +184,7 @@ it.each(ALONE.map((transform) => ({ title: title(transform), transform })))(
           expect(one(together, place).images).toEqual(alone.images);
         }
       }),
-      { numRuns: 40 },
+      { numRuns: runsOf(40) },
     );
   },
 );
@@ -216,7 +217,7 @@ it('transformToFloats is applyTransforms and toFloats', () => {
       expect(together).toEqual({ ...apart, images: into });
       expect(together.images).toBe(into);
     }),
-    { numRuns: 300 },
+    { numRuns: runsOf(300) },
   );
 });
 
@@ -287,7 +288,7 @@ describe('what changes nothing', () => {
       fc.property(batches, fc.nat(), (batch, seed) => {
         expect(applyTransforms(transforms(batch), copyOf(batch), rngOf(seed))).toEqual(batch);
       }),
-      { numRuns: 40 },
+      { numRuns: runsOf(40) },
     );
   });
 
@@ -300,7 +301,7 @@ describe('what changes nothing', () => {
           applyTransforms([normalize({ mean: [0], std: [1] })], copyOf(batch), rngOf(0)).images,
         ).toEqual(floats);
       }),
-      { numRuns: 40 },
+      { numRuns: runsOf(40) },
     );
   });
 });
@@ -331,7 +332,7 @@ it('flips and half turns move each pixel to its mirror place', () => {
         expect(images).toEqual(expected);
       }
     }),
-    { numRuns: 40 },
+    { numRuns: runsOf(40) },
   );
 });
 
@@ -456,7 +457,7 @@ describe('MixUp and CutMix', () => {
           expect(twice.labels).toHaveLength(NUM_CLASSES);
         }
       }),
-      { numRuns: 40 },
+      { numRuns: runsOf(40) },
     );
   });
 });

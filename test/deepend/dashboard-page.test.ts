@@ -9,6 +9,8 @@ import type { Browser, Page } from 'playwright-core';
 import sharp from 'sharp';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { noBrowser, openBrowser } from '../helpers/browser';
+import { rowsOf } from '../helpers/full';
+import { buildProgram, type Program } from '../helpers/program';
 import { epochLine, fakeRun, jsonl, stepLine } from './dashboard-fixtures';
 
 const noData = await loadFashionMnist(1, { progress: false }).then(
@@ -267,7 +269,7 @@ describe.skipIf(noBrowser)(`the dashboard's page (${noBrowser ?? 'in Chromium'})
     expect(faults).toEqual([]);
   });
 
-  it.each([360, 400, 800, 1400])(
+  it.each(rowsOf([360, 400, 800, 1400], (width) => width === 360 || width === 1400))(
     'nothing is wider than the page at %i pixels, and all that can be used has a name',
     async (width) => {
       await fakeRun(at('a-run-with-a-name-that-is-rather-long-for-a-small-window'), { epochs: 3 });
@@ -304,6 +306,12 @@ describe.skipIf(noBrowser)(`the dashboard's page (${noBrowser ?? 'in Chromium'})
 describe.skipIf(noBrowser ?? noData)(
   `a training beside it (${noBrowser ?? noData ?? 'real data'})`,
   () => {
+    let program: Program;
+    beforeAll(async () => {
+      program = await buildProgram('test/deepend/dashboard-run.ts');
+    });
+    afterAll(() => program?.remove());
+
     it('is seen from its first figures to its end', async () => {
       await page.goto(dashboard.url);
       await until(async () => page.locator('#empty').isVisible());
@@ -311,16 +319,8 @@ describe.skipIf(noBrowser ?? noData)(
         '--model book/lenet --batch-size 32 --train 640 --test 64 --lr 0.1 --device simd --epochs 3 --seed 1';
       const training: ChildProcess = spawn(
         process.execPath,
-        [
-          '--import',
-          'tsx',
-          'test/deepend/dashboard-run.ts',
-          'train',
-          ...flags.split(' '),
-          '--out',
-          at('lenet'),
-        ],
-        { env: { ...process.env, TSX_TSCONFIG_PATH: 'tsconfig.json' }, stdio: 'ignore' },
+        [program.file, 'train', ...flags.split(' '), '--out', at('lenet')],
+        { stdio: 'ignore' },
       );
       const ended = new Promise<number | null>((resolve) => training.on('close', resolve));
       await expect.poll(() => page.locator('#rows tr').count(), { timeout: 60_000 }).toBe(1);

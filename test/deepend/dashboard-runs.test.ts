@@ -11,6 +11,7 @@ import { parseGpuLoad } from '../../packages/deepend/src/dashboard/machine';
 import { summarize } from '../../packages/deepend/src/dashboard/summary';
 import type { RunSummary } from '../../packages/deepend/src/dashboard/types';
 import { JsonLines } from '../../packages/deepend/src/run/json-lines';
+import { runsOf } from '../helpers/full';
 import { ask, epochLine, fakeRun, heard, jsonl, news, stepLine } from './dashboard-fixtures';
 
 const MINUTE = 60_000;
@@ -435,7 +436,7 @@ describe('JsonLines', () => {
           expect(lines.records).toEqual(records);
         },
       ),
-      { numRuns: 60 },
+      { numRuns: runsOf(60) },
     );
   });
 
@@ -459,7 +460,7 @@ describe('JsonLines', () => {
           expect(lines.records).toEqual(records);
         }
       }),
-      { numRuns: 40 },
+      { numRuns: runsOf(40) },
     );
   });
 
@@ -534,7 +535,7 @@ describe('realInside', () => {
           );
         },
       ),
-      { numRuns: 2000 },
+      { numRuns: runsOf(2000) },
     );
     expect(await realInside(root, 'a/b.png')).toBe(path.join(root, 'a', 'b.png'));
     expect(await realInside(root, 'in/b.png')).toBe(path.join(root, 'a', 'b.png'));

@@ -11,6 +11,7 @@ import { type runs, startDashboard } from 'deepend';
 import { main } from 'deepend/cli';
 import fs from 'fs-extra';
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
+import { buildProgram, type Program } from '../helpers/program';
 import { ask, fakeRun, heard, news, tokenHeader } from './dashboard-fixtures';
 
 let dir: string;
@@ -31,10 +32,19 @@ afterAll(async () => {
   await fs.remove(dir);
 });
 
-const child = (script: string, args: string[], env: object = {}) => {
-  const started = spawn(process.execPath, ['--import', 'tsx', `test/deepend/${script}`, ...args], {
-    env: { ...process.env, TSX_TSCONFIG_PATH: 'tsconfig.json', ...env },
-  });
+const programs = new Map<string, Promise<Program>>();
+const programOf = (script: string) => {
+  const program = programs.get(script) ?? buildProgram(`test/deepend/${script}`);
+  programs.set(script, program);
+  return program;
+};
+afterAll(async () => {
+  for (const program of programs.values()) await (await program).remove();
+});
+
+const child = async (script: string, args: string[], env: object = {}) => {
+  const { file } = await programOf(script);
+  const started = spawn(process.execPath, [file, ...args], { env: { ...process.env, ...env } });
   let output = '';
   for (const stream of [started.stdout, started.stderr])
     stream.on('data', (chunk) => {
@@ -105,7 +115,7 @@ describe('startDashboard', () => {
   });
 
   it('leaves nothing behind: the process ends by itself', async () => {
-    const { output, ended } = child('dashboard-closing.ts', [root]);
+    const { output, ended } = await child('dashboard-closing.ts', [root]);
     expect(await ended, output()).toBe(0);
     expect(output()).toContain('closed');
   });
@@ -118,7 +128,7 @@ describe('startDashboard', () => {
       `#!/bin/sh\necho $$ > ${pid}\nexec sleep 300\n`,
       { mode: 0o755 },
     );
-    const { output, ended } = child('dashboard-closing.ts', [root], {
+    const { output, ended } = await child('dashboard-closing.ts', [root], {
       PATH: `${bin}:${process.env.PATH}`,
     });
     expect(await ended, output()).toBe(0);
@@ -479,7 +489,7 @@ describe('deepend dashboard', () => {
   });
 
   it('prints its address, serves until Ctrl-C, and ends well', async () => {
-    const { started, output, ended } = child('dashboard-run.ts', [
+    const { started, output, ended } = await child('dashboard-run.ts', [
       'dashboard',
       root,
       '--port',
@@ -500,7 +510,7 @@ describe('deepend dashboard', () => {
   });
 
   it('prints its address for machines', async () => {
-    const { started, output, ended } = child('dashboard-run.ts', [
+    const { started, output, ended } = await child('dashboard-run.ts', [
       'dashboard',
       root,
       '--port',

@@ -8,17 +8,21 @@ import path from 'node:path';
 import { newestCheckpoint } from '@deepend/trainer';
 import fs from 'fs-extra';
 import { afterAll, beforeAll, expect, it } from 'vitest';
+import { rowsOf } from '../helpers/full';
+import { buildProgram, type Program } from '../helpers/program';
 
 let dir: string;
+let program: Program;
 beforeAll(async () => {
+  program = await buildProgram('test/deepend/interrupted.ts');
   dir = await fs.mkdtemp(path.join(tmpdir(), 'deepend-'));
 });
-afterAll(() => fs.remove(dir));
+afterAll(async () => {
+  await program.remove();
+  await fs.remove(dir);
+});
 
-const start = (...args: string[]) =>
-  spawn(process.execPath, ['--import', 'tsx', 'test/deepend/interrupted.ts', ...args], {
-    env: { ...process.env, TSX_TSCONFIG_PATH: 'tsconfig.json' },
-  });
+const start = (...args: string[]) => spawn(process.execPath, [program.file, ...args]);
 
 function watch(child: ChildProcess): {
   output: () => string;
@@ -39,11 +43,13 @@ function watch(child: ChildProcess): {
   return { output: () => output, steps, ended };
 }
 
-it.each([
+const SIGNALS = [
   ['SIGINT', 130],
   ['SIGTERM', 143],
   ['SIGHUP', 129],
-] as const)(
+] as const;
+
+it.each(rowsOf(SIGNALS, ([signal]) => signal !== 'SIGHUP'))(
   'at %s it saves, says how to resume, exits with %d, and resumes',
   async (signal, code) => {
     const run = path.join(dir, signal);

@@ -9,6 +9,7 @@ import fs from 'fs-extra';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import { use } from '../helpers/backends';
 import { fakeLoader, linearNet } from '../helpers/loaders';
+import { buildProgram } from '../helpers/program';
 
 let dir: string;
 let out: string;
@@ -166,12 +167,14 @@ describe('two runs in one folder', () => {
   });
 
   it('in two processes: the second is refused; a crash leaves no lock that blocks', async () => {
-    const child = spawn(process.execPath, ['--import', 'tsx', 'test/deepend/interrupted.ts', out], {
-      env: { ...process.env, TSX_TSCONFIG_PATH: 'tsconfig.json' },
+    const program = await buildProgram('test/deepend/interrupted.ts');
+    const child = spawn(process.execPath, [program.file, out], {
       stdio: ['ignore', 'pipe', 'inherit'],
     });
     const ended = new Promise((resolve) => child.on('close', resolve));
-    await new Promise((resolve) => child.stdout.once('data', resolve));
+    for await (const chunk of child.stdout.setEncoding('utf8').iterator({ destroyOnReturn: false }))
+      if (/^step$/m.test(chunk)) break;
+    child.stdout.resume();
     const config = await fs.readFile(at('config.json'));
     await expect(trainInto(out, { overwrite: true })).rejects.toThrow(
       new RegExp(`process ${child.pid} is training into this folder; wait until it has ended, or`),
@@ -179,6 +182,7 @@ describe('two runs in one folder', () => {
     expect(await fs.readFile(at('config.json'))).toEqual(config);
     child.kill('SIGKILL');
     await ended;
+    await program.remove();
     expect(await fs.pathExists(lock())).toBe(true);
     await trainInto(out, { overwrite: true });
     expect(await fs.pathExists(lock())).toBe(false);

@@ -9,6 +9,7 @@ import { main } from 'deepend/cli';
 import fs from 'fs-extra';
 import sharp from 'sharp';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
+import { buildProgram } from '../helpers/program';
 
 const absent = await loadFashionMnist(1, { progress: false }).then(
   () => undefined,
@@ -146,12 +147,13 @@ describe.skipIf(absent)(`deepend train (${absent ?? 'real data'})`, () => {
 
   it('trains to the end when the reader of its output ends', async () => {
     const run = path.join(dir, 'piped');
-    const command = `node --import tsx test/deepend/dashboard-run.ts train ${SMALL} --epochs 3`;
-    const { stdout, stderr } = await promisify(execFile)(
-      'sh',
-      ['-c', `${command} --json --out ${run} | head -1`],
-      { env: { ...process.env, TSX_TSCONFIG_PATH: 'tsconfig.json' } },
-    );
+    const program = await buildProgram('test/deepend/dashboard-run.ts');
+    const command = `"${process.execPath}" "${program.file}" train ${SMALL} --epochs 3`;
+    const { stdout, stderr } = await promisify(execFile)('sh', [
+      '-c',
+      `${command} --json --out ${run} | head -1`,
+    ]);
+    await program.remove();
     expect([stdout.split('\n').length, stderr]).toEqual([2, '']);
     // The shell waits for `head` and for the training.
     expect(await history(run)).toHaveLength(3);

@@ -1,3 +1,4 @@
+// Own process: no backend may have been chosen before.
 import { activate, cpu, currentDevice, device, tryAllGpus, tryGpu } from '@deepend/device';
 import * as tf from '@tensorflow/tfjs-core';
 import { afterEach, describe, expect, it, vi } from 'vitest';

@@ -1,7 +1,7 @@
 /** A variable that makes no sense is an error, never a reason to take another backend. */
 import { spawnSync } from 'node:child_process';
-import path from 'node:path';
-import { expect, it } from 'vitest';
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import { buildProgram, type Program } from '../helpers/program';
 
 const SCRIPT = `
   const { cpu, deviceReport, tryGpu } = await import('@deepend/device');
@@ -9,9 +9,14 @@ const SCRIPT = `
     await start().then(() => console.log('no error'), (error) => console.log(error.message));
 `;
 
+let program: Program;
+beforeAll(async () => {
+  program = await buildProgram({ source: SCRIPT });
+});
+afterAll(() => program.remove());
+
 const run = (env: Record<string, string>) =>
-  spawnSync(process.execPath, ['--import', 'tsx', '--input-type=module', '--eval', SCRIPT], {
-    cwd: path.resolve('.'),
+  spawnSync(process.execPath, [program.file], {
     env: { ...process.env, ...env },
     encoding: 'utf8',
   });

@@ -1,3 +1,4 @@
+// Own process: no backend may have been started before.
 import { execFile } from 'node:child_process';
 import os from 'node:os';
 import path from 'node:path';

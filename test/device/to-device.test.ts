@@ -1,3 +1,4 @@
+// Own process: no backend may have been chosen before.
 import { compile } from '@deepend/compiler';
 import { activate, toDevice } from '@deepend/device';
 import { createModel } from '@deepend/models';

@@ -1,3 +1,4 @@
+// Own process: it starts WebGPU.
 /**
  * WebGPU's forms of the fused operations against their definition in core ops, on stock cpu, over
  * random shapes.

@@ -1,3 +1,4 @@
+// Own process: it starts WebGPU, and loses its device.
 /**
  * Training on WebGPU: the losses of another backend, no number read back, memory that stays, and
  * what happens where it does not do.

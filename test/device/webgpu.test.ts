@@ -1,3 +1,4 @@
+// Own process: a lost device stays lost.
 /**
  * The backend webgpu: what it is, how values are read, what a full memory and a lost device come
  * to,

@@ -382,7 +382,7 @@ describe(`graphs in ONNX Runtime${ortAbsent && ` (skipped: ${ortAbsent})`}`, () 
         await expectSame(net, { alive: false }); // a ReLU behind a ReLU may let nothing through
         net.dispose();
       }),
-      { numRuns: 60 },
+      { numRuns: runsOf(60) },
     );
   });
 });
@@ -739,6 +739,8 @@ for file in sys.argv[1:]:
     assert inferred.graph.output == model.graph.output, file
 print(len(sys.argv) - 1)
 `;
+
+import { runsOf } from '../helpers/full';
 
 describe(`Python's onnx${absent ? ` (skipped: ${absent})` : ''}`, () => {
   it.skipIf(absent)('checks files in full, and infers the shapes that they declare', async () => {

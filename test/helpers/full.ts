@@ -4,3 +4,7 @@ export const isFull = process.env.DEEPEND_FULL === '1';
 /** All rows in a full run; by default those that `representative` picks. */
 export const rowsOf = <T>(all: readonly T[], representative: (row: T) => boolean): readonly T[] =>
   isFull ? all : all.filter(representative);
+
+/** How often a property is tried: all times in a full run, by default about a fifth of them. */
+export const runsOf = (all: number): number =>
+  isFull ? all : Math.min(all, 5 + Math.ceil(all / 8));

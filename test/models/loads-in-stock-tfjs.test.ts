@@ -6,9 +6,16 @@ import { compile } from '@deepend/compiler';
 import { type AnyModelOptions, createModel, saveModel } from '@deepend/models';
 import * as tf from '@tensorflow/tfjs-core';
 import fs from 'fs-extra';
-import { afterAll, beforeAll, expect, it } from 'vitest';
+import { afterAll, beforeAll, expect, it, vi } from 'vitest';
 import { use } from '../helpers/backends';
 import { fillNet } from '../helpers/fill';
+import { rowsOf } from '../helpers/full';
+
+// Every weight gets its golden value; to draw random ones first would take most of the time.
+vi.mock('../../packages/nn/src/random', async (importOriginal) => {
+  const zeros = (size: number) => new Float32Array(size);
+  return { ...(await importOriginal<object>()), uniform: zeros, normal: zeros };
+});
 
 let dir: string;
 beforeAll(async () => {
@@ -69,14 +76,20 @@ async function predictElsewhere(
   return { here, there: JSON.parse(stdout.trim().split('\n').at(-1) as string) };
 }
 
-it.each(NETS)('stock TensorFlow.js loads %s and predicts the same', async (id, options) => {
-  const { here, there } = await predictElsewhere(id, options);
-  const largest = Math.max(...here.map(Math.abs));
-  expect(there).toHaveLength(here.length);
-  here.forEach((value, i) => {
-    expect(Math.abs(value - (there[i] as number)) / largest).toBeLessThan(1e-4);
-  });
-});
+/** Their layers are in the others, too. */
+const MORE = ['book/nin', 'book/densenet', 'book/googlenet'];
+
+it.each(rowsOf(NETS, ([id]) => !MORE.includes(id)))(
+  'stock TensorFlow.js loads %s and predicts the same',
+  async (id, options) => {
+    const { here, there } = await predictElsewhere(id, options);
+    const largest = Math.max(...here.map(Math.abs));
+    expect(there).toHaveLength(here.length);
+    here.forEach((value, i) => {
+      expect(Math.abs(value - (there[i] as number)) / largest).toBeLessThan(1e-4);
+    });
+  },
+);
 
 it('stock TensorFlow.js says which layer of deepend it lacks', async () => {
   const { there } = await predictElsewhere('book/regnetx32', { inputShape: [32, 32, 1] });

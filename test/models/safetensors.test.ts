@@ -18,6 +18,7 @@ import {
   writeSafetensors,
 } from '../../packages/models/src/weights/safetensors';
 import golden from '../golden/safetensors.json' with { type: 'json' };
+import { runsOf } from '../helpers/full';
 
 const DTYPES = path.join('test', 'golden', 'safetensors-dtypes.safetensors');
 const NET = path.join('test', 'golden', 'safetensors-net.safetensors');
@@ -124,7 +125,7 @@ describe('writeSafetensors', () => {
         const bytes = await fs.readFile(at('round'));
         expect(Number(bytes.readBigUInt64LE()) % 8).toBe(0);
       }),
-      { numRuns: 200 },
+      { numRuns: runsOf(200) },
     );
   });
 
@@ -457,7 +458,7 @@ describe('random bytes', () => {
       .tuple(fc.array(token, { maxLength: 30 }), fc.nat(8))
       .map(([parts, data]) => fileOf(parts.join(''), data));
     await fc.assert(fc.asyncProperty(fc.oneof(anything, header, tokens), expectSane), {
-      numRuns: 1000,
+      numRuns: runsOf(1000),
     });
   });
 
@@ -474,7 +475,7 @@ describe('random bytes', () => {
         for (const [place, value] of changes) bytes[place] = value;
         return bytes.subarray(0, bytes.length - (cut > 20 ? cut - 20 : 0));
       });
-    await fc.assert(fc.asyncProperty(mutated, expectSane), { numRuns: 1000 });
+    await fc.assert(fc.asyncProperty(mutated, expectSane), { numRuns: runsOf(1000) });
   });
 
   it('never make it allocate more than the file has', async () => {

@@ -1,3 +1,4 @@
+// Own process: names are numbered from the first layer of a process.
 /** Blocks without names: their layers are numbered in their scope, and the model works like any. */
 import os from 'node:os';
 import path from 'node:path';

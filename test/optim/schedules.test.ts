@@ -4,6 +4,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import golden from '../golden/schedules.json';
 import { use } from '../helpers/backends';
+import { runsOf } from '../helpers/full';
 import { fakeLoader, linearNet } from '../helpers/loaders';
 
 const MAKERS: Record<string, (options: never) => Schedule> = {
@@ -249,7 +250,7 @@ describe('any schedule', () => {
         }
         expect(ratesOf(schedule, length)).toEqual(rates);
       }),
-      { numRuns: 300 },
+      { numRuns: runsOf(300) },
     );
   });
 });

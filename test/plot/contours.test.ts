@@ -2,6 +2,7 @@ import { type Grid, plotContours, showTrace2d } from '@deepend/plot';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { contourLines, contourRegion } from '../../packages/plot/src/contour-lines';
+import { runsOf } from '../helpers/full';
 import { expectGolden } from './golden';
 
 const bowl = (x: number, y: number) => 0.1 * x ** 2 + 2 * y ** 2;
@@ -114,7 +115,7 @@ describe('contour lines', () => {
         for (const point of contourLines(grid, level).flat())
           expect(Math.abs(valueOn(grid, point) - level)).toBeLessThan(1e-6);
       }),
-      { numRuns: 500 },
+      { numRuns: runsOf(500) },
     );
   });
 
@@ -137,7 +138,7 @@ describe('contour lines', () => {
         );
         expect(vertices).toBe(crossed);
       }),
-      { numRuns: 500 },
+      { numRuns: runsOf(500) },
     );
   });
 
@@ -155,7 +156,7 @@ describe('contour lines', () => {
         }
         for (const outline of contourRegion(grid, level)) expect(isClosed(outline)).toBe(true);
       }),
-      { numRuns: 500 },
+      { numRuns: runsOf(500) },
     );
   });
 
@@ -173,7 +174,7 @@ describe('contour lines', () => {
           }
         }
       }),
-      { numRuns: 300 },
+      { numRuns: runsOf(300) },
     );
   });
 

@@ -18,6 +18,7 @@ import {
   OPTIMUM,
   outlinePoint,
 } from '../../packages/plot/src/function-classes';
+import { runsOf } from '../helpers/full';
 import { expectGolden, withoutPacking } from './golden';
 
 const CLOTHES = [
@@ -196,7 +197,7 @@ describe('heatmaps', () => {
         expect(svg).not.toMatch(/NaN|Infinity|undefined/);
         expect(height).toBeLessThan(1000);
       }),
-      { numRuns: 100 },
+      { numRuns: runsOf(100) },
     );
   });
 });
@@ -298,7 +299,7 @@ describe('bars', () => {
           );
         },
       ),
-      { numRuns: 200 },
+      { numRuns: runsOf(200) },
     );
   });
 });

@@ -5,6 +5,7 @@ import { Animator, type ChartOptions, curves, type HistoryRecord, plot } from '@
 import fc from 'fast-check';
 import fs from 'fs-extra';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { runsOf } from '../helpers/full';
 import { expectGolden } from './golden';
 
 const history = (epochs: number): HistoryRecord[] =>
@@ -84,7 +85,7 @@ describe('charts', () => {
         );
         expect(svg.match(/<text/g)?.length).toBe(svg.match(/<\/text>/g)?.length);
       }),
-      { numRuns: 300 },
+      { numRuns: runsOf(300) },
     );
   });
 });

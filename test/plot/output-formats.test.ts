@@ -9,6 +9,7 @@ import sharp from 'sharp';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { measureColumns } from '../../packages/plot/src/characters';
 import { textWidth } from '../../packages/plot/src/text';
+import { runsOf } from '../helpers/full';
 
 const history = [1, 2, 3].map((epoch) => ({
   epoch,
@@ -199,7 +200,7 @@ describe('hostile names', () => {
           }); // libxml2 reads it
         },
       ),
-      { numRuns: 60 },
+      { numRuns: runsOf(60) },
     );
   });
 
@@ -218,7 +219,7 @@ describe('hostile names', () => {
         );
         expect(page.match(/<script/gi)).toHaveLength(1);
       }),
-      { numRuns: 200 },
+      { numRuns: runsOf(200) },
     );
   });
 
@@ -237,7 +238,7 @@ describe('hostile names', () => {
           }
         },
       ),
-      { numRuns: 200 },
+      { numRuns: runsOf(200) },
     );
   });
 

@@ -10,6 +10,7 @@ import {
   type Rgb,
   textSize,
 } from '../../packages/plot/src/characters';
+import { runsOf } from '../helpers/full';
 
 /** xterm's colours 16 to 255: a cube of 6 × 6 × 6 and 24 greys. */
 const PALETTE = Array.from({ length: 240 }, (_, i): Rgb => {
@@ -30,7 +31,7 @@ describe('colours of a terminal', () => {
         const chosen = distance([r, g, b], PALETTE[ansi256([r, g, b]) - 16] as Rgb);
         expect(chosen).toBe(Math.min(...PALETTE.map((color) => distance([r, g, b], color))));
       }),
-      { numRuns: 2000 },
+      { numRuns: runsOf(2000) },
     );
   });
 

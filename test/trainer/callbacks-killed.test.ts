@@ -3,23 +3,24 @@ import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
+import { buildProgram, type Program } from '../helpers/program';
 
 let dir: string;
+let program: Program;
 beforeAll(async () => {
+  program = await buildProgram('test/trainer/callbacks-killed.ts');
   dir = await mkdtemp(path.join(tmpdir(), 'deepend-'));
 });
-afterAll(() => rm(dir, { recursive: true }));
+afterAll(async () => {
+  await program.remove();
+  await rm(dir, { recursive: true });
+});
 
 /** Lets the writer begin, then kills it some milliseconds later. */
 const killed = (folder: string, after: number) =>
   new Promise<void>((resolve) => {
-    const script = path.join(import.meta.dirname, 'callbacks-killed.ts');
-    const child = spawn('npx', ['tsx', '--tsconfig', 'tsconfig.json', script, folder], {
-      detached: true,
-    });
-    child.stdout.on('data', () =>
-      setTimeout(() => process.kill(-(child.pid as number), 'SIGKILL'), after),
-    );
+    const child = spawn(process.execPath, [program.file, folder]);
+    child.stdout.on('data', () => setTimeout(() => child.kill('SIGKILL'), after));
     child.on('close', () => resolve());
   });
 

@@ -8,19 +8,25 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { buildProgram, type Program } from '../helpers/program';
 
 let dir: string;
+let program: Program;
 beforeAll(async () => {
+  program = await buildProgram('test/trainer/default-device.ts');
   dir = await mkdtemp(path.join(tmpdir(), 'deepend-'));
   await run('save');
 });
-afterAll(() => rm(dir, { recursive: true }));
+afterAll(async () => {
+  await program.remove();
+  await rm(dir, { recursive: true });
+});
 
 async function run(name: string, env: Record<string, string> = {}) {
   const { DEEPEND_DEVICE: _, ...others } = process.env;
-  const args = ['--import', 'tsx', 'test/trainer/default-device.ts', name, path.join(dir, 'model')];
+  const args = [program.file, name, path.join(dir, 'model')];
   const { stdout, stderr } = await promisify(execFile)(process.execPath, args, {
-    env: { ...others, TSX_TSCONFIG_PATH: 'tsconfig.json', ...env },
+    env: { ...others, ...env },
   });
   const lines = stdout.trim().split('\n');
   return { lines, last: lines.at(-1), stderr };
