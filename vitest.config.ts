@@ -1,6 +1,7 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { defineConfig, type UserWorkspaceConfig as ProjectConfig } from 'vitest/config';
 import { BaseSequencer, type TestSpecification } from 'vitest/node';
+import { SkipReporter } from './test/helpers/skip-reporter';
 
 const source = (folder: string) =>
   new URL(`./packages/${folder}/src/index.ts`, import.meta.url).pathname;
@@ -69,6 +70,7 @@ export default defineConfig(({ mode }) => {
     resolve: RESOLVE,
     test: {
       ...test,
+      chaiConfig: { truncateThreshold: 400 }, // titles keep the reason of a skipped test
       testTimeout: 60_000,
       hookTimeout: 120_000,
       maxWorkers: 2,
@@ -88,6 +90,7 @@ export default defineConfig(({ mode }) => {
       ],
       maxWorkers: 2,
       sequence: { sequencer: SlowestFirst },
+      reporters: ['default', new SkipReporter()],
       // Tests that use TensorFlow.js's own `cpu` backend without deepend's device package.
       onConsoleLog: (log) => !log.includes('Hi, looks like you are running TensorFlow.js'),
       projects: [

@@ -40,7 +40,6 @@ const net = createModel(`book/${model}`, {
 console.log(`${summary(net)}\n`);
 
 const device = await tryGpu();
-console.log(`training on ${device.name}: ${device.backend} on ${device.hardware} (${device.why})`);
 const batchSize = number('batch-size', recipe.batchSize);
 const [trainIter, testIter] = await loadFashionMnist(batchSize, { ...data, seed });
 await train(net, trainIter, testIter, {

@@ -7,6 +7,12 @@ import { datasets, loadFashionMnist } from 'deepend';
 
 const PACKAGE = 'dataset-fashion-mnist';
 
+if (process.argv.includes('--help')) {
+  console.log('Downloads Fashion-MNIST if it is not on this machine, or installs the package');
+  console.log(`${PACKAGE} of Debian and Ubuntu where no mirror answers. It takes no flags.`);
+  process.exit();
+}
+
 /** The command that runs apt-get with the right to install, or undefined. */
 function aptGet(): string[] | undefined {
   const works = (command: string, ...args: string[]) =>

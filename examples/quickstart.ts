@@ -1,9 +1,15 @@
 /**
  * Trains a small ResNet on Fashion-MNIST to a test accuracy of 0.9 in a minute or two, and saves
  * the
- * run in runs/quickstart.
+ * run in runs/quickstart. --help says what it reads.
  */
 import { book, loadFashionMnist, saveRun, showPredictions, summary, train, tryGpu } from 'deepend';
+
+if (process.argv.includes('--help')) {
+  console.log('Trains a small ResNet on Fashion-MNIST, in a minute or two. It takes no flags, and');
+  console.log('reads QUICKSTART_OUT (runs/quickstart) and QUICKSTART_IMAGES (60000).');
+  process.exit();
+}
 
 const out = process.env.QUICKSTART_OUT ?? 'runs/quickstart';
 const numTrain = Number(process.env.QUICKSTART_IMAGES ?? 60_000);

@@ -34,7 +34,6 @@ const net = book.resnet18({ inputShape: [size, size, 1], numClasses: 10, seed })
 console.log(`${summary(net)}\n`);
 
 const device = await tryGpu();
-console.log(`training on ${device.name}: ${device.backend} on ${device.hardware} (${device.why})`);
 const data = { resize: size, numTrain: number('train'), numTest: number('test'), seed };
 const [trainIter, testIter] = await loadFashionMnist(number('batch-size'), data);
 await train(net, trainIter, testIter, {

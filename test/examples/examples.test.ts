@@ -158,6 +158,12 @@ describe('the examples', () => {
     ).toBeLessThanOrEqual(65);
   });
 
+  it.each(examples)('%s has --help, and then does nothing else', async (name) => {
+    const output = await run(path.basename(name, '.ts'), ['--help']);
+    expect(output).toMatch(/flags|--\w+/);
+    expect(output).not.toMatch(/examples\/sec|device/);
+  });
+
   it.each(examples)('%s imports only deepend and Node', (name) => {
     const imports = [...readFileSync(`examples/${name}`, 'utf8').matchAll(/from '([^']+)'/g)];
     expect(imports.filter(([, from]) => !/^(deepend$|node:)/.test(from as string))).toEqual([]);
