@@ -11,14 +11,18 @@ export interface FolderUse {
   readonly resumed?: boolean;
 }
 
+/** The weights of a model that replaces another one have a UUID in their name for a moment. */
+const EXPORTED_TFJS =
+  /^(model\.json|group1(-[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12})?-shard\d+of\d+(\.bin)?)$/;
+
 /** The files that deepend writes into the folders of a run. All others belong to the user. */
 const WRITTEN: Readonly<Record<string, RegExp>> = {
   [RUN_FILES.checkpoints]: /^\.?(step-\d{8,}|best-epoch-\d+-\w+-[\d.]+)\.ckpt/,
   [RUN_FILES.model]: /^(model\.json|weights(-[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12})?\.bin)$/,
   [RUN_FILES.tensorBoard]: /^events\.out\.tfevents\./,
   'exports/tensorboard': /^events\.out\.tfevents\.\d+\.deepend$/,
-  'exports/tfjs': /^(model\.json|group1-shard\d+of\d+(\.bin)?)$/,
-  'exports/tfjs-graph': /^(model\.json|group1-shard\d+of\d+(\.bin)?)$/,
+  'exports/tfjs': EXPORTED_TFJS,
+  'exports/tfjs-graph': EXPORTED_TFJS,
   [RUN_FILES.exports]: /^(model\.(onnx|safetensors|keras)|history\.(csv|json)|predictions\.csv)$/,
   '.': /^((architecture|result)\.json|(history|steps)\.jsonl|curves\.(svg|png)|report\.html)$/,
 };

@@ -1,4 +1,7 @@
 /** Exports a model as files that TensorFlow.js loads in a browser. */
+import { randomUUID } from 'node:crypto';
+import { existsSync } from 'node:fs';
+import path from 'node:path';
 import { checkOptions, rule, writeFolderAtomic } from '@deepend/core';
 import type { LayersModel } from '@tensorflow/tfjs-layers';
 import { version_layers } from '@tensorflow/tfjs-layers';
@@ -41,8 +44,8 @@ const MODELS = {
 /**
  * Writes `dir/model.json` and weight files `dir/group1-shard1of2.bin`, ... for TensorFlow.js
  * without deepend, mostly in a browser. Grouped convolutions are split into stock layers or nodes.
- * A new folder appears with all files or not at all; in an existing folder the weight files of an
- * earlier export are removed.
+ * The folder changes as a whole: a process that is killed leaves the old files or the new ones. The
+ * weight files of an earlier export are removed.
  * @param settings.format `layers` to train further, `graph` for inference @default 'layers'
  * @param settings.shardBytes maximal size of a weight file, in bytes @default 4 MiB
  * @throws Error for a layer that the format does not have (the error names the layer; nothing is
@@ -59,24 +62,31 @@ export async function exportTfjs(
     classNames,
   } = checkOptions(WHERE, options, settings);
   const { json, tensors } = await MODELS[format](model);
-  const shards = cut(await join(tensors), shardBytes);
+  const bytes = await join(tensors);
   const weights = tensors.map(({ name, shape, dtype }) => ({ name, shape, dtype }));
   const about = {
     generatedBy: `deepend ${version}, TensorFlow.js tfjs-layers v${version_layers}`,
     convertedBy: null,
   };
-  const contents = {
-    ...about,
-    ...json,
-    weightsManifest: [{ paths: Object.keys(shards), weights }],
-    ...(classNames && { userDefinedMetadata: { classNames } }),
+  const write = async (prefix: string) => {
+    const shards = cut(bytes, shardBytes, prefix);
+    const contents = {
+      ...about,
+      ...json,
+      weightsManifest: [{ paths: Object.keys(shards), weights }],
+      ...(classNames && { userDefinedMetadata: { classNames } }),
+    };
+    const files = { ...shards, 'model.json': `${JSON.stringify(contents)}\n` };
+    await writeFolderAtomic(dir, files, { where: WHERE, outdated: isShard });
   };
-  const files = { ...shards, 'model.json': `${JSON.stringify(contents)}\n` };
-  await writeFolderAtomic(dir, files, {
-    where: WHERE,
-    outdated: (name) => /^group1-shard\d+of\d+\.bin$/.test(name),
-  });
+  // A model.json that is there must never meet the weights of another model: it is replaced by one
+  // that names new files, and only then are its old weights replaced.
+  if (existsSync(path.join(dir, 'model.json'))) await write(`group1-${randomUUID()}`);
+  await write('group1');
 }
+
+const isShard = (name: string) =>
+  /^group1(-[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12})?-shard\d+of\d+\.bin$/.test(name);
 
 async function join(tensors: readonly StoredTensor[]): Promise<Uint8Array> {
   const bytes = new Uint8Array(
@@ -91,10 +101,10 @@ async function join(tensors: readonly StoredTensor[]): Promise<Uint8Array> {
   return bytes;
 }
 
-function cut(bytes: Uint8Array, most: number): Record<string, Uint8Array> {
+function cut(bytes: Uint8Array, most: number, prefix: string): Record<string, Uint8Array> {
   const count = Math.max(1, Math.ceil(bytes.length / most));
   const shards = Array.from({ length: count }, (_, i) => [
-    `group1-shard${i + 1}of${count}.bin`,
+    `${prefix}-shard${i + 1}of${count}.bin`,
     bytes.subarray(i * most, (i + 1) * most),
   ]);
   return Object.fromEntries(shards);
