@@ -11,6 +11,7 @@ afterEach(() => {
 });
 
 const figure = plot([1, 2, 3]);
+const bundle = figure.mimeBundle({ png: await figure.toPng() });
 
 describe('outside notebooks', () => {
   it('a figure is shown as text', () => {
@@ -41,13 +42,22 @@ describe('outside notebooks', () => {
   });
 });
 
+it('a figure with letters of the system has no PNG in a notebook', () => {
+  expect(Object.keys(plot([1, 2], [1, 2], { xlabel: 'x' }).notebookBundle())).toContain(
+    'image/png',
+  );
+  expect(Object.keys(plot([1, 2], [1, 2], { xlabel: '漢字' }).notebookBundle())).not.toContain(
+    'image/png',
+  );
+});
+
 describe("in tslab's kernel", () => {
   it('a figure is shown with all its forms, and shown anew each time', () => {
     const kernel = fakeTslab();
     kernel.runCell();
     show(figure);
     show(figure);
-    expect(kernel.outputs()).toEqual([figure.mimeBundle(), figure.mimeBundle()]);
+    expect(kernel.outputs()).toEqual([bundle, bundle]);
     kernel.end();
   });
 
@@ -55,7 +65,7 @@ describe("in tslab's kernel", () => {
     const kernel = fakeTslab();
     kernel.runCell();
     expect(inspect(figure)).toBe('');
-    expect(kernel.outputs()).toEqual([figure.mimeBundle()]);
+    expect(kernel.outputs()).toEqual([bundle]);
     expect(inspect([figure])).toBe('[ Figure 560 × 400: Line chart ]');
     expect(kernel.outputs()).toHaveLength(1);
     kernel.end();
@@ -71,7 +81,7 @@ describe("in Deno's kernel", () => {
     expect(notebook()?.kernel).toBe('deno');
     show(figure);
     expect(sent).toEqual([
-      ['display_data', expect.objectContaining({ data: figure.mimeBundle(), metadata: {} })],
+      ['display_data', expect.objectContaining({ data: bundle, metadata: {} })],
     ]);
     expect(inspect(figure)).toBe('Figure 560 × 400: Line chart'); // Deno has a hook for what ends a cell
   });

@@ -51,11 +51,11 @@ describe('a figure', () => {
     );
   });
 
-  it("answers Jupyter's protocol, which Deno speaks", () => {
+  it("answers Jupyter's protocol, which Deno speaks", async () => {
     const display = (figure as unknown as Record<symbol, () => unknown>)[
       Symbol.for('Jupyter.display')
     ];
-    expect(display?.call(figure)).toEqual(figure.mimeBundle());
+    expect(display?.call(figure)).toEqual(figure.mimeBundle({ png: await figure.toPng() }));
   });
 
   it('is a page of its own that fetches nothing and runs one script', () => {

@@ -10,7 +10,7 @@ import type { Figure } from './figure';
 export function show(figure: Figure): void {
   const kernel = notebook();
   if (kernel) {
-    kernel.newOutput().show(figure.mimeBundle());
+    kernel.newOutput().show(figure.notebookBundle());
     return;
   }
   const color = Boolean(process.stdout.isTTY) && !process.env.NO_COLOR;

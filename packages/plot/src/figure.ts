@@ -4,6 +4,7 @@ import { checkOptions, rule, writeFileAtomic } from '@deepend/core';
 import { type TerminalOptions, type TextSize, textSize } from './characters';
 import { inspectFigure } from './display';
 import { toFigureElement, toPage } from './html';
+import { renderPngNow } from './png-now';
 import { type Mark, type SvgOptions, toSvg } from './svg';
 import { findSystemLetters } from './system-fonts';
 import { missingLetters } from './text';
@@ -193,6 +194,18 @@ export class Figure {
     };
   }
 
+  /**
+   * `mimeBundle` with a PNG, which it waits for. Text in letters that the bundled font lacks needs
+   * the system's fonts, which are searched in the background: such a figure has no PNG here.
+   */
+  notebookBundle(): MimeBundle {
+    const texts = this.#marks.flatMap((mark) => (typeof mark === 'string' ? [] : [mark.text]));
+    if (missingLetters(texts.join('')).length > 0) return this.mimeBundle();
+    const svg = this.#draw({ text: 'outlines', letters: new Set(), theme: 'light' });
+    const png = renderPngNow(svg, { density: 144, background: PAPER });
+    return this.mimeBundle(png ? { png } : {});
+  }
+
   /** `console.log` prints one line. In tslab, a figure at the end of a cell is shown. */
   [Symbol.for('nodejs.util.inspect.custom')](
     depth: number,
@@ -203,7 +216,7 @@ export class Figure {
 
   /** Deno's notebooks call this to show a figure at the end of a cell. */
   [Symbol.for('Jupyter.display')](): MimeBundle {
-    return this.mimeBundle();
+    return this.notebookBundle();
   }
 
   /**
