@@ -4,7 +4,8 @@ import { MessageChannel, receiveMessageOnPort, Worker } from 'node:worker_thread
 /** Runs in a thread, since sharp has no synchronous functions. */
 const RENDER = `
 const { createRequire } = require('node:module');
-const { workerData: { from, svg, density, background, port, done } } = require('node:worker_threads');
+const { workerData } = require('node:worker_threads');
+const { from, svg, density, background, port, done } = workerData;
 createRequire(from)('sharp')(Buffer.from(svg), { density, unlimited: true })
   .flatten({ background }).png({ compressionLevel: 9 }).toBuffer()
   .then((png) => port.postMessage(png), () => port.postMessage(null))
