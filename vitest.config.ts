@@ -71,6 +71,7 @@ export default defineConfig(({ mode }) => {
     test: {
       ...test,
       chaiConfig: { truncateThreshold: 400 }, // titles keep the reason of a skipped test
+      setupFiles: ['test/helpers/property-seed.ts'],
       testTimeout: 60_000,
       hookTimeout: 120_000,
       maxWorkers: 2,

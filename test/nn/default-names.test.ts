@@ -78,6 +78,13 @@ describe('blocks without names', () => {
     ]);
   });
 
+  it('refuse options in the place of a name', () => {
+    const options = { activation: 'relu' } as unknown as string;
+    expect(() => sequential([dense(2, options)], { inputShape: [4] })).toThrow(
+      /\[nn\] dense: expected the layer's name as a string, got .*; an activation is a block/,
+    );
+  });
+
   it('make a model that trains, saves and loads', async () => {
     const model = build();
     const image = tf.randomUniform([2, 8, 8, 1], 0, 1, 'float32', 1);

@@ -17,6 +17,7 @@ import {
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
+import { pathToFileURL } from 'node:url';
 import { checkConsumers } from './consumers.mjs';
 import { linkModules, listPackages, ROOT } from './packages.mjs';
 import { publish, version, waitingChangesets } from './release.mjs';
@@ -134,6 +135,18 @@ function rehearseVersions(clone) {
   );
 }
 
+/** Makes the native package from the clone's own build; none without a C++ compiler. */
+function platformsOf(clone) {
+  const simd = path.join(clone, 'packages/backend-simd');
+  return async (folder) => {
+    if (!existsSync(path.join(simd, 'native/dist/simd.node'))) return [];
+    const { packLocal } = await import(
+      pathToFileURL(path.join(simd, 'scripts/platforms.mjs')).href
+    );
+    return packLocal(folder);
+  };
+}
+
 const port = await freePort();
 const registry = `http://127.0.0.1:${port}/`;
 let server;
@@ -143,7 +156,8 @@ try {
   server = await startRegistry(port);
   writeFileSync(at('npmrc'), `registry=${registry}\n//127.0.0.1:${port}/:_authToken=rehearsal\n`);
   const local = { npm_config_registry: registry, npm_config_userconfig: at('npmrc') };
-  publish(clone, local); // without provenance, which only a CI job's identity can sign
+  // Without provenance, which only a CI job's identity can sign, and the addon of this machine only.
+  await publish(clone, { env: local, platforms: platformsOf(clone) });
   mkdirSync(at('project'));
   writeFileSync(at('project', 'package.json'), JSON.stringify({ private: true }));
   const flags = ['--registry', registry, '--userconfig', at('npmrc'), '--no-audit', '--no-fund'];
@@ -152,6 +166,10 @@ try {
   console.log(`ok   installed deepend with ${installed.join(', ')}`);
   const program = at('project', 'node_modules', '.bin', 'deepend');
   console.log(`ok   deepend --version: ${run(at('project'), program, '--version').trim()}`);
+  const build = "console.log(require('@deepend/backend-simd').simdInfo().build)";
+  const native = installed.some((name) => name.startsWith('simd-'));
+  const computed = run(at('project'), process.execPath, '-e', build).trim();
+  check(native === !['relaxed', 'plain'].includes(computed), `simd computes with ${computed}`);
   checkConsumers(at('project'));
 } finally {
   server?.kill();

@@ -5,11 +5,13 @@
  * failure: what is done is not done twice.
  */
 import { execFileSync } from 'node:child_process';
-import { readdirSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import path from 'node:path';
+import { buildPlatforms, findZig } from '../../packages/backend-simd/scripts/platforms.mjs';
 import { updateLock } from './lock.mjs';
 import { requireRepository } from './metadata.mjs';
-import { listPackages, ROOT } from './packages.mjs';
+import { listPackages, ROOT, readJson } from './packages.mjs';
 
 const run = (cwd, program, args, env = {}) =>
   execFileSync(program, args, { cwd, stdio: ['ignore', 2, 2], env: { ...process.env, ...env } });
@@ -28,16 +30,62 @@ export function version(root) {
   return listPackages(root).find(({ name }) => name === 'deepend').manifest.version;
 }
 
-/** Builds, and publishes the packages whose version the registry does not have. */
-export function publish(root, env = { NPM_CONFIG_PROVENANCE: 'true' }) {
+/** Whether the registry has this version of a package. */
+function isPublished(root, { name, version: wanted }, env) {
+  try {
+    const args = ['view', `${name}@${wanted}`, 'version'];
+    const options = { cwd: root, stdio: ['ignore', 'pipe', 'ignore'], encoding: 'utf8' };
+    return execFileSync('npm', args, { ...options, env: { ...process.env, ...env } }).trim() !== '';
+  } catch {
+    return false;
+  }
+}
+
+/** Calls `work` while backend-simd names the packages of these folders as optional dependencies. */
+function withNativePackages(root, folders, work) {
+  const file = path.join(root, 'packages/backend-simd/package.json');
+  const before = readFileSync(file, 'utf8');
+  const manifests = folders.map((folder) => readJson(path.join(folder, 'package.json')));
+  const optionalDependencies = Object.fromEntries(
+    manifests.map(({ name, version: own }) => [name, own]),
+  );
+  const manifest = { ...JSON.parse(before), optionalDependencies };
+  writeFileSync(file, `${JSON.stringify(manifest, null, 2)}\n`);
+  try {
+    work();
+  } finally {
+    writeFileSync(file, before);
+  }
+}
+
+/**
+ * Builds, and publishes the packages whose version the registry does not have: those of the native
+ * addons first, since backend-simd names them.
+ * @param options `env` for npm; `platforms` makes the native packages in a folder that it is given
+ */
+export async function publish(
+  root,
+  { env = { NPM_CONFIG_PROVENANCE: 'true' }, platforms = buildPlatforms } = {},
+) {
   runNode(root, 'test/package/metadata.mjs');
   runNode(root, 'test/package/build.mjs');
-  changeset(root, 'publish', env);
+  const staging = mkdtempSync(path.join(tmpdir(), 'deepend-native-'));
+  try {
+    const folders = await platforms(staging);
+    for (const folder of folders) {
+      if (!isPublished(root, readJson(path.join(folder, 'package.json')), env))
+        run(root, 'npm', ['publish', folder], env);
+    }
+    withNativePackages(root, folders, () => changeset(root, 'publish', env));
+  } finally {
+    rmSync(staging, { recursive: true, force: true });
+  }
 }
 
 /** @throws Error that says what is missing, before anything is done */
 function checkReady() {
   requireRepository();
+  findZig();
   const changes = execFileSync('git', ['status', '--porcelain'], { cwd: ROOT, encoding: 'utf8' });
   if (changes) throw new Error(`[release] commit these files first:\n${changes}`);
   const { ACTIONS_ID_TOKEN_REQUEST_URL, SIGSTORE_ID_TOKEN } = process.env;
@@ -47,7 +95,7 @@ function checkReady() {
     );
 }
 
-function release() {
+async function release() {
   checkReady();
   run(ROOT, '.ci/run', []);
   if (waitingChangesets(ROOT).length > 0) {
@@ -55,13 +103,13 @@ function release() {
     run(ROOT, 'git', ['add', '--all']);
     run(ROOT, 'git', ['commit', '--message', `Release ${released}`]);
   }
-  publish(ROOT);
+  await publish(ROOT);
   console.error('released; now push the commit and its tags: git push --follow-tags');
 }
 
 if (process.argv[1] === import.meta.filename) {
   try {
-    release();
+    await release();
   } catch (error) {
     console.error(error.message);
     process.exitCode = 1;

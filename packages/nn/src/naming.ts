@@ -3,7 +3,7 @@
  * scopes in it: a layer is called `stage2.block1.conv1` wherever its block is used, and its initial
  * weights depend only on the model's seed and the layer's place.
  */
-import { mixSeed } from '@deepend/core';
+import { formatValue, mixSeed } from '@deepend/core';
 import type { layers } from '@tensorflow/tfjs-layers';
 import type { Init } from './initializers';
 
@@ -77,9 +77,16 @@ export function scope<T>(name: string, make: () => T): T {
 /**
  * `name` if it is given, else `kind` and the next free number in the current scope: `block1`,
  * `block2`, ...
+ * @throws TypeError when the name is not a string, such as options that the block does not take
  */
 export function numbered(kind: string, name?: string): string {
   const { build: current } = state;
+  if (name !== undefined && typeof name !== 'string') {
+    throw new TypeError(
+      `[nn] ${kind}: expected the layer's name as a string, got ${formatValue(name)}; an ` +
+        'activation is a block of its own, such as relu()',
+    );
+  }
   if (name !== undefined || !current) return name ?? kind;
   const key = [...current.scopes, kind].join('.');
   const count = (current.counts.get(key) ?? 0) + 1;
