@@ -42,6 +42,7 @@ describe.skipIf(absent)(`the examples (${absent ?? 'real data'})`, () => {
     expect(Number(METRICS.exec(output)?.[3])).toBeGreaterThan(isFull ? 0.7 : 0.5);
     expect(output).toMatch(/^\d+\.\d examples\/sec on /m);
     const files = [
+      'architecture.json',
       'checkpoints',
       'config.json',
       'curves.png',

@@ -80,7 +80,8 @@ describe('blocks without names', () => {
 
   it('refuse options in the place of a name', () => {
     const options = { activation: 'relu' } as unknown as string;
-    expect(() => sequential([dense(2, options)], { inputShape: [4] })).toThrow(
+    const blocks = [globalAveragePool(), dense(2, options)];
+    expect(() => sequential(blocks, { inputShape: [2, 2, 1] })).toThrow(
       /\[nn\] dense: expected the layer's name as a string, got .*; an activation is a block/,
     );
   });

@@ -39,7 +39,7 @@ describe('environment variables', () => {
     expect(listed).toContain(name);
   });
 
-  const TESTS_ONLY = ['DEEPEND_FULL', 'DEEPEND_HUGE_NETS'];
+  const TESTS_ONLY = ['DEEPEND_FULL', 'DEEPEND_HUGE_NETS', 'DEEPEND_TEST_SEED'];
   it.each([...listed].filter((name) => !TESTS_ONLY.includes(name as string)))(
     '%s is read by the code',
     (name) => {
