@@ -8,7 +8,6 @@ import { execFileSync } from 'node:child_process';
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { buildPlatforms, findZig } from '../../packages/backend-simd/scripts/platforms.mjs';
 import { updateLock } from './lock.mjs';
 import { requireRepository } from './metadata.mjs';
 import { listPackages, ROOT, readJson } from './packages.mjs';
@@ -29,6 +28,9 @@ export function version(root) {
   updateLock(root);
   return listPackages(root).find(({ name }) => name === 'deepend').manifest.version;
 }
+
+const nativeScripts = () => import('../../packages/backend-simd/scripts/platforms.mjs');
+const buildForAll = async (folder) => (await nativeScripts()).buildPlatforms(folder);
 
 /** Whether the registry has this version of a package. */
 function isPublished(root, { name, version: wanted }, env) {
@@ -65,7 +67,7 @@ function withNativePackages(root, folders, work) {
  */
 export async function publish(
   root,
-  { env = { NPM_CONFIG_PROVENANCE: 'true' }, platforms = buildPlatforms } = {},
+  { env = { NPM_CONFIG_PROVENANCE: 'true' }, platforms = buildForAll } = {},
 ) {
   runNode(root, 'test/package/metadata.mjs');
   runNode(root, 'test/package/build.mjs');
@@ -83,9 +85,9 @@ export async function publish(
 }
 
 /** @throws Error that says what is missing, before anything is done */
-function checkReady() {
+async function checkReady() {
   requireRepository();
-  findZig();
+  (await nativeScripts()).findZig();
   const changes = execFileSync('git', ['status', '--porcelain'], { cwd: ROOT, encoding: 'utf8' });
   if (changes) throw new Error(`[release] commit these files first:\n${changes}`);
   const { ACTIONS_ID_TOKEN_REQUEST_URL, SIGSTORE_ID_TOKEN } = process.env;
@@ -96,7 +98,7 @@ function checkReady() {
 }
 
 async function release() {
-  checkReady();
+  await checkReady();
   run(ROOT, '.ci/run', []);
   if (waitingChangesets(ROOT).length > 0) {
     const released = version(ROOT);
