@@ -10,8 +10,9 @@ import { predictImages, saveRun } from 'deepend';
 import { main } from 'deepend/cli';
 import fs from 'fs-extra';
 import sharp from 'sharp';
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { use } from '../helpers/backends';
+import { collectOutput } from '../helpers/command-output';
 import { expectNoLeak } from '../helpers/leaks';
 
 const SIDE = 28;
@@ -66,18 +67,7 @@ beforeAll(async () => {
 });
 afterAll(() => fs.remove(dir));
 
-const out: string[] = [];
-const err: string[] = [];
-beforeEach(() => {
-  out.length = 0;
-  err.length = 0;
-  vi.spyOn(console, 'log').mockImplementation((...words) => out.push(words.join(' ')));
-  vi.spyOn(console, 'error').mockImplementation((...words) => err.push(words.join(' ')));
-});
-afterEach(() => {
-  vi.restoreAllMocks();
-  process.exitCode = 0;
-});
+const { out, err } = collectOutput();
 const deepend = (...words: string[]) =>
   main(['node', 'deepend', 'predict', ...words, '--device', 'cpu-js']);
 

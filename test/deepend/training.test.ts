@@ -8,7 +8,8 @@ import { runs } from 'deepend';
 import { main } from 'deepend/cli';
 import fs from 'fs-extra';
 import sharp from 'sharp';
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { collectOutput } from '../helpers/command-output';
 import { buildProgram } from '../helpers/program';
 
 const absent = await loadFashionMnist(1, { progress: false }).then(
@@ -17,20 +18,9 @@ const absent = await loadFashionMnist(1, { progress: false }).then(
 );
 
 let dir: string;
-const out: string[] = [];
-const err: string[] = [];
+const { out, err } = collectOutput();
 beforeAll(async () => {
   dir = await fs.mkdtemp(path.join(tmpdir(), 'deepend-'));
-});
-beforeEach(() => {
-  out.length = 0;
-  err.length = 0;
-  vi.spyOn(console, 'log').mockImplementation((...words) => out.push(words.join(' ')));
-  vi.spyOn(console, 'error').mockImplementation((...words) => err.push(words.join(' ')));
-});
-afterEach(() => {
-  vi.restoreAllMocks();
-  process.exitCode = 0;
 });
 afterAll(() => fs.remove(dir));
 

@@ -107,7 +107,7 @@ void setFunction(napi_env env, napi_value object, const char* name, napi_callbac
   napi_set_named_property(env, object, name, value);
 }
 
-/** create(memory: Int32Array, options): { launch, setThreads, mr, nr } */
+/** create(memory: Int32Array, options): { launch, setThreads, nr } */
 napi_value create(napi_env env, napi_callback_info info) {
   napi_value values[2];
   size_t count = 2;
@@ -139,8 +139,6 @@ napi_value create(napi_env env, napi_callback_info info) {
   napi_create_object(env, &result);
   setFunction(env, result, "launch", launch, runtime);
   setFunction(env, result, "setThreads", setThreads, runtime);
-  napi_create_int32(env, build->kernels->mr, &number);
-  napi_set_named_property(env, result, "mr", number);
   napi_create_int32(env, build->kernels->nr, &number);
   napi_set_named_property(env, result, "nr", number);
   return result;

@@ -18,6 +18,6 @@ namespace DEEPEND_ISA {
 
 #include "generated/dispatch.hpp"
 
-const deepend::Kernels kernels = {runTile, MR, NR};
+const deepend::Kernels kernels = {runTile, NR};
 
 }  // namespace DEEPEND_ISA

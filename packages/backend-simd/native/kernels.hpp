@@ -7,8 +7,8 @@ namespace deepend {
 struct Kernels {
   /** Computes a tile of a task. @param args the task's arguments, as TypeScript wrote them */
   void (*runTile)(int task, const void* args, int tile, Thread& thread);
-  /** The blocking of matrix products: rows of a register block, columns of a panel. */
-  int mr, nr;
+  /** Columns of a panel of a matrix product's second factor. */
+  int nr;
 };
 
 }  // namespace deepend

@@ -8,6 +8,13 @@
 
 namespace DEEPEND_ISA {
 
+/** The index within an innermost dimension of `size`; `rest` becomes the index of the others. */
+INLINE int takeIndex(int& rest, int size) {
+  const int index = rest % size;
+  rest /= size;
+  return index;
+}
+
 /** out[Σ i·o] = x[Σ i·x] for every index. One tile of the job is a block of rows and columns. */
 inline void copyStrided(const CopyArgs& args, int tile, Thread& t) {
   const int first = tile % args.columnBlocks * args.columnBlock;
@@ -20,14 +27,10 @@ inline void copyStrided(const CopyArgs& args, int tile, Thread& t) {
     // is the start computed again.
     const int runEnd = min(end, r + args.size1 - r % args.size1);
     int rest = r;
-    const int i1 = rest % args.size1;
-    rest /= args.size1;
-    const int i2 = rest % args.size2;
-    rest /= args.size2;
-    const int i3 = rest % args.size3;
-    rest /= args.size3;
-    const int i4 = rest % args.size4;
-    rest /= args.size4;
+    const int i1 = takeIndex(rest, args.size1);
+    const int i2 = takeIndex(rest, args.size2);
+    const int i3 = takeIndex(rest, args.size3);
+    const int i4 = takeIndex(rest, args.size4);
     auto place = [&](int s0, int s1, int s2, int s3, int s4, int s5) {
       return ptrdiff_t(first) * s0 + ptrdiff_t(i1) * s1 + ptrdiff_t(i2) * s2 +
              ptrdiff_t(i3) * s3 + ptrdiff_t(i4) * s4 + ptrdiff_t(rest) * s5;
@@ -59,12 +62,9 @@ inline void transposeMatrix(const TransposeArgs& args, int tile, Thread& t) {
   const int endMatrix = min(args.matrices, (tile + 1) * args.matrixBlock);
   for (int m = tile * args.matrixBlock; m < endMatrix; m++) {
     int rest = m;
-    const int i1 = rest % args.size1;
-    rest /= args.size1;
-    const int i2 = rest % args.size2;
-    rest /= args.size2;
-    const int i3 = rest % args.size3;
-    rest /= args.size3;
+    const int i1 = takeIndex(rest, args.size1);
+    const int i2 = takeIndex(rest, args.size2);
+    const int i3 = takeIndex(rest, args.size3);
     auto place = [&](int s1, int s2, int s3, int s4) {
       return ptrdiff_t(i1) * s1 + ptrdiff_t(i2) * s2 + ptrdiff_t(i3) * s3 + ptrdiff_t(rest) * s4;
     };

@@ -7,6 +7,7 @@ import { spawnSync } from 'node:child_process';
 import { mkdirSync, readFileSync, renameSync, statSync, writeFileSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
+import { cacheFolder } from '@deepend/core';
 
 const SCRIPT = 'process.exit(require(process.argv[1]).check() ? 0 : 3)';
 const WRONG = 3;
@@ -15,12 +16,7 @@ const TIMEOUT = 30_000; // milliseconds
 /** Outcomes by addon: an empty string where it works, or what is wrong. */
 type Outcomes = Record<string, string>;
 
-/** `$XDG_CACHE_HOME/deepend/native.json`, or in `~/.cache`. */
-function outcomesFile(): string {
-  const { XDG_CACHE_HOME: xdg = '' } = process.env;
-  const cache = path.isAbsolute(xdg) ? xdg : path.join(os.homedir(), '.cache');
-  return path.join(cache, 'deepend', 'native.json');
-}
+const outcomesFile = () => cacheFolder('native.json');
 
 function readOutcomes(): Outcomes {
   try {

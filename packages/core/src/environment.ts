@@ -1,5 +1,7 @@
 /** Reading the environment variables that docs/environment.md lists. */
 
+import { homedir } from 'node:os';
+import { isAbsolute, join } from 'node:path';
 import { formatValue } from './options';
 import { isError } from './realms';
 
@@ -77,3 +79,13 @@ export const envRule = {
   }),
   string: (expected: string): EnvRule<string> => ({ expected, parse: (text) => text }),
 } as const;
+
+/**
+ * A folder or file of deepend's cache: `$XDG_CACHE_HOME/deepend/<name>`, or
+ * `~/.cache/deepend/<name>`, by the XDG rules
+ * (https://specifications.freedesktop.org/basedir-spec/).
+ */
+export function cacheFolder(name: string): string {
+  const { XDG_CACHE_HOME: xdg = '' } = process.env;
+  return join(isAbsolute(xdg) ? xdg : join(homedir(), '.cache'), 'deepend', name);
+}

@@ -11,7 +11,7 @@ export {
   setAutomaticBackend,
   type WorkspaceQuery,
 } from './backends';
-export { EnvironmentError, type EnvRule, envRule, readEnv } from './environment';
+export { cacheFolder, EnvironmentError, type EnvRule, envRule, readEnv } from './environment';
 export { type OutOfMemoryDetails, OutOfMemoryError } from './errors';
 export {
   appendToFile,

@@ -1,4 +1,6 @@
 /** Datasets: built-in ones, your own from files or arrays, and parts of them. */
+
+export { cacheFolder } from '@deepend/core';
 export {
   type ArrayData,
   type ArrayLoader,
@@ -10,7 +12,6 @@ export { type CifarFormat, type CifarSamples, parseCifar } from './cifar/format'
 export { CIFAR_10, CIFAR_100 } from './cifar/specs';
 export { type CsvOptions, csvDataset } from './csv';
 export { arrayDataset, isFileDataset, numSamplesOf } from './dataset';
-export { cacheFolder } from './files/cache';
 export type { FindOptions } from './files/find';
 export { type IdxArray, parseIdx } from './idx/format';
 export { type IdxDatasetOptions, type ReadIdxOptions, readIdx, readIdxDataset } from './idx/read';

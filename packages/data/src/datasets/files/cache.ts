@@ -1,18 +1,7 @@
-/**
- * deepend's cache folder for datasets, by the XDG rules
- * (https://specifications.freedesktop.org/basedir-spec/), and its lock.
- */
+/** The lock of a dataset's folder in deepend's cache. */
 import { mkdir } from 'node:fs/promises';
-import { homedir } from 'node:os';
-import { isAbsolute, join } from 'node:path';
 import { DataError, errorCode, reason } from '../../errors';
 import type { Reporter } from './progress';
-
-/** The cache folder of a dataset: `$XDG_CACHE_HOME/deepend/<id>`, or `~/.cache/deepend/<id>`. */
-export function cacheFolder(id: string): string {
-  const { XDG_CACHE_HOME: xdg = '' } = process.env;
-  return join(isAbsolute(xdg) ? xdg : join(homedir(), '.cache'), 'deepend', id);
-}
 
 /** A lock whose process has died is taken over after this time. */
 const STALE_MS = 15_000;

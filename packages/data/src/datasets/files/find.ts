@@ -5,7 +5,7 @@
 import { rm } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
-import { formatValue, writeFileAtomic } from '@deepend/core';
+import { cacheFolder, formatValue, writeFileAtomic } from '@deepend/core';
 import { DataError } from '../../errors';
 import {
   checkFile,
@@ -16,7 +16,7 @@ import {
 } from '../read-splits';
 import { type DatasetSpec, type FileSpec, listFiles } from '../spec';
 import { readArchive } from './archive';
-import { cacheFolder, folderError, withLock } from './cache';
+import { folderError, withLock } from './cache';
 import { download, hashFile } from './download';
 import { type Reporter, reporter } from './progress';
 import { fileExists, isGzip, pathExists } from './read';
