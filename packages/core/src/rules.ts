@@ -1,24 +1,42 @@
 /**
  * Rules for single options. Each message completes the sentence `option "x" must be …`. A rule is a
  * zod schema, but callers chain only `.optional()` and `.default(value)`; everything else is an
- * argument here, so that each rule has one message.
+ * argument here, so that each rule has one message. Importing deepend writes hundreds of rules of
+ * which a program uses few, and zod takes long to build one: each is built at its first use.
  */
 import * as z from 'zod'; // bundled with only what is used here: the whole of it loads slowly
 import type { ImageShape } from './shapes';
+
+/** The rule that `build` returns, built when zod or `checkOptions` first reads a property of it. */
+function lazy<T extends z.ZodType>(build: () => T): T {
+  let rule: T | undefined;
+  const built = () => {
+    rule ??= build();
+    return rule;
+  };
+  const get = (_: T, name: string | symbol) => {
+    if (name === 'optional') return () => lazy(() => built().optional());
+    if (name === 'default') return (value: never) => lazy(() => built().default(value));
+    return Reflect.get(built(), name);
+  };
+  return new Proxy({} as T, { get });
+}
 
 /** An integer from `min` to `max`, both included: `an integer from 1 to 512`. */
 export const integer = ({ min, max }: { min?: number; max?: number } = {}) => {
   const message = `an integer${between(min, max)}`;
   const lowest = min ?? Number.MIN_SAFE_INTEGER;
   const highest = max ?? Number.MAX_SAFE_INTEGER;
-  return z.number({ error: message }).int(message).min(lowest, message).max(highest, message);
+  return lazy(() =>
+    z.number({ error: message }).int(message).min(lowest, message).max(highest, message),
+  );
 };
 export const positiveInteger = () => integer({ min: 1 });
 export const nonNegativeInteger = () => integer({ min: 0 });
 /** Any safe integer, negative ones included: `Date.now()` is as good a seed as 0. */
 export const seed = () => {
   const message = `a safe integer (from ${Number.MIN_SAFE_INTEGER} to ${Number.MAX_SAFE_INTEGER})`;
-  return z.number({ error: message }).refine(Number.isSafeInteger, message);
+  return lazy(() => z.number({ error: message }).refine(Number.isSafeInteger, message));
 };
 
 const between = (min: number | undefined, max: number | undefined) => {
@@ -48,12 +66,14 @@ export const number = (range: NumberRange = {}) => {
   ];
   const message = limits.length > 0 ? `a number ${limits.join(' and ')}` : 'a finite number';
   const { NEGATIVE_INFINITY, POSITIVE_INFINITY } = Number;
-  return z
-    .number({ error: message })
-    .min(min ?? NEGATIVE_INFINITY, message)
-    .max(max ?? POSITIVE_INFINITY, message)
-    .gt(above ?? NEGATIVE_INFINITY, message)
-    .lt(below ?? POSITIVE_INFINITY, message);
+  return lazy(() =>
+    z
+      .number({ error: message })
+      .min(min ?? NEGATIVE_INFINITY, message)
+      .max(max ?? POSITIVE_INFINITY, message)
+      .gt(above ?? NEGATIVE_INFINITY, message)
+      .lt(below ?? POSITIVE_INFINITY, message),
+  );
 };
 export const finiteNumber = () => number();
 export const positiveNumber = () => number({ above: 0 });
@@ -61,15 +81,15 @@ export const nonNegativeNumber = () => number({ min: 0 });
 /** A probability or a part of a whole that leaves something over: 0 up to, not including, 1. */
 export const fraction = () => number({ min: 0, below: 1 });
 
-export const boolean = () => z.boolean({ error: 'true or false' });
+export const boolean = () => lazy(() => z.boolean({ error: 'true or false' }));
 
 /**
  * A string that matches `pattern`.
  * @param options.expected what such a string is, for the error
  */
 export const string = ({ pattern, expected = 'a string' }: StringOptions = {}) => {
-  const rule = z.string({ error: expected });
-  return pattern ? rule.regex(pattern, expected) : rule;
+  const rule = lazy(() => z.string({ error: expected }));
+  return pattern ? lazy(() => rule.regex(pattern, expected)) : rule;
 };
 interface StringOptions {
   pattern?: RegExp;
@@ -77,18 +97,21 @@ interface StringOptions {
   expected?: string;
 }
 export const nonEmptyString = (expected = 'a string that is not empty') =>
-  z.string({ error: expected }).min(1, expected);
+  lazy(() => z.string({ error: expected }).min(1, expected));
 
 export const oneOf = <const T extends readonly [string, ...string[]]>(choices: T) =>
-  z.enum(choices, { error: `one of ${choices.map((choice) => `'${choice}'`).join(', ')}` });
+  lazy(() => {
+    const names = choices.map((choice) => `'${choice}'`).join(', ');
+    return z.enum(choices, { error: `one of ${names}` });
+  });
 export const func = <F extends (...args: never[]) => unknown>() =>
-  z.custom<F>((value) => typeof value === 'function', { error: 'a function' });
+  lazy(() => z.custom<F>((value) => typeof value === 'function', { error: 'a function' }));
 /** A value that passes `test`; `message` says what it must be. */
 export const custom = <T>(test: (value: unknown) => boolean, message: string) =>
-  z.custom<T>(test, { error: message });
+  lazy(() => z.custom<T>(test, { error: message }));
 /** A value that fits one of two rules. */
 export const either = <A extends z.ZodType, B extends z.ZodType>(a: A, b: B, message: string) =>
-  z.union([a, b], { error: message });
+  lazy(() => z.union([a, b], { error: message }));
 /** `[height, width, channels]`, each at least 1. */
 export const imageShape = () =>
   custom<ImageShape>(
@@ -105,9 +128,10 @@ export const list = <T extends z.ZodType>(
   message: string,
   { min = 0, length }: { min?: number; length?: number } = {},
 ) => {
-  const rule = z.array(element, { error: message }).min(length ?? min, message);
-  return length === undefined ? rule : rule.max(length, message);
+  const rule = lazy(() => z.array(element, { error: message }).min(length ?? min, message));
+  return length === undefined ? rule : lazy(() => rule.max(length, message));
 };
 
 /** An object with these options and no others. */
-export const object = z.strictObject;
+export const object = <T extends z.core.$ZodLooseShape>(shape: T) =>
+  lazy(() => z.strictObject(shape));

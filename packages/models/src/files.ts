@@ -1,11 +1,11 @@
 import { randomUUID } from 'node:crypto';
+import { existsSync } from 'node:fs';
 import path from 'node:path';
 import { writeFileAtomic, writeFolderAtomic } from '@deepend/core';
 import { defaultDevice } from '@deepend/device';
 import { GroupedConv2D } from '@deepend/nn';
 import { dispose, io } from '@tensorflow/tfjs-core';
 import * as tfl from '@tensorflow/tfjs-layers';
-import fs from 'fs-extra';
 import { buildModel, damaged } from './saved/build-model';
 import { checkTopology } from './saved/check-topology';
 import { readBytes, readWeights, regularSize, type Weights } from './saved/read-weights';
@@ -41,7 +41,7 @@ export async function saveModel(model: tfl.LayersModel, dir: string): Promise<vo
   };
   // A model.json that is there must never meet the weights of another model: it is replaced by one
   // that names a new file, and only then are its old weights replaced.
-  if (await fs.pathExists(path.join(dir, TOPOLOGY))) await write(`weights-${randomUUID()}.bin`);
+  if (existsSync(path.join(dir, TOPOLOGY))) await write(`weights-${randomUUID()}.bin`);
   await write(WEIGHTS);
 }
 

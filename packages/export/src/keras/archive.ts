@@ -1,6 +1,6 @@
 /** The file of a Keras 3 model: a zip archive of two JSON files and the weights in HDF5. */
-import type { FileHandle } from 'node:fs/promises';
-import fs from 'fs-extra';
+import { createReadStream } from 'node:fs';
+import { type FileHandle, rm, stat } from 'node:fs/promises';
 
 /** The weights of one layer in Keras's order. */
 export interface WeightGroup {
@@ -27,7 +27,7 @@ export async function writeArchive(
     await writeHdf5(weightsFile, groups);
     await pack(archive, texts, weightsFile);
   } finally {
-    await fs.remove(weightsFile);
+    await rm(weightsFile, { recursive: true, force: true });
   }
 }
 
@@ -80,7 +80,7 @@ async function writeHdf5(file: string, groups: readonly WeightGroup[]): Promise<
   } finally {
     hdf5.close();
   }
-  const { size } = await fs.stat(file);
+  const { size } = await stat(file);
   // A full disk cuts the file short.
   if (size < bytes)
     throw new Error(`expected ${bytes} bytes of weights in HDF5, got a file of ${size}`);
@@ -111,7 +111,7 @@ async function pack(
   }
   const entry = new ZipPassThrough('model.weights.h5');
   zip.add(entry);
-  for await (const chunk of fs.createReadStream(weights, { highWaterMark: CHUNK })) {
+  for await (const chunk of createReadStream(weights, { highWaterMark: CHUNK })) {
     entry.push(new Uint8Array(chunk as Buffer));
     await drain();
   }

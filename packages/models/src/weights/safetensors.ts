@@ -2,9 +2,8 @@
  * Files of named tensors in the safetensors format,
  * https://github.com/huggingface/safetensors#format.
  */
-import { type FileHandle, open } from 'node:fs/promises';
+import { type FileHandle, open, stat } from 'node:fs/promises';
 import { formatValue, writeFileAtomic } from '@deepend/core';
-import fs from 'fs-extra';
 import { FLOAT_DECODERS, type FloatDtype } from './float-formats';
 import { parseHeader, type SafetensorsHeader, type SafetensorsTensor } from './safetensors-header';
 
@@ -68,7 +67,7 @@ export async function withSafetensors<T>(
 async function openFile(file: string, where: string): Promise<FileHandle> {
   try {
     // Checked before opening: opening a pipe would wait for its other end.
-    if ((await fs.stat(file)).isFile()) return await open(file);
+    if ((await stat(file)).isFile()) return await open(file);
   } catch (cause) {
     throw new Error(
       `${where}: cannot be read (${(cause as Error).message}); expected a safetensors file`,

@@ -10,7 +10,7 @@ import { isError, publishFile } from '@deepend/core';
 import { reason } from '../../errors';
 import type { PackedFile } from '../spec';
 import { folderError } from './cache';
-import type { Reporter } from './progress';
+import type { Meter, Reporter } from './progress';
 import { describeProxy, fetchByProxy } from './proxy';
 
 /** The file to download. */
@@ -163,9 +163,11 @@ async function writePart(
 ): Promise<void> {
   const longest = Math.max(...file.packings.map(({ bytes }) => bytes));
   const handle = await onDisk(part, () => open(part, from > 0 ? 'a' : 'w'));
-  const meter = report.meter(`downloading ${file.name}`, file.packings[0]?.bytes ?? longest);
+  const expected = file.packings[0]?.bytes ?? longest;
   let size = from;
+  let meter: Meter | undefined;
   try {
+    meter = await report.meter(`downloading ${file.name}`, expected);
     for await (const chunk of body) {
       onData();
       if (size === 0 && !startsWithMagic(chunk, file)) {
@@ -181,7 +183,7 @@ async function writePart(
     // Before the rename the bytes must be on the disk: a power cut could leave a truncated file.
     await onDisk(part, () => handle.sync());
   } finally {
-    meter.stop();
+    meter?.stop();
     await handle.close();
   }
 }

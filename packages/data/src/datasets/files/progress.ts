@@ -1,6 +1,5 @@
 /** Shows the progress of downloads on stderr: a bar on a terminal, plain lines elsewhere. */
 import { notebook } from '@deepend/core';
-import cliProgress from 'cli-progress';
 
 /** Shows the progress of one download. */
 export interface Meter {
@@ -11,7 +10,7 @@ export interface Meter {
 
 export interface Reporter {
   say(line: string): void;
-  meter(what: string, total: number): Meter;
+  meter(what: string, total: number): Meter | Promise<Meter>;
 }
 
 const SILENT: Reporter = { say: () => {}, meter: () => ({ at: () => {}, stop: () => {} }) };
@@ -27,7 +26,8 @@ function say(line: string): void {
   process.stderr.write(`deepend: ${line}\n`);
 }
 
-function bar(what: string, total: number): Meter {
+async function bar(what: string, total: number): Promise<Meter> {
+  const { default: cliProgress } = await import('cli-progress'); // only a download needs it
   const format = `${what} {bar} {percentage} % of ${megabytes(total)}, {eta_formatted} left`;
   const shown = new cliProgress.SingleBar(
     { format, stream: process.stderr, hideCursor: null },
