@@ -1,4 +1,5 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { type TransformOptions, transform } from 'esbuild';
 import { defineConfig, type Options } from 'tsup';
 
 /**
@@ -35,7 +36,7 @@ function code(folder: string): Options[] {
       format,
       dts: false,
       splitting,
-      plugins: format === 'cjs' ? [sharedRequires] : [],
+      plugins: format === 'cjs' ? [folder === 'deepend' ? lazyRequires : sharedRequires] : [],
       define: format === 'cjs' ? NO_META : {},
       // The other format and the declarations are not written here, so they stay.
       clean: ['!**/*.d.{ts,cts}', `!**/*.${format === 'esm' ? 'cjs' : 'js'}`],
@@ -43,25 +44,81 @@ function code(folder: string): Options[] {
   });
 }
 
+type Plugin = NonNullable<Options['plugins']>[number];
+
+/** `var name = require("package")`, as esbuild writes it, in two forms. */
+const REQUIRE = /^var (\w+) = ((?:__toESM\()?require\("([^"]+)"\)(?:(?:, 1)?\))?);$/gm;
+
 /**
  * esbuild requires a package again in each file of a bundle, and copies all its exports each time:
  * a fifth of the time that `require('deepend')` took. Later requires become the first one's result.
  */
-const sharedRequires: NonNullable<Options['plugins']>[number] = {
+const sharedRequires: Plugin = {
   name: 'shared requires',
   renderChunk(code) {
     const names = new Map<string, string>();
-    const shared = code.replace(
-      /^var (\w+) = ((?:__toESM\()?require\("[^"]+"\)(?:, 1\))?);$/gm,
-      (line, name: string, required: string) => {
-        const first = names.get(required);
-        if (first === undefined) names.set(required, name);
-        return first === undefined ? line : `var ${name} = ${first};`;
-      },
-    );
+    const shared = code.replace(REQUIRE, (line, name: string, required: string) => {
+      const first = names.get(required);
+      if (first === undefined) names.set(required, name);
+      return first === undefined ? line : `var ${name} = ${first};`;
+    });
     return { code: shared };
   },
 };
+
+/** The packages that do something when they are imported: they register backends and layers. */
+const ACTIVE = ['@deepend/device', '@deepend/nn'];
+
+/**
+ * `require('deepend')` loads only what acts on import; the umbrella loads each of its other modules
+ * when the first name of it is used. So a script that draws nothing loads no fonts. A module `m`
+ * becomes `lazy_m`, an object whose property `module` loads it; esbuild's `define` replaces the
+ * uses, each in its scope. (ESM cannot: there, `import` loads everything.)
+ */
+const lazyRequires: Plugin = {
+  name: 'lazy requires',
+  async renderChunk(code, { path }) {
+    const supported = { 'dynamic-import': false }; // `require`, which Jest can
+    const options: TransformOptions = { format: 'cjs', platform: 'node', sourcefile: path };
+    const commonJs = await transform(code, { ...options, supported });
+    const define: Record<string, string> = {};
+    const loaders = new Map<string, string>();
+    const rest = commonJs.code.replace(
+      REQUIRE,
+      (line, name: string, required: string, module: string) => {
+        if (ACTIVE.includes(module)) return line;
+        const loader = loaders.get(required) ?? `lazy_${name}`;
+        define[name] = `${loader}.module`;
+        if (loaders.has(required)) return '';
+        loaders.set(required, loader);
+        return `var ${loader} = lazyModule(() => ${required});`;
+      },
+    );
+    const short = rest.replace(ALIAS, (line, name: string, from: string, path: string) => {
+      if (!define[from]) return line;
+      define[name] = define[from] + path;
+      return '';
+    });
+    const { code: lazy } = await transform(short + LAZY_MODULE, { define });
+    return { code: lazy };
+  },
+};
+
+/** Another name for a part of a module, such as `export const LeNet = book.lenet`. */
+const ALIAS = /^var (\w+) = (\w+)((?:\.\w+)+);$/gm;
+
+/** The first use of `module` loads it, and makes it an ordinary property. */
+const LAZY_MODULE = `
+function lazyModule(load) {
+  return {
+    get module() {
+      const module = load();
+      Object.defineProperty(this, 'module', { value: module });
+      return module;
+    },
+  };
+}
+`;
 
 function types(): Options {
   const entry = readdirSync('packages').flatMap((folder) =>

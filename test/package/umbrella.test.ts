@@ -48,22 +48,69 @@ function loadedBy(code: string): string[] {
   return JSON.parse(execFileSync('sh', options, { encoding: 'utf8' })) as string[];
 }
 
-it('loads no command line, no image codec and no optional backend when it is imported', () => {
-  const loaded = loadedBy("require('deepend')");
-  expect(loaded).toContain('deepend');
-  const heavy = [
-    '@tensorflow/tfjs-backend-wasm',
-    '@tensorflow/tfjs-backend-webgpu',
-    '@tensorflow/tfjs-node',
-    '@tensorflow/tfjs-node-gpu',
-    'commander',
-    'fflate',
-    'h5wasm',
-    'sharp',
-    'webgpu',
-    'zod',
-  ];
-  expect(loaded.filter((name) => heavy.includes(name))).toEqual([]);
+/** What registers the backends and the layers, and what that needs: nothing else acts on import. */
+const LOADED_AT_IMPORT = [
+  '@tensorflow/tfjs-backend-cpu',
+  '@tensorflow/tfjs-core',
+  '@tensorflow/tfjs-layers',
+  'backend-simd',
+  'compiler',
+  'core',
+  'deepend',
+  'device',
+  'nn',
+  'seedrandom',
+];
+
+it('loads only what acts on import', () => {
+  expect(loadedBy("require('deepend')").sort()).toEqual(LOADED_AT_IMPORT);
+});
+
+it('loads the package of a name at its first use', () => {
+  const further = (name: string) =>
+    loadedBy(`require('deepend').${name}`).filter((loaded) => !LOADED_AT_IMPORT.includes(loaded));
+  expect(further('tryGpu')).toEqual([]);
+  expect(further('Animator')).toEqual(['plot']);
+  expect(further('d2l.squaredLoss')).toEqual([]);
+  expect(further('d2l.accuracy')).toEqual(['optim']);
+  expect(further('loadFashionMnist')).toEqual(['data']);
+});
+
+/** Runs a program. @returns what it prints, parsed */
+const printed = (script: string, ...flags: string[]) =>
+  JSON.parse(execFileSync(process.execPath, [...flags, '-e', script], { encoding: 'utf8' }));
+
+const KINDS = `(module) => Object.entries(module).map(([name, value]) => [name,
+  typeof value === 'object' ? Object.keys(value).filter((key) => value[key] !== undefined).sort()
+    : typeof value])`;
+
+it('has the same names in CommonJS as in ESM, each with a value', () => {
+  const esm = `import * as deepend from 'deepend';
+    console.log(JSON.stringify((${KINDS})(deepend)));`;
+  const cjs = printed(`console.log(JSON.stringify((${KINDS})(require('deepend'))))`);
+  expect(Object.fromEntries(cjs)).toEqual(Object.fromEntries(printed(esm, '--input-type=module')));
+});
+
+it('is the packages in CommonJS: the same functions and classes, at every use', () => {
+  const script = `
+    const { d2l, models, plots, ...deepend } = require('deepend');
+    console.log(JSON.stringify([
+      models === require('deepend').models,
+      models.createModel === require('@deepend/models').createModel,
+      deepend.train === require('@deepend/trainer').train,
+      deepend.Animator === require('@deepend/plot').Animator,
+      plots.Animator === deepend.Animator,
+      d2l.LeNet === deepend.book.lenet,
+    ]));`;
+  expect(printed(script)).toEqual([true, true, true, true, true, true]);
+});
+
+it('has every name of @deepend/plot in the namespace plots', () => {
+  const script = `
+    const { plots } = require('deepend');
+    const names = Object.keys(require('@deepend/plot'));
+    console.log(JSON.stringify(names.filter((name) => !(name in plots))));`;
+  expect(printed(script)).toEqual([]);
 });
 
 it('starts no backend when it is imported', () => {
@@ -73,6 +120,14 @@ it('starts no backend when it is imported', () => {
     console.log(Object.keys(engine().registry).length, engine().backendName ?? 'none');`;
   const output = execFileSync(process.execPath, ['-e', script], { encoding: 'utf8' });
   expect(output).toBe('0 none\n');
+});
+
+it('computes the first tensor on the best CPU backend', () => {
+  const script = `
+    require('deepend');
+    const tf = require('@tensorflow/tfjs-core');
+    console.log(JSON.stringify([tf.add(1, 1).dataSync()[0], tf.getBackend()]));`;
+  expect(printed(script)).toEqual([2, 'simd']);
 });
 
 it('loads only commander to print the help of the command line', () => {

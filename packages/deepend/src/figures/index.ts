@@ -1,7 +1,28 @@
 /**
  * The namespace `plots`: everything of `@deepend/plot`, and the figures that need a model and data.
  */
-export * from '@deepend/plot';
+export type * from '@deepend/plot';
+export {
+  Animator,
+  curves,
+  drawFeatureMaps,
+  drawFilters,
+  Figure,
+  figureStyle,
+  heatmap,
+  hoverScript,
+  ProgressBoard,
+  plot,
+  plotBars,
+  plotConfusionMatrix,
+  plotContours,
+  plotRuns,
+  show,
+  showFunctionClasses,
+  showHeatmaps,
+  showImages,
+  showTrace2d,
+} from '@deepend/plot';
 export { showFeatureMaps, showFilters } from './filters';
 export { type LossLandscape, type LossLandscapeOptions, lossLandscape } from './loss-landscape';
 export { plotLrFind } from './lr-find';
