@@ -1,7 +1,8 @@
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync } from 'node:fs';
 import { defineConfig, type UserWorkspaceConfig as ProjectConfig } from 'vitest/config';
 import { BaseSequencer, type TestSpecification } from 'vitest/node';
 import { SkipReporter } from './test/helpers/skip-reporter';
+import { FULL_RUN_ONLY, OWN_PROCESS } from './test/helpers/test-files';
 
 const source = (folder: string) =>
   new URL(`./packages/${folder}/src/index.ts`, import.meta.url).pathname;
@@ -11,16 +12,6 @@ const generated = (folder: string, name: string) =>
 // The Python environment that `npm run peers` makes.
 const python = new URL('./node_modules/.python/bin', import.meta.url).pathname;
 if (existsSync(python)) process.env.PATH = `${python}:${process.env.PATH}`;
-
-/**
- * Loading TensorFlow.js and the sources takes longer than most test files run, so that files share
- * two processes. A file that mocks a module, or that needs a process in which nothing has run yet,
- * has one of its own; it says so in a comment, `Own process: WHY`.
- */
-const OWN_PROCESS = readdirSync('test', { recursive: true, encoding: 'utf8' })
-  .filter((file) => file.endsWith('.test.ts'))
-  .map((file) => `test/${file}`)
-  .filter((file) => /vi\.mock\(|Own process: /.test(readFileSync(file, 'utf8')));
 
 /** The slowest files of each project, which start first: none of them is left for one worker. */
 const SLOWEST = [
@@ -78,11 +69,14 @@ export default defineConfig(({ mode }) => {
       env: {
         // Two test files run at a time; spinning threads of both would share the cores.
         DEEPEND_THREADS: '1',
-        // All rows and repetitions instead of representative ones: `npm run test:full`.
+        // All files, rows and repetitions instead of representative ones: `npm run test:full`.
         ...(mode === 'full' && { DEEPEND_FULL: '1' }),
       },
     },
   });
+  // A file that the command line names runs in any mode.
+  const leftOut =
+    mode === 'full' ? [] : FULL_RUN_ONLY.filter((file) => !process.argv.includes(file));
   return {
     test: {
       globalSetup: [
@@ -95,11 +89,11 @@ export default defineConfig(({ mode }) => {
       // Tests that use TensorFlow.js's own `cpu` backend without deepend's device package.
       onConsoleLog: (log) => !log.includes('Hi, looks like you are running TensorFlow.js'),
       projects: [
-        project({ name: 'own process', include: OWN_PROCESS }),
+        project({ name: 'own process', include: OWN_PROCESS, exclude: leftOut }),
         project({
           name: 'shared process',
           include: ['test/**/*.test.ts'],
-          exclude: OWN_PROCESS,
+          exclude: [...OWN_PROCESS, ...leftOut],
           isolate: false,
         }),
       ],

@@ -5,7 +5,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { parseGeometry, winogradTile } from '../../packages/backend-simd/src/kernels/conv-geometry';
-import { runsOf } from '../helpers/full';
+import { rowsOf, runsOf } from '../helpers/full';
 import { type Convolution, convolution, definedGradients, infoOf, numbers } from './convolutions';
 import {
   expectAlike,
@@ -158,10 +158,11 @@ describe('convolutions', () => {
   });
 
   // Such a chunk holds some 110 tiles: one image of 64 fits, and two do not.
-  it.each([
+  const CHUNKED = [
     [16, 1024],
     [1024, 16],
-  ])(
+  ] as const;
+  it.each(rowsOf(CHUNKED, ([channels]) => channels === 16))(
     'of so many channels that Winograd takes them in chunks: %i to %i',
     async (channels, columns) => {
       const of = (batch: number, height: number): Convolution => {

@@ -1,6 +1,5 @@
 /**
- * Calls of any kernel, with any types, on stock `cpu` and on `simd` with one, two and three
- * threads.
+ * Calls of any kernel, with any types, on stock `cpu` and on `simd` with one and more threads.
  */
 import { getThreads, setThreads } from '@deepend/backend-simd';
 import * as tf from '@tensorflow/tfjs-core';
@@ -9,6 +8,7 @@ import { expect, vi } from 'vitest';
 import type { Task } from '../../packages/backend-simd/assembly/ops';
 import type { SimdBackend } from '../../packages/backend-simd/src/backend';
 import { mix } from '../helpers/fill';
+import { rowsOf } from '../helpers/full';
 
 type Values = Float32Array | Int32Array | Uint8Array;
 type Type = 'float32' | 'int32' | 'bool';
@@ -71,14 +71,14 @@ export function runSimd(operation: Operation): Numbers[] {
 const bitsOf = ({ values }: Numbers) =>
   Buffer.from(values.buffer, values.byteOffset, values.byteLength);
 
-/** The operation on one, two and three threads, which must give the same bits. */
+/** The operation on one thread and on three, in a full run on two too: all give the same bits. */
 export function runOnThreads(operation: Operation): Numbers[] {
   const before = getThreads();
   try {
-    const [one, ...others] = [1, 2, 3].map((threads) => {
+    const [one, ...others] = rowsOf([1, 2, 3], (threads) => threads !== 2).map((threads) => {
       setThreads(threads);
       return runSimd(operation);
-    }) as [Numbers[], Numbers[], Numbers[]];
+    }) as [Numbers[], ...Numbers[][]];
     for (const other of others) {
       const same = other.every((x, i) => bitsOf(x).equals(bitsOf(one[i] as Numbers)));
       expect(same, 'the same bits on any number of threads').toBe(true);

@@ -1,3 +1,4 @@
+// Full run only: each case is a process, and some run for a thousand steps.
 /**
  * Whole processes with the built package: they end by themselves, idle without work, and do without
  * what may be missing.

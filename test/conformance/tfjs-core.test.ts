@@ -1,3 +1,4 @@
+// Full run only: it bundles and runs thousands of specs, in a process for each backend.
 /**
  * TensorFlow.js's own suite, which @tensorflow/tfjs-core ships: what stock cpu passes, simd passes.
  */
@@ -7,7 +8,6 @@ import os from 'node:os';
 import path from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { rowsOf } from '../helpers/full';
 
 /** Specs that simd need not pass, each with its reason. */
 const EXCLUDED: Record<string, string> = {};
@@ -57,23 +57,16 @@ describe("tfjs-core's own suite", () => {
     expect(unknown, 'excluded, but no spec that stock cpu passes').toEqual([]);
   });
 
-  // Vitest's settings have one thread anyway.
-  const isRepresentative = ({ DEEPEND_THREADS }: (typeof SETTINGS)[number]) => !DEEPEND_THREADS;
-  it.each(rowsOf(SETTINGS, isRepresentative))(
-    'simd passes what stock cpu passes: %j',
-    async (env) => {
-      const simd = await run('simd', env);
-      console.log(
-        `tfjs-core's suite: stock cpu passes ${stock.passed.length} specs, simd ${simd.passed.length}`,
-      );
-      const passed = names(simd.passed);
-      const reasons = new Map(simd.failed.map(({ name, message }) => [name, message]));
-      const missing = stock.passed.filter(({ name }) => !passed.has(name) && !(name in EXCLUDED));
-      expect(missing.map(({ name }) => `${name}: ${reasons.get(name) ?? 'did not run'}`)).toEqual(
-        [],
-      );
-      const needless = Object.keys(EXCLUDED).filter((name) => passed.has(name));
-      expect(needless, 'excluded, yet it passes').toEqual([]);
-    },
-  );
+  it.each(SETTINGS)('simd passes what stock cpu passes: %j', async (env) => {
+    const simd = await run('simd', env);
+    console.log(
+      `tfjs-core's suite: stock cpu passes ${stock.passed.length} specs, simd ${simd.passed.length}`,
+    );
+    const passed = names(simd.passed);
+    const reasons = new Map(simd.failed.map(({ name, message }) => [name, message]));
+    const missing = stock.passed.filter(({ name }) => !passed.has(name) && !(name in EXCLUDED));
+    expect(missing.map(({ name }) => `${name}: ${reasons.get(name) ?? 'did not run'}`)).toEqual([]);
+    const needless = Object.keys(EXCLUDED).filter((name) => passed.has(name));
+    expect(needless, 'excluded, yet it passes').toEqual([]);
+  });
 });

@@ -1,3 +1,4 @@
+// Full run only: it kills processes that download.
 /**
  * Downloads by several processes, some of which die: what is in the cache is whole, and nobody
  * waits for the dead.

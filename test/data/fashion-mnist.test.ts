@@ -57,7 +57,9 @@ describe.skipIf(typeof found === 'string')(`Fashion-MNIST (${why})`, () => {
   it('has the mean and deviation of its row', () => {
     const pixels = train?.dataset.images as Uint8Array;
     const counts = new Float64Array(256);
-    for (const pixel of pixels) counts[pixel] = (counts[pixel] as number) + 1;
+    pixels.forEach((pixel) => {
+      counts[pixel] = (counts[pixel] as number) + 1;
+    });
     const moment = (power: number) =>
       counts.reduce((sum, count, pixel) => sum + count * (pixel / 255) ** power, 0) / pixels.length;
     const { mean, std } = FASHION_MNIST;

@@ -1,3 +1,4 @@
+// Full run only: each case is a process that bundles the sources and loads data.
 /** A process with loaders exits by itself, also after abandoned loops. */
 import { execFile } from 'node:child_process';
 import path from 'node:path';

@@ -1,3 +1,4 @@
+// Full run only: it drives Chromium while programs train.
 /** The dashboard in a browser: what a person sees while runs train. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { tmpdir } from 'node:os';

@@ -1,3 +1,4 @@
+// Full run only: it starts programs that train, and interrupts them.
 /**
  * Ctrl-C: the step ends, the run is saved, the process says how to resume; twice, and it ends at
  * once.

@@ -1,3 +1,4 @@
+// Full run only: it drives Chromium.
 /** A report of a real short run in a real browser. */
 import { tmpdir } from 'node:os';
 import path from 'node:path';

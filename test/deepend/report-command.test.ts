@@ -6,6 +6,7 @@ import { main } from 'deepend/cli';
 import fc from 'fast-check';
 import { beforeEach, expect, it, vi } from 'vitest';
 import { quote, trainCommand } from '../../packages/deepend/src/report/train-command';
+import { runsOf } from '../helpers/full';
 
 const asked: { settings: runs.Settings; out: string }[] = [];
 vi.mock('../../packages/deepend/src/experiment', async (original) => ({
@@ -96,7 +97,7 @@ it('gives the same settings, whatever is in them', async () => {
         out,
       });
     }),
-    { numRuns: 150 },
+    { numRuns: runsOf(150) },
   );
 }, 60_000);
 
@@ -117,7 +118,7 @@ it('quotes a word for the shell', () => {
     fc.property(text, (word) => {
       expect(words(quote(word))).toEqual([word]);
     }),
-    { numRuns: 60 },
+    { numRuns: runsOf(60) },
   );
   expect(words(quote(''))).toEqual(['']);
 });

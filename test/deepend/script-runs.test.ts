@@ -1,3 +1,4 @@
+// Full run only: most cases train a model, and run commands on its folder.
 /** Runs that a script started: what their folders record, and the commands on them. */
 import { tmpdir } from 'node:os';
 import path from 'node:path';

@@ -10,6 +10,7 @@ import fs from 'fs-extra';
 import sharp from 'sharp';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { collectOutput } from '../helpers/command-output';
+import { isFull, rowsOf } from '../helpers/full';
 import { buildProgram } from '../helpers/program';
 
 const absent = await loadFashionMnist(1, { progress: false }).then(
@@ -113,17 +114,21 @@ describe.skipIf(absent)(`deepend train (${absent ?? 'real data'})`, () => {
     expect(settings).toMatchObject({ epochs: 1, lr: 0.1, modelOptions: { squeezeRatio: 4 } });
   });
 
-  it.each([
+  const MARKED = [
     ['UTF-8', Buffer.from('\uFEFF{ "model": "book/lenet", "epochs": 1 }')],
     ['UTF-16', Buffer.from('\uFEFF{ "model": "book/lenet", "epochs": 1 }', 'utf16le')],
-  ])('takes a recipe with a byte order mark: %s', async (_, bytes) => {
-    const recipe = path.join(dir, 'marked.json');
-    const run = path.join(dir, 'marked');
-    await fs.writeFile(recipe, bytes);
-    await deepend(`train --config ${recipe} ${SMALL} --out ${run} --overwrite`);
-    expect(err).toEqual([]);
-    expect(await history(run)).toHaveLength(1);
-  });
+  ] as const;
+  it.each(rowsOf(MARKED, ([encoding]) => encoding === 'UTF-16'))(
+    'takes a recipe with a byte order mark: %s',
+    async (_, bytes) => {
+      const recipe = path.join(dir, 'marked.json');
+      const run = path.join(dir, 'marked');
+      await fs.writeFile(recipe, bytes);
+      await deepend(`train --config ${recipe} ${SMALL} --out ${run} --overwrite`);
+      expect(err).toEqual([]);
+      expect(await history(run)).toHaveLength(1);
+    },
+  );
 
   it('stores the folder of the data as an absolute path', async () => {
     const run = path.join(dir, 'rooted');
@@ -135,20 +140,21 @@ describe.skipIf(absent)(`deepend train (${absent ?? 'real data'})`, () => {
     expect(settings.root).toBe(path.resolve(root));
   });
 
-  it('trains to the end when the reader of its output ends', async () => {
-    const run = path.join(dir, 'piped');
-    const program = await buildProgram('test/deepend/dashboard-run.ts');
-    const command = `"${process.execPath}" "${program.file}" train ${SMALL} --epochs 3`;
-    const { stdout, stderr } = await promisify(execFile)('sh', [
-      '-c',
-      `${command} --json --out ${run} | head -1`,
-    ]);
-    await program.remove();
-    expect([stdout.split('\n').length, stderr]).toEqual([2, '']);
-    // The shell waits for `head` and for the training.
-    expect(await history(run)).toHaveLength(3);
-    expect(await fs.pathExists(path.join(run, 'result.json'))).toBe(true);
-  });
+  if (isFull)
+    it('trains to the end when the reader of its output ends', async () => {
+      const run = path.join(dir, 'piped');
+      const program = await buildProgram('test/deepend/dashboard-run.ts');
+      const command = `"${process.execPath}" "${program.file}" train ${SMALL} --epochs 3`;
+      const { stdout, stderr } = await promisify(execFile)('sh', [
+        '-c',
+        `${command} --json --out ${run} | head -1`,
+      ]);
+      await program.remove();
+      expect([stdout.split('\n').length, stderr]).toEqual([2, '']);
+      // The shell waits for `head` and for the training.
+      expect(await history(run)).toHaveLength(3);
+      expect(await fs.pathExists(path.join(run, 'result.json'))).toBe(true);
+    });
 
   it('evaluates, predicts and plots a run', async () => {
     const run = path.join(dir, 'used');

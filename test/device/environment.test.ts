@@ -1,3 +1,4 @@
+// Full run only: each case is a process that loads TensorFlow.js.
 /** A variable that makes no sense is an error, never a reason to take another backend. */
 import { spawnSync } from 'node:child_process';
 import { afterAll, beforeAll, expect, it } from 'vitest';

@@ -1,3 +1,4 @@
+// Full run only: it trains in many processes, from the sources and as built.
 /**
  * `deepend train --devices`, from the sources; and many devices from the built packages, whose
  * workers ask for them in another way.

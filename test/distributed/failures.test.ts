@@ -1,3 +1,4 @@
+// Full run only: it waits for devices that are silent, in many processes.
 /**
  * How training on many devices ends: well, by a device that dies or stays silent, by Ctrl-C, with
  * its process.

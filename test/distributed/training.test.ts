@@ -22,6 +22,7 @@ import fs from 'fs-extra';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { type TestBackend, testBackend } from '../helpers/backends';
 import { mix } from '../helpers/fill';
+import { isFull, rowsOf } from '../helpers/full';
 import { expectNoLeak } from '../helpers/leaks';
 import { fakeLoader } from '../helpers/loaders';
 
@@ -108,8 +109,17 @@ const CASES: Record<string, Case> = {
   },
 };
 
+/** Each optimizer, an uneven last batch, a loss that a thread could not get, and all settings. */
+const REPRESENTATIVE = [
+  'three devices, AdamW',
+  'a last batch with a sample for the first device alone',
+  'class weights, whose mean is of the whole batch',
+  "a loss of one's own",
+  'clipped gradients and averaged weights',
+];
+
 describe('losses and weights are those of one device', () => {
-  it.each(Object.entries(CASES))(
+  it.each(rowsOf(Object.entries(CASES), ([name]) => REPRESENTATIVE.includes(name)))(
     '%s',
     async (_, { make = plainNet, options = {}, devices = 2, ...data }) => {
       const [whole, parted] = [make(), make()];
@@ -189,12 +199,17 @@ describe('the same run twice', () => {
     await train(net, loaderOf(), null, { ...base, ...momentum, seed, devices: many(3) });
     return numbers(net);
   };
-  it.each(Object.entries({ dropoutNet, normNet }))('has the same bits: %s', async (_, make) => {
-    expect(await run(make, 1)).toEqual(await run(make, 1));
-  });
-  it('draws other numbers from another seed', async () => {
-    expect(await run(dropoutNet, 1)).not.toEqual(await run(dropoutNet, 2));
-  });
+  const NETS = Object.entries({ dropoutNet, normNet });
+  it.each(rowsOf(NETS, ([name]) => name === 'dropoutNet'))(
+    'has the same bits: %s',
+    async (_, make) => {
+      expect(await run(make, 1)).toEqual(await run(make, 1));
+    },
+  );
+  if (isFull)
+    it('draws other numbers from another seed', async () => {
+      expect(await run(dropoutNet, 1)).not.toEqual(await run(dropoutNet, 2));
+    });
 });
 
 describe('batch normalization', () => {

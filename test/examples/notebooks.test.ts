@@ -1,3 +1,4 @@
+// Full run only: it runs notebooks in Jupyter.
 /**
  * The notebooks as Jupyter runs them, headless in real kernels on what was built; and as they are
  * committed, with their outputs.

@@ -1,4 +1,4 @@
-import { execFile, execFileSync } from 'node:child_process';
+import { execFile } from 'node:child_process';
 import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
@@ -12,6 +12,7 @@ import { crc32c, record } from '../../packages/export/src/tensorboard/event-file
 import { use } from '../helpers/backends';
 import { expectNoLeak } from '../helpers/leaks';
 import { fakeLoader, linearNet } from '../helpers/loaders';
+import { pythonAbsent } from '../helpers/python';
 
 let dir: string;
 beforeAll(async () => {
@@ -95,15 +96,7 @@ describe('an event file', () => {
 });
 
 /** Why Python's tensorboard cannot read here. */
-function absent(): string {
-  try {
-    execFileSync('python3', ['-c', 'import tensorboard'], { stdio: ['ignore', 'ignore', 'pipe'] });
-    return '';
-  } catch (error) {
-    return `${(error as Error).message.trim().split('\n').at(-1)}; pip install tensorboard`;
-  }
-}
-const why = absent();
+const why = pythonAbsent(['tensorboard'], 'pip install tensorboard') ?? '';
 
 describe.skipIf(why !== '')(`TensorBoard${why && ` (skipped: ${why})`}`, () => {
   const read = async (folder: string) => {

@@ -174,8 +174,8 @@ export interface ExportNet {
   readonly make: () => tfl.LayersModel;
 }
 
-/** Of 10 to 50 million weights, and of layers that others have too. */
-const LARGE = ['book/alexnet', 'book/googlenet'];
+/** Of 10 to 50 million weights, and but for a pool of layers that others have too. */
+const LARGE = ['book/alexnet', 'book/googlenet', 'vgg11_bn'];
 
 /** A row a net, as a test runs over it. */
 export const EXPORT_NETS: readonly ExportNet[] = rowsOf(

@@ -246,7 +246,7 @@ it('no change of a byte of model.json makes loading hang', async () => {
   const letters = 'abcxyz0123456789_."[]{},:-';
   const folder = await changed(() => {});
   const outcomes = { loaded: 0, refused: 0 };
-  for (let i = 0; i < (isFull ? 1500 : 150); i++) {
+  for (let i = 0; i < (isFull ? 1500 : 60); i++) {
     const place = next(text.length);
     const letter = letters[next(letters.length)] as string;
     await fs.writeFile(
@@ -268,34 +268,35 @@ it('no change of a byte of model.json makes loading hang', async () => {
   expect(outcomes.refused).toBeGreaterThan(0);
 }, 120_000);
 
-it('a process that is killed while it saves leaves one of both models', async () => {
-  const folder = at('killed');
-  await saveModel(
-    tfl.sequential({ layers: [tfl.layers.dense({ units: 2, inputShape: [3] })] }),
-    folder,
-  );
-  await fs.writeFile(path.join(folder, 'weights-mine.bin'), 'mine');
-  const sizes = new Set<number>();
-  for (let i = 0; i < (isFull ? 30 : 5); i++) {
-    const child = spawn(process.execPath, ['--import', 'tsx', 'test/models/saving.ts', folder], {
-      env: { ...process.env, TSX_TSCONFIG_PATH: 'tsconfig.json' },
-      stdio: ['ignore', 'pipe', 'inherit'],
-    });
-    const ended = new Promise((resolve) => child.on('close', resolve));
-    await new Promise((resolve) => child.stdout.once('data', resolve));
-    await new Promise((resolve) => setTimeout(resolve, 3 + ((17 * i) % 40)));
-    child.kill('SIGKILL');
-    await ended;
-    const loaded = await loadModel(folder);
-    sizes.add(loaded.countParams());
-    loaded.dispose();
-  }
-  for (const size of sizes) expect([8, 3 * 2000 + 2000, 5 * 900 + 900]).toContain(size);
-  await saveModel(
-    tfl.sequential({ layers: [tfl.layers.dense({ units: 2, inputShape: [3] })] }),
-    folder,
-  );
-  const names = ['model.json', 'weights-mine.bin', 'weights.bin'];
-  expect((await fs.readdir(folder)).sort()).toEqual(names);
-  expect((await fs.readdir(dir)).filter((name) => name.includes('.part'))).toEqual([]);
-}, 120_000);
+if (isFull)
+  it('a process that is killed while it saves leaves one of both models', async () => {
+    const folder = at('killed');
+    await saveModel(
+      tfl.sequential({ layers: [tfl.layers.dense({ units: 2, inputShape: [3] })] }),
+      folder,
+    );
+    await fs.writeFile(path.join(folder, 'weights-mine.bin'), 'mine');
+    const sizes = new Set<number>();
+    for (let i = 0; i < 30; i++) {
+      const child = spawn(process.execPath, ['--import', 'tsx', 'test/models/saving.ts', folder], {
+        env: { ...process.env, TSX_TSCONFIG_PATH: 'tsconfig.json' },
+        stdio: ['ignore', 'pipe', 'inherit'],
+      });
+      const ended = new Promise((resolve) => child.on('close', resolve));
+      await new Promise((resolve) => child.stdout.once('data', resolve));
+      await new Promise((resolve) => setTimeout(resolve, 3 + ((17 * i) % 40)));
+      child.kill('SIGKILL');
+      await ended;
+      const loaded = await loadModel(folder);
+      sizes.add(loaded.countParams());
+      loaded.dispose();
+    }
+    for (const size of sizes) expect([8, 3 * 2000 + 2000, 5 * 900 + 900]).toContain(size);
+    await saveModel(
+      tfl.sequential({ layers: [tfl.layers.dense({ units: 2, inputShape: [3] })] }),
+      folder,
+    );
+    const names = ['model.json', 'weights-mine.bin', 'weights.bin'];
+    expect((await fs.readdir(folder)).sort()).toEqual(names);
+    expect((await fs.readdir(dir)).filter((name) => name.includes('.part'))).toEqual([]);
+  }, 120_000);

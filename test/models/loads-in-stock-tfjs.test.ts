@@ -1,3 +1,4 @@
+// Full run only: each model is loaded in a process.
 /** Saved nets in a process that knows nothing of deepend. */
 import { spawnSync } from 'node:child_process';
 import { tmpdir } from 'node:os';

@@ -30,22 +30,26 @@ const GRADIENT_TOLERANCE = 1e-2;
 
 const FILES = ['book.json', 'book-residual.json', 'torchvision.json', 'residual.json'];
 const RUNS = FILES.flatMap((file) => readGolden<{ runs: Run[] }>(file).runs);
+/** Of each family the run with the smallest batch that trains. */
+const REPRESENTATIVE: readonly Run[] = [...new Set(RUNS.map(({ id }) => family(id)))].flatMap(
+  (name) => {
+    const runs = RUNS.filter(({ id }) => family(id) === name);
+    const sizeOf = ({ id, shape }: Run) =>
+      shape.reduce((a, b) => a * b, /^resnet50/.test(id) ? 9 : 1);
+    const [smallest] = runs.filter(trains).sort((a, b) => sizeOf(a) - sizeOf(b));
+    return smallest ? [smallest] : [];
+  },
+);
+/** Other backends have the runs that are small enough for all. */
+const isRepresentative = (run: Run, backend: string) =>
+  backend === 'simd' ? REPRESENTATIVE.includes(run) : (run.everywhere ?? false);
 /**
- * Of each family the run with the smallest batch that trains, and every run small enough for all.
- */
-const REPRESENTATIVE = [...new Set(RUNS.map(({ id }) => family(id)))].flatMap((name) => {
-  const runs = RUNS.filter(({ id }) => family(id) === name);
-  const sizeOf = ({ id, shape }: Run) =>
-    shape.reduce((a, b) => a * b, /^resnet50/.test(id) ? 9 : 1);
-  const [smallest] = runs.filter(trains).sort((a, b) => sizeOf(a) - sizeOf(b));
-  return [...runs.filter(({ everywhere }) => everywhere), ...(smallest ? [smallest] : [])];
-});
-/**
- * What plain JavaScript computes for seconds, and other backends do not; and AlexNet, whose 50
- * million weights are in layers that others have, too.
+ * What plain JavaScript computes for seconds, and other backends do not; and AlexNet and VGG, whose
+ * millions of weights are in layers that others have, too.
  */
 const isSlow = ({ id }: Run, backend: string) =>
-  /alexnet/.test(id) || (backend === 'cpu-js' && /resnet8|resnext18|regnetx32|golden/.test(id));
+  /alexnet|vgg/.test(id) ||
+  (backend === 'cpu-js' && /resnet8|resnext18|regnetx32|golden|nin|googlenet/.test(id));
 const LONG_RUNS = readGolden<{ runs: TrainingRun[] }>('long-run.json').runs;
 
 interface Case {
@@ -167,7 +171,7 @@ for (const { name: backend, title, absent } of backends) {
 
     const runs = RUNS.filter(({ everywhere }) => everywhere || backend === 'simd');
     const ran = runs.filter(
-      (run) => isFull || (REPRESENTATIVE.includes(run) && !isSlow(run, backend)),
+      (run) => isFull || (isRepresentative(run, backend) && !isSlow(run, backend)),
     );
     const skipped = runs.length - ran.length;
     if (skipped > 0) it.skip(`${skipped} more runs: npm run test:full`, () => {});

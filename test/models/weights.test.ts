@@ -12,6 +12,7 @@ import golden from '../golden/safetensors.json' with { type: 'json' };
 import { backends, use } from '../helpers/backends';
 import { mix } from '../helpers/fill';
 import { expectNoLeak } from '../helpers/leaks';
+import { pythonAbsent } from '../helpers/python';
 
 const NET = path.join('test', 'golden', 'safetensors-net.safetensors');
 const SCRIPT = path.join('test', 'golden', 'make-safetensors-golden.py');
@@ -128,14 +129,7 @@ async function loadedFrom(file: string): Promise<tfl.LayersModel> {
 }
 
 /** Why Python cannot be asked here. */
-const absent = (() => {
-  try {
-    execFileSync('python3', ['-c', 'import safetensors.torch'], { stdio: 'pipe' });
-    return undefined;
-  } catch {
-    return 'python3 with torch and safetensors is not here; pip install torch safetensors';
-  }
-})();
+const absent = pythonAbsent(['torch', 'safetensors'], 'pip install torch safetensors');
 
 describe(`PyTorch and Python's safetensors${absent ? ` (skipped: ${absent})` : ''}`, () => {
   it.skipIf(absent)('take what saveWeights wrote, strictly, and give the same logits', async () => {

@@ -1,3 +1,4 @@
+// Full run only: it bundles programs with esbuild, and runs them.
 /** A program that uses deepend, bundled into one file by esbuild as docs/bundling.md says. */
 import { execFile } from 'node:child_process';
 import { copyFileSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync } from 'node:fs';

@@ -1,3 +1,4 @@
+// Full run only: it imports all packages in processes.
 /** Importing a package installs no listener on the process: a busy program still ends at Ctrl-C. */
 import { spawnSync } from 'node:child_process';
 import { readdirSync, readFileSync } from 'node:fs';

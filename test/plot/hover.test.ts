@@ -1,3 +1,4 @@
+// Full run only: it drives Chromium.
 /** Pages of figures in a real browser. */
 import { figureStyle, hoverScript, plot, showImages } from '@deepend/plot';
 import type { Browser, Page } from 'playwright-core';

@@ -17,6 +17,7 @@ import type { LayersModel } from '@tensorflow/tfjs-layers';
 import fs from 'fs-extra';
 import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import { use } from '../helpers/backends';
+import { rowsOf } from '../helpers/full';
 import { expectNoLeak } from '../helpers/leaks';
 import { fakeLoader, linearNet } from '../helpers/loaders';
 
@@ -72,7 +73,7 @@ describe('earlyStopping in a run that resumes', () => {
       const whole = linearNet();
       const expected = await start(whole, { ...more, callbacks: [watch()] });
       if (!emaDecay) expect(expected.stopped).toMatch(/testLoss did not improve for 3 epochs/);
-      for (const epoch of [2, 4, 5]) {
+      for (const epoch of rowsOf([2, 4, 5], (number) => number === 4)) {
         run = path.join(dir, `run${runs++}`);
         const callbacks = [...order(watch(), checkpoints(run)), breaksIn(epoch)];
         await expect(start(linearNet(), { ...more, callbacks })).rejects.toThrow('the plug');

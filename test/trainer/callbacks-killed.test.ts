@@ -1,3 +1,4 @@
+// Full run only: it kills processes that train.
 import { spawn } from 'node:child_process';
 import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';

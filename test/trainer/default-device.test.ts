@@ -1,3 +1,4 @@
+// Full run only: each case is a process that loads TensorFlow.js.
 /**
  * Without a choice the best CPU backend computes, whichever function is called first; a backend
  * that was chosen stays. Each case is a process of its own, since a choice lasts as long as that.
