@@ -38,7 +38,9 @@ export interface Allowed {
 const toTensor = ({ values, shape, dtype }: Numbers) => tf.tensor(values, shape, dtype);
 
 function run({ kernel, inputs, attrs = {} }: Operation): Numbers[] {
-  return tf.tidy(() => {
+  let outputs: Numbers[] = [];
+  // Given to tidy as a result, an array of numbers would be searched for tensors, number by number.
+  tf.tidy(() => {
     const tensors = Array.isArray(inputs)
       ? inputs.map(toTensor)
       : Object.fromEntries(Object.entries(inputs).map(([name, x]) => [name, toTensor(x)]));
@@ -50,10 +52,11 @@ function run({ kernel, inputs, attrs = {} }: Operation): Numbers[] {
     // Stock's empty tensors may hold a plain list.
     const valuesOf = (x: tf.Tensor) =>
       tf.util.toTypedArray(x.dataSync(), x.dtype as Type) as Values;
-    return [out]
+    outputs = [out]
       .flat()
       .map((x) => ({ dtype: x.dtype as Type, shape: x.shape, values: valuesOf(x) }));
   });
+  return outputs;
 }
 
 const simd = () => tf.backend() as SimdBackend;
