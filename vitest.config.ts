@@ -2,7 +2,7 @@ import { existsSync, readdirSync } from 'node:fs';
 import { defineConfig, type UserWorkspaceConfig as ProjectConfig } from 'vitest/config';
 import { BaseSequencer, type TestSpecification } from 'vitest/node';
 import { SkipReporter } from './test/helpers/skip-reporter';
-import { FULL_RUN_ONLY, OWN_PROCESS } from './test/helpers/test-files';
+import { FULL_RUN_ONLY, OWN_PROCESS, ZERO_WEIGHTS } from './test/helpers/test-files';
 
 const source = (folder: string) =>
   new URL(`./packages/${folder}/src/index.ts`, import.meta.url).pathname;
@@ -12,6 +12,8 @@ const generated = (folder: string, name: string) =>
 // The Python environment that `npm run peers` makes.
 const python = new URL('./node_modules/.python/bin', import.meta.url).pathname;
 if (existsSync(python)) process.env.PATH = `${python}:${process.env.PATH}`;
+
+const SETUP_FILES = ['test/helpers/property-seed.ts'];
 
 /** The slowest files of each project, which start first: none of them is left for one worker. */
 const SLOWEST = [
@@ -60,9 +62,9 @@ export default defineConfig(({ mode }) => {
   const project = (test: ProjectConfig['test']): ProjectConfig => ({
     resolve: RESOLVE,
     test: {
+      setupFiles: SETUP_FILES,
       ...test,
       chaiConfig: { truncateThreshold: 400 }, // titles keep the reason of a skipped test
-      setupFiles: ['test/helpers/property-seed.ts'],
       testTimeout: 60_000,
       hookTimeout: 120_000,
       maxWorkers: 2,
@@ -91,9 +93,16 @@ export default defineConfig(({ mode }) => {
       projects: [
         project({ name: 'own process', include: OWN_PROCESS, exclude: leftOut }),
         project({
+          name: 'zero weights',
+          include: ZERO_WEIGHTS,
+          exclude: leftOut,
+          isolate: false,
+          setupFiles: [...SETUP_FILES, 'test/helpers/zero-weights.ts'],
+        }),
+        project({
           name: 'shared process',
           include: ['test/**/*.test.ts'],
-          exclude: [...OWN_PROCESS, ...leftOut],
+          exclude: [...OWN_PROCESS, ...ZERO_WEIGHTS, ...leftOut],
           isolate: false,
         }),
       ],

@@ -1,3 +1,4 @@
+// Zero weights: every weight gets its golden value.
 /** Every net of the zoo as an ONNX file, read back by ONNX Runtime. */
 import { tmpdir } from 'node:os';
 import path from 'node:path';
@@ -6,17 +7,11 @@ import { createModel, listModels } from '@deepend/models';
 import * as tf from '@tensorflow/tfjs-core';
 import type { LayersModel } from '@tensorflow/tfjs-layers';
 import fs from 'fs-extra';
-import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { buildModel } from '../../packages/export/src/onnx/build';
 import { use } from '../helpers/backends';
 import { goldenBatch, weightValues } from '../helpers/fill';
 import { ortAbsent, runOnnx } from '../helpers/onnxruntime';
-
-// Every weight gets its golden value; to draw random ones first would take most of the time.
-vi.mock('../../packages/nn/src/random', async (importOriginal) => {
-  const zeros = (size: number) => new Float32Array(size);
-  return { ...(await importOriginal<object>()), uniform: zeros, normal: zeros };
-});
 
 const NUM_CLASSES = 7;
 

@@ -1,3 +1,4 @@
+// Zero weights: every weight gets its golden value.
 /**
  * TensorFlow.js loads what exportTfjs writes, in Node and in a browser, and gives the same logits.
  */
@@ -11,7 +12,7 @@ import * as tf from '@tensorflow/tfjs-core';
 import * as tfl from '@tensorflow/tfjs-layers';
 import fs from 'fs-extra';
 import type { Page } from 'playwright-core';
-import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { groupedConv2d } from '../../packages/nn/src/grouped-conv';
 import { use } from '../helpers/backends';
 import { noBrowser, openBrowser } from '../helpers/browser';
@@ -24,12 +25,6 @@ import {
 } from '../helpers/export-nets';
 import { expectNoLeak } from '../helpers/leaks';
 import { serve, type TestServer } from '../helpers/server';
-
-// Every weight gets its golden value; to draw random ones first would take most of the time.
-vi.mock('../../packages/nn/src/random', async (importOriginal) => {
-  const zeros = (size: number) => new Float32Array(size);
-  return { ...(await importOriginal<object>()), uniform: zeros, normal: zeros };
-});
 
 /** The whole of TensorFlow.js as a page takes it; it comes with tfjs-node. */
 const BUNDLE = (() => {

@@ -20,6 +20,12 @@ const filesWith = (pattern: RegExp) =>
 export const OWN_PROCESS = filesWith(/vi\.mock\(|^\/\/ Own process: /m);
 
 /**
+ * Files whose models begin with zeros instead of random weights share processes of their own, since
+ * that module stays replaced for all files of a process: `Zero weights: WHY`.
+ */
+export const ZERO_WEIGHTS = filesWith(/^\/\/ Zero weights: /m);
+
+/**
  * A file that takes many seconds and cannot run in part, because it starts browsers, Python or
  * many processes, is left to `npm run test:full`; it says so in a comment, `Full run only: WHY`.
  */

@@ -1,14 +1,9 @@
+// Zero weights: names and sizes do not depend on the weights.
 /** The book's nets as the book prints them. */
 import { book, createModel, listModels, RECIPES, recipeOf, summarize } from '@deepend/models';
 import type { LayersModel } from '@tensorflow/tfjs-layers';
-import { beforeAll, describe, expect, it, vi } from 'vitest';
+import { beforeAll, describe, expect, it } from 'vitest';
 import { use } from '../helpers/backends';
-
-// Names and sizes do not depend on the initial weights, and drawing those takes most of the time.
-vi.mock('../../packages/nn/src/random', async (importOriginal) => {
-  const zeros = (size: number) => new Float32Array(size);
-  return { ...(await importOriginal<object>()), uniform: zeros, normal: zeros };
-});
 
 beforeAll(() => use('cpu-js'));
 

@@ -1,4 +1,5 @@
 // Full run only: each model is loaded in a process.
+// Zero weights: every weight gets its golden value.
 /** Saved nets in a process that knows nothing of deepend. */
 import { spawnSync } from 'node:child_process';
 import { tmpdir } from 'node:os';
@@ -7,16 +8,10 @@ import { compile } from '@deepend/compiler';
 import { type AnyModelOptions, createModel, saveModel } from '@deepend/models';
 import * as tf from '@tensorflow/tfjs-core';
 import fs from 'fs-extra';
-import { afterAll, beforeAll, expect, it, vi } from 'vitest';
+import { afterAll, beforeAll, expect, it } from 'vitest';
 import { use } from '../helpers/backends';
 import { fillNet } from '../helpers/fill';
 import { rowsOf } from '../helpers/full';
-
-// Every weight gets its golden value; to draw random ones first would take most of the time.
-vi.mock('../../packages/nn/src/random', async (importOriginal) => {
-  const zeros = (size: number) => new Float32Array(size);
-  return { ...(await importOriginal<object>()), uniform: zeros, normal: zeros };
-});
 
 let dir: string;
 beforeAll(async () => {

@@ -1,17 +1,12 @@
+// Zero weights: names and sizes do not depend on the weights.
 import { book, createModel, type SummaryRow, summarize, summary } from '@deepend/models';
 import * as tf from '@tensorflow/tfjs-core';
 import * as tfl from '@tensorflow/tfjs-layers';
 import * as fc from 'fast-check';
-import { beforeAll, describe, expect, it, vi } from 'vitest';
+import { beforeAll, describe, expect, it } from 'vitest';
 import { groupedConv2d } from '../../packages/nn/src/grouped-conv';
 import { use } from '../helpers/backends';
 import { runsOf } from '../helpers/full';
-
-// Names and sizes do not depend on the initial weights, and drawing those takes most of the time.
-vi.mock('../../packages/nn/src/random', async (importOriginal) => {
-  const zeros = (size: number) => new Float32Array(size);
-  return { ...(await importOriginal<object>()), uniform: zeros, normal: zeros };
-});
 
 beforeAll(() => use('cpu-js'));
 

@@ -1,3 +1,4 @@
+// Zero weights: names and sizes do not depend on the weights, and logits are those of golden ones.
 /**
  * What the zoo's nets cost and are called, against PyTorch's (test/golden/make-counts-golden.py)
  * and published figures; torchvision's at full size.
@@ -6,19 +7,12 @@ import { createHash } from 'node:crypto';
 import { type AnyModelOptions, createModel, listModels, summarize } from '@deepend/models';
 import * as tf from '@tensorflow/tfjs-core';
 import type { LayersModel } from '@tensorflow/tfjs-layers';
-import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { torchParameters } from '../../packages/models/src/weights/weight-layouts';
 import { use } from '../helpers/backends';
 import { fillNet, goldenBatch } from '../helpers/fill';
 import { rowsOf } from '../helpers/full';
 import { expectClose, readGolden } from './golden-runs';
-
-// Sizes and names do not hang on the first weights, and the logits' are filled in: to draw random
-// ones would take most of the time.
-vi.mock('../../packages/nn/src/random', async (importOriginal) => {
-  const zeros = (size: number) => new Float32Array(size);
-  return { ...(await importOriginal<object>()), uniform: zeros, normal: zeros };
-});
 
 interface Counts {
   readonly id: string;
@@ -98,14 +92,7 @@ function expectCounts(net: LayersModel, golden: Counts): void {
 beforeAll(() => use('cpu-js'));
 
 /** Of each kind of block the net that computes fastest; VGGs and AlexNet have large layers. */
-const COMPUTED = [
-  'resnet18',
-  'resnet50',
-  'resnext50_32x4d',
-  'densenet121',
-  'googlenet',
-  'mobilenet_v2',
-];
+const COMPUTED = ['resnet18', 'resnext50_32x4d', 'densenet121', 'googlenet', 'mobilenet_v2'];
 const isComputed = ({ id }: Counts) => COMPUTED.includes(id);
 
 describe("torchvision's nets at 224×224 pixels", () => {

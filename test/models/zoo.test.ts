@@ -1,3 +1,4 @@
+// Zero weights: names and sizes do not depend on the weights.
 /** How nets are asked for, and what their blocks are made of. */
 import {
   book,
@@ -34,15 +35,9 @@ import {
 } from '@deepend/nn';
 import * as tf from '@tensorflow/tfjs-core';
 import * as tfl from '@tensorflow/tfjs-layers';
-import { beforeAll, describe, expect, it, vi } from 'vitest';
+import { beforeAll, describe, expect, it } from 'vitest';
 import { use } from '../helpers/backends';
 import { isFull } from '../helpers/full';
-
-// Names and sizes do not depend on the initial weights, and drawing those takes most of the time.
-vi.mock('../../packages/nn/src/random', async (importOriginal) => {
-  const zeros = (size: number) => new Float32Array(size);
-  return { ...(await importOriginal<object>()), uniform: zeros, normal: zeros };
-});
 
 beforeAll(() => use('cpu-js'));
 

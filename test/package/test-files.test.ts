@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import type { TestProjectInlineConfiguration } from 'vitest/config';
 import config from '../../vitest.config';
-import { FULL_RUN_ONLY, OWN_PROCESS, TEST_FILES } from '../helpers/test-files';
+import { FULL_RUN_ONLY, OWN_PROCESS, TEST_FILES, ZERO_WEIGHTS } from '../helpers/test-files';
 
 /** The files that Vitest finds with the settings of a mode, once for each project with them. */
 async function filesOf(mode: string): Promise<string[]> {
@@ -34,8 +34,11 @@ describe('a mode', () => {
 });
 
 describe('a marker', () => {
-  const KINDS = ['Full run only', 'Own process'];
-  it.each(KINDS)('`%s` stands in the first lines, with a reason', (kind) => {
+  it.each([
+    ['Full run only', FULL_RUN_ONLY],
+    ['Own process', OWN_PROCESS],
+    ['Zero weights', ZERO_WEIGHTS],
+  ])('`%s` stands in the first lines, with a reason', (kind, found) => {
     const marked = TEST_FILES.flatMap((file) =>
       readFileSync(file, 'utf8')
         .split('\n')
@@ -47,7 +50,6 @@ describe('a marker', () => {
     const faults = marked.filter(({ line, number }) => number > 10 || !reasoned.test(line));
     expect(faults).toEqual([]);
     expect(marked.length).toBeGreaterThan(0);
-    const found = kind === 'Own process' ? OWN_PROCESS : FULL_RUN_ONLY;
     expect(found).toEqual(expect.arrayContaining(marked.map(({ file }) => file)));
   });
 });
