@@ -22,7 +22,7 @@ const KERNELS = [
 ] as const;
 const CHANNELS = [1, 3, 5, 16, 20, 64];
 /** Products that stock cpu computes in a moment. */
-const MOST_PRODUCTS = 3_000_000;
+const MOST_PRODUCTS = 5_000_000;
 
 const side = (low: number, high: number) => fc.integer({ min: low, max: high });
 const padding = fc.oneof(
@@ -40,14 +40,15 @@ const padding = fc.oneof(
       return pads;
     }),
 );
-const stretch = fc.oneof(
-  {
-    weight: 2,
-    arbitrary: fc.constant({
-      strides: [1, 1] as [number, number],
-      dilations: [1, 1] as [number, number],
-    }),
-  },
+interface Stretch {
+  strides: [number, number];
+  dilations: [number, number];
+}
+
+/** Neither strides nor dilations. */
+export const dense: fc.Arbitrary<Stretch> = fc.constant({ strides: [1, 1], dilations: [1, 1] });
+const anyStretch: fc.Arbitrary<Stretch> = fc.oneof(
+  { weight: 2, arbitrary: dense },
   {
     weight: 2,
     arbitrary: fc
@@ -67,6 +68,9 @@ interface Choice {
   channels?: readonly number[];
   /** Output channels: of each input channel, for depthwise ones. */
   columns?: readonly number[];
+  /** Fewest and most images. */
+  batch?: readonly [number, number];
+  stretch?: fc.Arbitrary<Stretch>;
 }
 
 export const infoOf = (c: Convolution, depthwise = false) =>
@@ -88,14 +92,13 @@ const products = (c: Convolution, depthwise: boolean) => {
 };
 
 /** Any convolution whose output has at least one pixel. */
-export function convolution(
-  { kernels = KERNELS, channels = CHANNELS, columns = CHANNELS }: Choice = {},
-  depthwise = false,
-) {
+export function convolution(choice: Choice = {}, depthwise = false) {
+  const { kernels = KERNELS, channels = CHANNELS, columns = CHANNELS } = choice;
+  const { batch = [1, 5], stretch = anyStretch } = choice;
   return fc
     .record({
       size: fc.tuple(side(1, 17), side(1, 13)),
-      batch: side(1, 5),
+      batch: side(...batch),
       kernel: fc.constantFrom(...kernels),
       channels: fc.constantFrom(...channels),
       columns: fc.constantFrom(...columns),

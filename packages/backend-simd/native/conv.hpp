@@ -199,7 +199,7 @@ inline void convFilterGather(const GatherArgs& args, int tile, Thread& t) {
     for (int p = 0; p < count; p++)
       packColumns(t.at(args.dy) + size_t(position + p) * args.outChannels + n0, dys + p * NR,
                   columns, FILTER_PANEL);
-    columnProduct(count, xs, xStride, k, dys, FILTER_PANEL, columns, out, args.outChannels, edge,
+    columnProduct(count, {xs, xStride, MR}, k, dys, FILTER_PANEL, columns, out, args.outChannels, edge,
                   position > begin);
   }
 }
@@ -258,6 +258,17 @@ INLINE int pastInside(int offset, int stride, int size, int grid) {
   return last < 0 ? 0 : min(grid, last / stride + 1);
 }
 
+/** Pixels in one product: panels for WIDE accumulators take half of the first-level cache. */
+constexpr int COLUMNS_KC = 4096 / (WIDE * NR) < 128 ? 128 : 4096 / (WIDE * NR);
+/** Floats from one panel to the next, and from one group of MR channels to the next. */
+constexpr int COLUMNS_PANEL = COLUMNS_KC * NR + 16;
+constexpr int COLUMNS_GROUP = COLUMNS_KC * MR + 16;
+
+/** Copies MR floats, and up to W - 1 more. */
+INLINE void storeRow(float* to, const float* from) {
+  for (int c = 0; c < MR; c += W) store(to + c, load(from + c));
+}
+
 /** One tile: (partial, tap, block of input channels, block of output channels). */
 inline void convFilter(const FilterArgs& args, int tile, Thread& t) {
   const int panelIndex = tile % args.panelBlocks;
@@ -276,11 +287,9 @@ inline void convFilter(const FilterArgs& args, int tile, Thread& t) {
   const int rows = min(args.rowBlock, args.channels - m0);
   const int n0 = panelIndex * args.panelBlock * NR;
   const int columns = min(args.panelBlock * NR, args.outChannels - n0);
-  // Not a power of two, so that the rows fall into different cache sets.
-  const size_t xStride = size_t((rows + 7) & ~3) + 20;
   float* edge = reinterpret_cast<float*>(t.scratch);
   float* xs = edge + MR * WIDE * NR;
-  float* dys = xs + FILTER_KC * xStride + 16;
+  float* dys = xs + size_t((rows + MR - 1) / MR) * COLUMNS_GROUP + W;
   float* out = t.at(args.out) + size_t(partial) * args.partialStride +
                size_t(i * args.channels + m0) * args.outChannels + n0;
   const int begin = int(pixels * partial / args.partials);
@@ -291,26 +300,27 @@ inline void convFilter(const FilterArgs& args, int tile, Thread& t) {
     return;
   }
   int image = begin / (gridH * gridW), y = begin / gridW % gridH, x = begin % gridW;
-  for (int pixel = begin; pixel < end; pixel += FILTER_KC) {
-    const int k = min(FILTER_KC, end - pixel);
+  for (int pixel = begin; pixel < end; pixel += COLUMNS_KC) {
+    const int k = min(COLUMNS_KC, end - pixel);
     for (int p = 0; p < k; p++) {
       const int sourceY = (y0 + y) * args.strideY + tap[0];
       const int sourceX = (x0 + x) * args.strideX + tap[1];
       const size_t from = (size_t(image) * args.height + sourceY) * args.width + sourceX;
       const float* source = t.at(args.x) + from * args.channels + m0;
-      float* to = xs + p * xStride;
-      for (int c = 0; c < rows; c += W) store(to + c, load(source + c));
+      float* to = xs + p * MR;
+      // A group's row ends in the next one, which is written later.
+      for (int c = 0; c < rows; c += MR, to += COLUMNS_GROUP) storeRow(to, source + c);
       const size_t position =
           (size_t(image) * args.gridHeight + y0 + y) * args.gridWidth + x0 + x;
       packColumns(t.at(args.dy) + position * args.outChannels + n0, dys + p * NR, columns,
-                  FILTER_PANEL);
+                  COLUMNS_PANEL);
       if (++x < gridW) continue;
       x = 0;
       if (++y < gridH) continue;
       y = 0;
       image++;
     }
-    columnProduct(k, xs, xStride, rows, dys, FILTER_PANEL, columns, out, args.outChannels, edge,
+    columnProduct(k, {xs, MR, COLUMNS_GROUP}, rows, dys, COLUMNS_PANEL, columns, out, args.outChannels, edge,
                   pixel > begin);
   }
 }

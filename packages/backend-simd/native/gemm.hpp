@@ -126,25 +126,32 @@ inline void gemmRows(Thread& t, int rows, int k, const float* b, int panels, siz
 #undef PANELS
 }
 
+/** The first factor of `columnProduct`: its columns in groups of MR. Steps are in floats. */
+struct Columns {
+  const float* at;
+  size_t rowStep;   // from one row to the next
+  size_t groupStep; // from one group to the next
+};
+
 /**
  * out[rows][columns] (+)= xsᵀ · dys, register block by register block. Blocks that reach beyond the
  * last row or column are computed in `edge` first.
  * @param panelStep floats from one panel of dys to the next
  */
-inline void columnProduct(int k, const float* xs, size_t xStride, int rows, const float* dys,
-                          size_t panelStep, int columns, float* out, size_t outStride, float* edge,
-                          bool add) {
+inline void columnProduct(int k, Columns xs, int rows, const float* dys, size_t panelStep,
+                          int columns, float* out, size_t outStride, float* edge, bool add) {
   int n = 0;
   auto block = [&](auto panels) {
     constexpr int P = decltype(panels)::value;
-    for (int m = 0; m < rows; m += MR) {
+    const float* group = xs.at;
+    for (int m = 0; m < rows; m += MR, group += xs.groupStep) {
       float* c = out + m * outStride + n;
       const int height = min(MR, rows - m), width = min(P * NR, columns - n);
       if (height == MR && width == P * NR) {
-        microColumns<P>(k, xs + m, xStride, dys, panelStep, c, outStride, add);
+        microColumns<P>(k, group, xs.rowStep, dys, panelStep, c, outStride, add);
         continue;
       }
-      microColumns<P>(k, xs + m, xStride, dys, panelStep, edge, P * NR, false);
+      microColumns<P>(k, group, xs.rowStep, dys, panelStep, edge, P * NR, false);
       for (int i = 0; i < height; i++)
         for (int j = 0; j < width; j++) {
           float& to = c[i * outStride + j];

@@ -374,9 +374,9 @@ inline void winogradWrite(const WinogradArgs& args, int job, Thread& t) {
 }
 
 /** Input channels that are gathered at once. */
-constexpr int GROUP = 4;
+constexpr int GROUP = 16;
 
-/** Gathers the NR columns of four k's of one tap, padded with zeros. */
+/** Gathers the NR columns of one tap for GROUP input channels, padded with zeros. */
 INLINE void gatherTap(const float* at, size_t kStride, size_t nStride, int left, int kLeft,
                       float* out) {
   if (left >= NR && kLeft >= GROUP && nStride == 1) {
@@ -386,7 +386,9 @@ INLINE void gatherTap(const float* at, size_t kStride, size_t nStride, int left,
     return;
   }
   if (left >= NR && kLeft >= GROUP && kStride == 1) {
-    for (int n = 0; n < NR; n += 4) transpose4(at + n * nStride, nStride, out + n, NR);
+    for (int k = 0; k < GROUP; k += 4)
+      for (int n = 0; n < NR; n += 4)
+        transpose4(at + k + n * nStride, nStride, out + k * NR + n, NR);
     return;
   }
   for (int k = 0; k < GROUP; k++)
@@ -400,7 +402,7 @@ inline void transformFilter(const FilterTransformArgs& args, int panel, Thread& 
     constexpr int M = decltype(size)::value, n = planesOf(M), ROW = GROUP * NR;
     alignas(64) float taps[9 * ROW];
     alignas(64) float temporary[3 * n * W];  // [planes][3] vectors
-    alignas(64) float planes[n * n * ROW];   // of four k's, so that whole cache lines are written
+    alignas(64) float planes[n * n * ROW];   // of a group, so that whole cache lines are written
     const size_t planeStep = size_t(args.panels) * args.k * NR;
     const int column = panel * NR;
     for (int k0 = 0; k0 < args.k; k0 += GROUP) {
@@ -479,7 +481,8 @@ inline void winogradGradientTiles(const TilesArgs& args, int job, Thread& t) {
 inline void winogradFilterProduct(const PlaneProductArgs& args, int job, Thread& t) {
   const size_t plane = job / args.blocks;
   const int m0 = job % args.blocks * args.block;
-  columnProduct(args.count, t.at(args.v) + plane * (args.vPlane / 4) + m0, args.vStride / 4,
+  const float* v = t.at(args.v) + plane * (args.vPlane / 4) + m0;
+  columnProduct(args.count, {v, args.vStride / 4, MR},
                 min(args.block, args.channels - m0), t.at(args.y) + plane * (args.yPlane / 4),
                 size_t(args.count) * NR, args.outChannels,
                 t.at(args.out) + (plane * args.channels + m0) * args.outChannels, args.outChannels,

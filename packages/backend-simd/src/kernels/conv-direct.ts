@@ -209,6 +209,15 @@ export function inputGradientDirect(
   }
 }
 
+/** Input channels that a tile of a filter's gradient takes at most. */
+const FILTER_ROWS = 128;
+
+/** Input channels of one tile: about equal parts of a multiple of 6. */
+function filterRows(channels: number): number {
+  const parts = Math.ceil(channels / FILTER_ROWS);
+  return parts === 1 ? channels : Math.ceil(channels / parts / 6) * 6;
+}
+
 /** dW: sums over pixels, cut into partial sums. Their number depends only on the shape. */
 export function filterGradientDirect(
   backend: SimdBackend,
@@ -216,7 +225,7 @@ export function filterGradientDirect(
   at: { x: number; dy: number; out: number },
 ): void {
   const taps = listTaps(g);
-  const rowBlock = Math.min(g.channels, 48);
+  const rowBlock = filterRows(g.channels);
   const rowBlocks = Math.ceil(g.channels / rowBlock);
   const panelBlock = Math.min(countPanels(g.outChannels), 32);
   const panelBlocks = Math.ceil(countPanels(g.outChannels) / panelBlock);

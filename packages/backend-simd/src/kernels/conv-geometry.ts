@@ -138,6 +138,9 @@ export type TileSize = 2 | 3 | 4;
 const isPaddedPair = (size: number, outSize: number, padding: number) =>
   size === 2 && outSize === 2 && padding === 1;
 
+/** The cost of transforming, writing and reading a number of the filter, in products. */
+const FILTER_TRANSFORM = 25;
+
 /**
  * The Winograd tile that costs least, or 0 if the direct convolution costs less. A tile costs
  * (m + 2)² products and its transforms; the direct convolution costs one product for each tap that
@@ -162,5 +165,7 @@ export function winogradTile(g: Geometry): TileSize | 0 {
   // Transforming a number costs about six additions. With few channels, the products saved do not
   // make up for them.
   const transforms = products(m) * 6 * (1 / g.outChannels + 1 / g.channels);
-  return products(m) + transforms < 0.85 * direct ? m : 0;
+  // The filter is transformed once for the whole batch, through memory.
+  const filter = ((m + 2) ** 2 * FILTER_TRANSFORM) / g.batch;
+  return products(m) + transforms + filter < 0.85 * direct ? m : 0;
 }
