@@ -20,6 +20,12 @@ const CASES: [
   [8, 32, 16, 3, 2, 8],
   [3, 9, 12, 1, 1, 5],
   [5, 5, 5, 5, 1, 6], // a group a channel: depthwise
+  [8, 32, 32, 3, 1, 9], // four channels a group, as in ResNeXt: vectors of two and four groups
+  [8, 32, 32, 5, 2, 9],
+  [3, 12, 12, 3, 1, 5], // no whole vectors
+  [6, 48, 48, 3, 1, 11], // eight channels a group
+  [4, 128, 128, 3, 1, 5],
+  [2, 80, 6, 3, 1, 7], // too many channels to gather, and gathered on the way back
 ];
 
 const numbers = (shape: [number, number, number, number], name: string) =>
@@ -52,16 +58,25 @@ describe.each(CASES)(
       padding: { top: pad, bottom: pad, left: pad, right: pad },
       groups,
     };
-    const data = () => ({
-      x: numbers([2, size, size, channels], 'x'),
-      filter: numbers([kernel, kernel, channels / groups, columns], 'filter'),
-      dy: numbers([2, outSize, outSize, columns], 'dy'),
-    });
+    const shapes: Record<'x' | 'filter' | 'dy', [number, number, number, number]> = {
+      x: [2, size, size, channels],
+      filter: [kernel, kernel, channels / groups, columns],
+      dy: [2, outSize, outSize, columns],
+    };
+    /** The three tensors, with infinity in the middle of one of them. */
+    function data(poisoned?: keyof typeof shapes) {
+      const make = (name: keyof typeof shapes) => {
+        const values = numbers(shapes[name], name).dataSync();
+        if (name === poisoned) values[values.length >> 1] = Number.POSITIVE_INFINITY;
+        return tf.tensor4d(values, shapes[name]);
+      };
+      return { x: make('x'), filter: make('filter'), dy: make('dy') };
+    }
 
     /** Each group by itself, on stock cpu. */
-    async function expected() {
+    async function expected(poisoned?: keyof typeof shapes) {
       await tf.setBackend('cpu');
-      const { x, filter, dy } = data();
+      const { x, filter, dy } = data(poisoned);
       const edges: [number, number] = [pad, pad];
       const pads: [[number, number], [number, number], [number, number], [number, number]] = [
         [0, 0],
@@ -120,6 +135,25 @@ describe.each(CASES)(
           ['y', 'dx', 'dFilter'][i],
         ).toBeLessThan(2e-5);
         expect(results[i]?.left).toBe(0);
+      });
+    });
+
+    it.each(['x', 'filter', 'dy'] as const)('keeps infinity in %s in its group', async (name) => {
+      const stock = await expected(name);
+      await tf.setBackend('simd');
+      const { x, filter, dy } = data(name);
+      const run = (kernel: string, inputs: tf.NamedTensorMap, attrs: object) =>
+        (tf.engine().runKernel(kernel, inputs, attrs as tf.NamedAttrMap) as tf.Tensor).dataSync();
+      const own = [
+        run('deepend.conv2d', { x, filter }, { ...conv, relu: false }),
+        run('deepend.conv2dInputGradient', { dy, filter }, { ...conv, xShape: x.shape }),
+        run('deepend.conv2dFilterGradient', { x, dy }, { ...conv, filterShape: filter.shape }),
+      ];
+      own.forEach((values, i) => {
+        const same = values.every(
+          (value, at) => Number.isFinite(value) === Number.isFinite(stock[i]?.[at] as number),
+        );
+        expect(same, ['y', 'dx', 'dFilter'][i]).toBe(true);
       });
     });
 

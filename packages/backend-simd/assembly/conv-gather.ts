@@ -110,7 +110,7 @@ export function convGather(args: GatherArgs, tile: i32): void {
 }
 
 /** Pixels in one product: A and B of a chunk stay in the second-level cache. */
-const CHUNK: i32 = 128;
+export const CHUNK: i32 = 128;
 
 /**
  * dW = Σ over positions of windowᵀ · dy. One tile of the job: (partial sum, block of output
@@ -150,7 +150,7 @@ export function convFilterGather(args: GatherArgs, tile: i32): void {
 /** Writes a row of dy into panels of eight columns, CHUNK rows each. */
 // @ts-ignore: decorator
 @inline
-function packColumns(from: usize, out: usize, columns: i32): void {
+export function packColumns(from: usize, out: usize, columns: i32): void {
   let n = 0;
   for (; n + NR <= columns; n += NR) {
     v128.store(out, v128.load(from + <usize>n * 4));

@@ -4,7 +4,8 @@
  */
 export enum Task {
   PackB, MatMul,
-  ConvDirect, ConvGather, ConvFilter, ConvFilterGather, PadImages, ConvScatter, ReducePartials,
+  ConvDirect, ConvGather, ConvFilter, ConvFilterGather, ConvGroups, ConvFilterGroups,
+  PadImages, ConvScatter, ReducePartials,
   TransformFilter, WinogradConv, WinogradTiles, WinogradProduct, WinogradWrite,
   WinogradGradientTiles, WinogradFilterProduct, UntransformFilter,
   NormPartial, NormCombine, NormApply, NormBackPartial, NormBackCombine, NormBackApply,

@@ -6,6 +6,7 @@ import { CastArgs, FillArgs, OneHotArgs, cast, fill, oneHot } from './cast';
 import { ConvArgs, convDirect } from './conv';
 import { FilterArgs, ReduceArgs, convFilter, reducePartials } from './conv-filter';
 import { GatherArgs, PadArgs, convFilterGather, convGather, padImages } from './conv-gather';
+import { GroupArgs, convFilterGroups, convGroups } from './conv-groups';
 import { ScatterArgs, convScatter } from './conv-scatter';
 import {
   DepthwiseArgs,
@@ -52,6 +53,8 @@ export function runTile(task: i32, args: usize, tile: i32): void {
     case Task.ConvDirect: return convDirect(changetype<ConvArgs>(args), tile);
     case Task.ConvGather: return convGather(changetype<GatherArgs>(args), tile);
     case Task.ConvFilterGather: return convFilterGather(changetype<GatherArgs>(args), tile);
+    case Task.ConvGroups: return convGroups(changetype<GroupArgs>(args), tile);
+    case Task.ConvFilterGroups: return convFilterGroups(changetype<GroupArgs>(args), tile);
     case Task.ConvScatter: return convScatter(changetype<ScatterArgs>(args), tile);
     case Task.PadImages: return padImages(changetype<PadArgs>(args), tile);
     case Task.ConvFilter: return convFilter(changetype<FilterArgs>(args), tile);

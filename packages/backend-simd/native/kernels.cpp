@@ -4,6 +4,7 @@
  */
 #include "conv.hpp"
 #include "elementwise.hpp"
+#include "groups.hpp"
 #include "generated/arguments.hpp"
 #include "kernels.hpp"
 #include "matmul.hpp"

@@ -11,7 +11,7 @@ import { flipGeometry, type Geometry, listTaps, paddedSize } from './conv-geomet
 import { countPanels, withPanels } from './matmul';
 
 /** Maximum number of floats in a window: a thread's scratch memory has room for 128 windows. */
-const WINDOW_LIMIT = 4096;
+export const WINDOW_LIMIT = 4096;
 
 /** Whether each window should be gathered into one row first, with zeros for padding. */
 export const shouldGather = (g: Geometry): boolean =>
@@ -29,14 +29,14 @@ export function shouldGatherInputGradient(g: Geometry): boolean {
   return flipped.padTop >= 0 && flipped.padLeft >= 0 && shouldGather(flipped);
 }
 
-interface PaddedImages {
+export interface PaddedImages {
   at: number;
   height: number;
   width: number;
 }
 
 /** Calls `use` with images that contain their padding: a copy, or x itself if there is none. */
-function withPadding(
+export function withPadding(
   backend: SimdBackend,
   g: Geometry,
   { x, use }: { x: number; use: (images: PaddedImages) => void },

@@ -1,12 +1,20 @@
 /**
  * Grouped convolution (Krizhevsky et al. 2012; Xie et al. 2017, https://arxiv.org/abs/1611.05431).
- * Each group's channels are copied into a contiguous tensor, so that any algorithm can convolve
- * them, and the result is copied back among the other groups' channels.
+ * Groups of few channels are convolved where they are (conv-groups.ts). Otherwise each group's
+ * channels are copied into a contiguous tensor, so that any algorithm can convolve them, and the
+ * result is copied back among the other groups' channels.
  */
 import type { SimdBackend } from '../backend';
 import { convForward, filterGradient, inputGradient } from './conv';
 import type { Finish } from './conv-direct';
-import type { Geometry } from './conv-geometry';
+import { flipGeometry, type Geometry } from './conv-geometry';
+import {
+  convGroups,
+  filterGradientGroups,
+  inputGradientGroups,
+  shouldGatherGroups,
+} from './conv-groups';
+import { areFinite, isPadded } from './finite';
 import { copy } from './strided-copy';
 
 const FLOAT_BYTES = 4;
@@ -97,12 +105,26 @@ function groupedTensors(g: Geometry, groups: number) {
   };
 }
 
+/** Whether the zeros of the padding, if there is any, meet finite weights only. */
+const meetsFinite = (
+  backend: SimdBackend,
+  g: Geometry,
+  { filter, groups }: { filter: number; groups: number },
+): boolean => {
+  const count = (g.kernelHeight * g.kernelWidth * g.channels * g.outChannels) / groups;
+  return !isPadded(g) || areFinite(backend, filter, count);
+};
+
 export function convGrouped(
   backend: SimdBackend,
   g: Geometry,
   at: { x: number; filter: number; out: number; groups: number } & Finish,
 ): void {
   const { groups, bias = 0, activation } = at;
+  if (shouldGatherGroups(g, groups) && meetsFinite(backend, g, at)) {
+    convGroups(backend, g, at);
+    return;
+  }
   const { x, y, filter } = groupedTensors(g, groups);
   const one = groupGeometry(g, groups);
   const groupBytes = one.outChannels * FLOAT_BYTES;
@@ -126,6 +148,12 @@ export function inputGradientGrouped(
   at: { dy: number; filter: number; out: number; groups: number },
 ): void {
   const { groups } = at;
+  const flipped = flipGeometry(g);
+  const isDense = g.strideY === 1 && g.strideX === 1 && flipped.padTop >= 0 && flipped.padLeft >= 0;
+  if (isDense && shouldGatherGroups(flipped, groups) && meetsFinite(backend, flipped, at)) {
+    inputGradientGroups(backend, g, at);
+    return;
+  }
   const { x, y, filter } = groupedTensors(g, groups);
   const one = groupGeometry(g, groups);
   forEachGroup(backend, groups, {
@@ -141,6 +169,11 @@ export function filterGradientGrouped(
   at: { x: number; dy: number; out: number; groups: number },
 ): void {
   const { groups } = at;
+  if (shouldGatherGroups(g, groups)) {
+    filterGradientGroups(backend, g, at);
+    // As in conv.ts: NaN or infinity in dy shows in the first row of the result.
+    if (areFinite(backend, at.out, g.outChannels)) return;
+  }
   const { x, y, filter } = groupedTensors(g, groups);
   const one = groupGeometry(g, groups);
   forEachGroup(backend, groups, {
