@@ -4,7 +4,20 @@
  */
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { DataLoader, datasets, imageFolder, runs, saveRun, train, writeReport } from 'deepend';
+import * as tf from '@tensorflow/tfjs-core';
+import * as tfl from '@tensorflow/tfjs-layers';
+import {
+  crossEntropy,
+  DataLoader,
+  datasets,
+  evaluate,
+  imageFolder,
+  runs,
+  saveRun,
+  topLosses,
+  train,
+  writeReport,
+} from 'deepend';
 import { main } from 'deepend/cli';
 import fc from 'fast-check';
 import fs from 'fs-extra';
@@ -382,6 +395,61 @@ describe('runs of other kinds', () => {
     expect((await pageOf(path.join(run, 'report.html'))).of('worst')).toMatch(
       /class="missing">Not available: \[trainer\] evaluate/,
     );
+  });
+
+  it('measures by the loss of the run, and says which', async () => {
+    const run = await trained('smoothed', 'tiny-clothes', '--label-smoothing', '0.2');
+    const { out } = await deepend('report', run, '--json');
+    const { testLoss } = JSON.parse(
+      (await fs.readFile(path.join(run, 'history.jsonl'), 'utf8')).trim().split('\n').at(-1) ?? '',
+    );
+    const { evaluation } = JSON.parse(out.join(''));
+    const lossName = 'crossEntropy({"labelSmoothing":0.2})';
+    expect(evaluation).toMatchObject({ loss: expect.closeTo(testLoss, 6), lossName });
+    const { of } = await pageOf(path.join(run, 'report.html'));
+    expect(of('classes')).toContain(`loss ${testLoss.toFixed(3)} (${escapeHtml(lossName)})`);
+  });
+
+  it('says when it measures another loss, since that of the run is a function', async () => {
+    const run = path.join(dir, 'own-loss');
+    const net = linearNet();
+    const testIter = fakeLoader(6, 3);
+    const half = (...args: Parameters<ReturnType<typeof crossEntropy>>) => {
+      const result = crossEntropy()(...args);
+      return { ...result, loss: tf.mul(result.loss, 0.5) as tf.Scalar };
+    };
+    await train(net, testIter, testIter, {
+      numEpochs: 1,
+      lr: 0.1,
+      loss: half,
+      progress: false,
+      callbacks: [saveRun(run)],
+    });
+    const { of } = await pageOf(await writeReport(run, { model: net, testIter, progress: false }));
+    const { loss } = await evaluate(net, testIter);
+    expect(of('classes')).toMatch(
+      `loss ${loss.toFixed(3)} (plain cross-entropy, since its loss is the function half of the script)`,
+    );
+  });
+
+  it('shows the cross-entropy of the worst examples of a model that ends with a softmax', async () => {
+    const run = path.join(dir, 'softmax');
+    const net = tfl.sequential({
+      layers: [
+        tfl.layers.flatten({ inputShape: [4, 4, 1] }),
+        tfl.layers.dense({ units: 3, activation: 'softmax' }),
+      ],
+    });
+    const testIter = fakeLoader(6, 3);
+    await train(net, testIter, testIter, {
+      numEpochs: 1,
+      lr: 0.1,
+      progress: false,
+      callbacks: [saveRun(run)],
+    });
+    const file = await writeReport(run, { model: net, testIter, samples: 1, progress: false });
+    const [worst] = await topLosses(net, testIter, 1);
+    expect((await pageOf(file)).of('worst')).toContain(`loss ${worst?.loss.toFixed(2)}, no. `);
   });
 
   it('losses that are no numbers, a stop and a failure', async () => {

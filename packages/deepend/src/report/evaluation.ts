@@ -1,4 +1,5 @@
 /** Evaluates a run's model on the test set, in one pass. */
+import { compile } from '@deepend/compiler';
 import { type ClassReport, type Metric, metrics } from '@deepend/optim';
 import {
   type Batch,
@@ -9,11 +10,15 @@ import {
   type TopLoss,
   WorstSamples,
 } from '@deepend/trainer';
+import * as tf from '@tensorflow/tfjs-core';
 import type { LayersModel } from '@tensorflow/tfjs-layers';
+import type { RunLoss } from '../run/script-options';
 
 export interface Evaluated {
-  /** Mean cross-entropy. */
+  /** Mean loss, by the run's own loss function. */
   readonly loss: number;
+  /** Which loss that is; undefined for plain cross-entropy. */
+  readonly lossName?: string;
   /** 0 to 1. */
   readonly accuracy: number;
   readonly numSamples: number;
@@ -25,11 +30,11 @@ export interface Evaluated {
   readonly classes: readonly ClassReport[];
   /** Most frequent first. */
   readonly confused: readonly ConfusedPair[];
-  /** With their images, worst first. */
+  /** Those with the largest cross-entropy, with their images, worst first. */
   readonly worst: readonly TopLoss[];
 }
 
-export interface EvaluateRunOptions {
+export interface EvaluateRunOptions extends RunLoss {
   /** Number of worst examples to keep. */
   samples: number;
   classNames: readonly string[] | undefined;
@@ -45,29 +50,36 @@ export async function evaluateRun(
   loader: Loader,
   options: EvaluateRunOptions,
 ): Promise<Evaluated> {
-  const { samples, classNames, onProgress = () => {} } = options;
+  const { samples, classNames, onProgress = () => {}, loss: computeLoss, lossName } = options;
   const watched = watchBatches(loader);
   const worst = new WorstSamples(samples, { images: true });
   let done = 0;
   const watcher: Metric = {
     name: 'worst',
-    update: async (logits, labels) => {
-      if (samples > 0) await worst.add(logits, { features: watched.current().features, labels });
+    update: async (outputs, labels) => {
+      const { features } = watched.current();
+      const logits = samples > 0 ? toLogits(outputs) : undefined;
+      if (logits) await worst.add(logits, { features, labels }).finally(() => logits.dispose());
       done += labels.shape[0] ?? 0;
       onProgress(done, loader.numSamples);
     },
     compute: () => worst.samples,
     reset: () => {},
   };
+  const { finalActivation } = compile(model);
+  const toLogits = (outputs: tf.Tensor2D) =>
+    finalActivation ? tf.tidy(() => LOGITS_OF[finalActivation](outputs)) : tf.clone(outputs);
   const matrix = metrics.confusionMatrix();
   const classes = metrics.perClass();
   const { loss, accuracy, numSamples } = await evaluate(model, watched.loader, {
     metrics: [matrix, classes, watcher],
+    loss: computeLoss,
   });
   const counts = matrix.compute() as number[][];
   const names = counts.map((_, i) => (loader.classNames ?? classNames)?.[i] ?? `class ${i}`);
   return {
     loss,
+    ...(lossName && { lossName }),
     accuracy,
     numSamples,
     counts,
@@ -77,6 +89,14 @@ export async function evaluateRun(
     worst: worst.samples,
   };
 }
+
+const SMALLEST = 1e-38;
+const log = (x: tf.Tensor2D): tf.Tensor2D => tf.log(tf.maximum(x, SMALLEST) as tf.Tensor2D);
+/** Metrics receive what comes after the model's final activation; losses come from what is before. */
+const LOGITS_OF = {
+  softmax: log,
+  sigmoid: (p: tf.Tensor2D): tf.Tensor2D => tf.sub(log(p), log(tf.sub(1, p))),
+} as const;
 
 /** A loader that remembers its current batch, since metrics receive only logits and labels. */
 function watchBatches(loader: Loader): { loader: Loader; current: () => Batch } {

@@ -9,6 +9,7 @@ import { runFile } from '../run/layout';
 import { isUnavailable, type Run, readRun, type Unavailable } from '../run/read-run';
 import { loadTestSet, nameOfData } from '../run/run-data';
 import { loadRunModel, type RunModel } from '../run/run-model';
+import { measuringLoss } from '../run/script-options';
 import { startDevice } from '../start-device';
 import { type Evaluated, evaluateRun } from './evaluation';
 import { formatTime } from './format';
@@ -79,7 +80,9 @@ export interface WrittenReport {
   readonly figures: ReturnType<typeof headline>;
   readonly state: string;
   /** Results of the evaluation that was done for the page. */
-  readonly evaluation: Pick<Evaluated, 'loss' | 'accuracy' | 'numSamples'> | Unavailable;
+  readonly evaluation:
+    | Pick<Evaluated, 'loss' | 'lossName' | 'accuracy' | 'numSamples'>
+    | Unavailable;
   /** Where the model on the page came from. */
   readonly model: string | Unavailable;
 }
@@ -129,7 +132,12 @@ export async function makeReport(
     state: describeState(run),
     evaluation: isUnavailable(tested)
       ? tested
-      : { loss: tested.loss, accuracy: tested.accuracy, numSamples: tested.numSamples },
+      : {
+          loss: tested.loss,
+          ...(tested.lossName && { lossName: tested.lossName }),
+          accuracy: tested.accuracy,
+          numSamples: tested.numSamples,
+        },
     model: isUnavailable(found) ? found : found.from,
   };
 }
@@ -186,10 +194,10 @@ async function evaluateModel(run: Run, checked: ReportOptions): Promise<Evaluati
   if (unavailable || isUnavailable(loader) || isUnavailable(found) || isUnavailable(started))
     return { found, tested: unavailable as Unavailable };
   const onProgress = progress ? progressLine() : undefined;
-  const { classNames } = run.config;
+  const { classNames, training } = run.config;
+  const measured = { samples, classNames, ...measuringLoss(training?.loss) };
   const result = await attempt(
-    () =>
-      evaluateRun(found.model, loader, { samples, classNames, ...(onProgress && { onProgress }) }),
+    () => evaluateRun(found.model, loader, { ...measured, ...(onProgress && { onProgress }) }),
     PASS_BOTH,
   );
   if (isUnavailable(result)) return { found, tested: result };

@@ -37,7 +37,9 @@ export function testSections(tested: Tested | Unavailable): Section[] {
 }
 
 function classesBody(tested: Tested): Html {
-  const { classes, classNames, modelFrom, accuracy, loss, numSamples, device, before } = tested;
+  const { classes, classNames, modelFrom, accuracy, loss, lossName } = tested;
+  const { numSamples, device, before } = tested;
+  const by = lossName ? ` (${lossName})` : '';
   const other = before !== null && Math.abs(before - accuracy) > 5e-4;
   const rows = classes.map((report, i) => ({ ...report, name: classNames[i] as string }));
   const listed =
@@ -51,7 +53,7 @@ function classesBody(tested: Tested): Html {
   ]);
   const numeric = ['precision', 'recall', 'F1', 'images'].map((name) => ({ name, numeric: true }));
   return html`<p>Evaluated for this page on ${plural(numSamples, 'test image')}, by ${modelFrom},
-on ${device}: loss ${formatFixed(loss)}, test acc ${formatFixed(accuracy)}.
+on ${device}: loss ${formatFixed(loss)}${by}, test acc ${formatFixed(accuracy)}.
 ${
   other && `The last epoch of the run had ${formatFixed(before)}: other weights, or other images.`
 }</p>
@@ -129,7 +131,7 @@ function worstBody({ worst, classNames }: Tested): Html {
   const stretched =
     shown.some(({ picture }) => picture?.stretched) &&
     'Where values are outside 0 to 1, the lowest is drawn black and the highest white.';
-  return html`<p>The ${plural(worst.length, 'test image')} with the largest loss: true class →
+  return html`<p>The ${plural(worst.length, 'test image')} with the largest cross-entropy: true class →
 predicted class, loss, index in the test set. ${stretched}</p>
 <div class="examples">${figures}</div>`;
 }

@@ -66,6 +66,30 @@ export function lossFrom(description: unknown): Loss | undefined {
   throw new NotDescribedError(`its loss is ${describeFunction(description)}`);
 }
 
+/** The loss that measures a run's model, and its name for people. */
+export interface RunLoss {
+  /** @default softmax cross-entropy */
+  readonly loss?: Loss;
+  /**
+   * Undefined for plain cross-entropy; such as `crossEntropy({"labelSmoothing":0.1})`, or
+   * plain cross-entropy instead of a function of the script, with that reason.
+   */
+  readonly lossName?: string;
+}
+
+/** The run's own loss; plain cross-entropy, which `lossName` then says, if it cannot be had. */
+export function measuringLoss(description: unknown): RunLoss {
+  try {
+    const loss = lossFrom(description);
+    if (!loss || isDefaultLoss(description)) return {};
+    const { name, ...options } = description as Fields;
+    const given = Object.keys(options).length > 0 ? JSON.stringify(options) : '';
+    return { loss, lossName: `${name}(${given})` };
+  } catch (error) {
+    return { lossName: `plain cross-entropy, since ${(error as Error).message}` };
+  }
+}
+
 /**
  * The options of `train` of a run that a script started, without those of the process: device and
  * progress.
