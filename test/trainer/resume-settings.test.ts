@@ -1,6 +1,7 @@
 /** What a run that resumes must share with the run before, and runs that end early. */
 import { tmpdir } from 'node:os';
 import path from 'node:path';
+import { type BuildName, describeBuild, setBuild, simdInfo } from '@deepend/backend-simd';
 import { Plan } from '@deepend/compiler';
 import { OutOfMemoryError } from '@deepend/core';
 import { arrayDataset, DataLoader, randomCrop } from '@deepend/data';
@@ -47,6 +48,34 @@ const loader = (seed = 1, padding = 1) =>
 const base = { numEpochs: 2, lr: 0.3, progress: false } as const;
 const start = (options: Partial<TrainOptions>, data = loader(), net = linearNet()) =>
   train(net, data, null, { ...base, ...options });
+
+it('a run that resumes with another build of the backend says so, once', async () => {
+  await use('simd');
+  const { build: first, builds } = simdInfo();
+  const other = builds.find((build) => build !== first) as BuildName; // WebAssembly has two
+  await start({ callbacks: [checkpoints(run)] });
+  const warn = vi.spyOn(console, 'warn').mockImplementation(() => {});
+  const resume = (numEpochs: number) =>
+    start({ numEpochs, resume: run, callbacks: [checkpoints(run)] });
+  await resume(3);
+  expect(warn).not.toHaveBeenCalled();
+  const before = describeBuild();
+  setBuild(other);
+  try {
+    await resume(4);
+    await resume(5); // from a checkpoint of the build that computes now
+    expect(warn.mock.calls).toEqual([
+      [
+        expect.stringMatching(
+          `the build '${before}' of simd, and the run continues with '${describeBuild()}': ` +
+            'their results differ in the last bits',
+        ),
+      ],
+    ]);
+  } finally {
+    setBuild(first);
+  }
+});
 
 it('a model that is built again resumes, with its optimizer and averages', async () => {
   const options = { optimizer: 'adam', lr: 0.01, emaDecay: 0.5 } as const;

@@ -20,7 +20,7 @@ export interface Backend {
   /** Whether it is current and usable. @default it is TensorFlow.js's current backend */
   isCurrent?(): boolean;
   /** The device that it computes on, once it is started. */
-  describe(): Pick<Device, 'name' | 'hardware' | 'memory'>;
+  describe(): Pick<Device, 'name' | 'hardware' | 'build' | 'memory'>;
 }
 
 /** @throws Error when TensorFlow.js cannot start the backend */

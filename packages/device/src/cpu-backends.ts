@@ -31,8 +31,9 @@ export const SIMD: Backend = {
   start: () => setBackend('simd'),
   describe: () => {
     const { whyNotNative } = simdInfo();
-    const build = `${describeBuild()}${whyNotNative ? ` (${whyNotNative})` : ''}`;
-    return { name: 'cpu', hardware: `${cpuHardware(getThreads())}, ${build}` };
+    const build = describeBuild();
+    const why = whyNotNative ? ` (${whyNotNative})` : '';
+    return { name: 'cpu', hardware: `${cpuHardware(getThreads())}, ${build}${why}`, build };
   },
 };
 

@@ -2,7 +2,7 @@
 
 import { randomUUID } from 'node:crypto';
 import { type EpochRecord, mixSeed, type StepRecord } from '@deepend/core';
-import type { Device } from '@deepend/device';
+import { currentDevice, type Device } from '@deepend/device';
 import type { ScheduleRun } from '@deepend/optim';
 import * as tf from '@tensorflow/tfjs-core';
 import type { LayersModel } from '@tensorflow/tfjs-layers';
@@ -61,6 +61,8 @@ export class Run {
   readonly #options: RunOptions;
   readonly #callbacks: readonly Callback[];
   readonly #schedule: ScheduleRun;
+  /** The build of the backend that computes, if it has several. */
+  readonly #build = currentDevice().build;
   #runId: string = randomUUID();
   /** What callbacks continue from, until they have. */
   #restored: Checkpoint | undefined;
@@ -156,6 +158,11 @@ export class Run {
       console.warn(
         `[trainer] resume: ${file} was computed by ${progress.backend}, and the run continues on ` +
           `${backend}: its numbers round otherwise, so the result is close but not bit for bit`,
+      );
+    } else if (progress.build !== undefined && progress.build !== this.#build) {
+      console.warn(
+        `[trainer] resume: ${file} was computed by the build '${progress.build}' of ${backend}, ` +
+          `and the run continues with '${this.#build}': their results differ in the last bits`,
       );
     }
     assertSameRun(file, { saved: progress.config, now: this.#config() });
@@ -277,6 +284,7 @@ export class Run {
     const progress: RunProgress = {
       runId: this.#runId,
       backend: this.#options.device.backend,
+      ...(this.#build !== undefined && { build: this.#build }),
       ...(this.isTrained && { trained: true }),
       ...(states.length > 0 && {
         callbacks: Object.fromEntries(states.map(([key, { data }]) => [key, data])),

@@ -149,6 +149,8 @@ export interface RunProgress {
   readonly runId: string;
   /** The backend that computed. */
   readonly backend: string;
+  /** The build of the backend that computed, if it has several. */
+  readonly build?: string;
   /** Whether the epoch after the finished ones is trained, and only its evaluation is left. */
   readonly trained?: boolean;
   /** What callbacks remember, by name. */
