@@ -104,11 +104,25 @@ describe('predictImages', () => {
     expect(inverted?.classes).toEqual((await predictImages(run, [left]))[0]?.classes);
   });
 
+  it('has its record in one place of config.json, and reads the earlier place', async () => {
+    const old = path.join(dir, 'earlier');
+    await fs.copy(run, old);
+    const config = await fs.readJson(path.join(old, 'config.json'));
+    const { preprocessing, ...test } = config.loaders.test;
+    expect(preprocessing).toMatchObject({ inputShape: [20, 20, 1], background: 'dark' });
+    expect(config.loaders.train).not.toHaveProperty('preprocessing');
+    expect(JSON.stringify(config).match(/"preprocessing"/g)).toHaveLength(1);
+    expect(JSON.stringify(config).match(/"classNames"/g)).toHaveLength(1);
+    const loaders = { ...config.loaders, test };
+    await fs.writeJson(path.join(old, 'config.json'), { ...config, loaders, preprocessing });
+    expect(await predictImages(old, [left])).toEqual(await predictImages(run, [left]));
+  });
+
   it('says what it assumes without a record', async () => {
     const old = path.join(dir, 'old');
     await fs.copy(run, old);
-    const { preprocessing, ...config } = await fs.readJson(path.join(old, 'config.json'));
-    expect(preprocessing.background).toBe('dark');
+    const config = await fs.readJson(path.join(old, 'config.json'));
+    delete config.loaders.test.preprocessing;
     await fs.writeJson(path.join(old, 'config.json'), config);
     const [prediction] = await predictImages(old, [left]);
     expect(prediction?.notes.join()).toMatch(

@@ -16,6 +16,7 @@ import {
 import { predict } from '@deepend/trainer';
 import * as tf from '@tensorflow/tfjs-core';
 import type { LayersModel } from '@tensorflow/tfjs-layers';
+import { recordedPreprocessing } from './run/describe-run';
 import { isUnavailable, type Run, readRun } from './run/read-run';
 import { loadRunModel } from './run/run-model';
 
@@ -134,13 +135,14 @@ function preprocessingOf(
   model: LayersModel,
 ): Pick<OpenRun, 'preprocessing' | 'assumed'> {
   const classNames = config.classNames && { classNames: config.classNames };
-  if (config.preprocessing === undefined) {
+  const recorded = recordedPreprocessing(config);
+  if (recorded === undefined) {
     return {
       preprocessing: { ...assumedFor(where, model), ...classNames },
       assumed: [`${dir}/config.json does not record how images are prepared; ${ASSUMPTION}`],
     };
   }
-  const preprocessing = parsePreprocessing(`${where}: ${dir}/config.json`, config.preprocessing);
+  const preprocessing = parsePreprocessing(`${where}: ${dir}/config.json`, recorded);
   return { preprocessing: { ...preprocessing, ...classNames }, assumed: [] };
 }
 

@@ -69,12 +69,7 @@ export async function train(
     }
     await stepRunner.start();
     await run.resume();
-    const preprocessing = async () =>
-      (testIter?.preprocessing ? testIter : trainIter).preprocessing?.();
-    await emit(callbacks, 'onTrainBegin', {
-      ...run.info({ trainIter, testIter }),
-      preprocessing,
-    });
+    await emit(callbacks, 'onTrainBegin', run.info({ trainIter, testIter }));
     run.restoreCallbacks();
 
     while (run.epoch <= run.numEpochs && run.stopReason === undefined) {

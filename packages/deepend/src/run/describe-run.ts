@@ -2,19 +2,20 @@
 import { execFileSync } from 'node:child_process';
 import path from 'node:path';
 import type { EpochRecord } from '@deepend/core';
-import type { RunInfo, TrainResult } from '@deepend/trainer';
+import type { Loader, RunInfo, TrainResult } from '@deepend/trainer';
 import * as tf from '@tensorflow/tfjs-core';
 import { version } from '../../package.json';
+import { isObject, type RunConfig } from './records';
 
 /**
  * The content of `config.json`: model, device, what `train` was given, the data, versions.
  * @param config what the caller adds; it takes precedence
  */
-export function describeRun(
+export async function describeRun(
   info: RunInfo,
   config: Readonly<Record<string, unknown>>,
-): Record<string, unknown> {
-  const { model, device, numEpochs, lr, seed, batchSize, numSamples, trainIter, testIter } = info;
+): Promise<Record<string, unknown>> {
+  const { model, device, numEpochs, lr, seed, batchSize, numSamples, trainIter } = info;
   const { classNames } = trainIter;
   const gitCommit = findGitCommit();
   return {
@@ -33,15 +34,44 @@ export function describeRun(
     batchSize,
     numSamples,
     training: info.given,
-    loaders: { train: describeLoader(trainIter), test: testIter && describeLoader(testIter) },
+    loaders: await describeLoaders(info),
     versions: { deepend: version, tensorflowjs: tf.version_core, node: process.version },
     ...(gitCommit && { gitCommit }),
     ...withAbsoluteRoot(config),
   };
 }
 
-const describeLoader = (loader: RunInfo['trainIter']): object =>
-  loader.describe?.() ?? { reason: 'its loader was made by the script' };
+/**
+ * How each loader is made again, and how the test loader, or else the training loader, prepares an
+ * image, for photos that are predicted later.
+ */
+async function describeLoaders({ trainIter, testIter }: RunInfo): Promise<object> {
+  const testPrepares = testIter?.preprocessing !== undefined;
+  const describe = async (loader: Loader, prepares: boolean): Promise<object> => ({
+    ...(loader.describe?.() ?? { reason: 'its loader was made by the script' }),
+    ...(prepares && (await preprocessingOf(loader, trainIter.classNames))),
+  });
+  return {
+    train: await describe(trainIter, !testPrepares),
+    test: testIter && (await describe(testIter, testPrepares)),
+  };
+}
+
+/** @param known class names that `config.json` has already */
+async function preprocessingOf(loader: Loader, known: Loader['classNames']): Promise<object> {
+  const found = await loader.preprocessing?.();
+  if (!found) return {};
+  const { classNames, ...steps } = found as { classNames?: readonly string[] };
+  return { preprocessing: { ...steps, ...(!known && classNames && { classNames }) } };
+}
+
+/** What `describeRun` recorded of the preparation of images. */
+export function recordedPreprocessing({ loaders, preprocessing }: RunConfig): unknown {
+  const recorded = [loaders?.test, loaders?.train].find(
+    (loader) => isObject(loader) && loader.preprocessing !== undefined,
+  );
+  return isObject(recorded) ? recorded.preprocessing : preprocessing; // of earlier versions
+}
 
 /** A later command finds the data from any working directory. */
 export function withAbsoluteRoot<T extends object>(settings: T): T {

@@ -154,9 +154,7 @@ async function beginFolder(
 ): Promise<void> {
   const startedAt = (info.resumed && (await readStartedAt(dir))) || new Date().toISOString();
   await rm(runFile(dir, 'result'), { force: true }); // a run that is resumed has not ended
-  const preprocessing = await info.preprocessing?.();
-  const record = { ...describeRun(info, config), ...(preprocessing && { preprocessing }) };
-  await writeJson(dir, 'config', { ...record, startedAt });
+  await writeJson(dir, 'config', { ...(await describeRun(info, config)), startedAt });
   await writeArchitecture(dir, info.model);
   // A process killed between two writes may have left a line more, or fewer, than the checkpoint.
   const history = runFile(dir, 'history');

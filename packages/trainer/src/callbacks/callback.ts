@@ -80,11 +80,6 @@ export interface RunInfo {
   readonly numBatches: number;
   /** The settings that a run which resumes must share, as plain JSON. */
   readonly config: Readonly<Record<string, unknown>>;
-  /**
-   * Describes what the test loader, or else the training loader, does to each image; undefined when
-   * that loader cannot say.
-   */
-  readonly preprocessing?: () => Promise<object | undefined>;
   /** What `train` was given, as plain JSON; functions and callbacks by their names. */
   readonly given: Readonly<Record<string, unknown>>;
   /** The loader of the training data. */
