@@ -219,6 +219,15 @@ describe('what is wrong', () => {
         /got '(gpu|cuda)'; did you mean 'cuda:0', 'webgpu:0' or 'auto'\?$/,
       ],
     ),
+    ...['gpu', 'cuda', 'simd,gpu', 'simd,cuda', 'simd,auto,mps'].map(
+      (list): [string, string, RegExp] => [
+        `a word for a GPU: --devices ${list}`,
+        `train --model book/lenet --out x --devices ${list}`,
+        list.includes('auto')
+          ? /devices: expected one of .*'all', got 'auto'/
+          : /got '(gpu|cuda)'; did you mean 'cuda:0', 'webgpu:0' or 'all'\?$/,
+      ],
+    ),
     [
       'a schedule that does not exist',
       'train --model book/lenet --out x --schedule exp',

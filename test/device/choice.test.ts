@@ -36,6 +36,16 @@ describe('what is tried, and in what order', () => {
       /DEEPEND_DEVICE: expected names of cuda, .* got 'wasn'; did you mean 'wasm'/,
     );
     expect(() => choose(WHERE, {}, '!gpu')).toThrow(/got 'gpu'/);
+    for (const variable of ['gpu,simd', '!gpu', 'simd,mps'])
+      expect(() => choose(WHERE, {}, variable)).toThrow(
+        /got '(gpu|mps)'; did you mean 'cuda' or 'webgpu'\? tryGpu\(\) takes the best GPU/,
+      );
+    expect(() => choose(WHERE, {}, 'gpu')).toThrow(/did you mean 'cuda:0' or 'webgpu:0'\?/);
+    for (const options of [{ order: ['gpu'] }, { order: ['simd', 'cuda:0'] }, { exclude: ['gpu'] }])
+      expect(() => choose(WHERE, options as never)).toThrow(
+        /must be .*; did you mean 'cuda' or 'webgpu'\?/,
+      );
+    expect(() => choose(WHERE, { order: ['wasn' as never] })).toThrow(/did you mean 'wasm'\?$/);
     expect(() => choose(WHERE, {}, 'simd,!simd,wasm,!wasm')).toThrow(/leaves nothing/);
     expect(() => choose(WHERE, { order: ['simd'], exclude: ['simd'] })).toThrow(/leave nothing/);
     expect(() => choose(WHERE, { order: ['gpu' as never] })).toThrow(/option "order.*must be/);

@@ -13,7 +13,14 @@ import {
   randomRotation,
   type Transform,
 } from '@deepend/data';
-import { type Device, type DeviceName, device, tryAllGpus, unstartedDevice } from '@deepend/device';
+import {
+  type Device,
+  type DeviceName,
+  device,
+  deviceNameFrom,
+  tryAllGpus,
+  unstartedDevice,
+} from '@deepend/device';
 import { tensorBoard } from '@deepend/export';
 import { createModel } from '@deepend/models';
 import type { ImageShape } from '@deepend/nn';
@@ -55,12 +62,11 @@ async function startDevices(list: string, single: string): Promise<readonly Devi
         'leave one out',
     );
   if (list === 'all') return tryAllGpus();
-  const [name = '', ...others] = list.split(',').map((text) => text.trim());
-  const first = await device(name as DeviceName);
-  return [
-    first,
-    ...others.map((other) => (other === name ? first : unstartedDevice(other as DeviceName))),
-  ];
+  const about = { where: '[deepend] devices:', others: ['all'] };
+  const names = list.split(',').map((text) => deviceNameFrom(text.trim(), about));
+  const [name, ...others] = names as [DeviceName, ...DeviceName[]];
+  const first = await device(name);
+  return [first, ...others.map((other) => (other === name ? first : unstartedDevice(other)))];
 }
 
 /** @throws RangeError for a transform that does not exist */

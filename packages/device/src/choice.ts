@@ -52,7 +52,7 @@ export function choose(
   options: ChoiceOptions = {},
   variable = process.env.DEEPEND_DEVICE,
 ): Choice {
-  const { order, exclude = [] } = checkOptions(where, choiceOptions, options) as ChoiceOptions;
+  const { order, exclude = [] } = checkChoice(where, options);
   if (order || exclude.length > 0) {
     const left = (order ?? ORDER).filter((name) => !exclude.includes(name));
     if (left.length === 0)
@@ -64,6 +64,18 @@ export function choose(
   const rule = envRule.string('a device, an order of backends, or exclusions');
   const text = readEnv('device', 'DEEPEND_DEVICE', rule, variable);
   return text === undefined ? { order: ORDER } : readVariable(text);
+}
+
+/** @throws TypeError or RangeError, with the name that was probably meant */
+function checkChoice(where: string, options: ChoiceOptions): ChoiceOptions {
+  try {
+    return checkOptions(where, choiceOptions, options) as ChoiceOptions;
+  } catch (error) {
+    const { order, exclude } = Object(options) as ChoiceOptions;
+    const unknown = [order, exclude].flat().find((name) => name && !ORDER.includes(name));
+    (error as Error).message += hintFor(unknown, ORDER);
+    throw error;
+  }
 }
 
 const BY = 'DEEPEND_DEVICE asks for it';
@@ -96,24 +108,27 @@ function deviceNamed(name: string): DeviceName {
 
 function candidateNamed(name: string): CandidateName {
   if ((ORDER as readonly string[]).includes(name)) return name as CandidateName;
-  const near = closest(name, [...ORDER]);
-  const hint = near ? `; did you mean '${near}'?` : '';
   throw new EnvironmentError(
     `[device] DEEPEND_DEVICE: expected names of ${ORDER.join(', ')}, separated by commas, ` +
-      `got ${formatValue(name)}${hint}`,
+      `got ${formatValue(name)}${hintFor(name, ORDER)}`,
   );
 }
 
 const GPU_WORDS = /^(gpu|gpus|cuda|nvidia|mps|metal|rocm|vulkan)(:\d+)?$/i;
 
+/** What a word for a GPU may stand for; `auto` and `all` only where the caller takes them. */
+const DEVICES_OF_WORD = ['cuda:0', 'webgpu:0', 'auto', 'all'];
+
 /** `; did you mean 'wasm'?`, or nothing. Words for a GPU stand for all names of GPUs. */
 function hintFor(name: unknown, names: readonly string[]): string {
   if (typeof name !== 'string') return '';
   if (GPU_WORDS.test(name)) {
-    const gpus = names.filter((one) => ['cuda:0', 'webgpu:0', 'auto'].includes(one));
+    const devices = names.filter((one) => DEVICES_OF_WORD.includes(one));
+    const gpus = devices.length > 0 ? devices : names.filter((one) => GPUS.includes(one as never));
     const quoted = gpus.map((one) => `'${one}'`);
     const list = `${quoted.slice(0, -1).join(', ')} or ${quoted.at(-1)}`;
-    const best = gpus.includes('auto') ? '' : ' tryGpu() takes the best GPU that works';
+    const chooses = gpus.includes('auto') || gpus.includes('all');
+    const best = chooses ? '' : ' tryGpu() takes the best GPU that works';
     return `; did you mean ${list}?${best}`;
   }
   const near = closest(name, names);

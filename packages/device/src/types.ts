@@ -17,8 +17,8 @@ export interface Device {
   /** The processor's name and how many cores the backend uses; for `simd` also its build. */
   readonly hardware: string;
   /**
-   * The build of `simd`, such as `native AVX2` or `WebAssembly, relaxed SIMD`. Results are equal bit
-   * for bit only within a build. Undefined for the other backends.
+   * The build of `simd`, such as `native AVX2` or `WebAssembly, relaxed SIMD`. Results are equal
+   * bit for bit only within a build. Undefined for the other backends.
    */
   readonly build?: string;
   /** Why this device was chosen, and not a better one. */

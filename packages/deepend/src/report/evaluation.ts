@@ -92,7 +92,7 @@ export async function evaluateRun(
 
 const SMALLEST = 1e-38;
 const log = (x: tf.Tensor2D): tf.Tensor2D => tf.log(tf.maximum(x, SMALLEST) as tf.Tensor2D);
-/** Metrics receive what comes after the model's final activation; losses come from what is before. */
+/** Metrics receive what comes after the model's final activation; a loss needs what is before. */
 const LOGITS_OF = {
   softmax: log,
   sigmoid: (p: tf.Tensor2D): tf.Tensor2D => tf.sub(log(p), log(tf.sub(1, p))),

@@ -131,7 +131,7 @@ function worstBody({ worst, classNames }: Tested): Html {
   const stretched =
     shown.some(({ picture }) => picture?.stretched) &&
     'Where values are outside 0 to 1, the lowest is drawn black and the highest white.';
-  return html`<p>The ${plural(worst.length, 'test image')} with the largest cross-entropy: true class →
-predicted class, loss, index in the test set. ${stretched}</p>
+  return html`<p>The ${plural(worst.length, 'test image')} with the largest cross-entropy: true
+class → predicted class, loss, index in the test set. ${stretched}</p>
 <div class="examples">${figures}</div>`;
 }
