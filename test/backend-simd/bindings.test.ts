@@ -7,6 +7,7 @@ import ts from 'typescript';
 import { describe, expect, it } from 'vitest';
 import { Task } from '../../packages/backend-simd/assembly/ops';
 import type { Layout } from '../../packages/backend-simd/src/generated/bindings';
+import { isFull } from '../helpers/full';
 import { open } from './runtimes';
 
 type Files = Record<string, string>;
@@ -78,17 +79,19 @@ describe('a class', () => {
     ]);
   });
 
-  it('fails the type check where a field is missing, unknown or no number', () => {
-    const use = (literal: string) => `export const args: ScaleArgs = ${literal};`;
-    expect(typeErrors(before, use('{ x: 1, y: 2, factor: 3, count: 4 }'))).toEqual([]);
-    expect(typeErrors(before, use('{ x: 1, y: 2, factor: 3 }'))[0]).toMatch(/'count' is missing/);
-    expect(typeErrors(before, use('{ x: 1, y: 2, factor: 3, count: 4, n: 5 }'))[0]).toMatch(
-      /'n' does not exist in type 'ScaleArgs'/,
-    );
-    expect(typeErrors(before, use("{ x: 1, y: 2, factor: '3', count: 4 }"))[0]).toMatch(
-      /'string' is not assignable to type 'number'/,
-    );
-  });
+  // It reads TypeScript's own declarations, which takes seconds.
+  if (isFull)
+    it('fails the type check where a field is missing, unknown or no number', () => {
+      const use = (literal: string) => `export const args: ScaleArgs = ${literal};`;
+      expect(typeErrors(before, use('{ x: 1, y: 2, factor: 3, count: 4 }'))).toEqual([]);
+      expect(typeErrors(before, use('{ x: 1, y: 2, factor: 3 }'))[0]).toMatch(/'count' is missing/);
+      expect(typeErrors(before, use('{ x: 1, y: 2, factor: 3, count: 4, n: 5 }'))[0]).toMatch(
+        /'n' does not exist in type 'ScaleArgs'/,
+      );
+      expect(typeErrors(before, use("{ x: 1, y: 2, factor: '3', count: 4 }"))[0]).toMatch(
+        /'string' is not assignable to type 'number'/,
+      );
+    });
 
   it('may have only fields that a layout can write', () => {
     expect(() => generateBindings(withClass('  x: v128;'))).toThrow(

@@ -1,3 +1,4 @@
+// Full run only: it bundles the transforms, and runs them in processes.
 /** The transforms in a worker's bundle: what they import, and how they run without WebAssembly. */
 import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';

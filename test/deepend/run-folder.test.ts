@@ -8,6 +8,7 @@ import { main } from 'deepend/cli';
 import fs from 'fs-extra';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import { use } from '../helpers/backends';
+import { isFull } from '../helpers/full';
 import { fakeLoader, linearNet } from '../helpers/loaders';
 import { buildProgram } from '../helpers/program';
 
@@ -166,27 +167,32 @@ describe('two runs in one folder', () => {
     expect(await fs.pathExists(lock())).toBe(false);
   });
 
-  it('in two processes: the second is refused; a crash leaves no lock that blocks', async () => {
-    const program = await buildProgram('test/deepend/interrupted.ts');
-    const child = spawn(process.execPath, [program.file, out], {
-      stdio: ['ignore', 'pipe', 'inherit'],
-    });
-    const ended = new Promise((resolve) => child.on('close', resolve));
-    for await (const chunk of child.stdout.setEncoding('utf8').iterator({ destroyOnReturn: false }))
-      if (/^step$/m.test(chunk)) break;
-    child.stdout.resume();
-    const config = await fs.readFile(at('config.json'));
-    await expect(trainInto(out, { overwrite: true })).rejects.toThrow(
-      new RegExp(`process ${child.pid} is training into this folder; wait until it has ended, or`),
-    );
-    expect(await fs.readFile(at('config.json'))).toEqual(config);
-    child.kill('SIGKILL');
-    await ended;
-    await program.remove();
-    expect(await fs.pathExists(lock())).toBe(true);
-    await trainInto(out, { overwrite: true });
-    expect(await fs.pathExists(lock())).toBe(false);
-  }, 120_000);
+  if (isFull)
+    it('in two processes: the second is refused; a crash leaves no lock that blocks', async () => {
+      const program = await buildProgram('test/deepend/interrupted.ts');
+      const child = spawn(process.execPath, [program.file, out], {
+        stdio: ['ignore', 'pipe', 'inherit'],
+      });
+      const ended = new Promise((resolve) => child.on('close', resolve));
+      for await (const chunk of child.stdout
+        .setEncoding('utf8')
+        .iterator({ destroyOnReturn: false }))
+        if (/^step$/m.test(chunk)) break;
+      child.stdout.resume();
+      const config = await fs.readFile(at('config.json'));
+      await expect(trainInto(out, { overwrite: true })).rejects.toThrow(
+        new RegExp(
+          `process ${child.pid} is training into this folder; wait until it has ended, or`,
+        ),
+      );
+      expect(await fs.readFile(at('config.json'))).toEqual(config);
+      child.kill('SIGKILL');
+      await ended;
+      await program.remove();
+      expect(await fs.pathExists(lock())).toBe(true);
+      await trainInto(out, { overwrite: true });
+      expect(await fs.pathExists(lock())).toBe(false);
+    }, 120_000);
 
   it.each([
     ['of another process with this id, as after the restart of a container', { pid: process.pid }],
