@@ -4,7 +4,7 @@ import { once } from 'node:events';
 import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { appendToFile, writeFileAtomic, writeFolderAtomic } from '@deepend/core';
+import { appendToFile, removeAbandonedIn, writeFileAtomic, writeFolderAtomic } from '@deepend/core';
 import { buildSync } from 'esbuild';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 
@@ -175,5 +175,18 @@ describe('a process that is killed while it writes', () => {
     await writeFileAtomic(at('out', 'file'), 'new', options);
     expect(await readdir(at('out'))).toEqual(['file', 'other']);
     expect(await textOf('out', 'file')).toBe('new');
+  });
+
+  it('leaves staging files that can be removed from the whole folder, once it has ended', async () => {
+    await mkdir(at('out'), { recursive: true });
+    const child = await startWriter(at('out', 'file'));
+    await writeFile(at('out', '.mine.part'), '');
+    await removeAbandonedIn(at('out'));
+    expect(await readdir(at('out'))).toHaveLength(2);
+    child.kill('SIGKILL');
+    await once(child, 'exit');
+    await removeAbandonedIn(at('out'));
+    expect(await readdir(at('out'))).toEqual(['.mine.part']);
+    await removeAbandonedIn(at('nowhere'));
   });
 });

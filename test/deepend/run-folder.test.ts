@@ -1,6 +1,6 @@
 /** Which folders a run may write into, what it removes there, and that two runs share none. */
-import { spawn } from 'node:child_process';
-import { tmpdir } from 'node:os';
+import { spawn, spawnSync } from 'node:child_process';
+import { hostname, tmpdir } from 'node:os';
 import path from 'node:path';
 import { Figure } from '@deepend/plot';
 import { saveRun, type TrainOptions, train } from 'deepend';
@@ -47,6 +47,39 @@ async function read(folder: string): Promise<Record<string, string>> {
     await Promise.all(names.map(async (name) => [name, await fs.readFile(name, 'latin1')])),
   );
 }
+
+describe('what a killed process was writing', () => {
+  const UUID = '0b8f7a52-3c1d-4e5f-8a9b-0123456789ab';
+  const staging = (name: string, pid: number, host = hostname()) =>
+    `.${name}.${host}.${pid}.${UUID}.part`;
+
+  it.each([
+    ['resumed', { resume: true }],
+    ['overwritten', { overwrite: true }],
+  ])('is removed when the run is %s, and nothing else', async (_, how) => {
+    const { pid } = spawnSync(process.execPath, ['--version']); // it has ended
+    await trainInto(out);
+    const left = [
+      staging('model', pid),
+      staging('config.json', pid),
+      path.join('checkpoints', staging('step-00000009.ckpt', pid)),
+      path.join('exports', staging('model.onnx', pid)),
+    ];
+    const kept = [
+      staging('report.html', process.pid), // of a process that runs
+      path.join('checkpoints', staging('best-epoch-0001.ckpt', pid, 'another-machine')),
+      path.join('exports', `.thesis.${hostname()}.${pid}.part`),
+      'notes.part',
+    ];
+    await fs.outputFile(at(left[0] as string, 'weights.bin'), 'half');
+    for (const name of [...left.slice(1), ...kept]) await fs.outputFile(at(name), 'half');
+    const { resume, ...save } = { resume: false, ...how };
+    await trainInto(out, save, resume ? { numEpochs: 2, resume: out } : {});
+    const names = Object.keys(await read(out)).map((name) => path.relative(out, name));
+    expect(names.filter((name) => name.endsWith('.part')).sort()).toEqual([...kept].sort());
+    expect(await fs.pathExists(at(left[0] as string))).toBe(false);
+  });
+});
 
 describe('a folder that is no run', () => {
   const OWN = {

@@ -112,13 +112,33 @@ function stagingPlace(place: string): { folder: string; prefix: string } {
   return { folder: dir, prefix: `.${base}.${hostname()}.` };
 }
 
+/** What `stagingName` adds to `.NAME.HOST.`: the process, and a UUID. */
+const STAGING_END = /\.(\d+)\.[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\.part$/;
+
 /** Removes staging files of `place` whose process, on this machine, no longer runs. */
 async function removeAbandoned(place: string): Promise<void> {
   const { folder, prefix } = stagingPlace(place);
-  for (const name of await readdir(folder)) {
-    if (!name.startsWith(prefix) || !name.endsWith('.part')) continue;
-    const pid = Number.parseInt(name.slice(prefix.length), 10);
-    if (Number.isInteger(pid) && !isRunning(pid)) await remove(path.join(folder, name));
+  await removeStaging(folder, (start) => start === prefix.slice(0, -1));
+}
+
+/**
+ * Removes all staging files and folders in `folder` whose process, on this machine, no longer runs:
+ * what a killed save left. A folder that does not exist has none.
+ */
+export async function removeAbandonedIn(folder: string): Promise<void> {
+  await removeStaging(folder, (start) => start.startsWith('.') && start.endsWith(`.${hostname()}`));
+}
+
+/** @param isMeant whether a name is meant, by its part before the process */
+async function removeStaging(folder: string, isMeant: (start: string) => boolean): Promise<void> {
+  const names = await readdir(folder).catch((error: NodeJS.ErrnoException) => {
+    if (error.code === 'ENOENT' || error.code === 'ENOTDIR') return [];
+    throw error;
+  });
+  for (const name of names) {
+    const end = STAGING_END.exec(name);
+    if (!end || !isMeant(name.slice(0, end.index)) || isRunning(Number(end[1]))) continue;
+    await remove(path.join(folder, name));
   }
 }
 

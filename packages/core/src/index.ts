@@ -17,6 +17,7 @@ export {
   appendToFile,
   type FileContent,
   publishFile,
+  removeAbandonedIn,
   stagingName,
   type WriteOptions,
   writeFileAtomic,

@@ -1,6 +1,7 @@
 /** Decides whether a run may write into a folder, and removes the files of an earlier run. */
 import { readdir, readFile, rm, rmdir, stat } from 'node:fs/promises';
 import path from 'node:path';
+import { removeAbandonedIn } from '@deepend/core';
 import { RUN_FILES, runFile } from './layout';
 import { isObject, parseObject } from './records';
 
@@ -70,6 +71,11 @@ export async function removeRunFiles(dir: string): Promise<void> {
     if (folder !== '.') await rmdir(path.join(dir, folder)).catch(() => {}); // not empty, or absent
   }
   await rm(path.join(dir, MARK), { force: true });
+}
+
+/** Removes what a killed process was writing into a run's folder when it ended. */
+export async function removeLeftovers(dir: string): Promise<void> {
+  for (const folder of Object.keys(WRITTEN)) await removeAbandonedIn(path.join(dir, folder));
 }
 
 function isConfig(text: string | undefined): boolean {

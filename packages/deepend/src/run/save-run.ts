@@ -13,7 +13,7 @@ import {
 import { describeResult, describeRun } from './describe-run';
 import { lockFolder } from './folder-lock';
 import { type RunFile, runFile } from './layout';
-import { checkRunFolder, removeRunFiles } from './prepare-folder';
+import { checkRunFolder, removeLeftovers, removeRunFiles } from './prepare-folder';
 import { parseObject } from './records';
 import { StepsWriter } from './steps-writer';
 
@@ -128,6 +128,7 @@ async function prepareFolder(
   try {
     await checkRunFolder(WHERE, dir, use);
     if (!use.resumed) await withAdvice(dir, () => removeRunFiles(dir));
+    await withAdvice(dir, () => removeLeftovers(dir));
     return unlock;
   } catch (error) {
     await unlock();

@@ -1,12 +1,12 @@
 /** A run's checkpoints: `checkpoints/step-00000120.ckpt`, and `best-….ckpt` next to them. */
-import { mkdir, readdir, rm } from 'node:fs/promises';
+import { mkdir, readdir } from 'node:fs/promises';
 import path from 'node:path';
+import { removeAbandonedIn } from '@deepend/core';
 import { type Checkpoint, readCheckpoint, readCheckpointHeader } from './file';
 
 const WHERE = '[trainer] checkpoint';
 const STEP_NAME = /^step-(\d{8,})\.ckpt$/;
 const BEST_NAME = /^best-epoch-\d+-(\w+?)-(-?[\d.]+(?:e[+-]\d+)?)\.ckpt$/;
-const LEFTOVER = /^\.(step|best)-.*\.ckpt\./; // what a killed process was writing
 
 /** The quantities that can rank checkpoints. */
 export const BEST_MONITORS = ['testAcc', 'testLoss', 'loss', 'trainAcc'] as const;
@@ -145,8 +145,7 @@ export async function bestCheckpoint(
 export async function prepareFolder(folder: string): Promise<void> {
   try {
     await mkdir(folder, { recursive: true });
-    for (const name of await readdir(folder))
-      if (LEFTOVER.test(name)) await rm(path.join(folder, name), { force: true });
+    await removeAbandonedIn(folder);
   } catch (cause) {
     throw new Error(
       `${WHERE}: cannot write into ${folder}: ${(cause as Error).message}; name another folder`,
