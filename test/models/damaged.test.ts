@@ -9,6 +9,7 @@ import fs from 'fs-extra';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { use } from '../helpers/backends';
 import { isFull } from '../helpers/full';
+import { buildProgram } from '../helpers/program';
 
 let dir: string;
 let valid: string;
@@ -276,10 +277,10 @@ if (isFull)
       folder,
     );
     await fs.writeFile(path.join(folder, 'weights-mine.bin'), 'mine');
+    const program = await buildProgram('test/models/saving.ts');
     const sizes = new Set<number>();
     for (let i = 0; i < 30; i++) {
-      const child = spawn(process.execPath, ['--import', 'tsx', 'test/models/saving.ts', folder], {
-        env: { ...process.env, TSX_TSCONFIG_PATH: 'tsconfig.json' },
+      const child = spawn(process.execPath, [program.file, folder], {
         stdio: ['ignore', 'pipe', 'inherit'],
       });
       const ended = new Promise((resolve) => child.on('close', resolve));
@@ -291,6 +292,7 @@ if (isFull)
       sizes.add(loaded.countParams());
       loaded.dispose();
     }
+    await program.remove();
     for (const size of sizes) expect([8, 3 * 2000 + 2000, 5 * 900 + 900]).toContain(size);
     await saveModel(
       tfl.sequential({ layers: [tfl.layers.dense({ units: 2, inputShape: [3] })] }),
