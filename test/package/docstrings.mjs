@@ -7,12 +7,13 @@ import path from 'node:path';
 import ts from 'typescript';
 
 const ROOT = path.resolve(import.meta.dirname, '../..');
-const INTERFACES =
-  /Options$|^(Callback|CallbackState|RunInfo|RunControl|TrainResult|Device|Loader)$/;
+/** What deepend passes or returns, and what a class of the user's own may implement. */
+const OTHERS = /^(Callback|CallbackState|RunInfo|RunControl|TrainResult|Device|Loader)$/;
+const INTERFACES = new RegExp(`Options$|${OTHERS.source}`);
 
 /**
  * @typedef {{ name: string, place: string, isDescribed: boolean, hasExample: boolean,
- *   hasDefault: boolean, isOptional: boolean }} Property
+ *   hasDefault: boolean, isOptional: boolean, isOption: boolean }} Property
  * @returns {Property[]} each property of each object of options that a public function takes, and
  *   of the interfaces of callbacks
  */
@@ -63,15 +64,17 @@ export function listProperties() {
     const file = declaration.getSourceFile();
     const { line } = file.getLineAndCharacterOfPosition(declaration.getStart());
     const tags = property.getJsDocTags(checker).map((tag) => tag.name);
+    const { inParameters, afterIt, withExample } = parameterOf(declaration, property.name);
     return {
       name: `${owner}.${property.name}`,
       place: `${path.relative(ROOT, file.fileName)}:${line + 1}`,
       isDescribed:
         ts.displayPartsToString(property.getDocumentationComment(checker)).trim() !== '' ||
         tags.includes('default') ||
-        isParameterOf(declaration, property.name),
-      hasExample: tags.includes('example'),
-      hasDefault: tags.includes('default'),
+        inParameters,
+      hasExample: tags.includes('example') || withExample,
+      hasDefault: tags.includes('default') || /@default/.test(afterIt),
+      isOption: !OTHERS.test(owner),
       isOptional: (property.flags & ts.SymbolFlags.Optional) !== 0,
     };
   });
@@ -81,14 +84,21 @@ const isOwn = (declaration) =>
   /packages\/[^/]+\/src\//.test(declaration.getSourceFile().fileName) &&
   (ts.isPropertySignature(declaration) || ts.isMethodSignature(declaration));
 
-/** Whether the function of an option says `@param options.name`, or `@param name`. */
-function isParameterOf(declaration, name) {
+/**
+ * Whether the function of an option says `@param options.name`, or `@param name`, the comment after
+ * that up to the next tag (`@default` is part of it), and whether the function has an example.
+ */
+function parameterOf(declaration, name) {
   const owner = ts.findAncestor(
     declaration,
     (node) => ts.isFunctionLike(node) || ts.isVariableStatement(node),
   );
   const comments = owner ? ts.getJSDocCommentsAndTags(owner).map((node) => node.getText()) : [];
-  return comments.some((text) => new RegExp(`@param (\\w+\\.)?${name}\\b`).test(text));
+  const tag = new RegExp(`@param (?:\\w+\\.)?${name}\\b((?:@default|[^@])*)`);
+  const found = comments.map((text) => tag.exec(text)).find(Boolean);
+  const inParameters = found !== undefined;
+  const withExample = inParameters && comments.some((text) => /@example/.test(text));
+  return { inParameters, afterIt: found?.[1] ?? '', withExample };
 }
 
 if (process.argv[1] === import.meta.filename)

@@ -10,6 +10,7 @@ interface Property {
   readonly hasExample: boolean;
   readonly hasDefault: boolean;
   readonly isOptional: boolean;
+  readonly isOption: boolean;
 }
 
 const properties: readonly Property[] = listProperties();
@@ -32,6 +33,14 @@ it.each([
   expect(places(options.filter(({ isOptional, hasDefault }) => isOptional && !hasDefault))).toEqual(
     [],
   );
+});
+
+it('each option of a public function has a default where it can be left out, else an example', () => {
+  const options = properties.filter(({ isOption }) => isOption);
+  const lacks = ({ isOptional, hasDefault, hasExample }: Property) =>
+    isOptional ? !hasDefault : !hasExample;
+  expect(places(options.filter(lacks))).toEqual([]);
+  expect(options.length).toBeGreaterThan(350);
 });
 
 it('finds options of all packages, inline ones too', () => {

@@ -153,7 +153,10 @@ function trainOptions(settings: Settings): TrainOptions {
 }
 
 export interface ExperimentOptions {
-  /** The run's folder. */
+  /**
+   * The run's folder.
+   * @example 'runs/resnet18'
+   */
   out: string;
   /** Whether to resume from its newest checkpoint. @default false */
   resume?: boolean;

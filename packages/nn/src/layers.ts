@@ -88,7 +88,10 @@ export const padChannels =
     );
 
 export interface ConvOptions {
-  /** Height and width of the kernel, in pixels. */
+  /**
+   * Height and width of the kernel, in pixels.
+   * @example 3
+   */
   kernel: number;
   /** Pixels between positions of the kernel. @default 1 */
   stride?: number;
@@ -207,7 +210,10 @@ export const sigmoid =
     );
 
 export interface PoolOptions {
-  /** Height and width of the window, in pixels. */
+  /**
+   * Height and width of the window, in pixels.
+   * @example 2
+   */
   size: number;
   /** @default size */
   stride?: number;
@@ -261,7 +267,10 @@ export const averagePool =
     stride = size,
     name,
   }: {
-    /** Height and width of the window, in pixels. */
+    /**
+     * Height and width of the window, in pixels.
+     * @example 2
+     */
     size: number;
     /** Pixels between windows. @default size */
     stride?: number;

@@ -28,7 +28,10 @@ export interface ResidualStageOptions extends BlockOptions {
    * projection
    */
   shortcut?: Shortcut;
-  /** Probability for each block with which training drops its branch, in place of `dropRate`. */
+  /**
+   * Probability for each block with which training drops its branch, in place of `dropRate`.
+   * @default `dropRate` for each
+   */
   dropRates?: readonly number[];
   /** Scope of the names of its layers. @default none */
   name?: string;
@@ -92,8 +95,8 @@ export function residualStage(
 /**
  * Ends a model of pre-activated blocks, with the normalization and ReLU that their order leaves to
  * the next block; adds no layer for the other orders.
- * @param names.norm the normalization's name
- * @param names.relu the ReLU's name
+ * @param names.norm the normalization's name @default TensorFlow.js's
+ * @param names.relu the ReLU's name @default TensorFlow.js's
  */
 export function residualEnd(
   blockOrder: BlockOrderName = 'original',

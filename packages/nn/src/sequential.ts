@@ -5,7 +5,10 @@ import { type Block, ImageTooSmallError } from './layers';
 import { build } from './naming';
 
 export interface SequentialOptions {
-  /** `[height, width, channels]` of one image, without the batch. */
+  /**
+   * `[height, width, channels]` of one image, without the batch.
+   * @example [28, 28, 1]
+   */
   inputShape: ImageShape;
   /** How kernels are initialized; biases are initialized with 0. @default 'xavier-uniform' */
   init?: Init;

@@ -54,6 +54,8 @@ export class ModelEma {
    * @param plan.parameters those that the optimizer updates
    * @param plan.statistics moving means and variances, which are averaged too
    * @throws TypeError or RangeError when an option is wrong
+   * @example
+   * const ema = new ModelEma(compile(net), { decay: 0.999 });
    */
   constructor(
     plan: { readonly parameters: readonly Parameter[]; readonly statistics: readonly Parameter[] },

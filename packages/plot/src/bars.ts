@@ -31,9 +31,9 @@ export interface BarsOptions {
   errors?: readonly BarError[] | readonly (readonly BarError[])[];
   /** A line above the chart. @default none */
   title?: string;
-  /** The name of the labels' axis, vertical or not. */
+  /** The name of the labels' axis, vertical or not. @default none */
   xlabel?: string;
-  /** The name of the values' axis, vertical or not. */
+  /** The name of the values' axis, vertical or not. @default none */
   ylabel?: string;
   /** Ends of the values' axis. @default 0 and the largest value */
   ylim?: Limits;

@@ -22,11 +22,20 @@ export interface FigurePoint {
 }
 
 export interface FigureOptions {
-  /** Pixels. */
+  /**
+   * Pixels.
+   * @example 560
+   */
   width: number;
-  /** Pixels. */
+  /**
+   * Pixels.
+   * @example 400
+   */
   height: number;
-  /** The text that a screen reader reads in place of the figure. */
+  /**
+   * The text that a screen reader reads in place of the figure.
+   * @example 'Loss over epochs: it falls from 0.9 to 0.2'
+   */
   description: string;
   /** Values that an HTML page shows under the pointer. @default none */
   points?: readonly FigurePoint[];

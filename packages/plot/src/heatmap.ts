@@ -20,7 +20,7 @@ import { fitText } from './text';
 import { EDGE } from './theme';
 
 export interface HeatmapOptions {
-  /** Above the figure. */
+  /** Above the figure. @default none */
   title?: string;
   /** The label below each matrix. @default none */
   xlabel?: string;
@@ -44,7 +44,10 @@ export interface HeatmapOptions {
 }
 
 export interface ShowHeatmapsOptions extends HeatmapOptions {
-  /** Titles above the matrices: one for each column, or one for each matrix, row by row. */
+  /**
+   * Titles above the matrices: one for each column, or one for each matrix, row by row.
+   * @default none
+   */
   titles?: readonly string[];
 }
 

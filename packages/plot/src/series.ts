@@ -27,7 +27,7 @@ export interface ChartSettings {
   xlabel?: string;
   /** The label of the y axis. @default none */
   ylabel?: string;
-  /** A name for each series. */
+  /** A name for each series. @default no legend */
   legend?: readonly string[];
   /** Ends of the x axis. @default the least and the largest x */
   xlim?: Limits;

@@ -6,7 +6,10 @@ import { isResize, LARGEST_SIDE, type ResizeTo } from '../transforms/resample/la
 import type { AnyDataset, ImageShape, Transform } from '../types';
 
 export interface DataLoaderOptions {
-  /** Samples in a batch. */
+  /**
+   * Samples in a batch.
+   * @example 256
+   */
   batchSize: number;
   /** Whether to shuffle the samples in each epoch. @default false */
   shuffle?: boolean;

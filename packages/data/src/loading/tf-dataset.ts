@@ -68,18 +68,27 @@ async function importTfData(): Promise<TfData> {
 }
 
 export interface FromTfOptions {
-  /** Samples in a batch. */
+  /**
+   * Samples in a batch.
+   * @example 256
+   */
   batchSize: number;
-  /** Samples in the dataset, which a `tf.data.Dataset` may not know. */
+  /**
+   * Samples in the dataset, which a `tf.data.Dataset` may not know.
+   * @example 60_000
+   */
   numSamples: number;
   /**
    * Number of classes: labels are class indices, or soft labels with one value for each class.
    * @default labels stay as they are
    */
   numClasses?: number;
-  /** Names of the classes. */
+  /** Names of the classes. @default none */
   classNames?: readonly string[];
-  /** `[height, width, channels]`, so that a model can be checked before training. */
+  /**
+   * `[height, width, channels]`, so that a model can be checked before training.
+   * @default not checked before training
+   */
   inputShape?: ImageShape;
 }
 

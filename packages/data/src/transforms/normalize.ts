@@ -7,9 +7,15 @@ import { hasKernel, type Normalization } from './resample/kernel';
 import { resampleToFloats } from './resample/resample';
 
 export interface NormalizeOptions {
-  /** One value for each channel, or one for all, for pixels in [0, 1]. */
+  /**
+   * One value for each channel, or one for all, for pixels in [0, 1].
+   * @example [0.485, 0.456, 0.406]
+   */
   mean: readonly number[];
-  /** Like `mean`; each above 0. */
+  /**
+   * Like `mean`; each above 0.
+   * @example [0.229, 0.224, 0.225]
+   */
   std: readonly number[];
 }
 

@@ -22,7 +22,7 @@ export interface LossLandscapeOptions {
   seed?: number;
   /** @default softmax cross-entropy on the logits */
   loss?: EvaluateOptions['loss'];
-  /** Called after each of `total` points. */
+  /** Called after each of `total` points. @default nothing */
   onPoint?: (done: number, total: number) => void;
 }
 

@@ -236,6 +236,8 @@ export async function saveWeights(model: LayersModel, file: string): Promise<voi
  * Writes what `saveWeights` writes, with other metadata.
  * @param options.where beginning of each error
  * @param options.metadata strings for the file's header
+ * @example
+ * await writeWeights(net, 'net.safetensors', { where: 'my program', metadata: { epoch: '3' } });
  */
 export async function writeWeights(
   model: LayersModel,

@@ -24,7 +24,10 @@ import type { LayersModel } from '@tensorflow/tfjs-layers';
 
 export interface ResNextBlockOptions
   extends Pick<ResidualOptions, 'projection' | 'stride' | 'name'> {
-  /** Channels of one group of the 3×3 convolution, such as 16. */
+  /**
+   * Channels of one group of the 3×3 convolution.
+   * @example 16
+   */
   groupWidth: number;
   /** Ratio of the 3×3 convolution's output channels to the block's. @default 1 */
   bottleneck?: number;
@@ -70,7 +73,10 @@ export interface AnyNetSpec {
   readonly stem: number;
   /** Number of blocks and output channels of each stage; every stage halves the image. */
   readonly stages: readonly (readonly [depth: number, filters: number])[];
-  /** Channels of one group. */
+  /**
+   * Channels of one group.
+   * @example 16
+   */
   readonly groupWidth: number;
   /** Ratio of the channels inside a block to its output channels. @default 1 */
   readonly bottleneck?: number;

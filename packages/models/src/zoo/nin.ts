@@ -21,7 +21,10 @@ import {
 import type { LayersModel } from '@tensorflow/tfjs-layers';
 
 export interface NinBlockOptions {
-  /** Height and width of the first convolution's kernel. */
+  /**
+   * Height and width of the first convolution's kernel.
+   * @example 11
+   */
   kernel: number;
   /** @default 1 */
   stride?: number;

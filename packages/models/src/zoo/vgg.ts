@@ -88,11 +88,20 @@ export function vggBlock(filters: number, depth: number, options: StageOptions =
 }
 
 export interface VggHeadOptions {
-  /** Units of each hidden linear layer, such as [4096, 4096]. */
+  /**
+   * Units of each hidden linear layer.
+   * @example [4096, 4096]
+   */
   hidden: readonly number[];
-  /** Dropout rate after each hidden layer, in [0, 1). */
+  /**
+   * Dropout rate after each hidden layer, in [0, 1).
+   * @example 0.5
+   */
   dropout: number;
-  /** Number of outputs. */
+  /**
+   * Number of outputs.
+   * @example 10
+   */
   numClasses: number;
 }
 

@@ -21,7 +21,10 @@ export interface ParameterGroup {
  * { name: 'adamw', weightDecay: 0.05, excludeFromDecay: 'norm-and-bias' }
  */
 export interface OptimizerOptions {
-  /** The rule, with PyTorch's formula and defaults. */
+  /**
+   * The rule, with PyTorch's formula and defaults.
+   * @example 'adam'
+   */
   name: OptimizerName;
   /** sgd, rmsprop: fraction of the velocity that each update keeps, 0 to below 1. @default 0 */
   momentum?: number;

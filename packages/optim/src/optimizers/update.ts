@@ -67,6 +67,8 @@ export function composed(
 /**
  * Stochastic gradient descent: w ← w − lr·g, in place.
  * @param options.lr the learning rate
+ * @example
+ * sgd(gradients, { lr: 0.1 });
  */
 export function sgd(gradients: readonly ParameterGradient[], { lr }: { lr: number }): void {
   update(

@@ -12,7 +12,10 @@ import {
 } from './schedule';
 
 export interface AnnealingOptions {
-  /** The first learning rate, above 0. */
+  /**
+   * The first learning rate, above 0.
+   * @example 0.1
+   */
   lr: number;
   /** The last learning rate, at least 0. @default 0 */
   finalLr?: number;

@@ -8,7 +8,10 @@ import { plateau } from './plateau';
 import type { Schedule } from './schedule';
 
 interface RunLength {
-  /** Number of epochs over which the schedule runs. */
+  /**
+   * Number of epochs over which the schedule runs.
+   * @example 30
+   */
   readonly numEpochs: number;
 }
 

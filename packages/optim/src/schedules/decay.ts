@@ -29,9 +29,15 @@ const stepRules = rule.object({
 });
 
 export interface StepOptions {
-  /** The first learning rate, above 0. */
+  /**
+   * The first learning rate, above 0.
+   * @example 0.1
+   */
   lr: number;
-  /** Epochs from one jump to the next. */
+  /**
+   * Epochs from one jump to the next.
+   * @example 30
+   */
   stepSize: number;
   /** What the rate is multiplied by, above 0 and at most 1. @default 0.1 */
   gamma?: number;
@@ -61,9 +67,15 @@ const multiStepRules = rule.object({
 });
 
 export interface MultiStepOptions {
-  /** The first learning rate, above 0. */
+  /**
+   * The first learning rate, above 0.
+   * @example 0.1
+   */
   lr: number;
-  /** The numbers of finished epochs after which the rate falls. */
+  /**
+   * The numbers of finished epochs after which the rate falls.
+   * @example [30, 60, 80]
+   */
   milestones: readonly number[];
   /** What the rate is multiplied by, above 0 and at most 1. @default 0.1 */
   gamma?: number;
@@ -93,9 +105,15 @@ const factorRules = rule.object({
 });
 
 export interface FactorOptions {
-  /** The first learning rate, above 0. */
+  /**
+   * The first learning rate, above 0.
+   * @example 0.1
+   */
   lr: number;
-  /** What the rate is multiplied by in an epoch, above 0 and at most 1. */
+  /**
+   * What the rate is multiplied by in an epoch, above 0 and at most 1.
+   * @example 0.9
+   */
   factor: number;
   /** The rate never falls below this. @default 1e-7 */
   stopFactorLr?: number;

@@ -21,7 +21,10 @@ const rules = rule.object({
 });
 
 export interface OneCycleOptions {
-  /** The largest learning rate, above 0. */
+  /**
+   * The largest learning rate, above 0.
+   * @example 0.4
+   */
   maxLr: number;
   /** The fraction of the run's updates in which the rate rises. @default 0.3 */
   pctStart?: number;

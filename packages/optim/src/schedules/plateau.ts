@@ -24,7 +24,10 @@ const rules = rule.object({
 });
 
 export interface PlateauOptions {
-  /** The first learning rate, above 0. */
+  /**
+   * The first learning rate, above 0.
+   * @example 0.1
+   */
   lr: number;
   /** The quantity of each epoch that is watched. @default 'testLoss' */
   monitor?: Monitor;

@@ -12,9 +12,9 @@ const rules = rule.object({
 });
 
 export interface WarmUpOptions {
-  /** How long the rate rises, in updates. Give this or `epochs`. */
+  /** How long the rate rises, in updates. Give this or `epochs`. @default that of `epochs` */
   steps?: number;
-  /** How long the rate rises, in epochs. Give this or `steps`. */
+  /** How long the rate rises, in epochs. Give this or `steps`. @default that of `steps` */
   epochs?: number;
   /** The rate of the first update. @default a hundredth of the schedule's first rate */
   from?: number;

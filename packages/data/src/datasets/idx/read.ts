@@ -20,15 +20,18 @@ import { absolutePath, recordOrigin } from '../origin';
 import { type IdxArray, type IdxHeader, parseIdx, parseIdxHeader, sizeError } from './format';
 
 export interface ReadIdxOptions {
-  /** The shape that the file must have. */
+  /** The shape that the file must have. @default any shape */
   shape?: readonly number[];
-  /** SHA-256 of the unpacked file. */
+  /** SHA-256 of the unpacked file. @default not checked */
   sha256?: string;
-  /** SHA-256 of gzip files that are known to contain the right file. */
+  /** SHA-256 of gzip files that are known to contain the right file. @default none */
   gzipSha256?: readonly string[];
-  /** The advice in errors. */
+  /** The advice in errors. @default 'get the file again' */
   next?: string;
-  /** The file's bytes if they are in memory already, for example from an archive. */
+  /**
+   * The file's bytes if they are in memory already, for example from an archive.
+   * @default the file is read
+   */
   bytes?: Uint8Array;
 }
 
@@ -125,11 +128,15 @@ export interface IdxDatasetOptions {
   /**
    * File of uint8 `[numSamples, height, width]` or `[numSamples, height, width, channels]`, gzipped
    * or not.
+   * @example 'data/train-images-idx3-ubyte.gz'
    */
   images: string;
-  /** File of uint8 `[numSamples]`, gzipped or not. */
+  /**
+   * File of uint8 `[numSamples]`, gzipped or not.
+   * @example 'data/train-labels-idx1-ubyte.gz'
+   */
   labels: string;
-  /** Names of the classes; a label beyond them is an error. */
+  /** Names of the classes; a label beyond them is an error. @default none */
   classNames?: readonly string[];
 }
 
