@@ -1,5 +1,5 @@
 import { compile } from '@deepend/compiler';
-import { book } from '@deepend/models';
+import { book, createModel } from '@deepend/models';
 import * as tfl from '@tensorflow/tfjs-layers';
 import { describe, expect, it } from 'vitest';
 import { use } from '../helpers/backends';
@@ -27,6 +27,14 @@ describe('describe', () => {
     ]);
     expect(plan.numClasses).toBe(10);
     expect(plan.inputShape).toEqual([28, 28, 1]);
+  });
+
+  it('shows ReLU6 in the normalization before it', async () => {
+    await use('cpu-js');
+    const plan = compile(createModel('mobilenet_v2', { inputShape: [32, 32, 3], numClasses: 10 }));
+    const shown = lines(plan.describe());
+    expect(shown).toContain('batchNorm + scale + center + relu + ceiling 6');
+    expect(shown.filter((line) => line?.startsWith('activation'))).toEqual([]);
   });
 });
 

@@ -280,6 +280,13 @@ export const NETS: Record<string, Layers> = {
     of(() => tfl.layers.activation({ activation: 'relu6' })),
     head,
   ),
+  'batch norm, then ReLU that stops at 6': chain(
+    conv(16),
+    bn({ gammaInitializer: tfl.initializers.constant({ value: 8 }) }),
+    relu6,
+    conv(16),
+    head,
+  ),
   'an inverted residual block': chain(
     conv(4),
     (x) =>

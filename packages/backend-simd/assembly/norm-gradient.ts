@@ -2,18 +2,23 @@
 import { NormArgs } from './norm';
 import { madd, min32 } from './simd';
 
-/** dz: dy where the output of the ReLU is positive, else 0. */
+/** dz: dy where the ReLU's output is above 0, and below 6 if `relu` is 2; else 0. */
 // @ts-ignore: decorator
 @inline
 function reluGradient4(dy: usize, y: usize, relu: i32): v128 {
   const v = v128.load(dy);
-  return relu ? v128.and(v, f32x4.gt(v128.load(y), f32x4.splat(0))) : v;
+  if (!relu) return v;
+  const output = v128.load(y);
+  const positive = v128.and(v, f32x4.gt(output, f32x4.splat(0)));
+  return relu == 2 ? v128.and(positive, f32x4.lt(output, f32x4.splat(6))) : positive;
 }
 
 // @ts-ignore: decorator
 @inline
 function reluGradient1(dy: usize, y: usize, relu: i32): f32 {
-  return relu && !(load<f32>(y) > 0) ? 0 : load<f32>(dy);
+  const output = load<f32>(y);
+  const stops = relu && (!(output > 0) || (relu == 2 && !(output < 6)));
+  return stops ? 0 : load<f32>(dy);
 }
 
 /** Σ dz and Σ dz · (x − mean) of each channel. One tile is a block of rows. */

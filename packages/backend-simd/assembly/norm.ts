@@ -111,12 +111,12 @@ function move(old: f32, now: f64, momentum: f32): f32 {
   return <f32>(<f64>old * <f64>momentum + now * (1 - <f64>momentum));
 }
 
-/** y = relu(x · a + b + residual). One tile is a block of rows. */
+/** y = relu(x · a + b + residual); `relu` 2: ReLU6. One tile is a block of rows. */
 export function normApply(args: NormArgs, block: i32): void {
   const first = block * args.block;
   const rows = min32(args.block, args.rows - first);
   const offset = <usize>first * <usize>args.channels * 4;
-  const zero = f32x4.splat(0);
+  const zero = f32x4.splat(0), six = f32x4.splat(6);
   const whole = args.channels & ~3;
   let x = <usize>args.x + offset, y = <usize>args.out + offset;
   let residual = args.residual ? <usize>args.residual + offset : 0;
@@ -126,13 +126,15 @@ export function normApply(args: NormArgs, block: i32): void {
       let v = madd(v128.load(x + at), v128.load(<usize>args.a + at), v128.load(<usize>args.b + at));
       if (residual) v = f32x4.add(v, v128.load(residual + at));
       if (args.relu) v = f32x4.max(v, zero);
+      if (args.relu == 2) v = f32x4.min(v, six);
       v128.store(y + at, v);
     }
     for (let c = whole; c < args.channels; c++) {
       const at = <usize>c * 4;
       let v = load<f32>(x + at) * load<f32>(<usize>args.a + at) + load<f32>(<usize>args.b + at);
       if (residual) v += load<f32>(residual + at);
-      store<f32>(y + at, args.relu ? max<f32>(v, 0) : v);
+      if (args.relu) v = max<f32>(v, 0);
+      store<f32>(y + at, args.relu == 2 ? min<f32>(v, 6) : v);
     }
     const step = <usize>args.channels * 4;
     x += step;

@@ -98,13 +98,21 @@ inline void normCombine(const NormArgs& args, int tile, Thread& t) {
   }
 }
 
-/** y = relu(x · a + b + residual). One tile is a block of rows. */
+/** Calls `use` with `relu` as a constant. */
+template <class F> INLINE void withRelu(int relu, F use) {
+  if (relu == 2) use(std::integral_constant<int, 2>{});
+  else if (relu) use(std::integral_constant<int, 1>{});
+  else use(std::integral_constant<int, 0>{});
+}
+
+/** y = relu(x · a + b + residual); `relu` 2: ReLU6. One tile is a block of rows. */
 inline void normApply(const NormArgs& args, int block, Thread& t) {
   const int first = block * args.block, rows = min(args.block, args.rows - first);
   const size_t step = args.channels, offset = first * step;
   const float *a = t.at(args.a), *b = t.at(args.b);
-  auto apply = [&](auto residuals, auto relus) {
-    constexpr bool HAS_RESIDUAL = decltype(residuals)::value, RELU = decltype(relus)::value;
+  auto apply = [&](auto relu, auto residuals) {
+    constexpr int R = decltype(relu)::value;
+    constexpr bool HAS_RESIDUAL = decltype(residuals)::value;
     const float* x = t.at(args.x) + offset;
     const float* residual = HAS_RESIDUAL ? t.at(args.residual) + offset : nullptr;
     float* y = t.at(args.out) + offset;
@@ -112,16 +120,17 @@ inline void normApply(const NormArgs& args, int block, Thread& t) {
       eachChannels(args.channels, [&](int c, int count) {
         V v = madd(load(x + c), load(a + c), load(b + c));
         if constexpr (HAS_RESIDUAL) v = v + load(residual + c);
-        if constexpr (RELU) v = larger(v, zero<W>());
+        if constexpr (R > 0) v = larger(v, zero<W>());
+        if constexpr (R == 2) v = smaller(v, splat(6));
         storeUpTo(y + c, v, count);
       });
       if constexpr (HAS_RESIDUAL) residual += step;
     }
   };
-  using Yes = std::true_type;
-  using No = std::false_type;
-  if (args.residual) args.relu ? apply(Yes{}, Yes{}) : apply(Yes{}, No{});
-  else args.relu ? apply(No{}, Yes{}) : apply(No{}, No{});
+  withRelu(args.relu, [&](auto relu) {
+    if (args.residual) apply(relu, std::true_type{});
+    else apply(relu, std::false_type{});
+  });
 }
 
 /** Σ of each channel over a block of rows: [blocks][channels]. */
@@ -137,10 +146,13 @@ inline void channelSumsPartial(const NormArgs& args, int block, Thread& t) {
   });
 }
 
-/** dz: dy where the output of the ReLU is positive, else 0. */
-INLINE V reluGradient(const float* dy, const float* y, bool relu) {
+/** dz: dy where the ReLU's output is above 0, and below 6 if R is 2; else 0. */
+template <int R> INLINE V reluGradient(const float* dy, const float* y) {
   const V v = load(dy);
-  return relu ? keep(load(y) > zero<W>(), v) : v;
+  if constexpr (R == 0) return v;
+  const V output = load(y);
+  const auto passes = output > zero<W>();
+  return keep(R == 2 ? passes & (output < splat(6)) : passes, v);
 }
 
 /** Σ dz and Σ dz · (x − mean) of each channel. One tile is a block of rows. */
@@ -150,9 +162,8 @@ inline void normBackPartial(const NormArgs& args, int block, Thread& t) {
   const float *x = t.at(args.x) + offset, *dy = t.at(args.dy) + offset;
   const float *y = t.at(args.y) + offset, *means = t.at(args.mean);
   float* out = t.at(args.partials) + size_t(block) * 2 * step;
-  const bool relu = args.relu != 0;
-  auto stripe = [&](int c, auto vectors, int last) {
-    constexpr int S = decltype(vectors)::value;
+  auto stripe = [&](int c, auto vectors, int last, auto relu) {
+    constexpr int S = decltype(vectors)::value, R = decltype(relu)::value;
     V mean[S], sum[S], products[S];
     for (int s = 0; s < S; s++) {
       mean[s] = load(means + c + s * W);
@@ -161,7 +172,7 @@ inline void normBackPartial(const NormArgs& args, int block, Thread& t) {
     size_t at = c;
     for (int r = 0; r < rows; r++, at += step)
       for (int s = 0; s < S; s++) {
-        const V z = reluGradient(dy + at + s * W, y + at + s * W, relu);
+        const V z = reluGradient<R>(dy + at + s * W, y + at + s * W);
         sum[s] = sum[s] + z;
         products[s] = madd(z, load(x + at + s * W) - mean[s], products[s]);
       }
@@ -170,11 +181,13 @@ inline void normBackPartial(const NormArgs& args, int block, Thread& t) {
       storeUpTo(out + step + c + s * W, products[s], last);
     }
   };
-  int c = 0;
-  for (; c + STRIPE * W <= args.channels; c += STRIPE * W)
-    stripe(c, std::integral_constant<int, STRIPE>{}, W);
-  eachChannels(args.channels - c, [&](int at, int count) {
-    stripe(c + at, std::integral_constant<int, 1>{}, count);
+  withRelu(args.relu, [&](auto relu) {
+    int c = 0;
+    for (; c + STRIPE * W <= args.channels; c += STRIPE * W)
+      stripe(c, std::integral_constant<int, STRIPE>{}, W, relu);
+    eachChannels(args.channels - c, [&](int at, int count) {
+      stripe(c + at, std::integral_constant<int, 1>{}, count, relu);
+    });
   });
 }
 
@@ -209,23 +222,27 @@ inline void normBackApply(const NormArgs& args, int block, Thread& t) {
   const int first = block * args.block, rows = min(args.block, args.rows - first);
   const size_t step = args.channels, offset = first * step;
   const float *a = t.at(args.a), *b = t.at(args.b), *c0 = t.at(args.c), *mean = t.at(args.mean);
-  const bool relu = args.relu != 0;
-  const float *x = t.at(args.x) + offset, *dy = t.at(args.dy) + offset, *y = t.at(args.y) + offset;
-  float *out = t.at(args.out) + offset;
-  float *residual = args.outResidual ? t.at(args.outResidual) + offset : nullptr;
-  for (int r = 0; r < rows; r++) {
-    eachChannels(args.channels, [&](int c, int count) {
-      const V z = reluGradient(dy + c, y + c, relu);
-      const V rest = madd(load(x + c) - load(mean + c), load(b + c), load(c0 + c));
-      storeUpTo(out + c, madd(z, load(a + c), rest), count);
-      if (residual) storeUpTo(residual + c, z, count);
-    });
-    x += step;
-    dy += step;
-    y += step;
-    out += step;
-    if (residual) residual += step;
-  }
+  auto apply = [&](auto relu, auto residuals) {
+    constexpr int R = decltype(relu)::value;
+    constexpr bool HAS_RESIDUAL = decltype(residuals)::value;
+    const float *x = t.at(args.x) + offset, *dy = t.at(args.dy) + offset;
+    const float* y = t.at(args.y) + offset;
+    float* out = t.at(args.out) + offset;
+    float* residual = HAS_RESIDUAL ? t.at(args.outResidual) + offset : nullptr;
+    for (int r = 0; r < rows; r++, x += step, dy += step, y += step, out += step) {
+      eachChannels(args.channels, [&](int c, int count) {
+        const V z = reluGradient<R>(dy + c, y + c);
+        const V rest = madd(load(x + c) - load(mean + c), load(b + c), load(c0 + c));
+        storeUpTo(out + c, madd(z, load(a + c), rest), count);
+        if constexpr (HAS_RESIDUAL) storeUpTo(residual + c, z, count);
+      });
+      if constexpr (HAS_RESIDUAL) residual += step;
+    }
+  };
+  withRelu(args.relu, [&](auto relu) {
+    if (args.outResidual) apply(relu, std::true_type{});
+    else apply(relu, std::false_type{});
+  });
 }
 
 }  // namespace DEEPEND_ISA

@@ -75,15 +75,21 @@ const addIntoBatchNorm: Fusion = (producer, consumer) => {
     : null;
 };
 
+/** The operations that ReLU joins, and ReLU6. */
+const RELU_PRODUCERS: Record<string, readonly { name: string }[]> = {
+  relu: [conv2d, batchNorm, add, dense],
+  relu6: [batchNorm],
+};
+
 /** ReLU joins the operation before it. */
 const reluIntoProducer: Fusion = (producer, consumer) => {
-  if (!isKind(consumer, activation) || (consumer.attrs as { name: string }).name !== 'relu')
-    return null;
-  if (![conv2d, batchNorm, add, dense].some((kind) => isKind(producer, kind))) return null;
+  if (!isKind(consumer, activation)) return null;
+  const { name } = consumer.attrs as { name: string };
+  if (!RELU_PRODUCERS[name]?.some((kind) => isKind(producer, kind))) return null;
   const attrs = producer.attrs as { relu: boolean };
-  return attrs.relu
-    ? null
-    : { kind: producer.kind, attrs: { ...attrs, relu: true }, inputs: producer.inputs };
+  if (attrs.relu) return null;
+  const fused = { ...attrs, relu: true, ...(name === 'relu6' && { ceiling: 6 }) };
+  return { kind: producer.kind, attrs: fused, inputs: producer.inputs };
 };
 
 const FUSIONS: readonly Fusion[] = [

@@ -14,6 +14,12 @@ type Optional<T> = T | undefined;
 /** For a kernel without attributes, or without inputs. */
 type None = Readonly<Record<never, never>>;
 
+/** Whether a ReLU follows, and its upper bound: 6 for ReLU6. */
+export interface ReluAttrs {
+  readonly relu: boolean;
+  readonly ceiling?: Optional<6>;
+}
+
 /**
  * Every fused kernel by its name: named inputs, attributes, and a tuple of outputs. A `context` is
  * what a forward kernel hands to its own backend's gradient kernel; nobody else reads it.
@@ -89,7 +95,7 @@ export interface FusedKernels {
       movingVariance: Tensor; //       [channels]
       residual?: Optional<Tensor>; //  x's shape
     };
-    attrs: { readonly epsilon: number; readonly momentum: number; readonly relu: boolean };
+    attrs: ReluAttrs & { readonly epsilon: number; readonly momentum: number };
     outputs: [
       y: Tensor, //                    x's shape
       mean: Tensor, //                 [channels], of the batch
@@ -107,7 +113,7 @@ export interface FusedKernels {
       variance: Tensor; //             [channels]
       residual?: Optional<Tensor>; //  x's shape
     };
-    attrs: { readonly epsilon: number; readonly relu: boolean };
+    attrs: ReluAttrs & { readonly epsilon: number };
     outputs: [y: Tensor]; //           x's shape
   };
   /** The gradient of 'deepend.batchNorm'. */
@@ -121,7 +127,7 @@ export interface FusedKernels {
       context?: Optional<Tensor>;
       gamma?: Optional<Tensor>; //     [channels]
     };
-    attrs: { readonly epsilon: number; readonly relu: boolean; readonly residual: boolean };
+    attrs: ReluAttrs & { readonly epsilon: number; readonly residual: boolean };
     outputs: [
       dx: Tensor, //                   x's shape
       dGamma: Tensor, //               [channels]

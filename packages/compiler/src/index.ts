@@ -11,6 +11,7 @@ export {
   type FusedKernelTable,
   type FusedPoolAttrs,
   hasFusedKernel,
+  type ReluAttrs,
   registerFusedKernels,
   runFusedKernel,
   type UpdateAttrs,

@@ -310,7 +310,7 @@ export class Plan {
     return this.#training.operations
       .map(({ kind, attrs, layers, output }) => {
         const flags = Object.entries((attrs ?? {}) as object).flatMap(([key, value]) =>
-          value === true ? [key] : [],
+          value === true || key === 'ceiling' ? [value === true ? key : `${key} ${value}`] : [],
         );
         const shape = output.shape.map((size) => size ?? 'batch').join(', ');
         return `${[kind.name, ...flags].join(' + ')}  [${shape}]  ${layers.join(', ')}`;

@@ -16,6 +16,7 @@ export const WINDOW_LIMIT = 4096;
 /** Whether each window should be gathered into one row first, with zeros for padding. */
 export const shouldGather = (g: Geometry): boolean =>
   g.channels < FEW_CHANNELS &&
+  g.kernelHeight * g.kernelWidth > 1 &&
   g.dilationX === 1 &&
   g.kernelHeight * g.kernelWidth * g.channels <= WINDOW_LIMIT;
 

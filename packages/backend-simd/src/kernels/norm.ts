@@ -31,7 +31,7 @@ type Addresses = Partial<
 const normArgs = (
   at: Addresses,
   { rows, channels, block, blocks }: Rows,
-  { relu = false, epsilon = 0, momentum = 0 }: Attrs = {},
+  { relu = false, ceiling, epsilon = 0, momentum = 0 }: Attrs = {},
 ): NormArgs => ({
   x: at.x ?? 0,
   y: at.y ?? 0,
@@ -57,7 +57,7 @@ const normArgs = (
   channels,
   block,
   blocks,
-  relu: relu ? 1 : 0,
+  relu: relu ? (ceiling === undefined ? 1 : 2) : 0,
   channelBlock: CHANNEL_BLOCK,
   epsilon,
   momentum,
@@ -192,13 +192,14 @@ function channelSums({ inputs, backend }: Call): TensorInfo {
 }
 
 export const normKernels: readonly FusedKernel[] = [
-  // {x, gamma?, beta?, mean, variance, residual?} + epsilon, relu → y
+  // {x, gamma?, beta?, mean, variance, residual?} + epsilon, relu, ceiling? → y
   { name: 'deepend.normalize', run: normalize },
-  // {x, gamma?, beta?, movingMean, movingVariance, residual?} + epsilon, momentum, relu
+  // {x, gamma?, beta?, movingMean, movingVariance, residual?} + epsilon, momentum, relu,
+  // ceiling?
   // → [y, mean, 1 / √(variance + epsilon)]
   { name: 'deepend.batchNorm', run: batchNorm },
-  // {x, y, dy, mean, invStd, gamma?} + relu, residual → [dx, dGamma, dBeta, dz?]; reads only the
-  // sign of y, for the ReLU
+  // {x, y, dy, mean, invStd, gamma?} + relu, ceiling?, residual → [dx, dGamma, dBeta, dz?];
+  // reads y only for the ReLU
   { name: 'deepend.batchNormGradient', run: batchNormGradient },
   // {x} → sums
   { name: 'deepend.channelSums', run: channelSums },

@@ -1,7 +1,8 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { ensureUnique, hasFusedKernel, runFusedKernel } from '../fused-kernels';
-import { channelSums, reluGradient } from '../primitives';
+import { channelSums } from '../primitives';
 import type { Backward, BackwardCall, Operation, OperationKind, Parameter } from '../program';
+import { ACTIVATIONS, activationGradient } from './simple';
 
 export interface BatchNormAttrs {
   readonly epsilon: number;
@@ -10,6 +11,8 @@ export interface BatchNormAttrs {
   readonly scale: boolean;
   readonly center: boolean;
   readonly relu: boolean;
+  /** ReLU's upper bound: 6 for ReLU6. */
+  readonly ceiling?: 6;
   /**
    * The layer is not trainable. As in Keras, it then normalizes by its moving statistics in
    * training
@@ -19,6 +22,8 @@ export interface BatchNormAttrs {
   /** The second input is added before the ReLU: the end of a residual block. */
   readonly residual: boolean;
 }
+
+const reluOf = ({ ceiling }: BatchNormAttrs) => (ceiling === undefined ? 'relu' : 'relu6');
 
 /** gamma, beta (each if present), moving mean, moving variance. */
 function unpack(attrs: BatchNormAttrs, params: readonly tf.Tensor[]) {
@@ -30,7 +35,7 @@ function unpack(attrs: BatchNormAttrs, params: readonly tf.Tensor[]) {
 
 /**
  * Batch normalization over the last axis (Ioffe & Szegedy 2015, https://arxiv.org/abs/1502.03167);
- * when fused, then the sum with a shortcut, then ReLU. As in PyTorch, it normalizes with the biased
+ * when fused, then the sum with a shortcut, then ReLU or ReLU6. As in PyTorch, it normalizes with the biased
  * variance of the batch and updates the moving variance with the unbiased one.
  */
 export const batchNorm: OperationKind<BatchNormAttrs> = {
@@ -65,7 +70,7 @@ export const batchNorm: OperationKind<BatchNormAttrs> = {
     const shift = tf.sub(beta ?? 0, tf.mul(mean, factor));
     let y = tf.add(tf.mul(x, factor), shift);
     if (residual) y = tf.add(y, residual);
-    if (attrs.relu) y = tf.relu(y);
+    if (attrs.relu) y = ACTIVATIONS[reluOf(attrs)].forward(y);
     if (!training) return { output: y };
     const statistics = operation.params.slice(-2).map((param) => param.variable);
     updateMoving(statistics[0] as tf.Variable, mean, attrs.momentum);
@@ -88,7 +93,7 @@ export const batchNorm: OperationKind<BatchNormAttrs> = {
     );
     if (fused) return sortGradients(fused, attrs, operation);
     const count = x.size / (x.shape[x.rank - 1] ?? 1);
-    const dz = attrs.relu ? reluGradient(dy, output) : dy;
+    const dz = attrs.relu ? activationGradient(reluOf(attrs), dy, output) : dy;
     const dBeta = channelSums(dz);
     const dGamma = tf.mul(channelSums(tf.mul(dz, tf.sub(x, mean))), invStd);
     // dx = γ·invStd·(dz − Σdz/n − x̂·Σ(dz·x̂)/n), as a·dz + b·x + c with a, b, c [channels]
@@ -117,7 +122,7 @@ function frozenGradients(
 ): Backward {
   const { gamma, movingVariance } = unpack(attrs, params);
   const invStd = tf.rsqrt(tf.add(movingVariance, attrs.epsilon)); // [channels]
-  const dz = attrs.relu ? reluGradient(dy, output) : dy;
+  const dz = attrs.relu ? activationGradient(reluOf(attrs), dy, output) : dy;
   const dx = wanted[0] ? tf.mul(dz, gamma ? tf.mul(gamma, invStd) : invStd) : null;
   return { inputs: attrs.residual ? [dx, wanted[1] ? tf.clone(dz) : null] : [dx], params: [] };
 }

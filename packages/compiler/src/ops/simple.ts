@@ -5,7 +5,7 @@ import { channelSums, type Padding, reluGradient, zeroPad } from '../primitives'
 import type { OperationKind } from '../program';
 
 /** Gradients read only the output, so that the input can be freed. */
-const ACTIVATIONS = {
+export const ACTIVATIONS = {
   relu: { forward: tf.relu, gradient: reluGradient },
   // Howard et al. 2017, https://arxiv.org/abs/1704.04861. As in PyTorch, the gradient is 0 at 0 and
   // 6.
@@ -24,7 +24,7 @@ const ACTIVATIONS = {
   },
 };
 
-function activationGradient(name: ActivationName, dy: tf.Tensor, y: tf.Tensor): tf.Tensor {
+export function activationGradient(name: ActivationName, dy: tf.Tensor, y: tf.Tensor): tf.Tensor {
   const fused = runFusedKernel('deepend.activationGradient', { dy, y }, { name });
   return fused ? fused[0] : ACTIVATIONS[name].gradient(dy, y);
 }

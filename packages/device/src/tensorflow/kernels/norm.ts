@@ -1,4 +1,5 @@
 /** Batch normalization and its gradient by libtensorflow's fused operations. */
+import type { ReluAttrs } from '@deepend/compiler';
 import * as tf from '@tensorflow/tfjs-core';
 import { attributes, FLOAT, type Kernel, type NodeBackend } from './native';
 
@@ -61,10 +62,15 @@ function fusedBatchNorm(
 }
 
 /** Adds the shortcut and applies the ReLU that are fused after a normalization. */
-function finish(y: tf.Tensor, { x, residual }: NormTensors, relu: boolean): tf.Tensor {
+function finish(
+  y: tf.Tensor,
+  { x, residual }: NormTensors,
+  { relu, ceiling }: ReluAttrs,
+): tf.Tensor {
   const shaped = shapedAs(y, x);
   const sum = residual ? tf.add(shaped, residual) : shaped;
-  return relu ? tf.relu(sum) : sum;
+  if (!relu) return sum;
+  return ceiling === undefined ? tf.relu(sum) : tf.relu6(sum);
 }
 
 /**
@@ -84,8 +90,9 @@ function replaceInPlace(backend: NodeBackend, statistic: tf.Tensor, updated: tf.
 
 /** Its mean, invStd and context are libtensorflow's three reserve spaces. */
 export const batchNorm: Kernel<'deepend.batchNorm'> = {
-  run({ backend, inputs, attrs: { epsilon, momentum, relu } }) {
+  run({ backend, inputs, attrs }) {
     const { movingMean, movingVariance } = inputs;
+    const { epsilon, momentum } = attrs;
     const factor = 1 - momentum;
     // At a factor of 1 the operation takes no statistics, since it would keep nothing of them.
     const statistics =
@@ -99,24 +106,28 @@ export const batchNorm: Kernel<'deepend.batchNorm'> = {
     }) as [tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor];
     replaceInPlace(backend, movingMean, nextMean);
     replaceInPlace(backend, movingVariance, nextVariance);
-    return [finish(y, inputs, relu), mean, variance, context];
+    return [finish(y, inputs, attrs), mean, variance, context];
   },
 };
 
 export const normalize: Kernel<'deepend.normalize'> = {
-  run({ backend, inputs, attrs: { epsilon, relu } }) {
+  run({ backend, inputs, attrs }) {
     const { mean, variance } = inputs;
-    const mode = { mean, variance, epsilon, training: false, factor: 1 };
+    const mode = { mean, variance, epsilon: attrs.epsilon, training: false, factor: 1 };
     const [y] = fusedBatchNorm(backend, inputs, mode) as [tf.Tensor];
-    return [finish(y, inputs, relu)];
+    return [finish(y, inputs, attrs)];
   },
 };
 
 export const batchNormGradient: Kernel<'deepend.batchNormGradient'> = {
-  run({ backend, inputs, attrs: { epsilon, relu, residual } }) {
+  run({ backend, inputs, attrs: { epsilon, relu, ceiling, residual } }) {
     const { x, y, dy, mean, invStd, context, gamma } = inputs;
     const dz = relu
-      ? backend.executeSingleOutput('ReluGrad', attributes(backend, { T: FLOAT }), [dy, y])
+      ? backend.executeSingleOutput(
+          ceiling === undefined ? 'ReluGrad' : 'Relu6Grad',
+          attributes(backend, { T: FLOAT }),
+          [dy, y],
+        )
       : dy;
     const options = attributes(backend, {
       T: FLOAT,

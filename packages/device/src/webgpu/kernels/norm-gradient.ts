@@ -38,8 +38,14 @@ const gradientOfChannels = (
   }`,
 });
 
+/** Whether the ReLU with output `y` lets a gradient pass. */
+const passes = (y: string, ceiling?: number, number = 'number') =>
+  ceiling === undefined
+    ? `${y} > ${number}(0.0)`
+    : `(${y} > ${number}(0.0)) & (${y} < ${number}(${ceiling}))`;
+
 export const batchNormGradient: Kernel<'deepend.batchNormGradient'> = {
-  run({ backend, inputs, attrs: { relu, residual } }) {
+  run({ backend, inputs, attrs: { relu, ceiling, residual } }) {
     const { x, dy, mean, invStd, gamma } = inputs;
     const y = relu ? inputs.y : undefined;
     const rows = rowsOf(x);
@@ -47,7 +53,7 @@ export const batchNormGradient: Kernel<'deepend.batchNormGradient'> = {
     const dz = residual ? output(backend, x.shape) : undefined;
     const dGamma = output(backend, [rows.channels]);
     const dBeta = output(backend, [rows.channels]);
-    const each = `let z = ${relu ? 'select(0.0, dy[at], y[at] > 0.0)' : 'dy[at]'};
+    const each = `let z = ${relu ? `select(0.0, dy[at], ${passes('y[at]', ceiling, 'f32')})` : 'dy[at]'};
     mine += vec2<f32>(z, z * (x[at] - mean[c]) * invStd[c]);`;
     scratch(backend, 4 * rows.channels, (factors) => {
       scratch(backend, 2 * rows.blocks * rows.channels, (partials) => {
@@ -62,7 +68,7 @@ export const batchNormGradient: Kernel<'deepend.batchNormGradient'> = {
         };
         launch(backend, gradientOfChannels(rows, tensors));
       });
-      applyFactors(backend, { writes: { dx, dz }, reads: { x, y, dy, factors } });
+      applyFactors(backend, { writes: { dx, dz }, reads: { x, y, dy, factors } }, ceiling);
     });
     return dz ? [dx, dGamma, dBeta, dz] : [dx, dGamma, dBeta];
   },
@@ -72,6 +78,7 @@ export const batchNormGradient: Kernel<'deepend.batchNormGradient'> = {
 function applyFactors(
   backend: GpuBackend,
   { writes, reads }: Pick<Shader, 'writes' | 'reads'>,
+  ceiling?: number,
 ): void {
   const x = reads.x as TensorInfo;
   const channels = x.shape.at(-1) ?? 1;
@@ -79,6 +86,7 @@ function applyFactors(
   const [step, count] = wide ? [channels / 4, size(x) / 4] : [channels, size(x)];
   launch(backend, {
     name: 'normGradient',
+    variant: String(ceiling),
     writes,
     reads,
     integers: { count, channels: step },
@@ -86,7 +94,7 @@ function applyFactors(
     groups: grid(count),
     main: () => /* wgsl */ `${INDEX}
   let c = i % u.channels;
-  let z = ${reads.y ? 'select(number(0.0), dy[i], y[i] > number(0.0))' : 'dy[i]'};
+  let z = ${reads.y ? `select(number(0.0), dy[i], ${passes('y[i]', ceiling)})` : 'dy[i]'};
   ${writes.dz ? 'dz[i] = z;' : ''}
   let centered = x[i] - factors[3 * u.channels + c];
   dx[i] = factors[c] * z + factors[u.channels + c] * centered + factors[2 * u.channels + c];`,

@@ -1,6 +1,7 @@
 /**
  * Batch normalization over the last axis (Ioffe & Szegedy 2015, https://arxiv.org/abs/1502.03167).
  */
+import type { ReluAttrs } from '@deepend/compiler';
 import type { TensorInfo } from '@tensorflow/tfjs-core';
 import {
   ACROSS,
@@ -135,8 +136,9 @@ function writeNormalized(
     mean,
     invStd,
     relu,
+    ceiling,
     epsilon,
-  }: { mean: TensorInfo; invStd: TensorInfo; relu: boolean; epsilon?: number },
+  }: ReluAttrs & { mean: TensorInfo; invStd: TensorInfo; epsilon?: number },
 ): TensorInfo {
   const { x, gamma, beta, residual } = inputs;
   const y = output(backend, x.shape);
@@ -146,7 +148,7 @@ function writeNormalized(
   const scale = epsilon === undefined ? 'invStd[c]' : '1.0 / sqrt(invStd[c] + u.epsilon)';
   launch(backend, {
     name: 'normalize',
-    variant: `${relu} ${epsilon === undefined}`,
+    variant: `${relu} ${ceiling} ${epsilon === undefined}`,
     writes: { y },
     reads: { x, mean, invStd, gamma, beta, residual },
     integers: { count, channels: step },
@@ -159,6 +161,7 @@ function writeNormalized(
   ${beta ? 'v += beta[c];' : ''}
   ${residual ? 'v += residual[i];' : ''}
   ${relu ? 'v = select(v, number(0.0), v < number(0.0));' : ''}
+  ${ceiling === undefined ? '' : `v = select(v, number(${ceiling}), v > number(${ceiling}));`}
   y[i] = v;`,
   });
   return y;
@@ -183,14 +186,18 @@ export const batchNorm: Kernel<'deepend.batchNorm'> = {
         }),
       );
     });
-    return [writeNormalized(call, { mean, invStd, relu: attrs.relu }), mean, invStd];
+    return [
+      writeNormalized(call, { mean, invStd, relu: attrs.relu, ceiling: attrs.ceiling }),
+      mean,
+      invStd,
+    ];
   },
 };
 
 export const normalize: Kernel<'deepend.normalize'> = {
   run(call) {
     const { mean, variance } = call.inputs;
-    const { relu, epsilon } = call.attrs;
-    return [writeNormalized(call, { mean, invStd: variance, relu, epsilon })];
+    const { relu, ceiling, epsilon } = call.attrs;
+    return [writeNormalized(call, { mean, invStd: variance, relu, ceiling, epsilon })];
   },
 };
