@@ -35,8 +35,8 @@ function unpack(attrs: BatchNormAttrs, params: readonly tf.Tensor[]) {
 
 /**
  * Batch normalization over the last axis (Ioffe & Szegedy 2015, https://arxiv.org/abs/1502.03167);
- * when fused, then the sum with a shortcut, then ReLU or ReLU6. As in PyTorch, it normalizes with the biased
- * variance of the batch and updates the moving variance with the unbiased one.
+ * when fused, then the sum with a shortcut, then ReLU or ReLU6. As in PyTorch, it normalizes with
+ * the biased variance of the batch and updates the moving variance with the unbiased one.
  */
 export const batchNorm: OperationKind<BatchNormAttrs> = {
   name: 'batchNorm',

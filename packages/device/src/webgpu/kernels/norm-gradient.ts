@@ -53,7 +53,8 @@ export const batchNormGradient: Kernel<'deepend.batchNormGradient'> = {
     const dz = residual ? output(backend, x.shape) : undefined;
     const dGamma = output(backend, [rows.channels]);
     const dBeta = output(backend, [rows.channels]);
-    const each = `let z = ${relu ? `select(0.0, dy[at], ${passes('y[at]', ceiling, 'f32')})` : 'dy[at]'};
+    const masked = `select(0.0, dy[at], ${passes('y[at]', ceiling, 'f32')})`;
+    const each = `let z = ${relu ? masked : 'dy[at]'};
     mine += vec2<f32>(z, z * (x[at] - mean[c]) * invStd[c]);`;
     scratch(backend, 4 * rows.channels, (factors) => {
       scratch(backend, 2 * rows.blocks * rows.channels, (partials) => {
