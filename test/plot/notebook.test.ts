@@ -1,9 +1,9 @@
 /** Where a figure is shown, and how a kernel is told from any other program. */
 import { inspect } from 'node:util';
 import { notebook } from '@deepend/core';
-import { plot, show } from '@deepend/plot';
+import { Animator, ProgressBoard, plot, show } from '@deepend/plot';
 import { afterEach, describe, expect, it, vi } from 'vitest';
-import { fakeTslab } from '../helpers/notebook';
+import { type FakeNotebook, fakeTslab } from '../helpers/notebook';
 
 afterEach(() => {
   vi.restoreAllMocks();
@@ -42,13 +42,59 @@ describe('outside notebooks', () => {
   });
 });
 
-it('a figure with letters of the system has no PNG in a notebook', () => {
-  expect(Object.keys(plot([1, 2], [1, 2], { xlabel: 'x' }).notebookBundle())).toContain(
-    'image/png',
-  );
-  expect(Object.keys(plot([1, 2], [1, 2], { xlabel: '漢字' }).notebookBundle())).not.toContain(
-    'image/png',
-  );
+it('a figure with letters of the system has a PNG in a notebook, and a warning for what is missing', async () => {
+  const warn = vi.spyOn(process, 'emitWarning').mockImplementation(() => {});
+  const pngOf = (xlabel: string) =>
+    plot([1, 2], [1, 2], { xlabel }).notebookBundle()['image/png'] ?? '';
+  const isPng = /^iVBORw0KGgo/; // the signature in base64
+  expect(pngOf('x')).toMatch(isPng);
+  expect(warn).not.toHaveBeenCalled();
+  expect(pngOf('漢字')).toMatch(isPng);
+  expect(pngOf('漢字')).not.toBe(pngOf(''));
+  const unassigned = '\u{3fffd}'; // no font has it
+  expect(pngOf(unassigned)).toMatch(isPng);
+  const warned = () => warn.mock.calls.some(([text]) => String(text).includes(unassigned));
+  await vi.waitFor(() => expect(warned()).toBe(true));
+});
+
+describe('a chart that changes, in a notebook', () => {
+  const STATES = [{ epoch: 1, loss: 0.5, trainAcc: 0.8, testAcc: 0.7 }] as const;
+  const hasPng = ({ outputs }: FakeNotebook) => outputs().map((data) => 'image/png' in data);
+
+  it('gets its PNG at the end of training, in the same output', () => {
+    const kernel = fakeTslab();
+    kernel.runCell();
+    const animator = new Animator();
+    animator.onTrainBegin({ numEpochs: 1 });
+    animator.onEpochEnd(STATES[0]);
+    expect(hasPng(kernel)).toEqual([false]);
+    animator.onTrainEnd();
+    expect(hasPng(kernel)).toEqual([true]);
+    kernel.end();
+  });
+
+  it('gets it when it has not changed for a second, if a loop draws it', async () => {
+    const kernel = fakeTslab();
+    kernel.runCell();
+    const board = new ProgressBoard();
+    for (let x = 0; x < 5; x++) board.draw(x, x * x, 'square');
+    const animator = new Animator();
+    animator.add(1, 0.5);
+    expect(hasPng(kernel)).toEqual([false, false]);
+    await vi.waitFor(() => expect(hasPng(kernel)).toEqual([true, true]), { timeout: 10_000 });
+    kernel.end();
+  });
+
+  it('adds none below a cell that began since', async () => {
+    const kernel = fakeTslab();
+    kernel.runCell();
+    const board = new ProgressBoard();
+    board.draw(1, 1, 'y');
+    kernel.runCell();
+    await new Promise((resolve) => setTimeout(resolve, 1_500));
+    expect(hasPng(kernel)).toEqual([false]);
+    kernel.end();
+  });
 });
 
 describe("in tslab's kernel", () => {

@@ -12,6 +12,8 @@ export interface NotebookOutput {
    * another one.
    */
   show(bundle: Bundle): void;
+  /** Replaces what was shown, unless another cell has begun since: then it does nothing. */
+  refine(bundle: Bundle): void;
 }
 
 export interface Notebook {
@@ -58,14 +60,17 @@ function channel(): Channel | undefined {
 
 function newOutput(): NotebookOutput {
   let shown: { id: string; cell: unknown } | undefined;
+  const show = (bundle: Bundle, { inNewCells }: { inNewCells: boolean }) => {
+    const now = channel();
+    if (!now) return;
+    const update = shown !== undefined && shown.cell === now.cell;
+    if (!update && !inNewCells) return;
+    if (!update) shown = { id: randomUUID(), cell: now.cell };
+    now.send({ data: bundle, metadata: {}, transient: { display_id: shown?.id ?? '' } }, update);
+  };
   return {
-    show(bundle) {
-      const now = channel();
-      if (!now) return;
-      const update = shown !== undefined && shown.cell === now.cell;
-      if (!update) shown = { id: randomUUID(), cell: now.cell };
-      now.send({ data: bundle, metadata: {}, transient: { display_id: shown?.id ?? '' } }, update);
-    },
+    show: (bundle) => show(bundle, { inNewCells: true }),
+    refine: (bundle) => show(bundle, { inNewCells: false }),
   };
 }
 

@@ -55,7 +55,8 @@ export class Animator {
   /** Adds a point to each series and redraws. A series whose value is null gets no point. */
   add(x: number, ys: number | readonly (number | null)[]): void {
     this.#add(x, typeof ys === 'number' ? [ys] : ys);
-    this.draw();
+    if (this.#numEpochs === undefined) this.#view.drawUntilStill();
+    else this.draw(); // the PNG comes at the end of training
   }
 
   /** Draws the chart over the last drawing. Does nothing without a notebook and a terminal. */
@@ -120,6 +121,11 @@ export class Animator {
   onEpochEnd({ epoch, loss, trainAcc, testAcc }: HistoryRecord): void {
     if (this.#numEpochs === undefined) this.onTrainBegin({ numEpochs: epoch });
     this.add(epoch, [loss, trainAcc, testAcc]);
+  }
+
+  /** Called by `train`. In a notebook, the chart gets its PNG. */
+  onTrainEnd(): void {
+    this.#view.end();
   }
 
   #add(x: number, ys: readonly (number | null)[]): void {

@@ -38,6 +38,8 @@ export function inspectFigure(
 // Jupyter's server passes on at most 1 MB a second, averaged over 3 seconds, and drops the rest.
 const BURST = 1_000_000; // bytes
 const RATE = 300; // bytes a millisecond
+/** A chart that is drawn from a loop gets its PNG when it has not changed for this long. */
+const STILL = 1_000; // milliseconds
 
 /** Redraws a changing figure in place: over its last lines in a terminal, or in one cell output. */
 export class LiveView {
@@ -48,6 +50,7 @@ export class LiveView {
   #allowance = BURST;
   #allowedAt = performance.now();
   #later: NodeJS.Timeout | undefined;
+  #still: NodeJS.Timeout | undefined;
   readonly #live = { release: () => this.begin() };
 
   /**
@@ -61,6 +64,7 @@ export class LiveView {
 
   /** Makes the next drawing start in a new place: below the present cell, or on new lines. */
   begin(): void {
+    this.#cancelStill();
     this.#output = undefined;
     this.#drawnLines = 0;
   }
@@ -70,6 +74,34 @@ export class LiveView {
     const kernel = this.#stream ? undefined : notebook();
     if (kernel) this.#drawInNotebook(kernel);
     else this.#drawOnTerminal(this.#stream ?? process.stdout);
+  }
+
+  /** Draws, and adds a PNG in a notebook once the figure has not changed for a second. */
+  drawUntilStill(): void {
+    this.draw();
+    this.#cancelStill();
+    const output = this.#output;
+    if (!output) return;
+    const refine = async () => {
+      const still = this.#still;
+      const figure = this.#makeFigure();
+      const png = await figure.toPng().catch(() => undefined); // it is shown as SVG then
+      if (png && still === this.#still) output.refine(figure.mimeBundle({ png }));
+    };
+    this.#still = setTimeout(refine, STILL).unref();
+  }
+
+  /** Draws for the last time: in a notebook with a PNG. */
+  end(): void {
+    if (!this.#output) return;
+    this.#cancelStill();
+    if (this.#later) this.#send(this.#output); // what the rate limit has held back
+    this.#output.refine(this.#makeFigure().notebookBundle());
+  }
+
+  #cancelStill(): void {
+    clearTimeout(this.#still);
+    this.#still = undefined;
   }
 
   /** Draws at once, or as soon as Jupyter's rate limit allows. */

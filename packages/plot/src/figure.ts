@@ -204,13 +204,15 @@ export class Figure {
   }
 
   /**
-   * `mimeBundle` with a PNG, which it waits for. Text in letters that the bundled font lacks needs
-   * the system's fonts, which are searched in the background: such a figure has no PNG here.
+   * `mimeBundle` with a PNG, which it waits for. The PNG has letters that the bundled font lacks in
+   * the system's fonts, and code points in frames where no font has them, which a warning then
+   * names.
    */
   notebookBundle(): MimeBundle {
     const texts = this.#marks.flatMap((mark) => (typeof mark === 'string' ? [] : [mark.text]));
-    if (missingLetters(texts.join('')).length > 0) return this.mimeBundle();
-    const svg = this.#draw({ text: 'outlines', letters: new Set(), theme: 'light' });
+    const foreign = missingLetters(texts.join(''));
+    const svg = this.#draw({ text: 'outlines', letters: new Set(foreign), theme: 'light' });
+    if (foreign.length > 0) findSystemLetters(foreign).catch(() => {}); // warns; no PNG, no warning
     const png = renderPngNow(svg, { density: 144, background: PAPER });
     return this.mimeBundle(png ? { png } : {});
   }

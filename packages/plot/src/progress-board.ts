@@ -77,7 +77,7 @@ export class ProgressBoard {
     if (curve.waiting.length < everyN) return;
     curve.points.push(averagePoints(curve.waiting));
     curve.waiting = [];
-    if (this.#display) this.#view.draw();
+    if (this.#display) this.#view.drawUntilStill();
   }
 
   /** The current chart as lines of text. */
