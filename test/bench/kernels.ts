@@ -219,7 +219,7 @@ export async function measureKernels({
 }: KernelsOptions): Promise<void> {
   const peak = await peakGflops({
     threads: getThreads(),
-    relaxed: simdInfo().build === 'relaxed',
+    build: simdInfo().build,
     seconds: 1,
   });
   const limits = { 'GFLOP/s': limit('peak', peak), 'GB/s': limit('copy', copyBandwidth(1)) };

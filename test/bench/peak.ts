@@ -1,8 +1,10 @@
 /**
  * What the machine can do at most: multiply-adds on registers alone, on so many threads at once.
  */
+import { createRequire } from 'node:module';
 import v8 from 'node:v8';
 import { Worker } from 'node:worker_threads';
+import type { SimdInfo } from '@deepend/backend-simd';
 
 const CHAINS = 12; // independent sums: more than the latency of a multiply-add times the adders; 16 registers hold them
 const LOOPS = 20_000; // short calls: V8 takes its better code at the next one
@@ -61,13 +63,31 @@ async function compile(relaxed: boolean): Promise<WebAssembly.Module> {
 
 export interface PeakOptions {
   threads: number;
-  /** Whether the backend's module has relaxed SIMD, which is a multiply-add in one instruction. */
+  /** The backend's build. */
+  build: SimdInfo['build'];
+  seconds: number;
+}
+
+/** GFLOP/s of multiply-adds on registers: what the build cannot go beyond here. */
+export async function peakGflops(options: PeakOptions): Promise<number> {
+  const { build, threads, seconds } = options;
+  if (build === 'plain' || build === 'relaxed')
+    return webAssemblyPeak({ threads, relaxed: build === 'relaxed', seconds });
+  const addon = createRequire(import.meta.url)(
+    '../../packages/backend-simd/native/dist/simd.node',
+  ) as { peak(options: { build: string; threads: number; milliseconds: number }): number };
+  return addon.peak({ build, threads, milliseconds: Math.round(1000 * seconds) });
+}
+
+interface WebAssemblyOptions {
+  threads: number;
+  /** Whether the module has relaxed SIMD, which has a multiply-add in one instruction. */
   relaxed: boolean;
   seconds: number;
 }
 
-/** GFLOP/s of 128-bit multiply-adds on registers: what WebAssembly cannot go beyond here. */
-export async function peakGflops({ threads, relaxed, seconds }: PeakOptions): Promise<number> {
+/** The same of 128-bit multiply-adds in WebAssembly. */
+async function webAssemblyPeak({ threads, relaxed, seconds }: WebAssemblyOptions) {
   if (relaxed) v8.setFlagsFromString('--experimental-wasm-relaxed-simd'); // Node 20; from 22 it is on
   const module = await compile(relaxed);
   const shared = new Int32Array(new SharedArrayBuffer(4));

@@ -3,9 +3,13 @@
  * check what they are given, since a wrong address would end the process.
  */
 #include <node_api.h>
+#include <algorithm>
+#include <chrono>
 #include <cstring>
 #include <initializer_list>
 #include <string>
+#include <thread>
+#include <vector>
 #include "generated/arguments.hpp"
 #include "pool.hpp"
 #include "processor.hpp"
@@ -181,6 +185,47 @@ napi_value check(napi_env env, napi_callback_info) {
   return result;
 }
 
+/** GFLOP/s of a thread's best fiftieth of a second. */
+double measurePeak(const Kernels& kernels, double seconds) {
+  using Clock = std::chrono::steady_clock;
+  const auto since = [](Clock::time_point start) {
+    return std::chrono::duration<double>(Clock::now() - start).count();
+  };
+  double best = 0;
+  for (const auto begin = Clock::now(); since(begin) < seconds;) {
+    const auto start = Clock::now();
+    double operations = 0;
+    do operations += kernels.spin(10000);
+    while (since(start) < 0.02);
+    best = std::max(best, operations / since(start) / 1e9);
+  }
+  return best;
+}
+
+/** peak({ build, threads, milliseconds }): GFLOP/s of multiply-adds on registers alone. */
+napi_value peak(napi_env env, napi_callback_info info) {
+  napi_value options;
+  size_t count = 1;
+  napi_get_cb_info(env, info, &count, &options, nullptr, nullptr);
+  int64_t threads, milliseconds;
+  if (count != 1 || !readInteger(env, options, "threads", &threads) || threads < 1 ||
+      threads > 1024 || !readInteger(env, options, "milliseconds", &milliseconds))
+    return fail(env, "peak: expected a build, threads and milliseconds");
+  const Build* build = findBuild(env, options);
+  if (!build) return fail(env, "peak: expected a build that this processor supports");
+  std::vector<double> rates(static_cast<size_t>(threads));
+  std::vector<std::thread> workers;
+  for (double& rate : rates)
+    workers.emplace_back(
+        [&] { rate = measurePeak(*build->kernels, double(milliseconds) / 1000); });
+  for (std::thread& worker : workers) worker.join();
+  double sum = 0;
+  for (double rate : rates) sum += rate;
+  napi_value result;
+  napi_create_double(env, sum, &result);
+  return result;
+}
+
 /** builds(): names of the builds that this processor supports, best first. */
 napi_value builds(napi_env env, napi_callback_info) {
   napi_value result, name;
@@ -198,6 +243,7 @@ napi_value init(napi_env env, napi_value exports) {
   setFunction(env, exports, "create", create, nullptr);
   setFunction(env, exports, "builds", builds, nullptr);
   setFunction(env, exports, "check", check, nullptr);
+  setFunction(env, exports, "peak", peak, nullptr);
   return exports;
 }
 

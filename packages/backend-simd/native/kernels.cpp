@@ -15,10 +15,33 @@
 #include "update.hpp"
 #include "winograd.hpp"
 
+#if defined(__aarch64__)
+#define DEEPEND_REGISTER "w"
+#else
+#define DEEPEND_REGISTER "x"
+#endif
+
 namespace DEEPEND_ISA {
 
 #include "generated/dispatch.hpp"
 
-const deepend::Kernels kernels = {runTile, NR};
+/** More independent sums than the latency of a multiply-add times the units. */
+constexpr int CHAINS = 12;
+
+double spin(int loops) {
+  V sum[CHAINS];
+  for (int i = 0; i < CHAINS; i++) sum[i] = splat(float(i));
+  const V half = splat(0.5f);
+  for (int loop = 0; loop < loops; loop++) {
+#pragma GCC unroll 12
+    for (int i = 0; i < CHAINS; i++) {
+      sum[i] = madd(sum[i], half, half); // its fixed point is 1, so that no number grows
+      asm volatile("" : "+" DEEPEND_REGISTER (sum[i].v)); // keeps the compiler from folding the loop
+    }
+  }
+  return 2.0 * CHAINS * W * loops;
+}
+
+const deepend::Kernels kernels = {runTile, NR, spin};
 
 }  // namespace DEEPEND_ISA

@@ -9,6 +9,8 @@ struct Kernels {
   void (*runTile)(int task, const void* args, int tile, Thread& thread);
   /** Columns of a panel of a matrix product's second factor. */
   int nr;
+  /** Multiply-adds on registers alone. @returns the number of floating-point operations */
+  double (*spin)(int loops);
 };
 
 }  // namespace deepend
