@@ -2,10 +2,11 @@
  * The fused update of all weights against the definition in core ops, and on several threads.
  * Golden values: test/compiler/optimizers.test.ts.
  */
-import { setThreads, simdInfo } from '@deepend/backend-simd';
+import { setBuild, setThreads, simdInfo } from '@deepend/backend-simd';
 import * as tf from '@tensorflow/tfjs-core';
 import fc from 'fast-check';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
+import type { SimdBackend } from '../../packages/backend-simd/src/backend';
 import type {
   UpdateCoefficients,
   UpdateEntry,
@@ -116,6 +117,13 @@ const coefficients = fc.record({
   epsilon: fc.constantFrom(1e-2, 1e-8),
 });
 
+/** The bytes that a tensor owns after its end, as integers. */
+function wordsAfter(tensor: tf.Tensor): Int32Array {
+  const backend = tf.backend() as SimdBackend;
+  const end = backend.pointer(tensor) + tensor.size * 4;
+  return new Int32Array(backend.buffer, end, 16);
+}
+
 describe.each(names)('the update rule %s', (rule) => {
   beforeAll(() => tf.setBackend('simd'));
   afterAll(() => setThreads(threads));
@@ -175,6 +183,26 @@ describe.each(names)('the update rule %s', (rule) => {
 
 describe('the fused update', () => {
   beforeAll(() => tf.setBackend('simd'));
+
+  it.each(simdInfo().builds)('writes nothing after the end of a tensor, with %s', (build) => {
+    const usual = simdInfo().build;
+    setBuild(build);
+    onTestFinished(() => setBuild(usual));
+    for (const rule of names) {
+      const entry = {
+        weight: variable(numbers(9, 'w')),
+        gradient: tf.tensor1d(numbers(9, 'g')),
+        slots: RULES[rule].slots.map((slot) => variable(numbers(9, slot))),
+        lr: 0.1,
+      };
+      const after = [entry.weight, entry.gradient, ...entry.slots].map((tensor) =>
+        wordsAfter(tensor).fill(7),
+      );
+      update(rule, [entry], { beta1: 0.9, beta2: 0.99, epsilon: 1e-3 });
+      for (const words of after) expect(words.every((word) => word === 7)).toBe(true);
+      tf.dispose([entry.weight, entry.gradient, entry.slots]);
+    }
+  });
 
   it('writes where the weights are, and not into their clones', () => {
     const weight = variable(numbers(10, 'w'));

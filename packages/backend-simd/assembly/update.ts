@@ -4,6 +4,7 @@
  */
 import { UpdateRule } from './ops';
 import { madd, min32 } from './simd';
+import { scratch } from './threads';
 
 @unmanaged
 export class UpdateArgs {
@@ -99,19 +100,42 @@ function computeChange(
 
 // @ts-ignore: decorator
 @inline
+function updateVector(
+  rule: i32, args: UpdateArgs, entry: UpdateEntry, w: usize, g: usize, p: usize, q: usize, r: usize,
+): void {
+  const weight = v128.load(w);
+  const gradient = madd(f32x4.splat(entry.decay), weight, v128.load(g));
+  const change = computeChange(rule, args, entry.correction, gradient, p, q, r);
+  const shrunk = f32x4.mul(f32x4.splat(entry.shrink), weight);
+  v128.store(w, f32x4.sub(shrunk, f32x4.mul(f32x4.splat(entry.lr), change)));
+}
+
+// @ts-ignore: decorator
+@inline
 function updateBlock(rule: i32, args: UpdateArgs, entry: UpdateEntry, first: i32): void {
-  const end = min32(entry.count, first + args.block);
+  const end = <usize>min32(entry.count, first + args.block) * 4;
   const w = <usize>entry.weight, g = <usize>entry.gradient;
   const p = <usize>entry.slot1, q = <usize>entry.slot2, r = <usize>entry.slot3;
-  const lr = f32x4.splat(entry.lr), decay = f32x4.splat(entry.decay);
-  const shrink = f32x4.splat(entry.shrink), correction = entry.correction;
-  // Each tensor owns at least 64 bytes after its end, so the last vector may reach beyond it.
-  for (let i = <usize>first * 4; i < <usize>end * 4; i += 16) {
-    const weight = v128.load(w + i);
-    const gradient = madd(decay, weight, v128.load(g + i));
-    const change = computeChange(rule, args, correction, gradient, p + i, q + i, r + i);
-    v128.store(w + i, f32x4.sub(f32x4.mul(shrink, weight), f32x4.mul(lr, change)));
-  }
+  let i = <usize>first * 4;
+  for (; i + 16 <= end; i += 16) updateVector(rule, args, entry, w + i, g + i, p + i, q + i, r + i);
+  if (i >= end) return;
+  // The last numbers are copied, so that nothing is written after the end of a tensor.
+  const rest = scratch(), bytes = end - i;
+  copySome(rest, w + i, bytes);
+  copySome(rest + 16, g + i, bytes);
+  if (p) copySome(rest + 32, p + i, bytes);
+  if (q) copySome(rest + 48, q + i, bytes);
+  if (r) copySome(rest + 64, r + i, bytes);
+  updateVector(rule, args, entry, rest, rest + 16, rest + 32, rest + 48, rest + 64);
+  copySome(w + i, rest, bytes);
+  if (p) copySome(p + i, rest + 32, bytes);
+  if (q) copySome(q + i, rest + 48, bytes);
+  if (r) copySome(r + i, rest + 64, bytes);
+}
+
+/** Copies up to three numbers. */
+function copySome(to: usize, from: usize, bytes: usize): void {
+  for (let i: usize = 0; i < bytes; i += 4) store<f32>(to + i, load<f32>(from + i));
 }
 
 /** One tile of the job is a block of one weight's elements. */

@@ -86,14 +86,25 @@ inline void update(const UpdateArgs& args, int tile, Thread& t) {
   float *p = t.at(entry.slot1), *q = t.at(entry.slot2), *r = t.at(entry.slot3);
   const V lr = splat(entry.lr), decay = splat(entry.decay), shrink = splat(entry.shrink);
   withOperation<UpdateRule_Lion>(args.rule, [&](auto rule) {
-    // Each tensor owns at least 64 bytes after its end, so the last vector may reach beyond it.
-    for (int i = first; i < end; i += W) {
-      const V weight = load(w + i);
-      const V gradient = madd(decay, weight, load(g + i));
-      const V change = computeChange<decltype(rule)::value>(args, entry.correction, gradient,
-                                                            p + i, q + i, r + i);
-      store(w + i, shrink * weight - lr * change);
-    }
+    auto step = [&](float* weights, const float* gradients, float* s1, float* s2, float* s3) {
+      const V weight = load(weights);
+      const V gradient = madd(decay, weight, load(gradients));
+      const V change = computeChange<decltype(rule)::value>(args, entry.correction, gradient, s1,
+                                                            s2, s3);
+      store(weights, shrink * weight - lr * change);
+    };
+    int i = first;
+    for (; i + W <= end; i += W) step(w + i, g + i, p + i, q + i, r + i);
+    if (i >= end) return;
+    // The last numbers are copied, so that nothing is written after the end of a tensor.
+    const uint32_t places[] = {entry.weight, entry.gradient, entry.slot1, entry.slot2, entry.slot3};
+    const size_t bytes = size_t(end - i) * 4;
+    float rest[5][W] = {};
+    for (int k = 0; k < 5; k++)
+      if (places[k]) std::memcpy(rest[k], t.at(places[k]) + i, bytes);
+    step(rest[0], rest[1], rest[2], rest[3], rest[4]);
+    for (int k = 0; k < 5; k++)
+      if (places[k]) std::memcpy(t.at(places[k]) + i, rest[k], bytes);
   });
 }
 
