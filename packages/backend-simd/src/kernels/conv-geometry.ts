@@ -62,6 +62,12 @@ export function requireFit<T extends Windows>(where: string, g: T): T {
   );
 }
 
+/** Whether a gradient has the shape of the output, in which kernels read it. */
+export const fitsOutput = (
+  dy: readonly number[] | undefined,
+  g: Pick<Geometry, 'batch' | 'outHeight' | 'outWidth' | 'outChannels'>,
+): boolean => dy?.join() === [g.batch, g.outHeight, g.outWidth, g.outChannels].join();
+
 /**
  * One tap of the kernel: the source pixel that it reads for position (0, 0), and the index of its
  * [channels][outChannels] matrix in the filter.

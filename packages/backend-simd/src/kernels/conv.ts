@@ -13,6 +13,7 @@ import {
   shouldGatherInputGradient,
 } from './conv-gather';
 import {
+  fitsOutput,
   flipGeometry,
   type Geometry,
   isPointwise,
@@ -171,8 +172,7 @@ function takesGradient(call: Call): boolean {
   const image: number[] = x?.shape ?? call.attrs.inputShape;
   const kernel: number[] = filter?.shape ?? call.attrs.filterShape;
   const g = geometry(image, kernel, call.attrs);
-  const fits = dy?.shape.join() === [g.batch, g.outHeight, g.outWidth, g.outChannels].join();
-  return fits && image[3] === kernel[2] && size(image) > 0 && size(kernel) > 0;
+  return fitsOutput(dy?.shape, g) && image[3] === kernel[2] && size(image) > 0 && size(kernel) > 0;
 }
 
 export const convKernels: Kernel[] = [

@@ -6,7 +6,7 @@ import { backend_util, type TensorInfo } from '@tensorflow/tfjs-core';
 import { ReduceOp, Task } from '../../assembly/ops';
 import type { SimdBackend } from '../backend';
 import type { DepthwiseArgs } from '../generated/bindings';
-import { parseGeometry, requireFit } from './conv-geometry';
+import { fitsOutput, parseGeometry, requireFit } from './conv-geometry';
 import { reduce } from './reduce';
 import { copy } from './strided-copy';
 import { type Attrs, type Call, isFloat, type Kernel, size } from './types';
@@ -61,6 +61,15 @@ const depthwiseArgs = (g: backend_util.Conv2DInfo, at: Addresses): DepthwiseArgs
 function takes(call: Call): boolean {
   const last = !call.attrs.dataFormat || call.attrs.dataFormat === 'NHWC';
   return isFloat(call) && last && Object.values(call.inputs).every((x) => size(x.shape) > 0);
+}
+
+/** Whether dy has the shape of the convolution's output, too. */
+function takesGradient(call: Call): boolean {
+  const { x, filter, dy } = call.inputs as Record<string, TensorInfo>;
+  const { inputShape, filterShape } = call.attrs;
+  if (!takes(call)) return false;
+  const info = parseInfo(x?.shape ?? inputShape, filter?.shape ?? filterShape, call.attrs);
+  return fitsOutput(dy?.shape, parseGeometry(info));
 }
 
 const countPixels = ({ batchSize, inHeight, inWidth }: backend_util.Conv2DInfo) =>
@@ -132,7 +141,7 @@ export const depthwiseKernels: Kernel[] = [
   },
   {
     name: 'DepthwiseConv2dNativeBackpropInput',
-    takes,
+    takes: takesGradient,
     run({ inputs, attrs, backend }) {
       const { dy, filter } = inputs as { dy: TensorInfo; filter: TensorInfo };
       const g = parseInfo(attrs.inputShape, filter.shape, attrs);
@@ -150,7 +159,7 @@ export const depthwiseKernels: Kernel[] = [
   },
   {
     name: 'DepthwiseConv2dNativeBackpropFilter',
-    takes,
+    takes: takesGradient,
     run({ inputs, attrs, backend }) {
       const { x, dy } = inputs as { x: TensorInfo; dy: TensorInfo };
       const g = parseInfo(x.shape, attrs.filterShape, attrs);

@@ -2,9 +2,9 @@
  * Fused kernels that `compiler`'s plan runs by name: convolution with explicit padding, bias and
  * ReLU, its gradients, and the linear layer.
  */
-import type { TensorInfo } from '@tensorflow/tfjs-core';
+import type { BackendValues, TensorInfo } from '@tensorflow/tfjs-core';
 import { convForward, filterGradient, inputGradient } from './conv';
-import { type Geometry, requireFit } from './conv-geometry';
+import { fitsOutput, type Geometry, requireFit } from './conv-geometry';
 import { convGrouped, filterGradientGrouped, inputGradientGrouped } from './conv-grouped';
 import { product } from './matmul';
 import type { Attrs, FusedKernel } from './types';
@@ -43,6 +43,25 @@ function geometry(
   });
 }
 
+/** @throws RangeError when dy has not the output's shape: kernels would read beyond its end */
+function requireGradient(where: string, dy: readonly number[], g: Geometry): void {
+  if (fitsOutput(dy, g)) return;
+  const expected = [g.batch, g.outHeight, g.outWidth, g.outChannels];
+  throw new RangeError(
+    `[backend-simd] ${where}: expected a gradient of the output's shape [${expected}], got ` +
+      `[${dy}]; check strides, dilations and padding`,
+  );
+}
+
+/** What a layer without inputs gives: its bias in each row. */
+function fillRows(out: Float32Array, bias: BackendValues | undefined, relu: boolean): void {
+  const row = Float32Array.from((bias as Float32Array | undefined) ?? []);
+  for (let i = 0; i < out.length; i++) {
+    const value = row[i % row.length] ?? 0;
+    out[i] = relu ? Math.max(0, value) : value;
+  }
+}
+
 export const fusedConvKernels: readonly FusedKernel[] = [
   {
     name: 'deepend.conv2d',
@@ -71,13 +90,14 @@ export const fusedConvKernels: readonly FusedKernel[] = [
     name: 'deepend.conv2dInputGradient',
     run({ inputs, attrs, backend }) {
       const { dy, filter } = inputs as { dy: TensorInfo; filter: TensorInfo };
+      const g = geometry(attrs.xShape, filter.shape, attrs);
+      requireGradient('conv2dInputGradient', dy.shape, g);
       const out = backend.output([...attrs.xShape]);
       const at = {
         dy: backend.pointer(dy),
         filter: backend.pointer(filter),
         out: backend.pointer(out),
       };
-      const g = geometry(attrs.xShape, filter.shape, attrs);
       const groups = countGroups(attrs);
       if (groups > 1) inputGradientGrouped(backend, g, { ...at, groups });
       else inputGradient(backend, g, at);
@@ -88,9 +108,10 @@ export const fusedConvKernels: readonly FusedKernel[] = [
     name: 'deepend.conv2dFilterGradient',
     run({ inputs, attrs, backend }) {
       const { x, dy } = inputs as { x: TensorInfo; dy: TensorInfo };
+      const g = geometry(x.shape, attrs.filterShape, attrs);
+      requireGradient('conv2dFilterGradient', dy.shape, g);
       const out = backend.output([...attrs.filterShape]);
       const at = { x: backend.pointer(x), dy: backend.pointer(dy), out: backend.pointer(out) };
-      const g = geometry(x.shape, attrs.filterShape, attrs);
       const groups = countGroups(attrs);
       if (groups > 1) filterGradientGrouped(backend, g, { ...at, groups });
       else filterGradient(backend, g, at);
@@ -108,6 +129,10 @@ export const fusedConvKernels: readonly FusedKernel[] = [
       const [m = 0, k = 0] = x.shape;
       const n = kernel.shape[1] ?? 0;
       const out = backend.output([m, n]);
+      if (k === 0) {
+        fillRows(backend.values(out) as Float32Array, bias && backend.values(bias), attrs.relu);
+        return out;
+      }
       product(backend, {
         a: backend.pointer(x),
         b: backend.pointer(kernel),

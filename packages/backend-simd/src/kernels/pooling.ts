@@ -71,6 +71,16 @@ interface Tensors {
 
 type PoolTask = Task.PoolForward | Task.MaxPoolGradient | Task.AveragePoolGradient;
 
+/** @throws RangeError when y or dy has not the output's shape: kernels would read beyond its end */
+function requireOutput(w: Window, tensor: TensorInfo | undefined): void {
+  const expected = [w.batch, w.outHeight, w.outWidth, w.channels];
+  if (!tensor || tensor.shape.join() === expected.join()) return;
+  throw new RangeError(
+    `[backend-simd] pool: expected an output and its gradient of shape [${expected}], got ` +
+      `[${tensor.shape}]; check window, strides and padding`,
+  );
+}
+
 /** Launches one of the pooling tasks. @returns its output */
 function launch(
   backend: SimdBackend,
@@ -79,6 +89,8 @@ function launch(
   { x, y, dy, average = false }: Tensors,
 ): TensorInfo {
   const isForward = task === Task.PoolForward;
+  requireOutput(w, y);
+  requireOutput(w, dy);
   const out = backend.output(
     isForward
       ? [w.batch, w.outHeight, w.outWidth, w.channels]
