@@ -28,11 +28,15 @@ struct Build {
 
 /** Best first. */
 const Build BUILDS[] = {
-#if defined(__x86_64__)
+#if defined(DEEPEND_HAS_avx512)
     {"avx512", &avx512::kernels, deepend::supportsAvx512},
+#endif
+#if defined(DEEPEND_HAS_avx2)
     {"avx2", &avx2::kernels, deepend::supportsAvx2},
 #endif
+#if defined(DEEPEND_HAS_baseline)
     {"baseline", &baseline::kernels, [] { return true; }},
+#endif
 };
 
 struct Runtime {

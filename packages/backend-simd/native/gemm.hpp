@@ -17,12 +17,10 @@ constexpr int NR = W < 8 ? 8 : W;
 /** Vectors in a row of a panel. */
 constexpr int NV = NR / W;
 /** Panels that a micro-kernel computes at once: its accumulators fill the registers. */
-#if defined(__AVX512F__)
-constexpr int WIDE = 4;
-#elif defined(__AVX2__) || defined(__aarch64__)
+#if defined(__aarch64__)
 constexpr int WIDE = 2;
 #else
-constexpr int WIDE = 1;
+constexpr int WIDE = W / 4;
 #endif
 
 /**

@@ -36,8 +36,11 @@ inline bool supportsAvx2() {
          hasAll(cpuid(7).ebx, {3, 5, 8}) && hasAll(cpuid(0x80000001).ecx, {5});
 }
 
-/** x86-64-v4: AVX-512 F, DQ, CD, BW and VL. */
+/** x86-64-v4: AVX-512 F, DQ, CD, BW and VL. The sanitizers' build has its width in AVX2. */
 inline bool supportsAvx512() {
+#if defined(DEEPEND_EMULATES_AVX512)
+  return supportsAvx2();
+#endif
   return supportsAvx2() && savesState(0xe6) && hasAll(cpuid(7).ebx, {16, 17, 28, 30, 31});
 }
 

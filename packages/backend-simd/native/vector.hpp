@@ -20,8 +20,10 @@
 
 namespace DEEPEND_ISA {
 
-/** Floats in a vector register. */
-#if defined(__AVX512F__)
+/** Floats in a vector register. The sanitizers' build sets it, to test a width without its register. */
+#if defined(DEEPEND_WIDTH)
+constexpr int W = DEEPEND_WIDTH;
+#elif defined(__AVX512F__)
 constexpr int W = 16;
 #elif defined(__AVX2__)
 constexpr int W = 8;

@@ -16,6 +16,7 @@ export const headers = () => path.dirname(require.resolve('node-api-headers/pack
 
 /** The instruction sets that the kernels are compiled for, by processor. */
 const INSTRUCTION_SETS = { x64: ['baseline', 'avx2', 'avx512'] };
+const setsOf = (arch) => INSTRUCTION_SETS[arch] ?? ['baseline'];
 
 const FLAGS = [
   '-std=c++17',
@@ -49,9 +50,12 @@ export async function generateHeaders() {
  * Compiles the addon.
  * @param out the file to write; it changes as a whole
  * @param toolchain the compiler with its first arguments, the processor (`x64` or `arm64`), the
- *   flags for each instruction set, and what to link with
+ *   flags for each instruction set, what to link with, and the instruction sets, if not all
  */
-export async function compileAddon(out, { compiler, arch, march = {}, flags = [], link }) {
+export async function compileAddon(
+  out,
+  { compiler, arch, march = {}, flags = [], link, sets = setsOf(arch) },
+) {
   const [program, ...first] = compiler;
   await mkdir(path.dirname(out), { recursive: true });
   const object = async (source, name, own) => {
@@ -62,8 +66,8 @@ export async function compileAddon(out, { compiler, arch, march = {}, flags = []
   };
   const include = `-I${path.join(headers(), 'include')}`;
   const objects = await Promise.all([
-    object('addon.cpp', 'addon', [include]),
-    ...(INSTRUCTION_SETS[arch] ?? ['baseline']).map((name) =>
+    object('addon.cpp', 'addon', [include, ...sets.map((name) => `-DDEEPEND_HAS_${name}`)]),
+    ...sets.map((name) =>
       object('kernels.cpp', name, [`-DDEEPEND_ISA=${name}`, ...(march[name] ?? [])]),
     ),
   ]);

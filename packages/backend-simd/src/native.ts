@@ -24,7 +24,8 @@ export interface NativeThreads {
   readonly nr: number;
 }
 
-interface Addon {
+/** What the addon exports. */
+export interface Addon {
   /** Builds that this processor supports, best first. */
   builds(): NativeBuild[];
   create(memory: Int32Array, options: object): NativeThreads;
@@ -66,23 +67,25 @@ function loadAddon(): NativeSearch {
   const fault = findFault(file);
   if (fault) return { reason: fault };
   try {
-    const addon = require(file) as Addon;
-    return {
-      native: {
-        builds: addon.builds(),
-        start: (build, memory) =>
-          addon.create(new Int32Array(memory.buffer), {
-            build,
-            scratchStart: SCRATCH_START,
-            scratchBytes: SCRATCH_BYTES,
-            maxThreads: MAX_THREADS,
-            controlBytes: THREADS.CONTROL_BYTES,
-          }),
-      },
-    };
+    return { native: openAddon(require(file) as Addon) };
   } catch (error) {
     return { reason: (error as Error).message };
   }
+}
+
+/** The builds of an addon that is loaded. */
+export function openAddon(addon: Addon): Native {
+  return {
+    builds: addon.builds(),
+    start: (build, memory) =>
+      addon.create(new Int32Array(memory.buffer), {
+        build,
+        scratchStart: SCRATCH_START,
+        scratchBytes: SCRATCH_BYTES,
+        maxThreads: MAX_THREADS,
+        controlBytes: THREADS.CONTROL_BYTES,
+      }),
+  };
 }
 
 const PLATFORM = `@deepend/simd-${process.platform}-${process.arch}`;
