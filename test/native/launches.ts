@@ -68,7 +68,8 @@ function entriesOf(tensors: readonly tf.Tensor[]) {
 
 /** Runs a kernel. @returns the numbers of its outputs, or of all tensors that an update changes */
 function compute({ kernel, inputs, attrs = {} }: Operation): Float32Array[] {
-  return tf.tidy(() => {
+  const results: Float32Array[] = []; // tidy would search them for tensors, number by number
+  tf.tidy(() => {
     const run = (named: object, own: object) =>
       tf.engine().runKernel(kernel, named as tf.NamedTensorMap, own as tf.NamedAttrMap);
     let outputs: tf.Tensor | tf.Tensor[];
@@ -81,8 +82,9 @@ function compute({ kernel, inputs, attrs = {} }: Operation): Float32Array[] {
       const tensors = Object.entries(inputs).map(([name, x]) => [name, toTensor(x)]);
       outputs = run(Object.fromEntries(tensors), attrs);
     }
-    return [outputs].flat().map((x) => Float32Array.from(x.dataSync()));
+    results.push(...[outputs].flat().map((x) => Float32Array.from(x.dataSync())));
   });
+  return results;
 }
 
 /** Where a result differs from WebAssembly's, in words. */

@@ -190,16 +190,29 @@ const matMul: RandomCalls = fc
 
 /** Channels for which Winograd's algorithm is taken, if the image is large enough. */
 const NARROW = { kernels: [[3, 3]], channels: [16, 20, 64], columns: [16, 36] } as const;
-/** Channels for which the planes of its transforms do not fit in the cache. */
-const WIDE = { kernels: [[3, 3]], channels: [144, 160], columns: [144, 164] } as const;
 const isDense = ({ strides, dilations, image }: Convolution) =>
   Math.max(...strides, ...dilations) === 1 && image[1] > 3 && image[2] > 3;
 
-const CONVOLUTIONS = [
-  convolution(),
-  convolution(NARROW).filter(isDense),
-  convolution(WIDE).filter(isDense),
-];
+/** So many channels that the planes of Winograd's transforms do not fit in the cache. */
+const wide = fc
+  .record({
+    batch: side(2, 5),
+    height: fc.constantFrom(4, 7, 8),
+    width: fc.constantFrom(4, 8),
+    channels: fc.constantFrom(144, 148),
+    columns: fc.constantFrom(140, 144),
+    pad: fc.constantFrom('same' as const, 'valid' as const),
+    seed: fc.nat(999),
+  })
+  .map(({ batch, height, width, channels, columns, pad, seed }): Convolution => {
+    const one: [number, number] = [1, 1];
+    const edges = pad === 'valid' ? 2 : 0;
+    const image: Convolution['image'] = [batch, height + edges, width + edges, channels];
+    const filter: Convolution['filter'] = [3, 3, channels, columns];
+    return { image, filter, strides: one, dilations: one, pad, seed };
+  });
+
+const CONVOLUTIONS = [convolution(), convolution(NARROW).filter(isDense), wide];
 
 /** A convolution, the fused one, or one of its gradients. */
 const conv = (of: fc.Arbitrary<Convolution>, direction: number): RandomCalls =>

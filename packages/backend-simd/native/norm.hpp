@@ -17,6 +17,9 @@ template <class Use> INLINE void eachChannels(int channels, Use use) {
   if (c < channels) use(c, channels - c);
 }
 
+INLINE V loadUpTo(const float* from, int count) {
+  return count == W ? load(from) : loadSome(from, count);
+}
 INLINE void storeUpTo(float* to, V v, int count) {
   if (count == W) store(to, v);
   else storeSome(to, v, count);

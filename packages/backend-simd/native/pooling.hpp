@@ -66,7 +66,7 @@ inline void maxPoolGradient(const PoolArgs& args, int image, Thread& t) {
           size_t at = iy * row + x.first * pixel + c;
           for (int ix = x.first; ix < x.end; ix++, at += pixel) {
             const Int<W> here = load(source + at) == most;
-            storeUpTo(out + at, load(out + at) + keep(here, left), count);
+            storeUpTo(out + at, loadUpTo(out + at, count) + keep(here, left), count);
             left = select(here, zero<W>(), left);
           }
         }
@@ -93,7 +93,7 @@ inline void averagePoolGradient(const PoolArgs& args, int image, Thread& t) {
         for (int ix = x.first; ix < x.end; ix++) {
           float* to = out + iy * row + ix * pixel;
           eachChannels(args.channels, [&](int c, int count) {
-            storeUpTo(to + c, load(to + c) + load(from + c) * fraction, count);
+            storeUpTo(to + c, loadUpTo(to + c, count) + load(from + c) * fraction, count);
           });
         }
     }
@@ -148,7 +148,7 @@ inline void depthwiseForward(const DepthwiseArgs& args, int job, Thread& t) {
 /** out[c] += a[c] · b[c] */
 INLINE void addProduct(float* out, const float* a, const float* b, int channels) {
   eachChannels(channels, [&](int c, int count) {
-    storeUpTo(out + c, madd(load(a + c), load(b + c), load(out + c)), count);
+    storeUpTo(out + c, madd(load(a + c), load(b + c), loadUpTo(out + c, count)), count);
   });
 }
 

@@ -74,6 +74,24 @@ template <int N> INLINE void store(void* p, Int<N> a) {
 template <class T> INLINE void storeSome(void* p, T a, int count) {
   std::memcpy(p, &a, static_cast<size_t>(count) * 4);
 }
+/** Loads the first `count` numbers, with zeros after them: those may be another thread's. */
+template <int N = W> INLINE Vec<N> loadSome(const float* p, int count) {
+  Vec<N> a = {typename Types<N>::F{}};
+  std::memcpy(&a, p, static_cast<size_t>(count) * 4);
+  return a;
+}
+#if defined(__AVX2__)
+template <> INLINE Vec<8> loadSome(const float* p, int count) {
+  static const int32_t MASKS[16] = {-1, -1, -1, -1, -1, -1, -1, -1};
+  const __m256i mask = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(MASKS + 8 - count));
+  return {(Types<8>::F)_mm256_maskload_ps(p, mask)};
+}
+#endif
+#if defined(__AVX512F__)
+template <> INLINE Vec<16> loadSome(const float* p, int count) {
+  return {(Types<16>::F)_mm512_maskz_loadu_ps(__mmask16((1 << count) - 1), p)};
+}
+#endif
 template <int N = W> INLINE Vec<N> splat(float x) {
   return {x - typename Types<N>::F{}};
 }
