@@ -482,7 +482,7 @@ inline void winogradFilterProduct(const PlaneProductArgs& args, int job, Thread&
   const size_t plane = job / args.blocks;
   const int m0 = job % args.blocks * args.block;
   const float* v = t.at(args.v) + plane * (args.vPlane / 4) + m0;
-  columnProduct(args.count, {v, args.vStride / 4, MR},
+  columnProduct(args.count, {v, size_t(args.vStride) / 4, MR},
                 min(args.block, args.channels - m0), t.at(args.y) + plane * (args.yPlane / 4),
                 size_t(args.count) * NR, args.outChannels,
                 t.at(args.out) + (plane * args.channels + m0) * args.outChannels, args.outChannels,

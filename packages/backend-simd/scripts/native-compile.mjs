@@ -26,6 +26,7 @@ const FLAGS = [
   '-ffp-contract=off', // only `madd` fuses, so every compiler's build gives the same numbers
   '-fvisibility=hidden',
   '-Wall',
+  '-Werror=narrowing', // Clang refuses it anyway
   '-Wno-psabi', // vectors are passed only between functions of one file
   '-Wno-unknown-pragmas',
 ];
