@@ -1,9 +1,12 @@
 /** The benchmark's own arithmetic and tables. No test measures a time. */
+import { simdInfo } from '@deepend/backend-simd';
+import { activate } from '@deepend/device';
 import { describe, expect, it } from 'vitest';
 import { type Contender, interleave } from './interleave';
 import { JOBS, matches, titleOf } from './jobs';
 import { aligned, BEGIN, between, END, markdown } from './markdown';
 import { parseOptions, refusePublication } from './options';
+import { peakGflops } from './peak';
 import { rowText } from './report';
 import type { Measured, Results, Series } from './results';
 import { best, figure, judge, median, spread } from './stats';
@@ -22,6 +25,17 @@ const measured = (target: number | undefined, ...all: Series[]): Measured => ({
     target,
   },
   reference: ['PyTorch, channels last', 'PyTorch, channels first'],
+});
+
+describe('the peak', () => {
+  it('is measured with the instructions of each build, on all threads', async () => {
+    await activate({ backend: 'simd' });
+    for (const build of simdInfo().builds)
+      expect(await peakGflops({ build, threads: 2, seconds: 0.05 }), build).toBeGreaterThan(0.1);
+    await expect(
+      peakGflops({ build: 'other' as 'avx2', threads: 1, seconds: 0.05 }),
+    ).rejects.toThrow(/a build that this processor supports|Cannot find module/);
+  });
 });
 
 describe('figures', () => {
