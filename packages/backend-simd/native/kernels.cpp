@@ -15,7 +15,9 @@
 #include "update.hpp"
 #include "winograd.hpp"
 
-#if defined(__aarch64__)
+#if defined(DEEPEND_WIDTH)
+#define DEEPEND_REGISTER "m" // wider than a register
+#elif defined(__aarch64__)
 #define DEEPEND_REGISTER "w"
 #else
 #define DEEPEND_REGISTER "x"
