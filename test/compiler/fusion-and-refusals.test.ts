@@ -1,5 +1,6 @@
 import { compile } from '@deepend/compiler';
 import { book, createModel } from '@deepend/models';
+import * as tf from '@tensorflow/tfjs-core';
 import * as tfl from '@tensorflow/tfjs-layers';
 import { describe, expect, it } from 'vitest';
 import { use } from '../helpers/backends';
@@ -98,10 +99,131 @@ const REFUSED: [why: string, net: () => tfl.LayersModel, message: RegExp][] = [
       ),
     /cannot be drawn again for the gradient; use Dropout/,
   ],
+  [
+    'masks of Masking',
+    () =>
+      sequence(
+        tfl.layers.masking({ inputShape: [5, 2] }),
+        tfl.layers.lstm({ units: 2, recurrentInitializer: 'zeros' }),
+      ),
+    /layer '.*' \(Masking\): a training plan passes no masks .*; train such a model with tfjs itself/,
+  ],
+  [
+    'masks of Embedding',
+    () =>
+      sequence(
+        tfl.layers.embedding({ inputDim: 9, outputDim: 2, maskZero: true, inputLength: 5 }),
+        tfl.layers.gru({ units: 2, recurrentInitializer: 'zeros' }),
+      ),
+    /layer '.*' \(Embedding\): maskZero: a training plan passes no masks/,
+  ],
+  [
+    'dropout of an LSTM',
+    () =>
+      sequence(
+        tfl.layers.lstm({
+          units: 2,
+          recurrentInitializer: 'zeros',
+          inputShape: [5, 2],
+          recurrentDropout: 0.5,
+        }),
+      ),
+    /\(LSTM\): recurrentDropout: its random numbers cannot be drawn again/,
+  ],
+  [
+    'dropout inside a wrapper',
+    () =>
+      sequence(
+        tfl.layers.timeDistributed({
+          layer: tfl.layers.dropout({ rate: 0.5 }),
+          inputShape: [5, 2],
+        } as Parameters<typeof tfl.layers.timeDistributed>[0]),
+        tfl.layers.flatten(),
+      ),
+    /\(TimeDistributed\): Dropout inside, its random numbers cannot be drawn again/,
+  ],
+  [
+    "dropout of an RNN's second cell",
+    () =>
+      sequence(
+        tfl.layers.rnn({
+          cell: [
+            tfl.layers.lstmCell({ units: 2, recurrentInitializer: 'zeros' }) as tfl.RNNCell,
+            tfl.layers.gruCell({
+              units: 2,
+              recurrentInitializer: 'zeros',
+              dropout: 0.5,
+            }) as tfl.RNNCell,
+          ],
+          inputShape: [5, 2],
+        }) as tfl.layers.Layer,
+      ),
+    /\(RNN\): GRUCell inside, dropout: its random numbers cannot be drawn again/,
+  ],
+  [
+    'a regularizer inside a wrapper',
+    () =>
+      sequence(
+        tfl.layers.bidirectional({
+          layer: tfl.layers.lstm({
+            units: 2,
+            recurrentInitializer: 'zeros',
+            recurrentRegularizer: regularized,
+          }),
+          inputShape: [5, 2],
+        } as Parameters<typeof tfl.layers.bidirectional>[0]),
+      ),
+    /\(Bidirectional\): LSTM inside, a training plan has no recurrentRegularizer/,
+  ],
+  [
+    'an RNN that keeps its state',
+    () =>
+      sequence(
+        tfl.layers.gru({
+          units: 2,
+          recurrentInitializer: 'zeros',
+          batchInputShape: [4, 5, 2],
+          stateful: true,
+        }),
+      ),
+    /\(GRU\): stateful: a training plan computes the layer a second time/,
+  ],
+  [
+    'an initial state',
+    () => {
+      const x = tfl.input({ shape: [5, 2] });
+      const state = tfl.layers
+        .simpleRNN({ units: 3, recurrentInitializer: 'zeros' })
+        .apply(x) as tfl.SymbolicTensor;
+      const rnn = tfl.layers.simpleRNN({ units: 3, recurrentInitializer: 'zeros' });
+      return tfl.model({
+        inputs: x,
+        outputs: rnn.apply(x, { initialState: [state] }) as tfl.SymbolicTensor,
+      });
+    },
+    /\(SimpleRNN\): a training plan passes no initial state/,
+  ],
 ];
 
 describe('a model that cannot be compiled', () => {
   it.each(REFUSED)('%s', (_, net, message) => {
     expect(() => compile(net())).toThrow(message);
   });
+});
+
+it('takes the output that was asked for of a model inside a model', async () => {
+  await use('cpu-js');
+  const x = tfl.input({ shape: [4] });
+  const both = ['ones', 'zeros'].map(
+    (kernelInitializer) =>
+      tfl.layers
+        .dense({ units: 2, kernelInitializer: kernelInitializer as 'ones' })
+        .apply(x) as tfl.SymbolicTensor,
+  );
+  const inner = tfl.model({ inputs: x, outputs: both });
+  const image = tfl.input({ shape: [4] });
+  const [, second] = inner.apply(image) as tfl.SymbolicTensor[];
+  const net = tfl.model({ inputs: image, outputs: second as tfl.SymbolicTensor });
+  const output = compile(net).predict(tf.ones([1, 4]));
+  expect([...output.dataSync()]).toEqual([0, 0]);
 });

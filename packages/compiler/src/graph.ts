@@ -119,7 +119,8 @@ function enter(
   { inputs, waiting }: { inputs: Value[]; waiting: Pending[] },
 ): void {
   pending.inside ??= new Map(container.inputs.map((tensor, i) => [tensor, inputs[i] as Value]));
-  const output = container.outputs[0] as tfl.SymbolicTensor;
+  const { tensorIndex } = pending.tensor as unknown as Origin;
+  const output = container.outputs[tensorIndex] as tfl.SymbolicTensor;
   const found = pending.inside.get(output);
   if (found) pending.known.set(pending.tensor, found);
   else waiting.push({ tensor: output, known: pending.inside });

@@ -21,6 +21,7 @@ import {
 } from './ops/simple';
 import { NO_PADDING } from './primitives';
 import type { FinalActivation, Operation, OperationKind, Parameter } from './program';
+import { refuseUnsupported } from './refusals';
 
 /** A layer's configuration as tfjs serializes it. */
 // biome-ignore lint/suspicious/noExplicitAny: every class has other fields
@@ -154,15 +155,6 @@ const isGate = ({ shape }: Value, image: Value) =>
 const sameShape = (a: Value, b: Value) =>
   a.shape.length === b.shape.length && a.shape.every((size, i) => size === b.shape[i]);
 
-/** Layers with random numbers: recomputing them for the gradient would draw other numbers. */
-const RANDOM = [
-  'AlphaDropout',
-  'GaussianDropout',
-  'GaussianNoise',
-  'SpatialDropout1D',
-  'RandomWidth',
-];
-
 /** A model as operations, up to `logits`. */
 export interface Program {
   readonly input: Value;
@@ -188,7 +180,7 @@ export function lower(graph: Graph): Program {
     const { layer, output } = call;
     const inputs = call.inputs.map(resolve);
     const config = layer.getConfig() as Config;
-    refuse(layer, config);
+    refuseUnsupported(layer, inputs.length);
     const last = output.id === graph.output.id;
     const fused = config.activation;
     const className = findCustomLayer(layer)?.lowersLike ?? layer.getClassName();
@@ -237,17 +229,6 @@ function endingOf(
 
 const where = (layer: tfl.layers.Layer) =>
   `[compiler] layer '${layer.name}' (${layer.getClassName()})`;
-
-function refuse(layer: tfl.layers.Layer, config: Config): void {
-  if (RANDOM.includes(layer.getClassName()))
-    throw new Error(
-      `${where(layer)}: its random numbers cannot be drawn again for the gradient; use Dropout`,
-    );
-  const unknown = Object.keys(config).find(
-    (key) => /(Regularizer|Constraint)$/.test(key) && config[key],
-  );
-  if (unknown) throw new Error(`${where(layer)}: a training plan has no ${unknown}; leave it out`);
-}
 
 function parametersOf(layer: tfl.layers.Layer): Parameter[] {
   return layer.weights.map((layerVariable) => ({
