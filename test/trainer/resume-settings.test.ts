@@ -49,6 +49,23 @@ const base = { numEpochs: 2, lr: 0.3, progress: false } as const;
 const start = (options: Partial<TrainOptions>, data = loader(), net = linearNet()) =>
   train(net, data, null, { ...base, ...options });
 
+it('a run is not resumed with classes in another order, which would learn other labels', async () => {
+  const named = (...classNames: string[]) => Object.assign(loader(), { classNames });
+  await start({ callbacks: [checkpoints(run)] }, named('cat', 'dog', 'fox'));
+  const resume = { numEpochs: 3, resume: run, callbacks: [checkpoints(run)] };
+  await expect(start(resume, named('cat', 'fox', 'dog'))).rejects.toThrow(
+    /is of another run: class 1: 'dog' there, 'fox' here/,
+  );
+  expect((await start(resume, named('cat', 'dog', 'fox'))).history).toHaveLength(3);
+});
+
+it('a run is resumed with data whose class names are not known', async () => {
+  const named = Object.assign(loader(), { classNames: ['cat', 'dog', 'fox'] });
+  await start({ callbacks: [checkpoints(run)] }, named);
+  const resume = { numEpochs: 3, resume: run, callbacks: [checkpoints(run)] };
+  expect((await start(resume)).history).toHaveLength(3);
+});
+
 it('a run that resumes with another build of the backend says so, once', async () => {
   await use('simd');
   const { build: first, builds } = simdInfo();

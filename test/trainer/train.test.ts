@@ -1,6 +1,6 @@
 import type { EpochRecord } from '@deepend/core';
 import { book } from '@deepend/models';
-import { type Callback, evaluate, predict, train } from '@deepend/trainer';
+import { type Callback, evaluate, predict, topLosses, train } from '@deepend/trainer';
 import * as tf from '@tensorflow/tfjs-core';
 import * as tfl from '@tensorflow/tfjs-layers';
 import { beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
@@ -222,6 +222,24 @@ describe('bad input to train', () => {
         return train(linearNet(), training, changed({ classNames: ['cat', 'fox'] }), quiet);
       },
       /got class 1 'dog' in the training data and 'fox' in the test data; pass the training data's names to both: imageFolder\(folder, \{ classNames \}\)/,
+    ],
+    [
+      'evaluation of other classes than those of training',
+      async () => {
+        const net = linearNet();
+        await train(net, changed({ classNames: ['cat', 'dog', 'fox'] }), null, quiet);
+        return evaluate(net, changed({ classNames: ['cat', 'fox'] }));
+      },
+      /evaluate: expected data with the training data's classes, got class 1 'dog' in the training data and 'fox' in the data;/,
+    ],
+    [
+      'the worst samples of other classes than those of training',
+      async () => {
+        const net = linearNet();
+        await train(net, changed({ classNames: ['cat', 'dog', 'fox'] }), null, quiet);
+        return topLosses(net, changed({ classNames: ['dog', 'cat', 'fox'] }), 1);
+      },
+      /topLosses: expected data with the training data's classes, got class 0 'cat' in the training data and 'dog' in the data;/,
     ],
     [
       'a negative learning rate',

@@ -7,7 +7,7 @@ import { softmaxCrossEntropy } from '@deepend/optim';
 import * as tf from '@tensorflow/tfjs-core';
 import type { LayersModel } from '@tensorflow/tfjs-layers';
 import { massOf, RunningMetrics } from './accumulator';
-import { checkBatch, checkLoader, type Loader } from './loader';
+import { checkBatch, checkLoader, checkTrainedClasses, type Loader } from './loader';
 import { startDefaultDevice } from './start-device';
 
 export interface Evaluation {
@@ -50,6 +50,7 @@ export async function evaluate(
   await startDefaultDevice(model);
   const plan = compile(model);
   checkLoader(where, loader, plan);
+  checkTrainedClasses(where, model, loader);
   return evaluatePlan(where, plan, loader, options);
 }
 

@@ -71,19 +71,47 @@ export function checkLoader(where: string, loader: Loader, plan: Plan): void {
  * @throws RangeError when both loaders have class names and these differ
  */
 export function checkSameClasses(where: string, train: Loader, test: Loader): void {
-  const names = train.classNames;
-  const others = test.classNames;
-  if (!names || !others) return;
-  const { length } = names.length > others.length ? names : others;
-  const differs = Array.from({ length }, (_, i) => i).find((i) => names[i] !== others[i]);
+  compareClasses(where, train.classNames, test.classNames, 'test data');
+}
+
+/** The class names of the data that a model was trained on last, in this process. */
+const trainedOn = new WeakMap<object, readonly string[]>();
+
+/** Remembers the classes that a model is trained on, for `checkTrainedClasses`. */
+export function rememberClasses(model: object, { classNames }: Loader): void {
+  if (classNames) trainedOn.set(model, classNames);
+  else trainedOn.delete(model);
+}
+
+/** @throws RangeError when the loader has other class names than the model's training data */
+export function checkTrainedClasses(where: string, model: object, { classNames }: Loader): void {
+  compareClasses(where, trainedOn.get(model), classNames, 'data');
+}
+
+function compareClasses(
+  where: string,
+  names: readonly string[] | undefined,
+  others: readonly string[] | undefined,
+  data: string,
+): void {
+  const differs = names && others && firstDifference(names, others);
   if (differs === undefined) return;
   throw new RangeError(
-    `${where}: expected test data with the training data's classes, got class ${differs} ` +
-      `${formatValue(names[differs])} in the training data and ${formatValue(others[differs])} ` +
-      'in the test data; ' +
+    `${where}: expected ${data} with the training data's classes, got class ${differs} ` +
+      `${formatValue(names?.[differs])} in the training data and ` +
+      `${formatValue(others?.[differs])} in the ${data}; ` +
       "pass the training data's names to both: imageFolder(folder, { classNames }), or " +
       'csvDataset(file, { classNames })',
   );
+}
+
+/** The index at which two lists begin to differ; undefined when they are equal. */
+export function firstDifference(
+  names: readonly string[],
+  others: readonly string[],
+): number | undefined {
+  const { length } = names.length > others.length ? names : others;
+  return Array.from({ length }, (_, i) => i).find((i) => names[i] !== others[i]);
 }
 
 function checkShape(where: string, shape: readonly number[], { inputShape }: Plan): void {

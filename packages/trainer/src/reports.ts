@@ -5,7 +5,7 @@ import { formatValue } from '@deepend/core';
 import { type ClassReport, metrics } from '@deepend/optim';
 import * as tf from '@tensorflow/tfjs-core';
 import type { LayersModel } from '@tensorflow/tfjs-layers';
-import { type Batch, checkBatch, checkLoader, type Loader } from './loader';
+import { type Batch, checkBatch, checkLoader, checkTrainedClasses, type Loader } from './loader';
 
 /** A sample and the model's prediction for it. */
 export interface TopLoss {
@@ -39,6 +39,7 @@ export async function topLosses(
   checkCount(where, k);
   const plan = compile(model);
   checkLoader(where, loader, plan);
+  checkTrainedClasses(where, model, loader);
   const worst = new WorstSamples(k, { images });
   for await (const batch of loader) {
     try {

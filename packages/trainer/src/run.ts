@@ -230,13 +230,14 @@ export class Run {
 
   /** The settings that a run which resumes must share, as plain JSON. */
   #config(): Record<string, unknown> {
-    const { batchSize, numSamples } = this.#loader;
+    const { batchSize, numSamples, classNames } = this.#loader;
     const { name } = this.#model;
     const loader = this.#loader.config?.();
     return {
       model: name,
       batchSize,
       numSamples,
+      ...(classNames && { classNames }),
       ...(loader && { loader }),
       seed: 0,
       ...configOf(this.#options),

@@ -15,7 +15,7 @@ import {
 } from './callbacks/callback';
 import { type Evaluation, evaluatePlan } from './evaluate';
 import { limitLoaders } from './limit-loaders';
-import { checkBatch, checkLoader, checkSameClasses, type Loader } from './loader';
+import { checkBatch, checkLoader, checkSameClasses, type Loader, rememberClasses } from './loader';
 import { checkTrainOptions, type TrainOptions } from './options';
 import { progressDisplay } from './progress';
 import { summarizeInNotebooks } from './progress-notebook';
@@ -69,6 +69,7 @@ export async function train(
     }
     await stepRunner.start();
     await run.resume();
+    rememberClasses(model, trainIter);
     await emit(callbacks, 'onTrainBegin', run.info({ trainIter, testIter }));
     run.restoreCallbacks();
 

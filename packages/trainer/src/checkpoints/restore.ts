@@ -2,6 +2,7 @@
 import { formatValue } from '@deepend/core';
 import * as tf from '@tensorflow/tfjs-core';
 import type { LayersModel } from '@tensorflow/tfjs-layers';
+import { firstDifference } from '../loader';
 import type { StepRunner } from '../step-runner';
 import { type Checkpoint, type SavedTensor, toTensor } from './file';
 
@@ -18,12 +19,22 @@ export function assertSameRun(file: string, { saved, now }: { saved: Config; now
     .filter(
       (key) => JSON.stringify(comparable(saved[key])) !== JSON.stringify(comparable(now[key])),
     )
-    .map((key) => `${key}: ${format(saved[key])} there, ${format(now[key])} here`);
+    // The names of classes may also be given to a run, or not be known to it any more.
+    .filter((key) => key !== 'classNames' || (saved[key] && now[key]))
+    .map((key) => differenceOf(key, saved[key], now[key]));
   if (differing.length === 0) return;
   throw new Error(
     `[trainer] resume: ${file} is of another run: ${differing.join('; ')}; ` +
       'use the same settings, or another folder',
   );
+}
+
+function differenceOf(key: string, saved: unknown, now: unknown): string {
+  const both = (format: (value: unknown) => string) =>
+    `${format(saved)} there, ${format(now)} here`;
+  if (key !== 'classNames') return `${key}: ${both(format)}`;
+  const at = firstDifference(saved as string[], now as string[]) as number;
+  return `class ${at}: ${both((names) => formatValue((names as string[])[at]))}`;
 }
 
 /**
