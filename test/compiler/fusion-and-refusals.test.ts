@@ -148,13 +148,13 @@ const REFUSED: [why: string, net: () => tfl.LayersModel, message: RegExp][] = [
       sequence(
         tfl.layers.rnn({
           cell: [
-            tfl.layers.lstmCell({ units: 2, recurrentInitializer: 'zeros' }) as tfl.RNNCell,
+            tfl.layers.lstmCell({ units: 2, recurrentInitializer: 'zeros' }),
             tfl.layers.gruCell({
               units: 2,
               recurrentInitializer: 'zeros',
               dropout: 0.5,
-            }) as tfl.RNNCell,
-          ],
+            }),
+          ] as never,
           inputShape: [5, 2],
         }) as tfl.layers.Layer,
       ),

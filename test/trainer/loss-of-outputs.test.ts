@@ -178,3 +178,15 @@ describe('class weights', () => {
     await expectNoLeak(() => evaluate(model, loader(3), { loss }).then(() => {}));
   });
 });
+
+it('a loss that returns a scalar only is refused, with what to return', async () => {
+  const loss = (outputs: tf.Tensor, labels: tf.Tensor) =>
+    tf.tidy(() => tf.mean(tf.abs(tf.sub(outputs, labels))));
+  await expect(
+    evaluate(modelOf(tfl.layers.dense({ units: 3 })), targetsLoader(TARGETS), {
+      loss: loss as never,
+    }),
+  ).rejects.toThrow(
+    /expected \{ loss, correct, dLogits \} of a function \(outputs, labels\), got a tensor of \[\]; return/,
+  );
+});

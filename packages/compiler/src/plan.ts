@@ -1,5 +1,5 @@
 /** The training plan of a model: compiled once, then run on batch after batch. */
-import { automaticBackend, backendTraits, type WorkspaceQuery } from '@deepend/core';
+import { automaticBackend, backendTraits, formatValue, type WorkspaceQuery } from '@deepend/core';
 import * as tf from '@tensorflow/tfjs-core';
 import type * as tfl from '@tensorflow/tfjs-layers';
 import { areFinite, Execution, type Mode, type NonFinite, NonFiniteDetector } from './execution';
@@ -126,10 +126,11 @@ export class Plan {
     labels: tf.Tensor,
   ): LossResult<C> {
     const { finalActivation } = this;
-    if (!finalActivation || loss.appliesActivation === finalActivation) return loss(logits, labels);
+    if (!finalActivation || loss.appliesActivation === finalActivation)
+      return callLoss(loss, logits, labels);
     const outputs = activate(finalActivation, logits);
     try {
-      const { dLogits: dOutputs, ...result } = loss(outputs, labels);
+      const { dLogits: dOutputs, ...result } = callLoss(loss, outputs, labels);
       const dLogits = activationGradient(finalActivation, dOutputs, outputs);
       dOutputs.dispose();
       return { ...result, dLogits } as LossResult<C>;
@@ -331,6 +332,25 @@ export class Plan {
 export function compile(model: tfl.LayersModel): Plan {
   return new Plan(model);
 }
+
+/** @throws TypeError when a function of the user's returns no `LossResult`, such as a scalar only */
+function callLoss<C extends Correct>(
+  loss: Loss<C>,
+  outputs: tf.Tensor2D,
+  labels: tf.Tensor,
+): LossResult<C> {
+  const result = loss(outputs, labels);
+  if (isTensor(result?.loss) && isTensor(result.dLogits)) return result;
+  const got = isTensor(result) ? `a tensor of [${result.shape.join(', ')}]` : formatValue(result);
+  throw new TypeError(
+    '[compiler] loss: expected { loss, correct, dLogits } of a function (outputs, labels), got ' +
+      `${got}; return the scalar as "loss", null as "correct" where no answer is right, and as ` +
+      '"dLogits" the gradient, which tf.valueAndGrad gives',
+  );
+}
+
+const isTensor = (value: unknown): value is tf.Tensor =>
+  value instanceof Object && 'dataId' in value && 'shape' in value;
 
 const currentWorkspace = () => backendTraits(tf.getBackend()).workspaceBytes;
 
