@@ -219,3 +219,37 @@ function moments(values: number[]): [mean: number, deviation: number] {
     Math.sqrt(values.reduce((sum, value) => sum + (value - mean) ** 2, 0) / values.length),
   ];
 }
+
+describe('a loader of arrays that is restored', () => {
+  const values = [1, 2, 3, 4, 5, 6, 7];
+  const make = (options = {}) => loadArray([values, values], 3, options);
+  const features = async (loader: ReturnType<typeof loadArray>) =>
+    (await epoch(loader)).map((batch) => batch.features);
+
+  it('gives the same batches as the loop that was interrupted', async () => {
+    const whole = make();
+    await features(whole);
+    const expected = [await features(whole), await features(whole)];
+    const first = make();
+    await features(first);
+    for await (const batch of first) {
+      tf.dispose([batch.features, batch.labels]);
+      break;
+    }
+    const resumed = make();
+    resumed.restore(JSON.parse(JSON.stringify(first.state())));
+    expect([await features(resumed), await features(resumed)]).toEqual([
+      expected[0]?.slice(1),
+      expected[1],
+    ]);
+    expect(resumed.state()).toEqual({ epoch: 4, batch: 0 });
+  });
+
+  it('has a configuration, and refuses positions that it does not have', () => {
+    expect(make({ seed: 3 }).config()).toEqual({ seed: 3, shuffle: true });
+    expect(() => make().restore({ epoch: 1, batch: 3 })).toThrow(
+      '[data] loadArray: restore: expected { epoch, batch } of integers, epoch from 1, batch from ' +
+        '0 to 2, got { epoch: 1, batch: 3 }',
+    );
+  });
+});

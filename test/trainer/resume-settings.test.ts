@@ -4,7 +4,7 @@ import path from 'node:path';
 import { type BuildName, describeBuild, setBuild, simdInfo } from '@deepend/backend-simd';
 import { Plan } from '@deepend/compiler';
 import { OutOfMemoryError } from '@deepend/core';
-import { arrayDataset, DataLoader, randomCrop } from '@deepend/data';
+import { arrayDataset, DataLoader, loadArray, randomCrop } from '@deepend/data';
 import { crossEntropy, meanSquaredError, softmaxCrossEntropy } from '@deepend/optim';
 import {
   checkpoints,
@@ -46,8 +46,11 @@ const loader = (seed = 1, padding = 1) =>
     { batchSize: 3, shuffle: true, seed, workers: 0, transforms: [randomCrop(4, { padding })] },
   );
 const base = { numEpochs: 2, lr: 0.3, progress: false } as const;
-const start = (options: Partial<TrainOptions>, data = loader(), net = linearNet()) =>
-  train(net, data, null, { ...base, ...options });
+const start = (
+  options: Partial<TrainOptions>,
+  data: Parameters<typeof train>[1] = loader(),
+  net = linearNet(),
+) => train(net, data, null, { ...base, ...options });
 
 it('a run is not resumed with classes in another order, which would learn other labels', async () => {
   const named = (...classNames: string[]) => Object.assign(loader(), { classNames });
@@ -57,6 +60,19 @@ it('a run is not resumed with classes in another order, which would learn other 
     /is of another run: class 1: 'dog' there, 'fox' here/,
   );
   expect((await start(resume, named('cat', 'dog', 'fox'))).history).toHaveLength(3);
+});
+
+it('a run on arrays resumes in the order of the samples that it would have had', async () => {
+  const images = Float32Array.from(mix(12 * 16, 'pictures'));
+  const labels = Int32Array.from({ length: 12 }, (_, i) => i % 3);
+  const arrays = (seed = 1) =>
+    loadArray([{ values: images, shape: [12, 4, 4, 1] }, labels], 3, { seed });
+  const whole = await start({ numEpochs: 4 }, arrays());
+  await start({ callbacks: [checkpoints(run)] }, arrays());
+  const resume = { numEpochs: 4, resume: run };
+  const losses = ({ history }: typeof whole) => history.map(({ loss }) => loss);
+  expect(losses(await start(resume, arrays()))).toEqual(losses(whole));
+  await expect(start(resume, arrays(2))).rejects.toThrow(/is of another run: loader: .*"seed":1/);
 });
 
 it('a run is resumed with data whose class names are not known', async () => {

@@ -4,7 +4,7 @@ export * as datasets from './datasets';
 export { DataError } from './errors';
 export { type DecodedImage, decodeImage, IMAGE_EXTENSIONS } from './loading/decode';
 export type { LoaderDescription, NotDescribed } from './loading/describe';
-export { DataLoader, type LoaderState } from './loading/loader';
+export { DataLoader } from './loading/loader';
 export { type LoaderFromOptions, loaderFrom } from './loading/loader-from';
 export type { DataLoaderOptions } from './loading/loader-options';
 export { type PreparedImage, type PrepareImageOptions, prepareImage } from './loading/photo';
@@ -18,6 +18,7 @@ export {
   type TfLoader,
   toTfDataset,
 } from './loading/tf-dataset';
+export type { LoaderState } from './position';
 export { permutation, sfc32 } from './random';
 export * from './transforms';
 export * as transforms from './transforms';

@@ -36,12 +36,16 @@ function limitedSize(loader: Loader, count: number) {
   return { numBatches, numSamples: Math.min(numBatches * loader.batchSize, loader.numSamples) };
 }
 
-const describeLoader = ({ batchSize, inputShape, classNames, numClasses }: Loader) => ({
-  batchSize,
-  ...(inputShape && { inputShape }),
-  ...(classNames && { classNames }),
-  ...(numClasses !== undefined && { numClasses }),
-});
+const describeLoader = (loader: Loader) => {
+  const { batchSize, inputShape, classNames, numClasses } = loader;
+  return {
+    batchSize,
+    ...(inputShape && { inputShape }),
+    ...(classNames && { classNames }),
+    ...(numClasses !== undefined && { numClasses }),
+    ...(loader.config && { config: loader.config.bind(loader) }),
+  };
+};
 
 /** The first batches of each epoch. */
 function firstBatches(loader: Loader, count: number): Loader {

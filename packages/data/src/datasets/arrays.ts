@@ -8,6 +8,7 @@ import {
   rule,
 } from '@deepend/core';
 import { Tensor, tensor } from '@tensorflow/tfjs-core';
+import { type LoaderState, type LoopPosition, Position } from '../position';
 import { permutation } from '../random';
 import type { Batch, ImageShape } from '../types';
 import { MAX_CLASSES } from './dataset';
@@ -42,6 +43,15 @@ export interface ArrayLoader extends AsyncIterable<Batch> {
   readonly inputShape?: ImageShape;
   /** Only if labels are class indices: one more than the largest. */
   readonly numClasses?: number;
+  /** The position in the data, with which a run resumes. */
+  state(): LoaderState;
+  /**
+   * Makes the next loop start where `state` was taken.
+   * @throws RangeError when this loader has no such position
+   */
+  restore(state: LoaderState): void;
+  /** What decides the batches besides the data: a run is resumed only with the same. */
+  config(): { seed: number; shuffle: boolean };
 }
 
 const OPTIONS = rule.object({
@@ -84,10 +94,16 @@ export function loadArray(
     );
   }
   const numClasses = countClasses(where, labels);
-  let epoch = 0;
-  async function* batches(order: Uint32Array): AsyncGenerator<Batch, void, undefined> {
-    for (let start = 0; start < numSamples; start += batchSize) {
+  const numBatches = Math.ceil(numSamples / batchSize);
+  const position = new Position(where, numBatches);
+  async function* batches(at: LoopPosition): AsyncGenerator<Batch, void, undefined> {
+    const order = shuffle
+      ? permutation(numSamples, seed, at.epoch - 1)
+      : Uint32Array.from({ length: numSamples }, (_, i) => i);
+    while (at.batch < numBatches) {
+      const start = at.batch * batchSize;
       const rows = order.subarray(start, start + batchSize);
+      position.advance(at);
       yield { features: takeRows(features, rows), labels: takeRows(labels, rows) };
     }
   }
@@ -95,17 +111,13 @@ export function loadArray(
   return {
     numSamples,
     batchSize,
-    numBatches: Math.ceil(numSamples / batchSize),
+    numBatches,
     ...(shape.length === 3 && { inputShape: shape as unknown as ImageShape }),
     ...(numClasses !== undefined && { numClasses }),
-    [Symbol.asyncIterator]() {
-      const stream = epoch++; // taken now, so that two loops at once are two epochs
-      return batches(
-        shuffle
-          ? permutation(numSamples, seed, stream)
-          : Uint32Array.from({ length: numSamples }, (_, i) => i),
-      );
-    },
+    state: () => position.state(),
+    restore: (state) => position.restore(state),
+    config: () => ({ seed, shuffle }),
+    [Symbol.asyncIterator]: () => batches(position.begin()),
   };
 }
 

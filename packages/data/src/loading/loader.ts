@@ -2,7 +2,6 @@
 import {
   backendTraits,
   checkOptions,
-  formatValue,
   isFloat32Array,
   isInt32Array,
   isSharedBuffer,
@@ -16,6 +15,7 @@ import {
   numSamplesOf,
 } from '../datasets/dataset';
 import { givenOptions } from '../datasets/origin';
+import { type LoaderState, type LoopPosition, Position } from '../position';
 import { resize } from '../transforms/resize';
 import type { AnyDataset, Batch, Dataset, ImageShape, Loader, Transform } from '../types';
 import { describeLoader, type LoaderDescription, type NotDescribed } from './describe';
@@ -38,15 +38,6 @@ import {
 } from './loader-options';
 import type { EpochSpec, PreparedBatch, SkippedFile } from './prepare';
 import { describePreprocessing, type Preprocessing } from './preprocessing';
-
-/**
- * The position of a loader, as plain JSON: the loop has taken `batch` batches of epoch `epoch`.
- * Epochs count from 1.
- */
-export interface LoaderState {
-  readonly epoch: number;
-  readonly batch: number;
-}
 
 /**
  * Closes the epoch of a loop that was neither finished nor returned, once its iterator has been
@@ -103,8 +94,7 @@ export class DataLoader<D extends AnyDataset = Dataset> implements Loader {
   readonly #settings: Settings;
   readonly #given: DataLoaderOptions;
   readonly #skipped = new Map<string, SkippedFile>();
-  #next: LoaderState = { epoch: 1, batch: 0 };
-  #current: LoaderState | undefined;
+  readonly #position: Position;
   #buffers: SharedArrayBuffer[] = [];
 
   /**
@@ -135,6 +125,7 @@ export class DataLoader<D extends AnyDataset = Dataset> implements Loader {
         `${WHERE}: with "dropLast" the batch size must be at most ${total}, got ${batchSize}`,
       );
     }
+    this.#position = new Position(WHERE, this.numBatches);
     const batchValues = countBatchValues(this.inputShape, batchSize, total);
     const { workerTransforms, mainThreadTransforms } = splitTransforms(transforms);
     const { workers = 'auto' } = checked;
@@ -155,7 +146,7 @@ export class DataLoader<D extends AnyDataset = Dataset> implements Loader {
 
   /** Number of the epoch that the next loop gets, from 1. Set it to start with another epoch. */
   get epoch(): number {
-    return this.#next.epoch;
+    return this.#position.nextEpoch;
   }
 
   set epoch(epoch: number) {
@@ -173,7 +164,7 @@ export class DataLoader<D extends AnyDataset = Dataset> implements Loader {
    * batch.
    */
   state(): LoaderState {
-    return { ...(this.#current ?? this.#next) };
+    return this.#position.state();
   }
 
   /** What decides the batches besides the data: a run is resumed only with the same. */
@@ -213,26 +204,11 @@ export class DataLoader<D extends AnyDataset = Dataset> implements Loader {
    * @throws RangeError when this loader has no such position
    */
   restore(state: LoaderState): void {
-    const { epoch, batch } = state ?? {};
-    const isInteger = (value: unknown, least: number) =>
-      Number.isInteger(value) && (value as number) >= least;
-    if (!isInteger(epoch, 1) || !isInteger(batch, 0) || batch >= this.numBatches) {
-      const last = this.numBatches - 1;
-      const got = `{ epoch: ${formatValue(epoch)}, batch: ${formatValue(batch)} }`;
-      throw new RangeError(
-        `${WHERE}: restore: expected { epoch, batch } of integers, epoch from 1, ` +
-          `batch from 0 to ${last}, got ${got}`,
-      );
-    }
-    this.#next = { epoch, batch };
-    this.#current = undefined;
+    this.#position.restore(state);
   }
 
   [Symbol.asyncIterator](): AsyncGenerator<Batch, void, undefined> {
-    // The epoch is taken now and not at the first batch, so that two loops at once are two epochs.
-    const at = { ...this.#next };
-    this.#next = { epoch: at.epoch + 1, batch: 0 };
-    this.#current = at;
+    const at = this.#position.begin();
     const opened: { epoch?: Epoch } = {};
     const batches = this.#batches(at, opened);
     abandoned.register(batches, opened);
@@ -241,7 +217,7 @@ export class DataLoader<D extends AnyDataset = Dataset> implements Loader {
 
   /** @param opened receives the epoch, to be closed should the generator be abandoned */
   async *#batches(
-    at: { epoch: number; batch: number },
+    at: LoopPosition,
     opened: { epoch?: Epoch },
   ): AsyncGenerator<Batch, void, undefined> {
     const { inputShape, numBatches } = this;
@@ -255,8 +231,8 @@ export class DataLoader<D extends AnyDataset = Dataset> implements Loader {
         const buffer = await epoch.take(at.batch);
         for (const skipped of buffer.prepared.skipped) this.#skipped.set(skipped.file, skipped);
         const batch = buffer.prepared.count > 0 ? toTensors(buffer, inputShape) : undefined;
-        epoch.release(at.batch++);
-        if (at.batch === numBatches && this.#current === at) this.#current = undefined;
+        epoch.release(at.batch);
+        this.#position.advance(at);
         if (batch) yield batch;
       }
     } finally {
