@@ -333,7 +333,7 @@ export function compile(model: tfl.LayersModel): Plan {
   return new Plan(model);
 }
 
-/** @throws TypeError when a function of the user's returns no `LossResult`, such as a scalar only */
+/** @throws TypeError when a user's function returns no `LossResult`, such as a scalar only */
 function callLoss<C extends Correct>(
   loss: Loss<C>,
   outputs: tf.Tensor2D,

@@ -1,4 +1,4 @@
-/** Where a loader is in its epochs, so that a run resumes with the batches that it would have had. */
+/** A loader's place in its epochs: a run resumes with the batches that it would have had. */
 import { formatValue } from '@deepend/core';
 
 /**
@@ -54,7 +54,7 @@ export class Position {
     this.#current = undefined;
   }
 
-  /** Begins a loop: at once, and not at its first batch, so that two loops at once are two epochs. */
+  /** Begins a loop: now, not at its first batch, so that two loops at once are two epochs. */
   begin(): LoopPosition {
     const at = { ...this.#next };
     this.#next = { epoch: at.epoch + 1, batch: 0 };
