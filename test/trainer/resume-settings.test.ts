@@ -9,6 +9,7 @@ import { crossEntropy, meanSquaredError, softmaxCrossEntropy } from '@deepend/op
 import {
   checkpoints,
   evaluate,
+  newestCheckpoint,
   predict,
   type TrainOptions,
   timeLimit,
@@ -161,6 +162,27 @@ it('a run that ends within its first epoch says what was done', async () => {
   ]); // after the two lines that say what will run
   expect(result.history).toEqual([]);
   expect(result.samplesPerSecond).toBeGreaterThan(0);
+});
+
+it('a run that a time limit ends within an epoch resumes from its last step', async () => {
+  const whole = linearNet();
+  await start({}, loader(), whole);
+  const limited = { callbacks: [checkpoints(run), timeLimit(1e-9)] };
+  await start(limited); // one step
+  await start({ ...limited, resume: run }); // another one
+  const net = linearNet();
+  await start({ resume: run, callbacks: [checkpoints(run)] }, loader(), net);
+  expect(weights(net)).toEqual(weights(whole));
+  expect((await newestCheckpoint(run))?.checkpoint.progress.globalStep).toBe(8);
+});
+
+it('a run with an average of its weights resumes from its own ones after a time limit', async () => {
+  const whole = linearNet();
+  await start({ emaDecay: 0.5 }, loader(), whole);
+  await start({ emaDecay: 0.5, callbacks: [checkpoints(run), timeLimit(1e-9)] });
+  const net = linearNet();
+  await start({ emaDecay: 0.5, resume: run }, loader(), net);
+  expect(weights(net)).toEqual(weights(whole));
 });
 
 it('evaluation and prediction are cut when a batch does not fit the memory', async () => {

@@ -79,7 +79,10 @@ export async function train(
       const trained = run.isTrained // by the run that this one resumes
         ? { ...(await run.metrics.read()), seconds: run.computeSeconds }
         : await trainOneEpoch(run, trainLoader, { options, callbacks });
-      if (!trained) break; // stopped within the epoch
+      if (!trained) {
+        await emit(callbacks, 'onStopWithinEpoch', { epoch: run.epoch });
+        break;
+      }
       run.isTrained = true;
       if (testLoader) await emit(callbacks, 'onEvaluationBegin', { epoch: run.epoch });
       const tested = testLoader

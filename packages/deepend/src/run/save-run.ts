@@ -88,6 +88,10 @@ export function saveRun(
       await steps.step(record);
       await saver?.onStep?.(record);
     },
+    // An interrupted run is saved at its end.
+    onStopWithinEpoch: async (record) => {
+      if (!run?.control.resumable) await saver?.onStopWithinEpoch?.(record);
+    },
     onEvaluationBegin: (record) => saver?.onEvaluationBegin?.(record),
     onEpochEnd: async (record) => {
       await appendToFile(runFile(dir, 'history'), toJsonl([record]), WRITING);

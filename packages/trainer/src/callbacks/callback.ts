@@ -40,6 +40,11 @@ export interface Callback {
   onStep?(record: StepRecord): void | Promise<void>;
   /** After the epoch's last step, before its evaluation; not in a run without a test set. */
   onEvaluationBegin?(record: { readonly epoch: number }): void | Promise<void>;
+  /**
+   * After the last step of a run that was stopped within an epoch, while the model still has the
+   * weights of that step.
+   */
+  onStopWithinEpoch?(record: { readonly epoch: number }): void | Promise<void>;
   /** After the epoch's evaluation. */
   onEpochEnd?(record: EpochRecord): void | Promise<void>;
   /** After the last epoch, or when the run was stopped. Called in reverse order of the list. */
@@ -203,6 +208,7 @@ type Event =
   | 'onEpochBegin'
   | 'onStep'
   | 'onEvaluationBegin'
+  | 'onStopWithinEpoch'
   | 'onEpochEnd'
   | 'onTrainEnd';
 

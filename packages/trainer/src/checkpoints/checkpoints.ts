@@ -77,6 +77,7 @@ export function checkpoints(
     save: () => writer.save(),
     onTrainBegin: (run) => writer.begin(run),
     onStep: (record) => writer.endStep(record),
+    onStopWithinEpoch: () => writer.endWithinEpoch(),
     onEvaluationBegin: ({ epoch }) => writer.beginEvaluation(epoch),
     onEpochEnd: (record) => writer.endEpoch(record),
   };
@@ -135,6 +136,11 @@ class CheckpointWriter {
       everySeconds !== undefined && performance.now() - this.#savedAt >= everySeconds * 1000;
     this.#isDue ||= bySteps || bySeconds;
     if (this.#isDue && this.#control?.settled) await this.#trySave();
+  }
+
+  /** A run that a time limit or a callback stopped is resumed from its last step. */
+  async endWithinEpoch(): Promise<void> {
+    if (this.#control?.settled) await this.#trySave();
   }
 
   /** Evaluation may fail, for example because memory is too small: nothing is lost then. */
