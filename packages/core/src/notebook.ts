@@ -12,7 +12,7 @@ export interface NotebookOutput {
    * another one.
    */
   show(bundle: Bundle): void;
-  /** Replaces what was shown, unless another cell has begun since: then it does nothing. */
+  /** Replaces what was shown, also above the cell that runs now; does nothing before `show`. */
   refine(bundle: Bundle): void;
 }
 
@@ -60,17 +60,20 @@ function channel(): Channel | undefined {
 
 function newOutput(): NotebookOutput {
   let shown: { id: string; cell: unknown } | undefined;
-  const show = (bundle: Bundle, { inNewCells }: { inNewCells: boolean }) => {
-    const now = channel();
-    if (!now) return;
-    const update = shown !== undefined && shown.cell === now.cell;
-    if (!update && !inNewCells) return;
-    if (!update) shown = { id: randomUUID(), cell: now.cell };
+  const send = (now: Channel, bundle: Bundle, update: boolean) =>
     now.send({ data: bundle, metadata: {}, transient: { display_id: shown?.id ?? '' } }, update);
-  };
   return {
-    show: (bundle) => show(bundle, { inNewCells: true }),
-    refine: (bundle) => show(bundle, { inNewCells: false }),
+    show(bundle) {
+      const now = channel();
+      if (!now) return;
+      const update = shown !== undefined && shown.cell === now.cell;
+      if (!update) shown = { id: randomUUID(), cell: now.cell };
+      send(now, bundle, update);
+    },
+    refine(bundle) {
+      const now = channel();
+      if (now && shown) send(now, bundle, true);
+    },
   };
 }
 

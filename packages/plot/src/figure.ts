@@ -204,7 +204,7 @@ export class Figure {
   }
 
   /**
-   * `mimeBundle` with a PNG, which it waits for. The PNG has letters that the bundled font lacks in
+   * `mimeBundle` with a PNG of at most 256 colors, which it waits for. The PNG has letters that the bundled font lacks in
    * the system's fonts, and code points in frames where no font has them, which a warning then
    * names.
    */

@@ -1,13 +1,16 @@
 /** Renders an SVG as a PNG before it returns: a notebook's cell may end before a promise does. */
 import { MessageChannel, receiveMessageOnPort, Worker } from 'node:worker_threads';
 
-/** Runs in a thread, since sharp has no synchronous functions. */
+/**
+ * Runs in a thread, since sharp has no synchronous functions. 256 colors halve what is stored in the
+ * notebook; the SVG next to it has all.
+ */
 const RENDER = `
 const { createRequire } = require('node:module');
 const { workerData } = require('node:worker_threads');
 const { from, svg, density, background, port, done } = workerData;
 createRequire(from)('sharp')(Buffer.from(svg), { density, unlimited: true })
-  .flatten({ background }).png({ compressionLevel: 9 }).toBuffer()
+  .flatten({ background }).png({ palette: true, dither: 0 }).toBuffer()
   .then((png) => port.postMessage(png), () => port.postMessage(null))
   .finally(() => { Atomics.store(done, 0, 1); Atomics.notify(done, 0); });
 `;
