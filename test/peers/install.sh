@@ -38,6 +38,11 @@ python_packages() {
   find_python
   PIP_RETRIES=${PIP_RETRIES:-0} "$python" -m pip install --quiet --disable-pip-version-check \
     tensorflow-cpu nbclient nbconvert ipykernel safetensors onnx
+  # Where the system has Jupyter too, pip is content with that, whose `jupyter` does not look into the environment.
+  if [ "$python" = "$project/node_modules/.python/bin/python3" ] && [ ! -x "$project/node_modules/.python/bin/jupyter-nbconvert" ]; then
+    PIP_RETRIES=${PIP_RETRIES:-0} "$python" -m pip install --quiet --disable-pip-version-check --ignore-installed --no-deps \
+      nbconvert jupyter-core jupyter-client
+  fi
   echo 'Python packages are there'
 }
 
