@@ -204,9 +204,9 @@ export class Figure {
   }
 
   /**
-   * `mimeBundle` with a PNG of at most 256 colors, which it waits for. The PNG has letters that the bundled font lacks in
-   * the system's fonts, and code points in frames where no font has them, which a warning then
-   * names.
+   * `mimeBundle` with a PNG of at most 256 colors, which it waits for. The PNG has letters that the
+   * bundled font lacks in the system's fonts, and code points in frames where no font has them,
+   * which a warning then names.
    */
   notebookBundle(): MimeBundle {
     const texts = this.#marks.flatMap((mark) => (typeof mark === 'string' ? [] : [mark.text]));

@@ -2,8 +2,8 @@
 import { MessageChannel, receiveMessageOnPort, Worker } from 'node:worker_threads';
 
 /**
- * Runs in a thread, since sharp has no synchronous functions. 256 colors halve what is stored in the
- * notebook; the SVG next to it has all.
+ * Runs in a thread, since sharp has no synchronous functions. 256 colors halve what is stored in
+ * the notebook; the SVG next to it has all.
  */
 const RENDER = `
 const { createRequire } = require('node:module');
