@@ -123,9 +123,21 @@ inline void padImages(const PadArgs& args, int image, Thread& t) {
     std::memcpy(first + size_t(y) * args.outRow, x + size_t(y) * args.row, bytes);
 }
 
+/** Copies `run` floats, and up to three more. @tparam R what is known of `run`: at most 4, 8, or 0 */
+template <int R> INLINE void copyRun(float* to, const float* from, int run) {
+  if constexpr (R == 4) return store(to, load<4>(from));
+  if constexpr (R == 8) {
+    store(to, load<4>(from));
+    return store(to + 4, load<4>(from + 4));
+  }
+  for (int at = 0; at < run; at += 4) store(to + at, load<4>(from + at));
+}
+
 /** Gathers the windows of positions [first, first + count), `outStep` floats apart. */
-inline void gatherWindows(const GatherArgs& args, int first, int count, float* out,
-                          size_t outStep, Thread& t) {
+template <int R>
+inline void gatherRuns(const GatherArgs& args, int first, int count, float* out, size_t outStep,
+                       Thread& t) {
+  const int run = args.run, kernelRows = args.kernelRows;
   int x = first % args.gridWidth;
   const int rest = first / args.gridWidth;
   int y = rest % args.gridHeight;
@@ -133,15 +145,21 @@ inline void gatherWindows(const GatherArgs& args, int first, int count, float* o
   for (int i = 0; i < count; i++, out += outStep) {
     const float* from = image + size_t(y) * args.stepY + size_t(x) * args.stepX;
     float* to = out;
-    // Kernel row by kernel row, and up to three floats more.
-    for (int row = 0; row < args.kernelRows; row++, to += args.run, from += args.kernelStep)
-      for (int at = 0; at < args.run; at += 4) store(to + at, load<4>(from + at));
+    for (int row = 0; row < kernelRows; row++, to += run, from += args.kernelStep)
+      copyRun<R>(to, from, run);
     if (++x < args.gridWidth) continue;
     x = 0;
     if (++y < args.gridHeight) continue;
     y = 0;
     image += args.image;
   }
+}
+
+inline void gatherWindows(const GatherArgs& args, int first, int count, float* out,
+                          size_t outStep, Thread& t) {
+  if (args.run <= 4) gatherRuns<4>(args, first, count, out, outStep, t);
+  else if (args.run <= 8) gatherRuns<8>(args, first, count, out, outStep, t);
+  else gatherRuns<0>(args, first, count, out, outStep, t);
 }
 
 /** One tile computes rowBlock positions × panelBlock panels. */

@@ -217,13 +217,13 @@ inline void finishRow(const float* source, float* out, int columns, const float*
   }
 }
 
-/** Copies a row of `columns` numbers into panels, `panelStep` floats apart, padded with zeros. */
+/**
+ * Copies a row of `columns` numbers into panels, `panelStep` floats apart. The last panel's surplus
+ * columns hold what follows the row; they are computed with, and dropped.
+ */
 INLINE void packColumns(const float* from, float* out, int columns, size_t panelStep) {
-  int n = 0;
-  for (; n + NR <= columns; n += NR, out += panelStep)
+  for (int n = 0; n < columns; n += NR, out += panelStep)
     for (int v = 0; v < NV; v++) store(out + v * W, load(from + n + v * W));
-  if (n == columns) return;
-  for (int j = 0; j < NR; j++) out[j] = n + j < columns ? from[n + j] : 0;
 }
 
 }  // namespace DEEPEND_ISA

@@ -102,11 +102,9 @@ inline void convFilterGroups(const GroupArgs& args, int tile, Thread& t) {
     for (int position = begin; position < end; position += FILTER_KC) {
       const int count = min(FILTER_KC, end - position);
       gatherGroup(args, group, position, count, xs, xStride, t);
-      // The last panel's surplus columns meet the next group's numbers, and are dropped.
-      const float* dy = t.at(args.dy) + size_t(position) * outStep + column;
-      for (int p = 0; p < count; p++, dy += outStep)
-        for (int n = 0; n < args.columns; n += W)
-          store(dys + n / NR * FILTER_PANEL + p * NR + n % NR, load(dy + n));
+      for (int p = 0; p < count; p++)
+        packColumns(t.at(args.dy) + size_t(position + p) * outStep + column, dys + p * NR,
+                    args.columns, FILTER_PANEL);
       columnProduct(count, {xs, xStride, MR}, k, dys, FILTER_PANEL, args.columns, out, outStep,
                     edge, position > begin);
     }

@@ -10,6 +10,7 @@
 #include <cmath>
 #include <cstdint>
 #include <cstring>
+#include <type_traits>
 #if defined(__x86_64__) || defined(_M_X64)
 #include <immintrin.h>
 #elif defined(__aarch64__)
@@ -70,9 +71,21 @@ template <int N = W> INLINE Int<N> loadInts(const void* p) {
 template <int N> INLINE void store(void* p, Int<N> a) {
   *static_cast<typename Types<N>::Ints*>(p) = a.v;
 }
-/** Stores the first `count` numbers. */
+/** Stores the first `count` numbers, fewer than a vector has: a copy of unknown length is a call. */
 template <class T> INLINE void storeSome(void* p, T a, int count) {
-  std::memcpy(p, &a, static_cast<size_t>(count) * 4);
+  char* to = static_cast<char*>(p);
+  const char* from = reinterpret_cast<const char*>(&a);
+  auto copy = [&](auto numbers) {
+    constexpr int N = decltype(numbers)::value;
+    if (!(count & N)) return;
+    std::memcpy(to, from, N * 4);
+    to += N * 4;
+    from += N * 4;
+  };
+  if constexpr (sizeof(T) > 32) copy(std::integral_constant<int, 8>{});
+  if constexpr (sizeof(T) > 16) copy(std::integral_constant<int, 4>{});
+  copy(std::integral_constant<int, 2>{});
+  copy(std::integral_constant<int, 1>{});
 }
 /** Loads the first `count` numbers, with zeros after them: those may be another thread's. */
 template <int N = W> INLINE Vec<N> loadSome(const float* p, int count) {
