@@ -4,6 +4,7 @@
  * below a percent of it. The module has no side effects: it registers no backend.
  */
 import type { WorkspaceQuery } from '@deepend/core';
+import { flipGeometry, type Geometry, type TileSize, winogradTile } from './kernels/conv-geometry';
 import {
   BLOCK_NUMBERS,
   CACHE_BYTES,
@@ -27,29 +28,43 @@ interface ConvAttrs {
 const bytesOf = (shape: readonly number[] = []): number =>
   shape.reduce((product, n) => product * n, FLOAT_BYTES);
 
-/**
- * Planes of a transformed 3×3 filter: tiles of 4×4 or 3×3, whichever take fewer products, or one
- * tile for a 2×2 image; a single pixel meets one tap.
- */
-function countPlanes(height: number, width: number): number {
-  if (height * width === 1) return 1;
-  if (height === 2 && width === 2) return 9;
-  const products = (m: number) => (m + 2) ** 2 * Math.ceil(height / m) * Math.ceil(width / m);
-  return products(3) < products(4) ? 25 : 36;
+/** The geometry of a query's convolution, of one group if it has groups. */
+function geometryOf({ attrs, input, output, params }: WorkspaceQuery): Geometry {
+  const { strides, dilations, padding, groups = 1 } = attrs as ConvAttrs;
+  const [batch = 1, height = 1, width = 1] = input;
+  const [, outHeight = 1, outWidth = 1] = output;
+  const [kernelHeight = 1, kernelWidth = 1, channels = 1, filters = 1] = params[0] ?? [];
+  const before = (count: number, size: number, kernel: number, axis: 0 | 1) => {
+    const reach = (count - 1) * strides[axis] + (kernel - 1) * dilations[axis] + 1;
+    return Math.max(0, reach - size) >> 1;
+  };
+  const same = padding === 'same';
+  return {
+    ...{ batch, height, width, channels, outHeight, outWidth, outChannels: filters / groups },
+    ...{ kernelHeight, kernelWidth },
+    ...{ strideY: strides[0], strideX: strides[1] },
+    ...{ dilationY: dilations[0], dilationX: dilations[1] },
+    padTop: same ? before(outHeight, height, kernelHeight, 0) : padding.top,
+    padLeft: same ? before(outWidth, width, kernelWidth, 1) : padding.left,
+  };
 }
 
+/** Planes of a transformed filter by the side of a tile; 0: no transform. */
+const PLANES: Readonly<Record<0 | TileSize, number>> = { 0: 0, 2: 9, 3: 25, 4: 36 };
+
 /** Each group of a grouped convolution is computed from copies of its own channels. */
-function convBytes({ attrs, input, output, params, part }: WorkspaceQuery): number {
-  const { strides, dilations, padding, groups = 1 } = attrs as ConvAttrs;
+function convBytes(query: WorkspaceQuery): number {
+  const { attrs, input, output, params, part } = query;
+  const { padding, groups = 1 } = attrs as ConvAttrs;
   const [kh = 1, kw = 1, channels = 1, filters = 1] = params[0] ?? [];
   const outChannels = filters / groups;
   const tap = channels * outChannels * FLOAT_BYTES;
   const image = bytesOf(input) / groups;
   const pixels = image + bytesOf(output) / groups;
   const copies = groups > 1 ? pixels + kh * kw * tap : 0;
-  const isDense = strides[0] * strides[1] * dilations[0] * dilations[1] === 1;
-  if (kh === 3 && kw === 3 && isDense && Math.min(channels, outChannels) >= 16) {
-    const planes = countPlanes(output[1] ?? 1, output[2] ?? 1);
+  const g = geometryOf(query);
+  const planes = PLANES[winogradTile(part === 'inputGradient' ? flipGeometry(g) : g)];
+  if (planes > 0) {
     const tile = planes * (channels + outChannels) * FLOAT_BYTES;
     const inCache = part !== 'parameterGradient' && tile <= TILE_BYTES_IN_CACHE;
     // A tile of 4×4 pixels has 36 planes: transforms take about three times the images' memory.
