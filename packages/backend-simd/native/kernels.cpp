@@ -15,14 +15,6 @@
 #include "update.hpp"
 #include "winograd.hpp"
 
-#if defined(DEEPEND_WIDTH)
-#define DEEPEND_REGISTER "m" // wider than a register
-#elif defined(__aarch64__)
-#define DEEPEND_REGISTER "w"
-#else
-#define DEEPEND_REGISTER "x"
-#endif
-
 namespace DEEPEND_ISA {
 
 #include "generated/dispatch.hpp"
@@ -32,15 +24,20 @@ constexpr int CHAINS = 12;
 
 double spin(int loops) {
   V sum[CHAINS];
+#pragma GCC unroll 12
   for (int i = 0; i < CHAINS; i++) sum[i] = splat(float(i));
   const V half = splat(0.5f);
-  for (int loop = 0; loop < loops; loop++) {
+  for (int loop = 0; loop < loops; loop++)
 #pragma GCC unroll 12
-    for (int i = 0; i < CHAINS; i++) {
+    for (int i = 0; i < CHAINS; i++)
       sum[i] = madd(sum[i], half, half); // its fixed point is 1, so that no number grows
-      asm volatile("" : "+" DEEPEND_REGISTER (sum[i].v)); // keeps the compiler from folding the loop
-    }
-  }
+  V total = zero<W>();
+#pragma GCC unroll 12
+  for (int i = 0; i < CHAINS; i++) total = total + sum[i];
+  alignas(64) float all[W];
+  store(all, total);
+  volatile float kept = all[0]; // so that the loop is not left out
+  (void)kept;
   return 2.0 * CHAINS * W * loops;
 }
 
