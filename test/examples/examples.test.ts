@@ -86,15 +86,6 @@ describe.skipIf(absent)(`the examples (${absent ?? 'real data'})`, () => {
       expect(await fs.pathExists(path.join(out, 'curves.png'))).toBe(true);
     }, 240_000);
 
-  if (isFull)
-    it('fashion-mnist-fast learns from a part of the clothes', async () => {
-      const out = path.join(dir, 'fast');
-      const small = ['--train', '6400', '--epochs', '2', '--out', out];
-      const output = await run('fashion-mnist-fast', small);
-      expect(Number(METRICS.exec(output)?.[3])).toBeGreaterThan(0.75);
-      expect(output).toMatch(/^\d+\.\d examples\/sec on /m);
-    }, 240_000);
-
   /** The model, flags for a small run, and the test accuracy to reach: chance is 0.1. */
   const MODELS: [string, Record<string, string | number>, number][] = [
     ['alexnet', { size: 67, train: 1280, epochs: 2, 'batch-size': 16, lr: 0.1 }, 0.2],
