@@ -88,6 +88,7 @@ const KINDS = {
     columns: [16, 20, 40],
     batch: [10, 30], // the larger, the sooner Winograd pays
     stretch: dense,
+    most: 5_000_000,
   }),
   'of few channels': convolution({ channels: [1, 3, 5], columns: [1, 3, 6, 8, 20] }),
 };
