@@ -41,7 +41,8 @@ python_packages() {
   # Where the system has Jupyter too, pip is content with that, whose `jupyter` does not look into the environment.
   if [ "$python" = "$project/node_modules/.python/bin/python3" ] && [ ! -x "$project/node_modules/.python/bin/jupyter-nbconvert" ]; then
     PIP_RETRIES=${PIP_RETRIES:-0} "$python" -m pip install --quiet --disable-pip-version-check --ignore-installed --no-deps \
-      nbconvert jupyter-core jupyter-client
+      nbconvert jupyter-core jupyter-client \
+      || echo "no nbconvert for the environment: use the system's, with JUPYTER_PATH=$project/node_modules/.python/share/jupyter" >&2
   fi
   echo 'Python packages are there'
 }
