@@ -97,6 +97,8 @@ if (backends.length === 0) {
 }
 const peer = await peerHere(options);
 if (options.threads) setThreads(options.threads);
+// Rows of other builds follow: the last one would be named.
+const build = describeBuild();
 
 function results(): Results {
   const { rounds, seconds } = options;
@@ -106,7 +108,7 @@ function results(): Results {
   return {
     about: about({
       versions,
-      build: describeBuild(),
+      build,
       threads: getThreads(),
       rounds,
       seconds,
