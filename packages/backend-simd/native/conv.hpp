@@ -133,26 +133,36 @@ template <int R> INLINE void copyRun(float* to, const float* from, int run) {
   for (int at = 0; at < run; at += 4) store(to + at, load<4>(from + at));
 }
 
-/** Gathers the windows of positions [first, first + count), `outStep` floats apart. */
-template <int R>
-inline void gatherRuns(const GatherArgs& args, int first, int count, float* out, size_t outStep,
-                       Thread& t) {
-  const int run = args.run, kernelRows = args.kernelRows;
+/**
+ * Calls `use(i, start)` with the start of each window of positions [first, first + count), in
+ * order. Divides once instead of once for each position.
+ */
+template <class Args, class Use>
+INLINE void eachWindow(const Args& args, int first, int count, Thread& t, Use use) {
   int x = first % args.gridWidth;
   const int rest = first / args.gridWidth;
   int y = rest % args.gridHeight;
   const float* image = t.at(args.source) + size_t(rest / args.gridHeight) * args.image;
-  for (int i = 0; i < count; i++, out += outStep) {
-    const float* from = image + size_t(y) * args.stepY + size_t(x) * args.stepX;
-    float* to = out;
-    for (int row = 0; row < kernelRows; row++, to += run, from += args.kernelStep)
-      copyRun<R>(to, from, run);
+  for (int i = 0; i < count; i++) {
+    use(i, image + size_t(y) * args.stepY + size_t(x) * args.stepX);
     if (++x < args.gridWidth) continue;
     x = 0;
     if (++y < args.gridHeight) continue;
     y = 0;
     image += args.image;
   }
+}
+
+/** Gathers the windows of positions [first, first + count), `outStep` floats apart. */
+template <int R>
+inline void gatherRuns(const GatherArgs& args, int first, int count, float* out, size_t outStep,
+                       Thread& t) {
+  const int run = args.run, kernelRows = args.kernelRows;
+  eachWindow(args, first, count, t, [&](int i, const float* from) {
+    float* to = out + i * outStep;
+    for (int row = 0; row < kernelRows; row++, to += run, from += args.kernelStep)
+      copyRun<R>(to, from, run);
+  });
 }
 
 inline void gatherWindows(const GatherArgs& args, int first, int count, float* out,
@@ -217,8 +227,8 @@ inline void convFilterGather(const GatherArgs& args, int tile, Thread& t) {
     for (int p = 0; p < count; p++)
       packColumns(t.at(args.dy) + size_t(position + p) * args.outChannels + n0, dys + p * NR,
                   columns, FILTER_PANEL);
-    columnProduct(count, {xs, xStride, MR}, k, dys, FILTER_PANEL, columns, out, args.outChannels, edge,
-                  position > begin);
+    columnProduct(count, {xs, xStride, MR}, k, dys, FILTER_PANEL, columns, out,
+                  args.outChannels, edge, position > begin);
   }
 }
 

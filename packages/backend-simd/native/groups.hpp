@@ -1,6 +1,5 @@
 /** Grouped convolution through gathered windows. See assembly/conv-groups.ts for how it works. */
 #pragma once
-#include "conv.hpp"
 #include "lanes.hpp"
 
 namespace DEEPEND_ISA {
@@ -9,15 +8,10 @@ namespace DEEPEND_ISA {
 inline void gatherGroup(const GroupArgs& args, int group, int first, int count, float* out,
                         size_t outStep, Thread& t) {
   const int channels = args.channels;
-  int x = first % args.gridWidth;
-  const int rest = first / args.gridWidth;
-  int y = rest % args.gridHeight;
-  const float* image =
-      t.at(args.source) + size_t(rest / args.gridHeight) * args.image + size_t(group) * channels;
   const int kernelRows = args.kernelRows, kernelColumns = args.kernelColumns;
-  for (int i = 0; i < count; i++, out += outStep) {
-    const float* from = image + size_t(y) * args.stepY + size_t(x) * args.stepX;
-    float* to = out;
+  eachWindow(args, first, count, t, [&](int i, const float* window) {
+    const float* from = window + size_t(group) * channels;
+    float* to = out + i * outStep;
     // Tap by tap, and up to three floats more.
     for (int row = 0; row < kernelRows; row++, from += args.kernelStepY) {
       const float* tap = from;
@@ -26,12 +20,7 @@ inline void gatherGroup(const GroupArgs& args, int group, int first, int count, 
         to += channels;
       }
     }
-    if (++x < args.gridWidth) continue;
-    x = 0;
-    if (++y < args.gridHeight) continue;
-    y = 0;
-    image += args.image;
-  }
+  });
 }
 
 /** One tile computes rowBlock positions × groupBlock groups. */

@@ -3,8 +3,7 @@
  * gathering: a vector holds output channels, and each of its lanes meets its own group's inputs.
  */
 #pragma once
-#include "gemm.hpp"
-#include "generated/arguments.hpp"
+#include "conv.hpp"
 #include <utility>
 
 namespace DEEPEND_ISA {
@@ -46,18 +45,7 @@ INLINE void addTap(V* sum, const float* const* x, size_t offset, const float* w,
 
 /** Lists the first source number of positions [first, first + count), rounded up, in t.a. */
 inline void fillWindows(const GroupArgs& args, int first, int count, Thread& t) {
-  int x = first % args.gridWidth;
-  const int rest = first / args.gridWidth;
-  int y = rest % args.gridHeight;
-  const float* image = t.at(args.source) + size_t(rest / args.gridHeight) * args.image;
-  for (int i = 0; i < count; i++) {
-    t.a[i] = image + size_t(y) * args.stepY + size_t(x) * args.stepX;
-    if (++x < args.gridWidth) continue;
-    x = 0;
-    if (++y < args.gridHeight) continue;
-    y = 0;
-    image += args.image;
-  }
+  eachWindow(args, first, count, t, [&](int i, const float* from) { t.a[i] = from; });
   for (int i = count; i % LANE_ROWS; i++) t.a[i] = t.a[0];
 }
 

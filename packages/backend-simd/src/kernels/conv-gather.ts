@@ -81,7 +81,8 @@ type Part = Pick<
   | 'partialStride'
 >;
 
-function gatherArgs(g: Geometry, images: PaddedImages, part: Part): GatherArgs {
+/** Where the windows of the padded images begin. `row`: floats of one row. */
+export function windowArgs(g: Geometry, images: PaddedImages) {
   const row = images.width * g.channels;
   return {
     source: images.at,
@@ -93,6 +94,14 @@ function gatherArgs(g: Geometry, images: PaddedImages, part: Part): GatherArgs {
     stepY: g.strideY * row,
     stepX: g.strideX * g.channels,
     kernelRows: g.kernelHeight,
+  };
+}
+
+function gatherArgs(g: Geometry, images: PaddedImages, part: Part): GatherArgs {
+  const windows = windowArgs(g, images);
+  const { row } = windows;
+  return {
+    ...windows,
     kernelStep: g.dilationY * row,
     run: g.kernelWidth * g.channels,
     outChannels: g.outChannels,

@@ -7,7 +7,7 @@ import type { SimdBackend } from '../backend';
 import type { GroupArgs } from '../generated/bindings';
 import { FEW_CHANNELS } from '../limits';
 import { type Finish, sumPartials } from './conv-direct';
-import { type PaddedImages, WINDOW_LIMIT, withPadding } from './conv-gather';
+import { type PaddedImages, WINDOW_LIMIT, windowArgs, withPadding } from './conv-gather';
 import { flipGeometry, type Geometry } from './conv-geometry';
 import { countPanels, panelColumns } from './matmul';
 
@@ -38,17 +38,10 @@ function chooseGroupBlock(g: Geometry, groups: number, blocks: number): number {
 type Part = Pick<GroupArgs, 'out'> & Partial<GroupArgs>;
 
 function groupArgs(g: Geometry, images: PaddedImages, groups: number, part: Part): GroupArgs {
-  const row = images.width * g.channels;
+  const { row, ...windows } = windowArgs(g, images);
   const { groupBlock = groups } = part;
   return {
-    source: images.at,
-    image: images.height * row,
-    gridHeight: g.outHeight,
-    gridWidth: g.outWidth,
-    batch: g.batch,
-    stepY: g.strideY * row,
-    stepX: g.strideX * g.channels,
-    kernelRows: g.kernelHeight,
+    ...windows,
     kernelColumns: g.kernelWidth,
     kernelStepY: g.dilationY * row,
     kernelStepX: g.dilationX * g.channels,
