@@ -61,14 +61,16 @@ it('a figure with letters of the system has a PNG in a notebook, and a warning f
     plot([1, 2], [1, 2], { xlabel }).notebookBundle()['image/png'] ?? '';
   const isPng = /^iVBORw0KGgo/; // the signature in base64
   expect(pngOf('x')).toMatch(isPng);
-  expect(warn).not.toHaveBeenCalled();
+  const warnings = () => warn.mock.calls.map(([text]) => String(text));
+  expect(warnings().filter((text) => text.includes('[plot]'))).toEqual([]);
   expect(pngOf('漢字')).toMatch(isPng);
   expect(pngOf('漢字')).not.toBe(pngOf(''));
   const unassigned = '\u{3fffd}'; // no font has it
   expect(pngOf(unassigned)).toMatch(isPng);
-  const warned = () => warn.mock.calls.some(([text]) => String(text).includes(unassigned));
-  await vi.waitFor(() => expect(warned()).toBe(true));
-});
+  // The letters are rendered on other threads, which a busy machine keeps waiting.
+  const warned = () => warnings().some((text) => text.includes(unassigned));
+  await vi.waitFor(() => expect(warned()).toBe(true), { timeout: 30_000, interval: 50 });
+}, 60_000);
 
 describe('a chart that changes, in a notebook', () => {
   const STATES = [{ epoch: 1, loss: 0.5, trainAcc: 0.8, testAcc: 0.7 }] as const;
