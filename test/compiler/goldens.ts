@@ -34,11 +34,10 @@ export interface Golden {
 export const golden = JSON.parse(readFileSync('test/golden/optimizers.json', 'utf8')) as Golden;
 export const OUTPUT_SHAPE: [number, number] = [6, 5];
 
-/** A parameter of no layer, as a plan would name it in a process's seventh net. */
+/** A parameter of no layer. */
 export function parameter(name: string, values: readonly number[], shape: number[]): Parameter {
   const variable = tf.tidy(() => tf.variable(tf.tensor([...values], shape)));
-  const layerVariable = { originalName: name } as Parameter['layerVariable'];
-  return { name: `${name}_7`, shape, trainable: true, layerVariable, variable };
+  return { name, shape, trainable: true, variable };
 }
 
 /** The golden weights as parameters. */
@@ -53,7 +52,7 @@ export function goldenGradients(
   step: number,
 ): ParameterGradient[] {
   return parameters.map((each) => {
-    const values = golden.gradients[step]?.[each.layerVariable.originalName] as number[];
+    const values = golden.gradients[step]?.[each.name] as number[];
     return { parameter: each, gradient: tf.tensor(values, [...each.shape]) };
   });
 }

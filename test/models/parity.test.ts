@@ -115,7 +115,7 @@ function expectGradients(
 ): void {
   const norms = new Map(
     gradients.map(({ parameter, gradient }) => [
-      torchName(parameter.layerVariable.originalName),
+      torchName(parameter.name),
       valuesOf(tf.norm(gradient))[0] as number,
     ]),
   );

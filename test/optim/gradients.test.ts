@@ -30,7 +30,7 @@ const valuesOf = (gradients: readonly ParameterGradient[]) =>
   gradients.map(({ gradient }) => [...gradient.dataSync()]);
 const weightsOf = (parameters: readonly Parameter[]) =>
   parameters.map(({ variable }) => [...variable.dataSync()]);
-const nameOf = ({ parameter }: { parameter: Parameter }) => parameter.layerVariable.originalName;
+const nameOf = ({ parameter }: { parameter: Parameter }) => parameter.name;
 
 /** Convolution, batch normalization, a linear layer; the first is frozen. */
 function smallNet() {

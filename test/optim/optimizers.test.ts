@@ -26,9 +26,7 @@ function steps(
   absent?: Absent,
 ): void {
   for (let i = start; i < end; i++) {
-    const here = parameters.filter(
-      ({ layerVariable }) => !absent?.[layerVariable.originalName]?.includes(i),
-    );
+    const here = parameters.filter(({ name }) => !absent?.[name]?.includes(i));
     const gradients = goldenGradients(here, i);
     optimizer.step(gradients, { lr });
     disposeAll(gradients);
@@ -41,8 +39,8 @@ const free = (parameters: readonly Parameter[]) =>
   tf.dispose(parameters.map(({ variable }) => variable));
 
 function expectWeights(parameters: readonly Parameter[], expected: Record<string, number[]>): void {
-  for (const { layerVariable, variable } of parameters) {
-    expectNumbers(variable.dataSync(), expected[layerVariable.originalName] as number[]);
+  for (const { name, variable } of parameters) {
+    expectNumbers(variable.dataSync(), expected[name] as number[]);
   }
 }
 

@@ -20,6 +20,14 @@ export {
   type UpdateRule,
 } from './fused-kernels';
 export { type CustomLayer, findCustomLayer } from './lower';
+export {
+  argumentsOf,
+  isModule,
+  MODULE,
+  type Model,
+  type ModelWeight,
+  type ModuleLike,
+} from './module-contract';
 export { resolvePadding } from './ops/conv';
 export type { ActivationName } from './ops/simple';
 export {
@@ -40,3 +48,15 @@ export {
   zeroPad,
 } from './primitives';
 export type { FinalActivation, Loss, LossResult, Parameter, ParameterGradient } from './program';
+export { manualSeed, nextSeed, withSeed } from './random-seeds';
+export {
+  areTensors,
+  batchSizeOf,
+  describeTensors,
+  isOneTensor,
+  likeTensors,
+  listTensors,
+  mapTensors,
+  sliceTensors,
+  type Tensors,
+} from './tensors';

@@ -232,10 +232,9 @@ const where = (layer: tfl.layers.Layer) =>
 
 function parametersOf(layer: tfl.layers.Layer): Parameter[] {
   return layer.weights.map((layerVariable) => ({
-    name: layerVariable.name,
+    name: layerVariable.originalName,
     shape: layerVariable.shape.map((size) => size ?? 1),
     trainable: layer.trainable && layer.trainableWeights.includes(layerVariable),
-    layerVariable,
     // LayerVariable.read() returns this variable, typed as a tensor.
     variable: layerVariable.read() as Parameter['variable'],
   }));

@@ -1,14 +1,13 @@
 /** The types that operations and plans share. */
 import type { Scalar, Tensor, Tensor2D, Variable } from '@tensorflow/tfjs-core';
-import type { LayerVariable } from '@tensorflow/tfjs-layers';
 import type { Value } from './graph';
 
-/** A weight of the model: a layer's variable, and the tfjs variable that holds its value. */
+/** A weight of a model: a layer's variable or a module's, with the tfjs variable of its value. */
 export interface Parameter {
+  /** Its name within the model, which is the same in every process: `conv1/kernel`, `fc.weight`. */
   readonly name: string;
   readonly shape: readonly number[];
   readonly trainable: boolean;
-  readonly layerVariable: LayerVariable;
   /** The current value. tfjs keeps it private; the plan reads it and updates it in place. */
   readonly variable: Variable;
 }

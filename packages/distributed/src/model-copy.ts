@@ -113,8 +113,7 @@ const callsOf = ({ config, inbound_nodes }: Topology): unknown => [
 ];
 
 export function modelSignature(model: tfl.LayersModel, plan: Plan): ModelSignature {
-  const line = ({ layerVariable, shape }: Parameter) =>
-    `${layerVariable.originalName} [${shape.join(', ')}]`;
+  const line = ({ name, shape }: Parameter) => `${name} [${shape.join(', ')}]`;
   const fixed = fixedWeights(model, plan).map(({ shape }) => `fixed [${shape.join(', ')}]`);
   return {
     plan: plan.describe(),

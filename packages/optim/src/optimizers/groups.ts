@@ -1,7 +1,6 @@
 /** Parameter groups: the learning-rate scale and the weight decay of each parameter. */
 
 import type { Parameter, ParameterGradient } from '@deepend/compiler';
-import { nameOf } from '../parameter-names';
 import type { CheckedOptions, ParameterGroup } from './options';
 
 export interface Settings {
@@ -22,7 +21,7 @@ function matches(pattern: string, name: string): boolean {
 }
 
 function isIn({ params }: ParameterGroup, parameter: Parameter): boolean {
-  const name = nameOf(parameter);
+  const name = parameter.name;
   const layer = name.slice(0, name.lastIndexOf('/'));
   return [params].flat().some((pattern) => matches(pattern, name) || matches(pattern, layer));
 }
@@ -32,7 +31,7 @@ export function settingsOf(
   parameter: Parameter,
 ): Settings {
   const group = groups.find((candidate) => isIn(candidate, parameter));
-  const excluded = excludeFromDecay === 'norm-and-bias' && NORM_AND_BIAS.test(nameOf(parameter));
+  const excluded = excludeFromDecay === 'norm-and-bias' && NORM_AND_BIAS.test(parameter.name);
   return {
     lrScale: group?.lrScale ?? 1,
     weightDecay: excluded ? 0 : (group?.weightDecay ?? weightDecay),
@@ -49,7 +48,7 @@ export function checkGroups(
 ): void {
   const empty = groups.find((group) => !gradients.some(({ parameter }) => isIn(group, parameter)));
   if (!empty) return;
-  const names = gradients.map(({ parameter }) => nameOf(parameter));
+  const names = gradients.map(({ parameter }) => parameter.name);
   const shown = names.length > 6 ? `${names.slice(0, 6).join(', ')}, ...` : names.join(', ');
   throw new RangeError(
     `${where}: no trainable parameter is in the group ${[empty.params].flat().join(', ')}; ` +

@@ -1,0 +1,55 @@
+/**
+ * What training needs of an `nn.Module`. The class is `@deepend/nn`'s; this is its shape, so that
+ * the packages below and next to it need not import it.
+ */
+import type { Tensor, Variable } from '@tensorflow/tfjs-core';
+import type { Tensors } from './tensors';
+
+/** Marks modules. A registered symbol, since a process may hold two copies of a package. */
+export const MODULE = Symbol.for('deepend.module');
+
+/** A weight as `LayersModel.weights` and `Module.weights` have it. */
+export interface ModelWeight {
+  readonly name: string;
+  /** The name within its model, which is the same in every process. */
+  readonly originalName: string;
+  readonly shape: readonly (number | null)[];
+  read(): Tensor;
+  write(value: Tensor): unknown;
+}
+
+/** A `tf.LayersModel` or an `nn.Module`, as far as runs, checkpoints and devices need it. */
+export interface Model {
+  readonly name: string;
+  /** Trainable or not, each once. */
+  readonly weights: readonly ModelWeight[];
+  getWeights(): Tensor[];
+  /** Copies the values, in the order of `weights`. */
+  setWeights(values: Tensor[]): void;
+}
+
+/** A module: parameters that are learned, buffers that are not, and a differentiable `forward`. */
+export interface ModuleLike extends Model {
+  readonly [MODULE]: true;
+  /** Whether dropout drops and batch normalization uses the batch's statistics. */
+  readonly training: boolean;
+  // biome-ignore lint/suspicious/noExplicitAny: every module has other inputs and outputs
+  forward(...inputs: any[]): any;
+  /** Each parameter once, under its first name: `layers.0.weight`. Trainable or frozen. */
+  namedParameters(): [name: string, variable: Variable][];
+  /** What `stateDict` has besides parameters, such as running statistics. */
+  namedBuffers(): [name: string, variable: Variable][];
+  /** Sets `training` here and in all modules inside. */
+  train(training?: boolean): this;
+}
+
+/** Whether a model is an `nn.Module`. */
+export const isModule = (model: unknown): model is ModuleLike =>
+  typeof model === 'object' && model !== null && (model as ModuleLike)[MODULE] === true;
+
+/**
+ * The arguments of `forward` for a batch's features: one tensor and a record are one argument, a
+ * list is several.
+ */
+export const argumentsOf = (features: Tensors): Tensors[] =>
+  Array.isArray(features) ? [...features] : [features];
