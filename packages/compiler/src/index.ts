@@ -47,7 +47,14 @@ export {
   pairs,
   zeroPad,
 } from './primitives';
-export type { FinalActivation, Loss, LossResult, Parameter, ParameterGradient } from './program';
+export type {
+  AnyLoss,
+  FinalActivation,
+  Loss,
+  LossResult,
+  Parameter,
+  ParameterGradient,
+} from './program';
 export { manualSeed, nextSeed, withSeed } from './random-seeds';
 export {
   areTensors,

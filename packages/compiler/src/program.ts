@@ -1,6 +1,7 @@
 /** The types that operations and plans share. */
 import type { Scalar, Tensor, Tensor2D, Variable } from '@tensorflow/tfjs-core';
 import type { Value } from './graph';
+import type { Tensors } from './tensors';
 
 /** A weight of a model: a layer's variable or a module's, with the tfjs variable of its value. */
 export interface Parameter {
@@ -81,13 +82,16 @@ export interface OperationKind<A = unknown> {
 }
 
 /** The result of a loss on a batch. The caller disposes it. */
-export interface LossResult<Correct extends Scalar | null = Scalar | null> {
+export interface LossResult<
+  Correct extends Scalar | null = Scalar | null,
+  Outputs extends Tensors = Tensor2D,
+> {
   /** Mean loss over the batch, a scalar. */
   readonly loss: Scalar;
   /** Number of correct predictions, a scalar; null for a loss without that notion. */
   readonly correct: Correct;
-  /** The loss's gradient with respect to the model's outputs, `[batch, outputs]`. */
-  readonly dLogits: Tensor2D;
+  /** The loss's gradient with respect to the model's outputs, in their structure and shapes. */
+  readonly dLogits: Outputs;
 }
 
 /** An activation at the end of a model that a loss may look through. */
@@ -98,8 +102,12 @@ export type FinalActivation = 'softmax' | 'sigmoid';
  * It
  * runs inside no `tf.tidy`: it disposes its intermediate tensors itself.
  */
-export interface Loss<Correct extends Scalar | null = Scalar | null> {
-  (outputs: Tensor2D, labels: Tensor): LossResult<Correct>;
+export interface Loss<
+  Correct extends Scalar | null = Scalar | null,
+  Outputs extends Tensors = Tensor2D,
+  Labels extends Tensors = Tensor,
+> {
+  (outputs: Outputs, labels: Labels): LossResult<Correct, Outputs>;
   /**
    * The loss applies this activation itself, in a stable form: when the model ends with it, the
    * loss
@@ -118,5 +126,9 @@ export interface Loss<Correct extends Scalar | null = Scalar | null> {
    * of the parts of one, are joined in proportion to their masses. The caller disposes it.
    * @default the number of samples
    */
-  readonly mass?: (labels: Tensor) => Scalar;
+  readonly mass?: (labels: Labels) => Scalar;
 }
+
+/** A loss of any outputs and labels; which ones fit is checked when it is called. */
+// biome-ignore lint/suspicious/noExplicitAny: losses take their own tensors, lists or records
+export type AnyLoss<Correct extends Scalar | null = Scalar | null> = Loss<Correct, any, any>;
