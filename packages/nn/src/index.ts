@@ -7,6 +7,7 @@ export {
   type BlockOrderName,
 } from './block-orders';
 export { GroupedConv2D, type GroupedConv2DConfig, groupedConv2d } from './grouped-conv';
+export * as init from './init';
 export { INITIALIZERS, INITS, type Init } from './initializers';
 export {
   add,
@@ -33,9 +34,11 @@ export {
   shapeOf,
   sigmoid,
 } from './layers';
+export { Module, type StateDict } from './module';
 export { modules, type NamedLayer, namedLayer, numberedByKind } from './modules';
 export { isDry, layerConfig, numbered, scope } from './naming';
 export { type ModelOptions, modelRules, withDefaults } from './options';
+export { buffer, type ParameterOptions, parameter } from './parameter';
 export { type BlockOptions, type ResidualOptions, residual, type Shortcut } from './residual';
 export {
   cifarStem,
