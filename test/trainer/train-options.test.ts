@@ -314,9 +314,9 @@ describe('callbacks', () => {
         ({ control } = run);
       },
       onStep: () => {
-        const batch = control?.lastBatch();
-        expect(batch?.features.isDisposed).toBe(false);
-        shapes.push(batch?.features.shape as number[]);
+        const features = control?.lastBatch()?.features as tf.Tensor;
+        expect(features.isDisposed).toBe(false);
+        shapes.push(features.shape);
       },
       onEpochEnd: () => {
         expect(control?.lastBatch()).toBeUndefined();

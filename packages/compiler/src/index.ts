@@ -1,5 +1,6 @@
 /** Compiles a model into a training plan, and defines the contract of the fused kernels. */
 
+export { EagerPlan } from './eager-plan';
 export type { NonFinite } from './execution';
 export {
   ensureUnique,
@@ -67,3 +68,4 @@ export {
   sliceTensors,
   type Tensors,
 } from './tensors';
+export { type Measured, planOf, type TrainingPlan } from './training-plan';

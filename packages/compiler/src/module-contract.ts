@@ -39,6 +39,17 @@ export interface ModuleLike extends Model {
   namedParameters(): [name: string, variable: Variable][];
   /** What `stateDict` has besides parameters, such as running statistics. */
   namedBuffers(): [name: string, variable: Variable][];
+  /** This module, named '', and all modules inside, each once. */
+  namedModules(): [name: string, module: ModuleLike][];
+  /** Copies of parameters and buffers, by PyTorch's names and in its layouts; the caller's. */
+  stateDict(): Record<string, Tensor>;
+  /** Copies values by PyTorch's names and in its layouts. */
+  loadStateDict(
+    state: Readonly<Record<string, Tensor>>,
+    options?: { strict?: boolean },
+  ): { missing: string[]; unexpected: string[] };
+  /** The constructor's arguments, as plain JSON; undefined for a class that declares none. */
+  config?(): readonly unknown[] | undefined;
   /** Sets `training` here and in all modules inside. */
   train(training?: boolean): this;
 }

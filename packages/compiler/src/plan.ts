@@ -139,6 +139,17 @@ export class Plan {
     }
   }
 
+  /** The loss and the number of correct answers from logits. The caller disposes all three. */
+  measure<C extends Correct>(
+    loss: Loss<C>,
+    logits: tf.Tensor2D,
+    labels: tf.Tensor,
+  ): Pick<LossResult<C>, 'loss' | 'correct'> {
+    const { dLogits, ...measured } = this.lossOfLogits(loss, logits, labels);
+    dLogits.dispose();
+    return measured;
+  }
+
   /**
    * Computes the mean loss and the number of correct predictions of a batch, in inference mode. The
    * caller disposes both.

@@ -127,6 +127,15 @@ export interface Loss<
    * @default the number of samples
    */
   readonly mass?: (labels: Labels) => Scalar;
+  /**
+   * The loss as a function that TensorFlow.js's tape can differentiate: for modules, which are
+   * computed on the tape, where a gradient given by hand is not needed. Runs inside `tf.tidy`.
+   * @default the loss itself, whose `dLogits` is the gradient
+   */
+  readonly onTape?: (
+    outputs: Outputs,
+    labels: Labels,
+  ) => { readonly loss: Scalar; readonly correct: Scalar | null };
 }
 
 /** A loss of any outputs and labels; which ones fit is checked when it is called. */

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import path from 'node:path';
+import { isModule, type ModuleLike } from '@deepend/compiler';
 import { writeFileAtomic, writeFolderAtomic } from '@deepend/core';
 import { defaultDevice } from '@deepend/device';
 import { GroupedConv2D } from '@deepend/nn';
@@ -9,6 +10,7 @@ import * as tfl from '@tensorflow/tfjs-layers';
 import { buildModel, damaged } from './saved/build-model';
 import { checkTopology } from './saved/check-topology';
 import { readBytes, readWeights, regularSize, type Weights } from './saved/read-weights';
+import { isModuleJson, saveModule } from './saved/save-module';
 
 const TOPOLOGY = 'model.json';
 const WEIGHTS = 'weights.bin';
@@ -19,11 +21,15 @@ const WEIGHTS = 'weights.bin';
  * (ResNeXt, RegNetX): a program that loads one must import `@deepend/models`, and its `model.json`
  * says so under `userDefinedMetadata`. The folder changes as a whole: a process that is killed
  * leaves the old model or the new one.
+ *
+ * An `nn.Module` is written as its state dict, `dir/weights.safetensors`, and what `loadModule`
+ * needs to build it again.
  * @example
  * await saveModel(model, 'models/resnet18');
  * const again = await loadModel('models/resnet18');
  */
-export async function saveModel(model: tfl.LayersModel, dir: string): Promise<void> {
+export async function saveModel(model: tfl.LayersModel | ModuleLike, dir: string): Promise<void> {
+  if (isModule(model)) return saveModule(model, dir);
   const artifacts = await collectArtifacts(model);
   const { weightData, weightSpecs = [], ...rest } = artifacts;
   const data = new Uint8Array(io.CompositeArrayBuffer.join(weightData));
@@ -159,6 +165,13 @@ async function readTopology(file: string): Promise<io.ModelJSON> {
   try {
     json = JSON.parse(text);
   } catch {}
+  if (isModuleJson(json)) {
+    throw new Error(
+      `[models] ${file}: expected a model of layers, got the nn.Module ${json.className}; read it ` +
+        'by loadModule(dir, { ' +
+        `${json.className} })`,
+    );
+  }
   if (json?.modelTopology && Array.isArray(json.weightsManifest)) return json as io.ModelJSON;
   throw new Error(
     `[models] ${file}: expected a model in the layers format of TensorFlow.js, got something ` +

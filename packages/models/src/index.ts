@@ -13,6 +13,7 @@ export {
   recipeOf,
   registerModel,
 } from './registry';
+export { loadModule } from './saved/save-module';
 export type { Arithmetic } from './summary/arithmetic';
 export { allLayers, isContainer, isInput, nodesOf } from './summary/calls';
 export { estimateMemory, type MemoryEstimate, type MemoryOptions } from './summary/memory';

@@ -1,6 +1,6 @@
 /** Sums over batches: the book's `Accumulator`, and the running loss and accuracy of an epoch. */
 
-import type { Loss } from '@deepend/compiler';
+import type { AnyLoss, Tensors } from '@deepend/compiler';
 import { formatValue } from '@deepend/core';
 import * as tf from '@tensorflow/tfjs-core';
 
@@ -76,7 +76,7 @@ export interface BatchMetrics {
 }
 
 /** The mass of a batch, if the loss has one that is not its number of samples. */
-export const massOf = (loss: Loss<tf.Scalar | null>, labels: tf.Tensor): tf.Scalar | undefined =>
+export const massOf = (loss: AnyLoss, labels: Tensors): tf.Scalar | undefined =>
   loss.mass?.(labels);
 
 /** The scalars of a batch's metrics. */

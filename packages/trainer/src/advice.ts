@@ -1,14 +1,14 @@
 /** What would make a long run shorter. */
-import type { LayersModel } from '@tensorflow/tfjs-layers';
 import { formatDuration } from './estimate';
 import { costForSize } from './image-cost';
+import type { AnyModel } from './model';
 
 const LONG_SECONDS = 600;
 const SIZES = [128, 96, 64, 48, 32, 28]; // pixels
 const WORTHWHILE = 0.5; // a size is advised when it takes at most this fraction of the time
 
 export interface LongRun {
-  readonly model: LayersModel;
+  readonly model: AnyModel;
   /** `[height, width, channels]` */
   readonly inputShape: readonly number[];
   /** Height and width of the images before they were resized, in pixels, if that is known. */

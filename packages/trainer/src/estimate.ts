@@ -1,6 +1,6 @@
 /** How long a run takes, estimated from its first steps. */
 import type { StepRecord } from '@deepend/core';
-import type { Loader } from './loader';
+import type { AnyLoader } from './loader';
 
 const MIN_SECONDS = 2;
 /** A forward pass is about a third of a training step: the backward pass is two such passes. */
@@ -19,8 +19,8 @@ export const evaluationSteps = ({ batchSize, numTestSamples }: Work): number =>
   (numTestSamples / batchSize) * FORWARD_SHARE;
 
 export const workOf = (
-  { numBatches, batchSize }: Loader,
-  test: Loader | null,
+  { numBatches, batchSize }: AnyLoader,
+  test: AnyLoader | null,
   { numEpochs }: { numEpochs: number },
 ): Work => ({ numEpochs, numBatches, batchSize, numTestSamples: test?.numSamples ?? 0 });
 

@@ -1,13 +1,32 @@
 /** Evaluation and prediction in inference mode. */
 
-import { compile, type Loss, type Plan } from '@deepend/compiler';
+import {
+  type AnyLoss,
+  areTensors,
+  batchSizeOf,
+  likeTensors,
+  listTensors,
+  planOf,
+  sliceTensors,
+  type Tensors,
+  type TrainingPlan,
+} from '@deepend/compiler';
 import { OutOfMemoryError } from '@deepend/core';
 import type { Metric } from '@deepend/optim';
 import { softmaxCrossEntropy } from '@deepend/optim';
 import * as tf from '@tensorflow/tfjs-core';
 import type { LayersModel } from '@tensorflow/tfjs-layers';
 import { massOf, RunningMetrics } from './accumulator';
-import { checkBatch, checkLoader, checkTrainedClasses, type Loader } from './loader';
+import {
+  type AnyLoader,
+  checkBatch,
+  checkLoader,
+  checkTrainedClasses,
+  countSamples,
+  disposeBatch,
+  type Loader,
+} from './loader';
+import type { AnyModel } from './model';
 import { startDefaultDevice } from './start-device';
 
 export interface Evaluation {
@@ -25,7 +44,7 @@ export interface EvaluateOptions {
    * @default softmax cross-entropy on the logits
    * @example meanSquaredError()
    */
-  loss?: Loss<tf.Scalar | null> | undefined;
+  loss?: AnyLoss | undefined;
   /**
    * What else to measure. @default none
    * @example [metrics.topK(5), metrics.confusionMatrix()]
@@ -42,13 +61,13 @@ export interface EvaluateOptions {
  * const { loss, accuracy } = await evaluate(net, testIter);
  */
 export async function evaluate(
-  model: LayersModel,
-  loader: Loader,
+  model: AnyModel,
+  loader: AnyLoader,
   options: EvaluateOptions = {},
 ): Promise<Evaluation> {
   const where = '[trainer] evaluate';
   await startDefaultDevice(model);
-  const plan = compile(model);
+  const plan = planOf(model);
   checkLoader(where, loader, plan);
   checkTrainedClasses(where, model, loader);
   return evaluatePlan(where, plan, loader, options);
@@ -57,8 +76,8 @@ export async function evaluate(
 /** `evaluate` for a model that is compiled, and a loader that is checked. */
 export async function evaluatePlan(
   where: string,
-  plan: Plan,
-  loader: Loader,
+  plan: TrainingPlan,
+  loader: AnyLoader,
   options: EvaluateOptions,
 ): Promise<Evaluation> {
   const { metrics = [], loss: computeLoss = softmaxCrossEntropy } = options;
@@ -68,25 +87,20 @@ export async function evaluatePlan(
   try {
     for await (const batch of loader) {
       const { features, labels } = batch;
-      let logits: tf.Tensor2D | undefined; // [batch, outputs]
-      let outputs: tf.Tensor2D | undefined; // [batch, outputs]
+      let logits: Tensors | undefined; // [batch, outputs] for one output of classes
+      let outputs: Tensors | undefined;
       try {
         checkBatch(where, batch, plan, { checkLabels: true, allowContinuous });
         logits = logitsInParts(where, plan, features);
-        const { loss, correct, dLogits } = plan.lossOfLogits(computeLoss, logits, labels);
-        dLogits.dispose();
-        running.add({
-          loss,
-          correct,
-          count: features.shape[0] ?? 0,
-          mass: massOf(computeLoss, labels),
-        });
+        const measured = plan.measure(computeLoss, logits, labels);
+        const mass = massOf(computeLoss, labels);
+        running.add({ ...measured, count: countSamples(batch), mass });
         if (metrics.length > 0) outputs = plan.outputs(logits);
-        for (const metric of metrics) await metric.update(outputs as tf.Tensor2D, labels);
+        for (const metric of metrics)
+          await metric.update(outputs as tf.Tensor2D, labels as tf.Tensor);
       } finally {
-        tf.dispose([features, labels]);
-        if (logits) logits.dispose();
-        if (outputs) outputs.dispose();
+        disposeBatch(batch);
+        tf.dispose([logits ?? [], outputs ?? []] as tf.TensorContainer);
       }
     }
     const result = await running.read();
@@ -101,21 +115,23 @@ export async function evaluatePlan(
 }
 
 /** Samples that a forward pass takes at once, for plans whose batches did not fit the memory. */
-const fittingSizes = new WeakMap<Plan, number>();
+const fittingSizes = new WeakMap<TrainingPlan, number>();
 
 /** The logits of a batch, computed in parts when the whole does not fit the device's memory. */
-function logitsInParts(where: string, plan: Plan, features: tf.Tensor): tf.Tensor2D {
-  const count = features.shape[0] ?? 0;
+function logitsInParts(where: string, plan: TrainingPlan, features: Tensors): Tensors {
+  const count = batchSizeOf(where, features);
   for (;;) {
     const size = Math.min(fittingSizes.get(plan) ?? count, count);
     try {
       if (size === count) return plan.logits(features);
-      return tf.tidy(() => {
-        const starts = Array.from({ length: Math.ceil(count / size) }, (_, i) => i * size);
-        const parts = starts.map((start) =>
-          plan.logits(tf.slice(features, start, Math.min(size, count - start))),
-        );
-        return tf.concat(parts, 0);
+      const starts = Array.from({ length: Math.ceil(count / size) }, (_, i) => i * size);
+      return concatInParts(starts, (start) => {
+        const part = sliceTensors(features, start, Math.min(size, count - start));
+        try {
+          return plan.logits(part);
+        } finally {
+          tf.dispose(part as tf.TensorContainer);
+        }
       });
     } catch (error) {
       if (!(error instanceof OutOfMemoryError) || size <= 1) throw error;
@@ -129,32 +145,52 @@ function logitsInParts(where: string, plan: Plan, features: tf.Tensor): tf.Tenso
   }
 }
 
-function predictInParts(where: string, plan: Plan, features: tf.Tensor): tf.Tensor2D {
+/** Concatenates what `compute` gives for each part, tensor by tensor. */
+function concatInParts<T>(parts: readonly T[], compute: (part: T) => Tensors): Tensors {
+  const results: Tensors[] = [];
+  try {
+    for (const part of parts) results.push(compute(part));
+    return concatTensors(results);
+  } finally {
+    tf.dispose(results as tf.TensorContainer);
+  }
+}
+
+/** Joins the samples of results of the same structure, which stay the caller's. */
+function concatTensors(results: readonly Tensors[]): Tensors {
+  const lists = results.map(listTensors);
+  const joined = (lists[0] ?? []).map((_, i) =>
+    tf.concat(lists.map((list) => list[i] as tf.Tensor)),
+  );
+  return likeTensors(results[0] as Tensors, joined);
+}
+
+function predictInParts(where: string, plan: TrainingPlan, features: Tensors): Tensors {
   const logits = logitsInParts(where, plan, features);
   const outputs = plan.outputs(logits);
-  logits.dispose();
+  tf.dispose(logits as tf.TensorContainer);
   return outputs;
 }
 
 /**
- * The model's outputs `[numSamples, numClasses]` in inference mode, as `model.predict` gives them:
- * logits, or probabilities when the model ends with a softmax or sigmoid. The caller disposes them.
- * @param features float32 `[batch, height, width, channels]`, which stay the caller's; or a loader,
- *   whose batches are disposed
+ * The model's outputs in inference mode, as `model.predict` or the module's `forward` gives them:
+ * for a classifier `[numSamples, numClasses]`, logits, or probabilities when the model ends with a
+ * softmax or sigmoid. The caller disposes them.
+ * @param features one tensor, such as float32 `[batch, height, width, channels]`, a list or a
+ *   record of tensors, which stay the caller's; or a loader, whose batches are disposed
  * @throws TypeError or RangeError when model and features do not fit together
  * @example
  * const outputs = await predict(net, features);
  * const classes = outputs.argMax(1); // [batch]
  */
-export async function predict(
-  model: LayersModel,
-  features: tf.Tensor | Loader,
-): Promise<tf.Tensor2D> {
+export function predict(model: LayersModel, features: tf.Tensor | Loader): Promise<tf.Tensor2D>;
+export function predict(model: AnyModel, features: Tensors | AnyLoader): Promise<Tensors>;
+export async function predict(model: AnyModel, features: Tensors | AnyLoader): Promise<Tensors> {
   const where = '[trainer] predict';
   await startDefaultDevice(model);
-  const plan = compile(model);
-  if (features instanceof tf.Tensor) {
-    const labels = tf.zeros([features.shape[0] ?? 0], 'int32');
+  const plan = planOf(model);
+  if (areTensors(features)) {
+    const labels = tf.zeros([batchSizeOf(where, features)], 'int32');
     try {
       checkBatch(where, { features, labels }, plan, { checkLabels: false });
     } finally {
@@ -163,18 +199,20 @@ export async function predict(
     return predictInParts(where, plan, features);
   }
   checkLoader(where, features, plan);
-  const parts: tf.Tensor2D[] = [];
+  const parts: Tensors[] = [];
   try {
     for await (const batch of features) {
       try {
         checkBatch(where, batch, plan, { checkLabels: false, allowContinuous: true });
         parts.push(predictInParts(where, plan, batch.features));
       } finally {
-        tf.dispose([batch.features, batch.labels]);
+        disposeBatch(batch);
       }
     }
-    return tf.concat(parts, 0);
+    if (parts.length === 0)
+      throw new RangeError(`${where}: the loader gave no batch; expected ${features.numBatches}`);
+    return concatTensors(parts);
   } finally {
-    tf.dispose(parts);
+    tf.dispose(parts as tf.TensorContainer);
   }
 }

@@ -1,7 +1,9 @@
 /** What a model's arithmetic would cost for images of another size, without building it again. */
 
+import { isModule } from '@deepend/compiler';
 import type * as tfl from '@tensorflow/tfjs-layers';
 import type { SymbolicTensor } from '@tensorflow/tfjs-layers';
+import type { AnyModel } from './model';
 
 type Shape = (number | null)[];
 type Layer = tfl.layers.Layer;
@@ -19,7 +21,8 @@ const product = (shape: readonly (number | null)[]) =>
  * Multiply-accumulates of the convolutions and linear layers for one image of `size` × `size`
  * pixels; undefined where the model cannot have such an input.
  */
-export function costForSize(model: tfl.LayersModel, size: number): number | undefined {
+export function costForSize(model: AnyModel, size: number): number | undefined {
+  if (isModule(model)) return undefined; // its forward may do anything
   const [input] = model.inputs;
   if (!input || model.inputs.length !== 1 || input.shape.length !== 4) return undefined;
   const shapes = new Map<SymbolicTensor, Shape>();

@@ -1,4 +1,4 @@
-/** Training, evaluation and prediction with models of TensorFlow.js layers. */
+/** Training, evaluation and prediction with models of TensorFlow.js layers, and modules. */
 export { Accumulator } from './accumulator';
 export type {
   Callback,
@@ -25,8 +25,9 @@ export {
 export { restoreWeights } from './checkpoints/restore';
 export { type EvaluateOptions, type Evaluation, evaluate, predict } from './evaluate';
 export type { LearningRate } from './learning-rate';
-export type { Batch, Loader } from './loader';
+export type { AnyBatch, AnyLoader, Batch, Loader } from './loader';
 export { type LrFind, type LrFindOptions, lrFind } from './lr-find';
+export type { AnyModel } from './model';
 export type { TrainOptions } from './options';
 export { metricsLine, throughputLine } from './progress';
 export {

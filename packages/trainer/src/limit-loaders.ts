@@ -1,29 +1,30 @@
 /** Truncated loaders for `fastDevRun` (smoke test) and `overfitBatches` (overfit a few batches). */
 
-import * as tf from '@tensorflow/tfjs-core';
-import type { Batch, Loader } from './loader';
+import { mapTensors, type Tensors } from '@deepend/compiler';
+import { type AnyBatch, type AnyLoader, disposeBatch } from './loader';
 import type { TrainOptions } from './options';
 
 const FAST_DEV_BATCHES = 2;
 
 export interface LimitedLoaders {
-  readonly trainLoader: Loader;
-  readonly testLoader: Loader | null;
+  readonly trainLoader: AnyLoader;
+  readonly testLoader: AnyLoader | null;
   /** Frees the batches that `overfitBatches` keeps. */
   readonly dispose: () => void;
 }
 
 /** The loaders as `fastDevRun` and `overfitBatches` ask for; unchanged without these options. */
 export function limitLoaders(
-  trainIter: Loader,
-  testIter: Loader | null,
+  trainIter: AnyLoader,
+  testIter: AnyLoader | null,
   { fastDevRun, overfitBatches }: TrainOptions,
 ): LimitedLoaders {
   if (overfitBatches !== undefined) {
     const kept = new KeptBatches(trainIter, overfitBatches);
     return { trainLoader: kept, testLoader: testIter, dispose: () => kept.dispose() };
   }
-  const limit = (loader: Loader) => (fastDevRun ? firstBatches(loader, FAST_DEV_BATCHES) : loader);
+  const limit = (loader: AnyLoader) =>
+    fastDevRun ? firstBatches(loader, FAST_DEV_BATCHES) : loader;
   return {
     trainLoader: limit(trainIter),
     testLoader: testIter && limit(testIter),
@@ -31,12 +32,12 @@ export function limitLoaders(
   };
 }
 
-function limitedSize(loader: Loader, count: number) {
+function limitedSize(loader: AnyLoader, count: number) {
   const numBatches = Math.min(count, loader.numBatches);
   return { numBatches, numSamples: Math.min(numBatches * loader.batchSize, loader.numSamples) };
 }
 
-const describeLoader = (loader: Loader) => {
+const describeLoader = (loader: AnyLoader) => {
   const { batchSize, inputShape, classNames, numClasses } = loader;
   return {
     batchSize,
@@ -48,7 +49,7 @@ const describeLoader = (loader: Loader) => {
 };
 
 /** The first batches of each epoch. */
-function firstBatches(loader: Loader, count: number): Loader {
+function firstBatches(loader: AnyLoader, count: number): AnyLoader {
   const { numBatches, numSamples } = limitedSize(loader, count);
   return {
     ...describeLoader(loader),
@@ -65,14 +66,14 @@ function firstBatches(loader: Loader, count: number): Loader {
 }
 
 /** The first batches of the first epoch, kept and repeated in every epoch. */
-class KeptBatches implements Loader {
+class KeptBatches implements AnyLoader {
   readonly numBatches: number;
   readonly numSamples: number;
   readonly batchSize: number;
-  readonly #loader: Loader;
-  readonly #batches: Batch[] = [];
+  readonly #loader: AnyLoader;
+  readonly #batches: AnyBatch[] = [];
 
-  constructor(loader: Loader, count: number) {
+  constructor(loader: AnyLoader, count: number) {
     const { numBatches, numSamples } = limitedSize(loader, count);
     this.#loader = loader;
     this.numBatches = numBatches;
@@ -81,18 +82,20 @@ class KeptBatches implements Loader {
     Object.assign(this, describeLoader(loader));
   }
 
-  async *[Symbol.asyncIterator](): AsyncGenerator<Batch, void, undefined> {
+  async *[Symbol.asyncIterator](): AsyncGenerator<AnyBatch, void, undefined> {
     if (this.#batches.length === 0) {
       for await (const batch of this.#loader) {
         this.#batches.push(batch);
         if (this.#batches.length === this.numBatches) break;
       }
     }
-    for (const { features, labels } of this.#batches)
-      yield { features: tf.clone(features), labels: tf.clone(labels) };
+    for (const { features, labels, ...rest } of this.#batches)
+      yield { ...rest, features: cloneTensors(features), labels: cloneTensors(labels) };
   }
 
   dispose(): void {
-    for (const { features, labels } of this.#batches) tf.dispose([features, labels]);
+    for (const batch of this.#batches) disposeBatch(batch);
   }
 }
+
+const cloneTensors = (tensors: Tensors): Tensors => mapTensors(tensors, (tensor) => tensor.clone());

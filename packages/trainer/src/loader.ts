@@ -1,19 +1,38 @@
 /** Minibatches and loaders: their types, and the checks that they fit a model. */
 
-import type { Plan } from '@deepend/compiler';
+import {
+  areTensors,
+  batchSizeOf,
+  isOneTensor,
+  listTensors,
+  type Tensors,
+  type TrainingPlan,
+} from '@deepend/compiler';
 import { formatValue } from '@deepend/core';
-import { Tensor } from '@tensorflow/tfjs-core';
+import { dispose, type Tensor, type TensorContainer } from '@tensorflow/tfjs-core';
 
-/** One minibatch. The code that takes it from a loader owns it and disposes it. */
-export interface Batch {
-  /** float32 `[batch, height, width, channels]`. */
-  readonly features: Tensor;
-  /** int32 `[batch]` of class indices, or float32 `[batch, numClasses]` of probabilities. */
-  readonly labels: Tensor;
+/**
+ * One minibatch: features and labels are each a tensor, a list of tensors or a record of named
+ * tensors, with the samples in front. The code that takes it from a loader owns it and disposes it.
+ */
+export interface Batch<Features extends Tensors = Tensor, Labels extends Tensors = Tensor> {
+  /** For images float32 `[batch, height, width, channels]`. */
+  readonly features: Features;
+  /** For classes int32 `[batch]` of indices, or float32 `[batch, numClasses]` of probabilities. */
+  readonly labels: Labels;
+  /**
+   * Whether new sequences begin with this batch, so that a state that passes from batch to batch
+   * starts again. @default false; each epoch starts again in any case
+   */
+  readonly isNewSequence?: boolean;
 }
 
+/** A batch of any features and labels. */
+export type AnyBatch = Batch<Tensors, Tensors>;
+
 /** An async iterable that yields one epoch's batches each time it is looped over. */
-export interface Loader extends AsyncIterable<Batch> {
+export interface Loader<Features extends Tensors = Tensor, Labels extends Tensors = Tensor>
+  extends AsyncIterable<Batch<Features, Labels>> {
   readonly numSamples: number;
   readonly numBatches: number;
   readonly batchSize: number;
@@ -40,8 +59,19 @@ export interface Loader extends AsyncIterable<Batch> {
   restore?(state: object): void;
 }
 
+/** Number of samples of a batch. */
+export const countSamples = ({ features }: AnyBatch): number =>
+  listTensors(features)[0]?.shape[0] ?? 0;
+
+/** Frees a batch. */
+export const disposeBatch = ({ features, labels }: AnyBatch): void =>
+  dispose([features, labels] as TensorContainer);
+
+/** A loader of any features and labels. */
+export type AnyLoader = Loader<Tensors, Tensors>;
+
 /** @throws TypeError or RangeError when the loader does not fit the model */
-export function checkLoader(where: string, loader: Loader, plan: Plan): void {
+export function checkLoader(where: string, loader: AnyLoader, plan: TrainingPlan): void {
   if (typeof loader?.[Symbol.asyncIterator] !== 'function') {
     throw new TypeError(
       `${where}: expected a loader, an async iterable of { features, labels }, got ` +
@@ -57,7 +87,7 @@ export function checkLoader(where: string, loader: Loader, plan: Plan): void {
   }
   if (loader.inputShape) checkShape(where, loader.inputShape, plan);
   const classes = loader.numClasses ?? loader.classNames?.length ?? 0;
-  if (classes > plan.numClasses) {
+  if (plan.numClasses !== undefined && classes > plan.numClasses) {
     throw new RangeError(
       `${where}: the loader has ${classes} classes, the model's output ${plan.numClasses}; ` +
         `build it with numClasses: ${classes}`,
@@ -70,7 +100,7 @@ export function checkLoader(where: string, loader: Loader, plan: Plan): void {
  * would show.
  * @throws RangeError when both loaders have class names and these differ
  */
-export function checkSameClasses(where: string, train: Loader, test: Loader): void {
+export function checkSameClasses(where: string, train: AnyLoader, test: AnyLoader): void {
   compareClasses(where, train.classNames, test.classNames, 'test data');
 }
 
@@ -78,13 +108,13 @@ export function checkSameClasses(where: string, train: Loader, test: Loader): vo
 const trainedOn = new WeakMap<object, readonly string[]>();
 
 /** Remembers the classes that a model is trained on, for `checkTrainedClasses`. */
-export function rememberClasses(model: object, { classNames }: Loader): void {
+export function rememberClasses(model: object, { classNames }: AnyLoader): void {
   if (classNames) trainedOn.set(model, classNames);
   else trainedOn.delete(model);
 }
 
 /** @throws RangeError when the loader has other class names than the model's training data */
-export function checkTrainedClasses(where: string, model: object, { classNames }: Loader): void {
+export function checkTrainedClasses(where: string, model: object, { classNames }: AnyLoader): void {
   compareClasses(where, trainedOn.get(model), classNames, 'data');
 }
 
@@ -114,7 +144,8 @@ export function firstDifference(
   return Array.from({ length }, (_, i) => i).find((i) => names[i] !== others[i]);
 }
 
-function checkShape(where: string, shape: readonly number[], { inputShape }: Plan): void {
+function checkShape(where: string, shape: readonly number[], { inputShape }: TrainingPlan): void {
+  if (!inputShape) return; // a module takes what its forward takes
   const fits =
     shape.length === inputShape.length &&
     inputShape.every((size, i) => size === null || size === shape[i]);
@@ -134,32 +165,37 @@ function checkShape(where: string, shape: readonly number[], { inputShape }: Pla
  */
 export function checkBatch(
   where: string,
-  batch: Batch,
-  plan: Plan,
+  batch: AnyBatch,
+  plan: TrainingPlan,
   { checkLabels, allowContinuous = false }: { checkLabels: boolean; allowContinuous?: boolean },
 ): void {
   const { features, labels } = batch ?? {};
-  if (!(features instanceof Tensor) || !(labels instanceof Tensor)) {
+  if (!areTensors(features) || !areTensors(labels)) {
     throw new TypeError(
-      `${where}: expected batches of { features, labels }, both tensors, got ${formatValue(batch)}`,
+      `${where}: expected batches of { features, labels }, each a tensor, a list or a record of ` +
+        `tensors, got ${formatValue(batch)}`,
     );
   }
+  batchSizeOf(`${where}: features`, features);
+  const hasOneOutput = plan.numClasses !== undefined && isOneTensor(labels);
+  if (!isOneTensor(features) || !hasOneOutput) return; // the model and the loss check the rest
   if (features.dtype !== 'float32')
     throw new TypeError(`${where}: expected features of float32, got ${features.dtype}; cast them`);
   checkShape(where, features.shape.slice(1), plan);
   const isContinuous = labels.dtype === 'float32' && labels.shape[0] === features.shape[0];
   if (allowContinuous && isContinuous) return;
   const isSoft = labels.rank === 2; // probabilities of the classes
-  const expected = isSoft ? [features.shape[0], plan.numClasses] : [features.shape[0]];
+  const { numClasses = 0 } = plan;
+  const expected = isSoft ? [features.shape[0], numClasses] : [features.shape[0]];
   if (labels.shape.join() !== expected.join()) {
     throw new RangeError(
       `${where}: expected labels of [${expected.join(', ')}], got [${labels.shape.join(', ')}]`,
     );
   }
-  if (checkLabels && !isSoft) checkClasses(where, labels, plan);
+  if (checkLabels && !isSoft) checkClasses(where, labels, numClasses);
 }
 
-function checkClasses(where: string, labels: Tensor, { numClasses }: Plan): void {
+function checkClasses(where: string, labels: Tensor, numClasses: number): void {
   const values = labels.dataSync();
   const bad = values.findIndex(
     (label) => !(label >= 0 && label < numClasses && Number.isInteger(label)),

@@ -3,7 +3,7 @@
  * 3.3; the averaging, the end and the choice are fastai's.
  */
 
-import { compile, type Loss, type Plan } from '@deepend/compiler';
+import { type AnyLoss, planOf, type TrainingPlan } from '@deepend/compiler';
 import { checkOptions, mixSeed, rule } from '@deepend/core';
 import { activate, type Device, toDevice } from '@deepend/device';
 import {
@@ -13,8 +13,8 @@ import {
   softmaxCrossEntropy,
 } from '@deepend/optim';
 import * as tf from '@tensorflow/tfjs-core';
-import type { LayersModel } from '@tensorflow/tfjs-layers';
-import { type Batch, checkBatch, checkLoader, type Loader } from './loader';
+import { type AnyBatch, type AnyLoader, checkBatch, checkLoader, disposeBatch } from './loader';
+import type { AnyModel } from './model';
 import { startDefaultDevice } from './start-device';
 
 const WHERE = '[trainer] lrFind';
@@ -44,7 +44,7 @@ const rules = rule.object({
       "an optimizer's name or options",
     )
     .optional(),
-  loss: rule.func<Loss<tf.Scalar | null>>().optional(),
+  loss: rule.func<AnyLoss>().optional(),
 });
 
 export interface LrFindOptions {
@@ -67,7 +67,7 @@ export interface LrFindOptions {
   /** An optimizer's name, or its name with options, as in `train`. @default 'sgd' */
   optimizer?: OptimizerOptions['name'] | OptimizerOptions;
   /** As in `train`. @default softmax cross-entropy on the logits */
-  loss?: Loss<tf.Scalar | null>;
+  loss?: AnyLoss;
 }
 
 export interface LrFind {
@@ -91,8 +91,8 @@ export interface LrFind {
  * const { suggestion } = await lrFind(net, trainIter);
  */
 export async function lrFind(
-  model: LayersModel,
-  trainIter: Loader,
+  model: AnyModel,
+  trainIter: AnyLoader,
   settings: LrFindOptions = {},
 ): Promise<LrFind> {
   const { device, optimizer: named, loss, ...given } = checkOptions(WHERE, rules, settings);
@@ -101,7 +101,7 @@ export async function lrFind(
     throw new RangeError(
       `${WHERE}: expected "minLr" below "maxLr", got ${range.minLr} and ${range.maxLr}`,
     );
-  const plan = compile(model);
+  const plan = planOf(model);
   checkLoader(WHERE, trainIter, plan);
   const optimizer = createOptimizer(typeof named === 'object' ? named : { name: named ?? 'sgd' });
   if (device) {
@@ -125,13 +125,17 @@ type Range = Required<Pick<LrFindOptions, 'minLr' | 'maxLr' | 'steps' | 'smooth'
 
 /** What a step needs besides a batch. */
 interface Trial {
-  readonly plan: Plan;
+  readonly plan: TrainingPlan;
   readonly optimizer: Optimizer;
-  readonly loss: Loss<tf.Scalar | null> | undefined;
+  readonly loss: AnyLoss | undefined;
 }
 
 /** Trains with the learning rates of the range, and records the averaged losses. */
-async function sweep(trial: Trial, loader: Loader, { minLr, maxLr, steps, smooth, seed }: Range) {
+async function sweep(
+  trial: Trial,
+  loader: AnyLoader,
+  { minLr, maxLr, steps, smooth, seed }: Range,
+) {
   const lrs: number[] = [];
   const losses: number[] = [];
   let mean = 0;
@@ -164,7 +168,7 @@ async function sweep(trial: Trial, loader: Loader, { minLr, maxLr, steps, smooth
 /** Makes one update and disposes the batch. @returns the loss before the update */
 async function trainStep(
   { plan, optimizer, loss: computeLoss }: Trial,
-  batch: Batch,
+  batch: AnyBatch,
   { lr, seed, checkLabels }: { lr: number; seed: number; checkLabels: boolean },
 ): Promise<number> {
   try {
@@ -178,12 +182,12 @@ async function trainStep(
     tf.dispose([loss, ...(correct ? [correct] : []), ...gradients.map(({ gradient }) => gradient)]);
     return value;
   } finally {
-    tf.dispose([batch.features, batch.labels]);
+    disposeBatch(batch);
   }
 }
 
 /** The batches of one epoch after another, without end. */
-async function* repeatEpochs(loader: Loader): AsyncGenerator<Batch> {
+async function* repeatEpochs(loader: AnyLoader): AsyncGenerator<AnyBatch> {
   for (;;) {
     let count = 0;
     for await (const batch of loader) {
@@ -201,7 +205,7 @@ async function* repeatEpochs(loader: Loader): AsyncGenerator<Batch> {
  * @returns a function that moves the loader back to its present position, so that training after a
  *   trial sees the same batches as without one
  */
-function savePosition(loader: Loader): () => void {
+function savePosition(loader: AnyLoader): () => void {
   const position = loader.state?.();
   return () => (position ? loader.restore?.(position) : undefined);
 }

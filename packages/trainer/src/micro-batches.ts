@@ -3,23 +3,27 @@
  * The summed gradients make one update.
  */
 
-import type { Loss, Plan, StepResult } from '@deepend/compiler';
+import {
+  type AnyLoss,
+  type Measured,
+  type ParameterGradient,
+  sliceTensors,
+  type TrainingPlan,
+} from '@deepend/compiler';
 import { mixSeed, OutOfMemoryError } from '@deepend/core';
 import { GradientAccumulator } from '@deepend/optim';
 import * as tf from '@tensorflow/tfjs-core';
-import type { LayersModel } from '@tensorflow/tfjs-layers';
 import { type BatchMetrics, massOf, scalarsOf } from './accumulator';
-import type { Batch } from './loader';
+import { type AnyBatch, countSamples } from './loader';
 
 interface MicroBatchOptions {
-  readonly model: LayersModel;
-  readonly plan: Plan;
-  readonly loss: Loss<tf.Scalar | null>;
+  readonly plan: TrainingPlan;
+  readonly loss: AnyLoss;
   /** Samples in each part. @default 'auto': whole batches until one does not fit */
   readonly size: number | 'auto' | undefined;
 }
 
-type Gradients = StepResult<tf.Scalar | null>;
+type Gradients = Measured & { readonly gradients: readonly ParameterGradient[] };
 
 export class MicroBatches {
   /** Samples in each part; undefined while batches are trained whole. */
@@ -39,10 +43,10 @@ export class MicroBatches {
    * Mean loss, number correct and mean gradients of a batch. With `'auto'` it halves the parts
    * until one fits, and warns.
    */
-  forwardBackward(batch: Batch, seed: number): Gradients {
+  forwardBackward(batch: AnyBatch, seed: number): Gradients {
     if (!this.#isAuto || this.size !== undefined || this.#hasFitted)
       return this.#inParts(batch, seed);
-    const statistics = new MovingStatistics(this.#options.model); // a failed pass changes some
+    const statistics = new MovingStatistics(this.#options.plan); // a failed pass changes some
     try {
       for (;;) {
         try {
@@ -50,7 +54,7 @@ export class MicroBatches {
           this.#hasFitted = true;
           return result;
         } catch (error) {
-          const count = batch.features.shape[0] ?? 1;
+          const count = countSamples(batch);
           const tried = this.size ?? count;
           if (!(error instanceof OutOfMemoryError) || tried <= 1) throw error;
           statistics.restore();
@@ -63,9 +67,10 @@ export class MicroBatches {
     }
   }
 
-  #inParts({ features, labels }: Batch, seed: number): Gradients {
+  #inParts(batch: AnyBatch, seed: number): Gradients {
     const { plan, loss } = this.#options;
-    const count = features.shape[0] ?? 0;
+    const { features, labels } = batch;
+    const count = countSamples(batch);
     const size = this.size ?? count;
     if (size >= count) return plan.forwardBackward(features, labels, { seed, loss });
     const accumulator = new GradientAccumulator();
@@ -74,8 +79,8 @@ export class MicroBatches {
     try {
       for (let start = 0; start < count; start += size) {
         const length = Math.min(size, count - start);
-        const x = slice(features, start, length);
-        const y = slice(labels, start, length);
+        const x = sliceTensors(features, start, length);
+        const y = sliceTensors(labels, start, length);
         try {
           const result = plan.forwardBackward(x, y, { seed: mixSeed(seed, start), loss });
           const mass = massOf(loss, y);
@@ -85,7 +90,7 @@ export class MicroBatches {
           tf.dispose(result.gradients.map(({ gradient }) => gradient));
           if (typeof fraction !== 'number') fraction.dispose();
         } finally {
-          tf.dispose([x, y]);
+          tf.dispose([x, y] as tf.TensorContainer);
         }
       }
       return { ...combine(parts, total ?? count), gradients: accumulator.take() };
@@ -96,9 +101,6 @@ export class MicroBatches {
     }
   }
 }
-
-const slice = (x: tf.Tensor, start: number, length: number): tf.Tensor =>
-  tf.slice(x, [start, ...x.shape.slice(1).map(() => 0)], [length, ...x.shape.slice(1)]);
 
 /** Mean loss and number correct of a batch from those of its parts, by their masses. */
 function combine(
@@ -133,20 +135,17 @@ const splitMessage = (count: number, size: number) =>
 
 /** Copies of the moving statistics of batch normalization, which a forward pass changes. */
 class MovingStatistics {
-  readonly #copies: { weight: LayersModel['weights'][number]; value: tf.Tensor }[];
+  readonly #copies: { variable: tf.Variable; value: tf.Tensor }[];
 
-  constructor(model: LayersModel) {
-    const moving = model.weights.filter(({ originalName }) =>
-      /\/moving_(mean|variance)$/.test(originalName),
-    );
-    this.#copies = moving.map((weight) => ({
-      weight,
-      value: tf.tidy(() => tf.add(weight.read(), 0)),
+  constructor({ statistics }: TrainingPlan) {
+    this.#copies = statistics.map(({ variable }) => ({
+      variable,
+      value: tf.tidy(() => tf.add(variable, 0)),
     }));
   }
 
   restore(): void {
-    for (const { weight, value } of this.#copies) weight.write(value);
+    for (const { variable, value } of this.#copies) variable.assign(value);
   }
 
   dispose(): void {

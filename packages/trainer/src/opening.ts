@@ -1,6 +1,6 @@
 /** What a run says before its first step: device, model, data and steps. */
 import type { RunInfo } from './callbacks/callback';
-import type { Loader } from './loader';
+import type { AnyLoader } from './loader';
 
 const formatCount = (count: number) => count.toLocaleString('en-US');
 
@@ -11,7 +11,7 @@ const formatCount = (count: number) => count.toLocaleString('en-US');
  */
 export function openingLines(
   info: RunInfo,
-  { trainLoader, testLoader }: { trainLoader: Loader; testLoader: Loader | null },
+  { trainLoader, testLoader }: { trainLoader: AnyLoader; testLoader: AnyLoader | null },
 ): string[] {
   const { model, numEpochs, numSamples, numBatches, history } = info;
   const { name, hardware, why } = info.device;
@@ -34,13 +34,14 @@ const countParameters = ({ model }: RunInfo): number =>
     .filter(({ originalName }) => !/moving_(mean|variance)$/.test(originalName))
     .reduce((sum, { shape }) => sum + shape.reduce<number>((n, size) => n * (size ?? 1), 1), 0);
 
-function describeSamples(shape: readonly (number | null)[]): string {
+function describeSamples(shape: readonly (number | null)[] | undefined): string {
+  if (!shape) return 'samples';
   const sizes = shape.map((size) => size ?? 'any').join('×');
   return shape.length === 3 ? `images of ${sizes}` : `samples of ${sizes}`;
 }
 
 /** Height of the images before they were resized, in pixels, where the loader has a dataset. */
-export function originalSizeOf(loader: Loader): number | undefined {
+export function originalSizeOf(loader: AnyLoader): number | undefined {
   const { dataset } = loader as { dataset?: { imageShape?: readonly number[] } };
   const [height, width] = dataset?.imageShape ?? [];
   return height === width ? height : undefined;

@@ -1,6 +1,6 @@
 /** The options of `train`: their meaning, and the rules that are checked before it computes. */
 
-import type { Loss } from '@deepend/compiler';
+import type { AnyLoss } from '@deepend/compiler';
 import { checkOptions, rule } from '@deepend/core';
 import type { Device } from '@deepend/device';
 import {
@@ -9,7 +9,6 @@ import {
   type OptimizerOptions,
   softmaxCrossEntropy,
 } from '@deepend/optim';
-import type { Rank, Tensor } from '@tensorflow/tfjs-core';
 import { type Callback, PROGRESS } from './callbacks/callback';
 import { describeRate, firstRate, type LearningRate } from './learning-rate';
 
@@ -66,7 +65,7 @@ export interface TrainOptions {
    * @default softmax cross-entropy on the logits
    * @example crossEntropy({ labelSmoothing: 0.1 })
    */
-  loss?: Loss<Tensor<Rank.R0> | null>;
+  loss?: AnyLoss;
   /**
    * Measured on the test set after each epoch, for `history[i].metrics`. @default none
    * @example [metrics.topK(5)]

@@ -14,7 +14,7 @@ import * as tf from '@tensorflow/tfjs-core';
 import { adviceFor } from './advice';
 import { type Callback, PROGRESS, type RunInfo, type TrainResult } from './callbacks/callback';
 import { Estimate, formatDuration, workOf } from './estimate';
-import type { Loader } from './loader';
+import type { AnyLoader } from './loader';
 import { openingLines, originalSizeOf } from './opening';
 import { ProgressBar } from './progress-bar';
 import { notebookBars } from './progress-notebook';
@@ -70,7 +70,7 @@ const MIN_ESTIMATE_SECONDS = 10; // shorter runs are over before an estimate is 
  */
 export function progressDisplay(
   callbacks: readonly Callback[],
-  { trainLoader, testLoader }: { trainLoader: Loader; testLoader: Loader | null },
+  { trainLoader, testLoader }: { trainLoader: AnyLoader; testLoader: AnyLoader | null },
 ): Callback & { close(): void } {
   const drawsLive = callbacks.some((callback) => callback.drawsLive);
   const bars = makeBars(drawsLive);
@@ -127,7 +127,7 @@ export function progressDisplay(
 /** `about 1 h 50 min for 10 epochs; \`resize: 28\` would take about 7 min` */
 function estimateLine(
   { model, numEpochs }: RunInfo,
-  about: { seconds: number; record: { epoch: number }; trainLoader: Loader },
+  about: { seconds: number; record: { epoch: number }; trainLoader: AnyLoader },
 ): string {
   const { seconds, record, trainLoader } = about;
   const epochs = numEpochs - record.epoch + 1;

@@ -5,7 +5,6 @@ import { type EpochRecord, mixSeed, type StepRecord } from '@deepend/core';
 import { currentDevice, type Device } from '@deepend/device';
 import type { ScheduleRun } from '@deepend/optim';
 import * as tf from '@tensorflow/tfjs-core';
-import type { LayersModel } from '@tensorflow/tfjs-layers';
 import { RunningMetrics } from './accumulator';
 import {
   type Callback,
@@ -20,7 +19,8 @@ import type { Checkpoint } from './checkpoints/file';
 import { newestCheckpoint } from './checkpoints/folder';
 import { assertSameRun, restoreTensors, tensorsWithPrefix } from './checkpoints/restore';
 import { startSchedule } from './learning-rate';
-import type { Batch, Loader } from './loader';
+import type { AnyBatch, AnyLoader } from './loader';
+import type { AnyModel } from './model';
 import { configOf, describeOptions, type TrainOptions } from './options';
 import { StepRunner, type StepSettings } from './step-runner';
 
@@ -49,15 +49,15 @@ export class Run {
   /** Whether all batches of the epoch in progress are trained: only its evaluation is left. */
   isTrained = false;
   /** The batch of the step in progress, for callbacks. */
-  batch: Batch | undefined;
+  batch: AnyBatch | undefined;
   /** Why a callback stopped the run; undefined while it continues. */
   stopReason: string | undefined;
   /** Whether the stopped run is to be resumed later. */
   resumable = false;
   /** When the run last yielded to the event loop, in milliseconds. */
   yieldedAt = 0;
-  readonly #model: LayersModel;
-  readonly #loader: Loader;
+  readonly #model: AnyModel;
+  readonly #loader: AnyLoader;
   readonly #options: RunOptions;
   readonly #callbacks: readonly Callback[];
   readonly #schedule: ScheduleRun;
@@ -70,8 +70,8 @@ export class Run {
 
   /** @param callbacks those whose state a checkpoint saves */
   constructor(
-    model: LayersModel,
-    loader: Loader,
+    model: AnyModel,
+    loader: AnyLoader,
     { callbacks, ...options }: RunOptions & { callbacks: readonly Callback[] },
   ) {
     this.#callbacks = callbacks;

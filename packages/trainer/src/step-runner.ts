@@ -1,6 +1,14 @@
 /** The arithmetic of one training step: forward, backward, accumulation, clipping, update, EMA. */
 
-import { compile, type Loss, type ParameterGradient, type Plan } from '@deepend/compiler';
+import {
+  type AnyLoss,
+  isModule,
+  type Loss,
+  type ParameterGradient,
+  type Plan,
+  planOf,
+  type TrainingPlan,
+} from '@deepend/compiler';
 import { DeviceGroup } from '@deepend/distributed';
 import {
   clipByNorm,
@@ -12,11 +20,13 @@ import {
   softmaxCrossEntropy,
 } from '@deepend/optim';
 import * as tf from '@tensorflow/tfjs-core';
-import type { LayersModel } from '@tensorflow/tfjs-layers';
 import { type BatchMetrics, massOf } from './accumulator';
-import type { Batch } from './loader';
+import { type AnyBatch, type Batch, countSamples } from './loader';
 import { MicroBatches } from './micro-batches';
+import type { AnyModel } from './model';
 import type { TrainOptions } from './options';
+
+const WHERE = '[trainer] train';
 
 type StepOptions = Pick<
   TrainOptions,
@@ -40,15 +50,15 @@ export interface StepSettings {
 
 /** Runs training steps on a model. It owns the plan, the optimizer, the EMA and the devices. */
 export class StepRunner {
-  readonly plan: Plan;
+  readonly plan: TrainingPlan;
   readonly optimizer: Optimizer;
   readonly ema: ModelEma | undefined;
-  readonly loss: Loss<tf.Scalar | null>;
+  readonly loss: AnyLoss;
   /** Splits batches that do not fit the device's memory. */
   readonly microBatches: MicroBatches;
   /** Number of weight updates so far. */
   updates = 0;
-  readonly #model: LayersModel;
+  readonly #model: AnyModel;
   readonly #options: StepOptions;
   readonly #accumulator: GradientAccumulator | undefined;
   readonly #group: DeviceGroup | undefined; // several devices that share each batch
@@ -56,10 +66,10 @@ export class StepRunner {
   /** Samples or mass of those batches. */
   #pendingMass: number | tf.Scalar = 0;
 
-  constructor(model: LayersModel, options: StepOptions) {
+  constructor(model: AnyModel, options: StepOptions) {
     const { optimizer = 'sgd', loss = softmaxCrossEntropy, emaDecay, microBatch } = options;
     const { gradientAccumulationSteps = 1, devices } = options;
-    const plan = compile(model);
+    const plan = planOf(model);
     this.#model = model;
     this.#options = options;
     this.plan = plan;
@@ -67,11 +77,23 @@ export class StepRunner {
       typeof optimizer === 'string' ? { name: optimizer } : optimizer,
     );
     this.loss = loss;
-    this.microBatches = new MicroBatches({ model, plan, loss, size: microBatch });
+    this.microBatches = new MicroBatches({ plan, loss: this.loss, size: microBatch });
     if (emaDecay !== undefined) this.ema = new ModelEma(plan, { decay: emaDecay });
     if (gradientAccumulationSteps > 1) this.#accumulator = new GradientAccumulator();
-    if (devices && devices.length > 1)
-      this.#group = new DeviceGroup({ model, plan, loss, devices });
+    if (devices && devices.length > 1) {
+      if (isModule(model)) {
+        throw new TypeError(
+          `${WHERE}: several devices train a tf.LayersModel; '${model.name}' is an nn.Module, ` +
+            'whose code other threads do not have; use one device',
+        );
+      }
+      this.#group = new DeviceGroup({
+        model,
+        plan: plan as Plan,
+        loss: this.loss as Loss<tf.Scalar | null>,
+        devices,
+      });
+    }
   }
 
   /** Starts the workers of the other devices. @throws Error when one does not start */
@@ -89,11 +111,11 @@ export class StepRunner {
    * every `gradientAccumulationSteps` batches.
    * @returns the batch's metrics, whose scalars are the caller's
    */
-  async step(batch: Batch, { seed, lr, isLast }: StepSettings): Promise<BatchMetrics> {
+  async step(batch: AnyBatch, { seed, lr, isLast }: StepSettings): Promise<BatchMetrics> {
     const { gradientAccumulationSteps = 1 } = this.#options;
-    const count = batch.features.shape[0] ?? 0;
+    const count = countSamples(batch);
     const { loss, correct, gradients } = this.#group
-      ? await this.#group.step(batch, seed)
+      ? await this.#group.step(batch as Batch, seed)
       : this.microBatches.forwardBackward(batch, seed);
     this.#pendingBatches++;
     const mass = massOf(this.loss, batch.labels);

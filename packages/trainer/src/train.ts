@@ -3,8 +3,6 @@
 import type { EpochRecord, StepRecord } from '@deepend/core';
 import { activate, currentDevice, type Device, toDevice } from '@deepend/device';
 import { checkDevices, requireFirst } from '@deepend/distributed';
-import * as tf from '@tensorflow/tfjs-core';
-import type { LayersModel } from '@tensorflow/tfjs-layers';
 import {
   type Callback,
   emit,
@@ -15,7 +13,15 @@ import {
 } from './callbacks/callback';
 import { type Evaluation, evaluatePlan } from './evaluate';
 import { limitLoaders } from './limit-loaders';
-import { checkBatch, checkLoader, checkSameClasses, type Loader, rememberClasses } from './loader';
+import {
+  type AnyLoader,
+  checkBatch,
+  checkLoader,
+  checkSameClasses,
+  disposeBatch,
+  rememberClasses,
+} from './loader';
+import type { AnyModel } from './model';
 import { checkTrainOptions, type TrainOptions } from './options';
 import { progressDisplay } from './progress';
 import { summarizeInNotebooks } from './progress-notebook';
@@ -48,9 +54,9 @@ const YIELD_INTERVAL_MS = 20;
  * });
  */
 export async function train(
-  model: LayersModel,
-  trainIter: Loader,
-  testIter: Loader | null,
+  model: AnyModel,
+  trainIter: AnyLoader,
+  testIter: AnyLoader | null,
   trainOptions: TrainOptions,
 ): Promise<TrainResult> {
   const options = checkTrainOptions(WHERE, trainOptions);
@@ -115,8 +121,8 @@ export async function train(
  * const { loss, trainAcc } = await trainEpoch(net, trainIter, { lr: 0.1 });
  */
 export async function trainEpoch(
-  model: LayersModel,
-  trainIter: Loader,
+  model: AnyModel,
+  trainIter: AnyLoader,
   options: Omit<TrainOptions, 'numEpochs'>,
 ): Promise<EpochRecord> {
   const once = { progress: false, ...options, numEpochs: 1 };
@@ -125,7 +131,7 @@ export async function trainEpoch(
 }
 
 /** Starts the device, or the first of the devices, and moves the model there. */
-async function prepareDevice(model: LayersModel, options: TrainOptions): Promise<Device> {
+async function prepareDevice(model: AnyModel, options: TrainOptions): Promise<Device> {
   const devices = checkDevices(WHERE, options);
   const device = options.device ?? options.devices?.[0];
   if (device) {
@@ -152,7 +158,7 @@ interface TrainedEpoch {
  */
 async function trainOneEpoch(
   run: Run,
-  loader: Loader,
+  loader: AnyLoader,
   { options, callbacks }: { options: TrainOptions; callbacks: readonly Callback[] },
 ): Promise<TrainedEpoch | undefined> {
   const { stepRunner, metrics } = run;
@@ -176,7 +182,7 @@ async function trainOneEpoch(
       await yieldToEventLoop(run);
     } finally {
       run.batch = undefined;
-      tf.dispose([batch.features, batch.labels]);
+      disposeBatch(batch);
     }
     const isStopped = run.stopReason !== undefined && stepRunner.settled;
     if (isStopped && run.step < run.numBatches) return undefined;

@@ -1,8 +1,9 @@
 /** What a run's `config.json` and `result.json` record. */
 import { execFileSync } from 'node:child_process';
 import path from 'node:path';
+import { isModule } from '@deepend/compiler';
 import type { EpochRecord } from '@deepend/core';
-import type { Loader, RunInfo, TrainResult } from '@deepend/trainer';
+import type { AnyLoader, RunInfo, TrainResult } from '@deepend/trainer';
 import * as tf from '@tensorflow/tfjs-core';
 import { version } from '../../package.json';
 import { isObject, type RunConfig } from './records';
@@ -21,8 +22,10 @@ export async function describeRun(
   return {
     model: model.name,
     // With the number of classes, enough to build a checkpoint's model again without the data.
-    inputShape: model.inputs[0]?.shape.slice(1),
-    numClasses: model.outputs[0]?.shape.at(-1),
+    ...(!isModule(model) && {
+      inputShape: model.inputs[0]?.shape.slice(1),
+      numClasses: model.outputs[0]?.shape.at(-1),
+    }),
     ...(classNames && { classNames }),
     device: device.name,
     backend: device.backend,
@@ -47,7 +50,7 @@ export async function describeRun(
  */
 async function describeLoaders({ trainIter, testIter }: RunInfo): Promise<object> {
   const testPrepares = testIter?.preprocessing !== undefined;
-  const describe = async (loader: Loader, prepares: boolean): Promise<object> => ({
+  const describe = async (loader: AnyLoader, prepares: boolean): Promise<object> => ({
     ...(loader.describe?.() ?? { reason: 'its loader was made by the script' }),
     ...(prepares && (await preprocessingOf(loader, trainIter.classNames))),
   });
@@ -58,7 +61,7 @@ async function describeLoaders({ trainIter, testIter }: RunInfo): Promise<object
 }
 
 /** @param known class names that `config.json` has already */
-async function preprocessingOf(loader: Loader, known: Loader['classNames']): Promise<object> {
+async function preprocessingOf(loader: AnyLoader, known: AnyLoader['classNames']): Promise<object> {
   const found = await loader.preprocessing?.();
   if (!found) return {};
   const { classNames, ...steps } = found as { classNames?: readonly string[] };

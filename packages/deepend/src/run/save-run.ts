@@ -1,5 +1,6 @@
 /** The callback that writes a run's folder. */
 import { mkdir, readFile, rm } from 'node:fs/promises';
+import { isModule } from '@deepend/compiler';
 import { appendToFile, releaseLiveOutput, toJsonl, writeFileAtomic } from '@deepend/core';
 import { saveArchitecture, saveModel } from '@deepend/models';
 import { curves } from '@deepend/plot';
@@ -171,6 +172,7 @@ async function beginFolder(
 async function writeArchitecture(dir: string, model: RunInfo['model']): Promise<void> {
   const file = runFile(dir, 'architecture');
   await rm(file, { force: true });
+  if (isModule(model)) return; // its code is the script's
   try {
     model.toJSON(undefined, false);
   } catch {

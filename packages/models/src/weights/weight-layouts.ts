@@ -7,8 +7,9 @@ import { type FlattenedImage, flattenedImages } from './flattened';
 export interface Parameter {
   /** PyTorch's name: `layer1.0.conv1.weight`. */
   readonly name: string;
-  readonly layer: layers.Layer;
-  readonly variable: LayerVariable;
+  /** The layer, or the module, that has it. */
+  readonly layer: Pick<layers.Layer, 'name'>;
+  readonly variable: Pick<LayerVariable, 'read' | 'write'>;
   /** TensorFlow.js's shape. */
   readonly shape: readonly number[];
   readonly torch: TorchLayout;

@@ -1,8 +1,10 @@
 /** Loads and saves a model's weights as safetensors files with PyTorch's names and layouts. */
+import { isModule, type ModuleLike } from '@deepend/compiler';
 import { checkOptions, closest, formatValue, rule } from '@deepend/core';
 import * as tf from '@tensorflow/tfjs-core';
 import type { LayersModel } from '@tensorflow/tfjs-layers';
 import type { FloatDtype } from './float-formats';
+import { moduleParameters, writeModuleWeights } from './module-weights';
 import { isFloat, withSafetensors, writeSafetensors } from './safetensors';
 import type { SafetensorsTensor } from './safetensors-header';
 import { type Parameter, reverseAxes, torchParameters } from './weight-layouts';
@@ -58,7 +60,7 @@ const loadOptions = rule.object({
  * await loadWeights(model, 'resnet18.safetensors', { skipHead: true });
  */
 export async function loadWeights(
-  model: LayersModel,
+  model: LayersModel | ModuleLike,
   file: string,
   options: LoadWeightsOptions = {},
 ): Promise<LoadedWeights> {
@@ -68,7 +70,9 @@ export async function loadWeights(
     options,
   );
   const where = `[models] loadWeights: ${file}`;
-  const parameters = torchParameters(model, { where: '[models] loadWeights' });
+  const parameters = isModule(model)
+    ? moduleParameters(model)
+    : torchParameters(model, { where: '[models] loadWeights' });
   return withSafetensors(file, { where }, async ({ header, readFloats }) => {
     const tensors = withoutPrefixes(parameters, header.tensors);
     const { pairs, missing, leftOver, skipped } = match(parameters, tensors, { skipHead });
@@ -153,7 +157,7 @@ const list = (names: readonly string[]) => {
 };
 
 function wrongNames(
-  model: LayersModel,
+  model: LayersModel | ModuleLike,
   {
     where,
     missing,
@@ -227,7 +231,7 @@ function writeParameter({ variable, shape, torch }: Parameter, values: Float32Ar
  * @throws Error when a layer's weights have no known counterpart in PyTorch (the error names the
  *   layer; nothing is written), or when the file cannot be written
  */
-export async function saveWeights(model: LayersModel, file: string): Promise<void> {
+export async function saveWeights(model: LayersModel | ModuleLike, file: string): Promise<void> {
   // Loaders of other libraries expect this entry.
   await writeWeights(model, file, { where: '[models] saveWeights', metadata: { format: 'pt' } });
 }
@@ -240,10 +244,11 @@ export async function saveWeights(model: LayersModel, file: string): Promise<voi
  * await writeWeights(net, 'net.safetensors', { where: 'my program', metadata: { epoch: '3' } });
  */
 export async function writeWeights(
-  model: LayersModel,
+  model: LayersModel | ModuleLike,
   file: string,
   { where, metadata }: { where: string; metadata: Readonly<Record<string, string>> },
 ): Promise<void> {
+  if (isModule(model)) return writeModuleWeights(model, file, { where, metadata });
   const tensors = torchParameters(model, { where }).map(({ name, variable, torch }) => ({
     name,
     shape: torch.shape,

@@ -1,13 +1,13 @@
 /** The interface of callbacks, what they learn about a run, and how a run calls them. */
 
-import type { Loss, Plan } from '@deepend/compiler';
+import type { AnyLoss, TrainingPlan } from '@deepend/compiler';
 import type { EpochRecord, StepRecord } from '@deepend/core';
 import type { Device } from '@deepend/device';
 import type { ModelEma, Optimizer } from '@deepend/optim';
-import type { Rank, Tensor } from '@tensorflow/tfjs-core';
-import type { LayersModel } from '@tensorflow/tfjs-layers';
+import type { Tensor } from '@tensorflow/tfjs-core';
 import type { MetricTotals } from '../accumulator';
-import type { Batch, Loader } from '../loader';
+import type { AnyBatch, AnyLoader } from '../loader';
+import type { AnyModel } from '../model';
 
 /**
  * Watches a run. Each method is awaited; an error that it throws ends the run.
@@ -66,7 +66,7 @@ export interface RunInfo {
   /** Identifies the run; a run that resumes keeps it. */
   readonly runId: string;
   /** The model that is trained. It is not disposed by the run. */
-  readonly model: LayersModel;
+  readonly model: AnyModel;
   /** The device that computes. */
   readonly device: Device;
   /** All devices of data parallel training; `device` is the first of them. */
@@ -88,9 +88,9 @@ export interface RunInfo {
   /** What `train` was given, as plain JSON; functions and callbacks by their names. */
   readonly given: Readonly<Record<string, unknown>>;
   /** The loader of the training data. */
-  readonly trainIter: Loader;
+  readonly trainIter: AnyLoader;
   /** null in a run without evaluation. */
-  readonly testIter: Loader | null;
+  readonly testIter: AnyLoader | null;
   /** Whether the run resumes from a checkpoint. */
   readonly resumed: boolean;
   /** The epochs before the checkpoint that it resumes from; else empty. */
@@ -101,14 +101,14 @@ export interface RunInfo {
 
 /** What callbacks can do to a run. */
 export interface RunControl {
-  /** The compiled model. */
-  readonly plan: Plan;
+  /** The model as a differentiable function: compiled, or a module that is run as written. */
+  readonly plan: TrainingPlan;
   /** The run's optimizer, with its state. */
   readonly optimizer: Optimizer;
   /** The moving average of the weights; undefined without the option `emaDecay`. */
   readonly ema: ModelEma | undefined;
   /** The loss that the run minimizes. */
-  readonly loss: Loss<Tensor<Rank.R0> | null>;
+  readonly loss: AnyLoss;
   /**
    * Ends the run after the present step or epoch, as if it had reached its end.
    * @param reason for `TrainResult.stopped`
@@ -119,7 +119,7 @@ export interface RunControl {
   /** Whether a callback stopped the run so that it can be resumed later. */
   readonly resumable: boolean;
   /** The batch of the present step. It is alive during `onStep` only. */
-  lastBatch(): Batch | undefined;
+  lastBatch(): AnyBatch | undefined;
   /**
    * Whether the weights have taken in all gradients so far. Between the batches of one accumulated
    * update they have not, and the run cannot be saved.

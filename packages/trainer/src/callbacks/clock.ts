@@ -1,5 +1,6 @@
 /** Callbacks that measure time: a time limit, and the throughput of a run. */
 import { checkOptions, formatValue, rule } from '@deepend/core';
+import { countSamples } from '../loader';
 import type { Callback, RunInfo } from './callback';
 
 /**
@@ -56,7 +57,8 @@ export function samplesPerSecond(settings: { every?: number } = {}): Callback {
     },
     onEpochBegin: restart,
     onStep({ epoch, step, numBatches }) {
-      numSamples += run?.control.lastBatch()?.features.shape[0] ?? 0;
+      const batch = run?.control.lastBatch();
+      if (batch) numSamples += countSamples(batch);
       if (step % every !== 0) return;
       const rate = numSamples / ((performance.now() - startedAt) / 1000);
       console.log(`epoch ${epoch}, step ${step}/${numBatches}: ${rate.toFixed(1)} examples/sec`);

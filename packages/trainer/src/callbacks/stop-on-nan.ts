@@ -3,7 +3,7 @@
 import type { NonFinite } from '@deepend/compiler';
 import { checkOptions, rule } from '@deepend/core';
 import * as tf from '@tensorflow/tfjs-core';
-import type { LayersModel } from '@tensorflow/tfjs-layers';
+import type { AnyModel } from '../model';
 import type { Callback, RunInfo } from './callback';
 
 const WHERE = '[trainer] stopOnNaN';
@@ -35,7 +35,7 @@ export function stopOnNaN(settings: { every?: number } = {}): Callback {
     tf.dispose(lastFinite);
     lastFinite = [];
   };
-  const remember = (model: LayersModel) => {
+  const remember = (model: AnyModel) => {
     forget();
     lastFinite = model.getWeights().map((weight) => weight.clone());
   };
@@ -70,7 +70,7 @@ function firstNonFinite({ control }: RunInfo): NonFinite | undefined {
 }
 
 /** A finite number times 0 is 0, any other is NaN: one sum shows whether all weights are finite. */
-async function areWeightsFinite(model: LayersModel): Promise<boolean> {
+async function areWeightsFinite(model: AnyModel): Promise<boolean> {
   const sum = tf.tidy(() => tf.addN(model.getWeights().map((weight) => tf.sum(tf.mul(weight, 0)))));
   try {
     const [value] = await sum.data();

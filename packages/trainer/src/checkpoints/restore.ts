@@ -1,8 +1,8 @@
 /** Restores weights and optimizer from a checkpoint. */
 import { formatValue } from '@deepend/core';
 import * as tf from '@tensorflow/tfjs-core';
-import type { LayersModel } from '@tensorflow/tfjs-layers';
 import { firstDifference } from '../loader';
+import type { AnyModel } from '../model';
 import type { StepRunner } from '../step-runner';
 import { type Checkpoint, type SavedTensor, toTensor } from './file';
 
@@ -50,7 +50,7 @@ const comparable = (value: unknown) => (typeof value === 'string' ? withoutCount
  * A checkpoint under the names of a model that is the same but for TensorFlow.js's own counters:
  * its weights are then matched by place and shape. Any other checkpoint stays as it is.
  */
-function renameTensors(checkpoint: Checkpoint, model: LayersModel): Checkpoint {
+function renameTensors(checkpoint: Checkpoint, model: AnyModel): Checkpoint {
   const weights = checkpoint.tensors.filter(({ name }) => name.startsWith('model/'));
   const savedNames = weights.map(({ name }) => name.slice('model/'.length));
   const names = model.weights.map(({ originalName }) => originalName);
@@ -95,7 +95,7 @@ const format = (value: unknown) =>
  * if (found) restoreWeights(net, found.checkpoint, { ema: true });
  */
 export function restoreWeights(
-  model: LayersModel,
+  model: AnyModel,
   checkpoint: Checkpoint,
   { ema = false, where = '[trainer] restoreWeights' }: { ema?: boolean; where?: string } = {},
 ): void {
@@ -124,7 +124,7 @@ export function restoreWeights(
 export function restoreTensors(
   file: string,
   checkpoint: Checkpoint,
-  { model, stepRunner }: { model: LayersModel; stepRunner: StepRunner },
+  { model, stepRunner }: { model: AnyModel; stepRunner: StepRunner },
 ): void {
   const { progress, tensors } = renameTensors(checkpoint, model);
   restoreWeights(model, checkpoint, { where: `[trainer] resume: ${file}` });

@@ -1,0 +1,283 @@
+/** Computes an `nn.Module` as it is written, with gradients from TensorFlow.js's tape. */
+import * as tf from '@tensorflow/tfjs-core';
+import { areFinite, type NonFinite, NonFiniteDetector } from './execution';
+import { argumentsOf, type ModuleLike } from './module-contract';
+import type { AnyLoss, Parameter, ParameterGradient } from './program';
+import { withSeed } from './random-seeds';
+import {
+  areTensors,
+  describeTensors,
+  likeTensors,
+  listTensors,
+  mapTensors,
+  type Tensors,
+} from './tensors';
+import type { Measured } from './training-plan';
+
+type Correct = tf.Scalar | null;
+
+interface StepOptions<C extends Correct> {
+  readonly seed?: number;
+  readonly loss: AnyLoss<C>;
+}
+
+/** One pass after the other over a module, with its parameters as they are at that moment. */
+export class EagerPlan {
+  readonly inputShape = undefined;
+  readonly numClasses = undefined;
+  readonly finalActivation = undefined;
+  readonly #module: ModuleLike;
+  readonly #known = new WeakMap<tf.Variable, Parameter>();
+  /** Names of parameters that a warning has named, since the loss does not depend on them. */
+  readonly #unused = new Set<string>();
+
+  constructor(module: ModuleLike) {
+    this.#module = module;
+  }
+
+  get parameters(): readonly Parameter[] {
+    return this.#all().filter(({ trainable }) => trainable);
+  }
+
+  get statistics(): readonly Parameter[] {
+    return this.#module.namedBuffers().map(([name, variable]) => this.#parameter(name, variable));
+  }
+
+  /** Outputs in inference mode. The caller disposes them. */
+  logits(features: Tensors): Tensors {
+    return this.#inMode(false, () => keepAll(() => this.#forward(features)));
+  }
+
+  outputs(logits: Tensors): Tensors {
+    return mapTensors(logits, (tensor) => tensor.clone());
+  }
+
+  /** Outputs in inference mode, as `forward` gives them. The caller disposes them. */
+  predict(features: Tensors): Tensors {
+    return this.logits(features);
+  }
+
+  measure<C extends Correct>(loss: AnyLoss<C>, logits: Tensors, labels: Tensors): Measured<C> {
+    let correct: tf.Scalar | null = null;
+    const value = tf.tidy(() => {
+      const found = this.#callLoss(loss, logits, labels);
+      correct = found.correct && tf.keep(found.correct.clone());
+      return found.loss;
+    });
+    return { loss: value, correct: correct as C };
+  }
+
+  forwardBackward<C extends Correct = tf.Scalar>(
+    features: Tensors,
+    labels: Tensors,
+    { seed = 0, loss }: StepOptions<C>,
+  ): Measured<C> & { readonly gradients: readonly ParameterGradient[] } {
+    const parameters = this.parameters;
+    if (parameters.length === 0) {
+      throw new Error(
+        `[compiler] module '${this.#module.name}': expected parameters to train, got none; ` +
+          'make them by nn.parameter and keep them in properties',
+      );
+    }
+    const variables = parameters.map(({ variable }) => variable);
+    let correct: tf.Scalar | null = null;
+    const run = () => {
+      const outputs = withSeed(seed, () => this.#forward(features));
+      const found = this.#callLoss(loss, outputs, labels);
+      correct = found.correct && tf.keep(found.correct.clone());
+      return found.loss;
+    };
+    try {
+      const { value, grads } = this.#inMode(true, () =>
+        tf.engine().gradients(run, variables, null as unknown as tf.Tensor, true),
+      );
+      this.#requireNoNewParameters(parameters);
+      const gradients = parameters.flatMap((parameter, i) =>
+        grads[i] ? [{ parameter, gradient: grads[i] }] : [],
+      );
+      this.#warnUnused(parameters.filter((_, i) => !grads[i]));
+      return { loss: value as tf.Scalar, correct: correct as C, gradients };
+    } catch (error) {
+      tf.dispose(correct ?? []);
+      throw error;
+    }
+  }
+
+  /**
+   * Finds the first NaN or infinity of a step: parameters, features, the outputs of modules in the
+   * order of computation, the loss, gradients. It changes no buffers.
+   */
+  firstNonFinite(
+    features: Tensors,
+    labels: Tensors,
+    { seed = 0, loss }: StepOptions<Correct>,
+  ): NonFinite | undefined {
+    const detector = new NonFiniteDetector();
+    for (const { name, variable } of this.#all()) detector.check('weight', [name], [variable]);
+    detector.check('output', ['features'], listTensors(features));
+    if (detector.first) return detector.first;
+    return this.#keepingBuffers(() =>
+      this.#watching(detector, () => {
+        const result = this.forwardBackward(features, labels, { seed, loss });
+        if (!detector.first && !areFinite(result.loss))
+          detector.first = { what: 'loss', layers: [] };
+        for (const { parameter, gradient } of [...result.gradients].reverse())
+          detector.check('gradient', [parameter.name], [gradient]);
+        tf.dispose([
+          result.loss,
+          result.correct ?? [],
+          result.gradients.map(({ gradient }) => gradient),
+        ] as tf.TensorContainer);
+        return detector.first;
+      }),
+    );
+  }
+
+  /** One line per module, with its parameters. */
+  describe(): string {
+    return this.#all()
+      .map(({ name, shape }) => `${name}  [${shape.join(', ')}]`)
+      .join('\n');
+  }
+
+  #all(): Parameter[] {
+    return this.#module
+      .namedParameters()
+      .map(([name, variable]) => this.#parameter(name, variable));
+  }
+
+  #parameter(name: string, variable: tf.Variable): Parameter {
+    const known = this.#known.get(variable);
+    if (known && known.name === name && known.trainable === variable.trainable) return known;
+    const { shape, trainable } = variable;
+    const parameter: Parameter = { name, shape, trainable, variable };
+    this.#known.set(variable, parameter);
+    return parameter;
+  }
+
+  /** Runs `work` in training or inference mode, and restores the mode of every module. */
+  #inMode<T>(training: boolean, work: () => T): T {
+    const before = this.#module.training;
+    this.#module.train(training);
+    try {
+      return work();
+    } finally {
+      this.#module.train(before);
+    }
+  }
+
+  #forward(features: Tensors): Tensors {
+    const module = this.#module;
+    const outputs = module.forward(...argumentsOf(features)) as unknown;
+    const where = `[compiler] module '${module.name}': forward`;
+    if (!areTensors(outputs)) {
+      throw new TypeError(
+        `${where}: expected a tensor, a list or a record of tensors, got ` +
+          describeTensors(outputs),
+      );
+    }
+    if (listTensors(outputs).some(({ isDisposed }) => isDisposed)) {
+      throw new Error(
+        `${where}: it returned a tensor that is disposed; return it from tf.tidy, or tf.keep it`,
+      );
+    }
+    return outputs;
+  }
+
+  /** Calls a loss so that the tape can go back through it. */
+  #callLoss(
+    loss: AnyLoss<Correct>,
+    outputs: Tensors,
+    labels: Tensors,
+  ): { loss: tf.Scalar; correct: tf.Scalar | null } {
+    const { onTape } = loss;
+    if (onTape) return onTape(outputs, labels);
+    const list = listTensors(outputs);
+    let correct: tf.Scalar | null = null;
+    const differentiable = tf.customGrad((...args) => {
+      const save = args.pop() as unknown as tf.GradSaveFunc;
+      const result = loss(likeTensors(outputs, args as tf.Tensor[]), labels);
+      correct = result.correct && tf.keep(result.correct.clone());
+      save(listTensors(result.dLogits));
+      const gradFunc = (dy: tf.Tensor, saved: tf.Tensor[]) =>
+        saved.map((dOutput) => tf.mul(dOutput, dy));
+      return { value: result.loss, gradFunc };
+    });
+    const value = differentiable(...list) as tf.Scalar;
+    const kept = correct as tf.Scalar | null;
+    const inScope = kept && tf.clone(kept);
+    kept?.dispose();
+    return { loss: value, correct: inScope };
+  }
+
+  #requireNoNewParameters(before: readonly Parameter[]): void {
+    const known = new Set(before.map(({ variable }) => variable));
+    const added = this.parameters.find(({ variable }) => !known.has(variable));
+    if (!added) return;
+    throw new Error(
+      `[compiler] module '${this.#module.name}': forward made a new parameter, ${added.name}, ` +
+        'which no optimizer knows; make parameters in the constructor',
+    );
+  }
+
+  #warnUnused(unused: readonly Parameter[]): void {
+    const names = unused.map(({ name }) => name).filter((name) => !this.#unused.has(name));
+    if (names.length === 0) return;
+    for (const name of names) this.#unused.add(name);
+    console.warn(
+      `[compiler] module '${this.#module.name}': the loss does not depend on ${names.join(', ')}, ` +
+        'which will not be trained; freeze them (trainable = false) or use them in forward',
+    );
+  }
+
+  /** Restores the buffers after `work`. */
+  #keepingBuffers<T>(work: () => T): T {
+    const buffers = this.statistics.map(({ variable }) => variable);
+    const kept = tf.tidy(() => buffers.map((variable) => tf.add(variable, 0)));
+    try {
+      return work();
+    } finally {
+      for (const [i, variable] of buffers.entries()) variable.assign(kept[i] as tf.Tensor);
+      tf.dispose(kept);
+    }
+  }
+
+  /** Checks what each module inside gives, while `work` runs. */
+  #watching<T>(detector: NonFiniteDetector, work: () => T): T {
+    const watched = this.#module.namedModules().map(([name, module]) => {
+      const own = Object.getOwnPropertyDescriptor(module, 'forward');
+      const forward = module.forward.bind(module);
+      const checked = (...inputs: unknown[]) => {
+        const outputs = forward(...inputs) as unknown;
+        const tensors = areTensors(outputs)
+          ? listTensors(outputs)
+          : tf.tensor_util.getTensorsInContainer([outputs] as tf.TensorContainer);
+        detector.check('output', [name || this.#module.name], tensors);
+        return outputs;
+      };
+      Object.defineProperty(module, 'forward', {
+        value: checked,
+        configurable: true,
+        enumerable: false,
+      });
+      return { module, own };
+    });
+    try {
+      return work();
+    } finally {
+      for (const { module, own } of watched) {
+        if (own) Object.defineProperty(module, 'forward', own);
+        else Reflect.deleteProperty(module, 'forward');
+      }
+    }
+  }
+}
+
+/** Runs `work` in a tidy, and keeps the tensors that it returns. */
+function keepAll(work: () => Tensors): Tensors {
+  let outputs: Tensors | undefined;
+  tf.tidy(() => {
+    outputs = mapTensors(work(), (tensor) => tf.keep(tensor.clone()));
+  });
+  return outputs as Tensors;
+}

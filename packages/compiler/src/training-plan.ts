@@ -1,0 +1,54 @@
+/** What training needs of a compiled model or a module, and how to get it for either. */
+import type { Scalar } from '@tensorflow/tfjs-core';
+import type { LayersModel } from '@tensorflow/tfjs-layers';
+import { EagerPlan } from './eager-plan';
+import type { NonFinite } from './execution';
+import { isModule, type ModuleLike } from './module-contract';
+import { compile } from './plan';
+import type { AnyLoss, LossResult, Parameter, ParameterGradient } from './program';
+import type { Tensors } from './tensors';
+
+type Correct = Scalar | null;
+
+/** Mean loss and number of correct answers of a batch, on the device. The caller disposes both. */
+export type Measured<C extends Correct = Correct> = Pick<LossResult<C>, 'loss' | 'correct'>;
+
+/**
+ * A model as a differentiable function with parameters: `Plan` for a `tf.LayersModel`, `EagerPlan`
+ * for an `nn.Module`. Features, outputs and labels are each one tensor, a list or a record.
+ */
+export interface TrainingPlan {
+  /** The weights that an optimizer updates, each once. */
+  readonly parameters: readonly Parameter[];
+  /** What a training step updates besides, such as moving means, each once. */
+  readonly statistics: readonly Parameter[];
+  /** Shape of a sample; undefined for several inputs and where the model takes any. */
+  readonly inputShape: readonly (number | null)[] | undefined;
+  /** Length of the outputs' last axis; undefined where the model does not say. */
+  readonly numClasses: number | undefined;
+  /**
+   * Computes the outputs in inference mode, for a compiled model those before its final softmax or
+   * sigmoid. The caller disposes them.
+   */
+  logits(features: Tensors): Tensors;
+  /** What the model gives, from its `logits`, which stay the caller's. The caller disposes both. */
+  outputs(logits: Tensors): Tensors;
+  /** Loss and number of correct answers from `logits`. The caller disposes them. */
+  measure<C extends Correct>(loss: AnyLoss<C>, logits: Tensors, labels: Tensors): Measured<C>;
+  /** A forward and a backward pass in training mode. It updates no weights. */
+  forwardBackward<C extends Correct = Scalar>(
+    features: Tensors,
+    labels: Tensors,
+    options: { seed?: number; loss: AnyLoss<C> },
+  ): Measured<C> & { readonly gradients: readonly ParameterGradient[] };
+  /** Finds the first NaN or infinity of a step, in the order of computation. */
+  firstNonFinite(
+    features: Tensors,
+    labels: Tensors,
+    options: { seed?: number; loss: AnyLoss },
+  ): NonFinite | undefined;
+}
+
+/** Compiles a `tf.LayersModel`; a module is computed as it is written. */
+export const planOf = (model: LayersModel | ModuleLike): TrainingPlan =>
+  isModule(model) ? new EagerPlan(model) : compile(model);
