@@ -401,7 +401,7 @@ describe('clocks', () => {
     let now = 0;
     vi.spyOn(performance, 'now').mockImplementation(() => now);
     const callback = samplesPerSecond({ every: 2 });
-    const batch = (size: number) => ({ features: { shape: [size, 4] } });
+    const batch = (size: number) => ({ features: { dataId: {}, shape: [size, 4] } });
     let size = 8;
     await callback.onTrainBegin?.({ control: { lastBatch: () => batch(size) } } as never);
     for (const epoch of [1, 2]) {

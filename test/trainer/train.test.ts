@@ -370,7 +370,7 @@ describe('bad input to train', () => {
           () => 3 as never,
           () => 4 as never,
         ),
-      /expected batches of \{ features, labels \}, both tensors/,
+      /expected batches of \{ features, labels \}, each .*, got features 3 and labels 4/,
     ],
   ];
   it.each(batches)('%s', async (_, loader, message) => {

@@ -225,8 +225,9 @@ export class EagerPlan {
     if (names.length === 0) return;
     for (const name of names) this.#unused.add(name);
     console.warn(
-      `[compiler] module '${this.#module.name}': the loss does not depend on ${names.join(', ')}, ` +
-        'which will not be trained; freeze them (trainable = false) or use them in forward',
+      `[compiler] module '${this.#module.name}': the loss does not depend on ` +
+        `${names.join(', ')}, which will not be trained; freeze them (trainable = ` +
+        'false) or use them in forward',
     );
   }
 

@@ -167,9 +167,8 @@ async function readTopology(file: string): Promise<io.ModelJSON> {
   } catch {}
   if (isModuleJson(json)) {
     throw new Error(
-      `[models] ${file}: expected a model of layers, got the nn.Module ${json.className}; read it ` +
-        'by loadModule(dir, { ' +
-        `${json.className} })`,
+      `[models] ${file}: expected a model of layers, got the module ${json.className}; read it ` +
+        `by loadModule(dir, { ${json.className} })`,
     );
   }
   if (json?.modelTopology && Array.isArray(json.weightsManifest)) return json as io.ModelJSON;

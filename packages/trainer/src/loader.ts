@@ -3,6 +3,7 @@
 import {
   areTensors,
   batchSizeOf,
+  describeTensors,
   isOneTensor,
   listTensors,
   type Tensors,
@@ -173,7 +174,7 @@ export function checkBatch(
   if (!areTensors(features) || !areTensors(labels)) {
     throw new TypeError(
       `${where}: expected batches of { features, labels }, each a tensor, a list or a record of ` +
-        `tensors, got ${formatValue(batch)}`,
+        `tensors, got features ${describeTensors(features)} and labels ${describeTensors(labels)}`,
     );
   }
   batchSizeOf(`${where}: features`, features);
