@@ -179,14 +179,46 @@ describe('class weights', () => {
   });
 });
 
-it('a loss that returns a scalar only is refused, with what to return', async () => {
-  const loss = (outputs: tf.Tensor, labels: tf.Tensor) =>
-    tf.tidy(() => tf.mean(tf.abs(tf.sub(outputs, labels))));
-  await expect(
-    evaluate(modelOf(tfl.layers.dense({ units: 3 })), targetsLoader(TARGETS), {
-      loss: loss as never,
-    }),
-  ).rejects.toThrow(
-    /expected \{ loss, correct, dLogits \} of a function \(outputs, labels\), got a tensor of \[\]; return/,
-  );
+describe('a function to a scalar', () => {
+  const half = (outputs: tf.Tensor, labels: tf.Tensor): tf.Scalar =>
+    tf.tidy(() => tf.mean(tf.square(tf.sub(outputs, labels))));
+
+  it('trains as the loss with the same gradient given by hand', async () => {
+    const results: number[][] = [];
+    for (const loss of [half, meanSquaredError()]) {
+      const model = modelOf(tfl.layers.dense({ units: 3, kernelInitializer: 'ones' }));
+      const before = tf.memory().numTensors;
+      const options = { numEpochs: 2, lr: 0.1, progress: false, loss };
+      const { history } = await train(model, targetsLoader(TARGETS), null, options);
+      expect(tf.memory().numTensors).toBe(before);
+      const last = history.at(-1)?.loss ?? Number.NaN;
+      results.push([last, ...model.getWeights().flatMap((w) => [...w.dataSync()])]);
+    }
+    expectNumbers(results[0] as number[], results[1] as number[]);
+  });
+
+  const refused: [string, unknown, RegExp][] = [
+    [
+      'no scalar',
+      (outputs: tf.Tensor) => tf.mean(outputs, 0),
+      /a loss that is a scalar, got a tensor of \[3\]/,
+    ],
+    [
+      'no tensor',
+      () => 3,
+      /expected the loss to return a scalar, or \{ loss, correct, dLogits \}.*got 3/,
+    ],
+    [
+      'nothing of the outputs',
+      () => tf.scalar(1),
+      /depends on the model's outputs, but its gradient is none/,
+    ],
+  ];
+  it.each(refused)('is refused when it gives %s', async (_, loss, message) => {
+    const model = modelOf(tfl.layers.dense({ units: 3 }));
+    const before = tf.memory().numTensors;
+    const options = { numEpochs: 1, lr: 0.1, progress: false, loss: loss as never };
+    await expect(train(model, targetsLoader(TARGETS), null, options)).rejects.toThrow(message);
+    expect(tf.memory().numTensors).toBe(before);
+  });
 });

@@ -312,3 +312,86 @@ describe('what is refused or warned of', () => {
     net.dispose();
   });
 });
+
+describe('a state that passes from batch to batch', () => {
+  /** Sums the features over all batches of a sequence; its weight learns nothing of the past. */
+  class RunningSum extends nn.Module {
+    readonly weight = nn.parameter([4, 3], { seed: 3 });
+    readonly seen: (number | undefined)[] = [];
+
+    forward(x: tf.Tensor2D, state?: readonly [tf.Tensor2D, { steps: tf.Tensor }]) {
+      this.seen.push(state?.[1].steps.dataSync()[0]);
+      const sum = state ? tf.add(x, tf.mul(state[0], 0.5)) : x;
+      const steps = state ? tf.add(state[1].steps, 1) : tf.scalar(1);
+      return [tf.matMul(sum as tf.Tensor2D, this.weight as tf.Tensor2D), [sum, { steps }]];
+    }
+  }
+  const carry = { ...quiet, carryState: true } as const;
+
+  it('begins with each epoch, evaluation and marked batch', async () => {
+    const net = new RunningSum();
+    const plain = points();
+    const marked: AnyLoader = {
+      ...plain,
+      async *[Symbol.asyncIterator]() {
+        let index = 0;
+        for await (const batch of plain) yield { ...batch, isNewSequence: index++ === 2 };
+      },
+    };
+    const before = tf.memory().numTensors;
+    await train(net, marked, points(), carry);
+    const epoch = [undefined, 1, undefined, 1, undefined, 1, 2, 3];
+    expect(net.seen).toEqual([...epoch, ...epoch]);
+    expect(tf.memory().numTensors).toBe(before);
+    net.dispose();
+  });
+
+  it('is restored within an epoch, bit for bit', async () => {
+    const [whole, first, again] = [new RunningSum(), new RunningSum(), new RunningSum()];
+    await train(whole, points(), null, carry);
+    const folder = path.join(dir, 'carried');
+    const stop = {
+      onStep: ({ globalStep }: { globalStep: number }) => {
+        if (globalStep === 6) throw new Error('killed');
+      },
+    };
+    const everyStep = checkpoints(folder, { everySteps: 1 });
+    await train(first, countedPoints(), null, { ...carry, callbacks: [everyStep, stop] }).catch(
+      () => {},
+    );
+    await train(again, countedPoints(), null, { ...carry, resume: folder });
+    expect(again.seen[0]).toBe(2); // the second epoch's third batch
+    expect([...again.weight.dataSync()]).toEqual([...whole.weight.dataSync()]);
+  });
+
+  it('needs a module that returns it, and whole batches', async () => {
+    const net = new Perceptron();
+    await expect(train(net, points(), null, carry)).rejects.toThrow(/expected \[outputs, state\]/);
+    const parts = { ...carry, microBatch: 4 };
+    await expect(train(net, points(), null, parts)).rejects.toThrow(/got microBatch 4/);
+  });
+});
+
+/** `points` that continue where their state says. */
+function countedPoints(): AnyLoader {
+  const loader = points();
+  let position = 0;
+  return {
+    ...loader,
+    async *[Symbol.asyncIterator]() {
+      let index = 0;
+      for await (const batch of loader) {
+        if (index++ < position) {
+          tf.dispose([batch.features, batch.labels] as tf.TensorContainer);
+          continue;
+        }
+        position = index % loader.numBatches;
+        yield batch;
+      }
+    },
+    state: () => ({ position }),
+    restore: (state) => {
+      ({ position } = state as { position: number });
+    },
+  };
+}

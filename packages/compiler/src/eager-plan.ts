@@ -1,9 +1,12 @@
 /** Computes an `nn.Module` as it is written, with gradients from TensorFlow.js's tape. */
+import { backendTraits, formatValue } from '@deepend/core';
 import * as tf from '@tensorflow/tfjs-core';
+import { CarriedState, type FlatState, type ModuleState } from './carried-state';
 import { areFinite, type NonFinite, NonFiniteDetector } from './execution';
 import { argumentsOf, type ModuleLike } from './module-contract';
 import type { AnyLoss, Parameter, ParameterGradient } from './program';
 import { withSeed } from './random-seeds';
+import { gradientsOf } from './tape';
 import {
   areTensors,
   describeTensors,
@@ -30,9 +33,26 @@ export class EagerPlan {
   readonly #known = new WeakMap<tf.Variable, Parameter>();
   /** Names of parameters that a warning has named, since the loss does not depend on them. */
   readonly #unused = new Set<string>();
+  /** Undefined for modules whose `forward` takes no state. */
+  readonly #carried: CarriedState | undefined;
 
-  constructor(module: ModuleLike) {
+  /**
+   * @param options.carryState whether `forward(features, state)` returns `[outputs, state]`, and
+   *   each batch gets the state of the one before, through which no gradient flows @default false
+   */
+  constructor(module: ModuleLike, { carryState = false }: { carryState?: boolean } = {}) {
     this.#module = module;
+    if (carryState) this.#carried = new CarriedState();
+  }
+
+  /** Begins new sequences: the next batch gets no state, or the given one, which is copied. */
+  beginSequence(state?: FlatState): void {
+    this.#carried?.set(state);
+  }
+
+  /** The state after the last batch; undefined where sequences begin, and for other modules. */
+  get carriedState(): FlatState | undefined {
+    return this.#carried?.flat;
   }
 
   get parameters(): readonly Parameter[] {
@@ -45,7 +65,7 @@ export class EagerPlan {
 
   /** Outputs in inference mode. The caller disposes them. */
   logits(features: Tensors): Tensors {
-    return this.#inMode(false, () => keepAll(() => this.#forward(features)));
+    return this.#carrying(() => this.#inMode(false, () => keepAll(() => this.#forward(features))));
   }
 
   outputs(logits: Tensors): Tensors {
@@ -88,15 +108,15 @@ export class EagerPlan {
       return found.loss;
     };
     try {
-      const { value, grads } = this.#inMode(true, () =>
-        tf.engine().gradients(run, variables, null as unknown as tf.Tensor, true),
+      const { value, gradients: found } = this.#carrying(() =>
+        this.#inMode(true, () => gradientsOf(run, variables)),
       );
       this.#requireNoNewParameters(parameters);
       const gradients = parameters.flatMap((parameter, i) =>
-        grads[i] ? [{ parameter, gradient: grads[i] }] : [],
+        found[i] ? [{ parameter, gradient: found[i] }] : [],
       );
-      this.#warnUnused(parameters.filter((_, i) => !grads[i]));
-      return { loss: value as tf.Scalar, correct: correct as C, gradients };
+      this.#warnUnused(parameters.filter((_, i) => !found[i]));
+      return { loss: value, correct: correct as C, gradients };
     } catch (error) {
       tf.dispose(correct ?? []);
       throw error;
@@ -116,7 +136,7 @@ export class EagerPlan {
     for (const { name, variable } of this.#all()) detector.check('weight', [name], [variable]);
     detector.check('output', ['features'], listTensors(features));
     if (detector.first) return detector.first;
-    return this.#keepingBuffers(() =>
+    return this.#keepingState(() =>
       this.#watching(detector, () => {
         const result = this.forwardBackward(features, labels, { seed, loss });
         if (!detector.first && !areFinite(result.loss))
@@ -168,8 +188,11 @@ export class EagerPlan {
 
   #forward(features: Tensors): Tensors {
     const module = this.#module;
-    const outputs = module.forward(...argumentsOf(features)) as unknown;
     const where = `[compiler] module '${module.name}': forward`;
+    const carried = this.#carried;
+    const given = argumentsOf(features);
+    const result = module.forward(...given, ...(carried ? [carried.value] : [])) as unknown;
+    const outputs = carried ? takeState(where, carried, result) : result;
     if (!areTensors(outputs)) {
       throw new TypeError(
         `${where}: expected a tensor, a list or a record of tensors, got ` +
@@ -191,6 +214,7 @@ export class EagerPlan {
     labels: Tensors,
   ): { loss: tf.Scalar; correct: tf.Scalar | null } {
     const { onTape } = loss;
+    if (!backendTraits(tf.getBackend()).isAsynchronous) loss.checkLabels?.(outputs, labels);
     if (onTape) return onTape(outputs, labels);
     const list = listTensors(outputs);
     let correct: tf.Scalar | null = null;
@@ -231,8 +255,21 @@ export class EagerPlan {
     );
   }
 
-  /** Restores the buffers after `work`. */
-  #keepingBuffers<T>(work: () => T): T {
+  /** Takes the state on that `work` computed, unless it fails. */
+  #carrying<T>(work: () => T): T {
+    try {
+      const result = work();
+      this.#carried?.accept();
+      return result;
+    } finally {
+      this.#carried?.discard();
+    }
+  }
+
+  /** Restores the buffers and the carried state after `work`. */
+  #keepingState<T>(work: () => T): T {
+    const before = this.#carried && new CarriedState();
+    before?.set(this.#carried?.flat);
     const buffers = this.statistics.map(({ variable }) => variable);
     const kept = tf.tidy(() => buffers.map((variable) => tf.add(variable, 0)));
     try {
@@ -240,6 +277,8 @@ export class EagerPlan {
     } finally {
       for (const [i, variable] of buffers.entries()) variable.assign(kept[i] as tf.Tensor);
       tf.dispose(kept);
+      this.#carried?.set(before?.flat);
+      before?.set();
     }
   }
 
@@ -272,6 +311,18 @@ export class EagerPlan {
       }
     }
   }
+}
+
+/** Splits `[outputs, state]`, what a forward that takes a state returns. */
+function takeState(where: string, carried: CarriedState, result: unknown): unknown {
+  if (!Array.isArray(result) || result.length !== 2) {
+    throw new TypeError(
+      `${where}: expected [outputs, state], since the state is carried from batch to batch, got ` +
+        formatValue(result),
+    );
+  }
+  carried.propose(where, result[1] as ModuleState);
+  return result[0];
 }
 
 /** Runs `work` in a tidy, and keeps the tensors that it returns. */

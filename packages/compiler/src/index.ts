@@ -1,5 +1,6 @@
 /** Compiles a model into a training plan, and defines the contract of the fused kernels. */
 
+export type { FlatState, ModuleState, StateStructure } from './carried-state';
 export { EagerPlan } from './eager-plan';
 export type { NonFinite } from './execution';
 export {
@@ -57,6 +58,7 @@ export type {
   ParameterGradient,
 } from './program';
 export { manualSeed, nextSeed, withSeed } from './random-seeds';
+export { gradientsOf } from './tape';
 export {
   areTensors,
   batchSizeOf,

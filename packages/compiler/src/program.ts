@@ -123,10 +123,22 @@ export interface Loss<
   /**
    * The mass of a batch, above 0: the mean loss is a sum divided by it. Means of several batches,
    * or
-   * of the parts of one, are joined in proportion to their masses. The caller disposes it.
+   * of the parts of one, are joined in proportion to their masses. The caller disposes a scalar.
    * @default the number of samples
    */
-  readonly mass?: (labels: Labels) => Scalar;
+  readonly mass?: (labels: Labels) => Scalar | number;
+  /**
+   * The number of answers of which `correct` are right, such as the positions of sequences. The
+   * caller disposes a scalar.
+   * @default the number of samples
+   */
+  readonly answers?: (labels: Labels) => Scalar | number;
+  /**
+   * Checks labels that only their values show to be wrong, such as a class that the outputs do not
+   * have. Reads them from the device. @default nothing is checked
+   * @throws RangeError that names the label and its place
+   */
+  readonly checkLabels?: (outputs: Outputs, labels: Labels) => void;
   /**
    * The loss as a function that TensorFlow.js's tape can differentiate: for modules, which are
    * computed on the tape, where a gradient given by hand is not needed. Runs inside `tf.tidy`.

@@ -1,6 +1,7 @@
 /** What training needs of a compiled model or a module, and how to get it for either. */
 import type { Scalar } from '@tensorflow/tfjs-core';
 import type { LayersModel } from '@tensorflow/tfjs-layers';
+import type { FlatState } from './carried-state';
 import { EagerPlan } from './eager-plan';
 import type { NonFinite } from './execution';
 import { isModule, type ModuleLike } from './module-contract';
@@ -41,6 +42,10 @@ export interface TrainingPlan {
     labels: Tensors,
     options: { seed?: number; loss: AnyLoss<C> },
   ): Measured<C> & { readonly gradients: readonly ParameterGradient[] };
+  /** Begins new sequences, for a module that carries a state from batch to batch. */
+  beginSequence?(state?: FlatState): void;
+  /** The state after the last batch; undefined where there is none. */
+  readonly carriedState?: FlatState | undefined;
   /** Finds the first NaN or infinity of a step, in the order of computation. */
   firstNonFinite(
     features: Tensors,
@@ -49,6 +54,20 @@ export interface TrainingPlan {
   ): NonFinite | undefined;
 }
 
-/** Compiles a `tf.LayersModel`; a module is computed as it is written. */
-export const planOf = (model: LayersModel | ModuleLike): TrainingPlan =>
-  isModule(model) ? new EagerPlan(model) : compile(model);
+/**
+ * Compiles a `tf.LayersModel`; a module is computed as it is written.
+ * @param options.carryState whether a module's state passes from batch to batch @default false
+ * @throws TypeError for `carryState` with a `tf.LayersModel`
+ */
+export function planOf(
+  model: LayersModel | ModuleLike,
+  options: { carryState?: boolean | undefined } = {},
+): TrainingPlan {
+  const { carryState = false } = options;
+  if (isModule(model)) return new EagerPlan(model, { carryState });
+  if (!carryState) return compile(model);
+  throw new TypeError(
+    `[compiler] model '${model.name}': expected an nn.Module for "carryState", got a model of ` +
+      'layers; recurrent layers with stateful: true carry their state themselves',
+  );
+}

@@ -6,6 +6,14 @@ export {
   softmaxCrossEntropy,
 } from './losses/cross-entropy';
 export { binaryCrossEntropy, meanSquaredError } from './losses/elementwise';
+export type { MaskedLabels } from './losses/labels';
+export {
+  type LossOfOutput,
+  type LossOption,
+  type LossRecord,
+  type ScalarLoss,
+  toLoss,
+} from './losses/to-loss';
 export type { ClassReport, Metric } from './metrics';
 export * as metrics from './metrics';
 export { ModelEma, type ModelEmaOptions, type ModelEmaState } from './model-ema';

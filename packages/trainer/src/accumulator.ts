@@ -56,13 +56,15 @@ export class Accumulator {
 /**
  * What the running metrics have summed, as a checkpoint saves it: the loss times its mass, the
  * number
- * correct, the number of samples, and the mass, without which it is the number of samples.
+ * correct, the number of samples, and the mass and the number of answers, without which each is the
+ * number of samples.
  */
 export type MetricTotals = readonly [
   loss: number,
   numCorrect: number,
   numSamples: number,
   mass?: number,
+  numAnswers?: number,
 ];
 
 /** What one batch contributes: its mean loss and number correct, still on the device. */
@@ -72,23 +74,29 @@ export interface BatchMetrics {
   readonly correct: tf.Scalar | null;
   readonly count: number;
   /** What the loss is weighted by. @default `count` */
-  readonly mass?: tf.Scalar | undefined;
+  readonly mass?: tf.Scalar | number | undefined;
+  /** The number of answers of which `correct` are right. @default `count` */
+  readonly answers?: tf.Scalar | number | undefined;
 }
 
 /** The mass of a batch, if the loss has one that is not its number of samples. */
-export const massOf = (loss: AnyLoss, labels: Tensors): tf.Scalar | undefined =>
+export const massOf = (loss: AnyLoss, labels: Tensors): tf.Scalar | number | undefined =>
   loss.mass?.(labels);
 
+/** The number of answers in a batch, if it is not the number of samples. */
+export const answersOf = (loss: AnyLoss, labels: Tensors): tf.Scalar | number | undefined =>
+  loss.answers?.(labels);
+
 /** The scalars of a batch's metrics. */
-export const scalarsOf = ({ loss, correct, mass }: BatchMetrics): tf.Scalar[] =>
-  [loss, correct, mass].filter((scalar) => scalar instanceof tf.Tensor);
+export const scalarsOf = ({ loss, correct, mass, answers }: BatchMetrics): tf.Scalar[] =>
+  [loss, correct, mass, answers].filter((scalar) => scalar instanceof tf.Tensor);
 
 /**
  * Loss and accuracy of an epoch so far. Scalars stay on the device until `read`, so that a training
  * step does not wait for them.
  */
 export class RunningMetrics {
-  readonly #totals = new Accumulator(4);
+  readonly #totals = new Accumulator(5);
   #unread: BatchMetrics[] = [];
 
   /** Adds a batch, and takes ownership of its scalars. */
@@ -105,27 +113,29 @@ export class RunningMetrics {
     const batches = this.#unread;
     this.#unread = [];
     for (const batch of batches) {
-      const { loss, correct, count, mass } = batch;
+      const { loss, correct, count, mass = count, answers = count } = batch;
       const [meanLoss = Number.NaN] = await loss.data();
       const [numCorrect = Number.NaN] = correct ? await correct.data() : [Number.NaN];
-      const [weight = count] = mass ? await mass.data() : [];
-      this.#totals.add(meanLoss * weight, numCorrect, count, weight);
+      const [weight, numAnswers] = [await readNumber(mass), await readNumber(answers)];
+      this.#totals.add(meanLoss * weight, numCorrect, count, weight, numAnswers);
       tf.dispose(scalarsOf(batch));
     }
-    const [loss, numCorrect, numSamples, mass = numSamples] = this.totals();
-    return { loss: loss / mass, accuracy: numCorrect / numSamples, numSamples };
+    const [loss, numCorrect, numSamples, mass = numSamples, numAnswers = numSamples] =
+      this.totals();
+    return { loss: loss / mass, accuracy: numCorrect / numAnswers, numSamples };
   }
 
   /** The sums up to the last `read`. */
   totals(): MetricTotals {
     const sum = (i: number) => this.#totals.get(i);
-    return [sum(0), sum(1), sum(2), sum(3)];
+    return [sum(0), sum(1), sum(2), sum(3), sum(4)];
   }
 
   /** Continues from sums that `totals` returned. */
-  restore([loss, numCorrect, numSamples, mass = numSamples]: MetricTotals): void {
+  restore(totals: MetricTotals): void {
+    const [loss, numCorrect, numSamples, mass = numSamples, numAnswers = numSamples] = totals;
     this.reset();
-    this.#totals.add(loss, numCorrect, numSamples, mass);
+    this.#totals.add(loss, numCorrect, numSamples, mass, numAnswers);
   }
 
   reset(): void {
@@ -138,3 +148,6 @@ export class RunningMetrics {
     this.#unread = [];
   }
 }
+
+const readNumber = async (value: tf.Scalar | number): Promise<number> =>
+  typeof value === 'number' ? value : ((await value.data())[0] ?? Number.NaN);

@@ -1,7 +1,6 @@
 /** Evaluation and prediction in inference mode. */
 
 import {
-  type AnyLoss,
   areTensors,
   batchSizeOf,
   likeTensors,
@@ -12,11 +11,10 @@ import {
   type TrainingPlan,
 } from '@deepend/compiler';
 import { OutOfMemoryError } from '@deepend/core';
-import type { Metric } from '@deepend/optim';
-import { softmaxCrossEntropy } from '@deepend/optim';
+import { type LossOption, type Metric, softmaxCrossEntropy, toLoss } from '@deepend/optim';
 import * as tf from '@tensorflow/tfjs-core';
 import type { LayersModel } from '@tensorflow/tfjs-layers';
-import { massOf, RunningMetrics } from './accumulator';
+import { answersOf, massOf, RunningMetrics } from './accumulator';
 import {
   type AnyLoader,
   checkBatch,
@@ -41,10 +39,15 @@ export interface Evaluation {
 
 export interface EvaluateOptions {
   /**
+   * For an `nn.Module` whose `forward(features, state)` returns `[outputs, state]`: each batch gets
+   * the state of the one before, as in `train`. @default false
+   */
+  carryState?: boolean | undefined;
+  /**
    * @default softmax cross-entropy on the logits
    * @example meanSquaredError()
    */
-  loss?: AnyLoss | undefined;
+  loss?: LossOption | undefined;
   /**
    * What else to measure. @default none
    * @example [metrics.topK(5), metrics.confusionMatrix()]
@@ -67,7 +70,7 @@ export async function evaluate(
 ): Promise<Evaluation> {
   const where = '[trainer] evaluate';
   await startDefaultDevice(model);
-  const plan = planOf(model);
+  const plan = planOf(model, { carryState: options.carryState });
   checkLoader(where, loader, plan);
   checkTrainedClasses(where, model, loader);
   return evaluatePlan(where, plan, loader, options);
@@ -80,13 +83,16 @@ export async function evaluatePlan(
   loader: AnyLoader,
   options: EvaluateOptions,
 ): Promise<Evaluation> {
-  const { metrics = [], loss: computeLoss = softmaxCrossEntropy } = options;
+  const { metrics = [] } = options;
+  const computeLoss = toLoss(where, options.loss ?? softmaxCrossEntropy);
   const allowContinuous = options.loss !== undefined;
   const running = new RunningMetrics();
   for (const metric of metrics) metric.reset();
+  plan.beginSequence?.();
   try {
     for await (const batch of loader) {
-      const { features, labels } = batch;
+      const { features, labels, isNewSequence } = batch;
+      if (isNewSequence) plan.beginSequence?.();
       let logits: Tensors | undefined; // [batch, outputs] for one output of classes
       let outputs: Tensors | undefined;
       try {
@@ -94,7 +100,8 @@ export async function evaluatePlan(
         logits = logitsInParts(where, plan, features);
         const measured = plan.measure(computeLoss, logits, labels);
         const mass = massOf(computeLoss, labels);
-        running.add({ ...measured, count: countSamples(batch), mass });
+        const answers = answersOf(computeLoss, labels);
+        running.add({ ...measured, count: countSamples(batch), mass, answers });
         if (metrics.length > 0) outputs = plan.outputs(logits);
         for (const metric of metrics)
           await metric.update(outputs as tf.Tensor2D, labels as tf.Tensor);
@@ -111,6 +118,7 @@ export async function evaluatePlan(
     return { ...result, metrics: Object.fromEntries(measured) as Record<string, unknown> };
   } finally {
     running.dispose();
+    plan.beginSequence?.();
   }
 }
 

@@ -8,13 +8,16 @@ import { checkOptions, mixSeed, rule } from '@deepend/core';
 import { activate, type Device, toDevice } from '@deepend/device';
 import {
   createOptimizer,
+  type LossOption,
   type Optimizer,
   type OptimizerOptions,
   softmaxCrossEntropy,
+  toLoss,
 } from '@deepend/optim';
 import * as tf from '@tensorflow/tfjs-core';
 import { type AnyBatch, type AnyLoader, checkBatch, checkLoader, disposeBatch } from './loader';
 import type { AnyModel } from './model';
+import { lossRule } from './options';
 import { startDefaultDevice } from './start-device';
 
 const WHERE = '[trainer] lrFind';
@@ -44,7 +47,7 @@ const rules = rule.object({
       "an optimizer's name or options",
     )
     .optional(),
-  loss: rule.func<AnyLoss>().optional(),
+  loss: lossRule.optional(),
 });
 
 export interface LrFindOptions {
@@ -67,7 +70,7 @@ export interface LrFindOptions {
   /** An optimizer's name, or its name with options, as in `train`. @default 'sgd' */
   optimizer?: OptimizerOptions['name'] | OptimizerOptions;
   /** As in `train`. @default softmax cross-entropy on the logits */
-  loss?: AnyLoss;
+  loss?: LossOption;
 }
 
 export interface LrFind {
@@ -111,7 +114,16 @@ export async function lrFind(
   const restorePosition = savePosition(trainIter);
   const weights = model.getWeights().map((weight) => weight.clone());
   try {
-    const { lrs, losses } = await sweep({ plan, optimizer, loss }, trainIter, range);
+    const { lrs, losses } = await sweep(
+      {
+        plan,
+        optimizer,
+        loss: toLoss(WHERE, loss ?? softmaxCrossEntropy),
+        allowContinuous: loss !== undefined,
+      },
+      trainIter,
+      range,
+    );
     return { lrs, losses, suggestion: findValley(lrs, losses) };
   } finally {
     model.setWeights(weights);
@@ -127,7 +139,9 @@ type Range = Required<Pick<LrFindOptions, 'minLr' | 'maxLr' | 'steps' | 'smooth'
 interface Trial {
   readonly plan: TrainingPlan;
   readonly optimizer: Optimizer;
-  readonly loss: AnyLoss | undefined;
+  readonly loss: AnyLoss;
+  /** Whether labels may be numbers rather than classes. */
+  readonly allowContinuous: boolean;
 }
 
 /** Trains with the learning rates of the range, and records the averaged losses. */
@@ -167,15 +181,15 @@ async function sweep(
 
 /** Makes one update and disposes the batch. @returns the loss before the update */
 async function trainStep(
-  { plan, optimizer, loss: computeLoss }: Trial,
+  { plan, optimizer, loss: computeLoss, allowContinuous }: Trial,
   batch: AnyBatch,
   { lr, seed, checkLabels }: { lr: number; seed: number; checkLabels: boolean },
 ): Promise<number> {
   try {
-    checkBatch(WHERE, batch, plan, { checkLabels, allowContinuous: computeLoss !== undefined });
+    checkBatch(WHERE, batch, plan, { checkLabels, allowContinuous });
     const { loss, correct, gradients } = plan.forwardBackward(batch.features, batch.labels, {
       seed,
-      loss: computeLoss ?? softmaxCrossEntropy,
+      loss: computeLoss,
     });
     optimizer.step(gradients, { lr });
     const [value = Number.NaN] = await loss.data();

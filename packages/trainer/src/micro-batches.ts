@@ -20,7 +20,7 @@ interface MicroBatchOptions {
   readonly plan: TrainingPlan;
   readonly loss: AnyLoss;
   /** Samples in each part. @default 'auto': whole batches until one does not fit */
-  readonly size: number | 'auto' | undefined;
+  readonly size: number | 'auto' | 'whole' | undefined;
 }
 
 type Gradients = Measured & { readonly gradients: readonly ParameterGradient[] };
@@ -36,7 +36,7 @@ export class MicroBatches {
     const { size = 'auto' } = options;
     this.#options = options;
     this.#isAuto = size === 'auto';
-    if (size !== 'auto') this.size = size;
+    if (typeof size === 'number') this.size = size;
   }
 
   /**
@@ -85,7 +85,7 @@ export class MicroBatches {
           const result = plan.forwardBackward(x, y, { seed: mixSeed(seed, start), loss });
           const mass = massOf(loss, y);
           parts.push({ loss: result.loss, correct: result.correct, count: length, mass });
-          const fraction = mass && total ? tf.div<tf.Scalar>(mass, total) : length / count;
+          const fraction = fractionOf(mass ?? length, total ?? count);
           accumulator.add(result.gradients, fraction);
           tf.dispose(result.gradients.map(({ gradient }) => gradient));
           if (typeof fraction !== 'number') fraction.dispose();
@@ -96,11 +96,17 @@ export class MicroBatches {
       return { ...combine(parts, total ?? count), gradients: accumulator.take() };
     } finally {
       tf.dispose(parts.flatMap(scalarsOf));
-      total?.dispose();
+      if (total instanceof tf.Tensor) total.dispose();
       accumulator.dispose();
     }
   }
 }
+
+/** A part's share of the batch; on the device when either is. */
+const fractionOf = (part: tf.Scalar | number, whole: tf.Scalar | number): tf.Scalar | number =>
+  typeof part === 'number' && typeof whole === 'number'
+    ? part / whole
+    : tf.div<tf.Scalar>(part, whole);
 
 /** Mean loss and number correct of a batch from those of its parts, by their masses. */
 function combine(

@@ -1,13 +1,14 @@
 /** The options of `train`: their meaning, and the rules that are checked before it computes. */
 
-import type { AnyLoss } from '@deepend/compiler';
 import { checkOptions, rule } from '@deepend/core';
 import type { Device } from '@deepend/device';
 import {
+  type LossOption,
   type Metric,
   OPTIMIZER_NAMES,
   type OptimizerOptions,
   softmaxCrossEntropy,
+  toLoss,
 } from '@deepend/optim';
 import { type Callback, PROGRESS } from './callbacks/callback';
 import { describeRate, firstRate, type LearningRate } from './learning-rate';
@@ -61,11 +62,17 @@ export interface TrainOptions {
    */
   optimizer?: OptimizerOptions['name'] | OptimizerOptions;
   /**
-   * What training minimizes: a loss of @deepend/optim, or your own function of outputs and labels.
+   * What training minimizes: a loss of @deepend/optim; your own function `(outputs, labels) =>
+   * scalar`, whose gradient comes from TensorFlow.js's tape; or a record of these for the outputs
+   * of a model that has several, each with its weight.
    * @default softmax cross-entropy on the logits
    * @example crossEntropy({ labelSmoothing: 0.1 })
+   * @example
+   * (outputs, labels) => tf.losses.huberLoss(labels, outputs)
+   * @example
+   * { boxes: { loss: meanSquaredError(), weight: 0.5 }, classes: crossEntropy() }
    */
-  loss?: AnyLoss;
+  loss?: LossOption;
   /**
    * Measured on the test set after each epoch, for `history[i].metrics`. @default none
    * @example [metrics.topK(5)]
@@ -106,6 +113,14 @@ export interface TrainOptions {
    */
   resume?: string;
   /**
+   * For an `nn.Module` whose `forward(features, state)` returns `[outputs, state]`: each batch gets
+   * the state of the one before, without a gradient through it (truncated backpropagation through
+   * time, the book's 8.5). The state is undefined in the first batch of each epoch, in the first
+   * one of an evaluation, and in batches with `isNewSequence`. @default false
+   * @example true
+   */
+  carryState?: boolean;
+  /**
    * Smoke test: one epoch of two batches of training and two of test data. @default false
    * @example true
    */
@@ -127,6 +142,12 @@ const device = rule.custom<Device>(
   'a device, such as tryGpu() gives',
 );
 
+/** Whether the option `loss` has the form of one; `toLoss` looks at it closely. */
+export const lossRule = rule.custom<LossOption>(
+  (value) => typeof value === 'function' || isObject(value),
+  'a loss, a function (outputs, labels) => scalar, or a record of these by output',
+);
+
 const trainOptions = rule.object({
   numEpochs: rule.positiveInteger(),
   lr: rule.positiveNumber(),
@@ -146,7 +167,7 @@ const trainOptions = rule.object({
       `one of ${QUOTED_NAMES}, or an object with such a name`,
     )
     .optional(),
-  loss: rule.func<NonNullable<TrainOptions['loss']>>().optional(),
+  loss: lossRule.optional(),
   metrics: rule
     .list(
       rule.custom<Metric>(
@@ -167,6 +188,7 @@ const trainOptions = rule.object({
     )
     .optional(),
   resume: rule.nonEmptyString('the path of a folder').optional(),
+  carryState: rule.boolean().optional(),
   fastDevRun: rule.boolean().optional(),
   overfitBatches: rule.positiveInteger().optional(),
 });
@@ -190,7 +212,7 @@ export function configOf(options: TrainOptions): Record<string, unknown> {
   const config = {
     ...Object.fromEntries(plain),
     lr: describeRate(lr),
-    loss: loss.config ?? { function: nameOfFunction(loss) },
+    loss: toLoss('[trainer] train', loss).config,
   };
   return JSON.parse(JSON.stringify(config)) as Record<string, unknown>;
 }
@@ -207,8 +229,6 @@ export function describeOptions(options: TrainOptions): Record<string, unknown> 
       .map((callback) => ({ name: nameOfCallback(callback), ...callback.config })),
   };
 }
-
-const nameOfFunction = ({ name }: { readonly name: string }) => name || '(anonymous)';
 
 /** The callback's own name or class, or the methods of an object without a name. */
 function nameOfCallback(callback: Callback): string {

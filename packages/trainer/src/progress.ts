@@ -21,12 +21,21 @@ import { notebookBars } from './progress-notebook';
 
 const formatFraction = (fraction: number) => fraction.toFixed(3);
 
-/** `loss 0.411, train acc 0.853, test acc 0.838` */
-export function metricsLine({
-  loss,
-  trainAcc,
-  testAcc,
-}: Pick<EpochRecord, 'loss' | 'trainAcc' | 'testAcc'>): string {
+type Measured = Pick<EpochRecord, 'loss' | 'trainAcc' | 'testAcc'> &
+  Partial<Pick<EpochRecord, 'testLoss' | 'metrics'>>;
+
+/**
+ * `loss 0.411, train acc 0.853, test acc 0.838`; for a loss without correct answers `loss 0.411,
+ * test loss 0.420, test perplexity 1.522`, with the metrics that are numbers.
+ */
+export function metricsLine(record: Measured): string {
+  const { loss, trainAcc, testAcc, testLoss, metrics = {} } = record;
+  if (Number.isNaN(trainAcc) && !Number.isNaN(loss)) {
+    const tested = { ...(testLoss != null && { loss: testLoss }), ...metrics };
+    const numbers = Object.entries(tested).filter(([, value]) => typeof value === 'number');
+    const test = numbers.map(([name, value]) => `, test ${name} ${(value as number).toFixed(3)}`);
+    return `loss ${loss.toFixed(3)}${test.join('')}`;
+  }
   const test = testAcc === null ? '' : `, test acc ${formatFraction(testAcc)}`;
   return `loss ${loss.toFixed(3)}, train acc ${formatFraction(trainAcc)}${test}`;
 }

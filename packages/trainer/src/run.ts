@@ -1,6 +1,7 @@
 /** The state of one call of `train`: its counters, and how checkpoints save and restore it. */
 
 import { randomUUID } from 'node:crypto';
+import type { StateStructure } from '@deepend/compiler';
 import { type EpochRecord, mixSeed, type StepRecord } from '@deepend/core';
 import { currentDevice, type Device } from '@deepend/device';
 import type { ScheduleRun } from '@deepend/optim';
@@ -168,7 +169,15 @@ export class Run {
     assertSameRun(file, { saved: progress.config, now: this.#config() });
     restoreTensors(file, checkpoint, { model: this.#model, stepRunner: this.stepRunner });
     this.#restoreProgress(file, progress);
+    if (progress.carried !== undefined) this.#restoreCarried(progress.carried, checkpoint);
     this.#restored = checkpoint;
+  }
+
+  #restoreCarried(structure: StateStructure, { tensors }: Checkpoint): void {
+    const named = tensorsWithPrefix('carried', tensors);
+    const list = Object.keys(named).map((_, i) => named[i] as tf.Tensor);
+    this.stepRunner.plan.beginSequence?.({ structure, tensors: list });
+    tf.dispose(named);
   }
 
   /** Gives callbacks the states that the checkpoint has for them. */
@@ -213,6 +222,7 @@ export class Run {
 
   async dispose(): Promise<void> {
     this.metrics.dispose();
+    this.stepRunner.plan.beginSequence?.();
     await this.stepRunner.dispose();
   }
 
@@ -269,7 +279,8 @@ export class Run {
   }
 
   async #state(): Promise<RunState> {
-    const { optimizer, ema, updates, microBatches, settled } = this.stepRunner;
+    const { optimizer, ema, updates, microBatches, settled, plan } = this.stepRunner;
+    const carried = plan.carriedState;
     if (!settled) {
       throw new Error(
         `${WHERE}: gradients of ${this.#options.gradientAccumulationSteps} batches are being ` +
@@ -303,12 +314,14 @@ export class Run {
       loader: this.#loader.state?.(),
       ...(this.#schedule.memory && { schedule: this.#schedule.memory() }),
       ...(microBatches.size !== undefined && { microBatch: microBatches.size }),
+      ...(carried && { carried: carried.structure }),
     };
     const tensors = Object.fromEntries([
       ...this.#model.weights.map((weight) => [`model/${weight.originalName}`, weight.read()]),
       ...withPrefix('optimizer', optimizerState.slots),
       ...withPrefix('ema', emaState?.weights ?? {}),
       ...states.flatMap(([key, state]) => withPrefix(`callback/${key}`, state.tensors ?? {})),
+      ...withPrefix('carried', Object.fromEntries(Object.entries(carried?.tensors ?? []))),
     ]);
     return { progress, tensors };
   }

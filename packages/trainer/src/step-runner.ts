@@ -18,9 +18,10 @@ import {
   ModelEma,
   type Optimizer,
   softmaxCrossEntropy,
+  toLoss,
 } from '@deepend/optim';
 import * as tf from '@tensorflow/tfjs-core';
-import { type BatchMetrics, massOf } from './accumulator';
+import { answersOf, type BatchMetrics, massOf } from './accumulator';
 import { type AnyBatch, type Batch, countSamples } from './loader';
 import { MicroBatches } from './micro-batches';
 import type { AnyModel } from './model';
@@ -38,6 +39,7 @@ type StepOptions = Pick<
   | 'emaDecay'
   | 'microBatch'
   | 'devices'
+  | 'carryState'
 >;
 
 export interface StepSettings {
@@ -68,16 +70,26 @@ export class StepRunner {
 
   constructor(model: AnyModel, options: StepOptions) {
     const { optimizer = 'sgd', loss = softmaxCrossEntropy, emaDecay, microBatch } = options;
-    const { gradientAccumulationSteps = 1, devices } = options;
-    const plan = planOf(model);
+    const { gradientAccumulationSteps = 1, devices, carryState } = options;
+    const plan = planOf(model, { carryState });
+    if (carryState && typeof microBatch === 'number') {
+      throw new TypeError(
+        `${WHERE}: expected whole batches with "carryState", got microBatch ${microBatch}: a ` +
+          'part of a batch has no state of its own; leave microBatch out',
+      );
+    }
     this.#model = model;
     this.#options = options;
     this.plan = plan;
     this.optimizer = createOptimizer(
       typeof optimizer === 'string' ? { name: optimizer } : optimizer,
     );
-    this.loss = loss;
-    this.microBatches = new MicroBatches({ plan, loss: this.loss, size: microBatch });
+    this.loss = toLoss(WHERE, loss);
+    this.microBatches = new MicroBatches({
+      plan,
+      loss: this.loss,
+      size: carryState ? 'whole' : microBatch,
+    });
     if (emaDecay !== undefined) this.ema = new ModelEma(plan, { decay: emaDecay });
     if (gradientAccumulationSteps > 1) this.#accumulator = new GradientAccumulator();
     if (devices && devices.length > 1) {
@@ -127,7 +139,7 @@ export class StepRunner {
       if (this.#pendingBatches === gradientAccumulationSteps || isLast)
         this.#update(divide(this.#accumulator.take(), this.#pendingMass), lr);
     }
-    return { loss, correct, count, mass };
+    return { loss, correct, count, mass, answers: answersOf(this.loss, batch.labels) };
   }
 
   /** Clips the gradients, updates weights and EMA, and disposes the gradients. */

@@ -168,6 +168,7 @@ async function trainOneEpoch(
   for await (const batch of loader) {
     try {
       checkBatch(WHERE, batch, stepRunner.plan, { checkLabels: run.epoch === 1, allowContinuous });
+      if (run.step === 0 || batch.isNewSequence) stepRunner.plan.beginSequence?.();
       stepTimer.start();
       metrics.add(await stepRunner.step(batch, run.nextStep()));
       run.step++;

@@ -40,7 +40,12 @@ const options = rule.object({
   steps: rule.integer({ min: 2, max: 501 }).optional(),
   range: rule.positiveNumber().optional(),
   seed: rule.seed().optional(),
-  loss: rule.func<NonNullable<EvaluateOptions['loss']>>().optional(),
+  loss: rule
+    .custom<NonNullable<EvaluateOptions['loss']>>(
+      (value) => typeof value === 'function' || (typeof value === 'object' && value !== null),
+      'a loss',
+    )
+    .optional(),
   onPoint: rule.func<(done: number, total: number) => void>().optional(),
 });
 

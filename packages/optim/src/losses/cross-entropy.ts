@@ -1,44 +1,63 @@
 /**
- * Softmax cross-entropy, with label smoothing (Szegedy et al. 2015,
- * https://arxiv.org/abs/1512.00567, section 7) and class weights.
+ * Softmax cross-entropy over the last axis of any logits, with label smoothing (Szegedy et al.
+ * 2015, https://arxiv.org/abs/1512.00567, section 7), class weights, and labels that do not count.
  */
 
-import type { Loss, LossResult } from '@deepend/compiler';
+import type { AnyLoss, LossResult } from '@deepend/compiler';
 import { runFusedKernel } from '@deepend/compiler';
 import { checkOptions, rule } from '@deepend/core';
 import * as tf from '@tensorflow/tfjs-core';
-import { classLabels } from './labels';
+import { checkClassIndices, classRows, type MaskedLabels, numRows, splitMask } from './labels';
 
 /**
  * Softmax cross-entropy on logits, with its gradient, in its stable form: the logits minus the
- * largest one, then log-sum-exp. (`sparseCategoricalCrossentropy` of TensorFlow.js with
- * `fromLogits` clips the logits first, which is wrong.)
- * @param labels int32 `[batch]` of class indices, or float32 `[batch, numClasses]` of probabilities
+ * largest one, then log-sum-exp. The mean over all positions, such as `[batch, time]`.
+ * (`sparseCategoricalCrossentropy` of TensorFlow.js with `fromLogits` clips the logits first, which
+ * is wrong.)
+ * @param logits `[batch, ..., numClasses]`
+ * @param labels int32 `[batch, ...]` of class indices, or float32 `[batch, ..., numClasses]` of
+ *   probabilities
  * @throws RangeError when the labels have another shape
  */
-export function softmaxCrossEntropy(logits: tf.Tensor2D, labels: tf.Tensor): LossResult<tf.Scalar> {
+export function softmaxCrossEntropy<T extends tf.Tensor = tf.Tensor2D>(
+  logits: T,
+  labels: tf.Tensor,
+): LossResult<tf.Scalar, T> {
   return tf.tidy(() => {
-    const typed = classLabels('[optim] softmaxCrossEntropy', logits, labels);
-    const fused = runFusedKernel('deepend.softmaxCrossEntropy', { logits, labels: typed }, {});
-    if (fused) {
-      const [loss, correct, dLogits] = fused as [tf.Scalar, tf.Scalar, tf.Tensor2D];
-      return { loss, correct, dLogits };
-    }
-    return composed(logits, typed, {
-      targets: probabilitiesOf(logits, typed),
-      mass: tf.scalar(logits.shape[0]),
-    });
+    const rows = classRows('[optim] softmaxCrossEntropy', logits, labels);
+    const { loss, correct, dLogits } = meanOverRows(rows.logits, rows.labels);
+    return { loss, correct, dLogits: tf.reshape(dLogits, logits.shape) as T };
   });
+}
+
+/** Of logits `[rows, numClasses]`. */
+function meanOverRows(logits: tf.Tensor2D, labels: tf.Tensor): LossResult<tf.Scalar> {
+  const fused = runFusedKernel('deepend.softmaxCrossEntropy', { logits, labels }, {});
+  if (fused) {
+    const [loss, correct, dLogits] = fused as [tf.Scalar, tf.Scalar, tf.Tensor2D];
+    return { loss, correct, dLogits };
+  }
+  const targets = probabilitiesOf(logits, labels);
+  return composed(logits, labels, { targets, mass: tf.scalar(logits.shape[0]) });
 }
 
 softmaxCrossEntropy.appliesActivation = 'softmax' as const;
 softmaxCrossEntropy.config = { name: 'crossEntropy' };
+softmaxCrossEntropy.mass = numRows;
+softmaxCrossEntropy.answers = numRows;
+softmaxCrossEntropy.checkLabels = (logits: tf.Tensor, labels: tf.Tensor) =>
+  checkClassIndices('[optim] softmaxCrossEntropy', logits, labels);
 
 export interface CrossEntropyOptions {
   /** Fraction of each label that is spread evenly over all classes, 0 to below 1. @default 0 */
   labelSmoothing?: number;
   /** A weight for each class, at least 0. @default 1 for all */
   classWeights?: readonly number[];
+  /**
+   * A label that does not count, such as that of padding: PyTorch's `ignore_index`, which is −100
+   * there by default. @default every label is a class
+   */
+  ignoreIndex?: number;
 }
 
 const isWeight = (value: unknown) =>
@@ -57,68 +76,128 @@ const crossEntropyOptions = rule.object({
       'a list of a number of at least 0 for each class, not all 0',
     )
     .optional(),
+  ignoreIndex: rule.integer().optional(),
 });
 
 /**
- * The smallest sum of a batch's weights: when all its classes have weight 0, the loss is 0, not
- * 0 / 0.
+ * The smallest sum of a batch's weights: when nothing counts, the loss is 0, not 0 / 0.
  */
 const MIN_MASS = 1e-30;
 
 /**
- * Makes a cross-entropy on logits with label smoothing and class weights: PyTorch's
- * `cross_entropy`. When the model ends with a softmax, it takes the logits before that.
- * For class indices it is the weighted mean, divided by the sum of the labels' weights; for
- * probabilities it is divided by the batch size.
- * @throws TypeError or RangeError when an option is wrong; the loss throws RangeError when labels
- *   or weights do not fit the model
+ * Makes a cross-entropy on logits with label smoothing, class weights and labels that do not count:
+ * PyTorch's `cross_entropy`. When the model ends with a softmax, it takes the logits before that.
+ * For class indices it is the weighted mean over what counts, divided by the sum of the labels'
+ * weights; for probabilities it is divided by the number of positions.
+ *
+ * Labels: as for `softmaxCrossEntropy`; or `{ labels, mask }` with a mask `[batch, ...]` of the
+ * indices' shape, 1 or a weight where a position counts and 0 where it does not.
+ * @throws TypeError or RangeError when an option is wrong; the loss throws RangeError when labels,
+ *   mask or weights do not fit the outputs
  * @example
  * const loss = crossEntropy({ labelSmoothing: 0.1 });
  * await train(net, trainIter, testIter, { numEpochs: 10, lr: 0.1, loss });
  */
-export function crossEntropy(options: CrossEntropyOptions = {}): Loss<tf.Scalar> {
-  const where = '[optim] crossEntropy';
-  const { labelSmoothing = 0, classWeights } = checkOptions(where, crossEntropyOptions, options);
-  if (labelSmoothing === 0 && !classWeights) return softmaxCrossEntropy;
-  const loss = (logits: tf.Tensor2D, labels: tf.Tensor) =>
+export function crossEntropy(options: CrossEntropyOptions = {}): AnyLoss<tf.Scalar> {
+  const checked = checkOptions(WHERE, crossEntropyOptions, options);
+  const { labelSmoothing = 0, classWeights, ignoreIndex } = checked;
+  const isPlain = labelSmoothing === 0 && !classWeights && ignoreIndex === undefined;
+  const loss = (logits: tf.Tensor, given: tf.Tensor | MaskedLabels) =>
     tf.tidy(() => {
-      const numClasses = logits.shape[1];
-      const typed = classLabels(where, logits, labels);
-      const sharp = probabilitiesOf(logits, typed); // [batch, numClasses]
-      const smooth = tf.add(
-        tf.mul(sharp, 1 - labelSmoothing),
-        labelSmoothing / numClasses,
-      ) as tf.Tensor2D;
-      if (!classWeights) return { ...softmaxCrossEntropy(logits, smooth) };
-      if (classWeights.length !== numClasses) {
-        throw new RangeError(
-          `${where}: expected classWeights for the model's ${numClasses} classes, got ` +
-            `${classWeights.length}; give one for each class`,
-        );
-      }
-      const weights = tf.tensor2d([...classWeights], [1, numClasses]);
-      const mass = massOf(typed, classWeights);
-      return composed(logits, typed, { targets: tf.mul(smooth, weights) as tf.Tensor2D, mass });
+      const { labels, mask } = splitMask(WHERE, given);
+      if (isPlain && !mask) return { ...softmaxCrossEntropy(logits, labels) };
+      const { loss, correct, dLogits } = ofRows(logits, { labels, mask }, checked);
+      return { loss, correct, dLogits: tf.reshape(dLogits, logits.shape) };
     });
   return Object.assign(loss, {
     appliesActivation: 'softmax' as const,
-    config: { name: 'crossEntropy', labelSmoothing, ...(classWeights && { classWeights }) },
-    ...(classWeights && { mass: (labels: tf.Tensor) => massOf(labels, classWeights) }),
+    config: {
+      name: 'crossEntropy',
+      ...(!isPlain && { labelSmoothing }),
+      ...(classWeights && { classWeights }),
+      ...(ignoreIndex !== undefined && { ignoreIndex }),
+    },
+    checkLabels: (logits: tf.Tensor, labels: tf.Tensor | MaskedLabels) =>
+      checkClassIndices(WHERE, logits, labels, { ignoreIndex }),
+    mass: (labels: tf.Tensor | MaskedLabels) => massOf(labels, checked),
+    answers: (labels: tf.Tensor | MaskedLabels) =>
+      massOf(labels, ignoreIndex === undefined ? {} : { ignoreIndex }),
   });
 }
 
-/** The sum of the weights of the labels' classes; for probabilities the number of samples. */
-function massOf(labels: tf.Tensor, classWeights: readonly number[]): tf.Scalar {
-  const [batch = 0] = labels.shape;
-  if (labels.rank !== 1) return tf.scalar(batch);
+const WHERE = '[optim] crossEntropy';
+
+/** What decides how much each position counts. */
+interface Counting {
+  readonly classWeights?: readonly number[] | undefined;
+  readonly ignoreIndex?: number | undefined;
+}
+
+/** The loss of logits `[batch, ..., numClasses]` as rows. */
+function ofRows(
+  logits: tf.Tensor,
+  { labels, mask }: { labels: tf.Tensor; mask: tf.Tensor | undefined },
+  { labelSmoothing = 0, classWeights, ignoreIndex }: CrossEntropyOptions,
+): LossResult<tf.Scalar> {
+  const rows = classRows(WHERE, logits, labels);
+  const numClasses = rows.logits.shape[1];
+  if (classWeights && classWeights.length !== numClasses) {
+    throw new RangeError(
+      `${WHERE}: expected classWeights for the model's ${numClasses} classes, got ` +
+        `${classWeights.length}; give one for each class`,
+    );
+  }
+  const sharp = probabilitiesOf(rows.logits, rows.labels); // [rows, numClasses]
+  const smooth: tf.Tensor2D =
+    labelSmoothing === 0
+      ? sharp
+      : tf.add(tf.mul(sharp, 1 - labelSmoothing), labelSmoothing / numClasses);
+  const counted = countedRows(rows.labels, { mask, ignoreIndex }); // [rows], or undefined for all
+  if (!classWeights && !counted) return meanOverRows(rows.logits, smooth);
+  const weighted: tf.Tensor2D = classWeights
+    ? tf.mul(smooth, tf.tensor2d([...classWeights], [1, numClasses]))
+    : smooth;
+  const targets: tf.Tensor2D = counted ? tf.mul(weighted, tf.expandDims(counted, 1)) : weighted;
+  const mass = asScalar(massOf(mask ? { labels, mask } : labels, { classWeights, ignoreIndex }));
+  return composed(rows.logits, rows.labels, { targets, mass, counted });
+}
+
+/** The weight of each row, float32 `[rows]`; undefined when all count alike. */
+function countedRows(
+  labels: tf.Tensor,
+  { mask, ignoreIndex }: { mask: tf.Tensor | undefined; ignoreIndex: number | undefined },
+): tf.Tensor1D | undefined {
+  const given = mask && (tf.reshape(tf.cast(mask, 'float32'), [-1]) as tf.Tensor1D);
+  if (ignoreIndex === undefined || labels.rank !== 1) return given;
+  const kept = tf.cast(tf.notEqual(labels, ignoreIndex), 'float32') as tf.Tensor1D;
+  return given ? tf.mul<tf.Tensor1D>(given, kept) : kept;
+}
+
+const asScalar = (mass: tf.Scalar | number): tf.Scalar =>
+  typeof mass === 'number' ? tf.scalar(mass) : mass;
+
+/** The sum of the weights of what counts; a plain number where nothing needs to be read. */
+function massOf(
+  given: tf.Tensor | MaskedLabels,
+  { classWeights, ignoreIndex }: Counting,
+): tf.Scalar | number {
+  const { labels, mask } = splitMask(WHERE, given);
+  const isIndices = labels.rank === 1 || labels.dtype === 'int32';
+  const needsLabels = isIndices && (classWeights !== undefined || ignoreIndex !== undefined);
+  if (!needsLabels && !mask) return numRows(labels);
   return tf.tidy(() => {
-    const classes = tf.cast(labels, 'int32') as tf.Tensor1D;
-    const oneHot = tf.oneHot(classes, classWeights.length);
-    return tf.maximum(tf.sum(tf.mul(oneHot, tf.tensor1d([...classWeights]))), MIN_MASS);
+    const indices = tf.cast(tf.reshape(labels, isIndices ? [-1] : [numRows(labels), -1]), 'int32');
+    const counted: tf.Tensor =
+      countedRows(isIndices ? indices : labels, { mask, ignoreIndex }) ??
+      tf.ones([numRows(labels)]);
+    if (!classWeights || !isIndices) return tf.maximum(tf.sum(counted), MIN_MASS) as tf.Scalar;
+    const oneHot = tf.oneHot(indices as tf.Tensor1D, classWeights.length);
+    const weights = tf.sum(tf.mul(oneHot, tf.tensor1d([...classWeights])), 1); // [rows]
+    return tf.maximum(tf.sum(tf.mul(weights, counted)), MIN_MASS) as tf.Scalar;
   });
 }
 
-/** The probability of each class for each sample: `[batch, numClasses]`. */
+/** The probability of each class for each row: `[rows, numClasses]`. */
 function probabilitiesOf({ shape }: tf.Tensor2D, labels: tf.Tensor): tf.Tensor2D {
   return (
     labels.rank === 1 ? tf.cast(tf.oneHot(labels as tf.Tensor1D, shape[1]), 'float32') : labels
@@ -126,25 +205,28 @@ function probabilitiesOf({ shape }: tf.Tensor2D, labels: tf.Tensor): tf.Tensor2D
 }
 
 /**
- * −Σ targets·log softmax / mass, in core ops. A sample's targets need not add up to 1.
+ * −Σ targets·log softmax / mass, in core ops. A row's targets need not add up to 1.
  * @param labels for the number of correct predictions
+ * @param options.counted which rows count; all by default
  */
 function composed(
   logits: tf.Tensor2D,
   labels: tf.Tensor,
-  { targets, mass }: { targets: tf.Tensor2D; mass: tf.Tensor },
+  options: { targets: tf.Tensor2D; mass: tf.Tensor; counted?: tf.Tensor1D | undefined },
 ): { loss: tf.Scalar; correct: tf.Scalar; dLogits: tf.Tensor2D } {
+  const { targets, mass, counted } = options;
   const shifted = tf.sub(logits, tf.max(logits, 1, true));
   const exponentials = tf.exp(shifted);
-  const sums = tf.sum(exponentials, 1, true); // [batch, 1]
+  const sums = tf.sum(exponentials, 1, true); // [rows, 1]
   const logProbabilities = tf.sub(shifted, tf.log(sums));
   const loss: tf.Scalar = tf.div(tf.sub(0, tf.sum(tf.mul(targets, logProbabilities))), mass);
-  const whole = tf.sum(targets, 1, true); // [batch, 1]
+  const whole = tf.sum(targets, 1, true); // [rows, 1]
   const dLogits: tf.Tensor2D = tf.div(
     tf.sub(tf.mul(tf.div(exponentials, sums), whole), targets),
     mass,
   );
   const truth = labels.rank === 1 ? labels : tf.argMax(labels, 1);
-  const correct: tf.Scalar = tf.sum(tf.cast(tf.equal(tf.argMax(logits, 1), truth), 'float32'));
+  const right = tf.cast(tf.equal(tf.argMax(logits, 1), truth), 'float32'); // [rows]
+  const correct: tf.Scalar = tf.sum(counted ? tf.mul(right, counted) : right);
   return { loss, correct, dLogits };
 }

@@ -2,7 +2,7 @@
  * Losses with one target for each output of the model, as in PyTorch: means over batch and outputs.
  */
 
-import type { Loss } from '@deepend/compiler';
+import type { AnyLoss } from '@deepend/compiler';
 import * as tf from '@tensorflow/tfjs-core';
 import { targets } from './labels';
 
@@ -10,19 +10,16 @@ import { targets } from './labels';
  * Makes the mean squared error, for regression: PyTorch's `mse_loss`; the book's `squared_loss` is
  * half of it. It has no notion of a correct answer, so accuracies are NaN.
  *
- * Labels: float32 `[batch, outputs]`, or `[batch]` for a model with one output.
+ * Labels: float32 of the outputs' shape, or `[batch]` for a model with one output.
  * @example
  * await train(net, trainIter, testIter, { numEpochs: 3, lr: 0.03, loss: meanSquaredError() });
  */
-export function meanSquaredError(): Loss<null> {
-  const compute = (outputs: tf.Tensor2D, labels: tf.Tensor) => {
+export function meanSquaredError(): AnyLoss<null> {
+  const compute = (outputs: tf.Tensor, labels: tf.Tensor) => {
     const { loss, dLogits } = tf.tidy(() => {
-      const difference = tf.sub(
-        outputs,
-        targets('[optim] meanSquaredError', outputs, labels),
-      ) as tf.Tensor2D;
+      const difference = tf.sub(outputs, targets('[optim] meanSquaredError', outputs, labels));
       const loss = tf.mean(tf.square(difference)) as tf.Scalar;
-      return { loss, dLogits: tf.mul(difference, 2 / outputs.size) as tf.Tensor2D };
+      return { loss, dLogits: tf.mul(difference, 2 / outputs.size) };
     });
     return { loss, correct: null, dLogits };
   };
@@ -36,19 +33,20 @@ export function meanSquaredError(): Loss<null> {
  * one
  * half as its label.
  *
- * Labels: 0 to 1, float32 `[batch, outputs]`, or `[batch]` for a model with one output.
+ * Labels: 0 to 1, float32 of the outputs' shape, or `[batch]` for a model with one output.
  * @example
  * await train(net, trainIter, testIter, { numEpochs: 3, lr: 0.1, loss: binaryCrossEntropy() });
  */
-export function binaryCrossEntropy(): Loss<tf.Scalar> {
-  const loss = (x: tf.Tensor2D, labels: tf.Tensor) =>
+export function binaryCrossEntropy(): AnyLoss<tf.Scalar> {
+  const loss = (x: tf.Tensor, labels: tf.Tensor) =>
     tf.tidy(() => {
       const y = targets('[optim] binaryCrossEntropy', x, labels); // [batch, outputs]
       const losses = tf.add(tf.sub(tf.relu(x), tf.mul(x, y)), tf.log1p(tf.exp(tf.neg(tf.abs(x)))));
       const loss = tf.mean(losses) as tf.Scalar;
-      const dLogits = tf.div(tf.sub(tf.sigmoid(x), y), x.size) as tf.Tensor2D;
+      const dLogits = tf.div(tf.sub(tf.sigmoid(x), y), x.size);
       const wrong = tf.cast(tf.notEqual(tf.greater(x, 0), tf.greater(y, 0.5)), 'float32');
-      const right = tf.equal(tf.sum(wrong, 1), 0); // [batch]
+      const perSample = tf.reshape(wrong, [x.shape[0] ?? 0, -1]);
+      const right = tf.equal(tf.sum(perSample, 1), 0); // [batch]
       return { loss, correct: tf.sum(tf.cast(right, 'float32')) as tf.Scalar, dLogits };
     });
   return Object.assign(loss, {

@@ -1,6 +1,6 @@
 /** The interface of callbacks, what they learn about a run, and how a run calls them. */
 
-import type { AnyLoss, TrainingPlan } from '@deepend/compiler';
+import type { AnyLoss, StateStructure, TrainingPlan } from '@deepend/compiler';
 import type { EpochRecord, StepRecord } from '@deepend/core';
 import type { Device } from '@deepend/device';
 import type { ModelEma, Optimizer } from '@deepend/optim';
@@ -155,6 +155,8 @@ export interface RunProgress {
   readonly trained?: boolean;
   /** What callbacks remember, by name. */
   readonly callbacks?: Readonly<Record<string, unknown>>;
+  /** Where the tensors of a state that passes from batch to batch belong. */
+  readonly carried?: StateStructure;
   /** Number of finished epochs. */
   readonly epochsDone: number;
   /** Number of finished steps of the epoch after those. */
