@@ -1,0 +1,267 @@
+/** Multi-head attention with PyTorch's options, names and layouts. */
+import { nextSeed } from '@deepend/compiler';
+import { checkOptions, rule } from '@deepend/core';
+import * as tf from '@tensorflow/tfjs-core';
+import { Module } from '../module';
+import { parameter } from '../parameter';
+import { dropped } from './activation';
+import { checkInput, checkSize, checkTensor, shown } from './checks';
+import { Linear } from './linear';
+import { attentionWeights, linear, scaledDotProductAttention } from './ops';
+import { given, seeded, type WeightOptions, weightRules } from './seeded';
+
+export interface MultiheadAttentionOptions extends WeightOptions {
+  /** Probability of an attention weight to be zeroed in training. @default 0 */
+  dropout?: number;
+  /** Whether the projections have biases. @default true */
+  bias?: boolean;
+  /** Features of keys. @default embedDim */
+  kdim?: number;
+  /** Features of values. @default embedDim */
+  vdim?: number;
+  /** Whether the batch is the first axis of inputs and outputs, not the time. @default false */
+  batchFirst?: boolean;
+}
+
+const attentionRules = rule.object({
+  dropout: rule.number({ min: 0, max: 1 }).optional(),
+  bias: rule.boolean().optional(),
+  kdim: rule.positiveInteger().optional(),
+  vdim: rule.positiveInteger().optional(),
+  batchFirst: rule.boolean().optional(),
+  ...weightRules,
+});
+
+export interface AttentionMasks {
+  /** bool `[batch, keys]`: true for keys that are ignored, such as padding. */
+  keyPaddingMask?: tf.Tensor;
+  /**
+   * `[queries, keys]` or `[batch · heads, queries, keys]`. bool: true for keys that are ignored;
+   * float32: added to the scores.
+   */
+  attnMask?: tf.Tensor;
+  /** Whether a query sees only the keys up to its own place. @default false */
+  isCausal?: boolean;
+}
+
+export interface AttentionCallOptions extends AttentionMasks {
+  /** Whether the attention weights are returned, which takes their memory. @default false */
+  needWeights?: boolean;
+  /** Whether the weights returned are the heads' mean. @default true */
+  averageAttnWeights?: boolean;
+}
+
+const callRules = rule.object({
+  attnMask: rule.custom<tf.Tensor>(() => true, 'a tensor').optional(),
+  keyPaddingMask: rule.custom<tf.Tensor>(() => true, 'a tensor').optional(),
+  isCausal: rule.boolean().optional(),
+  needWeights: rule.boolean().optional(),
+  averageAttnWeights: rule.boolean().optional(),
+});
+
+/** The sizes of one call. */
+interface Sizes {
+  readonly batch: number;
+  readonly heads: number;
+  readonly queries: number;
+  readonly keys: number;
+}
+
+/**
+ * Multi-head attention (Vaswani et al. 2017, https://arxiv.org/abs/1706.03762).
+ * `torch.nn.MultiheadAttention`: parameters `in_proj_weight` `[3 · embedDim, embedDim]` (or
+ * `q_proj_weight`, `k_proj_weight`, `v_proj_weight` where keys or values have other features),
+ * `in_proj_bias`, `out_proj.weight` and `out_proj.bias`.
+ * @example
+ * const attention = new nn.MultiheadAttention(256, 4, { batchFirst: true });
+ * const [output] = attention.forward(x, x, x, { isCausal: true }); // [batch, time, 256]
+ */
+export class MultiheadAttention extends Module {
+  readonly embedDim: number;
+  readonly numHeads: number;
+  readonly batchFirst: boolean;
+  readonly dropout: number;
+  in_proj_weight: tf.Variable | null = null;
+  q_proj_weight: tf.Variable | null = null;
+  k_proj_weight: tf.Variable | null = null;
+  v_proj_weight: tf.Variable | null = null;
+  in_proj_bias: tf.Variable | null = null;
+  readonly out_proj: Linear;
+  readonly #features: readonly [query: number, key: number, value: number];
+  readonly #options: MultiheadAttentionOptions;
+
+  constructor(embedDim: number, numHeads: number, options: MultiheadAttentionOptions = {}) {
+    super();
+    const where = '[nn] MultiheadAttention';
+    checkSize(where, 'embedDim', embedDim);
+    checkSize(where, 'numHeads', numHeads);
+    if (embedDim % numHeads !== 0) {
+      throw new RangeError(
+        `${where}: numHeads must divide embedDim, got ${numHeads} heads for ${embedDim} features`,
+      );
+    }
+    const checked = checkOptions(where, attentionRules, options);
+    const { kdim = embedDim, vdim = embedDim, bias = true } = checked;
+    this.#options = options;
+    this.embedDim = embedDim;
+    this.numHeads = numHeads;
+    this.batchFirst = checked.batchFirst ?? false;
+    this.dropout = checked.dropout ?? 0;
+    this.#features = [embedDim, kdim, vdim];
+    const { init = 'xavier-uniform' } = checked;
+    this.out_proj = seeded(checked.seed, () => {
+      if (kdim === embedDim && vdim === embedDim) {
+        this.in_proj_weight = parameter([3 * embedDim, embedDim], { init });
+      } else {
+        this.q_proj_weight = parameter([embedDim, embedDim], { init });
+        this.k_proj_weight = parameter([embedDim, kdim], { init });
+        this.v_proj_weight = parameter([embedDim, vdim], { init });
+      }
+      if (bias) this.in_proj_bias = parameter([3 * embedDim], { init: 'zeros' });
+      const out = new Linear(embedDim, embedDim, { bias });
+      if (out.bias) tf.tidy(() => out.bias?.assign(tf.zeros([embedDim])));
+      return out;
+    });
+  }
+
+  override config() {
+    return [this.embedDim, this.numHeads, given(this.#options)];
+  }
+
+  /**
+   * Attends from queries to keys and values, `[time, batch, features]` each (`[batch, time,
+   * features]` with `batchFirst`).
+   * @returns the output, of the query's shape, and with `needWeights` the attention weights
+   *   `[batch, queries, keys]`, or `[batch, heads, queries, keys]` with `averageAttnWeights: false`
+   * @throws RangeError for inputs or masks of another shape; TypeError for a mask of another type
+   */
+  override forward(
+    query: tf.Tensor,
+    key: tf.Tensor = query,
+    value: tf.Tensor = key,
+    options: AttentionCallOptions = {},
+  ): [output: tf.Tensor, weights: tf.Tensor | undefined] {
+    const where = `[nn] ${this.name}`;
+    const checked = checkOptions(`${where}.forward`, callRules, options);
+    const sizes = this.#check([query, key, value]);
+    const { isCausal = false, needWeights = false, averageAttnWeights = true } = checked;
+    const [output, weights] = tf.tidy(() => {
+      const [q, k, v] = this.#project(query, key, value) as [tf.Tensor, tf.Tensor, tf.Tensor];
+      const mask = joinMasks(where, options, sizes);
+      const p = this.training ? this.dropout : 0;
+      if (!needWeights) {
+        const attended = scaledDotProductAttention(q, k, v, {
+          ...(mask ? { mask } : {}),
+          ...{ causal: isCausal, dropout: p, seed: p > 0 ? nextSeed() : 0 },
+        });
+        return [this.#join(attended)];
+      }
+      const drawn = dropped(attentionWeights(q, k, { mask, causal: isCausal }), p);
+      return [this.#join(tf.matMul(drawn, v)), averageAttnWeights ? tf.mean(drawn, 1) : drawn];
+    }) as [tf.Tensor, tf.Tensor | undefined];
+    return [output, weights];
+  }
+
+  /** @throws RangeError for inputs of another shape */
+  #check(inputs: readonly tf.Tensor[]): Sizes {
+    const where = `[nn] ${this.name}`;
+    const axes = this.batchFirst ? ['batch', 'time', 'features'] : ['time', 'batch', 'features'];
+    inputs.forEach((x, i) => {
+      checkInput(`${where} (${['query', 'key', 'value'][i]})`, x, {
+        axes,
+        last: this.#features[i] as number,
+      });
+    });
+    const [times, batches] = (this.batchFirst ? [1, 0] : [0, 1]).map((axis) =>
+      inputs.map(({ shape }) => shape[axis] as number),
+    ) as [number[], number[]];
+    const [queries = 0, keys = 0, values = 0] = times;
+    const [batch = 0] = batches;
+    if (keys === values && batches.every((size) => size === batch))
+      return { batch, heads: this.numHeads, queries, keys };
+    throw new RangeError(
+      `${where}: expected queries, keys and values of one batch, and as many keys as values, got ` +
+        inputs.map(shown).join(', '),
+    );
+  }
+
+  /** `[batch, heads, time, dim]` each. */
+  #project(query: tf.Tensor, key: tf.Tensor, value: tf.Tensor): tf.Tensor[] {
+    const { in_proj_weight: weight, in_proj_bias: bias, embedDim } = this;
+    if (weight && query === key && key === value) {
+      return tf.split(linear(query, weight, bias ?? undefined), 3, 2).map((x) => this.#heads(x));
+    }
+    const weights = weight
+      ? tf.split(weight, 3)
+      : [this.q_proj_weight, this.k_proj_weight, this.v_proj_weight];
+    return [query, key, value].map((x, i) => {
+      const part = bias ? tf.slice(bias, i * embedDim, embedDim) : undefined;
+      return this.#heads(linear(x, weights[i] as tf.Tensor, part));
+    });
+  }
+
+  #heads(x: tf.Tensor): tf.Tensor {
+    const [a = 0, b = 0] = x.shape;
+    const heads = tf.reshape(x, [a, b, this.numHeads, this.embedDim / this.numHeads]);
+    return tf.transpose(heads, this.batchFirst ? [0, 2, 1, 3] : [1, 2, 0, 3]);
+  }
+
+  /** From `[batch, heads, queries, dim]` to the output. */
+  #join(attended: tf.Tensor): tf.Tensor {
+    const turned = tf.transpose(attended, this.batchFirst ? [0, 2, 1, 3] : [2, 0, 1, 3]);
+    const [a = 0, b = 0] = turned.shape;
+    return this.out_proj.forward(tf.reshape(turned, [a, b, this.embedDim]));
+  }
+}
+
+/** One mask for the scores, bool (true where a key takes part) or float32 (added). */
+function joinMasks(where: string, masks: AttentionMasks, sizes: Sizes): tf.Tensor | undefined {
+  const { batch, heads, queries, keys } = sizes;
+  const padding = masks.keyPaddingMask;
+  const attention = masks.attnMask;
+  const parts: tf.Tensor[] = [];
+  if (padding !== undefined) {
+    checkMask(where, 'keyPaddingMask', padding, [[batch, keys]]);
+    parts.push(tf.reshape(padding, [batch, 1, 1, keys]));
+  }
+  if (attention !== undefined) {
+    const whole = [batch * heads, queries, keys];
+    checkMask(where, 'attnMask', attention, [[queries, keys], whole]);
+    const leading = attention.rank === 2 ? [1, 1] : [batch, heads];
+    parts.push(tf.reshape(attention, [...leading, queries, keys]));
+  }
+  const [first, second] = parts;
+  if (!first) return undefined;
+  const isBoolean = parts.every(({ dtype }) => dtype === 'bool');
+  const [one, two] = parts.map((part) => (isBoolean ? tf.logicalNot(part) : toAdded(part)));
+  if (!second) return one;
+  return isBoolean
+    ? tf.logicalAnd(one as tf.Tensor, two as tf.Tensor)
+    : tf.add(one as tf.Tensor, two as tf.Tensor);
+}
+
+const HIDDEN = -1e9;
+
+/** What a mask adds to the scores. */
+const toAdded = (mask: tf.Tensor) =>
+  mask.dtype === 'bool' ? tf.mul(tf.cast(mask, 'float32'), HIDDEN) : mask;
+
+function checkMask(
+  where: string,
+  name: string,
+  mask: tf.Tensor,
+  shapes: readonly (readonly number[])[],
+): void {
+  checkTensor(where, mask, `a tensor as ${name}`);
+  if (mask.dtype !== 'bool' && mask.dtype !== 'float32') {
+    throw new TypeError(
+      `${where}: ${name} must be bool (true: ignored) or float32 (added to the scores), got a ` +
+        `${mask.dtype} tensor; tf.cast it to 'bool'`,
+    );
+  }
+  if (shapes.some((shape) => tf.util.arraysEqual([...shape], mask.shape))) return;
+  throw new RangeError(
+    `${where}: expected ${name} of shape ` +
+      `${shapes.map((shape) => `[${shape.join(', ')}]`).join(' or ')}, got ${shown(mask)}`,
+  );
+}

@@ -1,0 +1,179 @@
+import { checkOptions, rule } from '@deepend/core';
+import * as tf from '@tensorflow/tfjs-core';
+import * as init from '../init';
+import { Module } from '../module';
+import { parameter } from '../parameter';
+import { isTensor } from '../weight-traits';
+import { checkLastAxis, checkSize, checkTensor, shown } from './checks';
+import { embedding, linear } from './ops';
+import { given, seeded, type WeightOptions, weightRules } from './seeded';
+
+export interface LinearOptions extends WeightOptions {
+  /** Whether it adds a bias. @default true */
+  bias?: boolean;
+}
+
+const linearRules = rule.object({ bias: rule.boolean().optional(), ...weightRules });
+
+/**
+ * `x·weightᵀ + bias` over the last axis: `[..., inFeatures]` → `[..., outFeatures]`.
+ * `torch.nn.Linear`: `weight` `[outFeatures, inFeatures]` and `bias` `[outFeatures]`, both uniform
+ * within ±1/√inFeatures at first.
+ * @throws RangeError for inputs with another last axis
+ * @example
+ * const layer = new nn.Linear(128, 10);
+ * layer.forward(tf.zeros([32, 128])).shape; // [32, 10]
+ */
+export class Linear extends Module {
+  readonly inFeatures: number;
+  readonly outFeatures: number;
+  weight: tf.Variable;
+  bias: tf.Variable | null;
+  readonly #options: LinearOptions;
+
+  constructor(inFeatures: number, outFeatures: number, options: LinearOptions = {}) {
+    super();
+    checkSize('[nn] Linear', 'inFeatures', inFeatures);
+    checkSize('[nn] Linear', 'outFeatures', outFeatures);
+    const checked = checkOptions('[nn] Linear', linearRules, options);
+    this.#options = options;
+    this.inFeatures = inFeatures;
+    this.outFeatures = outFeatures;
+    [this.weight, this.bias] = seeded(checked.seed, () => {
+      const weight = parameter([outFeatures, inFeatures], {
+        init: checked.init ?? 'kaiming-uniform',
+      });
+      return [weight, checked.bias === false ? null : biasWithin(outFeatures, inFeatures)];
+    });
+  }
+
+  override config() {
+    return [this.inFeatures, this.outFeatures, given(this.#options)];
+  }
+
+  override forward(x: tf.Tensor): tf.Tensor {
+    checkLastAxis(`[nn] ${this.name}`, x, this.inFeatures);
+    return linear(x, this.weight, this.bias ?? undefined);
+  }
+}
+
+/** PyTorch's bias of linear layers and convolutions: uniform within ±1/√fanIn. */
+export function biasWithin(size: number, fanIn: number): tf.Variable {
+  const bound = 1 / Math.sqrt(fanIn);
+  return parameter([size], { init: init.uniform({ low: -bound, high: bound }) });
+}
+
+export interface EmbeddingOptions extends WeightOptions {
+  /**
+   * An id whose row is 0 at first and never learns, such as the padding's.
+   * @default null, none
+   */
+  paddingIdx?: number | null;
+}
+
+const embeddingRules = rule.object({
+  paddingIdx: rule
+    .either(
+      rule.integer(),
+      rule.custom<null>((v) => v === null, 'null'),
+      'an integer or null',
+    )
+    .optional(),
+  ...weightRules,
+});
+
+/** Passes values on and no gradient. */
+const stopGradient = (x: tf.Tensor): tf.Tensor =>
+  tf.customGrad((value) => ({
+    value: tf.clone(value as tf.Tensor),
+    gradFunc: (dy: tf.Tensor) => tf.zerosLike(dy),
+  }))(x);
+
+/**
+ * Rows of a table by integer ids: int32 `[...]` → `[..., embeddingDim]`. `torch.nn.Embedding`:
+ * `weight` `[numEmbeddings, embeddingDim]`, standard normal at first.
+ * @throws TypeError for ids that are not int32; RangeError for an id outside the table
+ */
+export class Embedding extends Module {
+  readonly numEmbeddings: number;
+  readonly embeddingDim: number;
+  readonly paddingIdx: number | null;
+  weight: tf.Variable;
+  readonly #options: EmbeddingOptions;
+
+  constructor(numEmbeddings: number, embeddingDim: number, options: EmbeddingOptions = {}) {
+    super();
+    const where = '[nn] Embedding';
+    checkSize(where, 'numEmbeddings', numEmbeddings);
+    checkSize(where, 'embeddingDim', embeddingDim);
+    const {
+      paddingIdx,
+      init: values = 'normal',
+      seed,
+    } = checkOptions(where, embeddingRules, options);
+    this.#options = options;
+    this.numEmbeddings = numEmbeddings;
+    this.embeddingDim = embeddingDim;
+    this.paddingIdx = paddingRow(where, paddingIdx ?? null, numEmbeddings);
+    this.weight = seeded(seed, () => parameter([numEmbeddings, embeddingDim], { init: values }));
+    const row = this.paddingIdx;
+    if (row !== null) {
+      tf.tidy(() => this.weight.assign(tf.mul(this.weight, rowMask(numEmbeddings, row))));
+    }
+  }
+
+  /**
+   * An embedding with given vectors `[num, dim]`. The tensor is copied; you still dispose it.
+   * @param options `freeze`: whether training leaves them. @default true
+   */
+  static fromPretrained(
+    vectors: tf.Tensor,
+    { freeze = true, ...options }: EmbeddingOptions & { freeze?: boolean } = {},
+  ): Embedding {
+    const [num, dim] = isTensor(vectors) && vectors.rank === 2 ? vectors.shape : [];
+    if (num === undefined || dim === undefined) {
+      throw new RangeError(
+        `[nn] Embedding.fromPretrained: expected a tensor [num, dim], got ${shown(vectors)}`,
+      );
+    }
+    const module = new Embedding(num, dim, { ...options, init: 'zeros' });
+    module.loadStateDict({ weight: vectors });
+    module.weight.trainable = !freeze;
+    return module;
+  }
+
+  override config() {
+    return [this.numEmbeddings, this.embeddingDim, given(this.#options)];
+  }
+
+  override forward(ids: tf.Tensor): tf.Tensor {
+    const where = `[nn] ${this.name}`;
+    checkTensor(where, ids, 'a tensor of ids');
+    if (ids.dtype !== 'int32') {
+      throw new TypeError(
+        `${where}: expected integer ids (int32), got a ${ids.dtype} tensor ${shown(ids)}; make ` +
+          "them by tf.tensor(ids, shape, 'int32'), or tf.cast(ids, 'int32') if they are integers",
+      );
+    }
+    const row = this.paddingIdx;
+    if (row === null) return embedding(ids, this.weight);
+    return tf.tidy(() => {
+      const mask = rowMask(this.numEmbeddings, row); // [num, 1]
+      const fixed = tf.mul(stopGradient(this.weight), tf.sub(1, mask));
+      return embedding(ids, tf.add(tf.mul(this.weight, mask), fixed));
+    });
+  }
+}
+
+/** `[num, 1]`: 0 for one row and 1 for the others. */
+const rowMask = (num: number, row: number) =>
+  tf.sub(1, tf.expandDims(tf.oneHot(tf.scalar(row, 'int32'), num) as tf.Tensor1D, 1));
+
+function paddingRow(where: string, index: number | null, num: number): number | null {
+  if (index === null) return null;
+  const row = index < 0 ? index + num : index;
+  if (row >= 0 && row < num) return row;
+  throw new RangeError(
+    `${where}: option "paddingIdx" must be an id from ${-num} to ${num - 1}, got ${index}`,
+  );
+}
