@@ -1,6 +1,6 @@
 import { RECIPES, type Recipe } from '@deepend/models';
 import { describe, expect, it } from 'vitest';
-import { figuresTable, keptRuns, readPage } from './figures';
+import { fastRuns, fastTable, figuresTable, keptRuns, readPage } from './figures';
 
 /** A Markdown table without its padding, which the formatter writes. */
 const bare = (text: string) => text.replace(/ *\| */g, '|').replace(/:?-+:?/g, '-');
@@ -21,6 +21,21 @@ describe("docs/results.md, the book's figures", () => {
       expect(history.at(-1)?.testAcc, settings.model).toBeGreaterThan(
         (published(settings.model)?.testAcc ?? 0) - 0.02,
       );
+    }
+  });
+});
+
+describe('docs/results.md, the fast example', () => {
+  it('is what the kept runs give', () => {
+    expect(bare(readPage())).toContain(bare(fastTable(fastRuns())));
+  });
+
+  it("reaches the article's test accuracy with each of five seeds, within ten minutes", () => {
+    expect(fastRuns().map(({ seed }) => seed)).toEqual([1, 2, 3, 4, 5]);
+    for (const { seed, history } of fastRuns()) {
+      expect(history.at(-1)?.testAcc, `seed ${seed}`).toBeGreaterThanOrEqual(0.926);
+      const seconds = history.reduce((sum, epoch) => sum + epoch.seconds, 0);
+      expect(seconds, `seed ${seed}`).toBeLessThanOrEqual(600);
     }
   });
 });

@@ -1,14 +1,14 @@
 /**
- * The table of docs/results.md from the runs in docs/results: `npm run bench:figures -- runs/lenet
- * ...` takes runs' directories in and writes it;
- * a test holds the page to the files.
+ * The tables of docs/results.md from the runs in docs/results: `npm run bench:figures -- runs/lenet
+ * ...` takes runs' directories in and writes them; a test compares the page with the files. Runs of
+ * `deepend train` are the book's, those of a script are seeds of examples/fashion-mnist-fast.ts.
  */
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 
 const FOLDER = 'docs/results';
 const PAGE = 'docs/results.md';
-const [BEGIN, END] = ['<!-- figures:begin -->', '<!-- figures:end -->'];
+const FAST = path.join(FOLDER, 'fashion-mnist-fast');
 
 interface Published {
   readonly loss: number;
@@ -29,10 +29,38 @@ export interface KeptRun {
   readonly history: readonly { loss: number; trainAcc: number; testAcc: number }[];
 }
 
-export const keptRuns = (): KeptRun[] =>
-  readdirSync(FOLDER)
+/** A run of examples/fashion-mnist-fast.ts. */
+export interface FastRun {
+  readonly seed: number;
+  readonly hardware: string;
+  readonly versions: Readonly<Record<string, string>>;
+  readonly history: readonly { testAcc: number; seconds: number }[];
+}
+
+const readAll = <T>(folder: string): T[] =>
+  readdirSync(folder)
+    .filter((name) => name.endsWith('.json'))
     .sort()
-    .map((name) => JSON.parse(readFileSync(path.join(FOLDER, name), 'utf8')) as KeptRun);
+    .map((name) => JSON.parse(readFileSync(path.join(folder, name), 'utf8')) as T);
+
+export const keptRuns = (): KeptRun[] => readAll(FOLDER);
+export const fastRuns = (): FastRun[] => readAll(FAST);
+
+/** The test accuracy after each epoch of the fast example, a row a seed. */
+export function fastTable(runs: readonly FastRun[]): string {
+  const epochs = Math.max(0, ...runs.map(({ history }) => history.length));
+  const numbers = Array.from({ length: epochs }, (_, i) => i + 1);
+  const rows = runs.map(({ seed, history }) => {
+    const seconds = history.reduce((sum, epoch) => sum + epoch.seconds, 0);
+    const accuracies = numbers.map((n) => history[n - 1]?.testAcc.toFixed(4) ?? '');
+    return `| ${[seed, ...accuracies, (seconds / 60).toFixed(1)].join(' | ')} |`;
+  });
+  return [
+    `| seed | ${numbers.map((n) => `epoch ${n}`).join(' | ')} | minutes |`,
+    `| ${Array.from({ length: epochs + 2 }, () => '---').join(' | ')} |`,
+    ...rows,
+  ].join('\n');
+}
 
 /** @param publishedOf what the book's own run of a net reached */
 export function figuresTable(
@@ -61,25 +89,24 @@ export function figuresTable(
   ].join('\n');
 }
 
-/** The page, with the table in its place. */
-export function withTable(page: string, table: string): string {
-  const [before] = page.split(BEGIN);
-  const after = page.split(END)[1] ?? '';
-  return `${before}${BEGIN}\n\n${table}\n\n${END}${after}`;
+/** The page, with the table between `<!-- name:begin -->` and `<!-- name:end -->`. */
+export function withTable(page: string, name: 'figures' | 'fast', table: string): string {
+  const [begin, end] = [`<!-- ${name}:begin -->`, `<!-- ${name}:end -->`];
+  const [before] = page.split(begin);
+  const after = page.split(end)[1] ?? '';
+  return `${before}${begin}\n\n${table}\n\n${end}${after}`;
 }
 
 /** Takes runs' directories in. */
 export function keep(folders: readonly string[]): void {
   for (const folder of folders) {
-    const { settings, hardware, versions } = JSON.parse(
-      readFileSync(path.join(folder, 'config.json'), 'utf8'),
-    );
+    const config = JSON.parse(readFileSync(path.join(folder, 'config.json'), 'utf8'));
     const lines = readFileSync(path.join(folder, 'history.jsonl'), 'utf8').trim().split('\n');
-    const run = { settings, hardware, versions, history: lines.map((line) => JSON.parse(line)) };
-    writeFileSync(
-      path.join(FOLDER, `${path.basename(folder)}.json`),
-      `${JSON.stringify(run, null, 1)}\n`,
-    );
+    const { settings, seed, hardware, versions } = config;
+    const history = lines.map((line) => JSON.parse(line));
+    const run = { ...(settings ? { settings } : { seed }), hardware, versions, history };
+    const file = settings ? path.join(FOLDER, path.basename(folder)) : path.join(FAST, `${seed}`);
+    writeFileSync(`${file}.json`, `${JSON.stringify(run, null, 1)}\n`);
   }
 }
 

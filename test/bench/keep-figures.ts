@@ -1,8 +1,18 @@
 /** `npm run bench:figures -- runs/lenet ...` */
 import { models } from 'deepend';
-import { figuresTable, keep, keptRuns, readPage, withTable, writePage } from './figures';
+import {
+  fastRuns,
+  fastTable,
+  figuresTable,
+  keep,
+  keptRuns,
+  readPage,
+  withTable,
+  writePage,
+} from './figures';
 
 keep(process.argv.slice(2));
 const published = (model: string) =>
   (models.RECIPES as Record<string, models.Recipe>)[model]?.published;
-writePage(withTable(readPage(), figuresTable(keptRuns(), published)));
+const page = withTable(readPage(), 'figures', figuresTable(keptRuns(), published));
+writePage(withTable(page, 'fast', fastTable(fastRuns())));

@@ -42,7 +42,7 @@ describe.skipIf(absent)(`the examples (${absent ?? 'real data'})`, () => {
         QUICKSTART_IMAGES: '6400',
       });
       expect(output).toMatch(/^device cpu: .* on .*\(.*\)$/m);
-      expect(Number(METRICS.exec(output)?.[3])).toBeGreaterThan(0.7);
+      expect(Number(METRICS.exec(output)?.[3])).toBeGreaterThan(0.8);
       expect(output).toMatch(/^\d+\.\d examples\/sec on /m);
       const files = [
         'architecture.json',
@@ -84,6 +84,15 @@ describe.skipIf(absent)(`the examples (${absent ?? 'real data'})`, () => {
       expect(Number(loss)).toBeLessThan(1.9);
       expect(Number(trainAcc)).toBeGreaterThan(0.4);
       expect(await fs.pathExists(path.join(out, 'curves.png'))).toBe(true);
+    }, 240_000);
+
+  if (isFull)
+    it('fashion-mnist-fast learns from a part of the clothes', async () => {
+      const out = path.join(dir, 'fast');
+      const small = ['--train', '12800', '--epochs', '4', '--out', out];
+      const output = await run('fashion-mnist-fast', small);
+      expect(Number(METRICS.exec(output)?.[3])).toBeGreaterThan(0.8);
+      expect(output).toMatch(/^\d+\.\d examples\/sec on /m);
     }, 240_000);
 
   /** The model, flags for a small run, and the test accuracy to reach: chance is 0.1. */
