@@ -166,12 +166,112 @@ export interface FusedKernels {
     attrs: None;
     outputs: [loss: tf.Scalar, correct: tf.Scalar, dLogits: tf.Tensor2D];
   };
+  /**
+   * All steps of a recurrent layer in one direction, after the product of its inputs. Sizes: T
+   * steps, B samples, H hidden numbers, G gates in PyTorch's order (1, 3 for `gru`, 4 for `lstm`).
+   */
+  'deepend.recurrent': {
+    inputs: {
+      projected: tf.Tensor3D; //           [T, B, G·H], inputs · weightIhᵀ + biasIh
+      h0: tf.Tensor2D; //                  [B, H]
+      c0?: Optional<tf.Tensor2D>; //       [B, H], of an LSTM
+      weightHh: tf.Tensor2D; //            [G·H, H]
+      biasHh?: Optional<Vector>; //        [G·H]
+      lengths?: Optional<Vector>; //       int32 [B]: later steps keep the state
+    };
+    attrs: RecurrentAttrs;
+    outputs: [
+      states: tf.Tensor3D, //              [T, B, H]
+      gates: tf.Tensor3D, //               [T, B, G·H], after their activations
+      extra?: tf.Tensor3D, //              [T, B, H]: cells of an LSTM, hidden part of a GRU's n
+    ];
+  };
+  /** The gradient of 'deepend.recurrent'. */
+  'deepend.recurrentGradient': {
+    inputs: {
+      dOutput: tf.Tensor3D; //             [T, B, H], of the states within their sequence
+      dh: tf.Tensor2D; //                  [B, H], of the last state
+      dc?: Optional<tf.Tensor2D>; //       [B, H], of the last cell
+      h0: tf.Tensor2D; //                  [B, H]
+      c0?: Optional<tf.Tensor2D>; //       [B, H]
+      weightHh: tf.Tensor2D; //            [G·H, H]
+      lengths?: Optional<Vector>; //       int32 [B]
+      states: tf.Tensor3D; //              outputs of 'deepend.recurrent'
+      gates: tf.Tensor3D;
+      extra?: Optional<tf.Tensor3D>;
+    };
+    attrs: RecurrentAttrs;
+    outputs: [
+      dGates: tf.Tensor3D, //              [T, B, G·H], of `projected`
+      dh0: tf.Tensor2D, //                 [B, H]
+      dHidden?: tf.Tensor3D, //            of h · weightHhᵀ + biasHh, for a GRU; else it is dGates
+      dc0?: tf.Tensor2D, //                [B, H], for an LSTM
+    ];
+  };
+  /** Layer normalization of rows. */
+  'deepend.layerNorm': {
+    inputs: {
+      x: tf.Tensor2D; //                   [rows, n]
+      gamma?: Optional<Vector>; //         [n]
+      beta?: Optional<Vector>; //          [n]
+    };
+    attrs: { readonly epsilon: number };
+    outputs: [
+      y: tf.Tensor2D, //                   [rows, n]
+      mean: Vector, //                     [rows]
+      invStd: Vector, //                   [rows], 1 / √(variance + epsilon)
+    ];
+  };
+  /** The gradient of 'deepend.layerNorm'. */
+  'deepend.layerNormGradient': {
+    inputs: {
+      x: tf.Tensor2D; //                   [rows, n]
+      dy: tf.Tensor2D; //                  [rows, n]
+      mean: Vector; //                     [rows]
+      invStd: Vector; //                   [rows]
+      gamma?: Optional<Vector>; //         [n]
+    };
+    attrs: None;
+    outputs: [dx: tf.Tensor2D, dGamma: Vector, dBeta: Vector];
+  };
+  /** Adds up rows by their index; rows without an index are 0. */
+  'deepend.embeddingGradient': {
+    inputs: {
+      dy: tf.Tensor2D; //                  [count, dim]
+      ids: Vector; //                      int32 [count], from 0 to num − 1
+    };
+    attrs: { readonly num: number };
+    outputs: [dWeight: tf.Tensor2D]; //    [num, dim]
+  };
+  /** GELU, its approximation with tanh, and SiLU. */
+  'deepend.curve': {
+    inputs: { x: Tensor }; //              [...]
+    attrs: { readonly name: CurveName };
+    outputs: [y: Tensor]; //               the same shape
+  };
+  /** The gradient of 'deepend.curve', from its input. */
+  'deepend.curveGradient': {
+    inputs: {
+      dy: Tensor; //                       [...]
+      x: Tensor; //                        the same shape
+    };
+    attrs: { readonly name: CurveName };
+    outputs: [dx: Tensor]; //              the same shape
+  };
   /** One optimizer update of all weights, in place. */
   'deepend.update': {
     inputs: None;
     attrs: UpdateAttrs;
     outputs: [];
   };
+}
+
+export type CurveName = 'gelu' | 'geluTanh' | 'silu';
+
+export interface RecurrentAttrs {
+  readonly cell: 'tanh' | 'relu' | 'gru' | 'lstm';
+  /** From the last step to the first. */
+  readonly reverse: boolean;
 }
 
 export interface FusedPoolAttrs {

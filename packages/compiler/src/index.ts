@@ -42,8 +42,11 @@ export {
 } from './plan';
 export {
   type ConvAttrs,
+  channelSums,
   composedInputGradient,
   convolve,
+  filterGradient,
+  inputGradient,
   isEmpty,
   type Padding,
   pairs,

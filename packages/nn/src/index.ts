@@ -6,6 +6,7 @@ export {
   type BlockOrder,
   type BlockOrderName,
 } from './block-orders';
+export * as functional from './functional';
 export { GroupedConv2D, type GroupedConv2DConfig, groupedConv2d } from './grouped-conv';
 export * as init from './init';
 export { INITIALIZERS, INITS, type Init } from './initializers';

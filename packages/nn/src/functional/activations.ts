@@ -1,0 +1,158 @@
+/** Activations that TensorFlow.js lacks, and softmax with a mask. */
+import { runFusedKernel } from '@deepend/compiler';
+import { formatValue } from '@deepend/core';
+import * as tf from '@tensorflow/tfjs-core';
+import { expectAxis, expectFloat, refuse } from './checks';
+import { differentiableOne } from './tape';
+
+/** An activation's value and slope, in core ops. */
+interface Curve {
+  value(x: tf.Tensor): tf.Tensor;
+  slope(x: tf.Tensor): tf.Tensor;
+}
+
+/** Φ(x), the normal distribution's cumulative function. */
+const cumulative = (x: tf.Tensor): tf.Tensor =>
+  tf.mul(0.5, tf.add(1, tf.erf(tf.mul(x, Math.SQRT1_2))));
+const density = (x: tf.Tensor): tf.Tensor =>
+  tf.mul(1 / Math.sqrt(2 * Math.PI), tf.exp(tf.mul(-0.5, tf.square(x))));
+
+/** tanh(√(2/π) · (x + 0.044715 x³)) */
+const ROOT = Math.sqrt(2 / Math.PI);
+const CUBE = 0.044715;
+const inner = (x: tf.Tensor): tf.Tensor =>
+  tf.tanh(tf.mul(tf.mul(x, ROOT), tf.add(1, tf.mul(CUBE, tf.square(x)))));
+
+export type CurveName = 'gelu' | 'geluTanh' | 'silu';
+
+export const CURVES: Readonly<Record<CurveName, Curve>> = {
+  gelu: {
+    value: (x) => tf.mul(x, cumulative(x)),
+    slope: (x) => tf.add(cumulative(x), tf.mul(x, density(x))),
+  },
+  geluTanh: {
+    value: (x) => tf.mul(tf.mul(0.5, x), tf.add(1, inner(x))),
+    slope(x) {
+      const t = inner(x);
+      const dInner = tf.mul(ROOT, tf.add(1, tf.mul(3 * CUBE, tf.square(x))));
+      const bend = tf.mul(tf.mul(tf.mul(0.5, x), tf.sub(1, tf.square(t))), dInner);
+      return tf.add(tf.mul(0.5, tf.add(1, t)), bend);
+    },
+  },
+  silu: {
+    value: (x) => tf.mul(x, tf.sigmoid(x)),
+    slope(x) {
+      const s = tf.sigmoid(x);
+      return tf.mul(s, tf.add(1, tf.mul(x, tf.sub(1, s))));
+    },
+  },
+};
+
+function curve(where: string, name: CurveName, x: tf.Tensor): tf.Tensor {
+  expectFloat(where, 'x', x);
+  return differentiableOne({
+    inputs: { x },
+    forward(save) {
+      save([x]);
+      return [runFusedKernel('deepend.curve', { x }, { name })?.[0] ?? CURVES[name].value(x)];
+    },
+    backward: ([dy], [input]) => ({
+      x: () => {
+        const inputs = { dy: dy as tf.Tensor, x: input as tf.Tensor };
+        const fused = runFusedKernel('deepend.curveGradient', inputs, { name });
+        return fused?.[0] ?? tf.mul(inputs.dy, CURVES[name].slope(inputs.x));
+      },
+    }),
+  });
+}
+
+export interface GeluOptions {
+  /** `'tanh'` approximates Φ, as GPT-2 does. @default 'none' */
+  readonly approximate?: 'none' | 'tanh' | undefined;
+}
+
+/**
+ * x · Φ(x), Hendrycks & Gimpel 2016, https://arxiv.org/abs/1606.08415.
+ * @throws RangeError when `approximate` is neither 'none' nor 'tanh'
+ */
+export function gelu(x: tf.Tensor, options: GeluOptions = {}): tf.Tensor {
+  const { approximate = 'none' } = options;
+  if (approximate !== 'none' && approximate !== 'tanh')
+    refuse('gelu', `approximate 'none' or 'tanh', got ${formatValue(approximate)}`);
+  return curve('gelu', approximate === 'tanh' ? 'geluTanh' : 'gelu', x);
+}
+
+/** x · sigmoid(x), also called swish, Ramachandran et al. 2017, https://arxiv.org/abs/1710.05941. */
+export const silu = (x: tf.Tensor): tf.Tensor => curve('silu', 'silu', x);
+
+export interface SoftmaxOptions {
+  /** @default -1 */
+  readonly axis?: number | undefined;
+  /**
+   * Bool or int32, which broadcasts to x's shape: where it is 0, the probability is 0. A row without
+   * any other gives zeros. @default none
+   */
+  readonly mask?: tf.Tensor | undefined;
+}
+
+/** The largest negative number: less than every logit, and not infinite. */
+const LOWEST = -3.4028234663852886e38;
+
+/** Softmax over the last axis; `allowed` is a bool tensor of x's shape. */
+function composedSoftmax(x: tf.Tensor, allowed: tf.Tensor | undefined): tf.Tensor {
+  if (!allowed) return tf.softmax(x);
+  const p = tf.softmax(tf.where(allowed, x, tf.fill(x.shape, LOWEST)));
+  return tf.where(allowed, p, tf.zerosLike(p));
+}
+
+/** Softmax over the last axis, with its gradient. */
+function softmaxRows(x: tf.Tensor, allowed: tf.Tensor | undefined): tf.Tensor {
+  return differentiableOne({
+    inputs: { x },
+    forward(save) {
+      const p = composedSoftmax(x, allowed);
+      save([p]);
+      return [p];
+    },
+    backward: ([dy], [p]) => ({
+      x: () => {
+        const weighted = tf.mul(dy as tf.Tensor, p as tf.Tensor);
+        return tf.sub(weighted, tf.mul(p as tf.Tensor, tf.sum(weighted, -1, true)));
+      },
+    }),
+  });
+}
+
+/** A mask as a bool tensor of a shape. */
+export function allowedBy(where: string, mask: tf.Tensor, shape: readonly number[]): tf.Tensor {
+  if (mask.dtype !== 'bool' && mask.dtype !== 'int32')
+    refuse(where, `a mask of bool or int32, got ${mask.dtype}`);
+  const skip = shape.length - mask.rank;
+  const fits = skip >= 0 && mask.shape.every((size, i) => size === 1 || size === shape[skip + i]);
+  if (!fits)
+    refuse(
+      where,
+      `a mask that broadcasts to [${shape.join(', ')}], got [${mask.shape.join(', ')}]`,
+    );
+  const bool = mask.dtype === 'bool' ? mask : tf.notEqual(mask, 0);
+  return tf.broadcastTo(bool, [...shape]);
+}
+
+/**
+ * Softmax over an axis, in which masked places get the probability 0.
+ * @throws RangeError when the axis or the mask does not fit
+ */
+export function softmax(x: tf.Tensor, options: SoftmaxOptions = {}): tf.Tensor {
+  const { axis = -1, mask } = options;
+  expectAxis('softmax', axis, x.rank);
+  expectFloat('softmax', 'x', x);
+  return tf.tidy(() => {
+    const allowed = mask && allowedBy('softmax', mask, x.shape);
+    if ((axis + x.rank) % x.rank === x.rank - 1) return softmaxRows(x, allowed);
+    const order = x.shape.map((_, i) => i);
+    const swapped = (axis + x.rank) % x.rank;
+    [order[swapped], order[x.rank - 1]] = [x.rank - 1, swapped]; // its own inverse
+    const rows = softmaxRows(tf.transpose(x, order), allowed && tf.transpose(allowed, order));
+    return tf.transpose(rows, order);
+  });
+}
