@@ -5,7 +5,13 @@ export {
   crossEntropy,
   softmaxCrossEntropy,
 } from './losses/cross-entropy';
-export { binaryCrossEntropy, meanSquaredError } from './losses/elementwise';
+export {
+  binaryCrossEntropy,
+  huberLoss,
+  meanAbsoluteError,
+  meanSquaredError,
+  smoothL1,
+} from './losses/elementwise';
 export type { MaskedLabels } from './losses/labels';
 export {
   type LossOfOutput,

@@ -1,56 +1,188 @@
 /**
- * Losses with one target for each output of the model, as in PyTorch: means over batch and outputs.
+ * Losses with one target for each output of the model, as in PyTorch: means over all numbers that
+ * count. Outputs and labels have any shape.
  */
 
-import type { AnyLoss } from '@deepend/compiler';
+import type { AnyLoss, FinalActivation } from '@deepend/compiler';
+import { checkOptions, rule } from '@deepend/core';
 import * as tf from '@tensorflow/tfjs-core';
-import { targets } from './labels';
+import { type MaskedLabels, splitMask, targets } from './labels';
+
+/** The smallest mass: when nothing counts, the loss is 0, not 0 / 0. */
+const MIN_MASS = 1e-30;
+
+/** A mask of the first axes, over all numbers of `shape`. */
+function widen(mask: tf.Tensor, shape: readonly number[]): tf.Tensor {
+  const ones = shape.slice(mask.rank).map(() => 1);
+  const wide = tf.reshape(tf.cast(mask, 'float32'), [...mask.shape, ...ones]);
+  return ones.length === 0 ? wide : tf.mul(wide, tf.ones([...shape]));
+}
+
+/** The sum of the weights of all numbers; without a mask the number of samples. */
+function massOf(where: string, given: tf.Tensor | MaskedLabels): tf.Scalar | number {
+  const { labels, mask } = splitMask(where, given);
+  if (!mask) return labels.shape[0] ?? 1;
+  return tf.tidy(() => tf.maximum(tf.sum(widen(mask, labels.shape)), MIN_MASS) as tf.Scalar);
+}
+
+/** The number of positions, all axes but the last, in which something counts. */
+function answersOf(where: string, given: tf.Tensor | MaskedLabels): tf.Scalar | number {
+  const { labels, mask } = splitMask(where, given);
+  const width = labels.rank > 1 ? (labels.shape.at(-1) as number) : 1;
+  if (!mask) return labels.size / width;
+  return tf.tidy(() => {
+    const counted = tf.reshape(tf.step(widen(mask, labels.shape)), [labels.size / width, width]);
+    return tf.sum(tf.max(counted, 1)) as tf.Scalar;
+  });
+}
+
+interface Elementwise<C extends tf.Scalar | null> {
+  /** The loss of each output `x` with its label `y`. */
+  terms(x: tf.Tensor, y: tf.Tensor): tf.Tensor;
+  /** Its derivative by `x`. */
+  slopes(x: tf.Tensor, y: tf.Tensor): tf.Tensor;
+  /** Number of correct positions; `weights` is null when all count. */
+  correct(x: tf.Tensor, y: tf.Tensor, weights: tf.Tensor | null): C;
+  readonly appliesActivation?: FinalActivation;
+  readonly hasAnswers?: boolean;
+  readonly options?: object;
+}
+
+/** The weighted mean of a loss of each number. */
+function elementwise<C extends tf.Scalar | null>(
+  name: string,
+  { terms, slopes, correct, appliesActivation, hasAnswers, options }: Elementwise<C>,
+): AnyLoss<C> {
+  const where = `[optim] ${name}`;
+  const compute = (x: tf.Tensor, given: tf.Tensor | MaskedLabels) => {
+    const found = tf.tidy(() => {
+      const { labels, mask } = splitMask(where, given);
+      const y = targets(where, x, labels);
+      const weights = mask ? widen(mask, x.shape) : null;
+      const mass = weights ? tf.maximum(tf.sum(weights), MIN_MASS) : tf.scalar(x.size);
+      const weigh = (values: tf.Tensor) => (weights ? tf.mul(values, weights) : values);
+      const loss = tf.div(tf.sum(weigh(terms(x, y))), mass) as tf.Scalar;
+      const right = correct(x, y, weights);
+      const kept = right ? { correct: right as tf.Scalar } : {};
+      return { loss, dLogits: tf.div(weigh(slopes(x, y)), mass), ...kept };
+    });
+    return { correct: null as C, ...found };
+  };
+  return Object.assign(compute, {
+    ...(appliesActivation && { appliesActivation }),
+    config: { name, ...options },
+    mass: (labels: tf.Tensor | MaskedLabels) => massOf(where, labels),
+    ...(hasAnswers && {
+      answers: (labels: tf.Tensor | MaskedLabels) => answersOf(where, labels),
+    }),
+  }) as AnyLoss<C>;
+}
+
+/** −1, 0 or 1. */
+const sign = (x: tf.Tensor) => tf.sub(tf.step(x), tf.step(tf.neg(x)));
+const none = () => null;
 
 /**
  * Makes the mean squared error, for regression: PyTorch's `mse_loss`; the book's `squared_loss` is
  * half of it. It has no notion of a correct answer, so accuracies are NaN.
  *
- * Labels: float32 of the outputs' shape, or `[batch]` for a model with one output.
+ * Labels: of the outputs' shape, `[batch]` for outputs `[batch, 1]`, or `{ labels, mask }` with a
+ * mask of the labels' shape or its first axes.
  * @example
  * await train(net, trainIter, testIter, { numEpochs: 3, lr: 0.03, loss: meanSquaredError() });
  */
-export function meanSquaredError(): AnyLoss<null> {
-  const compute = (outputs: tf.Tensor, labels: tf.Tensor) => {
-    const { loss, dLogits } = tf.tidy(() => {
-      const difference = tf.sub(outputs, targets('[optim] meanSquaredError', outputs, labels));
-      const loss = tf.mean(tf.square(difference)) as tf.Scalar;
-      return { loss, dLogits: tf.mul(difference, 2 / outputs.size) };
-    });
-    return { loss, correct: null, dLogits };
-  };
-  return Object.assign(compute, { config: { name: 'meanSquaredError' } });
+export const meanSquaredError = (): AnyLoss<null> =>
+  elementwise('meanSquaredError', {
+    terms: (x, y) => tf.square(tf.sub(x, y)),
+    slopes: (x, y) => tf.mul(tf.sub(x, y), 2),
+    correct: none,
+  });
+
+/**
+ * Makes the mean absolute error: PyTorch's `l1_loss`. Labels as in `meanSquaredError`.
+ * @example
+ * await train(net, trainIter, testIter, { numEpochs: 3, lr: 0.03, loss: meanAbsoluteError() });
+ */
+export const meanAbsoluteError = (): AnyLoss<null> =>
+  elementwise('meanAbsoluteError', {
+    terms: (x, y) => tf.abs(tf.sub(x, y)),
+    slopes: (x, y) => sign(tf.sub(x, y)),
+    correct: none,
+  });
+
+const positive = (value: unknown) =>
+  typeof value === 'number' && value > 0 && Number.isFinite(value);
+const above0 = () => rule.custom<number>(positive, 'a number above 0').default(1);
+const huberOptions = rule.object({ delta: above0() });
+const smoothOptions = rule.object({ beta: above0() });
+
+/**
+ * Makes Huber's loss: d²/2 where |d| ≤ delta, else delta·(|d| − delta/2); PyTorch's `huber_loss`.
+ * Labels as in `meanSquaredError`.
+ * @param options.delta where the square ends, above 0 @default 1
+ * @throws RangeError when delta is not above 0
+ * @example
+ * await train(net, trainIter, testIter, { numEpochs: 3, lr: 0.03, loss: huberLoss() });
+ */
+export function huberLoss(options: { delta?: number } = {}): AnyLoss<null> {
+  const { delta } = checkOptions('[optim] huberLoss', huberOptions, options);
+  return huber('huberLoss', { delta, scale: 1 }, { delta });
 }
+
+/**
+ * Makes the smooth L1 loss (Girshick 2015, https://arxiv.org/abs/1504.08083): Huber's loss divided
+ * by `beta`; PyTorch's `smooth_l1_loss`. Labels as in `meanSquaredError`.
+ * @param options.beta where the square ends, above 0 @default 1
+ * @throws RangeError when beta is not above 0
+ * @example
+ * await train(net, trainIter, testIter, { numEpochs: 3, lr: 0.03, loss: smoothL1() });
+ */
+export function smoothL1(options: { beta?: number } = {}): AnyLoss<null> {
+  const { beta } = checkOptions('[optim] smoothL1', smoothOptions, options);
+  return huber('smoothL1', { delta: beta, scale: 1 / beta }, { beta });
+}
+
+/** scale · (|d| − m/2)·m for m = min(|d|, delta), whose derivative is scale · sign(d)·m. */
+const huber = (
+  name: string,
+  { delta, scale }: { delta: number; scale: number },
+  options: object,
+): AnyLoss<null> =>
+  elementwise(name, {
+    terms: (x, y) => {
+      const distance = tf.abs(tf.sub(x, y));
+      const near = tf.minimum(distance, delta);
+      return tf.mul(tf.mul(near, tf.sub(distance, tf.div(near, 2))), scale);
+    },
+    slopes: (x, y) => tf.mul(tf.clipByValue(tf.sub(x, y), -delta, delta), scale),
+    correct: none,
+    options,
+  });
 
 /**
  * Makes the binary cross-entropy on logits in its stable form, max(x, 0) − x·y + log(1 + e^−|x|):
  * PyTorch's `binary_cross_entropy_with_logits`. When the model ends with a sigmoid, it takes the
- * logits before that. A sample counts as correct when each of its outputs is on the same side of
- * one
- * half as its label.
+ * logits before that. A position, which is all axes but the last, counts as correct when each of
+ * its outputs is on the same side of one half as its label.
  *
- * Labels: 0 to 1, float32 of the outputs' shape, or `[batch]` for a model with one output.
+ * Labels: 0 to 1, of the outputs' shape, `[batch]` for outputs `[batch, 1]`, or
+ * `{ labels, mask }`.
  * @example
  * await train(net, trainIter, testIter, { numEpochs: 3, lr: 0.1, loss: binaryCrossEntropy() });
  */
-export function binaryCrossEntropy(): AnyLoss<tf.Scalar> {
-  const loss = (x: tf.Tensor, labels: tf.Tensor) =>
-    tf.tidy(() => {
-      const y = targets('[optim] binaryCrossEntropy', x, labels); // [batch, outputs]
-      const losses = tf.add(tf.sub(tf.relu(x), tf.mul(x, y)), tf.log1p(tf.exp(tf.neg(tf.abs(x)))));
-      const loss = tf.mean(losses) as tf.Scalar;
-      const dLogits = tf.div(tf.sub(tf.sigmoid(x), y), x.size);
+export const binaryCrossEntropy = (): AnyLoss<tf.Scalar> =>
+  elementwise('binaryCrossEntropy', {
+    terms: (x, y) => tf.add(tf.sub(tf.relu(x), tf.mul(x, y)), tf.log1p(tf.exp(tf.neg(tf.abs(x))))),
+    slopes: (x, y) => tf.sub(tf.sigmoid(x), y),
+    correct: (x, y, weights) => {
+      const width = x.rank > 1 ? (x.shape.at(-1) as number) : 1;
+      const rows = (values: tf.Tensor) => tf.reshape(values, [x.size / width, width]);
       const wrong = tf.cast(tf.notEqual(tf.greater(x, 0), tf.greater(y, 0.5)), 'float32');
-      const perSample = tf.reshape(wrong, [x.shape[0] ?? 0, -1]);
-      const right = tf.equal(tf.sum(perSample, 1), 0); // [batch]
-      return { loss, correct: tf.sum(tf.cast(right, 'float32')) as tf.Scalar, dLogits };
-    });
-  return Object.assign(loss, {
-    appliesActivation: 'sigmoid' as const,
-    config: { name: 'binaryCrossEntropy' },
+      const counted = weights && tf.step(rows(weights)); // [positions, outputs]
+      const wrongs = counted ? tf.mul(rows(wrong), counted) : rows(wrong);
+      const right = tf.cast(tf.equal(tf.sum(wrongs, 1), 0), 'float32'); // [positions]
+      return tf.sum(counted ? tf.mul(right, tf.max(counted, 1)) : right) as tf.Scalar;
+    },
+    appliesActivation: 'sigmoid',
+    hasAnswers: true,
   });
-}
