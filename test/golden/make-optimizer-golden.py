@@ -1,7 +1,7 @@
 """Golden values of updates and losses from PyTorch: python3 test/golden/make-optimizer-golden.py
 
 Writes optimizers.json: weights, ten steps of gradients, and for each optimizer the weights after the first step and the last; what clipping makes
-of the first step's gradients; an average of weights; and losses with their gradients. Lion is written out here (Chen et al. 2023,
+of the first step's gradients; an average of weights; and losses with their gradients. Lion and Yogi are written out here (Chen et al. 2023,
 https://arxiv.org/abs/2302.06675, algorithm 2): PyTorch has none. So is decoupled weight decay where PyTorch has it for Adam alone.
 """
 import json
@@ -42,6 +42,28 @@ class Lion(torch.optim.Optimizer):
                 mean.copy_(beta2 * mean + (1 - beta2) * p.grad)
 
 
+class Yogi(torch.optim.Optimizer):
+    """Zaheer et al. 2018, with the corrections of section 12.10 of the book."""
+
+    def __init__(self, params, lr, betas=(0.9, 0.999), eps=1e-3, weight_decay=0.0):
+        super().__init__(params, {"lr": lr, "betas": betas, "eps": eps, "weight_decay": weight_decay})
+
+    @torch.no_grad()
+    def step(self):
+        for group in self.param_groups:
+            beta1, beta2 = group["betas"]
+            for p in (p for p in group["params"] if p.grad is not None):
+                state = self.state[p]
+                if not state:
+                    state.update(t=0, v=torch.zeros_like(p), s=torch.zeros_like(p))
+                state["t"] += 1
+                g = p.grad + group["weight_decay"] * p
+                state["v"].copy_(beta1 * state["v"] + (1 - beta1) * g)
+                state["s"].add_((1 - beta2) * torch.sign(g * g - state["s"]) * g * g)
+                v, s = state["v"] / (1 - beta1 ** state["t"]), state["s"] / (1 - beta2 ** state["t"])
+                p.sub_(group["lr"] * v / (torch.sqrt(s) + group["eps"]))
+
+
 SGD, ADAM, ADAMW = torch.optim.SGD, torch.optim.Adam, torch.optim.AdamW
 RMSPROP, ADAGRAD = torch.optim.RMSprop, torch.optim.Adagrad
 
@@ -79,6 +101,15 @@ CASES = [
     ),
     # Adam's corrections go by the steps that a parameter had.
     ({"name": "adam"}, ADAM, {"absent": {"fc/kernel": [0, 1, 2], "conv/bias": [6]}}),
+    ({"name": "adadelta"}, torch.optim.Adadelta, {}),
+    ({"name": "adadelta", "rho": 0.8, "epsilon": 1e-3, "weightDecay": 0.1}, torch.optim.Adadelta, {"rho": 0.8, "eps": 1e-3, "weight_decay": 0.1}),
+    ({"name": "adamax"}, torch.optim.Adamax, {}),
+    ({"name": "adamax", "beta1": 0.8, "beta2": 0.95, "epsilon": 1e-3, "weightDecay": 0.1}, torch.optim.Adamax, {"betas": (0.8, 0.95), "eps": 1e-3, "weight_decay": 0.1}),
+    ({"name": "nadam"}, torch.optim.NAdam, {}),
+    ({"name": "nadam", "momentumDecay": 0.1, "weightDecay": 0.1, "decoupled": True}, torch.optim.NAdam, {"momentum_decay": 0.1, "weight_decay": 0.1, "decoupled_weight_decay": True}),
+    ({"name": "nadam"}, torch.optim.NAdam, {"absent": {"fc/kernel": [0, 1, 2], "conv/bias": [6]}}),
+    ({"name": "yogi"}, Yogi, {}),
+    ({"name": "yogi", "beta1": 0.8, "beta2": 0.95, "epsilon": 1e-2, "weightDecay": 0.1}, Yogi, {"betas": (0.8, 0.95), "eps": 1e-2, "weight_decay": 0.1}),
 ]
 
 

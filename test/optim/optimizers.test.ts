@@ -178,6 +178,10 @@ describe('an optimizer', () => {
       },
       adagrad: { epsilon: 1e-10, weightDecay: 0, decoupled: false },
       lion: { beta1: 0.9, beta2: 0.99, weightDecay: 0, decoupled: true },
+      adadelta: { rho: 0.9, epsilon: 1e-6, weightDecay: 0, decoupled: false },
+      yogi: { ...adam, epsilon: 1e-3, weightDecay: 0, decoupled: false },
+      adamax: { ...adam, weightDecay: 0, decoupled: false },
+      nadam: { ...adam, momentumDecay: 0.004, weightDecay: 0, decoupled: false },
     };
     for (const [name, options] of Object.entries(expected)) {
       expect(createOptimizer({ name } as OptimizerOptions).options).toEqual({
@@ -192,7 +196,7 @@ describe('an optimizer', () => {
     [
       { name: 'adma' },
       RangeError,
-      `[optim] createOptimizer: option "name" must be one of 'sgd', 'adam', 'adamw', 'rmsprop', 'adagrad', 'lion', got 'adma'`,
+      `[optim] createOptimizer: option "name" must be one of 'sgd', 'adam', 'adamw', 'rmsprop', 'adagrad', 'lion', 'adadelta', 'yogi', 'adamax', 'nadam', got 'adma'`,
     ],
     [undefined, TypeError, 'option "name" must be one of'],
     [

@@ -1,4 +1,4 @@
-import type { Parameter, ParameterGradient, UpdateEntry } from '@deepend/compiler';
+import type { Parameter, ParameterGradient } from '@deepend/compiler';
 import { formatValue } from '@deepend/core';
 import * as tf from '@tensorflow/tfjs-core';
 import { ParameterNames } from '../parameter-names';
@@ -10,7 +10,7 @@ import {
   ruleOf,
 } from './options';
 import { ruleNamed } from './rules';
-import { update } from './update';
+import { type RuleEntry, update } from './update';
 
 /** The state of an optimizer. */
 export interface OptimizerState {
@@ -51,6 +51,7 @@ const WHERE = '[optim] optimizer';
  * corrections depend on the updates that a parameter took part in.
  */
 const MISSED = 'missed';
+const COUNTING: readonly string[] = ['adam', 'yogi', 'adamax', 'nadam'];
 
 /** A parameter that has been seen. */
 interface Seen extends Settings {
@@ -68,6 +69,8 @@ class RuleOptimizer implements Optimizer {
   #names = new ParameterNames();
   #seen = new Map<number, Seen>(); // by variable
   #updates = 0;
+  /** nadam: the products of its momenta up to each update. */
+  readonly #products = [1];
 
   constructor(options: OptimizerOptions) {
     this.options = checkOptimizerOptions('[optim] createOptimizer', options);
@@ -105,15 +108,35 @@ class RuleOptimizer implements Optimizer {
     { parameter, gradient }: ParameterGradient,
     { slots, lrScale, weightDecay, missed }: Seen,
     lr: number,
-  ): UpdateEntry {
+  ): RuleEntry {
     const rate = lr * lrScale;
     const { decoupled } = this.options;
     const decay = decoupled ? { shrink: 1 - rate * weightDecay } : { decay: weightDecay };
     const common = { weight: parameter.variable, gradient, slots, ...decay };
-    if (this.#rule.rule !== 'adam') return { ...common, lr: rate };
+    if (!this.#counts) return { ...common, lr: rate };
     const { beta1 = 0, beta2 = 0 } = this.#rule.coefficients;
     const t = this.#updates + 1 - missed;
-    return { ...common, lr: rate / (1 - beta1 ** t), correction: Math.sqrt(1 - beta2 ** t) };
+    const corrected = { ...common, correction: Math.sqrt(1 - beta2 ** t) };
+    if (this.#rule.rule === 'nadam') return { ...corrected, lr: rate, factors: this.#factors(t) };
+    return { ...corrected, lr: rate / (1 - beta1 ** t) };
+  }
+
+  /** Whether the rule counts a parameter's updates. */
+  get #counts(): boolean {
+    return COUNTING.includes(this.#rule.rule);
+  }
+
+  /**
+   * nadam's factors of gradient and mean at update `t`, from 1: (1 − μₜ)/(1 − Πμ) and
+   * μₜ₊₁/(1 − Πμ·μₜ₊₁).
+   */
+  #factors(t: number): [gradient: number, mean: number] {
+    const { beta1 = 0.9, momentumDecay = 0.004 } = this.options;
+    const at = (step: number) => beta1 * (1 - 0.5 * 0.96 ** (step * momentumDecay));
+    for (let step = this.#products.length; step <= t; step++)
+      this.#products.push((this.#products.at(-1) as number) * at(step));
+    const product = this.#products[t] as number;
+    return [(1 - at(t)) / (1 - product), at(t + 1) / (1 - product * at(t + 1))];
   }
 
   #see(parameter: Parameter): Seen {
@@ -149,7 +172,7 @@ class RuleOptimizer implements Optimizer {
   }
 
   #miss(seen: Seen, missed: number): void {
-    if (this.#rule.rule !== 'adam') return; // other rules do not count updates
+    if (!this.#counts) return;
     seen.missed = missed;
     const name = `${seen.name}/${MISSED}`;
     this.#slots.get(name)?.dispose();
@@ -197,8 +220,10 @@ class RuleOptimizer implements Optimizer {
 }
 
 /**
- * Makes an optimizer: plain SGD, momentum, Nesterov, Adam, AdamW, RMSprop, Adagrad or Lion, with
- * PyTorch's formulas and defaults.
+ * Makes an optimizer: plain SGD, momentum, Nesterov, Adam, AdamW, Adamax, NAdam, Yogi, RMSprop,
+ * Adagrad, Adadelta or Lion, with PyTorch's formulas and defaults; Yogi and Lion are their papers'.
+ * Adadelta, Yogi, Adamax and NAdam are computed in core ops on every backend, the others in a fused
+ * kernel where the backend has one.
  * @throws TypeError or RangeError when an option is wrong, or the optimizer does not have it
  * @example
  * const optimizer = createOptimizer({ name: 'sgd', momentum: 0.9, weightDecay: 5e-4 });

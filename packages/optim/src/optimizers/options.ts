@@ -1,7 +1,7 @@
 /** The options of each optimizer, with PyTorch's defaults. */
 
-import type { UpdateRule } from '@deepend/compiler';
 import { checkOptions, rule } from '@deepend/core';
+import type { RuleName } from './rules';
 
 /** Parameters with options of their own. The first group that contains a parameter counts. */
 export interface ParameterGroup {
@@ -37,17 +37,28 @@ export interface OptimizerOptions {
    * gradient. @default false; adamw and lion true
    */
   decoupled?: boolean;
-  /** adam, adamw, lion: decay of the running mean of gradients, 0 to below 1. @default 0.9 */
+  /**
+   * adam, adamw, adamax, nadam, yogi, lion: decay of the running mean of gradients, 0 to below 1.
+   * @default 0.9
+   */
   beta1?: number;
   /**
-   * adam, adamw: decay of the running mean of squares. lion: decay of the running mean for the next
-   * update. 0 to below 1. @default 0.999; lion 0.99
+   * adam, adamw, nadam, yogi: decay of the running mean of squares. adamax: of the largest
+   * gradient. lion: decay of the running mean for the next update. 0 to below 1.
+   * @default 0.999; lion 0.99
    */
   beta2?: number;
-  /** Added to the denominator, at least 0. @default 1e-8; adagrad 1e-10 */
+  /**
+   * Added to the denominator, at least 0.
+   * @default 1e-8; adagrad 1e-10; adadelta 1e-6; yogi 1e-3
+   */
   epsilon?: number;
   /** rmsprop: decay of the running mean of squares, 0 to below 1. @default 0.99 */
   alpha?: number;
+  /** adadelta: decay of the running means of squares, 0 to below 1. @default 0.9 */
+  rho?: number;
+  /** nadam: how fast the momentum grows to `beta1`, at least 0. @default 0.004 */
+  momentumDecay?: number;
   /** rmsprop: divides by the standard deviation of the gradients. @default false */
   centered?: boolean;
   /**
@@ -64,7 +75,18 @@ export type CheckedOptions = OptimizerOptions &
   Required<Pick<OptimizerOptions, 'weightDecay' | 'decoupled' | 'excludeFromDecay' | 'groups'>>;
 
 /** The optimizers' names. */
-export const OPTIMIZER_NAMES = ['sgd', 'adam', 'adamw', 'rmsprop', 'adagrad', 'lion'] as const;
+export const OPTIMIZER_NAMES = [
+  'sgd',
+  'adam',
+  'adamw',
+  'rmsprop',
+  'adagrad',
+  'lion',
+  'adadelta',
+  'yogi',
+  'adamax',
+  'nadam',
+] as const;
 
 export type OptimizerName = (typeof OPTIMIZER_NAMES)[number];
 
@@ -122,6 +144,20 @@ const SCHEMAS = {
     beta1: fraction(0.9),
     beta2: fraction(0.99),
   }),
+  adadelta: rule.object({
+    ...forAll(),
+    ...decoupled(false),
+    ...epsilon(1e-6),
+    rho: fraction(0.9),
+  }),
+  yogi: rule.object({ ...forAll(), ...decoupled(false), ...adam, ...epsilon(1e-3) }),
+  adamax: rule.object({ ...forAll(), ...decoupled(false), ...adam }),
+  nadam: rule.object({
+    ...forAll(),
+    ...decoupled(false),
+    ...adam,
+    momentumDecay: rule.nonNegativeNumber().default(0.004),
+  }),
 };
 
 const NAME = rule.object({ name: rule.oneOf(OPTIMIZER_NAMES) });
@@ -147,18 +183,23 @@ export function ruleOf({
   beta1,
   beta2,
   alpha,
+  rho,
   epsilon,
 }: CheckedOptions) {
-  const rules: Record<CheckedOptions['name'], UpdateRule> = {
+  const rules: Record<CheckedOptions['name'], RuleName> = {
     sgd: momentum === 0 ? 'sgd' : nesterov ? 'nesterov' : 'momentum',
     adam: 'adam',
     adamw: 'adam',
     rmsprop: `rmsprop${centered ? 'Centered' : ''}${momentum > 0 ? 'Momentum' : ''}`,
     adagrad: 'adagrad',
     lion: 'lion',
+    adadelta: 'adadelta',
+    yogi: 'yogi',
+    adamax: 'adamax',
+    nadam: 'nadam',
   };
   return {
     rule: rules[name],
-    coefficients: { beta1: beta1 ?? momentum, beta2: beta2 ?? alpha, epsilon },
+    coefficients: { beta1: beta1 ?? momentum, beta2: beta2 ?? alpha ?? rho, epsilon },
   };
 }

@@ -10,7 +10,19 @@ import * as tf from '@tensorflow/tfjs-core';
  * The tensors that a rule keeps for each weight, of the weight's shape: a velocity, running means
  * of gradients and of their squares, a sum of squares.
  */
-export type SlotName = 'momentum' | 'mean' | 'square' | 'sum';
+export type SlotName = 'momentum' | 'mean' | 'square' | 'sum' | 'delta' | 'largest';
+
+/** Rules without a fused kernel: they are composed from core ops on every backend. */
+export type ComposedRule = 'adadelta' | 'yogi' | 'adamax' | 'nadam';
+export type RuleName = UpdateRule | ComposedRule;
+
+/** What a rule reads besides the gradient and its slots. */
+export interface RuleCoefficients extends Required<UpdateCoefficients> {
+  /** √(1 − β₂ᵗ) */
+  readonly correction: number;
+  /** nadam: the factors of the gradient and of the mean. */
+  readonly factors: readonly [gradient: number, mean: number];
+}
 
 interface Moved {
   /** The weight moves by −lr times this. */
@@ -21,12 +33,8 @@ interface Moved {
 
 interface Rule {
   readonly slots: readonly SlotName[];
-  /** In core ops, for backends without a fused kernel. `correction` is Adam's √(1 − β₂ᵗ). */
-  move(
-    g: tf.Tensor,
-    slots: readonly tf.Tensor[],
-    at: Required<UpdateCoefficients> & { correction: number },
-  ): Moved;
+  /** In core ops, for backends without a fused kernel. */
+  move(g: tf.Tensor, slots: readonly tf.Tensor[], at: RuleCoefficients): Moved;
 }
 
 /** keep·before + (1 − keep)·now */
@@ -113,6 +121,62 @@ export const RULES = {
       return { change, slots: [average(beta2, before as tf.Tensor, g)] };
     },
   },
-} as const satisfies Record<UpdateRule, Rule>;
+  /** Zeiler 2012, https://arxiv.org/abs/1212.5701; β₂ is ρ. */
+  adadelta: {
+    slots: ['square', 'delta'],
+    move(g, before, { beta2, epsilon }) {
+      const square = average(beta2, before[0] as tf.Tensor, tf.square(g));
+      const root = (x: tf.Tensor) => tf.sqrt(tf.add(x, epsilon));
+      const change = tf.mul(tf.div(root(before[1] as tf.Tensor), root(square)), g);
+      return {
+        change,
+        slots: [square, average(beta2, before[1] as tf.Tensor, tf.square(change))],
+      };
+    },
+  },
+  /**
+   * Zaheer et al. 2018, https://papers.nips.cc/paper/8186: Adam whose squares move by
+   * (1 − β₂)·sign(g² − s)·g², as in section 12.10 of the book.
+   */
+  yogi: {
+    slots: ['mean', 'square'],
+    move(g, before, { beta1, beta2, epsilon, correction }) {
+      const mean = average(beta1, before[0] as tf.Tensor, g);
+      const now = tf.square(g);
+      const toward = tf.mul(sign(tf.sub(now, before[1] as tf.Tensor)), now);
+      const square = tf.add(before[1] as tf.Tensor, tf.mul(toward, 1 - beta2));
+      return {
+        change: tf.div(mean, tf.add(tf.div(tf.sqrt(square), correction), epsilon)),
+        slots: [mean, square],
+      };
+    },
+  },
+  /** Kingma & Ba 2014, https://arxiv.org/abs/1412.6980, algorithm 2. */
+  adamax: {
+    slots: ['mean', 'largest'],
+    move(g, before, { beta1, beta2, epsilon }) {
+      const mean = average(beta1, before[0] as tf.Tensor, g);
+      const kept = tf.mul(before[1] as tf.Tensor, beta2);
+      const largest = tf.maximum(kept, tf.add(tf.abs(g), epsilon));
+      return { change: tf.div(mean, largest), slots: [mean, largest] };
+    },
+  },
+  /** Dozat 2016, https://openreview.net/forum?id=OM0jvwB8jIp57ZJjtNEZ. */
+  nadam: {
+    slots: ['mean', 'square'],
+    move(g, before, { beta1, beta2, epsilon, correction, factors }) {
+      const mean = average(beta1, before[0] as tf.Tensor, g);
+      const square = average(beta2, before[1] as tf.Tensor, tf.square(g));
+      const ahead = tf.add(tf.mul(g, factors[0]), tf.mul(mean, factors[1]));
+      return {
+        change: tf.div(ahead, tf.add(tf.div(tf.sqrt(square), correction), epsilon)),
+        slots: [mean, square],
+      };
+    },
+  },
+} as const satisfies Record<RuleName, Rule>;
 
-export const ruleNamed = (name: UpdateRule): Rule => RULES[name];
+const COMPOSED: readonly string[] = ['adadelta', 'yogi', 'adamax', 'nadam'];
+export const isComposed = (name: RuleName): name is ComposedRule => COMPOSED.includes(name);
+
+export const ruleNamed = (name: RuleName): Rule => RULES[name];

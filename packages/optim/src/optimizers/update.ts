@@ -11,15 +11,24 @@ import type {
 } from '@deepend/compiler';
 import { ensureUnique, hasFusedKernel, runFusedKernel } from '@deepend/compiler';
 import * as tf from '@tensorflow/tfjs-core';
-import { ruleNamed } from './rules';
+import { isComposed, type RuleName, ruleNamed } from './rules';
+
+/** The update of one weight; nadam has factors besides. */
+export interface RuleEntry extends UpdateEntry {
+  readonly factors?: readonly [gradient: number, mean: number];
+}
 
 /** Updates every entry's weight and slots in place; gradients stay as they are. */
 export function update(
-  rule: UpdateRule,
-  entries: readonly UpdateEntry[],
+  rule: RuleName,
+  entries: readonly RuleEntry[],
   coefficients: UpdateCoefficients = {},
 ): void {
   if (entries.length === 0) return;
+  if (isComposed(rule)) {
+    composed(rule, entries, coefficients);
+    return;
+  }
   const attrs = { rule, entries, ...coefficients };
   if (hasFusedKernel('deepend.update', { inputs: {}, attrs })) fused(rule, entries, coefficients);
   else composed(rule, entries, coefficients);
@@ -37,8 +46,8 @@ function fused(
 
 /** The definition in core ops, which fused kernels must match. */
 export function composed(
-  rule: UpdateRule,
-  entries: readonly UpdateEntry[],
+  rule: RuleName,
+  entries: readonly RuleEntry[],
   coefficients: UpdateCoefficients,
 ): void {
   const { beta1 = 0, beta2 = 0, epsilon = 0 } = coefficients;
@@ -51,10 +60,11 @@ export function composed(
     decay = 0,
     shrink = 1,
     correction = 1,
+    factors = [0, 0] as const,
   } of entries) {
     tf.tidy(() => {
       const g = decay === 0 ? gradient : tf.add(gradient, tf.mul(weight, decay));
-      const moved = move(g, slots, { beta1, beta2, epsilon, correction });
+      const moved = move(g, slots, { beta1, beta2, epsilon, correction, factors });
       moved.slots.forEach((slot, i) => {
         slots[i]?.assign(slot);
       });
