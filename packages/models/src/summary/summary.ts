@@ -1,8 +1,10 @@
+import { areTensors, isModule, type ModuleLike, type Tensors } from '@deepend/compiler';
 import { checkOptions, rule } from '@deepend/core';
 import type * as tfl from '@tensorflow/tfjs-layers';
 import { type Arithmetic, type Around, explainCall, NOTHING_AROUND, printed } from './arithmetic';
 import { allLayers, isFixed, type LayerCall, layerCalls } from './calls';
 import { countOf, macFormula, parametersOf, statisticsOf } from './costs';
+import { moduleRows } from './module-summary';
 import { bytesText, columns } from './table';
 
 /** The output shape and the costs of one block (or one layer) of a model. */
@@ -38,12 +40,18 @@ export interface SummaryOptions {
   rows?: 'blocks' | 'layers';
   /** Adds the arithmetic of each layer: `⌊(224 − 7 + 2·3)/2⌋ + 1 = 112`. @default false */
   explain?: boolean;
+  /**
+   * For an `nn.Module`: example features for one call of `forward`, which stay the caller's.
+   * @example tf.zeros([1, 35], 'int32')
+   */
+  inputs?: Tensors;
 }
 
 const summaryOptions = rule.object({
   batchSize: rule.positiveInteger().optional(),
   rows: rule.oneOf(['blocks', 'layers']).optional(),
   explain: rule.boolean().optional(),
+  inputs: rule.custom<Tensors>(areTensors, 'a tensor, a list or a record of tensors').optional(),
 });
 
 /**
@@ -52,12 +60,17 @@ const summaryOptions = rule.object({
  * @throws Error when a layer's output has no fixed size, or `explain` is combined with rows of
  *   blocks
  */
-export function summarize(model: tfl.LayersModel, options: SummaryOptions = {}): SummaryRow[] {
-  const {
-    batchSize = 1,
-    explain = false,
-    rows: asked,
-  } = checkOptions('[models] summary', summaryOptions, options);
+export function summarize(
+  model: tfl.LayersModel | ModuleLike,
+  options: SummaryOptions = {},
+): SummaryRow[] {
+  const checked = checkOptions('[models] summary', summaryOptions, options);
+  const { batchSize = 1, explain = false, rows: asked, inputs } = checked;
+  if (isModule(model)) return rowsOfModule(model, checked);
+  if (inputs)
+    throw new TypeError(
+      '[models] summary: option "inputs" is for an nn.Module; a model of layers knows its shapes',
+    );
   if (explain && asked === 'blocks') {
     throw new RangeError(
       "[models] summary: option \"rows\" must be 'layers' where layers are explained, got 'blocks'",
@@ -75,6 +88,20 @@ export function summarize(model: tfl.LayersModel, options: SummaryOptions = {}):
     rows.set(name, before ? joined(before, row) : row);
   }
   return [...rows.values()];
+}
+
+function rowsOfModule(
+  module: ModuleLike,
+  { inputs, rows = 'blocks', explain, batchSize }: SummaryOptions,
+): SummaryRow[] {
+  if (explain || batchSize !== undefined || !inputs) {
+    throw new TypeError(
+      `[models] summary: '${module.name}' is an nn.Module, whose forward is run once: expected ` +
+        'the option "inputs", example features such as tf.zeros([1, 28, 28, 1]), and neither ' +
+        '"explain" nor "batchSize"',
+    );
+  }
+  return moduleRows(module, { inputs, rows }).map(({ isCalled: _, ...row }) => row);
 }
 
 /** Modules of PyTorch's models that contain the blocks. */
@@ -151,9 +178,13 @@ const joined = (a: SummaryRow, b: SummaryRow): SummaryRow => ({
  * multiply-accumulates (MACs) for one image, and activations, the size of all layers' outputs for
  * the batch. (`estimateMemory` computes what training needs.) The last line counts the trainable
  * parameters where some numbers are frozen or are moving statistics.
- * @throws Error when a layer's output has no fixed size
+ *
+ * An `nn.Module` is run once on the option `inputs`, and has a row for each module directly inside.
+ * @throws Error when a layer's output has no fixed size, or a module cannot compute the inputs
+ * @example
+ * console.log(summary(net, { inputs: tf.zeros([1, 35], 'int32') }));
  */
-export function summary(model: tfl.LayersModel, options: SummaryOptions = {}): string {
+export function summary(model: tfl.LayersModel | ModuleLike, options: SummaryOptions = {}): string {
   const rows = summarize(model, options);
   const kind = options.explain || options.rows === 'layers' ? 'layer' : 'block';
   const total = (key: 'parameters' | 'macs' | 'activationBytes') =>
@@ -189,15 +220,30 @@ export function summary(model: tfl.LayersModel, options: SummaryOptions = {}): s
 
 const count = (n: number) => n.toLocaleString('en-US');
 
+function learningOfModule(module: ModuleLike): string[] {
+  const count = (variables: readonly { size: number }[]) =>
+    variables.reduce((sum, { size }) => sum + size, 0);
+  const parameters = module.namedParameters().map(([, variable]) => variable);
+  const trainable = count(parameters.filter((variable) => variable.trainable));
+  const statistics = count(module.namedBuffers().map(([, variable]) => variable));
+  return learning({ trainable, parameters: count(parameters), statistics });
+}
+
 /**
  * `trainable 5,130 of 11,699,112 (11,684,382 frozen, 9,600 moving statistics)`; no line where all
  * numbers are trainable.
  */
-function learningLine(model: tfl.LayersModel): string[] {
+function learningLine(model: tfl.LayersModel | ModuleLike): string[] {
+  if (isModule(model)) return learningOfModule(model);
   const layers = allLayers(model).filter((layer) => !isFixed(layer));
   const parameters = layers.reduce((n, layer) => n + countOf(parametersOf(layer)), 0);
   const statistics = layers.reduce((n, layer) => n + countOf(statisticsOf(layer)), 0);
   const trainable = layers.reduce((n, layer) => n + countOf(layer.trainableWeights), 0);
+  return learning({ trainable, parameters, statistics });
+}
+
+function learning(sizes: { trainable: number; parameters: number; statistics: number }): string[] {
+  const { trainable, parameters, statistics } = sizes;
   if (trainable === parameters + statistics) return [];
   const rest = [
     [parameters - trainable, 'frozen'],
