@@ -1,4 +1,5 @@
-"""Writes modules.json: what PyTorch's modules compute, for test/nn/golden.test.ts.
+"""Writes modules.json: what PyTorch's modules compute, for test/nn/golden.test.ts; and
+tagger.safetensors with tagger.json, a checkpoint and its outputs, for test/nn/checkpoint.test.ts.
 
     python3 test/golden/make-modules-golden.py
 
@@ -8,6 +9,7 @@ sequences of convolutions are channels-last here, as deepend has them.
 """
 import json
 import pathlib
+import struct
 
 import torch
 from torch import nn
@@ -210,3 +212,40 @@ path = pathlib.Path(__file__).with_name("modules.json")
 lines = ",\n".join(json.dumps(row, separators=(",", ":")) for row in rows())
 path.write_text(f"[\n{lines}\n]\n")
 print(f"{path}: {path.stat().st_size >> 10} KB")
+
+
+class Tagger(nn.Module):
+    """An embedding, two layers of GRU in both directions, batch normalization, a linear layer."""
+
+    def __init__(self):
+        super().__init__()
+        self.embedding = nn.Embedding(6, 3)
+        self.rnn = nn.GRU(3, 4, num_layers=2, bidirectional=True)
+        self.norm = nn.BatchNorm1d(8)
+        self.head = nn.Linear(8, 2)
+
+    def forward(self, ids):  # [time, batch] -> [time, batch, 2] and the GRU's state
+        output, state = self.rnn(self.embedding(ids))
+        return self.head(self.norm(output.flatten(0, 1))).reshape(*ids.shape, 2), state
+
+
+def write_safetensors(file, tensors):
+    header, data = {}, b""
+    for name, tensor in tensors.items():
+        raw = tensor.contiguous().numpy().tobytes()
+        kind = {torch.float32: "F32", torch.int64: "I64"}[tensor.dtype]
+        offsets = [len(data), len(data) + len(raw)]
+        header[name] = {"dtype": kind, "shape": list(tensor.shape), "data_offsets": offsets}
+        data += raw
+    text = json.dumps(header).encode()
+    text += b" " * (-len(text) % 8)
+    file.write_bytes(struct.pack("<Q", len(text)) + text + data)
+
+
+tagger = Tagger()
+ids = torch.tensor([[1, 4], [0, 2], [5, 5], [3, 0]])
+tagger(ids)  # moves the running statistics
+tagger.eval()
+write_safetensors(path.with_name("tagger.safetensors"), tagger.state_dict())
+outputs = [described(y) for y in tagger(ids)]
+path.with_name("tagger.json").write_text(json.dumps({"ids": described(ids), "outputs": outputs}) + "\n")

@@ -1,3 +1,4 @@
+export { manualSeed } from '@deepend/compiler';
 export type { ImageShape } from '@deepend/core';
 export { adaptiveAveragePool } from './adaptive-pool';
 export {

@@ -13,6 +13,15 @@ export const FLOAT_DECODERS = {
 
 export type FloatDtype = keyof typeof FLOAT_DECODERS;
 
+/** What a buffer of integers, such as batch normalization's counter, may be stored as too. */
+export const NUMBER_DECODERS = {
+  ...FLOAT_DECODERS,
+  I32: (buffer: ArrayBuffer) => Float32Array.from(new Int32Array(buffer)),
+  I64: (buffer: ArrayBuffer) => Float32Array.from(new BigInt64Array(buffer), Number),
+} as const;
+
+export type NumberDtype = keyof typeof NUMBER_DECODERS;
+
 function decode(buffer: ArrayBuffer, toFloatBits: (bits: number) => number): Float32Array {
   const from = new Uint16Array(buffer);
   const to = new Uint32Array(from.length); // bits, since arithmetic would change those of a NaN

@@ -8,13 +8,14 @@ import type { Parameter } from './weight-layouts';
 export function moduleParameters(module: ModuleLike): Parameter[] {
   const owners = new Map<string, { name: string }>(); // one object for each module inside
   const state = module.stateDict();
-  const parameters = Object.entries(state).map(([name, { shape, size }]): Parameter => {
+  const parameters = Object.entries(state).map(([name, { shape, size, dtype }]): Parameter => {
     const owner = name.slice(0, Math.max(0, name.lastIndexOf('.')));
     const layer = owners.get(owner) ?? { name: owner || module.name };
     owners.set(owner, layer);
     const write = (value: tf.Tensor) => module.loadStateDict({ [name]: value }, { strict: false });
     const variable = { write, read: () => state[name] } as unknown as Parameter['variable'];
-    return { name, layer, variable, shape, torch: { shape, view: [1, 1, size] } };
+    const isInteger = dtype === 'int32';
+    return { name, layer, variable, shape, torch: { shape, view: [1, 1, size] }, isInteger };
   });
   tf.dispose(state);
   return parameters;

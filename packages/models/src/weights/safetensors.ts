@@ -4,7 +4,12 @@
  */
 import { type FileHandle, open, stat } from 'node:fs/promises';
 import { formatValue, writeFileAtomic } from '@deepend/core';
-import { FLOAT_DECODERS, type FloatDtype } from './float-formats';
+import {
+  FLOAT_DECODERS,
+  type FloatDtype,
+  NUMBER_DECODERS,
+  type NumberDtype,
+} from './float-formats';
 import { parseHeader, type SafetensorsHeader, type SafetensorsTensor } from './safetensors-header';
 
 const MOST_HEADER_BYTES = 100_000_000; // the reference implementation's limit
@@ -27,13 +32,18 @@ export async function readSafetensorsHeader(file: string): Promise<SafetensorsHe
 export interface OpenSafetensors {
   readonly header: SafetensorsHeader;
   /** Reads a tensor as float32. */
-  readFloats(tensor: SafetensorsTensor & { dtype: FloatDtype }): Promise<Float32Array>;
+  readFloats(tensor: SafetensorsTensor & { dtype: NumberDtype }): Promise<Float32Array>;
 }
 
 export const isFloat = (
   tensor: SafetensorsTensor,
 ): tensor is SafetensorsTensor & { dtype: FloatDtype } =>
   Object.hasOwn(FLOAT_DECODERS, tensor.dtype);
+
+export const isNumber = (
+  tensor: SafetensorsTensor,
+): tensor is SafetensorsTensor & { dtype: NumberDtype } =>
+  Object.hasOwn(NUMBER_DECODERS, tensor.dtype);
 
 /**
  * Opens a file, checks its header, and closes it when `use` has ended. @param options.where the
@@ -55,7 +65,7 @@ export async function withSafetensors<T>(
     );
     const header = parseHeader(text, { where, dataBytes: size - dataStart });
     const readFloats: OpenSafetensors['readFloats'] = async ({ dtype, begin, end }) =>
-      FLOAT_DECODERS[dtype](
+      NUMBER_DECODERS[dtype](
         await readBytes(handle, { where, begin: dataStart + begin, end: dataStart + end }),
       );
     return await use({ header, readFloats });

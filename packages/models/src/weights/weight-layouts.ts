@@ -13,6 +13,8 @@ export interface Parameter {
   /** TensorFlow.js's shape. */
   readonly shape: readonly number[];
   readonly torch: TorchLayout;
+  /** Whether it holds integers, which a file may store as such. */
+  readonly isInteger?: boolean;
 }
 
 /**

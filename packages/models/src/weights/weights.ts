@@ -3,9 +3,9 @@ import { isModule, type ModuleLike } from '@deepend/compiler';
 import { checkOptions, closest, formatValue, rule } from '@deepend/core';
 import * as tf from '@tensorflow/tfjs-core';
 import type { LayersModel } from '@tensorflow/tfjs-layers';
-import type { FloatDtype } from './float-formats';
+import type { NumberDtype } from './float-formats';
 import { moduleParameters, writeModuleWeights } from './module-weights';
-import { isFloat, withSafetensors, writeSafetensors } from './safetensors';
+import { isFloat, isNumber, withSafetensors, writeSafetensors } from './safetensors';
 import type { SafetensorsTensor } from './safetensors-header';
 import { type Parameter, reverseAxes, torchParameters } from './weight-layouts';
 
@@ -204,8 +204,8 @@ function checkPair(
         `got [${tensor.shape.join(', ')}]; ${next}build the model with the sizes of the file's`,
     );
   }
-  if (isFloat(tensor))
-    return { parameter, tensor } satisfies Pair<SafetensorsTensor & { dtype: FloatDtype }>;
+  if (isFloat(tensor) || (parameter.isInteger && isNumber(tensor)))
+    return { parameter, tensor } satisfies Pair<SafetensorsTensor & { dtype: NumberDtype }>;
   throw new Error(
     `${where}: tensor ${formatValue(name)}: expected F32, F16, BF16 or F64, got ` +
       `${tensor.dtype}; save it as float32`,

@@ -1,10 +1,9 @@
 /** Activations and dropout: modules without parameters. */
-import { nextSeed } from '@deepend/compiler';
 import { checkOptions, formatValue, rule } from '@deepend/core';
 import * as tf from '@tensorflow/tfjs-core';
+import { dropout, gelu, silu, softmax } from '../functional/index';
 import { Module } from '../module';
 import { checkTensor } from './checks';
-import { dropout, gelu, silu } from './ops';
 
 /** Gives its input. */
 export class Identity extends Module {
@@ -105,7 +104,7 @@ export class Softmax extends Module {
   }
 
   override forward(x: tf.Tensor): tf.Tensor {
-    return alongLast(x, this.axis, (last) => tf.softmax(last));
+    return softmax(x, { axis: this.axis });
   }
 }
 
@@ -163,8 +162,7 @@ export class Dropout extends Module {
 
 /** Dropout with the next seed; the input's clone where nothing is dropped. */
 export function dropped(x: tf.Tensor, p: number): tf.Tensor {
-  if (p === 0) return tf.clone(x);
-  return p === 1 ? tf.mul(x, 0) : dropout(x, p, { seed: nextSeed() });
+  return p === 0 ? tf.clone(x) : dropout(x, p);
 }
 
 export function checkedNumber(

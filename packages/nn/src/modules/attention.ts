@@ -1,13 +1,12 @@
 /** Multi-head attention with PyTorch's options, names and layouts. */
-import { nextSeed } from '@deepend/compiler';
 import { checkOptions, rule } from '@deepend/core';
 import * as tf from '@tensorflow/tfjs-core';
+import { linear, scaledDotProductAttention, softmax } from '../functional/index';
 import { Module } from '../module';
 import { parameter } from '../parameter';
 import { dropped } from './activation';
 import { checkInput, checkSize, checkTensor, shown } from './checks';
 import { Linear } from './linear';
-import { attentionWeights, linear, scaledDotProductAttention } from './ops';
 import { given, seeded, type WeightOptions, weightRules } from './seeded';
 
 export interface MultiheadAttentionOptions extends WeightOptions {
@@ -146,14 +145,11 @@ export class MultiheadAttention extends Module {
     const sizes = this.#check([query, key, value]);
     const { isCausal = false, needWeights = false, averageAttnWeights = true } = checked;
     const [output, weights] = tf.tidy(() => {
-      const [q, k, v] = this.#project(query, key, value) as [tf.Tensor, tf.Tensor, tf.Tensor];
+      const [q, k, v] = this.#project(query, key, value) as [tf.Tensor4D, tf.Tensor4D, tf.Tensor4D];
       const mask = joinMasks(where, options, sizes);
       const p = this.training ? this.dropout : 0;
       if (!needWeights) {
-        const attended = scaledDotProductAttention(q, k, v, {
-          ...(mask ? { mask } : {}),
-          ...{ causal: isCausal, dropout: p, seed: p > 0 ? nextSeed() : 0 },
-        });
+        const attended = scaledDotProductAttention(q, k, v, { mask, causal: isCausal, dropout: p });
         return [this.#join(attended)];
       }
       const drawn = dropped(attentionWeights(q, k, { mask, causal: isCausal }), p);
@@ -189,14 +185,20 @@ export class MultiheadAttention extends Module {
   #project(query: tf.Tensor, key: tf.Tensor, value: tf.Tensor): tf.Tensor[] {
     const { in_proj_weight: weight, in_proj_bias: bias, embedDim } = this;
     if (weight && query === key && key === value) {
-      return tf.split(linear(query, weight, bias ?? undefined), 3, 2).map((x) => this.#heads(x));
+      return tf
+        .split(
+          linear(query, weight as tf.Tensor2D, (bias as tf.Tensor1D | null) ?? undefined),
+          3,
+          2,
+        )
+        .map((x) => this.#heads(x));
     }
     const weights = weight
       ? tf.split(weight, 3)
       : [this.q_proj_weight, this.k_proj_weight, this.v_proj_weight];
     return [query, key, value].map((x, i) => {
-      const part = bias ? tf.slice(bias, i * embedDim, embedDim) : undefined;
-      return this.#heads(linear(x, weights[i] as tf.Tensor, part));
+      const part = bias ? tf.slice(bias as tf.Tensor1D, i * embedDim, embedDim) : undefined;
+      return this.#heads(linear(x, weights[i] as tf.Tensor2D, part));
     });
   }
 
@@ -213,6 +215,26 @@ export class MultiheadAttention extends Module {
     return this.out_proj.forward(tf.reshape(turned, [a, b, this.embedDim]));
   }
 }
+
+/** The softmax of the scores, `[batch, heads, queries, keys]`. */
+function attentionWeights(
+  q: tf.Tensor,
+  k: tf.Tensor,
+  { mask, causal }: { mask: tf.Tensor | undefined; causal: boolean },
+): tf.Tensor {
+  return tf.tidy(() => {
+    const scale = 1 / Math.sqrt(q.shape[3] as number);
+    const scores = tf.matMul(tf.mul(q, scale), k, false, true);
+    const added = mask?.dtype === 'float32' ? tf.add(scores, mask) : scores;
+    const given = mask?.dtype === 'bool' ? mask : undefined;
+    const past = causal ? pastOf(scores.shape[2] as number, scores.shape[3] as number) : undefined;
+    return softmax(added, { mask: given && past ? tf.logicalAnd(given, past) : (given ?? past) });
+  });
+}
+
+/** bool `[queries, keys]`: true for keys up to the query's place. */
+const pastOf = (queries: number, keys: number) =>
+  tf.lessEqual(tf.range(0, keys), tf.expandDims(tf.range(0, queries), 1));
 
 /** One mask for the scores, bool (true where a key takes part) or float32 (added). */
 function joinMasks(where: string, masks: AttentionMasks, sizes: Sizes): tf.Tensor | undefined {

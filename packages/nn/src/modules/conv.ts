@@ -4,6 +4,7 @@
  */
 import { checkOptions, rule } from '@deepend/core';
 import * as tf from '@tensorflow/tfjs-core';
+import { conv2d, convTranspose2d } from '../functional/index';
 import { Module } from '../module';
 import { parameter } from '../parameter';
 import { checkInput, checkPair, checkSize, type Pair, pairRule, toPair } from './checks';
@@ -102,8 +103,17 @@ abstract class Conv extends Module {
   /** `[batch, height, width, in]` → `[batch, height, width, out]`. */
   protected convolve(x: tf.Tensor4D, filter: tf.Tensor4D): tf.Tensor {
     checkReach(`[nn] ${this.name}`, x, this.#geometry);
-    const y = grouped(x, filter, this.#geometry);
-    return this.bias ? tf.add(y, this.bias) : y;
+    const { stride, dilation, padding, groups } = this.#geometry;
+    // 'same' pads an even kernel by one more at the end.
+    const isEven = padding.every(([before, after]) => before === after);
+    const padded = isEven ? x : tf.pad(x, [[0, 0], ...padding.map(copyPair), [0, 0]]);
+    return conv2d(padded as tf.Tensor4D, filter, {
+      bias: (this.bias as tf.Tensor1D | null) ?? undefined,
+      stride,
+      dilation,
+      padding: isEven ? [padding[0][0], padding[1][0]] : 0,
+      groups,
+    });
   }
 }
 
@@ -157,46 +167,7 @@ function checkReach(where: string, x: tf.Tensor4D, { kernel, dilation, padding }
   }
 }
 
-function grouped(x: tf.Tensor4D, filter: tf.Tensor4D, geometry: Geometry): tf.Tensor {
-  const { groups, stride, padding, dilation } = geometry;
-  const taps = dilated(filter, dilation);
-  const explicit: [number, number][] = [[0, 0], ...padding.map(copyPair), [0, 0]];
-  const isPadded = padding.flat().some((size) => size > 0);
-  if (groups === 1) {
-    const pad = isPadded ? (explicit as tf.backend_util.ExplicitPadding) : 'valid';
-    return tf.conv2d(x, taps, stride, pad);
-  }
-  const padded = isPadded ? tf.pad(x, explicit) : x;
-  const [kh = 1, kw = 1, inputs = 1, out = 1] = taps.shape;
-  if (inputs === 1) {
-    const depthwise = tf.reshape(taps, [kh, kw, groups, out / groups]) as tf.Tensor4D;
-    return tf.depthwiseConv2d(padded as tf.Tensor4D, depthwise, stride, 'valid');
-  }
-  const xs = tf.split(padded, groups, 3) as tf.Tensor4D[];
-  const filters = tf.split(taps, groups, 3) as tf.Tensor4D[];
-  const ys = xs.map((part, i) => tf.conv2d(part, filters[i] as tf.Tensor4D, stride, 'valid'));
-  return tf.concat(ys, 3);
-}
-
 const copyPair = ([a, b]: readonly [number, number]): [number, number] => [a, b];
-
-/**
- * The kernel with zeros between its taps: TensorFlow.js has no gradient of a dilated convolution.
- */
-function dilated(filter: tf.Tensor4D, [dh, dw]: readonly [number, number]): tf.Tensor4D {
-  if (dh === 1 && dw === 1) return filter;
-  const [kh = 1, kw = 1, inputs = 1, out = 1] = filter.shape;
-  const spread = tf.pad(tf.reshape(filter, [kh, 1, kw, 1, inputs * out]), [
-    [0, 0],
-    [0, dh - 1],
-    [0, 0],
-    [0, dw - 1],
-    [0, 0],
-  ]);
-  const whole = tf.reshape(spread, [kh * dh, kw * dw, inputs, out]);
-  const reach = [(kh - 1) * dh + 1, (kw - 1) * dw + 1, inputs, out];
-  return tf.slice(whole, [0, 0, 0, 0], reach) as tf.Tensor4D;
-}
 
 /**
  * Convolution over images: `[batch, height, width, inChannels]` →
@@ -325,39 +296,9 @@ export class ConvTranspose2d extends Module {
   override forward(x: tf.Tensor): tf.Tensor {
     const axes = ['batch', 'height', 'width', 'channels'];
     checkInput(`[nn] ${this.name}`, x, { axes, last: this.inChannels });
-    const stride = toPair(this.#options.stride ?? 1);
-    const pad = toPair(this.#options.padding ?? 0);
-    const extra = toPair(this.#options.outputPadding ?? 0);
-    const kernel = toPair(this.kernelSize);
-    // Computed without padding, which is cut off afterwards.
-    const size = ([0, 1] as const).map(
-      (axis) => ((x.shape[axis + 1] as number) - 1) * stride[axis] + kernel[axis] + extra[axis],
-    ) as [number, number];
-    const kept = ([0, 1] as const).map((axis) => size[axis] - 2 * pad[axis]) as [number, number];
-    if (Math.min(...kept) < 1) {
-      throw new RangeError(
-        `[nn] ${this.name}: nothing is left of the output [${size.join(', ')}] after a padding ` +
-          `of [${pad.join(', ')}] for inputs [${x.shape.join(', ')}]; use less padding`,
-      );
-    }
-    return tf.tidy(() => {
-      const shape: [number, number, number, number] = [
-        x.shape[0] as number,
-        ...size,
-        this.outChannels,
-      ];
-      const whole = tf.conv2dTranspose(
-        x as tf.Tensor4D,
-        this.weight as tf.Tensor4D,
-        shape,
-        stride,
-        'valid',
-      );
-      const y =
-        Math.max(...pad) > 0
-          ? tf.slice(whole, [0, ...pad, 0], [shape[0], ...kept, this.outChannels])
-          : whole;
-      return this.bias ? tf.add(y, this.bias) : y;
-    });
+    const { stride = 1, padding = 0, outputPadding = 0 } = this.#options;
+    const bias = (this.bias as tf.Tensor1D | null) ?? undefined;
+    const options = { bias, stride, padding, outputPadding };
+    return convTranspose2d(x as tf.Tensor4D, this.weight as tf.Tensor4D, options);
   }
 }

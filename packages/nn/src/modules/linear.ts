@@ -1,11 +1,11 @@
 import { checkOptions, rule } from '@deepend/core';
 import * as tf from '@tensorflow/tfjs-core';
+import { embedding, linear } from '../functional/index';
 import * as init from '../init';
 import { Module } from '../module';
 import { parameter } from '../parameter';
 import { isTensor } from '../weight-traits';
 import { checkLastAxis, checkSize, checkTensor, shown } from './checks';
-import { embedding, linear } from './ops';
 import { given, seeded, type WeightOptions, weightRules } from './seeded';
 
 export interface LinearOptions extends WeightOptions {
@@ -53,7 +53,8 @@ export class Linear extends Module {
 
   override forward(x: tf.Tensor): tf.Tensor {
     checkLastAxis(`[nn] ${this.name}`, x, this.inFeatures);
-    return linear(x, this.weight, this.bias ?? undefined);
+    const bias = this.bias as tf.Tensor1D | null;
+    return linear(x, this.weight as tf.Tensor2D, bias ?? undefined);
   }
 }
 
@@ -81,13 +82,6 @@ const embeddingRules = rule.object({
     .optional(),
   ...weightRules,
 });
-
-/** Passes values on and no gradient. */
-const stopGradient = (x: tf.Tensor): tf.Tensor =>
-  tf.customGrad((value) => ({
-    value: tf.clone(value as tf.Tensor),
-    gradFunc: (dy: tf.Tensor) => tf.zerosLike(dy),
-  }))(x);
 
 /**
  * Rows of a table by integer ids: int32 `[...]` → `[..., embeddingDim]`. `torch.nn.Embedding`:
@@ -155,13 +149,8 @@ export class Embedding extends Module {
           "them by tf.tensor(ids, shape, 'int32'), or tf.cast(ids, 'int32') if they are integers",
       );
     }
-    const row = this.paddingIdx;
-    if (row === null) return embedding(ids, this.weight);
-    return tf.tidy(() => {
-      const mask = rowMask(this.numEmbeddings, row); // [num, 1]
-      const fixed = tf.mul(stopGradient(this.weight), tf.sub(1, mask));
-      return embedding(ids, tf.add(tf.mul(this.weight, mask), fixed));
-    });
+    const weight = this.weight as tf.Tensor2D;
+    return embedding(ids, weight, { paddingIdx: this.paddingIdx ?? undefined });
   }
 }
 

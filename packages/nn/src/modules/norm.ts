@@ -1,10 +1,10 @@
 /** Normalization of channels-last data, with PyTorch's numbers. */
 import { checkOptions, formatValue, rule } from '@deepend/core';
 import * as tf from '@tensorflow/tfjs-core';
+import { layerNorm } from '../functional/index';
 import { Module } from '../module';
 import { bufferOf, parameter } from '../parameter';
 import { checkLastAxis, checkSize, checkTensor, shown } from './checks';
-import { layerNorm } from './ops';
 import { given } from './seeded';
 
 export interface LayerNormModuleOptions {

@@ -1,12 +1,12 @@
 /** Recurrent layers with PyTorch's gates, biases, names and layouts. */
 import { checkOptions, rule } from '@deepend/core';
 import * as tf from '@tensorflow/tfjs-core';
+import { type RecurrentCell, type RecurrentResult, recurrent } from '../functional/index';
 import * as init from '../init';
 import { Module } from '../module';
 import { parameter } from '../parameter';
 import { dropped } from './activation';
 import { checkInput, checkShapeOf, checkSize, checkTensor, shown } from './checks';
-import { type RecurrentKind, type RecurrentOutputs, recurrent, unstack } from './ops';
 import { given, seeded, type WeightOptions, weightRules } from './seeded';
 
 export interface RecurrentModuleOptions extends WeightOptions {
@@ -45,7 +45,7 @@ export interface SequenceOptions {
 }
 
 /** The number of gates, whose weights lie one below the other. */
-const GATES: Record<RecurrentKind, number> = { tanh: 1, relu: 1, gru: 3, lstm: 4 };
+const GATES: Record<RecurrentCell, number> = { tanh: 1, relu: 1, gru: 3, lstm: 4 };
 
 /** Output of all layers, and the states of each layer and direction after the last step. */
 interface Run {
@@ -63,7 +63,7 @@ abstract class Recurrent extends Module {
   readonly dropout: number;
   // weight_ih_l0, weight_hh_l0, bias_ih_l0, bias_hh_l0, weight_ih_l0_reverse, ...
   [weight: `${'weight' | 'bias'}_${string}`]: tf.Variable;
-  readonly #kind: RecurrentKind;
+  readonly #kind: RecurrentCell;
   readonly #options: RecurrentModuleOptions;
 
   constructor(
@@ -169,11 +169,15 @@ abstract class Recurrent extends Module {
       let x = this.batchFirst ? tf.transpose(input, [1, 0, 2]) : input; // [time, batch, in]
       const [, batch = 0] = x.shape;
       const [h0, c0] = states.map((state) => this.#unstack(state, batch));
-      const ends: RecurrentOutputs[] = [];
+      const ends: RecurrentResult[] = [];
       this.#directions().forEach(({ layer, reverse, suffix }, i, all) => {
         const end = recurrent(this.#kind, {
-          ...{ x, h0: h0?.[i] as tf.Tensor, lengths, reverse, ...this.#weights(suffix) },
-          ...(this.#kind === 'lstm' ? { c0: c0?.[i] } : {}),
+          x: x as tf.Tensor3D,
+          h0: h0?.[i] as tf.Tensor2D,
+          c0: this.#kind === 'lstm' ? (c0?.[i] as tf.Tensor2D) : undefined,
+          lengths: lengths as tf.Tensor1D | undefined,
+          reverse,
+          ...this.#weights(suffix),
         });
         ends.push(end);
         if (all[i + 1]?.layer === layer) return; // the other direction reads the same inputs
@@ -199,10 +203,10 @@ abstract class Recurrent extends Module {
 
   #weights(suffix: string) {
     return {
-      weightIh: this[`weight_ih_${suffix}`] as tf.Variable,
-      weightHh: this[`weight_hh_${suffix}`] as tf.Variable,
-      biasIh: this[`bias_ih_${suffix}`],
-      biasHh: this[`bias_hh_${suffix}`],
+      weightIh: this[`weight_ih_${suffix}`] as tf.Tensor2D,
+      weightHh: this[`weight_hh_${suffix}`] as tf.Tensor2D,
+      biasIh: this[`bias_ih_${suffix}`] as tf.Tensor1D | undefined,
+      biasHh: this[`bias_hh_${suffix}`] as tf.Tensor1D | undefined,
     };
   }
 }
@@ -298,3 +302,7 @@ export class LSTM extends Recurrent {
     return [output, [h, c as tf.Tensor]];
   }
 }
+
+/** The parts along the first axis. TensorFlow.js cannot differentiate `unstack` of one part. */
+const unstack = (x: tf.Tensor): tf.Tensor[] =>
+  x.shape[0] === 1 ? [tf.reshape(x, x.shape.slice(1))] : tf.unstack(x);

@@ -1,13 +1,13 @@
 /** The Transformer's layers (Vaswani et al. 2017, https://arxiv.org/abs/1706.03762). */
 import { checkOptions, formatValue, rule } from '@deepend/core';
 import * as tf from '@tensorflow/tfjs-core';
+import { gelu } from '../functional/index';
 import { Module } from '../module';
 import { Dropout } from './activation';
 import { type AttentionMasks, MultiheadAttention } from './attention';
 import { checkSize } from './checks';
 import { Linear } from './linear';
 import { LayerNorm } from './norm';
-import { gelu } from './ops';
 import { given, seeded } from './seeded';
 
 export interface TransformerLayerOptions {
