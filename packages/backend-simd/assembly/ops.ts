@@ -14,6 +14,7 @@ export enum Task {
   CopyStrided, TransposeMatrix, Cast, Update,
   DepthwiseForward, DepthwiseInputGradient, DepthwiseFilterGradient,
   Select, Fill, OneHot, RandomUniform, Dropout, ResizeBilinear, ResizeNearest,
+  RecurrentStep, RecurrentGradient,
 }
 
 export enum UnaryOp {
@@ -33,6 +34,8 @@ export enum BinaryOp {
 export enum ReduceOp { Sum, Prod, Max, Min }
 
 export enum SoftmaxKind { Softmax, LogSoftmax, CrossEntropyIndices, CrossEntropyProbabilities }
+
+export enum RecurrentCell { Tanh, Relu, Gru, Lstm }
 
 export enum CastKind { IntToFloat, ByteToFloat, ByteToInt }
 

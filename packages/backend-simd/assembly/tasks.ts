@@ -21,6 +21,7 @@ import { NormArgs, channelSumsPartial, normApply, normCombine, normPartial } fro
 import { normBackApply, normBackCombine, normBackPartial } from './norm-gradient';
 import { PoolArgs, averagePoolGradient, maxPoolGradient, poolForward } from './pooling';
 import { RandomArgs, dropout, randomUniform } from './random';
+import { RecurrentArgs, recurrentGradient, recurrentStep } from './recurrent';
 import { ReduceRowsArgs, reduceRows } from './reduce';
 import { ResizeArgs, resizeBilinear, resizeNearest } from './resize';
 import { SoftmaxArgs, softmax } from './softmax';
@@ -99,5 +100,7 @@ export function runTile(task: i32, args: usize, tile: i32): void {
     case Task.Dropout: return dropout(changetype<RandomArgs>(args), tile);
     case Task.ResizeBilinear: return resizeBilinear(changetype<ResizeArgs>(args), tile);
     case Task.ResizeNearest: return resizeNearest(changetype<ResizeArgs>(args), tile);
+    case Task.RecurrentStep: return recurrentStep(changetype<RecurrentArgs>(args), tile);
+    case Task.RecurrentGradient: return recurrentGradient(changetype<RecurrentArgs>(args), tile);
   }
 }

@@ -11,6 +11,7 @@
 #include "move.hpp"
 #include "norm.hpp"
 #include "pooling.hpp"
+#include "recurrent.hpp"
 #include "reduce.hpp"
 #include "update.hpp"
 #include "winograd.hpp"

@@ -10,6 +10,7 @@ import { moveKernels } from './move';
 import { normKernels } from './norm';
 import { poolKernels } from './pooling';
 import { randomKernels } from './random';
+import { recurrentKernels } from './recurrent';
 import { reduceKernels } from './reduce';
 import { resizeKernels } from './resize';
 import { softmaxKernels } from './softmax';
@@ -24,6 +25,7 @@ export const KERNELS: readonly Kernel[] = [
   ...normKernels,
   ...fusedConvKernels,
   ...fusedKernels,
+  ...recurrentKernels,
   ...unaryKernels,
   ...elementwiseKernels,
   ...reduceKernels,

@@ -134,6 +134,42 @@ export function product(backend: SimdBackend, p: Product): void {
   }
 }
 
+export type PackedProduct = Pick<Product, 'a' | 'b' | 'c' | 'm' | 'n' | 'k'> & { bias: number };
+
+/** C = A · B + bias with B in panels: for products that share B. See `withPanels`. */
+export function packedProduct(backend: SimdBackend, p: PackedProduct): void {
+  const { m, n, k } = p;
+  const panels = countPanels(n);
+  const few = { rowBlock: m, panelBlock: Math.max(1, Math.min(16, Math.ceil(panels / 16))) };
+  const { rowBlock, panelBlock } = m <= ONE_BLOCK ? few : chooseBlocks(m, n, 1);
+  const rowBlocks = Math.ceil(m / rowBlock);
+  const panelBlocks = Math.ceil(panels / panelBlock);
+  backend.launch(
+    Task.MatMul,
+    {
+      a: p.a,
+      b: p.b,
+      c: p.c,
+      bias: p.bias,
+      m,
+      n,
+      k,
+      rowStride: k,
+      kStride: 1,
+      rowBlock,
+      rowBlocks,
+      panelBlock,
+      panelBlocks,
+      aMatrix: 0,
+      bMatrix: 0,
+      activation: 0,
+      bRow: 0,
+      bColumn: 0,
+    },
+    rowBlocks * panelBlocks,
+  );
+}
+
 /** Rows and panels of a tile. */
 interface Blocks {
   rowBlock: number;

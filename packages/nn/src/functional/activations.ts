@@ -82,15 +82,15 @@ export function gelu(x: tf.Tensor, options: GeluOptions = {}): tf.Tensor {
   return curve('gelu', approximate === 'tanh' ? 'geluTanh' : 'gelu', x);
 }
 
-/** x · sigmoid(x), also called swish, Ramachandran et al. 2017, https://arxiv.org/abs/1710.05941. */
+/** x · sigmoid(x), or swish, Ramachandran et al. 2017, https://arxiv.org/abs/1710.05941. */
 export const silu = (x: tf.Tensor): tf.Tensor => curve('silu', 'silu', x);
 
 export interface SoftmaxOptions {
   /** @default -1 */
   readonly axis?: number | undefined;
   /**
-   * Bool or int32, which broadcasts to x's shape: where it is 0, the probability is 0. A row without
-   * any other gives zeros. @default none
+   * Bool or int32, which broadcasts to x's shape: where it is 0, the probability is 0. A row
+   * without any other gives zeros. @default none
    */
   readonly mask?: tf.Tensor | undefined;
 }

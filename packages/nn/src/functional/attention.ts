@@ -27,8 +27,8 @@ function causalMask(queries: number, keys: number): tf.Tensor {
 }
 
 /**
- * softmax(q · kᵀ / √dim) · v, as in `torch.nn.functional.scaled_dot_product_attention`. A query that
- * sees no key gives zeros.
+ * softmax(q · kᵀ / √dim) · v, as in `torch.nn.functional.scaled_dot_product_attention`. A query
+ * that sees no key gives zeros.
  * @param q `[batch, heads, time, dim]`
  * @param k `[batch, heads, keys, dim]`
  * @param v `[batch, heads, keys, dimOfValues]`

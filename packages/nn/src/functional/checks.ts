@@ -30,10 +30,7 @@ export function expectShape(
 
 export function expectFloat(where: string, what: string, tensor: tf.Tensor): void {
   if (tensor.dtype !== 'float32') {
-    refuse(
-      where,
-      `${what} of float32 numbers, got ${tensor.dtype}; convert it with tf.cast(${what}, 'float32')`,
-    );
+    refuse(where, `${what} of float32 numbers, got ${tensor.dtype}; convert it with tf.cast`);
   }
 }
 

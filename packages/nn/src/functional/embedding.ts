@@ -16,7 +16,7 @@ function checkIds(ids: tf.Tensor, count: number): void {
   if (ids.dtype !== 'int32') {
     refuse(
       'embedding',
-      `int32 indices, got ${ids.dtype}; convert them with tf.cast(ids, 'int32') if they are integers`,
+      `int32 indices, got ${ids.dtype}; convert integers with tf.cast(ids, 'int32')`,
     );
   }
   const values = ids.dataSync();

@@ -1,8 +1,8 @@
 /** Recurrent layers in core ops, step by step, and their gradients. */
 import * as tf from '@tensorflow/tfjs-core';
 
-/** Elman's network with either activation, Cho et al. 2014's GRU, Hochreiter & Schmidhuber's LSTM. */
-export const CELLS = { tanh: 1, relu: 1, gru: 3, lstm: 4 } as const; // gates
+/** Gates of Elman's network (by its activation), a GRU (Cho et al. 2014) and an LSTM. */
+export const CELLS = { tanh: 1, relu: 1, gru: 3, lstm: 4 } as const;
 export type Cell = keyof typeof CELLS;
 
 /** What the steps read. Sizes: T steps, B samples, H hidden numbers, G gates. */

@@ -79,14 +79,16 @@ function checkInputs(cell: Cell, inputs: RecurrentInputs): void {
 }
 
 function runSteps(inputs: Steps, attrs: StepAttrs): Forward {
-  const fused = runFusedKernel('deepend.recurrent', inputs, attrs);
+  const isEmpty = inputs.projected.size === 0;
+  const fused = isEmpty ? undefined : runFusedKernel('deepend.recurrent', inputs, attrs);
   if (!fused) return composedRecurrent(inputs, attrs);
   const [states, gates, extra] = fused;
   return { states, gates, ...(extra && { extra }) };
 }
 
 function runGradient(inputs: BackwardInputs, attrs: StepAttrs): Backward {
-  const fused = runFusedKernel('deepend.recurrentGradient', { ...inputs }, attrs);
+  const isEmpty = inputs.gates.size === 0;
+  const fused = isEmpty ? undefined : runFusedKernel('deepend.recurrentGradient', inputs, attrs);
   if (!fused) return composedRecurrentGradient(inputs, attrs);
   const [dGates, dh0, second, third] = fused;
   // A GRU has a second gradient of gates, an LSTM one of its first cell.
