@@ -67,7 +67,7 @@ const REFUSED: [why: string, net: () => tfl.LayersModel, message: RegExp][] = [
         tfl.layers.flatten({ inputShape: [4, 4, 1] }),
         tfl.layers.dense({ units: 2, kernelRegularizer: regularized }),
       ),
-    /a training plan has no kernelRegularizer; leave it out/,
+    /a compiled plan has no kernelRegularizer; leave it out/,
   ],
   [
     'a dilation that the layer ignores',
@@ -106,7 +106,7 @@ const REFUSED: [why: string, net: () => tfl.LayersModel, message: RegExp][] = [
         tfl.layers.masking({ inputShape: [5, 2] }),
         tfl.layers.lstm({ units: 2, recurrentInitializer: 'zeros' }),
       ),
-    /layer '.*' \(Masking\): a training plan passes no masks .*; train such a model with tfjs itself/,
+    /layer '.*' \(Masking\): a compiled plan passes no masks .*; train\(\) computes such a model on the tape/,
   ],
   [
     'masks of Embedding',
@@ -115,7 +115,7 @@ const REFUSED: [why: string, net: () => tfl.LayersModel, message: RegExp][] = [
         tfl.layers.embedding({ inputDim: 9, outputDim: 2, maskZero: true, inputLength: 5 }),
         tfl.layers.gru({ units: 2, recurrentInitializer: 'zeros' }),
       ),
-    /layer '.*' \(Embedding\): maskZero: a training plan passes no masks/,
+    /layer '.*' \(Embedding\): maskZero: a compiled plan passes no masks/,
   ],
   [
     'dropout of an LSTM',
@@ -173,7 +173,7 @@ const REFUSED: [why: string, net: () => tfl.LayersModel, message: RegExp][] = [
           inputShape: [5, 2],
         } as Parameters<typeof tfl.layers.bidirectional>[0]),
       ),
-    /\(Bidirectional\): LSTM inside, a training plan has no recurrentRegularizer/,
+    /\(Bidirectional\): LSTM inside, a compiled plan has no recurrentRegularizer/,
   ],
   [
     'an RNN that keeps its state',
@@ -186,7 +186,7 @@ const REFUSED: [why: string, net: () => tfl.LayersModel, message: RegExp][] = [
           stateful: true,
         }),
       ),
-    /\(GRU\): stateful: a training plan computes the layer a second time/,
+    /\(GRU\): stateful: a compiled plan computes the layer a second time/,
   ],
   [
     'an initial state',
@@ -201,7 +201,7 @@ const REFUSED: [why: string, net: () => tfl.LayersModel, message: RegExp][] = [
         outputs: rnn.apply(x, { initialState: [state] }) as tfl.SymbolicTensor,
       });
     },
-    /\(SimpleRNN\): a training plan passes no initial state/,
+    /\(SimpleRNN\): a compiled plan passes no initial state/,
   ],
 ];
 

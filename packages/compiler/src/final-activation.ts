@@ -2,17 +2,17 @@
 import * as tf from '@tensorflow/tfjs-core';
 import type { FinalActivation } from './program';
 
-/** Each gradient reads only the gradient and the value of the output, both `[batch, outputs]`. */
+/** Along the last axis. Each gradient reads only the output and the gradient, of any rank. */
 const ACTIVATIONS: Record<
   FinalActivation,
   {
-    forward: (logits: tf.Tensor2D) => tf.Tensor2D;
-    gradient: (dy: tf.Tensor2D, y: tf.Tensor2D) => tf.Tensor2D;
+    forward: <T extends tf.Tensor>(logits: T) => T;
+    gradient: <T extends tf.Tensor>(dy: T, y: T) => T;
   }
 > = {
   softmax: {
     forward: (logits) => tf.softmax(logits),
-    gradient: (dy, y) => tf.mul(y, tf.sub(dy, tf.sum(tf.mul(dy, y), 1, true))),
+    gradient: (dy, y) => tf.mul(y, tf.sub(dy, tf.sum(tf.mul(dy, y), -1, true))),
   },
   sigmoid: {
     forward: (logits) => tf.sigmoid(logits),
@@ -21,12 +21,9 @@ const ACTIVATIONS: Record<
 };
 
 /** Applies the activation. The caller disposes the result. */
-export const activate = (name: FinalActivation, logits: tf.Tensor2D): tf.Tensor2D =>
+export const activate = <T extends tf.Tensor>(name: FinalActivation, logits: T): T =>
   tf.tidy(() => ACTIVATIONS[name].forward(logits));
 
 /** The gradient with respect to the logits. The caller disposes it. */
-export const activationGradient = (
-  name: FinalActivation,
-  dy: tf.Tensor2D,
-  y: tf.Tensor2D,
-): tf.Tensor2D => tf.tidy(() => ACTIVATIONS[name].gradient(dy, y));
+export const activationGradient = <T extends tf.Tensor>(name: FinalActivation, dy: T, y: T): T =>
+  tf.tidy(() => ACTIVATIONS[name].gradient(dy, y));

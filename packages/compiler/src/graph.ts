@@ -1,5 +1,6 @@
 /** Reads a `LayersModel` into a list of layer calls in the order of computation. */
 import type * as tfl from '@tensorflow/tfjs-layers';
+import { NotCompilable } from './refusals';
 
 /** One tensor of the model's graph. A null in its shape is the batch. */
 export interface Value {
@@ -41,9 +42,9 @@ interface Origin {
  */
 export function readGraph(model: tfl.LayersModel): Graph {
   if (model.inputs.length !== 1 || model.outputs.length !== 1) {
-    throw new Error(
+    throw new NotCompilable(
       `[compiler] model '${model.name}': expected one input and one output, got ` +
-        `${model.inputs.length} and ${model.outputs.length}; train such a model with tfjs itself`,
+        `${model.inputs.length} and ${model.outputs.length}; train() computes it on the tape`,
     );
   }
   const calls: LayerCall[] = [];
@@ -55,7 +56,7 @@ export function readGraph(model: tfl.LayersModel): Graph {
     const output = value(tensor.shape);
     if (!Array.isArray(layer.outputShape[0])) calls.push({ layer, inputs, output });
     else
-      throw new Error(
+      throw new NotCompilable(
         `[compiler] layer '${layer.name}' (${layer.getClassName()}): expected one output, got ` +
           `${layer.outputShape.length}`,
       );

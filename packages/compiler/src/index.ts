@@ -62,6 +62,7 @@ export type {
 } from './program';
 export { manualSeed, nextSeed, withSeed } from './random-seeds';
 export { gradientsOf } from './tape';
+export { TapePlan } from './tape-plan';
 export {
   areTensors,
   batchSizeOf,

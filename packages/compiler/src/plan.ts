@@ -11,6 +11,7 @@ import { lower } from './lower';
 import { adviseBatch, peakBytes } from './memory';
 import { statisticsOf } from './ops/batch-norm';
 import type { FinalActivation, Loss, LossResult, Parameter, ParameterGradient } from './program';
+import { NotCompilable } from './refusals';
 
 type Correct = tf.Scalar | null;
 
@@ -74,7 +75,7 @@ export class Plan {
     const program = fuse(lower(readGraph(model)));
     const { shape } = program.logits;
     if (shape.length !== 2 || !shape[1]) {
-      throw new Error(
+      throw new NotCompilable(
         `[compiler] model '${model.name}': expected logits [batch, numClasses], its output is ` +
           `[${shape.join(', ')}]`,
       );

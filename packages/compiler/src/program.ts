@@ -115,6 +115,8 @@ export interface Loss<
    * @default none
    */
   readonly appliesActivation?: FinalActivation;
+  /** The same by output, for a loss of several outputs. @default none */
+  readonly appliesActivations?: Readonly<Record<string, FinalActivation>>;
   /**
    * The loss and its options as plain JSON: a run is resumed only with the same loss.
    * @default the function's name

@@ -7,6 +7,8 @@ import type { NonFinite } from './execution';
 import { isModule, type ModuleLike } from './module-contract';
 import { compile } from './plan';
 import type { AnyLoss, LossResult, Parameter, ParameterGradient } from './program';
+import { NotCompilable } from './refusals';
+import { TapePlan } from './tape-plan';
 import type { Tensors } from './tensors';
 
 type Correct = Scalar | null;
@@ -42,6 +44,8 @@ export interface TrainingPlan {
     labels: Tensors,
     options: { seed?: number; loss: AnyLoss<C> },
   ): Measured<C> & { readonly gradients: readonly ParameterGradient[] };
+  /** Applies the weights' constraints in place, after an update. */
+  applyConstraints?(): void;
   /** Begins new sequences, for a module that carries a state from batch to batch. */
   beginSequence?(state?: FlatState): void;
   /** The state after the last batch; undefined where there is none. */
@@ -55,7 +59,8 @@ export interface TrainingPlan {
 }
 
 /**
- * Compiles a `tf.LayersModel`; a module is computed as it is written.
+ * Compiles a `tf.LayersModel`, or computes it on the tape where it has what `Plan` does not compile;
+ * a module is computed as it is written.
  * @param options.carryState whether a module's state passes from batch to batch @default false
  * @throws TypeError for `carryState` with a `tf.LayersModel`
  */
@@ -65,9 +70,18 @@ export function planOf(
 ): TrainingPlan {
   const { carryState = false } = options;
   if (isModule(model)) return new EagerPlan(model, { carryState });
-  if (!carryState) return compile(model);
+  if (!carryState) return layersPlan(model);
   throw new TypeError(
     `[compiler] model '${model.name}': expected an nn.Module for "carryState", got a model of ` +
       'layers; recurrent layers with stateful: true carry their state themselves',
   );
+}
+
+function layersPlan(model: LayersModel): TrainingPlan {
+  try {
+    return compile(model) as TrainingPlan;
+  } catch (error) {
+    if (error instanceof NotCompilable) return new TapePlan(model);
+    throw error;
+  }
 }

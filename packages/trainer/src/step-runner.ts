@@ -5,7 +5,7 @@ import {
   isModule,
   type Loss,
   type ParameterGradient,
-  type Plan,
+  Plan,
   planOf,
   type TrainingPlan,
 } from '@deepend/compiler';
@@ -99,9 +99,15 @@ export class StepRunner {
             'whose code other threads do not have; use one device',
         );
       }
+      if (!(plan instanceof Plan)) {
+        throw new TypeError(
+          `${WHERE}: several devices train models that are compiled; '${model.name}' has layers, ` +
+            'inputs or outputs that are computed on the tape; use one device',
+        );
+      }
       this.#group = new DeviceGroup({
         model,
-        plan: plan as Plan,
+        plan,
         loss: this.loss as Loss<tf.Scalar | null>,
         devices,
       });
@@ -148,6 +154,7 @@ export class StepRunner {
     if (clipValue !== undefined) clipByValue(gradients, clipValue);
     if (clipNorm !== undefined) tf.dispose(clipByNorm(gradients, clipNorm));
     this.optimizer.step(gradients, { lr });
+    this.plan.applyConstraints?.();
     disposeAll(gradients);
     this.ema?.update();
     this.updates++;

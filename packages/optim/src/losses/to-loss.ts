@@ -196,7 +196,12 @@ function ofRecord(where: string, record: LossRecord): AnyLoss {
   const config = Object.fromEntries(
     parts.map(({ name, weight, loss: part }) => [name, { weight, ...part.config }]),
   );
-  return Object.assign(loss, { onTape, config: { outputs: config } });
+  const appliesActivations = Object.fromEntries(
+    parts.flatMap(({ name, loss: { appliesActivation } }) =>
+      appliesActivation ? [[name, appliesActivation]] : [],
+    ),
+  );
+  return Object.assign(loss, { onTape, appliesActivations, config: { outputs: config } });
 }
 
 /** A loss with a gradient of its own on the tape. */
