@@ -10,7 +10,10 @@ import { expectNoLeak } from '../helpers/leaks';
 const L = tfl.layers;
 const recurrent = { units: 3, recurrentInitializer: 'glorotNormal' } as const;
 const symbolic = (value: unknown) => value as tfl.SymbolicTensor;
-const squares = toLoss('test', (outputs: tf.Tensor) => tf.mean(tf.square(tf.add(outputs, 1))));
+const squares = toLoss(
+  'test',
+  (outputs: tf.Tensor): tf.Scalar => tf.mean(tf.square(tf.add(outputs, 1))),
+);
 const values = (tensor: unknown) => [...(tensor as tf.Tensor).dataSync()];
 const none = tf.tensor1d([0]);
 

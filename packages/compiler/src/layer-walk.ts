@@ -3,7 +3,7 @@ import type * as tfl from '@tensorflow/tfjs-layers';
 
 export type Layer = tfl.layers.Layer;
 
-/** Fields of containers, wrappers and recurrent layers that hold layers; tfjs hides most of them. */
+/** Fields of containers, wrappers and recurrent layers that hold layers; tfjs hides most. */
 const HOLDERS = ['layers', 'layer', 'forwardLayer', 'backwardLayer', 'cell', 'cells'] as const;
 
 /** Each layer once, a layer before those inside it. */

@@ -59,8 +59,8 @@ export interface TrainingPlan {
 }
 
 /**
- * Compiles a `tf.LayersModel`, or computes it on the tape where it has what `Plan` does not compile;
- * a module is computed as it is written.
+ * Compiles a `tf.LayersModel`, or computes it on the tape where `Plan` does not compile it.
+ * A module is computed as it is written.
  * @param options.carryState whether a module's state passes from batch to batch @default false
  * @throws TypeError for `carryState` with a `tf.LayersModel`
  */
