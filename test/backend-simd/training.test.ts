@@ -3,7 +3,7 @@
 import { setThreads, simdInfo } from '@deepend/backend-simd';
 import { compile } from '@deepend/compiler';
 import { book } from '@deepend/models';
-import { sgd, softmaxCrossEntropy } from '@deepend/optim';
+import { sgdStep, softmaxCrossEntropy } from '@deepend/optim';
 import * as tf from '@tensorflow/tfjs-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { fillNet, goldenBatch } from '../helpers/fill';
@@ -23,7 +23,7 @@ function training(batch: number, builder: 'resnet8' | 'lenet' | 'resnet18' | 'vg
       loss: softmaxCrossEntropy,
       seed,
     });
-    sgd(gradients, { lr: 0.02 });
+    sgdStep(gradients, { lr: 0.02 });
     const value = loss.dataSync()[0] as number;
     tf.dispose([loss, correct, gradients.map(({ gradient }) => gradient)]);
     return value;

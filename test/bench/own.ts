@@ -6,7 +6,7 @@
 import { type BuildName, setBuild, setThreads, simdInfo } from '@deepend/backend-simd';
 import { compile, type Plan } from '@deepend/compiler';
 import { activate, type BackendName } from '@deepend/device';
-import { sgd, softmaxCrossEntropy } from '@deepend/optim';
+import { sgdStep, softmaxCrossEntropy } from '@deepend/optim';
 import * as tf from '@tensorflow/tfjs-core';
 import {
   type AnyDataset,
@@ -48,7 +48,7 @@ function step({ plan, features, labels }: Session, seed: number): void {
     loss: softmaxCrossEntropy,
     seed,
   });
-  sgd(gradients, { lr: LR });
+  sgdStep(gradients, { lr: LR });
   const value = loss.dataSync()[0] as number;
   tf.dispose([loss, correct, gradients.map(({ gradient }) => gradient)]);
   if (!Number.isFinite(value)) throw new Error(`the loss became ${value}`);

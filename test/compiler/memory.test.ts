@@ -2,7 +2,7 @@
 /** What a step holds, and what happens when it is more than there is. */
 import { compile } from '@deepend/compiler';
 import { book } from '@deepend/models';
-import { createOptimizer, sgd, softmaxCrossEntropy } from '@deepend/optim';
+import { createOptimizer, sgdStep, softmaxCrossEntropy } from '@deepend/optim';
 import * as tf from '@tensorflow/tfjs-core';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { batchOf, heldBytes, peakOf } from '../helpers/heap';
@@ -64,7 +64,7 @@ describe('memory of a step on simd', () => {
     const { loss, correct, gradients } = plan.forwardBackward(fitting.features, fitting.labels, {
       loss: softmaxCrossEntropy,
     });
-    sgd(gradients, { lr: 0.1 });
+    sgdStep(gradients, { lr: 0.1 });
     expect(Number.isFinite(loss.dataSync()[0])).toBe(true);
     tf.dispose([loss, correct, gradients.map(({ gradient }) => gradient)]);
   });
@@ -114,7 +114,7 @@ describe('memory of a step on simd', () => {
       tf.dispose([loss, correct, gradients.map(({ gradient }) => gradient)]);
     };
     const first = plan.forwardBackward(features, labels, { loss: softmaxCrossEntropy }); // by now the backend has all weights
-    sgd(first.gradients, { lr: 0 }); // each in numbers of its own
+    sgdStep(first.gradients, { lr: 0 }); // each in numbers of its own
     tf.dispose([first.loss, first.correct, first.gradients.map(({ gradient }) => gradient)]);
     const before = heldBytes();
     stepOnce();

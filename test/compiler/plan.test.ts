@@ -1,6 +1,6 @@
 import { compile, type Plan } from '@deepend/compiler';
 import { toDevice } from '@deepend/device';
-import { sgd, softmaxCrossEntropy } from '@deepend/optim';
+import { sgdStep, softmaxCrossEntropy } from '@deepend/optim';
 import * as tf from '@tensorflow/tfjs-core';
 import type { LayersModel } from '@tensorflow/tfjs-layers';
 import { beforeAll, describe, expect, it } from 'vitest';
@@ -129,7 +129,7 @@ for (const { name: backend, title, absent } of allBackends) {
               const { loss, correct, gradients } = plan.forwardBackward(features, labels, {
                 loss: softmaxCrossEntropy,
               });
-              sgd(gradients, { lr: 0.1 });
+              sgdStep(gradients, { lr: 0.1 });
               tf.dispose([loss, correct, gradients.map(({ gradient }) => gradient)]);
             });
             await expectNoLeak(() => plan.logits(features).dispose());

@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { compile, type Plan, type StepResult } from '@deepend/compiler';
 import { createModel, listModels, loadModel, saveModel, summarize } from '@deepend/models';
-import { sgd, softmaxCrossEntropy } from '@deepend/optim';
+import { sgdStep, softmaxCrossEntropy } from '@deepend/optim';
 import * as tf from '@tensorflow/tfjs-core';
 import type { LayersModel } from '@tensorflow/tfjs-layers';
 import fs from 'fs-extra';
@@ -172,7 +172,7 @@ describe.each(listModels().map((id) => ({ id, title: titled(id) })))('$title', (
       // The linear part of a thousand layers' loss is short.
       const fraction = id === 'cifar/resnet1001' ? 0.005 : 0.02;
       const lr = (fraction * first.loss) / squaredNorm(first.gradients);
-      sgd(first.gradients, { lr });
+      sgdStep(first.gradients, { lr });
       free(first.gradients);
       const second = stepOf(plan, batch);
       free(second.gradients);

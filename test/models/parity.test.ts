@@ -1,7 +1,7 @@
 // Zero weights: every weight gets its golden value.
 /** The zoo against PyTorch; the values are test/golden/make-golden.py's. */
 import { compile, type Plan, type StepResult } from '@deepend/compiler';
-import { sgd, softmaxCrossEntropy } from '@deepend/optim';
+import { sgdStep, softmaxCrossEntropy } from '@deepend/optim';
 import * as tf from '@tensorflow/tfjs-core';
 import type { LayersModel } from '@tensorflow/tfjs-layers';
 import { beforeAll, describe, expect, it } from 'vitest';
@@ -97,7 +97,7 @@ function step(
 ): number {
   const result = plan.forwardBackward(features, labels, { loss: softmaxCrossEntropy });
   look?.(result);
-  sgd(result.gradients, { lr });
+  sgdStep(result.gradients, { lr });
   tf.dispose([result.correct, result.gradients.map(({ gradient }) => gradient)]);
   return valuesOf(result.loss)[0] as number;
 }

@@ -7,7 +7,7 @@ import {
   replaceHead,
   unfreeze,
 } from '@deepend/models';
-import { sgd, softmaxCrossEntropy } from '@deepend/optim';
+import { sgdStep, softmaxCrossEntropy } from '@deepend/optim';
 import * as tf from '@tensorflow/tfjs-core';
 import * as tfl from '@tensorflow/tfjs-layers';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -34,7 +34,7 @@ function moved(net: tfl.LayersModel, classes: number): string[] {
   const { loss, correct, gradients } = compile(net).forwardBackward(images(), labels, {
     loss: softmaxCrossEntropy,
   });
-  sgd(gradients, { lr: 0.5 });
+  sgdStep(gradients, { lr: 0.5 });
   tf.dispose([loss, correct, labels, ...gradients.map(({ gradient }) => gradient)]);
   const after = values(net);
   return Object.keys(before).filter((name) => String(before[name]) !== String(after[name]));

@@ -8,7 +8,7 @@ import {
   clipByValue,
   GradientAccumulator,
   ModelEma,
-  sgd,
+  sgdStep,
   softmaxCrossEntropy,
 } from '@deepend/optim';
 import * as tf from '@tensorflow/tfjs-core';
@@ -165,7 +165,7 @@ for (const { name: backend, title, absent } of allBackends) {
         const average = new ModelEma({ parameters, statistics: [] }, { decay });
         for (let i = 0; i < 10; i++) {
           const gradients = goldenGradients(parameters, i);
-          sgd(gradients, { lr: golden.lr });
+          sgdStep(gradients, { lr: golden.lr });
           disposeAll(gradients);
           average.update();
         }
@@ -191,7 +191,7 @@ for (const { name: backend, title, absent } of allBackends) {
       const before = weightsOf(parameters);
       const average = new ModelEma({ parameters, statistics: [] }, { decay: 0.5 });
       average.update();
-      sgd(goldenGradients(parameters, 0), { lr: 0.1 });
+      sgdStep(goldenGradients(parameters, 0), { lr: 0.1 });
       const after = weightsOf(parameters);
       average.swap();
       expect(average.swapped).toBe(true);

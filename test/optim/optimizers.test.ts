@@ -1,7 +1,7 @@
 /** Updates against PyTorch's, what an optimizer remembers, and what it refuses. */
 
 import type { Parameter } from '@deepend/compiler';
-import { createOptimizer, type Optimizer, type OptimizerOptions, sgd } from '@deepend/optim';
+import { createOptimizer, type Optimizer, type OptimizerOptions, sgdStep } from '@deepend/optim';
 import * as tf from '@tensorflow/tfjs-core';
 import { beforeAll, describe, expect, it } from 'vitest';
 import {
@@ -132,7 +132,7 @@ for (const { name: backend, title: engineTitle, absent: missing } of allBackends
     it('without momentum and decay is sgd', () => {
       const [some, others] = [goldenParameters(), goldenParameters()];
       steps(createOptimizer({ name: 'sgd' }), some, [0, 3]);
-      for (let i = 0; i < 3; i++) sgd(goldenGradients(others, i), { lr });
+      for (let i = 0; i < 3; i++) sgdStep(goldenGradients(others, i), { lr });
       expect(valuesOf(some)).toEqual(valuesOf(others));
     });
   });

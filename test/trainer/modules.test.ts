@@ -164,6 +164,24 @@ describe('a module', () => {
     again.dispose();
   });
 
+  it('averages the statistics of batch normalization, but not its counter of batches', async () => {
+    class Normed extends nn.Module {
+      readonly norm = new nn.BatchNorm1d(4);
+      readonly out = new nn.Linear(4, 3, { seed: 4 });
+      forward(x: tf.Tensor) {
+        return this.out.forward(this.norm.forward(x));
+      }
+    }
+    const normed = new Normed();
+    const before = tf.memory().numTensors;
+    const { history } = await train(normed, points(), points(), { ...quiet, emaDecay: 0.5 });
+    expect(history.at(-1)?.testLoss).toBeLessThan(2);
+    const counter = normed.namedBuffers().find(([name]) => name === 'norm.num_batches_tracked');
+    expect(counter?.[1].dataSync()[0]).toBe(8); // steps
+    expect(tf.memory().numTensors).toBe(before);
+    normed.dispose();
+  });
+
   it('finds a learning rate and keeps its weights', async () => {
     const before = net.getWeights().map((w) => [...w.dataSync()]);
     const { lrs } = await lrFind(net, points(), { steps: 12 });

@@ -9,7 +9,7 @@ import type { EpochRecord } from '@deepend/core';
 import { activate, type Device, device, listDevices } from '@deepend/device';
 import { book, resnextBlock } from '@deepend/models';
 import { residual } from '@deepend/nn';
-import { clipByNorm, metrics, sgd as sgdStep } from '@deepend/optim';
+import { clipByNorm, metrics, sgdStep } from '@deepend/optim';
 import type { Figure } from '@deepend/plot';
 import {
   evaluate,

@@ -31,7 +31,22 @@ export {
   type OptimizerOptions,
   type ParameterGroup,
 } from './optimizers/options';
-export { composed, sgd } from './optimizers/update';
+export {
+  adadelta,
+  adagrad,
+  adam,
+  adamax,
+  adamw,
+  lion,
+  nadam,
+  type Parameters,
+  rmsprop,
+  sgd,
+  VariableOptimizer,
+  type VariableOptimizerOptions,
+  yogi,
+} from './optimizers/over-variables';
+export { composed, sgdStep } from './optimizers/update';
 export type { ScheduleName } from './schedules';
 export * as schedules from './schedules';
 export type { Schedule, ScheduleRun, ScheduleState } from './schedules/schedule';

@@ -27,6 +27,15 @@ const averageOptions = rule.object({
 
 const WHERE = '[optim] ModelEma';
 
+/** Counters, such as a module's number of batches, are integers and have no average. */
+const averaged = (plan: Weights): Parameter[] =>
+  [...plan.parameters, ...plan.statistics].filter(({ variable }) => variable.dtype === 'float32');
+
+interface Weights {
+  readonly parameters: readonly Parameter[];
+  readonly statistics: readonly Parameter[];
+}
+
 /** A weight and its average. */
 interface Pair {
   readonly weight: tf.Variable;
@@ -58,13 +67,13 @@ export class ModelEma {
    * const ema = new ModelEma(compile(net), { decay: 0.999 });
    */
   constructor(
-    plan: { readonly parameters: readonly Parameter[]; readonly statistics: readonly Parameter[] },
+    plan: Weights,
     options: ModelEmaOptions = {},
   ) {
     this.decay = checkOptions(WHERE, averageOptions, options).decay ?? 0.999;
     const names = new ParameterNames();
     this.#pairs = new Map(
-      [...plan.parameters, ...plan.statistics].map((parameter) => {
+      averaged(plan).map((parameter) => {
         const weight = parameter.variable;
         return [
           names.of(parameter),

@@ -78,9 +78,9 @@ export function composed(
  * Stochastic gradient descent: w ← w − lr·g, in place.
  * @param options.lr the learning rate
  * @example
- * sgd(gradients, { lr: 0.1 });
+ * sgdStep(gradients, { lr: 0.1 });
  */
-export function sgd(gradients: readonly ParameterGradient[], { lr }: { lr: number }): void {
+export function sgdStep(gradients: readonly ParameterGradient[], { lr }: { lr: number }): void {
   update(
     'sgd',
     gradients.map(({ parameter, gradient }) => ({ weight: parameter.variable, gradient, lr })),
