@@ -66,10 +66,7 @@ export class ModelEma {
    * @example
    * const ema = new ModelEma(compile(net), { decay: 0.999 });
    */
-  constructor(
-    plan: Weights,
-    options: ModelEmaOptions = {},
-  ) {
+  constructor(plan: Weights, options: ModelEmaOptions = {}) {
     this.decay = checkOptions(WHERE, averageOptions, options).decay ?? 0.999;
     const names = new ParameterNames();
     this.#pairs = new Map(
