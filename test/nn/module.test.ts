@@ -2,6 +2,7 @@
 import { isModule, manualSeed } from '@deepend/compiler';
 import * as nn from '@deepend/nn';
 import * as tf from '@tensorflow/tfjs-core';
+import * as tfl from '@tensorflow/tfjs-layers';
 import { beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { use } from '../helpers/backends';
 import { expectNoLeak } from '../helpers/leaks';
@@ -296,4 +297,17 @@ describe('parameters', () => {
         variable.dispose();
       }
     }));
+});
+
+it('refuses a model of layers in a property, whose weights it would not train', () => {
+  class Wrapped extends nn.Module {
+    readonly trunk = tfl.sequential({ layers: [tfl.layers.dense({ units: 2, inputShape: [3] })] });
+    forward(x: tf.Tensor) {
+      return this.trunk.predict(x);
+    }
+  }
+  const net = new Wrapped();
+  expect(() => net.parameters()).toThrow(
+    /the field "trunk" holds sequential_\d+, a layer or model/,
+  );
 });

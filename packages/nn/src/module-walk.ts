@@ -120,9 +120,21 @@ class Walker {
           '`assign`, or set it to null to remove it',
       );
     }
+    if (isOfLayers(value)) {
+      throw new TypeError(
+        `${this.#where}: the field "${path}" holds ${value.name}, a layer or model of ` +
+          'TensorFlow.js, whose weights a module does not find, so they would not be trained or ' +
+          'saved; keep one that stays as it is in a #private field, and build the others from ' +
+          'modules',
+      );
+    }
     return undefined;
   }
 }
+
+/** A layer or a model of `@tensorflow/tfjs-layers`. */
+const isOfLayers = (value: unknown): value is { readonly name: string } =>
+  typeof value === 'object' && value !== null && 'trainableWeights' in value && 'name' in value;
 
 function childAt(node: Node | undefined, key: string): tf.Variable | Node | undefined {
   if (!node) return undefined;
