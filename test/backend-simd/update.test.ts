@@ -12,12 +12,15 @@ import type {
   UpdateEntry,
   UpdateRule,
 } from '../../packages/compiler/src/fused-kernels';
-import { RULES } from '../../packages/optim/src/optimizers/rules';
+import { isComposed, RULES } from '../../packages/optim/src/optimizers/rules';
 import { composed, update } from '../../packages/optim/src/optimizers/update';
 import { mix } from '../helpers/fill';
 import { rowsOf, runsOf } from '../helpers/full';
 
-const names = Object.keys(RULES) as UpdateRule[];
+/** The others have no fused kernel. */
+const names = Object.keys(RULES).filter(
+  (name) => !isComposed(name as keyof typeof RULES),
+) as UpdateRule[];
 const threads = simdInfo().threads;
 
 /** One weight's part, but for its numbers. */
