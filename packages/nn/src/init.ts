@@ -40,13 +40,21 @@ export const constant =
   (shape) =>
     new Float32Array(sizeOf(shape)).fill(value);
 
-/** Uniform in [low, high). @param options `low` @default 0, `high` @default 1 */
+/**
+ * Uniform in [low, high).
+ * @param options.low the smallest value @default 0
+ * @param options.high the bound above @default 1
+ */
 export const uniform =
   ({ low = 0, high = 1 }: { low?: number; high?: number } = {}): Initializer =>
   (shape, seed) =>
     random.uniform(sizeOf(shape), (high - low) / 2, seed).map((value) => value + (low + high) / 2);
 
-/** Normal. @param options `mean` @default 0, `std` (standard deviation) @default 1 */
+/**
+ * Normal.
+ * @param options.mean the mean @default 0
+ * @param options.std the standard deviation @default 1
+ */
 export const normal =
   ({ mean = 0, std = 1 }: { mean?: number; std?: number } = {}): Initializer =>
   (shape, seed) => {
@@ -56,7 +64,7 @@ export const normal =
 
 /**
  * Uniform within ±`gain`·√(6 / (fanIn + fanOut)). Glorot & Bengio 2010.
- * @param options `gain` @default 1
+ * @param options.gain a factor, which depends on the activation that follows @default 1
  */
 export const xavierUniform =
   ({ gain = 1 }: { gain?: number } = {}): Initializer =>
@@ -67,7 +75,7 @@ export const xavierUniform =
 
 /**
  * Normal with standard deviation `gain`·√(2 / (fanIn + fanOut)). Glorot & Bengio 2010.
- * @param options `gain` @default 1
+ * @param options.gain a factor, which depends on the activation that follows @default 1
  */
 export const xavierNormal =
   ({ gain = 1 }: { gain?: number } = {}): Initializer =>
@@ -78,7 +86,7 @@ export const xavierNormal =
 
 /**
  * Uniform within ±√(6 / ((1 + `a`²)·fanIn)). He et al. 2015, https://arxiv.org/abs/1502.01852.
- * @param options `a`: slope of the leaky ReLU that follows. @default √5, PyTorch's for linear
+ * @param options.a slope of the leaky ReLU that follows @default √5, PyTorch's for linear
  *   layers and convolutions, which makes the bound 1/√fanIn
  */
 export const kaimingUniform =
@@ -94,7 +102,7 @@ export const kaimingUniform =
 
 /**
  * Normal with standard deviation √(2 / fan). He et al. 2015, https://arxiv.org/abs/1502.01852.
- * @param options `mode`: which fan. @default 'fan-in'
+ * @param options.mode which fan @default 'fan-in'
  */
 export const heNormal =
   ({ mode = 'fan-in' }: { mode?: 'fan-in' | 'fan-out' } = {}): Initializer =>
@@ -146,7 +154,7 @@ export function initialValues(
 
 /**
  * Draws a parameter's values again, as `torch.nn.init` does in place.
- * @param options `seed`: any safe integer. @default the next of `nn.manualSeed`'s
+ * @param options.seed any safe integer @default the next of `nn.manualSeed`'s
  * @example
  * net.apply((module) => {
  *   if (module instanceof nn.Linear) nn.init.fill(module.weight, 'xavier-uniform');

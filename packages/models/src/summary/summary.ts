@@ -41,7 +41,8 @@ export interface SummaryOptions {
   /** Adds the arithmetic of each layer: `⌊(224 − 7 + 2·3)/2⌋ + 1 = 112`. @default false */
   explain?: boolean;
   /**
-   * For an `nn.Module`: example features for one call of `forward`, which stay the caller's.
+   * For an `nn.Module`, which needs them: example features for one call of `forward`, which stay
+   * the caller's. @default none, for a model of layers
    * @example tf.zeros([1, 35], 'int32')
    */
   inputs?: Tensors;

@@ -5,7 +5,10 @@ import { expectFloat, expectShape, refuse, shapeText } from './checks';
 import { differentiableOne } from './tape';
 
 export interface LayerNormOptions {
-  /** The last axes, which are normalized together. */
+  /**
+   * The last axes, which are normalized together.
+   * @example [256]
+   */
   readonly normalizedShape: readonly number[];
   /** A factor for each number of `normalizedShape`. @default none */
   readonly weight?: tf.Tensor | undefined;

@@ -75,7 +75,7 @@ const geluRules = rule.object({ approximate: rule.oneOf(['none', 'tanh']).option
 export class GELU extends Module {
   readonly approximate: 'none' | 'tanh';
 
-  /** @param options `approximate`: exact, or by the hyperbolic tangent. @default 'none' */
+  /** @param options.approximate exact, or by the hyperbolic tangent @default 'none' */
   constructor(options: { approximate?: 'none' | 'tanh' } = {}) {
     super();
     this.approximate = checkOptions('[nn] GELU', geluRules, options).approximate ?? 'none';

@@ -32,11 +32,11 @@ const attentionRules = rule.object({
 });
 
 export interface AttentionMasks {
-  /** bool `[batch, keys]`: true for keys that are ignored, such as padding. */
+  /** bool `[batch, keys]`: true for keys that are ignored, such as padding. @default none */
   keyPaddingMask?: tf.Tensor;
   /**
    * `[queries, keys]` or `[batch · heads, queries, keys]`. bool: true for keys that are ignored;
-   * float32: added to the scores.
+   * float32: added to the scores. @default none
    */
   attnMask?: tf.Tensor;
   /** Whether a query sees only the keys up to its own place. @default false */

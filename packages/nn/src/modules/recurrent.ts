@@ -218,7 +218,7 @@ abstract class Recurrent extends Module {
  * state is `[layers · directions, batch, hiddenSize]`.
  */
 export class RNN extends Recurrent {
-  /** @param options `nonlinearity` @default 'tanh' */
+  /** @param options.nonlinearity the activation of each step @default 'tanh' */
   constructor(
     inputSize: number,
     hiddenSize: number,

@@ -55,9 +55,9 @@ export class Flatten extends Module {
 }
 
 export interface UpsampleOptions {
-  /** `[height, width]` of the result; give it or `scaleFactor`. */
+  /** `[height, width]` of the result; give it or `scaleFactor`. @default by `scaleFactor` */
   size?: Pair;
-  /** How many times as high and wide the result is. */
+  /** How many times as high and wide the result is. @default by `size` */
   scaleFactor?: number;
   /** @default 'nearest' */
   mode?: 'nearest' | 'bilinear';

@@ -255,7 +255,7 @@ export class TransformerEncoder extends Module {
 
   /**
    * @param makeLayer makes each layer; PyTorch copies one, and gives all layers the same weights
-   * @param options `norm`: applied to the output. @default null
+   * @param options.norm applied to the output @default null
    */
   constructor(
     makeLayer: (index: number) => TransformerEncoderLayer,
@@ -282,7 +282,7 @@ export class TransformerDecoder extends Module {
 
   /**
    * @param makeLayer makes each layer; PyTorch copies one, and gives all layers the same weights
-   * @param options `norm`: applied to the output. @default null
+   * @param options.norm applied to the output @default null
    */
   constructor(
     makeLayer: (index: number) => TransformerDecoderLayer,
