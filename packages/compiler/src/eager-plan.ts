@@ -1,20 +1,14 @@
 /** Computes an `nn.Module` as it is written, with gradients from TensorFlow.js's tape. */
-import { backendTraits, formatValue } from '@deepend/core';
+import { formatValue } from '@deepend/core';
 import * as tf from '@tensorflow/tfjs-core';
 import { CarriedState, type FlatState, type ModuleState } from './carried-state';
 import { areFinite, type NonFinite, NonFiniteDetector } from './execution';
+import { lossOnTape } from './loss-on-tape';
 import { argumentsOf, type ModuleLike } from './module-contract';
 import type { AnyLoss, Parameter, ParameterGradient } from './program';
 import { withSeed } from './random-seeds';
 import { gradientsOf } from './tape';
-import {
-  areTensors,
-  describeTensors,
-  likeTensors,
-  listTensors,
-  mapTensors,
-  type Tensors,
-} from './tensors';
+import { areTensors, describeTensors, listTensors, mapTensors, type Tensors } from './tensors';
 import type { Measured } from './training-plan';
 
 type Correct = tf.Scalar | null;
@@ -80,7 +74,7 @@ export class EagerPlan {
   measure<C extends Correct>(loss: AnyLoss<C>, logits: Tensors, labels: Tensors): Measured<C> {
     let correct: tf.Scalar | null = null;
     const value = tf.tidy(() => {
-      const found = this.#callLoss(loss, logits, labels);
+      const found = lossOnTape(loss, logits, labels);
       correct = found.correct && tf.keep(found.correct.clone());
       return found.loss;
     });
@@ -103,7 +97,7 @@ export class EagerPlan {
     let correct: tf.Scalar | null = null;
     const run = () => {
       const outputs = withSeed(seed, () => this.#forward(features));
-      const found = this.#callLoss(loss, outputs, labels);
+      const found = lossOnTape(loss, outputs, labels);
       correct = found.correct && tf.keep(found.correct.clone());
       return found.loss;
     };
@@ -205,33 +199,6 @@ export class EagerPlan {
       );
     }
     return outputs;
-  }
-
-  /** Calls a loss so that the tape can go back through it. */
-  #callLoss(
-    loss: AnyLoss<Correct>,
-    outputs: Tensors,
-    labels: Tensors,
-  ): { loss: tf.Scalar; correct: tf.Scalar | null } {
-    const { onTape } = loss;
-    if (!backendTraits(tf.getBackend()).isAsynchronous) loss.checkLabels?.(outputs, labels);
-    if (onTape) return onTape(outputs, labels);
-    const list = listTensors(outputs);
-    let correct: tf.Scalar | null = null;
-    const differentiable = tf.customGrad((...args) => {
-      const save = args.pop() as unknown as tf.GradSaveFunc;
-      const result = loss(likeTensors(outputs, args as tf.Tensor[]), labels);
-      correct = result.correct && tf.keep(result.correct.clone());
-      save(listTensors(result.dLogits));
-      const gradFunc = (dy: tf.Tensor, saved: tf.Tensor[]) =>
-        saved.map((dOutput) => tf.mul(dOutput, dy));
-      return { value: result.loss, gradFunc };
-    });
-    const value = differentiable(...list) as tf.Scalar;
-    const kept = correct as tf.Scalar | null;
-    const inScope = kept && tf.clone(kept);
-    kept?.dispose();
-    return { loss: value, correct: inScope };
   }
 
   #requireNoNewParameters(before: readonly Parameter[]): void {

@@ -2,6 +2,7 @@
 import { mixSeed } from '@deepend/core';
 import * as tf from '@tensorflow/tfjs-core';
 import type * as tfl from '@tensorflow/tfjs-layers';
+import type { FlatState } from './carried-state';
 import { areFinite, type NonFinite, NonFiniteDetector } from './execution';
 import { activate } from './final-activation';
 import { isContainer, type Layer, layersInside, type Patch, withPatches } from './layer-walk';
@@ -16,7 +17,13 @@ import {
   outputNames,
 } from './model-inputs';
 import type { AnyLoss, FinalActivation, Parameter, ParameterGradient } from './program';
-import { keepingStates, releaseOldStates, resetStates } from './recurrent-states';
+import {
+  keepingStates,
+  presentStates,
+  releaseOldStates,
+  resetStates,
+  restoreStates,
+} from './recurrent-states';
 import { refuseUntrainable } from './refusals';
 import { gradientsOf } from './tape';
 import { listTensors, mapTensors, type Tensors } from './tensors';
@@ -151,9 +158,15 @@ export class TapePlan {
     }
   }
 
-  /** Sets the states of `stateful` layers to zero. */
-  beginSequence(): void {
+  /** Sets the states of `stateful` layers to zero, or to copies of the given ones. */
+  beginSequence(state?: FlatState): void {
     resetStates(this.#layers);
+    if (state) restoreStates(this.#layers, state);
+  }
+
+  /** The states of `stateful` layers, which stay theirs; undefined before the first batch. */
+  get carriedState(): FlatState | undefined {
+    return presentStates(this.#layers);
   }
 
   firstNonFinite(
