@@ -2,8 +2,11 @@
  * Metrics, as the namespace `metrics`. They count samples, so results do not depend on how samples
  * are grouped into batches.
  */
+import { describeTensors } from '@deepend/compiler';
 import { formatValue } from '@deepend/core';
 import * as tf from '@tensorflow/tfjs-core';
+import { crossEntropy } from './losses/cross-entropy';
+import { checkClassIndices, targets } from './losses/labels';
 
 /** A quantity measured over batches. It keeps plain numbers and no tensors. */
 export interface Metric {
@@ -11,14 +14,21 @@ export interface Metric {
   readonly name: string;
   /**
    * Counts a batch, which stays the caller's.
-   * @param logits `[batch, numClasses]`
-   * @param labels int32 `[batch]` of class indices, or float32 `[batch, numClasses]`, where the
+   * @param logits `[batch, numClasses]`, or `[batch, ..., numClasses]` with a class for each
+   *   position, such as a token or a pixel
+   * @param labels int32 `[batch, ...]` of class indices, or float32 of the logits' shape, where the
    *   largest number is the class
    */
-  update(logits: tf.Tensor2D, labels: tf.Tensor): void | Promise<void>;
+  update(logits: tf.Tensor, labels: tf.Tensor): void | Promise<void>;
   /** The result over all batches since the last reset. */
   compute(): number | object;
   reset(): void;
+}
+
+/** What a metric of classes counts. */
+export interface MetricOptions {
+  /** A label that does not count, such as that of padding. @default every label is a class */
+  ignoreIndex?: number;
 }
 
 /** Results for one class; 0 / 0 is 0, as in scikit-learn. */
@@ -61,18 +71,91 @@ const classTensor = (tensor: tf.Tensor): tf.Tensor =>
  * @example
  * await evaluate(net, testIter, { metrics: [metrics.accuracy()] });
  */
-export const accuracy = (): Metric =>
-  ofMatrix('accuracy', (matrix) => {
+export const accuracy = (options: MetricOptions = {}): Metric =>
+  ofMatrix('accuracy', options, (matrix) => {
     const all = sum(matrix.flat());
     return sum(matrix.map((row, i) => row[i] ?? 0)) / all;
   });
 
 /** Counts `[true class][predicted class]`; no rows before the first batch. */
-export const confusionMatrix = (): Metric => ofMatrix('confusionMatrix', (matrix) => matrix);
+export const confusionMatrix = (options: MetricOptions = {}): Metric =>
+  ofMatrix('confusionMatrix', options, (matrix) => matrix);
 
 /** Precision, recall, F1 and support of each class, in the classes' order. */
-export const perClass = (): Metric =>
-  ofMatrix('perClass', (matrix) => matrix.map((_, index) => classReport(matrix, index)));
+export const perClass = (options: MetricOptions = {}): Metric =>
+  ofMatrix('perClass', options, (matrix) => matrix.map((_, index) => classReport(matrix, index)));
+
+/**
+ * The mean over classes of intersection over union, 0 to 1, for a class of each pixel: the
+ * positions that have the class and are predicted as it, divided by those where either is so.
+ * Classes that neither occur nor are predicted are left out; NaN before the first batch. Its name
+ * is `meanIou`.
+ * @example
+ * await evaluate(net, testIter, { metrics: [metrics.meanIou({ ignoreIndex: 255 })] });
+ */
+export const meanIou = (options: MetricOptions = {}): Metric =>
+  ofMatrix('meanIou', options, (matrix) => {
+    const ratios = matrix.flatMap((row, index) => {
+      const right = row[index] ?? 0;
+      const union = sum(row) + sum(matrix.map((other) => other[index] ?? 0)) - right;
+      return union === 0 ? [] : [right / union];
+    });
+    return sum(ratios) / ratios.length;
+  });
+
+/**
+ * The exponential of the mean cross-entropy over all positions: how many tokens a language model
+ * hesitates between (the book's 9.3). Infinity where a token had probability 0; NaN before the
+ * first batch. Its name is `perplexity`.
+ */
+export function perplexity(options: MetricOptions = {}): Metric {
+  const loss = crossEntropy(options);
+  let [total, count] = [0, 0];
+  return {
+    name: 'perplexity',
+    async update(logits, labels) {
+      checkClassIndices('[optim] metrics.perplexity', logits, labels, options);
+      const { loss: mean, correct, dLogits } = loss(logits, labels);
+      const mass = loss.mass?.(labels) ?? 0;
+      try {
+        const [value = Number.NaN] = await mean.data();
+        const weight = typeof mass === 'number' ? mass : ((await mass.data())[0] ?? 0);
+        total += value * weight;
+        count += weight;
+      } finally {
+        tf.dispose([mean, correct, dLogits, ...(typeof mass === 'number' ? [] : [mass])]);
+      }
+    },
+    compute: () => Math.exp(total / count),
+    reset: () => {
+      [total, count] = [0, 0];
+    },
+  };
+}
+
+/**
+ * The mean absolute difference of outputs and labels of the same shape, for regression; NaN before
+ * the first batch. Its name is `meanAbsoluteError`.
+ */
+export function meanAbsoluteError(): Metric {
+  let [total, count] = [0, 0];
+  return {
+    name: 'meanAbsoluteError',
+    async update(outputs, labels) {
+      const error = tf.tidy(() => {
+        const truth = targets('[optim] metrics.meanAbsoluteError', outputs, labels);
+        return tf.sum(tf.abs(tf.sub(outputs, truth)));
+      });
+      total += (await error.data())[0] ?? Number.NaN;
+      count += outputs.size;
+      error.dispose();
+    },
+    compute: () => total / count,
+    reset: () => {
+      [total, count] = [0, 0];
+    },
+  };
+}
 
 /** Results for one class from a confusion matrix of `[true class][predicted class]`. */
 export function classReport(matrix: readonly (readonly number[])[], index: number): ClassReport {
@@ -93,8 +176,9 @@ export function classReport(matrix: readonly (readonly number[])[], index: numbe
  * the first batch. Its name is `top5` for k = 5. Among equal logits the lower class comes first, as
  * in `argMax`; NaN comes before all other logits.
  * @param k at least 1, at most the number of classes
+ * @param options.ignoreIndex a label that does not count @default every label is a class
  */
-export function topK(k: number): Metric {
+export function topK(k: number, options: MetricOptions = {}): Metric {
   if (!Number.isInteger(k) || k < 1)
     throw new RangeError(
       `[optim] metrics.topK: expected an integer of at least 1, got ${formatValue(k)}`,
@@ -104,20 +188,20 @@ export function topK(k: number): Metric {
     name: `top${k}`,
     async update(logits, labels) {
       const where = `[optim] metrics.topK(${k})`;
-      const truth = await readTruth(where, logits, labels);
-      const [batch, numClasses] = logits.shape;
+      const { truth, counted, numClasses } = await readTruth(where, logits, labels, options);
       if (k > numClasses)
         throw new RangeError(
           `${where}: expected at most the model's ${numClasses} classes; choose a smaller k`,
         );
       const values = await logits.data();
       truth.forEach((label, i) => {
+        if (!counted(label)) return;
+        all++;
         const row = values.subarray(i * numClasses, (i + 1) * numClasses); // [numClasses]
         const own = row[label] as number;
         const ahead = (other: number, j: number) => !(other <= own) || (other === own && j < label);
         if (row.filter(ahead).length < k && !Number.isNaN(own)) right++;
       });
-      all += batch;
     },
     compute: () => right / all,
     reset: () => {
@@ -127,24 +211,29 @@ export function topK(k: number): Metric {
 }
 
 /** A metric that is computed from the counts `[true class][predicted class]`. */
-function ofMatrix(name: string, read: (matrix: number[][]) => number | object): Metric {
+function ofMatrix(
+  name: string,
+  options: MetricOptions,
+  read: (matrix: number[][]) => number | object,
+): Metric {
   let [counts, numClasses] = [new Float64Array(0), 0];
   const where = `[optim] metrics.${name}`;
   return {
     name,
     async update(logits, labels) {
-      const truth = await readTruth(where, logits, labels);
-      const classes = tf.argMax(logits, 1);
+      const found = await readTruth(where, logits, labels, options);
+      const classes = tf.argMax(logits, logits.rank - 1);
       const predicted = await classes.data();
       classes.dispose();
       if (counts.length === 0)
-        [counts, numClasses] = [new Float64Array(logits.shape[1] ** 2), logits.shape[1]];
-      if (logits.shape[1] !== numClasses)
+        [counts, numClasses] = [new Float64Array(found.numClasses ** 2), found.numClasses];
+      if (found.numClasses !== numClasses)
         throw new RangeError(
-          `${where}: expected logits of ${numClasses} classes as before, got ${logits.shape[1]}; ` +
-            'reset it first',
+          `${where}: expected logits of ${numClasses} classes as before, got ` +
+            `${found.numClasses}; reset it first`,
         );
-      truth.forEach((label, i) => {
+      found.truth.forEach((label, i) => {
+        if (!found.counted(label)) return;
         const place = label * numClasses + (predicted[i] as number);
         counts[place] = (counts[place] as number) + 1;
       });
@@ -161,21 +250,38 @@ function ofMatrix(name: string, read: (matrix: number[][]) => number | object): 
   };
 }
 
-/** The true class of each sample. @throws RangeError when logits and labels do not fit together */
-async function readTruth(where: string, logits: tf.Tensor2D, labels: tf.Tensor): Promise<number[]> {
-  const [batch, numClasses] = logits.shape;
-  const shape = labels.rank === 2 ? [batch, numClasses] : [batch];
-  if (logits.rank !== 2 || numClasses < 2 || labels.shape.join() !== shape.join()) {
-    throw new RangeError(
-      `${where}: expected logits [batch, 2 or more classes] and labels [batch] or as the logits, ` +
-        `got [${logits.shape}] and [${labels.shape}]`,
+/**
+ * The true class of each position.
+ * @throws RangeError when logits and labels do not fit together
+ */
+async function readTruth(
+  where: string,
+  logits: tf.Tensor,
+  labels: tf.Tensor,
+  { ignoreIndex }: MetricOptions,
+): Promise<{ truth: number[]; numClasses: number; counted: (label: number) => boolean }> {
+  if (!(logits instanceof tf.Tensor) || !(labels instanceof tf.Tensor)) {
+    throw new TypeError(
+      `${where}: expected one tensor of outputs and one of labels, got ` +
+        `${describeTensors(logits)} and ${describeTensors(labels)}; write a metric for them`,
     );
   }
-  const classes = classTensor(labels);
+  const numClasses = logits.shape.at(-1) ?? 0;
+  const isIndices = labels.rank === logits.rank - 1;
+  const shape = isIndices ? logits.shape.slice(0, -1) : logits.shape;
+  if (logits.rank < 2 || numClasses < 2 || labels.shape.join() !== shape.join()) {
+    throw new RangeError(
+      `${where}: expected logits [batch, ..., 2 or more classes] and labels [batch, ...] or as ` +
+        `the logits, got [${logits.shape}] and [${labels.shape}]`,
+    );
+  }
+  const classes = isIndices ? labels.clone() : tf.argMax(labels, labels.rank - 1);
   const truth = [...(await classes.data())];
   classes.dispose();
-  const bad = truth.find((label) => !(Number.isInteger(label) && label >= 0 && label < numClasses));
-  if (bad === undefined) return truth;
+  const counted = (label: number) => label !== ignoreIndex;
+  const isClass = (label: number) => Number.isInteger(label) && label >= 0 && label < numClasses;
+  const bad = truth.find((label) => !isClass(label) && counted(label));
+  if (bad === undefined) return { truth, numClasses, counted };
   throw new RangeError(`${where}: expected labels from 0 to ${numClasses - 1}, got ${bad}`);
 }
 

@@ -104,7 +104,7 @@ export async function evaluatePlan(
         running.add({ ...measured, count: countSamples(batch), mass, answers });
         if (metrics.length > 0) outputs = plan.outputs(logits);
         for (const metric of metrics)
-          await metric.update(outputs as tf.Tensor2D, labels as tf.Tensor);
+          await metric.update(outputs as tf.Tensor, labels as tf.Tensor);
       } finally {
         disposeBatch(batch);
         tf.dispose([logits ?? [], outputs ?? []] as tf.TensorContainer);

@@ -58,7 +58,7 @@ export async function evaluateRun(
     name: 'worst',
     update: async (outputs, labels) => {
       const { features } = watched.current();
-      const logits = samples > 0 ? toLogits(outputs) : undefined;
+      const logits = samples > 0 ? toLogits(outputs as tf.Tensor2D) : undefined;
       if (logits) await worst.add(logits, { features, labels }).finally(() => logits.dispose());
       done += labels.shape[0] ?? 0;
       onProgress(done, loader.numSamples);
