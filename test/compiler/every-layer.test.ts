@@ -1,3 +1,4 @@
+// Own process: it reads the registry of layer classes, to which other tests add their own.
 /**
  * Every layer class of TensorFlow.js 4.22: a plan predicts what `model.predict` does, and its
  * training step gives the loss and the gradients of the tape.
