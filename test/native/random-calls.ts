@@ -457,6 +457,53 @@ const ofMoves = [...MOVES, ...CASTS].map(({ kernel, calls, large = [] }) =>
 );
 
 /** One of each is run in turn. */
+/** All steps of a recurrent layer, forward or back. Sizes: time, batch, hidden; some tiles are cut. */
+const recurrent: RandomCalls = fc
+  .record({
+    cell: fc.constantFrom('tanh', 'relu', 'gru', 'lstm'),
+    time: side(1, 5),
+    batch: fc.oneof(side(1, 9), side(60, 140)),
+    hidden: fc.oneof(side(1, 40), side(60, 130)),
+    reverse: fc.boolean(),
+    isBackward: fc.boolean(),
+    hasLengths: fc.boolean(),
+    seed: seeds,
+    draw: make,
+  })
+  .map(({ cell, time, batch, hidden, reverse, isBackward, hasLengths, seed, draw }) => {
+    const gates = { tanh: 1, relu: 1, gru: 3, lstm: 4 }[cell] ?? 1;
+    const steps = (width: number, place: number) => draw([time, batch, width], seed + place);
+    const row = (place: number) => draw([batch, hidden], seed + place);
+    const isLstm = cell === 'lstm';
+    const lengths = {
+      dtype: 'int32' as const,
+      shape: [batch],
+      values: Int32Array.from({ length: batch }, (_, i) => 1 + ((i + Math.abs(seed)) % time)),
+    };
+    const common = {
+      h0: row(1),
+      ...(isLstm && { c0: row(2) }),
+      weightHh: numbers([gates * hidden, hidden], seed + 3),
+      ...(hasLengths && { lengths }),
+    };
+    const attrs = { cell, reverse };
+    if (!isBackward) {
+      const biasHh = numbers([gates * hidden], seed + 4);
+      const inputs = { projected: steps(gates * hidden, 5), ...common, biasHh };
+      return { kernel: 'deepend.recurrent', inputs, attrs };
+    }
+    const inputs = {
+      dOutput: steps(hidden, 6),
+      dh: row(7),
+      ...(isLstm && { dc: row(8) }),
+      ...common,
+      states: steps(hidden, 9),
+      gates: steps(gates * hidden, 10),
+      ...(gates > 1 && { extra: steps(hidden, 11) }),
+    };
+    return { kernel: 'deepend.recurrentGradient', inputs, attrs };
+  });
+
 export const RANDOM_CALLS: readonly RandomCalls[] = [
   ...[...UNARY, ...PARAMETERIZED].map(([kernel, attrs]) => ofOne(kernel, 'x', attrs)),
   ...Array.from({ length: 8 }, () => ofTwo),
@@ -470,6 +517,8 @@ export const RANDOM_CALLS: readonly RandomCalls[] = [
     reduction,
     softmax,
     crossEntropy,
+    recurrent,
+    recurrent,
   ],
   ...ofMoves,
   ...[matMul, matMul, matMul, matMul, grouped, grouped],
