@@ -4,6 +4,7 @@
  */
 import { formatValue } from '@deepend/core';
 import * as tf from '@tensorflow/tfjs-core';
+import { isTensor } from './tensors';
 
 /** A tensor, or lists and records of such states: `[h, c]`, `{ encoder: h, steps: [...] }`. */
 export type ModuleState =
@@ -22,9 +23,6 @@ export interface FlatState {
   readonly structure: StateStructure;
   readonly tensors: readonly tf.Tensor[];
 }
-
-const isTensor = (value: unknown): value is tf.Tensor =>
-  value instanceof Object && 'dataId' in value && 'shape' in value;
 
 /** @throws TypeError when something in the state is no tensor */
 export function flattenState(where: string, state: ModuleState): FlatState {

@@ -3,11 +3,12 @@ import { formatValue } from '@deepend/core';
 import * as tf from '@tensorflow/tfjs-core';
 import { CarriedState, type FlatState, type ModuleState } from './carried-state';
 import { areFinite, type NonFinite, NonFiniteDetector } from './execution';
+import { withPatches } from './layer-walk';
 import { lossOnTape } from './loss-on-tape';
 import { argumentsOf, type ModuleLike } from './module-contract';
 import type { AnyLoss, Parameter, ParameterGradient } from './program';
 import { withSeed } from './random-seeds';
-import { gradientsOf } from './tape';
+import { keepingValues, measureOnTape, stepOnTape } from './tape';
 import { areTensors, describeTensors, listTensors, mapTensors, type Tensors } from './tensors';
 import type { Measured } from './training-plan';
 
@@ -72,13 +73,7 @@ export class EagerPlan {
   }
 
   measure<C extends Correct>(loss: AnyLoss<C>, logits: Tensors, labels: Tensors): Measured<C> {
-    let correct: tf.Scalar | null = null;
-    const value = tf.tidy(() => {
-      const found = lossOnTape(loss, logits, labels);
-      correct = found.correct && tf.keep(found.correct.clone());
-      return found.loss;
-    });
-    return { loss: value, correct: correct as C };
+    return measureOnTape(() => lossOnTape(loss, logits, labels));
   }
 
   forwardBackward<C extends Correct = tf.Scalar>(
@@ -93,28 +88,23 @@ export class EagerPlan {
           'make them by nn.parameter and keep them in properties',
       );
     }
-    const variables = parameters.map(({ variable }) => variable);
-    let correct: tf.Scalar | null = null;
-    const run = () => {
+    const compute = () => {
       const outputs = withSeed(seed, () => this.#forward(features));
-      const found = lossOnTape(loss, outputs, labels);
-      correct = found.correct && tf.keep(found.correct.clone());
-      return found.loss;
+      return lossOnTape(loss, outputs, labels);
     };
+    const result = this.#carrying(() =>
+      this.#inMode(true, () => stepOnTape<C>(parameters, compute)),
+    );
+    const used = new Set(result.gradients.map(({ parameter }) => parameter));
     try {
-      const { value, gradients: found } = this.#carrying(() =>
-        this.#inMode(true, () => gradientsOf(run, variables)),
-      );
       this.#requireNoNewParameters(parameters);
-      const gradients = parameters.flatMap((parameter, i) =>
-        found[i] ? [{ parameter, gradient: found[i] }] : [],
-      );
-      this.#warnUnused(parameters.filter((_, i) => !found[i]));
-      return { loss: value, correct: correct as C, gradients };
     } catch (error) {
-      tf.dispose(correct ?? []);
+      const gradients = result.gradients.map(({ gradient }) => gradient);
+      tf.dispose([result.loss, result.correct ?? [], gradients] as tf.TensorContainer);
       throw error;
     }
+    this.#warnUnused(parameters.filter((parameter) => !used.has(parameter)));
+    return result;
   }
 
   /**
@@ -238,12 +228,9 @@ export class EagerPlan {
     const before = this.#carried && new CarriedState();
     before?.set(this.#carried?.flat);
     const buffers = this.statistics.map(({ variable }) => variable);
-    const kept = tf.tidy(() => buffers.map((variable) => tf.add(variable, 0)));
     try {
-      return work();
+      return keepingValues(buffers, work);
     } finally {
-      for (const [i, variable] of buffers.entries()) variable.assign(kept[i] as tf.Tensor);
-      tf.dispose(kept);
       this.#carried?.set(before?.flat);
       before?.set();
     }
@@ -251,32 +238,17 @@ export class EagerPlan {
 
   /** Checks what each module inside gives, while `work` runs. */
   #watching<T>(detector: NonFiniteDetector, work: () => T): T {
-    const watched = this.#module.namedModules().map(([name, module]) => {
-      const own = Object.getOwnPropertyDescriptor(module, 'forward');
+    const patches = this.#module.namedModules().map(([name, module]) => {
       const forward = module.forward.bind(module);
-      const checked = (...inputs: unknown[]) => {
+      const value = (...inputs: unknown[]) => {
         const outputs = forward(...inputs) as unknown;
-        const tensors = areTensors(outputs)
-          ? listTensors(outputs)
-          : tf.tensor_util.getTensorsInContainer([outputs] as tf.TensorContainer);
+        const tensors = tf.tensor_util.getTensorsInContainer([outputs] as tf.TensorContainer);
         detector.check('output', [name || this.#module.name], tensors);
         return outputs;
       };
-      Object.defineProperty(module, 'forward', {
-        value: checked,
-        configurable: true,
-        enumerable: false,
-      });
-      return { module, own };
+      return { object: module, field: 'forward', value };
     });
-    try {
-      return work();
-    } finally {
-      for (const { module, own } of watched) {
-        if (own) Object.defineProperty(module, 'forward', own);
-        else Reflect.deleteProperty(module, 'forward');
-      }
-    }
+    return withPatches(patches, work);
   }
 }
 

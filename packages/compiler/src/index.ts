@@ -67,7 +67,7 @@ export {
   areTensors,
   batchSizeOf,
   describeTensors,
-  isOneTensor,
+  isTensor,
   likeTensors,
   listTensors,
   mapTensors,

@@ -3,7 +3,7 @@ import { backendTraits } from '@deepend/core';
 import * as tf from '@tensorflow/tfjs-core';
 import type * as tfl from '@tensorflow/tfjs-layers';
 import { isContainer, type Layer, layersInside } from './layer-walk';
-import { describeTensors, isOneTensor, listTensors, type Tensors } from './tensors';
+import { describeTensors, isTensor, listTensors, type Tensors } from './tensors';
 
 /**
  * Features in the order of the model's inputs: one tensor, a list in that order, or a record by the
@@ -13,7 +13,7 @@ import { describeTensors, isOneTensor, listTensors, type Tensors } from './tenso
 export function orderInputs(model: tfl.LayersModel, features: Tensors): tf.Tensor[] {
   const where = `[compiler] model '${model.name}'`;
   const names = inputNames(model);
-  const isNamed = !isOneTensor(features) && !Array.isArray(features);
+  const isNamed = !isTensor(features) && !Array.isArray(features);
   const given = features as Readonly<Record<string, tf.Tensor>>;
   if (isNamed) {
     const missing = names.filter((name) => !given[name]);
@@ -77,7 +77,7 @@ export function outputNames(model: tfl.LayersModel): string[] {
 
 /** Labels in the outputs' structure: a list is in the order of the model's outputs. */
 export function nameLabels(model: tfl.LayersModel, labels: Tensors): Tensors {
-  const isList = !isOneTensor(labels) && Array.isArray(labels);
+  const isList = !isTensor(labels) && Array.isArray(labels);
   const list = isList ? (labels as readonly tf.Tensor[]) : [];
   if (!isList || list.length !== model.outputs.length) return labels;
   return nameOutputs(model, list);

@@ -12,6 +12,7 @@ import { adviseBatch, peakBytes } from './memory';
 import { statisticsOf } from './ops/batch-norm';
 import type { FinalActivation, Loss, LossResult, Parameter, ParameterGradient } from './program';
 import { NotCompilable } from './refusals';
+import { isTensor } from './tensors';
 
 type Correct = tf.Scalar | null;
 
@@ -360,9 +361,6 @@ function callLoss<C extends Correct>(
       '"dLogits" the gradient, which tf.valueAndGrad gives',
   );
 }
-
-const isTensor = (value: unknown): value is tf.Tensor =>
-  value instanceof Object && 'dataId' in value && 'shape' in value;
 
 const currentWorkspace = () => backendTraits(tf.getBackend()).workspaceBytes;
 

@@ -25,7 +25,7 @@ import {
   restoreStates,
 } from './recurrent-states';
 import { refuseUntrainable } from './refusals';
-import { gradientsOf } from './tape';
+import { keepingValues, measureOnTape, stepOnTape } from './tape';
 import { listTensors, mapTensors, type Tensors } from './tensors';
 import type { Measured } from './training-plan';
 
@@ -111,13 +111,7 @@ export class TapePlan {
   }
 
   measure<C extends Correct>(loss: AnyLoss<C>, logits: Tensors, labels: Tensors): Measured<C> {
-    let correct: tf.Scalar | null = null;
-    const value = tf.tidy(() => {
-      const found = this.#lossOf(loss, logits, labels);
-      correct = found.correct && tf.keep(found.correct.clone());
-      return found.loss;
-    });
-    return { loss: value, correct: correct as C };
+    return measureOnTape(() => this.#lossOf(loss, logits, labels));
   }
 
   /** A step's loss includes the regularizers', as in `model.fit`. It updates no weights. */
@@ -127,23 +121,15 @@ export class TapePlan {
     { seed = 0, loss }: StepOptions<C>,
   ): Measured<C> & { readonly gradients: readonly ParameterGradient[] } {
     const inputs = this.#inputs(features);
-    const variables = this.parameters.map(({ variable }) => variable);
-    let correct: tf.Scalar | null = null;
-    const run = () => {
+    const compute = () => {
       const logits = nameOutputs(this.#model, this.#run(inputs, { training: true, seed }));
       const found = this.#lossOf(loss, logits, labels);
-      correct = found.correct && tf.keep(found.correct.clone());
-      return this.#penalties().reduce((sum, penalty) => tf.add(sum, penalty), found.loss);
+      const penalties = this.#penalties();
+      const whole = penalties.reduce((sum, penalty) => tf.add(sum, penalty), found.loss);
+      return { loss: whole, correct: found.correct };
     };
     try {
-      const { value, gradients: found } = gradientsOf(run, variables);
-      const gradients = this.parameters.flatMap((parameter, i) =>
-        found[i] ? [{ parameter, gradient: found[i] }] : [],
-      );
-      return { loss: value, correct: correct as C, gradients };
-    } catch (error) {
-      tf.dispose(correct ?? []);
-      throw error;
+      return stepOnTape<C>(this.parameters, compute);
     } finally {
       releaseOldStates(this.#layers);
     }
@@ -248,15 +234,7 @@ export class TapePlan {
 
   #keepingState<T>(work: () => T): T {
     const variables = this.statistics.map(({ variable }) => variable);
-    const kept = tf.tidy(() => variables.map((variable) => tf.add(variable, 0)));
-    try {
-      return keepingStates(this.#layers, work);
-    } finally {
-      variables.forEach((variable, i) => {
-        variable.assign(kept[i] as tf.Tensor);
-      });
-      tf.dispose(kept);
-    }
+    return keepingValues(variables, () => keepingStates(this.#layers, work));
   }
 }
 

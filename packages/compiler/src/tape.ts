@@ -1,5 +1,62 @@
 /** Gradients from TensorFlow.js's tape, which leave nothing behind when the function fails. */
 import * as tf from '@tensorflow/tfjs-core';
+import type { Parameter, ParameterGradient } from './program';
+
+/** A loss and the number of correct answers, which a tidy around them disposes. */
+interface LossInScope {
+  readonly loss: tf.Scalar;
+  readonly correct: tf.Scalar | null;
+}
+
+/** Computes a loss, and keeps loss and number of correct answers for the caller. */
+export function measureOnTape<C extends tf.Scalar | null>(
+  compute: () => LossInScope,
+): { loss: tf.Scalar; correct: C } {
+  let correct: tf.Scalar | null = null;
+  const loss = tf.tidy(() => {
+    const found = compute();
+    correct = found.correct && tf.keep(found.correct.clone());
+    return found.loss;
+  });
+  return { loss, correct: correct as C };
+}
+
+/** `measureOnTape` with the gradients of parameters; those without one are left out. */
+export function stepOnTape<C extends tf.Scalar | null>(
+  parameters: readonly Parameter[],
+  compute: () => LossInScope,
+): { loss: tf.Scalar; correct: C; gradients: ParameterGradient[] } {
+  let correct: tf.Scalar | null = null;
+  const run = () => {
+    const found = compute();
+    correct = found.correct && tf.keep(found.correct.clone());
+    return found.loss;
+  };
+  try {
+    const variables = parameters.map(({ variable }) => variable);
+    const { value, gradients: found } = gradientsOf(run, variables);
+    const gradients = parameters.flatMap((parameter, i) =>
+      found[i] ? [{ parameter, gradient: found[i] }] : [],
+    );
+    return { loss: value, correct: correct as C, gradients };
+  } catch (error) {
+    tf.dispose(correct ?? []);
+    throw error;
+  }
+}
+
+/** Restores the values of variables after `work`. */
+export function keepingValues<T>(variables: readonly tf.Variable[], work: () => T): T {
+  const kept = tf.tidy(() => variables.map((variable) => tf.add(variable, 0)));
+  try {
+    return work();
+  } finally {
+    variables.forEach((variable, i) => {
+      variable.assign(kept[i] as tf.Tensor);
+    });
+    tf.dispose(kept);
+  }
+}
 
 interface TapeState {
   readonly gradientDepth: number;

@@ -5,7 +5,8 @@ import * as tf from '@tensorflow/tfjs-core';
 /** One tensor, a list of tensors, or a record of named tensors, all with the batch first. */
 export type Tensors = tf.Tensor | readonly tf.Tensor[] | Readonly<Record<string, tf.Tensor>>;
 
-const isTensor = (value: unknown): value is tf.Tensor =>
+/** Whether a value is a tensor, of any copy of TensorFlow.js. */
+export const isTensor = (value: unknown): value is tf.Tensor =>
   value instanceof Object && 'dataId' in value && 'shape' in value;
 
 /** Whether a value is a tensor, a list of tensors, or a record of tensors; none may be empty. */
@@ -15,9 +16,6 @@ export function areTensors(value: unknown): value is Tensors {
   const parts = Object.values(value);
   return parts.length > 0 && parts.every(isTensor);
 }
-
-/** Whether it is one tensor, rather than a list or a record. */
-export const isOneTensor = (tensors: Tensors): tensors is tf.Tensor => isTensor(tensors);
 
 /** The tensors in their order. */
 export const listTensors = (tensors: Tensors): tf.Tensor[] =>

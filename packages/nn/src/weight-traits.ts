@@ -1,5 +1,8 @@
 /** How variables of modules are marked, and how they are laid out in a state dict. */
+import { isTensor } from '@deepend/compiler';
 import * as tf from '@tensorflow/tfjs-core';
+
+export { isTensor };
 
 /** Marks weights of modules. A registered symbol: a process may hold two copies of the package. */
 const WEIGHT = Symbol.for('deepend.weight');
@@ -21,9 +24,6 @@ const UNMARKED: WeightTraits = { kind: 'parameter' };
 
 export const traitsOf = (variable: tf.Variable): WeightTraits =>
   (variable as Marked)[WEIGHT] ?? UNMARKED;
-
-export const isTensor = (value: unknown): value is tf.Tensor =>
-  typeof value === 'object' && value !== null && 'dataId' in value && 'shape' in value;
 
 export const isVariable = (value: unknown): value is tf.Variable =>
   isTensor(value) && 'assign' in value;

@@ -4,7 +4,7 @@ import {
   areTensors,
   batchSizeOf,
   describeTensors,
-  isOneTensor,
+  isTensor,
   listTensors,
   type Tensors,
   type TrainingPlan,
@@ -178,8 +178,8 @@ export function checkBatch(
     );
   }
   batchSizeOf(`${where}: features`, features);
-  const hasOneOutput = plan.numClasses !== undefined && isOneTensor(labels);
-  if (!isOneTensor(features) || !hasOneOutput) return; // the model and the loss check the rest
+  const hasOneOutput = plan.numClasses !== undefined && isTensor(labels);
+  if (!isTensor(features) || !hasOneOutput) return; // the model and the loss check the rest
   if (features.dtype !== 'float32')
     throw new TypeError(`${where}: expected features of float32, got ${features.dtype}; cast them`);
   checkShape(where, features.shape.slice(1), plan);

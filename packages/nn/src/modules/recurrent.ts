@@ -211,22 +211,8 @@ abstract class Recurrent extends Module {
   }
 }
 
-/**
- * A plain recurrent network (Elman 1990). `torch.nn.RNN`.
- *
- * Inputs are `[time, batch, inputSize]`, outputs `[time, batch, hiddenSize · directions]`, and a
- * state is `[layers · directions, batch, hiddenSize]`.
- */
-export class RNN extends Recurrent {
-  /** @param options.nonlinearity the activation of each step @default 'tanh' */
-  constructor(
-    inputSize: number,
-    hiddenSize: number,
-    options: RecurrentModuleOptions & { nonlinearity?: 'tanh' | 'relu' } = {},
-  ) {
-    super([inputSize, hiddenSize], options, 'rnn');
-  }
-
+/** A layer whose state is one tensor. */
+abstract class OneState extends Recurrent {
   /**
    * @param h0 the state before the first step. @default zeros
    * @returns the outputs of the last layer at each step, and the state after the last one
@@ -243,6 +229,23 @@ export class RNN extends Recurrent {
 }
 
 /**
+ * A plain recurrent network (Elman 1990). `torch.nn.RNN`.
+ *
+ * Inputs are `[time, batch, inputSize]`, outputs `[time, batch, hiddenSize · directions]`, and a
+ * state is `[layers · directions, batch, hiddenSize]`.
+ */
+export class RNN extends OneState {
+  /** @param options.nonlinearity the activation of each step @default 'tanh' */
+  constructor(
+    inputSize: number,
+    hiddenSize: number,
+    options: RecurrentModuleOptions & { nonlinearity?: 'tanh' | 'relu' } = {},
+  ) {
+    super([inputSize, hiddenSize], options, 'rnn');
+  }
+}
+
+/**
  * Gated recurrent units (Cho et al. 2014, https://arxiv.org/abs/1406.1078). `torch.nn.GRU`, gates
  * in the order reset, update, new.
  *
@@ -252,23 +255,9 @@ export class RNN extends Recurrent {
  * const gru = new nn.GRU(28, 256);
  * const [output, state] = gru.forward(tf.zeros([35, 32, 28])); // [35, 32, 256], [1, 32, 256]
  */
-export class GRU extends Recurrent {
+export class GRU extends OneState {
   constructor(inputSize: number, hiddenSize: number, options: RecurrentModuleOptions = {}) {
     super([inputSize, hiddenSize], options, 'gru');
-  }
-
-  /**
-   * @param h0 the state before the first step. @default zeros
-   * @returns the outputs of the last layer at each step, and the state after the last one
-   * @throws RangeError for inputs, a state or lengths of another shape
-   */
-  override forward(
-    x: tf.Tensor,
-    h0?: tf.Tensor,
-    options: SequenceOptions = {},
-  ): [output: tf.Tensor, h: tf.Tensor] {
-    const { output, h } = this.run(x, [h0, undefined], options);
-    return [output, h];
   }
 }
 

@@ -1,4 +1,5 @@
 /** Labels in the form that the losses read. */
+import { isTensor } from '@deepend/compiler';
 import { formatValue } from '@deepend/core';
 import * as tf from '@tensorflow/tfjs-core';
 
@@ -11,9 +12,6 @@ export interface MaskedLabels {
   /** Of the labels' shape. */
   readonly mask: tf.Tensor;
 }
-
-const isTensor = (value: unknown): value is tf.Tensor =>
-  value instanceof Object && 'dataId' in value && 'shape' in value;
 
 /** @throws RangeError when the mask has another shape than the class indices */
 export function splitMask(

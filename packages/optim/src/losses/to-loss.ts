@@ -2,6 +2,7 @@
 import {
   type AnyLoss,
   gradientsOf,
+  isTensor,
   likeTensors,
   listTensors,
   type Tensors,
@@ -26,9 +27,6 @@ export type LossOption = LossOfOutput | LossRecord;
 
 /** What a user's function returned. */
 type Returned = ReturnType<AnyLoss> | tf.Scalar;
-
-const isTensor = (value: unknown): value is tf.Tensor =>
-  value instanceof Object && 'dataId' in value && 'shape' in value;
 
 /**
  * Makes any loss that the option `loss` takes into one that gives loss and gradient.
