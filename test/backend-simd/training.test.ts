@@ -1,3 +1,5 @@
+// Own process: it measures the process's memory, which garbage of other tests changes.
+
 /** Whole training steps on simd: nothing grows, and the number of threads changes no bit. */
 
 import { setThreads, simdInfo } from '@deepend/backend-simd';
