@@ -10,6 +10,15 @@ export interface NetJob {
   readonly target?: number;
 }
 
+/** A training step of a row of `MODELS`. */
+export interface ModelJob {
+  readonly kind: 'step';
+  readonly model: keyof typeof MODELS;
+  readonly batch: number;
+  /** For a native build; WebAssembly is to reach two thirds of it. */
+  readonly target?: number;
+}
+
 export interface LoadJob {
   readonly kind: 'load';
   /**
@@ -22,7 +31,7 @@ export interface LoadJob {
   readonly target?: number;
 }
 
-export type Job = NetJob | LoadJob;
+export type Job = NetJob | ModelJob | LoadJob;
 
 /** The nets, the same in peer.py: 10 classes; the book's for 1 channel, torchvision's for 3. */
 export const NETS = {
@@ -41,6 +50,33 @@ export const NETS = {
   nin: { id: 'book/nin', options: {}, title: 'NiN' },
   densenet: { id: 'book/densenet', options: {}, title: "The book's DenseNet" },
 } as const satisfies Record<string, { id: string; options: models.AnyModelOptions; title: string }>;
+
+/**
+ * Models that are more than images in and classes out: models.ts builds them, peer_models.py the
+ * same in PyTorch, which refuses another number of parameters.
+ */
+export const MODELS = {
+  gru_lm: { title: 'GRU language model, one-hot 28, hidden 256, 35 steps', parameters: 226_844 },
+  lstm_lm: {
+    title: 'LSTM, vocabulary 1,000, embedding 128, 2 × 256, 64 steps',
+    parameters: 1_306_600,
+  },
+  encoder: {
+    title: 'Transformer encoder, 4 layers of width 256, length 128',
+    parameters: 3_161_610,
+  },
+  gpt: { title: 'GPT, 6 layers of width 384, length 256', parameters: 10_795_776 },
+  fcn: { title: 'FCN, ResNet-18 trunk, 96 × 128 px', parameters: 12_993_642, isImage: true },
+  mlp: { title: 'MLP 784-256-10', parameters: 203_530 },
+  mlp_module: { title: 'MLP 784-256-10, eager module', parameters: 203_530 },
+} as const satisfies Record<string, ModelRow>;
+
+export interface ModelRow {
+  readonly title: string;
+  readonly parameters: number;
+  /** Whether PyTorch is measured in both memory formats of images. @default false */
+  readonly isImage?: true;
+}
 
 export const channelsOf = (net: keyof typeof NETS): 1 | 3 =>
   NETS[net].id.startsWith('book/') ? 1 : 3;
@@ -62,6 +98,13 @@ export const JOBS: readonly Job[] = [
   { kind: 'train', net: 'densenet121', size: 96, batch: 32, target: 1.3 },
   { kind: 'train', net: 'googlenet', size: 96, batch: 32, target: 1.3 },
   { kind: 'train', net: 'mobilenet_v2', size: 96, batch: 32, target: 1.3 },
+  { kind: 'step', model: 'gru_lm', batch: 32, target: 1.3 },
+  { kind: 'step', model: 'lstm_lm', batch: 64, target: 1.1 },
+  { kind: 'step', model: 'encoder', batch: 32, target: 1.1 },
+  { kind: 'step', model: 'gpt', batch: 8, target: 1.1 },
+  { kind: 'step', model: 'fcn', batch: 16, target: 1.2 },
+  { kind: 'step', model: 'mlp', batch: 256, target: 1 },
+  { kind: 'step', model: 'mlp_module', batch: 256, target: 0.7 },
   { kind: 'infer', net: 'resnet18', size: 28, batch: 128, target: 1.4 },
   { kind: 'infer', net: 'resnet18', size: 96, batch: 64, target: 1.3 },
   { kind: 'infer', net: 'resnet18', size: 224, batch: 16, target: 1.3 },
@@ -88,17 +131,28 @@ export const SOFTWARE_JOBS: readonly NetJob[] = [
   { kind: 'train', net: 'resnet8', size: 28, batch: 4 },
 ];
 
+/** Which table of the results a job is in. */
+export const tableOf = ({ kind }: Job): 'train' | 'infer' | 'load' =>
+  kind === 'step' ? 'train' : kind;
+
 /** `train ResNet-18, 28 px, batch 128` */
 export function titleOf(job: Job): string {
+  const { batch } = job;
+  if (job.kind === 'step') return `train ${MODELS[job.model].title}, batch ${batch}`;
   const subject =
     job.kind === 'load' ? (job.photographs ? ' photographs,' : '') : ` ${NETS[job.net].title},`;
-  return `${job.kind}${subject} ${job.size} px, batch ${job.batch}`;
+  return `${job.kind}${subject} ${job.size} px, batch ${batch}`;
 }
+
+const nameOf = (job: Job): string =>
+  job.kind === 'load' ? '' : job.kind === 'step' ? job.model : job.net;
 
 /** Whether every word stands in the job's title or is its net's name. */
 export const matches = (job: Job, words: readonly string[]): boolean =>
   words.every((word) =>
-    `${titleOf(job)} ${job.kind === 'load' ? '' : job.net}`
-      .toLowerCase()
-      .includes(word.toLowerCase()),
+    `${titleOf(job)} ${nameOf(job)}`.toLowerCase().includes(word.toLowerCase()),
   );
+
+/** The least ratio to PyTorch for the build that computes. */
+export const targetOf = (job: Job, { isNative }: { isNative: boolean }): number | undefined =>
+  job.kind === 'step' && job.target !== undefined && !isNative ? (2 / 3) * job.target : job.target;

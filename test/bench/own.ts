@@ -4,7 +4,13 @@
  */
 
 import { type BuildName, setBuild, setThreads, simdInfo } from '@deepend/backend-simd';
-import { compile, type Plan } from '@deepend/compiler';
+import {
+  type AnyLoss,
+  listTensors,
+  planOf,
+  type Tensors,
+  type TrainingPlan,
+} from '@deepend/compiler';
 import { activate, type BackendName } from '@deepend/device';
 import { sgdStep, softmaxCrossEntropy } from '@deepend/optim';
 import * as tf from '@tensorflow/tfjs-core';
@@ -16,38 +22,46 @@ import {
   transforms,
 } from 'deepend';
 import { type Contender, rate } from './interleave';
-import { channelsOf, type LoadJob, NETS, type NetJob } from './jobs';
+import { channelsOf, type LoadJob, type ModelJob, NETS, type NetJob } from './jobs';
+import { type Workload, workload } from './models';
 
 const LR = 0.01;
 
 interface Session {
-  readonly plan: Plan;
-  readonly features: tf.Tensor4D;
-  readonly labels: tf.Tensor1D;
+  readonly plan: TrainingPlan;
+  readonly features: Tensors;
+  readonly labels: tf.Tensor;
+  readonly loss: AnyLoss<tf.Scalar>;
   dispose(): void;
 }
 
-/** A net and a batch in memory, on the current backend. */
-function prepare({ net: name, size, batch }: NetJob): Session {
-  const { id, options } = NETS[name];
-  const image = [size, size, channelsOf(name)] as [number, number, number];
-  const net = createModel(id, { ...options, inputShape: image, numClasses: 10 });
-  const features = tf.randomUniform<tf.Rank.R4>([batch, ...image], 0, 1, 'float32', 1);
-  const classes = Int32Array.from({ length: batch }, (_, i) => (7 * i + 3) % 10);
-  const labels = tf.tensor1d(classes, 'int32');
+/** A model and a batch in memory, on the current backend. */
+function prepare(job: NetJob | ModelJob): Session {
+  const { model, ...rest } =
+    job.kind === 'step' ? workload(job.model, job.batch) : netAndBatch(job);
   const dispose = () => {
-    tf.dispose([features, labels]);
-    net.dispose();
+    tf.dispose([...listTensors(rest.features), rest.labels]);
+    model.dispose();
   };
-  return { plan: compile(net), features, labels, dispose };
+  return { plan: planOf(model), ...rest, dispose };
+}
+
+function netAndBatch({ net, size, batch }: NetJob): Workload {
+  const { id, options } = NETS[net];
+  const image = [size, size, channelsOf(net)] as [number, number, number];
+  const classes = Int32Array.from({ length: batch }, (_, i) => (7 * i + 3) % 10);
+  return {
+    model: createModel(id, { ...options, inputShape: image, numClasses: 10 }),
+    features: tf.randomUniform<tf.Rank.R4>([batch, ...image], 0, 1, 'float32', 1),
+    labels: tf.tensor1d(classes, 'int32'),
+    loss: softmaxCrossEntropy as AnyLoss<tf.Scalar>,
+  };
 }
 
 /** Forward, backward, update, and the loss read. */
-function step({ plan, features, labels }: Session, seed: number): void {
-  const { loss, correct, gradients } = plan.forwardBackward(features, labels, {
-    loss: softmaxCrossEntropy,
-    seed,
-  });
+function step({ plan, features, labels, loss: by }: Session, seed: number): void {
+  const options = { loss: by, seed };
+  const { loss, correct, gradients } = plan.forwardBackward(features, labels, options);
   sgdStep(gradients, { lr: LR });
   const value = loss.dataSync()[0] as number;
   tf.dispose([loss, correct, gradients.map(({ gradient }) => gradient)]);
@@ -56,8 +70,8 @@ function step({ plan, features, labels }: Session, seed: number): void {
 
 function predict({ plan, features }: Session): void {
   const logits = plan.logits(features);
-  const [value = Number.NaN] = logits.dataSync();
-  logits.dispose();
+  const [value = Number.NaN] = listTensors(logits)[0]?.dataSync() ?? [];
+  tf.dispose(listTensors(logits));
   if (!Number.isFinite(value)) throw new Error(`a logit is ${value}`);
 }
 
@@ -75,12 +89,12 @@ export interface OwnOptions {
  * timed.
  */
 export function netContender(
-  job: NetJob,
+  job: NetJob | ModelJob,
   { backend, threads, build, name = backend }: OwnOptions,
 ): Contender {
   let session: Session | undefined;
   let seed = 0;
-  const work = (at: Session) => (job.kind === 'train' ? step(at, seed++) : predict(at));
+  const work = (at: Session) => (job.kind === 'infer' ? predict(at) : step(at, seed++));
   return {
     name,
     async round(seconds) {

@@ -2,6 +2,7 @@
 
 {"kind": "train", "net": "resnet18", "size": 28, "batch": 128, "format": "channels_last", "seconds": 4}      samples per second
 {"kind": "infer", ...}                                                                                        the same, in inference mode
+{"kind": "step", "model": "gru_lm", "batch": 32, "parameters": 226844, "seconds": 4}                            samples per second of peer_models.py's
 {"kind": "load", "size": 96, "batch": 128, "images": ".../train-images-idx3-ubyte.gz", "seconds": 3}          samples per second
 {"kind": "load", "size": 224, "batch": 64, "folder": "class/name.jpg below it", "times": 4, "seconds": 3}     the same files so many times
 {"kind": "conv" | "conv_input" | "conv_filter", "x": [n, h, w, c], "filters": 64, "kernel": 3, "stride": 1, "padding": 1, ...}   calls per second
@@ -25,6 +26,7 @@ from torch.nn import functional as F
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "golden"))
 from book_plain import NETS as PLAIN_NETS
 from book_residual import NETS as RESIDUAL_NETS
+from peer_models import MODELS, loss_of
 
 BOOK_NETS = {name: {**PLAIN_NETS, **RESIDUAL_NETS}["book/" + name] for name in ("alexnet", "vgg16", "nin", "densenet")}
 
@@ -129,22 +131,46 @@ def network(net, size, batch, memory, training):
     channels = 1 if net in ("lenet", "vgg11", *BOOK_NETS) or net.startswith(("resnet8", "resnet18")) else 3
     x = torch.rand(batch, channels, size, size).to(DEVICE).contiguous(memory_format=memory)
     y = torch.tensor([(7 * i + 3) % 10 for i in range(batch)], device=DEVICE)
-    optimizer = torch.optim.SGD(model.parameters(), lr=0.01)
-
-    def step():
-        optimizer.zero_grad(set_to_none=True)
-        loss = F.cross_entropy(model(x), y)
-        loss.backward()
-        optimizer.step()
-        loss.item()
 
     def predict():
         with torch.inference_mode():
             model(x)[0, 0].item()
 
-    work = step if training else predict
+    work = stepper(model, x, y, F.cross_entropy) if training else predict
     work()
     return work
+
+
+def stepper(model, x, y, loss_of):
+    """Forward, backward, update, and the loss read."""
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.01)
+
+    def step():
+        optimizer.zero_grad(set_to_none=True)
+        loss = loss_of(model(x), y)
+        loss.backward()
+        optimizer.step()
+        loss.item()
+
+    return step
+
+
+def model_step(name, batch, memory, parameters):
+    torch.manual_seed(0)
+    make_model, make_batch = MODELS[name]
+    model = make_model().to(memory_format=memory).train()
+    count = sum(p.numel() for p in model.parameters())
+    if count != parameters:
+        raise ValueError(f"{name} has {count} parameters, expected {parameters}")
+    x, y = make_batch(batch)
+    work = stepper(model, x.contiguous(memory_format=memory) if x.dim() == 4 else x, y, loss_of)
+    work()
+    return work
+
+
+def step(model, batch, parameters, seconds, format="contiguous", **_):
+    work = once(("step", model, batch, format, parameters), lambda: model_step(model, batch, FORMATS[format], parameters))
+    return batch * per_second(work, seconds)
 
 
 def round_to(tf32):
@@ -248,7 +274,7 @@ def forget(**_):
     return 0.0
 
 
-KINDS = {"train": train, "infer": infer, "load": load, "matmul": matmul, "conv": conv, "conv_input": conv, "conv_filter": conv, "forget": forget}
+KINDS = {"train": train, "infer": infer, "step": step, "load": load, "matmul": matmul, "conv": conv, "conv_input": conv, "conv_filter": conv, "forget": forget}
 
 if CUDA and not torch.cuda.is_available():
     print(json.dumps({"fault": f"torch {torch.__version__} of python3 sees no GPU"}), flush=True)

@@ -15,9 +15,14 @@ import {
   JOBS,
   type Job,
   type LoadJob,
+  MODELS,
+  type ModelJob,
+  type ModelRow,
   matches,
   type NetJob,
   SOFTWARE_JOBS,
+  tableOf,
+  targetOf,
   titleOf,
 } from './jobs';
 import { measureKernels } from './kernels';
@@ -127,11 +132,18 @@ interface Sets {
 function contendersFor(job: Job, sets: Sets): Contender[] {
   if (job.kind === 'load') return loadContenders(job, sets);
   const own = backends.flatMap((backend) => ownContenders(job, backend));
-  return [...own.slice(0, 1), ...(peer ? peerContenders(peer, job) : []), ...own.slice(1)];
+  return [...own.slice(0, 1), ...(peer ? peersFor(peer, job) : []), ...own.slice(1)];
+}
+
+function peersFor(peer: Peer, job: NetJob | ModelJob): Contender[] {
+  if (job.kind !== 'step') return peerContenders(peer, job);
+  const row: ModelRow = MODELS[job.model];
+  const asked = { ...job, parameters: row.parameters };
+  return row.isImage ? peerContenders(peer, asked) : [peerContender(peer, asked)];
 }
 
 /** A backend, and where it has a native build, its WebAssembly build too. */
-function ownContenders(job: NetJob, backend: Options['backends'][number]): Contender[] {
+function ownContenders(job: NetJob | ModelJob, backend: Options['backends'][number]): Contender[] {
   const { builds } = backend === 'simd' ? simdInfo() : { builds: [] };
   const build = builds.length > 1 ? builds.at(-1) : undefined;
   return [
@@ -162,11 +174,11 @@ async function speed(): Promise<void> {
     for (const job of jobs) {
       const series = await interleave(contendersFor(job, { clothes, photos }), options);
       const row = {
-        kind: job.kind,
+        kind: tableOf(job),
         title: titleOf(job),
         unit: 'samples/s',
         reference: PEERS,
-        target: job.target,
+        target: targetOf(job, { isNative: backends[0] === 'simd' && build.startsWith('native') }),
       };
       if (series.length > 0) onRow({ ...row, series });
     }
@@ -195,7 +207,8 @@ async function onGpu(): Promise<void> {
     console.log('its figures tell nothing of a GPU: they show that the command works\n');
   const usual = software ? SOFTWARE_JOBS : GPU_JOBS;
   const nets = [...usual, ...JOBS].filter(
-    (job): job is NetJob => job.kind !== 'load' && matches(job, options.words),
+    (job): job is NetJob =>
+      (job.kind === 'train' || job.kind === 'infer') && matches(job, options.words),
   );
   for (const job of options.words.length > 0 ? nets : usual) {
     const contenders = [
