@@ -456,7 +456,6 @@ const ofMoves = [...MOVES, ...CASTS].map(({ kernel, calls, large = [] }) =>
     .map((call): Operation => ({ kernel, ...call })),
 );
 
-/** One of each is run in turn. */
 /** All steps of a recurrent layer, forward or back. Sizes: time, batch, hidden; some tiles are cut. */
 const recurrent: RandomCalls = fc
   .record({
@@ -504,6 +503,47 @@ const recurrent: RandomCalls = fc
     return { kernel: 'deepend.recurrentGradient', inputs, attrs };
   });
 
+/** Fused kernels of nn's functions. */
+const functional: RandomCalls = fc
+  .record({
+    rows: fc.oneof(side(1, 60), side(1, 300)),
+    n: fc.oneof(side(1, 90), side(91, 900)),
+    kind: fc.nat(2),
+    affine: fc.boolean(),
+    seed: seeds,
+    draw: make,
+  })
+  .map(({ rows, n, kind, affine, seed, draw }) => {
+    const [x, dy] = [draw([rows, n], seed), draw([rows, n], seed + 1)];
+    const row = (place: number) => numbers([n], seed + place);
+    const ofRows = (place: number) => numbers([rows], seed + place);
+    const parameters = affine ? { gamma: row(2), beta: row(3) } : {};
+    return [
+      { kernel: 'deepend.layerNorm', inputs: { x, ...parameters }, attrs: { epsilon: 1e-3 } },
+      {
+        kernel: 'deepend.layerNormGradient',
+        inputs: {
+          ...{ x: numbers([rows, n], seed), dy, mean: ofRows(4), invStd: ofRows(5) },
+          ...(affine && { gamma: row(2) }),
+        },
+      },
+      {
+        kernel: 'deepend.embeddingGradient',
+        inputs: { dy, ids: integers([rows], seed, [0, 30]) },
+        attrs: { num: 30 },
+      },
+    ][kind] as Operation;
+  });
+
+const curves: RandomCalls = fc
+  .tuple(fc.constantFrom('gelu', 'geluTanh', 'silu'), anyShape, seeds, make, fc.boolean())
+  .map(([name, shape, seed, draw, isBackward]) => ({
+    kernel: isBackward ? 'deepend.curveGradient' : 'deepend.curve',
+    inputs: { x: draw(shape, seed), ...(isBackward && { dy: draw(shape, seed + 1) }) },
+    attrs: { name },
+  }));
+
+/** One of each is run in turn. */
 export const RANDOM_CALLS: readonly RandomCalls[] = [
   ...[...UNARY, ...PARAMETERIZED].map(([kernel, attrs]) => ofOne(kernel, 'x', attrs)),
   ...Array.from({ length: 8 }, () => ofTwo),
@@ -519,6 +559,11 @@ export const RANDOM_CALLS: readonly RandomCalls[] = [
     crossEntropy,
     recurrent,
     recurrent,
+    functional,
+    functional,
+    functional,
+    curves,
+    curves,
   ],
   ...ofMoves,
   ...[matMul, matMul, matMul, matMul, grouped, grouped],

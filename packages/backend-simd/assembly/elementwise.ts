@@ -1,4 +1,5 @@
 /** Binary operations with broadcasting, and select. */
+import { geluSlope4, geluTanhSlope4, siluSlope4 } from './curves';
 import { BinaryOp } from './ops';
 import { min32 } from './simd';
 
@@ -36,6 +37,10 @@ function pair(op: i32, a: v128, b: v128): v128 {
   if (op == BinaryOp.TanhGrad) return f32x4.mul(a, f32x4.sub(one, f32x4.mul(b, b)));
   if (op == BinaryOp.EluGrad)
     return v128.bitselect(a, f32x4.mul(a, f32x4.add(b, one)), f32x4.ge(b, zero));
+  // Here b is x.
+  if (op == BinaryOp.GeluGrad) return f32x4.mul(a, geluSlope4(b));
+  if (op == BinaryOp.GeluTanhGrad) return f32x4.mul(a, geluTanhSlope4(b));
+  if (op == BinaryOp.SiluGrad) return f32x4.mul(a, siluSlope4(b));
   if (op == BinaryOp.Greater) return f32x4.gt(a, b);
   if (op == BinaryOp.GreaterEqual) return f32x4.ge(a, b);
   if (op == BinaryOp.Less) return f32x4.lt(a, b);
@@ -149,6 +154,9 @@ export function binary(args: BinaryArgs, tile: i32): void {
     case BinaryOp.SigmoidGrad: return rows(BinaryOp.SigmoidGrad, args, tile);
     case BinaryOp.TanhGrad: return rows(BinaryOp.TanhGrad, args, tile);
     case BinaryOp.EluGrad: return rows(BinaryOp.EluGrad, args, tile);
+    case BinaryOp.GeluGrad: return rows(BinaryOp.GeluGrad, args, tile);
+    case BinaryOp.GeluTanhGrad: return rows(BinaryOp.GeluTanhGrad, args, tile);
+    case BinaryOp.SiluGrad: return rows(BinaryOp.SiluGrad, args, tile);
     case BinaryOp.Greater: return rows(BinaryOp.Greater, args, tile);
     case BinaryOp.GreaterEqual: return rows(BinaryOp.GreaterEqual, args, tile);
     case BinaryOp.Less: return rows(BinaryOp.Less, args, tile);

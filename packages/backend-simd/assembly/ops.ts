@@ -14,12 +14,12 @@ export enum Task {
   CopyStrided, TransposeMatrix, Cast, Update,
   DepthwiseForward, DepthwiseInputGradient, DepthwiseFilterGradient,
   Select, Fill, OneHot, RandomUniform, Dropout, ResizeBilinear, ResizeNearest,
-  RecurrentStep, RecurrentGradient,
+  RecurrentStep, RecurrentGradient, LayerNorm, LayerNormGradient, EmbeddingGradient,
 }
 
 export enum UnaryOp {
   Relu, Relu6, Neg, Abs, Square, Sqrt, Rsqrt, Step, Reciprocal, Floor, Ceil, Round, LeakyRelu,
-  Clip, Affine, Exp, Expm1, Elu, Sigmoid, Tanh,
+  Clip, Affine, Exp, Expm1, Elu, Sigmoid, Tanh, Gelu, GeluTanh, Silu,
   // From here on one number at a time, in double precision.
   Log, Log1p, Softplus, Sin, Cos,
 }
@@ -27,6 +27,7 @@ export enum UnaryOp {
 export enum BinaryOp {
   Add, Sub, Mul, Div, Max, Min, SquaredDifference, Prelu,
   ReluGrad, Relu6Grad, SigmoidGrad, TanhGrad, EluGrad,
+  GeluGrad, GeluTanhGrad, SiluGrad,
   // From here on the results are bytes, 0 or 1.
   Greater, GreaterEqual, Less, LessEqual, Equal, NotEqual,
 }

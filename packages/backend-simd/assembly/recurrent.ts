@@ -4,7 +4,7 @@
  * H hidden numbers, G gates.
  */
 import { RecurrentCell } from './ops';
-import { min32, sigmoid4, tanh4 } from './simd';
+import { get, min32, put, sigmoid4, tanh4 } from './simd';
 
 @unmanaged
 export class RecurrentArgs {
@@ -19,19 +19,6 @@ export class RecurrentArgs {
   dGates: u32; dHidden: u32; // [B, G·H]; a GRU's dHidden differs
   batch: i32; hidden: i32; block: i32; step: i32;
   cell: i32; // RecurrentCell
-}
-
-// @ts-ignore: decorator
-@inline
-function get(at: usize, count: i32): v128 {
-  return count == 4 ? v128.load(at) : v128.load32_zero(at);
-}
-
-// @ts-ignore: decorator
-@inline
-function put(at: usize, v: v128, count: i32): void {
-  if (count == 4) v128.store(at, v);
-  else store<f32>(at, f32x4.extract_lane(v, 0));
 }
 
 // @ts-ignore: decorator

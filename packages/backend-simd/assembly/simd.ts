@@ -26,6 +26,30 @@ export function max32(a: i32, b: i32): i32 {
   return a > b ? a : b;
 }
 
+/** Four numbers, or one: loops take the last numbers of a row singly. */
+// @ts-ignore: decorator
+@inline
+export function get(at: usize, count: i32): v128 {
+  return count == 4 ? v128.load(at) : v128.load32_zero(at);
+}
+
+/** Stores four numbers, or the first. */
+// @ts-ignore: decorator
+@inline
+export function put(at: usize, v: v128, count: i32): void {
+  if (count == 4) v128.store(at, v);
+  else store<f32>(at, f32x4.extract_lane(v, 0));
+}
+
+/** The sum of the four numbers. */
+// @ts-ignore: decorator
+@inline
+export function total(v: v128): f64 {
+  const low = f64x2.promote_low_f32x4(v);
+  const sum = f64x2.add(low, f64x2.promote_low_f32x4(v128.shuffle<i64>(v, v, 1, 1)));
+  return f64x2.extract_lane(sum, 0) + f64x2.extract_lane(sum, 1);
+}
+
 // @ts-ignore: decorator
 @inline
 function splat(value: f32): v128 {

@@ -15,6 +15,8 @@ import {
   depthwiseInputGradient,
 } from './depthwise';
 import { BinaryArgs, SelectArgs, binary, select4 } from './elementwise';
+import { EmbeddingArgs, embeddingGradient } from './embedding';
+import { LayerNormArgs, layerNorm, layerNormGradient } from './layer-norm';
 import { MatMulArgs, PackArgs, matMul, packB } from './matmul';
 import { CopyArgs, TransposeArgs, copyStrided, transposeMatrix } from './move';
 import { NormArgs, channelSumsPartial, normApply, normCombine, normPartial } from './norm';
@@ -102,5 +104,8 @@ export function runTile(task: i32, args: usize, tile: i32): void {
     case Task.ResizeNearest: return resizeNearest(changetype<ResizeArgs>(args), tile);
     case Task.RecurrentStep: return recurrentStep(changetype<RecurrentArgs>(args), tile);
     case Task.RecurrentGradient: return recurrentGradient(changetype<RecurrentArgs>(args), tile);
+    case Task.LayerNorm: return layerNorm(changetype<LayerNormArgs>(args), tile);
+    case Task.LayerNormGradient: return layerNormGradient(changetype<LayerNormArgs>(args), tile);
+    case Task.EmbeddingGradient: return embeddingGradient(changetype<EmbeddingArgs>(args), tile);
   }
 }

@@ -1,4 +1,5 @@
 /** Unary operations. */
+import { gelu4, geluTanh4, silu4 } from './curves';
 import { exp4, expm14, sigmoid4, tanh4 } from './simd';
 import { UnaryOp } from './ops';
 import { min32 } from './simd';
@@ -33,6 +34,9 @@ function vector(op: i32, v: v128, a: v128, b: v128): v128 {
   if (op == UnaryOp.Elu) return v128.bitselect(v, expm14(v), f32x4.ge(v, zero));
   if (op == UnaryOp.Sigmoid) return sigmoid4(v);
   if (op == UnaryOp.Tanh) return tanh4(v);
+  if (op == UnaryOp.Gelu) return gelu4(v);
+  if (op == UnaryOp.GeluTanh) return geluTanh4(v);
+  if (op == UnaryOp.Silu) return silu4(v);
   return f32x4.add(f32x4.mul(v, a), b); // Affine
 }
 
@@ -92,6 +96,9 @@ export function unary(args: UnaryArgs, tile: i32): void {
     case UnaryOp.Elu: return run(UnaryOp.Elu, x, out, count, a, b);
     case UnaryOp.Sigmoid: return run(UnaryOp.Sigmoid, x, out, count, a, b);
     case UnaryOp.Tanh: return run(UnaryOp.Tanh, x, out, count, a, b);
+    case UnaryOp.Gelu: return run(UnaryOp.Gelu, x, out, count, a, b);
+    case UnaryOp.GeluTanh: return run(UnaryOp.GeluTanh, x, out, count, a, b);
+    case UnaryOp.Silu: return run(UnaryOp.Silu, x, out, count, a, b);
     case UnaryOp.Log: return run(UnaryOp.Log, x, out, count, a, b);
     case UnaryOp.Log1p: return run(UnaryOp.Log1p, x, out, count, a, b);
     case UnaryOp.Softplus: return run(UnaryOp.Softplus, x, out, count, a, b);

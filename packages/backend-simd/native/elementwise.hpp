@@ -1,5 +1,6 @@
 /** Unary and binary operations, select, casts, constants, one-hot rows and random numbers. */
 #pragma once
+#include "curves.hpp"
 #include "norm.hpp"
 
 namespace DEEPEND_ISA {
@@ -37,7 +38,10 @@ template <int OP> INLINE V applyUnary(V v, V a, V b) {
     case UnaryOp_Expm1: return exponentialMinusOne(v);
     case UnaryOp_Elu: return select(v >= none, v, exponentialMinusOne(v));
     case UnaryOp_Sigmoid: return sigmoid(v);
-    default: return hyperbolicTangent(v);
+    case UnaryOp_Tanh: return hyperbolicTangent(v);
+    case UnaryOp_Gelu: return gelu(v);
+    case UnaryOp_GeluTanh: return geluTanh(v);
+    default: return silu(v);
   }
 }
 
@@ -61,7 +65,7 @@ inline void unary(const UnaryArgs& args, int tile, Thread& t) {
     return;
   }
   const V a = splat(args.alpha), b = splat(args.beta);
-  withOperation<UnaryOp_Tanh>(args.op, [&](auto op) {
+  withOperation<UnaryOp_Silu>(args.op, [&](auto op) {
     eachChannels(count, [&](int i, int some) {
       storeUpTo(out + i, applyUnary<decltype(op)::value>(load(x + i), a, b), some);
     });
@@ -84,7 +88,11 @@ template <int OP> INLINE V applyBinary(V a, V b) {
     case BinaryOp_Relu6Grad: return keep((b > none) & (b < splat(6)), a);
     case BinaryOp_SigmoidGrad: return a * (b * (one - b));
     case BinaryOp_TanhGrad: return a * (one - b * b);
-    default: return select(b >= none, a, a * (b + one)); // EluGrad
+    case BinaryOp_EluGrad: return select(b >= none, a, a * (b + one));
+    // Here b is x.
+    case BinaryOp_GeluGrad: return a * geluSlope(b);
+    case BinaryOp_GeluTanhGrad: return a * geluTanhSlope(b);
+    default: return a * siluSlope(b);
   }
 }
 

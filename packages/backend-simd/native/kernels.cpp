@@ -4,9 +4,11 @@
  */
 #include "conv.hpp"
 #include "elementwise.hpp"
+#include "embedding.hpp"
 #include "groups.hpp"
 #include "generated/arguments.hpp"
 #include "kernels.hpp"
+#include "layer-norm.hpp"
 #include "matmul.hpp"
 #include "move.hpp"
 #include "norm.hpp"

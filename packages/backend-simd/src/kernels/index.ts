@@ -3,6 +3,7 @@ import { castKernels } from './cast';
 import { convKernels } from './conv';
 import { depthwiseKernels } from './depthwise';
 import { elementwiseKernels } from './elementwise';
+import { functionalKernels } from './functional';
 import { fusedKernels } from './fused';
 import { fusedConvKernels } from './fused-conv';
 import { matMulKernels } from './matmul';
@@ -26,6 +27,7 @@ export const KERNELS: readonly Kernel[] = [
   ...fusedConvKernels,
   ...fusedKernels,
   ...recurrentKernels,
+  ...functionalKernels,
   ...unaryKernels,
   ...elementwiseKernels,
   ...reduceKernels,

@@ -1,0 +1,141 @@
+/** Fused kernels of nn's functions against core ops on cpu: every build, any threads. */
+import '@deepend/backend-simd';
+import '@tensorflow/tfjs-layers'; // registers the gradients
+import { type FusedKernelName, hasFusedKernel } from '@deepend/compiler';
+import { functional } from '@deepend/nn';
+import * as tf from '@tensorflow/tfjs-core';
+import { afterEach, describe, expect, it } from 'vitest';
+import { runtime } from '../../packages/backend-simd/src/runtime';
+import { mix } from '../helpers/fill';
+import { expectNoLeak } from '../helpers/leaks';
+
+type Tensors = Readonly<Record<string, tf.Tensor>>;
+
+interface Row {
+  readonly what: string;
+  readonly kernels: readonly FusedKernelName[];
+  /** Shapes of the inputs, which all get a gradient. */
+  readonly shapes: Readonly<Record<string, readonly number[]>>;
+  /** Factor of the inputs, which lie between −1/2 and 1/2. @default 1 */
+  readonly scale?: number;
+  // biome-ignore lint/suspicious/noExplicitAny: each function takes its own inputs
+  run(inputs: any): tf.Tensor;
+}
+
+const layerNorm = (shape: readonly number[], normalizedShape: number[], affine = true): Row => ({
+  what: `layerNorm of [${shape}] over [${normalizedShape}]${affine ? '' : ', plain'}`,
+  kernels: ['deepend.layerNorm', 'deepend.layerNormGradient'],
+  shapes: { x: shape, ...(affine && { weight: normalizedShape, bias: normalizedShape }) },
+  run: ({ x, weight, bias }) => functional.layerNorm(x, { normalizedShape, weight, bias }),
+});
+
+const curve = (what: string, run: (x: tf.Tensor) => tf.Tensor): Row => ({
+  what,
+  kernels: ['deepend.curve', 'deepend.curveGradient'],
+  shapes: { x: [3, 6007] },
+  scale: 14,
+  run: ({ x }) => run(x),
+});
+
+/** Indices of which some come often and some never. */
+const ids = (count: number, num: number) =>
+  tf.tensor1d(
+    [...mix(count, 'ids')].map((v) => Math.floor(v * v * num)),
+    'int32',
+  );
+
+const embedding = (count: number, num: number, dim: number): Row => ({
+  what: `embedding of ${count} ids in [${num}, ${dim}]`,
+  kernels: ['deepend.embeddingGradient'],
+  shapes: { weight: [num, dim] },
+  run: ({ weight }) => functional.embedding(ids(count, num), weight),
+});
+
+const ROWS: readonly Row[] = [
+  layerNorm([130, 67], [67]),
+  layerNorm([2, 5, 4, 16], [4, 16]),
+  layerNorm([700, 256], [256]), // several blocks of rows
+  layerNorm([3, 9000], [9000], false),
+  layerNorm([4, 1], [1]),
+  curve('gelu', (x) => functional.gelu(x)),
+  curve('gelu with tanh', (x) => functional.gelu(x, { approximate: 'tanh' })),
+  curve('silu', (x) => functional.silu(x)),
+  embedding(500, 40, 71),
+  embedding(3, 1000, 32),
+  embedding(90, 7, 1),
+];
+
+/** The output, and gradients of a weighted sum of it, as plain numbers. */
+function compute({ shapes, scale = 1, run }: Row, poisoned: boolean): Float32Array[] {
+  return tf.tidy(() => {
+    const names = Object.keys(shapes);
+    const tensors = Object.entries(shapes).map(([name, shape]) => {
+      const values = mix(tf.util.sizeFromShape([...shape]), name).map((v) => (v - 0.5) * scale);
+      if (poisoned) values[values.length >> 1] = Number.NaN;
+      return tf.tensor(values, [...shape]);
+    });
+    const outputs: tf.Tensor[] = [];
+    const gradients = tf.grads((...wrt: tf.Tensor[]) => {
+      const inputs: Tensors = Object.fromEntries(names.map((name, i) => [name, wrt[i]])) as Tensors;
+      const output = tf.keep(run(inputs));
+      outputs.push(output);
+      const weights = mix(output.size, 'dy').map((v) => v - 0.5);
+      return tf.sum(tf.mul(output, tf.tensor(weights, output.shape)));
+    })(tensors);
+    const values = [...outputs, ...gradients].map((x) => x.dataSync().slice() as Float32Array);
+    tf.dispose(outputs);
+    return values;
+  });
+}
+
+function expectAlike(actual: Float32Array[], expected: Float32Array[]): void {
+  for (const [i, values] of expected.entries()) {
+    const largest = values.reduce((most, v) => Math.max(most, Math.abs(v) || 0), 1e-3);
+    const bad = values.findIndex((value, at) => {
+      const other = (actual[i] as Float32Array)[at] as number;
+      if (Number.isNaN(value)) return !Number.isNaN(other);
+      return !(Math.abs(other - value) <= 1e-5 * largest);
+    });
+    expect(bad, `tensor ${i}: ${actual[i]?.[bad]} for ${values[bad]}`).toBe(-1);
+  }
+}
+
+/** `toEqual` would take seconds. */
+function expectSameBits(actual: Float32Array[], expected: Float32Array[]): void {
+  const bytes = (list: Float32Array[]) => Buffer.concat(list.map((x) => Buffer.from(x.buffer)));
+  expect(Buffer.compare(bytes(actual), bytes(expected))).toBe(0);
+}
+
+/** What cpu gives, computed once for all builds. */
+const references = new Map<string, Float32Array[]>();
+async function reference(row: Row, poisoned: boolean): Promise<Float32Array[]> {
+  const key = `${row.what} ${poisoned}`;
+  if (!references.has(key)) {
+    await tf.setBackend('cpu');
+    references.set(key, compute(row, poisoned));
+  }
+  return references.get(key) as Float32Array[];
+}
+
+const { build: usualBuild, numThreads } = runtime();
+afterEach(() => {
+  runtime().setBuild(usualBuild);
+  runtime().setThreads(numThreads);
+});
+
+describe.each(runtime().builds)('%s', (build) => {
+  it.each(ROWS)('$what', async (row) => {
+    for (const poisoned of [false, true]) {
+      const expected = await reference(row, poisoned);
+      await tf.setBackend('simd');
+      runtime().setBuild(build);
+      for (const name of row.kernels) expect(hasFusedKernel(name), name).toBe(true);
+      runtime().setThreads(1);
+      const one = compute(row, poisoned);
+      expectAlike(one, expected);
+      runtime().setThreads(3);
+      expectSameBits(compute(row, poisoned), one);
+    }
+    await expectNoLeak(() => compute(row, false));
+  });
+});
