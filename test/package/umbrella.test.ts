@@ -15,6 +15,7 @@ const NAMESPACES = [
   'callbacks',
   'd2l',
   'datasets',
+  'distributed',
   'metrics',
   'models',
   'nn',

@@ -119,6 +119,7 @@ export * as plots from './figures';
 export { showPredictions } from './figures/predictions';
 export * as callbacks from './namespaces/callbacks';
 export * as datasets from './namespaces/datasets';
+export * as distributed from './namespaces/distributed';
 export * as runs from './namespaces/runs';
 export * as transforms from './namespaces/transforms';
 export {

@@ -1,0 +1,14 @@
+/** The namespace `distributed`: the ranks that `mpirun` started, and operations over all of them. */
+export {
+  type AllReduceOptions,
+  allGather,
+  allReduce,
+  type BroadcastOptions,
+  barrier,
+  broadcast,
+  localRank,
+  type ReduceOperation,
+  rank,
+  type Values,
+  worldSize,
+} from '@deepend/distributed';

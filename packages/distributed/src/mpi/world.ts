@@ -1,0 +1,200 @@
+/**
+ * The ranks of a run: processes that a launcher of MPI started, or this process only. MPI starts on
+ * first use and ends with the process.
+ */
+import { writeSync } from 'node:fs';
+import { hostname } from 'node:os';
+import { inspect } from 'node:util';
+import type { Handle, MpiOperation, ValueType } from './implementations';
+import { findLaunch, type Launch } from './launcher';
+import { type MpiLibrary, openMpi, THREAD_MULTIPLE } from './library';
+
+/** Values that ranks exchange. */
+export type Values = Float32Array | Float64Array | Int32Array | Uint8Array;
+
+/** Bytes of a host's name that are compared. */
+const HOST_BYTES = 256;
+
+/** MPI's functions on the communicator of all ranks. Calls run one after another. */
+export class World {
+  readonly rank: number;
+  readonly size: number;
+  /** Rank among those on the same machine. */
+  readonly localRank: number;
+  /** Number of ranks on this machine. */
+  readonly localSize: number;
+  /** Name of each rank's machine. */
+  readonly hosts: readonly string[];
+  /** The library that computes; undefined for a world of one. */
+  readonly library: string | undefined;
+  readonly #mpi: MpiLibrary | undefined;
+  #last: Promise<unknown> = Promise.resolve();
+  #ended = false;
+
+  constructor(launch: Launch | undefined) {
+    const mpi = launch && openMpi(launch);
+    this.#mpi = mpi;
+    this.library = mpi?.version;
+    this.rank = 0;
+    this.size = 1;
+    this.hosts = [hostname()];
+    if (mpi) {
+      this.#start(mpi);
+      this.rank = read((into) => mpi.rank(mpi.handles.world, into));
+      this.size = read((into) => mpi.size(mpi.handles.world, into));
+      this.hosts = this.#gatherHosts(mpi);
+    }
+    const host = this.hosts[this.rank];
+    this.localRank = this.hosts.slice(0, this.rank).filter((name) => name === host).length;
+    this.localSize = this.hosts.filter((name) => name === host).length;
+  }
+
+  #start(mpi: MpiLibrary): void {
+    const provided = new Int32Array(1);
+    mpi.initThread(null, null, THREAD_MULTIPLE, provided);
+    if ((provided[0] as number) < THREAD_MULTIPLE) {
+      throw new Error(
+        `[distributed] expected an MPI library that several threads may call, got ${mpi.version} ` +
+          `with thread level ${provided[0]} of ${THREAD_MULTIPLE}; install one built with ` +
+          'MPI_THREAD_MULTIPLE',
+      );
+    }
+    // Node prints an error after `exit`, when MPI has already ended this process.
+    process.once('uncaughtExceptionMonitor', (error) => {
+      this.abort(`failed: ${inspect(error)}`);
+    });
+    process.once('exit', (code) => this.#end(code));
+  }
+
+  /** Ends MPI with this process; a process that failed ends all others, which would wait for it. */
+  #end(code: number): void {
+    const mpi = this.#mpi;
+    if (!mpi || this.#ended) return;
+    this.#ended = true;
+    if (code === 0) mpi.finalize();
+    else this.abort(`ended with exit code ${code}`, code);
+  }
+
+  /** Ends all ranks, and says on stderr which one ended them and why. */
+  abort(why: string, code = 1): void {
+    this.#ended = true;
+    const { rank, size, hosts } = this;
+    const where = `[distributed] rank ${rank} of ${size} on ${hosts[rank]}`;
+    writeSync(process.stderr.fd, `${where} ${why}\n[distributed] all ranks end\n`);
+    if (this.#mpi) this.#mpi.abort(this.#mpi.handles.world, code);
+  }
+
+  #gatherHosts(mpi: MpiLibrary): string[] {
+    const own = Buffer.alloc(HOST_BYTES);
+    own.write(hostname());
+    const all = Buffer.alloc(HOST_BYTES * this.size);
+    const counts = new Int32Array(this.size).fill(HOST_BYTES);
+    const { uint8 } = mpi.handles.types;
+    const starts = counts.map((_, i) => i * HOST_BYTES);
+    const { world } = mpi.handles;
+    mpi.allGatherV(own, HOST_BYTES, uint8, all, counts, starts, uint8, world);
+    return Array.from({ length: this.size }, (_, i) =>
+      firstString(all.subarray(i * HOST_BYTES, (i + 1) * HOST_BYTES)),
+    );
+  }
+
+  /** Reduces in place. All ranks give arrays of the same type and length. */
+  allReduce(values: Values, operation: MpiOperation): Promise<void> {
+    return this.#run((mpi, done) => {
+      const { types, operations, world } = mpi.handles;
+      const type = types[typeOf(values)];
+      const { length } = values;
+      mpi.allReduce.async(mpi.inPlace, values, length, type, operations[operation], world, done);
+    });
+  }
+
+  /** Overwrites the arrays of all ranks by that of `root`. */
+  broadcast(values: Values, root: number): Promise<void> {
+    return this.#run((mpi, done) => {
+      const { types, world } = mpi.handles;
+      mpi.bcast.async(values, values.length, types[typeOf(values)], root, world, done);
+    });
+  }
+
+  /** The values of all ranks one after another. @param counts how many each rank gives */
+  async allGather<T extends Values>(values: T, counts: Int32Array): Promise<T> {
+    const total = counts.reduce((sum, count) => sum + count, 0);
+    const all = new (values.constructor as new (length: number) => T)(total);
+    if (!this.#mpi) all.set(values);
+    let start = 0;
+    const starts = counts.map((count) => {
+      start += count;
+      return start - count;
+    });
+    await this.#run((mpi, done) => {
+      const { types, world } = mpi.handles;
+      const type = types[typeOf(values)];
+      const own = [values, values.length, type] as const;
+      mpi.allGatherV.async(...own, all, counts, starts, type, world, done);
+    });
+    return all;
+  }
+
+  /** Sends the i-th of equal parts of `values` to rank i. @returns the parts for this rank */
+  async allToAll<T extends Values>(values: T): Promise<T> {
+    const received = values.slice() as T;
+    await this.#run((mpi, done) => {
+      const { types, world } = mpi.handles;
+      const type = types[typeOf(values)];
+      const count = values.length / this.size;
+      mpi.allToAll.async(values, count, type, received, count, type, world, done);
+    });
+    return received;
+  }
+
+  /** Waits until all ranks have come here. */
+  barrier(): Promise<void> {
+    return this.#run((mpi, done) => mpi.barrier.async(mpi.handles.world, done));
+  }
+
+  /** One call after another, in a thread, so that timers and signals of this process still run. */
+  #run(call: (mpi: MpiLibrary, done: (error: unknown, code: number) => void) => void) {
+    const mpi = this.#mpi;
+    if (!mpi) return Promise.resolve();
+    const run = this.#last.then(
+      () =>
+        new Promise<void>((resolve, reject) => {
+          call(mpi, (error, code) => {
+            if (!error && code === 0) resolve();
+            else reject(error ?? new Error(`[distributed] MPI failed with error code ${code}`));
+          });
+        }),
+    );
+    this.#last = run.catch(() => undefined);
+    return run;
+  }
+}
+
+/** A string that C ended by a zero. */
+const firstString = (bytes: Buffer): string => bytes.toString('utf8').split('\0', 1)[0] as string;
+
+const read = (call: (into: Int32Array) => Handle): number => {
+  const into = new Int32Array(1);
+  call(into);
+  return into[0] as number;
+};
+
+/** @throws TypeError for arrays that MPI does not exchange */
+export function typeOf(values: ArrayBufferView): ValueType {
+  if (values instanceof Float32Array) return 'float32';
+  if (values instanceof Float64Array) return 'float64';
+  if (values instanceof Int32Array) return 'int32';
+  if (values instanceof Uint8Array) return 'uint8';
+  throw new TypeError(
+    `[distributed] expected a Float32Array, Float64Array, Int32Array or Uint8Array, got ` +
+      `${(values as object | null)?.constructor?.name ?? String(values)}`,
+  );
+}
+
+let world: World | undefined;
+
+/** The ranks of this run; starts MPI on the first call, where a launcher started this process. */
+export function getWorld(): World {
+  world ??= new World(findLaunch());
+  return world;
+}
