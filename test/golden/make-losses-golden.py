@@ -1,7 +1,7 @@
 """Golden values of losses over positions from PyTorch: python3 test/golden/make-losses-golden.py
 
-Writes losses.json: outputs [batch, time, classes], labels, two masks, one of them of the lengths 4, 0 and 2, and for each loss its value and gradient. PyTorch
-has the classes in axis 1, and no masks: a masked mean is that of `reduction="none"`, weighted.
+Writes losses.json: outputs [batch, time, classes], labels, two masks, one of them of the lengths 4, 0 and 2, and for each loss its value and gradient; with
+`reduction` "none" the values, and the gradient of their sum. PyTorch has the classes in axis 1, and no masks: a masked mean is that of `reduction="none"`, weighted.
 """
 import json
 from pathlib import Path
@@ -71,14 +71,37 @@ for name, options, function in ELEMENTWISE:
     for kind, flags in [("", torch.ones(BATCH, TIME).double()), ("mask", MASK), ("within", WITHIN)]:
         ROWS.append((name, options, labels, kind, masked(flags, each(function, **options))))
 
+REDUCTIONS = [
+    ("crossEntropy", {}, "tokens", cross, {}),
+    ("crossEntropy", {}, "soft", cross, {}),
+    ("crossEntropy", {"ignoreIndex": 0, "labelSmoothing": 0.1}, "tokens", cross, {"ignore_index": 0, "label_smoothing": 0.1}),
+    ("crossEntropy", {"classWeights": CLASS_WEIGHTS}, "tokens", cross, {"weight": WEIGHT}),
+    *((name, options, "soft" if name == "binaryCrossEntropy" else "real", function, options) for name, options, function in ELEMENTWISE),
+]
+
+
+def reduced(function, options, kind, flags):
+    def loss(x, y):
+        terms = function(x, y, reduction="none", **options)
+        terms = terms * (flags if terms.dim() == 2 else flags[..., None])
+        return terms.sum() if kind == "sum" else terms
+
+    return (lambda x, y: function(x, y, reduction=kind, **options)) if flags is None else loss
+
+
+for name, options, kind, function, torch_options in REDUCTIONS:
+    for reduction in ["sum", "none"]:
+        for mask, flags in [("", None), ("within", WITHIN)]:
+            ROWS.append((name, {**options, "reduction": reduction}, kind, mask, reduced(function, torch_options, reduction, flags)))
+
 
 def rows():
     labels = {"tokens": TOKENS, "soft": SOFT, "real": REAL}
     for name, options, kind, mask, function in ROWS:
         x = OUTPUTS.clone().requires_grad_()
         value = function(x, labels[kind])
-        value.backward()
-        yield {"loss": name, "options": options, "labels": kind, "mask": mask, "value": value.item(), "gradient": x.grad}
+        value.sum().backward()
+        yield {"loss": name, "options": options, "labels": kind, "mask": mask, "value": value.detach() if value.dim() else value.item(), "gradient": x.grad}
 
 
 def plain(value):
@@ -97,6 +120,7 @@ golden = {
     "real": REAL,
     "mask": MASK,
     "within": WITHIN,
+    "lengths": LENGTHS,
     "rows": list(rows()),
 }
 file = Path(__file__).parent / "losses.json"

@@ -34,12 +34,13 @@ interface Golden {
   real: number[];
   mask: number[];
   within: number[];
+  lengths: number[];
   rows: {
     loss: keyof typeof FACTORIES;
     options: object;
     labels: 'tokens' | 'soft' | 'real';
     mask: '' | 'mask' | 'within';
-    value: number;
+    value: number | number[];
     gradient: number[];
   }[];
 }
@@ -58,6 +59,7 @@ function labelsOf({ labels: kind, mask }: Pick<Row, 'labels' | 'mask'>): Tensors
 }
 const tokens = () => labelsOf({ labels: 'tokens', mask: '' }) as tf.Tensor;
 const numberOf = (scalar: tf.Tensor | null | undefined) => scalar?.dataSync()[0] as number;
+const valuesOf = ({ value }: Row): number[] => (Array.isArray(value) ? value : [value]);
 const make = ({ loss, options }: Row): AnyLoss =>
   (FACTORIES[loss] as (options: object) => AnyLoss)(options);
 const rows = golden.rows.map(
@@ -73,7 +75,7 @@ for (const { name: backend, title, absent } of allBackends) {
       const [x, y, loss] = [outputs(), labelsOf(row), make(row)];
       await expectNoLeak(() => {
         const found = loss(x, y);
-        expectNumbers(found.loss.dataSync(), [row.value]);
+        expectNumbers(found.loss.dataSync(), valuesOf(row));
         expectNumbers(found.dLogits.dataSync(), row.gradient);
         expect(found.dLogits.shape).toEqual(SHAPE);
         tf.dispose([found.loss, found.dLogits, ...(found.correct ? [found.correct] : [])]);
@@ -81,7 +83,48 @@ for (const { name: backend, title, absent } of allBackends) {
       });
     });
 
-    it.each(rows)('%s of a batch is joined from its samples by their masses', (_, row) => {
+    it.each(rows)('%s is the same on the tape of a function', async (_, row) => {
+      const [x, y, loss] = [outputs(), labelsOf(row), make(row)];
+      const weights = tf.tensor(valuesOf(row).map((_, i) => 1 + (i % 3)));
+      await expectNoLeak(() => {
+        const { value, grad } = tf.valueAndGrad((z: tf.Tensor) =>
+          tf.sum(tf.mul(tf.reshape(loss(z, y).loss, [-1]), weights)),
+        )(x);
+        const found = loss(x, y);
+        const expected = tf.tidy(() => {
+          const perValue = tf.reshape(weights, found.loss.shape);
+          const ones = SHAPE.slice(found.loss.rank).map(() => 1);
+          return tf.mul(found.dLogits, tf.reshape(perValue, [...found.loss.shape, ...ones]));
+        });
+        expectNumbers(grad.dataSync(), [...expected.dataSync()]);
+        tf.dispose([value, grad, expected, found.loss, found.dLogits, found.correct ?? []].flat());
+      });
+    });
+
+    const lengthRows = rows.filter(([, { mask }]) => mask === 'within');
+    it.each(lengthRows)('%s is the same by lengths', async (_, row) => {
+      const x = outputs();
+      const loss = make(row);
+      const { labels } = labelsOf(row) as { labels: tf.Tensor };
+      const y = { labels, lengths: tf.tensor1d(golden.lengths, 'int32') };
+      await expectNoLeak(() => {
+        loss.checkLabels?.(x, y);
+        const found = loss(x, y);
+        expectNumbers(found.loss.dataSync(), valuesOf(row));
+        expectNumbers(found.dLogits.dataSync(), row.gradient);
+        const masses = [loss.mass?.(y), loss.answers?.(y)];
+        const byMask = labelsOf(row);
+        const expected = [loss.mass?.(byMask), loss.answers?.(byMask)];
+        const read = (mass?: tf.Scalar | number) =>
+          mass instanceof tf.Tensor ? numberOf(mass) : mass;
+        expect(masses.map(read)).toEqual(expected.map(read));
+        tf.dispose([found.loss, found.dLogits, found.correct ?? [], masses, expected]);
+        tf.dispose(byMask as tf.TensorContainer);
+      });
+    });
+
+    const means = rows.filter(([, { options }]) => !('reduction' in options));
+    it.each(means)('%s of a batch is joined from its samples by their masses', (_, row) => {
       const loss = make(row);
       const whole = labelsOf(row);
       const parts = [0, 1, 2].map((i) => {
@@ -100,7 +143,7 @@ for (const { name: backend, title, absent } of allBackends) {
       });
       const mass = parts.reduce((sum, part) => sum + part.mass, 0);
       const joined = parts.reduce((sum, part) => sum + part.mass * part.loss, 0) / mass;
-      expect(joined).toBeCloseTo(row.value, 5);
+      expect(joined).toBeCloseTo(row.value as number, 5);
     });
   });
 }
@@ -110,17 +153,22 @@ describe('a loss over positions', () => {
 
   it.each(rows)('%s: finite differences', (_, row) => {
     const [loss, y, epsilon] = [make(row), labelsOf(row), 0.01];
-    const at = (values: number[]) => numberOf(loss(tf.tensor(values, SHAPE), y).loss);
+    const at = (values: number[]) =>
+      numberOf(tf.sum(loss(tf.tensor(values, SHAPE), y).loss as tf.Tensor));
     const found = loss(outputs(), y).dLogits.dataSync();
     const slopes = golden.outputs.map((value, i) => {
       const up = at(golden.outputs.with(i, value + epsilon));
       return (up - at(golden.outputs.with(i, value - epsilon))) / (2 * epsilon);
     });
     const isSmooth = !['meanAbsoluteError', 'huberLoss', 'smoothL1'].includes(row.loss);
-    if (isSmooth) expectNumbers(slopes, [...found], 2e-3);
+    const isSum = 'reduction' in row.options;
+    if (isSmooth) expectNumbers(slopes, [...found], isSum ? 4e-2 : 2e-3);
     // Where a term has a corner within epsilon, the difference is another.
     else
-      expect(slopes.filter((slope, i) => Math.abs(slope - found[i]) > 1e-3).length).toBeLessThan(3);
+      expect(
+        slopes.filter((slope, i) => Math.abs(slope - (found[i] ?? 0)) > (isSum ? 3e-2 : 1e-3))
+          .length,
+      ).toBeLessThan(3);
   });
 
   it('counts correct positions that count', () => {
@@ -159,6 +207,19 @@ describe('a loss over positions', () => {
     expect(check(crossEntropy({ ignoreIndex: -1 }), [[-1, 1]])).not.toThrow();
   });
 
+  it.each([
+    [3, 'got 3 for sequence 0 of a batch'],
+    [-1, 'got -1'],
+    [1.5, 'got 1.5'],
+  ])('names a length that is none: %d', (length, message) => {
+    const lengths = tf.tensor1d([length]);
+    for (const [loss, labels] of [
+      [crossEntropy(), other([[1, 1]])],
+      [huberLoss(), tf.zeros([1, 2, 5])],
+    ] as const)
+      expect(() => loss.checkLabels?.(tf.zeros([1, 2, 5]), { labels, lengths })).toThrow(message);
+  });
+
   it('counts answers per position, where a mask counts any of them', () => {
     const loss = binaryCrossEntropy();
     const labels = tf.zeros([2, 3, 4]);
@@ -177,16 +238,27 @@ describe('a loss over positions', () => {
     ['another mask', crossEntropy(), { labels: other([[1, 1]]), mask: tf.ones([1, 3]) }],
     ['an unknown name', crossEntropy(), { labels: other([[1, 1]]), masks: tf.ones([1, 2]) }],
     ['numbers of another shape', huberLoss(), tf.zeros([1, 2, 4])],
+    [
+      'a length too many',
+      crossEntropy(),
+      { labels: other([[1, 1]]), lengths: tf.ones([2], 'int32') },
+    ],
+    [
+      'lengths with a mask',
+      huberLoss(),
+      { labels: tf.zeros([1, 2, 5]), mask: tf.ones([1, 2]), lengths: tf.ones([1], 'int32') },
+    ],
     ['another mask of numbers', smoothL1(), { labels: tf.zeros([1, 2, 5]), mask: tf.ones([2]) }],
   ] as const)('refuses %s, and leaves no tensor', (_, loss, labels) => {
     const x = tf.zeros([1, 2, 5]);
     const before = tf.memory().numTensors;
-    expect(() => loss(x, labels)).toThrow(/\[optim\] \w+: expected (labels|a mask)/);
+    expect(() => loss(x, labels)).toThrow(/\[optim\] \w+: expected (labels|lengths|a mask)/);
     expect(tf.memory().numTensors).toBe(before);
   });
 
   it.each([
     [() => crossEntropy({ ignoreIndex: 0.5 }), 'option "ignoreIndex" must be'],
+    [() => crossEntropy({ reduction: 'max' as never }), 'option "reduction" must be one of'],
     [() => huberLoss({ delta: 0 }), 'option "delta" must be a number above 0'],
     [() => smoothL1({ beta: Number.NaN }), 'option "beta" must be a number above 0'],
   ])('refuses wrong options: %#', (build, message) => {

@@ -179,6 +179,41 @@ describe('class weights', () => {
   });
 });
 
+describe('a sum', () => {
+  const loader = (batchSize: number) =>
+    loaderOf((start, count) => tf.tensor1d(RARE.slice(start, start + count), 'int32'), batchSize);
+  const trained = async (batchSize: number, options: Partial<Parameters<typeof train>[3]>) => {
+    const model = modelOf(tfl.layers.dense({ units: 2 }));
+    const before = tf.memory().numTensors;
+    const { history } = await train(model, loader(batchSize), null, {
+      ...settings,
+      lr: 0.05,
+      loss: crossEntropy({ reduction: 'sum' }),
+      ...options,
+    });
+    expect(tf.memory().numTensors).toBe(before);
+    return [history[0]?.loss ?? Number.NaN, ...weightsOf(model)];
+  };
+
+  it('trains by the gradient of the sum, and reports the mean', async () => {
+    expectNumbers(await trained(8, {}), await trained(8, { lr: 8 * 0.05, loss: crossEntropy() }));
+  });
+
+  it.each([
+    ['in parts', 8, { microBatch: 3 }],
+    ['accumulated', 4, { gradientAccumulationSteps: 2 }],
+    ['accumulated unevenly, in parts', 3, { gradientAccumulationSteps: 3, microBatch: 2 }],
+  ])('is that of the whole batch %s', async (_, batchSize, options) => {
+    expectNumbers(await trained(batchSize, options), await trained(8, {}));
+  });
+
+  it('evaluates to the mean', async () => {
+    const model = modelOf(tfl.layers.dense({ units: 2 }));
+    const { loss } = await evaluate(model, loader(3), { loss: crossEntropy({ reduction: 'sum' }) });
+    expectNumbers([loss], [(await evaluate(model, loader(8))).loss]);
+  });
+});
+
 describe('a function to a scalar', () => {
   const half = (outputs: tf.Tensor, labels: tf.Tensor): tf.Scalar =>
     tf.tidy(() => tf.mean(tf.square(tf.sub(outputs, labels))));
@@ -197,7 +232,37 @@ describe('a function to a scalar', () => {
     expectNumbers(results[0] as number[], results[1] as number[]);
   });
 
+  const own: [string, () => ReturnType<typeof crossEntropy>][] = [
+    ['crossEntropy', () => crossEntropy({ labelSmoothing: 0.1 })],
+    ['softmaxCrossEntropy', () => softmaxCrossEntropy as ReturnType<typeof crossEntropy>],
+    ['binaryCrossEntropy', () => binaryCrossEntropy()],
+  ];
+  it.each(own)('may compute by %s', async (_, make) => {
+    const loss = make();
+    const doubled = (outputs: tf.Tensor, labels: tf.Tensor): tf.Scalar =>
+      tf.mul(loss(outputs, labels).loss, 2);
+    const results: number[][] = [];
+    for (const [given, lr] of [
+      [doubled, 0.1],
+      [loss, 0.2],
+    ] as const) {
+      const model = modelOf(tfl.layers.dense({ units: 3 }));
+      const before = tf.memory().numTensors;
+      const options = { numEpochs: 2, lr, progress: false, loss: given };
+      const { history } = await train(model, targetsLoader(TARGETS), null, options);
+      expect(tf.memory().numTensors).toBe(before);
+      const last = (history.at(-1)?.loss ?? Number.NaN) * (given === loss ? 2 : 1);
+      results.push([last, ...weightsOf(model)]);
+    }
+    expectNumbers(results[0] as number[], results[1] as number[]);
+  });
+
   const refused: [string, unknown, RegExp][] = [
+    [
+      'a number for each position',
+      crossEntropy({ reduction: 'none' }),
+      /expected a loss that is one number, got reduction 'none'; use 'mean' or 'sum'/,
+    ],
     [
       'no scalar',
       (outputs: tf.Tensor) => tf.mean(outputs, 0),

@@ -123,8 +123,12 @@ export interface Loss<
    */
   readonly config?: object;
   /**
-   * The mass of a batch, above 0: the mean loss is a sum divided by it. Means of several batches,
-   * or
+   * What the loss is of a batch. Gradients of a sum are not averaged over parts and accumulated
+   * batches; `'none'`, a loss of each position, trains nothing. @default 'mean'
+   */
+  readonly reduction?: 'mean' | 'sum' | 'none';
+  /**
+   * The mass of a batch, above 0: the mean loss is a sum divided by it. Means of several batches, or
    * of the parts of one, are joined in proportion to their masses. The caller disposes a scalar.
    * @default the number of samples
    */

@@ -1,5 +1,8 @@
 /** Gradients from TensorFlow.js's tape, which leave nothing behind when the function fails. */
 import * as tf from '@tensorflow/tfjs-core';
+// Registers the gradients of core's operations: core has them, but only a deep import of its files
+// or this package gives them to the tape, and Node.js does not load that deep import.
+import '@tensorflow/tfjs-layers';
 import type { Parameter, ParameterGradient } from './program';
 
 /** A loss and the number of correct answers, which a tidy around them disposes. */

@@ -12,7 +12,8 @@ export {
   meanSquaredError,
   smoothL1,
 } from './losses/elementwise';
-export type { MaskedLabels } from './losses/labels';
+export type { LabelsWithLengths, LabelsWithMask, MaskedLabels } from './losses/labels';
+export type { LossOfPositions, Reduction, ReductionOption } from './losses/reduction';
 export {
   type LossOfOutput,
   type LossOption,

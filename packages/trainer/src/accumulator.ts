@@ -70,6 +70,8 @@ export type MetricTotals = readonly [
 /** What one batch contributes: its mean loss and number correct, still on the device. */
 export interface BatchMetrics {
   readonly loss: tf.Scalar;
+  /** Whether `loss` is the sum over the batch rather than the mean. @default false */
+  readonly isSum?: boolean | undefined;
   /** null when the loss has no notion of a correct answer. */
   readonly correct: tf.Scalar | null;
   readonly count: number;
@@ -82,6 +84,9 @@ export interface BatchMetrics {
 /** The mass of a batch, if the loss has one that is not its number of samples. */
 export const massOf = (loss: AnyLoss, labels: Tensors): tf.Scalar | number | undefined =>
   loss.mass?.(labels);
+
+/** Whether the loss of a batch is a sum: its gradients are then added, not averaged. */
+export const isSum = (loss: AnyLoss): boolean => loss.reduction === 'sum';
 
 /** The number of answers in a batch, if it is not the number of samples. */
 export const answersOf = (loss: AnyLoss, labels: Tensors): tf.Scalar | number | undefined =>
@@ -106,18 +111,18 @@ export class RunningMetrics {
 
   /**
    * Means over all samples so far, the loss by mass; waits for the device. The accuracy is NaN when
-   * the loss has no
-   * notion of a correct answer.
+   * the loss has no notion of a correct answer.
    */
   async read(): Promise<{ loss: number; accuracy: number; numSamples: number }> {
     const batches = this.#unread;
     this.#unread = [];
     for (const batch of batches) {
-      const { loss, correct, count, mass = count, answers = count } = batch;
-      const [meanLoss = Number.NaN] = await loss.data();
+      const { loss, correct, count, mass = count, answers = count, isSum } = batch;
+      const [lossValue = Number.NaN] = await loss.data();
       const [numCorrect = Number.NaN] = correct ? await correct.data() : [Number.NaN];
       const [weight, numAnswers] = [await readNumber(mass), await readNumber(answers)];
-      this.#totals.add(meanLoss * weight, numCorrect, count, weight, numAnswers);
+      const total = isSum ? lossValue : lossValue * weight;
+      this.#totals.add(total, numCorrect, count, weight, numAnswers);
       tf.dispose(scalarsOf(batch));
     }
     const [loss, numCorrect, numSamples, mass = numSamples, numAnswers = numSamples] =

@@ -14,7 +14,7 @@ import { OutOfMemoryError } from '@deepend/core';
 import { type LossOption, type Metric, softmaxCrossEntropy, toLoss } from '@deepend/optim';
 import * as tf from '@tensorflow/tfjs-core';
 import type { LayersModel } from '@tensorflow/tfjs-layers';
-import { answersOf, massOf, RunningMetrics } from './accumulator';
+import { answersOf, isSum, massOf, RunningMetrics } from './accumulator';
 import {
   type AnyLoader,
   checkBatch,
@@ -101,7 +101,8 @@ export async function evaluatePlan(
         const measured = plan.measure(computeLoss, logits, labels);
         const mass = massOf(computeLoss, labels);
         const answers = answersOf(computeLoss, labels);
-        running.add({ ...measured, count: countSamples(batch), mass, answers });
+        const count = countSamples(batch);
+        running.add({ ...measured, isSum: isSum(computeLoss), count, mass, answers });
         if (metrics.length > 0) outputs = plan.outputs(logits);
         for (const metric of metrics)
           await metric.update(outputs as tf.Tensor, labels as tf.Tensor);

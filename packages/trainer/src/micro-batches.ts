@@ -13,7 +13,7 @@ import {
 import { mixSeed, OutOfMemoryError } from '@deepend/core';
 import { GradientAccumulator } from '@deepend/optim';
 import * as tf from '@tensorflow/tfjs-core';
-import { type BatchMetrics, massOf, scalarsOf } from './accumulator';
+import { type BatchMetrics, isSum, massOf, scalarsOf } from './accumulator';
 import { type AnyBatch, countSamples } from './loader';
 
 interface MicroBatchOptions {
@@ -75,7 +75,7 @@ export class MicroBatches {
     if (size >= count) return plan.forwardBackward(features, labels, { seed, loss });
     const accumulator = new GradientAccumulator();
     const parts: BatchMetrics[] = [];
-    const total = massOf(loss, labels);
+    const total = isSum(loss) ? 1 : massOf(loss, labels);
     try {
       for (let start = 0; start < count; start += size) {
         const length = Math.min(size, count - start);
@@ -83,7 +83,7 @@ export class MicroBatches {
         const y = sliceTensors(labels, start, length);
         try {
           const result = plan.forwardBackward(x, y, { seed: mixSeed(seed, start), loss });
-          const mass = massOf(loss, y);
+          const mass = isSum(loss) ? 1 : massOf(loss, y);
           parts.push({ loss: result.loss, correct: result.correct, count: length, mass });
           const fraction = fractionOf(mass ?? length, total ?? count);
           accumulator.add(result.gradients, fraction);

@@ -21,7 +21,7 @@ import {
   toLoss,
 } from '@deepend/optim';
 import * as tf from '@tensorflow/tfjs-core';
-import { answersOf, type BatchMetrics, massOf } from './accumulator';
+import { answersOf, type BatchMetrics, isSum, massOf } from './accumulator';
 import { type AnyBatch, type Batch, countSamples } from './loader';
 import { MicroBatches } from './micro-batches';
 import type { AnyModel } from './model';
@@ -139,13 +139,20 @@ export class StepRunner {
     const mass = massOf(this.loss, batch.labels);
     if (!this.#accumulator) this.#update(gradients, lr);
     else {
-      this.#accumulator.add(gradients, mass ?? count);
-      this.#addPendingMass(mass ?? count);
+      const weight = isSum(this.loss) ? 1 : (mass ?? count);
+      this.#accumulator.add(gradients, weight);
+      this.#addPendingMass(isSum(this.loss) ? 0 : weight);
       disposeAll(gradients);
       if (this.#pendingBatches === gradientAccumulationSteps || isLast)
-        this.#update(divide(this.#accumulator.take(), this.#pendingMass), lr);
+        this.#update(this.#average(this.#accumulator.take()), lr);
     }
-    return { loss, correct, count, mass, answers: answersOf(this.loss, batch.labels) };
+    const answers = answersOf(this.loss, batch.labels);
+    return { loss, isSum: isSum(this.loss), correct, count, mass, answers };
+  }
+
+  /** Of gradients that several batches have added up. */
+  #average(sums: readonly ParameterGradient[]): readonly ParameterGradient[] {
+    return isSum(this.loss) ? sums : divide(sums, this.#pendingMass);
   }
 
   /** Clips the gradients, updates weights and EMA, and disposes the gradients. */

@@ -1,10 +1,15 @@
 /** What a script gave `train`, made again from the plain descriptions in `config.json`. */
 import {
   binaryCrossEntropy,
+  type CrossEntropyOptions,
   crossEntropy,
+  huberLoss,
+  meanAbsoluteError,
   meanSquaredError,
   metrics,
+  type ReductionOption,
   schedules,
+  smoothL1,
 } from '@deepend/optim';
 import {
   type Callback,
@@ -21,12 +26,21 @@ export class NotDescribedError extends Error {}
 type Loss = NonNullable<TrainOptions['loss']>;
 type Schedule = Exclude<TrainOptions['lr'], number | ((epoch: number) => number)>;
 
+const reductionOf = (reduction: unknown) => defined({ reduction }) as ReductionOption<'sum'>;
+
 // Each builder checks the options that the file gives it.
 const LOSSES: Readonly<Record<string, (options: never) => Loss>> = {
-  crossEntropy: ({ labelSmoothing, classWeights }: Fields) =>
-    crossEntropy(defined({ labelSmoothing, classWeights }) as never),
-  meanSquaredError: () => meanSquaredError(),
-  binaryCrossEntropy: () => binaryCrossEntropy(),
+  crossEntropy: ({ labelSmoothing, classWeights, ignoreIndex, reduction }: Fields) =>
+    crossEntropy(
+      defined({ labelSmoothing, classWeights, ignoreIndex, reduction }) as CrossEntropyOptions,
+    ),
+  meanSquaredError: ({ reduction }: Fields) => meanSquaredError(reductionOf(reduction)),
+  meanAbsoluteError: ({ reduction }: Fields) => meanAbsoluteError(reductionOf(reduction)),
+  huberLoss: ({ delta, reduction }: Fields) =>
+    huberLoss({ ...(defined({ delta }) as { delta?: number }), ...reductionOf(reduction) }),
+  smoothL1: ({ beta, reduction }: Fields) =>
+    smoothL1({ ...(defined({ beta }) as { beta?: number }), ...reductionOf(reduction) }),
+  binaryCrossEntropy: ({ reduction }: Fields) => binaryCrossEntropy(reductionOf(reduction)),
 };
 
 const SCHEDULES: Readonly<Record<string, (options: never) => Schedule>> = {

@@ -8,6 +8,13 @@ import { runFusedKernel } from '@deepend/compiler';
 import { checkOptions, rule } from '@deepend/core';
 import * as tf from '@tensorflow/tfjs-core';
 import { checkClassIndices, classRows, type MaskedLabels, numRows, splitMask } from './labels';
+import {
+  type LossOfPositions,
+  onTapeToo,
+  type Reduction,
+  type ReductionOption,
+  reductionRule,
+} from './reduction';
 
 /**
  * Softmax cross-entropy on logits, with its gradient, in its stable form: the logits minus the
@@ -23,11 +30,13 @@ export function softmaxCrossEntropy<T extends tf.Tensor = tf.Tensor2D>(
   logits: T,
   labels: tf.Tensor,
 ): LossResult<tf.Scalar, T> {
-  return tf.tidy(() => {
-    const rows = classRows('[optim] softmaxCrossEntropy', logits, labels);
-    const { loss, correct, dLogits } = meanOverRows(rows.logits, rows.labels);
-    return { loss, correct, dLogits: tf.reshape(dLogits, logits.shape) as T };
-  });
+  return tf.tidy(() =>
+    onTapeToo(logits, (x) => {
+      const rows = classRows('[optim] softmaxCrossEntropy', x, labels);
+      const { loss, correct, dLogits } = meanOverRows(rows.logits, rows.labels);
+      return { loss, correct, dLogits: tf.reshape(dLogits, logits.shape) as T };
+    }),
+  );
 }
 
 /** Of logits `[rows, numClasses]`. */
@@ -38,7 +47,7 @@ function meanOverRows(logits: tf.Tensor2D, labels: tf.Tensor): LossResult<tf.Sca
     return { loss, correct, dLogits };
   }
   const targets = probabilitiesOf(logits, labels);
-  return composed(logits, labels, { targets, mass: tf.scalar(logits.shape[0]) });
+  return divided(composed(logits, labels, { targets }), tf.scalar(logits.shape[0]));
 }
 
 softmaxCrossEntropy.appliesActivation = 'softmax' as const;
@@ -48,7 +57,8 @@ softmaxCrossEntropy.answers = numRows;
 softmaxCrossEntropy.checkLabels = (logits: tf.Tensor, labels: tf.Tensor) =>
   checkClassIndices('[optim] softmaxCrossEntropy', logits, labels);
 
-export interface CrossEntropyOptions {
+export interface CrossEntropyOptions<R extends Reduction = 'mean' | 'sum'>
+  extends ReductionOption<R> {
   /** Fraction of each label that is spread evenly over all classes, 0 to below 1. @default 0 */
   labelSmoothing?: number;
   /** A weight for each class, at least 0. @default 1 for all */
@@ -77,6 +87,7 @@ const crossEntropyOptions = rule.object({
     )
     .optional(),
   ignoreIndex: rule.integer().optional(),
+  reduction: reductionRule(),
 });
 
 /**
@@ -91,31 +102,51 @@ const MIN_MASS = 1e-30;
  * weights; for probabilities it is divided by the number of positions.
  *
  * Labels: as for `softmaxCrossEntropy`; or `{ labels, mask }` with a mask `[batch, ...]` of the
- * indices' shape, 1 or a weight where a position counts and 0 where it does not.
+ * indices' shape, 1 or a weight where a position counts and 0 where it does not; or
+ * `{ labels, lengths }` with int32 `[batch]`, the number of positions of each sequence that count.
+ *
+ * The loss is also a function of its own: `crossEntropy()(logits, labels)` gives
+ * `{ loss, correct, dLogits }`, and TensorFlow.js's tape goes back through `loss`.
  * @throws TypeError or RangeError when an option is wrong; the loss throws RangeError when labels,
- *   mask or weights do not fit the outputs
+ *   mask, lengths or weights do not fit the outputs
  * @example
  * const loss = crossEntropy({ labelSmoothing: 0.1 });
  * await train(net, trainIter, testIter, { numEpochs: 10, lr: 0.1, loss });
+ * @example
+ * const { loss } = crossEntropy({ reduction: 'none' })(logits, { labels, lengths });
  */
-export function crossEntropy(options: CrossEntropyOptions = {}): AnyLoss<tf.Scalar> {
+export function crossEntropy(
+  options: CrossEntropyOptions<'none'> & { reduction: 'none' },
+): LossOfPositions;
+export function crossEntropy(options?: CrossEntropyOptions): AnyLoss<tf.Scalar>;
+export function crossEntropy(
+  options: CrossEntropyOptions<Reduction> = {},
+): AnyLoss<tf.Scalar> | LossOfPositions {
   const checked = checkOptions(WHERE, crossEntropyOptions, options);
-  const { labelSmoothing = 0, classWeights, ignoreIndex } = checked;
+  const { labelSmoothing = 0, classWeights, ignoreIndex, reduction } = checked;
   const isPlain = labelSmoothing === 0 && !classWeights && ignoreIndex === undefined;
-  const loss = (logits: tf.Tensor, given: tf.Tensor | MaskedLabels) =>
-    tf.tidy(() => {
-      const { labels, mask } = splitMask(WHERE, given);
-      if (isPlain && !mask) return { ...softmaxCrossEntropy(logits, labels) };
-      const { loss, correct, dLogits } = ofRows(logits, { labels, mask }, checked);
-      return { loss, correct, dLogits: tf.reshape(dLogits, logits.shape) };
-    });
+  const compute = (logits: tf.Tensor, given: tf.Tensor | MaskedLabels) => {
+    const { labels, mask } = splitMask(WHERE, given);
+    if (isPlain && !mask && reduction === 'mean') return { ...softmaxCrossEntropy(logits, labels) };
+    const { loss, correct, dLogits } = ofRows(logits, { labels, mask }, checked);
+    const shape = reduction === 'none' ? logits.shape.slice(0, -1) : [];
+    return {
+      loss: tf.reshape(loss, shape) as tf.Scalar,
+      correct,
+      dLogits: tf.reshape(dLogits, logits.shape),
+    };
+  };
+  const loss = (logits: tf.Tensor, labels: tf.Tensor | MaskedLabels) =>
+    tf.tidy(() => onTapeToo(logits, (x) => compute(x, labels)));
   return Object.assign(loss, {
     appliesActivation: 'softmax' as const,
+    reduction,
     config: {
       name: 'crossEntropy',
       ...(!isPlain && { labelSmoothing }),
       ...(classWeights && { classWeights }),
       ...(ignoreIndex !== undefined && { ignoreIndex }),
+      ...(reduction !== 'mean' && { reduction }),
     },
     checkLabels: (logits: tf.Tensor, labels: tf.Tensor | MaskedLabels) =>
       checkClassIndices(WHERE, logits, labels, { ignoreIndex }),
@@ -137,8 +168,8 @@ interface Counting {
 function ofRows(
   logits: tf.Tensor,
   { labels, mask }: { labels: tf.Tensor; mask: tf.Tensor | undefined },
-  { labelSmoothing = 0, classWeights, ignoreIndex }: CrossEntropyOptions,
-): LossResult<tf.Scalar> {
+  { labelSmoothing = 0, classWeights, ignoreIndex, reduction }: CrossEntropyOptions<Reduction>,
+): Reduced {
   const rows = classRows(WHERE, logits, labels);
   const numClasses = rows.logits.shape[1];
   if (classWeights && classWeights.length !== numClasses) {
@@ -153,13 +184,43 @@ function ofRows(
       ? sharp
       : tf.add(tf.mul(sharp, 1 - labelSmoothing), labelSmoothing / numClasses);
   const counted = countedRows(rows.labels, { mask, ignoreIndex }); // [rows], or undefined for all
-  if (!classWeights && !counted) return meanOverRows(rows.logits, smooth);
+  if (!classWeights && !counted && reduction !== 'none') {
+    const mean = meanOverRows(rows.logits, smooth);
+    return reduction === 'sum' ? scaled(mean, rows.logits.shape[0]) : mean;
+  }
   const weighted: tf.Tensor2D = classWeights
     ? tf.mul(smooth, tf.tensor2d([...classWeights], [1, numClasses]))
     : smooth;
   const targets: tf.Tensor2D = counted ? tf.mul(weighted, tf.expandDims(counted, 1)) : weighted;
+  if (reduction !== 'mean') {
+    const terms = composed(rows.logits, rows.labels, { targets, counted });
+    return reduction === 'none' ? terms : { ...terms, loss: tf.sum(terms.loss) };
+  }
   const mass = asScalar(massOf(mask ? { labels, mask } : labels, { classWeights, ignoreIndex }));
-  return composed(rows.logits, rows.labels, { targets, mass, counted });
+  return divided(composed(rows.logits, rows.labels, { targets, counted }), mass);
+}
+
+/** A loss, a scalar or one of each row, and the gradient of its sum. */
+interface Reduced {
+  readonly loss: tf.Tensor;
+  readonly correct: tf.Scalar;
+  readonly dLogits: tf.Tensor2D;
+}
+
+/** The sum from the mean. */
+const scaled = ({ loss, correct, dLogits }: LossResult<tf.Scalar>, numRows: number): Reduced => ({
+  loss: tf.mul(loss, numRows),
+  correct,
+  dLogits: tf.mul(dLogits, numRows),
+});
+
+/** The mean of the rows' losses. */
+function divided({ loss, correct, dLogits }: Reduced, mass: tf.Scalar): LossResult<tf.Scalar> {
+  return {
+    loss: tf.div<tf.Scalar>(tf.sum(loss), mass),
+    correct,
+    dLogits: tf.div<tf.Tensor2D>(dLogits, mass),
+  };
 }
 
 /** The weight of each row, float32 `[rows]`; undefined when all count alike. */
@@ -181,11 +242,11 @@ function massOf(
   given: tf.Tensor | MaskedLabels,
   { classWeights, ignoreIndex }: Counting,
 ): tf.Scalar | number {
-  const { labels, mask } = splitMask(WHERE, given);
-  const isIndices = labels.rank === 1 || labels.dtype === 'int32';
-  const needsLabels = isIndices && (classWeights !== undefined || ignoreIndex !== undefined);
-  if (!needsLabels && !mask) return numRows(labels);
   return tf.tidy(() => {
+    const { labels, mask } = splitMask(WHERE, given);
+    const isIndices = labels.rank === 1 || labels.dtype === 'int32';
+    const needsLabels = isIndices && (classWeights !== undefined || ignoreIndex !== undefined);
+    if (!needsLabels && !mask) return numRows(labels);
     const indices = tf.cast(tf.reshape(labels, isIndices ? [-1] : [numRows(labels), -1]), 'int32');
     const counted: tf.Tensor =
       countedRows(isIndices ? indices : labels, { mask, ignoreIndex }) ??
@@ -205,26 +266,23 @@ function probabilitiesOf({ shape }: tf.Tensor2D, labels: tf.Tensor): tf.Tensor2D
 }
 
 /**
- * −Σ targets·log softmax / mass, in core ops. A row's targets need not add up to 1.
+ * −Σ targets·log softmax of each row, in core ops. A row's targets need not add up to 1.
  * @param labels for the number of correct predictions
  * @param options.counted which rows count; all by default
  */
 function composed(
   logits: tf.Tensor2D,
   labels: tf.Tensor,
-  options: { targets: tf.Tensor2D; mass: tf.Tensor; counted?: tf.Tensor1D | undefined },
-): { loss: tf.Scalar; correct: tf.Scalar; dLogits: tf.Tensor2D } {
-  const { targets, mass, counted } = options;
+  options: { targets: tf.Tensor2D; counted?: tf.Tensor1D | undefined },
+): Reduced {
+  const { targets, counted } = options;
   const shifted = tf.sub(logits, tf.max(logits, 1, true));
   const exponentials = tf.exp(shifted);
   const sums = tf.sum(exponentials, 1, true); // [rows, 1]
   const logProbabilities = tf.sub(shifted, tf.log(sums));
-  const loss: tf.Scalar = tf.div(tf.sub(0, tf.sum(tf.mul(targets, logProbabilities))), mass);
+  const loss = tf.sub(0, tf.sum(tf.mul(targets, logProbabilities), 1)); // [rows]
   const whole = tf.sum(targets, 1, true); // [rows, 1]
-  const dLogits: tf.Tensor2D = tf.div(
-    tf.sub(tf.mul(tf.div(exponentials, sums), whole), targets),
-    mass,
-  );
+  const dLogits: tf.Tensor2D = tf.sub(tf.mul(tf.div(exponentials, sums), whole), targets);
   const truth = labels.rank === 1 ? labels : tf.argMax(labels, 1);
   const right = tf.cast(tf.equal(tf.argMax(logits, 1), truth), 'float32'); // [rows]
   const correct: tf.Scalar = tf.sum(counted ? tf.mul(right, counted) : right);

@@ -6,30 +6,85 @@ import * as tf from '@tensorflow/tfjs-core';
 const list = (shape: readonly number[]) => `[${shape.join(', ')}]`;
 
 /** Labels, and which of their positions count: 1 or a weight where one does, 0 elsewhere. */
-export interface MaskedLabels {
+export interface LabelsWithMask {
   readonly [name: string]: tf.Tensor;
   readonly labels: tf.Tensor;
   /** Of the labels' shape. */
   readonly mask: tf.Tensor;
 }
 
-/** @throws RangeError when the mask has another shape than the class indices */
+/** Labels `[batch, time, ...]` of sequences, of which only the first positions count. */
+export interface LabelsWithLengths {
+  readonly [name: string]: tf.Tensor;
+  readonly labels: tf.Tensor;
+  /** The number of positions of each sequence that count, 0 to `time`: `[batch]`. */
+  readonly lengths: tf.Tensor;
+}
+
+export type MaskedLabels = LabelsWithMask | LabelsWithLengths;
+
+/**
+ * The labels, and their mask, which is made of lengths where these are given: call it inside
+ * `tf.tidy`.
+ * @throws RangeError when the mask has another shape than the class indices, or there is not a
+ *   length for each sequence
+ */
 export function splitMask(
   where: string,
   given: tf.Tensor | MaskedLabels,
 ): { labels: tf.Tensor; mask: tf.Tensor | undefined } {
   if (isTensor(given)) return { labels: given, mask: undefined };
-  const { labels, mask, ...rest } = (given ?? {}) as Partial<MaskedLabels>;
-  if (!isTensor(labels) || !isTensor(mask) || Object.keys(rest).length > 0) {
+  const { labels, mask, lengths, ...rest } = (given ?? {}) as Record<string, tf.Tensor>;
+  const isMask = isTensor(mask) && lengths === undefined;
+  const isLengths = isTensor(lengths) && mask === undefined;
+  if (!isTensor(labels) || !(isMask || isLengths) || Object.keys(rest).length > 0) {
     throw new TypeError(
-      `${where}: expected labels as one tensor, or as { labels, mask }, got ` +
-        `{ ${Object.keys(given ?? {}).join(', ')} }`,
+      `${where}: expected labels as one tensor, or as { labels, mask } or { labels, lengths }, ` +
+        `got { ${Object.keys(given ?? {}).join(', ')} }`,
     );
   }
-  const expected = labels.dtype === 'int32' ? labels.shape : labels.shape.slice(0, mask.rank);
-  if (mask.shape.join() === expected.join()) return { labels, mask };
+  if (isLengths) return { labels, mask: maskOf(where, labels, lengths) };
+  const expected = labels.dtype === 'int32' ? labels.shape : labels.shape.slice(0, mask?.rank);
+  if (mask?.shape.join() === expected.join()) return { labels, mask };
   throw new RangeError(
-    `${where}: expected a mask of the labels' shape ${list(expected)}, got ${list(mask.shape)}`,
+    `${where}: expected a mask of the labels' shape ${list(expected)}, got ` +
+      list(mask?.shape ?? []),
+  );
+}
+
+/** 1 where a position is within its sequence: `[batch, time]`, for indices of their shape. */
+function maskOf(where: string, labels: tf.Tensor, lengths: tf.Tensor): tf.Tensor {
+  const [batch = 0, time] = labels.shape;
+  if (time === undefined || lengths.shape.join() !== `${batch}`) {
+    throw new RangeError(
+      `${where}: expected lengths [${batch}] for labels [batch, time, ...], one for each ` +
+        `sequence, got ${list(lengths.shape)} for labels ${list(labels.shape)}`,
+    );
+  }
+  const ends = tf.reshape(tf.cast(lengths, 'int32'), [batch, 1]);
+  const within = tf.cast(tf.less(tf.range(0, time, 1, 'int32'), ends), 'float32'); // [batch, time]
+  if (labels.dtype !== 'int32' || labels.rank === 2) return within;
+  const ones = labels.shape.slice(2).map(() => 1);
+  return tf.mul(tf.reshape(within, [batch, time, ...ones]), tf.onesLike(labels));
+}
+
+/**
+ * Checks that each length is an integer from 0 to the number of positions. Reads the lengths from
+ * the device.
+ * @throws RangeError that says which length
+ */
+export function checkLengths(where: string, given: tf.Tensor | MaskedLabels): void {
+  const lengths = isTensor(given) ? undefined : given.lengths;
+  if (!isTensor(lengths)) return;
+  const time = (given as LabelsWithLengths).labels.shape[1] ?? 0;
+  const values = lengths.dataSync();
+  const bad = values.findIndex(
+    (length) => !(Number.isInteger(length) && length >= 0 && length <= time),
+  );
+  if (bad < 0) return;
+  throw new RangeError(
+    `${where}: expected lengths that are integers from 0 to ${time}, the labels' positions, got ` +
+      `${formatValue(values[bad])} for sequence ${bad} of a batch`,
   );
 }
 
@@ -84,7 +139,8 @@ export function checkClassIndices(
   given: tf.Tensor | MaskedLabels,
   { ignoreIndex }: { ignoreIndex?: number | undefined } = {},
 ): void {
-  const { labels } = splitMask(where, given);
+  checkLengths(where, given);
+  const labels = isTensor(given) ? given : given.labels;
   if (labels.rank !== shape.length - 1) return; // probabilities
   const numClasses = shape.at(-1) ?? 0;
   const values = labels.dataSync();

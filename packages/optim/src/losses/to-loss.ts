@@ -36,7 +36,14 @@ type Returned = ReturnType<AnyLoss> | tf.Scalar;
  *   on the outputs
  */
 export function toLoss(where: string, loss: LossOption): AnyLoss {
-  if (typeof loss === 'function') return isComplete(loss) ? loss : ofFunction(where, loss);
+  if (typeof loss === 'function') {
+    if (!isComplete(loss)) return ofFunction(where, loss);
+    if (loss.reduction !== 'none') return loss;
+    throw new TypeError(
+      `${where}: expected a loss that is one number, got reduction 'none'; use 'mean' or 'sum', or ` +
+        'reduce it yourself: (outputs, labels) => tf.mean(loss(outputs, labels).loss)',
+    );
+  }
   if (typeof loss === 'object' && loss !== null && Object.keys(loss).length > 0)
     return ofRecord(where, loss);
   throw new TypeError(
@@ -143,7 +150,12 @@ function partsOf(where: string, record: LossRecord): Part[] {
           `got ${formatValue(entry)}`,
       );
     }
-    return { name, weight, loss: toLoss(where, loss) };
+    const part = toLoss(where, loss);
+    if (part.reduction !== 'sum') return { name, weight, loss: part };
+    throw new TypeError(
+      `${where}: loss of output '${name}': expected the reduction 'mean', got 'sum', which losses ` +
+        'of several outputs do not have; give it a weight: { loss, weight }',
+    );
   });
 }
 
