@@ -1,7 +1,9 @@
 /** The parts of data-parallel training: batch splits, files between processes, cores. */
+
 import { closeSync } from 'node:fs';
 import { getThreads, setThreads } from '@deepend/backend-simd';
 import { compile } from '@deepend/compiler';
+import { splitBatch } from '@deepend/core';
 import { type Device, device, shareCores, workerEnvironment } from '@deepend/device';
 import { book } from '@deepend/models';
 import { softmaxCrossEntropy } from '@deepend/optim';
@@ -9,7 +11,6 @@ import { train } from '@deepend/trainer';
 import * as tf from '@tensorflow/tfjs-core';
 import fc from 'fast-check';
 import { afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
-import { splitBatch } from '../../packages/distributed/src/arrays';
 import {
   ArrayReader,
   openSharedFile,

@@ -41,3 +41,4 @@ export type { EpochRecord, StepRecord } from './records';
 export * as rule from './rules';
 export { deserializeError, type SerializedError, serializeError } from './serialized-error';
 export type { ImageShape } from './shapes';
+export { type Part, partOf, type Share, splitBatch } from './split-batch';

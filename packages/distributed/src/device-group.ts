@@ -6,17 +6,15 @@
  * gradients are parts of the gradient that one device would compute, and are summed.
  */
 import type { ForwardPass, Loss, ParameterGradient, Plan, StepResult } from '@deepend/compiler';
-import { mixSeed } from '@deepend/core';
+import { mixSeed, type Part, splitBatch } from '@deepend/core';
 import { type CoreShare, type Device, shareCores, workerEnvironment } from '@deepend/device';
 import * as tf from '@tensorflow/tfjs-core';
 import type { LayersModel } from '@tensorflow/tfjs-layers';
 import {
   ensureLength,
   forEachTensor,
-  type Part,
   readTensors,
   sharedArray,
-  splitBatch,
   tensorOf,
   totalSize,
 } from './arrays';

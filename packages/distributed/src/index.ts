@@ -14,4 +14,11 @@ export {
   rank,
   worldSize,
 } from './mpi/collectives';
+export {
+  type OwnStep,
+  Ranks,
+  type SharedStep,
+  type StepCounts,
+  type StopRequest,
+} from './mpi/ranks';
 export type { Values } from './mpi/world';

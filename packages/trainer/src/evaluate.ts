@@ -11,10 +11,11 @@ import {
   type TrainingPlan,
 } from '@deepend/compiler';
 import { OutOfMemoryError } from '@deepend/core';
+import type { Ranks } from '@deepend/distributed';
 import { type LossOption, type Metric, softmaxCrossEntropy, toLoss } from '@deepend/optim';
 import * as tf from '@tensorflow/tfjs-core';
 import type { LayersModel } from '@tensorflow/tfjs-layers';
-import { answersOf, isSum, massOf, RunningMetrics } from './accumulator';
+import { answersOf, isSum, type MetricTotals, massOf, RunningMetrics } from './accumulator';
 import {
   type AnyLoader,
   checkBatch,
@@ -81,9 +82,9 @@ export async function evaluatePlan(
   where: string,
   plan: TrainingPlan,
   loader: AnyLoader,
-  options: EvaluateOptions,
+  options: EvaluateOptions & { ranks?: Ranks | undefined },
 ): Promise<Evaluation> {
-  const { metrics = [] } = options;
+  const { metrics = [], ranks } = options;
   const computeLoss = toLoss(where, options.loss ?? softmaxCrossEntropy);
   const allowContinuous = options.loss !== undefined;
   const running = new RunningMetrics();
@@ -96,21 +97,24 @@ export async function evaluatePlan(
       let logits: Tensors | undefined; // [batch, outputs] for one output of classes
       let outputs: Tensors | undefined;
       try {
-        checkBatch(where, batch, plan, { checkLabels: true, allowContinuous });
-        logits = logitsInParts(where, plan, features);
-        const measured = plan.measure(computeLoss, logits, labels);
-        const mass = massOf(computeLoss, labels);
-        const answers = answersOf(computeLoss, labels);
-        const count = countSamples(batch);
-        running.add({ ...measured, isSum: isSum(computeLoss), count, mass, answers });
-        if (metrics.length > 0) outputs = plan.outputs(logits);
-        for (const metric of metrics)
-          await metric.update(outputs as tf.Tensor, labels as tf.Tensor);
+        if (countSamples(batch) > 0 || !ranks) {
+          checkBatch(where, batch, plan, { checkLabels: true, allowContinuous });
+          logits = logitsInParts(where, plan, features);
+          const measured = plan.measure(computeLoss, logits, labels);
+          const mass = massOf(computeLoss, labels);
+          const answers = answersOf(computeLoss, labels);
+          const count = countSamples(batch);
+          running.add({ ...measured, isSum: isSum(computeLoss), count, mass, answers });
+          if (metrics.length > 0) outputs = plan.outputs(logits);
+        }
+        if (metrics.length === 0) continue;
+        await updateMetrics(metrics, { outputs, labels, ranks });
       } finally {
         disposeBatch(batch);
         tf.dispose([logits ?? [], outputs ?? []] as tf.TensorContainer);
       }
     }
+    if (ranks) await sumOverRanks(running, ranks);
     const result = await running.read();
     if (result.numSamples === 0)
       throw new RangeError(`${where}: the loader gave no batch; expected ${loader.numBatches}`);
@@ -120,6 +124,34 @@ export async function evaluatePlan(
   } finally {
     running.dispose();
     plan.beginSequence?.();
+  }
+}
+
+/** Makes sums over this rank's shares sums over all of them. */
+async function sumOverRanks(running: RunningMetrics, ranks: Ranks): Promise<void> {
+  await running.read();
+  running.restore((await ranks.sum([...running.totals()] as number[])) as unknown as MetricTotals);
+}
+
+/** Gives metrics a batch; that of all ranks where each has a share of it. */
+async function updateMetrics(
+  metrics: readonly Metric[],
+  {
+    outputs,
+    labels,
+    ranks,
+  }: { outputs?: Tensors | undefined; labels: Tensors; ranks?: Ranks | undefined },
+): Promise<void> {
+  const own = [outputs, labels] as [tf.Tensor, tf.Tensor];
+  const whole = ranks && [
+    await ranks.gatherRows(outputs && own[0]),
+    await ranks.gatherRows(outputs && own[1]),
+  ];
+  const [allOutputs, allLabels] = (whole ?? own) as [tf.Tensor, tf.Tensor];
+  try {
+    for (const metric of metrics) await metric.update(allOutputs, allLabels);
+  } finally {
+    if (whole) tf.dispose(whole);
   }
 }
 

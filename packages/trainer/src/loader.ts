@@ -9,7 +9,7 @@ import {
   type Tensors,
   type TrainingPlan,
 } from '@deepend/compiler';
-import { formatValue } from '@deepend/core';
+import { formatValue, type Share } from '@deepend/core';
 import { dispose, type Tensor, type TensorContainer } from '@tensorflow/tfjs-core';
 
 /**
@@ -58,6 +58,13 @@ export interface Loader<Features extends Tensors = Tensor, Labels extends Tensor
   describe?(): object;
   /** Continues at a position that `state` returned. */
   restore?(state: object): void;
+  /**
+   * A loader of one part of each batch, at the same position, for training on several processes. It
+   * gives as many batches, of which some may have no samples; its numbers are those of whole
+   * batches. Without it each process loads whole batches and cuts them.
+   * @returns undefined when a part of a batch cannot be loaded by itself
+   */
+  share?(share: Share): Loader<Features, Labels> | undefined;
 }
 
 /** Number of samples of a batch. */

@@ -1,6 +1,7 @@
 /** The state of one call of `train`: its counters, and how checkpoints save and restore it. */
 
 import { randomUUID } from 'node:crypto';
+import { readFile } from 'node:fs/promises';
 import type { StateStructure } from '@deepend/compiler';
 import { type EpochRecord, mixSeed, type StepRecord } from '@deepend/core';
 import { currentDevice, type Device } from '@deepend/device';
@@ -16,8 +17,8 @@ import {
   statesOf,
   type TrainResult,
 } from './callbacks/callback';
-import type { Checkpoint } from './checkpoints/file';
-import { newestCheckpoint } from './checkpoints/folder';
+import { type Checkpoint, parseCheckpoint } from './checkpoints/file';
+import { type FoundCheckpoint, newestCheckpoint } from './checkpoints/folder';
 import { assertSameRun, restoreTensors, tensorsWithPrefix } from './checkpoints/restore';
 import { startSchedule } from './learning-rate';
 import type { AnyBatch, AnyLoader } from './loader';
@@ -147,9 +148,25 @@ export class Run {
     };
   }
 
+  /** Gives all ranks the weights of rank 0. */
+  async broadcastWeights(): Promise<void> {
+    const weights = this.#model.weights.map((weight) => weight.read() as tf.Variable);
+    await this.stepRunner.ranks?.broadcast(weights);
+  }
+
+  /** Stops the run on every rank when it was stopped on one. */
+  async agree(): Promise<void> {
+    const { ranks } = this.stepRunner;
+    if (!ranks) return;
+    const { stopReason: reason, resumable } = this;
+    const stop = await ranks.agree(reason === undefined ? undefined : { reason, resumable });
+    this.stopReason = stop?.reason;
+    this.resumable = stop?.resumable ?? false;
+  }
+
   /** Continues from the newest valid checkpoint of the option `resume`, if there is one. */
   async resume(): Promise<void> {
-    const found = this.#options.resume && (await newestCheckpoint(this.#options.resume));
+    const found = await this.#findCheckpoint();
     if (!found) return;
     const { file, checkpoint, damaged } = found;
     const { progress } = checkpoint;
@@ -171,6 +188,19 @@ export class Run {
     this.#restoreProgress(file, progress);
     if (progress.carried !== undefined) this.#restoreCarried(progress.carried, checkpoint);
     this.#restored = checkpoint;
+  }
+
+  /** The newest checkpoint of the folder to resume; that of rank 0 on every rank. */
+  async #findCheckpoint(): Promise<FoundCheckpoint | undefined> {
+    const { resume } = this.#options;
+    const { ranks } = this.stepRunner;
+    if (!resume) return undefined;
+    const found = !ranks || ranks.isFirst ? await newestCheckpoint(resume) : undefined;
+    if (!ranks) return found;
+    const bytes = await ranks.broadcastBytes(found && (await readFile(found.file)));
+    if (found || !bytes) return found;
+    const file = 'the checkpoint of rank 0';
+    return { file, checkpoint: parseCheckpoint(file, Buffer.from(bytes)), damaged: [] };
   }
 
   #restoreCarried(structure: StateStructure, { tensors }: Checkpoint): void {

@@ -9,7 +9,8 @@ import {
   planOf,
   type TrainingPlan,
 } from '@deepend/compiler';
-import { DeviceGroup } from '@deepend/distributed';
+import { mixSeed } from '@deepend/core';
+import { DeviceGroup, Ranks, worldSize } from '@deepend/distributed';
 import {
   clipByNorm,
   clipByValue,
@@ -64,6 +65,8 @@ export class StepRunner {
   readonly #options: StepOptions;
   readonly #accumulator: GradientAccumulator | undefined;
   readonly #group: DeviceGroup | undefined; // several devices that share each batch
+  /** The processes that share each batch, if a launcher of MPI started several. */
+  readonly ranks: Ranks | undefined;
   #pendingBatches = 0; // whose gradients wait for an update
   /** Samples or mass of those batches. */
   #pendingMass: number | tf.Scalar = 0;
@@ -92,7 +95,14 @@ export class StepRunner {
     });
     if (emaDecay !== undefined) this.ema = new ModelEma(plan, { decay: emaDecay });
     if (gradientAccumulationSteps > 1) this.#accumulator = new GradientAccumulator();
+    if (worldSize() > 1) this.ranks = new Ranks(plan);
     if (devices && devices.length > 1) {
+      if (this.ranks) {
+        throw new TypeError(
+          `${WHERE}: expected one device on each of ${worldSize()} ranks, got ${devices.length}; ` +
+            'leave out "devices": every rank trains on a device of its own',
+        );
+      }
       if (isModule(model)) {
         throw new TypeError(
           `${WHERE}: several devices train a tf.LayersModel; '${model.name}' is an nn.Module, ` +
@@ -131,12 +141,9 @@ export class StepRunner {
    */
   async step(batch: AnyBatch, { seed, lr, isLast }: StepSettings): Promise<BatchMetrics> {
     const { gradientAccumulationSteps = 1 } = this.#options;
-    const count = countSamples(batch);
-    const { loss, correct, gradients } = this.#group
-      ? await this.#group.step(batch as Batch, seed)
-      : this.microBatches.forwardBackward(batch, seed);
+    const { gradients, ...metrics } = await this.#forwardBackward(batch, seed);
+    const { count, mass } = metrics;
     this.#pendingBatches++;
-    const mass = massOf(this.loss, batch.labels);
     if (!this.#accumulator) this.#update(gradients, lr);
     else {
       const weight = isSum(this.loss) ? 1 : (mass ?? count);
@@ -146,13 +153,38 @@ export class StepRunner {
       if (this.#pendingBatches === gradientAccumulationSteps || isLast)
         this.#update(this.#average(this.#accumulator.take()), lr);
     }
-    const answers = answersOf(this.loss, batch.labels);
-    return { loss, isSum: isSum(this.loss), correct, count, mass, answers };
+    return metrics;
   }
 
   /** Of gradients that several batches have added up. */
   #average(sums: readonly ParameterGradient[]): readonly ParameterGradient[] {
     return isSum(this.loss) ? sums : divide(sums, this.#pendingMass);
+  }
+
+  /** Metrics and mean gradients of a batch; of all ranks' shares of it where there are several. */
+  async #forwardBackward(
+    batch: AnyBatch,
+    seed: number,
+  ): Promise<BatchMetrics & { gradients: readonly ParameterGradient[] }> {
+    const { loss, ranks } = this;
+    const count = countSamples(batch);
+    const numbers = {
+      isSum: isSum(loss),
+      count,
+      mass: count > 0 ? massOf(loss, batch.labels) : 0,
+      answers: count > 0 ? answersOf(loss, batch.labels) : 0,
+    };
+    if (this.#group) return { ...numbers, ...(await this.#group.step(batch as Batch, seed)) };
+    if (!ranks) return { ...numbers, ...this.microBatches.forwardBackward(batch, seed) };
+    const ownSeed = mixSeed(seed, ranks.share.index);
+    const own = count > 0 ? this.microBatches.forwardBackward(batch, ownSeed) : undefined;
+    const { mass = count, answers = count } = numbers;
+    return ranks.join(own, {
+      isSum: numbers.isSum,
+      count,
+      mass: await takeNumber(mass),
+      answers: await takeNumber(answers),
+    });
   }
 
   /** Clips the gradients, updates weights and EMA, and disposes the gradients. */
@@ -219,6 +251,14 @@ export class StepRunner {
 
 const disposeAll = (gradients: readonly ParameterGradient[]) =>
   tf.dispose(gradients.map(({ gradient }) => gradient));
+
+/** A number, or that of a scalar, which is disposed. */
+async function takeNumber(value: number | tf.Scalar): Promise<number> {
+  if (typeof value === 'number') return value;
+  const [number = Number.NaN] = await value.data();
+  value.dispose();
+  return number;
+}
 
 /** Divides gradients that are sums by their number of samples or mass, and disposes the sums. */
 function divide(sums: readonly ParameterGradient[], mass: number | tf.Scalar): ParameterGradient[] {

@@ -1,8 +1,8 @@
 /** Training a model: the book's `train_ch6`. */
-
+import { inspect } from 'node:util';
 import type { EpochRecord, StepRecord } from '@deepend/core';
 import { activate, currentDevice, type Device, toDevice } from '@deepend/device';
-import { checkDevices, requireFirst } from '@deepend/distributed';
+import { checkDevices, type Ranks, rank, requireFirst, worldSize } from '@deepend/distributed';
 import {
   type Callback,
   emit,
@@ -18,6 +18,7 @@ import {
   checkBatch,
   checkLoader,
   checkSameClasses,
+  countSamples,
   disposeBatch,
   rememberClasses,
 } from './loader';
@@ -26,6 +27,7 @@ import { checkTrainOptions, type TrainOptions } from './options';
 import { progressDisplay } from './progress';
 import { summarizeInNotebooks } from './progress-notebook';
 import { Run } from './run';
+import { shareLoader } from './share-loader';
 import { startDefaultDevice } from './start-device';
 import { Timer } from './timer';
 
@@ -61,12 +63,20 @@ export async function train(
 ): Promise<TrainResult> {
   const options = checkTrainOptions(WHERE, trainOptions);
   const device = await prepareDevice(model, options);
-  const { trainLoader, testLoader, dispose } = limitLoaders(trainIter, testIter, options);
-  const { callbacks: userCallbacks = [], progress = true } = options;
+  const { trainLoader, testLoader, dispose } = limitLoaders(
+    shareOfRank(trainIter),
+    testIter && shareOfRank(testIter),
+    options,
+  );
+  // Rank 0 writes and prints for all.
+  const { callbacks: userCallbacks = [], progress = true } =
+    rank() === 0 ? options : { progress: false };
   const display = progress && progressDisplay(userCallbacks, { trainLoader, testLoader });
   const callbacks = display ? [display, ...userCallbacks] : userCallbacks;
   const run = new Run(model, trainLoader, { ...options, device, callbacks });
   const { stepRunner } = run;
+  const { plan, ranks } = stepRunner;
+  const evaluation = { ...options, ranks };
   try {
     checkLoader(WHERE, trainIter, stepRunner.plan);
     if (testIter) {
@@ -74,10 +84,13 @@ export async function train(
       checkSameClasses(WHERE, trainIter, testIter);
     }
     await stepRunner.start();
+    await requireSameSettings(run, { trainIter, testIter });
     await run.resume();
+    await run.broadcastWeights();
     rememberClasses(model, trainIter);
     await emit(callbacks, 'onTrainBegin', run.info({ trainIter, testIter }));
     run.restoreCallbacks();
+    await run.agree();
 
     while (run.epoch <= run.numEpochs && run.stopReason === undefined) {
       const timer = new Timer().start();
@@ -92,21 +105,25 @@ export async function train(
       run.isTrained = true;
       if (testLoader) await emit(callbacks, 'onEvaluationBegin', { epoch: run.epoch });
       const tested = testLoader
-        ? await stepRunner.withEma(() => evaluatePlan(WHERE, stepRunner.plan, testLoader, options))
+        ? await stepRunner.withEma(() => evaluatePlan(WHERE, plan, testLoader, evaluation))
         : null;
       const record = epochRecord(run, { trained, tested, seconds: timer.stop() });
       run.endEpoch(record);
+      await ranks?.requireSameWeights(WHERE, record.epoch);
       await emit(statefulFirst(callbacks), 'onEpochEnd', record);
+      await run.agree();
     }
 
     if (!run.resumable) stepRunner.applyEma(); // a run that resumes continues from its own weights
     const result = summarizeInNotebooks(run.result());
     if (display) display.close();
     await emit(endOrder(callbacks, run), 'onTrainEnd', result);
+    await run.broadcastWeights(); // a callback may have restored those of the best epoch
     return result;
   } catch (error) {
     if (display) display.close();
     await emitFailure(callbacks, error);
+    if (ranks) await abortRanks(ranks, error);
     throw error;
   } finally {
     await run.dispose();
@@ -128,6 +145,43 @@ export async function trainEpoch(
   const once = { progress: false, ...options, numEpochs: 1 };
   const { history } = await train(model, trainIter, null, once);
   return history[0] as EpochRecord;
+}
+
+/** The loader of this process's share of each batch, where a launcher of MPI started several. */
+const shareOfRank = (loader: AnyLoader): AnyLoader =>
+  worldSize() > 1 ? shareLoader(loader, { index: rank(), of: worldSize() }) : loader;
+
+/** @throws Error on every rank where the settings of two ranks differ */
+async function requireSameSettings(
+  run: Run,
+  loaders: { trainIter: AnyLoader; testIter: AnyLoader | null },
+): Promise<void> {
+  const { ranks } = run.stepRunner;
+  if (!ranks) return;
+  const { config } = run.info(loaders);
+  const said = await ranks.gatherStrings(JSON.stringify({ ...config, numEpochs: run.numEpochs }));
+  const settings = said.map((text) => JSON.parse(text) as Record<string, unknown>);
+  const [first = {}] = settings;
+  settings.forEach((other, i) => {
+    const keys = Object.keys({ ...first, ...other });
+    const differing = keys.find((key) => show(first[key]) !== show(other[key]));
+    if (differing === undefined) return;
+    throw new Error(
+      `${WHERE}: expected the same settings on every rank, got ${differing} ` +
+        `${show(first[differing])} on rank 0 and ${show(other[differing])} on rank ${i}`,
+    );
+  });
+}
+
+const show = (value: unknown) => JSON.stringify(value) ?? 'none';
+
+/** How long the other ranks wait so that the first one, which may say more, ends all. */
+const FIRST_RANK_MS = 5000;
+
+/** Ends all ranks, which would wait for this one. */
+async function abortRanks(ranks: Ranks, error: unknown): Promise<void> {
+  if (!ranks.isFirst) await new Promise((resolve) => setTimeout(resolve, FIRST_RANK_MS));
+  ranks.abort(`failed: ${inspect(error)}`);
 }
 
 /** Starts the device, or the first of the devices, and moves the model there. */
@@ -167,7 +221,11 @@ async function trainOneEpoch(
   const allowContinuous = options.loss !== undefined;
   for await (const batch of loader) {
     try {
-      checkBatch(WHERE, batch, stepRunner.plan, { checkLabels: run.epoch === 1, allowContinuous });
+      if (countSamples(batch) > 0 || !stepRunner.ranks)
+        checkBatch(WHERE, batch, stepRunner.plan, {
+          checkLabels: run.epoch === 1,
+          allowContinuous,
+        });
       if (run.step === 0 || batch.isNewSequence) stepRunner.plan.beginSequence?.();
       stepTimer.start();
       metrics.add(await stepRunner.step(batch, run.nextStep()));
@@ -180,6 +238,7 @@ async function trainOneEpoch(
       run.batch = batch;
       await emit(callbacks, 'onStep', stepRecord(run));
       requireFiniteLoss(run); // after the callbacks, since stopOnNaN can say more
+      await run.agree();
       await yieldToEventLoop(run);
     } finally {
       run.batch = undefined;
@@ -188,6 +247,7 @@ async function trainOneEpoch(
     const isStopped = run.stopReason !== undefined && stepRunner.settled;
     if (isStopped && run.step < run.numBatches) return undefined;
   }
+  await stepRunner.ranks?.endEpoch();
   if (run.step === 0)
     throw new RangeError(
       `${WHERE}: the training loader gave no batch; expected ${loader.numBatches}`,

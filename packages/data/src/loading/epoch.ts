@@ -2,7 +2,7 @@
  * The batches of one epoch: their order, the memory they are written to, and who prepares them:
  * worker threads ahead of the loop, or the main thread when the loop asks.
  */
-import { isFloat32Array, isSharedBuffer, isUint8Array } from '@deepend/core';
+import { isFloat32Array, isSharedBuffer, isUint8Array, partOf, type Share } from '@deepend/core';
 import { isFileDataset, labelSize, numSamplesOf } from '../datasets/dataset';
 import { batchRng, permutation } from '../random';
 import type { AnyDataset, ImageShape, Transform } from '../types';
@@ -129,21 +129,24 @@ export interface OrderOptions {
   readonly batchSize: number;
   /** Samples in an epoch; with `dropLast` the last ones of the order are left out. */
   readonly numSamples: number;
+  /** The part of each batch to request. */
+  readonly share?: Share | undefined;
 }
 
 /** Orders the samples of an epoch and returns the function that requests a batch by its number. */
 export function orderEpoch(
   dataset: AnyDataset,
-  { stream, shuffle, seed, batchSize, numSamples }: OrderOptions,
+  { stream, shuffle, seed, batchSize, numSamples, share = { index: 0, of: 1 } }: OrderOptions,
 ): (batch: number) => BatchRequest {
   const total = numSamplesOf(dataset);
   const order = shuffle
     ? permutation(total, seed, stream)
     : Uint32Array.from({ length: total }, (_, i) => i);
   return (batch) => {
-    const start = batch * batchSize;
+    const part = partOf(Math.min(batchSize, numSamples - batch * batchSize), share);
+    const start = batch * batchSize + part.start;
     // A copy: posting a view to a worker would copy the whole order.
-    const indices = order.slice(start, Math.min(start + batchSize, numSamples));
+    const indices = order.slice(start, start + part.length);
     const samples = isFileDataset(dataset)
       ? Array.from(indices, (index) => dataset.files[index] as string)
       : indices;

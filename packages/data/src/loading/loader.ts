@@ -5,6 +5,7 @@ import {
   isFloat32Array,
   isInt32Array,
   isSharedBuffer,
+  type Share,
 } from '@deepend/core';
 import { getBackend, type Tensor, tensor, tensor4d } from '@tensorflow/tfjs-core';
 import {
@@ -38,6 +39,7 @@ import {
 } from './loader-options';
 import type { EpochSpec, PreparedBatch, SkippedFile } from './prepare';
 import { describePreprocessing, type Preprocessing } from './preprocessing';
+import { splitBatchwise } from './transform-images';
 
 /**
  * Closes the epoch of a loop that was neither finished nor returned, once its iterator has been
@@ -94,7 +96,8 @@ export class DataLoader<D extends AnyDataset = Dataset> implements Loader {
   readonly #settings: Settings;
   readonly #given: DataLoaderOptions;
   readonly #skipped = new Map<string, SkippedFile>();
-  readonly #position: Position;
+  #position: Position;
+  #share: Share | undefined;
   #buffers: SharedArrayBuffer[] = [];
 
   /**
@@ -207,6 +210,23 @@ export class DataLoader<D extends AnyDataset = Dataset> implements Loader {
     this.#position.restore(state);
   }
 
+  /**
+   * A loader of one part of each batch of this loader, at the same position: what one of several
+   * processes computes. It gives as many batches, of which some may have no samples. Its numbers
+   * (`batchSize`, `numSamples`) and its `state` are those of whole batches.
+   * @returns undefined when a transform needs whole batches: `mixUp`, `cutMix`, your own function
+   */
+  share(share: Share): DataLoader<D> | undefined {
+    const { workerTransforms, mainThreadTransforms, prefetch } = this.#settings;
+    const { batchwise } = splitBatchwise(workerTransforms);
+    if (batchwise.length > 0 || mainThreadTransforms.length > 0) return undefined;
+    const { workers } = this;
+    const part = new DataLoader(this.dataset, { ...this.#given, workers, prefetch });
+    part.#share = share;
+    part.#position = this.#position;
+    return part;
+  }
+
   [Symbol.asyncIterator](): AsyncGenerator<Batch, void, undefined> {
     const at = this.#position.begin();
     const opened: { epoch?: Epoch } = {};
@@ -230,7 +250,8 @@ export class DataLoader<D extends AnyDataset = Dataset> implements Loader {
       while (at.batch < numBatches) {
         const buffer = await epoch.take(at.batch);
         for (const skipped of buffer.prepared.skipped) this.#skipped.set(skipped.file, skipped);
-        const batch = buffer.prepared.count > 0 ? toTensors(buffer, inputShape) : undefined;
+        const isGiven = buffer.prepared.count > 0 || this.#share !== undefined;
+        const batch = isGiven ? toTensors(buffer, inputShape) : undefined;
         epoch.release(at.batch);
         this.#position.advance(at);
         if (batch) yield batch;
@@ -260,11 +281,12 @@ export class DataLoader<D extends AnyDataset = Dataset> implements Loader {
       stream,
       skip,
     };
+    const order = { stream, shuffle, seed, batchSize, numSamples, share: this.#share };
     const options = {
       spec,
       mainThreadTransforms,
       outputShape: inputShape,
-      requestBatch: orderEpoch(dataset, { stream, shuffle, seed, batchSize, numSamples }),
+      requestBatch: orderEpoch(dataset, order),
       firstBatch: batch,
       numBatches,
       buffers,
@@ -319,6 +341,6 @@ function toTensors({ values, prepared }: BatchBuffer, inputShape: ImageShape): B
  */
 function labelTensor({ labels, count }: PreparedBatch): Tensor {
   if (isInt32Array(labels)) return tensor(labels, [count], 'int32');
-  const size = labels.length / count;
+  const size = count === 0 ? 1 : labels.length / count;
   return tensor(labels, size === 1 ? [count] : [count, size], 'float32');
 }

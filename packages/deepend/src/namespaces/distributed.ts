@@ -1,4 +1,4 @@
-/** The namespace `distributed`: the ranks that `mpirun` started, and operations over all of them. */
+/** The namespace `distributed`: the ranks that `mpirun` started, and operations over them. */
 export {
   type AllReduceOptions,
   allGather,

@@ -94,6 +94,11 @@ export async function readCheckpoint(file: string): Promise<Checkpoint> {
   const bytes = await readFile(file).catch((cause: Error) => {
     throw new Error(`${WHERE}: ${file}: cannot be read (${cause.message})`, { cause });
   });
+  return parseCheckpoint(file, bytes);
+}
+
+/** A checkpoint from the bytes of its file, whose name stands in errors. */
+export function parseCheckpoint(file: string, bytes: Buffer): Checkpoint {
   const body = checkFile(file, bytes);
   let at = MAGIC.length + 1 + WORD_BYTES;
   const headerLength = body.readUInt32LE(at - WORD_BYTES);

@@ -1,0 +1,172 @@
+/**
+ * Training on ranks that `mpirun` starts: it equals training in one process, ends for all when it
+ * ends for one, and resumes on another number of ranks.
+ */
+import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import type { EpochRecord } from '@deepend/core';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { rowsOf } from '../helpers/full';
+import { type Ended, type Launcher, launchers, mpirun } from '../helpers/mpi';
+import { buildProgram, type Program } from '../helpers/program';
+
+let program: Program;
+let folder: string;
+beforeAll(async () => {
+  program = await buildProgram('test/distributed/ranks-program.ts');
+  folder = mkdtempSync(path.join(tmpdir(), 'deepend-ranks-'));
+});
+afterAll(async () => {
+  await program.remove();
+  rmSync(folder, { recursive: true });
+});
+
+interface Result {
+  readonly epochs: (EpochRecord & { metrics: { top3: number } })[];
+  readonly stopped?: string;
+  /** Sum of the absolute values of each weight. */
+  readonly sums: number[];
+  /** Of the weights of rank 0. */
+  readonly digest: string;
+  /** Of the weights of all ranks, joined. */
+  readonly digests: string;
+  /** Tensors that are left at the end. */
+  readonly tensors: number;
+}
+
+const [openMpi, mpich] = launchers as [Launcher, Launcher];
+const launcher = [openMpi, mpich].find(({ absent }) => !absent);
+const skipped = launcher ? '' : ` (skipped: ${openMpi.absent})`;
+
+const onRanks = (ranks: number, asked: object, by = launcher as Launcher): Promise<Ended> =>
+  mpirun(by, [program.file, JSON.stringify(asked)], {
+    ranks,
+    env: { DEEPEND_MPI: ranks === 1 ? '0' : '' },
+  });
+
+async function trained(ranks: number, asked: object, by?: Launcher): Promise<Result> {
+  const { code, stdout, stderr } = await onRanks(ranks, asked, by);
+  expect(code, stderr + stdout).toBe(0);
+  const line = stdout.split('\n').find((text) => text.startsWith('RESULT '));
+  return JSON.parse((line as string).slice('RESULT '.length)) as Result;
+}
+
+/** 50 samples in batches of 16: the last batch has two, so that the third rank has none of it. */
+const RUNS: [what: string, asked: object][] = [
+  ['plain gradient descent', { options: { lr: 0.9 } }],
+  [
+    'momentum, clipping, accumulation and an average',
+    {
+      options: {
+        optimizer: { name: 'sgd', momentum: 0.9, weightDecay: 1e-3 },
+        clipNorm: 0.5,
+        gradientAccumulationSteps: 3,
+        emaDecay: 0.7,
+      },
+    },
+  ],
+  ['a sum of losses', { options: { lr: 0.01 }, sum: true }],
+  ['Adam', { options: { optimizer: 'adam', lr: 1e-3 }, batchSize: 11 }],
+];
+
+function expectClose(got: Result, one: Result): void {
+  got.epochs.forEach((epoch, i) => {
+    const { metrics, ...numbers } = one.epochs[i] as Result['epochs'][number];
+    expect(epoch.metrics).toEqual(metrics);
+    for (const [key, value] of Object.entries(numbers))
+      expect(epoch[key as 'loss'], key).toBeCloseTo(value as number, 5);
+  });
+  got.sums.forEach((sum, i) => {
+    const expected = one.sums[i] as number;
+    expect(Math.abs(sum - expected)).toBeLessThanOrEqual(1e-5 * Math.max(1, expected));
+  });
+}
+
+describe(`training on ranks${skipped}`, () => {
+  it.skipIf(skipped).each(rowsOf(RUNS, ([what]) => what.startsWith('momentum')))(
+    'of %s equals one process',
+    async (_, asked) => {
+      const one = await trained(1, asked);
+      for (const ranks of [2, 3]) {
+        const many = await trained(ranks, asked);
+        expectClose(many, one);
+        expect(many.digests).toBe(many.digest.repeat(ranks));
+        expect(many.tensors).toBe(one.tensors);
+        if (ranks === 3) expect((await trained(ranks, asked)).digest).toBe(many.digest);
+      }
+    },
+    240_000,
+  );
+
+  it.skipIf(skipped)(
+    'has the same weights and statistics of batch normalization on every rank',
+    async () => {
+      const { digest, digests } = await trained(2, { model: 'book/bn_lenet', samples: 20 });
+      expect(digests).toBe(digest.repeat(2));
+    },
+    120_000,
+  );
+
+  it.skipIf(skipped)(
+    'resumes from three ranks on two as if it had not stopped',
+    async () => {
+      const dir = path.join(folder, 'resumed');
+      const asked = { options: { resume: dir }, callbacks: { checkpoints: dir } };
+      const stopped = await trained(3, { ...asked, stopAt: 6 });
+      expect(stopped.stopped).toBe('asked to');
+      expect(stopped.digests).toBe(stopped.digest.repeat(3));
+      expect(readdirSync(path.join(dir, 'checkpoints'))).toContain('step-00000006.ckpt');
+      expectClose(await trained(2, asked), await trained(1, {}));
+    },
+    240_000,
+  );
+
+  it.skipIf(skipped)(
+    'stops on every rank with the weights of the best epoch',
+    async () => {
+      const stopping = { monitor: 'testLoss', patience: 1, minDelta: 100 };
+      const asked = { callbacks: { earlyStopping: stopping }, options: { numEpochs: 9 } };
+      const { epochs, stopped, digest, digests } = await trained(2, asked);
+      expect(stopped).toMatch(/testLoss did not improve/);
+      expect(epochs).toHaveLength(2);
+      expect(digests).toBe(digest.repeat(2));
+    },
+    120_000,
+  );
+});
+
+/** What goes wrong on rank 1, and what is said. */
+const FAULTS: [what: string, asked: object, said: RegExp][] = [
+  ['another learning rate', { onOne: { lr: 0.2 } }, /settings on every rank, got lr .* on rank 1/],
+  ['other data', { onOne: { samples: 49 } }, /got numSamples 50 on rank 0 and 49 on rank 1/],
+  ['an error', { onOne: { atBatch: 'throw' } }, /rank 1 of 2 .* failed: Error: the disk of rank 1/],
+  ['a loader that ends early', { onOne: { atBatch: 'end' } }, /got none on rank 1: its loader/],
+  ['kill -9', { onOne: { atBatch: 'kill' } }, /rank 1 .* signal 9|KILLED BY SIGNAL: 9/],
+];
+
+describe(`ends all ranks${skipped}`, () => {
+  it.skipIf(skipped).each(FAULTS)(
+    'on %s on one of them',
+    async (_, asked, said) => {
+      const { code, stdout, stderr } = await onRanks(2, asked);
+      expect(code).not.toBe(0);
+      expect(stderr + stdout).toMatch(said);
+      expect(stdout).not.toContain('RESULT');
+    },
+    120_000,
+  );
+});
+
+describe(`MPICH${mpich.absent ? ` (skipped: ${mpich.absent})` : ''}`, () => {
+  it.skipIf(mpich.absent)(
+    'trains to the same weights as Open MPI',
+    async () => {
+      const asked = RUNS[0]?.[1] as object;
+      const { digest, digests } = await trained(2, asked, mpich);
+      expect(digests).toBe(digest.repeat(2));
+      if (!openMpi.absent) expect(digest).toBe((await trained(2, asked, openMpi)).digest);
+    },
+    120_000,
+  );
+});
