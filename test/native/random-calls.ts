@@ -8,6 +8,7 @@ import {
   infoOf,
   numbers as numbersOf,
 } from '../backend-simd/convolutions';
+import { GATHERS } from '../backend-simd/gather-rows';
 import { MOVES } from '../backend-simd/move-rows';
 import {
   booleans,
@@ -146,6 +147,25 @@ const crossEntropy: RandomCalls = fc
         : { ...numbers([rows, classes], seed), values: new Float32Array(rows * classes).fill(0.1) },
     },
   }));
+
+/** Some rows do not count, and some labels of those are no classes. */
+const weighted: RandomCalls = crossEntropy.map(({ inputs }) => {
+  const { logits, labels } = inputs as Record<string, Numbers>;
+  const rows = logits?.shape[0] ?? 0;
+  const values = Float32Array.from({ length: rows }, (_, i) => i % 3);
+  const given = labels?.values.map((label, i) =>
+    labels.shape.length === 1 && i % 3 === 0 ? -100 : label,
+  );
+  return {
+    kernel: 'deepend.weightedCrossEntropy',
+    inputs: {
+      logits: logits as Numbers,
+      labels: { ...(labels as Numbers), values: given as Numbers['values'] },
+      weights: { dtype: 'float32', shape: [rows], values },
+      mass: { dtype: 'float32', shape: [], values: Float32Array.of(7) },
+    },
+  };
+});
 
 const size = fc.oneof(
   { weight: 6, arbitrary: side(0, 70) },
@@ -447,7 +467,7 @@ const update: RandomCalls = fc
     attrs: { rule, beta1: 0.9, beta2: 0.5, epsilon: 1e-2 },
   }));
 
-const ofMoves = [...MOVES, ...CASTS].map(({ kernel, calls, large = [] }) =>
+const ofMoves = [...MOVES, ...CASTS, ...GATHERS].map(({ kernel, calls, large = [] }) =>
   fc
     .oneof(
       { weight: 12, arbitrary: calls },
@@ -535,6 +555,46 @@ const functional: RandomCalls = fc
     ][kind] as Operation;
   });
 
+/** Heads of attention: several blocks of keys and of queries, every kind of mask. */
+const attention: RandomCalls = fc
+  .record({
+    batch: side(1, 3),
+    heads: side(1, 3),
+    queries: fc.oneof(side(1, 20), side(40, 120)),
+    keys: fc.oneof(side(1, 20), side(150, 420)),
+    dim: side(1, 40),
+    valueDim: side(1, 40),
+    causal: fc.boolean(),
+    mask: fc.nat(3),
+    isBackward: fc.boolean(),
+    seed: seeds,
+  })
+  .map(({ batch, heads, queries, keys, dim, valueDim, causal, mask, isBackward, seed }) => {
+    const tensor = (rows: number, width: number, place: number) =>
+      numbers([batch, heads, rows, width], seed + place, 1);
+    const masks = [
+      [1, 1, 1, keys],
+      [batch, 1, 1, keys],
+      [1, heads, queries, keys],
+    ];
+    const shape = masks[mask];
+    const inputs = {
+      q: tensor(queries, dim, 0),
+      k: tensor(keys, dim, 1),
+      v: tensor(keys, valueDim, 2),
+      ...(shape && { mask: numbers(shape, seed + 3) }),
+    };
+    const attrs = { causal, scale: 0.3 };
+    if (!isBackward) return { kernel: 'deepend.attention', inputs, attrs };
+    const { values, ...rest } = numbers([batch, heads, queries], seed + 4);
+    const saved = {
+      y: tensor(queries, valueDim, 5),
+      logSum: { ...rest, values: values.map((value) => 4 + Math.abs(value)) },
+      dy: tensor(queries, valueDim, 6),
+    };
+    return { kernel: 'deepend.attentionGradient', inputs: { ...inputs, ...saved }, attrs };
+  });
+
 const curves: RandomCalls = fc
   .tuple(fc.constantFrom('gelu', 'geluTanh', 'silu'), anyShape, seeds, make, fc.boolean())
   .map(([name, shape, seed, draw, isBackward]) => ({
@@ -564,6 +624,10 @@ export const RANDOM_CALLS: readonly RandomCalls[] = [
     functional,
     curves,
     curves,
+    attention,
+    attention,
+    attention,
+    weighted,
   ],
   ...ofMoves,
   ...[matMul, matMul, matMul, matMul, grouped, grouped],

@@ -15,6 +15,7 @@ export enum Task {
   DepthwiseForward, DepthwiseInputGradient, DepthwiseFilterGradient,
   Select, Fill, OneHot, RandomUniform, Dropout, ResizeBilinear, ResizeNearest,
   RecurrentStep, RecurrentGradient, LayerNorm, LayerNormGradient, EmbeddingGradient,
+  Attention, AttentionGradient, GatherRows, ArgExtreme,
 }
 
 export enum UnaryOp {

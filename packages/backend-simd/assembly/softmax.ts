@@ -1,5 +1,5 @@
 /** Softmax and log-softmax over rows, and the cross-entropy of indices or probabilities. */
-import { exp4 } from './simd';
+import { exp4, get, put } from './simd';
 import { ReduceOp } from './ops';
 import { along } from './reduce';
 import { min32 } from './simd';
@@ -10,7 +10,8 @@ export class SoftmaxArgs {
   x: u32; out: u32; labels: u32; losses: u32; correct: u32;
   rows: i32; columns: i32; block: i32;
   kind: i32; // SoftmaxKind
-  scale: f32; // of the cross-entropy's gradient: 1 / batch
+  scale: f32; // of the cross-entropy and its gradient: 1 / batch
+  weights: u32; // of the rows, in the cross-entropy; 0: all 1
 }
 
 /** Writes e^(x - largest) for a row of logits. @returns the sum */
@@ -57,24 +58,53 @@ function firstLargest(x: usize, columns: i32): i32 {
 
 /**
  * One row's loss, whether its largest logit is the label's, and in `out` the gradient of the
- * logits. Computed in double precision, since losses are compared with those of other frameworks.
+ * logits. Sums are in double precision, since losses are compared with those of other frameworks. A
+ * row of weight 0 is not read.
  */
-function crossEntropy(args: SoftmaxArgs, r: i32, x: usize, out: usize, largest: f64): void {
+function crossEntropy(args: SoftmaxArgs, r: i32, x: usize, out: usize): void {
   const columns = args.columns, indices = args.kind == SoftmaxKind.CrossEntropyIndices;
   const labels = <usize>args.labels + <usize>r * 4 * <usize>(indices ? 1 : columns);
-  let sum: f64 = 0;
-  for (let i = 0; i < columns; i++) sum += Math.exp(<f64>load<f32>(x + <usize>i * 4) - largest);
-  const logSum = Math.log(sum);
-  const target = indices ? load<i32>(labels) : firstLargest(labels, columns);
-  let loss: f64 = 0;
-  for (let i = 0; i < columns; i++) {
-    const logarithm = <f64>load<f32>(x + <usize>i * 4) - largest - logSum;
-    const p: f64 = indices ? (i == target ? 1 : 0) : <f64>load<f32>(labels + <usize>i * 4);
-    if (p != 0) loss -= p * logarithm;
-    store<f32>(out + <usize>i * 4, <f32>((Math.exp(logarithm) - p) * <f64>args.scale));
+  const place = <usize>r * 4;
+  const weight: f32 = args.weights ? load<f32>(<usize>args.weights + place) : 1;
+  if (weight == 0) {
+    memory.fill(out, 0, <usize>columns * 4);
+    store<f32>(<usize>args.losses + place, 0);
+    store<f32>(<usize>args.correct + place, 0);
+    return;
   }
-  store<f32>(<usize>args.losses + <usize>r * 4, <f32>(loss * <f64>args.scale));
-  store<f32>(<usize>args.correct + <usize>r * 4, firstLargest(x, columns) == target ? 1 : 0);
+  const largest = along(ReduceOp.Max, x, columns);
+  const sum = exponentials(x, out, columns, largest), scale = <f64>args.scale * <f64>weight;
+  const target = indices ? load<i32>(labels) : firstLargest(labels, columns);
+  const shift = <f64>largest + Math.log(sum);
+  let loss: f64 = 0;
+  if (!indices) {
+    for (let i = 0; i < columns; i++) {
+      const p = <f64>load<f32>(labels + <usize>i * 4);
+      if (p != 0) loss -= p * (<f64>load<f32>(x + <usize>i * 4) - shift);
+    }
+    scaleRow(out, columns, <f32>(scale / sum));
+    subtractRow(out, labels, columns, <f32>scale);
+  } else {
+    const isClass = <u32>target < <u32>columns, at = <usize>target * 4;
+    const slope = isClass ? <f32>((<f64>load<f32>(out + at) / sum - 1) * scale) : 0;
+    scaleRow(out, columns, <f32>(scale / sum));
+    if (isClass) {
+      loss = shift - <f64>load<f32>(x + at);
+      store<f32>(out + at, slope);
+    }
+  }
+  store<f32>(<usize>args.losses + place, <f32>(loss * scale));
+  store<f32>(<usize>args.correct + place, firstLargest(x, columns) == target ? weight : 0);
+}
+
+/** out −= labels · scale */
+function subtractRow(out: usize, labels: usize, columns: i32, scale: f32): void {
+  const by = f32x4.splat(scale);
+  for (let i = 0, count = 0; i < columns; i += count) {
+    count = columns - i >= 4 ? 4 : 1;
+    const at = <usize>i * 4;
+    put(out + at, f32x4.sub(get(out + at, count), f32x4.mul(get(labels + at, count), by)), count);
+  }
 }
 
 /**
@@ -87,9 +117,9 @@ export function softmax(args: SoftmaxArgs, tile: i32): void {
   for (let r = tile * args.block; r < end; r++) {
     const offset = <usize>r * <usize>columns * 4;
     const x = <usize>args.x + offset, out = <usize>args.out + offset;
-    const largest = along(ReduceOp.Max, x, columns);
-    if (args.kind >= SoftmaxKind.CrossEntropyIndices) crossEntropy(args, r, x, out, <f64>largest);
+    if (args.kind >= SoftmaxKind.CrossEntropyIndices) crossEntropy(args, r, x, out);
     else {
+      const largest = along(ReduceOp.Max, x, columns);
       const sum = exponentials(x, out, columns, largest);
       if (args.kind == SoftmaxKind.Softmax) scaleRow(out, columns, <f32>(1 / sum));
       else logarithms(x, out, columns, largest, <f32>Math.log(sum));

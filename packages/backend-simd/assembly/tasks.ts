@@ -2,6 +2,7 @@
  * Which function computes a tile of which task. The build reads the arguments' class of each task
  * from here.
  */
+import { AttentionArgs, attention, attentionGradient } from './attention';
 import { CastArgs, FillArgs, OneHotArgs, cast, fill, oneHot } from './cast';
 import { ConvArgs, convDirect } from './conv';
 import { FilterArgs, ReduceArgs, convFilter, reducePartials } from './conv-filter';
@@ -16,6 +17,7 @@ import {
 } from './depthwise';
 import { BinaryArgs, SelectArgs, binary, select4 } from './elementwise';
 import { EmbeddingArgs, embeddingGradient } from './embedding';
+import { ArgExtremeArgs, GatherRowsArgs, argExtreme, gatherRows } from './gather';
 import { LayerNormArgs, layerNorm, layerNormGradient } from './layer-norm';
 import { MatMulArgs, PackArgs, matMul, packB } from './matmul';
 import { CopyArgs, TransposeArgs, copyStrided, transposeMatrix } from './move';
@@ -107,5 +109,9 @@ export function runTile(task: i32, args: usize, tile: i32): void {
     case Task.LayerNorm: return layerNorm(changetype<LayerNormArgs>(args), tile);
     case Task.LayerNormGradient: return layerNormGradient(changetype<LayerNormArgs>(args), tile);
     case Task.EmbeddingGradient: return embeddingGradient(changetype<EmbeddingArgs>(args), tile);
+    case Task.Attention: return attention(changetype<AttentionArgs>(args), tile);
+    case Task.GatherRows: return gatherRows(changetype<GatherRowsArgs>(args), tile);
+    case Task.ArgExtreme: return argExtreme(changetype<ArgExtremeArgs>(args), tile);
+    case Task.AttentionGradient: return attentionGradient(changetype<AttentionArgs>(args), tile);
   }
 }

@@ -2,9 +2,11 @@
  * All kernels for one instruction set. The build compiles this file once for each of them, with
  * -DDEEPEND_ISA=<name> and the compiler's flags for it.
  */
+#include "attention.hpp"
 #include "conv.hpp"
 #include "elementwise.hpp"
 #include "embedding.hpp"
+#include "gather.hpp"
 #include "groups.hpp"
 #include "generated/arguments.hpp"
 #include "kernels.hpp"

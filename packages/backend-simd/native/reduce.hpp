@@ -3,6 +3,7 @@
  * and products are computed in double precision and rounded once a chunk.
  */
 #pragma once
+#include <cstring>
 #include "norm.hpp"
 
 namespace DEEPEND_ISA {
@@ -92,13 +93,20 @@ inline void reduceRows(const ReduceRowsArgs& args, int tile, Thread& t) {
 /** Writes e^(x - largest) for a row of logits. @returns the sum */
 inline double exponentials(const float* x, float* out, int columns, float largest) {
   const V shift = splat(largest);
-  double total = 0;
-  eachChannels(columns, [&](int i, int count) {
+  double sums[W] = {};
+  int i = 0;
+  for (; i + W <= columns; i += W) {
     const V e = exponential(load(x + i) - shift);
-    storeUpTo(out + i, e, count);
-    for (int j = 0; j < count; j++) total += double(e.v[j]);
-  });
-  return total;
+    store(out + i, e);
+    for (int j = 0; j < W; j++) sums[j] += double(e.v[j]);
+  }
+  double sum = 0;
+  for (double part : sums) sum += part;
+  if (i == columns) return sum;
+  const V e = exponential(loadSome(x + i, columns - i) - shift);
+  storeSome(out + i, e, columns - i);
+  for (int j = 0; j < columns - i; j++) sum += double(e.v[j]);
+  return sum;
 }
 
 inline int firstLargest(const float* x, int columns) {
@@ -110,27 +118,40 @@ inline int firstLargest(const float* x, int columns) {
 
 /**
  * One row's loss, whether its largest logit is the label's, and in `out` the gradient of the
- * logits. Computed in double precision, since losses are compared with those of other frameworks.
+ * logits. Sums are in double precision, since losses are compared with those of other frameworks. A
+ * row of weight 0 is not read.
  */
-inline void crossEntropy(const SoftmaxArgs& args, int r, const float* x, float* out,
-                         double largest, Thread& t) {
+inline void crossEntropy(const SoftmaxArgs& args, int r, const float* x, float* out, Thread& t) {
   const int columns = args.columns;
   const bool indices = args.kind == SoftmaxKind_CrossEntropyIndices;
   const float* labels = t.at(args.labels) + size_t(r) * (indices ? 1 : columns);
-  double sum = 0;
-  for (int i = 0; i < columns; i++) sum += std::exp(double(x[i]) - largest);
-  const double logSum = std::log(sum);
+  float &lossOf = t.at(args.losses)[r], &correct = t.at(args.correct)[r];
+  const float weight = args.weights ? t.at(args.weights)[r] : 1;
+  if (weight == 0) {
+    std::memset(out, 0, size_t(columns) * 4);
+    lossOf = correct = 0;
+    return;
+  }
+  const float largest = extremeAlong<true>(x, columns);
+  const double sum = exponentials(x, out, columns, largest);
+  const double scale = double(args.scale) * double(weight), shift = double(largest) + std::log(sum);
   const int target =
       indices ? *reinterpret_cast<const int32_t*>(labels) : firstLargest(labels, columns);
-  double loss = 0;
-  for (int i = 0; i < columns; i++) {
-    const double logarithm = double(x[i]) - largest - logSum;
-    const double p = indices ? (i == target ? 1 : 0) : double(labels[i]);
-    if (p != 0) loss -= p * logarithm;
-    out[i] = float((std::exp(logarithm) - p) * double(args.scale));
-  }
-  t.at(args.losses)[r] = float(loss * double(args.scale));
-  t.at(args.correct)[r] = firstLargest(x, columns) == target ? 1 : 0;
+  const bool isClass = indices && uint32_t(target) < uint32_t(columns);
+  const float slope = isClass ? float((double(out[target]) / sum - 1) * scale) : 0;
+  double loss = isClass ? shift - double(x[target]) : 0;
+  const V factor = splat(float(scale / sum)), of = splat(float(scale));
+  eachChannels(columns, [&](int i, int count) {
+    V v = loadUpTo(out + i, count) * factor;
+    if (!indices) v = v - loadUpTo(labels + i, count) * of;
+    storeUpTo(out + i, v, count);
+  });
+  if (isClass) out[target] = slope;
+  if (!indices)
+    for (int i = 0; i < columns; i++)
+      if (labels[i] != 0) loss -= double(labels[i]) * (double(x[i]) - shift);
+  lossOf = float(loss * scale);
+  correct = firstLargest(x, columns) == target ? weight : 0;
 }
 
 /**
@@ -142,11 +163,11 @@ inline void softmax(const SoftmaxArgs& args, int tile, Thread& t) {
   for (int r = tile * args.block; r < end; r++) {
     const float* x = t.at(args.x) + size_t(r) * columns;
     float* out = t.at(args.out) + size_t(r) * columns;
-    const float largest = extremeAlong<true>(x, columns);
     if (args.kind >= SoftmaxKind_CrossEntropyIndices) {
-      crossEntropy(args, r, x, out, largest, t);
+      crossEntropy(args, r, x, out, t);
       continue;
     }
+    const float largest = extremeAlong<true>(x, columns);
     const double sum = exponentials(x, out, columns, largest);
     if (args.kind == SoftmaxKind_Softmax) {
       const float factor = float(1 / sum);

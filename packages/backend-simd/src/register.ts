@@ -46,6 +46,7 @@ export function register(): void {
         kernelName: kernel.name,
         backendName: BACKEND_NAME,
         kernelFunc: kernelFunc(kernel, undefined),
+        ...(kernel.takes && { supports: kernel.takes }), // `hasFusedKernel` asks
       });
     }
   }

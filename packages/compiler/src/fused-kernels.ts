@@ -10,6 +10,7 @@ import type { ConvAttrs, Padding } from './primitives';
 type Tensor = tf.Tensor;
 type Vector = tf.Tensor1D;
 type Image = tf.Tensor4D;
+type Heads = tf.Tensor4D;
 type Optional<T> = T | undefined;
 /** For a kernel without attributes, or without inputs. */
 type None = Readonly<Record<never, never>>;
@@ -166,6 +167,21 @@ export interface FusedKernels {
     attrs: None;
     outputs: [loss: tf.Scalar, correct: tf.Scalar, dLogits: tf.Tensor2D];
   };
+  /** Cross-entropy of logits over rows that do not count alike, and its gradient. */
+  'deepend.weightedCrossEntropy': {
+    inputs: {
+      logits: tf.Tensor2D; //          [rows, classes]
+      labels: Tensor; //               int32 [rows], or probabilities [rows, classes]
+      weights: Vector; //              [rows]; a row of weight 0 is not read, nor its label
+      mass: tf.Scalar; //              divides the loss
+    };
+    attrs: None;
+    outputs: [
+      loss: tf.Scalar, //              Σ weight · loss / mass
+      correct: tf.Scalar, //           Σ weights of correct predictions
+      dLogits: tf.Tensor2D, //         of the loss
+    ];
+  };
   /**
    * All steps of a recurrent layer in one direction, after the product of its inputs. Sizes: T
    * steps, B samples, H hidden numbers, G gates in PyTorch's order (1, 3 for `gru`, 4 for `lstm`).
@@ -243,6 +259,34 @@ export interface FusedKernels {
     attrs: { readonly num: number };
     outputs: [dWeight: tf.Tensor2D]; //    [num, dim]
   };
+  /** softmax(q · kᵀ · scale + mask) · v of every head. A query that sees no key gives zeros. */
+  'deepend.attention': {
+    inputs: {
+      q: Heads; //                         [batch, heads, queries, dim]
+      k: Heads; //                         [batch, heads, keys, dim]
+      v: Heads; //                         [batch, heads, keys, valueDim]
+      mask?: Optional<Heads>; //           [batch | 1, heads | 1, queries | 1, keys]; −∞ hides a key
+    };
+    attrs: AttentionAttrs;
+    outputs: [
+      y: Heads, //                         [batch, heads, queries, valueDim]
+      logSum: tf.Tensor3D, //              [batch, heads, queries], for the gradient
+    ];
+  };
+  /** The gradient of 'deepend.attention' but for the mask. */
+  'deepend.attentionGradient': {
+    inputs: {
+      q: Heads; //                         the inputs of 'deepend.attention'
+      k: Heads;
+      v: Heads;
+      mask?: Optional<Heads>;
+      y: Heads; //                         its outputs
+      logSum: tf.Tensor3D;
+      dy: Heads; //                        [batch, heads, queries, valueDim]
+    };
+    attrs: AttentionAttrs;
+    outputs: [dq: Heads, dk: Heads, dv: Heads];
+  };
   /** GELU, its approximation with tanh, and SiLU. */
   'deepend.curve': {
     inputs: { x: Tensor }; //              [...]
@@ -272,6 +316,13 @@ export interface RecurrentAttrs {
   readonly cell: 'tanh' | 'relu' | 'gru' | 'lstm';
   /** From the last step to the first. */
   readonly reverse: boolean;
+}
+
+export interface AttentionAttrs {
+  /** Factor of the scores. */
+  readonly scale: number;
+  /** Query t sees the keys 0 to t only. */
+  readonly causal: boolean;
 }
 
 export interface FusedPoolAttrs {

@@ -6,6 +6,7 @@ import type { TensorInfo } from '@tensorflow/tfjs-core';
 import { BinaryOp, Task, UnaryOp } from '../../assembly/ops';
 import type { SimdBackend } from '../backend';
 import { pairwise } from './elementwise';
+import { sumRows } from './gather';
 import { BLOCK } from './strides';
 import { type Call, type FusedKernel, size } from './types';
 
@@ -13,8 +14,6 @@ import { type Call, type FusedKernel, size } from './types';
 const TILE = 8192;
 /** Most blocks of rows whose parts of dGamma and dBeta are kept. */
 const MAX_BLOCKS = 64;
-/** Columns of a table in one tile: two cache lines. */
-const COLUMN_BLOCK = 32;
 
 type Inputs = Record<string, TensorInfo>;
 
@@ -93,19 +92,14 @@ function embeddingGradient({ inputs, attrs, backend }: Call): TensorInfo {
   const [count = 0, dim = 0] = dy.shape;
   const num = attrs.num as number;
   const out = backend.output([num, dim]);
-  backend.launch(
-    Task.EmbeddingGradient,
-    {
-      dy: backend.pointer(dy),
-      ids: backend.pointer(ids),
-      out: backend.pointer(out),
-      count,
-      num,
-      dim,
-      block: COLUMN_BLOCK,
-    },
-    Math.ceil(dim / COLUMN_BLOCK),
-  );
+  sumRows(backend, {
+    dy: backend.pointer(dy),
+    ids: backend.pointer(ids),
+    out: backend.pointer(out),
+    count,
+    num,
+    dim,
+  });
   return out;
 }
 

@@ -6,7 +6,7 @@ import type { TensorInfo } from '@tensorflow/tfjs-core';
 import { BinaryOp, SoftmaxKind, Task, UpdateRule } from '../../assembly/ops';
 import { UpdateEntry } from '../generated/bindings';
 import { pairwise } from './elementwise';
-import { type FusedKernel, size } from './types';
+import { type Call, type FusedKernel, size } from './types';
 
 /** Rows of logits in a tile. */
 const ROW_BLOCK = 32;
@@ -37,6 +37,48 @@ interface WeightUpdate {
   readonly correction?: number;
 }
 
+/** @param weights address of the rows' weights, or 0 */
+function crossEntropy({ inputs, backend }: Call, weights: number, scale: number): TensorInfo[] {
+  const { logits, labels } = inputs as { logits: TensorInfo; labels: TensorInfo };
+  const [rows = 0, columns = 0] = logits.shape;
+  const loss = backend.output([]);
+  const correct = backend.output([]);
+  const dLogits = backend.output([rows, columns]);
+  const kind =
+    labels.shape.length === 1
+      ? SoftmaxKind.CrossEntropyIndices
+      : SoftmaxKind.CrossEntropyProbabilities;
+  backend.temporary(2 * rows * 4, (losses) => {
+    const rowIsCorrect = losses + rows * 4;
+    backend.launch(
+      Task.Softmax,
+      {
+        x: backend.pointer(logits),
+        out: backend.pointer(dLogits),
+        labels: backend.pointer(labels),
+        losses,
+        correct: rowIsCorrect,
+        rows,
+        columns,
+        block: ROW_BLOCK,
+        kind,
+        scale,
+        weights,
+      },
+      Math.ceil(rows / ROW_BLOCK),
+    );
+    const sum = (source: number, out: number) =>
+      backend.launch(
+        Task.ReducePartials,
+        { source, out, count: 1, partials: rows, stride: 1, block: 1 },
+        1,
+      );
+    sum(losses, backend.pointer(loss));
+    sum(rowIsCorrect, backend.pointer(correct));
+  });
+  return [loss, correct, dLogits];
+}
+
 export const fusedKernels: readonly FusedKernel[] = [
   {
     // {dy, y} + name → dx, computed from the output y of the activation
@@ -55,48 +97,17 @@ export const fusedKernels: readonly FusedKernel[] = [
       return out;
     },
   },
+  // [loss, correct, dLogits]: mean loss, number of correct predictions, and the loss's gradient
   {
-    // {logits, labels} → [loss, correct, dLogits]: mean loss, number of correct predictions, and
-    // the gradient of the loss
     name: 'deepend.softmaxCrossEntropy',
-    run({ inputs, backend }) {
-      const { logits, labels } = inputs as { logits: TensorInfo; labels: TensorInfo };
-      const [rows = 0, columns = 0] = logits.shape;
-      const loss = backend.output([]);
-      const correct = backend.output([]);
-      const dLogits = backend.output([rows, columns]);
-      const kind =
-        labels.shape.length === 1
-          ? SoftmaxKind.CrossEntropyIndices
-          : SoftmaxKind.CrossEntropyProbabilities;
-      backend.temporary(2 * rows * 4, (losses) => {
-        const rowIsCorrect = losses + rows * 4;
-        backend.launch(
-          Task.Softmax,
-          {
-            x: backend.pointer(logits),
-            out: backend.pointer(dLogits),
-            labels: backend.pointer(labels),
-            losses,
-            correct: rowIsCorrect,
-            rows,
-            columns,
-            block: ROW_BLOCK,
-            kind,
-            scale: 1 / rows,
-          },
-          Math.ceil(rows / ROW_BLOCK),
-        );
-        const sum = (source: number, out: number) =>
-          backend.launch(
-            Task.ReducePartials,
-            { source, out, count: 1, partials: rows, stride: 1, block: 1 },
-            1,
-          );
-        sum(losses, backend.pointer(loss));
-        sum(rowIsCorrect, backend.pointer(correct));
-      });
-      return [loss, correct, dLogits];
+    run: (call) => crossEntropy(call, 0, 1 / (call.inputs.logits?.shape[0] ?? 1)),
+  },
+  {
+    name: 'deepend.weightedCrossEntropy',
+    run(call) {
+      const { weights, mass } = call.inputs as { weights: TensorInfo; mass: TensorInfo };
+      const [sum = 1] = call.backend.values(mass) as Float32Array;
+      return crossEntropy(call, call.backend.pointer(weights), 1 / sum);
     },
   },
   {

@@ -1,4 +1,5 @@
 /** All kernels that run in WebAssembly. */
+import { attentionKernels } from './attention';
 import { castKernels } from './cast';
 import { convKernels } from './conv';
 import { depthwiseKernels } from './depthwise';
@@ -6,6 +7,7 @@ import { elementwiseKernels } from './elementwise';
 import { functionalKernels } from './functional';
 import { fusedKernels } from './fused';
 import { fusedConvKernels } from './fused-conv';
+import { gatherKernels } from './gather';
 import { matMulKernels } from './matmul';
 import { moveKernels } from './move';
 import { normKernels } from './norm';
@@ -28,11 +30,13 @@ export const KERNELS: readonly Kernel[] = [
   ...fusedKernels,
   ...recurrentKernels,
   ...functionalKernels,
+  ...attentionKernels,
   ...unaryKernels,
   ...elementwiseKernels,
   ...reduceKernels,
   ...softmaxKernels,
   ...moveKernels,
+  ...gatherKernels,
   ...castKernels,
   ...resizeKernels,
   ...randomKernels,

@@ -38,6 +38,7 @@ const kernel = (name: string, kind: SoftmaxKind): Kernel => ({
         block,
         kind,
         scale: 0,
+        weights: 0,
       },
       Math.ceil(rows / block),
     );

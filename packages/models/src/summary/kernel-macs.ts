@@ -30,6 +30,10 @@ const transposed = ({ inputs: { dy, filter = [] } }: KernelCall) =>
 const depthwise = (call: KernelCall) =>
   firstOutput(call) * product(call.inputs.filter?.slice(0, 2));
 
+/** Each query meets the features of every key and of every value; masks are not counted. */
+const attention = ({ inputs: { q, v } }: KernelCall) =>
+  product(q?.slice(0, 3)) * (v?.at(-2) ?? 1) * ((q?.at(-1) ?? 0) + (v?.at(-1) ?? 0));
+
 type Cost = (call: KernelCall) => number;
 const none: Cost = () => 0;
 
@@ -48,11 +52,14 @@ const FUSED: Readonly<Record<FusedKernelName, Cost>> = {
   'deepend.maxPoolGradient': none,
   'deepend.dropout': none,
   'deepend.softmaxCrossEntropy': none,
+  'deepend.weightedCrossEntropy': none,
   'deepend.recurrent': ({ inputs }) => product(inputs.projected) * (inputs.weightHh?.at(-1) ?? 1),
   'deepend.recurrentGradient': none,
   'deepend.layerNorm': none,
   'deepend.layerNormGradient': none,
   'deepend.embeddingGradient': none,
+  'deepend.attention': attention,
+  'deepend.attentionGradient': none,
   'deepend.curve': none,
   'deepend.curveGradient': none,
   'deepend.update': none,

@@ -123,18 +123,26 @@ function softmaxRows(x: tf.Tensor, allowed: tf.Tensor | undefined): tf.Tensor {
   });
 }
 
-/** A mask as a bool tensor of a shape. */
-export function allowedBy(where: string, mask: tf.Tensor, shape: readonly number[]): tf.Tensor {
-  if (mask.dtype !== 'bool' && mask.dtype !== 'int32')
-    refuse(where, `a mask of bool or int32, got ${mask.dtype}`);
+/** @throws RangeError when a mask does not broadcast to a shape */
+export function checkMaskShape(where: string, mask: tf.Tensor, shape: readonly number[]): void {
   const skip = shape.length - mask.rank;
   const fits = skip >= 0 && mask.shape.every((size, i) => size === 1 || size === shape[skip + i]);
-  if (!fits)
-    refuse(
-      where,
-      `a mask that broadcasts to [${shape.join(', ')}], got [${mask.shape.join(', ')}]`,
-    );
-  const bool = mask.dtype === 'bool' ? mask : tf.notEqual(mask, 0);
+  if (fits) return;
+  const [expected, given] = [shape, mask.shape].map((sizes) => `[${sizes.join(', ')}]`);
+  refuse(where, `a mask that broadcasts to ${expected}, got ${given}`);
+}
+
+/** A mask of bool or int32 as bool. */
+export function boolMask(where: string, mask: tf.Tensor): tf.Tensor {
+  if (mask.dtype === 'bool') return mask;
+  if (mask.dtype !== 'int32') refuse(where, `a mask of bool or int32, got ${mask.dtype}`);
+  return tf.notEqual(mask, 0);
+}
+
+/** A mask as a bool tensor of a shape. */
+export function allowedBy(where: string, mask: tf.Tensor, shape: readonly number[]): tf.Tensor {
+  const bool = boolMask(where, mask);
+  checkMaskShape(where, mask, shape);
   return tf.broadcastTo(bool, [...shape]);
 }
 

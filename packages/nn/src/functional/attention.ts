@@ -1,8 +1,10 @@
 /** Scaled dot-product attention, Vaswani et al. 2017, https://arxiv.org/abs/1706.03762. */
+import { type FusedKernels, hasFusedKernel, runFusedKernel } from '@deepend/compiler';
 import * as tf from '@tensorflow/tfjs-core';
-import { allowedBy, softmax } from './activations';
+import { allowedBy, boolMask, checkMaskShape, softmax } from './activations';
 import { expectFloat, expectShape } from './checks';
 import { dropout } from './dropout';
+import { differentiableOne } from './tape';
 
 export interface AttentionOptions {
   /**
@@ -24,6 +26,74 @@ export interface AttentionOptions {
 function causalMask(queries: number, keys: number): tf.Tensor {
   const query = tf.reshape(tf.range(0, queries, 1, 'int32'), [-1, 1]);
   return tf.greaterEqual(query, tf.reshape(tf.range(0, keys, 1, 'int32'), [1, -1]));
+}
+
+type Attrs = FusedKernels['deepend.attention']['attrs'];
+type Gradient = FusedKernels['deepend.attentionGradient']['inputs'];
+
+/** A mask as the kernel reads it: float32 `[batch | 1, heads | 1, queries | 1, keys]`, added. */
+function addedMask(where: string, mask: tf.Tensor, keys: number): tf.Tensor4D {
+  const shape = [...new Array<number>(4 - mask.rank).fill(1), ...mask.shape];
+  const added =
+    mask.dtype === 'float32'
+      ? mask
+      : tf.where(boolMask(where, mask), tf.zeros(mask.shape), tf.fill(mask.shape, -Infinity));
+  const whole: tf.Tensor = tf.reshape(added, shape);
+  const full: tf.Tensor = tf.broadcastTo(whole, [...shape.slice(0, 3), keys]);
+  return full as tf.Tensor4D;
+}
+
+/** The gradient of an added mask in core ops, since most masks are no weights. */
+function maskGradient(given: Gradient, { scale, causal }: Attrs, shape: number[]): tf.Tensor {
+  const { q, k, v, mask, y, logSum, dy } = given as Required<Gradient> & { mask: tf.Tensor4D };
+  return tf.tidy(() => {
+    const scores = tf.add(tf.mul(tf.matMul(q, k, false, true), scale), mask);
+    const whole = tf.exp(tf.sub(scores, tf.expandDims(logSum, 3)));
+    const [queries, keys] = scores.shape.slice(2) as [number, number];
+    const p = causal ? tf.mul(whole, tf.cast(causalMask(queries, keys), 'float32')) : whole;
+    const mean = tf.sum(tf.mul(dy, y), 3, true);
+    const dScores = tf.mul(p, tf.sub(tf.matMul(dy, v, false, true), mean));
+    const full = [...new Array<number>(4 - shape.length).fill(1), ...shape];
+    const summed = [0, 1, 2, 3].filter((axis) => full[axis] === 1);
+    return tf.reshape(tf.sum(dScores, summed), shape);
+  });
+}
+
+interface AttentionInputs {
+  readonly q: tf.Tensor4D;
+  readonly k: tf.Tensor4D;
+  readonly v: tf.Tensor4D;
+  readonly mask: tf.Tensor | undefined;
+}
+
+/** Attention in one kernel, which keeps a number for each query in place of the weights. */
+function fusedAttention(where: string, inputs: AttentionInputs, attrs: Attrs): tf.Tensor4D {
+  const { q, k, v, mask } = inputs;
+  const keys = k.shape[2];
+  const wrt = { q, k, v, ...(mask?.dtype === 'float32' && { mask }) };
+  return differentiableOne({
+    inputs: wrt,
+    forward(save) {
+      const added = mask && addedMask(where, mask, keys);
+      const [y, logSum] = runFusedKernel(
+        'deepend.attention',
+        { q, k, v, mask: added },
+        attrs,
+      ) as FusedKernels['deepend.attention']['outputs'];
+      save([q, k, v, y, logSum, ...(added ? [added] : [])]);
+      return [y];
+    },
+    backward([dy], [q, k, v, y, logSum, added]) {
+      const given = { q, k, v, y, logSum, dy, mask: added } as Gradient;
+      const [dq, dk, dv] = runFusedKernel(
+        'deepend.attentionGradient',
+        given,
+        attrs,
+      ) as FusedKernels['deepend.attentionGradient']['outputs'];
+      const dMask = () => maskGradient(given, attrs, mask?.shape ?? []);
+      return { q: () => dq, k: () => dk, v: () => dv, mask: dMask };
+    },
+  });
 }
 
 /**
@@ -49,8 +119,12 @@ export function scaledDotProductAttention(
   expectShape(where, 'v', v, [batch, heads, keys, 'dim']);
   for (const [name, tensor] of Object.entries({ q, k, v })) expectFloat(where, name, tensor);
   const { mask, causal = false, dropout: rate = 0, seed, scale = 1 / Math.sqrt(dim) } = options;
+  const shape = [batch, heads, queries, keys];
+  if (mask) checkMaskShape(where, mask, shape);
+  const attrs = { scale, causal };
+  if (rate === 0 && hasFusedKernel('deepend.attention', { inputs: { q, k, v }, attrs }))
+    return tf.tidy(() => fusedAttention(where, { q, k, v, mask }, attrs));
   return tf.tidy(() => {
-    const shape = [batch, heads, queries, keys];
     let scores: tf.Tensor = tf.matMul(tf.mul(q, scale), k, false, true);
     const isAdded = mask?.dtype === 'float32';
     if (isAdded) scores = tf.add(scores, mask);

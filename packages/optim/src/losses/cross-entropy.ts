@@ -178,12 +178,20 @@ function ofRows(
         `${classWeights.length}; give one for each class`,
     );
   }
+  const counted = countedRows(rows.labels, { mask, ignoreIndex }); // [rows], or undefined for all
+  const mass = (): tf.Scalar =>
+    asScalar(massOf(mask ? { labels, mask } : labels, { classWeights, ignoreIndex }));
+  if (counted && !classWeights && labelSmoothing === 0 && reduction !== 'none') {
+    const divisor = reduction === 'sum' ? tf.scalar(1) : mass();
+    const inputs = { ...rows, weights: counted, mass: divisor };
+    const fused = runFusedKernel('deepend.weightedCrossEntropy', inputs, {});
+    if (fused) return { loss: fused[0], correct: fused[1], dLogits: fused[2] };
+  }
   const sharp = probabilitiesOf(rows.logits, rows.labels); // [rows, numClasses]
   const smooth: tf.Tensor2D =
     labelSmoothing === 0
       ? sharp
       : tf.add(tf.mul(sharp, 1 - labelSmoothing), labelSmoothing / numClasses);
-  const counted = countedRows(rows.labels, { mask, ignoreIndex }); // [rows], or undefined for all
   if (!classWeights && !counted && reduction !== 'none') {
     const mean = meanOverRows(rows.logits, smooth);
     return reduction === 'sum' ? scaled(mean, rows.logits.shape[0]) : mean;
@@ -196,8 +204,7 @@ function ofRows(
     const terms = composed(rows.logits, rows.labels, { targets, counted });
     return reduction === 'none' ? terms : { ...terms, loss: tf.sum(terms.loss) };
   }
-  const mass = asScalar(massOf(mask ? { labels, mask } : labels, { classWeights, ignoreIndex }));
-  return divided(composed(rows.logits, rows.labels, { targets, counted }), mass);
+  return divided(composed(rows.logits, rows.labels, { targets, counted }), mass());
 }
 
 /** A loss, a scalar or one of each row, and the gradient of its sum. */
