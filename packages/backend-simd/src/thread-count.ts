@@ -5,18 +5,32 @@ import { envRule, readEnv } from '@deepend/core';
 import { MAX_THREADS } from './memory';
 
 /**
- * `DEEPEND_THREADS`, or else one thread for each physical core that this process may use, up to 8.
+ * `DEEPEND_THREADS`, or else one thread for each physical core that this process may use, up to 8;
+ * the ranks of MPI on one machine divide its cores.
  * @throws EnvironmentError when `DEEPEND_THREADS` is not an integer from 1 to 8
  */
 export function defaultThreads(asked = process.env.DEEPEND_THREADS): number {
   const rule = envRule.integer(1, MAX_THREADS);
   const count = readEnv('backend-simd', 'DEEPEND_THREADS', rule, asked);
   if (count !== undefined) return count;
-  return Math.max(
-    1,
-    Math.min(physicalCores() ?? Number.POSITIVE_INFINITY, os.availableParallelism(), MAX_THREADS),
-  );
+  const available = os.availableParallelism();
+  const cores = Math.min(physicalCores() ?? Number.POSITIVE_INFINITY, available);
+  const sharing = ranksSharing({ ranks: localRanks(), allowed: available, all: os.cpus().length });
+  return Math.max(1, Math.min(Math.floor(cores / sharing), MAX_THREADS));
 }
+
+/** Ranks that MPI's launcher started on this machine. */
+function localRanks(): number {
+  const { OMPI_COMM_WORLD_LOCAL_SIZE, MPI_LOCALNRANKS } = process.env;
+  return Number(OMPI_COMM_WORLD_LOCAL_SIZE ?? MPI_LOCALNRANKS ?? 1) || 1;
+}
+
+/**
+ * How many ranks share the processors that this one may use: all of them where the launcher bound
+ * none, fewer where it bound each to a core or a socket (`mpirun --bind-to`).
+ */
+export const ranksSharing = (on: { ranks: number; allowed: number; all: number }): number =>
+  Math.max(1, Math.round((on.ranks * on.allowed) / on.all));
 
 /** Reads a file. @returns undefined if it does not exist */
 export type ReadText = (path: string) => string | undefined;

@@ -1,13 +1,14 @@
 /** Training, evaluation and prediction with models of TensorFlow.js layers, and modules. */
 export { Accumulator } from './accumulator';
-export type {
-  Callback,
-  CallbackState,
-  RunControl,
-  RunInfo,
-  RunProgress,
-  RunState,
-  TrainResult,
+export {
+  type Callback,
+  type CallbackState,
+  INTERRUPTED,
+  type RunControl,
+  type RunInfo,
+  type RunProgress,
+  type RunState,
+  type TrainResult,
 } from './callbacks/callback';
 export { samplesPerSecond, timeLimit } from './callbacks/clock';
 export { type EarlyStoppingOptions, earlyStopping } from './callbacks/early-stopping';

@@ -154,6 +154,12 @@ export class Run {
     await this.stepRunner.ranks?.broadcast(weights);
   }
 
+  /** Ends the run after the present step or epoch. */
+  stop(reason: string, { resumable = false }: { resumable?: boolean } = {}): void {
+    this.stopReason ??= reason;
+    this.resumable ||= resumable;
+  }
+
   /** Stops the run on every rank when it was stopped on one. */
   async agree(): Promise<void> {
     const { ranks } = this.stepRunner;
@@ -296,10 +302,7 @@ export class Run {
       get settled() {
         return stepRunner.settled;
       },
-      stop: (reason, { resumable = false } = {}) => {
-        this.stopReason ??= reason;
-        this.resumable ||= resumable;
-      },
+      stop: (reason, options) => this.stop(reason, options),
       get resumable() {
         return isResumable();
       },

@@ -8,6 +8,7 @@ import {
   emit,
   emitFailure,
   endOrder,
+  INTERRUPTED,
   statefulFirst,
   type TrainResult,
 } from './callbacks/callback';
@@ -77,6 +78,7 @@ export async function train(
   const { stepRunner } = run;
   const { plan, ranks } = stepRunner;
   const evaluation = { ...options, ranks };
+  const removeListeners = ranks && !ranks.isFirst ? stopOnSignals(run) : () => {};
   try {
     checkLoader(WHERE, trainIter, stepRunner.plan);
     if (testIter) {
@@ -126,6 +128,7 @@ export async function train(
     if (ranks) await abortRanks(ranks, error);
     throw error;
   } finally {
+    removeListeners();
     await run.dispose();
     dispose();
   }
@@ -174,6 +177,20 @@ async function requireSameSettings(
 }
 
 const show = (value: unknown) => JSON.stringify(value) ?? 'none';
+
+/**
+ * Ctrl-C and SIGTERM reach all ranks: those that do not save stop with the one that does, after the
+ * same step. A second signal ends the process.
+ * @returns removes the listeners
+ */
+function stopOnSignals(run: Run): () => void {
+  const stop = () => run.stop(INTERRUPTED, { resumable: true });
+  const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
+  for (const signal of signals) process.once(signal, stop);
+  return () => {
+    for (const signal of signals) process.removeListener(signal, stop);
+  };
+}
 
 /** How long the other ranks wait so that the first one, which may say more, ends all. */
 const FIRST_RANK_MS = 5000;

@@ -1,5 +1,6 @@
 /** `deepend train` and `deepend resume`. */
 import { readFile } from 'node:fs/promises';
+import { rank } from '@deepend/distributed';
 import type { Command } from 'commander';
 import { runExperiment } from '../experiment';
 import { checkRunFolder } from '../run/prepare-folder';
@@ -52,7 +53,8 @@ export function addTrain(command: Command): void {
         ...flags,
         ...(modelOptions && { modelOptions }),
       });
-      await checkRunFolder('deepend train', out, { overwrite }); // before the data is loaded
+      // Before the data is loaded. Under mpirun the folder is the first process's.
+      if (rank() === 0) await checkRunFolder('deepend train', out, { overwrite });
       await trainInto(out, settings, { json, overwrite });
     });
 }
@@ -80,7 +82,7 @@ export function addResume(command: Command): void {
         if (result && result.epochs >= numEpochs) {
           const done = `${folder} has finished all ${numEpochs} epochs`;
           const text = `${done}; use --epochs for more`;
-          console.log(json ? JSON.stringify({ finished: true }) : text);
+          if (rank() === 0) console.log(json ? JSON.stringify({ finished: true }) : text);
           return;
         }
         if (settings) await trainInto(folder, settings, { json, resume: true });
@@ -95,7 +97,7 @@ async function resumeScript(
 ): Promise<void> {
   const callbacks = json ? [printRecord] : [];
   const result = await resumeScriptRun(run, { numEpochs, progress: !json, callbacks });
-  if (!json) console.log(describeEnd(run.dir, result));
+  if (!json && rank() === 0) console.log(describeEnd(run.dir, result));
 }
 
 const printRecord = { onEpochEnd: (record: object) => console.log(JSON.stringify(record)) };
@@ -114,7 +116,7 @@ async function trainInto(
     progress: !json,
     callbacks: json ? [printRecord] : [],
   });
-  if (!json) console.log(describeEnd(out, result));
+  if (!json && rank() === 0) console.log(describeEnd(out, result));
 }
 
 const collect = (text: string, previous: string[] = []) => [...previous, text];

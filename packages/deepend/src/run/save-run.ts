@@ -8,6 +8,7 @@ import {
   type Callback,
   type CheckpointOptions,
   checkpoints,
+  INTERRUPTED,
   type RunInfo,
   type TrainResult,
 } from '@deepend/trainer';
@@ -39,7 +40,6 @@ export interface SaveRunOptions {
 
 const WHERE = '[deepend] saveRun';
 const WRITING = { where: WHERE, hint: 'free the disk or name another folder' };
-const INTERRUPTED = 'interrupted';
 
 /**
  * A callback that writes a run's folder: `config.json` before the first step; `history.jsonl`, a

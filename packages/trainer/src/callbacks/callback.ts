@@ -202,6 +202,9 @@ export interface TrainResult {
   readonly stopped?: string;
 }
 
+/** Why a run stopped that a signal ended, to be resumed: a result's `stopped`. */
+export const INTERRUPTED = 'interrupted';
+
 /** The name of the display that `train` adds itself. */
 export const PROGRESS = 'progress';
 
