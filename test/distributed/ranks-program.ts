@@ -26,7 +26,7 @@ interface Asked {
   /** What else the run has, by name. */
   callbacks?: Record<string, unknown>;
   /** On rank 1 only. */
-  onOne?: { lr?: number; samples?: number; atBatch?: 'throw' | 'end' | 'kill' };
+  onOne?: { lr?: number; samples?: number; atBatch?: 'throw' | 'end' | 'kill' | 'hang' | 'wait' };
   /** Whether the loss is a sum over the batch. */
   sum?: boolean;
   /** Stops the run after this step, to be resumed. */
@@ -78,6 +78,8 @@ if (own?.atBatch !== undefined) {
       for await (const batch of { [Symbol.asyncIterator]: iterate }) {
         if (++step === 3) {
           if (atBatch === 'throw') throw new Error('the disk of rank 1 is gone');
+          while (atBatch === 'hang');
+          if (atBatch === 'wait') await new Promise((resolve) => setTimeout(resolve, 60_000));
           if (atBatch === 'kill') process.kill(process.pid, 'SIGKILL');
           if (atBatch === 'end') return tf.dispose([batch.features, batch.labels]);
         }

@@ -42,7 +42,7 @@ const skipped = launcher ? '' : ` (skipped: ${openMpi.absent})`;
 const onRanks = (ranks: number, asked: object, by = launcher as Launcher): Promise<Ended> =>
   mpirun(by, [program.file, JSON.stringify(asked)], {
     ranks,
-    env: { DEEPEND_MPI: ranks === 1 ? '0' : '' },
+    env: { DEEPEND_MPI: ranks === 1 ? '0' : '', DEEPEND_MPI_TIMEOUT: '4' },
   });
 
 async function trained(ranks: number, asked: object, by?: Launcher): Promise<Result> {
@@ -142,6 +142,8 @@ const FAULTS: [what: string, asked: object, said: RegExp][] = [
   ['other data', { onOne: { samples: 49 } }, /got numSamples 50 on rank 0 and 49 on rank 1/],
   ['an error', { onOne: { atBatch: 'throw' } }, /rank 1 of 2 .* failed: Error: the disk of rank 1/],
   ['a loader that ends early', { onOne: { atBatch: 'end' } }, /got none on rank 1: its loader/],
+  ['an endless loop', { onOne: { atBatch: 'hang' } }, /s for rank 1, which does not answer/],
+  ['a wait', { onOne: { atBatch: 'wait' } }, /s for rank 1, which computes or loads/],
   ['kill -9', { onOne: { atBatch: 'kill' } }, /rank 1 .* signal 9|KILLED BY SIGNAL: 9/],
 ];
 

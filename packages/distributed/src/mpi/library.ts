@@ -36,6 +36,12 @@ export interface MpiLibrary {
   readonly allGatherV: Call<
     [Address, number, Handle, Address, counts: Int32Array, starts: Int32Array, Handle, Handle]
   >;
+  readonly send: Call<[Address, number, Handle, to: number, tag: number, Handle]>;
+  readonly receive: Call<
+    [Address, number, Handle, from: number, tag: number, Handle, status: Address]
+  >;
+  /** Whether a message waits: 1 in `found`. */
+  readonly probe: Call<[from: number, tag: number, Handle, found: Int32Array, status: Address]>;
   readonly allToAll: Call<[Address, number, Handle, Address, number, Handle, Handle]>;
 }
 
@@ -124,6 +130,9 @@ function functions(
     bcast: declareOne('Bcast', 'p i h i h'),
     allReduce: declareOne('Allreduce', 'p p i h h h'),
     allGatherV: declareOne('Allgatherv', 'p i h p p p h h'),
+    send: declareOne('Send', 'p i h i i h'),
+    receive: declareOne('Recv', 'p i h i i h p'),
+    probe: declareOne('Iprobe', 'i i h p p'),
     allToAll: declareOne('Alltoall', 'p i h p i h h'),
   };
 }

@@ -8,6 +8,7 @@ import { inspect } from 'node:util';
 import type { Handle, MpiOperation, ValueType } from './implementations';
 import { findLaunch, type Launch } from './launcher';
 import { type MpiLibrary, openMpi, THREAD_MULTIPLE } from './library';
+import { Watch } from './watch';
 
 /** Values that ranks exchange. */
 export type Values = Float32Array | Float64Array | Int32Array | Uint8Array;
@@ -30,6 +31,7 @@ export class World {
   readonly #mpi: MpiLibrary | undefined;
   #last: Promise<unknown> = Promise.resolve();
   #ended = false;
+  #watch: Watch | undefined;
 
   constructor(launch: Launch | undefined) {
     const mpi = launch && openMpi(launch);
@@ -44,6 +46,7 @@ export class World {
       this.size = read((into) => mpi.size(mpi.handles.world, into));
       this.hosts = this.#gatherHosts(mpi);
     }
+    if (mpi && this.size > 1) this.#watch = new Watch(mpi, this, (why) => this.abort(why));
     const host = this.hosts[this.rank];
     this.localRank = this.hosts.slice(0, this.rank).filter((name) => name === host).length;
     this.localSize = this.hosts.filter((name) => name === host).length;
@@ -71,6 +74,7 @@ export class World {
     const mpi = this.#mpi;
     if (!mpi || this.#ended) return;
     this.#ended = true;
+    this.#watch?.stop();
     if (code === 0) mpi.finalize();
     else this.abort(`ended with exit code ${code}`, code);
   }
@@ -159,7 +163,9 @@ export class World {
     const run = this.#last.then(
       () =>
         new Promise<void>((resolve, reject) => {
+          this.#watch?.begin();
           call(mpi, (error, code) => {
+            this.#watch?.end();
             if (!error && code === 0) resolve();
             else reject(error ?? new Error(`[distributed] MPI failed with error code ${code}`));
           });
