@@ -110,8 +110,8 @@ export class Watch {
     } else if (late.length > 0) {
       this.stop();
       this.#onMissing(
-        `waited ${seconds} s for rank ${late.join(', ')}, which computes or loads something else; ` +
-          'every rank must call the same operations (DEEPEND_MPI_TIMEOUT sets the seconds)',
+        `waited ${seconds} s for rank ${late.join(', ')}, which computes or loads something ` +
+          'else; every rank must call the same operations (DEEPEND_MPI_TIMEOUT sets the seconds)',
       );
     } else this.#askedAt = undefined; // all are here: the network is slow
   }
