@@ -128,8 +128,8 @@ export interface Loss<
    */
   readonly reduction?: 'mean' | 'sum' | 'none';
   /**
-   * The mass of a batch, above 0: the mean loss is a sum divided by it. Means of several batches, or
-   * of the parts of one, are joined in proportion to their masses. The caller disposes a scalar.
+   * The mass of a batch, above 0: the mean loss is a sum divided by it. Means of several batches,
+   * or of the parts of one, are joined in proportion to their masses. The caller disposes a scalar.
    * @default the number of samples
    */
   readonly mass?: (labels: Labels) => Scalar | number;

@@ -1,10 +1,11 @@
 /**
  * The namespace `d2l`: functions and classes of the book's `d2l/torch.py` under their names in
- * camelCase, each a line or two over the toolkit. Arguments stand in the book's order. Where the
- * book passes a model's parameters, gradients are passed here. What touches a device or a file
- * returns a promise. Sections are those of the English edition 1.0.
+ * camelCase, each a line or two over the toolkit. Arguments stand in the book's order. Gradients
+ * are passed where the book reads them from the parameters. A model may be a function, with free
+ * variables as its parameters. What touches a device or a file returns a promise. Sections are
+ * those of the English edition 1.0.
  */
-import type { Loss, ParameterGradient } from '@deepend/compiler';
+import type { Loss, ModuleLike, ParameterGradient } from '@deepend/compiler';
 import type { EpochRecord } from '@deepend/core';
 import { activate, type Device, device, listDevices } from '@deepend/device';
 import { book, resnextBlock } from '@deepend/models';
@@ -22,6 +23,16 @@ import {
 import * as tf from '@tensorflow/tfjs-core';
 import type { LayersModel } from '@tensorflow/tfjs-layers';
 import { showPredictions } from './figures/predictions';
+import {
+  type BookNet,
+  evaluateFree,
+  type FreeLoss,
+  type FreeRecord,
+  type FreeUpdater,
+  isFreeUpdater,
+  trainEpochFree,
+  trainFree,
+} from './from-scratch';
 
 export {
   getFashionMnistLabels,
@@ -48,45 +59,133 @@ type Updater = Pick<TrainOptions, 'lr' | 'optimizer'>;
 export const squaredLoss = (yHat: tf.Tensor, y: tf.Tensor): tf.Tensor =>
   tf.tidy(() => tf.div(tf.squaredDifference(yHat, tf.reshape(y, yHat.shape)), 2));
 
+/** Section 3.4: Xw + b. */
+export const linreg = (x: tf.Tensor, w: tf.Tensor, b: tf.Tensor): tf.Tensor =>
+  tf.tidy(() => tf.add(tf.matMul(x, w), b));
+
+/** Gradients by their variables' names, as `tf.variableGrads` gives them, or in a list. */
+type Gradients = tf.NamedTensorMap | tf.Tensor[];
+
 /**
  * Section 3.4: w ← w − lr·g / batchSize, for gradients of a summed loss. Those of
  * `plan.forwardBackward` are of the mean loss, which is a batch size of 1.
+ * @example
+ * const { value, grads } = tf.variableGrads(() => tf.sum(loss(net(x), y)), [w, b]);
+ * d2l.sgd([w, b], grads, lr, batchSize);
  */
-export const sgd = (gradients: readonly ParameterGradient[], lr: number, batchSize = 1): void =>
-  sgdStep(gradients, { lr: lr / batchSize });
+export function sgd(gradients: readonly ParameterGradient[], lr: number, batchSize?: number): void;
+export function sgd(
+  parameters: readonly tf.Variable[],
+  gradients: Gradients,
+  ...[lr, batchSize]: [lr: number, batchSize: number]
+): void;
+export function sgd(
+  first: readonly (ParameterGradient | tf.Variable)[],
+  second: Gradients | number,
+  ...[third = 1, batchSize = 1]: (number | undefined)[]
+): void {
+  if (typeof second === 'number') {
+    sgdStep(first as readonly ParameterGradient[], { lr: second / third });
+    return;
+  }
+  const entries = (first as readonly tf.Variable[]).map((variable, i): ParameterGradient => {
+    const gradient = Array.isArray(second) ? second[i] : second[variable.name];
+    const { name, shape, trainable } = variable;
+    if (gradient) return { parameter: { name, shape, trainable, variable }, gradient };
+    throw new RangeError(
+      `[deepend] d2l.sgd: expected a gradient of parameter ${i}, "${name}", got none; compute it ` +
+        'with the others: tf.variableGrads(() => loss, [w, b])',
+    );
+  });
+  sgdStep(entries, { lr: third / batchSize });
+}
 
 /** Section 4.4: the number of correct predictions of a batch. */
 export const accuracy = metrics.numCorrect;
 
 /** Section 4.6: the fraction of correct predictions over a loader, 0 to 1. */
-export const evaluateAccuracy = async (net: LayersModel, loader: Loader): Promise<number> =>
-  (await evaluate(net, loader)).accuracy;
+export const evaluateAccuracy = async (net: BookNet, loader: Loader): Promise<number> =>
+  (await (typeof net === 'function' ? evaluateFree(net, loader) : evaluate(net, loader))).accuracy;
 
 /** Section 4.6: the mean loss over a loader. */
-export const evaluateLoss = async (
-  net: LayersModel,
-  loader: Loader,
-  loss: BookLoss,
-): Promise<number> => (await evaluate(net, loader, { loss })).loss;
+export async function evaluateLoss(net: BookNet, loader: Loader, loss: FreeLoss): Promise<number> {
+  if (typeof net === 'function' || !('config' in loss))
+    return (await evaluateFree(net, loader, loss)).loss;
+  return (await evaluate(net, loader, { loss })).loss;
+}
 
-/** Section 4.4: one epoch of training without an evaluation. */
-export const trainEpochCh3 = (
-  net: LayersModel,
+/**
+ * Section 4.4: one epoch of training without an evaluation. The updater is a function
+ * `(batchSize, gradients)`, an optimizer over variables, or options of `train`.
+ */
+export function trainEpochCh3(
+  net: LayersModel | ModuleLike,
   trainIter: Loader,
-  loss: BookLoss,
-  updater: Updater,
-): Promise<EpochRecord> => trainEpoch(net, trainIter, { ...updater, loss });
+  ...[loss, updater]: [loss: BookLoss, updater: Updater]
+): Promise<EpochRecord>;
+export function trainEpochCh3(
+  net: BookNet,
+  trainIter: Loader,
+  ...[loss, updater]: [loss: FreeLoss, updater: FreeUpdater]
+): Promise<Omit<FreeRecord, 'epoch' | 'testAcc'>>;
+export function trainEpochCh3(
+  net: BookNet,
+  trainIter: Loader,
+  ...[loss, updater]: [loss: FreeLoss, updater: Updater | FreeUpdater]
+): Promise<EpochRecord | Omit<FreeRecord, 'epoch' | 'testAcc'>> {
+  if (isFreeUpdater(updater)) return trainEpochFree(net, trainIter, { loss, updater });
+  return trainEpoch(requireModel('trainEpochCh3', net), trainIter, {
+    ...updater,
+    loss: loss as BookLoss,
+  });
+}
 
-/** Section 4.4: trains with a loss and an updater, and evaluates after each epoch. */
-export const trainCh3 = (
-  net: LayersModel,
+/**
+ * Section 4.4: trains with a loss and an updater, and evaluates after each epoch. The updater is a
+ * function `(batchSize, gradients)`, an optimizer over variables, or options of `train`.
+ * @example
+ * const updater = (batchSize, gradients) => d2l.sgd([W, b], gradients, 0.1, batchSize);
+ * await d2l.trainCh3(net, trainIter, testIter, crossEntropy, 10, updater);
+ */
+export function trainCh3(
+  net: LayersModel | ModuleLike,
   trainIter: Loader,
   testIter: Loader | null,
   ...[loss, numEpochs, updater]: [loss: BookLoss, numEpochs: number, updater: Updater]
-): Promise<TrainResult> => train(net, trainIter, testIter, { ...updater, loss, numEpochs });
+): Promise<TrainResult>;
+export function trainCh3(
+  net: BookNet,
+  trainIter: Loader,
+  testIter: Loader | null,
+  ...[loss, numEpochs, updater]: [loss: FreeLoss, numEpochs: number, updater: FreeUpdater]
+): Promise<{ history: FreeRecord[] }>;
+export function trainCh3(
+  net: BookNet,
+  trainIter: Loader,
+  testIter: Loader | null,
+  ...[loss, numEpochs, updater]: [FreeLoss, number, Updater | FreeUpdater]
+): Promise<TrainResult | { history: FreeRecord[] }> {
+  if (isFreeUpdater(updater))
+    return trainFree(net, [trainIter, testIter], { loss, numEpochs, updater });
+  return train(requireModel('trainCh3', net), trainIter, testIter, {
+    ...updater,
+    loss: loss as BookLoss,
+    numEpochs,
+  });
+}
+
+/** Options of `train` need a model whose parameters can be found. */
+function requireModel(name: string, net: BookNet): LayersModel | ModuleLike {
+  if (typeof net !== 'function') return net;
+  throw new TypeError(
+    `[deepend] d2l.${name}: expected an updater for a function as the model, whose parameters ` +
+      'nobody knows: (batchSize, gradients) => d2l.sgd([w, b], gradients, lr, batchSize), or an ' +
+      'optimizer such as optim.sgd([w, b], { lr })',
+  );
+}
 
 /** Section 4.4: the first `n` images of a loader with their true and predicted classes. */
-export const predictCh3 = (net: LayersModel, testIter: Loader, n = 6): Promise<Figure> =>
+export const predictCh3 = (net: BookNet, testIter: Loader, n = 6): Promise<Figure> =>
   showPredictions(net, testIter, { count: n, cols: n });
 
 /** Section 4.5: builds softmax regression. */
@@ -120,7 +219,7 @@ export const LeNet = book.lenet;
 
 /** Section 7.6: the fraction of correct predictions over a loader, computed on `device`. */
 export async function evaluateAccuracyGpu(
-  net: LayersModel,
+  net: BookNet,
   loader: Loader,
   device?: Device,
 ): Promise<number> {
@@ -133,7 +232,7 @@ export async function evaluateAccuracyGpu(
  * weights first; here a model keeps those that it was built with.
  */
 export const trainCh6 = (
-  net: LayersModel,
+  net: LayersModel | ModuleLike,
   trainIter: Loader,
   testIter: Loader | null,
   ...[numEpochs, lr, device]: [numEpochs: number, lr: number, device?: Device]
@@ -146,9 +245,25 @@ export const Residual = residual;
 /** Section 8.6: a ResNeXt block. */
 export const ResNeXtBlock = resnextBlock;
 
-/** Section 9.5: scales gradients so that their joint norm is at most `theta`. */
-export const gradClipping = (gradients: readonly ParameterGradient[], theta: number): void =>
-  clipByNorm(gradients, theta).dispose();
+/**
+ * Section 9.5: scales gradients so that their joint norm is at most `theta`. Those of
+ * `tf.variableGrads` are replaced in their record or list, and the old ones disposed.
+ */
+export function gradClipping(
+  gradients: readonly ParameterGradient[] | Gradients,
+  theta: number,
+): void {
+  const slots = gradients as Record<string, tf.Tensor | ParameterGradient>;
+  const entries = Object.entries(slots).map(([key, given]) => {
+    const isPlain = given instanceof tf.Tensor;
+    return { key, isPlain, entry: (isPlain ? { gradient: given } : given) as ParameterGradient };
+  });
+  clipByNorm(
+    entries.map(({ entry }) => entry),
+    theta,
+  ).dispose();
+  for (const { key, isPlain, entry } of entries) if (isPlain) slots[key] = entry.gradient;
+}
 
 /**
  * Section 13.6: builds a ResNet-18 with a 3 × 3 stem and no max-pool.

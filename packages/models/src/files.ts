@@ -11,6 +11,8 @@ import { buildModel, damaged } from './saved/build-model';
 import { checkTopology } from './saved/check-topology';
 import { readBytes, readWeights, regularSize, type Weights } from './saved/read-weights';
 import { isModuleJson, saveModule } from './saved/save-module';
+import { isTemporary } from './saved/temporary';
+import { NonFiniteWatch } from './weights/non-finite';
 
 const TOPOLOGY = 'model.json';
 const WEIGHTS = 'weights.bin';
@@ -22,6 +24,8 @@ const WEIGHTS = 'weights.bin';
  * says so under `userDefinedMetadata`. The folder changes as a whole: a process that is killed
  * leaves the old model or the new one.
  *
+ * A weight that is not finite is saved as it is, with a warning that names the first one.
+ *
  * An `nn.Module` is written as its state dict, `dir/weights.safetensors`, and what `loadModule`
  * needs to build it again.
  * @example
@@ -30,6 +34,7 @@ const WEIGHTS = 'weights.bin';
  */
 export async function saveModel(model: tfl.LayersModel | ModuleLike, dir: string): Promise<void> {
   if (isModule(model)) return saveModule(model, dir);
+  await warnNonFinite(model);
   const artifacts = await collectArtifacts(model);
   const { weightData, weightSpecs = [], ...rest } = artifacts;
   const data = new Uint8Array(io.CompositeArrayBuffer.join(weightData));
@@ -51,9 +56,13 @@ export async function saveModel(model: tfl.LayersModel | ModuleLike, dir: string
   await write(WEIGHTS);
 }
 
-/** Of a model that replaces another one. */
-const isTemporary = (name: string) =>
-  /^weights-[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\.bin$/.test(name);
+/** Warns of the first weight that is not finite. */
+async function warnNonFinite(model: tfl.LayersModel): Promise<void> {
+  const watch = new NonFiniteWatch('[models] saveModel');
+  for (const [i, weight] of model.weights.entries())
+    watch.check(i, weight.originalName, await weight.read().data<'float32'>());
+  watch.warn();
+}
 
 /**
  * Writes the layers of a model without their weights, in the format of `model.json`.

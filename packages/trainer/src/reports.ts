@@ -1,11 +1,11 @@
 /** Reports on a trained model's errors: single samples, pairs of classes, classes. */
 
-import { compile } from '@deepend/compiler';
+import { describeTensors, isTensor, planOf, type Tensors } from '@deepend/compiler';
 import { formatValue } from '@deepend/core';
 import { type ClassReport, metrics } from '@deepend/optim';
 import * as tf from '@tensorflow/tfjs-core';
-import type { LayersModel } from '@tensorflow/tfjs-layers';
 import { type Batch, checkBatch, checkLoader, checkTrainedClasses, type Loader } from './loader';
+import type { AnyModel } from './model';
 
 /** A sample and the model's prediction for it. */
 export interface TopLoss {
@@ -30,27 +30,35 @@ export interface TopLoss {
  * const [worst] = await topLosses(net, testIter, 9);
  */
 export async function topLosses(
-  model: LayersModel,
+  model: AnyModel,
   loader: Loader,
   k: number,
   { images = false }: { images?: boolean } = {},
 ): Promise<TopLoss[]> {
   const where = '[trainer] topLosses';
   checkCount(where, k);
-  const plan = compile(model);
+  const plan = planOf(model);
   checkLoader(where, loader, plan);
   checkTrainedClasses(where, model, loader);
   const worst = new WorstSamples(k, { images });
   for await (const batch of loader) {
     try {
       checkBatch(where, batch, plan, { checkLabels: true });
-      const logits = plan.logits(batch.features); // [batch, numClasses]
+      const logits = requireLogits(where, plan.logits(batch.features)); // [batch, numClasses]
       await worst.add(logits, batch).finally(() => logits.dispose());
     } finally {
       tf.dispose([batch.features, batch.labels]);
     }
   }
   return worst.samples;
+}
+
+/** @throws RangeError for other outputs than one `[batch, numClasses]`, which it disposes */
+function requireLogits(where: string, outputs: Tensors): tf.Tensor2D {
+  if (isTensor(outputs) && outputs.rank === 2) return outputs as tf.Tensor2D;
+  const got = describeTensors(outputs);
+  tf.dispose(outputs as tf.TensorContainer);
+  throw new RangeError(`${where}: expected a model that gives [batch, numClasses], got ${got}`);
 }
 
 /**

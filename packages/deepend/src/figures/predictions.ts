@@ -1,8 +1,9 @@
+import { describeTensors, isTensor, type Tensors } from '@deepend/compiler';
 import { checkOptions, rule } from '@deepend/core';
 import { type Figure, showImages } from '@deepend/plot';
 import { type Loader, predict } from '@deepend/trainer';
 import * as tf from '@tensorflow/tfjs-core';
-import type { LayersModel } from '@tensorflow/tfjs-layers';
+import type { BookNet } from '../from-scratch';
 
 const options = rule.object({
   count: rule.positiveInteger().optional(),
@@ -15,11 +16,12 @@ const WRONG = '#C03A00';
 /**
  * Draws the first images of a loader with their true and predicted classes, wrong ones in red. The
  * book's `predict_ch3`.
+ * @param net a model of layers, a module, or a function of the features
  * @param settings.count number of images, at most a batch @default 18
  * @param settings.cols number of images in a row @default 6
  */
 export async function showPredictions(
-  net: LayersModel,
+  net: BookNet,
   loader: Loader,
   settings: { count?: number; cols?: number } = {},
 ): Promise<Figure> {
@@ -40,6 +42,14 @@ export async function showPredictions(
   );
 }
 
+function requireClasses(outputs: Tensors): asserts outputs is tf.Tensor2D {
+  if (isTensor(outputs) && outputs.rank === 2) return;
+  throw new RangeError(
+    '[deepend] showPredictions: expected a model that gives [batch, numClasses], got ' +
+      describeTensors(outputs),
+  );
+}
+
 interface Drawing {
   count: number;
   cols: number;
@@ -47,7 +57,7 @@ interface Drawing {
 }
 
 async function drawBatch(
-  net: LayersModel,
+  net: BookNet,
   batch: { features: tf.Tensor; labels: tf.Tensor },
   drawing: Drawing,
 ): Promise<Figure> {
@@ -55,7 +65,9 @@ async function drawBatch(
   const count = Math.min(drawing.count, batch.features.shape[0] ?? 0);
   const rest = batch.features.shape.slice(1);
   const images = tf.slice(batch.features, 0, [count, ...rest]); // [count, height, width, channels]
-  const outputs = await predict(net, images);
+  const outputs =
+    typeof net === 'function' ? tf.tidy(() => net(images)) : await predict(net, images);
+  requireClasses(outputs);
   const classes = tf.argMax(outputs, 1);
   try {
     const [predicted, truth] = await Promise.all([classes.data(), batch.labels.data()]);

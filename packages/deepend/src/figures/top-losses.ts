@@ -1,7 +1,6 @@
 import { checkOptions, rule } from '@deepend/core';
 import { type Figure, showImages } from '@deepend/plot';
-import { type Loader, type TopLoss, topLosses } from '@deepend/trainer';
-import type { LayersModel } from '@tensorflow/tfjs-layers';
+import { type AnyModel, type Loader, type TopLoss, topLosses } from '@deepend/trainer';
 
 const WHERE = '[deepend] showTopLosses';
 const options = rule.object({
@@ -16,7 +15,7 @@ const options = rule.object({
  * @param settings.cols number of images in a row @default 6
  */
 export async function showTopLosses(
-  net: LayersModel,
+  net: AnyModel,
   loader: Loader,
   settings: { count?: number; cols?: number } = {},
 ): Promise<Figure> {

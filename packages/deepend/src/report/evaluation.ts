@@ -1,7 +1,8 @@
 /** Evaluates a run's model on the test set, in one pass. */
-import { compile } from '@deepend/compiler';
+import { type FinalActivation, planOf } from '@deepend/compiler';
 import { type ClassReport, type Metric, metrics } from '@deepend/optim';
 import {
+  type AnyModel,
   type Batch,
   type ConfusedPair,
   confusedPairs,
@@ -11,7 +12,6 @@ import {
   WorstSamples,
 } from '@deepend/trainer';
 import * as tf from '@tensorflow/tfjs-core';
-import type { LayersModel } from '@tensorflow/tfjs-layers';
 import type { RunLoss } from '../run/script-options';
 
 export interface Evaluated {
@@ -46,7 +46,7 @@ const NUM_PAIRS = 10;
 
 /** @throws RangeError or TypeError when the model cannot process the loader's batches */
 export async function evaluateRun(
-  model: LayersModel,
+  model: AnyModel,
   loader: Loader,
   options: EvaluateRunOptions,
 ): Promise<Evaluated> {
@@ -66,7 +66,7 @@ export async function evaluateRun(
     compute: () => worst.samples,
     reset: () => {},
   };
-  const { finalActivation } = compile(model);
+  const { finalActivation } = planOf(model) as { finalActivation?: FinalActivation };
   const toLogits = (outputs: tf.Tensor2D) =>
     finalActivation ? tf.tidy(() => LOGITS_OF[finalActivation](outputs)) : tf.clone(outputs);
   const matrix = metrics.confusionMatrix();

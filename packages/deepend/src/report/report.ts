@@ -1,9 +1,9 @@
 /** A run as one page: `report.html`. */
 import path from 'node:path';
+import { isModule } from '@deepend/compiler';
 import { checkOptions, rule, writeFileAtomic } from '@deepend/core';
 import { currentDevice, type Device } from '@deepend/device';
-import type { Loader } from '@deepend/trainer';
-import type { LayersModel } from '@tensorflow/tfjs-layers';
+import type { AnyModel, Loader } from '@deepend/trainer';
 import { version } from '../../package.json';
 import { runFile } from '../run/layout';
 import { isUnavailable, type Run, readRun, type Unavailable } from '../run/read-run';
@@ -46,7 +46,7 @@ export interface ReportOptions {
    * The model to evaluate. @default the run's own: its final model, or for an unfinished run that
    * of its best or newest checkpoint
    */
-  model?: LayersModel;
+  model?: AnyModel;
   /** The data to evaluate it on. @default the test set that the run's settings name */
   testIter?: Loader;
   /** Whether to show on stderr how far the evaluation is. @default true */
@@ -65,7 +65,10 @@ const options = rule.object({
     )
     .optional(),
   model: rule
-    .custom<LayersModel>((value) => isObject(value) && 'layers' in value, 'a model')
+    .custom<AnyModel>(
+      (value) => isObject(value) && ('layers' in value || isModule(value)),
+      'a model of layers or an nn.Module',
+    )
     .optional(),
   testIter: rule
     .custom<Loader>((value) => isObject(value) && Symbol.asyncIterator in value, 'a loader')
@@ -113,18 +116,19 @@ export async function makeReport(
   const checked = checkOptions(WHERE, options, reportOptions) as ReportOptions;
   const run = await readRun(dir, '[deepend] report');
   const file = checked.out ?? runFile(dir, 'report');
-  const { found, tested } = await evaluateModel(run, checked);
+  const { found, tested, inputShape } = await evaluateModel(run, checked);
   try {
     const page = renderPage({
       ...describePage(run),
-      sections: allSections(run, { found, tested }),
+      sections: allSections(run, { found, tested, inputShape }),
     });
     await writeFileAtomic(file, page, {
       where: WHERE,
       hint: 'free the disk or name another folder',
     });
   } finally {
-    if (!isUnavailable(found) && found.model !== checked.model) found.model.dispose();
+    if (!isUnavailable(found) && found.model !== checked.model && !isModule(found.model))
+      found.model.dispose();
   }
   return {
     file,
@@ -142,11 +146,11 @@ export async function makeReport(
   };
 }
 
-const allSections = (run: Run, { found, tested }: Evaluation) => [
+const allSections = (run: Run, { found, tested, inputShape }: Evaluation) => [
   reproduceSection(run),
   ...trainingSections(run),
   ...testSections(tested),
-  modelSection(found),
+  modelSection(found, inputShape),
   configurationSection(run),
   deviceSection(run),
 ];
@@ -164,7 +168,9 @@ ${headlineBody(run)}`,
 }
 
 interface Evaluation {
-  readonly found: RunModel | Unavailable;
+  readonly found: RunModel<AnyModel> | Unavailable;
+  /** Of an image of the test set, where it is known. */
+  readonly inputShape?: readonly number[] | undefined;
   readonly tested: Tested | Unavailable;
 }
 
@@ -181,7 +187,7 @@ async function evaluateModel(run: Run, checked: ReportOptions): Promise<Evaluati
         reason: 'the page was made without data (--no-data)',
         hint: 'make the page again with the data',
       };
-  const shape = isUnavailable(loader)
+  const shape: { inputShape?: readonly number[]; numClasses?: number } = isUnavailable(loader)
     ? {}
     : {
         ...(loader.inputShape && { inputShape: loader.inputShape }),
@@ -192,7 +198,7 @@ async function evaluateModel(run: Run, checked: ReportOptions): Promise<Evaluati
     : await loadRunModel(run, shape);
   const unavailable = [loader, found, started].find(isUnavailable);
   if (unavailable || isUnavailable(loader) || isUnavailable(found) || isUnavailable(started))
-    return { found, tested: unavailable as Unavailable };
+    return { found, tested: unavailable as Unavailable, inputShape: shape.inputShape };
   const onProgress = progress ? progressLine() : undefined;
   const { classNames, training } = run.config;
   const measured = { samples, classNames, ...measuringLoss(training?.loss) };
@@ -200,14 +206,15 @@ async function evaluateModel(run: Run, checked: ReportOptions): Promise<Evaluati
     () => evaluateRun(found.model, loader, { ...measured, ...(onProgress && { onProgress }) }),
     PASS_BOTH,
   );
-  if (isUnavailable(result)) return { found, tested: result };
+  const { inputShape } = shape;
+  if (isUnavailable(result)) return { found, tested: result, inputShape };
   const tested = {
     ...result,
     modelFrom: found.from,
     device: `${started.name} (${started.backend})`,
     before: run.history.at(-1)?.testAcc ?? null,
   };
-  return { found, tested };
+  return { found, tested, inputShape };
 }
 
 function numClassesOption({ numClasses, classNames }: Loader): { numClasses?: number } {

@@ -1,6 +1,9 @@
 /** Sections about the run: results, command, model, configuration, device. */
+import { isModule } from '@deepend/compiler';
 import type { EpochRecord } from '@deepend/core';
 import { type SummaryRow, summarize } from '@deepend/models';
+import type { AnyModel } from '@deepend/trainer';
+import * as tf from '@tensorflow/tfjs-core';
 import { isUnavailable, type Run, type Unavailable } from '../run/read-run';
 import type { RunConfig } from '../run/records';
 import type { RunModel } from '../run/run-model';
@@ -93,19 +96,48 @@ ${command(trainCommand(settings, `${dir.replace(/\/+$/, '')}-again`))}`;
   };
 }
 
-export function modelSection(found: RunModel | Unavailable): Section {
-  const body = isUnavailable(found) ? absence(found) : modelBody(found);
+/** @param inputShape of an image, for a module, whose rows need an example */
+export function modelSection(
+  found: RunModel<AnyModel> | Unavailable,
+  inputShape?: readonly number[],
+): Section {
+  const body = isUnavailable(found) ? absence(found) : modelBody(found, inputShape);
   return { id: 'model', title: 'Model', body };
 }
 
-function modelBody({ model, from }: RunModel): Html {
-  const rows = summarize(model);
+/** A module without an example has a row for each parameter. */
+function rowsOf(model: AnyModel, inputShape: readonly number[] | undefined): SummaryRow[] {
+  if (!isModule(model)) return summarize(model);
+  if (inputShape) {
+    const inputs = tf.zeros([1, ...inputShape]);
+    try {
+      return summarize(model, { inputs });
+    } finally {
+      inputs.dispose();
+    }
+  }
+  return model.namedParameters().map(([name, { shape, size }]) => ({
+    name,
+    outputShape: shape,
+    parameters: size,
+    macs: Number.NaN,
+    activationBytes: 0,
+  }));
+}
+
+const countOrNone = (value: number) => (Number.isNaN(value) ? NOT_KNOWN : formatCount(value));
+
+function modelBody(
+  { model, from }: RunModel<AnyModel>,
+  inputShape: readonly number[] | undefined,
+): Html {
+  const rows = rowsOf(model, inputShape);
   const total = (key: 'parameters' | 'macs') => rows.reduce((sum, row) => sum + row[key], 0);
   const cells = ({ name, outputShape, parameters, macs }: SummaryRow): Content[] => [
     name,
     outputShape.join(' × '),
     formatCount(parameters),
-    formatCount(macs),
+    countOrNone(macs),
   ];
   const columns = [
     { name: 'block' },
@@ -114,7 +146,7 @@ function modelBody({ model, from }: RunModel): Html {
     { name: 'MACs', numeric: true },
   ];
   const parameters = formatCount(total('parameters'));
-  const macs = formatCount(total('macs'));
+  const macs = countOrNone(total('macs'));
   const last = ['total', '', parameters, macs];
   return html`<p>${model.name}: ${parameters} parameters, ${macs} multiply-accumulates (MACs) an
 image. Outputs are batch × height × width × channels. Shown is ${from}.</p>

@@ -8,8 +8,8 @@ import { buildModel } from '../experiment';
 import { runFile } from './layout';
 import { isUnavailable, type Run, type Unavailable } from './read-run';
 
-export interface RunModel {
-  readonly model: LayersModel;
+export interface RunModel<M = LayersModel> {
+  readonly model: M;
   /** For people: `the final model (model/)`. */
   readonly from: string;
 }

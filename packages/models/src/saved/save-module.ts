@@ -2,8 +2,9 @@
 import path from 'node:path';
 import { isModule, type ModuleLike } from '@deepend/compiler';
 import { formatValue, writeFolderAtomic } from '@deepend/core';
-import { loadWeights, saveWeights } from '../weights/weights';
+import { loadWeights, writeWeights } from '../weights/weights';
 import { readBytes, regularSize } from './read-weights';
+import { isTemporary } from './temporary';
 
 const WEIGHTS = 'weights.safetensors';
 const FORMAT = 'deepend-module';
@@ -32,8 +33,8 @@ export async function saveModule(module: ModuleLike, dir: string): Promise<void>
   if (config && JSON.stringify(JSON.parse(file).config) !== JSON.stringify(config))
     throw new TypeError(`${where}: expected config() of ${json.className} to be plain JSON`);
   await writeFolderAtomic(dir, {}, { where });
-  await saveWeights(module, path.join(dir, WEIGHTS));
-  await writeFolderAtomic(dir, { 'model.json': file }, { where });
+  await writeWeights(module, path.join(dir, WEIGHTS), { where, metadata: { format: 'pt' } });
+  await writeFolderAtomic(dir, { 'model.json': file }, { where, outdated: isTemporary });
 }
 
 /** Whether a `model.json` is of a module. */

@@ -1,6 +1,7 @@
 /** The weights of an `nn.Module`, whose state dict has PyTorch's names and layouts already. */
 import type { ModuleLike } from '@deepend/compiler';
 import * as tf from '@tensorflow/tfjs-core';
+import { NonFiniteWatch } from './non-finite';
 import { type TensorToWrite, writeSafetensors } from './safetensors';
 import type { Parameter } from './weight-layouts';
 
@@ -29,12 +30,18 @@ export async function writeModuleWeights(
 ): Promise<void> {
   const state = module.stateDict();
   try {
-    const tensors: TensorToWrite[] = Object.entries(state).map(([name, tensor]) => ({
+    const watch = new NonFiniteWatch(options.where);
+    const tensors: TensorToWrite[] = Object.entries(state).map(([name, tensor], i) => ({
       name,
       shape: tensor.shape,
-      values: async () => Float32Array.from(await tensor.data()),
+      values: async () => {
+        const values = Float32Array.from(await tensor.data());
+        watch.check(i, name, values);
+        return values;
+      },
     }));
     await writeSafetensors(file, tensors, options);
+    watch.warn();
   } finally {
     tf.dispose(state);
   }

@@ -5,6 +5,7 @@ import * as tf from '@tensorflow/tfjs-core';
 import type { LayersModel } from '@tensorflow/tfjs-layers';
 import type { NumberDtype } from './float-formats';
 import { moduleParameters, writeModuleWeights } from './module-weights';
+import { NonFiniteWatch } from './non-finite';
 import { isFloat, isNumber, withSafetensors, writeSafetensors } from './safetensors';
 import type { SafetensorsTensor } from './safetensors-header';
 import { type Parameter, reverseAxes, torchParameters } from './weight-layouts';
@@ -227,7 +228,8 @@ function writeParameter({ variable, shape, torch }: Parameter, values: Float32Ar
  * that a PyTorch module with the same layers loads them by `load_state_dict`: kernels OIHW, linear
  * layers [out, in] with the inputs after a flattened image ordered c·h·w, batch norm's statistics.
  * Layers whose name ends in `_fixed` compute a constant map and are left out. The file appears
- * complete or not at all.
+ * complete or not at all. A weight that is not finite is saved as it is, with a warning that names
+ * the first one.
  * @throws Error when a layer's weights have no known counterpart in PyTorch (the error names the
  *   layer; nothing is written), or when the file cannot be written
  */
@@ -249,10 +251,16 @@ export async function writeWeights(
   { where, metadata }: { where: string; metadata: Readonly<Record<string, string>> },
 ): Promise<void> {
   if (isModule(model)) return writeModuleWeights(model, file, { where, metadata });
-  const tensors = torchParameters(model, { where }).map(({ name, variable, torch }) => ({
+  const watch = new NonFiniteWatch(where);
+  const tensors = torchParameters(model, { where }).map(({ name, variable, torch }, i) => ({
     name,
     shape: torch.shape,
-    values: async () => reverseAxes((await variable.read().data()) as Float32Array, torch.view),
+    values: async () => {
+      const values = (await variable.read().data()) as Float32Array;
+      watch.check(i, name, values);
+      return reverseAxes(values, torch.view);
+    },
   }));
   await writeSafetensors(file, tensors, { where, metadata });
+  watch.warn();
 }

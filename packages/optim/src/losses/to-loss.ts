@@ -40,8 +40,8 @@ export function toLoss(where: string, loss: LossOption): AnyLoss {
     if (!isComplete(loss)) return ofFunction(where, loss);
     if (loss.reduction !== 'none') return loss;
     throw new TypeError(
-      `${where}: expected a loss that is one number, got reduction 'none'; use 'mean' or 'sum', or ` +
-        'reduce it yourself: (outputs, labels) => tf.mean(loss(outputs, labels).loss)',
+      `${where}: expected a loss that is one number, got reduction 'none'; use 'mean' or 'sum', ` +
+        'or reduce it yourself: (outputs, labels) => tf.mean(loss(outputs, labels).loss)',
     );
   }
   if (typeof loss === 'object' && loss !== null && Object.keys(loss).length > 0)
@@ -153,8 +153,8 @@ function partsOf(where: string, record: LossRecord): Part[] {
     const part = toLoss(where, loss);
     if (part.reduction !== 'sum') return { name, weight, loss: part };
     throw new TypeError(
-      `${where}: loss of output '${name}': expected the reduction 'mean', got 'sum', which losses ` +
-        'of several outputs do not have; give it a weight: { loss, weight }',
+      `${where}: loss of output '${name}': expected the reduction 'mean', got 'sum', which ` +
+        'losses of several outputs do not have; give it a weight: { loss, weight }',
     );
   });
 }

@@ -14,16 +14,26 @@ export interface Settings {
  */
 const NORM_AND_BIAS = /(^|\/)(gamma|beta|bias)$/;
 
+/** Those of a module, `norm.weight` or `gru.bias_ih_l0`, have one axis. */
+const scalesOrShifts = ({ name, shape }: Parameter): boolean =>
+  NORM_AND_BIAS.test(name) || (!name.includes('/') && shape.length <= 1);
+
 /** Whether a pattern, in which `*` stands for any characters, matches the whole name. */
 function matches(pattern: string, name: string): boolean {
   const parts = pattern.split('*').map((part) => part.replaceAll(/[.*+?^${}()|[\]\\]/g, '\\$&'));
   return new RegExp(`^${parts.join('.*')}$`).test(name);
 }
 
+/** The layer of a weight, `fc` of `fc/kernel`; all modules around one, `a.b` and `a` of `a.b.c`. */
+function around(name: string): string[] {
+  if (name.includes('/')) return [name.slice(0, name.lastIndexOf('/'))];
+  const parts = name.split('.');
+  return parts.slice(1).map((_, i) => parts.slice(0, i + 1).join('.'));
+}
+
 function isIn({ params }: ParameterGroup, parameter: Parameter): boolean {
-  const name = parameter.name;
-  const layer = name.slice(0, name.lastIndexOf('/'));
-  return [params].flat().some((pattern) => matches(pattern, name) || matches(pattern, layer));
+  const names = [parameter.name, ...around(parameter.name)];
+  return [params].flat().some((pattern) => names.some((name) => matches(pattern, name)));
 }
 
 export function settingsOf(
@@ -31,7 +41,7 @@ export function settingsOf(
   parameter: Parameter,
 ): Settings {
   const group = groups.find((candidate) => isIn(candidate, parameter));
-  const excluded = excludeFromDecay === 'norm-and-bias' && NORM_AND_BIAS.test(parameter.name);
+  const excluded = excludeFromDecay === 'norm-and-bias' && scalesOrShifts(parameter);
   return {
     lrScale: group?.lrScale ?? 1,
     weightDecay: excluded ? 0 : (group?.weightDecay ?? weightDecay),
