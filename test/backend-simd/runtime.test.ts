@@ -12,7 +12,11 @@ import { chooseBuild } from '../../packages/backend-simd/src/build';
 import { THREADS } from '../../packages/backend-simd/src/generated/bindings';
 import { runtime } from '../../packages/backend-simd/src/runtime';
 import { getThreads, setThreads, simdInfo } from '../../packages/backend-simd/src/settings';
-import { defaultThreads, physicalCores } from '../../packages/backend-simd/src/thread-count';
+import {
+  defaultThreads,
+  physicalCores,
+  ranksSharing,
+} from '../../packages/backend-simd/src/thread-count';
 import { mix } from '../helpers/fill';
 import { expectRight, open, untilReady } from './runtimes';
 
@@ -86,6 +90,15 @@ describe('the number of threads', () => {
     expect(defaultThreads('3')).toBe(3);
     expect(defaultThreads('')).toBeGreaterThanOrEqual(1);
     expect(defaultThreads('')).toBeLessThanOrEqual(8);
+  });
+
+  it.each([
+    ['one process', { ranks: 1, allowed: 8, all: 8 }, 1],
+    ['ranks that are not bound', { ranks: 4, allowed: 8, all: 8 }, 4],
+    ['ranks bound to a core each', { ranks: 4, allowed: 1, all: 8 }, 1],
+    ['ranks bound to one of two sockets', { ranks: 8, allowed: 8, all: 16 }, 4],
+  ])('divides the cores of %s', (_, on, expected) => {
+    expect(ranksSharing(on)).toBe(expected);
   });
 });
 

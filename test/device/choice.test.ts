@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { choose, ORDER } from '../../packages/device/src/choice';
-import { parseGpus, visibleGpus } from '../../packages/device/src/hardware';
+import { gpusOfRank, parseGpus, visibleGpus } from '../../packages/device/src/hardware';
 import { gpuAbsence } from '../../packages/device/src/tensorflow/native';
 
 const WHERE = '[device] tryGpu';
@@ -115,4 +115,11 @@ describe('why libtensorflow uses no GPU', () => {
     expect(gpuAbsence('CUDA_ERROR_OUT_OF_MEMORY: out of memory')).toMatch(/no memory left/);
     expect(gpuAbsence('')).toMatch(/it sees no GPU; it needs CUDA 11.2 and cuDNN 8.1/);
   });
+});
+
+it('each rank of MPI has a GPU of its own, in turn', () => {
+  const gpus = ['a', 'b'];
+  expect([0, 1, 2].map((rank) => gpusOfRank(gpus, rank))).toEqual([['a'], ['b'], ['a']]);
+  expect(gpusOfRank(gpus, undefined)).toEqual(gpus);
+  expect(gpusOfRank([], 1)).toEqual([]);
 });

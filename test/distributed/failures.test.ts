@@ -1,9 +1,6 @@
-// Full run only: it waits for devices that are silent, in many processes.
-/**
- * How training on many devices ends: well, by a device that dies or stays silent, by Ctrl-C, with
- * its process.
- */
-import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
+// Full run only: it waits for devices that are silent.
+/** How training on many devices ends: well, by a device that dies or stays silent, by Ctrl-C. */
+import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import path from 'node:path';
 import { compile, type ForwardPass, type Plan, type StepResult } from '@deepend/compiler';
@@ -16,13 +13,11 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { DeviceGroup } from '../../packages/distributed/src/device-group';
 import {
   type StartTransport,
-  startProcess,
   startThread,
   type Transport,
 } from '../../packages/distributed/src/transport';
-import { testBackend } from '../helpers/backends';
 import { mix } from '../helpers/fill';
-import { isFull, rowsOf } from '../helpers/full';
+import { rowsOf } from '../helpers/full';
 import { buildProgram, type Program } from '../helpers/program';
 
 const init = (seed: number) => tfl.initializers.glorotUniform({ seed });
@@ -105,36 +100,11 @@ afterEach(async () => {
   expect(tf.memory().numTensors).toBe(tensors);
 });
 
-/** The processes that a process has started. */
-const workersOf = (pid: number) => {
-  try {
-    return execFileSync('pgrep', ['-P', String(pid)], { encoding: 'utf8' })
-      .split('\n')
-      .filter(Boolean)
-      .map(Number);
-  } catch {
-    return []; // pgrep's way to say none
-  }
-};
-
-const LINKS = { 'a thread': startThread, 'a process': startProcess };
 const PLACE = /^\[trainer\] train: device 2 of 2, cpu \(simd\): /;
 
-it('has the same bits in threads and in processes', async () => {
-  const results: number[][][] = [];
-  for (const start of Object.values(LINKS)) {
-    await begin(start, { count: 3 });
-    results.push(await step());
-    await group.end();
-  }
-  expect(results[0]).toEqual(results[1]);
-});
-
-describe.each(Object.entries(LINKS))('a device in %s', (kind, start) => {
-  const ended =
-    kind === 'a thread'
-      ? /its thread ended: exit code \d; .*fewer devices/
-      : /its process ended: SIGKILL; .*fewer devices/;
+describe('a device in a thread', () => {
+  const start = startThread;
+  const ended = /its thread ended: exit code \d; .*fewer devices/;
 
   it('that dies between steps', async () => {
     await begin(start);
@@ -190,17 +160,6 @@ describe.each(Object.entries(LINKS))('a device in %s', (kind, start) => {
   });
 });
 
-// By default the processes above that stay silent stand for it: it waits for 10 s.
-it.runIf(isFull)('tells of a stopped process within its timeout', async () => {
-  const before = workersOf(process.pid);
-  await begin(startProcess, { timeout: 10_000 }); // a process starts within it
-  const [worker] = workersOf(process.pid).filter((pid) => !before.includes(pid));
-  process.kill(worker as number, 'SIGSTOP');
-  await expect(step()).rejects.toThrow(/no answer for 10 s/);
-  await group.end();
-  expect(() => process.kill(worker as number, 0)).toThrow('ESRCH');
-});
-
 it('frees what was open when this thread fails', async () => {
   await begin(startThread);
   const open = plan.forward.bind(plan);
@@ -221,10 +180,6 @@ it('frees what was open when this thread fails', async () => {
   }
   await step(); // and it goes on
 });
-
-const tensorflow = await testBackend('tensorflow');
-const WITH_PROCESS = tensorflow.absent ? 'simd' : 'tensorflow';
-const WHY = tensorflow.absent ? ` (skipped: ${tensorflow.absent}; npm run peers installs it)` : '';
 
 describe('a program that trains on many devices', () => {
   const dir = path.resolve('node_modules/.cache/deepend-parallel-ends');
@@ -254,43 +209,19 @@ describe('a program that trains on many devices', () => {
     await once(child.stdout as NonNullable<ChildProcess['stdout']>, 'data');
     child.stdout?.resume(); // it goes on telling of steps
   };
-  const isGone = (pid: number) => {
-    try {
-      process.kill(pid, 0);
-      return false;
-    } catch {
-      return true;
-    }
-  };
-
   it('ends by itself', async () => {
-    const child = run('ends', dir, WITH_PROCESS);
+    const child = run('ends', dir);
     const text = output(child);
     expect(await once(child, 'exit')).toEqual([0, null]);
     expect(text()).toBe('done 2\n');
   });
 
-  it.skipIf(tensorflow.absent)(
-    `saves at Ctrl-C, which every process of a terminal hears, and leaves none behind${WHY}`,
-    async () => {
-      const folder = path.join(dir, 'run');
-      const child = run('saves', folder, 'tensorflow');
-      await firstStep(child);
-      const workers = workersOf(child.pid as number);
-      expect(workers).toHaveLength(1);
-      process.kill(-(child.pid as number), 'SIGINT');
-      expect(await once(child, 'exit')).toEqual([130, null]);
-      expect(await fs.readdir(path.join(folder, 'checkpoints'))).not.toEqual([]);
-      await expect.poll(() => workers.every(isGone), { timeout: 20_000 }).toBe(true);
-    },
-  );
-
-  it.skipIf(tensorflow.absent)(`takes its processes with it when it is killed${WHY}`, async () => {
-    const child = run('saves', path.join(dir, 'killed'), 'tensorflow');
+  it('saves at Ctrl-C', async () => {
+    const folder = path.join(dir, 'run');
+    const child = run('saves', folder);
     await firstStep(child);
-    const workers = workersOf(child.pid as number);
-    expect(workers).toHaveLength(1);
-    child.kill('SIGKILL');
-    await expect.poll(() => workers.every(isGone), { timeout: 20_000 }).toBe(true);
+    process.kill(-(child.pid as number), 'SIGINT');
+    expect(await once(child, 'exit')).toEqual([130, null]);
+    expect(await fs.readdir(path.join(folder, 'checkpoints'))).not.toEqual([]);
   });
 });

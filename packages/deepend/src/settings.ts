@@ -124,7 +124,7 @@ export const SETTINGS = {
   ),
   devices: string(
     '--devices <list>',
-    'devices that share each batch: all for every GPU, or names such as cuda:0,cuda:1',
+    'devices that share each batch, such as simd,simd (several GPUs: mpirun)',
   ),
   checkpointSteps: integer(
     '--checkpoint-steps <number>',

@@ -41,9 +41,8 @@ export async function tryGpu(i = 0, options: ChoiceOptions = {}): Promise<Device
 }
 
 /**
- * Returns all GPUs, or only the best CPU backend if there are none. Makes the first one current.
- * Pass
- * them to `train` as `devices`. The book's `try_all_gpus`.
+ * Returns all GPUs, or only the best CPU backend if there are none. Makes the first one current. A
+ * process trains on one of them; `mpirun` starts a process for each. The book's `try_all_gpus`.
  */
 export async function tryAllGpus(options: ChoiceOptions = {}): Promise<Device[]> {
   const first = await tryGpu(0, options);

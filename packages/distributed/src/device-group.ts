@@ -18,10 +18,10 @@ import {
   tensorOf,
   totalSize,
 } from './arrays';
-import { describePlace, deviceNameForWorker, transportFor } from './devices';
+import { describePlace } from './devices';
 import { firstDifference, fixedWeights, modelSignature, serializeModel } from './model-copy';
 import type { Responses } from './protocol';
-import type { StartTransport } from './transport';
+import { type StartTransport, startThread } from './transport';
 import { WorkerHandle } from './worker-handle';
 
 /** One minibatch; the first axis is the samples. */
@@ -32,7 +32,7 @@ interface Batch {
 
 const WHERE = '[trainer] train';
 const MINUTE = 60_000;
-const BEGIN_TIMEOUT = 5 * MINUTE; // the first start of CUDA compiles kernels
+const BEGIN_TIMEOUT = 5 * MINUTE;
 const STEP_TIMEOUT = 2 * MINUTE;
 /** A device may take this many times as long as the first one. */
 const SLOWDOWN = 20;
@@ -48,7 +48,7 @@ export interface GroupOptions {
    * @default 5 minutes to begin; 2 minutes a step, or 20 times what the first device takes
    */
   readonly timeout?: number;
-  /** Starts every worker; for tests. @default a thread or a process, as the backend needs */
+  /** Starts every worker; for tests. @default a thread */
   readonly start?: StartTransport;
 }
 
@@ -82,8 +82,9 @@ export class DeviceGroup {
     const places = devices.map((device, i) => describePlace(device, i, devices.length));
     this.#workers = devices.slice(1).map((device, i) => {
       const name = `${WHERE}: ${places[i + 1]}`;
-      const worker = new WorkerHandle({ name, env, start: start ?? transportFor(device) });
-      worker.send('begin', { device: deviceNameForWorker(device), model: serialized });
+      const worker = new WorkerHandle({ name, env, start: start ?? startThread });
+      // A backend's own name, since `cpu` means the best.
+      worker.send('begin', { device: device.backend, model: serialized });
       return worker;
     });
     const expected = modelSignature(model, plan);

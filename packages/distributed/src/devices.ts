@@ -1,11 +1,6 @@
-/** Which devices can train together, and how their workers are started. */
+/** Which devices can train together in one process. */
 import { closest, formatValue } from '@deepend/core';
 import { BACKENDS, type Device } from '@deepend/device';
-import { type StartTransport, startProcess, startThread } from './transport';
-
-/** A thread if the backend can run in several threads of a process, else a process. */
-export const transportFor = ({ backend }: Device): StartTransport =>
-  BACKENDS[backend].runsInThreads ? startThread : startProcess;
 
 /** The options of `train` that concern devices. */
 export interface DeviceOptions {
@@ -15,10 +10,6 @@ export interface DeviceOptions {
 }
 
 const isGpu = ({ name }: Device) => /^(cuda|webgpu):/.test(name);
-
-/** The name that a worker gives to `device()`: a CPU backend's own, since `cpu` means the best. */
-export const deviceNameForWorker = ({ name, backend }: Device): string =>
-  name.startsWith('cuda:') ? name : backend;
 
 /** `device 2 of 3, cuda:1` */
 export function describePlace(device: Device, i: number, count: number): string {
@@ -53,6 +44,13 @@ export function checkDevices(
       throw new RangeError(`${option} must have each GPU once, got ${name} twice; leave one out`);
   }
   if (devices.length === 1) return undefined;
+  const single = devices.slice(1).find(({ backend }) => !BACKENDS[backend].runsInThreads);
+  if (single)
+    throw new TypeError(
+      `${option}: expected devices after the first that compute in threads of this process ` +
+        `(${names(({ runsInThreads }) => runsInThreads)}), got ${single.name}, which needs a ` +
+        `process of its own; start one for each device: mpirun -n ${devices.length} node script.js`,
+    );
   if (typeof microBatch === 'number')
     throw new RangeError(
       `${where}: option "microBatch" must be left out with many devices, got ${microBatch}; ` +
@@ -76,9 +74,15 @@ export function requireFirst(where: string, devices: readonly Device[], current:
   );
 }
 
+const names = (use: (row: (typeof BACKENDS)[keyof typeof BACKENDS]) => boolean): string =>
+  Object.entries(BACKENDS)
+    .filter(([, row]) => use(row))
+    .map(([name]) => name)
+    .join(', ');
+
 function unknown(backend: string): string {
-  const names = Object.keys(BACKENDS);
-  const near = typeof backend === 'string' ? closest(backend, names) : undefined;
+  const all = Object.keys(BACKENDS);
+  const near = typeof backend === 'string' ? closest(backend, all) : undefined;
   const hint = near ? `; did you mean '${near}'?` : '';
-  return `expected backends of ${names.join(', ')}, got ${formatValue(backend)}${hint}`;
+  return `expected backends of ${all.join(', ')}, got ${formatValue(backend)}${hint}`;
 }

@@ -1,6 +1,6 @@
 /**
- * The protocol between the training thread and a device's worker: one request at a time. Threads
- * share the memory of arrays; between processes their values go through files.
+ * The protocol between the training thread and a device's worker: one request at a time. The
+ * threads share the memory of arrays.
  */
 import type { SerializedError } from '@deepend/core';
 import type { ModelSignature, SerializedModel } from './model-copy';
@@ -38,9 +38,6 @@ export type RequestName = keyof Requests;
 export type Request<N extends RequestName = RequestName> = {
   [K in N]: { readonly request: K; readonly id: number } & Requests[K];
 }[N];
-
-/** A worker process's file descriptors for the arrays of requests and of responses. */
-export const SHARED_FILES = { requests: 4, responses: 5 } as const;
 
 /** `loaded` comes once, before any response. */
 export type Reply =

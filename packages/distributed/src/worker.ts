@@ -1,22 +1,10 @@
 /** The program of a device's worker; scripts/build-worker.mjs bundles it into a string. */
 import { parentPort } from 'node:worker_threads';
 import { serializeError } from '@deepend/core';
-import {
-  type Reply,
-  type Request,
-  type RequestName,
-  type Responses,
-  SHARED_FILES,
-} from './protocol';
+import type { Reply, Request, RequestName, Responses } from './protocol';
 import { Replica } from './replica';
-import { ArrayReader, writeArrays } from './shared-file';
 
-function reply(message: Reply): void {
-  if (parentPort) parentPort.postMessage(message);
-  else if ('response' in message)
-    process.send?.({ ...message, response: writeArrays(SHARED_FILES.responses, message.response) });
-  else process.send?.(message);
-}
+const reply = (message: Reply): void => parentPort?.postMessage(message);
 
 let replica: Replica | undefined;
 
@@ -40,12 +28,5 @@ const onRequest = (request: Request): void => {
   });
 };
 
-if (parentPort) parentPort.on('message', onRequest);
-else {
-  const reader = new ArrayReader(SHARED_FILES.requests);
-  process.on('message', (request: Request) => onRequest(reader.read(request)));
-  process.on('disconnect', () => process.exit()); // the training process has ended
-  // Ctrl-C reaches every process of a terminal; the training process decides how the run ends.
-  process.on('SIGINT', () => {});
-}
+parentPort?.on('message', onRequest);
 reply({ loaded: true });

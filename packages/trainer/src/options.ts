@@ -33,11 +33,11 @@ export interface TrainOptions {
   device?: Device;
   /**
    * Devices that share each batch (data parallelism). The first one computes in this thread,
-   * evaluates, and has the model at the end; each of the others has a thread or process of its own.
-   * With one device, training is the same as with `device`.
+   * evaluates, and has the model at the end; each of the others has a thread of its own. With one
+   * device, training is the same as with `device`. Several GPUs train as processes: `mpirun`.
    * @default only `device`
    * @example
-   * await tryAllGpus()
+   * [simd, simd]
    */
   devices?: readonly Device[];
   /**

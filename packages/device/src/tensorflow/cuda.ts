@@ -3,7 +3,7 @@
  * loaded.
  */
 import { startBackend } from '../backends';
-import { type NvidiaGpu, nvidiaGpus, visibleGpus } from '../hardware';
+import { gpusOfRank, localRank, type NvidiaGpu, nvidiaGpus, visibleGpus } from '../hardware';
 import { state } from '../state';
 import { probeNative, startNative } from './native';
 
@@ -13,7 +13,7 @@ export async function cudaGpus(): Promise<NvidiaGpu[] | string> {
   shared.visible ??= { asStarted: process.env.CUDA_VISIBLE_DEVICES };
   const gpus = await nvidiaGpus();
   if (typeof gpus === 'string') return gpus;
-  const visible = visibleGpus(gpus, shared.visible.asStarted);
+  const visible = gpusOfRank(visibleGpus(gpus, shared.visible.asStarted), localRank());
   shared.gpus = visible;
   return visible.length > 0
     ? visible

@@ -1,6 +1,5 @@
-/** The parts of data-parallel training: batch splits, files between processes, cores. */
+/** The parts of data-parallel training: batch splits, cores, open steps. */
 
-import { closeSync } from 'node:fs';
 import { getThreads, setThreads } from '@deepend/backend-simd';
 import { compile } from '@deepend/compiler';
 import { splitBatch } from '@deepend/core';
@@ -11,11 +10,6 @@ import { train } from '@deepend/trainer';
 import * as tf from '@tensorflow/tfjs-core';
 import fc from 'fast-check';
 import { afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
-import {
-  ArrayReader,
-  openSharedFile,
-  writeArrays,
-} from '../../packages/distributed/src/shared-file';
 import { goldenBatch } from '../helpers/fill';
 import { expectNoLeak } from '../helpers/leaks';
 import { fakeLoader, linearNet } from '../helpers/loaders';
@@ -53,32 +47,6 @@ describe('splitBatch', () => {
       ),
     );
   });
-});
-
-it('numbers come out of a spool as they went in, beside what is none', () => {
-  const descriptor = openSharedFile();
-  const reader = new ArrayReader(descriptor);
-  const floats = fc.float32Array({ maxLength: 300 });
-  const message = fc.record({
-    id: fc.nat(),
-    a: floats,
-    text: fc.string(),
-    b: floats,
-    shape: fc.array(fc.nat()),
-  });
-  try {
-    fc.assert(
-      fc.property(message, (sent) => {
-        const onTheWay = JSON.parse(JSON.stringify(writeArrays(descriptor, sent))) as typeof sent; // no array is left in it
-        const { a, b, ...rest } = reader.read(onTheWay);
-        expect([...a]).toEqual([...sent.a]);
-        expect([...b]).toEqual([...sent.b]);
-        expect(rest).toEqual({ id: sent.id, text: sent.text, shape: sent.shape });
-      }),
-    );
-  } finally {
-    closeSync(descriptor);
-  }
 });
 
 describe('the cores', () => {
