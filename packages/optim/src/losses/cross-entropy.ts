@@ -116,7 +116,7 @@ const MIN_MASS = 1e-30;
  * const { loss } = crossEntropy({ reduction: 'none' })(logits, { labels, lengths });
  */
 export function crossEntropy(
-  options: CrossEntropyOptions<'none'> & { reduction: 'none' },
+  options: CrossEntropyOptions<'none'> & Required<ReductionOption<'none'>>,
 ): LossOfPositions;
 export function crossEntropy(options?: CrossEntropyOptions): AnyLoss<tf.Scalar>;
 export function crossEntropy(

@@ -60,7 +60,7 @@ interface Elementwise<C extends tf.Scalar | null> {
 
 /** A loss of numbers: `O` are its options besides `reduction`. */
 interface LossOfNumbers<C extends tf.Scalar | null, O = object> {
-  (options: O & ReductionOption<'none'> & { reduction: 'none' }): LossOfPositions;
+  (options: O & Required<ReductionOption<'none'>>): LossOfPositions;
   (options?: O & ReductionOption<'mean' | 'sum'>): AnyLoss<C>;
 }
 
