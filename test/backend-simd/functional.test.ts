@@ -6,6 +6,7 @@ import { functional } from '@deepend/nn';
 import * as tf from '@tensorflow/tfjs-core';
 import { afterEach, describe, expect, it } from 'vitest';
 import { runtime } from '../../packages/backend-simd/src/runtime';
+import { selfAttention } from '../../packages/nn/src/functional/attention';
 import { mix } from '../helpers/fill';
 import { expectNoLeak } from '../helpers/leaks';
 
@@ -84,7 +85,57 @@ const attention = (sizes: Sizes, more: AttentionOptions & { hide?: string } = {}
   };
 };
 
+interface Joined {
+  readonly heads: number;
+  readonly batchFirst?: boolean;
+  readonly causal?: boolean;
+  /** Hides some keys of each sample. */
+  readonly hide?: boolean;
+}
+
+/** Queries, keys and values in one tensor; where there is no kernel, their heads are copied. */
+const joined = (shape: [number, number, number], options: Joined): Row => {
+  const { heads, batchFirst = true, causal = false, hide = false } = options;
+  const [batch, time] = batchFirst ? shape : [shape[1], shape[0]];
+  const dim = shape[2] / 3 / heads;
+  const order = batchFirst ? [0, 2, 1, 3] : [1, 2, 0, 3];
+  return {
+    what: `self-attention ${shape} ${JSON.stringify(options)}`,
+    kernels: ['deepend.selfAttention', 'deepend.selfAttentionGradient'],
+    shapes: { qkv: shape },
+    scale: 3,
+    run({ qkv }) {
+      const sees = tf.tensor([...mix(batch * time, 'mask')], [batch, 1, 1, time]);
+      const mask = hide ? tf.greater(sees, 0.3) : undefined;
+      const fused = selfAttention(qkv, { heads, batchFirst, mask, causal });
+      if (fused) return fused;
+      const split: number[] = [...shape.slice(0, 2), heads, dim];
+      const [q, k, v] = tf
+        .split(qkv as tf.Tensor, 3, 2)
+        .map((x) => tf.transpose(tf.reshape(x, split), order) as tf.Tensor) as [
+        tf.Tensor4D,
+        tf.Tensor4D,
+        tf.Tensor4D,
+      ];
+      const y = functional.scaledDotProductAttention(q, k, v, { mask, causal });
+      const back = tf.transpose(y, batchFirst ? [0, 2, 1, 3] : [2, 0, 1, 3]);
+      return tf.reshape(back, [...shape.slice(0, 2), heads * dim]);
+    },
+  };
+};
+
+const linear = (rows: number, inputs: number, outputs: number): Row => ({
+  what: `linear ${rows} × ${inputs} → ${outputs}`,
+  kernels: ['deepend.linear'],
+  shapes: { x: [rows, inputs], weight: [outputs, inputs], bias: [outputs] },
+  run: ({ x, weight, bias }) => functional.linear(x, weight, bias),
+});
+
 const ROWS: readonly Row[] = [
+  joined([2, 60, 3 * 2 * 12], { heads: 2, hide: true }),
+  joined([200, 2, 3 * 3 * 5], { heads: 3, batchFirst: false, causal: true }),
+  linear(9, 20, 13),
+  linear(300, 70, 33),
   attention([2, 3, 50, 50, 16, 16]),
   attention([1, 2, 7, 9, 5, 3], { causal: true }),
   attention([1, 1, 130, 200, 8, 20], { causal: true }), // two blocks of keys

@@ -595,6 +595,34 @@ const attention: RandomCalls = fc
     return { kernel: 'deepend.attentionGradient', inputs: { ...inputs, ...saved }, attrs };
   });
 
+/** Queries, keys and values in one tensor. */
+const joined: RandomCalls = fc
+  .record({
+    batch: side(1, 3),
+    time: fc.oneof(side(1, 20), side(150, 260)),
+    heads: side(1, 4),
+    dim: side(1, 20),
+    causal: fc.boolean(),
+    batchFirst: fc.boolean(),
+    isBackward: fc.boolean(),
+    seed: seeds,
+  })
+  .map(({ batch, time, heads, dim, causal, batchFirst, isBackward, seed }) => {
+    const tensor = (parts: number, place: number) =>
+      numbers(
+        [...(batchFirst ? [batch, time] : [time, batch]), parts * heads * dim],
+        seed + place,
+        1,
+      );
+    const attrs = { causal, batchFirst, heads, scale: 0.4 };
+    const qkv = tensor(3, 0);
+    if (!isBackward) return { kernel: 'deepend.selfAttention', inputs: { qkv }, attrs };
+    const { values, ...rest } = numbers([batch, heads, time], seed + 1);
+    const logSum = { ...rest, values: values.map((value) => 4 + Math.abs(value)) };
+    const inputs = { qkv, y: tensor(1, 2), logSum, dy: tensor(1, 3) };
+    return { kernel: 'deepend.selfAttentionGradient', inputs, attrs };
+  });
+
 const curves: RandomCalls = fc
   .tuple(fc.constantFrom('gelu', 'geluTanh', 'silu'), anyShape, seeds, make, fc.boolean())
   .map(([name, shape, seed, draw, isBackward]) => ({
@@ -628,6 +656,8 @@ export const RANDOM_CALLS: readonly RandomCalls[] = [
     attention,
     attention,
     weighted,
+    joined,
+    joined,
   ],
   ...ofMoves,
   ...[matMul, matMul, matMul, matMul, grouped, grouped],

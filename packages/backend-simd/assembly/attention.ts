@@ -17,13 +17,18 @@ const QUERIES: i32 = 48;
 
 @unmanaged
 export class AttentionArgs {
-  q: u32; k: u32; v: u32; //    [matrices][queries][dim], [..][keys][dim], [..][keys][valueDim]
+  q: u32; k: u32; v: u32; //    rows of dim, dim and valueDim
   mask: u32; //                 added to the scores, −∞ hides a key; or 0
-  out: u32; //                  [matrices][queries][valueDim]
-  logSum: u32; //               [matrices][queries] log Σ e^score; ∞ where no key is visible
+  out: u32; //                  rows of valueDim
+  logSum: u32; //               [batch][heads][queries] log Σ e^score; ∞ where no key is visible
   dy: u32; dq: u32; dk: u32; dv: u32;
   heads: i32; queries: i32; keys: i32; dim: i32; valueDim: i32;
-  maskBatch: i32; maskHead: i32; maskRow: i32; // the mask's strides in floats, 0 to broadcast
+  // Strides in floats. Gradients have those of their tensors.
+  qBatch: i32; qHead: i32; qRow: i32;
+  kBatch: i32; kHead: i32; kRow: i32;
+  vBatch: i32; vHead: i32; vRow: i32;
+  outBatch: i32; outHead: i32; outRow: i32;
+  maskBatch: i32; maskHead: i32; maskRow: i32; // 0 to broadcast
   rowBlock: i32; rowBlocks: i32; // forward: queries of a tile
   causal: i32; //               query t sees the keys 0 to t
   scale: f32;
@@ -41,11 +46,18 @@ function wholePanels(columns: i32): i32 {
   return (columns + NR - 1) / NR;
 }
 
+/** Where the rows of one head of a sample begin, in bytes. */
+// @ts-ignore: decorator
+@inline
+function startOf(args: AttentionArgs, matrix: i32, batchStep: i32, headStep: i32): usize {
+  return floats((matrix / args.heads) * batchStep + (matrix % args.heads) * headStep);
+}
+
 /** Address of the mask's row for a query, from key `k0` on; 0 without a mask. */
 function maskAt(args: AttentionArgs, matrix: i32, query: i32, k0: i32): usize {
   if (!args.mask) return 0;
-  const head = (matrix / args.heads) * args.maskBatch + (matrix % args.heads) * args.maskHead;
-  return <usize>args.mask + floats(head + query * args.maskRow + k0);
+  const start = startOf(args, matrix, args.maskBatch, args.maskHead);
+  return <usize>args.mask + start + floats(query * args.maskRow + k0);
 }
 
 /** Keys of a block from `k0` on that a query sees. */
@@ -130,10 +142,12 @@ function weighRow(s: usize, visible: i32, shift: f32): f64 {
 export function attention(args: AttentionArgs, tile: i32): void {
   const matrix = tile / args.rowBlocks, first = tile % args.rowBlocks * args.rowBlock;
   const end = min32(args.queries, first + args.rowBlock), dim = args.dim, width = args.valueDim;
-  const wide = floats(wholePanels(width) * NR), dimBytes = floats(dim), widthBytes = floats(width);
-  const q = <usize>args.q + <usize>(matrix * args.queries) * dimBytes;
-  const k = <usize>args.k + <usize>(matrix * args.keys) * dimBytes;
-  const v = <usize>args.v + <usize>(matrix * args.keys) * widthBytes;
+  const wide = floats(wholePanels(width) * NR), dimBytes = floats(dim);
+  const q = <usize>args.q + startOf(args, matrix, args.qBatch, args.qHead);
+  const k = <usize>args.k + startOf(args, matrix, args.kBatch, args.kHead);
+  const v = <usize>args.v + startOf(args, matrix, args.vBatch, args.vHead);
+  const y = <usize>args.out + startOf(args, matrix, args.outBatch, args.outHead);
+  const qStep = floats(args.qRow), outStep = floats(args.outRow);
   const keyPanels = workspace();
   const valuePanels = keyPanels + <usize>KEYS * dimBytes;
   const scores = valuePanels + <usize>KEYS * wide; //  [QUERIES][KEYS]
@@ -145,13 +159,13 @@ export function attention(args: AttentionArgs, tile: i32): void {
   for (let k0 = 0; k0 < args.keys; k0 += KEYS) {
     const count = min32(KEYS, args.keys - k0), isFirst = k0 == 0;
     if (visibleKeys(args, end - 1, k0) == 0) break;
-    packAll(k + <usize>k0 * dimBytes, keyPanels, dim, count, 1, dim);
-    packAll(v + <usize>k0 * widthBytes, valuePanels, count, width, width, 1);
+    packAll(k + floats(k0 * args.kRow), keyPanels, dim, count, 1, args.kRow);
+    packAll(v + floats(k0 * args.vRow), valuePanels, count, width, args.vRow, 1);
     for (let r0 = first; r0 < end; r0 += QUERIES) {
       const rows = min32(QUERIES, end - r0), limit = visibleKeys(args, r0 + rows - 1, k0);
       if (limit == 0) continue;
       rowsProduct(
-        rows, q + <usize>r0 * dimBytes, dimBytes, dim, keyPanels, dimBytes * NR, limit, scores,
+        rows, q + <usize>r0 * qStep, qStep, dim, keyPanels, dimBytes * NR, limit, scores,
         SCORES_STEP,
       );
       for (let i = 0; i < rows; i++) {
@@ -184,7 +198,7 @@ export function attention(args: AttentionArgs, tile: i32): void {
         // A query that sees no key gets no gradient.
         const logSum = weight == 0 ? f32.POSITIVE_INFINITY : most + <f32>Math.log(<f64>weight);
         if (isLast) store<f32>(<usize>args.logSum + place * 4, logSum);
-        const out = <usize>args.out + place * widthBytes, from = sums + <usize>i * wide;
+        const out = y + <usize>row * outStep, from = sums + <usize>i * wide;
         for (let j = 0, some = 0; j < width; j += some) {
           some = width - j >= 4 ? 4 : 1;
           let sum = get(from + floats(j), some);
@@ -229,12 +243,15 @@ export function attentionGradient(args: AttentionArgs, tile: i32): void {
   const dim = args.dim, width = args.valueDim, keys = args.keys, queries = args.queries;
   const dimBytes = floats(dim), widthBytes = floats(width);
   const wide = floats(wholePanels(width) * NR), wideDim = floats(wholePanels(dim) * NR);
-  const firstQuery = <usize>(tile * queries), firstKey = <usize>(tile * keys);
-  const q = <usize>args.q + firstQuery * dimBytes, dq = <usize>args.dq + firstQuery * dimBytes;
-  const k = <usize>args.k + firstKey * dimBytes, dk = <usize>args.dk + firstKey * dimBytes;
-  const v = <usize>args.v + firstKey * widthBytes, dv = <usize>args.dv + firstKey * widthBytes;
-  const y = <usize>args.out + firstQuery * widthBytes;
-  const dy = <usize>args.dy + firstQuery * widthBytes;
+  const qStart = startOf(args, tile, args.qBatch, args.qHead);
+  const kStart = startOf(args, tile, args.kBatch, args.kHead);
+  const vStart = startOf(args, tile, args.vBatch, args.vHead);
+  const outStart = startOf(args, tile, args.outBatch, args.outHead);
+  const q = <usize>args.q + qStart, dq = <usize>args.dq + qStart, qStep = floats(args.qRow);
+  const k = <usize>args.k + kStart, dk = <usize>args.dk + kStart, kStep = floats(args.kRow);
+  const v = <usize>args.v + vStart, dv = <usize>args.dv + vStart, vStep = floats(args.vRow);
+  const y = <usize>args.out + outStart, dy = <usize>args.dy + outStart;
+  const outStep = floats(args.outRow), logSums = <usize>args.logSum + floats(tile * queries);
   const keyPanels = workspace(); //                              of kᵀ
   const valuePanels = keyPanels + <usize>KEYS * dimBytes; //     of vᵀ
   const keyRows = valuePanels + <usize>KEYS * widthBytes; //     of k
@@ -244,49 +261,49 @@ export function attentionGradient(args: AttentionArgs, tile: i32): void {
   const slopes = weights + <usize>QUERIES * SCORES_STEP; //      [QUERIES][KEYS]
   const sums = slopes + <usize>QUERIES * SCORES_STEP; //         [QUERIES][wideDim]
   const edge = sums + <usize>QUERIES * wideDim;
-  memory.fill(dk, 0, <usize>keys * dimBytes);
-  memory.fill(dv, 0, <usize>keys * widthBytes);
+  for (let row: usize = 0; row < <usize>keys; row++) {
+    memory.fill(dk + row * kStep, 0, dimBytes);
+    memory.fill(dv + row * vStep, 0, widthBytes);
+  }
   for (let k0 = 0; k0 < keys; k0 += KEYS) {
     const count = min32(KEYS, keys - k0);
-    const key = k + <usize>k0 * dimBytes, dKey = dk + <usize>k0 * dimBytes;
-    const value = v + <usize>k0 * widthBytes, dValue = dv + <usize>k0 * widthBytes;
-    packAll(key, keyPanels, dim, count, 1, dim);
-    packAll(value, valuePanels, width, count, 1, width);
-    packAll(key, keyRows, count, dim, dim, 1);
+    const key = k + <usize>k0 * kStep, dKey = dk + <usize>k0 * kStep;
+    const value = v + <usize>k0 * vStep, dValue = dv + <usize>k0 * vStep;
+    packAll(key, keyPanels, dim, count, 1, args.kRow);
+    packAll(value, valuePanels, width, count, 1, args.vRow);
+    packAll(key, keyRows, count, dim, args.kRow, 1);
     for (let r0 = 0; r0 < queries; r0 += QUERIES) {
       const rows = min32(QUERIES, queries - r0), limit = visibleKeys(args, r0 + rows - 1, k0);
       if (limit == 0) continue;
-      const query = q + <usize>r0 * dimBytes, change = dy + <usize>r0 * widthBytes;
+      const query = q + <usize>r0 * qStep, change = dy + <usize>r0 * outStep;
+      rowsProduct(rows, query, qStep, dim, keyPanels, dimBytes * NR, limit, weights, SCORES_STEP);
       rowsProduct(
-        rows, query, dimBytes, dim, keyPanels, dimBytes * NR, limit, weights, SCORES_STEP,
-      );
-      rowsProduct(
-        rows, change, widthBytes, width, valuePanels, widthBytes * NR, limit, slopes, SCORES_STEP,
+        rows, change, outStep, width, valuePanels, widthBytes * NR, limit, slopes, SCORES_STEP,
       );
       for (let i = 0; i < rows; i++) {
         const row = r0 + i, visible = visibleKeys(args, row, k0);
         const p = weights + <usize>i * SCORES_STEP, ds = slopes + <usize>i * SCORES_STEP;
-        const mean = <f32>dot(change + <usize>i * widthBytes, y + <usize>row * widthBytes, width);
-        const logSum = load<f32>(<usize>args.logSum + (firstQuery + <usize>row) * 4);
+        const mean = <f32>dot(change + <usize>i * outStep, y + <usize>row * outStep, width);
+        const logSum = load<f32>(logSums + floats(row));
         slopeRow(p, ds, visible, args.scale, maskAt(args, tile, row, k0), logSum, mean);
         hideRest(p, visible, limit);
         hideRest(ds, visible, limit);
       }
-      packAll(change, changePanels, rows, width, width, 1);
-      packAll(query, queryPanels, rows, dim, dim, 1);
+      packAll(change, changePanels, rows, width, args.outRow, 1);
+      packAll(query, queryPanels, rows, dim, args.qRow, 1);
       const panelStep = floats(rows * NR);
       product(
-        rows, weights, SCORES_STEP, limit, changePanels, panelStep, width, dValue, widthBytes, edge,
+        rows, weights, SCORES_STEP, limit, changePanels, panelStep, width, dValue, vStep, edge,
         true,
       );
       product(
-        rows, slopes, SCORES_STEP, limit, queryPanels, panelStep, dim, dKey, dimBytes, edge, true,
+        rows, slopes, SCORES_STEP, limit, queryPanels, panelStep, dim, dKey, kStep, edge, true,
       );
       rowsProduct(
         rows, slopes, SCORES_STEP, limit, keyRows, floats(count * NR), dim, sums, wideDim,
       );
       for (let i = 0; i < rows; i++) {
-        const to = dq + <usize>(r0 + i) * dimBytes, from = sums + <usize>i * wideDim;
+        const to = dq + <usize>(r0 + i) * qStep, from = sums + <usize>i * wideDim;
         for (let j = 0, some = 0; j < dim; j += some) {
           some = dim - j >= 4 ? 4 : 1;
           const sum = get(from + floats(j), some);

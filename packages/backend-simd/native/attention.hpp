@@ -18,21 +18,28 @@ constexpr float PLACES[16] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 
 
 inline int wholePanels(int columns) { return (columns + NR - 1) / NR; }
 
+/** Where the rows of one head of a sample begin, in floats, and the step from row to row. */
+struct Place {
+  size_t start, step;
+};
+
 /** One matrix of the batch: a head of a sample. */
 struct Head {
-  const float *q, *k, *v;
+  Place q, k, v, out;
   const float* mask; // of the first query, or null
   size_t maskRow;
 };
 
 inline Head headOf(const AttentionArgs& args, int matrix, Thread& t) {
-  const size_t keys = size_t(matrix) * args.keys, queries = size_t(matrix) * args.queries;
+  const int sample = matrix / args.heads, head = matrix % args.heads;
+  const auto place = [&](int batchStep, int headStep, int rowStep) {
+    return Place{size_t(sample) * batchStep + size_t(head) * headStep, size_t(rowStep)};
+  };
   const float* mask = t.optional(args.mask);
-  if (mask)
-    mask += size_t(matrix / args.heads) * args.maskBatch +
-            size_t(matrix % args.heads) * args.maskHead;
-  return {t.at(args.q) + queries * args.dim, t.at(args.k) + keys * args.dim,
-          t.at(args.v) + keys * args.valueDim, mask, size_t(args.maskRow)};
+  if (mask) mask += place(args.maskBatch, args.maskHead, 0).start;
+  return {place(args.qBatch, args.qHead, args.qRow), place(args.kBatch, args.kHead, args.kRow),
+          place(args.vBatch, args.vHead, args.vRow),
+          place(args.outBatch, args.outHead, args.outRow), mask, size_t(args.maskRow)};
 }
 
 /** Keys of a block from `k0` on that a query sees. */
@@ -91,6 +98,9 @@ inline void attention(const AttentionArgs& args, int tile, Thread& t) {
   const int end = min(args.queries, first + args.rowBlock), dim = args.dim, width = args.valueDim;
   const size_t wide = size_t(wholePanels(width)) * NR;
   const Head head = headOf(args, matrix, t);
+  const float *q = t.at(args.q) + head.q.start, *k = t.at(args.k) + head.k.start;
+  const float* v = t.at(args.v) + head.v.start;
+  float* y = t.at(args.out) + head.out.start;
   float* keyPanels = reinterpret_cast<float*>(t.scratch);
   float* valuePanels = keyPanels + size_t(KEY_BLOCK) * dim;
   float* scores = valuePanels + KEY_BLOCK * wide; // [QUERY_BLOCK][KEY_BLOCK]
@@ -102,13 +112,13 @@ inline void attention(const AttentionArgs& args, int tile, Thread& t) {
   for (int k0 = 0; k0 < args.keys; k0 += KEY_BLOCK) {
     const int count = min(KEY_BLOCK, args.keys - k0);
     if (visibleKeys(args, end - 1, k0) == 0) break;
-    packAll(head.k + size_t(k0) * dim, keyPanels, dim, count, 1, dim);
-    packAll(head.v + size_t(k0) * width, valuePanels, count, width, width, 1);
+    packAll(k + k0 * head.k.step, keyPanels, dim, count, 1, args.kRow);
+    packAll(v + k0 * head.v.step, valuePanels, count, width, args.vRow, 1);
     for (int r0 = first; r0 < end; r0 += QUERY_BLOCK) {
       const int rows = min(QUERY_BLOCK, end - r0), limit = visibleKeys(args, r0 + rows - 1, k0);
       if (limit == 0) continue;
-      rowsProduct(t, rows, head.q + size_t(r0) * dim, dim, dim, keyPanels, size_t(dim) * NR, limit,
-                  scores, KEY_BLOCK);
+      rowsProduct(t, rows, q + r0 * head.q.step, head.q.step, dim, keyPanels, size_t(dim) * NR,
+                  limit, scores, KEY_BLOCK);
       for (int i = 0; i < rows; i++) {
         float* s = scores + i * KEY_BLOCK;
         float &most = largest[r0 + i - first], &weight = weights[r0 + i - first];
@@ -140,12 +150,12 @@ inline void attention(const AttentionArgs& args, int tile, Thread& t) {
         const int row = r0 + i, next = k0 + KEY_BLOCK;
         if (visibleKeys(args, row, k0) == 0) continue; // its last block was an earlier one
         const bool isLast = next >= args.keys || visibleKeys(args, row, next) == 0;
-        const size_t place = size_t(matrix) * args.queries + row;
         const float weight = weights[row - first], most = largest[row - first];
         const V by = splat(!isLast ? 1 : weight == 0 ? 0 : 1 / weight), before = splat(factors[i]);
         if (isLast) // A query that sees no key gets no gradient.
-          t.at(args.logSum)[place] = weight == 0 ? INFINITY : most + float(std::log(double(weight)));
-        float* out = t.at(args.out) + place * width;
+          t.at(args.logSum)[size_t(matrix) * args.queries + row] =
+              weight == 0 ? INFINITY : most + float(std::log(double(weight)));
+        float* out = y + row * head.out.step;
         eachChannels(width, [&](int j, int some) {
           V v = load(sums + i * wide + j);
           if (k0 > 0) v = madd(loadUpTo(out + j, some), before, v);
@@ -161,13 +171,12 @@ inline void attentionGradient(const AttentionArgs& args, int tile, Thread& t) {
   const int dim = args.dim, width = args.valueDim;
   const size_t wide = size_t(wholePanels(width)) * NR, wideDim = size_t(wholePanels(dim)) * NR;
   const Head head = headOf(args, tile, t);
-  const size_t queries = size_t(tile) * args.queries, keys = size_t(tile) * args.keys;
-  const float* y = t.at(args.out) + queries * width;
-  const float* dy = t.at(args.dy) + queries * width;
-  const float* logSum = t.at(args.logSum) + queries;
-  float* dq = t.at(args.dq) + queries * dim;
-  float* dk = t.at(args.dk) + keys * dim;
-  float* dv = t.at(args.dv) + keys * width;
+  const float *q = t.at(args.q) + head.q.start, *k = t.at(args.k) + head.k.start;
+  const float* v = t.at(args.v) + head.v.start;
+  const float *y = t.at(args.out) + head.out.start, *dy = t.at(args.dy) + head.out.start;
+  const float* logSum = t.at(args.logSum) + size_t(tile) * args.queries;
+  float *dq = t.at(args.dq) + head.q.start, *dk = t.at(args.dk) + head.k.start;
+  float* dv = t.at(args.dv) + head.v.start;
   float* keyPanels = reinterpret_cast<float*>(t.scratch);     // of kᵀ
   float* valuePanels = keyPanels + size_t(KEY_BLOCK) * dim;   // of vᵀ
   float* keyRows = valuePanels + size_t(KEY_BLOCK) * width;   // of k
@@ -178,25 +187,29 @@ inline void attentionGradient(const AttentionArgs& args, int tile, Thread& t) {
   float* sums = slopes + QUERY_BLOCK * KEY_BLOCK;             // [QUERY_BLOCK][wideDim]
   float* edge = sums + QUERY_BLOCK * wideDim;
   const V scale = splat(args.scale);
-  std::memset(dk, 0, size_t(args.keys) * dim * 4);
-  std::memset(dv, 0, size_t(args.keys) * width * 4);
+  for (int key = 0; key < args.keys; key++) {
+    std::memset(dk + key * head.k.step, 0, size_t(dim) * 4);
+    std::memset(dv + key * head.v.step, 0, size_t(width) * 4);
+  }
   for (int k0 = 0; k0 < args.keys; k0 += KEY_BLOCK) {
     const int count = min(KEY_BLOCK, args.keys - k0);
-    packAll(head.k + size_t(k0) * dim, keyPanels, dim, count, 1, dim);
-    packAll(head.v + size_t(k0) * width, valuePanels, width, count, 1, width);
-    packAll(head.k + size_t(k0) * dim, keyRows, count, dim, dim, 1);
+    packAll(k + k0 * head.k.step, keyPanels, dim, count, 1, args.kRow);
+    packAll(v + k0 * head.v.step, valuePanels, width, count, 1, args.vRow);
+    packAll(k + k0 * head.k.step, keyRows, count, dim, args.kRow, 1);
     for (int r0 = 0; r0 < args.queries; r0 += QUERY_BLOCK) {
       const int rows = min(QUERY_BLOCK, args.queries - r0);
       const int limit = visibleKeys(args, r0 + rows - 1, k0);
       if (limit == 0) continue;
-      const float *q0 = head.q + size_t(r0) * dim, *dy0 = dy + size_t(r0) * width;
-      rowsProduct(t, rows, q0, dim, dim, keyPanels, size_t(dim) * NR, limit, weights, KEY_BLOCK);
-      rowsProduct(t, rows, dy0, width, width, valuePanels, size_t(width) * NR, limit, slopes,
+      const float *q0 = q + r0 * head.q.step, *dy0 = dy + r0 * head.out.step;
+      rowsProduct(t, rows, q0, head.q.step, dim, keyPanels, size_t(dim) * NR, limit, weights,
                   KEY_BLOCK);
+      rowsProduct(t, rows, dy0, head.out.step, width, valuePanels, size_t(width) * NR, limit,
+                  slopes, KEY_BLOCK);
       for (int i = 0; i < rows; i++) {
         const int visible = visibleKeys(args, r0 + i, k0);
         const float* mask = head.mask ? head.mask + (r0 + i) * head.maskRow + k0 : nullptr;
-        const float *change = dy0 + size_t(i) * width, *out = y + size_t(r0 + i) * width;
+        const float* change = dy0 + i * head.out.step;
+        const float* out = y + (r0 + i) * head.out.step;
         V along = zero<W>();
         eachChannels(width, [&](int j, int some) {
           along = madd(loadUpTo(change + j, some), loadUpTo(out + j, some), along);
@@ -211,16 +224,16 @@ inline void attentionGradient(const AttentionArgs& args, int tile, Thread& t) {
         hideRest(p, visible, limit);
         hideRest(ds, visible, limit);
       }
-      packAll(dy0, changePanels, rows, width, width, 1);
-      packAll(q0, queryPanels, rows, dim, dim, 1);
+      packAll(dy0, changePanels, rows, width, args.outRow, 1);
+      packAll(q0, queryPanels, rows, dim, args.qRow, 1);
       columnProduct(rows, {weights, KEY_BLOCK, MR}, limit, changePanels, size_t(rows) * NR, width,
-                    dv + size_t(k0) * width, width, edge, true);
+                    dv + k0 * head.v.step, head.v.step, edge, true);
       columnProduct(rows, {slopes, KEY_BLOCK, MR}, limit, queryPanels, size_t(rows) * NR, dim,
-                    dk + size_t(k0) * dim, dim, edge, true);
+                    dk + k0 * head.k.step, head.k.step, edge, true);
       rowsProduct(t, rows, slopes, KEY_BLOCK, limit, keyRows, size_t(count) * NR, dim, sums,
                   wideDim);
       for (int i = 0; i < rows; i++) {
-        float* to = dq + size_t(r0 + i) * dim;
+        float* to = dq + (r0 + i) * head.q.step;
         eachChannels(dim, [&](int j, int some) {
           const V v = load(sums + i * wideDim + j);
           storeUpTo(to + j, k0 > 0 ? loadUpTo(to + j, some) + v : v, some);

@@ -287,6 +287,40 @@ export interface FusedKernels {
     attrs: AttentionAttrs;
     outputs: [dq: Heads, dk: Heads, dv: Heads];
   };
+  /** 'deepend.attention' of queries, keys and values in one tensor, without copies of heads. */
+  'deepend.selfAttention': {
+    inputs: {
+      qkv: tf.Tensor3D; //                 [batch, time, 3 · heads · dim], or [time, batch, ...]
+      mask?: Optional<Heads>; //           [batch | 1, heads | 1, time | 1, time]; −∞ hides a key
+    };
+    attrs: SelfAttentionAttrs;
+    outputs: [
+      y: tf.Tensor3D, //                   [batch, time, heads · dim], or [time, batch, ...]
+      logSum: tf.Tensor3D, //              [batch, heads, time], for the gradient
+    ];
+  };
+  /** The gradient of 'deepend.selfAttention' but for the mask. */
+  'deepend.selfAttentionGradient': {
+    inputs: {
+      qkv: tf.Tensor3D; //                 the inputs of 'deepend.selfAttention'
+      mask?: Optional<Heads>;
+      y: tf.Tensor3D; //                   its outputs
+      logSum: tf.Tensor3D;
+      dy: tf.Tensor3D; //                  y's shape
+    };
+    attrs: SelfAttentionAttrs;
+    outputs: [dQkv: tf.Tensor3D];
+  };
+  /** A linear layer of PyTorch's layout. */
+  'deepend.linear': {
+    inputs: {
+      x: tf.Tensor2D; //                   [rows, in]
+      weight: tf.Tensor2D; //              [out, in]
+      bias: Vector; //                     [out]
+    };
+    attrs: None;
+    outputs: [y: tf.Tensor2D]; //          [rows, out]
+  };
   /** GELU, its approximation with tanh, and SiLU. */
   'deepend.curve': {
     inputs: { x: Tensor }; //              [...]
@@ -323,6 +357,12 @@ export interface AttentionAttrs {
   readonly scale: number;
   /** Query t sees the keys 0 to t only. */
   readonly causal: boolean;
+}
+
+export interface SelfAttentionAttrs extends AttentionAttrs {
+  readonly heads: number;
+  /** Whether the batch is the first axis, not the time. */
+  readonly batchFirst: boolean;
 }
 
 export interface FusedPoolAttrs {

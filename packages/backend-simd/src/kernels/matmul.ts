@@ -250,7 +250,20 @@ function takes(call: Call): boolean {
   return innerA === innerB && alike && biasFits && size(a.shape) > 0 && size(b.shape) > 0;
 }
 
+/** `linear` of PyTorch's layout: x · weightᵀ + bias. */
+const linear = ({ inputs: { x, weight, bias }, ...call }: Call): TensorInfo =>
+  matMul({
+    ...call,
+    inputs: { a: x, b: weight, bias } as Record<string, TensorInfo>,
+    attrs: { transposeB: true },
+  });
+
 export const matMulKernels: Kernel[] = [
+  {
+    name: 'deepend.linear',
+    takes: ({ inputs: { x, weight } }) => size(x?.shape ?? []) > 0 && size(weight?.shape ?? []) > 0,
+    run: linear,
+  },
   { name: 'BatchMatMul', takes, run: matMul },
   { name: '_FusedMatMul', takes, run: matMul },
 ];

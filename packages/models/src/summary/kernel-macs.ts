@@ -34,6 +34,11 @@ const depthwise = (call: KernelCall) =>
 const attention = ({ inputs: { q, v } }: KernelCall) =>
   product(q?.slice(0, 3)) * (v?.at(-2) ?? 1) * ((q?.at(-1) ?? 0) + (v?.at(-1) ?? 0));
 
+const selfAttention = ({ inputs: { qkv = [] }, attrs }: KernelCall) => {
+  const [first = 0, second = 0, wide = 0] = qkv;
+  return 2 * first * second * (attrs.batchFirst ? second : first) * (wide / 3);
+};
+
 type Cost = (call: KernelCall) => number;
 const none: Cost = () => 0;
 
@@ -60,6 +65,9 @@ const FUSED: Readonly<Record<FusedKernelName, Cost>> = {
   'deepend.embeddingGradient': none,
   'deepend.attention': attention,
   'deepend.attentionGradient': none,
+  'deepend.selfAttention': selfAttention,
+  'deepend.selfAttentionGradient': none,
+  'deepend.linear': (call) => firstOutput(call) * (call.inputs.x?.at(-1) ?? 1),
   'deepend.curve': none,
   'deepend.curveGradient': none,
   'deepend.update': none,

@@ -139,11 +139,17 @@ export function boolMask(where: string, mask: tf.Tensor): tf.Tensor {
   return tf.notEqual(mask, 0);
 }
 
+/** A bool tensor of a shape, by a comparison: backends have no fast copies of bool. */
+export const spread = (bool: tf.Tensor, shape: readonly number[]): tf.Tensor =>
+  bool.shape.join() === shape.join()
+    ? tf.clone(bool)
+    : tf.greater(tf.cast(bool, 'float32'), tf.zeros([...shape]));
+
 /** A mask as a bool tensor of a shape. */
 export function allowedBy(where: string, mask: tf.Tensor, shape: readonly number[]): tf.Tensor {
   const bool = boolMask(where, mask);
   checkMaskShape(where, mask, shape);
-  return tf.broadcastTo(bool, [...shape]);
+  return spread(bool, shape);
 }
 
 /**

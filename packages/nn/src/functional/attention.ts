@@ -1,7 +1,7 @@
 /** Scaled dot-product attention, Vaswani et al. 2017, https://arxiv.org/abs/1706.03762. */
 import { type FusedKernels, hasFusedKernel, runFusedKernel } from '@deepend/compiler';
 import * as tf from '@tensorflow/tfjs-core';
-import { allowedBy, boolMask, checkMaskShape, softmax } from './activations';
+import { allowedBy, boolMask, checkMaskShape, softmax, spread } from './activations';
 import { expectFloat, expectShape } from './checks';
 import { dropout } from './dropout';
 import { differentiableOne } from './tape';
@@ -96,6 +96,53 @@ function fusedAttention(where: string, inputs: AttentionInputs, attrs: Attrs): t
   });
 }
 
+/** How queries, keys and values lie in one tensor, and what they see. */
+export interface SelfAttentionOptions {
+  readonly heads: number;
+  /** Whether the batch is the first axis, not the time. */
+  readonly batchFirst: boolean;
+  /** bool `[batch | 1, heads | 1, time | 1, time]`: where a query sees a key. */
+  readonly mask: tf.Tensor | undefined;
+  readonly causal: boolean;
+}
+
+/**
+ * Attention of queries, keys and values in one tensor `[batch, time, 3 · heads · dim]`, or time
+ * first, without copies of the heads.
+ * @returns `[batch, time, heads · dim]`, or time first; undefined where no kernel computes it
+ */
+export function selfAttention(
+  qkv: tf.Tensor3D,
+  { heads, batchFirst, mask, causal }: SelfAttentionOptions,
+): tf.Tensor3D | undefined {
+  const [first, second, wide] = qkv.shape;
+  const attrs = { heads, batchFirst, causal, scale: 1 / Math.sqrt(wide / 3 / heads) };
+  const isAdded = mask?.dtype === 'float32'; // it may have a gradient
+  if (isAdded || !hasFusedKernel('deepend.selfAttention', { inputs: { qkv }, attrs }))
+    return undefined;
+  return differentiableOne<tf.Tensor3D>({
+    inputs: { qkv },
+    forward(save) {
+      const time = batchFirst ? second : first;
+      const added = mask && addedMask('MultiheadAttention', mask, time);
+      const [y, logSum] = runFusedKernel(
+        'deepend.selfAttention',
+        { qkv, mask: added },
+        attrs,
+      ) as FusedKernels['deepend.selfAttention']['outputs'];
+      save([qkv, y, logSum, ...(added ? [added] : [])]);
+      return [y];
+    },
+    backward: ([dy], [qkv, y, logSum, mask]) => ({
+      qkv() {
+        const given = { qkv, y, logSum, dy, mask };
+        const inputs = given as FusedKernels['deepend.selfAttentionGradient']['inputs'];
+        return runFusedKernel('deepend.selfAttentionGradient', inputs, attrs)?.[0] as tf.Tensor;
+      },
+    }),
+  });
+}
+
 /**
  * softmax(q · kᵀ / √dim) · v, as in `torch.nn.functional.scaled_dot_product_attention`. A query
  * that sees no key gives zeros.
@@ -130,7 +177,7 @@ export function scaledDotProductAttention(
     if (isAdded) scores = tf.add(scores, mask);
     let allowed = mask && !isAdded ? allowedBy(where, mask, shape) : undefined;
     if (causal) {
-      const past = tf.broadcastTo(causalMask(queries, keys), shape);
+      const past = spread(causalMask(queries, keys), shape);
       allowed = allowed ? tf.logicalAnd(allowed, past) : past;
     }
     const weights = softmax(scores, { mask: allowed });

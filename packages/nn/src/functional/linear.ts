@@ -1,5 +1,5 @@
 /** The linear layer. */
-import { channelSums } from '@deepend/compiler';
+import { channelSums, runFusedKernel } from '@deepend/compiler';
 import * as tf from '@tensorflow/tfjs-core';
 import { expectFloat, expectShape, refuse, shapeText, sizeOf } from './checks';
 import { differentiableOne } from './tape';
@@ -9,12 +9,14 @@ export const rowsOf = (x: tf.Tensor, columns: number): tf.Tensor2D =>
   tf.reshape(x, [columns === 0 ? 0 : x.size / columns, columns]);
 
 /**
- * x · weightᵀ + bias for rows: `[rows, in]`, `[out, in]`, `[out]` → `[rows, out]`. In two steps:
- * with a transposed weight and a bias, the fused product of stock `wasm` is wrong.
+ * x · weightᵀ + bias for rows: `[rows, in]`, `[out, in]`, `[out]` → `[rows, out]`. In core ops in
+ * two steps: with a transposed weight and a bias, the fused product of stock `wasm` is wrong.
  */
 export function project(x: tf.Tensor2D, weight: tf.Tensor2D, bias?: tf.Tensor): tf.Tensor2D {
-  const product: tf.Tensor2D = tf.matMul(x, weight, false, true);
-  return bias ? tf.add(product, bias) : product;
+  if (!bias) return tf.matMul(x, weight, false, true);
+  const inputs = { x, weight, bias: bias as tf.Tensor1D };
+  const fused = runFusedKernel('deepend.linear', inputs, {});
+  return fused?.[0] ?? tf.add(tf.matMul(x, weight, false, true), bias);
 }
 
 /**

@@ -1,6 +1,7 @@
 /** Multi-head attention with PyTorch's options, names and layouts. */
 import { checkOptions, rule } from '@deepend/core';
 import * as tf from '@tensorflow/tfjs-core';
+import { selfAttention } from '../functional/attention';
 import { linear, scaledDotProductAttention, softmax } from '../functional/index';
 import { Module } from '../module';
 import { parameter } from '../parameter';
@@ -57,6 +58,8 @@ const callRules = rule.object({
   needWeights: rule.boolean().optional(),
   averageAttnWeights: rule.boolean().optional(),
 });
+
+type Heads = tf.Tensor4D;
 
 /** The sizes of one call. */
 interface Sizes {
@@ -145,9 +148,16 @@ export class MultiheadAttention extends Module {
     const sizes = this.#check([query, key, value]);
     const { isCausal = false, needWeights = false, averageAttnWeights = true } = checked;
     const [output, weights] = tf.tidy(() => {
-      const [q, k, v] = this.#project(query, key, value) as [tf.Tensor4D, tf.Tensor4D, tf.Tensor4D];
       const mask = joinMasks(where, options, sizes);
       const p = this.training ? this.dropout : 0;
+      const joined = this.#joined(query, key, value);
+      if (joined && p === 0 && !needWeights) {
+        const { numHeads: heads, batchFirst } = this;
+        const attended = selfAttention(joined, { heads, batchFirst, mask, causal: isCausal });
+        if (attended) return [this.out_proj.forward(attended)];
+      }
+      const projected = joined ? tf.split(joined, 3, 2) : this.#project([query, key, value]);
+      const [q, k, v] = projected.map((x) => this.#heads(x)) as [Heads, Heads, Heads];
       if (!needWeights) {
         const attended = scaledDotProductAttention(q, k, v, { mask, causal: isCausal, dropout: p });
         return [this.#join(attended)];
@@ -181,27 +191,27 @@ export class MultiheadAttention extends Module {
     );
   }
 
-  /** `[batch, heads, time, dim]` each. */
-  #project(query: tf.Tensor, key: tf.Tensor, value: tf.Tensor): tf.Tensor[] {
+  /** Queries, keys and values of one input in one tensor, `[..., 3 · embedDim]`. */
+  #joined(query: tf.Tensor, key: tf.Tensor, value: tf.Tensor): tf.Tensor3D | undefined {
+    const { in_proj_weight: weight, in_proj_bias: bias } = this;
+    if (!weight || query !== key || key !== value) return undefined;
+    const given = (bias as tf.Tensor1D | null) ?? undefined;
+    return linear(query, weight as tf.Tensor2D, given) as tf.Tensor3D;
+  }
+
+  /** Queries, keys and values: `[..., embedDim]` each. */
+  #project(inputs: readonly tf.Tensor[]): tf.Tensor[] {
     const { in_proj_weight: weight, in_proj_bias: bias, embedDim } = this;
-    if (weight && query === key && key === value) {
-      return tf
-        .split(
-          linear(query, weight as tf.Tensor2D, (bias as tf.Tensor1D | null) ?? undefined),
-          3,
-          2,
-        )
-        .map((x) => this.#heads(x));
-    }
     const weights = weight
       ? tf.split(weight, 3)
       : [this.q_proj_weight, this.k_proj_weight, this.v_proj_weight];
-    return [query, key, value].map((x, i) => {
+    return inputs.map((x, i) => {
       const part = bias ? tf.slice(bias as tf.Tensor1D, i * embedDim, embedDim) : undefined;
-      return this.#heads(linear(x, weights[i] as tf.Tensor2D, part));
+      return linear(x, weights[i] as tf.Tensor2D, part);
     });
   }
 
+  /** `[batch, heads, time, dim]` */
   #heads(x: tf.Tensor): tf.Tensor {
     const [a = 0, b = 0] = x.shape;
     const heads = tf.reshape(x, [a, b, this.numHeads, this.embedDim / this.numHeads]);
