@@ -118,6 +118,11 @@ CASES = {
     "lstm backwards without biases": recurrent("lstm", reverse=True, bias=False),
     "lstm of lengths": recurrent("lstm", lengths=[3, 1, 4]),
     "lstm of lengths backwards": recurrent("lstm", lengths=[3, 1, 4], reverse=True),
+    "convTranspose2d of a large stride": case("convTranspose2d", {"x": normal(2, 2, 2, 2), "filter": normal(10, 9, 1, 2), "bias": normal(1)},
+                                              lambda x, filter, bias: [nhwc(F.conv_transpose2d(nchw(x), filter.permute(3, 2, 0, 1), bias, stride=8, padding=3))], stride=8, padding=3),
+    "convTranspose2d of a stride above the kernel": case("convTranspose2d", {"x": normal(1, 2, 1, 2), "filter": normal(3, 8, 1, 2)},
+                                                         lambda x, filter: [nhwc(F.conv_transpose2d(nchw(x), filter.permute(3, 2, 0, 1), stride=8, output_padding=7))],
+                                                         stride=8, outputPadding=7),
 }
 
 write("functional.json", CASES, depth=1)

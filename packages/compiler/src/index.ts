@@ -75,3 +75,4 @@ export {
   type Tensors,
 } from './tensors';
 export { type Measured, planOf, type TrainingPlan } from './training-plan';
+export { transposedConv, transposedConvGradients } from './transposed-conv';

@@ -3,6 +3,7 @@ import type * as tfl from '@tensorflow/tfjs-layers';
 import type { Graph, LayerCall, Value } from './graph';
 import { batchNorm } from './ops/batch-norm';
 import { conv2d } from './ops/conv';
+import { convTranspose2d } from './ops/conv-transpose';
 import { depthwiseConv2d } from './ops/depthwise';
 import { dropout, dropSamples } from './ops/dropout';
 import { layer as anyLayer } from './ops/layer';
@@ -59,6 +60,16 @@ const LOWERINGS: Record<string, (config: Config, call: LayerCall) => Lowered | u
       relu: false,
       ...(c.groups !== undefined && { groups: c.groups }),
     }),
+  Conv2DTranspose: (c, { output }) => {
+    const [height, width, channels] = inner(output) as [number, number, number];
+    if (pair(c.dilationRate ?? 1).some((rate) => rate !== 1) || height < 0 || width < 0)
+      return undefined;
+    return row(convTranspose2d, {
+      strides: pair(c.strides),
+      shape: [height, width, channels] as const,
+      padding: explicit(c.padding),
+    });
+  },
   DepthwiseConv2D: (c, { layer }) => {
     const attrs = convolution(c);
     if (attrs.dilations.every((rate) => rate === 1)) return row(depthwiseConv2d, attrs);
@@ -197,7 +208,9 @@ export function lower(graph: Graph): Program {
     const isOnlyEnding = ending && (className === 'Activation' || className === 'Softmax');
     const lowered = isOnlyEnding ? null : rows[className]?.(config, { ...call, inputs });
     const splits =
-      ['Conv2D', 'DepthwiseConv2D', 'Dense'].includes(className) && fused && fused !== 'linear';
+      ['Conv2D', 'Conv2DTranspose', 'DepthwiseConv2D', 'Dense'].includes(className) &&
+      fused &&
+      fused !== 'linear';
     if (lowered === null) alias.set(output.id, inputs[0] as Value);
     else if (lowered && !splits) emit(lowered, inputs, output, parametersOf(layer));
     else if (lowered && ending) emit(lowered, inputs, output, parametersOf(layer));

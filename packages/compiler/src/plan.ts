@@ -7,9 +7,11 @@ import { activate, activationGradient } from './final-activation';
 import { fuse } from './fuse';
 import { inputLayerOf, readGraph } from './graph';
 import { analyzeLiveness, type Liveness } from './liveness';
-import { lower } from './lower';
+import { lower, type Program } from './lower';
 import { adviseBatch, peakBytes } from './memory';
+import { findEnding } from './model-endings';
 import { statisticsOf } from './ops/batch-norm';
+import { layer } from './ops/layer';
 import type { FinalActivation, Loss, LossResult, Parameter, ParameterGradient } from './program';
 import { NotCompilable } from './refusals';
 import { isTensor } from './tensors';
@@ -60,7 +62,8 @@ export class Plan {
   readonly parameters: readonly Parameter[];
   /** The moving means and variances that a training step updates, each once. */
   readonly statistics: readonly Parameter[];
-  readonly numClasses: number;
+  /** Undefined for logits of each pixel, whose labels the loss checks. */
+  readonly numClasses: number | undefined;
   readonly inputShape: readonly (number | null)[];
   /** The activation between the logits and the model's output; undefined when there is none. */
   readonly finalActivation: FinalActivation | undefined;
@@ -71,18 +74,23 @@ export class Plan {
   readonly #training: Liveness;
   readonly #inference: Liveness;
 
-  /** @throws Error when the model's output is not `[batch, numClasses]` */
-  constructor(model: tfl.LayersModel) {
+  /**
+   * @param options.images whether logits of each pixel, `[batch, height, width, numClasses]`, are
+   *   taken too. @default false
+   * @throws Error when the model's output is not `[batch, numClasses]`
+   */
+  constructor(model: tfl.LayersModel, { images = false }: { images?: boolean } = {}) {
     const program = fuse(lower(readGraph(model)));
     const { shape } = program.logits;
-    if (shape.length !== 2 || !shape[1]) {
+    const isTaken = shape.length === 2 || (images && isImageProgram(model, program));
+    if (!isTaken || !shape.at(-1)) {
       throw new NotCompilable(
         `[compiler] model '${model.name}': expected logits [batch, numClasses], its output is ` +
           `[${shape.join(', ')}]`,
       );
     }
     this.inputShape = program.input.shape.slice(1);
-    this.numClasses = shape[1];
+    this.numClasses = shape.length === 2 ? (shape[1] as number) : undefined;
     this.finalActivation = program.finalActivation;
     this.#name = model.name;
     this.#weights = unique(program.operations.flatMap((op) => op.params));
@@ -280,6 +288,10 @@ export class Plan {
     labels: tf.Tensor,
   ): LossResult<C> {
     try {
+      // A batch of one label a sample is checked by who trains.
+      const isPixels = (logits as tf.Tensor).rank > 2;
+      if (isPixels && !backendTraits(tf.getBackend()).isAsynchronous)
+        loss.checkLabels?.(logits, labels);
       return this.lossOfLogits(loss, logits, labels);
     } finally {
       logits.dispose();
@@ -334,6 +346,15 @@ export class Plan {
 }
 
 /**
+ * Whether a program gives logits of each pixel, and computes nothing on the tape. What ends with an
+ * activation is left to the tape, which knows how to look through it at any rank.
+ */
+const isImageProgram = (model: tfl.LayersModel, { logits, operations }: Program): boolean =>
+  logits.shape.length === 4 &&
+  findEnding(model.outputs[0] as tfl.SymbolicTensor) === undefined &&
+  operations.every(({ kind }) => kind !== layer);
+
+/**
  * Compiles a model into a training plan. Plans of the same model share its weights.
  * @throws Error when the model has several inputs or outputs, or a layer that cannot be trained
  * @example
@@ -342,8 +363,8 @@ export class Plan {
  *   loss: softmaxCrossEntropy,
  * });
  */
-export function compile(model: tfl.LayersModel): Plan {
-  return new Plan(model);
+export function compile(model: tfl.LayersModel): Plan & { readonly numClasses: number } {
+  return new Plan(model) as Plan & { readonly numClasses: number };
 }
 
 /** @throws TypeError when a user's function returns no `LossResult`, such as a scalar only */

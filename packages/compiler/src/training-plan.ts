@@ -5,7 +5,7 @@ import type { FlatState } from './carried-state';
 import { EagerPlan } from './eager-plan';
 import type { NonFinite } from './execution';
 import { isModule, type ModuleLike } from './module-contract';
-import { compile } from './plan';
+import { Plan } from './plan';
 import type { AnyLoss, LossResult, Parameter, ParameterGradient } from './program';
 import { NotCompilable } from './refusals';
 import { TapePlan } from './tape-plan';
@@ -79,7 +79,7 @@ export function planOf(
 
 function layersPlan(model: LayersModel): TrainingPlan {
   try {
-    return compile(model) as TrainingPlan;
+    return new Plan(model, { images: true }) as TrainingPlan;
   } catch (error) {
     if (error instanceof NotCompilable) return new TapePlan(model);
     throw error;

@@ -65,11 +65,19 @@ export class DeviceGroup {
   #cores: CoreShare | undefined;
   #features: Float32Array[] = [];
   readonly #moving: Float32Array;
+  readonly #numClasses: number;
   readonly #withFixed = new Set<WorkerHandle>(); // have received the weights that do not change
 
   constructor(options: GroupOptions) {
     this.#options = options;
-    const { parameters, statistics } = options.plan;
+    const { parameters, statistics, numClasses } = options.plan;
+    if (numClasses === undefined) {
+      throw new TypeError(
+        `${WHERE}: several devices train models of outputs [batch, numClasses]; ` +
+          `'${options.model.name}' has outputs for each pixel; use one device`,
+      );
+    }
+    this.#numClasses = numClasses;
     this.#moving = sharedArray(totalSize([...parameters, ...statistics]));
   }
 
@@ -182,9 +190,10 @@ export class DeviceGroup {
   /** The loss of all devices' outputs; disposes them. */
   #computeLoss(logits: tf.Tensor2D, responses: readonly Responses['forward'][], labels: tf.Tensor) {
     const { loss, plan } = this.#options;
+    const columns = this.#numClasses;
     const whole = tf.tidy(() => {
-      const theirs = responses.map((response) =>
-        tensorOf(response.logits, [response.logits.length / plan.numClasses, plan.numClasses]),
+      const theirs = responses.map(({ logits }) =>
+        tensorOf(logits, [logits.length / columns, columns]),
       );
       return tf.concat([logits, ...theirs], 0) as tf.Tensor2D; // [batch, numClasses]
     });
@@ -199,11 +208,10 @@ export class DeviceGroup {
     dLogits: tf.Tensor2D,
     { first, parts, local }: { first: Part; parts: readonly Part[]; local: LocalPass },
   ): Promise<ParameterGradient[]> {
-    const { plan } = this.#options;
     const workers = this.#workers.slice(0, parts.length);
     if (workers.length > 0) {
       const values = (await dLogits.data()) as Float32Array;
-      const row = plan.numClasses;
+      const row = this.#numClasses;
       workers.forEach((worker, i) => {
         const { start, length } = parts[i] as Part;
         worker.send('backward', { dLogits: values.slice(start * row, (start + length) * row) });

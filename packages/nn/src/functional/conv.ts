@@ -6,6 +6,8 @@ import {
   filterGradient,
   inputGradient,
   runFusedKernel,
+  transposedConv,
+  transposedConvGradients,
 } from '@deepend/compiler';
 import { formatValue } from '@deepend/core';
 import * as tf from '@tensorflow/tfjs-core';
@@ -221,17 +223,19 @@ export function convTranspose2d(
     inputs: { x, filter, bias },
     forward(save) {
       save([x, filter]);
-      const y = inputGradient(x, filter, { conv: attrs, xShape: shape });
+      const y = transposedConv(x, filter, { conv: attrs, shape });
       return [bias ? tf.add(y, bias) : y];
     },
     backward(dys, saved) {
       const dy = dys[0] as tf.Tensor4D;
       const [image, weights] = saved as [tf.Tensor4D, tf.Tensor4D];
-      return {
-        x: () => convolve(dy, weights, attrs),
-        filter: () => filterGradient(dy, image, weights.shape, attrs),
-        bias: () => channelSums(dy),
-      };
+      const gradient = (name: 'x' | 'filter') => () =>
+        transposedConvGradients(
+          { x: image, filter: weights, dy },
+          { conv: attrs, shape },
+          { x: name === 'x', filter: name === 'filter' },
+        )[name] as tf.Tensor;
+      return { x: gradient('x'), filter: gradient('filter'), bias: () => channelSums(dy) };
     },
   });
 }
