@@ -17,10 +17,12 @@ function fullyConvolutional(last: Last = {}) {
   const input = tfl.input({ shape: [16, 24, 2] });
   const init = (seed: number) => tfl.initializers.randomNormal({ stddev: 0.3, seed });
   const conv = tfl.layers.conv2d({
+    name: 'shrink',
     ...{ filters: 4, kernelSize: 8, strides: 8, padding: 'same', activation: 'relu' },
     kernelInitializer: init(1),
   });
   const upsample = tfl.layers.conv2dTranspose({
+    name: 'enlarge',
     ...{ filters: CLASSES, kernelSize: 16, strides: 8, padding: 'same' },
     ...{ kernelInitializer: init(2), ...last },
   });
