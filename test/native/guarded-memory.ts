@@ -28,7 +28,7 @@ const SLACK = 64;
 /** Bytes after these that nobody may touch. */
 const GAP = 128;
 /** The longest argument block. */
-const ARGUMENT_BYTES = 128;
+const ARGUMENT_BYTES = 256;
 /** Bytes at the end of a thread's scratch memory that nobody may touch. */
 const SCRATCH_GAP = 4096;
 const WORD = 4;
