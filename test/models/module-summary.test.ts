@@ -2,6 +2,7 @@
 import { summarize, summary } from '@deepend/models';
 import * as nn from '@deepend/nn';
 import * as tf from '@tensorflow/tfjs-core';
+import * as tfl from '@tensorflow/tfjs-layers';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { use } from '../helpers/backends';
 
@@ -58,6 +59,53 @@ describe('summary of a module', () => {
     const text = summary(new Tied(), { inputs: tf.zeros([1, 4]) });
     expect(text).toMatch(/total +16 +32/);
     expect(text).toMatch(/trainable 0 of 16 \(16 frozen\)/);
+  });
+
+  class Encoder extends nn.Module {
+    readonly embed = new nn.Embedding(28, 16);
+    readonly encoder = new nn.TransformerEncoder(
+      () => new nn.TransformerEncoderLayer(16, 2, { dimFeedforward: 32, batchFirst: true }),
+      2,
+    );
+    readonly out = new nn.Linear(16, 28);
+    forward(ids: tf.Tensor) {
+      return this.out.forward(this.encoder.forward(this.embed.forward(ids) as tf.Tensor3D));
+    }
+  }
+  class Recurrent extends nn.Module {
+    readonly gru = new nn.GRU(28, 32, { numLayers: 2 });
+    readonly out = new nn.Linear(32, 28);
+    forward(x: tf.Tensor3D) {
+      return this.out.forward(this.gru.forward(x)[0]);
+    }
+  }
+  const nested: [string, () => nn.Module, tf.Tensor][] = [
+    ['a Transformer', () => new Encoder(), tf.zeros([1, 10], 'int32')],
+    ['a recurrent network', () => new Recurrent(), tf.zeros([35, 1, 28])],
+  ];
+  it.each(nested)('counts each parameter and multiplication of %s once', (_, make, example) => {
+    const model = make();
+    const size = model.parameters().reduce((sum, variable) => sum + variable.size, 0);
+    const macs = (['blocks', 'layers', 'tree'] as const).map((rows) => {
+      const found = summarize(model, { inputs: example, rows });
+      expect(found.reduce((sum, row) => sum + row.parameters, 0)).toBe(size);
+      return found.reduce((sum, row) => sum + row.macs, 0);
+    });
+    expect(macs[0]).toBeGreaterThan(size / 2);
+    expect(macs).toEqual([macs[0], macs[0], macs[0]]);
+    model.dispose();
+  });
+
+  it('prints all modules as a tree, with their classes', () => {
+    const text = summary(new Encoder(), { inputs: tf.zeros([1, 10], 'int32'), rows: 'tree' });
+    expect(text).toMatch(/^module +type +output shape +parameters +MACs +activations\n/);
+    expect(text).toMatch(/^Encoder +Encoder +\[1, 10, 28\] +0 /m);
+    expect(text).toMatch(/^ {2}encoder +TransformerEncoder +\[1, 10, 16\] +0 /m);
+    expect(text).toMatch(/^ {4}layers\.0 +TransformerEncoderLayer +\[1, 10, 16\] +0 /m);
+    expect(text).toMatch(/^ {6}linear1 +Linear +\[1, 10, 32\] +544 +5,120 /m);
+    const { dense } = tfl.layers;
+    const layers = tfl.sequential({ layers: [dense({ units: 2, inputShape: [3] })] });
+    expect(() => summary(layers, { rows: 'tree' })).toThrow(/rows 'tree' is for an nn.Module/);
   });
 
   it('needs inputs that forward takes', () => {

@@ -49,7 +49,8 @@ function requireOutputs(where: string, net: BookNet, loss: FreeLoss): void {
   if (typeof net === 'function' || isModule(net) || !('appliesActivation' in loss)) return;
   throw new TypeError(
     `${where}: expected a function or a module for this loss with an updater of your own, got ` +
-      `the model of layers '${net.name}'; give options of train, such as { lr: 0.1 }, as the updater`,
+      `the model of layers '${net.name}'; give options of train, such as { lr: 0.1 }, as the ` +
+      'updater',
   );
 }
 

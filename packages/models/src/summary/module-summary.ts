@@ -7,19 +7,26 @@ import type { SummaryRow } from './summary';
 interface Watched extends SummaryRow {
   /** Whether `forward` was called. */
   isCalled: boolean;
+  /** Whether its output counts, which it does not where a row inside has it. */
+  readonly hasActivations: boolean;
 }
 
 export interface ModuleRowsOptions {
   /** Example features; they stay the caller's. */
   readonly inputs: Tensors;
-  /** `blocks`: the modules directly inside; `layers`: those that hold no other module. */
-  readonly rows: 'blocks' | 'layers';
+  /**
+   * `blocks`: the modules directly inside; `layers`: those that hold no other module or have
+   * parameters of their own; `tree`: all modules.
+   */
+  readonly rows: ModuleRowsKind;
 }
+
+type ModuleRowsKind = 'blocks' | 'layers' | 'tree';
 
 /**
  * Calls `forward` once in inference mode and counts for each module its parameters, the
  * multiply-accumulates for one sample, and its output. What `forward` of the module itself does
- * has a row of its own, with its class's name.
+ * has a row of its own, with its class's name. Each parameter and multiplication counts in one row.
  */
 export function moduleRows(module: ModuleLike, { inputs, rows: kind }: ModuleRowsOptions) {
   const batch = firstSize(inputs);
@@ -27,11 +34,15 @@ export function moduleRows(module: ModuleLike, { inputs, rows: kind }: ModuleRow
   const all = module.namedModules();
   const counted = new Set<tf.Variable>();
   for (const [name, one] of all.filter(([name]) => isRow(name, { all, kind }))) {
-    const own = one === module ? directly(module) : one.namedParameters();
+    const isWhole = kind === 'blocks' && one !== module;
+    const own = isWhole ? one.namedParameters() : directly(one);
     const fresh = own.map(([, variable]) => variable).filter((variable) => !counted.has(variable));
     for (const variable of fresh) counted.add(variable);
     rows.set(one, {
       name: name || module.name,
+      type: one.constructor.name,
+      depth: kind === 'tree' ? depthOf(name, all) : 0,
+      hasActivations: isWhole || one === module || !all.some(([other]) => isInside(other, name)),
       outputShape: [],
       parameters: fresh.reduce((sum, { size }) => sum + size, 0),
       macs: 0,
@@ -46,13 +57,23 @@ export function moduleRows(module: ModuleLike, { inputs, rows: kind }: ModuleRow
 const firstSize = (inputs: Tensors): number =>
   tf.tensor_util.getTensorsInContainer(inputs as tf.TensorContainer)[0]?.shape[0] ?? 1;
 
+const isInside = (name: string, other: string): boolean =>
+  other === '' ? name !== '' : name.startsWith(`${other}.`);
+
+/** The number of modules around one. */
+const depthOf = (name: string, all: [string, ModuleLike][]): number =>
+  all.filter(([other]) => isInside(name, other)).length;
+
 function isRow(
   name: string,
-  { all, kind }: { all: [string, ModuleLike][]; kind: 'blocks' | 'layers' },
+  { all, kind }: { all: [string, ModuleLike][]; kind: ModuleRowsKind },
 ): boolean {
   if (name === '') return true; // the module itself
-  const isInside = (other: string) => other.startsWith(`${name}.`);
-  if (kind === 'layers') return !all.some(([other]) => isInside(other));
+  if (kind === 'tree') return true;
+  if (kind === 'layers') {
+    const [, one] = all.find(([other]) => other === name) as [string, ModuleLike];
+    return !all.some(([other]) => isInside(other, name)) || directly(one).length > 0;
+  }
   return !all.some(([other]) => other !== '' && name.startsWith(`${other}.`));
 }
 
@@ -120,5 +141,6 @@ function record(row: Watched, outputs: unknown): void {
   const tensors = tf.tensor_util.getTensorsInContainer([outputs] as tf.TensorContainer);
   row.isCalled = true;
   row.outputShape = [...(tensors[0]?.shape ?? [])];
-  row.activationBytes += tensors.reduce((sum, { size }) => sum + 4 * size, 0);
+  if (row.hasActivations)
+    row.activationBytes += tensors.reduce((sum, { size }) => sum + 4 * size, 0);
 }

@@ -14,11 +14,18 @@ export interface SummaryRow {
    * second dot after `features.` and `classifier.`).
    */
   name: string;
-  /** With the batch: `[1, 56, 56, 64]`. */
+  /** The class's name, for a module. */
+  type?: string;
+  /** The number of modules around it, with rows of a tree. */
+  depth?: number;
+  /** With the batch: `[1, 56, 56, 64]`; empty for a module whose `forward` was not called. */
   outputShape: number[];
   /** Number of parameters, frozen ones too, without batch normalization's moving statistics. */
   parameters: number;
-  /** Multiply-accumulates of convolutions and linear layers for one image. */
+  /**
+   * Multiply-accumulates of convolutions and linear layers for one image; of a module for one along
+   * the first axis of its inputs, which for sequences with the time in front is a step.
+   */
   macs: number;
   /**
    * Bytes of the outputs of all layers in the row, padding layers excluded, for the whole batch.
@@ -34,10 +41,10 @@ export interface SummaryOptions {
   /** The batch size of shapes and activations. @default 1 */
   batchSize?: number;
   /**
-   * One row for each block, as the book prints them, or for each layer. @default 'blocks'; 'layers'
-   * with `explain`
+   * One row for each block, as the book prints them, or for each layer; for an `nn.Module` also
+   * `'tree'`, all modules as torchinfo prints them. @default 'blocks'; 'layers' with `explain`
    */
-  rows?: 'blocks' | 'layers';
+  rows?: 'blocks' | 'layers' | 'tree';
   /** Adds the arithmetic of each layer: `⌊(224 − 7 + 2·3)/2⌋ + 1 = 112`. @default false */
   explain?: boolean;
   /**
@@ -50,7 +57,7 @@ export interface SummaryOptions {
 
 const summaryOptions = rule.object({
   batchSize: rule.positiveInteger().optional(),
-  rows: rule.oneOf(['blocks', 'layers']).optional(),
+  rows: rule.oneOf(['blocks', 'layers', 'tree']).optional(),
   explain: rule.boolean().optional(),
   inputs: rule.custom<Tensors>(areTensors, 'a tensor, a list or a record of tensors').optional(),
 });
@@ -72,6 +79,12 @@ export function summarize(
     throw new TypeError(
       '[models] summary: option "inputs" is for an nn.Module; a model of layers knows its shapes',
     );
+  if (asked === 'tree') {
+    throw new TypeError(
+      "[models] summary: rows 'tree' is for an nn.Module; a model of layers has rows of 'blocks' " +
+        "or 'layers'",
+    );
+  }
   if (explain && asked === 'blocks') {
     throw new RangeError(
       "[models] summary: option \"rows\" must be 'layers' where layers are explained, got 'blocks'",
@@ -102,7 +115,9 @@ function rowsOfModule(
         '"explain" nor "batchSize"',
     );
   }
-  return moduleRows(module, { inputs, rows }).map(({ isCalled: _, ...row }) => row);
+  return moduleRows(module, { inputs, rows }).map(
+    ({ isCalled: _, hasActivations: __, ...row }) => row,
+  );
 }
 
 /** Modules of PyTorch's models that contain the blocks. */
@@ -180,7 +195,8 @@ const joined = (a: SummaryRow, b: SummaryRow): SummaryRow => ({
  * the batch. (`estimateMemory` computes what training needs.) The last line counts the trainable
  * parameters where some numbers are frozen or are moving statistics.
  *
- * An `nn.Module` is run once on the option `inputs`, and has a row for each module directly inside.
+ * An `nn.Module` is run once on the option `inputs`, and has a row for each module directly inside,
+ * or with `rows: 'tree'` for all of them. Each parameter counts in one row.
  * @throws Error when a layer's output has no fixed size, or a module cannot compute the inputs
  * @example
  * console.log(summary(net, { inputs: tf.zeros([1, 35], 'int32') }));
@@ -188,6 +204,8 @@ const joined = (a: SummaryRow, b: SummaryRow): SummaryRow => ({
 export function summary(model: tfl.LayersModel | ModuleLike, options: SummaryOptions = {}): string {
   const rows = summarize(model, options);
   const kind = options.explain || options.rows === 'layers' ? 'layer' : 'block';
+  const hasTypes = isModule(model);
+  const type = (text: string) => (hasTypes ? [text] : []);
   const total = (key: 'parameters' | 'macs' | 'activationBytes') =>
     rows.reduce((n, row) => n + row[key], 0);
   const numbers = (row: Pick<SummaryRow, 'parameters' | 'macs' | 'activationBytes'>) => [
@@ -197,10 +215,20 @@ export function summary(model: tfl.LayersModel | ModuleLike, options: SummaryOpt
   ];
   const [head = '', ...lines] = columns(
     [
-      [kind, 'output shape', 'parameters', 'MACs', 'activations'],
-      ...rows.map((row) => [row.name, `[${row.outputShape.join(', ')}]`, ...numbers(row)]),
+      [
+        options.rows === 'tree' ? 'module' : kind,
+        ...type('type'),
+        ...['output shape', 'parameters', 'MACs', 'activations'],
+      ],
+      ...rows.map((row) => [
+        nameInTree(row, rows),
+        ...type(row.type ?? ''),
+        row.outputShape.length > 0 ? `[${row.outputShape.join(', ')}]` : '',
+        ...numbers(row),
+      ]),
       [
         'total',
+        ...type(''),
         '',
         ...numbers({
           parameters: total('parameters'),
@@ -209,7 +237,7 @@ export function summary(model: tfl.LayersModel | ModuleLike, options: SummaryOpt
         }),
       ],
     ],
-    2,
+    hasTypes ? 3 : 2,
   );
   const ruler = '─'.repeat(head.length);
   const body = rows.flatMap((row, i) => [
@@ -217,6 +245,15 @@ export function summary(model: tfl.LayersModel | ModuleLike, options: SummaryOpt
     ...(row.arithmetic ?? []).map((line) => `    ${printed(line)}`),
   ]);
   return [head, ruler, ...body, ruler, lines.at(-1), ...learningLine(model)].join('\n');
+}
+
+/** In a tree, indented, and named from the module around it. */
+function nameInTree({ name, depth = 0 }: SummaryRow, rows: readonly SummaryRow[]): string {
+  if (depth === 0) return name;
+  const around = rows
+    .filter((row) => (row.depth ?? 0) > 0 && name.startsWith(`${row.name}.`))
+    .map((row) => row.name.length + 1);
+  return `${'  '.repeat(depth)}${name.slice(Math.max(0, ...around))}`;
 }
 
 const count = (n: number) => n.toLocaleString('en-US');
