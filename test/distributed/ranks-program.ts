@@ -17,6 +17,7 @@ import {
   train,
 } from '@deepend/trainer';
 import * as tf from '@tensorflow/tfjs-core';
+import { saveRun } from '../../packages/deepend/src/run/save-run';
 
 interface Asked {
   model?: string;
@@ -65,6 +66,7 @@ const observer: Callback = {
 };
 const list: Callback[] = [];
 if (callbacks.checkpoints) list.push(checkpoints(callbacks.checkpoints as string));
+if (callbacks.saveRun) list.push(saveRun(callbacks.saveRun as string));
 if (callbacks.earlyStopping) list.push(earlyStopping(callbacks.earlyStopping as object));
 list.push(observer);
 const trainIter = loader(own?.samples ?? samples, 11);

@@ -136,6 +136,38 @@ describe(`training on ranks${skipped}`, () => {
   );
 });
 
+// mpirun takes Ctrl-C likewise, unless the shell that started the tests ignores it.
+describe(`SIGTERM to mpirun${openMpi.absent ? ` (skipped: ${openMpi.absent})` : ''}`, () => {
+  it.skipIf(openMpi.absent)(
+    'finishes the step, saves, and resumes',
+    async () => {
+      const dir = path.join(folder, 'interrupted');
+      const asked = { callbacks: { saveRun: dir }, options: { numEpochs: 100_000 } };
+      // A second, Open MPI's default, would be short on a machine that does much else.
+      const patient = ['--mca', 'odls_base_sigkill_timeout', '60', ...openMpi.args];
+      const { code } = await mpirun(
+        { ...openMpi, args: patient },
+        [program.file, JSON.stringify(asked)],
+        {
+          ranks: 2,
+          onStdout: (text, child) => {
+            if (text.includes('epoch      2/100000')) child.kill('SIGTERM');
+          },
+        },
+      );
+      expect(code).not.toBe(0);
+      const steps = readdirSync(path.join(dir, 'checkpoints')).filter((file) =>
+        /^step-/.test(file),
+      );
+      const saved = Number(/\d+/.exec(steps.sort().at(-1) as string));
+      const epochs = Math.ceil(saved / 4) + 1;
+      const more = { callbacks: asked.callbacks, options: { numEpochs: epochs, resume: dir } };
+      expect((await trained(2, more)).epochs).toHaveLength(epochs);
+    },
+    120_000,
+  );
+});
+
 /** What goes wrong on rank 1, and what is said. */
 const FAULTS: [what: string, asked: object, said: RegExp][] = [
   ['another learning rate', { onOne: { lr: 0.2 } }, /settings on every rank, got lr .* on rank 1/],

@@ -1,5 +1,5 @@
 /** Starts programs under MPI's launchers, those that this machine has. */
-import { spawn, spawnSync } from 'node:child_process';
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 
 /** Debian's names of the launchers; `mpirun` is one of them. */
 const LAUNCHERS = [
@@ -34,13 +34,21 @@ export interface Ended {
   readonly stderr: string;
 }
 
+export interface MpirunOptions {
+  readonly ranks: number;
+  readonly env?: NodeJS.ProcessEnv;
+  readonly timeout?: number;
+  /** Gets what was printed so far, and the launcher. */
+  readonly onStdout?: (text: string, child: ChildProcess) => void;
+}
+
 /** Runs `node ...args` on `ranks` ranks, and ends them after `timeout` milliseconds. */
 export function mpirun(
   { command, args: own }: Launcher,
   args: readonly string[],
-  options: { ranks: number; env?: NodeJS.ProcessEnv; timeout?: number },
+  options: MpirunOptions,
 ): Promise<Ended> {
-  const { ranks, env, timeout = 100_000 } = options;
+  const { ranks, env, timeout = 100_000, onStdout } = options;
   const child = spawn(command, [...own, '-n', String(ranks), process.execPath, ...args], {
     env: {
       ...process.env,
@@ -55,6 +63,7 @@ export function mpirun(
   for (const stream of ['stdout', 'stderr'] as const)
     child[stream].on('data', (data) => {
       said[stream] += data;
+      if (stream === 'stdout') onStdout?.(said.stdout, child);
     });
   return new Promise((resolve, reject) => {
     child.on('error', reject);
