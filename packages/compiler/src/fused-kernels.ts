@@ -513,5 +513,5 @@ export function runFusedKernel<K extends FusedKernelName>(
  */
 export function ensureUnique(variable: tf.Variable): void {
   if (tf.backend().refCount(variable.dataId) !== 1)
-    tf.tidy(() => variable.assign(tf.add(variable, 0)));
+    tf.tidy(() => variable.assign(tf.add(variable, tf.zerosLike(variable))));
 }

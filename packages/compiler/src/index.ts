@@ -1,6 +1,8 @@
 /** Compiles a model into a training plan, and defines the contract of the fused kernels. */
 
 export type { FlatState, ModuleState, StateStructure } from './carried-state';
+export { CompiledForward } from './compiled-forward';
+export { CompiledPlan } from './compiled-plan';
 export { EagerPlan } from './eager-plan';
 export type { NonFinite } from './execution';
 export {
@@ -61,6 +63,7 @@ export type {
   ParameterGradient,
 } from './program';
 export { manualSeed, nextSeed, withSeed } from './random-seeds';
+export { checkValues, drawTensor } from './recording/hooks';
 export { gradientsOf } from './tape';
 export { TapePlan } from './tape-plan';
 export {

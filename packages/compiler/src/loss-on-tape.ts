@@ -2,6 +2,7 @@
 import { backendTraits } from '@deepend/core';
 import * as tf from '@tensorflow/tfjs-core';
 import type { AnyLoss } from './program';
+import { checkValues } from './recording/hooks';
 import { likeTensors, listTensors, type Tensors } from './tensors';
 
 /** The loss and the number of correct answers. Call it inside `tf.tidy`, which disposes both. */
@@ -10,7 +11,7 @@ export function lossOnTape(
   outputs: Tensors,
   labels: Tensors,
 ): { loss: tf.Scalar; correct: tf.Scalar | null } {
-  if (!backendTraits(tf.getBackend()).isAsynchronous) loss.checkLabels?.(outputs, labels);
+  if (!backendTraits(tf.getBackend()).isAsynchronous) checkLabels(loss, outputs, labels);
   if (loss.onTape) return loss.onTape(outputs, labels);
   let correct: tf.Scalar | null = null;
   const differentiable = tf.customGrad((...args) => {
@@ -27,4 +28,12 @@ export function lossOnTape(
   const inScope = kept && tf.clone(kept);
   kept?.dispose();
   return { loss: value, correct: inScope };
+}
+
+function checkLabels({ checkLabels: check }: AnyLoss, outputs: Tensors, labels: Tensors): void {
+  if (!check) return;
+  const count = listTensors(outputs).length;
+  checkValues([...listTensors(outputs), ...listTensors(labels)], (tensors) =>
+    check(likeTensors(outputs, tensors.slice(0, count)), likeTensors(labels, tensors.slice(count))),
+  );
 }

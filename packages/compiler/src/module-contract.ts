@@ -3,6 +3,7 @@
  * the packages below and next to it need not import it.
  */
 import type { Tensor, Variable } from '@tensorflow/tfjs-core';
+import type { CompiledForward } from './compiled-forward';
 import type { Tensors } from './tensors';
 
 /** Marks modules. A registered symbol, since a process may hold two copies of a package. */
@@ -52,6 +53,8 @@ export interface ModuleLike extends Model {
   config?(): readonly unknown[] | undefined;
   /** Sets `training` here and in all modules inside. */
   train(training?: boolean): this;
+  /** Of a compiled module only: what replays its kernels. */
+  readonly compiled?: CompiledForward;
 }
 
 /** Whether a model is an `nn.Module`. */

@@ -3,12 +3,13 @@
  * step opens a scope with its own seed, so that the same step draws the same numbers again.
  */
 import { mixSeed } from '@deepend/core';
+import { activeRecorder } from './recording/hooks';
 
 /**
  * The seed of the scope, and how many seeds it has given. Outside every scope the process has one,
  * which `manualSeed` sets. Shared by all copies of this package in a process, hence on globalThis.
  */
-interface SeedState {
+export interface SeedState {
   seed: number;
   given: number;
 }
@@ -35,8 +36,13 @@ export function withSeed<T>(seed: number, work: () => T): T {
 /** The next seed of the current scope. */
 export function nextSeed(): number {
   const state = current();
-  return mixSeed(state.seed, state.given++);
+  const seed = mixSeed(state.seed, state.given++);
+  activeRecorder()?.seedGiven(seed);
+  return seed;
 }
+
+/** The state of the current scope, from which the next seeds follow. */
+export const seedState = (): SeedState => ({ ...current() });
 
 /**
  * Seeds what is drawn outside training steps: initial weights of modules without a seed of their

@@ -50,7 +50,7 @@ export function stepOnTape<C extends tf.Scalar | null>(
 
 /** Restores the values of variables after `work`. */
 export function keepingValues<T>(variables: readonly tf.Variable[], work: () => T): T {
-  const kept = tf.tidy(() => variables.map((variable) => tf.add(variable, 0)));
+  const kept = tf.tidy(() => variables.map((variable) => tf.add(variable, tf.zerosLike(variable))));
   try {
     return work();
   } finally {

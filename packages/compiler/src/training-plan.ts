@@ -2,6 +2,7 @@
 import type { Scalar } from '@tensorflow/tfjs-core';
 import type { LayersModel } from '@tensorflow/tfjs-layers';
 import type { FlatState } from './carried-state';
+import { CompiledPlan } from './compiled-plan';
 import { EagerPlan } from './eager-plan';
 import type { NonFinite } from './execution';
 import { isModule, type ModuleLike } from './module-contract';
@@ -60,7 +61,7 @@ export interface TrainingPlan {
 
 /**
  * Compiles a `tf.LayersModel`, or computes it on the tape where `Plan` does not compile it.
- * A module is computed as it is written.
+ * A module is computed as it is written, or replayed where `nn.compile` has compiled it.
  * @param options.carryState whether a module's state passes from batch to batch @default false
  * @throws TypeError for `carryState` with a `tf.LayersModel`
  */
@@ -69,7 +70,12 @@ export function planOf(
   options: { carryState?: boolean | undefined } = {},
 ): TrainingPlan {
   const { carryState = false } = options;
-  if (isModule(model)) return new EagerPlan(model, { carryState });
+  if (isModule(model)) {
+    const { compiled } = model;
+    return compiled
+      ? new CompiledPlan(compiled, { carryState })
+      : new EagerPlan(model, { carryState });
+  }
   if (!carryState) return layersPlan(model);
   throw new TypeError(
     `[compiler] model '${model.name}': expected an nn.Module for "carryState", got a model of ` +

@@ -7,6 +7,7 @@ export {
   type BlockOrder,
   type BlockOrderName,
 } from './block-orders';
+export { CompiledModule, compile } from './compile';
 export * as functional from './functional';
 export { GroupedConv2D, type GroupedConv2DConfig, groupedConv2d } from './grouped-conv';
 export * as init from './init';

@@ -146,7 +146,7 @@ class MovingStatistics {
   constructor({ statistics }: TrainingPlan) {
     this.#copies = statistics.map(({ variable }) => ({
       variable,
-      value: tf.tidy(() => tf.add(variable, 0)),
+      value: tf.tidy(() => tf.add(variable, tf.zerosLike(variable))),
     }));
   }
 

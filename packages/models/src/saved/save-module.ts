@@ -26,7 +26,7 @@ export async function saveModule(module: ModuleLike, dir: string): Promise<void>
   const config = module.config?.();
   const json: ModuleJson = {
     format: FORMAT,
-    className: module.constructor.name,
+    className: (module.compiled?.module ?? module).constructor.name,
     ...(config && { config }),
   };
   const file = `${JSON.stringify(json, null, 2)}\n`;

@@ -1,5 +1,5 @@
 /** Dropout, Srivastava et al. 2014. */
-import { nextSeed, runFusedKernel } from '@deepend/compiler';
+import { drawTensor, nextSeed, runFusedKernel } from '@deepend/compiler';
 import { formatValue } from '@deepend/core';
 import * as tf from '@tensorflow/tfjs-core';
 import { expectFloat, refuse } from './checks';
@@ -27,7 +27,7 @@ export function dropout(x: tf.Tensor, p = 0.5, options: DropoutOptions = {}): tf
     forward(save) {
       const fused = runFusedKernel('deepend.dropout', { x }, attrs);
       if (fused) return [fused[0]];
-      const random = tf.randomUniform(x.shape, 0, 1, 'float32', seed);
+      const random = drawTensor(seed, (given) => tf.randomUniform(x.shape, 0, 1, 'float32', given));
       const kept = tf.cast(tf.greaterEqual(random, p), 'float32');
       const mask = p < 1 ? tf.div(kept, 1 - p) : tf.zerosLike(x);
       save([mask]);

@@ -1,5 +1,5 @@
 /** Embedding: rows of a table by their indices. */
-import { runFusedKernel } from '@deepend/compiler';
+import { checkValues, runFusedKernel } from '@deepend/compiler';
 import { formatValue } from '@deepend/core';
 import * as tf from '@tensorflow/tfjs-core';
 import { expectShape, refuse } from './checks';
@@ -19,12 +19,14 @@ function checkIds(ids: tf.Tensor, count: number): void {
       `int32 indices, got ${ids.dtype}; convert integers with tf.cast(ids, 'int32')`,
     );
   }
-  const values = ids.dataSync();
-  for (let i = 0; i < values.length; i++) {
-    const id = values[i] as number;
-    if (id >= 0 && id < count) continue;
-    refuse('embedding', `indices from 0 to ${count - 1}, as weight has ${count} rows, got ${id}`);
-  }
+  checkValues([ids], ([given]) => {
+    const values = (given as tf.Tensor).dataSync();
+    for (let i = 0; i < values.length; i++) {
+      const id = values[i] as number;
+      if (id >= 0 && id < count) continue;
+      refuse('embedding', `indices from 0 to ${count - 1}, as weight has ${count} rows, got ${id}`);
+    }
+  });
 }
 
 /** Adds up the rows of dy `[n, dim]` by their index: `[num, dim]`. */

@@ -1,5 +1,5 @@
 /** Recurrent layers over all time steps: one layer, one direction. */
-import { channelSums, runFusedKernel } from '@deepend/compiler';
+import { channelSums, checkValues, runFusedKernel } from '@deepend/compiler';
 import * as tf from '@tensorflow/tfjs-core';
 import { expectFloat, expectShape, refuse, shapeText } from './checks';
 import { project, rowsOf } from './linear';
@@ -52,9 +52,11 @@ export interface RecurrentResult {
 function checkLengths(lengths: tf.Tensor1D, time: number, batch: number): void {
   expectShape('recurrent', 'lengths', lengths, [batch]);
   if (lengths.dtype !== 'int32') refuse('recurrent', `int32 lengths, got ${lengths.dtype}`);
-  for (const length of lengths.dataSync())
-    if (length < 1 || length > time)
-      refuse('recurrent', `lengths from 1 to ${time}, the number of time steps, got ${length}`);
+  checkValues([lengths], ([given]) => {
+    for (const length of (given as tf.Tensor).dataSync())
+      if (length < 1 || length > time)
+        refuse('recurrent', `lengths from 1 to ${time}, the number of time steps, got ${length}`);
+  });
 }
 
 function checkInputs(cell: Cell, inputs: RecurrentInputs): void {

@@ -1,4 +1,5 @@
 /** Recurrent layers with PyTorch's gates, biases, names and layouts. */
+import { checkValues } from '@deepend/compiler';
 import { checkOptions, rule } from '@deepend/core';
 import * as tf from '@tensorflow/tfjs-core';
 import { type RecurrentCell, type RecurrentResult, recurrent } from '../functional/index';
@@ -150,12 +151,16 @@ abstract class Recurrent extends Module {
     if (lengths.dtype !== 'int32') {
       throw new TypeError(`${where}: expected int32 lengths, got a ${lengths.dtype} tensor`);
     }
-    const wrong = lengths.dataSync().find((length) => length < 1 || length > time);
-    if (wrong === undefined) return;
-    throw new RangeError(
-      `${where}: expected lengths from 1 to ${time}, the time steps of inputs ${shown(x)}, got ` +
-        `${wrong}`,
-    );
+    const inputs = shown(x);
+    checkValues([lengths], ([given]) => {
+      const values = (given as tf.Tensor).dataSync();
+      const wrong = values.find((length) => length < 1 || length > time);
+      if (wrong === undefined) return;
+      throw new RangeError(
+        `${where}: expected lengths from 1 to ${time}, the time steps of inputs ${inputs}, got ` +
+          `${wrong}`,
+      );
+    });
   }
 
   /** All layers and directions. */
