@@ -75,6 +75,7 @@ export class CompiledPlan {
   /** Outputs in inference mode. The caller disposes them. */
   logits(features: Tensors): Tensors {
     this.#compiled.check(features);
+    this.#eager.checkPlacement();
     const { tensors, meta, isReplay } = this.#compiled.recordings.run<OutputsMeta>({
       key: `logits ${namesOf(features)} ${this.#stateKey()}`,
       inputs: [...listTensors(features), ...this.#stateTensors()],
@@ -113,6 +114,7 @@ export class CompiledPlan {
     { seed = 0, loss }: StepOptions<C>,
   ): Measured<C> & { readonly gradients: readonly ParameterGradient[] } {
     this.#compiled.check(features);
+    this.#eager.checkPlacement();
     const { tensors, meta, isReplay } = this.#compiled.recordings.run<StepMeta>({
       key: this.#stepKey(features, labels, loss),
       inputs: [...listTensors(features), ...listTensors(labels), ...this.#stateTensors()],
@@ -138,6 +140,11 @@ export class CompiledPlan {
       this.#takeState(meta.state, rest.slice(gradients.length));
     }
     return { loss: value as tf.Scalar, correct: correct as C, gradients };
+  }
+
+  /** As of `EagerPlan`, of the steps that were recorded: a replay holds no more. */
+  peakBytes(batch: number): number {
+    return this.#eager.peakBytes(batch);
   }
 
   /** As of `EagerPlan`: it looks at each module inside, so it replays nothing. */

@@ -6,9 +6,11 @@ import { areFinite, type NonFinite, NonFiniteDetector } from './execution';
 import { withPatches } from './layer-walk';
 import { lossOnTape } from './loss-on-tape';
 import { argumentsOf, type ModuleLike } from './module-contract';
+import { checkPlacement } from './placement';
 import type { AnyLoss, Parameter, ParameterGradient } from './program';
 import { withSeed } from './random-seeds';
-import { keepingValues, measureOnTape, stepOnTape } from './tape';
+import { StepMemory } from './step-memory';
+import { disposeStep, keepingValues, measureOnTape, stepOnTape } from './tape';
 import { areTensors, describeTensors, listTensors, mapTensors, type Tensors } from './tensors';
 import type { Measured } from './training-plan';
 
@@ -28,6 +30,7 @@ export class EagerPlan {
   readonly #known = new WeakMap<tf.Variable, Parameter>();
   /** Names of parameters that a warning has named, since the loss does not depend on them. */
   readonly #unused = new Set<string>();
+  readonly #memory = new StepMemory();
   /** Undefined for modules whose `forward` takes no state. */
   readonly #carried: CarriedState | undefined;
 
@@ -60,6 +63,7 @@ export class EagerPlan {
 
   /** Outputs in inference mode. The caller disposes them. */
   logits(features: Tensors): Tensors {
+    this.checkPlacement();
     return this.#carrying(() => this.#inMode(false, () => keepAll(() => this.#forward(features))));
   }
 
@@ -77,6 +81,35 @@ export class EagerPlan {
   }
 
   forwardBackward<C extends Correct = tf.Scalar>(
+    features: Tensors,
+    labels: Tensors,
+    options: StepOptions<C>,
+  ): Measured<C> & { readonly gradients: readonly ParameterGradient[] } {
+    this.checkPlacement();
+    return this.#memory.step({
+      features,
+      labels,
+      run: () => this.#step(features, labels, options),
+      tryOn: (x, y) => this.#keepingState(() => disposeStep(this.#step(x, y, options))),
+    });
+  }
+
+  /**
+   * The most bytes that a training step over a batch holds, weights not included: measured in the
+   * first step of a batch size, and for other sizes in proportion.
+   * @param batch number of samples
+   * @throws Error before the first step
+   */
+  peakBytes(batch: number): number {
+    return this.#memory.peakBytes(`[compiler] module '${this.#module.name}'`, batch);
+  }
+
+  /** @throws Error when another backend than the current one holds a weight */
+  checkPlacement(): void {
+    checkPlacement(this.#module.name, [...this.#all(), ...this.statistics]);
+  }
+
+  #step<C extends Correct>(
     features: Tensors,
     labels: Tensors,
     { seed = 0, loss }: StepOptions<C>,
@@ -99,8 +132,7 @@ export class EagerPlan {
     try {
       this.#requireNoNewParameters(parameters);
     } catch (error) {
-      const gradients = result.gradients.map(({ gradient }) => gradient);
-      tf.dispose([result.loss, result.correct ?? [], gradients] as tf.TensorContainer);
+      disposeStep(result);
       throw error;
     }
     this.#warnUnused(parameters.filter((parameter) => !used.has(parameter)));
@@ -122,16 +154,12 @@ export class EagerPlan {
     if (detector.first) return detector.first;
     return this.#keepingState(() =>
       this.#watching(detector, () => {
-        const result = this.forwardBackward(features, labels, { seed, loss });
+        const result = this.#step(features, labels, { seed, loss });
         if (!detector.first && !areFinite(result.loss))
           detector.first = { what: 'loss', layers: [] };
         for (const { parameter, gradient } of [...result.gradients].reverse())
           detector.check('gradient', [parameter.name], [gradient]);
-        tf.dispose([
-          result.loss,
-          result.correct ?? [],
-          result.gradients.map(({ gradient }) => gradient),
-        ] as tf.TensorContainer);
+        disposeStep(result);
         return detector.first;
       }),
     );

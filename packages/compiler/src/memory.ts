@@ -187,29 +187,33 @@ export function peakBytes(
 /** The usable fraction of a backend's memory; the rest is lost to fragmentation. */
 const USABLE = 0.85;
 
+/** What `adviseBatch` searches in. */
+interface BatchSearch {
+  /** The size that did not fit. */
+  readonly batch: number;
+  /** Bytes that stay allocated: the weights and the caller's other tensors. */
+  readonly held: number;
+  /** The most bytes that a pass over a batch of a size holds. */
+  peakOf(batch: number): number;
+}
+
 /**
  * Adds to an `OutOfMemoryError` which batch size would fit, in its message and as `fits`. Other
  * errors stay as they are.
  * @param error thrown while a batch was computed, after the pass was freed
- * @param options.held bytes that stay allocated: the weights and the caller's other tensors
  */
-export function adviseBatch(
-  error: unknown,
-  liveness: Liveness,
-  options: PeakOptions & { readonly batch: number; readonly held: number },
-): void {
+export function adviseBatch(error: unknown, { batch: failed, held, peakOf }: BatchSearch): void {
   if (!(error instanceof OutOfMemoryError) || !Number.isFinite(error.limit)) return;
-  const room = USABLE * error.limit - options.held;
-  const fits = (batch: number) => peakBytes(liveness, batch, options) <= room;
+  const room = USABLE * error.limit - held;
   let batch = 0;
-  let tooMany = options.batch;
+  let tooMany = failed;
   while (tooMany - batch > 1) {
     const middle = (batch + tooMany) >> 1;
-    if (fits(middle)) batch = middle;
+    if (peakOf(middle) <= room) batch = middle;
     else tooMany = middle;
   }
   error.fits = batch;
   error.message += batch
-    ? `. A batch of ${options.batch} does not fit; one of ${batch} would`
+    ? `. A batch of ${failed} does not fit; one of ${batch} would`
     : `. Not even one image fits; take smaller images or a smaller model`;
 }

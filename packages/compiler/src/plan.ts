@@ -1,5 +1,5 @@
 /** The training plan of a model: compiled once, then run on batch after batch. */
-import { automaticBackend, backendTraits, formatValue, type WorkspaceQuery } from '@deepend/core';
+import { backendTraits, formatValue, type WorkspaceQuery } from '@deepend/core';
 import * as tf from '@tensorflow/tfjs-core';
 import type * as tfl from '@tensorflow/tfjs-layers';
 import { areFinite, Execution, type Mode, type NonFinite, NonFiniteDetector } from './execution';
@@ -12,6 +12,7 @@ import { adviseBatch, peakBytes } from './memory';
 import { findEnding } from './model-endings';
 import { statisticsOf } from './ops/batch-norm';
 import { layer } from './ops/layer';
+import { checkPlacement } from './placement';
 import type { FinalActivation, Loss, LossResult, Parameter, ParameterGradient } from './program';
 import { NotCompilable } from './refusals';
 import { isTensor } from './tensors';
@@ -321,11 +322,11 @@ export class Plan {
       execution.dispose();
       // Weights, an optimizer's slots, an EMA: everything but the batch, which is part of the pass.
       const held = tf.memory().numBytes - 4 * features.size;
-      adviseBatch(error, liveness, {
+      const options = { backward: mode.training, workspaceBytes: currentWorkspace() };
+      adviseBatch(error, {
         batch: features.shape[0] ?? 1,
-        backward: mode.training,
         held,
-        workspaceBytes: currentWorkspace(),
+        peakOf: (batch) => peakBytes(liveness, batch, options),
       });
       throw error;
     }
@@ -387,39 +388,4 @@ const currentWorkspace = () => backendTraits(tf.getBackend()).workspaceBytes;
 
 function unique(params: Parameter[]): Parameter[] {
   return [...new Map(params.map((param) => [param.variable.id, param])).values()];
-}
-
-/** The part of `tf.engine()` that knows which backend holds a tensor. */
-interface TensorPlaces {
-  readonly registry: Readonly<Record<string, tf.KernelBackend>>;
-  readonly state: {
-    readonly tensorInfo: {
-      get(dataId: object): { readonly backend: tf.KernelBackend } | undefined;
-    };
-  };
-}
-
-/**
- * Checks that the current backend holds the weights: TensorFlow.js would silently copy them there,
- * one by one. Weights on the backend that started by itself may be copied, since a model that is
- * built before any device is chosen has them there; so may those on plain JavaScript.
- * @throws Error when another backend holds a weight
- */
-function checkPlacement(model: string, parameters: readonly Parameter[]): void {
-  const current = tf.backend();
-  const { registry, state } = tf.engine() as unknown as TensorPlaces;
-  const places = [current, registry.cpu, registry[automaticBackend() ?? 'cpu']];
-  for (const { name, variable } of parameters) {
-    const holder = state.tensorInfo.get(variable.dataId)?.backend;
-    if (holder === undefined || places.includes(holder)) continue;
-    const found = Object.keys(registry).find((key) => registry[key] === holder);
-    const lives = found ? backendTraits(found).name : 'another backend';
-    const computes = backendTraits(tf.getBackend()).name;
-    throw new Error(
-      `[compiler] model '${model}' lives on ${lives} (its weight ${name} does), and ${computes} ` +
-        'computes now; move it by `await toDevice(model, device)`, pass the device to ' +
-        '`train`, or ' +
-        'choose the device before you build the model',
-    );
-  }
 }

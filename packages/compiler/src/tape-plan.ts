@@ -16,6 +16,7 @@ import {
   orderInputs,
   outputNames,
 } from './model-inputs';
+import { checkPlacement } from './placement';
 import type { AnyLoss, FinalActivation, Parameter, ParameterGradient } from './program';
 import {
   keepingStates,
@@ -25,7 +26,8 @@ import {
   restoreStates,
 } from './recurrent-states';
 import { refuseUntrainable } from './refusals';
-import { keepingValues, measureOnTape, stepOnTape } from './tape';
+import { StepMemory } from './step-memory';
+import { disposeStep, keepingValues, measureOnTape, stepOnTape } from './tape';
 import { listTensors, mapTensors, type Tensors } from './tensors';
 import type { Measured } from './training-plan';
 
@@ -57,6 +59,7 @@ export class TapePlan {
   readonly #model: tfl.LayersModel;
   readonly #layers: readonly Layer[];
   readonly #endings: readonly (Ending | undefined)[];
+  readonly #memory = new StepMemory();
 
   /** @throws Error for a layer that TensorFlow.js's own training computes wrongly */
   constructor(model: tfl.LayersModel) {
@@ -82,6 +85,7 @@ export class TapePlan {
    * @throws RangeError when the features do not fit the inputs
    */
   logits(features: Tensors): Tensors {
+    this.#checkPlacement();
     const inputs = this.#inputs(features);
     return nameOutputs(
       this.#model,
@@ -116,6 +120,34 @@ export class TapePlan {
 
   /** A step's loss includes the regularizers', as in `model.fit`. It updates no weights. */
   forwardBackward<C extends Correct = tf.Scalar>(
+    features: Tensors,
+    labels: Tensors,
+    options: StepOptions<C>,
+  ): Measured<C> & { readonly gradients: readonly ParameterGradient[] } {
+    this.#checkPlacement();
+    return this.#memory.step({
+      features,
+      labels,
+      run: () => this.#step(features, labels, options),
+      tryOn: (x, y) => this.#keepingState(() => disposeStep(this.#step(x, y, options))),
+    });
+  }
+
+  /**
+   * The most bytes that a training step over a batch holds, weights not included: measured in the
+   * first step of a batch size, and for other sizes in proportion.
+   * @param batch number of samples
+   * @throws Error before the first step
+   */
+  peakBytes(batch: number): number {
+    return this.#memory.peakBytes(`[compiler] model '${this.#model.name}'`, batch);
+  }
+
+  #checkPlacement(): void {
+    checkPlacement(this.#model.name, [...this.parameters, ...this.statistics]);
+  }
+
+  #step<C extends Correct>(
     features: Tensors,
     labels: Tensors,
     { seed = 0, loss }: StepOptions<C>,
@@ -169,12 +201,11 @@ export class TapePlan {
     if (detector.first) return detector.first;
     return this.#keepingState(() =>
       withPatches(watching(this.#model, detector), () => {
-        const result = this.forwardBackward(features, labels, { seed, loss });
+        const result = this.#step(features, labels, { seed, loss });
         if (!areFinite(result.loss)) detector.first ??= { what: 'loss', layers: [] };
         for (const { parameter, gradient } of [...result.gradients].reverse())
           detector.check('gradient', [parameter.name], [gradient]);
-        const gradients = result.gradients.map(({ gradient }) => gradient);
-        tf.dispose([result.loss, result.correct ?? [], gradients] as tf.TensorContainer);
+        disposeStep(result);
         return detector.first;
       }),
     );

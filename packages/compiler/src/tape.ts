@@ -48,6 +48,16 @@ export function stepOnTape<C extends tf.Scalar | null>(
   }
 }
 
+/** Disposes what `stepOnTape` gives. */
+export function disposeStep(step: {
+  readonly loss: tf.Scalar;
+  readonly correct: tf.Scalar | null;
+  readonly gradients: readonly ParameterGradient[];
+}): void {
+  const gradients = step.gradients.map(({ gradient }) => gradient);
+  tf.dispose([step.loss, ...(step.correct ? [step.correct] : []), ...gradients]);
+}
+
 /** Restores the values of variables after `work`. */
 export function keepingValues<T>(variables: readonly tf.Variable[], work: () => T): T {
   const kept = tf.tidy(() => variables.map((variable) => tf.add(variable, tf.zerosLike(variable))));

@@ -45,6 +45,12 @@ export interface TrainingPlan {
     labels: Tensors,
     options: { seed?: number; loss: AnyLoss<C> },
   ): Measured<C> & { readonly gradients: readonly ParameterGradient[] };
+  /**
+   * The most bytes that a training step over a batch holds, weights not included: estimated for a
+   * compiled model of layers, else measured, in which case the first step comes before.
+   * @param batch number of samples
+   */
+  peakBytes(batch: number): number;
   /** Applies the weights' constraints in place, after an update. */
   applyConstraints?(): void;
   /** Begins new sequences, for a module that carries a state from batch to batch. */

@@ -1,5 +1,5 @@
 import { workspaceBytes } from '@deepend/backend-simd/workspace';
-import { compile } from '@deepend/compiler';
+import { compile, isModule } from '@deepend/compiler';
 import { checkOptions, rule } from '@deepend/core';
 import type * as tfl from '@tensorflow/tfjs-layers';
 
@@ -51,6 +51,13 @@ export function estimateMemory(
     batchSize,
     ...options,
   });
+  if (isModule(model)) {
+    throw new TypeError(
+      `[models] estimateMemory: expected a tf.LayersModel, got the nn.Module '${model.name}', whose ` +
+        'memory only a step shows: call planOf(module).peakBytes(batchSize) of ' +
+        '@deepend/compiler after its forwardBackward',
+    );
+  }
   const plan = compile(model);
   const weights = bytesOf([...new Set(model.weights)]);
   const optimizer = slots * bytesOf(plan.parameters);
