@@ -206,6 +206,14 @@ def rows():
         first = options.get("norm_first", False)
         yield case(f"TransformerEncoderLayer{' norm first' if first else ''}", ["TransformerEncoderLayer", 4, 2, js], nn.TransformerEncoderLayer(4, 2, **options), [r(2, 3, 4)])
         yield case(f"TransformerDecoderLayer{' norm first' if first else ''}", ["TransformerDecoderLayer", 4, 2, js], nn.TransformerDecoderLayer(4, 2, **options), [r(2, 3, 4), r(2, 3, 4)])
+    generator = torch.get_rng_state()  # rows that came later leave the checkpoint below as it is
+    for kind in ("RNN", "GRU", "LSTM"):
+        states = [r(2, 4) for _ in range(2 if kind == "LSTM" else 1)]
+        call = (lambda cell, x, h, c: cell(x, (h, c))) if kind == "LSTM" else None
+        yield case(f"{kind}Cell", [f"{kind}Cell", 3, 4], getattr(nn, f"{kind}Cell")(3, 4), [r(2, 3), *states], call=call)
+        yield case(f"{kind}Cell from zeros, without bias", [f"{kind}Cell", 3, 4, {"bias": False}], getattr(nn, f"{kind}Cell")(3, 4, bias=False), [r(2, 3)])
+    yield case("RNNCell relu", ["RNNCell", 3, 4, {"nonlinearity": "relu"}], nn.RNNCell(3, 4, nonlinearity="relu"), [r(2, 3), r(2, 4)])
+    torch.set_rng_state(generator)
 
 
 path = pathlib.Path(__file__).with_name("modules.json")

@@ -331,3 +331,68 @@ describe("a constructor's arguments", () => {
     expect(copy.loadStateDict(module.stateDict())).toEqual({ missing: [], unexpected: [] });
   });
 });
+
+describe('modules that are made from others', () => {
+  const layer = (index: number) =>
+    new nn.TransformerEncoderLayer(4, 2, { dimFeedforward: 6, dropout: 0, seed: index });
+  const decoderLayer = () => new nn.TransformerDecoderLayer(4, 2, { dimFeedforward: 6 });
+
+  class Own extends nn.Module {
+    readonly scale = nn.parameter([2]);
+    override config() {
+      return [];
+    }
+    override forward(x: tf.Tensor): tf.Tensor {
+      return tf.mul(x, this.scale);
+    }
+  }
+
+  it.each<[string, nn.Module]>([
+    ['steps', new nn.Sequential(new nn.Linear(3, 2), new nn.ReLU(), new nn.Linear(2, 2))],
+    ['one step', new nn.Sequential(new nn.Linear(3, 2))],
+    ['no step', new nn.Sequential()],
+    ['named steps', new nn.Sequential({ hidden: new nn.Linear(3, 2), act: new nn.Tanh() })],
+    ['steps inside steps', new nn.Sequential(new nn.Sequential(new nn.GELU()), new Own())],
+    ['encoder', new nn.TransformerEncoder(layer, 2, { norm: new nn.LayerNorm(4) })],
+    ['decoder', new nn.TransformerDecoder(decoderLayer, 2)],
+  ])('declare their arguments: %s', (_, module) => {
+    const config = JSON.parse(JSON.stringify(module.config())) as never[];
+    const Class = module.constructor as new (...given: never[]) => nn.Module;
+    const again = nn.withClasses({ ...nn, Own } as never, () => new Class(...config));
+    const shapes = (each: nn.Module) =>
+      each.namedParameters().map(([name, { shape }]) => [name, shape]);
+    expect(shapes(again)).toEqual(shapes(module));
+    expect(again.config()).toEqual(module.config());
+    expect(again.modules().map((each) => each.constructor)).toEqual(
+      module.modules().map((each) => each.constructor),
+    );
+  });
+
+  it('declare none where a step has none', () => {
+    expect(new nn.Sequential(new nn.Linear(3, 2), tf.relu).config()).toBeUndefined();
+    expect(
+      new nn.Sequential({ act: new nn.Tanh() }).append(new nn.ReLU()).config(),
+    ).toBeUndefined();
+  });
+
+  it('refuse a class that is not known', () => {
+    const config = new nn.Sequential(new Own()).config() as never[];
+    expect(() => nn.withClasses({}, () => new nn.Sequential(...config))).toThrow(
+      /\[nn\] Sequential: expected a module of a known class, got a 'Own'; pass its class/,
+    );
+  });
+});
+
+describe('cells', () => {
+  it('refuse states and inputs of another shape', () => {
+    const cell = new nn.GRUCell(3, 4);
+    expect(() => cell.forward(tf.zeros([2, 4]))).toThrow(/\[nn\] GRUCell: expected inputs of 3/);
+    expect(() => cell.forward(tf.zeros([2, 3]), tf.zeros([3, 4]))).toThrow(
+      /a state \[batch, hidden\] of shape \[2, 4\], got \[3, 4\]/,
+    );
+    const lstm = new nn.LSTMCell(3, 4);
+    expect(() => lstm.forward(tf.zeros([2, 3]), tf.zeros([2, 4]) as never)).toThrow(
+      /\[nn\] LSTMCell: expected a state \[h, c\], got \[2, 4\]/,
+    );
+  });
+});

@@ -2,6 +2,7 @@
 import path from 'node:path';
 import { isModule, type ModuleLike } from '@deepend/compiler';
 import { formatValue, writeFolderAtomic } from '@deepend/core';
+import * as nn from '@deepend/nn';
 import { loadWeights, writeWeights } from '../weights/weights';
 import { readBytes, regularSize } from './read-weights';
 import { isTemporary } from './temporary';
@@ -80,7 +81,12 @@ export async function loadModule<Classes extends Readonly<Record<string, ModuleC
         `config(); build the module yourself and call loadWeights(module, '${weights}')`,
     );
   }
-  const module = new Class(...(json.config as never[])) as InstanceType<Classes[keyof Classes]>;
+  // Modules made of others describe them by their classes' names.
+  const inside = { ...(nn as unknown as nn.ModuleClasses), ...classes };
+  const module = nn.withClasses(
+    inside,
+    () => new Class(...(json.config as never[])) as InstanceType<Classes[keyof Classes]>,
+  );
   if (!isModule(module)) throw new TypeError(`${where}: ${json.className} is no nn.Module`);
   await loadWeights(module, weights);
   return module;

@@ -18,6 +18,7 @@ export {
   MultiheadAttention,
   type MultiheadAttentionOptions,
 } from './attention';
+export { GRUCell, LSTMCell, type RecurrentCellOptions, RNNCell } from './cells';
 export type { Pair } from './checks';
 export {
   Conv1d,
@@ -26,6 +27,7 @@ export {
   ConvTranspose2d,
   type ConvTransposeOptions,
 } from './conv';
+export { type ModuleClasses, withClasses } from './described';
 export { Embedding, type EmbeddingOptions, Linear, type LinearOptions } from './linear';
 export {
   BatchNorm1d,

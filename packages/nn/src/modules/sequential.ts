@@ -2,6 +2,7 @@ import { isModule } from '@deepend/compiler';
 import { formatValue } from '@deepend/core';
 import * as tf from '@tensorflow/tfjs-core';
 import { Module } from '../module';
+import { buildModule, describeModules, isDescription } from './described';
 
 /** A module, or a function without parameters, such as `tf.relu`. */
 // biome-ignore lint/suspicious/noExplicitAny: every step has other inputs and outputs
@@ -22,9 +23,22 @@ export class Sequential extends Module {
   constructor(...steps: Step[] | [Readonly<Record<string, Step>>]) {
     super();
     const [first] = steps;
-    const isRecord = steps.length === 1 && !isStep(first) && first instanceof Object;
+    const isOne = isStep(first) || isDescription(first);
+    const isRecord = steps.length === 1 && !isOne && first instanceof Object;
     const named = isRecord ? Object.entries(first) : steps.map((step, i) => [String(i), step]);
-    for (const [name, step] of named as [string, Step][]) this.#add(name, step);
+    for (const [name, step] of named as [string, Step][])
+      this.#add(name, isDescription(step) ? buildModule('[nn] Sequential', step) : step);
+  }
+
+  /** Undefined where a step is a function, or a module whose class declares no arguments. */
+  override config(): readonly unknown[] | undefined {
+    const { steps } = this;
+    const described = steps.every((step) => isModule(step)) && describeModules(steps as Module[]);
+    if (!described) return undefined;
+    if (this.#names.every((name, i) => name === String(i))) return described;
+    // A record has its numbers in front, whatever order they were added in.
+    if (this.#names.some((name) => /^\d+$/.test(name))) return undefined;
+    return [Object.fromEntries(this.#names.map((name, i) => [name, described[i]]))];
   }
 
   #add(name: string, step: Step): void {

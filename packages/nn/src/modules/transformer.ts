@@ -6,6 +6,7 @@ import { Module } from '../module';
 import { Dropout } from './activation';
 import { type AttentionMasks, MultiheadAttention } from './attention';
 import { checkSize } from './checks';
+import { buildModule, describeModule, describeModules, isDescription } from './described';
 import { Linear } from './linear';
 import { LayerNorm } from './norm';
 import { given, seeded } from './seeded';
@@ -231,6 +232,9 @@ function stackOf<T extends Module>(
   { makeLayer, numLayers }: { makeLayer: (index: number) => T; numLayers: number },
 ): T[] {
   checkSize(where, 'numLayers', numLayers);
+  if (Array.isArray(makeLayer) && makeLayer.every(isDescription))
+    // from a saved `config`
+    return makeLayer.map((layer) => buildModule<T>(where, layer));
   if (typeof makeLayer !== 'function') {
     throw new TypeError(
       `${where}: expected a function that makes a layer, got ${formatValue(makeLayer)}; write ` +
@@ -238,6 +242,19 @@ function stackOf<T extends Module>(
     );
   }
   return Array.from({ length: numLayers }, (_, i) => makeLayer(i));
+}
+
+/** A stack's normalization, from its module or from a saved `config`. */
+const normOf = (where: string, norm: LayerNorm | null): LayerNorm | null =>
+  isDescription(norm) ? buildModule<LayerNorm>(where, norm) : norm;
+
+/** The arguments of a stack's constructor, with descriptions in place of modules. */
+function stackConfig(
+  layers: readonly Module[],
+  norm: LayerNorm | null,
+): readonly unknown[] | undefined {
+  const described = describeModules(layers);
+  return described && [described, layers.length, { norm: norm && describeModule(norm) }];
 }
 
 /**
@@ -264,7 +281,11 @@ export class TransformerEncoder extends Module {
   ) {
     super();
     this.layers = stackOf('[nn] TransformerEncoder', { makeLayer, numLayers });
-    this.norm = norm;
+    this.norm = normOf('[nn] TransformerEncoder', norm);
+  }
+
+  override config(): readonly unknown[] | undefined {
+    return stackConfig(this.layers, this.norm);
   }
 
   override forward(x: tf.Tensor, masks: EncoderMasks = {}): tf.Tensor {
@@ -291,7 +312,11 @@ export class TransformerDecoder extends Module {
   ) {
     super();
     this.layers = stackOf('[nn] TransformerDecoder', { makeLayer, numLayers });
-    this.norm = norm;
+    this.norm = normOf('[nn] TransformerDecoder', norm);
+  }
+
+  override config(): readonly unknown[] | undefined {
+    return stackConfig(this.layers, this.norm);
   }
 
   override forward(x: tf.Tensor, memory: tf.Tensor, masks: DecoderMasks = {}): tf.Tensor {
