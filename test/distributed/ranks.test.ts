@@ -150,7 +150,7 @@ describe(`SIGTERM to mpirun${openMpi.absent ? ` (skipped: ${openMpi.absent})` : 
         [program.file, JSON.stringify(asked)],
         {
           ranks: 2,
-          onStdout: (text, child) => {
+          onOutput: (text, child) => {
             if (text.includes('epoch      2/100000')) child.kill('SIGTERM');
           },
         },

@@ -38,8 +38,8 @@ export interface MpirunOptions {
   readonly ranks: number;
   readonly env?: NodeJS.ProcessEnv;
   readonly timeout?: number;
-  /** Gets what was printed so far, and the launcher. */
-  readonly onStdout?: (text: string, child: ChildProcess) => void;
+  /** Gets what a stream has printed so far, and the launcher. */
+  readonly onOutput?: (text: string, child: ChildProcess) => void;
 }
 
 /** Runs `node ...args` on `ranks` ranks, and ends them after `timeout` milliseconds. */
@@ -48,7 +48,7 @@ export function mpirun(
   args: readonly string[],
   options: MpirunOptions,
 ): Promise<Ended> {
-  const { ranks, env, timeout = 100_000, onStdout } = options;
+  const { ranks, env, timeout = 100_000, onOutput } = options;
   const child = spawn(command, [...own, '-n', String(ranks), process.execPath, ...args], {
     env: {
       ...process.env,
@@ -63,7 +63,7 @@ export function mpirun(
   for (const stream of ['stdout', 'stderr'] as const)
     child[stream].on('data', (data) => {
       said[stream] += data;
-      if (stream === 'stdout') onStdout?.(said.stdout, child);
+      onOutput?.(said[stream], child);
     });
   return new Promise((resolve, reject) => {
     child.on('error', reject);

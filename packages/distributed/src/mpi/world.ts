@@ -13,6 +13,9 @@ import { Watch } from './watch';
 /** Values that ranks exchange. */
 export type Values = Float32Array | Float64Array | Int32Array | Uint8Array;
 
+/** Exit codes after SIGHUP, SIGINT and SIGTERM. */
+const SIGNAL_CODES = [129, 130, 143];
+
 /** Bytes of a host's name that are compared. */
 const HOST_BYTES = 256;
 
@@ -75,6 +78,8 @@ export class World {
     if (!mpi || this.#ended) return;
     this.#ended = true;
     this.#watch?.stop();
+    // The launcher that sent the signal is ending all ranks, and would not answer MPI_Abort.
+    if (SIGNAL_CODES.includes(code)) return;
     if (code === 0) mpi.finalize();
     else this.abort(`ended with exit code ${code}`, code);
   }
