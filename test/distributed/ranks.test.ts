@@ -143,8 +143,9 @@ describe(`SIGTERM to mpirun${openMpi.absent ? ` (skipped: ${openMpi.absent})` : 
     async () => {
       const dir = path.join(folder, 'interrupted');
       const asked = { callbacks: { saveRun: dir }, options: { numEpochs: 100_000 } };
-      // A second, Open MPI's default, would be short on a machine that does much else.
-      const patient = ['--mca', 'odls_base_sigkill_timeout', '60', ...openMpi.args];
+      // Seconds from the signal to SIGTERM, and from there to SIGKILL; Open MPI's default of one
+      // would be short on a machine that does much else.
+      const patient = ['--mca', 'odls_base_sigkill_timeout', '5', ...openMpi.args];
       const { code } = await mpirun(
         { ...openMpi, args: patient },
         [program.file, JSON.stringify(asked)],
