@@ -1,6 +1,14 @@
 import { RECIPES, type Recipe } from '@deepend/models';
 import { describe, expect, it } from 'vitest';
-import { fastRuns, fastTable, figuresTable, keptRuns, readPage } from './figures';
+import {
+  fastRuns,
+  fastTable,
+  figuresTable,
+  keptRuns,
+  longRuns,
+  longTable,
+  readPage,
+} from './figures';
 
 /** A Markdown table without its padding, which the formatter writes. */
 const bare = (text: string) => text.replace(/ *\| */g, '|').replace(/:?-+:?/g, '-');
@@ -28,6 +36,12 @@ describe("docs/results.md, the book's figures", () => {
 describe('docs/results.md, the fast example', () => {
   it('is what the kept runs give', () => {
     expect(bare(readPage())).toContain(bare(fastTable(fastRuns())));
+    expect(bare(readPage())).toContain(bare(longTable(longRuns())));
+  });
+
+  it('reaches 0.94 with more epochs', () => {
+    for (const { history } of longRuns()) expect(history.at(-1)?.testAcc).toBeGreaterThan(0.94);
+    expect(longRuns().length).toBeGreaterThan(0);
   });
 
   it("reaches the article's test accuracy with each of five seeds, within ten minutes", () => {

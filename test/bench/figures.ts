@@ -9,6 +9,9 @@ import path from 'node:path';
 const FOLDER = 'docs/results';
 const PAGE = 'docs/results.md';
 const FAST = path.join(FOLDER, 'fashion-mnist-fast');
+const LONG = path.join(FAST, 'long');
+/** The epochs of the fast example where `--epochs` does not say another number. */
+const FAST_EPOCHS = 7;
 
 interface Published {
   readonly loss: number;
@@ -45,6 +48,7 @@ const readAll = <T>(folder: string): T[] =>
 
 export const keptRuns = (): KeptRun[] => readAll(FOLDER);
 export const fastRuns = (): FastRun[] => readAll(FAST);
+export const longRuns = (): FastRun[] => readAll(LONG);
 
 /** The test accuracy after each epoch of the fast example, a row a seed. */
 export function fastTable(runs: readonly FastRun[]): string {
@@ -58,6 +62,21 @@ export function fastTable(runs: readonly FastRun[]): string {
   return [
     `| seed | ${numbers.map((n) => `epoch ${n}`).join(' | ')} | minutes |`,
     `| ${Array.from({ length: epochs + 2 }, () => '---').join(' | ')} |`,
+    ...rows,
+  ].join('\n');
+}
+
+/** The test accuracy after every fourth epoch of runs of the fast example with more epochs. */
+export function longTable(runs: readonly FastRun[]): string {
+  const epochs = Math.max(0, ...runs.map(({ history }) => history.length));
+  const numbers = Array.from({ length: Math.floor(epochs / 4) }, (_, i) => 4 * (i + 1));
+  const rows = runs.map(({ seed, history }) => {
+    const accuracies = numbers.map((n) => history[n - 1]?.testAcc.toFixed(4) ?? '');
+    return `| ${[history.length, seed, ...accuracies].join(' | ')} |`;
+  });
+  return [
+    `| epochs | seed | ${numbers.map((n) => `epoch ${n}`).join(' | ')} |`,
+    `| ${Array.from({ length: numbers.length + 2 }, () => '---').join(' | ')} |`,
     ...rows,
   ].join('\n');
 }
@@ -90,7 +109,7 @@ export function figuresTable(
 }
 
 /** The page, with the table between `<!-- name:begin -->` and `<!-- name:end -->`. */
-export function withTable(page: string, name: 'figures' | 'fast', table: string): string {
+export function withTable(page: string, name: 'figures' | 'fast' | 'long', table: string): string {
   const [begin, end] = [`<!-- ${name}:begin -->`, `<!-- ${name}:end -->`];
   const [before] = page.split(begin);
   const after = page.split(end)[1] ?? '';
@@ -105,7 +124,8 @@ export function keep(folders: readonly string[]): void {
     const { settings, seed, hardware, versions } = config;
     const history = lines.map((line) => JSON.parse(line));
     const run = { ...(settings ? { settings } : { seed }), hardware, versions, history };
-    const file = settings ? path.join(FOLDER, path.basename(folder)) : path.join(FAST, `${seed}`);
+    const fast = path.join(history.length > FAST_EPOCHS ? LONG : FAST, `${seed}`);
+    const file = settings ? path.join(FOLDER, path.basename(folder)) : fast;
     writeFileSync(`${file}.json`, `${JSON.stringify(run, null, 1)}\n`);
   }
 }

@@ -6,6 +6,8 @@ import {
   figuresTable,
   keep,
   keptRuns,
+  longRuns,
+  longTable,
   readPage,
   withTable,
   writePage,
@@ -15,4 +17,4 @@ keep(process.argv.slice(2));
 const published = (model: string) =>
   (models.RECIPES as Record<string, models.Recipe>)[model]?.published;
 const page = withTable(readPage(), 'figures', figuresTable(keptRuns(), published));
-writePage(withTable(page, 'fast', fastTable(fastRuns())));
+writePage(withTable(withTable(page, 'fast', fastTable(fastRuns())), 'long', longTable(longRuns())));

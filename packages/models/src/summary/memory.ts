@@ -53,8 +53,8 @@ export function estimateMemory(
   });
   if (isModule(model)) {
     throw new TypeError(
-      `[models] estimateMemory: expected a tf.LayersModel, got the nn.Module '${model.name}', whose ` +
-        'memory only a step shows: call planOf(module).peakBytes(batchSize) of ' +
+      `[models] estimateMemory: expected a tf.LayersModel, got the nn.Module '${model.name}', ` +
+        'whose memory only a step shows: call planOf(module).peakBytes(batchSize) of ' +
         '@deepend/compiler after its forwardBackward',
     );
   }

@@ -36,7 +36,7 @@ export class Sequential extends Module {
     const described = steps.every((step) => isModule(step)) && describeModules(steps as Module[]);
     if (!described) return undefined;
     if (this.#names.every((name, i) => name === String(i))) return described;
-    // A record has its numbers in front, whatever order they were added in.
+    // A record has its numbers in front, in any order of adding.
     if (this.#names.some((name) => /^\d+$/.test(name))) return undefined;
     return [Object.fromEntries(this.#names.map((name, i) => [name, described[i]]))];
   }
