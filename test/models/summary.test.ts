@@ -493,7 +493,7 @@ describe('summary', () => {
     [
       'rows that do not exist',
       () => summarize(book.lenet(), { rows: 'cells' as never }),
-      /\[models\] summary: option "rows" must be one of 'blocks', 'layers', got 'cells'/,
+      /\[models\] summary: option "rows" must be one of 'blocks', 'layers', 'tree', got 'cells'/,
     ],
     [
       'blocks explained',

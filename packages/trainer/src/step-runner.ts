@@ -166,25 +166,34 @@ export class StepRunner {
     batch: AnyBatch,
     seed: number,
   ): Promise<BatchMetrics & { gradients: readonly ParameterGradient[] }> {
-    const { loss, ranks } = this;
+    const { ranks } = this;
+    // The masses come last: a refused batch leaves none of their scalars.
+    if (this.#group) {
+      const step = await this.#group.step(batch as Batch, seed);
+      return { ...this.#numbersOf(batch), ...step };
+    }
+    if (!ranks) {
+      const step = this.microBatches.forwardBackward(batch, seed);
+      return { ...this.#numbersOf(batch), ...step };
+    }
     const count = countSamples(batch);
-    const numbers = {
+    const ownSeed = mixSeed(seed, ranks.share.index);
+    const own = count > 0 ? this.microBatches.forwardBackward(batch, ownSeed) : undefined;
+    const { isSum, mass = count, answers = count } = this.#numbersOf(batch);
+    const masses = { mass: await takeNumber(mass), answers: await takeNumber(answers) };
+    return ranks.join(own, { isSum, count, ...masses });
+  }
+
+  /** What a batch's mean loss and accuracy divide by; 0 for an empty share. */
+  #numbersOf(batch: AnyBatch) {
+    const { loss } = this;
+    const count = countSamples(batch);
+    return {
       isSum: isSum(loss),
       count,
       mass: count > 0 ? massOf(loss, batch.labels) : 0,
       answers: count > 0 ? answersOf(loss, batch.labels) : 0,
     };
-    if (this.#group) return { ...numbers, ...(await this.#group.step(batch as Batch, seed)) };
-    if (!ranks) return { ...numbers, ...this.microBatches.forwardBackward(batch, seed) };
-    const ownSeed = mixSeed(seed, ranks.share.index);
-    const own = count > 0 ? this.microBatches.forwardBackward(batch, ownSeed) : undefined;
-    const { mass = count, answers = count } = numbers;
-    return ranks.join(own, {
-      isSum: numbers.isSum,
-      count,
-      mass: await takeNumber(mass),
-      answers: await takeNumber(answers),
-    });
   }
 
   /** Clips the gradients, updates weights and EMA, and disposes the gradients. */
