@@ -29,8 +29,10 @@ export function findLaunch(asked = process.env.DEEPEND_MPI?.trim()): Launch | un
 }
 
 function launcherOf(): Family | undefined {
-  const { OMPI_COMM_WORLD_SIZE, PMI_SIZE, PMIX_RANK } = process.env;
+  const { OMPI_COMM_WORLD_SIZE, PMI_SIZE, PMIX_RANK, SLURM_NTASKS } = process.env;
+  // One process needs no MPI library: Slurm's srun sets these for every program.
+  if ((OMPI_COMM_WORLD_SIZE ?? PMI_SIZE ?? (PMIX_RANK && SLURM_NTASKS)) === '1') return undefined;
   if (OMPI_COMM_WORLD_SIZE) return 'open-mpi'; // mpirun of Open MPI 4 and 5
-  if (PMI_SIZE) return 'mpich'; // mpirun of MPICH, Intel MPI and MS-MPI
+  if (PMI_SIZE) return 'mpich'; // mpirun of MPICH, Intel MPI and MS-MPI; srun
   return PMIX_RANK ? 'open-mpi' : undefined; // srun --mpi=pmix
 }
