@@ -1,6 +1,6 @@
 /** `deepend train` and `deepend resume`. */
 import { readFile } from 'node:fs/promises';
-import { rank } from '@deepend/distributed';
+import { broadcast, rank } from '@deepend/distributed';
 import type { Command } from 'commander';
 import { runExperiment } from '../experiment';
 import { checkRunFolder } from '../run/prepare-folder';
@@ -25,6 +25,7 @@ interface TrainFlags {
   config?: string;
   modelOption?: string[];
   overwrite?: boolean;
+  resumeOrStart?: boolean;
   json?: boolean;
   [setting: string]: unknown;
 }
@@ -45,14 +46,25 @@ export function addTrain(command: Command): void {
     .option('--config <file>', 'recipe: a JSON file of settings; flags override it')
     .requiredOption('--out <folder>', 'folder of the run')
     .option('--overwrite', 'remove an earlier run in the folder; files of yours stay')
+    .option(
+      '--resume-or-start',
+      'resume the run in the folder, or start it where there is none: for jobs that are restarted',
+    )
     .option('--json', 'print one line of JSON an epoch and nothing else')
-    .action(async ({ out, config, modelOption, overwrite, json, ...flags }: TrainFlags) => {
+    .action(async ({ out, config, modelOption, overwrite, json, ...given }: TrainFlags) => {
+      const { resumeOrStart = false, ...flags } = given;
       const recipe = config === undefined ? {} : await readRecipe(config);
       const modelOptions = modelOption && Object.fromEntries(modelOption.map(parseKeyAndValue));
       const settings = settingsFrom('deepend train', recipe, {
         ...flags,
         ...(modelOptions && { modelOptions }),
       });
+      if (resumeOrStart) {
+        if (!(await hasFinished('deepend train', out, settings.epochs)))
+          await trainInto(out, settings, { json, resume: true });
+        else if (rank() === 0) sayFinished(out, settings.epochs, { json });
+        return;
+      }
       // Before the data is loaded. Under mpirun the folder is the first process's.
       if (rank() === 0) await checkRunFolder('deepend train', out, { overwrite });
       await trainInto(out, settings, { json, overwrite });
@@ -78,11 +90,8 @@ export function addResume(command: Command): void {
           ? undefined
           : settingsFrom(where, requireSettings(folder, run), more);
         const numEpochs = settings?.epochs ?? epochs ?? run.config.numEpochs ?? Infinity;
-        const result = await readRunResult(folder, where);
-        if (result && result.epochs >= numEpochs) {
-          const done = `${folder} has finished all ${numEpochs} epochs`;
-          const text = `${done}; use --epochs for more`;
-          if (rank() === 0) console.log(json ? JSON.stringify({ finished: true }) : text);
+        if (await hasFinished(where, folder, numEpochs)) {
+          if (rank() === 0) sayFinished(folder, numEpochs, { json });
           return;
         }
         if (settings) await trainInto(folder, settings, { json, resume: true });
@@ -117,6 +126,18 @@ async function trainInto(
     callbacks: json ? [printRecord] : [],
   });
   if (!json && rank() === 0) console.log(describeEnd(out, result));
+}
+
+/** Whether a folder's run has done its epochs: as the first process reads it, for all. */
+async function hasFinished(where: string, folder: string, numEpochs: number): Promise<boolean> {
+  const result = rank() === 0 ? await readRunResult(folder, where) : undefined;
+  const own = Number(result !== undefined && result.epochs >= numEpochs);
+  return (await broadcast(Int32Array.of(own)))[0] === 1;
+}
+
+function sayFinished(folder: string, numEpochs: number, { json = false }): void {
+  const text = `${folder} has finished all ${numEpochs} epochs; use --epochs for more`;
+  console.log(json ? JSON.stringify({ finished: true }) : text);
 }
 
 const collect = (text: string, previous: string[] = []) => [...previous, text];
