@@ -145,9 +145,9 @@ export function titleOf(job: Job): string {
 }
 
 const nameOf = (job: Job): string =>
-  job.kind === 'load' ? '' : job.kind === 'step' ? job.model : job.net;
+  job.kind === 'load' ? '' : job.kind === 'step' ? `models ${job.model}` : job.net;
 
-/** Whether every word stands in the job's title or is its net's name. */
+/** Whether every word stands in the job's title or its net's name; `models` are those of MODELS. */
 export const matches = (job: Job, words: readonly string[]): boolean =>
   words.every((word) =>
     `${titleOf(job)} ${nameOf(job)}`.toLowerCase().includes(word.toLowerCase()),
