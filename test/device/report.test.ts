@@ -137,3 +137,9 @@ describe('options of a choice', () => {
     );
   });
 });
+
+it('starts no backend, so that tensors can be made at once', async () => {
+  await device('simd');
+  await deviceReport();
+  expect(tf.tidy(() => tf.tensor1d([2]).dataSync()[0])).toBe(2);
+});

@@ -111,7 +111,9 @@ async function reportOnCuda(): Promise<BackendReport[]> {
 function stateOf(name: BackendName): BackendState {
   const { tfjsName } = BACKENDS[name];
   if (tf.getBackend() === tfjsName) return 'current';
-  return tf.findBackend(tfjsName) ? 'started' : 'ready';
+  // Not tf.findBackend, which starts the backend: no tensor can be made until it has.
+  const { registry } = tf.engine() as unknown as { registry: Record<string, unknown> };
+  return tfjsName in registry ? 'started' : 'ready';
 }
 
 /** tfjs-node-gpu does not say itself when it computes on the CPU. */
