@@ -372,6 +372,15 @@ describe('bad input to train', () => {
         ),
       /expected batches of \{ features, labels \}, each .*, got features 3 and labels 4/,
     ],
+    [
+      'a batch without features',
+      () =>
+        batchOf(
+          () => undefined as never,
+          () => tf.tensor1d([1, 2], 'int32'),
+        ),
+      /expected batches of \{ features, labels \}, each .*, got features undefined/,
+    ],
   ];
   it.each(batches)('%s', async (_, loader, message) => {
     const net = linearNet();

@@ -154,5 +154,6 @@ export class RunningMetrics {
   }
 }
 
-const readNumber = async (value: tf.Scalar | number): Promise<number> =>
+/** A number, or that of a scalar, which stays the caller's. */
+export const readNumber = async (value: tf.Scalar | number): Promise<number> =>
   typeof value === 'number' ? value : ((await value.data())[0] ?? Number.NaN);

@@ -26,6 +26,7 @@ import {
   type Loader,
 } from './loader';
 import type { AnyModel } from './model';
+import { isEmptyShare } from './share-loader';
 import { startDefaultDevice } from './start-device';
 
 export interface Evaluation {
@@ -97,7 +98,7 @@ export async function evaluatePlan(
       let logits: Tensors | undefined; // [batch, outputs] for one output of classes
       let outputs: Tensors | undefined;
       try {
-        if (countSamples(batch) > 0 || !ranks) {
+        if (!isEmptyShare(batch, ranks)) {
           checkBatch(where, batch, plan, { checkLabels: true, allowContinuous });
           logits = logitsInParts(where, plan, features);
           const measured = plan.measure(computeLoss, logits, labels);

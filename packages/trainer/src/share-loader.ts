@@ -1,7 +1,12 @@
 /** Loaders of one process's share of each batch, for training on several processes. */
 import { sliceTensors } from '@deepend/compiler';
 import { partOf, type Share } from '@deepend/core';
+import type { Ranks } from '@deepend/distributed';
 import { type AnyBatch, type AnyLoader, countSamples, disposeBatch } from './loader';
+
+/** Whether other ranks have all samples of a batch: there is nothing to check or compute then. */
+export const isEmptyShare = (batch: AnyBatch, ranks: Ranks | undefined): boolean =>
+  ranks !== undefined && countSamples(batch) === 0;
 
 /**
  * The loader's own share where it has one, so that only its samples are read; else its batches,
@@ -25,15 +30,12 @@ function cutLoader(loader: AnyLoader, share: Share): AnyLoader {
 async function* cutBatches(loader: AnyLoader, share: Share): AsyncGenerator<AnyBatch> {
   for await (const batch of loader) {
     const { start, length } = partOf(countSamples(batch), share);
-    const { features, labels, ...rest } = batch;
-    try {
-      yield {
-        ...rest,
-        features: sliceTensors(features, start, length),
-        labels: sliceTensors(labels, start, length),
-      };
-    } finally {
-      disposeBatch(batch);
-    }
+    const part = {
+      ...batch,
+      features: sliceTensors(batch.features, start, length),
+      labels: sliceTensors(batch.labels, start, length),
+    };
+    disposeBatch(batch); // before the step, which needs the memory
+    yield part;
   }
 }

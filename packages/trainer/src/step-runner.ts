@@ -22,7 +22,7 @@ import {
   toLoss,
 } from '@deepend/optim';
 import * as tf from '@tensorflow/tfjs-core';
-import { answersOf, type BatchMetrics, isSum, massOf } from './accumulator';
+import { answersOf, type BatchMetrics, isSum, massOf, readNumber } from './accumulator';
 import { type AnyBatch, type Batch, countSamples } from './loader';
 import { MicroBatches } from './micro-batches';
 import type { AnyModel } from './model';
@@ -263,9 +263,8 @@ const disposeAll = (gradients: readonly ParameterGradient[]) =>
 
 /** A number, or that of a scalar, which is disposed. */
 async function takeNumber(value: number | tf.Scalar): Promise<number> {
-  if (typeof value === 'number') return value;
-  const [number = Number.NaN] = await value.data();
-  value.dispose();
+  const number = await readNumber(value);
+  tf.dispose(value);
   return number;
 }
 

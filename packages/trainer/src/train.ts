@@ -19,7 +19,6 @@ import {
   checkBatch,
   checkLoader,
   checkSameClasses,
-  countSamples,
   disposeBatch,
   rememberClasses,
 } from './loader';
@@ -28,7 +27,7 @@ import { checkTrainOptions, type TrainOptions } from './options';
 import { progressDisplay } from './progress';
 import { summarizeInNotebooks } from './progress-notebook';
 import { Run } from './run';
-import { shareLoader } from './share-loader';
+import { isEmptyShare, shareLoader } from './share-loader';
 import { startDefaultDevice } from './start-device';
 import { Timer } from './timer';
 
@@ -238,7 +237,7 @@ async function trainOneEpoch(
   const allowContinuous = options.loss !== undefined;
   for await (const batch of loader) {
     try {
-      if (countSamples(batch) > 0 || !stepRunner.ranks)
+      if (!isEmptyShare(batch, stepRunner.ranks))
         checkBatch(WHERE, batch, stepRunner.plan, {
           checkLabels: run.epoch === 1,
           allowContinuous,
