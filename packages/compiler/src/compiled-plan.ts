@@ -4,16 +4,11 @@ import type { FlatState, StateStructure } from './carried-state';
 import type { CompiledForward } from './compiled-forward';
 import { EagerPlan } from './eager-plan';
 import type { NonFinite } from './execution';
-import type { AnyLoss, Parameter, ParameterGradient } from './program';
+import type { AnyLoss, AnyStepOptions, Parameter, ParameterGradient } from './program';
 import { isTensor, likeTensors, listTensors, mapTensors, type Tensors } from './tensors';
 import type { Measured } from './training-plan';
 
 type Correct = tf.Scalar | null;
-
-interface StepOptions<C extends Correct> {
-  readonly seed?: number;
-  readonly loss: AnyLoss<C>;
-}
 
 /** Where the tensors of a step stand in the list of what a recording gives. */
 interface StepMeta {
@@ -111,7 +106,7 @@ export class CompiledPlan {
   forwardBackward<C extends Correct = tf.Scalar>(
     features: Tensors,
     labels: Tensors,
-    { seed = 0, loss }: StepOptions<C>,
+    { seed = 0, loss }: AnyStepOptions<C>,
   ): Measured<C> & { readonly gradients: readonly ParameterGradient[] } {
     this.#compiled.check(features);
     this.#eager.checkPlacement();
@@ -151,7 +146,7 @@ export class CompiledPlan {
   firstNonFinite(
     features: Tensors,
     labels: Tensors,
-    options: StepOptions<Correct>,
+    options: AnyStepOptions<Correct>,
   ): NonFinite | undefined {
     return this.#eager.firstNonFinite(features, labels, options);
   }

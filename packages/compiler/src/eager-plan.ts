@@ -7,7 +7,7 @@ import { withPatches } from './layer-walk';
 import { lossOnTape } from './loss-on-tape';
 import { argumentsOf, type ModuleLike } from './module-contract';
 import { checkPlacement } from './placement';
-import type { AnyLoss, Parameter, ParameterGradient } from './program';
+import type { AnyLoss, AnyStepOptions, Parameter, ParameterGradient } from './program';
 import { withSeed } from './random-seeds';
 import { StepMemory } from './step-memory';
 import { disposeStep, keepingValues, measureOnTape, stepOnTape } from './tape';
@@ -15,11 +15,6 @@ import { areTensors, describeTensors, listTensors, mapTensors, type Tensors } fr
 import type { Measured } from './training-plan';
 
 type Correct = tf.Scalar | null;
-
-interface StepOptions<C extends Correct> {
-  readonly seed?: number;
-  readonly loss: AnyLoss<C>;
-}
 
 /** One pass after the other over a module, with its parameters as they are at that moment. */
 export class EagerPlan {
@@ -83,14 +78,14 @@ export class EagerPlan {
   forwardBackward<C extends Correct = tf.Scalar>(
     features: Tensors,
     labels: Tensors,
-    options: StepOptions<C>,
+    options: AnyStepOptions<C>,
   ): Measured<C> & { readonly gradients: readonly ParameterGradient[] } {
     this.checkPlacement();
     return this.#memory.step({
       features,
       labels,
-      run: () => this.#step(features, labels, options),
-      tryOn: (x, y) => this.#keepingState(() => disposeStep(this.#step(x, y, options))),
+      compute: (x, y) => this.#step(x, y, options),
+      keepingState: (trial) => this.#keepingState(() => disposeStep(trial())),
     });
   }
 
@@ -112,7 +107,7 @@ export class EagerPlan {
   #step<C extends Correct>(
     features: Tensors,
     labels: Tensors,
-    { seed = 0, loss }: StepOptions<C>,
+    { seed = 0, loss }: AnyStepOptions<C>,
   ): Measured<C> & { readonly gradients: readonly ParameterGradient[] } {
     const parameters = this.parameters;
     if (parameters.length === 0) {
@@ -146,7 +141,7 @@ export class EagerPlan {
   firstNonFinite(
     features: Tensors,
     labels: Tensors,
-    { seed = 0, loss }: StepOptions<Correct>,
+    { seed = 0, loss }: AnyStepOptions<Correct>,
   ): NonFinite | undefined {
     const detector = new NonFiniteDetector();
     for (const { name, variable } of this.#all()) detector.check('weight', [name], [variable]);

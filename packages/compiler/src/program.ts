@@ -159,3 +159,10 @@ export interface Loss<
 /** A loss of any outputs and labels; which ones fit is checked when it is called. */
 // biome-ignore lint/suspicious/noExplicitAny: losses take their own tensors, lists or records
 export type AnyLoss<Correct extends Scalar | null = Scalar | null> = Loss<Correct, any, any>;
+
+/** What a step of any model takes besides its batch. */
+export interface AnyStepOptions<C extends Scalar | null = Scalar | null> {
+  /** Seed of this step's random numbers. @default 0 */
+  readonly seed?: number;
+  readonly loss: AnyLoss<C>;
+}

@@ -59,9 +59,9 @@ const LARGEST_NUMBER = 4;
 interface StepOfBatch<T> {
   readonly features: Tensors;
   readonly labels: Tensors;
-  run(): T;
-  /** A step over fewer samples that changes nothing. */
-  tryOn(features: Tensors, labels: Tensors): void;
+  compute(features: Tensors, labels: Tensors): T;
+  /** Runs trial steps so that they change nothing, and frees what they give. */
+  keepingState(trial: () => T): void;
 }
 
 /** Measures the steps of a plan, and advises a batch size where one does not fit. */
@@ -72,13 +72,14 @@ export class StepMemory {
    * Runs a step. The first ones of a batch size are measured.
    * @throws OutOfMemoryError with the batch size that would fit
    */
-  step<T>({ features, labels, run, tryOn }: StepOfBatch<T>): T {
+  step<T>(step: StepOfBatch<T>): T {
+    const { features, labels, compute } = step;
     try {
-      return this.#measured(features, labels, run);
+      return this.#measured(features, labels, () => compute(features, labels));
     } catch (error) {
       if (!(error instanceof OutOfMemoryError) || !Number.isFinite(error.limit)) throw error;
       const held = tf.memory().numBytes - bytesOf(features, labels);
-      this.#try({ features, labels, tryOn });
+      this.#try(step);
       if (this.#peaks.size > 0)
         adviseBatch(error, { batch: sizeOf(features), held, peakOf: (n) => this.#estimate(n) });
       throw error;
@@ -110,11 +111,12 @@ export class StepMemory {
   }
 
   /** Measures steps over few samples. One that fails gives no measurement. */
-  #try({ features, labels, tryOn }: Omit<StepOfBatch<unknown>, 'run'>): void {
+  #try<T>({ features, labels, compute, keepingState }: StepOfBatch<T>): void {
     for (const size of TRIALS.filter((trial) => trial < sizeOf(features))) {
-      const [x, y] = [features, labels].map((tensors) => sliceTensors(tensors, 0, size));
+      const x = sliceTensors(features, 0, size);
+      const y = sliceTensors(labels, 0, size);
       try {
-        this.#measured(x as Tensors, y as Tensors, () => tryOn(x as Tensors, y as Tensors));
+        this.#measured(x, y, () => keepingState(() => compute(x, y)));
       } catch {
         // A loss or a module that takes no part of a batch: there is no advice then.
       } finally {

@@ -17,7 +17,13 @@ import {
   outputNames,
 } from './model-inputs';
 import { checkPlacement } from './placement';
-import type { AnyLoss, FinalActivation, Parameter, ParameterGradient } from './program';
+import type {
+  AnyLoss,
+  AnyStepOptions,
+  FinalActivation,
+  Parameter,
+  ParameterGradient,
+} from './program';
 import {
   keepingStates,
   presentStates,
@@ -32,11 +38,6 @@ import { listTensors, mapTensors, type Tensors } from './tensors';
 import type { Measured } from './training-plan';
 
 type Correct = tf.Scalar | null;
-
-interface StepOptions<C extends Correct> {
-  readonly seed?: number;
-  readonly loss: AnyLoss<C>;
-}
 
 /** A weight of a layer; tfjs hides that it holds a variable and a constraint. */
 interface Weight {
@@ -122,14 +123,14 @@ export class TapePlan {
   forwardBackward<C extends Correct = tf.Scalar>(
     features: Tensors,
     labels: Tensors,
-    options: StepOptions<C>,
+    options: AnyStepOptions<C>,
   ): Measured<C> & { readonly gradients: readonly ParameterGradient[] } {
     this.#checkPlacement();
     return this.#memory.step({
       features,
       labels,
-      run: () => this.#step(features, labels, options),
-      tryOn: (x, y) => this.#keepingState(() => disposeStep(this.#step(x, y, options))),
+      compute: (x, y) => this.#step(x, y, options),
+      keepingState: (trial) => this.#keepingState(() => disposeStep(trial())),
     });
   }
 
@@ -150,7 +151,7 @@ export class TapePlan {
   #step<C extends Correct>(
     features: Tensors,
     labels: Tensors,
-    { seed = 0, loss }: StepOptions<C>,
+    { seed = 0, loss }: AnyStepOptions<C>,
   ): Measured<C> & { readonly gradients: readonly ParameterGradient[] } {
     const inputs = this.#inputs(features);
     const compute = () => {
@@ -190,7 +191,7 @@ export class TapePlan {
   firstNonFinite(
     features: Tensors,
     labels: Tensors,
-    { seed = 0, loss }: StepOptions<Correct>,
+    { seed = 0, loss }: AnyStepOptions<Correct>,
   ): NonFinite | undefined {
     const detector = new NonFiniteDetector();
     for (const { name, variable } of [...this.parameters, ...this.statistics])

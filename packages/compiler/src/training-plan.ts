@@ -7,7 +7,7 @@ import { EagerPlan } from './eager-plan';
 import type { NonFinite } from './execution';
 import { isModule, type ModuleLike } from './module-contract';
 import { Plan } from './plan';
-import type { AnyLoss, LossResult, Parameter, ParameterGradient } from './program';
+import type { AnyLoss, AnyStepOptions, LossResult, Parameter, ParameterGradient } from './program';
 import { NotCompilable } from './refusals';
 import { TapePlan } from './tape-plan';
 import type { Tensors } from './tensors';
@@ -43,7 +43,7 @@ export interface TrainingPlan {
   forwardBackward<C extends Correct = Scalar>(
     features: Tensors,
     labels: Tensors,
-    options: { seed?: number; loss: AnyLoss<C> },
+    options: AnyStepOptions<C>,
   ): Measured<C> & { readonly gradients: readonly ParameterGradient[] };
   /**
    * The most bytes that a training step over a batch holds, weights not included: estimated for a
@@ -61,7 +61,7 @@ export interface TrainingPlan {
   firstNonFinite(
     features: Tensors,
     labels: Tensors,
-    options: { seed?: number; loss: AnyLoss },
+    options: AnyStepOptions,
   ): NonFinite | undefined;
 }
 
