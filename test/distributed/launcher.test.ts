@@ -31,5 +31,5 @@ it.each([
 });
 
 it('refuses a library that is no file', () => {
-  expect(() => findLaunch('yes')).toThrow(/DEEPEND_MPI: expected 0 or the file .*got "yes"/);
+  expect(() => findLaunch('yes')).toThrow(/DEEPEND_MPI: expected 0 or the file .*got 'yes'/);
 });

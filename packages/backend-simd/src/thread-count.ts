@@ -1,7 +1,7 @@
 /** The default number of threads. */
 import { readFileSync } from 'node:fs';
 import os from 'node:os';
-import { envRule, readEnv } from '@deepend/core';
+import { envRule, readEnv, readLauncher } from '@deepend/core';
 import { MAX_THREADS } from './memory';
 
 /**
@@ -15,14 +15,12 @@ export function defaultThreads(asked = process.env.DEEPEND_THREADS): number {
   if (count !== undefined) return count;
   const available = os.availableParallelism();
   const cores = Math.min(physicalCores() ?? Number.POSITIVE_INFINITY, available);
-  const sharing = ranksSharing({ ranks: localRanks(), allowed: available, all: os.cpus().length });
+  const sharing = ranksSharing({
+    ranks: readLauncher().localSize,
+    allowed: available,
+    all: os.cpus().length,
+  });
   return Math.max(1, Math.min(Math.floor(cores / sharing), MAX_THREADS));
-}
-
-/** Ranks that MPI's launcher started on this machine. */
-function localRanks(): number {
-  const { OMPI_COMM_WORLD_LOCAL_SIZE, MPI_LOCALNRANKS } = process.env;
-  return Number(OMPI_COMM_WORLD_LOCAL_SIZE ?? MPI_LOCALNRANKS ?? 1) || 1;
 }
 
 /**

@@ -24,6 +24,7 @@ export {
   writeFolderAtomic,
 } from './files';
 export { toCsv, toJson, toJsonl } from './history';
+export { type Launcher, type LauncherFamily, readLauncher } from './launcher';
 export { type LiveOutput, registerLiveOutput, releaseLiveOutput } from './live-output';
 export { type Bundle, type Notebook, type NotebookOutput, notebook } from './notebook';
 export { checkOptions, closest, formatValue } from './options';

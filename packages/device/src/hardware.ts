@@ -44,13 +44,6 @@ export function visibleGpus(gpus: readonly NvidiaGpu[], visible: string | undefi
   return (end < 0 ? named : named.slice(0, end)) as NvidiaGpu[];
 }
 
-/** This process's number among those that MPI's launcher started on this machine, if it did. */
-export function localRank(): number | undefined {
-  const { OMPI_COMM_WORLD_LOCAL_RANK, MPI_LOCALRANKID } = process.env;
-  const rank = OMPI_COMM_WORLD_LOCAL_RANK ?? MPI_LOCALRANKID;
-  return rank === undefined || process.env.DEEPEND_MPI === '0' ? undefined : Number(rank);
-}
-
 /** The GPUs of one rank of MPI: one each, and in turn where there are fewer GPUs than ranks. */
 export function gpusOfRank<T>(gpus: readonly T[], rank: number | undefined): T[] {
   if (rank === undefined || gpus.length === 0) return [...gpus];

@@ -2,8 +2,9 @@
  * NVIDIA GPUs through tfjs-node-gpu. It computes on the first GPU that is visible when it is
  * loaded.
  */
+import { readLauncher } from '@deepend/core';
 import { startBackend } from '../backends';
-import { gpusOfRank, localRank, type NvidiaGpu, nvidiaGpus, visibleGpus } from '../hardware';
+import { gpusOfRank, type NvidiaGpu, nvidiaGpus, visibleGpus } from '../hardware';
 import { state } from '../state';
 import { probeNative, startNative } from './native';
 
@@ -13,12 +14,15 @@ export async function cudaGpus(): Promise<NvidiaGpu[] | string> {
   shared.visible ??= { asStarted: process.env.CUDA_VISIBLE_DEVICES };
   const gpus = await nvidiaGpus();
   if (typeof gpus === 'string') return gpus;
-  const visible = gpusOfRank(visibleGpus(gpus, shared.visible.asStarted), localRank());
+  const visible = gpusOfRank(visibleGpus(gpus, shared.visible.asStarted), ownRank());
   shared.gpus = visible;
   return visible.length > 0
     ? visible
     : `CUDA_VISIBLE_DEVICES='${shared.visible.asStarted}' leaves none of the ${gpus.length} GPUs`;
 }
+
+/** This process's number on its machine; undefined where it trains by itself. */
+const ownRank = () => (process.env.DEEPEND_MPI === '0' ? undefined : readLauncher().localRank);
 
 /**
  * Why GPU `i` cannot compute, and what to do; undefined when it can.

@@ -6,6 +6,7 @@
 import { isTensor } from '@deepend/compiler';
 import { checkOptions, rule } from '@deepend/core';
 import * as tf from '@tensorflow/tfjs-core';
+import { VALUE_TYPES } from './implementations';
 import { getWorld, typeOf, type Values, type World } from './world';
 
 /** What is reduced: `mean` is the sum divided by the number of ranks. */
@@ -110,7 +111,7 @@ export async function allGather<T extends Values | tf.Tensor>(x: T): Promise<T> 
   const row = isTensor(x) ? x.shape.slice(1).join('×') : '';
   return through('allGather', x, async (values, world) => {
     const lengths = await exchange(world, [
-      KINDS.indexOf(typeOf(values)),
+      VALUE_TYPES.indexOf(typeOf(values)),
       hash(row),
       values.length,
     ]);
@@ -143,8 +144,6 @@ async function through<T extends Values | tf.Tensor>(
   return tf.tensor(values, [...rows, ...shape.slice(1)], dtype) as unknown as T;
 }
 
-const KINDS = ['float32', 'float64', 'int32', 'uint8'] as const;
-
 const isFloat = (values: Values) =>
   values instanceof Float32Array || values instanceof Float64Array;
 const at = (values: Values, i: number) => values[i] as number;
@@ -165,7 +164,7 @@ async function requireSame(
 ): Promise<void> {
   if (world.size === 1) return;
   const code = typeof setting === 'number' ? setting : hash(setting);
-  const own = [KINDS.indexOf(typeOf(values)), values.length, code];
+  const own = [VALUE_TYPES.indexOf(typeOf(values)), values.length, code];
   requireEqual(name, await exchange(world, own), { fields: ['type', 'length', 'option'] });
 }
 
@@ -179,7 +178,7 @@ function requireEqual(
     const field = fields.findIndex((_, i) => own[i] !== first?.[i]);
     if (field < 0) return;
     const shown = (values: Int32Array | undefined) =>
-      fields[field] === 'type' ? KINDS[values?.[field] ?? 0] : String(values?.[field]);
+      fields[field] === 'type' ? VALUE_TYPES[values?.[field] ?? 0] : String(values?.[field]);
     throw new Error(
       `[distributed] ${name}: expected the same ${fields[field]} on every rank, got ` +
         `${shown(first)} on rank 0 and ${shown(own)} on rank ${rank}`,

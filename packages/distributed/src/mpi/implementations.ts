@@ -2,10 +2,12 @@
  * The MPI libraries that are known, and how each names its handles: MPI fixes the functions, but
  * every library has its own binary form of communicators, types and operations.
  */
+import type { LauncherFamily } from '@deepend/core';
 import type { LibraryHandle } from 'koffi';
 
 /** Types of values that ranks exchange. */
-export type ValueType = 'float32' | 'float64' | 'int32' | 'uint8';
+export const VALUE_TYPES = ['float32', 'float64', 'int32', 'uint8'] as const;
+export type ValueType = (typeof VALUE_TYPES)[number];
 
 /** Reductions that MPI computes. */
 export type MpiOperation = 'sum' | 'max' | 'min';
@@ -83,9 +85,10 @@ export const FAMILIES = {
     darwin: ['libmpi.12.dylib', '/opt/homebrew/opt/mpich/lib/libmpi.dylib'],
     win32: ['impi.dll', 'msmpi.dll'],
   },
-} as const satisfies Record<string, Record<'linux' | 'darwin' | 'win32', readonly string[]>>;
-
-export type Family = keyof typeof FAMILIES;
+} as const satisfies Record<
+  LauncherFamily,
+  Record<'linux' | 'darwin' | 'win32', readonly string[]>
+>;
 
 /** How a user gets an MPI library, by system. */
 export const INSTALL: Readonly<Partial<Record<NodeJS.Platform, string>>> = {

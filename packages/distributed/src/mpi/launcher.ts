@@ -1,14 +1,18 @@
-/** Whether MPI's launcher started this process, from the variables that launchers set. */
-import { EnvironmentError } from '@deepend/core';
-import type { Family } from './implementations';
+/** Whether this process trains with others, and by which MPI library. */
+import { type EnvRule, type LauncherFamily, readEnv, readLauncher } from '@deepend/core';
 
 /** How this process was started, and which MPI library the user names. */
 export interface Launch {
   /** The launcher's family; undefined where no launcher started this process. */
-  readonly family: Family | undefined;
+  readonly family: LauncherFamily | undefined;
   /** File of the MPI library that the user names. */
   readonly file: string | undefined;
 }
+
+const LIBRARY: EnvRule<string> = {
+  expected: '0 or the file of an MPI library, such as /usr/lib/x86_64-linux-gnu/libmpi.so.40',
+  parse: (text) => (text === '0' || /[/\\.]/.test(text) ? text : undefined),
+};
 
 /**
  * Reads how this process was started. `DEEPEND_MPI` names the library's file, or is 0 so that a
@@ -16,23 +20,9 @@ export interface Launch {
  * @returns undefined where this process trains by itself
  * @throws EnvironmentError when `DEEPEND_MPI` is neither 0 nor a file's name
  */
-export function findLaunch(asked = process.env.DEEPEND_MPI?.trim()): Launch | undefined {
-  if (asked === '0') return undefined;
-  if (asked && !/[/\\.]/.test(asked)) {
-    throw new EnvironmentError(
-      '[distributed] DEEPEND_MPI: expected 0 or the file of an MPI library, such as ' +
-        `/usr/lib/x86_64-linux-gnu/libmpi.so.40, got "${asked}"`,
-    );
-  }
-  const family = launcherOf();
-  return family || asked ? { family, file: asked || undefined } : undefined;
-}
-
-function launcherOf(): Family | undefined {
-  const { OMPI_COMM_WORLD_SIZE, PMI_SIZE, PMIX_RANK, SLURM_NTASKS } = process.env;
-  // One process needs no MPI library: Slurm's srun sets these for every program.
-  if ((OMPI_COMM_WORLD_SIZE ?? PMI_SIZE ?? (PMIX_RANK && SLURM_NTASKS)) === '1') return undefined;
-  if (OMPI_COMM_WORLD_SIZE) return 'open-mpi'; // mpirun of Open MPI 4 and 5
-  if (PMI_SIZE) return 'mpich'; // mpirun of MPICH, Intel MPI and MS-MPI; srun
-  return PMIX_RANK ? 'open-mpi' : undefined; // srun --mpi=pmix
+export function findLaunch(asked = process.env.DEEPEND_MPI): Launch | undefined {
+  const file = readEnv('distributed', 'DEEPEND_MPI', LIBRARY, asked);
+  if (file === '0') return undefined;
+  const { family } = readLauncher();
+  return family || file ? { family, file } : undefined;
 }

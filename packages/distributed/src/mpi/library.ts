@@ -1,9 +1,9 @@
 /** Loads the MPI library of this system and declares the functions that deepend calls. */
 import { createRequire } from 'node:module';
+import type { LauncherFamily } from '@deepend/core';
 import type { KoffiFunc, LibraryHandle } from 'koffi';
 import {
   FAMILIES,
-  type Family,
   type Handle,
   type Handles,
   IMPLEMENTATIONS,
@@ -75,7 +75,7 @@ export function openMpi(launch: Launch): MpiLibrary {
 function candidates({ family, file }: Launch): readonly string[] {
   if (file) return [file];
   const platform = process.platform as 'linux' | 'darwin' | 'win32';
-  const families = Object.keys(FAMILIES) as Family[];
+  const families = Object.keys(FAMILIES) as LauncherFamily[];
   return [...families]
     .sort((a, b) => Number(b === family) - Number(a === family))
     .flatMap((name) => FAMILIES[name][platform] ?? []);

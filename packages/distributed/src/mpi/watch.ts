@@ -17,7 +17,8 @@ const TAGS = { question: 7001, answer: 7002 } as const;
 /** Room for an `MPI_Status` of any library. */
 const STATUS = new Uint8Array(64);
 
-interface Ranks {
+/** Which rank watches, and of how many. */
+interface Place {
   readonly rank: number;
   readonly size: number;
 }
@@ -25,7 +26,7 @@ interface Ranks {
 /** Watches the operations of one rank. */
 export class Watch {
   readonly #mpi: MpiLibrary;
-  readonly #ranks: Ranks;
+  readonly #place: Place;
   readonly #onMissing: (why: string) => void;
   readonly #limit: number;
   /** Operations that this rank has begun. */
@@ -39,9 +40,9 @@ export class Watch {
   #timer: NodeJS.Timeout | undefined;
 
   /** @param onMissing called once, with what is known of the rank that does not come */
-  constructor(mpi: MpiLibrary, ranks: Ranks, onMissing: (why: string) => void) {
+  constructor(mpi: MpiLibrary, place: Place, onMissing: (why: string) => void) {
     this.#mpi = mpi;
-    this.#ranks = ranks;
+    this.#place = place;
     this.#onMissing = onMissing;
     const rule = envRule.numberFrom(1, 'seconds');
     this.#limit = 1000 * (readEnv('distributed', 'DEEPEND_MPI_TIMEOUT', rule) ?? SECONDS);
@@ -117,7 +118,7 @@ export class Watch {
   }
 
   #others(visit: (rank: number) => void): void {
-    for (let rank = 0; rank < this.#ranks.size; rank++) if (rank !== this.#ranks.rank) visit(rank);
+    for (let rank = 0; rank < this.#place.size; rank++) if (rank !== this.#place.rank) visit(rank);
   }
 
   #send(to: number, tag: keyof typeof TAGS): void {
