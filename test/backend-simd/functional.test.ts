@@ -9,6 +9,7 @@ import { runtime } from '../../packages/backend-simd/src/runtime';
 import { selfAttention } from '../../packages/nn/src/functional/attention';
 import { mix } from '../helpers/fill';
 import { expectNoLeak } from '../helpers/leaks';
+import { expectAlike } from './alike';
 
 type Tensors = Readonly<Record<string, tf.Tensor>>;
 
@@ -179,19 +180,6 @@ function compute({ shapes, scale = 1, run }: Row, poisoned: boolean): Float32Arr
   });
 }
 
-function expectAlike(actual: Float32Array[], expected: Float32Array[]): void {
-  for (const [i, values] of expected.entries()) {
-    const largest = values.reduce((most, v) => Math.max(most, Math.abs(v) || 0), 1e-3);
-    const bad = values.findIndex((value, at) => {
-      const other = (actual[i] as Float32Array)[at] as number;
-      // A gradient may leave out what a NaN would be multiplied by 0 with.
-      if (Number.isNaN(value)) return i === 0 && !Number.isNaN(other);
-      return !(Math.abs(other - value) <= 1e-5 * largest);
-    });
-    expect(bad, `tensor ${i}: ${actual[i]?.[bad]} for ${values[bad]}`).toBe(-1);
-  }
-}
-
 /** `toEqual` would take seconds. */
 function expectSameBits(actual: Float32Array[], expected: Float32Array[]): void {
   const bytes = (list: Float32Array[]) => Buffer.concat(list.map((x) => Buffer.from(x.buffer)));
@@ -224,7 +212,7 @@ describe.each(runtime().builds)('%s', (build) => {
       for (const name of row.kernels) expect(hasFusedKernel(name), name).toBe(true);
       runtime().setThreads(1);
       const one = compute(row, poisoned);
-      expectAlike(one, expected);
+      expectAlike(one, expected, { tolerance: 1e-5, isNaNRequired: (i) => i === 0 });
       runtime().setThreads(3);
       expectSameBits(compute(row, poisoned), one);
     }

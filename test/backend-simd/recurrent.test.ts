@@ -8,6 +8,7 @@ import { afterEach, describe, expect, it } from 'vitest';
 import { runtime } from '../../packages/backend-simd/src/runtime';
 import { mix } from '../helpers/fill';
 import { expectNoLeak } from '../helpers/leaks';
+import { expectAlike } from './alike';
 
 interface Row {
   cell: functional.RecurrentCell;
@@ -69,18 +70,6 @@ function compute(row: Row, poisoned: boolean): Float32Array[] {
   });
 }
 
-function expectAlike(actual: Float32Array[], expected: Float32Array[]): void {
-  for (const [i, values] of expected.entries()) {
-    const largest = values.reduce((most, v) => Math.max(most, Math.abs(v) || 0), 1e-3);
-    const bad = values.findIndex((value, at) => {
-      const other = (actual[i] as Float32Array)[at] as number;
-      if (Number.isNaN(value)) return !Number.isNaN(other);
-      return !(Math.abs(other - value) <= 1e-4 * largest);
-    });
-    expect(bad, `tensor ${i}: ${actual[i]?.[bad]} for ${values[bad]}`).toBe(-1);
-  }
-}
-
 const { build: usualBuild, numThreads } = runtime();
 afterEach(() => {
   runtime().setBuild(usualBuild);
@@ -97,7 +86,7 @@ describe.each(runtime().builds)('%s', (build) => {
       expect(hasFusedKernel('deepend.recurrent')).toBe(true);
       runtime().setThreads(1);
       const one = compute(row, poisoned);
-      expectAlike(one, expected);
+      expectAlike(one, expected, { tolerance: 1e-4 });
       runtime().setThreads(3);
       expect(compute(row, poisoned)).toEqual(one);
     }

@@ -157,13 +157,14 @@ export class Ranks {
    * @param own `[n, ...]`; undefined where a rank has none
    */
   async gatherRows(own: tf.Tensor | undefined): Promise<tf.Tensor> {
-    const described = own ? JSON.stringify({ shape: own.shape, dtype: own.dtype }) : '';
     type Described = { shape: number[]; dtype: 'float32' | 'int32' };
-    const all = await this.gatherStrings(described);
-    const known = all.flatMap((text) => (text ? [JSON.parse(text) as Described] : []));
-    const { shape, dtype } = known[0] as Described;
+    const described = own ? JSON.stringify({ shape: own.shape, dtype: own.dtype }) : '';
+    const all = (await this.gatherStrings(described)).map((text) =>
+      text === '' ? undefined : (JSON.parse(text) as Described),
+    );
+    const { shape, dtype } = all.find((tensor) => tensor !== undefined) as Described;
     const row = tf.util.sizeFromShape(shape.slice(1));
-    const rows = all.map((text) => (text ? ((JSON.parse(text) as Described).shape[0] ?? 0) : 0));
+    const rows = all.map((tensor) => tensor?.shape[0] ?? 0);
     const empty = dtype === 'int32' ? new Int32Array(0) : new Float32Array(0);
     const values = own ? ((await own.data()) as Float32Array).slice() : empty;
     const counts = Int32Array.from(rows, (count) => count * row);

@@ -2,10 +2,10 @@
 import { checkOptions, rule } from '@deepend/core';
 import * as tf from '@tensorflow/tfjs-core';
 import { type RecurrentCell, recurrent } from '../functional/index';
-import * as init from '../init';
 import { Module } from '../module';
 import { parameter } from '../parameter';
-import { checkInput, checkShapeOf, checkSize, checkTensor, shown } from './checks';
+import { checkInput, checkShapeOf, checkSize } from './checks';
+import { checkPair, gateRows, uniformWithin } from './recurrent-weights';
 import { given, seeded, type WeightOptions, weightRules } from './seeded';
 
 export interface RecurrentCellOptions extends WeightOptions {
@@ -18,9 +18,6 @@ const RULES = {
   plain: rule.object({ nonlinearity: rule.oneOf(['tanh', 'relu']).optional(), ...cellRules }),
   gated: rule.object(cellRules),
 };
-
-/** Rows of the gates' weights for each hidden number. */
-const GATES: Record<RecurrentCell, number> = { tanh: 1, relu: 1, gru: 3, lstm: 4 };
 
 abstract class Cell extends Module {
   readonly inputSize: number;
@@ -49,9 +46,8 @@ abstract class Cell extends Module {
     this.inputSize = inputSize;
     this.hiddenSize = hiddenSize;
     const { bias = true, seed } = checked;
-    const bound = 1 / Math.sqrt(hiddenSize);
-    const within = init.uniform({ low: -bound, high: bound });
-    const rows = GATES[this.#kind] * hiddenSize;
+    const within = uniformWithin(hiddenSize);
+    const rows = gateRows(this.#kind, hiddenSize);
     const weights = seeded(seed, () => ({
       ih: parameter([rows, inputSize], { init: checked.init ?? within }),
       hh: parameter([rows, hiddenSize], { init: checked.init ?? within }),
@@ -147,10 +143,7 @@ export class LSTMCell extends Cell {
     x: tf.Tensor,
     state?: readonly [h: tf.Tensor, c: tf.Tensor],
   ): [h: tf.Tensor, c: tf.Tensor] {
-    if (state !== undefined && !(Array.isArray(state) && state.length === 2)) {
-      throw new TypeError(`[nn] ${this.name}: expected a state [h, c], got ${shown(state)}`);
-    }
-    for (const tensor of state ?? []) checkTensor(`[nn] ${this.name}`, tensor, 'a state [h, c]');
+    checkPair(`[nn] ${this.name}`, state, '[h, c]');
     return this.step(x, state ?? [undefined, undefined]) as [tf.Tensor, tf.Tensor];
   }
 }

@@ -3,11 +3,11 @@ import { checkValues } from '@deepend/compiler';
 import { checkOptions, rule } from '@deepend/core';
 import * as tf from '@tensorflow/tfjs-core';
 import { type RecurrentCell, type RecurrentResult, recurrent } from '../functional/index';
-import * as init from '../init';
 import { Module } from '../module';
 import { parameter } from '../parameter';
 import { dropped } from './activation';
-import { checkInput, checkShapeOf, checkSize, checkTensor, shown } from './checks';
+import { checkInput, checkShapeOf, checkSize, shown } from './checks';
+import { checkPair, gateRows, uniformWithin } from './recurrent-weights';
 import { given, seeded, type WeightOptions, weightRules } from './seeded';
 
 export interface RecurrentModuleOptions extends WeightOptions {
@@ -44,9 +44,6 @@ export interface SequenceOptions {
    */
   lengths?: tf.Tensor;
 }
-
-/** The number of gates, whose weights lie one below the other. */
-const GATES: Record<RecurrentCell, number> = { tanh: 1, relu: 1, gru: 3, lstm: 4 };
 
 /** Output of all layers, and the states of each layer and direction after the last step. */
 interface Run {
@@ -95,9 +92,8 @@ abstract class Recurrent extends Module {
   }
 
   #makeWeights({ bias = true, init: given }: RecurrentModuleOptions): void {
-    const bound = 1 / Math.sqrt(this.hiddenSize);
-    const within = init.uniform({ low: -bound, high: bound });
-    const rows = GATES[this.#kind] * this.hiddenSize;
+    const within = uniformWithin(this.hiddenSize);
+    const rows = gateRows(this.#kind, this.hiddenSize);
     for (const { layer, suffix } of this.#directions()) {
       const inputs = layer === 0 ? this.inputSize : this.hiddenSize * this.#numDirections;
       this[`weight_ih_${suffix}`] = parameter([rows, inputs], { init: given ?? within });
@@ -288,10 +284,7 @@ export class LSTM extends Recurrent {
     state?: readonly [h0: tf.Tensor, c0: tf.Tensor],
     options: SequenceOptions = {},
   ): [output: tf.Tensor, state: [h: tf.Tensor, c: tf.Tensor]] {
-    if (state !== undefined && !(Array.isArray(state) && state.length === 2)) {
-      throw new TypeError(`[nn] ${this.name}: expected a state [h0, c0], got ${shown(state)}`);
-    }
-    for (const tensor of state ?? []) checkTensor(`[nn] ${this.name}`, tensor, 'a state [h0, c0]');
+    checkPair(`[nn] ${this.name}`, state, '[h0, c0]');
     const { output, h, c } = this.run(x, [state?.[0], state?.[1]], options);
     return [output, [h, c as tf.Tensor]];
   }
