@@ -58,6 +58,7 @@ describe(`deepend train --resume-or-start (${absent ?? 'real data'})`, () => {
     await writeFile(path.join(out, 'thesis.txt'), 'mine');
     await train(out, 1);
     expect(said.join('\n')).toMatch(/is not empty, and it is not the folder of a run/);
+    expect(said).toHaveLength(1); // before anything was loaded
     expect(process.exitCode).toBe(1);
     expect(await readFile(path.join(out, 'thesis.txt'), 'utf8')).toBe('mine');
   });

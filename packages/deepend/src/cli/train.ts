@@ -59,14 +59,15 @@ export function addTrain(command: Command): void {
         ...flags,
         ...(modelOptions && { modelOptions }),
       });
+      // Before the data is loaded. Under mpirun the folder is the first process's.
+      const use = resumeOrStart ? { overwrite: true, resumed: true } : { overwrite };
+      if (rank() === 0) await checkRunFolder('deepend train', out, use);
       if (resumeOrStart) {
         if (!(await hasFinished('deepend train', out, settings.epochs)))
           await trainInto(out, settings, { json, resume: true });
         else if (rank() === 0) sayFinished(out, settings.epochs, { json });
         return;
       }
-      // Before the data is loaded. Under mpirun the folder is the first process's.
-      if (rank() === 0) await checkRunFolder('deepend train', out, { overwrite });
       await trainInto(out, settings, { json, overwrite });
     });
 }
