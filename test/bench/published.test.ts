@@ -20,6 +20,7 @@ const PAGES: [page: string, files: string[], options: MarkdownOptions][] = [
   ['README.md', ['speed.json'], { kinds: ['train', 'infer'] }],
   ['README.zh-CN.md', ['speed.json'], { kinds: ['train', 'infer'], language: 'zh' }],
   ['docs/devices.md', ['tensorflow.json'], { kinds: ['train'] }],
+  ['docs/zh/devices.md', ['tensorflow.json'], { kinds: ['train'], language: 'zh' }],
   [
     'docs/performance.md',
     ['speed.json', 'scaling.json', 'kernels.json'],

@@ -1,8 +1,8 @@
 /**
  * Writes a results file's tables between the markers of pages: `npm run bench:table -- RESULTS.json
  * PAGE.md ... [--kinds train,infer]`.
- * A page whose name ends in `.zh-CN.md` gets them in Chinese. Several results files are joined: the
- * first one's caption stands.
+ * A page whose name ends in `.zh-CN.md`, or in a folder `zh`, gets them in Chinese. Several results
+ * files are joined: the first one's caption stands.
  */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
@@ -25,7 +25,7 @@ const all = files.map((file) => JSON.parse(readFileSync(file, 'utf8')) as Result
 const results = { ...(all[0] as Results), rows: all.flatMap(({ rows }) => rows) };
 const kinds = values.kinds?.split(',') as MarkdownOptions['kinds'];
 for (const page of pages) {
-  const language = page.endsWith('.zh-CN.md') ? 'zh' : 'en';
+  const language = /\.zh-CN\.md$|\bzh\//.test(page) ? 'zh' : 'en';
   writeFileSync(page, between(readFileSync(page, 'utf8'), markdown(results, { language, kinds })));
   console.log(`wrote ${page}`);
 }
