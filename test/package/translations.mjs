@@ -128,7 +128,10 @@ export const anchorsOf = (markdown) =>
 export const anchorLinksOf = (markdown, page) =>
   [...markdown.matchAll(/\]\(([\w./-]*?)(?:\.md)?#([^)]+)\)/g)]
     .filter(([, link]) => !link.startsWith('..'))
-    .map(([, link, anchor]) => [link ? path.posix.join(path.posix.dirname(page), link) : page, anchor]);
+    .map(([, link, anchor]) => [
+      link ? path.posix.join(path.posix.dirname(page), link) : page,
+      anchor,
+    ]);
 
 const withoutCode = (markdown) => markdown.replace(/^ *```[\s\S]*?^ *```$/gm, '');
 

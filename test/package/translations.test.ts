@@ -1,19 +1,27 @@
 /** The pages of docs/zh say what the English ones say now, with the same code. */
 import { describe, expect, it } from 'vitest';
-import {
-  anchorLinksOf,
-  anchorsOf,
-  chinesePages,
-  codeOf,
-  contentOf,
-  hashOf,
-  marksOf,
-  outlineOf,
-  readChinese,
-  readEnglish,
-  sourceOf,
-  stamp,
-} from './translations.mjs';
+// @ts-expect-error: a script without declarations
+import * as script from './translations.mjs';
+
+interface Translations {
+  anchorLinksOf(markdown: string, page: string): [page: string, anchor: string][];
+  anchorsOf(markdown: string): string[];
+  chinesePages(): string[];
+  codeOf(markdown: string): string[];
+  contentOf(markdown: string): string;
+  findFaults(): string[];
+  hashOf(markdown: string): string;
+  marksOf(markdown: string): string[];
+  outlineOf(markdown: string): number[];
+  readChinese(page: string): string;
+  readEnglish(page: string): string;
+  sourceOf(markdown: string): string | undefined;
+  stamp(markdown: string, hash: string): string;
+}
+
+const { anchorLinksOf, anchorsOf, codeOf, contentOf, hashOf, marksOf, outlineOf }: Translations =
+  script;
+const { chinesePages, readChinese, readEnglish, sourceOf, stamp }: Translations = script;
 
 const pages = chinesePages();
 
@@ -31,7 +39,7 @@ describe.each(pages)('docs/zh/%s.md', (page) => {
 
   it('links to headings that exist, in Chinese pages', () => {
     const missing = anchorLinksOf(chinese, page).filter(
-      ([target = '', anchor = '']) =>
+      ([target, anchor]) =>
         !pages.includes(target) || !anchorsOf(readChinese(target)).includes(anchor),
     );
     expect(missing).toEqual([]);
