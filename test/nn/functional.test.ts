@@ -1,10 +1,12 @@
 /** nn.functional against PyTorch, on every backend: outputs, gradients, leaks, and bad input. */
-import { functional } from '@deepend/nn';
+import * as nn from '@deepend/nn';
 import * as tf from '@tensorflow/tfjs-core';
 import { beforeAll, describe, expect, it } from 'vitest';
 import golden from '../golden/functional.json';
 import { backends, use } from '../helpers/backends';
 import { expectNoLeak } from '../helpers/leaks';
+
+const { functional } = nn;
 
 type Named = Record<string, tf.Tensor>;
 // biome-ignore lint/suspicious/noExplicitAny: each function takes its own inputs and options
@@ -218,5 +220,24 @@ describe('nn.functional refuses', () => {
     ],
   ])('%s', (_, call, message) => {
     expect(call).toThrow(message);
+  });
+});
+
+describe.each(['simd', 'cpu-js'] as const)('the derivative of a gradient, on %s', (backend) => {
+  beforeAll(() => use(backend));
+
+  it('is that of a network with ReLU, as a gradient penalty needs it', () => {
+    const inner = new nn.Linear(3, 8, { seed: 1 });
+    const outer = new nn.Linear(8, 1, { seed: 2 });
+    const relu = new nn.ReLU();
+    const sumOf = (x: tf.Tensor) =>
+      tf.sum(tf.square(outer.forward(relu.forward(inner.forward(x))))) as tf.Scalar;
+    const penalty = (x: tf.Tensor) => tf.sum(tf.square(tf.grad(sumOf)(x))) as tf.Scalar;
+    const at = (value: number) => tf.tensor2d([[value, -0.7, 1.1]]);
+    const step = 1 / 64;
+    const rise = penalty(at(0.4 + step)).arraySync() - penalty(at(0.4 - step)).arraySync();
+    const slope = tf.grad(penalty)(at(0.4)).arraySync() as number[][];
+    expect(Math.abs(rise)).toBeGreaterThan(1e-4);
+    expect(slope[0]?.[0]).toBeCloseTo(rise / (2 * step), 3);
   });
 });

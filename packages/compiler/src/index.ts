@@ -33,7 +33,7 @@ export {
   type ModuleLike,
 } from './module-contract';
 export { resolvePadding } from './ops/conv';
-export type { ActivationName } from './ops/simple';
+export { type ActivationName, activationGradient } from './ops/simple';
 export {
   compile,
   type ForwardPass,

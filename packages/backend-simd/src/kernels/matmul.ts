@@ -187,13 +187,44 @@ interface BStrides {
 const panelsPerTile = (n: number, batch: number): number =>
   Math.max(1, Math.min(16, Math.floor((countPanels(n) * batch) / 16)));
 
-/** Depends only on the shape, so that results do not depend on the number of threads. */
+/** Rows that a micro-kernel computes at once. */
+const MR = 6;
+/** What a tile's reading of its panels costs, in rows of computation. */
+const PANEL_READ = 3;
+/** Numbers of threads among which tiles should divide evenly, with the weight of each. */
+const THREADS = [
+  [1, 1],
+  [2, 3],
+  [4, 1],
+  [8, 1],
+] as const;
+
+/**
+ * Blocks that divide evenly among threads: of the sizes that fit the caches, the one whose tiles
+ * keep the last thread busy the shortest time. Depends only on the shape, so that results do not
+ * depend on the number of threads.
+ */
 function chooseBlocks(m: number, n: number, batch: number): Blocks {
-  const rowBlock = m >= 960 ? 120 : m >= 240 ? 60 : 30;
-  const rows = Math.ceil(m / rowBlock) * batch;
+  const most = m >= 960 ? 120 : m >= 240 ? 60 : 30;
   const panels = countPanels(n);
-  const parts = Math.min(panels, Math.max(1, Math.ceil(16 / rows), Math.ceil(panels / 64)));
-  return { rowBlock, panelBlock: Math.ceil(panels / parts) };
+  const time = (rowBlock: number): number => {
+    const tiles = Math.ceil(m / rowBlock) * batch * partsOf(panels, m, rowBlock, batch);
+    const rounds = THREADS.map(
+      ([threads, weight]) => weight * Math.ceil(tiles / threads) * threads,
+    );
+    const rows = Math.ceil(m / rowBlock) * (rowBlock + PANEL_READ);
+    return (rounds.reduce((sum, r) => sum + r) / tiles) * rows;
+  };
+  let rowBlock = most;
+  for (let rows = most - MR; rows >= most / 2; rows -= MR)
+    if (time(rows) < time(rowBlock)) rowBlock = rows;
+  return { rowBlock, panelBlock: Math.ceil(panels / partsOf(panels, m, rowBlock, batch)) };
+}
+
+/** The parts that panels are divided into: more for few rows, and so that they fit the cache. */
+function partsOf(panels: number, m: number, rowBlock: number, batch: number): number {
+  const blocks = Math.ceil(m / rowBlock) * batch;
+  return Math.min(panels, Math.max(1, Math.ceil(16 / blocks), Math.ceil(panels / 64)));
 }
 
 function matMul({ inputs, attrs, backend }: Call): TensorInfo {

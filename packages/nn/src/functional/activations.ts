@@ -1,9 +1,42 @@
-/** Activations that TensorFlow.js lacks, and softmax with a mask. */
-import { runFusedKernel } from '@deepend/compiler';
+/** Activations with gradients of one kernel, and softmax with a mask. */
+import { activationGradient, runFusedKernel } from '@deepend/compiler';
 import { formatValue } from '@deepend/core';
 import * as tf from '@tensorflow/tfjs-core';
 import { expectAxis, expectFloat, refuse } from './checks';
 import { differentiableOne } from './tape';
+
+/**
+ * max(x, 0), with a gradient of one kernel on backends that have it; that of stock TensorFlow.js
+ * computes two.
+ */
+export function rectify(x: tf.Tensor): tf.Tensor {
+  if (x.dtype !== 'float32') return tf.relu(x);
+  return differentiableOne({
+    inputs: { x },
+    forward(save) {
+      save([x]);
+      return [tf.relu(x)];
+    },
+    // x is positive where the output is.
+    backward: ([dy], [input]) => ({
+      x: () => activationGradient('relu', dy as tf.Tensor, input as tf.Tensor),
+    }),
+  });
+}
+
+// The second derivative, such as that of a gradient penalty. ReLU's curve has none of its own.
+tf.registerGradient({
+  kernelName: 'deepend.activationGradient',
+  inputsToSave: ['y'],
+  gradFunc: (dy, [y], attrs) => {
+    if (attrs.name !== 'relu')
+      refuse('activationGradient', `second derivatives of 'relu' only, got ${attrs.name}`);
+    return {
+      dy: () => activationGradient('relu', dy as tf.Tensor, y as tf.Tensor),
+      y: () => tf.zerosLike(y as tf.Tensor),
+    };
+  },
+});
 
 /** An activation's value and slope, in core ops. */
 interface Curve {

@@ -1,6 +1,7 @@
 /** Activations and dropout: modules without parameters. */
 import { checkOptions, formatValue, rule } from '@deepend/core';
 import * as tf from '@tensorflow/tfjs-core';
+import { rectify } from '../functional/activations';
 import { dropout, gelu, silu, softmax } from '../functional/index';
 import { Module } from '../module';
 import { checkTensor } from './checks';
@@ -19,7 +20,7 @@ export class Identity extends Module {
 /** max(x, 0). */
 export class ReLU extends Identity {
   override forward(x: tf.Tensor): tf.Tensor {
-    return tf.relu(x);
+    return rectify(x);
   }
 }
 

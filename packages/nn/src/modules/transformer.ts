@@ -1,7 +1,7 @@
 /** The Transformer's layers (Vaswani et al. 2017, https://arxiv.org/abs/1706.03762). */
 import { checkOptions, formatValue, rule } from '@deepend/core';
 import * as tf from '@tensorflow/tfjs-core';
-import { gelu } from '../functional/index';
+import { gelu, rectify } from '../functional/activations';
 import { Module } from '../module';
 import { Dropout } from './activation';
 import { type AttentionMasks, MultiheadAttention } from './attention';
@@ -41,7 +41,10 @@ const layerRules = rule.object({
   seed: rule.seed().optional(),
 });
 
-const ACTIVATIONS = { relu: tf.relu, gelu: (x: tf.Tensor) => gelu(x) };
+const ACTIVATIONS = {
+  relu: rectify,
+  gelu: (x: tf.Tensor) => gelu(x),
+};
 
 /** The masks of an encoder's self-attention. */
 export interface EncoderMasks {
