@@ -5,6 +5,7 @@ import {
   fastTable,
   figuresTable,
   keptRuns,
+  LANGUAGES,
   longRuns,
   longTable,
   readPage,
@@ -15,8 +16,9 @@ const bare = (text: string) => text.replace(/ *\| */g, '|').replace(/:?-+:?/g, '
 const published = (model: string) => (RECIPES as Record<string, Recipe>)[model]?.published;
 
 describe("docs/results.md, the book's figures", () => {
-  it('is what the runs in docs/results give', () => {
-    expect(bare(readPage())).toContain(bare(figuresTable(keptRuns(), published)));
+  it.each(LANGUAGES)('are what the runs in docs/results give, %s', (language) => {
+    const table = figuresTable(keptRuns(), published, language);
+    expect(bare(readPage(language))).toContain(bare(table));
   });
 
   it("has runs at the book's settings within 0.02 of the book's test accuracy, or above", () => {
@@ -34,9 +36,10 @@ describe("docs/results.md, the book's figures", () => {
 });
 
 describe('docs/results.md, the fast example', () => {
-  it('is what the kept runs give', () => {
-    expect(bare(readPage())).toContain(bare(fastTable(fastRuns())));
-    expect(bare(readPage())).toContain(bare(longTable(longRuns())));
+  it.each(LANGUAGES)('is what the kept runs give, %s', (language) => {
+    const page = bare(readPage(language));
+    expect(page).toContain(bare(fastTable(fastRuns(), language)));
+    expect(page).toContain(bare(longTable(longRuns(), language)));
   });
 
   it('reaches 0.94 with more epochs', () => {

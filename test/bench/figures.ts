@@ -1,17 +1,39 @@
 /**
- * The tables of docs/results.md from the runs in docs/results: `npm run bench:figures -- runs/lenet
- * ...` takes runs' directories in and writes them; a test compares the page with the files. Runs of
+ * The tables of docs/results.md and docs/zh/results.md from the runs in docs/results: `npm run bench:figures -- runs/lenet
+ * ...` takes runs' directories in and writes them; a test compares the pages with the files. Runs of
  * `deepend train` are the book's, those of a script are seeds of examples/fashion-mnist-fast.ts.
  */
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
+import type { Language } from './markdown';
 
 const FOLDER = 'docs/results';
-const PAGE = 'docs/results.md';
+const PAGES: Record<Language, string> = { en: 'docs/results.md', zh: 'docs/zh/results.md' };
 const FAST = path.join(FOLDER, 'fashion-mnist-fast');
 const LONG = path.join(FAST, 'long');
 /** The epochs of the fast example where `--epochs` does not say another number. */
 const FAST_EPOCHS = 7;
+
+const WORDS = {
+  en: {
+    seed: 'seed',
+    epoch: (n: number) => `epoch ${n}`,
+    epochs: 'epochs',
+    minutes: 'minutes',
+    images: (count: unknown) => `${count ?? 'all'} images`,
+    figures:
+      '| net | lr / batch / epochs | trained on | loss / train acc / test acc | the book, 10 epochs on all |',
+  },
+  zh: {
+    seed: '种子',
+    epoch: (n: number) => `周期 ${n}`,
+    epochs: '迭代周期数',
+    minutes: '分钟',
+    images: (count: unknown) => (count ? `${count} 幅图像` : '全部图像'),
+    figures:
+      '| 模型 | 学习率 / 批量大小 / 迭代周期数 | 训练数据 | 损失 / 训练准确率 / 测试准确率 | 书中：全部图像，10 个迭代周期 |',
+  },
+} as const;
 
 interface Published {
   readonly loss: number;
@@ -51,7 +73,8 @@ export const fastRuns = (): FastRun[] => readAll(FAST);
 export const longRuns = (): FastRun[] => readAll(LONG);
 
 /** The test accuracy after each epoch of the fast example, a row a seed. */
-export function fastTable(runs: readonly FastRun[]): string {
+export function fastTable(runs: readonly FastRun[], language: Language = 'en'): string {
+  const { seed: head, epoch, minutes } = WORDS[language];
   const epochs = Math.max(0, ...runs.map(({ history }) => history.length));
   const numbers = Array.from({ length: epochs }, (_, i) => i + 1);
   const rows = runs.map(({ seed, history }) => {
@@ -60,14 +83,15 @@ export function fastTable(runs: readonly FastRun[]): string {
     return `| ${[seed, ...accuracies, (seconds / 60).toFixed(1)].join(' | ')} |`;
   });
   return [
-    `| seed | ${numbers.map((n) => `epoch ${n}`).join(' | ')} | minutes |`,
+    `| ${[head, ...numbers.map(epoch), minutes].join(' | ')} |`,
     `| ${Array.from({ length: epochs + 2 }, () => '---').join(' | ')} |`,
     ...rows,
   ].join('\n');
 }
 
 /** The test accuracy after every fourth epoch of runs of the fast example with more epochs. */
-export function longTable(runs: readonly FastRun[]): string {
+export function longTable(runs: readonly FastRun[], language: Language = 'en'): string {
+  const words = WORDS[language];
   const epochs = Math.max(0, ...runs.map(({ history }) => history.length));
   const numbers = Array.from({ length: Math.floor(epochs / 4) }, (_, i) => 4 * (i + 1));
   const rows = runs.map(({ seed, history }) => {
@@ -75,7 +99,7 @@ export function longTable(runs: readonly FastRun[]): string {
     return `| ${[history.length, seed, ...accuracies].join(' | ')} |`;
   });
   return [
-    `| epochs | seed | ${numbers.map((n) => `epoch ${n}`).join(' | ')} |`,
+    `| ${[words.epochs, words.seed, ...numbers.map(words.epoch)].join(' | ')} |`,
     `| ${Array.from({ length: numbers.length + 2 }, () => '---').join(' | ')} |`,
     ...rows,
   ].join('\n');
@@ -85,12 +109,14 @@ export function longTable(runs: readonly FastRun[]): string {
 export function figuresTable(
   runs: readonly KeptRun[],
   publishedOf: (model: string) => Published | undefined,
+  language: Language = 'en',
 ): string {
+  const words = WORDS[language];
   const rows = runs.map(({ settings, history }) => {
     const last = history.at(-1);
     const published = publishedOf(settings.model);
     const { model, epochs, lr, batchSize, train, resize } = settings;
-    const data = `${train ?? 'all'} images${resize ? `, ${resize} px` : ''}`;
+    const data = `${words.images(train)}${resize ? `, ${resize} px` : ''}`;
     const own = last
       ? [last.loss, last.trainAcc, last.testAcc].map((value) => value.toFixed(3)).join(' / ')
       : '';
@@ -101,11 +127,7 @@ export function figuresTable(
       : '';
     return `| \`${model}\` | ${lr} / ${batchSize} / ${epochs} | ${data} | ${own} | ${theirs} |`;
   });
-  return [
-    '| net | lr / batch / epochs | trained on | loss / train acc / test acc | the book, 10 epochs on all |',
-    '| --- | --- | --- | --- | --- |',
-    ...rows,
-  ].join('\n');
+  return [words.figures, '| --- | --- | --- | --- | --- |', ...rows].join('\n');
 }
 
 /** The page, with the table between `<!-- name:begin -->` and `<!-- name:end -->`. */
@@ -130,5 +152,6 @@ export function keep(folders: readonly string[]): void {
   }
 }
 
-export const readPage = () => readFileSync(PAGE, 'utf8');
-export const writePage = (text: string) => writeFileSync(PAGE, text);
+export const LANGUAGES = Object.keys(PAGES) as Language[];
+export const readPage = (language: Language) => readFileSync(PAGES[language], 'utf8');
+export const writePage = (language: Language, text: string) => writeFileSync(PAGES[language], text);

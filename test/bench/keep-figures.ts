@@ -6,6 +6,7 @@ import {
   figuresTable,
   keep,
   keptRuns,
+  LANGUAGES,
   longRuns,
   longTable,
   readPage,
@@ -16,5 +17,9 @@ import {
 keep(process.argv.slice(2));
 const published = (model: string) =>
   (models.RECIPES as Record<string, models.Recipe>)[model]?.published;
-const page = withTable(readPage(), 'figures', figuresTable(keptRuns(), published));
-writePage(withTable(withTable(page, 'fast', fastTable(fastRuns())), 'long', longTable(longRuns())));
+for (const language of LANGUAGES) {
+  const figures = figuresTable(keptRuns(), published, language);
+  const page = withTable(readPage(language), 'figures', figures);
+  const withFast = withTable(page, 'fast', fastTable(fastRuns(), language));
+  writePage(language, withTable(withFast, 'long', longTable(longRuns(), language)));
+}

@@ -26,6 +26,11 @@ const PAGES: [page: string, files: string[], options: MarkdownOptions][] = [
     ['speed.json', 'scaling.json', 'kernels.json'],
     { kinds: ['load', 'scaling', 'kernels'] },
   ],
+  [
+    'docs/zh/performance.md',
+    ['speed.json', 'scaling.json', 'kernels.json'],
+    { kinds: ['load', 'scaling', 'kernels'], language: 'zh' },
+  ],
 ];
 
 it.each(PAGES)("%s shows the benchmark's own output", (page, files, options) => {

@@ -82,7 +82,7 @@ export function findFaults() {
 }
 
 const COMMENTS = {
-  sh: /(?<=^|\s)#.*$/gm,
+  sh: /(?<=^|\s)#(?!SBATCH|!).*$/gm,
   py: /(?<=^|\s)#.*$/gm,
   html: /(?<=^|\s)\/\/.*$|<!--[\s\S]*?-->/gm,
 };

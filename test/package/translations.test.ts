@@ -9,7 +9,6 @@ interface Translations {
   chinesePages(): string[];
   codeOf(markdown: string): string[];
   contentOf(markdown: string): string;
-  findFaults(): string[];
   hashOf(markdown: string): string;
   marksOf(markdown: string): string[];
   outlineOf(markdown: string): number[];
