@@ -15,6 +15,7 @@ const WORDS = {
       load: 'Loading',
       scaling: 'Scaling',
       kernels: 'Kernels',
+      distributed: 'Two ranks',
     },
     columns: { ratio: 'ratio', target: 'target' },
     met: 'met',
@@ -25,7 +26,14 @@ const WORDS = {
       `\`${about.command}\`.`,
   },
   zh: {
-    kind: { train: '训练', infer: '推理', load: '读取数据', scaling: '线程扩展', kernels: '算子' },
+    kind: {
+      train: '训练',
+      infer: '推理',
+      load: '读取数据',
+      scaling: '线程扩展',
+      kernels: '算子',
+      distributed: '两个进程',
+    },
     columns: { ratio: '比值', target: '目标' },
     met: '达到',
     missed: '未达到',
@@ -110,7 +118,7 @@ export interface MarkdownOptions {
   kinds?: readonly Kind[];
 }
 
-const KINDS: readonly Kind[] = ['train', 'infer', 'load', 'scaling', 'kernels'];
+const KINDS: readonly Kind[] = ['train', 'infer', 'load', 'scaling', 'kernels', 'distributed'];
 
 /** A table for each kind and unit, and how they were measured. */
 export function markdown(

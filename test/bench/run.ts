@@ -8,6 +8,7 @@ import { loadavg } from 'node:os';
 import path from 'node:path';
 import { describeBuild, getThreads, setThreads, simdInfo } from '@deepend/backend-simd';
 import { type Dataset, device, loadFashionMnist } from 'deepend';
+import { measureRanks } from './distributed';
 import { type Contender, interleave } from './interleave';
 import {
   GPU_FLOOR,
@@ -260,6 +261,7 @@ console.log(`medians of ${options.rounds} rounds of ${options.seconds} s\n`);
 const sections = {
   speed,
   scaling,
+  distributed: () => measureRanks({ ...options, onRow }),
   kernels: () => measureKernels({ ...options, peer, onRow }),
 };
 await (options.device ? onGpu() : sections[options.section]());

@@ -17,6 +17,7 @@ import {
   train,
 } from '@deepend/trainer';
 import * as tf from '@tensorflow/tfjs-core';
+import * as tfl from '@tensorflow/tfjs-layers';
 import { saveRun } from '../../packages/deepend/src/run/save-run';
 
 interface Asked {
@@ -54,7 +55,28 @@ function loader(count: number, seed: number) {
 }
 
 await cpu();
-const net = await createModel(model, { inputShape: [28, 28, 1], numClasses: 10, seed: 5 + rank() });
+/** Its first layer's gradient is large: ranks sum it in its own memory. */
+const wide = () =>
+  tfl.sequential({
+    layers: [
+      tfl.layers.flatten({ inputShape: [28, 28, 1] }),
+      tfl.layers.dense({
+        units: 400,
+        activation: 'relu',
+        kernelInitializer: tfl.initializers.glorotNormal({ seed: 1 + rank() }),
+      }),
+      tfl.layers.batchNormalization({}),
+      tfl.layers.dense({
+        units: 10,
+        kernelInitializer: tfl.initializers.glorotNormal({ seed: 2 }),
+      }),
+    ],
+  });
+
+const net =
+  model === 'wide'
+    ? wide()
+    : await createModel(model, { inputShape: [28, 28, 1], numClasses: 10, seed: 5 + rank() });
 let run: RunInfo | undefined;
 const observer: Callback = {
   onTrainBegin(info) {

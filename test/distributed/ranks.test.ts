@@ -67,6 +67,7 @@ const RUNS: [what: string, asked: object][] = [
     },
   ],
   ['a sum of losses', { options: { lr: 0.01 }, sum: true }],
+  ['micro-batches', { options: { microBatch: 3 } }],
   ['Adam', { options: { optimizer: 'adam', lr: 1e-3 }, batchSize: 11 }],
 ];
 
@@ -106,6 +107,27 @@ describe(`training on ranks${skipped}`, () => {
       expect(digests).toBe(digest.repeat(2));
     },
     120_000,
+  );
+
+  it.skipIf(skipped)(
+    'of large gradients is the same with halves, up to rounding',
+    async () => {
+      const asked = (compression: string) => ({ model: 'wide', options: { compression } });
+      for (const ranks of [2, 3]) {
+        const whole = await trained(ranks, asked('none'));
+        const halves = await trained(ranks, asked('float16'));
+        for (const { digest, digests } of [whole, halves])
+          expect(digests).toBe(digest.repeat(ranks));
+        expect(halves.digest).not.toBe(whole.digest);
+        expect(halves.tensors).toBe(whole.tensors);
+        halves.epochs.forEach(({ loss }, i) => {
+          expect(loss).toBeCloseTo(whole.epochs[i]?.loss as number, 2);
+        });
+        expect(whole.epochs[1]?.loss).toBeLessThan((whole.epochs[0]?.loss as number) / 2);
+        expect((await trained(ranks, asked('float16'))).digest).toBe(halves.digest);
+      }
+    },
+    240_000,
   );
 
   it.skipIf(skipped)(

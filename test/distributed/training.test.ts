@@ -380,6 +380,14 @@ describe('refused before work starts', () => {
       () => ({ devices: [gpu(0), gpu(1)] }),
       /got cuda:1, which needs a process of its own; .*mpirun -n 2 node script.js/,
     ],
+    'compression without ranks': [
+      () => ({ devices: many(2), compression: 'float16' }),
+      /"compression" must be left out with many devices of one process/,
+    ],
+    'an unknown compression': [
+      () => ({ compression: 'float8' }),
+      /option "compression" must be one of 'none', 'float16', got 'float8'/,
+    ],
     'parts of parts': [
       () => ({ devices: many(2), microBatch: 2 }),
       /"microBatch" must be left out with many devices, got 2/,

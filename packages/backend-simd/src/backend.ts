@@ -1,4 +1,4 @@
-import { OutOfMemoryError } from '@deepend/core';
+import { type LentValues, OutOfMemoryError } from '@deepend/core';
 import { MathBackendCPU } from '@tensorflow/tfjs-backend-cpu';
 import {
   type BackendValues,
@@ -20,6 +20,7 @@ import { TensorData } from './tensor-data';
 export class SimdBackend extends MathBackendCPU {
   readonly #runtime = runtime();
   readonly #owned = new Set<TensorData>();
+  readonly #lent = new Set<TensorData>();
   #outputs: object[] | undefined; // outputs of the running kernel
 
   override write(values: BackendValues, shape: number[], dtype: DataType): object {
@@ -92,7 +93,9 @@ export class SimdBackend extends MathBackendCPU {
   #compact(): boolean {
     const bytes = new Uint8Array(this.#runtime.memory.buffer);
     const byAddress = new Map(
-      [...this.#owned].flatMap((data) => (data.inMemory ? [[data.address, data] as const] : [])),
+      [...this.#owned].flatMap((data) =>
+        data.inMemory && !this.#lent.has(data) ? [[data.address, data] as const] : [],
+      ),
     );
     return this.#runtime.heap.compact(new Set(byAddress.keys()), (from, to, size) => {
       bytes.copyWithin(to, from, from + size);
@@ -166,6 +169,23 @@ export class SimdBackend extends MathBackendCPU {
   /** A tensor's values in place, to be read within a kernel. */
   values(x: TensorInfo): BackendValues {
     return this.#getData(x.dataId).values as BackendValues;
+  }
+
+  /**
+   * The memory of a float tensor, which stays in its place and which another thread may change
+   * until it is released; undefined for a tensor whose memory others share.
+   */
+  lend({ dataId }: { readonly dataId: object }): LentValues | undefined {
+    const data = this.#getData(dataId);
+    if (data.refCount !== 1 || data.dtype !== 'float32') return undefined;
+    data.pointer();
+    this.#lent.add(data);
+    return {
+      values: data.values as Float32Array,
+      release: () => {
+        this.#lent.delete(data);
+      },
+    };
   }
 
   /** Runs `tiles` tiles of a kernel; see `Runtime.launch`. */

@@ -11,6 +11,7 @@
 import { register } from './register';
 
 export { OutOfMemoryError } from '@deepend/core';
+export type { SimdBackend } from './backend';
 export type { BuildName } from './build';
 export {
   describeBuild,

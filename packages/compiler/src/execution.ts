@@ -90,8 +90,12 @@ export class Execution {
     return logits;
   }
 
-  backward(dLogits: tf.Tensor): ParameterGradient[] {
-    const { operations, freedAfterBackward, learns, logits } = this.#liveness;
+  /** @param onGradient gets each gradient as soon as it is complete */
+  backward(
+    dLogits: tf.Tensor,
+    onGradient?: (entry: ParameterGradient) => void,
+  ): ParameterGradient[] {
+    const { operations, freedAfterBackward, learns, learned, logits } = this.#liveness;
     const gradients = this.#gradients;
     const found = this.#found;
     gradients.set(logits.id, dLogits);
@@ -117,10 +121,16 @@ export class Execution {
         result.inputs.forEach((dx, j) => {
           if (dx) accumulate(gradients, (operation.inputs[j] as { id: number }).id, dx);
         });
-        const learned = operation.params.filter((param) => param.trainable);
-        learned.forEach((parameter, j) => {
+        const trained = operation.params.filter((param) => param.trainable);
+        trained.forEach((parameter, j) => {
           collect(found, parameter, result.params[j] as tf.Tensor);
         });
+      }
+      if (onGradient) {
+        for (const { variable } of learned[i] as readonly Parameter[]) {
+          const entry = found.get(variable.id);
+          if (entry) onGradient(entry);
+        }
       }
       tf.dispose([dy ?? [], this.#saved[i] ?? []].flat() as tf.Tensor[]);
       this.#free(freedAfterBackward[i]);

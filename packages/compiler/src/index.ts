@@ -57,6 +57,7 @@ export {
 export type {
   AnyLoss,
   FinalActivation,
+  GradientStream,
   Loss,
   LossResult,
   Parameter,

@@ -1,5 +1,6 @@
 /** Liveness analysis: after which operation each value is read for the last time and freed. */
 import type { Program } from './lower';
+import type { Parameter } from './program';
 
 /** A program with the values that are freed after each operation. */
 export interface Liveness extends Program {
@@ -8,6 +9,8 @@ export interface Liveness extends Program {
   readonly freedAfterBackward: readonly (readonly number[])[];
   /** Whether the i-th operation, or one that it depends on, has trainable parameters. */
   readonly learns: readonly boolean[];
+  /** Parameters whose gradient is complete after the i-th operation's backward pass. */
+  readonly learned: readonly (readonly Parameter[])[];
 }
 
 /** @param options.backward whether a backward pass follows, which reads some values again */
@@ -21,6 +24,14 @@ export function analyzeLiveness(program: Program, { backward }: { backward: bool
     if (wanted) learning.add(op.output.id);
     return wanted;
   });
+  const seen = new Set<number>();
+  const learned = operations.map(({ params }) =>
+    params.filter(({ trainable, variable }) => {
+      const isFirst = trainable && !seen.has(variable.id); // its last use in the backward pass
+      if (isFirst) seen.add(variable.id);
+      return isFirst;
+    }),
+  );
   // The last time that a value is read: forward passes are 0 … n−1, backward passes n … 2n−1.
   const last = new Map<number, number>(operations.map((op, i) => [op.output.id, i]));
   const read = (id: number, moment: number) => last.set(id, Math.max(last.get(id) ?? 0, moment));
@@ -43,6 +54,7 @@ export function analyzeLiveness(program: Program, { backward }: { backward: bool
   return {
     ...program,
     learns,
+    learned,
     freedAfterForward: operations.map((_, i) => freedAt.get(i) ?? []),
     freedAfterBackward: operations.map((_, i) => freedAt.get(2 * operations.length - 1 - i) ?? []),
   };

@@ -13,7 +13,14 @@ import { findEnding } from './model-endings';
 import { statisticsOf } from './ops/batch-norm';
 import { layer } from './ops/layer';
 import { checkPlacement } from './placement';
-import type { FinalActivation, Loss, LossResult, Parameter, ParameterGradient } from './program';
+import type {
+  FinalActivation,
+  GradientStream,
+  Loss,
+  LossResult,
+  Parameter,
+  ParameterGradient,
+} from './program';
 import { NotCompilable } from './refusals';
 import { isTensor } from './tensors';
 
@@ -35,6 +42,8 @@ export interface StepOptions<C extends Correct = tf.Scalar> {
   /** Seed of this step's dropout. @default 0 */
   seed?: number;
   loss: Loss<C>;
+  /** Gets gradients while others are still computed. @default gradients are given at the end only */
+  stream?: GradientStream | undefined;
 }
 
 /**
@@ -66,6 +75,8 @@ export class Plan {
   /** Undefined for logits of each pixel, whose labels the loss checks. */
   readonly numClasses: number | undefined;
   readonly inputShape: readonly (number | null)[];
+  /** The parameters in the order in which a backward pass completes their gradients. */
+  readonly gradientOrder: readonly Parameter[];
   /** The activation between the logits and the model's output; undefined when there is none. */
   readonly finalActivation: FinalActivation | undefined;
   readonly #name: string;
@@ -100,6 +111,7 @@ export class Plan {
     this.#inputLayer = inputLayerOf(model).name;
     this.#training = analyzeLiveness(program, { backward: true });
     this.#inference = analyzeLiveness(program, { backward: false });
+    this.gradientOrder = [...this.#training.learned].reverse().flat();
   }
 
   /**
@@ -187,7 +199,7 @@ export class Plan {
   forwardBackward<C extends Correct = tf.Scalar>(
     features: tf.Tensor,
     labels: tf.Tensor,
-    { seed = 0, loss: lossFunction }: StepOptions<C>,
+    { seed = 0, loss: lossFunction, stream }: StepOptions<C>,
   ): StepResult<C> {
     return this.#pass(this.#training, features, { training: true, seed }, (execution) => {
       const { loss, correct, dLogits } = this.#computeLoss(
@@ -195,7 +207,10 @@ export class Plan {
         execution.forward(),
         labels,
       );
-      return { loss, correct, gradients: execution.backward(dLogits) };
+      const gradients = stream
+        ? execution.backward(scaled(dLogits, stream.scale), (entry) => stream.onGradient(entry))
+        : execution.backward(dLogits);
+      return { loss, correct, gradients };
     });
   }
 
@@ -366,6 +381,14 @@ const isImageProgram = (model: tfl.LayersModel, { logits, operations }: Program)
  */
 export function compile(model: tfl.LayersModel): Plan & { readonly numClasses: number } {
   return new Plan(model) as Plan & { readonly numClasses: number };
+}
+
+/** The gradient times a factor. Disposes what it was given. */
+function scaled(dLogits: tf.Tensor2D, factor: number): tf.Tensor2D {
+  if (factor === 1) return dLogits;
+  const product = tf.mul<tf.Tensor2D>(dLogits, factor);
+  dLogits.dispose();
+  return product;
 }
 
 /** @throws TypeError when a user's function returns no `LossResult`, such as a scalar only */

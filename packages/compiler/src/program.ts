@@ -165,4 +165,14 @@ export interface AnyStepOptions<C extends Scalar | null = Scalar | null> {
   /** Seed of this step's random numbers. @default 0 */
   readonly seed?: number;
   readonly loss: AnyLoss<C>;
+  /** Only for plans that have a `gradientOrder`. @default gradients are given at the end only */
+  readonly stream?: GradientStream | undefined;
+}
+
+/** Who gets gradients while a backward pass still computes others. */
+export interface GradientStream {
+  /** Called in the plan's `gradientOrder`. The gradient is also among the results of the step. */
+  onGradient(entry: ParameterGradient): void;
+  /** What all gradients are multiplied by; the loss is not. */
+  readonly scale: number;
 }

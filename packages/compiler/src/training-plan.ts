@@ -26,6 +26,11 @@ export interface TrainingPlan {
   readonly parameters: readonly Parameter[];
   /** What a training step updates besides, such as moving means, each once. */
   readonly statistics: readonly Parameter[];
+  /**
+   * The parameters in the order in which a step completes their gradients and gives them to
+   * `stream`; undefined where a plan cannot tell.
+   */
+  readonly gradientOrder?: readonly Parameter[];
   /** Shape of a sample; undefined for several inputs and where the model takes any. */
   readonly inputShape: readonly (number | null)[] | undefined;
   /** Length of the outputs' last axis; undefined where the model does not say. */

@@ -34,6 +34,18 @@ export interface BackendTraits {
   readonly maxPoolGradNeedsPositive: boolean;
   /** Bytes that a kernel takes besides its inputs and outputs. @default none */
   readonly workspaceBytes: (query: WorkspaceQuery) => number;
+  /**
+   * Lends the memory of a float tensor, which another thread may change until it is released;
+   * undefined for a tensor whose memory others share. @default always undefined
+   */
+  readonly lend: (tensor: { readonly dataId: object }) => LentValues | undefined;
+}
+
+/** The memory of a tensor's values. */
+export interface LentValues {
+  readonly values: Float32Array;
+  /** The backend may move or free the memory again. */
+  release(): void;
 }
 
 const DEFAULTS: Omit<BackendTraits, 'name'> = {
@@ -42,6 +54,7 @@ const DEFAULTS: Omit<BackendTraits, 'name'> = {
   explicitPadding: true,
   maxPoolGradNeedsPositive: false,
   workspaceBytes: () => 0,
+  lend: () => undefined,
 };
 
 const traits = new Map<string, BackendTraits>();

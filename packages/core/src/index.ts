@@ -7,6 +7,7 @@ export {
   automaticBackend,
   type BackendTraits,
   backendTraits,
+  type LentValues,
   registerBackendTraits,
   setAutomaticBackend,
   type WorkspaceQuery,

@@ -112,6 +112,11 @@ export const SETTINGS = {
     '--micro-batch <images>',
     'compute each batch in parts of this many images, to save memory',
   ),
+  compression: string(
+    '--compression <name>',
+    'how ranks exchange gradients: none, or float16 in half of the bytes',
+    { rule: rule.oneOf(['none', 'float16']).optional() },
+  ),
   seed: integer(
     '--seed <number>',
     'seed of the sample order, augmentation, initialization and dropout',
@@ -181,6 +186,7 @@ export interface Settings {
   gradientAccumulationSteps?: number;
   emaDecay?: number;
   microBatch?: number;
+  compression?: 'none' | 'float16';
   seed: number;
   device: string;
   devices?: string;

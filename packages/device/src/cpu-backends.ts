@@ -3,10 +3,10 @@ import { existsSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { describeBuild, getThreads, simdInfo } from '@deepend/backend-simd';
+import { describeBuild, getThreads, type SimdBackend, simdInfo } from '@deepend/backend-simd';
 import { workspaceBytes } from '@deepend/backend-simd/workspace';
 import { EnvironmentError } from '@deepend/core';
-import { findBackend } from '@tensorflow/tfjs-core';
+import * as tf from '@tensorflow/tfjs-core';
 import { type Backend, setBackend } from './backend';
 import { cpuHardware } from './hardware';
 
@@ -25,7 +25,12 @@ export function faultOfSimd(): string | undefined {
 export const SIMD: Backend = {
   name: 'simd',
   tfjsName: 'simd',
-  traits: { copiesOnUpload: true, workspaceBytes },
+  traits: {
+    copiesOnUpload: true,
+    workspaceBytes,
+    // Not by the class: ES and CommonJS copies of the package have one each.
+    lend: (tensor) => (tf.backend() as unknown as SimdBackend).lend(tensor),
+  },
   runsInThreads: true,
   probe: async () => faultOfSimd(),
   start: () => setBackend('simd'),
@@ -53,7 +58,7 @@ async function pointToWasmFiles(): Promise<void> {
   let folder = path.dirname(self);
   try {
     const main = require.resolve('@tensorflow/tfjs-backend-wasm');
-    if (main in require.cache || findBackend('wasm')) return; // not bundled, or already started
+    if (main in require.cache || tf.findBackend('wasm')) return; // not bundled, or already started
     folder = path.dirname(main);
   } catch {} // no node_modules here
   if (!existsSync(path.join(folder, WASM_FILE)))

@@ -1,9 +1,10 @@
 /**
- * Bundles src/worker.ts, the program of a device's worker, into strings in src/generated/, so that
- * it
- * needs no file besides the package's bundle.
+ * Bundles the programs of workers into strings in src/generated/, so that they need no file besides
+ * the package's bundle.
  *
- *   replica.ts             for the built package: imports the other packages
+ *   sums.ts                of src/mpi/sum-program.ts, the thread that sums gradients
+ *   replica.ts             of src/worker.ts, a device's worker, for the built package: imports the
+ *                          other packages
  *   replica-of-sources.ts  for unit tests, which read sources: contains the other packages, so that
  *                          nothing must be built before
  */
@@ -23,6 +24,11 @@ const WRAP = {
 };
 
 const TEXTS = {
+  sums: {
+    program: 'mpi/sum-program',
+    alias: { '@deepend/core': source('core') },
+    define: { 'import.meta.url': 'undefined' },
+  },
   replica: { external: ['@deepend/*', '@tensorflow/*'] },
   'replica-of-sources': {
     external: ['@tensorflow/*'],
@@ -40,9 +46,9 @@ const TEXTS = {
   },
 };
 
-async function textOf(options) {
+async function textOf({ program, ...options }) {
   const { outputFiles } = await build({
-    entryPoints: [path.join(root, 'src/worker.ts')],
+    entryPoints: [path.join(root, `src/${program}.ts`)],
     bundle: true,
     write: false,
     format: 'cjs',
@@ -56,10 +62,10 @@ async function textOf(options) {
   return outputFiles[0].text.trim();
 }
 
-for (const [name, options] of Object.entries(TEXTS)) {
+for (const [name, { program = 'worker', ...options }] of Object.entries(TEXTS)) {
   const target = path.join(root, `src/generated/${name}.ts`);
-  const text = JSON.stringify(await textOf(options));
-  const content = `/** Made by scripts/build-worker.mjs from worker.ts. */\nexport const source: string =\n  ${text};\n`;
+  const text = JSON.stringify(await textOf({ program, ...options }));
+  const content = `/** Made by scripts/build-worker.mjs from ${program}.ts. */\nexport const source: string =\n  ${text};\n`;
   if ((await readFile(target, 'utf8').catch(() => '')) === content) continue;
   await mkdir(path.dirname(target), { recursive: true });
   // Tests and builds may read the file at any time: replace it atomically.

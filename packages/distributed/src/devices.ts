@@ -1,12 +1,14 @@
 /** Which devices can train together in one process. */
 import { closest, formatValue } from '@deepend/core';
 import { BACKENDS, type Device } from '@deepend/device';
+import type { Compression } from './mpi/sum-program';
 
 /** The options of `train` that concern devices. */
 export interface DeviceOptions {
   readonly device?: Device;
   readonly devices?: readonly Device[];
   readonly microBatch?: number | 'auto';
+  readonly compression?: Compression;
 }
 
 const isGpu = ({ name }: Device) => /^(cuda|webgpu):/.test(name);
@@ -24,7 +26,7 @@ export function describePlace(device: Device, i: number, count: number): string 
  */
 export function checkDevices(
   where: string,
-  { device, devices, microBatch }: DeviceOptions,
+  { device, devices, microBatch, compression = 'none' }: DeviceOptions,
 ): readonly Device[] | undefined {
   if (devices === undefined) return undefined;
   const option = `${where}: option "devices"`;
@@ -55,6 +57,11 @@ export function checkDevices(
     throw new RangeError(
       `${where}: option "microBatch" must be left out with many devices, got ${microBatch}; ` +
         `lower the batch size`,
+    );
+  if (compression !== 'none')
+    throw new RangeError(
+      `${where}: option "compression" must be left out with many devices of one process, which ` +
+        `share memory, got '${compression}'; it is for ranks, which mpirun starts`,
     );
   return devices;
 }

@@ -12,6 +12,7 @@ export {
   localRank,
   type ReduceOperation,
   rank,
+  waitedSeconds,
   worldSize,
 } from './mpi/collectives';
 export {

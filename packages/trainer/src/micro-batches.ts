@@ -5,6 +5,7 @@
 
 import {
   type AnyLoss,
+  type GradientStream,
   type Measured,
   type ParameterGradient,
   sliceTensors,
@@ -42,10 +43,12 @@ export class MicroBatches {
   /**
    * Mean loss, number correct and mean gradients of a batch. With `'auto'` it halves the parts
    * until one fits, and warns.
+   * @param stream gets gradients while others are computed, unless the batch is trained in parts or
+   *   may have to be
    */
-  forwardBackward(batch: AnyBatch, seed: number): Gradients {
+  forwardBackward(batch: AnyBatch, seed: number, stream?: GradientStream): Gradients {
     if (!this.#isAuto || this.size !== undefined || this.#hasFitted)
-      return this.#inParts(batch, seed);
+      return this.#inParts(batch, seed, stream);
     const statistics = new MovingStatistics(this.#options.plan); // a failed pass changes some
     try {
       for (;;) {
@@ -67,12 +70,12 @@ export class MicroBatches {
     }
   }
 
-  #inParts(batch: AnyBatch, seed: number): Gradients {
+  #inParts(batch: AnyBatch, seed: number, stream?: GradientStream): Gradients {
     const { plan, loss } = this.#options;
     const { features, labels } = batch;
     const count = countSamples(batch);
     const size = this.size ?? count;
-    if (size >= count) return plan.forwardBackward(features, labels, { seed, loss });
+    if (size >= count) return plan.forwardBackward(features, labels, { seed, loss, stream });
     const accumulator = new GradientAccumulator();
     const parts: BatchMetrics[] = [];
     const total = isSum(loss) ? 1 : massOf(loss, labels);

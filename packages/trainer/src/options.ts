@@ -121,6 +121,12 @@ export interface TrainOptions {
    */
   carryState?: boolean;
   /**
+   * How ranks exchange gradients under MPI: as they are, or with `'float16'` in half of the bytes,
+   * rounded to 11 bits; sums are computed in float32. No effect on one rank. @default 'none'
+   * @example 'float16'
+   */
+  compression?: 'none' | 'float16';
+  /**
    * Smoke test: one epoch of two batches of training and two of test data. @default false
    * @example true
    */
@@ -189,6 +195,7 @@ const trainOptions = rule.object({
     .optional(),
   resume: rule.nonEmptyString('the path of a folder').optional(),
   carryState: rule.boolean().optional(),
+  compression: rule.oneOf(['none', 'float16']).optional(),
   fastDevRun: rule.boolean().optional(),
   overfitBatches: rule.positiveInteger().optional(),
 });

@@ -41,6 +41,7 @@ type StepOptions = Pick<
   | 'microBatch'
   | 'devices'
   | 'carryState'
+  | 'compression'
 >;
 
 export interface StepSettings {
@@ -74,6 +75,7 @@ export class StepRunner {
   constructor(model: AnyModel, options: StepOptions) {
     const { optimizer = 'sgd', loss = softmaxCrossEntropy, emaDecay, microBatch } = options;
     const { gradientAccumulationSteps = 1, devices, carryState } = options;
+    const { compression = 'none' } = options;
     const plan = planOf(model, { carryState });
     if (carryState && typeof microBatch === 'number') {
       throw new TypeError(
@@ -95,7 +97,7 @@ export class StepRunner {
     });
     if (emaDecay !== undefined) this.ema = new ModelEma(plan, { decay: emaDecay });
     if (gradientAccumulationSteps > 1) this.#accumulator = new GradientAccumulator();
-    if (worldSize() > 1) this.ranks = new Ranks(plan);
+    if (worldSize() > 1) this.ranks = new Ranks(plan, { compression });
     if (devices && devices.length > 1) {
       if (this.ranks) {
         throw new TypeError(
@@ -176,12 +178,19 @@ export class StepRunner {
       const step = this.microBatches.forwardBackward(batch, seed);
       return { ...this.#numbersOf(batch), ...step };
     }
-    const count = countSamples(batch);
+    await ranks.begin(await this.#countsOf(batch));
     const ownSeed = mixSeed(seed, ranks.share.index);
-    const own = count > 0 ? this.microBatches.forwardBackward(batch, ownSeed) : undefined;
-    const { isSum, mass = count, answers = count } = this.#numbersOf(batch);
-    const masses = { mass: await takeNumber(mass), answers: await takeNumber(answers) };
-    return ranks.join(own, { isSum, count, ...masses });
+    const own =
+      countSamples(batch) > 0
+        ? this.microBatches.forwardBackward(batch, ownSeed, ranks.stream)
+        : undefined;
+    return ranks.join(own);
+  }
+
+  /** The same as plain numbers. */
+  async #countsOf(batch: AnyBatch) {
+    const { isSum, count, mass = count, answers = count } = this.#numbersOf(batch);
+    return { isSum, count, mass: await takeNumber(mass), answers: await takeNumber(answers) };
   }
 
   /** What a batch's mean loss and accuracy divide by; 0 for an empty share. */

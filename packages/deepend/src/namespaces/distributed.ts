@@ -10,5 +10,6 @@ export {
   type ReduceOperation,
   rank,
   type Values,
+  waitedSeconds,
   worldSize,
 } from '@deepend/distributed';

@@ -31,6 +31,14 @@ export const worldSize = (): number => getWorld().size;
 /** This process's number among the ranks on its machine, from 0: which GPU is its own. */
 export const localRank = (): number => getWorld().localRank;
 
+/**
+ * Seconds that this process has waited for other ranks so far: for gradients, what the backward
+ * pass has not hidden. 0 where there is one rank.
+ * @example
+ * const before = waitedSeconds();
+ */
+export const waitedSeconds = (): number => getWorld().waitedSeconds;
+
 /** Waits until all ranks have called it. MPI's `MPI_Barrier`. */
 export const barrier = (): Promise<void> => getWorld().barrier();
 

@@ -23,6 +23,7 @@ export const THREAD_MULTIPLE = 3;
 export interface MpiLibrary {
   /** What the library says of itself, on one line: "Open MPI v4.1.4, ...". */
   readonly version: string;
+  readonly file: string;
   readonly inPlace: bigint;
   readonly handles: Handles;
   readonly initThread: Call<[null, null, number, Int32Array]>;
@@ -42,6 +43,9 @@ export interface MpiLibrary {
   >;
   /** Whether a message waits: 1 in `found`. */
   readonly probe: Call<[from: number, tag: number, Handle, found: Int32Array, status: Address]>;
+  readonly allGather: Call<[Address, number, Handle, Address, number, Handle, Handle]>;
+  /** Another communicator of the same ranks, whose operations are apart from those of the first. */
+  readonly duplicate: Call<[comm: Handle, into: BigUint64Array | Int32Array]>;
   readonly allToAll: Call<[Address, number, Handle, Address, number, Handle, Handle]>;
 }
 
@@ -102,13 +106,13 @@ function declare(library: LibraryHandle, name: string): MpiLibrary {
   const version = text.toString('latin1').split(/[\0\n]/, 1)[0] as string;
   const implementation = IMPLEMENTATIONS.find((known) => known.version.test(version));
   if (!implementation) throw new Error(`it is "${version}", which deepend does not know`);
-  return { ...functions(library, implementation), version: `${version} (${name})` };
+  return { ...functions(library, implementation), version: `${version} (${name})`, file: name };
 }
 
 function functions(
   library: LibraryHandle,
   { handle, handles, inPlace }: Implementation,
-): Omit<MpiLibrary, 'version'> {
+): Omit<MpiLibrary, 'version' | 'file'> {
   const types: Record<string, string> = { p: 'void *', i: 'int', h: handle };
   const declareOne = <A extends unknown[]>(name: string, letters: string): Call<A> => {
     const args = letters.split(' ').filter(Boolean);
@@ -133,6 +137,8 @@ function functions(
     send: declareOne('Send', 'p i h i i h'),
     receive: declareOne('Recv', 'p i h i i h p'),
     probe: declareOne('Iprobe', 'i i h p p'),
+    allGather: declareOne('Allgather', 'p i h p i h h'),
+    duplicate: declareOne('Comm_dup', 'h p'),
     allToAll: declareOne('Alltoall', 'p i h p i h h'),
   };
 }

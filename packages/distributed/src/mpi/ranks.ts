@@ -3,10 +3,13 @@
  * of its share of each batch; sums over all ranks give what one process would compute, and every
  * rank makes the same update. Li et al. 2020, https://arxiv.org/abs/2006.15704.
  */
-import type { Parameter, ParameterGradient, TrainingPlan } from '@deepend/compiler';
-import type { Share } from '@deepend/core';
+import type { GradientStream, Parameter, ParameterGradient, TrainingPlan } from '@deepend/compiler';
+import { backendTraits, type Share } from '@deepend/core';
 import * as tf from '@tensorflow/tfjs-core';
-import { forEachTensor, readTensors, sharedArray, tensorOf, totalSize } from '../arrays';
+import { readTensors, totalSize } from '../arrays';
+import type { BackgroundSums } from './background-sums';
+import { GradientSums } from './gradient-sums';
+import type { Compression } from './sum-program';
 import { getWorld, type World } from './world';
 
 /** What one rank has computed of a batch; nothing where its share is empty. */
@@ -41,23 +44,31 @@ export interface SharedStep extends StepCounts {
   readonly gradients: readonly ParameterGradient[];
 }
 
-/** Numbers that a step's sums begin with; whether each parameter has a gradient follows. */
-const HEAD = ['ended', 'endedRank', 'loss', 'correct', 'hasCorrect', 'count', 'mass', 'answers'];
+/** A batch whose gradients are being computed: the numbers of all ranks together. */
+interface Step {
+  readonly own: Required<StepCounts>;
+  readonly all: Required<StepCounts>;
+  readonly sums: GradientSums;
+}
 
-/** Bytes of gradients that are summed at once, while the next ones are read. */
-const BUCKET_VALUES = 1 << 20;
+export interface RanksOptions {
+  /** How gradients travel: as they are, or as halves, whose sums are computed in float32. */
+  readonly compression: Compression;
+}
 
 /** All processes of a run that a launcher of MPI started. */
 export class Ranks {
   readonly #world: World;
   readonly #plan: TrainingPlan;
-  /** Sums of gradients and statistics, one after another. */
-  readonly #sums: Float32Array;
+  readonly #options: RanksOptions;
+  #background: BackgroundSums | undefined;
+  #sums: GradientSums | undefined;
+  #step: Step | undefined;
 
-  constructor(plan: TrainingPlan, world: World = getWorld()) {
+  constructor(plan: TrainingPlan, options: RanksOptions) {
     this.#plan = plan;
-    this.#world = world;
-    this.#sums = sharedArray(totalSize([...plan.parameters, ...plan.statistics]));
+    this.#options = options;
+    this.#world = getWorld();
   }
 
   /** Whether this process writes and prints for all. */
@@ -76,47 +87,124 @@ export class Ranks {
   }
 
   /**
-   * Joins what each rank has computed of a batch: mean loss, number correct, gradients of the mean
-   * loss, and the statistics of batch normalization, averaged by samples as PyTorch's are by rank.
-   * @param own disposed; undefined for an empty share
+   * Begins a batch on all ranks, before it is computed.
+   * @param counts of this rank's share
    */
-  async join(own: OwnStep | undefined, counts: StepCounts): Promise<SharedStep> {
-    const { parameters, statistics } = this.#plan;
-    const gradients = new Map(own?.gradients.map((entry) => [entry.parameter, entry.gradient]));
-    const head = Float64Array.from([
-      ...(await headOf(own, counts)),
-      ...parameters.map((parameter) => Number(gradients.has(parameter))),
-    ]);
+  async begin({ isSum, count, mass = count, answers = count }: StepCounts): Promise<void> {
+    const head = Float64Array.of(0, 0, count, mass, answers);
     await this.#world.allReduce(head, 'sum');
     this.#requireAllGoOn(head);
-    const [, , loss = 0, correct = 0, hasCorrect, count = 0, mass = 0, answers = 0] = head;
-    const isWanted = (_: unknown, i: number) => (head[HEAD.length + i] as number) > 0;
-    const wanted = parameters.filter(isWanted);
-    const { isSum } = counts;
-    const weights = { gradient: isSum ? 1 : counts.mass / mass, statistic: counts.count / count };
-    const sums = await this.#sum([
-      ...wanted.map((parameter) => ({
-        shape: parameter.shape,
-        tensor: gradients.get(parameter),
-        weight: weights.gradient,
-      })),
-      ...statistics.map(({ shape, variable }) => ({
-        shape,
-        tensor: own && variable,
-        weight: weights.statistic,
-      })),
-    ]);
-    disposeStep(own);
-    this.#setStatistics(sums.subarray(totalSize(wanted)));
+    const [, , allCount = 0, allMass = 0, allAnswers = 0] = head;
+    this.#step = {
+      own: { isSum, count, mass, answers },
+      all: { isSum, count: allCount, mass: allMass, answers: allAnswers },
+      sums: await this.#gradientSums(),
+    };
+  }
+
+  /** The sums of this plan's gradients: those of the last step where its parameters are the same. */
+  async #gradientSums(): Promise<GradientSums> {
+    const { gradientOrder, parameters, statistics } = this.#plan;
+    const order = [...statistics, ...(gradientOrder ?? [...parameters].reverse())];
+    const known = this.#sums?.order;
+    const isKnown = known?.length === order.length && known.every((entry, i) => entry === order[i]);
+    if (this.#sums && isKnown) return this.#sums;
+    this.#background ??= await this.#world.backgroundSums(this.#options.compression);
+    this.#sums = new GradientSums(this.#background as BackgroundSums, order);
+    return this.#sums;
+  }
+
+  /**
+   * Takes gradients of the batch that has begun, each when it is complete, so that ranks exchange
+   * them while others are computed; undefined where the plan or the backend cannot tell.
+   */
+  get stream(): GradientStream | undefined {
+    if (!this.#plan.gradientOrder || backendTraits(tf.getBackend()).isAsynchronous)
+      return undefined;
+    const { sums } = this.#begun();
+    const [first] = this.#plan.statistics;
     return {
-      isSum,
+      scale: this.#weights().gradient,
+      onGradient: ({ parameter, gradient }) => {
+        if (first && !sums.has(first)) this.#addStatistics();
+        sums.add(parameter, { tensor: gradient, weight: 1 });
+      },
+    };
+  }
+
+  #begun(): Step {
+    if (this.#step) return this.#step;
+    throw new Error('[distributed] expected begin() before the gradients of a batch');
+  }
+
+  /** What this rank's gradients and statistics are multiplied by. */
+  #weights(): { gradient: number; statistic: number } {
+    const { own, all } = this.#begun();
+    return {
+      gradient: own.isSum ? 1 : own.mass / all.mass,
+      statistic: own.count / all.count,
+    };
+  }
+
+  /** Batch normalization has updated them in the forward pass. */
+  #addStatistics(): void {
+    const { sums, own } = this.#begun();
+    for (const statistic of this.#plan.statistics) {
+      // A clone, since the variable stays.
+      const tensor = own.count > 0 ? tf.clone(statistic.variable) : undefined;
+      sums.add(statistic, { tensor, weight: this.#weights().statistic });
+    }
+  }
+
+  /**
+   * Joins what each rank has computed of the batch that has begun: mean loss, number correct,
+   * gradients of the mean loss, and the statistics of batch normalization, averaged by samples as
+   * PyTorch's are by rank.
+   * @param own disposed; undefined for an empty share
+   */
+  async join(own: OwnStep | undefined): Promise<SharedStep> {
+    const step = this.#begun();
+    const { parameters, statistics } = this.#plan;
+    const gradients = new Map(own?.gradients.map((entry) => [entry.parameter.variable.id, entry]));
+    await this.#addRest(gradients);
+    const sums = await step.sums.finish(this.#world);
+    const tail = Float64Array.from([
+      ...(await resultsOf(own, step.own)),
+      ...parameters.map(({ variable }) => Number(gradients.has(variable.id))),
+    ]);
+    tf.dispose(own?.correct ? [own.loss, own.correct] : (own?.loss ?? []));
+    await this.#world.allReduce(tail, 'sum');
+    const [loss = 0, correct = 0, hasCorrect, ...isWanted] = tail;
+    const sumOf = ({ variable }: Parameter) => sums.get(variable.id) as tf.Tensor;
+    for (const statistic of statistics) statistic.variable.assign(sumOf(statistic));
+    tf.dispose([...statistics, ...parameters.filter((_, i) => !isWanted[i])].map(sumOf));
+    const { isSum, mass } = step.all;
+    this.#step = undefined;
+    return {
+      ...step.all,
       loss: tf.scalar(isSum ? loss : loss / mass),
       correct: hasCorrect ? tf.scalar(correct) : null,
-      gradients: gradientsOf(wanted, sums),
-      count,
-      mass,
-      answers,
+      gradients: parameters
+        .filter((_, i) => isWanted[i])
+        .map((parameter) => ({ parameter, gradient: sumOf(parameter) })),
     };
+  }
+
+  /** Adds what the stream has not given. */
+  async #addRest(gradients: ReadonlyMap<number, ParameterGradient>): Promise<void> {
+    const { sums } = this.#begun();
+    const isAsynchronous = backendTraits(tf.getBackend()).isAsynchronous;
+    const { statistics } = this.#plan;
+    if (isAsynchronous) for (const { variable } of statistics) await variable.data();
+    if (statistics[0] && !sums.has(statistics[0])) this.#addStatistics();
+    const weight = this.#weights().gradient;
+    for (const parameter of sums.order.slice(statistics.length)) {
+      if (sums.has(parameter)) continue;
+      const tensor = gradients.get(parameter.variable.id)?.gradient;
+      // Where a device computes by itself, the later gradients are computed meanwhile.
+      const values = isAsynchronous ? ((await tensor?.data()) as Float32Array) : undefined;
+      sums.add(parameter, { tensor, weight, values });
+    }
   }
 
   /**
@@ -125,8 +213,7 @@ export class Ranks {
    */
   async endEpoch(): Promise<void> {
     const { rank, size } = this.#world;
-    const head = new Float64Array(HEAD.length + this.#plan.parameters.length);
-    head.set([1, rank]);
+    const head = Float64Array.of(1, rank, 0, 0, 0); // where the others begin a batch
     await this.#world.allReduce(head, 'sum');
     if (head[0] !== size) this.#requireAllGoOn(head);
   }
@@ -171,44 +258,6 @@ export class Ranks {
     const total = rows.reduce((sum, count) => sum + count, 0);
     const joined = await this.#world.allGather(values, counts);
     return tf.tensor(joined, [total, ...shape.slice(1)], dtype);
-  }
-
-  /** Sums of tensors times their weights over all ranks, one after another. */
-  async #sum(
-    parts: readonly {
-      shape: readonly number[];
-      tensor: tf.Tensor | undefined;
-      weight: number;
-    }[],
-  ): Promise<Float32Array> {
-    const sums = this.#sums.subarray(0, totalSize(parts));
-    const reduced: Promise<void>[] = [];
-    let start = 0;
-    let end = 0;
-    const reduce = () => {
-      if (end > start) reduced.push(this.#world.allReduce(sums.subarray(start, end), 'sum'));
-      start = end;
-    };
-    for (const { shape, tensor, weight } of parts) {
-      const size = tf.util.sizeFromShape([...shape]);
-      const into = sums.subarray(end, end + size);
-      if (tensor) scale(into, (await tensor.data()) as Float32Array, weight);
-      else into.fill(0);
-      end += size;
-      if (end - start >= BUCKET_VALUES) reduce();
-    }
-    reduce();
-    await Promise.all(reduced);
-    return sums;
-  }
-
-  #setStatistics(values: Float32Array): void {
-    const { statistics } = this.#plan;
-    tf.tidy(() => {
-      forEachTensor(values, statistics, (part, { variable, shape }) => {
-        variable.assign(tensorOf(part, shape));
-      });
-    });
   }
 
   /** Sums of numbers over all ranks, such as the totals of an evaluation. */
@@ -257,7 +306,7 @@ export class Ranks {
   async requireSameWeights(where: string, epoch: number): Promise<void> {
     const { parameters, statistics } = this.#plan;
     const variables = [...parameters, ...statistics].map(({ variable }) => variable);
-    const values = await readTensors(this.#sums, variables);
+    const values = await readTensors(new Float32Array(totalSize(variables)), variables);
     const sums = await this.gatherStrings(String(checksum(values)));
     const other = sums.findIndex((sum) => sum !== sums[0]);
     if (other < 0) return;
@@ -269,32 +318,12 @@ export class Ranks {
   }
 }
 
-async function headOf(own: OwnStep | undefined, { isSum, count, mass, answers }: StepCounts) {
-  if (!own) return [0, 0, 0, 0, 0, count, mass, answers];
+/** The sum of the losses, the number correct, and whether there is one. */
+async function resultsOf(own: OwnStep | undefined, { isSum, mass }: Required<StepCounts>) {
+  if (!own) return [0, 0, 0];
   const loss = (await own.loss.data())[0] as number;
   const correct = own.correct && ((await own.correct.data())[0] as number);
-  const total = isSum ? loss : loss * mass;
-  return [0, 0, total, correct ?? 0, Number(correct !== null), count, mass, answers];
-}
-
-function scale(into: Float32Array, values: Float32Array, weight: number): void {
-  if (weight === 1) into.set(values);
-  else for (let i = 0; i < values.length; i++) into[i] = (values[i] as number) * weight;
-}
-
-function gradientsOf(parameters: readonly Parameter[], sums: Float32Array): ParameterGradient[] {
-  const gradients: ParameterGradient[] = [];
-  forEachTensor(sums, parameters, (part, parameter) => {
-    gradients.push({ parameter, gradient: tensorOf(part, parameter.shape) });
-  });
-  return gradients;
-}
-
-function disposeStep(own: OwnStep | undefined): void {
-  if (!own) return;
-  own.loss.dispose();
-  own.correct?.dispose();
-  for (const { gradient } of own.gradients) gradient.dispose();
+  return [isSum ? loss : loss * mass, correct ?? 0, Number(correct !== null)];
 }
 
 /** FNV-1a over the bits of all values. */

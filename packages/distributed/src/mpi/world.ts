@@ -5,9 +5,11 @@
 import { writeSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { inspect } from 'node:util';
+import { BackgroundSums } from './background-sums';
 import type { Handle, MpiOperation, ValueType } from './implementations';
 import { findLaunch, type Launch } from './launcher';
 import { type MpiLibrary, openMpi, THREAD_MULTIPLE } from './library';
+import type { Compression } from './sum-program';
 import { Watch } from './watch';
 
 /** Values that ranks exchange. */
@@ -34,6 +36,7 @@ export class World {
   readonly #mpi: MpiLibrary | undefined;
   #last: Promise<unknown> = Promise.resolve();
   #ended = false;
+  #waited = 0;
   #watch: Watch | undefined;
 
   constructor(launch: Launch | undefined) {
@@ -56,6 +59,8 @@ export class World {
   }
 
   #start(mpi: MpiLibrary): void {
+    // Threads that wait give way to those that compute: ranks have no cores to spare.
+    process.env.OMPI_MCA_mpi_yield_when_idle ??= '1';
     const provided = new Int32Array(1);
     mpi.initThread(null, null, THREAD_MULTIPLE, provided);
     if ((provided[0] as number) < THREAD_MULTIPLE) {
@@ -70,6 +75,11 @@ export class World {
       this.abort(`failed: ${inspect(error)}`);
     });
     process.once('exit', (code) => this.#end(code));
+  }
+
+  /** Seconds that operations have taken so far, not counting what ran in the background. */
+  get waitedSeconds(): number {
+    return this.#waited;
   }
 
   /** Ends MPI with this process; a process that failed ends all others, which would wait for it. */
@@ -156,6 +166,33 @@ export class World {
     return received;
   }
 
+  /** Starts the thread that sums over all ranks in the background; undefined in a world of one. */
+  async backgroundSums(compression: Compression): Promise<BackgroundSums | undefined> {
+    const mpi = this.#mpi;
+    if (!mpi) return undefined;
+    const { world } = mpi.handles;
+    const into = typeof world === 'bigint' ? new BigUint64Array(1) : new Int32Array(1);
+    await this.#run((_, done) => mpi.duplicate.async(world, into, done));
+    const [communicator] = into;
+    return new BackgroundSums({
+      file: mpi.file,
+      communicator: communicator as Handle,
+      ranks: this.size,
+      rank: this.rank,
+      compression,
+    });
+  }
+
+  /** Waits for an operation of another thread as for one of this, and watches it. */
+  waitFor(work: Promise<void>): Promise<void> {
+    return this.#run((_, done) => {
+      work.then(
+        () => done(null, 0),
+        (error: unknown) => done(error, 0),
+      );
+    });
+  }
+
   /** Waits until all ranks have come here. */
   barrier(): Promise<void> {
     return this.#run((mpi, done) => mpi.barrier.async(mpi.handles.world, done));
@@ -169,8 +206,10 @@ export class World {
       () =>
         new Promise<void>((resolve, reject) => {
           this.#watch?.begin();
+          const start = performance.now();
           call(mpi, (error, code) => {
             this.#watch?.end();
+            this.#waited += (performance.now() - start) / 1000;
             if (!error && code === 0) resolve();
             else reject(error ?? new Error(`[distributed] MPI failed with error code ${code}`));
           });
