@@ -42,7 +42,7 @@ export interface StepOptions<C extends Correct = tf.Scalar> {
   /** Seed of this step's dropout. @default 0 */
   seed?: number;
   loss: Loss<C>;
-  /** Gets gradients while others are still computed. @default gradients are given at the end only */
+  /** Gets gradients while others are still computed. @default gradients come at the end only */
   stream?: GradientStream | undefined;
 }
 

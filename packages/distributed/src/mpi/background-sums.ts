@@ -41,7 +41,7 @@ export class BackgroundSums {
   /**
    * Begins to sum in place, behind the arrays before. All ranks give arrays of the same lengths in
    * the same order.
-   * @param values in shared memory, and left alone until `finish`
+   * @param values in shared memory, which nobody else writes until `finish`
    */
   start(values: Float32Array): void {
     this.#started++;

@@ -32,8 +32,9 @@ export const worldSize = (): number => getWorld().size;
 export const localRank = (): number => getWorld().localRank;
 
 /**
- * Seconds that this process has waited for other ranks so far: for gradients, what the backward
- * pass has not hidden. 0 where there is one rank.
+ * Seconds that this process has waited for other ranks so far.
+ *
+ * Of the sums of gradients it is what the backward pass has not hidden. 0 where there is one rank.
  * @example
  * const before = waitedSeconds();
  */

@@ -63,7 +63,7 @@ export class GradientSums {
   /**
    * Adds a value of this step; a bucket starts when its last one is there, and those before have
    * started.
-   * @param own the tensor is left alone until `finish`; undefined for zeros
+   * @param own nobody changes the tensor until `finish`; undefined for zeros
    */
   add({ variable }: Parameter, own: Own): void {
     this.#own.set(variable.id, own);

@@ -102,7 +102,7 @@ export class Ranks {
     };
   }
 
-  /** The sums of this plan's gradients: those of the last step where its parameters are the same. */
+  /** The sums of this plan's gradients: the last step's where its parameters are the same. */
   async #gradientSums(): Promise<GradientSums> {
     const { gradientOrder, parameters, statistics } = this.#plan;
     const order = [...statistics, ...(gradientOrder ?? [...parameters].reverse())];
