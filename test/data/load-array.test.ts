@@ -66,6 +66,23 @@ describe('loadArray', () => {
     }
   });
 
+  it('leaves integers as they are, such as tokens', async () => {
+    const ids = [7, 16_777_217, 0, 3, 2, 1]; // the second is no float32
+    const tokens = tf.tensor2d(ids, [2, 3], 'int32');
+    for (const features of [tokens, { values: Int32Array.from(ids), shape: [2, 3] }]) {
+      const [batch] = await epoch(loadArray([features, [[0], [1]]], 2, { shuffle: false }));
+      expect(batch).toMatchObject({
+        shapes: [
+          [2, 3],
+          [2, 1],
+        ],
+        types: ['int32', 'float32'],
+      });
+      expect(batch?.features).toEqual(ids);
+    }
+    tokens.dispose();
+  });
+
   it('has a new order each epoch, features and labels together, by its seed', async () => {
     const values = Float32Array.from({ length: 20 }, (_, i) => i);
     const make = (seed: number) => loadArray([values, values], 20, { seed });

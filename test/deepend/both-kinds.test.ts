@@ -7,7 +7,9 @@ import {
   callbacks,
   checkpoints,
   earlyStopping,
+  loadArray,
   lrFind,
+  metrics,
   nn,
   plots,
   saveRun,
@@ -217,4 +219,39 @@ describe.each(KINDS)('%s', (kind, make) => {
     expect(page).toMatch(/Evaluated for this page on\s+12 test images/);
     vi.restoreAllMocks();
   });
+});
+
+it('a report of a model of sequences counts positions, and has its blocks', async () => {
+  class Tagger extends nn.Module {
+    readonly embedding = new nn.Embedding(5, 4, { seed: 1 });
+    readonly rnn = new nn.GRU(4, 6, { batchFirst: true, seed: 2 });
+    readonly head = new nn.Linear(6, 3, { seed: 3 });
+
+    // ids [batch, time] → logits [batch, time, 3]
+    forward(ids: tf.Tensor): tf.Tensor {
+      const [states] = this.rnn.forward(this.embedding.forward(ids));
+      return this.head.forward(states);
+    }
+  }
+  const ids = tf.tensor2d([0, 1, 2, 3, 4, 0, 1, 2, 3, 4, 0, 1], [4, 3], 'int32');
+  const tags = tf.tensor2d([0, 1, 2, 0, 1, 2, 0, 1, 2, 0, 1, 2], [4, 3], 'int32');
+  const iter = loadArray([ids, tags], 2);
+  tf.dispose([ids, tags]);
+  const folder = path.join(dir, 'sequences');
+  const net = new Tagger();
+  vi.spyOn(console, 'log').mockReturnValue();
+  const options = { ...quiet, metrics: [metrics.perplexity()], callbacks: [saveRun(folder)] };
+  await train(net, iter, iter, options);
+  vi.restoreAllMocks();
+  const before = tf.memory().numTensors;
+  const file = await writeReport(folder, {
+    ...{ model: net, testIter: iter as never, progress: false },
+  });
+  expect(tf.memory().numTensors).toBe(before);
+  const page = await fs.readFile(file, 'utf8');
+  expect(page).toContain('test perplexity');
+  expect(page).toMatch(/Evaluated for this page on\s+4 test samples/);
+  expect(page).toContain('<th scope="col" class="number">positions');
+  expect(page).toContain('more than one class a sample');
+  expect(page).toMatch(/embedding<\/t[hd]>\s*<td>1 × 3 × 4/);
 });

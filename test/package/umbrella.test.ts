@@ -135,3 +135,12 @@ it('loads only commander to print the help of the command line', () => {
   const loaded = loadedBy("await require('deepend/cli').main(['node', 'deepend', '--help'])");
   expect(loaded.sort()).toEqual(['commander', 'deepend']);
 });
+
+it('keeps the names of classes, which messages and saved models contain', () => {
+  const built = ['data', 'nn'].map((name) =>
+    readFileSync(`packages/${name}/dist/index.js`, 'utf8'),
+  );
+  expect(built.join()).toMatch(/var Embedding = class /);
+  // esbuild renames a class that refers to itself.
+  expect(built.join().match(/= class _\w+/g) ?? []).toEqual([]);
+});

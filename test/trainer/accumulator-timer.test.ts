@@ -39,6 +39,13 @@ describe("the book's two lines", () => {
     expect(metricsLine({ loss: 2, trainAcc: 0.5, testAcc: null })).toBe(
       'loss 2.000, train acc 0.500',
     );
+    const metrics = { perplexity: 7.5, matrix: [[1]] };
+    expect(metricsLine({ loss: 2, trainAcc: 0.5, testAcc: 0.25, testLoss: 3, metrics })).toBe(
+      'loss 2.000, train acc 0.500, test acc 0.250, test perplexity 7.500',
+    );
+    expect(metricsLine({ loss: 2, trainAcc: NaN, testAcc: NaN, testLoss: 3, metrics })).toBe(
+      'loss 2.000, test loss 3.000, test perplexity 7.500',
+    );
     const device = {
       name: 'cuda:0',
       backend: 'tensorflow',

@@ -25,19 +25,23 @@ type Measured = Pick<EpochRecord, 'loss' | 'trainAcc' | 'testAcc'> &
   Partial<Pick<EpochRecord, 'testLoss' | 'metrics'>>;
 
 /**
- * `loss 0.411, train acc 0.853, test acc 0.838`; for a loss without correct answers `loss 0.411,
- * test loss 0.420, test perplexity 1.522`, with the metrics that are numbers.
+ * `loss 0.411, train acc 0.853, test acc 0.838, test top5 0.991`, with the metrics that are numbers;
+ * for a loss without correct answers `loss 0.411, test loss 0.420, test perplexity 1.522`.
  */
 export function metricsLine(record: Measured): string {
   const { loss, trainAcc, testAcc, testLoss, metrics = {} } = record;
-  if (Number.isNaN(trainAcc) && !Number.isNaN(loss)) {
-    const tested = { ...(testLoss != null && { loss: testLoss }), ...metrics };
-    const numbers = Object.entries(tested).filter(([, value]) => typeof value === 'number');
-    const test = numbers.map(([name, value]) => `, test ${name} ${(value as number).toFixed(3)}`);
-    return `loss ${loss.toFixed(3)}${test.join('')}`;
-  }
-  const test = testAcc === null ? '' : `, test acc ${formatFraction(testAcc)}`;
-  return `loss ${loss.toFixed(3)}, train acc ${formatFraction(trainAcc)}${test}`;
+  const isWithoutAnswers = Number.isNaN(trainAcc) && !Number.isNaN(loss);
+  const figures = {
+    loss: isWithoutAnswers ? testLoss : null,
+    acc: isWithoutAnswers ? null : testAcc,
+    ...metrics,
+  };
+  const tested = Object.entries(figures).filter(
+    (figure): figure is [string, number] => typeof figure[1] === 'number',
+  );
+  const train = isWithoutAnswers ? '' : `, train acc ${formatFraction(trainAcc)}`;
+  const test = tested.map(([name, value]) => `, test ${name} ${formatFraction(value)}`);
+  return `loss ${loss.toFixed(3)}${train}${test.join('')}`;
 }
 
 /** `312.4 examples/sec on cpu`, `5032.7 examples/sec on [cuda:0, cuda:1]` */

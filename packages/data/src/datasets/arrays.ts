@@ -61,9 +61,10 @@ const OPTIONS = rule.object({
 });
 
 /**
- * Makes a loader of two arrays. Features become float32 and are not scaled. Labels in an
- * Int32Array, a Uint8Array or an int32 tensor are class indices and become int32 `[batch]`; all
- * other labels are continuous values and become float32.
+ * Makes a loader of two arrays. Features in an Int32Array or an int32 tensor, such as tokens, are
+ * int32; all others become float32 and are not scaled. Labels in an Int32Array, a Uint8Array or an
+ * int32 tensor are class indices and become int32; all other labels are continuous values and
+ * become float32.
  *
  * @param arrays features `[numSamples, ...]` and labels `[numSamples]` or `[numSamples, ...]`
  * @param batchSize samples in a batch; the last batch of an epoch may be smaller
@@ -84,7 +85,7 @@ export function loadArray(
   const { shuffle = true, seed = 0 } = checkOptions(where, OPTIONS, { ...options, batchSize });
   if (!Array.isArray(arrays) || arrays.length !== 2)
     throw new TypeError(`${where}: expected [features, labels], got ${formatValue(arrays)}`);
-  const features = asFloats(toShapedArray(where, 'features', arrays[0]));
+  const features = asFeatures(toShapedArray(where, 'features', arrays[0]));
   const labels = asLabels(toShapedArray(where, 'labels', arrays[1]));
   const numSamples = features.shape[0] ?? 0;
   if (numSamples !== labels.shape[0]) {
@@ -133,8 +134,9 @@ function takeRows({ values, shape: [, ...rest] }: ShapedArray, indices: Uint32Ar
   return tensor(rows, [indices.length, ...rest], isInt32Array(rows) ? 'int32' : 'float32');
 }
 
-const asFloats = ({ values, shape }: ShapedArray): ShapedArray => ({
-  values: Float32Array.from(values),
+/** Converts features to the type of the batches: int32 for integers, float32 otherwise. */
+const asFeatures = ({ values, shape }: ShapedArray): ShapedArray => ({
+  values: isInt32Array(values) ? values : Float32Array.from(values),
   shape,
 });
 

@@ -221,7 +221,9 @@ export class DataLoader<D extends AnyDataset = Dataset> implements Loader {
     const { batchwise } = splitBatchwise(workerTransforms);
     if (batchwise.length > 0 || mainThreadTransforms.length > 0) return undefined;
     const { workers } = this;
-    const part = new DataLoader(this.dataset, { ...this.#given, workers, prefetch });
+    // Not by its name: the bundler would rename a class that refers to itself.
+    const Loader = this.constructor as typeof DataLoader<D>;
+    const part = new Loader(this.dataset, { ...this.#given, workers, prefetch });
     part.#share = share;
     part.#position = this.#position;
     return part;

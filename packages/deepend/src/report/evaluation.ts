@@ -1,5 +1,5 @@
 /** Evaluates a run's model on the test set, in one pass. */
-import { type FinalActivation, planOf } from '@deepend/compiler';
+import { type FinalActivation, isTensor, planOf } from '@deepend/compiler';
 import { type ClassReport, type Metric, metrics } from '@deepend/optim';
 import {
   type AnyModel,
@@ -30,8 +30,19 @@ export interface Evaluated {
   readonly classes: readonly ClassReport[];
   /** Most frequent first. */
   readonly confused: readonly ConfusedPair[];
-  /** Those with the largest cross-entropy, with their images, worst first. */
-  readonly worst: readonly TopLoss[];
+  /**
+   * Those with the largest cross-entropy, with their images, worst first. Undefined for a model
+   * with more than one class a sample, such as one for each step of a sequence.
+   */
+  readonly worst: readonly TopLoss[] | undefined;
+  /** Of the features of one sample, where they are one tensor. */
+  readonly example?: Example;
+}
+
+/** The features of one sample. */
+export interface Example {
+  readonly shape: readonly number[];
+  readonly dtype: tf.DataType;
 }
 
 export interface EvaluateRunOptions extends RunLoss {
@@ -54,11 +65,15 @@ export async function evaluateRun(
   const watched = watchBatches(loader);
   const worst = new WorstSamples(samples, { images: true });
   let done = 0;
+  let example: Example | undefined;
+  let hasOneClass = true;
   const watcher: Metric = {
     name: 'worst',
     update: async (outputs, labels) => {
       const { features } = watched.current();
-      const logits = samples > 0 ? toLogits(outputs as tf.Tensor2D) : undefined;
+      if (isTensor(features)) example = { shape: features.shape.slice(1), dtype: features.dtype };
+      hasOneClass = isTensor(outputs) && outputs.rank === 2;
+      const logits = samples > 0 && hasOneClass ? toLogits(outputs as tf.Tensor2D) : undefined;
       if (logits) await worst.add(logits, { features, labels }).finally(() => logits.dispose());
       done += labels.shape[0] ?? 0;
       onProgress(done, loader.numSamples);
@@ -86,7 +101,8 @@ export async function evaluateRun(
     classNames: names,
     classes: classes.compute() as ClassReport[],
     confused: confusedPairs(counts, names, NUM_PAIRS),
-    worst: worst.samples,
+    worst: hasOneClass ? worst.samples : undefined,
+    ...(example && { example }),
   };
 }
 

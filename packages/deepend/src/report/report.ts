@@ -11,7 +11,7 @@ import { loadTestSet, nameOfData } from '../run/run-data';
 import { loadRunModel, type RunModel } from '../run/run-model';
 import { measuringLoss } from '../run/script-options';
 import { startDevice } from '../start-device';
-import { type Evaluated, evaluateRun } from './evaluation';
+import { type Evaluated, type Example, evaluateRun } from './evaluation';
 import { formatTime } from './format';
 import { html } from './html';
 import { renderPage } from './page';
@@ -116,11 +116,11 @@ export async function makeReport(
   const checked = checkOptions(WHERE, options, reportOptions) as ReportOptions;
   const run = await readRun(dir, '[deepend] report');
   const file = checked.out ?? runFile(dir, 'report');
-  const { found, tested, inputShape } = await evaluateModel(run, checked);
+  const { found, tested, example } = await evaluateModel(run, checked);
   try {
     const page = renderPage({
       ...describePage(run),
-      sections: allSections(run, { found, tested, inputShape }),
+      sections: allSections(run, { found, tested, example }),
     });
     await writeFileAtomic(file, page, {
       where: WHERE,
@@ -146,11 +146,11 @@ export async function makeReport(
   };
 }
 
-const allSections = (run: Run, { found, tested, inputShape }: Evaluation) => [
+const allSections = (run: Run, { found, tested, example }: Evaluation) => [
   reproduceSection(run),
   ...trainingSections(run),
   ...testSections(tested),
-  modelSection(found, inputShape),
+  modelSection(found, example),
   configurationSection(run),
   deviceSection(run),
 ];
@@ -169,8 +169,8 @@ ${headlineBody(run)}`,
 
 interface Evaluation {
   readonly found: RunModel<AnyModel> | Unavailable;
-  /** Of an image of the test set, where it is known. */
-  readonly inputShape?: readonly number[] | undefined;
+  /** Features of a sample of the test set, where they are known. */
+  readonly example?: Example | undefined;
   readonly tested: Tested | Unavailable;
 }
 
@@ -196,9 +196,10 @@ async function evaluateModel(run: Run, checked: ReportOptions): Promise<Evaluati
   const found = checked.model
     ? { model: checked.model, from: 'the model that was passed' }
     : await loadRunModel(run, shape);
+  const example = shape.inputShape && { shape: shape.inputShape, dtype: 'float32' as const };
   const unavailable = [loader, found, started].find(isUnavailable);
   if (unavailable || isUnavailable(loader) || isUnavailable(found) || isUnavailable(started))
-    return { found, tested: unavailable as Unavailable, inputShape: shape.inputShape };
+    return { found, tested: unavailable as Unavailable, example };
   const onProgress = progress ? progressLine() : undefined;
   const { classNames, training } = run.config;
   const measured = { samples, classNames, ...measuringLoss(training?.loss) };
@@ -206,15 +207,14 @@ async function evaluateModel(run: Run, checked: ReportOptions): Promise<Evaluati
     () => evaluateRun(found.model, loader, { ...measured, ...(onProgress && { onProgress }) }),
     PASS_BOTH,
   );
-  const { inputShape } = shape;
-  if (isUnavailable(result)) return { found, tested: result, inputShape };
+  if (isUnavailable(result)) return { found, tested: result, example };
   const tested = {
     ...result,
     modelFrom: found.from,
     device: `${started.name} (${started.backend})`,
     before: run.history.at(-1)?.testAcc ?? null,
   };
-  return { found, tested, inputShape };
+  return { found, tested, example: result.example ?? example };
 }
 
 function numClassesOption({ numClasses, classNames }: Loader): { numClasses?: number } {
@@ -258,9 +258,9 @@ function progressLine(): (done: number, total: number) => void {
   return (done, total) => {
     if (process.stderr.isTTY)
       process.stderr.write(
-        `\revaluating: ${done} of ${total} test images${done >= total ? '\n' : ''}`,
+        `\revaluating: ${done} of ${total} test samples${done >= total ? '\n' : ''}`,
       );
-    else if (!started) process.stderr.write(`evaluating ${total} test images\n`);
+    else if (!started) process.stderr.write(`evaluating ${total} test samples\n`);
     started = true;
   };
 }

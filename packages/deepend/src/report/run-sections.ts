@@ -8,6 +8,7 @@ import { isUnavailable, type Run, type Unavailable } from '../run/read-run';
 import type { RunConfig } from '../run/records';
 import type { RunModel } from '../run/run-model';
 import { DEFAULTS, SETTINGS, type SettingName, type Settings } from '../settings';
+import type { Example } from './evaluation';
 import {
   formatCount,
   formatDuration,
@@ -42,10 +43,14 @@ export function headline({ config, history }: Run) {
 export function headlineBody(run: Run): Html {
   const { loss, trainAcc, testAcc, samplesPerSecond, seconds, startedAt, seed } = headline(run);
   const ran = run.history.length > 0;
+  const measured = Object.entries(run.history.at(-1)?.metrics ?? {}).filter(
+    (entry): entry is [string, number] => typeof entry[1] === 'number',
+  );
   const tiles: readonly (readonly [name: string, value: string])[] = [
     ['loss', formatFixed(loss)],
     ['train acc', formatFixed(trainAcc)],
     ['test acc', ran && testAcc === null ? 'no test set' : formatFixed(testAcc)],
+    ...measured.map(([name, value]) => [`test ${name}`, formatFixed(value)] as const),
     ['samples/s', ran ? formatRate(samplesPerSecond) : NOT_KNOWN],
     ['time', ran ? formatDuration(seconds) : NOT_KNOWN],
     ['started', formatTime(startedAt)],
@@ -96,20 +101,20 @@ ${command(trainCommand(settings, `${dir.replace(/\/+$/, '')}-again`))}`;
   };
 }
 
-/** @param inputShape of an image, for a module, whose rows need an example */
+/** @param example a sample's features, for a module, whose rows need them */
 export function modelSection(
   found: RunModel<AnyModel> | Unavailable,
-  inputShape?: readonly number[],
+  example: Example | undefined,
 ): Section {
-  const body = isUnavailable(found) ? absence(found) : modelBody(found, inputShape);
+  const body = isUnavailable(found) ? absence(found) : modelBody(found, example);
   return { id: 'model', title: 'Model', body };
 }
 
 /** A module without an example has a row for each parameter. */
-function rowsOf(model: AnyModel, inputShape: readonly number[] | undefined): SummaryRow[] {
+function rowsOf(model: AnyModel, example: Example | undefined): SummaryRow[] {
   if (!isModule(model)) return summarize(model);
-  if (inputShape) {
-    const inputs = tf.zeros([1, ...inputShape]);
+  if (example) {
+    const inputs = tf.zeros([1, ...example.shape], example.dtype);
     try {
       return summarize(model, { inputs });
     } finally {
@@ -127,11 +132,10 @@ function rowsOf(model: AnyModel, inputShape: readonly number[] | undefined): Sum
 
 const countOrNone = (value: number) => (Number.isNaN(value) ? NOT_KNOWN : formatCount(value));
 
-function modelBody(
-  { model, from }: RunModel<AnyModel>,
-  inputShape: readonly number[] | undefined,
-): Html {
-  const rows = rowsOf(model, inputShape);
+function modelBody({ model, from }: RunModel<AnyModel>, example: Example | undefined): Html {
+  const rows = rowsOf(model, example);
+  const isOfImages = !isModule(model) || example?.shape.length === 3;
+  const axes = isOfImages ? 'Outputs are batch × height × width × channels. ' : '';
   const total = (key: 'parameters' | 'macs') => rows.reduce((sum, row) => sum + row[key], 0);
   const cells = ({ name, outputShape, parameters, macs }: SummaryRow): Content[] => [
     name,
@@ -148,8 +152,8 @@ function modelBody(
   const parameters = formatCount(total('parameters'));
   const macs = countOrNone(total('macs'));
   const last = ['total', '', parameters, macs];
-  return html`<p>${model.name}: ${parameters} parameters, ${macs} multiply-accumulates (MACs) an
-image. Outputs are batch × height × width × channels. Shown is ${from}.</p>
+  return html`<p>${model.name}: ${parameters} parameters, ${macs} multiply-accumulates (MACs) ${isOfImages ? 'an image' : 'a sample'}.
+${axes}Shown is ${from}.</p>
 ${table('Blocks of the model', columns, [...rows.map(cells), last])}`;
 }
 

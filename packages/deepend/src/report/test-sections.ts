@@ -36,9 +36,16 @@ export function testSections(tested: Tested | Unavailable): Section[] {
   }));
 }
 
+/** What a sample is called, and what the figures of classes count. */
+function wordsFor({ example, worst }: Tested): readonly [one: string, counted: string] {
+  const one = !example || example.shape.length === 3 ? 'image' : 'sample';
+  return [one, worst ? `${one}s` : 'positions'];
+}
+
 function classesBody(tested: Tested): Html {
   const { classes, classNames, modelFrom, accuracy, loss, lossName } = tested;
   const { numSamples, device, before } = tested;
+  const [one, counted] = wordsFor(tested);
   const by = lossName ? ` (${lossName})` : '';
   const other = before !== null && Math.abs(before - accuracy) > 5e-4;
   const rows = classes.map((report, i) => ({ ...report, name: classNames[i] as string }));
@@ -51,14 +58,14 @@ function classesBody(tested: Tested): Html {
     formatFixed(f1),
     formatCount(support),
   ]);
-  const numeric = ['precision', 'recall', 'F1', 'images'].map((name) => ({ name, numeric: true }));
-  return html`<p>Evaluated for this page on ${plural(numSamples, 'test image')}, by ${modelFrom},
+  const numeric = ['precision', 'recall', 'F1', counted].map((name) => ({ name, numeric: true }));
+  return html`<p>Evaluated for this page on ${plural(numSamples, `test ${one}`)}, by ${modelFrom},
 on ${device}: loss ${formatFixed(loss)}${by}, test acc ${formatFixed(accuracy)}.
 ${
-  other && `The last epoch of the run had ${formatFixed(before)}: other weights, or other images.`
+  other && `The last epoch of the run had ${formatFixed(before)}: other weights, or other ${one}s.`
 }</p>
-<p>Precision: the fraction of the images predicted as this class that belong to it. Recall: the
-fraction of the images of this class that are predicted as it. F1: their harmonic mean.
+<p>Precision: the fraction of the ${counted} predicted as this class that belong to it. Recall: the
+fraction of the ${counted} of this class that are predicted as it. F1: their harmonic mean.
 ${
   listed.length < rows.length &&
   `The ${MAX_CLASSES} of the ${formatCount(rows.length)} classes with the lowest F1.`
@@ -66,11 +73,13 @@ ${
 ${table('Figures of each class', [{ name: 'class' }, ...numeric], figures)}`;
 }
 
-function confusionBody({ counts, classNames }: Tested): Html {
+function confusionBody(tested: Tested): Html {
+  const { counts, classNames } = tested;
+  const [, counted] = wordsFor(tested);
   const numeric = classNames.map((name) => ({ name, numeric: true }));
   const rows = counts.map((row, i) => [classNames[i] as string, ...row.map(formatCount)]);
   const numbers = table(
-    'Images of each true class (rows) by predicted class (columns)',
+    `Counts of ${counted}: true class (rows) by predicted class (columns)`,
     [{ name: 'true class' }, ...numeric],
     rows,
   );
@@ -88,12 +97,13 @@ most ${MAX_DRAWN}. The pairs below are the largest cells.</p>`;
   return html`${chart(figure, caption, { dense: true })}${asTable}`;
 }
 
-function confusedBody({ confused }: Tested): Html {
+function confusedBody(tested: Tested): Html {
+  const { confused } = tested;
   if (confused.length === 0) return html`<p>None: every prediction is correct.</p>`;
   const columns = [
     { name: 'true class' },
     { name: 'predicted as' },
-    { name: 'images', numeric: true },
+    { name: wordsFor(tested)[1], numeric: true },
     { name: 'of the class', numeric: true },
   ];
   return table(
@@ -108,7 +118,14 @@ function confusedBody({ confused }: Tested): Html {
   );
 }
 
-function worstBody({ worst, classNames }: Tested): Html {
+function worstBody(tested: Tested): Html {
+  const { worst, classNames } = tested;
+  if (!worst)
+    return absence({
+      reason: 'the model gives more than one class a sample',
+      hint: 'find single positions with predict(); the figures above count every one',
+    });
+  const [one] = wordsFor(tested);
   if (worst.length === 0) return html`<p>None were requested.</p>`;
   const name = (index: number) => classNames[index] ?? `class ${index}`;
   const shown = worst.map((sample) => ({
@@ -117,11 +134,11 @@ function worstBody({ worst, classNames }: Tested): Html {
   }));
   const figures = shown.map(({ index, truth, predicted, loss, picture, image }) => {
     const classes = html`<bdi>${name(truth)}</bdi> → <bdi>${name(predicted)}</bdi>`;
-    const alt = `Test image ${index}: ${name(truth)}, predicted ${name(predicted)}`;
+    const alt = `Test ${one} ${index}: ${name(truth)}, predicted ${name(predicted)}`;
     const size = picture && html`width="${picture.width}" height="${picture.height}"`;
     const shownImage = picture
       ? html`<img src="${picture.uri}" ${size} alt="${alt}">`
-      : html`<div class="no-picture">no picture: [${image?.shape.join(', ')}]</div>`;
+      : html`<div class="no-picture">no picture of ${image?.shape.join(' × ')} numbers</div>`;
     const mark = truth === predicted ? 'right' : 'wrong';
     const figures = `loss ${formatFixed(loss, 2)}, no. ${formatCount(index)}`;
     const caption = html`<span class="${mark}">${classes}</span> ${figures}`;
@@ -131,7 +148,7 @@ function worstBody({ worst, classNames }: Tested): Html {
   const stretched =
     shown.some(({ picture }) => picture?.stretched) &&
     'Where values are outside 0 to 1, the lowest is drawn black and the highest white.';
-  return html`<p>The ${plural(worst.length, 'test image')} with the largest cross-entropy: true
+  return html`<p>The ${plural(worst.length, `test ${one}`)} with the largest cross-entropy: true
 class → predicted class, loss, index in the test set. ${stretched}</p>
 <div class="examples">${figures}</div>`;
 }

@@ -28,7 +28,13 @@ export {
   type ConvTransposeOptions,
 } from './conv';
 export { type ModuleClasses, withClasses } from './described';
-export { Embedding, type EmbeddingOptions, Linear, type LinearOptions } from './linear';
+export {
+  Embedding,
+  type EmbeddingOptions,
+  Linear,
+  type LinearOptions,
+  type PretrainedOptions,
+} from './linear';
 export {
   BatchNorm1d,
   BatchNorm2d,

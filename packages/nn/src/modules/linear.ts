@@ -72,6 +72,11 @@ export interface EmbeddingOptions extends WeightOptions {
   paddingIdx?: number | null;
 }
 
+export interface PretrainedOptions extends EmbeddingOptions {
+  /** Whether training leaves the vectors as they are. @default true */
+  freeze?: boolean;
+}
+
 const embeddingRules = rule.object({
   paddingIdx: rule
     .either(
@@ -118,22 +123,10 @@ export class Embedding extends Module {
 
   /**
    * An embedding with given vectors `[num, dim]`. The tensor is copied; you still dispose it.
-   * @param options `freeze`: whether training leaves them. @default true
+   * @throws RangeError for anything but a tensor of rank 2
    */
-  static fromPretrained(
-    vectors: tf.Tensor,
-    { freeze = true, ...options }: EmbeddingOptions & { freeze?: boolean } = {},
-  ): Embedding {
-    const [num, dim] = isTensor(vectors) && vectors.rank === 2 ? vectors.shape : [];
-    if (num === undefined || dim === undefined) {
-      throw new RangeError(
-        `[nn] Embedding.fromPretrained: expected a tensor [num, dim], got ${shown(vectors)}`,
-      );
-    }
-    const module = new Embedding(num, dim, { ...options, init: 'zeros' });
-    module.loadStateDict({ weight: vectors });
-    module.weight.trainable = !freeze;
-    return module;
+  static fromPretrained(vectors: tf.Tensor, options: PretrainedOptions = {}): Embedding {
+    return pretrainedEmbedding(vectors, options);
   }
 
   override config() {
@@ -165,4 +158,22 @@ function paddingRow(where: string, index: number | null, num: number): number | 
   throw new RangeError(
     `${where}: option "paddingIdx" must be an id from ${-num} to ${num - 1}, got ${index}`,
   );
+}
+
+// A function of its own, because the bundler renames a class that refers to itself, and models are
+// saved with the names of their classes.
+function pretrainedEmbedding(
+  vectors: tf.Tensor,
+  { freeze = true, ...options }: PretrainedOptions,
+): Embedding {
+  const [num, dim] = isTensor(vectors) && vectors.rank === 2 ? vectors.shape : [];
+  if (num === undefined || dim === undefined) {
+    throw new RangeError(
+      `[nn] Embedding.fromPretrained: expected a tensor [num, dim], got ${shown(vectors)}`,
+    );
+  }
+  const module = new Embedding(num, dim, { ...options, init: 'zeros' });
+  module.loadStateDict({ weight: vectors });
+  module.weight.trainable = !freeze;
+  return module;
 }
