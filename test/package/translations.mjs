@@ -1,11 +1,12 @@
 /**
- * The Chinese pages in docs/zh: each has a counterpart in docs/, whose content it names by a hash.
+ * The Chinese pages in docs/zh, and README.zh-CN.md: each has an English counterpart, whose content
+ * it names by a hash.
  *
  *   node test/package/translations.mjs                   lists pages that are missing or stale
  *   node test/package/translations.mjs --write PAGE ...  stamps docs/zh/PAGE.md after it was updated
  */
 import { createHash } from 'node:crypto';
-import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import ts from 'typescript';
@@ -26,32 +27,44 @@ const pagesBelow = (folder) =>
 /** Folders of docs/ that hold no page to translate. */
 const SKIPPED = /^(?:zh|reference|public|node_modules|\.vitepress)\//;
 
+/** The name of the pair README.md and README.zh-CN.md. */
+export const README = 'README';
+
 /** The pages to translate, as `data` or `book/lenet`. */
 export const englishPages = () =>
-  pagesBelow(ENGLISH)
+  [README, ...pagesBelow(ENGLISH)]
     .filter((page) => !SKIPPED.test(page) && !(page in ENGLISH_ONLY))
     .sort();
 
-export const chinesePages = () => (existsSync(CHINESE) ? pagesBelow(CHINESE).sort() : []);
+export const chinesePages = () => [README, ...pagesBelow(CHINESE)].sort();
 
-export const readEnglish = (page) => readFileSync(path.join(ENGLISH, `${page}.md`), 'utf8');
-export const readChinese = (page) => readFileSync(path.join(CHINESE, `${page}.md`), 'utf8');
+const englishFile = (page) =>
+  page === README ? path.join(ROOT, 'README.md') : path.join(ENGLISH, `${page}.md`);
+
+/** The file of a Chinese page, from the root of the repository. */
+export const chineseFile = (page) => (page === README ? 'README.zh-CN.md' : `docs/zh/${page}.md`);
+
+export const readEnglish = (page) => readFileSync(englishFile(page), 'utf8');
+export const readChinese = (page) => readFileSync(path.join(ROOT, chineseFile(page)), 'utf8');
+
+/** What scripts write between markers, such as tables of figures. */
+const MARKED = /<!-- ([\w:-]+):begin -->[\s\S]*?<!-- \1:end -->/g;
 
 /** A page without the tables that scripts write between markers, and with plain white space. */
 export const contentOf = (markdown) =>
-  markdown
-    .replace(/<!-- (\w+):begin -->[\s\S]*?<!-- \1:end -->/g, '<!-- $1 -->')
-    .replace(/-{3,}/g, '---')
-    .replace(/\s+/g, ' ')
-    .trim();
+  markdown.replace(MARKED, '<!-- $1 -->').replace(/-{3,}/g, '---').replace(/\s+/g, ' ').trim();
 
 export const hashOf = (markdown) =>
   createHash('sha256').update(contentOf(markdown)).digest('hex').slice(0, 16);
 
-/** The hash in a Chinese page's front matter. */
-export const sourceOf = (markdown) => /^---\n(?:.*\n)*?source: (\w+)\n/.exec(markdown)?.[1];
+/** The hash in a Chinese page's front matter, or in a comment where hosts show front matter. */
+export const sourceOf = (markdown) =>
+  /^---\n(?:.*\n)*?source: (\w+)\n/.exec(markdown)?.[1] ?? COMMENT.exec(markdown)?.[1];
+
+const COMMENT = /<!-- source: (\w+) -->/;
 
 export function stamp(markdown, hash) {
+  if (COMMENT.test(markdown)) return markdown.replace(COMMENT, `<!-- source: ${hash} -->`);
   if (!markdown.startsWith('---\n')) return `---\nsource: ${hash}\n---\n\n${markdown}`;
   const end = markdown.indexOf('\n---\n', 4);
   const rest = markdown
@@ -71,13 +84,13 @@ export function findFaults() {
   );
   const orphans = [...translated].filter((page) => !pages.includes(page));
   return [
-    ...missing.map((page) => `docs/zh/${page}.md is missing: translate docs/${page}.md`),
+    ...missing.map((page) => `${chineseFile(page)} is missing: translate docs/${page}.md`),
     ...stale.map(
       (page) =>
-        `docs/zh/${page}.md is stale: update it to docs/${page}.md, then run ` +
+        `${chineseFile(page)} is stale: bring it up to date with the English page, then run ` +
         `node test/package/translations.mjs --write ${page}`,
     ),
-    ...orphans.map((page) => `docs/zh/${page}.md has no English page: remove it`),
+    ...orphans.map((page) => `${chineseFile(page)} has no English page: remove it`),
   ];
 }
 
@@ -103,7 +116,7 @@ function bare(language, code) {
 
 /** The blocks of code of a page, which both languages share, each after its language. */
 export const codeOf = (markdown) =>
-  [...markdown.matchAll(/^ *```(\w*).*\n([\s\S]*?)^ *```$/gm)].map(
+  [...markdown.replace(MARKED, '').matchAll(/^ *```(\w*).*\n([\s\S]*?)^ *```$/gm)].map(
     ([, language, code]) => `${language}\n${bare(language, code)}`,
   );
 
@@ -137,8 +150,10 @@ const withoutCode = (markdown) => markdown.replace(/^ *```[\s\S]*?^ *```$/gm, ''
 
 function main([flag, ...pages]) {
   if (flag === '--write') {
-    for (const page of pages.map((name) => name.replace(/^(?:docs\/)?(?:zh\/)?|\.md$/g, ''))) {
-      const file = path.join(CHINESE, `${page}.md`);
+    for (const page of pages.map((name) =>
+      name.replace(/^(?:docs\/)?(?:zh\/)?|(?:\.zh-CN)?\.md$/g, ''),
+    )) {
+      const file = path.join(ROOT, chineseFile(page));
       writeFileSync(file, stamp(readFileSync(file, 'utf8'), hashOf(readEnglish(page))));
     }
     return;
