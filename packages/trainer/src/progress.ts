@@ -25,7 +25,7 @@ type Measured = Pick<EpochRecord, 'loss' | 'trainAcc' | 'testAcc'> &
   Partial<Pick<EpochRecord, 'testLoss' | 'metrics'>>;
 
 /**
- * `loss 0.411, train acc 0.853, test acc 0.838, test top5 0.991`, with the metrics that are numbers;
+ * `loss 0.411, train acc 0.853, test acc 0.838, test top5 0.991`, with metrics that are numbers;
  * for a loss without correct answers `loss 0.411, test loss 0.420, test perplexity 1.522`.
  */
 export function metricsLine(record: Measured): string {

@@ -135,6 +135,7 @@ const countOrNone = (value: number) => (Number.isNaN(value) ? NOT_KNOWN : format
 function modelBody({ model, from }: RunModel<AnyModel>, example: Example | undefined): Html {
   const rows = rowsOf(model, example);
   const isOfImages = !isModule(model) || example?.shape.length === 3;
+  const one = isOfImages ? 'an image' : 'a sample';
   const axes = isOfImages ? 'Outputs are batch × height × width × channels. ' : '';
   const total = (key: 'parameters' | 'macs') => rows.reduce((sum, row) => sum + row[key], 0);
   const cells = ({ name, outputShape, parameters, macs }: SummaryRow): Content[] => [
@@ -152,7 +153,7 @@ function modelBody({ model, from }: RunModel<AnyModel>, example: Example | undef
   const parameters = formatCount(total('parameters'));
   const macs = countOrNone(total('macs'));
   const last = ['total', '', parameters, macs];
-  return html`<p>${model.name}: ${parameters} parameters, ${macs} multiply-accumulates (MACs) ${isOfImages ? 'an image' : 'a sample'}.
+  return html`<p>${model.name}: ${parameters} parameters, ${macs} multiply-accumulates (MACs) ${one}.
 ${axes}Shown is ${from}.</p>
 ${table('Blocks of the model', columns, [...rows.map(cells), last])}`;
 }
