@@ -153,7 +153,8 @@ function modelBody({ model, from }: RunModel<AnyModel>, example: Example | undef
   const parameters = formatCount(total('parameters'));
   const macs = countOrNone(total('macs'));
   const last = ['total', '', parameters, macs];
-  return html`<p>${model.name}: ${parameters} parameters, ${macs} multiply-accumulates (MACs) ${one}.
+  return html`<p>${model.name}: ${parameters} parameters, ${macs} multiply-accumulates (MACs)
+${one}.
 ${axes}Shown is ${from}.</p>
 ${table('Blocks of the model', columns, [...rows.map(cells), last])}`;
 }
