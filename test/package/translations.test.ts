@@ -9,6 +9,7 @@ interface Translations {
   chinesePages(): string[];
   codeOf(markdown: string): string[];
   contentOf(markdown: string): string;
+  findFaults(): string[];
   hashOf(markdown: string): string;
   marksOf(markdown: string): string[];
   outlineOf(markdown: string): number[];
@@ -21,9 +22,21 @@ interface Translations {
 
 const { anchorLinksOf, anchorsOf, codeOf, contentOf, hashOf, marksOf, outlineOf }: Translations =
   script;
-const { README, chinesePages, readChinese, readEnglish, sourceOf, stamp }: Translations = script;
+const {
+  README,
+  chinesePages,
+  findFaults,
+  readChinese,
+  readEnglish,
+  sourceOf,
+  stamp,
+}: Translations = script;
 
 const pages = chinesePages();
+
+it('each page is there, and as new as the English one', () => {
+  expect(findFaults()).toEqual([]);
+});
 
 describe.each(pages)('%s', (page) => {
   const [english, chinese] = [readEnglish(page), readChinese(page)];
