@@ -4,7 +4,7 @@
  * the same images in the same order. --help lists the flags.
  */
 import { parseArgs } from 'node:util';
-import { loadFashionMnist, models, nn, plot, train, tryGpu } from 'deepend';
+import { loadFashionMnist, models, nn, plot, saveRun, train, tryGpu } from 'deepend';
 
 const DEFAULTS = {
   size: 28, // pixels that images are resized to
@@ -49,7 +49,13 @@ for (const blockOrder of orders) {
     seed,
     blockOrder,
   });
-  const { history } = await train(net, trainIter, testIter, { numEpochs, lr, seed, device });
+  const { history } = await train(net, trainIter, testIter, {
+    numEpochs,
+    lr,
+    seed,
+    device,
+    callbacks: [saveRun(`${values.out}/${blockOrder}`, data, { overwrite: true })],
+  });
   net.dispose();
   losses.push(history.map(({ loss }) => loss));
   accuracies.push(history.map(({ testAcc }) => testAcc ?? Number.NaN));

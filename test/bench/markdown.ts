@@ -100,14 +100,24 @@ const width = (text: string) =>
   );
 
 /** Rows of cells as a Markdown table whose figures stand right. */
-export function aligned(rows: readonly (readonly string[])[]): string {
+export const aligned = (rows: readonly (readonly string[])[]): string =>
+  toTable(rows, (i) => i > 0);
+
+/** Rows of words as a Markdown table. */
+export const alignedLeft = (rows: readonly (readonly string[])[]): string =>
+  toTable(rows, () => false);
+
+function toTable(
+  rows: readonly (readonly string[])[],
+  isRight: (column: number) => boolean,
+): string {
   const widths = (rows[0] ?? []).map((_, i) =>
     Math.max(3, ...rows.map((row) => width(row[i] ?? ''))),
   );
   const space = (text: string, i: number) => ' '.repeat((widths[i] ?? 0) - width(text));
   const line = (row: readonly string[]) =>
-    `| ${row.map((text, i) => (i === 0 ? text + space(text, i) : space(text, i) + text)).join(' | ')} |`;
-  const rule = `| ${widths.map((size, i) => (i === 0 ? '-'.repeat(size) : `${'-'.repeat(size - 1)}:`)).join(' | ')} |`;
+    `| ${row.map((text, i) => (isRight(i) ? space(text, i) + text : text + space(text, i))).join(' | ')} |`;
+  const rule = `| ${widths.map((size, i) => (isRight(i) ? `${'-'.repeat(size - 1)}:` : '-'.repeat(size))).join(' | ')} |`;
   const [head = [], ...body] = rows;
   return [line(head), rule, ...body.map(line)].join('\n');
 }
@@ -116,6 +126,8 @@ export interface MarkdownOptions {
   language?: Language;
   /** Which kinds of rows, in this order; all that there are without it. */
   kinds?: readonly Kind[];
+  /** Which rows: those whose titles contain one of these; all without it. */
+  only?: readonly string[];
 }
 
 const KINDS: readonly Kind[] = ['train', 'infer', 'load', 'scaling', 'kernels', 'distributed'];
@@ -123,10 +135,13 @@ const KINDS: readonly Kind[] = ['train', 'infer', 'load', 'scaling', 'kernels', 
 /** A table for each kind and unit, and how they were measured. */
 export function markdown(
   { about, rows }: Results,
-  { language = 'en', kinds = KINDS }: MarkdownOptions = {},
+  { language = 'en', kinds = KINDS, only }: MarkdownOptions = {},
 ): string {
+  const shown = only
+    ? rows.filter(({ title }) => only.some((words) => title.includes(words)))
+    : rows;
   const groups = kinds.flatMap((kind) => {
-    const ofKind = rows.filter((row) => row.kind === kind);
+    const ofKind = shown.filter((row) => row.kind === kind);
     return [...new Set(ofKind.map(({ unit }) => unit))].map((unit) =>
       ofKind.filter((row) => row.unit === unit),
     );

@@ -1,6 +1,6 @@
 /**
  * Writes a results file's tables between the markers of pages: `npm run bench:table -- RESULTS.json
- * PAGE.md ... [--kinds train,infer]`.
+ * PAGE.md ... [--kinds train,infer] [--only 'ResNet-18, 28 px' ...]`.
  * A page whose name ends in `.zh-CN.md`, or in a folder `zh`, gets them in Chinese. Several results
  * files are joined: the first one's caption stands.
  */
@@ -11,7 +11,7 @@ import type { Results } from './results';
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
-  options: { kinds: { type: 'string' } },
+  options: { kinds: { type: 'string' }, only: { type: 'string', multiple: true } },
 });
 const files = positionals.filter((name) => name.endsWith('.json'));
 const pages = positionals.filter((name) => name.endsWith('.md'));
@@ -26,6 +26,9 @@ const results = { ...(all[0] as Results), rows: all.flatMap(({ rows }) => rows) 
 const kinds = values.kinds?.split(',') as MarkdownOptions['kinds'];
 for (const page of pages) {
   const language = /\.zh-CN\.md$|\bzh\//.test(page) ? 'zh' : 'en';
-  writeFileSync(page, between(readFileSync(page, 'utf8'), markdown(results, { language, kinds })));
+  writeFileSync(
+    page,
+    between(readFileSync(page, 'utf8'), markdown(results, { language, kinds, only: values.only })),
+  );
   console.log(`wrote ${page}`);
 }

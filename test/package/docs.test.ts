@@ -12,7 +12,7 @@ const pages = [
   ...ts.sys.readDirectory(
     root,
     ['.md'],
-    ['node_modules', 'dist', 'runs', '**/.*'],
+    ['node_modules', 'dist', 'runs', 'docs/reference', '**/.*'],
     ['*.md', 'docs/**/*', 'packages/*/*'],
   ),
 ].map((file) => path.relative(root, file));

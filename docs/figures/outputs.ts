@@ -1,0 +1,173 @@
+/** Outputs within pages, between `<!-- output:NAME:begin -->` and `<!-- output:NAME:end -->`. */
+import { existsSync, readFileSync } from 'node:fs';
+import path from 'node:path';
+import { book, models, summary } from 'deepend';
+import { aligned, alignedLeft } from '../../test/bench/markdown';
+import { BOOK_SPEED } from './charts';
+import { bench, bookRun, ROOT, type SiteRun, siteRun, speed } from './results';
+
+/** The book's nets with 96 pixels, in the order of `BOOK_SPEED`. */
+const NETS = {
+  AlexNet: 'book/alexnet',
+  'VGG-11 ÷ 4': 'book/vgg11',
+  NiN: 'book/nin',
+  GoogLeNet: 'book/googlenet',
+  'ResNet-18': 'book/resnet18',
+  DenseNet: 'book/densenet',
+} as const satisfies Record<keyof typeof BOOK_SPEED, string>;
+
+type Language = 'en' | 'zh';
+
+const WORDS = {
+  en: {
+    epochs: 'epochs',
+    comma: '; ',
+    end: '.',
+    chapters: ['en', 'zh', 'chapter', 'what it teaches', 'in deepend'],
+    nets: ['96 px, one channel', 'parameters', 'deepend, images/s', 'PyTorch, images/s'],
+    memory: ['batch size', 'training, GiB', 'inference, GiB'],
+  },
+  zh: {
+    epochs: '个迭代周期',
+    comma: '；',
+    end: '。',
+    chapters: ['英文版', '中文版', '章节', '内容', 'deepend 中的状况'],
+    nets: ['96 像素，单通道', '参数个数', 'deepend，张/秒', 'PyTorch，张/秒'],
+    memory: ['批量大小', '训练，GiB', '推理，GiB'],
+  },
+} as const satisfies Record<Language, object>;
+
+const fenced = (text: string) => `\`\`\`text\n${text.trimEnd()}\n\`\`\``;
+const lines = (text: string, from: number, to: number) => text.split('\n').slice(from, to);
+
+/** The line with which a run ends, and how the run was made. */
+function ending({ history, hardware, versions, command }: SiteRun, language: Language): string {
+  const last = history.at(-1);
+  if (!last) throw new Error('[figures] a kept run has no epoch');
+  const accuracies = [
+    `loss ${last.loss.toFixed(3)}`,
+    `train acc ${last.trainAcc.toFixed(3)}`,
+    `test acc ${last.testAcc?.toFixed(3)}`,
+  ].join(', ');
+  const { epochs, comma, end } = WORDS[language];
+  const made = command ? [`\`${command}\``] : [];
+  const about = [`${history.length} ${epochs}`, hardware, `Node ${versions.node}`, ...made];
+  return `${fenced(accuracies)}\n\n${about.join(comma)}${end}`;
+}
+
+/** The pages of the book, from their front matter; those that are written in this language. */
+function chapters(language: Language): string {
+  const folder = path.join(ROOT, language === 'zh' ? 'docs/zh/book' : 'docs/book');
+  const sidebar = readFileSync(path.join(ROOT, 'docs/.vitepress/pages.ts'), 'utf8');
+  const names = Array.from(sidebar.matchAll(/\['book\/([\w-]+)',/g), ([, name = '']) => name);
+  const rows = [...new Set(names)]
+    .map((name) => ({ name, file: path.join(folder, `${name}.md`) }))
+    .filter(({ name, file }) => name !== 'index' && existsSync(file))
+    .map(({ name, file }) => {
+      const page = readFileSync(file, 'utf8');
+      const field = (key: string) => new RegExp(`^${key}: (.*)$`, 'm').exec(page)?.[1] ?? '';
+      const link = `[${field('title')}](${name}.md)`;
+      return [field('en'), field('zh'), link, field('teaches'), field('status')];
+    });
+  return alignedLeft([WORDS[language].chapters, ...rows]);
+}
+
+function modernCnns(language: Language): string {
+  const figures = bench('speed');
+  const rows = Object.entries(NETS).map(([name, id]) => {
+    const options = { inputShape: [96, 96, 1] as [number, number, number], numClasses: 10 };
+    const net =
+      id === 'book/vgg11'
+        ? book.vgg11({ ...options, widthDivisor: 4 })
+        : models.createModel(id, options);
+    const row = BOOK_SPEED[name as keyof typeof BOOK_SPEED];
+    const of = (series: string) => speed(figures, row, series).toFixed(1);
+    const cells = [name, net.countParams().toLocaleString('en-US'), of('simd'), of('PyTorch')];
+    net.dispose();
+    return cells;
+  });
+  return aligned([WORDS[language].nets, ...rows]);
+}
+
+function memory(language: Language): string {
+  const net = book.resnet18();
+  const rows = [256, 128, 64].map((batchSize) => {
+    const { training, inference } = models.estimateMemory(net, batchSize);
+    return [`${batchSize}`, gibibytes(training), gibibytes(inference)];
+  });
+  net.dispose();
+  return aligned([WORDS[language].memory, ...rows]);
+}
+
+const gibibytes = (bytes: number) => (bytes / 2 ** 30).toFixed(2);
+
+/** The stem and the first block of ResNet-18, and where the first block of stage 2 halves it. */
+function resnetExplained(): string {
+  const net = book.resnet18();
+  const all = summary(net, { explain: true });
+  net.dispose();
+  const at = all.split('\n').findIndex((line) => line.startsWith('stage2.block1.conv1'));
+  return [...lines(all, 0, 19), '...', ...lines(all, at, at + 4), '...'].join('\n');
+}
+
+const withNet = (id: string, print: (net: ReturnType<typeof book.lenet>) => string): string => {
+  const net = models.createModel(id);
+  const printed = print(net);
+  net.dispose();
+  return fenced(printed);
+};
+
+export interface Output {
+  readonly page: string;
+  readonly name: string;
+  readonly print: (language: Language) => string;
+}
+
+const output = (page: string, name: string, print: Output['print']): Output => ({
+  page,
+  name,
+  print,
+});
+
+export const OUTPUTS: readonly Output[] = [
+  output('book/index', 'chapters', chapters),
+  output('book/softmax-regression', 'softmax-regression', (language) =>
+    ending(siteRun('softmax-regression'), language),
+  ),
+  output('book/multilayer-perceptrons', 'mlp', (language) => ending(siteRun('mlp'), language)),
+  output('book/builders-guide', 'lenet-summary', () =>
+    withNet('book/lenet', (net) => summary(net)),
+  ),
+  output('book/convolutional-networks', 'lenet-explained', () =>
+    withNet('book/lenet', (net) => lines(summary(net, { explain: true }), 0, 16).join('\n')),
+  ),
+  output('book/convolutional-networks', 'lenet', (language) => ending(bookRun('lenet'), language)),
+  output('book/modern-convolutional-networks', 'modern-cnns', modernCnns),
+  output('story', 'resnet18-summary', () => withNet('book/resnet18', (net) => summary(net))),
+  output('story', 'resnet18-explained', () => fenced(resnetExplained())),
+  output('story', 'resnet18-memory', memory),
+  output('story', 'ten-lines', (language) => ending(siteRun('ten-lines'), language)),
+];
+
+/** A page file, and the output of its language in its place. The Chinese page may not be there. */
+export function placesOf({ page, name, print }: Output): { file: string; text: () => string }[] {
+  return (['en', 'zh'] as const)
+    .map((language) => ({
+      file: path.join(ROOT, 'docs', language === 'zh' ? 'zh' : '', `${page}.md`),
+      language,
+    }))
+    .filter(({ file, language }) => language === 'en' || existsSync(file))
+    .map(({ file, language }) => ({
+      file,
+      text: () => withOutput(readFileSync(file, 'utf8'), name, print(language)),
+    }));
+}
+
+/** A page with an output in its place. @throws Error where the page has not both markers */
+function withOutput(page: string, name: string, text: string): string {
+  const [begin, end] = [`<!-- output:${name}:begin -->`, `<!-- output:${name}:end -->`];
+  const [from, to] = [page.indexOf(begin), page.indexOf(end)];
+  if (from < 0 || to < from)
+    throw new Error(`[figures] expected ${begin} and, behind it, ${end}; put them into the page`);
+  return `${page.slice(0, from + begin.length)}\n\n${text}\n\n${page.slice(to)}`;
+}

@@ -1,0 +1,47 @@
+/** The committed runs and measurements that the figures are drawn from. */
+import { readFileSync } from 'node:fs';
+import path from 'node:path';
+import type { EpochRecord } from 'deepend';
+
+export const ROOT = path.resolve(import.meta.dirname, '../..');
+/** Runs of the site's pages. `docs/figures/keep.ts` takes them in. */
+export const RUNS = path.join(ROOT, 'docs/results/site');
+
+export interface SiteRun {
+  /** What makes it again; empty where a page says it. */
+  readonly command: string;
+  readonly hardware: string;
+  readonly versions: Readonly<Record<string, string>>;
+  readonly history: readonly EpochRecord[];
+}
+
+interface Series {
+  readonly name: string;
+  readonly median: number;
+}
+
+interface Bench {
+  readonly rows: readonly { readonly title: string; readonly series: readonly Series[] }[];
+}
+
+const readJson = <T>(file: string): T => JSON.parse(readFileSync(file, 'utf8')) as T;
+
+export const siteRun = (name: string): SiteRun => readJson(path.join(RUNS, `${name}.json`));
+
+/** A run of docs/results.md, which has its command. */
+export const bookRun = (name: string): SiteRun => ({
+  command: '',
+  ...readJson<Omit<SiteRun, 'command'>>(path.join(ROOT, `docs/results/${name}.json`)),
+});
+
+export const bench = (name: string): Bench =>
+  readJson(path.join(ROOT, `test/bench/results/${name}.json`));
+
+/** Samples per second of a row's series whose name begins with `name`; the best of several. */
+export function speed({ rows }: Bench, title: string, name: string): number {
+  const row = rows.find((each) => each.title.startsWith(title));
+  const medians = (row?.series ?? [])
+    .filter((series) => series.name === name || series.name.startsWith(`${name}, channels`))
+    .map(({ median }) => median);
+  return Math.max(...medians);
+}
