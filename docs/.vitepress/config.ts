@@ -27,6 +27,12 @@ const DARK_CHARTS = Object.entries(DARK)
 export default defineConfig({
   title: 'deepend',
   head: [['style', {}, DARK_CHARTS]],
+  transformHead: ({ siteData: { base } }) => [
+    ['link', { rel: 'icon', type: 'image/svg+xml', href: `${base}icon.svg` }],
+  ],
+  // A page of the reference has hundreds of headings within its names.
+  transformPageData: ({ relativePath }) =>
+    relativePath.startsWith('reference/') ? { frontmatter: { outline: 2 } } : undefined,
   buildEnd: ({ outDir, site }) => {
     checkAnchors(outDir, site.base);
     writeOfflineList(outDir);

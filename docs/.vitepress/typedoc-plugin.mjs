@@ -30,6 +30,10 @@ function withKnownAnchors(page) {
 
 /** @param {import('typedoc-plugin-markdown').MarkdownApplication} app */
 export function load(app) {
+  // A parameter that is taken apart has no name in the source; comments call it `options`.
+  app.converter.on(Converter.EVENT_CREATE_PARAMETER, (_context, parameter) => {
+    if (parameter.name === '__namedParameters') parameter.name = 'options';
+  });
   app.converter.on(Converter.EVENT_RESOLVE_END, ({ project }) => {
     for (const module of project.children ?? []) {
       module.name = nameOf(module);

@@ -45,6 +45,7 @@ function blockOrders(): Figure {
         ...words(order.before),
         'conv',
         ...words(order.between),
+        ...words(order.before),
         'conv',
         ...words(order.last),
         '+',

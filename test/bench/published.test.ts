@@ -28,12 +28,12 @@ const PAGES: [page: string, files: string[], options: MarkdownOptions][] = [
   [
     'docs/performance.md',
     ['speed.json', 'scaling.json', 'kernels.json'],
-    { kinds: ['load', 'scaling', 'kernels'] },
+    { kinds: ['train', 'infer', 'load', 'scaling', 'kernels'] },
   ],
   [
     'docs/zh/performance.md',
     ['speed.json', 'scaling.json', 'kernels.json'],
-    { kinds: ['load', 'scaling', 'kernels'], language: 'zh' },
+    { kinds: ['train', 'infer', 'load', 'scaling', 'kernels'], language: 'zh' },
   ],
 ];
 
