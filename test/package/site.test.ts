@@ -2,12 +2,19 @@
 import { existsSync, readdirSync } from 'node:fs';
 import path from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { siteLink } from '../../docs/.vitepress/links';
-import { slugify } from '../../docs/.vitepress/markdown';
-import { addressOf, DOCS, SECTIONS, sidebarOf } from '../../docs/.vitepress/pages';
-import { tokenize } from '../../docs/.vitepress/search';
 
-const listed = Object.values(SECTIONS).flatMap(({ rows }) => rows.map(([page]) => page as string));
+/** The site's files have a TypeScript project of their own, with the types of VitePress. */
+const load = (name: string) => import(path.resolve(`docs/.vitepress/${name}.ts`));
+const { siteLink } = await load('links');
+const { slugify } = await load('markdown');
+const { addressOf, DOCS, SECTIONS, sidebarOf } = await load('pages');
+const { tokenize } = await load('search');
+
+interface Section {
+  readonly rows: readonly (readonly [page: string, en: string, zh: string])[];
+}
+const sections: readonly Section[] = Object.values(SECTIONS);
+const listed = sections.flatMap(({ rows }) => rows.map(([page]) => page));
 
 describe('the sidebar', () => {
   it('has every page of docs/, once', () => {
@@ -66,7 +73,7 @@ it('the search finds Chinese words within a sentence', () => {
   const words = tokenize('批量规范化 keeps the mean');
   expect(words).toContain('mean');
   expect(words.length).toBeGreaterThan(4);
-  expect(words.filter((word) => word.startsWith('批量'))).toEqual(['批量']);
+  expect(words.filter((word: string) => word.startsWith('批量'))).toEqual(['批量']);
 });
 
 it('the service worker is among the public files', () => {
