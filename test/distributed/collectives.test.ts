@@ -1,4 +1,7 @@
 /** Operations over real ranks, under every MPI that is installed, and in a world of one. */
+import { spawnSync } from 'node:child_process';
+import { writeFileSync } from 'node:fs';
+import path from 'node:path';
 import { allGather, allReduce, barrier, broadcast, rank, worldSize } from '@deepend/distributed';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { launchers, mpirun } from '../helpers/mpi';
@@ -74,6 +77,42 @@ describe.each(launchers)('$name', (launcher) => {
     },
     120_000,
   );
+});
+
+/** Loaded first: koffi is then not found. */
+const WITHOUT_KOFFI = `
+  const { Module } = require('node:module');
+  const resolve = Module._resolveFilename;
+  Module._resolveFilename = function (request, ...rest) {
+    if (request !== 'koffi') return resolve.call(this, request, ...rest);
+    throw Object.assign(new Error("Cannot find module 'koffi'"), { code: 'MODULE_NOT_FOUND' });
+  };
+`;
+
+describe('without the package koffi', () => {
+  const launched = { OMPI_COMM_WORLD_SIZE: '2', OMPI_COMM_WORLD_RANK: '0' };
+  const start = (env: NodeJS.ProcessEnv) => {
+    const hook = path.join(path.dirname(program.file), 'without-koffi.cjs');
+    writeFileSync(hook, WITHOUT_KOFFI);
+    const args = ['--require', hook, program.file, 'ranks'];
+    const { DEEPEND_MPI: _, ...own } = process.env;
+    return spawnSync(process.execPath, args, { env: { ...own, ...env }, encoding: 'utf8' });
+  };
+
+  it('several processes are told what to install', () => {
+    const { status, stderr } = start(launched);
+    expect(status).not.toBe(0);
+    expect(stderr).toMatch(
+      /Error: \[distributed\] training on several processes needs the package koffi, .*npm install koffi@/,
+    );
+    expect(stderr).toContain("Cannot find module 'koffi'");
+  });
+
+  it('one process needs none', () => {
+    const { status, stdout, stderr } = start({});
+    expect(status, stderr).toBe(0);
+    expect(JSON.parse(stdout)).toEqual({ name: 'ranks', rank: 0, result: [0, 1, 0] });
+  });
 });
 
 describe('a world of one', () => {

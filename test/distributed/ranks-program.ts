@@ -3,11 +3,12 @@
  * training on ranks. Takes options as JSON; rank 0 prints the result, its weights' checksum included.
  */
 import { createHash } from 'node:crypto';
+import type { Loss } from '@deepend/compiler';
 import { DataLoader } from '@deepend/data';
 import { cpu } from '@deepend/device';
 import { allGather, rank } from '@deepend/distributed';
 import { createModel } from '@deepend/models';
-import { crossEntropy, metrics } from '@deepend/optim';
+import { crossEntropy, metrics, softmaxCrossEntropy } from '@deepend/optim';
 import {
   type Callback,
   checkpoints,
@@ -19,39 +20,63 @@ import {
 import * as tf from '@tensorflow/tfjs-core';
 import * as tfl from '@tensorflow/tfjs-layers';
 import { saveRun } from '../../packages/deepend/src/run/save-run';
+import { NORMALIZED_NETS, type NormalizedNet } from '../helpers/normalized-nets';
 
 interface Asked {
   model?: string;
+  /** A net of `NORMALIZED_NETS` in place of the model, on images of 8×8; its weights are printed. */
+  net?: NormalizedNet;
   samples?: number;
   batchSize?: number;
   options?: Partial<TrainOptions>;
   /** What else the run has, by name. */
   callbacks?: Record<string, unknown>;
   /** On rank 1 only. */
-  onOne?: { lr?: number; samples?: number; atBatch?: 'throw' | 'end' | 'kill' | 'hang' | 'wait' };
+  onOne?: {
+    lr?: number;
+    samples?: number;
+    inLoss?: 'throw' | 'hang' | 'kill';
+    atBatch?: 'throw' | 'end' | 'kill' | 'hang' | 'wait';
+  };
   /** Whether the loss is a sum over the batch. */
   sum?: boolean;
+  /** Whether labels 2 do not count, which most samples have: all of some ranks' shares. */
+  ignore?: boolean;
+  /** The samples of each batch by their places in the data, which is then not shuffled. */
+  order?: number[];
   /** Stops the run after this step, to be resumed. */
   stopAt?: number;
 }
 
 const asked = JSON.parse(process.argv[2] ?? '{}') as Asked;
 const { model = 'book/lenet', samples = 50, batchSize = 16, options, callbacks = {} } = asked;
+const { size, classes } = asked.net ? { size: 8, classes: 3 } : { size: 28, classes: 10 };
+const pixels = size * size;
 const own = rank() === 1 ? asked.onOne : undefined;
 
 function loader(count: number, seed: number) {
-  const images = new Float32Array(count * 28 * 28);
+  const images = new Float32Array(count * pixels);
   let state = seed;
   for (let i = 0; i < images.length; i++) {
     state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
     images[i] = state / 2 ** 32;
   }
-  const labels = Int32Array.from({ length: count }, (_, i) => (i * 7) % 10);
+  const labelOf = (i: number) =>
+    asked.ignore ? (i % 4 === 0 ? (i / 4) % 2 : 2) : (i * 7) % classes;
+  const labels = Int32Array.from({ length: count }, (_, i) => labelOf(i));
   labels.forEach((label, i) => {
-    images.fill(1, i * 784 + label * 28, i * 784 + label * 28 + 28); // a bright row to learn
+    images.fill(1, i * pixels + label * size, i * pixels + (label + 1) * size); // a bright row to learn
   });
-  const dataset = { images, labels, imageShape: [28, 28, 1] as const };
-  return new DataLoader(dataset, { batchSize, shuffle: true, seed: 3 });
+  const dataset = { images, labels, imageShape: [size, size, 1] as const };
+  const { order } = asked;
+  if (!order) return new DataLoader(dataset, { batchSize, shuffle: true, seed: 3 });
+  const from = (i: number) => i - (i % batchSize) + (order[i % batchSize] as number);
+  const ordered = {
+    ...dataset,
+    images: images.map((_, i) => images[from(Math.floor(i / pixels)) * pixels + (i % pixels)] ?? 0),
+    labels: labels.map((_, i) => labels[from(i)] as number),
+  };
+  return new DataLoader(ordered, { batchSize, shuffle: false });
 }
 
 await cpu();
@@ -73,10 +98,11 @@ const wide = () =>
     ],
   });
 
-const net =
+const build = () =>
   model === 'wide'
     ? wide()
-    : await createModel(model, { inputShape: [28, 28, 1], numClasses: 10, seed: 5 + rank() });
+    : createModel(model, { inputShape: [28, 28, 1], numClasses: 10, seed: 5 + rank() });
+const net = asked.net ? NORMALIZED_NETS[asked.net]() : build();
 let run: RunInfo | undefined;
 const observer: Callback = {
   onTrainBegin(info) {
@@ -112,15 +138,27 @@ if (own?.atBatch !== undefined) {
     },
   });
 }
-const { history, stopped } = await train(net, trainIter, loader(33, 12), {
+let losses = 0;
+const faulty: Loss = (logits, labels) => {
+  if (++losses === 2) {
+    if (own?.inLoss === 'throw') throw new Error('the loss of rank 1 is gone');
+    while (own?.inLoss === 'hang');
+    if (own?.inLoss === 'kill') process.kill(process.pid, 'SIGKILL');
+  }
+  return softmaxCrossEntropy(logits, labels);
+};
+const testIter = asked.order ? null : loader(33, 12);
+const { history, stopped } = await train(net, trainIter, testIter, {
   numEpochs: 2,
   lr: own?.lr ?? 0.1,
   metrics: [metrics.topK(3)],
   ...(asked.sum && { loss: crossEntropy({ reduction: 'sum' }) }),
+  ...(asked.ignore && { loss: crossEntropy({ ignoreIndex: 2 }) }),
+  ...(asked.onOne?.inLoss && { loss: faulty }),
   ...options,
   callbacks: list,
 });
-const weights = net.getWeights();
+const weights = net.weights.map((weight) => weight.read());
 const values = await Promise.all(weights.map((weight) => weight.data()));
 const hash = createHash('sha256');
 for (const part of values) hash.update(Buffer.from(part.buffer, part.byteOffset, part.byteLength));
@@ -136,6 +174,6 @@ if (rank() === 0) {
     metrics,
   }));
   console.log(
-    `RESULT ${JSON.stringify({ epochs, stopped, sums, digest: Buffer.from(digest).toString('hex'), digests: Buffer.from(digests).toString('hex'), tensors: tf.memory().numTensors })}`,
+    `RESULT ${JSON.stringify({ epochs, stopped, sums, values: asked.net && values.map((part) => [...part]), digest: Buffer.from(digest).toString('hex'), digests: Buffer.from(digests).toString('hex'), tensors: tf.memory().numTensors })}`,
   );
 }

@@ -9,6 +9,7 @@ import type { EpochRecord } from '@deepend/core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { rowsOf } from '../helpers/full';
 import { type Ended, type Launcher, launchers, mpirun } from '../helpers/mpi';
+import { NORMALIZED_NETS } from '../helpers/normalized-nets';
 import { buildProgram, type Program } from '../helpers/program';
 
 let program: Program;
@@ -27,6 +28,8 @@ interface Result {
   readonly stopped?: string;
   /** Sum of the absolute values of each weight. */
   readonly sums: number[];
+  /** Of each weight, where the program was asked for a net. */
+  readonly values?: number[][];
   /** Of the weights of rank 0. */
   readonly digest: string;
   /** Of the weights of all ranks, joined. */
@@ -158,6 +161,82 @@ describe(`training on ranks${skipped}`, () => {
   );
 });
 
+type Synced = [what: string, asked: { options: object; [more: string]: unknown }, rest?: Grouping];
+interface Grouping {
+  readonly ranks: readonly number[];
+  /** What one process is asked for, so that the same samples are normalized together. */
+  readonly inOne?: object;
+}
+
+const sync = { lr: 0.1, syncBatchNorm: true };
+/** Seven samples: two parts of rank 0, of which the second is normalized by itself, one of others. */
+const PARTS: Grouping = {
+  ranks: [3],
+  inOne: { order: [0, 1, 3, 4, 5, 6, 2], options: { ...sync, microBatch: 6 } },
+};
+const SYNCED: Synced[] = [
+  ...Object.keys(NORMALIZED_NETS).map((net): Synced => [net, { net, options: sync }]),
+  [
+    'momentum, clipping, accumulation and an average',
+    {
+      net: 'compiled layers',
+      options: {
+        ...sync,
+        optimizer: { name: 'sgd', momentum: 0.9 },
+        ...{ clipNorm: 0.5, gradientAccumulationSteps: 3, emaDecay: 0.7 },
+      },
+    },
+  ],
+  ['a sum of losses', { net: 'a module', options: { ...sync, lr: 0.01 }, sum: true }],
+  [
+    'shares without a label that counts',
+    { net: 'compiled layers', options: sync, ignore: true, batchSize: 4, samples: 18 },
+    { ranks: [3] },
+  ],
+  [
+    'parts of a batch, of which some rank has more',
+    {
+      ...{ net: 'compiled layers', batchSize: 7, samples: 14, order: [0, 1, 2, 3, 4, 5, 6] },
+      options: { ...sync, microBatch: 2 },
+    },
+    PARTS,
+  ],
+];
+const SHOWN = ['compiled layers', 'a module', 'parts of a batch, of which some rank has more'];
+
+describe(`batch normalization over all ranks${skipped}`, () => {
+  it.skipIf(skipped).each(rowsOf(SYNCED, ([what]) => SHOWN.includes(what)))(
+    'equals one process: %s',
+    async (what, asked, { ranks = [2, 3], inOne = {} } = {} as Grouping) => {
+      const one = await trained(1, { ...asked, ...inOne });
+      for (const count of ranks) {
+        const many = await trained(count, asked);
+        expectClose(many, one);
+        many.values?.flat().forEach((value, i) => {
+          expect(Math.abs(value - (one.values?.flat()[i] as number))).toBeLessThan(1e-5);
+        });
+        expect(many.digests).toBe(many.digest.repeat(count));
+        // What was recorded stays: one process records other shapes.
+        if (what !== 'a compiled module') expect(many.tensors).toBe(one.tensors);
+        const again = count === 3 && what === 'compiled layers';
+        if (again) expect((await trained(count, asked)).digest).toBe(many.digest);
+      }
+    },
+    300_000,
+  );
+
+  it.skipIf(skipped)(
+    'refuses what it cannot do with an error that names it',
+    async () => {
+      const asked = { net: 'a module', options: { ...sync, carryState: true } };
+      const { code, stdout, stderr } = await onRanks(2, asked);
+      expect(code).not.toBe(0);
+      expect(stderr + stdout).toMatch(/expected "carryState" without "syncBatchNorm", got both/);
+    },
+    120_000,
+  );
+});
+
 // mpirun takes Ctrl-C likewise, unless the shell that started the tests ignores it.
 describe(`SIGTERM to mpirun${openMpi.absent ? ` (skipped: ${openMpi.absent})` : ''}`, () => {
   it.skipIf(openMpi.absent)(
@@ -191,6 +270,11 @@ describe(`SIGTERM to mpirun${openMpi.absent ? ` (skipped: ${openMpi.absent})` : 
   );
 });
 
+/** Between forward and backward pass of a step in which the ranks' normalizations wait. */
+function withinStep(inLoss: string) {
+  return { net: 'compiled layers', options: sync, onOne: { inLoss } };
+}
+
 /** What goes wrong on rank 1, and what is said. */
 const FAULTS: [what: string, asked: object, said: RegExp][] = [
   ['another learning rate', { onOne: { lr: 0.2 } }, /settings on every rank, got lr .* on rank 1/],
@@ -200,6 +284,9 @@ const FAULTS: [what: string, asked: object, said: RegExp][] = [
   ['an endless loop', { onOne: { atBatch: 'hang' } }, /s for rank 1, which does not answer/],
   ['a wait', { onOne: { atBatch: 'wait' } }, /s for rank 1, which computes or loads/],
   ['kill -9', { onOne: { atBatch: 'kill' } }, /rank 1 .* signal 9|KILLED BY SIGNAL: 9/],
+  ['an error within a step', withinStep('throw'), /rank 1 of 2 .* failed: Error: the loss of/],
+  ['an endless loop within a step', withinStep('hang'), /s for rank 1, which does not answer/],
+  ['kill -9 within a step', withinStep('kill'), /rank 1 .* signal 9|KILLED BY SIGNAL: 9/],
 ];
 
 describe(`ends all ranks${skipped}`, () => {
@@ -223,6 +310,18 @@ describe(`MPICH${mpich.absent ? ` (skipped: ${mpich.absent})` : ''}`, () => {
       const { digest, digests } = await trained(2, asked, mpich);
       expect(digests).toBe(digest.repeat(2));
       if (!openMpi.absent) expect(digest).toBe((await trained(2, asked, openMpi)).digest);
+    },
+    120_000,
+  );
+
+  it.skipIf(mpich.absent)(
+    'normalizes over all ranks',
+    async () => {
+      const asked = { net: 'compiled layers', options: sync };
+      const one = await trained(1, asked, mpich);
+      const many = await trained(3, asked, mpich);
+      expectClose(many, one);
+      expect(many.digests).toBe(many.digest.repeat(3));
     },
     120_000,
   );

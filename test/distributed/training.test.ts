@@ -388,6 +388,10 @@ describe('refused before work starts', () => {
       () => ({ compression: 'float8' }),
       /option "compression" must be one of 'none', 'float16', got 'float8'/,
     ],
+    'normalization over all of them': [
+      () => ({ devices: many(2), syncBatchNorm: true }),
+      /"syncBatchNorm" is for several processes \(mpirun\), got 2 devices in one/,
+    ],
     'parts of parts': [
       () => ({ devices: many(2), microBatch: 2 }),
       /"microBatch" must be left out with many devices, got 2/,

@@ -5,6 +5,7 @@ import type { CompiledForward } from './compiled-forward';
 import { EagerPlan } from './eager-plan';
 import type { NonFinite } from './execution';
 import type { AnyLoss, AnyStepOptions, Parameter, ParameterGradient } from './program';
+import { normSync } from './synced-norm';
 import { isTensor, likeTensors, listTensors, mapTensors, type Tensors } from './tensors';
 import type { Measured } from './training-plan';
 
@@ -161,7 +162,8 @@ export class CompiledPlan {
   #stepKey(features: Tensors, labels: Tensors, loss: AnyLoss): string {
     const learned = this.parameters.map(({ variable }) => variable.id).join();
     const names = `${namesOf(features)} ${namesOf(labels)}`;
-    return `step ${lossNumber(loss)} ${names} ${learned} ${this.#stateKey()}`;
+    const synced = normSync() ? 'synced' : '';
+    return `step ${lossNumber(loss)} ${names} ${learned} ${synced} ${this.#stateKey()}`;
   }
 
   #stateKey(): string {

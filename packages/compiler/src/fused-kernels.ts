@@ -136,6 +136,44 @@ export interface FusedKernels {
       dResidual?: Tensor, //           x's shape, with `residual`
     ];
   };
+  /** Moments over all axes but the last. */
+  'deepend.channelMoments': {
+    inputs: { x: Tensor }; //          [..., channels]
+    attrs: None;
+    outputs: [
+      mean: Vector, //                 [channels]
+      unbiased: Vector, //             [channels], Σ(x − mean)² / max(rows − 1, 1)
+    ];
+  };
+  /** The first half of 'deepend.batchNormGradient': the sums of a gradient. */
+  'deepend.batchNormSums': {
+    inputs: {
+      x: Tensor; //                    [..., channels]
+      y: Tensor; //                    x's shape; read only with `relu`
+      dy: Tensor; //                   x's shape
+      mean: Tensor; //                 [channels]
+      invStd: Tensor; //               [channels], 1 / √(variance + epsilon)
+    };
+    attrs: ReluAttrs;
+    outputs: [dGamma: Vector, dBeta: Vector]; // [channels]
+  };
+  /** The second half: dx = a · dz + b · (x − mean) + c, where dz is dy through the ReLU. */
+  'deepend.batchNormApply': {
+    inputs: {
+      x: Tensor; //                    [..., channels]
+      y: Tensor; //                    x's shape; read only with `relu`
+      dy: Tensor; //                   x's shape
+      mean: Tensor; //                 [channels]
+      a: Tensor; //                    [channels]
+      b: Tensor; //                    [channels]
+      c: Tensor; //                    [channels]
+    };
+    attrs: ReluAttrs & { readonly residual: boolean };
+    outputs: [
+      dx: Tensor, //                   x's shape
+      dz?: Tensor, //                  x's shape, with `residual`
+    ];
+  };
   /** Max-pool that passes over its padding. */
   'deepend.maxPool': {
     inputs: { x: Image }; //           [batch, height, width, channels]

@@ -32,6 +32,7 @@ export {
   type ModelWeight,
   type ModuleLike,
 } from './module-contract';
+export { type SyncedNormOptions, syncedNorm } from './norm-parts';
 export { resolvePadding } from './ops/conv';
 export { type ActivationName, activationGradient } from './ops/simple';
 export {
@@ -65,6 +66,7 @@ export type {
 } from './program';
 export { manualSeed, nextSeed, withSeed } from './random-seeds';
 export { checkValues, drawTensor } from './recording/hooks';
+export { type Moments, type NormSync, normSync, withNormSync } from './synced-norm';
 export { gradientsOf } from './tape';
 export { TapePlan } from './tape-plan';
 export {

@@ -3,6 +3,7 @@ import { OutOfMemoryError } from '@deepend/core';
 import * as tf from '@tensorflow/tfjs-core';
 import { withPatches } from './layer-walk';
 import { adviseBatch } from './memory';
+import { withNormSync } from './synced-norm';
 import { listTensors, sliceTensors, type Tensors } from './tensors';
 
 /** The parts of `tf.engine()` that know which data are held. */
@@ -116,7 +117,9 @@ export class StepMemory {
       const x = sliceTensors(features, 0, size);
       const y = sliceTensors(labels, 0, size);
       try {
-        this.#measured(x, y, () => keepingState(() => compute(x, y)));
+        // The other processes take no part.
+        const trial = () => withNormSync(undefined, () => compute(x, y));
+        this.#measured(x, y, () => keepingState(trial));
       } catch {
         // A loss or a module that takes no part of a batch: there is no advice then.
       } finally {

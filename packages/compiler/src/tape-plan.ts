@@ -16,6 +16,7 @@ import {
   orderInputs,
   outputNames,
 } from './model-inputs';
+import { syncedNorm } from './norm-parts';
 import { checkPlacement } from './placement';
 import type {
   AnyLoss,
@@ -33,6 +34,7 @@ import {
 } from './recurrent-states';
 import { refuseUntrainable } from './refusals';
 import { StepMemory } from './step-memory';
+import { normSync } from './synced-norm';
 import { disposeStep, keepingValues, measureOnTape, stepOnTape } from './tape';
 import { listTensors, mapTensors, type Tensors } from './tensors';
 import type { Measured } from './training-plan';
@@ -70,9 +72,9 @@ export class TapePlan {
     this.#endings = model.outputs.map(findEnding);
     this.parameters = parametersOf(model.trainableWeights as unknown as Weight[], true);
     this.statistics = parametersOf(
-      this.#layers
-        .filter((layer) => isNorm(layer) && layer.trainable)
-        .flatMap((layer) => layer.nonTrainableWeights as unknown as Weight[]),
+      learningNorms(this.#layers).flatMap(
+        (layer) => layer.nonTrainableWeights as unknown as Weight[],
+      ),
       false,
     );
     const [shape = []] = model.outputs.map((output) => output.shape);
@@ -177,6 +179,19 @@ export class TapePlan {
     }
   }
 
+  /** @throws TypeError for batch normalization over another axis than the last */
+  requireSyncableNorms(where: string): void {
+    for (const layer of learningNorms(this.#layers)) {
+      const { axis } = layer as unknown as NormLayer;
+      const { length } = [layer.outputShape].flat(1) as number[];
+      if (axis === -1 || axis === length - 1) continue;
+      throw new TypeError(
+        `${where}: "syncBatchNorm" is for batch normalization over the last axis, got axis ` +
+          `${axis} in layer '${layer.name}'; leave the option out, or put channels last`,
+      );
+    }
+  }
+
   /** Sets the states of `stateful` layers to zero, or to copies of the given ones. */
   beginSequence(state?: FlatState): void {
     resetStates(this.#layers);
@@ -272,6 +287,10 @@ export class TapePlan {
 
 const isNorm = (layer: Layer) => layer.getClassName() === 'BatchNormalization';
 
+/** Batch normalization that sees the batch's statistics in training. */
+const learningNorms = (layers: readonly Layer[]): readonly Layer[] =>
+  layers.filter((layer) => isNorm(layer) && layer.trainable);
+
 /** Each weight once, with its variable. */
 function uniqueWeights(model: tfl.LayersModel) {
   const weights = model.trainableWeights as unknown as Weight[];
@@ -289,6 +308,38 @@ function parametersOf(weights: readonly Weight[], trainable: boolean): Parameter
     return [variable.id, { name, shape: variable.shape, trainable, variable }];
   });
   return [...new Map(entries).values()];
+}
+
+/** Batch normalization of TensorFlow.js; it hides what it is made with. */
+interface NormLayer {
+  readonly name: string;
+  readonly axis: number;
+  readonly momentum: number;
+  readonly epsilon: number;
+  readonly gamma?: Weight;
+  readonly beta?: Weight;
+  readonly movingMean: Weight;
+  readonly movingVariance: Weight;
+}
+
+/** Normalizes over all processes, and moves the statistics by biased ones, as the layer does. */
+function syncedCall(layer: NormLayer): LayerCall {
+  const { gamma, beta, epsilon, momentum, movingMean, movingVariance } = layer;
+  const move = (weight: Weight, value: tf.Tensor) => {
+    const moving = weight.read();
+    moving.assign(tf.sub(moving, tf.mul(tf.sub(moving, value), 1 - momentum)));
+  };
+  return (inputs) => {
+    const x = Array.isArray(inputs) ? (inputs[0] as tf.Tensor) : inputs;
+    return syncedNorm(x, {
+      ...{ gamma: gamma?.read(), beta: beta?.read(), epsilon },
+      variable: movingVariance.read().id,
+      onMoments: ({ mean, variance }) => {
+        move(movingMean, mean);
+        move(movingVariance, variance);
+      },
+    });
+  };
 }
 
 type LayerCall = (inputs: tf.Tensor | tf.Tensor[], kwargs: object) => tf.Tensor | tf.Tensor[];
@@ -314,6 +365,10 @@ function trainingPatches(layers: readonly Layer[], seed: number): Patch[] {
         const value: LayerCall = (inputs, kwargs) => call(inputs, { ...kwargs, training: false });
         return { object: layer, field: 'call', value };
       }),
+    ...(normSync() ? learningNorms(layers) : []).map((layer) => {
+      const norm = layer as unknown as NormLayer;
+      return { object: layer, field: 'call', value: syncedCall(norm) };
+    }),
   ];
 }
 

@@ -135,7 +135,7 @@ function trainOptions(settings: Settings): TrainOptions {
   const { epochs, lr, schedule, warmUp: warmUpEpochs, seed, labelSmoothing } = settings;
   const { optimizer: name, momentum, nesterov, weightDecay } = settings;
   const { clipNorm, clipValue, gradientAccumulationSteps, emaDecay } = settings;
-  const { microBatch, compression, fastDevRun, overfitBatches } = settings;
+  const { microBatch, syncBatchNorm, compression, fastDevRun, overfitBatches } = settings;
   const rate = schedules.create(schedule, { lr, numEpochs: epochs });
   return {
     numEpochs: epochs,
@@ -148,7 +148,7 @@ function trainOptions(settings: Settings): TrainOptions {
     },
     ...(labelSmoothing && { loss: crossEntropy({ labelSmoothing }) }),
     ...defined({ clipNorm, clipValue, gradientAccumulationSteps, emaDecay }),
-    ...defined({ microBatch, compression, fastDevRun, overfitBatches }),
+    ...defined({ microBatch, syncBatchNorm, compression, fastDevRun, overfitBatches }),
   };
 }
 

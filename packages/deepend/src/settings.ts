@@ -117,6 +117,10 @@ export const SETTINGS = {
     'how ranks exchange gradients: none, or float16 in half of the bytes',
     { rule: rule.oneOf(['none', 'float16']).optional() },
   ),
+  syncBatchNorm: boolean(
+    '--sync-batch-norm',
+    'normalize over the images of all ranks that mpirun started, not over those of each',
+  ),
   seed: integer(
     '--seed <number>',
     'seed of the sample order, augmentation, initialization and dropout',
@@ -187,6 +191,7 @@ export interface Settings {
   emaDecay?: number;
   microBatch?: number;
   compression?: 'none' | 'float16';
+  syncBatchNorm?: boolean;
   seed: number;
   device: string;
   devices?: string;

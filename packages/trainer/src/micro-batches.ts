@@ -6,12 +6,16 @@
 import {
   type AnyLoss,
   type GradientStream,
+  listTensors,
   type Measured,
+  mapTensors,
   type ParameterGradient,
   sliceTensors,
+  type Tensors,
   type TrainingPlan,
 } from '@deepend/compiler';
 import { mixSeed, OutOfMemoryError } from '@deepend/core';
+import type { Ranks } from '@deepend/distributed';
 import { GradientAccumulator } from '@deepend/optim';
 import * as tf from '@tensorflow/tfjs-core';
 import { type BatchMetrics, isSum, massOf, scalarsOf } from './accumulator';
@@ -22,6 +26,11 @@ interface MicroBatchOptions {
   readonly loss: AnyLoss;
   /** Samples in each part. @default 'auto': whole batches until one does not fit */
   readonly size: number | 'auto' | 'whole' | undefined;
+  /**
+   * The ranks whose parts of the same number are normalized together.
+   * @default each part is normalized for itself
+   */
+  readonly synced?: Pick<Ranks, 'withSyncedNorm'> | undefined;
 }
 
 type Gradients = Measured & { readonly gradients: readonly ParameterGradient[] };
@@ -70,23 +79,67 @@ export class MicroBatches {
     }
   }
 
-  #inParts(batch: AnyBatch, seed: number, stream?: GradientStream): Gradients {
+  /** How many parts a batch has. */
+  numParts(batch: AnyBatch): number {
+    const count = countSamples(batch);
+    return Math.ceil(count / (this.size ?? Math.max(count, 1)));
+  }
+
+  /**
+   * Takes part in what other ranks add up while they compute parts of which this rank has none.
+   * @param batch this rank's share, which may be empty
+   */
+  follow(batch: AnyBatch, { parts, seed }: { parts: number; seed: number }): void {
     const { plan, loss } = this.#options;
+    for (let part = 0; part < parts; part++) {
+      const [x, y] = [zeroSample(batch.features), zeroSample(batch.labels)];
+      try {
+        const step = this.#withNorm(0, () => plan.forwardBackward(x, y, { seed, loss }));
+        const gradients = step.gradients.map(({ gradient }) => gradient);
+        tf.dispose([step.loss, ...(step.correct ? [step.correct] : []), ...gradients]);
+      } finally {
+        tf.dispose([x, y] as tf.TensorContainer);
+      }
+    }
+  }
+
+  #forwardBackward(
+    features: Tensors,
+    labels: Tensors,
+    { seed, stream }: { seed: number; stream?: GradientStream | undefined },
+  ): Gradients {
+    const { plan, loss, synced } = this.#options;
+    const step = () => plan.forwardBackward(features, labels, { seed, loss, stream });
+    if (!synced) return step();
+    // A stream's gradients are scaled by the mass already.
+    return this.#withNorm(syncedMass(loss, labels) / (stream?.scale ?? 1), step);
+  }
+
+  #withNorm<T>(mass: number, step: () => T): T {
+    return this.#options.synced?.withSyncedNorm(mass, step) ?? step();
+  }
+
+  #inParts(batch: AnyBatch, seed: number, stream?: GradientStream): Gradients {
+    const { loss, synced } = this.#options;
     const { features, labels } = batch;
     const count = countSamples(batch);
     const size = this.size ?? count;
-    if (size >= count) return plan.forwardBackward(features, labels, { seed, loss, stream });
+    const massIn = (part: Tensors) => {
+      if (synced) return syncedMass(loss, part);
+      return isSum(loss) ? 1 : massOf(loss, part);
+    };
+    if (size >= count) return this.#forwardBackward(features, labels, { seed, stream });
     const accumulator = new GradientAccumulator();
     const parts: BatchMetrics[] = [];
-    const total = isSum(loss) ? 1 : massOf(loss, labels);
+    const total = massIn(labels);
     try {
       for (let start = 0; start < count; start += size) {
         const length = Math.min(size, count - start);
         const x = sliceTensors(features, start, length);
         const y = sliceTensors(labels, start, length);
         try {
-          const result = plan.forwardBackward(x, y, { seed: mixSeed(seed, start), loss });
-          const mass = isSum(loss) ? 1 : massOf(loss, y);
+          const result = this.#forwardBackward(x, y, { seed: mixSeed(seed, start) });
+          const mass = massIn(y);
           parts.push({ loss: result.loss, correct: result.correct, count: length, mass });
           const fraction = fractionOf(mass ?? length, total ?? count);
           accumulator.add(result.gradients, fraction);
@@ -104,6 +157,26 @@ export class MicroBatches {
     }
   }
 }
+
+/**
+ * Of samples whose labels do not count, but whose features are part of the moments: their gradient
+ * comes from the other ranks' samples and is divided by this mass, so that it must not be 0.
+ */
+const SMALLEST_MASS = 1e-9;
+
+/** What the loss of samples counts on a rank, as a number: 1 for a sum. */
+export function syncedMass(loss: AnyLoss, labels: Tensors): number {
+  if (isSum(loss)) return 1;
+  const mass = massOf(loss, labels) ?? listTensors(labels)[0]?.shape[0] ?? 0;
+  if (typeof mass === 'number') return Math.max(mass, SMALLEST_MASS);
+  const [value = 0] = mass.dataSync();
+  mass.dispose();
+  return Math.max(value, SMALLEST_MASS);
+}
+
+/** One sample of zeros with the shapes of a batch's samples. */
+const zeroSample = (tensors: Tensors): Tensors =>
+  mapTensors(tensors, ({ shape, dtype }) => tf.zeros([1, ...shape.slice(1)], dtype));
 
 /** A part's share of the batch; on the device when either is. */
 const fractionOf = (part: tf.Scalar | number, whole: tf.Scalar | number): tf.Scalar | number =>

@@ -107,6 +107,15 @@ export interface TrainOptions {
    */
   microBatch?: number | 'auto';
   /**
+   * Whether batch normalization normalizes over the samples of all ranks that `mpirun` started, as
+   * `torch.nn.SyncBatchNorm`, not over each rank's own: `nn.BatchNorm1d`, `nn.BatchNorm2d` and the
+   * layers of a `tf.LayersModel`. The ranks then give the numbers of one process. With `microBatch`
+   * the parts of the same number are normalized together. One process has all samples anyway.
+   * @default false
+   * @example true
+   */
+  syncBatchNorm?: boolean;
+  /**
    * A run's folder. Resumes from the newest valid checkpoint in it, and starts from the beginning
    * when there is none. @default no checkpoint is read
    * @example 'runs/resnet18'
@@ -193,6 +202,7 @@ const trainOptions = rule.object({
       "'auto' or an integer of at least 1",
     )
     .optional(),
+  syncBatchNorm: rule.boolean().optional(),
   resume: rule.nonEmptyString('the path of a folder').optional(),
   carryState: rule.boolean().optional(),
   compression: rule.oneOf(['none', 'float16']).optional(),

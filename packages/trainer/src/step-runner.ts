@@ -2,14 +2,16 @@
 
 import {
   type AnyLoss,
+  type GradientStream,
   isModule,
   type Loss,
   type ParameterGradient,
   Plan,
   planOf,
+  TapePlan,
   type TrainingPlan,
 } from '@deepend/compiler';
-import { mixSeed } from '@deepend/core';
+import { backendTraits, mixSeed } from '@deepend/core';
 import { DeviceGroup, Ranks, worldSize } from '@deepend/distributed';
 import {
   clipByNorm,
@@ -24,7 +26,7 @@ import {
 import * as tf from '@tensorflow/tfjs-core';
 import { answersOf, type BatchMetrics, isSum, massOf, readNumber } from './accumulator';
 import { type AnyBatch, type Batch, countSamples } from './loader';
-import { MicroBatches } from './micro-batches';
+import { MicroBatches, syncedMass } from './micro-batches';
 import type { AnyModel } from './model';
 import type { TrainOptions } from './options';
 
@@ -42,6 +44,7 @@ type StepOptions = Pick<
   | 'devices'
   | 'carryState'
   | 'compression'
+  | 'syncBatchNorm'
 >;
 
 export interface StepSettings {
@@ -68,6 +71,8 @@ export class StepRunner {
   readonly #group: DeviceGroup | undefined; // several devices that share each batch
   /** The processes that share each batch, if a launcher of MPI started several. */
   readonly ranks: Ranks | undefined;
+  /** Those over whose samples batch normalization is. */
+  readonly #synced: Ranks | undefined;
   #pendingBatches = 0; // whose gradients wait for an update
   /** Samples or mass of those batches. */
   #pendingMass: number | tf.Scalar = 0;
@@ -75,7 +80,7 @@ export class StepRunner {
   constructor(model: AnyModel, options: StepOptions) {
     const { optimizer = 'sgd', loss = softmaxCrossEntropy, emaDecay, microBatch } = options;
     const { gradientAccumulationSteps = 1, devices, carryState } = options;
-    const { compression = 'none' } = options;
+    const { compression = 'none', syncBatchNorm = false } = options;
     const plan = planOf(model, { carryState });
     if (carryState && typeof microBatch === 'number') {
       throw new TypeError(
@@ -90,19 +95,33 @@ export class StepRunner {
       typeof optimizer === 'string' ? { name: optimizer } : optimizer,
     );
     this.loss = toLoss(WHERE, loss);
+    if (worldSize() > 1) this.ranks = new Ranks(plan, { compression });
+    if (syncBatchNorm && this.ranks) {
+      requireSyncable(plan, options);
+      this.#synced = this.ranks;
+    }
+    // One rank by itself may not split a batch: the others would not.
+    const isWhole = carryState || (this.#synced && typeof microBatch !== 'number');
     this.microBatches = new MicroBatches({
       plan,
       loss: this.loss,
-      size: carryState ? 'whole' : microBatch,
+      size: isWhole ? 'whole' : microBatch,
+      synced: this.#synced,
     });
     if (emaDecay !== undefined) this.ema = new ModelEma(plan, { decay: emaDecay });
     if (gradientAccumulationSteps > 1) this.#accumulator = new GradientAccumulator();
-    if (worldSize() > 1) this.ranks = new Ranks(plan, { compression });
     if (devices && devices.length > 1) {
       if (this.ranks) {
         throw new TypeError(
           `${WHERE}: expected one device on each of ${worldSize()} ranks, got ${devices.length}; ` +
             'leave out "devices": every rank trains on a device of its own',
+        );
+      }
+      if (syncBatchNorm) {
+        throw new TypeError(
+          `${WHERE}: "syncBatchNorm" is for several processes (mpirun), got ${devices.length} ` +
+            'devices in one, of which each normalizes by its own samples; leave the option out, ' +
+            'or train on one device in each process',
         );
       }
       if (isModule(model)) {
@@ -180,17 +199,35 @@ export class StepRunner {
     }
     await ranks.begin(await this.#countsOf(batch));
     const ownSeed = mixSeed(seed, ranks.share.index);
+    const others = await this.#partsOfOthers(batch);
     const own =
       countSamples(batch) > 0
-        ? this.microBatches.forwardBackward(batch, ownSeed, ranks.stream)
+        ? this.microBatches.forwardBackward(batch, ownSeed, this.#stream)
         : undefined;
+    this.microBatches.follow(batch, { parts: others, seed: ownSeed });
     return ranks.join(own);
+  }
+
+  /** What takes gradients as they come; none where following other ranks comes after them. */
+  get #stream(): GradientStream | undefined {
+    return this.#synced && this.microBatches.size !== undefined ? undefined : this.ranks?.stream;
   }
 
   /** The same as plain numbers. */
   async #countsOf(batch: AnyBatch) {
     const { isSum, count, mass = count, answers = count } = this.#numbersOf(batch);
-    return { isSum, count, mass: await takeNumber(mass), answers: await takeNumber(answers) };
+    const numbers = { mass: await takeNumber(mass), answers: await takeNumber(answers) };
+    if (this.#synced && count > 0) numbers.mass = syncedMass(this.loss, batch.labels);
+    return { isSum, count, ...numbers };
+  }
+
+  /** How many parts some rank computes more than this one, where they are normalized as one. */
+  async #partsOfOthers(batch: AnyBatch): Promise<number> {
+    const { microBatches } = this;
+    if (!this.#synced) return 0;
+    const own = microBatches.numParts(batch);
+    // Without parts some rank has one, since the batch has samples.
+    return (microBatches.size === undefined ? 1 : await this.#synced.largest(own)) - own;
   }
 
   /** What a batch's mean loss and accuracy divide by; 0 for an empty share. */
@@ -265,6 +302,24 @@ export class StepRunner {
     this.#forgetPendingMass();
     await this.#group?.end();
   }
+}
+
+/** @throws TypeError for what cannot normalize over several ranks */
+function requireSyncable(plan: TrainingPlan, { carryState }: StepOptions): void {
+  const { isAsynchronous, name } = backendTraits(tf.getBackend());
+  if (isAsynchronous) {
+    throw new TypeError(
+      `${WHERE}: "syncBatchNorm" needs a backend whose values can be read within a step, got ` +
+        `${name}; leave the option out, or train on simd, tensorflow, wasm or cpu-js`,
+    );
+  }
+  if (carryState) {
+    throw new TypeError(
+      `${WHERE}: expected "carryState" without "syncBatchNorm", got both: a rank that has no ` +
+        'samples of a batch follows the others with one that has no state; leave one out',
+    );
+  }
+  if (plan instanceof TapePlan) plan.requireSyncableNorms(WHERE);
 }
 
 const disposeAll = (gradients: readonly ParameterGradient[]) =>

@@ -166,6 +166,87 @@ function batchNormGradient({ inputs, attrs, backend }: Call): TensorInfo[] {
   return dz ? [dx, dGamma, dBeta, dz] : [dx, dGamma, dBeta];
 }
 
+/** The mean and the unbiased variance of each channel, [channels]. */
+function channelMoments({ inputs, backend }: Call): TensorInfo[] {
+  const x = inputs.x as TensorInfo;
+  const rows = splitRows(x);
+  const { channels, blocks } = rows;
+  const mean = backend.output([channels]);
+  const unbiased = backend.output([channels]);
+  backend.temporary((2 * blocks + 4) * channels * 4, (partials) => {
+    const vector = (i: number) => partials + (2 * blocks + i) * channels * 4;
+    // Moving statistics of zeros, which nothing keeps, become those of the batch.
+    const moving = vector(3);
+    new Float32Array(backend.buffer, moving, channels).fill(0);
+    const addresses = {
+      x: pointer(backend, x),
+      partials,
+      a: vector(0),
+      b: vector(1),
+      mean: pointer(backend, mean),
+      invStd: vector(2),
+      movingMean: moving,
+      movingVariance: moving,
+      newMean: pointer(backend, mean),
+      newVariance: pointer(backend, unbiased),
+    };
+    const args = normArgs(addresses, rows, { epsilon: 1 });
+    backend.launch(Task.NormPartial, args, blocks);
+    backend.launch(Task.NormCombine, args, countChannelBlocks(rows));
+  });
+  return [mean, unbiased];
+}
+
+/** dGamma and dBeta. */
+function batchNormSums({ inputs, attrs, backend }: Call): TensorInfo[] {
+  const { x, y, dy, mean, invStd } = inputs as Inputs;
+  const rows = splitRows(x);
+  const { channels, blocks } = rows;
+  const dGamma = backend.output([channels]);
+  const dBeta = backend.output([channels]);
+  backend.temporary((2 * blocks + 3) * channels * 4, (partials) => {
+    const a = partials + 2 * blocks * channels * 4;
+    const addresses = {
+      x: pointer(backend, x),
+      y: pointer(backend, y),
+      dy: pointer(backend, dy),
+      partials,
+      a,
+      b: a + channels * 4,
+      c: a + 2 * channels * 4,
+      mean: pointer(backend, mean),
+      invStd: pointer(backend, invStd),
+      dGamma: pointer(backend, dGamma),
+      dBeta: pointer(backend, dBeta),
+    };
+    const args = normArgs(addresses, rows, attrs);
+    backend.launch(Task.NormBackPartial, args, blocks);
+    backend.launch(Task.NormBackCombine, args, countChannelBlocks(rows));
+  });
+  return [dGamma, dBeta];
+}
+
+/** dx and, with attrs.residual, the shortcut's gradient dz. */
+function batchNormApply({ inputs, attrs, backend }: Call): TensorInfo[] {
+  const { x, y, dy, mean, a, b, c } = inputs as Inputs;
+  const rows = splitRows(x);
+  const dx = backend.output([...x.shape]);
+  const dz = attrs.residual ? backend.output([...x.shape]) : undefined;
+  const addresses = {
+    x: pointer(backend, x),
+    y: pointer(backend, y),
+    dy: pointer(backend, dy),
+    out: pointer(backend, dx),
+    outResidual: pointer(backend, dz),
+    mean: pointer(backend, mean),
+    a: pointer(backend, a),
+    b: pointer(backend, b),
+    c: pointer(backend, c),
+  };
+  backend.launch(Task.NormBackApply, normArgs(addresses, rows, attrs), rows.blocks);
+  return dz ? [dx, dz] : [dx];
+}
+
 /** The sum of each channel, [channels]. */
 function channelSums({ inputs, backend }: Call): TensorInfo {
   const x = inputs.x as TensorInfo;
@@ -201,6 +282,12 @@ export const normKernels: readonly FusedKernel[] = [
   // {x, y, dy, mean, invStd, gamma?} + relu, ceiling?, residual → [dx, dGamma, dBeta, dz?];
   // reads y only for the ReLU
   { name: 'deepend.batchNormGradient', run: batchNormGradient },
+  // {x} → [mean, unbiased variance]
+  { name: 'deepend.channelMoments', run: channelMoments },
+  // {x, y, dy, mean, invStd} + relu, ceiling? → [dGamma, dBeta]; reads y only for the ReLU
+  { name: 'deepend.batchNormSums', run: batchNormSums },
+  // {x, y, dy, mean, a, b, c} + relu, ceiling?, residual → [dx, dz?]
+  { name: 'deepend.batchNormApply', run: batchNormApply },
   // {x} → sums
   { name: 'deepend.channelSums', run: channelSums },
 ];

@@ -1,8 +1,9 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { ensureUnique, hasFusedKernel, runFusedKernel } from '../fused-kernels';
-import { channelSums } from '../primitives';
+import { batchMoments, normalizeBy, normGradient, reluOf } from '../norm-parts';
 import type { Backward, BackwardCall, Operation, OperationKind, Parameter } from '../program';
-import { ACTIVATIONS, activationGradient } from './simple';
+import { normSync } from '../synced-norm';
+import { activationGradient } from './simple';
 
 export interface BatchNormAttrs {
   readonly epsilon: number;
@@ -23,7 +24,9 @@ export interface BatchNormAttrs {
   readonly residual: boolean;
 }
 
-const reluOf = ({ ceiling }: BatchNormAttrs) => (ceiling === undefined ? 'relu' : 'relu6');
+/** Id of the moving variance, which each layer has. */
+const variableOf = ({ params }: Operation<BatchNormAttrs>) =>
+  (params.at(-1) as Parameter).variable.id;
 
 /** gamma, beta (each if present), moving mean, moving variance. */
 function unpack(attrs: BatchNormAttrs, params: readonly tf.Tensor[]) {
@@ -45,7 +48,8 @@ export const batchNorm: OperationKind<BatchNormAttrs> = {
     const training = inTraining && !attrs.frozen;
     const [x, residual] = inputs as [tf.Tensor, tf.Tensor?];
     const { gamma, beta, movingMean, movingVariance } = unpack(attrs, params);
-    if (training && hasFusedKernel('deepend.batchNorm')) {
+    // Over several processes it takes parts, between which they add up their sums.
+    if (training && !normSync() && hasFusedKernel('deepend.batchNorm')) {
       for (const param of operation.params.slice(-2)) ensureUnique(param.variable);
       const fused = runFusedKernel(
         'deepend.batchNorm',
@@ -56,52 +60,32 @@ export const batchNorm: OperationKind<BatchNormAttrs> = {
     }
     if (!training) {
       const tensors = { x, gamma, beta, mean: movingMean, variance: movingVariance, residual };
-      const fused = runFusedKernel('deepend.normalize', tensors, attrs);
-      if (fused) return { output: fused[0] };
+      return { output: normalizeBy(tensors, attrs) };
     }
-    const count = x.size / (x.shape[x.rank - 1] ?? 1); // batch·height·width
-    const mean = training ? tf.div(channelSums(x), count) : movingMean;
-    // Two passes: the mean of squares minus the squared mean would cancel.
-    const variance = training
-      ? tf.div(channelSums(tf.squaredDifference(x, mean)), count)
-      : movingVariance;
+    const { mean, variance, unbiased } = batchMoments(x, variableOf(operation));
+    const output = normalizeBy({ x, gamma, beta, mean, variance, residual }, attrs);
+    const [movedMean, movedVariance] = operation.params.slice(-2).map((param) => param.variable);
+    updateMoving(movedMean as tf.Variable, mean, attrs.momentum);
+    updateMoving(movedVariance as tf.Variable, unbiased, attrs.momentum);
     const invStd = tf.rsqrt(tf.add(variance, attrs.epsilon)); // 1 / √(variance + ε), [channels]
-    const factor = gamma ? tf.mul(gamma, invStd) : invStd;
-    const shift = tf.sub(beta ?? 0, tf.mul(mean, factor));
-    let y = tf.add(tf.mul(x, factor), shift);
-    if (residual) y = tf.add(y, residual);
-    if (attrs.relu) y = ACTIVATIONS[reluOf(attrs)].forward(y);
-    if (!training) return { output: y };
-    const statistics = operation.params.slice(-2).map((param) => param.variable);
-    updateMoving(statistics[0] as tf.Variable, mean, attrs.momentum);
-    updateMoving(
-      statistics[1] as tf.Variable,
-      tf.mul(variance, count / Math.max(count - 1, 1)),
-      attrs.momentum,
-    );
-    return { output: y, saved: [mean, invStd] };
+    return { output, saved: [mean, invStd] };
   },
   backward({ attrs, inputs, params, output, saved, dy, operation, wanted }) {
     if (attrs.frozen) return frozenGradients(attrs, { params, output, dy, wanted });
     const [x] = inputs as [tf.Tensor];
     const { gamma } = unpack(attrs, params);
     const [mean, invStd, context] = saved as [tf.Tensor, tf.Tensor, tf.Tensor?];
-    const fused = runFusedKernel(
-      'deepend.batchNormGradient',
-      { x, y: output, dy, mean, invStd, context, gamma },
-      attrs,
-    );
+    const given = { x, y: output, dy, mean, invStd, gamma };
+    const fused = normSync()
+      ? undefined
+      : runFusedKernel('deepend.batchNormGradient', { ...given, context }, attrs);
     if (fused) return sortGradients(fused, attrs, operation);
-    const count = x.size / (x.shape[x.rank - 1] ?? 1);
-    const dz = attrs.relu ? activationGradient(reluOf(attrs), dy, output) : dy;
-    const dBeta = channelSums(dz);
-    const dGamma = tf.mul(channelSums(tf.mul(dz, tf.sub(x, mean))), invStd);
-    // dx = γ·invStd·(dz − Σdz/n − x̂·Σ(dz·x̂)/n), as a·dz + b·x + c with a, b, c [channels]
-    const a = gamma ? tf.mul(gamma, invStd) : invStd;
-    const b = tf.mul(tf.mul(a, tf.mul(invStd, dGamma)), -1 / count);
-    const c = tf.sub(tf.mul(tf.mul(a, dBeta), -1 / count), tf.mul(b, mean));
-    const dx = wanted[0] ? tf.add(tf.add(tf.mul(dz, a), tf.mul(x, b)), c) : null;
-    return sortGradients([dx, dGamma, dBeta, wanted[1] ? tf.clone(dz) : null], attrs, operation);
+    const [dx, dGamma, dBeta, dz] = normGradient(given, {
+      ...attrs,
+      variable: variableOf(operation),
+    });
+    const found = [wanted[0] ? dx : null, dGamma, dBeta, wanted[1] ? dz : null];
+    return sortGradients(found, attrs, operation);
   },
 };
 

@@ -5,7 +5,15 @@ import { type Patch, withPatches } from '../layer-walk';
 import type { SeedState } from '../random-seeds';
 import { type ActiveRecorder, type Check, type Draw, withRecorder } from './hooks';
 import { Recording } from './recording';
-import { type Attrs, isVariable, type KernelStep, type Ref, type Step, type Value } from './steps';
+import {
+  type Attrs,
+  dependsOnOthers,
+  isVariable,
+  type KernelStep,
+  type Ref,
+  type Step,
+  type Value,
+} from './steps';
 import type { TraceEntry } from './trace';
 
 /** What `runKernelFunc` takes: a registered kernel, or a function with its own gradient. */
@@ -219,6 +227,7 @@ export class Recorder implements ActiveRecorder {
     });
     const isFixed =
       draw === undefined &&
+      !dependsOnOthers(name) &&
       outputs.length > 0 &&
       inputs.every(([, ref]) => ref === undefined || this.#values[ref]?.kind === 'constant') &&
       outputs.every(({ size }) => size <= LARGEST_KEPT);

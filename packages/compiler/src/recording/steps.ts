@@ -1,5 +1,6 @@
 /** What a recording consists of. */
 import type * as tf from '@tensorflow/tfjs-core';
+import { JOINING_KERNELS } from '../synced-norm';
 import type { Check, Draw } from './hooks';
 
 /** A value's place in the list of values. */
@@ -71,8 +72,14 @@ export const outputsOf = (step: Step): readonly Ref[] => {
   return step.kind === 'draw' ? [step.output] : [];
 };
 
+const JOINING = new Set<string>(JOINING_KERNELS);
+
+/** Whether a kernel gives other values for the same inputs: those of other processes. */
+export const dependsOnOthers = (kernelName: string): boolean => JOINING.has(kernelName);
+
 /** Whether a step does more than compute values. */
 export const hasEffect = (step: Step): boolean =>
   step.kind === 'assign' ||
   step.kind === 'check' ||
-  (step.kind === 'kernel' && (step.outputs.length === 0 || step.name in CHANGED_IN_PLACE));
+  (step.kind === 'kernel' &&
+    (step.outputs.length === 0 || step.name in CHANGED_IN_PLACE || dependsOnOthers(step.name)));

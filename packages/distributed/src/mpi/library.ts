@@ -47,6 +47,12 @@ export interface MpiLibrary {
   /** Another communicator of the same ranks, whose operations are apart from those of the first. */
   readonly duplicate: Call<[comm: Handle, into: BigUint64Array | Int32Array]>;
   readonly allToAll: Call<[Address, number, Handle, Address, number, Handle, Handle]>;
+  /** Begins a reduction, whose handle comes into `request`. */
+  readonly beginAllReduce: Call<
+    [Address, Address, number, type: Handle, op: Handle, comm: Handle, request: BigUint64Array]
+  >;
+  /** Whether it has ended: 1 in `done`. */
+  readonly test: Call<[request: BigUint64Array, done: Int32Array, status: Address]>;
 }
 
 /** Stack of a thread that calls MPI: MPICH needs more than koffi's 128 KiB. */
@@ -140,5 +146,7 @@ function functions(
     allGather: declareOne('Allgather', 'p i h p i h h'),
     duplicate: declareOne('Comm_dup', 'h p'),
     allToAll: declareOne('Alltoall', 'p i h p i h h'),
+    beginAllReduce: declareOne('Iallreduce', 'p p i h h h p'),
+    test: declareOne('Test', 'p p p'),
   };
 }

@@ -3,7 +3,14 @@
  * of its share of each batch; sums over all ranks give what one process would compute, and every
  * rank makes the same update. Li et al. 2020, https://arxiv.org/abs/2006.15704.
  */
-import type { GradientStream, Parameter, ParameterGradient, TrainingPlan } from '@deepend/compiler';
+import {
+  type GradientStream,
+  type NormSync,
+  type Parameter,
+  type ParameterGradient,
+  type TrainingPlan,
+  withNormSync,
+} from '@deepend/compiler';
 import { backendTraits, type Share } from '@deepend/core';
 import * as tf from '@tensorflow/tfjs-core';
 import { readTensors, totalSize } from '../arrays';
@@ -61,6 +68,8 @@ export class Ranks {
   readonly #world: World;
   readonly #plan: TrainingPlan;
   readonly #options: RanksOptions;
+  /** A number of each variable, from 1: the same on every rank. */
+  readonly #numbers: ReadonlyMap<number, number>;
   #background: BackgroundSums | undefined;
   #sums: GradientSums | undefined;
   #step: Step | undefined;
@@ -69,6 +78,8 @@ export class Ranks {
     this.#plan = plan;
     this.#options = options;
     this.#world = getWorld();
+    const all = [...plan.parameters, ...plan.statistics];
+    this.#numbers = new Map(all.map(({ variable }, i) => [variable.id, i + 1]));
   }
 
   /** Whether this process writes and prints for all. */
@@ -176,7 +187,7 @@ export class Ranks {
     await this.#world.allReduce(tail, 'sum');
     const [loss = 0, correct = 0, hasCorrect, ...isWanted] = tail;
     const sumOf = ({ variable }: Parameter) => sums.get(variable.id) as tf.Tensor;
-    for (const statistic of statistics) statistic.variable.assign(sumOf(statistic));
+    for (const statistic of statistics) setStatistic(statistic.variable, sumOf(statistic));
     tf.dispose([...statistics, ...parameters.filter((_, i) => !isWanted[i])].map(sumOf));
     const { isSum, mass } = step.all;
     this.#step = undefined;
@@ -205,6 +216,28 @@ export class Ranks {
       const values = isAsynchronous ? ((await tensor?.data()) as Float32Array) : undefined;
       sums.add(parameter, { tensor, weight, values });
     }
+  }
+
+  /**
+   * Runs a part of a step, in which batch normalization is over the samples of all ranks.
+   * @param mass what the loss of this rank's samples counts; 0 for samples that do not count, so
+   *   that a rank without samples comes to the same sums as the others
+   */
+  withSyncedNorm<T>(mass: number, work: () => T): T {
+    const sync: NormSync = {
+      size: this.#world.size,
+      mass,
+      sum: (values) => this.#world.sumNow(values),
+      layerOf: (variableId) => this.#numbers.get(variableId) ?? 0,
+    };
+    return withNormSync(sync, work);
+  }
+
+  /** The largest of the ranks' integers. */
+  async largest(own: number): Promise<number> {
+    const values = Int32Array.of(own);
+    await this.#world.allReduce(values, 'max');
+    return values[0] as number;
   }
 
   /**
@@ -316,6 +349,13 @@ export class Ranks {
         "backend ('deepend devices' shows it)",
     );
   }
+}
+
+/** A mean over the ranks; of integers, such as a number of batches, which are equal on all. */
+function setStatistic(variable: tf.Variable, mean: tf.Tensor): void {
+  tf.tidy(() => {
+    variable.assign(variable.dtype === 'int32' ? tf.cast(tf.round(mean), 'int32') : mean);
+  });
 }
 
 /** The sum of the losses, the number correct, and whether there is one. */

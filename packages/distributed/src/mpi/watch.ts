@@ -15,7 +15,7 @@ const ANSWER_MS = 5000;
 
 const TAGS = { question: 7001, answer: 7002 } as const;
 /** Room for an `MPI_Status` of any library. */
-const STATUS = new Uint8Array(64);
+export const STATUS = new Uint8Array(64);
 
 /** Which rank watches, and of how many. */
 interface Place {
@@ -38,6 +38,7 @@ export class Watch {
   #askedAt: number | undefined;
   #answers = new Map<number, number>();
   #timer: NodeJS.Timeout | undefined;
+  #polledAt = 0;
 
   /** @param onMissing called once, with what is known of the rank that does not come */
   constructor(mpi: MpiLibrary, place: Place, onMissing: (why: string) => void) {
@@ -68,7 +69,13 @@ export class Watch {
     clearInterval(this.#timer);
   }
 
+  /** Polls when it is time, for a rank that waits where no timer runs. */
+  pollWhenDue(): void {
+    if (performance.now() - this.#polledAt >= POLL_MS) this.#poll();
+  }
+
   #poll(): void {
+    this.#polledAt = performance.now();
     this.#exchange();
     if (this.#waitingSince === undefined) return;
     const now = performance.now();

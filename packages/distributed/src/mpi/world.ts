@@ -10,13 +10,19 @@ import type { Handle, MpiOperation, ValueType } from './implementations';
 import { findLaunch, type Launch } from './launcher';
 import { type MpiLibrary, openMpi, THREAD_MULTIPLE } from './library';
 import type { Compression } from './sum-program';
-import { Watch } from './watch';
+import { STATUS, Watch } from './watch';
 
 /** Values that ranks exchange. */
 export type Values = Float32Array | Float64Array | Int32Array | Uint8Array;
 
 /** Exit codes after SIGHUP, SIGINT and SIGTERM. */
 const SIGNAL_CODES = [129, 130, 143];
+
+/** How often a rank asks for a result without a pause, and how long it then pauses each time. */
+const QUICK_TRIES = 200;
+const PAUSE_MS = 0.05;
+/** Memory that nobody writes, to wait on. */
+const NEVER = new Int32Array(new SharedArrayBuffer(4));
 
 /** Bytes of a host's name that are compared. */
 const HOST_BYTES = 256;
@@ -38,6 +44,8 @@ export class World {
   #ended = false;
   #waited = 0;
   #watch: Watch | undefined;
+  /** A communicator for what is reduced while other operations are in progress. */
+  #nested: Handle = 0;
 
   constructor(launch: Launch | undefined) {
     const mpi = launch && openMpi(launch);
@@ -51,6 +59,9 @@ export class World {
       this.rank = read((into) => mpi.rank(mpi.handles.world, into));
       this.size = read((into) => mpi.size(mpi.handles.world, into));
       this.hosts = this.#gatherHosts(mpi);
+      const copy = roomForHandle(mpi);
+      mpi.duplicate(mpi.handles.world, copy);
+      this.#nested = copy[0] as Handle;
     }
     if (mpi && this.size > 1) this.#watch = new Watch(mpi, this, (why) => this.abort(why));
     const host = this.hosts[this.rank];
@@ -127,6 +138,32 @@ export class World {
     });
   }
 
+  /**
+   * Sums in place, and returns when it is done: in the middle of a step, where no other code of
+   * this process can run. Other operations may be in progress. MPI's own waiting would keep this
+   * rank from answering the others and from finding one that hangs.
+   */
+  sumNow(values: Float64Array): void {
+    const mpi = this.#mpi;
+    if (!mpi) return;
+    const { inPlace, handles } = mpi;
+    const { types, operations } = handles;
+    const request = new BigUint64Array(1);
+    const done = new Int32Array(1);
+    const by = [types.float64, operations.sum, this.#nested] as const;
+    const start = performance.now();
+    this.#watch?.begin();
+    requireSuccess(mpi.beginAllReduce(inPlace, values, values.length, ...by, request));
+    for (let tries = 0; ; tries++) {
+      requireSuccess(mpi.test(request, done, STATUS));
+      if (done[0] === 1) break;
+      if (tries > QUICK_TRIES) Atomics.wait(NEVER, 0, 0, PAUSE_MS);
+      this.#watch?.pollWhenDue();
+    }
+    this.#watch?.end();
+    this.#waited += (performance.now() - start) / 1000;
+  }
+
   /** Overwrites the arrays of all ranks by that of `root`. */
   broadcast(values: Values, root: number): Promise<void> {
     return this.#run((mpi, done) => {
@@ -170,9 +207,8 @@ export class World {
   async backgroundSums(compression: Compression): Promise<BackgroundSums | undefined> {
     const mpi = this.#mpi;
     if (!mpi) return undefined;
-    const { world } = mpi.handles;
-    const into = typeof world === 'bigint' ? new BigUint64Array(1) : new Int32Array(1);
-    await this.#run((_, done) => mpi.duplicate.async(world, into, done));
+    const into = roomForHandle(mpi);
+    await this.#run((_, done) => mpi.duplicate.async(mpi.handles.world, into, done));
     const [communicator] = into;
     return new BackgroundSums({
       file: mpi.file,
@@ -211,13 +247,23 @@ export class World {
             this.#watch?.end();
             this.#waited += (performance.now() - start) / 1000;
             if (!error && code === 0) resolve();
-            else reject(error ?? new Error(`[distributed] MPI failed with error code ${code}`));
+            else reject(error ?? failure(code));
           });
         }),
     );
     this.#last = run.catch(() => undefined);
     return run;
   }
+}
+
+/** Where MPI writes a handle: an address or an integer. */
+const roomForHandle = ({ handles }: MpiLibrary) =>
+  typeof handles.world === 'bigint' ? new BigUint64Array(1) : new Int32Array(1);
+
+const failure = (code: number) => new Error(`[distributed] MPI failed with error code ${code}`);
+
+function requireSuccess(code: number): void {
+  if (code !== 0) throw failure(code);
 }
 
 /** A string that C ended by a zero. */

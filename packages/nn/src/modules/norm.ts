@@ -1,4 +1,5 @@
 /** Normalization of channels-last data, with PyTorch's numbers. */
+import { type Moments, normSync, syncedNorm } from '@deepend/compiler';
 import { checkOptions, formatValue, rule } from '@deepend/core';
 import * as tf from '@tensorflow/tfjs-core';
 import { layerNorm } from '../functional/index';
@@ -147,6 +148,7 @@ abstract class BatchNorm extends Module {
     }
     checkLastAxis(where, x, this.numFeatures, 'features');
     const { epsilon = 1e-5 } = this.#options;
+    if (this.training && normSync()) return this.#synced(x, epsilon);
     return tf.tidy(() => {
       const { mean, variance } = this.#statistics(x);
       const scale = tf.rsqrt(tf.add(variance, epsilon));
@@ -168,12 +170,26 @@ abstract class BatchNorm extends Module {
     }
     const axes = x.shape.slice(0, -1).map((_, axis) => axis);
     const batch = tf.moments(x, axes);
-    if (this.training) this.#track(batch, count);
+    if (this.training) {
+      const unbiased = tf.mul(batch.variance, count / (count - 1));
+      this.#track({ mean: batch.mean, unbiased });
+    }
     return batch;
   }
 
+  /** Normalizes over the samples of several processes. */
+  #synced(x: tf.Tensor, epsilon: number): tf.Tensor {
+    const { weight, bias, running_var: variance } = this;
+    return syncedNorm(x, {
+      ...{ gamma: weight ?? undefined, beta: bias ?? undefined, epsilon },
+      variable: (variance ?? weight)?.id ?? -1,
+      where: `[nn] ${this.name}`,
+      onMoments: (moments) => this.#track(moments),
+    });
+  }
+
   /** Moves the running statistics, with the unbiased variance as PyTorch does. */
-  #track({ mean, variance }: Statistics, count: number): void {
+  #track({ mean, unbiased }: Pick<Moments, 'mean' | 'unbiased'>): void {
     const { momentum = 0.1 } = this.#options;
     const { running_mean, running_var, num_batches_tracked: tracked } = this;
     if (!running_mean || !running_var || !tracked) return;
@@ -182,7 +198,7 @@ abstract class BatchNorm extends Module {
     const toward = (running: tf.Variable, value: tf.Tensor) =>
       running.assign(tf.add(running, tf.mul(tf.sub(value, running), share)));
     toward(running_mean, mean);
-    toward(running_var, tf.mul(variance, count / (count - 1)));
+    toward(running_var, unbiased);
   }
 }
 
