@@ -2,7 +2,7 @@
 import fc from 'fast-check';
 import { Task } from '../../packages/backend-simd/assembly/ops';
 import { calls, type Move } from './moves';
-import { booleans, integers, numbers, seeds, shapes } from './operations';
+import { booleans, integers, numbers, oddNumbers, seeds, shapes } from './operations';
 
 export const CASTS: readonly Move[] = [
   {
@@ -75,6 +75,8 @@ export const CASTS: readonly Move[] = [
       { inputs: { x: integers([70_001], 1, [-1e7, 1e7]) }, attrs: { dtype: 'float32' } },
       { inputs: { x: booleans([70_001], 1) }, attrs: { dtype: 'float32' } },
       { inputs: { x: booleans([70_001], 1) }, attrs: { dtype: 'int32' } },
+      { inputs: { x: oddNumbers([70_001], 1) }, attrs: { dtype: 'bool' } },
+      { inputs: { x: integers([70_001], 1, [-2, 2]) }, attrs: { dtype: 'bool' } },
     ],
     small: { inputs: { x: integers([4], 1) }, attrs: { dtype: 'float32' } },
     tasks: [Task.Cast],

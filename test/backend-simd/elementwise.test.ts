@@ -7,6 +7,7 @@ import { rowsOf, runsOf } from '../helpers/full';
 import {
   type Allowed,
   booleans,
+  broadcast,
   expectLikeStock,
   integers,
   type Numbers,
@@ -82,27 +83,6 @@ describe.each(UNARY)('$kernel $attrs', ({ kernel, attrs, allowed }) => {
     expect(tasksOf({ kernel, attrs, inputs: { x: integers([3], 1) } })).toEqual([]);
   });
 });
-
-/**
- * A result's shape, and two operands': each without some of the first dimensions, and with 1 for
- * some others.
- */
-const broadcast = fc
-  .record({
-    shape: shapes(),
-    drop: fc.tuple(fc.nat(6), fc.nat(6)),
-    ones: fc.tuple(fc.nat(63), fc.nat(63)),
-    whole: fc.nat(2),
-  })
-  .map(({ shape, drop, ones, whole }) =>
-    [0, 1].map((operand) => {
-      if (whole === operand) return shape;
-      const narrow = shape.map((length, axis) =>
-        ((ones[operand] as number) >> axis) & 1 ? 1 : length,
-      );
-      return narrow.slice(Math.min(drop[operand] as number, shape.length));
-    }),
-  );
 
 const BINARY: readonly { kernel: string; names?: readonly [string, string]; allowed?: Allowed }[] =
   [
@@ -186,11 +166,15 @@ describe('other operations', () => {
     expect(tasksOf({ kernel: 'AddN', inputs })).toEqual([Task.Binary, Task.Binary]);
   });
 
-  it('Select takes from one or the other', async () => {
+  it.each([
+    ['float32', oddNumbers],
+    ['int32', integers],
+    ['bool', booleans],
+  ] as const)('Select takes from one or the other: %s', async (_, make) => {
     const inputs = (shape: number[], seed: number) => ({
       condition: booleans(shape, seed),
-      t: oddNumbers(shape, seed + 1),
-      e: oddNumbers(shape, seed + 2),
+      t: make(shape, seed + 1),
+      e: make(shape, seed + 2),
     });
     const property = fc.asyncProperty(cases, ({ shape, seed }) =>
       expectLikeStock({ kernel: 'Select', inputs: inputs(shape, seed) }),

@@ -2,7 +2,7 @@
 import fc from 'fast-check';
 import { Task } from '../../packages/backend-simd/assembly/ops';
 import { calls, type Move, makers } from './moves';
-import { numbers, seeds, shapes } from './operations';
+import { booleans, numbers, seeds, shapes } from './operations';
 
 const permutations = (shape: number[]) =>
   fc.shuffledSubarray(
@@ -147,6 +147,7 @@ export const MOVES: readonly Move[] = [
     large: [
       { inputs: { x: numbers([300, 200], 1) }, attrs: { reps: [1, 3] } },
       { inputs: { x: numbers([300, 1], 1) }, attrs: { reps: [2, 300] } },
+      { inputs: { x: booleans([30, 1, 70], 1) }, attrs: { reps: [1, 40, 1] } },
     ],
     small: { inputs: { x: numbers([4, 3], 1) }, attrs: { reps: [2, 1] } },
     tasks: [Task.CopyStrided],

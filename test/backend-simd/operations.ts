@@ -213,3 +213,24 @@ export const shapes = ({ minRank = 0, maxRank = 6, minSize = 0 } = {}) =>
     .filter((shape) => size(shape) <= 6000);
 
 export const seeds = fc.nat(9999);
+
+/**
+ * A result's shape, and two operands': each without some of the first dimensions, and with 1 for
+ * some others.
+ */
+export const broadcast = fc
+  .record({
+    shape: shapes(),
+    drop: fc.tuple(fc.nat(6), fc.nat(6)),
+    ones: fc.tuple(fc.nat(63), fc.nat(63)),
+    whole: fc.nat(2),
+  })
+  .map(({ shape, drop, ones, whole }) =>
+    [0, 1].map((operand) => {
+      if (whole === operand) return shape;
+      const narrow = shape.map((length, axis) =>
+        ((ones[operand] as number) >> axis) & 1 ? 1 : length,
+      );
+      return narrow.slice(Math.min(drop[operand] as number, shape.length));
+    }),
+  );

@@ -102,10 +102,26 @@ const eluGradient: RandomCalls = fc.tuple(anyShape, seeds, make).map(([shape, se
   kernel: 'EluGrad',
   inputs: { dy: draw(shape, seed), y: draw(shape, seed + 1) },
 }));
-const selection: RandomCalls = fc.tuple(anyShape, seeds, make).map(([shape, seed, draw]) => ({
+const chosen = fc.constantFrom<Draw>(oddNumbers, integers, booleans);
+const selection: RandomCalls = fc.tuple(anyShape, seeds, chosen).map(([shape, seed, draw]) => ({
   kernel: 'Select',
   inputs: { condition: booleans(shape, seed), t: draw(shape, seed), e: draw(shape, seed + 1) },
 }));
+const logical: RandomCalls = ofTwo.map(({ inputs, kernel }): Operation => {
+  const [a, b] = Object.values(inputs).map(({ shape }, i) => booleans(shape, i)) as [
+    Numbers,
+    Numbers,
+  ];
+  if (kernel === 'Add') return { kernel: 'LogicalNot', inputs: { x: a } };
+  return { kernel: kernel < 'L' ? 'LogicalAnd' : 'LogicalOr', inputs: { a, b } };
+});
+const topK: RandomCalls = fc
+  .record({ shape: withRank(1), fraction: side(1, 8), seed: seeds })
+  .map(({ shape, fraction, seed }) => ({
+    kernel: 'TopK',
+    inputs: { x: numbers(shape, seed) },
+    attrs: { k: Math.ceil(((shape.at(-1) ?? 0) * fraction) / 8), sorted: true },
+  }));
 const sums: RandomCalls = fc
   .tuple(anyShape, seeds, make, side(1, 5))
   .map(([shape, seed, draw, count]) => ({
@@ -434,6 +450,23 @@ const resize: RandomCalls = fc
     attrs: { size, alignCorners: mode === 1, halfPixelCenters: mode === 2 },
   }));
 
+const resizeGradient: RandomCalls = fc
+  .record({
+    kernel: fc.constantFrom('ResizeBilinearGrad', 'ResizeNearestNeighborGrad'),
+    shape: fc.tuple(side(1, 3), side(1, 17), side(1, 17), fc.oneof(side(1, 5), side(16, 40))),
+    size: fc.tuple(side(1, 40), side(1, 40)),
+    mode: fc.nat(2),
+    seed: seeds,
+  })
+  .map(({ kernel, shape, size, mode, seed }) => ({
+    kernel,
+    inputs: {
+      images: numbers(shape, seed),
+      dy: numbers([shape[0], ...size, shape[3]], seed),
+    },
+    attrs: { alignCorners: mode === 1, halfPixelCenters: mode === 2 },
+  }));
+
 const random: RandomCalls = fc
   .tuple(anyShape, seeds, fc.boolean())
   .map(([shape, seed, isDropout]): Operation => {
@@ -639,6 +672,11 @@ export const RANDOM_CALLS: readonly RandomCalls[] = [
     activationGradient,
     eluGradient,
     selection,
+    selection,
+    logical,
+    logical,
+    topK,
+    topK,
     sums,
     reduction,
     reduction,
@@ -663,5 +701,18 @@ export const RANDOM_CALLS: readonly RandomCalls[] = [
   ...[matMul, matMul, matMul, matMul, grouped, grouped],
   ...[0, 1, 2, 3].flatMap((direction) => CONVOLUTIONS.map((of) => conv(of, direction))),
   ...[depthwise, depthwise, depthwise, pooling, pooling, pooling, pooling],
-  ...[norm, norm, norm, norm, resize, resize, random, random, update, update],
+  ...[
+    norm,
+    norm,
+    norm,
+    norm,
+    resize,
+    resize,
+    resizeGradient,
+    resizeGradient,
+    random,
+    random,
+    update,
+    update,
+  ],
 ];

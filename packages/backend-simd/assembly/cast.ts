@@ -16,11 +16,38 @@ function convert(kind: i32, x: usize, i: i32): v128 {
   return kind == CastKind.ByteToFloat ? f32x4.convert_i32x4_s(words) : words;
 }
 
+/** Whether four numbers differ from 0, as masks. */
+// @ts-ignore: decorator
+@inline
+function isSet(kind: i32, x: usize): v128 {
+  const v = v128.load(x);
+  return kind == CastKind.FloatToByte
+    ? f32x4.ne(v, f32x4.splat(0))
+    : i32x4.ne(v, i32x4.splat(0));
+}
+
+/** Bytes that are 1 where a number is not 0, NaN too. */
+// @ts-ignore: decorator
+@inline
+function toBytes(kind: i32, x: usize, out: usize, first: i32, end: i32): void {
+  let i = first;
+  for (; i + 8 <= end; i += 8) {
+    const from = x + <usize>i * 4;
+    const words = i16x8.narrow_i32x4_s(isSet(kind, from), isSet(kind, from + 16));
+    v128.store64_lane(
+      out + <usize>i, v128.and(i8x16.narrow_i16x8_s(words, words), i8x16.splat(1)), 0,
+    );
+  }
+  for (; i < end; i++)
+    store<u8>(out + <usize>i, <u8>(i32x4.extract_lane(isSet(kind, x + <usize>i * 4), 0) & 1));
+}
+
 /** One tile of the job is a block of numbers. */
 export function cast(args: CastArgs, tile: i32): void {
   const kind = args.kind, x = <usize>args.x, out = <usize>args.out;
   const end = min32(args.count, (tile + 1) * args.block);
   let i = tile * args.block;
+  if (kind >= CastKind.FloatToByte) return toBytes(kind, x, out, i, end);
   for (; i + 4 <= end; i += 4) v128.store(out + <usize>i * 4, convert(kind, x, i));
   // A kernel may read up to 64 bytes past the end of a tensor, but must not write there.
   for (; i < end; i++) store<i32>(out + <usize>i * 4, i32x4.extract_lane(convert(kind, x, i), 0));

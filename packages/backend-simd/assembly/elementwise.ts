@@ -104,7 +104,7 @@ function byteRow(
 /** Where a row begins, in floats from the start of the tensor. */
 // @ts-ignore: decorator
 @inline
-function place(args: BinaryArgs, r: i32, s0: i32, s1: i32, s2: i32, s3: i32, s4: i32): i32 {
+export function place(args: BinaryArgs, r: i32, s0: i32, s1: i32, s2: i32, s3: i32, s4: i32): i32 {
   let at = (r % args.size1) * s0; r /= args.size1;
   at += (r % args.size2) * s1; r /= args.size2;
   at += (r % args.size3) * s2; r /= args.size3;
@@ -169,6 +169,20 @@ export function binary(args: BinaryArgs, tile: i32): void {
 @unmanaged
 export class SelectArgs {
   condition: u32; a: u32; b: u32; out: u32; count: i32; block: i32;
+  bytes: i32; // of a number: 4, or 1
+}
+
+/** Of numbers of one byte: see select4. */
+// @ts-ignore: decorator
+@inline
+function selectBytes(condition: usize, a: usize, b: usize, out: usize, first: i32, end: i32): void {
+  let i = <usize>first;
+  for (; i + 16 <= <usize>end; i += 16) {
+    const chosen = i8x16.eq(v128.load(condition + i), i8x16.splat(1));
+    v128.store(out + i, v128.bitselect(v128.load(a + i), v128.load(b + i), chosen));
+  }
+  for (; i < <usize>end; i++)
+    store<u8>(out + i, load<u8>(condition + i) == 1 ? load<u8>(a + i) : load<u8>(b + i));
 }
 
 /** out = condition ? a : b; a condition is one byte. One tile of the job is a block of numbers. */
@@ -180,6 +194,7 @@ export function select4(args: SelectArgs, tile: i32): void {
     out = <usize>args.out;
   const one = i32x4.splat(1);
   let i = tile * args.block;
+  if (args.bytes == 1) return selectBytes(condition, a, b, out, i, end);
   for (; i + 4 <= end; i += 4) {
     const words = i32x4.extend_low_i16x8_u(
       i16x8.extend_low_i8x16_u(v128.load32_zero(condition + <usize>i)),

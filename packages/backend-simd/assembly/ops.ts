@@ -16,6 +16,7 @@ export enum Task {
   Select, Fill, OneHot, RandomUniform, Dropout, ResizeBilinear, ResizeNearest,
   RecurrentStep, RecurrentGradient, LayerNorm, LayerNormGradient, EmbeddingGradient,
   Attention, AttentionGradient, GatherRows, ArgExtreme,
+  TopK, Logical, ResizeGradient,
 }
 
 export enum UnaryOp {
@@ -33,13 +34,16 @@ export enum BinaryOp {
   Greater, GreaterEqual, Less, LessEqual, Equal, NotEqual,
 }
 
+/** Of bytes. */
+export enum LogicalOp { And, Or, Not }
+
 export enum ReduceOp { Sum, Prod, Max, Min }
 
 export enum SoftmaxKind { Softmax, LogSoftmax, CrossEntropyIndices, CrossEntropyProbabilities }
 
 export enum RecurrentCell { Tanh, Relu, Gru, Lstm }
 
-export enum CastKind { IntToFloat, ByteToFloat, ByteToInt }
+export enum CastKind { IntToFloat, ByteToFloat, ByteToInt, FloatToByte, IntToByte }
 
 export enum UpdateRule {
   Sgd, Momentum, Nesterov, Adam,

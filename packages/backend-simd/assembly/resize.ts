@@ -1,4 +1,4 @@
-/** Resizes images (forward only). Two tables say which source rows and columns to read. */
+/** Resizes images. Two tables say which source rows and columns to read. */
 import { min32 } from './simd';
 import { scratch } from './threads';
 

@@ -19,6 +19,7 @@ import { BinaryArgs, SelectArgs, binary, select4 } from './elementwise';
 import { EmbeddingArgs, embeddingGradient } from './embedding';
 import { ArgExtremeArgs, GatherRowsArgs, argExtreme, gatherRows } from './gather';
 import { LayerNormArgs, layerNorm, layerNormGradient } from './layer-norm';
+import { logical } from './logical';
 import { MatMulArgs, PackArgs, matMul, packB } from './matmul';
 import { CopyArgs, TransposeArgs, copyStrided, transposeMatrix } from './move';
 import { NormArgs, channelSumsPartial, normApply, normCombine, normPartial } from './norm';
@@ -28,7 +29,9 @@ import { RandomArgs, dropout, randomUniform } from './random';
 import { RecurrentArgs, recurrentGradient, recurrentStep } from './recurrent';
 import { ReduceRowsArgs, reduceRows } from './reduce';
 import { ResizeArgs, resizeBilinear, resizeNearest } from './resize';
+import { ResizeGradientArgs, resizeGradient } from './resize-gradient';
 import { SoftmaxArgs, softmax } from './softmax';
+import { TopKArgs, topK } from './top-k';
 import { UnaryArgs, unary } from './unary';
 import { UpdateArgs, update } from './update';
 import {
@@ -112,6 +115,10 @@ export function runTile(task: i32, args: usize, tile: i32): void {
     case Task.Attention: return attention(changetype<AttentionArgs>(args), tile);
     case Task.GatherRows: return gatherRows(changetype<GatherRowsArgs>(args), tile);
     case Task.ArgExtreme: return argExtreme(changetype<ArgExtremeArgs>(args), tile);
+    case Task.TopK: return topK(changetype<TopKArgs>(args), tile);
+    case Task.Logical: return logical(changetype<BinaryArgs>(args), tile);
+    case Task.ResizeGradient:
+      return resizeGradient(changetype<ResizeGradientArgs>(args), tile);
     case Task.AttentionGradient: return attentionGradient(changetype<AttentionArgs>(args), tile);
   }
 }

@@ -161,9 +161,12 @@ inline void binary(const BinaryArgs& args, int tile, Thread& t) {
 inline void select4(const SelectArgs& args, int tile, Thread& t) {
   const int end = min(args.count, (tile + 1) * args.block);
   const uint8_t* condition = t.at<uint8_t>(args.condition);
-  const uint32_t *a = t.at<uint32_t>(args.a), *b = t.at<uint32_t>(args.b);
-  uint32_t* out = t.at<uint32_t>(args.out);
-  for (int i = tile * args.block; i < end; i++) out[i] = condition[i] == 1 ? a[i] : b[i];
+  auto choose = [&](auto* out, const auto* a, const auto* b) {
+    for (int i = tile * args.block; i < end; i++) out[i] = condition[i] == 1 ? a[i] : b[i];
+  };
+  if (args.bytes == 1)
+    choose(t.at<uint8_t>(args.out), t.at<uint8_t>(args.a), t.at<uint8_t>(args.b));
+  else choose(t.at<uint32_t>(args.out), t.at<uint32_t>(args.a), t.at<uint32_t>(args.b));
 }
 
 /** One tile of the job is a block of numbers. */
@@ -173,12 +176,17 @@ inline void cast(const CastArgs& args, int tile, Thread& t) {
   const uint8_t* bytes = t.at<uint8_t>(args.x);
   float* floats = t.at(args.out);
   int32_t* ints = t.at<int32_t>(args.out);
+  uint8_t* flags = t.at<uint8_t>(args.out); // 1 where a number is not 0, NaN too
   if (args.kind == CastKind_IntToFloat)
     for (int i = first; i < end; i++) floats[i] = float(words[i]);
   else if (args.kind == CastKind_ByteToFloat)
     for (int i = first; i < end; i++) floats[i] = float(bytes[i]);
-  else
+  else if (args.kind == CastKind_ByteToInt)
     for (int i = first; i < end; i++) ints[i] = bytes[i];
+  else if (args.kind == CastKind_FloatToByte)
+    for (int i = first; i < end; i++) flags[i] = t.at(args.x)[i] != 0;
+  else
+    for (int i = first; i < end; i++) flags[i] = words[i] != 0;
 }
 
 /** One tile of the job is a block of numbers. */

@@ -1,6 +1,5 @@
 /**
- * Copies with strides, for transpose, pad, slice, concat, tile and reverse, and resizing of images.
- * Numbers of copies are 32 bits of any type.
+ * Copies with strides, for transpose, pad, slice, concat, tile and reverse, of 32 bits of any type.
  */
 #pragma once
 #include "gemm.hpp"
@@ -82,73 +81,6 @@ inline void transposeMatrix(const TransposeArgs& args, int tile, Thread& t) {
             std::memcpy(out + column * oStep + row, x + row * xStep + column, 4);
       }
     }
-  }
-}
-
-/** Interpolates a source row horizontally, to `outWidth` pixels in double precision. */
-inline void blendAcross(const ResizeArgs& args, const float* row, double* out, Thread& t) {
-  const ResizeEntry* columns = t.at<ResizeEntry>(args.columnTable);
-  for (int c = 0; c < args.outWidth; c++) {
-    const float *left = row + size_t(columns[c].first) * args.channels,
-                *right = row + size_t(columns[c].second) * args.channels;
-    for (int d = 0; d < args.channels; d++) {
-      const double a = left[d], b = right[d];
-      *out++ = a + (b - a) * columns[c].fraction;
-    }
-  }
-}
-
-/**
- * In double precision and in stock cpu's order, so that the results are equal to the bit. The last
- * two source rows are kept after horizontal interpolation: when an image is enlarged, several new
- * rows lie between the same two. One tile of the job is a block of the result's rows.
- */
-inline void resizeBilinear(const ResizeArgs& args, int tile, Thread& t) {
-  const int count = args.outWidth * args.channels;
-  const size_t stride = size_t(args.width) * args.channels;
-  const ResizeEntry* rows = t.at<ResizeEntry>(args.rowTable);
-  double *top = reinterpret_cast<double*>(t.scratch), *bottom = top + count;
-  int inTop = -1, inBottom = -1;
-  const int end = min(args.rows, (tile + 1) * args.block);
-  for (int r = tile * args.block; r < end; r++) {
-    const ResizeEntry& row = rows[r % args.outHeight];
-    const int first = r / args.outHeight * args.height + row.first;
-    const int second = first - row.first + row.second;
-    if (inTop != first && inBottom == first) {
-      double* kept = top;
-      top = bottom;
-      inTop = first;
-      bottom = kept;
-      inBottom = -1;
-    }
-    if (inTop != first) {
-      blendAcross(args, t.at(args.x) + first * stride, top, t);
-      inTop = first;
-    }
-    if (second != first && inBottom != second) {
-      blendAcross(args, t.at(args.x) + second * stride, bottom, t);
-      inBottom = second;
-    }
-    const double* below = second == first ? top : bottom;
-    float* out = t.at(args.out) + size_t(r) * count;
-    for (int i = 0; i < count; i++)
-      out[i] = float(top[i] + (below[i] - top[i]) * row.fraction);
-  }
-}
-
-/** Reads only `first` of each entry. One tile of the job is a block of the result's rows. */
-inline void resizeNearest(const ResizeArgs& args, int tile, Thread& t) {
-  const size_t pixel = args.channels, stride = args.width * pixel;
-  const ResizeEntry *rows = t.at<ResizeEntry>(args.rowTable),
-                    *columns = t.at<ResizeEntry>(args.columnTable);
-  const int end = min(args.rows, (tile + 1) * args.block);
-  for (int r = tile * args.block; r < end; r++) {
-    const float* row = t.at(args.x) +
-                       (size_t(r / args.outHeight) * args.height + rows[r % args.outHeight].first) *
-                           stride;
-    float* out = t.at(args.out) + size_t(r) * args.outWidth * pixel;
-    for (int c = 0; c < args.outWidth; c++, out += pixel)
-      std::memcpy(out, row + columns[c].first * pixel, pixel * 4);
   }
 }
 

@@ -374,6 +374,16 @@ export interface FusedKernels {
     attrs: { readonly name: CurveName };
     outputs: [dx: Tensor]; //              the same shape
   };
+  /** The gradient of bilinear resizing of images. */
+  'deepend.resizeBilinearGradient': {
+    inputs: { dy: Image }; //              [batch, outHeight, outWidth, channels]
+    attrs: {
+      readonly xShape: readonly [number, number, number, number];
+      readonly alignCorners: boolean;
+      readonly halfPixelCenters: boolean;
+    };
+    outputs: [dx: Image]; //               xShape: [batch, height, width, channels]
+  };
   /** One optimizer update of all weights, in place. */
   'deepend.update': {
     inputs: None;

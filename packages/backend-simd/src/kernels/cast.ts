@@ -5,11 +5,13 @@ import type { SimdBackend } from '../backend';
 import { BLOCK } from './strides';
 import { type Call, type Kernel, size } from './types';
 
-/** Casts to a wider type. Stock cpu casts to narrower ones. */
+/** Stock cpu casts floats to integers. */
 const CASTS: Record<string, CastKind | undefined> = {
   'int32 float32': CastKind.IntToFloat,
   'bool float32': CastKind.ByteToFloat,
   'bool int32': CastKind.ByteToInt,
+  'float32 bool': CastKind.FloatToByte,
+  'int32 bool': CastKind.IntToByte,
 };
 
 const castKind = ({ inputs, attrs }: Call) => CASTS[`${inputs.x?.dtype} ${attrs.dtype}`];

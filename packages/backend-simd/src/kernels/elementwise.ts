@@ -19,7 +19,8 @@ function broadcastStrides(shape: readonly number[], rank: number): number[] {
 
 /** The collapsed walk over a result and its two operands. */
 function planWalk(a: readonly number[], b: readonly number[], out: readonly number[]): Dimension[] {
-  if (util.arraysEqual(a as number[], b as number[])) return [{ size: size(out), steps: [1, 1] }];
+  if ([a, b].every((shape) => util.arraysEqual(shape as number[], out as number[])))
+    return [{ size: size(out), steps: [1, 1] }];
   const aStrides = broadcastStrides(a, out.length);
   const bStrides = broadcastStrides(b, out.length);
   return collapse(
@@ -30,46 +31,48 @@ function planWalk(a: readonly number[], b: readonly number[], out: readonly numb
   );
 }
 
-/** out = a ∘ b. Without broadcasting, out may be one of the operands. */
-export function pairwise(backend: SimdBackend, op: BinaryOp, a: Place, b: Place, out: Place): void {
-  if (size(out.shape) === 0) return;
+/** How a task walks over a result and its two operands. */
+export function walkPairs(a: Place, b: Place, out: Place) {
   const walk = planWalk(a.shape, b.shape, out.shape);
   const { columns, outer, rows, rowBlock, columnBlock, columnBlocks, tiles } = rowsAndColumns(walk);
   const [aStep = 1, bStep = 1] = columns.steps;
-  backend.launch(
-    Task.Binary,
-    {
-      a: a.at,
-      b: b.at,
-      out: out.at,
-      op,
-      inner: columns.size,
-      aStep,
-      bStep,
-      rows,
-      rowBlock,
-      columnBlock,
-      columnBlocks,
-      size1: outer[0]?.size ?? 1,
-      size2: outer[1]?.size ?? 1,
-      size3: outer[2]?.size ?? 1,
-      size4: outer[3]?.size ?? 1,
-      a0: outer[0]?.steps[0] ?? 0,
-      a1: outer[1]?.steps[0] ?? 0,
-      a2: outer[2]?.steps[0] ?? 0,
-      a3: outer[3]?.steps[0] ?? 0,
-      a4: outer[4]?.steps[0] ?? 0,
-      b0: outer[0]?.steps[1] ?? 0,
-      b1: outer[1]?.steps[1] ?? 0,
-      b2: outer[2]?.steps[1] ?? 0,
-      b3: outer[3]?.steps[1] ?? 0,
-      b4: outer[4]?.steps[1] ?? 0,
-    },
-    tiles,
-  );
+  const args = {
+    a: a.at,
+    b: b.at,
+    out: out.at,
+    inner: columns.size,
+    aStep,
+    bStep,
+    rows,
+    rowBlock,
+    columnBlock,
+    columnBlocks,
+    size1: outer[0]?.size ?? 1,
+    size2: outer[1]?.size ?? 1,
+    size3: outer[2]?.size ?? 1,
+    size4: outer[3]?.size ?? 1,
+    a0: outer[0]?.steps[0] ?? 0,
+    a1: outer[1]?.steps[0] ?? 0,
+    a2: outer[2]?.steps[0] ?? 0,
+    a3: outer[3]?.steps[0] ?? 0,
+    a4: outer[4]?.steps[0] ?? 0,
+    b0: outer[0]?.steps[1] ?? 0,
+    b1: outer[1]?.steps[1] ?? 0,
+    b2: outer[2]?.steps[1] ?? 0,
+    b3: outer[3]?.steps[1] ?? 0,
+    b4: outer[4]?.steps[1] ?? 0,
+  };
+  return { args, tiles };
 }
 
-const locate = (backend: SimdBackend, x: TensorInfo): Place => ({
+/** out = a ∘ b. Without broadcasting, out may be one of the operands. */
+export function pairwise(backend: SimdBackend, op: BinaryOp, a: Place, b: Place, out: Place): void {
+  if (size(out.shape) === 0) return;
+  const { args, tiles } = walkPairs(a, b, out);
+  backend.launch(Task.Binary, { ...args, op }, tiles);
+}
+
+export const locate = (backend: SimdBackend, x: TensorInfo): Place => ({
   at: backend.pointer(x),
   shape: x.shape,
 });
@@ -114,14 +117,14 @@ function takesSelect({ inputs: { condition, t, e } }: Call): boolean {
   return (
     shapes.size === 1 &&
     condition?.dtype === 'bool' &&
-    t?.dtype === 'float32' &&
-    e?.dtype === 'float32'
+    t?.dtype === e?.dtype &&
+    ['float32', 'int32', 'bool'].includes(t?.dtype as string)
   );
 }
 
 function select({ inputs, backend }: Call): TensorInfo {
   const { condition, t, e } = inputs as { condition: TensorInfo; t: TensorInfo; e: TensorInfo };
-  const out = backend.output(t.shape);
+  const out = backend.output(t.shape, t.dtype);
   const count = size(t.shape);
   backend.launch(
     Task.Select,
@@ -132,6 +135,7 @@ function select({ inputs, backend }: Call): TensorInfo {
       out: backend.pointer(out),
       count,
       block: BLOCK,
+      bytes: t.dtype === 'bool' ? 1 : 4,
     },
     Math.ceil(count / BLOCK),
   );

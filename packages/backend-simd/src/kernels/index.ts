@@ -8,6 +8,7 @@ import { functionalKernels } from './functional';
 import { fusedKernels } from './fused';
 import { fusedConvKernels } from './fused-conv';
 import { gatherKernels } from './gather';
+import { logicalKernels } from './logical';
 import { matMulKernels } from './matmul';
 import { moveKernels } from './move';
 import { normKernels } from './norm';
@@ -17,6 +18,7 @@ import { recurrentKernels } from './recurrent';
 import { reduceKernels } from './reduce';
 import { resizeKernels } from './resize';
 import { softmaxKernels } from './softmax';
+import { topKKernels } from './top-k';
 import type { Kernel } from './types';
 import { unaryKernels } from './unary';
 
@@ -33,10 +35,12 @@ export const KERNELS: readonly Kernel[] = [
   ...attentionKernels,
   ...unaryKernels,
   ...elementwiseKernels,
+  ...logicalKernels,
   ...reduceKernels,
   ...softmaxKernels,
   ...moveKernels,
   ...gatherKernels,
+  ...topKKernels,
   ...castKernels,
   ...resizeKernels,
   ...randomKernels,

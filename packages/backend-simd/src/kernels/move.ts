@@ -2,6 +2,7 @@
 import { backend_util, slice_util, type TensorInfo, util } from '@tensorflow/tfjs-core';
 import type { SimdBackend } from '../backend';
 import { fill, toBits } from './cast';
+import { broadcastMask, isBroadcast } from './logical';
 import { copy, fits } from './strided-copy';
 import { type Dimension, rowMajorStrides } from './strides';
 import { type Call, type Kernel, size } from './types';
@@ -200,7 +201,11 @@ export const moveKernels: readonly Kernel[] = [
   { name: 'Slice', takes, run: slice },
   { name: 'Concat', takes: takesOneType, run: concat },
   { name: 'Pack', takes: takesOneType, run: pack },
-  { name: 'Tile', takes: (call) => takes(call) && fits(tileWalk(call)), run: tile },
+  {
+    name: 'Tile',
+    takes: (call) => isBroadcast(call) || (takes(call) && fits(tileWalk(call))),
+    run: (call) => (isBroadcast(call) ? broadcastMask(call) : tile(call)),
+  },
   { name: 'Reverse', takes, run: reverse },
   {
     name: 'SplitV',

@@ -59,6 +59,7 @@ const FUSED: Readonly<Record<FusedKernelName, Cost>> = {
   'deepend.maxPool': none,
   'deepend.maxPoolGradient': none,
   'deepend.dropout': none,
+  'deepend.resizeBilinearGradient': none,
   'deepend.softmaxCrossEntropy': none,
   'deepend.weightedCrossEntropy': none,
   'deepend.recurrent': ({ inputs }) => product(inputs.projected) * (inputs.weightHh?.at(-1) ?? 1),

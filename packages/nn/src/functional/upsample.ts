@@ -1,4 +1,5 @@
 /** Bilinear resizing with its gradient. */
+import { runFusedKernel } from '@deepend/compiler';
 import { formatValue } from '@deepend/core';
 import * as tf from '@tensorflow/tfjs-core';
 import { expectFloat, expectShape, refuse } from './checks';
@@ -18,8 +19,16 @@ function weightsOf(from: number, to: number): tf.Tensor2D {
   return tf.tensor2d(weights, [to, from]);
 }
 
+type Shape = [batch: number, height: number, width: number, channels: number];
+
+function resizeGradient(dy: tf.Tensor4D, xShape: Shape): tf.Tensor {
+  const attrs = { xShape, alignCorners: false, halfPixelCenters: true };
+  const fused = runFusedKernel('deepend.resizeBilinearGradient', { dy }, attrs);
+  return fused?.[0] ?? composedGradient(dy, xShape);
+}
+
 /** TensorFlow.js's gradient knows no half-pixel centers: two products with the weights. */
-function resizeGradient(dy: tf.Tensor4D, [, height = 1, width = 1]: readonly number[]): tf.Tensor {
+function composedGradient(dy: tf.Tensor4D, [, height, width]: Shape): tf.Tensor {
   const [batch, rows, columns, channels] = dy.shape;
   const down = tf.broadcastTo(tf.expandDims(weightsOf(height, rows), 0), [batch, rows, height]);
   const lines = tf.matMul(down, tf.reshape(dy, [batch, rows, columns * channels]), true, false);
