@@ -7,6 +7,7 @@
 {"kind": "load", "size": 224, "batch": 64, "folder": "class/name.jpg below it", "times": 4, "seconds": 3}     the same files so many times
 {"kind": "conv" | "conv_input" | "conv_filter", "x": [n, h, w, c], "filters": 64, "kernel": 3, "stride": 1, "padding": 1, ...}   calls per second
 {"kind": "matmul", "size": 1024, ...}                                                                         calls per second
+{"kind": "function", "name": "conv1d", ...}                                                                        steps per second of peer_functions.py's
 {"kind": "forget"}                                                                                            drops the nets
 
 With --cuda nets are trained on the GPU; "tf32": true lets products round to TF32, as PyTorch's convolutions do by default, false does not.
@@ -26,6 +27,7 @@ from torch.nn import functional as F
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "golden"))
 from book_plain import NETS as PLAIN_NETS
 from book_residual import NETS as RESIDUAL_NETS
+from peer_functions import function_step
 from peer_models import MODELS, loss_of
 
 BOOK_NETS = {name: {**PLAIN_NETS, **RESIDUAL_NETS}["book/" + name] for name in ("alexnet", "vgg16", "nin", "densenet")}
@@ -173,6 +175,10 @@ def step(model, batch, parameters, seconds, format="contiguous", **_):
     return batch * per_second(work, seconds)
 
 
+def function(name, seconds, format="contiguous", **_):
+    return per_second(once(("function", name, format), lambda: function_step(name, FORMATS[format])), seconds)
+
+
 def round_to(tf32):
     torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = tf32
 
@@ -274,7 +280,7 @@ def forget(**_):
     return 0.0
 
 
-KINDS = {"train": train, "infer": infer, "step": step, "load": load, "matmul": matmul, "conv": conv, "conv_input": conv, "conv_filter": conv, "forget": forget}
+KINDS = {"train": train, "infer": infer, "step": step, "function": function, "load": load, "matmul": matmul, "conv": conv, "conv_input": conv, "conv_filter": conv, "forget": forget}
 
 if CUDA and not torch.cuda.is_available():
     print(json.dumps({"fault": f"torch {torch.__version__} of python3 sees no GPU"}), flush=True)

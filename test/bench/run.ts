@@ -9,6 +9,7 @@ import path from 'node:path';
 import { describeBuild, getThreads, setThreads, simdInfo } from '@deepend/backend-simd';
 import { type Dataset, device, loadFashionMnist } from 'deepend';
 import { measureRanks } from './distributed';
+import { measureFunctions } from './functions';
 import { type Contender, interleave } from './interleave';
 import {
   GPU_FLOOR,
@@ -262,7 +263,10 @@ const sections = {
   speed,
   scaling,
   distributed: () => measureRanks({ ...options, onRow }),
-  kernels: () => measureKernels({ ...options, peer, onRow }),
+  kernels: async () => {
+    await measureKernels({ ...options, peer, onRow });
+    await measureFunctions({ ...options, peer, onRow });
+  },
 };
 await (options.device ? onGpu() : sections[options.section]());
 if (rows.length === 0) console.log(`nothing was measured for '${options.words.join(' ')}'`);

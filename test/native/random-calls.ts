@@ -164,24 +164,34 @@ const crossEntropy: RandomCalls = fc
     },
   }));
 
-/** Some rows do not count, and some labels of those are no classes. */
-const weighted: RandomCalls = crossEntropy.map(({ inputs }) => {
-  const { logits, labels } = inputs as Record<string, Numbers>;
-  const rows = logits?.shape[0] ?? 0;
-  const values = Float32Array.from({ length: rows }, (_, i) => i % 3);
-  const given = labels?.values.map((label, i) =>
-    labels.shape.length === 1 && i % 3 === 0 ? -100 : label,
-  );
-  return {
-    kernel: 'deepend.weightedCrossEntropy',
-    inputs: {
-      logits: logits as Numbers,
-      labels: { ...(labels as Numbers), values: given as Numbers['values'] },
-      weights: { dtype: 'float32', shape: [rows], values },
-      mass: { dtype: 'float32', shape: [], values: Float32Array.of(7) },
-    },
-  };
-});
+/** Some rows do not count, and some labels of those are no classes; some are smoothed. */
+const weighted: RandomCalls = fc
+  .tuple(crossEntropy, fc.constantFrom(0, 0, 0.2), fc.boolean())
+  .map(([{ inputs }, smoothing, hasClassWeights]) => {
+    const { logits, labels } = inputs as Record<string, Numbers>;
+    const rows = logits?.shape[0] ?? 0;
+    const values = Float32Array.from({ length: rows }, (_, i) => i % 3);
+    const isIndices = labels?.shape.length === 1;
+    const classWeights: Numbers = {
+      dtype: 'float32',
+      shape: [logits?.shape[1] ?? 0],
+      values: Float32Array.from({ length: logits?.shape[1] ?? 0 }, (_, i) => i % 4),
+    };
+    const given = labels?.values.map((label, i) =>
+      labels.shape.length === 1 && i % 3 === 0 ? -100 : label,
+    );
+    return {
+      kernel: 'deepend.weightedCrossEntropy',
+      inputs: {
+        logits: logits as Numbers,
+        labels: { ...(labels as Numbers), values: given as Numbers['values'] },
+        weights: { dtype: 'float32', shape: [rows], values },
+        mass: { dtype: 'float32', shape: [], values: Float32Array.of(7) },
+        ...(isIndices && hasClassWeights && { classWeights }),
+      },
+      attrs: { smoothing: isIndices ? smoothing : 0 },
+    };
+  });
 
 const size = fc.oneof(
   { weight: 6, arbitrary: side(0, 70) },

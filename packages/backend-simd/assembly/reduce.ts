@@ -45,7 +45,7 @@ function wideJoin1(op: i32, a: f64, b: f64): f64 {
  */
 // @ts-ignore: decorator
 @inline
-function wideAlong(op: i32, x: usize, count: i32): f64 {
+export function wideAlong(op: i32, x: usize, count: i32): f64 {
   if (op == ReduceOp.Prod) {
     let product: f64 = 1;
     for (let i = 0; i < count; i++) product *= <f64>load<f32>(x + <usize>i * 4);

@@ -1,7 +1,7 @@
 /** Softmax and log-softmax over rows, and the cross-entropy of indices or probabilities. */
 import { exp4, get, put } from './simd';
 import { ReduceOp } from './ops';
-import { along } from './reduce';
+import { along, wideAlong } from './reduce';
 import { min32 } from './simd';
 import { SoftmaxKind } from './ops';
 
@@ -12,6 +12,8 @@ export class SoftmaxArgs {
   kind: i32; // SoftmaxKind
   scale: f32; // of the cross-entropy and its gradient: 1 / batch
   weights: u32; // of the rows, in the cross-entropy; 0: all 1
+  classWeights: u32; // of the classes, for indices; 0: all 1
+  smoothing: f32; // fraction of each label that is spread over the classes, for indices
 }
 
 /** Writes e^(x - largest) for a row of logits. @returns the sum */
@@ -84,6 +86,8 @@ function crossEntropy(args: SoftmaxArgs, r: i32, x: usize, out: usize): void {
     }
     scaleRow(out, columns, <f32>(scale / sum));
     subtractRow(out, labels, columns, <f32>scale);
+  } else if (args.classWeights != 0 || args.smoothing != 0) {
+    loss = spreadLabel(args, x, out, target, sum, shift, scale);
   } else {
     const isClass = <u32>target < <u32>columns, at = <usize>target * 4;
     const slope = isClass ? <f32>((<f64>load<f32>(out + at) / sum - 1) * scale) : 0;
@@ -95,6 +99,55 @@ function crossEntropy(args: SoftmaxArgs, r: i32, x: usize, out: usize): void {
   }
   store<f32>(<usize>args.losses + place, <f32>(loss * scale));
   store<f32>(<usize>args.correct + place, firstLargest(x, columns) == target ? weight : 0);
+}
+
+/** Σ weights · (shift − x) over the classes, and in `spread` Σ weights. */
+function spreadLoss(args: SoftmaxArgs, x: usize, shift: f64): f64 {
+  const columns = args.columns, weights = <usize>args.classWeights;
+  spread = <f64>columns;
+  if (!weights) return <f64>columns * shift - wideAlong(ReduceOp.Sum, x, columns);
+  let loss: f64 = 0;
+  spread = 0;
+  for (let i = 0; i < columns; i++) {
+    const weight = <f64>load<f32>(weights + <usize>i * 4);
+    if (weight == 0) continue;
+    loss += weight * (shift - <f64>load<f32>(x + <usize>i * 4));
+    spread += weight;
+  }
+  return loss;
+}
+let spread: f64 = 0;
+
+/**
+ * The loss of a label that is weighted by its class and spread over the others, each with its own
+ * weight: −Σ u·log p, with u = weight · (smoothing / columns, and 1 − smoothing more for the
+ * label). Changes `out` from exponentials to the gradient, p · Σ u − u.
+ */
+function spreadLabel(
+  args: SoftmaxArgs, x: usize, out: usize, target: i32, sum: f64, shift: f64, scale: f64,
+): f64 {
+  const columns = args.columns, weights = <usize>args.classWeights, at = <usize>target * 4;
+  const even = <f64>args.smoothing / <f64>columns;
+  const isClass = <u32>target < <u32>columns;
+  let weight: f64 = isClass ? 1 : 0;
+  if (isClass && weights) weight = <f64>load<f32>(weights + at);
+  const sharp = (1 - <f64>args.smoothing) * weight;
+  let loss = sharp > 0 ? sharp * (shift - <f64>load<f32>(x + at)) : 0, mass = sharp;
+  if (even > 0) {
+    loss += even * spreadLoss(args, x, shift);
+    mass += even * spread;
+  }
+  const factor = mass / sum;
+  const slope: f64 = isClass ? <f64>load<f32>(out + at) * factor - even * weight - sharp : 0;
+  const by = f32x4.splat(<f32>(factor * scale)), rest = f32x4.splat(<f32>(even * scale));
+  for (let i = 0, count = 0; i < columns; i += count) {
+    count = columns - i >= 4 ? 4 : 1;
+    const to = out + <usize>i * 4;
+    const u = weights ? f32x4.mul(get(weights + <usize>i * 4, count), rest) : rest;
+    put(to, f32x4.sub(f32x4.mul(get(to, count), by), u), count);
+  }
+  if (isClass) store<f32>(out + at, <f32>(slope * scale));
+  return loss;
 }
 
 /** out −= labels · scale */

@@ -117,6 +117,41 @@ inline int firstLargest(const float* x, int columns) {
 }
 
 /**
+ * The loss of a label that is weighted by its class and spread over the others: see
+ * assembly/softmax.ts. Changes `out` from exponentials to the gradient.
+ */
+inline double spreadLabel(const SoftmaxArgs& args, const float* x, float* out, int target,
+                          double sum, double shift, double scale, Thread& t) {
+  const int columns = args.columns;
+  const float* weights = t.optional(args.classWeights);
+  const double smoothing = args.smoothing, even = smoothing / columns;
+  const bool isClass = uint32_t(target) < uint32_t(columns);
+  const double weight = !isClass ? 0 : weights ? double(weights[target]) : 1;
+  const double sharp = (1 - smoothing) * weight;
+  double loss = sharp > 0 ? sharp * (shift - double(x[target])) : 0, mass = sharp;
+  if (even > 0 && !weights) {
+    loss += even * (columns * shift - sumAlong(x, columns));
+    mass += smoothing;
+  } else if (even > 0) {
+    for (int i = 0; i < columns; i++) {
+      const double u = even * double(weights[i]);
+      if (u == 0) continue;
+      loss += u * (shift - double(x[i]));
+      mass += u;
+    }
+  }
+  const double factor = mass / sum;
+  const double slope = isClass ? double(out[target]) * factor - even * weight - sharp : 0;
+  const V by = splat(float(factor * scale)), rest = splat(float(even * scale));
+  eachChannels(columns, [&](int i, int count) {
+    const V u = weights ? loadUpTo(weights + i, count) * rest : rest;
+    storeUpTo(out + i, loadUpTo(out + i, count) * by - u, count);
+  });
+  if (isClass) out[target] = float(slope * scale);
+  return loss;
+}
+
+/**
  * One row's loss, whether its largest logit is the label's, and in `out` the gradient of the
  * logits. Sums are in double precision, since losses are compared with those of other frameworks. A
  * row of weight 0 is not read.
@@ -137,6 +172,11 @@ inline void crossEntropy(const SoftmaxArgs& args, int r, const float* x, float* 
   const double scale = double(args.scale) * double(weight), shift = double(largest) + std::log(sum);
   const int target =
       indices ? *reinterpret_cast<const int32_t*>(labels) : firstLargest(labels, columns);
+  correct = firstLargest(x, columns) == target ? weight : 0;
+  if (indices && (args.classWeights || args.smoothing != 0)) {
+    lossOf = float(spreadLabel(args, x, out, target, sum, shift, scale, t) * scale);
+    return;
+  }
   const bool isClass = indices && uint32_t(target) < uint32_t(columns);
   const float slope = isClass ? float((double(out[target]) / sum - 1) * scale) : 0;
   double loss = isClass ? shift - double(x[target]) : 0;
@@ -151,7 +191,6 @@ inline void crossEntropy(const SoftmaxArgs& args, int r, const float* x, float* 
     for (int i = 0; i < columns; i++)
       if (labels[i] != 0) loss -= double(labels[i]) * (double(x[i]) - shift);
   lossOf = float(loss * scale);
-  correct = firstLargest(x, columns) == target ? weight : 0;
 }
 
 /**

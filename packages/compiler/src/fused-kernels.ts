@@ -205,19 +205,25 @@ export interface FusedKernels {
     attrs: None;
     outputs: [loss: tf.Scalar, correct: tf.Scalar, dLogits: tf.Tensor2D];
   };
-  /** Cross-entropy of logits over rows that do not count alike, and its gradient. */
+  /**
+   * Cross-entropy of each row of logits, and the gradient of their sum. With class weights or
+   * smoothing (Szegedy et al. 2015), a label is u = classWeight · (smoothing / classes, and
+   * 1 − smoothing more for the label), the loss −Σ u·log p.
+   */
   'deepend.weightedCrossEntropy': {
     inputs: {
       logits: tf.Tensor2D; //          [rows, classes]
       labels: Tensor; //               int32 [rows], or probabilities [rows, classes]
-      weights: Vector; //              [rows]; a row of weight 0 is not read, nor its label
-      mass: tf.Scalar; //              divides the loss
+      weights?: Optional<Vector>; //   [rows]; a row of weight 0 is not read, nor its label
+      classWeights?: Optional<Vector>; // [classes], for indices
+      mass?: Optional<tf.Scalar>; //   divides the losses
     };
-    attrs: None;
+    /** For indices. 0: a label is its class. */
+    attrs: { readonly smoothing: number };
     outputs: [
-      loss: tf.Scalar, //              Σ weight · loss / mass
+      losses: Vector, //               [rows], weight · loss / mass
       correct: tf.Scalar, //           Σ weights of correct predictions
-      dLogits: tf.Tensor2D, //         of the loss
+      dLogits: tf.Tensor2D, //         of the losses' sum
     ];
   };
   /**

@@ -4,6 +4,7 @@
  */
 import type { TensorInfo } from '@tensorflow/tfjs-core';
 import { BinaryOp, SoftmaxKind, Task, UpdateRule } from '../../assembly/ops';
+import type { SimdBackend } from '../backend';
 import { UpdateEntry } from '../generated/bindings';
 import { pairwise } from './elementwise';
 import { type Call, type FusedKernel, size } from './types';
@@ -37,46 +38,78 @@ interface WeightUpdate {
   readonly correction?: number;
 }
 
-/** @param weights address of the rows' weights, or 0 */
-function crossEntropy({ inputs, backend }: Call, weights: number, scale: number): TensorInfo[] {
-  const { logits, labels } = inputs as { logits: TensorInfo; labels: TensorInfo };
-  const [rows = 0, columns = 0] = logits.shape;
-  const loss = backend.output([]);
-  const correct = backend.output([]);
+interface CrossEntropy {
+  /** Factor of the losses and of the gradient. */
+  readonly scale: number;
+  /** Addresses of the losses of the rows, and of the weight of each row that is right. */
+  readonly losses: number;
+  readonly correct: number;
+  readonly smoothing?: number;
+}
+
+/** Losses, right answers and `dLogits` of the rows. */
+function crossEntropyRows({ inputs, backend }: Call, options: CrossEntropy): TensorInfo {
+  const { logits, labels, weights, classWeights } = inputs as Record<string, TensorInfo>;
+  const [rows = 0, columns = 0] = (logits as TensorInfo).shape;
   const dLogits = backend.output([rows, columns]);
-  const kind =
-    labels.shape.length === 1
-      ? SoftmaxKind.CrossEntropyIndices
-      : SoftmaxKind.CrossEntropyProbabilities;
-  backend.temporary(2 * rows * 4, (losses) => {
-    const rowIsCorrect = losses + rows * 4;
-    backend.launch(
-      Task.Softmax,
-      {
-        x: backend.pointer(logits),
-        out: backend.pointer(dLogits),
-        labels: backend.pointer(labels),
-        losses,
-        correct: rowIsCorrect,
-        rows,
-        columns,
-        block: ROW_BLOCK,
-        kind,
-        scale,
-        weights,
-      },
-      Math.ceil(rows / ROW_BLOCK),
-    );
-    const sum = (source: number, out: number) =>
-      backend.launch(
-        Task.ReducePartials,
-        { source, out, count: 1, partials: rows, stride: 1, block: 1 },
-        1,
-      );
-    sum(losses, backend.pointer(loss));
-    sum(rowIsCorrect, backend.pointer(correct));
+  const isIndices = labels?.shape.length === 1;
+  const pointer = (tensor: TensorInfo | undefined) => (tensor ? backend.pointer(tensor) : 0);
+  backend.launch(
+    Task.Softmax,
+    {
+      x: pointer(logits),
+      out: pointer(dLogits),
+      labels: pointer(labels),
+      rows,
+      columns,
+      block: ROW_BLOCK,
+      kind: isIndices ? SoftmaxKind.CrossEntropyIndices : SoftmaxKind.CrossEntropyProbabilities,
+      weights: pointer(weights),
+      classWeights: pointer(classWeights),
+      smoothing: 0,
+      ...options,
+    },
+    Math.ceil(rows / ROW_BLOCK),
+  );
+  return dLogits;
+}
+
+const sumOf = (backend: SimdBackend, source: number, count: number, out: TensorInfo) =>
+  backend.launch(
+    Task.ReducePartials,
+    { source, out: backend.pointer(out), count: 1, partials: count, stride: 1, block: 1 },
+    1,
+  );
+
+/** Mean loss of all rows. */
+function softmaxCrossEntropy(call: Call): TensorInfo[] {
+  const { backend } = call;
+  const [rows = 0] = call.inputs.logits?.shape ?? [];
+  const [loss, correct] = [backend.output([]), backend.output([])];
+  return backend.temporary(2 * rows * 4, (losses) => {
+    const right = losses + rows * 4;
+    const dLogits = crossEntropyRows(call, { scale: 1 / rows, losses, correct: right });
+    sumOf(backend, losses, rows, loss);
+    sumOf(backend, right, rows, correct);
+    return [loss, correct, dLogits];
   });
-  return [loss, correct, dLogits];
+}
+
+function weightedCrossEntropy(call: Call): TensorInfo[] {
+  const { backend, attrs } = call;
+  const [rows = 0] = call.inputs.logits?.shape ?? [];
+  const [losses, correct] = [backend.output([rows]), backend.output([])];
+  const [mass = 1] = call.inputs.mass ? (backend.values(call.inputs.mass) as Float32Array) : [];
+  return backend.temporary(rows * 4, (right) => {
+    const dLogits = crossEntropyRows(call, {
+      scale: 1 / mass,
+      losses: backend.pointer(losses),
+      correct: right,
+      smoothing: attrs.smoothing ?? 0,
+    });
+    sumOf(backend, right, rows, correct);
+    return [losses, correct, dLogits];
+  });
 }
 
 export const fusedKernels: readonly FusedKernel[] = [
@@ -100,16 +133,9 @@ export const fusedKernels: readonly FusedKernel[] = [
   // [loss, correct, dLogits]: mean loss, number of correct predictions, and the loss's gradient
   {
     name: 'deepend.softmaxCrossEntropy',
-    run: (call) => crossEntropy(call, 0, 1 / (call.inputs.logits?.shape[0] ?? 1)),
+    run: softmaxCrossEntropy,
   },
-  {
-    name: 'deepend.weightedCrossEntropy',
-    run(call) {
-      const { weights, mass } = call.inputs as { weights: TensorInfo; mass: TensorInfo };
-      const [sum = 1] = call.backend.values(mass) as Float32Array;
-      return crossEntropy(call, call.backend.pointer(weights), 1 / sum);
-    },
-  },
+  { name: 'deepend.weightedCrossEntropy', run: weightedCrossEntropy },
   {
     // attrs: { rule, entries: [{ weight, gradient, slots?, lr, decay?, shrink?, correction? }],
     // beta1, beta2, epsilon }: updates every weight and its slots in place, in one pass. Returns no

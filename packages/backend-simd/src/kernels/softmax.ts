@@ -39,6 +39,8 @@ const kernel = (name: string, kind: SoftmaxKind): Kernel => ({
         kind,
         scale: 0,
         weights: 0,
+        classWeights: 0,
+        smoothing: 0,
       },
       Math.ceil(rows / block),
     );

@@ -4,10 +4,17 @@
  */
 
 import type { AnyLoss, LossResult } from '@deepend/compiler';
-import { runFusedKernel } from '@deepend/compiler';
+import { hasFusedKernel, runFusedKernel } from '@deepend/compiler';
 import { checkOptions, rule } from '@deepend/core';
 import * as tf from '@tensorflow/tfjs-core';
-import { checkClassIndices, classRows, type MaskedLabels, numRows, splitMask } from './labels';
+import {
+  type ClassRows,
+  checkClassIndices,
+  classRows,
+  type MaskedLabels,
+  numRows,
+  splitMask,
+} from './labels';
 import {
   type LossOfPositions,
   onTapeToo,
@@ -181,12 +188,13 @@ function ofRows(
   const counted = countedRows(rows.labels, { mask, ignoreIndex }); // [rows], or undefined for all
   const mass = (): tf.Scalar =>
     asScalar(massOf(mask ? { labels, mask } : labels, { classWeights, ignoreIndex }));
-  if (counted && !classWeights && labelSmoothing === 0 && reduction !== 'none') {
-    const divisor = reduction === 'sum' ? tf.scalar(1) : mass();
-    const inputs = { ...rows, weights: counted, mass: divisor };
-    const fused = runFusedKernel('deepend.weightedCrossEntropy', inputs, {});
-    if (fused) return { loss: fused[0], correct: fused[1], dLogits: fused[2] };
-  }
+  const fused = fusedRows(rows, {
+    weights: counted,
+    classWeights: classWeights && tf.tensor1d([...classWeights]),
+    smoothing: labelSmoothing,
+    mass: reduction === 'mean' ? mass : undefined,
+  });
+  if (fused) return reduction === 'none' ? fused : { ...fused, loss: tf.sum(fused.loss) };
   const sharp = probabilitiesOf(rows.logits, rows.labels); // [rows, numClasses]
   const smooth: tf.Tensor2D =
     labelSmoothing === 0
@@ -205,6 +213,26 @@ function ofRows(
     return reduction === 'none' ? terms : { ...terms, loss: tf.sum(terms.loss) };
   }
   return divided(composed(rows.logits, rows.labels, { targets, counted }), mass());
+}
+
+interface FusedOptions {
+  readonly weights: tf.Tensor1D | undefined;
+  readonly classWeights: tf.Tensor1D | undefined;
+  readonly smoothing: number;
+  /** What divides the losses. */
+  readonly mass: (() => tf.Scalar) | undefined;
+}
+
+/** In one kernel where the backend has it; probabilities without class weights and smoothing. */
+function fusedRows(
+  rows: ClassRows,
+  { weights, classWeights, smoothing, mass }: FusedOptions,
+): Reduced | undefined {
+  const isPlain = !classWeights && smoothing === 0;
+  if (!hasFusedKernel('deepend.weightedCrossEntropy') || (rows.labels.rank > 1 && !isPlain)) return;
+  const inputs = { ...rows, weights, classWeights, mass: mass?.() };
+  const fused = runFusedKernel('deepend.weightedCrossEntropy', inputs, { smoothing });
+  return fused && { loss: fused[0], correct: fused[1], dLogits: fused[2] };
 }
 
 /** A loss, a scalar or one of each row, and the gradient of its sum. */
