@@ -25,30 +25,30 @@ const section = (en: string, zh: string, rows: readonly Row[]): Section => ({
 
 export const SECTIONS = {
   start: section('Start', '开始', [
-    ['getting-started', 'Getting started', '五分钟上手'],
+    ['getting-started', 'Getting started', '快速入门'],
     ['story', 'From copied functions to ResNet-18', '从抄函数到 ResNet-18'],
   ]),
   guides: section('Guides', '指南', [
     ['data', 'Data', '数据'],
-    ['my-own-data', 'My own data', '用自己的数据'],
+    ['my-own-data', 'My own data', '使用自己的数据'],
     ['models', 'Models', '模型'],
-    ['write-your-own-block', 'Write your own block', '自己写一个块'],
+    ['write-your-own-block', 'Write your own block', '编写自己的块'],
     ['modules', 'Modules', '模块'],
     ['training', 'Training', '训练'],
     ['devices', 'Devices', '设备'],
-    ['distributed', 'Many machines', '多机训练'],
+    ['distributed', 'Many machines', '多进程、多机训练'],
     ['weights', 'Weights', '权重'],
     ['exports', 'Exports', '导出'],
     ['plots', 'Plots', '绘图'],
     ['reports', 'Reports', '报告'],
-    ['dashboard', 'Dashboard', '看板'],
+    ['dashboard', 'Dashboard', '仪表板'],
     ['notebooks', 'Notebooks', '笔记本'],
   ]),
   book: section('The book', '跟着书学', [
     ['book/index', 'Chapters', '章节一览'],
     ['book/preliminaries', 'Preliminaries', '预备知识'],
     ['book/linear-regression', 'Linear regression', '线性回归'],
-    ['book/softmax-regression', 'Softmax regression', 'softmax回归'],
+    ['book/softmax-regression', 'Softmax regression', 'softmax 回归'],
     ['book/multilayer-perceptrons', 'Multilayer perceptrons', '多层感知机'],
     ['book/builders-guide', "Builders' guide", '深度学习计算'],
     ['book/convolutional-networks', 'Convolutional networks', '卷积神经网络'],
@@ -63,7 +63,7 @@ export const SECTIONS = {
     ['recipes/resnet18-fashion-mnist', 'ResNet-18 on Fashion-MNIST', 'ResNet-18 与 Fashion-MNIST'],
     ['recipes/fashion-mnist-fast', 'Test accuracy 0.93 in eight minutes', '八分钟达到 0.93'],
     ['recipes/book-cnns', "The book's convolutional networks", '书中的卷积神经网络'],
-    ['recipes/block-orders', 'Five orderings of a block', '残差块的五种顺序'],
+    ['recipes/block-orders', 'Five orderings of a block', '残差块的五种排列'],
   ]),
   reference: section('Reference', '参考', [
     ['api', 'All names', '全部名称'],
@@ -88,7 +88,7 @@ export const SECTIONS = {
   ]),
   performance: section('Performance', '性能', [
     ['performance', 'Compared with PyTorch', '与 PyTorch 对比'],
-    ['results', "The book's figures", '书中结果的复现'],
+    ['results', "The book's figures", '书中的结果'],
     ['backend-simd', 'The CPU backend', 'CPU 后端'],
     ['webgpu', 'WebGPU', 'WebGPU'],
   ]),
@@ -97,9 +97,9 @@ export const SECTIONS = {
     ['process-state', 'State of a process', '进程状态'],
     ['environment', 'Environment variables', '环境变量'],
     ['bundling', 'Bundling', '打包'],
-    ['tensorflow-versions', 'TensorFlow.js versions', 'TensorFlow.js 版本'],
+    ['tensorflow-versions', 'TensorFlow.js versions', 'TensorFlow.js 的版本'],
     ['site', 'This site', '本站'],
-    ['changes', 'Changes', '变更'],
+    ['changes', 'Changes', '更新记录'],
   ]),
 } as const satisfies Record<string, Section>;
 

@@ -23,6 +23,7 @@ const PAGES: [page: string, files: string[], options: MarkdownOptions][] = [
   ['README.md', ['speed.json'], { kinds: ['train', 'infer'] }],
   ['README.zh-CN.md', ['speed.json'], { kinds: ['train', 'infer'], language: 'zh' }],
   ['docs/index.md', ['speed.json'], { kinds: ['train'], only: HOME }],
+  ['docs/zh/index.md', ['speed.json'], { kinds: ['train'], only: HOME, language: 'zh' }],
   ['docs/devices.md', ['tensorflow.json'], { kinds: ['train'] }],
   ['docs/zh/devices.md', ['tensorflow.json'], { kinds: ['train'], language: 'zh' }],
   [
