@@ -84,7 +84,8 @@ const ofTwo = fc
       .slice(Math.min(drop, shape.length));
     const [a, b] = swap ? [narrow, shape] : [shape, narrow];
     const names = kernel === 'Prelu' ? ['x', 'alpha'] : ['a', 'b'];
-    const inputs = [draw(a, seed), draw(b, seed + 1)];
+    const ofInts = /Greater|Less|Equal/.test(kernel) && seed % 3 === 0;
+    const inputs = [a, b].map((shape, i) => (ofInts ? integers : draw)(shape, seed + i));
     return {
       kernel,
       inputs: Object.fromEntries(names.map((name, i) => [name, inputs[i] as Numbers])),
@@ -545,7 +546,8 @@ const recurrent: RandomCalls = fc
     const common = {
       h0: row(1),
       ...(isLstm && { c0: row(2) }),
-      weightHh: numbers([gates * hidden, hidden], seed + 3),
+      // Larger ones make a step's rounding grow with each step that follows.
+      weightHh: numbers([gates * hidden, hidden], seed + 3, 2 / Math.sqrt(hidden)),
       ...(hasLengths && { lengths }),
     };
     const attrs = { cell, reverse };

@@ -46,7 +46,13 @@ function pair(op: i32, a: v128, b: v128): v128 {
   if (op == BinaryOp.Less) return f32x4.lt(a, b);
   if (op == BinaryOp.LessEqual) return f32x4.le(a, b);
   if (op == BinaryOp.Equal) return f32x4.eq(a, b);
-  return f32x4.ne(a, b);
+  if (op == BinaryOp.NotEqual) return f32x4.ne(a, b);
+  if (op == BinaryOp.GreaterInt) return i32x4.gt_s(a, b);
+  if (op == BinaryOp.GreaterEqualInt) return i32x4.ge_s(a, b);
+  if (op == BinaryOp.LessInt) return i32x4.lt_s(a, b);
+  if (op == BinaryOp.LessEqualInt) return i32x4.le_s(a, b);
+  if (op == BinaryOp.EqualInt) return i32x4.eq(a, b);
+  return i32x4.ne(a, b);
 }
 
 // @ts-ignore: decorator
@@ -162,7 +168,13 @@ export function binary(args: BinaryArgs, tile: i32): void {
     case BinaryOp.Less: return rows(BinaryOp.Less, args, tile);
     case BinaryOp.LessEqual: return rows(BinaryOp.LessEqual, args, tile);
     case BinaryOp.Equal: return rows(BinaryOp.Equal, args, tile);
-    default: return rows(BinaryOp.NotEqual, args, tile);
+    case BinaryOp.NotEqual: return rows(BinaryOp.NotEqual, args, tile);
+    case BinaryOp.GreaterInt: return rows(BinaryOp.GreaterInt, args, tile);
+    case BinaryOp.GreaterEqualInt: return rows(BinaryOp.GreaterEqualInt, args, tile);
+    case BinaryOp.LessInt: return rows(BinaryOp.LessInt, args, tile);
+    case BinaryOp.LessEqualInt: return rows(BinaryOp.LessEqualInt, args, tile);
+    case BinaryOp.EqualInt: return rows(BinaryOp.EqualInt, args, tile);
+    default: return rows(BinaryOp.NotEqualInt, args, tile);
   }
 }
 

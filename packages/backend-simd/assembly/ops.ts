@@ -32,6 +32,8 @@ export enum BinaryOp {
   GeluGrad, GeluTanhGrad, SiluGrad,
   // From here on the results are bytes, 0 or 1.
   Greater, GreaterEqual, Less, LessEqual, Equal, NotEqual,
+  // Of int32.
+  GreaterInt, GreaterEqualInt, LessInt, LessEqualInt, EqualInt, NotEqualInt,
 }
 
 /** Of bytes. */

@@ -103,7 +103,13 @@ template <int OP> INLINE Int<W> compare(V a, V b) {
     case BinaryOp_Less: return a < b;
     case BinaryOp_LessEqual: return a <= b;
     case BinaryOp_Equal: return a == b;
-    default: return a != b;
+    case BinaryOp_NotEqual: return a != b;
+    case BinaryOp_GreaterInt: return {bits(a).v > bits(b).v};
+    case BinaryOp_GreaterEqualInt: return {bits(a).v >= bits(b).v};
+    case BinaryOp_LessInt: return {bits(a).v < bits(b).v};
+    case BinaryOp_LessEqualInt: return {bits(a).v <= bits(b).v};
+    case BinaryOp_EqualInt: return {bits(a).v == bits(b).v};
+    default: return {bits(a).v != bits(b).v};
   }
 }
 
@@ -130,7 +136,7 @@ inline void binary(const BinaryArgs& args, int tile, Thread& t) {
   const int endColumn = min(args.inner, firstColumn + args.columnBlock);
   const int firstRow = tile / args.columnBlocks * args.rowBlock;
   const int endRow = min(args.rows, firstRow + args.rowBlock);
-  withOperation<BinaryOp_NotEqual>(args.op, [&](auto op) {
+  withOperation<BinaryOp_NotEqualInt>(args.op, [&](auto op) {
     constexpr int OP = decltype(op)::value;
     constexpr bool BYTES = OP >= BinaryOp_Greater;
     for (int r = firstRow; r < endRow;) {

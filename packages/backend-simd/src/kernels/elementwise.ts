@@ -94,6 +94,17 @@ function pair(name: string, op: BinaryOp, [first, second] = ['a', 'b']): Kernel 
   };
 }
 
+/** A comparison of float32 or of int32. */
+function comparison(name: string, float: BinaryOp, int: BinaryOp): Kernel {
+  const [floats, ints] = [pair(name, float), pair(name, int)];
+  const areInts = ({ inputs: { a, b } }: Call) => a?.dtype === 'int32' && b?.dtype === 'int32';
+  return {
+    name,
+    takes: (call) => isFloat(call) || areInts(call),
+    run: (call) => (areInts(call) ? ints : floats).run(call),
+  };
+}
+
 function addN({ inputs, backend }: Call): TensorInfo {
   const [first, ...rest] = Object.values(inputs) as [TensorInfo, ...TensorInfo[]];
   if (rest.length === 0) return backend.alias(first, first.shape);
@@ -152,12 +163,12 @@ export const elementwiseKernels: readonly Kernel[] = [
   pair('SquaredDifference', BinaryOp.SquaredDifference),
   pair('Prelu', BinaryOp.Prelu, ['x', 'alpha']),
   pair('EluGrad', BinaryOp.EluGrad, ['dy', 'y']),
-  pair('Greater', BinaryOp.Greater),
-  pair('GreaterEqual', BinaryOp.GreaterEqual),
-  pair('Less', BinaryOp.Less),
-  pair('LessEqual', BinaryOp.LessEqual),
-  pair('Equal', BinaryOp.Equal),
-  pair('NotEqual', BinaryOp.NotEqual),
+  comparison('Greater', BinaryOp.Greater, BinaryOp.GreaterInt),
+  comparison('GreaterEqual', BinaryOp.GreaterEqual, BinaryOp.GreaterEqualInt),
+  comparison('Less', BinaryOp.Less, BinaryOp.LessInt),
+  comparison('LessEqual', BinaryOp.LessEqual, BinaryOp.LessEqualInt),
+  comparison('Equal', BinaryOp.Equal, BinaryOp.EqualInt),
+  comparison('NotEqual', BinaryOp.NotEqual, BinaryOp.NotEqualInt),
   { name: 'AddN', takes: isFloat, run: addN },
   { name: 'Select', takes: takesSelect, run: select },
 ];
