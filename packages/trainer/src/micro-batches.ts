@@ -6,9 +6,7 @@
 import {
   type AnyLoss,
   type GradientStream,
-  listTensors,
   type Measured,
-  mapTensors,
   type ParameterGradient,
   sliceTensors,
   type Tensors,
@@ -20,6 +18,7 @@ import { GradientAccumulator } from '@deepend/optim';
 import * as tf from '@tensorflow/tfjs-core';
 import { type BatchMetrics, isSum, massOf, scalarsOf } from './accumulator';
 import { type AnyBatch, countSamples } from './loader';
+import { syncedMass, zeroSample } from './sync-batch-norm';
 
 interface MicroBatchOptions {
   readonly plan: TrainingPlan;
@@ -157,26 +156,6 @@ export class MicroBatches {
     }
   }
 }
-
-/**
- * Of samples whose labels do not count, but whose features are part of the moments: their gradient
- * comes from the other ranks' samples and is divided by this mass, so that it must not be 0.
- */
-const SMALLEST_MASS = 1e-9;
-
-/** What the loss of samples counts on a rank, as a number: 1 for a sum. */
-export function syncedMass(loss: AnyLoss, labels: Tensors): number {
-  if (isSum(loss)) return 1;
-  const mass = massOf(loss, labels) ?? listTensors(labels)[0]?.shape[0] ?? 0;
-  if (typeof mass === 'number') return Math.max(mass, SMALLEST_MASS);
-  const [value = 0] = mass.dataSync();
-  mass.dispose();
-  return Math.max(value, SMALLEST_MASS);
-}
-
-/** One sample of zeros with the shapes of a batch's samples. */
-const zeroSample = (tensors: Tensors): Tensors =>
-  mapTensors(tensors, ({ shape, dtype }) => tf.zeros([1, ...shape.slice(1)], dtype));
 
 /** A part's share of the batch; on the device when either is. */
 const fractionOf = (part: tf.Scalar | number, whole: tf.Scalar | number): tf.Scalar | number =>

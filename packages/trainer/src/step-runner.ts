@@ -8,10 +8,9 @@ import {
   type ParameterGradient,
   Plan,
   planOf,
-  TapePlan,
   type TrainingPlan,
 } from '@deepend/compiler';
-import { backendTraits, mixSeed } from '@deepend/core';
+import { mixSeed } from '@deepend/core';
 import { DeviceGroup, Ranks, worldSize } from '@deepend/distributed';
 import {
   clipByNorm,
@@ -26,9 +25,10 @@ import {
 import * as tf from '@tensorflow/tfjs-core';
 import { answersOf, type BatchMetrics, isSum, massOf, readNumber } from './accumulator';
 import { type AnyBatch, type Batch, countSamples } from './loader';
-import { MicroBatches, syncedMass } from './micro-batches';
+import { MicroBatches } from './micro-batches';
 import type { AnyModel } from './model';
 import type { TrainOptions } from './options';
+import { requireSyncable, syncedMass } from './sync-batch-norm';
 
 const WHERE = '[trainer] train';
 
@@ -97,7 +97,7 @@ export class StepRunner {
     this.loss = toLoss(WHERE, loss);
     if (worldSize() > 1) this.ranks = new Ranks(plan, { compression });
     if (syncBatchNorm && this.ranks) {
-      requireSyncable(plan, options);
+      requireSyncable(WHERE, plan, options);
       this.#synced = this.ranks;
     }
     // One rank by itself may not split a batch: the others would not.
@@ -302,24 +302,6 @@ export class StepRunner {
     this.#forgetPendingMass();
     await this.#group?.end();
   }
-}
-
-/** @throws TypeError for what cannot normalize over several ranks */
-function requireSyncable(plan: TrainingPlan, { carryState }: StepOptions): void {
-  const { isAsynchronous, name } = backendTraits(tf.getBackend());
-  if (isAsynchronous) {
-    throw new TypeError(
-      `${WHERE}: "syncBatchNorm" needs a backend whose values can be read within a step, got ` +
-        `${name}; leave the option out, or train on simd, tensorflow, wasm or cpu-js`,
-    );
-  }
-  if (carryState) {
-    throw new TypeError(
-      `${WHERE}: expected "carryState" without "syncBatchNorm", got both: a rank that has no ` +
-        'samples of a batch follows the others with one that has no state; leave one out',
-    );
-  }
-  if (plan instanceof TapePlan) plan.requireSyncableNorms(WHERE);
 }
 
 const disposeAll = (gradients: readonly ParameterGradient[]) =>
