@@ -217,7 +217,7 @@ export class StepRunner {
   async #countsOf(batch: AnyBatch) {
     const { isSum, count, mass = count, answers = count } = this.#numbersOf(batch);
     const numbers = { mass: await takeNumber(mass), answers: await takeNumber(answers) };
-    if (this.#synced && count > 0) numbers.mass = syncedMass(this.loss, batch.labels);
+    if (this.#synced && count > 0 && !isSum) numbers.mass = syncedMass(this.loss, batch.labels);
     return { isSum, count, ...numbers };
   }
 
