@@ -403,7 +403,7 @@ const norm: RandomCalls = fc
   .record({
     rows: fc.oneof(side(1, 60), side(1, 900)),
     channels: side(1, 90),
-    kind: fc.nat(3),
+    kind: fc.nat(6),
     relu: fc.boolean(),
     affine: fc.boolean(),
     residual: fc.boolean(),
@@ -444,6 +444,20 @@ const norm: RandomCalls = fc
         attrs: { ...attrs, residual },
       },
       { kernel: 'deepend.channelSums', inputs: { x } },
+      { kernel: 'deepend.channelMoments', inputs: { x } },
+      {
+        kernel: 'deepend.batchNormSums',
+        inputs: { x, y: pixels(6), dy: pixels(7), mean: row(4), invStd: positive(5) },
+        attrs,
+      },
+      {
+        kernel: 'deepend.batchNormApply',
+        inputs: {
+          ...{ x, y: pixels(6), dy: pixels(7) },
+          ...{ mean: row(4), a: row(8), b: row(9), c: row(10) },
+        },
+        attrs: { ...attrs, residual },
+      },
     ][kind] as Operation;
   });
 
