@@ -26,7 +26,9 @@ const NO_META: Record<string, string> = { 'import.meta.url': 'undefined' };
 function code(folder: string): Options[] {
   return (['esm', 'cjs'] as const).map((format) => {
     const extension = format === 'esm' ? 'js' : 'cjs';
-    const entry = entries(folder, extension);
+    // packages/deepend/scripts/build-browser.mjs builds those for browsers.
+    const all = Object.entries(entries(folder, extension));
+    const entry = Object.fromEntries(all.filter(([name]) => !name.startsWith('browser/')));
     const splitting = Object.keys(entry).length > 1; // entries share chunks: one copy of each class
     return {
       ...COMMON,
@@ -39,7 +41,7 @@ function code(folder: string): Options[] {
       plugins: format === 'cjs' ? [folder === 'deepend' ? lazyRequires : sharedRequires] : [],
       define: format === 'cjs' ? NO_META : {},
       // The other format and the declarations are not written here, so they stay.
-      clean: ['!**/*.d.{ts,cts}', `!**/*.${format === 'esm' ? 'cjs' : 'js'}`],
+      clean: ['!**/*.d.{ts,cts}', `!**/*.${format === 'esm' ? 'cjs' : 'js'}`, '!browser/**'],
     };
   });
 }

@@ -21,6 +21,7 @@ import {
 } from 'node:fs';
 import path from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
+import { buildBrowser } from '../../packages/deepend/scripts/build-browser.mjs';
 import { generate } from './generate.mjs';
 import { listPackages, promisedFiles, ROOT, readJson } from './packages.mjs';
 
@@ -190,7 +191,11 @@ export async function build({ types = true } = {}) {
     console.error(
       `building ${[codeStale && 'code', typesStale && 'types'].filter(Boolean).join(' and ')}`,
     );
-    await Promise.all([codeStale && tsup(), typesStale && buildTypes()]);
+    await Promise.all([
+      codeStale && tsup(),
+      codeStale && buildBrowser(),
+      typesStale && buildTypes(),
+    ]);
     const missing = missingFiles(types ? /./ : CODE);
     if (missing.length > 0) throw new Error(`[build] not built: ${missing.join(', ')}`);
     if (codeStale) writeStamp({ code: { sources, built: hashBuilt(CODE) } });

@@ -17,7 +17,7 @@ export interface NotebookOutput {
 }
 
 export interface Notebook {
-  readonly kernel: 'tslab' | 'deno';
+  readonly kernel: 'tslab' | 'deno' | 'page';
   newOutput(): NotebookOutput;
 }
 
@@ -42,7 +42,7 @@ interface Channel {
  * Each is asked in turn. The way standard output looks tells nothing: a kernel that a terminal
  * started has that terminal.
  */
-const CHANNELS: readonly (() => Channel | undefined)[] = [tslab, deno];
+const CHANNELS: readonly (() => Channel | undefined)[] = [tslab, deno, page];
 
 /** The notebook whose kernel this process is; undefined in any other program. */
 export function notebook(): Notebook | undefined {
@@ -123,4 +123,10 @@ function deno(): Channel | undefined {
       sent?.catch((error: unknown) => console.error(error)); // drawing does not wait
     },
   };
+}
+
+/** The page that started this worker: `deepend/browser` leaves its channel here. */
+function page(): Channel | undefined {
+  const channel = (globalThis as Record<symbol, unknown>)[Symbol.for('deepend.page')];
+  return channel ? { kernel: 'page', send: (channel as Pick<Channel, 'send'>).send } : undefined;
 }

@@ -1,6 +1,6 @@
 /** `Figure`, which every chart function returns, and its output formats. */
 import path from 'node:path';
-import { checkOptions, rule, writeFileAtomic } from '@deepend/core';
+import { checkOptions, notebook, rule, writeFileAtomic } from '@deepend/core';
 import { type TerminalOptions, type TextSize, textSize } from './characters';
 import { inspectFigure } from './display';
 import { toFigureElement, toPage } from './html';
@@ -209,6 +209,7 @@ export class Figure {
    * which a warning then names.
    */
   notebookBundle(): MimeBundle {
+    if (notebook()?.kernel === 'page') return this.mimeBundle(); // a browser draws the SVG itself
     const texts = this.#marks.flatMap((mark) => (typeof mark === 'string' ? [] : [mark.text]));
     const foreign = missingLetters(texts.join(''));
     const svg = this.#draw({ text: 'outlines', letters: new Set(foreign), theme: 'light' });

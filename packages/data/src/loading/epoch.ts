@@ -175,7 +175,7 @@ export function toSharedMemory(values: Values): Values {
   if (isSharedBuffer(values.buffer)) return values;
   let copy = sharedCopies.get(values);
   if (!copy) {
-    const memory = new SharedArrayBuffer(values.byteLength);
+    const memory = sharedBuffer(values.byteLength);
     copy = isUint8Array(values) ? new Uint8Array(memory) : new Float32Array(memory);
     copy.set(values);
     sharedCopies.set(values, copy);
@@ -184,12 +184,21 @@ export function toSharedMemory(values: Values): Values {
 }
 
 /**
+ * Memory that worker threads see too. A page that may not share memory has no workers either, so
+ * that ordinary memory does.
+ */
+const sharedBuffer = (bytes: number): SharedArrayBuffer =>
+  typeof SharedArrayBuffer === 'undefined'
+    ? (new ArrayBuffer(bytes) as unknown as SharedArrayBuffer)
+    : new SharedArrayBuffer(bytes);
+
+/**
  * Allocates memory for `count` batches.
  * @throws RangeError when there is not enough memory
  */
 export function allocateBuffers(count: number, bytes: number): SharedArrayBuffer[] {
   try {
-    return Array.from({ length: count }, () => new SharedArrayBuffer(bytes));
+    return Array.from({ length: count }, () => sharedBuffer(bytes));
   } catch (cause) {
     const mib = Math.ceil(bytes / 2 ** 20);
     throw new RangeError(

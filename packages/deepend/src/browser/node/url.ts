@@ -1,0 +1,3 @@
+export const pathToFileURL = (path: string): URL => new URL(path, 'file:///');
+export const fileURLToPath = (url: string | URL): string => new URL(url).pathname;
+export default { pathToFileURL, fileURLToPath };

@@ -1,0 +1,2 @@
+export const setFlagsFromString = (): void => {};
+export default { setFlagsFromString };

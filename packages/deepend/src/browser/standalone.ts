@@ -1,0 +1,2 @@
+/** deepend for a page without a bundler: TensorFlow.js is inside. */
+export * from './index';
