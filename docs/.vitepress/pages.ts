@@ -43,6 +43,7 @@ export const SECTIONS = {
     ['reports', 'Reports', '报告'],
     ['dashboard', 'Dashboard', '仪表板'],
     ['notebooks', 'Notebooks', '笔记本'],
+    ['browser', 'In the browser', '在浏览器中'],
   ]),
   book: section('The book', '跟着书学', [
     ['book/index', 'Chapters', '章节一览'],

@@ -50,10 +50,15 @@ function findFaults(dir, files) {
 
 async function findTypeFaults(tarball) {
   const { problems = [] } = await checkPackage(createPackageFromTarballData(readFileSync(tarball)));
-  return problems.map(
-    ({ kind, entrypoint, resolutionKind }) =>
-      `attw: ${[kind, entrypoint, resolutionKind].filter(Boolean).join(' ')}`,
-  );
+  // deepend/browser is for bundlers and browsers, which have no CommonJS.
+  const isForBrowsers = ({ entrypoint = '', resolutionKind }) =>
+    entrypoint.startsWith('./browser') && resolutionKind !== 'bundler';
+  return problems
+    .filter((problem) => !isForBrowsers(problem))
+    .map(
+      ({ kind, entrypoint, resolutionKind }) =>
+        `attw: ${[kind, entrypoint, resolutionKind].filter(Boolean).join(' ')}`,
+    );
 }
 
 const kilobytes = (bytes) => `${Math.round(bytes / 1000)} kB`.padStart(8);
