@@ -1,11 +1,10 @@
 /**
- * Devices of a browser, in place of `@deepend/device`'s modules that look for those of Node: WebGPU
- * is the browser's own, and CUDA is not there.
+ * Devices of a browser. `deepend/browser` is built with this module in place of those that look
+ * for the devices of Node: WebGPU is the browser's own, and CUDA is not there.
  */
 import { registerFusedKernels } from '@deepend/compiler';
-import * as tf from '@tensorflow/tfjs-core';
-import { type Backend, setBackend } from '../../../device/src/backend';
-import { WEBGPU_KERNELS } from '../../../device/src/webgpu/kernels';
+import { type Backend, setBackend } from './backend';
+import { WEBGPU_KERNELS } from './webgpu/kernels';
 
 const NODE_ONLY = 'it needs Node.js';
 
@@ -59,6 +58,5 @@ export const WEBGPU: Backend = {
     await import('@tensorflow/tfjs-backend-webgpu' as string);
     await setBackend('webgpu');
   },
-  isCurrent: () => tf.getBackend() === 'webgpu',
   describe: () => ({ name: 'webgpu:0', hardware }),
 };
