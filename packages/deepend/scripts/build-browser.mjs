@@ -41,7 +41,9 @@ const standIns = {
     build.onResolve({ filter: /^\./ }, ({ path: relative, resolveDir }) => {
       const file = path.resolve(resolveDir, relative);
       const found = [`${file}.ts`, `${file}/index.ts`].find((one) => existsSync(one));
-      return found && DEVICES.test(found) ? { path: path.resolve(PACKAGE, '../device/src/browser.ts') } : undefined;
+      return found && DEVICES.test(found)
+        ? { path: path.resolve(PACKAGE, '../device/src/browser.ts') }
+        : undefined;
     });
     build.onLoad({ filter: /./, namespace: 'absent' }, ({ path: name }) => ({
       contents: refuser(name),
