@@ -21,8 +21,8 @@ const SIGNAL_CODES = [129, 130, 143];
 /** How often a rank asks for a result without a pause, and how long it then pauses each time. */
 const QUICK_TRIES = 200;
 const PAUSE_MS = 0.05;
-/** Memory that nobody writes, to wait on. */
-const NEVER = new Int32Array(new SharedArrayBuffer(4));
+/** Memory that nobody writes, to wait on; made when it is needed, since a page may have none. */
+let never: Int32Array<SharedArrayBuffer> | undefined;
 
 /** Bytes of a host's name that are compared. */
 const HOST_BYTES = 256;
@@ -160,7 +160,9 @@ export class World {
     for (let tries = 0; ; tries++) {
       requireSuccess(mpi.test(request, done, STATUS));
       if (done[0] === 1) break;
-      if (tries > QUICK_TRIES) Atomics.wait(NEVER, 0, 0, PAUSE_MS);
+      if (tries <= QUICK_TRIES) continue;
+      never ??= new Int32Array(new SharedArrayBuffer(4));
+      Atomics.wait(never, 0, 0, PAUSE_MS);
       this.#watch?.pollWhenDue();
     }
     this.#watch?.end();
