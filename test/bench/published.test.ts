@@ -26,6 +26,8 @@ const PAGES: [page: string, files: string[], options: MarkdownOptions][] = [
   ['docs/zh/index.md', ['speed.json'], { kinds: ['train'], only: HOME, language: 'zh' }],
   ['docs/devices.md', ['tensorflow.json'], { kinds: ['train'] }],
   ['docs/zh/devices.md', ['tensorflow.json'], { kinds: ['train'], language: 'zh' }],
+  ['docs/modules.md', ['modules.json'], { kinds: ['train'] }],
+  ['docs/zh/modules.md', ['modules.json'], { kinds: ['train'], language: 'zh' }],
   [
     'docs/performance.md',
     ['speed.json', 'scaling.json', 'kernels.json'],
