@@ -154,12 +154,14 @@ export function markdown(
 /**
  * A page with what stands between its markers replaced. @throws Error where it has not both, in
  * order
+ * @param name of the markers: `<!-- NAME:begin -->`
  */
-export function between(page: string, content: string): string {
-  const [begin, end] = [page.indexOf(BEGIN), page.indexOf(END)];
+export function between(page: string, content: string, name = 'bench'): string {
+  const [first, last] = [`<!-- ${name}:begin -->`, `<!-- ${name}:end -->`];
+  const [begin, end] = [page.indexOf(first), page.indexOf(last)];
   if (begin < 0 || end < begin)
     throw new Error(
-      `[bench] expected ${BEGIN} and, behind it, ${END}; put them where the tables belong`,
+      `[bench] expected ${first} and, behind it, ${last}; put them where the tables belong`,
     );
-  return `${page.slice(0, begin + BEGIN.length)}\n\n${content}\n\n${page.slice(end)}`;
+  return `${page.slice(0, begin + first.length)}\n\n${content}\n\n${page.slice(end)}`;
 }

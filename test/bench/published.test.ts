@@ -33,6 +33,8 @@ const PAGES: [page: string, files: string[], options: MarkdownOptions][] = [
     ['speed.json', 'scaling.json', 'kernels.json'],
     { kinds: ['train', 'infer', 'load', 'scaling', 'kernels'] },
   ],
+  ['docs/distributed.md', ['distributed.json'], { kinds: ['distributed'] }],
+  ['docs/zh/distributed.md', ['distributed.json'], { kinds: ['distributed'], language: 'zh' }],
   [
     'docs/zh/performance.md',
     ['speed.json', 'scaling.json', 'kernels.json'],

@@ -1,5 +1,12 @@
 /** Gradients that a plan gives while it computes others. */
-import { compile, type ParameterGradient, Plan } from '@deepend/compiler';
+import {
+  compile,
+  type GradientStream,
+  type ParameterGradient,
+  Plan,
+  planOf,
+} from '@deepend/compiler';
+import * as nn from '@deepend/nn';
 import { softmaxCrossEntropy } from '@deepend/optim';
 import * as tf from '@tensorflow/tfjs-core';
 import * as tfl from '@tensorflow/tfjs-layers';
@@ -70,6 +77,32 @@ describe('a gradient stream', () => {
       const stream = { scale: 0.5, onGradient: () => {} };
       const step = plan.forwardBackward(x, y, { loss: softmaxCrossEntropy, stream });
       tf.dispose([step.loss, step.correct, ...step.gradients.map(({ gradient }) => gradient)]);
+    });
+  });
+
+  it('gets those of a compiled module while it is replayed', () => {
+    const module = new nn.Sequential(
+      new nn.Linear(4, 8, { seed: 1 }),
+      new nn.ReLU(),
+      new nn.Linear(8, 3, { seed: 2 }),
+    );
+    const [x, y] = [features(), labels()];
+    const plan = planOf(nn.compile(module, x));
+    const step = (stream?: GradientStream) =>
+      plan.forwardBackward(x, y, { loss: softmaxCrossEntropy, stream });
+    step();
+    const whole = step(); // recorded twice; then come replays
+    const got: ParameterGradient[] = [];
+    const half = step({ scale: 0.5, onGradient: (entry) => got.push(entry) });
+    expect(got).toHaveLength(4);
+    expect(new Set(got.slice(0, 2).map(({ parameter }) => parameter.name))).toEqual(
+      new Set(['2.weight', '2.bias']),
+    );
+    expect(half.loss.dataSync()).toEqual(whole.loss.dataSync());
+    half.gradients.forEach(({ parameter, gradient }, i) => {
+      expect(got.find((entry) => entry.parameter === parameter)?.gradient).toBe(gradient);
+      const expected = tf.mul(whole.gradients[i]?.gradient as tf.Tensor, 0.5).dataSync();
+      expect(gradient.dataSync()).toEqual(expected);
     });
   });
 });

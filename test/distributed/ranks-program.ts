@@ -8,8 +8,10 @@ import { DataLoader } from '@deepend/data';
 import { cpu } from '@deepend/device';
 import { allGather, rank } from '@deepend/distributed';
 import { createModel } from '@deepend/models';
+import * as nn from '@deepend/nn';
 import { crossEntropy, metrics, softmaxCrossEntropy } from '@deepend/optim';
 import {
+  type AnyModel,
   type Callback,
   checkpoints,
   earlyStopping,
@@ -98,11 +100,24 @@ const wide = () =>
     ],
   });
 
-const build = () =>
-  model === 'wide'
-    ? wide()
-    : createModel(model, { inputShape: [28, 28, 1], numClasses: 10, seed: 5 + rank() });
-const net = asked.net ? NORMALIZED_NETS[asked.net]() : build();
+/** The same as a module. */
+const layers = () =>
+  new nn.Sequential(
+    new nn.Flatten(),
+    new nn.Linear(784, 400, { seed: 1 + rank() }),
+    new nn.ReLU(),
+    new nn.BatchNorm1d(400),
+    new nn.Linear(400, 10, { seed: 2 }),
+  );
+
+const OWN: Record<string, () => AnyModel> = {
+  wide,
+  module: layers,
+  compiled: () => nn.compile(layers(), tf.zeros([2, 28, 28, 1])),
+};
+const shape = { inputShape: [28, 28, 1], numClasses: 10, seed: 5 + rank() };
+const build = () => OWN[model]?.() ?? createModel(model, shape as object);
+const net = asked.net ? NORMALIZED_NETS[asked.net]() : await build();
 let run: RunInfo | undefined;
 const observer: Callback = {
   onTrainBegin(info) {

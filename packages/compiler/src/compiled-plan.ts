@@ -4,7 +4,13 @@ import type { FlatState, StateStructure } from './carried-state';
 import type { CompiledForward } from './compiled-forward';
 import { EagerPlan } from './eager-plan';
 import type { NonFinite } from './execution';
-import type { AnyLoss, AnyStepOptions, Parameter, ParameterGradient } from './program';
+import type {
+  AnyLoss,
+  AnyStepOptions,
+  GradientStream,
+  Parameter,
+  ParameterGradient,
+} from './program';
 import { normSync } from './synced-norm';
 import { isTensor, likeTensors, listTensors, mapTensors, type Tensors } from './tensors';
 import type { Measured } from './training-plan';
@@ -37,6 +43,19 @@ function lossNumber(loss: AnyLoss): number {
 /** `a,b` for a record, so that other names are another recording. */
 const namesOf = (tensors: Tensors): string =>
   isTensor(tensors) || Array.isArray(tensors) ? '' : Object.keys(tensors).join();
+
+/** Gives a gradient to a stream, times its factor. */
+function streamed(
+  { scale, onGradient }: GradientStream,
+  { place, tensor, meta }: { place: number; tensor: tf.Tensor; meta: StepMeta },
+): tf.Tensor {
+  const parameter = meta.parameters[place - (meta.hasCorrect ? 2 : 1)];
+  if (!parameter) return tensor; // the loss, the number correct, or the state
+  const gradient = scale === 1 ? tensor : tf.mul(tensor, scale);
+  if (gradient !== tensor) tensor.dispose();
+  onGradient({ parameter, gradient });
+  return gradient;
+}
 
 /** The plan of a compiled module: `EagerPlan`'s passes, replayed once they were recorded. */
 export class CompiledPlan {
@@ -107,7 +126,7 @@ export class CompiledPlan {
   forwardBackward<C extends Correct = tf.Scalar>(
     features: Tensors,
     labels: Tensors,
-    { seed = 0, loss }: AnyStepOptions<C>,
+    { seed = 0, loss, stream }: AnyStepOptions<C>,
   ): Measured<C> & { readonly gradients: readonly ParameterGradient[] } {
     this.#compiled.check(features);
     this.#eager.checkPlacement();
@@ -115,6 +134,9 @@ export class CompiledPlan {
       key: this.#stepKey(features, labels, loss),
       inputs: [...listTensors(features), ...listTensors(labels), ...this.#stateTensors()],
       seed,
+      ...(stream && {
+        onOutput: (place, tensor, meta) => streamed(stream, { place, tensor, meta }),
+      }),
       eagerly: () => {
         const step = this.#eager.forwardBackward<C>(features, labels, { seed, loss });
         const { loss: value, correct, gradients } = step;

@@ -165,14 +165,20 @@ export interface AnyStepOptions<C extends Scalar | null = Scalar | null> {
   /** Seed of this step's random numbers. @default 0 */
   readonly seed?: number;
   readonly loss: AnyLoss<C>;
-  /** Only for plans that have a `gradientOrder`. @default gradients are given at the end only */
+  /**
+   * Gets gradients while others are still computed, from plans that can tell when one is complete:
+   * all, some or none. @default gradients come at the end only
+   */
   readonly stream?: GradientStream | undefined;
 }
 
 /** Who gets gradients while a backward pass still computes others. */
 export interface GradientStream {
-  /** Called in the plan's `gradientOrder`. The gradient is also among the results of the step. */
+  /**
+   * Called once for a gradient that is complete, which is also among the results of the step. The
+   * plan itself reads it no more.
+   */
   onGradient(entry: ParameterGradient): void;
-  /** What all gradients are multiplied by; the loss is not. */
+  /** What the gradients that it gets are multiplied by; others are not, nor is the loss. */
   readonly scale: number;
 }

@@ -27,8 +27,8 @@ export interface TrainingPlan {
   /** What a training step updates besides, such as moving means, each once. */
   readonly statistics: readonly Parameter[];
   /**
-   * The parameters in the order in which a step completes their gradients and gives them to
-   * `stream`; undefined where a plan cannot tell.
+   * The parameters in the order in which a step completes their gradients, of plans that know it.
+   * For a stream they scale the loss's gradient; others scale each gradient that they give it.
    */
   readonly gradientOrder?: readonly Parameter[];
   /** Shape of a sample; undefined for several inputs and where the model takes any. */

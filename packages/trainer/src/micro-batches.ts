@@ -110,8 +110,10 @@ export class MicroBatches {
     const { plan, loss, synced } = this.#options;
     const step = () => plan.forwardBackward(features, labels, { seed, loss, stream });
     if (!synced) return step();
-    // A stream's gradients are scaled by the mass already.
-    return this.#withNorm(syncedMass(loss, labels) / (stream?.scale ?? 1), step);
+    // Such plans scale the loss's gradient for a stream, and so by the mass already; others scale
+    // each gradient when it is complete.
+    const scale = (plan.gradientOrder && stream?.scale) ?? 1;
+    return this.#withNorm(syncedMass(loss, labels) / scale, step);
   }
 
   #withNorm<T>(mass: number, step: () => T): T {

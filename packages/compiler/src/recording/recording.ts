@@ -25,7 +25,12 @@ interface Planned {
   readonly step: Step;
   readonly kernel: tf.KernelConfig | undefined;
   readonly freed: readonly Ref[];
+  /** Places of outputs that no later step reads, of which nothing else is an output. */
+  readonly finished: readonly number[];
 }
+
+/** May replace an output by another tensor when no later step reads it. */
+export type OnOutput = (place: number, tensor: tf.Tensor) => tf.Tensor;
 
 export class Recording {
   /** The seeds that a replay draws. */
@@ -42,11 +47,13 @@ export class Recording {
     this.#values = values;
     this.#outputs = outputs;
     const { kept, freed } = analyze(steps, outputs);
+    const finished = finishedAfter(kept, outputs, values);
     const backend = tf.getBackend();
     this.#planned = kept.map((step, i) => ({
       step,
       kernel: step.kind === 'kernel' ? tf.getKernel(step.name, backend) : undefined,
       freed: (freed[i] ?? []).filter((ref) => values[ref]?.kind === 'computed'),
+      finished: finished[i] ?? [],
     }));
     const needed = new Set([...kept.flatMap(inputsOf), ...outputs]);
     values.forEach((value, ref) => {
@@ -70,20 +77,26 @@ export class Recording {
   /**
    * Runs the kernels. The inputs stay the caller's; the outputs, none of which shares a tensor with
    * another, are the caller's too.
+   * @param onOutput called while later kernels are still to run
    */
-  replay(inputs: readonly tf.Tensor[], seeds: readonly number[]): tf.Tensor[] {
+  replay(inputs: readonly tf.Tensor[], seeds: readonly number[], onOutput?: OnOutput): tf.Tensor[] {
     return tf.tidy(() => {
       const tensors = this.#values.map((value) => {
         if (value.kind === 'computed') return undefined;
         return value.kind === 'input' ? inputs[value.index] : value.tensor;
       });
       const backend = tf.backend();
-      for (const { step, kernel, freed } of this.#planned) {
+      for (const { step, kernel, freed, finished } of this.#planned) {
         if (kernel) runKernel(step as KernelStep, { kernel, backend, tensors, seeds });
         else runOther(step, tensors, seeds);
         for (const ref of freed) {
           tensors[ref]?.dispose();
           tensors[ref] = undefined;
+        }
+        if (!onOutput) continue;
+        for (const place of finished) {
+          const ref = this.#outputs[place] as Ref;
+          tensors[ref] = onOutput(place, tensors[ref] as tf.Tensor);
         }
       }
       const given = new Set<Ref>();
@@ -124,6 +137,30 @@ function analyze(
     freed.push(last);
   }
   return { kept: kept.reverse(), freed: freed.reverse() };
+}
+
+/** The places of outputs that are complete after each step: computed, and given once. */
+function finishedAfter(
+  steps: readonly Step[],
+  outputs: readonly Ref[],
+  values: readonly Value[],
+): number[][] {
+  const places = new Map<Ref, number>();
+  outputs.forEach((ref, place) => {
+    const isOnce = outputs.indexOf(ref) === outputs.lastIndexOf(ref);
+    if (isOnce && values[ref]?.kind === 'computed') places.set(ref, place);
+  });
+  const finished: number[][] = steps.map(() => []);
+  for (let i = steps.length - 1; i >= 0; i--) {
+    const step = steps[i] as Step;
+    for (const ref of [...outputsOf(step), ...inputsOf(step)]) {
+      const place = places.get(ref);
+      if (place === undefined) continue;
+      places.delete(ref);
+      finished[i]?.push(place);
+    }
+  }
+  return finished;
 }
 
 interface Running {

@@ -2,7 +2,7 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { nextSeed, type SeedState, seedState, withSeed } from '../random-seeds';
 import { Recorder } from './recorder';
-import type { Recording } from './recording';
+import type { OnOutput, Recording } from './recording';
 import { differenceOf, type TraceEntry } from './trace';
 
 /** More shapes than this are not kept: the ones used longest ago are recorded again. */
@@ -15,6 +15,8 @@ export interface Computation<Meta> {
   readonly inputs: readonly tf.Tensor[];
   /** The seed of its random numbers. @default the seeds of the scope around */
   readonly seed?: number | undefined;
+  /** Of a replay, for outputs that are computed, and given once. @default they come at the end */
+  onOutput?(place: number, tensor: tf.Tensor, meta: Meta): tf.Tensor;
   /** Computes it in JavaScript, and says what stands around its tensors. */
   eagerly(): { readonly tensors: readonly tf.Tensor[]; readonly meta: Meta };
 }
@@ -57,7 +59,8 @@ export class Recordings {
     this.#entries.delete(key); // it comes back as the newest
     if (entry && !entry.trace && !entry.recording.isStale) {
       this.#entries.set(key, entry);
-      return { ...replay(entry.recording, computation), meta: entry.meta as Meta, isReplay: true };
+      const meta = entry.meta as Meta;
+      return { ...replay(entry.recording, computation, meta), meta, isReplay: true };
     }
     entry?.recording.dispose();
     const { result, recording, trace } = this.#record(computation);
@@ -121,8 +124,12 @@ function keyOf({ key, inputs }: Computation<unknown>): string {
   return [tf.getBackend(), key, ...described].join(' ');
 }
 
-function replay(recording: Recording, { inputs, seed }: Computation<unknown>) {
+function replay<Meta>(recording: Recording, computation: Computation<Meta>, meta: Meta) {
+  const { inputs, seed } = computation;
   const draw = () => Array.from({ length: recording.numDraws }, nextSeed);
   const seeds = seed === undefined ? draw() : withSeed(seed, draw);
-  return { tensors: recording.replay(inputs, seeds) };
+  const onOutput: OnOutput | undefined =
+    computation.onOutput &&
+    ((place, tensor) => computation.onOutput?.(place, tensor, meta) ?? tensor);
+  return { tensors: recording.replay(inputs, seeds, onOutput) };
 }

@@ -133,7 +133,7 @@ export class GradientSums {
 }
 
 /** Large gradients by themselves; others together with their neighbors. */
-function bucketsOf(order: readonly Parameter[]): Bucket[] {
+export function bucketsOf(order: readonly Parameter[]): Bucket[] {
   const buckets: Bucket[] = [];
   let small: Member[] = [];
   let used = 0;

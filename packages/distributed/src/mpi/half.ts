@@ -3,72 +3,85 @@
  * that brings the largest number to between 2^14 and 2^15, below the largest half of 65504. So
  * nothing overflows, and only what is 2^39 times smaller than the largest becomes 0.
  */
+import { BLOCK, FLOATS, HALF_MODULE, HALVES } from '../generated/half-module';
 
-const BLOCK = 4096;
-const scratch = new Float32Array(BLOCK);
-const bits = new Int32Array(scratch.buffer);
+/** What assembly/half.ts exports; counts are multiples of 8. */
+interface HalfModule {
+  readonly memory: { readonly buffer: ArrayBuffer };
+  largest(count: number): number;
+  encode(count: number, scale: number): void;
+  decode(count: number, scale: number, add: boolean): void;
+}
+
+/** The part of WebAssembly's API that is used here; TypeScript has it only among the DOM types. */
+interface Wasm {
+  readonly Module: new (bytes: Uint8Array) => object;
+  readonly Instance: new (module: object, imports: object) => { readonly exports: unknown };
+}
+
+const { Module, Instance } = (globalThis as unknown as { WebAssembly: Wasm }).WebAssembly;
+const code = new Module(Buffer.from(HALF_MODULE, 'base64'));
+const { memory, largest, encode, decode } = new Instance(code, {}).exports as HalfModule;
+const floats = new Float32Array(memory.buffer, FLOATS, BLOCK);
+const halves = new Uint16Array(memory.buffer, HALVES, BLOCK);
 
 /** Exponent bits of infinity and NaN. */
 const NOT_FINITE = 255;
-/** So that the scale and its inverse are normal numbers. */
+/** Exponent bits from which on the scale is exact. */
 const SMALLEST = 15;
 
-const table = new Float32Array(1 << 16);
-for (let half = 0; half < table.length; half++) table[half] = numberOf(half);
+/** Calls `use` with the bounds of each block, and its number of floats as a multiple of 8. */
+function forEachBlock(
+  length: number,
+  use: (start: number, end: number, count: number) => void,
+): void {
+  for (let start = 0; start < length; start += BLOCK) {
+    const end = Math.min(length, start + BLOCK);
+    use(start, end, 8 * Math.ceil((end - start) / 8));
+  }
+}
 
-function numberOf(half: number): number {
-  const sign = half & 0x8000 ? -1 : 1;
-  const exponent = (half >> 10) & 31;
-  const fraction = half & 0x3ff;
-  if (exponent === 0) return sign * fraction * 2 ** -24;
-  if (exponent === 31) return fraction ? Number.NaN : sign * Number.POSITIVE_INFINITY;
-  return sign * (1 + fraction / 1024) * 2 ** (exponent - 15);
+/** Copies a block to the module, with zeros up to a multiple of 8. */
+function copyIn(values: Float32Array): void {
+  floats.set(values);
+  floats.fill(0, values.length, 8 * Math.ceil(values.length / 8));
 }
 
 /**
- * Rounds numbers to halves, to the nearest and of two the even one. NaN and infinity stay.
- * @returns the power of two that `decodeHalves` multiplies by
+ * Rounds numbers to halves, to the nearest and of two to the even one.
+ * @returns the power of two that `decodeHalves` multiplies by; NaN where a number is not finite,
+ *   for which all are then NaN
  */
 export function encodeHalves(values: Float32Array, into: Uint16Array): number {
   const scale = scaleOf(values);
-  for (let start = 0; start < values.length; start += BLOCK) {
-    const length = Math.min(BLOCK, values.length - start);
-    for (let i = 0; i < length; i++) scratch[i] = (values[start + i] as number) * scale;
-    for (let i = 0; i < length; i++) {
-      const word = bits[i] as number;
-      const size = word & 0x7fffffff;
-      let half: number;
-      if (size < 0x38800000) {
-        // Below 2^-14: adding 1/2 leaves the multiple of 2^-24 in the lowest bits.
-        scratch[i] = Math.abs(scratch[i] as number) + 0.5;
-        half = (bits[i] as number) - 0x3f000000;
-      } else if (size >= 0x47800000) half = size > 0x7f800000 ? 0x7e00 : 0x7c00;
-      else half = (size - 0x38000000 + 0xfff + ((size >> 13) & 1)) >> 13;
-      into[start + i] = half | ((word >>> 16) & 0x8000);
-    }
-  }
+  forEachBlock(values.length, (start, end, count) => {
+    copyIn(values.subarray(start, end));
+    encode(count, scale);
+    into.set(halves.subarray(0, end - start), start);
+  });
   return 1 / scale;
 }
 
 /** The numbers of halves, added to those in `into` where `add`. */
 export function decodeHalves(
-  halves: Uint16Array,
+  from: Uint16Array,
   scale: number,
   { into, add = false }: { into: Float32Array; add?: boolean },
 ): void {
-  if (!add) into.fill(0);
-  for (let i = 0; i < into.length; i++) {
-    into[i] = (into[i] as number) + (table[halves[i] as number] as number) * scale;
-  }
+  forEachBlock(into.length, (start, end, count) => {
+    halves.set(from.subarray(start, end));
+    if (add) copyIn(into.subarray(start, end));
+    decode(count, scale, add);
+    into.set(floats.subarray(0, end - start), start);
+  });
 }
 
 function scaleOf(values: Float32Array): number {
-  const words = new Int32Array(values.buffer, values.byteOffset, values.length);
-  let largest = 0;
-  for (let i = 0; i < words.length; i++) {
-    const size = (words[i] as number) & 0x7fffffff;
-    if (size > largest) largest = size;
-  }
-  const exponent = largest >>> 23;
-  return exponent === NOT_FINITE ? 1 : 2 ** (141 - Math.max(exponent, SMALLEST));
+  let bits = 0;
+  forEachBlock(values.length, (start, end, count) => {
+    copyIn(values.subarray(start, end));
+    bits = Math.max(bits, largest(count));
+  });
+  const exponent = bits >>> 23;
+  return exponent === NOT_FINITE ? Number.NaN : 2 ** (141 - Math.max(exponent, SMALLEST));
 }

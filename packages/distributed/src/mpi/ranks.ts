@@ -14,7 +14,6 @@ import {
 import { backendTraits, type Share } from '@deepend/core';
 import * as tf from '@tensorflow/tfjs-core';
 import { readTensors, totalSize } from '../arrays';
-import type { BackgroundSums } from './background-sums';
 import { GradientSums } from './gradient-sums';
 import type { Compression } from './sum-program';
 import { getWorld, type World } from './world';
@@ -70,7 +69,6 @@ export class Ranks {
   readonly #options: RanksOptions;
   /** A number of each variable, from 1: the same on every rank. */
   readonly #numbers: ReadonlyMap<number, number>;
-  #background: BackgroundSums | undefined;
   #sums: GradientSums | undefined;
   #step: Step | undefined;
 
@@ -120,18 +118,17 @@ export class Ranks {
     const known = this.#sums?.order;
     const isKnown = known?.length === order.length && known.every((entry, i) => entry === order[i]);
     if (this.#sums && isKnown) return this.#sums;
-    this.#background ??= await this.#world.backgroundSums(this.#options.compression);
-    this.#sums = new GradientSums(this.#background as BackgroundSums, order);
+    const background = await this.#world.backgroundSums(this.#options.compression);
+    this.#sums = new GradientSums(background, order);
     return this.#sums;
   }
 
   /**
    * Takes gradients of the batch that has begun, each when it is complete, so that ranks exchange
-   * them while others are computed; undefined where the plan or the backend cannot tell.
+   * them while others are computed; undefined where the backend cannot tell.
    */
   get stream(): GradientStream | undefined {
-    if (!this.#plan.gradientOrder || backendTraits(tf.getBackend()).isAsynchronous)
-      return undefined;
+    if (backendTraits(tf.getBackend()).isAsynchronous) return undefined;
     const { sums } = this.#begun();
     const [first] = this.#plan.statistics;
     return {
@@ -162,7 +159,7 @@ export class Ranks {
     const { sums, own } = this.#begun();
     for (const statistic of this.#plan.statistics) {
       // A clone, since the variable stays.
-      const tensor = own.count > 0 ? tf.clone(statistic.variable) : undefined;
+      const tensor = own.count > 0 ? tf.keep(tf.clone(statistic.variable)) : undefined;
       sums.add(statistic, { tensor, weight: this.#weights().statistic });
     }
   }

@@ -44,6 +44,7 @@ export class World {
   readonly library: string | undefined;
   readonly #mpi: MpiLibrary | undefined;
   #last: Promise<unknown> = Promise.resolve();
+  readonly #background = new Map<Compression, BackgroundSums>();
   #ended = false;
   #waited = 0;
   #watch: Watch | undefined;
@@ -208,20 +209,27 @@ export class World {
     return received;
   }
 
-  /** Starts the thread that sums over all ranks in the background; undefined in a world of one. */
-  async backgroundSums(compression: Compression): Promise<BackgroundSums | undefined> {
+  /**
+   * The thread that sums over all ranks in the background, which the first call starts.
+   * @throws Error in a world of one
+   */
+  async backgroundSums(compression: Compression): Promise<BackgroundSums> {
+    const known = this.#background.get(compression);
+    if (known) return known;
     const mpi = this.#mpi;
-    if (!mpi) return undefined;
+    if (!mpi) throw new Error('[distributed] expected ranks that MPI started, got one process');
     const into = roomForHandle(mpi);
     await this.#run((_, done) => mpi.duplicate.async(mpi.handles.world, into, done));
     const [communicator] = into;
-    return new BackgroundSums({
+    const sums = new BackgroundSums({
       file: mpi.file,
       communicator: communicator as Handle,
       ranks: this.size,
       rank: this.rank,
       compression,
     });
+    this.#background.set(compression, sums);
+    return sums;
   }
 
   /** Waits for an operation of another thread as for one of this, and watches it. */
