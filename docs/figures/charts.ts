@@ -59,6 +59,15 @@ function blockOrders(): Figure {
   });
 }
 
+const orderCurves = (): Figure =>
+  plots.plotRuns(
+    Object.keys(nn.BLOCK_ORDERS).map((name) => ({
+      name,
+      history: siteRun(`block-orders-${name}`).history,
+    })),
+    { metric: 'testAcc', width: 640, height: 400 },
+  );
+
 /** The labels of the page's data over the second feature, and the line that training has to find. */
 function linearRegression(): Figure {
   const [features, labels] = datasets.syntheticData([2, -3.4], 4.2, 200, { seed: 1 });
@@ -187,6 +196,7 @@ export const CHARTS: readonly Chart[] = [
   { name: 'function-classes', draw: () => plots.showFunctionClasses() },
   { name: 'residual-block', draw: residualBlock },
   { name: 'block-orders', draw: blockOrders },
+  { name: 'block-orders-curves', draw: orderCurves },
   { name: 'ten-lines', draw: () => curvesOf(siteRun('ten-lines'), 260) },
   { name: 'tangent', draw: tangent },
   { name: 'linear-regression', draw: linearRegression },

@@ -1,7 +1,7 @@
 /** Outputs within pages, between `<!-- output:NAME:begin -->` and `<!-- output:NAME:end -->`. */
 import { existsSync, readFileSync } from 'node:fs';
 import path from 'node:path';
-import { book, models, summary } from 'deepend';
+import { book, models, nn, summary } from 'deepend';
 import { aligned, alignedLeft } from '../../test/bench/markdown';
 import { BOOK_SPEED } from './charts';
 import { bench, bookRun, ROOT, type SiteRun, siteRun, speed } from './results';
@@ -25,6 +25,7 @@ const WORDS = {
     end: '.',
     chapters: ['en', 'zh', 'chapter', 'what it teaches', 'in deepend'],
     nets: ['96 px, one channel', 'parameters', 'deepend, images/s', 'PyTorch, images/s'],
+    orders: ['ordering', 'loss', 'train acc', 'test acc'],
     memory: ['batch size', 'training, GiB', 'inference, GiB'],
   },
   zh: {
@@ -33,6 +34,7 @@ const WORDS = {
     end: '。',
     chapters: ['英文版', '中文版', '章节', '内容', 'deepend 中的状况'],
     nets: ['96 像素，单通道', '参数个数', 'deepend，张/秒', 'PyTorch，张/秒'],
+    orders: ['排列', '损失', '训练准确率', '测试准确率'],
     memory: ['批量大小', '训练，GiB', '推理，GiB'],
   },
 } as const satisfies Record<Language, object>;
@@ -87,6 +89,19 @@ function modernCnns(language: Language): string {
     return cells;
   });
   return aligned([WORDS[language].nets, ...rows]);
+}
+
+function orders(language: Language): string {
+  const rows = Object.keys(nn.BLOCK_ORDERS).map((name) => {
+    const last = siteRun(`block-orders-${name}`).history.at(-1);
+    const accuracies = [last?.loss, last?.trainAcc, last?.testAcc].map((value) =>
+      value?.toFixed(3),
+    );
+    return [`\`${name}\``, ...accuracies.map(String)];
+  });
+  const { command, hardware } = siteRun('block-orders-original');
+  const { comma, end } = WORDS[language];
+  return `${aligned([WORDS[language].orders, ...rows])}\n\n${hardware}${comma}\`${command}\`${end}`;
 }
 
 function memory(language: Language): string {
@@ -145,6 +160,7 @@ export const OUTPUTS: readonly Output[] = [
   output('book/modern-convolutional-networks', 'modern-cnns', modernCnns),
   output('story', 'resnet18-summary', () => withNet('book/resnet18', (net) => summary(net))),
   output('story', 'resnet18-explained', () => fenced(resnetExplained())),
+  output('story', 'block-orders', orders),
   output('story', 'resnet18-memory', memory),
   output('story', 'ten-lines', (language) => ending(siteRun('ten-lines'), language)),
 ];
