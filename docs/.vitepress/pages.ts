@@ -26,6 +26,7 @@ const section = (en: string, zh: string, rows: readonly Row[]): Section => ({
 export const SECTIONS = {
   start: section('Start', '开始', [
     ['getting-started', 'Getting started', '快速入门'],
+    ['train-here', 'Train a net here', '在这里训练网络'],
     ['story', 'From copied functions to ResNet-18', '从抄函数到 ResNet-18'],
   ]),
   guides: section('Guides', '指南', [

@@ -25,10 +25,18 @@ const TYPES: Readonly<Record<string, string>> = {
   '.svg': 'image/svg+xml',
   '.png': 'image/png',
   '.json': 'application/json',
+  '.gz': 'application/gzip',
 };
 
 /** One page of each kind. */
-const PAGES = ['', 'zh/training.html', 'story.html', 'book/index.html', 'recipes/quickstart.html'];
+const PAGES = [
+  '',
+  'zh/training.html',
+  'train-here.html',
+  'story.html',
+  'book/index.html',
+  'recipes/quickstart.html',
+];
 const MORE = ['reference/trainer.html', 'api.html', 'performance.html'];
 
 /** Too little contrast to the theme's paper. */
@@ -139,4 +147,23 @@ describe.skipIf(absent)(`the site in Chromium${absent ? ` (skipped: ${absent})` 
     const pages = readdirSync(SITE, { recursive: true, encoding: 'utf8' });
     expect(files).toEqual(expect.arrayContaining(pages.filter((file) => file.endsWith('.html'))));
   });
+
+  it('trains a net on the page, and classifies a drawing', async () => {
+    const { page, context, complaints } = await open('zh/train-here.html');
+    await page.locator('.train-here input').fill('1');
+    await page.locator('.train-button').first().click();
+    const canvas = page.locator('.train-drawing canvas');
+    await canvas.waitFor({ timeout: 100_000 });
+    expect(await page.locator('.train-output').textContent()).toMatch(/epoch 1\/1 {2}loss/);
+    expect(await page.locator('.train-output img').count()).toBe(2);
+    await canvas.hover({ position: { x: 40, y: 40 } });
+    await page.mouse.down();
+    await canvas.hover({ position: { x: 150, y: 180 } });
+    await page.mouse.up();
+    await expect
+      .poll(() => page.locator('.train-guess').textContent(), { timeout: 10_000 })
+      .toMatch(/\d+ %, .*\d+ %/);
+    expect(complaints).toEqual([]);
+    await context.close();
+  }, 150_000);
 });
