@@ -27,15 +27,12 @@ if (values.help) {
   process.exit();
 }
 const number = (name: keyof typeof DEFAULTS) => Number(values[name]);
-const [size, seed, lr, numEpochs] = [
-  number('size'),
-  number('seed'),
-  number('lr'),
-  number('epochs'),
-];
+const { out } = values;
+const [size, seed, numEpochs] = [number('size'), number('seed'), number('epochs')];
 const data = { resize: size, numTrain: number('train'), numTest: number('test'), seed };
 
 const device = await tryGpu();
+const settings = { numEpochs, lr: number('lr'), seed, device };
 console.log(`training on ${device.name}: ${device.backend} on ${device.hardware} (${device.why})`);
 const orders = Object.keys(nn.BLOCK_ORDERS) as nn.BlockOrderName[];
 const losses: number[][] = [];
@@ -49,13 +46,8 @@ for (const blockOrder of orders) {
     seed,
     blockOrder,
   });
-  const { history } = await train(net, trainIter, testIter, {
-    numEpochs,
-    lr,
-    seed,
-    device,
-    callbacks: [saveRun(`${values.out}/${blockOrder}`, data, { overwrite: true })],
-  });
+  const callbacks = [saveRun(`${out}/${blockOrder}`, data, { overwrite: true })];
+  const { history } = await train(net, trainIter, testIter, { ...settings, callbacks });
   net.dispose();
   losses.push(history.map(({ loss }) => loss));
   accuracies.push(history.map(({ testAcc }) => testAcc ?? Number.NaN));
@@ -63,8 +55,6 @@ for (const blockOrder of orders) {
 
 const epochs = Array.from({ length: numEpochs }, (_, i) => i + 1);
 const axes = { xlabel: 'epoch', legend: orders };
-await plot(epochs, losses, { ...axes, ylabel: 'loss' }).save(`${values.out}/losses.png`);
-await plot(epochs, accuracies, { ...axes, ylabel: 'test accuracy' }).save(
-  `${values.out}/accuracies.png`,
-);
-console.log(`\nthe curves are in ${values.out}/losses.png and ${values.out}/accuracies.png`);
+await plot(epochs, losses, { ...axes, ylabel: 'loss' }).save(`${out}/losses.png`);
+await plot(epochs, accuracies, { ...axes, ylabel: 'test acc' }).save(`${out}/accuracies.png`);
+console.log(`\nthe curves are in ${out}/losses.png and ${out}/accuracies.png`);

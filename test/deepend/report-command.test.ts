@@ -49,6 +49,7 @@ const number = {
   share: fc.double({ min: 0, max: 0.999, noNaN: true }),
 };
 const GIVEN: Partial<Record<keyof typeof runs.SETTINGS, fc.Arbitrary<unknown>>> = {
+  compression: fc.constantFrom('none', 'float16'),
   init: fc.constantFrom('xavier-uniform', 'he-normal'),
   schedule: fc.constantFrom('constant', 'cosine', 'one-cycle', 'polynomial', 'step', 'plateau'),
   optimizer: fc.constantFrom('sgd', 'adam', 'adamw', 'rmsprop', 'adagrad', 'lion'),
