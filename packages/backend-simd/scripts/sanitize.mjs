@@ -41,7 +41,7 @@ const SANITIZERS = {
     flags: ['-fsanitize=address,undefined,float-cast-overflow'],
     env: { ASAN_OPTIONS: 'detect_leaks=0:handle_segv=0', UBSAN_OPTIONS: 'print_stacktrace=1' },
     launches: 100_000,
-    shortly: 1_500,
+    shortly: 4_000,
     isGuarded: true,
   },
   thread: {
@@ -51,7 +51,7 @@ const SANITIZERS = {
       TSAN_OPTIONS: `halt_on_error=1:suppressions=${path.join(root, 'test/native/tsan.supp')}`,
     },
     launches: 10_000,
-    shortly: 1_500,
+    shortly: 4_000,
     isGuarded: false,
   },
 };
