@@ -6,6 +6,7 @@ import { copyFile, mkdir, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { loadFashionMnist } from 'deepend';
+import { idx } from '../../test/helpers/idx';
 
 const ROOT = path.resolve(import.meta.dirname, '../..');
 const BUILT = path.join(ROOT, 'packages/deepend/dist/browser');
@@ -13,13 +14,7 @@ const FOLDER = path.join(ROOT, 'docs/public/training');
 const NUM_TRAIN = 10_000;
 const NUM_TEST = 2_000;
 
-/** An IDX file of bytes, gzipped. */
-function idx(shape: readonly number[], values: Uint8Array): Buffer {
-  const header = Buffer.alloc(4 + 4 * shape.length);
-  header.set([0, 0, 8, shape.length]);
-  for (const [i, size] of shape.entries()) header.writeUInt32BE(size, 4 + 4 * i);
-  return gzipSync(Buffer.concat([header, values]), { level: 9 });
-}
+const packed = (shape: number[], values: Uint8Array) => gzipSync(idx(shape, values), { level: 9 });
 
 await mkdir(FOLDER, { recursive: true });
 for (const name of ['standalone.js', 'page.js'])
@@ -33,8 +28,8 @@ try {
     const { images, labels } = dataset;
     const count = labels.length;
     const place = path.join(FOLDER, name);
-    await writeFile(`${place}-images-idx3-ubyte.gz`, idx([count, 28, 28], images as Uint8Array));
-    await writeFile(`${place}-labels-idx1-ubyte.gz`, idx([count], Uint8Array.from(labels)));
+    await writeFile(`${place}-images-idx3-ubyte.gz`, packed([count, 28, 28], images as Uint8Array));
+    await writeFile(`${place}-labels-idx1-ubyte.gz`, packed([count], Uint8Array.from(labels)));
   }
 } catch (error) {
   console.warn(`the page that trains will have no data: ${(error as Error).message}`);

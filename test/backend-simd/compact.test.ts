@@ -6,6 +6,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { Heap } from '../../packages/backend-simd/src/heap';
 import { runtime } from '../../packages/backend-simd/src/runtime';
+import { fragmentHeap, MIB_FLOATS } from '../helpers/fragments';
 
 process.env.DEEPEND_MEMORY_MIB = '32'; // read when the backend starts, which is below
 
@@ -47,17 +48,10 @@ describe('compact', () => {
   it('gives a kernel room that was only there in pieces, and no tensor changes', async () => {
     await tf.setBackend('simd');
     const count = 28; // of 1 MiB each: what they leave of 32 MiB is less than what is asked for below
-    const floats = 1 << 18;
-    const tensors = Array.from({ length: count }, (_, i) =>
-      tf.tidy(() => tf.add(tf.fill([floats], i), 0.5)),
-    );
-    const kept = tensors.filter((tensor, i) => {
-      if (i % 2 === 1) tensor.dispose();
-      return i % 2 === 0;
-    });
+    const kept = fragmentHeap(count);
     const { heap, memoryLimit } = runtime();
     expect(heap.largestFree(memoryLimit)).toBeLessThan(8 << 20);
-    const large = tf.tidy(() => tf.fill([8 * floats], 7)); // 8 MiB
+    const large = tf.tidy(() => tf.fill([8 * MIB_FLOATS], 7)); // 8 MiB
     const again = tf.tidy(() => tf.add(large, 1));
     expect(again.dataSync().at(-1)).toBe(8);
     for (const [i, tensor] of kept.entries()) {

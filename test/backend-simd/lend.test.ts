@@ -6,6 +6,7 @@ import '@deepend/device';
 import * as tf from '@tensorflow/tfjs-core';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { runtime } from '../../packages/backend-simd/src/runtime';
+import { fragmentHeap, MIB_FLOATS } from '../helpers/fragments';
 
 process.env.DEEPEND_MEMORY_MIB = '32'; // read when the backend starts, which is below
 beforeAll(() => tf.setBackend('simd'));
@@ -32,26 +33,19 @@ describe('lend', () => {
   });
 
   it('keeps a tensor in its place when the heap moves others', () => {
-    const floats = 1 << 18;
-    const tensors = Array.from({ length: 28 }, (_, i) =>
-      tf.tidy(() => tf.add(tf.fill([floats], i), 0.5)),
-    );
-    const kept = tensors.filter((tensor, i) => {
-      if (i % 2 === 1) tensor.dispose();
-      return i % 2 === 0;
-    });
+    const kept = fragmentHeap(28);
     const { heap, memoryLimit } = runtime();
     expect(heap.largestFree(memoryLimit)).toBeLessThan(4 << 20);
     const middle = kept[2] as tf.Tensor;
     const lent = lend(middle);
-    const large = tf.tidy(() => tf.fill([4 * floats], 7)); // which needs room that is in pieces
+    const large = tf.tidy(() => tf.fill([4 * MIB_FLOATS], 7)); // which needs room that is in pieces
     lent?.values.fill(3);
     lent?.release();
     expect(middle.dataSync().every((value) => value === 3)).toBe(true);
     kept.forEach((tensor, i) => {
-      if (tensor !== middle) expect(tensor.dataSync()[floats - 1]).toBe(2 * i + 0.5);
+      if (tensor !== middle) expect(tensor.dataSync()[MIB_FLOATS - 1]).toBe(2 * i + 0.5);
     });
-    expect(large.dataSync()[4 * floats - 1]).toBe(7);
+    expect(large.dataSync()[4 * MIB_FLOATS - 1]).toBe(7);
     tf.dispose([...kept, large]);
   });
 });

@@ -1,8 +1,5 @@
 // Full run only: it trains in Chromium.
 /** `deepend/browser`: a script trains in a worker of a page, and the page shows it. */
-import { once } from 'node:events';
-import { createServer, type Server } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { gzipSync } from 'node:zlib';
@@ -13,6 +10,8 @@ import type { Browser, Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { use } from '../helpers/backends';
 import { noBrowser, openBrowser } from '../helpers/browser';
+import { idx } from '../helpers/idx';
+import { serve, type TestServer } from '../helpers/server';
 
 const BUILT = 'packages/deepend/dist/browser';
 const NUM_TRAIN = 2_000;
@@ -32,11 +31,11 @@ const absent = noBrowser ?? (data ? undefined : 'no Fashion-MNIST here: npx deep
 
 let browser: Browser;
 let folder: string;
-const servers: Server[] = [];
+const servers: TestServer[] = [];
 
-/** Serves the folder. @returns its address */
-async function serve(headers: Record<string, string>): Promise<string> {
-  const server = createServer(async (request, response) => {
+/** Serves the folder. @returns its address, which ends in a slash */
+async function serveFolder(headers: Record<string, string>): Promise<string> {
+  const server = await serve(async (request, response) => {
     const file = path.join(folder, new URL(request.url ?? '/', 'http://localhost').pathname);
     const isThere = (await fs.pathExists(file)) && (await fs.stat(file)).isFile();
     const type = TYPES[path.extname(file)] ?? 'application/octet-stream';
@@ -44,18 +43,10 @@ async function serve(headers: Record<string, string>): Promise<string> {
     response.end(isThere ? await fs.readFile(file) : undefined);
   });
   servers.push(server);
-  server.listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  return `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  return server.url;
 }
 
-/** An IDX file of bytes (http://yann.lecun.com/exdb/mnist/), gzipped. */
-function idx(shape: number[], values: Uint8Array): Buffer {
-  const header = Buffer.alloc(4 + 4 * shape.length);
-  header.set([0, 0, 8, shape.length]);
-  for (const [i, size] of shape.entries()) header.writeUInt32BE(size, 4 + 4 * i);
-  return gzipSync(Buffer.concat([header, values]));
-}
+const packed = (shape: number[], values: Uint8Array) => gzipSync(idx(shape, values));
 
 const PAGE = (
   script: string,
@@ -119,8 +110,8 @@ beforeAll(async () => {
     const files = path.join(folder, 'fashion-mnist', name);
     const count = labels.length;
     const pixels = images as Uint8Array;
-    await fs.outputFile(`${files}-images-idx3-ubyte.gz`, idx([count, 28, 28], pixels));
-    await fs.outputFile(`${files}-labels-idx1-ubyte.gz`, idx([count], Uint8Array.from(labels)));
+    await fs.outputFile(`${files}-images-idx3-ubyte.gz`, packed([count, 28, 28], pixels));
+    await fs.outputFile(`${files}-labels-idx1-ubyte.gz`, packed([count], Uint8Array.from(labels)));
   }
   for (const [name, script] of Object.entries({ train: TRAIN, open: OPEN, fail: FAIL })) {
     await fs.outputFile(path.join(folder, `${name}.html`), PAGE(`${name}.js`));
@@ -129,7 +120,7 @@ beforeAll(async () => {
 });
 afterAll(async () => {
   await browser?.close();
-  for (const server of servers) server.close();
+  for (const server of servers) await server.close();
   if (folder) await fs.remove(folder);
 });
 
@@ -154,7 +145,9 @@ const outputOf = async (page: Page) => (await page.locator('#output').textConten
 
 describe.skipIf(absent)(`deepend/browser (${absent ?? 'in Chromium'})`, () => {
   it('trains on threads, draws on the page, keeps the model and gives it as files', async () => {
-    const { page, message, downloads } = await run<Trained>(`${await serve(ISOLATION)}/train.html`);
+    const { page, message, downloads } = await run<Trained>(
+      `${await serveFolder(ISOLATION)}train.html`,
+    );
     expect(message.device).toMatchObject({ backend: 'simd' });
     expect(message.device.why).toContain('CUDA needs Node.js');
     expect(message).toMatchObject({ numEpochs: 5, kept: message.accuracy });
@@ -173,7 +166,7 @@ describe.skipIf(absent)(`deepend/browser (${absent ?? 'in Chromium'})`, () => {
   });
 
   it('trains on one thread of a page that may share no memory, and says why', async () => {
-    const { page, message } = await run<Trained>(`${await serve({})}/train.html`);
+    const { page, message } = await run<Trained>(`${await serveFolder({})}train.html`);
     expect(message.accuracy).toBeGreaterThan(0.6);
     const output = await outputOf(page);
     expect(output).toContain('not cross-origin isolated');
@@ -191,14 +184,14 @@ describe.skipIf(absent)(`deepend/browser (${absent ?? 'in Chromium'})`, () => {
     const values = await expected.data();
     tf.dispose([inputs, expected]);
     net.dispose();
-    const { page, message } = await run<number[]>(`${await serve(ISOLATION)}/open.html`);
+    const { page, message } = await run<number[]>(`${await serveFolder(ISOLATION)}open.html`);
     expect(message).toHaveLength(10);
     for (const [i, value] of message.entries()) expect(value).toBeCloseTo(values[i] ?? NaN, 4);
     await page.close();
   });
 
   it('refuses what needs Node by name, and shows an error of the script', async () => {
-    const { page, message } = await run<string[]>(`${await serve(ISOLATION)}/fail.html`);
+    const { page, message } = await run<string[]>(`${await serveFolder(ISOLATION)}fail.html`);
     expect(message[0]).toMatch(/DataLoader need Node\.js; set workers: 0/);
     expect(message[1]).toBe('[deepend] saveModel: expected a name or an address, got ""');
     await expect.poll(() => outputOf(page)).toContain('Cannot read properties of null');

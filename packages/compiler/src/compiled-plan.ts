@@ -12,7 +12,7 @@ import type {
   ParameterGradient,
 } from './program';
 import { normSync } from './synced-norm';
-import { isTensor, likeTensors, listTensors, mapTensors, type Tensors } from './tensors';
+import { isTensor, likeTensors, listTensors, mapTensors, scaled, type Tensors } from './tensors';
 import type { Measured } from './training-plan';
 
 type Correct = tf.Scalar | null;
@@ -51,8 +51,7 @@ function streamed(
 ): tf.Tensor {
   const parameter = meta.parameters[place - (meta.hasCorrect ? 2 : 1)];
   if (!parameter) return tensor; // the loss, the number correct, or the state
-  const gradient = scale === 1 ? tensor : tf.mul(tensor, scale);
-  if (gradient !== tensor) tensor.dispose();
+  const gradient = scaled(tensor, scale);
   onGradient({ parameter, gradient });
   return gradient;
 }

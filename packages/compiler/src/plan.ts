@@ -22,7 +22,7 @@ import type {
   ParameterGradient,
 } from './program';
 import { NotCompilable } from './refusals';
-import { isTensor } from './tensors';
+import { isTensor, scaled } from './tensors';
 
 type Correct = tf.Scalar | null;
 
@@ -381,14 +381,6 @@ const isImageProgram = (model: tfl.LayersModel, { logits, operations }: Program)
  */
 export function compile(model: tfl.LayersModel): Plan & { readonly numClasses: number } {
   return new Plan(model) as Plan & { readonly numClasses: number };
-}
-
-/** The gradient times a factor. Disposes what it was given. */
-function scaled(dLogits: tf.Tensor2D, factor: number): tf.Tensor2D {
-  if (factor === 1) return dLogits;
-  const product = tf.mul<tf.Tensor2D>(dLogits, factor);
-  dLogits.dispose();
-  return product;
 }
 
 /** @throws TypeError when a user's function returns no `LossResult`, such as a scalar only */

@@ -69,3 +69,11 @@ export function describeTensors(tensors: unknown): string {
   );
   return Array.isArray(tensors) ? `[${parts.join(', ')}]` : `{ ${parts.join(', ')} }`;
 }
+
+/** The tensor times a factor. Disposes what it was given, unless that is the result. */
+export function scaled<T extends tf.Tensor>(tensor: T, factor: number): T {
+  if (factor === 1) return tensor;
+  const product = tf.mul<T>(tensor, factor);
+  tensor.dispose();
+  return product;
+}

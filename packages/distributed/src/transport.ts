@@ -1,12 +1,10 @@
 /** Starts a device's worker, a thread of this process, and carries messages. */
-import { pathToFileURL } from 'node:url';
 import { Worker } from 'node:worker_threads';
 import { source } from './generated/replica';
+import { HERE } from './here';
 import type { Reply, Request } from './protocol';
 
-/** A URL of this package: CommonJS knows its file's name, ES modules know their URL. */
-const FROM = typeof __filename === 'string' ? pathToFileURL(__filename).href : import.meta.url;
-const script = () => `const from = ${JSON.stringify(FROM)};\n${source}`;
+const script = () => `const from = ${JSON.stringify(HERE)};\n${source}`;
 
 export interface TransportOptions {
   readonly name: string;

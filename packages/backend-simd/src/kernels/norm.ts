@@ -132,12 +132,23 @@ function batchNorm({ inputs, attrs, backend }: Call): TensorInfo[] {
 }
 
 /** dx, dGamma, dBeta and, with attrs.residual, the shortcut's gradient dz. */
-function batchNormGradient({ inputs, attrs, backend }: Call): TensorInfo[] {
+function batchNormGradient(call: Call): TensorInfo[] {
+  const { inputs, attrs, backend } = call;
+  const { x } = inputs as Inputs;
+  const dx = backend.output([...x.shape]);
+  const dz = attrs.residual ? backend.output([...x.shape]) : undefined;
+  const sums = gradientSums(call, { dx, dz });
+  return dz ? [dx, ...sums, dz] : [dx, ...sums];
+}
+
+/** Computes dGamma and dBeta and, from them, the gradients that it is given. */
+function gradientSums(
+  { inputs, attrs, backend }: Call,
+  { dx, dz }: { dx?: TensorInfo; dz?: TensorInfo | undefined } = {},
+): TensorInfo[] {
   const { x, y, dy, mean, invStd, gamma } = inputs as Inputs;
   const rows = splitRows(x);
   const { channels, blocks } = rows;
-  const dx = backend.output([...x.shape]);
-  const dz = attrs.residual ? backend.output([...x.shape]) : undefined;
   const dGamma = backend.output([channels]);
   const dBeta = backend.output([channels]);
   backend.temporary((2 * blocks + 3) * channels * 4, (partials) => {
@@ -161,9 +172,9 @@ function batchNormGradient({ inputs, attrs, backend }: Call): TensorInfo[] {
     const args = normArgs(addresses, rows, attrs);
     backend.launch(Task.NormBackPartial, args, blocks);
     backend.launch(Task.NormBackCombine, args, countChannelBlocks(rows));
-    backend.launch(Task.NormBackApply, args, blocks);
+    if (dx) backend.launch(Task.NormBackApply, args, blocks);
   });
-  return dz ? [dx, dGamma, dBeta, dz] : [dx, dGamma, dBeta];
+  return [dGamma, dBeta];
 }
 
 /** The mean and the unbiased variance of each channel, [channels]. */
@@ -195,35 +206,6 @@ function channelMoments({ inputs, backend }: Call): TensorInfo[] {
     backend.launch(Task.NormCombine, args, countChannelBlocks(rows));
   });
   return [mean, unbiased];
-}
-
-/** dGamma and dBeta. */
-function batchNormSums({ inputs, attrs, backend }: Call): TensorInfo[] {
-  const { x, y, dy, mean, invStd } = inputs as Inputs;
-  const rows = splitRows(x);
-  const { channels, blocks } = rows;
-  const dGamma = backend.output([channels]);
-  const dBeta = backend.output([channels]);
-  backend.temporary((2 * blocks + 3) * channels * 4, (partials) => {
-    const a = partials + 2 * blocks * channels * 4;
-    const addresses = {
-      x: pointer(backend, x),
-      y: pointer(backend, y),
-      dy: pointer(backend, dy),
-      partials,
-      a,
-      b: a + channels * 4,
-      c: a + 2 * channels * 4,
-      mean: pointer(backend, mean),
-      invStd: pointer(backend, invStd),
-      dGamma: pointer(backend, dGamma),
-      dBeta: pointer(backend, dBeta),
-    };
-    const args = normArgs(addresses, rows, attrs);
-    backend.launch(Task.NormBackPartial, args, blocks);
-    backend.launch(Task.NormBackCombine, args, countChannelBlocks(rows));
-  });
-  return [dGamma, dBeta];
 }
 
 /** dx and, with attrs.residual, the shortcut's gradient dz. */
@@ -285,7 +267,7 @@ export const normKernels: readonly FusedKernel[] = [
   // {x} → [mean, unbiased variance]
   { name: 'deepend.channelMoments', run: channelMoments },
   // {x, y, dy, mean, invStd} + relu, ceiling? → [dGamma, dBeta]; reads y only for the ReLU
-  { name: 'deepend.batchNormSums', run: batchNormSums },
+  { name: 'deepend.batchNormSums', run: (call) => gradientSums(call) },
   // {x, y, dy, mean, a, b, c} + relu, ceiling?, residual → [dx, dz?]
   { name: 'deepend.batchNormApply', run: batchNormApply },
   // {x} → sums

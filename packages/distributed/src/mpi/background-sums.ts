@@ -1,11 +1,8 @@
 /** Sums of arrays over all ranks, computed by a thread while this one computes something else. */
-import { pathToFileURL } from 'node:url';
 import { Worker } from 'node:worker_threads';
 import { source } from '../generated/sums';
+import { HERE } from '../here';
 import type { SumReply, SumSettings } from './sum-program';
-
-/** A URL of this package: CommonJS knows its file's name, ES modules know their URL. */
-const FROM = typeof __filename === 'string' ? pathToFileURL(__filename).href : import.meta.url;
 
 /** The thread that sums; it does not keep this process alive, but waiting for it does. */
 export class BackgroundSums {
@@ -16,7 +13,7 @@ export class BackgroundSums {
   #wake: (() => void) | undefined;
 
   constructor(settings: SumSettings) {
-    this.#worker = new Worker(`const from = ${JSON.stringify(FROM)};\n${source}`, {
+    this.#worker = new Worker(`const from = ${JSON.stringify(HERE)};\n${source}`, {
       eval: true,
       execArgv: [], // no flags of this process: they may load other programs
       workerData: settings,

@@ -1,36 +1,31 @@
+/** A browser emits none of Node's events, such as signals. */
+const NO_EVENTS = { on() {}, once() {}, off() {}, removeListener() {} };
+
+const stream = (print: (text: string) => void) => ({
+  ...NO_EVENTS,
+  isTTY: false,
+  write(text: string) {
+    print(text.replace(/\n$/, ''));
+    return true;
+  },
+});
+
 /** Node's globals, as far as deepend reads them. */
 export const process = {
+  ...NO_EVENTS,
   env: {} as Record<string, string | undefined>,
   argv: [] as string[],
   execPath: '/browser',
   platform: 'browser',
   arch: 'wasm32',
   version: '',
-  versions: { node: '99.0.0' },
+  versions: { node: '99.0.0' }, // new enough that no flag of V8 has to be set
   pid: 1,
-  stdout: {
-    isTTY: false,
-    write: (text: string) => (console.log(text.replace(/\n$/, '')), true),
-    on() {},
-    once() {},
-    off() {},
-    removeListener() {},
-  },
-  stderr: {
-    isTTY: false,
-    write: (text: string) => (console.error(text.replace(/\n$/, '')), true),
-    on() {},
-    once() {},
-    off() {},
-    removeListener() {},
-  },
+  stdout: stream((text) => console.log(text)),
+  stderr: stream((text) => console.error(text)),
   cwd: () => '/',
   hrtime: { bigint: () => BigInt(Math.round(performance.now() * 1e6)) },
   memoryUsage: () => ({ rss: 0, heapUsed: 0 }),
-  on() {},
-  once() {},
-  off() {},
-  removeListener() {},
   listeners: () => [],
   emitWarning: (text: string) => console.warn(text),
   nextTick: (work: () => void) => queueMicrotask(work),

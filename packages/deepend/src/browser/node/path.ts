@@ -14,5 +14,4 @@ export const basename = (path: string): string => path.slice(path.lastIndexOf('/
 export const dirname = (path: string): string => path.slice(0, Math.max(0, path.lastIndexOf('/')));
 export const extname = (path: string): string => /\.[^./]+$/.exec(path)?.[0] ?? '';
 export const parse = (path: string) => ({ dir: dirname(path), base: basename(path) });
-export const relative = (_: string, to: string): string => to;
-export default { sep, isAbsolute, join, resolve, basename, dirname, extname, parse, relative };
+export default { sep, isAbsolute, join, resolve, basename, dirname, extname, parse };
