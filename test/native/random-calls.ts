@@ -45,6 +45,10 @@ const withRank = (minRank: number) => anyShape.filter(({ length }) => length >= 
 type Draw = (shape: number[], seed: number) => Numbers;
 /** Numbers of a shape: some draws have NaN, infinity and others that kernels trip over. */
 const make = fc.constantFrom<Draw>(numbers, numbers, oddNumbers);
+/** Without finite numbers so large that what is left of a sum depends on its order. */
+const makeSummable = fc.constantFrom<Draw>(numbers, numbers, (shape, seed) =>
+  oddNumbers(shape, seed, [Number.NaN, Infinity, -Infinity, -0, 1e-40, 88.8]),
+);
 
 const ofOne = (kernel: string, name: string, attrs: object = {}): RandomCalls =>
   fc
@@ -590,7 +594,7 @@ const functional: RandomCalls = fc
     kind: fc.nat(2),
     affine: fc.boolean(),
     seed: seeds,
-    draw: make,
+    draw: makeSummable,
   })
   .map(({ rows, n, kind, affine, seed, draw }) => {
     const [x, dy] = [draw([rows, n], seed), draw([rows, n], seed + 1)];

@@ -40,6 +40,7 @@ const SANITIZERS = {
     library: 'libasan.so',
     flags: ['-fsanitize=address,undefined,float-cast-overflow'],
     env: { ASAN_OPTIONS: 'detect_leaks=0:handle_segv=0', UBSAN_OPTIONS: 'print_stacktrace=1' },
+    node: [],
     launches: 100_000,
     shortly: 4_000,
     isGuarded: true,
@@ -50,6 +51,8 @@ const SANITIZERS = {
     env: {
       TSAN_OPTIONS: `halt_on_error=1:suppressions=${path.join(root, 'test/native/tsan.supp')}`,
     },
+    // Node is not instrumented: the locks of its garbage collector's threads would be reported.
+    node: ['--single-threaded'],
     launches: 10_000,
     shortly: 4_000,
     isGuarded: false,
@@ -107,7 +110,7 @@ function runLaunches(library, env, args) {
 }
 
 async function sanitize(name, { sets, launches, seed }) {
-  const { library, flags, env, isGuarded, ...counts } = SANITIZERS[name];
+  const { library, flags, env, node, isGuarded, ...counts } = SANITIZERS[name];
   const file = await findLibrary(library);
   if (!file) {
     console.log(`[sanitize] ${name}: skipped, since there is no g++ with ${library}`);
@@ -127,6 +130,7 @@ async function sanitize(name, { sets, launches, seed }) {
   if (isGuarded) await compileGuard(guard, flags);
   const current = path.join(folder, 'current-call');
   const code = await runLaunches(file, env, [
+    ...node,
     await bundleLaunches(),
     ...['--addon', addon, '--current', current],
     ...['--launches', `${launches ?? counts.launches}`, '--seed', seed],
