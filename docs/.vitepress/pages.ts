@@ -81,7 +81,7 @@ export const SECTIONS = {
         'plot',
         'device',
       ],
-      ...['export', 'distributed', 'compiler', 'backend-simd', 'core/index'],
+      ...['export', 'text', 'distributed', 'compiler', 'backend-simd', 'core/index'],
     ].map((page): Row => {
       const name = page.replace('/index', '');
       const label = name === 'deepend' ? name : `@deepend/${name}`;

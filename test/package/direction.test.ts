@@ -20,6 +20,7 @@ const FLOORS = [
 /** Imports within a floor. */
 const NEIGHBORS: Record<string, readonly string[]> = {
   export: ['models'],
+  text: ['data'],
   trainer: ['distributed'],
 };
 /** Imports within a floor of which nothing is left when the code runs. */

@@ -23,6 +23,7 @@ const NAMESPACES = [
   'plots',
   'runs',
   'schedules',
+  'text',
   'transforms',
 ];
 const MAX_FLAT = 80;

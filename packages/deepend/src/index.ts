@@ -87,6 +87,7 @@ export {
   showHeatmaps,
   showImages,
 } from '@deepend/plot';
+export * as text from '@deepend/text';
 export {
   Accumulator,
   type Callback,
