@@ -2,7 +2,8 @@
 import { type FusedKernels, hasFusedKernel, runFusedKernel } from '@deepend/compiler';
 import * as tf from '@tensorflow/tfjs-core';
 import { allowedBy, boolMask, checkMaskShape, softmax, spread } from './activations';
-import { expectFloat, expectShape } from './checks';
+import { isRecordingAttention, recordAttention } from './attention-weights';
+import { expectFloat, expectShape, refuse, shapeText } from './checks';
 import { dropout } from './dropout';
 import { differentiableOne } from './tape';
 
@@ -143,6 +144,43 @@ export function selfAttention(
   });
 }
 
+export interface PackedAttentionOptions {
+  /** Number of heads, which divides the features. */
+  readonly heads: number;
+  /** Time t sees the times 0 to t only. @default false */
+  readonly causal?: boolean | undefined;
+  /** Probability with which an attention weight is zeroed. @default 0 */
+  readonly dropout?: number | undefined;
+}
+
+/**
+ * Self-attention of queries, keys and values that lie next to each other in one tensor, as one
+ * linear layer gives them (nanoGPT's `c_attn`).
+ * @param qkv `[batch, time, 3 · heads · dim]`
+ * @returns `[batch, time, heads · dim]`
+ * @throws RangeError when the sizes do not fit
+ */
+export function packedAttention(qkv: tf.Tensor3D, options: PackedAttentionOptions): tf.Tensor3D {
+  const where = 'packedAttention';
+  const { heads, causal = false, dropout: rate = 0 } = options;
+  expectShape(where, 'qkv', qkv, ['batch', 'time', '3 · heads · dim']);
+  expectFloat(where, 'qkv', qkv);
+  const [batch, time, wide] = qkv.shape;
+  const dim = wide / 3 / heads;
+  if (!Number.isInteger(dim))
+    refuse(where, `features that 3 · ${heads} heads divide, got ${shapeText(qkv.shape)}`);
+  return tf.tidy(() => {
+    const sees = { heads, batchFirst: true, mask: undefined, causal };
+    const fused = rate === 0 && !isRecordingAttention() ? selfAttention(qkv, sees) : undefined;
+    if (fused) return fused;
+    const parts = tf.reshape(qkv, [batch, time, 3, heads, dim]);
+    const turned = tf.transpose(parts, [2, 0, 3, 1, 4]); // [3, batch, heads, time, dim]
+    const [q, k, v] = tf.unstack(turned) as [tf.Tensor4D, tf.Tensor4D, tf.Tensor4D];
+    const attended = scaledDotProductAttention(q, k, v, { causal, dropout: rate });
+    return tf.reshape(tf.transpose(attended, [0, 2, 1, 3]), [batch, time, heads * dim]);
+  });
+}
+
 /**
  * softmax(q · kᵀ / √dim) · v, as in `torch.nn.functional.scaled_dot_product_attention`. A query
  * that sees no key gives zeros.
@@ -169,7 +207,8 @@ export function scaledDotProductAttention(
   const shape = [batch, heads, queries, keys];
   if (mask) checkMaskShape(where, mask, shape);
   const attrs = { scale, causal };
-  if (rate === 0 && hasFusedKernel('deepend.attention', { inputs: { q, k, v }, attrs }))
+  const fuses = rate === 0 && !isRecordingAttention();
+  if (fuses && hasFusedKernel('deepend.attention', { inputs: { q, k, v }, attrs }))
     return tf.tidy(() => fusedAttention(where, { q, k, v, mask }, attrs));
   return tf.tidy(() => {
     let scores: tf.Tensor = tf.matMul(tf.mul(q, scale), k, false, true);
@@ -181,6 +220,7 @@ export function scaledDotProductAttention(
       allowed = allowed ? tf.logicalAnd(allowed, past) : past;
     }
     const weights = softmax(scores, { mask: allowed });
+    recordAttention(weights);
     return tf.matMul(rate > 0 ? dropout(weights, rate, { seed }) : weights, v) as tf.Tensor4D;
   });
 }

@@ -3,7 +3,13 @@
  * goes through TensorFlow.js's tape, and backends with fused kernels compute with them.
  */
 export { type GeluOptions, gelu, type SoftmaxOptions, silu, softmax } from './activations';
-export { type AttentionOptions, scaledDotProductAttention } from './attention';
+export {
+  type AttentionOptions,
+  type PackedAttentionOptions,
+  packedAttention,
+  scaledDotProductAttention,
+} from './attention';
+export { attentionWeights, type RecordedAttention } from './attention-weights';
 export {
   type Conv1dOptions,
   type Conv2dOptions,
@@ -22,4 +28,5 @@ export {
   type RecurrentResult,
   recurrent,
 } from './recurrent';
+export { maskedSoftmax, type SequenceMaskOptions, sequenceMask } from './sequence';
 export { upsampleBilinear } from './upsample';

@@ -2,11 +2,13 @@
 import { checkOptions, rule } from '@deepend/core';
 import * as tf from '@tensorflow/tfjs-core';
 import { selfAttention } from '../functional/attention';
+import { isRecordingAttention, recordAttention } from '../functional/attention-weights';
 import { linear, scaledDotProductAttention, softmax } from '../functional/index';
 import { Module } from '../module';
 import { parameter } from '../parameter';
 import { dropped } from './activation';
-import { checkInput, checkSize, checkTensor, shown } from './checks';
+import { type AttentionMasks, joinMasks, type Sizes } from './attention-masks';
+import { checkInput, checkSize, shown } from './checks';
 import { Linear } from './linear';
 import { given, seeded, type WeightOptions, weightRules } from './seeded';
 
@@ -32,18 +34,6 @@ const attentionRules = rule.object({
   ...weightRules,
 });
 
-export interface AttentionMasks {
-  /** bool `[batch, keys]`: true for keys that are ignored, such as padding. @default none */
-  keyPaddingMask?: tf.Tensor;
-  /**
-   * `[queries, keys]` or `[batch · heads, queries, keys]`. bool: true for keys that are ignored;
-   * float32: added to the scores. @default none
-   */
-  attnMask?: tf.Tensor;
-  /** Whether a query sees only the keys up to its own place. @default false */
-  isCausal?: boolean;
-}
-
 export interface AttentionCallOptions extends AttentionMasks {
   /** Whether the attention weights are returned, which takes their memory. @default false */
   needWeights?: boolean;
@@ -54,6 +44,7 @@ export interface AttentionCallOptions extends AttentionMasks {
 const callRules = rule.object({
   attnMask: rule.custom<tf.Tensor>(() => true, 'a tensor').optional(),
   keyPaddingMask: rule.custom<tf.Tensor>(() => true, 'a tensor').optional(),
+  validLens: rule.custom<tf.Tensor>(() => true, 'a tensor').optional(),
   isCausal: rule.boolean().optional(),
   needWeights: rule.boolean().optional(),
   averageAttnWeights: rule.boolean().optional(),
@@ -61,13 +52,15 @@ const callRules = rule.object({
 
 type Heads = tf.Tensor4D;
 
-/** The sizes of one call. */
-interface Sizes {
-  readonly batch: number;
-  readonly heads: number;
-  readonly queries: number;
-  readonly keys: number;
-}
+/** Projected heads of keys and values, `[batch, heads, keys, dim]` each. */
+export type KeysAndValues = {
+  readonly k: tf.Tensor4D;
+  readonly v: tf.Tensor4D;
+};
+
+/** Keys and values with new ones behind them. What was given stays the caller's. */
+export const concatKeys = (past: KeysAndValues | undefined, now: KeysAndValues): KeysAndValues =>
+  past ? { k: tf.concat([past.k, now.k], 2), v: tf.concat([past.v, now.v], 2) } : now;
 
 /**
  * Multi-head attention (Vaswani et al. 2017, https://arxiv.org/abs/1706.03762).
@@ -146,32 +139,91 @@ export class MultiheadAttention extends Module {
     const where = `[nn] ${this.name}`;
     const checked = checkOptions(`${where}.forward`, callRules, options);
     const sizes = this.#check([query, key, value]);
-    const { isCausal = false, needWeights = false, averageAttnWeights = true } = checked;
-    const [output, weights] = tf.tidy(() => {
-      const mask = joinMasks(where, options, sizes);
-      const p = this.training ? this.dropout : 0;
+    const { isCausal = false, needWeights = false } = checked;
+    return tf.tidy(() => {
       const joined = this.#joined(query, key, value);
-      if (joined && p === 0 && !needWeights) {
+      const p = this.training ? this.dropout : 0;
+      if (joined && p === 0 && !needWeights && !isRecordingAttention()) {
+        const mask = joinMasks(where, checked, sizes);
         const { numHeads: heads, batchFirst } = this;
         const attended = selfAttention(joined, { heads, batchFirst, mask, causal: isCausal });
-        if (attended) return [this.out_proj.forward(attended)];
+        if (attended) return [this.out_proj.forward(attended), undefined];
       }
       const projected = joined ? tf.split(joined, 3, 2) : this.#project([query, key, value]);
       const [q, k, v] = projected.map((x) => this.#heads(x)) as [Heads, Heads, Heads];
-      if (!needWeights) {
-        const attended = scaledDotProductAttention(q, k, v, { mask, causal: isCausal, dropout: p });
-        return [this.#join(attended)];
-      }
-      const drawn = dropped(attentionWeights(q, k, { mask, causal: isCausal }), p);
-      return [this.#join(tf.matMul(drawn, v)), averageAttnWeights ? tf.mean(drawn, 1) : drawn];
+      return this.#attend(q, { k, v }, checked);
     }) as [tf.Tensor, tf.Tensor | undefined];
-    return [output, weights];
+  }
+
+  /**
+   * The projected heads of keys and values, for `attend`: computed once for many queries, and
+   * joined along the keys by `concatKeys` while a sequence is generated.
+   * @param key as of `forward`
+   * @param value as of `forward` @default key
+   * @returns `[batch, heads, keys, dim]` each
+   * @throws RangeError for inputs of another shape
+   */
+  keysAndValues(key: tf.Tensor, value: tf.Tensor = key): KeysAndValues {
+    const [, kdim, vdim] = this.#features;
+    const axes = this.#axes();
+    checkInput(`[nn] ${this.name} (key)`, key, { axes, last: kdim });
+    checkInput(`[nn] ${this.name} (value)`, value, { axes, last: vdim });
+    return tf.tidy(() => {
+      const [k, v] = this.#project([key, value], 1).map((x) => this.#heads(x));
+      return { k, v } as KeysAndValues;
+    });
+  }
+
+  /**
+   * `forward` with projected keys and values.
+   * @param query as of `forward`
+   * @throws RangeError for inputs or masks of another shape
+   */
+  attend(
+    query: tf.Tensor,
+    keysAndValues: KeysAndValues,
+    options: AttentionCallOptions = {},
+  ): [output: tf.Tensor, weights: tf.Tensor | undefined] {
+    const where = `[nn] ${this.name}`;
+    const checked = checkOptions(`${where}.attend`, callRules, options);
+    checkInput(`${where} (query)`, query, { axes: this.#axes(), last: this.embedDim });
+    return tf.tidy(() => {
+      const [q] = this.#project([query]).map((x) => this.#heads(x)) as [Heads];
+      return this.#attend(q, keysAndValues, checked);
+    }) as [tf.Tensor, tf.Tensor | undefined];
+  }
+
+  /** From heads to the output. */
+  #attend(
+    q: Heads,
+    { k, v }: KeysAndValues,
+    options: AttentionCallOptions,
+  ): [output: tf.Tensor, weights: tf.Tensor | undefined] {
+    const { isCausal: causal = false, needWeights = false, averageAttnWeights = true } = options;
+    const [batch, heads, queries] = q.shape;
+    const mask = joinMasks(`[nn] ${this.name}`, options, {
+      ...{ batch, heads, queries },
+      keys: k.shape[2],
+    });
+    const p = this.training ? this.dropout : 0;
+    if (!needWeights) {
+      const attended = scaledDotProductAttention(q, k, v, { mask, causal, dropout: p });
+      return [this.#join(attended), undefined];
+    }
+    const weights = attentionWeights(q, k, { mask, causal });
+    recordAttention(weights);
+    const drawn = dropped(weights, p);
+    return [this.#join(tf.matMul(drawn, v)), averageAttnWeights ? tf.mean(drawn, 1) : drawn];
+  }
+
+  #axes(): string[] {
+    return this.batchFirst ? ['batch', 'time', 'features'] : ['time', 'batch', 'features'];
   }
 
   /** @throws RangeError for inputs of another shape */
   #check(inputs: readonly tf.Tensor[]): Sizes {
     const where = `[nn] ${this.name}`;
-    const axes = this.batchFirst ? ['batch', 'time', 'features'] : ['time', 'batch', 'features'];
+    const axes = this.#axes();
     inputs.forEach((x, i) => {
       checkInput(`${where} (${['query', 'key', 'value'][i]})`, x, {
         axes,
@@ -199,15 +251,16 @@ export class MultiheadAttention extends Module {
     return linear(query, weight as tf.Tensor2D, given) as tf.Tensor3D;
   }
 
-  /** Queries, keys and values: `[..., embedDim]` each. */
-  #project(inputs: readonly tf.Tensor[]): tf.Tensor[] {
+  /** Queries, keys and values, or those from `first` on: `[..., embedDim]` each. */
+  #project(inputs: readonly tf.Tensor[], first = 0): tf.Tensor[] {
     const { in_proj_weight: weight, in_proj_bias: bias, embedDim } = this;
     const weights = weight
       ? tf.split(weight, 3)
       : [this.q_proj_weight, this.k_proj_weight, this.v_proj_weight];
     return inputs.map((x, i) => {
-      const part = bias ? tf.slice(bias as tf.Tensor1D, i * embedDim, embedDim) : undefined;
-      return linear(x, weights[i] as tf.Tensor2D, part);
+      const at = first + i;
+      const part = bias ? tf.slice(bias as tf.Tensor1D, at * embedDim, embedDim) : undefined;
+      return linear(x, weights[at] as tf.Tensor2D, part);
     });
   }
 
@@ -245,55 +298,3 @@ function attentionWeights(
 /** bool `[queries, keys]`: true for keys up to the query's place. */
 const pastOf = (queries: number, keys: number) =>
   tf.lessEqual(tf.range(0, keys), tf.expandDims(tf.range(0, queries), 1));
-
-/** One mask for the scores, bool (true where a key takes part) or float32 (added). */
-function joinMasks(where: string, masks: AttentionMasks, sizes: Sizes): tf.Tensor | undefined {
-  const { batch, heads, queries, keys } = sizes;
-  const padding = masks.keyPaddingMask;
-  const attention = masks.attnMask;
-  const parts: tf.Tensor[] = [];
-  if (padding !== undefined) {
-    checkMask(where, 'keyPaddingMask', padding, [[batch, keys]]);
-    parts.push(tf.reshape(padding, [batch, 1, 1, keys]));
-  }
-  if (attention !== undefined) {
-    const whole = [batch * heads, queries, keys];
-    checkMask(where, 'attnMask', attention, [[queries, keys], whole]);
-    const leading = attention.rank === 2 ? [1, 1] : [batch, heads];
-    parts.push(tf.reshape(attention, [...leading, queries, keys]));
-  }
-  const [first, second] = parts;
-  if (!first) return undefined;
-  const isBoolean = parts.every(({ dtype }) => dtype === 'bool');
-  const [one, two] = parts.map((part) => (isBoolean ? tf.logicalNot(part) : toAdded(part)));
-  if (!second) return one;
-  return isBoolean
-    ? tf.logicalAnd(one as tf.Tensor, two as tf.Tensor)
-    : tf.add(one as tf.Tensor, two as tf.Tensor);
-}
-
-const HIDDEN = -1e9;
-
-/** What a mask adds to the scores. */
-const toAdded = (mask: tf.Tensor) =>
-  mask.dtype === 'bool' ? tf.mul(tf.cast(mask, 'float32'), HIDDEN) : mask;
-
-function checkMask(
-  where: string,
-  name: string,
-  mask: tf.Tensor,
-  shapes: readonly (readonly number[])[],
-): void {
-  checkTensor(where, mask, `a tensor as ${name}`);
-  if (mask.dtype !== 'bool' && mask.dtype !== 'float32') {
-    throw new TypeError(
-      `${where}: ${name} must be bool (true: ignored) or float32 (added to the scores), got a ` +
-        `${mask.dtype} tensor; tf.cast it to 'bool'`,
-    );
-  }
-  if (shapes.some((shape) => tf.util.arraysEqual([...shape], mask.shape))) return;
-  throw new RangeError(
-    `${where}: expected ${name} of shape ` +
-      `${shapes.map((shape) => `[${shape.join(', ')}]`).join(' or ')}, got ${shown(mask)}`,
-  );
-}

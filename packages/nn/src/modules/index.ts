@@ -14,10 +14,12 @@ export {
 } from './activation';
 export {
   type AttentionCallOptions,
-  type AttentionMasks,
+  concatKeys,
+  type KeysAndValues,
   MultiheadAttention,
   type MultiheadAttentionOptions,
 } from './attention';
+export type { AttentionMasks } from './attention-masks';
 export { GRUCell, LSTMCell, type RecurrentCellOptions, RNNCell } from './cells';
 export type { Pair } from './checks';
 export {
@@ -51,7 +53,9 @@ export {
   MaxPool2d,
   type MaxPoolModuleOptions,
 } from './pooling';
+export { PositionalEncoding, type PositionalEncodingOptions } from './positional';
 export { GRU, LSTM, type RecurrentModuleOptions, RNN, type SequenceOptions } from './recurrent';
+export { AdditiveAttention, type AdditiveAttentionOptions, DotProductAttention } from './scoring';
 export type { WeightOptions } from './seeded';
 export { Sequential, type Step } from './sequential';
 export { Flatten, type FlattenOptions, Reshape, Upsample, type UpsampleOptions } from './shape';
