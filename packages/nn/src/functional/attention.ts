@@ -145,7 +145,10 @@ export function selfAttention(
 }
 
 export interface PackedAttentionOptions {
-  /** Number of heads, which divides the features. */
+  /**
+   * Number of heads, which divides the features.
+   * @example 12
+   */
   readonly heads: number;
   /** Time t sees the times 0 to t only. @default false */
   readonly causal?: boolean | undefined;
