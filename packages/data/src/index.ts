@@ -1,4 +1,6 @@
 /** Datasets, transforms and loaders: from files to the batches that train a model. */
+
+export type { LoaderState } from '@deepend/core';
 export * from './datasets';
 export * as datasets from './datasets';
 export { DataError } from './errors';
@@ -18,7 +20,6 @@ export {
   type TfLoader,
   toTfDataset,
 } from './loading/tf-dataset';
-export type { LoaderState } from './position';
 export { permutation, sfc32 } from './random';
 export * from './transforms';
 export * as transforms from './transforms';

@@ -5,10 +5,12 @@ import {
   isFloat32Array,
   isInt32Array,
   isUint8Array,
+  type LoaderState,
+  type LoopPosition,
+  Position,
   rule,
 } from '@deepend/core';
 import { Tensor, tensor } from '@tensorflow/tfjs-core';
-import { type LoaderState, type LoopPosition, Position } from '../position';
 import { permutation } from '../random';
 import type { Batch, ImageShape } from '../types';
 import { MAX_CLASSES } from './dataset';

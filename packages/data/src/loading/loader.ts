@@ -5,6 +5,9 @@ import {
   isFloat32Array,
   isInt32Array,
   isSharedBuffer,
+  type LoaderState,
+  type LoopPosition,
+  Position,
   type Share,
 } from '@deepend/core';
 import { getBackend, type Tensor, tensor, tensor4d } from '@tensorflow/tfjs-core';
@@ -16,7 +19,6 @@ import {
   numSamplesOf,
 } from '../datasets/dataset';
 import { givenOptions } from '../datasets/origin';
-import { type LoaderState, type LoopPosition, Position } from '../position';
 import { resize } from '../transforms/resize';
 import type { AnyDataset, Batch, Dataset, ImageShape, Loader, Transform } from '../types';
 import { describeLoader, type LoaderDescription, type NotDescribed } from './describe';

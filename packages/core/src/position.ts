@@ -1,5 +1,5 @@
 /** A loader's place in its epochs: a run resumes with the batches that it would have had. */
-import { formatValue } from '@deepend/core';
+import { formatValue } from './options';
 
 /**
  * The position of a loader, as plain JSON: the loop has taken `batch` batches of epoch `epoch`.

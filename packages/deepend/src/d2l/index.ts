@@ -22,7 +22,7 @@ import {
 } from '@deepend/trainer';
 import * as tf from '@tensorflow/tfjs-core';
 import type { LayersModel } from '@tensorflow/tfjs-layers';
-import { showPredictions } from './figures/predictions';
+import { showPredictions } from '../figures/predictions';
 import {
   type BookNet,
   evaluateFree,
@@ -32,7 +32,7 @@ import {
   isFreeUpdater,
   trainEpochFree,
   trainFree,
-} from './from-scratch';
+} from '../from-scratch';
 
 export {
   getFashionMnistLabels,

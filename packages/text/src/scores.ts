@@ -62,3 +62,17 @@ const grams = (tokens: readonly string[], n: number): string[] =>
   Array.from({ length: Math.max(0, tokens.length - n + 1) }, (_, i) =>
     JSON.stringify(tokens.slice(i, i + n)),
   );
+
+/**
+ * Perplexity of a language model: the exponential of its mean cross-entropy in nats per token. A
+ * model that guesses among n tokens has n. Infinite for a loss above 709.
+ * @throws TypeError for anything but a number of at least 0
+ * @example perplexity(evaluation.loss)
+ */
+export function perplexity(meanLoss: number): number {
+  if (typeof meanLoss === 'number' && meanLoss >= 0) return Math.exp(meanLoss);
+  throw new TypeError(
+    '[text] perplexity: expected the mean loss, a number of at least 0, got ' +
+      formatValue(meanLoss),
+  );
+}
