@@ -39,6 +39,7 @@ export {
 } from './layers';
 export { Module, type StateDict } from './module';
 export { modules, type NamedLayer, namedLayer, numberedByKind } from './modules';
+export { buildModule, describeModules, isDescription } from './modules/described';
 export * from './modules/index';
 export { isDry, layerConfig, numbered, scope } from './naming';
 export { type ModelOptions, modelRules, withDefaults } from './options';

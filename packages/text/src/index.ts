@@ -1,4 +1,5 @@
 /** Text: tokens, vocabularies, data sets, loaders, word vectors and scores. */
+<<<<<<< HEAD
 export {
   BERT_TOKENS,
   type BertFeatures,
@@ -72,3 +73,7 @@ export {
   type VocabJson,
   type VocabOptions,
 } from './vocab';
+=======
+export { type BleuOptions, bleu } from './bleu';
+export * from './models/index';
+>>>>>>> 7216c39 (Add the book's text models: recurrent, encoder-decoder, Transformer, BERT, classifiers, ViT, and GPT)

@@ -49,7 +49,7 @@ export class PositionalEncoding extends Module {
 
   /**
    * @param x `[batch, time, hidden]`
-   * @param offset the position of the first time step, such as the number of tokens before @default 0
+   * @param offset the position of the first time step @default 0
    * @returns the shape of x
    * @throws RangeError for another number of features, or more positions than `maxLen`
    */

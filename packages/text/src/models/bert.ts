@@ -1,0 +1,299 @@
+/** BERT: the book's 14.8 to 14.10 (en 15.8 to 15.10). Devlin et al. 2018. */
+import { withSeed } from '@deepend/compiler';
+import { checkOptions, rule } from '@deepend/core';
+import * as nn from '@deepend/nn';
+import { crossEntropy } from '@deepend/optim';
+import * as tf from '@tensorflow/tfjs-core';
+import { checkIds } from './autoregressive';
+import { type BlockOptions, TransformerEncoderBlock } from './transformer-blocks';
+
+export interface BERTOptions extends BlockOptions {
+  /**
+   * Number of tokens in the vocabulary.
+   * @example 30522
+   */
+  vocabSize: number;
+  /** Number of blocks. @default 2 */
+  layers?: number;
+  /** The longest sequence. @default 1000 */
+  maxLen?: number;
+  /** Seeds the initial values: any safe integer. @default the next of `nn.manualSeed`'s */
+  seed?: number;
+}
+
+const bertRules = rule.object({
+  vocabSize: rule.positiveInteger(),
+  hidden: rule.positiveInteger(),
+  ffnHidden: rule.positiveInteger(),
+  heads: rule.positiveInteger(),
+  layers: rule.positiveInteger().optional(),
+  dropout: rule.number({ min: 0, max: 1 }).optional(),
+  bias: rule.boolean().optional(),
+  maxLen: rule.positiveInteger().optional(),
+  seed: rule.seed().optional(),
+});
+
+const seeded = <T>(seed: number | undefined, make: () => T): T =>
+  seed === undefined ? make() : withSeed(seed, make);
+
+/**
+ * Embeddings of tokens, segments and positions, and encoder blocks. Parameters
+ * `token_embedding.weight`, `segment_embedding.weight`, `pos_embedding` `[1, maxLen, hidden]`,
+ * `blks.0.attention.in_proj_weight`, ....
+ */
+export class BERTEncoder extends nn.Module {
+  readonly vocabSize: number;
+  readonly maxLen: number;
+  pos_embedding: tf.Variable;
+  readonly token_embedding: nn.Embedding;
+  readonly segment_embedding: nn.Embedding;
+  readonly blks: TransformerEncoderBlock[];
+  readonly #options: BERTOptions;
+
+  constructor(options: BERTOptions) {
+    super();
+    const checked = checkOptions('[text] BERTEncoder', bertRules, options);
+    const { vocabSize, hidden, ffnHidden, heads, layers = 2, dropout = 0, bias = true } = checked;
+    this.#options = options;
+    this.vocabSize = vocabSize;
+    this.maxLen = checked.maxLen ?? 1000;
+    const made = seeded(checked.seed, () => ({
+      tokens: new nn.Embedding(vocabSize, hidden),
+      segments: new nn.Embedding(2, hidden),
+      positions: nn.parameter([1, this.maxLen, hidden], { init: 'normal' }),
+      blocks: Array.from(
+        { length: layers },
+        () => new TransformerEncoderBlock({ hidden, ffnHidden, heads, dropout, bias }),
+      ),
+    }));
+    this.token_embedding = made.tokens;
+    this.segment_embedding = made.segments;
+    this.pos_embedding = made.positions;
+    this.blks = made.blocks;
+  }
+
+  override config() {
+    return [this.#options];
+  }
+
+  /**
+   * @param tokens int32 `[batch, time]`
+   * @param segments 0 or 1, int32 `[batch, time]`
+   * @param validLens lengths without padding, int32 `[batch]` @default all tokens count
+   * @returns `[batch, time, hidden]`
+   * @throws RangeError for a sequence longer than `maxLen`, or ids that do not exist
+   */
+  override forward(tokens: tf.Tensor, segments: tf.Tensor, validLens?: tf.Tensor): tf.Tensor {
+    const where = `[text] ${this.name}`;
+    checkIds(where, tokens, this.vocabSize);
+    const [, time = 0] = tokens.shape;
+    if (time > this.maxLen) {
+      throw new RangeError(
+        `${where}: expected at most ${this.maxLen} tokens, its "maxLen", got ${time}; cut the ` +
+          'sequence, or build the model with a larger maxLen',
+      );
+    }
+    return tf.tidy(() => {
+      const named = tf.add(
+        this.token_embedding.forward(tokens),
+        this.segment_embedding.forward(segments),
+      );
+      const hidden = named.shape[2] as number;
+      const x = tf.add(named, tf.slice(this.pos_embedding, [0, 0, 0], [1, time, hidden]));
+      return this.blks.reduce((y: tf.Tensor, block) => block.forward(y, validLens), x);
+    });
+  }
+}
+
+/**
+ * Predicts the tokens at masked positions. Parameters `mlp.0`, `mlp.2` (a layer normalization),
+ * `mlp.3`.
+ */
+export class MaskLM extends nn.Module {
+  readonly mlp: nn.Sequential;
+  readonly #sizes: readonly [number, number, number];
+
+  /** @param numInputs features of the encoder @default hidden */
+  constructor(vocabSize: number, hidden: number, numInputs = hidden) {
+    super();
+    this.#sizes = [vocabSize, hidden, numInputs];
+    this.mlp = new nn.Sequential(
+      new nn.Linear(numInputs, hidden),
+      new nn.ReLU(),
+      new nn.LayerNorm(hidden),
+      new nn.Linear(hidden, vocabSize),
+    );
+  }
+
+  override config() {
+    return [...this.#sizes];
+  }
+
+  /**
+   * @param x `[batch, time, features]`
+   * @param positions of the masked tokens, int32 `[batch, count]`
+   * @returns logits `[batch, count, vocabSize]`
+   */
+  override forward(x: tf.Tensor, positions: tf.Tensor): tf.Tensor {
+    return tf.tidy(() => this.mlp.forward(positionsOf(x, positions)));
+  }
+}
+
+/** Positions of each sequence: `[batch, time, features]` → `[batch, count, features]`. */
+function positionsOf(x: tf.Tensor, positions: tf.Tensor): tf.Tensor {
+  const [batch = 0, time = 0, features = 0] = x.shape;
+  checkIds('[text] MaskLM: positions', positions, time);
+  const first = tf.mul(tf.range(0, batch, 1, 'int32'), tf.scalar(time, 'int32'));
+  const flat = tf.add(positions, tf.expandDims(first, 1)) as tf.Tensor2D;
+  const rows: tf.Tensor2D = tf.reshape(x, [batch * time, features]);
+  return nn.functional.embedding(flat, rows);
+}
+
+/** Whether the second segment follows the first: `[batch, features]` → logits `[batch, 2]`. */
+export class NextSentencePred extends nn.Module {
+  readonly output: nn.Linear;
+
+  constructor(numInputs: number) {
+    super();
+    this.output = new nn.Linear(numInputs, 2);
+  }
+
+  override config() {
+    return [this.output.inFeatures];
+  }
+
+  override forward(x: tf.Tensor): tf.Tensor {
+    return this.output.forward(x);
+  }
+}
+
+/** What `BERTModel` gives. */
+export type BERTOutputs = {
+  /** `[batch, time, hidden]` */
+  readonly encoded: tf.Tensor;
+  /** Logits of the masked tokens, `[batch, count, vocabSize]`, where positions were given. */
+  readonly mlm?: tf.Tensor;
+  /** Logits of the next sentence, `[batch, 2]`. */
+  readonly nsp: tf.Tensor;
+};
+
+/**
+ * BERT with its two tasks. Parameters `encoder...`, `hidden.0`, `mlm.mlp...`, `nsp.output`.
+ * @example
+ * const model = new BERTModel({ vocabSize: 20256, hidden: 128, ffnHidden: 256, heads: 2 });
+ * const { mlm, nsp } = model.forward(tokens, segments, validLens, positions);
+ */
+export class BERTModel extends nn.Module {
+  readonly encoder: BERTEncoder;
+  readonly hidden: nn.Sequential;
+  readonly mlm: MaskLM;
+  readonly nsp: NextSentencePred;
+  readonly #options: BERTOptions;
+
+  constructor(options: BERTOptions) {
+    super();
+    const { vocabSize, hidden } = checkOptions('[text] BERTModel', bertRules, options);
+    const { seed, ...rest } = options;
+    this.#options = options;
+    const made = seeded(seed, () => ({
+      encoder: new BERTEncoder(rest),
+      hidden: new nn.Sequential(new nn.Linear(hidden, hidden), new nn.Tanh()),
+      mlm: new MaskLM(vocabSize, hidden),
+      nsp: new NextSentencePred(hidden),
+    }));
+    this.encoder = made.encoder;
+    this.hidden = made.hidden;
+    this.mlm = made.mlm;
+    this.nsp = made.nsp;
+  }
+
+  override config() {
+    return [this.#options];
+  }
+
+  /**
+   * @param tokens int32 `[batch, time]`, the first of which is `<cls>`
+   * @param segments 0 or 1, int32 `[batch, time]`
+   * @param validLens lengths without padding, int32 `[batch]` @default all tokens count
+   * @param positions of the masked tokens, int32 `[batch, count]` @default no `mlm`
+   */
+  override forward(
+    tokens: tf.Tensor,
+    segments: tf.Tensor,
+    validLens?: tf.Tensor,
+    positions?: tf.Tensor,
+  ): BERTOutputs {
+    return tf.tidy(() => {
+      const encoded = this.encoder.forward(tokens, segments, validLens);
+      const nsp = this.nsp.forward(this.hidden.forward(firstOf(encoded)));
+      return { encoded, ...(positions && { mlm: this.mlm.forward(encoded, positions) }), nsp };
+    });
+  }
+}
+
+/** The first position, that of `<cls>`: `[batch, time, features]` → `[batch, features]`. */
+function firstOf(x: tf.Tensor): tf.Tensor {
+  const [batch = 0, , features = 0] = x.shape;
+  return tf.reshape(tf.slice(x, [0, 0, 0], [batch, 1, features]), [batch, features]);
+}
+
+/** What BERT's losses compare with. */
+export type BERTLabels = {
+  /** The tokens at the masked positions, int32 `[batch, count]`. */
+  readonly mlm: tf.Tensor;
+  /** 1 for a masked token, 0 for padding, float32 `[batch, count]`. */
+  readonly weights: tf.Tensor;
+  /** 1 where the second segment follows the first, else 0, int32 `[batch]`. */
+  readonly nsp: tf.Tensor;
+};
+
+/**
+ * BERT's two losses and their sum: the mean cross-entropy of the masked tokens and of the next
+ * sentence. (The book's `_get_batch_loss_bert` multiplies the mean over all positions by the
+ * weights, so that padding counts; here it does not.)
+ */
+export function bertLosses(
+  { mlm, nsp }: BERTOutputs,
+  labels: BERTLabels,
+): { mlm: tf.Scalar; nsp: tf.Scalar; total: tf.Scalar } {
+  if (!mlm) {
+    throw new TypeError(
+      '[text] bertLosses: expected the logits of masked tokens, got none; give `forward` the ' +
+        'positions of the masked tokens',
+    );
+  }
+  return tf.tidy(() => {
+    const loss = crossEntropy();
+    const masked = { labels: labels.mlm, mask: labels.weights };
+    const ofTokens = loss(mlm, masked as never).loss as tf.Scalar;
+    const ofSentences = loss(nsp, labels.nsp as never).loss as tf.Scalar;
+    return { mlm: ofTokens, nsp: ofSentences, total: tf.add<tf.Scalar>(ofTokens, ofSentences) };
+  });
+}
+
+/**
+ * A classifier over BERT's encoder, the book's 15.7 (en 16.7): its `<cls>`, its hidden layer, and
+ * a linear layer. It shares the weights of the model that it was made from.
+ */
+export class BERTClassifier extends nn.Module {
+  readonly encoder: BERTEncoder;
+  readonly hidden: nn.Sequential;
+  readonly output: nn.Linear;
+
+  /** @param numClasses number of classes @default 3 */
+  constructor(bert: BERTModel, numClasses = 3) {
+    super();
+    this.encoder = bert.encoder;
+    this.hidden = bert.hidden;
+    const { inFeatures } = bert.nsp.output;
+    this.output = new nn.Linear(inFeatures, numClasses);
+  }
+
+  /** Logits `[batch, numClasses]`, from what `BERTEncoder` takes. */
+  override forward(tokens: tf.Tensor, segments: tf.Tensor, validLens?: tf.Tensor): tf.Tensor {
+    return tf.tidy(() => {
+      const encoded = this.encoder.forward(tokens, segments, validLens);
+      return this.output.forward(this.hidden.forward(firstOf(encoded)));
+    });
+  }
+}

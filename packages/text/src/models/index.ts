@@ -1,0 +1,47 @@
+/** Models of text: modules with PyTorch's numbers. */
+export type { Autoregressive, GenerationState } from './autoregressive';
+export {
+  BERTClassifier,
+  BERTEncoder,
+  type BERTLabels,
+  BERTModel,
+  type BERTOptions,
+  type BERTOutputs,
+  bertLosses,
+  MaskLM,
+  NextSentencePred,
+} from './bert';
+export {
+  BiRNN,
+  type BiRNNOptions,
+  DecomposableAttention,
+  type DecomposableAttentionOptions,
+  TextCNN,
+  type TextCNNOptions,
+} from './classifiers';
+export { Decoder, type Encoded, Encoder, EncoderDecoder, shiftRight } from './encoder-decoder';
+export { GPT, type GPTOptions, loadGpt2Weights } from './gpt';
+export { LanguageModel, type LanguageModelCell, type LanguageModelOptions } from './language-model';
+export {
+  RNNLMScratch,
+  RNNScratch,
+  type ScratchCellName,
+  scratchForward,
+  scratchParams,
+  scratchState,
+} from './scratch';
+export {
+  Seq2SeqAttentionDecoder,
+  Seq2SeqDecoder,
+  Seq2SeqEncoder,
+  type Seq2SeqOptions,
+} from './seq2seq';
+export { TransformerDecoder, TransformerEncoder, type TransformerOptions } from './transformer';
+export {
+  AddNorm,
+  type BlockOptions,
+  PositionWiseFFN,
+  TransformerDecoderBlock,
+  TransformerEncoderBlock,
+} from './transformer-blocks';
+export { PatchEmbedding, ViT, type ViTOptions } from './vit';
