@@ -1,5 +1,4 @@
 /** Text: tokens, vocabularies, data sets, loaders, word vectors and scores. */
-<<<<<<< HEAD
 export {
   BERT_TOKENS,
   type BertFeatures,
@@ -47,6 +46,7 @@ export {
   tokenizeNmt,
   translationLoader,
 } from './loading/translation';
+export * from './models/index';
 export {
   type Pair,
   type ReadCsvOptions,
@@ -73,7 +73,3 @@ export {
   type VocabJson,
   type VocabOptions,
 } from './vocab';
-=======
-export { type BleuOptions, bleu } from './bleu';
-export * from './models/index';
->>>>>>> 7216c39 (Add the book's text models: recurrent, encoder-decoder, Transformer, BERT, classifiers, ViT, and GPT)
