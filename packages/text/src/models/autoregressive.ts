@@ -65,8 +65,8 @@ export function checkIds(where: string, ids: tf.Tensor, vocabSize: number): void
     const wrong = (given as tf.Tensor).dataSync().find((id) => id < 0 || id >= vocabSize);
     if (wrong === undefined) return;
     throw new RangeError(
-      `${where}: expected ids of tokens from 0 to ${vocabSize - 1}, as the model's vocabulary has ` +
-        `${vocabSize} tokens, got ${wrong}; use the vocabulary that the model was built for`,
+      `${where}: expected ids of tokens from 0 to ${vocabSize - 1}, as the model's vocabulary ` +
+        `has ${vocabSize} tokens, got ${wrong}; use the vocabulary that the model was built for`,
     );
   });
 }

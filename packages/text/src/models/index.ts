@@ -26,6 +26,7 @@ export {
   RNNLMScratch,
   RNNScratch,
   type ScratchCellName,
+  type ScratchRun,
   scratchForward,
   scratchParams,
   scratchState,
@@ -44,4 +45,4 @@ export {
   TransformerDecoderBlock,
   TransformerEncoderBlock,
 } from './transformer-blocks';
-export { PatchEmbedding, ViT, type ViTOptions } from './vit';
+export { PatchEmbedding, type PatchEmbeddingOptions, ViT, type ViTOptions } from './vit';

@@ -99,17 +99,30 @@ export const scratchState = (
 const inThrees = (params: readonly tf.Variable[], gates: number): Gate[] =>
   Array.from({ length: gates }, (_, i) => params.slice(3 * i, 3 * i + 3) as unknown as Gate);
 
+export interface ScratchRun {
+  /**
+   * The state before the first step, as of `scratchState`.
+   * @example
+   * scratchState('gru', 32, 256)
+   */
+  state: readonly tf.Tensor[];
+  /**
+   * As of `scratchParams`.
+   * @example
+   * scratchParams('gru', 28, 256)
+   */
+  params: readonly tf.Variable[];
+}
+
 /**
  * All steps of a recurrent network from scratch.
  * @param inputs `[time, batch, vocabSize]`, one-hot
- * @param state as of `scratchState`
- * @param params as of `scratchParams`
  * @returns the logits `[time · batch, vocabSize]`, time first, and the state after the last step
  */
 export function scratchForward(
   cell: ScratchCellName,
   inputs: tf.Tensor3D,
-  { state, params }: { state: readonly tf.Tensor[]; params: readonly tf.Variable[] },
+  { state, params }: ScratchRun,
 ): [logits: tf.Tensor2D, state: tf.Tensor[]] {
   const { gates, step } = cellOf('scratchForward', cell);
   const expected = 3 * gates + 2;

@@ -43,7 +43,20 @@ const vitRules = rule.object({
   seed: rule.seed().optional(),
 });
 
-/** Patches as vectors, by a convolution: `[batch, height, width, channels]` → `[batch, n, hidden]`. */
+export interface PatchEmbeddingOptions {
+  /**
+   * Features of each patch.
+   * @example 512
+   */
+  hidden: number;
+  /** Channels of the images. @default 1 */
+  channels?: number;
+}
+
+/**
+ * Patches of images as vectors, by a convolution: `[batch, height, width, channels]` → `[batch, n,
+ * hidden]`.
+ */
 export class PatchEmbedding extends nn.Module {
   readonly conv: nn.Conv2d;
   readonly numPatches: number;
@@ -53,7 +66,7 @@ export class PatchEmbedding extends nn.Module {
   constructor(
     imageSize: number,
     patchSize: number,
-    { hidden, channels = 1 }: { hidden: number; channels?: number },
+    { hidden, channels = 1 }: PatchEmbeddingOptions,
   ) {
     super();
     if (imageSize % patchSize !== 0) {
