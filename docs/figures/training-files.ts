@@ -2,7 +2,7 @@
  * Writes what the page that trains needs into docs/public/training: deepend for browsers, and a
  * part of Fashion-MNIST as IDX files. Run by `npm run docs` and `docs:build`.
  */
-import { copyFile, mkdir, writeFile } from 'node:fs/promises';
+import { cp, mkdir, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { loadFashionMnist } from 'deepend';
@@ -17,8 +17,9 @@ const NUM_TEST = 2_000;
 const packed = (shape: number[], values: Uint8Array) => gzipSync(idx(shape, values), { level: 9 });
 
 await mkdir(FOLDER, { recursive: true });
-for (const name of ['standalone.js', 'page.js'])
-  await copyFile(path.join(BUILT, name), path.join(FOLDER, name));
+await rm(path.join(FOLDER, 'parts'), { recursive: true, force: true }); // of another build
+for (const name of ['standalone.js', 'page.js', 'parts'])
+  await cp(path.join(BUILT, name), path.join(FOLDER, name), { recursive: true });
 try {
   const loaders = await loadFashionMnist(1, { numTrain: NUM_TRAIN, numTest: NUM_TEST });
   for (const [name, { dataset }] of [

@@ -16,13 +16,14 @@ const WORDS = {
       scaling: 'Scaling',
       kernels: 'Kernels',
       distributed: 'Two ranks',
+      browser: 'In a browser',
     },
     columns: { ratio: 'ratio', target: 'target' },
     met: 'met',
     missed: 'missed',
     caption: (about: Results['about']) =>
       `Medians of ${about.rounds} interleaved rounds of ${about.seconds} s, ${about.processor}, ${about.cores} cores, Node ${about.node}, ` +
-      `simd on ${about.threads} threads (${about.build})${peer(about, ', compared with PyTorch ')}; ${about.date.slice(0, 10)}, ` +
+      `simd on ${about.threads} threads (${about.build})${peer(about, ', compared with ')}; ${about.date.slice(0, 10)}, ` +
       `\`${about.command}\`.`,
   },
   zh: {
@@ -33,19 +34,25 @@ const WORDS = {
       scaling: '线程扩展',
       kernels: '算子',
       distributed: '两个进程',
+      browser: '浏览器中',
     },
     columns: { ratio: '比值', target: '目标' },
     met: '达到',
     missed: '未达到',
     caption: (about: Results['about']) =>
       `${about.rounds} 轮交替测量（每轮 ${about.seconds} 秒）的中位数；${about.processor}，${about.cores} 核，Node ${about.node}，` +
-      `simd 用 ${about.threads} 个线程（${about.build}）${peer(about, '，对照 PyTorch ')}；${about.date.slice(0, 10)}，` +
+      `simd 用 ${about.threads} 个线程（${about.build}）${peer(about, '，对照 ')}；${about.date.slice(0, 10)}，` +
       `\`${about.command}\`。`,
   },
 } as const;
 
-const peer = ({ versions }: Results['about'], before: string) =>
-  versions.PyTorch ? `${before}${versions.PyTorch}` : '';
+/** Libraries that rows are measured against. */
+const PEER_NAMES = ['PyTorch', 'jax-js'];
+
+const peer = ({ versions }: Results['about'], before: string) => {
+  const name = PEER_NAMES.find((one) => versions[one]);
+  return name ? `${before}${name} ${versions[name]}` : '';
+};
 
 /**
  * A table of rows of one kind and unit: a column an backend, one for the best of PyTorch's two
@@ -130,7 +137,15 @@ export interface MarkdownOptions {
   only?: readonly string[];
 }
 
-const KINDS: readonly Kind[] = ['train', 'infer', 'load', 'scaling', 'kernels', 'distributed'];
+const KINDS: readonly Kind[] = [
+  'train',
+  'infer',
+  'load',
+  'scaling',
+  'kernels',
+  'distributed',
+  'browser',
+];
 
 /** A table for each kind and unit, and how they were measured. */
 export function markdown(

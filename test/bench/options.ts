@@ -5,7 +5,7 @@ import { parseArgs } from 'node:util';
 const BACKENDS = ['simd', 'wasm', 'tensorflow'] as const;
 export type BenchBackend = (typeof BACKENDS)[number];
 
-export const SECTIONS = ['speed', 'scaling', 'kernels', 'distributed'] as const;
+export const SECTIONS = ['speed', 'scaling', 'kernels', 'distributed', 'browser'] as const;
 
 /** Results in this folder are published: README and docs show them. */
 const PUBLISHED = path.join(import.meta.dirname, 'results');
@@ -40,7 +40,7 @@ export interface Options {
   readonly out: string | undefined;
 }
 
-export const USAGE = `npm run bench -- [scaling | kernels | distributed] [WORD ...] [options]
+export const USAGE = `npm run bench -- [scaling | kernels | distributed | browser] [WORD ...] [options]
   --against torch      measure PyTorch too, in both memory formats
   --device webgpu      training on the GPU, next to PyTorch on CUDA (fp32 and TF32) if present
   --backends A,B       of ${BACKENDS.join(', ')} (default: all that compute here)

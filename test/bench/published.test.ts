@@ -33,6 +33,8 @@ const PAGES: [page: string, files: string[], options: MarkdownOptions][] = [
     ['speed.json', 'scaling.json', 'kernels.json'],
     { kinds: ['train', 'infer', 'load', 'scaling', 'kernels'] },
   ],
+  ['docs/browser.md', ['browser.json'], { kinds: ['browser'] }],
+  ['docs/zh/browser.md', ['browser.json'], { kinds: ['browser'], language: 'zh' }],
   ['docs/distributed.md', ['distributed.json'], { kinds: ['distributed'] }],
   ['docs/zh/distributed.md', ['distributed.json'], { kinds: ['distributed'], language: 'zh' }],
   [

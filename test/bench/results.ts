@@ -10,7 +10,7 @@ export interface Series {
   readonly fault?: string;
 }
 
-export type Kind = 'train' | 'infer' | 'load' | 'scaling' | 'kernels' | 'distributed';
+export type Kind = 'train' | 'infer' | 'load' | 'scaling' | 'kernels' | 'distributed' | 'browser';
 
 /** One thing measured: by every contender, interleaved round by round. */
 export interface Measured {

@@ -8,6 +8,7 @@ import { loadavg } from 'node:os';
 import path from 'node:path';
 import { describeBuild, getThreads, setThreads, simdInfo } from '@deepend/backend-simd';
 import { type Dataset, device, loadFashionMnist } from 'deepend';
+import { jaxVersion, measureBrowser } from './browser';
 import { measureRanks } from './distributed';
 import { measureFunctions } from './functions';
 import { type Contender, interleave } from './interleave';
@@ -105,13 +106,15 @@ if (backends.length === 0) {
 const peer = await peerHere(options);
 if (options.threads) setThreads(options.threads);
 // Rows of other builds follow: the last one would be named.
-const build = describeBuild();
+const build = options.section === 'browser' ? 'WebAssembly' : describeBuild();
 
 function results(): Results {
   const { rounds, seconds } = options;
-  const versions: Record<string, string> = peer
-    ? { PyTorch: `${peer.version}, ${peer.threads} threads` }
-    : {};
+  const jax = options.section === 'browser' ? jaxVersion() : undefined;
+  const versions: Record<string, string> = {
+    ...(peer && { PyTorch: `${peer.version}, ${peer.threads} threads` }),
+    ...(jax && { 'jax-js': jax }),
+  };
   return {
     about: about({
       versions,
@@ -263,6 +266,7 @@ const sections = {
   speed,
   scaling,
   distributed: () => measureRanks({ ...options, onRow }),
+  browser: () => measureBrowser({ ...options, onRow }),
   kernels: async () => {
     await measureKernels({ ...options, peer, onRow });
     await measureFunctions({ ...options, peer, onRow });

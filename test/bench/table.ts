@@ -17,7 +17,7 @@ const files = positionals.filter((name) => name.endsWith('.json'));
 const pages = positionals.filter((name) => name.endsWith('.md'));
 if (files.length === 0 || pages.length === 0 || files.length + pages.length < positionals.length) {
   console.error(
-    'npm run bench:table -- RESULTS.json ... PAGE.md ... [--kinds train,infer,load,scaling,kernels,distributed]',
+    'npm run bench:table -- RESULTS.json ... PAGE.md ... [--kinds train,infer,load,scaling,kernels,distributed,browser]',
   );
   process.exit(1);
 }

@@ -2,51 +2,30 @@
 /** `deepend/browser`: a script trains in a worker of a page, and the page shows it. */
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { gzipSync } from 'node:zlib';
 import * as tf from '@tensorflow/tfjs-core';
-import { book, loadFashionMnist, predict, saveModel } from 'deepend';
+import { book, predict, saveModel } from 'deepend';
 import fs from 'fs-extra';
 import type { Browser, Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { use } from '../helpers/backends';
 import { noBrowser, openBrowser } from '../helpers/browser';
-import { idx } from '../helpers/idx';
-import { serve, type TestServer } from '../helpers/server';
+import { BUILT, ISOLATION, serveFolder, writeClothes } from '../helpers/pages';
+import type { TestServer } from '../helpers/server';
 
-const BUILT = 'packages/deepend/dist/browser';
-const NUM_TRAIN = 2_000;
-const ISOLATION = {
-  'cross-origin-opener-policy': 'same-origin',
-  'cross-origin-embedder-policy': 'require-corp',
-};
-const TYPES: Record<string, string> = {
-  ...{ '.html': 'text/html', '.js': 'text/javascript', '.json': 'application/json' },
-};
-
-const data = await loadFashionMnist(1, { progress: false, numTrain: NUM_TRAIN, numTest: 500 }).then(
-  (loaders) => loaders,
-  () => undefined,
-);
-const absent = noBrowser ?? (data ? undefined : 'no Fashion-MNIST here: npx deepend data');
+const folder = await fs.mkdtemp(path.join(tmpdir(), 'browser-'));
+const counts = { numTrain: 2_000, numTest: 500 };
+const hasClothes = await writeClothes(path.join(folder, 'fashion-mnist'), counts);
+const absent = noBrowser ?? (hasClothes ? undefined : 'no Fashion-MNIST here: npx deepend data');
 
 let browser: Browser;
-let folder: string;
 const servers: TestServer[] = [];
 
-/** Serves the folder. @returns its address, which ends in a slash */
-async function serveFolder(headers: Record<string, string>): Promise<string> {
-  const server = await serve(async (request, response) => {
-    const file = path.join(folder, new URL(request.url ?? '/', 'http://localhost').pathname);
-    const isThere = (await fs.pathExists(file)) && (await fs.stat(file)).isFile();
-    const type = TYPES[path.extname(file)] ?? 'application/octet-stream';
-    response.writeHead(isThere ? 200 : 404, { 'content-type': type, ...headers });
-    response.end(isThere ? await fs.readFile(file) : undefined);
-  });
+/** @returns the address of the pages, which ends in a slash */
+async function servePages(headers: Record<string, string>): Promise<string> {
+  const server = await serveFolder(folder, headers);
   servers.push(server);
   return server.url;
 }
-
-const packed = (shape: number[], values: Uint8Array) => gzipSync(idx(shape, values));
 
 const PAGE = (
   script: string,
@@ -100,20 +79,30 @@ await saveModel({}, '').catch((error) => refusals.push(error.message));
 postMessage(refusals);
 null.property;`;
 
+/** Two steps of a small net on the GPU and on the CPU. */
+const GPU = `
+import { device, loadArray, nn, tf, train, tryGpu } from './standalone.js';
+const { conv, dense, flatten, maxPool, relu, sequential } = nn;
+const { backend, why } = await tryGpu();
+const images = tf.reshape(tf.linspace(-1, 1, 8 * 64), [8, 8, 8, 1]);
+const labels = tf.tensor1d([0, 1, 2, 0, 1, 2, 0, 1], 'int32');
+const losses = {};
+for (const name of ['webgpu:0', 'simd']) {
+  const used = await device(name);
+  const blocks = [conv(4, { kernel: 3 }), relu(), maxPool({ size: 2 }), flatten(), dense(3)];
+  const net = sequential(blocks, { inputShape: [8, 8, 1], seed: 1 });
+  const iter = loadArray([images, labels], 8);
+  const options = { numEpochs: 2, lr: 0.1, device: used, progress: false };
+  const { history } = await train(net, iter, null, options);
+  losses[used.name === 'cpu' ? 'cpu' : 'gpu'] = history.map(({ loss }) => loss);
+}
+postMessage({ backend, why, losses });`;
+
 beforeAll(async () => {
-  if (absent || !data) return;
+  if (absent) return;
   browser = await openBrowser();
-  folder = await fs.mkdtemp(path.join(tmpdir(), 'browser-'));
   await fs.copy(BUILT, folder);
-  for (const [name, { dataset }] of [['train', data[0]] as const, ['t10k', data[1]] as const]) {
-    const { images, labels } = dataset;
-    const files = path.join(folder, 'fashion-mnist', name);
-    const count = labels.length;
-    const pixels = images as Uint8Array;
-    await fs.outputFile(`${files}-images-idx3-ubyte.gz`, packed([count, 28, 28], pixels));
-    await fs.outputFile(`${files}-labels-idx1-ubyte.gz`, packed([count], Uint8Array.from(labels)));
-  }
-  for (const [name, script] of Object.entries({ train: TRAIN, open: OPEN, fail: FAIL })) {
+  for (const [name, script] of Object.entries({ train: TRAIN, open: OPEN, fail: FAIL, gpu: GPU })) {
     await fs.outputFile(path.join(folder, `${name}.html`), PAGE(`${name}.js`));
     await fs.outputFile(path.join(folder, `${name}.js`), script);
   }
@@ -121,7 +110,7 @@ beforeAll(async () => {
 afterAll(async () => {
   await browser?.close();
   for (const server of servers) await server.close();
-  if (folder) await fs.remove(folder);
+  await fs.remove(folder);
 });
 
 interface Trained {
@@ -131,9 +120,18 @@ interface Trained {
   numEpochs: number;
 }
 
+interface Computed {
+  backend: string;
+  why: string;
+  losses: Record<'gpu' | 'cpu', number[]>;
+}
+
 /** Opens a page and waits for the first message of its script. */
-async function run<T>(address: string): Promise<{ page: Page; message: T; downloads: string[] }> {
-  const page = await browser.newPage();
+async function run<T>(
+  address: string,
+  opened = browser,
+): Promise<{ page: Page; message: T; downloads: string[] }> {
+  const page = await opened.newPage();
   const downloads: string[] = [];
   page.on('download', (download) => void downloads.push(download.suggestedFilename()));
   await page.goto(address);
@@ -146,7 +144,7 @@ const outputOf = async (page: Page) => (await page.locator('#output').textConten
 describe.skipIf(absent)(`deepend/browser (${absent ?? 'in Chromium'})`, () => {
   it('trains on threads, draws on the page, keeps the model and gives it as files', async () => {
     const { page, message, downloads } = await run<Trained>(
-      `${await serveFolder(ISOLATION)}train.html`,
+      `${await servePages(ISOLATION)}train.html`,
     );
     expect(message.device).toMatchObject({ backend: 'simd' });
     expect(message.device.why).toContain('CUDA needs Node.js');
@@ -166,7 +164,7 @@ describe.skipIf(absent)(`deepend/browser (${absent ?? 'in Chromium'})`, () => {
   });
 
   it('trains on one thread of a page that may share no memory, and says why', async () => {
-    const { page, message } = await run<Trained>(`${await serveFolder({})}train.html`);
+    const { page, message } = await run<Trained>(`${await servePages({})}train.html`);
     expect(message.accuracy).toBeGreaterThan(0.6);
     const output = await outputOf(page);
     expect(output).toContain('not cross-origin isolated');
@@ -184,14 +182,29 @@ describe.skipIf(absent)(`deepend/browser (${absent ?? 'in Chromium'})`, () => {
     const values = await expected.data();
     tf.dispose([inputs, expected]);
     net.dispose();
-    const { page, message } = await run<number[]>(`${await serveFolder(ISOLATION)}open.html`);
+    const { page, message } = await run<number[]>(`${await servePages(ISOLATION)}open.html`);
     expect(message).toHaveLength(10);
     for (const [i, value] of message.entries()) expect(value).toBeCloseTo(values[i] ?? NaN, 4);
     await page.close();
   });
 
+  it("computes on the browser's WebGPU, and takes no software adapter by itself", async () => {
+    const withGpu = await openBrowser({ hasWebgpu: true });
+    try {
+      const address = `${await servePages(ISOLATION)}gpu.html`;
+      const { message } = await run<Computed>(address, withGpu);
+      expect(message.backend).toBe('simd');
+      expect(message.why).toContain('is a software adapter');
+      const { gpu = [], cpu = [] } = message.losses;
+      expect(gpu).toHaveLength(2);
+      for (const [i, loss] of gpu.entries()) expect(loss).toBeCloseTo(cpu[i] ?? Number.NaN, 4);
+    } finally {
+      await withGpu.close();
+    }
+  }, 120_000);
+
   it('refuses what needs Node by name, and shows an error of the script', async () => {
-    const { page, message } = await run<string[]>(`${await serveFolder(ISOLATION)}fail.html`);
+    const { page, message } = await run<string[]>(`${await servePages(ISOLATION)}fail.html`);
     expect(message[0]).toMatch(/DataLoader need Node\.js; set workers: 0/);
     expect(message[1]).toBe('[deepend] saveModel: expected a name or an address, got ""');
     await expect.poll(() => outputOf(page)).toContain('Cannot read properties of null');

@@ -22,7 +22,13 @@ function reason(): string | undefined {
     : `no browser at ${CHROMIUM}: apt-get install chromium, or name one in CHROMIUM`;
 }
 
-export async function openBrowser(): Promise<Browser> {
+/** WebGPU without a GPU: it computes on the processor. */
+const SOFTWARE_GPU = [
+  ...['--enable-unsafe-webgpu', '--use-webgpu-adapter=swiftshader', '--enable-features=Vulkan'],
+];
+
+export async function openBrowser({ hasWebgpu = false } = {}): Promise<Browser> {
   const { chromium } = await import('playwright-core');
-  return chromium.launch({ executablePath: CHROMIUM, args: ['--no-sandbox', '--disable-gpu'] });
+  const args = ['--no-sandbox', ...(hasWebgpu ? SOFTWARE_GPU : ['--disable-gpu'])];
+  return chromium.launch({ executablePath: CHROMIUM, args });
 }

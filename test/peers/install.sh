@@ -13,7 +13,7 @@ parts=${*:-npm python tfjs-node}
 # which download: what the packages hold is enough.
 npm_packages() {
   (cd "$project" && npm install --no-save --ignore-scripts --no-audit --no-fund \
-    onnxruntime-node@1.30.0 tslab@1.0.22 \
+    onnxruntime-node@1.30.0 tslab@1.0.22 @jax-js/jax@0.1.25 \
     webgpu@0.6.2 @tensorflow/tfjs-backend-webgpu@4.22.0 \
     @tensorflow/tfjs-node@4.22.0 @tensorflow/tfjs-node-gpu@4.22.0 >/dev/null)
   echo 'npm packages are there'

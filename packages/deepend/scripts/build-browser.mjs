@@ -4,12 +4,14 @@
  * called.
  */
 import { existsSync } from 'node:fs';
+import { rm } from 'node:fs/promises';
 import { isBuiltin } from 'node:module';
 import path from 'node:path';
 import { build } from 'esbuild';
 
 const PACKAGE = path.resolve(import.meta.dirname, '..');
 const SOURCES = path.join(PACKAGE, 'src/browser');
+const OUT = path.join(PACKAGE, 'dist/browser');
 /** TensorFlow.js's packages, of which a page must have one copy each. */
 const TENSORFLOW = ['core', 'layers', 'backend-cpu'].map((name) => `@tensorflow/tfjs-${name}`);
 const WEBGPU = '@tensorflow/tfjs-backend-webgpu'; // optional
@@ -25,7 +27,13 @@ const DEVICES =
 /** @type {import('esbuild').BuildOptions[]} */
 const BUILDS = [
   { entryPoints: { index: 'index.ts' }, external: [...TENSORFLOW, WEBGPU] },
-  { entryPoints: { standalone: 'standalone.ts' }, external: [WEBGPU], minify: true },
+  {
+    // WebGPU's backend in a file of its own, which is loaded where the browser has a GPU.
+    entryPoints: { standalone: 'standalone.ts' },
+    splitting: true,
+    chunkNames: 'parts/[hash]',
+    minify: true,
+  },
   { entryPoints: { page: 'page.ts' }, inject: [] },
 ];
 
@@ -60,11 +68,12 @@ const refuser = (name) => `
   module.exports = new Proxy({}, { get });`;
 
 export async function buildBrowser() {
+  await rm(path.join(OUT, 'parts'), { recursive: true, force: true }); // of another build
   const inject = [path.join(SOURCES, 'node/globals.ts')];
   for (const options of BUILDS)
     await build({
       absWorkingDir: SOURCES,
-      outdir: path.join(PACKAGE, 'dist/browser'),
+      outdir: OUT,
       bundle: true,
       format: 'esm',
       platform: 'browser',

@@ -1,7 +1,7 @@
 /** What a script in a worker prints and draws appears on the page that started it. */
 
-/** The name of the workers whose page shows their output. */
-export const WORKER_NAME = 'deepend';
+/** What a page that shows a worker's output sends it first. */
+export const CONNECT = { deepend: 'connect' } as const;
 
 /** Messages of a worker to its page. */
 export type Message =
@@ -19,20 +19,41 @@ interface Display {
   transient: { display_id: string };
 }
 
+interface Received {
+  readonly data?: Partial<typeof CONNECT>;
+  stopImmediatePropagation(): void;
+}
+
 /** The worker's global scope. */
 interface Scope {
-  readonly name?: string;
   readonly location: { readonly href: string };
   postMessage(message: Message): void;
+  addEventListener(type: 'message', listener: (event: Received) => void, options: object): void;
 }
 
 export const scope = globalThis as unknown as Scope;
 
-export const post = (message: Message): void => scope.postMessage(message);
+/** Messages of before the page's first one; undefined once it is known whether a page listens. */
+let pending: Message[] | undefined;
+let isShown = false;
 
-/** In a worker that `startWorker` started: prints and draws on the page. */
+/** As many messages as are kept for a page that has not said that it listens. */
+const MAX_PENDING = 1000;
+
+/** Sends a message to the page, if `startWorker` listens there. */
+export function post(message: Message): void {
+  if (pending && pending.length < MAX_PENDING) pending.push(message);
+  else if (isShown) scope.postMessage(message);
+}
+
+/** Whether `startWorker` listens, or may still say so. */
+export const mayHavePage = (): boolean => isShown || pending !== undefined;
+
+/** In a worker that `startWorker` starts or is given: prints and draws on the page. */
 export function connectPage(): void {
-  if (!('WorkerGlobalScope' in globalThis) || scope.name !== WORKER_NAME) return;
+  if (!('WorkerGlobalScope' in globalThis)) return;
+  pending = [];
+  scope.addEventListener('message', onFirstMessage, { once: true });
   for (const level of LEVELS) {
     const print = console[level].bind(console);
     console[level] = (...values: unknown[]) => {
@@ -43,6 +64,16 @@ export function connectPage(): void {
   const send = ({ data, transient: { display_id: id } }: Display): void =>
     post({ deepend: 'show', id, bundle: data });
   (globalThis as Record<symbol, unknown>)[Symbol.for('deepend.page')] = { send };
+}
+
+/** The page's first message says whether it shows the output. The script does not see that one. */
+function onFirstMessage(event: Received): void {
+  const waiting = pending ?? [];
+  pending = undefined;
+  isShown = event.data?.deepend === CONNECT.deepend;
+  if (!isShown) return;
+  event.stopImmediatePropagation();
+  for (const message of waiting) post(message);
 }
 
 function toText(value: unknown): string {

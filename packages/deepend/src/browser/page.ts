@@ -2,7 +2,7 @@
  * The page's side of training in a browser: starts a worker and shows what it prints and draws. It
  * loads nothing else, so that the page is there at once.
  */
-import { type Level, type Message, WORKER_NAME } from './output';
+import { CONNECT, type Level, type Message } from './output';
 
 /** Where output goes: any element of the page. */
 export interface OutputElement {
@@ -61,13 +61,21 @@ interface Failure {
 /**
  * Starts a module as a worker whose figures, progress and printed lines appear on the page. The
  * worker ends with the page.
- * @param script the address of the worker's module
+ * @param script the address of the worker's module; or a worker that has just been made, as
+ *   bundlers want it, which look for `new Worker(new URL(...))`
  * @example
  * startWorker(new URL('./train.js', import.meta.url), { output: document.body });
+ * const worker = new Worker(new URL('./train.ts', import.meta.url), { type: 'module' });
+ * startWorker(worker, { output: document.body });
  */
-export function startWorker(script: URL | string, options: StartOptions = {}): Session {
+export function startWorker(
+  script: URL | string | PageWorker,
+  options: StartOptions = {},
+): Session {
   const { output, onMessage } = options;
-  const worker = new page.Worker(script, { type: 'module', name: WORKER_NAME });
+  const isAddress = typeof script === 'string' || script instanceof URL;
+  const worker = isAddress ? new page.Worker(script, { type: 'module' }) : script;
+  worker.postMessage(CONNECT);
   const places = new Map<string, PageElement>();
   worker.addEventListener('message', ({ data }: { data: Message }) => {
     if (data?.deepend === 'file') save(data);

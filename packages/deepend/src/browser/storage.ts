@@ -1,7 +1,7 @@
 /** Models in the browser: kept in IndexedDB, downloaded, and loaded from addresses. */
 import * as tf from '@tensorflow/tfjs-core';
 import { type LayersModel, loadLayersModel } from '@tensorflow/tfjs-layers';
-import { post } from './output';
+import { mayHavePage, post } from './output';
 
 const WHERE = '[deepend]';
 
@@ -28,9 +28,17 @@ export function loadModel(place: string): Promise<LayersModel> {
 
 /**
  * Gives the user a model as two files, `model.json` and `model.weights.bin`, which `loadModel`
- * loads in Node and in a browser. Only in a worker that `startWorker` started.
+ * loads in Node and in a browser.
+ * @throws Error outside of a worker that `startWorker` started or was given
  */
 export async function downloadModel(net: LayersModel): Promise<void> {
+  if (!mayHavePage()) {
+    throw new Error(
+      `${WHERE} downloadModel: expected a worker whose page has called startWorker of ` +
+        'deepend/browser/page, which gives the files to the user; on the page itself use ' +
+        "net.save('downloads://model')",
+    );
+  }
   await net.save(
     tf.io.withSaveHandler(async (artifacts) => {
       const { weightData, weightSpecs: weights, ...rest } = artifacts;
