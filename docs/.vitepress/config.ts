@@ -37,6 +37,15 @@ export default defineConfig({
     checkAnchors(outDir, site.base);
     writeOfflineList(outDir);
   },
+  // The page that trains uses threads; elsewhere a service worker sets these.
+  vite: {
+    server: {
+      headers: {
+        'cross-origin-opener-policy': 'same-origin',
+        'cross-origin-embedder-policy': 'require-corp',
+      },
+    },
+  },
   locales: { root: locale('en'), zh: locale('zh') },
   srcExclude: ['results/**'],
   markdown: {
