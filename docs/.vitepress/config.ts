@@ -1,4 +1,5 @@
 /** The docs site: `npm run docs` serves it, `npm run docs:build` writes it to docs/.vitepress/dist. */
+import type { ServerResponse } from 'node:http';
 import { defineConfig } from 'vitepress';
 import { DARK } from '../../packages/plot/src/theme';
 import { checkAnchors } from './anchors';
@@ -24,6 +25,20 @@ const DARK_CHARTS = Object.entries(DARK)
   )
   .join('');
 
+/** In development, as a service worker does on a host: the page that trains uses threads. */
+const isolation = {
+  name: 'isolation',
+  configureServer({ middlewares }: { middlewares: { use(handle: Handle): void } }) {
+    middlewares.use((_, response, next) => {
+      response.setHeader('cross-origin-opener-policy', 'same-origin');
+      response.setHeader('cross-origin-embedder-policy', 'require-corp');
+      next();
+    });
+  },
+};
+
+type Handle = (request: unknown, response: ServerResponse, next: () => void) => void;
+
 export default defineConfig({
   title: 'deepend',
   head: [['style', {}, DARK_CHARTS]],
@@ -37,15 +52,7 @@ export default defineConfig({
     checkAnchors(outDir, site.base);
     writeOfflineList(outDir);
   },
-  // The page that trains uses threads; elsewhere a service worker sets these.
-  vite: {
-    server: {
-      headers: {
-        'cross-origin-opener-policy': 'same-origin',
-        'cross-origin-embedder-policy': 'require-corp',
-      },
-    },
-  },
+  vite: { plugins: [isolation] },
   locales: { root: locale('en'), zh: locale('zh') },
   srcExclude: ['results/**'],
   markdown: {
