@@ -1,8 +1,9 @@
-"""Writes text-models.json: what the book's own classes compute, for test/text/models-golden.test.ts.
+"""Writes text-models.json: what the book's own classes and nanoGPT compute, for
+test/text/models-golden.test.ts.
 
-    python3 test/golden/make-text-models-golden.py D2L_EN D2L_ZH
+    python3 test/golden/make-text-models-golden.py D2L_EN D2L_ZH NANOGPT
 
-D2L_EN and D2L_ZH are the folders of the book's two repositories: d2l/torch.py is imported from each
+NANOGPT is the folder of karpathy/nanoGPT, of which model.py is imported. D2L_EN and D2L_ZH are the folders of the book's two repositories: d2l/torch.py is imported from each
 with stand-ins for what it imports and needs not, and classes that stand only in chapters are read
 from the chapters' cells. Weights are those of test/helpers/fill.ts, by deepend's names.
 
@@ -25,24 +26,25 @@ from torch import nn
 import filling
 
 torch.set_num_threads(1)
-EN, ZH = (pathlib.Path(folder) for folder in sys.argv[1:3])
+EN, ZH, NANO = (pathlib.Path(folder) for folder in sys.argv[1:4])
 ABSENT = [
     "torchvision", "torchvision.transforms", "PIL", "PIL.Image", "pandas", "requests", "IPython", "IPython.display",
     "matplotlib", "matplotlib.pyplot", "matplotlib_inline", "matplotlib_inline.backend_inline", "scipy", "scipy.spatial", "gym",
 ]
 
 
-def load(folder, name):
+def load(file, name):
     for module in ABSENT:
         sys.modules.setdefault(module, mock.MagicMock(name=module))
-    spec = importlib.util.spec_from_file_location(name, folder / "d2l" / "torch.py")
+    spec = importlib.util.spec_from_file_location(name, file)
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module
     spec.loader.exec_module(module)
     return module
 
 
-en, zh = load(EN, "d2l_en"), load(ZH, "d2l_zh")
+en, zh = load(EN / "d2l" / "torch.py", "d2l_en"), load(ZH / "d2l" / "torch.py", "d2l_zh")
+nano = load(NANO / "model.py", "nanogpt")
 
 
 def chapter(book, folder, file):
@@ -216,6 +218,13 @@ def rows():
         "ViT", ["ViT", {"imageSize": 8, "patchSize": 4, **STACK, "numClasses": 3, "dropout": 0, "embDropout": 0, "channels": 2}], vit,
         [floats(2, 8, 8, 2)], lambda net, x: net(x.movedim(-1, 1)),
     )
+
+
+    for bias in (True, False):
+        settings = nano.GPTConfig(block_size=6, vocab_size=9, n_layer=2, n_head=2, n_embd=8, dropout=0, bias=bias)
+        js = {"vocabSize": 9, "blockSize": 6, "layers": 2, "heads": 2, "hidden": 8, "bias": bias}
+        name = "GPT" if bias else "GPT without biases"
+        yield case(name, ["GPT", js], nano.GPT(settings), [ids(2, 5, 9)], lambda net, x: net(x, x)[0])
 
 
 def without_dropout(net):

@@ -1,5 +1,5 @@
 /**
- * The numbers of the book's own classes: test/golden/make-text-models-golden.py writes them. A
+ * The numbers of the book's own classes and of nanoGPT: test/golden/make-text-models-golden.py writes them. A
  * compiled module and a training step of each model are here too.
  */
 import { gradientsOf } from '@deepend/compiler';
@@ -53,16 +53,16 @@ function build({ class: name, arguments: given, training }: Case): nn.Module {
 
 /** By the names of the state dict and its layouts. */
 function fill(module: nn.Module): nn.Module {
-  const entries = Object.entries(module.stateDict()).map(([name, tensor]) => {
-    const { shape } = tensor;
-    tensor.dispose();
+  const own = module.stateDict();
+  const entries = module.namedParameters().map(([name]) => {
+    const { shape } = own[name] as tf.Tensor;
     const one = name.endsWith('weight') ? 'gamma' : 'bias';
     const kind = shape.length > 1 ? 'kernel' : one;
     return [name, tf.tensor(weightValues(`${name}/${kind}`, shape), shape)] as const;
   });
   const state = Object.fromEntries(entries);
-  module.loadStateDict(state);
-  tf.dispose(state);
+  module.loadStateDict(state, { strict: false }); // a shared one under its first name
+  tf.dispose([own, state]);
   return module;
 }
 
@@ -168,8 +168,8 @@ describe.each(present)('$title', ({ name, absent }) => {
       const [mlm, labels, nsp, answer] = golden.losses.inputs.map(tensorOf) as tf.Tensor[];
       const outputs = { encoded: tf.zeros([2, 3, 1]), mlm, nsp } as text.BERTOutputs;
       const found = text.bertLosses(outputs, {
-        ...{ mlm: labels as tf.Tensor, nsp: answer as tf.Tensor },
-        weights: tf.ones([2, 3]),
+        ...{ mlmLabels: labels as tf.Tensor, nspLabels: answer as tf.Tensor },
+        mlmWeights: tf.ones([2, 3]),
       });
       [found.mlm, found.nsp, found.total].forEach((value, i) => {
         expect(value.dataSync()[0]).toBeCloseTo(golden.losses.bert[i] as number, 5);

@@ -1,4 +1,6 @@
 /** Text: tokens, vocabularies, data sets, loaders, word vectors and scores. */
+
+export * from './generate/index';
 export {
   BERT_TOKENS,
   type BertFeatures,

@@ -1,5 +1,5 @@
 /** BERT: the book's 14.8 to 14.10 (en 15.8 to 15.10). Devlin et al. 2018. */
-import { withSeed } from '@deepend/compiler';
+import { isTensor, withSeed } from '@deepend/compiler';
 import { checkOptions, rule } from '@deepend/core';
 import * as nn from '@deepend/nn';
 import { crossEntropy } from '@deepend/optim';
@@ -167,6 +167,14 @@ export class NextSentencePred extends nn.Module {
   }
 }
 
+/** The features of `bertLoader`. */
+export interface BERTInputs {
+  readonly tokens: tf.Tensor;
+  readonly segments: tf.Tensor;
+  readonly validLens?: tf.Tensor;
+  readonly predPositions?: tf.Tensor;
+}
+
 /** What `BERTModel` gives. */
 export type BERTOutputs = {
   /** `[batch, time, hidden]` */
@@ -212,17 +220,27 @@ export class BERTModel extends nn.Module {
   }
 
   /**
-   * @param tokens int32 `[batch, time]`, the first of which is `<cls>`
+   * @param tokens int32 `[batch, time]`, the first of which is `<cls>`; or the features of
+   *   `bertLoader`, with which the other arguments are left out
    * @param segments 0 or 1, int32 `[batch, time]`
    * @param validLens lengths without padding, int32 `[batch]` @default all tokens count
    * @param positions of the masked tokens, int32 `[batch, count]` @default no `mlm`
    */
   override forward(
-    tokens: tf.Tensor,
-    segments: tf.Tensor,
+    tokens: tf.Tensor | BERTInputs,
+    segments?: tf.Tensor,
     validLens?: tf.Tensor,
     positions?: tf.Tensor,
   ): BERTOutputs {
+    if (!isTensor(tokens)) {
+      const { segments: which, validLens: lengths, predPositions } = tokens;
+      return this.forward(tokens.tokens, which, lengths, predPositions);
+    }
+    if (!segments) {
+      throw new TypeError(
+        `[text] ${this.name}: expected the segments of the tokens, got none; zeros for one segment`,
+      );
+    }
     return tf.tidy(() => {
       const encoded = this.encoder.forward(tokens, segments, validLens);
       const nsp = this.nsp.forward(this.hidden.forward(firstOf(encoded)));
@@ -237,15 +255,15 @@ function firstOf(x: tf.Tensor): tf.Tensor {
   return tf.reshape(tf.slice(x, [0, 0, 0], [batch, 1, features]), [batch, features]);
 }
 
-/** What BERT's losses compare with. */
-export type BERTLabels = {
+/** The labels of `bertLoader`. */
+export interface BERTTargets {
   /** The tokens at the masked positions, int32 `[batch, count]`. */
-  readonly mlm: tf.Tensor;
+  readonly mlmLabels: tf.Tensor;
   /** 1 for a masked token, 0 for padding, float32 `[batch, count]`. */
-  readonly weights: tf.Tensor;
+  readonly mlmWeights: tf.Tensor;
   /** 1 where the second segment follows the first, else 0, int32 `[batch]`. */
-  readonly nsp: tf.Tensor;
-};
+  readonly nspLabels: tf.Tensor;
+}
 
 /**
  * BERT's two losses and their sum: the mean cross-entropy of the masked tokens and of the next
@@ -254,7 +272,7 @@ export type BERTLabels = {
  */
 export function bertLosses(
   { mlm, nsp }: BERTOutputs,
-  labels: BERTLabels,
+  labels: BERTTargets,
 ): { mlm: tf.Scalar; nsp: tf.Scalar; total: tf.Scalar } {
   if (!mlm) {
     throw new TypeError(
@@ -264,12 +282,20 @@ export function bertLosses(
   }
   return tf.tidy(() => {
     const loss = crossEntropy();
-    const masked = { labels: labels.mlm, mask: labels.weights };
+    const masked = { labels: labels.mlmLabels, mask: labels.mlmWeights };
     const ofTokens = loss(mlm, masked as never).loss as tf.Scalar;
-    const ofSentences = loss(nsp, labels.nsp as never).loss as tf.Scalar;
+    const ofSentences = loss(nsp, labels.nspLabels as never).loss as tf.Scalar;
     return { mlm: ofTokens, nsp: ofSentences, total: tf.add<tf.Scalar>(ofTokens, ofSentences) };
   });
 }
+
+/**
+ * The sum of BERT's two losses, for `train`.
+ * @example
+ * await train(model, trainIter, null, { loss: bertLoss, numEpochs: 5, lr: 0.01 });
+ */
+export const bertLoss = (outputs: BERTOutputs, labels: BERTTargets): tf.Scalar =>
+  tf.tidy(() => bertLosses(outputs, labels).total);
 
 /**
  * A classifier over BERT's encoder, the book's 15.7 (en 16.7): its `<cls>`, its hidden layer, and

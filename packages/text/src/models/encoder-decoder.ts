@@ -1,4 +1,5 @@
 /** Encoder and decoder: what models that turn one sequence into another have in common. */
+import { isTensor } from '@deepend/compiler';
 import { formatValue } from '@deepend/core';
 import * as nn from '@deepend/nn';
 import * as tf from '@tensorflow/tfjs-core';
@@ -46,6 +47,16 @@ export abstract class Decoder extends nn.Module {
   abstract selectRows(state: GenerationState, rows: tf.Tensor1D): GenerationState;
 }
 
+/** The features of `translationLoader`. */
+export interface SequencePair {
+  /** int32 `[batch, time]` */
+  readonly source: tf.Tensor;
+  /** int32 `[batch]` */
+  readonly sourceLength?: tf.Tensor;
+  /** int32 `[batch, steps]` */
+  readonly target: tf.Tensor;
+}
+
 function partOf<T extends nn.Module>(what: string, given: unknown): T {
   if (nn.isDescription(given)) return nn.buildModule<T>('[text] EncoderDecoder', given);
   if (given instanceof nn.Module) return given as T;
@@ -62,6 +73,9 @@ function partOf<T extends nn.Module>(what: string, given: unknown): T {
  *   new Seq2SeqAttentionDecoder({ vocabSize: 201, embedSize: 32, hidden: 32, layers: 2 }),
  * );
  * const logits = model.forward(source, shiftRight(target, bos), sourceLens);
+ * @example
+ * const loss = crossEntropy({ ignoreIndex: targetVocab.indexOf('<pad>') });
+ * await train(model, trainIter, null, { numEpochs: 250, lr: 0.005, optimizer: 'adam', loss });
  */
 export class EncoderDecoder extends nn.Module {
   readonly encoder: Encoder;
@@ -78,12 +92,27 @@ export class EncoderDecoder extends nn.Module {
   }
 
   /**
-   * @param source int32 `[batch, time]`
-   * @param target int32 `[batch, steps]`: the tokens before those that are predicted
-   * @param sourceLens lengths of the sources without padding, int32 `[batch]` @default all count
+   * @param first int32 `[batch, time]`: the source; or the features of `translationLoader`, with
+   *   which the other arguments are left out
+   * @param second int32 `[batch, steps]`: the target's tokens before those that are predicted
+   * @param third lengths of the sources without padding, int32 `[batch]` @default all tokens count
    * @returns logits `[batch, steps, vocabSize]`
+   * @throws TypeError when there is no target
    */
-  override forward(source: tf.Tensor, target: tf.Tensor, sourceLens?: tf.Tensor): tf.Tensor {
+  override forward(
+    first: tf.Tensor | SequencePair,
+    second?: tf.Tensor,
+    third?: tf.Tensor,
+  ): tf.Tensor {
+    const [source, target, sourceLens] = isTensor(first)
+      ? [first, second, third]
+      : [first.source, first.target, first.sourceLength];
+    if (!target) {
+      throw new TypeError(
+        `[text] ${this.name}: expected the target behind the token that begins a sequence, got ` +
+          'none; give forward(source, target), or use translate to predict',
+      );
+    }
     return tf.tidy(() => {
       const encoded = this.encoder.forward(source, sourceLens);
       const [logits] = this.decoder.forward(target, this.decoder.initState(encoded, sourceLens));

@@ -290,7 +290,7 @@ const withoutUndefined = <T extends object>(options: T): T =>
 /** Layers that GPT-2's checkpoints keep as `Conv1D`, with inputs and outputs exchanged. */
 const CONV1D = /(?:attn\.c_attn|attn\.c_proj|mlp\.c_fc|mlp\.c_proj)\.weight$/;
 /** The causal mask, which is no weight. */
-const MASKS = /attn\.(?:bias|masked_bias)$/;
+const MASKS = /(?:^|\.)attn\.(?:bias|masked_bias)$/;
 
 /**
  * Loads the weights of a GPT-2 checkpoint, such as those of a safetensors file: names with or

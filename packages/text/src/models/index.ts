@@ -3,10 +3,12 @@ export type { Autoregressive, GenerationState } from './autoregressive';
 export {
   BERTClassifier,
   BERTEncoder,
-  type BERTLabels,
+  type BERTInputs,
   BERTModel,
   type BERTOptions,
   type BERTOutputs,
+  type BERTTargets,
+  bertLoss,
   bertLosses,
   MaskLM,
   NextSentencePred,
@@ -19,7 +21,14 @@ export {
   TextCNN,
   type TextCNNOptions,
 } from './classifiers';
-export { Decoder, type Encoded, Encoder, EncoderDecoder, shiftRight } from './encoder-decoder';
+export {
+  Decoder,
+  type Encoded,
+  Encoder,
+  EncoderDecoder,
+  type SequencePair,
+  shiftRight,
+} from './encoder-decoder';
 export { GPT, type GPTOptions, loadGpt2Weights } from './gpt';
 export { LanguageModel, type LanguageModelCell, type LanguageModelOptions } from './language-model';
 export {
