@@ -2,6 +2,39 @@
 
 export * from './generate/index';
 export {
+  type InferenceTexts,
+  type LabeledOptions,
+  type LabeledTexts,
+  loadImdb,
+  loadSnli,
+  readImdb,
+  readSnli,
+  SNLI_CLASSES,
+} from './datasets/classification';
+export {
+  loadPtb,
+  loadWikiText2,
+  type PtbOptions,
+  readPtb,
+  readWikiText2,
+  type SplitFileOptions,
+  type WikiText2Options,
+} from './datasets/corpora';
+export type { FileOptions } from './datasets/files';
+export {
+  type FrenchEnglishOptions,
+  loadFrenchEnglish,
+  readFrenchEnglish,
+  type TranslationData,
+} from './datasets/french-english';
+export {
+  type CorpusOptions,
+  loadCorpusTimeMachine,
+  loadTimeMachine,
+  readTimeMachine,
+  type TimeMachineOptions,
+} from './datasets/time-machine';
+export {
   BERT_TOKENS,
   type BertFeatures,
   type BertLabels,
@@ -23,18 +56,27 @@ export {
   truncatePad,
 } from './loading/padded';
 export {
+  type SentencePairFeatures,
+  type SentencePairOptions,
+  type SentencePairs,
+  sentencePairLoader,
+} from './loading/sentence-pairs';
+export {
   type SequenceLoader,
   type SequenceLoaderOptions,
+  sequenceBatches,
   sequenceLoader,
 } from './loading/sequences';
 export {
   batchifySkipGram,
+  type ContextOptions,
   noiseWeights,
   type SkipGramFeatures,
   type SkipGramLabels,
   type SkipGramLoaderOptions,
   type SkipGramSample,
   type SubsampleOptions,
+  skipGramContexts,
   skipGramLoader,
   subsample,
   WeightedSampler,
@@ -59,6 +101,12 @@ export {
   readText,
 } from './reading';
 export { type BleuOptions, bleu, perplexity } from './scores';
+export {
+  type AnalogyOptions,
+  type SimilarToken,
+  type ToEmbeddingOptions,
+  TokenEmbedding,
+} from './token-embedding';
 export {
   normalize,
   type Tokenizer,

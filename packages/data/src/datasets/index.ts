@@ -12,7 +12,10 @@ export { type CifarFormat, type CifarSamples, parseCifar } from './cifar/format'
 export { CIFAR_10, CIFAR_100 } from './cifar/specs';
 export { type CsvOptions, csvDataset } from './csv';
 export { arrayDataset, isFileDataset, numSamplesOf } from './dataset';
+export { type ExtractOptions, extract } from './files/extract';
 export type { FindOptions } from './files/find';
+export { type DownloadOptions, download, downloadExtract } from './files/get-file';
+export { DATA_HUB, type HubFile } from './files/hub';
 export { type IdxArray, parseIdx } from './idx/format';
 export { type IdxDatasetOptions, type ReadIdxOptions, readIdx, readIdxDataset } from './idx/read';
 export { EMNIST_LETTERS, FASHION_MNIST, KMNIST, MNIST } from './idx/specs';

@@ -35,6 +35,10 @@ import {
 } from '../from-scratch';
 
 export {
+  DATA_HUB,
+  download,
+  downloadExtract,
+  extract,
   getFashionMnistLabels,
   loadArray,
   loadFashionMnist as loadDataFashionMnist,
@@ -50,6 +54,7 @@ export {
   showTrace2d,
 } from '@deepend/plot';
 export { Accumulator, Timer } from '@deepend/trainer';
+export * from './text';
 
 type BookLoss = Loss<tf.Scalar | null>;
 /** Learning rate and optimizer, such as `{ lr: 0.1 }` or `{ lr: 0.01, optimizer: 'adam' }`. */

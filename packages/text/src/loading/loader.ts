@@ -36,7 +36,7 @@ export interface TextLoader<Features extends Tensors = Tensor, Labels extends Te
   config(): Readonly<Record<string, unknown>>;
 }
 
-interface LoaderSpec<Features extends Tensors, Labels extends Tensors> {
+export interface LoaderSpec<Features extends Tensors, Labels extends Tensors> {
   readonly numSamples: number;
   readonly numBatches: number;
   readonly batchSize: number;

@@ -181,7 +181,8 @@ export function checkSequences(
 function checkLabels(labels: ArrayLike<number>, count: number): void {
   if (labels?.length !== count) {
     throw new RangeError(
-      `${WHERE}: expected a label for each of the ${count} sequences, got ${labels?.length ?? 'none'}`,
+      `${WHERE}: expected a label for each of the ${count} sequences, got ` +
+        `${labels?.length ?? 'none'}`,
     );
   }
   const bad = Array.from(labels).find((label) => !(Number.isInteger(label) && label >= 0));

@@ -2,7 +2,7 @@
 import { checkOptions, formatValue, rule } from '@deepend/core';
 import { permutation } from '@deepend/data';
 import { type Tensor2D, tensor2d } from '@tensorflow/tfjs-core';
-import { makeLoader, randomAt, type TextLoader } from './loader';
+import { type LoaderSpec, makeLoader, randomAt, type TextBatch, type TextLoader } from './loader';
 
 export interface SequenceLoaderOptions {
   /**
@@ -33,6 +33,8 @@ export interface SequenceLoaderOptions {
 
 /** A loader of tokens int32 `[batch, time]` and the tokens that follow them, likewise. */
 export type SequenceLoader = TextLoader<Tensor2D, Tensor2D>;
+
+type Plan = LoaderSpec<Tensor2D, Tensor2D>;
 
 const WHERE = '[text] sequenceLoader';
 const OPTIONS = rule.object({
@@ -72,6 +74,23 @@ export function sequenceLoader(
   corpus: ArrayLike<number>,
   options: SequenceLoaderOptions,
 ): SequenceLoader {
+  return makeLoader(WHERE, planSequences(corpus, options));
+}
+
+/**
+ * The batches of the first epoch of `sequenceLoader`, for a loop without `await`.
+ * @throws RangeError as `sequenceLoader` does, at the first batch
+ */
+export function* sequenceBatches(
+  corpus: ArrayLike<number>,
+  options: SequenceLoaderOptions,
+): Generator<TextBatch<Tensor2D, Tensor2D>> {
+  const { numBatches, prepare } = planSequences(corpus, options);
+  const batchOf = prepare(1);
+  for (let batch = 0; batch < numBatches; batch++) yield batchOf(batch);
+}
+
+function planSequences(corpus: ArrayLike<number>, options: SequenceLoaderOptions): Plan {
   const checked = checkOptions(WHERE, OPTIONS, options);
   const { batchSize, numSteps, sampling = 'sequential', seed = 0, offset } = checked;
   const tokens = checkCorpus(corpus);
@@ -85,7 +104,7 @@ export function sequenceLoader(
   }
   const numBatches = kind.numBatches(offset ?? kind.maxOffset);
   if (numBatches < 1) throw tooShort(tokens.length, checked);
-  return makeLoader(WHERE, {
+  return {
     numSamples: numBatches * batchSize,
     numBatches,
     batchSize,
@@ -106,7 +125,7 @@ export function sequenceLoader(
         };
       };
     },
-  });
+  };
 }
 
 interface Sizes {

@@ -15,6 +15,7 @@ import { orderOf } from './padded';
 /** Places of random numbers, so that each purpose draws its own. */
 const SUBSAMPLING = 1;
 const BATCHES = 2;
+const WINDOWS = 3;
 
 /**
  * The book's `subsample`: leaves out unknown tokens, and frequent ones by chance: a token of the
@@ -111,6 +112,41 @@ export class WeightedSampler {
     return 1 + (at - i < (this.#chance[i] as number) ? i : (this.#alias[i] as number));
   }
 }
+
+/**
+ * The book's `get_centers_and_contexts`: each token of each sentence with at least two, and its
+ * context in a window of random size.
+ * @param options.maxWindowSize largest distance of a context token from its center @default 5
+ * @param options.seed any safe integer @default 0
+ */
+export function skipGramContexts(
+  sentences: readonly (readonly number[])[],
+  options: ContextOptions = {},
+): { center: number; context: number[] }[] {
+  const where = '[text] skipGramContexts';
+  const { maxWindowSize = 5, seed = 0 } = checkOptions(where, CONTEXTS, options);
+  const random = randomAt(seed, WINDOWS);
+  return sentences
+    .filter(({ length }) => length > 1)
+    .flatMap((line) =>
+      line.map((center, at) => ({
+        center,
+        context: contextOf(line, at, { maxWindowSize, random }),
+      })),
+    );
+}
+
+export interface ContextOptions {
+  /** Largest distance of a context token from its center. @default 5 */
+  maxWindowSize?: number;
+  /** Seeds the sizes of the windows: any safe integer. @default 0 */
+  seed?: number;
+}
+
+const CONTEXTS = rule.object({
+  maxWindowSize: rule.positiveInteger().optional(),
+  seed: rule.seed().optional(),
+});
 
 /** Weights of the noise: the counts of the tokens 1, 2, … to the power 0.75; 0 for absent ones. */
 export const noiseWeights = (vocab: Vocab, counts: ReadonlyMap<string, number>): number[] =>

@@ -15,15 +15,17 @@ import { describeProxy, fetchByProxy } from './proxy';
 
 /** The file to download. */
 export interface WantedFile {
-  /** Its name on the mirror and on disk; ends in `.gz` or `.zip`. */
+  /** Its name on disk. */
   readonly name: string;
-  /** The files that are accepted; mirrors usually serve the first. */
+  /** The files that are accepted; mirrors usually serve the first. If empty, `sha1` decides. */
   readonly packings: readonly PackedFile[];
+  /** SHA-1 of the file, where only this is published. */
+  readonly sha1?: string | undefined;
 }
 
-export interface DownloadOptions {
-  /** URLs to which the file's name is added, in the order in which to try them. */
-  mirrors: readonly string[];
+export interface TransferOptions {
+  /** Addresses of the file, in the order in which to try them. */
+  urls: readonly string[];
   /** Milliseconds without data after which the next mirror is tried. */
   timeout: number;
   report: Reporter;
@@ -55,16 +57,17 @@ interface Attempt {
  * @returns why each mirror failed; empty when the download has succeeded
  * @throws DataError when the folder cannot be written to
  */
-export async function download(
+export async function transfer(
   file: WantedFile,
   folder: string,
-  options: DownloadOptions,
+  options: TransferOptions,
 ): Promise<string[]> {
-  const { mirrors, timeout, report } = options;
+  const { urls, timeout, report } = options;
   const part = join(folder, `${file.name}.part`);
   const failures: string[] = [];
-  for (const mirror of mirrors) {
-    const url = `${mirror.replace(/\/?$/, '/')}${file.name}`;
+  // Without a checksum, the rest of a file could come from another version of it.
+  if (!isChecked(file)) await rm(part, { force: true });
+  for (const url of urls) {
     const failure = await tryMirror({ url, part, file, timeout, report });
     if (failure === undefined) {
       await publishFile(part, join(folder, file.name));
@@ -76,6 +79,14 @@ export async function download(
   return failures;
 }
 
+const isChecked = ({ packings, sha1 }: WantedFile) => packings.length > 0 || sha1 !== undefined;
+
+/** Whether a partial file of `size` bytes needs no further request. */
+async function isComplete({ part, file }: Attempt, size: number): Promise<boolean> {
+  if (file.packings.some(({ bytes }) => bytes === size)) return true;
+  return file.sha1 !== undefined && size > 0 && (await hashFile(part, 'sha1')) === file.sha1;
+}
+
 /**
  * Resumes a partial file, and starts over if that fails because of what is in it.
  * @returns the failure, or undefined after a success
@@ -84,8 +95,7 @@ async function tryMirror(attempt: Attempt): Promise<string | undefined> {
   for (;;) {
     const start = await sizeOf(attempt.part);
     try {
-      const complete = attempt.file.packings.some(({ bytes }) => bytes === start);
-      if (!complete) await fetchInto(attempt, start);
+      if (!(await isComplete(attempt, start))) await fetchInto(attempt, start);
       await checkPart(attempt);
       return undefined;
     } catch (error) {
@@ -114,7 +124,9 @@ async function fetchInto(attempt: Attempt, start: number): Promise<void> {
     const from = acceptedStart(response, start);
     if (!response.body) throw new MirrorFailure('an empty answer');
     const onData = () => timer.refresh();
-    await writePart(response.body, { part, file, report, from, onData });
+    const rest = Number(response.headers.get('content-length')) || undefined;
+    const expected = file.packings[0]?.bytes ?? (rest && from + rest);
+    await writePart(response.body, { part, file, report, from, expected, onData });
   } catch (error) {
     if (error instanceof MirrorFailure || !isError(error) || error.name === 'DataError')
       throw error;
@@ -154,20 +166,22 @@ interface WriteOptions {
   file: WantedFile;
   report: Reporter;
   from: number;
+  /** Bytes of the whole file, if they are known. */
+  expected: number | undefined;
   onData: () => void;
 }
 
 async function writePart(
   body: AsyncIterable<Uint8Array>,
-  { part, file, report, from, onData }: WriteOptions,
+  { part, file, report, from, expected, onData }: WriteOptions,
 ): Promise<void> {
-  const longest = Math.max(...file.packings.map(({ bytes }) => bytes));
+  const sizes = file.packings.map(({ bytes }) => bytes);
+  const longest = sizes.length > 0 ? Math.max(...sizes) : MAX_DOWNLOAD;
   const handle = await onDisk(part, () => open(part, from > 0 ? 'a' : 'w'));
-  const expected = file.packings[0]?.bytes ?? longest;
   let size = from;
   let meter: Meter | undefined;
   try {
-    meter = await report.meter(`downloading ${file.name}`, expected);
+    if (expected) meter = await report.meter(`downloading ${file.name}`, expected);
     for await (const chunk of body) {
       onData();
       if (size === 0 && !startsWithMagic(chunk, file)) {
@@ -178,7 +192,7 @@ async function writePart(
       if (size > longest)
         throw new MirrorFailure(`more than the ${longest} bytes of the file`, { spoiled: true });
       await onDisk(part, () => handle.writeFile(chunk));
-      meter.at(size);
+      meter?.at(size);
     }
     // Before the rename the bytes must be on the disk: a power cut could leave a truncated file.
     await onDisk(part, () => handle.sync());
@@ -188,8 +202,15 @@ async function writePart(
   }
 }
 
-const kindOf = ({ name }: WantedFile) => (name.endsWith('.zip') ? 'zip' : 'gzip');
-const MAGIC = { gzip: [0x1f, 0x8b], zip: [0x50, 0x4b] };
+/** Largest file whose size is not known beforehand. */
+const MAX_DOWNLOAD = 2 ** 35;
+const MAGIC = { gzip: [0x1f, 0x8b], zip: [0x50, 0x4b], other: [] as number[] } as const;
+
+function kindOf({ name }: WantedFile): keyof typeof MAGIC {
+  if (name.endsWith('.zip')) return 'zip';
+  return /\.t?gz$/.test(name) ? 'gzip' : 'other';
+}
+
 const startsWithMagic = (chunk: Uint8Array, file: WantedFile) =>
   MAGIC[kindOf(file)].every((byte, i) => i >= chunk.length || chunk[i] === byte);
 
@@ -208,6 +229,12 @@ async function onDisk<T>(part: string, work: () => Promise<T>): Promise<T> {
 
 /** @throws MirrorFailure when the partial file is not the wanted file */
 async function checkPart({ part, file }: Attempt): Promise<void> {
+  if (!isChecked(file)) return;
+  if (file.sha1 !== undefined) {
+    const actual = await hashFile(part, 'sha1');
+    if (actual === file.sha1) return;
+    throw new MirrorFailure(`other bytes: SHA-1 ${actual}, not ${file.sha1}`, { spoiled: true });
+  }
   const actual = await hashFile(part);
   if (file.packings.some(({ sha256 }) => sha256 === actual)) return;
   const size = await sizeOf(part);
@@ -219,9 +246,9 @@ async function checkPart({ part, file }: Attempt): Promise<void> {
   });
 }
 
-/** Computes the SHA-256 of a file without loading it into memory. */
-export async function hashFile(file: string): Promise<string> {
-  const hash = createHash('sha256');
+/** Computes a checksum of a file without loading it into memory. */
+export async function hashFile(file: string, kind: 'sha1' | 'sha256' = 'sha256'): Promise<string> {
+  const hash = createHash(kind);
   for await (const chunk of createReadStream(file)) hash.update(chunk as Uint8Array);
   return hash.digest('hex');
 }

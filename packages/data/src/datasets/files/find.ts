@@ -17,7 +17,7 @@ import {
 import { type DatasetSpec, type FileSpec, listFiles } from '../spec';
 import { readArchive } from './archive';
 import { folderError, withLock } from './cache';
-import { download, hashFile } from './download';
+import { hashFile, transfer } from './download';
 import { type Reporter, reporter } from './progress';
 import { fileExists, isGzip, pathExists } from './read';
 
@@ -130,7 +130,8 @@ async function fillCache(spec: DatasetSpec, cache: string, options: FillOptions)
       const line = `mirrors: not asked, since no SHA-256 of ${name} is known`;
       throw nowhereError(spec, [...tried, line]);
     }
-    const failures = await download({ name, packings }, cache, { mirrors, timeout, report });
+    const urls = mirrors.map((mirror) => `${mirror.replace(/\/?$/, '/')}${name}`);
+    const failures = await transfer({ name, packings }, cache, { urls, timeout, report });
     if (failures.length > 0 || mirrors.length === 0)
       throw nowhereError(spec, [...tried, ...failures]);
   };
@@ -169,7 +170,7 @@ async function extractArchive(spec: DatasetSpec, cache: string, archive: string)
  * The mirror that `DEEPEND_MIRROR` names: a URL below which each dataset has a folder by its id.
  * @throws RangeError when it is not a URL of http or https
  */
-function ownMirror({ id }: DatasetSpec): string[] {
+export function ownMirror({ id }: { readonly id: string }): string[] {
   const { DEEPEND_MIRROR: mirror = '' } = process.env;
   if (mirror === '') return [];
   if (URL.canParse(mirror) && /^https?:$/.test(new URL(mirror).protocol))

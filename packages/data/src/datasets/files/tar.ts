@@ -6,6 +6,11 @@ const SIZE = { at: 124, length: 12 };
 const CHECKSUM = { at: 148, length: 8 };
 const TYPE_AT = 156;
 const REGULAR_FILE = [0, 0x30];
+/** Its content is the path of the next member: GNU's, and POSIX's among other records. */
+const LONG_PATHS: Readonly<Record<number, (content: string) => string | undefined>> = {
+  76: (content) => untilZero(content),
+  120: (content) => /(?:^|\n)\d+ path=([^\n]*)\n/.exec(content)?.[1],
+};
 
 export interface TarMember {
   /** Its path in the archive. */
@@ -27,6 +32,7 @@ export function parseTar(
 ): TarMember[] {
   const members: TarMember[] = [];
   let at = 0;
+  let longPath: string | undefined;
   for (;;) {
     const header = archive.subarray(at, at + BLOCK);
     if (header.length < BLOCK)
@@ -42,8 +48,10 @@ export function parseTar(
       const got = `a member of ${size ?? 'unknown'} bytes that does not fit into it`;
       throw new DataError(file, 'a complete tar archive', got, next);
     }
-    if (REGULAR_FILE.includes(header[TYPE_AT] as number))
-      members.push({ path: parsePath(header), bytes: archive.subarray(start, start + size) });
+    const type = header[TYPE_AT] as number;
+    const bytes = archive.subarray(start, start + size);
+    if (REGULAR_FILE.includes(type)) members.push({ path: longPath ?? parsePath(header), bytes });
+    longPath = LONG_PATHS[type]?.(Buffer.from(bytes).toString('utf8'));
     at = start + Math.ceil(size / BLOCK) * BLOCK;
   }
 }

@@ -16,6 +16,8 @@ const LOCAL = { signature: 0x04034b50, bytes: 30 };
 const MAX_COMMENT = 0xffff;
 /** A directory of some 100,000 members. */
 const MAX_DIRECTORY = 2 ** 24;
+/** Stands where a number of ZIP64 does not fit. */
+const ZIP64 = 0xffffffff;
 const STORED = 0;
 const DEFLATED = 8;
 
@@ -49,10 +51,23 @@ export interface ZipOptions {
  * @throws DataError when the file is not a zip archive or is damaged, or a wanted member is too
  *   large
  */
-export async function readZip(
+export async function readZip(file: string, options: ZipOptions): Promise<ZipMember[]> {
+  const members: ZipMember[] = [];
+  await visitZip(file, options, (member) => {
+    members.push(member);
+  });
+  return members;
+}
+
+/**
+ * Reads and unpacks the wanted members one after the other, so that only one is in memory.
+ * @throws DataError as `readZip` does, before the first visit if the archive is larger than allowed
+ */
+export async function visitZip(
   file: string,
   { wanted, maxBytes, maxTotalBytes = MAX_BYTES, next }: ZipOptions,
-): Promise<ZipMember[]> {
+  visit: (member: ZipMember) => void | Promise<void>,
+): Promise<void> {
   const handle = await openFile(file, next);
   const fail: Fail = (got) => new DataError(file, 'a complete zip archive', got, next);
   try {
@@ -60,15 +75,16 @@ export async function readZip(
     const total = entries.reduce((sum, { bytes }) => sum + bytes, 0);
     // Many entries may share the same packed bytes, and together unpack to any size.
     if (total > maxTotalBytes)
-      throw fail(`members of ${total} bytes in all, more than the ${maxTotalBytes} of the dataset`);
-    const members: ZipMember[] = [];
+      throw fail(
+        `members of ${total} bytes in all, more than the ${maxTotalBytes} that it may have`,
+      );
     for (const entry of entries) {
       const most = maxBytes(entry.path);
       if (Math.max(entry.bytes, entry.packedBytes) > most)
         throw fail(`${entry.path} of ${entry.bytes} bytes, more than the ${most} that it may have`);
-      members.push({ path: entry.path, bytes: await readMember(handle, entry, fail) });
     }
-    return members;
+    for (const entry of entries)
+      await visit({ path: entry.path, bytes: await readMember(handle, entry, fail) });
   } finally {
     await handle.close();
   }
@@ -99,6 +115,8 @@ async function readDirectory(handle: FileHandle, fail: Fail): Promise<ZipEntry[]
     throw fail('a file without a directory at its end: it is not a zip archive, or truncated');
   const length = tail.readUInt32LE(at + 12);
   const position = tail.readUInt32LE(at + 16);
+  if (position === ZIP64 || length === ZIP64)
+    throw fail('one of 4 GB or more (ZIP64), which is not supported; unpack it with unzip');
   if (position + length > size) throw fail('a directory that lies outside the file');
   if (length > MAX_DIRECTORY) throw fail(`a directory of ${length} bytes`);
   return parseDirectory(await readPiece(handle, { position, length }, fail), fail);
