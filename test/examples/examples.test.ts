@@ -167,8 +167,27 @@ describe.skipIf(absent)(`the examples (${absent ?? 'real data'})`, () => {
     }, 240_000);
 });
 
+describe('the examples of text', () => {
+  it('language-model learns two sentences, and continues a prompt', async () => {
+    const data = path.join(dir, 'animals.txt');
+    await fs.writeFile(data, 'the cat sat on the mat. a dog ran to the cat.\n'.repeat(60));
+    const small = ['--hidden', '32', '--epochs', '25', '--batch-size', '4', '--steps', '12'];
+    const flags = ['--data', data, ...small, '--lr', '3', '--prompt', 'the cat s'];
+    const out = path.join(dir, 'language-model');
+    const output = await run('text/language-model', [...flags, '--out', out]);
+    const [, perplexity] = /^loss .*, perplexity (\d+\.\d+), train acc/m.exec(output) ?? [];
+    expect(Number(perplexity)).toBeLessThan(1.6);
+    expect(output).toMatch(/^the cat sat on the mat/m);
+    expect(output).toMatch(/^\d+\.\d tokens\/sec on /m);
+  }, 120_000);
+});
+
 describe('the examples', () => {
-  const examples = readdirSync('examples').filter((name) => name.endsWith('.ts'));
+  const examples = ['.', 'text'].flatMap((folder) =>
+    readdirSync(path.join('examples', folder))
+      .filter((name) => name.endsWith('.ts'))
+      .map((name) => path.join(folder, name)),
+  );
   it.each(examples)('%s is short', (name) => {
     expect(
       readFileSync(`examples/${name}`, 'utf8').trimEnd().split('\n').length,
@@ -176,14 +195,18 @@ describe('the examples', () => {
   });
 
   it.each(isFull ? examples : [])('%s has --help, and then does nothing else', async (name) => {
-    const output = await run(path.basename(name, '.ts'), ['--help']);
+    const output = await run(name.replace(/\.ts$/, ''), ['--help']);
     expect(output).toMatch(/flags|--\w+/);
     expect(output).not.toMatch(/examples\/sec|device/);
   });
 
-  it.each(examples)('%s imports only deepend and Node', (name) => {
+  it.each(examples)('%s imports only deepend, its tensors and Node', (name) => {
     const imports = [...readFileSync(`examples/${name}`, 'utf8').matchAll(/from '([^']+)'/g)];
-    expect(imports.filter(([, from]) => !/^(deepend$|node:)/.test(from as string))).toEqual([]);
+    expect(
+      imports.filter(
+        ([, from]) => !/^(deepend$|node:|@tensorflow\/tfjs-core$)/.test(from as string),
+      ),
+    ).toEqual([]);
   });
 });
 

@@ -1,5 +1,6 @@
 /** Training from settings: what `deepend train` and `deepend resume` do. */
 
+import type { ModuleLike } from '@deepend/compiler';
 import {
   cutMix,
   cutout,
@@ -26,6 +27,7 @@ import { createModel } from '@deepend/models';
 import type { ImageShape } from '@deepend/nn';
 import { crossEntropy, schedules } from '@deepend/optim';
 import {
+  type AnyLoader,
   type Callback,
   earlyStopping,
   stopOnNaN,
@@ -35,6 +37,7 @@ import {
   train,
 } from '@deepend/trainer';
 import type { LayersModel } from '@tensorflow/tfjs-layers';
+import { languageModelTask } from './language-model';
 import { withAbsoluteRoot } from './run/describe-run';
 import { runFile } from './run/layout';
 import { saveRun } from './run/save-run';
@@ -84,6 +87,15 @@ function parseAugmentations(list: string | undefined, size: number): Transform[]
     });
 }
 
+/** @throws Error for a run of text, where images are needed */
+function refuseLanguageModel({ task }: Settings): void {
+  if (task !== 'language-model') return;
+  throw new Error(
+    '[deepend] this run is a language model, which has no test images; deepend generate continues ' +
+      'a prompt with it',
+  );
+}
+
 type Loaders = [DataLoader<Dataset>, DataLoader<Dataset>];
 
 /** Creates the training and the test loader. */
@@ -91,6 +103,7 @@ export async function createLoaders(
   settings: Settings,
   { progress = true } = {},
 ): Promise<Loaders> {
+  refuseLanguageModel(settings);
   const { data, batchSize, root, resize, seed, workers } = settings;
   const { train: numTrain, test: numTest, augment } = settings;
   const options = defined({ root, resize, numTrain, numTest, workers });
@@ -114,6 +127,7 @@ export function buildModel(
   settings: Settings,
   loader: { inputShape: readonly number[]; numClasses?: number },
 ): LayersModel {
+  refuseLanguageModel(settings);
   const { model, modelOptions, init, seed } = settings;
   const options = {
     inputShape: loader.inputShape as ImageShape,
@@ -187,18 +201,38 @@ export async function runExperiment(
   const devices = list
     ? { devices: await startDevices(list, name) }
     : { device: await startDevice(name) };
-  const [trainIter, testIter] = await createLoaders(settings, { progress });
-  const model = buildModel(settings, trainIter);
+  const { model, trainIter, testIter, ...task } =
+    settings.task === 'language-model'
+      ? await languageModelTask(settings, { out, resume })
+      : await imageTask(settings, { progress });
   return train(model, trainIter, testIter, {
     ...trainOptions(settings),
+    ...task.options,
     ...devices,
     progress,
     callbacks: [
       ...settingsCallbacks(settings, { out, overwrite, classNames: trainIter.classNames }),
+      ...(task.callbacks ?? []),
       ...callbacks,
     ],
     ...(resume && { resume: out }),
   });
+}
+
+/** What a task trains, and on what. */
+export interface Task {
+  readonly model: LayersModel | ModuleLike;
+  readonly trainIter: AnyLoader;
+  readonly testIter: AnyLoader | null;
+  readonly options?: TrainOptionsOfTask;
+  readonly callbacks?: readonly Callback[];
+}
+
+type TrainOptionsOfTask = Partial<Pick<TrainOptions, 'carryState'>>;
+
+async function imageTask(settings: Settings, options: { progress: boolean }): Promise<Task> {
+  const [trainIter, testIter] = await createLoaders(settings, options);
+  return { model: buildModel(settings, trainIter), trainIter, testIter };
 }
 
 /** saveRun comes first: it clears the folder, and saves before the others may stop the run. */

@@ -48,16 +48,34 @@ const fraction = () => rule.fraction().optional();
 const fromZero = () => rule.nonNegativeInteger().optional();
 
 export const SETTINGS = {
+  task: string(
+    '--task <name>',
+    'what the model learns: image-classification (the default), or language-model: to continue ' +
+      'the text of a file',
+    { rule: rule.oneOf(['image-classification', 'language-model']).optional() },
+  ),
   model: string(
     '--model <id>',
-    'model to train, such as book/resnet18; deepend models lists them all',
+    'model to train, such as book/resnet18; deepend models lists them all; a language model is ' +
+      'gru (the default), lstm, rnn or gpt',
   ),
   init: string('--init <scheme>', 'weight initialization: xavier-uniform or he-normal', {
     rule: rule.oneOf(['xavier-uniform', 'he-normal']).optional(),
   }),
-  data: string('--data <dataset>', 'dataset, such as fashion-mnist; deepend data list lists all', {
-    default: 'fashion-mnist',
-  }),
+  data: string(
+    '--data <dataset>',
+    'dataset, such as fashion-mnist; deepend data list lists all; of a language model a text file',
+    { default: 'fashion-mnist' },
+  ),
+  tokenizer: string(
+    '--tokenizer <name>',
+    'tokens of a language model: char (the default), word, grapheme, nmt or chinese',
+    { rule: rule.oneOf(['char', 'word', 'grapheme', 'nmt', 'chinese']).optional() },
+  ),
+  numSteps: integer(
+    '--num-steps <tokens>',
+    'number of tokens in a sequence of a language model (35 by default)',
+  ),
   root: string('--root <folder>', 'folder with the files of the dataset'),
   resize: integer('--resize <pixels>', 'resize images to this height and width'),
   augment: string(
@@ -164,11 +182,14 @@ export type SettingName = keyof typeof SETTINGS;
 
 /** The settings of a run, as plain JSON. */
 export interface Settings {
+  task?: 'image-classification' | 'language-model';
   model: string;
   /** Options of the model builder besides its shape: `{ blockOrder: 'full-pre-activation' }`. */
   modelOptions?: Record<string, unknown>;
   init?: string;
   data: string;
+  tokenizer?: 'char' | 'word' | 'grapheme' | 'nmt' | 'chinese';
+  numSteps?: number;
   root?: string;
   resize?: number;
   augment?: string;
@@ -222,6 +243,47 @@ export const DEFAULTS: Readonly<Record<string, number | string | boolean>> = Obj
   ),
 );
 
+/** The book's settings of a recurrent language model (sections 9.5 and 10.2). */
+const RECURRENT = { batchSize: 32, lr: 1, clipNorm: 1 } as const;
+/** The defaults of language models by their names. */
+const LANGUAGE_MODELS = {
+  gru: RECURRENT,
+  lstm: RECURRENT,
+  rnn: RECURRENT,
+  gpt: { batchSize: 32, lr: 0.001, optimizer: 'adamw' },
+} as const satisfies Record<string, Partial<Settings>>;
+
+export type LanguageModelName = keyof typeof LANGUAGE_MODELS;
+
+/** @throws RangeError or TypeError for another model, or without a text file */
+function languageModelDefaults(where: string, { model = 'gru', data }: Partial<Settings>): object {
+  if (!Object.hasOwn(LANGUAGE_MODELS, model)) {
+    throw new RangeError(
+      `${where}: there is no language model '${model}'; expected ` +
+        Object.keys(LANGUAGE_MODELS).join(', '),
+    );
+  }
+  if (data === undefined)
+    throw new TypeError(`${where}: a language model needs a text file: --data file.txt`);
+  return { model, ...LANGUAGE_MODELS[model as LanguageModelName] };
+}
+
+/** Settings that only one of the tasks has. */
+const OF_IMAGES = [
+  ...['init', 'root', 'resize', 'augment', 'train', 'test', 'workers', 'devices'],
+  ...['microBatch', 'syncBatchNorm'],
+] as const satisfies SettingName[];
+const OF_TEXT = ['tokenizer', 'numSteps'] as const satisfies SettingName[];
+
+/** @throws TypeError for a setting that the task does not have */
+function refuseOfOtherTask(where: string, settings: Settings): void {
+  const { task = 'image-classification' } = settings;
+  const refused: readonly SettingName[] = task === 'language-model' ? OF_IMAGES : OF_TEXT;
+  const given = refused.find((name) => settings[name] !== undefined);
+  if (given)
+    throw new TypeError(`${where}: ${SETTINGS[given].flag.split(' ')[0]} is not of task ${task}`);
+}
+
 /**
  * Checks and merges settings. Later sources override earlier ones, and all override the defaults.
  * @param where the beginning of each error
@@ -234,7 +296,10 @@ export function settingsFrom(where: string, ...sources: readonly object[]): Sett
     const checked = checkOptions(where, schema, source);
     return Object.fromEntries(Object.entries(checked).filter(([, value]) => value !== undefined));
   });
-  const settings = Object.assign({}, DEFAULTS, ...given) as Settings;
+  const all = Object.assign({}, ...given) as Partial<Settings>;
+  const ofTask = all.task === 'language-model' ? languageModelDefaults(where, all) : {};
+  const settings = Object.assign({}, DEFAULTS, ofTask, all) as Settings;
+  refuseOfOtherTask(where, settings);
   if (!settings.model)
     throw new TypeError(`${where}: name a model: --model book/resnet18, or "model" in the recipe`);
   return settings;

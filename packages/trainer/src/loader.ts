@@ -40,6 +40,8 @@ export interface Loader<Features extends Tensors = Tensor, Labels extends Tensor
   /** Shape of a sample, without the batch: `[height, width, channels]`. */
   readonly inputShape?: readonly number[];
   readonly classNames?: readonly string[];
+  /** Tokens of a sample of text: progress then shows perplexity, and tokens per second. */
+  readonly tokensPerSample?: number;
   /** Number of classes: every label is below it. */
   readonly numClasses?: number;
   /**

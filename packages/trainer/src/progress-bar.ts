@@ -11,6 +11,8 @@ export interface BarParts {
   readonly toGo: string;
   readonly loss: number;
   readonly trainAcc: number;
+  /** Of a language model. */
+  readonly perplexity?: number;
 }
 
 const MIN_BAR = 8; // characters
@@ -24,10 +26,14 @@ export function drawBar(
   return `${'█'.repeat(done)}${'░'.repeat(width - done)}`;
 }
 
-const figures = ({ loss, trainAcc }: BarParts) =>
-  `loss ${loss.toFixed(3)}, train acc ${trainAcc.toFixed(3)}`;
-const shortFigures = ({ loss, trainAcc }: BarParts) =>
-  `loss ${loss.toFixed(3)} acc ${trainAcc.toFixed(3)}`;
+const figures = ({ loss, trainAcc, perplexity }: BarParts) =>
+  perplexity === undefined
+    ? `loss ${loss.toFixed(3)}, train acc ${trainAcc.toFixed(3)}`
+    : `loss ${loss.toFixed(3)}, perplexity ${perplexity.toFixed(2)}`;
+const shortFigures = (parts: BarParts) =>
+  parts.perplexity === undefined
+    ? `loss ${parts.loss.toFixed(3)} acc ${parts.trainAcc.toFixed(3)}`
+    : `perplexity ${parts.perplexity.toFixed(2)}`;
 const place = ({ epoch, numEpochs }: BarParts) => `epoch ${epoch}/${numEpochs}`;
 const count = ({ step, numBatches }: BarParts) => `${step}/${numBatches}`;
 const timed = ({ toGo }: BarParts) => (toGo === '' ? '' : `${toGo} | `);

@@ -22,14 +22,36 @@ import { notebookBars } from './progress-notebook';
 const formatFraction = (fraction: number) => fraction.toFixed(3);
 
 type Measured = Pick<EpochRecord, 'loss' | 'trainAcc' | 'testAcc'> &
-  Partial<Pick<EpochRecord, 'testLoss' | 'metrics'>>;
+  Partial<Pick<EpochRecord, 'testLoss' | 'metrics'>> & {
+    /** Of a language model: the exponential of its loss. */
+    readonly perplexity?: number;
+  };
+
+/** Options of a cross-entropy with which it is not the logarithm of the perplexity. */
+const NO_PERPLEXITY = ['labelSmoothing', 'classWeights', 'reduction'];
+
+/** What a line says of an epoch besides its record: the perplexity of a language model. */
+function perplexities(loader: AnyLoader, info: RunInfo | undefined) {
+  const { name, ...options } = { ...info?.control.loss.config } as Record<string, unknown>;
+  const isLanguageModel =
+    loader.tokensPerSample !== undefined &&
+    name === 'crossEntropy' &&
+    !NO_PERPLEXITY.some((option) => options[option]);
+  return <T extends { loss: number } & Pick<Measured, 'testLoss' | 'metrics'>>(record: T) => {
+    if (!isLanguageModel) return record;
+    const { loss, testLoss, metrics } = record;
+    const ofTest = typeof testLoss === 'number' && { perplexity: Math.exp(testLoss) };
+    return { ...record, perplexity: Math.exp(loss), metrics: { ...ofTest, ...metrics } };
+  };
+}
 
 /**
  * `loss 0.411, train acc 0.853, test acc 0.838, test top5 0.991`, with metrics that are numbers;
- * for a loss without correct answers `loss 0.411, test loss 0.420, test perplexity 1.522`.
+ * for a loss without correct answers `loss 0.411, test loss 0.420, test perplexity 1.522`; with a
+ * perplexity `loss 0.411, perplexity 1.508, train acc 0.853`.
  */
 export function metricsLine(record: Measured): string {
-  const { loss, trainAcc, testAcc, testLoss, metrics = {} } = record;
+  const { loss, trainAcc, testAcc, testLoss, metrics = {}, perplexity } = record;
   const isWithoutAnswers = Number.isNaN(trainAcc) && !Number.isNaN(loss);
   const figures = {
     loss: isWithoutAnswers ? testLoss : null,
@@ -41,17 +63,25 @@ export function metricsLine(record: Measured): string {
   );
   const train = isWithoutAnswers ? '' : `, train acc ${formatFraction(trainAcc)}`;
   const test = tested.map(([name, value]) => `, test ${name} ${formatFraction(value)}`);
-  return `loss ${loss.toFixed(3)}${train}${test.join('')}`;
+  const exponential = perplexity === undefined ? '' : `, perplexity ${perplexity.toFixed(3)}`;
+  return `loss ${loss.toFixed(3)}${exponential}${train}${test.join('')}`;
 }
 
-/** `312.4 examples/sec on cpu`, `5032.7 examples/sec on [cuda:0, cuda:1]` */
-export function throughputLine({
-  samplesPerSecond,
-  device,
-  devices,
-}: Pick<TrainResult, 'samplesPerSecond' | 'device' | 'devices'>): string {
+/**
+ * `312.4 examples/sec on cpu`, `5032.7 examples/sec on [cuda:0, cuda:1]`
+ * @param tokensPerSample of text: `10934.0 tokens/sec on cpu`
+ */
+export function throughputLine(
+  {
+    samplesPerSecond,
+    device,
+    devices,
+  }: Pick<TrainResult, 'samplesPerSecond' | 'device' | 'devices'>,
+  tokensPerSample?: number,
+): string {
   const where = devices ? `[${devices.map(({ name }) => name).join(', ')}]` : device.name;
-  return `${samplesPerSecond.toFixed(1)} examples/sec on ${where}`;
+  const unit = tokensPerSample === undefined ? 'examples' : 'tokens';
+  return `${(samplesPerSecond * (tokensPerSample ?? 1)).toFixed(1)} ${unit}/sec on ${where}`;
 }
 
 /** `stopped after 3 of 20 steps of epoch 1: the time limit of 60 s is over` */
@@ -90,6 +120,7 @@ export function progressDisplay(
   let run: RunInfo | undefined;
   let estimate: Estimate | undefined;
   let isAnnounced = false;
+  let withPerplexity = perplexities(trainLoader, undefined);
   const toGo = (record: { epoch: number; step: number }) => {
     const seconds = estimate?.secondsLeft(record);
     return seconds === undefined ? '' : `${formatDuration(seconds)} to go`;
@@ -107,6 +138,7 @@ export function progressDisplay(
     name: PROGRESS,
     onTrainBegin: (info) => {
       run = info;
+      withPerplexity = perplexities(trainLoader, info);
       estimate = new Estimate(workOf(trainLoader, testLoader, info));
       for (const line of openingLines(info, { trainLoader, testLoader })) console.log(line);
     },
@@ -114,7 +146,10 @@ export function progressDisplay(
     onStep: (record) => {
       estimate?.step(record, { waits: !backendTraits(tf.getBackend()).isAsynchronous });
       announce(record);
-      bars.step(record, { numEpochs: run?.numEpochs ?? record.epoch, toGo: toGo(record) });
+      bars.step(withPerplexity(record), {
+        numEpochs: run?.numEpochs ?? record.epoch,
+        toGo: toGo(record),
+      });
     },
     onEvaluationBegin: ({ epoch }) =>
       bars.evaluate?.({ epoch, numEpochs: run?.numEpochs ?? epoch }),
@@ -122,15 +157,17 @@ export function progressDisplay(
       const numEpochs = run?.numEpochs ?? record.epoch;
       const number = String(record.epoch).padStart(String(numEpochs).length);
       const seconds = record.seconds.toFixed(1);
-      bars.epoch(`epoch ${number}/${numEpochs}  ${metricsLine(record)}  (${seconds} s)`);
+      bars.epoch(
+        `epoch ${number}/${numEpochs}  ${metricsLine(withPerplexity(record))}  (${seconds} s)`,
+      );
       estimate?.endEpoch(record);
       if (record.epoch < numEpochs) announce({ epoch: record.epoch + 1 });
     },
     onTrainEnd: (result) => {
       const last = result.history.at(-1);
       if (last) {
-        console.log(metricsLine(last));
-        console.log(throughputLine(result));
+        console.log(metricsLine(withPerplexity(last)));
+        console.log(throughputLine(result, trainLoader.tokensPerSample));
       } else console.log(partialLine(result, run?.numBatches ?? 0));
     },
     close: bars.close,

@@ -33,6 +33,11 @@ const COMMANDS: readonly CommandEntry[] = [
     load: async () => (await import('./predict')).addPredict,
   },
   {
+    name: 'generate',
+    about: 'continue a text with the language model of a run',
+    load: async () => (await import('./generate')).addGenerate,
+  },
+  {
     name: 'plot',
     about: 'compare runs: draw their curves in one figure',
     load: async () => (await import('./plot')).addPlot,

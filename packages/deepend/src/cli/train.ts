@@ -15,6 +15,7 @@ Examples:
   deepend train --model book/lenet --lr 0.9 --batch-size 256 --out runs/lenet
   deepend train --model book/resnet18 --data fashion-mnist --resize 96 --epochs 10 \\
     --lr 0.05 --batch-size 128 --device auto --out runs/resnet18
+  deepend train --task language-model --data book.txt --epochs 100 --out runs/book
   deepend train --config recipe.json --lr 0.01 --out runs/again
   deepend resume runs/resnet18
 

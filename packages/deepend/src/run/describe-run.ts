@@ -78,8 +78,13 @@ export function recordedPreprocessing({ loaders, preprocessing }: RunConfig): un
 
 /** A later command finds the data from any working directory. */
 export function withAbsoluteRoot<T extends object>(settings: T): T {
-  const { root } = settings as { root?: unknown };
-  return typeof root === 'string' ? { ...settings, root: path.resolve(root) } : settings;
+  const { root, task, data } = settings as { root?: unknown; task?: unknown; data?: unknown };
+  const isText = task === 'language-model' && typeof data === 'string';
+  return {
+    ...settings,
+    ...(typeof root === 'string' && { root: path.resolve(root) }),
+    ...(isText && { data: path.resolve(data) }),
+  };
 }
 
 /** The content of `result.json`: the figures of the last epoch, and the best test accuracy. */

@@ -7,6 +7,8 @@ export const RUN_FILES = {
   config: 'config.json',
   /** The layers of the model without weights, so that a checkpoint's model can be built again. */
   architecture: 'architecture.json',
+  /** The tokens of a language model, as `deepend train --task language-model` writes them. */
+  vocab: 'vocab.json',
   /** A line an epoch. */
   history: 'history.jsonl',
   /** Some five lines an epoch, and a last one if the run is interrupted or fails. */

@@ -25,6 +25,8 @@ export interface TextLoader<Features extends Tensors = Tensor, Labels extends Te
   readonly numSamples: number;
   readonly numBatches: number;
   readonly batchSize: number;
+  /** Tokens of a sample, where all have as many and each is predicted. */
+  readonly tokensPerSample?: number;
   /** The position in the data, with which a run resumes. */
   state(): LoaderState;
   /**
@@ -40,6 +42,7 @@ export interface LoaderSpec<Features extends Tensors, Labels extends Tensors> {
   readonly numSamples: number;
   readonly numBatches: number;
   readonly batchSize: number;
+  readonly tokensPerSample?: number;
   readonly config: Readonly<Record<string, unknown>>;
   /**
    * Prepares an epoch.

@@ -108,6 +108,7 @@ function planSequences(corpus: ArrayLike<number>, options: SequenceLoaderOptions
     numSamples: numBatches * batchSize,
     numBatches,
     batchSize,
+    tokensPerSample: numSteps,
     config: { sampling, numSteps, seed, ...(offset !== undefined && { offset }) },
     prepare: (epoch) => {
       const drawn = offset ?? randomAt(seed, epoch, 1).below(kind.maxOffset + 1);
