@@ -4,13 +4,12 @@
  */
 import { parseArgs } from 'node:util';
 import * as tf from '@tensorflow/tfjs-core';
-import { cpu, metrics, nn, saveRun, text, train } from 'deepend';
+import { cpu, nn, saveRun, text, train } from 'deepend';
 
 const DEFAULTS = {
-  data: '', // a text file; The Time Machine where it is empty
+  data: '', // a text file; without one, The Time Machine
   cell: 'gru', // rnn, gru or lstm
   hidden: 256,
-  layers: 1,
   tokens: 10_000, // characters of the text that are used, as in the book
   'batch-size': 32,
   steps: 35, // characters in a sequence
@@ -25,15 +24,16 @@ const options = Object.fromEntries(
   Object.entries(DEFAULTS).map(([name, value]) => [name, option(value)]),
 );
 const args = parseArgs({ options: { ...options, help: { type: 'boolean' } } });
-const values = args.values as Record<keyof typeof DEFAULTS | 'help', string>;
+const values = args.values as Record<string, string | boolean | undefined>;
 if (values.help) {
   for (const [name, value] of Object.entries(DEFAULTS)) console.log(`--${name} (${value})`);
   process.exit();
 }
-const [numSteps, batchSize, seed] = [+values.steps, +values['batch-size'], +values.seed];
+const number = (name: keyof typeof DEFAULTS) => Number(values[name]);
+const [batchSize, numSteps, seed] = [number('batch-size'), number('steps'), number('seed')];
 
 const device = await cpu(); // steps this small are faster there than on a GPU
-const lines = await text.readLines(values.data);
+const lines = await (values.data ? text.readLines(`${values.data}`) : text.readTimeMachine());
 const letters = lines.map((line) =>
   line
     .replace(/[^A-Za-z]+/g, ' ')
@@ -42,32 +42,23 @@ const letters = lines.map((line) =>
 );
 const tokens = text.tokenize(letters, 'char');
 const vocab = new text.Vocab(tokens);
-const corpus = text.toCorpus(tokens, vocab).slice(0, +values.tokens);
+const corpus = text.toCorpus(tokens, vocab).slice(0, number('tokens'));
 console.log(`${corpus.length} characters, ${vocab.size} different ones`);
 
 const trainIter = text.sequenceLoader(corpus, { batchSize, numSteps, seed });
-const model = new text.LanguageModel({
-  vocabSize: vocab.size,
-  hidden: +values.hidden,
-  layers: +values.layers,
-  cell: values.cell as 'rnn' | 'gru' | 'lstm',
-  seed,
-});
+const cell = values.cell as 'rnn' | 'gru' | 'lstm';
+const hidden = number('hidden');
+const model = new text.LanguageModel({ vocabSize: vocab.size, hidden, cell, seed });
 const compiled = nn.compile(model, tf.zeros([batchSize, numSteps], 'int32'));
 await train(compiled, trainIter, null, {
-  numEpochs: +values.epochs,
-  lr: +values.lr,
+  numEpochs: number('epochs'),
+  lr: number('lr'),
   clipNorm: 1,
-  carryState: true,
-  metrics: [metrics.perplexity()],
+  carryState: true, // from batch to batch, since each row continues the one before
   device,
-  callbacks: [saveRun(values.out, { ...values }, { overwrite: true })],
+  callbacks: [saveRun(`${values.out}`, values, { overwrite: true })],
 });
 for (const sampling of [{}, { temperature: 0.7, seed }]) {
-  const generated = await text.generate(model, values.prompt, {
-    vocab,
-    maxTokens: 80,
-    ...sampling,
-  });
-  console.log(generated.text);
+  const options = { vocab, maxTokens: 80, ...sampling };
+  console.log((await text.generate(model, `${values.prompt}`, options)).text);
 }

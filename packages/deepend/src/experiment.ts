@@ -91,8 +91,8 @@ function parseAugmentations(list: string | undefined, size: number): Transform[]
 function refuseLanguageModel({ task }: Settings): void {
   if (task !== 'language-model') return;
   throw new Error(
-    '[deepend] this run is a language model, which has no test images; deepend generate continues ' +
-      'a prompt with it',
+    '[deepend] this run is a language model, which has no test images; deepend generate ' +
+      'continues a prompt with it',
   );
 }
 

@@ -68,8 +68,8 @@ export async function languageModelTask(
   const isLong = test.length > (batchSize + 1) * (numSteps + 1);
   if (!isLong && rank() === 0) {
     console.error(
-      `deepend: the last tenth of ${data}, ${test.length} tokens, is shorter than a batch: all is ` +
-        'trained on, nothing is evaluated',
+      `deepend: the last tenth of ${data}, ${test.length} tokens, is shorter than a batch: all ` +
+        'is trained on, nothing is evaluated',
     );
   }
   const model = rowOf(settings).build(vocab.size, settings);

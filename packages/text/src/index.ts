@@ -1,6 +1,5 @@
 /** Text: tokens, vocabularies, data sets, loaders, word vectors and scores. */
 
-export * from './generate/index';
 export {
   type InferenceTexts,
   type LabeledOptions,
@@ -34,6 +33,7 @@ export {
   readTimeMachine,
   type TimeMachineOptions,
 } from './datasets/time-machine';
+export * from './generate/index';
 export {
   BERT_TOKENS,
   type BertFeatures,

@@ -34,7 +34,7 @@ const COMMANDS: readonly CommandEntry[] = [
   },
   {
     name: 'generate',
-    about: 'continue a text with the language model of a run',
+    about: 'continue a prompt with the language model of a run',
     load: async () => (await import('./generate')).addGenerate,
   },
   {
