@@ -55,6 +55,7 @@ export const SECTIONS = {
     ['book/builders-guide', "Builders' guide", '深度学习计算'],
     ['book/convolutional-networks', 'Convolutional networks', '卷积神经网络'],
     ['book/modern-convolutional-networks', 'Modern convolutional networks', '现代卷积神经网络'],
+    ['book/recurrent-networks', 'Recurrent networks', '循环神经网络'],
     ['book/optimization', 'Optimization', '优化算法'],
     ['book/computational-performance', 'Computational performance', '计算性能'],
     ['book/computer-vision', 'Computer vision', '计算机视觉'],

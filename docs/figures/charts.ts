@@ -2,7 +2,7 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { d2l, datasets, type Figure, loadFashionMnist, nn, plot, plots, schedules } from 'deepend';
 import { type Column, diagram } from './diagram';
-import { bench, bookRun, type SiteRun, siteRun, speed } from './results';
+import { bench, bookRun, type SiteRun, siteRun, speed, textRun } from './results';
 
 export interface Chart {
   /** The file in docs/images, without `.svg`. */
@@ -192,6 +192,17 @@ async function clothes(): Promise<Figure> {
   throw new Error('[figures] clothes: the loader is empty');
 }
 
+/** The perplexity of the book's language models, epoch by epoch. */
+function perplexities(): Figure {
+  const runs = ['gru', 'lstm'].map((cell) => textRun(`language-model-${cell}`));
+  const epochs = (runs[0]?.losses ?? []).map((_, i) => i + 1);
+  const curves = runs.map(({ losses }) => losses.map((loss) => Math.exp(loss)));
+  return plot(epochs, curves, {
+    ...{ xlabel: 'epoch', ylabel: 'perplexity', yscale: 'log', legend: ['GRU', 'LSTM'] },
+    ...{ width: 480, height: 320 },
+  });
+}
+
 export const CHARTS: readonly Chart[] = [
   { name: 'function-classes', draw: () => plots.showFunctionClasses() },
   { name: 'residual-block', draw: residualBlock },
@@ -211,4 +222,5 @@ export const CHARTS: readonly Chart[] = [
   { name: 'momentum', draw: () => descent(0.4, 0.5) },
   { name: 'schedules', draw: rates },
   { name: 'threads', draw: threads },
+  { name: 'language-models', draw: perplexities },
 ];

@@ -4,7 +4,7 @@ import path from 'node:path';
 import { book, models, nn, summary } from 'deepend';
 import { aligned, alignedLeft } from '../../test/bench/markdown';
 import { BOOK_SPEED } from './charts';
-import { bench, bookRun, ROOT, type SiteRun, siteRun, speed } from './results';
+import { bench, bookRun, ROOT, type SiteRun, siteRun, speed, textRun } from './results';
 
 /** The book's nets with 96 pixels, in the order of `BOOK_SPEED`. */
 const NETS = {
@@ -27,6 +27,7 @@ const WORDS = {
     nets: ['96 px, one channel', 'parameters', 'deepend, images/s', 'PyTorch, images/s'],
     orders: ['ordering', 'loss', 'train acc', 'test acc'],
     memory: ['batch size', 'training, GiB', 'inference, GiB'],
+    languageModels: ['500 epochs', 'perplexity', 'minutes', 'command'],
   },
   zh: {
     epochs: '个迭代周期',
@@ -36,6 +37,7 @@ const WORDS = {
     nets: ['96 像素，单通道', '参数个数', 'deepend，张/秒', 'PyTorch，张/秒'],
     orders: ['排列', '损失', '训练准确率', '测试准确率'],
     memory: ['批量大小', '训练，GiB', '推理，GiB'],
+    languageModels: ['500 个迭代周期', '困惑度', '分钟', '命令'],
   },
 } as const satisfies Record<Language, object>;
 
@@ -144,6 +146,25 @@ const output = (page: string, name: string, print: Output['print']): Output => (
   print,
 });
 
+/** The runs of the language models: their last perplexity, their time, and their texts. */
+function languageModels(language: Language): string {
+  const rows = Object.entries({ GRU: 'gru', LSTM: 'lstm' }).map(([title, cell]) => {
+    const { losses, minutes, command } = textRun(`language-model-${cell}`);
+    return { title, perplexity: Math.exp(losses.at(-1) ?? Number.NaN), minutes, command };
+  });
+  const { texts = [] } = textRun('language-model-gru');
+  const table = aligned([
+    [...WORDS[language].languageModels],
+    ...rows.map(({ title, perplexity, minutes, command }) => [
+      title,
+      perplexity.toFixed(3),
+      minutes.toFixed(1),
+      `\`${command}\``,
+    ]),
+  ]);
+  return `${table}\n\n${fenced(texts.join('\n'))}`;
+}
+
 export const OUTPUTS: readonly Output[] = [
   output('book/index', 'chapters', chapters),
   output('book/softmax-regression', 'softmax-regression', (language) =>
@@ -158,6 +179,7 @@ export const OUTPUTS: readonly Output[] = [
   ),
   output('book/convolutional-networks', 'lenet', (language) => ending(bookRun('lenet'), language)),
   output('book/modern-convolutional-networks', 'modern-cnns', modernCnns),
+  output('book/recurrent-networks', 'language-models', languageModels),
   output('story', 'resnet18-summary', () => withNet('book/resnet18', (net) => summary(net))),
   output('story', 'resnet18-explained', () => fenced(resnetExplained())),
   output('story', 'block-orders', orders),

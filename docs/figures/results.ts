@@ -15,6 +15,15 @@ export interface SiteRun {
   readonly history: readonly EpochRecord[];
 }
 
+/** A run of examples/text/language-model.ts. `docs/figures/keep-text.ts` takes them in. */
+export interface TextRun extends Omit<SiteRun, 'history'> {
+  readonly minutes: number;
+  /** The mean cross-entropy of each epoch. */
+  readonly losses: readonly number[];
+  /** What it generated: the likeliest characters, and drawn ones. */
+  readonly texts: readonly string[];
+}
+
 interface Series {
   readonly name: string;
   readonly median: number;
@@ -27,6 +36,8 @@ interface Bench {
 const readJson = <T>(file: string): T => JSON.parse(readFileSync(file, 'utf8')) as T;
 
 export const siteRun = (name: string): SiteRun => readJson(path.join(RUNS, `${name}.json`));
+
+export const textRun = (name: string): TextRun => readJson(path.join(RUNS, `${name}.json`));
 
 /** A run of docs/results.md, which has its command. */
 export const bookRun = (name: string): SiteRun => ({
