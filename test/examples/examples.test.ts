@@ -180,6 +180,19 @@ describe('the examples of text', () => {
     expect(output).toMatch(/^the cat sat on the mat/m);
     expect(output).toMatch(/^\d+\.\d tokens\/sec on /m);
   }, 120_000);
+
+  it('word-language-model learns sentences, and predicts those that it has not seen', async () => {
+    const root = path.join(dir, 'ptb');
+    const train = 'the cat sat on the mat\na dog ran to the cat\n'.repeat(200);
+    await fs.outputFile(path.join(root, 'ptb/ptb.train.txt'), train);
+    await fs.outputFile(path.join(root, 'ptb/ptb.valid.txt'), train.slice(0, 2400));
+    const small = ['--hidden', '16', '--epochs', '4', '--batch-size', '4', '--steps', '7'];
+    const out = path.join(dir, 'words');
+    const flags = ['--root', root, ...small, '--dropout', '0', '--prompt', 'the cat'];
+    const output = await run('text/word-language-model', [...flags, '--out', out]);
+    const [, perplexity] = /^loss .*, test perplexity (\d+\.\d+)$/m.exec(output) ?? [];
+    expect(Number(perplexity)).toBeLessThan(2);
+  }, 120_000);
 });
 
 describe('the examples', () => {
