@@ -32,6 +32,7 @@ export const SECTIONS = {
   guides: section('Guides', '指南', [
     ['data', 'Data', '数据'],
     ['my-own-data', 'My own data', '使用自己的数据'],
+    ['text', 'Text', '文本'],
     ['models', 'Models', '模型'],
     ['write-your-own-block', 'Write your own block', '编写自己的块'],
     ['modules', 'Modules', '模块'],

@@ -1,4 +1,7 @@
 /** Text: tokens, vocabularies, data sets, loaders, word vectors and scores. */
+export { BytePairTokenizer, type TrainBpeOptions, trainBpe } from './bpe/tokenizer';
+export type { AddedToken, TokenizerJson } from './bpe/tokenizer-json';
+export type { Merge } from './bpe/train';
 
 export {
   type InferenceTexts,
