@@ -72,9 +72,11 @@ export async function languageModelTask(
         'is trained on, nothing is evaluated',
     );
   }
-  const model = rowOf(settings).build(vocab.size, settings);
+  const example = tf.zeros([batchSize, numSteps], 'int32');
+  const model = nn.compile(rowOf(settings).build(vocab.size, settings), example);
+  example.dispose();
   return {
-    model: nn.compile(model, tf.zeros([batchSize, numSteps], 'int32')),
+    model,
     trainIter: text.sequenceLoader(isLong ? corpus.slice(0, cut) : corpus, options),
     testIter: isLong ? text.sequenceLoader(test, { ...options, offset: 0 }) : null,
     options: { carryState },
