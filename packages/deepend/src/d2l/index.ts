@@ -54,6 +54,7 @@ export {
   showTrace2d,
 } from '@deepend/plot';
 export { Accumulator, Timer } from '@deepend/trainer';
+export * from './models';
 export * from './text';
 
 type BookLoss = Loss<tf.Scalar | null>;

@@ -33,8 +33,10 @@ export { GPT, type GPTOptions, loadGpt2Weights } from './gpt';
 export { LanguageModel, type LanguageModelCell, type LanguageModelOptions } from './language-model';
 export {
   RNNLMScratch,
+  RNNModelScratch,
   RNNScratch,
   type ScratchCellName,
+  type ScratchFunctions,
   type ScratchRun,
   scratchForward,
   scratchParams,

@@ -68,7 +68,7 @@ export class LanguageModel extends nn.Module implements Autoregressive {
   readonly bidirectional: boolean;
   readonly contextLength = Number.POSITIVE_INFINITY;
   readonly embedding: nn.Embedding | null;
-  readonly rnn: nn.RNN | nn.GRU | nn.LSTM;
+  rnn: nn.RNN | nn.GRU | nn.LSTM;
   readonly linear: nn.Linear;
   readonly #options: LanguageModelOptions;
 

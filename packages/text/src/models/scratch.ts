@@ -5,6 +5,7 @@
 import { formatValue } from '@deepend/core';
 import * as nn from '@deepend/nn';
 import * as tf from '@tensorflow/tfjs-core';
+import { type Autoregressive, checkIds, type GenerationState, lastStep } from './autoregressive';
 
 /** A gate's weights: of the inputs, of the hidden state, and a bias. */
 type Gate = readonly [wx: tf.Variable, wh: tf.Variable, b: tf.Variable];
@@ -151,6 +152,94 @@ const timeSteps = (x: tf.Tensor3D): tf.Tensor2D[] => {
     tf.reshape(tf.slice(x, [t, 0, 0], [1, batch, features]), [batch, features]),
   );
 };
+
+/** What an `RNNModelScratch` is made of. */
+export interface ScratchFunctions<State> {
+  /**
+   * Makes the parameters.
+   * @example
+   * (vocabSize, hidden) => scratchParams('gru', vocabSize, hidden)
+   */
+  getParams(vocabSize: number, hidden: number): tf.Variable[];
+  /**
+   * Makes the first state.
+   * @example
+   * (batchSize, hidden) => scratchState('gru', batchSize, hidden)
+   */
+  initState(batchSize: number, hidden: number): State;
+  /**
+   * All steps: one-hot inputs `[time, batch, vocabSize]` → logits `[time · batch, vocabSize]`, time
+   * first, and the state after the last step.
+   * @example
+   * (inputs, state, params) => scratchForward('gru', inputs, { state, params })
+   */
+  forwardFn(
+    inputs: tf.Tensor3D,
+    state: State,
+    params: readonly tf.Variable[],
+  ): [logits: tf.Tensor, state: State];
+}
+
+/**
+ * A recurrent language model whose parameters, state and steps are your own functions: the book's
+ * 8.5. As `LanguageModel` it takes ids `[batch, time]`, and `train` with `carryState` and
+ * `generate` take it. Parameters `params.0`, `params.1`, ....
+ * @example
+ * const model = new RNNModelScratch(28, 512, {
+ *   getParams: (vocabSize, hidden) => scratchParams('rnn', vocabSize, hidden),
+ *   initState: (batchSize, hidden) => scratchState('rnn', batchSize, hidden),
+ *   forwardFn: (inputs, state, params) => scratchForward('rnn', inputs, { state, params }),
+ * });
+ */
+export class RNNModelScratch<State extends readonly tf.Tensor[] = tf.Tensor[]>
+  extends nn.Module
+  implements Autoregressive
+{
+  readonly vocabSize: number;
+  readonly numHiddens: number;
+  readonly contextLength = Number.POSITIVE_INFINITY;
+  params: tf.Variable[];
+  readonly #functions: ScratchFunctions<State>;
+
+  constructor(vocabSize: number, numHiddens: number, functions: ScratchFunctions<State>) {
+    super();
+    this.vocabSize = vocabSize;
+    this.numHiddens = numHiddens;
+    this.#functions = functions;
+    this.params = functions.getParams(vocabSize, numHiddens);
+  }
+
+  /** The state before the first token. */
+  beginState(batchSize: number): State {
+    return this.#functions.initState(batchSize, this.numHiddens);
+  }
+
+  /** int32 `[batch, time]` → logits `[batch, time, vocabSize]`, and the state after them. */
+  override forward(ids: tf.Tensor, state?: State): [logits: tf.Tensor, state: State] {
+    checkIds(`[text] ${this.name}`, ids, this.vocabSize);
+    const [batch = 0, time = 0] = ids.shape;
+    return tf.tidy(() => {
+      const turned = tf.transpose(ids) as tf.Tensor2D;
+      const inputs = tf.cast(tf.oneHot(turned, this.vocabSize), 'float32') as tf.Tensor3D;
+      const first = state ?? this.beginState(batch);
+      const [flat, after] = this.#functions.forwardFn(inputs, first, this.params);
+      const logits = tf.reshape(flat, [time, batch, this.vocabSize]);
+      return [tf.transpose(logits, [1, 0, 2]), after] as never;
+    }) as [tf.Tensor, State];
+  }
+
+  next(ids: tf.Tensor2D, state?: GenerationState): [tf.Tensor2D, GenerationState] {
+    return tf.tidy(() => {
+      const [logits, after] = this.forward(ids, state as State | undefined);
+      return [lastStep(logits), after] as never;
+    }) as [tf.Tensor2D, GenerationState];
+  }
+
+  /** Rows of states `[batch, ...]`. */
+  selectRows(state: GenerationState, rows: tf.Tensor1D): GenerationState {
+    return (state as readonly tf.Tensor[]).map((tensor) => tf.gather(tensor, rows));
+  }
+}
 
 /**
  * A plain RNN from scratch, the book's en 9.5: `W_xh` `[numInputs, numHiddens]`, `W_hh`, `b_h`.
