@@ -218,6 +218,40 @@ describe("the book's functions", () => {
     expect(new Set(drawn)).toEqual(new Set([1, 2, 3]));
   });
 
+  it('have the data classes of both editions', async () => {
+    const machine = await d2l.TimeMachine.load(4, 6, { ...files, numTrain: 20, numVal: 12 });
+    const all = machine.vocab.toTokens(machine.corpus).join('');
+    expect(all.startsWith('the time machine by h g wells i the time traveller')).toBe(true);
+    expect(machine.vocab.idxToToken.slice(0, 3)).toEqual([' ', '<unk>', 'a']);
+    const [trainIter, valIter] = [machine.trainDataloader(), machine.valDataloader()];
+    expect([trainIter.numSamples, valIter.numSamples]).toEqual([20, 12]);
+    const nmt = await d2l.MTFraEng.load(3, 4, { ...files, numTrain: 4, numVal: 2 });
+    expect([nmt.trainDataloader().numSamples, nmt.valDataloader().numSamples]).toEqual([4, 2]);
+    for (const token of ['<unk>', '<pad>', '<eos>']) expect(nmt.srcVocab.has(token)).toBe(true);
+    expect(nmt.tgtVocab.has('<bos>')).toBe(true);
+    const loader = await d2l.SeqDataLoader.load(2, 5, true, 60, files);
+    let batches = 0;
+    for await (const { features, labels } of loader) {
+      expect(features.shape).toEqual([2, 5]);
+      tf.dispose([features, labels]);
+      batches++;
+    }
+    expect(batches).toBe(5);
+  });
+
+  it("make BERT's samples in steps", async () => {
+    const paragraphs = await d2l.readWiki(files);
+    const [first] = paragraphs as [string[][]];
+    const samples = d2l.getNspDataFromParagraph(first, paragraphs, 32);
+    expect(samples).toHaveLength(1);
+    const [tokens, segments] = samples[0] as (typeof samples)[number];
+    expect(segments).toHaveLength(tokens.length);
+    const vocab = new d2l.Vocab(paragraphs.flat(), 1, ['<pad>', '<mask>', '<cls>', '<sep>']);
+    const [ids, positions, labels] = d2l.getMlmDataFromTokens(tokens, vocab);
+    expect([ids.length, labels.length]).toEqual([tokens.length, positions.length]);
+    expect(labels).toEqual(vocab.toIndices(positions.map((at) => tokens[at] as string)));
+  });
+
   it('SNLIDataset pads both sentences', async () => {
     const data = await d2l.readSnli(path.join(root, 'snli_1.0'), true);
     const set = new d2l.SNLIDataset(data, 4);

@@ -46,6 +46,7 @@ export {
   getTokensAndSegments,
   type MaskedSample,
   maskTokens,
+  type NextSentenceOptions,
   type NextSentenceSample,
   nextSentenceSamples,
   type Paragraph,

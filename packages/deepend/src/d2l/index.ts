@@ -56,6 +56,7 @@ export {
 export { Accumulator, Timer } from '@deepend/trainer';
 export * from './models';
 export * from './text';
+export * from './text-data';
 
 type BookLoss = Loss<tf.Scalar | null>;
 /** Learning rate and optimizer, such as `{ lr: 0.1 }` or `{ lr: 0.01, optimizer: 'adam' }`. */

@@ -35,7 +35,7 @@ function constructorOf<A extends unknown[], T extends object>(make: (...given: A
 }
 
 /** Section 9.5: throws when a list has another length. */
-export function checkLen(list: { readonly length: number }, n: number): void {
+export function checkLen(list: ArrayLike<unknown>, n: number): void {
   if (list.length === n) return;
   throw new RangeError(`[deepend] d2l.checkLen: expected the length ${n}, got ${list.length}`);
 }
@@ -174,7 +174,7 @@ export const Seq2SeqAttentionDecoder = constructorOf(
   (...sizes: Sizes) => new text.Seq2SeqAttentionDecoder(recurrentSizes(sizes)),
 );
 
-/** Section 10.7: an encoder and a decoder. Padding and learning rate are given to `trainSeq2seq`. */
+/** Section 10.7: an encoder and a decoder; `trainSeq2seq` gets padding and learning rate. */
 export const Seq2Seq = constructorOf(
   (encoder: text.Encoder, decoder: text.Decoder) => new text.EncoderDecoder(encoder, decoder),
 );

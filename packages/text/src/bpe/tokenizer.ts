@@ -64,7 +64,7 @@ export class BytePairTokenizer implements Tokenizer {
     return this.idxToToken.length;
   }
 
-  /** The indices of the tokens of a string. Added tokens, such as `<|endoftext|>`, have their own. */
+  /** The indices of the tokens of a string; added tokens (`<|endoftext|>`) have their own. */
   encode(text: string): number[] {
     return this.tokenize(text).map((token) => this.tokenToIdx.get(token) as number);
   }

@@ -97,6 +97,16 @@ function shuffled(values: readonly number[], { below }: Pick<Random, 'below'>): 
 /** A document as the tokens of its sentences. */
 export type Paragraph = readonly (readonly string[])[];
 
+/** Random numbers, and where random sentences come from. */
+export interface NextSentenceOptions {
+  /** Numbers in [0, 1). @example Math.random */
+  real: () => number;
+  /** Integers from 0 to n − 1. @example (n) => Math.floor(n * Math.random()) */
+  below: (n: number) => number;
+  /** The paragraphs of the random sentences. @default the paragraphs that are paired */
+  others?: readonly Paragraph[];
+}
+
 /**
  * Pairs each sentence with the next one, or half of the time with a random one of any paragraph.
  * Pairs of more than `maxLen` tokens, `<cls>` and both `<sep>` included, are left out.
@@ -104,13 +114,13 @@ export type Paragraph = readonly (readonly string[])[];
 export function nextSentenceSamples(
   paragraphs: readonly Paragraph[],
   maxLen: number,
-  { real, below }: Pick<Random, 'real' | 'below'>,
+  { real, below, others = paragraphs }: NextSentenceOptions,
 ): NextSentenceSample[] {
   const anyOf = <T>(list: readonly T[]): T => list[below(list.length)] as T;
   return paragraphs.flatMap((paragraph) =>
     paragraph.slice(0, -1).flatMap((first, i): NextSentenceSample[] => {
       const isNext = real() < 0.5;
-      const second = isNext ? (paragraph[i + 1] as string[]) : anyOf(anyOf(paragraphs));
+      const second = isNext ? (paragraph[i + 1] as string[]) : anyOf(anyOf(others));
       if (first.length + second.length + 3 > maxLen) return [];
       return [{ ...getTokensAndSegments(first, second), isNext }];
     }),
