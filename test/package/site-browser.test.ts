@@ -150,12 +150,14 @@ describe.skipIf(absent)(`the site in Chromium${absent ? ` (skipped: ${absent})` 
 
   it('trains a net on the page, and classifies a drawing', async () => {
     const { page, context, complaints } = await open('zh/train-here.html');
-    await page.locator('.train-here input').fill('1');
-    await page.locator('.train-button').first().click();
+    const clothes = page.locator('.train-here').first();
+    await clothes.locator('input').fill('1');
+    await clothes.locator('.train-button').first().click();
     const canvas = page.locator('.train-drawing canvas');
     await canvas.waitFor({ timeout: 100_000 });
-    expect(await page.locator('.train-output').textContent()).toMatch(/epoch 1\/1 {2}loss/);
-    expect(await page.locator('.train-output img').count()).toBe(2);
+    const output = clothes.locator('.train-output');
+    expect(await output.textContent()).toMatch(/epoch 1\/1 {2}loss/);
+    expect(await output.locator('img').count()).toBe(2);
     await canvas.hover({ position: { x: 40, y: 40 } });
     await page.mouse.down();
     await canvas.hover({ position: { x: 150, y: 180 } });
@@ -163,6 +165,26 @@ describe.skipIf(absent)(`the site in Chromium${absent ? ` (skipped: ${absent})` 
     await expect
       .poll(() => page.locator('.train-guess').textContent(), { timeout: 10_000 })
       .toMatch(/\d+ %, .*\d+ %/);
+    expect(complaints).toEqual([]);
+    await context.close();
+  }, 150_000);
+
+  it('trains a language model on a text of the reader, and continues a prompt', async () => {
+    const { page, context, complaints } = await open('train-here.html');
+    const part = page.locator('.train-text');
+    await part.locator('textarea').fill('the cat sat on the mat. a dog ran. '.repeat(60));
+    await part.locator('input[type=number]').fill('20');
+    await part.locator('.train-button').first().click();
+    const continued = part.locator('.train-continued');
+    await expect
+      .poll(() => continued.textContent(), { timeout: 60_000 })
+      .toMatch(/^The model .{50,}/s);
+    await part.locator('.train-field input').fill('the cat s');
+    await part.getByText('Continue', { exact: true }).click();
+    await expect
+      .poll(() => continued.textContent(), { timeout: 30_000 })
+      .toMatch(/^the cat s.*on the mat\. a dog ran/);
+    expect(await part.locator('.train-output').textContent()).toMatch(/perplexity \d/);
     expect(complaints).toEqual([]);
     await context.close();
   }, 150_000);

@@ -4,11 +4,15 @@ import theme from 'vitepress/theme-without-fonts';
 import './style.css';
 import { keepOffline } from './offline';
 import { TrainHere } from './train-here';
+import { TrainText } from './train-text';
 
 keepOffline();
 
 const extended: Theme = {
   extends: theme,
-  enhanceApp: ({ app }) => void app.component('TrainHere', TrainHere),
+  enhanceApp: ({ app }) => {
+    app.component('TrainHere', TrainHere);
+    app.component('TrainText', TrainText);
+  },
 };
 export default extended;

@@ -1,6 +1,7 @@
 /** The page that trains: a net learns in a worker, and classifies what the reader draws. */
-import { useData, withBase } from 'vitepress';
-import { defineComponent, h, onBeforeUnmount, ref } from 'vue';
+import { useData } from 'vitepress';
+import { defineComponent, h, ref } from 'vue';
+import { button, epochsField, useSession } from './session';
 
 /** What the page says. */
 const WORDS = {
@@ -25,18 +26,6 @@ const WORDS = {
 const SIDE = 28; // pixels of an image
 const ZOOM = 8; // of the canvas
 const MOST = 3; // classes that are listed
-
-interface Session {
-  readonly worker: { postMessage(message: unknown): void };
-  stop(): void;
-}
-
-interface PageModule {
-  startWorker(
-    script: URL,
-    options: { output: HTMLElement | null; onMessage(data: Answer): void },
-  ): Session;
-}
 
 interface Answer {
   readonly classNames?: readonly string[];
@@ -63,12 +52,11 @@ export const TrainHere = defineComponent({
     const { lang } = useData();
     const words = () => WORDS[lang.value.startsWith('zh') ? 'zh' : 'en'];
     const epochs = ref(9);
-    const session = ref<Session>();
     const isTrained = ref(false);
     const guesses = ref<string[]>([]);
-    const output = ref<HTMLElement>();
     const canvas = ref<HTMLCanvasElement>();
     let classNames: readonly string[] = [];
+    const { output, session, post, ...run } = useSession<Answer>(onMessage);
 
     function onMessage(answer: Answer): void {
       if (answer.classNames) {
@@ -82,18 +70,13 @@ export const TrainHere = defineComponent({
         .map(({ name, probability }) => `${name} ${(100 * probability).toFixed(0)} %`);
     }
 
-    async function start(): Promise<void> {
+    function start(): void {
       stop();
-      output.value?.replaceChildren();
-      const address = new URL(withBase('/training/page.js'), window.location.href);
-      const { startWorker } = (await import(/* @vite-ignore */ address.href)) as PageModule;
-      const script = new URL(`train.js?epochs=${epochs.value}`, address);
-      session.value = startWorker(script, { output: output.value ?? null, onMessage });
+      void run.start(`train.js?epochs=${epochs.value}`);
     }
 
     function stop(): void {
-      session.value?.stop();
-      session.value = undefined;
+      run.stop();
       isTrained.value = false;
       guesses.value = [];
     }
@@ -114,7 +97,7 @@ export const TrainHere = defineComponent({
       waiting = true;
       setTimeout(() => {
         waiting = false;
-        if (canvas.value) session.value?.worker.postMessage({ pixels: pixelsOf(canvas.value) });
+        if (canvas.value) post({ pixels: pixelsOf(canvas.value) });
       }, 100);
     }
 
@@ -124,26 +107,12 @@ export const TrainHere = defineComponent({
       guesses.value = [];
     }
 
-    const button = (label: string, onClick: () => void, isOff = false) =>
-      h('button', { type: 'button', class: 'train-button', disabled: isOff, onClick }, label);
     const controls = () =>
       h('p', [
-        h('label', [
-          `${words().epochs} `,
-          h('input', {
-            ...{ type: 'number', min: 1, max: 30, value: epochs.value },
-            onInput: (event: Event) => {
-              epochs.value = Number((event.target as HTMLInputElement).value) || 1;
-            },
-          }),
-        ]),
-        button(words().train, () => void start()),
+        epochsField(words().epochs, epochs, 30),
+        button(words().train, start),
         button(words().stop, stop, !session.value),
-        button(
-          words().download,
-          () => session.value?.worker.postMessage({ download: true }),
-          !isTrained.value,
-        ),
+        button(words().download, () => post({ download: true }), !isTrained.value),
       ]);
     const drawing = () =>
       h('div', { class: 'train-drawing', hidden: !isTrained.value }, [
@@ -157,7 +126,6 @@ export const TrainHere = defineComponent({
         button(words().clear, clear),
       ]);
 
-    onBeforeUnmount(stop);
     return () =>
       h('div', { class: 'train-here' }, [
         controls(),

@@ -28,6 +28,7 @@ export {
   showHeatmaps,
   showImages,
 } from '@deepend/plot';
+export * as text from '@deepend/text';
 export {
   Accumulator,
   earlyStopping,
