@@ -57,6 +57,8 @@ export const SECTIONS = {
     ['book/convolutional-networks', 'Convolutional networks', '卷积神经网络'],
     ['book/modern-convolutional-networks', 'Modern convolutional networks', '现代卷积神经网络'],
     ['book/recurrent-networks', 'Recurrent networks', '循环神经网络'],
+    ['book/modern-recurrent-networks', 'Modern recurrent networks', '现代循环神经网络'],
+    ['book/attention', 'Attention and Transformers', '注意力机制与 Transformer'],
     ['book/optimization', 'Optimization', '优化算法'],
     ['book/computational-performance', 'Computational performance', '计算性能'],
     ['book/computer-vision', 'Computer vision', '计算机视觉'],
@@ -68,6 +70,7 @@ export const SECTIONS = {
     ['recipes/fashion-mnist-fast', 'Test accuracy 0.93 in eight minutes', '八分钟达到 0.93'],
     ['recipes/book-cnns', "The book's convolutional networks", '书中的卷积神经网络'],
     ['recipes/block-orders', 'Five orderings of a block', '残差块的五种排列'],
+    ['recipes/translation', 'English to French', '英语翻译成法语'],
   ]),
   reference: section('Reference', '参考', [
     ['api', 'All names', '全部名称'],

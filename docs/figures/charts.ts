@@ -1,6 +1,16 @@
 /** The pictures of the site's pages, each with a function that draws it. */
 import * as tf from '@tensorflow/tfjs-core';
-import { d2l, datasets, type Figure, loadFashionMnist, nn, plot, plots, schedules } from 'deepend';
+import {
+  d2l,
+  datasets,
+  type Figure,
+  loadFashionMnist,
+  nn,
+  plot,
+  plots,
+  schedules,
+  showHeatmaps,
+} from 'deepend';
 import { type Column, diagram } from './diagram';
 import { bench, bookRun, type SiteRun, siteRun, speed, textRun } from './results';
 
@@ -203,6 +213,29 @@ function perplexities(): Figure {
   });
 }
 
+/** The losses of the three translation models, epoch by epoch. */
+function translationLosses(): Figure {
+  const names = { seq2seq: 'seq2seq', attention: 'with attention', transformer: 'Transformer' };
+  const losses = Object.keys(names).map((name) => textRun(`translation-${name}`).losses);
+  const epochs = (losses[0] ?? []).map((_, i) => i + 1);
+  return plot(epochs, losses, {
+    ...{ xlabel: 'epoch', ylabel: 'loss', yscale: 'log', legend: Object.values(names) },
+    ...{ width: 480, height: 320 },
+  });
+}
+
+/** Where a decoder looks while it translates "I'm home.". */
+function attentionOf(name: string): Figure {
+  const { attention } = textRun(name);
+  if (!attention) throw new Error(`[figures] the run ${name} has no attention weights`);
+  const { weights, xticks, yticks } = attention;
+  const heads = weights[0]?.length ?? 0;
+  return showHeatmaps(weights, {
+    ...{ xticks, yticks, xlabel: 'English', ylabel: 'French' },
+    ...(heads > 1 ? { titles: weights[0]?.map((_, i) => `head ${i + 1}`) } : { width: 360 }),
+  });
+}
+
 export const CHARTS: readonly Chart[] = [
   { name: 'function-classes', draw: () => plots.showFunctionClasses() },
   { name: 'residual-block', draw: residualBlock },
@@ -223,4 +256,7 @@ export const CHARTS: readonly Chart[] = [
   { name: 'schedules', draw: rates },
   { name: 'threads', draw: threads },
   { name: 'language-models', draw: perplexities },
+  { name: 'translation-losses', draw: translationLosses },
+  { name: 'translation-attention', draw: () => attentionOf('translation-attention') },
+  { name: 'translation-heads', draw: () => attentionOf('translation-transformer') },
 ];

@@ -15,13 +15,22 @@ export interface SiteRun {
   readonly history: readonly EpochRecord[];
 }
 
-/** A run of examples/text/language-model.ts. `docs/figures/keep-text.ts` takes them in. */
+/** Attention weights of a translation, for `showHeatmaps`. */
+export interface AttentionWeights {
+  /** `[block][head][query][key]`, rounded. */
+  readonly weights: readonly (readonly (readonly (readonly number[])[])[])[];
+  readonly xticks: readonly string[];
+  readonly yticks: readonly string[];
+}
+
+/** A run of a script of examples/text. `docs/figures/keep-text.ts` takes them in. */
 export interface TextRun extends Omit<SiteRun, 'history'> {
   readonly minutes: number;
   /** The mean cross-entropy of each epoch. */
   readonly losses: readonly number[];
-  /** What it generated: the likeliest characters, and drawn ones. */
+  /** What it generated: texts of a language model, or translations. */
   readonly texts: readonly string[];
+  readonly attention?: AttentionWeights;
 }
 
 interface Series {

@@ -168,6 +168,32 @@ describe.skipIf(absent)(`the examples (${absent ?? 'real data'})`, () => {
 });
 
 describe('the examples of text', () => {
+  const TRANSLATIONS = ['translation-seq2seq', 'translation-attention', 'translation-transformer'];
+  // By default one script runs.
+  it.each(rowsOf(TRANSLATIONS, (name) => name === 'translation-transformer'))(
+    "%s translates the book's pairs with a BLEU of 1",
+    async (name) => {
+      const out = path.join(dir, name);
+      const output = await run(`text/${name}`, ['--out', out]);
+      const translated = [...output.matchAll(/^(.*) => (.*), bleu (\d\.\d{3})$/gm)];
+      expect(translated.map(([, english, french, score]) => [english, french, score])).toEqual([
+        ['Go.', 'va !', '1.000'],
+        ['I lost.', "j'ai perdu .", '1.000'],
+        ["He's calm.", 'il est calme .', '1.000'],
+        ["I'm home.", 'je suis chez moi .', '1.000'],
+      ]);
+      if (name === 'translation-seq2seq') return;
+      expect((await fs.stat(path.join(out, 'attention.png'))).size).toBeGreaterThan(1000);
+      const { weights, xticks } = await fs.readJson(path.join(out, 'attention.json'));
+      expect(xticks).toEqual(["i'm", 'home', '.', '<eos>']);
+      for (const row of weights.flat(2)) {
+        expect(row).toHaveLength(xticks.length);
+        expect(row.reduce((sum: number, weight: number) => sum + weight, 0)).toBeCloseTo(1, 4);
+      }
+    },
+    120_000,
+  );
+
   it('language-model learns two sentences, and continues a prompt', async () => {
     const data = path.join(dir, 'animals.txt');
     await fs.writeFile(data, 'the cat sat on the mat. a dog ran to the cat.\n'.repeat(60));
