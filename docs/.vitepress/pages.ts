@@ -62,6 +62,8 @@ export const SECTIONS = {
     ['book/optimization', 'Optimization', '优化算法'],
     ['book/computational-performance', 'Computational performance', '计算性能'],
     ['book/computer-vision', 'Computer vision', '计算机视觉'],
+    ['book/nlp-pretraining', 'Language: pretraining', '自然语言处理：预训练'],
+    ['book/nlp-applications', 'Language: applications', '自然语言处理：应用'],
   ]),
   recipes: section('Recipes', '实例', [
     ['recipes/index', 'All recipes', '全部实例'],
@@ -71,6 +73,8 @@ export const SECTIONS = {
     ['recipes/book-cnns', "The book's convolutional networks", '书中的卷积神经网络'],
     ['recipes/block-orders', 'Five orderings of a block', '残差块的五种排列'],
     ['recipes/translation', 'English to French', '英语翻译成法语'],
+    ['recipes/bert', 'A small BERT', '小型 BERT'],
+    ['recipes/sentiment', 'Good or bad reviews', '好评还是差评'],
   ]),
   reference: section('Reference', '参考', [
     ['api', 'All names', '全部名称'],

@@ -259,4 +259,5 @@ export const CHARTS: readonly Chart[] = [
   { name: 'translation-losses', draw: translationLosses },
   { name: 'translation-attention', draw: () => attentionOf('translation-attention') },
   { name: 'translation-heads', draw: () => attentionOf('translation-transformer') },
+  { name: 'sentiment', draw: () => curvesOf(siteRun('sentiment-birnn')) },
 ];

@@ -28,7 +28,7 @@ const WORDS = {
     orders: ['ordering', 'loss', 'train acc', 'test acc'],
     memory: ['batch size', 'training, GiB', 'inference, GiB'],
     languageModels: ['500 epochs', 'perplexity', 'minutes', 'command'],
-    translation: ['model', 'epochs', 'loss', 'minutes', 'command'],
+    textRuns: ['model', 'epochs', 'loss', 'minutes', 'command'],
   },
   zh: {
     epochs: '个迭代周期',
@@ -39,7 +39,7 @@ const WORDS = {
     orders: ['排列', '损失', '训练准确率', '测试准确率'],
     memory: ['批量大小', '训练，GiB', '推理，GiB'],
     languageModels: ['500 个迭代周期', '困惑度', '分钟', '命令'],
-    translation: ['模型', '迭代周期', '损失', '分钟', '命令'],
+    textRuns: ['模型', '迭代周期', '损失', '分钟', '命令'],
   },
 } as const satisfies Record<Language, object>;
 
@@ -167,15 +167,15 @@ function languageModels(language: Language): string {
   return `${table}\n\n${fenced(texts.join('\n'))}`;
 }
 
-/** Runs of the translation models, and what the last one translates. */
-function translations(language: Language, runs: Readonly<Record<string, string>>): string {
+/** Runs of scripts of examples/text, by the title of a row, and what the last one wrote. */
+function textRuns(language: Language, runs: Readonly<Record<string, string>>): string {
   const rows = Object.entries(runs).map(([title, name]) => {
-    const { losses, minutes, command } = textRun(`translation-${name}`);
+    const { losses, minutes, command } = textRun(name);
     const loss = losses.at(-1)?.toFixed(3) ?? '';
     return [title, `${losses.length}`, loss, minutes.toFixed(1), `\`${command}\``];
   });
-  const { texts } = textRun(`translation-${Object.values(runs).at(-1)}`);
-  return `${aligned([[...WORDS[language].translation], ...rows])}\n\n${fenced(texts.join('\n'))}`;
+  const { texts } = textRun(Object.values(runs).at(-1) ?? '');
+  return `${aligned([[...WORDS[language].textRuns], ...rows])}\n\n${fenced(texts.join('\n'))}`;
 }
 
 export const OUTPUTS: readonly Output[] = [
@@ -194,10 +194,16 @@ export const OUTPUTS: readonly Output[] = [
   output('book/modern-convolutional-networks', 'modern-cnns', modernCnns),
   output('book/recurrent-networks', 'language-models', languageModels),
   output('book/modern-recurrent-networks', 'translation', (language) =>
-    translations(language, { Seq2Seq: 'seq2seq' }),
+    textRuns(language, { Seq2Seq: 'translation-seq2seq' }),
   ),
   output('book/attention', 'translation-attention', (language) =>
-    translations(language, { Bahdanau: 'attention', Transformer: 'transformer' }),
+    textRuns(language, {
+      Bahdanau: 'translation-attention',
+      Transformer: 'translation-transformer',
+    }),
+  ),
+  ...['sentiment-birnn', 'sentiment-textcnn'].map((name) =>
+    output('book/nlp-applications', name, (language) => ending(siteRun(name), language)),
   ),
   output('story', 'resnet18-summary', () => withNet('book/resnet18', (net) => summary(net))),
   output('story', 'resnet18-explained', () => fenced(resnetExplained())),

@@ -168,6 +168,26 @@ describe.skipIf(absent)(`the examples (${absent ?? 'real data'})`, () => {
 });
 
 describe('the examples of text', () => {
+  if (isFull) {
+    it('bert learns masked words and next sentences', async () => {
+      const output = await run('text/bert', ['--out', path.join(dir, 'bert')]);
+      expect(Number(/^loss (\d+\.\d{3})$/m.exec(output)?.[1])).toBeLessThan(1);
+      expect(output).toContain('the cow eats <mask> . every cow gives milk => grass');
+    }, 240_000);
+  }
+
+  // By default one model runs.
+  it.each(rowsOf(['textcnn', 'birnn'], (model) => model === 'birnn'))(
+    'sentiment: %s tells good reviews from bad ones',
+    async (model) => {
+      const out = path.join(dir, `sentiment-${model}`);
+      const output = await run('text/sentiment', ['--model', model, '--out', out]);
+      expect(Number(METRICS.exec(output)?.[3])).toBeGreaterThan(0.75); // chance is 0.5
+      expect(output).toContain('this story is so wonderful => positive');
+    },
+    120_000,
+  );
+
   const TRANSLATIONS = ['translation-seq2seq', 'translation-attention', 'translation-transformer'];
   // By default one script runs.
   it.each(rowsOf(TRANSLATIONS, (name) => name === 'translation-transformer'))(

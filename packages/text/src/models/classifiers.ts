@@ -1,6 +1,6 @@
 /** Classifiers of texts: the book's 15.2, 15.3 and 15.5 (en 16.2, 16.3 and 16.5). */
 
-import { withSeed } from '@deepend/compiler';
+import { isTensor, withSeed } from '@deepend/compiler';
 import { checkOptions, rule } from '@deepend/core';
 import * as nn from '@deepend/nn';
 import * as tf from '@tensorflow/tfjs-core';
@@ -8,6 +8,23 @@ import { checkIds, stepsOf } from './autoregressive';
 
 const seeded = <T>(seed: number | undefined, make: () => T): T =>
   seed === undefined ? make() : withSeed(seed, make);
+
+/** The features of `paddedLoader`, of which a classifier reads the tokens. */
+export interface TokenFeatures {
+  /** int32 `[batch, time]` */
+  readonly tokens: tf.Tensor;
+}
+
+/** The features of `sentencePairLoader`. */
+export interface PremiseFeatures {
+  /** int32 `[batch, timeA]` */
+  readonly premises: tf.Tensor;
+  /** int32 `[batch, timeB]` */
+  readonly hypotheses: tf.Tensor;
+}
+
+const idsOf = (inputs: tf.Tensor | TokenFeatures): tf.Tensor =>
+  isTensor(inputs) ? inputs : inputs.tokens;
 
 const common = {
   vocabSize: rule.positiveInteger(),
@@ -81,8 +98,9 @@ export class BiRNN extends nn.Module {
     return [this.#options];
   }
 
-  /** Tokens int32 `[batch, time]` → logits `[batch, numClasses]`. */
-  override forward(ids: tf.Tensor): tf.Tensor {
+  /** Tokens int32 `[batch, time]`, or `paddedLoader`'s features → logits `[batch, numClasses]`. */
+  override forward(inputs: tf.Tensor | TokenFeatures): tf.Tensor {
+    const ids = idsOf(inputs);
     checkIds(`[text] ${this.name}`, ids, this.vocabSize);
     return tf.tidy(() => {
       const [outputs] = this.encoder.forward(this.embedding.forward(tf.transpose(ids)));
@@ -172,10 +190,11 @@ export class TextCNN extends nn.Module {
   }
 
   /**
-   * Tokens int32 `[batch, time]` → logits `[batch, numClasses]`.
+   * Tokens int32 `[batch, time]`, or `paddedLoader`'s features → logits `[batch, numClasses]`.
    * @throws RangeError for a sequence that is shorter than the widest kernel
    */
-  override forward(ids: tf.Tensor): tf.Tensor {
+  override forward(inputs: tf.Tensor | TokenFeatures): tf.Tensor {
+    const ids = idsOf(inputs);
     checkIds(`[text] ${this.name}`, ids, this.vocabSize);
     const { kernelSizes = [3, 4, 5] } = this.#options;
     const least = Math.max(...kernelSizes);
@@ -270,11 +289,22 @@ export class DecomposableAttention extends nn.Module {
   }
 
   /**
-   * @param premises tokens, int32 `[batch, timeA]`
-   * @param hypotheses tokens, int32 `[batch, timeB]`
+   * @param first tokens of the premises, int32 `[batch, timeA]`; or the features of
+   *   `sentencePairLoader`, with which the other argument is left out
+   * @param second tokens of the hypotheses, int32 `[batch, timeB]`
    * @returns logits `[batch, numClasses]`
+   * @throws TypeError when there are no hypotheses
    */
-  override forward(premises: tf.Tensor, hypotheses: tf.Tensor): tf.Tensor {
+  override forward(first: tf.Tensor | PremiseFeatures, second?: tf.Tensor): tf.Tensor {
+    const [premises, hypotheses] = isTensor(first)
+      ? [first, second]
+      : [first.premises, first.hypotheses];
+    if (!hypotheses) {
+      throw new TypeError(
+        `[text] ${this.name}: expected premises and hypotheses, got premises only; give ` +
+          'forward(premises, hypotheses)',
+      );
+    }
     for (const ids of [premises, hypotheses]) checkIds(`[text] ${this.name}`, ids, this.vocabSize);
     return tf.tidy(() => {
       const [a, b] = [this.embedding.forward(premises), this.embedding.forward(hypotheses)];

@@ -18,8 +18,10 @@ export {
   type BiRNNOptions,
   DecomposableAttention,
   type DecomposableAttentionOptions,
+  type PremiseFeatures,
   TextCNN,
   type TextCNNOptions,
+  type TokenFeatures,
 } from './classifiers';
 export {
   Decoder,
