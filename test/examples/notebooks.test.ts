@@ -156,6 +156,14 @@ const SAYS: Record<string, readonly RegExp[]> = {
     /^test accuracy 0\.\d{3}$/m,
     /\[ ['"]curves\.html['"], ['"]curves\.png['"], ['"]curves\.svg['"], ['"]curves\.txt['"] \]/,
   ],
+  'rnn-to-transformer': [
+    /^888 words, 22 different ones$/m,
+    /^gru {2}perplexity \d+\.\d\d: \. the cat \S/m,
+    /^857 pairs to learn, such as: five hundred twenty nine => 5 2 9$/m,
+    /^GRU: \d+ of 48 unseen numbers are right$/m,
+    /^GRU with attention: \d+ of 48 unseen numbers are right$/m,
+    /^Transformer: \d+ of 48 unseen numbers are right$/m,
+  ],
 };
 const said = (cells: readonly Cell[]) =>
   cells.flatMap(({ outputs }) => outputs.map(({ text }) => joined(text))).join('');
