@@ -135,7 +135,7 @@ async function run<T>(
   const downloads: string[] = [];
   page.on('download', (download) => void downloads.push(download.suggestedFilename()));
   await page.goto(address);
-  await page.waitForFunction('window.messages.length > 0', undefined, { timeout: 120_000 });
+  await page.waitForFunction('window.messages.length > 0', undefined, { timeout: 200_000 });
   return { page, message: (await page.evaluate('window.messages[0]')) as T, downloads };
 }
 
@@ -154,14 +154,15 @@ describe.skipIf(absent)(`deepend/browser (${absent ?? 'in Chromium'})`, () => {
     expect(await outputOf(page)).toMatch(/epoch 5\/5 {2}loss/);
     expect(await page.locator('#output img').count()).toBe(2); // the curves and the clothes
     const isDrawn = '[...document.images].every(({ naturalWidth }) => naturalWidth > 0)';
-    await expect.poll(() => page.evaluate(isDrawn)).toBe(true);
-    await expect.poll(() => downloads.sort()).toEqual(['model.json', 'model.weights.bin']);
+    await expect.poll(() => page.evaluate(isDrawn), { timeout: 10_000 }).toBe(true);
+    const files = ['model.json', 'model.weights.bin'];
+    await expect.poll(() => downloads.sort(), { timeout: 10_000 }).toEqual(files);
     expect(page.workers().length).toBeGreaterThan(0);
     await page.evaluate('window.session.stop()');
     // A thread that waits is ended after two seconds.
     await expect.poll(() => page.workers().length, { timeout: 15_000 }).toBe(0);
     await page.close();
-  });
+  }, 240_000);
 
   it('trains on one thread of a page that may share no memory, and says why', async () => {
     const { page, message } = await run<Trained>(`${await servePages({})}train.html`);
@@ -171,7 +172,7 @@ describe.skipIf(absent)(`deepend/browser (${absent ?? 'in Chromium'})`, () => {
     expect(output).toContain('computing on one thread');
     expect(output).toMatch(/, 1 of \d+ cores/);
     await page.close();
-  });
+  }, 240_000);
 
   it('opens a model that Node saved, with the same outputs', async () => {
     await use('simd');
@@ -186,7 +187,7 @@ describe.skipIf(absent)(`deepend/browser (${absent ?? 'in Chromium'})`, () => {
     expect(message).toHaveLength(10);
     for (const [i, value] of message.entries()) expect(value).toBeCloseTo(values[i] ?? NaN, 4);
     await page.close();
-  });
+  }, 240_000);
 
   it("computes on the browser's WebGPU, and takes no software adapter by itself", async () => {
     const withGpu = await openBrowser({ hasWebgpu: true });
@@ -201,13 +202,15 @@ describe.skipIf(absent)(`deepend/browser (${absent ?? 'in Chromium'})`, () => {
     } finally {
       await withGpu.close();
     }
-  }, 120_000);
+  }, 240_000);
 
   it('refuses what needs Node by name, and shows an error of the script', async () => {
     const { page, message } = await run<string[]>(`${await servePages(ISOLATION)}fail.html`);
     expect(message[0]).toMatch(/DataLoader need Node\.js; set workers: 0/);
     expect(message[1]).toBe('[deepend] saveModel: expected a name or an address, got ""');
-    await expect.poll(() => outputOf(page)).toContain('Cannot read properties of null');
+    await expect
+      .poll(() => outputOf(page), { timeout: 10_000 })
+      .toContain('Cannot read properties of null');
     await page.close();
-  });
+  }, 240_000);
 });

@@ -154,7 +154,7 @@ describe.skipIf(absent)(`the site in Chromium${absent ? ` (skipped: ${absent})` 
     await clothes.locator('input').fill('1');
     await clothes.locator('.train-button').first().click();
     const canvas = page.locator('.train-drawing canvas');
-    await canvas.waitFor({ timeout: 100_000 });
+    await canvas.waitFor({ timeout: 140_000 });
     const output = clothes.locator('.train-output');
     expect(await output.textContent()).toMatch(/epoch 1\/1 {2}loss/);
     expect(await output.locator('img').count()).toBe(2);
@@ -167,7 +167,7 @@ describe.skipIf(absent)(`the site in Chromium${absent ? ` (skipped: ${absent})` 
       .toMatch(/\d+ %, .*\d+ %/);
     expect(complaints).toEqual([]);
     await context.close();
-  }, 150_000);
+  }, 240_000);
 
   it('trains a language model on a text of the reader, and continues a prompt', async () => {
     const { page, context, complaints } = await open('train-here.html');
@@ -177,7 +177,7 @@ describe.skipIf(absent)(`the site in Chromium${absent ? ` (skipped: ${absent})` 
     await part.locator('.train-button').first().click();
     const continued = part.locator('.train-continued');
     await expect
-      .poll(() => continued.textContent(), { timeout: 60_000 })
+      .poll(() => continued.textContent(), { timeout: 120_000 })
       .toMatch(/^The model .{50,}/s);
     await part.locator('.train-field input').fill('the cat s');
     await part.getByText('Continue', { exact: true }).click();
@@ -187,5 +187,5 @@ describe.skipIf(absent)(`the site in Chromium${absent ? ` (skipped: ${absent})` 
     expect(await part.locator('.train-output').textContent()).toMatch(/perplexity \d/);
     expect(complaints).toEqual([]);
     await context.close();
-  }, 150_000);
+  }, 240_000);
 });
