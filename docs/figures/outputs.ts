@@ -28,6 +28,7 @@ const WORDS = {
     orders: ['ordering', 'loss', 'train acc', 'test acc'],
     memory: ['batch size', 'training, GiB', 'inference, GiB'],
     languageModels: ['500 epochs', 'perplexity', 'minutes', 'command'],
+    wordModel: ['epoch', 'perplexity, training', 'perplexity, validation', 'minutes'],
     textRuns: ['model', 'epochs', 'loss', 'minutes', 'command'],
   },
   zh: {
@@ -39,6 +40,7 @@ const WORDS = {
     orders: ['排列', '损失', '训练准确率', '测试准确率'],
     memory: ['批量大小', '训练，GiB', '推理，GiB'],
     languageModels: ['500 个迭代周期', '困惑度', '分钟', '命令'],
+    wordModel: ['迭代周期', '困惑度，训练集', '困惑度，验证集', '分钟'],
     textRuns: ['模型', '迭代周期', '损失', '分钟', '命令'],
   },
 } as const satisfies Record<Language, object>;
@@ -178,6 +180,17 @@ function textRuns(language: Language, runs: Readonly<Record<string, string>>): s
   return `${aligned([[...WORDS[language].textRuns], ...rows])}\n\n${fenced(texts.join('\n'))}`;
 }
 
+/** The perplexities of the language model of words, epoch by epoch, and how the run was made. */
+function wordModel(language: Language): string {
+  const { history, command } = siteRun('word-language-model');
+  const perplexity = (loss = Number.NaN) => Math.exp(loss).toFixed(1);
+  const rows = history.map(({ epoch, loss, testLoss, seconds }) => [
+    ...[`${epoch}`, perplexity(loss), perplexity(testLoss ?? Number.NaN)],
+    (seconds / 60).toFixed(1),
+  ]);
+  return `${aligned([[...WORDS[language].wordModel], ...rows])}\n\n\`${command}\``;
+}
+
 export const OUTPUTS: readonly Output[] = [
   output('book/index', 'chapters', chapters),
   output('book/softmax-regression', 'softmax-regression', (language) =>
@@ -193,6 +206,7 @@ export const OUTPUTS: readonly Output[] = [
   output('book/convolutional-networks', 'lenet', (language) => ending(bookRun('lenet'), language)),
   output('book/modern-convolutional-networks', 'modern-cnns', modernCnns),
   output('book/recurrent-networks', 'language-models', languageModels),
+  output('book/modern-recurrent-networks', 'word-language-model', wordModel),
   output('book/modern-recurrent-networks', 'translation', (language) =>
     textRuns(language, { Seq2Seq: 'translation-seq2seq' }),
   ),

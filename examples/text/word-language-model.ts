@@ -15,7 +15,7 @@ const DEFAULTS = {
   sentences: 42_068, // that are trained on
   'batch-size': 20,
   steps: 35, // words in a sequence
-  epochs: 8,
+  epochs: 6,
   lr: 20, // until epoch 4; then half of it after each epoch
   prompt: 'the company',
   seed: 0,
