@@ -107,7 +107,8 @@ describe.each(Object.entries(LOADERS))('%s', (_, make) => {
   });
 
   it('repeats a run with the same seed, differs by epoch and by seed', async () => {
-    for (const seed of [0, -3, Date.now()]) {
+    // A fixed one of the size of Date.now(): two epochs of a few offsets may share one by chance.
+    for (const seed of [0, -3, 1_764_530_000_001]) {
       const [one, two] = [loader(seed), loader(seed)];
       const first = await epoch(one);
       expect(await epoch(two)).toEqual(first);
