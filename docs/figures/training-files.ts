@@ -4,17 +4,13 @@
  */
 import { cp, mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
-import { gzipSync } from 'node:zlib';
-import { loadFashionMnist } from 'deepend';
-import { idx } from '../../test/helpers/idx';
+import { writeClothes } from '../../test/helpers/pages';
 
 const ROOT = path.resolve(import.meta.dirname, '../..');
 const BUILT = path.join(ROOT, 'packages/deepend/dist/browser');
 const FOLDER = path.join(ROOT, 'docs/public/training');
 const NUM_TRAIN = 10_000;
 const NUM_TEST = 2_000;
-
-const packed = (shape: number[], values: Uint8Array) => gzipSync(idx(shape, values), { level: 9 });
 
 await mkdir(FOLDER, { recursive: true });
 await rm(path.join(FOLDER, 'parts'), { recursive: true, force: true }); // of another build
@@ -39,17 +35,7 @@ for (const [folder, name] of [
 ] as const)
   await writeFile(path.join(FOLDER, name), await proseOf(path.join(ROOT, folder)));
 try {
-  const loaders = await loadFashionMnist(1, { numTrain: NUM_TRAIN, numTest: NUM_TEST });
-  for (const [name, { dataset }] of [
-    ['train', loaders[0]] as const,
-    ['t10k', loaders[1]] as const,
-  ]) {
-    const { images, labels } = dataset;
-    const count = labels.length;
-    const place = path.join(FOLDER, name);
-    await writeFile(`${place}-images-idx3-ubyte.gz`, packed([count, 28, 28], images as Uint8Array));
-    await writeFile(`${place}-labels-idx1-ubyte.gz`, packed([count], Uint8Array.from(labels)));
-  }
+  await writeClothes(FOLDER, { numTrain: NUM_TRAIN, numTest: NUM_TEST });
 } catch (error) {
   console.warn(`the page that trains will have no data: ${(error as Error).message}`);
 }

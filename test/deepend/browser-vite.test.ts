@@ -11,7 +11,10 @@ import { ISOLATION, serveFolder, writeClothes } from '../helpers/pages';
 const app = path.resolve('node_modules/.cache/deepend-vite-app');
 const clothes = path.join(app, 'public/fashion-mnist');
 await fs.emptyDir(app);
-const hasClothes = await writeClothes(clothes, { numTrain: 320, numTest: 64 });
+const hasClothes = await writeClothes(clothes, { numTrain: 320, numTest: 64 }).then(
+  () => true,
+  () => false,
+);
 const absent = noBrowser ?? (hasClothes ? undefined : 'no Fashion-MNIST here: npx deepend data');
 
 const FILES = {

@@ -14,7 +14,10 @@ import type { TestServer } from '../helpers/server';
 
 const folder = await fs.mkdtemp(path.join(tmpdir(), 'browser-'));
 const counts = { numTrain: 2_000, numTest: 500 };
-const hasClothes = await writeClothes(path.join(folder, 'fashion-mnist'), counts);
+const hasClothes = await writeClothes(path.join(folder, 'fashion-mnist'), counts).then(
+  () => true,
+  () => false,
+);
 const absent = noBrowser ?? (hasClothes ? undefined : 'no Fashion-MNIST here: npx deepend data');
 
 let browser: Browser;

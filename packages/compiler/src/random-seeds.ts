@@ -22,8 +22,12 @@ function current(): SeedState {
   return holder[KEY];
 }
 
-/** Runs `work` with seeds that depend only on `seed` and on how many were drawn in it before. */
-export function withSeed<T>(seed: number, work: () => T): T {
+/**
+ * Runs `work` with seeds that depend only on `seed` and on how many were drawn in it before;
+ * without a seed, with those of the scope around.
+ */
+export function withSeed<T>(seed: number | undefined, work: () => T): T {
+  if (seed === undefined) return work();
   const outer = current();
   holder[KEY] = { seed, given: 0 };
   try {

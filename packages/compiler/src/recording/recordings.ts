@@ -127,7 +127,7 @@ function keyOf({ key, inputs }: Computation<unknown>): string {
 function replay<Meta>(recording: Recording, computation: Computation<Meta>, meta: Meta) {
   const { inputs, seed } = computation;
   const draw = () => Array.from({ length: recording.numDraws }, nextSeed);
-  const seeds = seed === undefined ? draw() : withSeed(seed, draw);
+  const seeds = withSeed(seed, draw);
   const onOutput: OnOutput | undefined =
     computation.onOutput &&
     ((place, tensor) => computation.onOutput?.(place, tensor, meta) ?? tensor);

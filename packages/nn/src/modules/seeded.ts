@@ -1,5 +1,4 @@
 /** The options that every module with parameters takes. */
-import { withSeed } from '@deepend/compiler';
 import { rule } from '@deepend/core';
 import type { InitialValues } from '../init';
 
@@ -23,9 +22,7 @@ export const weightRules = {
   seed: rule.seed().optional(),
 };
 
-/** Runs `make` with seeds that depend on `seed`; without one, with those of the scope around. */
-export const seeded = <T>(seed: number | undefined, make: () => T): T =>
-  seed === undefined ? make() : withSeed(seed, make);
+export { withSeed as seeded } from '@deepend/compiler';
 
 /** The given options without those that are undefined, for `config`. */
 export function given<T extends object>(options: T): Partial<T> {

@@ -1,10 +1,11 @@
 /** BERT: the book's 14.8 to 14.10 (en 15.8 to 15.10). Devlin et al. 2018. */
 import { isTensor, withSeed } from '@deepend/compiler';
-import { checkOptions, rule } from '@deepend/core';
+import { checkOptions } from '@deepend/core';
 import * as nn from '@deepend/nn';
 import { crossEntropy } from '@deepend/optim';
 import * as tf from '@tensorflow/tfjs-core';
 import { checkIds } from './autoregressive';
+import { transformerRules } from './transformer';
 import { type BlockOptions, TransformerEncoderBlock } from './transformer-blocks';
 
 export interface BERTOptions extends BlockOptions {
@@ -20,21 +21,6 @@ export interface BERTOptions extends BlockOptions {
   /** Seeds the initial values: any safe integer. @default the next of `nn.manualSeed`'s */
   seed?: number;
 }
-
-const bertRules = rule.object({
-  vocabSize: rule.positiveInteger(),
-  hidden: rule.positiveInteger(),
-  ffnHidden: rule.positiveInteger(),
-  heads: rule.positiveInteger(),
-  layers: rule.positiveInteger().optional(),
-  dropout: rule.number({ min: 0, max: 1 }).optional(),
-  bias: rule.boolean().optional(),
-  maxLen: rule.positiveInteger().optional(),
-  seed: rule.seed().optional(),
-});
-
-const seeded = <T>(seed: number | undefined, make: () => T): T =>
-  seed === undefined ? make() : withSeed(seed, make);
 
 /**
  * Embeddings of tokens, segments and positions, and encoder blocks. Parameters
@@ -52,12 +38,12 @@ export class BERTEncoder extends nn.Module {
 
   constructor(options: BERTOptions) {
     super();
-    const checked = checkOptions('[text] BERTEncoder', bertRules, options);
+    const checked = checkOptions('[text] BERTEncoder', transformerRules, options);
     const { vocabSize, hidden, ffnHidden, heads, layers = 2, dropout = 0, bias = true } = checked;
     this.#options = options;
     this.vocabSize = vocabSize;
     this.maxLen = checked.maxLen ?? 1000;
-    const made = seeded(checked.seed, () => ({
+    const made = withSeed(checked.seed, () => ({
       tokens: new nn.Embedding(vocabSize, hidden),
       segments: new nn.Embedding(2, hidden),
       positions: nn.parameter([1, this.maxLen, hidden], { init: 'normal' }),
@@ -200,10 +186,10 @@ export class BERTModel extends nn.Module {
 
   constructor(options: BERTOptions) {
     super();
-    const { vocabSize, hidden } = checkOptions('[text] BERTModel', bertRules, options);
+    const { vocabSize, hidden } = checkOptions('[text] BERTModel', transformerRules, options);
     const { seed, ...rest } = options;
     this.#options = options;
-    const made = seeded(seed, () => ({
+    const made = withSeed(seed, () => ({
       encoder: new BERTEncoder(rest),
       hidden: new nn.Sequential(new nn.Linear(hidden, hidden), new nn.Tanh()),
       mlm: new MaskLM(vocabSize, hidden),

@@ -6,9 +6,6 @@ import * as nn from '@deepend/nn';
 import * as tf from '@tensorflow/tfjs-core';
 import { checkIds, stepsOf } from './autoregressive';
 
-const seeded = <T>(seed: number | undefined, make: () => T): T =>
-  seed === undefined ? make() : withSeed(seed, make);
-
 /** The features of `paddedLoader`, of which a classifier reads the tokens. */
 export interface TokenFeatures {
   /** int32 `[batch, time]` */
@@ -84,7 +81,7 @@ export class BiRNN extends nn.Module {
     this.#options = options;
     this.vocabSize = vocabSize;
     const init = 'xavier-uniform';
-    const made = seeded(seed, () => ({
+    const made = withSeed(seed, () => ({
       embedding: new nn.Embedding(vocabSize, embedSize),
       encoder: new nn.LSTM(embedSize, hidden, { numLayers: layers, bidirectional: true, init }),
       decoder: new nn.Linear(4 * hidden, numClasses, { init }),
@@ -169,7 +166,7 @@ export class TextCNN extends nn.Module {
     this.vocabSize = vocabSize;
     const all = numChannels.reduce((sum, channels) => sum + channels, 0);
     const init = 'xavier-uniform';
-    const made = seeded(seed, () => ({
+    const made = withSeed(seed, () => ({
       embedding: new nn.Embedding(vocabSize, embedSize),
       constant: new nn.Embedding(vocabSize, embedSize),
       decoder: new nn.Linear(all, numClasses, { init }),
@@ -272,7 +269,7 @@ export class DecomposableAttention extends nn.Module {
     const { vocabSize, embedSize, hidden, numClasses = 3, seed } = checked;
     this.#options = options;
     this.vocabSize = vocabSize;
-    const made = seeded(seed, () => ({
+    const made = withSeed(seed, () => ({
       embedding: new nn.Embedding(vocabSize, embedSize),
       attend: new Part('f', mlp([embedSize, hidden], false)),
       compare: new Part('g', mlp([2 * embedSize, hidden], false)),

@@ -228,7 +228,7 @@ export class GPT extends nn.Module implements Autoregressive {
     this.vocabSize = vocabSize;
     this.contextLength = settings.blockSize;
     const make = () => new Transformer(settings);
-    this.transformer = seed === undefined ? make() : withSeed(seed, make);
+    this.transformer = withSeed(seed, make);
     this.lm_head = new nn.Linear(hidden, vocabSize, { bias: false, init: 'zeros' });
     this.lm_head.weight.dispose();
     this.lm_head.weight = this.transformer.wte.weight; // tied

@@ -91,7 +91,7 @@ export class LanguageModel extends nn.Module implements Autoregressive {
       const linear = new nn.Linear(hidden * (bidirectional ? 2 : 1), vocabSize);
       return { embedding, rnn, linear };
     };
-    const made = seed === undefined ? make() : withSeed(seed, make);
+    const made = withSeed(seed, make);
     this.embedding = made.embedding;
     this.rnn = made.rnn;
     this.linear = made.linear;

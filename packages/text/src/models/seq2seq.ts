@@ -59,7 +59,7 @@ function layersOf(
     }),
     dense: hasOutput ? new nn.Linear(hidden, vocabSize, { init: 'xavier-uniform' }) : null,
   });
-  return seed === undefined ? make() : withSeed(seed, make);
+  return withSeed(seed, make);
 }
 
 /**
@@ -192,7 +192,7 @@ export class Seq2SeqAttentionDecoder extends Decoder {
     const { hidden, dropout } = made;
     const attention = () => new nn.AdditiveAttention(hidden, { dropout });
     this.vocabSize = made.vocabSize;
-    this.attention = options.seed === undefined ? attention() : withSeed(options.seed, attention);
+    this.attention = withSeed(options.seed, attention);
     this.embedding = made.embedding;
     this.rnn = made.rnn;
     this.dense = made.dense as nn.Linear;

@@ -26,7 +26,8 @@ export interface TransformerOptions extends BlockOptions {
   seed?: number;
 }
 
-const transformerRules = rule.object({
+/** The options of the Transformer's stacks and of BERT. */
+export const transformerRules = rule.object({
   vocabSize: rule.positiveInteger(),
   hidden: rule.positiveInteger(),
   ffnHidden: rule.positiveInteger(),
@@ -57,7 +58,7 @@ function stack<B extends nn.Module>(
       () => new Block({ hidden, ffnHidden, heads, dropout, bias }),
     ),
   });
-  return seed === undefined ? make() : withSeed(seed, make);
+  return withSeed(seed, make);
 }
 
 /**
@@ -135,7 +136,7 @@ export class TransformerDecoder extends Decoder {
     this.embedding = made.embedding;
     this.pos_encoding = made.positions;
     this.blks = made.blocks;
-    this.dense = seed === undefined ? dense() : withSeed(seed, dense);
+    this.dense = withSeed(seed, dense);
   }
 
   /** Each block looks at the target, then at the source. */

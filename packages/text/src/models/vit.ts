@@ -176,7 +176,7 @@ export class ViT extends nn.Module {
         head: new nn.Sequential(new nn.LayerNorm(hidden), new nn.Linear(hidden, numClasses)),
       };
     };
-    const made = seed === undefined ? make() : withSeed(seed, make);
+    const made = withSeed(seed, make);
     this.cls_token = made.cls;
     this.pos_embedding = made.positions;
     this.patch_embedding = made.patches;
