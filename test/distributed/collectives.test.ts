@@ -69,6 +69,18 @@ describe.each(launchers)('$name', (launcher) => {
   );
 
   it.skipIf(launcher.absent)(
+    'starts while threads of the process allocate',
+    async () => {
+      const { code, stdout, stderr } = await mpirun(launcher, [program.file, 'busy threads'], {
+        ranks: 2,
+      });
+      expect(code, stderr).toBe(0);
+      expect(stdout.match(/"result":"no"/g), stdout).toHaveLength(2);
+    },
+    120_000,
+  );
+
+  it.skipIf(launcher.absent)(
     `ends all ranks when one throws${launcher.absent ? ` (skipped: ${launcher.absent})` : ''}`,
     async () => {
       const { code, stderr } = await mpirun(launcher, [program.file, 'throws'], { ranks: 3 });

@@ -2,6 +2,8 @@
  * What each rank does in the tests of collectives: prints a line of JSON, `{ name, rank, result }` or
  * `{ name, rank, error }`, for each case that its arguments name.
  */
+import { once } from 'node:events';
+import { Worker } from 'node:worker_threads';
 import {
   allGather,
   allReduce,
@@ -19,6 +21,14 @@ const read = async (x: tf.Tensor) => ({
   dtype: x.dtype,
   values: [...(await x.data())],
 });
+
+/** A thread that compiles scripts for 700 ms, and says when it has begun. */
+const ALLOCATE = `
+  const { Script } = require('node:vm');
+  require('node:worker_threads').parentPort.postMessage('begun');
+  const end = Date.now() + 700;
+  for (let i = 0; Date.now() < end; i++) new Script('() => "' + 'x'.repeat(i % 3000) + '"');
+`;
 
 const CASES: Record<string, () => Promise<unknown>> = {
   ranks: async () => [rank(), worldSize(), localRank()],
@@ -54,6 +64,16 @@ const CASES: Record<string, () => Promise<unknown>> = {
   'other lengths': async () => allReduce(new Float32Array(rank() + 1)),
   'other types': async () => allReduce(rank() === 1 ? new Float64Array(1) : new Float32Array(1)),
   'other rows': async () => allGather(tf.ones([1, rank() + 1])),
+  'busy threads': async () => {
+    const threads = Array.from({ length: 3 }, () => new Worker(ALLOCATE, { eval: true }));
+    const ended = threads.map((thread) => once(thread, 'exit'));
+    await Promise.all(threads.map((thread) => once(thread, 'message')));
+    await barrier(); // the first operation starts MPI
+    // Memory that was taken away shows when the compiler asks for more.
+    for (let i = 0; i < 3000; i++) new Function(`return () => [${Array(i % 300).fill(i)}]`)();
+    await Promise.all(ended);
+    return process.env.UCX_MEM_EVENTS;
+  },
   'at once': async () => {
     const sums = await Promise.all([1, 2, 3].map((i) => allReduce(Float32Array.of(i))));
     await barrier();

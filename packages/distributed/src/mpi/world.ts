@@ -27,9 +27,6 @@ let never: Int32Array<SharedArrayBuffer> | undefined;
 /** Bytes of a host's name that are compared. */
 const HOST_BYTES = 256;
 
-/** Open MPI reads this variable when it starts. */
-const YIELD_WHEN_IDLE = 'OMPI_MCA_mpi_yield_when_idle';
-
 /** MPI's functions on the communicator of all ranks. Calls run one after another. */
 export class World {
   readonly rank: number;
@@ -74,8 +71,6 @@ export class World {
   }
 
   #start(mpi: MpiLibrary): void {
-    // Threads that wait give way to those that compute: ranks have no cores to spare.
-    process.env[YIELD_WHEN_IDLE] ??= '1';
     const provided = new Int32Array(1);
     mpi.initThread(null, null, THREAD_MULTIPLE, provided);
     if ((provided[0] as number) < THREAD_MULTIPLE) {
