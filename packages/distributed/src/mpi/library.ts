@@ -59,14 +59,17 @@ export interface MpiLibrary {
 const STACK_BYTES = 4 << 20;
 
 /**
- * Variables that MPI libraries read when they are loaded or start, unless the user has set them.
- * OMPI_…: ranks have no cores to spare, so that a thread which waits gives way to one that computes.
- * UCX_MEM_EVENTS: UCX, below MPICH and some builds of Open MPI, tries its hooks by sbrk(page) and
- * sbrk(-page), which takes away a page that one of Node's threads has just been given. Without the
- * hooks it registers memory for each large transfer on InfiniBand.
+ * Sets variables that MPI libraries read when they are loaded or start, unless the user has.
  * Source: ucm_fire_mmap_events of UCX 1.13, https://github.com/openucx/ucx/issues/3831.
  */
-const ENVIRONMENT = { OMPI_MCA_mpi_yield_when_idle: '1', UCX_MEM_EVENTS: 'no' };
+function setEnvironment(): void {
+  // Threads that wait give way to those that compute: ranks have no cores to spare.
+  process.env.OMPI_MCA_mpi_yield_when_idle ??= '1';
+  // UCX, below MPICH and some builds of Open MPI, tries its memory hooks by sbrk(page) and
+  // sbrk(-page), which takes away a page that a thread of Node has just been given. Without hooks
+  // it registers memory on InfiniBand for each large transfer.
+  process.env.UCX_MEM_EVENTS ??= 'no';
+}
 
 /**
  * Loads the library of the launcher's family, or the first one that this system has.
@@ -75,7 +78,7 @@ const ENVIRONMENT = { OMPI_MCA_mpi_yield_when_idle: '1', UCX_MEM_EVENTS: 'no' };
 export function openMpi(launch: Launch): MpiLibrary {
   const koffi = requireKoffi();
   koffi.config({ async_stack_size: STACK_BYTES });
-  for (const [name, value] of Object.entries(ENVIRONMENT)) process.env[name] ??= value;
+  setEnvironment();
   const names = candidates(launch);
   const reasons: string[] = [];
   for (const name of names) {
