@@ -4,7 +4,7 @@ import path from 'node:path';
 import { describe, expect, it } from 'vitest';
 
 const page = readFileSync('docs/environment.md', 'utf8');
-const listed = new Set([...page.matchAll(/^\| `([A-Z_]+)` +\|/gm)].map(([, name]) => name));
+const listed = new Set([...page.matchAll(/^\| `([A-Z]\w+)` +\|/gm)].map(([, name]) => name));
 
 const sources = readdirSync('packages', { recursive: true, encoding: 'utf8' }).filter(
   (name) => /^[^/]+\/(src|bin)\/.*\.m?[jt]s$/.test(name) && !name.includes('/generated/'),
@@ -14,7 +14,7 @@ const sources = readdirSync('packages', { recursive: true, encoding: 'utf8' }).f
  * `process.env.NAME`, `const { NAME, OTHER: alias = '' } = process.env`, `readEnv(…, 'NAME', …)`.
  */
 function variablesOf(source: string): string[] {
-  const direct = [...source.matchAll(/process\.env\.([A-Z_]+)/g)].map(([, name]) => name);
+  const direct = [...source.matchAll(/process\.env\.([A-Z]\w+)/g)].map(([, name]) => name);
   const helper = [...source.matchAll(/readEnv\(\s*'[^']*',\s*'([A-Z_]+)'/g)].map(
     ([, name]) => name,
   );
