@@ -188,6 +188,35 @@ describe('the examples of text', () => {
     120_000,
   );
 
+  it('inference: a sentence follows, contradicts or neither', async () => {
+    const output = await run('text/inference', ['--out', path.join(dir, 'inference')]);
+    expect(Number(METRICS.exec(output)?.[3])).toBeGreaterThan(0.85); // chance is 0.33
+    for (const [premise, relation] of [
+      ['a woman runs in the park', 'entailment'],
+      ['a woman lies in bed', 'contradiction'],
+      ['a woman eats an apple', 'neutral'],
+    ])
+      expect(output).toContain(`${premise} | the person is outdoors => ${relation}`);
+  }, 120_000);
+
+  it('word-vectors finds words that stand among the same words', async () => {
+    const root = path.join(dir, 'ptb-vectors');
+    const lines = ['cat', 'dog', 'lion', 'wolf'].map((name) => `the ${name} hunts and eats meat`);
+    const others = ['car', 'bus', 'tram', 'train'].map((name) => `a ${name} takes us to town`);
+    await fs.outputFile(
+      path.join(root, 'ptb/ptb.train.txt'),
+      `${[...lines, ...others].join('\n')}\n`.repeat(30),
+    );
+    const small = ['--threshold', '1', '--window', '2', '--embed', '16', '--batch-size', '128'];
+    const asked = ['--lr', '0.02', '--epochs', '20', '--words', 'cat,bus', '--root', root];
+    const out = ['--out', path.join(dir, 'word-vectors')];
+    const output = await run('text/word-vectors', [...small, ...asked, ...out]);
+    const nearest = (word: string) =>
+      new RegExp(`^${word} => (\\w+), (\\w+), (\\w+),`, 'm').exec(output)?.slice(1).sort();
+    expect(nearest('cat')).toEqual(['dog', 'lion', 'wolf']);
+    expect(nearest('bus')).toEqual(['car', 'train', 'tram']);
+  }, 120_000);
+
   const TRANSLATIONS = ['translation-seq2seq', 'translation-attention', 'translation-transformer'];
   // By default one script runs.
   it.each(rowsOf(TRANSLATIONS, (name) => name === 'translation-transformer'))(

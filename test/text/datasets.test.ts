@@ -250,6 +250,50 @@ describe("the book's functions", () => {
     const [ids, positions, labels] = d2l.getMlmDataFromTokens(tokens, vocab);
     expect([ids.length, labels.length]).toEqual([tokens.length, positions.length]);
     expect(labels).toEqual(vocab.toIndices(positions.map((at) => tokens[at] as string)));
+
+    const drawn = [0, 1, 2, 3, 4, 5].map((seed) =>
+      d2l.getNextSentence(['a'], ['b'], [[['c'], ['d']]], seed),
+    );
+    for (const [sentence, next, isNext] of drawn) {
+      expect(sentence).toEqual(['a']);
+      expect(isNext ? ['b'] : ['c', 'd']).toContain(next[0]);
+    }
+    expect(new Set(drawn.map(([, , isNext]) => isNext)).size).toBe(2);
+
+    const [replaced, predicted] = d2l.replaceMlmTokens(['a', 'b', 'c'], [0, 2], 5, vocab);
+    expect(predicted).toEqual([
+      [0, 'a'],
+      [2, 'c'],
+    ]);
+    expect([replaced.length, replaced[1]]).toEqual([3, 'b']);
+  });
+
+  it("pad BERT's samples as the book's functions do", () => {
+    const vocab = new d2l.Vocab([['a']], 1, ['<pad>', '<mask>', '<cls>', '<sep>']);
+    const pad = vocab.indexOf('<pad>');
+    const example: d2l.BertExample = [[7, 8, 9, 10], [1, 3], [5, 6], [0, 0, 1, 1], true];
+    expect(d2l.padBertInputs([example], 17, vocab)).toEqual([
+      [[7, 8, 9, 10, ...new Array(13).fill(pad)]],
+      [[0, 0, 1, 1, ...new Array(13).fill(0)]],
+      [4],
+      [[1, 3, 0]], // round(17 · 0.15) predictions
+      [[1, 1, 0]],
+      [[5, 6, 0]],
+      [1],
+    ]);
+    expect(d2l.padBertInputs([example], 30, vocab)[3][0]).toHaveLength(4); // 4.5 to the even
+    expect(() => d2l.padBertInputs([example], 3, vocab)).toThrow(
+      /\[d2l\] padBertInputs: expected at most 3 tokens with maxLen 3, got 4/,
+    );
+    const paragraph = ['the cat sat', 'the cat ran', 'the cat ate'];
+    const set = new d2l.WikiTextDataset([paragraph, paragraph], 12);
+    expect(set.length).toBe(4);
+    const [ids, segments, validLen, positions, weights, labels] = set.at(0);
+    expect([ids, segments].map((row) => (row as number[]).length)).toEqual([12, 12]);
+    expect([validLen, (positions as number[]).length]).toEqual([9, 2]);
+    expect(weights).toEqual([1, 0]);
+    expect(set.vocab.size).toBe(7); // <unk>, four special tokens, the, cat
+    expect((labels as number[])[0]).toBeLessThan(7);
   });
 
   it('SNLIDataset pads both sentences', async () => {

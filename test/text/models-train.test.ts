@@ -18,7 +18,10 @@ import {
   Seq2SeqAttentionDecoder,
   Seq2SeqDecoder,
   Seq2SeqEncoder,
+  SkipGram,
   sequenceLoader,
+  skipGramLoader,
+  skipGramLoss,
   TextCNN,
   TRANSLATION_TOKENS,
   TransformerDecoder,
@@ -158,6 +161,15 @@ const TASKS: Record<string, Task> = {
   biRnn: {
     model: () => new BiRNN({ ...classes, hidden: 4, layers: 1 }),
     ...{ loader: () => classified(1), options: adam(0.05, 30), share: 0.3 },
+  },
+  skipGram: {
+    model: () => new SkipGram({ vocabSize: vocab.size, embedSize: 8, seed }),
+    loader: () => {
+      const options = { batchSize: 32, maxWindowSize: 2, threshold: 1, seed };
+      return skipGramLoader([TEXT, TEXT, TEXT], vocab, options) as AnyLoader;
+    },
+    options: { ...adam(0.05, 8), loss: skipGramLoss as unknown as TrainOptions['loss'] & object },
+    share: 0.8,
   },
   decomposable: {
     model: () => new DecomposableAttention({ ...classes, hidden: 8, numClasses: 2 }),

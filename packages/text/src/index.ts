@@ -45,6 +45,8 @@ export {
   bertLoader,
   getTokensAndSegments,
   type MaskedSample,
+  type MaskTokensOptions,
+  maskedCount,
   maskTokens,
   type NextSentenceOptions,
   type NextSentenceSample,

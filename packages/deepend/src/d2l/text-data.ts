@@ -1,18 +1,14 @@
 /**
- * The data classes of the book's text chapters, and the steps by which it makes BERT's samples.
- * What the English edition's classes download in their constructors, `load` downloads here.
+ * The data classes of the book's text chapters. What the English edition's classes download in their
+ * constructors, `load` downloads here.
  */
-import { DATA_HUB, type DownloadOptions, download, sfc32 } from '@deepend/data';
+import { DATA_HUB, type DownloadOptions, download } from '@deepend/data';
 import {
   type FileOptions,
   loadTimeMachine,
-  maskTokens,
-  nextSentenceSamples,
   normalize,
-  type Paragraph,
   readFrenchEnglish,
   readText,
-  readWikiText2,
   type SequenceLoader,
   sequenceLoader,
   toCorpus,
@@ -178,35 +174,3 @@ export class MTFraEng {
     return translationLoader(source, target, options);
   }
 }
-
-const randomOf = (seed: number) => {
-  const next = sfc32(seed);
-  const real = () => next() / 2 ** 32;
-  return { real, below: (n: number) => Math.floor(real() * n) };
-};
-
-/** Section 15.9 (`_read_wiki`): the paragraphs of WikiText-2 as the words of their sentences. */
-export const readWiki = (files: FileOptions = {}): Promise<string[][][]> => readWikiText2(files);
-
-/** Section 15.9 (`_get_nsp_data_from_paragraph`): pairs of sentences of a paragraph. */
-export const getNspDataFromParagraph = (
-  paragraph: Paragraph,
-  paragraphs: readonly Paragraph[],
-  ...[maxLen, seed = 0]: [maxLen: number, seed?: number]
-): [tokens: string[], segments: number[], isNext: boolean][] => {
-  const samples = nextSentenceSamples([paragraph], maxLen, {
-    ...randomOf(seed),
-    others: paragraphs,
-  });
-  return samples.map(({ tokens, segments, isNext }) => [tokens, segments, isNext]);
-};
-
-/** Section 15.9 (`_get_mlm_data_from_tokens`): indices with masks, positions, what was there. */
-export const getMlmDataFromTokens = (
-  tokens: readonly string[],
-  vocab: Vocab,
-  seed = 0,
-): [tokenIds: number[], predPositions: number[], mlmPredLabels: number[]] => {
-  const masked = maskTokens(tokens, vocab, randomOf(seed));
-  return [vocab.toIndices(masked.tokens), masked.positions, vocab.toIndices(masked.labels)];
-};

@@ -48,8 +48,12 @@ const roundHalfEven = (value: number): number => {
   return floor % 2 === 0 ? floor : floor + 1;
 };
 
-/** The share of tokens to predict. */
-const MASKED_SHARE = 0.15;
+/**
+ * Number of tokens that BERT predicts of a sample: 15 %, rounded as Python does (halves to the even
+ * integer), at least 1.
+ */
+export const maskedCount = (numTokens: number): number =>
+  Math.max(1, roundHalfEven(numTokens * 0.15));
 
 /** Tokens of a sample with some of them replaced, and what stood there. */
 export interface MaskedSample {
@@ -60,6 +64,14 @@ export interface MaskedSample {
   readonly labels: string[];
 }
 
+/** Random numbers, and which tokens may be predicted. */
+export interface MaskTokensOptions extends Pick<Random, 'real' | 'below'> {
+  /** Positions that may be predicted. @default all but those of `<cls>` and `<sep>` */
+  candidates?: readonly number[];
+  /** Largest number of predictions. @default `maskedCount(tokens.length)` */
+  count?: number;
+}
+
 /**
  * Replaces 15 % of the tokens, at least one: by `<mask>` (80 %), by a random token (10 %) or not at
  * all (10 %). `<cls>` and `<sep>` stay.
@@ -67,20 +79,19 @@ export interface MaskedSample {
 export function maskTokens(
   tokens: readonly string[],
   vocab: Vocab,
-  random: Pick<Random, 'real' | 'below'>,
+  options: MaskTokensOptions,
 ): MaskedSample {
-  const candidates = tokens.flatMap((token, i) =>
-    token === '<cls>' || token === '<sep>' ? [] : [i],
-  );
-  const count = Math.max(1, roundHalfEven(tokens.length * MASKED_SHARE));
-  const positions = shuffled(candidates, random)
+  const { real, below } = options;
+  const isSpecial = (token: string) => token === '<cls>' || token === '<sep>';
+  const { candidates = tokens.flatMap((token, i) => (isSpecial(token) ? [] : [i])) } = options;
+  const { count = maskedCount(tokens.length) } = options;
+  const positions = shuffled(candidates, { below })
     .slice(0, count)
     .sort((a, b) => a - b);
   const masked = [...tokens];
   for (const position of positions) {
-    if (random.real() < 0.8) masked[position] = '<mask>';
-    else if (random.real() >= 0.5)
-      masked[position] = vocab.idxToToken[random.below(vocab.size)] as string;
+    if (real() < 0.8) masked[position] = '<mask>';
+    else if (real() >= 0.5) masked[position] = vocab.idxToToken[below(vocab.size)] as string;
   }
   return { tokens: masked, positions, labels: positions.map((at) => tokens[at] as string) };
 }
@@ -200,7 +211,7 @@ export function bertLoader(
         `among ${paragraphs.length}; raise "maxLen"`,
     );
   }
-  const numPredictions = Math.max(1, roundHalfEven(maxLen * MASKED_SHARE));
+  const numPredictions = maskedCount(maxLen);
   return makeLoader(WHERE, {
     numSamples: samples.length,
     numBatches: Math.ceil(samples.length / batchSize),

@@ -301,10 +301,29 @@ export class BERTClassifier extends nn.Module {
     this.output = new nn.Linear(inFeatures, numClasses);
   }
 
-  /** Logits `[batch, numClasses]`, from what `BERTEncoder` takes. */
-  override forward(tokens: tf.Tensor, segments: tf.Tensor, validLens?: tf.Tensor): tf.Tensor {
+  /**
+   * @param first tokens int32 `[batch, time]`; or a record of `tokens`, `segments` and `validLens`, as
+   *   loaders give it, with which the other arguments are left out
+   * @param segments 0 for tokens of the first sentence, 1 for the second's, int32 `[batch, time]`
+   * @param validLens tokens of each row without padding, `[batch]` @default no padding
+   * @returns logits `[batch, numClasses]`
+   * @throws TypeError when there are no segments
+   */
+  override forward(
+    first: tf.Tensor | Pick<BERTInputs, 'tokens' | 'segments' | 'validLens'>,
+    segments?: tf.Tensor,
+    validLens?: tf.Tensor,
+  ): tf.Tensor {
+    const inputs = isTensor(first) ? { tokens: first, segments, validLens } : first;
+    const { tokens, segments: both } = inputs;
+    if (!both) {
+      throw new TypeError(
+        `[text] ${this.name}: expected tokens and segments, got tokens only; for single sentences ` +
+          'give tf.zerosLike(tokens)',
+      );
+    }
     return tf.tidy(() => {
-      const encoded = this.encoder.forward(tokens, segments, validLens);
+      const encoded = this.encoder.forward(tokens, both, inputs.validLens);
       return this.output.forward(this.hidden.forward(firstOf(encoded)));
     });
   }

@@ -50,6 +50,7 @@ export {
   Seq2SeqEncoder,
   type Seq2SeqOptions,
 } from './seq2seq';
+export { SkipGram, type SkipGramOptions, skipGramLoss } from './skip-gram';
 export { TransformerDecoder, TransformerEncoder, type TransformerOptions } from './transformer';
 export {
   AddNorm,
