@@ -29,10 +29,12 @@ const attentionOf = (file: string): AttentionWeights => {
   return { ...found, weights };
 };
 const seconds = history.reduce((sum, record) => sum + record.seconds, 0);
+const testAcc = history.at(-1)?.testAcc;
 const kept: TextRun = {
   ...{ command, hardware, versions },
   minutes: Number((seconds / 60).toFixed(1)),
   losses: history.map(({ loss }) => Number(loss.toFixed(5))),
+  ...(typeof testAcc === 'number' && { testAcc }),
   texts: printed.slice(printed.findLastIndex((line) => /\/sec on /.test(line)) + 1),
   ...(existsSync(path.join(folder, 'attention.json')) && {
     attention: attentionOf('attention.json'),

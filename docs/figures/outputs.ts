@@ -4,7 +4,16 @@ import path from 'node:path';
 import { book, models, nn, summary } from 'deepend';
 import { aligned, alignedLeft } from '../../test/bench/markdown';
 import { BOOK_SPEED } from './charts';
-import { bench, bookRun, ROOT, type SiteRun, siteRun, speed, textRun } from './results';
+import {
+  bench,
+  bookRun,
+  ROOT,
+  type SiteRun,
+  siteRun,
+  speed,
+  type TextRun,
+  textRun,
+} from './results';
 
 /** The book's nets with 96 pixels, in the order of `BOOK_SPEED`. */
 const NETS = {
@@ -30,6 +39,11 @@ const WORDS = {
     languageModels: ['500 epochs', 'perplexity', 'minutes', 'command'],
     wordModel: ['epoch', 'perplexity, training', 'perplexity, validation', 'minutes'],
     textRuns: ['model', 'epochs', 'loss', 'minutes', 'command'],
+    testAccuracy: 'test accuracy',
+    textSummary: ['section (en)', 'model', 'epochs', 'reached', 'minutes', 'command'],
+    perplexity: 'perplexity',
+    validation: 'on validation',
+    loss: 'loss',
   },
   zh: {
     epochs: '个迭代周期',
@@ -42,6 +56,11 @@ const WORDS = {
     languageModels: ['500 个迭代周期', '困惑度', '分钟', '命令'],
     wordModel: ['迭代周期', '困惑度，训练集', '困惑度，验证集', '分钟'],
     textRuns: ['模型', '迭代周期', '损失', '分钟', '命令'],
+    testAccuracy: '测试准确率',
+    textSummary: ['章节（英文版）', '模型', '迭代周期', '结果', '分钟', '命令'],
+    perplexity: '困惑度',
+    validation: '（验证集）',
+    loss: '损失',
   },
 } as const satisfies Record<Language, object>;
 
@@ -171,13 +190,17 @@ function languageModels(language: Language): string {
 
 /** Runs of scripts of examples/text, by the title of a row, and what the last one wrote. */
 function textRuns(language: Language, runs: Readonly<Record<string, string>>): string {
-  const rows = Object.entries(runs).map(([title, name]) => {
-    const { losses, minutes, command } = textRun(name);
+  const kept = Object.entries(runs).map(([title, name]) => ({ title, ...textRun(name) }));
+  const rows = kept.map(({ title, losses, testAcc, minutes, command }) => {
+    const accuracy = testAcc === undefined ? [] : [testAcc.toFixed(3)];
     const loss = losses.at(-1)?.toFixed(3) ?? '';
-    return [title, `${losses.length}`, loss, minutes.toFixed(1), `\`${command}\``];
+    return [title, `${losses.length}`, loss, ...accuracy, minutes.toFixed(1), `\`${command}\``];
   });
-  const { texts } = textRun(Object.values(runs).at(-1) ?? '');
-  return `${aligned([[...WORDS[language].textRuns], ...rows])}\n\n${fenced(texts.join('\n'))}`;
+  const { texts = [], testAcc } = kept.at(-1) ?? {};
+  const { textRuns: head, testAccuracy } = WORDS[language];
+  const columns =
+    testAcc === undefined ? head : [...head.slice(0, 3), testAccuracy, ...head.slice(3)];
+  return `${aligned([[...columns], ...rows])}\n\n${fenced(texts.join('\n'))}`;
 }
 
 /** The perplexities of the language model of words, epoch by epoch, and how the run was made. */
@@ -191,7 +214,59 @@ function wordModel(language: Language): string {
   return `${aligned([[...WORDS[language].wordModel], ...rows])}\n\n\`${command}\``;
 }
 
+/** Each kept run of the text chapters: its section, its model, and what it is measured by. */
+const TEXT_RUNS = [
+  ['9.5', 'GRU', 'language-model-gru', 'perplexity'],
+  ['10.1', 'LSTM', 'language-model-lstm', 'perplexity'],
+  ['10.3', 'LSTM, 2 × 200', 'word-language-model', 'validation'],
+  ['10.7', 'Seq2Seq', 'translation-seq2seq', 'bleu'],
+  ['11.4', 'Seq2Seq, Bahdanau', 'translation-attention', 'bleu'],
+  ['11.7', 'Transformer', 'translation-transformer', 'bleu'],
+  ['15.4', 'skip-gram', 'word-vectors', 'loss'],
+  ['15.10', 'BERT', 'bert', 'loss'],
+  ['16.2', 'BiRNN', 'sentiment-birnn', 'accuracy'],
+  ['16.3', 'TextCNN', 'sentiment-textcnn', 'accuracy'],
+  ['16.5', 'DecomposableAttention', 'inference', 'accuracy'],
+] as const;
+
+/** A run of either kind. */
+type AnyRun = Pick<SiteRun, 'command'> & Partial<SiteRun & TextRun>;
+
+/** What a run reached, by the measure of its row. */
+function reached(run: AnyRun, by: (typeof TEXT_RUNS)[number][3], language: Language): string {
+  const { perplexity, validation, loss, testAccuracy } = WORDS[language];
+  const { losses, texts = [], history = [] } = run;
+  const last = history.at(-1);
+  const { testAcc = last?.testAcc } = run;
+  const [trained, tested] = [losses?.at(-1) ?? last?.loss, last?.testLoss ?? undefined];
+  const fixed = (value: number | null | undefined, digits = 3) => value?.toFixed(digits) ?? '';
+  const exp = (value = Number.NaN, digits = 3) => fixed(Math.exp(value), digits);
+  const scores = texts.flatMap((text) => /bleu (\d\.\d+)$/.exec(text)?.[1] ?? []);
+  return {
+    perplexity: () => `${perplexity} ${exp(trained)}`,
+    validation: () => `${perplexity} ${exp(tested, 1)} ${validation}`,
+    bleu: () => `BLEU ${fixed(Math.min(...scores.map(Number)))}`,
+    loss: () => `${loss} ${fixed(trained)}`,
+    accuracy: () => `${testAccuracy} ${fixed(testAcc)}`,
+  }[by]();
+}
+
+/** The runs of the text chapters on one page, with their commands. */
+function textSummary(language: Language): string {
+  const rows = TEXT_RUNS.map(([section, model, name, by]) => {
+    const run: AnyRun = { ...siteRun(name), ...textRun(name) };
+    const { losses, history = [] } = run;
+    const seconds = history.reduce((sum, epoch) => sum + epoch.seconds, 0);
+    const { minutes = seconds / 60 } = run;
+    const numEpochs = losses?.length ?? history.length;
+    const result = reached(run, by, language);
+    return [section, model, `${numEpochs}`, result, minutes.toFixed(1), `\`${run.command}\``];
+  });
+  return aligned([[...WORDS[language].textSummary], ...rows]);
+}
+
 export const OUTPUTS: readonly Output[] = [
+  output('results', 'text-runs', textSummary),
   output('book/index', 'chapters', chapters),
   output('book/softmax-regression', 'softmax-regression', (language) =>
     ending(siteRun('softmax-regression'), language),
@@ -215,6 +290,13 @@ export const OUTPUTS: readonly Output[] = [
       Bahdanau: 'translation-attention',
       Transformer: 'translation-transformer',
     }),
+  ),
+  output('book/nlp-pretraining', 'word-vectors', (language) =>
+    textRuns(language, { 'skip-gram': 'word-vectors' }),
+  ),
+  output('book/nlp-pretraining', 'bert', (language) => textRuns(language, { BERT: 'bert' })),
+  output('book/nlp-applications', 'inference', (language) =>
+    textRuns(language, { DecomposableAttention: 'inference' }),
   ),
   ...['sentiment-birnn', 'sentiment-textcnn'].map((name) =>
     output('book/nlp-applications', name, (language) => ending(siteRun(name), language)),

@@ -28,6 +28,8 @@ export interface TextRun extends Omit<SiteRun, 'history'> {
   readonly minutes: number;
   /** The mean cross-entropy of each epoch. */
   readonly losses: readonly number[];
+  /** Accuracy on the test set after the last epoch, where classes were counted. */
+  readonly testAcc?: number;
   /** What it generated: texts of a language model, or translations. */
   readonly texts: readonly string[];
   readonly attention?: AttentionWeights;

@@ -15,7 +15,7 @@ const DEFAULTS = {
   'batch-size': 512,
   lr: 0.002,
   epochs: 5,
-  words: 'chip,president,monday,million,london',
+  words: 'chip,president,monday,oil,court',
   seed: 1,
   out: 'runs/word-vectors',
 };

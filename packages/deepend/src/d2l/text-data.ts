@@ -1,6 +1,6 @@
 /**
- * The data classes of the book's text chapters. What the English edition's classes download in their
- * constructors, `load` downloads here.
+ * The data classes of the book's text chapters. What the English edition's classes download in
+ * their constructors, `load` downloads here.
  */
 import { DATA_HUB, type DownloadOptions, download } from '@deepend/data';
 import {

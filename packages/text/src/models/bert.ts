@@ -302,8 +302,8 @@ export class BERTClassifier extends nn.Module {
   }
 
   /**
-   * @param first tokens int32 `[batch, time]`; or a record of `tokens`, `segments` and `validLens`, as
-   *   loaders give it, with which the other arguments are left out
+   * @param first tokens int32 `[batch, time]`; or a record of `tokens`, `segments` and
+   *   `validLens`, with which the other arguments are left out
    * @param segments 0 for tokens of the first sentence, 1 for the second's, int32 `[batch, time]`
    * @param validLens tokens of each row without padding, `[batch]` @default no padding
    * @returns logits `[batch, numClasses]`
@@ -318,8 +318,8 @@ export class BERTClassifier extends nn.Module {
     const { tokens, segments: both } = inputs;
     if (!both) {
       throw new TypeError(
-        `[text] ${this.name}: expected tokens and segments, got tokens only; for single sentences ` +
-          'give tf.zerosLike(tokens)',
+        `[text] ${this.name}: expected tokens and segments, got tokens only; for single ` +
+          'sentences give tf.zerosLike(tokens)',
       );
     }
     return tf.tidy(() => {

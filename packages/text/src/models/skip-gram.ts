@@ -71,8 +71,8 @@ export class SkipGram extends nn.Module {
 }
 
 /**
- * The book's `SigmoidBCELoss` (15.4, zh 14.4): the cross-entropy of a sigmoid of each score, whether
- * the token is of the context, as the mean over a row's tokens without its padding, and then over
+ * The book's `SigmoidBCELoss` (15.4, zh 14.4): the cross-entropy of a sigmoid of each score, which
+ * asks whether the token is of the context, as the mean over a row's tokens without its padding, and then over
  * the rows.
  * @param scores float32 `[batch, length]`
  */
