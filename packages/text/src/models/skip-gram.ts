@@ -72,8 +72,8 @@ export class SkipGram extends nn.Module {
 
 /**
  * The book's `SigmoidBCELoss` (15.4, zh 14.4): the cross-entropy of a sigmoid of each score, which
- * asks whether the token is of the context, as the mean over a row's tokens without its padding, and then over
- * the rows.
+ * asks whether the token is of the context. It is the mean over the tokens of a row without its
+ * padding, and then over the rows.
  * @param scores float32 `[batch, length]`
  */
 export const skipGramLoss = (scores: tf.Tensor, { labels, masks }: SkipGramLabels): tf.Scalar =>
