@@ -264,6 +264,13 @@ describe('TableEncoder', () => {
     expect(() => new TableEncoder({ log1p: ['stepe'] }).fit(read)).toThrow("did you mean 'steep'?");
   });
 
+  it('limits outliers', async () => {
+    const read = await table('x\n1\n2\n3\n');
+    const { values } = new TableEncoder({ clip: 0.5 }).fit(read).transform(read);
+    expect([...values]).toEqual([-0.5, 0, 0.5]);
+    expect(() => new TableEncoder({ clip: 1, standardize: false })).toThrow('"clip" limits');
+  });
+
   it('gives finite numbers for constant and empty columns', async () => {
     const read = await table('constant,empty,x\n5,,1\n5,NA,2\n');
     const encoder = new TableEncoder().fit(read);

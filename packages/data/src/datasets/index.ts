@@ -58,6 +58,7 @@ export {
   type TableColumn,
   TableEncoder,
   type TableEncoderOptions,
+  type TableFeatures,
   type TableOptions,
   type TableSchema,
   table,

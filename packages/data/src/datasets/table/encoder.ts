@@ -16,6 +16,8 @@ import { hint, Table } from './table';
 export interface TableEncoderOptions {
   /** Whether numbers get mean 0 and standard deviation 1. @default true */
   standardize?: boolean;
+  /** Limits standardized numbers to ± this, against outliers. @default no limit */
+  clip?: number;
   /** What replaces a missing number. @default 'mean' */
   impute?: 'mean' | 'median';
   /**
@@ -37,6 +39,7 @@ export interface TableEncoderOptions {
 
 const OPTIONS = rule.object({
   standardize: rule.boolean().default(true),
+  clip: rule.positiveNumber().optional(),
   impute: rule.oneOf(['mean', 'median']).default('mean'),
   missingIndicators: rule.boolean().default(true),
   unknown: rule.oneOf(['error', 'ignore']).default('error'),
@@ -49,7 +52,12 @@ const OPTIONS = rule.object({
     )
     .default([]),
 });
-type Settings = Required<TableEncoderOptions>;
+type Settings = Required<Omit<TableEncoderOptions, 'clip'>> & Pick<TableEncoderOptions, 'clip'>;
+
+/** float32 `[rows, features]`. */
+export interface TableFeatures extends ShapedArray {
+  readonly values: Float32Array;
+}
 
 interface EncoderState {
   readonly settings: Settings;
@@ -72,6 +80,12 @@ export class TableEncoder {
 
   constructor(options: TableEncoderOptions = {}) {
     this.#settings = checkOptions('[data] TableEncoder', OPTIONS, options) as Settings;
+    if (this.#settings.clip !== undefined && !this.#settings.standardize) {
+      throw new RangeError(
+        '[data] TableEncoder: option "clip" limits standardized numbers; leave out ' +
+          '"standardize: false"',
+      );
+    }
   }
 
   /** Learns the columns of the training part. @throws RangeError for a column that is not there */
@@ -109,10 +123,11 @@ export class TableEncoder {
    * @throws DataError for a new category, unless `unknown` is 'ignore'; RangeError for a column that
    *   the table does not have, or before `fit`
    */
-  transform(table: Table): ShapedArray & { readonly values: Float32Array } {
+  transform(table: Table): TableFeatures {
     const learned = this.#learned('transform');
     requireTable('transform', table);
     const { numRows } = table;
+    const { clip = Number.POSITIVE_INFINITY } = this.#settings;
     const width = this.featureNames.length;
     const values = new Float32Array(numRows * width);
     let at = 0;
@@ -121,7 +136,7 @@ export class TableEncoder {
       const write = { values, width, at };
       at +=
         column.kind === 'numeric'
-          ? writeNumeric(column, given as NumericColumn, write)
+          ? writeNumeric(column, given as NumericColumn, { ...write, clip })
           : writeCategorical(column, given as CategoricalColumn, {
               ...write,
               unknown: this.#settings.unknown,
@@ -186,7 +201,7 @@ interface Place {
 function writeNumeric(
   { name, log1p, mean, std, fill, indicator }: LearnedNumeric,
   column: NumericColumn,
-  { values, width, at }: Place,
+  { values, width, at, clip }: Place & { readonly clip: number },
 ): number {
   column.values.forEach((given, row) => {
     const isMissing = Number.isNaN(given);
@@ -199,7 +214,8 @@ function writeNumeric(
         'leave the column out of "log1p"',
       );
     }
-    values[row * width + at] = (value - mean) / std;
+    const scaled = (value - mean) / std;
+    values[row * width + at] = Math.max(-clip, Math.min(clip, scaled));
     if (indicator) values[row * width + at + 1] = isMissing ? 1 : 0;
   });
   return indicator ? 2 : 1;
