@@ -68,6 +68,8 @@ export {
   Trainer,
 } from './object-oriented';
 export * from './plotting';
+export * from './regularization';
+export * from './tables';
 export * from './text';
 export * from './text-data';
 
