@@ -54,6 +54,8 @@ export {
   showTrace2d,
 } from '@deepend/plot';
 export { Accumulator, Timer } from '@deepend/trainer';
+export * from './bert-data';
+export * from './kaggle-images';
 export * from './linear-models';
 export * from './models';
 export {
