@@ -193,6 +193,134 @@ describe('a recurrent network from scratch (9.5)', () => {
   });
 });
 
+describe('weight decay from scratch (3.7)', () => {
+  it('keeps the weights small, and the test loss with them', async () => {
+    // The book's: y = 0.05 + Σ 0.01 x + ε with 200 inputs, and only 20 examples.
+    const [numInputs, n, numTest] = [200, 20, 100];
+    const X: tf.Tensor2D = tf.randomNormal([n + numTest, numInputs], 0, 1, 'float32', 3);
+    const noise = tf.randomNormal([n + numTest, 1], 0, 0.01, 'float32', 4);
+    const y = tf.addN([tf.mul(0.01, tf.sum(X, 1, true)), noise, tf.fill(noise.shape, 0.05)]);
+    const part = (x: tf.Tensor, start: number, size: number) =>
+      tf.slice(x, start, size) as tf.Tensor2D;
+    const [XTrain, yTrain] = [part(X, 0, n), part(y, 0, n)];
+    const [XTest, yTest] = [part(X, n, numTest), part(y, n, numTest)];
+    const trained = (lambd: number) => {
+      nn.manualSeed(1);
+      const [w, b] = [normal([numInputs, 1], 1), nn.parameter([1])];
+      const step = () => {
+        const { value, grads } = tf.variableGrads(() => {
+          const loss = tf.mean(d2l.squaredLoss(d2l.linreg(XTrain, w, b), yTrain));
+          return tf.add(loss, tf.mul(lambd, d2l.l2Penalty(w))) as tf.Scalar;
+        }, [w, b]);
+        d2l.sgd([w, b], grads, 0.01, 1);
+        tf.dispose([value, grads]);
+      };
+      for (let i = 0; i < 400; i++) step();
+      const mse = (x: tf.Tensor2D, labels: tf.Tensor) =>
+        tf.tidy(
+          () => tf.mean(d2l.squaredLoss(d2l.linreg(x, w, b), labels)).dataSync()[0] as number,
+        );
+      const penalty = d2l.l2Penalty(w);
+      const norm = Math.sqrt(2 * (penalty.dataSync()[0] as number));
+      tf.dispose([penalty]);
+      return { norm, train: mse(XTrain, yTrain), test: mse(XTest, yTest) };
+    };
+    const [free, decayed] = [trained(0), trained(3)];
+    expect(free.train).toBeLessThan(0.01);
+    expect(free.test).toBeGreaterThan(20); // overfitted
+    expect(decayed.norm).toBeLessThan(0.05 * free.norm);
+    expect(decayed.test).toBeLessThan(0.2);
+  });
+});
+
+describe('dropout from scratch (5.6)', () => {
+  it('keeps the mean, and the gradient passes where the number did', async () => {
+    const X = tf.ones([64, 256]);
+    for (const dropout of [0, 0.5, 1]) {
+      const dropped = d2l.dropoutLayer(X, dropout, 7);
+      const values = [...dropped.dataSync()];
+      const kept = values.filter((value) => value !== 0);
+      expect(kept.length / values.length).toBeCloseTo(1 - dropout, 1);
+      expect(kept.every((value) => value === 1 / (1 - dropout))).toBe(true);
+      dropped.dispose();
+    }
+    const [one, same, other] = [7, 7, 8].map((seed) => d2l.dropoutLayer(X, 0.5, seed).dataSync());
+    expect(same).toEqual(one);
+    expect(other).not.toEqual(one);
+    const gradient = tf.grad((x) => d2l.dropoutLayer(x, 0.5, 7))(X);
+    expect(gradient.dataSync()).toEqual(one);
+    await expectNoLeak(() => d2l.dropoutLayer(X, 0.5).dispose());
+    expect(() => d2l.dropoutLayer(X, 1.5)).toThrow('a probability from 0 to 1, got 1.5');
+  });
+
+  it('is used in training only, by the net of the section', async () => {
+    const sizes: [number, number][] = [
+      [16, 32],
+      [32, 3],
+    ];
+    class DropoutMLPScratch extends d2l.Classifier {
+      readonly W = sizes.map(([inputs, outputs]) => normal([inputs, outputs], 0.3));
+      readonly b = sizes.map(([, outputs]) => nn.parameter([outputs]));
+      override lr = 0.3;
+      override forward(X: tf.Tensor): tf.Tensor {
+        const [W1, W2] = this.W as [tf.Variable, tf.Variable];
+        const [b1, b2] = this.b as [tf.Variable, tf.Variable];
+        let H = tf.relu(tf.add(tf.matMul(tf.reshape(X, [-1, 16]), W1), b1)); // [batch, 32]
+        if (this.training) H = d2l.dropoutLayer(H, 0.5);
+        return tf.add(tf.matMul(H, W2), b2);
+      }
+    }
+    const model = new DropoutMLPScratch();
+    const data = {
+      trainDataloader: () => fakeLoader(90, 30) as never,
+      valDataloader: () => fakeLoader(30, 10) as never,
+    };
+    const { history } = await new d2l.Trainer(60).fit(model, data);
+    expect(history.at(-1)?.val_acc).toBeGreaterThan(0.9);
+    expect(history.at(-1)?.train_loss).toBeGreaterThan(history.at(-1)?.val_loss as number);
+    model.dispose();
+  });
+});
+
+describe('batch normalization from scratch (8.5)', () => {
+  it('is that of nn.BatchNorm2d, with its gradients and moving means', async () => {
+    const X = tf.randomNormal([4, 5, 5, 3], 2, 3, 'float32', 5);
+    const [gamma, beta] = [tf.tensor1d([1, 2, 3]), tf.tensor1d([0, -1, 1])];
+    const [eps, momentum] = [1e-5, 0.1];
+    const state = {
+      ...{ eps, momentum },
+      movingMean: tf.variable(tf.zeros([3]), false),
+      movingVar: tf.variable(tf.ones([3]), false),
+    };
+    const layer = new nn.BatchNorm2d(3, { epsilon: eps, momentum });
+    (layer.weight as tf.Variable).assign(gamma);
+    (layer.bias as tf.Variable).assign(beta);
+    const weights = tf.randomNormal(X.shape, 0, 1, 'float32', 6); // so that the gradient is not 0
+    const scratch = (x: tf.Tensor, training: boolean) =>
+      d2l.batchNorm(x, [gamma, beta], { ...state, training });
+    const close = (actual: tf.Tensor, expected: tf.Tensor, digits = 4) => {
+      const values = expected.dataSync();
+      actual.dataSync().forEach((value, i) => {
+        expect(value).toBeCloseTo(values[i] as number, digits);
+      });
+    };
+    close(scratch(X, true), layer.forward(X) as tf.Tensor);
+    close(state.movingMean, layer.buffers()[0] as tf.Tensor);
+    const gradients = [
+      (x: tf.Tensor) => scratch(x, true),
+      (x: tf.Tensor) => layer.forward(x) as tf.Tensor,
+    ].map((norm) => tf.grad((x) => tf.sum(tf.mul(norm(x), weights)))(X));
+    close(gradients[0] as tf.Tensor, gradients[1] as tf.Tensor, 3);
+    const moved = [...state.movingMean.dataSync()];
+    const predicted = scratch(X, false); // by the moving statistics, which stay
+    expect([...state.movingMean.dataSync()]).toEqual(moved);
+    const first = (X.dataSync()[0] as number) - (moved[0] as number);
+    const variance = state.movingVar.dataSync()[0] as number;
+    expect(predicted.dataSync()[0]).toBeCloseTo(first / Math.sqrt(variance + eps), 4);
+    await expectNoLeak(() => scratch(X, true).dispose());
+  });
+});
+
 describe('what is refused', () => {
   const net = (X: tf.Tensor) => tf.reshape(X, [-1, 16]);
   it.each([

@@ -167,6 +167,30 @@ describe.skipIf(absent)(`the examples (${absent ?? 'real data'})`, () => {
     }, 240_000);
 });
 
+const noHouses = await import('deepend').then(({ datasets }) =>
+  datasets.download('kaggle_house_train', { download: false }).then(
+    () => undefined,
+    () => 'skipped: the houses are not here; put the files of Kaggle into DEEPEND_DATA',
+  ),
+);
+describe.skipIf(noHouses)(`the examples of tables (${noHouses ?? 'real data'})`, () => {
+  // By default one recipe runs.
+  it.each(rowsOf(['own', 'book'], (recipe) => recipe === 'own'))(
+    'house-prices: the recipe %s reaches its log RMSE',
+    async (recipe) => {
+      const out = path.join(dir, `houses-${recipe}`);
+      const output = await run('tables/house-prices', ['--recipe', recipe, '--out', out]);
+      const [, rmse] = /^cross-validated log rmse (\d\.\d{4})$/m.exec(output) ?? [];
+      expect(Number(rmse)).toBeLessThanOrEqual(recipe === 'own' ? 0.13 : 0.17);
+      expect(Number(rmse)).toBeGreaterThan(0.1); // less would be a leak of the validation part
+      const rows = (await fs.readFile(path.join(out, 'submission.csv'), 'utf8')).split('\n');
+      expect([rows.length, rows[0]]).toEqual([1461, 'Id,SalePrice']);
+      expect(rows[1]).toMatch(/^1461,1\d{5}/);
+    },
+    240_000,
+  );
+});
+
 describe('the examples of text', () => {
   if (isFull) {
     it('bert learns masked words and next sentences', async () => {
@@ -271,7 +295,7 @@ describe('the examples of text', () => {
 });
 
 describe('the examples', () => {
-  const examples = ['.', 'text'].flatMap((folder) =>
+  const examples = ['.', 'tables', 'text'].flatMap((folder) =>
     readdirSync(path.join('examples', folder))
       .filter((name) => name.endsWith('.ts'))
       .map((name) => path.join(folder, name)),

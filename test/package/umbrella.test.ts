@@ -102,7 +102,7 @@ it('is the packages in CommonJS: the same functions and classes, at every use', 
       deepend.train === require('@deepend/trainer').train,
       deepend.Animator === require('@deepend/plot').Animator,
       plots.Animator === deepend.Animator,
-      d2l.LeNet === deepend.book.lenet,
+      d2l.Residual === deepend.nn.residual,
     ]));`;
   expect(printed(script)).toEqual([true, true, true, true, true, true]);
 });

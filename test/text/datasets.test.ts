@@ -285,7 +285,7 @@ describe("the book's functions", () => {
     expect(() => d2l.padBertInputs([example], 3, vocab)).toThrow(
       /\[d2l\] padBertInputs: expected at most 3 tokens with maxLen 3, got 4/,
     );
-    const paragraph = ['the cat sat', 'the cat ran', 'the cat ate'];
+    const paragraph = ['the cat sat', 'the cat ran', 'the cat ate'].map((line) => line.split(' '));
     const set = new d2l.WikiTextDataset([paragraph, paragraph], 12);
     expect(set.length).toBe(4);
     const [ids, segments, validLen, positions, weights, labels] = set.at(0);

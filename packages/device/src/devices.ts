@@ -16,6 +16,7 @@ import { probeWebgpu } from './webgpu/probe';
  *
  * `DEEPEND_DEVICE` overrides the choice: `simd` is that device, `webgpu,simd` that order, `!webgpu`
  * everything else. A software adapter does not count as a GPU; `device('webgpu:0')` uses it.
+ * In the book: d2l 6.7, zh 5.6.
  * @param i index of the GPU @default 0
  * @throws RangeError or TypeError when the index, an option or the variable is invalid; Error when
  *   the variable's device cannot compute
@@ -43,6 +44,7 @@ export async function tryGpu(i = 0, options: ChoiceOptions = {}): Promise<Device
 /**
  * Returns all GPUs, or only the best CPU backend if there are none. Makes the first one current. A
  * process trains on one of them; `mpirun` starts a process for each. The book's `try_all_gpus`.
+ * In the book: d2l 6.7, zh 5.6.
  */
 export async function tryAllGpus(options: ChoiceOptions = {}): Promise<Device[]> {
   const first = await tryGpu(0, options);
@@ -56,7 +58,7 @@ export async function tryAllGpus(options: ChoiceOptions = {}): Promise<Device[]>
 
 /**
  * Returns the best CPU backend that works here, and makes it current. A CPU backend in
- * `DEEPEND_DEVICE` overrides the choice.
+ * `DEEPEND_DEVICE` overrides the choice. The book's `cpu`: d2l 6.7.
  */
 export const cpu = (options: ChoiceOptions = {}): Promise<Device> =>
   chooseCpu(options, 'a CPU was asked for');

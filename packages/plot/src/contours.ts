@@ -100,7 +100,7 @@ export function plotContours(surface: Surface | Matrix | Grid, given: ContourOpt
 
 /**
  * Draws the path of an optimizer over the contours of the function that it minimizes. The book's
- * `show_trace_2d`.
+ * `show_trace_2d` (d2l 12.3, zh 11.3).
  * @param results the points in order, each `[x1, x2]`; further elements of a point are ignored
  * @throws RangeError when there is no point, or a point is not finite
  * @example

@@ -83,7 +83,7 @@ export function heatmap(matrix: Matrix, options: HeatmapOptions = {}): Figure {
 
 /**
  * Draws rows of matrices with the same colours for all, and a colour bar. The book's
- * `show_heatmaps`.
+ * `show_heatmaps` (d2l 11.1, zh 10.1).
  * @param matrices rows of matrices, `[rows][columns][height][width]`, all of the same size
  * @throws RangeError when rows or matrices differ in size, or the number of names or titles is
  *   wrong

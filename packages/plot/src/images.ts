@@ -39,7 +39,7 @@ const SHARPNESS = 2; // embedded pixels for each pixel of the figure, as many as
 
 /**
  * Draws images in a grid, grey or in colour, each pixel as a sharp square. The book's
- * `show_images`.
+ * `show_images` (d2l 23.7, zh 3.5).
  * @param images a tensor or `{ data, shape }` of shape `[count, height, width]` or `[count, height,
  *   width, channels]`, or a list of such images without the count. Bytes are 0 to 255, floats 0 to
  *   1. Tensors are not disposed

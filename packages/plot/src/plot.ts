@@ -6,7 +6,7 @@ import { type ChartOptions, chartOptions, makeSeries, type Point } from './serie
 type Numbers = ArrayLike<number>;
 
 /**
- * Draws lines through points. The book's `plot`.
+ * Draws lines through points. The book's `plot` (d2l 2.4, zh 2.4).
  * @param X x values, one list for all series or one for each; without `Y`, these are the y values
  *   and x is 0, 1, 2, ...
  * @param Y y values of one series, or a list of series; a value that is not finite leaves a gap

@@ -34,7 +34,7 @@ interface Curve {
 
 /**
  * A chart that grows: draw points, and it is redrawn in the terminal or below a notebook's cell.
- * The book's `ProgressBoard`.
+ * The book's `ProgressBoard` (d2l 3.2).
  * @example
  * const board = new ProgressBoard({ xlabel: 'x' });
  * for (let x = 0; x < 10; x += 0.1) {

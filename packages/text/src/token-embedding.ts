@@ -45,6 +45,7 @@ const TO_EMBEDDING = rule.object({
 
 /**
  * Vectors of tokens. The unknown token is at index 0 with a vector of zeros.
+ * The book's `TokenEmbedding`: d2l 15.7, zh 14.7.
  *
  * @example
  * const glove = await TokenEmbedding.load('glove.6b.50d');

@@ -12,7 +12,7 @@ const NO_BREAK_SPACES = /[\u202f\xa0]/g;
 
 /**
  * The book's `preprocess_nmt`: no-break spaces become spaces, letters lower case, and a space goes
- * in front of `,` `.` `!` `?` that have none.
+ * in front of `,` `.` `!` `?` that have none. In the book: d2l 23.7, zh 9.5.
  * @example normalize('Go!') // 'go !'
  */
 export function normalize(text: string): string {

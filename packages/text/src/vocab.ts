@@ -55,7 +55,7 @@ function* flatTokens(tokens: Tokens): Generator<string> {
 }
 
 /**
- * Counts tokens.
+ * Counts tokens. The book's `count_corpus`: zh 8.2.
  * @returns the count of each token, in the order in which they first appear
  * @throws TypeError when a token is not a string
  */

@@ -5,7 +5,7 @@ import { formatValue } from '@deepend/core';
 import * as tf from '@tensorflow/tfjs-core';
 
 /**
- * Sums of `n` quantities. The book's `Accumulator`.
+ * Sums of `n` quantities. The book's `Accumulator` (d2l 23.7, zh 3.6).
  * @example
  * const metric = new Accumulator(2); // number correct, number of samples
  * metric.add(12, 32);

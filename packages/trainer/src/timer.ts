@@ -1,6 +1,6 @@
 /**
  * A stopwatch that records laps. The book's `Timer`; unlike there, the first lap begins with
- * `start()`.
+ * `start()`. In the book: d2l 12.5, zh 3.1.
  * @example
  * const timer = new Timer();
  * timer.start();

@@ -66,7 +66,7 @@ const OPTIONS = rule.object({
  * Makes a loader of two arrays. Features in an Int32Array or an int32 tensor, such as tokens, are
  * int32; all others become float32 and are not scaled. Labels in an Int32Array, a Uint8Array or an
  * int32 tensor are class indices and become int32; all other labels are continuous values and
- * become float32.
+ * become float32. The book's `load_array`: d2l 23.7, zh 3.3.
  *
  * @param arrays features `[numSamples, ...]` and labels `[numSamples]` or `[numSamples, ...]`
  * @param batchSize samples in a batch; the last batch of an epoch may be smaller

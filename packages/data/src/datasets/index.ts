@@ -48,3 +48,19 @@ export type {
   Split,
 } from './spec';
 export { type Regression, type SyntheticOptions, syntheticData } from './synthetic';
+export {
+  type CategoricalColumn,
+  type Fold,
+  type KFoldOptions,
+  kFold,
+  type NumericColumn,
+  Table,
+  type TableColumn,
+  TableEncoder,
+  type TableEncoderOptions,
+  type TableFeatures,
+  type TableOptions,
+  type TableSchema,
+  table,
+  writeSubmission,
+} from './table';

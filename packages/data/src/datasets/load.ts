@@ -141,6 +141,7 @@ export type Loaders<T extends AnyDataset = Dataset> = [train: DataLoader<T>, tes
  * cache (`$XDG_CACHE_HOME/deepend/fashion-mnist` or `~/.cache/deepend/fashion-mnist`), in
  * `/usr/share/datasets/fashion-mnist` and in Keras's folder. If no folder has them, they are
  * downloaded to the cache. Every file is checked against its SHA-256.
+ * The book's `load_data_fashion_mnist`: d2l 23.7, zh 3.5.
  *
  * @param batchSize samples in a batch; the last batch of an epoch may be smaller
  * @returns two loaders of batches: features float32 `[batch, height, width, 1]` in [0, 1], labels
@@ -332,6 +333,7 @@ function dropUndefined<T extends object>(options: T): { [K in keyof T]: Exclude<
 
 /**
  * Returns the class names of labels of Fashion-MNIST, like the book's `get_fashion_mnist_labels`.
+ * In the book: d2l 23.7, zh 3.5.
  * @param labels class indices from 0 to 9, such as `labels.dataSync()` of a batch
  * @throws RangeError for any other label
  */

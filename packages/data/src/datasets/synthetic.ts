@@ -28,7 +28,7 @@ export type Regression = [features: FloatArray, labels: FloatArray];
 
 /**
  * Makes examples of y = Xw + b + ε, with X from the standard normal distribution and normal noise ε
- * with mean 0.
+ * with mean 0. The book's `synthetic_data`: d2l 23.7, zh 3.2.
  * @param w weights
  * @param b bias
  * @returns features float32 `[numExamples, w.length]` and labels float32 `[numExamples, 1]`, each

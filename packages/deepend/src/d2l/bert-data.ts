@@ -8,7 +8,6 @@ import {
   nextSentenceSamples,
   type Paragraph,
   readWikiText2,
-  tokenize,
   Vocab,
 } from '@deepend/text';
 
@@ -130,19 +129,29 @@ export function padBertInputs(
   return columns;
 }
 
+type RowOf<T extends readonly unknown[][]> = { [K in keyof T]: T[K][number] };
+
 /**
- * Section 15.9 (`_WikiTextDataset`): the samples of BERT's two tasks of paragraphs, each a list of
- * sentences, drawn once, and the vocabulary of the words that appear five times or more.
+ * Section 15.9 (`_WikiTextDataset`): the samples of BERT's two tasks, drawn once, and the
+ * vocabulary.
  */
 export class WikiTextDataset {
   readonly vocab: Vocab;
   readonly #columns: PaddedBertInputs;
 
-  constructor(paragraphs: readonly (readonly string[])[], maxLen: number, seed = 0) {
-    const words = paragraphs.map((paragraph) => tokenize(paragraph));
-    this.vocab = new Vocab(words.flat(), { minFreq: 5, reservedTokens: [...BERT_TOKENS] });
+  /**
+   * @param paragraphs the words of the sentences of each, as `readWiki` gives them
+   * @param options.minFreq how often a word must appear to be known @default 5
+   * @param options.seed seeds the pairs and the masks: any safe integer @default 0
+   */
+  constructor(
+    paragraphs: readonly Paragraph[],
+    maxLen: number,
+    { minFreq = 5, seed = 0 }: { minFreq?: number; seed?: number } = {},
+  ) {
+    this.vocab = new Vocab(paragraphs.flat(), { minFreq, reservedTokens: BERT_TOKENS });
     const { real, below } = randomOf(seed);
-    const examples = nextSentenceSamples(words, maxLen, { real, below }).map(
+    const examples = nextSentenceSamples(paragraphs, maxLen, { real, below }).map(
       (sample): BertExample => {
         const { tokens, positions, labels } = maskTokens(sample.tokens, this.vocab, {
           real,
@@ -160,8 +169,15 @@ export class WikiTextDataset {
     return this.#columns[2].length;
   }
 
-  /** The seven rows of a sample, in the order of `padBertInputs`. */
-  at(index: number): (number | number[])[] {
-    return this.#columns.map((column) => column[index] as number | number[]);
+  /**
+   * The seven rows of a sample, in the order of `padBertInputs`.
+   * @throws RangeError for anything but an index of a sample
+   */
+  at(index: number): RowOf<PaddedBertInputs> {
+    if (Number.isInteger(index) && index >= 0 && index < this.length)
+      return this.#columns.map((column) => column[index]) as never;
+    throw new RangeError(
+      `[d2l] WikiTextDataset: expected an index from 0 to ${this.length - 1}, got ${index}`,
+    );
   }
 }

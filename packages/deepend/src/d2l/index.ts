@@ -55,7 +55,23 @@ export {
 } from '@deepend/plot';
 export { Accumulator, Timer } from '@deepend/trainer';
 export * from './bert-data';
+export * from './kaggle-images';
+export * from './linear-models';
 export * from './models';
+export {
+  addToClass,
+  type BookData,
+  type BookHistory,
+  type BookOptimizer,
+  DataModule,
+  HyperParameters,
+  Module,
+  type PlotOptions,
+  Trainer,
+} from './object-oriented';
+export * from './plotting';
+export * from './regularization';
+export * from './tables';
 export * from './text';
 export * from './text-data';
 
@@ -196,9 +212,6 @@ function requireModel(name: string, net: BookNet): LayersModel | ModuleLike {
 export const predictCh3 = (net: BookNet, testIter: Loader, n = 6): Promise<Figure> =>
   showPredictions(net, testIter, { count: n, cols: n });
 
-/** Section 4.5: builds softmax regression. */
-export const SoftmaxRegression = book.softmax_regression;
-
 /**
  * Section 6.7: the i-th GPU.
  * @throws Error when there is no such GPU; `tryGpu(i)` takes the CPU instead
@@ -221,9 +234,6 @@ export const corr2d = (x: tf.Tensor2D, kernel: tf.Tensor2D): tf.Tensor2D =>
     const filter = tf.reshape(kernel, [...kernel.shape, 1, 1]) as tf.Tensor4D; // [kh, kw, 1, 1]
     return tf.squeeze(tf.conv2d(image, filter, 1, 'valid'), [2]) as tf.Tensor2D;
   });
-
-/** Section 7.6: builds LeNet. */
-export const LeNet = book.lenet;
 
 /** Section 7.6: the fraction of correct predictions over a loader, computed on `device`. */
 export async function evaluateAccuracyGpu(

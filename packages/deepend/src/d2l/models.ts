@@ -318,7 +318,7 @@ export const TransformerEncoderBlock = constructorOf(
   (...sizes: BlockSizes) => new text.TransformerEncoderBlock(blockSizes(sizes)),
 );
 
-/** Its name in the Chinese edition. */
+/** Its name in the Chinese edition, section 10.7. */
 export const EncoderBlock = TransformerEncoderBlock;
 
 type StackSizes = [

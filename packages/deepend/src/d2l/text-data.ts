@@ -18,7 +18,10 @@ import {
   Vocab,
 } from '@deepend/text';
 
-/** Downloads every file of `DATA_HUB`: several GB. @returns the files' paths */
+/**
+ * Chinese edition, section 4.10: downloads every file of `DATA_HUB`, several GB.
+ * @returns the files' paths
+ */
 export async function downloadAll(options: DownloadOptions = {}): Promise<string[]> {
   const files: string[] = [];
   for (const name of Object.keys(DATA_HUB)) files.push(await download(name, options));
@@ -39,7 +42,11 @@ export class SeqDataLoader {
   static async load(
     batchSize: number,
     numSteps: number,
-    ...[useRandomIter, maxTokens, files = {}]: [boolean, number, FileOptions?]
+    ...[useRandomIter, maxTokens, files = {}]: [
+      useRandomIter: boolean,
+      maxTokens: number,
+      files?: FileOptions,
+    ]
   ): Promise<SeqDataLoader> {
     const sampling = useRandomIter ? 'random' : 'sequential';
     const options = { ...files, sampling, maxTokens } as const;

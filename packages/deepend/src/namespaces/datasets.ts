@@ -19,6 +19,7 @@ export {
   imageFolder,
   isFileDataset,
   KMNIST,
+  kFold,
   listDatasets,
   loadArray,
   loadCifar10,
@@ -40,6 +41,10 @@ export {
   split,
   subset,
   syntheticData,
+  Table,
+  TableEncoder,
+  table,
   take,
   toTfDataset,
+  writeSubmission,
 } from '@deepend/data';

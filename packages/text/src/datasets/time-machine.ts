@@ -11,7 +11,7 @@ import { type FileOptions, plainFile, splitOptions } from './files';
 
 /**
  * Reads the lines of The Time Machine: lower case, with a space in place of all that are no letters
- * from a to z (the book's `read_time_machine`).
+ * from a to z (the book's `read_time_machine`, zh 8.2).
  */
 export async function readTimeMachine(options: FileOptions = {}): Promise<string[]> {
   const lines = await readLines(await plainFile('time_machine', options));

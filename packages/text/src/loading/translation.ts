@@ -157,7 +157,7 @@ function checkPairs(
 
 /**
  * The book's `tokenize_nmt`: lines of two sentences with a tab between them, as tokens. Lines of
- * another form are left out.
+ * another form are left out. In the book: d2l 23.7, zh 9.5.
  * @param text normalized, see `normalize`
  * @param maxPairs the lines up to this number, counted from 0, are read @default all
  * @returns the tokens of the source and of the target sentences

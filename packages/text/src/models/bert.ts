@@ -93,7 +93,7 @@ export class BERTEncoder extends nn.Module {
 
 /**
  * Predicts the tokens at masked positions. Parameters `mlp.0`, `mlp.2` (a layer normalization),
- * `mlp.3`.
+ * `mlp.3`. The book's `MaskLM`: d2l 15.8, zh 14.8.
  */
 export class MaskLM extends nn.Module {
   readonly mlp: nn.Sequential;
@@ -135,7 +135,10 @@ function positionsOf(x: tf.Tensor, positions: tf.Tensor): tf.Tensor {
   return nn.functional.embedding(flat, rows);
 }
 
-/** Whether the second segment follows the first: `[batch, features]` → logits `[batch, 2]`. */
+/**
+ * Whether the second segment follows the first: `[batch, features]` → logits `[batch, 2]`. The
+ * book's `NextSentencePred`: d2l 15.8, zh 14.8.
+ */
 export class NextSentencePred extends nn.Module {
   readonly output: nn.Linear;
 

@@ -13,7 +13,7 @@ export type Encoded = {
   readonly hidden?: tf.Tensor;
 };
 
-/** Reads the source sequence. */
+/** Reads the source sequence. The book's `Encoder`: d2l 10.6, zh 9.6. */
 export abstract class Encoder extends nn.Module {
   /** Number of tokens in the source vocabulary. */
   abstract readonly vocabSize: number;
@@ -24,7 +24,10 @@ export abstract class Encoder extends nn.Module {
   abstract override forward(ids: tf.Tensor, validLens?: tf.Tensor): Encoded;
 }
 
-/** Writes the target sequence. */
+/**
+ * Writes the target sequence. The book's `Decoder` (d2l 10.6, zh 9.6) and `AttentionDecoder` (d2l
+ * 11.4, zh 10.4).
+ */
 export abstract class Decoder extends nn.Module {
   /** Number of tokens in the target vocabulary. */
   abstract readonly vocabSize: number;
@@ -66,7 +69,7 @@ function partOf<T extends nn.Module>(what: string, given: unknown): T {
 /**
  * An encoder and a decoder. In training the decoder sees the true target (teacher forcing): give
  * `forward` the target behind the token that begins a sequence, and the loss the target itself.
- * Parameters `encoder...` and `decoder...`.
+ * Parameters `encoder...` and `decoder...`. The book's `EncoderDecoder`: d2l 10.6, zh 9.6.
  * @example
  * const model = new EncoderDecoder(
  *   new Seq2SeqEncoder({ vocabSize: 184, embedSize: 32, hidden: 32, layers: 2 }),

@@ -49,6 +49,7 @@ interface Target {
 /**
  * Finds a file, or downloads it: atomically, with its checksum, through the environment's proxies,
  * and resuming what an earlier try left if the checksum is known.
+ * The book's `download`: d2l 23.7, zh 4.10.
  *
  * @param name a name in `DATA_HUB`, such as `time_machine`, or an address of http or https
  * @returns the file's path
@@ -66,7 +67,7 @@ export async function download(name: string, options: DownloadOptions = {}): Pro
 /**
  * Downloads an archive and unpacks it next to itself, or in the cache folder if it is in
  * `DEEPEND_DATA`, once: the folder appears when it is complete. A folder that is there, also one
- * that you unpacked by hand, is taken as it is.
+ * that you unpacked by hand, is taken as it is. The book's `download_extract`: d2l 23.7, zh 4.10.
  *
  * @param name see `download`
  * @returns the folder that has the data
