@@ -55,6 +55,8 @@ export {
 } from '@deepend/plot';
 export { Accumulator, Timer } from '@deepend/trainer';
 export * from './models';
+export * from './optimization';
+export * from './parallel';
 export * from './text';
 export * from './text-data';
 
