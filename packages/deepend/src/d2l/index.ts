@@ -57,6 +57,7 @@ export { Accumulator, Timer } from '@deepend/trainer';
 export * from './models';
 export * from './optimization';
 export * from './parallel';
+export * from './search';
 export * from './text';
 export * from './text-data';
 

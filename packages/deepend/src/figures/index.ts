@@ -27,4 +27,5 @@ export { showFeatureMaps, showFilters } from './filters';
 export { type LossLandscape, type LossLandscapeOptions, lossLandscape } from './loss-landscape';
 export { plotLrFind } from './lr-find';
 export { showPredictions } from './predictions';
+export { type PlotSearchOptions, plotSearch } from './search';
 export { showTopLosses } from './top-losses';
