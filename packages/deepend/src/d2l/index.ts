@@ -54,9 +54,11 @@ export {
   showTrace2d,
 } from '@deepend/plot';
 export { Accumulator, Timer } from '@deepend/trainer';
+export * from './gaussian-process';
 export * from './models';
 export * from './optimization';
 export * from './parallel';
+export * from './reinforcement';
 export * from './search';
 export * from './text';
 export * from './text-data';
