@@ -82,6 +82,7 @@ export function showGridWorld(
       const arrow = ARROWS[step.actions[row * columns + column] as number] ?? '';
       return TERMINAL.includes(letter) ? [letter] : [`${letter} ${arrow}`];
     },
+    isEmpty: (matrix) => !stepOf.has(matrix),
     label: ({ row, column }, matrix) => {
       const value = matrix[row]?.[column] ?? Number.NaN;
       const place = `row ${row}, column ${column} (${desc[row]?.[column]})`;

@@ -61,11 +61,17 @@ function best(results: readonly Valid[], { overTime, title }: Settings): Figure 
     return { x: overTime ? time : i + 1, error, least };
   });
   const x = points.map((point) => point.x);
-  const ys = [points.map((point) => point.error), points.map((point) => point.least)];
+  const errors = points.map((point) => point.error);
+  // A staircase: the least error holds until the next result.
+  const steps = points.flatMap((point, i) =>
+    i === 0 ? [point] : [{ ...point, least: points[i - 1]?.least ?? 0 }, point],
+  );
   const xlabel = overTime ? 'seconds of training' : 'result';
   const legend = ['error', 'least so far'];
   const fmts = ['bo', 'r-'];
-  return plot(x, ys, { xlabel, ylabel: 'error', legend, fmts, ...titled(title) });
+  const xs = [x, steps.map((point) => point.x)];
+  const ys = [errors, steps.map((point) => point.least)];
+  return plot(xs, ys, { xlabel, ylabel: 'error', legend, fmts, ...titled(title) });
 }
 
 /** The results of each trial, in the order of their budgets. */
