@@ -3,7 +3,7 @@
  * from scratch and built in, with the losses of all in two charts:
  * npm run example examples/optimization/airfoil.ts -- --epochs 4
  */
-import { mkdir } from 'node:fs/promises';
+import { mkdir, writeFile } from 'node:fs/promises';
 import { parseArgs } from 'node:util';
 import * as tf from '@tensorflow/tfjs-core';
 import { d2l, optim, plot, tryGpu } from 'deepend';
@@ -43,21 +43,21 @@ const files = values.root ? { root: String(values.root) } : {};
 const names = Object.keys(BUILT_IN) as (keyof typeof BUILT_IN)[];
 const losses: Record<string, number[][]> = { 'from-scratch': [], 'built-in': [] };
 for (const name of names) {
-  const [scratchIter, featureDim] = await d2l.getDataCh11(number('batch-size'), 1500, files);
-  const [builtInIter] = await d2l.getDataCh11(number('batch-size'), 1500, files);
+  const [dataIter, featureDim] = await d2l.getDataCh11(number('batch-size'), 1500, files);
   const { initStates, update, hyperparams } = d2l.optimizersCh11[name];
   const states = initStates(featureDim);
   console.log(`${name}, from scratch and built in`);
-  const loading = [scratchIter, featureDim, epochs] as const;
+  const loading = [dataIter, featureDim, epochs] as const;
   const scratch = await d2l.trainCh11(update, states, { ...hyperparams }, ...loading);
   const [trainer, settings] = BUILT_IN[name];
-  const builtIn = await d2l.trainConciseCh11(trainer, settings, builtInIter, epochs);
+  const builtIn = await d2l.trainConciseCh11(trainer, settings, dataIter, epochs);
   losses['from-scratch']?.push(scratch[1]);
   losses['built-in']?.push(builtIn[1]);
   tf.dispose(states);
 }
 
 await mkdir(String(values.out), { recursive: true });
+await writeFile(`${values.out}/losses.json`, JSON.stringify(losses));
 for (const [kind, ys] of Object.entries(losses)) {
   const x = ys[0]?.map((_, i, all) => ((i + 1) / all.length) * epochs) ?? [];
   const axes = { xlabel: 'epoch', ylabel: 'loss', ylim: [0.22, 0.42] as const, legend: names };
