@@ -84,8 +84,8 @@ const GP = rule.object({
 });
 
 /**
- * Section 18.3: the posterior of a Gaussian process with mean 0 and the kernel of `rbfkernel`, given
- * observations.
+ * Section 18.3: the posterior of a Gaussian process with mean 0 and the kernel of `rbfkernel`,
+ * given observations.
  * @throws RangeError when the numbers of points differ, one is not finite, or the covariance is
  *   singular
  * @example

@@ -65,10 +65,10 @@ export function train2d(
   return results;
 }
 
-const AIRFOIL_COLUMNS = 6; // five features and the sound pressure
+const AIRFOIL_COLUMNS = 6; // five features and the noise in decibels
 
 /**
- * Section 12.5: NASA's airfoil self-noise, 1503 rows of five features and the sound pressure, each
+ * Section 12.5: NASA's airfoil self-noise, 1503 rows of five features and the noise, each
  * column standardized over all rows.
  * @param n rows to take from the start
  * @returns the loader, and the number of features: 5
@@ -279,7 +279,8 @@ async function wholeOf(
 function finiteLoss(where: string, loss: number): number {
   if (Number.isFinite(loss)) return loss;
   throw new RangeError(
-    `${where}: expected a finite loss, got ${loss}; lower the learning rate, or standardize the data`,
+    `${where}: expected a finite loss, got ${loss}; lower the learning rate, or standardize the ` +
+      'data',
   );
 }
 

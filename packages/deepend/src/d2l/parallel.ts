@@ -31,7 +31,8 @@ export function splitBatch(
   if (count !== y.shape[0] || devices.length < 1 || devices.length > count) {
     throw new RangeError(
       '[deepend] d2l.splitBatch: expected as many labels as samples, and at least one sample for ' +
-        `each device, got ${count} samples, ${y.shape[0] ?? 0} labels and ${devices.length} devices`,
+        `each device, got ${count} samples, ${y.shape[0] ?? 0} labels and ${devices.length} ` +
+        'devices',
     );
   }
   const cut = (x: tf.Tensor) =>
@@ -40,8 +41,8 @@ export function splitBatch(
 }
 
 /**
- * Section 13.5: copies of parameters on a device, which becomes the current one. The caller disposes
- * them.
+ * Section 13.5: copies of parameters on a device, which becomes the current one. The caller
+ * disposes them.
  */
 export async function getParams(
   params: readonly tf.Tensor[],

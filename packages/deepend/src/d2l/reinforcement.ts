@@ -176,8 +176,8 @@ export function frozenLake(seed = 0, options: FrozenLakeOptions = {}): EnvInfo {
 export function makeEnv(name: string, seed = 0, options: FrozenLakeOptions = {}): EnvInfo {
   if (name === 'FrozenLake-v1') return frozenLake(seed, options);
   throw new RangeError(
-    `[deepend] d2l.makeEnv: expected 'FrozenLake-v1', got ${formatValue(name)}; other environments ` +
-      'of gym need Python',
+    `[deepend] d2l.makeEnv: expected 'FrozenLake-v1', got ${formatValue(name)}; other ` +
+      'environments of gym need Python',
   );
 }
 
@@ -230,7 +230,7 @@ const LEARNING = rule.object({
 });
 
 /**
- * Section 17.3: Q-learning with ε-greedy actions, from episodes in the environment alone.
+ * Section 17.3: Q-learning with ε-greedy actions, from episodes in the environment only.
  * @param gamma discount factor, 0 to 1
  * @param numIters number of episodes
  * @param options.alpha learning rate, up to 1 @default 0.9

@@ -148,7 +148,7 @@ function optimizerOf(name: string, row: Row): OptimizerCh11 {
       if (gradients.length !== params.length || states.length < (row.states && params.length)) {
         throw new RangeError(
           `${where}: expected a gradient and states for each of ${params.length} parameters, got ` +
-            `${gradients.length} gradients and ${states.length} states; make the states by initStates`,
+            `${gradients.length} gradients and ${states.length} states; make them by initStates`,
         );
       }
       tf.tidy(() => {

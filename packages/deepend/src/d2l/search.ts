@@ -208,8 +208,8 @@ export class HPOTuner {
       if (!Number.isFinite(error)) {
         throw new RangeError(
           `[deepend] d2l.HPOTuner: expected a finite error of trial ${i}, got ` +
-            `${formatValue(error)} for ${JSON.stringify(config)}; search records such a trial and ` +
-            'continues',
+            `${formatValue(error)} for ${JSON.stringify(config)}; search records such a trial ` +
+            'and continues',
         );
       }
       this.scheduler.update(config, error);

@@ -112,8 +112,8 @@ export function checkSpace(where: string, space: Space): void {
   const entries = Object.entries(space ?? {});
   if (typeof space !== 'object' || entries.length === 0) {
     throw new TypeError(
-      `${where}: option "space" must be domains by name, such as { lr: spaces.logUniform(1e-4, 1) ` +
-        `}, got ${formatValue(space)}`,
+      `${where}: option "space" must be domains by name, such as ` +
+        `{ lr: spaces.logUniform(1e-4, 1) }, got ${formatValue(space)}`,
     );
   }
   for (const [name, domain] of entries) {
@@ -145,7 +145,8 @@ export function checkConfig(where: string, space: Space, config: Config): void {
 }
 
 /**
- * A configuration of a space at random, as `search` gives it to a trial. It depends only on the space, the seed and the trial's number.
+ * A configuration of a space at random, as `search` gives it to a trial. It depends only on the
+ * space, the seed and the trial's number.
  * @param trial from 0
  */
 export function sample<S extends Space>(space: S, seed: number, trial: number): Config<S> {
