@@ -23,7 +23,10 @@ export interface BandLine {
 }
 
 export interface BandOptions extends ChartOptions {
-  /** Lines or points over the band, with the names of `legend` and the styles of `fmts`. */
+  /**
+   * Lines or points over the band, with the names of `legend` and the styles of `fmts`.
+   * @default none
+   */
   lines?: readonly BandLine[];
 }
 
@@ -45,6 +48,8 @@ const OPACITY = 0.2;
 /**
  * Draws the band between `low` and `high`, and lines over it: matplotlib's `fill_between`.
  * @param x increasing, with a value for each of `low` and `high`
+ * @param band.low the lower edge
+ * @param band.high the upper edge
  * @throws RangeError when the numbers of values differ, or one of the band is not finite
  * @example
  * plotBand(x, { low, high }, { lines: [{ y: mean }], legend: ['mean'], ylabel: 'y' });

@@ -36,7 +36,7 @@ const OPTIONS_2D = rule.object({
  * `showTrace2d`. Prints the last one.
  * @param trainer returns the next `[x1, x2, s1, s2]`; the states s1 and s2 begin at 0
  * @param options.steps @default 20
- * @param options.fGrad the gradient, which the trainer gets as its fifth argument
+ * @param options.fGrad the gradient, which the trainer gets as its fifth argument @default none
  * @throws RangeError when a point is not finite
  * @example
  * const results = d2l.train2d((x1, x2) => [x1 - 0.04 * x1, x2 - 0.8 * x2, 0, 0]);

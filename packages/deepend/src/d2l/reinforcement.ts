@@ -92,6 +92,14 @@ export class GridEnv {
   #state: number;
   #steps = 0;
 
+  /**
+   * @param mdp what each action leads to: `mdp[state][action]`
+   * @param limits.seed seeds the random numbers
+   * @param limits.start the state in which an episode begins
+   * @param limits.maxSteps steps after which an episode ends
+   * @example
+   * const env = new d2l.GridEnv(d2l.frozenLake().mdp, { seed: 1, start: 0, maxSteps: 100 });
+   */
   constructor(
     mdp: EnvInfo['mdp'],
     { seed, ...limits }: { seed: number; start: number; maxSteps: number },

@@ -127,7 +127,13 @@ export class SuccessiveHalvingScheduler extends HPOScheduler {
   readonly #options: { eta: number; rMin: number; rMax: number; prefact: number };
   #queue: HPOConfig[] = [];
 
-  /** @param options.prefact factor of the number of configurations @default 1 */
+  /**
+   * @param options.eta all but 1/eta of the configurations end at a rung
+   * @param options.rMin epochs of the first rung
+   * @param options.rMax epochs of the last rung
+   * @param options.prefact factor of the number of configurations @default 1
+   * @example new d2l.SuccessiveHalvingScheduler(searcher, { eta: 2, rMin: 2, rMax: 10 })
+   */
   constructor(
     readonly searcher: HPOSearcher,
     options: { eta: number; rMin: number; rMax: number; prefact?: number },
@@ -242,6 +248,7 @@ export interface LenetConfig {
  * Section 19.2: the validation error of LeNet on Fashion-MNIST after some epochs.
  * @param options.numTrain training images @default 60000
  * @param options.numTest validation images @default 10000
+ * @param options.seed seeds weights and batches @default 0
  */
 export async function hpoObjectiveLenet(
   { learningRate, batchSize, maxEpochs = 10 }: LenetConfig,
