@@ -64,6 +64,9 @@ export const SECTIONS = {
     ['book/computer-vision', 'Computer vision', '计算机视觉'],
     ['book/nlp-pretraining', 'Language: pretraining', '自然语言处理：预训练'],
     ['book/nlp-applications', 'Language: applications', '自然语言处理：应用'],
+    ['book/reinforcement-learning', 'Reinforcement learning', '强化学习'],
+    ['book/gaussian-processes', 'Gaussian processes', '高斯过程'],
+    ['book/hyperparameter-optimization', 'Hyperparameter search', '超参数优化'],
   ]),
   recipes: section('Recipes', '实例', [
     ['recipes/index', 'All recipes', '全部实例'],

@@ -11,6 +11,7 @@ import {
   schedules,
   showHeatmaps,
 } from 'deepend';
+import { CHAPTER_CHARTS } from './chapter-charts';
 import { type Column, diagram } from './diagram';
 import { bench, bookRun, type SiteRun, siteRun, speed, textRun } from './results';
 
@@ -254,6 +255,7 @@ export const CHARTS: readonly Chart[] = [
   { name: 'descent', draw: () => descent(0.4, 0) },
   { name: 'momentum', draw: () => descent(0.4, 0.5) },
   { name: 'schedules', draw: rates },
+  ...CHAPTER_CHARTS,
   { name: 'threads', draw: threads },
   { name: 'language-models', draw: perplexities },
   { name: 'translation-losses', draw: translationLosses },

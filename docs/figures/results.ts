@@ -46,6 +46,9 @@ interface Bench {
 
 const readJson = <T>(file: string): T => JSON.parse(readFileSync(file, 'utf8')) as T;
 
+/** What a script of the examples has written, with its command. */
+export const keptResult = <T>(name: string): T => readJson(path.join(RUNS, `${name}.json`));
+
 export const siteRun = (name: string): SiteRun => readJson(path.join(RUNS, `${name}.json`));
 
 export const textRun = (name: string): TextRun => readJson(path.join(RUNS, `${name}.json`));

@@ -1,6 +1,6 @@
 /** The examples as a person runs them: on what was built. */
 import { execFile } from 'node:child_process';
-import { readdirSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { promisify } from 'node:util';
@@ -294,11 +294,67 @@ describe('the examples of text', () => {
   }, 120_000);
 });
 
+const airfoil = path.join(process.env.DEEPEND_DATA ?? '', 'airfoil_self_noise.dat');
+const noAirfoil =
+  process.env.DEEPEND_DATA && existsSync(airfoil)
+    ? undefined
+    : 'skipped: set DEEPEND_DATA to the folder of airfoil_self_noise.dat';
+
+describe('the examples of optimization, search and reinforcement', () => {
+  it.skipIf(noAirfoil)(
+    `airfoil: every optimizer reaches the book's loss (${noAirfoil ?? 'real data'})`,
+    async () => {
+      const out = path.join(dir, 'airfoil');
+      const root = process.env.DEEPEND_DATA as string;
+      const output = await run('optimization/airfoil', ['--root', root, '--out', out]);
+      const losses = [...output.matchAll(/^loss: (\d\.\d{3}), /gm)].map(([, loss]) => Number(loss));
+      expect(losses).toHaveLength(14);
+      for (const loss of losses) expect(loss).toBeLessThan(0.25);
+      expect((await fs.readdir(out)).sort()).toEqual([
+        ...['built-in.png', 'from-scratch.png', 'losses.json'],
+      ]);
+    },
+    120_000,
+  );
+
+  it.skipIf(absent)(
+    `search finds a configuration that learns (${absent ?? 'real data'})`,
+    async () => {
+      const out = path.join(dir, 'search');
+      const size = isFull ? { train: 6000, epochs: 9 } : { train: 2560, epochs: 3 };
+      const flags = Object.entries({ ...size, test: 500, out });
+      const args = flags.flatMap(([flag, value]) => [`--${flag}`, `${value}`]);
+      const output = await run('search', args);
+      const error = Number(/^validation error (\d\.\d{3}) after/m.exec(output)?.[1]);
+      expect(error).toBeLessThan(isFull ? 0.3 : 0.6); // chance is 0.9
+      for (const name of ['search.json', 'results.jsonl', 'curves.png'])
+        expect(await fs.pathExists(path.join(out, name))).toBe(true);
+      const again = await run('search', args);
+      expect(again).toMatch(/^continuing the search in .*, which has \d+ results$/m);
+      expect(again).not.toMatch(/^trial /m);
+      expect(again).toContain(/^best of .*$/m.exec(output)?.[0] as string);
+    },
+    240_000,
+  );
+
+  it('frozen-lake reaches the goal, by planning and by learning', async () => {
+    const out = path.join(dir, 'lake');
+    const output = await run('frozen-lake', ['--out', out]);
+    expect(output).toMatch(/^planned: value 0\.774, success 1$/m);
+    expect(output).toMatch(/^learned: value 0\.7\d+, success 1$/m);
+    expect((await fs.readdir(out)).sort()).toEqual(['q-learning.png', 'value-iteration.png']);
+  }, 60_000);
+
+  it('gaussian-process finds the function within its band', async () => {
+    const output = await run('gaussian-process', ['--out', path.join(dir, 'gp')]);
+    expect(Number(/error (\d\.\d{3})$/m.exec(output)?.[1])).toBeLessThan(0.25);
+    expect(Number(/^inside the band (\d\.\d\d)$/m.exec(output)?.[1])).toBeGreaterThan(0.8);
+  }, 60_000);
+});
+
 describe('the examples', () => {
-  const examples = ['.', 'tables', 'text'].flatMap((folder) =>
-    readdirSync(path.join('examples', folder))
-      .filter((name) => name.endsWith('.ts'))
-      .map((name) => path.join(folder, name)),
+  const examples = readdirSync('examples', { recursive: true, encoding: 'utf8' }).filter((name) =>
+    name.endsWith('.ts'),
   );
   it.each(examples)('%s is short', (name) => {
     expect(

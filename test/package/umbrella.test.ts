@@ -23,6 +23,7 @@ const NAMESPACES = [
   'plots',
   'runs',
   'schedules',
+  'spaces',
   'text',
   'transforms',
 ];

@@ -140,6 +140,8 @@ export interface Heatmaps extends HeatmapOptions {
   description?: string;
   /** Lines of text in a cell. @default its value if `values` is true, else none */
   text?: (cell: { row: number; column: number }, matrix: Matrix) => readonly string[];
+  /** Whether a place stays empty, without a frame. @default none does */
+  isEmpty?: (matrix: Matrix) => boolean;
   /** The label of a cell for the pointer; empty for none. @default its value and indices */
   label?: (cell: { row: number; column: number }, matrix: Matrix) => string;
 }
@@ -168,6 +170,7 @@ export function drawHeatmaps(matrices: readonly (readonly Matrix[])[], settings:
       ? ({ row, column }, matrix) => [formatCell(matrix[row]?.[column] ?? Number.NaN)]
       : undefined);
   const marks = all.flatMap((matrix, i): Mark[] => {
+    if (settings.isEmpty?.(matrix)) return [];
     const box = boxes[i] as Box;
     const head = settings.cells[i];
     return [

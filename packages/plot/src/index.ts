@@ -1,6 +1,7 @@
 /** Charts and image grids as SVG, PNG, HTML and text, without a browser. */
 export { Animator } from './animator';
 export type { Annotation } from './annotate';
+export { type BandLine, type BandOptions, plotBand } from './band';
 export { type BarError, type BarsOptions, plotBars } from './bars';
 export type { TerminalOptions } from './characters';
 export type { ColormapName } from './colormap';
@@ -17,6 +18,7 @@ export {
   type FiltersOptions,
 } from './filters';
 export { type FunctionClassesOptions, showFunctionClasses } from './function-classes';
+export { type GridWorldOptions, type GridWorldStep, showGridWorld } from './grid-world';
 export { type HeatmapOptions, heatmap, type ShowHeatmapsOptions, showHeatmaps } from './heatmap';
 
 export { figureStyle, hoverScript } from './html';

@@ -39,5 +39,6 @@ export {
   WorstSamples,
   worstClasses,
 } from './reports';
+export * from './search';
 export { Timer } from './timer';
 export { train, trainEpoch } from './train';

@@ -55,6 +55,7 @@ export {
 } from '@deepend/plot';
 export { Accumulator, Timer } from '@deepend/trainer';
 export * from './bert-data';
+export * from './gaussian-process';
 export * from './kaggle-images';
 export * from './linear-models';
 export * from './models';
@@ -69,8 +70,12 @@ export {
   type PlotOptions,
   Trainer,
 } from './object-oriented';
+export * from './optimization';
+export * from './parallel';
 export * from './plotting';
 export * from './regularization';
+export * from './reinforcement';
+export * from './search';
 export * from './tables';
 export * from './text';
 export * from './text-data';

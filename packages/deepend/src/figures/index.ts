@@ -13,12 +13,14 @@ export {
   hoverScript,
   ProgressBoard,
   plot,
+  plotBand,
   plotBars,
   plotConfusionMatrix,
   plotContours,
   plotRuns,
   show,
   showFunctionClasses,
+  showGridWorld,
   showHeatmaps,
   showImages,
   showTrace2d,
@@ -27,4 +29,5 @@ export { showFeatureMaps, showFilters } from './filters';
 export { type LossLandscape, type LossLandscapeOptions, lossLandscape } from './loss-landscape';
 export { plotLrFind } from './lr-find';
 export { showPredictions } from './predictions';
+export { type PlotSearchOptions, plotSearch } from './search';
 export { showTopLosses } from './top-losses';

@@ -1,0 +1,91 @@
+/** The folder of a search: what is searched, and a line for each job that has ended. */
+import { readFile } from 'node:fs/promises';
+import path from 'node:path';
+import { appendToFile, formatValue, writeFileAtomic } from '@deepend/core';
+import type { SearchResult } from './types';
+
+const WRITING = { where: '[trainer] search' };
+const SETTINGS = 'search.json';
+const RESULTS = 'results.jsonl';
+
+/** What must be the same when a search is resumed. */
+export type SearchSettings = Readonly<Record<string, unknown>>;
+
+/** Numbers that may be larger when a search is resumed: they only add trials. */
+const GROWING = ['numTrials', 'rounds'];
+
+export class SearchFolder {
+  readonly #dir: string;
+
+  private constructor(dir: string) {
+    this.#dir = dir;
+  }
+
+  /**
+   * Begins a search in a folder, or continues the one that is there.
+   * @returns the folder, and the results that it has
+   * @throws Error when another search is there, or a file is damaged
+   */
+  static async open(
+    dir: string,
+    settings: SearchSettings,
+  ): Promise<[folder: SearchFolder, results: SearchResult[]]> {
+    const folder = new SearchFolder(dir);
+    const before = await readIfThere(path.join(dir, SETTINGS));
+    const text = `${JSON.stringify(settings, null, 2)}\n`;
+    if (before !== undefined) checkSame(dir, JSON.parse(before), JSON.parse(text));
+    if (before !== text) await writeFileAtomic(path.join(dir, SETTINGS), text, WRITING);
+    const content = (await readIfThere(path.join(dir, RESULTS))) ?? '';
+    const complete = content.slice(0, content.lastIndexOf('\n') + 1);
+    // A crash during an append leaves a part of a line.
+    if (complete !== content) await writeFileAtomic(path.join(dir, RESULTS), complete, WRITING);
+    return [folder, complete.split('\n').flatMap((line, i) => parse(line, { dir, line: i + 1 }))];
+  }
+
+  append(result: SearchResult): Promise<void> {
+    return appendToFile(path.join(this.#dir, RESULTS), `${JSON.stringify(result)}\n`, WRITING);
+  }
+
+  /** The folder of a trial, for what its objective writes. */
+  trial(trial: number): string {
+    return path.join(this.#dir, 'trials', String(trial));
+  }
+}
+
+async function readIfThere(file: string): Promise<string | undefined> {
+  return readFile(file, 'utf8').catch((error: NodeJS.ErrnoException) => {
+    if (error.code === 'ENOENT') return undefined;
+    throw error;
+  });
+}
+
+function parse(text: string, { dir, line }: { dir: string; line: number }): SearchResult[] {
+  if (text === '') return [];
+  try {
+    return [JSON.parse(text) as SearchResult];
+  } catch {
+    throw new Error(
+      `[trainer] search: line ${line} of ${path.join(dir, RESULTS)} is damaged: ` +
+        `${formatValue(text)}; remove the line, and its job runs again`,
+    );
+  }
+}
+
+/** @throws Error naming the first setting that differs */
+function checkSame(dir: string, before: SearchSettings, now: SearchSettings): void {
+  const flat = (settings: SearchSettings): Map<string, string> => {
+    const { scheduler, ...rest } = settings as { scheduler: object };
+    const entries = Object.entries({ ...rest, ...scheduler });
+    return new Map(entries.map(([key, value]) => [key, JSON.stringify(value)]));
+  };
+  const [old, fresh] = [flat(before), flat(now)];
+  for (const key of new Set([...old.keys(), ...fresh.keys()])) {
+    if (old.get(key) === fresh.get(key)) continue;
+    if (GROWING.includes(key) && Number(fresh.get(key)) > Number(old.get(key))) continue;
+    throw new Error(
+      `[trainer] search: expected the settings of the search in ${dir} to resume it, got ` +
+        `"${key}" ${fresh.get(key) ?? 'none'} instead of ${old.get(key) ?? 'none'}; give another ` +
+        'folder as "out"',
+    );
+  }
+}
