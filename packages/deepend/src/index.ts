@@ -100,6 +100,8 @@ export {
   type Evaluation,
   earlyStopping,
   evaluate,
+  type GanOptions,
+  type GanRecord,
   type LrFind,
   type LrFindOptions,
   lrFind,
@@ -112,6 +114,7 @@ export {
   type TrainResult,
   topLosses,
   train,
+  trainGan,
   worstClasses,
 } from '@deepend/trainer';
 export * as d2l from './d2l';

@@ -54,6 +54,7 @@ export {
   showTrace2d,
 } from '@deepend/plot';
 export { Accumulator, Timer } from '@deepend/trainer';
+export * from './gan';
 export * from './models';
 export * from './text';
 export * from './text-data';
