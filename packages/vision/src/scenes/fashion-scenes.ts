@@ -144,9 +144,16 @@ function loaderOf(where: string, clothes: Dataset, options: SceneLoaderOptions) 
   const chosen = classes ? pickClasses(where, clothes, classes) : clothes;
   const style = styleOf(where, options);
   const names = chosen.classNames as readonly string[];
-  const sceneAt = (epoch: number, number: number) => {
-    const next = sfc32(seed, fresh ? epoch : 0, 1 + number); // lane 0 shuffles
+  const sceneOf = (epoch: number, number: number) => {
+    const next = sfc32(seed, epoch, 1 + number); // lane 0 shuffles
     return makeScene(chosen, style, () => next() / 2 ** 32);
+  };
+  const kept = new Map<number, Scene>(); // scenes that do not change are made once
+  const sceneAt = (epoch: number, number: number) => {
+    if (fresh) return sceneOf(epoch, number);
+    const scene = kept.get(number) ?? sceneOf(0, number);
+    kept.set(number, scene);
+    return scene;
   };
   return makeLoader<Tensor3D | SceneLabels>(where, {
     numSamples: numScenes,
@@ -167,8 +174,13 @@ function loaderOf(where: string, clothes: Dataset, options: SceneLoaderOptions) 
 }
 
 const imagesOf = (scenes: readonly Scene[]) => {
-  const [{ shape }] = scenes as [Scene, ...Scene[]];
-  return tensor4d(joined(Float32Array, scenes, 'image'), [scenes.length, ...shape]);
+  const [first] = scenes as [Scene, ...Scene[]];
+  const values = new Float32Array(scenes.length * first.image.length);
+  scenes.forEach(({ image }, i) => {
+    const start = i * image.length;
+    for (let j = 0; j < image.length; j++) values[start + j] = (image[j] as number) / 255;
+  });
+  return tensor4d(values, [scenes.length, ...first.shape]);
 };
 
 /** Labels of a batch, by target. */
@@ -202,20 +214,11 @@ function pixelsOf(
   { shape: [height, width] }: SceneStyle,
   field: 'mask' | 'instances',
 ): Tensor3D {
-  return tensor3d(joined(Int32Array, scenes, field), [scenes.length, height, width], 'int32');
-}
-
-function joined<T extends Float32Array | Int32Array>(
-  Kind: new (length: number) => T,
-  scenes: readonly Scene[],
-  field: 'image' | 'mask' | 'instances',
-): T {
-  const size = scenes[0]?.[field].length ?? 0;
-  const values = new Kind(scenes.length * size);
+  const values = new Int32Array(scenes.length * height * width);
   scenes.forEach((scene, i) => {
-    values.set(scene[field], i * size);
+    values.set(scene[field], i * height * width);
   });
-  return values;
+  return tensor3d(values, [scenes.length, height, width], 'int32');
 }
 
 function checkClothes(where: string, clothes: Dataset): void {

@@ -22,13 +22,15 @@ export interface SceneStyle {
   readonly clutter: number;
 }
 
+type Box = readonly [x1: number, y1: number, x2: number, y2: number];
+
 /** An image with what is in it. */
 export interface Scene {
-  /** float32 `[height, width, channels]` in [0, 1]. */
-  readonly image: Float32Array;
+  /** `[height, width, channels]`. */
+  readonly image: Uint8Array;
   readonly shape: ImageShape;
   /** `[x1, y1, x2, y2]` of the visible pixels of each object, as fractions of the image. */
-  readonly boxes: readonly (readonly [number, number, number, number])[];
+  readonly boxes: readonly Box[];
   /** Class of each object. */
   readonly labels: readonly number[];
   /** `[height, width]`: class + 1 of each pixel, 0 for the background. */
@@ -66,7 +68,10 @@ export function makeScene(clothes: Dataset, style: SceneStyle, rng: Rng): Scene 
     });
   });
   addNoise(image, style.noise, rng);
-  return { image, shape, mask, instances, ...visible(placed, instances, shape) };
+  const bytes = Uint8Array.from(image, (value) =>
+    Math.min(255, Math.max(0, Math.round(255 * value))),
+  );
+  return { image: bytes, shape, mask, instances, ...visible(placed, instances, shape) };
 }
 
 const between = (rng: Rng, [min, max]: Range) => min + (max - min) * rng();
@@ -170,7 +175,7 @@ function shapeOf(rng: Rng, [height, width]: Range): (x: number, y: number) => bo
       : Math.hypot(x - x0, y - y0) < radius;
 }
 
-/** Adds normal noise (Box and Muller 1958) and brings all pixels into [0, 1]. */
+/** Adds normal noise. Box and Muller 1958. */
 function addNoise(image: Float32Array, noise: number, rng: Rng): void {
   for (let i = 0; i < image.length; i += 2) {
     const radius = noise * Math.sqrt(-2 * Math.log(1 - rng()));
@@ -178,23 +183,24 @@ function addNoise(image: Float32Array, noise: number, rng: Rng): void {
     image[i] = (image[i] as number) + radius * Math.cos(angle);
     if (i + 1 < image.length) image[i + 1] = (image[i + 1] as number) + radius * Math.sin(angle);
   }
-  for (let i = 0; i < image.length; i++) image[i] = Math.min(1, Math.max(0, image[i] as number));
 }
 
 /** Boxes and classes of what is visible; an object that others cover has none. */
-function visible(placed: readonly Placed[], instances: Int32Array, shape: ImageShape) {
-  const [height, width] = shape;
-  const boxes: [number, number, number, number][] = [];
-  const labels: number[] = [];
-  placed.forEach(({ label }, i) => {
-    const bounds = boundsOf(
-      Uint8Array.from(instances, (id) => (id === i + 1 ? 1 : 0)),
-      width,
-    );
-    if (!bounds) return;
-    const { left, top, right, bottom } = bounds;
-    boxes.push([left / width, top / height, right / width, bottom / height]);
-    labels.push(label);
+function visible(placed: readonly Placed[], instances: Int32Array, [height, width]: ImageShape) {
+  const bounds = boundsOf(instances, width);
+  const seen = placed.flatMap(({ label }, i) => {
+    const box = bounds.get(i + 1);
+    return box ? [{ label, box }] : [];
   });
-  return { boxes, labels };
+  return {
+    boxes: seen.map(
+      ({ box: [left, top, right, bottom] }): Box => [
+        left / width,
+        top / height,
+        right / width,
+        bottom / height,
+      ],
+    ),
+    labels: seen.map(({ label }) => label),
+  };
 }

@@ -41,18 +41,24 @@ export function silhouette(pixels: Uint8Array, height: number, width: number): U
   return mask;
 }
 
-/** The smallest rectangle that holds all ones of a mask, or undefined when it has none. */
-export function boundsOf(mask: Uint8Array, width: number) {
-  let [left, top, right, bottom] = [width, mask.length, -1, -1];
-  mask.forEach((value, at) => {
-    if (value === 0) return;
+type Bounds = [left: number, top: number, right: number, bottom: number];
+
+/** The smallest rectangle around the pixels of each id but 0; right and bottom are exclusive. */
+export function boundsOf(ids: ArrayLike<number>, width: number): Map<number, Bounds> {
+  const bounds = new Map<number, Bounds>();
+  for (let at = 0; at < ids.length; at++) {
+    const id = ids[at] as number;
+    if (id === 0) continue;
     const [row, column] = [Math.floor(at / width), at % width];
-    left = Math.min(left, column);
-    right = Math.max(right, column + 1);
-    top = Math.min(top, row);
-    bottom = Math.max(bottom, row + 1);
-  });
-  return right < 0 ? undefined : { left, top, right, bottom };
+    const known = bounds.get(id);
+    if (!known) bounds.set(id, [column, row, column + 1, row + 1]);
+    else {
+      if (column < known[0]) known[0] = column;
+      if (column >= known[2]) known[2] = column + 1;
+      known[3] = row + 1; // rows come in order
+    }
+  }
+  return bounds;
 }
 
 /**
@@ -66,9 +72,10 @@ export function cutOut(
   { height, width, longest, flip }: CutOptions,
 ): Cutout | undefined {
   const whole = silhouette(pixels, height, width);
-  const bounds = boundsOf(whole, width);
+  const bounds = boundsOf(whole, width).get(1);
   if (!bounds) return undefined;
-  const [w, h] = [bounds.right - bounds.left, bounds.bottom - bounds.top];
+  const [left, top, right, bottom] = bounds;
+  const [w, h] = [right - left, bottom - top];
   const scale = longest / Math.max(w, h);
   const [newWidth, newHeight] = [w, h].map((side) => Math.max(1, Math.round(side * scale)));
   const [columns, rows] = [newWidth as number, newHeight as number];
@@ -77,11 +84,11 @@ export function cutOut(
   for (let row = 0; row < rows; row++) {
     for (let column = 0; column < columns; column++) {
       const from = flip ? columns - 1 - column : column;
-      const x = bounds.left + ((from + 0.5) * w) / columns - 0.5;
-      const y = bounds.top + ((row + 0.5) * h) / rows - 0.5;
+      const x = left + ((from + 0.5) * w) / columns - 0.5;
+      const y = top + ((row + 0.5) * h) / rows - 0.5;
       const at = row * columns + column;
-      mask[at] = sample(whole, [height, width], [x, y]) >= 0.5 ? 1 : 0;
-      gray[at] = sample(pixels, [height, width], [x, y]) / 255;
+      mask[at] = sample({ values: whole, height, width }, x, y) >= 0.5 ? 1 : 0;
+      gray[at] = sample({ values: pixels, height, width }, x, y) / 255;
     }
   }
   return { width: columns, height: rows, gray, mask };
@@ -95,20 +102,20 @@ export interface CutOptions {
   flip: boolean;
 }
 
+interface Plane {
+  /** `[height, width]` */
+  readonly values: Uint8Array;
+  readonly height: number;
+  readonly width: number;
+}
+
 /** The bilinear value at a place; places outside the image take its border. */
-function sample(
-  values: Uint8Array,
-  [height, width]: readonly [number, number],
-  [x, y]: readonly [number, number],
-): number {
+function sample({ values, height, width }: Plane, x: number, y: number): number {
   const [left, top] = [Math.floor(x), Math.floor(y)];
   const [dx, dy] = [x - left, y - top];
-  const value = (row: number, column: number) => {
-    const r = Math.min(height - 1, Math.max(0, row));
-    const c = Math.min(width - 1, Math.max(0, column));
-    return values[r * width + c] as number;
-  };
-  const upper = value(top, left) * (1 - dx) + value(top, left + 1) * dx;
-  const lower = value(top + 1, left) * (1 - dx) + value(top + 1, left + 1) * dx;
+  const [x0, x1] = [Math.max(0, left), Math.min(width - 1, left + 1)];
+  const [y0, y1] = [Math.max(0, top) * width, Math.min(height - 1, top + 1) * width];
+  const upper = (values[y0 + x0] as number) * (1 - dx) + (values[y0 + x1] as number) * dx;
+  const lower = (values[y1 + x0] as number) * (1 - dx) + (values[y1 + x1] as number) * dx;
   return upper * (1 - dy) + lower * dy;
 }
