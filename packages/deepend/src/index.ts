@@ -117,6 +117,7 @@ export {
   trainGan,
   worstClasses,
 } from '@deepend/trainer';
+export * as vision from '@deepend/vision';
 export * as d2l from './d2l';
 export { startDashboard } from './dashboard/start';
 export * as plots from './figures';

@@ -43,3 +43,4 @@ export {
   take,
   toTfDataset,
 } from '@deepend/data';
+export { fashionScenes } from '@deepend/vision';
