@@ -9,3 +9,6 @@ export {
   sceneLoader,
 } from './scenes/fashion-scenes';
 export type { Scene } from './scenes/scene';
+export * from './segmentation/index';
+export type { Box, JointTransform, VisionImage, VisionSample } from './transforms/index';
+export * as joint from './transforms/index';

@@ -56,6 +56,7 @@ export {
 export { Accumulator, Timer } from '@deepend/trainer';
 export * from './gan';
 export * from './models';
+export * from './segmentation';
 export * from './text';
 export * from './text-data';
 
