@@ -10,5 +10,6 @@ export {
 } from './scenes/fashion-scenes';
 export type { Scene } from './scenes/scene';
 export * from './segmentation/index';
+export * from './style/index';
 export type { Box, JointTransform, VisionImage, VisionSample } from './transforms/index';
 export * as joint from './transforms/index';
