@@ -1,4 +1,18 @@
 /** Vision: boxes, anchors, detection data sets, scores and models. */
+
+export { type DetectionOptions, type Detections, multiboxDetection } from './anchors/detection';
+export { offsetBoxes, offsetInverse } from './anchors/offsets';
+export { multiboxPrior, type PriorOptions } from './anchors/prior';
+export {
+  type AssignOptions,
+  assignAnchors,
+  type MultiboxTarget,
+  multiboxTarget,
+} from './anchors/target';
+export { boxCenterToCorner, boxCornerToCenter, type ClipOptions, clipBoxes } from './boxes/convert';
+export type { Box, Boxes, BoxesLike } from './boxes/format';
+export { boxIou } from './boxes/iou';
+export { type NmsOptions, nms } from './boxes/nms';
 export type { VisionBatch, VisionLoader } from './loader';
 export {
   type FashionScenesOptions,
