@@ -15,6 +15,15 @@ export { boxIou } from './boxes/iou';
 export { type NmsOptions, nms } from './boxes/nms';
 export type { VisionBatch, VisionLoader } from './loader';
 export {
+  type Detector,
+  type DetectorOutputs,
+  detectObjects,
+  evaluateDetector,
+  ssdLoss,
+  truthsOf,
+} from './models/detector';
+export { TinySSD, type TinySSDOptions } from './models/tiny-ssd';
+export {
   type FashionScenesOptions,
   fashionScenes,
   type SceneLabels,
@@ -23,3 +32,9 @@ export {
   sceneLoader,
 } from './scenes/fashion-scenes';
 export type { Scene } from './scenes/scene';
+export {
+  type MeanAveragePrecision,
+  type MeanAveragePrecisionOptions,
+  meanAveragePrecision,
+  type Truth,
+} from './scores/mean-average-precision';

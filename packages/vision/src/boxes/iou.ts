@@ -71,7 +71,7 @@ export function pairwiseIou(first: Float32Array, second: Float32Array): Float32A
 }
 
 /** IoU of the boxes that begin at `i` of `a` and at `j` of `b`. */
-export function iouOf(a: Float32Array, i: number, ...[b, j]: [b: Float32Array, j: number]): number {
+export function iouOf(a: Numbers, i: number, ...[b, j]: [b: Numbers, j: number]): number {
   const { x1, y1, x2, y2 } = corners(a, i);
   const { x1: u1, y1: v1, x2: u2, y2: v2 } = corners(b, j);
   const width = Math.min(x2, u2) - Math.max(x1, u1);
@@ -81,7 +81,9 @@ export function iouOf(a: Float32Array, i: number, ...[b, j]: [b: Float32Array, j
   return inter / ((x2 - x1) * (y2 - y1) + (u2 - u1) * (v2 - v1) - inter);
 }
 
-const corners = (boxes: Float32Array, at: number) => ({
+type Numbers = ArrayLike<number>;
+
+const corners = (boxes: Numbers, at: number) => ({
   x1: boxes[at] as number,
   y1: boxes[at + 1] as number,
   x2: boxes[at + 2] as number,
