@@ -1,6 +1,12 @@
 /** Vision: boxes, anchors, detection data sets, scores and models. */
 
-export { type DetectionOptions, type Detections, multiboxDetection } from './anchors/detection';
+export {
+  type DetectionOptions,
+  type Detections,
+  multiboxDetection,
+  type Predicted,
+  predictBoxes,
+} from './anchors/detection';
 export { offsetBoxes, offsetInverse } from './anchors/offsets';
 export { multiboxPrior, type PriorOptions } from './anchors/prior';
 export {

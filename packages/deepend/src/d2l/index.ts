@@ -57,6 +57,7 @@ export { Accumulator, Timer } from '@deepend/trainer';
 export * from './models';
 export * from './text';
 export * from './text-data';
+export * from './vision';
 
 type BookLoss = Loss<tf.Scalar | null>;
 /** Learning rate and optimizer, such as `{ lr: 0.1 }` or `{ lr: 0.01, optimizer: 'adam' }`. */

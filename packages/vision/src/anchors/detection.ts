@@ -76,7 +76,7 @@ interface Outputs {
 }
 
 /** The box of each anchor of one image, its most probable class and that class's probability. */
-interface Predicted {
+export interface Predicted {
   readonly boxes: Float32Array;
   readonly labels: Int32Array;
   readonly scores: Float32Array;
