@@ -77,13 +77,14 @@ def basics():
     a, b = boxes(5, "a"), boxes(4, "b")
     data = torch.zeros(1, 1, 3, 5)
     anchors = d2l.multibox_prior(data, [0.3, 0.6], [1, 2, 0.5])
-    assigned = d2l.assign_anchor_to_bbox(b, anchors[0], "cpu")
+    truths = boxes(4, "truths", 0.9)  # large, so that no two anchors cover one of them wholly, which would be a tie
+    assigned = d2l.assign_anchor_to_bbox(truths, anchors[0], "cpu")
     offsets = 2 * numbers(5 * 4, "offsets").reshape(5, 4) - 1
     return {
         "a": rounded(a), "b": rounded(b),
         "center": rounded(d2l.box_corner_to_center(a)), "iou": rounded(d2l.box_iou(a, b)),
-        "anchors": rounded(anchors), "assigned": assigned.tolist(),
-        "assigned04": d2l.assign_anchor_to_bbox(b, anchors[0], "cpu", 0.4).tolist(),
+        "anchors": rounded(anchors), "truths": rounded(truths), "assigned": assigned.tolist(),
+        "assigned04": d2l.assign_anchor_to_bbox(truths, anchors[0], "cpu", 0.4).tolist(),
         "offsets": rounded(d2l.offset_boxes(a[:4], b)),
         "moves": rounded(offsets), "moved": rounded(d2l.offset_inverse(a, offsets)),
     }

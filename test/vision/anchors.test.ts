@@ -45,7 +45,7 @@ describe('multiboxPrior', () => {
 
 describe('assignAnchors', () => {
   it('assigns as the book does, and no box is left out', () => {
-    const [anchors, boxes] = [flat(basics.anchors), flat(basics.b)];
+    const [anchors, boxes] = [flat(basics.anchors), flat(basics.truths)];
     expect([...assignAnchors(anchors, boxes)]).toEqual(basics.assigned);
     const assigned = assignAnchors(anchors, boxes, { iouThreshold: 0.4 });
     expect([...assigned]).toEqual(basics.assigned04);

@@ -5,6 +5,8 @@ import * as tf from '@tensorflow/tfjs-core';
 import { type Boxes, readBoxes, toRows } from './format';
 
 const WHERE = '[vision] boxIou';
+/** Added to areas, so that one of 0 divides nothing; in float32 it changes no other. */
+const TINY = 1e-30;
 
 /**
  * The intersection over union of each pair of boxes [x1, y1, x2, y2], 0 to 1 (the Jaccard index).
@@ -50,11 +52,16 @@ function iouOfTensors(boxes1: tf.Tensor, boxes2: tf.Tensor): tf.Tensor2D {
     const b = columns(boxes2, [1, -1]); // each [1, m]
     const area = ([x1, y1, x2, y2]: Columns) => tf.mul(tf.sub(x2, x1), tf.sub(y2, y1));
     const shared = (from: 0 | 1, to: 2 | 3) =>
-      tf.relu(tf.sub(tf.minimum(a[to], b[to]), tf.maximum(a[from], b[from])));
+      tf.relu(tf.sub(least(a[to], b[to]), greatest(a[from], b[from])));
     const inter = tf.mul(shared(0, 2), shared(1, 3)); // [n, m]
-    return tf.divNoNan(inter, tf.sub(tf.add(area(a), area(b)), inter)) as tf.Tensor2D;
+    const union = tf.sub(tf.add(area(a), area(b)), inter);
+    return tf.div(inter, tf.add(union, TINY)) as tf.Tensor2D; // divNoNan has no gradient
   });
 }
+
+/** Like `tf.maximum`, whose gradient fails where shapes are broadcast; so does that of `tf.minimum`. */
+const greatest = (a: tf.Tensor, b: tf.Tensor) => tf.add(a, tf.relu(tf.sub(b, a)));
+const least = (a: tf.Tensor, b: tf.Tensor) => tf.sub(a, tf.relu(tf.sub(a, b)));
 
 type Columns = [tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor];
 
