@@ -23,8 +23,8 @@ beforeAll(() => use('simd'));
 
 const tensorOf = ({ shape, values }: { shape: number[]; values: number[] }) =>
   tf.tensor(values, shape);
-const valueOf = (scalar: tf.Tensor) => scalar.dataSync()[0] as number;
-const difference = (a: tf.Tensor, b: tf.Tensor) => valueOf(tf.max(tf.abs(tf.sub(a, b))));
+const numberOf = (scalar: tf.Tensor) => scalar.dataSync()[0] as number;
+const difference = (a: tf.Tensor, b: tf.Tensor) => numberOf(tf.max(tf.abs(tf.sub(a, b))));
 
 const LAYERS = {
   contentLayers: ['features.5'],
@@ -65,9 +65,9 @@ describe('the losses of style transfer', () => {
         ) as [tf.Tensor, tf.Tensor, tf.Tensor];
         expect(difference(gram(yHat), tensorOf(golden.style.gram))).toBeLessThan(1e-6);
         const gramY = gram(other);
-        expect(valueOf(contentLoss(yHat, y))).toBeCloseTo(golden.style.contentLoss, 5);
-        expect(valueOf(styleLoss(yHat, gramY))).toBeCloseTo(golden.style.styleLoss, 6);
-        expect(valueOf(tvLoss(yHat))).toBeCloseTo(golden.style.tvLoss, 5);
+        expect(numberOf(contentLoss(yHat, y))).toBeCloseTo(golden.style.contentLoss, 5);
+        expect(numberOf(styleLoss(yHat, gramY))).toBeCloseTo(golden.style.styleLoss, 6);
+        expect(numberOf(tvLoss(yHat))).toBeCloseTo(golden.style.tvLoss, 5);
         const gradient = tf.grad((x: tf.Tensor) =>
           tf.addN([
             contentLoss(x, y),
@@ -76,7 +76,7 @@ describe('the losses of style transfer', () => {
           ] as tf.Scalar[]),
         )(yHat);
         const expected = tensorOf(golden.style.gradient);
-        const largest = valueOf(tf.max(tf.abs(expected)));
+        const largest = numberOf(tf.max(tf.abs(expected)));
         expect(difference(gradient, expected) / largest).toBeLessThan(1e-5);
       }),
     );

@@ -1,5 +1,34 @@
 /** Vision: boxes, anchors, detection data sets, scores and models. */
+
+export {
+  type DetectionOptions,
+  type Detections,
+  multiboxDetection,
+  type Predicted,
+  predictBoxes,
+} from './anchors/detection';
+export { offsetBoxes, offsetInverse } from './anchors/offsets';
+export { multiboxPrior, type PriorOptions } from './anchors/prior';
+export {
+  type AssignOptions,
+  assignAnchors,
+  type MultiboxTarget,
+  multiboxTarget,
+} from './anchors/target';
+export { boxCenterToCorner, boxCornerToCenter, type ClipOptions, clipBoxes } from './boxes/convert';
+export type { Box, Boxes, BoxesLike } from './boxes/format';
+export { boxIou } from './boxes/iou';
+export { type NmsOptions, nms } from './boxes/nms';
 export type { VisionBatch, VisionLoader } from './loader';
+export {
+  type Detector,
+  type DetectorOutputs,
+  detectObjects,
+  evaluateDetector,
+  ssdLoss,
+  truthsOf,
+} from './models/detector';
+export { TinySSD, type TinySSDOptions } from './models/tiny-ssd';
 export {
   type FashionScenesOptions,
   fashionScenes,
@@ -9,7 +38,13 @@ export {
   sceneLoader,
 } from './scenes/fashion-scenes';
 export type { Scene } from './scenes/scene';
+export {
+  type MeanAveragePrecision,
+  type MeanAveragePrecisionOptions,
+  meanAveragePrecision,
+  type Truth,
+} from './scores/mean-average-precision';
 export * from './segmentation/index';
 export * from './style/index';
-export type { Box, JointTransform, VisionImage, VisionSample } from './transforms/index';
+export type { JointTransform, VisionImage, VisionSample } from './transforms/index';
 export * as joint from './transforms/index';

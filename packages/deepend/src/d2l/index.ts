@@ -59,6 +59,7 @@ export * from './models';
 export * from './segmentation';
 export * from './text';
 export * from './text-data';
+export * from './vision';
 
 type BookLoss = Loss<tf.Scalar | null>;
 /** Learning rate and optimizer, such as `{ lr: 0.1 }` or `{ lr: 0.01, optimizer: 'adam' }`. */

@@ -1,7 +1,8 @@
 /** Crop, flip, resize and rotate an image together with its boxes and its mask. */
 import { formatValue, type ImageShape } from '@deepend/core';
 import { resizeImages } from '@deepend/data';
-import { type Box, checkSample, type VisionSample } from './sample';
+import type { Box } from '../boxes/format';
+import { checkSample, type VisionSample } from './sample';
 
 /** A window of an image in pixels. */
 export interface CropWindow {

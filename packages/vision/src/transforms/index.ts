@@ -8,4 +8,4 @@ export {
   randomRotation,
   resizeTo,
 } from './random';
-export type { Box, VisionImage, VisionSample } from './sample';
+export type { VisionImage, VisionSample } from './sample';

@@ -1,8 +1,6 @@
 /** An image with boxes and a mask, which transforms change together. */
 import { formatValue, type ImageShape, isUint8Array } from '@deepend/core';
-
-/** `[x1, y1, x2, y2]` as fractions of the image: left, top, right, bottom. */
-export type Box = readonly [x1: number, y1: number, x2: number, y2: number];
+import type { Box } from '../boxes/format';
 
 /** An image in bytes. */
 export interface VisionImage {
@@ -14,7 +12,7 @@ export interface VisionImage {
 /** An image and what is known of its places. */
 export interface VisionSample {
   readonly image: VisionImage;
-  /** Boxes of objects, as fractions of the image. @default none */
+  /** `[x1, y1, x2, y2]` of each object, as fractions of the image. @default none */
   readonly boxes?: readonly Box[];
   /** The class of each box. @default none */
   readonly labels?: readonly number[];
