@@ -19,6 +19,7 @@ export { boxCenterToCorner, boxCornerToCenter, type ClipOptions, clipBoxes } fro
 export type { Box, Boxes, BoxesLike } from './boxes/format';
 export { boxIou } from './boxes/iou';
 export { type NmsOptions, nms } from './boxes/nms';
+export { readImage } from './images';
 export type { VisionBatch, VisionLoader } from './loader';
 export {
   type Detector,

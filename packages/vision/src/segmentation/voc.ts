@@ -2,8 +2,9 @@
 import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { checkOptions, formatValue, rule } from '@deepend/core';
-import { DataError, type DownloadOptions, decodeImage, downloadExtract } from '@deepend/data';
+import { DataError, type DownloadOptions, downloadExtract } from '@deepend/data';
 import type { Tensor3D } from '@tensorflow/tfjs-core';
+import { readImage } from '../images';
 import type { VisionLoader } from '../loader';
 import { type JointTransform, randomCrop } from '../transforms/random';
 import type { VisionImage } from '../transforms/sample';
@@ -33,11 +34,6 @@ const fileOf = (vocDir: string, name: string, kind: 'image' | 'mask') =>
   kind === 'image'
     ? path.join(vocDir, 'JPEGImages', `${name}.jpg`)
     : path.join(vocDir, 'SegmentationClass', `${name}.png`);
-
-async function readImage(file: string): Promise<VisionImage> {
-  const { pixels, shape } = await decodeImage(file, 3);
-  return { data: pixels, shape };
-}
 
 function requireSameSize(vocDir: string, name: string, [image, mask]: [VisionImage, VisionImage]) {
   const [height, width] = image.shape;
