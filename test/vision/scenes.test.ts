@@ -97,7 +97,8 @@ describe('sceneLoader', () => {
       objects: [1, 1],
       objectSize: [20, 20],
     });
-    boxes.forEach(([[, x1, y1, x2, y2]], scene) => {
+    boxes.forEach((rows, scene) => {
+      const [, x1, y1, x2, y2] = rows[0] as number[];
       const [x, y] = [
         28 * ((x1 as number) + (x2 as number)),
         20 * ((y1 as number) + (y2 as number)),

@@ -20,7 +20,7 @@ export interface ImageObjects {
 interface CommonOptions {
   /** Unit of the boxes: parts of the image's width and height, or its pixels. */
   unit?: 'fraction' | 'pixel';
-  /** Colours such as '#D55E00', in turn. @default five that differ for colour-blind people too */
+  /** Colours such as '#D55E00', in turn. @default ten */
   colors?: readonly string[];
   /** Width of the lines in pixels. @default 2 */
   lineWidth?: number;
@@ -68,8 +68,11 @@ const OBJECTS = rule.object({
   titles: rule.list(rule.string(), 'a list of strings').optional(),
 });
 
-/** As the book's blue, green, red, magenta and cyan, and two more. */
-const COLORS = ['#0072B2', '#009E73', '#D55E00', '#CC79A7', '#0F9AEC', '#6B5200', '#7F3C8D'];
+/** As the book's blue, green, red, magenta and cyan, and five more. */
+const COLORS = [
+  ...['#0072B2', '#009E73', '#D55E00', '#CC79A7', '#0F9AEC'],
+  ...['#6B5200', '#7F3C8D', '#B2182B', '#56606B', '#3F7A1A'],
+];
 
 /**
  * Draws boxes on an image, with words at their upper left corners. The book's `show_bboxes`.

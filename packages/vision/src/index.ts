@@ -19,6 +19,18 @@ export { boxCenterToCorner, boxCornerToCenter, type ClipOptions, clipBoxes } fro
 export type { Box, Boxes, BoxesLike } from './boxes/format';
 export { boxIou } from './boxes/iou';
 export { type NmsOptions, nms } from './boxes/nms';
+export {
+  type BananasOptions,
+  type LoadBananasOptions,
+  loadDataBananas,
+  readBoxFolder,
+  readDataBananas,
+} from './datasets/bananas';
+export {
+  type DetectionData,
+  type DetectionLoaderOptions,
+  detectionLoader,
+} from './datasets/detection-data';
 export { readImage } from './images';
 export type { VisionBatch, VisionLoader } from './loader';
 export {

@@ -10,8 +10,10 @@ export {
   boxCenterToCorner,
   boxCornerToCenter,
   boxIou,
+  loadDataBananas,
   offsetBoxes,
   offsetInverse,
+  readDataBananas,
 } from '@deepend/vision';
 
 /**

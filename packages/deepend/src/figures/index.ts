@@ -18,9 +18,11 @@ export {
   plotContours,
   plotRuns,
   show,
+  showBoxes,
   showFunctionClasses,
   showHeatmaps,
   showImages,
+  showObjects,
   showTrace2d,
 } from '@deepend/plot';
 export { showFeatureMaps, showFilters } from './filters';

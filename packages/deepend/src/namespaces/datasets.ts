@@ -43,4 +43,10 @@ export {
   take,
   toTfDataset,
 } from '@deepend/data';
-export { fashionScenes } from '@deepend/vision';
+export {
+  detectionLoader,
+  fashionScenes,
+  loadDataBananas,
+  readBoxFolder,
+  readDataBananas,
+} from '@deepend/vision';
