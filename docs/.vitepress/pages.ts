@@ -33,6 +33,7 @@ export const SECTIONS = {
     ['data', 'Data', '数据'],
     ['my-own-data', 'My own data', '使用自己的数据'],
     ['text', 'Text', '文本'],
+    ['vision', 'Object detection', '目标检测'],
     ['models', 'Models', '模型'],
     ['write-your-own-block', 'Write your own block', '编写自己的块'],
     ['modules', 'Modules', '模块'],
@@ -93,7 +94,7 @@ export const SECTIONS = {
         'plot',
         'device',
       ],
-      ...['export', 'text', 'distributed', 'compiler', 'backend-simd', 'core/index'],
+      ...['export', 'text', 'vision', 'distributed', 'compiler', 'backend-simd', 'core/index'],
     ].map((page): Row => {
       const name = page.replace('/index', '');
       const label = name === 'deepend' ? name : `@deepend/${name}`;

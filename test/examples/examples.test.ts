@@ -191,6 +191,19 @@ describe.skipIf(noHouses)(`the examples of tables (${noHouses ?? 'real data'})`,
   );
 });
 
+describe.skipIf(absent)(`the examples of vision (${absent ?? 'real data'})`, () => {
+  it('detection finds clothes in scenes, and draws them', async () => {
+    const out = path.join(dir, 'detection');
+    const small = ['--train', '96', '--test', '32', '--epochs', '1'];
+    const output = await run('vision/detection', [...(isFull ? [] : small), '--out', out]);
+    const [, map50] = /^mAP@0\.5 (\d\.\d{3}), mAP@\[\.5:\.95\] \d\.\d{3}$/m.exec(output) ?? [];
+    // A few scenes teach nothing; a full run has the target.
+    expect(Number(map50)).toBeGreaterThanOrEqual(isFull ? 0.7 : 0);
+    expect(output).toMatch(/^ankle boot: AP \d\.\d{3}$/m);
+    expect((await fs.stat(path.join(out, 'detections.png'))).size).toBeGreaterThan(10_000);
+  }, 900_000);
+});
+
 describe('the examples of text', () => {
   if (isFull) {
     it('bert learns masked words and next sentences', async () => {

@@ -22,6 +22,7 @@ const NEIGHBORS: Record<string, readonly string[]> = {
   export: ['models'],
   text: ['data'],
   trainer: ['distributed'],
+  vision: ['data', 'models'],
 };
 /** Imports within a floor of which nothing is left when the code runs. */
 const TYPES_ONLY: Record<string, readonly string[]> = { 'backend-simd': ['compiler'] };

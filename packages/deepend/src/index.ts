@@ -100,6 +100,8 @@ export {
   type Evaluation,
   earlyStopping,
   evaluate,
+  type GanOptions,
+  type GanRecord,
   type LrFind,
   type LrFindOptions,
   lrFind,
@@ -117,8 +119,10 @@ export {
   type TrainResult,
   topLosses,
   train,
+  trainGan,
   worstClasses,
 } from '@deepend/trainer';
+export * as vision from '@deepend/vision';
 export * as d2l from './d2l';
 export { startDashboard } from './dashboard/start';
 export * as plots from './figures';

@@ -1,3 +1,4 @@
+export { type FcnOptions, fcn } from './fcn';
 export {
   collectArtifacts,
   loadArchitecture,

@@ -27,19 +27,19 @@ export function featureExtractor(
   const asked = typeof names === 'string' ? [names] : [...names];
   if (asked.length === 0)
     throw new RangeError('[models] featureExtractor: expected at least one name, got none');
-  const calls = ownCalls(model);
-  const outputs = asked.map((name) => {
-    const matches = matcher(
-      name,
-      calls.map(({ layer }) => layer),
-      `featureExtractor: the model '${model.name}'`,
-    );
-    return (calls.findLast(({ layer }) => matches(layer)) as LayerCall).output;
-  });
+  const outputs = asked.map((name) => outputOf('featureExtractor', model, name));
   return sharing(
     model,
     tfl.model({ name: `${model.name}.features`, inputs: model.inputs, outputs }),
   );
+}
+
+/** The output of the named layer or block. @throws RangeError when the model does not have it */
+export function outputOf(who: string, model: tfl.LayersModel, name: string): tfl.SymbolicTensor {
+  const calls = ownCalls(model);
+  const layers = calls.map(({ layer }) => layer);
+  const matches = matcher(name, layers, `${who}: the model '${model.name}'`);
+  return (calls.findLast(({ layer }) => matches(layer)) as LayerCall).output;
 }
 
 /**
@@ -220,7 +220,7 @@ function reapplied(
  * its reference count is 0, and it counts the layer's calls, not the models that share a call; a
  * model inside a model it counts twice.
  */
-function sharing(model: tfl.LayersModel, other: tfl.LayersModel): tfl.LayersModel {
+export function sharing(model: tfl.LayersModel, other: tfl.LayersModel): tfl.LayersModel {
   const mine = new Set(model.layers);
   for (const layer of other.layers) {
     if (mine.has(layer) && !isInput(layer))

@@ -111,6 +111,41 @@ export const heNormal =
     return random.normal(sizeOf(shape), Math.sqrt(2 / (mode === 'fan-in' ? fanIn : fanOut)), seed);
   };
 
+/**
+ * Weights of a transposed convolution that enlarges each channel by bilinear interpolation: for
+ * stride s take a kernel of 2·s and padding s / 2. The book's `bilinear_kernel`, section 14.11
+ * (zh 13.11). The shape is `[channels, channels, size, size]`.
+ * @example
+ * const enlarge = new nn.ConvTranspose2d(21, 21, 64, {
+ *   stride: 32,
+ *   padding: 16,
+ *   bias: false,
+ *   init: nn.init.bilinear(),
+ * });
+ */
+export const bilinear = (): Initializer => (shape) => {
+  const [inputs = 0, outputs = 0, ...window] = shape;
+  if (shape.length !== 4 || inputs !== outputs) {
+    throw new RangeError(
+      '[nn] init bilinear: expected a shape [channels, channels, height, width] with as many input ' +
+        `as output channels, got [${shape.join(', ')}]; use it for a transposed convolution`,
+    );
+  }
+  const [rows, columns] = window.map(tent) as [number[], number[]];
+  const kernel = rows.flatMap((row) => columns.map((column) => row * column));
+  const values = new Float32Array(sizeOf(shape));
+  for (let channel = 0; channel < inputs; channel++)
+    values.set(kernel, channel * (outputs + 1) * kernel.length); // only from a channel to itself
+  return values;
+};
+
+/** Falls linearly from the middle of `size` places, and would be 0 outside of them. */
+function tent(size: number): number[] {
+  const factor = Math.floor((size + 1) / 2);
+  const center = size % 2 === 1 ? factor - 1 : factor - 0.5;
+  return Array.from({ length: size }, (_, i) => 1 - Math.abs(i - center) / factor);
+}
+
 const NAMED = {
   zeros: constant(0),
   ones: constant(1),
@@ -120,6 +155,7 @@ const NAMED = {
   'xavier-normal': xavierNormal(),
   'kaiming-uniform': kaimingUniform(),
   'he-normal': heNormal(),
+  bilinear: bilinear(),
 } satisfies Record<string, Initializer>;
 
 /**

@@ -3,7 +3,7 @@ import { checkOptions, rule } from '@deepend/core';
 import { blockGrid } from './blocks';
 import { Figure } from './figure';
 import { type ImageBatch, type Raster, readImages, toDataUri, toPixels } from './pixels';
-import { type Mark, tag } from './svg';
+import { type Box, type Mark, tag } from './svg';
 import { fitText } from './text';
 
 export interface ShowImagesOptions {
@@ -65,15 +65,38 @@ export async function showImages(
 ): Promise<Figure> {
   const given =
     typeof rest[0] === 'number' ? { ...rest[2], rows: rest[0], cols: rest[1] } : rest[0];
-  const { titles, titleColors, ...settings } = checkOptions(WHERE, imagesOptions, given ?? {});
-  const size = chooseSize(settings);
-  const rasters = await readImages(WHERE, images);
+  const checked = checkOptions(WHERE, imagesOptions, given ?? {});
+  return imageGrid(WHERE, await readImages(WHERE, images), checked);
+}
+
+/** What a grid of images looks like; all options are checked. */
+type GridSettings = {
+  readonly [K in keyof ShowImagesOptions]: ShowImagesOptions[K] | undefined;
+} & {
+  /** What is drawn over each image, and its words. @default nothing */
+  readonly overlay?: (index: number, place: ImagePlace) => { marks: Mark[]; about: string };
+};
+
+/** Where an image is in a figure. */
+export interface ImagePlace {
+  readonly box: Box;
+  /** Pixels of the figure for each pixel of the image. */
+  readonly zoom: number;
+}
+
+/** Draws a grid of images, for `showImages` and `showBoxes`. */
+export async function imageGrid(
+  where: string,
+  rasters: readonly Raster[],
+  { titles, titleColors, overlay, ...settings }: GridSettings,
+): Promise<Figure> {
+  const size = chooseSize(where, settings);
   const count = rasters.length;
-  const { rows, cols } = chooseGrid(count, settings);
+  const { rows, cols } = chooseGrid(where, count, settings);
   for (const [name, list] of Object.entries({ titles, titleColors })) {
     if (list && list.length !== count)
       throw new RangeError(
-        `${WHERE}: expected ${count} "${name}", one an image, got ${list.length}`,
+        `${where}: expected ${count} "${name}", one an image, got ${list.length}`,
       );
   }
   const lines = Math.max(0, ...(titles ?? []).map((title) => title.split('\n').length));
@@ -82,20 +105,24 @@ export async function showImages(
   const hrefs = await Promise.all(
     rasters.map((raster, i) => toDataUri(raster, (places[i]?.zoom ?? 1) * SHARPNESS)),
   );
+  const over = places.map((place, i) => overlay?.(i, place) ?? { marks: [], about: '' });
   const marks = places.flatMap(({ x, top, zoom, box }, i): Mark[] => [
     ...titleMarks(titles?.[i], { x, y: top, width: room, size: titleSize, fill: titleColors?.[i] }),
     tag('image', { ...box, href: hrefs[i], ...(zoom > 1 && SHARP) }),
+    ...(over[i]?.marks ?? []),
   ]);
+  const words = places.map((_, i) =>
+    [titles?.[i]?.replaceAll('\n', ', '), over[i]?.about].filter(Boolean).join(': '),
+  );
+  const about = words.some(Boolean) ? `: ${words.join('; ')}` : '';
   return new Figure(marks, {
     width,
     height,
-    description: titles
-      ? `${count} images: ${titles.join('; ').replaceAll('\n', ', ')}`
-      : `${count} images`,
+    description: `${count} image${count === 1 && overlay ? '' : 's'}${about}`,
     points: places.map(({ x, box }, i) => ({
       x,
       y: box.y + box.height / 2,
-      label: [`image ${i}`, titles?.[i]?.replaceAll('\n', ', ')].filter(Boolean).join(': '),
+      label: [`image ${i}`, words[i]].filter(Boolean).join(': '),
     })),
     reach: size * 0.75, // a little more than the distance from an image's middle to its corner
     text: (terminal) => blockGrid(rasters.map(toPixels), { titles, cols, size: terminal }),
@@ -146,24 +173,25 @@ function smallestTitle(titles: readonly string[], room: number): number {
 /** For viewers that enlarge the embedded pixels. */
 const SHARP = { 'image-rendering': 'pixelated' };
 
-function chooseSize({
-  size,
-  scale,
-}: {
-  size?: number | undefined;
-  scale?: number | undefined;
-}): number {
+function chooseSize(
+  where: string,
+  { size, scale }: { size?: number | undefined; scale?: number | undefined },
+): number {
   if (size !== undefined && scale !== undefined)
-    throw new TypeError(`${WHERE}: expected "size" or "scale", got both; remove one`);
+    throw new TypeError(`${where}: expected "size" or "scale", got both; remove one`);
   return size ?? Math.round((scale ?? 1.5) * UNIT);
 }
 
-function chooseGrid(count: number, grid: { rows?: number | undefined; cols?: number | undefined }) {
+function chooseGrid(
+  where: string,
+  count: number,
+  grid: { rows?: number | undefined; cols?: number | undefined },
+) {
   const cols = grid.cols ?? (grid.rows ? Math.ceil(count / grid.rows) : Math.min(count, 8));
   const rows = grid.rows ?? Math.ceil(count / cols);
   if (rows * cols < count)
     throw new RangeError(
-      `${WHERE}: expected at least ${count} places for ${count} images, got ${rows} × ${cols}; ` +
+      `${where}: expected at least ${count} places for ${count} images, got ${rows} × ${cols}; ` +
         'raise "rows" or "cols"',
     );
   return { rows, cols };

@@ -3,6 +3,13 @@ export { Animator } from './animator';
 export type { Annotation } from './annotate';
 export { type BandLine, type BandOptions, plotBand } from './band';
 export { type BarError, type BarsOptions, plotBars } from './bars';
+export {
+  type ImageObjects,
+  type ShowBoxesOptions,
+  type ShowObjectsOptions,
+  showBoxes,
+  showObjects,
+} from './boxes';
 export type { TerminalOptions } from './characters';
 export type { ColormapName } from './colormap';
 export { type ConfusionMatrixOptions, plotConfusionMatrix } from './confusion-matrix';

@@ -25,6 +25,7 @@ export {
 } from './checkpoints/folder';
 export { restoreWeights } from './checkpoints/restore';
 export { type EvaluateOptions, type Evaluation, evaluate, predict } from './evaluate';
+export * from './gan/index';
 export type { LearningRate } from './learning-rate';
 export type { AnyBatch, AnyLoader, Batch, Loader } from './loader';
 export { type LrFind, type LrFindOptions, lrFind } from './lr-find';

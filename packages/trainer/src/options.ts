@@ -152,7 +152,8 @@ const isObject = (value: unknown) => typeof value === 'object' && value !== null
 
 const QUOTED_NAMES = OPTIMIZER_NAMES.map((name) => `'${name}'`).join(', ');
 
-const device = rule.custom<Device>(
+/** The rule of the option `device`. */
+export const deviceRule = rule.custom<Device>(
   (value) => typeof (value as Device | null)?.backend === 'string',
   'a device, such as tryGpu() gives',
 );
@@ -166,8 +167,8 @@ export const lossRule = rule.custom<LossOption>(
 const trainOptions = rule.object({
   numEpochs: rule.positiveInteger(),
   lr: rule.positiveNumber(),
-  device: device.optional(),
-  devices: rule.list(device, 'a list of devices, such as tryAllGpus() gives').optional(),
+  device: deviceRule.optional(),
+  devices: rule.list(deviceRule, 'a list of devices, such as tryAllGpus() gives').optional(),
   seed: rule.seed().optional(),
   callbacks: rule
     .list(rule.custom<Callback>(isObject, 'an object with callbacks'), 'a list of callbacks')

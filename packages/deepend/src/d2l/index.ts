@@ -55,6 +55,7 @@ export {
 } from '@deepend/plot';
 export { Accumulator, Timer } from '@deepend/trainer';
 export * from './bert-data';
+export * from './gan';
 export * from './gaussian-process';
 export * from './kaggle-images';
 export * from './linear-models';
@@ -76,9 +77,11 @@ export * from './plotting';
 export * from './regularization';
 export * from './reinforcement';
 export * from './search';
+export * from './segmentation';
 export * from './tables';
 export * from './text';
 export * from './text-data';
+export * from './vision';
 
 type BookLoss = Loss<tf.Scalar | null>;
 /** Learning rate and optimizer, such as `{ lr: 0.1 }` or `{ lr: 0.01, optimizer: 'adam' }`. */

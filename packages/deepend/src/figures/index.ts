@@ -19,10 +19,12 @@ export {
   plotContours,
   plotRuns,
   show,
+  showBoxes,
   showFunctionClasses,
   showGridWorld,
   showHeatmaps,
   showImages,
+  showObjects,
   showTrace2d,
 } from '@deepend/plot';
 export { showFeatureMaps, showFilters } from './filters';

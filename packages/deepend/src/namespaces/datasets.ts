@@ -48,3 +48,10 @@ export {
   toTfDataset,
   writeSubmission,
 } from '@deepend/data';
+export {
+  detectionLoader,
+  fashionScenes,
+  loadDataBananas,
+  readBoxFolder,
+  readDataBananas,
+} from '@deepend/vision';

@@ -1,0 +1,118 @@
+/** Detectors: their loss, what they find in images, and their mAP over a loader. */
+import * as tf from '@tensorflow/tfjs-core';
+import { type DetectionOptions, type Detections, multiboxDetection } from '../anchors/detection';
+import { type AssignOptions, multiboxTarget, readLabels } from '../anchors/target';
+import { type Box, toRows } from '../boxes/format';
+import type { VisionBatch } from '../loader';
+import {
+  type MeanAveragePrecision,
+  meanAveragePrecision,
+  type Truth,
+} from '../scores/mean-average-precision';
+
+/** What a detector computes of a batch. */
+export interface DetectorOutputs {
+  readonly [name: string]: tf.Tensor;
+  /** `[batch, anchors, classes + 1]`: logits, the background first. */
+  readonly classes: tf.Tensor3D;
+  /** `[batch, 4 * anchors]`. */
+  readonly offsets: tf.Tensor2D;
+}
+
+/** A model that predicts classes and offsets of anchors: `TinySSD`, or one of your own. */
+export interface Detector {
+  /** [x1, y1, x2, y2] of all anchors, as fractions of the image. */
+  readonly anchors: Float32Array;
+  /** Whether batch normalization uses the batch's statistics. */
+  training: boolean;
+  forward(images: tf.Tensor): DetectorOutputs;
+  train(mode?: boolean): unknown;
+}
+
+/**
+ * The loss of single-shot detection: cross-entropy of the anchors' classes plus the absolute error
+ * of the offsets of those that have a box, each as a mean over anchors and batch. d2l 14.7, zh 13.7.
+ * @param detector the model, or its `anchors`
+ * @returns a loss function for `train`: labels are float32 `[batch, objects, 5]` (class, x1, y1, x2,
+ *   y2 as fractions of the image), rows of −1 are padding
+ * @example
+ * await train(net, trainIter, testIter, { numEpochs: 20, loss: vision.ssdLoss(net) });
+ */
+export function ssdLoss(
+  detector: Pick<Detector, 'anchors'>,
+  options: AssignOptions = {},
+): (outputs: DetectorOutputs, labels: tf.Tensor) => tf.Scalar {
+  return ({ classes, offsets }, labels) =>
+    tf.tidy(() => {
+      const target = multiboxTarget(detector.anchors, labels, options);
+      const numClasses = classes.shape[2];
+      const wanted = tf.oneHot(target.classes as tf.Tensor2D, numClasses); // [batch, anchors, classes]
+      const logProbs = tf.logSoftmax(classes);
+      const classLoss = tf.neg(tf.mean(tf.sum(tf.mul(wanted, logProbs), -1)));
+      const errors = tf.mul(tf.abs(tf.sub(offsets, target.offsets)), target.masks);
+      return tf.add(classLoss, tf.mean(errors)) as tf.Scalar;
+    });
+}
+
+/**
+ * Finds the objects in images. The detector computes in evaluation mode and returns to its own.
+ * @param images float32 `[batch, height, width, channels]`; the caller still owns them
+ * @returns the detections of each image, with boxes as fractions of the image
+ * @example const [found] = detectObjects(net, images, { scoreThreshold: 0.5 });
+ */
+export function detectObjects(
+  detector: Detector,
+  images: tf.Tensor,
+  options: DetectionOptions = {},
+): Detections[] {
+  const { training } = detector;
+  detector.train(false);
+  try {
+    const { classes, offsets } = tf.tidy(() => {
+      const outputs = detector.forward(images);
+      return { classes: tf.softmax(outputs.classes), offsets: outputs.offsets };
+    });
+    try {
+      return multiboxDetection(classes, offsets, detector.anchors, options);
+    } finally {
+      tf.dispose([classes, offsets]);
+    }
+  } finally {
+    detector.train(training);
+  }
+}
+
+/**
+ * The true objects of each image of a batch, in the form of detections.
+ * @param labels float32 `[batch, objects, 5]`: class, x1, y1, x2, y2; rows of −1 are left out
+ * @throws TypeError or RangeError for labels of another shape, and x1 > x2
+ */
+export function truthsOf(labels: tf.Tensor): Truth[] {
+  return readLabels('[vision] truthsOf', labels).map(({ ids, boxes }) => ({
+    boxes: toRows(boxes, 4) as unknown as Box[],
+    labels: ids,
+  }));
+}
+
+/**
+ * The mean average precision of a detector over a loader, as COCO computes it.
+ * @param loader one epoch of batches with labels `[batch, objects, 5]`; the batches are disposed
+ * @example const { map50, map } = await evaluateDetector(net, testIter);
+ */
+export async function evaluateDetector(
+  detector: Detector,
+  loader: AsyncIterable<VisionBatch>,
+  options: DetectionOptions = {},
+): Promise<MeanAveragePrecision> {
+  const detections: Detections[] = [];
+  const truths: Truth[] = [];
+  for await (const { features, labels } of loader) {
+    try {
+      truths.push(...truthsOf(labels));
+      detections.push(...detectObjects(detector, features, options));
+    } finally {
+      tf.dispose([features, labels]);
+    }
+  }
+  return meanAveragePrecision(detections, truths);
+}
