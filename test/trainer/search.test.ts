@@ -14,6 +14,7 @@ import {
   type Outcome,
   type SchedulerOptions,
 } from '../../packages/trainer/src/search/schedulers';
+import { loadingFlags } from '../../packages/trainer/src/search/workers';
 import { buildProgram } from '../helpers/program';
 
 let dir: string;
@@ -316,6 +317,11 @@ describe('search in processes', () => {
     expect(best.config).toEqual(alone.best.config);
     expect(results).toHaveLength(alone.results.length);
   }, 60_000);
+
+  it('starts them with the flags by which this process loads modules', () => {
+    const flags = ['--import', 'tsx', '--inspect=0', '-e', 'code', '--conditions', 'development'];
+    expect(loadingFlags(flags)).toEqual(['--import', 'tsx', '--conditions', 'development']);
+  });
 
   it('asha trains in three processes, which end with it', async () => {
     const [file, pids] = [path.join(dir, 'slow.mjs'), path.join(dir, 'pids')];
