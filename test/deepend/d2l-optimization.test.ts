@@ -173,7 +173,8 @@ describe('linear regression of chapter 12', () => {
     });
   });
 
-  it.skipIf(!real)("reaches the book's loss on the airfoils (DEEPEND_DATA)", async () => {
+  const where = real ? 'real data' : 'skipped: set DEEPEND_DATA to the folder of its file';
+  it.skipIf(!real)(`reaches the book's loss on the airfoils (${where})`, async () => {
     row.sha1 = sha1;
     const [dataIter, dim] = await d2l.getDataCh11(10, 1500, {
       ...files(),
