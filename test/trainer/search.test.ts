@@ -244,6 +244,19 @@ describe('search', () => {
     await expect(search({ ...quiet, out, scheduler: random(5) })).rejects.toThrow('line 1 of');
   });
 
+  it('refuses the folder of a search that runs', async () => {
+    const out = path.join(dir, 'locked');
+    const space = { x: spaces.uniform(0, 1) };
+    const other = () => search({ space, objective: () => 1, out, progress: false });
+    const objective = async () => {
+      await expect(other()).rejects.toThrow('this process already trains into it');
+      return 0;
+    };
+    const { best } = await search({ space, objective, out, progress: false });
+    expect(best.error).toBe(0);
+    expect((await other()).best.error).toBe(0); // it is free again, and complete
+  });
+
   it('records trials that fail, by name, and continues', async () => {
     const lines: string[] = [];
     vi.spyOn(console, 'log').mockImplementation((line: string) => void lines.push(line));

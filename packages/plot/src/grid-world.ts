@@ -113,7 +113,7 @@ function checkSteps(where: string, steps: readonly GridWorldStep[], cells: numbe
     Array.from(actions).every((action) => ARROWS[action] !== undefined);
   if (Array.isArray(steps) && steps.length > 0 && steps.every(fits)) return;
   throw new RangeError(
-    `${where}: expected steps with ${cells} values and ${cells} actions from 0 to 3, one for each ` +
-      `cell, got ${formatValue(steps)}`,
+    `${where}: expected steps with ${cells} values and ${cells} actions from 0 to 3, one for ` +
+      `each cell, got ${formatValue(steps)}`,
   );
 }
