@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { DATA_HUB } from '@deepend/data';
 import * as tf from '@tensorflow/tfjs-core';
-import { cpu, crossEntropy, d2l, loadArray, nn, optim } from 'deepend';
+import { book, cpu, crossEntropy, d2l, loadArray, nn, optim } from 'deepend';
 import fs from 'fs-extra';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import golden from '../golden/book-optimizers.json';
@@ -173,7 +173,8 @@ describe('linear regression of chapter 12', () => {
     });
   });
 
-  it.skipIf(!real)("reaches the book's loss on the airfoils (DEEPEND_DATA)", async () => {
+  const where = real ? 'real data' : 'skipped: set DEEPEND_DATA to the folder of its file';
+  it.skipIf(!real)(`reaches the book's loss on the airfoils (${where})`, async () => {
     row.sha1 = sha1;
     const [dataIter, dim] = await d2l.getDataCh11(10, 1500, {
       ...files(),
@@ -233,6 +234,23 @@ describe('several devices', () => {
       for (const variable of [...data, ...copies]) variable.dispose();
     });
   });
+
+  it('trainCh13 shares each batch between two devices', async () => {
+    await use('simd');
+    const features = Float32Array.from({ length: 32 * 16 }, (_, i) => Math.abs(Math.sin(i * 7)));
+    const labels = Int32Array.from({ length: 32 }, (_, i) => i % 2);
+    const shape = [32, 4, 4, 1];
+    const lossOf = async (devices: Parameters<typeof d2l.trainCh13>[6]) => {
+      const iter = loadArray([{ values: features, shape }, labels], 8, { shuffle: false });
+      const net = book.mlp({ inputShape: [4, 4, 1], numClasses: 2, seed: 1 });
+      const trainer = { lr: 0.1, progress: false } as const;
+      const result = await d2l.trainCh13(net, iter, null, crossEntropy(), trainer, 2, devices);
+      net.dispose();
+      return result.history.at(-1)?.loss as number;
+    };
+    const [one, two] = [[await cpu()], [await cpu(), await cpu()]];
+    expect(await lossOf(two)).toBeCloseTo(await lossOf(one), 5);
+  }, 120_000);
 
   it('trainBatchCh13 makes a step, and trainCh13 trains', async () => {
     await use('cpu-js');

@@ -139,6 +139,8 @@ describe('pictures', () => {
   it('refuse a step that does not fit the map', () => {
     const step = { values: [1], actions: [0] };
     expect(() => plots.showGridWorld(['SF'], [step])).toThrow('2 values and 2 actions');
+    const up = { values: [1, 1], actions: [0, 4] };
+    expect(() => plots.showGridWorld(['SF'], [up])).toThrow('actions from 0 to 3');
     expect(() => plots.showGridWorld(['SF', 'G'], [step])).toThrow('all of one length');
     expect(() => plots.showGridWorld(['S'], [step], { titles: [] })).toThrow('1 "titles"');
   });

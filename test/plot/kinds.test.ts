@@ -3,10 +3,12 @@ import {
   drawFeatureMaps,
   drawFilters,
   heatmap,
+  plotBand,
   plotBars,
   plotConfusionMatrix,
   plotRuns,
   showFunctionClasses,
+  showGridWorld,
   showHeatmaps,
 } from '@deepend/plot';
 import fc from 'fast-check';
@@ -120,6 +122,24 @@ const KINDS = {
       ylabel: 'ms',
     }),
   runs: () => plotRuns(runs(12)),
+  band: () => {
+    const x = Array.from({ length: 41 }, (_, i) => i / 8);
+    const mean = x.map((at) => Math.sin(at));
+    const edge = (sign: number) => x.map((at, i) => (mean[i] ?? 0) + sign * (0.2 + at / 10));
+    const lines = [{ y: mean }, { x: [1, 2, 4], y: [0.8, 1.1, -0.6] }];
+    const names = { legend: ['mean', 'observations'], xlabel: 'x', ylabel: 'f(x)' };
+    return plotBand(x, { low: edge(-1), high: edge(1) }, { lines, fmts: ['b-', 'ko'], ...names });
+  },
+  'grid-world': () =>
+    showGridWorld(
+      ['SFF', 'FHF', 'FFG'],
+      [
+        { values: [0, 0, 0, 0, 0, 1, 0, 1, 0], actions: [0, 0, 0, 0, 0, 1, 0, 2, 0] },
+        { values: [0, 0, 0.9, 0, 0, 1, 0.9, 1, 0], actions: [0, 0, 1, 0, 0, 1, 2, 2, 0] },
+        { values: [0.7, 0.8, 0.9, 0.8, 0, 1, 0.9, 1, 0], actions: [2, 2, 1, 1, 0, 1, 2, 2, 0] },
+      ],
+      { titles: ['step 1', 'step 2', 'step 4'], cols: 2, width: 400 },
+    ),
   'function-classes': () => showFunctionClasses(),
   'function-classes-nested': () => showFunctionClasses({ nested: true, title: 'Residual nets' }),
 } as const;
@@ -138,6 +158,11 @@ describe('golden figures', () => {
     ['filters-one-channel', () => drawFilters(wave(5 * 5 * 6), [5, 5, 1, 6])],
     ['feature-maps', () => drawFeatureMaps(wave(6 * 8 * 9), [6, 8, 9])],
   ])('%s', async (name, draw) => expectGolden(name, await withoutPacking((await draw()).svg)));
+});
+
+it('bands and grids are drawn on the terminal too', () => {
+  expect(KINDS.band().toText({ width: 60 })).toContain('observations');
+  expect(KINDS['grid-world']().toText({ width: 60, color: 'truecolor' })).toContain('step 4');
 });
 
 describe('heatmaps', () => {

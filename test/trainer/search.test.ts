@@ -4,7 +4,17 @@ import { once } from 'node:events';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import type { Objective } from '@deepend/trainer';
-import { plots, type SearchOptions, search, spaces } from 'deepend';
+import {
+  book,
+  loadFashionMnist,
+  plots,
+  runs,
+  type SearchOptions,
+  saveRun,
+  search,
+  spaces,
+  train,
+} from 'deepend';
 import fs from 'fs-extra';
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
 import {
@@ -14,7 +24,14 @@ import {
   type Outcome,
   type SchedulerOptions,
 } from '../../packages/trainer/src/search/schedulers';
+import { loadingFlags } from '../../packages/trainer/src/search/workers';
+import { use } from '../helpers/backends';
 import { buildProgram } from '../helpers/program';
+
+const absent = await loadFashionMnist(1, { progress: false }).then(
+  () => undefined,
+  () => 'skipped: Fashion-MNIST is not here; apt-get install dataset-fashion-mnist',
+);
 
 let dir: string;
 beforeAll(async () => {
@@ -227,6 +244,19 @@ describe('search', () => {
     await expect(search({ ...quiet, out, scheduler: random(5) })).rejects.toThrow('line 1 of');
   });
 
+  it('refuses the folder of a search that runs', async () => {
+    const out = path.join(dir, 'locked');
+    const space = { x: spaces.uniform(0, 1) };
+    const other = () => search({ space, objective: () => 1, out, progress: false });
+    const objective = async () => {
+      await expect(other()).rejects.toThrow('this process already trains into it');
+      return 0;
+    };
+    const { best } = await search({ space, objective, out, progress: false });
+    expect(best.error).toBe(0);
+    expect((await other()).best.error).toBe(0); // it is free again, and complete
+  });
+
   it('records trials that fail, by name, and continues', async () => {
     const lines: string[] = [];
     vi.spyOn(console, 'log').mockImplementation((line: string) => void lines.push(line));
@@ -317,6 +347,11 @@ describe('search in processes', () => {
     expect(results).toHaveLength(alone.results.length);
   }, 60_000);
 
+  it('starts them with the flags by which this process loads modules', () => {
+    const flags = ['--import', 'tsx', '--inspect=0', '-e', 'code', '--conditions', 'development'];
+    expect(loadingFlags(flags)).toEqual(['--import', 'tsx', '--conditions', 'development']);
+  });
+
   it('asha trains in three processes, which end with it', async () => {
     const [file, pids] = [path.join(dir, 'slow.mjs'), path.join(dir, 'pids')];
     await fs.writeFile(
@@ -373,6 +408,38 @@ describe('search in processes', () => {
     const lines = (await fs.readFile(path.join(out, 'results.jsonl'), 'utf8')).trim().split('\n');
     expect(lines.map((line) => JSON.parse(line).trial)).toEqual([0, 1]);
   }, 60_000);
+});
+
+describe.skipIf(absent)(`search that trains (${absent ?? 'real data'})`, () => {
+  it('makes each trial a run in its folder, and finds the better learning rate', async () => {
+    await use('simd');
+    const out = path.join(dir, 'runs');
+    const { best } = await search({
+      space: { lr: spaces.choice([1e-6, 0.2]) },
+      initial: [{ lr: 1e-6 }, { lr: 0.2 }],
+      scheduler: { name: 'successive-halving', eta: 2, maxBudget: 2 },
+      out,
+      progress: false,
+      objective: async ({ lr }, { budget, seed, folder = '' }) => {
+        const sizes = { numTrain: 640, numTest: 200, progress: false };
+        const [trainIter, testIter] = await loadFashionMnist(32, sizes);
+        const net = book.mlp({ seed });
+        const { history } = await train(net, trainIter, testIter, {
+          ...{ numEpochs: budget, lr, seed, progress: false },
+          callbacks: [saveRun(folder, {}, { overwrite: true })],
+        });
+        net.dispose();
+        return 1 - (history.at(-1)?.testAcc ?? Number.NaN);
+      },
+    });
+    expect(best).toMatchObject({ trial: 1, budget: 2, config: { lr: 0.2 } });
+    expect(best.error).toBeLessThan(0.5);
+    const epochs = [0, 1].map(async (trial) => {
+      const run = await runs.readRun(path.join(out, 'trials', String(trial)));
+      return run.history.length;
+    });
+    expect(await Promise.all(epochs)).toEqual([1, 2]); // the promoted one trained for two
+  }, 120_000);
 });
 
 describe('plotSearch', () => {

@@ -24,6 +24,7 @@ export {
   writeFileAtomic,
   writeFolderAtomic,
 } from './files';
+export { lockFolder } from './folder-lock';
 export { toCsv, toJson, toJsonl } from './history';
 export { type Launcher, type LauncherFamily, readLauncher } from './launcher';
 export { type LiveOutput, registerLiveOutput, releaseLiveOutput } from './live-output';

@@ -57,23 +57,12 @@ export function showGridWorld(
       `${where}: expected ${steps.length} "titles", one for each step, got ${titles.length}`,
     );
   }
-  const perRow = Math.min(cols, steps.length);
-  const blank = desc.map(() => new Array<number>(columns).fill(Number.NaN));
-  const grids: Matrix[] = steps.map(({ values }) =>
-    desc.map((_, y) =>
-      Array.from({ length: columns }, (_, x) => values[y * columns + x] as number),
-    ),
-  );
-  const stepOf = new Map(grids.map((grid, i) => [grid, steps[i] as GridWorldStep]));
-  while (grids.length % perRow !== 0) grids.push(blank.map((row) => [...row]));
-  const rows = Array.from({ length: grids.length / perRow }, (_, i) =>
-    grids.slice(i * perRow, (i + 1) * perRow),
-  );
+  const { rows, stepOf } = layOut(desc, steps, Math.min(cols, steps.length));
   return drawHeatmaps(rows, {
-    ...{ where, width, cmap: 'viridis', xticks: desc[0] ? Array(columns).fill('') : [] },
+    ...{ where, width, cmap: 'viridis', xticks: new Array<string>(columns).fill('') },
     yticks: desc.map(() => ''),
     ...(title !== undefined && { title }),
-    cells: grids.map((_, i) => titles?.[i] ?? ''),
+    cells: rows.flat().map((_, i) => titles?.[i] ?? ''),
     description: title ?? `Values and actions of ${steps.length} steps in a grid world`,
     text: ({ row, column }, matrix) => {
       const step = stepOf.get(matrix);
@@ -91,6 +80,23 @@ export function showGridWorld(
   });
 }
 
+/** The values as matrices, `perRow` in a row; places without a step stay empty. */
+function layOut(desc: readonly string[], steps: readonly GridWorldStep[], perRow: number) {
+  const columns = desc[0]?.length ?? 0;
+  const gridOf = ({ values }: GridWorldStep): Matrix =>
+    desc.map((_, y) =>
+      Array.from({ length: columns }, (_, x) => values[y * columns + x] as number),
+    );
+  const stepOf = new Map(steps.map((step) => [gridOf(step), step]));
+  const grids = [...stepOf.keys()];
+  const empty = Array.from({ length: desc.length * columns }, () => Number.NaN);
+  while (grids.length % perRow !== 0) grids.push(gridOf({ values: empty, actions: [] }));
+  const rows = Array.from({ length: grids.length / perRow }, (_, i) =>
+    grids.slice(i * perRow, (i + 1) * perRow),
+  );
+  return { rows, stepOf };
+}
+
 function checkMap(where: string, desc: readonly string[]): number {
   const columns = Array.isArray(desc) && typeof desc[0] === 'string' ? desc[0].length : 0;
   if (columns > 0 && desc.every((row) => typeof row === 'string' && row.length === columns))
@@ -102,10 +108,12 @@ function checkMap(where: string, desc: readonly string[]): number {
 
 function checkSteps(where: string, steps: readonly GridWorldStep[], cells: number): void {
   const fits = ({ values, actions }: GridWorldStep) =>
-    values?.length === cells && actions?.length === cells;
+    values?.length === cells &&
+    actions?.length === cells &&
+    Array.from(actions).every((action) => ARROWS[action] !== undefined);
   if (Array.isArray(steps) && steps.length > 0 && steps.every(fits)) return;
   throw new RangeError(
-    `${where}: expected steps with ${cells} values and ${cells} actions each, one for each cell, ` +
-      `got ${formatValue(steps)}`,
+    `${where}: expected steps with ${cells} values and ${cells} actions from 0 to 3, one for ` +
+      `each cell, got ${formatValue(steps)}`,
   );
 }

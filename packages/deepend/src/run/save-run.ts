@@ -1,7 +1,13 @@
 /** The callback that writes a run's folder. */
 import { mkdir, readFile, rm } from 'node:fs/promises';
 import { isModule } from '@deepend/compiler';
-import { appendToFile, releaseLiveOutput, toJsonl, writeFileAtomic } from '@deepend/core';
+import {
+  appendToFile,
+  lockFolder,
+  releaseLiveOutput,
+  toJsonl,
+  writeFileAtomic,
+} from '@deepend/core';
 import { saveArchitecture, saveModel } from '@deepend/models';
 import { curves } from '@deepend/plot';
 import {
@@ -13,7 +19,6 @@ import {
   type TrainResult,
 } from '@deepend/trainer';
 import { describeResult, describeRun } from './describe-run';
-import { lockFolder } from './folder-lock';
 import { type RunFile, runFile } from './layout';
 import { checkRunFolder, removeLeftovers, removeRunFiles } from './prepare-folder';
 import { parseObject } from './records';

@@ -69,15 +69,16 @@ export async function search<S extends Space>(
   for (const config of initial) checkConfig(WHERE, space, config);
   const scheduler = checkScheduler(`${WHERE}: scheduler`, checked.scheduler);
   checkObjective(objective, workers);
-  const settings = { space, scheduler, initial, seed };
-  const [folder, results] = out ? await SearchFolder.open(out, settings) : [undefined, []];
   const processes =
     workers > 0 ? new WorkerProcesses(objective as string | URL, workers) : undefined;
+  const run = processes?.run ?? (await inThisProcess(objective));
+  const settings = { space, scheduler, initial, seed };
+  const [folder, results] = out ? await SearchFolder.open(out, settings) : [undefined, []];
   const state: State = {
     ...{ results, running: [], folder, seed, progress: checked.progress },
     decide: createScheduler(scheduler),
     configOf: (trial) => initial[trial] ?? sample(space, seed, trial),
-    run: processes?.run ?? (await inThisProcess(objective)),
+    run,
   };
   if (checked.progress && results.length > 0)
     console.log(`continuing the search in ${out}, which has ${results.length} results`);
@@ -87,6 +88,7 @@ export async function search<S extends Space>(
     return { best, results, interrupted } as SearchOutcome<S>;
   } finally {
     processes?.end();
+    await folder?.close();
   }
 }
 

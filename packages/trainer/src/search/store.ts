@@ -1,7 +1,7 @@
 /** The folder of a search: what is searched, and a line for each job that has ended. */
-import { readFile } from 'node:fs/promises';
+import { mkdir, readFile } from 'node:fs/promises';
 import path from 'node:path';
-import { appendToFile, formatValue, writeFileAtomic } from '@deepend/core';
+import { appendToFile, formatValue, lockFolder, writeFileAtomic } from '@deepend/core';
 import type { SearchResult } from './types';
 
 const WRITING = { where: '[trainer] search' };
@@ -16,30 +16,31 @@ const GROWING = ['numTrials', 'rounds'];
 
 export class SearchFolder {
   readonly #dir: string;
+  /** Lets other searches have the folder. */
+  readonly close: () => Promise<void>;
 
-  private constructor(dir: string) {
+  private constructor(dir: string, close: () => Promise<void>) {
     this.#dir = dir;
+    this.close = close;
   }
 
   /**
    * Begins a search in a folder, or continues the one that is there.
    * @returns the folder, and the results that it has
-   * @throws Error when another search is there, or a file is damaged
+   * @throws Error when another search is there or runs there, or a file is damaged
    */
   static async open(
     dir: string,
     settings: SearchSettings,
   ): Promise<[folder: SearchFolder, results: SearchResult[]]> {
-    const folder = new SearchFolder(dir);
-    const before = await readIfThere(path.join(dir, SETTINGS));
-    const text = `${JSON.stringify(settings, null, 2)}\n`;
-    if (before !== undefined) checkSame(dir, JSON.parse(before), JSON.parse(text));
-    if (before !== text) await writeFileAtomic(path.join(dir, SETTINGS), text, WRITING);
-    const content = (await readIfThere(path.join(dir, RESULTS))) ?? '';
-    const complete = content.slice(0, content.lastIndexOf('\n') + 1);
-    // A crash during an append leaves a part of a line.
-    if (complete !== content) await writeFileAtomic(path.join(dir, RESULTS), complete, WRITING);
-    return [folder, complete.split('\n').flatMap((line, i) => parse(line, { dir, line: i + 1 }))];
+    await mkdir(dir, { recursive: true });
+    const folder = new SearchFolder(dir, await lockFolder('[trainer] search', dir));
+    try {
+      return [folder, await readResults(dir, settings)];
+    } catch (error) {
+      await folder.close();
+      throw error;
+    }
   }
 
   append(result: SearchResult): Promise<void> {
@@ -50,6 +51,19 @@ export class SearchFolder {
   trial(trial: number): string {
     return path.join(this.#dir, 'trials', String(trial));
   }
+}
+
+/** Checks or writes the settings. @returns the results that the folder has */
+async function readResults(dir: string, settings: SearchSettings): Promise<SearchResult[]> {
+  const before = await readIfThere(path.join(dir, SETTINGS));
+  const text = `${JSON.stringify(settings, null, 2)}\n`;
+  if (before !== undefined) checkSame(dir, JSON.parse(before), JSON.parse(text));
+  if (before !== text) await writeFileAtomic(path.join(dir, SETTINGS), text, WRITING);
+  const content = (await readIfThere(path.join(dir, RESULTS))) ?? '';
+  const complete = content.slice(0, content.lastIndexOf('\n') + 1);
+  // A crash during an append leaves a part of a line.
+  if (complete !== content) await writeFileAtomic(path.join(dir, RESULTS), complete, WRITING);
+  return complete.split('\n').flatMap((line, i) => parse(line, { dir, line: i + 1 }));
 }
 
 async function readIfThere(file: string): Promise<string | undefined> {

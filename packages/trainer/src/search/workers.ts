@@ -31,9 +31,16 @@ interface Reply {
   readonly failure?: string;
 }
 
-/** The flags of this process by which it loads modules: a worker needs the same. */
-const loadingFlags = () =>
-  process.execArgv.filter((flag) => !/^(-e|-p|--eval|--print|--inspect)/.test(flag));
+/** Flags that say what this process runs, not how it loads modules; the first ones have a value. */
+const PROGRAM_FLAGS = /^(-e|-p|-pe|--eval|--print)$/;
+const OWN_FLAGS = /^(--inspect|--watch|--test|--eval=|--print=)/;
+
+/** The flags of this process by which it loads modules, such as those of tsx. */
+export const loadingFlags = (flags: readonly string[] = process.execArgv): string[] =>
+  flags.filter(
+    (flag, i) =>
+      !PROGRAM_FLAGS.test(flag) && !PROGRAM_FLAGS.test(flags[i - 1] ?? '') && !OWN_FLAGS.test(flag),
+  );
 
 export class WorkerProcesses {
   readonly #file: string;

@@ -1,9 +1,8 @@
-/** A lock on a run's folder, so that two processes never write the same run. */
+/** A lock on the folder of a run or a search, so that two processes never write the same one. */
 import { readFileSync, readlinkSync } from 'node:fs';
 import { readFile, realpath, rm, stat, utimes, writeFile } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import path from 'node:path';
-import { parseObject, toNumber } from './records';
 
 const LOCK_FILE = '.deepend.lock';
 const REFRESH_MS = 15_000;
@@ -68,8 +67,8 @@ async function findHolder(file: string): Promise<string | undefined> {
   const found = await stat(file).catch(() => undefined);
   if (!found) return undefined;
   const isFresh = Date.now() - found.mtimeMs < ABANDONED_MS;
-  const lock = parseObject(await readFile(file, 'utf8').catch(() => ''));
-  const pid = toNumber(lock?.pid);
+  const lock = parseLock(await readFile(file, 'utf8').catch(() => ''));
+  const pid = lock?.pid ?? null;
   // Its process may be about to write the content.
   if (!lock || pid === null) return isFresh ? 'another process' : undefined;
   const { host, processes } = place();
@@ -78,6 +77,23 @@ async function findHolder(file: string): Promise<string | undefined> {
   // After a crash, another program may have the same process id: in a container, often this one.
   if (pid === process.pid || !isAlive(pid) || lock.started !== startTime(pid)) return undefined;
   return `process ${pid}`;
+}
+
+interface Lock {
+  readonly pid: number | null;
+  readonly host: unknown;
+  readonly processes: unknown;
+  readonly started: unknown;
+}
+
+/** undefined for a file that is not complete, or another one. */
+function parseLock(text: string): Lock | undefined {
+  try {
+    const { pid, host, processes, started } = JSON.parse(text) ?? {};
+    return { pid: Number.isFinite(pid) ? pid : null, host, processes, started };
+  } catch {
+    return undefined;
+  }
 }
 
 /** The machine, and on Linux the set of process ids, which differs between containers. */
