@@ -72,8 +72,8 @@ function pad(values: readonly number[], length: number, padding = 0): number[] {
   if (values.length <= length)
     return [...values, ...new Array<number>(length - values.length).fill(padding)];
   throw new RangeError(
-    `[deepend] d2l.padBertInputs: expected at most ${length} numbers, got ${values.length}; raise ` +
-      'maxLen, or leave the sample out',
+    `[deepend] d2l.padBertInputs: expected at most ${length} numbers, got ${values.length}; ` +
+      'raise maxLen, or leave the sample out',
   );
 }
 

@@ -52,7 +52,7 @@ export class SyntheticRegressionData extends DataModule {
 }
 
 /**
- * Section 3.4: minibatch stochastic gradient descent, `param ← param − lr · gradient`, from scratch.
+ * Section 3.4: minibatch stochastic gradient descent from scratch: `param ← param − lr · grad`.
  */
 export class SGD extends HyperParameters implements BookOptimizer {
   declare readonly params: readonly tf.Variable[];
@@ -68,8 +68,8 @@ export class SGD extends HyperParameters implements BookOptimizer {
     const { params, lr } = this;
     if (gradients.length !== params.length) {
       throw new RangeError(
-        `[deepend] d2l.SGD.step: expected ${params.length} gradients, one for each parameter, got ` +
-          `${gradients.length}`,
+        `[deepend] d2l.SGD.step: expected ${params.length} gradients, one for each parameter, ` +
+          `got ${gradients.length}`,
       );
     }
     const entries = params.flatMap((variable, i) => {
@@ -109,7 +109,7 @@ export class LinearRegressionScratch extends Module {
   }
 }
 
-/** Section 3.5: linear regression by a layer. Its inputs are counted, where the book infers them. */
+/** Section 3.5: linear regression by a layer, whose number of inputs is given, not inferred. */
 export class LinearRegression extends Module {
   constructor(numInputs: number, lr: number) {
     super();
@@ -177,7 +177,7 @@ export class Classifier extends Module {
 const asRows = (x: tf.Tensor): tf.Tensor2D =>
   tf.reshape(x, [-1, x.shape.at(-1) as number]) as tf.Tensor2D;
 
-/** Section 4.5: softmax regression. Inputs are counted, where the book infers them. */
+/** Section 4.5: softmax regression, whose number of inputs is given, not inferred. */
 export class SoftmaxRegression extends Classifier {
   constructor(numInputs: number, numOutputs: number, lr: number) {
     super();

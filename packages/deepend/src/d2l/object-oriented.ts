@@ -149,7 +149,8 @@ export class Module extends nn.Module {
   /** The mean loss of a batch. To be overridden. */
   loss(_yHat: tf.Tensor, _y: tf.Tensor): tf.Scalar {
     throw new RangeError(
-      `[deepend] d2l.Module.loss: expected a loss in ${this.name}, got none; override loss(yHat, y)`,
+      `[deepend] d2l.Module.loss: expected a loss in ${this.name}, got none; override ` +
+        'loss(yHat, y)',
     );
   }
 
@@ -207,8 +208,8 @@ export class DataModule extends HyperParameters {
   /** The loader of one part. To be overridden. */
   getDataloader(_train: boolean): AnyLoader {
     throw new RangeError(
-      `[deepend] d2l.DataModule.getDataloader: expected one in ${this.constructor.name}, got none; ` +
-        'override getDataloader(train)',
+      `[deepend] d2l.DataModule.getDataloader: expected one in ${this.constructor.name}, got ` +
+        'none; override getDataloader(train)',
     );
   }
 
