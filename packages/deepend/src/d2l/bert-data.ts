@@ -68,6 +68,11 @@ export type PaddedBert = [
   nspLabels: number[],
 ];
 
+/** An entry of each of several lists. */
+type EntryOf<Lists extends readonly (readonly unknown[])[]> = {
+  [K in keyof Lists]: Lists[K][number];
+};
+
 function pad(values: readonly number[], length: number, padding = 0): number[] {
   if (values.length <= length)
     return [...values, ...new Array<number>(length - values.length).fill(padding)];
@@ -127,7 +132,7 @@ export class WikiTextDataset {
   }
 
   /** What the lists of `padBertInputs` have for a sample. @throws RangeError for no index of one */
-  at(index: number): { [K in keyof PaddedBert]: PaddedBert[K][number] } {
+  at(index: number): EntryOf<PaddedBert> {
     if (Number.isInteger(index) && index >= 0 && index < this.length)
       return this.#padded.map((list) => list[index]) as never;
     throw new RangeError(

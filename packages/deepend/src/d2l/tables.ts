@@ -120,7 +120,7 @@ export async function trainAndPred(
   testFeatures: ShapedArray,
   ...[trainLabels, testData, numEpochs, lr, weightDecay, batchSize, file = 'submission.csv']: [
     trainLabels: ShapedArray,
-    testData: Pick<Table, 'ids'>,
+    testData: { readonly ids?: readonly string[] | undefined },
     ...Settings,
     file?: string,
   ]

@@ -184,9 +184,10 @@ function requireTable(method: string, table: unknown): void {
 function columnOf(table: Table, { name, kind }: LearnedColumn): TableColumn {
   const column = table.columns.find((other) => other.name === name);
   if (column?.kind === kind) return column;
+  const got = column ? `a ${column.kind} one` : 'none';
   throw new RangeError(
     `[data] TableEncoder.transform: expected a ${kind} column '${name}', as in the training ` +
-      `part, got ${column ? `a ${column.kind} one` : 'none'}; read the file with "like: trainingTable"`,
+      `part, got ${got}; read the file with "like: trainingTable"`,
   );
 }
 
