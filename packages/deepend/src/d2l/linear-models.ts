@@ -13,6 +13,20 @@ import type { AnyLoader } from '@deepend/trainer';
 import * as tf from '@tensorflow/tfjs-core';
 import { type BookOptimizer, DataModule, HyperParameters, Module } from './object-oriented';
 
+/** The sizes and the noise of `SyntheticRegressionData`. */
+export interface SyntheticRegressionOptions {
+  /** Standard deviation of the noise. @default 0.01 */
+  noise?: number;
+  /** Samples for training. @default 1000 */
+  numTrain?: number;
+  /** Samples for validation. @default 1000 */
+  numVal?: number;
+  /** Samples in a batch. @default 32 */
+  batchSize?: number;
+  /** Seeds the samples. @default 0 */
+  seed?: number;
+}
+
 /** Section 3.3: data of y = Xw + b + ε, with a part for training and one for validation. */
 export class SyntheticRegressionData extends DataModule {
   /** `[numTrain + numVal, w.length]`. */
@@ -23,23 +37,8 @@ export class SyntheticRegressionData extends DataModule {
   declare readonly b: number;
   declare readonly numTrain: number;
 
-  constructor(
-    w: readonly number[],
-    b: number,
-    {
-      noise = 0.01,
-      numTrain = 1000,
-      numVal = 1000,
-      batchSize = 32,
-      seed = 0,
-    }: {
-      noise?: number;
-      numTrain?: number;
-      numVal?: number;
-      batchSize?: number;
-      seed?: number;
-    } = {},
-  ) {
+  constructor(w: readonly number[], b: number, options: SyntheticRegressionOptions = {}) {
+    const { noise = 0.01, numTrain = 1000, numVal = 1000, batchSize = 32, seed = 0 } = options;
     super();
     this.saveHyperparameters({ w, b, noise, numTrain, numVal, batchSize });
     [this.X, this.y] = syntheticData(w, b, numTrain + numVal, { noise, seed });

@@ -19,7 +19,7 @@ import { Curves } from './curves';
  * @example d2l.addToClass(A)(function greet(this: A) { return `b is ${this.b}`; });
  */
 export const addToClass =
-  <T extends object>(Class: { readonly prototype: T }) =>
+  <T extends object>(Class: abstract new (...given: never[]) => T) =>
   // biome-ignore lint/suspicious/noExplicitAny: every method has other arguments
   <F extends (this: T, ...given: any[]) => unknown>(method: F): F => {
     if (typeof method !== 'function' || method.name === '') {
@@ -200,6 +200,10 @@ export class DataModule extends HyperParameters {
   /** Samples in a batch of `getTensorloader`. */
   declare readonly batchSize: number;
 
+  /**
+   * @param options.root the folder of the data's files @default that of `download`
+   * @param options.numWorkers threads that load data @default 4
+   */
   constructor({ root, numWorkers = 4 }: { root?: string; numWorkers?: number } = {}) {
     super();
     this.saveHyperparameters({ root, numWorkers });

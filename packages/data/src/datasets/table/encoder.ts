@@ -158,7 +158,7 @@ export class TableEncoder {
           formatValue(state),
       );
     }
-    const encoder = new TableEncoder(state.settings);
+    const encoder = new this(state.settings);
     encoder.#columns = state.columns;
     return encoder;
   }
