@@ -3,7 +3,7 @@
  * methods may be overridden, as the book does; `train` has the options of a real run. JavaScript
  * cannot read the arguments of a constructor, so they are passed to `saveHyperparameters`.
  */
-import { gradientsOf } from '@deepend/compiler';
+import { gradientsOf, listTensors } from '@deepend/compiler';
 import { formatValue } from '@deepend/core';
 import { type ArrayData, loadArray } from '@deepend/data';
 import { tryGpu } from '@deepend/device';
@@ -382,9 +382,7 @@ export class Trainer extends HyperParameters {
       step();
       const plotted = model.takePlotted();
       const place = {
-        weight: Object.values(asInputs(batch.features))
-          .map((input) => (input as tf.Tensor).shape[0] ?? 0)
-          .reduce((most, rows) => Math.max(most, rows), 1),
+        weight: listTensors(batch.features)[0]?.shape[0] ?? 1,
         trainX: this.trainBatchIdx / this.numTrainBatches,
         valX: this.epoch + 1,
       };
