@@ -87,8 +87,7 @@ function parametersOf(signature, checker) {
 const patternName = ({ name }) => name.getText().replace(/\s+/g, ' ').replace(/,? \}/, ' }');
 
 /** The names with deepend's calls. A name that `d2l` does not have stays or becomes pending. */
-export function updateNames() {
-  const exported = listExports();
+export function updateNames(exported = listExports()) {
   return readNames().map(({ name, en, zh }) => {
     const found = exported.get(camelCase(name));
     return { name, en, zh, ...(found ? { call: found.call } : { pending: true }) };

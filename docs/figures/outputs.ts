@@ -33,6 +33,8 @@ const WORDS = {
     comma: '; ',
     end: '.',
     chapters: ['en', 'zh', 'chapter', 'what it teaches', 'in deepend'],
+    names: ['en', 'zh', "the book's name", 'in deepend'],
+    pending: 'not yet',
     nets: ['96 px, one channel', 'parameters', 'deepend, images/s', 'PyTorch, images/s'],
     orders: ['ordering', 'loss', 'train acc', 'test acc'],
     memory: ['batch size', 'training, GiB', 'inference, GiB'],
@@ -50,6 +52,8 @@ const WORDS = {
     comma: '；',
     end: '。',
     chapters: ['英文版', '中文版', '章节', '内容', 'deepend 中的状况'],
+    names: ['英文版', '中文版', '书中的名称', 'deepend 中'],
+    pending: '尚未提供',
     nets: ['96 像素，单通道', '参数个数', 'deepend，张/秒', 'PyTorch，张/秒'],
     orders: ['排列', '损失', '训练准确率', '测试准确率'],
     memory: ['批量大小', '训练，GiB', '推理，GiB'],
@@ -97,6 +101,25 @@ function chapters(language: Language): string {
       return [field('en'), field('zh'), link, field('teaches'), field('status')];
     });
   return alignedLeft([WORDS[language].chapters, ...rows]);
+}
+
+interface BookName {
+  readonly name: string;
+  /** The section of each edition that defines it. */
+  readonly en: string | null;
+  readonly zh: string | null;
+  readonly call?: string;
+}
+
+/** The book's functions and classes, in the order of the Chinese edition and then the English. */
+function names(language: Language): string {
+  const file = path.join(ROOT, 'test/golden/book-names.json');
+  const all = JSON.parse(readFileSync(file, 'utf8')) as BookName[];
+  const rows = all.map(({ name, en, zh, call }) => [
+    ...[en ?? '–', zh ?? '–', `\`${name}\``],
+    call ? `\`${call}\`` : WORDS[language].pending,
+  ]);
+  return alignedLeft([[...WORDS[language].names], ...rows]);
 }
 
 function modernCnns(language: Language): string {
@@ -268,6 +291,7 @@ function textSummary(language: Language): string {
 export const OUTPUTS: readonly Output[] = [
   output('results', 'text-runs', textSummary),
   output('book/index', 'chapters', chapters),
+  output('book/index', 'names', names),
   output('book/softmax-regression', 'softmax-regression', (language) =>
     ending(siteRun('softmax-regression'), language),
   ),

@@ -5,7 +5,7 @@
  */
 import { parseArgs } from 'node:util';
 import * as tf from '@tensorflow/tfjs-core';
-import { datasets, loadArray, nn, predict, schedules, train, tryGpu } from 'deepend';
+import { datasets, loadArray, nn, predict, schedules, type Table, train, tryGpu } from 'deepend';
 
 const flag = { type: 'string' } as const;
 const flags = { recipe: flag, root: flag, folds: flag, epochs: flag, seed: flag, out: flag };
@@ -22,7 +22,7 @@ const { log, encoding, l1, lr, epochs } = RECIPES[(values.recipe ?? 'own') as 'o
 const seed = Number(values.seed ?? 1);
 
 /** Learns prices. @returns a function that predicts those of other houses */
-async function learn(houses: datasets.Table) {
+async function learn(houses: Table) {
   const encoder = new datasets.TableEncoder({ ...encoding, unknown: 'ignore' }).fit(houses);
   const [X, y] = [encoder.transform(houses), houses.labels()];
   const logs = Float32Array.from(y.values, Math.log);
@@ -39,7 +39,7 @@ async function learn(houses: datasets.Table) {
     },
     progress: false,
   });
-  return async (others: datasets.Table) => {
+  return async (others: Table) => {
     const { values: numbers, shape } = encoder.transform(others);
     const yHat = (await predict(linear, tf.tensor(numbers, [...shape]))) as tf.Tensor;
     return (await yHat.data()).map((price) => (log ? Math.exp(price + mean) : price));

@@ -176,6 +176,32 @@ describe('classifiers (4.3 to 4.5, 7.6)', () => {
     model.dispose();
   });
 
+  it('takes features in a record, as loaders of text give them', async () => {
+    class Named extends d2l.Classifier {
+      override lr = 0.3;
+      override readonly net = new nn.Sequential(new nn.Flatten(), new nn.Linear(16, 3));
+      override forward({ image }: { image: tf.Tensor }): tf.Tensor {
+        return this.net.forward(image) as tf.Tensor;
+      }
+    }
+    const loader = (n: number) => {
+      const images = fakeLoader(n, 10);
+      return {
+        ...images,
+        async *[Symbol.asyncIterator]() {
+          for await (const { features, labels } of images)
+            yield { features: { image: features }, labels };
+        },
+      };
+    };
+    const model = new Named();
+    const data = { trainDataloader: () => loader(90), valDataloader: () => loader(25) };
+    const { history } = await new d2l.Trainer(20).fit(model, data as d2l.BookData);
+    expect(history.at(-1)?.val_acc).toBeGreaterThan(0.9);
+    await expectNoLeak(() => new d2l.Trainer(1).fit(model, data as d2l.BookData));
+    model.dispose();
+  });
+
   it('loss and accuracy are those of each sample, or their means', () => {
     tf.tidy(() => {
       const model = new d2l.Classifier();

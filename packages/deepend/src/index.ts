@@ -24,6 +24,8 @@ export {
   loadKmnist,
   loadMnist,
   type Preprocessing,
+  type Table,
+  type TableOptions,
   type Transform,
 } from '@deepend/data';
 export {

@@ -4,11 +4,11 @@ import path from 'node:path';
 import { DataError, table } from '@deepend/data';
 
 /**
- * Section 14.13 (zh 13.13): the label of each name, of a table with a line of names and two columns.
+ * Section 14.13 (zh 13.13): the label of each name, from a table of two columns with a header.
  * @throws DataError that names the line, as `datasets.table` does
  */
 export async function readCsvLabels(fname: string): Promise<Map<string, string>> {
-  // Without a header names are 0 and 1, whatever the file calls them.
+  // The columns are found by their places: files name them in different ways.
   const read = await table(fname, { header: false, categorical: ['0', '1'], missing: [''] });
   const [names, labels] = ['0', '1'].map((name) => read.column(name).values) as string[][];
   const pairs = names?.map((name, i) => [name, labels?.[i]] as [string, string]) ?? [];

@@ -13,6 +13,20 @@ import type { AnyLoader } from '@deepend/trainer';
 import * as tf from '@tensorflow/tfjs-core';
 import { type BookOptimizer, DataModule, HyperParameters, Module } from './object-oriented';
 
+/** The sizes and the noise of `SyntheticRegressionData`. */
+export interface SyntheticRegressionOptions {
+  /** Standard deviation of the noise. @default 0.01 */
+  noise?: number;
+  /** Samples for training. @default 1000 */
+  numTrain?: number;
+  /** Samples for validation. @default 1000 */
+  numVal?: number;
+  /** Samples in a batch. @default 32 */
+  batchSize?: number;
+  /** Seeds the samples. @default 0 */
+  seed?: number;
+}
+
 /** Section 3.3: data of y = Xw + b + ε, with a part for training and one for validation. */
 export class SyntheticRegressionData extends DataModule {
   /** `[numTrain + numVal, w.length]`. */
@@ -23,23 +37,8 @@ export class SyntheticRegressionData extends DataModule {
   declare readonly b: number;
   declare readonly numTrain: number;
 
-  constructor(
-    w: readonly number[],
-    b: number,
-    {
-      noise = 0.01,
-      numTrain = 1000,
-      numVal = 1000,
-      batchSize = 32,
-      seed = 0,
-    }: {
-      noise?: number;
-      numTrain?: number;
-      numVal?: number;
-      batchSize?: number;
-      seed?: number;
-    } = {},
-  ) {
+  constructor(w: readonly number[], b: number, options: SyntheticRegressionOptions = {}) {
+    const { noise = 0.01, numTrain = 1000, numVal = 1000, batchSize = 32, seed = 0 } = options;
     super();
     this.saveHyperparameters({ w, b, noise, numTrain, numVal, batchSize });
     [this.X, this.y] = syntheticData(w, b, numTrain + numVal, { noise, seed });
@@ -52,7 +51,7 @@ export class SyntheticRegressionData extends DataModule {
 }
 
 /**
- * Section 3.4: minibatch stochastic gradient descent, `param ← param − lr · gradient`, from scratch.
+ * Section 3.4: minibatch stochastic gradient descent from scratch: `param ← param − lr · grad`.
  */
 export class SGD extends HyperParameters implements BookOptimizer {
   declare readonly params: readonly tf.Variable[];
@@ -68,8 +67,8 @@ export class SGD extends HyperParameters implements BookOptimizer {
     const { params, lr } = this;
     if (gradients.length !== params.length) {
       throw new RangeError(
-        `[deepend] d2l.SGD.step: expected ${params.length} gradients, one for each parameter, got ` +
-          `${gradients.length}`,
+        `[deepend] d2l.SGD.step: expected ${params.length} gradients, one for each parameter, ` +
+          `got ${gradients.length}`,
       );
     }
     const entries = params.flatMap((variable, i) => {
@@ -109,7 +108,7 @@ export class LinearRegressionScratch extends Module {
   }
 }
 
-/** Section 3.5: linear regression by a layer. Its inputs are counted, where the book infers them. */
+/** Section 3.5: linear regression by a layer, whose number of inputs is given, not inferred. */
 export class LinearRegression extends Module {
   constructor(numInputs: number, lr: number) {
     super();
@@ -177,7 +176,7 @@ export class Classifier extends Module {
 const asRows = (x: tf.Tensor): tf.Tensor2D =>
   tf.reshape(x, [-1, x.shape.at(-1) as number]) as tf.Tensor2D;
 
-/** Section 4.5: softmax regression. Inputs are counted, where the book infers them. */
+/** Section 4.5: softmax regression, whose number of inputs is given, not inferred. */
 export class SoftmaxRegression extends Classifier {
   constructor(numInputs: number, numOutputs: number, lr: number) {
     super();

@@ -3,7 +3,7 @@
  * methods may be overridden, as the book does; `train` has the options of a real run. JavaScript
  * cannot read the arguments of a constructor, so they are passed to `saveHyperparameters`.
  */
-import { gradientsOf } from '@deepend/compiler';
+import { gradientsOf, listTensors } from '@deepend/compiler';
 import { formatValue } from '@deepend/core';
 import { type ArrayData, loadArray } from '@deepend/data';
 import { tryGpu } from '@deepend/device';
@@ -19,7 +19,7 @@ import { Curves } from './curves';
  * @example d2l.addToClass(A)(function greet(this: A) { return `b is ${this.b}`; });
  */
 export const addToClass =
-  <T extends object>(Class: { readonly prototype: T }) =>
+  <T extends object>(Class: abstract new (...given: never[]) => T) =>
   // biome-ignore lint/suspicious/noExplicitAny: every method has other arguments
   <F extends (this: T, ...given: any[]) => unknown>(method: F): F => {
     if (typeof method !== 'function' || method.name === '') {
@@ -149,7 +149,8 @@ export class Module extends nn.Module {
   /** The mean loss of a batch. To be overridden. */
   loss(_yHat: tf.Tensor, _y: tf.Tensor): tf.Scalar {
     throw new RangeError(
-      `[deepend] d2l.Module.loss: expected a loss in ${this.name}, got none; override loss(yHat, y)`,
+      `[deepend] d2l.Module.loss: expected a loss in ${this.name}, got none; override ` +
+        'loss(yHat, y)',
     );
   }
 
@@ -199,6 +200,10 @@ export class DataModule extends HyperParameters {
   /** Samples in a batch of `getTensorloader`. */
   declare readonly batchSize: number;
 
+  /**
+   * @param options.root the folder of the data's files @default that of `download`
+   * @param options.numWorkers threads that load data @default 4
+   */
   constructor({ root, numWorkers = 4 }: { root?: string; numWorkers?: number } = {}) {
     super();
     this.saveHyperparameters({ root, numWorkers });
@@ -207,8 +212,8 @@ export class DataModule extends HyperParameters {
   /** The loader of one part. To be overridden. */
   getDataloader(_train: boolean): AnyLoader {
     throw new RangeError(
-      `[deepend] d2l.DataModule.getDataloader: expected one in ${this.constructor.name}, got none; ` +
-        'override getDataloader(train)',
+      `[deepend] d2l.DataModule.getDataloader: expected one in ${this.constructor.name}, got ` +
+        'none; override getDataloader(train)',
     );
   }
 
@@ -377,9 +382,7 @@ export class Trainer extends HyperParameters {
       step();
       const plotted = model.takePlotted();
       const place = {
-        weight: Object.values(asInputs(batch.features))
-          .map((input) => (input as tf.Tensor).shape[0] ?? 0)
-          .reduce((most, rows) => Math.max(most, rows), 1),
+        weight: listTensors(batch.features)[0]?.shape[0] ?? 1,
         trainX: this.trainBatchIdx / this.numTrainBatches,
         valX: this.epoch + 1,
       };

@@ -28,12 +28,16 @@ export function dropoutLayer(X: tf.Tensor, dropout: number, seed?: number): tf.T
 
 /** What `batchNorm` normalizes by. */
 export interface BatchNormState {
-  /** The moving statistics, `[features]` or `[1, 1, 1, channels]`. */
+  /** The moving mean, `[features]` or `[channels]`. @example tf.variable(tf.zeros([3])) */
   readonly movingMean: tf.Variable;
+  /** The moving variance, of the same shape. @example tf.variable(tf.ones([3])) */
   readonly movingVar: tf.Variable;
+  /** What is added to the variance. @example 1e-5 */
   readonly eps: number;
-  /** The share of the new batch in the moving statistics. */
+  /** The share of the new batch in the moving statistics. @example 0.1 */
   readonly momentum: number;
+  /** Whether to normalize by the batch. @example model.training */
+  readonly training: boolean;
 }
 
 /**
@@ -44,7 +48,7 @@ export interface BatchNormState {
 export function batchNorm(
   X: tf.Tensor,
   [gamma, beta]: readonly [gamma: tf.Tensor, beta: tf.Tensor],
-  { movingMean, movingVar, eps, momentum, training }: BatchNormState & { training: boolean },
+  { movingMean, movingVar, eps, momentum, training }: BatchNormState,
 ): tf.Tensor {
   return tf.tidy(() => {
     const axes = [...Array(X.rank - 1).keys()]; // all but the channels

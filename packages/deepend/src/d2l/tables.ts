@@ -120,7 +120,7 @@ export async function trainAndPred(
   testFeatures: ShapedArray,
   ...[trainLabels, testData, numEpochs, lr, weightDecay, batchSize, file = 'submission.csv']: [
     trainLabels: ShapedArray,
-    testData: Pick<Table, 'ids'>,
+    testData: { readonly ids?: readonly string[] | undefined },
     ...Settings,
     file?: string,
   ]
@@ -177,7 +177,8 @@ export class KaggleHouse extends DataModule {
   kFoldData(k: number): KaggleHouse[] {
     const { batchSize, train, val } = this;
     const folds = foldsOf(train.numRows, k, { shuffle: false });
-    return folds.map((fold) => new KaggleHouse(batchSize, train, val, fold));
+    const { constructor: Class } = this as unknown as { constructor: typeof KaggleHouse };
+    return folds.map((fold) => new Class(batchSize, train, val, fold));
   }
 
   override getDataloader(train: boolean): AnyLoader {

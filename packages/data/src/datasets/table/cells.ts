@@ -1,6 +1,6 @@
 /** The cells of a table in CSV or TSV, and the lines on which they are. */
 import { stat } from 'node:fs/promises';
-import { type CsvError, parse } from 'csv-parse/sync';
+import type { CsvError } from 'csv-parse/sync';
 import { DataError, reason } from '../../errors';
 import { readTextFile } from '../files/text';
 
@@ -28,7 +28,7 @@ export async function readCells(source: string, format: CellFormat): Promise<Cel
   const file = isText ? 'the table' : source;
   const text = isText ? source : await readFile(source);
   const { separator = findSeparator(text), header } = format;
-  const records = withoutEmptyEnd(parseRecords(file, text, separator));
+  const records = withoutEmptyEnd(await parseRecords(file, text, separator));
   const [first] = records;
   const next = 'get the file again';
   if (!first) throw new DataError(file, 'a table of at least one row', 'none', next);
@@ -84,7 +84,8 @@ interface Row {
   readonly line: number;
 }
 
-function parseRecords(file: string, text: string, separator: string): Row[] {
+async function parseRecords(file: string, text: string, separator: string): Promise<Row[]> {
+  const { parse } = await import('csv-parse/sync'); // most programs read no tables
   try {
     const records = parse(text, {
       bom: true,

@@ -120,8 +120,8 @@ export class TableEncoder {
   /**
    * Makes the features of a table with the same columns, in any order.
    * @returns float32 `[rows, features]`, for `loadArray`; `tf.tensor(values, shape)` makes a tensor
-   * @throws DataError for a new category, unless `unknown` is 'ignore'; RangeError for a column that
-   *   the table does not have, or before `fit`
+   * @throws DataError for a new category, unless `unknown` is 'ignore'; RangeError for a column
+   *   that the table does not have, or before `fit`
    */
   transform(table: Table): TableFeatures {
     const learned = this.#learned('transform');
@@ -158,7 +158,7 @@ export class TableEncoder {
           formatValue(state),
       );
     }
-    const encoder = new TableEncoder(state.settings);
+    const encoder = new this(state.settings);
     encoder.#columns = state.columns;
     return encoder;
   }
@@ -184,9 +184,10 @@ function requireTable(method: string, table: unknown): void {
 function columnOf(table: Table, { name, kind }: LearnedColumn): TableColumn {
   const column = table.columns.find((other) => other.name === name);
   if (column?.kind === kind) return column;
+  const got = column ? `a ${column.kind} one` : 'none';
   throw new RangeError(
-    `[data] TableEncoder.transform: expected a ${kind} column '${name}', as in the training part, ` +
-      `got ${column ? `a ${column.kind} one` : 'none'}; read the file with "like: trainingTable"`,
+    `[data] TableEncoder.transform: expected a ${kind} column '${name}', as in the training ` +
+      `part, got ${got}; read the file with "like: trainingTable"`,
   );
 }
 

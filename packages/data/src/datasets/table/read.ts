@@ -30,6 +30,7 @@ export interface TableOptions {
   /**
    * A table whose columns this one must have, in any order and of the same kinds: the training part
    * for a test file. Its target may be absent. Stands for all options about columns.
+   * @default none, the columns are found out
    */
   like?: Table;
 }
