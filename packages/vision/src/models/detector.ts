@@ -31,10 +31,11 @@ export interface Detector {
 
 /**
  * The loss of single-shot detection: cross-entropy of the anchors' classes plus the absolute error
- * of the offsets of those that have a box, each as a mean over anchors and batch. d2l 14.7, zh 13.7.
+ * of the offsets of those that have a box, each as a mean over anchors and batch. d2l 14.7, zh
+ * 13.7.
  * @param detector the model, or its `anchors`
- * @returns a loss function for `train`: labels are float32 `[batch, objects, 5]` (class, x1, y1, x2,
- *   y2 as fractions of the image), rows of −1 are padding
+ * @returns a loss function for `train`: labels are float32 `[batch, objects, 5]` (class, x1, y1,
+ *   x2, y2 as fractions of the image), rows of −1 are padding
  * @example
  * await train(net, trainIter, testIter, { numEpochs: 20, loss: vision.ssdLoss(net) });
  */
@@ -46,7 +47,8 @@ export function ssdLoss(
     tf.tidy(() => {
       const target = multiboxTarget(detector.anchors, labels, options);
       const numClasses = classes.shape[2];
-      const wanted = tf.oneHot(target.classes as tf.Tensor2D, numClasses); // [batch, anchors, classes]
+      // [batch, anchors, classes + 1]
+      const wanted = tf.oneHot(target.classes as tf.Tensor2D, numClasses);
       const logProbs = tf.logSoftmax(classes);
       const classLoss = tf.neg(tf.mean(tf.sum(tf.mul(wanted, logProbs), -1)));
       const errors = tf.mul(tf.abs(tf.sub(offsets, target.offsets)), target.masks);
