@@ -33,6 +33,7 @@ const [seed, out] = [number('seed'), String(values.out)];
 const device = await tryGpu();
 const [trainIter, testIter] = await datasets.fashionScenes(number('batch-size'), {
   ...{ size: number('size'), numTrain: number('train'), numTest: number('test'), seed },
+  fresh: true, // new scenes in each epoch
 });
 const { inputShape, numClasses, classNames } = trainIter;
 const net = new vision.TinySSD({

@@ -92,7 +92,6 @@ const SCENE = {
   classes: rule.list(rule.string(), 'a list of class names', { min: 1 }).optional(),
   target: rule.oneOf(['boxes', 'masks', 'both']).optional(),
   fresh: rule.boolean().optional(),
-  shuffle: rule.boolean().optional(),
   seed: rule.seed().optional(),
 };
 
@@ -104,6 +103,7 @@ export interface SceneLoaderOptions extends SceneOptions {
 }
 const OPTIONS = rule.object({
   ...SCENE,
+  shuffle: rule.boolean().optional(),
   batchSize: rule.positiveInteger(),
   numScenes: rule.positiveInteger(),
 });
@@ -291,7 +291,6 @@ export interface FashionScenesOptions extends Omit<SceneOptions, 'shuffle'> {
 }
 const FASHION = rule.object({
   ...SCENE,
-  shuffle: rule.custom(() => false, 'left out').optional(),
   batchSize: rule.positiveInteger(),
   numTrain: rule.positiveInteger().optional(),
   numTest: rule.positiveInteger().optional(),
