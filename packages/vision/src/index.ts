@@ -38,6 +38,7 @@ export {
   detectObjects,
   evaluateDetector,
   ssdLoss,
+  targetLoader,
   truthsOf,
 } from './models/detector';
 export { TinySSD, type TinySSDOptions } from './models/tiny-ssd';
