@@ -69,7 +69,7 @@ describe('bananas', () => {
     expect(features.dataSync()[0]).toBeCloseTo(20 / 255, 6);
     expect(label.arraySync()).toEqual([[0, 2 / 16, 2 / 16, 10 / 16, 10 / 16]]);
     tf.dispose([features, label]);
-    expect(() => set.get(5)).toThrow('from 0 to 4, got 5');
+    expect(() => set.get(5)).toThrow('expected 0 to 4, got 5');
   });
 
   it('may have several objects in an image: rows of −1 are padding', async () => {

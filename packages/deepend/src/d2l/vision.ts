@@ -158,17 +158,12 @@ export class BananasDataset {
     const truth = objects[index];
     if (!truth)
       throw new RangeError(
-        `[deepend] d2l.BananasDataset: expected an index from 0 to ${this.length - 1}, got ${index}`,
+        `[deepend] d2l.BananasDataset: expected 0 to ${this.length - 1}, got ${index}`,
       );
     const size = images.length / objects.length;
     const pixels = images.subarray(index * size, (index + 1) * size);
     const rows = truth.boxes.map((box, i) => [truth.labels[i] as number, ...box]);
-    return [
-      tf.tensor3d(
-        Float32Array.from(pixels, (v) => v / 255),
-        imageShape,
-      ),
-      tf.tensor2d(rows),
-    ];
+    const values = Float32Array.from(pixels, (value) => value / 255);
+    return [tf.tensor3d(values, [...imageShape]), tf.tensor2d(rows)];
   }
 }
