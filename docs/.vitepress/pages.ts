@@ -65,6 +65,7 @@ export const SECTIONS = {
     ['book/computer-vision', 'Computer vision', '计算机视觉'],
     ['book/nlp-pretraining', 'Language: pretraining', '自然语言处理：预训练'],
     ['book/nlp-applications', 'Language: applications', '自然语言处理：应用'],
+    ['book/generative-adversarial-networks', 'Adversarial networks', '生成对抗网络'],
   ]),
   recipes: section('Recipes', '实例', [
     ['recipes/index', 'All recipes', '全部实例'],

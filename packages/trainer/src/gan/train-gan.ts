@@ -104,8 +104,8 @@ async function trainOneEpoch(
         const stepSeed = mixSeed(seed, epoch, step++);
         const before = totals;
         totals = tf.tidy(() => {
-          const shape = [size, ...latentShape];
-          const noise = tf.randomNormal(shape, 0, 1, 'float32', stepSeed); // [batch, ...latentShape]
+          const shape = [size, ...latentShape]; // [batch, ...latent]
+          const noise = tf.randomNormal(shape, 0, 1, 'float32', stepSeed);
           if (count === 0) requireSameShape(networks, { real, noise });
           const losses = withSeed(stepSeed, () => [
             discriminatorStep(

@@ -47,7 +47,7 @@ export interface StyleTransferOptions extends FeatureLayers {
   lr?: number;
   /** Number of updates of the image. @default 500 */
   numSteps?: number;
-  /** Number of steps after which the learning rate is multiplied by 0.8, again and again. @default 50 */
+  /** Number of steps after which the learning rate is multiplied by 0.8. @default 50 */
   lrDecaySteps?: number;
   /** Called after each step. */
   onStep?: (record: StyleRecord) => void | Promise<void>;
