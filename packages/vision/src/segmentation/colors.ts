@@ -67,8 +67,8 @@ export function maskFromColors(
     if (index !== undefined) return index;
     throw new RangeError(
       `${where}: expected colours of ${colormap.length} classes, got [${color.join(', ')}] in ` +
-        `row ${Math.floor(at / width)}, column ${at % width}; a mask must not be resized or saved as ` +
-        'JPEG, which mixes colours',
+        `row ${Math.floor(at / width)}, column ${at % width}; a mask must not be resized or ` +
+        'saved as JPEG, which mixes colours',
     );
   });
 }

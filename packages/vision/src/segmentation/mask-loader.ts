@@ -149,8 +149,8 @@ function checkTaken(
   if (bad < 0) return;
   throw new RangeError(
     `${WHERE}: sample ${number}: expected classes from 0 to ${classNames.length - 1} in the ` +
-      `mask, got ${mask[bad]} in row ${Math.floor(bad / shape[1])}, column ${bad % shape[1]}; name ` +
-      'it in "classNames", or give it as "ignoreIndex"',
+      `mask, got ${mask[bad]} in row ${Math.floor(bad / shape[1])}, column ${bad % shape[1]}; ` +
+      'name it in "classNames", or give it as "ignoreIndex"',
   );
 }
 
