@@ -222,6 +222,12 @@ describe('trainGan', () => {
       /expected the generator to make the shape of the data, \[8, 2\], got \[8, 3\]/,
     ],
     [
+      'a loader without samples',
+      () =>
+        trainGan(networks(), { ...loaderOf(points(8)), async *[Symbol.asyncIterator]() {} }, quiet),
+      /expected a loader with samples, got none/,
+    ],
+    [
       'losses that are not finite',
       () =>
         trainGan(networks(), loaderOf(points(8)), {
