@@ -9,7 +9,10 @@ import * as tfl from '@tensorflow/tfjs-layers';
 import { outputOf, sharing } from './transfer';
 
 export interface FcnOptions {
-  /** Number of classes, the background included. */
+  /**
+   * Number of classes, the background included.
+   * @example 21
+   */
   numClasses: number;
   /** Seeds the 1 × 1 convolution: any safe integer. @default 0 */
   seed?: number;

@@ -60,7 +60,7 @@ export interface GanOptions {
   device?: Device;
   /** Whether to print a line for each epoch. @default true */
   progress?: boolean;
-  /** Called after each epoch, with the generator in inference mode. */
+  /** Called after each epoch, with the generator in inference mode. @default none */
   onEpochEnd?: (record: GanRecord, generator: ModuleLike) => void | Promise<void>;
 }
 

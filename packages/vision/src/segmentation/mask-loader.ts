@@ -17,9 +17,15 @@ export interface MaskSource {
 }
 
 export interface MaskLoaderOptions {
-  /** Images in a batch. */
+  /**
+   * Images in a batch.
+   * @example 32
+   */
   batchSize: number;
-  /** Names of the classes in the order of the mask's numbers, the background first. */
+  /**
+   * Names of the classes in the order of the mask's numbers, the background first.
+   * @example ['background', 'cat', 'dog']
+   */
   classNames: readonly string[];
   /**
    * Joint transforms, applied to image and mask together. All images of a batch must have one size
@@ -63,7 +69,8 @@ const WHERE = '[vision] maskLoader';
  * Makes a loader of images and masks, for `train` with a loss such as `crossEntropy()`: features
  * float32 `[batch, height, width, channels]`, labels int32 `[batch, height, width]`.
  * @param samples in memory, or a source that reads each when its batch is made
- * @param options.inputShape of an image after the transforms; needed with a source
+ * @param options.inputShape of an image after the transforms; needed with a source @default that of
+ *   the first sample
  * @throws TypeError or RangeError for an unknown option, and for samples without a mask or with one
  *   of another size; each batch is refused when a mask has a class without a name
  */
