@@ -35,6 +35,11 @@ export interface MaskLoaderOptions {
   transforms?: readonly JointTransform[];
   /** Mean and deviation of each channel, for pixels in [0, 1]. @default pixels in [0, 1] */
   normalize?: { readonly mean: readonly number[]; readonly std: readonly number[] };
+  /**
+   * `[height, width, channels]` of an image after the transforms; needed with a source.
+   * @default that of the first sample
+   */
+  inputShape?: ImageShape;
   /** Numbers of a mask that are no class but do not count in a loss. @default none */
   ignoreIndex?: number;
   /** Whether the order is random in each epoch. @default true */
@@ -57,6 +62,7 @@ const loaderRules = rule.object({
     )
     .default([]),
   normalize: rule.object({ mean: channelValues, std: channelValues }).optional(),
+  inputShape: rule.imageShape().optional(),
   ignoreIndex: rule.integer().optional(),
   shuffle: rule.boolean().default(true),
   dropLast: rule.boolean().default(false),
@@ -69,14 +75,12 @@ const WHERE = '[vision] maskLoader';
  * Makes a loader of images and masks, for `train` with a loss such as `crossEntropy()`: features
  * float32 `[batch, height, width, channels]`, labels int32 `[batch, height, width]`.
  * @param samples in memory, or a source that reads each when its batch is made
- * @param options.inputShape of an image after the transforms; needed with a source @default that of
- *   the first sample
  * @throws TypeError or RangeError for an unknown option, and for samples without a mask or with one
  *   of another size; each batch is refused when a mask has a class without a name
  */
 export function maskLoader(
   samples: readonly MaskSample[] | MaskSource,
-  { inputShape, ...options }: MaskLoaderOptions & { inputShape?: ImageShape },
+  options: MaskLoaderOptions,
 ): VisionLoader<Tensor3D> {
   const checked = checkOptions(WHERE, loaderRules, options);
   const { batchSize, classNames, transforms, seed, shuffle, dropLast, normalize } = checked;
@@ -87,7 +91,7 @@ export function maskLoader(
       `${WHERE}: expected at least ${dropLast ? batchSize : 1} samples, got ${source.length}`,
     );
   }
-  const shape = inputShape ?? shapeOfFirst(samples, transforms, seed);
+  const shape = checked.inputShape ?? shapeOfFirst(samples, transforms, seed);
   const config = {
     transforms: transforms.map(({ name, options: given }) => ({ name, ...given })),
     ...{ normalize: normalize ?? null, shuffle, dropLast, seed },
