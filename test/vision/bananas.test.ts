@@ -61,6 +61,17 @@ describe('bananas', () => {
     });
   });
 
+  it('are a dataset as in the book', async () => {
+    const set = await d2l.BananasDataset.read(true, files);
+    expect(set.length).toBe(5);
+    const [features, label] = set.get(2);
+    expect(features.shape).toEqual([SIDE, SIDE, 3]);
+    expect(features.dataSync()[0]).toBeCloseTo(20 / 255, 6);
+    expect(label.arraySync()).toEqual([[0, 2 / 16, 2 / 16, 10 / 16, 10 / 16]]);
+    tf.dispose([features, label]);
+    expect(() => set.get(5)).toThrow('from 0 to 4, got 5');
+  });
+
   it('may have several objects in an image: rows of −1 are padding', async () => {
     const rows = '0.png,0,0,0,4,4\n1.png,1,0,0,16,16\n0.png,1,1,1,2,2\n';
     const data = await readBoxFolder(await write('two', 2, rows), ['a', 'b']);

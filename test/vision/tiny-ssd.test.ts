@@ -1,5 +1,13 @@
 /** TinySSD: the book's outputs, loss and gradients, and detections of a net. */
-import { detectObjects, evaluateDetector, ssdLoss, TinySSD, truthsOf } from '@deepend/vision';
+import {
+  detectObjects,
+  evaluateDetector,
+  ssdLoss,
+  TinySSD,
+  targetLoader,
+  truthsOf,
+  type VisionLoader,
+} from '@deepend/vision';
 import * as tf from '@tensorflow/tfjs-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import golden from '../golden/detection.json';
@@ -114,6 +122,30 @@ describe('TinySSD', () => {
       boxes: [0, 1].map((i) =>
         tinySsd.labels.slice(5 * i + 1, 5 * i + 5).map((value) => Math.fround(value)),
       ),
+    });
+  });
+
+  it('has the same loss with the labels of targetLoader, whose images and state are those of its loader', async () => {
+    const state = { epoch: 1, batch: 0 };
+    const about = { numSamples: 2, numBatches: 1, batchSize: 2, classNames: ['a', 'b'] };
+    const loader: VisionLoader = {
+      ...{ ...about, numClasses: 2, inputShape: [64, 64, 3] },
+      ...{ state: () => state, restore: () => {}, config: () => ({ seed: 1 }) },
+      async *[Symbol.asyncIterator]() {
+        yield { features: images.clone(), labels: labels.clone() };
+      },
+    };
+    const targets = targetLoader(loader, net, { iouThreshold: 0.5 });
+    expect(targets.config()).toEqual({ seed: 1, target: 'anchors', iouThreshold: 0.5 });
+    expect(targets).toMatchObject({ ...about, state: expect.any(Function) });
+    const loss = ssdLoss(net);
+    await expectNoLeak(async () => {
+      for await (const { features, labels: target } of targets) {
+        const outputs = net.forward(features);
+        const values = [loss(outputs, labels), loss(outputs, target)];
+        expect(values[0]?.dataSync()).toEqual(values[1]?.dataSync());
+        tf.dispose([features, { ...target }, { ...outputs }, values]);
+      }
     });
   });
 

@@ -79,7 +79,8 @@ const COLORS = [
  * @param image a tensor or `{ data, shape }` of `[height, width]` or `[height, width, channels]`;
  *   bytes are 0 to 255, floats 0 to 1. Tensors are not disposed
  * @param boxes [x1, y1, x2, y2] of each box; parts outside the image are drawn at its border
- * @throws TypeError or RangeError for another shape, x1 > x2 or y1 > y2, and another number of labels
+ * @throws TypeError or RangeError for another shape, x1 > x2 or y1 > y2, and another number of
+ *   labels
  * @example
  * const figure = await showBoxes(image, [[60, 45, 378, 516]], { labels: ['dog'] });
  * await figure.save('dog.png');
@@ -218,7 +219,9 @@ const PADDING = 3; // pixels between words and the edge of their patch
 
 type Rect = ReturnType<typeof rectOf>;
 
-/** Words on a patch of the box's colour, above the box or, where there is no room, in its corner. */
+/**
+ * Words on a patch of the box's colour, above the box or, where there is no room, in its corner.
+ */
 function labelMarks(
   words: string,
   { color, rect, place }: { color: string; rect: Rect; place: ImagePlace },

@@ -39,6 +39,7 @@ export {
   detectObjects,
   evaluateDetector,
   ssdLoss,
+  targetLoader,
   truthsOf,
 } from './models/detector';
 export { TinySSD, type TinySSDOptions } from './models/tiny-ssd';

@@ -1,4 +1,6 @@
-/** What all loaders of this package have in common: position, state, batches by epoch and number. */
+/**
+ * What all loaders of this package have in common: position, state, batches by epoch and number.
+ */
 import type { Tensors } from '@deepend/compiler';
 import { type ImageShape, type LoaderState, Position } from '@deepend/core';
 import type { Tensor, Tensor4D } from '@tensorflow/tfjs-core';
@@ -12,8 +14,8 @@ export interface VisionBatch<Labels extends Tensors = Tensor> {
 
 /**
  * A loader of images with boxes or masks, as `train`, `evaluate` and `predict` take it. Each
- * `for await` over it is the next epoch; its batches depend only on the seed, the epoch's number and
- * their place in the epoch.
+ * `for await` over it is the next epoch; its batches depend only on the seed, the epoch's number
+ * and their place in the epoch.
  */
 export interface VisionLoader<Labels extends Tensors = Tensor>
   extends AsyncIterable<VisionBatch<Labels>> {

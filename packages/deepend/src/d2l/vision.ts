@@ -124,3 +124,51 @@ export function multiboxDetection(
   });
   return tf.tensor3d(rows);
 }
+
+/**
+ * Section 14.6 (zh 13.6): the bananas, one by one. The book's constructor reads the files; here
+ * `await BananasDataset.read(true)` does.
+ */
+export class BananasDataset {
+  readonly #data: vision.DetectionData;
+
+  private constructor(data: vision.DetectionData) {
+    this.#data = data;
+  }
+
+  /** @throws DataError when the files are not here and cannot be downloaded */
+  static async read(
+    isTrain: boolean,
+    options: Omit<vision.BananasOptions, 'isTrain'> = {},
+  ): Promise<BananasDataset> {
+    return new BananasDataset(await vision.readDataBananas({ ...options, isTrain }));
+  }
+
+  get length(): number {
+    return this.#data.objects.length;
+  }
+
+  /**
+   * @returns the image, float32 `[height, width, 3]` in [0, 1], and its label, float32 `[1, 5]`:
+   *   class, x1, y1, x2, y2; the caller disposes both
+   * @throws RangeError when there is no such image
+   */
+  get(index: number): [features: tf.Tensor3D, label: tf.Tensor2D] {
+    const { images, imageShape, objects } = this.#data;
+    const truth = objects[index];
+    if (!truth)
+      throw new RangeError(
+        `[deepend] d2l.BananasDataset: expected an index from 0 to ${this.length - 1}, got ${index}`,
+      );
+    const size = images.length / objects.length;
+    const pixels = images.subarray(index * size, (index + 1) * size);
+    const rows = truth.boxes.map((box, i) => [truth.labels[i] as number, ...box]);
+    return [
+      tf.tensor3d(
+        Float32Array.from(pixels, (v) => v / 255),
+        imageShape,
+      ),
+      tf.tensor2d(rows),
+    ];
+  }
+}

@@ -12,9 +12,9 @@ const SIZE_SCALE = 5;
 const EPSILON = 1e-6;
 
 /**
- * The offset of each box from its anchor: for an anchor with center (xa, ya), width wa and height ha
- * `[10 (x − xa) / wa, 10 (y − ya) / ha, 5 log(ε + w / wa), 5 log(ε + h / ha)]` with ε = 1e-6. d2l
- * 14.4.3, zh 13.4.3.
+ * The offset of each box from its anchor: for an anchor with center (xa, ya), width wa and height
+ * ha `[10 (x − xa) / wa, 10 (y − ya) / ha, 5 log(ε + w / wa), 5 log(ε + h / ha)]` with ε = 1e-6.
+ * d2l 14.4.3, zh 13.4.3.
  * @param anchors `n` boxes [x1, y1, x2, y2]
  * @param boxes `n` boxes in the same form, the one that belongs to each anchor
  * @returns `n` offsets in the same form; the caller disposes a tensor

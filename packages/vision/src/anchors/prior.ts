@@ -18,8 +18,8 @@ const OPTIONS = rule.object({ sizes: positives(), ratios: positives() });
  * first ratio, then one for each further ratio with the first size. d2l 14.4, zh 13.4; Liu et al.
  * 2016. A box of size s and ratio r is s √r times the image's height wide and s / √r high.
  * @param shape of the feature map: `[height, width]`
- * @returns `[height * width * (sizes + ratios − 1), 4]` row by row: [x1, y1, x2, y2] as fractions of
- *   the image; they may reach over its border
+ * @returns `[height * width * (sizes + ratios − 1), 4]` row by row: [x1, y1, x2, y2] as fractions
+ *   of the image; they may reach over its border
  * @throws TypeError or RangeError for sizes and ratios that are not positive, and a bad shape
  * @example multiboxPrior([1, 1], { sizes: [0.5], ratios: [1] }) // [0.25, 0.25, 0.75, 0.75]
  */

@@ -1,4 +1,6 @@
-/** Labels for anchors: which box belongs to each, its class and its offset. d2l 14.4.3, zh 13.4.3. */
+/**
+ * Labels for anchors: which box belongs to each, its class and its offset. d2l 14.4.3, zh 13.4.3.
+ */
 import { checkOptions, rule } from '@deepend/core';
 import { type Tensor, type Tensor2D, tensor2d } from '@tensorflow/tfjs-core';
 import { type Boxes, readBoxes } from '../boxes/format';

@@ -14,8 +14,8 @@ const TINY = 1e-30;
  * through tensors.
  * @param boxes1 `n` boxes
  * @param boxes2 `m` boxes in the same form
- * @returns `[n, m]` in the form of the boxes: a tensor, which the caller disposes; a Float32Array of
- *   `n * m` numbers, row by row; or a list of `n` lists
+ * @returns `[n, m]` in the form of the boxes: a tensor, which the caller disposes; a Float32Array
+ *   of `n * m` numbers, row by row; or a list of `n` lists
  * @throws TypeError or RangeError for boxes of two forms, and in arrays for x1 > x2 or y1 > y2
  * @example boxIou([[0, 0, 2, 2]], [[1, 0, 3, 2], [0, 0, 2, 1]]) // [[0.333…, 0.5]]
  */
@@ -59,7 +59,9 @@ function iouOfTensors(boxes1: tf.Tensor, boxes2: tf.Tensor): tf.Tensor2D {
   });
 }
 
-/** Like `tf.maximum`, whose gradient fails where shapes are broadcast; so does that of `tf.minimum`. */
+/**
+ * Like `tf.maximum`, whose gradient fails where shapes are broadcast; so does that of `tf.minimum`.
+ */
 const greatest = (a: tf.Tensor, b: tf.Tensor) => tf.add(a, tf.relu(tf.sub(b, a)));
 const least = (a: tf.Tensor, b: tf.Tensor) => tf.sub(a, tf.relu(tf.sub(a, b)));
 

@@ -27,7 +27,9 @@ export class KeptBoxes {
   readonly #side: number;
   readonly #x: Axis;
   readonly #y: Axis;
-  /** The last box that was added to each cell, and the one before each box in its cell; −1: none. */
+  /**
+   * The last box that was added to each cell, and the one before each box in its cell; −1: none.
+   */
   readonly #last: Int32Array;
   readonly #before: Int32Array;
 

@@ -30,10 +30,10 @@ const isList = (value: unknown): value is ArrayLike<number> =>
   typeof value === 'object' && value !== null && 'length' in value;
 
 /**
- * Non-maximum suppression: takes the box with the highest score, removes all that overlap it by more
- * than `iouThreshold`, and continues with the rest. d2l 14.4, zh 13.4; torchvision's `nms`. Boxes
- * with equal scores keep their order. Kept boxes are looked up on a grid, so that time grows with the
- * number of neighbors, not with the square of the number of boxes.
+ * Non-maximum suppression: takes the box with the highest score, removes all that overlap it by
+ * more than `iouThreshold`, and continues with the rest. d2l 14.4, zh 13.4; torchvision's `nms`.
+ * Boxes with equal scores keep their order. Kept boxes are looked up on a grid, so that time grows
+ * with the number of neighbors, not with the square of the number of boxes.
  * @param boxes `n` boxes [x1, y1, x2, y2]
  * @param scores `n` numbers
  * @returns indices of the boxes that are kept, best first

@@ -35,8 +35,8 @@ const OPTIONS = rule.object({
  * Loads images with boxes.
  * @returns batches of features float32 `[batch, height, width, channels]` in [0, 1] and labels
  *   float32 `[batch, maxObjects, 5]`: class, x1, y1, x2, y2; rows of −1 are padding
- * @throws TypeError or RangeError for images and objects that do not match, a box outside the image,
- *   x1 > x2, and a class without a name
+ * @throws TypeError or RangeError for images and objects that do not match, a box outside the
+ *   image, x1 > x2, and a class without a name
  * @example
  * const iter = detectionLoader({ images, imageShape, objects, classNames }, { batchSize: 32 });
  */

@@ -1,9 +1,15 @@
 /** Detectors: their loss, what they find in images, and their mAP over a loader. */
+import { isTensor } from '@deepend/compiler';
 import * as tf from '@tensorflow/tfjs-core';
 import { type DetectionOptions, type Detections, multiboxDetection } from '../anchors/detection';
-import { type AssignOptions, multiboxTarget, readLabels } from '../anchors/target';
+import {
+  type AssignOptions,
+  type MultiboxTarget,
+  multiboxTarget,
+  readLabels,
+} from '../anchors/target';
 import { type Box, toRows } from '../boxes/format';
-import type { VisionBatch } from '../loader';
+import type { VisionBatch, VisionLoader } from '../loader';
 import {
   type MeanAveragePrecision,
   meanAveragePrecision,
@@ -31,27 +37,60 @@ export interface Detector {
 
 /**
  * The loss of single-shot detection: cross-entropy of the anchors' classes plus the absolute error
- * of the offsets of those that have a box, each as a mean over anchors and batch. d2l 14.7, zh 13.7.
+ * of the offsets of those that have a box, each as a mean over anchors and batch. d2l 14.7, zh
+ * 13.7.
  * @param detector the model, or its `anchors`
- * @returns a loss function for `train`: labels are float32 `[batch, objects, 5]` (class, x1, y1, x2,
- *   y2 as fractions of the image), rows of −1 are padding
+ * @returns a loss function for `train`. Labels are those of `targetLoader`, or float32
+ *   `[batch, objects, 5]` (class, x1, y1, x2, y2 as fractions of the image; rows of −1 are
+ *   padding), which it assigns to the anchors itself; a module of `nn.compile` needs the first
  * @example
  * await train(net, trainIter, testIter, { numEpochs: 20, loss: vision.ssdLoss(net) });
  */
 export function ssdLoss(
   detector: Pick<Detector, 'anchors'>,
   options: AssignOptions = {},
-): (outputs: DetectorOutputs, labels: tf.Tensor) => tf.Scalar {
+): (outputs: DetectorOutputs, labels: tf.Tensor | MultiboxTarget) => tf.Scalar {
   return ({ classes, offsets }, labels) =>
     tf.tidy(() => {
-      const target = multiboxTarget(detector.anchors, labels, options);
-      const numClasses = classes.shape[2];
-      const wanted = tf.oneHot(target.classes as tf.Tensor2D, numClasses); // [batch, anchors, classes]
+      const target = isTensor(labels) ? multiboxTarget(detector.anchors, labels, options) : labels;
+      // [batch, anchors, classes + 1]
+      const wanted = tf.oneHot(target.classes as tf.Tensor2D, classes.shape[2]);
       const logProbs = tf.logSoftmax(classes);
       const classLoss = tf.neg(tf.mean(tf.sum(tf.mul(wanted, logProbs), -1)));
       const errors = tf.mul(tf.abs(tf.sub(offsets, target.offsets)), target.masks);
       return tf.add(classLoss, tf.mean(errors)) as tf.Scalar;
     });
+}
+
+/**
+ * A loader whose labels are what a detector learns for each anchor: `multiboxTarget` of each batch.
+ * With it the loss reads no values, so that `nn.compile` can record it.
+ * @param loader batches with labels `[batch, objects, 5]`; their labels are disposed
+ * @returns a loader with the same images, order and state
+ * @example
+ * const trainTargets = targetLoader(trainIter, net);
+ * await train(nn.compile(net, images), trainTargets, null, { loss: ssdLoss(net), numEpochs: 12 });
+ */
+export function targetLoader(
+  loader: VisionLoader,
+  detector: Pick<Detector, 'anchors'>,
+  options: AssignOptions = {},
+): VisionLoader<MultiboxTarget> {
+  const { numSamples, numBatches, batchSize, inputShape, classNames, numClasses } = loader;
+  async function* batches() {
+    for await (const { features, labels } of loader) {
+      const target = multiboxTarget(detector.anchors, labels, options);
+      labels.dispose();
+      yield { features, labels: target };
+    }
+  }
+  return {
+    ...{ numSamples, numBatches, batchSize, inputShape, classNames, numClasses },
+    state: () => loader.state(),
+    restore: (state) => loader.restore(state),
+    config: () => ({ ...loader.config(), target: 'anchors', ...options }),
+    [Symbol.asyncIterator]: batches,
+  };
 }
 
 /**

@@ -55,8 +55,8 @@ const WHERE = '[vision] TinySSD';
  * several sizes; two convolutions on each predict the class of each anchor and the offset of its
  * box. d2l 14.7, zh 13.7.
  *
- * `forward`: float32 `[batch, height, width, channels]` → `classes` `[batch, anchors, classes + 1]`,
- * logits with the background first, and `offsets` `[batch, 4 * anchors]`.
+ * `forward`: float32 `[batch, height, width, channels]` → `classes` `[batch, anchors, classes +
+ * 1]`, logits with the background first, and `offsets` `[batch, 4 * anchors]`.
  * @throws TypeError or RangeError for a bad option, for another number of lists of sizes than of
  *   feature maps, and for images that are too small
  * @example

@@ -92,7 +92,6 @@ const SCENE = {
   classes: rule.list(rule.string(), 'a list of class names', { min: 1 }).optional(),
   target: rule.oneOf(['boxes', 'masks', 'both']).optional(),
   fresh: rule.boolean().optional(),
-  shuffle: rule.boolean().optional(),
   seed: rule.seed().optional(),
 };
 
@@ -104,6 +103,7 @@ export interface SceneLoaderOptions extends SceneOptions {
 }
 const OPTIONS = rule.object({
   ...SCENE,
+  shuffle: rule.boolean().optional(),
   batchSize: rule.positiveInteger(),
   numScenes: rule.positiveInteger(),
 });
@@ -122,9 +122,10 @@ type LoaderOf<O extends SceneOptions> = Loaders[O extends { target: infer T exte
  * Loads scenes that are made of the images of a data set. A scene depends only on the seed and its
  * number (and with `fresh` on the epoch), so that it is the same on each machine.
  * @param clothes gray images of one channel on black, in bytes, with class names
- * @returns a loader; labels are float32 `[batch, maxObjects, 5]` (class, x1, y1, x2, y2 as fractions
- *   of the image, the book's form, with rows of −1 as padding), int32 masks `[batch, height, width]`
- *   or both. Classes of masks count from 1 and `classNames` begin with `'background'`.
+ * @returns a loader; labels are float32 `[batch, maxObjects, 5]` (class, x1, y1, x2, y2 as
+ *   fractions of the image, the book's form, with rows of −1 as padding), int32 masks `[batch,
+ *   height, width]` or both. Classes of masks count from 1 and `classNames` begin with
+ *   `'background'`.
  * @throws TypeError or RangeError for a data set of another form, and for options out of range
  * @example
  * const clothes = (await loadFashionMnist(256))[0].dataset;
@@ -264,7 +265,7 @@ function styleOf(where: string, options: SceneOptions): SceneStyle {
   for (const [name, [min, max]] of Object.entries({ objects, objectSize })) {
     if (min > max)
       throw new RangeError(
-        `${where}: option "${name}" must be [min, max] with min ≤ max, got ${formatValue([min, max])}`,
+        `${where}: option "${name}" must be [min, max] with min ≤ max, got [${min}, ${max}]`,
       );
   }
   if (objectSize[1] > side) {
@@ -290,7 +291,6 @@ export interface FashionScenesOptions extends Omit<SceneOptions, 'shuffle'> {
 }
 const FASHION = rule.object({
   ...SCENE,
-  shuffle: rule.custom(() => false, 'left out').optional(),
   batchSize: rule.positiveInteger(),
   numTrain: rule.positiveInteger().optional(),
   numTest: rule.positiveInteger().optional(),
@@ -300,9 +300,9 @@ const FASHION = rule.object({
 });
 
 /**
- * Makes scenes of the clothes of Fashion-MNIST, with boxes, classes and masks, so that detection and
- * segmentation can be learned without a further download. The test set has clothes that the training
- * set does not have, and always the same scenes in the same order.
+ * Makes scenes of the clothes of Fashion-MNIST, with boxes, classes and masks, so that detection
+ * and segmentation can be learned without a further download. The test set has clothes that the
+ * training set does not have, and always the same scenes in the same order.
  * @param batchSize scenes in a batch; the last batch of an epoch may have fewer
  * @returns loaders of the training set and the test set: features float32
  *   `[batch, height, width, channels]` in [0, 1], labels as in `sceneLoader`

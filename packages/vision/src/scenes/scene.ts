@@ -77,7 +77,9 @@ export function makeScene(clothes: Dataset, style: SceneStyle, rng: Rng): Scene 
 const between = (rng: Rng, [min, max]: Range) => min + (max - min) * rng();
 const integerBetween = (rng: Rng, [min, max]: Range) => min + Math.floor(rng() * (max - min + 1));
 
-/** Places clothes so that no two overlap more than the rule allows. The first always has a place. */
+/**
+ * Places clothes so that no two overlap more than the rule allows. The first always has a place.
+ */
 function placeClothes(clothes: Dataset, style: SceneStyle, rng: Rng): Placed[] {
   const placed: Placed[] = [];
   const wanted = integerBetween(rng, style.objects);

@@ -16,7 +16,9 @@ export interface Matched {
   readonly matched: readonly (readonly boolean[])[];
 }
 
-/** Each detection in turn takes the free object with the greatest IoU, if it reaches the threshold. */
+/**
+ * Each detection in turn takes the free object with the greatest IoU, if it reaches the threshold.
+ */
 export function matchImage(found: Detections, truth: Truth, options: MatchOptions): Matched {
   const { label, thresholds, maxDetections } = options;
   const scoreOf = (i: number) => found.scores[i] as number;
