@@ -68,6 +68,7 @@ export const SECTIONS = {
     ['book/reinforcement-learning', 'Reinforcement learning', '强化学习'],
     ['book/gaussian-processes', 'Gaussian processes', '高斯过程'],
     ['book/hyperparameter-optimization', 'Hyperparameter search', '超参数优化'],
+    ['book/generative-adversarial-networks', 'Adversarial networks', '生成对抗网络'],
   ]),
   recipes: section('Recipes', '实例', [
     ['recipes/index', 'All recipes', '全部实例'],

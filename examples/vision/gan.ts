@@ -37,17 +37,17 @@ const up = (from: number, to: number, kernel: number, more = {}) => [
   ...[new nn.BatchNorm2d(to), new nn.ReLU()],
 ];
 const generator = new nn.Sequential(
-  ...up(latent, 4 * n, 4, { stride: 1, padding: 0 }), // 1 → 4 pixels
-  ...[...up(4 * n, 2 * n, 3), ...up(2 * n, n, 4)], //    4 → 7 → 14
-  ...[new nn.ConvTranspose2d(n, 1, 4, conv), new nn.Tanh()], // 14 → 28, from −1 to 1
+  ...up(latent, 2 * n, 7, { stride: 1, padding: 0 }), // 1 → 7 pixels
+  ...[...up(2 * n, n, 4), new nn.ConvTranspose2d(n, 1, 4, conv)], // 7 → 14 → 28
+  new nn.Tanh(), // from −1 to 1
 );
-const down = (from: number, to: number, kernel: number) => [
-  new nn.Conv2d(from, to, kernel, conv),
+const down = (from: number, to: number) => [
+  new nn.Conv2d(from, to, 4, conv),
   ...[new nn.BatchNorm2d(to), new nn.LeakyReLU(0.2)],
 ];
 const discriminator = new nn.Sequential(
-  ...[...down(1, n, 4), ...down(n, 2 * n, 4), ...down(2 * n, 4 * n, 3)], // 28 → 14 → 7 → 4
-  ...[new nn.Conv2d(4 * n, 1, 4, { bias: false }), new nn.Flatten()],
+  ...[...down(1, n), ...down(n, 2 * n)], // 28 → 14 → 7 pixels
+  ...[new nn.Conv2d(2 * n, 1, 7, { bias: false }), new nn.Flatten()], // 1: a logit
 );
 const device = await tryGpu();
 const [trainIter] = await loadFashionMnist(number('batch-size'), {

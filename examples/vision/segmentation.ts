@@ -52,7 +52,7 @@ await train(net, trainIter, testIter, {
 });
 
 for await (const { features, labels } of testIter) {
-  const predicted = tf.argMax(net.forward(features), 3); // [batch, height, width]
+  const predicted = tf.argMax(net.eval().forward(features), 3); // [batch, height, width]
   const colors = (mask: tf.Tensor) => {
     const { data, shape } = vision.label2image(mask.dataSync(), mask.shape);
     return tf.div(tf.tensor(data, shape), 255);

@@ -202,6 +202,73 @@ describe.skipIf(absent)(`the examples of vision (${absent ?? 'real data'})`, () 
     expect(output).toMatch(/^ankle boot: AP \d\.\d{3}$/m);
     expect((await fs.stat(path.join(out, 'detections.png'))).size).toBeGreaterThan(10_000);
   }, 900_000);
+
+  it('segmentation gives pixels their classes, and draws them', async () => {
+    const out = path.join(dir, 'segmentation');
+    const small = ['--train', '80', '--epochs', '1'];
+    const output = await run('vision/segmentation', [...(isFull ? [] : small), '--out', out]);
+    const [, iou] = /, test meanIou (\d\.\d{3})$/m.exec(output) ?? [];
+    // A few scenes teach nothing; a full run has the target.
+    expect(Number(iou)).toBeGreaterThanOrEqual(isFull ? 0.75 : 0);
+    expect((await fs.stat(path.join(out, 'masks.png'))).size).toBeGreaterThan(10_000);
+  }, 900_000);
+
+  it('gan draws new clothes after each epoch', async () => {
+    const out = path.join(dir, 'gan');
+    const small = ['--train', '256', '--epochs', '2', '--channels', '8', '--batch-size', '32'];
+    const output = await run('vision/gan', [...small, '--out', out]);
+    const losses = [...output.matchAll(/^epoch \d of 2: loss_D (\d+\.\d+), loss_G (\d+\.\d+), /gm)];
+    expect(losses).toHaveLength(2);
+    for (const loss of losses.flatMap(([, lossD, lossG]) => [lossD, lossG]))
+      expect(Number(loss)).toBeLessThan(5);
+    expect((await fs.readdir(out)).sort()).toEqual(['epoch-1.png', 'epoch-2.png']);
+  }, 240_000);
+});
+
+/** Writes an image of one color with noise, as a Netpbm file. */
+async function writeColor(file: string, color: readonly number[], seed: number): Promise<void> {
+  const pixels = Uint8Array.from(
+    { length: 40 * 48 * 3 },
+    (_, i) => (color[i % 3] as number) + ((i * 31 + seed * 17) % 40),
+  );
+  await fs.outputFile(file, Buffer.concat([Buffer.from('P6 48 40 255\n'), pixels]));
+}
+
+describe('the examples of vision on files', () => {
+  const colors = { red: [200, 40, 40], blue: [40, 40, 200] };
+
+  if (isFull)
+    it('fine-tuning learns the classes of a folder', async () => {
+      const data = path.join(dir, 'colors');
+      for (const [name, color] of Object.entries(colors)) {
+        for (let i = 0; i < 24; i++) {
+          const split = i < 16 ? 'train' : 'test';
+          await writeColor(path.join(data, split, name, `${i}.ppm`), color, i);
+        }
+      }
+      const out = path.join(dir, 'fine-tuning');
+      const small = ['--size', '32', '--batch-size', '8', '--epochs', '5', '--lr', '0.01'];
+      const output = await run('vision/fine-tuning', ['--data', data, ...small, '--out', out]);
+      expect(Number(METRICS.exec(output)?.[3])).toBeGreaterThan(0.9);
+    }, 240_000);
+
+  if (isFull)
+    it('style-transfer lowers the losses, and draws the images', async () => {
+      const out = path.join(dir, 'style');
+      const files = Object.entries(colors).map(([name]) => path.join(dir, `${name}.ppm`));
+      for (const [i, color] of Object.values(colors).entries())
+        await writeColor(files[i] as string, color, i);
+      const layers = ['--content-layers', 'features.6', '--style-layers', 'features.0,features.3'];
+      const small = ['--model', 'vgg11', '--height', '32', '--width', '48', '--steps', '30'];
+      const flags = ['--content', files[0] as string, '--style', files[1] as string, ...layers];
+      const output = await run('vision/style-transfer', [...flags, ...small, '--out', out]);
+      const styles = [...output.matchAll(/^step \d+: .* style (\d+\.\d+)/gm)].map(
+        ([, loss]) => loss,
+      );
+      expect(styles).toHaveLength(3);
+      expect(Number(styles[2])).toBeLessThan(Number(styles[0]));
+      expect((await fs.readdir(out)).sort()).toEqual(['images.png', 'losses.png']);
+    }, 240_000);
 });
 
 describe('the examples of text', () => {

@@ -1,5 +1,5 @@
 /** Generative adversarial networks: two modules trained in turn. */
-import { loadArray } from '@deepend/data';
+import { loadArray, loadFashionMnist } from '@deepend/data';
 import * as nn from '@deepend/nn';
 import { adam, binaryCrossEntropy, meanSquaredError } from '@deepend/optim';
 import { type GanOptions, type GanRecord, trainGan } from '@deepend/trainer';
@@ -9,6 +9,12 @@ import { beforeAll, describe, expect, it, vi } from 'vitest';
 import golden from '../golden/gan.json';
 import { use } from '../helpers/backends';
 import { expectNoLeak } from '../helpers/leaks';
+
+const files = { download: false, progress: false, workers: 0 } as const;
+const absent = await loadFashionMnist(1, files).then(
+  () => undefined,
+  () => 'skipped: Fashion-MNIST is not here; apt-get install dataset-fashion-mnist',
+);
 
 beforeAll(() => use('simd'));
 
@@ -105,9 +111,9 @@ describe('trainGan', () => {
     const data = points(1000);
     const both = networks();
     const lr = { discriminator: 0.05, generator: 0.005 };
-    const options = { ...quiet, numEpochs: 20, lr, seed: 2 };
+    const options = { ...quiet, numEpochs: 16, lr, seed: 2 };
     const { history } = await trainGan(both, loaderOf(data), options);
-    expect(history).toHaveLength(20);
+    expect(history).toHaveLength(16);
     // The discriminator can only guess: log 2 for each.
     expect(history.at(-1)?.lossD).toBeCloseTo(Math.log(2), 1);
     expect(history.at(-1)?.lossG).toBeCloseTo(Math.log(2), 1);
@@ -121,6 +127,42 @@ describe('trainGan', () => {
       expect(Math.abs(value - (spread[i] as number))).toBeLessThan(1);
     });
   }, 120_000);
+
+  it.skipIf(absent)(
+    `makes images as bright as the data's (${absent ?? 'real data'})`,
+    async () => {
+      const [trainIter] = await loadFashionMnist(32, {
+        ...files,
+        resize: 8,
+        numTrain: 1280,
+        seed: 1,
+      });
+      nn.manualSeed(1);
+      const conv = { stride: 2, padding: 1, bias: false };
+      const generator = new nn.Sequential(
+        ...[
+          new nn.ConvTranspose2d(8, 16, 4, { bias: false }),
+          new nn.BatchNorm2d(16),
+          new nn.ReLU(),
+        ],
+        ...[new nn.ConvTranspose2d(16, 1, 4, conv), new nn.Sigmoid()],
+      );
+      const discriminator = new nn.Sequential(
+        ...[new nn.Conv2d(1, 16, 4, conv), new nn.LeakyReLU(0.2)],
+        ...[new nn.Conv2d(16, 1, 4, { bias: false }), new nn.Flatten()],
+      );
+      await trainGan({ generator, discriminator }, trainIter, {
+        ...{ ...quiet, numEpochs: 3, lr: 0.002, latentShape: [1, 1, 8], seed: 1 },
+        optimizer: { name: 'adam', beta1: 0.5 },
+      });
+      const made = generator.forward(tf.randomNormal([256, 1, 1, 8], 0, 1, 'float32', 1));
+      expect(made.shape).toEqual([256, 8, 8, 1]);
+      const real = tf.tensor(trainIter.dataset.images.slice(0, 256 * 28 * 28), [256, 28, 28, 1]);
+      const [mean, truth] = [made, real].map((images) => tf.mean(images).dataSync()[0] as number);
+      expect(Math.abs((mean as number) - (truth as number))).toBeLessThan(0.1);
+    },
+    120_000,
+  );
 
   it('gives the same weights for the same seed, and leaves no tensors', async () => {
     const data = points(64);
@@ -178,6 +220,12 @@ describe('trainGan', () => {
         return trainGan({ ...networks(), generator }, loaderOf(points(8)), quiet);
       },
       /expected the generator to make the shape of the data, \[8, 2\], got \[8, 3\]/,
+    ],
+    [
+      'a loader without samples',
+      () =>
+        trainGan(networks(), { ...loaderOf(points(8)), async *[Symbol.asyncIterator]() {} }, quiet),
+      /expected a loader with samples, got none/,
     ],
     [
       'losses that are not finite',

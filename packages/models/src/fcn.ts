@@ -9,7 +9,10 @@ import * as tfl from '@tensorflow/tfjs-layers';
 import { outputOf, sharing } from './transfer';
 
 export interface FcnOptions {
-  /** Number of classes, the background included. */
+  /**
+   * Number of classes, the background included.
+   * @example 21
+   */
   numClasses: number;
   /** Seeds the 1 × 1 convolution: any safe integer. @default 0 */
   seed?: number;
@@ -24,8 +27,8 @@ const fcnRules = rule.object({
  * Builds a model for semantic segmentation on the features of a model of the zoo:
  * `[batch, height, width, channels]` → logits `[batch, height, width, numClasses]`. A 1 × 1
  * convolution (`final_conv`, Xavier) gives each place of the features its classes, and a transposed
- * convolution (`transpose_conv`) enlarges them to the image by bilinear interpolation, at first. All
- * other layers are shared with the given model, as by `featureExtractor`.
+ * convolution (`transpose_conv`) enlarges them to the image, at first by bilinear interpolation.
+ * All other layers are shared with the given model, as by `featureExtractor`.
  * @param features the layer or block whose output is used, such as `layer4`, the last of a ResNet
  * @throws RangeError for a name that the model does not have, features without height and width, or
  *   an image whose height and width are no multiple of theirs
@@ -80,7 +83,7 @@ function strideOf(model: tfl.LayersModel, deep: tfl.SymbolicTensor, features: st
   );
 }
 
-/** Kernels `[height, width, channels, channels]`; a stock initializer, which stock tfjs can load. */
+/** Kernels `[height, width, channels, channels]`; a stock initializer, for stock tfjs to load. */
 function bilinearInitializer(): ReturnType<typeof tfl.initializers.zeros> {
   const initializer = tfl.initializers.zeros();
   initializer.apply = (shape) => {

@@ -127,8 +127,8 @@ export const bilinear = (): Initializer => (shape) => {
   const [inputs = 0, outputs = 0, ...window] = shape;
   if (shape.length !== 4 || inputs !== outputs) {
     throw new RangeError(
-      '[nn] init bilinear: expected a shape [channels, channels, height, width] with as many input ' +
-        `as output channels, got [${shape.join(', ')}]; use it for a transposed convolution`,
+      '[nn] init bilinear: expected a shape [channels, channels, height, width] with as many ' +
+        `input as output channels, got [${shape.join(', ')}]; use it for a transposed convolution`,
     );
   }
   const [rows, columns] = window.map(tent) as [number[], number[]];

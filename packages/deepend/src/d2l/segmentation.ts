@@ -46,8 +46,8 @@ export function vocLabelIndices(colormap: VisionImage, colormap2label: Uint8Arra
     if (index !== NO_CLASS) return index;
     throw new RangeError(
       `[deepend] d2l.vocLabelIndices: expected colours of VOC's classes, got ` +
-        `[${red}, ${green}, ${blue}] in row ${Math.floor(at / width)}, column ${at % width}; read ` +
-        'the mask from the PNG files of SegmentationClass',
+        `[${red}, ${green}, ${blue}] in row ${Math.floor(at / width)}, column ${at % width}; ` +
+        'read the mask from the PNG files of SegmentationClass',
     );
   });
   return tf.tensor2d(classes, [height, width], 'int32');
@@ -66,7 +66,7 @@ export function vocRandCrop(
   if (feature.shape[0] !== label.shape[0] || feature.shape[1] !== label.shape[1]) {
     throw new RangeError(
       `[deepend] d2l.vocRandCrop: expected an image and a mask of one size, got ` +
-        `[${feature.shape.join(', ')}] and [${label.shape.join(', ')}]; give the mask of this image`,
+        `[${feature.shape.join(', ')}] and [${label.shape.join(', ')}]; give this image's mask`,
     );
   }
   const seed = nextSeed();

@@ -56,11 +56,11 @@ export interface GanOptions {
   loss?: LossOfOutput;
   /** Seed of the noise and of random layers: any safe integer. @default 0 */
   seed?: number;
-  /** The device that computes. @default the one that was chosen before, else the best CPU backend */
+  /** The device that computes. @default the one chosen before, else the best CPU backend */
   device?: Device;
   /** Whether to print a line for each epoch. @default true */
   progress?: boolean;
-  /** Called after each epoch, with the generator in inference mode. */
+  /** Called after each epoch, with the generator in inference mode. @default none */
   onEpochEnd?: (record: GanRecord, generator: ModuleLike) => void | Promise<void>;
 }
 
@@ -70,6 +70,8 @@ const isRatePair = (value: unknown) =>
   isObject(value) &&
   Object.keys(value).sort().join() === 'discriminator,generator' &&
   Object.values(value).every(isRate);
+
+const QUOTED_NAMES = OPTIMIZER_NAMES.map((name) => `'${name}'`).join(', ');
 
 const ganRules = rule.object({
   numEpochs: rule.positiveInteger(),
@@ -82,7 +84,7 @@ const ganRules = rule.object({
     .custom<NonNullable<GanOptions['optimizer']>>(
       (value) =>
         isObject(value) ? 'name' in value : OPTIMIZER_NAMES.some((name) => name === value),
-      `one of ${OPTIMIZER_NAMES.map((name) => `'${name}'`).join(', ')}, or an object with such a name`,
+      `one of ${QUOTED_NAMES}, or an object with such a name`,
     )
     .default('adam'),
   loss: rule.func<LossOfOutput>().optional(),

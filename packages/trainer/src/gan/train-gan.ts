@@ -1,5 +1,5 @@
 /** Generative adversarial networks, Goodfellow et al. 2014, https://arxiv.org/abs/1406.2661. */
-import { withSeed } from '@deepend/compiler';
+import { isTensor, withSeed } from '@deepend/compiler';
 import { formatValue, mixSeed } from '@deepend/core';
 import { activate, type Device, toDevice } from '@deepend/device';
 import * as tf from '@tensorflow/tfjs-core';
@@ -104,8 +104,8 @@ async function trainOneEpoch(
         const stepSeed = mixSeed(seed, epoch, step++);
         const before = totals;
         totals = tf.tidy(() => {
-          const shape = [size, ...latentShape];
-          const noise = tf.randomNormal(shape, 0, 1, 'float32', stepSeed); // [batch, ...latentShape]
+          const shape = [size, ...latentShape]; // [batch, ...latent]
+          const noise = tf.randomNormal(shape, 0, 1, 'float32', stepSeed);
           if (count === 0) requireSameShape(networks, { real, noise });
           const losses = withSeed(stepSeed, () => [
             discriminatorStep(
@@ -123,6 +123,7 @@ async function trainOneEpoch(
         disposeBatch(batch);
       }
     }
+    if (count === 0) throw new RangeError(`${WHERE}: expected a loader with samples, got none`);
     const [sumD = Number.NaN, sumG = Number.NaN] = await totals.data();
     return { lossD: sumD / count, lossG: sumG / count, count };
   } finally {
@@ -131,7 +132,7 @@ async function trainOneEpoch(
 }
 
 function requireSamples(features: unknown): tf.Tensor {
-  if (features instanceof tf.Tensor && features.rank > 1) return features;
+  if (isTensor(features) && features.rank > 1) return features;
   throw new TypeError(
     `${WHERE}: expected batches whose features are one tensor [batch, ...], got ` +
       `${formatValue(features)}; give a loader of samples`,

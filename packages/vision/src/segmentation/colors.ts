@@ -37,7 +37,7 @@ export interface MaskColorsOptions {
   colormap?: readonly Rgb[];
   /**
    * The number of pixels in the boundary's colour, [224, 224, 192]: 255 with
-   * `crossEntropy({ ignoreIndex: 255 })` leaves them out. @default 0, the background, as in the book
+   * `crossEntropy({ ignoreIndex: 255 })` leaves them out. @default 0, the background, as the book
    */
   boundary?: number;
   /** What the image is, for errors: the path of its file. @default 'the mask' */
@@ -66,9 +66,9 @@ export function maskFromColors(
     const index = classes.get(colorKey(color));
     if (index !== undefined) return index;
     throw new RangeError(
-      `${where}: expected colours of ${colormap.length} classes, got [${color.join(', ')}] in row ` +
-        `${Math.floor(at / width)}, column ${at % width}; a mask must not be resized or saved as ` +
-        'JPEG, which mixes colours',
+      `${where}: expected colours of ${colormap.length} classes, got [${color.join(', ')}] in ` +
+        `row ${Math.floor(at / width)}, column ${at % width}; a mask must not be resized or ` +
+        'saved as JPEG, which mixes colours',
     );
   });
 }

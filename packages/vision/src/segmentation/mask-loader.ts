@@ -17,9 +17,15 @@ export interface MaskSource {
 }
 
 export interface MaskLoaderOptions {
-  /** Images in a batch. */
+  /**
+   * Images in a batch.
+   * @example 32
+   */
   batchSize: number;
-  /** Names of the classes in the order of the mask's numbers, the background first. */
+  /**
+   * Names of the classes in the order of the mask's numbers, the background first.
+   * @example ['background', 'cat', 'dog']
+   */
   classNames: readonly string[];
   /**
    * Joint transforms, applied to image and mask together. All images of a batch must have one size
@@ -29,6 +35,11 @@ export interface MaskLoaderOptions {
   transforms?: readonly JointTransform[];
   /** Mean and deviation of each channel, for pixels in [0, 1]. @default pixels in [0, 1] */
   normalize?: { readonly mean: readonly number[]; readonly std: readonly number[] };
+  /**
+   * `[height, width, channels]` of an image after the transforms; needed with a source.
+   * @default that of the first sample
+   */
+  inputShape?: ImageShape;
   /** Numbers of a mask that are no class but do not count in a loss. @default none */
   ignoreIndex?: number;
   /** Whether the order is random in each epoch. @default true */
@@ -51,6 +62,7 @@ const loaderRules = rule.object({
     )
     .default([]),
   normalize: rule.object({ mean: channelValues, std: channelValues }).optional(),
+  inputShape: rule.imageShape().optional(),
   ignoreIndex: rule.integer().optional(),
   shuffle: rule.boolean().default(true),
   dropLast: rule.boolean().default(false),
@@ -63,13 +75,12 @@ const WHERE = '[vision] maskLoader';
  * Makes a loader of images and masks, for `train` with a loss such as `crossEntropy()`: features
  * float32 `[batch, height, width, channels]`, labels int32 `[batch, height, width]`.
  * @param samples in memory, or a source that reads each when its batch is made
- * @param options.inputShape of an image after the transforms; needed with a source
  * @throws TypeError or RangeError for an unknown option, and for samples without a mask or with one
  *   of another size; each batch is refused when a mask has a class without a name
  */
 export function maskLoader(
   samples: readonly MaskSample[] | MaskSource,
-  { inputShape, ...options }: MaskLoaderOptions & { inputShape?: ImageShape },
+  options: MaskLoaderOptions,
 ): VisionLoader<Tensor3D> {
   const checked = checkOptions(WHERE, loaderRules, options);
   const { batchSize, classNames, transforms, seed, shuffle, dropLast, normalize } = checked;
@@ -80,7 +91,7 @@ export function maskLoader(
       `${WHERE}: expected at least ${dropLast ? batchSize : 1} samples, got ${source.length}`,
     );
   }
-  const shape = inputShape ?? shapeOfFirst(samples, transforms, seed);
+  const shape = checked.inputShape ?? shapeOfFirst(samples, transforms, seed);
   const config = {
     transforms: transforms.map(({ name, options: given }) => ({ name, ...given })),
     ...{ normalize: normalize ?? null, shuffle, dropLast, seed },
@@ -148,9 +159,9 @@ function checkTaken(
   const bad = mask.findIndex((value) => value >= classNames.length && value !== ignoreIndex);
   if (bad < 0) return;
   throw new RangeError(
-    `${WHERE}: sample ${number}: expected classes from 0 to ${classNames.length - 1} in the mask, ` +
-      `got ${mask[bad]} in row ${Math.floor(bad / shape[1])}, column ${bad % shape[1]}; name it in ` +
-      '"classNames", or give it as "ignoreIndex"',
+    `${WHERE}: sample ${number}: expected classes from 0 to ${classNames.length - 1} in the ` +
+      `mask, got ${mask[bad]} in row ${Math.floor(bad / shape[1])}, column ${bad % shape[1]}; ` +
+      'name it in "classNames", or give it as "ignoreIndex"',
   );
 }
 

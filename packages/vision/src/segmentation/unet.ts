@@ -5,7 +5,10 @@ import * as nn from '@deepend/nn';
 import * as tf from '@tensorflow/tfjs-core';
 
 export interface UNetOptions {
-  /** Number of classes, the background included. */
+  /**
+   * Number of classes, the background included.
+   * @example 21
+   */
   numClasses: number;
   /** Channels of the images. @default 3 */
   inChannels?: number;

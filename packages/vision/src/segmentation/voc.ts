@@ -130,8 +130,8 @@ const vocRules = rule.object({
 
 /**
  * Loads Pascal VOC 2012 for semantic segmentation (the book's `load_data_voc`): random crops of
- * images, normalized by ImageNet's statistics, with the class of each pixel. Images that are smaller
- * than the crop are left out.
+ * images, normalized by ImageNet's statistics, with the class of each pixel. Images that are
+ * smaller than the crop are left out.
  * @param batchSize images in a batch
  * @param cropSize `[height, width]` in pixels
  * @returns `[trainIter, testIter]`: features float32 `[batch, height, width, 3]`, labels int32

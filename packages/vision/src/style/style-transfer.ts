@@ -16,11 +16,20 @@ export const VGG19_LAYERS = {
 } as const;
 
 export interface FeatureLayers {
-  /** A trained model of images, such as `createModel('vgg19', { inputShape: [300, 450, 3] })`. */
+  /**
+   * A trained model of images.
+   * @example createModel('vgg19', { inputShape: [300, 450, 3] })
+   */
   trunk: LayersModel;
-  /** Layers whose features keep the content: deep ones. */
+  /**
+   * Layers whose features keep the content: deep ones.
+   * @example ['features.25']
+   */
   contentLayers: readonly string[];
-  /** Layers whose features keep the style: of several depths. */
+  /**
+   * Layers whose features keep the style: of several depths.
+   * @example ['features.0', 'features.5', 'features.10']
+   */
   styleLayers: readonly string[];
 }
 
@@ -47,9 +56,9 @@ export interface StyleTransferOptions extends FeatureLayers {
   lr?: number;
   /** Number of updates of the image. @default 500 */
   numSteps?: number;
-  /** Number of steps after which the learning rate is multiplied by 0.8, again and again. @default 50 */
+  /** Number of steps after which the learning rate is multiplied by 0.8. @default 50 */
   lrDecaySteps?: number;
-  /** Called after each step. */
+  /** Called after each step. @default none */
   onStep?: (record: StyleRecord) => void | Promise<void>;
 }
 

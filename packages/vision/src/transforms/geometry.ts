@@ -114,8 +114,8 @@ export function horizontalFlip(sample: VisionSample): VisionSample {
 }
 
 /**
- * Scales an image bilinearly, antialiased as Pillow does, and its mask by the nearest pixel, so that
- * no class appears between two others. Boxes are fractions, and stay.
+ * Scales an image bilinearly, antialiased as Pillow does, and its mask by the nearest pixel, so
+ * that no class appears between two others. Boxes are fractions, and stay.
  * @param size `[height, width]` in pixels
  * @throws RangeError for a size that is not two positive integers
  */
