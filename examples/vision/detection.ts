@@ -1,7 +1,7 @@
 /**
  * Object detection: TinySSD, section 13.7 (en 14.7) of Dive into Deep Learning, finds clothes in
  * scenes that are made of Fashion-MNIST, so nothing else is downloaded:
- * npm run example examples/vision/detection.ts -- --epochs 12
+ * npm run example examples/vision/detection.ts -- --epochs 20
  */
 import { parseArgs } from 'node:util';
 import * as tf from '@tensorflow/tfjs-core';
@@ -13,7 +13,7 @@ const DEFAULTS = {
   test: 300,
   'batch-size': 32,
   lr: 0.002,
-  epochs: 12,
+  epochs: 20,
   seed: 1,
   out: 'runs/detection',
 };
