@@ -26,6 +26,7 @@ const NAMESPACES = [
   'spaces',
   'text',
   'transforms',
+  'vision',
 ];
 const MAX_FLAT = 80;
 const names: readonly Name[] = listNames();

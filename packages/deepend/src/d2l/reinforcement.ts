@@ -146,8 +146,8 @@ export class GridEnv {
 }
 
 /**
- * Section 17.2: a robot on a lake of ice walks from S to G. The goal gives a reward of 1; a hole
- * ends the episode.
+ * Sections 17.2 and 23.7: a robot on a lake of ice walks from S to G. The goal gives a reward of
+ * 1; a hole ends the episode.
  * @param seed seeds the environment's random numbers
  */
 export function frozenLake(seed = 0, options: FrozenLakeOptions = {}): EnvInfo {
@@ -177,7 +177,7 @@ export function frozenLake(seed = 0, options: FrozenLakeOptions = {}): EnvInfo {
 }
 
 /**
- * Section 17.2: an environment by gym's name.
+ * Sections 17.2 and 23.7: an environment by gym's name.
  * @throws RangeError for any name but 'FrozenLake-v1'
  * @example const envInfo = d2l.makeEnv('FrozenLake-v1', 0);
  */
@@ -284,7 +284,7 @@ const drawSteps = (desc: readonly string[], V: Steps, [pi, indices]: [Steps, num
   );
 
 /**
- * Section 17.2: draws how values and best actions change.
+ * Sections 17.2 and 23.7: draws how values and best actions change.
  * @param envDesc the rows of the map
  * @param V values, `[numIters][numStates]`
  * @param pi actions, `[numIters][numStates]`
@@ -300,7 +300,7 @@ export const showValueFunctionProgress = (
 
 const SHOWN = 10;
 
-/** Section 17.3: the same for some ten of many iterations, the last one included. */
+/** Sections 17.3 and 23.7: the same for some ten of many iterations, the last one included. */
 export function showQFunctionProgress(envDesc: readonly string[], V: Steps, pi: Steps): Figure {
   const every = Math.max(1, Math.floor(V.length / SHOWN));
   const indices = Array.from(V, (_, i) => i).filter((i) => i % every === 0 && i < V.length - 1);

@@ -2,9 +2,15 @@
 import { checkOptions, formatValue, rule } from '@deepend/core';
 
 export interface PriorOptions {
-  /** Sizes of boxes as fractions of the image's height. The first occurs with every ratio. */
+  /**
+   * Sizes of boxes as fractions of the image's height. The first occurs with every ratio.
+   * @example [0.75, 0.5, 0.25]
+   */
   sizes: readonly number[];
-  /** Width over height of boxes in pixels. The first occurs with every size. */
+  /**
+   * Width over height of boxes in pixels. The first occurs with every size.
+   * @example [1, 2, 0.5]
+   */
   ratios: readonly number[];
 }
 

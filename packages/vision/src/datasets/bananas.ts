@@ -23,8 +23,8 @@ const AT_ONCE = 32;
 const CORRECT = 'correct the file';
 
 /**
- * Reads the book's bananas (`read_data_bananas`): 1000 training or 100 validation photographs of
- * 256 × 256 pixels.
+ * Reads the book's bananas (`read_data_bananas`, d2l 14.6, zh 13.6): 1000 training or 100
+ * validation photographs of 256 × 256 pixels.
  * @param options.root the folder that has `banana-detection`, or gets it by download
  * @throws DataError when the files cannot be downloaded, an image is missing or of another size, a
  *   box is outside its image or has x1 > x2, or a class has no name
@@ -45,7 +45,7 @@ export interface LoadBananasOptions extends FileOptions {
 }
 
 /**
- * Loads the book's bananas (`load_data_bananas`).
+ * Loads the book's bananas (`load_data_bananas`, d2l 14.6, zh 13.6).
  * @param batchSize images in a batch
  * @returns loaders of the training set, shuffled, and of the validation set: features float32
  *   `[batch, 256, 256, 3]` in [0, 1], labels float32 `[batch, 1, 5]`: class, x1, y1, x2, y2

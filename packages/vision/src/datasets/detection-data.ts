@@ -16,7 +16,7 @@ export interface DetectionData {
 }
 
 export interface DetectionLoaderOptions {
-  /** Images in a batch; the last batch of an epoch may have fewer. */
+  /** Images in a batch; the last batch of an epoch may have fewer. @example 32 */
   batchSize: number;
   /** Whether the order of the images is random in each epoch. @default true */
   shuffle?: boolean;

@@ -9,7 +9,7 @@ import type { Detector, DetectorOutputs } from './detector';
 export interface TinySSDOptions {
   /** `[height, width, channels]` of the images. @example [64, 64, 3] */
   inputShape: ImageShape;
-  /** Number of classes without the background. */
+  /** Number of classes without the background. @example 4 */
   numClasses: number;
   /** Output channels of the blocks before the first feature map. @default [16, 32, 64] */
   baseFilters?: readonly number[];

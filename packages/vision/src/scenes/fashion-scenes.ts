@@ -96,9 +96,9 @@ const SCENE = {
 };
 
 export interface SceneLoaderOptions extends SceneOptions {
-  /** Scenes in a batch; the last batch of an epoch may have fewer. */
+  /** Scenes in a batch; the last batch of an epoch may have fewer. @example 32 */
   batchSize: number;
-  /** Scenes in an epoch. */
+  /** Scenes in an epoch. @example 1000 */
   numScenes: number;
 }
 const OPTIONS = rule.object({

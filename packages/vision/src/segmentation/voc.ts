@@ -48,7 +48,7 @@ function requireSameSize(vocDir: string, name: string, [image, mask]: [VisionIma
 
 /**
  * Reads all images and masks of a split into memory, the masks as colours (the book's
- * `read_voc_images`): for the training split of VOC 2012 about 1.6 GB.
+ * `read_voc_images`, d2l 14.9, zh 13.9): for the training split of VOC 2012 about 1.6 GB.
  * @param vocDir the folder `VOCdevkit/VOC2012`
  * @param isTrain the split: train, or val @default true
  * @throws DataError for a file that is missing or damaged, or a mask of another size
