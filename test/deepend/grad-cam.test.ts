@@ -102,7 +102,7 @@ it('weights channels by the mean of their gradients', async () => {
 
 it('explains the predicted class by default', async () => {
   const [net, images] = [pooled('softmax'), imagesOf(3)];
-  const best = (net.predict(images) as tf.Tensor).argMax(1).dataSync();
+  const best = tf.argMax(net.predict(images) as tf.Tensor, 1).dataSync();
   expect((await plots.gradCam(net, images)).classes).toEqual([...best]);
 });
 

@@ -58,7 +58,7 @@ it.each([
 
 it('averages five crops, without and with their mirror images', async () => {
   // Rows of 1 … 4, 5 … 8, 9 … 12. The corners of height 1 and width 2, and [6, 7] in the middle.
-  const image = tf.range(1, 13).reshape([1, 3, 4, 1]);
+  const image = tf.reshape(tf.range(1, 13), [1, 3, 4, 1]);
   const crops = [
     [1, 2],
     [3, 4],
@@ -90,7 +90,7 @@ it('keeps images apart, and leaves no tensor behind', async () => {
 it.each([
   ['a single view', { horizontalFlip: false }, 'expected flips or a "cropSize", got neither'],
   ['a crop beyond the image', { cropSize: 3 }, 'images of at least 3 × 3, got 1 × 2'],
-  ['crops that do not fit the model', { cropSize: 1 }, '[trainer] testTimeAugmentation: expected'],
+  ['crops that do not fit the model', { cropSize: 1 }, 'the model takes images of [1, 2, 1]'],
   ['an unknown option', { flip: true }, 'there is no option "flip"'],
   ['an unknown mean', { average: 'logits' }, `must be one of 'probabilities', 'outputs'`],
 ])('refuses %s', async (_, options, message) => {

@@ -16,7 +16,7 @@ export interface ShowHeatOverlayOptions
   extends Pick<ShowImagesOptions, 'cols' | 'titles' | 'size'> {
   /** @default 'viridis' */
   cmap?: ColormapName;
-  /** Share of the colour where a map is largest, 0 to 1; where it is 0 the image stays. @default 0.7 */
+  /** Share of the colour where a map is largest; where it is 0 the image stays. @default 0.7 */
   opacity?: number;
 }
 

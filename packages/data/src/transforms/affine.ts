@@ -21,8 +21,8 @@ export interface AffineOptions {
 }
 
 /**
- * Writes the image under an affine map into `into`, of the same shape. Pixels that come from outside
- * the image keep their value.
+ * Writes the image under an affine map into `into`, of the same shape. Pixels that come from
+ * outside the image keep their value.
  */
 export type Warp = (
   image: ArrayLike<number>,

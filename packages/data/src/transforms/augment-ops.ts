@@ -128,7 +128,8 @@ export const AUGMENT_OPS = {
   contrast: (image, { magnitude, shape }) =>
     blendBytes(image, meanGray(image, shape[2]), 1 + magnitude),
   sharpness: (image, { magnitude, shape }) => blend(image, smoothed(image, shape), 1 + magnitude),
-  posterize: (image, { magnitude }) => lookUp(image, (byte) => byte & ~(2 ** (8 - magnitude) - 1)), // the magnitude is a number of bits
+  /** The magnitude is the number of bits that stay. */
+  posterize: (image, { magnitude }) => lookUp(image, (byte) => byte & ~(2 ** (8 - magnitude) - 1)),
   solarize: (image, { magnitude }) =>
     lookUp(image, (byte) => (byte < magnitude ? byte : 255 - byte)),
   autoContrast: perChannel(stretched),

@@ -7,7 +7,7 @@ import { imageAt, type TransformImpl, toStoredUnits } from './implementation';
 import { value } from './option-rules';
 
 interface AugmentOptions {
-  /** Number of magnitudes between the least and the most of an operation, at least 2. @default 31 */
+  /** Number of magnitudes of an operation, from its least to its most, at least 2. @default 31 */
   numMagnitudeBins?: number;
   /** Of shears, translations and rotations. @default 'nearest' */
   interpolation?: 'nearest' | 'bilinear';
@@ -60,8 +60,8 @@ export function randAugment(options: RandAugmentOptions = {}): Transform {
   const { interpolation = 'nearest', fill = 0 } = checked;
   if (magnitude >= numMagnitudeBins) {
     throw new RangeError(
-      `[data] randAugment: expected a "magnitude" below "numMagnitudeBins" (${numMagnitudeBins}), ` +
-        `got ${magnitude}; reduce the magnitude or increase the number of bins`,
+      '[data] randAugment: expected a "magnitude" below "numMagnitudeBins" ' +
+        `(${numMagnitudeBins}), got ${magnitude}; reduce the magnitude or increase the number of bins`,
     );
   }
   const implOptions = { numOps, magnitude, numMagnitudeBins, interpolation, fill };
@@ -166,7 +166,7 @@ export interface RandAugmentImplOptions extends PolicyImplOptions {
 
 export type TrivialAugmentImplOptions = PolicyImplOptions;
 
-/** Draws an operation, its magnitude if `index` leaves it open, and its sign, as torchvision does. */
+/** Draws an operation, its magnitude if there is no `index`, and its sign, as torchvision does. */
 function applyRandomOp(
   image: Uint8Array,
   policy: Policy,

@@ -104,7 +104,8 @@ function lastConvolution(where: string, net: LayersModel): string {
   const last = net.layers.findLast((layer) => CONVOLUTIONS.includes(layer.getClassName()));
   if (last) return last.name;
   throw new RangeError(
-    `${where}: the model '${net.name}' has no convolution; name a layer that gives images in "layer"`,
+    `${where}: the model '${net.name}' has no convolution; name a layer that gives images in ` +
+      '"layer"',
   );
 }
 
@@ -165,7 +166,7 @@ function scoreGradient(
 }
 
 export interface ShowGradCamOptions extends GradCamOptions, Omit<ShowHeatOverlayOptions, 'titles'> {
-  /** The images to draw, as for `showImages`, when the features are normalized. @default features */
+  /** The images to draw if the features are normalized, as for `showImages`. @default features */
   images?: ImageBatch;
   /** A name for each class, for the titles. @default numbers */
   classNames?: readonly string[];
