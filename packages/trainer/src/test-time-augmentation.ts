@@ -42,6 +42,7 @@ const WHERE = '[trainer] testTimeAugmentation';
 /**
  * The mean prediction of a classifier over several views of each image, in inference mode:
  * `[batch, numClasses]`, which the caller disposes. Krizhevsky et al. 2012 average ten crops.
+ * Mirror images help a model that was trained with `randomHorizontalFlip`; others may get worse.
  * @param features float32 `[batch, height, width, channels]`, which stay the caller's. With
  *   `cropSize` they are larger than the model's input
  * @throws TypeError or RangeError when the views do not fit the model, or there is only one

@@ -61,7 +61,7 @@ export function randAugment(options: RandAugmentOptions = {}): Transform {
   if (magnitude >= numMagnitudeBins) {
     throw new RangeError(
       '[data] randAugment: expected a "magnitude" below "numMagnitudeBins" ' +
-        `(${numMagnitudeBins}), got ${magnitude}; reduce the magnitude or increase the number of bins`,
+        `(${numMagnitudeBins}), got ${magnitude}; reduce it or increase the number of bins`,
     );
   }
   const implOptions = { numOps, magnitude, numMagnitudeBins, interpolation, fill };
