@@ -12,6 +12,7 @@ import {
   cutout,
   mixUp,
   normalize,
+  randAugment,
   randomCrop,
   randomErasing,
   randomHorizontalFlip,
@@ -22,6 +23,7 @@ import {
   sfc32,
   type Transform,
   toRgb,
+  trivialAugmentWide,
 } from '@deepend/data';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
@@ -72,6 +74,8 @@ const ALL: readonly Transform[] = [
   randomRotation([20, 350], { interpolation: 'bilinear', fill: 1 }),
   normalize({ mean: [0.3], std: [0.7] }),
   colorJitter({ brightness: 0.4, contrast: 0.9 }),
+  randAugment(),
+  trivialAugmentWide({ interpolation: 'bilinear', fill: 1 }),
   randomErasing({ probability: 0.9 }),
   randomErasing({ value: 'random' }),
   cutout(3, { holes: 2, value: 0.25 }),

@@ -23,7 +23,9 @@ export {
   type UpdateEntry,
   type UpdateRule,
 } from './fused-kernels';
+export { type Patch, withPatches } from './layer-walk';
 export { type CustomLayer, findCustomLayer } from './lower';
+export { type Ending, findEnding } from './model-endings';
 export {
   argumentsOf,
   isModule,

@@ -8,11 +8,13 @@ import {
   type Dataset,
   loadDataset,
   mixUp,
+  randAugment,
   randomCrop,
   randomErasing,
   randomHorizontalFlip,
   randomRotation,
   type Transform,
+  trivialAugmentWide,
 } from '@deepend/data';
 import {
   type Device,
@@ -53,6 +55,8 @@ const AUGMENTATIONS: Record<string, (size: number) => Transform> = {
   erasing: () => randomErasing(),
   // 16 of 32 pixels: DeVries & Taylor 2017.
   cutout: (size) => cutout(Math.max(1, Math.round(size / 2))),
+  randaugment: () => randAugment(),
+  trivialaugment: () => trivialAugmentWide(),
   mixup: () => mixUp({ alpha: 0.2 }),
   cutmix: () => cutMix(),
 };

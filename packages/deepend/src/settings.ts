@@ -81,7 +81,7 @@ export const SETTINGS = {
   augment: string(
     '--augment <list>',
     'random transforms of training images, separated by commas: ' +
-      'flip, crop, rotation, erasing, cutout, mixup, cutmix',
+      'flip, crop, rotation, erasing, cutout, randaugment, trivialaugment, mixup, cutmix',
   ),
   train: integer('--train <images>', 'use only this many training images'),
   test: integer('--test <images>', 'use only this many test images'),

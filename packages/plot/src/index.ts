@@ -26,6 +26,7 @@ export {
 } from './filters';
 export { type FunctionClassesOptions, showFunctionClasses } from './function-classes';
 export { type GridWorldOptions, type GridWorldStep, showGridWorld } from './grid-world';
+export { type HeatMaps, type ShowHeatOverlayOptions, showHeatOverlay } from './heat-overlay';
 export { type HeatmapOptions, heatmap, type ShowHeatmapsOptions, showHeatmaps } from './heatmap';
 
 export { figureStyle, hoverScript } from './html';

@@ -160,7 +160,7 @@ async function updateMetrics(
 const fittingSizes = new WeakMap<TrainingPlan, number>();
 
 /** The logits of a batch, computed in parts when the whole does not fit the device's memory. */
-function logitsInParts(where: string, plan: TrainingPlan, features: Tensors): Tensors {
+export function logitsInParts(where: string, plan: TrainingPlan, features: Tensors): Tensors {
   const count = batchSizeOf(where, features);
   for (;;) {
     const size = Math.min(fittingSizes.get(plan) ?? count, count);

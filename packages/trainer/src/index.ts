@@ -41,5 +41,6 @@ export {
   worstClasses,
 } from './reports';
 export * from './search';
+export { type TestTimeAugmentationOptions, testTimeAugmentation } from './test-time-augmentation';
 export { Timer } from './timer';
 export { train, trainEpoch } from './train';

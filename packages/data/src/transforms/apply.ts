@@ -1,5 +1,6 @@
 /** Runs a list of transforms on a batch of images. */
 import type { BatchRng, ImageBatch, ImageShape, Rng, Transform } from '../types';
+import { randAugmentImpl, trivialAugmentWideImpl } from './augment';
 import { colorJitterImpl, toRgbImpl } from './color';
 import { centerCropImpl, randomCropImpl, randomResizedCropImpl, resizeCropImpl } from './crop';
 import { checkCustomResult, customImpl } from './custom';
@@ -23,6 +24,8 @@ const IMPLEMENTATIONS: Readonly<Record<string, TransformImpl<never>>> = {
   randomRotation: rotationImpl,
   normalize: normalizeImpl,
   colorJitter: colorJitterImpl,
+  randAugment: randAugmentImpl,
+  trivialAugmentWide: trivialAugmentWideImpl,
   randomErasing: randomErasingImpl,
   cutout: cutoutImpl,
   mixUp: mixUpImpl,

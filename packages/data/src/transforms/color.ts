@@ -116,7 +116,7 @@ function jitter(
  * Pillow's `ImageEnhance` (`Image.blend`): interpolates in float32 between a uniform gray and the
  * image, extrapolates for factors above 1, and truncates to bytes.
  */
-function blendBytes(image: Uint8Array | Float32Array, gray: number, factor: number): void {
+export function blendBytes(image: Uint8Array | Float32Array, gray: number, factor: number): void {
   const factor32 = Math.fround(factor);
   if (factor32 === 1) return;
   const table = new Uint8ClampedArray(256);
@@ -133,11 +133,15 @@ function blendFloats(image: Uint8Array | Float32Array, gray: number, factor: num
   }
 }
 
+/** The gray of a color of bytes, ITU-R 601 in Pillow's fixed point. */
+export const luma = (red: number, green: number, blue: number): number =>
+  (red * 19595 + green * 38470 + blue * 7471 + 0x8000) >> 16;
+
 /**
  * The gray that contrast refers to: the image's mean luma (ITU-R 601), for bytes in Pillow's fixed
  * point and rounded.
  */
-function meanGray(image: Uint8Array | Float32Array, channels: number): number {
+export function meanGray(image: Uint8Array | Float32Array, channels: number): number {
   const bytes = isUint8Array(image);
   let sum = 0;
   for (let i = 0; i < image.length; i += channels) {
@@ -148,9 +152,7 @@ function meanGray(image: Uint8Array | Float32Array, channels: number): number {
     }
     const green = image[i + 1] as number;
     const blue = image[i + 2] as number;
-    sum += bytes
-      ? (red * 19595 + green * 38470 + blue * 7471 + 0x8000) >> 16
-      : 0.2989 * red + 0.587 * green + 0.114 * blue;
+    sum += bytes ? luma(red, green, blue) : 0.2989 * red + 0.587 * green + 0.114 * blue;
   }
   const mean = sum / (image.length / channels);
   return bytes ? Math.trunc(mean + 0.5) : mean;

@@ -2,6 +2,12 @@
  * Transforms: preprocessing of images between the dataset and the model. Each is a name and plain
  * options, so that it can be sent to a worker thread.
  */
+export {
+  type RandAugmentOptions,
+  randAugment,
+  type TrivialAugmentWideOptions,
+  trivialAugmentWide,
+} from './augment';
 export { type ColorJitterOptions, colorJitter, toRgb } from './color';
 export {
   centerCrop,

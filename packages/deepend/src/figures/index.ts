@@ -23,11 +23,19 @@ export {
   showFunctionClasses,
   showGridWorld,
   showHeatmaps,
+  showHeatOverlay,
   showImages,
   showObjects,
   showTrace2d,
 } from '@deepend/plot';
 export { showFeatureMaps, showFilters } from './filters';
+export {
+  type GradCam,
+  type GradCamOptions,
+  gradCam,
+  type ShowGradCamOptions,
+  showGradCam,
+} from './grad-cam';
 export { type LossLandscape, type LossLandscapeOptions, lossLandscape } from './loss-landscape';
 export { plotLrFind } from './lr-find';
 export { showPredictions } from './predictions';

@@ -8,6 +8,7 @@ export {
   decodeImage,
   mixUp,
   normalize,
+  randAugment,
   randomCrop,
   randomErasing,
   randomHorizontalFlip,
@@ -18,4 +19,5 @@ export {
   resizeImages,
   type Transform,
   toRgb,
+  trivialAugmentWide,
 } from '@deepend/data';

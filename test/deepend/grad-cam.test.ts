@@ -1,0 +1,155 @@
+/** Grad-CAM on nets whose maps have a formula, and its figure. */
+import * as tf from '@tensorflow/tfjs-core';
+import * as tfl from '@tensorflow/tfjs-layers';
+import { plots } from 'deepend';
+import { beforeAll, expect, it } from 'vitest';
+import { use } from '../helpers/backends';
+import { mix } from '../helpers/fill';
+import { expectNoLeak } from '../helpers/leaks';
+
+beforeAll(() => use('cpu-js'));
+
+const [height, width, filters, numClasses] = [5, 4, 3, 2];
+const init = (seed: number) => tfl.initializers.randomNormal({ seed });
+
+/** A convolution, and `head` on it. */
+const netOf = (...head: tfl.layers.Layer[]) =>
+  tfl.sequential({
+    name: 'small',
+    layers: [
+      tfl.layers.conv2d({
+        name: 'conv',
+        inputShape: [height, width, 1],
+        filters,
+        kernelSize: 3,
+        padding: 'same',
+        activation: 'relu',
+        kernelInitializer: init(1),
+      }),
+      ...head,
+    ],
+  });
+const dense = (activation?: 'softmax') =>
+  tfl.layers.dense({
+    name: 'fc',
+    units: numClasses,
+    kernelInitializer: init(2),
+    ...(activation && { activation }),
+  });
+const pooled = (activation?: 'softmax') =>
+  netOf(tfl.layers.globalAveragePooling2d({ name: 'pool' }), dense(activation));
+const imagesOf = (count: number) =>
+  tf.tensor(mix(count * height * width, 'cam'), [count, height, width, 1]);
+
+/** The convolution's output `[batch, height, width, filters]` and the weights of the last layer. */
+function partsOf(net: tfl.LayersModel, images: tf.Tensor) {
+  const half = tfl.model({ inputs: net.inputs, outputs: net.getLayer('conv').output });
+  const kernel = net.getLayer('fc').getWeights()[0] as tf.Tensor;
+  return {
+    activations: (half.predict(images) as tf.Tensor).dataSync(),
+    kernel: kernel.dataSync(),
+  };
+}
+
+/** relu(Σ weights[k] · A[k]) of each place of each image. */
+const weighted = (activations: ArrayLike<number>, weightOf: (k: number, image: number) => number) =>
+  Array.from({ length: activations.length / filters }, (_, at) => {
+    const image = Math.floor(at / (height * width));
+    let sum = 0;
+    for (let k = 0; k < filters; k++)
+      sum += weightOf(k, image) * (activations[at * filters + k] as number);
+    return Math.max(0, sum);
+  });
+
+function expectClose(got: ArrayLike<number>, expected: readonly number[]) {
+  expect(got).toHaveLength(expected.length);
+  expect(Math.max(...expected)).toBeGreaterThan(0); // else an empty map would pass
+  expected.forEach((value, i) => {
+    expect(got[i]).toBeCloseTo(value, 6);
+  });
+}
+
+it.each(['softmax', undefined] as const)(
+  'equals CAM behind global average pooling, before a final %s',
+  async (activation) => {
+    const [net, images] = [pooled(activation), imagesOf(2)];
+    const { activations, kernel } = partsOf(net, images);
+    for (const classes of [
+      [0, 1],
+      [1, 0],
+    ]) {
+      const cam = await plots.gradCam(net, images, { classes });
+      expect(cam).toMatchObject({ shape: [2, height, width], classes });
+      const weightOf = (k: number, image: number) =>
+        (kernel[k * numClasses + (classes[image] as number)] as number) / (height * width);
+      expectClose(cam.data, weighted(activations, weightOf));
+    }
+  },
+);
+
+it('weights channels by the mean of their gradients', async () => {
+  const [net, images] = [netOf(tfl.layers.flatten(), dense()), imagesOf(1)];
+  const { activations, kernel } = partsOf(net, images);
+  const weightOf = (k: number) => {
+    let sum = 0;
+    for (let place = 0; place < height * width; place++)
+      sum += kernel[(place * filters + k) * numClasses + 1] as number;
+    return sum / (height * width);
+  };
+  const cam = await plots.gradCam(net, images, { layer: 'conv', classes: 1 });
+  expectClose(cam.data, weighted(activations, weightOf));
+});
+
+it('explains the predicted class by default', async () => {
+  const [net, images] = [pooled('softmax'), imagesOf(3)];
+  const best = tf.argMax(net.predict(images) as tf.Tensor, 1).dataSync();
+  expect((await plots.gradCam(net, images)).classes).toEqual([...best]);
+});
+
+it('leaves no tensor behind, and the net as it was', async () => {
+  const [net, images] = [pooled('softmax'), imagesOf(2)];
+  const before = (net.predict(images) as tf.Tensor).dataSync();
+  await expectNoLeak(async () => {
+    await plots.showGradCam(net, images, { classNames: ['shirt', 'coat'] });
+    await plots.gradCam(net, images, { layer: 'fc' }).catch(() => {});
+    await plots.gradCam(net, images, { classes: 7 }).catch(() => {});
+  });
+  expect((net.predict(images) as tf.Tensor).dataSync()).toEqual(before);
+});
+
+it('draws the images under their classes', async () => {
+  const [net, images] = [pooled(), imagesOf(2)];
+  const figure = await plots.showGradCam(net, images, { classes: [1, 0], classNames: ['a', 'b'] });
+  expect(figure.svg.match(/<image /g)).toHaveLength(2);
+  expect(figure.description).toBe('2 images: b; a');
+});
+
+it.each([
+  ['a class that does not exist', { classes: 2 }, '"classes" below 2 for 1 images, got 2'],
+  ['classes of other images', { classes: [0, 1] }, '"classes" below 2 for 1 images, got [0, 1]'],
+  ['a layer without images', { layer: 'fc' }, "'fc' gives 2 axes"],
+  ['an unknown layer', { layer: 'con' }, "did you mean 'conv'"],
+  ['an unknown option', { classs: 1 }, 'there is no option "classs"; did you mean "classes"?'],
+])('refuses %s', async (_, options, message) => {
+  await expect(plots.gradCam(pooled(), imagesOf(1), options as object)).rejects.toThrow(message);
+});
+
+it('a heat map of 0 leaves its image, and the largest value has the colour of the map', async () => {
+  const images = { data: Uint8Array.of(100, 100, 100, 100), shape: [2, 1, 2] };
+  const maps = { data: [0, 0, 0, 5], shape: [2, 1, 2] };
+  const options = { opacity: 1, size: 2 };
+  const figure = await plots.showHeatOverlay(images, maps, options);
+  const yellow = await plots.showImages(
+    { data: Uint8Array.of(100, 100, 100, 253, 231, 37), shape: [1, 1, 2, 3] },
+    { size: 2 },
+  );
+  const hrefs = (svg: string) => [...svg.matchAll(/href="([^"]+)"/g)].map(([, href]) => href);
+  const rgb = await plots.showImages(
+    { data: Uint8Array.of(100, 100, 100, 100, 100, 100), shape: [1, 1, 2, 3] },
+    { size: 2 },
+  );
+  expect(hrefs(figure.svg)).toEqual([...hrefs(rgb.svg), ...hrefs(yellow.svg)]);
+  await expect(plots.showHeatOverlay(images, { ...maps, shape: [1, 2, 2] })).rejects.toThrow(
+    '[plot] showHeatOverlay: expected maps [2, height, width], one for each image, got [1, 2, 2]',
+  );
+});
