@@ -244,6 +244,19 @@ describe('search', () => {
     await expect(search({ ...quiet, out, scheduler: random(5) })).rejects.toThrow('line 1 of');
   });
 
+  it('writes nothing into a folder with other files', async () => {
+    const out = path.join(dir, 'foreign');
+    await fs.outputFile(path.join(out, 'results.jsonl'), '{"trial":0,"error":0}\n');
+    await expect(search({ ...quiet, out, scheduler: 'random' })).rejects.toThrow(
+      /foreign is not empty, and it is not the folder of a search: expected a search\.json, got/,
+    );
+    expect(await fs.readdir(out)).toEqual(['results.jsonl']);
+    await fs.writeFile(path.join(out, 'search.json'), '[');
+    await expect(search({ ...quiet, out, scheduler: 'random' })).rejects.toThrow(
+      /expected the settings of a search in .*search\.json, got '\['; give another folder/,
+    );
+  });
+
   it('refuses the folder of a search that runs', async () => {
     const out = path.join(dir, 'locked');
     const space = { x: spaces.uniform(0, 1) };

@@ -1,5 +1,5 @@
 /** The folder of a search: what is searched, and a line for each job that has ended. */
-import { mkdir, readFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { appendToFile, formatValue, lockFolder, writeFileAtomic } from '@deepend/core';
 import type { SearchResult } from './types';
@@ -27,13 +27,15 @@ export class SearchFolder {
   /**
    * Begins a search in a folder, or continues the one that is there.
    * @returns the folder, and the results that it has
-   * @throws Error when another search is there or runs there, or a file is damaged
+   * @throws Error when another search is there or runs there, a file is damaged, or the folder has
+   *   other files and no search
    */
   static async open(
     dir: string,
     settings: SearchSettings,
   ): Promise<[folder: SearchFolder, results: SearchResult[]]> {
     await mkdir(dir, { recursive: true });
+    await requireOwn(dir);
     const folder = new SearchFolder(dir, await lockFolder('[trainer] search', dir));
     try {
       return [folder, await readResults(dir, settings)];
@@ -53,17 +55,39 @@ export class SearchFolder {
   }
 }
 
+/** @throws Error for a folder with files that are not of a search */
+async function requireOwn(dir: string): Promise<void> {
+  const names = (await readdir(dir)).filter((name) => !name.startsWith('.')); // such as a lock
+  if (names.length === 0 || names.includes(SETTINGS)) return;
+  throw new Error(
+    `[trainer] search: ${dir} is not empty, and it is not the folder of a search: expected a ` +
+      `${SETTINGS}, got ${formatValue(names[0])}; give another folder as "out"`,
+  );
+}
+
 /** Checks or writes the settings. @returns the results that the folder has */
 async function readResults(dir: string, settings: SearchSettings): Promise<SearchResult[]> {
   const before = await readIfThere(path.join(dir, SETTINGS));
   const text = `${JSON.stringify(settings, null, 2)}\n`;
-  if (before !== undefined) checkSame(dir, JSON.parse(before), JSON.parse(text));
+  if (before !== undefined) checkSame(dir, parseSettings(dir, before), JSON.parse(text));
   if (before !== text) await writeFileAtomic(path.join(dir, SETTINGS), text, WRITING);
   const content = (await readIfThere(path.join(dir, RESULTS))) ?? '';
   const complete = content.slice(0, content.lastIndexOf('\n') + 1);
   // A crash during an append leaves a part of a line.
   if (complete !== content) await writeFileAtomic(path.join(dir, RESULTS), complete, WRITING);
   return complete.split('\n').flatMap((line, i) => parse(line, { dir, line: i + 1 }));
+}
+
+/** @throws Error when it is no JSON of an object */
+function parseSettings(dir: string, text: string): SearchSettings {
+  try {
+    const settings = JSON.parse(text) as SearchSettings | null;
+    if (typeof settings === 'object' && settings !== null) return settings;
+  } catch {} // the same error as for anything else that is not an object
+  throw new Error(
+    `[trainer] search: expected the settings of a search in ${path.join(dir, SETTINGS)}, got ` +
+      `${formatValue(text)}; give another folder as "out"`,
+  );
 }
 
 async function readIfThere(file: string): Promise<string | undefined> {
