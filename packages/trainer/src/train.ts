@@ -29,6 +29,7 @@ import { summarizeInNotebooks } from './progress-notebook';
 import { Run } from './run';
 import { isEmptyShare, shareLoader } from './share-loader';
 import { startDefaultDevice } from './start-device';
+import { onStopSignal } from './stop-signals';
 import { Timer } from './timer';
 
 const WHERE = '[trainer] train';
@@ -183,12 +184,7 @@ const show = (value: unknown) => JSON.stringify(value) ?? 'none';
  * @returns removes the listeners
  */
 function stopOnSignals(run: Run): () => void {
-  const stop = () => run.stop(INTERRUPTED, { resumable: true });
-  const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
-  for (const signal of signals) process.once(signal, stop);
-  return () => {
-    for (const signal of signals) process.removeListener(signal, stop);
-  };
+  return onStopSignal(() => run.stop(INTERRUPTED, { resumable: true }));
 }
 
 /** How long the other ranks wait so that the first one, which may say more, ends all. */

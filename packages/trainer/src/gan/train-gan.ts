@@ -6,6 +6,7 @@ import * as tf from '@tensorflow/tfjs-core';
 import { disposeBatch, type Loader } from '../loader';
 import type { AnyModel } from '../model';
 import { startDefaultDevice } from '../start-device';
+import { onStopSignal } from '../stop-signals';
 import { Timer } from '../timer';
 import { checkGan, type GanOptions, type GanRecord, optimizersFor, WHERE } from './options';
 import { discriminatorStep, type GanNetworks, generate, generatorStep } from './steps';
@@ -14,12 +15,15 @@ export interface GanResult {
   readonly history: readonly GanRecord[];
   readonly device: Device;
   readonly samplesPerSecond: number;
+  /** Whether Ctrl-C or SIGTERM ended the training: both modules keep what they have learned. */
+  readonly interrupted: boolean;
 }
 
 /**
  * Trains a generator and a discriminator in turn: for each batch the discriminator learns to tell
  * real samples from generated ones, then the generator learns to deceive it. The book's chapter 20
- * (en 20.1, 20.2). The labels of the loader are not used.
+ * (en 20.1, 20.2). The labels of the loader are not used. Ctrl-C and SIGTERM end it after the
+ * current step; an epoch that is not complete is not in the history.
  * @param networks both modules; training starts from the weights that they have
  * @throws TypeError or RangeError before anything is updated, when modules, loader and options do
  *   not fit together
@@ -42,18 +46,23 @@ export async function trainGan(
   const timer = new Timer();
   const history: GanRecord[] = [];
   let samples = 0;
+  const stopping = { now: false };
+  const removeListeners = onStopSignal(() => {
+    stopping.now = true;
+  });
   try {
     for (let epoch = 1; epoch <= checked.numEpochs; epoch++) {
       timer.start();
       const { lossD, lossG, count } = await trainOneEpoch(
         { networks, trainIter, epoch },
-        {
-          ...checked,
-          optimizers,
-        },
+        { ...checked, optimizers, stopping },
       );
       const seconds = timer.stop();
       samples += count;
+      if (stopping.now) {
+        if (checked.progress) console.log(`interrupted in epoch ${epoch} of ${checked.numEpochs}`);
+        break;
+      }
       requireFinite(epoch, { lossD, lossG });
       const record = { epoch, lossD, lossG, seconds, samplesPerSecond: count / seconds };
       history.push(record);
@@ -62,6 +71,7 @@ export async function trainGan(
       await checked.onEpochEnd?.(record, networks.generator);
     }
   } finally {
+    removeListeners();
     setTraining(networks, false);
     optimizers.discriminator.dispose();
     optimizers.generator.dispose();
@@ -69,7 +79,7 @@ export async function trainGan(
   const samplesPerSecond = samples / timer.sum();
   if (checked.progress)
     console.log(`${samplesPerSecond.toFixed(1)} examples/sec on ${device.name}`);
-  return { history, device, samplesPerSecond };
+  return { history, device, samplesPerSecond, interrupted: stopping.now };
 }
 
 /** Activates the device, and moves both modules there. */
@@ -87,12 +97,14 @@ async function prepare(networks: GanNetworks, asked: Device | undefined): Promis
 
 interface EpochSettings extends Omit<ReturnType<typeof checkGan>, 'optimizer' | 'lr'> {
   optimizers: ReturnType<typeof optimizersFor>;
+  /** Whether to end after the current step. */
+  stopping: { readonly now: boolean };
 }
 
 /** One pass over the data: mean losses, and the number of samples. */
 async function trainOneEpoch(
   { networks, trainIter, epoch }: { networks: GanNetworks; trainIter: Loader; epoch: number },
-  { latentShape, loss, seed, optimizers }: EpochSettings,
+  { latentShape, loss, seed, optimizers, stopping }: EpochSettings,
 ) {
   setTraining(networks, true);
   let [totals, count, step] = [tf.zeros([2]) as tf.Tensor1D, 0, 0];
@@ -122,6 +134,8 @@ async function trainOneEpoch(
       } finally {
         disposeBatch(batch);
       }
+      await new Promise((resolve) => setImmediate(resolve)); // signals arrive between steps
+      if (stopping.now) break;
     }
     if (count === 0) throw new RangeError(`${WHERE}: expected a loader with samples, got none`);
     const [sumD = Number.NaN, sumG = Number.NaN] = await totals.data();

@@ -2,6 +2,7 @@
 import { statSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { checkOptions, formatValue, mixSeed, rule } from '@deepend/core';
+import { onStopSignal } from '../stop-signals';
 import { type Config, checkConfig, checkSpace, type Space, sample } from './domains';
 import {
   checkScheduler,
@@ -162,22 +163,15 @@ async function runAll(state: State, workers: number): Promise<boolean> {
 const GRACE = 5000; // milliseconds
 const ended = (ms: number) => new Promise<void>((resolve) => setTimeout(resolve, ms).unref());
 
-/** @returns a promise of the first Ctrl-C or SIGTERM; a second one ends the process */
+/** @returns a promise of the first signal to stop; a second one ends the process */
 function onInterrupt() {
-  const signals = ['SIGINT', 'SIGTERM'] as const;
-  let listener = () => {};
+  let remove = () => {};
   const interrupted = new Promise<void>((resolve) => {
-    listener = resolve;
+    remove = onStopSignal(() => {
+      console.error('interrupted: the results so far are kept; Ctrl-C again exits at once');
+      resolve();
+    });
   });
-  const once = () => {
-    remove();
-    console.error('interrupted: the results so far are kept; Ctrl-C again exits at once');
-    listener();
-  };
-  const remove = () => {
-    for (const signal of signals) process.removeListener(signal, once);
-  };
-  for (const signal of signals) process.on(signal, once);
   return { interrupted, remove };
 }
 
