@@ -157,7 +157,7 @@ describe('trainGan', () => {
       });
       const made = generator.forward(tf.randomNormal([256, 1, 1, 8], 0, 1, 'float32', 1));
       expect(made.shape).toEqual([256, 8, 8, 1]);
-      const bytes = trainIter.dataset.images.slice(0, 256 * 28 * 28);
+      const bytes = Array.from(trainIter.dataset.images.slice(0, 256 * 28 * 28));
       const truth = bytes.reduce((sum, byte) => sum + byte, 0) / bytes.length / 255;
       expect(Math.abs((tf.mean(made).dataSync()[0] as number) - truth)).toBeLessThan(0.1);
     },
