@@ -49,13 +49,13 @@ export type {
 } from './spec';
 export { type Regression, type SyntheticOptions, syntheticData } from './synthetic';
 export {
+  type AnyColumn,
   type CategoricalColumn,
   type Fold,
   type KFoldOptions,
   kFold,
   type NumericColumn,
   Table,
-  type TableColumn,
   TableEncoder,
   type TableEncoderOptions,
   type TableFeatures,

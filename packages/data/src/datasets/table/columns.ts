@@ -16,7 +16,8 @@ export interface CategoricalColumn {
   readonly values: readonly (string | null)[];
 }
 
-export type TableColumn = NumericColumn | CategoricalColumn;
+/** A column of either kind. */
+export type AnyColumn = NumericColumn | CategoricalColumn;
 
 export interface CellRules {
   /** Cells that stand for a missing value. */
@@ -45,8 +46,8 @@ function toNumber(cell: string, decimal: '.' | ','): number {
 export function readColumn(
   cells: Cells,
   name: string,
-  { kind, rules }: { kind: TableColumn['kind'] | undefined; rules: CellRules },
-): TableColumn {
+  { kind, rules }: { kind: AnyColumn['kind'] | undefined; rules: CellRules },
+): AnyColumn {
   const at = cells.names.indexOf(name);
   const texts = cells.rows.map((row) => row[at] as string);
   const isMissing = (text: string) => rules.missing.has(text);
@@ -86,7 +87,7 @@ const categorical = (
 });
 
 /** The rows at `indices` of a column. */
-export function selectRows(column: TableColumn, indices: readonly number[]): TableColumn {
+export function selectRows(column: AnyColumn, indices: readonly number[]): AnyColumn {
   if (column.kind === 'numeric') {
     const { values } = column;
     return { ...column, values: Float64Array.from(indices, (index) => values[index] as number) };
@@ -96,5 +97,5 @@ export function selectRows(column: TableColumn, indices: readonly number[]): Tab
 }
 
 /** Whether a row's value is missing. */
-export const isMissingAt = ({ values }: TableColumn, row: number): boolean =>
+export const isMissingAt = ({ values }: AnyColumn, row: number): boolean =>
   values[row] === null || Number.isNaN(values[row]);

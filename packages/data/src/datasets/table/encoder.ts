@@ -2,7 +2,7 @@
 import { checkOptions, formatValue, rule } from '@deepend/core';
 import { DataError } from '../../errors';
 import type { ShapedArray } from '../arrays';
-import type { CategoricalColumn, NumericColumn, TableColumn } from './columns';
+import type { AnyColumn, CategoricalColumn, NumericColumn } from './columns';
 import {
   fitCategorical,
   fitNumeric,
@@ -181,7 +181,7 @@ function requireTable(method: string, table: unknown): void {
 }
 
 /** @throws RangeError when the column is absent or of another kind */
-function columnOf(table: Table, { name, kind }: LearnedColumn): TableColumn {
+function columnOf(table: Table, { name, kind }: LearnedColumn): AnyColumn {
   const column = table.columns.find((other) => other.name === name);
   if (column?.kind === kind) return column;
   const got = column ? `a ${column.kind} one` : 'none';

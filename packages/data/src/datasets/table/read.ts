@@ -2,7 +2,7 @@
 import { checkOptions, formatValue, rule } from '@deepend/core';
 import { DataError } from '../../errors';
 import { type Cells, readCells } from './cells';
-import { type CellRules, isMissingAt, readColumn, type TableColumn } from './columns';
+import { type AnyColumn, type CellRules, isMissingAt, readColumn } from './columns';
 import { hint, Table } from './table';
 
 export interface TableOptions {
@@ -58,7 +58,7 @@ interface Roles {
   readonly target: string | undefined;
   readonly id: string | undefined;
   readonly ignore: readonly string[];
-  kindOf(name: string): TableColumn['kind'] | undefined;
+  kindOf(name: string): AnyColumn['kind'] | undefined;
 }
 
 /**
@@ -173,7 +173,7 @@ function build(
     .map(read);
   const idAt = id === undefined ? -1 : cells.names.indexOf(id);
   const kinds = [...columns, ...(target ? [target] : [])].map(({ name, kind }) => [name, kind]);
-  const schema = { kinds: new Map(kinds as [string, TableColumn['kind']][]), target: targetName };
+  const schema = { kinds: new Map(kinds as [string, AnyColumn['kind']][]), target: targetName };
   return new Table({
     numRows: cells.rows.length,
     columns,
@@ -185,8 +185,8 @@ function build(
 }
 
 /** @throws DataError where the target is missing, or is not a number */
-function readTarget(cells: Cells, name: string, read: (name: string) => TableColumn): TableColumn {
-  let column: TableColumn;
+function readTarget(cells: Cells, name: string, read: (name: string) => AnyColumn): AnyColumn {
+  let column: AnyColumn;
   try {
     column = read(name);
   } catch (cause) {
@@ -202,13 +202,13 @@ function readTarget(cells: Cells, name: string, read: (name: string) => TableCol
   throw new DataError(where, `a value of the target '${name}'`, 'a missing one', next);
 }
 
-const classesOf = (target: TableColumn | undefined): string[] | undefined =>
+const classesOf = (target: AnyColumn | undefined): string[] | undefined =>
   target?.kind === 'categorical' ? [...new Set(target.values as string[])].sort() : undefined;
 
 /** @throws DataError for a class that the training table does not have */
 function knownClasses(
   cells: Cells,
-  target: TableColumn | undefined,
+  target: AnyColumn | undefined,
   { classNames }: Table,
 ): readonly string[] | undefined {
   if (target?.kind !== 'categorical' || !classNames) return classNames;

@@ -1,11 +1,11 @@
 /** Table: columns of numbers and categories in memory, with a target to learn. */
 import { closest, formatValue } from '@deepend/core';
 import type { ShapedArray } from '../arrays';
-import { selectRows, type TableColumn } from './columns';
+import { type AnyColumn, selectRows } from './columns';
 
 /** What the columns of a file are, so that another file is read in the same way. */
 export interface TableSchema {
-  readonly kinds: ReadonlyMap<string, TableColumn['kind']>;
+  readonly kinds: ReadonlyMap<string, AnyColumn['kind']>;
   readonly target: string | undefined;
   readonly id: string | undefined;
   readonly ignore: readonly string[];
@@ -13,8 +13,8 @@ export interface TableSchema {
 
 interface TableParts {
   readonly numRows: number;
-  readonly columns: readonly TableColumn[];
-  readonly target: TableColumn | undefined;
+  readonly columns: readonly AnyColumn[];
+  readonly target: AnyColumn | undefined;
   readonly ids: readonly string[] | undefined;
   readonly classNames: readonly string[] | undefined;
   readonly schema: TableSchema;
@@ -24,9 +24,9 @@ interface TableParts {
 export class Table {
   readonly numRows: number;
   /** The features, in the file's order: all columns but the target, the id and ignored ones. */
-  readonly columns: readonly TableColumn[];
+  readonly columns: readonly AnyColumn[];
   /** The column to learn, if the file has it. */
-  readonly target: TableColumn | undefined;
+  readonly target: AnyColumn | undefined;
   /** The cells of the column `id`. */
   readonly ids: readonly string[] | undefined;
   /** Names of the classes, sorted, if the target is categorical. */
@@ -45,7 +45,7 @@ export class Table {
   }
 
   /** @throws RangeError when there is no feature of this name */
-  column(name: string): TableColumn {
+  column(name: string): AnyColumn {
     const found = this.columns.find((column) => column.name === name);
     if (found) return found;
     const names = this.columns.map((column) => column.name);
@@ -100,7 +100,7 @@ export class Table {
     return tableOf({ ...this, columns: [...kept, ...added] });
   }
 
-  #newColumn(name: string, given: ArrayLike<number> | readonly (string | null)[]): TableColumn {
+  #newColumn(name: string, given: ArrayLike<number> | readonly (string | null)[]): AnyColumn {
     const values = Array.from<number | string | null>(given);
     const isNumeric = values.every((value) => typeof value === 'number');
     const isText = values.every((value) => typeof value === 'string' || value === null);
