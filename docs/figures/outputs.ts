@@ -319,6 +319,7 @@ export const OUTPUTS: readonly Output[] = [
     textRuns(language, { 'skip-gram': 'word-vectors' }),
   ),
   output('book/nlp-pretraining', 'bert', (language) => textRuns(language, { BERT: 'bert' })),
+  output('vision', 'detection', (language) => textRuns(language, { TinySSD: 'detection' })),
   output('book/nlp-applications', 'inference', (language) =>
     textRuns(language, { DecomposableAttention: 'inference' }),
   ),
