@@ -200,6 +200,13 @@ export const NETS: Record<string, Layers> = {
     of(() => tfl.layers.layerNormalization()),
     head,
   ),
+  'SiLU and GELU': chain(
+    conv(4),
+    of(() => tfl.layers.activation({ activation: 'swish' })),
+    conv(4),
+    of(() => tfl.layers.activation({ activation: 'gelu' as never })),
+    head,
+  ),
   'a linear map over the rows of an image': chain(
     conv(4),
     of(() => tfl.layers.permute({ dims: [3, 2, 1] })),

@@ -65,6 +65,8 @@ TORCHVISION = [
     spec("densenet121", [4, 97, 61, 3], steps=5),
     spec("mobilenet_v2", [8, 96, 96, 3], steps=5, dropout=0),
     spec("mobilenet_v2", [2, 35, 50, 3], widthMultiplier=0.35, everywhere=True),
+    spec("efficientnet_b0", [8, 96, 96, 3], steps=5, dropout=0, stochasticDepth=0),
+    spec("efficientnet_b0", [2, 35, 50, 3], everywhere=True),
     spec("alexnet", [2, 100, 100, 3], steps=5, dropout=0),
     spec("vgg11", [2, 32, 32, 3], steps=5, widthDivisor=8, dropout=0),
     spec("vgg11", [2, 96, 96, 3], widthDivisor=8, dropout=0),

@@ -4,6 +4,7 @@ import type { Graph, LayerCall, Value } from './graph';
 import { batchNorm } from './ops/batch-norm';
 import { conv2d } from './ops/conv';
 import { convTranspose2d } from './ops/conv-transpose';
+import { CURVE_NAMES, curved } from './ops/curves';
 import { depthwiseConv2d } from './ops/depthwise';
 import { dropout, dropSamples } from './ops/dropout';
 import { layer as anyLayer } from './ops/layer';
@@ -92,8 +93,12 @@ const LOWERINGS: Record<string, (config: Config, call: LayerCall) => Lowered | u
       residual: false,
     });
   },
-  Activation: ({ activation: name }) =>
-    name === 'linear' ? null : isActivation(name) ? row(activation, { name }) : undefined,
+  Activation: ({ activation: name }) => {
+    if (name === 'linear') return null;
+    if (isActivation(name)) return row(activation, { name });
+    const curve = Object.hasOwn(CURVE_NAMES, name) ? CURVE_NAMES[name] : undefined;
+    return curve && row(curved, { name: curve });
+  },
   ReLU: ({ maxValue }) =>
     maxValue == null || maxValue === 6
       ? row(activation, { name: maxValue === 6 ? 'relu6' : 'relu' })

@@ -56,6 +56,14 @@ export {
   denseBlock,
   transitionBlock,
 } from './zoo/densenet';
+export {
+  EFFICIENTNETS,
+  type EfficientNetName,
+  type EfficientNetOptions,
+  type EfficientNetSpec,
+  type MbConvOptions,
+  mbConv,
+} from './zoo/efficientnet';
 export { type GoogLeNetOptions, type InceptionOptions, inception } from './zoo/googlenet';
 export { BOOK_LENETS, type BookLenetName, lenetHead, lenetStage } from './zoo/lenet';
 export type { MlpOptions } from './zoo/mlp';

@@ -7,6 +7,7 @@ import type { ModelOptions } from '@deepend/nn';
 import type { LayersModel } from '@tensorflow/tfjs-layers';
 import type { AlexNetOptions } from './zoo/alexnet';
 import { type BookModelOptions, book } from './zoo/book';
+import type { EfficientNetOptions } from './zoo/efficientnet';
 import type { GoogLeNetOptions } from './zoo/googlenet';
 import type { MobileNetOptions } from './zoo/mobilenet';
 import { RECIPES, type Recipe } from './zoo/recipes';
@@ -23,6 +24,7 @@ export type AnyModelOptions =
   | AlexNetOptions
   | GoogLeNetOptions
   | MobileNetOptions
+  | EfficientNetOptions
   | (ModelOptions & Readonly<Record<string, unknown>>);
 
 /** Builds an untrained model. */

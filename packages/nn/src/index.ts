@@ -36,6 +36,7 @@ export {
   relu6,
   shapeOf,
   sigmoid,
+  swish,
 } from './layers';
 export { Module, type StateDict } from './module';
 export { modules, type NamedLayer, namedLayer, numberedByKind } from './modules';
@@ -55,4 +56,4 @@ export {
   type StemOptions,
 } from './residual-stage';
 export { type SequentialOptions, sequential } from './sequential';
-export { squeezeExcitation } from './squeeze-excitation';
+export { type SqueezeExcitationOptions, squeezeExcitation } from './squeeze-excitation';

@@ -209,6 +209,18 @@ export const sigmoid =
       x,
     );
 
+/** x · sigmoid(x), Ramachandran et al. 2017, https://arxiv.org/abs/1710.05941. */
+export const swish =
+  (name?: string): Block =>
+  (x) =>
+    apply(
+      tfl.layers.activation({
+        activation: 'swish',
+        name: layerConfig(numbered('swish', name)).name,
+      }),
+      x,
+    );
+
 export interface PoolOptions {
   /**
    * Height and width of the window, in pixels.
