@@ -67,6 +67,8 @@ TORCHVISION = [
     spec("mobilenet_v2", [2, 35, 50, 3], widthMultiplier=0.35, everywhere=True),
     spec("efficientnet_b0", [8, 96, 96, 3], steps=5, dropout=0, stochasticDepth=0),
     spec("efficientnet_b0", [2, 35, 50, 3], everywhere=True),
+    spec("convnext_tiny", [4, 64, 64, 3], steps=5, stochasticDepth=0),
+    spec("convnext_tiny", [2, 35, 50, 3], everywhere=True),
     spec("alexnet", [2, 100, 100, 3], steps=5, dropout=0),
     spec("vgg11", [2, 32, 32, 3], steps=5, widthDivisor=8, dropout=0),
     spec("vgg11", [2, 96, 96, 3], widthDivisor=8, dropout=0),

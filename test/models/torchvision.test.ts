@@ -99,6 +99,7 @@ const COMPUTED = [
   'googlenet',
   'mobilenet_v2',
   'efficientnet_b0',
+  'convnext_tiny',
 ];
 const isComputed = ({ id }: Counts) => COMPUTED.includes(id);
 

@@ -38,6 +38,7 @@ export {
 export { type SyncedNormOptions, syncedNorm } from './norm-parts';
 export { resolvePadding } from './ops/conv';
 export { curve, curveGradient } from './ops/curves';
+export { layerNormRows, layerNormRowsGradient } from './ops/layer-norm';
 export { type ActivationName, activationGradient } from './ops/simple';
 export {
   compile,

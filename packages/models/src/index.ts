@@ -50,6 +50,14 @@ export {
 } from './zoo/anynet';
 export { BOOK_RESNETS, type BookModelOptions, type BookResNetName, book } from './zoo/book';
 export {
+  CONVNEXTS,
+  type ConvNextBlockOptions,
+  type ConvNextName,
+  type ConvNextOptions,
+  type ConvNextSpec,
+  convNextBlock,
+} from './zoo/convnext';
+export {
   DENSENETS,
   type DenseBlockOptions,
   type DenseNetName,

@@ -7,6 +7,7 @@ import type { ModelOptions } from '@deepend/nn';
 import type { LayersModel } from '@tensorflow/tfjs-layers';
 import type { AlexNetOptions } from './zoo/alexnet';
 import { type BookModelOptions, book } from './zoo/book';
+import type { ConvNextOptions } from './zoo/convnext';
 import type { EfficientNetOptions } from './zoo/efficientnet';
 import type { GoogLeNetOptions } from './zoo/googlenet';
 import type { MobileNetOptions } from './zoo/mobilenet';
@@ -25,6 +26,7 @@ export type AnyModelOptions =
   | GoogLeNetOptions
   | MobileNetOptions
   | EfficientNetOptions
+  | ConvNextOptions
   | (ModelOptions & Readonly<Record<string, unknown>>);
 
 /** Builds an untrained model. */
