@@ -110,6 +110,13 @@ def fill(net, x):
                 c, h, w = rows[module]
                 kernel = kernel.reshape(h, w, c, -1).permute(2, 0, 1, 3).reshape(c * h * w, -1)
             module.weight.copy_(kernel.T)
+        elif isinstance(module, nn.LayerNorm):
+            module.weight.copy_(values(f"{name}/gamma", tuple(module.weight.shape)))
+            module.bias.copy_(values(f"{name}/beta", tuple(module.bias.shape)))
+            continue
+        elif hasattr(module, "layer_scale"):  # a depthwise 1×1 convolution in TensorFlow.js
+            channels = module.layer_scale.numel()
+            module.layer_scale.copy_(values(f"{name}.layer_scale/depthwise_kernel", (1, 1, channels, 1)).reshape(-1, 1, 1))
         elif isinstance(module, nn.modules.batchnorm._BatchNorm):
             names = {"weight": "gamma", "bias": "beta", "running_mean": "moving_mean", "running_var": "moving_variance"}
             for attribute, kind in names.items():

@@ -57,7 +57,7 @@ def count(net, shape):
         if isinstance(module, nn.Conv2d):
             macs.append(module.weight.numel() * math.prod(output.shape[2:]))
         elif isinstance(module, nn.Linear):
-            macs.append(module.weight.numel())
+            macs.append(module.weight.numel() * math.prod(output.shape[1:-1]))  # at each pixel, where there are several
 
     for module in net.modules():
         module.register_forward_hook(look)

@@ -19,9 +19,9 @@ IDS = [
     *RESNETS,
     *VGGS,
     *[f"{name}_bn" for name in VGGS],
-    *["densenet121", "densenet161", "densenet169", "densenet201", "alexnet", "googlenet", "mobilenet_v2"],
+    *["densenet121", "densenet161", "densenet169", "densenet201", "alexnet", "googlenet", "mobilenet_v2", "efficientnet_b0", "convnext_tiny"],
 ]
-DROPPING = ["alexnet", "googlenet", "mobilenet_v2"]
+DROPPING = ["alexnet", "googlenet", "mobilenet_v2", "efficientnet_b0"]
 VARIANTS = {"resnet18": ([2, 2, 2, 2], 2), "resnet50": ([3, 4, 6, 3], 3)}
 
 
@@ -44,7 +44,7 @@ def narrow_vgg(name, classes, divisor, dropout):
 
 
 def build(name):
-    def make(channels, size, classes, dropout=0.5, transformInput=False, widthDivisor=1, widthMultiplier=None, **options):
+    def make(channels, size, classes, dropout=0.5, transformInput=False, widthDivisor=1, widthMultiplier=None, stochasticDepth=None, layerScale=None, **options):
         if widthDivisor > 1:
             return narrow_vgg(name, classes, widthDivisor, dropout)
         if channels != 3 or options:
@@ -53,6 +53,10 @@ def build(name):
         extra = {"dropout": dropout} if name in DROPPING or name.startswith("vgg") else {}
         if transformInput:
             extra["transform_input"] = True
+        if stochasticDepth is not None:
+            extra["stochastic_depth_prob"] = stochasticDepth
+        if layerScale is not None:
+            extra["layer_scale"] = layerScale
         if widthMultiplier is not None:
             extra["width_mult"] = widthMultiplier
         return own(name, classes, **extra)

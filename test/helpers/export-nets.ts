@@ -34,6 +34,7 @@ const FAMILIES: [string, () => tfl.LayersModel][] = [
   zoo('vgg11_bn', [40, 32, 3], { widthDivisor: 16 }), // a pool by matrix products, over an image that is not square
   zoo('googlenet', [40, 40, 3], { transformInput: true }),
   zoo('mobilenet_v2', [32, 32, 3], { widthMultiplier: 0.25 }),
+  zoo('efficientnet_b0', [32, 32, 3]),
 ];
 
 const resnet8 = (options: Parameters<typeof book.resnet8>[0] = {}) =>

@@ -44,7 +44,8 @@ const imageOf = (id: string) => IMAGES.find(([pattern]) => pattern.test(id))?.[1
 /** VGGs at a sixteenth of their width; no dropout, so that the loss of two steps compares. */
 const optionsOf = (id: string) => ({
   ...(/vgg/.test(id) && { widthDivisor: 16 }),
-  ...(/vgg|alexnet|nin$|^googlenet|mobilenet/.test(id) && { dropout: 0 }),
+  ...(/vgg|alexnet|nin$|^googlenet|mobilenet|efficientnet/.test(id) && { dropout: 0 }),
+  ...(/efficientnet|convnext/.test(id) && { stochasticDepth: 0 }),
 });
 
 // Uniform numbers are drawn faster than normal ones: some nets have a hundred million.
@@ -81,6 +82,7 @@ const STOCK = [
     'Flatten',
     'GlobalAveragePooling2D',
     'InputLayer',
+    'LayerNormalization',
     'MaxPooling2D',
     'Multiply',
     'Permute',

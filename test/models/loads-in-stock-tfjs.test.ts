@@ -38,6 +38,8 @@ const NETS: [string, AnyModelOptions][] = [
   ['vgg11_bn', { inputShape: [40, 33, 3], widthDivisor: 32 }], // its adaptive pool makes 7×7 of 1×1
   ['googlenet', { inputShape: [40, 40, 3], transformInput: true }],
   ['mobilenet_v2', { inputShape: [33, 33, 3] }],
+  ['convnext_tiny', { inputShape: [33, 33, 3] }],
+  ['efficientnet_b0', { inputShape: [33, 33, 3] }], // stochastic depth
 ];
 
 async function predictElsewhere(

@@ -103,7 +103,10 @@ function step(
 }
 
 const torchName = (name: string) =>
-  name.replace(/\/(kernel|gamma|depthwise_kernel)$/, '.weight').replace(/\/(bias|beta)$/, '.bias');
+  name
+    .replace(/(\.layer_scale)\/depthwise_kernel$/, '$1')
+    .replace(/\/(kernel|gamma|depthwise_kernel)$/, '.weight')
+    .replace(/\/(bias|beta)$/, '.bias');
 
 /**
  * Each norm within the tolerance of itself and a hundredth of the largest: that of a bias before a

@@ -284,6 +284,8 @@ describe('the arithmetic of layers', () => {
       () => createModel('googlenet', { inputShape: [65, 64, 3], transformInput: true }),
     ],
     ['mobilenet_v2', () => createModel('mobilenet_v2', { inputShape: [49, 64, 3] })],
+    ['convnext_tiny', () => createModel('convnext_tiny', { inputShape: [49, 64, 3] })],
+    ['efficientnet_b0', () => createModel('efficientnet_b0', { inputShape: [49, 64, 3] })],
     ['resnext50_32x4d', () => createModel('resnext50_32x4d', { inputShape: [33, 33, 3] })],
   ];
   it.each(NETS)('every formula of %s', (_, make) => {

@@ -92,7 +92,15 @@ function expectCounts(net: LayersModel, golden: Counts): void {
 beforeAll(() => use('cpu-js'));
 
 /** Of each kind of block the net that computes fastest; VGGs and AlexNet have large layers. */
-const COMPUTED = ['resnet18', 'resnext50_32x4d', 'densenet121', 'googlenet', 'mobilenet_v2'];
+const COMPUTED = [
+  'resnet18',
+  'resnext50_32x4d',
+  'densenet121',
+  'googlenet',
+  'mobilenet_v2',
+  'efficientnet_b0',
+  'convnext_tiny',
+];
 const isComputed = ({ id }: Counts) => COMPUTED.includes(id);
 
 describe("torchvision's nets at 224×224 pixels", () => {

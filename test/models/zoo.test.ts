@@ -256,6 +256,22 @@ describe('options of the ResNet family', () => {
     });
   });
 
+  // torchvision's: block i of n is dropped with i / n of the probability, of n − 1 in ConvNeXt.
+  it.each([
+    ['efficientnet_b0', [2, 4, 6, 7, 9, 10, 12, 13, 14].map((i) => (0.2 * i) / 16)],
+    ['convnext_tiny', Array.from({ length: 17 }, (_, i) => (0.1 * (i + 1)) / 17)],
+  ])("stochastic depth of %s is torchvision's", (id, expected) => {
+    const net = createModel(id, { inputShape: [32, 32, 3] });
+    const rates = net.layers
+      .filter(({ name }) => name.endsWith('.stochastic_depth'))
+      .map((layer) => layer.getConfig().rate as number);
+    expect(rates).toHaveLength(expected.length);
+    rates.forEach((rate, i) => {
+      expect(rate).toBeCloseTo(expected[i] as number, 6);
+    });
+    net.dispose();
+  });
+
   it('squeeze-and-excitation adds its two 1×1 convolutions to each block', () => {
     const extra =
       parameters(resnet18({ ...small, squeezeRatio: 16 })) - parameters(resnet18(small));

@@ -6,6 +6,7 @@ export { CompiledPlan } from './compiled-plan';
 export { EagerPlan } from './eager-plan';
 export type { NonFinite } from './execution';
 export {
+  type CurveName,
   ensureUnique,
   type FusedKernel,
   type FusedKernelCall,
@@ -36,6 +37,8 @@ export {
 } from './module-contract';
 export { type SyncedNormOptions, syncedNorm } from './norm-parts';
 export { resolvePadding } from './ops/conv';
+export { curve, curveGradient } from './ops/curves';
+export { layerNormRows, layerNormRowsGradient } from './ops/layer-norm';
 export { type ActivationName, activationGradient } from './ops/simple';
 export {
   compile,

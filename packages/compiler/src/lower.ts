@@ -4,9 +4,11 @@ import type { Graph, LayerCall, Value } from './graph';
 import { batchNorm } from './ops/batch-norm';
 import { conv2d } from './ops/conv';
 import { convTranspose2d } from './ops/conv-transpose';
+import { CURVE_NAMES, curved } from './ops/curves';
 import { depthwiseConv2d } from './ops/depthwise';
 import { dropout, dropSamples } from './ops/dropout';
 import { layer as anyLayer } from './ops/layer';
+import { layerNorm } from './ops/layer-norm';
 import { averagePool, maxPool } from './ops/pool';
 import {
   activation,
@@ -78,7 +80,8 @@ const LOWERINGS: Record<string, (config: Config, call: LayerCall) => Lowered | u
         `[${attrs.dilations.join(', ')}]; leave it out, or use Conv2D`,
     );
   },
-  Dense: (_, { inputs: [x] }) => (x?.shape.length === 2 ? row(dense, { relu: false }) : undefined),
+  Dense: (_, { inputs: [x] }) =>
+    (x?.shape.length ?? 0) >= 2 ? row(dense, { relu: false }) : undefined,
   BatchNormalization: (c, { layer, inputs: [x] }) => {
     const { axis, epsilon, momentum, scale, center } = c;
     if (axis !== -1 && axis !== (x?.shape.length ?? 0) - 1) return undefined;
@@ -92,8 +95,18 @@ const LOWERINGS: Record<string, (config: Config, call: LayerCall) => Lowered | u
       residual: false,
     });
   },
-  Activation: ({ activation: name }) =>
-    name === 'linear' ? null : isActivation(name) ? row(activation, { name }) : undefined,
+  LayerNormalization: ({ axis, epsilon, scale, center }, { inputs: [x] }) => {
+    const last = (x?.shape.length ?? 0) - 1;
+    const axes = [axis].flat() as number[];
+    const isLast = axes.length === 1 && [-1, last].includes(axes[0] as number);
+    return isLast && x?.shape[last] ? row(layerNorm, { epsilon, scale, center }) : undefined;
+  },
+  Activation: ({ activation: name }) => {
+    if (name === 'linear') return null;
+    if (isActivation(name)) return row(activation, { name });
+    const curve = Object.hasOwn(CURVE_NAMES, name) ? CURVE_NAMES[name] : undefined;
+    return curve && row(curved, { name: curve });
+  },
   ReLU: ({ maxValue }) =>
     maxValue == null || maxValue === 6
       ? row(activation, { name: maxValue === 6 ? 'relu6' : 'relu' })

@@ -50,12 +50,28 @@ export {
 } from './zoo/anynet';
 export { BOOK_RESNETS, type BookModelOptions, type BookResNetName, book } from './zoo/book';
 export {
+  CONVNEXTS,
+  type ConvNextBlockOptions,
+  type ConvNextName,
+  type ConvNextOptions,
+  type ConvNextSpec,
+  convNextBlock,
+} from './zoo/convnext';
+export {
   DENSENETS,
   type DenseBlockOptions,
   type DenseNetName,
   denseBlock,
   transitionBlock,
 } from './zoo/densenet';
+export {
+  EFFICIENTNETS,
+  type EfficientNetName,
+  type EfficientNetOptions,
+  type EfficientNetSpec,
+  type MbConvOptions,
+  mbConv,
+} from './zoo/efficientnet';
 export { type GoogLeNetOptions, type InceptionOptions, inception } from './zoo/googlenet';
 export { BOOK_LENETS, type BookLenetName, lenetHead, lenetStage } from './zoo/lenet';
 export type { MlpOptions } from './zoo/mlp';

@@ -7,6 +7,8 @@ import type { ModelOptions } from '@deepend/nn';
 import type { LayersModel } from '@tensorflow/tfjs-layers';
 import type { AlexNetOptions } from './zoo/alexnet';
 import { type BookModelOptions, book } from './zoo/book';
+import type { ConvNextOptions } from './zoo/convnext';
+import type { EfficientNetOptions } from './zoo/efficientnet';
 import type { GoogLeNetOptions } from './zoo/googlenet';
 import type { MobileNetOptions } from './zoo/mobilenet';
 import { RECIPES, type Recipe } from './zoo/recipes';
@@ -23,6 +25,8 @@ export type AnyModelOptions =
   | AlexNetOptions
   | GoogLeNetOptions
   | MobileNetOptions
+  | EfficientNetOptions
+  | ConvNextOptions
   | (ModelOptions & Readonly<Record<string, unknown>>);
 
 /** Builds an untrained model. */

@@ -28,7 +28,10 @@ export {
   dropout,
   dropPath,
   flatten,
+  gelu,
   globalAveragePool,
+  layerNorm,
+  layerScale,
   maxPool,
   multiply,
   type PoolOptions,
@@ -36,6 +39,7 @@ export {
   relu6,
   shapeOf,
   sigmoid,
+  swish,
 } from './layers';
 export { Module, type StateDict } from './module';
 export { modules, type NamedLayer, namedLayer, numberedByKind } from './modules';
@@ -55,4 +59,4 @@ export {
   type StemOptions,
 } from './residual-stage';
 export { type SequentialOptions, sequential } from './sequential';
-export { squeezeExcitation } from './squeeze-excitation';
+export { type SqueezeExcitationOptions, squeezeExcitation } from './squeeze-excitation';

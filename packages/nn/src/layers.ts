@@ -209,6 +209,63 @@ export const sigmoid =
       x,
     );
 
+/** x · sigmoid(x), Ramachandran et al. 2017, https://arxiv.org/abs/1710.05941. */
+export const swish =
+  (name?: string): Block =>
+  (x) =>
+    apply(
+      tfl.layers.activation({
+        activation: 'swish',
+        name: layerConfig(numbered('swish', name)).name,
+      }),
+      x,
+    );
+
+/** x · Φ(x), Hendrycks & Gimpel 2016, https://arxiv.org/abs/1606.08415. */
+export const gelu =
+  (name?: string): Block =>
+  (x) =>
+    apply(
+      // tfjs has it, and its types do not.
+      tfl.layers.activation({
+        activation: 'gelu' as 'relu',
+        name: layerConfig(numbered('gelu', name)).name,
+      }),
+      x,
+    );
+
+/**
+ * Normalizes the channels of each pixel, Ba et al. 2016, https://arxiv.org/abs/1607.06450.
+ * @param options.epsilon added to the variance @default 1e-5
+ */
+export const layerNorm =
+  (name?: string, { epsilon = 1e-5 }: { epsilon?: number } = {}): Block =>
+  (x) =>
+    apply(
+      tfl.layers.layerNormalization({ epsilon, name: layerConfig(numbered('ln', name)).name }),
+      x,
+    );
+
+/**
+ * Multiplies each channel by a factor of its own, Touvron et al. 2021,
+ * https://arxiv.org/abs/2103.17239: `[batch, h, w, c]` → the same shape. TensorFlow.js has no layer
+ * for it but a depthwise 1×1 convolution. A name that ends in `layer_scale` makes it PyTorch's
+ * parameter of that name, of shape `[c, 1, 1]`.
+ * @param options.initial the factor of every channel in a new model @default 1e-6
+ */
+export const layerScale =
+  (name = 'layer_scale', { initial = 1e-6 }: { initial?: number } = {}): Block =>
+  (x) =>
+    apply(
+      tfl.layers.depthwiseConv2d({
+        kernelSize: 1,
+        useBias: false,
+        depthwiseInitializer: tfl.initializers.constant({ value: initial }),
+        name: layerConfig(name).name,
+      }),
+      x,
+    );
+
 export interface PoolOptions {
   /**
    * Height and width of the window, in pixels.

@@ -44,6 +44,13 @@ export {
 } from './models/detector';
 export { TinySSD, type TinySSDOptions } from './models/tiny-ssd';
 export {
+  VITS,
+  VisionTransformer,
+  type VisionTransformerOptions,
+  type ViTName,
+  type ViTSpec,
+} from './models/vision-transformer';
+export {
   type FashionScenesOptions,
   fashionScenes,
   type SceneLabels,

@@ -133,26 +133,37 @@ export const globalAveragePool: OperationKind<{ height: number; width: number }>
   },
 };
 
-/** Linear layer; when fused, then ReLU. Parameters: kernel `[in, out]`, optional bias `[out]`. */
+/** `[..., n]` → `[rows, n]` */
+const rowsOf = (x: tf.Tensor): tf.Tensor2D =>
+  x.rank === 2 ? (x as tf.Tensor2D) : tf.reshape(x, [-1, x.shape.at(-1) ?? 1]);
+const withAxesOf = (rows: tf.Tensor, { rank, shape }: tf.Tensor): tf.Tensor =>
+  rank === 2 ? rows : tf.reshape(rows, [...shape.slice(0, -1), rows.shape[1] ?? 1]);
+
+/**
+ * Linear layer over the last axis; when fused, then ReLU. Parameters: kernel `[in, out]`, optional
+ * bias `[out]`.
+ */
 export const dense: OperationKind<{ relu: boolean }> = {
   name: 'dense',
   reads: ({ relu }) => ({ inputs: true, output: relu }),
   forward({ inputs, params, attrs }) {
-    const x = inputs[0] as tf.Tensor2D;
+    const from = inputs[0] as tf.Tensor;
+    const x = rowsOf(from);
     const [kernel, bias] = params as [tf.Tensor2D, tf.Tensor1D?];
     const fused = runFusedKernel('deepend.dense', { x, kernel, bias }, attrs);
-    if (fused) return { output: fused[0] };
+    if (fused) return { output: withAxesOf(fused[0], from) };
     const linear = tf.matMul(x, kernel);
     const biased = bias ? tf.add(linear, bias) : linear;
-    return { output: attrs.relu ? tf.relu(biased) : biased };
+    return { output: withAxesOf(attrs.relu ? tf.relu(biased) : biased, from) };
   },
   backward({ inputs, params, output, dy, attrs, operation, wanted }) {
-    const x = inputs[0] as tf.Tensor2D;
+    const from = inputs[0] as tf.Tensor;
+    const x = rowsOf(from);
     const kernel = params[0] as tf.Tensor2D;
-    const dz = (attrs.relu ? reluGradient(dy, output) : dy) as tf.Tensor2D;
+    const dz = rowsOf(attrs.relu ? reluGradient(dy, output) : dy);
     const gradients = [() => tf.matMul(x, dz, true, false), () => channelSums(dz)];
     return {
-      inputs: [wanted[0] ? tf.matMul(dz, kernel, false, true) : null],
+      inputs: [wanted[0] ? withAxesOf(tf.matMul(dz, kernel, false, true), from) : null],
       params: gradients
         .filter((_, i) => operation.params[i]?.trainable)
         .map((gradient) => gradient()),

@@ -66,3 +66,7 @@ export const allLayers = (model: tfl.LayersModel): tfl.layers.Layer[] => [
  * trained.
  */
 export const isFixed = ({ name }: tfl.layers.Layer): boolean => name.endsWith('_fixed');
+
+/** Whether a layer is `layerScale`'s, with PyTorch's name of that parameter. */
+export const isLayerScale = (layer: tfl.layers.Layer): boolean =>
+  layer.getClassName() === 'DepthwiseConv2D' && /(^|\.)layer_scale$/.test(layer.name);

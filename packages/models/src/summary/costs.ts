@@ -1,6 +1,6 @@
 /** A layer's parameters and multiply-accumulates (MACs), as formulas. */
 import type * as tfl from '@tensorflow/tfjs-layers';
-import { isFixed, type LayerCall } from './calls';
+import { isFixed, isLayerScale, type LayerCall } from './calls';
 import { type Formula, number, product, share, sum } from './formula';
 
 const NOTHING = number(0);
@@ -84,7 +84,7 @@ const KERNELS: Record<string, 'output' | 'input'> = {
  */
 export function macFormula(call: LayerCall): Formula {
   const where = KERNELS[call.layer.getClassName()];
-  if (!where || isFixed(call.layer)) return NOTHING;
+  if (!where || isFixed(call.layer) || isLayerScale(call.layer)) return NOTHING;
   const places = positions(
     call,
     where === 'output' ? call.output : (call.inputs[0] as tfl.SymbolicTensor),

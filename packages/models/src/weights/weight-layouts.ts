@@ -1,6 +1,6 @@
 /** PyTorch's names and layouts of the weights of a model's layers. */
 import type { LayersModel, LayerVariable, layers, Shape } from '@tensorflow/tfjs-layers';
-import { isFixed } from '../summary/calls';
+import { isFixed, isLayerScale } from '../summary/calls';
 import { type FlattenedImage, flattenedImages } from './flattened';
 
 /** One weight of a model and its counterpart in PyTorch. */
@@ -51,6 +51,12 @@ const linear: Layout = ([input = 1, output = 1], image) => ({
   view: image ? [image.area, image.channels, output] : [input, 1, output],
 });
 
+/** [1, 1, channels, 1] → [channels, 1, 1]: the factors of `layerScale`. */
+const factors: Layout = ([, , channels = 1]) => ({
+  shape: [channels, 1, 1],
+  view: [1, 1, channels],
+});
+
 /** [n], one number for each output. */
 const outputs: Layout = ([size = 1]) => ({ shape: [size], view: [1, 1, size] });
 
@@ -66,6 +72,7 @@ const LAYERS: Record<string, Record<string, readonly [name: string, layout: Layo
   'deepend>GroupedConv2D': { kernel: ['weight', convolution], bias: ['bias', outputs] },
   DepthwiseConv2D: { depthwise_kernel: ['weight', depthwise], bias: ['bias', outputs] },
   Dense: { kernel: ['weight', linear], bias: ['bias', outputs] },
+  LayerNormalization: { gamma: ['weight', inputs], beta: ['bias', inputs] },
   BatchNormalization: {
     gamma: ['weight', inputs],
     beta: ['bias', inputs],
@@ -102,10 +109,11 @@ export function torchParameters(model: LayersModel, { where }: { where: string }
       if (names.includes('gamma') !== names.includes('beta') && 'gamma' in known)
         throw halfNorm(layer, where);
       return layer.weights.map((variable, i) => {
-        const [suffix, layout] = known[names[i] as string] as readonly [string, Layout];
+        const [suffix, usual] = known[names[i] as string] as readonly [string, Layout];
         const shape = sizes(variable.shape);
+        const layout = isLayerScale(layer) ? factors : usual;
         return {
-          name: `${layer.name}.${suffix}`,
+          name: isLayerScale(layer) ? layer.name : `${layer.name}.${suffix}`,
           layer,
           variable,
           shape,

@@ -113,7 +113,7 @@ const mobileNetOptions = rule.object({
  * Rounds to the nearest multiple of 8 that is at least 8 and at least 0.9 times the number, as the
  * authors' code does.
  */
-function toEights(channels: number): number {
+export function toEights(channels: number): number {
   const rounded = Math.max(8, Math.floor((channels + 4) / 8) * 8);
   return rounded < 0.9 * channels ? rounded + 8 : rounded;
 }

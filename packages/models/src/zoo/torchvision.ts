@@ -6,7 +6,9 @@
 import type { ModelOptions } from '@deepend/nn';
 import type { LayersModel } from '@tensorflow/tfjs-layers';
 import { alexnet } from './alexnet';
+import { type ConvNextName, type ConvNextOptions, convnext } from './convnext';
 import { type DenseNetName, densenet } from './densenet';
+import { type EfficientNetName, type EfficientNetOptions, efficientnet } from './efficientnet';
 import { googlenet } from './googlenet';
 import { mobilenet_v2 } from './mobilenet';
 import { cifarResnet, type ResNetName, type ResNetOptions, resnet } from './resnet';
@@ -24,6 +26,14 @@ const densenetOf =
   (name: DenseNetName) =>
   (options?: ModelOptions): LayersModel =>
     densenet(name, options);
+const efficientnetOf =
+  (name: EfficientNetName) =>
+  (options?: EfficientNetOptions): LayersModel =>
+    efficientnet(name, options);
+const convnextOf =
+  (name: ConvNextName) =>
+  (options?: ConvNextOptions): LayersModel =>
+    convnext(name, options);
 
 export const resnet18 = resnetOf('resnet18');
 export const resnet34 = resnetOf('resnet34');
@@ -47,6 +57,8 @@ export const densenet121 = densenetOf('densenet121');
 export const densenet161 = densenetOf('densenet161');
 export const densenet169 = densenetOf('densenet169');
 export const densenet201 = densenetOf('densenet201');
+export const efficientnet_b0 = efficientnetOf('efficientnet_b0');
+export const convnext_tiny = convnextOf('convnext_tiny');
 export { alexnet, googlenet, mobilenet_v2 };
 
 /** The ResNets for 32×32 pixels; `cifar.x` builds the model with the id `cifar/x`. */

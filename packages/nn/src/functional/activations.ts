@@ -1,5 +1,10 @@
 /** Activations with gradients of one kernel, and softmax with a mask. */
-import { activationGradient, runFusedKernel } from '@deepend/compiler';
+import {
+  activationGradient,
+  type CurveName,
+  curveGradient,
+  curve as curveOf,
+} from '@deepend/compiler';
 import { formatValue } from '@deepend/core';
 import * as tf from '@tensorflow/tfjs-core';
 import { expectAxis, expectFloat, refuse } from './checks';
@@ -38,63 +43,16 @@ tf.registerGradient({
   },
 });
 
-/** An activation's value and slope, in core ops. */
-interface Curve {
-  value(x: tf.Tensor): tf.Tensor;
-  slope(x: tf.Tensor): tf.Tensor;
-}
-
-/** Φ(x), the normal distribution's cumulative function. */
-const cumulative = (x: tf.Tensor): tf.Tensor =>
-  tf.mul(0.5, tf.add(1, tf.erf(tf.mul(x, Math.SQRT1_2))));
-const density = (x: tf.Tensor): tf.Tensor =>
-  tf.mul(1 / Math.sqrt(2 * Math.PI), tf.exp(tf.mul(-0.5, tf.square(x))));
-
-/** tanh(√(2/π) · (x + 0.044715 x³)) */
-const ROOT = Math.sqrt(2 / Math.PI);
-const CUBE = 0.044715;
-const inner = (x: tf.Tensor): tf.Tensor =>
-  tf.tanh(tf.mul(tf.mul(x, ROOT), tf.add(1, tf.mul(CUBE, tf.square(x)))));
-
-export type CurveName = 'gelu' | 'geluTanh' | 'silu';
-
-export const CURVES: Readonly<Record<CurveName, Curve>> = {
-  gelu: {
-    value: (x) => tf.mul(x, cumulative(x)),
-    slope: (x) => tf.add(cumulative(x), tf.mul(x, density(x))),
-  },
-  geluTanh: {
-    value: (x) => tf.mul(tf.mul(0.5, x), tf.add(1, inner(x))),
-    slope(x) {
-      const t = inner(x);
-      const dInner = tf.mul(ROOT, tf.add(1, tf.mul(3 * CUBE, tf.square(x))));
-      const bend = tf.mul(tf.mul(tf.mul(0.5, x), tf.sub(1, tf.square(t))), dInner);
-      return tf.add(tf.mul(0.5, tf.add(1, t)), bend);
-    },
-  },
-  silu: {
-    value: (x) => tf.mul(x, tf.sigmoid(x)),
-    slope(x) {
-      const s = tf.sigmoid(x);
-      return tf.mul(s, tf.add(1, tf.mul(x, tf.sub(1, s))));
-    },
-  },
-};
-
 function curve(where: string, name: CurveName, x: tf.Tensor): tf.Tensor {
   expectFloat(where, 'x', x);
   return differentiableOne({
     inputs: { x },
     forward(save) {
       save([x]);
-      return [runFusedKernel('deepend.curve', { x }, { name })?.[0] ?? CURVES[name].value(x)];
+      return [curveOf(name, x)];
     },
     backward: ([dy], [input]) => ({
-      x: () => {
-        const inputs = { dy: dy as tf.Tensor, x: input as tf.Tensor };
-        const fused = runFusedKernel('deepend.curveGradient', inputs, { name });
-        return fused?.[0] ?? tf.mul(inputs.dy, CURVES[name].slope(inputs.x));
-      },
+      x: () => curveGradient(name, dy as tf.Tensor, input as tf.Tensor),
     }),
   });
 }

@@ -1,5 +1,5 @@
 /** Layer normalization, Ba, Kiros & Hinton 2016, https://arxiv.org/abs/1607.06450. */
-import { channelSums, runFusedKernel } from '@deepend/compiler';
+import { layerNormRows, layerNormRowsGradient } from '@deepend/compiler';
 import * as tf from '@tensorflow/tfjs-core';
 import { expectFloat, expectShape, refuse, shapeText } from './checks';
 import { differentiableOne } from './tape';
@@ -16,43 +16,6 @@ export interface LayerNormOptions {
   readonly bias?: tf.Tensor | undefined;
   /** Added to the variance. @default 1e-5 */
   readonly epsilon?: number | undefined;
-}
-
-/** Rows that are normalized, with `gamma` and `beta` of one row. */
-interface Rows {
-  readonly x: tf.Tensor2D; // [rows, n]
-  readonly gamma?: tf.Tensor1D | undefined; // [n]
-  readonly beta?: tf.Tensor1D | undefined; // [n]
-}
-
-/** → [y [rows, n], mean [rows], 1 / √(variance + epsilon) [rows]] */
-export function composedLayerNorm({ x, gamma, beta }: Rows, epsilon: number): tf.Tensor[] {
-  const { mean, variance } = tf.moments(x, 1, true); // [rows, 1]
-  const invStd = tf.rsqrt(tf.add(variance, epsilon));
-  let y: tf.Tensor = tf.mul(tf.sub(x, mean), invStd);
-  if (gamma) y = tf.mul(y, gamma);
-  if (beta) y = tf.add(y, beta);
-  return [y, tf.reshape(mean, [-1]), tf.reshape(invStd, [-1])];
-}
-
-interface GradientInputs {
-  readonly x: tf.Tensor2D; // [rows, n]
-  readonly dy: tf.Tensor2D; // [rows, n]
-  readonly mean: tf.Tensor1D; // [rows]
-  readonly invStd: tf.Tensor1D; // [rows]
-  readonly gamma?: tf.Tensor1D | undefined; // [n]
-}
-
-/** → [dx [rows, n], dGamma [n], dBeta [n]] */
-export function composedLayerNormGradient(inputs: GradientInputs): tf.Tensor[] {
-  const { x, dy, mean, invStd, gamma } = inputs;
-  const scale: tf.Tensor = tf.reshape(invStd, [-1, 1]);
-  const normalized = tf.mul(tf.sub(x, tf.reshape(mean, [-1, 1])), scale);
-  const dNormalized = gamma ? tf.mul(dy, gamma) : dy;
-  const along = tf.mean(tf.mul(dNormalized, normalized), 1, true);
-  const centered = tf.sub(dNormalized, tf.mean(dNormalized, 1, true));
-  const dx = tf.mul(tf.sub(centered, tf.mul(normalized, along)), scale);
-  return [dx, channelSums(tf.mul(dy, normalized)), channelSums(dy)];
 }
 
 /** Throws when the last axes are not `normalizedShape`. @returns their size */
@@ -87,8 +50,7 @@ export function layerNorm(x: tf.Tensor, options: LayerNormOptions): tf.Tensor {
     inputs: { x, weight, bias },
     forward(save) {
       const inputs = { x: rows(x), gamma: flat(weight), beta: flat(bias) };
-      const fused = runFusedKernel('deepend.layerNorm', inputs, { epsilon });
-      const [y, mean, invStd] = (fused ?? composedLayerNorm(inputs, epsilon)) as tf.Tensor[];
+      const [y, mean, invStd] = layerNormRows(inputs, epsilon) as tf.Tensor[];
       save([x, mean as tf.Tensor, invStd as tf.Tensor, ...(weight ? [weight] : [])]);
       return [tf.reshape(y as tf.Tensor, x.shape)];
     },
@@ -102,8 +64,7 @@ export function layerNorm(x: tf.Tensor, options: LayerNormOptions): tf.Tensor {
           invStd: invStd as tf.Tensor1D,
           gamma: flat(weight),
         };
-        const fused = runFusedKernel('deepend.layerNormGradient', inputs, {});
-        return [...(fused ?? composedLayerNormGradient(inputs))];
+        return layerNormRowsGradient(inputs);
       }) as [tf.Tensor, tf.Tensor, tf.Tensor];
       return {
         x: () => tf.reshape(dx, (x as tf.Tensor).shape),
