@@ -106,8 +106,8 @@ describe.skipIf(absent)(`the examples (${absent ?? 'real data'})`, () => {
     ],
     [
       'nin',
-      { size: 67, train: 1280, epochs: 2, 'batch-size': 8, lr: 0.02, init: 'he-normal' },
-      0.2,
+      { size: 67, train: 1280, epochs: 3, 'batch-size': 8, lr: 0.02, init: 'he-normal' },
+      0.15, // which of two builds computes moves it by 0.04; chance is 0.1
     ],
     [
       'googlenet',
