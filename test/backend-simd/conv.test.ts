@@ -107,7 +107,7 @@ describe.each(cases)('convolutions $kind: $direction', ({ arbitrary, direction }
       fc.asyncProperty(stock, (c) => expectLikeCpu(callOf(c, direction), closeness(c, direction))),
       { numRuns: runsOf(runs) },
     );
-  });
+  }, 240_000);
 
   // Winograd's transforms spread an infinity over a tile; such a result is computed again without
   // them.
