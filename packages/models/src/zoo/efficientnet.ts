@@ -3,7 +3,6 @@ import { checkOptions, rule } from '@deepend/core';
 import {
   add,
   type Block,
-  batchNorm,
   conv,
   dense,
   depthwiseConv,
@@ -25,7 +24,7 @@ import {
   withDefaults,
 } from '@deepend/nn';
 import type { LayersModel } from '@tensorflow/tfjs-layers';
-import { toEights } from './mobilenet';
+import { convNormActivation, toEights } from './mobilenet';
 
 export interface EfficientNetSpec {
   /** Factor of all numbers of channels, which are then rounded to multiples of 8. */
@@ -63,15 +62,8 @@ const STAGES: readonly (readonly [
 ];
 const FIRST = 32;
 
-/** Convolution, batch norm, SiLU: PyTorch's modules 0, 1 and 2 of a `Conv2dNormActivation`. */
-const unit = (make: (name: string) => Block, { active = true } = {}): NamedLayer =>
-  namedLayer('unit', (name) =>
-    modules(name, [
-      namedLayer('conv', make),
-      namedLayer('bn', (bn) => batchNorm(bn)),
-      ...(active ? [namedLayer('swish', swish)] : []),
-    ]),
-  );
+const SILU = namedLayer('swish', swish);
+const unit = (make: (name: string) => Block) => convNormActivation(make, SILU);
 
 export interface MbConvOptions {
   /** Ratio of the channels inside the block to its input channels. @default 6 */
@@ -126,7 +118,7 @@ export function mbConv(filters: number, options: MbConvOptions = {}): Block {
           : [unit((at) => conv(wide, { kernel: 1, bias: false, name: at }))]),
         unit((at) => depthwiseConv({ kernel, stride, padding, bias: false, name: at })),
         namedLayer('se', (at) => squeezeExcitation(ratio, { name: at, activation: 'swish' })),
-        unit((at) => conv(filters, { kernel: 1, bias: false, name: at }), { active: false }),
+        convNormActivation((at) => conv(filters, { kernel: 1, bias: false, name: at })),
       ];
       const y = modules('block', parts)(x); // [batch, ⌈h / stride⌉, ⌈w / stride⌉, filters]
       if (stride !== 1 || channels !== filters) return y;

@@ -44,15 +44,24 @@ const STAGES: readonly (readonly [
 ];
 const [FIRST, LAST] = [32, 1280];
 
-/** Convolution, batch norm, ReLU6: PyTorch's modules 0, 1 and 2 of a `ConvBNReLU`. */
-const unit = (make: (name: string) => Block): NamedLayer =>
+/**
+ * Convolution, batch norm, and an activation if there is one: modules 0, 1 and 2 of torchvision's
+ * `Conv2dNormActivation`.
+ */
+export const convNormActivation = (
+  make: (name: string) => Block,
+  activation?: NamedLayer,
+): NamedLayer =>
   namedLayer('unit', (name) =>
     modules(name, [
       namedLayer('conv', make),
       namedLayer('bn', (bn) => batchNorm(bn)),
-      namedLayer('relu', relu6),
+      ...(activation ? [activation] : []),
     ]),
   );
+
+const RELU6 = namedLayer('relu', relu6);
+const unit = (make: (name: string) => Block) => convNormActivation(make, RELU6);
 
 export interface InvertedResidualOptions {
   /** Ratio of the channels inside the block to its input channels. @default 6 */
