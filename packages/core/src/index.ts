@@ -30,7 +30,14 @@ export { type Launcher, type LauncherFamily, readLauncher } from './launcher';
 export { type LiveOutput, registerLiveOutput, releaseLiveOutput } from './live-output';
 export { type Bundle, type Notebook, type NotebookOutput, notebook } from './notebook';
 export { checkOptions, closest, formatValue } from './options';
-export { type LoaderState, type LoopPosition, Position } from './position';
+export {
+  type EpochLoops,
+  type EpochSpec,
+  epochLoops,
+  type LoaderState,
+  type LoopPosition,
+  Position,
+} from './position';
 export { mixSeed } from './random';
 export {
   isDate,

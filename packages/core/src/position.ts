@@ -68,3 +68,50 @@ export class Position {
     if (at.batch === this.#numBatches && this.#current === at) this.#current = undefined;
   }
 }
+
+type Config = Readonly<Record<string, unknown>>;
+
+/** What a loader computes its batches from. */
+export interface EpochSpec<Batch, C extends Config = Config> {
+  readonly numBatches: number;
+  /** What decides the batches besides the data. */
+  readonly config: C;
+  /**
+   * Prepares an epoch.
+   * @param epoch its number, from 1
+   * @returns what makes the batch of a number, from 0
+   */
+  readonly prepare: (epoch: number) => (batch: number) => Batch | Promise<Batch>;
+}
+
+/** The part of a loader that follows from its batches by epoch and number. */
+export interface EpochLoops<Batch, C extends Config = Config> extends AsyncIterable<Batch> {
+  state(): LoaderState;
+  restore(state: LoaderState): void;
+  config(): C;
+}
+
+/**
+ * Makes each `for await` the next epoch, and keeps its position.
+ * @param where who asks, for errors: `[text] sequenceLoader`
+ */
+export function epochLoops<Batch, C extends Config = Config>(
+  where: string,
+  { numBatches, config, prepare }: EpochSpec<Batch, C>,
+): EpochLoops<Batch, C> {
+  const position = new Position(where, numBatches);
+  async function* batches(at: LoopPosition): AsyncGenerator<Batch, void, undefined> {
+    const batchOf = prepare(at.epoch);
+    while (at.batch < numBatches) {
+      const batch = await batchOf(at.batch);
+      position.advance(at);
+      yield batch;
+    }
+  }
+  return {
+    state: () => position.state(),
+    restore: (state) => position.restore(state),
+    config: () => config,
+    [Symbol.asyncIterator]: () => batches(position.begin()),
+  };
+}

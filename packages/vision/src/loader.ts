@@ -2,7 +2,7 @@
  * What all loaders of this package have in common: position, state, batches by epoch and number.
  */
 import type { Tensors } from '@deepend/compiler';
-import { type ImageShape, type LoaderState, Position } from '@deepend/core';
+import { epochLoops, type ImageShape, type LoaderState } from '@deepend/core';
 import type { Tensor, Tensor4D } from '@tensorflow/tfjs-core';
 
 /** A minibatch. The code that takes it from a loader owns its tensors and disposes them. */
@@ -63,23 +63,12 @@ export function makeLoader<Labels extends Tensors>(
 ): VisionLoader<Labels> {
   const { numSamples, batchSize, classNames } = about;
   const numBatches = Math.ceil(numSamples / batchSize);
-  const position = new Position(where, numBatches);
-  async function* batches(at: ReturnType<Position['begin']>) {
-    const { order, batchOf } = prepare(at.epoch);
-    while (at.batch < numBatches) {
-      const start = at.batch * batchSize;
-      const batch = await batchOf(order.subarray(start, start + batchSize));
-      position.advance(at);
-      yield batch;
-    }
-  }
-  return {
-    ...about,
-    numBatches,
-    numClasses: classNames.length,
-    state: () => position.state(),
-    restore: (state) => position.restore(state),
-    config: () => config,
-    [Symbol.asyncIterator]: () => batches(position.begin()),
-  };
+  const loops = epochLoops(where, {
+    ...{ numBatches, config },
+    prepare: (epoch) => {
+      const { order, batchOf } = prepare(epoch);
+      return (batch) => batchOf(order.subarray(batch * batchSize, (batch + 1) * batchSize));
+    },
+  });
+  return { ...about, numBatches, numClasses: classNames.length, ...loops };
 }

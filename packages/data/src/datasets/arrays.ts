@@ -1,13 +1,12 @@
 /** Loads batches of arrays of any shape: the book's `load_array`. */
 import {
   checkOptions,
+  epochLoops,
   formatValue,
   isFloat32Array,
   isInt32Array,
   isUint8Array,
   type LoaderState,
-  type LoopPosition,
-  Position,
   rule,
 } from '@deepend/core';
 import { Tensor, tensor } from '@tensorflow/tfjs-core';
@@ -98,18 +97,18 @@ export function loadArray(
   }
   const numClasses = countClasses(where, labels);
   const numBatches = Math.ceil(numSamples / batchSize);
-  const position = new Position(where, numBatches);
-  async function* batches(at: LoopPosition): AsyncGenerator<Batch, void, undefined> {
-    const order = shuffle
-      ? permutation(numSamples, seed, at.epoch - 1)
-      : Uint32Array.from({ length: numSamples }, (_, i) => i);
-    while (at.batch < numBatches) {
-      const start = at.batch * batchSize;
-      const rows = order.subarray(start, start + batchSize);
-      position.advance(at);
-      yield { features: takeRows(features, rows), labels: takeRows(labels, rows) };
-    }
-  }
+  const loops = epochLoops(where, {
+    ...{ numBatches, config: { seed, shuffle } },
+    prepare: (epoch) => {
+      const order = shuffle
+        ? permutation(numSamples, seed, epoch - 1)
+        : Uint32Array.from({ length: numSamples }, (_, i) => i);
+      return (batch): Batch => {
+        const rows = order.subarray(batch * batchSize, (batch + 1) * batchSize);
+        return { features: takeRows(features, rows), labels: takeRows(labels, rows) };
+      };
+    },
+  });
   const [, ...shape] = features.shape;
   return {
     numSamples,
@@ -117,10 +116,7 @@ export function loadArray(
     numBatches,
     ...(shape.length === 3 && { inputShape: shape as unknown as ImageShape }),
     ...(numClasses !== undefined && { numClasses }),
-    state: () => position.state(),
-    restore: (state) => position.restore(state),
-    config: () => ({ seed, shuffle }),
-    [Symbol.asyncIterator]: () => batches(position.begin()),
+    ...loops,
   };
 }
 

@@ -1,7 +1,7 @@
 /** What all loaders of text have in common: position, state, and batches by epoch and number. */
 import type { Tensors } from '@deepend/compiler';
-import { type LoaderState, Position } from '@deepend/core';
-import { sfc32 } from '@deepend/data';
+import { type EpochSpec, epochLoops, type LoaderState } from '@deepend/core';
+import { uniform } from '@deepend/data';
 import { type Tensor, type Tensor2D, tensor2d } from '@tensorflow/tfjs-core';
 
 /** A minibatch. The code that takes it from a loader owns its tensors and disposes them. */
@@ -38,17 +38,13 @@ export interface TextLoader<Features extends Tensors = Tensor, Labels extends Te
   config(): Readonly<Record<string, unknown>>;
 }
 
-export interface LoaderSpec<Features extends Tensors, Labels extends Tensors> {
+/** What makes a loader: see `epochLoops`. */
+export interface LoaderSpec<Features extends Tensors, Labels extends Tensors>
+  extends EpochSpec<TextBatch<Features, Labels>> {
   readonly numSamples: number;
-  readonly numBatches: number;
   readonly batchSize: number;
   readonly tokensPerSample?: number;
-  readonly config: Readonly<Record<string, unknown>>;
-  /**
-   * Prepares an epoch.
-   * @param epoch its number, from 1
-   * @returns what makes the batch of a number, from 0
-   */
+  /** As `EpochSpec`'s; batches of text are made at once. */
   readonly prepare: (epoch: number) => (batch: number) => TextBatch<Features, Labels>;
 }
 
@@ -57,22 +53,7 @@ export function makeLoader<Features extends Tensors, Labels extends Tensors>(
   where: string,
   { prepare, config, ...sizes }: LoaderSpec<Features, Labels>,
 ): TextLoader<Features, Labels> {
-  const position = new Position(where, sizes.numBatches);
-  async function* batches(at: ReturnType<Position['begin']>) {
-    const batchOf = prepare(at.epoch);
-    while (at.batch < sizes.numBatches) {
-      const batch = batchOf(at.batch);
-      position.advance(at);
-      yield batch;
-    }
-  }
-  return {
-    ...sizes,
-    state: () => position.state(),
-    restore: (state) => position.restore(state),
-    config: () => config,
-    [Symbol.asyncIterator]: () => batches(position.begin()),
-  };
+  return { ...sizes, ...epochLoops(where, { ...sizes, config, prepare }) };
 }
 
 /**
@@ -80,8 +61,7 @@ export function makeLoader<Features extends Tensors, Labels extends Tensors>(
  * @returns `real`: in [0, 1); `below`: an integer from 0 to n − 1
  */
 export function randomAt(seed: number, epoch: number, place = 0) {
-  const next = sfc32(seed, epoch, place);
-  const real = () => next() / 2 ** 32;
+  const real = uniform(seed, epoch, place);
   return { real, below: (n: number) => Math.floor(real() * n) };
 }
 
