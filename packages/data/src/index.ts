@@ -20,7 +20,7 @@ export {
   type TfLoader,
   toTfDataset,
 } from './loading/tf-dataset';
-export { permutation, sfc32 } from './random';
+export { permutation, sfc32, uniform } from './random';
 export * from './transforms';
 export * as transforms from './transforms';
 export type {

@@ -1,5 +1,5 @@
 /** The steps by which the book makes BERT's samples (15.9, zh 14.9); see also `text.bertLoader`. */
-import { sfc32 } from '@deepend/data';
+import { uniform } from '@deepend/data';
 import {
   BERT_TOKENS,
   type FileOptions,
@@ -12,8 +12,7 @@ import {
 } from '@deepend/text';
 
 const randomOf = (seed: number) => {
-  const next = sfc32(seed);
-  const real = () => next() / 2 ** 32;
+  const real = uniform(seed);
   return { real, below: (n: number) => Math.floor(real() * n) };
 };
 

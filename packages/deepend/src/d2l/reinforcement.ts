@@ -4,7 +4,7 @@
  * (https://gymnasium.farama.org/environments/toy_text/frozen_lake/).
  */
 import { checkOptions, formatValue, rule } from '@deepend/core';
-import { sfc32 } from '@deepend/data';
+import { uniform } from '@deepend/data';
 import { type Figure, showGridWorld } from '@deepend/plot';
 
 /** What an action may lead to: with which probability, where, and for which reward. */
@@ -107,8 +107,7 @@ export class GridEnv {
     this.#mdp = mdp;
     this.#limits = limits;
     this.#state = limits.start;
-    const next = sfc32(seed);
-    this.#random = () => next() / 2 ** 32;
+    this.#random = uniform(seed);
     this.actionSpace = { sample: () => Math.floor(this.#random() * NUM_ACTIONS) };
   }
 

@@ -3,7 +3,7 @@
  * Chinese one), each a line or two over `vision`. What reads files returns a promise.
  */
 import { nextSeed } from '@deepend/compiler';
-import { sfc32 } from '@deepend/data';
+import { uniform } from '@deepend/data';
 import {
   IMAGENET_STATISTICS,
   joint,
@@ -71,8 +71,8 @@ export function vocRandCrop(
   }
   const seed = nextSeed();
   const cut = (image: VisionImage) => {
-    const next = sfc32(seed); // the same numbers, so the same place, for both
-    return joint.randomCrop([height, width]).apply({ image }, () => next() / 2 ** 32).image;
+    // The same numbers, so the same place, for both.
+    return joint.randomCrop([height, width]).apply({ image }, uniform(seed)).image;
   };
   return [cut(feature), cut(label)];
 }

@@ -3,7 +3,7 @@
  * of the English one), each a line or two over `text`. What the book downloads returns a promise
  * and takes `{ root, download, ... }` at the end.
  */
-import { sfc32 } from '@deepend/data';
+import { uniform } from '@deepend/data';
 import { type Figure, plotBars } from '@deepend/plot';
 import {
   batchifySkipGram,
@@ -203,8 +203,7 @@ export class RandomGenerator {
 
   constructor(samplingWeights: readonly number[], seed = 0) {
     this.#sampler = new WeightedSampler(samplingWeights);
-    const next = sfc32(seed);
-    this.#random = () => next() / 2 ** 32;
+    this.#random = uniform(seed);
   }
 
   draw(): number {

@@ -5,8 +5,8 @@ import {
   type Dataset,
   loadFashionMnist,
   permutation,
-  sfc32,
   subset,
+  uniform,
 } from '@deepend/data';
 import { type Tensor3D, tensor3d, tensor4d } from '@tensorflow/tfjs-core';
 import { makeLoader, type VisionLoader } from '../loader';
@@ -146,8 +146,7 @@ function loaderOf(where: string, clothes: Dataset, options: SceneLoaderOptions) 
   const style = styleOf(where, options);
   const names = chosen.classNames as readonly string[];
   const sceneOf = (epoch: number, number: number) => {
-    const next = sfc32(seed, epoch, 1 + number); // lane 0 shuffles
-    return makeScene(chosen, style, () => next() / 2 ** 32);
+    return makeScene(chosen, style, uniform(seed, epoch, 1 + number)); // lane 0 shuffles
   };
   const kept = new Map<number, Scene>(); // scenes that do not change are made once
   const sceneAt = (epoch: number, number: number) => {

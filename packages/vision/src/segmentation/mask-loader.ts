@@ -1,6 +1,6 @@
 /** Batches of images and masks, for semantic segmentation. */
 import { checkOptions, formatValue, type ImageShape, rule } from '@deepend/core';
-import { permutation, sfc32 } from '@deepend/data';
+import { permutation, uniform } from '@deepend/data';
 import { type Tensor3D, tensor3d, tensor4d } from '@tensorflow/tfjs-core';
 import { makeLoader, type VisionLoader } from '../loader';
 import { applyJoint, type JointTransform } from '../transforms/random';
@@ -106,8 +106,8 @@ export function maskLoader(
         const taken = await Promise.all(
           Array.from(numbers, async (number) => {
             const sample = await source.sampleAt(number);
-            const next = sfc32(seed, epoch, 1 + number); // lane 0 shuffles
-            return applyJoint(sample, transforms, () => next() / 2 ** 32) as MaskSample;
+            const random = uniform(seed, epoch, 1 + number); // lane 0 shuffles
+            return applyJoint(sample, transforms, random) as MaskSample;
           }),
         );
         taken.forEach((sample, i) => {
@@ -136,8 +136,7 @@ function shapeOfFirst(
 ): ImageShape {
   if (!Array.isArray(samples))
     throw new TypeError(`${WHERE}: expected option "inputShape" with a source of samples`);
-  const next = sfc32(seed);
-  return applyJoint(samples[0] as MaskSample, transforms, () => next() / 2 ** 32).image.shape;
+  return applyJoint(samples[0] as MaskSample, transforms, uniform(seed)).image.shape;
 }
 
 /** @throws RangeError for an image of another size, and a mask with a class without a name */
