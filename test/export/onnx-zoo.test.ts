@@ -101,10 +101,12 @@ describe('ONNX Runtime has the logits of', () => {
         expect(logits.some((value) => value !== 0)).toBe(true);
         expect(distance(logits, outputs[0]?.data as Float32Array)).toBeLessThan(1e-4);
 
-        // Runtimes are fast in their own layout: nothing turns in it, and the one thing that pads
-        // is the shortcut without weights.
+        // Runtimes are fast in their own layout: only layer normalization, whose channels are last,
+        // turns images, there and back as in PyTorch's own file; and the one thing that pads is the
+        // shortcut without weights.
         const { nodes } = buildModel(net, { where: '', layout: 'nchw', fuse: false, metadata: {} });
-        expect(nodes.filter(({ op }) => op === 'Transpose')).toEqual([]);
+        const count = (type: string) => nodes.filter(({ op }) => op === type).length;
+        expect(count('Transpose')).toBeLessThanOrEqual(2 * count('LayerNormalization'));
         const pads = nodes.filter(({ op }) => op === 'Pad').map(({ inputs }) => inputs[0]);
         expect(pads).toEqual(
           /^cifar\/resnet(20|32|44|56|110)$/.test(id) ? ['layer2.0.thin', 'layer3.0.thin'] : [],
