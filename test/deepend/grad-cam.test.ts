@@ -1,7 +1,7 @@
 /** Grad-CAM on nets whose maps have a formula, and its figure. */
 import * as tf from '@tensorflow/tfjs-core';
 import * as tfl from '@tensorflow/tfjs-layers';
-import { plots } from 'deepend';
+import { nn, plots } from 'deepend';
 import { beforeAll, expect, it } from 'vitest';
 import { use } from '../helpers/backends';
 import { mix } from '../helpers/fill';
@@ -104,6 +104,93 @@ it('explains the predicted class by default', async () => {
   const [net, images] = [pooled('softmax'), imagesOf(3)];
   const best = tf.argMax(net.predict(images) as tf.Tensor, 1).dataSync();
   expect((await plots.gradCam(net, images)).classes).toEqual([...best]);
+});
+
+/** The same net as a module: the convolution's activation is a function in `forward`. */
+class Small extends nn.Module {
+  readonly conv = new nn.Conv2d(1, filters, 3, { padding: 1 });
+  readonly act = new nn.ReLU();
+  readonly fc = new nn.Linear(filters, numClasses);
+  readonly out = new nn.Softmax();
+
+  constructor(net: tfl.LayersModel) {
+    super();
+    const weightsOf = (name: string) => net.getLayer(name).getWeights() as [tf.Tensor, tf.Tensor];
+    const [kernel, bias] = weightsOf('conv');
+    const [weight, offset] = weightsOf('fc');
+    this.loadStateDict({
+      'conv.weight': tf.transpose(kernel, [3, 2, 0, 1]),
+      'conv.bias': bias,
+      'fc.weight': tf.transpose(weight),
+      'fc.bias': offset,
+    });
+  }
+
+  forward(x: tf.Tensor): tf.Tensor {
+    const maps = this.act.forward(this.conv.forward(x)); // [batch, height, width, filters]
+    return this.out.forward(this.fc.forward(tf.mean(maps, [1, 2])));
+  }
+}
+
+it.each([
+  ['a module, before its final softmax', (net: nn.Module) => net],
+  ['a compiled module', (net: nn.Module) => nn.compile(net, imagesOf(2))],
+])('%s has the maps of the model of layers', async (_, wrap) => {
+  const [net, images] = [pooled('softmax'), imagesOf(2)];
+  const module = wrap(new Small(net));
+  const expected = await plots.gradCam(net, images, { classes: [0, 1] });
+  for (const layer of [undefined, 'act']) {
+    const options = { classes: [0, 1], ...(layer && { layer }) };
+    const cam = await plots.gradCam(module, images, options);
+    expect(cam).toMatchObject({ shape: expected.shape, classes: expected.classes });
+    expectClose(cam.data, [...expected.data]);
+  }
+  const before = await plots.gradCam(module, images, { classes: [0, 1], layer: 'conv' });
+  expect([...before.data]).not.toEqual([...expected.data]); // without the ReLU
+  await expectNoLeak(async () => {
+    await plots.showGradCam(module, images, { classNames: ['shirt', 'coat'] });
+    await plots.gradCam(module, images, { layer: 'fc' }).catch(() => {});
+  });
+});
+
+it.each([
+  [
+    'an unknown module',
+    { layer: 'con' },
+    "calls no module 'con' that gives a tensor; did you mean 'conv'?",
+  ],
+  ['a module without images', { layer: 'fc' }, "'fc' gives 2 axes"],
+  ['a class that does not exist', { classes: 2 }, '"classes" below 2 for 1 images, got 2'],
+])('refuses %s of a module', async (_, options, message) => {
+  const module = new Small(pooled());
+  await expect(plots.gradCam(module, imagesOf(1), options)).rejects.toThrow(message);
+});
+
+it('takes the output of what follows the last convolution, and a layer that is called twice', async () => {
+  const norm = tfl.layers.batchNormalization({ name: 'norm', gammaInitializer: init(4) });
+  const relu = tfl.layers.reLU({ name: 'relu' });
+  const x = tfl.input({ shape: [height, width, 1] });
+  const conv = (name: string, seed: number) =>
+    tfl.layers.conv2d({
+      name,
+      filters,
+      kernelSize: 3,
+      padding: 'same',
+      kernelInitializer: init(seed),
+    });
+  const first = relu.apply(conv('a', 1).apply(x));
+  const second = relu.apply(norm.apply(conv('b', 3).apply(first)));
+  const pool = tfl.layers.globalAveragePooling2d({ name: 'pool' }).apply(second);
+  const net = tfl.model({ inputs: x, outputs: dense().apply(pool) as tfl.SymbolicTensor });
+  const images = imagesOf(2);
+  const maps = tfl.model({ inputs: x, outputs: second as tfl.SymbolicTensor });
+  const activations = (maps.predict(images) as tf.Tensor).dataSync();
+  const kernel = (net.getLayer('fc').getWeights()[0] as tf.Tensor).dataSync();
+  const cam = await plots.gradCam(net, images, { classes: 1 });
+  expectClose(
+    cam.data,
+    weighted(activations, (k) => (kernel[k * numClasses + 1] as number) / (height * width)),
+  );
 });
 
 it('leaves no tensor behind, and the net as it was', async () => {

@@ -16,6 +16,8 @@ npm_packages() {
     onnxruntime-node@1.30.0 tslab@1.0.22 @jax-js/jax@0.1.25 \
     webgpu@0.6.2 @tensorflow/tfjs-backend-webgpu@4.22.0 \
     @tensorflow/tfjs-node@4.22.0 @tensorflow/tfjs-node-gpu@4.22.0 >/dev/null)
+  # tslab brings a TypeScript of its own, whose `tsc` has taken the place of ours.
+  (cd "$project" && npm rebuild --ignore-scripts typescript >/dev/null)
   echo 'npm packages are there'
 }
 

@@ -1,6 +1,6 @@
 /** A module whose forward pass is made of known kernels only: `nn.compile`. */
 import * as tf from '@tensorflow/tfjs-core';
-import { argumentsOf, type ModuleLike } from './module-contract';
+import { argumentsOf, inMode, type ModuleLike } from './module-contract';
 import { withSeed } from './random-seeds';
 import { Recordings } from './recording/recordings';
 import { gradientsOf, keepingValues } from './tape';
@@ -65,16 +65,15 @@ export class CompiledForward {
   /** Computes everything twice in both modes, which finds what a replay would not repeat. */
   #rehearse(example: Tensors): void {
     const { module } = this;
-    const before = module.training;
     const buffers = module.namedBuffers().map(([, variable]) => variable);
     try {
       for (const training of [true, false]) {
-        module.train(training);
-        for (const seed of [1, 2])
-          keepingValues(buffers, () => this.#rehearseOnce(example, { training, seed }));
+        inMode(module, training, () => {
+          for (const seed of [1, 2])
+            keepingValues(buffers, () => this.#rehearseOnce(example, { training, seed }));
+        });
       }
     } finally {
-      module.train(before);
       this.recordings.dispose();
     }
   }

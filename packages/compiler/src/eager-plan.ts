@@ -5,7 +5,7 @@ import { CarriedState, type FlatState, type ModuleState } from './carried-state'
 import { areFinite, type NonFinite, NonFiniteDetector } from './execution';
 import { withPatches } from './layer-walk';
 import { lossOnTape } from './loss-on-tape';
-import { argumentsOf, type ModuleLike } from './module-contract';
+import { argumentsOf, inMode, type ModuleLike } from './module-contract';
 import { checkPlacement } from './placement';
 import type { AnyLoss, AnyStepOptions, Parameter, ParameterGradient } from './program';
 import { withSeed } from './random-seeds';
@@ -59,7 +59,9 @@ export class EagerPlan {
   /** Outputs in inference mode. The caller disposes them. */
   logits(features: Tensors): Tensors {
     this.checkPlacement();
-    return this.#carrying(() => this.#inMode(false, () => keepAll(() => this.#forward(features))));
+    return this.#carrying(() =>
+      inMode(this.#module, false, () => keepAll(() => this.#forward(features))),
+    );
   }
 
   outputs(logits: Tensors): Tensors {
@@ -121,7 +123,7 @@ export class EagerPlan {
       return lossOnTape(loss, outputs, labels);
     };
     const result = this.#carrying(() =>
-      this.#inMode(true, () => stepOnTape<C>(parameters, compute)),
+      inMode(this.#module, true, () => stepOnTape<C>(parameters, compute)),
     );
     const used = new Set(result.gradients.map(({ parameter }) => parameter));
     try {
@@ -180,17 +182,6 @@ export class EagerPlan {
     const parameter: Parameter = { name, shape, trainable, variable };
     this.#known.set(variable, parameter);
     return parameter;
-  }
-
-  /** Runs `work` in training or inference mode, and restores the mode of every module. */
-  #inMode<T>(training: boolean, work: () => T): T {
-    const before = this.#module.training;
-    this.#module.train(training);
-    try {
-      return work();
-    } finally {
-      this.#module.train(before);
-    }
   }
 
   #forward(features: Tensors): Tensors {

@@ -29,6 +29,7 @@ export { type CustomLayer, findCustomLayer } from './lower';
 export { type Ending, findEnding } from './model-endings';
 export {
   argumentsOf,
+  inMode,
   isModule,
   MODULE,
   type Model,

@@ -67,3 +67,27 @@ export const isModule = (model: unknown): model is ModuleLike =>
  */
 export const argumentsOf = (features: Tensors): Tensors[] =>
   Array.isArray(features) ? [...features] : [features];
+
+/**
+ * Runs `work` with a module and all modules inside in training or inference mode, and gives each
+ * its own mode back; after a promise, when that settles.
+ */
+export function inMode<T>(module: ModuleLike, training: boolean, work: () => T): T {
+  const modes = module.namedModules().map(([, one]) => [one, one.training] as const);
+  const own = module.training; // a compiled module is not among the modules inside
+  const restore = () => {
+    module.train(own);
+    for (const [one, before] of modes) (one as { training: boolean }).training = before;
+  };
+  module.train(training);
+  let result: T;
+  try {
+    result = work();
+  } catch (error) {
+    restore();
+    throw error;
+  }
+  if (result instanceof Promise) return result.finally(restore) as T;
+  restore();
+  return result;
+}

@@ -16,7 +16,14 @@ export {
 } from './registry';
 export { loadModule } from './saved/save-module';
 export type { Arithmetic } from './summary/arithmetic';
-export { allLayers, isContainer, isInput, nodesOf } from './summary/calls';
+export {
+  allLayers,
+  isContainer,
+  isInput,
+  type LayerCall,
+  nodesOf,
+  ownCalls,
+} from './summary/calls';
 export { estimateMemory, type MemoryEstimate, type MemoryOptions } from './summary/memory';
 export { type SummaryOptions, type SummaryRow, summarize, summary } from './summary/summary';
 export {

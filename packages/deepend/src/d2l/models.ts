@@ -5,6 +5,7 @@
  * also where the book has the time in front; sizes that the book infers at the first call are
  * given.
  */
+import { inMode } from '@deepend/compiler';
 import type { Device } from '@deepend/device';
 import * as nn from '@deepend/nn';
 import { crossEntropy } from '@deepend/optim';
@@ -382,19 +383,15 @@ export function getBatchLossBert(
 
 /** The most likely class of a module in inference mode. */
 async function classOf(net: nn.Module, ...inputs: (readonly number[])[]): Promise<number> {
-  const modes = net.modules().map((module) => [module, module.training] as const);
-  net.eval();
-  try {
-    const label = tf.tidy(() => {
+  const label = inMode(net, false, () =>
+    tf.tidy(() => {
       const ids = inputs.map((row) => tf.tensor2d([[...row]], undefined, 'int32'));
       return tf.argMax(net.forward(...ids) as tf.Tensor, 1);
-    });
-    const [found = 0] = await label.data();
-    label.dispose();
-    return found;
-  } finally {
-    for (const [module, training] of modes) module.training = training;
-  }
+    }),
+  );
+  const [found = 0] = await label.data();
+  label.dispose();
+  return found;
 }
 
 /** Section 16.2: whether a review, its words between blanks, is positive. */

@@ -1,7 +1,6 @@
 /** Grad-CAM: which parts of an image speak for a class. */
-import { findEnding, type Patch, withPatches } from '@deepend/compiler';
 import { checkOptions, formatValue, rule } from '@deepend/core';
-import { featureExtractor } from '@deepend/models';
+import type * as nn from '@deepend/nn';
 import {
   type Figure,
   type ImageBatch,
@@ -9,12 +8,14 @@ import {
   showHeatOverlay,
 } from '@deepend/plot';
 import * as tf from '@tensorflow/tfjs-core';
-import type { LayersModel, layers, SymbolicTensor } from '@tensorflow/tfjs-layers';
+import type { LayersModel } from '@tensorflow/tfjs-layers';
+import { type Explained, isOfModules, layerOf } from './explained-layer';
 
 export interface GradCamOptions {
   /**
-   * A layer that gives images, or a block by the part of its layers' names before a dot.
-   * @default the last convolution
+   * The layer whose output is weighted, which gives images: the name of a layer, or of a block by
+   * the part of its layers' names before a dot; of a module, its path, such as `layers.3`.
+   * @default the last one with images as large as the last convolution's
    */
   layer?: string;
   /**
@@ -43,11 +44,13 @@ const rules = {
     )
     .optional(),
 };
+const WHERE = '[deepend] gradCam';
 
 /**
  * Computes Grad-CAM heat maps: the channels of a layer's output, weighted by the mean gradient of
- * the class score (before a final softmax or sigmoid), summed, and 0 where the sum is negative.
- * Selvaraju et al. 2017, https://arxiv.org/abs/1610.02391. The model is in inference mode.
+ * the class score, summed, and 0 where the sum is negative. Selvaraju et al. 2017,
+ * https://arxiv.org/abs/1610.02391. The score is the logit: what comes before a final softmax or
+ * sigmoid, if the model's last layer is one, otherwise its output. The model is in inference mode.
  * @param features float32 `[batch, height, width, channels]`, which stay the caller's
  * @throws RangeError when the model has no such layer or class, or does not give one
  *   `[batch, numClasses]`
@@ -55,114 +58,92 @@ const rules = {
  * const { shape, data, classes } = await gradCam(net, features);
  */
 export async function gradCam(
-  net: LayersModel,
+  net: LayersModel | nn.Module,
   features: tf.Tensor,
   options: GradCamOptions = {},
 ): Promise<GradCam> {
-  const where = '[deepend] gradCam';
-  const { layer: name, classes } = checkOptions(where, rule.object(rules), options);
-  checkShapes(where, net, features);
-  const extractor = featureExtractor(net, name ?? lastConvolution(where, net));
-  let maps: tf.Tensor | undefined;
+  const { layer, classes } = checkOptions(WHERE, rule.object(rules), options);
+  checkFeatures(net, features);
+  const explained = layerOf(WHERE, net, { features, layer });
+  const held: tf.Tensor[] = [];
   try {
-    const output = extractor.outputs[0] as SymbolicTensor;
-    if (output.shape.length !== 4) {
-      throw new RangeError(
-        `${where}: expected a layer that gives [batch, height, width, channels], '${name}' gives ` +
-          `${output.shape.length} axes`,
-      );
-    }
-    const chosen = await chooseClasses(where, net, { features, classes });
-    maps = tf.tidy(() => {
-      const activations = extractor.predict(features) as tf.Tensor4D; // [batch, h, w, channels]
-      const layer = output.sourceLayer as layers.Layer;
-      const gradient = scoreGradient(net, features, { layer, activations, classes: chosen });
-      const weights = tf.mean(gradient, [1, 2], true); // [batch, 1, 1, channels]
-      return tf.relu(tf.sum(tf.mul(weights, activations), 3)); // [batch, h, w]
-    });
+    const { scores, activations } = forwardOnce(explained, features);
+    held.push(scores, activations);
+    checkScores(scores, features);
+    const chosen = await chooseClasses(scores, classes);
+    const maps = tf.tidy(() => mapsOf(explained, features, { scores, activations }, chosen));
+    held.push(maps);
     const shape = maps.shape as [number, number, number];
     return { shape, data: (await maps.data()) as Float32Array, classes: chosen };
   } finally {
-    maps?.dispose();
-    extractor.dispose();
+    tf.dispose(held);
   }
 }
 
-function checkShapes(where: string, net: LayersModel, features: tf.Tensor): void {
-  if (net.inputs.length !== 1 || net.outputs.length !== 1 || net.outputs[0]?.shape.length !== 2)
-    throw new RangeError(`${where}: expected a model of one input that gives [batch, numClasses]`);
+/** Both are the caller's. */
+function forwardOnce(explained: Explained, features: tf.Tensor) {
+  let activations: tf.Tensor | undefined;
+  const scores = tf.tidy(() => {
+    const pass = explained(features);
+    activations = pass.activations;
+    return pass.scores;
+  });
+  return { scores, activations: activations as unknown as tf.Tensor };
+}
+
+function checkFeatures(net: LayersModel | nn.Module, features: tf.Tensor): void {
+  if (!isOfModules(net) && (net.inputs.length !== 1 || net.outputs.length !== 1))
+    throw new RangeError(`${WHERE}: expected a model of one input that gives [batch, numClasses]`);
   if (features?.rank === 4) return;
   throw new RangeError(
-    `${where}: expected features [batch, height, width, channels], got ` +
+    `${WHERE}: expected features [batch, height, width, channels], got ` +
       `${formatValue(features?.shape)}; give one image a batch axis with expandDims(0)`,
   );
 }
 
-const CONVOLUTIONS = ['Conv2D', 'SeparableConv2D', 'DepthwiseConv2D'];
-
-function lastConvolution(where: string, net: LayersModel): string {
-  const last = net.layers.findLast((layer) => CONVOLUTIONS.includes(layer.getClassName()));
-  if (last) return last.name;
+function checkScores(scores: tf.Tensor, features: tf.Tensor): void {
+  if (scores.rank === 2 && scores.shape[0] === features.shape[0]) return;
   throw new RangeError(
-    `${where}: the model '${net.name}' has no convolution; name a layer that gives images in ` +
-      '"layer"',
+    `${WHERE}: expected a model that gives [batch, numClasses], got ${formatValue(scores.shape)}`,
   );
 }
 
-/** The outputs before a final softmax or sigmoid, `[batch, numClasses]`, in inference mode. */
-function scores(net: LayersModel, features: tf.Tensor, patches: readonly Patch[] = []): tf.Tensor {
-  const ending = findEnding(net.outputs[0] as SymbolicTensor)?.patch;
-  const all = ending ? [ending, ...patches] : patches;
-  return withPatches(all, () => net.apply(features, { training: false }) as tf.Tensor);
-}
-
 async function chooseClasses(
-  where: string,
-  net: LayersModel,
-  { features, classes }: { features: tf.Tensor; classes: GradCamOptions['classes'] },
+  scores: tf.Tensor,
+  classes: GradCamOptions['classes'],
 ): Promise<number[]> {
-  const [count] = features.shape as [number];
+  const [count, numClasses] = scores.shape as [number, number];
   if (classes === undefined) {
-    const best = tf.tidy(() => tf.argMax(scores(net, features), 1));
+    const best = tf.argMax(scores, 1);
     const chosen = Array.from(await best.data());
     best.dispose();
     return chosen;
   }
   const chosen =
     typeof classes === 'number' ? new Array<number>(count).fill(classes) : [...classes];
-  const numClasses = net.outputs[0]?.shape[1] ?? 0;
   if (chosen.length === count && chosen.every((each) => each < numClasses)) return chosen;
   throw new RangeError(
-    `${where}: expected "classes" below ${numClasses} for ${count} images, got ` +
+    `${WHERE}: expected "classes" below ${numClasses} for ${count} images, got ` +
       `${formatValue(classes)}`,
   );
 }
 
-interface Explained {
-  readonly layer: layers.Layer;
-  /** The layer's output, `[batch, h, w, channels]`. */
-  readonly activations: tf.Tensor4D;
-  readonly classes: readonly number[];
-}
-
 /**
- * The gradient of each image's score with respect to the layer's output: that with respect to a
- * zero that is added to it. Images do not influence each other in inference mode.
+ * `[batch, h, w]`. The gradient of each image's score with respect to the layer's output is that
+ * with respect to a zero that is added to it. Images do not influence each other in inference mode.
  */
-function scoreGradient(
-  net: LayersModel,
+function mapsOf(
+  explained: Explained,
   features: tf.Tensor,
-  { layer, activations, classes }: Explained,
+  { scores, activations }: { scores: tf.Tensor; activations: tf.Tensor },
+  classes: readonly number[],
 ): tf.Tensor {
-  const original = layer.call.bind(layer);
-  const mask = tf.oneHot(tf.tensor1d([...classes], 'int32'), net.outputs[0]?.shape[1] ?? 0);
-  const score = (change: tf.Tensor): tf.Scalar => {
-    const call: layers.Layer['call'] = (inputs, options) =>
-      tf.add(original(inputs, options) as tf.Tensor, change);
-    const patches = [{ object: layer, field: 'call', value: call }];
-    return tf.sum(tf.mul(scores(net, features, patches), mask));
-  };
-  return tf.grad(score)(tf.zerosLike(activations));
+  const mask = tf.oneHot(tf.tensor1d([...classes], 'int32'), scores.shape[1] ?? 0);
+  const score = (change: tf.Tensor): tf.Scalar =>
+    tf.sum(tf.mul(explained(features, change).scores, mask));
+  const gradient = tf.grad(score)(tf.zerosLike(activations));
+  const weights = tf.mean(gradient, [1, 2], true); // [batch, 1, 1, channels]
+  return tf.relu(tf.sum(tf.mul(weights, activations), 3)); // [batch, h, w]
 }
 
 export interface ShowGradCamOptions extends GradCamOptions, Omit<ShowHeatOverlayOptions, 'titles'> {
@@ -180,7 +161,7 @@ export interface ShowGradCamOptions extends GradCamOptions, Omit<ShowHeatOverlay
  * await (await showGradCam(net, features)).save('grad-cam.png');
  */
 export async function showGradCam(
-  net: LayersModel,
+  net: LayersModel | nn.Module,
   features: tf.Tensor,
   options: ShowGradCamOptions = {},
 ): Promise<Figure> {

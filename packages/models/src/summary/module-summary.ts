@@ -1,5 +1,13 @@
 /** The rows of a module's summary: a forward pass that is watched, as torchinfo does it. */
-import { argumentsOf, describeTensors, type ModuleLike, type Tensors } from '@deepend/compiler';
+import {
+  argumentsOf,
+  describeTensors,
+  inMode,
+  type ModuleLike,
+  type Patch,
+  type Tensors,
+  withPatches,
+} from '@deepend/compiler';
 import * as tf from '@tensorflow/tfjs-core';
 import { watchMacs } from './kernel-macs';
 import type { SummaryRow } from './summary';
@@ -93,9 +101,7 @@ function watch(
   { inputs, batch }: { inputs: Tensors; batch: number },
 ): void {
   const active: Watched[] = [];
-  const wasTraining = module.training;
-  const originals = [...rows].map(([one, row]) => {
-    const own = Object.getOwnPropertyDescriptor(one, 'forward');
+  const patches = [...rows].map(([one, row]): Patch => {
     const forward = one.forward.bind(one);
     const watched = (...args: unknown[]) => {
       active.push(row);
@@ -107,11 +113,9 @@ function watch(
         active.pop();
       }
     };
-    Object.defineProperty(one, 'forward', { value: watched, configurable: true });
-    return { one, own };
+    return { object: one, field: 'forward', value: watched };
   });
-  try {
-    module.train(false);
+  const compute = () =>
     tf.tidy(() => {
       watchMacs(
         () => void module.forward(...argumentsOf(inputs)),
@@ -121,18 +125,14 @@ function watch(
         },
       );
     });
+  try {
+    inMode(module, false, () => withPatches(patches, compute));
   } catch (cause) {
     throw new Error(
       `[models] summary: '${module.name}' cannot compute the example inputs ` +
         `${describeTensors(inputs)}: ${(cause as Error).message}`,
       { cause },
     );
-  } finally {
-    module.train(wasTraining);
-    for (const { one, own } of originals) {
-      if (own) Object.defineProperty(one, 'forward', own);
-      else Reflect.deleteProperty(one, 'forward');
-    }
   }
 }
 

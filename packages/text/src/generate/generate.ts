@@ -1,4 +1,5 @@
 /** Continuing a prompt with a language model. */
+import { inMode } from '@deepend/compiler';
 import { checkOptions, formatValue, rule } from '@deepend/core';
 import * as nn from '@deepend/nn';
 import { type Autoregressive, isAutoregressive } from '../models/autoregressive';
@@ -6,7 +7,7 @@ import { type Tokenizer, type TokenizerName, tokenizer } from '../tokenizers';
 import type { Vocab } from '../vocab';
 import { beamSearch } from './beam-search';
 import { randomAt, sampleToken } from './sampling';
-import { inEval, Session } from './session';
+import { Session } from './session';
 
 export interface GenerateOptions {
   /**
@@ -163,7 +164,9 @@ export async function generate(
   const start = knownIds(WHERE, tokens, { vocab, allowUnknown });
   const end = endToken === undefined ? undefined : vocab.indexOf(endToken);
   const run = (checked.beam ?? 1) > 1 ? searched : drawn;
-  const ids = await inEval(language, () => run(language, start, { ...checked, end, maxTokens }));
+  const ids = await inMode(language, false, () =>
+    run(language, start, { ...checked, end, maxTokens }),
+  );
   const added = vocab.toTokens(ids);
   return { text: cut.join([...tokens, ...added]), tokens: added, ids };
 }

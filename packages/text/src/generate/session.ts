@@ -1,5 +1,4 @@
 /** Sequences that a model continues, one token a step. */
-import type * as nn from '@deepend/nn';
 import * as tf from '@tensorflow/tfjs-core';
 import type { GenerationState } from '../models/autoregressive';
 import { checkLogits } from './sampling';
@@ -96,16 +95,5 @@ export class Session {
   #keep(state: GenerationState | undefined): void {
     if (this.#state !== undefined) tf.dispose(this.#state as tf.TensorContainer);
     this.#state = state;
-  }
-}
-
-/** Runs `work` with a model in inference mode, and gives each module its mode back. */
-export async function inEval<T>(model: nn.Module, work: () => Promise<T>): Promise<T> {
-  const modes = model.modules().map((module) => [module, module.training] as const);
-  model.eval();
-  try {
-    return await work();
-  } finally {
-    for (const [module, training] of modes) module.training = training;
   }
 }

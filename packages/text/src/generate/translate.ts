@@ -1,4 +1,5 @@
 /** Translating a sentence with an encoder and a decoder. */
+import { inMode } from '@deepend/compiler';
 import { checkOptions, formatValue, rule } from '@deepend/core';
 import * as nn from '@deepend/nn';
 import * as tf from '@tensorflow/tfjs-core';
@@ -8,7 +9,7 @@ import { type Tokenizer, type TokenizerName, tokenizer } from '../tokenizers';
 import type { Vocab } from '../vocab';
 import { beamSearch } from './beam-search';
 import { checkVocab, knownIds } from './generate';
-import { inEval, type Stepper } from './session';
+import type { Stepper } from './session';
 
 export interface TranslateOptions {
   /**
@@ -142,7 +143,7 @@ export async function translate(
       const encoded = encoder.forward(tf.tensor2d([ids], undefined, 'int32'), lengths);
       return decoder.initState(encoded, lengths) as never;
     }) as GenerationState;
-  return inEval(requireModel(model), async () => {
+  return inMode(requireModel(model), false, async () => {
     const [best] = await beamSearch(stepperOf(decoder), {
       ...{ prompt: [bos], beam, maxTokens: numSteps, endToken: eos, lengthPenalty },
       state: initial(),

@@ -1,5 +1,5 @@
 /** Generative adversarial networks, Goodfellow et al. 2014, https://arxiv.org/abs/1406.2661. */
-import { isTensor, withSeed } from '@deepend/compiler';
+import { inMode, isTensor, withSeed } from '@deepend/compiler';
 import { formatValue, mixSeed } from '@deepend/core';
 import { activate, type Device, toDevice } from '@deepend/device';
 import * as tf from '@tensorflow/tfjs-core';
@@ -157,9 +157,8 @@ function requireSameShape(
   { generator }: GanNetworks,
   { real, noise }: { real: tf.Tensor; noise: tf.Tensor },
 ): void {
-  generator.train(false); // this call is for the shape: it changes no running statistics
-  const { shape } = generate(generator, noise);
-  generator.train(true);
+  // This call is for the shape: it changes no running statistics.
+  const { shape } = inMode(generator, false, () => generate(generator, noise));
   if (shape.join() === real.shape.join()) return;
   throw new RangeError(
     `${WHERE}: expected the generator to make the shape of the data, [${real.shape.join(', ')}], ` +

@@ -1,5 +1,5 @@
 /** Detectors: their loss, what they find in images, and their mAP over a loader. */
-import { isTensor } from '@deepend/compiler';
+import { inMode, isTensor, type ModuleLike } from '@deepend/compiler';
 import * as tf from '@tensorflow/tfjs-core';
 import { type DetectionOptions, type Detections, multiboxDetection } from '../anchors/detection';
 import {
@@ -25,14 +25,11 @@ export interface DetectorOutputs {
   readonly offsets: tf.Tensor2D;
 }
 
-/** A model that predicts classes and offsets of anchors: `TinySSD`, or one of your own. */
-export interface Detector {
+/** A module that predicts classes and offsets of anchors: `TinySSD`, or one of your own. */
+export interface Detector extends ModuleLike {
   /** [x1, y1, x2, y2] of all anchors, as fractions of the image. */
   readonly anchors: Float32Array;
-  /** Whether batch normalization uses the batch's statistics. */
-  training: boolean;
   forward(images: tf.Tensor): DetectorOutputs;
-  train(mode?: boolean): unknown;
 }
 
 /**
@@ -104,20 +101,16 @@ export function detectObjects(
   images: tf.Tensor,
   options: DetectionOptions = {},
 ): Detections[] {
-  const { training } = detector;
-  detector.train(false);
-  try {
-    const { classes, offsets } = tf.tidy(() => {
+  const { classes, offsets } = inMode(detector, false, () =>
+    tf.tidy(() => {
       const outputs = detector.forward(images);
       return { classes: tf.softmax(outputs.classes), offsets: outputs.offsets };
-    });
-    try {
-      return multiboxDetection(classes, offsets, detector.anchors, options);
-    } finally {
-      tf.dispose([classes, offsets]);
-    }
+    }),
+  );
+  try {
+    return multiboxDetection(classes, offsets, detector.anchors, options);
   } finally {
-    detector.train(training);
+    tf.dispose([classes, offsets]);
   }
 }
 
