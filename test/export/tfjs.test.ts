@@ -176,8 +176,8 @@ const REFUSED: [title: string, format: Format, layer: () => tfl.layers.Layer, me
   [
     'an activation',
     'graph',
-    () => tfl.layers.activation({ activation: 'mish', name: 'odd' }),
-    /layer 'odd' \(Activation\): expected an activation of linear, relu, .*, got 'mish'/,
+    () => tfl.layers.activation({ activation: 'softsign', name: 'odd' }),
+    /layer 'odd' \(Activation\): expected an activation of linear, relu, .*, got 'softsign'/,
   ],
   [
     'another order of axes',
@@ -191,7 +191,36 @@ const REFUSED: [title: string, format: Format, layer: () => tfl.layers.Layer, me
     () => tfl.layers.batchNormalization({ axis: 1, name: 'odd' }),
     /layer 'odd' \(BatchNormalization\): expected the last axis, got 1/,
   ],
+  [
+    'a layer normalization of other axes',
+    'graph',
+    () => tfl.layers.layerNormalization({ axis: 1, name: 'odd' }),
+    /layer 'odd' \(LayerNormalization\): expected the last axes, got \[1\]/,
+  ],
 ];
+
+describe('the format graph', () => {
+  it.each<[string, () => tfl.layers.Layer]>([
+    ...(['swish', 'mish', 'gelu', 'gelu_new'] as const).map(
+      (activation) =>
+        [activation, () => tfl.layers.activation({ activation: activation as 'relu' })] as [
+          string,
+          () => tfl.layers.Layer,
+        ],
+    ),
+    ['layer normalization of all axes', () => tfl.layers.layerNormalization({ axis: [1, 2, 3] })],
+    [
+      'layer normalization without weights',
+      () => tfl.layers.layerNormalization({ scale: false, center: false, epsilon: 0.1 }),
+    ],
+  ])('has %s', async (name, layer) => {
+    const net = sequential(layer());
+    const place = `layer-${name.replaceAll(' ', '-')}`;
+    const expected = await expectedOf(net, name);
+    await exportTfjs(net, at(place), { format: 'graph' });
+    expectLogits(await loaded(place, 'graph', expected), expected.logits);
+  });
+});
 
 describe('exportTfjs', () => {
   it.each(REFUSED)(

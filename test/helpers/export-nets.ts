@@ -35,6 +35,7 @@ const FAMILIES: [string, () => tfl.LayersModel][] = [
   zoo('googlenet', [40, 40, 3], { transformInput: true }),
   zoo('mobilenet_v2', [32, 32, 3], { widthMultiplier: 0.25 }),
   zoo('efficientnet_b0', [32, 32, 3]),
+  zoo('convnext_tiny', [32, 32, 3]),
 ];
 
 const resnet8 = (options: Parameters<typeof book.resnet8>[0] = {}) =>

@@ -69,7 +69,7 @@ export function convolve(x: tf.Tensor4D, filter: tf.Tensor4D, attrs: ConvAttrs):
   if (sh !== sw && tf.getBackend() === 'tensorflow') {
     // oneDNN in TensorFlow 2.21 computes wrong numbers for one channel with unequal strides.
     const all = convolve(x, filter, { ...attrs, strides: [1, 1] });
-    return tf.stridedSlice(all, [0, 0, 0, 0], all.shape, [1, sh, sw, 1]);
+    return tf.stridedSlice(all, [0, 0, 0, 0], all.shape, [1, sh, sw, 1]) as tf.Tensor4D;
   }
   return tf.conv2d(x, filter, [...strides], isEmpty(padding) ? 'valid' : pairs(padding), 'NHWC', [
     ...dilations,

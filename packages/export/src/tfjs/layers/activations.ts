@@ -14,17 +14,42 @@ const ACTIVATIONS: Readonly<Record<string, string>> = {
   logSoftmax: 'LogSoftmax',
 };
 
+/** Adds a node; its second input is a node, or a number for all elements. */
+type Composer = (op: string, a: string, b?: string | number) => string;
+
+/** Activations of several nodes. */
+const COMPOSED: Readonly<Record<string, (x: string, node: Composer) => string>> = {
+  swish: (x, node) => node('Mul', x, node('Sigmoid', x)),
+  mish: (x, node) => node('Mul', x, node('Tanh', node('Softplus', x))),
+  // x · Φ(x)
+  gelu: (x, node) => {
+    const twice = node('AddV2', node('Erf', node('Mul', x, Math.SQRT1_2)), 1);
+    return node('Mul', node('Mul', x, 0.5), twice);
+  },
+  gelu_new: (x, node) => {
+    const cube = node('Mul', node('Mul', node('Mul', x, x), x), 0.044715);
+    const tanh = node('Tanh', node('Mul', node('AddV2', x, cube), Math.sqrt(2 / Math.PI)));
+    return node('Mul', node('Mul', x, 0.5), node('AddV2', tanh, 1));
+  },
+};
+
 export function activated({ graph, name, config, refuse }: GraphCall, from: string): string {
   const { activation = 'linear' } = config as { activation?: string };
   if (activation === 'linear') return from;
-  if (activation === 'swish') {
-    const gate = graph.node('Sigmoid', [from], { name: `${name}/Sigmoid` });
-    return graph.node('Mul', [from, gate], { name: `${name}/Mul` });
+  const composed = Object.hasOwn(COMPOSED, activation) ? COMPOSED[activation] : undefined;
+  if (composed) {
+    const constant = (value: number) => graph.scalar(`${name}/constant`, value);
+    return composed(from, (kind, a, b) => {
+      const second = typeof b === 'number' ? constant(b) : b;
+      return graph.node(kind, second === undefined ? [a] : [a, second], {
+        name: `${name}/${kind}`,
+      });
+    });
   }
   const op = Object.hasOwn(ACTIVATIONS, activation) ? ACTIVATIONS[activation] : undefined;
   if (!op)
     return refuse(
-      `an activation of linear, ${Object.keys(ACTIVATIONS).join(', ')}, swish`,
+      `an activation of linear, ${Object.keys({ ...ACTIVATIONS, ...COMPOSED }).join(', ')}`,
       `'${activation}'`,
     );
   return graph.node(op, [from], { name: `${name}/${op}` });

@@ -3,7 +3,7 @@ import type { layers } from '@tensorflow/tfjs-layers';
 import { nameOf } from '../../flat-graph';
 import { channelsLast, first, INT32, type Row, reshaped, sizesOf } from '../graph-call';
 import { ACTIVATION_ROWS } from './activations';
-import { batchNorm } from './normalization';
+import { batchNorm, layerNorm } from './normalization';
 import { PRODUCT_ROWS } from './products';
 import { WINDOW_ROWS } from './windows';
 
@@ -46,6 +46,7 @@ const concatenate: Row = ({ graph, name, config, from, output }) => {
 const ROWS: Readonly<Record<string, Row>> = {
   ...PRODUCT_ROWS,
   BatchNormalization: batchNorm,
+  LayerNormalization: layerNorm,
   ...ACTIVATION_ROWS,
   ...WINDOW_ROWS,
   Flatten: reshape,

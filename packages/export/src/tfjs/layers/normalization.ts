@@ -1,12 +1,14 @@
-/** Batch normalization in inference, with the moving statistics. */
+/** Batch normalization in inference, with the moving statistics, and layer normalization. */
 import {
   first,
   type GraphCall,
+  INT32,
   isLastAxis,
   NHWC,
   type Numbers,
   type Row,
   readWeight,
+  weight,
 } from '../graph-call';
 
 export const batchNorm: Row = (call) => {
@@ -69,3 +71,25 @@ function numbersOf({ layer, output }: GraphCall, kind: string): Numbers {
   const absent = () => new Float32Array(channels).fill(kind === 'gamma' ? 1 : 0);
   return { shape: [channels], values: async () => (await readWeight(layer, kind)) ?? absent() };
 }
+
+/** From its mean and variance over the last axes: TensorFlow has no node for it. */
+export const layerNorm: Row = (call) => {
+  const { graph, name, config, output } = call;
+  const rank = output.shape.length;
+  const axes = [config.axis].flat().map((axis) => ((axis as number) + rank) % rank);
+  const isLast = axes.every((axis, i) => axis === rank - axes.length + i);
+  if (!isLast || axes.length === rank) call.refuse('the last axes', `[${axes.join(', ')}]`);
+  const over = graph.integers(`${name}/axes`, axes);
+  const node = (op: string, a: string, b: string) =>
+    graph.node(op, [a, b], { name: `${name}/${op}` });
+  const mean = (x: string) =>
+    graph.node('Mean', [x, over], { name: `${name}/Mean`, keep_dims: { b: true }, Tidx: INT32 });
+  const x = first(call);
+  const centered = node('Sub', x, mean(x));
+  const variance = mean(graph.node('Square', [centered], { name: `${name}/Square` }));
+  const epsilon = graph.scalar(`${name}/epsilon`, config.epsilon as number);
+  const scale = graph.node('Rsqrt', [node('AddV2', variance, epsilon)], { name: `${name}/Rsqrt` });
+  const normalized = node('Mul', centered, scale);
+  const scaled = config.scale ? node('Mul', normalized, weight(call, 'gamma')) : normalized;
+  return config.center ? node('AddV2', scaled, weight(call, 'beta')) : scaled;
+};
