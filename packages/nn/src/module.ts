@@ -5,6 +5,34 @@ import * as tf from '@tensorflow/tfjs-core';
 import { type Found, unique, walk } from './module-walk';
 import { fromState, isTensor, stateShape, toState } from './weight-traits';
 
+/** What the next constructor of a module fills in, instead of a new object. */
+let target: Module | undefined;
+
+/** Modules whose parameters are made by their first `forward`. */
+const unsized = new WeakSet<object>();
+export const markUnsized = (module: Module): void => void unsized.add(module);
+
+/**
+ * Makes `module` one of `Class`: the constructor runs on it, so that the net that holds it has the
+ * parameters, and its prototype changes. PyTorch's lazy modules change their class likewise.
+ */
+export function construct<Args extends unknown[]>(
+  Class: new (...args: Args) => Module,
+  args: Args,
+  module: Module,
+): void {
+  const { training } = module;
+  target = module;
+  try {
+    new Class(...args);
+  } finally {
+    target = undefined;
+  }
+  Object.setPrototypeOf(module, Class.prototype);
+  module.training = training;
+  unsized.delete(module);
+}
+
 /** Tensors by PyTorch's names, in PyTorch's layouts. */
 export type StateDict = Record<string, tf.Tensor>;
 
@@ -32,6 +60,14 @@ export abstract class Module implements ModuleLike {
   training = true;
   #name: string | undefined;
   #found: Found | undefined;
+
+  constructor() {
+    if (!target) return;
+    const filled = target;
+    target = undefined;
+    // biome-ignore lint/correctness/noConstructorReturn: fields of the class go to this object
+    return filled;
+  }
 
   /** The class's name, unless set. */
   get name(): string {
@@ -63,9 +99,22 @@ export abstract class Module implements ModuleLike {
     return this.#found;
   }
 
+  /** @throws Error when a module inside does not know its number of inputs yet */
+  #sized(): Found {
+    const found = this.#walk();
+    const missing = found.modules.find(([, module]) => unsized.has(module));
+    if (!missing) return found;
+    const [name, module] = missing;
+    throw new Error(
+      `[nn] ${this.name}: ${name ? `"${name}", a ${module.name},` : 'it'} has no ` +
+        'parameters before its first inputs; call forward once with an example, such as the ' +
+        'features of one batch',
+    );
+  }
+
   /** Each parameter once, under its first name: `layers.0.weight`. Trainable or frozen. */
   namedParameters(): [name: string, variable: tf.Variable][] {
-    return unique(this.#walk().parameters);
+    return unique(this.#sized().parameters);
   }
 
   /** Each parameter once. */
@@ -75,7 +124,7 @@ export abstract class Module implements ModuleLike {
 
   /** Each buffer once, under its first name: `norm.running_mean`. */
   namedBuffers(): [name: string, variable: tf.Variable][] {
-    return unique(this.#walk().buffers);
+    return unique(this.#sized().buffers);
   }
 
   /** Each buffer once. */
@@ -105,7 +154,7 @@ export abstract class Module implements ModuleLike {
 
   /** Parameters and buffers, each once, in the order of the state dict. */
   get weights(): ModelWeight[] {
-    return unique(this.#walk().weights).map(([name, variable]) => ({
+    return unique(this.#sized().weights).map(([name, variable]) => ({
       name,
       originalName: name,
       shape: variable.shape,
@@ -116,7 +165,7 @@ export abstract class Module implements ModuleLike {
 
   /** The variables of `weights`. They are the module's own: do not dispose them. */
   getWeights(): tf.Tensor[] {
-    return unique(this.#walk().weights).map(([, variable]) => variable);
+    return unique(this.#sized().weights).map(([, variable]) => variable);
   }
 
   /**
@@ -124,7 +173,7 @@ export abstract class Module implements ModuleLike {
    * @throws RangeError when their number or a shape differs; nothing is copied then
    */
   setWeights(values: tf.Tensor[]): void {
-    const weights = unique(this.#walk().weights);
+    const weights = unique(this.#sized().weights);
     if (values.length !== weights.length) {
       throw new RangeError(
         `[nn] ${this.name}.setWeights: expected ${weights.length} tensors, one for each of ` +
@@ -144,7 +193,7 @@ export abstract class Module implements ModuleLike {
    */
   stateDict(): StateDict {
     return Object.fromEntries(
-      this.#walk().weights.map(([name, variable]) => [name, toState(variable)]),
+      this.#sized().weights.map(([name, variable]) => [name, toState(variable)]),
     );
   }
 
@@ -161,7 +210,7 @@ export abstract class Module implements ModuleLike {
     { strict = true }: { strict?: boolean } = {},
   ): { missing: string[]; unexpected: string[] } {
     const where = `[nn] ${this.name}.loadStateDict`;
-    const { weights } = this.#walk();
+    const { weights } = this.#sized();
     const names = new Set(weights.map(([name]) => name));
     const missing = [...names].filter((name) => !Object.hasOwn(state, name));
     const unexpected = Object.keys(state).filter((name) => !names.has(name));

@@ -31,6 +31,14 @@ export {
 } from './conv';
 export { type ModuleClasses, withClasses } from './described';
 export {
+  LazyBatchNorm1d,
+  LazyBatchNorm2d,
+  LazyConv1d,
+  LazyConv2d,
+  LazyConvTranspose2d,
+  LazyLinear,
+} from './lazy';
+export {
   Embedding,
   type EmbeddingOptions,
   Linear,
