@@ -3,6 +3,7 @@
  * `wasm` backend has no `Conv2DBackpropFilter`, and its `Conv2DBackpropInput` and axis-0 sums are
  * slow. Forward convolutions and matrix products replace them.
  */
+import { backendTraits } from '@deepend/core';
 import * as tf from '@tensorflow/tfjs-core';
 import { runFusedKernel } from './fused-kernels';
 import { transposedConvBySubpixels } from './subpixel';
@@ -66,8 +67,7 @@ export function convolve(x: tf.Tensor4D, filter: tf.Tensor4D, attrs: ConvAttrs):
   const { strides, dilations, padding, groups = 1 } = attrs;
   if (groups > 1) return mapGroups([x, filter], groups, (a, b) => convolve(a, b, oneGroup(attrs)));
   const [sh, sw] = strides;
-  if (sh !== sw && tf.getBackend() === 'tensorflow') {
-    // oneDNN in TensorFlow 2.21 computes wrong numbers for one channel with unequal strides.
+  if (sh !== sw && !backendTraits(tf.getBackend()).unequalStrides) {
     const all = convolve(x, filter, { ...attrs, strides: [1, 1] });
     return tf.stridedSlice(all, [0, 0, 0, 0], all.shape, [1, sh, sw, 1]) as tf.Tensor4D;
   }

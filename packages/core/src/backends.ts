@@ -30,6 +30,8 @@ export interface BackendTraits {
   readonly isAsynchronous: boolean;
   /** Its depthwise gradient kernels take explicit padding. @default true */
   readonly explicitPadding: boolean;
+  /** Its convolution takes different strides for rows and columns. @default true */
+  readonly unequalStrides: boolean;
   /** Its MaxPoolGrad is wrong for windows without a positive number. @default false */
   readonly maxPoolGradNeedsPositive: boolean;
   /** Bytes that a kernel takes besides its inputs and outputs. @default none */
@@ -52,6 +54,7 @@ const DEFAULTS: Omit<BackendTraits, 'name'> = {
   copiesOnUpload: false,
   isAsynchronous: false,
   explicitPadding: true,
+  unequalStrides: true,
   maxPoolGradNeedsPositive: false,
   workspaceBytes: () => 0,
   lend: () => undefined,

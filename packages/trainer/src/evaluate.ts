@@ -223,7 +223,7 @@ function predictInParts(where: string, plan: TrainingPlan, features: Tensors): T
  * @throws TypeError or RangeError when model and features do not fit together
  * @example
  * const outputs = await predict(net, features);
- * const classes = outputs.argMax(1); // [batch]
+ * const classes = tf.argMax(outputs, 1); // [batch]
  */
 export function predict(model: LayersModel, features: tf.Tensor | Loader): Promise<tf.Tensor2D>;
 export function predict(model: AnyModel, features: Tensors | AnyLoader): Promise<Tensors>;

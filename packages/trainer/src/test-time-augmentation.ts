@@ -48,7 +48,7 @@ const WHERE = '[trainer] testTimeAugmentation';
  * @throws TypeError or RangeError when the views do not fit the model, or there is only one
  * @example
  * const probabilities = await testTimeAugmentation(net, features);
- * const classes = probabilities.argMax(1); // [batch]
+ * const classes = tf.argMax(probabilities, 1); // [batch]
  */
 export async function testTimeAugmentation(
   model: AnyModel,

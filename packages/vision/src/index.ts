@@ -19,6 +19,7 @@ export { boxCenterToCorner, boxCornerToCenter, type ClipOptions, clipBoxes } fro
 export type { Box, Boxes, BoxesLike } from './boxes/format';
 export { boxIou } from './boxes/iou';
 export { type NmsOptions, nms } from './boxes/nms';
+export { type RoiPoolOptions, roiPool } from './boxes/roi-pool';
 export {
   type BananasOptions,
   type LoadBananasOptions,

@@ -9,7 +9,8 @@ import { probeNative, startNative } from './native';
 export const TENSORFLOW: Backend = {
   name: 'tensorflow',
   tfjsName: 'tensorflow',
-  traits: { explicitPadding: false },
+  // oneDNN in TensorFlow 2.21 computes wrong numbers for one channel with unequal strides.
+  traits: { explicitPadding: false, unequalStrides: false },
   // libtensorflow cannot be loaded in two threads, uses one GPU per process, and may abort.
   runsInThreads: false,
   registerKernels: () => registerFusedKernels('tensorflow', TENSORFLOW_KERNELS),
