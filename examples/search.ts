@@ -5,7 +5,7 @@
  * npm run example examples/search.ts -- --scheduler hyperband
  */
 import { parseArgs } from 'node:util';
-import { book, loadFashionMnist, plots, search, spaces, train, tryGpu } from 'deepend';
+import { book, loadFashionMnist, plots, saveRun, search, spaces, train, tryGpu } from 'deepend';
 
 const DEFAULTS = {
   scheduler: 'successive-halving', // or hyperband, asha; random gives each trial all epochs
@@ -36,11 +36,13 @@ const name = String(values.scheduler) as 'successive-halving' | 'hyperband' | 'a
 const { best, results, interrupted } = await search({
   space: { lr: spaces.logUniform(1e-2, 1), batchSize: spaces.int(16, 256) },
   initial: [{ lr: 0.1, batchSize: 128 }],
-  objective: async ({ lr, batchSize }, { budget, seed }) => {
+  objective: async ({ lr, batchSize }, { budget, seed, folder = out }) => {
     const [trainIter, testIter] = await loadFashionMnist(batchSize, { ...data, seed });
     const net = book.bn_lenet({ seed });
-    const settings = { numEpochs: budget, lr, seed, device, progress: false };
-    const { history } = await train(net, trainIter, testIter, settings);
+    const { history } = await train(net, trainIter, testIter, {
+      ...{ numEpochs: budget, lr, seed, device, progress: false },
+      callbacks: [saveRun(folder, { lr, batchSize }, { overwrite: true })], // for the dashboard
+    });
     net.dispose();
     return 1 - (history.at(-1)?.testAcc ?? Number.NaN);
   },

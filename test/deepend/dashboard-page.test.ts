@@ -118,6 +118,33 @@ describe.skipIf(noBrowser)(`the dashboard's page (${noBrowser ?? 'in Chromium'})
     expect(faults).toEqual([]);
   });
 
+  it('shows a search as its results come', async () => {
+    const result = (trial: number, error: number) => ({
+      ...{ trial, budget: 1, bracket: 0, rung: 0, error, seconds: 1 },
+      config: { lr: 0.1 * (trial + 1), name: '<b>bold</b>' },
+    });
+    await fakeRun(at('lenet'), { epochs: 1 });
+    await page.goto(dashboard.url);
+    await until(async () => (await cells('lenet'))[1] === '1 of 5');
+    const section = page.locator('#search-section');
+    expect(await section.isVisible()).toBe(false);
+    await fs.outputJson(at('sweep', 'search.json'), { scheduler: { name: 'asha' } });
+    await fs.writeFile(at('sweep', 'results.jsonl'), jsonl([result(0, 0.5)]));
+    const says = async (text: string) =>
+      (await section.locator('p').first().textContent()) === text;
+    await until(() =>
+      says(
+        'asha · 1 trial · 1 result · least error 0.5000 with budget 1: lr 0.1, name <b>bold</b>',
+      ),
+    );
+    await until(async () => (await section.locator('figure').count()) === 3);
+    await fs.appendFile(at('sweep', 'results.jsonl'), jsonl([result(1, 0.25)]));
+    await until(async () => (await points('errors of configurations')).length === 2);
+    expect(faults).toEqual([]);
+    await fs.remove(at('sweep'));
+    await until(async () => !(await section.isVisible()));
+  });
+
   it('compares runs: curves in one picture, settings, pictures', async () => {
     await fakeRun(at('a'), { epochs: 3, finished: true });
     await fakeRun(at('sweep', 'b'), {

@@ -580,3 +580,71 @@ describe('nvidia-smi', () => {
     ]);
   });
 });
+
+describe('a search', () => {
+  const result = (trial: number, more: object = {}) => ({
+    ...{ trial, budget: 1, bracket: 0, rung: 0, config: { lr: 0.1 * (trial + 1) } },
+    ...{ error: 0.5 / (trial + 1), seconds: 1, ...more },
+  });
+  const settings = { space: {}, scheduler: { name: 'hyperband' }, seed: 0 };
+  const write = async (root: string, lines: readonly object[]) => {
+    await fs.outputJson(path.join(root, 'search/search.json'), settings);
+    await fs.writeFile(path.join(root, 'search/results.jsonl'), jsonl(lines));
+  };
+  const chart = async (url: string, kind: string) =>
+    (await ask(url, `/search?search=search&kind=${kind}&width=400`)).body;
+  const KINDS = ['best', 'curves', 'configurations'];
+
+  it('tells its best configuration, and is drawn as results come', async () => {
+    const { root, url } = await begin();
+    const results = [result(0), result(1), result(2, { error: null, failure: 'NaN' })];
+    await write(root, [...results, result(0, { budget: 3, error: 0.4 })]);
+    await fakeRun(path.join(root, 'search/trials/0'), { finished: true });
+    const first = await heard(url);
+    expect(first.searches).toEqual([
+      {
+        ...{ id: 'search', name: 'search', scheduler: 'hyperband' },
+        ...{ trials: 3, results: 4, failures: 1 },
+        best: { error: 0.4, budget: 3, config: 'lr 0.1' }, // 0.25 is of a smaller budget
+      },
+    ]);
+    expect(first.runs.map(({ id }: RunSummary) => id)).toEqual(['search/trials/0']);
+    for (const kind of KINDS) expect(await chart(url, kind)).toMatch(/^<figure.*<svg/s);
+
+    const file = path.join(root, 'search/results.jsonl');
+    await fs.appendFile(file, `${jsonl([result(1, { budget: 3, error: 0.3 })])}{"trial":`);
+    await new Promise((resolve) => setTimeout(resolve, 1100)); // the dashboard reads once a second
+    const [found] = (await heard(url)).searches;
+    expect(found).toMatchObject({ results: 5, best: { error: 0.3, config: 'lr 0.2' } });
+  });
+
+  it.each<[string, (root: string) => Promise<unknown>]>([
+    ['damaged files', (root) => fs.outputFile(path.join(root, 'search/search.json'), '{"sched')],
+    ['only failures', (root) => write(root, [result(0, { error: null })])],
+    ['lines of something else', (root) => write(root, [[1], { trial: 'x' }, { config: 3 }])],
+    [
+      'a link to results outside',
+      async (root) => {
+        const outside = path.join(dir, 'outside.jsonl');
+        await fs.writeFile(outside, jsonl([result(0)]));
+        await fs.outputJson(path.join(root, 'search/search.json'), settings);
+        await fs.symlink(outside, path.join(root, 'search/results.jsonl'));
+      },
+    ],
+  ])('is shown without a chart for %s', async (_, make) => {
+    const { root, url } = await begin();
+    await make(root);
+    expect((await heard(url)).searches).toMatchObject([{ id: 'search', best: null }]);
+    for (const kind of KINDS) expect(await chart(url, kind)).toBe('');
+  });
+
+  it('refuses a chart, a width or a search that does not exist', async () => {
+    const { root, url } = await begin();
+    await write(root, [result(0)]);
+    const status = async (query: string) => (await ask(url, `/search?${query}`)).status;
+    expect(await status('search=search&kind=worst')).toBe(400);
+    expect(await status('search=search&kind=best&width=9')).toBe(400);
+    expect(await status('search=other&kind=best')).toBe(404);
+    expect(await status('search=search&kind=best')).toBe(200);
+  });
+});

@@ -497,7 +497,7 @@ describe('deepend dashboard', () => {
       '--port',
       '0',
     ]);
-    await vi.waitFor(() => expect(output()).toMatch(/http:\/\/127.*Ctrl/), {
+    await vi.waitFor(() => expect(output()).toMatch(/Ctrl-C to stop\nhttp:\/\/127\S+\n$/), {
       timeout: 30_000,
       interval: 50,
     });
@@ -508,7 +508,7 @@ describe('deepend dashboard', () => {
     started.kill('SIGINT');
     expect(await ended, output()).toBe(0);
     await listening.return(undefined);
-    expect(output().trim().split('\n')).toHaveLength(1);
+    expect(output().trim().split('\n')).toHaveLength(2);
   });
 
   if (isFull)

@@ -5,6 +5,7 @@ import { Choice } from './choice';
 import { ComparisonView } from './comparison';
 import { byId, setText } from './dom';
 import { MachineView } from './machine';
+import { SearchesView } from './searches';
 import { Table } from './table';
 
 const runs = new Map<string, RunSummary>();
@@ -21,8 +22,9 @@ const table = new Table(runs, choice);
 const charts = new Charts(chosen);
 const comparison = new ComparisonView(chosen, runs);
 const machine = new MachineView();
+const searches = new SearchesView();
 
-function take({ runs: changed, gone, whole, cut }: News): void {
+function take({ runs: changed, searches: found, gone, whole, cut }: News): void {
   if (whole) runs.clear();
   for (const id of gone) runs.delete(id);
   for (const run of changed) {
@@ -31,6 +33,7 @@ function take({ runs: changed, gone, whole, cut }: News): void {
       setText(byId('spoken'), `${run.name}: ${run.state}${run.reason ? `: ${run.reason}` : ''}`);
     runs.set(run.id, run);
   }
+  if (found) searches.set(found);
   byId('cut').hidden = !cut;
   byId('empty').hidden = runs.size > 0;
   choice.follow(runs);

@@ -25,7 +25,7 @@ export function addDashboard(command: Command): void {
       console.log(
         json
           ? JSON.stringify({ url, folder })
-          : `showing the runs in ${folder} at ${url}; press Ctrl-C to stop`,
+          : `showing the runs in ${folder}; press Ctrl-C to stop\n${url}`,
       );
       if (open) openBrowser(url);
       await untilSignal();

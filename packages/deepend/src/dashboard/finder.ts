@@ -1,11 +1,16 @@
-/** Finds the folders of runs: those with a `config.json` or a `history.jsonl`. */
+/**
+ * Finds the folders of runs (those with a `config.json` or a `history.jsonl`) and of searches
+ * (those with a `search.json`).
+ */
 import { readdir, stat } from 'node:fs/promises';
 import path from 'node:path';
+import { SEARCH_FILES } from '@deepend/trainer';
 import { RUN_FILES } from '../run/layout';
 
 const MAX_DEPTH = 4; // folders below the root
 const MAX_FOLDERS = 20_000;
 const MAX_RUNS = 2000;
+const MAX_SEARCHES = 50;
 /** A write within one tick of the file system's clock does not change a folder's time. */
 const TICK_MS = 2000;
 const MARKERS: readonly string[] = [RUN_FILES.config, RUN_FILES.history];
@@ -22,11 +27,14 @@ interface Folder {
   readonly time: number;
   readonly folders: readonly string[];
   readonly isRun: boolean;
+  readonly isSearch: boolean;
 }
 
 export interface Found {
   /** The id of each run, and when its folder was last written. */
   readonly runs: ReadonlyMap<string, number>;
+  /** The id of each search. */
+  readonly searches: readonly string[];
   /** Whether a limit was reached, so that runs may be missing. */
   readonly cut: boolean;
 }
@@ -48,6 +56,7 @@ export class Finder {
   async find(): Promise<Found> {
     const known = new Map<string, Folder>();
     const runs = new Map<string, number>();
+    const searches: string[] = [];
     let waiting = ['.'];
     let cut = false;
     for (let depth = 0; depth <= MAX_DEPTH && waiting.length > 0; depth++) {
@@ -57,6 +66,7 @@ export class Finder {
         if (!folder) continue;
         known.set(id, folder);
         if (folder.isRun) runs.set(id, folder.time);
+        if (folder.isSearch && searches.length < MAX_SEARCHES) searches.push(id);
         for (const name of folder.folders) below.push(id === '.' ? name : `${id}/${name}`);
       }
       const room = MAX_FOLDERS - known.size;
@@ -64,9 +74,9 @@ export class Finder {
       waiting = below.slice(0, Math.max(0, room));
     }
     this.#known = known;
-    if (runs.size <= MAX_RUNS) return { runs, cut };
+    if (runs.size <= MAX_RUNS) return { runs, searches, cut };
     const newest = [...runs].sort(([, a], [, b]) => b - a).slice(0, MAX_RUNS);
-    return { runs: new Map(newest), cut: true };
+    return { runs: new Map(newest), searches, cut: true };
   }
 
   async #readFolder(id: string): Promise<Folder | undefined> {
@@ -76,6 +86,8 @@ export class Finder {
       const { mtimeMs: time } = await stat(folder);
       if (before?.time === time && Date.now() - time > TICK_MS) return before;
       const entries = await readdir(folder, { withFileTypes: true });
+      const has = (names: readonly string[]) =>
+        entries.some((entry) => names.includes(entry.name) && !entry.isDirectory());
       const folders = entries
         .filter(
           (entry) =>
@@ -85,7 +97,8 @@ export class Finder {
       return {
         time,
         folders,
-        isRun: entries.some((entry) => MARKERS.includes(entry.name) && !entry.isDirectory()),
+        isRun: has(MARKERS),
+        isSearch: has([SEARCH_FILES.settings]),
       };
     } catch {
       return undefined; // deleted, or not readable

@@ -45,6 +45,10 @@ starts one.</p>
 <div class="bar"><h2 id="curves">Curves</h2></div>
 <div id="charts"></div>
 </section>
+<section id="search-section" aria-labelledby="searched" hidden>
+<div class="bar"><h2 id="searched">Searches</h2></div>
+<div id="searches"></div>
+</section>
 <section id="settings" aria-labelledby="differing">
 <div class="bar"><h2 id="differing">Differences</h2></div>
 <div class="scroll" id="differences" role="region" aria-labelledby="differing" tabindex="0"></div>

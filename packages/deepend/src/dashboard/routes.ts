@@ -9,6 +9,7 @@ import { compareSettings } from './compare';
 import { openInside } from './confine';
 import { findKind, listPictures } from './files';
 import type { LiveRun } from './live-run';
+import { isSearchChart } from './live-search';
 import type { Machine } from './machine';
 import { ICON, renderPage } from './page';
 import { type Comparison, type LoadSample, MOST_CHOSEN, type News } from './types';
@@ -65,16 +66,19 @@ export const ROUTES: Readonly<Record<string, Route>> = {
   news: sendNews,
   chart: async (response, { query }, own) => {
     const metric = query.get('metric');
-    const width = Number(query.get('width') ?? 560);
+    const width = widthOf(query);
     if (!isMetric(metric)) throw new Refusal(400, 'there is no such metric');
-    if (!(width >= MIN_WIDTH && width <= MAX_WIDTH))
-      throw new Refusal(400, `a chart is ${MIN_WIDTH} to ${MAX_WIDTH} pixels wide`);
     const runs = (await chosen(query, own)).map(({ name, history }) => ({ name, history }));
-    send(
-      response,
-      'text/html; charset=utf-8',
-      drawMetric(runs, { metric, width: Math.round(width) }),
-    );
+    send(response, 'text/html; charset=utf-8', drawMetric(runs, { metric, width }));
+  },
+  search: async (response, { query }, { watcher }) => {
+    const kind = query.get('kind');
+    const width = widthOf(query);
+    if (!isSearchChart(kind)) throw new Refusal(400, 'there is no such chart');
+    await watcher.refreshIfOld();
+    const search = watcher.search(query.get('search') ?? '');
+    if (!search) throw new Refusal(404, 'there is no such search');
+    send(response, 'text/html; charset=utf-8', search.draw(kind, width));
   },
   compare: async (response, { query }, own) => {
     const runs = await chosen(query, own);
@@ -92,6 +96,13 @@ export const ROUTES: Readonly<Record<string, Route>> = {
 function send(response: ServerResponse, type: string, content: string): void {
   response.writeHead(200, { 'content-type': type });
   response.end(content);
+}
+
+/** The width of a chart in pixels. */
+function widthOf(query: URLSearchParams): number {
+  const width = Number(query.get('width') ?? 560);
+  if (width >= MIN_WIDTH && width <= MAX_WIDTH) return Math.round(width);
+  throw new Refusal(400, `a chart is ${MIN_WIDTH} to ${MAX_WIDTH} pixels wide`);
 }
 
 /** The runs that a request names, without those that were deleted. */

@@ -55,8 +55,36 @@ export interface GpuSample {
   readonly memoryTotal: number | null;
 }
 
+/** A search of hyperparameters. What its files do not tell is null. */
+export interface SearchSummary {
+  /** Its folder, as a run's. */
+  readonly id: string;
+  readonly name: string;
+  readonly scheduler: string | null;
+  readonly trials: number;
+  readonly results: number;
+  readonly failures: number;
+  /** Of the largest budget so far. */
+  readonly best: {
+    readonly error: number;
+    readonly budget: number;
+    readonly config: string;
+  } | null;
+}
+
+/** The pictures of a search, in the page's order. */
+export const SEARCH_CHARTS = {
+  best: 'least error so far',
+  curves: 'errors of trials over their budgets',
+  configurations: 'errors of configurations',
+} as const;
+
+export type SearchChart = keyof typeof SEARCH_CHARTS;
+
 /** The news: the first has all runs, later ones what changed. */
 export interface News {
+  /** All of them; absent when none changed. */
+  readonly searches?: readonly SearchSummary[];
   readonly runs: readonly RunSummary[];
   readonly gone: readonly string[];
   /** Whether `runs` is all there is. */

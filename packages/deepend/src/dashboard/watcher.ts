@@ -1,7 +1,8 @@
-/** Watches all runs below a folder: reads them once a second while there is a listener. */
+/** Watches runs and searches below a folder: reads them once a second while there is a listener. */
 import path from 'node:path';
 import { Finder } from './finder';
 import { LiveRun } from './live-run';
+import { LiveSearch } from './live-search';
 import type { News, RunSummary } from './types';
 
 const INTERVAL_MS = 1000;
@@ -12,6 +13,9 @@ type Listener = (news: News) => void;
 export class Watcher {
   readonly #finder: Finder;
   readonly #runs = new Map<string, LiveRun>();
+  readonly #searches = new Map<string, LiveSearch>();
+  /** The searches as they were last sent, as JSON. */
+  #sentSearches = '[]';
   /** Each summary as it was last sent, as JSON; a different one is news. */
   readonly #sent = new Map<string, string>();
   readonly #listeners = new Set<Listener>();
@@ -33,6 +37,11 @@ export class Watcher {
     return this.#runs.get(id);
   }
 
+  /** A search by its id, or undefined. */
+  search(id: string): LiveSearch | undefined {
+    return this.#searches.get(id);
+  }
+
   /** Reads all runs, unless that was done within the last second. */
   async refreshIfOld(): Promise<void> {
     if (performance.now() - this.#refreshedAt >= INTERVAL_MS) await this.refresh();
@@ -41,7 +50,7 @@ export class Watcher {
   /** All runs, as of the last refresh. */
   get all(): News {
     const runs = [...this.#runs.values()].flatMap(({ summary }) => summary ?? []);
-    return { runs, gone: [], whole: true, cut: this.#cut };
+    return { runs, searches: this.#summaries(), gone: [], whole: true, cut: this.#cut };
   }
 
   /** Calls `listener` with each change. @returns removes the listener */
@@ -78,7 +87,7 @@ export class Watcher {
   }
 
   async #refresh(): Promise<void> {
-    const { runs, cut } = await this.#finder.find();
+    const { runs, searches, cut } = await this.#finder.find();
     this.#cut = cut;
     const gone = [...this.#runs.keys()].filter((id) => !runs.has(id));
     for (const id of gone) {
@@ -87,9 +96,7 @@ export class Watcher {
     }
     const changed: RunSummary[] = [];
     for (const [id, time] of runs) {
-      const run =
-        this.#runs.get(id) ??
-        new LiveRun(this.#root, { id, name: id === '.' ? path.basename(this.#root) : id });
+      const run = this.#runs.get(id) ?? new LiveRun(this.#root, this.#placeOf(id));
       this.#runs.set(id, run);
       // The files of one run never stop the server or hide the other runs.
       await run.refresh(time).catch((error: unknown) => run.fail(error));
@@ -97,8 +104,33 @@ export class Watcher {
       if (run.summary && this.#sent.get(id) !== text) changed.push(run.summary);
       this.#sent.set(id, text);
     }
+    const haveSearches = await this.#refreshSearches(searches);
     this.#refreshedAt = performance.now();
-    if (changed.length === 0 && gone.length === 0) return;
-    for (const listener of this.#listeners) listener({ runs: changed, gone, whole: false, cut });
+    if (changed.length === 0 && gone.length === 0 && !haveSearches) return;
+    const found = haveSearches && { searches: this.#summaries() };
+    for (const listener of this.#listeners)
+      listener({ runs: changed, ...found, gone, whole: false, cut });
+  }
+
+  #placeOf(id: string) {
+    return { id, name: id === '.' ? path.basename(this.#root) : id };
+  }
+
+  #summaries() {
+    return [...this.#searches.values()].map(({ summary }) => summary);
+  }
+
+  /** @returns whether something changed */
+  async #refreshSearches(ids: readonly string[]): Promise<boolean> {
+    for (const id of this.#searches.keys()) if (!ids.includes(id)) this.#searches.delete(id);
+    for (const id of ids) {
+      const search = this.#searches.get(id) ?? new LiveSearch(this.#root, this.#placeOf(id));
+      this.#searches.set(id, search);
+      await search.refresh();
+    }
+    const text = JSON.stringify(this.#summaries());
+    const isNew = text !== this.#sentSearches;
+    this.#sentSearches = text;
+    return isNew;
   }
 }

@@ -15,6 +15,10 @@ export interface PlotSearchOptions {
   overTime?: boolean;
   /** A line above the chart. @default none */
   title?: string;
+  /** Pixels. @default as `plot` */
+  width?: number;
+  /** Pixels. @default as `plot` */
+  height?: number;
 }
 
 const WHERE = '[deepend] plotSearch';
@@ -24,6 +28,8 @@ const OPTIONS = rule.object({
   parameter: rule.nonEmptyString().optional(),
   overTime: rule.boolean().default(false),
   title: rule.string().optional(),
+  width: rule.positiveInteger().optional(),
+  height: rule.positiveInteger().optional(),
 });
 
 type Valid = SearchResult & { readonly error: number };
@@ -50,15 +56,19 @@ export function plotSearch(
   );
 }
 
-const titled = (title: string | undefined) => (title === undefined ? {} : { title });
+/** The options of `plot` that are given. */
+const passedOn = ({ title, width, height }: Settings) =>
+  Object.fromEntries(
+    Object.entries({ title, width, height }).filter(([, value]) => value !== undefined),
+  );
 
-function best(results: readonly Valid[], { overTime, title }: Settings): Figure {
+function best(results: readonly Valid[], settings: Settings): Figure {
   let least = Number.POSITIVE_INFINITY;
   let time = 0;
   const points = results.map(({ error, seconds }, i) => {
     least = Math.min(least, error);
     time += seconds;
-    return { x: overTime ? time : i + 1, error, least };
+    return { x: settings.overTime ? time : i + 1, error, least };
   });
   const x = points.map((point) => point.x);
   const errors = points.map((point) => point.error);
@@ -66,12 +76,12 @@ function best(results: readonly Valid[], { overTime, title }: Settings): Figure 
   const steps = points.flatMap((point, i) =>
     i === 0 ? [point] : [{ ...point, least: points[i - 1]?.least ?? 0 }, point],
   );
-  const xlabel = overTime ? 'seconds of training' : 'result';
+  const xlabel = settings.overTime ? 'seconds of training' : 'result';
   const legend = ['error', 'least so far'];
   const fmts = ['bo', 'r-'];
   const xs = [x, steps.map((point) => point.x)];
   const ys = [errors, steps.map((point) => point.least)];
-  return plot(xs, ys, { xlabel, ylabel: 'error', legend, fmts, ...titled(title) });
+  return plot(xs, ys, { xlabel, ylabel: 'error', legend, fmts, ...passedOn(settings) });
 }
 
 /** The results of each trial, in the order of their budgets. */
@@ -82,17 +92,18 @@ function byTrial(results: readonly Valid[]): Valid[][] {
   return [...trials.values()].map((all) => all.toSorted((a, b) => a.budget - b.budget));
 }
 
-function curves(results: readonly Valid[], { title }: Settings): Figure {
+function curves(results: readonly Valid[], settings: Settings): Figure {
   const trials = byTrial(results);
   const xs = trials.map((trial) => trial.map(({ budget }) => budget));
   const ys = trials.map((trial) => trial.map(({ error }) => error));
   const fmts = ['b-o', 'm--o', 'g-.o', 'r:o', 'y-o', 'c--o', 'k-.o'];
-  return plot(xs, ys, { xlabel: 'budget', ylabel: 'error', fmts, ...titled(title) });
+  return plot(xs, ys, { xlabel: 'budget', ylabel: 'error', fmts, ...passedOn(settings) });
 }
 
 const SPREAD = 30; // values whose ratio is larger get a logarithmic axis
 
-function configurations(results: readonly Valid[], { parameter, title }: Settings): Figure {
+function configurations(results: readonly Valid[], settings: Settings): Figure {
+  const { parameter } = settings;
   const last = byTrial(results).map((trial) => trial.at(-1) as Valid);
   const config = (last[0] as Valid).config as Record<string, unknown>;
   const names = Object.keys(config).filter((name) => typeof config[name] === 'number');
@@ -115,7 +126,7 @@ function configurations(results: readonly Valid[], { parameter, title }: Setting
     budgets.map((budget) => pick(budget, values)),
     budgets.map((budget) => pick(budget, errors)),
     {
-      ...{ xlabel: name, ylabel: 'error', xscale, ...titled(title) },
+      ...{ xlabel: name, ylabel: 'error', xscale, ...passedOn(settings) },
       legend: budgets.map((budget) => `budget ${budget}`),
       fmts: ['bo', 'ms', 'g^', 'rx', 'y+', 'co', 'ks'],
     },

@@ -1,5 +1,6 @@
 /** Hyperparameter search. */
 
+export { bestResult } from './best';
 export type { Choice, ChoiceDomain, Config, Domain, NumberDomain, Space } from './domains';
 export {
   SCHEDULER_NAMES,
@@ -8,6 +9,7 @@ export {
 } from './schedulers';
 export { search } from './search';
 export * as spaces from './spaces';
+export { SEARCH_FILES } from './store';
 export type {
   Objective,
   ObjectiveContext,

@@ -1,8 +1,10 @@
 /** Hyperparameter search: chapter 19 of the English edition. */
+
 import { statSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { checkOptions, formatValue, mixSeed, rule } from '@deepend/core';
 import { onStopSignal } from '../stop-signals';
+import { bestResult } from './best';
 import { type Config, checkConfig, checkSpace, type Space, sample } from './domains';
 import {
   checkScheduler,
@@ -206,13 +208,9 @@ async function attempt(
   }
 }
 
-/** The smallest error among the results of the largest budget: others are not comparable. */
+/** @throws Error when there is no result that did not fail */
 function bestOf(results: readonly SearchResult[], interrupted: boolean): SearchResult {
-  const valid = results.filter(({ error }) => error !== null);
-  const most = Math.max(...valid.map(({ budget }) => budget));
-  const [best] = valid
-    .filter(({ budget }) => budget === most)
-    .sort((a, b) => (a.error as number) - (b.error as number));
+  const best = bestResult(results);
   if (best) return best;
   if (interrupted) throw new Error(`${WHERE}: interrupted before the first result`);
   const [first] = results;

@@ -5,8 +5,9 @@ import { appendToFile, formatValue, lockFolder, writeFileAtomic } from '@deepend
 import type { SearchResult } from './types';
 
 const WRITING = { where: '[trainer] search' };
-const SETTINGS = 'search.json';
-const RESULTS = 'results.jsonl';
+/** The files of a search's folder. */
+export const SEARCH_FILES = { settings: 'search.json', results: 'results.jsonl' } as const;
+const { settings: SETTINGS, results: RESULTS } = SEARCH_FILES;
 
 /** What must be the same when a search is resumed. */
 export type SearchSettings = Readonly<Record<string, unknown>>;
