@@ -129,6 +129,22 @@ describe('multiboxTarget', () => {
     expect(given([0.5, 0, 0, 1, 1])).toThrow('classes from 0, or −1 for padding, got 0.5');
     expect(given([0, 1, 0, 0, 1])).toThrow('boxes of image 0 of [x1, y1, x2, y2]');
     expect(given([0, 1, 0, 0])).toThrow('labels [batch, objects, 5]');
+    const third = tf.tensor3d([[[2, 0, 0, 1, 1]]]);
+    expect(() => multiboxTarget(anchors, third, { numClasses: 2 })).toThrow(
+      'expected classes from 0 to 1, or −1 for padding, got 2 for object 0 of image 0',
+    );
+  });
+
+  it('refuses pixels where anchors are fractions, and fractions where they are pixels', () => {
+    const fractions = flat(target.boxes);
+    const pixels = fractions.map((value) => 64 * value);
+    const given = (anchors: Float32Array, x2: number) => () =>
+      multiboxTarget(anchors, tf.tensor3d([[[0, 0, 0, x2, x2]]]));
+    expect(given(fractions, 40)).toThrow(
+      'boxes in the unit of the anchors, fractions of the image, got a coordinate of 40',
+    );
+    expect(given(pixels, 0.5)).toThrow('the unit of the anchors, pixels, got a coordinate of 0.5');
+    tf.dispose({ ...given(pixels, 40)(), more: given(fractions, 1.1)().masks });
   });
 });
 

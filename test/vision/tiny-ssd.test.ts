@@ -138,7 +138,13 @@ describe('TinySSD', () => {
     const targets = targetLoader(loader, net, { iouThreshold: 0.5 });
     expect(targets.config()).toEqual({ seed: 1, target: 'anchors', iouThreshold: 0.5 });
     expect(targets).toMatchObject({ ...about, state: expect.any(Function) });
+    expect(() => targetLoader({ ...loader, numClasses: 3 }, net)).toThrow(
+      'expected a detector of at least 3 classes for this loader, got one of 2',
+    );
     const loss = ssdLoss(net);
+    const third = tf.tensor3d([[[2, 0, 0, 1, 1]], [[0, 0, 0, 1, 1]]]);
+    expect(() => loss(net.forward(images), third)).toThrow('classes from 0 to 1');
+    third.dispose();
     await expectNoLeak(async () => {
       for await (const { features, labels: target } of targets) {
         const outputs = net.forward(features);

@@ -14,6 +14,7 @@ export {
   assignAnchors,
   type MultiboxTarget,
   multiboxTarget,
+  type TargetOptions,
 } from './anchors/target';
 export { boxCenterToCorner, boxCornerToCenter, type ClipOptions, clipBoxes } from './boxes/convert';
 export type { Box, Boxes, BoxesLike } from './boxes/format';

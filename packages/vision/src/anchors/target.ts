@@ -14,6 +14,13 @@ export interface AssignOptions {
 
 const OPTIONS = rule.object({ iouThreshold: rule.number({ min: 0, max: 1 }).optional() });
 
+export interface TargetOptions extends AssignOptions {
+  /** Number of classes without the background; a label of another is an error. @default any */
+  numClasses?: number;
+}
+
+const TARGET_OPTIONS = OPTIONS.extend({ numClasses: rule.positiveInteger().optional() });
+
 /**
  * Assigns boxes to anchors: first to each anchor the box with the greatest IoU if that is at least
  * `iouThreshold`, then to each box the anchor with the greatest IoU of those that are left, so that
@@ -80,24 +87,26 @@ export interface MultiboxTarget {
  * left out; the book's function gives each such row an anchor.
  * @param anchors `n` boxes [x1, y1, x2, y2], the same for all images
  * @param labels float32 `[batch, m, 5]`: class, x1, y1, x2, y2 of each object
- * @throws TypeError or RangeError for labels of another shape, classes that are not integers and
- *   x1 > x2
+ * @throws TypeError or RangeError for labels of another shape, classes that are not integers or not
+ *   below `numClasses`, x1 > x2, and boxes in other units than the anchors
  * @example
  * const { offsets, masks, classes } = multiboxTarget(anchors, batch.labels);
  */
 export function multiboxTarget(
   anchors: Boxes,
   labels: Tensor,
-  options: AssignOptions = {},
+  options: TargetOptions = {},
 ): MultiboxTarget {
   const where = '[vision] multiboxTarget';
-  const { iouThreshold = 0.5 } = checkOptions(where, OPTIONS, options);
+  const { iouThreshold = 0.5, numClasses } = checkOptions(where, TARGET_OPTIONS, options);
   const flat = readBoxes(where, anchors, { what: 'anchors', corners: true });
   const n = flat.length / 4;
   const [batch] = labels.shape as [number];
   const [offsets, masks] = [new Float32Array(batch * n * 4), new Float32Array(batch * n * 4)];
   const classes = new Int32Array(batch * n);
-  readLabels(where, labels).forEach(({ ids, boxes }, image) => {
+  const objects = readLabels(where, labels, numClasses);
+  requireSameUnit(where, flat, objects);
+  objects.forEach(({ ids, boxes }, image) => {
     const assigned = assign(flat, boxes, iouThreshold);
     assigned.forEach((box, i) => {
       if (box < 0) return;
@@ -118,6 +127,25 @@ export function multiboxTarget(
   };
 }
 
+const FRACTION = 2; // anchors may reach beyond the image; a pixel is far beyond this
+
+/** Pixels and fractions of the image are easily mixed up, and a detector then learns nothing. */
+function requireSameUnit(
+  where: string,
+  anchors: Float32Array,
+  objects: readonly LabeledBoxes[],
+): void {
+  const largest = (values: Float32Array) => values.reduce((most, one) => Math.max(most, one), 0);
+  const boxes = Math.max(0, ...objects.map((object) => largest(object.boxes)));
+  const [inPixels, areInPixels] = [largest(anchors) > FRACTION, boxes > FRACTION];
+  if (inPixels === areInPixels || boxes === 0 || anchors.length === 0) return;
+  const unit = (pixels: boolean) => (pixels ? 'pixels' : 'fractions of the image');
+  throw new RangeError(
+    `${where}: expected boxes in the unit of the anchors, ${unit(inPixels)}, got a coordinate of ` +
+      `${boxes}; divide pixels by the image's width and height`,
+  );
+}
+
 /** The objects of one image. */
 export interface LabeledBoxes {
   /** Class of each box. */
@@ -127,7 +155,11 @@ export interface LabeledBoxes {
 }
 
 /** Reads labels `[batch, m, 5]`; rows of −1 are left out. */
-export function readLabels(where: string, labels: Tensor): LabeledBoxes[] {
+export function readLabels(
+  where: string,
+  labels: Tensor,
+  numClasses = Number.POSITIVE_INFINITY,
+): LabeledBoxes[] {
   const [batch = 0, m = 0, width] = labels.shape;
   if (labels.rank !== 3 || width !== 5)
     throw new TypeError(
@@ -141,11 +173,13 @@ export function readLabels(where: string, labels: Tensor): LabeledBoxes[] {
     for (let i = 0; i < m; i++) {
       const [id, ...box] = values.subarray((image * m + i) * 5, (image * m + i + 1) * 5);
       if (id === -1) continue;
-      if (!Number.isInteger(id) || (id as number) < 0)
+      if (!Number.isInteger(id) || (id as number) < 0 || (id as number) >= numClasses) {
+        const range = Number.isFinite(numClasses) ? `from 0 to ${numClasses - 1}` : 'from 0';
         throw new RangeError(
-          `${where}: expected classes from 0, or −1 for padding, got ${id} for object ${i} of ` +
+          `${where}: expected classes ${range}, or −1 for padding, got ${id} for object ${i} of ` +
             `image ${image}`,
         );
+      }
       ids.push(id as number);
       boxes.push(...box);
     }

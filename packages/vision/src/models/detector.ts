@@ -29,6 +29,8 @@ export interface DetectorOutputs {
 export interface Detector extends ModuleLike {
   /** [x1, y1, x2, y2] of all anchors, as fractions of the image. */
   readonly anchors: Float32Array;
+  /** Number of classes without the background. */
+  readonly numClasses?: number;
   forward(images: tf.Tensor): DetectorOutputs;
 }
 
@@ -49,7 +51,10 @@ export function ssdLoss(
 ): (outputs: DetectorOutputs, labels: tf.Tensor | MultiboxTarget) => tf.Scalar {
   return ({ classes, offsets }, labels) =>
     tf.tidy(() => {
-      const target = isTensor(labels) ? multiboxTarget(detector.anchors, labels, options) : labels;
+      const numClasses = classes.shape[2] - 1;
+      const target = isTensor(labels)
+        ? multiboxTarget(detector.anchors, labels, { ...options, numClasses })
+        : labels;
       // [batch, anchors, classes + 1]
       const wanted = tf.oneHot(target.classes as tf.Tensor2D, classes.shape[2]);
       const logProbs = tf.logSoftmax(classes);
@@ -70,13 +75,19 @@ export function ssdLoss(
  */
 export function targetLoader(
   loader: VisionLoader,
-  detector: Pick<Detector, 'anchors'>,
+  detector: Pick<Detector, 'anchors' | 'numClasses'>,
   options: AssignOptions = {},
 ): VisionLoader<MultiboxTarget> {
   const { numSamples, numBatches, batchSize, inputShape, classNames, numClasses } = loader;
+  if (numClasses > (detector.numClasses ?? numClasses)) {
+    throw new RangeError(
+      `[vision] targetLoader: expected a detector of at least ${numClasses} classes for this ` +
+        `loader, got one of ${detector.numClasses}; build it with "numClasses" ${numClasses}`,
+    );
+  }
   async function* batches() {
     for await (const { features, labels } of loader) {
-      const target = multiboxTarget(detector.anchors, labels, options);
+      const target = multiboxTarget(detector.anchors, labels, { ...options, numClasses });
       labels.dispose();
       yield { features, labels: target };
     }

@@ -65,6 +65,7 @@ const WHERE = '[vision] TinySSD';
 export class TinySSD extends nn.Module implements Detector {
   /** [x1, y1, x2, y2] of all anchors, as fractions of the image. */
   readonly anchors: Float32Array;
+  readonly numClasses: number;
   readonly blocks: readonly nn.Sequential[];
   readonly classHeads: readonly nn.Conv2d[];
   readonly boxHeads: readonly nn.Conv2d[];
@@ -83,6 +84,7 @@ export class TinySSD extends nn.Module implements Detector {
     const maps = mapsOf(inputShape, baseFilters.length, filters.length);
     checkSizes(sizes, maps.length);
     this.#options = options;
+    this.numClasses = numClasses;
     this.anchors = concatenated(
       maps.map((shape, i) => multiboxPrior(shape, { sizes: sizes[i] as number[], ratios })),
     );
