@@ -32,6 +32,7 @@ if (values.help) {
 const number = (name: keyof typeof DEFAULTS) => Number(values[name]);
 const [out, weights] = [String(values.out), String(values.weights)];
 
+if (!values.content || !values.style) throw new Error('name images: --content FILE --style FILE');
 await tryGpu();
 const content = await vision.readImage(String(values.content));
 const style = await vision.readImage(String(values.style));

@@ -132,4 +132,11 @@ describe('decodeImage', () => {
     bomb.writeUInt32BE(60_000, 20);
     await expect(decodeImage(await write('bomb.png', bomb), 3)).rejects.toThrow(DataError);
   });
+
+  it.each([
+    ['an empty path', ''],
+    ['no path', undefined],
+  ])('refuses %s', async (_, file) => {
+    await expect(decodeImage(file as string, 3)).rejects.toThrow('expected the path of an image');
+  });
 });

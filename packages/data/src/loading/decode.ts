@@ -3,6 +3,7 @@
  * `Image.open(file).convert('RGB')`, or `convert('L')`.
  */
 import { readFile, stat } from 'node:fs/promises';
+import { formatValue } from '@deepend/core';
 import { DataError, reason } from '../errors';
 import type { ImageShape } from '../types';
 import { decodeBitmap } from './bitmaps';
@@ -31,9 +32,15 @@ const MAX_PIXELS = 178_956_970;
  * CMYK becomes RGB by Pillow's formula. 16-bit images keep their upper 8 bits (Pillow does so for
  * color, but makes bright gray values white). Color profiles and the camera's orientation are
  * ignored.
+ * @throws TypeError for a path that is no string, or an empty one
  * @throws DataError when the file cannot be read, is not an image, or is damaged or truncated
  */
 export async function decodeImage(path: string, channels: 1 | 3): Promise<DecodedImage> {
+  if (typeof path !== 'string' || path === '') {
+    throw new TypeError(
+      `[data] decodeImage: expected the path of an image, got ${formatValue(path)}; name a file`,
+    );
+  }
   const file = await readImageFile(path);
   try {
     return await decode(file, channels);
