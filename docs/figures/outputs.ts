@@ -42,6 +42,8 @@ const WORDS = {
     wordModel: ['epoch', 'perplexity, training', 'perplexity, validation', 'minutes'],
     textRuns: ['model', 'epochs', 'loss', 'minutes', 'command'],
     testAccuracy: 'test accuracy',
+    segmentation: ['U-Net', 'epochs', 'test mean IoU', 'minutes', 'command'],
+    segmentationRows: ['four classes', 'ten classes'],
     textSummary: ['section (en)', 'model', 'epochs', 'reached', 'minutes', 'command'],
     perplexity: 'perplexity',
     validation: 'on validation',
@@ -61,6 +63,8 @@ const WORDS = {
     wordModel: ['迭代周期', '困惑度，训练集', '困惑度，验证集', '分钟'],
     textRuns: ['模型', '迭代周期', '损失', '分钟', '命令'],
     testAccuracy: '测试准确率',
+    segmentation: ['U-Net', '迭代周期', '测试集平均交并比', '分钟', '命令'],
+    segmentationRows: ['四个类别', '十个类别'],
     textSummary: ['章节（英文版）', '模型', '迭代周期', '结果', '分钟', '命令'],
     perplexity: '困惑度',
     validation: '（验证集）',
@@ -226,6 +230,20 @@ function textRuns(language: Language, runs: Readonly<Record<string, string>>): s
   return `${aligned([[...columns], ...rows])}\n\n${fenced(texts.join('\n'))}`;
 }
 
+/** The mean IoU that examples/vision/segmentation.ts reaches. */
+function segmentation(language: Language): string {
+  const names = ['segmentation', 'segmentation-ten'];
+  const rows = names.map((name, i) => {
+    const { history, command } = siteRun(name);
+    const iou = Number(history.at(-1)?.metrics?.meanIou);
+    const seconds = history.reduce((sum, epoch) => sum + epoch.seconds, 0);
+    const title = WORDS[language].segmentationRows[i] ?? '';
+    const minutes = (seconds / 60).toFixed(1);
+    return [title, `${history.length}`, iou.toFixed(3), minutes, `\`${command}\``];
+  });
+  return aligned([[...WORDS[language].segmentation], ...rows]);
+}
+
 /** The perplexities of the language model of words, epoch by epoch, and how the run was made. */
 function wordModel(language: Language): string {
   const { history, command } = siteRun('word-language-model');
@@ -319,6 +337,7 @@ export const OUTPUTS: readonly Output[] = [
     textRuns(language, { 'skip-gram': 'word-vectors' }),
   ),
   output('book/nlp-pretraining', 'bert', (language) => textRuns(language, { BERT: 'bert' })),
+  output('book/computer-vision', 'segmentation', segmentation),
   output('vision', 'detection', (language) => textRuns(language, { TinySSD: 'detection' })),
   output('book/nlp-applications', 'inference', (language) =>
     textRuns(language, { DecomposableAttention: 'inference' }),

@@ -5,21 +5,12 @@
  */
 import { parseArgs } from 'node:util';
 import * as tf from '@tensorflow/tfjs-core';
-import {
-  crossEntropy,
-  datasets,
-  metrics,
-  saveRun,
-  schedules,
-  showImages,
-  train,
-  tryGpu,
-  vision,
-} from 'deepend';
+import { datasets, metrics, nn, plots, saveRun, schedules, train, tryGpu, vision } from 'deepend';
 
 const DEFAULTS = {
-  classes: 't-shirt,trouser,bag,ankle boot', // or all ten, with more scenes and epochs
-  train: 1000, // scenes; a fifth as many for the test
+  classes: 't-shirt,trouser,bag,ankle boot', // or all
+  channels: 8, // of the largest feature maps
+  train: 1000, // scenes of an epoch; a fifth as many for the test
   'batch-size': 16,
   lr: 0.004,
   epochs: 6,
@@ -39,15 +30,18 @@ if (values.help) {
 const number = (name: keyof typeof DEFAULTS) => Number(values[name]);
 const [seed, numEpochs, out] = [number('seed'), number('epochs'), String(values.out)];
 const device = await tryGpu();
+const classes = values.classes === 'all' ? {} : { classes: String(values.classes).split(',') };
 const [trainIter, testIter] = await datasets.fashionScenes(number('batch-size'), {
-  ...{ target: 'masks', classes: String(values.classes).split(',') },
-  ...{ numTrain: number('train'), numTest: number('train') / 5, seed },
+  ...{ target: 'masks', numTrain: number('train'), numTest: number('train') / 5, seed },
+  ...{ fresh: true, ...classes }, // new scenes in each epoch
 });
-const numClasses = trainIter.classNames.length;
-const net = new vision.UNet({ numClasses, channels: [8, 16, 32, 64], seed });
-await train(net, trainIter, testIter, {
+const [numClasses, first] = [trainIter.classNames.length, number('channels')];
+const channels = [first, 2 * first, 4 * first, 8 * first];
+const net = new vision.UNet({ numClasses, channels, seed });
+const example = tf.zeros([number('batch-size'), ...trainIter.inputShape]);
+await train(nn.compile(net, example), trainIter, testIter, {
   ...{ numEpochs, lr: schedules.cosine({ lr: number('lr') }), optimizer: 'adam', seed, device },
-  ...{ loss: crossEntropy(), metrics: [metrics.meanIou()] },
+  metrics: [metrics.meanIou()],
   callbacks: [saveRun(out, {}, { overwrite: true })],
 });
 
@@ -60,6 +54,6 @@ for await (const { features, labels } of testIter) {
   const rows = [features, colors(labels), colors(predicted)].map((images) =>
     tf.slice(images, 0, 8),
   );
-  await (await showImages(tf.concat(rows), 3, 8)).save(`${out}/masks.png`);
+  await (await plots.showImages(tf.concat(rows), 3, 8)).save(`${out}/masks.png`);
   break;
 }
