@@ -92,6 +92,16 @@ it.each<[string, () => unknown, string]>([
   expect(make).toThrow(message);
 });
 
+it('gives a function of initial values the true shape', () => {
+  const shapes: number[][] = [];
+  const init = (shape: readonly number[]) => {
+    shapes.push([...shape]);
+    return tf.zeros([...shape]);
+  };
+  new nn.LazyConvTranspose2d(4, 2, { init }).forward(images());
+  expect(shapes).toEqual([[3, 4, 2, 2]]);
+});
+
 it('draws the numbers of an option "seed"', () => {
   const net = new nn.LazyLinear(4, { seed: 5 });
   net.forward(rows());

@@ -73,12 +73,13 @@ export const argumentsOf = (features: Tensors): Tensors[] =>
  * its own mode back; after a promise, when that settles.
  */
 export function inMode<T>(module: ModuleLike, training: boolean, work: () => T): T {
-  const modes = module.namedModules().map(([, one]) => [one, one.training] as const);
-  const own = module.training; // a compiled module is not among the modules inside
-  const restore = () => {
-    module.train(own);
-    for (const [one, before] of modes) (one as { training: boolean }).training = before;
-  };
+  const inside = module.namedModules().map(([, one]) => one);
+  const all: { training: boolean }[] = [module, ...inside]; // a compiled one is not inside itself
+  const modes = all.map((one) => one.training);
+  const restore = () =>
+    all.forEach((one, i) => {
+      one.training = modes[i] as boolean;
+    });
   module.train(training);
   let result: T;
   try {

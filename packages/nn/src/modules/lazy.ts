@@ -8,6 +8,7 @@ import { checkTensor } from './checks';
 import { Conv1d, Conv2d, ConvTranspose2d } from './conv';
 import { Linear } from './linear';
 import { BatchNorm1d, BatchNorm2d } from './norm';
+import type { WeightOptions } from './seeded';
 
 /** A class whose first argument is the last axis of its inputs. */
 type Sized<Args extends unknown[], Made extends Module = Module> = new (
@@ -53,7 +54,10 @@ function reseeded<Args extends unknown[]>(Made: Sized<Args>, args: Args): Args {
   const count = NUMBERS.get(Made) ?? 0;
   if (count === 0) return args; // normalization draws none
   const all: unknown[] = args;
-  return [...all.slice(0, count), { ...(all[count] as object), seed: 0 }] as Args;
+  const options = all[count] as WeightOptions | undefined;
+  // A function of initial values may expect the true size.
+  const init = typeof options?.init === 'function' ? { init: 'zeros' } : {};
+  return [...all.slice(0, count), { ...options, ...init, seed: 0 }] as Args;
 }
 
 /** Arguments between the size and the options of classes that draw numbers. */
