@@ -130,16 +130,22 @@ describe.skipIf(noBrowser)(`the dashboard's page (${noBrowser ?? 'in Chromium'})
     expect(await section.isVisible()).toBe(false);
     await fs.outputJson(at('sweep', 'search.json'), { scheduler: { name: 'asha' } });
     await fs.writeFile(at('sweep', 'results.jsonl'), jsonl([result(0, 0.5)]));
-    const says = async (text: string) =>
-      (await section.locator('p').first().textContent()) === text;
-    await until(() =>
-      says(
-        'asha · 1 trial · 1 result · least error 0.5000 with budget 1: lr 0.1, name <b>bold</b>',
-      ),
-    );
+    const line = async () => (await section.locator('p').first().textContent()) ?? '';
+    const start =
+      /^asha · 1 trial · 1 result · last result today \S.* · least error 0.5 with budget 1: /;
+    await until(async () => start.test(await line()));
+    expect(await line()).toMatch(/: lr 0.1, name <b>bold<\/b>$/);
     await until(async () => (await section.locator('figure').count()) === 3);
+    const figure = await section.locator('figure').last().elementHandle();
     await fs.appendFile(at('sweep', 'results.jsonl'), jsonl([result(1, 0.25)]));
     await until(async () => (await points('errors of configurations')).length === 2);
+    expect(await figure?.evaluate((node) => node.isConnected)).toBe(true); // without a flicker
+    // As many results as before, and others: a search that was started again.
+    await fs.writeFile(at('sweep', 'results.jsonl'), jsonl([result(0, 0.75), result(1, 0.125)]));
+    await until(async () => (await line()).includes('least error 0.125'));
+    const isDrawn = async () =>
+      (await points('errors of configurations')).some(([, , label]) => label.includes('0.125'));
+    await until(isDrawn);
     expect(faults).toEqual([]);
     await fs.remove(at('sweep'));
     await until(async () => !(await section.isVisible()));
@@ -241,6 +247,9 @@ describe.skipIf(noBrowser)(`the dashboard's page (${noBrowser ?? 'in Chromium'})
       steps: [{ ended: 'failed', reason: name }],
     });
     await fakeRun(at('🐳 Größe 尺寸'), { epochs: 2 });
+    await fs.outputJson(at(name, 'search.json'), { scheduler: { name } });
+    const tried = { trial: 0, budget: 1, error: 0.5, seconds: 1, config: { [name]: 1, b: name } };
+    await fs.writeFile(at(name, 'results.jsonl'), jsonl([tried]));
     await sharp({ create: { width: 4, height: 4, channels: 3, background: '#888' } })
       .png()
       .toFile(at(name, `${name}.png`));
@@ -254,6 +263,9 @@ describe.skipIf(noBrowser)(`the dashboard's page (${noBrowser ?? 'in Chromium'})
     await until(async () => (await page.locator('#pictures img').count()) === 1);
     expect(await row(name).locator('th').textContent()).toBe(name);
     expect(await page.locator('#differences').textContent()).toContain(name);
+    await until(async () => (await page.locator('#searches figure').count()) === 3);
+    expect(await page.locator('#searches h3').textContent()).toBe(name);
+    expect(await page.locator('#searches p').first().textContent()).toContain(`b ${name}`);
     expect(await page.locator('img').count()).toBe(1);
     expect(faults).toEqual([]);
   });

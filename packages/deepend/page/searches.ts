@@ -2,13 +2,14 @@
 import { SEARCH_CHARTS, type SearchChart, type SearchSummary } from '../src/dashboard/types';
 import { availableWidth, ChartPlace, fetchText } from './chart-place';
 import { byId, element, setText, throttled } from './dom';
+import { moment } from './format';
 
 interface Shown {
   readonly section: HTMLElement;
   readonly title: HTMLElement;
   readonly line: HTMLElement;
   readonly charts: ReadonlyMap<SearchChart, ChartPlace>;
-  /** How many results the charts show, and their width. */
+  /** What the charts show, and their width. */
   drawn: string;
 }
 
@@ -64,11 +65,11 @@ export class SearchesView {
 
   async #draw(): Promise<void> {
     if (document.hidden) return; // drawn when it is looked at again
-    for (const { id, results } of this.#searches) {
+    for (const { id, results, lastResult } of this.#searches) {
       const shown = this.#shown.get(id);
       if (!shown) continue;
       const width = String(availableWidth(shown.section.querySelector('.grid')));
-      const state = `${results} ${width}`;
+      const state = `${results} ${lastResult} ${width}`;
       if (shown.drawn === state) continue;
       for (const [kind, place] of shown.charts)
         place.put(await fetchText(`search?${new URLSearchParams({ search: id, kind, width })}`));
@@ -79,16 +80,19 @@ export class SearchesView {
 
 const counted = (count: number, noun: string) => `${count} ${noun}${count === 1 ? '' : 's'}`;
 
-function lineOf({ scheduler, trials, results, failures, best }: SearchSummary): string {
+function lineOf({ scheduler, best, ...search }: SearchSummary): string {
+  const { trials, results, failures, cut, lastResult } = search;
   const failed = failures > 0 ? [`${failures} failed`] : [];
+  const last = lastResult === null ? [] : [`last result ${moment(lastResult)}`];
   const found = best
-    ? [`least error ${best.error.toFixed(4)} with budget ${best.budget}: ${best.config}`]
+    ? [
+        `least error ${Number(best.error.toPrecision(4))} with budget ${best.budget}: ${best.config}`,
+      ]
     : [];
   return [
     scheduler ?? '–',
     counted(trials, 'trial'),
-    counted(results, 'result'),
-    ...failed,
-    ...found,
+    cut ? `the newest ${results} results` : counted(results, 'result'),
+    ...[...failed, ...last, ...found],
   ].join(' · ');
 }

@@ -66,7 +66,7 @@ export class Finder {
         if (!folder) continue;
         known.set(id, folder);
         if (folder.isRun) runs.set(id, folder.time);
-        if (folder.isSearch && searches.length < MAX_SEARCHES) searches.push(id);
+        if (folder.isSearch) searches.push(id);
         for (const name of folder.folders) below.push(id === '.' ? name : `${id}/${name}`);
       }
       const room = MAX_FOLDERS - known.size;
@@ -74,6 +74,8 @@ export class Finder {
       waiting = below.slice(0, Math.max(0, room));
     }
     this.#known = known;
+    cut ||= searches.length > MAX_SEARCHES;
+    searches.splice(MAX_SEARCHES);
     if (runs.size <= MAX_RUNS) return { runs, searches, cut };
     const newest = [...runs].sort(([, a], [, b]) => b - a).slice(0, MAX_RUNS);
     return { runs: new Map(newest), searches, cut: true };

@@ -1,4 +1,6 @@
 /** One search that is being watched: its files are read again as they change. */
+import { stat } from 'node:fs/promises';
+import path from 'node:path';
 import { bestResult, SEARCH_FILES, type SearchResult } from '@deepend/trainer';
 import { plotSearch } from '../figures/search';
 import { JsonLines } from '../run/json-lines';
@@ -7,7 +9,8 @@ import { openInside, readInside } from './confine';
 import { SEARCH_CHARTS, type SearchChart, type SearchSummary } from './types';
 
 const LARGEST_JSON = 1024 * 1024; // bytes
-const MAX_RESULTS = 5000;
+const MAX_RESULTS = 5000; // the newest ones
+const SETTLE_MS = 2000; // a file may be written twice within one tick of the file system's clock
 const ASPECT = 0.62; // height over width
 
 /** The dashboard's view of a search. Files outside the dashboard's folder are never read. */
@@ -15,6 +18,8 @@ export class LiveSearch {
   summary: SearchSummary;
   readonly #results = new JsonLines<SearchResult>(parseResult, { keep: MAX_RESULTS });
   readonly #root: string;
+  /** Inode, size and time of the files when they were last read. */
+  #mark = '';
 
   /**
    * @param root the dashboard's folder, a real path
@@ -24,27 +29,23 @@ export class LiveSearch {
     this.#root = root;
     this.summary = {
       ...place,
-      ...{ scheduler: null, trials: 0, results: 0, failures: 0, best: null },
+      ...{ scheduler: null, trials: 0, results: 0, failures: 0, cut: false },
+      ...{ lastResult: null, best: null },
     };
   }
 
   /** Reads what changed; a file that cannot be read counts as empty. */
   async refresh(): Promise<void> {
-    const { id } = this.summary;
-    const place = (name: string) => (id === '.' ? name : `${id}/${name}`);
+    const found = await Promise.all(Object.values(SEARCH_FILES).map((name) => this.#stat(name)));
+    const mark = found.map((file) => file && `${file.ino} ${file.size} ${file.mtimeMs}`).join();
+    const newest = Math.max(...found.map((file) => file?.mtimeMs ?? 0));
+    if (mark === this.#mark && Date.now() - newest > SETTLE_MS) return;
+    this.#mark = mark;
     const settings = parseObject(
-      await readInside(this.#root, place(SEARCH_FILES.settings), LARGEST_JSON),
+      await readInside(this.#root, this.#place(SEARCH_FILES.settings), LARGEST_JSON),
     );
-    const handle = await openInside(this.#root, place(SEARCH_FILES.results));
-    try {
-      if (handle) await this.#results.read(handle);
-      else this.#results.clear();
-    } catch {
-      this.#results.clear(); // the disk is gone; the next refresh reads everything again
-    } finally {
-      await handle?.close();
-    }
-    const { records } = this.#results;
+    const lastResult = await this.#readResults();
+    const { records, cut } = this.#results;
     const scheduler = isObject(settings?.scheduler) ? settings.scheduler.name : undefined;
     this.summary = {
       ...this.summary,
@@ -52,20 +53,51 @@ export class LiveSearch {
       trials: new Set(records.map(({ trial }) => trial)).size,
       results: records.length,
       failures: records.filter(({ error }) => error === null).length,
-      best: bestOf(records),
+      ...{ cut, lastResult, best: bestOf(records) },
     };
   }
 
   /** A chart as a `<figure>` element; an empty string when there is nothing to draw. */
   draw(kind: SearchChart, width: number): string {
-    const { records } = this.#results;
-    const valid = records.filter(({ error }) => error !== null);
-    const isNumber = (value: unknown) => typeof value === 'number';
-    const hasAxis =
-      kind !== 'configurations' || valid.some(({ config }) => Object.values(config).some(isNumber));
-    if (valid.length === 0 || !hasAxis) return '';
-    const height = Math.round(width * ASPECT);
-    return plotSearch(valid, { kind, width, height }).toHtmlFragment();
+    const valid = this.#results.records.filter(({ error }) => error !== null);
+    const options = { kind, width, height: Math.round(width * ASPECT) };
+    if (kind !== 'configurations')
+      return valid.length === 0 ? '' : plotSearch(valid, options).toHtmlFragment();
+    // Lines of other programs may lack a hyperparameter.
+    const [first] = valid;
+    const isNumber = (result: SearchResult, name: string) =>
+      Object.hasOwn(result.config, name) &&
+      Number.isFinite((result.config as Record<string, unknown>)[name]);
+    const parameter = Object.keys(first?.config ?? {}).find((name) =>
+      valid.every((result) => isNumber(result, name)),
+    );
+    if (parameter === undefined) return '';
+    return plotSearch(valid, { ...options, parameter }).toHtmlFragment();
+  }
+
+  #place(name: string): string {
+    const { id } = this.summary;
+    return id === '.' ? name : `${id}/${name}`;
+  }
+
+  #stat(name: string) {
+    return stat(path.join(this.#root, this.#place(name))).catch(() => undefined);
+  }
+
+  /** @returns when a result was last written, in milliseconds since 1970; null without results */
+  async #readResults(): Promise<number | null> {
+    const handle = await openInside(this.#root, this.#place(SEARCH_FILES.results));
+    try {
+      if (handle) await this.#results.read(handle);
+      else this.#results.clear();
+      return handle ? (await handle.stat()).mtimeMs : null;
+    } catch {
+      this.#results.clear(); // the disk is gone; the next refresh reads everything again
+      this.#mark = '';
+      return null;
+    } finally {
+      await handle?.close();
+    }
   }
 }
 
@@ -77,21 +109,26 @@ function bestOf(results: readonly SearchResult[]): SearchSummary['best'] {
   const best = bestResult(results);
   if (!best) return null;
   const values = Object.entries(best.config).map(([name, value]) => `${name} ${short(value)}`);
-  return { error: best.error as number, budget: best.budget, config: values.join(', ') };
+  return { error: best.error as number, budget: best.budget, config: toText(values.join(', ')) };
 }
 
-const short = (value: unknown) =>
-  typeof value === 'number' ? String(Number(value.toPrecision(4))) : (toText(value) ?? '–');
+/** A value as people read it: integers whole, other numbers with four digits. */
+function short(value: unknown): string {
+  if (typeof value === 'boolean' || Number.isInteger(value)) return String(value);
+  if (typeof value === 'number') return String(Number(value.toPrecision(4)));
+  return toText(value) ?? '–';
+}
 
 /** A result from a line; undefined for anything else. */
 function parseResult(value: unknown): SearchResult | undefined {
   if (!isObject(value) || !isObject(value.config)) return undefined;
-  const [trial, budget] = [toNumber(value.trial), toNumber(value.budget)];
-  if (trial === null || budget === null) return undefined;
+  const [trial, budget, error] = [value.trial, value.budget, value.error].map(toNumber);
+  const isValid = Number.isSafeInteger(trial) && (budget ?? 0) > 0;
+  if (!isValid || (error === null && value.error !== null)) return undefined;
   const count = (name: string) => toNumber(value[name]) ?? 0;
   return {
-    ...{ trial, budget, bracket: count('bracket'), rung: count('rung') },
-    ...{ error: toNumber(value.error), seconds: count('seconds') },
+    ...{ trial: trial as number, budget: budget as number, error: error ?? null },
+    ...{ bracket: count('bracket'), rung: count('rung'), seconds: count('seconds') },
     config: value.config as SearchResult['config'],
   };
 }

@@ -64,11 +64,15 @@ export interface SearchSummary {
   readonly trials: number;
   readonly results: number;
   readonly failures: number;
+  /** Whether there are older results, which are not counted or drawn. */
+  readonly cut: boolean;
+  /** Milliseconds since 1970. */
+  readonly lastResult: number | null;
   /** Of the largest budget so far. */
   readonly best: {
     readonly error: number;
     readonly budget: number;
-    readonly config: string;
+    readonly config: string | null;
   } | null;
 }
 

@@ -126,7 +126,7 @@ export class Watcher {
     for (const id of ids) {
       const search = this.#searches.get(id) ?? new LiveSearch(this.#root, this.#placeOf(id));
       this.#searches.set(id, search);
-      await search.refresh();
+      await search.refresh().catch(() => {}); // the others are shown
     }
     const text = JSON.stringify(this.#summaries());
     const isNew = text !== this.#sentSearches;
