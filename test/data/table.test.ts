@@ -119,10 +119,31 @@ describe('table', () => {
     expect(() => test.labels()).toThrow('expected a table with a target');
   });
 
+  it('reads a test file as the training file was written', async () => {
+    const format = { separator: '|', decimal: ',', missing: ['-1'] } as const;
+    const train = await table('a|b\n-1|1,5\n2|2,5\n3|3,5\n', format);
+    const test = await table('b|a\n-1|-1\n4,5|4\n', { like: train.select([1, 2]) });
+    expect(contents(test)).toEqual({ a: [Number.NaN, 4], b: [Number.NaN, 4.5] });
+    const other = await table('b;a\n-1;NA\n', { like: train, missing: ['NA'], separator: ';' });
+    expect(contents(other)).toEqual({ a: [Number.NaN], b: [-1] });
+  });
+
+  it('leaves out spaces around cells, between tabs too', async () => {
+    for (const separator of [',', '\t']) {
+      const read = await table(`a${separator} b\n NA ${separator} x\n1${separator}x \n`);
+      expect(contents(read)).toEqual({ a: [Number.NaN, 1], b: ['x', 'x'] });
+    }
+  });
+
   const REFUSED: [string, string, TableOptions, string][] = [
     ['a row of another length', 'a,b\n1,2\n3\n', {}, 'line 3: expected 2 cells, as in the first'],
     ['a quote without end', 'a,b\n1,"2\n3,4\n', {}, 'a quoted cell without an end'],
-    ['a quote within a cell', 'a,b\n1,"2"3\n', {}, 'line 2: expected cells, quoted or not,'],
+    [
+      'a quote within a cell',
+      'a,b\n1,"2"3\n',
+      {},
+      'line 2: expected cells, quoted or not, got a quote',
+    ],
     ['a name twice', 'a,a\n1,2\n', {}, "got 'a' twice"],
     ['no rows', 'a,b\n', {}, 'expected rows below the names, got none'],
     [
@@ -151,6 +172,7 @@ describe('table', () => {
       { target: 'y' },
       'line 3: expected a value of the target',
     ],
+    ['thousands', 'a;b\n1,500;2\n12,500;3\n', {}, 'remove the commas if they separate thousands'],
     ['an infinite number', 'a\n1\n2\n1e999\n', {}, "line 4: expected numbers in column 'a'"],
   ];
   it.each(REFUSED)('refuses %s', async (_, text, options, message) => {
@@ -179,6 +201,7 @@ describe('table', () => {
     await expect(table('area,street,alley\nlarge,Pave,\n', { like })).rejects.toThrow(
       "line 2: expected numbers in column 'area', got 'large'",
     );
+    await expect(table('')).rejects.toThrow("expected a file or a table's text, got ''");
     await expect(table(path.join(dir, 'none.csv'))).rejects.toThrow('nothing there (ENOENT)');
     await expect(table(await write(Buffer.of(0x61, 0x0a, 0xff)))).rejects.toThrow('UTF-8');
   });
@@ -202,6 +225,7 @@ describe('table', () => {
     expect(() => read.numbers('street')).toThrow("got the categories of 'street'");
     expect(() => read.column('steet')).toThrow("did you mean 'street'?");
     expect(() => read.with({ x: [1] })).toThrow("expected 4 numbers or 4 strings for 'x'");
+    expect(() => read.with({ price: [1, 2, 3, 4] })).toThrow("got the target 'price'");
   });
 });
 
@@ -284,7 +308,9 @@ describe('TableEncoder', () => {
     const kept = TableEncoder.fromJSON(JSON.parse(JSON.stringify(encoder)));
     expect(kept.transform(read)).toEqual(encoder.transform(read));
     expect(kept.featureNames).toEqual(encoder.featureNames);
-    expect(() => TableEncoder.fromJSON({} as never)).toThrow('expected what toJSON gave');
+    const damaged = { settings: {}, columns: [{ name: 'area' }] };
+    for (const state of [{}, damaged])
+      expect(() => TableEncoder.fromJSON(state as never)).toThrow('expected what toJSON gave');
   });
 
   it('refuses to transform before it has learned, other kinds, and what is no table', async () => {

@@ -53,7 +53,15 @@ describe('the design for classes (3.2)', () => {
     expect(() => new Empty().forward(tf.zeros([1, 1]))).toThrow('expected "net" or a forward');
     expect(() => new Empty().trainer).toThrow('expected a trainer of Empty, got none');
     expect(() => new d2l.DataModule().trainDataloader()).toThrow('override getDataloader(train)');
-    expect(() => new d2l.Trainer(0)).toThrow('expected maxEpochs of at least 1, got 0');
+    expect(() => new d2l.Trainer(0)).toThrow('"maxEpochs" must be an integer of at least 1, got 0');
+    const options: [new (...given: never[]) => unknown, unknown[], string][] = [
+      [d2l.Trainer, [1, { gradientClip: 1 }], '"gradientClip"; did you mean "gradientClipVal"?'],
+      [d2l.Module, [{ plotTrain: 1 }], 'there is no option "plotTrain"'],
+      [d2l.DataModule, [{ workers: 1 }], 'there is no option "workers"'],
+      [d2l.SyntheticRegressionData, [[1], 0, { sigma: 1 }], 'there is no option "sigma"'],
+    ];
+    for (const [Class, given, message] of options)
+      expect(() => new Class(...(given as never[]))).toThrow(message);
     class NoLoss extends d2l.Module {
       constructor() {
         super();

@@ -68,6 +68,13 @@ it('refuses points that do not fit, and a matrix that is no covariance', () => {
     [2, 1],
   ];
   expect(() => d2l.multivariateNormal([[0, 0], indefinite], 1)).toThrow('positive definite');
+  const lower = [
+    [1, 0],
+    [0.5, 1],
+  ];
+  expect(() => d2l.multivariateNormal([[0, 0], lower], 1)).toThrow('a symmetric covariance');
+  expect(() => d2l.multivariateNormal([[Number.NaN], [[1]]], 1)).toThrow('finite means');
+  expect(() => d2l.multivariateNormal([[0], [[Number.NaN]]], 1)).toThrow('of finite numbers');
 });
 
 it('is drawn with a band', () => {

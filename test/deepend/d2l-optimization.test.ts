@@ -54,6 +54,7 @@ describe('train2d', () => {
     // @ts-expect-error
     expect(() => d2l.train2d(() => [0, 0, 0, 0], { step: 3 })).toThrow('there is no option "step"');
     expect(() => d2l.train2d(() => [0, 0, 0, 0], { steps: 0 })).toThrow(RangeError);
+    expect(() => d2l.train2d((() => [1, 2]) as never)).toThrow('expected [x1, x2, s1, s2] of the');
     expect(() => d2l.train2d((x1, x2) => [x1 * -1e300, x2, 0, 0], { steps: 9 })).toThrow(
       /after step 2, got x1 -Infinity/,
     );

@@ -61,6 +61,13 @@ describe('the tuner of the book', () => {
   });
 
   it('refuses an error that is not finite, and other rungs', async () => {
+    const wrong = (options: object) => () => new d2l.RandomSearcher(SPACE, options);
+    expect(wrong({ sed: 1 })).toThrow('did you mean "seed"?');
+    expect(wrong({ initialConfig: { depth: 1 } })).toThrow('"initialConfig" must have a value for');
+    const rungs = { eta: 2, rMin: 4, rMax: 2 };
+    expect(() => new d2l.SuccessiveHalvingScheduler(new d2l.RandomSearcher(SPACE), rungs)).toThrow(
+      'option "rMin" must be at most rMax, 2, got 4',
+    );
     const scheduler = new d2l.BasicScheduler(new d2l.RandomSearcher(SPACE));
     const tuner = new d2l.HPOTuner(scheduler, () => Number.NaN);
     await expect(tuner.run(1)).rejects.toThrow('expected a finite error of trial 0, got NaN');

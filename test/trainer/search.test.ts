@@ -310,6 +310,7 @@ describe('search', () => {
     expect(seen[1]).toEqual([1, expect.any(Number), path.join(out, 'trials', '1')]);
   });
 
+  const both = (lr: number) => ({ lr, dropout: 0, batchSize: 32, optimizer: 'adam' as const });
   const wrong: [string, Partial<SearchOptions>, string][] = [
     ['no space', { space: {} }, 'option "space" must be domains by name'],
     [
@@ -322,6 +323,19 @@ describe('search', () => {
     ['an option', { trials: 3 } as never, 'there is no option "trials"'],
     ['workers for a function', { workers: 2 }, 'the path of a module with workers'],
     ['a module', { objective: 'absent.mjs' }, 'must be a file that exists'],
+    [
+      'more initial values than trials',
+      { scheduler: { name: 'random', numTrials: 1 }, initial: [0.1, 0.2].map(both) },
+      'at most the 1 configurations that the scheduler tries, got 2',
+    ],
+    [
+      'more initial values than a rung has',
+      {
+        scheduler: { name: 'successive-halving', minBudget: 3, maxBudget: 9 },
+        initial: [0.1, 0.2, 0.3, 0.4].map(both),
+      },
+      'at most the 3 configurations that the scheduler tries, got 4',
+    ],
     ['an initial value', { initial: [{ lr: 2 }] }, 'a value of the space for "lr", got 2'],
   ];
   it.each(wrong)('refuses %s', async (_, options, message) => {

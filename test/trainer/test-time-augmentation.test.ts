@@ -87,6 +87,17 @@ it('keeps images apart, and leaves no tensor behind', async () => {
   });
 });
 
+it('refuses one output without a sigmoid, of which softmax would make ones', async () => {
+  const flatten = tfl.layers.flatten({ inputShape: [1, 2, 1] });
+  const net = tfl.sequential({ layers: [flatten, tfl.layers.dense({ units: 1 })] });
+  const image = tf.tensor4d([1, 3], [1, 1, 2, 1]);
+  await expect(testTimeAugmentation(net, image)).rejects.toThrow('logits of two or more classes');
+  const mean = await testTimeAugmentation(net, image, { average: 'outputs' });
+  expect(mean.shape).toEqual([1, 1]);
+  tf.dispose([mean, image]);
+  net.dispose();
+});
+
 it.each([
   ['a single view', { horizontalFlip: false }, 'expected flips or a "cropSize", got neither'],
   ['a crop beyond the image', { cropSize: 3 }, 'images of at least 3 × 3, got 1 × 2'],

@@ -89,6 +89,13 @@ describe('offsets', () => {
       'one form',
     );
   });
+
+  it('refuses corners in the wrong order, and anchors without area', () => {
+    expect(() => offsetBoxes([[0, 0, 1, 1]], [[0.5, 0, 0.1, 1]])).toThrow('x1 ≤ x2 and y1 ≤ y2');
+    expect(() => offsetBoxes([[0, 0, 0, 1]], [[0, 0, 1, 1]])).toThrow(
+      'anchors with a width and a height, got [0, 0, 0, 1] at 0',
+    );
+  });
 });
 
 describe('multiboxTarget', () => {
@@ -129,6 +136,9 @@ describe('multiboxTarget', () => {
     expect(given([0.5, 0, 0, 1, 1])).toThrow('classes from 0, or −1 for padding, got 0.5');
     expect(given([0, 1, 0, 0, 1])).toThrow('boxes of image 0 of [x1, y1, x2, y2]');
     expect(given([0, 1, 0, 0])).toThrow('labels [batch, objects, 5]');
+    expect(() => multiboxTarget(anchors, [[0, 0, 0, 1, 1]] as never)).toThrow('labels [batch');
+    const labels = tf.tensor3d([[[0, 0, 0, 1, 1]]]);
+    expect(() => multiboxTarget([[0.5, 0, 0.5, 1]], labels)).toThrow('a width and a height');
     const third = tf.tensor3d([[[2, 0, 0, 1, 1]]]);
     expect(() => multiboxTarget(anchors, third, { numClasses: 2 })).toThrow(
       'expected classes from 0 to 1, or −1 for padding, got 2 for object 0 of image 0',
@@ -184,6 +194,13 @@ describe('multiboxDetection', () => {
       [0, 0.2, 0.8],
     ]);
     expect(multiboxDetection(probs, offsets, anchors)[0]?.labels).toEqual([0]);
+    for (const move of [Number.NaN, 1000]) {
+      const wild = tf.fill([1, 8], move);
+      expect(() => multiboxDetection(probs, wild, anchors)).toThrow(
+        `[vision] multiboxDetection: expected offsets of a trained detector, got ${move} for anchor 0`,
+      );
+      wild.dispose();
+    }
     expect(multiboxDetection(probs, offsets, anchors, { perClass: true })[0]?.labels).toEqual([
       0, 1,
     ]);

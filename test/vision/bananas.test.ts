@@ -108,6 +108,10 @@ describe('bananas', () => {
     await large.png().toFile(path.join(folder, 'images', '1.png'));
     await expect(readBoxFolder(folder, ['banana'])).rejects.toThrow('16 × 16 pixels, as the first');
     await expect(readBoxFolder(root, ['banana'])).rejects.toThrow('label.csv');
+    const order = await write('order', 1);
+    const file = path.join(order, 'label.csv');
+    await fs.outputFile(file, 'img_name,xmin,ymin,xmax,ymax,label\n0.png,0,0,1,1,0\n');
+    await expect(readBoxFolder(order, ['banana'])).rejects.toThrow('bring the columns into this');
     await expect(readDataBananas({ ...files, root: path.join(root, 'none') })).rejects.toThrow();
   });
 });
@@ -129,6 +133,9 @@ describe('detectionLoader', () => {
     [{ objects: [{ boxes: [[0, 0, 1, 1]], labels: [] }, data.objects[1]] }, 'a class for each'],
     [{ objects: [{ boxes: [[0, 0, 4, 4]], labels: [0] }, data.objects[1]] }, 'within the image'],
     [{ classNames: [] }, 'image 0: expected a class from 0'],
+    [{ imageShape: undefined }, 'imageShape [height, width, channels], got undefined'],
+    [{ objects: [null, data.objects[1]] }, 'a list of boxes, got null'],
+    [{ objects: [{}, data.objects[1]] }, 'a list of boxes'],
   ])('refuses %o', (given, message) => {
     const bad = { ...data, ...given } as unknown as DetectionData;
     expect(() => detectionLoader(bad, { batchSize: 1 })).toThrow(message);

@@ -181,6 +181,16 @@ describe('joint transforms', () => {
       () => joint.horizontalFlip({ ...good, boxes: [[0.5, 0, 0.2, 1]] }),
       /0 ≤ x1 < x2 ≤ 1/,
     ],
+    [
+      'a box of five numbers',
+      () => joint.horizontalFlip({ ...good, boxes: [[0, 0, 1, 1, 1] as never] }),
+      /got \[0, 0, 1, 1, 1\] as box 0/,
+    ],
+    [
+      'a label that is no class',
+      () => joint.horizontalFlip({ ...good, labels: [Number.NaN] }),
+      /expected integers from 0 as labels, got NaN for box 0/,
+    ],
     ['labels without boxes', () => joint.rotate({ ...good, labels: [1, 2] }, 5), /each of 1 boxes/],
     [
       'an image in floats',

@@ -112,6 +112,12 @@ describe("VOC's colours", () => {
     expect(() => d2l.vocLabelIndices(image, colormap2label)).toThrow(
       /\[1, 2, 3\] in row 1, column 1/,
     );
+    expect(() => label2image([1, 2, 3], [2, 2])).toThrow('each pixel of the shape [2, 2], got 3');
+    const color = { colourmap: [] } as never;
+    expect(() => label2image([0], [1, 1], color)).toThrow('no option "colourmap"');
+    expect(() => maskFromColors({ data: new Uint8Array(3), shape: [1, 1, 3] }, color)).toThrow(
+      'no option "colourmap"',
+    );
     expect(() => label2image([21], [1, 1])).toThrow(/from 0 to 20, got 21 at place 0/);
   });
 });
@@ -259,5 +265,16 @@ describe('maskLoader', () => {
     );
     expect(() => maskLoader([{ image } as never], options)).toThrow(/sample 0: expected a mask/);
     expect(() => maskLoader([], options)).toThrow(/expected at least 1 samples, got 0/);
+    const negative = { image, mask: new Int32Array(24).fill(-1) };
+    await expect(first(maskLoader([negative], options))).rejects.toThrow('got -1 in row 0');
+    await first(maskLoader([negative], { ...options, ignoreIndex: -1 }));
+  });
+
+  it.each([
+    ['mean', { mean: [0.5], std: [1, 1, 1] }, 'must be 3 numbers'],
+    ['std', { mean: [0, 0, 0], std: [1, 0, 1] }, 'must be 3 positive numbers'],
+  ])('refuses statistics of other channels, and a deviation of 0: %s', (name, normalize, text) => {
+    const work = () => maskLoader([sample], { ...options, normalize });
+    expect(work).toThrow(`option "normalize.${name}" ${text}`);
   });
 });

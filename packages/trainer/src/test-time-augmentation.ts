@@ -136,7 +136,13 @@ function predictView(
       `${WHERE}: expected a model that gives [batch, numClasses], got ${formatValue(logits.shape)}`,
     );
   }
-  if (average === 'probabilities' && !endsInProbabilities(model)) return tf.softmax(logits);
+  if (average === 'probabilities' && !endsInProbabilities(model)) {
+    if (logits.shape[1] !== 1) return tf.softmax(logits);
+    throw new RangeError(
+      `${WHERE}: expected logits of two or more classes, got [batch, 1], of which softmax makes ` +
+        'ones; pass "average: \'outputs\'"',
+    );
+  }
   return plan.outputs(logits) as tf.Tensor;
 }
 

@@ -99,10 +99,12 @@ export function gpPosterior(
   const where = '[deepend] d2l.gpPosterior';
   const { ls, noise } = checkOptions(where, GP, options);
   const all = [trainX, trainY, testX].flatMap((values) => Array.from(values));
-  if (trainX.length !== trainY.length || trainX.length === 0 || !all.every(Number.isFinite)) {
+  const bad = all.find((value) => !Number.isFinite(value));
+  if (trainX.length !== trainY.length || trainX.length === 0 || bad !== undefined) {
     throw new RangeError(
       `${where}: expected finite numbers, as many trainY as trainX, got ${trainX.length} trainX ` +
-        `and ${trainY.length} trainY, ${formatValue(all.find((value) => !Number.isFinite(value)))}`,
+        `and ${trainY.length} trainY${bad === undefined ? '' : `, with ${formatValue(bad)}`}; ` +
+        'remove what has no observation',
     );
   }
   const kernel = withDiagonal(rbfkernel(trainX, trainX, ls), noise ** 2 + JITTER);
@@ -124,13 +126,31 @@ export function gpPosterior(
 
 const SAMPLES = rule.object({ size: rule.positiveInteger(), seed: rule.seed().optional() });
 
+const ROUNDING = 1e-6; // of the largest variance
+
+/** @throws RangeError for means that are not finite, and a matrix that is not symmetric */
+function checkNumbers(where: string, mean: Numbers, cov: Rows): void {
+  const largest = Math.max(...cov.map((row, i) => Math.abs(row[i] as number)));
+  const isAsAcross = (value: number, i: number, j: number) =>
+    Math.abs(value - (cov[j]?.[i] as number)) <= ROUNDING * largest;
+  const isSymmetric = cov.every((row, i) =>
+    Array.from(row).every((value, j) => isAsAcross(value, i, j)),
+  );
+  if (isSymmetric && Array.from(mean).every(Number.isFinite)) return;
+  throw new RangeError(
+    `${where}: expected finite means and a symmetric covariance of finite numbers, got ` +
+      `${isSymmetric ? formatValue(Array.from(mean)) : 'another matrix'}; pass [mean, covariance]`,
+  );
+}
+
 /**
  * Section 18.2: samples of a multivariate normal distribution, such as functions of a Gaussian
  * process: numpy's `random.multivariate_normal`.
  * @param size number of samples
  * @param options.seed @default 0
  * @returns `[size][mean.length]`
- * @throws RangeError when `cov` is not a covariance of as many numbers as `mean`
+ * @throws RangeError when `cov` is not a covariance of as many numbers as `mean`, or a mean is not
+ *   finite
  */
 export function multivariateNormal(
   [mean, cov]: readonly [mean: Numbers, cov: Rows],
@@ -145,6 +165,7 @@ export function multivariateNormal(
         `[${cov.length}][${cov[0]?.length ?? 0}]`,
     );
   }
+  checkNumbers(where, mean, cov);
   const next = sfc32(seed);
   const uniform = () => (next() + 0.5) / 2 ** 32;
   // Box and Muller 1958

@@ -1,4 +1,5 @@
 /** The models and data of the English edition's chapters 3, 4, 6 and 7, as classes. */
+import { checkOptions, rule } from '@deepend/core';
 import {
   type ArrayData,
   getFashionMnistLabels,
@@ -27,6 +28,14 @@ export interface SyntheticRegressionOptions {
   seed?: number;
 }
 
+const SYNTHETIC = rule.object({
+  noise: rule.nonNegativeNumber().default(0.01),
+  numTrain: rule.positiveInteger().default(1000),
+  numVal: rule.positiveInteger().default(1000),
+  batchSize: rule.positiveInteger().default(32),
+  seed: rule.seed().default(0),
+});
+
 /** Section 3.3: data of y = Xw + b + ε, with a part for training and one for validation. */
 export class SyntheticRegressionData extends DataModule {
   /** `[numTrain + numVal, w.length]`. */
@@ -38,7 +47,8 @@ export class SyntheticRegressionData extends DataModule {
   declare readonly numTrain: number;
 
   constructor(w: readonly number[], b: number, options: SyntheticRegressionOptions = {}) {
-    const { noise = 0.01, numTrain = 1000, numVal = 1000, batchSize = 32, seed = 0 } = options;
+    const where = '[deepend] d2l.SyntheticRegressionData';
+    const { noise, numTrain, numVal, batchSize, seed } = checkOptions(where, SYNTHETIC, options);
     super();
     this.saveHyperparameters({ w, b, noise, numTrain, numVal, batchSize });
     [this.X, this.y] = syntheticData(w, b, numTrain + numVal, { noise, seed });

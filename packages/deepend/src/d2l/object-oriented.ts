@@ -4,7 +4,7 @@
  * cannot read the arguments of a constructor, so they are passed to `saveHyperparameters`.
  */
 import { gradientsOf, listTensors } from '@deepend/compiler';
-import { formatValue } from '@deepend/core';
+import { checkOptions, formatValue, rule } from '@deepend/core';
 import { type ArrayData, loadArray } from '@deepend/data';
 import { tryGpu } from '@deepend/device';
 import * as nn from '@deepend/nn';
@@ -75,6 +75,11 @@ export interface PlotOptions {
   plotValidPerEpoch?: number;
 }
 
+const PLOT_OPTIONS = rule.object({
+  plotTrainPerEpoch: rule.positiveNumber().default(2),
+  plotValidPerEpoch: rule.positiveNumber().default(1),
+});
+
 /** A value that a step of a module plots. */
 interface Plotted {
   readonly label: string;
@@ -98,10 +103,11 @@ export class Module extends nn.Module {
   #trainer: Trainer | undefined;
   #plotted: Plotted[] = [];
 
-  constructor({ plotTrainPerEpoch = 2, plotValidPerEpoch = 1 }: PlotOptions = {}) {
+  constructor(options: PlotOptions = {}) {
     super();
-    this.plotTrainPerEpoch = plotTrainPerEpoch;
-    this.plotValidPerEpoch = plotValidPerEpoch;
+    const checked = checkOptions('[deepend] d2l.Module', PLOT_OPTIONS, options);
+    this.plotTrainPerEpoch = checked.plotTrainPerEpoch;
+    this.plotValidPerEpoch = checked.plotValidPerEpoch;
   }
 
   /** What `saveHyperparameters` saved. */
@@ -193,6 +199,11 @@ export class Module extends nn.Module {
   }
 }
 
+const DATA_OPTIONS = rule.object({
+  root: rule.nonEmptyString('the path of a folder').optional(),
+  numWorkers: rule.integer({ min: 0 }).default(4),
+});
+
 /** Section 3.2: a base class of data, which have a loader for training and one for validation. */
 export class DataModule extends HyperParameters {
   declare readonly root: string | undefined;
@@ -202,10 +213,12 @@ export class DataModule extends HyperParameters {
 
   /**
    * @param options.root the folder of the data's files @default that of `download`
-   * @param options.numWorkers threads that load data @default 4
+   * @param options.numWorkers threads that load data, for a getDataloader of your own; loaders of
+   *   tensors need none @default 4
    */
-  constructor({ root, numWorkers = 4 }: { root?: string; numWorkers?: number } = {}) {
+  constructor(options: { root?: string; numWorkers?: number } = {}) {
     super();
+    const { root, numWorkers } = checkOptions('[deepend] d2l.DataModule', DATA_OPTIONS, options);
     this.saveHyperparameters({ root, numWorkers });
   }
 
@@ -263,6 +276,12 @@ export interface BookData {
   valDataloader(): AnyLoader | null;
 }
 
+const TRAINER_OPTIONS = rule.object({
+  maxEpochs: rule.positiveInteger(),
+  numGpus: rule.integer({ min: 0 }).default(0),
+  gradientClipVal: rule.nonNegativeNumber().default(0),
+});
+
 /** Means over an epoch by label: `train_loss`, `val_loss`, `val_acc`. */
 export type BookHistory = Readonly<Record<string, number>>[];
 
@@ -292,17 +311,10 @@ export class Trainer extends HyperParameters {
    * @param options.numGpus 1 for a GPU, if there is one (section 6.7) @default 0
    * @param options.gradientClipVal the largest norm of all gradients (section 9.5) @default 0, none
    */
-  constructor(
-    maxEpochs: number,
-    { numGpus = 0, gradientClipVal = 0 }: { numGpus?: number; gradientClipVal?: number } = {},
-  ) {
+  constructor(maxEpochs: number, options: { numGpus?: number; gradientClipVal?: number } = {}) {
     super();
-    if (!Number.isInteger(maxEpochs) || maxEpochs < 1) {
-      throw new RangeError(
-        `[deepend] d2l.Trainer: expected maxEpochs of at least 1, got ${formatValue(maxEpochs)}`,
-      );
-    }
-    this.saveHyperparameters({ maxEpochs, numGpus, gradientClipVal });
+    const given = { ...options, maxEpochs };
+    this.saveHyperparameters(checkOptions('[deepend] d2l.Trainer', TRAINER_OPTIONS, given));
   }
 
   prepareData(data: BookData): void {

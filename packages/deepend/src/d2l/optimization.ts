@@ -37,7 +37,7 @@ const OPTIONS_2D = rule.object({
  * @param trainer returns the next `[x1, x2, s1, s2]`; the states s1 and s2 begin at 0
  * @param options.steps @default 20
  * @param options.fGrad the gradient, which the trainer gets as its fifth argument @default none
- * @throws RangeError when a point is not finite
+ * @throws RangeError when a point is not finite; TypeError when the trainer returns anything else
  * @example
  * const results = d2l.train2d((x1, x2) => [x1 - 0.04 * x1, x2 - 0.8 * x2, 0, 0]);
  * await d2l.showTrace2d((x1, x2) => 0.1 * x1 ** 2 + x2 ** 2, results).save('trace.svg');
@@ -52,6 +52,12 @@ export function train2d(
   const results: Point[] = [[-5, -2]];
   for (let step = 1; step <= steps; step++) {
     state = trainer(...state, fGrad);
+    if (!Array.isArray(state) || state.length !== 4) {
+      throw new TypeError(
+        `${where}: expected [x1, x2, s1, s2] of the trainer, got ${formatValue(state)}; states ` +
+          'that it does not use are 0',
+      );
+    }
     const [x1, x2] = state;
     if (!Number.isFinite(x1) || !Number.isFinite(x2)) {
       throw new RangeError(

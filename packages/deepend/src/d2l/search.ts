@@ -59,6 +59,14 @@ export abstract class HPOSearcher {
   update(_config: HPOConfig, _error: number, _additionalInfo?: unknown): void {}
 }
 
+const WHERE_RANDOM = '[deepend] d2l.RandomSearcher';
+const RANDOM = rule.object({
+  initialConfig: rule
+    .custom<HPOConfig>((value) => typeof value === 'object' && value !== null, 'a configuration')
+    .optional(),
+  seed: rule.seed().default(0),
+});
+
 /** Section 19.2: configurations at random, the given one first. */
 export class RandomSearcher extends HPOSearcher {
   readonly #sample: () => HPOConfig;
@@ -71,10 +79,17 @@ export class RandomSearcher extends HPOSearcher {
    */
   constructor(configSpace: Space, options: { initialConfig?: HPOConfig; seed?: number } = {}) {
     super();
-    const { initialConfig, seed = 0 } = options;
+    const { initialConfig, seed } = checkOptions(WHERE_RANDOM, RANDOM, options);
     let trial = 0;
     this.#initial = initialConfig;
     this.#sample = () => spaces.sample(configSpace, seed, trial++);
+    const names = Object.keys(spaces.sample(configSpace, seed, 0));
+    if (initialConfig && Object.keys(initialConfig).sort().join() !== names.sort().join()) {
+      throw new RangeError(
+        `${WHERE_RANDOM}: option "initialConfig" must have a value for each of ` +
+          `${names.join(', ')}, got ${formatValue(initialConfig)}`,
+      );
+    }
   }
 
   override sampleConfiguration(): HPOConfig {
@@ -142,6 +157,12 @@ export class SuccessiveHalvingScheduler extends HPOScheduler {
     const checked = checkOptions('[deepend] d2l.SuccessiveHalvingScheduler', HALVING, options);
     this.#options = { prefact: 1, ...checked };
     const { eta, rMin, rMax } = checked;
+    if (rMin > rMax) {
+      throw new RangeError(
+        `[deepend] d2l.SuccessiveHalvingScheduler: option "rMin" must be at most rMax, ${rMax}, got ` +
+          `${rMin}`,
+      );
+    }
     const levels: number[] = [];
     for (let level = rMin; level < rMax; level *= eta) levels.push(level);
     this.rungLevels = [...levels, rMax];

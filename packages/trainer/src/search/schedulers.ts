@@ -70,8 +70,14 @@ const name = { name: rule.oneOf(SCHEDULER_NAMES) };
 
 const TABLE = {
   random: { rules: rule.object({ ...name, ...maxBudget, ...numTrials }), create: random },
-  'successive-halving': { rules: rule.object({ ...name, ...rungs, ...rounds }), create: halving },
-  hyperband: { rules: rule.object({ ...name, ...rungs, ...rounds }), create: hyperband },
+  'successive-halving': {
+    rules: rule.object({ ...name, ...rungs, ...rounds }),
+    create: (settings: Settings) => bracketed(halving(settings)),
+  },
+  hyperband: {
+    rules: rule.object({ ...name, ...rungs, ...rounds }),
+    create: (settings: Settings) => bracketed(hyperband(settings)),
+  },
   asha: { rules: rule.object({ ...name, ...rungs, ...numTrials }), create: asha },
 } as const;
 
@@ -93,6 +99,14 @@ export function checkScheduler(where: string, given: SchedulerName | SchedulerOp
 
 export const createScheduler = (settings: Settings): Scheduler =>
   TABLE[settings.name].create(settings) as Scheduler;
+
+/** Number of configurations that a scheduler tries. */
+export function countTrials(settings: Settings): number {
+  const { name, numTrials } = settings;
+  if (name === 'random' || name === 'asha') return numTrials;
+  const brackets = name === 'hyperband' ? hyperband(settings) : halving(settings);
+  return brackets.reduce((sum, rungs) => sum + (rungs[0]?.count ?? 0), 0);
+}
 
 /** What stands for a job: a trial has one of each rung. */
 const isJob =
@@ -135,15 +149,15 @@ interface Bracket {
   readonly rungs: readonly { readonly count: number; readonly budget: number }[];
 }
 
-function halving(settings: Settings): Scheduler {
+function halving(settings: Settings): Bracket['rungs'][] {
   const { eta, rounds } = settings;
   const budgets = rungBudgets(settings);
   const top = budgets.length - 1;
   const rungs = budgets.map((budget, k) => ({ count: eta ** (top - k), budget }));
-  return bracketed(Array.from({ length: rounds }, () => rungs));
+  return Array.from({ length: rounds }, () => rungs);
 }
 
-function hyperband(settings: Settings): Scheduler {
+function hyperband(settings: Settings): Bracket['rungs'][] {
   const { eta, rounds } = settings;
   const budgets = rungBudgets(settings);
   const most = budgets.length - 1; // s_max of the paper
@@ -154,7 +168,7 @@ function hyperband(settings: Settings): Scheduler {
       .slice(first)
       .map((budget, k) => ({ count: Math.max(1, Math.floor(trials / eta ** k)), budget }));
   });
-  return bracketed(Array.from({ length: rounds }, () => round).flat());
+  return Array.from({ length: rounds }, () => round).flat();
 }
 
 /** Brackets one after another; a worker that would wait begins the next. */

@@ -8,6 +8,7 @@ import { bestResult } from './best';
 import { type Config, checkConfig, checkSpace, type Space, sample } from './domains';
 import {
   checkScheduler,
+  countTrials,
   createScheduler,
   type Decision,
   type Job,
@@ -71,6 +72,12 @@ export async function search<S extends Space>(
   checkSpace(WHERE, space);
   for (const config of initial) checkConfig(WHERE, space, config);
   const scheduler = checkScheduler(`${WHERE}: scheduler`, checked.scheduler);
+  if (initial.length > countTrials(scheduler)) {
+    throw new RangeError(
+      `${WHERE}: option "initial" must have at most the ${countTrials(scheduler)} configurations ` +
+        `that the scheduler tries, got ${initial.length}`,
+    );
+  }
   checkObjective(objective, workers);
   const processes =
     workers > 0 ? new WorkerProcesses(objective as string | URL, workers) : undefined;

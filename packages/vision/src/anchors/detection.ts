@@ -82,6 +82,9 @@ export interface Predicted {
   readonly scores: Float32Array;
 }
 
+/** Five times the logarithm of a size's ratio; not far above it a size overflows float32. */
+const LARGEST_SIZE_OFFSET = 400;
+
 /** @returns for each image what each anchor predicts, before suppression */
 export function predictBoxes(where: string, outputs: Outputs): Predicted[] {
   const { classProbs, offsets, anchors } = outputs;
@@ -99,6 +102,14 @@ export function predictBoxes(where: string, outputs: Outputs): Predicted[] {
         `for ${n} anchors, got [${classProbs.shape.join(', ')}] and [${offsets.shape.join(', ')}]`,
     );
   const [probs, moves] = [classProbs.dataSync(), Float32Array.from(offsets.dataSync())];
+  const wild = moves.findIndex(
+    (move, i) => !Number.isFinite(move) || (i % 4 >= 2 && move > LARGEST_SIZE_OFFSET),
+  );
+  if (wild >= 0)
+    throw new RangeError(
+      `${where}: expected offsets of a trained detector, got ${moves[wild]} for anchor ` +
+        `${Math.floor(wild / 4) % n}; its training may have diverged, try a smaller "lr"`,
+    );
   return Array.from({ length: batch }, (_, image) => {
     const own = probs.subarray(image * n * classes, (image + 1) * n * classes);
     const boxes = boxesAt(flat, moves.subarray(image * n * 4, (image + 1) * n * 4));

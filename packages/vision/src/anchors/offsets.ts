@@ -18,7 +18,8 @@ const EPSILON = 1e-6;
  * @param anchors `n` boxes [x1, y1, x2, y2]
  * @param boxes `n` boxes in the same form, the one that belongs to each anchor
  * @returns `n` offsets in the same form; the caller disposes a tensor
- * @throws TypeError or RangeError for another number of boxes than anchors or another form
+ * @throws TypeError or RangeError for another number of boxes than anchors or another form, and in
+ *   arrays for x1 > x2 and an anchor without width or height
  */
 export function offsetBoxes<T extends Boxes>(anchors: T, boxes: T): BoxesLike<T> {
   return pairwise('[vision] offsetBoxes', [anchors, boxes], {
@@ -28,7 +29,10 @@ export function offsetBoxes<T extends Boxes>(anchors: T, boxes: T): BoxesLike<T>
       const size = tf.log(tf.add(tf.div(box.size, anchor.size), EPSILON));
       return tf.concat([tf.mul(center, CENTER_SCALE), tf.mul(size, SIZE_SCALE)], -1);
     },
-    array: (a, b) => offsetsOf(a, b),
+    array: (a, b) => {
+      requireArea('[vision] offsetBoxes', a);
+      return offsetsOf(a, readBoxes('[vision] offsetBoxes', b, { corners: true }));
+    },
   });
 }
 
@@ -59,6 +63,18 @@ export function offsetInverse<T extends Boxes>(anchors: T, offsets: T): BoxesLik
 function halves(boxes: tf.Tensor): { center: tf.Tensor; size: tf.Tensor } {
   const [center, size] = tf.split(boxes, 2, -1) as [tf.Tensor, tf.Tensor];
   return { center, size };
+}
+
+/** @throws RangeError for an anchor without width or height, by which offsets are divided */
+export function requireArea(where: string, anchors: Float32Array): void {
+  for (let i = 0; i < anchors.length; i += 4) {
+    const [x1 = 0, y1 = 0, x2 = 0, y2 = 0] = anchors.subarray(i, i + 4);
+    if (x1 < x2 && y1 < y2) continue;
+    throw new RangeError(
+      `${where}: expected anchors with a width and a height, got [${[x1, y1, x2, y2].join(', ')}] ` +
+        `at ${i / 4}; remove it, or take other sizes for multiboxPrior`,
+    );
+  }
 }
 
 /** `offsetBoxes` of flat arrays. */

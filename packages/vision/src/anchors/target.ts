@@ -1,11 +1,12 @@
 /**
  * Labels for anchors: which box belongs to each, its class and its offset. d2l 14.4.3, zh 13.4.3.
  */
-import { checkOptions, rule } from '@deepend/core';
+import { isTensor } from '@deepend/compiler';
+import { checkOptions, formatValue, rule } from '@deepend/core';
 import { type Tensor, type Tensor2D, tensor2d } from '@tensorflow/tfjs-core';
 import { type Boxes, readBoxes } from '../boxes/format';
 import { pairwiseIou } from '../boxes/iou';
-import { offsetsOf } from './offsets';
+import { offsetsOf, requireArea } from './offsets';
 
 export interface AssignOptions {
   /** An anchor whose IoU with a box is at least this belongs to the box. @default 0.5 */
@@ -88,7 +89,7 @@ export interface MultiboxTarget {
  * @param anchors `n` boxes [x1, y1, x2, y2], the same for all images
  * @param labels float32 `[batch, m, 5]`: class, x1, y1, x2, y2 of each object
  * @throws TypeError or RangeError for labels of another shape, classes that are not integers or not
- *   below `numClasses`, x1 > x2, and boxes in other units than the anchors
+ *   below `numClasses`, x1 > x2, an anchor without area, and boxes in other units than the anchors
  * @example
  * const { offsets, masks, classes } = multiboxTarget(anchors, batch.labels);
  */
@@ -100,11 +101,12 @@ export function multiboxTarget(
   const where = '[vision] multiboxTarget';
   const { iouThreshold = 0.5, numClasses } = checkOptions(where, TARGET_OPTIONS, options);
   const flat = readBoxes(where, anchors, { what: 'anchors', corners: true });
+  requireArea(where, flat);
   const n = flat.length / 4;
-  const [batch] = labels.shape as [number];
+  const objects = readLabels(where, labels, numClasses);
+  const batch = objects.length;
   const [offsets, masks] = [new Float32Array(batch * n * 4), new Float32Array(batch * n * 4)];
   const classes = new Int32Array(batch * n);
-  const objects = readLabels(where, labels, numClasses);
   requireSameUnit(where, flat, objects);
   objects.forEach(({ ids, boxes }, image) => {
     const assigned = assign(flat, boxes, iouThreshold);
@@ -160,11 +162,12 @@ export function readLabels(
   labels: Tensor,
   numClasses = Number.POSITIVE_INFINITY,
 ): LabeledBoxes[] {
-  const [batch = 0, m = 0, width] = labels.shape;
-  if (labels.rank !== 3 || width !== 5)
+  const shape = isTensor(labels) ? labels.shape : undefined;
+  const [batch = 0, m = 0, width] = shape ?? [];
+  if (shape?.length !== 3 || width !== 5)
     throw new TypeError(
       `${where}: expected labels [batch, objects, 5] of class, x1, y1, x2, y2, got ` +
-        `[${labels.shape.join(', ')}]`,
+        (shape ? `[${shape.join(', ')}]` : formatValue(labels)),
     );
   const values = labels.dataSync();
   return Array.from({ length: batch }, (_, image) => {

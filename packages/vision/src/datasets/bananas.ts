@@ -107,7 +107,7 @@ interface Row {
   readonly line: number;
 }
 
-const COLUMNS = 6;
+const HEADER = ['img_name', 'label', 'xmin', 'ymin', 'xmax', 'ymax'];
 
 async function readRows(file: string): Promise<Row[]> {
   const text = await readFile(file, 'utf8').catch((cause: NodeJS.ErrnoException) => {
@@ -117,11 +117,16 @@ async function readRows(file: string): Promise<Row[]> {
     });
   });
   const lines = text.replace(/^\uFEFF/, '').split(/\r?\n/);
+  const header = lines[0]?.split(',').map((name) => name.trim()) ?? [];
+  if (header.join() !== HEADER.join()) {
+    const next = 'bring the columns into this order';
+    throw new DataError(file, `the columns ${HEADER.join()}`, `'${header.join()}'`, next);
+  }
   const rows = lines.slice(1).flatMap((content, i): Row[] => {
     if (content.trim() === '') return [];
     const [name = '', ...cells] = content.split(',');
     const numbers = cells.map((cell) => (cell.trim() === '' ? Number.NaN : Number(cell)));
-    if (name !== '' && cells.length === COLUMNS - 1 && numbers.every(Number.isFinite)) {
+    if (name !== '' && cells.length === HEADER.length - 1 && numbers.every(Number.isFinite)) {
       const [label, ...box] = numbers as [number, number, number, number, number];
       return [{ name, label, box, line: i + 2 }];
     }

@@ -86,6 +86,10 @@ function checkData(where: string, data: DetectionData): void {
       `${where}: expected { images, imageShape, objects, classNames } with images in a ` +
         `Uint8Array, got ${formatValue(data)}`,
     );
+  if (!(Array.isArray(imageShape) && imageShape.length === 3))
+    throw new TypeError(
+      `${where}: expected imageShape [height, width, channels], got ${formatValue(imageShape)}`,
+    );
   const size = imageShape[0] * imageShape[1] * imageShape[2];
   if (objects.length === 0 || images.length !== size * objects.length)
     throw new RangeError(
@@ -102,15 +106,15 @@ function checkData(where: string, data: DetectionData): void {
  * Why an image's objects are invalid.
  * @returns undefined for valid ones
  */
-export function findObjectProblem(
-  { boxes, labels }: Truth,
-  classNames: readonly string[],
-): string | undefined {
-  if (boxes?.length !== labels?.length)
-    return `expected a class for each of the ${boxes?.length} boxes, got ${labels?.length}`;
+export function findObjectProblem(truth: Truth, classNames: readonly string[]): string | undefined {
+  const { boxes, labels } = truth ?? {};
+  if (!Array.isArray(boxes))
+    return `expected { boxes, labels } with a list of boxes, got ${formatValue(truth)}`;
+  if (boxes.length !== labels?.length)
+    return `expected a class for each of the ${boxes.length} boxes, got ${labels?.length}`;
   for (const [i, box] of boxes.entries()) {
     const label = labels[i] as number;
-    const [x1, y1, x2, y2] = box;
+    const [x1, y1, x2, y2] = box ?? [];
     const shown = `[${Array.from(box ?? []).join(', ')}]`;
     if (classNames[label] === undefined)
       return `expected a class from 0 to ${classNames.length - 1}, which have names, got ${label}`;

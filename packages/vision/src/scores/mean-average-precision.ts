@@ -160,7 +160,10 @@ function checkImages(detections: readonly Detections[], truths: readonly Truth[]
     checkObjects(found, `detections of image ${i}`);
     const { scores, labels } = found;
     if (scores?.length !== labels.length || !scores.every(Number.isFinite))
-      throw new RangeError(`${WHERE}: expected a score for each of the detections of image ${i}`);
+      throw new RangeError(
+        `${WHERE}: expected a score for each of the ${labels.length} detections of image ` +
+          `${i}, got [${Array.from(scores ?? []).join(', ')}]`,
+      );
   });
   if (truths.every(({ labels }) => labels.length === 0))
     throw new RangeError(`${WHERE}: expected at least one true object, got none in all images`);

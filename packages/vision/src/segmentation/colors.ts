@@ -1,5 +1,5 @@
 /** The colours of Pascal VOC's masks: to classes, and from classes to pictures. */
-import { formatValue } from '@deepend/core';
+import { checkOptions, formatValue, rule } from '@deepend/core';
 import type { VisionImage } from '../transforms/sample';
 
 /** The classes of Pascal VOC 2012, in the order of their numbers. */
@@ -32,6 +32,16 @@ export const VOC_BOUNDARY: Rgb = [224, 224, 192];
 const colorKey = (color: ArrayLike<number>): number =>
   ((color[0] as number) << 16) | ((color[1] as number) << 8) | (color[2] as number);
 
+const isColormap = (value: unknown): value is readonly Rgb[] =>
+  Array.isArray(value) && value.length > 0 && value.every((color) => color?.length === 3);
+const colorRules = rule.object({
+  colormap: rule
+    .custom<readonly Rgb[]>(isColormap, 'a list of colours [red, green, blue] in bytes')
+    .optional(),
+  boundary: rule.integer({ min: 0, max: 255 }).optional(),
+  name: rule.string().optional(),
+});
+
 export interface MaskColorsOptions {
   /** The colour of each class. @default VOC_COLORMAP */
   colormap?: readonly Rgb[];
@@ -52,8 +62,10 @@ export interface MaskColorsOptions {
  */
 export function maskFromColors(
   { data, shape }: VisionImage,
-  { colormap = VOC_COLORMAP, boundary = 0, name = 'the mask' }: MaskColorsOptions = {},
+  options: MaskColorsOptions = {},
 ): Uint8Array {
+  const checked = checkOptions('[vision] maskFromColors', colorRules, options);
+  const { colormap = VOC_COLORMAP, boundary = 0, name = 'the mask' } = checked;
   const where = `[vision] maskFromColors: ${name}`;
   const [height = 0, width = 0, channels] = shape ?? [];
   if (channels !== 3 || data.length !== height * width * 3) {
@@ -78,20 +90,29 @@ export function maskFromColors(
  * @param mask class numbers, `[height, width]` or `[count, height, width]`
  * @param shape of the mask
  * @returns bytes `[..., height, width, 3]`, for `showImages`
- * @throws RangeError for a number that has no colour
+ * @throws RangeError for a number that has no colour, and a mask of another shape
  */
 export function label2image(
   mask: ArrayLike<number>,
   shape: readonly number[],
-  { colormap = VOC_COLORMAP, boundary = 255 }: Omit<MaskColorsOptions, 'name'> = {},
+  options: Omit<MaskColorsOptions, 'name'> = {},
 ): { data: Uint8Array; shape: number[] } {
+  const where = '[vision] label2image';
+  const { colormap = VOC_COLORMAP, boundary = 255 } = checkOptions(where, colorRules, options);
+  const size = Array.isArray(shape) ? shape.reduce((a, b) => a * b, 1) : Number.NaN;
+  if (size !== mask?.length) {
+    throw new RangeError(
+      `${where}: expected a class number for each pixel of the shape ${formatValue(shape)}, got ` +
+        `${mask?.length} numbers`,
+    );
+  }
   const data = new Uint8Array(3 * mask.length);
   for (let at = 0; at < mask.length; at++) {
     const index = mask[at] as number;
     const color = colormap[index] ?? (index === boundary ? VOC_BOUNDARY : undefined);
     if (!color) {
       throw new RangeError(
-        `[vision] label2image: expected class numbers from 0 to ${colormap.length - 1}, got ` +
+        `${where}: expected class numbers from 0 to ${colormap.length - 1}, got ` +
           `${index} at place ${at}; give a "colormap" with a colour for each class`,
       );
     }

@@ -75,8 +75,8 @@ const WHERE = '[vision] maskLoader';
  * Makes a loader of images and masks, for `train` with a loss such as `crossEntropy()`: features
  * float32 `[batch, height, width, channels]`, labels int32 `[batch, height, width]`.
  * @param samples in memory, or a source that reads each when its batch is made
- * @throws TypeError or RangeError for an unknown option, and for samples without a mask or with one
- *   of another size; each batch is refused when a mask has a class without a name
+ * @throws TypeError or RangeError for an unknown option, statistics of another number of channels,
+ *   and for samples without a mask or with one of another size; each batch is refused when a mask has a class without a name
  */
 export function maskLoader(
   samples: readonly MaskSample[] | MaskSource,
@@ -92,6 +92,7 @@ export function maskLoader(
     );
   }
   const shape = checked.inputShape ?? shapeOfFirst(samples, transforms, seed);
+  checkStatistics(normalize, shape[2]);
   const config = {
     transforms: transforms.map(({ name, options: given }) => ({ name, ...given })),
     ...{ normalize: normalize ?? null, shuffle, dropLast, seed },
@@ -117,6 +118,19 @@ export function maskLoader(
       },
     }),
   });
+}
+
+/** @throws RangeError for another number of means or deviations than channels, and for one of 0 */
+function checkStatistics(normalize: MaskLoaderOptions['normalize'], channels: number): void {
+  for (const [name, list] of Object.entries(normalize ?? {})) {
+    const isValid = name === 'mean' || list.every((value) => value > 0);
+    if (list.length === channels && isValid) continue;
+    const numbers = name === 'mean' ? 'numbers' : 'positive numbers';
+    throw new RangeError(
+      `${WHERE}: option "normalize.${name}" must be ${channels} ${numbers}, one for each channel ` +
+        `of the images, got ${formatValue(list)}`,
+    );
+  }
 }
 
 function sourceOf(samples: readonly MaskSample[] | MaskSource): MaskSource {
@@ -155,7 +169,8 @@ function checkTaken(
         `has, got ${formatValue(image.shape)}; add joint.resizeTo or joint.randomCrop`,
     );
   }
-  const bad = mask.findIndex((value) => value >= classNames.length && value !== ignoreIndex);
+  const isClass = (value: number) => value >= 0 && value < classNames.length;
+  const bad = mask.findIndex((value) => !isClass(value) && value !== ignoreIndex);
   if (bad < 0) return;
   throw new RangeError(
     `${WHERE}: sample ${number}: expected classes from 0 to ${classNames.length - 1} in the ` +

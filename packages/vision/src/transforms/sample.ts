@@ -20,12 +20,13 @@ export interface VisionSample {
   readonly mask?: Uint8Array | Int32Array;
 }
 
-const isBox = ([x1, y1, x2, y2]: Box) =>
-  0 <= x1 && x1 < x2 && x2 <= 1 && 0 <= y1 && y1 < y2 && y2 <= 1;
+const isBox = ([x1, y1, x2, y2, ...more]: Box) =>
+  more.length === 0 && 0 <= x1 && x1 < x2 && x2 <= 1 && 0 <= y1 && y1 < y2 && y2 <= 1;
 
 /**
  * @throws TypeError for an image that is not in bytes; RangeError for a mask of another size, a box
- *   outside of the image or with x1 ≥ x2 or y1 ≥ y2, and when boxes and labels differ in number
+ *   outside of the image or with x1 ≥ x2 or y1 ≥ y2, when boxes and labels differ in number, and
+ *   for a label that is no integer from 0
  */
 export function checkSample(where: string, { image, boxes, labels, mask }: VisionSample): void {
   const [height = 0, width = 0, channels = 0] = image?.shape ?? [];
@@ -51,6 +52,13 @@ export function checkSample(where: string, { image, boxes, labels, mask }: Visio
   if (labels && labels.length !== (boxes?.length ?? 0)) {
     throw new RangeError(
       `${where}: expected a label for each of ${boxes?.length ?? 0} boxes, got ${labels.length}`,
+    );
+  }
+  const wrong = labels?.findIndex((label) => !(Number.isInteger(label) && label >= 0)) ?? -1;
+  if (wrong >= 0) {
+    throw new RangeError(
+      `${where}: expected integers from 0 as labels, got ${formatValue(labels?.[wrong])} for box ` +
+        `${wrong}`,
     );
   }
 }

@@ -86,6 +86,7 @@ interface Row {
 
 async function parseRecords(file: string, text: string, separator: string): Promise<Row[]> {
   const { parse } = await import('csv-parse/sync'); // most programs read no tables
+  const isBlank = separator.trim() === '';
   try {
     const records = parse(text, {
       bom: true,
@@ -93,16 +94,17 @@ async function parseRecords(file: string, text: string, separator: string): Prom
       info: true,
       relax_column_count: true, // their number is checked here
       skip_empty_lines: true,
-      trim: separator.trim() !== '', // or the separator itself would be trimmed
+      trim: !isBlank, // or the separator itself would be trimmed
     }) as unknown as { record: string[]; info: { lines: number } }[];
-    return records.map(({ record, info }) => ({ cells: record, line: info.lines }));
+    const trimmed = (cells: string[]) => (isBlank ? cells.map((cell) => cell.trim()) : cells);
+    return records.map(({ record, info }) => ({ cells: trimmed(record), line: info.lines }));
   } catch (cause) {
     const { code = '', lines = 1 } = cause as CsvError & { lines?: number };
     const got = code.startsWith('CSV_QUOTE_NOT_CLOSED')
       ? 'a quoted cell without an end'
       : 'a quote within a cell';
     const next = 'write a quote in a quoted cell twice, or correct "separator"';
-    throw new DataError(`${file}, line ${lines}`, 'cells, quoted or not,', got, next, { cause });
+    throw new DataError(`${file}, line ${lines}`, 'cells, quoted or not', got, next, { cause });
   }
 }
 

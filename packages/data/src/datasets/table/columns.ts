@@ -30,6 +30,9 @@ const PATTERNS = {
   ',': /^[+-]?(\d+,?\d*|,\d+)(e[+-]?\d+)?$/i,
 };
 
+/** `1,500` is more often fifteen hundred than one and a half. */
+const THOUSANDS = /^[+-]?\d{1,3}(,\d{3})+$/;
+
 /** @returns NaN for anything but a finite number in decimal digits */
 function toNumber(cell: string, decimal: '.' | ','): number {
   const trimmed = cell.trim();
@@ -66,7 +69,12 @@ export function readColumn(
   if (kind === 'numeric') throw fail(numbers, add);
   const given = texts.filter((text) => !isMissing(text));
   if (rules.decimal === '.' && given.every((text) => !Number.isNaN(toNumber(text, ','))))
-    throw fail(numbers, 'pass "decimal: \',\'", or name the column in "categorical"');
+    throw fail(
+      numbers,
+      given.every((text) => THOUSANDS.test(text.trim()))
+        ? 'remove the commas if they separate thousands; if they are decimal marks, pass "decimal: \',\'"'
+        : 'pass "decimal: \',\'", or name the column in "categorical"',
+    );
   const share = values.filter((value) => !Number.isNaN(value)).length / given.length;
   if (share > 0.5)
     throw fail(

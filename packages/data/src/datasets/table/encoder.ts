@@ -152,7 +152,7 @@ export class TableEncoder {
 
   /** An encoder of what `toJSON` gave. @throws TypeError for anything else */
   static fromJSON(state: EncoderState): TableEncoder {
-    if (!Array.isArray(state?.columns) || typeof state.settings !== 'object') {
+    if (!Array.isArray(state?.columns) || !state.columns.every(isLearned)) {
       throw new TypeError(
         '[data] TableEncoder.fromJSON: expected what toJSON gave, { settings, columns }, got ' +
           formatValue(state),
@@ -170,6 +170,14 @@ export class TableEncoder {
         'fit(trainingTable) first',
     );
   }
+}
+
+/** Whether it is a column as `fit` makes one. */
+function isLearned(column: Partial<LearnedColumn> | null): boolean {
+  if (column?.kind === 'categorical')
+    return Array.isArray((column as LearnedCategorical).categories);
+  const { mean, std, fill } = (column ?? {}) as LearnedNumeric;
+  return column?.kind === 'numeric' && [mean, std, fill].every(Number.isFinite);
 }
 
 function requireTable(method: string, table: unknown): void {

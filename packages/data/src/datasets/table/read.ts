@@ -3,7 +3,7 @@ import { checkOptions, formatValue, rule } from '@deepend/core';
 import { DataError } from '../../errors';
 import { type Cells, readCells } from './cells';
 import { type AnyColumn, type CellRules, isMissingAt, readColumn } from './columns';
-import { hint, Table } from './table';
+import { hint, Table, type TableFormat } from './table';
 
 export interface TableOptions {
   /** The column to learn: numbers, or classes if "categorical" names it too. @default none */
@@ -29,7 +29,8 @@ export interface TableOptions {
   header?: boolean;
   /**
    * A table whose columns this one must have, in any order and of the same kinds: the training part
-   * for a test file. Its target may be absent. Stands for all options about columns.
+   * for a test file. Its target may be absent. Stands for all options about columns, and gives the
+   * defaults of `missing`, `separator`, `decimal` and `header`.
    * @default none, the columns are found out
    */
   like?: Table;
@@ -74,16 +75,26 @@ interface Roles {
  */
 export async function table(source: string, options: TableOptions = {}): Promise<Table> {
   const checked = checkOptions(WHERE, OPTIONS, options) as TableOptions;
-  if (typeof source !== 'string')
+  if (typeof source !== 'string' || source === '')
     throw new TypeError(`${WHERE}: expected a file or a table's text, got ${formatValue(source)}`);
-  const { like, decimal = '.', missing = MISSING, header = true } = checked;
-  const { separator = decimal === ',' ? ';' : undefined } = checked;
+  const { like } = checked;
+  const format = formatOf(checked);
+  const { separator, decimal, missing, header } = format;
   if (separator === decimal)
     throw new RangeError(`${WHERE}: expected a separator other than the decimal mark '${decimal}'`);
   checkRoles(checked);
   const cells = await readCells(source, { separator, header });
   const rules: CellRules = { missing: new Set(missing), decimal };
-  return like ? readLike(cells, rules, like) : readNew(cells, rules, checked);
+  return like ? readLike(cells, rules, like) : readNew(cells, rules, { ...checked, format });
+}
+
+/** How the file is written: as the options say, or else as the training part's file was. */
+function formatOf({ like, ...given }: TableOptions): TableFormat {
+  const { format } = like?.schema ?? {};
+  const { decimal = format?.decimal ?? '.' } = given;
+  const { separator = format?.separator ?? (decimal === ',' ? ';' : undefined) } = given;
+  const { missing = format?.missing ?? MISSING, header = format?.header ?? true } = given;
+  return { decimal, separator, missing, header };
 }
 
 /** @throws RangeError for options that contradict each other */
@@ -108,8 +119,12 @@ function checkRoles({ like, ...options }: TableOptions): void {
   }
 }
 
-function readNew(cells: Cells, rules: CellRules, options: TableOptions): Table {
-  const { target, id, ignore = [], categorical = [], numeric = [] } = options;
+function readNew(
+  cells: Cells,
+  rules: CellRules,
+  options: TableOptions & { readonly format: TableFormat },
+): Table {
+  const { target, id, ignore = [], categorical = [], numeric = [], format } = options;
   const named = { target: [target], id: [id], ignore, categorical, numeric };
   for (const [option, list] of Object.entries(named)) {
     const absent = list.find((name) => name !== undefined && !cells.names.includes(name));
@@ -123,7 +138,7 @@ function readNew(cells: Cells, rules: CellRules, options: TableOptions): Table {
     if (categorical.includes(name)) return 'categorical';
     return numeric.includes(name) || name === target ? 'numeric' : undefined;
   };
-  return build(cells, rules, { roles: { target, id, ignore, kindOf } });
+  return build(cells, rules, { roles: { target, id, ignore, kindOf }, format });
 }
 
 /** Reads a table with the columns of another one. */
@@ -151,7 +166,7 @@ function readLike(cells: Cells, rules: CellRules, like: Table): Table {
     ignore,
     kindOf: (name: string) => kinds.get(name),
   };
-  return build(cells, rules, { roles, like });
+  return build(cells, rules, { roles, like, format: like.schema.format });
 }
 
 const list = (all: readonly string[]): string =>
@@ -161,7 +176,7 @@ const list = (all: readonly string[]): string =>
 function build(
   cells: Cells,
   rules: CellRules,
-  { roles, like }: { roles: Roles; like?: Table },
+  { roles, like, format }: { roles: Roles; like?: Table; format: TableFormat },
 ): Table {
   const { target: targetName, id, ignore } = roles;
   const read = (name: string) => readColumn(cells, name, { kind: roles.kindOf(name), rules });
@@ -180,7 +195,7 @@ function build(
     target,
     ids: idAt < 0 ? undefined : cells.rows.map((row) => row[idAt] as string),
     classNames: like ? knownClasses(cells, target, like) : classesOf(target),
-    schema: like?.schema ?? { ...schema, id, ignore },
+    schema: like?.schema ?? { ...schema, id, ignore, format },
   });
 }
 

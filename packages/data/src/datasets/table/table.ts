@@ -3,12 +3,22 @@ import { closest, formatValue } from '@deepend/core';
 import type { ShapedArray } from '../arrays';
 import { type AnyColumn, selectRows } from './columns';
 
+/** How a file is written. */
+export interface TableFormat {
+  readonly decimal: '.' | ',';
+  /** undefined: found in the first line. */
+  readonly separator: string | undefined;
+  readonly missing: readonly string[];
+  readonly header: boolean;
+}
+
 /** What the columns of a file are, so that another file is read in the same way. */
 export interface TableSchema {
   readonly kinds: ReadonlyMap<string, AnyColumn['kind']>;
   readonly target: string | undefined;
   readonly id: string | undefined;
   readonly ignore: readonly string[];
+  readonly format: TableFormat;
 }
 
 interface TableParts {
@@ -89,8 +99,9 @@ export class Table {
 
   /**
    * Adds columns, or replaces those of the same name: numbers (NaN is missing) or strings (null is
-   * missing), one for each row.
-   * @throws RangeError for a list of another length
+   * missing), one for each row. The target cannot be replaced: as a feature it would be learned
+   * from.
+   * @throws RangeError for a list of another length, and for the target's name
    * @example table.with({ area: table.numbers('width').map((w, i) => w * heights[i]) });
    */
   with(columns: Readonly<Record<string, ArrayLike<number> | readonly (string | null)[]>>): Table {
@@ -101,6 +112,12 @@ export class Table {
   }
 
   #newColumn(name: string, given: ArrayLike<number> | readonly (string | null)[]): AnyColumn {
+    if (name === this.schema.target) {
+      throw new RangeError(
+        `[data] Table.with: expected features, got the target '${name}'; change what labels() ` +
+          'returns, or give the feature another name',
+      );
+    }
     const values = Array.from<number | string | null>(given);
     const isNumeric = values.every((value) => typeof value === 'number');
     const isText = values.every((value) => typeof value === 'string' || value === null);
