@@ -310,7 +310,7 @@ describe('search', () => {
     expect(seen[1]).toEqual([1, expect.any(Number), path.join(out, 'trials', '1')]);
   });
 
-  const both = (lr: number) => ({ lr, dropout: 0, batchSize: 32, optimizer: 'adam' as const });
+  const both = (lr: number) => ({ lr, dropout: 0, batchSize: 32, optimizer: 'adam' }) as never;
   const wrong: [string, Partial<SearchOptions>, string][] = [
     ['no space', { space: {} }, 'option "space" must be domains by name'],
     [

@@ -203,7 +203,7 @@ describe('loadVoc', () => {
   it('refuses a crop that is larger than all images, and a folder without lists', async () => {
     await expect(loadVoc(2, [64, 64], { vocDir })).rejects.toThrow(/choose a smaller crop/);
     await expect(loadVoc(2, [8, 8], { vocDir: root })).rejects.toThrow(
-      /train\.txt: expected a list/,
+      /(train|val)\.txt: expected a list/,
     );
     const wrong = { vocDir, sed: 1 } as object;
     await expect(loadVoc(2, [8, 8], wrong)).rejects.toThrow(/did you mean "seed"\?/);

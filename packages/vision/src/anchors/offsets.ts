@@ -70,9 +70,10 @@ export function requireArea(where: string, anchors: Float32Array): void {
   for (let i = 0; i < anchors.length; i += 4) {
     const [x1 = 0, y1 = 0, x2 = 0, y2 = 0] = anchors.subarray(i, i + 4);
     if (x1 < x2 && y1 < y2) continue;
+    const box = [x1, y1, x2, y2].join(', ');
     throw new RangeError(
-      `${where}: expected anchors with a width and a height, got [${[x1, y1, x2, y2].join(', ')}] ` +
-        `at ${i / 4}; remove it, or take other sizes for multiboxPrior`,
+      `${where}: expected anchors with a width and a height, got [${box}] at ${i / 4}; remove it, ` +
+        'or take other sizes for multiboxPrior',
     );
   }
 }
