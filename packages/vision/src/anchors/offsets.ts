@@ -72,8 +72,8 @@ export function requireArea(where: string, anchors: Float32Array): void {
     if (x1 < x2 && y1 < y2) continue;
     const box = [x1, y1, x2, y2].join(', ');
     throw new RangeError(
-      `${where}: expected anchors with a width and a height, got [${box}] at ${i / 4}; remove it, ` +
-        'or take other sizes for multiboxPrior',
+      `${where}: expected anchors with a width and a height, got [${box}] at ${i / 4}; remove ` +
+        'it, or take other sizes for multiboxPrior',
     );
   }
 }
