@@ -196,7 +196,8 @@ function checkClasses(labels: tf.Tensor, numClasses: number): void {
   if (bad < 0) return;
   throw new RangeError(
     `[deepend] d2l.Classifier.loss: expected labels from 0 to ${numClasses - 1}, the outputs' ` +
-      `classes, got ${values[bad]} at ${bad}; correct the labels, or give the last layer more outputs`,
+      `classes, got ${values[bad]} at ${bad}; correct the labels, or give the last layer more ` +
+      'outputs',
   );
 }
 

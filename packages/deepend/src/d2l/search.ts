@@ -159,8 +159,8 @@ export class SuccessiveHalvingScheduler extends HPOScheduler {
     const { eta, rMin, rMax } = checked;
     if (rMin > rMax) {
       throw new RangeError(
-        `[deepend] d2l.SuccessiveHalvingScheduler: option "rMin" must be at most rMax, ${rMax}, got ` +
-          `${rMin}`,
+        '[deepend] d2l.SuccessiveHalvingScheduler: option "rMin" must be at most rMax, ' +
+          `${rMax}, got ${rMin}`,
       );
     }
     const levels: number[] = [];

@@ -76,7 +76,8 @@ const WHERE = '[vision] maskLoader';
  * float32 `[batch, height, width, channels]`, labels int32 `[batch, height, width]`.
  * @param samples in memory, or a source that reads each when its batch is made
  * @throws TypeError or RangeError for an unknown option, statistics of another number of channels,
- *   and for samples without a mask or with one of another size; each batch is refused when a mask has a class without a name
+ *   and for samples without a mask or with one of another size; each batch is refused when a mask
+ *   has a class without a name
  */
 export function maskLoader(
   samples: readonly MaskSample[] | MaskSource,

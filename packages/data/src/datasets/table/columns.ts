@@ -72,7 +72,7 @@ export function readColumn(
     throw fail(
       numbers,
       given.every((text) => THOUSANDS.test(text.trim()))
-        ? 'remove the commas if they separate thousands; if they are decimal marks, pass "decimal: \',\'"'
+        ? 'remove the commas if they separate thousands, or pass "decimal: \',\'" if they do not'
         : 'pass "decimal: \',\'", or name the column in "categorical"',
     );
   const share = values.filter((value) => !Number.isNaN(value)).length / given.length;
