@@ -159,7 +159,7 @@ export async function showObjects(
 /** Boxes may reach over the border; a pixel is far beyond this. */
 const FRACTION = 2;
 
-/** @throws RangeError for pixels in the place of fractions, and other numbers of labels or scores */
+/** @throws RangeError for pixels in the place of fractions, and surplus labels or scores */
 function checkObjects(
   where: string,
   { boxes, ...lists }: Required<ImageObjects>,
