@@ -223,6 +223,10 @@ describe('classifiers (4.3 to 4.5, 7.6)', () => {
       const each = model.loss(yHat, y, false).dataSync();
       expect(each[0]).toBeCloseTo(Math.log(1 + Math.exp(-2)), 5);
       expect(each[1]).toBeCloseTo(1000, 2); // stays finite
+      for (const label of [2, -1, 0.5])
+        expect(() => model.loss(yHat, tf.tensor1d([0, label]))).toThrow(
+          `[deepend] d2l.Classifier.loss: expected labels from 0 to 1, the outputs' classes`,
+        );
       expect(model.loss(yHat, y).dataSync()[0]).toBeCloseTo(
         500 + Math.log(1 + Math.exp(-2)) / 2,
         2,

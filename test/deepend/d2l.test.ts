@@ -57,6 +57,11 @@ describe("the book's training functions", () => {
 });
 
 describe("the book's small tools", () => {
+  it('corr2d refuses a kernel that is larger than the image', () => {
+    const wide = () => d2l.corr2d(tf.ones([3, 3]), tf.ones([2, 4]));
+    expect(() => tf.tidy(wide)).toThrow('a kernel of at most [3, 3], got [2, 4]; pad x');
+  });
+
   it('squaredLoss is half the squared difference, of the shape of what was predicted', async () => {
     const loss = d2l.squaredLoss(tf.tensor2d([[1], [4]]), tf.tensor1d([3, 4]));
     expect(loss.shape).toEqual([2, 1]);

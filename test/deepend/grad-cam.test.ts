@@ -211,6 +211,12 @@ it('draws the images under their classes', async () => {
   expect(figure.description).toBe('2 images: b; a');
 });
 
+it('refuses images of another shape than the model takes', async () => {
+  const wide = tf.zeros([1, 99, 4, 3]);
+  await expect(plots.gradCam(pooled(), wide)).rejects.toThrow("images of the model's shape");
+  wide.dispose();
+});
+
 it.each([
   ['a class that does not exist', { classes: 2 }, '"classes" below 2 for 1 images, got 2'],
   ['classes of other images', { classes: [0, 1] }, '"classes" below 2 for 1 images, got [0, 1]'],

@@ -125,6 +125,11 @@ describe("the book's functions", () => {
       [0, 1, 2],
     ]);
     expect(() => d2l.getKFoldData(2, 2, X, y)).toThrow('expected i from 0 to 1, got 2');
+    const one = { values: Float32Array.of(1), shape: [1, 1] };
+    expect(() => d2l.getKFoldData(2, 1, X, one)).toThrow('a label for each of');
+    expect(() => d2l.logRmse((x) => tf.clone(x), X, one)).toThrow('a label for each of');
+    const free = { values: Float32Array.of(0), shape: [1, 1] };
+    expect(() => d2l.logRmse((x) => tf.clone(x), one, free)).toThrow('above 0 as labels, got 0');
   });
 
   it('KaggleHouse is learned by the classes, fold by fold', async () => {

@@ -108,5 +108,10 @@ describe('showObjects', () => {
     const options = { classNames: ['bag'] };
     await expect(showObjects(batch(1), objects, options)).rejects.toThrow('a name for class 2');
     await expect(showObjects(batch(2), objects)).rejects.toThrow('objects of 2 images, got 1');
+    const pixels = [{ boxes: [[1, 1, 15, 15] as const] }];
+    await expect(showObjects(batch(1), pixels)).rejects.toThrow('pass "unit: \'pixel\'"');
+    await showObjects(batch(1), pixels, { unit: 'pixel' });
+    const surplus = [{ boxes: [[0, 0, 1, 1] as const], labels: [0, 1] }];
+    await expect(showObjects(batch(1), surplus)).rejects.toThrow('labels for the 1 boxes of image');
   });
 });

@@ -214,6 +214,15 @@ describe('trainGan', () => {
       /option "lr" must be a number above 0, or \{ discriminator, generator \}/,
     ],
     [
+      'a rate among the options of the optimizer',
+      () =>
+        trainGan(networks(), loaderOf(points(8)), {
+          ...quiet,
+          optimizer: { name: 'adam', lr: 3 } as never,
+        }),
+      /option "optimizer" has no "lr"; pass "lr" next to it/,
+    ],
+    [
       'a generator of another shape',
       () => {
         const generator = new nn.Sequential(new nn.Linear(2, 3));

@@ -325,14 +325,14 @@ describe('search', () => {
     ['a module', { objective: 'absent.mjs' }, 'must be a file that exists'],
     [
       'more initial values than trials',
-      { scheduler: { name: 'random', numTrials: 1 }, initial: [0.1, 0.2].map(both) },
+      { scheduler: { name: 'random', numTrials: 1 }, initial: [0.1, 0.2].map(both) as never },
       'at most the 1 configurations that the scheduler tries, got 2',
     ],
     [
       'more initial values than a rung has',
       {
         scheduler: { name: 'successive-halving', minBudget: 3, maxBudget: 9 },
-        initial: [0.1, 0.2, 0.3, 0.4].map(both),
+        initial: [0.1, 0.2, 0.3, 0.4].map(both) as never,
       },
       'at most the 3 configurations that the scheduler tries, got 4',
     ],

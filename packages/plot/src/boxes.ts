@@ -138,8 +138,9 @@ export async function showObjects(
     throw new RangeError(
       `${where}: expected objects of ${rasters.length} images, got ${objects?.length ?? 'none'}`,
     );
-  const drawn = objects.map(({ boxes, labels = [], scores = [] }) => {
+  const drawn = objects.map(({ boxes, labels = [], scores = [] }, image) => {
     checkBoxes(where, boxes);
+    checkObjects(where, { boxes, labels, scores }, { unit, image });
     return boxes.map((box, i) => ({
       box,
       color: colors[(labels[i] ?? i) % colors.length] as string,
@@ -153,6 +154,29 @@ export async function showObjects(
     size,
     overlay: (i, place) => overlay(drawn[i] as Drawn[], place, { unit, lineWidth }),
   });
+}
+
+/** Boxes may reach over the border; a pixel is far beyond this. */
+const FRACTION = 2;
+
+/** @throws RangeError for pixels in the place of fractions, and surplus labels or scores */
+function checkObjects(
+  where: string,
+  { boxes, ...lists }: Required<ImageObjects>,
+  { unit, image }: { unit: 'fraction' | 'pixel'; image: number },
+): void {
+  const pixels = boxes.find((box) => unit === 'fraction' && box.some((at) => at > FRACTION));
+  if (pixels)
+    throw new RangeError(
+      `${where}: expected boxes as fractions of the image, got [${pixels.join(', ')}] in ` +
+        `image ${image}; pass "unit: 'pixel'"`,
+    );
+  for (const [name, { length }] of Object.entries(lists)) {
+    if (length === 0 || length === boxes.length) continue;
+    throw new RangeError(
+      `${where}: expected ${name} for the ${boxes.length} boxes of image ${image}, got ${length}`,
+    );
+  }
 }
 
 function nameOf(where: string, label?: number, names?: readonly string[]): string {

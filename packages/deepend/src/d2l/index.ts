@@ -235,9 +235,16 @@ export async function numGpus(): Promise<number> {
 /**
  * Section 7.2: the cross-correlation of `x` `[height, width]` with a kernel `[kh, kw]`:
  * `[height − kh + 1, width − kw + 1]`.
+ * @throws RangeError for a kernel that is larger than `x`
  */
 export const corr2d = (x: tf.Tensor2D, kernel: tf.Tensor2D): tf.Tensor2D =>
   tf.tidy(() => {
+    if (kernel.shape[0] > x.shape[0] || kernel.shape[1] > x.shape[1]) {
+      throw new RangeError(
+        `[deepend] d2l.corr2d: expected a kernel of at most [${x.shape.join(', ')}], got ` +
+          `[${kernel.shape.join(', ')}]; pad x`,
+      );
+    }
     const image = tf.expandDims(x, 2) as tf.Tensor3D; // [height, width, 1]
     const filter = tf.reshape(kernel, [...kernel.shape, 1, 1]) as tf.Tensor4D; // [kh, kw, 1, 1]
     return tf.squeeze(tf.conv2d(image, filter, 1, 'valid'), [2]) as tf.Tensor2D;

@@ -163,10 +163,15 @@ export class Classifier extends Module {
     });
   }
 
-  /** Cross-entropy of logits (section 4.5): the mean, or without `averaged` that of each sample. */
+  /**
+   * Cross-entropy of logits (section 4.5): the mean, or without `averaged` that of each sample.
+   * @throws RangeError for a label that is no class
+   */
   override loss(yHat: tf.Tensor, y: tf.Tensor, averaged = true): tf.Scalar {
     const rows = asRows(yHat); // [n, numClasses]
-    const truth = tf.oneHot(tf.cast(tf.reshape(y, [-1]), 'int32'), rows.shape[1]);
+    const labels = tf.reshape(y, [-1]);
+    checkClasses(labels, rows.shape[1]);
+    const truth = tf.oneHot(tf.cast(labels, 'int32'), rows.shape[1]);
     const each = tf.neg(tf.sum(tf.mul(truth, tf.logSoftmax(rows)), 1)); // [n]
     return (averaged ? tf.mean(each) : each) as tf.Scalar;
   }
@@ -181,6 +186,19 @@ export class Classifier extends Module {
       }
     });
   }
+}
+
+/** @throws RangeError for a label of which `tf.oneHot` would make zeros, without a loss */
+function checkClasses(labels: tf.Tensor, numClasses: number): void {
+  const isClass = (label: number) => label >= 0 && label < numClasses && Number.isInteger(label);
+  const values = labels.dataSync();
+  const bad = values.findIndex((label) => !isClass(label));
+  if (bad < 0) return;
+  throw new RangeError(
+    `[deepend] d2l.Classifier.loss: expected labels from 0 to ${numClasses - 1}, the outputs' ` +
+      `classes, got ${values[bad]} at ${bad}; correct the labels, or give the last layer more ` +
+      'outputs',
+  );
 }
 
 const asRows = (x: tf.Tensor): tf.Tensor2D =>

@@ -26,8 +26,17 @@ type PriceNet = nn.Module | ((features: tf.Tensor) => tf.Tensor);
 /**
  * Section 5.7 (zh 4.10): the root of the mean squared difference of the logarithms of predicted and
  * true prices. Predictions below 1 count as 1.
+ * @throws RangeError for a price that is not above 0, and labels of another number of rows
  */
 export function logRmse(net: PriceNet, features: ShapedArray, labels: ShapedArray): number {
+  requireSameRows('logRmse', features, labels);
+  const bad = labels.values.find((price) => !(price > 0));
+  if (bad !== undefined) {
+    throw new RangeError(
+      `[deepend] d2l.logRmse: expected prices above 0 as labels, got ${bad}; it takes their ` +
+        'logarithms itself',
+    );
+  }
   return tf.tidy(() => {
     const [x, y] = [features, labels].map(({ values, shape }) => tf.tensor(values, [...shape]));
     const predicted = predictPrices(net, x as tf.Tensor);
@@ -39,6 +48,15 @@ export function logRmse(net: PriceNet, features: ShapedArray, labels: ShapedArra
 
 const predictPrices = (net: PriceNet, x: tf.Tensor): tf.Tensor =>
   typeof net === 'function' ? net(x) : (net.forward(x) as tf.Tensor);
+
+/** @throws RangeError when features and labels have another number of rows */
+function requireSameRows(name: string, X: ShapedArray, y: ShapedArray): void {
+  if (X.shape[0] === y.shape[0]) return;
+  throw new RangeError(
+    `[deepend] d2l.${name}: expected a label for each of ${X.shape[0]} rows of features, got ` +
+      `${y.shape[0]}`,
+  );
+}
 
 /** The rows of an array with a shape. */
 function rowsOf({ values, shape }: ShapedArray, rows: ArrayLike<number>): ShapedArray {
@@ -68,6 +86,7 @@ export function getKFoldData(
   i: number,
   ...[X, y]: [X: ShapedArray, y: ShapedArray]
 ): Parts {
+  requireSameRows('getKFoldData', X, y);
   const folds = foldsOf(X.shape[0] ?? 0, k, { shuffle: false });
   const fold = folds[i];
   if (fold) return partsOf(X, y, fold);

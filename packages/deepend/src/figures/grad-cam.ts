@@ -52,8 +52,8 @@ const WHERE = '[deepend] gradCam';
  * https://arxiv.org/abs/1610.02391. The score is the logit: what comes before a final softmax or
  * sigmoid, if the model's last layer is one, otherwise its output. The model is in inference mode.
  * @param features float32 `[batch, height, width, channels]`, which stay the caller's
- * @throws RangeError when the model has no such layer or class, or does not give one
- *   `[batch, numClasses]`
+ * @throws RangeError when the model has no such layer or class, takes images of another shape, or
+ *   does not give one `[batch, numClasses]`
  * @example
  * const { shape, data, classes } = await gradCam(net, features);
  */
@@ -94,7 +94,15 @@ function forwardOnce(explained: Explained, features: tf.Tensor) {
 function checkFeatures(net: LayersModel | nn.Module, features: tf.Tensor): void {
   if (!isOfModules(net) && (net.inputs.length !== 1 || net.outputs.length !== 1))
     throw new RangeError(`${WHERE}: expected a model of one input that gives [batch, numClasses]`);
-  if (features?.rank === 4) return;
+  if (features?.rank === 4) {
+    const [, ...expected] = isOfModules(net) ? [] : (net.inputs[0]?.shape ?? []);
+    const isOther = expected.some((size, i) => size !== null && size !== features.shape[i + 1]);
+    if (!isOther) return;
+    throw new RangeError(
+      `${WHERE}: expected images of the model's shape ${formatValue(expected)}, got ` +
+        `${formatValue(features.shape.slice(1))}; resize them`,
+    );
+  }
   throw new RangeError(
     `${WHERE}: expected features [batch, height, width, channels], got ` +
       `${formatValue(features?.shape)}; give one image a batch axis with expandDims(0)`,

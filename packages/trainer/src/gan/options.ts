@@ -104,6 +104,12 @@ export function checkGan(networks: GanNetworks, options: GanOptions) {
     );
   }
   const { loss = binaryCrossEntropy(), ...checked } = checkOptions(WHERE, ganRules, options);
+  if (isObject(checked.optimizer) && 'lr' in checked.optimizer) {
+    throw new TypeError(
+      `${WHERE}: option "optimizer" has no "lr"; pass "lr" next to it, for both modules or for ` +
+        'each',
+    );
+  }
   return { ...checked, loss };
 }
 
