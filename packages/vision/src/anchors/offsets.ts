@@ -68,8 +68,7 @@ function halves(boxes: tf.Tensor): { center: tf.Tensor; size: tf.Tensor } {
 /** @throws RangeError for an anchor without width or height, by which offsets are divided */
 export function requireArea(where: string, anchors: Float32Array): void {
   for (let i = 0; i < anchors.length; i += 4) {
-    const box = Array.from(anchors.subarray(i, i + 4));
-    const [x1 = 0, y1 = 0, x2 = 0, y2 = 0] = box;
+    const [x1 = 0, y1 = 0, x2 = 0, y2 = 0] = anchors.subarray(i, i + 4);
     if (x1 < x2 && y1 < y2) continue;
     const box = [x1, y1, x2, y2].join(', ');
     throw new RangeError(
