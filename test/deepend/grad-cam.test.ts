@@ -245,4 +245,15 @@ it('a heat map of 0 leaves its image, and the largest value has the colour of th
   await expect(plots.showHeatOverlay(images, { ...maps, shape: [1, 2, 2] })).rejects.toThrow(
     '[plot] showHeatOverlay: expected maps [2, height, width], one for each image, got [1, 2, 2]',
   );
+  const damaged = { ...maps, data: Array.from(maps.data, (value, i) => (i === 1 ? NaN : value)) };
+  await expect(plots.showHeatOverlay(images, damaged)).rejects.toThrow(
+    '[plot] showHeatOverlay: expected finite values, got NaN in map 0',
+  );
+});
+
+it('draws heat maps of hundreds of thousands of pixels', async () => {
+  const side = 600;
+  const image = { data: new Uint8Array(3), shape: [1, 1, 1, 3] };
+  const maps = { data: new Float32Array(side ** 2).fill(1), shape: [1, side, side] };
+  expect((await plots.showHeatOverlay(image, maps)).svg).toContain('<svg');
 });

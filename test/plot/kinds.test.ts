@@ -237,6 +237,11 @@ describe('a confusion matrix', () => {
       { classNames: ['cat', 'dog'], normalize },
     ).points.map(({ label }) => label);
 
+  it('takes hundreds of classes', () => {
+    const counts = Array.from({ length: 400 }, () => new Array<number>(400).fill(1));
+    expect(plotConfusionMatrix(counts, { normalize: false }).svg).toContain('400 classes');
+  });
+
   it('tells counts, and shares of what was asked for', () => {
     expect(labels('true')).toEqual([
       'cat correct: 8 (80%)',

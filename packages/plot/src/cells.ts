@@ -92,11 +92,11 @@ export function cellTexts(
       ...cellMiddle(matrix, box, { row, column }),
     })),
   );
-  const widest = Math.max(
-    1e-9,
-    ...texts.flatMap(({ lines }) => lines.map((line) => textWidth(line, 1))),
-  );
-  const most = Math.max(1, ...texts.map(({ lines }) => lines.length));
+  let [widest, most] = [1e-9, 1];
+  for (const { lines } of texts) {
+    most = Math.max(most, lines.length);
+    for (const line of lines) widest = Math.max(widest, textWidth(line, 1));
+  }
   const size =
     Math.floor(Math.min(TEXT, (cell.width - 4) / widest, (cell.height - 3) / (most * 1.15)) * 2) /
     2;

@@ -111,7 +111,7 @@ export function plotConfusionMatrix(counts: Matrix, settings: ConfusionMatrixOpt
     xlabel: 'predicted class',
     ylabel: 'true class',
     ...(classNames && { xticks: classNames, yticks: classNames }),
-    vlim: normalize ? [0, 1] : [0, Math.max(1, ...shown.flat())],
+    vlim: normalize ? [0, 1] : [0, shown.flat().reduce((a, b) => Math.max(a, b), 1)],
     description: rest.title ?? `Confusion matrix of ${size} classes; ${describe(counts, sums.all)}`,
     text: (cell) =>
       count(cell) === 0

@@ -34,7 +34,7 @@ const WHERE = '[plot] showHeatOverlay';
  * Draws images in gray with a heat map over each. A map is enlarged to its image (bilinear) and
  * divided by its largest value; values below 0 count as 0.
  * @param images as for `showImages`
- * @throws RangeError when the numbers of images and maps differ
+ * @throws RangeError when the numbers of images and maps differ, or a value is not finite
  */
 export async function showHeatOverlay(
   images: ImageBatch | readonly ImageBatch[],
@@ -54,6 +54,13 @@ export async function showHeatOverlay(
   const size = height * width;
   if (maps.data?.length !== count * size)
     throw new RangeError(`${WHERE}: expected ${count * size} values, got ${maps.data?.length}`);
+  const bad = Array.prototype.findIndex.call(maps.data, (value) => !Number.isFinite(value));
+  if (bad >= 0) {
+    throw new RangeError(
+      `${WHERE}: expected finite values, got ${maps.data[bad]} in map ${Math.floor(bad / size)}; ` +
+        "look for NaN in the model's weights and in the features",
+    );
+  }
   const drawn = rasters.map((raster, i) => {
     const values = Array.from({ length: size }, (_, at) => maps.data[i * size + at] ?? 0);
     return blend(raster, { values, height, width }, { cmap, opacity });
@@ -72,7 +79,7 @@ function blend(
   map: HeatMap,
   { cmap, opacity }: { cmap: ColormapName; opacity: number },
 ): Raster {
-  const largest = Math.max(...map.values);
+  const largest = map.values.reduce((most, value) => Math.max(most, value), 0);
   const result = new Uint8Array(width * height * 3);
   for (let i = 0; i < width * height; i++) {
     const y = ((Math.floor(i / width) + 0.5) * map.height) / height - 0.5;
