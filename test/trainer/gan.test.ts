@@ -231,6 +231,14 @@ describe('trainGan', () => {
       /expected the generator to make the shape of the data, \[8, 2\], got \[8, 3\]/,
     ],
     [
+      'a discriminator of two logits',
+      () => {
+        const discriminator = new nn.Sequential(new nn.Linear(2, 2));
+        return trainGan({ ...networks(), discriminator }, loaderOf(points(8)), quiet);
+      },
+      /expected the discriminator to give one logit for each of 8 samples, got \[8, 2\]/,
+    ],
+    [
       'a loader without samples',
       () =>
         trainGan(networks(), { ...loaderOf(points(8)), async *[Symbol.asyncIterator]() {} }, quiet),

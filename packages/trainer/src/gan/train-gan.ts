@@ -118,7 +118,7 @@ async function trainOneEpoch(
         totals = tf.tidy(() => {
           const shape = [size, ...latentShape]; // [batch, ...latent]
           const noise = tf.randomNormal(shape, 0, 1, 'float32', stepSeed);
-          if (count === 0) requireSameShape(networks, { real, noise });
+          if (count === 0) requireShapes(networks, { real, noise });
           const losses = withSeed(stepSeed, () => [
             discriminatorStep(
               networks,
@@ -153,13 +153,21 @@ function requireSamples(features: unknown): tf.Tensor {
   );
 }
 
-function requireSameShape(
-  { generator }: GanNetworks,
+/** The generator makes samples of the data's shape; the discriminator gives each one logit. */
+function requireShapes(
+  { generator, discriminator }: GanNetworks,
   { real, noise }: { real: tf.Tensor; noise: tf.Tensor },
 ): void {
-  // This call is for the shape: it changes no running statistics.
+  // These calls are for shapes: they change no running statistics.
   const { shape } = inMode(generator, false, () => generate(generator, noise));
-  if (shape.join() === real.shape.join()) return;
+  if (shape.join() === real.shape.join()) {
+    const logits = inMode(discriminator, false, () => generate(discriminator, real));
+    if (logits.size === real.shape[0]) return;
+    throw new RangeError(
+      `${WHERE}: expected the discriminator to give one logit for each of ${real.shape[0]} ` +
+        `samples, got [${logits.shape.join(', ')}]; let its last layer have one output`,
+    );
+  }
   throw new RangeError(
     `${WHERE}: expected the generator to make the shape of the data, [${real.shape.join(', ')}], ` +
       `got [${shape.join(', ')}]; change the generator's last layer, or "latentShape"`,
