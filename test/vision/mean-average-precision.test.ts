@@ -57,12 +57,24 @@ describe('meanAveragePrecision', () => {
     expect(meanAveragePrecision(objects, truth, { maxDetections: 1 }).map50).toBe(0);
   });
 
+  it('takes hundreds of thousands of images', () => {
+    const count = 150_000;
+    const truth = { boxes: [LEFT], labels: [0] };
+    const empty = { boxes: [], labels: [] };
+    const truths = Array.from({ length: count }, (_, i) => (i === 0 ? truth : empty));
+    const detections = truths.map(({ labels }) => (labels.length ? found([LEFT, 0, 1]) : found()));
+    expect(meanAveragePrecision(detections, truths).map50).toBe(1);
+  });
+
   it('refuses other images, bad boxes and labels, and no objects at all', () => {
     const truth = { boxes: [LEFT], labels: [0] };
     const one = found([LEFT, 0, 1]);
     expect(() => meanAveragePrecision([], [truth])).toThrow('same images, got 0 and 1');
     expect(() => meanAveragePrecision([one], [{ boxes: [], labels: [] }])).toThrow('at least one');
     expect(() => meanAveragePrecision([one], [{ ...truth, labels: [0.5] }])).toThrow('got [0.5]');
+    expect(() => meanAveragePrecision([one], [{ ...truth, labels: [2 ** 31] }])).toThrow(
+      'from 0 to 65535',
+    );
     expect(() => meanAveragePrecision([{ ...one, scores: [] }], [truth])).toThrow('a score for');
     expect(() => meanAveragePrecision([one], [{ boxes: [[1, 0, 0, 1]], labels: [0] }])).toThrow(
       'truths of image 0 of [x1, y1, x2, y2]',

@@ -264,6 +264,15 @@ describe('maskLoader', () => {
       /sample 1: expected an image of shape \[4, 6, 3\] as the first has, got \[3, 6, 3\]/,
     );
     expect(() => maskLoader([{ image } as never], options)).toThrow(/sample 0: expected a mask/);
+    const source = (mask: unknown) => ({
+      length: 1,
+      sampleAt: async () => ({ image, mask }) as typeof sample,
+    });
+    const given = { ...options, inputShape: image.shape };
+    await expect(first(maskLoader(source(new Uint8Array(20)), given))).rejects.toThrow(
+      "sample 0: expected a mask of the image's 4 × 6 pixels, got 20 values",
+    );
+    await expect(first(maskLoader(source(undefined), given))).rejects.toThrow('expected a mask');
     expect(() => maskLoader([], options)).toThrow(/expected at least 1 samples, got 0/);
     const negative = { image, mask: new Int32Array(24).fill(-1) };
     await expect(first(maskLoader([negative], options))).rejects.toThrow('got -1 in row 0');

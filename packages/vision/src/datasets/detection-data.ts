@@ -47,7 +47,7 @@ export function detectionLoader(
   const { batchSize, shuffle = true, seed = 0 } = checkOptions(WHERE, OPTIONS, options);
   checkData(WHERE, data);
   const { images, imageShape, objects, classNames } = data;
-  const most = Math.max(1, ...objects.map(({ labels }) => labels.length));
+  const most = objects.reduce((count, { labels }) => Math.max(count, labels.length), 1);
   const size = images.length / objects.length;
   return makeLoader(WHERE, {
     numSamples: objects.length,

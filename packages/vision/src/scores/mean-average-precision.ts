@@ -66,7 +66,7 @@ export function meanAveragePrecision(
     options,
   );
   checkImages(detections, truths);
-  const numClasses = 1 + Math.max(-1, ...[...truths, ...detections].map(largestLabel));
+  const numClasses = 1 + [...truths, ...detections].map(largestLabel).reduce(greater, -1);
   const thresholds = [...iouThresholds, 0.5, 0.75];
   const curves = Array.from({ length: numClasses }, (_, label) =>
     curvesOf(label, { detections, truths, thresholds, maxDetections }),
@@ -87,7 +87,8 @@ export function meanAveragePrecision(
 }
 
 const mean = (values: readonly number[]) => values.reduce((a, b) => a + b, 0) / values.length;
-const largestLabel = ({ labels }: Truth) => labels.reduce((a, b) => Math.max(a, b), -1);
+const greater = (a: number, b: number) => Math.max(a, b);
+const largestLabel = ({ labels }: Truth) => labels.reduce(greater, -1);
 
 interface Curve {
   /** Average precision. */
@@ -169,12 +170,16 @@ function checkImages(detections: readonly Detections[], truths: readonly Truth[]
     throw new RangeError(`${WHERE}: expected at least one true object, got none in all images`);
 }
 
+/** `perClass` has a place for each label up to the largest one. */
+const LARGEST_LABEL = 65_535;
+
 function checkObjects({ boxes, labels }: Truth, what: string): void {
   readBoxes(WHERE, boxes, { what, corners: true });
-  const isLabel = (label: number) => Number.isInteger(label) && label >= 0;
+  const isLabel = (label: number) =>
+    Number.isInteger(label) && label >= 0 && label <= LARGEST_LABEL;
   if (labels?.length !== boxes.length || !labels.every(isLabel))
     throw new RangeError(
-      `${WHERE}: expected ${what} with an integer from 0 as the class of each of the ` +
-        `${boxes.length} boxes, got [${Array.from(labels ?? []).join(', ')}]`,
+      `${WHERE}: expected ${what} with an integer from 0 to ${LARGEST_LABEL} as the ` +
+        `class of each of the ${boxes.length} boxes, got [${Array.from(labels ?? []).join(', ')}]`,
     );
 }

@@ -108,6 +108,7 @@ export function maskLoader(
         const taken = await Promise.all(
           Array.from(numbers, async (number) => {
             const sample = await source.sampleAt(number);
+            if (!Array.isArray(samples)) checkMaskSample(sample, number); // others are checked
             const random = uniform(seed, epoch, 1 + number); // lane 0 shuffles
             return applyJoint(sample, transforms, random) as MaskSample;
           }),
@@ -136,12 +137,16 @@ function checkStatistics(normalize: MaskLoaderOptions['normalize'], channels: nu
 
 function sourceOf(samples: readonly MaskSample[] | MaskSource): MaskSource {
   if (!Array.isArray(samples)) return samples as MaskSource;
-  samples.forEach((sample, i) => {
-    checkSample(`${WHERE}: sample ${i}`, sample);
-    if (sample.mask) return;
-    throw new TypeError(`${WHERE}: sample ${i}: expected a mask, got ${formatValue(sample.mask)}`);
-  });
+  samples.forEach(checkMaskSample);
   return { length: samples.length, sampleAt: async (index) => samples[index] as MaskSample };
+}
+
+/** @throws TypeError without a mask; RangeError for one of another size than its image */
+function checkMaskSample(sample: MaskSample, number: number): void {
+  const where = `${WHERE}: sample ${number}`;
+  checkSample(where, sample);
+  if (sample.mask) return;
+  throw new TypeError(`${where}: expected a mask, got ${formatValue(sample.mask)}`);
 }
 
 function shapeOfFirst(
