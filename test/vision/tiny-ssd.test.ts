@@ -142,6 +142,13 @@ describe('TinySSD', () => {
       'expected a detector of at least 3 classes for this loader, got one of 2',
     );
     const loss = ssdLoss(net);
+    expect(() => ssdLoss(net, { iouThreshhold: 0.4 } as never)).toThrow('"iouThreshold"?');
+    for await (const { features, labels: target } of targets) {
+      const outputs = net.forward(features);
+      const other = ssdLoss(net, { iouThreshold: 0.4 });
+      expect(() => other(outputs, target)).toThrow('give it to targetLoader');
+      tf.dispose([features, { ...target }, { ...outputs }]);
+    }
     const third = tf.tensor3d([[[2, 0, 0, 1, 1]], [[0, 0, 0, 1, 1]]]);
     expect(() => loss(net.forward(images), third)).toThrow('classes from 0 to 1');
     third.dispose();

@@ -13,14 +13,16 @@ export interface AssignOptions {
   iouThreshold?: number;
 }
 
-const OPTIONS = rule.object({ iouThreshold: rule.number({ min: 0, max: 1 }).optional() });
+export const ASSIGN_OPTIONS = rule.object({
+  iouThreshold: rule.number({ min: 0, max: 1 }).optional(),
+});
 
 export interface TargetOptions extends AssignOptions {
   /** Number of classes without the background; a label of another is an error. @default any */
   numClasses?: number;
 }
 
-const TARGET_OPTIONS = OPTIONS.extend({ numClasses: rule.positiveInteger().optional() });
+const TARGET_OPTIONS = ASSIGN_OPTIONS.extend({ numClasses: rule.positiveInteger().optional() });
 
 /**
  * Assigns boxes to anchors: first to each anchor the box with the greatest IoU if that is at least
@@ -38,7 +40,7 @@ export function assignAnchors(
   options: AssignOptions = {},
 ): Int32Array {
   const where = '[vision] assignAnchors';
-  const { iouThreshold = 0.5 } = checkOptions(where, OPTIONS, options);
+  const { iouThreshold = 0.5 } = checkOptions(where, ASSIGN_OPTIONS, options);
   return assign(
     readBoxes(where, anchors, { what: 'anchors', corners: true }),
     readBoxes(where, boxes, { corners: true }),

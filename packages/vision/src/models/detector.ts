@@ -1,8 +1,10 @@
 /** Detectors: their loss, what they find in images, and their mAP over a loader. */
 import { inMode, isTensor, type ModuleLike } from '@deepend/compiler';
+import { checkOptions } from '@deepend/core';
 import * as tf from '@tensorflow/tfjs-core';
 import { type DetectionOptions, type Detections, multiboxDetection } from '../anchors/detection';
 import {
+  ASSIGN_OPTIONS,
   type AssignOptions,
   type MultiboxTarget,
   multiboxTarget,
@@ -42,6 +44,9 @@ export interface Detector extends ModuleLike {
  * @returns a loss function for `train`. Labels are those of `targetLoader`, or float32
  *   `[batch, objects, 5]` (class, x1, y1, x2, y2 as fractions of the image; rows of −1 are
  *   padding), which it assigns to the anchors itself; a module of `nn.compile` needs the first
+ * @param options for labels that it assigns itself
+ * @throws TypeError or RangeError for a bad option, and for options with labels of `targetLoader`,
+ *   which are assigned already
  * @example
  * await train(net, trainIter, testIter, { numEpochs: 20, loss: vision.ssdLoss(net) });
  */
@@ -49,8 +54,16 @@ export function ssdLoss(
   detector: Pick<Detector, 'anchors'>,
   options: AssignOptions = {},
 ): (outputs: DetectorOutputs, labels: tf.Tensor | MultiboxTarget) => tf.Scalar {
+  const where = '[vision] ssdLoss';
+  const { iouThreshold } = checkOptions(where, ASSIGN_OPTIONS, options);
   return ({ classes, offsets }, labels) =>
     tf.tidy(() => {
+      if (iouThreshold !== undefined && !isTensor(labels)) {
+        throw new RangeError(
+          `${where}: option "iouThreshold" does not change labels that targetLoader has ` +
+            'assigned; give it to targetLoader',
+        );
+      }
       const numClasses = classes.shape[2] - 1;
       const target = isTensor(labels)
         ? multiboxTarget(detector.anchors, labels, { ...options, numClasses })
