@@ -280,3 +280,10 @@ describe('plots (2.4)', () => {
     expect(d2l.getDataloaderWorkers()).toBeGreaterThan(0);
   });
 });
+
+it('refuses labels that would be broadcast', () => {
+  for (const model of [new d2l.LinearRegressionScratch(2, 0.1), new d2l.LinearRegression(2, 0.1)])
+    expect(() => tf.tidy(() => model.loss(tf.zeros([4, 1]), tf.zeros([4])))).toThrow(
+      'labels of the shape of the predictions, [4, 1], got [4]',
+    );
+});

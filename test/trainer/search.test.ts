@@ -239,9 +239,16 @@ describe('search', () => {
       '"seed" 1 instead of 0; give another folder',
     );
     await expect(search({ ...quiet, out, scheduler: random(3) })).rejects.toThrow('"numTrials" 3');
-    const damaged = `nonsense\n${await fs.readFile(path.join(out, 'results.jsonl'), 'utf8')}`;
-    await fs.writeFile(path.join(out, 'results.jsonl'), damaged);
-    await expect(search({ ...quiet, out, scheduler: random(5) })).rejects.toThrow('line 1 of');
+    const results = await fs.readFile(path.join(out, 'results.jsonl'), 'utf8');
+    for (const line of [
+      'nonsense',
+      'null',
+      '{"trial":0}',
+      results.replace(/"error":[^,]+/, '"error":"x"').split('\n')[0],
+    ]) {
+      await fs.writeFile(path.join(out, 'results.jsonl'), `${line}\n${results}`);
+      await expect(search({ ...quiet, out, scheduler: random(5) })).rejects.toThrow('line 1 of');
+    }
   });
 
   it('writes nothing into a folder with other files', async () => {

@@ -1,5 +1,5 @@
 /** The models and data of the English edition's chapters 3, 4, 6 and 7, as classes. */
-import { checkOptions, rule } from '@deepend/core';
+import { checkOptions, formatValue, rule } from '@deepend/core';
 import {
   type ArrayData,
   getFashionMnistLabels,
@@ -110,6 +110,7 @@ export class LinearRegressionScratch extends Module {
   }
 
   override loss(yHat: tf.Tensor, y: tf.Tensor): tf.Scalar {
+    requireSameShape('[deepend] d2l.LinearRegressionScratch.loss', yHat, y);
     return tf.mean(tf.div(tf.squaredDifference(yHat, y), 2));
   }
 
@@ -128,6 +129,7 @@ export class LinearRegression extends Module {
   }
 
   override loss(yHat: tf.Tensor, y: tf.Tensor): tf.Scalar {
+    requireSameShape('[deepend] d2l.LinearRegression.loss', yHat, y);
     return tf.mean(tf.squaredDifference(yHat, y));
   }
 
@@ -186,6 +188,15 @@ export class Classifier extends Module {
       }
     });
   }
+}
+
+/** `[batch]` and `[batch, 1]` would be broadcast to all pairs. @throws RangeError */
+function requireSameShape(where: string, yHat: tf.Tensor, y: tf.Tensor): void {
+  if (yHat.shape.join() === y.shape.join()) return;
+  throw new RangeError(
+    `${where}: expected labels of the shape of the predictions, ${formatValue(yHat.shape)}, got ` +
+      `${formatValue(y.shape)}; reshape them`,
+  );
 }
 
 /** @throws RangeError for a label of which `tf.oneHot` would make zeros, without a loss */

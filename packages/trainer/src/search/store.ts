@@ -101,13 +101,24 @@ async function readIfThere(file: string): Promise<string | undefined> {
 function parse(text: string, { dir, line }: { dir: string; line: number }): SearchResult[] {
   if (text === '') return [];
   try {
-    return [JSON.parse(text) as SearchResult];
-  } catch {
-    throw new Error(
-      `[trainer] search: line ${line} of ${path.join(dir, RESULTS)} is damaged: ` +
-        `${formatValue(text)}; remove the line, and its job runs again`,
-    );
-  }
+    const result = JSON.parse(text) as SearchResult | null;
+    if (isResult(result)) return [result];
+  } catch {} // the same error as for JSON that is no result
+  throw new Error(
+    `[trainer] search: line ${line} of ${path.join(dir, RESULTS)} is damaged: ` +
+      `${formatValue(text)}; remove the line, and its job runs again`,
+  );
+}
+
+/** Whether a line of the file has what schedulers and the dashboard read. */
+function isResult(value: SearchResult | null): value is SearchResult {
+  const { trial, budget, bracket, rung, error, config } = value ?? ({} as Partial<SearchResult>);
+  return (
+    [trial, budget, bracket, rung].every((count) => Number.isInteger(count)) &&
+    (error === null || Number.isFinite(error)) &&
+    typeof config === 'object' &&
+    config !== null
+  );
 }
 
 /** @throws Error naming the first setting that differs */
