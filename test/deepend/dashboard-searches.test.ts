@@ -7,7 +7,6 @@ import fs from 'fs-extra';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { LiveSearch } from '../../packages/deepend/src/dashboard/live-search';
 import type { RunSummary, SearchChart } from '../../packages/deepend/src/dashboard/types';
-import { runsOf } from '../helpers/full';
 import { ask, fakeRun, type Heard, heard, jsonl } from './dashboard-fixtures';
 
 let dir: string;
@@ -185,7 +184,7 @@ describe('a search', () => {
       }
     };
     await fc.assert(fc.asyncProperty(fc.array(line, { maxLength: 8 }), holds), {
-      numRuns: runsOf(200),
+      numRuns: 200,
     });
     expect(drawn).toBeGreaterThan(10);
   });
