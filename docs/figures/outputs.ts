@@ -230,15 +230,18 @@ function textRuns(language: Language, runs: Readonly<Record<string, string>>): s
   return `${aligned([[...columns], ...rows])}\n\n${fenced(texts.join('\n'))}`;
 }
 
+/** Minutes of training and evaluation. */
+const minutesOf = (history: SiteRun['history']): number =>
+  history.reduce((sum, { seconds }) => sum + seconds, 0) / 60;
+
 /** The mean IoU that examples/vision/segmentation.ts reaches. */
 function segmentation(language: Language): string {
   const names = ['segmentation', 'segmentation-ten'];
   const rows = names.map((name, i) => {
     const { history, command } = siteRun(name);
     const iou = Number(history.at(-1)?.metrics?.meanIou);
-    const seconds = history.reduce((sum, epoch) => sum + epoch.seconds, 0);
     const title = WORDS[language].segmentationRows[i] ?? '';
-    const minutes = (seconds / 60).toFixed(1);
+    const minutes = minutesOf(history).toFixed(1);
     return [title, `${history.length}`, iou.toFixed(3), minutes, `\`${command}\``];
   });
   return aligned([[...WORDS[language].segmentation], ...rows]);
@@ -297,8 +300,7 @@ function textSummary(language: Language): string {
   const rows = TEXT_RUNS.map(([section, model, name, by]) => {
     const run: AnyRun = { ...siteRun(name), ...textRun(name) };
     const { losses, history = [] } = run;
-    const seconds = history.reduce((sum, epoch) => sum + epoch.seconds, 0);
-    const { minutes = seconds / 60 } = run;
+    const { minutes = minutesOf(history) } = run;
     const numEpochs = losses?.length ?? history.length;
     const result = reached(run, by, language);
     return [section, model, `${numEpochs}`, result, minutes.toFixed(1), `\`${run.command}\``];

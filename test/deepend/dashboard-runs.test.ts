@@ -1,11 +1,9 @@
-/** What the dashboard makes of runs' files, sound and otherwise. */
+/** What the dashboard makes of runs' files, valid or not. */
 import { open } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { type runs, startDashboard } from 'deepend';
 import fc from 'fast-check';
 import fs from 'fs-extra';
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { realInside } from '../../packages/deepend/src/dashboard/confine';
 import { parseGpuLoad } from '../../packages/deepend/src/dashboard/machine';
 import { summarize } from '../../packages/deepend/src/dashboard/summary';
@@ -13,24 +11,10 @@ import type { RunSummary } from '../../packages/deepend/src/dashboard/types';
 import { JsonLines } from '../../packages/deepend/src/run/json-lines';
 import { isFull, runsOf } from '../helpers/full';
 import { ask, epochLine, fakeRun, heard, jsonl, news, stepLine } from './dashboard-fixtures';
+import { newDashboards } from './dashboard-folders';
 
 const MINUTE = 60_000;
-let dir: string;
-beforeAll(async () => {
-  dir = await fs.realpath(await fs.mkdtemp(path.join(tmpdir(), 'deepend-')));
-});
-afterAll(() => fs.remove(dir));
-
-let dashboard: runs.Dashboard | undefined;
-let count = 0;
-/** A dashboard of a new folder. */
-async function begin(): Promise<{ root: string; url: string }> {
-  const root = path.join(dir, `runs-${count++}`);
-  await fs.ensureDir(root);
-  dashboard = await startDashboard(root, { port: 0 });
-  return { root, url: dashboard.url };
-}
-afterEach(() => dashboard?.close());
+const { begin, inDir, start } = newDashboards();
 
 const byId = (runs: RunSummary[]) => Object.fromEntries(runs.map((run) => [run.id, run]));
 
@@ -364,9 +348,9 @@ describe('files that are not what they should be', () => {
   );
 
   it('the page names its folder as text', async () => {
-    const root = path.join(dir, '<script>alert(1)<', 'script>');
+    const root = inDir('<script>alert(1)<', 'script>');
     await fs.ensureDir(root);
-    dashboard = await startDashboard(root, { port: 0 });
+    const dashboard = await start(root);
     expect((await ask(dashboard.url, '/')).body).not.toContain('<script>alert');
   });
 });
@@ -419,7 +403,7 @@ describe('JsonLines', () => {
   const record = fc.record({ a: fc.integer(), text: fc.string({ unit: 'grapheme' }) });
 
   it('reads the same whatever the pieces in which a file grows', async () => {
-    const file = path.join(dir, 'grows.jsonl');
+    const file = inDir('grows.jsonl');
     await fc.assert(
       fc.asyncProperty(
         fc.array(record),
@@ -444,7 +428,7 @@ describe('JsonLines', () => {
   });
 
   it('reads a file that was replaced, cut or written over anew', async () => {
-    const file = path.join(dir, 'changes.jsonl');
+    const file = inDir('changes.jsonl');
     const lines = new JsonLines((value) => value);
     const ways = [
       (text: string) => fs.writeFile(file, text),
@@ -468,7 +452,7 @@ describe('JsonLines', () => {
   });
 
   it('reads no more than the tail, keeps no more than it should, and skips a line without an end', async () => {
-    const file = path.join(dir, 'tail.jsonl');
+    const file = inDir('tail.jsonl');
     await fs.writeFile(file, jsonl(Array.from({ length: 5000 }, (_, i) => ({ i }))));
     const lines = new JsonLines((value) => (value as { i: number }).i, {
       tail: 1000,
@@ -505,9 +489,9 @@ describe('JsonLines', () => {
 
 describe('realInside', () => {
   it('leads nowhere but inside, whatever is asked', async () => {
-    const root = path.join(dir, 'inside');
+    const root = inDir('inside');
     await fs.outputFile(path.join(root, 'a', 'b.png'), '');
-    await fs.symlink(dir, path.join(root, 'out'));
+    await fs.symlink(inDir(), path.join(root, 'out'));
     await fs.symlink('a', path.join(root, 'in'));
     const part = fc.oneof(
       fc.constantFrom(

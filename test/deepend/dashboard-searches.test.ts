@@ -1,30 +1,14 @@
 /** What the dashboard makes of the files of searches, valid or not. */
-import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { type runs, startDashboard } from 'deepend';
 import fc from 'fast-check';
 import fs from 'fs-extra';
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { LiveSearch } from '../../packages/deepend/src/dashboard/live-search';
 import type { RunSummary, SearchChart } from '../../packages/deepend/src/dashboard/types';
 import { ask, fakeRun, type Heard, heard, jsonl } from './dashboard-fixtures';
+import { newDashboards } from './dashboard-folders';
 
-let dir: string;
-beforeAll(async () => {
-  dir = await fs.realpath(await fs.mkdtemp(path.join(tmpdir(), 'deepend-')));
-});
-afterAll(() => fs.remove(dir));
-
-let dashboard: runs.Dashboard | undefined;
-let count = 0;
-/** A dashboard of a new folder. */
-async function begin(): Promise<{ root: string; url: string }> {
-  const root = path.join(dir, `searches-${count++}`);
-  await fs.ensureDir(root);
-  dashboard = await startDashboard(root, { port: 0 });
-  return { root, url: dashboard.url };
-}
-afterEach(() => dashboard?.close());
+const { begin, inDir, start } = newDashboards();
 
 describe('a search', () => {
   const result = (trial: number, more: object = {}) => ({
@@ -81,7 +65,7 @@ describe('a search', () => {
     [
       'a link to results outside',
       async (root) => {
-        const outside = path.join(dir, 'outside.jsonl');
+        const outside = inDir('outside.jsonl');
         await fs.writeFile(outside, jsonl([result(0)]));
         await fs.outputJson(path.join(root, 'search/search.json'), settings);
         await fs.symlink(outside, path.join(root, 'search/results.jsonl'));
@@ -147,8 +131,7 @@ describe('a search', () => {
     const { searches, cut } = await heard(url);
     expect([searches.length, cut]).toEqual([50, true]);
     const own = path.join(root, 'search');
-    await dashboard?.close();
-    dashboard = await startDashboard(own, { port: 0 });
+    const dashboard = await start(own);
     const one = await heard(dashboard.url);
     expect(one).toMatchObject({ cut: false, searches: [{ id: '.', results: 5000, cut: true }] });
   });
@@ -168,7 +151,7 @@ describe('a search', () => {
   it('is drawn or shown without a chart, whatever its lines have', {
     timeout: 60_000,
   }, async () => {
-    const root = path.join(dir, 'any');
+    const root = inDir('any');
     const file = path.join(root, 'results.jsonl');
     let drawn = 0;
     const holds = async (lines: unknown[]) => {
