@@ -74,7 +74,8 @@ export const argumentsOf = (features: Tensors): Tensors[] =>
  */
 export function inMode<T>(module: ModuleLike, training: boolean, work: () => T): T {
   const inside = module.namedModules().map(([, one]) => one);
-  const all: { training: boolean }[] = [module, ...inside]; // a compiled one is not inside itself
+  // `namedModules` of a compiled module leaves out itself.
+  const all: { training: boolean }[] = [module, ...inside];
   const modes = all.map((one) => one.training);
   const restore = () =>
     all.forEach((one, i) => {

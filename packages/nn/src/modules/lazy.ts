@@ -1,5 +1,5 @@
 /**
- * Modules that read their number of inputs off the first inputs, as PyTorch's of the same names. At
+ * Modules that learn their number of inputs from the first inputs, as PyTorch's lazy modules do. At
  * the first `forward` they become modules of the ordinary class.
  */
 import type * as tf from '@tensorflow/tfjs-core';
